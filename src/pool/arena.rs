@@ -1,16 +1,15 @@
-//! Memory for bookkeeping: zeroed, never from Rust's heap; addresses are never given back.
+//! Memory for descriptors: zeroed, never from Rust's heap, never unmapped.
 //!
-//! Contract: what is taken here stays mapped until the process ends, so a stale reference into it reads an object of
-//! the same type, never an unmapped page. Those who give objects back keep a list of their own for reuse
-//! ([`Recycler`]). No system call runs under the lock. A preload library over our pools can rely on it: nothing here
-//! calls malloc.
+//! Contract: an object here stays mapped until the process ends. A stale reference reads an object of the same type,
+//! or zeros, and never an unmapped page. A [`Recycler`] keeps returned objects for reuse. No system call runs under
+//! the lock. Nothing here calls malloc; the preload library relies on that.
 
 use crate::pool::lock::Lock;
 use crate::sys::os;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// BackingRequest from the system at a time; what is not touched costs addresses only.
+/// Bytes mapped at a time. Untouched pages cost addresses only.
 const CHUNK_BYTES: usize = 1 << 20;
 
 struct Chunk {
@@ -20,7 +19,8 @@ struct Chunk {
 
 static CHUNK: Lock<Chunk> = Lock::new(Chunk { next: 0, end: 0 });
 
-/// `bytes` of zeroed memory at a multiple of `alignment` (at most a page), for ever. None: the system has no memory.
+/// `bytes` of zeroed memory at a multiple of `alignment` (at most a page), never unmapped. None: the system has no
+/// memory.
 pub(super) fn take(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
     debug_assert!(alignment.is_power_of_two() && alignment <= os::page_bytes());
     let fits = |chunk: &mut Chunk| {
@@ -39,7 +39,7 @@ pub(super) fn take(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
             None => {
                 let fresh = os::map(CHUNK_BYTES, os::page_bytes())?;
                 let mut chunk = CHUNK.lock();
-                // Another thread may have brought a chunk meanwhile; the emptier one stays, the rest of the other is
+                // Another thread may have mapped a chunk meanwhile. The emptier one stays; the rest of the other is
                 // lost.
                 if chunk.end - chunk.next < CHUNK_BYTES {
                     *chunk = Chunk { next: fresh, end: fresh + CHUNK_BYTES };
@@ -51,24 +51,24 @@ pub(super) fn take(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
     NonNull::new(at as *mut u8)
 }
 
-/// An object of an arena that knows a place for a link while nobody uses it.
+/// An object of an arena that has a place for a link while no thread uses it.
 ///
 /// # Safety
 /// - memory that is all zero is a valid object;
-/// - the link is not used by anything else while the object lies in a [`Recycler`].
+/// - nothing else uses the link while the object lies in a [`Recycler`].
 pub(super) unsafe trait Recycled: Sync + 'static {
-    /// The place of the link.
     fn link(&self) -> &AtomicPtr<Self>
     where
         Self: Sized;
 }
 
-/// Addresses of objects of one size: those of one type lie together, so that a slab of which all are free can lose its pages.
+/// Bytes of a slab. The objects of one type share slabs, so that a slab whose objects are all free can lose its
+/// pages.
 const SLAB_BYTES: usize = 64 << 10;
 
 static SLABS: Lock<Chunk> = Lock::new(Chunk { next: 0, end: 0 });
 
-/// A slab that nobody has. None: the system has no memory.
+/// An unused slab. None: the system has no memory.
 fn take_slab() -> Option<usize> {
     let fits = |chunk: &mut Chunk| {
         (chunk.next < chunk.end).then(|| {
@@ -106,15 +106,15 @@ unsafe impl Recycled for Vacant {
 
 static VACANT: Recycler<Vacant> = Recycler::new();
 
-/// Objects of one type and size: what was given back, newest first, and what was never handed out. They stay valid objects: readers with
-/// a stale reference see one, or zeros, which are one too.
+/// Free list of objects of one type and size: returned objects, newest first, then objects that were never used. They
+/// stay valid objects: a stale reference reads one, or zeros, which are one too.
 pub(super) struct Recycler<T: Recycled> {
     lists: Lock<Lists<T>>,
 }
 
 struct Lists<T: Recycled> {
     free: Option<&'static T>,
-    /// What is left of a slab: the first object that was never handed out; 0: nothing.
+    /// The first object of the current slab that was never used; 0: none is left.
     next: usize,
     vacant: Option<&'static Vacant>,
 }
@@ -134,7 +134,7 @@ fn slab_of<T>(object: &'static T) -> usize {
 }
 
 impl<T: Recycled> Lists<T> {
-    /// An object of `bytes` that is there, without asking the system.
+    /// An object of `bytes` that needs no system call.
     fn take(&mut self, bytes: usize) -> Option<&'static T> {
         if let Some(object) = self.free {
             self.free = link(object);
@@ -150,27 +150,27 @@ impl<T: Recycled> Lists<T> {
         Some(self.cut(bytes))
     }
 
-    /// The next object of the slab.
+    /// The next unused object of the slab.
     fn cut(&mut self, bytes: usize) -> &'static T {
         let at = self.next;
         let next = at + bytes;
-        // An object never reaches beyond its slab, and `next` is in none where nothing is left.
+        // An object never crosses the end of its slab. At the end of the slab `next` becomes 0.
         self.next = if next % SLAB_BYTES + bytes > SLAB_BYTES || next.is_multiple_of(SLAB_BYTES) { 0 } else { next };
-        // SAFETY: zeroed memory of this recycler's slab, large enough and aligned, mapped for ever; zero is a valid T (`Recycled`).
+        // SAFETY: zeroed memory of this recycler's slab, large enough and aligned, never unmapped; zero is a valid T
+        // (`Recycled`).
         unsafe { &*(at as *const T) }
     }
 }
 
 impl<T: Recycled> Recycler<T> {
-    /// An empty one.
     pub const fn new() -> Recycler<T> {
         Recycler { lists: Lock::new(Lists { free: None, next: 0, vacant: None }) }
     }
-    /// An object that nobody uses: one that was given back, as it was left, else one that is all zero. None: no memory.
+    /// A free object: a returned one as it was left, else one that is all zero. None: no memory.
     pub fn get(&self) -> Option<&'static T> {
         self.get_sized(size_of::<T>())
     }
-    /// The same, with so many bytes in all, which are zero too in one that is new; always the same number for one recycler.
+    /// As `get`, with `bytes` in all, which are zero in a new object. `bytes` never changes for one recycler.
     pub fn get_sized(&self, bytes: usize) -> Option<&'static T> {
         let bytes = bytes.next_multiple_of(align_of::<T>());
         debug_assert!(bytes >= size_of::<T>() && bytes <= SLAB_BYTES);
@@ -183,7 +183,7 @@ impl<T: Recycled> Recycler<T> {
             lists.next = slab;
             return Some(lists.cut(bytes));
         }
-        // Another thread brought one meanwhile: ours is for later, if there is a place to note it.
+        // Another thread brought a slab meanwhile. Ours is kept for later if a record is left to note it.
         let object = lists.take(bytes);
         drop(lists);
         if let Some(record) = VACANT.get() {
@@ -191,7 +191,7 @@ impl<T: Recycled> Recycler<T> {
         }
         object
     }
-    /// Gives back an object that the caller alone uses.
+    /// Returns an object that only the caller uses.
     pub fn put(&self, object: &'static T) {
         let mut lists = self.lists.lock();
         set_link(object, lists.free);
@@ -207,10 +207,10 @@ impl<T: Recycled> Recycler<T> {
         lists.vacant = Some(vacant);
     }
 
-    /// Takes the pages of a slab away, whose objects are in no list. False: they are as they were.
+    /// Gives the pages of a slab back to the system; none of its objects is in a list. False: nothing changed.
     fn empty(&self, slab: usize) -> bool {
         let Some(record) = VACANT.get() else { return false };
-        // SAFETY: the slab holds free objects only, and what reads them without a lock takes zeros, too.
+        // SAFETY: the slab has free objects only, and readers without a lock accept zeros.
         if !unsafe { os::discard(slab, SLAB_BYTES) } {
             VACANT.put(record);
             return false;
@@ -219,7 +219,8 @@ impl<T: Recycled> Recycler<T> {
         true
     }
 
-    /// Slabs of which all objects were given back lose their pages; `bytes` as in `get_sized`. Under no lock.
+    /// Gives the pages of slabs back whose objects are all free. `bytes` as in `get_sized`. Takes no lock around
+    /// system calls.
     pub fn vacate(&self, bytes: usize) {
         let bytes = bytes.next_multiple_of(align_of::<T>());
         let (free, next) = {
@@ -257,7 +258,7 @@ impl<T: Recycled> Recycler<T> {
     }
 }
 
-/// A list by address, lowest first.
+/// The list sorted by address, lowest first.
 fn sorted<T: Recycled>(list: Option<&'static T>) -> Option<&'static T> {
     // bins[i]: a sorted list of 2^i objects, or none.
     let mut bins = [None; 48];
@@ -293,7 +294,7 @@ fn merged<T: Recycled>(mut a: Option<&'static T>, mut b: Option<&'static T>) -> 
             b = link(y);
         }
     }
-    // What is left is linked already.
+    // The remainder is linked already.
     if let Some(rest) = a.or(b) {
         append(rest);
     }
@@ -360,7 +361,7 @@ mod tests {
             let slabs = places.iter().map(|at| at / SLAB_BYTES).collect::<std::collections::BTreeSet<_>>().len();
             assert!(slabs <= 6 + 1, "round {round}: {slabs} slabs");
             all.iter().for_each(|thing| thing.1.iter().for_each(|byte| byte.store(7, Ordering::Relaxed)));
-            // In an order of its own; one stays, and its slab with it.
+            // In another order. One object stays, and its slab with it.
             let at = round * 31;
             all.rotate_left(at);
             let stays = all.swap_remove(at);

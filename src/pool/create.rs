@@ -1,4 +1,4 @@
-//! Pools that begin: over a device, or over a caller's upstream.
+//! Creation of pools: over a device, or over a caller's upstream.
 //!
 //! Contract: a creation that fails leaves nothing behind (PO-1 to PO-4).
 
@@ -20,8 +20,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// Number of pools made so far, for their names.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
-/// A pool of its own on a device, with one hold, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
-/// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY, and then nothing is left behind (PO-1 to PO-4).
+/// Creates a pool on a device, with one reference, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
+/// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY (PO-1 to PO-4).
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
     let place = options::resolve_device(device, options);
     let settings = options::check(device, options, os::has_node)?;
@@ -31,15 +31,15 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     let settings = if terms.ordered { options::on_device(settings, options)? } else { settings };
     crate::reclaim::register(trim_all);
     if terms.ordered {
-        // What was released with work under way may be finished by now.
+        // Work on pools that were released earlier may be finished by now.
         stream_ordered::collect();
     }
     make(place, Settings { terms, ..settings }, options.name, source, None)
 }
 
-/// A pool over a caller's upstream, with one hold, the caller's; its memory is called `device`'s. As `create`, and
-/// besides what the upstream did wrong when it was asked for `initial_size`: TN_ERR_FAILED. Until [`Pool::accept`] it is
-/// the caller who has the upstream.
+/// Creates a pool over a caller's upstream, with one reference, the caller's. Its memory counts as `device`'s. Fails
+/// as `create` does, and with TN_ERR_FAILED if the upstream misbehaved when `initial_size` was requested. The caller
+/// keeps the upstream until [`Pool::accept`].
 pub fn import(device: tn_device, upstream: &tn_upstream, options: &PoolOptions) -> Result<&'static Pool> {
     let settings = options::check(device, options, os::has_node)?;
     let terms = upstream::check(device, upstream)?;
@@ -61,7 +61,7 @@ fn make(
     let ring = match settings.flags & TN_POOL_STRICT {
         0 => None,
         _ => match arena::take(size_of::<Ring>(), align_of::<Ring>()) {
-            // SAFETY: zeroed memory of the right size and alignment, mapped for ever; zero is valid, and means empty.
+            // SAFETY: zeroed memory of the right size and alignment, never unmapped; zero is a valid, empty ring.
             Some(at) => Some(unsafe { at.cast::<Ring>().as_ref() }),
             None => {
                 retire(pool);
@@ -78,7 +78,7 @@ fn make(
     let name = if name.is_none() { numbered(serial) } else { name };
     pool.set_constants(place, &settings, source, serial);
     if let Some(upstream) = upstream {
-        // SAFETY: the take_record is this call's alone.
+        // SAFETY: the record is this call's alone.
         unsafe { pool.upstream.set(upstream, terms) };
     }
     let mut state = PoolState::new(settings, name, ring, Some(&pool.looks));
@@ -105,7 +105,7 @@ fn numbered(serial: u64) -> Name {
 }
 
 impl Pool {
-    /// BlockMetadata what does not change while the pool lives, for reading without the lock.
+    /// Sets what does not change while the pool lives and is read without the lock.
     fn set_constants(&self, place: tn_device, settings: &Settings, source: Source, serial: u64) {
         let terms = &settings.terms;
         self.device_type.store(place.r#type, Ordering::Relaxed);
@@ -122,8 +122,7 @@ impl Pool {
         self.held.store(0, Ordering::Relaxed);
         self.lost.store(0, Ordering::Relaxed);
         let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
-        // Threads of loom's models live shorter than pools.
-        // A checker sees each block come and go on the long way only.
+        // Threads of loom's models end before pools do. A memory checker sees each block on the slow path only.
         let heaps =
             !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
         self.heaps.store(heaps, Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! Which pool is meant where none is named: the default ones, and what threads set.
+//! The pool that a call without a pool means: a default pool, or the one that the thread set.
 //!
-//! Contract: a default pool is made at its first use and never gone. A thread has a add_ref on each pool that it set; both last until somebody
-//! says otherwise, so none is taken here.
+//! Contract: a default pool is made at its first use and never ends. A thread has a reference on each pool that it
+//! set. Both last until the thread sets another pool, so the lookups here add no reference.
 
 use crate::error::Result;
 use crate::names::Name;
@@ -11,10 +11,10 @@ use crate::thread::{self, Thread};
 use crate::types::*;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// The default pools, once they were asked for.
+/// The default pools that were used so far.
 static DEFAULTS: [AtomicPtr<Pool>; thread::POOLS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; thread::POOLS];
 
-/// The default pool of a device, made at first use and never gone; no add_ref is taken (PO-5).
+/// The default pool of a device, made at first use. Adds no reference (PO-5).
 pub fn default(device: tn_device) -> Result<&'static Pool> {
     let made = &DEFAULTS[slot_of(device).unwrap_or(HOST_SLOT)];
     if slot_of(device).is_some() {
@@ -25,18 +25,18 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
         }
     }
     let options = default_options(device.r#type);
-    // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
+    // Without a driver, pinned memory may fall back to plain host memory: then it is the host's default pool.
     let slot = options::resolve_device(device, &options);
     if slot != device {
         return default(slot);
     }
-    // Options that no pool can have fail here, and can still be mended.
+    // Wrong options fail here, and can still be changed.
     let pool = create(device, &options)?;
     if let Some(kind) = kind_of(device.r#type) {
         crate::options::seal_pool_options(kind);
     }
     let this = core::ptr::from_ref(pool).cast_mut();
-    // Release pairs with the Acquire above; Acquire, for the pool of the thread that was first.
+    // Release pairs with the Acquire above. Acquire: the pool of the thread that was first is seen whole.
     match made.compare_exchange(core::ptr::null_mut(), this, Ordering::Release, Ordering::Acquire) {
         Ok(_) => Ok(pool),
         Err(first) => {
@@ -47,9 +47,9 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
-/// Device types, as options of the library number them.
+/// Device types, in the order of the library's options for default pools.
 const KINDS: [i32; 4] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
-/// The host's slot among those of devices; pinned and managed memory follow, then the GPUs.
+/// Slots of devices: the host, pinned memory, managed memory, then the GPUs.
 const HOST_SLOT: usize = 0;
 const FIRST_GPU: usize = 3;
 
@@ -57,7 +57,7 @@ fn kind_of(device_type: i32) -> Option<usize> {
     KINDS.iter().position(|&known| known == device_type)
 }
 
-/// Where pools of a device have their slot. None: no such device can be.
+/// The slot of a device's pool. None: no such device can exist.
 fn slot_of(device: tn_device) -> Option<usize> {
     let id = usize::try_from(device.id).ok()?;
     match device.r#type {
@@ -69,8 +69,8 @@ fn slot_of(device: tn_device) -> Option<usize> {
     }
 }
 
-/// What this thread means by no pool, for a device: the pool that it set, else the default one. No add_ref is taken; the
-/// thread's own, or the library's, lasts at least until the thread sets another (PO-62).
+/// The pool that this thread means for a device when a call names none: the one it set, else the default pool. Adds
+/// no reference. The reference of the thread, or of the library, lasts until the thread sets another pool (PO-62).
 pub fn current(device: tn_device) -> Result<&'static Pool> {
     let set = slot_of(device).map_or(0, |slot| thread::current().pool(slot)) as *const Pool;
     // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
@@ -80,7 +80,7 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
-/// The same for the host, and the calling thread.
+/// The pool that a thread means for the host when a call names none.
 #[inline(always)]
 pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
     let set = thread.pool(HOST_SLOT) as *const Pool;
@@ -92,15 +92,16 @@ pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
     }
 }
 
-/// Whether that is what a thread means by no pool, for the host.
+/// Whether a thread means this pool for the host when a call names none.
 pub(super) fn is_current_of_host(thread: &'static Thread, pool: &'static Pool) -> bool {
     let set = thread.pool(HOST_SLOT) as *const Pool;
     let now = if set.is_null() { DEFAULTS[HOST_SLOT].load(Ordering::Relaxed).cast_const() } else { set };
     core::ptr::eq(now, pool)
 }
 
-/// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The
-/// thread has a add_ref on what it set until it sets another or ends (PO-64, PO-65). The caller has a add_ref on the pool.
+/// Sets the pool that this thread means for the pool's device when a call names none. None: the default pools of all
+/// devices again. The thread keeps a reference until it sets another pool or ends (PO-64, PO-65). The caller has a
+/// reference on the pool.
 pub fn set_current(pool: Option<&'static Pool>) {
     let thread = thread::current();
     let Some(pool) = pool else { return forget_current(thread) };
@@ -116,7 +117,7 @@ pub fn set_current(pool: Option<&'static Pool>) {
     }
 }
 
-/// Ends a thread's holds; also when the thread ends.
+/// Drops a thread's references; also called when the thread ends.
 fn forget_current(thread: &'static Thread) {
     for slot in 0..thread::POOLS {
         let old = thread.pool(slot) as *const Pool;
@@ -129,13 +130,13 @@ fn forget_current(thread: &'static Thread) {
     }
 }
 
-/// Whether the default pool of a device type was made, so that its options cannot change any more.
+/// Whether the default pool of a device type was made. Its options cannot change any more then.
 pub fn default_exists(device_type: i32) -> bool {
     let made = |id| slot_of(tn_device { r#type: device_type, id });
     (0..thread::POOLS as i32).filter_map(made).any(|slot| !DEFAULTS[slot].load(Ordering::Acquire).is_null())
 }
 
-/// The options of the default pool of a device type, as `tn_option_set` left them.
+/// The options of a device type's default pool, as `tn_option_set` left them.
 fn default_options(device_type: i32) -> PoolOptions {
     let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
     let Some(kind) = kind_of(device_type) else { return options };
@@ -150,7 +151,7 @@ fn default_options(device_type: i32) -> PoolOptions {
             "thread_cache_size" => options.thread_cache_size = value,
             "release_threshold" => options.release_threshold = value,
             "release_delay_ms" => options.release_delay_ms = value,
-            // What no field can add_ref is out of range, and is told so by the checks of `create`.
+            // A value that does not fit its field becomes one that `create` refuses as out of range.
             "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
             "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
             "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),

@@ -1,8 +1,8 @@
 //! Handles of pools: what C holds.
 //!
-//! Contract: each handle is one hold on its pool, taken over when it is opened and ended when it is closed, by exactly
-//! one caller. A handle that was closed is stale at once, also for a thread that is looking it up at that moment: such
-//! a call sees the pool retired, or, as long as another hold is left, does its work.
+//! Contract: each handle is one reference on its pool. Opening a handle takes the reference over, and closing it
+//! drops the reference, exactly once. A closed handle is stale at once, also for a thread that is looking it up at
+//! that moment. Such a call finds the pool retired, or does its work if another reference is left.
 
 use crate::error::{Result, fail};
 use crate::names::Site;
@@ -22,7 +22,7 @@ struct PoolSlot {
     thread: AtomicU32,
     site: AtomicU32,
     time_ns: AtomicU64,
-    /// A thread may have a door for the handle.
+    /// A thread may have a cache entry for the handle.
     doors: AtomicBool,
 }
 
@@ -50,20 +50,20 @@ pub struct Opened {
     pub id: Id,
     /// Its pool.
     pub pool: &'static Pool,
-    /// The system's number of the thread that opened it.
+    /// The operating system's number of the thread that opened it.
     pub thread: u32,
-    /// Where that thread was.
+    /// The call site.
     pub site: Site,
-    /// When, ns since the epoch.
+    /// When it was opened, ns since the epoch.
     pub time_ns: u64,
 }
 
 fn pool_of(slot: &PoolSlot) -> Option<&'static Pool> {
-    // SAFETY: NULL, or what `open` stored: a pool, and those are never unmapped.
+    // SAFETY: NULL or what `open` stored: a pool, and pools are never unmapped.
     unsafe { slot.pool.load(Ordering::Relaxed).as_ref() }
 }
 
-/// A handle on the pool, which takes over a hold of the caller's; if there is no room for one, that hold ends.
+/// Opens a handle, which takes a reference of the caller's over. If no handle can be made, the reference is dropped.
 pub fn open(pool: &'static Pool) -> Result<Id> {
     let thread = thread::current();
     let slot = match Table::<PoolSlot>::take(thread) {
@@ -80,7 +80,7 @@ pub fn open(pool: &'static Pool) -> Result<Id> {
     Ok(Table::publish(slot))
 }
 
-/// A handle on the pool, with a hold of its own. TN_ERR_STALE for a pool that was released.
+/// Opens a handle with a reference of its own. TN_ERR_STALE for a pool that was released.
 pub fn new_handle(pool: &'static Pool) -> Result<Id> {
     if !pool.try_ref() {
         let name = pool.name();
@@ -93,36 +93,39 @@ pub fn new_handle(pool: &'static Pool) -> Result<Id> {
 pub fn of_handle(id: Id) -> Result<&'static Pool> {
     let slot = Table::<PoolSlot>::find(id)?;
     match pool_of(slot) {
-        // Seen again: what was read belongs to this use of the slot.
+        // Checked again: what was read belongs to this use of the slot.
         Some(pool) if slot.head.is(id) => Ok(pool),
         _ => Err(released(id)),
     }
 }
 
-/// The calling thread's heap of a handle's pool; of 0: of the host's current pool. None: this thread does not know it (see [`remember`]),
-/// or the handle was released. Inside the library: as long as the thread is, the heap does not end.
+/// The calling thread's heap for the pool of a handle; for handle 0, of the host's current pool. None: the thread has
+/// no cache entry (see [`remember`]), or the handle was released. The thread must be inside the library, so that the
+/// heap does not end meanwhile.
 #[inline(always)]
 pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap> {
     if handle == 0 {
-        // SAFETY: 0, or a heap of this thread: it ends with the thread, or with the last hold on its pool, and then no thread has it as its
-        // current one.
+        // SAFETY: 0 or a heap of this thread. The heap ends with the thread, or with the last reference on its pool;
+        // then no thread has it as its current one.
         return unsafe { (thread.current_heap() as *const Heap).as_ref() };
     }
     let door = thread.pool_cache_entry(handle);
     let heap = door.heap.get();
-    // The handle is out: `close` takes it from all doors.
-    // SAFETY: `remember` stored a heap of this thread; as above: with the last hold on its pool no door has a handle of it.
+    // After the handle is closed, no entry has it: `close` removes it from all of them.
+    // SAFETY: `remember` stored a heap of this thread. After the last reference on its pool was dropped, no entry
+    // has a handle of it.
     (door.handle.load(Ordering::Relaxed) == handle)
         .then(|| unsafe { NonNull::new_unchecked(heap as *mut Heap).as_ref() })
 }
 
-/// Remembers the calling thread's heap, if it has one, for its next calls with that handle; none: for the host's current pool.
+/// Caches the calling thread's heap, if it has one, for its next calls with that handle. None: for the host's current
+/// pool.
 pub fn remember(id: Option<Id>, pool: &'static Pool) {
     let thread = thread::current();
     let _inside = CriticalSection::enter(thread);
     let Some(heap) = Heap::of(thread, pool).map(|heap| core::ptr::from_ref(heap) as usize) else { return };
     let Some(id) = id else {
-        // What was called meanwhile may have set another one.
+        // A callback may have set another pool meanwhile.
         if current::is_current_of_host(thread, pool) {
             thread.set_current_heap(heap);
         }
@@ -133,10 +136,11 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
     {
         let door = thread.pool_cache_entry(id.bits());
         door.heap.set(heap);
-        // So that whoever closes it knows that there are doors.
+        // Tells `close` that threads have entries.
         slot.doors.store(true, Ordering::Relaxed);
         door.handle.store(id.bits(), Ordering::Relaxed);
-        // As in `close_doors`: whoever closes the handle at this moment finds the door, or we see that it did.
+        // Pairs with the fence in `close`: either `close` finds the entry, or this thread sees that the handle was
+        // closed.
         fence(Ordering::SeqCst);
         if !slot.head.is_live(id) {
             door.handle.store(0, Ordering::Relaxed);
@@ -144,7 +148,7 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
     }
 }
 
-/// Closes a handle; its hold ends (PO-6). TN_ERR_STALE, TN_ERR_KIND.
+/// Closes a handle and drops its reference (PO-6). TN_ERR_STALE, TN_ERR_KIND.
 pub fn close(id: Id) -> Result<()> {
     let slot = Table::<PoolSlot>::find(id)?;
     pool_of(slot).map_or(Ok(()), Pool::check_callable)?;
@@ -164,7 +168,7 @@ pub fn close(id: Id) -> Result<()> {
     Ok(())
 }
 
-/// Calls `f` with every handle that is open.
+/// Calls `f` with every open handle.
 pub fn each_open(mut f: impl FnMut(&Opened)) {
     Table::<PoolSlot>::each(|slot| {
         let opened = Opened {

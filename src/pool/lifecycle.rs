@@ -1,4 +1,5 @@
-//! Holds on pools, and the end: the last add_ref retires a pool, and with its last block it is over (PO-6).
+//! References on pools, and the end of a pool. Dropping the last reference retires the pool. Its record is
+//! quarantined after the last block was freed (PO-6).
 
 use crate::pool::registry::retire;
 use crate::pool::requests::Open;
@@ -8,19 +9,19 @@ use crate::sys::os;
 use crate::thread;
 
 impl Pool {
-    /// One more add_ref. The caller has one already, or knows of a live block.
+    /// Adds a reference. The caller has one already, or knows a live block.
     pub fn add_ref(&'static self) {
         self.state.lock().refs += 1;
     }
 
-    /// One more add_ref, unless the last one went before.
+    /// Adds a reference, unless the pool is retired.
     pub fn try_ref(&'static self) -> bool {
         let mut state = self.state.lock();
         state.refs += !state.retired as u64;
         !state.retired
     }
 
-    /// Ends a add_ref. With the last one the pool is retired (PO-6).
+    /// Drops a reference. With the last one the pool is retired (PO-6).
     pub fn drop_ref(&'static self) {
         let mut state = self.state.lock();
         debug_assert!(state.refs > 0);
@@ -41,18 +42,19 @@ impl Pool {
         }
     }
 
-    /// Handles, threads and the library itself that add_ref it.
+    /// References of handles, threads and the library itself.
     pub fn refs(&self) -> u64 {
         self.state.lock().refs
     }
 
-    /// Whether its last add_ref went: it has live blocks, or is over.
+    /// Whether the last reference was dropped. Such a pool has live blocks, or is over.
     pub fn is_retired(&self) -> bool {
         self.state.lock().retired
     }
 
-    /// The end of every call that freed something: gives back what is due, and parks a pool to which nothing leads any
-    /// more.
+    /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed
+    /// something ends here. A pool that nothing refers to any more ends here too. `just`: bytes that this very call
+    /// freed.
     pub(super) fn enforce_threshold(&'static self, mut state: Open, just: usize) {
         if state.retired && state.ring.is_some_and(|ring| ring.count() > 0) {
             state = self.unlocked(state, || self.free_ring()).0;
@@ -72,7 +74,7 @@ impl Pool {
         }
     }
 
-    /// Does something without the lock; the pool is not over before that is done.
+    /// Runs `work` without the lock. The pool does not end before `work` has returned.
     pub(super) fn unlocked<R>(&'static self, mut state: Open, work: impl FnOnce() -> R) -> (Open, R) {
         state.busy += 1;
         drop(state);

@@ -1,8 +1,8 @@
-//! Whose is this address? Live blocks by address, and all of them.
+//! From any address to its live block, and all live blocks.
 //!
-//! Contract: takes no lock (but after many collisions with a writer, once) and never reads the address itself, so any
-//! number may be asked. What it tells was so at some moment of the call. Blocks are live from the moment they were
-//! handed out to the moment they were given back.
+//! Contract: never reads the address itself, so any number may be passed. Takes no lock, except once after many
+//! collisions with a writer. An answer was true at some moment of the call. A block is live from its allocation to
+//! its free.
 
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
@@ -13,30 +13,30 @@ use crate::pool::span::{Kind, Span, table};
 /// A live block.
 #[derive(Clone, Copy)]
 pub struct Located {
-    /// Its first byte.
+    /// First byte.
     pub start: usize,
-    /// Bytes that were asked for.
+    /// Requested bytes.
     pub requested: usize,
-    /// Bytes that may be used.
+    /// Usable bytes.
     pub usable: usize,
-    /// Alignment that was asked for.
+    /// Requested alignment.
     pub alignment: usize,
-    /// Where it goes back to.
+    /// Its pool.
     pub pool: &'static Pool,
-    /// What the store's ledger passed; 0: a raw block.
+    /// The tag of the store's ledger; 0: a raw block.
     pub owner: u64,
-    /// Who asked for it.
+    /// Which client allocated it.
     pub client: Client,
-    /// Raw: the system's number of the thread that allocated it.
+    /// Raw block: the operating system's number of the allocating thread.
     pub thread: u32,
-    /// Raw: the call site that was passed.
+    /// Raw block: the call site that was passed.
     pub site: u32,
 }
 
-/// Reads without the lock before it is taken.
+/// Attempts to read without the lock before it is taken.
 const ATTEMPTS: u32 = 100;
 
-/// The fields of a span that go together.
+/// Fields of a span that must be read together.
 #[derive(Clone, Copy)]
 struct Shape {
     kind: Kind,
@@ -86,12 +86,12 @@ impl Shape {
     }
 }
 
-/// A span's shape, consistent in itself.
+/// A consistent shape of a span.
 fn shape_of(span: &'static Span) -> Shape {
     steady(span, || span.read(|| shape(span)), || shape(span))
 }
 
-/// Runs `read` until it succeeds; in the end `locked`, under the lock of the span's pool.
+/// Runs `read` until it succeeds. After [`ATTEMPTS`] runs `locked` under the lock of the span's pool.
 fn steady<R>(span: &'static Span, mut read: impl FnMut() -> Option<R>, locked: impl FnOnce() -> R) -> R {
     for _ in 0..ATTEMPTS {
         if let Some(result) = read() {
@@ -99,8 +99,8 @@ fn steady<R>(span: &'static Span, mut read: impl FnMut() -> Option<R>, locked: i
         }
         core::hint::spin_loop();
     }
-    // The writer was stopped in the middle. Whoever changes the span holds the lock of its pool, and a pool that the
-    // span changes to meanwhile can only make the loop go round again.
+    // A writer was stopped in the middle. A writer holds the lock of the span's pool. If the span went to another
+    // pool meanwhile, the loop runs once more.
     loop {
         let pool = span.pool();
         let guard = pool.map(|pool| pool.state.lock());
@@ -116,7 +116,7 @@ fn steady<R>(span: &'static Span, mut read: impl FnMut() -> Option<R>, locked: i
     }
 }
 
-/// One block of a span that still has the shape. Err: it has not.
+/// One block of a span that still has the shape. Err: the span has changed.
 fn block_of(span: &'static Span, of: &Shape, index: usize) -> Result<Option<Located>, ()> {
     let look = || {
         let now = shape(span);
@@ -135,7 +135,7 @@ pub fn locate(address: usize) -> Option<Located> {
         let span = table::find(address)?;
         let shape = shape_of(span);
         if !shape.contains(address) {
-            // It changed between the two reads; the table knows better by now.
+            // The span changed between the two reads; the table is newer.
             core::hint::spin_loop();
             continue;
         }
@@ -152,7 +152,7 @@ pub fn locate(address: usize) -> Option<Located> {
     }
 }
 
-/// The lowest live block of which a byte lies in [start, end).
+/// The lowest live block of which at least one byte lies in [start, end).
 pub fn first_in(start: usize, end: usize) -> Option<Located> {
     let mut from = start;
     while from < end {
@@ -179,7 +179,7 @@ pub fn first_in(start: usize, end: usize) -> Option<Located> {
     None
 }
 
-/// Calls `f` with every live block, by address; under no lock.
+/// Calls `f` with every live block, by address, under no lock.
 pub fn each_block(mut f: impl FnMut(&Located)) {
     let mut from = 0;
     while let Some((address, span)) = table::next(from, usize::MAX) {
@@ -190,7 +190,7 @@ pub fn each_block(mut f: impl FnMut(&Located)) {
         }
         let end = table::end_of(span, address, shape.start + shape.bytes);
         if shape.has_blocks() {
-            // A pool may lie in a block of another, whose span is met again behind it.
+            // A pool may lie in a block of another pool. That block's span is met again behind it.
             let first = (address - shape.start).div_ceil(shape.block_bytes);
             for index in first..shape.blocks.min((end - shape.start).div_ceil(shape.block_bytes)) {
                 if let Ok(Some(found)) = block_of(span, &shape, index) {
@@ -205,21 +205,21 @@ pub fn each_block(mut f: impl FnMut(&Located)) {
 /// A span of a pool, at some moment of the call.
 #[derive(Clone, Copy, Debug)]
 pub struct SpanInfo {
-    /// Its first byte.
+    /// First byte.
     pub start: usize,
-    /// Its bytes.
+    /// Length in bytes.
     pub bytes: usize,
-    /// Usable bytes of its blocks; 0: it is free.
+    /// Usable bytes of one block; 0: the span is free.
     pub block_bytes: usize,
-    /// Blocks that it holds at most.
+    /// Most blocks that it can hold.
     pub blocks: usize,
-    /// Live ones.
+    /// Live blocks.
     pub live: usize,
     /// The class of its blocks; None: it is free, or one large block.
     pub(super) class: Option<usize>,
 }
 
-/// Calls `f` with every span of the pool, by address; under no lock.
+/// Calls `f` with every span of the pool, by address, under no lock.
 pub(super) fn each_span(pool: &'static Pool, mut f: impl FnMut(&SpanInfo)) {
     let mut from = 0;
     while let Some((address, span)) = table::next(from, usize::MAX) {
@@ -231,7 +231,7 @@ pub(super) fn each_span(pool: &'static Pool, mut f: impl FnMut(&SpanInfo)) {
         }
         from = table::end_of(span, address, shape.start + shape.bytes);
         let own = shape.pool.is_some_and(|owner| core::ptr::eq(owner, pool));
-        // It may be met again behind a pool that lies in a block of it.
+        // The span may be met again behind a pool that lies in one of its blocks.
         let again = table::has(span, shape.start, address);
         if !own || shape.kind == Kind::None || again {
             continue;

@@ -1,16 +1,16 @@
-//! What threads do with the blocks of one span, for the model checker: the words of `cell` and the steps of `returns`, the same text built with
-//! its atomics, around the little of spans, heaps and state that says who does which step when.
+//! Loom model of remote frees. The files `block_state` and `protocol` are compiled a second time with the model
+//! checker's atomics. Around them stands a minimal span, heap and pool state, which says who takes which step when.
 //!
-//! Contract: only under `cfg(loom)`. A span of two blocks; `heap` 0 is nobody. What the owner alone touches lies behind a [`Watch`], so that
-//! a model fails where somebody touches the span after it was made free.
+//! Contract: only under `cfg(loom)`. The span has two blocks; heap 0 means no owner. What only the owner may touch
+//! lies behind a [`Watch`], so that a model fails if a thread touches the span after it became free.
 
 #![allow(dead_code)] // of the words of blocks, a part is used here
 
-/// The checker's. It keeps no total order of the writes to one word: it lets a plain store fall between the read and the write of another
-/// thread's read-modify-write, which no order of C11 does. An exchange instead of the store is in order with all of them, and as every
-/// interleaving is explored, each order in which the store could come is.
-/// It promises slightly more than the store: it goes on with the release sequence of what it overwrites, so who reads it with Acquire also sees
-/// what came before an earlier Release of another thread's; nothing here may rely on that, and a model cannot tell.
+/// The model checker's atomics. Loom keeps no total order of the writes to one word: it lets a plain store fall
+/// between the read and the write of another thread's read-modify-write, which C11 forbids. So a store is an exchange
+/// here. An exchange is ordered with all of them, and loom explores every order in which it can come. It promises
+/// slightly more than a store: it continues the release sequence of the value that it overwrites. Nothing may rely on
+/// that, and a model cannot detect it.
 mod atomic {
     pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
@@ -48,7 +48,6 @@ use block_state::{Block, BlockBits, BlockCell, BlockState};
 use loom::sync::Mutex;
 use protocol::{AtomicStack, Collected, Queued};
 
-/// Blocks of the span.
 pub const BLOCKS: usize = 2;
 
 struct Span {
@@ -57,36 +56,36 @@ struct Span {
     queued: Queued,
     queue: AtomicPtr<Span>,
     heap: AtomicUsize,
-    /// The span is small, and is written when it is made free.
+    /// Read by users of the span, written when it becomes free.
     life: Watch,
-    /// What only the owner touches.
+    /// The owner's stack of free blocks.
     stack: std::sync::Mutex<Vec<usize>>,
     owners: Watch,
 }
 
-// SAFETY: all but the watches is; those are reached by several threads so that the checker can tell whether something orders them.
+// SAFETY: all fields but the watches are Sync. Several threads reach the watches so that the checker can tell
+// whether their accesses are ordered.
 unsafe impl Sync for Span {}
 
-/// What a pool's lock guards.
 #[derive(Default)]
 struct PoolState {
-    /// Spans of owners, to be collected by them.
+    /// The owners of spans that wait for being collected.
     pending: Vec<usize>,
 }
 
-/// A pool with one span of which all blocks are live, owned by heap 1.
+/// A pool with one span, whose blocks are all live and which heap 1 owns.
 pub struct Stage {
     returned: AtomicStack<Span>,
     state: Mutex<PoolState>,
     span: Span,
 }
 
-/// What came of collecting.
+/// What collecting found.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Blocks that can be had again.
+    /// Blocks that are free again.
     pub blocks: usize,
-    /// Blocks that were given back twice.
+    /// Blocks that were freed twice.
     pub wrong: usize,
 }
 
@@ -95,7 +94,7 @@ fn live() -> BlockBits {
 }
 
 impl Stage {
-    /// One, for ever: pools are.
+    /// A new pool, never dropped, as real ones.
     pub fn new() -> &'static Stage {
         let span = Span {
             cells: Default::default(),
@@ -118,20 +117,20 @@ impl Stage {
         }
     }
 
-    /// A thread that does not own the span gives a block back; false: it is not live.
+    /// A thread that does not own the span frees a block. False: the block is not live.
     pub fn give(&self, index: usize) -> bool {
         if !self.span.cells[index].exchange(BlockState::Raw, BlockState::Limbo) {
             return false;
         }
         protocol::publish(&self.span.bits, index, &self.span.cells[index], || {
             self.queue_up();
-            // The last look at the span, before the step with which it is let go.
+            // The last read of the span, before the step that releases it.
             self.span.life.read();
         });
         true
     }
 
-    /// The owner gives a block back, with plain loads and stores; false: it is not live.
+    /// The owner frees a block, with plain loads and stores. False: the block is not live.
     pub fn give_own(&self, index: usize) -> bool {
         let word = self.span.cells[index].get();
         if !word.is(BlockState::Raw) {
@@ -149,7 +148,7 @@ impl Stage {
         stack.push(index);
     }
 
-    /// The owner hands a block out.
+    /// The owner allocates a block.
     pub fn take(&self) -> Option<usize> {
         self.span.owners.write();
         let index = self.span.stack.lock().unwrap().pop()?;
@@ -157,7 +156,7 @@ impl Stage {
         Some(index)
     }
 
-    /// The owner collects what others gave back, if there is something; as `Heap::collect`.
+    /// The owner collects remote frees, as `Heap::collect`.
     pub fn collect(&self, heap: usize) -> Found {
         let pending = {
             let mut state = self.state.lock().unwrap();
@@ -167,7 +166,7 @@ impl Stage {
         pending.map(|_| self.collect_span()).unwrap_or_default()
     }
 
-    /// Each span that waits goes to its owner's list, and what has none is collected; as `PoolState::sort_returned`.
+    /// A queued span goes to its owner's list; without an owner it is collected, as in `PoolState::sort_returned`.
     fn sort(&self, state: &mut PoolState) -> Found {
         let mut found = Found::default();
         if !self.returned.take().is_null() {
@@ -189,7 +188,7 @@ impl Stage {
         Found { blocks: all.blocks, wrong: all.wrong }
     }
 
-    /// The owner's thread ends: it collects and gives the span up; as `Heap::end`.
+    /// The owner's thread ends: it collects, and gives the span up, as `Heap::end`.
     pub fn end(&self, heap: usize) -> Found {
         let mut state = self.state.lock().unwrap();
         self.sort(&mut state);
@@ -202,7 +201,7 @@ impl Stage {
         found
     }
 
-    /// Another thread's heap takes the span over, if nobody has it; what was collected first.
+    /// Another thread's heap adopts the span if it has no owner. What was collected before.
     pub fn adopt(&self, heap: usize) -> Option<Found> {
         let mut state = self.state.lock().unwrap();
         let found = self.sort(&mut state);
@@ -213,7 +212,7 @@ impl Stage {
         Some(found)
     }
 
-    /// The span is made free if it may be: all its blocks are there and it is in no list.
+    /// The span becomes free if all its blocks are free and it is in no list.
     pub fn dissolve(&self) -> bool {
         let whole = self.span.stack.lock().unwrap().len() == BLOCKS && !self.span.queued.is();
         if whole {
@@ -222,7 +221,7 @@ impl Stage {
         whole
     }
 
-    /// What is known of it, for a model that failed. Nobody else is there any more.
+    /// The state, for a model that failed. All threads have ended.
     pub fn told(&self) -> String {
         let states: Vec<BlockState> = self.span.cells.iter().map(|cell| cell.get().state()).collect();
         let (bits, queued) = (self.span.bits.load(Ordering::SeqCst), self.span.queued.is());
@@ -234,7 +233,7 @@ impl Stage {
         )
     }
 
-    /// Blocks that can be had. Nobody else is there any more.
+    /// Free blocks. All threads have ended.
     pub fn free_count(&self) -> usize {
         self.span.stack.lock().unwrap().len()
     }

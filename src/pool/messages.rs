@@ -1,6 +1,6 @@
-//! What pools say when they refuse.
+//! Error messages of pools.
 //!
-//! Contract: built under no lock, with no allocation, from copies of figures. Every text names the pool and the
+//! Contract: built under no lock, without allocation, from copies of statistics. Every message names the pool and the
 //! offending values.
 
 use crate::error::{Status, fail};
@@ -33,27 +33,27 @@ impl fmt::Display for Limit {
     }
 }
 
-/// The array that a store's owner tag stands for: its name and the place where it was made, each if there is one.
+/// The array of a store's owner tag: its name, and the call site that made it, if it has them.
 pub type HolderName = fn(owner: u64) -> (Name, Site);
 
 static HOLDER_NAME: OnceLock<HolderName> = OnceLock::new();
 
-/// Tells pools how the layer above names its stores, for the texts of failures. The first call counts.
+/// Sets how messages name stores. Only the first call counts.
 pub fn name_holders(name: HolderName) {
     let _ = HOLDER_NAME.set(name);
 }
 
-/// Who is told of a block that was written to after it was given back, in words.
+/// Called, with a message, for a block that was written to after it was freed.
 pub type DamageCallback = fn(what: fmt::Arguments<'_>);
 
 static ON_DAMAGE: OnceLock<DamageCallback> = OnceLock::new();
 
-/// From now on `witness` is told, under no lock, what strict pools find. The first call counts.
+/// Sets the function that is called, under no lock, with what strict pools find. Only the first call counts.
 pub fn on_damage(witness: DamageCallback) {
     let _ = ON_DAMAGE.set(witness);
 }
 
-/// A strict pool found that a block which nobody had was written to.
+/// A strict pool found that a free block was written to.
 #[cold]
 pub(super) fn damaged(pool: &'static Pool, address: usize, bytes: usize) {
     if let Some(witness) = ON_DAMAGE.get() {
@@ -63,7 +63,7 @@ pub(super) fn damaged(pool: &'static Pool, address: usize, bytes: usize) {
     }
 }
 
-/// A large block: its bytes, and what is known of who has it.
+/// A large live block, with its name, call site and client.
 #[derive(Clone, Copy)]
 struct Large {
     bytes: u64,
@@ -72,7 +72,7 @@ struct Large {
     client: Client,
 }
 
-/// The three largest blocks of which a name, a place or a library is known.
+/// The three largest blocks that have a name, a call site or a library as their client.
 struct Holders([Large; 3]);
 
 impl Holders {
@@ -117,7 +117,7 @@ impl fmt::Display for Holders {
     }
 }
 
-/// No memory, or no room below the limit (PO-45).
+/// The device has no memory, or the limit has no room (PO-45).
 #[cold]
 pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want) -> Status {
     let (stats, device) = (pool.query(), pool.device());
@@ -125,7 +125,7 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
     let asked = want.block.requested as u64;
     let advice = match memory.told {
         _ if status == TN_ERR_POOL_LIMIT => "release arrays or raise max_size",
-        // Whatever were released, there would not be enough.
+        // No release would make this request fit.
         Some((total, _)) if asked > total => "ask for less than the device has",
         _ => "release arrays or trim other pools",
     };
@@ -149,7 +149,7 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
     )
 }
 
-/// What the device says of its memory; an upstream only ever says no.
+/// What the device reports about its memory. An upstream only has the status of its last refusal.
 struct DeviceMemory {
     told: Option<(u64, u64)>,
     refused: tn_status,
@@ -171,13 +171,13 @@ impl fmt::Display for DeviceMemory {
 /// Why a raw pointer was refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Misuse {
-    /// In no pool, or in memory that was never handed out.
+    /// In no pool, or in memory that was never allocated.
     Foreign,
-    /// FreedBlock back already.
+    /// Freed already.
     Stale { pool: Name },
     /// In a live block, but not its start.
     Inside { start: usize, bytes: usize, pool: Name },
-    /// Backs an array's store.
+    /// The block of an array's store.
     Store { bytes: usize, pool: Name },
     /// Of another pool than the one that was passed.
     Other { owner: Name, passed: Name },

@@ -127,48 +127,47 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32,
 use lock::Lock;
 use state::PoolState;
 
-/// The host.
 const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
-/// A pool. Lives in an arena for ever; what it is at the moment its state say.
+/// A pool, or the record of one that is over. Its state says which.
 pub struct Pool {
     state: Lock<PoolState>,
-    /// What does not change while the pool lives, for reading without the lock.
+    /// Constants of the pool's life, to be read without the lock.
     device_type: AtomicI32,
     device_id: AtomicI32,
     alignment: AtomicUsize,
     page: AtomicUsize,
     flags: AtomicU32,
     serial: AtomicU64,
-    /// Bytes in stores without a claim.
+    /// Requested bytes of stores without a claim.
     held: AtomicI64,
-    /// Addresses that the system did not take back; they hold no memory.
+    /// Address ranges that the system did not take back. They hold no memory.
     lost: AtomicU64,
-    /// How often its peaks were looked at.
+    /// How often the peaks were updated.
     looks: AtomicUsize,
-    /// Whether threads have heaps of it.
+    /// Whether threads have heaps of this pool.
     heaps: AtomicBool,
     /// Whether the host may read and write its memory.
     touch: AtomicBool,
     /// Whether devices work on its blocks.
     stream_ordered: AtomicBool,
-    /// How often the process had been forked when it was made.
+    /// How often the process had forked when the pool was made.
     forks: AtomicU32,
     /// TN_HOST_, TN_MANAGED_.
     host_flags: AtomicU32,
-    /// The device, if its memory does not come from an upstream.
+    /// The device, if the pool has no upstream.
     source: AtomicUsize,
-    /// Where its memory comes from, if a caller said so.
+    /// The caller's upstream, if there is one.
     upstream: Upstream,
-    /// Which one it is of those ever made.
+    /// Number of the record.
     number: AtomicUsize,
-    /// Spans with blocks that other threads than their owners gave back.
+    /// Spans with remote frees.
     returned: remote_free::Returned,
-    /// What the layer of plug-ins keeps for this pool; NULL from its creation on.
+    /// Data of the plug-in layer; NULL at creation.
     plugin: AtomicPtr<()>,
-    /// The list of all pools ever made.
+    /// The next record in the list of all.
     next: AtomicPtr<Pool>,
-    /// The list of those that are over.
+    /// The next record in the quarantine.
     quarantine_next: AtomicPtr<Pool>,
 }
 
@@ -178,17 +177,17 @@ impl Pool {
         self.state.lock().name
     }
 
-    /// An import is complete: from now on `release` of its upstream is due at the end.
+    /// Completes an import. From now on the end of the pool calls the upstream's `release`.
     pub fn accept(&self) {
         self.upstream.accept();
     }
 
-    /// Where its memory lives.
+    /// The device that its memory belongs to.
     pub fn device(&self) -> tn_device {
         tn_device { r#type: self.device_type.load(Ordering::Relaxed), id: self.device_id.load(Ordering::Relaxed) }
     }
 
-    /// What its memory is like beside where it lives: TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED (PN-1, PN-8).
+    /// Properties of its memory: TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED (PN-1, PN-8).
     pub fn memory_flags(&self) -> u32 {
         if self.is_imported() || self.device().r#type != TN_CUDA_HOST {
             return 0;
@@ -200,7 +199,7 @@ impl Pool {
             .fold(TN_PINNED, |all, (_, told)| all | told)
     }
 
-    /// A number that no other pool of this process has, had or will have.
+    /// A number that no other pool of this process ever has.
     pub fn serial(&self) -> u64 {
         self.serial.load(Ordering::Relaxed)
     }
@@ -210,23 +209,22 @@ impl Pool {
         self.number.load(Ordering::Relaxed)
     }
 
-    /// Whether threads have heaps of it.
     #[inline]
     fn has_heaps(&self) -> bool {
         self.heaps.load(Ordering::Relaxed)
     }
 
-    /// Alignment of blocks for which none is asked, bytes.
+    /// Alignment of a block if the request names none, bytes.
     pub fn alignment(&self) -> usize {
         self.alignment.load(Ordering::Relaxed)
     }
 
-    /// Changes the statistic `held_bytes`: stores of so many bytes lost their last claim (or, negative, ended).
+    /// Adds to the statistic `held_bytes` when a store loses its last claim, or subtracts when such a store ends.
     pub fn add_held(&self, requested_bytes: i64) {
         self.held.fetch_add(requested_bytes, Ordering::Relaxed);
     }
 
-    /// A place for what the layer of plug-ins keeps for this pool; NULL when the pool is made.
+    /// Data of the plug-in layer; NULL when the pool is made.
     pub fn plugin(&self) -> &AtomicPtr<()> {
         &self.plugin
     }

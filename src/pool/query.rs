@@ -1,6 +1,7 @@
-//! What a pool says of itself: statistics, clients, size classes, and where its memory lies.
+//! What a pool reports: statistics, clients, size classes, and where its memory lies.
 //!
-//! Contract: under no lock while `f` runs; figures are of one moment, what is told span by span of some moment of the call.
+//! Contract: `f` runs under no lock. Statistics are of one moment. What is reported span by span is of some moment of
+//! the call for each span.
 
 use crate::device;
 use crate::error::Result;
@@ -12,7 +13,8 @@ use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// Describes a device, with what pools hold of it: `device::query` and the fields that it leaves to this layer.
+/// Describes a device and the memory that pools have of it: `device::query`, and the fields that it leaves to this
+/// layer.
 pub fn describe(device: tn_device, flags: u32) -> Result<tn_device_info> {
     let mut info = device::query(device, flags)?;
     if flags & TN_QUERY_MEMORY != 0 {
@@ -27,18 +29,18 @@ pub fn describe(device: tn_device, flags: u32) -> Result<tn_device_info> {
     Ok(info)
 }
 
-/// Memory of a pool without a gap.
+/// A run of adjacent spans of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
-    /// Its first byte.
+    /// First byte.
     pub start: usize,
-    /// Its bytes.
+    /// Length in bytes.
     pub bytes: usize,
-    /// Spans in it, free ones too.
+    /// Number of spans, free ones included.
     pub spans: usize,
-    /// Live blocks in it.
+    /// Number of live blocks.
     pub live_blocks: usize,
-    /// Their usable bytes.
+    /// Usable bytes of the live blocks.
     pub live_bytes: usize,
 }
 
@@ -57,7 +59,7 @@ impl Pool {
         stats
     }
 
-    /// What its clients hold and did, those that ever asked for something, all of one moment (PO-61).
+    /// Calls `f` with each client that ever used the pool, all of one moment (PO-61).
     pub fn each_client(&self, mut f: impl FnMut(tn_pool_client)) {
         let (accounts, counts) = {
             let state = self.state.lock();
@@ -71,8 +73,8 @@ impl Pool {
         }
     }
 
-    /// Its size classes that were ever used, the smallest first, and large blocks as the one of 0 bytes in front (PO-35). What they hold is of
-    /// some moment of the call, of each span by itself.
+    /// Calls `f` with each size class that was ever used, the smallest first. Large blocks come before them, as the
+    /// class of 0 bytes (PO-35). The counts of each span are of some moment of the call.
     pub fn each_class(&'static self, f: impl FnMut(&tn_pool_class_stats)) {
         let mut all = [tn_pool_class_stats::default(); class::COUNT + 1];
         lookup::each_span(self, |info| {
@@ -98,8 +100,8 @@ impl Pool {
         all.iter().filter(|of| of.allocation_count > 0 || of.span_count > 0).for_each(f);
     }
 
-    /// Its memory, as runs of spans without a gap: the first byte of each, its bytes, how many spans they are, and the usable bytes of live
-    /// blocks in it. By address; of each span by itself at some moment of the call.
+    /// Calls `f` with the pool's memory as runs of adjacent spans, by address. Each span is of some moment of the
+    /// call.
     pub fn each_segment(&'static self, mut f: impl FnMut(&Segment)) {
         let mut run: Option<Segment> = None;
         lookup::each_span(self, |info| {
@@ -126,12 +128,12 @@ impl Pool {
         run.iter().for_each(f);
     }
 
-    /// Peaks start again at the current values; counts stay (PO-34).
+    /// Sets the peaks to the current values. Counts stay (PO-34).
     pub fn reset_peak(&self) {
         self.state.lock().reset_peak();
     }
 
-    /// What the device says: (total, free) bytes.
+    /// The device's memory: (total, free) bytes.
     pub(super) fn device_memory(&'static self) -> Option<(u64, u64)> {
         self.ops().memory()
     }

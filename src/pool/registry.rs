@@ -1,7 +1,5 @@
-//! Shells: the places where pools live, for ever, one pool after another.
-//!
-//! Contract: a take_record is never unmapped and never leaves the list of all. One whose pool is over is quarantine_next, and waits its turn before it
-//! becomes another pool.
+//! Registry of pool records. A record is never unmapped and never leaves the list of all records. The record of a
+//! pool that is over is quarantined, then reused.
 
 use crate::device::Source;
 use crate::device::upstream::Upstream;
@@ -11,15 +9,14 @@ use crate::pool::state::PoolState;
 use crate::pool::{Pool, arena, options, remote_free};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// Every pool ever made; pools are pushed and never leave.
+/// Every record ever made. Records are pushed and never removed.
 static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Number of shells made so far.
 static RECORDS: AtomicUsize = AtomicUsize::new(0);
 
-/// Pools that are over, to become others. First in, first out, and not before [`QUARANTINED_RECORDS`] lie there, so that a thread
-/// which is between finding a pool by its handle and locking it does not meet another one although the handle was
-/// released meanwhile.
+/// Records of pools that are over, first in, first out. A record is reused after [`QUARANTINED_RECORDS`] others were
+/// quarantined behind it. So a thread that found a pool by its handle, but has not locked it yet, does not meet
+/// another pool there although the handle was released meanwhile.
 struct Quarantine {
     first: Option<&'static Pool>,
     last: Option<&'static Pool>,
@@ -28,10 +25,9 @@ struct Quarantine {
 
 static QUARANTINE: Lock<Quarantine> = Lock::new(Quarantine { first: None, last: None, count: 0 });
 
-/// Pools that lie there at least before one becomes another.
 const QUARANTINED_RECORDS: usize = 64;
 
-/// A pool that is over waits for its turn.
+/// Puts the record of a pool that is over into the quarantine.
 pub(super) fn retire(pool: &'static Pool) {
     let mut quarantine = QUARANTINE.lock();
     pool.quarantine_next.store(core::ptr::null_mut(), Ordering::Relaxed);
@@ -43,13 +39,13 @@ pub(super) fn retire(pool: &'static Pool) {
     quarantine.count += 1;
 }
 
-/// A pool whose state mean nothing yet. None: no memory.
+/// A record for a new pool, with no valid state yet. None: no memory.
 pub(super) fn take_record() -> Option<&'static Pool> {
     let mut quarantine = QUARANTINE.lock();
     if quarantine.count > QUARANTINED_RECORDS
         && let Some(pool) = quarantine.first
     {
-        // SAFETY: NULL, or a pool that `retire` linked; they are never unmapped.
+        // SAFETY: NULL, or a record that `retire` linked; records are never unmapped.
         quarantine.first = unsafe { pool.quarantine_next.load(Ordering::Relaxed).as_ref() };
         if quarantine.first.is_none() {
             quarantine.last = None;
@@ -61,9 +57,9 @@ pub(super) fn take_record() -> Option<&'static Pool> {
     let at = arena::take(size_of::<Pool>(), align_of::<Pool>())?.cast::<Pool>();
     let pool = blank();
     pool.number.store(RECORDS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-    // SAFETY: fresh memory of the right size and alignment, known to nobody.
+    // SAFETY: fresh memory of the right size and alignment; no other thread knows it.
     unsafe { at.write(pool) };
-    // SAFETY: written above, mapped for ever, and only shared from here on.
+    // SAFETY: written above, never unmapped, and only shared from here on.
     let pool: &'static Pool = unsafe { at.as_ref() };
     let this = core::ptr::from_ref(pool).cast_mut();
     let mut head = ALL.load(Ordering::Relaxed);
@@ -77,7 +73,7 @@ pub(super) fn take_record() -> Option<&'static Pool> {
     }
 }
 
-/// A pool that is over.
+/// The record of no pool.
 fn blank() -> Pool {
     let mut state = PoolState::new(options::NOTHING, Name::NONE, None, None);
     (state.refs, state.retired, state.quarantined) = (0, true, true);
@@ -107,9 +103,9 @@ fn blank() -> Pool {
     }
 }
 
-/// Calls `f` with every pool that is not over: it has a hold or a live block. Under no lock.
+/// Calls `f` with every pool that is not over: it has a reference or a live block. Takes no lock around `f`.
 pub fn each_pool(mut f: impl FnMut(&'static Pool)) {
-    // SAFETY: NULL or a pool; the same for the links. Acquire pairs with the Release in `take_record`.
+    // SAFETY: NULL or a record, and so are the links. Acquire pairs with the Release in `take_record`.
     let mut next = unsafe { ALL.load(Ordering::Acquire).as_ref() };
     while let Some(pool) = next {
         let over = pool.state.lock().is_over();

@@ -1,13 +1,12 @@
-//! Which units of 2 MiB were asked to be huge pages.
+//! Which aligned pages of 2 MiB were requested as huge pages.
 //!
-//! Contract: bits beside the memory, as the table of spans is: leaves are made on demand and never go. The bits of a range
-//! change under the lock of the pool that has it, or by the one thread that knows of it. A unit is marked while all of it
-//! belongs to one pool, and no longer.
+//! Contract: the marks lie outside the memory, in leaves that are made on demand and never removed. The marks of a
+//! range change under the lock of the pool that has it, or by the only thread that knows the range. A page is marked
+//! only while all of it belongs to one pool.
 
 use crate::pool::arena;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Bytes of a huge page.
 pub(in crate::pool) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 const ADDRESS_BITS: u32 = 48;
@@ -16,9 +15,9 @@ const LEAF_BITS: u32 = 36;
 const WORDS: usize = (1 << LEAF_BITS) / HUGE_PAGE_BYTES / 64;
 
 struct Leaf {
-    /// Marked.
+    /// Marked pages.
     huge: [AtomicU64; WORDS],
-    /// Of those, the ones that come from the system's reserve: they cannot be given back in parts.
+    /// Marked pages of the system's reserve, which go back whole only.
     whole: [AtomicU64; WORDS],
 }
 
@@ -31,13 +30,13 @@ fn leaf(address: usize) -> Option<&'static Leaf> {
     unsafe { TOP.get(address >> LEAF_BITS)?.load(Ordering::Acquire).as_ref() }
 }
 
-/// The word and the bit of the unit that has the address.
+/// Index of the word and mask of the bit for the page that contains the address.
 fn place(address: usize) -> (usize, u64) {
     let unit = address / HUGE_PAGE_BYTES;
     (unit / 64 % WORDS, 1 << (unit % 64))
 }
 
-/// Makes the leaves of a range. False: no memory. Under no lock.
+/// Makes the leaves of a range. False: no memory. Called under no lock.
 pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
     let Some(tops) = TOP.get(start >> LEAF_BITS..=(start + bytes - 1) >> LEAF_BITS) else { return false };
     for top in tops {
@@ -46,20 +45,20 @@ pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
         }
         let Some(fresh) = arena::take(size_of::<Leaf>(), align_of::<Leaf>()) else { return false };
         let null = core::ptr::null_mut();
-        // Release pairs with the Acquire in `leaf`. A thread that was first has the same to offer; ours is lost.
+        // Release pairs with the Acquire in `leaf`. If another thread was first, its leaf serves, and ours is lost.
         let _ = top.compare_exchange(null, fresh.as_ptr().cast(), Ordering::Release, Ordering::Relaxed);
     }
     true
 }
 
-/// The units that lie wholly in a range: their start and bytes; None if there are none.
+/// The huge pages that lie wholly in a range: start and bytes. None: there are none.
 pub(in crate::pool) fn inside(start: usize, end: usize) -> Option<(usize, usize)> {
     let first = start.checked_next_multiple_of(HUGE_PAGE_BYTES)?;
     let last = end / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     (first < last).then(|| (first, last - first))
 }
 
-/// Marks whole units of a prepared range; how many were not marked before.
+/// Marks whole huge pages of a prepared range. Returns how many were not marked before.
 pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
     let mut fresh = 0;
     for unit in (start..start + bytes).step_by(HUGE_PAGE_BYTES) {
@@ -73,7 +72,7 @@ pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
     fresh
 }
 
-/// Takes the marks off all units that a range touches; how many there were.
+/// Removes the marks of all huge pages that a range touches. Returns how many there were.
 pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
     let mut marked = 0;
     for unit in (start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES..start + bytes).step_by(HUGE_PAGE_BYTES) {
@@ -88,19 +87,19 @@ pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
     marked
 }
 
-/// Whether the unit that has the address is marked.
+/// Whether the huge page that contains the address is marked.
 pub(in crate::pool) fn is_marked(address: usize) -> bool {
     let (word, bit) = place(address);
     leaf(address).is_some_and(|leaf| leaf.huge[word].load(Ordering::Relaxed) & bit != 0)
 }
 
-/// Whether the unit that has the address comes from the system's reserve.
+/// Whether it comes from the system's reserve.
 fn is_whole(address: usize) -> bool {
     let (word, bit) = place(address);
     leaf(address).is_some_and(|leaf| leaf.whole[word].load(Ordering::Relaxed) & bit != 0)
 }
 
-/// What can be given back of a range: without the parts of units that must go whole.
+/// The part of a range that can go back: without parts of pages that go back whole only.
 pub(in crate::pool) fn without_parts(start: usize, end: usize) -> (usize, usize) {
     let first = if !start.is_multiple_of(HUGE_PAGE_BYTES) && is_whole(start) {
         start.next_multiple_of(HUGE_PAGE_BYTES)
@@ -115,11 +114,11 @@ pub(in crate::pool) fn without_parts(start: usize, end: usize) -> (usize, usize)
     if first < last { (first, last) } else { (start, start) }
 }
 
-/// Most parts of [`parts`]: what lies before, in, and behind the units of a block.
+/// Most parts of [`parts`]: before, in, and behind the huge pages of a block.
 pub(in crate::pool) const PARTS: usize = 3;
 
-/// A range cut where marked units begin and end, because the system keeps state of both apart; how many parts. None: there
-/// are more, or some must go whole.
+/// Cuts a range where marked pages begin and end, because the system treats both kinds apart. Returns the number of
+/// parts. None: there are more than [`PARTS`], or a page must go whole.
 pub(in crate::pool) fn parts(start: usize, bytes: usize, out: &mut [(usize, usize); PARTS]) -> Option<usize> {
     let (end, mut at, mut count) = (start + bytes, start, 0);
     while at < end {

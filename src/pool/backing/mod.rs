@@ -1,9 +1,8 @@
-//! What a pool gets from its device and gives back, and how it calls one.
+//! The back of a pool: memory from the device and back to it.
 //!
-//! Contract: called under no lock. Nearly every pool's device is the host, which needs no care; what other devices give goes back as it
-//! came; a caller's upstream is
-//! foreign code: it runs outside the library, and calls of the same pool that it makes on that thread are refused. For
-//! that the thread's heap of the pool is hidden meanwhile, so that the path through heaps need not ask.
+//! Contract: called under no lock. Memory of devices other than the host goes back in the pieces in which it came. A
+//! caller's upstream is foreign code. Its callbacks run outside the library, and calls on the same pool from within
+//! them are refused. The thread's heap of the pool is hidden meanwhile, so that the fast path needs no check.
 
 pub(super) mod huge;
 
@@ -27,23 +26,23 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 use huge::HUGE_PAGE_BYTES;
 
-/// What is asked of the device.
+/// A request to the device.
 #[derive(Clone, Copy)]
 pub(super) struct BackingRequest {
     pub bytes: usize,
     pub alignment: usize,
-    /// Bytes by which the pool would grow, or less than are needed.
+    /// Bytes that the pool's growth would take; less than `bytes`: no growth.
     pub step: usize,
-    /// 0, or 1 + the NUMA node to prefer.
+    /// 0: no preference; n: NUMA node n - 1.
     pub node: u32,
     /// TN_HUGE_.
     pub huge: i32,
 }
 
-/// A callback under way. Lies on the stack of the thread that makes it.
+/// A callback under way, on the stack of the thread that made the call.
 struct Frame {
     pool: &'static Pool,
-    /// The one in which it was made.
+    /// The frame of the callback in which this one was made; 0: none.
     below: usize,
 }
 
@@ -54,23 +53,23 @@ impl Pool {
         self.upstream.is_there()
     }
 
-    /// TN_HOST_ flags that its page-locked memory has; 0 of any other.
+    /// TN_HOST_ flags of its page-locked memory; 0 for other memory.
     pub fn host_flags(&'static self) -> u32 {
         self.ops().host_flags()
     }
 
-    /// The device, for what calls nobody: looks, fills, copies, moves.
+    /// The device, for operations that call no foreign code: looks, fills, copies, moves.
     pub(super) fn ops(&'static self) -> &'static dyn Device {
         if self.is_imported() { &self.upstream } else { self.source().device() }
     }
 
-    /// Where its memory comes from, if not from a caller's upstream.
+    /// The device of a pool without an upstream.
     fn source(&self) -> Source {
         // SAFETY: set from a source's bits by `make`.
         unsafe { Source::from_bits(self.source.load(Ordering::Relaxed)) }
     }
 
-    /// Calls the device for what an upstream is asked for.
+    /// Calls the device, or the callbacks of the upstream.
     pub(super) fn call<R>(&'static self, work: impl FnOnce(&dyn Device) -> R) -> R {
         if !self.is_imported() {
             return work(self.source().device());
@@ -87,7 +86,7 @@ impl Pool {
         })
     }
 
-    /// Whether a callback of its upstream is under way on this thread.
+    /// Whether a callback of this pool's upstream is under way on this thread.
     #[inline]
     pub(super) fn is_calling(&self, thread: &'static Thread) -> bool {
         thread.calling() != 0 && self.calls(thread)
@@ -96,7 +95,7 @@ impl Pool {
     #[cold]
     fn calls(&self, thread: &'static Thread) -> bool {
         let mut at = thread.calling() as *const Frame;
-        // SAFETY: 0, or a frame of this thread's stack, which is there until `call` has taken it off.
+        // SAFETY: 0, or a frame on this thread's stack, which stays there until `call` removes it.
         while let Some(frame) = unsafe { at.as_ref() } {
             if core::ptr::eq(frame.pool, self) {
                 return true;
@@ -124,7 +123,7 @@ impl Pool {
         )
     }
 
-    /// Memory from the device. None: refused.
+    /// Memory from the device. None: the device refused.
     pub(super) fn fetch(&'static self, asked: BackingRequest) -> Result<Option<Piece>> {
         if !self.is_imported() && !self.is_stream_ordered() {
             return Ok(self.reserve(asked).and_then(|start| self.commit(start, asked.bytes)));
@@ -137,14 +136,14 @@ impl Pool {
         fetched
     }
 
-    /// Addresses of the host: a step of the pool's growth, of which the rest is kept, or without that just what is needed.
+    /// Reserves addresses of the host: a growth step, whose rest the pool keeps, or else just what is needed.
     fn reserve(&'static self, asked: BackingRequest) -> Option<usize> {
         let BackingRequest { bytes, alignment, step, node, huge } = asked;
-        // The host gives what is asked for, or nothing.
+        // The host reserves what is requested, or nothing.
         let get = |bytes, alignment| HOST.reserve(bytes, alignment, node).ok().flatten();
         let never = |start: usize, bytes: usize| {
             if huge == TN_HUGE_NEVER {
-                // SAFETY: reserved a moment ago, known to nobody.
+                // SAFETY: reserved a moment ago; no other thread knows it.
                 unsafe { HOST.set_huge(start, bytes, TN_HUGE_NEVER) };
             }
             start
@@ -157,7 +156,7 @@ impl Pool {
             never(start, step);
             let rest = self.state.lock().add_reserved(start + bytes, step - bytes);
             if let Some(rest) = rest {
-                // SAFETY: reserved and never used; it left the state.
+                // SAFETY: reserved and never used; it left the pool's state.
                 unsafe { HOST.free(rest.start, rest.bytes) };
             }
             return Some(start);
@@ -165,7 +164,7 @@ impl Pool {
         get(bytes, alignment).map(|start| never(start, bytes))
     }
 
-    /// Makes addresses of the host memory of the pool that is in no state yet. None: refused, and they went back.
+    /// Commits reserved addresses of the host. None: refused; the addresses went back to the system.
     pub(super) fn commit(&'static self, start: usize, bytes: usize) -> Option<Piece> {
         if HOST.commit(start, bytes) && table::prepare(start, bytes) {
             return Some(Piece { start, bytes, segment: None });
@@ -174,7 +173,7 @@ impl Pool {
         None
     }
 
-    /// Memory from the upstream: a step of the pool's growth, or without that just what is needed.
+    /// Memory from an upstream or a device: a growth step, or else just what is needed.
     fn import_piece(&'static self, asked: BackingRequest, segment: &'static UpstreamPiece) -> Result<Option<Piece>> {
         let get = |bytes| self.call(|device| device.reserve(bytes, asked.alignment, asked.node));
         let mut bytes = asked.step.max(asked.bytes);
@@ -193,11 +192,11 @@ impl Pool {
         Ok(Some(Piece { start, bytes, segment: Some(segment) }))
     }
 
-    /// What the table shows in a range that the upstream gave: nothing, or the span of another pool's large block, which
-    /// contains it. Err: memory that somebody else has.
+    /// What the address table has where the upstream gave memory: nothing, or the span of another pool's large block
+    /// that contains it. Err: the memory is in use elsewhere.
     fn what_is_under(&'static self, start: usize, bytes: usize) -> core::result::Result<Option<&'static Span>, ()> {
         let Some(span) = table::uniform(start, bytes)? else { return Ok(None) };
-        // The owner of a span of small blocks takes for its own what lies there, and does not look into the table each time.
+        // The owner of a span of small blocks treats all of it as its own, without a look into the table.
         if span.kind() == Kind::Small {
             return Err(());
         }
@@ -207,7 +206,7 @@ impl Pool {
         if inside && others { Ok(Some(span)) } else { Err(()) }
     }
 
-    /// Gives memory back that is not new.
+    /// Returns memory to an upstream that gave it although it is in use.
     #[cold]
     pub(super) fn send_back(&'static self, start: usize, bytes: usize) -> Status {
         self.free_range(start, bytes);
@@ -222,12 +221,12 @@ impl Pool {
         )
     }
 
-    /// Gives a range to the device that nothing leads to.
+    /// Returns a range to the device. Nothing refers to it.
     fn free_range(&'static self, start: usize, bytes: usize) {
         if self.watched(start, bytes).is_some() {
             checker::open(start, bytes);
         }
-        // SAFETY: it came from this device, and left the state and the table or never was in them: nobody can reach it.
+        // SAFETY: it came from this device, and is not in the state or the table: no thread can reach it.
         if unsafe { self.call(|device| device.free(start, bytes)) } {
             return;
         }
@@ -237,7 +236,7 @@ impl Pool {
         }
     }
 
-    /// Lets the upstream know which free memory nobody needs the contents of, where it wants to hear that.
+    /// Tells an upstream that takes such hints which free memory has contents that no longer matter.
     pub(super) fn purge_upstream(&'static self, mut state: Guard<'static, PoolState>) -> Guard<'static, PoolState> {
         if !self.upstream.purges() {
             return state;
@@ -253,7 +252,7 @@ impl Pool {
             if self.watched(span.start.get(), used).is_some() {
                 checker::open(span.start.get(), used);
             }
-            // SAFETY: the span left the lists of free ones, and has no live block.
+            // SAFETY: the span left the lists of free spans, and has no live block.
             unsafe { self.call(|device| device.discard(span.start.get(), used, false)) };
         }
         let mut state = self.state.lock();
@@ -274,14 +273,14 @@ impl Pool {
         let Some(piece) = self.fetch(asked)? else { return Ok(false) };
         piece.segment.into_iter().for_each(UpstreamPiece::keep);
         if settings.flags & TN_POOL_PREFAULT != 0 {
-            // SAFETY: committed above, known to nobody.
+            // SAFETY: committed above; no other thread knows it.
             unsafe { self.ops().prefault(piece.start, bytes) };
         }
         Ok(self.state.lock().add_free(self, piece, &mut prealloc, os::coarse_ms()))
     }
 
-    /// Ends a pool over an upstream with all its blocks, whoever has them: everything goes back to the upstream now, and
-    /// the caller's hold ends. Nobody uses the pool meanwhile.
+    /// Ends a pool over an upstream together with its live blocks. All memory goes back to the upstream now, and the
+    /// caller's reference is dropped. No other thread may use the pool meanwhile.
     pub fn abandon(&'static self) {
         let mut state = self.state.lock();
         state.retired = true;
@@ -299,7 +298,7 @@ impl Pool {
         self.drop_ref();
     }
 
-    /// Gives a piece that left the state to the device, without the lock.
+    /// Returns a piece that left the state to the device. The lock is released meanwhile.
     pub(super) fn give_back(
         &'static self,
         mut state: Guard<'static, PoolState>,

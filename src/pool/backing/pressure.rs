@@ -1,8 +1,8 @@
-//! What the program wants to be called for when a pool runs out of memory.
+//! Pressure callbacks: functions of the program that are called when a pool runs out of memory.
 //!
-//! Contract: callbacks run on the thread that is short of memory, under no lock, in the order of their registration, each at most once
-//! for a request. What a callback allocates in turn fails without calling anybody. A registration that ended is let go of once, by its
-//! `release`, when nobody is in its callback any more; ending it never waits (PO-43).
+//! Contract: a callback runs on the thread that needs memory, under no lock, in the order of registration, at most
+//! once for a request. What a callback allocates fails without calling callbacks again. After a registration ended,
+//! its `release` runs once, when no thread is in its callback any more. Ending a registration never waits (PO-43).
 
 use crate::error::{Result, fail};
 use crate::pool::Pool;
@@ -14,23 +14,23 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// A callback: what it is given, and the bytes that it thinks it freed.
+/// A pressure callback. Returns an estimate of the bytes that it freed.
 pub type Callback = unsafe extern "C" fn(context: *mut c_void, needed: usize, reason: i32) -> usize;
-/// The end of a registration.
+/// Called when a registration ends.
 pub type Release = unsafe extern "C" fn(context: *mut c_void);
 
-/// A registration; only read and written under the lock of its pool, and by the one that lets go of it.
+/// A registration. Read and written under the lock of its pool, and by the thread that releases it.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Listener {
     callback: RelaxedUsize,
     context: RelaxedUsize,
-    /// 0: nothing is to be called.
+    /// Function pointer; 0: none.
     release: RelaxedUsize,
-    /// Which registration of the pool it is.
+    /// Number of the registration within the pool.
     order: RelaxedUsize,
-    /// Threads in its callback.
+    /// Threads in the callback.
     users: RelaxedUsize,
-    /// 1: it ended.
+    /// 1: the registration ended.
     ended: RelaxedUsize,
     next: AtomicPtr<Listener>,
     recycled: AtomicPtr<Listener>,
@@ -46,7 +46,7 @@ unsafe impl Recycled for Listener {
 static LISTENERS: Recycler<Listener> = Recycler::new();
 
 thread_local! {
-    // Without Drop, so nothing is registered. 1: the thread is in a callback.
+    // Without Drop, so that no destructor is registered. True: the thread is in a callback.
     static CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -65,21 +65,21 @@ impl Listener {
         self.callback.get() == callback as usize && self.context.get() == context as usize
     }
 
-    /// Lets go of one that ended and is in no list. Under no lock.
+    /// Releases a registration that ended and is in no list. Called under no lock.
     fn let_go(&'static self) {
         let (release, context) = (self.release.get(), self.context.get());
         LISTENERS.put(self);
         if release != 0 {
             // SAFETY: only `on_pressure` stores here, and only such functions.
             let release = unsafe { core::mem::transmute::<usize, Release>(release) };
-            // SAFETY: who registered it promised that it may run once, on any thread.
+            // SAFETY: the program promised that it may run once, on any thread.
             unsafe { release(context as *mut c_void) };
         }
     }
 }
 
 impl PoolState {
-    /// The registration that follows in order.
+    /// The next registration after number `order`.
     fn listener_after(&self, order: usize) -> Option<&'static Listener> {
         let mut at = self.listeners;
         while at.is_some_and(|listener| listener.order.get() <= order) {
@@ -88,7 +88,7 @@ impl PoolState {
         at
     }
 
-    /// Takes a registration out that `which` accepts; the second is true if nobody is in its callback.
+    /// Removes the first registration that `which` accepts. The second value: no thread is in its callback.
     fn end_listener(&mut self, which: impl Fn(&Listener) -> bool) -> Option<(&'static Listener, bool)> {
         let (mut before, mut at) = (None::<&'static Listener>, self.listeners);
         while let Some(listener) = at.filter(|listener| !which(listener)) {
@@ -105,8 +105,8 @@ impl PoolState {
 }
 
 impl Pool {
-    /// Registers a callback for when memory runs out. TN_ERR_DUPLICATE for the same callback and context, TN_ERR_STALE for a pool that
-    /// was released, TN_ERR_NO_HOST_MEMORY.
+    /// Registers a callback. TN_ERR_DUPLICATE for a callback and context that are registered, TN_ERR_STALE for a pool
+    /// that was released, TN_ERR_NO_HOST_MEMORY.
     pub fn on_pressure(
         &'static self,
         callback: Callback,
@@ -154,7 +154,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Ends a registration. TN_ERR_RANGE: there is none such.
+    /// Ends a registration. TN_ERR_RANGE: there is no such registration.
     pub fn off_pressure(&'static self, callback: Callback, context: *mut c_void) -> Result<()> {
         let mut state = self.state.lock();
         let ended = state.end_listener(|listener| listener.is(callback, context));
@@ -171,7 +171,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Ends all registrations: nothing can be had any more.
+    /// Ends all registrations: the pool is retired.
     pub(in crate::pool) fn end_pressure(&'static self) {
         loop {
             let ended = self.state.lock().end_listener(|_| true);
@@ -183,8 +183,8 @@ impl Pool {
         }
     }
 
-    /// Calls those that come after `heard`, which a request begins with 0, until one says that it freed something. False: none did. Under
-    /// no lock.
+    /// Calls the callbacks after number `heard`, which is 0 for a new request, until one says that it freed
+    /// something. False: none did. Called under no lock.
     pub(in crate::pool) fn call_listeners(&'static self, needed: usize, reason: i32, heard: &mut usize) -> bool {
         if CALLED.get() {
             return false;
@@ -201,7 +201,8 @@ impl Pool {
             // SAFETY: only `on_pressure` stores here, and only such functions.
             let callback = unsafe { core::mem::transmute::<usize, Callback>(callback) };
             CALLED.set(true);
-            // SAFETY: who registered it promised that it may run on any thread as long as the registration lasts; `users` keeps it.
+            // SAFETY: the program promised that it may run on any thread while the registration lasts; `users` keeps
+            // it registered.
             let freed = unsafe { callback(context as *mut c_void, needed, reason) };
             CALLED.set(false);
             let mut state = self.state.lock();

@@ -1,8 +1,8 @@
-//! Pages inside spans of small blocks that no live block touches, given back by a trim.
+//! Purge: pages inside spans of small blocks that no live block touches go back to the system. Part of a trim.
 //!
-//! Contract: a span that is swept is in no list, so that nobody is handed a block of it meanwhile; it counts as one that waits for being
-//! collected, so that nobody makes it free. Looking at its blocks and giving pages back happens under no lock. The state do not change:
-//! what has no pages stays committed and cached.
+//! Contract: a span is in no list while it is purged, so that no block of it is allocated. It counts as queued for
+//! collection, so that no thread makes it free. Its blocks are read, and pages returned, under no lock. The state
+//! does not change: a purged page stays committed and cached.
 
 use crate::pool::Pool;
 use crate::pool::span::block_state::BlockState;
@@ -12,11 +12,12 @@ use crate::sys::os;
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
 
-/// Parts of a span's blocks by which spans are sorted.
+/// Steps of occupancy by which spans are sorted.
 const STEPS: usize = 8;
 
 impl PoolState {
-    /// Takes the small spans of a class with room out of their list; linked by `older`. Those that wait for being collected stay.
+    /// Takes the small spans of a class with free blocks out of their list, linked by `older`. Spans that are queued
+    /// for collection stay.
     fn take_partial(&mut self, class: usize) -> Option<&'static Span> {
         let (mut taken, mut next) = (None, self.partial(class));
         while let Some(span) = next {
@@ -30,7 +31,7 @@ impl PoolState {
         taken
     }
 
-    /// Puts them back, those with most live blocks in front, so that the others run empty.
+    /// Puts them back, the fullest in front, so that the others run empty.
     fn put_partial(&mut self, pool: &'static Pool, first: Option<&'static Span>) {
         for step in 0..STEPS {
             each(first, |span| {
@@ -43,7 +44,7 @@ impl PoolState {
     }
 }
 
-/// Visits a chain of spans; what is visited may leave it.
+/// Visits a chain of spans. A visited span may leave the chain.
 fn each(first: Option<&'static Span>, mut visit: impl FnMut(&'static Span)) {
     let mut next = first;
     while let Some(span) = next {
@@ -53,14 +54,15 @@ fn each(first: Option<&'static Span>, mut visit: impl FnMut(&'static Span)) {
 }
 
 impl Pool {
-    /// Gives back the pages that no live block touches, of spans without an owner.
+    /// Returns pages that no live block touches, in spans without an owner.
     pub(in crate::pool) fn purge_partial_spans(&'static self) {
         if self.flags.load(core::sync::atomic::Ordering::Relaxed) & TN_POOL_STRICT != 0 || self.is_imported() {
-            // The pattern in blocks that are held back is looked at; and no foreign code is called with spans in no list.
+            // Strict mode checks the pattern in freed blocks. And no foreign code is called while spans are in no
+            // list.
             return;
         }
         for class in 0..class::COUNT {
-            // No fork finds spans in no list.
+            // A fork must not happen while spans are in no list.
             let _inside = CriticalSection::enter(thread::current());
             let first = self.state.lock().take_partial(class);
             if first.is_none() {
@@ -77,8 +79,8 @@ impl Pool {
         let discard = |from: usize, to: usize| {
             let (from, to) = (from.next_multiple_of(page), to / page * page);
             if from < to {
-                // SAFETY: the pages lie in a span of this pool between its live blocks, and no block of it can be handed out. Where it
-                // cannot be done they stay as they are.
+                // SAFETY: the pages lie between live blocks of a span of this pool, and no block of it can be
+                // allocated now. If the call fails, they stay as they are.
                 unsafe { self.ops().discard(start + from, to - from, false) };
             }
         };
@@ -89,7 +91,7 @@ impl Pool {
                 free_from = (index + 1) * block_bytes;
             }
         }
-        // Behind the last block that was ever handed out nothing was touched.
+        // Bytes behind the last allocated block were never touched.
         discard(free_from, (used * block_bytes).next_multiple_of(page).min(span.bytes.get()));
     }
 }

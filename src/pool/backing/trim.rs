@@ -1,4 +1,4 @@
-//! Cached memory that goes back when somebody asks.
+//! Trim: cached memory goes back to the device on request.
 
 use crate::pool::registry::each_pool;
 use crate::pool::state::Prealloc;
@@ -7,7 +7,7 @@ use crate::sys::os;
 use crate::thread;
 use crate::types::*;
 
-/// What all pools of a device have cached goes back to it; what came from an upstream is none of the device's.
+/// Trims all pools of a device, for other layers that need its memory. Memory of an upstream is not the device's.
 pub(in crate::pool) fn trim_all(device: tn_device) {
     each_pool(|pool| {
         if pool.device() == device && !pool.is_imported() {
@@ -17,9 +17,9 @@ pub(in crate::pool) fn trim_all(device: tn_device) {
 }
 
 impl Pool {
-    /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing
-    /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41). Of what is cached still,
-    /// the pages that no live block touches lose their memory.
+    /// Returns cached memory to the device, longest unused first, until at most `keep` bytes are cached or no whole
+    /// piece is left. Never goes below what was committed at creation. Purges what stays cached. Returns the bytes by
+    /// which reserved memory fell (PO-40, PO-41).
     pub fn trim(&'static self, keep: usize) -> usize {
         if self.is_calling(thread::current()) {
             return 0;

@@ -1,9 +1,10 @@
-//! Blocks that come back from a thread that does not own their span.
+//! Remote frees: blocks freed by a thread that does not own their span.
 //!
-//! Giving one back is a compare-exchange of its state, by which of two threads exactly one wins, and a bit of its span, which stays set
-//! however often it is set: so no race can hand a block out twice. A second exchange is the last touch of the span. Whoever sets the first
-//! bit puts the span into its pool's list. The owner takes that list apart, the next time it runs out of blocks, and collects from its spans
-//! what still is in that state, with plain stores: what is returned is nobody else's.
+//! A remote free is a compare-exchange of the block's state, which exactly one of two threads wins, and a bit of the
+//! span. The bit may be set any number of times, so no race can allocate a block twice. A second exchange is the last
+//! access to the span. The thread that sets the first bit queues the span in its pool. When the owner runs out of
+//! blocks, it takes that queue and collects its spans with plain stores, because no other thread changes a returned
+//! block.
 
 pub(super) mod protocol;
 
@@ -18,11 +19,12 @@ use core::sync::atomic;
 use core::sync::atomic::{Ordering, fence};
 use protocol::AtomicStack;
 
-/// Spans with blocks to be collected.
+/// Spans that wait for being collected.
 pub(super) type Returned = AtomicStack<Span>;
 
-/// Gives a block back to a span that another thread's heap owned a moment ago; the bytes that were asked for. None, and nothing is changed:
-/// it is not the start of a live block of that kind, or not of the pool that was passed, or the thread has no memory for counting it.
+/// Frees a block of a span that another thread's heap owned a moment ago. Returns the requested bytes. None, and
+/// nothing is changed: it is not the start of a live block in the given state, not of the pool that was passed, or
+/// the thread has no heap to count in.
 #[inline]
 pub(super) fn free_block(
     thread: &'static Thread,
@@ -37,7 +39,7 @@ pub(super) fn free_block(
         return None;
     }
     let heap = Heap::cached(thread, pool).or_else(|| Heap::of_or_new(thread, pool))?;
-    // What is read here belongs together if the version is the same afterwards; then the block lies in the span.
+    // What is read here belongs together if the version is the same afterwards. Then the block lies in the span.
     let index = span.index_at(address.wrapping_sub(span.start.get()))?;
     let (cell, block_bytes) = (span.shared_cell(index)?, span.block_bytes.get());
     let word = cell.get();
@@ -45,7 +47,7 @@ pub(super) fn free_block(
         BlockState::Store => block_bytes.wrapping_sub(span.block(index).requested),
         _ => word.slack(),
     };
-    // Orders what was read before the version, as in `Span::read`.
+    // Orders the reads above before the version, as in `Span::read`.
     fence(Ordering::Acquire);
     if !word.is(state) || span.version() != version {
         return None;
@@ -58,8 +60,8 @@ pub(super) fn free_block(
     Some(block_bytes.wrapping_sub(slack))
 }
 
-/// Lets the owner know of a block that is returned, and is in limbo so far: as long as it is, the span stays the owner's. With the last step
-/// the block is the owner's to collect, and the span nothing that the caller may touch.
+/// Publishes a block in limbo to the owner of its span. While the block is in limbo the span stays the owner's. After
+/// the last step the block is the owner's to collect, and the caller must not touch the span.
 pub(super) fn publish(pool: &'static Pool, span: &'static Span, index: usize) {
     span.publish(index, || queue_up(pool, span));
 }
@@ -71,8 +73,8 @@ fn queue_up(pool: &'static Pool, span: &'static Span) {
     }
 }
 
-/// Collects the returned blocks of a span that is in no list any more, as its owner: how many, and how many were given back twice. What
-/// somebody is about to return brings it into the list again.
+/// Collects the remote frees of a span that was just taken off the queue, as its owner. Returns the blocks, and how
+/// many were freed twice. A block that is about to be returned queues the span again.
 pub(super) fn collect(pool: &'static Pool, span: &'static Span) -> (usize, usize) {
     span.queued.leave();
     let all = span.collect();
@@ -83,13 +85,13 @@ pub(super) fn collect(pool: &'static Pool, span: &'static Span) -> (usize, usize
 }
 
 impl PoolState {
-    /// Takes the pool's list of spans with returned blocks apart: each goes to its owner's, and what has none is collected.
+    /// Distributes the pool's queue: each span goes to its owner's queue; a span without an owner is collected.
     pub fn sort_returned(&mut self, pool: &'static Pool) {
         // SAFETY: as in `queue_up`.
         let mut next = unsafe { pool.returned.take().as_ref() };
         while let Some(span) = next {
             next = span.queue.get();
-            // Two threads that gave one block back at the same moment can bring a span here that is something else by now.
+            // Two threads that freed one block at the same moment can queue a span that is something else by now.
             let stray = span.kind() != Kind::Small || !span.pool().is_some_and(|owner| core::ptr::eq(owner, pool));
             match span.heap() {
                 _ if stray => span.queued.leave(),

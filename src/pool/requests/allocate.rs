@@ -1,7 +1,7 @@
-//! Requests: what a caller asks for, checked, rounded to what there is, and cleared where it wants zeros.
+//! Requests: checked, rounded, served by the thread's heap or the slow path, and cleared if zeros were requested.
 //!
-//! Contract: small blocks come from the calling thread's heap, without the pool's lock; everything else is `obtain`'s. A request that is
-//! refused counts as a failure of its client.
+//! Contract: a small block comes from the calling thread's heap, without the pool's lock. Everything else goes to
+//! `allocate_block`. A refused request counts as a failure of its client.
 
 use super::deallocate;
 use crate::device::host::GRANULE;
@@ -18,22 +18,22 @@ use crate::types::*;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-/// The want of a pool's `initial_size`, for texts.
+/// A request for a pool's `initial_size`, for messages.
 pub(in crate::pool) fn creation(bytes: usize) -> Want {
     let block = Block { state: BlockState::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
     Want::alone(bytes, bytes, GRANULE, block)
 }
 
 impl Pool {
-    /// A block of at least `bytes` at a multiple of `alignment` (0: the pool's). `owner`: 0 for a raw block, else the
-    /// tag of the store that it backs; such a block goes back by [`Pool::free_store`] only. Of 0 bytes too it is a
-    /// block of its own.
+    /// Allocates a block of at least `bytes` at a multiple of `alignment` (0: the pool's). `owner`: 0 for a raw
+    /// block, else the tag of the store that it backs; [`Pool::free_store`] frees such a block. A request of 0 bytes
+    /// gets a block of its own.
     pub fn allocate(&'static self, bytes: usize, alignment: usize, zeroed: bool, owner: u64) -> Result<NonNull<u8>> {
         let state = if owner == 0 { BlockState::Raw } else { BlockState::Store };
         self.request(bytes, alignment, zeroed, state, owner)
     }
 
-    /// As `allocate`, the block of a store, for the calling thread: where it is.
+    /// As `allocate`, for a store of the calling thread. Returns the address.
     #[inline(always)]
     pub fn allocate_store(
         &'static self,
@@ -43,14 +43,14 @@ impl Pool {
         zeroed: bool,
         owner: u64,
     ) -> Result<usize> {
-        // Whether its bytes read 0 is not known on the short way.
+        // The fast path does not know whether a block reads 0.
         if !zeroed && let Some(address) = thread_heap::allocate_store_fast(thread, self, bytes, alignment, owner) {
             return Ok(address);
         }
         Ok(self.allocate(bytes, alignment, zeroed, owner)?.as_ptr() as usize)
     }
 
-    /// As `allocate`, a raw block that remembers who made it: the stamp of its thread.
+    /// As `allocate`, for a raw block whose tag is the stamp of the allocating thread.
     pub fn allocate_raw(
         &'static self,
         bytes: usize,
@@ -71,7 +71,7 @@ impl Pool {
         stamp: u64,
     ) -> Result<NonNull<u8>> {
         let tag = client.tag(stamp);
-        // The large block that the thread keeps: it was cleared by nobody.
+        // The large block that the thread keeps was not cleared.
         if bytes > class::LARGEST
             && !zeroed
             && let Some(address) = thread_heap::allocate_kept_fast(self, bytes, alignment, tag)
@@ -106,7 +106,7 @@ impl Pool {
         Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
     }
 
-    /// The alignment of a request, for which 0 means the pool's.
+    /// The alignment of a request; 0 means the pool's.
     #[inline]
     pub(in crate::pool) fn alignment_of(&self, alignment: usize, block: Block) -> Result<usize> {
         match alignment {
@@ -128,12 +128,13 @@ impl Pool {
         )
     }
 
-    /// Clears the beginning of a new block that nobody knows of, but for what reads 0 already (PH-14).
+    /// Clears the beginning of a new block, except for bytes that are known to read 0 (PH-14). No other thread knows
+    /// the block.
     fn clear(&'static self, placed: &NewBlock, bytes: usize) -> Result<()> {
         if !self.touch.load(Ordering::Relaxed) {
             return Err(self.refuse_to_clear(placed.address));
         }
-        // SAFETY: the block was just made for this call, and holds so many bytes.
+        // SAFETY: the block was just made for this call, and has that many bytes.
         let skipped = unsafe { self.ops().clear(placed.address, bytes.min(placed.dirty)) };
         if skipped > 0 {
             self.state.lock().figures.zero_bytes_skipped += skipped as u64;
@@ -141,7 +142,7 @@ impl Pool {
         Ok(())
     }
 
-    /// A block was to be cleared, and only who has the device can do that.
+    /// Zeros were requested, and only the program can clear the device's memory.
     #[cold]
     fn refuse_to_clear(&'static self, address: usize) -> Status {
         let given_back = deallocate(Some(self), address);
@@ -149,7 +150,7 @@ impl Pool {
         self.untouchable("not known to be 0, and the host cannot clear it")
     }
 
-    /// What is not a small block of the thread's heap.
+    /// A request that is not a small block of the thread's heap.
     #[inline(never)]
     fn request_more(&'static self, bytes: usize, block: Block, zeroed: bool) -> Result<NewBlock> {
         self.check_callable()?;
@@ -178,7 +179,7 @@ impl Pool {
         thread_heap::allocate(self, class, block, zeroed)
     }
 
-    /// Rounds a request. TN_ERR_NO_HOST_MEMORY, or the device's status, if no address space could hold it (PO-15).
+    /// Rounds a request. Fails with the device's status if no address space could hold it (PO-15).
     pub(in crate::pool) fn want(&'static self, bytes: usize, block: Block) -> Result<Want> {
         let none = || self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) });
         (self.policy().round)(self, bytes, block).ok_or_else(none)

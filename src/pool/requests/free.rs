@@ -1,7 +1,8 @@
-//! Blocks that come back: checked, held back and spoilt in strict mode, and free at last.
+//! Frees on the slow path: checks, strict mode's pattern and delay, and the end of the block.
 //!
-//! Contract: an address that is no live raw block is a status and changes counts alone. Between its holder's free and the moment it can be
-//! had again a block is in limbo: nobody can free, find or resize it, and its bytes are touched under no lock.
+//! Contract: an address that is not a live raw block returns a status code and changes counts only. Between the free
+//! and the moment when the block can be allocated again, the block is in limbo. No thread can free, find or resize a
+//! block in limbo, and its bytes are touched under no lock.
 
 use super::{Open, claim, owner};
 use crate::error::Result;
@@ -15,17 +16,17 @@ use crate::thread::Thread;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// The byte that strict mode fills given-back blocks with.
+/// The byte that strict mode fills freed blocks with.
 pub(in crate::pool) const PATTERN: u8 = 0xdb;
 
-/// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
-/// PO-29).
+/// Frees a raw block. `through`: the pool that was passed; None: any pool. Address 0: nothing happens (PO-22, PO-24
+/// to PO-29).
 pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
     deallocate_for(Client::RAW, through, address, None)
 }
 
-/// As `deallocate`, for a client. `bytes`: the size that it believes the block to have, if it says one; ours counts
-/// (AL-4).
+/// As `deallocate`, for a client. `bytes`: the size that the client believes the block has, if it says one. A
+/// difference is counted, and the pool's own size holds (AL-4).
 #[inline]
 pub fn deallocate_for(
     client: Client,
@@ -48,7 +49,7 @@ pub fn deallocate_for(
     }
 }
 
-/// The same for blocks of spans that no heap owns, and for what is no block.
+/// Frees blocks of spans that no heap owns, and refuses addresses that are no blocks.
 #[cold]
 #[inline(never)]
 fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usize, bytes: Option<usize>) -> Result<()> {
@@ -61,7 +62,7 @@ fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usiz
         if bytes.is_some_and(|bytes| bytes != block.requested) {
             state.account(block).mismatches += 1;
         }
-        // Else another thread gave it back between the two looks, and the next one says so.
+        // False: another thread freed it between the two looks. The next look refuses.
         if pool.free(state, span, index, BlockState::Raw) {
             return Ok(());
         }
@@ -69,7 +70,7 @@ fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usiz
 }
 
 impl Pool {
-    /// Gives back the block of a store, for the calling thread; called by its ledger, once. Cannot fail.
+    /// Frees the block of a store. Called once by its ledger, on any thread. Cannot fail.
     #[inline(always)]
     pub fn free_store(&'static self, thread: &'static Thread, address: usize) {
         if !thread_heap::deallocate_store_fast(thread, self, address) {
@@ -96,7 +97,7 @@ impl Pool {
         }
     }
 
-    /// Frees a live block, under the lock that is passed in and left. False: it is not live any more.
+    /// Frees a live block, under the lock, which is released. False: the block is not live any more.
     pub(in crate::pool) fn free(
         &'static self,
         mut state: Open,
@@ -120,7 +121,7 @@ impl Pool {
         true
     }
 
-    /// Frees a block in limbo.
+    /// Frees a block in limbo, under the lock, which is released.
     pub(super) fn free_begun(&'static self, mut state: Open, span: &'static Span, index: usize) {
         let flags = state.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
         let (address, usable) = (span.start.get() + index * span.block_bytes.get(), span.block_bytes.get());
@@ -168,8 +169,8 @@ impl Pool {
         unsafe { self.ops().fill(address, span.block_bytes.get(), value) };
     }
 
-    /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became
-    /// free.
+    /// Makes a block in limbo free, and in strict mode checks whether it was written to. Returns the bytes of the
+    /// span that became free.
     fn end_limbo(&'static self, address: usize) -> usize {
         let Some(span) = table::find(address) else { return 0 };
         let (start, block_bytes) = (span.start.get(), span.block_bytes.get());
@@ -181,7 +182,7 @@ impl Pool {
         }
         let has_pattern = (self.policy().has_pattern)(span);
         if flags & TN_POOL_STRICT != 0 && has_pattern {
-            // SAFETY: in limbo, and taken off the ring by this call: nobody else uses it.
+            // SAFETY: in limbo, and this call took it off the ring: no other thread uses it.
             damaged = unsafe { self.ops().is_filled(address, block_bytes, PATTERN) } == Some(false);
             if flags & TN_POOL_ZERO_ON_FREE != 0 {
                 // SAFETY: as above.
@@ -199,7 +200,7 @@ impl Pool {
         state.end_free(span, (address - start) / block_bytes, os::coarse_ms())
     }
 
-    /// Strict mode: makes all blocks that are held back free. False: there were none.
+    /// Makes all blocks free that strict mode holds back. False: there were none.
     pub(in crate::pool) fn free_ring(&'static self) -> bool {
         let mut any = false;
         loop {

@@ -1,15 +1,18 @@
-//! Blocks: which one an address is, and all that is done to one on the long way, under its pool's lock.
+//! Requests that no thread heap serves: allocations, frees and resizes under the pool's lock, and refusals.
 //!
-//! Contract: looks and decisions happen under the pool's lock; getting memory, moving pages, copying, clearing and
-//! texts happen without it, on blocks and spans that nobody else can reach meanwhile. A request that fails changes
-//! nothing but counts.
+//! Contract: decisions are made under the pool's lock. Getting memory, moving pages, copying, clearing and messages
+//! happen without it, on blocks and spans that no other thread can reach meanwhile. A request that fails changes
+//! counts only.
 //!
 //! | file | what |
 //! |---|---|
-//! | `request` | what is asked for: checked, rounded, cleared |
-//! | `obtain` | where its memory comes from, and what is done when there is none |
-//! | `free` | blocks that come back |
+//! | `allocate` | requests: checked, rounded, cleared |
+//! | `slow_path` | the driver that makes room step by step |
+//! | `policy` | the order of the steps for host pools and stream-ordered pools |
+//! | `steps` | the steps of host pools |
+//! | `free` | frees |
 //! | `resize` | blocks that change their size |
+//! | `split` | one block becomes two, or two become one |
 
 mod allocate;
 
@@ -45,16 +48,16 @@ use crate::thread;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// The state of a pool, locked.
+/// The locked state of a pool.
 pub(super) type Open = Guard<'static, PoolState>;
 
-/// The pool that has the address, locked, and its span. None: no pool has it.
+/// The pool that has the address, locked, and the span that contains it. None: no pool has it.
 pub(super) fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
     loop {
         let span = table::find(address)?;
         let pool = span.pool()?;
         let state = pool.state.lock();
-        // Entries and spans of a pool change under its lock only: if both still say so, they go on saying so.
+        // Table entries and spans of a pool change only under its lock. If both are unchanged now, they stay so.
         let same = table::find(address).is_some_and(|now| now.is(span));
         if same && span.pool().is_some_and(|now| core::ptr::eq(now, pool)) {
             return Some((pool, state, span));
@@ -62,8 +65,8 @@ pub(super) fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Spa
     }
 }
 
-/// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed,
-/// `client`: who passed it, and whose a mistake is.
+/// The live raw block that starts at the address, with its pool locked. `through`: the pool that was passed.
+/// `client`: the caller, whose misuse is counted.
 pub(super) fn claim(
     address: usize,
     through: Option<&'static Pool>,
@@ -110,14 +113,14 @@ pub(super) fn claim(
     Err(refuse(Some(pool), misuse))
 }
 
-/// The option `abort_on_misuse`: the process ends here, with the text of the refusal.
+/// The option `abort_on_misuse`: ends the process with the message of the refusal.
 #[cold]
 fn stop() -> ! {
     os::print_error(&["tenure: ", crate::error::drafted().as_str(), "\n"]);
     std::process::abort();
 }
 
-/// A request to a pool whose last hold went (PO-6).
+/// Refuses a request to a retired pool (PO-6).
 #[cold]
 pub(super) fn refuse_retired(mut state: Open, block: Block) -> Status {
     state.count_failure(block);
@@ -126,7 +129,7 @@ pub(super) fn refuse_retired(mut state: Open, block: Block) -> Status {
     fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()))
 }
 
-/// Usable bytes of the live block, raw or an array's, that starts at the address.
+/// Usable bytes of the live block that starts at the address, raw or of an array.
 pub fn usable_size(address: usize) -> Result<usize> {
     let misuse = match owner(address) {
         None => Misuse::Foreign,
@@ -144,7 +147,7 @@ pub fn usable_size(address: usize) -> Result<usize> {
     Err(misuse.status(address))
 }
 
-/// The pool of the live block that contains the address, with one more hold, the caller's (PO-9).
+/// The pool of the live block that contains the address, with one more reference, the caller's (PO-9).
 pub fn of(address: usize) -> Result<&'static Pool> {
     if let Some((pool, mut state, span)) = owner(address) {
         if pool.is_calling(thread::current()) {
@@ -160,7 +163,7 @@ pub fn of(address: usize) -> Result<&'static Pool> {
 }
 
 impl Pool {
-    /// What a memory checker is told of a block; None: there is no checker, or the memory is not the host's.
+    /// What a memory checker is told of a block. None: there is no checker, or the memory is not the host's.
     pub(super) fn watched(&self, address: usize, bytes: usize) -> Option<Watched> {
         let told = checker::watches() && self.touch.load(Ordering::Relaxed) && !self.is_stream_ordered();
         told.then(|| Watched { address, bytes, outermost: !self.is_imported() })

@@ -1,6 +1,6 @@
-//! Raw blocks that change their size: in place, by their pages, or by a copy.
+//! Raw blocks that change their size: in place, by moving their pages, or by a copy.
 //!
-//! Contract: while it is resized a block is in limbo and not in use; on failure it is live and unchanged.
+//! Contract: a block is in limbo, and not in use, while it is resized. On failure it is live and unchanged.
 
 use super::{Open, Request, claim, deallocate_for, refuse_retired};
 use crate::device::host::GRANULE;
@@ -19,7 +19,7 @@ use crate::types::*;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-/// Where a block went.
+/// The new place of a block.
 struct Moved {
     address: usize,
     /// The old block is still in limbo and must be freed.
@@ -27,8 +27,8 @@ struct Moved {
 }
 
 impl Pool {
-    /// Changes the size of a raw block: in place, by moving its pages, or by a copy. Allocates for address 0; frees for 0 bytes, and returns None.
-    /// On failure the old block is live and unchanged (PO-18 to PO-21).
+    /// Changes the size of a raw block: in place, by moving its pages, or by a copy. Allocates for address 0. Frees
+    /// for 0 bytes, and returns None. On failure the old block is live and unchanged (PO-18 to PO-21).
     pub fn reallocate(&'static self, address: usize, bytes: usize, stamp: u64) -> Result<Option<NonNull<u8>>> {
         self.reallocate_on(None, address, bytes, stamp)
     }
@@ -69,7 +69,7 @@ impl Pool {
         if state.retired {
             return Err(refuse_retired(state, block));
         }
-        // From here on nobody can free, find or resize it, with or without the lock.
+        // From here on no thread can free, find or resize it, with or without the lock.
         if !span.exchange(index, BlockState::Raw, BlockState::Limbo) {
             let pool = state.name;
             drop(state);
@@ -87,7 +87,7 @@ impl Pool {
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
         }
-        // It must move. It is not in use meanwhile, as everywhere: else the peak would count both.
+        // The block must move. It does not count as in use meanwhile, or the peak would count both blocks.
         state.count_out(span.block_bytes.get(), block);
         if span.kind() == Kind::Small {
             drop((state, prealloc));
@@ -113,7 +113,7 @@ impl Pool {
         moved.map(|to| unsafe { NonNull::new_unchecked(to.address as *mut u8) })
     }
 
-    /// Clears what a large block in limbo is about to give up where it is, in a pool that leaves nobody's bytes to others.
+    /// Clears the end that a large block in limbo gives up in place, if the pool clears freed memory.
     fn clear_end(&'static self, mut state: Open, span: &'static Span, bytes: usize) -> Open {
         let clears =
             self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0 && self.touch.load(Ordering::Relaxed);
@@ -122,14 +122,14 @@ impl Pool {
         let Some(usable) = usable.filter(|_| clears && span.kind() == Kind::Large) else { return state };
         state.busy += 1;
         drop(state);
-        // SAFETY: in limbo the block is this call's alone, and its holder needs no more than the first `bytes`.
+        // SAFETY: a block in limbo is this call's alone, and its holder keeps only the first `bytes`.
         unsafe { self.ops().fill(span.start.get() + usable, old - usable, 0) };
         let mut state = self.state.lock();
         state.busy -= 1;
         state
     }
 
-    /// Moves a small block in limbo. Its span may be a heap's, so it is given back as by anybody else.
+    /// Moves a small block in limbo. A heap may own its span, so the old block is freed as any caller frees it.
     fn move_small(
         &'static self,
         client: Client,
@@ -180,7 +180,7 @@ impl Pool {
             state.set_usable(span, usable);
         }
         state.resize(span, index, block, bytes);
-        // Last, so that nobody sees a block with more bytes asked for than usable.
+        // Last, so that no reader sees a block with more requested than usable bytes.
         if usable < old / 2
             && let Some(prealloc) = prealloc
         {
@@ -189,10 +189,10 @@ impl Pool {
         true
     }
 
-    /// Moves a block in limbo to where it has room, with its contents.
+    /// Moves a block in limbo, with its contents, to a larger place.
     fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
         let want = self.want(bytes, Block { requested: bytes, ..block })?;
-        // Pages of several reservations cannot be moved in one call.
+        // One call cannot move the pages of several reservations.
         let by_pages = span.kind() == Kind::Large
             && want.class.is_none()
             && matches!(span.source(), SpanSource::Reservation(_))
@@ -211,15 +211,15 @@ impl Pool {
         if let Some(watched) = self.watched(placed.address, want.block_bytes) {
             watched.hand_out(false);
         }
-        // All usable bytes of the old block could be written, so all are kept.
-        // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many
-        // bytes, and live blocks do not overlap.
+        // All usable bytes of the old block may have been written, so all are copied.
+        // SAFETY: the old block is in limbo, so no thread frees it; no other thread knows the new one. Both have
+        // that many bytes, and live blocks do not overlap.
         unsafe { self.ops().copy(placed.address, address, bytes.min(span.block_bytes.get())) };
         Ok(Moved { address: placed.address, old_left: true })
     }
 
-    /// Moves the pages of a large block in limbo to a longer range and makes it live there. None: the system cannot, or
-    /// there is no room below the limit for the range; the block is as it was.
+    /// Moves the pages of a large block in limbo to a longer range, and makes the block live there. None, and nothing
+    /// is changed: the system cannot, or has no addresses.
     fn remap(&'static self, span: &'static Span, want: &Want) -> Result<Option<usize>> {
         let ops = self.ops();
         let (old, old_bytes) = (span.start.get(), span.bytes.get());
@@ -243,7 +243,7 @@ impl Pool {
             let Some(prealloc) = Prealloc::for_request(None) else { return Ok(None) };
             request.prealloc = prealloc;
         };
-        // Whole tables of pages can move where both ranges begin alike.
+        // The system moves whole page tables if both ranges have the same offset in a huge page.
         let alignment = if old.is_multiple_of(HUGE_PAGE_BYTES) {
             want.span_alignment.max(HUGE_PAGE_BYTES)
         } else {
@@ -254,15 +254,15 @@ impl Pool {
             self.state.lock().coming -= more;
             return Ok(None);
         };
-        // The old addresses are the system's again the moment the pages have moved, and another pool's perhaps: they leave the table before,
-        // and their marks go.
+        // The system may give the old addresses to another pool the moment the pages have moved. So they leave the
+        // table, and lose their marks, before.
         let marked = parts.map(|(at, bytes)| bytes > 0 && huge::is_marked(at));
         let mut state = self.state.lock();
         state.lift(span);
         state.figures.huge_bytes -= (huge::unmark(old, old_bytes) * HUGE_PAGE_BYTES) as u64;
         drop(state);
-        // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move
-        // fails the new range is forgotten, as both ask for.
+        // SAFETY: the old range is this span's, in limbo; the new one was reserved for this call and is unused. If
+        // the move fails, the new range is not used again, as both calls require.
         let moved = unsafe {
             match count {
                 1 => ops.move_pages(old, old_bytes, to, want.span_bytes),

@@ -1,6 +1,6 @@
-//! Raw blocks with a span of their own, taken apart and put together, and parts of them whose contents nobody needs.
+//! Raw blocks with a span of their own: split, merged, and parts whose contents may be discarded.
 //!
-//! Contract: the bytes stay where they are and are not touched. What fails changes nothing.
+//! Contract: the bytes stay where they are and are not touched. On failure nothing changes.
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
@@ -12,7 +12,7 @@ use crate::sys::checker::Watched;
 use crate::types::*;
 
 impl Pool {
-    /// Makes two blocks of one of `total` bytes, the first of which has `first`; each goes back on its own.
+    /// Splits a block of `total` bytes into two, the first of `first` bytes. Each is freed on its own.
     pub fn split(&'static self, client: Client, address: usize, total: usize, first: usize) -> Result<()> {
         self.check_divisible()?;
         let Some(mut prealloc) = Prealloc::for_request(None) else {
@@ -40,13 +40,13 @@ impl Pool {
         Ok(())
     }
 
-    /// Makes one block of two that lie behind each other, together `total` bytes.
+    /// Merges two adjacent blocks into one of `total` bytes.
     pub fn merge(&'static self, client: Client, low: usize, high: usize, total: usize) -> Result<()> {
         self.check_divisible()?;
         let (_, state, above, _) = requests::claim(high, Some(self), client)?;
         drop(state);
         let (_, mut state, below, _) = requests::claim(low, Some(self), client)?;
-        // The lock was open in between.
+        // The lock was released in between.
         let same = table::get(high).is_some_and(|now| now.is(above)) && above.start.get() == high;
         let large = below.kind() == Kind::Large && above.kind() == Kind::Large;
         let (usable, more) = (below.block_bytes.get(), above.block_bytes.get());
@@ -63,7 +63,7 @@ impl Pool {
         Ok(())
     }
 
-    /// TN_ERR_UNSUPPORTED where devices work on blocks: two could not both say after what they are free.
+    /// TN_ERR_UNSUPPORTED for stream-ordered pools: the uses of a block cannot be divided between two.
     fn check_divisible(&self) -> Result<()> {
         if !self.is_stream_ordered() {
             return Ok(());
@@ -74,7 +74,7 @@ impl Pool {
         ))
     }
 
-    /// The contents of whole pages of a live raw block are not needed any more; with `zero` they read 0 from now on.
+    /// Discards the contents of whole pages of a live raw block. `zero`: the pages read 0 afterwards.
     /// TN_ERR_UNSUPPORTED where the device cannot.
     pub fn discard(&'static self, start: usize, bytes: usize, zero: bool) -> Result<()> {
         let block = lookup::locate(start).filter(|block| core::ptr::eq(block.pool, self) && block.owner == 0);
@@ -83,7 +83,7 @@ impl Pool {
         if !inside || bytes == 0 {
             return Err(cannot(format_args!("{bytes} bytes at {start:#x} are not in one block of this pool")));
         }
-        // SAFETY: in a live block, whose holder asked for this.
+        // SAFETY: in a live block, whose holder requested this.
         if unsafe { self.call(|device| device.discard(start, bytes, zero)) } {
             return Ok(());
         }

@@ -1,19 +1,19 @@
-//! BlockMetadata: what is known of the blocks of a small span, in columns outside its memory.
+//! Metadata of the blocks of a small span, in columns outside the span's memory.
 //!
-//! Contract: type-stable as spans are, by class: what lies there once, lies there for ever, or reads 0 where nobody uses it.
+//! Contract: type-stable for each size class. A record stays mapped; without a user it may read 0.
 
 use super::{RelaxedUsize, class};
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::span::block_state::BlockCell;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
 
-/// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at
-/// most, and one more.
+/// Head of the metadata of a small span. Behind it lie the columns, with one entry for each block that a span of the
+/// class can have, and one more.
 #[derive(Debug)]
 #[repr(C)]
 pub(in crate::pool) struct BlockMetadata {
     recycled: AtomicPtr<BlockMetadata>,
-    /// How many blocks they have cells for; never changes once they were made.
+    /// Entries of each column. Never changes after creation.
     pub(super) blocks: RelaxedUsize,
 }
 
@@ -26,27 +26,26 @@ unsafe impl Recycled for BlockMetadata {
 
 pub(super) static METADATA: [Recycler<BlockMetadata>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
 
-/// Bytes of a block's entries: cell, place on the stack, slack. Behind the cells a bit for each block.
+/// Bytes of a block's entries: cell, index on the stack, slack. Behind the cells lies a bit for each block.
 const ENTRY_BYTES: usize = 8 + 2 + 2;
 
 impl BlockMetadata {
-    /// BlockMetadata for a span of a class. None: no memory.
+    /// Metadata for a span of a class. None: no memory.
     pub fn create(class: usize) -> Option<&'static BlockMetadata> {
         let metadata = METADATA[class].get_sized(BlockMetadata::bytes(class))?;
         metadata.blocks.set(BlockMetadata::places(class));
         Some(metadata)
     }
-    /// Back to the others of the class.
     pub fn release(&'static self, class: usize) {
         METADATA[class].put(self);
     }
-    /// Bytes of the metadata of a class.
+    /// Bytes of one record for a class.
     pub fn bytes(class: usize) -> usize {
         size_of::<BlockMetadata>()
             + BlockMetadata::places(class).div_ceil(64) * 8
             + BlockMetadata::places(class) * ENTRY_BYTES
     }
-    /// One for each block, and one for the bytes behind them.
+    /// One for each block, and one for the bytes behind the last block.
     fn places(class: usize) -> usize {
         class::blocks(class) + 1
     }
@@ -57,7 +56,7 @@ impl BlockMetadata {
         let stack = bits + blocks.div_ceil(64) * size_of::<u64>();
         Columns { cells, bits, stack, slacks: stack + blocks * size_of::<u16>(), blocks }
     }
-    /// As if no block had ever been handed out.
+    /// Resets all blocks to "never allocated".
     pub fn clear(&'static self) {
         let columns = self.columns();
         for index in 0..columns.blocks {
@@ -69,7 +68,7 @@ impl BlockMetadata {
     }
 }
 
-/// Where the columns of metadata lie, one behind the other.
+/// Addresses of the columns, one behind the other.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Columns {
     pub cells: usize,
@@ -80,22 +79,23 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// A reader without the lock may come with an index of other metadata; its result is then thrown away, but it must not lead out of these.
+    /// Limits an index to the columns. A reader without the lock may have the index of other metadata; it discards
+    /// its result later, but must not read outside.
     #[inline]
     fn cut(&self, index: usize) -> usize {
-        // 0 blocks: they lost their pages meanwhile.
+        // 0 entries: the record lost its pages meanwhile.
         index.min(self.blocks.saturating_sub(1))
     }
     pub fn cell(&self, index: usize) -> &'static BlockCell {
-        // SAFETY: `BlockMetadata::columns` laid them out in memory that is never unmapped, the index was cut to their length, and columns of wider
-        // entries come first, so that each is aligned. They hold atomics only.
+        // SAFETY: `BlockMetadata::columns` laid them out in memory that is never unmapped. The index is limited to
+        // their length. Columns of wider entries come first, so each is aligned. They have atomics only.
         unsafe { &*(self.cells as *const BlockCell).add(self.cut(index)) }
     }
     pub fn slack(&self, index: usize) -> &'static AtomicU16 {
         // SAFETY: as in `cell`.
         unsafe { &*(self.slacks as *const AtomicU16).add(self.cut(index)) }
     }
-    /// A word of the bits of returned blocks.
+    /// A word of the bits of remote frees.
     pub fn returned(&self, word: usize) -> &'static AtomicU64 {
         let word = word.min(self.blocks.div_ceil(64).saturating_sub(1));
         // SAFETY: as in `cell`.

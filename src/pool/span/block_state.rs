@@ -1,76 +1,76 @@
-//! What is known of one block: a word.
+//! The state of one block, packed into a 64-bit word.
 //!
-//! | bits | of a raw block | of one that backs a store |
+//! | bits | raw block | block of a store |
 //! |---|---|---|
-//! | 0 to 2 | its state | |
-//! | 3 to 7 | log2 of the alignment that was asked for | |
-//! | 8 to 49 | its tag: who asked for it | its tag |
-//! | 50 to 63 | usable bytes that nobody asked for (of a block in a span of its own: 0) | its tag |
+//! | 0 to 2 | state | |
+//! | 3 to 7 | log2 of the requested alignment | |
+//! | 8 to 49 | tag: client and stamp of the allocating thread | tag |
+//! | 50 to 63 | slack: usable bytes that were not requested (0 for a block in a span of its own) | tag |
 //!
-//! Contract: whoever may change the block writes the word; a reader sees all of one moment. Where a block that is not live any more came
-//! from is not known: then the rest means what it means of a raw block, and only of a block that was raw.
+//! Contract: only a thread that may change the block writes the word, and a reader gets all of one moment. The word
+//! of a block that is not live does not say whether it was raw. It is then read as a raw block's, which is right only
+//! if it was one.
 
 use super::atomic::{AtomicU64, Ordering};
 use crate::pool::client::{Client, PLACES, PLAIN};
 use core::num::NonZero;
 
-/// What a block is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(in crate::pool) enum BlockState {
-    /// Not handed out since the span was cut.
+    /// Never allocated since the span was cut.
     Never = 0,
     /// Live, raw.
     Raw = 1,
     /// Live, backs an array's store.
     Store = 2,
-    /// FreedBlock back, can be had.
+    /// Freed; can be allocated.
     Freed = 3,
-    /// FreedBlock back, cannot be had yet.
+    /// Freed; cannot be allocated yet.
     Limbo = 4,
-    /// FreedBlock back by a thread that does not own the span: to be had once the owner has collected it.
+    /// Freed by a thread that does not own the span; can be allocated after the owner collected it.
     Returned = 5,
 }
 
 const STATE: u64 = 7;
 const ALIGNMENT_SHIFT: u32 = 3;
 const ALIGNMENT: u64 = 31;
-/// At the top, so that one shift gets it. 14 bits: a class is at most an eighth larger than the size rounded up to an alignment of at most
-/// 4 KiB, and 64 KiB at most.
+/// At the top, so that one shift extracts it. 14 bits suffice: the slack is at most an eighth of 64 KiB plus an
+/// alignment of at most 4 KiB.
 const SLACK_SHIFT: u32 = 50;
 const TAG_SHIFT: u32 = 8;
 const RAW_TAG: u64 = (1 << (SLACK_SHIFT - TAG_SHIFT)) - 1;
 
-/// What is known of a block.
+/// What is known of a block, unpacked.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pool) struct Block {
     pub state: BlockState,
-    /// As asked for.
+    /// As requested.
     pub alignment: usize,
-    /// Bytes asked for.
+    /// Requested bytes.
     pub requested: usize,
-    /// Raw: what `Client::tag` makes of client, thread and site; store: the ledger's tag.
+    /// Raw block: `Client::tag`. Block of a store: the ledger's tag.
     pub tag: u64,
 }
 
 impl Block {
-    /// Who asked for it; of a live block.
+    /// The client of a live block.
     #[inline]
     pub fn client(&self) -> Client {
         if self.state == BlockState::Store { Client::ARRAYS } else { Client::of_tag(self.tag) }
     }
 }
 
-/// The word.
+/// The word of a block, shared between threads.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct BlockCell(AtomicU64);
 
-/// A value of it.
+/// A value of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::pool) struct BlockBits(u64);
 
 impl BlockBits {
-    /// For a block that leaves so many usable bytes over.
+    /// For a block with that many usable bytes more than requested.
     #[inline]
     pub fn of(block: Block, slack: usize) -> BlockBits {
         // SAFETY: a power of two.
@@ -85,7 +85,7 @@ impl BlockBits {
     pub fn is(self, state: BlockState) -> bool {
         self.0 & STATE == state as u64
     }
-    /// Whether it is a raw block of those who ask through the functions of C.
+    /// Whether it is a live raw block of the C functions' client.
     #[inline(always)]
     pub fn is_plain(self) -> bool {
         const CLIENT: u64 = (PLACES as u64 - 1) << TAG_SHIFT;
@@ -110,12 +110,12 @@ impl BlockBits {
     pub fn alignment(self) -> usize {
         1 << (self.0 >> ALIGNMENT_SHIFT & ALIGNMENT)
     }
-    /// Who asked for it; of a live block.
+    /// The client of a live block.
     #[inline]
     pub fn client(self) -> Client {
         if self.is(BlockState::Store) { Client::ARRAYS } else { Client::of_tag(self.tag()) }
     }
-    /// Usable bytes that nobody asked for; not of a store's block.
+    /// Usable bytes that were not requested. Not for a store's block.
     #[inline]
     pub fn slack(self) -> usize {
         (self.0 >> SLACK_SHIFT) as usize
@@ -128,32 +128,31 @@ impl BlockBits {
 }
 
 impl BlockCell {
-    /// What it says.
     #[inline]
     pub fn get(&self) -> BlockBits {
         // Acquire pairs with the Release in `set`.
         BlockBits(self.0.load(Ordering::Acquire))
     }
-    /// Written last: whoever sees a block live sees the rest of it.
+    /// Written last: a reader that sees the block live sees the rest of it.
     #[inline]
     pub fn set(&self, word: BlockBits) {
         self.0.store(word.0, Ordering::Release);
     }
-    /// As if the block had never been handed out.
+    /// Resets the block to "never allocated".
     pub fn clear(&self) {
         self.0.store(BlockState::Never as u64, Ordering::Relaxed);
     }
-    /// The owner changes the state, with a plain store.
+    /// Changes the state with a plain store. Only the owner may.
     #[inline]
     pub fn set_state(&self, was: BlockBits, state: BlockState) {
         self.0.store(was.with(state).0, Ordering::Release);
     }
-    /// Changes the state of what it said; false if it says something else by now.
+    /// Changes the state if the word is still `was`. False: it is not.
     #[inline]
     pub fn change(&self, was: BlockBits, to: BlockState) -> bool {
         self.0.compare_exchange(was.0, was.with(to).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
-    /// Changes the state from one to another; false if it is not the first, or somebody changes it now.
+    /// Changes the state if it is `from`. False: it is not, or another thread changes it now.
     pub fn exchange(&self, from: BlockState, to: BlockState) -> bool {
         let was = BlockBits(self.0.load(Ordering::Relaxed));
         was.is(from) && self.change(was, to)

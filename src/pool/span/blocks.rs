@@ -1,6 +1,7 @@
-//! The blocks of a span: what is known of each, handed out, taken back and collected.
+//! The blocks of a span: read, allocated, freed and collected.
 //!
-//! Contract: that of spans. What says "the owner" is called by the span's owner, or with the pool's lock where it has none.
+//! Contract: that of spans. Functions for the owner are called by the heap that owns the span, or under the pool's
+//! lock if no heap does.
 
 use super::{Span, block_state};
 use crate::pool::remote_free::protocol;
@@ -8,16 +9,15 @@ use crate::pool::remote_free::protocol::Collected;
 use crate::pool::span::block_state::{Block, BlockCell, BlockState};
 use core::sync::atomic::{AtomicU16, Ordering};
 
-/// A block that is about to be handed out.
+/// A block that is about to be allocated.
 pub(in crate::pool) struct Popped {
     pub index: usize,
-    /// It never was.
+    /// It was never allocated before.
     pub first: bool,
 }
 
 impl Span {
-    /// What is known of a block. Without the lock: inside `read`, with fields that an earlier `read` found to belong
-    /// together.
+    /// What is known of a block. Without the lock: inside `read`, with an index from an earlier consistent `read`.
     pub fn block(&self, index: usize) -> Block {
         let Some(metadata) = self.metadata() else {
             let word = self.cell.get();
@@ -34,7 +34,7 @@ impl Span {
         Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() }
     }
 
-    /// Writes what is known of a block. The owner does, or who has the block.
+    /// Writes what is known of a block. Called by the owner, or by the thread that has the block in limbo.
     pub fn set_block(&self, index: usize, block: Block) {
         let Some(metadata) = self.metadata() else {
             self.set_large_requested(block.requested);
@@ -46,32 +46,32 @@ impl Span {
         columns.cell(index).set(block_state::BlockBits::of(block, slack));
     }
 
-    /// The word of a block.
     pub fn cell_of(&self, index: usize) -> &BlockCell {
         self.metadata().map_or(&self.cell, |metadata| metadata.columns().cell(index))
     }
 
-    /// Changes the state of a block from one to another; false if it is not in the first.
+    /// Changes the state of a block if it is `from`. False: it is not.
     pub fn exchange(&self, index: usize, from: BlockState, to: BlockState) -> bool {
         self.cell_of(index).exchange(from, to)
     }
 
-    /// The word of a block, for a thread that does not own the span; None: it has no such block.
+    /// The word of a block, for a thread that does not own the span. None: there is no such block.
     #[inline]
     pub fn shared_cell(&self, index: usize) -> Option<&'static BlockCell> {
         let metadata = self.metadata()?;
-        // 0 blocks: they lost their pages meanwhile.
+        // 0 entries: the record lost its pages meanwhile.
         (index < metadata.blocks.get()).then(|| metadata.columns().cell(index))
     }
 
-    /// Changes the state of a live block, of which `cell` said `word`, without the lock. `version`: of the span when the block was found in it.
+    /// Changes the state of a live block without the lock. `word`: what `cell` said. `version`: the span's when the
+    /// block was found in it.
     #[inline]
     pub fn claim(&self, version: u32, cell: &BlockCell, word: block_state::BlockBits, to: BlockState) -> bool {
         if !cell.change(word, to) {
             return false;
         }
-        // A span with a live block stays what it is. It did not: then the address had been given back before, and that state was another
-        // block's, which gets it back.
+        // A span with a live block does not change. If it changed, the block had been freed before, and this state
+        // was another block's, which gets it back.
         let same = self.version() == version;
         if !same {
             cell.exchange(to, word.state());
@@ -79,35 +79,34 @@ impl Span {
         same
     }
 
-    /// Small: no block was ever handed out.
+    /// Small: resets it to "no block was ever allocated".
     pub fn start_over(&self) {
         self.bump.set(0);
         self.top.set(0);
     }
 
-    /// Small: blocks that are live, in limbo or wait for being collected.
+    /// Small: blocks that are live, in limbo, or returned and not collected.
     pub fn taken(&self) -> usize {
         self.bump.get() - self.top.get()
     }
 
-    /// Small: there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bump.get() == self.top.get()
     }
 
-    /// Small: blocks that were given back and can be had.
+    /// Small: freed blocks that can be allocated.
     pub fn free_count(&self) -> usize {
         self.top.get()
     }
 
-    /// Small: no block can be had.
+    /// Small: no block can be allocated.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.top.get() == 0 && self.bump.get() == self.count.get()
     }
 
-    /// Small: a block that can be had, the one given back last first; None: it is full. The owner calls.
+    /// Small: takes a free block off the span, the last freed one first. None: it is full. Only the owner may.
     #[inline(always)]
     pub fn pop(&self) -> Option<Popped> {
         let top = self.top.get();
@@ -125,13 +124,12 @@ impl Span {
         Some(Popped { index, first: top == 0 })
     }
 
-    /// Small: where a block begins.
     #[inline(always)]
     pub fn address_of(&self, index: usize, block_bytes: usize) -> usize {
         self.start.get().wrapping_add(index.wrapping_mul(block_bytes))
     }
 
-    /// Small: the owner puts a block on the stack of those that can be had. How many there are now.
+    /// Small: puts a block on the stack of free ones. Returns how many there are now. Only the owner may.
     #[inline(always)]
     pub fn push(&self, index: usize) -> usize {
         let top = self.top.get();
@@ -140,7 +138,7 @@ impl Span {
         top + 1
     }
 
-    /// Small: the owner hands a block out, which has `block_bytes` bytes.
+    /// Small: makes a block of `block_bytes` bytes live. Only the owner may.
     #[inline(always)]
     pub fn begin_block(&self, index: usize, block_bytes: usize, block: Block) {
         let slack = block_bytes.wrapping_sub(block.requested);
@@ -150,8 +148,8 @@ impl Span {
         self.own_cell(index).set(block_state::BlockBits::of(block, slack));
     }
 
-    /// Small: the owner ends a live block, with a plain store; what it was, and how many of its usable bytes nobody had asked for. None: it
-    /// is not so.
+    /// Small: ends a live block with a plain store. Returns its word, and its slack. None: `is_right` refused. Only
+    /// the owner may.
     #[inline(always)]
     pub fn end_block(
         &self,
@@ -173,8 +171,8 @@ impl Span {
 
     #[inline(always)]
     fn own_cell(&self, index: usize) -> &'static BlockCell {
-        // SAFETY: the owner's index is below `count`, for so many cells have the metadata that `set_metadata` took this from; they are never
-        // unmapped.
+        // SAFETY: the owner's index is below `count`. The metadata from which `set_metadata` took the address has
+        // that many cells and is never unmapped.
         unsafe { &*(self.cells.get() as *const BlockCell).add(index) }
     }
     #[inline(always)]
@@ -188,14 +186,14 @@ impl Span {
         unsafe { &*(self.stack.get() as *const AtomicU16).add(place) }
     }
 
-    /// Small: lets the owner know of a block in limbo; see `returns`.
+    /// Small: publishes a block in limbo to the owner, see `remote_free::protocol`.
     pub fn publish(&self, index: usize, queue_up: impl FnOnce()) {
         let Some(metadata) = self.metadata() else { return };
         let columns = metadata.columns();
         protocol::publish(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
     }
 
-    /// Small: takes the returned blocks back, as their owner.
+    /// Small: collects remote frees. Only the owner may.
     pub fn collect(&self) -> Collected {
         let mut all = Collected::default();
         let Some(metadata) = self.metadata() else { return all };

@@ -1,20 +1,20 @@
 //! Size classes: multiples of 16 up to 256 bytes, then eight to a doubling, up to 64 KiB.
 //!
-//! Contract: pure. A class wastes at most an eighth of what is asked, or 15 bytes (PO-16). If a size is a multiple of
-//! an alignment up to 4 KiB, so is its class: below the alignment's own steps the classes contain every multiple, above
-//! them every class is one. So a block at `base + i * class` is aligned as asked wherever the base is.
+//! Contract: pure. A class wastes at most an eighth of the request, or 15 bytes (PO-16). If a size is a multiple of
+//! an alignment up to 4 KiB, so is its class. So a block at `base + i * class` is aligned as requested whenever
+//! `base` is.
 #![forbid(unsafe_code)]
 
 use crate::device::host::GRANULE;
 
-/// Largest size that is cut from a span of one class; above, a block has a span of its own.
+/// Bytes of the largest class. A larger block has a span of its own.
 pub(in crate::pool) const LARGEST: usize = 64 << 10;
-/// Largest alignment of such blocks.
+/// Largest alignment of a block of a class.
 pub(in crate::pool) const LARGEST_ALIGNMENT: usize = 4096;
 /// Number of classes: 16 of 16 bytes each, then eight for each doubling from 256 to 65536.
 pub(in crate::pool) const COUNT: usize = 16 + 8 * 8;
 
-/// The class of each size less one, in steps of 16 bytes.
+/// The class of each size, in steps of 16 bytes; entry 0 is for 1 to 16 bytes.
 static OF: [u8; LARGEST / 16] = {
     let mut table = [0; LARGEST / 16];
     let (mut class, mut place) = (0, 0);
@@ -28,21 +28,21 @@ static OF: [u8; LARGEST / 16] = {
     table
 };
 
-/// The class for so many bytes at an alignment, a power of two; None: they need a span of their own. Of no bytes: of one, and so of the
-/// alignment.
+/// The class for a request; `alignment` is a power of two. 0 bytes count as 1. None: the block needs a span of its
+/// own.
 #[inline]
 pub(in crate::pool) fn fitting(bytes: usize, alignment: usize) -> Option<usize> {
     of_request(bytes.max(1), alignment)
 }
 
-/// The same for at least one byte and any alignment; None also for no byte, and for an alignment that is none.
+/// As `fitting`, for any alignment. None also for 0 bytes, and for an alignment that is no power of two.
 #[inline(always)]
 pub(in crate::pool) fn of_request(bytes: usize, alignment: usize) -> Option<usize> {
     let (less, below) = (bytes.wrapping_sub(1), alignment.wrapping_sub(1));
     if less >= LARGEST || below >= LARGEST_ALIGNMENT || alignment & below != 0 {
         return None;
     }
-    // What becomes a multiple of the alignment is at most the largest class, which is one.
+    // A size rounded up to the alignment is at most the largest class, which is a multiple of every alignment.
     const { assert!(LARGEST.is_multiple_of(LARGEST_ALIGNMENT) && LARGEST.is_power_of_two()) };
     Some(OF[((less | below) / 16) & (OF.len() - 1)].into())
 }
@@ -56,18 +56,19 @@ pub(in crate::pool) const fn bytes(class: usize) -> usize {
     (1 << exponent) + (step << (exponent - 3))
 }
 
-/// 2^64 / the bytes of a block, rounded up: of its product with an offset in a span the high half is `offset / bytes`, and the low half is
-/// less than it exactly where nothing is left over ("Faster remainders when the divisor is a constant", Lemire, Kaser and Kurz).
+/// 2^64 divided by the block's bytes, rounded up. Its product with an offset in the span has `offset / bytes` in the
+/// high half. The low half is less than it exactly if the division leaves no remainder ("Faster remainders when the
+/// divisor is a constant", Lemire, Kaser and Kurz).
 pub(in crate::pool) fn reciprocal(class: usize) -> usize {
     (1u128 << 64).div_ceil(bytes(class) as u128) as usize
 }
 
-/// Bytes of a span of a class: whole granules in which at least eight blocks find room.
+/// Bytes of a span of a class: whole granules for at least eight blocks.
 pub(in crate::pool) fn span_bytes(class: usize) -> usize {
     (8 * bytes(class)).next_multiple_of(GRANULE)
 }
 
-/// Bytes of the smallest span of a class, for when a limit leaves no room for the usual one.
+/// Bytes of the smallest span of a class, for a limit that has no room for the usual one.
 pub(in crate::pool) fn least_span_bytes(class: usize) -> usize {
     bytes(class).next_multiple_of(GRANULE)
 }

@@ -1,16 +1,20 @@
-//! Spans: ranges of a pool's memory, and what is known of the blocks in them.
+//! Spans: descriptors of ranges of a pool's memory and of the blocks in them.
 //!
-//! | word | meaning |
+//! | term | meaning |
 //! |---|---|
-//! | span | whole granules that are one thing: free, cut into blocks of one class (small), one block (large), or cut into spans of their own (fine), which are free or one block |
+//! | span | whole granules that are one thing: free, blocks of one class (small), one block (large), or a range |
+//! | range | granules cut into spans smaller than a granule, which are free or one block; it has a map of them |
 //! | block | what a caller holds |
-//! | limbo | a block that was given back and cannot be had yet: it is being cleared, moved or watched |
-//! | owner | a thread's heap, which alone hands out and takes back blocks of a small span; without one: who has the pool's lock |
+//! | limbo | state of a block that was freed and cannot be allocated yet: it is being cleared, moved or checked |
+//! | owner | the thread heap that alone allocates and frees blocks of a small span; without one, the holder of the pool's lock |
 //!
-//! Contract: everything lies outside the pool's memory, in arenas that never go, and every field is an atomic: a reader
-//! without the lock may see a span change under its eyes, never something that is no span. What a span is changes under
-//! the lock of its pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
-//! What its blocks are changes without that, each by its word (`cell`).
+//! Contract: descriptors lie outside the pool's memory, in arenas that are never unmapped, and every field is atomic.
+//! A reader without the lock may see a span change, but never something that is no span. A span changes only under
+//! the lock of its pool, inside [`Span::change`], so that such a reader notices (a sequence lock). Its blocks change
+//! without that, each by its own word (`block_state`).
+//!
+//! One record serves all kinds. Where kinds or lists share a word, the word is private and has an accessor for each
+//! meaning.
 
 mod block_metadata;
 
@@ -47,28 +51,28 @@ use stream_uses::Uses;
 pub(super) enum Kind {
     /// In no pool.
     None = 0,
-    /// Cached, whole.
+    /// Cached.
     Free = 1,
     /// Blocks of one class.
     Small = 2,
     /// One block.
     Large = 3,
-    /// Other spans, smaller than a granule, of which it has a map.
+    /// Spans smaller than a granule, with a map of them.
     Range = 4,
 }
 
-/// What must be known of the bytes of a large or free span of a stream-ordered pool.
+/// What must be known of the bytes of a large or free span in a stream-ordered pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub(super) enum StreamMark {
     None = 0,
-    /// Free: it lies among the spans that several streams used.
+    /// Free: it is in the list of spans that several streams used.
     MultiStream = 1,
     /// Large: strict mode's pattern is in the freed block.
     Pattern = 2,
-    /// No request may have it before it was cleared.
+    /// It must be cleared before it is allocated again.
     NeedsClearing = 3,
-    /// As `NeedsClearing`, for ever: a captured graph may clear it whenever it is launched.
+    /// As `NeedsClearing`, but never cleared or allocated again: a captured graph may clear it at each launch.
     Captured = 4,
 }
 
@@ -83,10 +87,10 @@ pub(super) enum SpanSource {
     Piece(&'static UpstreamPiece),
 }
 
-/// In the key of a span: it is the number of a poll, and no time in ms.
+/// Bit of `list_key`: the key is the number of a poll round, not a time in ms.
 const POLL_ROUND: usize = 1 << 62;
 
-/// A number that is read without the lock.
+/// A relaxed counter or field that other threads read without the lock.
 #[derive(Debug, Default)]
 pub(super) struct RelaxedUsize(AtomicUsize);
 
@@ -102,19 +106,19 @@ impl RelaxedUsize {
     pub fn set(&self, value: usize) {
         self.0.store(value, Ordering::Relaxed);
     }
-    /// Only one thread writes it; modulo 2^64.
+    /// Adds, modulo 2^64. Only one thread may write.
     #[inline(always)]
     pub fn add(&self, more: usize) {
         self.set(self.get().wrapping_add(more));
     }
-    /// The same.
+    /// Subtracts, modulo 2^64. Only one thread may write.
     #[inline(always)]
     pub fn subtract(&self, less: usize) {
         self.set(self.get().wrapping_sub(less));
     }
 }
 
-/// A link to a span, or none.
+/// A link to a span, or to none.
 #[derive(Debug, Default)]
 pub(super) struct Link(AtomicPtr<Span>);
 
@@ -134,12 +138,11 @@ impl Link {
     }
 }
 
-/// A list of spans through their `next` and `previous`, the one put in last first. All zero is an empty one.
+/// A list of spans through `next` and `previous`, the newest first. All zero is an empty list.
 #[derive(Debug, Default)]
 pub(super) struct List(Link);
 
 impl List {
-    /// An empty one.
     pub const fn new() -> List {
         List(Link::new())
     }
@@ -147,7 +150,7 @@ impl List {
     pub fn first(&self) -> Option<&'static Span> {
         self.0.get()
     }
-    /// Puts a span in front that is in no such list.
+    /// Puts a span in front. The span is in no such list.
     pub fn push(&self, span: &'static Span) {
         let next = self.first();
         span.next.set(next);
@@ -157,7 +160,7 @@ impl List {
         }
         self.0.set(Some(span));
     }
-    /// Takes out a span that is in it.
+    /// Removes a span of this list.
     pub fn remove(&self, span: &'static Span) {
         let (next, previous) = (span.next.get(), span.previous.get());
         match previous {
@@ -170,7 +173,8 @@ impl List {
     }
 }
 
-/// A span. All zero is one of kind None. On the first line what all threads read, on the second what the owner writes.
+/// A span. All zero is a span of kind None. The first cache line is what all threads read, the second what the owner
+/// writes.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(super) struct Span {
@@ -180,36 +184,36 @@ pub(super) struct Span {
     pub start: RelaxedUsize,
     /// Usable bytes of a block.
     pub block_bytes: RelaxedUsize,
-    /// Small: 2^64 / block_bytes, rounded up: finds a block's number without a division.
+    /// Small: 2^64 / block_bytes, rounded up, to find a block's index without a division.
     pub reciprocal: RelaxedUsize,
     /// Small: the owner.
     heap: AtomicPtr<Heap>,
-    /// Small: where the columns of its metadata begin, for the owner.
+    /// Small: addresses of the columns of its metadata, for the owner: here, `stack` and `slacks`.
     cells: RelaxedUsize,
     /// Number of blocks.
     pub count: RelaxedUsize,
     stack: RelaxedUsize,
     slacks: RelaxedUsize,
-    /// Small: blocks from here on were never handed out.
+    /// Small: blocks from this index on were never allocated.
     pub bump: RelaxedUsize,
-    /// Small: blocks that were given back, number of indices on the stack.
+    /// Small: number of freed blocks on the stack.
     top: RelaxedUsize,
     pub class: RelaxedUsize,
     /// Small: `edge`. Large: `large_requested`.
     by_kind: RelaxedUsize,
-    /// Small: in the list of those with room; free: in a bin.
+    /// Small: list of spans with free blocks. Free: a bin.
     pub next: Link,
     pub previous: Link,
-    /// Small: the others of its owner; free: by age.
+    /// Small: list of its owner's spans. Free: list by age.
     pub older: Link,
     pub newer: Link,
     pub bytes: RelaxedUsize,
     metadata: AtomicPtr<BlockMetadata>,
     /// Small: `is_fresh`.
     fresh: RelaxedUsize,
-    /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
+    /// Free, large: bytes at the end that were never allocated since they came from the device, and so read 0.
     pub clean: RelaxedUsize,
-    /// Large: the block's.
+    /// Large: the block's state.
     cell: BlockCell,
     /// [`SpanSource`].
     source: RelaxedUsize,
@@ -220,9 +224,9 @@ pub(super) struct Span {
     /// [`StreamMark`].
     mark: AtomicU32,
     pub queue: Link,
-    /// Of a pool on whose blocks devices work: after what its bytes are free.
+    /// Stream-ordered pools: the stream positions that must pass before its bytes can be reused.
     pub uses: Uses,
-    /// Fine: the map.
+    /// Range: the map.
     map: AtomicPtr<RangeMap>,
 }
 
@@ -237,10 +241,10 @@ unsafe impl Recycled for Span {
 
 static SPANS: Recycler<Span> = Recycler::new();
 
-/// The version of a span that is new, or lost its pages: none that a reader of what it was before can have seen.
+/// Version of a new span, and of one that lost its pages. No reader has seen it on an earlier use.
 static EPOCH: AtomicU32 = AtomicU32::new(2);
 
-/// What spans and metadata took that are not used lose their pages. Under no lock.
+/// Gives the pages of unused spans and metadata back to the system. Called under no lock.
 pub(super) fn vacate() {
     EPOCH.fetch_add(1 << 12, Ordering::Relaxed);
     SPANS.vacate(size_of::<Span>());
@@ -259,7 +263,7 @@ impl Span {
         Some(span)
     }
 
-    /// Back to the others. Nothing leads to it any more but stale reads.
+    /// Returns the span to the free list. Only stale readers have it still.
     pub fn release(&'static self) {
         self.change(|| self.kind.store(Kind::None as u32, Ordering::Relaxed));
         SPANS.put(self);
@@ -278,8 +282,7 @@ impl Span {
         result
     }
 
-    /// Runs `look`, which reads fields without the lock; None if they changed meanwhile, and then the result means
-    /// nothing.
+    /// Runs `look`, which reads fields without the lock. None: they changed meanwhile, and the result was discarded.
     #[inline]
     pub fn read<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
         let version = self.version.load(Ordering::Acquire);
@@ -316,7 +319,6 @@ impl Span {
     pub fn is_of(&self, heap: &'static Heap) -> bool {
         core::ptr::eq(self.heap.load(Ordering::Relaxed), heap)
     }
-    /// Of a stream-ordered pool: what must be known of its free or freed bytes.
     pub fn mark(&self) -> StreamMark {
         match self.mark.load(Ordering::Relaxed) {
             1 => StreamMark::MultiStream,
@@ -329,14 +331,14 @@ impl Span {
     pub fn set_mark(&self, mark: StreamMark) {
         self.mark.store(mark as u32, Ordering::Relaxed);
     }
-    /// Whether no request may have it before it was cleared.
+    /// Whether it must be cleared before it is allocated again.
     pub fn needs_clearing(&self) -> bool {
         matches!(self.mark(), StreamMark::NeedsClearing | StreamMark::Captured)
     }
 
-    // ---- words that each kind has for itself ----
+    // ---- words that depend on the kind ----
 
-    /// Small: as many blocks on the stack make a free a rare one; 0: none does.
+    /// Small: a free is rare if it makes the stack this long; 0: none is.
     #[inline(always)]
     pub fn edge(&self) -> usize {
         debug_assert!(self.kind() == Kind::Small);
@@ -346,14 +348,14 @@ impl Span {
         debug_assert!(self.kind() == Kind::Small);
         self.by_kind.set(free_count);
     }
-    /// Large: bytes that were requested. A reader without the lock may get a small span's word, and then throws its result away.
+    /// Large: requested bytes. A reader without the lock may get a small span's word. It discards its result then.
     fn large_requested(&self) -> usize {
         self.by_kind.get()
     }
     fn set_large_requested(&self, bytes: usize) {
         self.by_kind.set(bytes);
     }
-    /// Small: no byte from `bump` on was ever handed out, so that it reads 0.
+    /// Small: no byte behind block `bump` was ever allocated, so they read 0.
     #[inline]
     pub fn is_fresh(&self) -> bool {
         debug_assert!(self.kind() == Kind::Small);
@@ -363,17 +365,17 @@ impl Span {
         self.fresh.set(usize::from(fresh));
     }
 
-    // ---- the key by which a list of free spans is sorted ----
+    // ---- the sort key of lists of free spans ----
 
-    /// The key, whatever it is in the list that has the span.
+    /// The key, whatever it means in the span's list.
     pub fn list_key(&self) -> usize {
         self.list_key.get()
     }
-    /// Takes the key of another span over, and with it its place in a list.
+    /// Takes the key of another span, and with it the same place in a list.
     pub fn follow_list_key(&self, other: &Span) {
         self.list_key.set(other.list_key.get());
     }
-    /// Free for all: when it was freed, ms.
+    /// In the pool's bins: when it was freed, ms.
     pub fn freed_ms(&self) -> u64 {
         self.list_key.get() as u64
     }
@@ -387,7 +389,8 @@ impl Span {
     pub fn set_use_tick(&self, tick: u64) {
         self.list_key.set(tick as usize);
     }
-    /// Among the spans that several streams used: the number of the last poll that asked about it; None: none did, and it has `freed_ms`.
+    /// In the list of spans that several streams used: the number of the last poll round that asked about it. None:
+    /// no round did, and the key is `freed_ms`.
     pub fn poll_round(&self) -> Option<usize> {
         let key = self.list_key.get();
         (key & POLL_ROUND != 0).then_some(key & !POLL_ROUND)
@@ -396,13 +399,13 @@ impl Span {
         self.list_key.set(POLL_ROUND | number);
     }
 
-    // ---- where it came from ----
+    // ---- where the memory came from ----
 
     pub fn source(&self) -> SpanSource {
         match self.source.get() {
             0 => SpanSource::Several,
             number if number & 1 == 1 => SpanSource::Reservation(number >> 1),
-            // SAFETY: `set_origin` stored the address of a record, which is even, and records are never unmapped.
+            // SAFETY: `set_source` stored the address of a record, which is even; records are never unmapped.
             address => SpanSource::Piece(unsafe { &*(address as *const UpstreamPiece) }),
         }
     }
@@ -413,11 +416,11 @@ impl Span {
             SpanSource::Piece(piece) => core::ptr::from_ref(piece) as usize,
         });
     }
-    /// Whether both came from one reservation or piece, or both from several.
+    /// Whether both came from one reservation or piece. True also if both came from several.
     pub fn same_source(&self, other: &Span) -> bool {
         self.source.get() == other.source.get()
     }
-    /// The piece of an upstream, or of a device, that it lies in. None: it lies in memory of the system.
+    /// The piece of an upstream or a device that contains it. None: system memory.
     pub fn piece(&self) -> Option<&'static UpstreamPiece> {
         match self.source() {
             SpanSource::Piece(piece) => Some(piece),
@@ -428,18 +431,18 @@ impl Span {
         // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.
         unsafe { self.map.load(Ordering::Relaxed).as_ref() }
     }
-    /// Fine: gets a map; None: has it no more. What it had.
+    /// Range: sets the map. Returns the old one.
     pub fn set_map(&self, map: Option<&'static RangeMap>) -> Option<&'static RangeMap> {
         let old = self.map();
         let map = map.map_or(core::ptr::null_mut(), |map| core::ptr::from_ref(map).cast_mut());
         self.map.store(map, Ordering::Relaxed);
         old
     }
-    /// Fine: the span of its map that contains the address.
+    /// Range: the span of its map that contains the address.
     pub fn within(&self, address: usize) -> Option<&'static Span> {
         self.map()?.get(address.wrapping_sub(self.start.get()))
     }
-    /// Fine: metadata in its map where a span begins, and how long it is.
+    /// Range: enters a span of `bytes` that begins at `start` in its map.
     pub fn note(&self, start: usize, bytes: usize, span: &'static Span) {
         if let Some(map) = self.map() {
             map.put(start - self.start.get(), bytes, span);
@@ -449,15 +452,15 @@ impl Span {
         let heap = heap.map_or(core::ptr::null_mut(), |heap| core::ptr::from_ref(heap).cast_mut());
         self.heap.store(heap, Ordering::Relaxed);
     }
-    /// A number that changes whenever what the span is does; odd: it changes now.
+    /// Changes whenever the span changes; odd: the span is changing now.
     pub fn version(&self) -> u32 {
         self.version.load(Ordering::Acquire)
     }
     pub fn is_queued(&self) -> bool {
         self.queued.is()
     }
-    /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
-    /// lie bytes that make none; what is known of those is that they never were one. Offsets that do not lie in the span may give any number.
+    /// Small: the index of the block that begins at this offset. None: no block does. At most `count`: bytes behind
+    /// the last block look like one that was never allocated. An offset outside the span may return any number.
     #[inline(always)]
     pub fn index_at(&self, offset: usize) -> Option<usize> {
         let reciprocal = self.reciprocal.get();

@@ -1,26 +1,26 @@
-//! The map of a range of granules that is cut into spans smaller than a granule: from an address to its span.
+//! The map of a range: from an address to a span smaller than a granule.
 //!
-//! Contract: looks take no lock and a number of steps that the map's size bounds; they may come late or between two changes, and then lead to
-//! some span of before or after, which the caller asks whether it has the address. Changes are made under the lock of the pool that owns the
-//! range, and touch little: a span is noted where it begins, and nowhere else.
+//! Contract: a lookup takes no lock and a bounded number of steps. During a change it may return a span of before or
+//! after, so the caller checks whether the span contains the address. Changes happen under the lock of the pool that
+//! owns the range. A span is entered only where it begins, so a change touches little.
 
 use super::Span;
 use crate::device::host::GRANULE;
 use crate::pool::arena::{Recycled, Recycler};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Bytes that fine spans are multiples of, and at which they begin.
+/// Granularity of spans in a range.
 pub(in crate::pool) const MIN_PIECE_BYTES: usize = 512;
-/// Bytes of the largest range with a map.
+/// Bytes of the largest range.
 pub(in crate::pool) const RANGE_BYTES: usize = 2 << 20;
 const PIECES: usize = RANGE_BYTES / MIN_PIECE_BYTES;
 const _: () = assert!(RANGE_BYTES.is_multiple_of(GRANULE) && PIECES.is_multiple_of(64));
 
-/// A map. All zero: no span is noted.
+/// A map. All zero: no span.
 #[derive(Debug)]
 pub(in crate::pool) struct RangeMap {
     recycled: AtomicPtr<RangeMap>,
-    /// A bit for each unit: a span begins here.
+    /// One bit for each piece of [`MIN_PIECE_BYTES`]: a span begins here.
     starts: [AtomicU64; PIECES / 64],
     spans: [AtomicPtr<Span>; PIECES],
 }
@@ -35,22 +35,22 @@ unsafe impl Recycled for RangeMap {
 static MAPS: Recycler<RangeMap> = Recycler::new();
 
 impl RangeMap {
-    /// A map with no span. None: no memory.
+    /// An empty map. None: no memory.
     pub fn create() -> Option<&'static RangeMap> {
         let map = MAPS.get()?;
         map.starts.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         Some(map)
     }
-    /// Back to the others. Nothing leads to it any more but stale looks.
+    /// Returns the map to the free list. Only stale readers have it still.
     pub fn release(&'static self) {
         MAPS.put(self);
     }
 
-    /// The span that was noted last at or before an offset.
+    /// The last span that begins at or before an offset.
     pub fn get(&self, offset: usize) -> Option<&'static Span> {
         let unit = (offset / MIN_PIECE_BYTES).min(PIECES - 1);
         let mut word = unit / 64;
-        // Acquire pairs with the Release in `put`: the span is seen that was noted before its bit.
+        // Acquire pairs with the Release in `put`: the span that was entered before its bit is seen.
         let mut bits = self.starts[word].load(Ordering::Acquire) & (u64::MAX >> (63 - unit % 64));
         while bits == 0 {
             word = word.checked_sub(1)?;
@@ -61,7 +61,7 @@ impl RangeMap {
         unsafe { self.spans[at].load(Ordering::Acquire).as_ref() }
     }
 
-    /// BlockMetadata a span of so many bytes at an offset, and none within.
+    /// Enters a span of `bytes` at an offset, and removes all that begin within it.
     pub fn put(&self, offset: usize, bytes: usize, span: &'static Span) {
         let (first, end) = (offset / MIN_PIECE_BYTES, ((offset + bytes) / MIN_PIECE_BYTES).min(PIECES));
         self.spans[first].store(core::ptr::from_ref(span).cast_mut(), Ordering::Release);
@@ -94,7 +94,7 @@ mod tests {
         for (unit, span) in [(0, 0), (99, 0), (100, 1), (127, 1), (128, 1), (399, 1), (400, 2), (PIECES - 1, 2)] {
             assert!(map.get(unit * MIN_PIECE_BYTES + 3).unwrap().is(spans[span]), "{unit}");
         }
-        // Merged: the one in front swallows what was noted behind it.
+        // Merged: the first span replaces those behind it.
         map.put(0, RANGE_BYTES, spans[0]);
         for unit in [0, 100, 400, PIECES - 1] {
             assert!(map.get(unit * MIN_PIECE_BYTES).unwrap().is(spans[0]), "{unit}");

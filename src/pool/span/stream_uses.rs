@@ -1,19 +1,21 @@
-//! After what the bytes of a span are free: points on the queues of devices that used them.
+//! The stream positions that must pass before a span's bytes can be reused.
 //!
-//! Contract: only read and written under the pool's lock. A span has no use, or one in itself, and more in a chain of nodes that were made
-//! before the lock was taken. Of one queue only the latest point counts. Nothing here asks a driver.
+//! Contract: only read and written under the pool's lock. A span has one use in its record, and more in a chain of
+//! nodes that were allocated before the lock was taken. Only the latest point of each queue counts. Nothing here asks
+//! a driver.
 //!
-//! A use may be *open*: of work up to the moment when the block is given back, whenever that will be (PD-6). Closing it takes the point
-//! of that moment, or of the end of the queue, if that came first.
+//! An *open* use covers work up to the moment when the block is freed (PD-6). Closing it takes the queue's point at
+//! that moment, or the end of the queue if that came first.
 
 use crate::pool::arena::{Recycled, Recycler};
 pub(in crate::pool) use crate::stream::{Point, Queue};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// In the tick of an open use; the rest is its queue's number for it. More than any tick of a closed one.
+/// Bit of an open use's tick; the other bits are the queue's number for that use. Greater than any tick of a closed
+/// use.
 const OPEN: u64 = 1 << 63;
 
-/// One more use of a span.
+/// A node: one more use of a span.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Use {
     queue: AtomicPtr<Queue>,
@@ -36,7 +38,7 @@ impl Use {
     pub fn create() -> Option<&'static Use> {
         USES.get()
     }
-    /// Back to the others. Nothing leads to it any more.
+    /// Returns the node to the free list.
     pub fn release(&'static self) {
         USES.put(self);
     }
@@ -50,14 +52,14 @@ pub(in crate::pool) struct Uses {
     more: AtomicPtr<Use>,
 }
 
-/// Where a free span belongs.
+/// The list that a free span belongs in.
 #[derive(Clone, Copy)]
 pub(in crate::pool) enum FreeListKind {
-    /// Anybody may have it.
+    /// No use is pending: any request may have it.
     Finished,
-    /// One queue used it.
+    /// One queue uses it.
     On(Point),
-    /// Several did.
+    /// Several queues use it.
     MultiStream,
 }
 
@@ -76,12 +78,11 @@ impl Uses {
         unsafe { self.more.load(Ordering::Relaxed).as_ref() }
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.queue.load(Ordering::Relaxed).is_null()
     }
 
-    /// Visits the places of all uses.
+    /// Visits all uses: queue and tick.
     fn each_place(&self, mut visit: impl FnMut(&'static Queue, &AtomicU64)) {
         if let Some(queue) = self.queue() {
             visit(queue, &self.tick);
@@ -103,14 +104,15 @@ impl Uses {
         self.each_place(|queue, tick| f(Point::new(queue, tick.load(Ordering::Relaxed))));
     }
 
-    /// Whether `is` says so of all of them.
+    /// Whether `is` holds for all points.
     pub fn all(&self, is: impl Fn(Point) -> bool) -> bool {
         let mut all = true;
         self.each(|point| all = all && is(point));
         all
     }
 
-    /// Adds a use up to a tick of a queue. The node, if it was not needed. Err: it was, and there is none; nothing changed.
+    /// Adds a use up to a tick of a queue. Returns the node if it was not needed. Err: a node was needed; nothing
+    /// changed.
     fn add_tick(
         &self,
         queue: &'static Queue,
@@ -122,7 +124,8 @@ impl Uses {
             if core::ptr::eq(of, queue) {
                 known = true;
                 let there = at.load(Ordering::Relaxed);
-                // What was open on the queue when it was another one is done, and says nothing of what it does now.
+                // An open use of an earlier life of the queue's record has ended, and says nothing about the queue
+                // of now.
                 let gone = there & OPEN != 0 && !queue.has_use(there & !OPEN);
                 at.store(if gone { tick } else { there.max(tick) }, Ordering::Relaxed);
             }
@@ -143,24 +146,25 @@ impl Uses {
         Ok(None)
     }
 
-    /// Adds a use up to a point. The node, if it was not needed. Err: it was, and there is none; nothing changed.
+    /// Adds a use up to a point. Returns the node if it was not needed. Err: a node was needed; nothing changed.
     pub fn add(&self, point: Point, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
         self.add_tick(point.queue(), point.tick(), node)
     }
 
-    /// Whether a use of a queue can be noted without a node.
+    /// Whether a use of a queue can be added without a node.
     pub fn has_room_for(&self, queue: &'static Queue) -> bool {
         let mut known = self.is_empty();
         self.each_place(|of, _| known = known || core::ptr::eq(of, queue));
         known
     }
 
-    /// Adds one up to the moment when the block is given back, or the queue ends. The caller holds the queue.
+    /// Adds a use up to the moment when the block is freed, or the queue ends. The caller has a reference on the
+    /// queue.
     pub fn add_open(&self, queue: &'static Queue, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
         self.add_tick(queue, OPEN | queue.open_use(), node)
     }
 
-    /// The block is given back: what is open ends here.
+    /// The block is freed: open uses end at this point.
     pub fn close_open_uses(&self) {
         self.each_place(|queue, tick| {
             let opened = tick.load(Ordering::Relaxed);
@@ -170,14 +174,14 @@ impl Uses {
         });
     }
 
-    /// Forgets what has passed; where the span belongs then.
+    /// Removes the uses that have passed. Returns the list that the span belongs in then.
     pub fn drop_passed(&self) -> FreeListKind {
         loop {
             let Some(queue) = self.queue() else { return FreeListKind::Finished };
             if !Point::new(queue, self.tick.load(Ordering::Relaxed)).is_passed() {
                 break;
             }
-            // The first of the others takes its place.
+            // The first node takes its place.
             let Some(node) = self.first_more() else {
                 self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
                 return FreeListKind::Finished;
@@ -203,7 +207,7 @@ impl Uses {
         self.free_list_kind()
     }
 
-    /// Where the span belongs, whatever has passed.
+    /// The list that the span belongs in, without a check of what has passed.
     pub fn free_list_kind(&self) -> FreeListKind {
         match (self.queue(), self.first_more()) {
             (None, _) => FreeListKind::Finished,
@@ -212,7 +216,7 @@ impl Uses {
         }
     }
 
-    /// Forgets all.
+    /// Removes all uses.
     pub fn clear(&self) {
         self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
         let mut next = self.first_more();
@@ -224,7 +228,7 @@ impl Uses {
         }
     }
 
-    /// A span that is cut off, or that takes the place of another one, is free after the same use as that, if there is one and no more.
+    /// Takes the use of another span over, if it has exactly one; else has none.
     pub fn follow(&self, other: &Uses) {
         match other.free_list_kind() {
             FreeListKind::On(point) => self.set(point),
@@ -232,7 +236,7 @@ impl Uses {
         }
     }
 
-    /// There is this use and no other.
+    /// Replaces all uses by one.
     pub fn set(&self, point: Point) {
         self.clear();
         self.queue.store(pointer(Some(point.queue())), Ordering::Relaxed);

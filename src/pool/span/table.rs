@@ -1,24 +1,23 @@
-//! The table from an address to the span that contains it: two levels, an entry for each granule of 64 KiB.
+//! The table from an address to the span that contains it: two levels, with an entry for each granule of 64 KiB.
 //!
-//! Contract: `get` takes two loads and no lock, for any number, and never reads what the number points to. Entries of a
-//! range change under the lock of the pool that owns it. Leaves are made on demand and never go, so that a reader never
-//! sees one vanish. Spans are type-stable: an entry read a moment ago still leads to a span, perhaps of something else
-//! by now.
+//! Contract: `get` takes two loads and no lock, accepts any number, and never reads what the number points to.
+//! Entries of a range change under the lock of the pool that owns it. Leaves are made on demand and never removed.
+//! Spans are type-stable: an old entry still leads to a span, which may have changed.
 //!
-//! Where granules are cut into smaller spans, the entry leads to the span of all of them ([`Kind::Range`]), which has a map of its own
-//! (`fine`). What asks for the thread's own blocks looks at the entry only ([`get`]), everybody else goes on from there ([`find`]).
+//! The entry of a range leads to the range's own span ([`Kind::Range`]), whose map has the smaller ones. The fast
+//! path looks at the entry only ([`get`]); all others continue in the map ([`find`]).
 
 use super::{Kind, Span};
 use crate::device::host::GRANULE;
 use crate::sys::os;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// Addresses above belong to no pool: user addresses of the systems that we know have 48 bits at most.
+/// Addresses with more bits belong to no pool: user addresses of the supported systems have at most 48.
 const ADDRESS_BITS: u32 = 48;
 /// Addresses of one leaf: 4 GiB.
 const LEAF_BITS: u32 = 32;
 const LEAF_ENTRIES: usize = (1 << LEAF_BITS) / GRANULE;
-/// Entries that share a count of those in use: 32 MiB of addresses, so that a search leaps over empty parts.
+/// Entries that share a count of used ones: 32 MiB of addresses, so that a search can skip empty parts.
 const GROUP: usize = 512;
 
 struct Leaf {
@@ -42,23 +41,23 @@ fn entry(address: usize) -> usize {
     address / GRANULE % LEAF_ENTRIES
 }
 
-/// The span that contains the address, if any pool has it.
+/// The entry of an address: the span that contains it, or its range.
 #[inline]
 pub(in crate::pool) fn get(address: usize) -> Option<&'static Span> {
-    // Acquire pairs with the Release in `put`: the span's fields are seen as they were when the entry was made.
+    // Acquire pairs with the Release in `put`: the span's fields are seen as they were when the entry was set.
     let span = leaf(address)?.spans[entry(address)].load(Ordering::Acquire);
     // SAFETY: NULL, or a span, and those are never unmapped.
     unsafe { span.as_ref() }
 }
 
-/// The span that contains the address, at the end of all maps.
+/// The span that contains the address, also within a range.
 #[inline]
 pub(in crate::pool) fn find(address: usize) -> Option<&'static Span> {
     let span = get(address)?;
     if span.kind() == Kind::Range { span.within(address) } else { Some(span) }
 }
 
-/// Makes the leaves of a range, before its entries are set. False: no memory. Called under no lock.
+/// Makes the leaves of a range before its entries are set. False: no memory. Called under no lock.
 pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
     if (start + bytes - 1) >> ADDRESS_BITS != 0 {
         return false;
@@ -72,15 +71,15 @@ pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
         let null = core::ptr::null_mut();
         // Release pairs with the Acquire in `leaf`.
         if top.compare_exchange(null, fresh as *mut Leaf, Ordering::Release, Ordering::Relaxed).is_err() {
-            // SAFETY: another thread was first; ours is known to nobody.
+            // SAFETY: another thread was first; no other thread knows ours.
             unsafe { os::unmap(fresh, bytes) };
         }
     }
     true
 }
 
-/// Sets the entries of a prepared range, or of the map that it lies in; None empties them. The caller holds the lock of the pool that owns
-/// the range.
+/// Sets the entries of a prepared range of addresses, or of the map that they lie in; None empties them. Called under
+/// the lock of the pool that owns the range.
 pub(in crate::pool) fn put(start: usize, bytes: usize, span: Option<&'static Span>) {
     if let Some(span) = span
         && let Some(outer) = map_of(span, start)
@@ -95,7 +94,7 @@ pub(in crate::pool) fn put(start: usize, bytes: usize, span: Option<&'static Spa
             debug_assert!(false, "the leaf of {address:#x} was not prepared");
             return;
         };
-        // Up to the end of the group, the range, or the leaf (whose size is a multiple of the group's).
+        // Up to the end of the group, the range, or the leaf, whose size is a multiple of the group's.
         let first = entry(address);
         let n = (GROUP - first % GROUP).min((start + bytes - address) / GRANULE);
         let mut change = 0i32;
@@ -110,22 +109,22 @@ pub(in crate::pool) fn put(start: usize, bytes: usize, span: Option<&'static Spa
     }
 }
 
-/// The span with the map that an address of a span lies in, if it lies in one.
+/// The range that contains an address of a span of the same pool, if one does.
 fn map_of(span: &Span, address: usize) -> Option<&'static Span> {
     let pool = span.pool()?;
-    // A pool over another's block has entries of its own.
+    // A pool over another pool's block has entries of its own.
     let ours = |outer: &Span| outer.pool().is_some_and(|owner| core::ptr::eq(owner, pool));
     get(address).filter(|outer| outer.kind() == Kind::Range && !outer.is(span) && ours(outer))
 }
 
-/// A span in a map begins elsewhere now, and reaches as far as it says. Under the lock of its pool.
+/// Enters a span of a range again, after its start changed. Called under the lock of its pool.
 pub(in crate::pool) fn begin(span: &'static Span) {
     if let Some(outer) = map_of(span, span.start.get()) {
         outer.note(span.start.get(), span.bytes.get(), span);
     }
 }
 
-/// The one span that all entries of a range lead to, or None where all are empty. Err: they differ.
+/// The span that all entries of a range of addresses lead to; None: all are empty. Err: they differ.
 pub(in crate::pool) fn uniform(start: usize, bytes: usize) -> Result<Option<&'static Span>, ()> {
     let first = get(start);
     let same = |other: Option<&Span>| match (first, other) {
@@ -135,10 +134,10 @@ pub(in crate::pool) fn uniform(start: usize, bytes: usize) -> Result<Option<&'st
     (start..start + bytes).step_by(GRANULE).all(|address| same(get(address))).then_some(first).ok_or(())
 }
 
-/// Where entries end that lead to the span, from `address` on, which leads to it; at most `end`.
+/// Where the entries that lead to the span end, from `address` on; at most `end`.
 pub(in crate::pool) fn end_of(span: &Span, address: usize, end: usize) -> usize {
     if !get(address).is_some_and(|now| now.is(span)) {
-        // Within a map, or not there any more.
+        // In a range, or changed meanwhile.
         return end.max(address + 1);
     }
     let first = address / GRANULE * GRANULE;
@@ -150,7 +149,7 @@ pub(in crate::pool) fn has(span: &Span, start: usize, end: usize) -> bool {
     (start..end / GRANULE * GRANULE).step_by(GRANULE).any(|at| get(at).is_some_and(|now| now.is(span)))
 }
 
-/// The lowest address in [from, end) whose entry is set, and the span that contains it.
+/// The lowest address in [from, end) with an entry, and the span that contains it.
 pub(in crate::pool) fn next(from: usize, end: usize) -> Option<(usize, &'static Span)> {
     let mut address = from / GRANULE * GRANULE;
     let end = end.min(1 << ADDRESS_BITS);

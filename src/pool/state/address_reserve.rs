@@ -1,7 +1,7 @@
-//! Addresses that a pool has reserved and not committed: the rest of its growth steps.
+//! Addresses that a pool has reserved and not committed: the rest of its growth steps. And how much to grow.
 //!
-//! Contract: that of `state`, under the same lock. Nothing here holds memory: a reserve counts in `address_bytes` alone. Few
-//! are kept; what finds no place is handed out to be given back.
+//! Contract: that of `state`, under the same lock. A reserve holds no memory and counts in `address_bytes` only. A
+//! pool keeps a few; others go back to the system.
 
 use super::{Piece, PoolState, Want};
 use crate::device::host::GRANULE;
@@ -11,7 +11,7 @@ use crate::pool::options::Settings;
 use crate::pool::requests::Growth;
 use crate::types::{TN_HUGE_NEVER, TN_POOL_DIRECT};
 
-/// Rooms that a pool keeps.
+/// Most reserves of a pool.
 pub(super) const RESERVES: usize = 8;
 
 /// A range of addresses; empty: none.
@@ -25,7 +25,7 @@ impl AddressReserve {
     fn bytes(&self) -> usize {
         self.end - self.start
     }
-    /// Where a range of such an alignment would begin, if it fits.
+    /// Where a range of that size and alignment would begin, if it fits.
     fn fit(&self, bytes: usize, alignment: usize) -> Option<usize> {
         let start = self.start.checked_next_multiple_of(alignment)?;
         (self.start < self.end && start.checked_add(bytes)? <= self.end).then_some(start)
@@ -33,10 +33,10 @@ impl AddressReserve {
 }
 
 impl PoolState {
-    /// Addresses for so many bytes, from the smallest reserve that has them. They are the caller's, and count nowhere.
+    /// Takes addresses from the smallest reserve that has them.
     pub fn take_reserved(&mut self, bytes: usize, alignment: usize) -> Option<usize> {
         let free = self.reserves.iter().position(|reserve| reserve.bytes() == 0);
-        // What lies in front of an aligned start becomes a reserve of its own.
+        // Addresses in front of an aligned start become a reserve of their own.
         let fits = |reserve: &AddressReserve| {
             let start = reserve.fit(bytes, alignment)?;
             (start == reserve.start || start + bytes == reserve.end || free.is_some()).then_some(start)
@@ -66,7 +66,7 @@ impl PoolState {
         Some(start)
     }
 
-    /// Keeps addresses that were reserved and are not needed yet. What has no place is to be given back.
+    /// Keeps reserved addresses for later growth. Returns what the caller must give back to the system.
     pub fn add_reserved(&mut self, start: usize, bytes: usize) -> Option<Piece> {
         let mut reserve = AddressReserve { start, end: start + bytes };
         self.figures.address_bytes += bytes as u64;
@@ -77,7 +77,7 @@ impl PoolState {
         self.give_up_reserved(reserve)
     }
 
-    /// Takes a reserve out, to be given back.
+    /// Removes a reserve, which the caller must give back to the system.
     pub fn drop_reserved(&mut self) -> Option<Piece> {
         let at = self.reserves.iter().position(|reserve| reserve.bytes() > 0)?;
         let reserve = core::mem::take(&mut self.reserves[at]);
@@ -90,7 +90,7 @@ impl PoolState {
         (reserve.bytes() > 0).then(|| Piece { start: reserve.start, bytes: reserve.bytes(), segment: None })
     }
 
-    /// Bytes that the device must be asked for where so many are needed.
+    /// Bytes to request from the device if `needed` are needed.
     pub fn least(&self, needed: usize) -> usize {
         needed.next_multiple_of(self.settings.terms.granule)
     }
@@ -100,7 +100,7 @@ impl PoolState {
         let bytes = self.least(want.span_bytes);
         let Settings { node, huge, terms, .. } = self.settings;
         let step = self.growth_step(bytes);
-        // Large blocks begin where a huge page does, as long as that wastes little.
+        // Large blocks begin where a huge page does, if that wastes little.
         let aligned = if want.span_bytes >= 2 * HUGE_PAGE_BYTES && huge != TN_HUGE_NEVER {
             want.span_alignment.max(HUGE_PAGE_BYTES)
         } else {
@@ -114,8 +114,8 @@ impl PoolState {
         }
     }
 
-    /// How many addresses to reserve where so many bytes are needed: a step of the pool's growth. From an upstream that is memory, so only
-    /// what the limit has reserve for.
+    /// A growth step: how many addresses to reserve if `needed` bytes are needed. An upstream gives memory instead of
+    /// addresses, so its steps stay below the limit.
     fn growth_step(&self, needed: usize) -> usize {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return needed;

@@ -1,19 +1,20 @@
-//! Shelves: free spans that may be handed out alike, found by size and by age.
+//! Free spans that can serve the same requests, found by size and by age.
 //!
-//! Contract: only read and written under the pool's lock. Every operation takes a number of steps that does not depend on how many spans
-//! there are, but for the place by age of one that is older than the newest, and a search that is told to find what there is. A span lies on one free_bins at most.
+//! Contract: only read and written under the pool's lock. The steps of an operation do not depend on the number of
+//! spans, with two exceptions: inserting by age a span that is not the newest, and an exhaustive search. A span is in
+//! one `FreeBins` at most.
 //!
-//! Bins are eight to a doubling, as size classes are: the smallest that fits of the request's own bin, else the first of the next bin that is
-//! not empty.
+//! There are eight bins to a doubling, as with size classes. A search takes the smallest of the spans that fit in the
+//! request's own bin, else one of the next bin that has any.
 
 use crate::pool::span::{Link, List, RelaxedUsize, Span};
 
-/// Bins by number of units: single ones below 8, then eight to a doubling, up to 2^32 units.
+/// Bins by number of units: one for each number below 8, then eight to a doubling, up to 2^32 units.
 pub(super) const BINS: usize = 8 + 8 * 29;
-/// Spans of one bin that a request looks at before it takes a larger bin, or goes elsewhere.
+/// Spans of one bin that a bounded search looks at.
 pub(super) const LOOKS: usize = 32;
 
-/// Free spans. All zero is an empty free_bins, whose units are bytes.
+/// All zero is empty, with units of one byte.
 #[derive(Debug)]
 pub(in crate::pool) struct FreeBins {
     bins: [List; BINS],
@@ -26,7 +27,7 @@ pub(in crate::pool) struct FreeBins {
 }
 
 impl FreeBins {
-    /// An empty one, for spans of whole units of so many bytes, a power of two.
+    /// `unit`: the granularity of the spans in bytes, a power of two.
     pub const fn new(unit: usize) -> FreeBins {
         FreeBins {
             bins: [const { List::new() }; BINS],
@@ -38,23 +39,23 @@ impl FreeBins {
         }
     }
 
-    /// Sets the unit of a free_bins that is empty.
+    /// Sets the unit. The bins must be empty.
     pub fn set_unit(&self, unit: usize) {
         debug_assert!(self.bytes.get() == 0);
         self.unit.set(unit.trailing_zeros() as usize);
     }
 
-    /// Bytes that lie here.
+    /// Bytes of all spans here.
     pub fn bytes(&self) -> usize {
         self.bytes.get()
     }
 
-    /// The one that was put here with the lowest age, of those that have one.
+    /// The span with the smallest key, of those inserted as `aged`.
     pub fn oldest(&self) -> Option<&'static Span> {
         self.oldest.get()
     }
 
-    /// The one with the highest.
+    /// The span with the largest key, of those inserted as `aged`.
     pub fn newest(&self) -> Option<&'static Span> {
         self.newest.get()
     }
@@ -68,7 +69,7 @@ impl FreeBins {
         (8 * (exponent - 2) + (units >> (exponent - 3) & 7)).min(BINS - 1)
     }
 
-    /// Puts a span here that is in no list; `aged`: also among those by age, which is its `since`.
+    /// Inserts a span that is in no list. `aged`: also in the list by age, by its `list_key`.
     pub fn put(&self, span: &'static Span, aged: bool) {
         let bin = self.bin_of(span.bytes.get());
         self.bins[bin].push(span);
@@ -77,7 +78,7 @@ impl FreeBins {
         if !aged {
             return;
         }
-        // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
+        // Nearly always the newest of all. A rest that was cut off keeps its age.
         let newest = self.newest.get();
         let is_oldest = self.oldest.get().is_none_or(|oldest| oldest.list_key() >= span.list_key());
         let mut older = if is_oldest && newest.is_some() { None } else { newest };
@@ -97,7 +98,7 @@ impl FreeBins {
         }
     }
 
-    /// Takes a span off that lies here; `aged` as it was put here.
+    /// Removes a span; `aged` as it was inserted.
     pub fn take(&self, span: &'static Span, aged: bool) {
         let bin = self.bin_of(span.bytes.get());
         self.bins[bin].remove(span);
@@ -119,12 +120,13 @@ impl FreeBins {
         }
     }
 
-    /// A span with so many bytes at a multiple of the alignment.
+    /// A span of that many bytes at a multiple of the alignment.
     pub fn find(&self, bytes: usize, alignment: usize) -> Option<&'static Span> {
         self.find_within(bytes, alignment, LOOKS)
     }
 
-    /// The same, where so many spans of each bin are looked at: with all of them it finds one if there is one, however long that takes.
+    /// As `find`, with at most `looks` spans of each bin. usize::MAX: finds one if there is one, however long that
+    /// takes.
     pub fn find_within(&self, bytes: usize, alignment: usize, looks: usize) -> Option<&'static Span> {
         let fits = |span: &Span| {
             let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
@@ -159,7 +161,7 @@ impl FreeBins {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// Bytes of the largest.
+    /// Bytes of the largest span.
     pub fn largest(&self) -> usize {
         let top = self.full.iter().enumerate().rev().find(|(_, word)| word.get() != 0);
         let Some((word, bits)) = top else { return 0 };
@@ -172,7 +174,7 @@ impl FreeBins {
         largest
     }
 
-    /// Visits all; what is visited may be taken off.
+    /// Visits all spans. A visited span may be removed.
     pub fn each(&self, mut visit: impl FnMut(&'static Span)) {
         for bin in &self.bins {
             let mut next = bin.first();

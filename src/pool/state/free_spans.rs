@@ -1,7 +1,7 @@
-//! The free spans of a pool: found by size, cut, merged, kept by age, given back.
+//! The free spans of a pool: found by size, cut, merged, kept by age, returned to the device.
 //!
-//! Contract: that of `state`, under the same lock. A free span merges with its free neighbours at once, and is in exactly
-//! one bin and in the list by age. Small spans with room are listed here too, by class.
+//! Contract: that of `state`, under the same lock. A free span merges with its free neighbours at once. It is in
+//! exactly one bin, and in the list by age. Small spans with free blocks are listed here too, by class.
 
 use super::{Piece, PoolState, Prealloc, UpstreamPiece};
 use crate::device::host::GRANULE;
@@ -11,7 +11,7 @@ use crate::pool::span::{Kind, Span, SpanSource, table};
 use crate::pool::state::free_bins::LOOKS;
 use crate::types::*;
 
-/// Free bytes that a pool may hold while it asks the device for more: so many, or that part of what is in use.
+/// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
 const GROWN_WITH: usize = 16 << 20;
 const GROWN_PART: usize = 20;
 
@@ -20,13 +20,13 @@ impl PoolState {
         span.pool().is_some_and(|owner| core::ptr::eq(owner, pool))
     }
 
-    /// Makes a span that is in no list free, merged with free neighbours.
+    /// Makes a span that is in no list free, and merges it with free neighbours.
     pub fn set_free(&mut self, span: &'static Span, now: u64) {
         let mut span = span;
         let Some(pool) = span.pool() else { return };
         span.change(|| span.set_kind(Kind::Free));
         span.set_freed_ms(now);
-        // More than two where one of them was kept as it came back.
+        // There may be more than two, because the most recent free span is kept unmerged.
         while let Some(neighbour) = self.free_neighbour(pool, span) {
             self.unlist_free(neighbour);
             span = self.merge(span, neighbour);
@@ -34,7 +34,7 @@ impl PoolState {
         self.list_free(span);
     }
 
-    /// A free span beside a span with which it may be one.
+    /// A free neighbour that it may merge with.
     fn free_neighbour(&self, pool: &'static Pool, span: &'static Span) -> Option<&'static Span> {
         let before = span.start.get().checked_sub(1).and_then(table::get);
         let free = |other: &&'static Span| {
@@ -43,24 +43,25 @@ impl PoolState {
         [before, table::get(span.end())].into_iter().flatten().find(free)
     }
 
-    /// Whether two neighbours may become one: where pieces of the device go back as they came, only those of one.
+    /// Whether two neighbours may merge. Pieces that go back whole do not merge with others.
     pub(super) fn may_join(&self, a: &Span, b: &Span) -> bool {
         self.settings.terms.joins || a.same_source(b)
     }
 
-    /// Whether a free span can go back to the device, in part at least, or else is a whole piece.
+    /// Whether a free span can go back to the device, at least in part, or is a whole piece.
     pub(super) fn can_go(&self, span: &Span) -> bool {
         self.settings.terms.splits || span.piece().is_some_and(|segment| segment.bytes() == span.bytes.get())
     }
 
-    /// Makes a large block's span free, and keeps it as it is for the next request of its size; the one that was kept before merges.
+    /// Makes a large block's span free and keeps it unmerged for the next request of its size. The span kept before
+    /// merges.
     pub(super) fn set_free_recent(&mut self, span: &'static Span, now: u64) {
         self.merge_recent();
         self.set_free_apart(span, now);
         self.recent = Some(span);
     }
 
-    /// Merges the span that is kept as it was with its neighbours. False: there is none.
+    /// Merges the span that was kept unmerged. False: there is none.
     pub fn merge_recent(&mut self) -> bool {
         let Some(span) = self.recent else { return false };
         self.unlist_free(span);
@@ -68,7 +69,7 @@ impl PoolState {
         true
     }
 
-    /// Bytes of the free range that the span belongs to which is kept as it was.
+    /// Bytes of the unmerged span with its free neighbours.
     pub(super) fn around_recent(&self) -> usize {
         let Some(span) = self.recent else { return 0 };
         let Some(pool) = span.pool() else { return 0 };
@@ -80,16 +81,15 @@ impl PoolState {
         span.bytes.get() + beside.map(|other| other.bytes.get()).sum::<usize>()
     }
 
-    /// Makes a span free that must not be merged, because its neighbour is about to be used.
+    /// Makes a span free without merging, because its neighbour is about to be used.
     pub(super) fn set_free_apart(&mut self, span: &'static Span, since: u64) {
         span.change(|| span.set_kind(Kind::Free));
         span.set_freed_ms(since);
         self.list_free(span);
     }
 
-    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled. It
-    /// keeps the larger one's age: a small block in use again and again beside a large unused span does not keep that
-    /// for ever.
+    /// Merges two free neighbours. The larger record stays, so that the shorter range is relabelled. Its age stays
+    /// too: a small block in steady use beside a large unused span must not keep that from ageing.
     pub(super) fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
         let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
         let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
@@ -97,7 +97,7 @@ impl PoolState {
         let through = if right.clean.get() == right.bytes.get() { left.clean.get() } else { 0 };
         let clean = right.clean.get() + through;
         let source = if a.same_source(b) { a.source() } else { SpanSource::Several };
-        // First the span, then the table: a reader finds each address in a span that contains it.
+        // The span first, then the table: a reader finds each address in a span that contains it.
         large.change(|| {
             large.start.set(start);
             large.bytes.set(bytes);
@@ -115,8 +115,8 @@ impl PoolState {
         span.release();
     }
 
-    /// Cuts the end off a span that is in no list: `span` keeps the first `keep` bytes, the result has the rest and no
-    /// kind.
+    /// Cuts the end off a span that is in no list. `span` keeps the first `keep` bytes; the result has the rest, and
+    /// kind None.
     pub(super) fn cut_off(
         &mut self,
         span: &'static Span,
@@ -144,7 +144,7 @@ impl PoolState {
         Some(rest)
     }
 
-    /// The free span that a request gets, cut to size and in no list. Without a prealloc only one that needs no cut.
+    /// Takes a free span for a request, cut to size. Without descriptors only one that needs no cut.
     pub(super) fn take_free(
         &mut self,
         pool: &'static Pool,
@@ -161,7 +161,7 @@ impl PoolState {
         }
         let prealloc = prealloc?;
         if self.recent.is_some_and(|recent| recent.is(span)) {
-            // What is left of it would lie beside free neighbours, and nobody would ever merge them.
+            // What is left of it would lie beside free neighbours and never be merged.
             self.merge_recent();
             span = self.free_bins.find(bytes, alignment)?;
         }
@@ -187,8 +187,7 @@ impl PoolState {
         Some(span)
     }
 
-    /// Cuts a span in two, (first `bytes`, rest); the shorter of both gets the new description, so that little is
-    /// relabelled.
+    /// Cuts a span in two: (first `bytes`, rest). The shorter part gets the new record, so that little is relabelled.
     pub(super) fn front_of(
         &mut self,
         span: &'static Span,
@@ -231,12 +230,12 @@ impl PoolState {
         self.free_bins.take(span, self.can_go(span));
     }
 
-    /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
+    /// Puts a small span with free blocks in front of its class's list: the one freed last is used first.
     pub fn enlist(&mut self, span: &'static Span) {
         self.partial[span.class.get()].push(span);
     }
 
-    /// The first small span of a class with room that has no owner.
+    /// The first small span of a class with free blocks and without an owner.
     pub fn partial(&self, class: usize) -> Option<&'static Span> {
         self.partial[class].first()
     }
@@ -245,10 +244,11 @@ impl PoolState {
         self.partial[span.class.get()].remove(span);
     }
 
-    // ---- giving back ----
+    // ---- returning memory ----
 
-    /// Takes `wanted` bytes and at most `most`, in whole granules, of the free span that was unused longest out of the state, or all that it
-    /// has. Where pieces go back as they came it is one of at most `most` bytes. Without a prealloc only what leaves no more than one span behind.
+    /// Takes a piece of the free span that was unused longest, to be returned to the device: about `wanted` bytes, at
+    /// most `most`, in whole granules. Where pieces go back whole: one of at most `most` bytes. Without descriptors
+    /// only what leaves at most one span behind.
     pub fn evict(&mut self, wanted: usize, most: usize, mut prealloc: Option<&mut Prealloc>) -> Option<Piece> {
         if wanted == 0 {
             return None;
@@ -264,9 +264,9 @@ impl PoolState {
             let span = next?;
             next = span.newer.get();
             let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
-            // What was never handed out refs no memory: the other end goes first.
+            // Bytes that were never allocated hold no memory: the other end goes first.
             let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
-            // Marks in a caller's memory are those of a pool below.
+            // Marks in an upstream's memory belong to the pool below.
             let own = self.settings.terms.joins;
             let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
             let segment = span.piece();
@@ -280,7 +280,7 @@ impl PoolState {
         None
     }
 
-    /// Takes the whole free piece out of the state that was unused longest of those with at most so many bytes.
+    /// Takes the whole free piece that was unused longest, of those with at most `most` bytes.
     fn evict_whole(&mut self, most: usize) -> Option<Piece> {
         let all = self.figures.reserved_bytes as usize;
         let stays = |span: &Span| span.piece().is_some_and(UpstreamPiece::is_kept) && most < all;
@@ -293,7 +293,7 @@ impl PoolState {
         Some(self.take_leave(start, bytes, segment))
     }
 
-    /// What was taken out leaves the figures.
+    /// Counts a range that was taken out.
     fn take_leave(&mut self, start: usize, bytes: usize, segment: Option<&'static UpstreamPiece>) -> Piece {
         let f = &mut self.figures;
         f.reserved_bytes -= bytes as u64;
@@ -302,7 +302,7 @@ impl PoolState {
         Piece { start, bytes, segment: segment.filter(|segment| self.part_with(segment, bytes)) }
     }
 
-    /// Takes a range out of a free span. False: two spans would be left, and there is no description for the second.
+    /// Takes a range out of a free span. False: two spans would be left, and there is no descriptor for the second.
     fn take_out(&mut self, span: &'static Span, from: usize, to: usize, prealloc: Option<&mut Prealloc>) -> bool {
         self.unlist_free(span);
         if span.start.get() < from && to < span.end() {
@@ -329,7 +329,7 @@ impl PoolState {
         true
     }
 
-    /// Takes the free spans out of the state that were ever used, linked by `next`. They come back by [`PoolState::set_free`].
+    /// Takes out the free spans that were ever allocated, linked by `next`. [`PoolState::set_free`] puts them back.
     pub fn take_used(&mut self) -> Option<&'static Span> {
         let mut first = None;
         self.merge_recent();
@@ -344,8 +344,8 @@ impl PoolState {
         first
     }
 
-    /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this
-    /// very call and do not count, so that a loop with one large block keeps it.
+    /// A piece that is due to go back: above the threshold, or unused for too long. `just`: bytes that were freed in
+    /// this very call. They do not count, so that a loop with one large block keeps it.
     pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
@@ -356,15 +356,15 @@ impl PoolState {
             return self.evict(self.spare(), self.spare(), None);
         }
         let free = self.free_bins.bytes().saturating_sub(just);
-        // So much may stay in any case.
+        // A quarter of the threshold may stay in any case.
         let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
         let late =
             self.free_bins.oldest().filter(|oldest| now.saturating_sub(oldest.freed_ms()) > self.settings.delay_ms);
         self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
     }
 
-    /// Bytes of free spans that may stay: what the threshold leaves beside the blocks that are free inside of spans, but a quarter of it in
-    /// any case, because those cannot serve large requests.
+    /// Bytes of free spans that may stay: the threshold without the free blocks inside spans, but at least a quarter
+    /// of it, because free blocks cannot serve large requests.
     fn room_for_free(&self) -> usize {
         let in_use = self.in_use_now();
         let mut threshold = self.settings.threshold;
@@ -377,8 +377,8 @@ impl PoolState {
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 
-    /// Takes what must make room before the pool grows out of the state: a large request finds none of what is free large enough, and too
-    /// much of that is held already. So what is free takes turns rather than adding up (T5).
+    /// A piece to return before the pool grows for a large request, if too much free memory does not fit it. So free
+    /// memory is exchanged instead of added up (T5).
     pub fn evict_for_growth(&mut self, bytes: usize) -> Option<Piece> {
         if !self.settings.threshold_grows {
             return None;
@@ -392,7 +392,7 @@ impl PoolState {
         (self.figures.reserved_bytes as usize).saturating_sub(self.settings.floor)
     }
 
-    /// Whether nothing leads to the pool any more.
+    /// Whether nothing refers to the pool any more.
     pub fn is_over(&self) -> bool {
         self.retired
             && self.refs == 0

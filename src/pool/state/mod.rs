@@ -1,24 +1,24 @@
-//! The state of one pool: which spans it has, which are free, what its blocks are, and the figures.
+//! The state of one pool, under the pool's lock: its spans, which of them are free, and its statistics.
 //!
-//! Contract: everything here runs under the pool's lock, takes time that is bounded by the range it relabels, and
-//! neither allocates, waits, calls a device nor writes a text. What needs those is prepared by the caller ([`Prealloc`]) or
-//! handed out to it ([`Piece`]). The identity reserved = in use + cached + pending + overhead refs after every
-//! function.
+//! Contract: everything here runs under the pool's lock. It takes time bounded by the range that it relabels, and
+//! neither allocates, waits, calls a device nor formats a message. The caller prepares descriptors before
+//! ([`Prealloc`]), and handles memory that leaves after ([`Piece`]). After every function holds: reserved = in use +
+//! cached + pending + overhead.
 //!
-//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They lie on a free_bins (`free_bins`); of
-//! a pool on whose blocks devices work there are more of those (`stream_lists`).
+//! Free spans merge with their neighbours at once, except across pieces that must go back whole. They are found in
+//! `free_bins`; a stream-ordered pool has more of those in `stream_lists`.
 //!
 //! | file | what |
 //! |---|---|
-//! | `place` | blocks that are handed out |
-//! | `back` | blocks that come back |
+//! | `take_block` | blocks that are allocated |
+//! | `return_block` | blocks that are freed |
 //! | `resize`, `split` | blocks that change their size, become two, or one |
-//! | `free` | free spans: cut, merged, kept by age, given back |
-//! | `free_bins` | where they are found by size |
-//! | `stream_lists` | the same where devices work on blocks |
-//! | `segment`, `room` | pieces of a caller's upstream; addresses reserved ahead |
-//! | `figures` | what is in use, counts and peaks |
-//! | `prealloc`, `ring` | bookkeeping memory got before the lock is taken; what strict mode refs back |
+//! | `free_spans` | free spans: cut, merged, kept by age, returned to the device |
+//! | `free_bins` | free spans by size |
+//! | `stream_lists` | free spans of stream-ordered pools |
+//! | `upstream_pieces`, `address_reserve` | pieces of an upstream; addresses reserved ahead |
+//! | `statistics` | bytes in use, counts and peaks |
+//! | `prealloc`, `ring` | descriptors allocated before the lock is taken; blocks that strict mode holds back |
 
 mod address_reserve;
 
@@ -65,122 +65,121 @@ use core::sync::atomic::AtomicUsize;
 use free_bins::FreeBins;
 use stream_lists::StreamLists;
 
-/// What a request wants, already rounded.
+/// A rounded request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Want {
-    /// Some: a block of that class; None: a span of its own.
+    /// Some: a block of that class. None: a span of its own.
     pub class: Option<usize>,
-    /// Bytes of a block.
+    /// Usable bytes of the block.
     pub block_bytes: usize,
-    /// Bytes of the span that is needed if there is no room in one.
+    /// Bytes of a new span, if one is needed.
     pub span_bytes: usize,
-    /// Alignment of the span, at least a granule.
+    /// Alignment of a new span, at least a granule.
     pub span_alignment: usize,
     pub block: Block,
-    /// The heap that owns the span of a block of a class from then on.
+    /// The heap that owns a new span of small blocks.
     pub heap: Option<&'static Heap>,
-    /// Of a pool on whose blocks devices work: where the block will be used first; None: on the host, now.
+    /// Stream-ordered pools: the queue that uses the block first. None: the host, now.
     pub queue: Option<&'static Queue>,
-    /// Of the same: everything is looked at, because nothing else is left but to refuse it.
+    /// Stream-ordered pools: searches look at every span, because the request fails otherwise.
     pub exhaustive: bool,
 }
 
 impl Want {
-    /// A block in a span of its own.
+    /// A request for a block with a span of its own.
     pub fn alone(block_bytes: usize, span_bytes: usize, span_alignment: usize, block: Block) -> Want {
         Want { class: None, block_bytes, span_bytes, span_alignment, block, heap: None, queue: None, exhaustive: false }
     }
 }
 
-/// A range on its way from the device into the state, or back.
+/// Memory on its way from the device into the state, or back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     pub start: usize,
     pub bytes: usize,
-    /// Of a caller's upstream: its record; on the way back only of the last of it, with which the record is over.
+    /// The record of a piece that goes back whole. On the way back only with the last part of the piece.
     pub segment: Option<&'static UpstreamPiece>,
 }
 
-/// A block that was handed out.
+/// A block that was just allocated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewBlock {
     pub address: usize,
-    /// The bytes asked for are known to read 0.
+    /// The requested bytes are known to read 0.
     pub zero: bool,
     /// Bytes at the beginning that are not known to read 0.
     pub dirty: usize,
-    /// What other queues have to wait for before they touch it.
+    /// The point that other queues must wait for before they touch it.
     pub ready: Option<Point>,
 }
 
 impl NewBlock {
-    /// A block of which all is known to read 0, or nothing.
+    /// A block of which everything is known to read 0, or nothing.
     #[inline]
     pub fn new(address: usize, zero: bool) -> NewBlock {
         NewBlock { address, zero, dirty: if zero { 0 } else { usize::MAX }, ready: None }
     }
 }
 
-/// What an address is, seen under the lock of the pool that has it.
+/// What an address is, under the lock of its pool.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
     /// In a live block.
     Block { index: usize, start: usize, block: Block },
-    /// In memory that was handed out before and is in no live block.
+    /// In memory that was allocated before, and in no live block.
     Gone,
-    /// In memory that never was.
+    /// In memory that was never allocated.
     Never,
 }
 
-/// All that a pool's lock protects. All zero: no pool.
+/// All that a pool's lock protects.
 pub(super) struct PoolState {
     pub settings: Settings,
     pub name: Name,
-    /// How often the peaks were looked at; read without the lock.
+    /// The pool's count of peak updates, which heaps read without the lock.
     looks: Option<&'static AtomicUsize>,
-    /// Handles, threads and the library itself; 0: released.
+    /// References of handles, threads and the library itself.
     pub refs: u64,
-    /// Released: what is free goes back at once, and nothing can be had.
+    /// The last reference was dropped. Nothing can be allocated any more.
     pub retired: bool,
-    /// Lies among the pools that are over.
+    /// The record is in the registry's quarantine.
     pub quarantined: bool,
-    /// Calls that are between two sections of this lock.
+    /// Calls that released the lock and will take it again.
     pub busy: u64,
-    /// Number of the last range that came from the device.
+    /// Number of the last reservation.
     reservations: usize,
-    /// What came from a caller's upstream and did not go back.
+    /// Pieces that came from an upstream and did not go back.
     segments: Option<&'static UpstreamPiece>,
-    /// Bytes that such calls are about to get from the device.
+    /// Bytes that calls are getting from the device now.
     pub coming: usize,
-    /// Strict mode: blocks that wait, oldest first, from `first` on.
+    /// Strict mode: freed blocks that are held back.
     pub ring: Option<&'static Ring>,
-    /// Pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`, from what clients and heaps have.
+    /// Pending, reserved, peaks, counts. `stats` adds the rest from clients and heaps.
     pub figures: tn_pool_stats,
-    /// What each client refs and did.
+    /// What each client did.
     pub clients: [Account; CLIENTS],
-    /// The bytes of all of them.
+    /// The sum of all clients' bytes.
     total: Tally,
-    /// Allocations by class, large ones last; without heaps.
+    /// Allocations by class, large ones last. Without those of heaps.
     pub classes: [Handed; class::COUNT + 1],
-    /// The heaps of threads.
     pub heaps: Option<&'static Heap>,
     partial: [List; class::COUNT],
     /// Small spans without a live block; each class keeps one.
     empty: [u32; class::COUNT],
-    /// Free spans that anybody may have.
+    /// Free spans that every request may have.
     free_bins: FreeBins,
-    /// What else is free, where devices work on blocks.
+    /// The other free spans of a stream-ordered pool.
     pub stream_lists: Option<&'static StreamLists>,
-    /// A free span that does not merge yet: the large block that came back last.
+    /// The free span that is not merged yet: the large block that was freed last.
     recent: Option<&'static Span>,
-    /// Who wants to be called when memory runs out, in the order of their registration.
+    /// Pressure callbacks, in the order of registration.
     pub listeners: Option<&'static Listener>,
-    /// What growth reserved ahead.
+    /// Addresses that growth reserved ahead.
     reserves: [AddressReserve; RESERVES],
 }
 
 impl PoolState {
-    /// PoolState of a new pool with one hold.
+    /// The state of a new pool with one reference.
     pub fn new(
         settings: Settings,
         name: Name,

@@ -1,19 +1,19 @@
-//! Bookkeeping memory that a step under the lock may need, got before the lock is taken.
+//! Descriptors that work under the lock may need, allocated before the lock is taken.
 
 use crate::pool::span::range_map::RangeMap;
 use crate::pool::span::{BlockMetadata, Span};
 
-/// What a step may need; what is left over goes back when it is dropped.
+/// What is not used goes back when this is dropped.
 #[derive(Default)]
 pub(in crate::pool) struct Prealloc {
     spans: [Option<&'static Span>; 6],
     pub(super) metadata: Option<(usize, &'static BlockMetadata)>,
-    /// For a range.
+    /// For a new range.
     pub map: Option<&'static RangeMap>,
 }
 
 impl Prealloc {
-    /// Enough for one request: two cuts and a new span. None: no memory.
+    /// Enough for one request of a host pool: two cuts and a new span. None: no memory.
     pub fn for_request(want: Option<usize>) -> Option<Prealloc> {
         let mut prealloc = Prealloc::default();
         for span in &mut prealloc.spans[..3] {
@@ -24,7 +24,8 @@ impl Prealloc {
         }
         Some(prealloc)
     }
-    /// Enough for one request of a pool on whose blocks devices work: a new piece, a range cut from it, and two cuts in that.
+    /// Enough for one request of a stream-ordered pool: a new piece, a range in it, and two cuts in the range. None:
+    /// no memory.
     pub fn for_stream_ordered() -> Option<Prealloc> {
         let mut prealloc = Prealloc { map: Some(RangeMap::create()?), ..Prealloc::default() };
         for span in &mut prealloc.spans {

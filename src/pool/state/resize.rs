@@ -1,6 +1,6 @@
-//! Blocks that change their size: in their span, with the free one behind it, or at other addresses.
+//! Blocks that change their size: within their span, with the free span behind it, or at other addresses.
 //!
-//! Contract: that of `state`, under the same lock. The block is in limbo: nobody else can find it.
+//! Contract: that of `state`, under the same lock. The block is in limbo: no other thread can find it.
 
 use super::{PoolState, Prealloc, Want};
 use crate::device::host::GRANULE;
@@ -9,14 +9,14 @@ use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Kind, Span, SpanSource, table};
 
 impl PoolState {
-    /// BlockMetadata another size asked for of a block in limbo.
+    /// Sets the requested bytes of a block in limbo.
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
         span.set_block(index, Block { requested, state: BlockState::Limbo, ..block });
         self.change(block, 0, (requested as u64).wrapping_sub(block.requested as u64));
         self.peak();
     }
 
-    /// Changes the usable bytes of a large block within its span.
+    /// Sets the usable bytes of a large block within its span.
     pub fn set_usable(&mut self, span: &'static Span, usable: usize) {
         let old = span.block_bytes.get();
         debug_assert!(usable <= span.bytes.get());
@@ -29,7 +29,7 @@ impl PoolState {
         self.peak();
     }
 
-    /// Makes a large block smaller where it is; whole granules that it does not use any more become free.
+    /// Shrinks a large block in place. Whole granules that it no longer needs become free.
     pub fn shrink(&mut self, span: &'static Span, usable: usize, prealloc: &mut Prealloc, now: u64) {
         self.set_usable(span, usable);
         let keep = usable.next_multiple_of(GRANULE);
@@ -41,7 +41,7 @@ impl PoolState {
         }
     }
 
-    /// Makes a large block's span longer by the free span behind it.
+    /// Extends a large block's span by the free span behind it.
     pub fn grow_in_place(
         &mut self,
         pool: &'static Pool,
@@ -81,17 +81,17 @@ impl PoolState {
         true
     }
 
-    /// Takes a large block's span off the table, to be moved to other addresses.
+    /// Removes a large block's span from the table, to be moved to other addresses.
     pub fn lift(&mut self, span: &'static Span) {
         table::put(span.start.get(), span.bytes.get(), None);
     }
 
-    /// Puts a lifted span back where it was.
+    /// Enters a lifted span again where it was.
     pub fn put_back(&mut self, span: &'static Span) {
         table::put(span.start.get(), span.bytes.get(), Some(span));
     }
 
-    /// Puts a lifted span down where its pages went, and makes its block live as it is wanted now.
+    /// Enters a lifted span where its pages went. Its block becomes live with its new size.
     pub fn put_down(&mut self, span: &'static Span, start: usize, want: &Want) {
         let (old_bytes, old_unit) = (span.bytes.get(), span.block_bytes.get());
         self.reservations += 1;

@@ -1,7 +1,7 @@
-//! Blocks that come back, and the spans that become free with them.
+//! Blocks that are freed, and the spans that become free with them.
 //!
-//! Contract: that of `state`, under the same lock. A small span is in its class's list exactly while it has room and no heap owns it; each
-//! class keeps one span without a live block.
+//! Contract: that of `state`, under the same lock. A small span is in its class's list while it has free blocks and
+//! no owner. Each class keeps one span without a live block.
 
 use super::{Found, PoolState};
 use crate::pool::span::block_state::{Block, BlockState};
@@ -36,14 +36,14 @@ impl PoolState {
         }
     }
 
-    /// A block in limbo is live again, and in use.
+    /// Makes a block in limbo live again, and counts it as in use.
     pub fn undo_free(&mut self, span: &'static Span, index: usize, state: BlockState) {
         let block = Block { state, ..span.block(index) };
         span.set_block(index, block);
         self.change(block, span.block_bytes.get() as u64, block.requested as u64);
     }
 
-    /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
+    /// Makes a block in limbo free. Returns the bytes of the span, if it became free.
     pub fn end_free(&mut self, span: &'static Span, index: usize, now: u64) -> usize {
         if span.kind() == Kind::Large {
             let bytes = span.bytes.get();
@@ -64,14 +64,14 @@ impl PoolState {
         self.keep_or_dissolve(span, now)
     }
 
-    /// A small span in its class's list has fewer blocks than before. If it has none left: one such span is kept, so that a loop at the edge
-    /// of a span costs what any other costs. The bytes that became free.
+    /// Frees a small span in its class's list if it has no live block left, and returns its bytes. One such span of
+    /// the class is kept, so that a loop that frees and allocates its last block is not slow.
     fn keep_or_dissolve(&mut self, span: &'static Span, now: u64) -> usize {
         let class = span.class.get();
         if !span.is_empty() {
             return 0;
         }
-        // One that is in the list of those to be collected stays as it is until it has been seen there.
+        // A span that is queued for collection stays as it is until the queue was read.
         if span.is_queued() || self.empty[class] == 0 && !self.retired {
             self.empty[class] += 1;
             return 0;
@@ -81,7 +81,7 @@ impl PoolState {
         bytes
     }
 
-    /// Takes a small span over that its owner gave up, which is in no list.
+    /// Takes over a small span that its owner gave up. It is in no list.
     pub fn receive(&mut self, span: &'static Span) {
         if !span.is_full() {
             self.enlist(span);
@@ -89,7 +89,7 @@ impl PoolState {
         }
     }
 
-    /// Collects the returned blocks of a span of this pool without an owner.
+    /// Collects remote frees of a span without an owner.
     pub fn collect_unowned(&mut self, pool: &'static Pool, span: &'static Span) {
         let (was_full, was_empty) = (span.is_full(), span.is_empty());
         let (blocks, wrong) = remote_free::collect(pool, span);
@@ -103,7 +103,7 @@ impl PoolState {
         self.keep_or_dissolve(span, os::coarse_ms());
     }
 
-    /// Makes a small span with no block free. It is in its class's list and not counted as empty.
+    /// Makes a small span without a live block free. It is in its class's list and not counted as empty.
     fn dissolve(&mut self, span: &'static Span, now: u64) {
         let class = span.class.get();
         self.delist(span);
@@ -119,7 +119,7 @@ impl PoolState {
         self.set_free(span, now);
     }
 
-    /// A small span leaves the figures.
+    /// Subtracts a small span from the statistics.
     pub(super) fn forget_small(&mut self, span: &'static Span) {
         let class = span.class.get();
         self.empty[class] -= span.is_empty() as u32;
@@ -127,7 +127,7 @@ impl PoolState {
         self.figures.metadata_bytes -= BlockMetadata::bytes(class) as u64;
     }
 
-    /// Makes the kept empty spans free.
+    /// Makes the empty spans free that classes keep.
     pub fn dissolve_empty(&mut self, now: u64) {
         for class in 0..class::COUNT {
             let mut span = self.partial[class].first();

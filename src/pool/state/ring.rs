@@ -1,11 +1,11 @@
-//! The blocks that strict mode holds back before they can be had again, oldest first.
+//! Freed blocks that strict mode holds back before they can be allocated again, oldest first.
 
 use crate::pool::span::RelaxedUsize;
 
-/// Blocks that strict mode holds back before they can be had again.
+/// Blocks held back at a time.
 const HELD_BACK: usize = 1024;
 
-/// The blocks that strict mode holds back; only read and written under the lock.
+/// Only read and written under the lock.
 pub(in crate::pool) struct Ring {
     first: RelaxedUsize,
     count: RelaxedUsize,

@@ -1,4 +1,4 @@
-//! Large raw blocks that become two, and two that become one; under the pool's lock.
+//! Large raw blocks that become two, and two that become one. Under the pool's lock.
 
 use super::{PoolState, Prealloc};
 use crate::pool::Pool;
@@ -6,9 +6,9 @@ use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Kind, Span, SpanSource, class, table};
 
 impl PoolState {
-    /// Cuts a large raw block in two. False: it is not live any more, or the prealloc is empty.
+    /// Splits a large raw block. False: it is not live any more, or there are no descriptors.
     pub fn split(&mut self, span: &'static Span, block: Block, first: usize, prealloc: &mut Prealloc) -> bool {
-        // In limbo nobody can give it back, with or without the lock.
+        // No thread can free a block in limbo, with or without the lock.
         if !span.exchange(0, BlockState::Raw, BlockState::Limbo) {
             return false;
         }
@@ -34,7 +34,7 @@ impl PoolState {
         true
     }
 
-    /// Makes one block of two raw ones. False: they are not live, not neighbours that can be one, or have not so many bytes.
+    /// Merges two raw blocks. False: they are not live, not mergeable neighbours, or have other sizes.
     pub fn put_together(
         &mut self,
         pool: &'static Pool,

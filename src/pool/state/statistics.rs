@@ -1,7 +1,8 @@
-//! The figures of a pool: what is in use, what was counted, and the peaks.
+//! The statistics of a pool: bytes in use, counts and peaks.
 //!
-//! Contract: that of `state`, under the same lock. What threads do in their heaps is counted there, and added here whenever somebody asks;
-//! so figures are of one moment for all that goes through the lock, and a heap's are those of some moment of the call.
+//! Contract: that of `state`, under the same lock. Thread heaps count on their own, and their counts are added when
+//! statistics are read. So statistics are of one moment for everything under the lock, and of some moment of the call
+//! for each heap.
 
 use super::{NewBlock, PoolState, Want};
 use crate::pool::client::{Account, CLIENTS, Tally};
@@ -14,9 +15,9 @@ use core::sync::atomic::Ordering;
 /// How a request counts.
 #[derive(Clone, Copy)]
 pub(in crate::pool) struct Count {
-    /// False: it is the second half of a reallocation.
+    /// False: the request is a part of a reallocation.
     pub allocation: bool,
-    /// Bytes that need not be cleared if they are known to read 0.
+    /// Zeros were requested: bytes that are known to read 0 need no clearing.
     pub zeroed: bool,
 }
 
@@ -24,7 +25,7 @@ pub(in crate::pool) struct Count {
 #[derive(Clone, Copy, Default)]
 pub(in crate::pool) struct Handed {
     pub all: u64,
-    /// Of those: with no device call.
+    /// Of those: without a device call.
     pub hits: u64,
 }
 
@@ -36,7 +37,6 @@ impl Handed {
 }
 
 impl PoolState {
-    /// The statistics as they are now.
     pub fn stats(&self) -> tn_pool_stats {
         let (mut stats, counts) = (self.figures, self.counts());
         let all = counts.all();
@@ -56,12 +56,11 @@ impl PoolState {
         stats
     }
 
-    /// The heaps of threads.
     fn heaps(&self) -> impl Iterator<Item = &'static Heap> + use<> {
         core::iter::successors(self.heaps, |heap| heap.next())
     }
 
-    /// What this and all heaps counted.
+    /// The counts of the state and all heaps.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { clients: self.clients.map(|account| account.tally), ..Counts::default() };
         for heap in self.heaps() {
@@ -80,7 +79,7 @@ impl PoolState {
         sum
     }
 
-    /// Takes over what a heap counted that ends.
+    /// Adds the counts of a heap that ends.
     pub fn add_counts(&mut self, counts: &Counts) {
         for (account, tally) in self.clients.iter_mut().zip(&counts.clients) {
             account.tally.add(tally);
@@ -102,7 +101,7 @@ impl PoolState {
         (0..class::COUNT).rev().find(|&class| has_room(class)).map_or(0, class::bytes)
     }
 
-    /// Looks at the peaks.
+    /// Updates the peaks.
     pub fn peak(&mut self) {
         self.count_look();
         let mut clients = [0; CLIENTS];
@@ -118,7 +117,8 @@ impl PoolState {
         self.peak_of_all();
     }
 
-    /// The peaks are looked at: heaps, which see that without the lock, know what the pool knows of them.
+    /// Counts an update of the peaks. Heaps read this without the lock, to know whether their last update still
+    /// holds.
     fn count_look(&self) {
         if let Some(looks) = self.looks {
             looks.store(looks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl PoolState {
         f.peak_reserved_bytes = f.peak_reserved_bytes.max(f.reserved_bytes);
     }
 
-    /// Usable and requested bytes that are out, of this and all heaps.
+    /// Usable and requested bytes of live blocks, of the state and all heaps.
     fn now(&self) -> Tally {
         let mut all = self.total;
         for heap in self.heaps() {
@@ -142,7 +142,7 @@ impl PoolState {
         all
     }
 
-    /// The peaks are what is now.
+    /// Sets the peaks to the current values.
     pub fn reset_peak(&mut self) {
         let f = &mut self.figures;
         (f.peak_in_use_bytes, f.peak_requested_bytes, f.peak_reserved_bytes) = (0, 0, 0);
@@ -150,7 +150,7 @@ impl PoolState {
         self.peak();
     }
 
-    /// Usable and requested bytes of live blocks, cut to what the rest leaves room for: see [`Tally::blocks`].
+    /// Usable and requested bytes of live blocks, limited so that the sum of all parts fits: see [`Tally::blocks`].
     fn in_use(&self, all: &Tally) -> (u64, u64) {
         let f = &self.figures;
         let in_use = all.bytes().min(f.reserved_bytes - f.overhead_bytes - f.pending_bytes);
@@ -162,13 +162,13 @@ impl PoolState {
         self.in_use(&self.now()).0 as usize
     }
 
-    /// Whether so many more bytes from the device would break the limit.
+    /// Whether so many more bytes from the device would exceed the limit.
     pub fn over_limit(&self, more: usize) -> bool {
         let limit = self.settings.limit;
         limit != 0 && (self.figures.reserved_bytes as usize).saturating_add(self.coming).saturating_add(more) > limit
     }
 
-    /// A request was served; `hit`: with no device call.
+    /// Counts a served request. `hit`: without a device call.
     pub fn count(&mut self, want: &Want, count: Count, placed: &NewBlock, hit: bool) {
         if count.allocation {
             let tally = &mut self.account(want.block).tally;
@@ -181,7 +181,7 @@ impl PoolState {
         }
     }
 
-    /// A heap handed out a block for a reallocation, and counted it as an allocation.
+    /// Corrects the counts after a heap counted a block of a reallocation as an allocation.
     pub fn uncount_hit(&mut self, class: usize, block: Block) {
         self.classes[class].add(u64::MAX, u64::MAX);
         let tally = &mut self.account(block).tally;
@@ -192,7 +192,7 @@ impl PoolState {
         }
     }
 
-    /// A small block was moved, and the old one given back as if for good.
+    /// Corrects the counts after a moved block was freed at its old place.
     pub fn count_moved(&mut self, block: Block) {
         let account = self.account(block);
         account.tally.freed = account.tally.freed.wrapping_sub(1);
@@ -212,24 +212,23 @@ impl PoolState {
         self.peak_of_all();
     }
 
-    /// A request for such a block, or something that was to be done to it, failed.
+    /// Counts a failed request, or a failed operation on a block.
     pub fn count_failure(&mut self, block: Block) {
         self.figures.failure_count += 1;
         self.account(block).failures += 1;
     }
 
-    /// A block is not out any more.
+    /// Counts a block as not in use any more.
     pub fn count_out(&mut self, usable: usize, block: Block) {
         self.change(block, (usable as u64).wrapping_neg(), (block.requested as u64).wrapping_neg());
     }
 
-    /// Changes what is out.
+    /// Changes the bytes in use.
     pub fn change(&mut self, block: Block, usable: u64, requested: u64) {
         self.account(block).tally.change(usable, requested);
         self.total.change(usable, requested);
     }
 
-    /// The account of a block's client.
     pub fn account(&mut self, block: Block) -> &mut Account {
         &mut self.clients[block.client().index()]
     }

@@ -1,4 +1,4 @@
-//! Blocks that are handed out: from what is free, or in memory that has just come from the device.
+//! Blocks that are allocated: from free memory, or in memory that has just come from the device.
 //!
 //! Contract: that of `state`, under the same lock.
 
@@ -10,7 +10,7 @@ use crate::sys::os;
 use crate::thread;
 
 impl PoolState {
-    /// A block from what the pool has, if it has room and nothing must be cut for it.
+    /// A block from what the pool has, without cutting a span.
     pub fn take_block(&mut self, pool: &'static Pool, want: &Want) -> Option<NewBlock> {
         let Some(class) = want.class else {
             let span = self.take_free(pool, want.span_bytes, want.span_alignment, None)?;
@@ -20,7 +20,7 @@ impl PoolState {
         self.take_small(span, want)
     }
 
-    /// A block from what the pool has, if it has room.
+    /// A block from what the pool has.
     pub fn take_block_cutting(
         &mut self,
         pool: &'static Pool,
@@ -44,7 +44,7 @@ impl PoolState {
         }
     }
 
-    /// A block in memory that just came from the device, as much as is wanted or more. None: it is no new memory.
+    /// A block in memory that just came from the device. None: the memory is in use already.
     pub fn take_block_in(
         &mut self,
         pool: &'static Pool,
@@ -67,7 +67,7 @@ impl PoolState {
         }
     }
 
-    /// Enters memory that just came from the device as a span that is in no list yet. None: it is no new memory.
+    /// Enters memory that just came from the device as a span in no list. None: the memory is in use already.
     fn adopt(&mut self, pool: &'static Pool, piece: Piece, prealloc: &mut Prealloc) -> Option<&'static Span> {
         let (start, bytes) = (piece.start, piece.bytes);
         let source = self.enter_source(&piece)?;
@@ -147,7 +147,7 @@ impl PoolState {
             self.empty[class] -= 1;
         }
         span.set_block(popped.index, want.block);
-        // The pool may have been released since the heap was found, and then it has none any more.
+        // The pool may have been released since the heap was found. Then it has no heaps any more.
         let is_ours = |heap: &&'static Heap| {
             !self.retired && heap.is_of(thread::current()) && span.pool().is_some_and(|pool| heap.is_in(pool))
         };

@@ -1,9 +1,9 @@
-//! What came from a caller's upstream, piece by piece: it goes back as it came.
+//! Pieces of an upstream, or of a device: memory that goes back as it came.
 //!
-//! Contract: a record for each piece, from before it enters the state until it went back whole. Everything here runs
-//! under the pool's lock but making and releasing records.
+//! Contract: each piece has a record, from before it enters the state until all of it went back. Everything here runs
+//! under the pool's lock, except making and releasing records.
 //!
-//! A piece may lie in a live block of another pool that has a span of its own, which the table shows there again when it goes.
+//! A piece may lie in a live block of another pool. That block's span returns to the table when the piece goes.
 
 use super::{Piece, PoolState};
 use crate::device::host::GRANULE;
@@ -13,14 +13,14 @@ use crate::pool::span::block_state::BlockState;
 use crate::pool::span::{Kind, Link, RelaxedUsize, Span, SpanSource, table};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// The record of a piece. All zero is one of nothing.
+/// The record of a piece. All zero: of nothing.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct UpstreamPiece {
     start: RelaxedUsize,
     bytes: RelaxedUsize,
-    /// Bytes that did not go back.
+    /// Bytes that did not go back yet.
     left: RelaxedUsize,
-    /// 1: came when the pool was made.
+    /// 1: it came when the pool was made.
     first: RelaxedUsize,
     under: Link,
     newer: AtomicPtr<UpstreamPiece>,
@@ -52,12 +52,12 @@ impl UpstreamPiece {
         PIECES.get()
     }
 
-    /// Back to the others. Nothing leads to it any more.
+    /// Returns the record to the free list.
     pub fn release(&'static self) {
         PIECES.put(self);
     }
 
-    /// BlockMetadata what came. False: it lies neither in fresh addresses nor in one block of a pool, as `under` told.
+    /// Describes the piece. `under`: the span that the table had there before.
     pub fn set(&self, start: usize, bytes: usize, under: Option<&'static Span>) {
         self.start.set(start);
         self.bytes.set(bytes);
@@ -66,29 +66,28 @@ impl UpstreamPiece {
         self.under.set(under);
     }
 
-    /// It came when the pool was made: it goes after all others.
+    /// Marks it as the piece that came when the pool was made. It goes back last.
     pub fn keep(&self) {
         self.first.set(1);
     }
 
-    /// Whether it did.
+    /// Whether it came when the pool was made.
     pub fn is_kept(&self) -> bool {
         self.first.get() == 1
     }
 
-    /// Bytes that came.
     pub fn bytes(&self) -> usize {
         self.bytes.get()
     }
 
-    /// What the table showed there before.
+    /// The span that the table had there before.
     pub fn under(&self) -> Option<&'static Span> {
         self.under.get()
     }
 }
 
 impl PoolState {
-    /// What spans of a piece that comes have as their origin. None: it overlaps what the pool has already.
+    /// Enters a piece, and returns the source of its spans. None: it overlaps memory that the pool has already.
     pub fn enter_source(&mut self, piece: &Piece) -> Option<SpanSource> {
         let Some(segment) = piece.segment else {
             self.reservations += 1;
@@ -111,8 +110,8 @@ impl PoolState {
         Some(SpanSource::Piece(segment))
     }
 
-    /// Takes a whole piece out of the state, with all that lies in it. For a pool that ends with its blocks: nobody
-    /// hands any out, and no heap has any. None: there is no piece left.
+    /// Takes a whole piece out of the state, with everything in it, for a pool that ends with its live blocks. No
+    /// thread allocates from it, and it has no heaps. None: no piece is left.
     pub fn abandon(&mut self, pool: &'static Pool) -> Option<Piece> {
         let segment = self.segments?;
         let (start, bytes) = (segment.start.get(), segment.left.get());
@@ -134,7 +133,7 @@ impl PoolState {
         Some(Piece { start, bytes, segment: Some(segment) })
     }
 
-    /// Takes a span out of the state, whatever it is.
+    /// Takes a span of any kind out of the state.
     fn forget(&mut self, span: &'static Span) {
         match span.kind() {
             Kind::Free => self.unlist_free(span),
@@ -164,7 +163,7 @@ impl PoolState {
         self.drop_span(span);
     }
 
-    /// Some of a piece goes back; whether that was the last of it.
+    /// Counts a part of a piece that goes back. True: it was the last part.
     pub fn part_with(&mut self, segment: &'static UpstreamPiece, bytes: usize) -> bool {
         segment.left.set(segment.left.get() - bytes);
         if segment.left.get() > 0 {

@@ -1,6 +1,6 @@
-//! What uses blocks, and blocks that come back before it is done.
+//! Uses of blocks by streams, and frees while work is pending.
 //!
-//! Contract: giving back asks no driver and waits for nothing.
+//! Contract: a free asks no driver and waits for nothing.
 
 use crate::error::{Result, fail, quietly};
 use crate::pool::client::Client;
@@ -15,19 +15,19 @@ use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// What became of an attempt to clear a span.
+/// Result of an attempt to clear a span.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cleared {
-    /// It is cleared behind what is noted as its use.
+    /// The clearing is queued, and recorded as the span's use.
     Yes,
-    /// It is as it was.
+    /// Nothing was done.
     No,
-    /// A graph may have got that, and would clear whatever lies there each time it is launched.
+    /// A captured graph may contain the clearing, and would clear the span at each launch.
     Captured,
 }
 
 impl Cleared {
-    /// The span knows it.
+    /// Sets the span's mark accordingly.
     fn note(self, span: &'static Span) {
         match self {
             Cleared::Captured => span.set_mark(StreamMark::Captured),
@@ -38,9 +38,9 @@ impl Cleared {
 }
 
 impl Pool {
-    /// Work up to a point uses the block, which is not free before (PD-6). For who has the block. Of a pool that knows nothing of devices the
-    /// host waits for it, because its blocks can be had at once. False: there is no memory to note it, and nobody can wait for it, so that the
-    /// block may not be given back.
+    /// Records that work up to a point uses the block, so that its bytes are not reused before (PD-6). The caller has
+    /// the block. A host pool waits for the point instead, because its blocks can be reused at once. False: the use
+    /// can be neither recorded nor waited for, and the block must not be freed.
     pub fn record_use(&'static self, address: usize, point: Point) -> bool {
         if point.is_passed() {
             return true;
@@ -75,8 +75,8 @@ impl Pool {
         }
     }
 
-    /// There is no memory to note one more use of a block: one of its queues waits for it on the device, or else the host does. False: nobody
-    /// can.
+    /// Without memory for one more use: one of the block's queues waits for it on the device, or else the host waits.
+    /// False: neither can.
     #[cold]
     fn replace_uses(&'static self, state: Open, span: &'static Span, point: Point) -> bool {
         let mut first = None;
@@ -94,7 +94,7 @@ impl Pool {
         }
     }
 
-    /// Gives a raw block back in the order of a queue; None: on the host, now. As `deallocate_for` otherwise.
+    /// Frees a raw block in the order of a queue; None: on the host, now. Otherwise as `deallocate_for`.
     pub(super) fn deallocate_ordered(
         &'static self,
         client: Client,
@@ -147,7 +147,8 @@ impl Pool {
         }
     }
 
-    /// Frees a client's raw block in the order of a queue; without one, of the calling thread's current stream where the host cannot.
+    /// Frees a client's raw block in the order of a queue. Without one, on the host now, or on the thread's current
+    /// stream where the host cannot touch the memory.
     pub(in crate::pool) fn free_in_order(
         &'static self,
         client: Client,
@@ -158,7 +159,7 @@ impl Pool {
         self.deallocate_ordered(client, Some(self), address, None, queue)
     }
 
-    /// The same in the order of what the calling thread means by no stream.
+    /// As `free_in_order` without a queue. A lost device is no error.
     pub(in crate::pool) fn deallocate_now(
         &'static self,
         client: Client,
@@ -166,12 +167,12 @@ impl Pool {
         address: usize,
         bytes: Option<usize>,
     ) -> Result<()> {
-        // A device that is lost, or a parent's, orders nothing any more.
+        // A lost device, or one of the parent process, orders nothing any more.
         let queue = self.queue_of(None).ok().flatten();
         self.deallocate_ordered(client, through, address, bytes, queue)
     }
 
-    /// The block is used on a queue from now on, until it is given back (PD-6): for raw blocks.
+    /// Records that a queue uses a raw block until it is freed (PD-6).
     fn record_open_use(
         &'static self,
         through: Option<&'static Pool>,
@@ -188,8 +189,8 @@ impl Pool {
         added.map(release).map_err(full)
     }
 
-    /// What must happen to a block that comes back before anybody else may have it, in strict mode and where blocks are cleared: the span
-    /// knows afterwards whether it was filled with strict mode's pattern, or still has to be cleared.
+    /// Fills a freed block with strict mode's pattern or clears it, as the flags say. The span's mark says afterwards
+    /// whether it has the pattern, or still must be cleared.
     pub(in crate::pool) fn erase_in_order(&'static self, span: &'static Span, _: usize, flags: u32) {
         self.erase_or_note(span, flags);
         if !span.needs_clearing() {
@@ -205,18 +206,18 @@ impl Pool {
         if self.touch.load(Ordering::Relaxed) {
             let idle = matches!(span.uses.free_list_kind(), FreeListKind::Finished)
                 || span.uses.all(|point| point.is_passed());
-            // Else the host clears it when it hands the block out, or gives it back to the device.
+            // Else the host clears it when it is allocated again or goes back to the device.
             if idle {
                 let strict = flags & TN_POOL_STRICT != 0;
                 let value = if strict { PATTERN } else { 0 };
-                // SAFETY: the block is in limbo: its holder gave it back, and no device works on it any more.
+                // SAFETY: the block is in limbo: its holder freed it, and no device works on it any more.
                 unsafe { self.ops().fill(span.start.get(), span.block_bytes.get(), value) };
                 span.set_mark(if strict { StreamMark::Pattern } else { StreamMark::None });
             }
             return;
         }
         if flags & TN_POOL_ZERO_ON_FREE != 0 {
-            // Who gives back on the way out of a failure keeps its text.
+            // A free while another error is reported keeps that error's message.
             quietly(|| match self.clear_on(stream::current(self.device()), span) {
                 Cleared::No => self.clear_on(stream::internal_stream(self.device()), span),
                 cleared => cleared,
@@ -225,21 +226,21 @@ impl Pool {
         }
     }
 
-    /// Clears a span that is the caller's alone, on a queue, behind all that uses it.
+    /// Clears a span on a queue, behind all its uses. The caller alone has the span.
     fn clear_on(&'static self, queue: Result<&'static Queue>, span: &'static Span) -> Cleared {
         let Ok(queue) = queue else { return Cleared::No };
-        // What is captured would be done when the graph is launched, and each time.
+        // Work that is captured runs at each launch of the graph instead of now.
         if !matches!(queue.is_capturing(), Ok(false)) {
             return Cleared::No;
         }
         let mut waits = true;
         span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
-        // Also what its last block left beyond its own end, when it became smaller.
-        // SAFETY: nobody else has the span, and the queue comes after all who use it.
+        // The whole span: its last block may have left bytes beyond its own end when it shrank.
+        // SAFETY: no other thread has the span, and the queue comes after all its uses.
         if !waits || unsafe { self.ops().fill_on(queue, span.start.get(), span.bytes.get(), 0) }.is_err() {
             return Cleared::No;
         }
-        // Another thread may have begun a capture since, and nothing could keep it from that.
+        // Another thread may have begun a capture meanwhile, which nothing can prevent.
         if queue.can_be_captured() && matches!(queue.is_capturing(), Ok(true)) {
             return Cleared::Captured;
         }
@@ -248,8 +249,8 @@ impl Pool {
         Cleared::Yes
     }
 
-    /// Tries again to clear what could not be cleared when it came back, at most so many spans; those that were are pending from then on. False:
-    /// none was. Under no lock.
+    /// Tries again to clear up to `most` spans that could not be cleared when they were freed. Cleared spans are
+    /// pending then. False: none was cleared. Called under no lock.
     pub(in crate::pool) fn clear_left(&'static self, most: usize) -> bool {
         let mut left = self.state.lock().needs_clearing_count().min(most);
         let mut any = false;
@@ -259,7 +260,7 @@ impl Pool {
             let Some(span) = state.take_needs_clearing() else { break };
             state.busy += 1;
             drop(state);
-            // What is gone nobody can read.
+            // Memory of a lost device cannot be read.
             let gone = self.ops().is_gone();
             let cleared = if gone {
                 Cleared::Yes
@@ -278,15 +279,17 @@ impl Pool {
         any
     }
 
-    /// Clears a range that the host has to clear before it leaves: it was used by nobody but devices since, and they are done.
+    /// Clears a range before it goes back to the device, in pools where the host clears. All device work on it has
+    /// finished.
     pub(in crate::pool) fn clear_leaving(&'static self, start: usize, bytes: usize) {
         if self.host_clears() && !self.ops().is_gone() {
-            // SAFETY: it left the state, which give away only what is finished; nobody can reach it any more.
+            // SAFETY: it left the pool's state, which returns only memory without pending uses; no thread can reach
+            // it.
             unsafe { self.ops().fill(start, bytes, 0) };
         }
     }
 
-    /// Whether blocks are cleared by the host, when they are handed out.
+    /// Whether the host clears blocks when they are allocated.
     pub(super) fn host_clears(&self) -> bool {
         self.is_stream_ordered()
             && self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0
@@ -294,8 +297,8 @@ impl Pool {
     }
 }
 
-/// As [`requests::deallocate`], in the order of a queue that `stream` finds for the device of the block; None: on the host, now, or where the
-/// host cannot, on the thread's current one.
+/// As [`requests::deallocate`], in the order of the queue that `stream` returns for the block's device. None: on the
+/// host now, or on the thread's current stream where the host cannot touch the memory.
 pub fn deallocate_on(
     through: Option<&'static Pool>,
     address: usize,
@@ -311,7 +314,7 @@ pub fn deallocate_on(
     }
 }
 
-/// BlockMetadata that a raw block is used on the queue that `stream` finds, up to the moment when it is given back.
+/// Records that a raw block is used on the queue that `stream` returns, until it is freed.
 pub fn record_use_on(
     through: Option<&'static Pool>,
     address: usize,
@@ -329,7 +332,7 @@ pub fn record_use_on(
     }
 }
 
-/// The pool that has the address if devices work on its blocks, else the one that was passed if they work on that.
+/// The stream-ordered pool that has the address; else the pool that was passed, if it is stream-ordered.
 pub(in crate::pool) fn owner_of(through: Option<&'static Pool>, address: usize) -> Option<&'static Pool> {
     let owner = table::find(address).and_then(Span::pool);
     owner.or(through).filter(|pool| pool.is_stream_ordered() && address != 0)

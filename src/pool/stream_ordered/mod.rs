@@ -1,12 +1,13 @@
-//! Pools on whose blocks devices work: requests, uses, and blocks that come back before the work on them is done.
+//! Stream-ordered pools: devices work on their blocks. Requests, uses and frees in the order of streams.
 //!
 //! | file | what |
 //! |---|---|
-//! | `stream_progress` | how room is made for a request |
-//! | `uses` | what uses blocks, and blocks that come back |
+//! | `steps` | the steps of the slow path that only these pools have |
+//! | `free` | uses of blocks, and frees while work is pending |
 //! | `resize` | blocks that change their size |
 //!
-//! Contract: `state::stream_lists` says what may be handed out to whom; what asks the driver happens here, under no lock. The host waits for nothing.
+//! Contract: `state::stream_lists` decides which stream may have which free span. The driver is asked here, under no
+//! lock. The host waits for nothing.
 
 mod free;
 
@@ -39,12 +40,13 @@ impl Pool {
         self.stream_ordered.load(Ordering::Relaxed)
     }
 
-    /// The device whose streams its calls take; the host's where none works on its blocks.
+    /// The device whose streams its calls take; the host for other pools.
     pub fn stream_device(&self) -> tn_device {
         if self.is_stream_ordered() { self.device() } else { HOST }
     }
 
-    /// The queue that a request of this pool means: on memory that the host cannot touch there is no "now" (PD-9).
+    /// The queue that a request means. Without one, memory that the host cannot touch uses the thread's current
+    /// stream (PD-9).
     fn queue_of(&self, queue: Option<&'static Queue>) -> Result<Option<&'static Queue>> {
         if queue.is_some() || self.touch.load(Ordering::Relaxed) {
             return Ok(queue);
@@ -52,7 +54,7 @@ impl Pool {
         stream::current(self.device()).map(Some)
     }
 
-    /// TN_ERR_DEVICE in the child of a process that made the pool on a device (PO-59).
+    /// TN_ERR_DEVICE in a forked child of the process that made a pool on a device (PO-59).
     pub fn check_process(&self) -> Result<()> {
         if !self.is_stream_ordered() || self.forks.load(Ordering::Relaxed) == thread::forks() {
             return Ok(());
@@ -73,7 +75,8 @@ impl Pool {
         )
     }
 
-    /// Gives a queue its list here. Without memory for it the pool works on, and what the queue used is found more slowly.
+    /// Makes the queue's free list, if it has none. Without memory for it the pool works, but finds the queue's free
+    /// spans more slowly.
     fn ensure_stream_list(&'static self, queue: &'static Queue) {
         let has = self.state.lock().has_stream_list(queue);
         if !has && let Some(list) = StreamList::create(queue) {
@@ -82,7 +85,8 @@ impl Pool {
         }
     }
 
-    /// A raw block that a client will use first on a queue; None: on the host, now, or where the host cannot, on the thread's current one.
+    /// Allocates a raw block that is used first on a queue. None: on the host now, or on the thread's current stream
+    /// where the host cannot touch the memory.
     pub fn allocate_raw_on(
         &'static self,
         queue: Option<&'static Queue>,
@@ -98,7 +102,7 @@ impl Pool {
             .map(|made| made.0)
     }
 
-    /// A block for the store with that tag, and what others than the queue have to wait for before they touch it.
+    /// Allocates the block of a store. The point, if any, is what other queues must wait for before they touch it.
     pub fn allocate_store_on(
         &'static self,
         queue: Option<&'static Queue>,
@@ -126,7 +130,7 @@ impl Pool {
         self.check_process()?;
         let mut queue = self.queue_of(queue)?;
         if zeroed && self.touch.load(Ordering::Relaxed) {
-            // The host clears it now, so nobody may use it still.
+            // The host clears it now, so no stream may use it still.
             queue = None;
         }
         let block = Block { state, alignment, requested: bytes, tag };
@@ -145,7 +149,7 @@ impl Pool {
         Ok((unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) }, ready))
     }
 
-    /// A block for a queue. Where blocks are cleared and the host can do that, it is cleared now if devices still used it when it came back.
+    /// A block for a queue. In a pool where the host clears freed memory, the block is cleared now.
     fn take_ordered(
         &'static self,
         queue: Option<&'static Queue>,
@@ -157,15 +161,16 @@ impl Pool {
         let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
         let placed = self.allocate_block_ordered(want, count)?;
         if clears {
-            // Also what it can grow by where it is.
+            // Up to the end of the span, into which the block can grow in place.
             let bytes = table::find(placed.address).map_or(want.block_bytes, |span| span.bytes.get());
-            // SAFETY: the block was just made for this call, its span has so many bytes, and is finished: it was asked for on the host.
+            // SAFETY: the block was just made for this call, and its span has that many bytes. It was requested on
+            // the host, so no device works on it.
             unsafe { self.ops().fill(placed.address, bytes, 0) };
         }
         Ok(placed)
     }
 
-    /// Clears a new block that nobody knows of: on the host, or in the order of the queue, up to the point that it gives.
+    /// Clears a new block: on the host, or on the queue. Returns the queue's point behind the clearing.
     fn clear_ordered(
         &'static self,
         queue: Option<&'static Queue>,
@@ -173,7 +178,7 @@ impl Pool {
         bytes: usize,
     ) -> Result<Option<Point>> {
         let Some(queue) = queue else {
-            // SAFETY: the block was just made for this call, holds so many bytes, and is finished: no device works on it.
+            // SAFETY: the block was just made for this call, has that many bytes, and no device works on it.
             unsafe { self.ops().fill(address, bytes, 0) };
             return Ok(None);
         };
@@ -184,7 +189,7 @@ impl Pool {
         Ok(Some(point))
     }
 
-    /// A block that was just made for a queue is not to be.
+    /// Frees a block that was just made for a request that failed afterwards.
     #[cold]
     fn end_new(&'static self, queue: Option<&'static Queue>, address: usize, block: Block) {
         match block.state {
@@ -205,7 +210,7 @@ impl Pool {
         Some(Want::alone(span_bytes, span_bytes, block.alignment.max(unit), block))
     }
 
-    /// Memory for a want.
+    /// A block from what the pool has, else by the slow path.
     pub(super) fn allocate_block_ordered(&'static self, want: Want, count: Count) -> Result<NewBlock> {
         let look = |prealloc: Option<&mut Prealloc>| {
             let mut state = self.state.lock();
@@ -213,7 +218,7 @@ impl Pool {
             state.count(&want, count, &placed, true);
             Some(placed)
         };
-        // What fits has to be cut, perhaps; that needs less than all that a request may need.
+        // A span that fits may have to be cut. That needs fewer descriptors than the slow path.
         if let Some(placed) = look(None).or_else(|| look(Some(&mut Prealloc::for_request(None)?))) {
             return Ok(placed);
         }

@@ -1,6 +1,6 @@
-//! Blocks that change their size: where they are, or by a copy in the order of a queue.
+//! Resizing in place, or by a copy in the order of a queue.
 //!
-//! Contract: what fails changes nothing.
+//! Contract: on failure nothing changes.
 
 use crate::error::Result;
 use crate::pool::client::Client;
@@ -44,7 +44,7 @@ impl Pool {
         Ok(unsafe { core::ptr::NonNull::new_unchecked(address as *mut u8) })
     }
 
-    /// Moves a live raw block, which stays where it is if that fails.
+    /// Moves a live raw block. On failure it stays where it is.
     fn move_ordered(
         &'static self,
         client: Client,
@@ -58,8 +58,8 @@ impl Pool {
         let kept = bytes.min(requests::usable_size(address)?);
         let copied = match queue {
             None => {
-                // SAFETY: the caller has the old block, the new one is known to nobody; both hold that many bytes, and the host may touch
-                // them now: no queue was named, and the new one is finished.
+                // SAFETY: the caller has the old block, and no other thread knows the new one. Both have that many
+                // bytes. No queue was named, so the host may touch them now.
                 unsafe { self.ops().copy(placed.address, address, kept) };
                 Ok(())
             }
@@ -82,7 +82,7 @@ impl Pool {
         Ok(unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) })
     }
 
-    /// A block that was made for a move, and counted as no allocation, goes back.
+    /// Frees a block that was made for a move, and did not count as an allocation.
     #[cold]
     fn uncount_new(&'static self, client: Client, address: usize) {
         if let Ok((pool, mut state, span, index)) = requests::claim(address, Some(self), client) {

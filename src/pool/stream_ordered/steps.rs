@@ -73,8 +73,8 @@ pub(in crate::pool) fn look_exhaustively_once(pool: &'static Pool, request: &mut
 }
 
 impl Pool {
-    /// Lets the want's queue wait on the device for a pending span that fits, which is its own then (PD-4). False: there is none, or it
-    /// cannot wait.
+    /// Takes a pending span that fits, and lets the request's queue wait on the device for its uses, so that the span
+    /// is the queue's (PD-4). False: there is none, or the queue cannot wait.
     fn wait_for_pending(&'static self, want: &Want, prealloc: &mut Prealloc) -> bool {
         let Some(queue) = want.queue else { return false };
         let mut state = self.state.lock();
@@ -97,7 +97,7 @@ impl Pool {
         waits
     }
 
-    /// Asks about what is pending, as far as one step goes, and sorts out what has passed. False: nothing has.
+    /// Asks the driver about a bounded part of what is pending, and lists what has passed. False: nothing has.
     fn poll_some(&'static self) -> bool {
         let mut any = self.clear_left(usize::MAX);
         let mut state = self.state.lock();
@@ -112,7 +112,7 @@ impl Pool {
         any
     }
 
-    /// The same about everything, however much it is.
+    /// Asks the driver about everything that is pending, and lists what has passed. False: nothing has.
     pub(in crate::pool) fn poll_all(&'static self) -> bool {
         let mut any = self.clear_left(usize::MAX);
         let mut round = PollRound::default();
@@ -141,7 +141,7 @@ fn poll(points: &Points) {
 }
 
 impl PoolState {
-    /// A block from what is free, once what has passed is where every queue may have it.
+    /// A block from what is free, after spans whose uses have passed were listed for all queues.
     pub fn take_passed_block(&mut self, want: &Want, prealloc: &mut Prealloc) -> Option<NewBlock> {
         if let Some(block) = self.take_block_for_stream(want, Some(prealloc)) {
             return Some(block);
@@ -149,8 +149,8 @@ impl PoolState {
         if self.collect_passed(os::coarse_ms()) { self.take_block_for_stream(want, Some(prealloc)) } else { None }
     }
 
-    /// What to get from the device for a request that finds nothing: a piece that serves more requests of its kind, or a step of the pool's
-    /// growth; just what is needed where the limit has no room for that.
+    /// What to get from the device for a request that finds nothing: a piece that serves more requests of its kind,
+    /// or a growth step. Just what is needed if the limit has no room for that.
     pub fn plan_piece(&mut self, want: &Want) -> Growth {
         let bytes = self.least(want.span_bytes);
         let step = self.piece_bytes(want);
@@ -180,8 +180,7 @@ impl PoolState {
     }
 }
 
-/// What was given back to pools that were released, and is finished by now, goes back to the device; what others could not clear yet is
-/// cleared.
+/// Returns memory of released pools whose work has finished meanwhile, and clears what could not be cleared yet.
 pub fn collect() {
     each_pool(|pool| {
         if pool.is_retired() {

@@ -1,7 +1,7 @@
-//! Blocks of a heap: handed out and taken back.
+//! Blocks of a heap: allocated and freed.
 //!
-//! Contract: called by the heap's thread, inside the library. Nothing here takes a lock, calls the system or allocates, but for the cold
-//! functions; nothing panics.
+//! Contract: called by the heap's thread, inside the library. Only the cold functions take a lock, call the system or
+//! allocate. Nothing panics.
 
 use super::{Heap, Watermark};
 use crate::device::host::GRANULE;
@@ -15,10 +15,10 @@ use crate::thread::{self, CriticalSection, Thread};
 use core::hint;
 use core::sync::atomic::Ordering;
 
-/// Large blocks given back between two looks at what the pool should give back to the device.
+/// Large frees between two checks whether the pool should return memory to the device.
 const UPKEEP: usize = 64;
 
-/// A block from the calling thread's heap, for a request of a class. None: it has none, and the pool must be asked.
+/// A block of a class from the calling thread's heap. None: the heap has none.
 #[inline]
 pub fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: bool) -> Option<NewBlock> {
     let thread = thread::current();
@@ -34,7 +34,7 @@ pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<NewBlock> {
     Some(NewBlock::new(address, false))
 }
 
-/// A small block once those that other threads gave back have been collected; and the heap, for a span of its own.
+/// A small block after remote frees were collected; and the heap, which will own a new span.
 #[cold]
 #[inline(never)]
 pub fn allocate_collected(
@@ -50,14 +50,14 @@ pub fn allocate_collected(
     if heap.span_with_free(class).is_none() {
         heap.shed(pool);
     }
-    // What was shed may have gone back to an upstream, whose callbacks run outside, where a heap may end.
+    // Shed memory may have gone back to an upstream. Its callbacks run outside the library, where a heap may end.
     let Some(heap) = Heap::of(thread, pool) else { return (None, None) };
     (heap.take_of(class, block, zeroed, inside), Some(heap))
 }
 
-/// Gives a block back that a heap takes: a small one of a span that some heap owns, or a large one that the thread's may keep. The bytes
-/// that were asked for; None, and nothing is changed: it is no such block, or anything about it is unusual. `through`: the pool that was
-/// passed.
+/// Frees a block that a heap takes: a small block of a span that any heap owns, or a large one that the thread may
+/// keep. Returns its requested bytes. None, and nothing is changed: it is no such block, or not in the usual state.
+/// `through`: the pool that was passed.
 #[inline]
 pub fn deallocate(through: Option<&'static Pool>, address: usize, state: BlockState) -> Option<usize> {
     let thread = thread::current();
@@ -77,7 +77,8 @@ pub fn deallocate(through: Option<&'static Pool>, address: usize, state: BlockSt
     Some(given.requested)
 }
 
-/// Gives a large block to the thread's heap, and the one that this kept before to the pool. As `deallocate`.
+/// Keeps a large block in the thread's heap, and frees the one that the heap kept before to the pool. As
+/// `deallocate`.
 #[inline(never)]
 pub(super) fn free_large(
     thread: &'static Thread,
@@ -101,7 +102,7 @@ pub(super) fn free_large(
     }
     heap.count_elsewhere(block_bytes, block_bytes - block.requested, block.client());
     let before = heap.keep_large(span);
-    // Now and then also where the thread lives on what it keeps: what the pool does not need goes back in time.
+    // Checked now and then also in a loop that reuses one large block: the pool must return idle memory in time.
     if before.is_some() || heap.kept.get() % UPKEEP == 0 {
         let mut state = pool.state.lock();
         let just = before.map_or(usize::MAX, |before| state.end_free(before, 0, os::coarse_ms()));
@@ -110,25 +111,22 @@ pub(super) fn free_large(
     Some(block.requested)
 }
 
-/// A block that was just handed out.
 pub(super) struct NewHeapBlock {
     pub address: usize,
-    /// It never was before.
+    /// It was never allocated before.
     pub first: bool,
-    /// [`Heap::after_allocation`] must follow before the thread leaves.
+    /// The caller must call [`Heap::after_allocation`] before it leaves the library.
     pub rare: bool,
 }
 
-/// A block that just came back.
 pub(super) struct FreedBlock {
-    /// Bytes that were asked for.
     pub requested: usize,
-    /// [`Heap::after_free`] must follow before the thread leaves.
+    /// The caller must call [`Heap::after_free`] before it leaves the library.
     pub rare: bool,
 }
 
 impl Heap {
-    /// A block of a class, if there is room; with it whether its bytes are known to read 0.
+    /// A block of a class, and whether its bytes are known to read 0. None: no free block.
     #[inline]
     fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: CriticalSection) -> Option<NewBlock> {
         let span = self.span_with_free(class)?;
@@ -143,7 +141,7 @@ impl Heap {
         Some(NewBlock::new(taken.address, zero))
     }
 
-    /// A block of a span of this heap. None: it is full.
+    /// A block of a span of this heap. None: the span is full.
     #[inline(always)]
     pub(super) fn take(
         &self,
@@ -157,7 +155,7 @@ impl Heap {
         Some(self.hand_out(span, popped, block))
     }
 
-    /// The same, which is no allocation, of one that is off the stack.
+    /// Makes a block live that is off the stack. Does not count as an allocation.
     #[inline(always)]
     pub(super) fn hand_out(&self, span: &'static Span, popped: Popped, block: Block) -> NewHeapBlock {
         let block_bytes = span.block_bytes.get();
@@ -166,9 +164,9 @@ impl Heap {
         NewHeapBlock { address: span.address_of(popped.index, block_bytes), first: popped.first, rare }
     }
 
-    /// The peaks may be higher than ever.
-    // Of C's kind, which never unwinds: so the short way need not prepare for that, and with its result, which the compiler must not know
-    // before: so it can end with a jump.
+    /// After an allocation that may have raised a peak.
+    // `extern "C"` never unwinds, so the fast path needs no landing pad. It returns `result`, which the compiler
+    // cannot know before, so that the fast path can end with a jump.
     #[cold]
     #[inline(never)]
     pub(super) extern "C" fn after_allocation<Inside, R>(&self, inside: Inside, result: R) -> R {
@@ -177,12 +175,12 @@ impl Heap {
         hint::black_box(result)
     }
 
-    /// The large block that it keeps, if that is what a request would get from the pool.
+    /// The large block that the heap keeps, if it suits the request. None: it does not.
     #[inline(never)]
     pub(super) fn take_cached_large(&self, block: Block) -> Option<usize> {
         let span = self.large.get()?;
         let (block_bytes, start) = (span.block_bytes.get(), span.start.get());
-        // A span of its own has less than a page and a granule more than was asked for.
+        // A span of its own exceeds the request by less than a page and a granule.
         let fits = block.requested <= block_bytes
             && block_bytes - block.requested < self.page.get()
             && span.bytes.get() - block_bytes < GRANULE;
@@ -198,7 +196,7 @@ impl Heap {
         Some(start)
     }
 
-    /// Keeps a large block, which is free for nobody else; the one that it kept before.
+    /// Keeps a large block, which only this heap can allocate then. Returns the one that it kept before.
     fn keep_large(&self, span: &'static Span) -> Option<&'static Span> {
         let before = self.large.get();
         self.large.set(Some(span));
@@ -206,7 +204,8 @@ impl Heap {
         before
     }
 
-    /// Takes back a block of a span of this heap, so many bytes into it. None, and nothing is changed: it is not the start of a block of which the right thing is known.
+    /// Frees the block at an offset of a span of this heap. None, and nothing is changed: no block begins there, or
+    /// `is_right` refused its word.
     #[inline(always)]
     pub(super) fn free_block(
         &self,
@@ -219,7 +218,7 @@ impl Heap {
         Some(given)
     }
 
-    /// The same, which is no free; and who had asked for the block.
+    /// As `free_block`, without counting a free. Returns the block's client, too.
     #[inline(always)]
     pub(super) fn end_block(
         &self,
@@ -236,24 +235,24 @@ impl Heap {
         Some((FreedBlock { requested: block_bytes.wrapping_sub(slack), rare }, word.client()))
     }
 
-    /// The span may have been full, or be empty now.
-    // As above.
+    /// After a free to a span that was full, or is empty now.
+    // As `after_allocation`.
     #[cold]
     #[inline(never)]
     pub(super) extern "C" fn after_free<Inside, R>(&self, span: &'static Span, inside: Inside, result: R) -> R {
-        // Callbacks of an upstream run outside, where a heap may end.
+        // Callbacks of an upstream run outside the library, where a heap may end.
         self.at_edge(span);
         drop(inside);
         hint::black_box(result)
     }
 
-    /// Whether a span is the first of those with room.
+    /// Whether a span is the first in its class's list.
     #[inline(always)]
     pub(super) fn is_first(&self, span: &'static Span, class: usize) -> bool {
         self.with_free.get(class).and_then(List::first).is_some_and(|first| first.is(span))
     }
 
-    /// Counts a block that is handed out, of a class or large.
+    /// Counts an allocation; `class`: `class::COUNT` for a large block.
     #[inline(always)]
     fn count_allocation(&self, class: usize, client: Client) {
         // SAFETY: a class, or their number; there is a count for each.
@@ -263,7 +262,7 @@ impl Heap {
         }
     }
 
-    /// Counts the bytes of a block that is out from now on. True: the peaks must be looked at.
+    /// Counts the bytes of an allocated block. True: the peaks must be checked.
     #[inline(always)]
     fn count_out(&self, block_bytes: usize, slack: usize, client: Client) -> bool {
         self.slack.add(slack);
@@ -276,7 +275,7 @@ impl Heap {
         self.out.add(block_bytes)
     }
 
-    /// Counts a block that this thread gave back, also to a span of another heap.
+    /// Counts a free by this thread, also to a span of another heap.
     #[inline(always)]
     fn count_free(&self, client: Client) {
         self.freed.add(1);
@@ -285,7 +284,7 @@ impl Heap {
         }
     }
 
-    /// Counts the bytes of a block that is not out any more.
+    /// Counts the bytes of a freed block.
     #[inline(always)]
     fn count_back(&self, block_bytes: usize, slack: usize, client: Client) {
         self.slack.subtract(slack);
@@ -298,10 +297,10 @@ impl Heap {
         self.out.subtract(block_bytes);
     }
 
-    /// Counts that so many bytes more (modulo 2^64: less) are asked for of a block of [`PLAIN`] that stays where it is.
+    /// Counts `more` requested bytes (modulo 2^64: less) for a block of [`PLAIN`] that is resized in place.
     pub(super) fn count_resized(&self, more: usize) {
         self.slack.subtract(more);
-        // What is asked for has a peak too, which moves without what is out.
+        // Requested bytes have a peak of their own, which can rise while usable bytes do not.
         if (more as isize) > 0 {
             self.grown.add(more);
             if self.grown.get() > 2 * self.step() {
@@ -310,27 +309,28 @@ impl Heap {
         }
     }
 
-    /// Counts a block that went back elsewhere.
+    /// Counts a free to a span that this heap does not own.
     pub fn count_elsewhere(&self, block_bytes: usize, slack: usize, client: Client) {
         self.count_free(client);
         self.count_back(block_bytes, slack, client);
     }
 
-    /// What goes out between two looks: an eighth of what a thread may keep.
+    /// Bytes allocated between two checks of the peaks: an eighth of what the thread may keep.
     pub(super) fn step(&self) -> usize {
         self.keep.get() / 8
     }
 
-    /// A step went out, and the peaks may be higher than ever. `grown`: blocks grew where they are.
+    /// Checks the peaks after a step. `grown`: blocks were resized in place.
     fn look_at_peaks(&self, grown: bool) {
         let gone = self.out.allow(self.step()) as isize;
         let more = gone + self.grown.get() as isize;
         let mut rise = 0;
-        // The least since the last look: as if all had come back first, and of what was asked for as if blocks had grown last.
+        // The least since the last check, as if all frees had come first, and for requested bytes as if all growth
+        // had come last.
         self.each_watermark(|watermark, now, asked| {
             rise = rise.max(watermark.rise(now, if asked { more } else { gone }))
         });
-        // So a peak is too low by four steps, by the next one and, of what was asked for, by what grew meanwhile, which is two.
+        // So a peak is too low by at most four steps, the next step, and for requested bytes by two steps of growth.
         if !grown && rise <= 4 * self.step() as isize {
             return;
         }
@@ -338,7 +338,8 @@ impl Heap {
         self.each_watermark(|watermark, now, _| higher |= watermark.pass(now));
         self.grown.set(0);
         let Some(pool) = self.pool() else { return };
-        // As much as then is no more, if nobody else looked: others may have had less.
+        // The same values as then cannot be a new peak, unless the pool updated its peaks since: other heaps may
+        // have had less then.
         let looks = pool.looks.load(Ordering::Relaxed);
         if grown || higher || self.looks.get() != looks {
             pool.state.lock().peak();
@@ -347,7 +348,7 @@ impl Heap {
         }
     }
 
-    /// Calls `visit` with all that has a peak, what it is now, and whether it is what was asked for.
+    /// Calls `visit` with each watermark, its current value, and whether it is one of requested bytes.
     fn each_watermark(&self, mut visit: impl FnMut(&Watermark, isize, bool)) {
         let out = self.out.get() as isize;
         let [all, requested, plain] = &self.watermarks;

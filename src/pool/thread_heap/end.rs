@@ -1,4 +1,4 @@
-//! The end of heaps, and what they have to give up before.
+//! The end of heaps, and what they give up before.
 
 use super::{Counts, HEAPS, Heap, pointer};
 use crate::pool::Pool;
@@ -7,7 +7,8 @@ use crate::thread::{self, CriticalSection, Thread};
 use core::sync::atomic::Ordering;
 
 impl Heap {
-    /// The end of a heap: its spans and counts are the pool's. Under the pool's lock; the caller is its thread, or alone.
+    /// Ends a heap: the pool takes its spans and counts. Under the pool's lock; the caller is the heap's thread, or
+    /// runs alone.
     fn end(&'static self, pool: &'static Pool, state: &mut PoolState) {
         self.flush(pool, state, true);
         let mut counts = Counts::default();
@@ -41,7 +42,7 @@ impl Heap {
         self.pool.store(core::ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// Its thread forgets it. The caller is that thread, or alone.
+    /// Removes the heap from its thread's list. The caller is that thread, or runs alone.
     fn forget(&'static self) {
         // SAFETY: NULL or a record, and those are never freed.
         let Some(thread) = (unsafe { self.owner_thread.load(Ordering::Relaxed).as_ref() }) else { return };
@@ -67,8 +68,8 @@ impl Heap {
     }
 }
 
-/// Hides the thread's heap of a pool while a callback of the pool's upstream runs: nothing is taken from it or put into it, without anybody
-/// asking. Under no lock.
+/// Hides the thread's heap of a pool while a callback of the pool's upstream runs. The heap takes and gives no block
+/// meanwhile, without a check on the fast path. Called under no lock.
 #[cold]
 pub fn hide(thread: &'static Thread, pool: &'static Pool) {
     let _inside = CriticalSection::enter(thread);
@@ -78,7 +79,7 @@ pub fn hide(thread: &'static Thread, pool: &'static Pool) {
     }
 }
 
-/// Shows it again, if it is still there.
+/// Ends the hiding, if the heap still exists.
 #[cold]
 pub fn show(thread: &'static Thread, pool: &'static Pool) {
     let _inside = CriticalSection::enter(thread);
@@ -87,7 +88,8 @@ pub fn show(thread: &'static Thread, pool: &'static Pool) {
     }
 }
 
-/// The thread's heap of a pool, hidden or not. Inside: whoever ends heaps of others waits.
+/// The thread's heap of a pool, hidden or not. The thread must be inside the library, so that no other thread ends
+/// the heap.
 fn of_thread_or_hidden(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
     let mut at = thread.first_heap() as *const Heap;
     // SAFETY: as in `Heap::of`; the links lead to heaps of this thread.
@@ -100,10 +102,10 @@ fn of_thread_or_hidden(thread: &'static Thread, pool: &'static Pool) -> Option<&
     None
 }
 
-/// The end of a thread: its spans are everybody's.
+/// At the end of a thread: its heaps' spans go to the pools.
 pub(super) fn end_of_thread(thread: &'static Thread) {
     loop {
-        // Whoever ends all heaps of a pool at this moment waits until this one is whole again.
+        // A thread that ends all heaps of a pool at this moment waits until this one is consistent again.
         let inside = CriticalSection::enter(thread::current());
         // SAFETY: as in `Heap::of`.
         let Some(heap) = (unsafe { (thread.first_heap() as *const Heap).as_ref() }) else { return };
@@ -119,8 +121,9 @@ pub(super) fn end_of_thread(thread: &'static Thread) {
     }
 }
 
-/// All heaps of a pool give up their empty spans, or all spans, so that they can go back to the device or serve others. True: one did.
-/// Called under no lock of the pool's: it waits until no other thread is inside the library, or, from inside, leaves them what they have.
+/// All heaps of a pool give up their empty spans, or all spans. True: one did. Called under no lock of the pool's.
+/// Waits until no other thread is inside the library; a caller that is inside itself leaves other threads' heaps
+/// alone.
 #[cold]
 pub fn reclaim_from_threads(pool: &'static Pool, all: bool) -> bool {
     with_all(pool, |state| {
@@ -135,7 +138,7 @@ pub fn reclaim_from_threads(pool: &'static Pool, all: bool) -> bool {
     .unwrap_or(false)
 }
 
-/// Ends all heaps of a pool that was released. Called as `reclaim_from_threads`.
+/// Ends all heaps of a released pool. Called as `reclaim_from_threads`.
 #[cold]
 pub fn end_all(pool: &'static Pool) {
     let ended = with_all(pool, |state| {
@@ -160,6 +163,6 @@ fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut PoolState) -> R) -> O
             return Some(work(&mut state));
         }
     }
-    // Where the library itself allocates from us, as a program's global allocator, it may be inside, and must not wait for others.
+    // A library that allocates from this pool may be inside here already. It must not wait for other threads.
     (!thread.is_inside()).then(|| thread::stop_the_world(|| work(&mut pool.state.lock())))
 }

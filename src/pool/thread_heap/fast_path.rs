@@ -1,8 +1,8 @@
-//! The short way: what nearly every call is, done with loads and stores of what the thread has.
+//! The fast path: nearly every allocation and free, with plain loads and stores on data of the thread.
 //!
-//! Contract: that of `blocks`. What is not done is left as it was, for the long way: a handle that the thread does not know yet, a class
-//! without room, what another thread owns, a call from inside, a fork that waits. The machine code matters here: no call but at the end,
-//! nothing that could unwind.
+//! Contract: that of `blocks`. What the fast path does not do, it leaves unchanged for the slow path: a handle that
+//! the thread has not cached, a class without a free block, a block of another thread's span, a call from inside the
+//! library, a fork that waits. The machine code matters here: calls only at the end, and nothing that could unwind.
 
 use super::Heap;
 use crate::pool::client::PLAIN;
@@ -13,7 +13,7 @@ use crate::pool::thread_heap::blocks::free_large;
 use crate::pool::{Pool, handle, remote_free};
 use crate::thread::{self, FastEntry, Thread};
 
-/// A block that was handed out the quick way; what is rare is left to be done.
+/// An allocation by the fast path. Rare upkeep is left to be done.
 pub struct FastAllocation {
     heap: &'static Heap,
     inside: FastEntry,
@@ -22,26 +22,25 @@ pub struct FastAllocation {
 }
 
 impl FastAllocation {
-    /// Where it is.
     #[inline(always)]
     pub fn address(&self) -> usize {
         self.address
     }
-    /// The end of the call, with its result. Last, so that no register must be saved for what is rare.
+    /// Ends the call with its result. Comes last, so that no register must be saved for the upkeep.
     #[inline(always)]
     pub fn finish<R>(self, result: R) -> R {
         if self.rare { self.heap.after_allocation(self.inside, result) } else { result }
     }
 }
 
-/// What is known of a raw block that the thread asks for through a function of C.
+/// A raw block of the C functions' client.
 #[inline(always)]
 fn plain(thread: &'static Thread, requested: usize, alignment: usize) -> Block {
     Block { state: BlockState::Raw, alignment, requested, tag: PLAIN.tag(thread.stamp()) }
 }
 
-/// Hands out a small raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request
-/// is. None, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
+/// Allocates a small raw block from the thread's heap of a handle's pool (0: the host's current pool). None, and
+/// nothing is changed: the heap has no block at hand, the thread has not cached the handle, or would have to wait.
 #[inline(always)]
 pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAllocation> {
     let thread = thread::current_fast()?;
@@ -49,13 +48,14 @@ pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAl
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let class = class::of_request(bytes, alignment)?;
-    // SAFETY: what a request has is a class, and there is a list for each.
+    // SAFETY: `of_request` returned a class, and there is a list for each.
     let span = unsafe { heap.with_free.get_unchecked(class) }.first()?;
     let taken = heap.take(class, span, || plain(thread, bytes, alignment))?;
     Some(FastAllocation { heap, inside, rare: taken.rare, address: taken.address })
 }
 
-/// The same for a small block where the span to take from is full and another one has room, and for a large one: where it is.
+/// As `allocate_fast`, for what the thread keeps elsewhere: a small block in another span of the class, or a large
+/// block. Returns the address.
 pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
     let thread = thread::current_if_registered()?;
     let inside = FastEntry::begin(thread)?;
@@ -72,10 +72,10 @@ pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usiz
     heap.take_cached_large(block)
 }
 
-/// The same for a large block of a pool that is known and a client that says who asks: the one that the thread keeps.
+/// As `allocate_cached`, for a large block of a known pool and client.
 #[inline]
 pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
-    // A callback that is under way may be of the pool's own upstream, which gets a status.
+    // A callback of the pool's own upstream may be under way. Then the slow path refuses.
     let thread = thread::current_if_registered().filter(|thread| thread.calling() == 0)?;
     let _inside = FastEntry::begin(thread)?;
     let heap = Heap::cached(thread, pool)?;
@@ -86,7 +86,7 @@ pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, t
     heap.take_cached_large(Block { state: BlockState::Raw, alignment, requested: bytes, tag })
 }
 
-/// The same for a store's block, of a pool that is known: where it is. `bytes`: at least 1.
+/// As `allocate_fast`, for a store's block of a known pool. Returns the address. `bytes`: at least 1.
 #[inline(always)]
 pub fn allocate_store_fast(
     thread: &'static Thread,
@@ -104,17 +104,19 @@ pub fn allocate_store_fast(
     Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address })
 }
 
-/// A function of C that gives blocks back: what it does where the quick way does not.
+/// A C function that frees blocks: what it does where the fast path does not.
 pub trait Deallocate {
-    /// What it tells.
+    /// What the function returns.
     type Status: Copy;
-    /// What it tells when a block was given back.
+    /// What it returns when a block was freed.
     const DONE: Self::Status;
-    /// The long way, with what the function got. Of C's kind, which never unwinds: so it can be jumped to.
+    /// The slow path, with the arguments of the function. `extern "C"` never unwinds, so the fast path can jump to
+    /// it.
     extern "C" fn slow(pool: u64, address: usize, stream: u64) -> Self::Status;
 }
 
-/// Gives a raw block back that is small, or a large one that the thread may keep, of that pool (0: of any). What is not that, `D` does.
+/// Frees a raw block of a handle's pool (0: of any pool) that is small, or a large one that the thread may keep.
+/// Otherwise calls `D::slow`.
 #[inline(always)]
 pub fn deallocate_fast<D: Deallocate>(pool: u64, address: usize, stream: u64) -> D::Status {
     let slow = || D::slow(pool, address, stream);
@@ -134,7 +136,7 @@ pub fn deallocate_fast<D: Deallocate>(pool: u64, address: usize, stream: u64) ->
     if given.rare { heap.after_free(span, inside, D::DONE) } else { D::DONE }
 }
 
-/// What the thread's heap does not own: the end of the call.
+/// The end of a call for a block that the thread's heap does not own.
 #[inline(never)]
 extern "C" fn free_not_owned<D: Deallocate>(
     pool: u64,
@@ -149,16 +151,16 @@ extern "C" fn free_not_owned<D: Deallocate>(
     if given.is_some() { D::DONE } else { D::slow(pool, address, stream) }
 }
 
-/// Gives a raw block back, of any pool: what [`deallocate_fast`] does, for a thread that has no heap of its current pool. False, and
-/// nothing is changed: it is not that.
+/// Frees a raw block of any pool, as [`deallocate_fast`], for a thread without a heap of its current pool. False, and
+/// nothing is changed: the block needs the slow path.
 #[inline(never)]
 pub fn deallocate_anywhere(address: usize) -> bool {
     let Some(thread) = thread::current_if_registered() else { return false };
     FastEntry::begin(thread).and_then(|_inside| free_elsewhere(thread, None, address)).is_some()
 }
 
-/// Gives a raw block back that another thread's heap owns, or a large one that the thread may keep, or where no pool was passed one of any
-/// heap of the thread's. The bytes that were asked for.
+/// Frees a raw block of another thread's heap, or a large one that the thread may keep. If no pool was passed, also a
+/// block of any heap of this thread. Returns its requested bytes.
 #[inline(always)]
 fn free_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, address: usize) -> Option<usize> {
     let span = table::get(address)?;
@@ -176,7 +178,8 @@ fn free_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, addre
     }
 }
 
-/// Gives a store's block back that the thread's heap of a pool owns. False, and nothing is changed: it is not that.
+/// Frees a store's block that the thread's heap of a pool owns. False, and nothing is changed: the block needs the
+/// slow path.
 #[inline(always)]
 pub fn deallocate_store_fast(thread: &'static Thread, pool: &'static Pool, address: usize) -> bool {
     let Some(inside) = FastEntry::begin(thread) else { return false };
@@ -187,19 +190,19 @@ pub fn deallocate_store_fast(thread: &'static Thread, pool: &'static Pool, addre
 }
 
 impl Heap {
-    /// The alignment that a request means: 0 is the pool's.
+    /// The alignment of a request; 0 means the pool's.
     #[inline(always)]
     fn alignment_of(&self, asked: usize) -> usize {
         if asked == 0 { self.alignment.get() } else { asked }
     }
 
-    /// The span of this heap that has the address, and the offset in it.
+    /// The span of this heap that contains the address, and the offset in it.
     #[inline(always)]
     pub(super) fn find_own(&'static self, address: usize) -> Option<(&'static Span, usize)> {
         let offset = address.wrapping_sub(self.recent.start.get());
-        // Nearly always right for what is given back in order, and then nothing waits for a look into the table.
+        // Nearly always a hit if blocks are freed in order. Then no load waits for the table.
         if offset < self.recent.bytes.get() {
-            // SAFETY: some bytes, and so a span (see `Recent`).
+            // SAFETY: `bytes` is not 0, so there is a span (see `Recent`).
             return Some((unsafe { self.recent.span.get().unwrap_unchecked() }, offset));
         }
         let span = table::get(address).filter(|span| span.is_of(self))?;

@@ -1,18 +1,18 @@
-//! Heaps: what one thread has of one pool. It hands out and takes back small blocks of the spans that it owns with plain loads and
-//! stores: no lock, no atomic read-modify-write.
+//! Thread heaps: the front of a pool. A heap is what one thread keeps of one pool. It allocates and frees small
+//! blocks of the spans that it owns with plain loads and stores: no lock, no atomic read-modify-write.
 //!
-//! | who | may change |
+//! | thread | may change |
 //! |---|---|
-//! | the heap's thread, inside the library | the heap, and what its spans know of their blocks |
-//! | a thread that is alone (`thread::stop_the_world`), or the child of a fork | the same, of any heap |
-//! | who has the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
+//! | the heap's thread, inside the library | the heap, and the blocks of its spans |
+//! | a thread that runs alone (`thread::stop_the_world`), or the child of a fork | the same, of any heap |
+//! | the holder of the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
 //!
-//! Besides, a heap keeps the large block that its thread gave back last, for the next request of the same size.
+//! A heap also keeps the large block that its thread freed last, for the next request of that size.
 //!
-//! A block that another thread gives back is marked, in its state and as a bit of its span, and collected by the owner when it runs out of
-//! blocks: see `foreign`. What is counted here is summed up when somebody asks; peaks are looked at before more can be out than what a thread
-//! may keep. Ideas: pages owned by threads and upkeep when a list is dry from mimalloc, bookkeeping outside the memory from
-//! jemalloc and snmalloc.
+//! A block freed by another thread is marked, in its state and as a bit of its span. The owner collects it when it
+//! runs out of blocks: see `remote_free`. A heap's counts are summed up when statistics are read. Peaks are checked
+//! before more can be allocated than a thread may keep. Ideas: pages owned by threads, and upkeep when a list is
+//! empty, from mimalloc; descriptors outside the memory from jemalloc and snmalloc.
 
 mod blocks;
 
@@ -43,64 +43,64 @@ use crate::thread::{self, Thread};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use outstanding::Outstanding;
 
-/// What a thread has of a pool. All zero is one of no thread.
+/// All zero: a heap of no thread.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Heap {
-    // What other threads read, and hardly anybody writes.
+    // Read by other threads, and rarely written.
     pool: AtomicPtr<Pool>,
-    /// Who may use it now.
+    /// The thread that may use it now; NULL while it is hidden.
     thread: AtomicPtr<Thread>,
-    /// The pool's other heaps.
+    /// The pool's next heap.
     next: AtomicPtr<Heap>,
-    /// The thread's other heaps.
+    /// The thread's next heap.
     sibling: AtomicPtr<Heap>,
-    /// Spans with blocks to be collected, that came by the pool.
+    /// Spans that wait for being collected, handed over by the pool.
     pub pending: Link,
     recycled: AtomicPtr<Heap>,
-    /// Bytes of empty spans that it keeps at most, and by how much the peaks may be too low.
+    /// Most bytes of empty spans that it keeps, and the most by which peaks may be too low.
     keep: RelaxedUsize,
     /// The pool's.
     alignment: RelaxedUsize,
     page: RelaxedUsize,
-    /// Whose it is, also while it is hidden.
+    /// The thread that it belongs to, also while it is hidden.
     owner_thread: AtomicPtr<Thread>,
     apart: Line,
-    // What the thread writes.
+    // Written by the thread.
     recent: Recent,
-    /// Usable bytes that are out.
+    /// Usable bytes of live blocks.
     out: Outstanding,
-    /// Bytes among them that nobody asked for, modulo 2^64, and how many blocks were given back.
+    /// Bytes of them that were not requested, modulo 2^64; and the number of frees.
     slack: RelaxedUsize,
     freed: RelaxedUsize,
-    /// Of what is out, of what was asked for of it, and of the part of [`PLAIN`].
+    /// Of usable bytes, of requested bytes, and of the usable bytes of [`PLAIN`].
     watermarks: [Watermark; 3],
-    /// By how much blocks grew where they are since the peaks were looked at.
+    /// Bytes by which blocks grew in place since the peaks were checked.
     grown: RelaxedUsize,
-    /// The pool's count of such looks then.
+    /// The pool's count of peak updates at that time.
     looks: RelaxedUsize,
-    /// 1: others than [`PLAIN`] have a part.
+    /// 1: clients other than [`PLAIN`] have blocks.
     shared: RelaxedUsize,
-    /// The part of each client; that of [`PLAIN`] is the rest.
+    /// The counts of each client. Those of [`PLAIN`] are the remainder.
     clients: [Counter; PLACES],
     zero_skipped: RelaxedUsize,
-    /// Blocks of [`PLAIN`] that changed their size here.
+    /// Blocks of [`PLAIN`] that were resized here.
     reallocated: RelaxedUsize,
-    /// Bytes that were ever handed out of empty spans which are not the first of their class.
+    /// Bytes that were ever allocated in empty spans that are not the first of their class.
     idle: RelaxedUsize,
-    /// A large block that was given back here, in a span of its own; and how often one was.
+    /// The large block that the heap keeps; and how often it kept one.
     large: Link,
     kept: RelaxedUsize,
     owned: Link,
-    /// Spans with room, the one to take from first; that one may be full by now.
+    /// Spans with free blocks. Blocks are taken from the first, which may be full by now.
     with_free: [List; class::COUNT],
-    /// Empty spans among them that are not the first.
+    /// Empty spans in the list that are not the first.
     empty: [RelaxedUsize; class::COUNT],
-    /// Blocks handed out by class, large ones last.
+    /// Allocations by class, large ones last.
     handed: [RelaxedUsize; class::COUNT + 1],
 }
 
-/// A span that the heap owns, where it is: the one that a block went back to last. Of 0 bytes: none.
+/// The place of the span that the thread freed a block to last. 0 bytes: none.
 #[derive(Debug, Default)]
 struct Recent {
     start: RelaxedUsize,
@@ -108,7 +108,7 @@ struct Recent {
     span: Link,
 }
 
-/// A [`Tally`] that others may read.
+/// A [`Tally`] that other threads may read.
 #[derive(Debug, Default)]
 struct Counter {
     in_use: RelaxedUsize,
@@ -118,23 +118,24 @@ struct Counter {
     watermark: Watermark,
 }
 
-/// Of bytes that have a peak; the heap's thread writes and reads it.
+/// Bounds for a value that has a peak. Only the heap's thread reads and writes it.
 #[derive(Debug, Default)]
 struct Watermark {
-    /// The least that they can have been since they were looked at.
+    /// The least that the value can have been since the last check.
     low: RelaxedUsize,
-    /// What they were when the peaks were looked at last.
+    /// The value at the last update of the peaks.
     seen: RelaxedUsize,
 }
 
 impl Watermark {
-    /// They are so many now, and at least so many less since the last look. By how much they may have risen.
+    /// The value is `now`, and may have been lower by `less` since the last step. Returns by how much it may have
+    /// risen.
     fn rise(&self, now: isize, less: isize) -> isize {
         let low = (self.low.get() as isize).min(now - less);
         self.low.set(low as usize);
         now - low
     }
-    /// They are looked at; whether they are more than the peaks know.
+    /// Checks the value. True: it is higher than the peaks know.
     fn pass(&self, now: isize) -> bool {
         self.low.set(now as usize);
         now > self.seen.get() as isize
@@ -165,7 +166,7 @@ impl Counter {
     }
 }
 
-/// Keeps what lies behind it off the line of what lies before it.
+/// Puts the next field on another cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Line;
@@ -184,13 +185,13 @@ static HEAPS: Recycler<Heap> = Recycler::new();
 pub(super) struct Counts {
     pub clients: [Tally; CLIENTS],
     pub zero_skipped: u64,
-    /// Blocks that heaps handed out.
+    /// Allocations by heaps.
     pub hits: u64,
     pub heaps: u64,
 }
 
 impl Counts {
-    /// Of all clients.
+    /// The sum of all clients.
     pub fn all(&self) -> Tally {
         let mut all = Tally::default();
         self.clients.iter().for_each(|tally| all.add(tally));
@@ -203,19 +204,19 @@ fn pointer<T>(object: Option<&'static T>) -> *mut T {
 }
 
 impl Heap {
-    /// The heap of a thread for a pool, if it has one.
+    /// The heap of a thread for a pool, if there is one.
     #[inline]
     pub fn of(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
         Heap::cached(thread, pool).or_else(|| Heap::find(thread, pool))
     }
 
-    /// The same, if it is where it is looked for first.
+    /// The heap, if it is in the thread's cache.
     #[inline(always)]
     pub fn cached(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
         let at = thread.heap(pool.number());
-        // SAFETY: 0, or what `set_heap` was given: a heap, and those are never unmapped.
+        // SAFETY: 0 or what `set_heap` was given: a heap, and heaps are never unmapped.
         let heap = unsafe { (at as *const Heap).as_ref() };
-        // It may be another thread's by now, or of another pool with the same remainder.
+        // It may be another thread's by now, or of another pool with the same cache entry.
         heap.filter(|heap| heap.is_of(thread) && heap.is_in(pool))
     }
 
@@ -234,7 +235,8 @@ impl Heap {
         None
     }
 
-    /// The same, made if need be. None: there is no memory for it, the pool was released, or it has none.
+    /// The heap of a thread for a pool, made if there is none. None: no memory, the pool was released, or it has no
+    /// heaps.
     #[cold]
     #[inline(never)]
     pub fn of_or_new(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
@@ -268,13 +270,12 @@ impl Heap {
         Some(heap)
     }
 
-    /// Whether it is the thread's.
+    /// Whether the thread may use it now.
     #[inline]
     pub fn is_of(&self, thread: &'static Thread) -> bool {
         core::ptr::eq(self.thread.load(Ordering::Relaxed), thread)
     }
 
-    /// Whether it is of the pool.
     #[inline]
     pub fn is_in(&self, pool: &'static Pool) -> bool {
         core::ptr::eq(self.pool.load(Ordering::Relaxed), pool)
@@ -291,7 +292,7 @@ impl Heap {
         unsafe { self.next.load(Ordering::Relaxed).as_ref() }
     }
 
-    /// Adds what it counted. Another thread's counts are of some moment of the call.
+    /// Adds its counts. Those of another thread's heap are of some moment of the call.
     pub fn add_to(&self, counts: &mut Counts) {
         let handed = self.handed.iter().map(|word| word.get() as u64).sum::<u64>();
         let mut plain = self.total(handed);
@@ -312,7 +313,7 @@ impl Heap {
         Tally { in_use, requested, allocated, freed, reallocated }
     }
 
-    /// Adds the usable bytes that clients have of it, and gives the bytes that were asked for; modulo 2^64.
+    /// Adds the usable bytes of each client. Returns the requested bytes of all; modulo 2^64.
     pub fn add_in_use(&self, clients: &mut [u64; CLIENTS]) -> u64 {
         let mut plain = self.in_use();
         for (sum, counter) in clients.iter_mut().zip(&self.clients) {
@@ -325,7 +326,7 @@ impl Heap {
         self.requested()
     }
 
-    /// Usable bytes that a client has of it, modulo 2^64.
+    /// Usable bytes of a client's live blocks, modulo 2^64.
     pub fn in_use_of(&self, client: Client) -> u64 {
         let of = |counter: &Counter| counter.in_use.get() as u64;
         if client != PLAIN {
@@ -334,24 +335,24 @@ impl Heap {
         self.clients.iter().fold(self.in_use(), |rest, counter| rest.wrapping_sub(of(counter)))
     }
 
-    /// Bytes that were asked for, modulo 2^64.
+    /// Requested bytes of live blocks, modulo 2^64.
     pub fn requested(&self) -> u64 {
         self.in_use().wrapping_sub(self.slack.get() as u64)
     }
 
-    /// Usable bytes that are out, modulo 2^64.
+    /// Usable bytes of live blocks, modulo 2^64.
     pub fn in_use(&self) -> u64 {
         self.out.get() as u64
     }
 
-    /// Blocks that it handed out, of a class, or large ones.
+    /// Allocations of a class, or large ones.
     pub fn handed(&self, class: usize) -> u64 {
         self.handed[class].get() as u64
     }
 
-    /// Whether it has room in a span of the class.
+    /// Whether a span of the class has a free block.
     pub fn has_room(&self, class: usize) -> bool {
-        // No other one in the list is full.
+        // Only the first in the list can be full.
         self.with_free[class].first().is_some_and(|first| !first.is_full() || first.next.get().is_some())
     }
 }

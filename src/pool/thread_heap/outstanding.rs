@@ -1,23 +1,24 @@
-//! Usable bytes that are outstanding, as one heap counts them: what it handed outstanding less what its thread gave back, also to spans of other heaps.
+//! Outstanding bytes of one heap: usable bytes of the blocks that it allocated, less those that its thread freed,
+//! also to spans of other heaps.
 //!
-//! Contract: the heap's thread counts, with one load and two stores for what goes outstanding and less for what comes back; anyone may read, and
-//! gets what was outstanding at some moment of the call. What goes outstanding is counted down, from an allowance: where it ends, the peaks must be looked
-//! at. So they are low by the allowance at most, whatever came back meanwhile.
+//! Contract: the heap's thread counts an allocation with one load and two stores, and a free with less. Any thread
+//! may read, and gets the value of some moment of the call. Allocations count an allowance down. When it is used up,
+//! the peaks must be checked. So peaks are too low by the allowance at most.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// All zero: nothing is outstanding, and the first block is more than is allowed.
+/// All zero: nothing is outstanding, and the first allocation exceeds the allowance.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
-    /// What may still go outstanding without a look; bit 0: of which of the two allowances it is left.
+    /// What is left of the current allowance. Bit 0: which of the two entries of `allowed` is current.
     left: AtomicUsize,
-    /// The allowances so far, and thus what went outstanding and what is left: now, and once it is the other's turn.
+    /// The sums of all allowances. The other entry becomes current with the next allowance.
     allowed: [AtomicUsize; 2],
-    /// What came back.
+    /// Freed bytes.
     back: AtomicUsize,
 }
 
-/// How often a reader tries to see no change.
+/// How often a reader tries to get a consistent value.
 const TRIES: usize = 8;
 
 impl Outstanding {
@@ -30,35 +31,35 @@ impl Outstanding {
         }
     }
 
-    /// Counts what goes outstanding. True: it is more than was allowed, and `allow` must follow.
+    /// Counts an allocation. True: the allowance is used up, and the caller must call `allow`.
     #[inline(always)]
     pub fn add(&self, bytes: usize) -> bool {
-        // Blocks have an even number of bytes.
+        // Blocks have an even number of bytes, so bit 0 stays.
         let left = self.left.load(Ordering::Relaxed).wrapping_sub(bytes);
-        // Release, as below: `get` sees what was counted before.
+        // Release pairs with the Acquire in `get`.
         self.left.store(left, Ordering::Release);
         (left as isize) < 0
     }
 
-    /// Counts what came back.
+    /// Counts a free.
     #[inline(always)]
     pub fn subtract(&self, bytes: usize) {
         self.back.store(self.back.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Release);
     }
 
-    /// So much may go outstanding until the next look, an odd number rounded down; what went outstanding since the last one, if that was as much. The counts
-    /// stay what they are: one store says what is left, and of what.
+    /// Grants an allowance of `bytes` (rounded down to even) and returns how much of the old one was used. The value
+    /// itself does not change: one store switches both the rest and the sum that it belongs to.
     pub fn allow(&self, bytes: usize) -> usize {
         let (bytes, left) = (bytes & !1, self.left.load(Ordering::Relaxed));
         let (more, turn) = (bytes.wrapping_sub(left & !1), left & 1);
         let allowed = self.allowed[turn].load(Ordering::Relaxed).wrapping_add(more);
         self.allowed[turn ^ 1].store(allowed, Ordering::Relaxed);
-        // Release pairs with the Acquire in `get`, here and wherever else it is written.
+        // Release pairs with the Acquire in `get`, here and in `add`.
         self.left.store(bytes | turn ^ 1, Ordering::Release);
         more
     }
 
-    /// What is outstanding, modulo 2^64.
+    /// The outstanding bytes, modulo 2^64.
     pub fn get(&self) -> usize {
         let mut outstanding = 0;
         for _ in 0..TRIES {
@@ -66,8 +67,8 @@ impl Outstanding {
             let allowed = self.allowed[left & 1].load(Ordering::Acquire);
             let back = self.back.load(Ordering::Acquire);
             outstanding = allowed.wrapping_sub(left & !1).wrapping_sub(back);
-            // `left` only falls until it is the other's turn: between two equal ones nothing went outstanding, and `back` is of such a moment. Whoever
-            // saw a turn of its own and the next one in between sees another allowance.
+            // `left` only falls until the other entry is current. So nothing was allocated between two equal reads,
+            // and `back` is of such a moment. After two switches in between, the reader sees another sum.
             let same = self.left.load(Ordering::Acquire) == left;
             if same && self.allowed[left & 1].load(Ordering::Relaxed) == allowed {
                 break;
@@ -76,7 +77,7 @@ impl Outstanding {
         outstanding
     }
 
-    /// As if nothing had ever gone outstanding.
+    /// Resets it to "nothing was ever allocated".
     pub fn clear(&self) {
         let [first, second] = &self.allowed;
         [&self.left, first, second, &self.back].into_iter().for_each(|word| word.store(0, Ordering::Relaxed));

@@ -1,7 +1,7 @@
-//! Small raw blocks of the calling thread's own heap that change their size: what nearly every `realloc` of a program is.
+//! Resizing of small raw blocks in the calling thread's own heap: nearly every `realloc` of a program.
 //!
-//! Contract: as `blocks`: no lock, no system call. A block that keeps its class stays where it is, of another one its contents move. Counts
-//! as a reallocation, and as nothing else.
+//! Contract: that of `blocks`: no lock, no system call. A block that keeps its class stays in place; otherwise its
+//! contents move. Counts as a reallocation only.
 
 use crate::pool::client::PLAIN;
 use crate::pool::handle;
@@ -9,8 +9,8 @@ use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::class;
 use crate::thread::{self, FastEntry};
 
-/// Changes the size of a small raw block that the thread's heap of a pool owns, by the handle (0: of the host's current pool): where it is
-/// then. None, and nothing is changed: it is not that, or the heap has no room for it at its new size.
+/// Resizes a small raw block of the thread's heap of a handle's pool (0: the host's current pool). Returns the new
+/// address. None, and nothing is changed: the block needs the slow path.
 #[inline]
 pub fn reallocate_fast(pool: u64, address: usize, bytes: usize) -> Option<usize> {
     let thread = thread::current_if_registered()?;
@@ -31,11 +31,12 @@ pub fn reallocate_fast(pool: u64, address: usize, bytes: usize) -> Option<usize>
         return Some(address);
     }
     let to = heap.span_with_free(class)?;
-    // First, so that the peak does not count both; there is room for the new one.
+    // First, so that the peak does not count both blocks. The new one is certain.
     let (given, _) = heap.end_block(span, offset, BlockBits::is_plain)?;
     let taken = heap.hand_out(to, to.pop()?, block);
-    // SAFETY: blocks of two spans that both have so many bytes. The new one is known to nobody; the old one was the caller's until now, and
-    // is nobody else's before this thread hands it out, or does what is rare. All that can be used of it may be in use.
+    // SAFETY: both blocks have that many bytes and lie in different spans. No other thread knows the new one. The
+    // old one was the caller's until now, and this thread does not allocate it again before the copy. All its usable
+    // bytes may be in use.
     unsafe { core::ptr::copy_nonoverlapping(address as *const u8, taken.address as *mut u8, bytes.min(block_bytes)) };
     heap.reallocated.add(1);
     if taken.rare {

@@ -1,7 +1,8 @@
 //! Spans of a heap: owned, collected, given up.
 //!
-//! An empty span is not given back at once, so that a loop at the edge of a span costs what any other costs: of each class the span to
-//! take from stays however empty it is, and one more. Those are counted, in `empty` and `idle`; what comes first in its list is not.
+//! An empty span is not given up at once, so that a loop that frees and allocates its last block is not slow. For
+//! each class the heap keeps the first span of the list, however empty it is, and one more. `empty` and `idle` count
+//! the empty spans except the first of each list.
 
 use super::Heap;
 use crate::pool::span::{Span, class};
@@ -9,7 +10,7 @@ use crate::pool::state::PoolState;
 use crate::pool::{Pool, remote_free};
 
 impl Heap {
-    /// Owns a span without an owner, which is in no list, from now on. Under the pool's lock.
+    /// Takes ownership of a span that has no owner and is in no list. Under the pool's lock.
     pub fn own(&'static self, span: &'static Span) {
         let class = span.class.get();
         span.older.set(None);
@@ -28,7 +29,7 @@ impl Heap {
         span.set_heap(Some(self));
     }
 
-    /// Gives a span up. Under the pool's lock.
+    /// Gives a span up to the pool. Under the pool's lock.
     fn disown(&self, state: &mut PoolState, span: &'static Span) {
         let class = span.class.get();
         if !span.is_full() || self.is_first(span, class) {
@@ -48,9 +49,9 @@ impl Heap {
         state.receive(span);
     }
 
-    // ---- the lists of those with room ----
+    // ---- the lists of spans with free blocks ----
 
-    /// The span of a class to take from: a full one leaves the list when it is asked for a block, not before.
+    /// The span of a class to allocate from. A full span leaves the list here, not before.
     pub(super) fn span_with_free(&self, class: usize) -> Option<&'static Span> {
         let first = self.with_free.get(class)?.first()?;
         if !first.is_full() {
@@ -60,11 +61,11 @@ impl Heap {
         self.with_free.get(class)?.first()
     }
 
-    /// A span that is not in the list has room: the next block comes from it.
+    /// Puts a span in front of its list after it got a free block.
     fn enter_list(&self, span: &'static Span, class: usize) {
         let before = self.span_with_free(class);
         self.with_free[class].push(span);
-        // What comes first may be full or empty and stays there as it is.
+        // The first of the list may become full or empty, and stays.
         span.set_edge(0);
         let Some(before) = before else { return };
         before.set_edge(before.bump.get());
@@ -73,7 +74,7 @@ impl Heap {
         }
     }
 
-    /// A span in the list is full, or about to be given up.
+    /// Removes a full span, or one that is about to be given up, from its list.
     fn leave_list(&self, span: &'static Span, class: usize) {
         let was_first = self.is_first(span, class);
         self.with_free[class].remove(span);
@@ -88,20 +89,20 @@ impl Heap {
         }
     }
 
-    /// An empty span is not, or not any more, the first of its list.
+    /// Counts an empty span that is not the first of its list.
     fn count_idle(&self, span: &'static Span, class: usize) {
         self.empty[class].set(self.empty[class].get() + 1);
         self.idle.set(self.idle.get() + used_bytes(span));
     }
 
-    /// Whether the block of a span that came back last was the first one of a full span that left the list, or the last one of a span that
-    /// is not the first of it: what the span's `edge` says at once.
+    /// Whether the last free gave a full span its first free block, or emptied a span that is not the first of its
+    /// list. The span's `edge` says this at once.
     pub(super) fn is_at_edge(&self, span: &'static Span) -> bool {
         let (room, bump) = (span.free_count(), span.bump.get());
         (room == bump || room == 1 && bump == span.count.get()) && !self.is_first(span, span.class.get())
     }
 
-    /// A block of a span came back, which was full, or is empty now.
+    /// After a free to a span that was full, or is empty now.
     pub(super) fn at_edge(&self, span: &'static Span) {
         let class = span.class.get();
         debug_assert!(self.is_at_edge(span));
@@ -115,7 +116,8 @@ impl Heap {
         }
     }
 
-    /// Gives idle spans to the pool: all but one of a class, and all others if they are too much together.
+    /// Gives empty spans to the pool: all but one of the class, and those of all classes if they are too many bytes
+    /// together.
     #[cold]
     #[inline(never)]
     fn give_up_idle(&self, class: usize) {
@@ -129,19 +131,19 @@ impl Heap {
         pool.enforce_threshold(state, class::span_bytes(class));
     }
 
-    /// Calls `visit`, which gives them up, with the idle spans of a class but `keep` of them.
+    /// Calls `visit`, which gives a span up, with all but `keep` of the empty spans of a class.
     fn each_idle(&self, class: usize, keep: usize, mut visit: impl FnMut(&'static Span)) {
         let mut next = self.with_free[class].first().and_then(|first| first.next.get());
         while let Some(span) = next.filter(|_| self.empty[class].get() > keep) {
             next = span.next.get();
-            // One that waits for being collected may be in the list of this heap.
+            // A span that is queued for collection may be in this heap's queue.
             if span.is_empty() && !span.is_queued() {
                 visit(span);
             }
         }
     }
 
-    /// Before it gets another span: gives up all empty ones if they have become too much.
+    /// Before the heap gets a new span: gives up all empty ones if they are too many bytes.
     pub(super) fn shed(&self, pool: &'static Pool) {
         let firsts = || self.with_free.iter().filter_map(|list| list.first()).filter(|first| first.is_empty());
         let empty: usize = firsts().map(used_bytes).sum();
@@ -152,7 +154,8 @@ impl Heap {
         }
     }
 
-    /// Gives up all spans, or those that are empty; true if there were any. Under the pool's lock; the caller is its thread, or alone.
+    /// Gives up all spans, or the empty ones. True: there were any. Under the pool's lock; the caller is the heap's
+    /// thread, or runs alone.
     fn give_up(&self, state: &mut PoolState, all: bool) -> bool {
         let mut any = false;
         let mut next = self.owned.get();
@@ -166,7 +169,7 @@ impl Heap {
         any
     }
 
-    /// As `give_up`, with the large block that it keeps, once what others gave back has been collected.
+    /// Collects remote frees, gives up the large block that the heap keeps, and then spans as `give_up`.
     pub(super) fn flush(&self, pool: &'static Pool, state: &mut PoolState, all: bool) -> bool {
         let pending = self.take_pending(pool, state);
         state.figures.misuse_count += self.collect_all(pool, pending) as u64;
@@ -178,9 +181,9 @@ impl Heap {
         self.give_up(state, all) | large.is_some()
     }
 
-    // ---- what others gave back ----
+    // ---- remote frees ----
 
-    /// Collects the blocks of its spans that other threads gave back. Its thread's, under no lock.
+    /// Collects remote frees of its spans. Called by its thread, under no lock.
     pub(super) fn collect(&self, pool: &'static Pool) {
         if pool.returned.is_empty() && self.pending.get().is_none() {
             return;
@@ -194,7 +197,7 @@ impl Heap {
         }
     }
 
-    /// The list of its spans with blocks to be collected. Under the pool's lock.
+    /// Takes the queue of its spans that wait for being collected. Under the pool's lock.
     fn take_pending(&self, pool: &'static Pool, state: &mut PoolState) -> Option<&'static Span> {
         state.sort_returned(pool);
         let first = self.pending.get();
@@ -202,7 +205,7 @@ impl Heap {
         first
     }
 
-    /// Collects the spans of such a list; how many blocks were given back twice.
+    /// Collects the spans of such a queue. Returns how many blocks were freed twice.
     fn collect_all(&self, pool: &'static Pool, mut next: Option<&'static Span>) -> usize {
         let mut wrong = 0;
         while let Some(span) = next {
@@ -228,10 +231,10 @@ impl Heap {
     }
 }
 
-/// The edge of a full span that is in no list.
+/// The `edge` of a full span that is in no list.
 const FULL: usize = 1;
 
-/// Bytes of an empty span that were ever handed out: what keeping it may cost.
+/// Bytes of an empty span that were ever allocated: the most memory that keeping it costs.
 fn used_bytes(span: &'static Span) -> usize {
     span.bump.get() * span.block_bytes.get()
 }

@@ -1,4 +1,4 @@
-//! Tests of the short way: what it is for, seen from inside.
+//! Tests of the fast path, seen from inside.
 
 mod tests {
     use crate::ffi::array::{tn_array_empty, tn_array_release};
@@ -32,14 +32,14 @@ mod tests {
         made as usize
     }
 
-    /// Options of a pool of which threads keep so much.
+    /// Options of a pool whose threads keep that many bytes.
     fn kept(bytes: usize) -> tn_pool_options {
         tn_pool_options { size: size_of::<tn_pool_options>(), thread_cache_size: bytes as u64, ..Default::default() }
     }
 
     const KEPT: usize = 64 << 10;
 
-    /// An upstream that has memory of a function, which gets bytes and alignment. What goes back is left alone.
+    /// An upstream that gets its memory from a function of bytes and alignment. Memory that goes back is left alone.
     fn upstream(get: fn(usize, usize) -> usize) -> tn_upstream {
         unsafe extern "C" fn allocate(
             context: *mut c_void,
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(tn_pool_release(handle as *mut tn_pool), TN_OK);
     }
 
-    /// Whether a thread that has done `prepare` does `work` while this one has the pool's lock.
+    /// Whether another thread does `work` after `prepare` while this thread has the pool's lock.
     fn needs_no_lock<T: Send + 'static>(
         handle: usize,
         prepare: impl FnOnce() -> T + Send + 'static,
@@ -122,7 +122,7 @@ mod tests {
             may_go.recv().unwrap();
             work(&prepared);
             done.send(()).unwrap();
-            // The end of a thread does need the lock.
+            // The end of a thread needs the lock.
             let _ = may_end.recv();
             prepared
         });
@@ -137,11 +137,11 @@ mod tests {
 
     const SIZES: [usize; 3] = [16, 100, 4096];
 
-    /// PH-1, PH-2: the owner takes and gives back without the pool's lock. PH-5: it gets the same block again.
+    /// PH-1, PH-2: the owner allocates and frees without the pool's lock. PH-5: it gets the same block again.
     #[test]
     fn ph_1_ph_2_ph_5_the_owner_waits_for_nobody() {
         let handle = create();
-        // The first of each class asks the pool.
+        // The first allocation of each class takes the lock.
         let prepare = move || SIZES.map(|bytes| take(handle, bytes));
         let work = move |_: &[usize; 3]| {
             for bytes in SIZES {
@@ -160,13 +160,13 @@ mod tests {
         release(handle);
     }
 
-    /// PH-3: who gives back what another thread's heap owns waits for nobody either, and a second one is told so.
+    /// PH-3: a remote free waits for no lock, and a second one is refused.
     #[test]
     fn ph_3_a_free_by_another_thread_waits_for_nobody() {
         let handle = create();
         let blocks: Vec<usize> = (0..200).map(|k| take(handle, SIZES[k % 3])).collect();
         let last = *blocks.last().unwrap();
-        // Its first one makes a heap.
+        // The first free of the thread makes its heap.
         let prepare = move || give(handle, blocks[0]);
         let rest: Vec<usize> = (0..100).map(|k| take(handle, SIZES[k % 3])).collect();
         let work = move |_: &()| rest.iter().for_each(|&block| give(handle, block));
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(tn_pool_release(handle as *mut tn_pool), TN_OK);
     }
 
-    /// PO-12: an alignment that no pool has is refused also where the kept block happens to lie at a multiple of it.
+    /// PO-12: an alignment that no pool has is refused, also if the kept block happens to have it.
     #[test]
     fn po_12_a_kept_block_serves_no_wrong_alignment() {
         const MIB: usize = 1 << 20;
@@ -192,14 +192,14 @@ mod tests {
         let mut blocks: Vec<usize> = (0..32).map(|_| allocate(4 * MIB).1).collect();
         blocks.sort_by_key(|block| block.trailing_zeros());
         assert!(blocks.last().unwrap().is_multiple_of(8 * MIB), "of many at 4 MiB some are");
-        // FreedBlock back last, and so kept.
+        // Freed last, and so kept.
         blocks.into_iter().for_each(|block| give(handle, block));
         assert_eq!(allocate(8 * MIB), (TN_ERR_INVALID, 0));
         assert_eq!(allocate(3 * MIB), (TN_ERR_INVALID, 0));
         assert_eq!(tn_pool_release(handle as *mut tn_pool), TN_OK);
     }
 
-    /// Tells whether a block went the quick way.
+    /// Tells whether a free took the fast path.
     struct Quickly;
 
     impl Deallocate for Quickly {
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// PH-8, PH-9: a thread knows its heap by the handle, of each of 64 pools and of the current one.
+    /// PH-8, PH-9: a thread finds its heap by the handle, for each of 64 pools and for the current one.
     #[test]
     fn ph_8_ph_9_each_pool_has_the_short_way() {
         let handles: Vec<usize> = (0..64).map(|_| create()).chain([0]).collect();
@@ -224,7 +224,7 @@ mod tests {
                 });
                 block.is_some_and(|block| deallocate_fast::<Quickly>(handle as u64, block, 0))
             });
-            // Two may share a place, where other tests make pools in between.
+            // Two may share a cache entry, if other tests make pools in between.
             assert!(quick.count() >= handles.len() - 4);
         }
         for (&handle, block) in handles.iter().zip(kept) {
@@ -236,7 +236,8 @@ mod tests {
         }
     }
 
-    /// PH-8, PO-6: a handle that another thread releases is stale at once, also for one that knows it; the pool lives on by another handle.
+    /// PH-8, PO-6: a handle that another thread releases is stale at once, also for a thread that cached it; the pool
+    /// lives on by another handle.
     #[test]
     fn ph_8_a_released_handle_is_stale_in_every_thread() {
         let handle = create();
@@ -245,7 +246,7 @@ mod tests {
         let (go, may_go) = mpsc::channel::<()>();
         let quick = move || allocate_fast(second as u64, 64, 16).map(|block| block.finish(()));
         let other = thread::spawn(move || {
-            // The first ask the pool, and then the thread knows its heap by the handle.
+            // The first calls take the slow path. Then the thread has cached its heap.
             let mut blocks = vec![take(second, 64), take(second, 64)];
             let known = quick().is_some();
             ready.send(known).unwrap();
@@ -266,7 +267,7 @@ mod tests {
         release(handle);
     }
 
-    /// PH-1: an array's block comes and goes as a raw one does, and counts for the arrays.
+    /// PH-1: an array's block is allocated and freed as a raw one is, and counts for the arrays.
     #[test]
     fn ph_1_arrays_are_made_and_end_without_the_lock() {
         let handle = create();
@@ -293,7 +294,7 @@ mod tests {
         release(handle);
     }
 
-    /// PO-19, PH-1: a block that changes its size asks nobody, and its contents go with it.
+    /// PO-19, PH-1: a block is resized without the pool's lock, and its contents move with it.
     #[test]
     fn ph_1_a_small_block_changes_its_size_without_the_lock() {
         let handle = create();
@@ -320,7 +321,7 @@ mod tests {
         release(handle);
     }
 
-    /// PO-31: a block that changes its size counts by the short way as by the long one.
+    /// PO-31: a resize counts the same on the fast path and on the slow path.
     #[test]
     fn po_31_both_ways_of_changing_a_size_count_alike() {
         let (short, long) = (create(), create());
@@ -350,7 +351,7 @@ mod tests {
         }
     }
 
-    /// PO-33: the peak of what is asked for also sees blocks that grow where they are.
+    /// PO-33: the peak of requested bytes includes blocks that grow in place.
     #[test]
     fn po_33_blocks_that_grow_in_place_have_a_peak() {
         let handle = create_with(&kept(KEPT));
@@ -366,7 +367,7 @@ mod tests {
         release(handle);
     }
 
-    /// PO-33: the peak of what is asked for also sees that as many usable bytes hold more.
+    /// PO-33: the peak of requested bytes rises while usable bytes stay.
     #[test]
     fn po_33_blocks_that_are_used_better_have_a_peak() {
         let handle = create_with(&kept(KEPT));
@@ -421,7 +422,7 @@ mod tests {
         release(handle);
     }
 
-    /// PO-62: a callback of the pool's own upstream sets another one as the thread's; what comes next comes from that.
+    /// PO-62: a callback of the pool's own upstream sets another pool as the thread's. The next call uses that one.
     #[test]
     fn po_62_a_pool_that_a_callback_sets_is_the_current_one() {
         static OTHER: AtomicUsize = AtomicUsize::new(0);
@@ -441,7 +442,7 @@ mod tests {
         release(other);
     }
 
-    /// PO-24: a pool over a small block of another one; what the thread gives back is the block that the table shows.
+    /// PO-24: a pool over a small block of another one. A free means the block that the table shows.
     #[test]
     fn po_24_a_block_in_anothers_small_block_is_its_own() {
         static PIECE: AtomicUsize = AtomicUsize::new(0);
@@ -466,7 +467,7 @@ mod tests {
         // SAFETY: a place for the result.
         let status = unsafe { tn_pool_allocate(over as *mut tn_pool, 64, 16, null_mut(), &mut block) };
         if status == TN_OK {
-            // By the pool that is the current one, so that the thread guesses its span.
+            // By the current pool, so that the thread guesses the span.
             give(0, take(0, 65536));
             give(0, blocks[0]);
             give(0, block as usize);
@@ -481,14 +482,14 @@ mod tests {
         release(below);
     }
 
-    /// PH-17: 16 threads with blocks of their own, and with each other's, need nothing of each other: no lock, and no line that another one
-    /// writes but the bits of the blocks that it gives back.
+    /// PH-17: 16 threads free their own and each other's blocks without contention: no lock, and no shared cache line
+    /// but the bits of the freed blocks.
     #[test]
     fn ph_17_many_threads_wait_for_nobody() {
         const THREADS: usize = 16;
         let handle = create();
         let pool = pool_of(handle);
-        // Each thread's blocks, which its neighbour gives back.
+        // Each thread's blocks, which its neighbour frees.
         let blocks: Vec<Mutex<Vec<usize>>> = (0..THREADS).map(|_| Mutex::new(Vec::new())).collect();
         let (ready, locked, left) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
         let done = AtomicUsize::new(0);

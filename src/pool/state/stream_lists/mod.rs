@@ -1,32 +1,34 @@
-//! The free memory of a pool on whose blocks devices work: who may have which part of it, and when.
+//! The free memory of a stream-ordered pool: which stream may have which part of it, and when.
 //!
-//! | word | meaning |
+//! | term | meaning |
 //! |---|---|
-//! | use | a point on a queue after which a span's bytes are free (`uses`) |
-//! | finished | a free span all of whose uses have passed: anybody may have it |
-//! | list | the free spans that one queue used last, and nobody else: that queue may have them at once |
-//! | multi_stream | the free spans with uses on several queues |
-//! | needs_clearing | the free spans that nobody may have before they were cleared, in pools that promise so |
-//! | range | whole granules cut into spans of multiples of 512 bytes, for blocks up to 1 MiB; they have a map (`in_range`) |
+//! | use | a point on a queue that must pass before a span's bytes can be reused (`span::stream_uses`) |
+//! | finished | a free span without pending uses: every request may have it |
+//! | stream list | the free spans that only one queue uses; that queue may have them at once |
+//! | multi-stream | a free span with uses on several queues |
+//! | needs clearing | a free span that must be cleared before it is allocated again, in pools with TN_POOL_ZERO_ON_FREE |
+//! | range | granules cut into spans of multiples of 512 bytes, for blocks up to 1 MiB; it has a map (`span::range_map`) |
 //!
-//! A span that comes back lies in its queue's list, which asks no driver; so a loop on one queue never does (PD-1). A request looks in its own
-//! queue's list, then among what is finished, then for what its queue is known to come after (PD-2). Only then is the driver asked, by the
-//! caller and under no lock: once for each list that has something that fits, about a point that covers all that lay in it at the first look
-//! (PD-3, [`PoolState::points`]); what has passed moves to the finished ([`PoolState::collect_passed`]), where it merges. What does not pass may be taken
-//! out and waited for on the device ([`PoolState::take_pending`], PD-4): one span, and the rest of its list stays where it is.
+//! A freed span goes to its queue's list without a question to the driver, so a loop on one queue never asks it
+//! (PD-1). A request looks at its own queue's list, then at finished spans, then at spans that its queue is known to
+//! come after (PD-2). Only then the caller asks the driver, under no lock: once for each list with a span that fits.
+//! The question is about a point that covers all spans of the list at that time (PD-3, [`PoolState::points`]). Spans
+//! whose uses have passed become finished and merge ([`PoolState::collect_passed`]). A span whose uses have not
+//! passed can be waited for on the device ([`PoolState::take_pending`], PD-4); the rest of its list stays.
 //!
-//! Neighbours merge where both are finished, or in one list, and lie in one piece of the device (PD-5). Shelves find what fits in a number of
-//! steps that does not depend on how much there is; stream_lists are few, one for each queue that was ever used.
+//! Neighbours merge if both are finished, or in one stream list, and lie in one piece of the device (PD-5). Bins find
+//! a span in a bounded number of steps. There is one stream list for each queue that was ever used.
 //!
-//! How others do it: PyTorch's caching allocator keeps blocks by stream and records an event on each other stream when a block is freed; ours
-//! records none until somebody looks. RMM's coalescing lists are stream_lists too; a stream that finds nothing waits for another's event and takes
-//! one block. CUDA's pools follow dependencies that the driver sees, as `Queue::follows` does what Tenure sees.
+//! Comparison: PyTorch's caching allocator also keeps blocks by stream, and records an event on each other stream at
+//! a free; Tenure records none until a request needs it. RMM's coalescing lists are per stream too; a stream that
+//! finds nothing waits for another stream's event and takes one block. CUDA's pools follow dependencies that the
+//! driver sees; `Queue::follows` does so for those that Tenure sees.
 //!
 //! | file | what |
 //! |---|---|
-//! | `requests` | what is free is found, cut and handed out |
+//! | `requests` | free spans are found, cut and allocated |
 //! | `ranges` | granules become ranges, and granules again |
-//! | `pending` | what has passed, and what has not |
+//! | `pending` | which uses have passed |
 //!
 //! Contract: that of `state`, under the same lock. Nothing here asks a driver.
 
@@ -47,32 +49,31 @@ use crate::pool::state::free_bins::FreeBins;
 use crate::sys::os;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Largest block that is cut from a range; its rests are kept down to a block_bytes.
+/// Largest block that is cut from a range. Rests in a range are kept down to [`MIN_PIECE_BYTES`].
 pub(in crate::pool) const LARGEST_IN_RANGE_BYTES: usize = 1 << 20;
-/// Rests of larger blocks are not cut off below this.
+/// Smallest rest that is cut off a larger block.
 const LEAST_REST: usize = 2 << 20;
-/// Spans with uses on several queues that a request looks at.
+/// Multi-stream spans that a bounded search looks at.
 const LOOKS: usize = 32;
-/// Points that one step asks the driver about.
+/// Points that one poll asks the driver about.
 pub(in crate::pool) const POINTS: usize = 64;
 
-/// Points to ask the driver about.
 pub(in crate::pool) type Points = [Option<Point>; POINTS];
 
-/// What is free beside the state' own free_bins, which has what is finished and whole granules.
+/// Free spans beside the pool's own bins, which have the finished spans of whole granules.
 #[derive(Debug)]
 pub(in crate::pool) struct StreamLists {
-    /// Finished, in ranges.
+    /// Finished spans in ranges.
     in_range: FreeBins,
     lists: AtomicPtr<StreamList>,
     multi_stream: List,
     needs_clearing: ClearingQueue,
-    /// How often somebody asked about everything.
+    /// How many poll rounds began.
     rounds: RelaxedUsize,
     recycled: AtomicPtr<StreamLists>,
 }
 
-/// Spans that have to be cleared, linked by `next`: who comes last is tried last.
+/// Spans that must be cleared, linked by `next`, the oldest first.
 #[derive(Debug)]
 struct ClearingQueue {
     first: Link,
@@ -91,13 +92,13 @@ unsafe impl Recycled for StreamLists {
 #[derive(Debug)]
 pub(in crate::pool) struct StreamList {
     queue: AtomicPtr<Queue>,
-    /// In ranges.
+    /// Spans in ranges.
     in_range: FreeBins,
-    /// Of whole granules.
+    /// Spans of whole granules.
     whole: FreeBins,
-    /// The span that came here last: not merged yet, because the next request is likely to want it as it is.
+    /// The newest span. It is not merged yet, because the next request is likely to want it as it is.
     recent: Link,
-    /// The tick that the driver is asked about, until it has passed; 0: none.
+    /// The tick that the driver is asked about until it has passed; 0: none.
     watched: AtomicU64,
     next: AtomicPtr<StreamList>,
     recycled: AtomicPtr<StreamList>,
@@ -114,14 +115,14 @@ static STREAM_LISTS: Recycler<StreamLists> = Recycler::new();
 static LISTS: Recycler<StreamList> = Recycler::new();
 
 impl StreamLists {
-    /// One with nothing in it. None: no memory.
+    /// Empty lists. None: no memory.
     pub fn create() -> Option<&'static StreamLists> {
         let lists = STREAM_LISTS.get()?;
         lists.in_range.set_unit(MIN_PIECE_BYTES);
         Some(lists)
     }
 
-    /// Back to the others, with its stream_lists: they are empty, and nothing leads to it any more.
+    /// Returns the record and its lists, which are empty, to the free lists.
     pub fn release(&'static self) {
         let mut next = self.lists.swap(core::ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: NULL, or a list, and those are never unmapped.
@@ -157,7 +158,7 @@ impl StreamList {
         Some(list)
     }
 
-    /// One that found no use.
+    /// Returns a list that was not needed.
     pub fn release(&'static self) {
         LISTS.put(self);
     }
@@ -176,7 +177,7 @@ impl StreamList {
         queue.map(|queue| Point::new(queue, tick))
     }
 
-    /// The point to ask about: one that covers all that lay here when it was chosen, until it has passed.
+    /// The point to ask about. It covers all spans that were here when it was chosen, and stays until it has passed.
     fn watch(&self) -> Option<Point> {
         let watched = self.point(self.watched.load(Ordering::Relaxed));
         if let Some(point) = watched.filter(|point| point.tick() > 0 && !point.is_passed()) {
@@ -190,34 +191,34 @@ impl StreamList {
 }
 
 impl Want {
-    /// Whether it is cut from a range.
+    /// Whether the block is cut from a range.
     fn is_in_range(&self) -> bool {
         self.block_bytes <= LARGEST_IN_RANGE_BYTES && self.span_alignment < GRANULE
     }
 
-    /// Spans of one bin, or with uses on several queues, that are looked at for it.
+    /// Spans of one bin, or multi-stream spans, that a search looks at.
     fn looks(&self) -> usize {
         if self.exhaustive { usize::MAX } else { LOOKS }
     }
 
-    /// What fits it on a free_bins.
+    /// A span in the bins that fits.
     fn find_on(&self, free_bins: &FreeBins) -> Option<&'static Span> {
         free_bins.find_within(self.span_bytes, self.span_alignment, self.looks())
     }
 
-    /// Bytes that are not worth being cut off.
+    /// Smallest rest that is cut off.
     fn least_rest(&self) -> usize {
         if self.is_in_range() { MIN_PIECE_BYTES } else { LEAST_REST }
     }
 }
 
-/// The range that a span lies in; None: it is of whole granules.
+/// The range that contains a span. None: the span has whole granules.
 fn range_of(span: &Span) -> Option<&'static Span> {
     table::get(span.start.get()).filter(|outer| outer.kind() == Kind::Range && !outer.is(span))
 }
 
 impl PoolState {
-    /// Gives a queue its list, if it has none: `list` was made for it. What was not needed.
+    /// Adds a queue's list, unless it has one. Returns what was not needed.
     pub fn add_stream_list(
         &mut self,
         queue: &'static Queue,
@@ -231,14 +232,14 @@ impl PoolState {
         None
     }
 
-    /// Whether a queue has its list, or needs none here.
+    /// Whether a queue has its list, or needs none in this pool.
     pub fn has_stream_list(&self, queue: &'static Queue) -> bool {
         self.stream_lists.is_none_or(|lists| lists.of(queue).is_some())
     }
 
-    // ---- on and off the shelves ----
+    // ---- in and out of the lists ----
 
-    /// Puts a free span where its uses say, and merges nothing.
+    /// Puts a free span into the list that its uses say, without merging.
     fn insert_free(&mut self, span: &'static Span) {
         let Some(lists) = self.stream_lists else { return };
         let in_range = range_of(span).is_some();
@@ -259,7 +260,7 @@ impl PoolState {
         }
     }
 
-    /// Takes a free span off where it lies.
+    /// Removes a free span from its list.
     fn remove_free(&mut self, span: &'static Span) {
         let Some(lists) = self.stream_lists else { return };
         let in_range = range_of(span).is_some();
@@ -280,8 +281,8 @@ impl PoolState {
         }
     }
 
-    /// Makes a span that is in no list free. It merges with the neighbours that are free for the same reason, in a list not before the next one
-    /// comes there.
+    /// Makes a span that is in no list free, and merges it with neighbours in the same list. In a stream list it is
+    /// merged when the next span comes.
     pub fn set_free_ordered(&mut self, span: &'static Span, now: u64) {
         span.uses.close_open_uses();
         if span.needs_clearing() {
@@ -293,7 +294,7 @@ impl PoolState {
             _ => None,
         };
         if let Some(list) = list {
-            // Not yet with this one, which lies nowhere.
+            // Before the new span is in the list, so that it stays unmerged.
             self.merge_recent_of(list);
         }
         span.change(|| span.set_kind(Kind::Free));
@@ -306,7 +307,7 @@ impl PoolState {
         }
     }
 
-    /// Merges what came to a list last. False: it was merged, or is gone.
+    /// Merges the newest span of a list. False: it was merged already, or is gone.
     fn merge_recent_of(&mut self, list: &'static StreamList) -> bool {
         let Some(recent) = list.recent.get() else { return false };
         self.remove_free(recent);
@@ -314,14 +315,14 @@ impl PoolState {
         true
     }
 
-    /// Merges what came to each list last.
+    /// Merges the newest span of each list.
     pub fn merge_recents(&mut self) {
         for list in self.stream_lists.into_iter().flat_map(StreamLists::all) {
             self.merge_recent_of(list);
         }
     }
 
-    /// Merges a free span that is in no list with its neighbours, and puts it where it belongs.
+    /// Merges a free span that is in no list with its neighbours, and puts the result into its list.
     fn merge_free(&mut self, span: &'static Span, now: u64) {
         let Some(pool) = span.pool() else { return };
         let mut span = span;
@@ -349,7 +350,7 @@ impl PoolState {
         }
     }
 
-    /// A free neighbour of the same kind, with which a span may be one.
+    /// A free neighbour in the same kind of list, with which a span may merge.
     fn alike_beside(&self, pool: &'static Pool, span: &'static Span, kind: &FreeListKind) -> Option<&'static Span> {
         if matches!(kind, FreeListKind::MultiStream) {
             return None;
@@ -378,7 +379,7 @@ impl PoolState {
         [before, table::find(span.end())].into_iter().flatten().find(alike)
     }
 
-    /// Bytes of the largest free span that anybody may have.
+    /// Bytes of the largest finished span in ranges.
     pub(super) fn largest_in_ranges(&self) -> usize {
         self.stream_lists.map_or(0, |lists| lists.in_range.largest())
     }

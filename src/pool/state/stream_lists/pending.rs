@@ -1,6 +1,6 @@
-//! What has passed, and what has not: pending spans become finished, or are taken out to be waited for.
+//! Pending spans: which uses have passed, and what to ask the driver.
 //!
-//! Contract: that of `stream_lists`: the driver is asked by the caller, under no lock.
+//! Contract: that of `stream_lists`. The caller asks the driver, under no lock.
 
 use super::{LOOKS, POINTS, Points, StreamList, StreamLists};
 use crate::device::host::GRANULE;
@@ -9,19 +9,19 @@ use crate::pool::span::{Kind, Span, StreamMark};
 use crate::pool::state::{PoolState, Prealloc, Want};
 use crate::sys::os;
 
-/// How far somebody is who asks about everything that is pending.
+/// The state of one round of questions about everything that is pending.
 #[derive(Default)]
 pub(in crate::pool) struct PollRound {
-    /// Its number, at the spans that it asked about; 0: it has not begun.
+    /// Its number, which it leaves at the spans that it asked about; 0: not begun.
     number: usize,
-    /// When it began, in ms.
+    /// When it began.
     begun_ms: u64,
     stream_lists: usize,
 }
 
 impl PollRound {
-    /// Whether a multi_stream span is not for it: it was asked about, by this one or by one that began later; or it came there since, and who asks
-    /// as long as others give back, or as long as others ask, asks for ever.
+    /// Whether the round skips a multi-stream span: this round, or a later one, asked about it already; or it was
+    /// freed after this round began. Without this, a round could go on for as long as others free or ask.
     fn passes_over(&self, span: &Span) -> bool {
         match span.poll_round() {
             Some(round) => round >= self.number,
@@ -31,7 +31,7 @@ impl PollRound {
 }
 
 impl PoolState {
-    /// Moves what has passed to where anybody may have it. False: there was nothing.
+    /// Makes spans finished whose uses have passed. False: there were none.
     pub fn collect_passed(&mut self, now: u64) -> bool {
         let Some(lists) = self.stream_lists else { return false };
         let mut any = false;
@@ -58,14 +58,14 @@ impl PoolState {
                 self.remove_free(span);
                 self.set_free_ordered(span, now);
                 any = true;
-                // What was merged with it may have been the next one's neighbour, never a multi_stream span itself.
+                // A multi-stream span does not merge, so `next` is still in the list.
             }
         }
         any
     }
 
-    /// What to ask the driver about: of each list of another queue a point that covers what lies there, and the uses of multi_stream spans. With a
-    /// want only where something fits it.
+    /// What to ask the driver about: for each other queue's list a point that covers its spans, and the uses of
+    /// multi-stream spans. With a request only where a span fits it.
     pub fn points(&self, want: Option<&Want>) -> Points {
         let mut points = [None; POINTS];
         let Some(lists) = self.stream_lists else { return points };
@@ -105,8 +105,8 @@ impl PoolState {
         points
     }
 
-    /// The next of all points that there are to ask about; none: those were all. A span that is used on more queues than fit is asked about in
-    /// part, and again by the next round, which finds less of it.
+    /// The next points of a round; none: the round is complete. A span with more uses than fit is asked about in
+    /// part, and again in the next round.
     pub fn more_points(&mut self, round: &mut PollRound) -> Points {
         let mut points = [None; POINTS];
         let Some(lists) = self.stream_lists else { return points };
@@ -150,7 +150,8 @@ impl PoolState {
         points
     }
 
-    /// Takes a pending span out for a queue that will wait for its uses on the device. It is the caller's until [`PoolState::set_free_ordered`].
+    /// Takes out a pending span for a queue that will wait on the device for its uses.
+    /// [`PoolState::set_free_ordered`] puts it back.
     pub fn take_pending(&mut self, want: &Want, prealloc: &mut Prealloc) -> Option<&'static Span> {
         let (lists, queue) = (self.stream_lists?, want.queue?);
         let in_range = want.is_in_range();
@@ -169,7 +170,7 @@ impl PoolState {
         Some(span)
     }
 
-    /// Puts a span aside that nobody may have before it was cleared; one that may not be cleared either lies nowhere from then on.
+    /// Lists a span that must be cleared. A captured one goes into no list.
     pub(super) fn list_needs_clearing(&mut self, span: &'static Span) {
         let Some(StreamLists { needs_clearing: left, .. }) = self.stream_lists else { return };
         span.change(|| span.set_kind(Kind::Free));
@@ -186,12 +187,12 @@ impl PoolState {
         left.count.add(1);
     }
 
-    /// How many there are.
+    /// Number of spans that must be cleared.
     pub fn needs_clearing_count(&self) -> usize {
         self.stream_lists.map_or(0, |lists| lists.needs_clearing.count.get())
     }
 
-    /// Takes out the one that was put aside first. It is the caller's until [`PoolState::set_free_ordered`].
+    /// Takes out the span that waits longest for being cleared. [`PoolState::set_free_ordered`] puts it back.
     pub fn take_needs_clearing(&mut self) -> Option<&'static Span> {
         let left = &self.stream_lists?.needs_clearing;
         let span = left.first.get()?;
@@ -205,7 +206,7 @@ impl PoolState {
         Some(span)
     }
 
-    /// Granules of other queues' stream_lists become a range of one of them, where a small block is wanted and nothing else is left.
+    /// Makes a range of another queue's pending granules, if a small block is wanted.
     pub fn open_pending_range(&mut self, want: &Want, prealloc: &mut Prealloc) -> bool {
         let Some(lists) = self.stream_lists.filter(|_| want.is_in_range()) else { return false };
         let needed = want.span_bytes.next_multiple_of(GRANULE);

@@ -1,6 +1,6 @@
-//! Ranges: whole granules cut into spans of multiples of 512 bytes, and whole granules again.
+//! Ranges: granules cut into spans of multiples of 512 bytes, and whole granules again.
 //!
-//! Contract: that of `stream_lists`. All spans of a range come from one piece of the device; it has a map of where they begin.
+//! Contract: that of `stream_lists`. All spans of a range come from one piece of the device.
 
 use super::range_of;
 use crate::device::host::GRANULE;
@@ -10,8 +10,7 @@ use crate::pool::state::{PoolState, Prealloc, Want};
 use crate::sys::os;
 
 impl PoolState {
-    /// Cuts granules into a range of one free span, for a small block of which no range has room. Of those that the queue may have; False:
-    /// there are none.
+    /// Makes a range with one free span of granules that the queue may have. False: there are none.
     pub(super) fn open_range(&mut self, want: &Want, prealloc: &mut Prealloc) -> bool {
         let Some(lists) = self.stream_lists.filter(|_| prealloc.map.is_some()) else { return false };
         let list = want.queue.and_then(|queue| lists.of(queue));
@@ -33,7 +32,7 @@ impl PoolState {
         self.make_range(outer, prealloc)
     }
 
-    /// A free span was cut in two: the rest goes where the whole was. `whole`: the one of both that has its uses.
+    /// Lists the rest of a free span that was cut in two. `whole`: the part that has the uses of the whole.
     pub(super) fn rest_of(&mut self, span: &'static Span, rest: &'static Span, whole: &'static Span) {
         let other = if span.is(whole) { rest } else { span };
         other.follow_list_key(whole);
@@ -69,7 +68,7 @@ impl PoolState {
         true
     }
 
-    /// Makes a range whole granules again. All of it is one free span, which is in no list.
+    /// Turns a range into a free span of whole granules. All of the range is one free span, which is in no list.
     pub(super) fn dissolve_range(&mut self, outer: &'static Span, inner: &'static Span, now: u64) {
         outer.uses.follow(&inner.uses);
         inner.uses.clear();
@@ -88,7 +87,7 @@ impl PoolState {
         self.merge_free(outer, now);
     }
 
-    /// Makes the ranges whole granules again in which nothing is live and only one queue has work. False: there was none.
+    /// Turns ranges into whole granules if one free span of one queue fills them. False: there was none.
     pub fn dissolve_ranges(&mut self) -> bool {
         let Some(lists) = self.stream_lists else { return false };
         self.merge_recents();

@@ -1,6 +1,7 @@
-//! Requests: what is free is found, cut and handed out; live blocks change their size.
+//! Requests: free spans are found, cut and allocated; live blocks change their size.
 //!
-//! Contract: that of `stream_lists`. What is handed out was used by nobody else than the request's queue, or by what that comes after.
+//! Contract: that of `stream_lists`. The request's queue may use an allocated span without a wait, because only this
+//! queue used it, or the queue comes after its uses.
 
 use super::{LEAST_REST, range_of};
 use crate::device::host::GRANULE;
@@ -13,7 +14,7 @@ use crate::sys::os;
 use crate::types::TN_POOL_ZERO_ON_FREE;
 
 impl PoolState {
-    /// A block from what the pool has and the want's queue may have without a wait. Without a prealloc only one for which nothing must be cut.
+    /// A block that the request's queue may have without a wait. Without descriptors only one that needs no cut.
     pub fn take_block_for_stream(&mut self, want: &Want, mut prealloc: Option<&mut Prealloc>) -> Option<NewBlock> {
         let lists = self.stream_lists?;
         let in_range = want.is_in_range();
@@ -30,7 +31,7 @@ impl PoolState {
                 let span = self.take_for(span, want, prealloc.as_deref_mut())?;
                 return Some(self.hand_out(span, want));
             }
-            // Once merged it may fit.
+            // It may fit after merging.
             if prealloc.is_some() && own.is_some_and(|list| self.merge_recent_of(list)) {
                 continue;
             }
@@ -40,7 +41,7 @@ impl PoolState {
         }
     }
 
-    /// A span of other queues that the want's is known to come after.
+    /// A span of other queues that the request's queue is known to come after.
     fn find_followed(&self, want: &Want, in_range: bool) -> Option<&'static Span> {
         let (lists, queue) = (self.stream_lists?, want.queue?);
         let follows = |span: &&'static Span| span.uses.all(|point| queue.follows(point));
@@ -49,7 +50,7 @@ impl PoolState {
         found.chain(self.multi_stream_for(want, in_range)).find(follows)
     }
 
-    /// Whether something fits a want that its queue may have without a wait, as it is.
+    /// Whether a span fits that the request's queue may have without a wait.
     pub fn has_for(&self, want: &Want) -> bool {
         let Some(lists) = self.stream_lists else { return false };
         let in_range = want.is_in_range();
@@ -60,7 +61,7 @@ impl PoolState {
             || self.find_followed(want, in_range).is_some()
     }
 
-    /// The first few multi_stream spans that fit.
+    /// The first multi-stream spans that fit.
     pub(super) fn multi_stream_for(&self, want: &Want, in_range: bool) -> impl Iterator<Item = &'static Span> {
         let first = self.stream_lists.and_then(|lists| lists.multi_stream.first());
         let (bytes, alignment) = (want.span_bytes, want.span_alignment);
@@ -70,7 +71,8 @@ impl PoolState {
         })
     }
 
-    /// Takes a free span out, cut to what is wanted; the rest goes back to where it was. None: it needs cuts for which there is no prealloc.
+    /// Takes a free span out, cut to size. The rest goes back into its list. None: it must be cut, and there are no
+    /// descriptors.
     pub(super) fn cut_to(
         &mut self,
         span: &'static Span,
@@ -107,12 +109,13 @@ impl PoolState {
         Some(span)
     }
 
-    /// The same for a span that other queues used, and the want's queue comes after: what is taken out is that queue's from now on.
+    /// As `cut_to`, for a span of other queues that the request's queue comes after. The part taken out belongs to
+    /// that queue then.
     fn take_for(&mut self, span: &'static Span, want: &Want, prealloc: Option<&mut Prealloc>) -> Option<&'static Span> {
         let queue = want.queue?;
         let whole = span.mark() == StreamMark::MultiStream;
         if whole {
-            // Its rest could not say after what it is free.
+            // The rest of a multi-stream span could not share its uses.
             self.remove_free(span);
             span.uses.set(queue.now());
             self.insert_free(span);
@@ -130,7 +133,7 @@ impl PoolState {
         NewBlock { ready, ..self.make_large(span, want) }
     }
 
-    /// Enters a piece that just came from the device, and takes a block of it. None: it is no new memory.
+    /// Enters a new piece from the device, and allocates the block in it. None: the memory is in use already.
     pub fn take_block_in_for_stream(
         &mut self,
         span: &'static Span,
@@ -141,14 +144,14 @@ impl PoolState {
         self.take_block_for_stream(want, Some(prealloc))
     }
 
-    /// Whether a live block can have so many bytes where it is.
+    /// Whether a live block can have that many bytes in place.
     pub fn fits_in_place(&self, span: &Span, bytes: usize) -> bool {
         let unit = if range_of(span).is_some() { MIN_PIECE_BYTES } else { GRANULE };
         bytes.checked_next_multiple_of(unit).is_some_and(|usable| usable <= span.bytes.get())
     }
 
-    /// Changes the size of a live raw block that fits in place; what it does not need any more is free after the block's own uses, and after
-    /// `point`, up to which its holder used it. False: it is not live any more.
+    /// Changes the size of a live raw block that fits in place. The rest is free after the block's own uses, and
+    /// after `point`, up to which its holder used it. False: it is not live any more.
     pub fn resize_ordered(
         &mut self,
         span: &'static Span,
@@ -191,7 +194,7 @@ impl PoolState {
             (FreeListKind::On(used), Some(point)) if point.queue().follows(used) => FreeListKind::On(point),
             _ => FreeListKind::MultiStream,
         };
-        // The uses of a block that several queues use cannot be noted twice.
+        // The uses of a multi-stream block cannot be recorded twice.
         if matches!(kind, FreeListKind::MultiStream) || span.bytes.get() - keep < least {
             return;
         }
@@ -205,7 +208,7 @@ impl PoolState {
         self.set_free_ordered(rest, os::coarse_ms());
     }
 
-    /// Whether what is free has been cleared, by the device.
+    /// Whether the device clears freed memory.
     fn devices_clear(&self) -> bool {
         self.settings.flags & TN_POOL_ZERO_ON_FREE != 0 && !self.settings.terms.touch
     }
