@@ -49,8 +49,8 @@ impl Client {
     }
 
     /// The client of an answer of [`crate::pool::Pool::each_client`].
-    pub fn of(told: &tn_pool_client) -> Client {
-        Client((told.client as u8).min(CLIENTS as u8 - 1))
+    pub fn of(to_c: &tn_pool_client) -> Client {
+        Client((to_c.client as u8).min(CLIENTS as u8 - 1))
     }
 
     /// Its index in a table of [`CLIENTS`].
@@ -152,7 +152,7 @@ impl Account {
     }
 
     /// As C sees it. `all`: with the counts of thread heaps.
-    pub fn told(&self, client: Client, all: &Tally) -> tn_pool_client {
+    pub fn to_c(&self, client: Client, all: &Tally) -> tn_pool_client {
         let mut name = [0; 16];
         for (to, from) in name.iter_mut().zip(client.name().bytes()) {
             *to = from as core::ffi::c_char;
@@ -186,6 +186,6 @@ mod tests {
             assert!(tag < 1 << 42 && client.name().len() < 16);
         }
         assert_eq!(Client::RUST.name(), "rust");
-        assert_eq!(Client::of_tag(u64::MAX).name(), "other", "a torn tag names somebody all the same");
+        assert_eq!(Client::of_tag(u64::MAX).name(), "other", "a torn tag still has a name");
     }
 }

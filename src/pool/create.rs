@@ -56,7 +56,8 @@ fn make(
     upstream: Option<&tn_upstream>,
 ) -> Result<&'static Pool> {
     let Settings { terms, .. } = settings;
-    let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the state of a pool; free some"));
+    let no_memory =
+        || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the descriptor of a pool; free some memory"));
     let pool = take_record().ok_or_else(no_memory)?;
     let ring = match settings.flags & TN_POOL_STRICT {
         0 => None,
@@ -81,7 +82,7 @@ fn make(
         // SAFETY: the record is this call's alone.
         unsafe { pool.upstream.set(upstream, terms) };
     }
-    let mut state = PoolState::new(settings, name, ring, Some(&pool.looks));
+    let mut state = PoolState::new(settings, name, ring, Some(&pool.peak_updates));
     state.stream_lists = ordered;
     state.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<StreamLists>() as u64);
     *pool.state.lock() = state;
@@ -119,8 +120,8 @@ impl Pool {
         self.source.store(source.bits(), Ordering::Relaxed);
         self.flags.store(settings.flags, Ordering::Relaxed);
         self.serial.store(serial, Ordering::Relaxed);
-        self.held.store(0, Ordering::Relaxed);
-        self.lost.store(0, Ordering::Relaxed);
+        self.held_bytes.store(0, Ordering::Relaxed);
+        self.lost_bytes.store(0, Ordering::Relaxed);
         let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
         // Threads of loom's models end before pools do. A memory checker sees each block on the slow path only.
         let heaps =

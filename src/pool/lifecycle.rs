@@ -53,15 +53,15 @@ impl Pool {
     }
 
     /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed
-    /// something ends here. A pool that nothing refers to any more ends here too. `just`: bytes that this very call
+    /// something ends here. A pool that nothing refers to any more ends here too. `just_freed`: bytes that this very call
     /// freed.
-    pub(super) fn enforce_threshold(&'static self, mut state: Open, just: usize) {
+    pub(super) fn enforce_threshold(&'static self, mut state: Open, just_freed: usize) {
         if state.retired && state.ring.is_some_and(|ring| ring.count() > 0) {
             state = self.unlocked(state, || self.free_ring()).0;
         }
         let now = os::coarse_ms();
         if !self.is_calling(thread::current()) {
-            while let Some(piece) = state.evict_due(just, now) {
+            while let Some(piece) = state.evict_due(just_freed, now) {
                 state = self.give_back(state, piece);
             }
         }

@@ -25,7 +25,7 @@ mod model {
         }
         fn lock(&self) {
             let closed = self.0.swap(true, core::sync::atomic::Ordering::Acquire);
-            assert!(!closed, "a thread of the model gave its turn away while it had a pool's lock");
+            assert!(!closed, "a thread of the model yielded while it had a pool's lock");
         }
         fn unlock(&self) {
             self.0.store(false, core::sync::atomic::Ordering::Release);

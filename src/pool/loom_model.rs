@@ -144,7 +144,7 @@ impl Stage {
     fn push(&self, index: usize) {
         self.span.owners.write();
         let mut stack = self.span.stack.lock().unwrap();
-        assert!(!stack.contains(&index), "block {index} can be had twice");
+        assert!(!stack.contains(&index), "block {index} is free twice");
         stack.push(index);
     }
 

@@ -58,7 +58,7 @@ pub fn on_damage(witness: DamageCallback) {
 pub(super) fn damaged(pool: &'static Pool, address: usize, bytes: usize) {
     if let Some(witness) = ON_DAMAGE.get() {
         let (name, bytes) = (pool.name(), Bytes(bytes as u64));
-        let text = "was written to after it was given back";
+        let text = "was written to after it was freed";
         witness(format_args!("the block of {bytes} at {address:#x} of pool \"{}\" {text}", name.as_str()));
     }
 }
@@ -162,7 +162,7 @@ impl fmt::Display for DeviceMemory {
             (None, TN_OK) => f.write_str("the upstream never refused"),
             (None, status) => {
                 let name = crate::error::name(status).to_str().unwrap_or("no status");
-                write!(f, "the upstream answered {name} ({status}) at last")
+                write!(f, "the upstream last returned {name} ({status})")
             }
         }
     }
@@ -189,11 +189,11 @@ impl Misuse {
         match self {
             Misuse::Foreign => fail(
                 TN_ERR_FOREIGN,
-                format_args!("address {address:#x} is in no block of any pool; pass what a pool handed out"),
+                format_args!("address {address:#x} is in no block of any pool; pass an address that a pool returned"),
             ),
             Misuse::Stale { pool } => {
                 let pool = pool.as_str();
-                fail(TN_ERR_STALE, format_args!("the block at {address:#x} was already given back to pool \"{pool}\""))
+                fail(TN_ERR_STALE, format_args!("the block at {address:#x} of pool \"{pool}\" was freed already"))
             }
             Misuse::Inside { start, bytes, pool } => {
                 let block = format_args!("the block of {bytes} bytes at {start:#x} of pool \"{}\"", pool.as_str());

@@ -5,10 +5,10 @@
 //! | step | where | what happens |
 //! |---|---|---|
 //! | 1. hit | `thread_heap::fast_path` | the calling thread's heap pops a block of the size class: plain loads and stores, no lock |
-//! | 2. less common hit | `thread_heap::blocks` | another span of the class has a free block, or the thread kept a large block of this size |
+//! | 2. less common hit | `thread_heap::blocks` | another span of the class has a free block, or the thread kept a large block |
 //! | 3. request | `requests::allocate` | the request is checked and rounded; what a heap cannot serve goes on under the pool's lock |
-//! | 4. shared state | `state::take_block` | a span with free blocks, or a free span from the bins, is taken; `state::stream_lists` for stream-ordered pools |
-//! | 5. slow path | `requests::slow_path` | nothing fits: the driver tries one step after another, and looks again after each |
+//! | 4. shared state | `state::take_block` | a free block or a free span is taken; `state::stream_lists` for stream-ordered pools |
+//! | 5. slow path | `requests::slow_path` | nothing fits: the driver tries one step after another, and peak_updates again after each |
 //! | 6. backing | `backing` | memory is reserved and committed, or requested from a caller's upstream or a device |
 //!
 //! A free takes the same way back: `thread_heap` for the thread's own blocks, `remote_free` for blocks of another thread's span,
@@ -46,22 +46,22 @@
 //! - Descriptors lie outside the pool's memory and outside Rust's heap.
 //! - Each pool has one short lock. Nothing that waits, maps, unmaps, clears, copies or formats runs under it.
 //! - A wrong address returns a status code and is never read (PO-24 to PO-29).
-//! - With its last reference a pool is retired: free memory goes back at once, live blocks stay valid, and the record is reused after the last
-//!   block was freed (PO-6).
+//! - With its last reference a pool is retired: free memory goes back at once, and live blocks stay valid. The record is reused after the
+//!   last block was freed (PO-6).
 //!
 //! # Where the ideas come from
 //!
 //! | idea | source | here |
 //! |---|---|---|
-//! | threads own spans of one block size; upkeep when a span runs dry | mimalloc (Leijen, Zorn, de Moura: "Free List Sharding in Action") | `thread_heap` |
-//! | descriptors outside the memory; eight classes to a doubling | jemalloc (Evans: "A Scalable Concurrent malloc Implementation") | `span` |
+//! | threads own spans of one block size; upkeep when a span runs dry | mimalloc ("Free List Sharding in Action") | `thread_heap` |
+//! | descriptors outside the memory; eight classes to a doubling | jemalloc ("A Scalable Concurrent malloc Implementation") | `span` |
 //! | one table from every address to its span | tcmalloc | `span::table` |
-//! | blocks freed by other threads gather at their owner | snmalloc (Liétar et al.: "snmalloc: A Message Passing Allocator"), rpmalloc | `remote_free` |
-//! | free ranges in bins found by bit scans, merged at once | TLSF (Masmano et al.: "TLSF: a New Dynamic Memory Allocator") | `state::free_bins` |
+//! | blocks freed by other threads gather at their owner | snmalloc ("A Message Passing Allocator"), rpmalloc | `remote_free` |
+//! | free ranges in bins found by bit scans, merged at once | TLSF ("A New Dynamic Memory Allocator") | `state::free_bins` |
 //! | pools over memory that the host cannot read | UMF's disjoint pool | `backing` |
 //!
-//! New here: one word of state for each block beside the memory, so that every free is checked in all builds; a span knows which of its bytes
-//! were never written; a limit counts cached memory, and never fails while cached memory is idle.
+//! New here: one word of state for each block beside the memory, so that every free is checked in all builds. A span knows which of its
+//! bytes were never written. A limit counts cached memory, and never fails while cached memory is idle.
 
 mod arena;
 
@@ -140,11 +140,11 @@ pub struct Pool {
     flags: AtomicU32,
     serial: AtomicU64,
     /// Requested bytes of stores without a claim.
-    held: AtomicI64,
+    held_bytes: AtomicI64,
     /// Address ranges that the system did not take back. They hold no memory.
-    lost: AtomicU64,
+    lost_bytes: AtomicU64,
     /// How often the peaks were updated.
-    looks: AtomicUsize,
+    peak_updates: AtomicUsize,
     /// Whether threads have heaps of this pool.
     heaps: AtomicBool,
     /// Whether the host may read and write its memory.
@@ -221,7 +221,7 @@ impl Pool {
 
     /// Adds to the statistic `held_bytes` when a store loses its last claim, or subtracts when such a store ends.
     pub fn add_held(&self, requested_bytes: i64) {
-        self.held.fetch_add(requested_bytes, Ordering::Relaxed);
+        self.held_bytes.fetch_add(requested_bytes, Ordering::Relaxed);
     }
 
     /// Data of the plug-in layer; NULL when the pool is made.

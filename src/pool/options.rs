@@ -146,9 +146,9 @@ pub(super) struct Settings {
 
 /// Growth factor of a host pool by default, and the most bytes that one step reserves.
 const GROWTH: f64 = 2.0;
-const MAX_GROWTH: usize = 1 << 30;
+const MAX_GROWTH_BYTES: usize = 1 << 30;
 /// Most bytes that one growth step of a pool over an upstream or a device requests by default.
-const UPSTREAM_GROWTH: usize = 256 << 20;
+const UPSTREAM_GROWTH_BYTES: usize = 256 << 20;
 /// Bytes that a host pool may cache by default, at least.
 const THRESHOLD_BYTES: usize = 64 << 20;
 /// Bytes of free blocks that a thread keeps by default.
@@ -177,8 +177,9 @@ pub(super) fn resolve_device(device: tn_device, options: &PoolOptions) -> tn_dev
 pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(u32) -> bool) -> Result<Settings> {
     let o = options;
     // A field in bytes, as a number that a program can use.
-    let bytes =
-        |field: &str, value: u64| usize::try_from(value).map_err(|_| invalid(field, value, "no machine has so much"));
+    let bytes = |field: &str, value: u64| {
+        usize::try_from(value).map_err(|_| invalid(field, value, "no machine has that many bytes"))
+    };
     if o.growth_factor != 0.0 && !(o.growth_factor >= 1.0 && o.growth_factor.is_finite()) {
         return Err(invalid(
             "growth_factor",
@@ -194,7 +195,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         ));
     }
     if o.initial_size > isize::MAX as u64 / 2 {
-        return Err(invalid("initial_size", o.initial_size, "no machine has so much"));
+        return Err(invalid("initial_size", o.initial_size, "no machine has that many bytes"));
     }
     let floor = bytes("initial_size", o.initial_size)?.next_multiple_of(GRANULE);
     let limit = bytes("max_size", o.max_size)?;
@@ -268,7 +269,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         flags: o.flags,
         growth: if o.growth_factor == 0.0 { GROWTH } else { o.growth_factor },
         max_growth: match o.max_growth {
-            0 => MAX_GROWTH,
+            0 => MAX_GROWTH_BYTES,
             bytes => usize::try_from(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize / 4),
         },
         huge: o.huge_pages,
@@ -326,7 +327,7 @@ fn kept(settings: Settings, o: &PoolOptions) -> Settings {
         threshold_grows: false,
         delay_ms: if o.release_delay_ms == 0 { u64::MAX } else { settings.delay_ms },
         growth: if o.growth_factor == 0.0 { 1.0 } else { settings.growth },
-        max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH } else { settings.max_growth },
+        max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH_BYTES } else { settings.max_growth },
         huge: TN_HUGE_NEVER,
         ..settings
     }

@@ -54,8 +54,8 @@ impl Pool {
         let mut stats = state.stats();
         drop(state);
         stats.serial = self.serial();
-        stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
-        stats.address_bytes += self.lost.load(Ordering::Relaxed);
+        stats.held_bytes = self.held_bytes.load(Ordering::Relaxed).max(0) as u64;
+        stats.address_bytes += self.lost_bytes.load(Ordering::Relaxed);
         stats
     }
 
@@ -68,7 +68,7 @@ impl Pool {
         for client in Client::all() {
             let (account, all) = (&accounts[client.index()], &counts.clients[client.index()]);
             if account.is_used(all) {
-                f(account.told(client, all));
+                f(account.to_c(client, all));
             }
         }
     }

@@ -15,8 +15,8 @@ static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 static RECORDS: AtomicUsize = AtomicUsize::new(0);
 
 /// Records of pools that are over, first in, first out. A record is reused after [`QUARANTINED_RECORDS`] others were
-/// quarantined behind it. So a thread that found a pool by its handle, but has not locked it yet, does not meet
-/// another pool there although the handle was released meanwhile.
+/// quarantined behind it. So a thread that found a pool by its handle, and locks it after the handle was
+/// released, does not meet another pool there.
 struct Quarantine {
     first: Option<&'static Pool>,
     last: Option<&'static Pool>,
@@ -85,9 +85,9 @@ fn blank() -> Pool {
         page: AtomicUsize::new(0),
         flags: AtomicU32::new(0),
         serial: AtomicU64::new(0),
-        held: AtomicI64::new(0),
-        lost: AtomicU64::new(0),
-        looks: AtomicUsize::new(0),
+        held_bytes: AtomicI64::new(0),
+        lost_bytes: AtomicU64::new(0),
+        peak_updates: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
         touch: AtomicBool::new(false),
         stream_ordered: AtomicBool::new(false),

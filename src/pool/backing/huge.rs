@@ -162,7 +162,7 @@ mod tests {
             ]
         );
         assert_eq!(parts(base + HUGE_PAGE_BYTES, HUGE_PAGE_BYTES, &mut out), Some(1));
-        assert_eq!(unmark(base + HUGE_PAGE_BYTES + 7, 1), 1, "a part of a unit is the end of it");
+        assert_eq!(unmark(base + HUGE_PAGE_BYTES + 7, 1), 1, "a part of a page removes its mark");
         assert_eq!(unmark(base, 64 * HUGE_PAGE_BYTES), 3);
         assert_eq!(without_parts(base + 1, base + HUGE_PAGE_BYTES + 1), (base + 1, base + HUGE_PAGE_BYTES + 1));
         mark(base, 2 * HUGE_PAGE_BYTES, true);

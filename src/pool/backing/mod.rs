@@ -187,14 +187,14 @@ impl Pool {
             self.free_range(start, bytes);
             return Ok(None);
         }
-        let Ok(under) = self.what_is_under(start, bytes) else { return Err(self.send_back(start, bytes)) };
+        let Ok(under) = self.span_under(start, bytes) else { return Err(self.send_back(start, bytes)) };
         segment.set(start, bytes, under);
         Ok(Some(Piece { start, bytes, segment: Some(segment) }))
     }
 
     /// What the address table has where the upstream gave memory: nothing, or the span of another pool's large block
     /// that contains it. Err: the memory is in use elsewhere.
-    fn what_is_under(&'static self, start: usize, bytes: usize) -> core::result::Result<Option<&'static Span>, ()> {
+    fn span_under(&'static self, start: usize, bytes: usize) -> core::result::Result<Option<&'static Span>, ()> {
         let Some(span) = table::uniform(start, bytes)? else { return Ok(None) };
         // The owner of a span of small blocks treats all of it as its own, without a look into the table.
         if span.kind() == Kind::Small {
@@ -214,8 +214,8 @@ impl Pool {
         fail(
             TN_ERR_FAILED,
             format_args!(
-                "the upstream of pool \"{}\" gave {bytes} bytes at {start:#x}, of which a pool has some already; \
-                 it must give what it gave to nobody else",
+                "the upstream of pool \"{}\" returned {bytes} bytes at {start:#x}, which overlap memory of a pool; \
+                 it must not return memory that is in use",
                 name.as_str()
             ),
         )
@@ -230,7 +230,7 @@ impl Pool {
         if unsafe { self.call(|device| device.free(start, bytes)) } {
             return;
         }
-        self.lost.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.lost_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         if self.is_imported() {
             self.state.lock().figures.misuse_count += 1;
         }

@@ -66,7 +66,7 @@ impl Listener {
     }
 
     /// Releases a registration that ended and is in no list. Called under no lock.
-    fn let_go(&'static self) {
+    fn finish_release(&'static self) {
         let (release, context) = (self.release.get(), self.context.get());
         LISTENERS.put(self);
         if release != 0 {
@@ -114,7 +114,7 @@ impl Pool {
         release: Option<Release>,
     ) -> Result<()> {
         let Some(listener) = LISTENERS.get() else {
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for one more callback; free some")));
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for one more callback; free some memory")));
         };
         let mut state = self.state.lock();
         let name = state.name;
@@ -166,7 +166,7 @@ impl Pool {
             return Err(fail(TN_ERR_RANGE, text));
         };
         if idle {
-            listener.let_go();
+            listener.finish_release();
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Pool {
         loop {
             let ended = self.state.lock().end_listener(|_| true);
             match ended {
-                Some((listener, true)) => listener.let_go(),
+                Some((listener, true)) => listener.finish_release(),
                 Some((_, false)) => {}
                 None => return,
             }
@@ -212,7 +212,7 @@ impl Pool {
             // The callback may have released the pool.
             self.enforce_threshold(state, usize::MAX);
             if over {
-                listener.let_go();
+                listener.finish_release();
             }
             if freed > 0 {
                 return true;

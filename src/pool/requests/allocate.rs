@@ -72,7 +72,7 @@ impl Pool {
     ) -> Result<NonNull<u8>> {
         let tag = client.tag(stamp);
         // The large block that the thread keeps was not cleared.
-        if bytes > class::LARGEST
+        if bytes > class::LARGEST_BYTES
             && !zeroed
             && let Some(address) = thread_heap::allocate_kept_fast(self, bytes, alignment, tag)
         {
@@ -146,8 +146,8 @@ impl Pool {
     #[cold]
     fn refuse_to_clear(&'static self, address: usize) -> Status {
         let given_back = deallocate(Some(self), address);
-        debug_assert!(given_back.is_ok(), "it was made a moment ago, and nobody knows of it");
-        self.untouchable("not known to be 0, and the host cannot clear it")
+        debug_assert!(given_back.is_ok(), "no other thread knows the new block");
+        self.untouchable("is not known to be 0, and the host cannot clear it; clear it")
     }
 
     /// A request that is not a small block of the thread's heap.

@@ -130,9 +130,9 @@ impl Pool {
             if let Some(watched) = watched {
                 watched.give_back();
             }
-            let just = state.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
-            if just > 0 || state.retired {
-                self.enforce_threshold(state, just);
+            let just_freed = state.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
+            if just_freed > 0 || state.retired {
+                self.enforce_threshold(state, just_freed);
             }
             return;
         }
@@ -150,13 +150,13 @@ impl Pool {
             ring.push(address);
         }
         drop(state);
-        let mut just = 0;
+        let mut just_freed = 0;
         if let Some(out) = out {
-            just = self.end_limbo(out);
+            just_freed = self.end_limbo(out);
         }
         let mut state = self.state.lock();
         state.busy -= 1;
-        self.enforce_threshold(state, just);
+        self.enforce_threshold(state, just_freed);
     }
 
     /// Fills or clears a freed block of a host pool.

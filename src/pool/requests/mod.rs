@@ -126,7 +126,7 @@ pub(super) fn refuse_retired(mut state: Open, block: Block) -> Status {
     state.count_failure(block);
     let name = state.name;
     drop(state);
-    fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()))
+    fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and allocates nothing any more", name.as_str()))
 }
 
 /// Usable bytes of the live block that starts at the address, raw or of an array.
@@ -172,6 +172,6 @@ impl Pool {
     #[cold]
     fn untouchable(&'static self, why: &str) -> Status {
         let name = self.name();
-        fail(TN_ERR_UNSUPPORTED, format_args!("memory of pool \"{}\" is {why}; do so on its device", name.as_str()))
+        fail(TN_ERR_UNSUPPORTED, format_args!("the block of pool \"{}\" {why} on its device", name.as_str()))
     }
 }

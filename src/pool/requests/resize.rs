@@ -145,7 +145,7 @@ impl Pool {
         span.exchange(index, BlockState::Limbo, BlockState::Raw);
         let to = moved?.address;
         let given_back = deallocate_for(client, Some(self), address, None);
-        debug_assert!(given_back.is_ok(), "it was live, and nobody else's");
+        debug_assert!(given_back.is_ok(), "it was live, and this call alone had it");
         self.state.lock().count_moved(block);
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(to as *mut u8) })
@@ -205,7 +205,7 @@ impl Pool {
             return Ok(Moved { address, old_left: false });
         }
         if !self.touch.load(Ordering::Relaxed) {
-            return Err(self.untouchable("not where it has room to grow, and the host cannot copy it"));
+            return Err(self.untouchable("cannot grow in place, and the host cannot copy it; copy it"));
         }
         let placed = self.allocate_block(want, Count { allocation: false, zeroed: false })?;
         if let Some(watched) = self.watched(placed.address, want.block_bytes) {
@@ -232,7 +232,7 @@ impl Pool {
         let (node, how) = loop {
             let mut state = self.state.lock();
             if !state.over_limit(more) {
-                state.coming += more;
+                state.coming_bytes += more;
                 state.figures.device_allocate_count += 1;
                 break (state.settings.node, state.settings.huge);
             }
@@ -251,7 +251,7 @@ impl Pool {
         };
         let asked = BackingRequest { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
         let Ok(Some(Piece { start: to, .. })) = self.fetch(asked) else {
-            self.state.lock().coming -= more;
+            self.state.lock().coming_bytes -= more;
             return Ok(None);
         };
         // The system may give the old addresses to another pool the moment the pages have moved. So they leave the
@@ -270,11 +270,11 @@ impl Pool {
             }
         };
         let mut state = self.state.lock();
-        state.coming -= more;
+        state.coming_bytes -= more;
         if moved {
             state.put_down(span, to, want);
             drop(state);
-            self.ask_huge(want, &NewBlock::new(to, true));
+            self.request_huge_pages(want, &NewBlock::new(to, true));
             return Ok(Some(to));
         }
         state.put_back(span);
@@ -283,7 +283,7 @@ impl Pool {
             state.figures.huge_bytes += (huge::mark(start, at + bytes - start, false) * HUGE_PAGE_BYTES) as u64;
         }
         drop(state);
-        self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
+        self.lost_bytes.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
         Ok(None)
     }
 }

@@ -109,7 +109,7 @@ impl Pool {
             {
                 state.count(&want, count, &block, true);
                 drop(state);
-                self.ask_huge(&want, &block);
+                self.request_huge_pages(&want, &block);
                 return Ok(block);
             }
         }
@@ -167,7 +167,7 @@ impl Pool {
         state.count(&request.want, request.count, &block, hit);
         // Time passes also for a pool that only allocates.
         self.enforce_threshold(state, usize::MAX);
-        self.ask_huge(&request.want, &block);
+        self.request_huge_pages(&request.want, &block);
         Ok(Some(block))
     }
 
@@ -182,7 +182,7 @@ impl Pool {
             return Ok(Grown::AtLimit);
         }
         let Growth { asked, coming_bytes, reserved } = (self.policy().plan_growth)(&mut state, want);
-        state.coming += coming_bytes;
+        state.coming_bytes += coming_bytes;
         state.busy += 1;
         state.figures.device_allocate_count += 1;
         drop(state);
@@ -192,7 +192,7 @@ impl Pool {
             None => self.fetch(asked),
         };
         let mut state = self.state.lock();
-        state.coming -= coming_bytes;
+        state.coming_bytes -= coming_bytes;
         state.busy -= 1;
         match fetched {
             Ok(Some(piece)) => self.take_block_fetched(state, piece, request).map(Grown::Block),
@@ -201,14 +201,14 @@ impl Pool {
         }
     }
 
-    /// A block in memory that has just arrived. A pool that was retired meanwhile takes it all the same: another thread may have released the
-    /// handle, and the block is freed like any other. What the pool cannot take goes back.
+    /// A block in memory that has just arrived. A pool that was retired meanwhile takes it too: another thread may have
+    /// released the handle, and the block is freed like any other. What the pool cannot take goes back.
     fn take_block_fetched(&'static self, mut state: Open, piece: Piece, request: &mut Request) -> Result<NewBlock> {
         let want = &request.want;
         if let Some(block) = state.take_block_in(self, piece, want, &mut request.prealloc) {
             state.count(want, request.count, &block, false);
             self.enforce_threshold(state, usize::MAX);
-            self.ask_huge(want, &block);
+            self.request_huge_pages(want, &block);
             return Ok(block);
         }
         let (state, status) = self.unlocked(state, || {
@@ -220,7 +220,7 @@ impl Pool {
     }
 
     /// Asks for huge pages where a fresh large block fills them (PH-11). The caller does not have the block yet.
-    pub(super) fn ask_huge(&'static self, want: &Want, block: &NewBlock) {
+    pub(super) fn request_huge_pages(&'static self, want: &Want, block: &NewBlock) {
         if want.class.is_some() || want.block_bytes < HUGE_PAGE_BYTES || block.dirty >= want.block_bytes {
             return;
         }
@@ -258,7 +258,7 @@ impl Pool {
         fail(
             TN_ERR_UNSUPPORTED,
             format_args!(
-                "pool \"{}\" has no {} bytes that are finished, and a graph is being captured on this stream, which cannot wait; \
+                "pool \"{}\" has no {} free bytes without pending work, and this stream cannot wait while a graph is captured on it; \
                  allocate before the capture, or trim other pools",
                 name.as_str(),
                 want.block.requested

@@ -16,7 +16,10 @@ impl Pool {
     pub fn split(&'static self, client: Client, address: usize, total: usize, first: usize) -> Result<()> {
         self.check_divisible()?;
         let Some(mut prealloc) = Prealloc::for_request(None) else {
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the state of a block; free some")));
+            return Err(fail(
+                TN_ERR_NO_HOST_MEMORY,
+                format_args!("no memory for the descriptor of a block; free some memory"),
+            ));
         };
         let (_, mut state, span, _) = requests::claim(address, Some(self), client)?;
         let block = span.block(0);
@@ -31,7 +34,7 @@ impl Pool {
         let usable = span.block_bytes.get();
         if !state.split(span, block, first, &mut prealloc) {
             drop(state);
-            return Err(cannot(format_args!("the block at {address:#x} was given back meanwhile")));
+            return Err(cannot(format_args!("the block at {address:#x} was freed meanwhile")));
         }
         if let Some(watched) = self.watched(address, usable) {
             watched.resize(first, true);
@@ -53,7 +56,7 @@ impl Pool {
         if !same || !large || !state.put_together(self, below, above, total) {
             drop(state);
             return Err(cannot(format_args!(
-                "the blocks at {low:#x} and {high:#x} cannot become one of {total} bytes"
+                "the blocks at {low:#x} and {high:#x} cannot be merged into one of {total} bytes"
             )));
         }
         if let Some(watched) = self.watched(low, usable) {
@@ -68,10 +71,7 @@ impl Pool {
         if !self.is_stream_ordered() {
             return Ok(());
         }
-        Err(fail(
-            TN_ERR_UNSUPPORTED,
-            format_args!("blocks that devices work on are neither split nor merged by callers"),
-        ))
+        Err(fail(TN_ERR_UNSUPPORTED, format_args!("blocks of stream-ordered pools cannot be split or merged")))
     }
 
     /// Discards the contents of whole pages of a live raw block. `zero`: the pages read 0 afterwards.
@@ -87,10 +87,7 @@ impl Pool {
         if unsafe { self.call(|device| device.discard(start, bytes, zero)) } {
             return Ok(());
         }
-        Err(fail(
-            TN_ERR_UNSUPPORTED,
-            format_args!("the device of this pool cannot discard memory that stays with its holder"),
-        ))
+        Err(fail(TN_ERR_UNSUPPORTED, format_args!("the device of this pool cannot discard pages of a live block")))
     }
 }
 

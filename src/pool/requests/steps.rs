@@ -78,8 +78,8 @@ pub(super) fn reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request)
     StepOutcome::of(first)
 }
 
-/// At last: calls the program's pressure callbacks, until one says that it freed something. What it freed may lie anywhere, so the other steps
-/// may help again.
+/// At last: calls the program's pressure callbacks, until one says that it freed something. What it freed may lie anywhere, so the other
+/// steps may help again.
 pub(in crate::pool) fn call_listeners(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let freed = pool.call_listeners(request.want.span_bytes, request.reason, &mut request.progress.last_listener);
     if freed {

@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn what_a_class_leaves_over_fits() {
         for alignment in (3..=12).map(|shift| 1 << shift) {
-            for bytes in 0..=class::LARGEST {
+            for bytes in 0..=class::LARGEST_BYTES {
                 if let Some(class) = class::fitting(bytes, alignment) {
                     assert!(class::bytes(class) - bytes <= SLACK as usize, "{bytes} at {alignment}");
                 }

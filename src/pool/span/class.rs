@@ -8,15 +8,15 @@
 use crate::device::host::GRANULE;
 
 /// Bytes of the largest class. A larger block has a span of its own.
-pub(in crate::pool) const LARGEST: usize = 64 << 10;
+pub(in crate::pool) const LARGEST_BYTES: usize = 64 << 10;
 /// Largest alignment of a block of a class.
 pub(in crate::pool) const LARGEST_ALIGNMENT: usize = 4096;
 /// Number of classes: 16 of 16 bytes each, then eight for each doubling from 256 to 65536.
 pub(in crate::pool) const COUNT: usize = 16 + 8 * 8;
 
 /// The class of each size, in steps of 16 bytes; entry 0 is for 1 to 16 bytes.
-static OF: [u8; LARGEST / 16] = {
-    let mut table = [0; LARGEST / 16];
+static OF: [u8; LARGEST_BYTES / 16] = {
+    let mut table = [0; LARGEST_BYTES / 16];
     let (mut class, mut place) = (0, 0);
     while place < table.len() {
         if 16 * (place + 1) > bytes(class) {
@@ -39,11 +39,11 @@ pub(in crate::pool) fn fitting(bytes: usize, alignment: usize) -> Option<usize> 
 #[inline(always)]
 pub(in crate::pool) fn of_request(bytes: usize, alignment: usize) -> Option<usize> {
     let (less, below) = (bytes.wrapping_sub(1), alignment.wrapping_sub(1));
-    if less >= LARGEST || below >= LARGEST_ALIGNMENT || alignment & below != 0 {
+    if less >= LARGEST_BYTES || below >= LARGEST_ALIGNMENT || alignment & below != 0 {
         return None;
     }
     // A size rounded up to the alignment is at most the largest class, which is a multiple of every alignment.
-    const { assert!(LARGEST.is_multiple_of(LARGEST_ALIGNMENT) && LARGEST.is_power_of_two()) };
+    const { assert!(LARGEST_BYTES.is_multiple_of(LARGEST_ALIGNMENT) && LARGEST_BYTES.is_power_of_two()) };
     Some(OF[((less | below) / 16) & (OF.len() - 1)].into())
 }
 
@@ -84,19 +84,19 @@ mod tests {
 
     #[test]
     fn each_size_has_the_smallest_class_that_holds_it() {
-        for size in 1..=LARGEST {
+        for size in 1..=LARGEST_BYTES {
             let class = fitting(size, 8).unwrap();
             assert!(bytes(class) >= size && (class == 0 || bytes(class - 1) < size), "{size}");
         }
-        assert_eq!(fitting(LARGEST, 8), Some(COUNT - 1));
-        assert_eq!(bytes(COUNT - 1), LARGEST);
+        assert_eq!(fitting(LARGEST_BYTES, 8), Some(COUNT - 1));
+        assert_eq!(bytes(COUNT - 1), LARGEST_BYTES);
     }
 
     #[test]
     fn po_16_waste_is_bounded_and_aligned_for_each_alignment() {
         for shift in 3..=12 {
             let alignment = 1usize << shift;
-            for m in (alignment..=LARGEST).step_by(alignment) {
+            for m in (alignment..=LARGEST_BYTES).step_by(alignment) {
                 let size = bytes(fitting(m, 8).unwrap());
                 assert!(
                     size <= (m + m / 8).max(m + 15) && size.is_multiple_of(alignment),

@@ -18,11 +18,11 @@ const ADDRESS_BITS: u32 = 48;
 const LEAF_BITS: u32 = 32;
 const LEAF_ENTRIES: usize = (1 << LEAF_BITS) / GRANULE;
 /// Entries that share a count of used ones: 32 MiB of addresses, so that a search can skip empty parts.
-const GROUP: usize = 512;
+const GROUP_ENTRIES: usize = 512;
 
 struct Leaf {
     spans: [AtomicPtr<Span>; LEAF_ENTRIES],
-    used: [AtomicU32; LEAF_ENTRIES / GROUP],
+    used: [AtomicU32; LEAF_ENTRIES / GROUP_ENTRIES],
 }
 
 static TOP: [AtomicPtr<Leaf>; 1 << (ADDRESS_BITS - LEAF_BITS)] =
@@ -96,7 +96,7 @@ pub(in crate::pool) fn put(start: usize, bytes: usize, span: Option<&'static Spa
         };
         // Up to the end of the group, the range, or the leaf, whose size is a multiple of the group's.
         let first = entry(address);
-        let n = (GROUP - first % GROUP).min((start + bytes - address) / GRANULE);
+        let n = (GROUP_ENTRIES - first % GROUP_ENTRIES).min((start + bytes - address) / GRANULE);
         let mut change = 0i32;
         for entry in &leaf.spans[first..first + n] {
             change += (!pointer.is_null()) as i32 - (!entry.load(Ordering::Relaxed).is_null()) as i32;
@@ -104,7 +104,7 @@ pub(in crate::pool) fn put(start: usize, bytes: usize, span: Option<&'static Spa
             entry.store(pointer, Ordering::Release);
         }
         // Other pools have entries in the same group, hence an atomic addition.
-        leaf.used[first / GROUP].fetch_add(change as u32, Ordering::Relaxed);
+        leaf.used[first / GROUP_ENTRIES].fetch_add(change as u32, Ordering::Relaxed);
         address += n * GRANULE;
     }
 }
@@ -159,8 +159,8 @@ pub(in crate::pool) fn next(from: usize, end: usize) -> Option<(usize, &'static 
             continue;
         };
         let first = entry(address);
-        if leaf.used[first / GROUP].load(Ordering::Relaxed) == 0 {
-            address += (GROUP - first % GROUP) * GRANULE;
+        if leaf.used[first / GROUP_ENTRIES].load(Ordering::Relaxed) == 0 {
+            address += (GROUP_ENTRIES - first % GROUP_ENTRIES) * GRANULE;
             continue;
         }
         if let Some(span) = find(address.max(from)) {

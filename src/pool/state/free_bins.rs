@@ -12,7 +12,7 @@ use crate::pool::span::{Link, List, RelaxedUsize, Span};
 /// Bins by number of units: one for each number below 8, then eight to a doubling, up to 2^32 units.
 pub(super) const BINS: usize = 8 + 8 * 29;
 /// Spans of one bin that a bounded search looks at.
-pub(super) const LOOKS: usize = 32;
+pub(super) const LOOKS_PER_BIN: usize = 32;
 
 /// All zero is empty, with units of one byte.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl FreeBins {
 
     /// A span of that many bytes at a multiple of the alignment.
     pub fn find(&self, bytes: usize, alignment: usize) -> Option<&'static Span> {
-        self.find_within(bytes, alignment, LOOKS)
+        self.find_within(bytes, alignment, LOOKS_PER_BIN)
     }
 
     /// As `find`, with at most `looks` spans of each bin. usize::MAX: finds one if there is one, however long that

@@ -8,12 +8,12 @@ use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::backing::huge;
 use crate::pool::span::{Kind, Span, SpanSource, table};
-use crate::pool::state::free_bins::LOOKS;
+use crate::pool::state::free_bins::LOOKS_PER_BIN;
 use crate::types::*;
 
 /// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
-const GROWN_WITH: usize = 16 << 20;
-const GROWN_PART: usize = 20;
+const FREE_AT_GROWTH_BYTES: usize = 16 << 20;
+const FREE_AT_GROWTH_PART: usize = 20;
 
 impl PoolState {
     pub(super) fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
@@ -260,7 +260,7 @@ impl PoolState {
         let most = wanted.min(most);
         let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
         let mut next = self.free_bins.oldest();
-        for _ in 0..LOOKS {
+        for _ in 0..LOOKS_PER_BIN {
             let span = next?;
             next = span.newer.get();
             let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
@@ -344,9 +344,9 @@ impl PoolState {
         first
     }
 
-    /// A piece that is due to go back: above the threshold, or unused for too long. `just`: bytes that were freed in
+    /// A piece that is due to go back: above the threshold, or unused for too long. `just_freed`: bytes that were freed in
     /// this very call. They do not count, so that a loop with one large block keeps it.
-    pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
+    pub fn evict_due(&mut self, just_freed: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
             self.merge_recent();
@@ -355,7 +355,7 @@ impl PoolState {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.evict(self.spare(), self.spare(), None);
         }
-        let free = self.free_bins.bytes().saturating_sub(just);
+        let free = self.free_bins.bytes().saturating_sub(just_freed);
         // A quarter of the threshold may stay in any case.
         let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
         let late =
@@ -383,7 +383,8 @@ impl PoolState {
         if !self.settings.threshold_grows {
             return None;
         }
-        let over = self.free_bins.bytes().saturating_sub(GROWN_WITH.max(self.in_use_now() / GROWN_PART));
+        let over =
+            self.free_bins.bytes().saturating_sub(FREE_AT_GROWTH_BYTES.max(self.in_use_now() / FREE_AT_GROWTH_PART));
         self.evict(bytes.min(over), self.spare(), None)
     }
 

@@ -46,7 +46,7 @@ mod upstream_pieces;
 
 pub(super) use prealloc::Prealloc;
 pub(super) use ring::Ring;
-pub(super) use statistics::{Count, Handed};
+pub(super) use statistics::{AllocationCounts, Count};
 pub(super) use upstream_pieces::UpstreamPiece;
 
 use crate::device::host::GRANULE;
@@ -137,7 +137,7 @@ pub(super) struct PoolState {
     pub settings: Settings,
     pub name: Name,
     /// The pool's count of peak updates, which heaps read without the lock.
-    looks: Option<&'static AtomicUsize>,
+    peak_updates: Option<&'static AtomicUsize>,
     /// References of handles, threads and the library itself.
     pub refs: u64,
     /// The last reference was dropped. Nothing can be allocated any more.
@@ -151,7 +151,7 @@ pub(super) struct PoolState {
     /// Pieces that came from an upstream and did not go back.
     segments: Option<&'static UpstreamPiece>,
     /// Bytes that calls are getting from the device now.
-    pub coming: usize,
+    pub coming_bytes: usize,
     /// Strict mode: freed blocks that are held back.
     pub ring: Option<&'static Ring>,
     /// Pending, reserved, peaks, counts. `stats` adds the rest from clients and heaps.
@@ -161,7 +161,7 @@ pub(super) struct PoolState {
     /// The sum of all clients' bytes.
     total: Tally,
     /// Allocations by class, large ones last. Without those of heaps.
-    pub classes: [Handed; class::COUNT + 1],
+    pub classes: [AllocationCounts; class::COUNT + 1],
     pub heaps: Option<&'static Heap>,
     partial: [List; class::COUNT],
     /// Small spans without a live block; each class keeps one.
@@ -184,7 +184,7 @@ impl PoolState {
         settings: Settings,
         name: Name,
         ring: Option<&'static Ring>,
-        looks: Option<&'static AtomicUsize>,
+        peak_updates: Option<&'static AtomicUsize>,
     ) -> PoolState {
         let mut figures = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..tn_pool_stats::default() };
         figures.limit_bytes = settings.limit as u64;
@@ -192,19 +192,19 @@ impl PoolState {
         PoolState {
             settings,
             name,
-            looks,
+            peak_updates,
             refs: 1,
             retired: false,
             quarantined: false,
             busy: 0,
             reservations: 0,
             segments: None,
-            coming: 0,
+            coming_bytes: 0,
             ring,
             figures,
             clients: [Account::default(); CLIENTS],
             total: Tally::default(),
-            classes: [Handed::default(); class::COUNT + 1],
+            classes: [AllocationCounts::default(); class::COUNT + 1],
             heaps: None,
             partial: [const { List::new() }; class::COUNT],
             empty: [0; class::COUNT],

@@ -23,13 +23,13 @@ pub(in crate::pool) struct Count {
 
 /// Allocations of a class, modulo 2^64.
 #[derive(Clone, Copy, Default)]
-pub(in crate::pool) struct Handed {
+pub(in crate::pool) struct AllocationCounts {
     pub all: u64,
     /// Of those: without a device call.
     pub hits: u64,
 }
 
-impl Handed {
+impl AllocationCounts {
     pub fn add(&mut self, all: u64, hits: u64) {
         self.all = self.all.wrapping_add(all);
         self.hits = self.hits.wrapping_add(hits);
@@ -70,7 +70,7 @@ impl PoolState {
     }
 
     /// Allocations of a class, or large ones.
-    pub fn handed(&self, class: usize) -> Handed {
+    pub fn handed(&self, class: usize) -> AllocationCounts {
         let mut sum = self.classes[class];
         for heap in self.heaps() {
             let handed = heap.handed(class);
@@ -103,7 +103,7 @@ impl PoolState {
 
     /// Updates the peaks.
     pub fn peak(&mut self) {
-        self.count_look();
+        self.count_peak_update();
         let mut clients = [0; CLIENTS];
         for (in_use, account) in clients.iter_mut().zip(&self.clients) {
             *in_use = account.tally.in_use;
@@ -119,8 +119,8 @@ impl PoolState {
 
     /// Counts an update of the peaks. Heaps read this without the lock, to know whether their last update still
     /// holds.
-    fn count_look(&self) {
-        if let Some(looks) = self.looks {
+    fn count_peak_update(&self) {
+        if let Some(looks) = self.peak_updates {
             looks.store(looks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
     }
@@ -165,7 +165,8 @@ impl PoolState {
     /// Whether so many more bytes from the device would exceed the limit.
     pub fn over_limit(&self, more: usize) -> bool {
         let limit = self.settings.limit;
-        limit != 0 && (self.figures.reserved_bytes as usize).saturating_add(self.coming).saturating_add(more) > limit
+        limit != 0
+            && (self.figures.reserved_bytes as usize).saturating_add(self.coming_bytes).saturating_add(more) > limit
     }
 
     /// Counts a served request. `hit`: without a device call.
@@ -208,7 +209,7 @@ impl PoolState {
         }
         let account = self.account(block);
         account.peak = account.peak.max((in_use as i64).max(0) as u64);
-        self.count_look();
+        self.count_peak_update();
         self.peak_of_all();
     }
 

@@ -87,7 +87,7 @@ impl Pool {
             Some(other) => {
                 let _books = self.state.lock();
                 let noted = span.uses.add(other.queue().now(), None);
-                debug_assert!(noted.is_ok(), "a queue that is noted needs no more memory");
+                debug_assert!(noted.is_ok(), "a queue with a use needs no node");
                 true
             }
             None => point.outlast(),
@@ -128,7 +128,7 @@ impl Pool {
                             return Err(fail(
                                 TN_ERR_NO_HOST_MEMORY,
                                 format_args!(
-                                    "no memory to note what uses the block, which stays live; free some and give it back again"
+                                    "no memory to record the last use of the block, which stays live; free some memory and try again"
                                 ),
                             ));
                         }
@@ -185,7 +185,8 @@ impl Pool {
         let (_, state, span, _) = requests::claim(address, through, Client::RAW).inspect_err(|_| release(node))?;
         let added = span.uses.add_open(queue, node);
         drop(state);
-        let full = |()| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to note one more stream; free some"));
+        let full =
+            |()| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to record one more stream; free some memory"));
         added.map(release).map_err(full)
     }
 
@@ -194,7 +195,7 @@ impl Pool {
     pub(in crate::pool) fn erase_in_order(&'static self, span: &'static Span, _: usize, flags: u32) {
         self.erase_or_note(span, flags);
         if !span.needs_clearing() {
-            self.clear_left(1);
+            self.clear_pending(1);
         }
     }
 
@@ -251,7 +252,7 @@ impl Pool {
 
     /// Tries again to clear up to `most` spans that could not be cleared when they were freed. Cleared spans are
     /// pending then. False: none was cleared. Called under no lock.
-    pub(in crate::pool) fn clear_left(&'static self, most: usize) -> bool {
+    pub(in crate::pool) fn clear_pending(&'static self, most: usize) -> bool {
         let mut left = self.state.lock().needs_clearing_count().min(most);
         let mut any = false;
         while left > 0 {

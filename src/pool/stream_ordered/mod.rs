@@ -68,8 +68,8 @@ impl Pool {
         fail(
             TN_ERR_DEVICE,
             format_args!(
-                "pool \"{}\" lives on a device of the process that this one was forked from; \
-                 use devices in a process that was started anew",
+                "pool \"{}\" belongs to a device of the parent process; \
+                 use devices in a new process instead of a forked one",
                 name.as_str()
             ),
         )
@@ -182,7 +182,7 @@ impl Pool {
             unsafe { self.ops().fill(address, bytes, 0) };
             return Ok(None);
         };
-        // SAFETY: as above, and the queue may have it: nobody uses it but in that order.
+        // SAFETY: as above, and the queue may have it: it is used in that order only.
         unsafe { self.ops().fill_on(queue, address, bytes, 0)? };
         let point = queue.now();
         self.record_use(address, point);
@@ -196,7 +196,7 @@ impl Pool {
             BlockState::Store => self.free_store(thread::current(), address),
             _ => {
                 let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, queue);
-                debug_assert!(given_back.is_ok(), "it was made a moment ago, and nobody knows of it");
+                debug_assert!(given_back.is_ok(), "no other thread knows the new block");
             }
         }
     }

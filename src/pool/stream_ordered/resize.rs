@@ -35,7 +35,7 @@ impl Pool {
         let left = state.needs_clearing_count() > 0;
         self.enforce_threshold(state, usize::MAX);
         if left {
-            self.clear_left(usize::MAX);
+            self.clear_pending(usize::MAX);
         }
         if !resized {
             return Err(Misuse::Stale { pool: self.name() }.status(address));

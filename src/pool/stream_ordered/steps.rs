@@ -25,7 +25,7 @@ pub(in crate::pool) fn clear_pending_once(pool: &'static Pool, request: &mut Req
     let first = !core::mem::replace(&mut request.progress.cleared_pending, true);
     let pending = first && pool.state.lock().needs_clearing_count() > 0;
     if pending {
-        pool.clear_left(usize::MAX);
+        pool.clear_pending(usize::MAX);
     }
     StepOutcome::of(pending)
 }
@@ -99,7 +99,7 @@ impl Pool {
 
     /// Asks the driver about a bounded part of what is pending, and lists what has passed. False: nothing has.
     fn poll_some(&'static self) -> bool {
-        let mut any = self.clear_left(usize::MAX);
+        let mut any = self.clear_pending(usize::MAX);
         let mut state = self.state.lock();
         any |= state.collect_passed(os::coarse_ms());
         let points = state.points(None);
@@ -114,7 +114,7 @@ impl Pool {
 
     /// Asks the driver about everything that is pending, and lists what has passed. False: nothing has.
     pub(in crate::pool) fn poll_all(&'static self) -> bool {
-        let mut any = self.clear_left(usize::MAX);
+        let mut any = self.clear_pending(usize::MAX);
         let mut round = PollRound::default();
         let mut state = self.state.lock();
         state.busy += 1;
@@ -187,7 +187,7 @@ pub fn collect() {
             pool.poll_all();
             pool.enforce_threshold(pool.state.lock(), 0);
         } else {
-            pool.clear_left(usize::MAX);
+            pool.clear_pending(usize::MAX);
         }
     });
 }

@@ -16,7 +16,7 @@ use core::hint;
 use core::sync::atomic::Ordering;
 
 /// Large frees between two checks whether the pool should return memory to the device.
-const UPKEEP: usize = 64;
+const LARGE_FREES_PER_UPKEEP: usize = 64;
 
 /// A block of a class from the calling thread's heap. None: the heap has none.
 #[inline]
@@ -103,10 +103,10 @@ pub(super) fn free_large(
     heap.count_elsewhere(block_bytes, block_bytes - block.requested, block.client());
     let before = heap.keep_large(span);
     // Checked now and then also in a loop that reuses one large block: the pool must return idle memory in time.
-    if before.is_some() || heap.kept.get() % UPKEEP == 0 {
+    if before.is_some() || heap.kept.get() % LARGE_FREES_PER_UPKEEP == 0 {
         let mut state = pool.state.lock();
-        let just = before.map_or(usize::MAX, |before| state.end_free(before, 0, os::coarse_ms()));
-        pool.enforce_threshold(state, just);
+        let just_freed = before.map_or(usize::MAX, |before| state.end_free(before, 0, os::coarse_ms()));
+        pool.enforce_threshold(state, just_freed);
     }
     Some(block.requested)
 }
@@ -170,7 +170,7 @@ impl Heap {
     #[cold]
     #[inline(never)]
     pub(super) extern "C" fn after_allocation<Inside, R>(&self, inside: Inside, result: R) -> R {
-        self.look_at_peaks(false);
+        self.check_peaks(false);
         drop(inside);
         hint::black_box(result)
     }
@@ -191,7 +191,7 @@ impl Heap {
         span.set_block(0, block);
         self.count_allocation(class::COUNT, block.client());
         if self.count_out(block_bytes, block_bytes - block.requested, block.client()) {
-            self.look_at_peaks(false);
+            self.check_peaks(false);
         }
         Some(start)
     }
@@ -304,7 +304,7 @@ impl Heap {
         if (more as isize) > 0 {
             self.grown.add(more);
             if self.grown.get() > 2 * self.step() {
-                self.look_at_peaks(true);
+                self.check_peaks(true);
             }
         }
     }
@@ -321,7 +321,7 @@ impl Heap {
     }
 
     /// Checks the peaks after a step. `grown`: blocks were resized in place.
-    fn look_at_peaks(&self, grown: bool) {
+    fn check_peaks(&self, grown: bool) {
         let gone = self.out.allow(self.step()) as isize;
         let more = gone + self.grown.get() as isize;
         let mut rise = 0;
@@ -340,11 +340,11 @@ impl Heap {
         let Some(pool) = self.pool() else { return };
         // The same values as then cannot be a new peak, unless the pool updated its peaks since: other heaps may
         // have had less then.
-        let looks = pool.looks.load(Ordering::Relaxed);
+        let looks = pool.peak_updates.load(Ordering::Relaxed);
         if grown || higher || self.looks.get() != looks {
             pool.state.lock().peak();
             self.each_watermark(|watermark, now, _| watermark.seen.set(now as usize));
-            self.looks.set(pool.looks.load(Ordering::Relaxed));
+            self.looks.set(pool.peak_updates.load(Ordering::Relaxed));
         }
     }
 

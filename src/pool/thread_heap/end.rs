@@ -147,7 +147,7 @@ pub fn end_all(pool: &'static Pool) {
             heap.forget();
         }
     });
-    debug_assert!(ended.is_some(), "the last hold of a pool ends outside");
+    debug_assert!(ended.is_some(), "the last reference of a pool is dropped outside the library");
 }
 
 /// Runs `work` on the state while no other thread uses a heap of the pool.

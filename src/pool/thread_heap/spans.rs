@@ -20,7 +20,7 @@ impl Heap {
             newer.older.set(Some(span));
         }
         self.owned.set(Some(span));
-        debug_assert!(!span.is_empty(), "it is owned for the sake of a block");
+        debug_assert!(!span.is_empty(), "a heap takes a span for one of its blocks");
         if span.is_full() {
             span.set_edge(FULL);
         } else {

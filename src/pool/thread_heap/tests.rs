@@ -304,7 +304,7 @@ mod tests {
             // SAFETY: a block of 100 bytes.
             unsafe { (block as *mut u8).write_bytes(7, 100) };
             for _ in 0..1000 {
-                assert_eq!(resize(handle, block, 110), block, "its class has room for so many");
+                assert_eq!(resize(handle, block, 110), block, "the class has room for it");
                 let moved = resize(handle, block, 5000);
                 assert!(moved != block && !kept.contains(&moved));
                 block = resize(handle, moved, 100);

@@ -52,9 +52,9 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 /// Largest block that is cut from a range. Rests in a range are kept down to [`MIN_PIECE_BYTES`].
 pub(in crate::pool) const LARGEST_IN_RANGE_BYTES: usize = 1 << 20;
 /// Smallest rest that is cut off a larger block.
-const LEAST_REST: usize = 2 << 20;
+const LEAST_REST_BYTES: usize = 2 << 20;
 /// Multi-stream spans that a bounded search looks at.
-const LOOKS: usize = 32;
+const MULTI_STREAM_LOOKS: usize = 32;
 /// Points that one poll asks the driver about.
 pub(in crate::pool) const POINTS: usize = 64;
 
@@ -198,7 +198,7 @@ impl Want {
 
     /// Spans of one bin, or multi-stream spans, that a search looks at.
     fn looks(&self) -> usize {
-        if self.exhaustive { usize::MAX } else { LOOKS }
+        if self.exhaustive { usize::MAX } else { MULTI_STREAM_LOOKS }
     }
 
     /// A span in the bins that fits.
@@ -208,7 +208,7 @@ impl Want {
 
     /// Smallest rest that is cut off.
     fn least_rest(&self) -> usize {
-        if self.is_in_range() { MIN_PIECE_BYTES } else { LEAST_REST }
+        if self.is_in_range() { MIN_PIECE_BYTES } else { LEAST_REST_BYTES }
     }
 }
 

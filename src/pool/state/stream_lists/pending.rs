@@ -2,7 +2,7 @@
 //!
 //! Contract: that of `stream_lists`. The caller asks the driver, under no lock.
 
-use super::{LOOKS, POINTS, Points, StreamList, StreamLists};
+use super::{MULTI_STREAM_LOOKS, POINTS, Points, StreamList, StreamLists};
 use crate::device::host::GRANULE;
 use crate::pool::span::stream_uses::{FreeListKind, Point};
 use crate::pool::span::{Kind, Span, StreamMark};
@@ -99,7 +99,7 @@ impl PoolState {
         match want {
             Some(want) => self.multi_stream_for(want, want.is_in_range()).for_each(multi_stream),
             None => core::iter::successors(lists.multi_stream.first(), |span| span.next.get())
-                .take(LOOKS)
+                .take(MULTI_STREAM_LOOKS)
                 .for_each(multi_stream),
         }
         points

@@ -3,7 +3,7 @@
 //! Contract: that of `stream_lists`. The request's queue may use an allocated span without a wait, because only this
 //! queue used it, or the queue comes after its uses.
 
-use super::{LEAST_REST, range_of};
+use super::{LEAST_REST_BYTES, range_of};
 use crate::device::host::GRANULE;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
@@ -187,7 +187,7 @@ impl PoolState {
         point: Option<Point>,
         prealloc: &mut Prealloc,
     ) {
-        let least = if in_range { MIN_PIECE_BYTES } else { LEAST_REST };
+        let least = if in_range { MIN_PIECE_BYTES } else { LEAST_REST_BYTES };
         let kind = match (span.uses.free_list_kind(), point) {
             (kind, None) => kind,
             (FreeListKind::Finished, Some(point)) => FreeListKind::On(point),
