@@ -171,18 +171,26 @@ AT(tn_safetensors_info, name, 24);
 AT(tn_safetensors_info, shape, 280);
 AT(tn_safetensors_info, reserved, 792);
 
-SIZE(tn_slice_spec, 24);
+SIZE(tn_safetensors_options, 24);
+AT(tn_safetensors_options, size, 0);
+AT(tn_safetensors_options, pool, 8);
+AT(tn_safetensors_options, flags, 16);
+AT(tn_safetensors_options, reserved, 20);
+
+SIZE(tn_slice_spec, 56);
 AT(tn_slice_spec, start, 0);
 AT(tn_slice_spec, stop, 8);
 AT(tn_slice_spec, step, 16);
+AT(tn_slice_spec, reserved, 24);
 
-SIZE(tn_chunk, 32);
+SIZE(tn_chunk, 64);
 AT(tn_chunk, guard, 0);
 AT(tn_chunk, data, 8);
 AT(tn_chunk, start, 16);
 AT(tn_chunk, length, 24);
+AT(tn_chunk, reserved, 32);
 
-SIZE(tn_view_info, 56);
+SIZE(tn_view_info, 88);
 AT(tn_view_info, data, 0);
 AT(tn_view_info, device, 8);
 AT(tn_view_info, ndim, 16);
@@ -191,8 +199,9 @@ AT(tn_view_info, shape, 24);
 AT(tn_view_info, strides, 32);
 AT(tn_view_info, device_data, 40);
 AT(tn_view_info, bytes, 48);
+AT(tn_view_info, reserved, 56);
 
-SIZE(tn_borrow_spec, 24);
+SIZE(tn_borrow_spec, 56);
 AT(tn_borrow_spec, array, 0);
 AT(tn_borrow_spec, stream, 8);
 AT(tn_borrow_spec, access, 16);
@@ -260,9 +269,16 @@ AT(tn_runner, least_bytes, 32);
 int main(void) {
     CHECK(tn_version() == TN_VERSION);
     CHECK(strcmp(tn_status_name(TN_ERR_STALE), "TN_ERR_STALE") == 0);
-    CHECK(strcmp(tn_status_name(-1), "TN_ERR_?") == 0);
+    CHECK(strcmp(tn_status_name(UINT32_MAX), "TN_ERR_?") == 0);
     CHECK(strcmp(tn_last_error(), "") == 0);
     CHECK(sizeof(tn_array *) == 8 && sizeof(size_t) == 8);
     CHECK(TN_DTYPE(TN_CODE_COMPLEX, 128u) == TN_C128 && TN_DTYPE(TN_CODE_BOOL, 8u) == TN_BOOL);
+    /* What several families share has one value, and what they do not share does not overlap. */
+    _Static_assert((TN_WAIT & (TN_READ_WRITE | TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_REQUIRE_ASYNC)) == 0,
+                   "TN_WAIT is a bit of its own");
+    _Static_assert((TN_READ_WRITE & (TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_REQUIRE_ASYNC)) == 0,
+                   "an access has bits of its own");
+    CHECK(TN_STREAM_LEGACY == tn_stream_legacy() && TN_STREAM_PER_THREAD == tn_stream_per_thread());
+    CHECK(TN_STREAM_CURRENT == tn_stream_of_thread());
     return finish();
 }

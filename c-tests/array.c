@@ -293,7 +293,7 @@ static void wrong_arguments(void) /* AR-9 */
     FAILS(tn_array_empty(pool, TN_F64, 1, NULL, NULL, &a), TN_ERR_NULL);
     FAILS(tn_array_empty(pool, TN_F64, -1, ones, NULL, &a), TN_ERR_SHAPE);
     CHECK(says("-1"));
-    FAILS(tn_array_empty(pool, TN_F64, 65, ones, NULL, &a), TN_ERR_LIMIT);
+    FAILS(tn_array_empty(pool, TN_F64, 65, ones, NULL, &a), TN_ERR_OVERFLOW);
     CHECK(says("65"));
     FAILS(tn_array_empty(pool, TN_F64, SHAPE(3, -7), NULL, &a), TN_ERR_SHAPE);
     CHECK(says("-7"));
@@ -346,10 +346,10 @@ static void overflowing_sizes(void) /* AR-10 */
     tn_pool *pool = own_pool("ar-10");
     tn_array *a = UNTOUCHED;
     const int64_t k40 = (int64_t)1 << 40, k62 = (int64_t)1 << 62, k59 = (int64_t)1 << 59;
-    FAILS(tn_array_empty(pool, TN_U8, SHAPE(k40, k40), NULL, &a), TN_ERR_LIMIT);
-    FAILS(tn_array_zeros(pool, TN_U8, SHAPE(0, k62, k62), NULL, &a), TN_ERR_LIMIT);
-    FAILS(tn_array_empty(pool, TN_C128, SHAPE(k59), NULL, &a), TN_ERR_LIMIT);
-    FAILS(tn_array_empty(pool, TN_F64, SHAPE(INT64_MAX), NULL, &a), TN_ERR_LIMIT);
+    FAILS(tn_array_empty(pool, TN_U8, SHAPE(k40, k40), NULL, &a), TN_ERR_OVERFLOW);
+    FAILS(tn_array_zeros(pool, TN_U8, SHAPE(0, k62, k62), NULL, &a), TN_ERR_OVERFLOW);
+    FAILS(tn_array_empty(pool, TN_C128, SHAPE(k59), NULL, &a), TN_ERR_OVERFLOW);
+    FAILS(tn_array_empty(pool, TN_F64, SHAPE(INT64_MAX), NULL, &a), TN_ERR_OVERFLOW);
     CHECK(a == UNTOUCHED);
     tn_pool_stats stats = stats_of(pool);
     CHECK(stats.allocation_count == 0 && stats.failure_count == 0);

@@ -14,7 +14,7 @@
 
 static int32_t exported(tn_array *array, uint32_t flags, struct ArrowSchema *schema, struct ArrowArray *out)
 {
-    int32_t how = 77;
+    tn_how how = 77;
     memset(schema, 0xa5, sizeof *schema);
     memset(out, 0xa5, sizeof *out);
     OK(tn_array_export_arrow(array, flags, schema, out, &how));
@@ -56,7 +56,7 @@ static void one_axis(void) /* CA-30, CA-31 */
     drop(tail);
     let_go(&schema, &array);
 
-    int32_t how = 77;
+    tn_how how = 77;
     FAILS(tn_array_export_arrow(a, TN_BORROW | TN_EXPORT_WRITABLE, &schema, &array, &how), TN_ERR_INVALID);
     FAILS(tn_array_export_arrow(a, 1u << 31, &schema, &array, &how), TN_ERR_INVALID);
     FAILS(tn_array_export_arrow(NULL, 0, &schema, &array, &how), TN_ERR_NULL);
@@ -121,7 +121,7 @@ static void shapes(void) /* CA-30 */
 
     /* an inner axis that Arrow's 32 bits do not count */
     tn_array *byte = zeros(NULL, TN_U8, SHAPE(1, 1)), *wide = broadcast(byte, SHAPE(0, (int64_t)1 << 31));
-    FAILS(tn_array_export_arrow(wide, TN_BORROW, &schema, &array, NULL), TN_ERR_LIMIT);
+    FAILS(tn_array_export_arrow(wide, TN_BORROW, &schema, &array, NULL), TN_ERR_OVERFLOW);
     CHECK(says("2147483648"));
     drop(wide);
     drop(byte);
@@ -133,7 +133,7 @@ static void copies(void) /* CA-30: what is not C-contiguous */
     struct ArrowArray array;
     tn_array *a = numbers(NULL, SHAPE(2, 3)), *turned = NULL, *every = part(a, 0, 2, 1);
     OK(tn_array_transpose(a, &turned));
-    int32_t how = 77;
+    tn_how how = 77;
     FAILS(tn_array_export_arrow(turned, TN_REQUIRE_BORROW, &schema, &array, &how), TN_ERR_LAYOUT);
     CHECK(how == 77);
     CHECK(exported(turned, TN_BORROW, &schema, &array) == TN_COPIED);
@@ -259,7 +259,7 @@ static void on_the_device(void) /* CA-34, CA-35 */
     struct ArrowSchema schema;
     struct ArrowDeviceArray out;
     memset(&out, 0xa5, sizeof out);
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_export_arrow_device(a, TN_BORROW, &schema, &out, &how));
     CHECK(how == TN_ALIASED && out.device_type == TN_CPU && out.device_id == -1 && out.sync_event == NULL);
     CHECK(out.reserved[0] == 0 && out.reserved[1] == 0 && out.reserved[2] == 0);
@@ -344,10 +344,10 @@ static void make_table(struct theirs *t)
     make(t, 2, (const char *const[]){"+w:3", "l"}, (const int64_t[]){4, 12});
 }
 
-static tn_array *imported(struct theirs *t, uint32_t flags, int32_t expected)
+static tn_array *imported(struct theirs *t, uint32_t flags, tn_how expected)
 {
     tn_array *out = NULL;
-    int32_t how = 77;
+    tn_how how = 77;
     OK(tn_array_import_arrow(t->schema, t->array, flags, &out, &how));
     CHECK(how == expected && t->array[0].release == NULL && t->schema[0].release != NULL);
     return out;
@@ -440,7 +440,7 @@ static void comes_in(void) /* CA-33 */
 static void refuse(struct theirs *t, tn_status expected)
 {
     tn_array *out = UNTOUCHED;
-    int32_t how = 77;
+    tn_how how = 77;
     void (*release)(struct ArrowArray *) = t->array[0].release;
     FAILS(tn_array_import_arrow(t->schema, t->array, TN_BORROW, &out, &how), expected);
     /* XC-6 */
@@ -543,7 +543,7 @@ static void refused(void) /* CA-33, XC-7 */
     }
 
     make_line(&t, INT64_MAX);
-    refuse(&t, TN_ERR_LIMIT);
+    refuse(&t, TN_ERR_OVERFLOW);
     make_line(&t, 8);
     t.array[0].offset = INT64_MAX;
     refuse(&t, TN_ERR_RANGE);
@@ -551,15 +551,15 @@ static void refused(void) /* CA-33, XC-7 */
     t.array[0].offset = INT64_MAX / 8;
     refuse(&t, TN_ERR_RANGE);
     make(&t, 3, (const char *const[]){"+w:2147483647", "+w:2147483647", "l"}, (const int64_t[]){8, INT64_MAX, INT64_MAX});
-    refuse(&t, TN_ERR_LIMIT);
+    refuse(&t, TN_ERR_OVERFLOW);
     make_table(&t);
     t.array[0].offset = INT64_MAX;
-    refuse(&t, TN_ERR_LIMIT);
+    refuse(&t, TN_ERR_OVERFLOW);
     /* a list that has itself inside: more axes than there can be */
     make(&t, 2, (const char *const[]){"+w:1", "l"}, (const int64_t[]){1, 1});
     t.schema_child[0] = &t.schema[0];
     t.array_child[0] = &t.array[0];
-    refuse(&t, TN_ERR_LIMIT);
+    refuse(&t, TN_ERR_OVERFLOW);
     CHECK(released == 1);
 }
 
@@ -570,7 +570,7 @@ static void copies_come_back(void)
     struct ArrowSchema schema;
     struct ArrowArray data;
     struct ArrowDeviceArray there;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_export_arrow(a, 0, &schema, &data, &how));
     CHECK(how == TN_COPIED);
     OK(tn_array_import_arrow(&schema, &data, TN_REQUIRE_BORROW, &back, &how));

@@ -242,13 +242,18 @@ static void wrong_access(void) /* BA-9 */
                                TN_READ | TN_WRITE_UNIQUE,
                                TN_READ | TN_WRITE_DISCARD,
                                TN_READ_WRITE | TN_FROZEN,
-                               TN_READ_WRITE | 1u << 7, /* TN_ALLOW_ALIAS, of launches only */
+                               TN_READ_WRITE | 1u << 7,
                                TN_READ_WRITE | TN_WRITE_UNIQUE | TN_WRITE_COW,
                                TN_READ | 1u << 30};
     for (int i = 0; i < 8; i++) {
         CHECK(try_two(a, TN_READ, b, wrong[i]) == TN_ERR_INVALID);
         CHECK(try_two(a, wrong[i], b, TN_READ) == TN_ERR_INVALID);
     }
+    tn_borrow_spec later = spec(a, TN_READ);
+    tn_borrow *guard = UNTOUCHED;
+    later.reserved[8] = 1;
+    FAILS(tn_borrow_all(1, &later, NULL, &guard), TN_ERR_INVALID);
+    CHECK(guard == UNTOUCHED);
     CHECK(why(a) == 0 && why(b) == 0);
     CHECK(try_two(a, TN_READ | TN_FROZEN, b, TN_READ_WRITE | TN_WRITE_DISCARD) == TN_OK);
     tn_borrow *view = exporting(a, XS);

@@ -48,10 +48,9 @@ static inline void check_status(const char *file, int line, const char *call, tn
 /* How many GPUs there are; none without a driver. */
 static inline int32_t gpus(void)
 {
-    int32_t count = -1;
+    size_t count = 0;
     OK(tn_device_count(TN_CUDA, &count));
-    CHECK(count >= 0);
-    return count;
+    return (int32_t)count;
 }
 
 /* What a call for the GPU with that number comes to on this machine, if nothing else is wrong with it. */
@@ -66,7 +65,7 @@ static inline int finish(void)
 {
     static tn_holder leaks[32];
     size_t count = 0;
-    OK(tn_leaks(32, leaks, &count));
+    OK(tn_leaks(sizeof(tn_holder), 32, leaks, &count));
     for (size_t i = 0; i < count && i < 32; i++)
         fprintf(stderr, "leak: kind %d \"%s\" made at \"%s\", %llu bytes\n", (int)leaks[i].kind, leaks[i].name, leaks[i].site,
                 (unsigned long long)leaks[i].bytes);

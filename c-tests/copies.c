@@ -12,10 +12,10 @@ static size_t book_length;
 static void read_book(void)
 {
     size_t n = 0;
-    OK(tn_copies_query(0, NULL, &n));
+    OK(tn_copies_query(sizeof(tn_copy_site), 0, NULL, &n));
     free(book);
     book = malloc((n + 1) * sizeof *book);
-    OK(tn_copies_query(n, book, &book_length));
+    OK(tn_copies_query(sizeof(tn_copy_site), n, book, &book_length));
     CHECK(book_length == n);
 }
 
@@ -118,11 +118,11 @@ static void counted(void) /* CP-1, CP-2 */
     memset(few, 0x5a, sizeof few);
     tn_copy_site canary = few[2];
     size_t n = 0;
-    OK(tn_copies_query(2, few, &n));
+    OK(tn_copies_query(sizeof(tn_copy_site), 2, few, &n));
     CHECK(n == book_length && few[0].bytes == book[0].bytes && memcmp(&few[2], &canary, sizeof canary) == 0);
     n = 77;
-    FAILS(tn_copies_query(2, NULL, &n), TN_ERR_NULL);
-    FAILS(tn_copies_query(2, few, NULL), TN_ERR_NULL);
+    FAILS(tn_copies_query(sizeof(tn_copy_site), 2, NULL, &n), TN_ERR_NULL);
+    FAILS(tn_copies_query(sizeof(tn_copy_site), 2, few, NULL), TN_ERR_NULL);
     CHECK(n == 77);
 }
 
@@ -143,7 +143,7 @@ static void forbidden(void) /* CP-3, BR-51 */
     OK(tn_array_set_name(twin, "obstacle"));
     void *old = address(a);
     uint64_t before = all_counts();
-    int32_t how = 77;
+    tn_how how = 77;
     FAILS(tn_copies_forbid(0), TN_ERR_INVALID);
     OK(tn_copies_forbid(1));
     OK(tn_copies_forbid(1));

@@ -58,7 +58,7 @@ static void streams_and_events(void)
     FAILS(tn_event_elapsed(before, after, &elapsed), TN_ERR_INVALID);
     OK(tn_event_record(before, s));
     OK(tn_event_record(after, again));
-    OK(tn_event_wait(after, TN_STREAM_LEGACY));
+    OK(tn_stream_wait_event(TN_STREAM_LEGACY, after));
     OK(tn_event_synchronize(after));
     OK(tn_event_elapsed(before, after, &elapsed));
     CHECK(elapsed >= 0);
@@ -76,7 +76,7 @@ static void streams_and_events(void)
 static void scopes(void)
 {
     tn_stream *s = new_stream(), *current = NULL;
-    tn_scope *outer = NULL, *inner = NULL;
+    tn_stream_scope *outer = NULL, *inner = NULL;
     uint64_t native = 0;
     OK(tn_stream_enter(GPU, s, 0, &outer));
     OK(tn_stream_enter(GPU, TN_STREAM_LEGACY, TN_AUTO_SYNCHRONIZE, &inner));
@@ -202,7 +202,7 @@ static void without_driver(void)
 
 int main(void)
 {
-    int32_t count = -1;
+    size_t count = 0;
     OK(tn_device_count(TN_CUDA, &count));
     if (count == 0) {
         CHECK(getenv("TENURE_TEST_DEVICE") == NULL);

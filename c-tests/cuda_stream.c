@@ -8,9 +8,9 @@
 
 static const tn_device CPU = {TN_CPU, 0}, GPU = {TN_CUDA, 0}, PINNED = {TN_CUDA_HOST, 0}, MANAGED = {TN_CUDA_MANAGED, 0};
 
-static void counts(int32_t gpus) /* DV-1, DV-4 */
+static void counts(size_t gpus) /* DV-1, DV-4 */
 {
-    int32_t count = -1;
+    size_t count = 77;
     OK(tn_device_count(TN_CPU, &count));
     CHECK(count == 1);
     OK(tn_device_count(TN_CUDA_HOST, &count));
@@ -30,7 +30,7 @@ static void without_a_driver(void) /* PN-13 */
     tn_device_info info = {.size = sizeof info};
     tn_stream *stream = NULL;
     tn_event *event = NULL;
-    tn_scope *scope = NULL;
+    tn_stream_scope *scope = NULL;
     for (int i = 0; i < 3; i++) {
         FAILS(tn_device_query(devices[i], 0, &info), TN_ERR_UNSUPPORTED);
         CHECK(strstr(tn_last_error(), "libcuda.so.1") != NULL);
@@ -106,7 +106,7 @@ static uint64_t current(void)
 static void streams(void) /* ST-1..8 */
 {
     tn_stream *a = NULL, *b = NULL, *again = NULL;
-    tn_scope *scope = NULL;
+    tn_stream_scope *scope = NULL;
     uint64_t native = 0;
     OK(tn_stream_create(GPU, 0, 0, &a));
     OK(tn_stream_create(GPU, TN_STREAM_BLOCKING, -100, &b));
@@ -142,7 +142,7 @@ static void events(void) /* ST-11, ST-12 */
     CHECK(done == 1);
     FAILS(tn_event_elapsed(start, end, &ns), TN_ERR_INVALID);
     OK(tn_event_record(start, stream));
-    OK(tn_event_wait(start, TN_STREAM_PER_THREAD));
+    OK(tn_stream_wait_event(TN_STREAM_PER_THREAD, start));
     OK(tn_event_record(end, stream));
     OK(tn_event_synchronize(end));
     OK(tn_event_query(end, &done));
@@ -159,7 +159,7 @@ static void events(void) /* ST-11, ST-12 */
 
 int main(void)
 {
-    int32_t gpus = -1;
+    size_t gpus = 0;
     OK(tn_device_count(TN_CUDA, &gpus));
     counts(gpus);
     arguments();

@@ -89,7 +89,7 @@ static void registered(void) /* PN-2 to PN-5 */
 
 int main(void)
 {
-    int32_t gpus = 0;
+    size_t gpus = 0;
     static double values[COUNT];
     tn_array *x = NULL;
     for (int i = 0; i < COUNT; i++) {

@@ -5,6 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
+#include "tenure_bindings.h"
 #include <pthread.h>
 #include <stddef.h>
 
@@ -53,22 +54,22 @@ static tn_dlpack_options with(uint32_t flags)
     return (tn_dlpack_options){.size = sizeof(tn_dlpack_options), .flags = flags};
 }
 
-static versioned *export_as(int32_t expected, tn_array *a, uint32_t flags)
+static versioned *export_as(tn_how expected, tn_array *a, uint32_t flags)
 {
     tn_dlpack_options options = with(flags);
     versioned *out = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_export_dlpack_versioned(a, &options, &out, &how));
     /* DL-2, DL-12 */
     CHECK(how == expected && out != NULL && out->deleter != NULL && out->major == 1 && out->minor == 1);
     return out;
 }
 
-static legacy *legacy_as(int32_t expected, tn_array *a, uint32_t flags)
+static legacy *legacy_as(tn_how expected, tn_array *a, uint32_t flags)
 {
     tn_dlpack_options options = with(flags);
     legacy *out = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_export_dlpack(a, &options, &out, &how));
     CHECK(how == expected && out != NULL && out->deleter != NULL);
     return out;
@@ -77,7 +78,7 @@ static legacy *legacy_as(int32_t expected, tn_array *a, uint32_t flags)
 static tn_status try_versioned(tn_array *a, const tn_dlpack_options *options)
 {
     versioned *out = UNTOUCHED;
-    int32_t how = 77;
+    tn_how how = 77;
     tn_status status = tn_array_export_dlpack_versioned(a, options, &out, &how);
     if (status == TN_OK)
         out->deleter(out);
@@ -90,7 +91,7 @@ static tn_status try_legacy(tn_array *a, uint32_t flags)
 {
     tn_dlpack_options options = with(flags);
     legacy *out = UNTOUCHED;
-    int32_t how = 77;
+    tn_how how = 77;
     tn_status status = tn_array_export_dlpack(a, &options, &out, &how);
     if (status == TN_OK)
         out->deleter(out);
@@ -130,7 +131,7 @@ static void what_is_written(void) /* DL-2, DL-3, DL-5, DL-10 */
     t->deleter(t);
 
     /* no options, no flag: a copy, labelled as is, that belongs to the consumer alone */
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_export_dlpack_versioned(v, NULL, &t, &how));
     CHECK(how == TN_COPIED && t->flags == IS_COPIED && why(v) == TN_WHY_SHARED);
     CHECK(t->dl.strides[0] == 2 && t->dl.strides[1] == 1 && ((int64_t *)t->dl.data)[2] == 90);
@@ -278,7 +279,7 @@ static void deleters(void) /* DL-12, DL-13, XC-4 */
     CHECK(((int64_t *)t->dl.data)[3] == 3);
     tn_holder leaks[8];
     size_t n = 0;
-    OK(tn_leaks(8, leaks, &n));
+    OK(tn_leaks(sizeof(tn_holder), 8, leaks, &n));
     int found = 0;
     for (size_t i = 0; i < n && i < 8; i++)
         found += leaks[i].kind == TN_HOLDER_EXPORT_SHARED && strcmp(leaks[i].site, "consumer.c:3") == 0 &&
@@ -286,7 +287,7 @@ static void deleters(void) /* DL-12, DL-13, XC-4 */
     CHECK(found == 1);
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, delete_elsewhere, t) == 0 && pthread_join(thread, NULL) == 0);
-    OK(tn_leaks(0, NULL, &n));
+    OK(tn_leaks(sizeof(tn_holder), 0, NULL, &n));
     CHECK(n == 0);
 
     /* a faulty consumer calls twice: no double free */
@@ -406,7 +407,7 @@ static legacy from_others_legacy(void)
 static tn_status try_import(versioned *t, uint32_t flags)
 {
     tn_array *out = UNTOUCHED;
-    int32_t how = 77;
+    tn_how how = 77;
     versioned before = *t;
     tn_status status = tn_array_import_dlpack_versioned(t, flags, &out, &how);
     CHECK(status != TN_OK && out == UNTOUCHED && how == 77 && deleted == 0);
@@ -415,10 +416,10 @@ static tn_status try_import(versioned *t, uint32_t flags)
     return status;
 }
 
-static tn_array *import_as(int32_t expected, versioned *t, uint32_t flags)
+static tn_array *import_as(tn_how expected, versioned *t, uint32_t flags)
 {
     tn_array *out = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_dlpack_versioned(t, flags, &out, &how));
     CHECK(how == expected);
     return out;
@@ -476,14 +477,14 @@ static void nonsense(void) /* DL-21, XC-6, XC-7 */
     t.dl.ndim = 65;
     t.dl.shape = many;
     t.dl.strides = many;
-    CHECK(try_import(&t, TN_BORROW) == TN_ERR_LIMIT);
+    CHECK(try_import(&t, TN_BORROW) == TN_ERR_OVERFLOW);
     t = from_others();
     foreign_shape[0] = (int64_t)1 << 62;
     foreign_shape[1] = 16;
-    CHECK(try_import(&t, TN_BORROW) == TN_ERR_LIMIT);
+    CHECK(try_import(&t, TN_BORROW) == TN_ERR_OVERFLOW);
     t = from_others();
     foreign_strides[0] = (int64_t)1 << 61; /* times 8 bytes */
-    CHECK(try_import(&t, TN_BORROW) == TN_ERR_LIMIT);
+    CHECK(try_import(&t, TN_BORROW) == TN_ERR_OVERFLOW);
     t = from_others();
     t.dl.lanes = 2;
     CHECK(try_import(&t, TN_BORROW) == TN_ERR_DTYPE);
@@ -595,7 +596,7 @@ static void who_may_write(void) /* DL-24, DL-25 */
         CHECK(deleted == 1);
     }
     legacy l = from_others_legacy();
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_dlpack(&l, TN_BORROW, &a, &how));
     CHECK(how == TN_ALIASED && try_write(a, 0) == TN_ERR_READONLY && deleted == 0);
     drop(a);
@@ -625,7 +626,7 @@ static void who_may_write(void) /* DL-24, DL-25 */
 
 static void where_it_says_it_is(void) /* DL-26, without a driver */
 {
-    int32_t devices = -1;
+    size_t devices = 0;
     OK(tn_device_count(TN_CUDA, &devices));
     if (devices != 0) {
         printf("skipped DL-26: this machine has a driver\n");
@@ -685,7 +686,7 @@ static void our_own_comes_back(void) /* DL-28, XI-22 */
     drop(a);
     CHECK(why(back) == 0);
     legacy *l = legacy_as(TN_ALIASED, back, XS);
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_dlpack(l, TN_BORROW | TN_IMPORT_WRITABLE, &a, &how));
     CHECK(how == TN_ALIASED && why(a) == TN_WHY_SHARED && claims(a) == 2 && try_write(a, 0) == TN_OK);
     drop(a);
@@ -959,7 +960,7 @@ static void the_layout_stays(void) /* XC-4 */
     u->deleter(u);
     size_t n = 0;
     drop(taken);
-    OK(tn_leaks(0, NULL, &n));
+    OK(tn_leaks(sizeof(tn_holder), 0, NULL, &n));
     CHECK(n == 0);
 }
 

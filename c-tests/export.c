@@ -11,7 +11,7 @@ static void classes(void) /* XI-1, XC-1, XC-2 */
     tn_array *a = numbers(NULL, SHAPE(4));
     tn_view_info view;
     tn_borrow *guard = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     /* no flag: a copy that holds nothing */
     OK(tn_array_export_host(a, 0, 0, NULL, &view, &guard, &how));
     CHECK(how == TN_COPIED && view.data != address(a) && ((int64_t *)view.data)[3] == 3);
@@ -232,10 +232,10 @@ static void shared_view(void) /* XI-8, XI-9, XC-9 */
     /* what the consumer writes moves no version and heals nothing */
     tn_store_info store = {.size = sizeof store};
     size_t n = 0;
-    OK(tn_holders_of(theirs, 8, 0, &store, NULL, &n));
+    OK(tn_holders_of(theirs, 8, sizeof(tn_holder), 0, &store, NULL, &n));
     uint64_t version = store.version;
     theirs[0] = 1;
-    OK(tn_holders_of(theirs, 8, 0, &store, NULL, &n));
+    OK(tn_holders_of(theirs, 8, sizeof(tn_holder), 0, &store, NULL, &n));
     CHECK(store.version == version);
     poison(a);
     theirs[0] = theirs[1] = theirs[2] = 0;

@@ -383,7 +383,7 @@ static void reported(void)
     tn_holder leaks[8];
     OK(tn_expr_elementwise(TN_EXPR_NEGATE, x, NULL, &e));
     drop(u);
-    OK(tn_leaks(8, leaks, &count));
+    OK(tn_leaks(sizeof(tn_holder), 8, leaks, &count));
     CHECK(count == 2 && leaks[0].kind == TN_HOLDER_EXPRESSION && leaks[1].kind == TN_HOLDER_EXPRESSION);
     OK(tn_expr_release(x));
     OK(tn_expr_release(e));
@@ -395,7 +395,7 @@ static void reported(void)
         int64_t shape[] = {N};
         tn_layout layout = {.size = sizeof layout, .dtype = TN_F64, .ndim = 1, .shape = shape};
         tn_array *lent = NULL;
-        int32_t how = 0;
+        tn_how how = 0;
         OK(tn_array_import_host(mine, &layout, TN_BORROW | (may ? TN_MAY_OVERWRITE : 0u), NULL, NULL, &lent, &how));
         CHECK(how == TN_ALIASED);
         x = leaf(lent);

@@ -138,7 +138,7 @@ static inline tn_array *clone(tn_array *array)
 /* array[start:stop:step] of the first axis. */
 static inline tn_array *part(tn_array *array, int64_t start, int64_t stop, int64_t step)
 {
-    tn_slice_spec spec = {start, stop, step};
+    tn_slice_spec spec = TN_SLICE(start, stop, step);
     tn_array *out = NULL;
     OK(tn_array_slice(array, 1, &spec, &out));
     return out;
@@ -149,7 +149,7 @@ static inline tn_array *block(tn_array *array, int64_t start0, int64_t stop0, in
                               int64_t stop1,
                               int64_t step1)
 {
-    tn_slice_spec specs[2] = {{start0, stop0, step0}, {start1, stop1, step1}};
+    tn_slice_spec specs[2] = {TN_SLICE(start0, stop0, step0), TN_SLICE(start1, stop1, step1)};
     tn_array *out = NULL;
     OK(tn_array_slice(array, 2, specs, &out));
     return out;
@@ -236,7 +236,7 @@ static inline tn_borrow *exporting(tn_array *array, uint32_t class)
 {
     tn_view_info view;
     tn_borrow *guard = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_export_host(array, class, 0, NULL, &view, &guard, &how));
     CHECK(how == TN_ALIASED);
     return guard;
@@ -269,7 +269,7 @@ static inline tn_status try_export(tn_array *array, uint32_t class, uint32_t mod
 {
     tn_view_info view = {.data = UNTOUCHED};
     tn_borrow *guard = UNTOUCHED;
-    int32_t how = 77;
+    tn_how how = 77;
     tn_status status = tn_array_export_host(array, class, mode, NULL, &view, &guard, &how);
     if (status == TN_OK)
         end(guard);
@@ -294,7 +294,7 @@ static inline uint32_t why(tn_array *array)
 {
     uint32_t bits = 0xffffffffu;
     size_t n = 0;
-    OK(tn_array_why_not(array, NULL, 0, &bits, NULL, &n));
+    OK(tn_array_why_not(array, NULL, sizeof(tn_holder), 0, &bits, NULL, &n));
     return bits;
 }
 
@@ -313,12 +313,12 @@ static inline size_t holders_of(tn_array *array, tn_holder holders[MAX_HOLDERS])
 {
     uint32_t bits = 0;
     size_t n = 0;
-    OK(tn_array_why_not(array, NULL, MAX_HOLDERS, &bits, holders, &n));
+    OK(tn_array_why_not(array, NULL, sizeof(tn_holder), MAX_HOLDERS, &bits, holders, &n));
     CHECK(n <= MAX_HOLDERS);
     return n;
 }
 
-static inline size_t count_holders(tn_array *array, int32_t kind)
+static inline size_t count_holders(tn_array *array, tn_holder_kind kind)
 {
     tn_holder holders[MAX_HOLDERS];
     size_t n = holders_of(array, holders), found = 0;

@@ -225,7 +225,7 @@ static void derive(int h)
     while (handles[h].rows & 1 << (low + n))
         n++;
     int start = n > 0 ? below(n) : 0, length = n > 0 ? 1 + below(n - start) : 1;
-    tn_slice_spec spec = {start, start + length, 1};
+    tn_slice_spec spec = TN_SLICE(start, start + length, 1);
     tn_status status = tn_array_slice(handles[h].id, 1, &spec, &out);
     CHECK((status == TN_OK) == (handles[h].state == LIVE)); /* looks at no guard, export or poison */
     if (status == TN_OK)

@@ -510,13 +510,13 @@ static void hostile_headers(void) /* IO-7 */
         used += (size_t)sprintf(header + used, "1, ");
     sprintf(header + used, "), }");
     write_npy("axes.npy", header, six, sizeof six);
-    refused("axes.npy", TN_ERR_LIMIT, TN_ERR_LIMIT);
+    refused("axes.npy", TN_ERR_OVERFLOW, TN_ERR_OVERFLOW);
     static const char *const sizes[3] = {"(4611686018427387904, 4611686018427387904)", "(9223372036854775807,)",
                                          "(99999999999999999999999999,)"};
     for (int i = 0; i < 3; i++) {
         sprintf(header, "{'descr': '<i8', 'fortran_order': False, 'shape': %s, }", sizes[i]);
         write_npy("size.npy", header, six, sizeof six);
-        refused("size.npy", TN_ERR_LIMIT, TN_ERR_LIMIT);
+        refused("size.npy", TN_ERR_OVERFLOW, TN_ERR_OVERFLOW);
     }
     free(header);
 }

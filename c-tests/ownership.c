@@ -77,9 +77,10 @@ static void always_destructed(void) /* OO-2 */
     tn_pool *pool = UNTOUCHED;
     tn_chunk chunk;
     tn_view_info view;
-    tn_slice_spec all = {TN_NONE, TN_NONE, TN_NONE};
+    tn_slice_spec all = TN_SLICE(TN_NONE, TN_NONE, TN_NONE);
     uint32_t bits = 77;
     int32_t answer = 77;
+    tn_overlap relation = 77;
     size_t n = 77;
     int64_t raw[4] = {9, 9, 9, 9}, value = 1;
     FAILS(tn_array_query(a, &info), TN_ERR_DESTRUCTED);
@@ -98,8 +99,8 @@ static void always_destructed(void) /* OO-2 */
     FAILS(tn_array_split(a, 0, 2, 4, outs, &n), TN_ERR_DESTRUCTED);
     FAILS(tn_array_chunks(a, 0, 2, 4, outs, &n), TN_ERR_DESTRUCTED);
     FAILS(tn_array_view_dtype(a, TN_F64, &out), TN_ERR_DESTRUCTED);
-    FAILS(tn_array_overlap(a, b, &answer), TN_ERR_DESTRUCTED);
-    FAILS(tn_array_overlap(b, a, &answer), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_overlap(a, b, &relation), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_overlap(b, a, &relation), TN_ERR_DESTRUCTED);
     FAILS(tn_array_borrow_read(a, 0, NULL, NULL, NULL, &guard), TN_ERR_DESTRUCTED);
     FAILS(tn_array_borrow_write(a, 0, NULL, NULL, NULL, &guard), TN_ERR_DESTRUCTED);
     FAILS(tn_array_chunks_write(a, 0, 1, 0, NULL, &chunk), TN_ERR_DESTRUCTED);
@@ -109,7 +110,7 @@ static void always_destructed(void) /* OO-2 */
     FAILS(tn_array_export_host(a, XR, 0, NULL, &view, &guard, NULL), TN_ERR_DESTRUCTED);
     FAILS(tn_array_give(a, 1, &promise), TN_ERR_DESTRUCTED);
     FAILS(tn_array_is_unique(a, &answer), TN_ERR_DESTRUCTED);
-    FAILS(tn_array_why_not(a, NULL, 0, &bits, NULL, &n), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_why_not(a, NULL, sizeof(tn_holder), 0, &bits, NULL, &n), TN_ERR_DESTRUCTED);
     FAILS(tn_array_copy_into(a, b, 0, NULL), TN_ERR_DESTRUCTED);
     FAILS(tn_array_copy_into(b, a, 0, NULL), TN_ERR_DESTRUCTED);
     FAILS(tn_array_to_device(a, HOST, NULL, NULL, &out), TN_ERR_DESTRUCTED);
@@ -121,7 +122,7 @@ static void always_destructed(void) /* OO-2 */
     FAILS(tn_array_like(NULL, a, NULL, &out), TN_ERR_DESTRUCTED);
     FAILS(tn_array_set_name(a, "late"), TN_ERR_DESTRUCTED);
     CHECK(out == UNTOUCHED && weak == UNTOUCHED && guard == UNTOUCHED && pool == UNTOUCHED && promise == UNTOUCHED);
-    CHECK(answer == 77 && bits == 77 && n == 77 && raw[0] == 9 && info.ndim == 0 && why(b) == 0);
+    CHECK(answer == 77 && relation == 77 && bits == 77 && n == 77 && raw[0] == 9 && info.ndim == 0 && why(b) == 0);
     let_go(p);
     drop(a);
     drop(b);
@@ -310,7 +311,7 @@ static void the_promise_outlives_the_handle(void) /* OO-18, OO-19 */
     tn_holder holder[2];
     uint32_t bits = 0;
     size_t n = 0;
-    OK(tn_array_why_not(twin, NULL, 2, &bits, holder, &n));
+    OK(tn_array_why_not(twin, NULL, sizeof(tn_holder), 2, &bits, holder, &n));
     CHECK(n == 1 && holder[0].kind == TN_HOLDER_PROMISE && strcmp(holder[0].name, "parting") == 0);
     OK(tn_promise_cancel(p)); /* OO-19: the claim ends */
     CHECK(why(twin) == 0);
@@ -398,7 +399,7 @@ static void promise_where_an_array_is_expected(void) /* OO-24, OO-25 */
     FAILS(tn_array_copy_into(wrong, b, 0, NULL), TN_ERR_KIND);
     FAILS(tn_array_copy_into(b, wrong, 0, NULL), TN_ERR_KIND);
     FAILS(tn_array_is_unique(wrong, &answer), TN_ERR_KIND); /* WN-7 */
-    FAILS(tn_array_why_not(wrong, NULL, 0, &bits, NULL, &n), TN_ERR_KIND);
+    FAILS(tn_array_why_not(wrong, NULL, sizeof(tn_holder), 0, &bits, NULL, &n), TN_ERR_KIND);
     CHECK(out == UNTOUCHED && guard == UNTOUCHED && weak == UNTOUCHED && promise == UNTOUCHED && answer == 77 &&
           n == 77);
 
@@ -533,7 +534,7 @@ static void why_not_bits(void) /* WN-1, WN-2, WN-3, WN-4 */
     tn_array *a = numbers(NULL, SHAPE(6));
     uint32_t bits = 77;
     size_t n = 77;
-    OK(tn_array_why_not(a, NULL, 0, &bits, NULL, &n));
+    OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 0, &bits, NULL, &n));
     CHECK(bits == 0 && n == 0 && unique(a));
 
     tn_array *twin = clone(a);
@@ -569,7 +570,7 @@ static uint32_t why_for(tn_array *array, tn_device device, tn_dtype dtype, int32
     tn_target target = {.size = sizeof target, .device = device, .dtype = dtype, .ndim = ndim, .shape = shape};
     uint32_t bits = 77;
     size_t n = 0;
-    OK(tn_array_why_not(array, &target, 0, &bits, NULL, &n));
+    OK(tn_array_why_not(array, &target, sizeof(tn_holder), 0, &bits, NULL, &n));
     return bits;
 }
 
@@ -591,13 +592,13 @@ static void why_not_for_a_target(void) /* TN_WHY_LAYOUT, TN_WHY_DEVICE, TN_WHY_W
     tn_target target = {.size = 0, .device = HOST, .dtype = TN_I64};
     uint32_t bits = 77;
     size_t n = 77;
-    FAILS(tn_array_why_not(a, &target, 0, &bits, NULL, &n), TN_ERR_INVALID);
+    FAILS(tn_array_why_not(a, &target, sizeof(tn_holder), 0, &bits, NULL, &n), TN_ERR_INVALID);
     CHECK(bits == 77 && n == 77);
     drop(rows);
     drop(a);
 }
 
-static const tn_holder *find(const tn_holder *holders, size_t n, int32_t kind)
+static const tn_holder *find(const tn_holder *holders, size_t n, tn_holder_kind kind)
 {
     static const tn_holder none;
     for (size_t i = 0; i < n; i++)
@@ -622,7 +623,7 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
     tn_holder holders[16];
     uint32_t bits = 0;
     size_t n = 0;
-    OK(tn_array_why_not(a, NULL, 16, &bits, holders, &n));
+    OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 16, &bits, holders, &n));
     CHECK(bits == (TN_WHY_SHARED | TN_WHY_EXPORTED | TN_WHY_BORROWED));
     const tn_holder *h = find(holders, n, TN_HOLDER_GUARD_READ);
     CHECK(strcmp(h->name, "weights") == 0 && strcmp(h->site, "step.c:41") == 0);
@@ -644,15 +645,15 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
     memset(few, 0x5a, sizeof few);
     tn_holder canary = few[2];
     size_t all = 0;
-    OK(tn_array_why_not(a, NULL, 2, &bits, few, &all));
+    OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 2, &bits, few, &all));
     CHECK(all == n && memcmp(&few[2], &canary, sizeof canary) == 0 && few[1].kind != 0x5a5a5a5a);
     all = 0;
-    OK(tn_array_why_not(a, NULL, 0, &bits, NULL, &all));
+    OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 0, &bits, NULL, &all));
     CHECK(all == n);
     all = 77;
-    FAILS(tn_array_why_not(a, NULL, 2, &bits, NULL, &all), TN_ERR_NULL);
-    FAILS(tn_array_why_not(a, NULL, 0, NULL, NULL, &all), TN_ERR_NULL);
-    FAILS(tn_array_why_not(a, NULL, 0, &bits, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_array_why_not(a, NULL, sizeof(tn_holder), 2, &bits, NULL, &all), TN_ERR_NULL);
+    FAILS(tn_array_why_not(a, NULL, sizeof(tn_holder), 0, NULL, NULL, &all), TN_ERR_NULL);
+    FAILS(tn_array_why_not(a, NULL, sizeof(tn_holder), 0, &bits, NULL, NULL), TN_ERR_NULL);
     CHECK(all == 77);
 
     /* its own promise is listed as well */
@@ -676,19 +677,19 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
     end(guard);
     tn_borrow *nowhere = reading(a);
     uint32_t some = 0;
-    OK(tn_array_why_not(a, NULL, 16, &some, holders, &n));
+    OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 16, &some, holders, &n));
     CHECK(find(holders, n, TN_HOLDER_GUARD_READ)->kind == TN_HOLDER_GUARD_READ);
     CHECK(find(holders, n, TN_HOLDER_GUARD_READ)->site[0] == 0);
     end(nowhere);
 
     /* TN_HERE as an expression in front of a call; a site longer than its field keeps its end */
     guard = (TN_HERE, reading(a));
-    OK(tn_array_why_not(a, NULL, 16, &some, holders, &n));
+    OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 16, &some, holders, &n));
     CHECK(strstr(find(holders, n, TN_HOLDER_GUARD_READ)->site, "ownership.c:") != NULL);
     end(guard);
     OK(tn_here("/a/very/long/path/that/does/not/fit/into/the/field/of/sixty/four/bytes/in/front/of/last.c", 1234));
     guard = reading(a);
-    OK(tn_array_why_not(a, NULL, 16, &some, holders, &n));
+    OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 16, &some, holders, &n));
     const char *site = find(holders, n, TN_HOLDER_GUARD_READ)->site;
     CHECK(strlen(site) > 11 && strlen(site) < 64 && strcmp(site + strlen(site) - 11, "last.c:1234") == 0);
     end(guard);

@@ -38,11 +38,11 @@ static void *cpp(tn_pool *pool, size_t bytes, size_t alignment)
 }
 
 /* What a client of the pool holds and did; zeros if it never asked. */
-static tn_pool_client client_of(tn_pool *pool, int32_t which)
+static tn_pool_client client_of(tn_pool *pool, tn_client which)
 {
     tn_pool_client list[16], none = {.client = which};
     size_t count = 0;
-    OK(tn_pool_query_clients(pool, 16, list, &count));
+    OK(tn_pool_query_clients(pool, sizeof(tn_pool_client), 16, list, &count));
     for (size_t i = 0; i < count; i++)
         if (list[i].client == which)
             return list[i];
@@ -56,7 +56,7 @@ static void check_sum(tn_pool *pool)
     tn_pool_stats stats = {.size = sizeof stats};
     size_t count = 0;
     uint64_t bytes = 0, blocks = 0, requested = 0;
-    OK(tn_pool_query_clients(pool, 16, list, &count));
+    OK(tn_pool_query_clients(pool, sizeof(tn_pool_client), 16, list, &count));
     OK(tn_pool_query(pool, &stats));
     for (size_t i = 0; i < count; i++) {
         bytes += list[i].live_bytes;
@@ -257,7 +257,7 @@ static void c_al_6_po_61_counts(void)
     int64_t shape[1] = {5000};
     tn_array *array = NULL;
     size_t none = 7;
-    OK(tn_pool_query_clients(pool, 0, NULL, &none));
+    OK(tn_pool_query_clients(pool, sizeof(tn_pool_client), 0, NULL, &none));
     CHECK(none == 0);
     OK(tn_pool_allocate(pool, 70000, 0, NULL, &raw));
     OK(tn_array_zeros(pool, TN_F64, 1, shape, NULL, &array));
@@ -287,10 +287,10 @@ static void c_al_6_po_61_counts(void)
     OK(tn_pool_deallocate(pool, raw, NULL));
     OK(tn_array_release(array));
     check_sum(pool);
-    FAILS(tn_pool_query_clients(pool, 1, NULL, &none), TN_ERR_NULL);
-    FAILS(tn_pool_query_clients(pool, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_pool_query_clients(pool, sizeof(tn_pool_client), 1, NULL, &none), TN_ERR_NULL);
+    FAILS(tn_pool_query_clients(pool, sizeof(tn_pool_client), 0, NULL, NULL), TN_ERR_NULL);
     OK(tn_pool_release(pool));
-    FAILS(tn_pool_query_clients(pool, 0, NULL, &none), TN_ERR_STALE);
+    FAILS(tn_pool_query_clients(pool, sizeof(tn_pool_client), 0, NULL, &none), TN_ERR_STALE);
 }
 
 /* What a library left is listed under the library's name. */
@@ -300,7 +300,7 @@ static void c_al_24_named(void)
     size_t count = 0;
     PyDataMem_Handler *h = handler_of(NULL);
     void *p = h->allocator.malloc(h->allocator.ctx, 4096);
-    OK(tn_leaks(4, found, &count));
+    OK(tn_leaks(sizeof(tn_holder), 4, found, &count));
     CHECK(count == 1 && found[0].kind == TN_HOLDER_BLOCK && strcmp(found[0].name, "numpy") == 0 && found[0].bytes == 4096);
     h->allocator.free(h->allocator.ctx, p, 4096);
 }

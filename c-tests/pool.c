@@ -41,7 +41,7 @@ static void *block_of(tn_pool *pool, size_t bytes)
 /* DV-1, DV-2, DV-3, DV-4, ST-14, PN-13 */
 static void devices(void)
 {
-    int32_t count = -1;
+    size_t count = 77;
     OK(tn_device_count(TN_CPU, &count));
     CHECK(count == 1);
     FAILS(tn_device_count(99, &count), TN_ERR_DEVICE);
@@ -325,7 +325,7 @@ static void blocks_of_others(void)
 
     static tn_holder leaks[8];
     size_t count = 0;
-    OK(tn_leaks(8, leaks, &count));
+    OK(tn_leaks(sizeof(tn_holder), 8, leaks, &count));
     CHECK(count == 1 && leaks[0].kind == TN_HOLDER_BLOCK && leaks[0].id == (uint64_t)(uintptr_t)raw);
     CHECK(leaks[0].bytes >= 4000 && strcmp(leaks[0].name, "lost") == 0 && strstr(leaks[0].site, "pool.c:") != NULL);
     OK(tn_pool_deallocate(NULL, raw, NULL));
@@ -346,6 +346,32 @@ static void limits(void)
     OK(tn_pool_release(pool));
 }
 
+/* A call that is given a block and no pool finds the pool that has the block. */
+static void reallocate_finds_the_owner(void)
+{
+    tn_pool_options options = {.size = sizeof options, .name = "owner"};
+    tn_pool *owner = NULL, *found = NULL;
+    tn_pool_stats stats = {.size = sizeof stats};
+    void *block = NULL;
+    OK(tn_pool_create(HOST, &options, &owner));
+    OK(tn_pool_allocate(owner, 100, 0, NULL, &block));
+    memset(block, 7, 100);
+    for (size_t bytes = 200; bytes <= 20000000; bytes *= 10) {
+        OK(tn_pool_reallocate(NULL, block, bytes, NULL, &block));
+        CHECK(((unsigned char *)block)[99] == 7);
+        OK(tn_pool_query(owner, &stats));
+        CHECK(stats.live_blocks == 1 && stats.requested_bytes == bytes);
+    }
+    OK(tn_pool_of(block, &found));
+    OK(tn_pool_release(found));
+    OK(tn_pool_reallocate(NULL, block, 0, NULL, &block));
+    CHECK(block == NULL);
+    OK(tn_pool_query(owner, &stats));
+    CHECK(stats.live_blocks == 0);
+    FAILS(tn_pool_reallocate(NULL, &stats, 10, NULL, &block), TN_ERR_FOREIGN);
+    OK(tn_pool_release(owner));
+}
+
 int main(void)
 {
     devices();
@@ -358,5 +384,6 @@ int main(void)
     current_pool();
     limits();
     blocks_of_others();
+    reallocate_finds_the_owner();
     return finish();
 }

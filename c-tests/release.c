@@ -70,7 +70,7 @@ static tn_array *import(uint32_t flags, int64_t first, int64_t n, tn_release_cal
 {
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = &n};
     tn_array *out = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_host(memory + first, &layout, flags, release, context, &out, &how));
     CHECK(how == TN_ALIASED);
     return out;
@@ -187,7 +187,7 @@ static void weak_handles(void) /* RL-5, RL-6, RL-7 */
     FAILS(tn_weak_upgrade(weak, &out), TN_ERR_DESTRUCTED);
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){4}};
     tn_array *joined = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_host(bytes, &layout, TN_BORROW, NULL, NULL, &joined, &how));
     CHECK(how == TN_ALIASED && live_bytes(pool) == 32 && held_bytes(pool) == 0);
     FAILS(tn_weak_upgrade(weak, &out), TN_ERR_DESTRUCTED);
@@ -219,11 +219,11 @@ static uint64_t queued_now(void)
     return info.queued_releases;
 }
 
-static size_t leaks_of_kind(int32_t kind)
+static size_t leaks_of_kind(tn_holder_kind kind)
 {
     tn_holder leaks[MAX_HOLDERS];
     size_t count = 0, found = 0;
-    OK(tn_leaks(MAX_HOLDERS, leaks, &count));
+    OK(tn_leaks(sizeof(tn_holder), MAX_HOLDERS, leaks, &count));
     for (size_t i = 0; i < count && i < MAX_HOLDERS; i++)
         found += leaks[i].kind == kind;
     return found;
@@ -250,7 +250,7 @@ static void queued_callbacks(void) /* RL-8, AR-25 */
     CHECK(sequence_length == 1 && sequence[0] == 4);
     /* copied at once: still only when it is asked for */
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){2}};
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_host(memory, &layout, TN_RELEASE_QUEUED, note, (void *)(intptr_t)5, &again, &how));
     CHECK(how == TN_COPIED && sequence_length == 1);
     drop(again);
@@ -278,45 +278,45 @@ static void whose_is_it(void) /* WN-10, I16 */
     tn_holder holders[8];
     size_t n = 0;
     tn_borrow *guard = reading(tail);
-    OK(tn_holders_of(bytes + 1, 8, 8, &store, holders, &n));
+    OK(tn_holders_of(bytes + 1, 8, sizeof(tn_holder), 8, &store, holders, &n));
     CHECK(store.address == (uint64_t)(uintptr_t)bytes && store.bytes == 48 && store.device.type == TN_CPU);
     CHECK(strcmp(store.pool_name, "wn-10") == 0 && (store.flags & (TN_FOREIGN | TN_READONLY)) == 0);
     CHECK(n == 2 && holders[0].kind == TN_HOLDER_HANDLE && holders[1].kind == TN_HOLDER_HANDLE);
     CHECK(strcmp(holders[0].name, "asked") == 0 || strcmp(holders[1].name, "asked") == 0);
-    OK(tn_holders_of(bytes, 48, 8, NULL, holders, &n)); /* now the guard's bytes are among them */
+    OK(tn_holders_of(bytes, 48, sizeof(tn_holder), 8, NULL, holders, &n)); /* now the guard's bytes are among them */
     CHECK(n == 3);
     end(guard);
     uint64_t version = store.version;
     fill_i64(tail, 1);
-    OK(tn_holders_of(bytes, 8, 0, &store, NULL, &n));
+    OK(tn_holders_of(bytes, 8, sizeof(tn_holder), 0, &store, NULL, &n));
     CHECK(n == 2 && store.version > version);
 
     n = 77;
     memset(holders, 0x5a, sizeof holders);
     tn_holder canary = holders[0];
-    FAILS(tn_holders_of(bytes, 0, 8, &store, holders, &n), TN_ERR_INVALID);
-    FAILS(tn_holders_of(NULL, 8, 8, &store, holders, &n), TN_ERR_NULL);
-    FAILS(tn_holders_of(&n, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
-    FAILS(tn_holders_of((void *)(uintptr_t)16, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
-    FAILS(tn_holders_of(bytes, 8, 8, &store, NULL, &n), TN_ERR_NULL);
-    FAILS(tn_holders_of(bytes, 8, 8, &store, holders, NULL), TN_ERR_NULL);
+    FAILS(tn_holders_of(bytes, 0, sizeof(tn_holder), 8, &store, holders, &n), TN_ERR_INVALID);
+    FAILS(tn_holders_of(NULL, 8, sizeof(tn_holder), 8, &store, holders, &n), TN_ERR_NULL);
+    FAILS(tn_holders_of(&n, 8, sizeof(tn_holder), 8, &store, holders, &n), TN_ERR_FOREIGN);
+    FAILS(tn_holders_of((void *)(uintptr_t)16, 8, sizeof(tn_holder), 8, &store, holders, &n), TN_ERR_FOREIGN);
+    FAILS(tn_holders_of(bytes, 8, sizeof(tn_holder), 8, &store, NULL, &n), TN_ERR_NULL);
+    FAILS(tn_holders_of(bytes, 8, sizeof(tn_holder), 8, &store, holders, NULL), TN_ERR_NULL);
     CHECK(n == 77 && memcmp(holders, &canary, sizeof canary) == 0);
 
     /* lent bytes; a range over two stores */
     tn_array *left = import(TN_TAKE, 0, 4, note, NULL), *right = import(TN_BORROW, 4, 4, NULL, NULL);
-    OK(tn_holders_of(memory + 5, 8, 8, &store, holders, &n));
+    OK(tn_holders_of(memory + 5, 8, sizeof(tn_holder), 8, &store, holders, &n));
     CHECK(n == 1 && (store.flags & TN_FOREIGN) && store.pool_name[0] == 0 && store.bytes == 32);
     n = 77;
-    FAILS(tn_holders_of(memory + 3, 16, 8, &store, holders, &n), TN_ERR_ALIASED);
+    FAILS(tn_holders_of(memory + 3, 16, sizeof(tn_holder), 8, &store, holders, &n), TN_ERR_ALIASED);
     CHECK(n == 77);
     drop(left);
     drop(right);
-    FAILS(tn_holders_of(memory + 3, 16, 8, &store, holders, &n), TN_ERR_FOREIGN);
+    FAILS(tn_holders_of(memory + 3, 16, sizeof(tn_holder), 8, &store, holders, &n), TN_ERR_FOREIGN);
 
     /* a raw block is one holder */
     void *raw = NULL;
     OK(tn_pool_allocate(pool, 100, 0, NULL, &raw));
-    OK(tn_holders_of((char *)raw + 50, 1, 8, &store, holders, &n));
+    OK(tn_holders_of((char *)raw + 50, 1, sizeof(tn_holder), 8, &store, holders, &n));
     CHECK(n == 1 && holders[0].kind == TN_HOLDER_BLOCK && holders[0].id == (uint64_t)(uintptr_t)raw);
     CHECK(strcmp(store.pool_name, "wn-10") == 0 && store.address == (uint64_t)(uintptr_t)raw);
     OK(tn_pool_deallocate(pool, raw, NULL));
@@ -328,7 +328,7 @@ static void whose_is_it(void) /* WN-10, I16 */
 static void leaks(void) /* what tn_leaks shows, and that each goes when it is given back */
 {
     size_t count = 77;
-    OK(tn_leaks(0, NULL, &count));
+    OK(tn_leaks(sizeof(tn_holder), 0, NULL, &count));
     CHECK(count == 0);
     OK(tn_here("leak.c", 5));
     tn_pool *pool = own_pool("leaky");
@@ -351,7 +351,7 @@ static void leaks(void) /* what tn_leaks shows, and that each goes when it is gi
     CHECK(leaks_of_kind(TN_HOLDER_GUARD_READ) == 1 && leaks_of_kind(TN_HOLDER_GUARD_WRITE) == 1);
     CHECK(leaks_of_kind(TN_HOLDER_EXPORT_EXCLUSIVE) == 1 && leaks_of_kind(TN_HOLDER_BLOCK) == 1);
     tn_holder all[MAX_HOLDERS], few[3];
-    OK(tn_leaks(MAX_HOLDERS, all, &count));
+    OK(tn_leaks(sizeof(tn_holder), MAX_HOLDERS, all, &count));
     CHECK(count == 11);
     int named = 0;
     for (size_t i = 0; i < count && i < MAX_HOLDERS; i++)
@@ -361,11 +361,11 @@ static void leaks(void) /* what tn_leaks shows, and that each goes when it is gi
     memset(few, 0x5a, sizeof few);
     tn_holder canary = few[2];
     count = 0;
-    OK(tn_leaks(2, few, &count));
+    OK(tn_leaks(sizeof(tn_holder), 2, few, &count));
     CHECK(count == 11 && memcmp(&few[2], &canary, sizeof canary) == 0);
-    FAILS(tn_leaks(2, few, NULL), TN_ERR_NULL);
+    FAILS(tn_leaks(sizeof(tn_holder), 2, few, NULL), TN_ERR_NULL);
     count = 77;
-    FAILS(tn_leaks(2, NULL, &count), TN_ERR_NULL);
+    FAILS(tn_leaks(sizeof(tn_holder), 2, NULL, &count), TN_ERR_NULL);
     CHECK(count == 77);
 
     drop(a);
@@ -379,10 +379,10 @@ static void leaks(void) /* what tn_leaks shows, and that each goes when it is gi
     drop(b);
     drop(c);
     OK(tn_pool_release(pool)); /* its last block is still out: listed under the pool's name (PO-8) */
-    OK(tn_leaks(MAX_HOLDERS, all, &count));
+    OK(tn_leaks(sizeof(tn_holder), MAX_HOLDERS, all, &count));
     CHECK(count == 1 && all[0].kind == TN_HOLDER_BLOCK && strcmp(all[0].name, "leaky") == 0);
     OK(tn_pool_deallocate(NULL, raw, NULL));
-    OK(tn_leaks(0, NULL, &count));
+    OK(tn_leaks(sizeof(tn_holder), 0, NULL, &count));
     CHECK(count == 0);
 }
 

@@ -15,7 +15,7 @@ static const char *report(void)
         OK(tn_report_json(0, room, text, &length));
         if (length < room)
             break;
-        CHECK(room == 0 || text[0] == 0);
+        CHECK(room == 0 || strlen(text) == room - 1);
         room = 2 * length;
         text = realloc(text, room);
     }
@@ -65,8 +65,36 @@ static void calls(void)
     CHECK(length == 7 && small[0] == '.');
     OK(tn_report_json(0, 0, NULL, &length));
     CHECK(length > 100);
-    OK(tn_report_json(0, sizeof small, small, &length)); /* "" and nothing behind its room */
-    CHECK(small[0] == 0 && length > 100);
+    OK(tn_report_json(0, sizeof small, small, &length)); /* cut off, and nothing behind its room */
+    CHECK(strlen(small) == sizeof small - 1 && small[0] == '{' && length > 100);
+}
+
+/* A program of a later header has larger items: what the library does not know of them is zeroed. */
+static void items_of_other_sizes(void)
+{
+    tn_array *a = numbers(NULL, SHAPE(3));
+    struct later {
+        tn_holder known;
+        uint64_t unknown[2];
+    } leaks[2];
+    size_t n = 77;
+    memset(leaks, 0xee, sizeof leaks);
+    OK(tn_leaks(sizeof leaks[0], 2, (tn_holder *)leaks, &n));
+    CHECK(n == 1 && leaks[0].known.kind == TN_HOLDER_HANDLE && leaks[0].known.id == (uint64_t)(uintptr_t)a);
+    CHECK(leaks[0].unknown[0] == 0 && leaks[0].unknown[1] == 0);
+    CHECK(leaks[1].unknown[0] == UINT64_C(0xeeeeeeeeeeeeeeee)); /* nothing behind the last item */
+    n = 77;
+    FAILS(tn_leaks(sizeof(tn_holder) - 1, 2, (tn_holder *)leaks, &n), TN_ERR_INVALID);
+    FAILS(tn_leaks(0, 1, (tn_holder *)leaks, &n), TN_ERR_INVALID);
+    CHECK(n == 77);
+    OK(tn_leaks(0, 0, NULL, &n)); /* no items, no size */
+    CHECK(n == 1);
+    tn_array *b = numbers(NULL, SHAPE(3));
+    memset(leaks, 0xee, sizeof leaks);
+    OK(tn_leaks(sizeof(tn_holder), 1, (tn_holder *)leaks, &n)); /* the first ones, and how many there are */
+    CHECK(n == 2 && leaks[0].known.kind == TN_HOLDER_HANDLE && leaks[0].unknown[0] == UINT64_C(0xeeeeeeeeeeeeeeee));
+    drop(b);
+    drop(a);
 }
 
 static void stores_and_holders(void) /* PO-38: for arrays who holds each live block */
@@ -187,17 +215,17 @@ static void owner_of_a_block(void)
     tn_store_info store = {.size = sizeof store};
     tn_holder holders[4];
     size_t n = 0;
-    OK(tn_holders_of((char *)block + 100, 8, 4, &store, holders, &n));
+    OK(tn_holders_of((char *)block + 100, 8, sizeof(tn_holder), 4, &store, holders, &n));
     CHECK(n == 1 && holders[0].kind == TN_HOLDER_BLOCK && strcmp(holders[0].site, "theirs.c:8") == 0);
     CHECK(store.address == (uint64_t)block && store.bytes == 4096 && strcmp(store.pool_name, "theirs") == 0);
 
     tn_layout layout = {.size = sizeof layout, .dtype = TN_F32, .ndim = 1, .shape = (int64_t[]){10}};
     tn_array *array = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_host(block, &layout, TN_BORROW, NULL, NULL, &array, &how));
     OK(tn_array_set_name(array, "on theirs"));
     CHECK(how == TN_ALIASED);
-    OK(tn_holders_of(block, 40, 4, &store, holders, &n));
+    OK(tn_holders_of(block, 40, sizeof(tn_holder), 4, &store, holders, &n));
     CHECK(n == 2 && holders[0].kind == TN_HOLDER_HANDLE && strcmp(holders[0].name, "on theirs") == 0);
     CHECK(holders[1].kind == TN_HOLDER_BLOCK && holders[1].id == (uint64_t)block);
     CHECK(store.bytes == 40 && (store.flags & TN_FOREIGN) != 0 && strcmp(store.pool_name, "theirs") == 0);
@@ -206,7 +234,7 @@ static void owner_of_a_block(void)
 
     OK(tn_here(NULL, 0));
     OK(tn_pool_deallocate(pool, block, NULL));
-    FAILS(tn_holders_of(block, 8, 4, &store, holders, &n), TN_ERR_FOREIGN);
+    FAILS(tn_holders_of(block, 8, sizeof(tn_holder), 4, &store, holders, &n), TN_ERR_FOREIGN);
     OK(tn_pool_release(pool));
 }
 
@@ -241,6 +269,7 @@ static void out_of_memory(void)
 
 int main(void)
 {
+    items_of_other_sizes();
     calls();
     stores_and_holders();
     many_holders();

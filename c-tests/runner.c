@@ -76,8 +76,8 @@ static void copies_alike(void)
     tn_array *source = numbers(NULL, SHAPE(ROWS, COLUMNS)), *turned, *reversed, *dense = zeros(NULL, TN_I64, SHAPE(ROWS, COLUMNS));
     tn_array *columns = zeros(NULL, TN_I64, SHAPE(COLUMNS, ROWS)), *rows = zeros(NULL, TN_I64, SHAPE(ROWS, COLUMNS)), *half;
     OK(tn_array_transpose(source, &turned));
-    OK(tn_array_slice(source, 2, (tn_slice_spec[]){{TN_NONE, TN_NONE, -1}, {TN_NONE, TN_NONE, -1}}, &reversed));
-    OK(tn_array_slice(dense, 2, (tn_slice_spec[]){{TN_NONE, TN_NONE, 1}, {0, TN_NONE, 2}}, &half));
+    OK(tn_array_slice(source, 2, (tn_slice_spec[]){TN_SLICE(TN_NONE, TN_NONE, -1), TN_SLICE(TN_NONE, TN_NONE, -1)}, &reversed));
+    OK(tn_array_slice(dense, 2, (tn_slice_spec[]){TN_SLICE(TN_NONE, TN_NONE, 1), TN_SLICE(0, TN_NONE, 2)}, &half));
     OK(tn_array_copy_into(turned, columns, 0, NULL));
     OK(tn_array_copy_into(reversed, rows, 0, NULL));
     OK(tn_array_copy_into(source, dense, 0, NULL));
@@ -107,8 +107,8 @@ static void copies_alike(void)
     OK(tn_borrow_end(guards[0], 0, NULL));
     /* Where the two overlap: as if the source had been read first. */
     tn_array *front, *back;
-    OK(tn_array_slice(source, 1, (tn_slice_spec[]){{0, -1, 1}}, &front));
-    OK(tn_array_slice(source, 1, (tn_slice_spec[]){{1, TN_NONE, 1}}, &back));
+    OK(tn_array_slice(source, 1, (tn_slice_spec[]){TN_SLICE(0, -1, 1)}, &front));
+    OK(tn_array_slice(source, 1, (tn_slice_spec[]){TN_SLICE(1, TN_NONE, 1)}, &back));
     OK(tn_array_copy_into(front, back, 0, NULL));
     d = bytes_of(source, &guards[0]);
     for (int64_t i = COLUMNS; i < (int64_t)ROWS * COLUMNS; i++) {

@@ -26,6 +26,14 @@ static void write_file(const char *header, size_t pad, size_t bytes)
     CHECK(fclose(file) == 0);
 }
 
+/* Tensors of a file, with pool and flags. */
+static tn_status open_tensors(const char *file, tn_pool *pool, size_t n, const char *const *names, tn_crossing_flags flags,
+                              tn_array **out, tn_how *how)
+{
+    tn_safetensors_options options = {.size = sizeof options, .pool = pool, .flags = flags};
+    return tn_array_open_safetensors(file, n, names, &options, out, how);
+}
+
 /* 208 bytes of header and its length: the data begin at a multiple of 8. */
 static const char THREE[] = "{\"__metadata__\":{\"by\":\"hand\"},"
                             "\"later\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[8,24]},"
@@ -53,14 +61,14 @@ static void listed(void) /* NP-10 */
 {
     three_tensors(0);
     size_t count = 0;
-    OK(tn_safetensors_query(path, 0, NULL, &count));
+    OK(tn_safetensors_query(path, sizeof(tn_safetensors_info), 0, NULL, &count));
     CHECK(count == 3);
     tn_safetensors_info infos[4];
     memset(infos, 0x5a, sizeof infos);
     count = 0;
-    OK(tn_safetensors_query(path, 2, infos, &count));
+    OK(tn_safetensors_query(path, sizeof(tn_safetensors_info), 2, infos, &count));
     CHECK(count == 3 && infos[2].ndim == 0x5a5a5a5a);
-    OK(tn_safetensors_query(path, 4, infos, &count));
+    OK(tn_safetensors_query(path, sizeof(tn_safetensors_info), 4, infos, &count));
     CHECK(count == 3 && infos[3].ndim == 0x5a5a5a5a);
     CHECK(strcmp(infos[0].name, "first") == 0 && infos[0].dtype == TN_I64 && infos[0].ndim == 0 && infos[0].bytes == 8);
     CHECK(strcmp(infos[1].name, "later") == 0 && infos[1].dtype == TN_F32 && infos[1].ndim == 2);
@@ -68,10 +76,10 @@ static void listed(void) /* NP-10 */
     CHECK(infos[1].name_bytes == 5 && infos[1].reserved[0] == 0 && infos[1].reserved[1] == 0);
     CHECK(strcmp(infos[2].name, "none") == 0 && infos[2].bytes == 0 && infos[2].shape[1] == 7);
     count = 77;
-    FAILS(tn_safetensors_query(NULL, 0, NULL, &count), TN_ERR_NULL);
-    FAILS(tn_safetensors_query(path, 1, NULL, &count), TN_ERR_NULL);
-    FAILS(tn_safetensors_query(path, 0, NULL, NULL), TN_ERR_NULL);
-    FAILS(tn_safetensors_query("/nowhere/x.safetensors", 0, NULL, &count), TN_ERR_IO);
+    FAILS(tn_safetensors_query(NULL, sizeof(tn_safetensors_info), 0, NULL, &count), TN_ERR_NULL);
+    FAILS(tn_safetensors_query(path, sizeof(tn_safetensors_info), 1, NULL, &count), TN_ERR_NULL);
+    FAILS(tn_safetensors_query(path, sizeof(tn_safetensors_info), 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_safetensors_query("/nowhere/x.safetensors", sizeof(tn_safetensors_info), 0, NULL, &count), TN_ERR_IO);
     CHECK(says("x.safetensors") && count == 77);
 
     /* a long name is cut where a character ends */
@@ -80,11 +88,11 @@ static void listed(void) /* NP-10 */
         strcat(name, "\xc3\xa4");
     snprintf(header, sizeof header, "{\"%s\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", name);
     write_file(header, 0, 1);
-    OK(tn_safetensors_query(path, 1, infos, &count));
+    OK(tn_safetensors_query(path, sizeof(tn_safetensors_info), 1, infos, &count));
     CHECK(count == 1 && infos[0].name_bytes == 260 && strlen(infos[0].name) == 254);
     const char *names[1] = {name};
     tn_array *a = NULL;
-    OK(tn_array_open_safetensors(path, NULL, 1, names, 0, &a, NULL));
+    OK(open_tensors(path, NULL, 1, names, 0, &a, NULL));
     drop(a);
 }
 
@@ -93,9 +101,9 @@ static void mapped(void) /* NP-11 */
     three_tensors(0);
     const char *names[4] = {"later", "first", "none", "first"};
     tn_array *out[4] = {NULL, NULL, NULL, NULL};
-    int32_t how[4] = {0, 0, 0, 0};
+    tn_how how[4] = {0, 0, 0, 0};
     OK(tn_copies_forbid(1));
-    OK(tn_array_open_safetensors(path, NULL, 4, names, TN_REQUIRE_BORROW, out, how));
+    OK(open_tensors(path, NULL, 4, names, TN_REQUIRE_BORROW, out, how));
     OK(tn_copies_forbid(0));
     CHECK(remove(path) == 0); /* the mapping has it */
     for (int i = 0; i < 4; i++) {
@@ -121,16 +129,16 @@ static void read_into_a_pool(void) /* NP-11, CP-2 */
     tn_pool *pool = own_pool("tensors");
     const char *names[3] = {"first", "later", "none"};
     tn_array *out[3] = {NULL, NULL, NULL};
-    int32_t how[3] = {0, 0, 0};
+    tn_how how[3] = {0, 0, 0};
     OK(tn_copies_forbid(1)); /* a copy by contract */
-    OK(tn_array_open_safetensors(path, pool, 3, names, 0, out, how));
+    OK(open_tensors(path, pool, 3, names, 0, out, how));
     OK(tn_copies_forbid(0));
     CHECK(how[0] == TN_COPIED && how[1] == TN_COPIED && how[2] == TN_COPIED && !is_mapped());
     CHECK(live_bytes(pool) == 24 && try_write(out[1], TN_WRITE_UNIQUE) == TN_OK);
     CHECK(((unsigned char *)address(out[1]))[15] == 23 && ((unsigned char *)address(out[0]))[7] == 7);
     for (int i = 0; i < 3; i++)
         drop(out[i]);
-    OK(tn_array_open_safetensors(path, NULL, 0, NULL, TN_BORROW, NULL, NULL));
+    OK(open_tensors(path, NULL, 0, NULL, TN_BORROW, NULL, NULL));
     OK(tn_pool_release(pool));
 }
 
@@ -139,14 +147,14 @@ static void not_aligned(void) /* NP-11 */
     three_tensors(4); /* floats still are, int64 are not */
     const char *names[2] = {"first", "later"};
     tn_array *out[2] = {UNTOUCHED, UNTOUCHED};
-    int32_t how[2] = {77, 77};
-    FAILS(tn_array_open_safetensors(path, NULL, 2, names, TN_REQUIRE_BORROW, out, how), TN_ERR_WOULD_COPY);
+    tn_how how[2] = {77, 77};
+    FAILS(open_tensors(path, NULL, 2, names, TN_REQUIRE_BORROW, out, how), TN_ERR_WOULD_COPY);
     CHECK(says("first"));
     OK(tn_copies_forbid(1));
-    FAILS(tn_array_open_safetensors(path, NULL, 2, names, TN_BORROW, out, how), TN_ERR_WOULD_COPY);
+    FAILS(open_tensors(path, NULL, 2, names, TN_BORROW, out, how), TN_ERR_WOULD_COPY);
     OK(tn_copies_forbid(0));
     CHECK(out[0] == UNTOUCHED && out[1] == UNTOUCHED && how[0] == 77 && !is_mapped());
-    OK(tn_array_open_safetensors(path, NULL, 2, names, TN_BORROW, out, how));
+    OK(open_tensors(path, NULL, 2, names, TN_BORROW, out, how));
     CHECK(how[0] == TN_COPIED && how[1] == TN_ALIASED && ((unsigned char *)address(out[0]))[3] == 3);
     CHECK(try_write(out[0], 0) == TN_OK && try_write(out[1], 0) == TN_ERR_READONLY);
     drop(out[0]);
@@ -160,20 +168,20 @@ static void all_or_none(void) /* NP-12 */
     const char *names[2] = {"first", "missing"}, *null[2] = {"first", NULL};
     tn_array *out[2] = {UNTOUCHED, UNTOUCHED};
     for (uint32_t flags = 0; flags <= TN_BORROW; flags += TN_BORROW) {
-        FAILS(tn_array_open_safetensors(path, NULL, 2, names, flags, out, NULL), TN_ERR_INVALID);
+        FAILS(open_tensors(path, NULL, 2, names, flags, out, NULL), TN_ERR_INVALID);
         CHECK(says("missing"));
     }
-    FAILS(tn_array_open_safetensors(path, NULL, 2, null, 0, out, NULL), TN_ERR_NULL);
-    FAILS(tn_array_open_safetensors(path, NULL, 2, NULL, 0, out, NULL), TN_ERR_NULL);
-    FAILS(tn_array_open_safetensors(NULL, NULL, 1, names, 0, out, NULL), TN_ERR_NULL);
-    FAILS(tn_array_open_safetensors(path, NULL, 1, names, 0, NULL, NULL), TN_ERR_NULL);
-    FAILS(tn_array_open_safetensors(path, NULL, 1, names, TN_TAKE, out, NULL), TN_ERR_INVALID);
+    FAILS(open_tensors(path, NULL, 2, null, 0, out, NULL), TN_ERR_NULL);
+    FAILS(open_tensors(path, NULL, 2, NULL, 0, out, NULL), TN_ERR_NULL);
+    FAILS(open_tensors(NULL, NULL, 1, names, 0, out, NULL), TN_ERR_NULL);
+    FAILS(open_tensors(path, NULL, 1, names, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(open_tensors(path, NULL, 1, names, TN_TAKE, out, NULL), TN_ERR_INVALID);
     tn_pool *small = limited_pool("small", 8);
     const char *both[2] = {"first", "later"};
-    FAILS(tn_array_open_safetensors(path, small, 2, both, 0, out, NULL), TN_ERR_POOL_LIMIT);
+    FAILS(open_tensors(path, small, 2, both, 0, out, NULL), TN_ERR_POOL_LIMIT);
     CHECK(live_bytes(small) == 0 && out[0] == UNTOUCHED && out[1] == UNTOUCHED && !is_mapped());
     OK(tn_pool_release(small));
-    FAILS(tn_array_open_safetensors(path, small, 2, both, 0, out, NULL), TN_ERR_STALE);
+    FAILS(open_tensors(path, small, 2, both, 0, out, NULL), TN_ERR_STALE);
 }
 
 int main(void)

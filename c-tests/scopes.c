@@ -46,7 +46,7 @@ static size_t open_scopes(void)
 {
     tn_holder leaks[64];
     size_t count = 0, scopes = 0;
-    OK(tn_leaks(64, leaks, &count));
+    OK(tn_leaks(sizeof(tn_holder), 64, leaks, &count));
     for (size_t i = 0; i < count && i < 64; i++)
         scopes += leaks[i].kind == TN_HOLDER_SCOPE;
     return scopes;
@@ -355,7 +355,7 @@ static void left_once(void) /* OO-35 */
     inner = entered(PARAMS(x), &y);
     tn_holder leaks[64];
     size_t count = 0;
-    OK(tn_leaks(64, leaks, &count));
+    OK(tn_leaks(sizeof(tn_holder), 64, leaks, &count));
     for (size_t i = 0; i < count; i++)
         if (leaks[i].kind == TN_HOLDER_SCOPE)
             CHECK(strstr(leaks[i].site, "scopes.c:") != NULL && leaks[i].thread != 0);

@@ -433,7 +433,7 @@ static void *poll_unique(void *which)
         size_t n = 0;
         if (tn_array_is_unique(common.array, &answer) != TN_OK || (answer != 0 && answer != 1))
             common.failures[k]++;
-        if (tn_array_why_not(common.array, NULL, 0, &bits, NULL, &n) != TN_OK || (bits & ~TN_WHY_SHARED) != 0)
+        if (tn_array_why_not(common.array, NULL, sizeof(tn_holder), 0, &bits, NULL, &n) != TN_OK || (bits & ~TN_WHY_SHARED) != 0)
             common.failures[k]++;
     }
     return NULL;

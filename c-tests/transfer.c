@@ -60,9 +60,9 @@ static tn_array *random_view(tn_array *base, const int64_t *shape, int64_t *wher
         int64_t low = random_below(SIDE - span);
         start[k] = step[k] > 0 ? low : low + span;
         int64_t stop = start[k] + n * step[k];
-        specs[axes[k]] = (tn_slice_spec){start[k], stop < 0 ? TN_NONE : stop, step[k]};
+        specs[axes[k]] = (tn_slice_spec)TN_SLICE(start[k], stop < 0 ? TN_NONE : stop, step[k]);
         if (n == 0)
-            specs[axes[k]] = (tn_slice_spec){0, 0, 1};
+            specs[axes[k]] = (tn_slice_spec)TN_SLICE(0, 0, 1);
     }
     tn_array *cut = NULL, *out = NULL;
     OK(tn_array_slice(base, 3, specs, &cut));
@@ -121,14 +121,14 @@ static void overlapping(void) /* TR-4 */
     uint64_t version = 0;
     tn_store_info store = {.size = sizeof store};
     size_t n = 0;
-    OK(tn_holders_of(address(x), 8, 0, &store, NULL, &n));
+    OK(tn_holders_of(address(x), 8, sizeof(tn_holder), 0, &store, NULL, &n));
     version = store.version;
     tn_array *twin = clone(x);
     OK(tn_array_copy_into(x, x, 0, NULL));
     OK(tn_array_copy_into(x, twin, TN_WRITE_UNIQUE, NULL));
     OK(tn_array_copy_into(twin, x, TN_WRITE_COW, NULL));
     CHECK(address(x) == address(twin) && HOLDS(x, 4, 4, 3, 2, 1, 0));
-    OK(tn_holders_of(address(x), 8, 0, &store, NULL, &n));
+    OK(tn_holders_of(address(x), 8, sizeof(tn_holder), 0, &store, NULL, &n));
     CHECK(store.version >= version);
     drop(twin);
     drop(head);

@@ -504,7 +504,7 @@ static tn_pool_client umf_of(tn_pool *pool)
 {
     tn_pool_client clients[16] = {0};
     size_t count = 0;
-    OK(tn_pool_query_clients(pool, 16, clients, &count));
+    OK(tn_pool_query_clients(pool, sizeof(tn_pool_client), 16, clients, &count));
     for (size_t i = 0; i < count; i++)
         if (clients[i].client == TN_CLIENT_UMF)
             return clients[i];

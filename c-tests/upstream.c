@@ -59,7 +59,7 @@ static void call_back(Source *s)
     s->called[2] = tn_pool_trim(s->pool, 0, NULL);
     s->called[3] = tn_pool_query(s->pool, &stats);
     s->called[4] = tn_pool_release(s->pool);
-    s->called[5] = tn_pool_query_clients(s->pool, 0, NULL, &count);
+    s->called[5] = tn_pool_query_clients(s->pool, sizeof(tn_pool_client), 0, NULL, &count);
     CHECK(out == UNTOUCHED);
 }
 
@@ -1011,7 +1011,7 @@ static tn_status cut_deallocate(void *context, void *ptr, size_t bytes, uint64_t
 static size_t leaks(void)
 {
     size_t count = 0;
-    OK(tn_leaks(0, NULL, &count));
+    OK(tn_leaks(sizeof(tn_holder), 0, NULL, &count));
     return count;
 }
 static void pool_in_a_block(void)

@@ -1,4 +1,4 @@
-//! Gives the shared object the driver's name, and keeps it loaded: its threads outlive the handle of whoever opened it.
+//! Gives the shared object the driver's name, and keeps it loaded, because its threads may outlive the last `dlclose`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

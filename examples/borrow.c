@@ -1,5 +1,5 @@
 /*
- * borrow.c - many may read, or one may write; who comes at the wrong time is told who is in the way.
+ * borrow.c - many readers or one writer: a conflicting borrow fails, and the message names the other holder.
  *
  * gcc borrow.c -I target/dist/include -L target/dist/lib -ltenure -Wl,-rpath,$PWD/target/dist/lib
  */
@@ -21,17 +21,17 @@ int main(void)
     tn_array_options named = {.size = sizeof named, .name = "weights"};
     tn_array *weights = NULL, *row = NULL;
     must(tn_array_zeros(NULL, TN_F64, 2, shape, &named, &weights));
-    must(tn_array_index(weights, 0, 1, &row)); /* a view: the second row, in the same bytes */
+    must(tn_array_index(weights, 0, 1, &row)); /* a view of the second row; nothing is copied */
 
     /* Two readers. A pointer is valid until its guard ends. */
     const void *first = NULL, *second = NULL;
     tn_borrow *reader = NULL, *other_reader = NULL, *writer = NULL;
-    TN_HERE; /* this line stands in the texts */
+    TN_HERE; /* error messages will name this line */
     must(tn_array_borrow_read(weights, 0, NULL, &first, NULL, &reader));
     must(tn_array_borrow_read(row, 0, NULL, &second, NULL, &other_reader));
     printf("the row lies %td bytes behind the start\n", (const char *)second - (const char *)first);
 
-    /* A writer is refused while somebody reads the same bytes. */
+    /* A writer is refused while the bytes have readers. */
     void *data = NULL;
     tn_status status = tn_array_borrow_write(row, TN_WRITE_ALIASED, NULL, &data, NULL, &writer);
     printf("%s\n%s\n", tn_status_name(status), tn_last_error());
@@ -49,8 +49,8 @@ int main(void)
     must(tn_array_release(row));
     must(tn_array_release(weights));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
-    printf("%zu left over\n", left);
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
+    printf("%zu leaks\n", left);
     return left != 0;
 }
 
@@ -59,5 +59,5 @@ the row lies 24 bytes behind the start
 TN_ERR_BORROWED
 tn_array_borrow_write: the array is borrowed for reading 2 times (first at borrow.c:29, through "weights"); end those borrows
 written through the row, read through the whole: 1.5
-0 left over
+0 leaks
 */

@@ -1,5 +1,5 @@
 /*
- * give.c - an array changes its owner: the giver's handle is of no use afterwards, the taker overwrites the bytes in place.
+ * give.c - an array changes its owner: the taker overwrites the bytes in place, and the giver's handle is refused.
  *
  * gcc give.c -I target/dist/include -L target/dist/lib -ltenure -Wl,-rpath,$PWD/target/dist/lib
  */
@@ -15,16 +15,16 @@ static void must(tn_status status)
     exit(1);
 }
 
-/* Takes what was promised and squares it where it lies. The promise stays the caller's, who releases it. */
+/* Takes the array of `promise` and squares it in place. The caller still releases the promise. */
 static tn_array *squared(tn_promise *promise)
 {
     tn_array *mine = NULL;
-    TN_HERE; /* the giver will read this line if it uses the array again */
+    TN_HERE; /* if the giver uses the array again, the message names this line */
     must(tn_take(1, &promise, &mine));
 
     void *data = NULL;
     tn_borrow *guard = NULL;
-    must(tn_array_borrow_write(mine, TN_WRITE_UNIQUE, NULL, &data, NULL, &guard)); /* refused if anybody else held it */
+    must(tn_array_borrow_write(mine, TN_WRITE_UNIQUE, NULL, &data, NULL, &guard)); /* fails if there is another holder */
     for (int i = 0; i < 4; i++)
         ((double *)data)[i] *= ((double *)data)[i];
     must(tn_borrow_end(guard, 0, NULL));
@@ -51,11 +51,11 @@ int main(void)
     tn_status status = tn_array_copy_to_host(x, values, NULL, NULL);
     printf("%s\n%s\n", tn_status_name(status), tn_last_error());
 
-    must(tn_array_release(x)); /* every handle is released once, this one too */
+    must(tn_array_release(x)); /* a handle that was given away is released too */
     must(tn_array_release(y));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
-    printf("%zu left over\n", left);
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
+    printf("%zu leaks\n", left);
     return left != 0;
 }
 
@@ -63,5 +63,5 @@ int main(void)
 9 9 9 9
 TN_ERR_DESTRUCTED
 tn_array_copy_to_host: "x" was given away and taken with tn_take at give.c:22; this handle can only be released
-0 left over
+0 leaks
 */

@@ -1,4 +1,4 @@
-//! A Rust program whose heap is Tenure's pool: what it holds stands in the pool's figures, and every address has an owner.
+//! A Rust program that uses a Tenure pool as its heap: the pool's statistics include it, and every address has an owner.
 
 use tenure::pool;
 use tenure::types::{TN_CLIENT_RUST, TN_CPU, tn_device};
@@ -8,7 +8,7 @@ static HEAP: tenure::PoolAllocator = tenure::PoolAllocator;
 
 fn main() {
     let table: Vec<[f64; 128]> = vec![[0.0; 128]; 1000];
-    let block = pool::locate(table.as_ptr() as usize).expect("the pool knows every address that it handed out");
+    let block = pool::locate(table.as_ptr() as usize).expect("the pool knows every address that it allocated");
     println!(
         "{} bytes of client \"{}\" in pool \"{}\"",
         block.requested,

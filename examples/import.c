@@ -1,5 +1,5 @@
 /*
- * import.c - memory that was there before becomes an array, and goes back to its owner when the last holder is done.
+ * import.c - existing memory becomes an array; a callback frees it when the last holder is gone.
  *
  * gcc import.c -I target/dist/include -L target/dist/lib -ltenure -Wl,-rpath,$PWD/target/dist/lib
  */
@@ -17,22 +17,22 @@ static void must(tn_status status)
 
 static void give_back(void *context)
 {
-    printf("nobody needs the buffer any more\n");
+    printf("the buffer is freed\n");
     free(context);
 }
 
 int main(void)
 {
-    /* Three rows of four floats, of which each has three that count. */
+    /* Three rows of four floats; the array uses the first three of each row. */
     float *buffer = calloc(12, sizeof *buffer);
     if (buffer == NULL)
         return 1;
     const int64_t shape[] = {3, 3}, strides[] = {4 * sizeof *buffer, sizeof *buffer};
     tn_layout layout = {.size = sizeof layout, .dtype = TN_F32, .ndim = 2, .shape = shape, .strides = strides};
 
-    /* TN_TAKE: the buffer is the library's until it calls give_back. TN_REQUIRE_BORROW: a status rather than a copy. */
+    /* TN_TAKE: the library owns the buffer until it calls give_back. TN_REQUIRE_BORROW: fail instead of copying. */
     tn_array *x = NULL, *transposed = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     must(tn_array_import_host(buffer, &layout, TN_TAKE | TN_REQUIRE_BORROW, give_back, buffer, &x, &how));
     printf("%s\n", how == TN_ALIASED ? "aliased" : "copied");
 
@@ -42,19 +42,19 @@ int main(void)
 
     must(tn_array_transpose(x, &transposed));
     must(tn_array_release(x));
-    printf("one handle is released, its view is left\n");
+    printf("the array is released, its view still lives\n");
     must(tn_array_release(transposed));
 
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
-    printf("%zu left over\n", left);
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
+    printf("%zu leaks\n", left);
     return left != 0;
 }
 
 /* It prints:
 aliased
 row 0: 1 1 1, and the gap behind it: 0
-one handle is released, its view is left
-nobody needs the buffer any more
-0 left over
+the array is released, its view still lives
+the buffer is freed
+0 leaks
 */

@@ -1,4 +1,4 @@
-"""NumPy works on the bytes of a tenure array, and tenure knows that it does.
+"""NumPy works on the bytes of a tenure array, and tenure tracks the NumPy view.
 
 python numpy_views.py
 """
@@ -8,11 +8,11 @@ import numpy as np
 import tenure
 
 x = tenure.zeros((2, 3), name="x")
-n = np.asarray(x)  # the same bytes, and counted: `x` may change beside it, but not be taken over
+n = np.asarray(x)  # shares the bytes: `x` may still be written, but not with mode "unique"
 n[0] = 7
 print(x.tolist())
 
-# What would stand in the way of overwriting x in place, and who.
+# Why x cannot be overwritten in place, and who holds it.
 why = x.why_not()
 print(why == tenure.Why.EXPORTED, why.holders[0].kind.name)
 try:
@@ -21,7 +21,7 @@ except tenure.OwnershipError as error:
     print(error.status.name)
 del n
 
-# Alone, for as long as the block lasts.
+# The only access until the block ends.
 with x.write("unique") as view:
     view += 1
     try:
@@ -30,7 +30,7 @@ with x.write("unique") as view:
         print(error.status.name)
 print(x.tolist())
 
-# The other way round: an array of NumPy's, lent to tenure. Nothing is copied here either.
+# The other direction: tenure shares the bytes of a NumPy array, without a copy.
 with tenure.no_copies():
     y = tenure.asarray(np.arange(3.0))
 print(y.flags.foreign, y[1:].tolist())

@@ -1,5 +1,5 @@
 /*
- * own_memory.c - a pool over memory of the program's own: here one fixed piece, as of a device or a shared segment.
+ * own_memory.c - a pool over memory of the program: here one fixed piece, as on a device or in a shared segment.
  *
  * gcc own_memory.c -I target/dist/include -L target/dist/lib -ltenure -Wl,-rpath,$PWD/target/dist/lib
  */
@@ -22,7 +22,7 @@ typedef struct {
     int taken;
 } Piece;
 
-/* Asked for SIZE bytes once, because the pool takes them at its creation; after that there is no more. */
+/* Called once for SIZE bytes, at the creation of the pool; later calls fail. */
 static tn_status take(void *context, size_t bytes, size_t alignment, uint64_t native_stream, void **out)
 {
     Piece *piece = context;
@@ -34,7 +34,7 @@ static tn_status take(void *context, size_t bytes, size_t alignment, uint64_t na
     return TN_OK;
 }
 
-/* Gets what `take` gave, as it gave it. */
+/* Called with the piece that `take` returned. */
 static tn_status give_back(void *context, void *ptr, size_t bytes, uint64_t native_stream)
 {
     Piece *piece = context;
@@ -46,7 +46,7 @@ static tn_status give_back(void *context, void *ptr, size_t bytes, uint64_t nati
 
 static void done(void *context)
 {
-    printf("nobody needs the memory any more\n");
+    printf("the memory is freed\n");
     free(((Piece *)context)->start);
 }
 
@@ -67,14 +67,14 @@ int main(void)
     printf("8 MB fit, 9.6 MB beside them: %s\n", tn_status_name(status));
 
     must(tn_pool_release(pool));
-    printf("the pool is released, its array is left\n");
+    printf("the pool is released, its array still lives\n");
     must(tn_array_release(a));
     return 0;
 }
 
 /* It prints:
 8 MB fit, 9.6 MB beside them: TN_ERR_NO_HOST_MEMORY
-the pool is released, its array is left
+the pool is released, its array still lives
 16 MiB came back, all of them: yes
-nobody needs the memory any more
+the memory is freed
 */

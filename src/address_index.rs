@@ -1,16 +1,15 @@
-//! The atlas: from an address to the store that has it.
+//! The address index: from an address to the store that has it.
 //!
-//! Pool memory knows its owner (the pool keeps the store's tag with the block); foreign ranges stand here, sorted, no two with a byte
-//! in common. An entry may be larger than its store, which shrinks under its own lock when a lease ends, and it may outlast it for a
-//! moment: whoever finds one asks the ledger, and mends the entry.
+//! Pool memory knows its owner, because a block carries the tag of its store. Foreign ranges are entered here, sorted and disjoint. An
+//! entry may be larger than its store, which shrinks under its own lock when a lease ends. It may also outlast its store for a moment. So a
+//! search asks for each store's current range, and corrects the entry.
 //!
-//! Contract: its lock comes before those of ledgers, and is never taken under one. No allocation under it: [`lock`] makes room for
-//! one more entry first. Nothing is read at any address.
+//! Contract: knows stores by their tags only. Its lock is taken before those of ledgers, and never under one. It allocates nothing under
+//! its lock: [`lock`] makes room for one more entry first. No memory is read at any address.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
 use crate::grow_unlocked;
-use crate::ledger::{self, Ledger, Locked};
 use crate::pool;
 use crate::thread::{self, QuickGuard, QuickLock, Thread};
 use crate::types::*;
@@ -24,31 +23,38 @@ struct Range {
 
 static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
-/// The locked atlas, with room for one more range.
-pub struct Atlas(QuickGuard<'static, Vec<Range>>);
+/// The locked index, with room for one more entry.
+pub struct AddressIndex(QuickGuard<'static, Vec<Range>>);
 
-/// Which stores have bytes of a range.
-pub enum Found {
+/// The stores that share bytes with a range, by tag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overlap {
     /// None.
-    Nothing,
-    /// One, locked.
-    One(Locked, &'static Ledger),
+    None,
+    /// Exactly one.
+    One(u64),
     /// More than one.
     Several,
 }
 
-/// Locks the atlas, if it has room.
-#[inline]
-pub fn lock_with_room(thread: &'static Thread) -> Option<Atlas> {
-    let ranges = RANGES.lock_as(thread);
-    (ranges.len() < ranges.capacity()).then_some(Atlas(ranges))
+impl Overlap {
+    fn and(self, tag: u64) -> Overlap {
+        if self == Overlap::None { Overlap::One(tag) } else { Overlap::Several }
+    }
 }
 
-/// Locks the atlas.
-pub fn lock() -> Result<Atlas> {
+/// Locks the index if it has room for one more entry.
+#[inline]
+pub fn lock_with_room(thread: &'static Thread) -> Option<AddressIndex> {
+    let ranges = RANGES.lock_as(thread);
+    (ranges.len() < ranges.capacity()).then_some(AddressIndex(ranges))
+}
+
+/// Locks the index; makes room for one more entry first.
+pub fn lock() -> Result<AddressIndex> {
     loop {
-        if let Some(atlas) = lock_with_room(thread::current()) {
-            return Ok(atlas);
+        if let Some(index) = lock_with_room(thread::current()) {
+            return Ok(index);
         }
         grow_unlocked::make(&RANGES, 64).map_err(|wanted| {
             fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports"))
@@ -56,8 +62,9 @@ pub fn lock() -> Result<Atlas> {
     }
 }
 
-impl Atlas {
-    /// Whether nobody is known to have a byte of [start, end), at the first look: where this says no, [`Atlas::find`] knows more.
+impl AddressIndex {
+    /// Whether no store is entered with a byte of [start, end). False may be out of date, in contrast to the answer of
+    /// [`AddressIndex::find`].
     #[inline]
     pub fn is_free(&self, start: i64, end: i64) -> bool {
         let index = self.0.partition_point(|range| range.end <= start);
@@ -65,56 +72,48 @@ impl Atlas {
             && pool::first_in(start as usize, end as usize).is_none()
     }
 
-    /// The stores with bytes in [start, end). Those of an empty range: none.
-    pub fn find(&mut self, start: i64, end: i64) -> Found {
-        // Each candidate is locked alone: two ledgers are only ever locked in ascending order.
-        let mut found: Option<u64> = None;
+    /// The stores with bytes in [start, end); none for an empty range. `current` gives the range that a store has now; None: it is gone.
+    pub fn find(&mut self, start: i64, end: i64, current: &dyn Fn(u64) -> Option<(i64, i64)>) -> Overlap {
+        let mut found = Overlap::None;
         let mut at = start;
         while let Some(block) = pool::first_in(at as usize, end as usize) {
             at = (block.start + block.usable) as i64;
-            if block.owner != 0 && ledger::lock_tag(block.owner).is_some() {
-                if found.is_some() {
-                    return Found::Several;
+            if block.owner != 0 && current(block.owner).is_some() {
+                found = found.and(block.owner);
+                if found == Overlap::Several {
+                    return found;
                 }
-                found = Some(block.owner);
             }
         }
         let mut index = self.0.partition_point(|range| range.end <= start);
         while let Some(range) = self.0.get(index).copied().filter(|range| range.start < end) {
-            let Some((locked, ledger)) = ledger::lock_tag(range.tag) else {
+            let Some((first, last)) = current(range.tag) else {
                 self.0.remove(index);
                 continue;
             };
-            let books = locked.books(ledger);
-            let (first, last) = (books.start, books.start + books.bytes);
             self.0[index] = Range { start: first, end: last, tag: range.tag };
             if first < end && start < last {
-                if found.is_some() {
-                    return Found::Several;
+                found = found.and(range.tag);
+                if found == Overlap::Several {
+                    return found;
                 }
-                found = Some(range.tag);
             }
             index += 1;
         }
-        // A store that died since then counts as absent.
-        match found.and_then(ledger::lock_tag) {
-            Some((locked, ledger)) => Found::One(locked, ledger),
-            None => Found::Nothing,
-        }
+        found
     }
 
-    /// Enters a store of foreign bytes, after [`Atlas::find`] found nothing there. The room was made by [`lock`].
-    pub fn insert(&mut self, start: i64, end: i64, ledger: &'static Ledger) {
+    /// Enters a store of foreign bytes, after [`AddressIndex::find`] found none there. [`lock`] has made the room.
+    pub fn insert(&mut self, start: i64, end: i64, tag: u64) {
         let index = self.0.partition_point(|range| range.start < start);
         debug_assert!(self.0.len() < self.0.capacity());
-        let range = Range { start, end, tag: ledger.tag() };
-        // At the end there is nothing to move, which would be a call.
+        let range = Range { start, end, tag };
+        // `push` where nothing has to move: `insert` would call memmove.
         if index == self.0.len() { self.0.push(range) } else { self.0.insert(index, range) }
     }
 
-    /// The store's range has changed, to one that touches no other.
-    pub fn resize(&mut self, start: i64, end: i64, ledger: &'static Ledger) {
-        let tag = ledger.tag();
+    /// Changes the range of a store to one that overlaps no other.
+    pub fn resize(&mut self, start: i64, end: i64, tag: u64) {
         if let Some(range) = self.0.iter_mut().find(|range| range.tag == tag) {
             range.start = start;
             range.end = end;
@@ -122,9 +121,8 @@ impl Atlas {
     }
 }
 
-/// The store of foreign bytes that began at `start` is gone.
-pub fn forget(thread: &'static Thread, start: i64, ledger: &'static Ledger) {
-    let tag = ledger.tag();
+/// Removes the store of foreign bytes that began at `start`.
+pub fn remove(thread: &'static Thread, start: i64, tag: u64) {
     let mut ranges = RANGES.lock_as(thread);
     let index = ranges.partition_point(|range| range.end <= start);
     match ranges.get(index) {

@@ -1,32 +1,32 @@
-//! The journal: what happened, noted where it happens. So far the copy book: every copy at a border, by call site.
+//! The copy book: counts every copy at a border of the library, by call site.
 //!
-//! Contract: noting allocates nothing and never fails; the table has a fixed size, and what no longer fits is added up in one entry
-//! without function and site. Knows only functions, sites and numbers. Any thread; its lock is never held across anything.
+//! Contract: counting allocates nothing and never fails. The table has a fixed size; copies that no longer fit are counted in one entry
+//! without function and site. Any thread. The lock is held for a table access only.
 #![forbid(unsafe_code)]
 
 use crate::names::Site;
 use crate::thread::ColdLock;
 use core::ffi::CStr;
 
-/// What copies are added up by.
+/// What copies are grouped by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    /// The tn_ function; None: the entry for what did not fit.
+    /// The tn_ function; None: the entry for copies that did not fit.
     pub function: Option<&'static CStr>,
-    /// The caller's TN_HERE.
+    /// The caller's site (TN_HERE).
     pub site: Site,
-    /// TN_WHY_ bits.
+    /// The reasons: TN_WHY_ bits.
     pub why: u32,
-    /// Whether the caller would have taken an alias.
+    /// Whether the caller would have accepted an alias.
     pub forced: bool,
 }
 
 /// All copies of one key.
 #[derive(Clone, Copy)]
 pub struct Copies {
-    /// What they have in common.
+    /// The group.
     pub key: Key,
-    /// How many.
+    /// The number of copies.
     pub count: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -34,34 +34,34 @@ pub struct Copies {
 
 const NO_KEY: Key = Key { function: None, site: Site::NONE, why: 0, forced: false };
 const NO_COPIES: Copies = Copies { key: NO_KEY, count: 0, bytes: 0 };
-/// Distinct keys; a power of two.
-const KEYS: usize = 4096;
-/// Places looked at for one key before it counts as not fitting.
-const PROBES: usize = 64;
+/// Entries of the table; a power of two.
+const MAX_KEYS: usize = 4096;
+/// Entries that are probed for a key before it counts as not fitting.
+const MAX_PROBES: usize = 64;
 
 struct Book {
-    entries: [Copies; KEYS],
+    entries: [Copies; MAX_KEYS],
     other: Copies,
-    /// Room to sort in: a query allocates nothing.
-    order: [u16; KEYS + 1],
+    /// Room for sorting, so that a query allocates nothing.
+    order: [u16; MAX_KEYS + 1],
 }
 
 static BOOK: ColdLock<Book> =
-    ColdLock::new(Book { entries: [NO_COPIES; KEYS], other: NO_COPIES, order: [0; KEYS + 1] });
+    ColdLock::new(Book { entries: [NO_COPIES; MAX_KEYS], other: NO_COPIES, order: [0; MAX_KEYS + 1] });
 
-fn place(key: &Key) -> usize {
+fn slot(key: &Key) -> usize {
     let function = key.function.map_or(0, |f| f.as_ptr() as u64);
     let mixed = function ^ (u64::from(key.site.number()) << 32) ^ (u64::from(key.why) << 1) ^ u64::from(key.forced);
-    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % KEYS
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % MAX_KEYS
 }
 
-/// Notes one copy.
+/// Counts a copy.
 pub fn note_copy(key: Key, bytes: u64) {
     let mut book = BOOK.lock();
-    let start = place(&key);
+    let start = slot(&key);
     let mut at = None;
-    for probe in 0..PROBES {
-        let index = (start + probe) % KEYS;
+    for probe in 0..MAX_PROBES {
+        let index = (start + probe) % MAX_KEYS;
         let entry = &book.entries[index];
         if entry.count == 0 || entry.key == key {
             at = Some(index);
@@ -79,13 +79,14 @@ pub fn note_copy(key: Key, bytes: u64) {
     entry.bytes += bytes;
 }
 
-/// Writes the entries with most bytes first, as many as `capacity` says; returns how many there are. `out` runs under the book's lock.
+/// Calls `out` with the position and value of each of the first `capacity` entries, those with most bytes first. Returns the number of all
+/// entries. `out` runs under the lock.
 pub fn copies(out: &mut dyn FnMut(usize, Copies), capacity: usize) -> usize {
     let mut book = BOOK.lock();
     let Book { entries, other, order } = &mut *book;
-    let entry = |index: u16| if usize::from(index) < KEYS { &entries[usize::from(index)] } else { &*other };
+    let entry = |index: u16| if usize::from(index) < MAX_KEYS { &entries[usize::from(index)] } else { &*other };
     let mut count = 0;
-    for index in 0..=KEYS as u16 {
+    for index in 0..=MAX_KEYS as u16 {
         if entry(index).count > 0 {
             order[count] = index;
             count += 1;

@@ -1,8 +1,8 @@
-//! Statuses and their texts.
+//! Status codes and error messages.
 //!
-//! Contract: the layer that finds a fault writes the draft with [`fail`] and hands the [`Status`] up; `boundary` alone publishes
-//! the draft as what `tn_last_error` gives. A fault from which an inner layer recovers is therefore never seen by the caller.
-//! Both texts are fixed buffers of the thread: failing needs no memory. Knows no other module.
+//! Contract: the layer that finds an error writes a draft of the message with [`fail`], and returns the [`Status`]. Only `boundary`
+//! publishes the draft, which `tn_last_error` then returns. So a caller never sees an error that an inner layer has handled. Draft and
+//! message are fixed buffers of the thread: failing needs no memory.
 #![forbid(unsafe_code)]
 
 use crate::types::*;
@@ -14,34 +14,34 @@ use core::fmt::{self, Write};
 pub struct Status(tn_status);
 
 impl Status {
-    /// The number that C sees.
+    /// The status code of C.
     pub fn code(self) -> tn_status {
         self.0
     }
 }
 
-/// What every fallible function of the library returns.
+/// The result of a fallible function.
 pub type Result<T> = core::result::Result<T, Status>;
 
-/// What is thrown where a thread's first call finds no memory for the thread's own record, and no status can be returned: `boundary`
-/// makes one of it.
+/// The panic payload where a thread's first call finds no memory for the thread's record, and cannot return a status. `boundary` turns it
+/// into one.
 pub struct NoRecord;
 
-/// Longest text in bytes, without the NUL.
+/// Longest message, without the NUL.
 pub const TEXT_BYTES: usize = 500;
 
-/// A text of at most [`TEXT_BYTES`] bytes; what does not fit is cut at a character.
+/// A text of at most [`TEXT_BYTES`] bytes; longer text is cut at a character.
 pub struct Text {
     bytes: [u8; TEXT_BYTES + 1],
     length: usize,
 }
 
 impl Text {
-    /// The empty text.
+    /// An empty text.
     pub const fn new() -> Text {
         Text { bytes: [0; TEXT_BYTES + 1], length: 0 }
     }
-    /// The text.
+    /// The text as a string.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.bytes[..self.length]).unwrap_or("")
     }
@@ -71,19 +71,19 @@ impl Write for Text {
 }
 
 thread_local! {
-    // `const` and without Drop: no destructor is registered, and it works while the thread ends.
+    // `const` and without Drop: no destructor is registered, so they work while the thread ends.
     static DRAFT: RefCell<Text> = const { RefCell::new(Text::new()) };
     static PUBLISHED: RefCell<Text> = const { RefCell::new(Text::new()) };
     static PUBLISHED_AT: Cell<*const core::ffi::c_char> = const { Cell::new(c"".as_ptr()) };
 }
 
-/// Writes the draft and gives the status back, for `return Err(fail(..))`.
+/// Writes the draft of the message, and returns the status: `return Err(fail(..))`.
 #[cold]
 #[inline(never)]
 pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
     debug_assert!(status != TN_OK);
     DRAFT.with(|draft| {
-        // A Display that fails in turn must not lose the status; a text that is too long is cut.
+        // An argument whose Display calls `fail` keeps the status; a long text is cut.
         if let Ok(mut draft) = draft.try_borrow_mut() {
             draft.clear();
             let _ = draft.write_fmt(text);
@@ -92,7 +92,7 @@ pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
     Status(status)
 }
 
-/// The draft, for who cannot hand a status up.
+/// The draft, for callers that cannot return a status.
 #[cold]
 pub fn drafted() -> Text {
     let mut text = Text::new();
@@ -104,7 +104,7 @@ pub fn drafted() -> Text {
     text
 }
 
-/// Runs what may fail on the side: the draft stays what it was.
+/// Runs `work` and keeps the draft, also if `work` fails.
 pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     let before = drafted();
     let result = work();
@@ -116,7 +116,7 @@ pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Puts the name of the parameter that a failure is about in front of its draft.
+/// Puts a parameter's name in front of the draft.
 #[cold]
 pub fn about(status: Status, parameter: &str) -> Status {
     let mut text = Text::new();
@@ -126,7 +126,7 @@ pub fn about(status: Status, parameter: &str) -> Status {
     fail(status.code(), format_args!("{}", text.as_str()))
 }
 
-/// Makes the draft what `tn_last_error` gives, behind the function's name. Called by `boundary` only.
+/// Makes the draft, behind the function's name, the message of `tn_last_error`. Called by `boundary` only.
 #[cold]
 #[inline(never)]
 pub fn publish(function: &str) {
@@ -140,15 +140,15 @@ pub fn publish(function: &str) {
     });
 }
 
-/// The published text, NUL-terminated, valid until the thread's next failure; "" if there was none.
+/// The published message, NUL-terminated and valid until the thread's next error; "" if there was none.
 pub fn published() -> *const core::ffi::c_char {
     PUBLISHED_AT.get()
 }
 
-/// Place of a status in the order of checks: of several that apply the one with the lowest is returned. First the call alone,
-/// then the handles' state, the arguments against the array, what others do with it, and the work itself.
+/// The position of a status in the order of checks: of several that apply, a call returns the one with the lowest. The order is: the
+/// arguments alone, the states of the handles, the arguments against the array, conflicts with other users, and the work itself.
 pub fn rank(status: tn_status) -> u8 {
-    const ORDER: [tn_status; 34] = [
+    const ORDER: [tn_status; 35] = [
         TN_OK,
         TN_ERR_NULL,
         TN_ERR_STALE,
@@ -159,7 +159,7 @@ pub fn rank(status: tn_status) -> u8 {
         TN_ERR_COUNT,
         TN_ERR_DUPLICATE,
         TN_ERR_DTYPE,
-        TN_ERR_LIMIT,
+        TN_ERR_OVERFLOW,
         TN_ERR_SHAPE,
         TN_ERR_RANGE,
         TN_ERR_LAYOUT,
@@ -182,12 +182,13 @@ pub fn rank(status: tn_status) -> u8 {
         TN_ERR_POOL_LIMIT,
         TN_ERR_DRIVER,
         TN_ERR_IO,
+        TN_ERR_LIMIT,
         TN_ERR_PANIC,
     ];
     ORDER.iter().position(|s| *s == status).unwrap_or(ORDER.len()) as u8
 }
 
-/// The symbolic name of a status, for texts.
+/// The symbolic name of a status.
 pub fn name(status: tn_status) -> &'static core::ffi::CStr {
     match status {
         TN_OK => c"TN_OK",
@@ -224,6 +225,7 @@ pub fn name(status: tn_status) -> &'static core::ffi::CStr {
         TN_ERR_IO => c"TN_ERR_IO",
         TN_ERR_LIMIT => c"TN_ERR_LIMIT",
         TN_ERR_PANIC => c"TN_ERR_PANIC",
+        TN_ERR_OVERFLOW => c"TN_ERR_OVERFLOW",
         _ => c"TN_ERR_?",
     }
 }

@@ -1,14 +1,13 @@
-//! Flags that C passes: which bits a call takes, and what it says of others.
+//! Checks the flags that C passes.
 //!
-//! Contract: a refusal names the bits that were wrong and, by name, all that could stand there, so that nobody has to look them up.
-//! Changes nothing. Any thread.
+//! Contract: the error message shows the unknown bits, and names every flag that the call takes. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
 use crate::types::*;
 use core::fmt;
 
-/// A family of bits that share one numbering, by name.
+/// The flags of one numbering, by name.
 pub struct Family(&'static [(u32, &'static str)]);
 
 macro_rules! family {
@@ -19,16 +18,16 @@ macro_rules! family {
 }
 
 family! {
-    /// How bytes cross the border: imports and exports.
+    /// Imports and exports.
     CROSSING: TN_BORROW TN_REQUIRE_BORROW TN_MAY_OVERWRITE TN_TAKE TN_RELEASE_QUEUED TN_IMPORT_READONLY TN_IMPORT_WRITABLE
         TN_EXPORT_WRITABLE TN_EXPORT_EXCLUSIVE TN_EXPORT_CONSUMER_READS TN_EXPORT_NONNEGATIVE TN_UNORDERED TN_WAIT
 }
 family! {
-    /// How bytes are used: modes of writing, ways of reading.
+    /// Write modes, and flags of reads.
     USE: TN_WRITE_UNIQUE TN_WRITE_COW TN_WRITE_DISCARD TN_FROZEN TN_REQUIRE_ASYNC TN_WAIT
 }
 family! {
-    /// The end of a guard.
+    /// Ending a guard.
     END: TN_END_FAILED
 }
 family! {
@@ -44,7 +43,7 @@ family! {
     HOST: TN_HOST_PORTABLE TN_HOST_MAPPED TN_HOST_READ_ONLY TN_HOST_BEST_EFFORT
 }
 
-/// Those of a family that a call takes, as a list of names.
+/// The flags that a call takes, as a list of names.
 struct Taken<'a>(&'a Family, u32);
 
 impl fmt::Display for Taken<'_> {
@@ -58,7 +57,7 @@ impl fmt::Display for Taken<'_> {
     }
 }
 
-/// INVALID for bits beyond `known`; `what` is the parameter's name.
+/// TN_ERR_INVALID for bits other than `known`; `what` is the parameter's name.
 #[inline]
 pub fn check(what: &str, bits: u32, known: u32, family: &Family) -> Result<()> {
     if bits & !known == 0 { Ok(()) } else { refuse(what, bits, known, family) }

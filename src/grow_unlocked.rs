@@ -1,12 +1,12 @@
-//! Room in a list that a lock guards.
+//! Grows a list that a lock guards.
 //!
-//! Contract: memory is asked for and given back under no lock, so that whoever holds one allocates nothing. Any thread.
+//! Contract: memory is allocated and freed under no lock, so that the holder of the lock never allocates. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::thread::QuickLock;
 
-/// Makes room for at least one more entry, which others may be faster to take: the caller looks again under the lock. At first for so many
-/// as `least`. Err: there is no memory for that many entries.
+/// Makes room for at least one more entry; the first time for `least`. Another thread may use the room, so the caller checks again under
+/// the lock. Err: the number of entries for which there was no memory.
 pub fn make<T: Copy>(list: &QuickLock<Vec<T>>, least: usize) -> Result<(), usize> {
     let wanted = {
         let list = list.lock();
@@ -22,7 +22,7 @@ pub fn make<T: Copy>(list: &QuickLock<Vec<T>>, least: usize) -> Result<(), usize
         grown.extend_from_slice(&list);
         core::mem::swap(&mut *list, &mut grown);
     }
-    // The memory that is not needed goes after the lock.
+    // The old memory, or the new one if it was not needed, is freed after the unlock.
     drop(list);
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Tenure: who holds each buffer, and for how long.
 //!
-//! The public interface is the C header `include/tenure.h`, generated from [`types`] and [`ffi`]. The modules below stand in
-//! the order of the layers of ARCHITECTURE.md: each uses only those above it in this list.
+//! The public interface is C: the headers in `include`, generated from [`types`] and [`ffi`]. Rust programs have
+//! [`PoolAllocator`] besides. The modules below are in the order of the layers of ARCHITECTURE.md: each uses only modules above it in
+//! this list (`tests/layers.rs`).
 #![deny(missing_docs)]
 
 pub mod types;
@@ -20,7 +21,11 @@ pub mod flags;
 
 pub mod sys;
 
+pub mod arena;
+
 pub mod thread;
+
+pub mod cuda_driver;
 
 pub mod dtype;
 
@@ -36,21 +41,23 @@ pub mod reclaim;
 
 pub mod grow_unlocked;
 
+pub mod gpu;
+
 pub mod stream;
 
 pub mod device;
 
-pub mod pool;
-
 pub mod runner;
+
+pub mod pool;
 
 pub mod blit;
 
 pub mod device_copy;
 
-pub mod ledger;
-
 pub mod address_index;
+
+pub mod ledger;
 
 pub mod array;
 
@@ -62,7 +69,7 @@ pub mod transfer;
 
 pub mod exchange;
 
-// What expressions compute is none of the model checker's business, and long to build.
+// The model checker does not explore what expressions compute, which takes long to build.
 #[cfg(not(loom))]
 pub mod kernels;
 

@@ -1,8 +1,8 @@
-//! Names and call sites: what texts and reports call things.
+//! Names, devices and call sites in messages and reports.
 //!
-//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored where it is used (no table, no count: cloning a handle must not touch
-//! shared memory). A [`Site`] is the number of an interned "file:line"; sites are few and last for ever, so a number may be kept
-//! anywhere and is resolved later, after locks are gone. Knows nothing of what bears the name. Any thread.
+//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored in place. It has neither a table nor a reference count, so that cloning a
+//! handle touches no shared memory. A [`Site`] is the number of an interned "file:line". Sites are few and never freed, so that a number
+//! can be kept anywhere, and is resolved under no lock. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -12,7 +12,7 @@ use core::fmt;
 use parking_lot::{Mutex, MutexGuard};
 use std::cell::RefCell;
 
-/// Longest name in bytes; with its NUL it fills the 64 bytes of the C structs.
+/// Longest name; with its NUL it fills the 64 bytes of the C structs.
 pub const NAME_BYTES: usize = 63;
 
 /// At most 63 bytes of UTF-8.
@@ -35,7 +35,7 @@ impl Name {
         Name::exact(&text[..end])
     }
 
-    /// The last 63 bytes, cut at a character: of a path its end says most.
+    /// The last 63 bytes, cut at a character: the end of a path tells most.
     pub fn tail(text: &str) -> Name {
         let mut start = text.len().saturating_sub(NAME_BYTES);
         while !text.is_char_boundary(start) {
@@ -51,7 +51,7 @@ impl Name {
         name
     }
 
-    /// A name from C: what is not UTF-8 is TN_ERR_INVALID.
+    /// A name from C. TN_ERR_INVALID: it is not UTF-8.
     pub fn of(text: &CStr) -> Result<Name> {
         match text.to_str() {
             Ok(text) => Ok(Name::head(text)),
@@ -61,23 +61,23 @@ impl Name {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there is no name.
     pub fn is_none(&self) -> bool {
         self.length == 0
     }
 
-    /// The text, "" without a name.
+    /// The name; "" if there is none.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or("")
     }
 
-    /// FNV-1a of the text.
+    /// The FNV-1a hash of the name.
     fn hashed(&self) -> u64 {
         let text = &self.bytes[..self.length as usize];
         text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
     }
 
-    /// The text with its NUL, as the C structs hold it.
+    /// The name with its NUL, as in the C structs.
     pub fn to_c(&self) -> [c_char; 64] {
         let mut out = [0; 64];
         for (to, from) in out.iter_mut().zip(&self.bytes[..self.length as usize]) {
@@ -93,30 +93,53 @@ impl fmt::Debug for Name {
     }
 }
 
-/// A call site: "" (no site) or the number of an interned "file:line".
+/// The name of a device type in messages.
+pub fn device_type_name(device_type: tn_device_type) -> &'static str {
+    match device_type {
+        TN_CPU => "cpu",
+        TN_CUDA => "cuda",
+        TN_CUDA_HOST => "cuda_host",
+        TN_CUDA_MANAGED => "cuda_managed",
+        _ => "unknown",
+    }
+}
+
+/// A device as messages show it, in the form of C's struct: "{cuda, 0}".
+pub struct DeviceName(pub tn_device);
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match device_type_name(self.0.r#type) {
+            "unknown" => write!(f, "{{{}, {}}}", self.0.r#type, self.0.id),
+            name => write!(f, "{{{name}, {}}}", self.0.id),
+        }
+    }
+}
+
+/// A call site: the number of an interned "file:line"; 0: none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub struct Site(u32);
 
-/// More distinct sites than this share the last one: a program that invents them must not fill the memory.
-/// A number fits 16 bits, also that of none.
-const SITES: usize = (1 << 16) - 1;
+/// Distinct sites beyond this number share the last one, so that a program that generates sites cannot fill the memory. A number fits 16
+/// bits, and so does 0.
+const MAX_SITES: usize = (1 << 16) - 1;
 
-/// Two vectors, because memory checkers take what is known by an address within it, as a hash map's is, for perhaps lost.
+/// The interned sites. Two vectors and no hash map, which leak checkers report as possibly lost: it keeps a pointer into its allocation.
 struct Sites {
     names: Vec<Name>,
-    /// By the name's hash, and on from there: the number of a site; 0: nobody's. A power of two, at most half of it in use.
-    places: Vec<u32>,
+    /// An open-addressing table of site numbers by the name's hash; 0: free. Its length is a power of two, and at most half of it is used.
+    table: Vec<u32>,
 }
 
-static TABLE: Mutex<Sites> = Mutex::new(Sites { names: Vec::new(), places: Vec::new() });
+static TABLE: Mutex<Sites> = Mutex::new(Sites { names: Vec::new(), table: Vec::new() });
 
 impl Sites {
-    /// The number of a name; Err: the place where it would stand. There is a free place.
+    /// The number of a name; Err: the free index where it would be.
     fn find(&self, name: &Name) -> std::result::Result<u32, usize> {
-        let last = self.places.len() - 1;
+        let last = self.table.len() - 1;
         let mut at = name.hashed() as usize & last;
         loop {
-            match self.places[at] {
+            match self.table[at] {
                 0 => return Err(at),
                 number if self.names[number as usize - 1] == *name => return Ok(number),
                 _ => at = (at + 1) & last,
@@ -124,24 +147,24 @@ impl Sites {
         }
     }
 
-    /// Room for one more name. False: there is no memory for it, and all is as before.
-    fn make_room(&mut self) -> bool {
+    /// Makes room for one more name. False: there is no memory, and nothing changed.
+    fn reserve(&mut self) -> bool {
         if self.names.try_reserve(1).is_err() {
             return false;
         }
-        if (self.names.len() + 1) * 2 <= self.places.len() {
+        if (self.names.len() + 1) * 2 <= self.table.len() {
             return true;
         }
-        let length = (self.places.len() * 2).max(64);
-        let mut places = Vec::new();
-        if places.try_reserve_exact(length).is_err() {
+        let length = (self.table.len() * 2).max(64);
+        let mut grown = Vec::new();
+        if grown.try_reserve_exact(length).is_err() {
             return false;
         }
-        places.resize(length, 0);
-        self.places = places;
+        grown.resize(length, 0);
+        self.table = grown;
         for number in 1..=self.names.len() {
             if let Err(at) = self.find(&self.names[number - 1]) {
-                self.places[at] = number as u32;
+                self.table[at] = number as u32;
             }
         }
         true
@@ -149,15 +172,16 @@ impl Sites {
 }
 
 impl Site {
-    /// Nowhere.
+    /// No site.
     pub const NONE: Site = Site(0);
 
-    /// The site of `file` and `line`; [`Site::NONE`] where memory for a new one is lacking.
+    /// The site of `file` and `line`; [`Site::NONE`] if there is no memory for a new one.
     pub fn at(file: &str, line: i32) -> Site {
         let site = Site::interned(file, line);
         let bytes = file.as_bytes();
         if let Ok(length) = u8::try_from(bytes.len()) {
-            LAST.with_borrow_mut(|last| {
+            LAST.with_borrow_mut(|places| {
+                let last = &mut places[line as usize % PLACES];
                 last.file[..bytes.len()].copy_from_slice(bytes);
                 (last.line, last.length, last.site) = (line, length, site);
             });
@@ -165,11 +189,11 @@ impl Site {
         site
     }
 
-    /// The site if this thread passed that place last: a loop passes one place again and again, and this is a comparison in place of the
-    /// table's lock.
+    /// The site, if this thread set it recently. A loop sets a few sites again and again, for which this saves the table's lock.
     #[inline]
     pub fn same(file: &CStr, line: i32) -> Option<Site> {
-        LAST.with_borrow(|last| {
+        LAST.with_borrow(|places| {
+            let last = &places[line as usize % PLACES];
             let same = last.line == line && last.file[..usize::from(last.length)] == *file.to_bytes();
             (same && last.site != Site::NONE).then_some(last.site)
         })
@@ -177,7 +201,7 @@ impl Site {
 
     fn interned(file: &str, line: i32) -> Site {
         let mut text = crate::error::Text::new();
-        // The end of the path is what is kept, so a path that fills the buffer must lose its start.
+        // A name keeps the end of the path, so a long path is cut at its start.
         let mut start = file.len().saturating_sub(4 * NAME_BYTES);
         while !file.is_char_boundary(start) {
             start += 1;
@@ -189,24 +213,24 @@ impl Site {
     fn of(name: Name) -> Site {
         let mut table = TABLE.lock();
         let table = &mut *table;
-        if !table.places.is_empty()
+        if !table.table.is_empty()
             && let Ok(number) = table.find(&name)
         {
             return Site(number);
         }
-        if table.names.len() >= SITES {
-            return Site(SITES as u32);
+        if table.names.len() >= MAX_SITES {
+            return Site(MAX_SITES as u32);
         }
-        if !table.make_room() {
+        if !table.reserve() {
             return Site::NONE;
         }
         let Err(at) = table.find(&name) else { return Site::NONE };
         table.names.push(name);
-        table.places[at] = table.names.len() as u32;
+        table.table[at] = table.names.len() as u32;
         Site(table.names.len() as u32)
     }
 
-    /// The text. Takes the table's lock: never called under a ledger's lock.
+    /// The name of the site. Takes the table's lock: never called under a ledger's lock.
     pub fn name(self) -> Name {
         match self.0 {
             0 => Name::NONE,
@@ -214,39 +238,43 @@ impl Site {
         }
     }
 
-    /// The number, for places that can hold nothing else.
+    /// The site's number; 0: none.
     pub fn number(self) -> u32 {
         self.0
     }
 
-    /// The site of a number that [`Site::number`] gave.
+    /// The site of a number from [`Site::number`].
     pub fn from_number(number: u32) -> Site {
         Site(number)
     }
 }
 
-/// The place that a thread passed last.
+/// The number of sites that a thread remembers: one for each remainder of the line number.
+const PLACES: usize = 8;
+
+/// A site that a thread set recently.
 struct Last {
     line: i32,
     site: Site,
-    /// Bytes of the file's name; longer ones are not kept.
+    /// Bytes of the file's name; a longer one is not kept.
     length: u8,
     file: [u8; u8::MAX as usize],
 }
 
 thread_local! {
-    static LAST: RefCell<Last> =
-        const { RefCell::new(Last { line: 0, site: Site::NONE, length: 0, file: [0; u8::MAX as usize] }) };
-    /// Keeps the table whole across a fork: the forking thread holds its lock meanwhile.
+    static LAST: RefCell<[Last; PLACES]> = const {
+        RefCell::new([const { Last { line: 0, site: Site::NONE, length: 0, file: [0; u8::MAX as usize] } }; PLACES])
+    };
+    /// The forking thread holds the table's lock during a fork, so that the child finds the table complete.
     static FORKING: RefCell<Option<MutexGuard<'static, Sites>>> = const { RefCell::new(None) };
 }
 
-/// Before a fork: nobody is inside the table until [`after_fork`].
+/// Before a fork: locks the table until [`after_fork`].
 pub fn before_fork() {
     let _ = FORKING.try_with(|guard| *guard.borrow_mut() = Some(TABLE.lock()));
 }
 
-/// After a fork, in parent and child.
+/// After a fork, in parent and child: unlocks the table.
 pub fn after_fork() {
     let _ = FORKING.try_with(|guard| *guard.borrow_mut() = None);
 }

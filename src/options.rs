@@ -1,7 +1,7 @@
-//! Options of the whole process, as text by name.
+//! Process-wide options, set and read as text by name.
 //!
-//! Contract: a closed list of names; setting checks the value, and a wrong one changes nothing. Reading one that the hot path needs
-//! is one load. Options of the default pools are taken when the pool is made; setting them later is refused. Any thread.
+//! Contract: a closed list of names. Setting checks the value, and an invalid one changes nothing. An option of a hot path costs one load
+//! to read. The options of a default pool are fixed when the pool is created; setting them later is refused. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, Text, fail};
@@ -11,42 +11,42 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 static STRICT: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
-static TRANSFER_CHUNK: AtomicU64 = AtomicU64::new(4 << 20);
+static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 
-/// What `transfer.chunk` may be: a page, and what one would still page-lock for a moment.
-const TRANSFER_CHUNKS: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
+/// The values of `transfer.chunk`: from a page to what is reasonable to page-lock for a moment.
+const VALID_CHUNK_BYTES: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 
-/// Whether releasing what is still borrowed, given or exported is refused.
+/// Whether a release is refused while the array is borrowed, given or exported.
 #[inline]
 pub fn strict() -> bool {
     STRICT.load(Ordering::Relaxed)
 }
 
-/// Whether a wrong free stops the process.
+/// Whether an invalid free ends the process.
 pub fn abort_on_misuse() -> bool {
     ABORT_ON_MISUSE.load(Ordering::Relaxed)
 }
 
-/// Whether a thread's current stream starts as its own one, not as the legacy one.
+/// Whether a thread's default stream is its per-thread stream; else it is the legacy stream.
 pub fn stream_per_thread() -> bool {
     STREAM_PER_THREAD.load(Ordering::Relaxed)
 }
 
-/// Bytes of a chunk through which copies between host and device are staged.
+/// The size in bytes of the chunks in which copies between host and device are staged.
 pub fn transfer_chunk() -> u64 {
-    TRANSFER_CHUNK.load(Ordering::Relaxed)
+    TRANSFER_CHUNK_BYTES.load(Ordering::Relaxed)
 }
 
 fn chunk(name: &str, text: &str) -> Result<u64> {
     let bytes = number(name, text)?;
-    if TRANSFER_CHUNKS.contains(&bytes) {
+    if VALID_CHUNK_BYTES.contains(&bytes) {
         return Ok(bytes);
     }
-    Err(fail(TN_ERR_INVALID, format_args!("option {name} is between 4KiB and 1GiB, not \"{text}\"")))
+    Err(fail(TN_ERR_INVALID, format_args!("option {name} must be between 4KiB and 1GiB, not \"{text}\"")))
 }
 
-/// Fields of `tn_pool_options` that an option can set.
+/// The fields of `tn_pool_options` that an option can set.
 pub const POOL_FIELDS: [&str; 13] = [
     "initial_size",
     "growth_factor",
@@ -64,23 +64,23 @@ pub const POOL_FIELDS: [&str; 13] = [
 ];
 const DEVICES: [&str; 4] = ["cpu", "cuda", "cuda_host", "cuda_managed"];
 
-/// Values per device and field, 0 where none was set; a growth factor is stored as the bits of its f64.
+/// The values by device and field; 0: not set. A growth factor is stored as the bits of its f64.
 static POOL: [[AtomicU64; POOL_FIELDS.len()]; DEVICES.len()] =
     [const { [const { AtomicU64::new(0) }; POOL_FIELDS.len()] }; DEVICES.len()];
-/// A bit per device whose default pool exists.
-static MADE: AtomicU32 = AtomicU32::new(0);
+/// A bit for each device whose default pool exists.
+static SEALED: AtomicU32 = AtomicU32::new(0);
 
-/// What was set for the default pool of a device: the value per field of [`POOL_FIELDS`].
+/// The options of the default pool of a device, in the order of [`POOL_FIELDS`]; 0: not set.
 pub fn pool_options(device: usize) -> [u64; POOL_FIELDS.len()] {
     core::array::from_fn(|field| POOL[device][field].load(Ordering::Acquire))
 }
 
-/// The default pool of a device was made: its options cannot be set any more.
+/// Fixes the options of a device's default pool, because it was created.
 pub fn seal_pool_options(device: usize) {
-    MADE.fetch_or(1 << device, Ordering::AcqRel);
+    SEALED.fetch_or(1 << device, Ordering::AcqRel);
 }
 
-/// A number of bytes or a plain number; "none" is the largest one.
+/// Parses a number with an optional unit of bytes; "none" is the largest number.
 fn number(name: &str, text: &str) -> Result<u64> {
     if text == "none" {
         return Ok(u64::MAX);
@@ -96,7 +96,9 @@ fn number(name: &str, text: &str) -> Result<u64> {
     unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit)).ok_or_else(|| {
         fail(
             TN_ERR_INVALID,
-            format_args!("option {name} is a number, with KiB, MiB or GiB behind it, or none; not \"{text}\""),
+            format_args!(
+                "option {name} must be a number, optionally followed by KiB, MiB or GiB, or none; not \"{text}\""
+            ),
         )
     })
 }
@@ -105,7 +107,7 @@ fn switch(name: &str, text: &str) -> Result<bool> {
     match text {
         "0" | "false" | "off" => Ok(false),
         "1" | "true" | "on" => Ok(true),
-        _ => Err(fail(TN_ERR_INVALID, format_args!("option {name} is 0 or 1, not \"{text}\""))),
+        _ => Err(fail(TN_ERR_INVALID, format_args!("option {name} must be 0 or 1, not \"{text}\""))),
     }
 }
 
@@ -118,7 +120,7 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; there are strict, abort_on_misuse, transfer.chunk, stream.default and \
+            "there is no option \"{name}\"; the options are strict, abort_on_misuse, transfer.chunk, stream.default and \
              pool.<device>.<field of tn_pool_options>"
         ),
     )
@@ -133,13 +135,13 @@ pub fn set(name: &str, text: &str) -> Result<()> {
                 _ => {
                     return Err(fail(
                         TN_ERR_INVALID,
-                        format_args!("option {name} is a number of at least 1, not \"{text}\""),
+                        format_args!("option {name} must be a number of at least 1, not \"{text}\""),
                     ));
                 }
             },
             _ => number(name, text)?,
         };
-        if MADE.load(Ordering::Acquire) & (1 << device) != 0 {
+        if SEALED.load(Ordering::Acquire) & (1 << device) != 0 {
             return Err(fail(
                 TN_ERR_INVALID,
                 format_args!("the default pool of {} exists already; set {name} before its first use", DEVICES[device]),
@@ -151,14 +153,14 @@ pub fn set(name: &str, text: &str) -> Result<()> {
     match name {
         "strict" => STRICT.store(switch(name, text)?, Ordering::Relaxed),
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
-        "transfer.chunk" => TRANSFER_CHUNK.store(chunk(name, text)?, Ordering::Relaxed),
+        "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "stream.default" => match text {
             "legacy" => STREAM_PER_THREAD.store(false, Ordering::Relaxed),
             "per-thread" => STREAM_PER_THREAD.store(true, Ordering::Relaxed),
             _ => {
                 return Err(fail(
                     TN_ERR_INVALID,
-                    format_args!("option {name} is legacy or per-thread, not \"{text}\""),
+                    format_args!("option {name} must be legacy or per-thread, not \"{text}\""),
                 ));
             }
         },
@@ -167,7 +169,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// The value of an option as text that [`set`] takes.
+/// The value of an option, as text that [`set`] accepts.
 pub fn get(name: &str) -> Result<Text> {
     let mut text = Text::new();
     let flag = |on: bool| if on { "1" } else { "0" };

@@ -1,33 +1,33 @@
-//! What can be given back when a device has no memory left: hooks of the layers that keep some for later.
+//! Hooks that free cached device memory when a device has none left.
 //!
-//! Contract: hooks are registered once and stay; they run in that order, under no lock, on the thread that is short of memory, and
-//! must not ask for memory of that device themselves. What a hook gives back goes to the device, not to who asks.
+//! Contract: a hook is registered once and stays. Hooks run in the order of registration, under no lock, on the thread whose allocation
+//! failed. A hook must not allocate memory of that device. It frees memory to the device; the caller then tries its allocation again.
 #![forbid(unsafe_code)]
 
 use crate::thread::{self, CriticalSection};
 use crate::types::tn_device;
 use std::sync::OnceLock;
 
-/// Gives back what its layer keeps of a device's memory and does not need.
+/// Frees the memory of a device that a layer caches and does not use.
 pub type Hook = fn(device: tn_device);
 
 static HOOKS: [OnceLock<Hook>; 8] = [const { OnceLock::new() }; 8];
 
 /// Registers a hook, once however often it is called.
 pub fn register(hook: Hook) {
-    // No fork finds a place that is being filled.
+    // No fork finds an entry half written.
     let _inside = CriticalSection::enter(thread::current());
-    for place in &HOOKS {
-        match place.get() {
-            Some(&there) if core::ptr::fn_addr_eq(there, hook) => return,
+    for entry in &HOOKS {
+        match entry.get() {
+            Some(&registered) if core::ptr::fn_addr_eq(registered, hook) => return,
             Some(_) => {}
-            None if place.set(hook).is_ok() => return,
-            // Another thread was first, perhaps with the same one.
-            None if place.get().is_some_and(|&there| core::ptr::fn_addr_eq(there, hook)) => return,
+            None if entry.set(hook).is_ok() => return,
+            // Another thread was first, perhaps with this hook.
+            None if entry.get().is_some_and(|&registered| core::ptr::fn_addr_eq(registered, hook)) => return,
             None => {}
         }
     }
-    debug_assert!(false, "more hooks than places");
+    debug_assert!(false, "more hooks than entries");
 }
 
 /// Runs all hooks for a device.

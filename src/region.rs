@@ -47,7 +47,7 @@ pub enum Overlap {
 
 impl Overlap {
     /// TN_OVERLAP_.
-    pub fn code(self) -> i32 {
+    pub fn code(self) -> tn_overlap {
         match self {
             Overlap::None => TN_OVERLAP_NONE,
             Overlap::Exact => TN_OVERLAP_EXACT,

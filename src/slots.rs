@@ -1,26 +1,26 @@
-//! Slots: the type-stable memory behind every handle, and the check that turns a handle's bits into one.
+//! Slots: the type-stable memory behind every handle, and the lookup of a handle's slot.
 //!
-//! A handle is an opaque pointer in C whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32), slot number (24). A
-//! slot's **word** holds its generation and state; the generation moves on when the handle is released, so an id that was released
-//! never matches again. A slot whose generation would wrap is retired (2^32 uses; at 20 ns each one slot in a minute and a half).
+//! A handle is an opaque pointer in C, whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32 bits), slot number (24 bits). A
+//! slot's **word** has its generation and state. The generation advances when the handle is released, so a released id never matches again.
+//! A slot whose generation would wrap is retired: after 2^32 uses, which takes at least a minute and a half.
 //!
-//! Contract: slot memory is never unmapped and never changes its type, so looking at the word of any id is harmless, also of a
-//! stale one and while another thread recycles the slot: no hazard pointers, no epochs. What a slot holds beside its word is
-//! guarded by its owner's lock (`ledger`) or owned by whoever wins the compare-exchange of the word (pools, heads of borrow_all).
-//! Free slots lie in a cache of the thread, then in the table's own list. Knows none of the types that live in slots.
+//! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read, also of a stale one, and while
+//! another thread reuses the slot: there are neither hazard pointers nor epochs. The rest of a slot is guarded by its owner's lock
+//! (`ledger`), or belongs to the thread that wins the compare-exchange of the word (pools, groups of borrows). Free slots are in a cache of
+//! the thread, and in a list of the table. Any thread.
 
 use crate::error::{Result, fail};
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
-use crate::thread::{self, CriticalSection};
+use crate::thread::{self, Area, CriticalSection, PerThread, Thread, area};
 use crate::types::*;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicPtr, AtomicU32};
 
-/// What a handle is of; the number is the top byte of its bits.
+/// The kind of a handle: the top byte of its bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Kind {
@@ -34,13 +34,13 @@ pub enum Kind {
     Weak = 4,
     /// tn_pool
     Pool = 5,
-    /// Internal: the books of a store.
+    /// Internal: the ledger of a store.
     Ledger = 6,
-    /// Internal: a release callback with those that keep it from running.
+    /// Internal: a release callback, and what delays it.
     Lease = 7,
     /// Internal: the root layout of views.
     Root = 8,
-    /// Internal: a DLPack struct that is out.
+    /// Internal: an exported DLPack struct.
     Export = 9,
     /// tn_scope
     Scope = 10,
@@ -52,13 +52,14 @@ pub enum Kind {
     Event = 13,
     /// tn_scope of tn_stream_enter
     StreamScope = 14,
-    /// Internal: an order of device work.
+    /// Internal: the queue of a CUstream.
     Queue = 15,
     /// Internal: an event of the driver.
-    Mark = 16,
+    EventSlot = 16,
 }
 
-const KINDS: usize = thread::TABLES;
+/// Number of kinds, with the unused 0. The preload library has none of the last ones.
+const KINDS: usize = if cfg!(preload) { 12 } else { 17 };
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -77,7 +78,7 @@ impl Kind {
         })
     }
 
-    /// As C calls it.
+    /// The name of the C type.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Array => "tn_array",
@@ -100,7 +101,7 @@ impl Kind {
 #[repr(transparent)]
 pub struct Id(u64);
 
-/// Bits of a slot's number.
+/// Bits of an id that are the slot's number.
 pub const NUMBER_BITS: u32 = 24;
 const KIND_SHIFT: u32 = 56;
 
@@ -108,22 +109,22 @@ impl Id {
     /// No handle.
     pub const NONE: Id = Id(0);
 
-    /// From the bits of a pointer; nothing is looked up.
+    /// The id with these bits; nothing is looked up.
     pub fn from_bits(bits: u64) -> Id {
         Id(bits)
     }
-    /// The bits that C sees.
+    /// The bits of C's pointer.
     pub fn bits(self) -> u64 {
         self.0
     }
-    /// Number of the slot that it names, or named.
+    /// The number of its slot.
     pub fn number(self) -> u32 {
         self.slot()
     }
     fn new(kind: Kind, generation: u32, slot: u32) -> Id {
         Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << NUMBER_BITS) | u64::from(slot))
     }
-    /// Whether the bits are those of a handle of this kind; it may be stale.
+    /// Whether the kind is this one; the handle may be stale.
     #[inline]
     pub fn is_of(self, kind: Kind) -> bool {
         self.kind() == kind as u8
@@ -148,25 +149,25 @@ impl fmt::Display for Id {
     }
 }
 
-/// State of a slot, the low half of its word.
+/// The state of a slot: the low half of its word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum State {
-    /// In a cache or list; no handle, no use.
+    /// In a cache or list.
     Free = 0,
-    /// A handle is out.
+    /// It has a handle.
     Live = 1,
-    /// A handle is out, but only its release works: a destructed array, a used-up promise.
+    /// It has a handle that can only be released: of a destructed array, or a used promise.
     Spent = 2,
-    /// No handle, but in use: a claim that promises keep, a layout that guards keep, an internal object.
+    /// It has no handle, and is in use: a claim that promises refer to, a layout that guards refer to, or an internal object.
     Kept = 3,
 }
 
-/// What every slot begins with.
+/// The head of every slot.
 pub struct Head {
     word: AtomicU64,
     number: u32,
-    /// Next free slot of the table's list, plus one; guarded by the table's lock.
+    /// The next slot of the table's free list, plus one; guarded by the table's lock.
     next_free: UnsafeCell<u32>,
 }
 
@@ -181,7 +182,7 @@ impl Head {
     fn new(number: u32) -> Head {
         Head { word: AtomicU64::new(0), number, next_free: UnsafeCell::new(0) }
     }
-    /// The state now.
+    /// The state.
     #[inline]
     pub fn state(&self) -> State {
         match self.word.load(Ordering::Acquire) as u32 {
@@ -195,99 +196,145 @@ impl Head {
     fn generation(&self) -> u32 {
         (self.word.load(Ordering::Relaxed) >> 32) as u32
     }
-    /// Changes the state, the handle (if any) stays the same one. Under the owner's lock.
+    /// Changes the state; a handle stays valid. Under the owner's lock.
     #[inline]
     pub fn set_state(&self, state: State) {
         self.word.store(pack(self.generation(), state), Ordering::Release);
     }
-    /// The handle, if there is one, is stale from now on. Under the owner's lock.
+    /// Changes the state, and makes the handle stale if there is one. Under the owner's lock.
     #[inline]
     pub fn make_stale(&self, state: State) {
         self.word.store(pack(self.generation().wrapping_add(1), state), Ordering::Release);
     }
-    /// For slots without a ledger: exactly one caller turns the live handle into a kept slot.
+    /// Ends a live handle of a slot without a ledger; the slot is kept. True for exactly one caller.
     pub fn end(&self, id: Id) -> bool {
         let kept = pack(id.generation().wrapping_add(1), State::Kept);
         let live = pack(id.generation(), State::Live);
         self.word.compare_exchange(live, kept, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
-    /// Takes back what [`Head::end`] did, by the caller that it made the only one.
+    /// Undoes [`Head::end`]; called by the thread for which it returned true.
     pub fn resume(&self, id: Id) {
         self.word.store(pack(id.generation(), State::Live), Ordering::Release);
     }
-    /// Whether a handle with these bits is out now.
+    /// Whether the slot has a handle with these bits.
     #[inline]
     pub fn is(&self, id: Id) -> bool {
-        // One comparison for the generation and both states, which are 1 and 2.
+        // One comparison checks the generation and both states, which are 1 and 2.
         const { assert!(State::Live as u64 == 1 && State::Spent as u64 == 2) };
         let word = self.word.load(Ordering::Acquire);
         (word ^ (u64::from(id.generation()) << 32)).wrapping_sub(1) < 2
     }
-    /// Whether a handle with these bits is out now, and not spent.
+    /// Whether the slot has a handle with these bits that is not spent.
     #[inline]
     pub fn is_live(&self, id: Id) -> bool {
         self.word.load(Ordering::Acquire) == pack(id.generation(), State::Live)
     }
-    /// What [`Head::bits`] gives as long as the handle with these bits is out, and not spent.
+    /// The word of the slot while it has a handle with these bits that is not spent.
     pub fn live_bits(id: Id) -> u64 {
         pack(id.generation(), State::Live)
     }
-    /// The word as it is, for a comparison.
+    /// The word, for a comparison with [`Head::live_bits`].
     #[inline(always)]
     pub fn bits(&self) -> u64 {
         self.word.load(Ordering::Acquire)
     }
-    /// Number of the slot in its table; with [`Head::epoch`] it names one use of the slot for ever.
+    /// The slot's number in its table. Together with [`Head::epoch`] it identifies one use of the slot.
     pub fn number(&self) -> u32 {
         self.number
     }
-    /// The generation now.
+    /// The generation.
     pub fn epoch(&self) -> u32 {
         self.generation()
     }
 }
 
-/// A type that lives in slots.
+/// A type of slots.
 pub trait Slot: Sized + 'static {
-    /// Its kind; one type has one kind.
+    /// The kind; each type has its own.
     const KIND: Kind;
-    /// A slot as it is before its first use.
+    /// A slot before its first use.
     fn new(head: Head) -> Self;
-    /// Its head.
+    /// The head.
     fn head(&self) -> &Head;
-    /// The bits of its handle while one is out.
+    /// The id of the slot's handle.
     #[inline]
     fn id(&self) -> Id {
         Id::new(Self::KIND, self.head().generation(), self.head().number)
     }
 }
 
-/// Slots of one chunk. A chunk is mapped whole and filled as slots are first used.
+/// Slots of a chunk. A chunk is mapped whole, and initialised as slots are first used.
 #[cfg(not(loom))]
-const CHUNK: u32 = 1 << 12;
+const CHUNK_SLOTS: u32 = 1 << 12;
 #[cfg(loom)]
-const CHUNK: u32 = 16;
+const CHUNK_SLOTS: u32 = 16;
 #[cfg(not(loom))]
-const CHUNKS: usize = 1 << 12;
+const MAX_CHUNKS: usize = 1 << 12;
 #[cfg(loom)]
-const CHUNKS: usize = 4;
-/// How many slots move between a thread's cache and the table at once.
-const BATCH: usize = thread::CACHE / 2;
+const MAX_CHUNKS: usize = 4;
+/// Slots that move between a thread's cache and the table at once.
+const BATCH_SLOTS: usize = CACHE_SLOTS / 2;
 
-/// All slots of one kind; what lies in the chunks is known to `Table<T>` only.
+/// Most slots of one kind that a thread caches.
+#[cfg(not(loom))]
+const CACHE_SLOTS: usize = 32;
+/// Few, so that slots move between the threads of a model.
+#[cfg(loom)]
+const CACHE_SLOTS: usize = 2;
+
+/// A thread's stack of free slots of one type.
+#[repr(C)]
+struct Cache<T: 'static> {
+    length: usize,
+    /// The slot that was freed last is on top.
+    slots: [*const T; CACHE_SLOTS],
+}
+
+impl<T> Cache<T> {
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.length >= CACHE_SLOTS
+    }
+    #[inline]
+    fn pop(&mut self) -> Option<&'static T> {
+        // Wraps to an index out of range if the cache is empty, which saves a branch.
+        let top = self.length.wrapping_sub(1);
+        let slot = *self.slots.get(top)?;
+        self.length = top;
+        // SAFETY: pushed as a static reference.
+        Some(unsafe { &*slot })
+    }
+    /// Adds a slot to a cache that is not full.
+    #[inline]
+    fn push(&mut self, slot: &'static T) {
+        self.slots[self.length] = slot;
+        self.length += 1;
+    }
+}
+
+/// A thread's caches, by kind: each is a [`Cache`] of the type that has the kind.
+#[repr(C)]
+struct Caches([UnsafeCell<Cache<()>>; KINDS]);
+
+// SAFETY: zeros are empty caches; only the thread, or its exit hook, touches them; the area is for this type.
+unsafe impl PerThread for Caches {
+    const AREA: Area = area::SLOTS;
+}
+
+/// All slots of one kind; only `Table<T>` knows their type.
 struct Chunks {
     lock: RawLock,
-    chunks: [AtomicPtr<u8>; CHUNKS],
-    /// Slots that were ever used; grows under the lock.
+    chunks: [AtomicPtr<u8>; MAX_CHUNKS],
+    /// Slots that were ever used; raised under the lock.
     grown: AtomicU32,
-    /// Head of the free list, plus one; guarded by the lock.
+    /// The first slot of the free list, plus one; guarded by the lock.
     free: UnsafeCell<u32>,
     watch: Watch,
 }
 
 // SAFETY: `free` is guarded by the lock; the rest is atomic.
 unsafe impl Sync for Chunks {}
-// SAFETY: as above; nothing belongs to a thread.
+// SAFETY: as above; the fields belong to no thread.
 unsafe impl Send for Chunks {}
 
 impl Chunks {
@@ -295,7 +342,7 @@ impl Chunks {
     const fn new() -> Chunks {
         Chunks {
             lock: RawLock::new(),
-            chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS],
+            chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CHUNKS],
             grown: AtomicU32::new(0),
             free: UnsafeCell::new(0),
             watch: Watch::new(),
@@ -305,7 +352,7 @@ impl Chunks {
     fn new() -> Chunks {
         Chunks {
             lock: RawLock::new(),
-            chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS],
+            chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CHUNKS],
             grown: AtomicU32::new(0),
             free: UnsafeCell::new(0),
             watch: Watch::new(),
@@ -321,7 +368,7 @@ loom::lazy_static! {
     static ref TABLES: [Chunks; KINDS] = core::array::from_fn(|_| Chunks::new());
 }
 
-/// The table of the slots of type `T`: a name for one entry of the static tables.
+/// The table of the slots of type `T`: one of the static tables.
 pub struct Table<T>(PhantomData<T>);
 
 impl<T: Slot> Table<T> {
@@ -331,20 +378,21 @@ impl<T: Slot> Table<T> {
 
     #[inline]
     fn at(number: u32) -> &'static T {
-        let chunk = Self::chunks().chunks[(number / CHUNK) as usize].load(Ordering::Acquire).cast::<T>();
-        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`); said so that Options of slots need no second check.
+        let chunk = Self::chunks().chunks[(number / CHUNK_SLOTS) as usize].load(Ordering::Acquire).cast::<T>();
+        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`). Stated so that an Option of a slot needs no second
+        // check.
         unsafe { core::hint::assert_unchecked(!chunk.is_null()) };
         // SAFETY: every number below `grown` has been written (see `grow`), and slots are never freed or moved.
-        unsafe { &*chunk.add((number % CHUNK) as usize) }
+        unsafe { &*chunk.add((number % CHUNK_SLOTS) as usize) }
     }
 
-    /// The slot with that number, in whatever state it is.
+    /// The slot with a number, in any state.
     #[inline]
     pub fn slot(number: u32) -> Option<&'static T> {
         (number < Self::chunks().grown.load(Ordering::Acquire)).then(|| Self::at(number))
     }
 
-    /// The slot of a handle that is out; otherwise the status of section "handles": STALE or KIND.
+    /// The slot of a handle. TN_ERR_STALE, TN_ERR_KIND.
     #[inline]
     pub fn find(id: Id) -> Result<&'static T> {
         if id.kind() == T::KIND as u8 {
@@ -359,46 +407,57 @@ impl<T: Slot> Table<T> {
         Err(refuse(id, T::KIND))
     }
 
-    /// The slot that a handle of this kind with these bits would have, if it was ever used; whether the handle is out is not looked at.
+    /// The slot that belongs to the bits of a handle of this kind, if it was ever used. The handle may be stale.
     #[inline(always)]
     pub fn guess(id: Id) -> Option<&'static T> {
         if id.kind() != T::KIND as u8 { None } else { Self::slot(id.slot()) }
     }
 
-    /// Whether a handle of this kind with these bits is out now.
-    pub fn holds(id: Id) -> bool {
+    /// Whether the id is that of a handle of this kind that was not released.
+    pub fn has(id: Id) -> bool {
         id.kind() == T::KIND as u8 && Self::slot(id.slot()).is_some_and(|slot| slot.head().is(id))
     }
 
-    /// A free slot for the caller alone, in state Free. Given a handle by [`Table::publish`], or used without one after
-    /// [`Head::set_state`] to Kept; given back by [`Table::free`].
+    /// The thread's cache of these slots.
+    ///
+    /// # Safety
+    /// - The thread is the calling one, or is gone.
+    /// - The reference ends before the next call.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn cache(thread: &'static Thread) -> &'static mut Cache<T> {
+        // SAFETY: the caller's promises; the cache of this kind holds only slots of this type, and pointers to all sized types have one
+        // representation.
+        unsafe { &mut *Caches::of(thread).0[T::KIND as usize].get().cast::<Cache<T>>() }
+    }
+
+    /// Takes a free slot for the caller alone, in state Free. It gets a handle by [`Table::publish`], or is used without one after
+    /// [`Head::set_state`] to Kept. It is freed by [`Table::free`].
     #[inline]
-    pub fn take(thread: &'static thread::Thread) -> Result<&'static T> {
+    pub fn take(thread: &'static Thread) -> Result<&'static T> {
         match Self::take_cached(thread) {
             Some(slot) => Ok(slot),
             None => Self::take_slow(thread),
         }
     }
 
-    /// The same, if the thread has one in its cache.
+    /// Takes a slot from the thread's cache, if there is one.
     #[inline(always)]
-    pub fn take_cached(thread: &'static thread::Thread) -> Option<&'static T> {
+    pub fn take_cached(thread: &'static Thread) -> Option<&'static T> {
         // SAFETY: our own thread's record; the reference ends at once.
-        let slot = unsafe { thread.cache(T::KIND as usize) }.pop()?;
-        // SAFETY: only slots of this table are put into this cache, and they are never freed or moved.
-        Some(unsafe { &*slot.cast::<T>() })
+        unsafe { Self::cache(thread) }.pop()
     }
 
-    /// How many slots the thread has in its cache.
+    /// The number of slots in the thread's cache.
     #[inline(always)]
-    pub fn cached(thread: &'static thread::Thread) -> usize {
+    pub fn cached(thread: &'static Thread) -> usize {
         // SAFETY: our own thread's record; the reference ends at once.
-        unsafe { thread.cache(T::KIND as usize) }.len()
+        unsafe { Self::cache(thread) }.length
     }
 
     #[cold]
     #[inline(never)]
-    fn take_slow(thread: &'static thread::Thread) -> Result<&'static T> {
+    fn take_slow(thread: &'static Thread) -> Result<&'static T> {
         thread::on_exit(flush::<T>);
         loop {
             let inside = CriticalSection::enter(thread);
@@ -416,21 +475,21 @@ impl<T: Slot> Table<T> {
                     taken = Some(slot);
                 } else {
                     // SAFETY: our own thread's record; the reference ends at once.
-                    let cache = unsafe { thread.cache(T::KIND as usize) };
-                    if cache.len() == BATCH {
+                    let cache = unsafe { Self::cache(thread) };
+                    if cache.length == BATCH_SLOTS {
                         break;
                     }
-                    cache.push(core::ptr::from_ref(slot).cast());
+                    cache.push(slot);
                 }
                 *free = next;
             }
             if taken.is_none() {
                 let number = table.grown.load(Ordering::Relaxed);
-                let chunk = (number / CHUNK) as usize;
-                if chunk < CHUNKS && !table.chunks[chunk].load(Ordering::Relaxed).is_null() {
+                let chunk = (number / CHUNK_SLOTS) as usize;
+                if chunk < MAX_CHUNKS && !table.chunks[chunk].load(Ordering::Relaxed).is_null() {
                     let base = table.chunks[chunk].load(Ordering::Relaxed).cast::<T>();
-                    // SAFETY: mapped for CHUNK slots of T; this number was never used, so nobody else has the place.
-                    unsafe { base.add((number % CHUNK) as usize).write(T::new(Head::new(number))) };
+                    // SAFETY: mapped for CHUNK_SLOTS slots of T; this number was never used, so the slot is not shared.
+                    unsafe { base.add((number % CHUNK_SLOTS) as usize).write(T::new(Head::new(number))) };
                     // Release pairs with the Acquire in `find` and `slot`.
                     table.grown.store(number + 1, Ordering::Release);
                     taken = Some(Self::at(number));
@@ -445,28 +504,28 @@ impl<T: Slot> Table<T> {
         }
     }
 
-    /// Maps the next chunk, under no lock; if another thread was faster, ours is kept for nothing but address space.
+    /// Maps the next chunk, under no lock. If another thread was first, this one stays unused, which costs address space only.
     #[cold]
     fn grow() -> Result<()> {
         register_kind::<T>();
         let table = Self::chunks();
-        let chunk = (table.grown.load(Ordering::Acquire) / CHUNK) as usize;
-        if chunk >= CHUNKS {
+        let chunk = (table.grown.load(Ordering::Acquire) / CHUNK_SLOTS) as usize;
+        if chunk >= MAX_CHUNKS {
             return Err(fail(
                 TN_ERR_LIMIT,
                 format_args!(
-                    "{} handles of kind {} are out, which is the limit",
-                    CHUNK as usize * CHUNKS,
+                    "{} handles of type {} exist, which is the limit",
+                    CHUNK_SLOTS as usize * MAX_CHUNKS,
                     T::KIND.name()
                 ),
             ));
         }
-        let bytes = CHUNK as usize * size_of::<T>();
+        let bytes = CHUNK_SLOTS as usize * size_of::<T>();
         let Some(memory) = chunk_memory(bytes) else {
             return Err(fail(
                 TN_ERR_NO_HOST_MEMORY,
                 format_args!(
-                    "no memory for the bookkeeping of more handles of kind {} ({bytes} bytes)",
+                    "no memory for the bookkeeping of more handles of type {} ({bytes} bytes)",
                     T::KIND.name()
                 ),
             ));
@@ -481,7 +540,7 @@ impl<T: Slot> Table<T> {
         Ok(())
     }
 
-    /// Gives a taken slot its handle. What the slot holds must be in place: other threads may find it from now on.
+    /// Gives a slot its handle. The slot is complete: other threads may find it from now on.
     #[inline]
     pub fn publish(slot: &'static T) -> Id {
         let head = slot.head();
@@ -490,48 +549,49 @@ impl<T: Slot> Table<T> {
         Id::new(T::KIND, generation, head.number)
     }
 
-    /// Gives a slot back. Its handle, if one is out, is stale from now on.
+    /// Frees a slot. Its handle, if it has one, becomes stale.
     #[inline(always)] // measured: a call of its own costs a borrow 2 ns
-    pub fn free(thread: &'static thread::Thread, slot: &'static T) {
+    pub fn free(thread: &'static Thread, slot: &'static T) {
         let head = slot.head();
         let word = head.word.load(Ordering::Relaxed);
         let kept = word as u32 == State::Kept as u32;
         let generation = ((word >> 32) as u32).wrapping_add(u32::from(!kept));
         head.word.store(pack(generation, State::Free), Ordering::Release);
         if generation >= u32::MAX - 1 {
-            return; // Retired: no id of it will ever match again.
+            return; // Retired.
         }
         // SAFETY: our own thread's record; the reference ends at once.
-        if unsafe { thread.cache(T::KIND as usize) }.is_full() {
-            Self::give_back(thread, BATCH);
+        if unsafe { Self::cache(thread) }.is_full() {
+            Self::give_back(thread, BATCH_SLOTS);
         }
         // SAFETY: as above.
-        unsafe { thread.cache(T::KIND as usize) }.push(core::ptr::from_ref(slot).cast());
+        unsafe { Self::cache(thread) }.push(slot);
     }
 
-    /// Moves the `count` slots unused longest from the thread's cache to the table's list.
+    /// Moves the `count` slots that were freed first from the thread's cache to the table's list.
     #[cold]
-    fn give_back(thread: &'static thread::Thread, count: usize) {
+    fn give_back(thread: &'static Thread, count: usize) {
         let _inside = CriticalSection::enter(thread);
         let table = Self::chunks();
         table.lock.lock();
         table.watch.write();
         // SAFETY: our own thread's record, or that of one that is gone; the reference ends with this function.
-        let cache = unsafe { thread.cache(T::KIND as usize) };
-        for &slot in cache.oldest(count) {
-            // SAFETY: only slots of this table are put into this cache, and they are never freed or moved.
-            let head = unsafe { &*slot.cast::<T>() }.head();
+        let cache = unsafe { Self::cache(thread) };
+        for &slot in &cache.slots[..count] {
+            // SAFETY: pushed as a static reference.
+            let head = unsafe { &*slot }.head();
             // SAFETY: under the table's lock.
             unsafe {
                 *head.next_free.get() = *table.free.get();
                 *table.free.get() = head.number + 1;
             }
         }
-        cache.forget_oldest(count);
+        cache.slots.copy_within(count..cache.length, 0);
+        cache.length -= count;
         table.lock.unlock();
     }
 
-    /// Calls `visit` with every slot that was ever used, in whatever state.
+    /// Calls `visit` with every slot that was ever used, in any state.
     pub fn each(mut visit: impl FnMut(&'static T)) {
         let grown = Self::chunks().grown.load(Ordering::Acquire);
         for number in 0..grown {
@@ -540,24 +600,25 @@ impl<T: Slot> Table<T> {
     }
 }
 
-fn flush<T: Slot>(thread: &'static thread::Thread) {
+fn flush<T: Slot>(thread: &'static Thread) {
     // SAFETY: the thread is ending, or gone; the reference ends at once.
-    let length = unsafe { thread.cache(T::KIND as usize) }.len();
+    let length = unsafe { Table::<T>::cache(thread) }.length;
     Table::<T>::give_back(thread, length);
 }
 
 #[cfg(not(loom))]
 fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
-    crate::sys::os::arena(bytes)
+    // A chunk begins on a cache line, as slots may ask for.
+    crate::arena::take(bytes, 128)
 }
 
 #[cfg(loom)]
 loom::lazy_static! {
-    // Goes at the end of each iteration of a model, and with it the slots' atomics, which are worth nothing in the next one.
+    // Ends with each iteration of a model, as do the slots' atomics.
     static ref MEMORY: std::sync::Mutex<Vec<Vec<Line>>> = std::sync::Mutex::new(Vec::new());
 }
 
-/// As aligned as any slot; the memory itself is what counts.
+/// Memory with the alignment of any slot.
 #[cfg(loom)]
 #[repr(align(128))]
 struct Line {
@@ -572,7 +633,7 @@ fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
     at
 }
 
-/// Why these bits are not a handle of the kind wanted.
+/// The error for an id that is no handle of the kind `wanted`.
 #[cold]
 #[inline(never)]
 fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
@@ -583,21 +644,24 @@ fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
             }
             _ => "",
         };
-        return fail(TN_ERR_KIND, format_args!("{id} is no handle{hint}; a {} is needed", wanted.name()));
+        return fail(TN_ERR_KIND, format_args!("{id} is no handle{hint}; this call needs a {}", wanted.name()));
     };
     if kind != wanted && word_is_live(kind, id) {
         let hint = match (kind, wanted) {
-            (Kind::Promise, _) => "; whoever receives a promise unwraps it with tn_take or tn_enter",
+            (Kind::Promise, _) => "; the receiver of a promise unwraps it with tn_take or tn_enter",
             (Kind::StreamScope, Kind::Scope) => " of tn_enter; leave this one with tn_stream_leave",
             (Kind::Scope, Kind::StreamScope) => "; leave this one with tn_leave",
             _ => "",
         };
-        return fail(TN_ERR_KIND, format_args!("{id} is a {}, and a {} is needed{hint}", kind.name(), wanted.name()));
+        return fail(
+            TN_ERR_KIND,
+            format_args!("{id} is a {}, and this call needs a {}{hint}", kind.name(), wanted.name()),
+        );
     }
     fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))
 }
 
-/// Whether a handle of that kind is out, for a kind whose type is not known here: registered by its table's users.
+/// Whether the id is that of a handle that was not released, of a kind whose type is not known here.
 fn word_is_live(kind: Kind, id: Id) -> bool {
     let check = LIVENESS.get(kind as usize).map_or(core::ptr::null_mut(), |check| check.load(Ordering::Acquire));
     if check.is_null() {
@@ -610,9 +674,9 @@ fn word_is_live(kind: Kind, id: Id) -> bool {
 
 static LIVENESS: [AtomicPtr<()>; KINDS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; KINDS];
 
-/// Makes the handles of `T` known by kind, so that a wrong one is told from a stale one.
+/// Registers the table of `T`, so that the error for a handle of another kind can tell whether it is stale.
 fn register_kind<T: Slot>() {
-    LIVENESS[T::KIND as usize].store(Table::<T>::holds as *mut (), Ordering::Release);
+    LIVENESS[T::KIND as usize].store(Table::<T>::has as *mut (), Ordering::Release);
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,12 +1,19 @@
 //! The program of `cargo xtask bench pool` builds with the strict warnings and goes through each of its cases, on glibc and on the
 //! library of this build. What it measures is not looked at here.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, files, has, library, output, root};
+use support::tools::{compiler, files, library, output, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// Compiled for one shape of call.
 fn program(door: &str) -> PathBuf {
@@ -35,9 +42,7 @@ fn cases(program: &Path, name: &str, library: &Path) -> BTreeSet<String> {
 
 #[test]
 fn every_case_of_the_pools_runs() {
-    if !has("gcc") {
-        return;
-    }
+    require(&["gcc"]);
     let theirs = cases(&program("MALLOC"), "glibc", Path::new("-"));
     let ours = cases(&program("HANDLE"), "tenure", &library());
     for group in ["alloc.", "threads.", "memory.", "touch.", "mixes."] {

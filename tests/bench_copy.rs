@@ -1,17 +1,22 @@
 //! The program of `cargo xtask bench copy` builds with the strict warnings, and refuses what it does not know. What it measures is not
 //! looked at here.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::Path;
 use std::process::Command;
-use tools::{compiler, has, library, library_folder, output, root};
+use support::tools::{compiler, library, library_folder, output, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn the_program_of_copies_builds() {
-    if !has("gcc") {
-        return;
-    }
+    require(&["gcc"]);
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-copy");
     let mut compile = compiler("c11");
     compile.arg(root().join("benches/copy.c")).arg("-o").arg(&program).arg(library());

@@ -1,10 +1,13 @@
 //! Copy and fill against a model that goes element by element: TR-2 to TR-5, TR-16.
 
-mod places;
+mod support {
+    pub mod random;
+    pub mod strided_cases;
+}
 
-use places::*;
 use std::alloc::{GlobalAlloc, Layout as Request, System};
 use std::cell::Cell;
+use support::strided_cases::*;
 use tenure::blit::{self, HostView};
 use tenure::dtype::Dtype;
 use tenure::types::*;
@@ -45,14 +48,14 @@ fn copy_starved(dst: &HostView, src: &HostView) -> tn_status {
 #[test]
 fn tr_2_tr_3_any_strides_and_untouched_gaps() {
     for seed in 1..=10_000 {
-        let mut random = Random(seed * 0x9E37_79B9);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x9E37_79B9);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(&mut random);
         let to = random_target(&mut random, &shape, item);
         let from = random_source(&mut random, &shape, item);
         // One buffer, the target first, odd distances between: elements need not be aligned.
-        let (dst_at, margin) = (3 + random.below(16), random.below(9));
+        let (dst_at, margin) = (3 + random.below_i64(16), random.below_i64(9));
         let src_at = dst_at + to.end + margin;
         let mut bytes = noise(&mut random, src_at + from.end + 5);
         let dst_offset = dst_at + to.offset;
@@ -76,8 +79,8 @@ fn tr_2_tr_3_any_strides_and_untouched_gaps() {
 fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
     let mut refused = 0;
     for seed in 1..=10_000 {
-        let mut random = Random(seed * 0xC2B2_AE35);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0xC2B2_AE35);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(&mut random);
         let to = random_target(&mut random, &shape, item);
@@ -86,8 +89,8 @@ fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
         } else {
             random_source(&mut random, &shape, item)
         };
-        let dst_at = random.below(from.end + 1);
-        let src_at = random.below(to.end + 1);
+        let dst_at = random.below_i64(from.end + 1);
+        let src_at = random.below_i64(to.end + 1);
         let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
         let before = bytes.clone();
         let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
@@ -184,12 +187,12 @@ fn tr_4_a_repeated_source_is_packed_once() {
 #[test]
 fn tr_16_fill_and_zero_any_layout_and_item() {
     for seed in 1..=4_000 {
-        let mut random = Random(seed * 0x85EB_CA6B);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x85EB_CA6B);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(&mut random);
         let to = random_target(&mut random, &shape, item);
-        let at = random.below(16);
+        let at = random.below_i64(16);
         let mut bytes = noise(&mut random, at + to.end + 5);
         let mut value = noise(&mut random, item);
         let zero = random.one_in(3);

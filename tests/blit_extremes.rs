@@ -1,11 +1,14 @@
 //! Copies and fills of shapes at the edges of what a layout can be, against the model that goes element by element: up to 64 axes, strides
 //! as large as the address space lets them be, ends of mapped memory, and all of it divided among threads (TR-2 to TR-5, TR-16).
 
-mod places;
+mod support {
+    pub mod random;
+    pub mod strided_cases;
+}
 
 use core::ffi::c_void;
-use places::*;
 use std::ptr::NonNull;
+use support::strided_cases::*;
 use tenure::blit;
 use tenure::dtype::Dtype;
 use tenure::runner;
@@ -13,16 +16,16 @@ use tenure::types::*;
 
 /// Up to 64 axes, most of them of length 1, with strides that mean nothing there.
 fn many_axes(random: &mut Random) -> Vec<i64> {
-    let ndim = 5 + random.below(60);
+    let ndim = 5 + random.below_i64(60);
     let (mut shape, mut count) = (Vec::new(), 1);
     for _ in 0..ndim {
-        let length = if random.one_in(5) { 1 + random.below(4) } else { 1 };
+        let length = if random.one_in(5) { 1 + random.below_i64(4) } else { 1 };
         let length = if count * length > 3000 { 1 } else { length };
         count *= length;
         shape.push(length);
     }
     if random.one_in(30) {
-        let axis = random.below(ndim) as usize;
+        let axis = random.below_i64(ndim) as usize;
         shape[axis] = 0;
     }
     shape
@@ -32,7 +35,7 @@ fn many_axes(random: &mut Random) -> Vec<i64> {
 fn wild(random: &mut Random, shape: &[i64], mut strides: Vec<i64>) -> Vec<i64> {
     for (stride, length) in strides.iter_mut().zip(shape) {
         if *length == 1 && random.one_in(3) {
-            *stride = random.below(1 << 40) - (1 << 39);
+            *stride = random.below_i64(1 << 40) - (1 << 39);
         }
     }
     strides
@@ -42,15 +45,15 @@ fn wild(random: &mut Random, shape: &[i64], mut strides: Vec<i64>) -> Vec<i64> {
 fn tr_2_tr_4_up_to_64_axes_apart_and_overlapping() {
     let mut done = 0;
     for seed in 1..=3000 {
-        let mut random = Random(seed * 0x9E37_79B9);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x9E37_79B9);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = many_axes(&mut random);
         let to = random_target(&mut random, &shape, item);
         let from = random_source(&mut random, &shape, item);
         let apart = random.one_in(2);
-        let dst_at = random.below(20);
-        let src_at = if apart { dst_at + to.end + random.below(9) } else { random.below(to.end + 1) };
+        let dst_at = random.below_i64(20);
+        let src_at = if apart { dst_at + to.end + random.below_i64(9) } else { random.below_i64(to.end + 1) };
         let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
         let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
         let wanted = model(
@@ -116,7 +119,7 @@ fn tr_2_elements_far_apart_with_nothing_between_them() {
         for backwards in [false, true] {
             let per_page = PAGE as i64 / item;
             let shape = [per_page, 3];
-            let mut values = noise(&mut Random(item as u64 + 77), PAGE as i64 * 3);
+            let mut values = noise(&mut Random::new(item as u64 + 77), PAGE as i64 * 3);
             let packed = values.as_mut_ptr();
             let (first, step) = if backwards { (2 * FAR as i64, -(FAR as i64)) } else { (0, FAR as i64) };
             let far = layout(raw, &shape, &[item, step], there.base.as_ptr(), first);
@@ -148,14 +151,14 @@ fn tr_2_every_way_stays_inside_of_memory_that_ends() {
     let there = Mapped::reserve(3 * PAGE);
     let page = there.open(PAGE);
     for seed in 1..=4000 {
-        let mut random = Random(seed * 0xC2B2_AE35);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0xC2B2_AE35);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
-        let columns = 1 + random.below(90 / item + 9);
-        let rows = 1 + random.below((PAGE as i64 / (3 * item * columns)).clamp(1, 70));
+        let columns = 1 + random.below_i64(90 / item + 9);
+        let rows = 1 + random.below_i64((PAGE as i64 / (3 * item * columns)).clamp(1, 70));
         let shape = [rows, columns];
         // Dense, backwards, of every second item, or transposed; at the beginning of the page or at its end.
-        let (mut strides, step) = match random.below(4) {
+        let (mut strides, step) = match random.below_i64(4) {
             0 => (vec![columns * item, item], 1),
             1 => (vec![columns * item, -item], 1),
             2 => (vec![2 * columns * item, 2 * item], 2),
@@ -202,17 +205,17 @@ unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_
 fn tr_16_divided_among_threads_it_is_the_same() {
     let mut divided = 0;
     for seed in 1..=30 {
-        let mut random = Random(seed * 0x9E37_79B9 + 5);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x9E37_79B9 + 5);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         // A MiB or so, of a few axes in any order: whole, in planes, or one element too many for even parts.
-        let count = (1 << 20) / item + random.below(3);
-        let (rows, planes) = (1 + random.below(700), 1 + random.below(5));
+        let count = (1 << 20) / item + random.below_i64(3);
+        let (rows, planes) = (1 + random.below_i64(700), 1 + random.below_i64(5));
         let shape = [planes, rows, (count / rows / planes).max(1)];
         let to = random_target(&mut random, &shape, item);
         let from = random_source(&mut random, &shape, item);
         let overlap = random.one_in(3);
-        let src_at = if overlap { random.below(64) } else { to.end + random.below(70) };
+        let src_at = if overlap { random.below_i64(64) } else { to.end + random.below_i64(70) };
         let mut bytes = noise(&mut random, to.end.max(src_at + from.end));
         let src_offset = src_at + from.offset;
         let wanted = model(

@@ -3,10 +3,13 @@
 //!
 //! The switches are the process's, so all of it is one test.
 
-mod places;
+mod support {
+    pub mod random;
+    pub mod strided_cases;
+}
 
 use core::ffi::c_void;
-use places::*;
+use support::strided_cases::*;
 use tenure::blit::{self};
 use tenure::dtype::Dtype;
 use tenure::sys::cpu::{self, VECTORS};
@@ -16,17 +19,17 @@ use tenure::types::*;
 fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
     // Long enough for tiles of every size with their ragged ends, now and then for whole blocks.
     let longest = if random.one_in(4) { 300 } else { 80 };
-    let long = |random: &mut Random| 1 + random.below(longest);
+    let long = |random: &mut Random| 1 + random.below_i64(longest);
     // Rows that begin alike on lines, or anywhere.
-    let pad = |random: &mut Random, bytes: i64| match random.below(3) {
+    let pad = |random: &mut Random, bytes: i64| match random.below_i64(3) {
         0 => bytes,
         1 => (bytes + 63) / 64 * 64,
-        _ => bytes + random.below(40),
+        _ => bytes + random.below_i64(40),
     };
-    match random.below(5) {
+    match random.below_i64(5) {
         // A transposition, with a third axis outside now and then.
         0 | 1 => {
-            let (rows, columns, planes) = (long(random), long(random), 1 + random.below(3));
+            let (rows, columns, planes) = (long(random), long(random), 1 + random.below_i64(3));
             let (to, from) = (pad(random, rows * item), pad(random, columns * item));
             let shape = vec![planes, columns, rows];
             let dst = Shape { strides: vec![to * columns, to, item], offset: 0, end: planes * columns * to };
@@ -36,7 +39,7 @@ fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
         // Backwards, or every second item, of some rows.
         2 | 3 => {
             let (rows, length, step) =
-                (1 + random.below(4), 7 * long(random), [-1, 2, -2, 3][random.below(4) as usize]);
+                (1 + random.below_i64(4), 7 * long(random), [-1, 2, -2, 3][random.below_i64(4) as usize]);
             let (to, from) = (pad(random, length * item), pad(random, length * item * i64::abs(step)));
             let offset = if step < 0 { -step * item * (length - 1) } else { 0 };
             let dst = Shape { strides: vec![to, item], offset: 0, end: rows * to };
@@ -46,7 +49,7 @@ fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
         }
         // Short and long runs.
         _ => {
-            let (rows, run) = (long(random), if random.one_in(3) { 5 * long(random) } else { 1 + random.below(9) });
+            let (rows, run) = (long(random), if random.one_in(3) { 5 * long(random) } else { 1 + random.below_i64(9) });
             let (to, from) = (pad(random, run * item), pad(random, run * item));
             let dst = Shape { strides: vec![to, item], offset: 0, end: rows * to };
             (vec![rows, run], dst, Shape { strides: vec![from, item], offset: 0, end: rows * from })
@@ -56,11 +59,11 @@ fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
 
 /// The source in a buffer of its own, so that reading behind its end is found by checkers; the destination with margins.
 fn copies_as_the_model(seed: u64, way: &str) {
-    let mut random = Random(seed * 0x9E37_79B9);
-    let raw = DTYPES[random.below(5) as usize];
+    let mut random = Random::new(seed * 0x9E37_79B9);
+    let raw = DTYPES[random.below_i64(5) as usize];
     let item = Dtype::of(raw).unwrap().item();
     let (shape, to, from) = special(&mut random, item);
-    let (dst_at, margin) = (random.below(70), random.below(70));
+    let (dst_at, margin) = (random.below_i64(70), random.below_i64(70));
     let mut bytes = noise(&mut random, dst_at + to.end + margin);
     let source = noise(&mut random, from.end);
     let mut wanted = bytes.clone();
@@ -77,11 +80,11 @@ fn copies_as_the_model(seed: u64, way: &str) {
 
 /// Source and destination in one buffer, anywhere.
 fn overlaps_as_the_model(seed: u64, way: &str) {
-    let mut random = Random(seed * 0xC2B2_AE35);
-    let raw = DTYPES[random.below(5) as usize];
+    let mut random = Random::new(seed * 0xC2B2_AE35);
+    let raw = DTYPES[random.below_i64(5) as usize];
     let item = Dtype::of(raw).unwrap().item();
     let (shape, to, from) = special(&mut random, item);
-    let (dst_at, src_at) = (random.below(from.end + 1), random.below(to.end + 1));
+    let (dst_at, src_at) = (random.below_i64(from.end + 1), random.below_i64(to.end + 1));
     let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
     let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
     let wanted =
@@ -94,11 +97,11 @@ fn overlaps_as_the_model(seed: u64, way: &str) {
 }
 
 fn fills_as_the_model(seed: u64, way: &str) {
-    let mut random = Random(seed * 0x85EB_CA77);
-    let raw = DTYPES[random.below(5) as usize];
+    let mut random = Random::new(seed * 0x85EB_CA77);
+    let raw = DTYPES[random.below_i64(5) as usize];
     let item = Dtype::of(raw).unwrap().item();
     let (shape, to, _) = special(&mut random, item);
-    let at = random.below(70);
+    let at = random.below_i64(70);
     let mut bytes = noise(&mut random, at + to.end + 5);
     let value = if random.one_in(2) { vec![7; item as usize] } else { noise(&mut random, item) };
     let mut wanted = bytes.clone();
@@ -116,7 +119,7 @@ fn large_planes_as_the_model(way: &str) {
         [(TN_F64, 300, 256), (TN_I32, 131, 512), (TN_F16, 515, 130), (TN_BOOL, 700, 300), (TN_C128, 70, 128)]
     {
         let item = Dtype::of(raw).unwrap().item();
-        let mut random = Random(rows as u64);
+        let mut random = Random::new(rows as u64);
         let source = noise(&mut random, rows * columns * item);
         for at in [0, 16, 5] {
             let mut bytes = vec![0xA5u8; (rows * columns * item + 64) as usize];
@@ -139,7 +142,7 @@ fn large_planes_as_the_model(way: &str) {
 
 /// Plain bytes, of which no number of parts is a whole one.
 fn long_runs_as_the_model(way: &str) {
-    let mut random = Random(77);
+    let mut random = Random::new(77);
     for (raw, count) in [(TN_BOOL, 1_048_571), (TN_C128, 70_001)] {
         let item = Dtype::of(raw).unwrap().item();
         let source = noise(&mut random, count * item);

@@ -1,15 +1,18 @@
 //! Runs the C tests: each `c-tests/<section>.c` is compiled against the header and the shared library and run as it is, under
 //! valgrind, and with the address and undefined-behaviour sanitizers in its own code; one of them as a user starts it.
 //!
-//! Has its own `main` so that every file is a test of its own name: `cargo test --test c array` runs `c_array` and its kin.
-//! What needs a missing tool is `skipped`, with the reason; with TENURE_REQUIRE_TOOLS set it fails.
+//! Each file in each of these ways is a test with a name of its own: `cargo test --test c array` runs `c_array` and its kin.
 
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod tools;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tools::{compiler, cuda, files, library, library_folder, output, root};
+use support::cuda;
+use support::tools::{compiler, files, library, library_folder, output, root};
+use tenure_harness::{Trial, missing, require};
 
 /// How a file is run.
 #[derive(Clone, Copy, PartialEq)]
@@ -88,20 +91,9 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-enum Outcome {
-    Passed,
-    Skipped(String),
-    Failed(String),
-}
-
-fn run(case: &Case) -> Outcome {
-    let tool = match case.way {
-        Way::Valgrind => "valgrind",
-        _ => "gcc",
-    };
-    if Command::new(tool).arg("--version").output().is_err() {
-        return Outcome::Skipped(format!("{tool} is not installed"));
-    }
+/// Compiles it and runs it.
+fn run(case: &Case) {
+    require(if case.way == Way::Valgrind { &["gcc", "valgrind"] } else { &["gcc"] });
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&case.name);
     let mut compile = compiler("c11");
     // A program whose functions the library looks for in the process shows them.
@@ -114,7 +106,7 @@ fn run(case: &Case) -> Outcome {
     let mut folders = Vec::new();
     match &case.with {
         None => {}
-        Some(Umf(None)) => return Outcome::Skipped(format!("{UMF} has no UMF; cargo xtask umf fetches it")),
+        Some(Umf(None)) => missing(format!("{UMF} has no UMF; cargo xtask umf fetches it")),
         Some(Umf(Some(folder))) => {
             // As headers of the system: their warnings are not ours.
             compile.arg("-isystem").arg(folder.join("include")).arg(folder.join("lib/libumf.so"));
@@ -125,9 +117,7 @@ fn run(case: &Case) -> Outcome {
     if case.way == Way::Sanitizers {
         compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
     }
-    if let Err(text) = output(&mut compile) {
-        return Outcome::Failed(text);
-    }
+    output(&mut compile).unwrap_or_else(|text| panic!("{text}"));
     let mut command = match case.way {
         Way::Valgrind => {
             let mut valgrind = Command::new("valgrind");
@@ -155,10 +145,7 @@ fn run(case: &Case) -> Outcome {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.files", case.name));
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
     command.current_dir(folder).env("RUST_BACKTRACE", "0").env("TENURE_CHECKED_BY", case.way.checker());
-    match output(&mut command) {
-        Ok(_) => Outcome::Passed,
-        Err(text) => Outcome::Failed(text),
-    }
+    output(&mut command).unwrap_or_else(|text| panic!("{text}"));
 }
 
 impl Way {
@@ -173,70 +160,7 @@ impl Way {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // Of libtest's arguments those that choose tests; `--skip x` and `--test-threads n` have a value that is no filter.
-    let mut filters = Vec::new();
-    let mut skips = Vec::new();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "--skip" => skips.extend(rest.next()),
-            "--test-threads" | "--format" | "--color" | "-Z" => drop(rest.next()),
-            flag if flag.starts_with('-') => {}
-            _ => filters.push(argument),
-        }
-    }
-    let has = |flag: &str| arguments.iter().any(|a| a == flag);
-    let exact = has("--exact");
-    let matches = |name: &str, filter: &str| if exact { name == filter } else { name.contains(filter) };
-    let mut chosen = cases();
-    assert!(!chosen.is_empty(), "c-tests has no C file");
-    let all = chosen.len();
-    chosen.retain(|c| filters.is_empty() || filters.iter().any(|f| matches(&c.name, f)));
-    chosen.retain(|c| !skips.iter().any(|s| matches(&c.name, s)));
-    if has("--ignored") {
-        chosen.clear();
-    }
-    if has("--list") {
-        chosen.iter().for_each(|case| println!("{}: test", case.name));
-        return ExitCode::SUCCESS;
-    }
-
-    println!("\nrunning {} tests", chosen.len());
-    let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let required = std::env::var_os("TENURE_REQUIRE_TOOLS").is_some();
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        let worker = || {
-            let mut done = Vec::new();
-            while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let outcome = match run(case) {
-                    Outcome::Skipped(why) if required => Outcome::Failed(format!("{why}, and this run requires it")),
-                    outcome => outcome,
-                };
-                match &outcome {
-                    Outcome::Passed => println!("test {} ... ok", case.name),
-                    Outcome::Skipped(why) => println!("test {} ... skipped: {why}", case.name),
-                    Outcome::Failed(_) => println!("test {} ... FAILED", case.name),
-                }
-                if let Outcome::Failed(text) = &outcome {
-                    eprintln!("---- {} ----\n{}", case.name, text.trim_end());
-                }
-                done.push(outcome);
-            }
-            done
-        };
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().flat_map(|w| w.join().expect("a worker only reports")).collect()
-    });
-    let count = |kind: fn(&Outcome) -> bool| outcomes.iter().filter(|o| kind(o)).count();
-    let failed = count(|o| matches!(o, Outcome::Failed(_)));
-    println!(
-        "\ntest result: {}. {} passed; {failed} failed; {} ignored; 0 measured; {} filtered out\n",
-        if failed == 0 { "ok" } else { "FAILED" },
-        count(|o| matches!(o, Outcome::Passed)),
-        count(|o| matches!(o, Outcome::Skipped(_))),
-        all - chosen.len(),
-    );
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let cases = cases();
+    assert!(!cases.is_empty(), "c-tests has no C file");
+    tenure_harness::main_with(cases.into_iter().map(|case| Trial::new(case.name.clone(), move || run(&case))).collect())
 }

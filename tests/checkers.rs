@@ -1,11 +1,18 @@
 //! A use of a block that went back to its pool, raw or an array's, is reported by the memory checkers: valgrind and AddressSanitizer.
 //! `c-tests/use_after_free.c` makes each mistake by its name; that it has no report without one is tested in `c.rs`, as of every C test.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, has, library, library_folder, output, root};
+use support::tools::{compiler, library, library_folder, output, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const MISTAKES: &[&str] = &["raw", "raw-again", "moved", "array", "strict"];
 
@@ -31,9 +38,7 @@ fn reports(mut run: impl FnMut() -> Command, expected: &[&str]) {
 /// Memcheck names the place of the use and the one where the block was given back.
 #[test]
 fn valgrind_reports_a_use_after_free_of_a_pools_block() {
-    if !has("gcc") || !has("valgrind") {
-        return;
-    }
+    require(&["gcc", "valgrind"]);
     let program = compiled("use_after_free_by_valgrind", &[]);
     let run = || {
         let mut valgrind = Command::new("valgrind");
@@ -46,9 +51,7 @@ fn valgrind_reports_a_use_after_free_of_a_pools_block() {
 /// AddressSanitizer knows the memory as poisoned.
 #[test]
 fn address_sanitizer_reports_a_use_after_free_of_a_pools_block() {
-    if !has("gcc") {
-        return;
-    }
+    require(&["gcc"]);
     let program = compiled("use_after_free_by_asan", &["-fsanitize=address", "-fno-omit-frame-pointer"]);
     reports(|| Command::new(&program), &["AddressSanitizer: use-after-poison", "READ of size 1"]);
 }

@@ -1,15 +1,22 @@
 //! The C++ binding: each `bindings/cpp/tests/<part>.cpp` is compiled as C++17 and as C++20 and run as it is; the
 //! first also under valgrind, the second with the address and undefined-behaviour sanitizers; what must not compile does not, for the
-//! reason that it should; and the
-//! examples of its README print what they show.
+//! reason that it should; and the examples of its README print what they show.
 
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod tools;
+}
 
-use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
-use tools::{compiler, files, has, library, library_folder, output, read, root};
+use std::sync::Mutex;
+use support::tools::{compiler, files, library, library_folder, output, read, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const FOLDER: &str = "bindings/cpp/tests";
 
@@ -30,23 +37,31 @@ fn link(command: &mut Command, program: &Path) -> Result<String, String> {
     output(command)
 }
 
-type Built = Arc<OnceLock<Result<PathBuf, String>>>;
-
 /// The program of a part, compiled once for all tests that run it.
 fn program(part: &str, standard: &str, sanitizers: bool) -> PathBuf {
-    static PROGRAMS: Mutex<Option<HashMap<String, Built>>> = Mutex::new(None);
     let tag = format!("cpp_{part}_{}{}", standard.replace("++", "pp"), if sanitizers { "_sanitizers" } else { "" });
-    let built = PROGRAMS.lock().unwrap().get_or_insert_default().entry(tag.clone()).or_default().clone();
-    let build = || {
+    let program = scratch(&tag);
+    // Each test is a process of its own: the first one compiles, the others wait for it.
+    let lock = File::create(scratch(&format!("{tag}.lock"))).expect("the target folder is writable");
+    lock.lock().expect("a file of ours can be locked");
+    if !is_fresh(&program) {
         let mut compile = cpp(standard);
         compile.arg(root().join(FOLDER).join(format!("{part}.cpp")));
         if sanitizers {
             compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
         }
-        let program = scratch(&tag);
-        link(&mut compile, &program).map(|_| program)
-    };
-    built.get_or_init(build).clone().unwrap_or_else(|text| panic!("{text}"))
+        link(&mut compile, &program).unwrap_or_else(|text| panic!("{text}"));
+    }
+    program
+}
+
+/// Whether the program is newer than all that it is made of.
+fn is_fresh(program: &Path) -> bool {
+    let time = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let headers = ["include", "bindings/cpp"].into_iter().flat_map(|folder| files(folder, ""));
+    let own = std::env::current_exe().expect("a test knows its own path");
+    let sources = headers.map(|path| root().join(path)).chain([library(), own]);
+    time(program).is_some_and(|made| sources.into_iter().all(|source| time(&source).is_some_and(|time| time < made)))
 }
 
 /// Runs it in a folder of its own, where it may write files.
@@ -59,8 +74,8 @@ fn run(program: &Path, tool: &[&str], name: &str) {
         command.arg(program);
     }
     // A driver that this machine has is for the runs that are for it.
-    if tools::cuda::wanted().is_none() {
-        command.env("LD_LIBRARY_PATH", tools::cuda::path_without_driver());
+    if support::cuda::wanted().is_none() {
+        command.env("LD_LIBRARY_PATH", support::cuda::path_without_driver());
     }
     // Backtraces of provoked panics are slow under valgrind.
     output(command.current_dir(folder).env("RUST_BACKTRACE", "0")).unwrap_or_else(|text| panic!("{text}"));
@@ -76,26 +91,24 @@ const VALGRIND: &[&str] = &[
 ];
 
 fn plain(part: &str, standard: &str) {
-    if has("g++") {
-        run(&program(part, standard, false), &[], &format!("{part}_{standard}"));
-    }
+    require(&["g++"]);
+    run(&program(part, standard, false), &[], &format!("{part}_{standard}"));
 }
 
 fn valgrind(part: &str, standard: &str) {
-    if has("g++") && has("valgrind") {
-        run(&program(part, standard, false), VALGRIND, &format!("{part}_{standard}_valgrind"));
-    }
+    require(&["g++", "valgrind"]);
+    run(&program(part, standard, false), VALGRIND, &format!("{part}_{standard}_valgrind"));
 }
 
 fn sanitizers(part: &str, standard: &str) {
-    if has("g++") {
-        run(&program(part, standard, true), &[], &format!("{part}_{standard}_sanitizers"));
-    }
+    require(&["g++"]);
+    run(&program(part, standard, true), &[], &format!("{part}_{standard}_sanitizers"));
 }
 
 macro_rules! parts {
     ($($part:ident)*) => {
         $(mod $part {
+            use tenure_harness::test;
             const PART: &str = stringify!($part);
             #[test]
             fn cpp17() {
@@ -118,7 +131,7 @@ macro_rules! parts {
     };
 }
 
-parts! { array borrow cuda errors exchange expression memory others ownership pool scope }
+parts! { array borrow cuda errors exchange expression memory others ownership places pool scope }
 
 /// Those that have a test function of their own below.
 const OTHERS: &[&str] = &["memory_no_exceptions", "no_exceptions", "refused", "two_units"];
@@ -135,9 +148,7 @@ fn every_file_is_run() {
 /// Strict users turn on more warnings than we do; and optimised code shows the compiler more.
 #[test]
 fn header_is_quiet_under_stricter_warnings() {
-    if !has("g++") {
-        return;
-    }
+    require(&["g++"]);
     for standard in ["c++17", "c++20"] {
         let mut compile = cpp(standard);
         compile.args([
@@ -157,10 +168,7 @@ fn header_is_quiet_under_stricter_warnings() {
 
 #[test]
 fn other_compilers_agree() {
-    if Command::new("clang++").arg("--version").output().is_err() {
-        println!("skipped: clang++ is not installed");
-        return;
-    }
+    require(&["clang++"]);
     for standard in ["-std=c++17", "-std=c++20"] {
         for part in PARTS {
             let mut compile = Command::new("clang++");
@@ -174,9 +182,7 @@ fn other_compilers_agree() {
 /// One program of C++17 and C++20: a class with another layout in one of them would break it.
 #[test]
 fn units_of_two_standards_make_one_program() {
-    if !has("g++") {
-        return;
-    }
+    require(&["g++"]);
     let unit = root().join(FOLDER).join("two_units.cpp");
     let object = scratch("cpp_two_units_20.o");
     output(cpp("c++20").arg("-c").arg(&unit).arg("-o").arg(&object)).unwrap();
@@ -187,9 +193,7 @@ fn units_of_two_standards_make_one_program() {
 
 #[test]
 fn works_without_exceptions() {
-    if !has("g++") {
-        return;
-    }
+    require(&["g++"]);
     let program = scratch("cpp_no_exceptions");
     let mut compile = cpp("c++17");
     compile.args(["-fno-exceptions", "-fno-rtti"]).arg(root().join(FOLDER).join("no_exceptions.cpp"));
@@ -203,9 +207,7 @@ fn works_without_exceptions() {
 /// AL-92.
 #[test]
 fn al_92_memory_works_without_exceptions() {
-    if !has("g++") {
-        return;
-    }
+    require(&["g++"]);
     let program = scratch("cpp_memory_no_exceptions");
     let mut compile = cpp("c++17");
     compile.args(["-fno-exceptions", "-fno-rtti"]).arg(root().join(FOLDER).join("memory_no_exceptions.cpp"));
@@ -223,9 +225,7 @@ fn al_92_memory_works_without_exceptions() {
 /// Each marked line of refused.cpp by itself does not compile, and the compiler says why; without them all the file does.
 #[test]
 fn misuse_does_not_compile() {
-    if !has("g++") {
-        return;
-    }
+    require(&["g++"]);
     let text = read(format!("{FOLDER}/refused.cpp"));
     let marked: Vec<(usize, &str)> =
         text.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once("; // REFUSED: ")?.1))).collect();
@@ -271,9 +271,7 @@ fn misuse_does_not_compile() {
 /// The programs of the README are compiled as both standards, run, and print what the README shows.
 #[test]
 fn examples_of_the_readme_run_as_shown() {
-    if !has("g++") {
-        return;
-    }
+    require(&["g++"]);
     let readme = read("bindings/cpp/README.md");
     let blocks = readme.split("```cpp\n").skip(1).map(|rest| {
         let (program, after) = rest.split_once("```").expect("blocks are closed");

@@ -1,12 +1,15 @@
 //! Unfinished work of devices on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the simulator, whose
-//! streams stall on command; see tools/cuda.rs. The bytes are lent by the tests, so that what is looked at is the books alone.
+//! streams stall on command; see support/cuda.rs. The bytes are lent by the tests, so that what is looked at is the books alone.
 
-mod held;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_arrays;
+}
 
-use held::*;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
+use support::cuda::{Device, Hands, Sim, alone, device, last_error, with_context};
+use support::device_arrays::*;
 use tenure::borrow::{BorrowContext, Use};
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
@@ -19,17 +22,21 @@ use tenure::ffi::report::*;
 use tenure::ffi::stream::*;
 use tenure::ffi::transfer::*;
 use tenure::ffi::view::*;
-use tenure::ledger::Order;
+use tenure::ledger::UseTime;
 use tenure::slots::Id;
 use tenure::transfer;
 use tenure::types::*;
-use tools::cuda::{Device, Hands, Sim, alone, device, last_error, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const SEEDS: u64 = 5;
 
 /// Runs a test's body on the simulator from several seeds, or on a GPU once, with no stream stalled at first.
 fn with_seeds(body: impl Fn(&Device, Hands)) {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     for seed in 1..=if gpu.sim.is_some() { SEEDS } else { 1 } {
         if let Some(sim) = gpu.sim {
             sim.set("seed", seed);
@@ -41,7 +48,7 @@ fn with_seeds(body: impl Fn(&Device, Hands)) {
 
 /// The same on the simulator alone, whose calls can be counted, and which does not wait where a GPU would.
 fn counted(body: impl Fn(&Device, Hands, Sim)) {
-    let Some(sim) = device().and_then(|gpu| gpu.simulated()) else { return };
+    let sim = device().simulated();
     with_seeds(|gpu, hands| body(gpu, hands, sim));
 }
 
@@ -128,16 +135,16 @@ fn br_62_the_ends_of_two_readers_change_places() {
         let queue = taken.on(gpu(0)).unwrap().unwrap();
         let open = || {
             let wanted = Use::Read { frozen: false };
-            transfer::one(BorrowContext::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, Order::on(queue))
+            transfer::one(BorrowContext::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, UseTime::on(queue))
                 .unwrap()
         };
         let (first, second) = (open(), open());
-        let early = queue.mark().unwrap();
+        let early = queue.record_point().unwrap();
         // It is done, and the library does not know that yet.
         let name = native(s);
         assert_eq!(with_context(0, || driver_call!(cuStreamSynchronize(name => u64))), 0);
         hands.hold(name);
-        let late = queue.mark().unwrap();
+        let late = queue.record_point().unwrap();
         second.end_at(false, late);
         first.end_at(false, early);
         assert_eq!(host(a), (TN_OK, TN_ERR_PENDING), "the second reader is at work");
@@ -380,21 +387,21 @@ fn er_8_er_5_where_streams_and_work_stand_among_the_errors() {
 }
 
 /// How many of a kind tn_leaks knows.
-fn leaks(kind: i32) -> usize {
+fn leaks(kind: tn_holder_kind) -> usize {
     let mut n = 0;
     // SAFETY: the number is ours.
-    assert_eq!(unsafe { tn_leaks(0, null_mut(), &mut n) }, TN_OK);
+    assert_eq!(unsafe { tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut n) }, TN_OK);
     let mut holders: Vec<tn_holder> = Vec::with_capacity(n);
     // SAFETY: as many places as holders, which are filled.
     unsafe {
-        assert_eq!(tn_leaks(n, holders.as_mut_ptr(), &mut n), TN_OK);
+        assert_eq!(tn_leaks(size_of::<tn_holder>(), n, holders.as_mut_ptr(), &mut n), TN_OK);
         holders.set_len(n.min(holders.capacity()));
     }
     holders.iter().filter(|holder| holder.kind == kind).count()
 }
 
 fn spec(array: Array, stream: Stream, access: u32) -> tn_borrow_spec {
-    tn_borrow_spec { array, stream, access, reserved: 0 }
+    tn_borrow_spec { array, stream, access, reserved: [0; 9] }
 }
 
 fn all(specs: &[tn_borrow_spec]) -> Result<Guard, tn_status> {
@@ -457,7 +464,7 @@ fn br_62_chunks_end_on_streams_of_their_own() {
         let memory = Memory::new(40);
         let a = memory.lend(gpu(0), true, false);
         let (s, t) = (stalled(hands), stream(0));
-        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0 };
+        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
         let mut chunks = [none; 4];
         // SAFETY: as many places as chunks.
         assert_eq!(unsafe { tn_array_chunks_write(a, 0, 4, 0, s, chunks.as_mut_ptr()) }, TN_OK);
@@ -785,8 +792,8 @@ fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
 #[test]
 fn tr_22_work_on_a_lost_device() {
     alone("tr_22_work_on_a_lost_device", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
+        let device = device();
+        let sim = device.simulated();
         let memory = Memory::new(9);
         let a = memory.lend(gpu(0), true, false);
         let s = stalled(device.hands());
@@ -822,7 +829,7 @@ fn holds_in_a_child(body: impl FnOnce()) -> bool {
 #[test]
 fn st_15_arrays_after_a_fork() {
     alone("st_15_arrays_after_a_fork", &[], || {
-        let Some(device) = device() else { return };
+        let device = device();
         let calls = || device.sim.map(|sim| sim.calls(""));
         for place in [gpu(0), MANAGED, PINNED] {
             let (mut pool, mut a, mut host_array) = (null_mut(), null_mut(), null_mut());
@@ -857,7 +864,7 @@ fn st_15_arrays_after_a_fork() {
                 let mut tensor = null_mut();
                 let mut seen = [0_f32; 16];
                 let bytes: *mut f32 = seen.as_mut_ptr();
-                let whole = tn_slice_spec { start: 0, stop: 2, step: 1 };
+                let whole = tn_slice_spec { start: 0, stop: 2, step: 1, reserved: [0; 4] };
                 // SAFETY: the places are ours, and long enough.
                 let refused = unsafe {
                     [
@@ -877,7 +884,7 @@ fn st_15_arrays_after_a_fork() {
                         tn_promise_cancel(given),
                         tn_weak_upgrade(remembered, &mut view),
                         tn_array_is_unique(b, &mut unique),
-                        tn_array_why_not(b, std::ptr::null(), 0, &mut bits, null_mut(), &mut n),
+                        tn_array_why_not(b, std::ptr::null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n),
                         tn_array_export_dlpack_versioned(b, std::ptr::null(), &mut tensor, &mut how),
                         tn_array_fill(b, element, 0, null_mut()),
                         tn_array_copy(b, null_mut(), null_mut(), &mut view),
@@ -918,11 +925,9 @@ fn st_15_arrays_after_a_fork() {
 #[test]
 fn dv_8_arrays_of_other_devices_than_the_lost_one() {
     alone("dv_8_arrays_of_other_devices_than_the_lost_one", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
-        if !device.has_two() {
-            return;
-        }
+        let device = device();
+        let sim = device.simulated();
+        device.require_two();
         let second = |kind| tn_device { r#type: kind, id: 1 };
         let memories: Vec<Memory> = (0..5).map(|_| Memory::new(9)).collect();
         let [managed, again, finished, idle] = [0, 1, 2, 3].map(|n| memories[n].lend(MANAGED, true, false));
@@ -973,8 +978,8 @@ fn dv_8_arrays_of_other_devices_than_the_lost_one() {
 #[test]
 fn dv_8_lost_before_its_work_was_noted() {
     alone("dv_8_lost_before_its_work_was_noted", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
+        let device = device();
+        let sim = device.simulated();
         let zeros = |place| {
             let (mut pool, mut array) = (null_mut(), null_mut());
             // SAFETY: the pointers are ours.
@@ -1003,7 +1008,7 @@ fn dv_8_lost_before_its_work_was_noted() {
 #[test]
 fn st_15_registered_memory_after_a_fork() {
     alone("st_15_registered_memory_after_a_fork", &[], || {
-        let Some(device) = device() else { return };
+        let device = device();
         let mut memory = vec![7u8; 8192];
         let mut a = null_mut();
         // SAFETY: the memory stays until the array is released.
@@ -1029,8 +1034,8 @@ fn st_15_registered_memory_after_a_fork() {
 #[test]
 fn dv_8_arrays_that_the_host_shares_with_a_lost_device() {
     alone("dv_8_arrays_that_the_host_shares_with_a_lost_device", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
+        let device = device();
+        let sim = device.simulated();
         let memories: Vec<Memory> = (0..4).map(|_| Memory::new(9)).collect();
         let pending = memories[0].lend(MANAGED, true, false);
         let idle = memories[1].lend(MANAGED, true, false);

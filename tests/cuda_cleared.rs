@@ -1,16 +1,23 @@
 //! TN_POOL_ZERO_ON_FREE on devices: nobody gets bytes that others wrote, also where clearing was not possible when they came back. Needs the
 //! simulator: a GPU's memory cannot be looked at behind the pool's back.
 
-mod lanes;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_pools;
+}
 
-use lanes::*;
 use std::ptr::null_mut;
+use support::cuda::{Sim, alone, device, with_context};
+use support::device_pools::*;
 use tenure::ffi::array::{tn_array_full, tn_array_release};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{Sim, alone, device, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// Of a block that finds room once, in a pool of this size.
 const LARGE: usize = 2 * MIB;
@@ -44,8 +51,8 @@ fn set_current(stream: *mut tn_stream) {
 /// PD-15: where the thread's current stream captures, a block is cleared elsewhere, and the graph has nothing of it.
 #[test]
 fn pd_15_a_capture_clears_nothing_later() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let (pool, s, t) = (clearing(|_| ()), stream(), stream());
     for idle in [false, true] {
         let block = pool.take(LARGE, &t).unwrap();
@@ -74,8 +81,8 @@ fn pd_15_a_capture_clears_nothing_later() {
 /// PD-15: what is given back within the capture cannot be cleared before that has ended; until then nobody has it.
 #[test]
 fn pd_15_given_back_within_a_capture() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     for current in [false, true] {
         let (pool, s, t) = (clearing(|_| ()), stream(), stream());
         let block = pool.take(LARGE, &s).unwrap();
@@ -102,8 +109,8 @@ fn pd_15_given_back_within_a_capture() {
 /// PO-47: a call of the driver that fails leaves a block that nobody gets; it is cleared once that works again, whoever comes first.
 #[test]
 fn po_47_clearing_fails() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let functions = ["cuMemsetD8Async", "cuStreamWaitEvent", "cuEventRecord", "cuStreamIsCapturing", "cuCtxGetCurrent"];
     for (number, function) in functions.into_iter().enumerate() {
         for next in 0..4 {
@@ -146,8 +153,8 @@ fn po_47_clearing_fails() {
 /// PD-15: a capture that another thread begins while a block is cleared may get that: nobody has the block from then on, and it stays where it is.
 #[test]
 fn pd_15_a_capture_begins_while_a_block_is_cleared() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let (pool, s, t) = (clearing(|o| o.max_size = 2 * LARGE as u64), stream(), stream());
     set_current(s.0);
     let block = pool.take(LARGE, &s).unwrap();
@@ -183,8 +190,8 @@ fn pd_15_a_capture_begins_while_a_block_is_cleared() {
 /// PO-6: a pool that is released with such a block gives it back when it was cleared, and not before.
 #[test]
 fn po_6_released_before_it_was_cleared() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let before = sim.get("allocations");
     let (pool, s) = (clearing(|_| ()), stream());
     let block = pool.take(LARGE, &s).unwrap();
@@ -208,8 +215,8 @@ fn po_6_released_before_it_was_cleared() {
 #[test]
 fn pd_20_lost_before_it_was_cleared() {
     alone("pd_20_lost_before_it_was_cleared", &[], || {
-        let Some(gpu) = device() else { return };
-        let Some(sim) = gpu.simulated() else { return };
+        let gpu = device();
+        let sim = gpu.simulated();
         let (pool, s) = (clearing(|_| ()), stream());
         let block = pool.take(LARGE, &s).unwrap();
         let _never_ended = Capture::begin(&s);
@@ -228,13 +235,13 @@ fn pd_20_lost_before_it_was_cleared() {
 /// PO-20: what a block does not need any more when it becomes smaller is cleared too, and free behind what its holder did on the stream.
 #[test]
 fn po_20_the_rest_of_a_block_that_shrinks() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     // The driver's free waits for all work; with that this process would wait for itself.
     sim.set("free_waits", 0);
     for flags in [0, TN_POOL_ZERO_ON_FREE] {
         let (pool, s, t) = (pool_on(GPU, |o| o.flags = flags).unwrap(), stream(), stream());
-        let work = lanes::pool();
+        let work = support::device_pools::pool();
         let own = work.take(64, &s).unwrap();
         for (large, small) in [(40 * MIB, 10 * MIB), (MIB, 512)] {
             let block = pool.take(large, &s).unwrap();
@@ -262,9 +269,9 @@ fn po_20_the_rest_of_a_block_that_shrinks() {
 /// Memory of the host that devices use: cleared when it is handed out, and when it leaves for the driver.
 #[test]
 fn page_locked_memory_leaves_cleared() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
-    let (s, work) = (stream(), lanes::pool());
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (s, work) = (stream(), support::device_pools::pool());
     let pool = pool_on(PINNED, |o| o.flags = TN_POOL_ZERO_ON_FREE).unwrap();
     let block = pool.take(LARGE, &s).unwrap();
     // SAFETY: the host's block.
@@ -285,8 +292,8 @@ fn page_locked_memory_leaves_cleared() {
 /// Arrays give back as raw blocks do.
 #[test]
 fn arrays_leave_nothing_either() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let (pool, s) = (clearing(|_| ()), stream());
     let (mut array, shape, value) = (null_mut(), [LARGE as i64 / 8], 3.25f64);
     let at = (&raw const value).cast();

@@ -1,13 +1,20 @@
-//! Devices by the CUDA driver: DV rows, and what holds without one (PN-13). On the simulator or a GPU; see tools/cuda.rs.
+//! Devices by the CUDA driver: DV rows, and what holds without one (PN-13). On the simulator or a GPU; see support/cuda.rs.
 
-mod tools;
+mod support {
+    pub mod cuda;
+}
 
 use std::ffi::{CStr, c_void};
 use std::ptr::null_mut;
+use support::cuda::{NO_DRIVER, alone, device, last_error, require_simulator, simulator, with_context};
 use tenure::ffi::device::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{NO_DRIVER, alone, device, last_error, simulator, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 fn gpu(id: i32) -> tn_device {
     tn_device { r#type: TN_CUDA, id }
@@ -16,13 +23,13 @@ const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 const PINNED: tn_device = tn_device { r#type: TN_CUDA_HOST, id: 0 };
 const MANAGED: tn_device = tn_device { r#type: TN_CUDA_MANAGED, id: 0 };
 
-fn count(kind: i32) -> Result<i32, tn_status> {
-    let mut count = -7;
+fn count(kind: tn_device_type) -> Result<usize, tn_status> {
+    let mut count = 77;
     // SAFETY: the number is ours.
     match unsafe { tn_device_count(kind, &mut count) } {
         TN_OK => Ok(count),
         status => {
-            assert_eq!(count, -7, "untouched");
+            assert_eq!(count, 77, "untouched");
             Err(status)
         }
     }
@@ -84,17 +91,14 @@ fn pn_13_dv_1_without_a_driver() {
         assert_eq!(tn_stream_synchronize(legacy), TN_ERR_UNSUPPORTED);
         assert_eq!(tn_stream_release(legacy), TN_ERR_KIND);
         assert!(stream.is_null() && event.is_null() && scope.is_null());
-        assert_eq!(tenure::sys::cuda::starts(), 0);
+        assert_eq!(tenure::cuda_driver::starts(), 0);
     });
 }
 
 /// DV-1: a driver without devices is no failure.
 #[test]
 fn dv_1_no_device() {
-    if simulator().is_none() {
-        println!("skipped: this needs the simulator");
-        return;
-    }
+    require_simulator();
     alone("dv_1_no_device", &[("TENURE_SIM_DEVICES", "0")], || {
         assert_eq!((count(TN_CUDA), count(TN_CUDA_HOST), count(TN_CUDA_MANAGED)), (Ok(0), Ok(0), Ok(0)));
         assert_eq!(create(gpu(0)).unwrap_err(), TN_ERR_DEVICE);
@@ -105,10 +109,7 @@ fn dv_1_no_device() {
 /// DV-1, DV-5: what came of the start is remembered.
 #[test]
 fn dv_1_a_broken_installation() {
-    let Some(sim) = simulator() else {
-        println!("skipped: this needs the simulator");
-        return;
-    };
+    let sim = require_simulator();
     alone("dv_1_a_broken_installation", &[], || {
         sim.fail("cuInit", 1, 1, 999);
         for _ in 0..3 {
@@ -123,11 +124,9 @@ fn dv_1_a_broken_installation() {
 /// DV-2: all of it, with no context made.
 #[test]
 fn dv_2_what_a_gpu_is() {
-    if device().is_none() {
-        return;
-    }
+    drop(device());
     alone("dv_2_what_a_gpu_is", &[], || {
-        let gpu_there = device().unwrap();
+        let gpu_there = device();
         let info = query(gpu(0), 0).unwrap();
         println!("{} {} {}", text(&info.name), text(&info.pci_bus_id), info.driver_version);
         assert!(!text(&info.name).is_empty() && info.uuid != [0; 16]);
@@ -164,7 +163,7 @@ fn dv_2_what_a_gpu_is() {
 /// DV-3: what is free now.
 #[test]
 fn dv_3_memory() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let info = query(gpu(0), TN_QUERY_MEMORY).unwrap();
     assert!(info.free_bytes > 0 && info.free_bytes <= info.total_bytes);
     assert_eq!(info.used_bytes, info.total_bytes - info.free_bytes);
@@ -176,8 +175,8 @@ fn dv_3_memory() {
 /// DV-4: ids that do not exist.
 #[test]
 fn dv_4_ids() {
-    let Some(_gpu) = device() else { return };
-    let gpus = count(TN_CUDA).unwrap();
+    let _gpu = device();
+    let gpus = count(TN_CUDA).unwrap() as i32;
     for id in [-1, gpus, i32::MAX, i32::MIN] {
         assert_eq!(query(gpu(id), 0).unwrap_err(), TN_ERR_DEVICE);
         assert_eq!(create(gpu(id)).unwrap_err(), TN_ERR_DEVICE);
@@ -191,9 +190,7 @@ fn dv_4_ids() {
 /// DV-5: threads that race for the driver find one, started once.
 #[test]
 fn dv_5_racing_threads_start_the_driver_once() {
-    if device().is_none() {
-        return;
-    }
+    drop(device());
     alone("dv_5_racing_threads_start_the_driver_once", &[], || {
         let barrier = std::sync::Barrier::new(8);
         std::thread::scope(|scope| {
@@ -206,7 +203,7 @@ fn dv_5_racing_threads_start_the_driver_once() {
                 });
             }
         });
-        assert_eq!(tenure::sys::cuda::starts(), 1);
+        assert_eq!(tenure::cuda_driver::starts(), 1);
         if let Some(sim) = simulator() {
             assert_eq!((sim.calls("cuInit"), sim.get("contexts")), (1, 1));
         }
@@ -216,10 +213,7 @@ fn dv_5_racing_threads_start_the_driver_once() {
 /// DV-5: a function that the driver does not have only disables what needs it, and is named.
 #[test]
 fn dv_5_missing_functions() {
-    if simulator().is_none() {
-        println!("skipped: this needs the simulator");
-        return;
-    }
+    require_simulator();
     const NEEDED: [&str; 8] = [
         "cuStreamCreateWithPriority",
         "cuCtxGetStreamPriorityRange",
@@ -249,12 +243,12 @@ fn dv_5_missing_functions() {
                     assert_eq!(unsafe { tn_event_create(one, 0, &mut event) }, TN_OK);
                     if function == "cuEventRecord" {
                         refused(tn_event_record(event, s));
-                        assert_eq!(tn_event_wait(event, t), TN_OK, "never recorded");
+                        assert_eq!(tn_stream_wait_event(t, event), TN_OK, "never recorded");
                     } else {
                         simulator().unwrap().hold(native(s));
                         copy_something(s);
                         assert_eq!(tn_event_record(event, s), TN_OK);
-                        refused(tn_event_wait(event, t));
+                        refused(tn_stream_wait_event(t, event));
                         simulator().unwrap().release_all();
                     }
                     assert_eq!(tn_event_release(event), TN_OK);
@@ -299,7 +293,7 @@ fn current() -> *mut c_void {
 /// DV-6: whatever was current is so again, also after a failure.
 #[test]
 fn dv_6_the_current_context_is_left_as_found() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     // Retained for good, so that it is the same in all of the test.
     let mut own = null_mut::<c_void>();
     assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut own => *mut *mut c_void, 0 => i32)), 0);
@@ -343,8 +337,8 @@ fn dv_6_the_current_context_is_left_as_found() {
 /// DV-7: each number of the driver as a status, with its name; also one that nobody knows.
 #[test]
 fn dv_7_the_drivers_errors() {
-    let Some(gpu_there) = device() else { return };
-    let Some(sim) = gpu_there.simulated() else { return };
+    let gpu_there = device();
+    let sim = gpu_there.simulated();
     let table = [
         (2, TN_ERR_NO_DEVICE_MEMORY, "OUT_OF_MEMORY"),
         (100, TN_ERR_DEVICE, "NO_DEVICE"),
@@ -374,10 +368,7 @@ fn dv_7_the_drivers_errors() {
 /// DV-8: a lost device keeps its first error's text, is not asked any more, and lets go of what it had; the rest works.
 #[test]
 fn dv_8_a_lost_device() {
-    if simulator().is_none() {
-        println!("skipped: this needs the simulator");
-        return;
-    }
+    require_simulator();
     alone("dv_8_a_lost_device", &[("TENURE_SIM_DEVICES", "2")], || {
         let sim = simulator().unwrap();
         let (stream, other) = (create(gpu(0)).unwrap(), create(gpu(1)).unwrap());
@@ -421,10 +412,7 @@ fn dv_8_a_lost_device() {
 /// DV-9: a process that ends with everything open makes no call of the driver.
 #[test]
 fn dv_9_the_end_of_the_process() {
-    if simulator().is_none() {
-        println!("skipped: this needs the simulator");
-        return;
-    }
+    require_simulator();
     alone("dv_9_the_end_of_the_process", &[], || {
         use std::sync::atomic::{AtomicU64, Ordering};
         static CALLS: AtomicU64 = AtomicU64::new(u64::MAX);

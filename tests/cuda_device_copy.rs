@@ -1,19 +1,26 @@
 //! Raw copies and fills between host and device memory, against a model that goes element by element: TR-2 to TR-8, TR-14 to TR-16 below
-//! stores and guards. On the simulator or a GPU; see tools/cuda.rs. TENURE_TEST_ROUNDS: how many random pairs.
+//! stores and guards. On the simulator or a GPU; see support/cuda.rs. TENURE_TEST_ROUNDS: how many random pairs.
 
-mod places;
+mod support {
+    pub mod cuda;
+    pub mod random;
+    pub mod strided_cases;
+}
 
-mod tools;
-
-use places::*;
 use std::ffi::c_void;
-use tenure::device::cuda::{self, Gpu, page_lock};
+use support::cuda::{Device, alone, device, with_context};
+use support::strided_cases::*;
 use tenure::device_copy::{self, Memory, MemoryView, Outstanding};
 use tenure::dtype::Dtype;
+use tenure::gpu::{self, Gpu, page_lock};
 use tenure::layout::Layout;
 use tenure::stream::{self, Queue};
 use tenure::types::*;
-use tools::cuda::{Device, alone, device, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 fn rounds() -> u64 {
     std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
@@ -35,7 +42,7 @@ impl Block {
                 plain = vec![0u8; bytes.max(1)];
                 plain.as_mut_ptr().expose_provenance() as i64
             }
-            Memory::Pinned => page_lock::allocate(cuda::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
+            Memory::Pinned => page_lock::allocate(gpu::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
             Memory::Managed => with_context(0, || {
                 let mut at = 0u64;
                 let number = driver_call!(cuMemAllocManaged(&mut at => *mut u64, bytes.max(1) => usize, 1 => u32));
@@ -101,7 +108,7 @@ impl Drop for Block {
         match self.memory {
             Memory::Pageable => {}
             // SAFETY: allocated above, and all work was waited for.
-            Memory::Pinned => unsafe { page_lock::free(cuda::gpu(0).unwrap(), self.address as usize) }.unwrap(),
+            Memory::Pinned => unsafe { page_lock::free(gpu::gpu(0).unwrap(), self.address as usize) }.unwrap(),
             Memory::Managed => {
                 with_context(0, || assert_eq!(driver_call!(cuMemFree_v2(self.address as u64 => u64)), 0))
             }
@@ -113,14 +120,14 @@ impl Drop for Block {
 }
 
 fn queue(gpu: i32) -> &'static Queue {
-    stream::current(cuda::gpu(gpu).unwrap().device()).unwrap()
+    stream::current(gpu::gpu(gpu).unwrap().device()).unwrap()
 }
 
 /// The device of this run, with the contexts that stay from the first use on.
-fn start() -> Option<Device> {
-    let device = device()?;
-    (0..cuda::count().unwrap()).for_each(|id| drop(cuda::gpu(id).unwrap().enter().unwrap()));
-    Some(device)
+fn start() -> Device {
+    let device = device();
+    (0..gpu::count().unwrap()).for_each(|id| drop(gpu::gpu(id).unwrap().enter().unwrap()));
+    device
 }
 
 /// A pair of layouts in two blocks, with what has to come of it.
@@ -136,7 +143,7 @@ struct Pair {
 
 impl Pair {
     fn new(random: &mut Random) -> Pair {
-        let raw = DTYPES[random.below(5) as usize];
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(random);
         let (to, from) = (random_target(random, &shape, item), random_source(random, &shape, item));
@@ -196,31 +203,29 @@ fn kinds(gpu: &'static Gpu) -> [(Memory, Memory); 7] {
 
 #[test]
 fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
-    let Some(_device) = start() else { return };
-    let gpu = cuda::gpu(0).unwrap();
+    let _device = start();
+    let gpu = gpu::gpu(0).unwrap();
     for seed in 1..=rounds() {
-        let mut random = Random(seed * 0x9E37_79B9);
+        let mut random = Random::new(seed * 0x9E37_79B9);
         let pair = Pair::new(&mut random);
-        let (to, from) = kinds(gpu)[random.below(7) as usize];
+        let (to, from) = kinds(gpu)[random.below_i64(7) as usize];
         pair.check(seed, queue(0), to, from, random.one_in(4));
     }
 }
 
 #[test]
 fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
-    let Some(device) = start() else { return };
-    if !device.has_two() {
-        return;
-    }
-    let (zero, one) = (Memory::Device(cuda::gpu(0).unwrap()), Memory::Device(cuda::gpu(1).unwrap()));
+    let device = start();
+    device.require_two();
+    let (zero, one) = (Memory::Device(gpu::gpu(0).unwrap()), Memory::Device(gpu::gpu(1).unwrap()));
     for seed in 1..=rounds() / 3 {
-        let mut random = Random(seed * 0xC2B2_AE35);
+        let mut random = Random::new(seed * 0xC2B2_AE35);
         if let Some(sim) = device.sim {
             sim.set("peers", u64::from(!random.one_in(2)));
         }
         let pair = Pair::new(&mut random);
         let (to, from) = if random.one_in(2) { (zero, one) } else { (one, zero) };
-        pair.check(seed, queue(random.below(2) as i32), to, from, false);
+        pair.check(seed, queue(random.below_i64(2) as i32), to, from, false);
     }
     if let Some(sim) = device.sim {
         sim.set("peers", 1);
@@ -229,11 +234,11 @@ fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
 
 #[test]
 fn tr_4_tr_5_overlap_within_a_device() {
-    let Some(_device) = start() else { return };
-    let memory = Memory::Device(cuda::gpu(0).unwrap());
+    let _device = start();
+    let memory = Memory::Device(gpu::gpu(0).unwrap());
     for seed in 1..=rounds() {
-        let mut random = Random(seed * 0x51_7CC1);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x51_7CC1);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(&mut random);
         let to = random_target(&mut random, &shape, item);
@@ -242,7 +247,7 @@ fn tr_4_tr_5_overlap_within_a_device() {
         } else {
             random_source(&mut random, &shape, item)
         };
-        let (dst_at, src_at) = (random.below(from.end + 1), random.below(to.end + 1));
+        let (dst_at, src_at) = (random.below_i64(from.end + 1), random.below_i64(to.end + 1));
         let bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
         let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
         let wanted = model(
@@ -263,20 +268,20 @@ fn tr_4_tr_5_overlap_within_a_device() {
 
 #[test]
 fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
-    let Some(_device) = start() else { return };
-    let gpu = cuda::gpu(0).unwrap();
+    let _device = start();
+    let gpu = gpu::gpu(0).unwrap();
     for seed in 1..=rounds() {
-        let mut random = Random(seed * 0x2545_F491);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x2545_F491);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let mut shape = random_shape(&mut random);
         if random.one_in(8) {
-            shape = vec![70 + random.below(200), 3 + random.below(4)];
+            shape = vec![70 + random.below_i64(200), 3 + random.below_i64(4)];
         }
         let to = random_target(&mut random, &shape, item);
-        let period = [1, 2, 4, 8, 16][random.below(5) as usize];
+        let period = [1, 2, 4, 8, 16][random.below_i64(5) as usize];
         let value: Vec<u8> = noise(&mut random, period).into_iter().cycle().take(item as usize).collect();
-        let shift = if random.one_in(4) { random.below(item) } else { 0 };
+        let shift = if random.one_in(4) { random.below_i64(item) } else { 0 };
         let before = noise(&mut random, to.end + shift);
         let mut wanted = before.clone();
         for at in elements(&shape, &to.strides, to.offset + shift) {
@@ -294,8 +299,8 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
 
 #[test]
 fn tr_16_large_elements_are_doubled() {
-    let Some(device) = start() else { return };
-    let block = Block::new(Memory::Device(cuda::gpu(0).unwrap()), 3 << 20);
+    let device = start();
+    let block = Block::new(Memory::Device(gpu::gpu(0).unwrap()), 3 << 20);
     let value: Vec<u8> = (1..=16).collect();
     for (count, least, most) in [(1000i64, 4, 4), (100_000, 20, 21)] {
         let before: Vec<u8> = (0..3 << 20).map(|at: i32| (at % 251) as u8).collect();
@@ -315,10 +320,10 @@ fn tr_16_large_elements_are_doubled() {
 }
 
 /// A copy of `count` f64 between two blocks; driver calls that it made, by name.
-fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Option<Vec<u64>> {
-    let sim = device.simulated()?;
+fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Vec<u64> {
+    let sim = device.simulated();
     let (dst, src) = (Block::new(to, 8 * count), Block::new(from, 8 * count));
-    let bytes = noise(&mut Random(7), 8 * count as i64);
+    let bytes = noise(&mut Random::new(7), 8 * count as i64);
     src.write(&bytes);
     let target = dst.layout(TN_F64, &[count as i64], &[8], 0);
     let source = src.layout(TN_F64, &[count as i64], &[8], 0);
@@ -328,13 +333,13 @@ fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&st
     let after = names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect();
     queue(0).synchronize().unwrap();
     assert!(dst.read() == bytes);
-    Some(after)
+    after
 }
 
 #[test]
 fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
-    let Some(device) = start() else { return };
-    let gpu = cuda::gpu(0).unwrap();
+    let device = start();
+    let gpu = gpu::gpu(0).unwrap();
     device_copy::trim(gpu.device());
     tenure::options::set("transfer.chunk", "64KiB").unwrap();
     let staged = || gpu.traffic.staged_bytes.load(std::sync::atomic::Ordering::Relaxed);
@@ -342,7 +347,7 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
     for (to, from) in [(Memory::Device(gpu), Memory::Pageable), (Memory::Pageable, Memory::Device(gpu))] {
         for turn in 0..3 {
             let names = ["cuMemHostAlloc", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuCtxSynchronize"];
-            let Some(calls) = counted(&device, to, from, count, &names) else { continue };
+            let calls = counted(&device, to, from, count, &names);
             let pieces = (8 * count as u64).div_ceil(64 << 10);
             assert_eq!(calls[0], if turn == 0 { 2 } else { 0 }, "chunks are made once");
             assert_eq!((calls[1] + calls[2], calls[3]), (pieces, 0));
@@ -359,14 +364,14 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
 
 #[test]
 fn tr_15_without_page_locked_memory_the_driver_copies() {
-    let Some(device) = start() else { return };
-    let Some(sim) = device.simulated() else { return };
-    let gpu = cuda::gpu(0).unwrap();
+    let device = start();
+    let sim = device.simulated();
+    let gpu = gpu::gpu(0).unwrap();
     device_copy::trim(gpu.device());
     sim.fail("cuMemHostAlloc", 1, 0, 2);
     let memory = Memory::Device(gpu);
     for seed in 1..=200 {
-        let mut random = Random(seed * 0x9E37_79B9);
+        let mut random = Random::new(seed * 0x9E37_79B9);
         let (to, from) = if random.one_in(2) { (memory, Memory::Pageable) } else { (Memory::Pageable, memory) };
         Pair::new(&mut random).check(seed, queue(0), to, from, false);
     }
@@ -375,16 +380,16 @@ fn tr_15_without_page_locked_memory_the_driver_copies() {
 
 #[test]
 fn tr_6_counts_of_driver_calls() {
-    let Some(device) = start() else { return };
-    let gpu = Memory::Device(cuda::gpu(0).unwrap());
+    let device = start();
+    let gpu = Memory::Device(gpu::gpu(0).unwrap());
     let names =
         ["cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuEventRecord", "cuStreamSynchronize", ""];
     for (to, from, at) in [(gpu, Memory::Pinned, 0), (Memory::Pinned, gpu, 1), (gpu, gpu, 2)] {
-        let Some(calls) = counted(&device, to, from, 1 << 20, &names) else { return };
+        let calls = counted(&device, to, from, 1 << 20, &names);
         assert_eq!((calls[at], calls[3], calls[4]), (1, 0, 0), "one copy, nothing recorded or waited for");
         assert!(calls[5] <= 4, "{calls:?}: one copy, and the context there and back");
     }
-    let Some(calls) = counted(&device, gpu, Memory::Pageable, 8 << 10, &names) else { return };
+    let calls = counted(&device, gpu, Memory::Pageable, 8 << 10, &names);
     assert_eq!((calls[0], calls[3], calls[4]), (1, 0, 0), "64 KiB are left to the driver");
 }
 
@@ -392,15 +397,15 @@ fn tr_6_counts_of_driver_calls() {
 #[test]
 fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
     alone("tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches", &[], || {
-        let Some(device) = start() else { return };
+        let device = start();
         if let Some(sim) = device.sim {
             // CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS; asked for at the first copy.
             sim.set_attribute(0, 88, 1);
         }
-        let gpu = cuda::gpu(0).unwrap();
+        let gpu = gpu::gpu(0).unwrap();
         for bytes in [1, 64, 4096, 64 << 10, (64 << 10) + 1, 300_000] {
             let (dst, src) = (Block::new(Memory::Device(gpu), bytes), Block::new(Memory::Pageable, bytes));
-            let was = noise(&mut Random(bytes as u64), bytes as i64);
+            let was = noise(&mut Random::new(bytes as u64), bytes as i64);
             src.write(&was);
             let target = dst.layout(TN_U8, &[bytes as i64], &[1], 0);
             let source = src.layout(TN_U8, &[bytes as i64], &[1], 0);
@@ -419,13 +424,13 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
 /// The reference lets the 2-D copy refuse pitches within a device.
 #[test]
 fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
-    let Some(device) = start() else { return };
-    let Some(sim) = device.simulated() else { return };
-    let memory = Memory::Device(cuda::gpu(0).unwrap());
+    let device = start();
+    let sim = device.simulated();
+    let memory = Memory::Device(gpu::gpu(0).unwrap());
     for (width, from, to) in [(5, 7, 13), (4, 12, 4), (1, 3, 2), (64, 100, 128)] {
         let (rows, bytes) = (9_i64, 2000);
         let (dst, src) = (Block::new(memory, bytes), Block::new(memory, bytes));
-        let (before, data) = (noise(&mut Random(1), bytes as i64), noise(&mut Random(2), bytes as i64));
+        let (before, data) = (noise(&mut Random::new(1), bytes as i64), noise(&mut Random::new(2), bytes as i64));
         dst.write(&before);
         src.write(&data);
         let target = dst.layout(TN_U8, &[rows, width], &[to, 1], 3);

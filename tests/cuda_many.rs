@@ -1,16 +1,23 @@
 //! Pools with more than one step looks at: what is asked about and looked at first is a matter of speed, never of what a request gets. Needs the
 //! simulator.
 
-mod lanes;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_pools;
+}
 
-use lanes::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::cuda::{Sim, device, with_context};
+use support::device_pools::*;
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{Sim, device, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// More queues than a step asks about, and more spans of several queues than it looks at.
 const MANY: usize = 70;
@@ -60,14 +67,14 @@ fn all_that_is_left(pool: &Pool, stream: &Stream) -> Vec<usize> {
 /// PD-3, PD-16: the one block that is finished is found behind many that are not, each of another stream.
 #[test]
 fn pd_3_the_finished_one_of_many_lanes() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     for (device, flags) in [(PINNED, 0), (GPU, TN_POOL_STRICT)] {
         for finished in [0, MANY / 2, MANY - 1] {
-            let ((pool, live), work) = (all_of(device, MANY, flags), lanes::pool());
+            let ((pool, live), work) = (all_of(device, MANY, flags), support::device_pools::pool());
             let (streams, t): (Vec<Stream>, _) = ((0..MANY).map(|_| stream()).collect(), stream());
             let own = work.take(64, &t).unwrap();
             stall(sim, &streams, own);
@@ -90,13 +97,13 @@ fn pd_3_the_finished_one_of_many_lanes() {
 /// PD-4, PD-6: the same behind many blocks that several streams used; and who may wait gets the one that fits.
 #[test]
 fn pd_6_the_finished_one_of_many_mixed() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     for finished in [0, MANY - 1] {
-        let ((pool, live), work) = (all_of(PINNED, MANY, 0), lanes::pool());
+        let ((pool, live), work) = (all_of(PINNED, MANY, 0), support::device_pools::pool());
         let [s, t, u, v] = [(); 4].map(|()| stream());
         let own = work.take(64, &u).unwrap();
         stall(sim, std::slice::from_ref(&s), own);
@@ -123,12 +130,12 @@ fn pd_6_the_finished_one_of_many_mixed() {
 /// PD-4: the only one that is large enough lies behind many mixed ones that are not.
 #[test]
 fn pd_4_the_mixed_one_that_fits() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
-    let (pool, work) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), lanes::pool());
+    let (pool, work) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), support::device_pools::pool());
     let [s, t, u] = [(); 3].map(|()| stream());
     let own = work.take(64, &u).unwrap();
     let large = pool.take(8192, &s).unwrap();
@@ -154,7 +161,7 @@ fn pd_4_the_mixed_one_that_fits() {
 /// PD-16: of many finished spans of about the size that is wanted the one that has it is found, wherever it lies among them.
 #[test]
 fn pd_16_the_one_of_many_that_is_large_enough() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     for last in [false, true] {
         let (pool, s) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), stream());
         // Both sizes are of one bin.
@@ -177,13 +184,13 @@ fn pd_16_the_one_of_many_that_is_large_enough() {
 /// and nothing else.
 #[test]
 fn pd_2_orders_that_are_not_known() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     sim.set("free_waits", 0);
     // More than a queue remembers.
     const STREAMS: usize = 20;
     for by_another in [false, true] {
-        let ((pool, live), work) = (all_of(GPU, STREAMS, 0), lanes::pool());
+        let ((pool, live), work) = (all_of(GPU, STREAMS, 0), support::device_pools::pool());
         let (streams, t, u): (Vec<Stream>, _, _) = ((0..STREAMS).map(|_| stream()).collect(), stream(), stream());
         let own = work.take(64, &t).unwrap();
         stall(sim, &streams, own);
@@ -191,7 +198,7 @@ fn pd_2_orders_that_are_not_known() {
             let mut event = std::ptr::null_mut();
             // SAFETY: the pointer is ours.
             assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
-            assert_eq!((tn_event_record(event, stream.0), tn_event_wait(event, waits.0)), (TN_OK, TN_OK));
+            assert_eq!((tn_event_record(event, stream.0), tn_stream_wait_event(waits.0, event)), (TN_OK, TN_OK));
             assert_eq!(tn_event_release(event), TN_OK);
         };
         for (block, stream) in live.iter().zip(&streams) {
@@ -222,10 +229,10 @@ fn pd_2_orders_that_are_not_known() {
 #[test]
 fn pd_3_several_ask_about_everything() {
     const THREADS: usize = 8;
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     sim.set("free_waits", 0);
-    let ((pool, live), work) = (all_of(PINNED, 4 * MANY, 0), lanes::pool());
+    let ((pool, live), work) = (all_of(PINNED, 4 * MANY, 0), support::device_pools::pool());
     let (stalled, u) = ([stream(), stream()], stream());
     let own = work.take(64, &u).unwrap();
     stall(sim, &stalled, own);

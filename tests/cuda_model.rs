@@ -4,20 +4,28 @@
 //! The model shares nothing with the library but the C functions: regions are sets of elements, a stream is a list of marks and waits that
 //! run in order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS so many.
 
-mod held;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_arrays;
+    pub mod random;
+}
 
-use held::*;
 use std::cell::RefCell;
 use std::ptr::null_mut;
 use std::rc::Rc;
+use support::cuda::{Sim, device};
+use support::device_arrays::*;
+use support::random::Random;
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::view::*;
 use tenure::types::*;
-use tools::cuda::{Sim, device};
-use tools::random::Random;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const N: i64 = 24;
 const STEPS: usize = 120;
@@ -281,7 +289,7 @@ impl World {
                 array: self.handles[ask.handle].array,
                 stream: self.stream(ask.queue),
                 access,
-                reserved: 0,
+                reserved: [0; 9],
             }
         });
         let mut guard = null_mut();
@@ -303,7 +311,7 @@ impl World {
         let n = 1 + random.below(3);
         let expected = self.verdict(&ask);
         self.log.borrow_mut().push(format!("chunks of {} in {n} on {:?}: {expected}", ask.handle, ask.queue));
-        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0 };
+        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
         let mut chunks = [none; 3];
         let mode = if ask.wait { TN_WAIT } else { 0 };
         // SAFETY: as many places as chunks.
@@ -368,7 +376,7 @@ impl World {
         let members: Vec<u32> = (0..N as u32).filter(|i| handle.set & (1 << i) != 0).collect();
         let (start, step) = (random.below(members.len() + 1), 1 + random.below(3));
         let stop = start + random.below(members.len() + 1 - start);
-        let spec = tn_slice_spec { start: start as i64, stop: stop as i64, step: step as i64 };
+        let spec = tn_slice_spec { start: start as i64, stop: stop as i64, step: step as i64, reserved: [0; 4] };
         let mut array = null_mut();
         // SAFETY: one axis, one spec; the pointer is ours.
         assert_eq!(unsafe { tn_array_slice(handle.array, 1, &spec, &mut array) }, TN_OK);
@@ -483,7 +491,7 @@ impl Drop for Told {
 }
 
 fn program(sim: Sim, seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let log = Rc::new(RefCell::new(Vec::new()));
     let _told = Told(seed, log.clone());
     let mut world = World::new(sim, log);
@@ -511,8 +519,9 @@ fn number(name: &str) -> Option<u64> {
 /// BR-60 to BR-67, BA-8, TR-10 to TR-12, ST-8, in random order.
 #[test]
 fn random_borrows_on_streams_agree_with_the_model() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated().filter(|_| gpu.has_two()) else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
+    gpu.require_two();
     const RANDOM: u64 = 0;
     const MANUAL: u64 = 3;
     sim.set("pace", MANUAL);

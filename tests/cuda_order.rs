@@ -1,14 +1,22 @@
 //! Random work on streams of every kind, ordered by points alone: what follows a point sees what was written before it (PD-2, PD-9). On the
-//! simulator or a GPU; see tools/cuda.rs.
+//! simulator or a GPU; see support/cuda.rs.
 
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod random;
+}
 
 use std::ptr::null_mut;
+use support::cuda::{Device, Memory, device, with_context};
+use support::random::Random;
 use tenure::ffi::stream::*;
 use tenure::stream::{Point, Queue, Stream};
 use tenure::types::*;
-use tools::cuda::{Device, Memory, device, with_context};
-use tools::random::Random;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const GPU: tn_device = tn_device { r#type: TN_CUDA, id: 0 };
 const BYTES: usize = 1 << 10;
@@ -71,7 +79,7 @@ fn follow(queue: &'static Queue, point: Point) -> bool {
 }
 
 fn run(_gpu: &Device, seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (handles, queues) = streams();
     let results = Pinned::new(STEPS);
     let mut buffers: Vec<Buffer> = (0..BUFFERS)
@@ -89,7 +97,7 @@ fn run(_gpu: &Device, seed: u64) {
             buffer.value = 1 + random.below(250) as u8;
             buffer.memory.fill(buffer.value, queue.native());
             // With an event at once, or only when somebody wants to see it.
-            buffer.written = Some(if random.below(2) == 0 { queue.now() } else { queue.mark().unwrap() });
+            buffer.written = Some(if random.below(2) == 0 { queue.now() } else { queue.record_point().unwrap() });
         }
         let reader = queues[random.below(queues.len())];
         known += usize::from(follow(reader, buffer.written.expect("written above or before")));
@@ -119,7 +127,7 @@ fn run(_gpu: &Device, seed: u64) {
 
 #[test]
 fn pd_2_pd_9_what_follows_a_point_sees_what_was_before() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let first = gpu.sim.map_or(1, |sim| sim.get("seed"));
     for seed in first * 1000 + 1..first * 1000 + 6 {
         run(&gpu, seed);

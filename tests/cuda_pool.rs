@@ -1,18 +1,27 @@
 //! Pools on devices: PD rows and their neighbours, on the simulator or a GPU. Counts of driver calls and stalled streams need the simulator.
 
-mod lanes;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_pools;
+    pub mod random;
+}
 
-use lanes::*;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use support::cuda::{NO_DRIVER, Sim, alone, device, last_error, with_context};
+use support::device_pools::*;
+use support::random::Random;
 use tenure::ffi::array::{tn_array_query, tn_array_release, tn_array_zeros};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::pool::*;
 use tenure::ffi::report::tn_report_json;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{NO_DRIVER, Sim, alone, device, last_error, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// Work on a stream that takes until the simulator lets it go on.
 struct Stalled<'a> {
@@ -61,7 +70,7 @@ fn read(stream: &Stream, block: usize, bytes: usize) -> Vec<u8> {
 /// PD-1, PO-37: what a stream gave back it has again at once, and the driver hears nothing of it.
 #[test]
 fn pd_1_one_stream_asks_no_driver() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let (pool, s) = (pool(), stream());
     for bytes in [1, 512, 70_000, MIB, 3 * MIB, 30 * MIB] {
         // Given back it may merge with what was given back before; from then on it stays where it is.
@@ -89,8 +98,8 @@ fn pd_1_one_stream_asks_no_driver() {
 /// PD-2, PD-3, ST-9: another stream has it once an event after the free is done, and there is one event however often it looks.
 #[test]
 fn pd_2_and_3_another_stream_waits_for_one_event() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     // Each block is a piece of the device of its own, so that nothing else fits.
     let large = 12 * MIB;
     let (pool, s, t) = (pool(), stream(), stream());
@@ -116,8 +125,8 @@ fn pd_2_and_3_another_stream_waits_for_one_event() {
 /// PD-2 (b): an order that Tenure knows is enough, while the work goes on.
 #[test]
 fn pd_2_a_known_order_is_enough() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let (pool, s, t) = (pool(), stream(), stream());
     let block = pool.take(12 * MIB, &s).unwrap();
     let stalled = Stalled::begin(sim, &s, block);
@@ -126,7 +135,7 @@ fn pd_2_a_known_order_is_enough() {
     // SAFETY: the pointer is ours.
     assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
     assert_eq!(tn_event_record(event, s.0), TN_OK);
-    assert_eq!(tn_event_wait(event, t.0), TN_OK);
+    assert_eq!(tn_stream_wait_event(t.0, event), TN_OK);
     let (calls, again) = sim.calls_of("", || pool.take(12 * MIB, &t).unwrap());
     assert_eq!((calls, again), (0, block));
     assert_eq!(tn_event_release(event), TN_OK);
@@ -136,8 +145,8 @@ fn pd_2_a_known_order_is_enough() {
 /// PD-4: where nothing else is left, the stream waits on the device for what another one gave back, and the host does not.
 #[test]
 fn pd_4_under_pressure_the_stream_waits() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     for bytes in [MIB, 4 * MIB] {
         let limited =
             |flags: u32| pool_on(GPU, |o| (o.max_size, o.flags) = (bytes.max(2 * MIB) as u64, flags)).unwrap();
@@ -169,7 +178,7 @@ fn pd_4_under_pressure_the_stream_waits() {
 /// PD-5, PO-16, PD-10's sizes: rests, neighbours, pieces of the device.
 #[test]
 fn pd_5_splits_and_merges() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let (pool, s) = (pool(), stream());
     let a = pool.take(1, &s).unwrap();
     assert_eq!((usable(a), pool.stats().reserved_bytes), (512, 2 * MIB as u64));
@@ -189,7 +198,7 @@ fn pd_5_splits_and_merges() {
     pool.give(second, &s);
     assert_eq!(pool.take(16 * MIB, &s), Ok(first));
     // Those of two streams do only once both are finished.
-    let Some(sim) = gpu.simulated() else { return };
+    let sim = gpu.simulated();
     let t = stream();
     pool.give(first, &s);
     let (first, second) = (pool.take(8 * MIB, &s).unwrap(), pool.take(8 * MIB, &s).unwrap());
@@ -206,8 +215,8 @@ fn pd_5_splits_and_merges() {
 /// PD-6: uses add up, and count up to the moment when the block is given back.
 #[test]
 fn pd_6_uses_on_other_streams_add_up() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let (pool, s, t, u) = (pool(), stream(), stream(), stream());
     let block = pool.take(12 * MIB, &s).unwrap();
     pool.record_use(block, &t);
@@ -225,7 +234,7 @@ fn pd_6_uses_on_other_streams_add_up() {
     assert_eq!(pool.take(12 * MIB, &s), Ok(block));
     // PO-24 to PO-27 for this function.
     let wrong = |pool: &Pool, block: usize| tn_pool_record_use(pool.0, block as *mut c_void, s.0);
-    assert_eq!(wrong(&lanes::pool(), block), TN_ERR_FOREIGN);
+    assert_eq!(wrong(&support::device_pools::pool(), block), TN_ERR_FOREIGN);
     assert_eq!(wrong(&pool, block + 512), TN_ERR_INVALID);
     assert_eq!(wrong(&pool, 0x1000), TN_ERR_FOREIGN);
 }
@@ -234,8 +243,8 @@ fn pd_6_uses_on_other_streams_add_up() {
 /// back, and an event that came before that work was the last that the stream had.
 #[test]
 fn pd_6_a_use_outlives_its_stream() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     for marked in [false, true] {
         let (pool, s, t, u) = (pool(), stream(), stream(), stream());
         let block = pool.take(12 * MIB, &s).unwrap();
@@ -282,8 +291,8 @@ fn pd_6_a_use_outlives_its_stream() {
 /// PD-8: a stream that goes leaves its blocks behind, which are free when its work is done.
 #[test]
 fn pd_8_a_stream_that_is_released() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let (pool, s, t) = (pool(), stream(), stream());
     let block = pool.take(12 * MIB, &s).unwrap();
     sim.set("free_waits", 0);
@@ -304,8 +313,8 @@ fn pd_8_a_stream_that_is_released() {
 /// PD-9: the legacy stream (the constant 1) is ordered with blocking streams, and NULL is the thread's current one.
 #[test]
 fn pd_9_legacy_blocking_and_current_streams() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let pool = pool();
     let (blocking, free) = (stream_on(GPU, TN_STREAM_BLOCKING), stream());
     let legacy = Stream(std::ptr::without_provenance_mut(1));
@@ -327,7 +336,7 @@ fn pd_9_legacy_blocking_and_current_streams() {
 /// PD-12, DV-10: trim waits for nothing; what is finished goes back whole, what is pending stays.
 #[test]
 fn pd_12_trim_leaves_what_is_pending() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let (pool, s, t) = (pool(), stream(), stream());
     let free_before = free_bytes();
     let pending = pool.take(3 * MIB, &s).unwrap();
@@ -366,7 +375,7 @@ fn free_bytes() -> usize {
 /// PD-13, PO-2, PO-39: what is there from the start serves large and small, and a limit is one.
 #[test]
 fn pd_13_initial_size_and_limit() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     for kind in [GPU, PINNED, MANAGED] {
         let pool = pool_on(kind, |o| (o.initial_size, o.max_size) = (6 * MIB as u64, 8 * MIB as u64)).unwrap();
         assert_eq!(pool.stats().reserved_bytes, 6 * MIB as u64, "PD-18: no more than that");
@@ -400,7 +409,7 @@ fn pd_13_initial_size_and_limit() {
 /// PO-19, PO-21: in place where it fits, else a copy on the stream, and the old block is given back there.
 #[test]
 fn po_21_reallocate_copies_on_the_stream() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (pool, s) = (pool(), stream());
     let block = pool.take(1000, &s).unwrap();
     fill(&s, block, 1000, 0x5a);
@@ -420,7 +429,7 @@ fn po_21_reallocate_copies_on_the_stream() {
 /// PO-23: zeros are there for what is queued on the stream afterwards.
 #[test]
 fn po_23_zeros_in_the_stream_s_order() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (pool, s) = (pool(), stream());
     for bytes in [100, MIB, 5 * MIB] {
         let dirty = pool.take(bytes, &s).unwrap();
@@ -435,9 +444,9 @@ fn po_23_zeros_in_the_stream_s_order() {
 /// PD-16, PO-45, DV-10, PO-46: out of memory is told with figures, after what our pools hold went back; the next request works.
 #[test]
 fn pd_16_out_of_memory() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
-    let (pool, other, s) = (pool(), lanes::pool(), stream());
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (pool, other, s) = (pool(), support::device_pools::pool(), stream());
     let cached = other.take(30 * MIB, &s).unwrap();
     other.give(cached, &s);
     s.finish();
@@ -474,15 +483,15 @@ fn pd_16_out_of_memory() {
     // Another number is the driver's failure, with its name.
     sim.clear_faults();
     sim.fail("cuMemAlloc", 1, 1, 999);
-    assert_eq!(lanes::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
+    assert_eq!(support::device_pools::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
     assert!(last_error().contains("999"), "{}", last_error());
 }
 
 /// PO-43, PO-44: who wants to be called when memory is short is called once what is pending was looked at.
 #[test]
 fn po_44_pressure_callbacks() {
-    let Some(_gpu) = device() else { return };
-    unsafe extern "C" fn give_back(context: *mut c_void, needed: usize, reason: i32) -> usize {
+    let _gpu = device();
+    unsafe extern "C" fn give_back(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize {
         assert_eq!((needed, reason), (3 * MIB, TN_PRESSURE_LIMIT));
         assert_eq!(tn_pool_deallocate(null_mut(), context, null_mut()), TN_OK);
         needed
@@ -501,7 +510,7 @@ fn po_44_pressure_callbacks() {
 /// PD-15: during a capture a pool serves what is finished or fresh, records no event, and the capture stays sound.
 #[test]
 fn pd_15_during_a_capture() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let (pool, s, t) = (pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap(), stream(), stream());
     let done = pool.take(2 * MIB, &t).unwrap();
     pool.give(done, &t);
@@ -534,7 +543,7 @@ fn pd_15_during_a_capture() {
 /// is launched on that stream, or on one that waits for it.
 #[test]
 fn pd_15_a_block_of_before_the_capture() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     for waits in [false, true] {
         let (pool, s, t) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), stream(), stream());
         let block = pool.take(2 * MIB, &s).unwrap();
@@ -557,7 +566,7 @@ fn pd_15_a_block_of_before_the_capture() {
             let mut event = null_mut();
             // SAFETY: the pointer is ours.
             assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
-            assert_eq!((tn_event_record(event, s.0), tn_event_wait(event, t.0)), (TN_OK, TN_OK));
+            assert_eq!((tn_event_record(event, s.0), tn_stream_wait_event(t.0, event)), (TN_OK, TN_OK));
             assert_eq!(tn_event_release(event), TN_OK);
         }
         let runs = if waits { &t } else { &s };
@@ -571,7 +580,7 @@ fn pd_15_a_block_of_before_the_capture() {
 /// PN-1, PN-12, PD-18, ST-9: page-locked memory gets its flags, is counted, and waits for asynchronous work before the host has it again.
 #[test]
 fn pn_1_pd_18_pinned_pools() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let flags = [(0, 0), (TN_HOST_PORTABLE, 1), (TN_HOST_MAPPED, 2), (TN_HOST_WRITE_COMBINED, 4), (7, 7)];
     for (ours, theirs) in flags {
         let pool = pool_on(PINNED, |o| o.host_flags = ours | TN_HOST_BEST_EFFORT).unwrap();
@@ -590,8 +599,8 @@ fn pn_1_pd_18_pinned_pools() {
     // SAFETY: managed memory is the host's too.
     assert_eq!(unsafe { *(block as *const u8).add(99_999) }, 0);
     assert_eq!(pool_on(PINNED, |o| o.host_flags = TN_MANAGED_HOST).map(drop), Err(TN_ERR_INVALID));
-    let Some(sim) = gpu.simulated() else { return };
-    let (pool, work, s) = (pool_on(PINNED, |_| ()).unwrap(), lanes::pool(), stream());
+    let sim = gpu.simulated();
+    let (pool, work, s) = (pool_on(PINNED, |_| ()).unwrap(), support::device_pools::pool(), stream());
     let on_device = work.take(64, &s).unwrap();
     let block = pool.take(100_000, &NOW).unwrap();
     let stalled = Stalled::begin(sim, &s, on_device);
@@ -608,8 +617,8 @@ fn pn_1_pd_18_pinned_pools() {
 #[test]
 fn pd_20_a_lost_device() {
     alone("pd_20_a_lost_device", &[], || {
-        let Some(gpu) = device() else { return };
-        let Some(sim) = gpu.simulated() else { return };
+        let gpu = device();
+        let sim = gpu.simulated();
         let (pool, s) = (pool(), stream());
         let (block, other) = (pool.take(MIB, &s).unwrap(), pool.take(3 * MIB, &s).unwrap());
         sim.break_device(0, 700);
@@ -630,7 +639,7 @@ fn pd_20_a_lost_device() {
 #[test]
 fn po_59_after_a_fork() {
     alone("po_59_after_a_fork", &[], || {
-        let Some(gpu) = device() else { return };
+        let gpu = device();
         let (pool, s) = (pool(), stream());
         let pinned = pool_on(PINNED, |_| ()).unwrap();
         let (block, locked) = (pool.take(MIB, &s).unwrap(), pinned.take(MIB, &NOW).unwrap());
@@ -659,13 +668,13 @@ fn po_59_after_a_fork() {
 /// PO-6, PO-7 with work under way: what is pending when a pool goes is given to the driver once it is done, and nobody waits for that.
 #[test]
 fn po_6_a_pool_goes_with_work_under_way() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     sim.set("free_waits", 0);
     let (pool, s) = (pool(), stream());
     // What other tests left goes first.
     assert_eq!(tn_device_synchronize(GPU), TN_OK);
-    drop(lanes::pool());
+    drop(support::device_pools::pool());
     let before = sim.get("allocations");
     let (block, live) = (pool.take(30 * MIB, &s).unwrap(), pool.take(3 * MIB, &s).unwrap());
     let stalled = Stalled::begin(sim, &s, block);
@@ -673,11 +682,11 @@ fn po_6_a_pool_goes_with_work_under_way() {
     drop(pool);
     assert_eq!(sim.get("allocations"), before + 2, "one is used still, and one is live");
     drop(stalled);
-    drop(lanes::pool());
+    drop(support::device_pools::pool());
     assert_eq!(sim.get("allocations"), before + 1, "whoever comes by sees to it");
     assert_eq!(tn_pool_deallocate(null_mut(), live as *mut c_void, s.0), TN_OK);
     s.finish();
-    drop(lanes::pool());
+    drop(support::device_pools::pool());
     assert_eq!(sim.get("allocations"), before);
     sim.set("free_waits", 1);
 }
@@ -685,8 +694,8 @@ fn po_6_a_pool_goes_with_work_under_way() {
 /// ST-10: a stream that stalls, and a driver call that takes long, hold nobody else up. DV-10: nothing synchronises.
 #[test]
 fn st_10_a_stalled_stream_stalls_nobody() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let (pool, s, t) = (pool(), stream(), stream());
     let block = pool.take(3 * MIB, &s).unwrap();
     let stalled = Stalled::begin(sim, &s, block);
@@ -711,7 +720,7 @@ fn st_10_a_stalled_stream_stalls_nobody() {
 /// PO-9, PO-11, PO-12, PO-14, PO-24 to PO-27 on device addresses, which nobody reads (PD-14: the simulator's cannot be).
 #[test]
 fn pd_14_addresses_are_only_numbers() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (pool, s) = (pool(), stream());
     let mut blocks = Vec::new();
     for (shift, bytes) in (0..=22).map(|shift| (shift, 100 + 70_000 * shift)) {
@@ -737,7 +746,7 @@ fn pd_14_addresses_are_only_numbers() {
             assert_eq!(pool.try_give(block + 1, s.0), TN_ERR_INVALID);
         }
     }
-    let other = lanes::pool();
+    let other = support::device_pools::pool();
     assert_eq!(other.try_give(blocks[0].0, s.0), TN_ERR_FOREIGN);
     for (block, _) in &blocks {
         pool.give(*block, &s);
@@ -749,7 +758,7 @@ fn pd_14_addresses_are_only_numbers() {
 /// PO-62 to PO-65 for devices: each has a current pool of its own on a thread.
 #[test]
 fn po_62_current_pools_of_devices() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let own = [pool_on(GPU, |_| ()).unwrap(), pool_on(PINNED, |_| ()).unwrap(), pool_on(MANAGED, |_| ()).unwrap()];
     let devices = [GPU, PINNED, MANAGED];
     let current = |device: tn_device| {
@@ -786,10 +795,8 @@ fn current_default(defaults: &[u64; 3], device: tn_device) -> u64 {
 /// BR-63 for pools: a stream of another GPU orders nothing here; pinned memory takes any.
 #[test]
 fn streams_of_other_gpus() {
-    let Some(gpu) = device() else { return };
-    if !gpu.has_two() {
-        return;
-    }
+    let gpu = device();
+    gpu.require_two();
     let second = tn_device { r#type: TN_CUDA, id: 1 };
     let (pool, pinned, s, t) = (pool(), pool_on(PINNED, |_| ()).unwrap(), stream(), stream_on(second, 0));
     assert_eq!(pool.take(10, &t), Err(TN_ERR_DEVICE));
@@ -821,7 +828,7 @@ fn pn_13_pools_without_a_driver() {
 /// PN-1, PN-8, PN-12, PD-18: arrays and the report tell what page-locked memory was asked for, and what is slow about it.
 #[test]
 fn pn_8_pn_12_page_locked_memory_says_so() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let pool = pool_on(PINNED, |o| {
         o.name = c"crossing".as_ptr();
         o.host_flags = TN_HOST_WRITE_COMBINED | TN_HOST_MAPPED;
@@ -857,7 +864,7 @@ fn pn_8_pn_12_page_locked_memory_says_so() {
 /// Strict mode holds blocks back and finds who writes into them; TN_POOL_ZERO_ON_FREE leaves no contents, on a device too.
 #[test]
 fn flags_for_tests_on_devices() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (s, work) = (stream(), pool());
     let strict = pool_on(PINNED, |o| o.flags = TN_POOL_STRICT).unwrap();
     let block = strict.take(1000, &NOW).unwrap();
@@ -895,8 +902,8 @@ fn flags_for_tests_on_devices() {
 /// PO-47: each call of the driver that fails is a status or changes nothing, and nothing is lost.
 #[test]
 fn po_47_each_driver_call_that_fails() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated() else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
     let before = sim.get("allocations");
     let (s, t) = (stream(), stream());
     let functions = [
@@ -956,7 +963,7 @@ fn po_47_each_driver_call_that_fails() {
 /// PD-15: a capture in global mode on another thread is not disturbed by what a pool asks the driver.
 #[test]
 fn pd_15_a_capture_on_another_thread() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (pool, s, t, u) = (pool(), stream(), stream(), stream());
     let first = pool.take(12 * MIB, &t).unwrap();
     pool.give(first, &t);
@@ -978,7 +985,7 @@ fn pd_15_a_capture_on_another_thread() {
 /// PO-9, PO-32 on devices: threads that share a pool and its streams, while others ask whose addresses are, query, report and trim.
 #[test]
 fn po_32_threads_share_a_pool_of_a_device() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let pool = pool_on(GPU, |o| o.max_size = 32 * MIB as u64).unwrap();
     let streams = [stream(), stream(), stream_on(GPU, TN_STREAM_BLOCKING)];
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -987,10 +994,9 @@ fn po_32_threads_share_a_pool_of_a_device() {
     std::thread::scope(|scope| {
         let work = |thread: usize| {
             let mut live: Vec<usize> = Vec::new();
-            let mut number = thread + 1;
+            let mut random = Random::new(thread as u64 + 1);
             for _ in 0..1500 {
-                number = number.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                let pick = number >> 33;
+                let pick = random.below(1 << 31);
                 let stream = &streams[pick % 3];
                 if pick % 5 < 3 && live.len() < 40 {
                     let Ok(block) = pool.take(1 + pick % [3000, 200_000, 2 * MIB][pick % 7 % 3], stream) else {
@@ -1038,7 +1044,7 @@ fn po_32_threads_share_a_pool_of_a_device() {
 /// PD-10: what the driver gives at any address that it likes serves, however much of it there is.
 #[test]
 fn pd_10_many_direct_pieces() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let s = stream();
     let pool = pool_on(GPU, |o| o.flags |= TN_POOL_DIRECT).unwrap();
     let mut live = Vec::new();

@@ -5,31 +5,27 @@
 //! On the simulator they start from its seed (TENURE_SIM_SEED), so each run of the gate and of the soak is another; TENURE_CUDA_OPERATIONS (3000
 //! here, with the soak's 1000 seeds more than the row's 1 000 000) and TENURE_TEST_SEEDS (1) say how much.
 
-mod lanes;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_pools;
+    pub mod random;
+}
 
-use lanes::*;
 use std::ffi::c_void;
+use support::cuda::{Device, device, with_context};
+use support::device_pools::*;
+use support::random::Random;
 use tenure::types::*;
-use tools::cuda::{Device, device, with_context};
+use tenure_harness::test;
 
-/// Numbers that look random, the same for a seed.
-struct Random(u64);
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % end as u64) as usize
-    }
-
-    /// Mostly small, now and then large.
-    fn bytes(&mut self) -> usize {
-        let most = [2_000, 60_000, MIB, 3 * MIB][[0, 0, 0, 1, 1, 2, 2, 3][self.below(8)]];
-        4 * (1 + self.below(most / 4))
-    }
+/// Mostly small, now and then large.
+fn bytes(random: &mut Random) -> usize {
+    let most = [2_000, 60_000, MIB, 3 * MIB][[0, 0, 0, 1, 1, 2, 2, 3][random.below(8)]];
+    4 * (1 + random.below(most / 4))
 }
 
 fn number(name: &str, usual: usize) -> usize {
@@ -92,7 +88,7 @@ impl<'a> Model<'a> {
         let pinned = pool_on(PINNED, |_| ()).unwrap();
         let places = streams.iter().map(|_| pinned.take(PROBES * PROBE, &NOW).unwrap()).collect();
         let pool = pool_on(GPU, options).unwrap();
-        let random = Random(seed);
+        let random = Random::new(seed);
         Model {
             gpu,
             pool,
@@ -121,7 +117,7 @@ impl<'a> Model<'a> {
     }
 
     fn take(&mut self, value: u32) {
-        let (bytes, stream) = (self.random.bytes(), self.random.below(self.streams.len()));
+        let (bytes, stream) = (bytes(&mut self.random), self.random.below(self.streams.len()));
         let block = match self.pool.take(bytes, &self.streams[stream].0) {
             Ok(block) => block,
             Err(status) => {
@@ -235,7 +231,7 @@ fn seeds_of(gpu: &Device, count: usize) -> std::ops::Range<u64> {
 }
 
 fn run(seeds: usize, change: impl Fn(&mut tn_pool_options)) {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let operations = number("TENURE_CUDA_OPERATIONS", 3_000);
     if let Some(sim) = gpu.sim {
         // With the driver's own, a free would hide what is used too late.
@@ -283,7 +279,7 @@ fn pd_7_direct_pools_give_back_in_time() {
 /// host must not get it before the copy has read it.
 #[test]
 fn st_9_the_host_never_writes_under_a_copy() {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     let (pinned, target) = (pool_on(PINNED, |o| o.max_size = 8 * MIB as u64).unwrap(), pool());
     let streams: Vec<Stream> = (0..3).map(|_| stream()).collect();
     let operations = number("TENURE_CUDA_OPERATIONS", 3_000) / 10;
@@ -291,7 +287,7 @@ fn st_9_the_host_never_writes_under_a_copy() {
         if let Some(sim) = gpu.sim {
             sim.set("seed", seed);
         }
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut arrived: Vec<(usize, usize, u8, usize)> = Vec::new();
         for operation in 0..operations {
             let (bytes, stream) = (1 + random.below(50_000), random.below(streams.len()));

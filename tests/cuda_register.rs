@@ -1,15 +1,17 @@
-//! Page-locking of the caller's memory, mapped memory, and advice for managed memory: PN rows. On the simulator or a GPU; see tools/cuda.rs.
+//! Page-locking of the caller's memory, mapped memory, and advice for managed memory: PN rows. On the simulator or a GPU; see support/cuda.rs.
 
-mod places;
+mod support {
+    pub mod cuda;
+    pub mod random;
+    pub mod shadowed_arrays;
+    pub mod strided_cases;
+}
 
-mod stores;
-
-mod tools;
-
-use places::Random;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
-use stores::*;
+use support::cuda::{NO_DRIVER, alone, device, with_context};
+use support::random::Random;
+use support::shadowed_arrays::*;
 use tenure::ffi::array::{tn_array_import_host, tn_array_release, tn_array_set_name};
 use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end, tn_borrow_query};
 use tenure::ffi::library::tn_here;
@@ -17,7 +19,11 @@ use tenure::ffi::pool::{tn_pool_create, tn_pool_trim};
 use tenure::ffi::report::tn_report_json;
 use tenure::ffi::transfer::*;
 use tenure::types::*;
-use tools::cuda::{NO_DRIVER, alone, device, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const NOW: *mut tn_stream = null_mut();
 const PAGE: usize = 4096;
@@ -85,7 +91,7 @@ fn staged() -> u64 {
 
 #[test]
 fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let mut pages = Pages::new(64 * PAGE);
     let n = 50 * PAGE;
     pages.bytes().iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
@@ -104,7 +110,9 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
     assert_eq!(describe(PINNED).registered_bytes, n as u64);
     let begin = staged();
     registered.copy_into(&there, 0, NOW).unwrap();
-    let part = |array: &Array, start: i64| array.slice(&[tn_slice_spec { start, stop: start + n as i64, step: 1 }]);
+    let part = |array: &Array, start: i64| {
+        array.slice(&[tn_slice_spec { start, stop: start + n as i64, step: 1, reserved: [0; 4] }])
+    };
     part(&older, 100).copy_into(&there, 0, NOW).unwrap();
     // SAFETY: raw memory in the range.
     done(unsafe { tn_array_copy_from_host(there.0, at.cast(), null(), 0, NOW) }).unwrap();
@@ -126,7 +134,7 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
 /// PN-12: what is registered stands in the report under its owner's name and place, apart from other arrays, also of the same store.
 #[test]
 fn pn_12_the_report_names_who_registered_memory() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let pages = Pages::new(16 * PAGE);
     let older = import(pages.0.wrapping_add(8 * PAGE), 4 * PAGE);
     // SAFETY: texts.
@@ -160,11 +168,11 @@ fn pn_12_the_report_names_who_registered_memory() {
 
 #[test]
 fn pn_2_labels_and_stores() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let pages = Pages::new(16 * PAGE);
     let fresh = register_at(pages.0, 4 * PAGE, TN_HOST_PORTABLE).unwrap();
     assert_eq!((fresh.info().device.r#type, fresh.info().device.id), (TN_CUDA_HOST, 0));
-    let view = fresh.slice(&[tn_slice_spec { start: 8, stop: 16, step: 1 }]);
+    let view = fresh.slice(&[tn_slice_spec { start: 8, stop: 16, step: 1, reserved: [0; 4] }]);
     drop(fresh);
     assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "a view keeps it registered: {}", text());
     drop(view);
@@ -176,7 +184,7 @@ fn pn_2_labels_and_stores() {
     let other = import(pages.0.wrapping_add(2 * PAGE), PAGE);
     assert_eq!(register_at(pages.0, 4 * PAGE, 0).unwrap_err(), TN_ERR_ALIASED, "{}", text());
     drop((half, other));
-    let pooled = Store::new(&mut Random(1), HOST, (TN_U8, 1), &[8 * PAGE as i64]);
+    let pooled = Store::new(&mut Random::new(1), HOST, (TN_U8, 1), &[8 * PAGE as i64]);
     let mut data = null();
     let mut guard = null_mut();
     // SAFETY: writable outputs.
@@ -191,7 +199,7 @@ fn pn_2_labels_and_stores() {
 
 #[test]
 fn pn_4_a_range_is_registered_once_and_again() {
-    let Some(device) = device() else { return };
+    let device = device();
     let pages = Pages::new(8 * PAGE);
     for turn in 0..1000 {
         let held =
@@ -206,16 +214,16 @@ fn pn_4_a_range_is_registered_once_and_again() {
         drop(held);
     }
     // What another library registered, the driver knows.
-    let number = tools::cuda::with_context(
+    let number = support::cuda::with_context(
         0,
         || driver_call!(cuMemHostRegister_v2(pages.0.cast() => *mut c_void, PAGE => usize, 0 => u32)),
     );
     if number == 0 {
         assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "{}", text());
-        tools::cuda::with_context(0, || driver_call!(cuMemHostUnregister(pages.0.cast() => *mut c_void)));
+        support::cuda::with_context(0, || driver_call!(cuMemHostUnregister(pages.0.cast() => *mut c_void)));
     }
     // So it does what it allocated itself, though it finds other words for that.
-    tools::cuda::with_context(0, || {
+    support::cuda::with_context(0, || {
         let mut allocated = null_mut::<c_void>();
         let number = driver_call!(cuMemHostAlloc(&mut allocated => *mut *mut c_void, PAGE => usize, 0 => u32));
         assert_eq!(number, 0);
@@ -227,7 +235,7 @@ fn pn_4_a_range_is_registered_once_and_again() {
 
 #[test]
 fn pn_5_arguments() {
-    let Some(device) = device() else { return };
+    let device = device();
     let pages = Pages::new(4 * PAGE);
     assert_eq!(register_at(null_mut(), 8, 0).unwrap_err(), TN_ERR_NULL);
     assert_eq!(register_at(pages.0, 0, 0).unwrap_err(), TN_ERR_INVALID);
@@ -253,8 +261,8 @@ fn pn_5_arguments() {
 
 #[test]
 fn pn_6_the_last_release_waits_for_the_copies() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let s = Stream::new(GPU);
     // Also where there is no memory for an event behind them.
     for (through, events) in [0, 1, 2].into_iter().flat_map(|way| [(way, true), (way, false)]) {
@@ -315,14 +323,14 @@ fn mapped_pool(flags: u32) -> *mut tn_pool {
 
 #[test]
 fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
-    let Some(device) = device() else { return };
+    let device = device();
     let pages = Pages::new(4 * PAGE);
     let plain = register_at(pages.0, PAGE, 0).unwrap();
     assert_eq!(seen(&plain).1, 0);
     let mapped = register_at(pages.0.wrapping_add(PAGE), PAGE, TN_HOST_MAPPED).unwrap();
     let (data, there) = seen(&mapped);
     assert!(there != 0 && mapped.info().flags & TN_MAPPED != 0);
-    let (part, part_there) = seen(&mapped.slice(&[tn_slice_spec { start: 100, stop: 200, step: 1 }]));
+    let (part, part_there) = seen(&mapped.slice(&[tn_slice_spec { start: 100, stop: 200, step: 1, reserved: [0; 4] }]));
     assert_eq!((part - data, part_there - there), (100, 100));
     let pool = mapped_pool(TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED);
     let mut out = null_mut();
@@ -339,16 +347,16 @@ fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
     drop(pooled);
     // SAFETY: ours.
     done(tenure::ffi::pool::tn_pool_release(pool)).unwrap();
-    let gpu = Store::new(&mut Random(1), GPU, (TN_F64, 8), &[4]);
+    let gpu = Store::new(&mut Random::new(1), GPU, (TN_F64, 8), &[4]);
     let (data, there) = seen(&gpu.array);
     assert_eq!(data as u64, there);
 }
 
 #[test]
 fn pn_9_pn_10_pn_11_managed_memory() {
-    let Some(device) = device() else { return };
+    let device = device();
     let s = Stream::new(GPU);
-    let x = Store::new(&mut Random(1), MANAGED, (TN_F64, 8), &[3000]);
+    let x = Store::new(&mut Random::new(1), MANAGED, (TN_F64, 8), &[3000]);
     let array = x.array.0;
     for advice in TN_ADVISE_READ_MOSTLY..=TN_ADVISE_UNSET_ACCESSED_BY {
         for place in [GPU, HOST] {
@@ -362,7 +370,7 @@ fn pn_9_pn_10_pn_11_managed_memory() {
     }
     s.synchronize().unwrap();
     x.check("neither changes the contents");
-    for wrong in [0, 7, -1] {
+    for wrong in [0, 7, u32::MAX] {
         assert_eq!(tn_array_advise(array, wrong, GPU), TN_ERR_INVALID);
     }
     let nowhere = tn_device { r#type: TN_CUDA, id: 40 };
@@ -377,7 +385,7 @@ fn pn_9_pn_10_pn_11_managed_memory() {
     }
     let none = Array::empty(MANAGED, TN_F64, &[0]);
     assert_eq!((tn_array_advise(none.0, 1, GPU), tn_array_prefetch(none.0, GPU, NOW)), (TN_OK, TN_OK));
-    if let Some(sim) = device.simulated() {
+    if let Some(sim) = device.sim {
         // Concurrent managed access.
         sim.set_attribute(0, 89, 0);
         assert_eq!(tn_array_prefetch(array, GPU, NOW), TN_ERR_UNSUPPORTED, "{}", text());
@@ -425,8 +433,8 @@ fn pn_13_without_a_driver() {
 /// PN-1, PN-4: a registration that fails after the driver locked the memory leaves it unlocked.
 #[test]
 fn pn_4_a_registration_that_fails_can_be_tried_again() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let pages = Pages::new(4 * PAGE);
     for call in ["cuMemHostGetDevicePointer_v2", "cuMemHostRegister_v2"] {
         sim.fail(call, 1, 1, 999);
@@ -442,7 +450,7 @@ fn pn_4_a_registration_that_fails_can_be_tried_again() {
 #[test]
 fn pd_15_a_capture_on_another_thread_goes_on() {
     const GLOBAL: u32 = 0;
-    let Some(_device) = device() else { return };
+    let _device = device();
     let s = Stream::new(GPU);
     let native = s.native() as usize;
     assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, GLOBAL => u32))), 0);

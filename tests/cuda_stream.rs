@@ -1,17 +1,24 @@
 //! Streams and events (ST rows), and the order of points that pools and arrays rely on (PD-8, PD-9, PD-15). On the simulator or a GPU; see
-//! tools/cuda.rs.
+//! support/cuda.rs.
 
-mod tools;
+mod support {
+    pub mod cuda;
+}
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use support::cuda::{Memory, alone, device, last_error, require_simulator, simulator, with_context};
 use tenure::ffi::device::*;
 use tenure::ffi::library::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::stream::*;
 use tenure::stream::{Point, Queue, QueueRef, Stream};
 use tenure::types::*;
-use tools::cuda::{Memory, alone, device, last_error, simulator, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const LEGACY: *mut tn_stream = std::ptr::without_provenance_mut(1);
 const PER_THREAD: *mut tn_stream = std::ptr::without_provenance_mut(2);
@@ -87,7 +94,7 @@ fn elapsed(start: *mut tn_event, end: *mut tn_event) -> Result<i64, tn_status> {
 
 /// The queue of a stream, held.
 fn queue(stream: *mut tn_stream, id: i32) -> QueueRef {
-    Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().held()
+    Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().new_ref()
 }
 
 /// Polls until a point has passed; one that does not in ten minutes never will.
@@ -102,7 +109,7 @@ fn passes(point: Point) {
 
 #[test]
 fn st_1_streams_run_in_order_with_flags_and_priorities() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (mut least, mut greatest) = (0, 0);
     with_context(0, || {
         let code = driver_call!(cuCtxGetStreamPriorityRange(&mut least => *mut i32, &mut greatest => *mut i32));
@@ -131,7 +138,7 @@ fn st_1_streams_run_in_order_with_flags_and_priorities() {
 
 #[test]
 fn st_2_st_3_each_thread_has_current_streams_of_its_own() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     assert_eq!(current(0), 1, "the legacy stream to begin with");
     let set_option = |value: &std::ffi::CStr| {
         // SAFETY: texts.
@@ -204,7 +211,7 @@ fn destroy(id: i32, stream: u64) {
 
 #[test]
 fn st_4_st_5_imported_streams_stay_their_owners() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     for (given, known) in [(0, 1), (1, 1), (2, 2)] {
         let handle = import(0, given).unwrap();
         assert_eq!(native(handle), known);
@@ -255,10 +262,8 @@ fn st_4_st_5_imported_streams_stay_their_owners() {
 
 #[test]
 fn pd_8_what_a_destroyed_stream_had_open_is_pending_until_the_device_was_waited_for() {
-    let Some(gpu_there) = device() else { return };
-    if gpu_there.simulated().is_none() {
-        return;
-    }
+    let gpu_there = device();
+    gpu_there.simulated();
     let own = foreign(0);
     let handle = import(0, own).unwrap();
     let point = queue(handle, 0).queue().now();
@@ -275,12 +280,12 @@ fn pd_8_what_a_destroyed_stream_had_open_is_pending_until_the_device_was_waited_
 
 #[test]
 fn st_6_synchronizing_waits_for_one_stream() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let (a, b) = (create(0, 0), create(0, 0));
     let (x, y) = (Memory::new(0, 4096), Memory::new(0, 4096));
     let stall = gpu_there.stall(native(b));
     y.fill(2, native(b));
-    let open = queue(b, 0).queue().mark().unwrap();
+    let open = queue(b, 0).queue().record_point().unwrap();
     x.fill(1, native(a));
     let own = queue(a, 0).queue().now();
     assert_eq!(tn_stream_synchronize(a), TN_OK);
@@ -300,10 +305,7 @@ fn st_6_synchronizing_waits_for_one_stream() {
 
 #[test]
 fn st_6_an_asynchronous_error_comes_out() {
-    if simulator().is_none() {
-        println!("skipped: this needs the simulator");
-        return;
-    }
+    require_simulator();
     alone("st_6_an_asynchronous_error_comes_out", &[], || {
         let sim = simulator().unwrap();
         let stream = create(0, 0);
@@ -320,7 +322,7 @@ fn st_6_an_asynchronous_error_comes_out() {
 
 #[test]
 fn st_7_scopes_nest_and_belong_to_their_thread() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     // SAFETY: the pointers are ours.
     let enter = |stream, flags| out(|out| unsafe { tn_stream_enter(gpu(0), stream, flags, out) });
     let (a, b) = (create(0, 0), create(0, 0));
@@ -330,7 +332,7 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
     assert_eq!(current(0), native(b));
     assert_eq!(tn_stream_leave(outer), TN_ERR_INVALID);
     let (inner_bits, last) = (inner as usize, inner);
-    let elsewhere = std::thread::spawn(move || tn_stream_leave(inner_bits as *mut tn_scope)).join().unwrap();
+    let elsewhere = std::thread::spawn(move || tn_stream_leave(inner_bits as *mut tn_stream_scope)).join().unwrap();
     assert_eq!((elsewhere, current(0)), (TN_ERR_INVALID, native(b)));
     // Whatever was set meanwhile; and the scope's stream is waited for, not that one.
     assert_eq!(tn_stream_set_current(gpu(0), LEGACY), TN_OK);
@@ -351,10 +353,10 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
     // Kinds.
     // SAFETY: the pointers are ours; no parameters.
     let callee = out(|scope| unsafe { tn_enter(0, std::ptr::null(), null_mut(), scope) }).unwrap();
-    assert_eq!(tn_stream_leave(callee), TN_ERR_KIND);
+    assert_eq!(tn_stream_leave(callee.cast()), TN_ERR_KIND);
     let scope = enter(b, 0).unwrap();
     // SAFETY: nothing is kept.
-    assert_eq!(unsafe { tn_leave(scope, 0, std::ptr::null()) }, TN_ERR_KIND);
+    assert_eq!(unsafe { tn_leave(scope.cast(), 0, std::ptr::null()) }, TN_ERR_KIND);
     // SAFETY: as above.
     assert_eq!((unsafe { tn_leave(callee, 0, std::ptr::null()) }, tn_stream_leave(scope)), (TN_OK, TN_OK));
     assert_eq!(enter(b, 2).unwrap_err(), TN_ERR_INVALID);
@@ -379,13 +381,13 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
         enter(b_bits as *mut tn_stream).unwrap();
         enter(PER_THREAD).unwrap() as usize
     });
-    assert_eq!(tn_stream_leave(left.join().unwrap() as *mut tn_scope), TN_ERR_STALE);
+    assert_eq!(tn_stream_leave(left.join().unwrap() as *mut tn_stream_scope), TN_ERR_STALE);
     release(b);
 }
 
 #[test]
 fn st_8_a_stream_is_released_with_work_under_way() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let memory = Memory::new(0, 1 << 16);
     let stream = create(0, 0);
     let name = native(stream);
@@ -408,19 +410,19 @@ fn st_8_a_stream_is_released_with_work_under_way() {
 
 #[test]
 fn st_11_events() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let (s, t) = (create(0, 0), create(0, 0));
     let e = event(0, 0);
     assert!(is_done(e), "never recorded");
-    assert_eq!((tn_event_synchronize(e), tn_event_wait(e, t)), (TN_OK, TN_OK));
+    assert_eq!((tn_event_synchronize(e), tn_stream_wait_event(t, e)), (TN_OK, TN_OK));
     let (x, y) = (Memory::new(0, 4096), Memory::new(0, 4096));
     let stall = gpu_there.stall(native(s));
     x.fill(1, native(s));
     assert_eq!(tn_event_record(e, s), TN_OK);
     assert!(!is_done(e));
-    assert_eq!(tn_event_wait(e, t), TN_OK, "returns at once");
+    assert_eq!(tn_stream_wait_event(t, e), TN_OK, "returns at once");
     y.fill(2, native(t));
-    let after = queue(t, 0).queue().mark().unwrap();
+    let after = queue(t, 0).queue().record_point().unwrap();
     assert!(!after.poll(), "t waits for s");
     // Recorded again elsewhere: what waits keeps the old point.
     assert_eq!(tn_event_record(e, LEGACY), TN_OK);
@@ -434,7 +436,7 @@ fn st_11_events() {
     assert_eq!(tn_event_synchronize(e), TN_OK);
     let stall = gpu_there.stall(native(s));
     x.fill(3, native(s));
-    assert_eq!(tn_event_wait(e, t), TN_OK);
+    assert_eq!(tn_stream_wait_event(t, e), TN_OK);
     y.fill(4, native(t));
     assert_eq!(tn_stream_synchronize(t), TN_OK);
     drop(stall);
@@ -451,7 +453,7 @@ fn st_11_events() {
 
 #[test]
 fn st_12_elapsed_time() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let s = create(0, 0);
     let memory = Memory::new(0, 1 << 20);
     let (plain, a, b) = (event(0, 0), event(0, TN_EVENT_TIMING), event(0, TN_EVENT_TIMING));
@@ -482,10 +484,8 @@ fn st_12_elapsed_time() {
 
 #[test]
 fn st_13_events_across_devices() {
-    let Some(gpu_there) = device() else { return };
-    if !gpu_there.has_two() {
-        return;
-    }
+    let gpu_there = device();
+    gpu_there.require_two();
     let (s, t) = (create(0, 0), create(1, 0));
     let e = event(0, 0);
     let (x, y) = (Memory::new(0, 4096), Memory::new(1, 4096));
@@ -493,9 +493,9 @@ fn st_13_events_across_devices() {
     let stall = gpu_there.stall(native(s));
     x.fill(1, native(s));
     assert_eq!(tn_event_record(e, s), TN_OK);
-    assert_eq!(tn_event_wait(e, t), TN_OK);
+    assert_eq!(tn_stream_wait_event(t, e), TN_OK);
     y.fill(2, native(t));
-    let after = queue(t, 1).queue().mark().unwrap();
+    let after = queue(t, 1).queue().record_point().unwrap();
     assert!(!after.poll());
     drop(stall);
     assert_eq!(tn_stream_synchronize(t), TN_OK);
@@ -507,7 +507,7 @@ fn st_13_events_across_devices() {
 
 #[test]
 fn st_14_waiting_for_a_device() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let (a, b) = (create(0, 0), create(0, 0));
     let memory = Memory::new(0, 4096);
     let points: Vec<Point> = [a, b]
@@ -527,9 +527,7 @@ fn st_14_waiting_for_a_device() {
 
 #[test]
 fn st_15_after_a_fork() {
-    if device().is_none() {
-        return;
-    }
+    drop(device());
     alone("st_15_after_a_fork", &[], || {
         let (stream, e) = (create(0, 0), event(0, 0));
         let point = queue(stream, 0).queue().now();
@@ -545,7 +543,7 @@ fn st_15_after_a_fork() {
                     tn_stream_synchronize(LEGACY),
                     tn_stream_set_current(gpu(0), stream),
                     tn_event_record(e, stream),
-                    tn_event_wait(e, stream),
+                    tn_stream_wait_event(stream, e),
                     tn_event_synchronize(e),
                     tn_device_synchronize(gpu(0)),
                 ];
@@ -582,7 +580,7 @@ fn st_15_after_a_fork() {
 /// The order that is certain without the driver: the same stream, what has passed, what was waited for, the legacy stream beside blocking ones.
 #[test]
 fn pd_2_pd_9_the_order_that_is_known() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let handles = [create(0, 0), create(0, 0), create(0, TN_STREAM_BLOCKING), create(0, TN_STREAM_BLOCKING)];
     let [free, other, blocking, second] = handles.map(|handle| queue(handle, 0));
     let (free, other, blocking, second) = (free.queue(), other.queue(), blocking.queue(), second.queue());
@@ -614,7 +612,7 @@ fn pd_2_pd_9_the_order_that_is_known() {
 /// TR-21, BR-63: which device a stream argument is for.
 #[test]
 fn tr_21_a_stream_means_its_device() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let stream = create(0, 0);
     let host = tn_device { r#type: TN_CPU, id: 0 };
     let on = |bits: u64, device| {
@@ -644,7 +642,7 @@ fn tr_21_a_stream_means_its_device() {
 /// PD-15: a capture goes on, whatever is asked of its stream here.
 #[test]
 fn pd_15_a_capture_is_not_disturbed() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (s, t) = (create(0, 0), create(0, 0));
     let memory = Memory::new(0, 4096);
     let e = event(0, 0);
@@ -661,7 +659,9 @@ fn pd_15_a_capture_is_not_disturbed() {
     assert_eq!(queue(t, 0).queue().wait_for(point).unwrap_err().code(), TN_ERR_UNSUPPORTED);
     // Another stream, and from another thread, which would otherwise break a capture in global mode.
     let t_bits = t as usize;
-    std::thread::spawn(move || passes(queue(t_bits as *mut tn_stream, 0).queue().mark().unwrap())).join().unwrap();
+    std::thread::spawn(move || passes(queue(t_bits as *mut tn_stream, 0).queue().record_point().unwrap()))
+        .join()
+        .unwrap();
     let mut graph = null_mut::<c_void>();
     let ended = with_context(0, || driver_call!(cuStreamEndCapture(captured => u64, &mut graph => *mut *mut c_void)));
     assert!(ended == 0 && !graph.is_null(), "the capture is whole: {ended}");
@@ -678,7 +678,7 @@ fn pd_15_a_capture_is_not_disturbed() {
 /// The per-thread stream of another thread has no name here; what was issued on it is seen all the same, also when the thread has ended.
 #[test]
 fn points_of_another_threads_own_stream() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let memory = Memory::new(0, 4096);
     let (tell, told) = std::sync::mpsc::channel();
     let (end, ended) = std::sync::mpsc::channel::<()>();
@@ -709,7 +709,7 @@ fn points_of_another_threads_own_stream() {
 /// Threads that mark, poll and wait for one queue at once; events are used again, and points of streams that are gone stay right.
 #[test]
 fn queues_and_events_are_used_again() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let shared = create(0, 0);
     let bits = shared as usize;
     let rounds = if gpu_there.sim.is_some() { 60 } else { 400 };
@@ -717,7 +717,7 @@ fn queues_and_events_are_used_again() {
         let shared = queue(bits as *mut tn_stream, 0);
         let mut old = Vec::new();
         for round in 0..rounds {
-            let point = shared.queue().mark().unwrap();
+            let point = shared.queue().record_point().unwrap();
             let stream = create(0, 0);
             let own = queue(stream, 0);
             own.queue().wait_for(point).unwrap();
@@ -752,8 +752,8 @@ fn queues_and_events_are_used_again() {
 /// Calls of the driver in steady state, where the thread has no current context: entering and leaving a GPU are three of each.
 #[test]
 fn driver_calls_of_streams_and_events() {
-    let Some(gpu_there) = device() else { return };
-    let Some(sim) = gpu_there.simulated() else { return };
+    let gpu_there = device();
+    let sim = gpu_there.simulated();
     const ENTER: u64 = 3;
     let (s, t, e) = (create(0, 0), create(0, 0), event(0, 0));
     let memory = Memory::new(0, 256);
@@ -766,16 +766,16 @@ fn driver_calls_of_streams_and_events() {
     let stall = gpu_there.stall(native(s));
     memory.fill(1, native(s));
     assert_eq!(calls(&|| assert_eq!(tn_event_record(e, s), TN_OK)), ENTER + 2, "is it capturing, record");
-    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, t), TN_OK)), ENTER + 2, "is it capturing, wait");
-    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, t), TN_OK)), 0, "known");
-    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, s), TN_OK)), 0, "the same stream");
+    assert_eq!(calls(&|| assert_eq!(tn_stream_wait_event(t, e), TN_OK)), ENTER + 2, "is it capturing, wait");
+    assert_eq!(calls(&|| assert_eq!(tn_stream_wait_event(t, e), TN_OK)), 0, "known");
+    assert_eq!(calls(&|| assert_eq!(tn_stream_wait_event(s, e), TN_OK)), 0, "the same stream");
     assert_eq!(calls(&|| assert!(!is_done(e))), ENTER + 3, "query, without disturbing captures");
     drop(stall);
     assert_eq!(tn_event_synchronize(e), TN_OK);
     let held = queue(s, 0);
     let nothing = || {
         assert!(is_done(e));
-        assert_eq!((tn_event_synchronize(e), tn_event_wait(e, t)), (TN_OK, TN_OK));
+        assert_eq!((tn_event_synchronize(e), tn_stream_wait_event(t, e)), (TN_OK, TN_OK));
         assert!(held.queue().follows(held.queue().now()));
         assert_eq!(tn_stream_set_current(gpu(0), s), TN_OK);
         assert_eq!((current(0), tn_stream_set_current(gpu(0), null_mut())), (native(s), TN_OK));

@@ -1,18 +1,26 @@
 //! Several threads borrow, end and release on several streams at once, while the device runs what it likes (the simulated one by its seed):
 //! every status is one that another order of the calls could have given, nobody hangs, and each import ends exactly once, after its work.
 
-mod held;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_arrays;
+    pub mod random;
+}
 
-use held::*;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
+use support::cuda::device;
+use support::device_arrays::*;
+use support::random::Random;
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::device;
-use tools::random::Random;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const THREADS: u64 = 4;
 const STEPS: usize = 6000;
@@ -25,7 +33,7 @@ fn array(bits: usize) -> Array {
 /// BR-60, BR-61, BR-66, TR-10, PN-6 under several threads.
 #[test]
 fn threads_on_streams() {
-    let Some(device_of_test) = device() else { return };
+    let device_of_test = device();
     let streams: Vec<usize> = (0..4).map(|_| stream(0) as usize).collect();
     let shared: Vec<Memory> = (0..3).map(|_| Memory::new(60)).collect();
     let arrays: Vec<usize> = shared
@@ -38,7 +46,7 @@ fn threads_on_streams() {
         for thread in 1..=THREADS {
             let (streams, arrays, pending) = (&streams, &arrays, &pending);
             scope.spawn(move || {
-                let mut random = Random(thread.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+                let mut random = Random::new(thread.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
                 let mut own: Vec<Memory> = Vec::new();
                 for _ in 0..STEPS {
                     let stream = match random.below(5) {

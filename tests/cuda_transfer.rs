@@ -1,22 +1,28 @@
 //! Movement between host, page-locked, managed and device arrays through the C functions: TR rows. On the simulator or a GPU; see
-//! tools/cuda.rs. TENURE_TEST_ROUNDS: how many random cases, each named by its seed.
+//! support/cuda.rs. TENURE_TEST_ROUNDS: how many random cases, each named by its seed.
 
-mod places;
+mod support {
+    pub mod cuda;
+    pub mod random;
+    pub mod shadowed_arrays;
+    pub mod strided_cases;
+}
 
-mod stores;
-
-mod tools;
-
-use places::Random;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
-use stores::*;
+use support::cuda::{Device, device, with_context};
+use support::random::Random;
+use support::shadowed_arrays::*;
 use tenure::ffi::array::tn_array_import_host;
 use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end};
 use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate, tn_pool_trim};
 use tenure::ffi::transfer::tn_array_copy_from_host;
 use tenure::types::*;
-use tools::cuda::{Device, device, with_context};
+use tenure_harness::{skip, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const NOW: *mut tn_stream = null_mut();
 
@@ -32,32 +38,32 @@ fn memories(device: &Device) -> Vec<tn_device> {
 }
 
 fn shape(random: &mut Random) -> Vec<i64> {
-    let ndim = random.below(4);
-    (0..ndim).map(|_| if random.one_in(30) { 0 } else { 1 + random.below(7) }).collect()
+    let ndim = random.below_i64(4);
+    (0..ndim).map(|_| if random.one_in(30) { 0 } else { 1 + random.below_i64(7) }).collect()
 }
 
 #[test]
 fn tr_2_tr_3_tr_6_tr_7_tr_13_any_layouts_between_any_memories() {
-    let Some(device) = device() else { return };
+    let device = device();
     let memories = memories(&device);
     let streams = [Stream::new(GPU), Stream::new(GPU)];
     for seed in 1..=rounds() {
-        let random = &mut Random(seed * 0x9E37_79B9);
-        let kind = DTYPES[random.below(5) as usize];
+        let random = &mut Random::new(seed * 0x9E37_79B9);
+        let kind = DTYPES[random.below_i64(5) as usize];
         let shape = shape(random);
-        let mut place = || memories[random.below(memories.len() as i64) as usize];
+        let mut place = || memories[random.below_i64(memories.len() as i64) as usize];
         let (to, from) = (place(), place());
         let (mut target, dst) = Store::with_view(random, to, kind, &shape);
         let (source, mut src) = Store::with_view(random, from, kind, &shape);
         if !shape.is_empty() && random.one_in(5) {
             // The first axis repeats.
-            let first = src.array.slice(&[tn_slice_spec { start: 0, stop: 1, step: 1 }]);
+            let first = src.array.slice(&[tn_slice_spec { start: 0, stop: 1, step: 1, reserved: [0; 4] }]);
             if shape[0] > 0 {
                 src = View::of(first.broadcast(&shape));
             }
         }
         let on_gpu = [to, from].contains(&GPU);
-        let stream = if on_gpu && random.one_in(2) { streams[random.below(2) as usize].0 } else { NOW };
+        let stream = if on_gpu && random.one_in(2) { streams[random.below_i64(2) as usize].0 } else { NOW };
         let why = format!("seed {seed}: {} <- {}", dst.text, src.text);
         src.array.copy_into(&dst.array, TN_WAIT, stream).unwrap_or_else(|status| panic!("{why}: {status} {}", text()));
         target.put(&dst, &source.get(&src));
@@ -71,13 +77,13 @@ fn tr_2_tr_3_tr_6_tr_7_tr_13_any_layouts_between_any_memories() {
 
 #[test]
 fn tr_9_raw_memory_of_any_layout() {
-    let Some(device) = device() else { return };
+    let device = device();
     let memories = memories(&device);
     for seed in 1..=rounds() {
-        let random = &mut Random(seed * 0xC2B2_AE35);
-        let kind = DTYPES[random.below(5) as usize];
+        let random = &mut Random::new(seed * 0xC2B2_AE35);
+        let kind = DTYPES[random.below_i64(5) as usize];
         let shape = shape(random);
-        let place = memories[random.below(memories.len() as i64) as usize];
+        let place = memories[random.below_i64(memories.len() as i64) as usize];
         let (mut store, view) = Store::with_view(random, place, kind, &shape);
         let why = format!("seed {seed}: {}", view.text);
         assert!(view.array.read() == store.get(&view), "{why}");
@@ -90,8 +96,8 @@ fn tr_9_raw_memory_of_any_layout() {
 
 #[test]
 fn tr_4_tr_5_overlap_within_one_store() {
-    let Some(_device) = device() else { return };
-    let spec = |start, stop, step| [tn_slice_spec { start, stop, step }];
+    let _device = device();
+    let spec = |start, stop, step| [tn_slice_spec { start, stop, step, reserved: [0; 4] }];
     let n = 257;
     for (to, from) in [
         (spec(1, n, 1), spec(0, n - 1, 1)),
@@ -101,7 +107,7 @@ fn tr_4_tr_5_overlap_within_one_store() {
         (spec(64, 192, 1), spec(0, 128, 1)),
         (spec(0, 256, 2), spec(1, 257, 2)),
     ] {
-        let mut store = Store::new(&mut Random(5), GPU, (TN_F64, 8), &[n]);
+        let mut store = Store::new(&mut Random::new(5), GPU, (TN_F64, 8), &[n]);
         let (dst, src) = (View::of(store.array.slice(&to)), View::of(store.array.slice(&from)));
         src.array.copy_into(&dst.array, 0, LEGACY).unwrap();
         let read = store.get(&src);
@@ -109,7 +115,7 @@ fn tr_4_tr_5_overlap_within_one_store() {
         store.check(&format!("{} <- {}", dst.text, src.text));
     }
     // The same elements: nothing to do, in any mode.
-    let store = Store::new(&mut Random(5), GPU, (TN_F64, 8), &[n]);
+    let store = Store::new(&mut Random::new(5), GPU, (TN_F64, 8), &[n]);
     store.array.copy_into(&store.array, TN_WRITE_UNIQUE, NOW).unwrap();
     store.array.copy_into(&store.array.clone(), TN_WRITE_UNIQUE, NOW).unwrap();
     store.check("the same");
@@ -117,9 +123,9 @@ fn tr_4_tr_5_overlap_within_one_store() {
 
 #[test]
 fn tr_8_ar_22_new_arrays_and_their_labels() {
-    let Some(device) = device() else { return };
+    let device = device();
     let stream = Stream::new(GPU);
-    let (store, view) = Store::with_view(&mut Random(3), HOST, (TN_F64, 8), &[4, 5]);
+    let (store, view) = Store::with_view(&mut Random::new(3), HOST, (TN_F64, 8), &[4, 5]);
     let turned = view.array.permute(&[1, 0]);
     let lies = |array: &Array| (array.info().device.r#type, array.info().device.id);
     for place in memories(&device) {
@@ -141,7 +147,7 @@ fn tr_8_ar_22_new_arrays_and_their_labels() {
     assert!(back.read() == store.get(&view));
     assert_eq!(lies(&there.to_device(HOST, NOW).unwrap()), (TN_CPU, 0));
     // Repeated elements cross the bus once.
-    let row = Store::new(&mut Random(4), HOST, (TN_F64, 8), &[1000]);
+    let row = Store::new(&mut Random::new(4), HOST, (TN_F64, 8), &[1000]);
     let tall = row.array.broadcast(&[300, 1000]);
     let before = describe(GPU).to_device_bytes;
     let there = tall.to_device(GPU, NOW).unwrap();
@@ -158,7 +164,7 @@ fn tr_8_ar_22_new_arrays_and_their_labels() {
 
 #[test]
 fn ar_2_ar_4_ar_7_arrays_like_others_and_their_alignment() {
-    let Some(device) = device() else { return };
+    let device = device();
     for place in memories(&device) {
         for bytes in [1i64, 3, 500, 5000, 3 << 20] {
             let array = Array::empty(place, TN_U8, &[bytes]);
@@ -176,11 +182,11 @@ fn ar_2_ar_4_ar_7_arrays_like_others_and_their_alignment() {
 
 #[test]
 fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
-    let Some(device) = device() else { return };
+    let device = device();
     let hands = device.hands();
     let (s, t) = (Stream::new(GPU), Stream::new(GPU));
-    let x = Store::new(&mut Random(1), PINNED, (TN_F64, 8), &[5000]);
-    let y = Store::new(&mut Random(2), GPU, (TN_F64, 8), &[5000]);
+    let x = Store::new(&mut Random::new(1), PINNED, (TN_F64, 8), &[5000]);
+    let y = Store::new(&mut Random::new(2), GPU, (TN_F64, 8), &[5000]);
     let bytes = x.bytes.clone();
     hands.hold(s.native());
     x.array.copy_into(&y.array, 0, s.0).unwrap();
@@ -196,7 +202,7 @@ fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
     assert!(y.array.read() == bytes && other.read() == bytes);
     drop(same);
     // TN_WAIT waits for the copy.
-    let x = Store::new(&mut Random(3), PINNED, (TN_F64, 8), &[50]);
+    let x = Store::new(&mut Random::new(3), PINNED, (TN_F64, 8), &[50]);
     let y = Array::empty(GPU, TN_F64, &[50]);
     x.array.copy_into(&y, 0, s.0).unwrap();
     x.array.zero(TN_WAIT, NOW).unwrap();
@@ -205,9 +211,9 @@ fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
 
 #[test]
 fn tr_11_tr_22_tr_23_a_host_array_is_never_stale() {
-    let Some(device) = device() else { return };
+    let device = device();
     let s = Stream::new(GPU);
-    let x = Store::new(&mut Random(1), GPU, (TN_I32, 4), &[3000]);
+    let x = Store::new(&mut Random::new(1), GPU, (TN_I32, 4), &[3000]);
     let y = Array::try_full(PINNED, TN_I32, &[3000], &[7; 4]).unwrap();
     let hands = device.hands();
     hands.hold(s.native());
@@ -243,23 +249,28 @@ fn tr_11_tr_22_tr_23_a_host_array_is_never_stale() {
 
 #[test]
 fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
-    let Some(device) = device() else { return };
+    let device = device();
     for seed in 1..=rounds() / 8 {
         if let Some(sim) = device.sim {
             sim.set("seed", seed);
         }
-        let random = &mut Random(seed * 0x51_7CC1);
+        let random = &mut Random::new(seed * 0x51_7CC1);
         let streams = [Stream::new(GPU), Stream::new(GPU), Stream::new(GPU)];
-        let n = 24 + random.below(100);
+        let n = 24 + random.below_i64(100);
         let places = [GPU, GPU, GPU, PINNED, MANAGED, HOST];
         let mut stores: Vec<Store> = places.iter().map(|place| Store::new(random, *place, (TN_I32, 4), &[n])).collect();
         for step in 0..40 {
-            let (a, b) = (random.below(6) as usize, random.below(6) as usize);
-            let stream = if random.one_in(6) { NOW } else { streams[random.below(3) as usize].0 };
-            let (start, step_by) = (random.below(3), 1 + random.below(2));
-            let length = 1 + random.below((n - 3) / 2);
+            let (a, b) = (random.below_i64(6) as usize, random.below_i64(6) as usize);
+            let stream = if random.one_in(6) { NOW } else { streams[random.below_i64(3) as usize].0 };
+            let (start, step_by) = (random.below_i64(3), 1 + random.below_i64(2));
+            let length = 1 + random.below_i64((n - 3) / 2);
             let part = |store: &Store, start: i64, step: i64| {
-                View::of(store.array.slice(&[tn_slice_spec { start, stop: start + length * step, step }]))
+                View::of(store.array.slice(&[tn_slice_spec {
+                    start,
+                    stop: start + length * step,
+                    step,
+                    reserved: [0; 4],
+                }]))
             };
             let why = format!("seed {seed}, step {step}: {a} -> {b}");
             let count = |view: &View| view.at.len();
@@ -272,7 +283,8 @@ fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
                 stores[b].put(&dst, &elements);
                 continue;
             }
-            let (src, dst) = (part(&stores[a], random.below(3), 1 + random.below(2)), part(&stores[b], start, step_by));
+            let (src, dst) =
+                (part(&stores[a], random.below_i64(3), 1 + random.below_i64(2)), part(&stores[b], start, step_by));
             if count(&src) != count(&dst) {
                 continue;
             }
@@ -300,10 +312,10 @@ fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
 
 #[test]
 fn tr_13_null_waits_for_its_own_work_only() {
-    let Some(device) = device() else { return };
+    let device = device();
     let hands = device.hands();
     let stalled = Stream::new(GPU);
-    let (a, b) = (Array::empty(GPU, TN_F64, &[100]), Store::new(&mut Random(1), GPU, (TN_F64, 8), &[100]));
+    let (a, b) = (Array::empty(GPU, TN_F64, &[100]), Store::new(&mut Random::new(1), GPU, (TN_F64, 8), &[100]));
     hands.hold(stalled.native());
     a.zero(0, stalled.0).unwrap();
     let synchronizes = || device.sim.map(|sim| sim.get("device_synchronizes"));
@@ -322,9 +334,10 @@ fn tr_13_null_waits_for_its_own_work_only() {
 
 #[test]
 fn tr_14_statistics() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let n = 1 << 20;
-    let (plain, locked) = (Store::new(&mut Random(1), HOST, (TN_F64, 8), &[n]), Array::empty(PINNED, TN_F64, &[n]));
+    let (plain, locked) =
+        (Store::new(&mut Random::new(1), HOST, (TN_F64, 8), &[n]), Array::empty(PINNED, TN_F64, &[n]));
     let there = Array::empty(GPU, TN_F64, &[n]);
     let bytes = 8 * n as u64;
     let begin = describe(GPU);
@@ -345,7 +358,7 @@ fn tr_14_statistics() {
 
 #[test]
 fn tr_16_tr_17_ar_5_ar_6_fills_of_device_arrays() {
-    let Some(device) = device() else { return };
+    let device = device();
     for place in memories(&device) {
         for (dtype, item) in DTYPES {
             let value: Vec<u8> = (1..=item as u8).collect();
@@ -365,7 +378,7 @@ fn tr_16_tr_17_ar_5_ar_6_fills_of_device_arrays() {
 
 #[test]
 fn tr_18_ar_3_no_elements_no_driver() {
-    let Some(device) = device() else { return };
+    let device = device();
     for place in memories(&device) {
         let (a, b) = (Array::empty(place, TN_F64, &[0, 3]), Array::empty(HOST, TN_F64, &[0, 3]));
         let move_all = || {
@@ -385,7 +398,7 @@ fn tr_18_ar_3_no_elements_no_driver() {
 
 #[test]
 fn tr_1_tr_21_arguments_that_do_not_fit() {
-    let Some(device) = device() else { return };
+    let device = device();
     let (a, b) = (Array::empty(GPU, TN_F64, &[3]), Array::empty(GPU, TN_F32, &[3]));
     let (c, host) = (Array::empty(GPU, TN_F64, &[3, 1]), Array::empty(HOST, TN_F64, &[3]));
     assert_eq!(a.copy_into(&b, 0, NOW), Err(TN_ERR_DTYPE));
@@ -415,7 +428,7 @@ fn tr_1_tr_21_arguments_that_do_not_fit() {
 fn tr_21_what_a_capture_can_be_part_of() {
     /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.
     const THREAD_LOCAL: u32 = 1;
-    let Some(_device) = device() else { return };
+    let _device = device();
     let s = Stream::new(GPU);
     let n = 1 << 15;
     let (locked, plain) = (Array::empty(PINNED, TN_F64, &[n]), Array::empty(HOST, TN_F64, &[n]));
@@ -430,7 +443,7 @@ fn tr_21_what_a_capture_can_be_part_of() {
     assert_eq!(plain.copy_into(&a, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     assert_eq!(b.copy_into(&plain, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     // Also what the driver would copy by itself.
-    let few = [tn_slice_spec { start: 0, stop: 9, step: 1 }];
+    let few = [tn_slice_spec { start: 0, stop: 9, step: 1, reserved: [0; 4] }];
     assert_eq!(plain.slice(&few).copy_into(&a.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     assert_eq!(b.slice(&few).copy_into(&plain.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     let mut graph = null_mut::<c_void>();
@@ -462,7 +475,7 @@ fn tr_21_what_a_capture_can_be_part_of() {
 
 #[test]
 fn tr_9_pd_18_raw_page_locked_memory_goes_back_after_the_copy() {
-    let Some(device) = device() else { return };
+    let device = device();
     let hands = device.hands();
     let s = Stream::new(GPU);
     let (pool, bytes) = (pool_of(PINNED), 1 << 20);
@@ -491,8 +504,8 @@ fn tr_9_pd_18_raw_page_locked_memory_goes_back_after_the_copy() {
 
 #[test]
 fn tr_14_trim_gives_the_chunks_back() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let there = Array::empty(GPU, TN_F64, &[1 << 18]);
     let plain = Array::empty(HOST, TN_F64, &[1 << 18]);
     plain.copy_into(&there, 0, NOW).unwrap();
@@ -507,7 +520,7 @@ fn tr_14_trim_gives_the_chunks_back() {
 
 #[test]
 fn ar_21_device_memory_is_no_host_memory() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let there = Array::empty(GPU, TN_F64, &[100]);
     let address = borrowed(&there, LEGACY);
     let shape = [100i64];
@@ -544,15 +557,15 @@ fn borrowed(array: &Array, stream: *mut tn_stream) -> *mut c_void {
 
 #[test]
 fn tr_14_threads_share_the_chunks() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     tenure::options::set("transfer.chunk", "16KiB").unwrap();
     std::thread::scope(|scope| {
         for seed in 1..=8 {
             scope.spawn(move || {
-                let random = &mut Random(seed);
+                let random = &mut Random::new(seed);
                 let s = Stream::new(GPU);
                 for turn in 0..12 {
-                    let n = 1000 + random.below(9000);
+                    let n = 1000 + random.below_i64(9000);
                     let x = Store::new(random, HOST, (TN_F64, 8), &[n]);
                     let (there, back) = (Array::empty(GPU, TN_F64, &[n]), Array::empty(HOST, TN_F64, &[n]));
                     let stream = if random.one_in(3) { NOW } else { s.0 };
@@ -569,8 +582,8 @@ fn tr_14_threads_share_the_chunks() {
 
 #[test]
 fn tr_12_tr_13_counts_of_driver_calls() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let s = Stream::new(GPU);
     let (a, b) = (Array::empty(GPU, TN_F64, &[1000]), Array::empty(GPU, TN_F64, &[1000]));
     let locked = Array::empty(PINNED, TN_F64, &[1000]);
@@ -602,10 +615,9 @@ fn tr_12_tr_13_counts_of_driver_calls() {
 
 #[test]
 fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
-    let Some(device) = device() else { return };
+    let device = device();
     if device.sim.is_some() || std::env::var_os("TENURE_TEST_TIMES").is_some_and(|value| value == "0") {
-        println!("skipped: times need a GPU");
-        return;
+        skip("times need a GPU");
     }
     let s = Stream::new(GPU);
     let bytes = 1usize << 30;
@@ -636,8 +648,8 @@ fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
 
 #[test]
 fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let n = 6000;
     tenure::options::set("transfer.chunk", "4KiB").unwrap();
     let calls = [
@@ -657,9 +669,9 @@ fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
     for (to, from) in [(GPU, HOST), (HOST, GPU), (GPU, PINNED), (PINNED, GPU), (GPU, GPU)] {
         for name in calls {
             for nth in 1..=6 {
-                let source = Store::new(&mut Random(nth), from, (TN_I32, 4), &[n]);
-                let target = Store::new(&mut Random(nth + 1), to, (TN_I32, 4), &[n]);
-                let step = [tn_slice_spec { start: 0, stop: n, step: 1 + (nth as i64 & 1) }];
+                let source = Store::new(&mut Random::new(nth), from, (TN_I32, 4), &[n]);
+                let target = Store::new(&mut Random::new(nth + 1), to, (TN_I32, 4), &[n]);
+                let step = [tn_slice_spec { start: 0, stop: n, step: 1 + (nth as i64 & 1), reserved: [0; 4] }];
                 let (dst, src) = (View::of(target.array.slice(&step)), View::of(source.array.slice(&step)));
                 let stream = if nth > 3 { s.0 } else { NOW };
                 sim.fail(name, nth, 1, 1);

@@ -4,17 +4,22 @@
 //!
 //! `examples/handover` is run by `cargo xtask demo`, the Python programs by the package's tests.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::Path;
 use std::process::Command;
-use tools::{compiler, files, has, library, library_folder, output, read, root};
+use support::tools::{compiler, files, library, library_folder, output, read, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn examples_print_what_they_say() {
-    if !has("gcc") {
-        return;
-    }
+    require(&["gcc"]);
     let programs: Vec<_> =
         files("examples", ".c").into_iter().filter(|path| path.parent() == Some(Path::new("examples"))).collect();
     assert!(!programs.is_empty(), "examples/ has no C program");

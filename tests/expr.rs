@@ -2,10 +2,14 @@
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
-mod exprs;
+mod support {
+    #[macro_use]
+    pub mod expr;
+    pub mod random;
+}
 
-use exprs::*;
 use std::ptr::null_mut;
+use support::expr::*;
 use tenure::ffi::{array::*, borrow::*, expr::*};
 use tenure::types::*;
 
@@ -72,7 +76,7 @@ impl Problem {
         Problem::of(TN_ORDER_C)
     }
 
-    fn of(order: i32) -> Problem {
+    fn of(order: u32) -> Problem {
         let n = N as usize;
         let mut numbers = Numbers::new(7);
         let a = numbers.positive(n);

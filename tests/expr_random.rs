@@ -3,10 +3,14 @@
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
-mod exprs;
+mod support {
+    #[macro_use]
+    pub mod expr;
+    pub mod random;
+}
 
-use exprs::*;
 use std::ptr::null_mut;
+use support::expr::*;
 use tenure::ffi::{expr::*, view::*};
 use tenure::types::*;
 

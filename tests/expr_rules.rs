@@ -2,10 +2,14 @@
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
-mod exprs;
+mod support {
+    #[macro_use]
+    pub mod expr;
+    pub mod random;
+}
 
-use exprs::*;
 use std::ptr::null_mut;
+use support::expr::*;
 use tenure::ffi::{array::*, expr::*, pool::*, view::*};
 use tenure::types::*;
 
@@ -260,10 +264,10 @@ fn transposes_are_views() {
     assert_eq!((figures.allocations, address(value)), (0, place));
     assert_same(&read(value), &naive::transpose(&values, 3, 4));
     // They keep their root: a row of the matrix is a column of its transpose, and known to be none of its other rows.
-    let every_other = tn_slice_spec { start: i64::MIN, stop: i64::MIN, step: 2 };
+    let every_other = tn_slice_spec { start: TN_NONE, stop: TN_NONE, step: 2, reserved: [0; 4] };
     let rows: Array = out!(tn_array_slice(a, 1, &every_other));
     let between: Array = out!(tn_array_index(value, 1, 1));
-    let mut overlap = -1;
+    let mut overlap = u32::MAX;
     // SAFETY: the number is ours.
     ok(unsafe { tn_array_overlap(rows, between, &mut overlap) });
     assert_eq!(overlap, TN_OVERLAP_NONE);

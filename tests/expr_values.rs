@@ -3,10 +3,14 @@
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
-mod exprs;
+mod support {
+    #[macro_use]
+    pub mod expr;
+    pub mod random;
+}
 
-use exprs::*;
 use std::ptr::null_mut;
+use support::expr::*;
 use tenure::ffi::{expr::*, view::*};
 use tenure::types::*;
 
@@ -31,8 +35,8 @@ fn lying(pool: *mut tn_pool, lie: Lie, shape: &[i64], values: &[f64]) -> Array {
             let all = twice.iter().product::<i64>() as usize;
             let large = array(pool, &twice, TN_ORDER_C, &vec![f64::NAN; all]);
             let specs: Vec<tn_slice_spec> =
-                twice.iter().map(|n| tn_slice_spec { start: 0, stop: *n, step: 2 }).collect();
-            let view: Array = out!(tn_array_slice(large, specs.len() as i32, specs.as_ptr()));
+                twice.iter().map(|n| tn_slice_spec { start: 0, stop: *n, step: 2, reserved: [0; 4] }).collect();
+            let view: Array = out!(tn_array_slice(large, specs.len(), specs.as_ptr()));
             drop_array(large);
             write(view, values);
             view

@@ -2,13 +2,20 @@
 //!
 //! One test, because a fork takes the whole process along.
 
-mod calls;
+mod support {
+    pub mod capi;
+}
 
-use calls::*;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::capi::*;
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// Release callbacks that ran in this process.
 static RAN: AtomicUsize = AtomicUsize::new(0);

@@ -1,6 +1,10 @@
 //! The fuzzer's entries with inputs that are always the same: its seeds, what it found, and mutations of both (NP-13, IO-7, XC-7). The
 //! search itself is `cargo xtask fuzz`. Run with TENURE_FUZZ_ROUNDS for more.
 
+mod support {
+    pub mod random;
+}
+
 #[path = "fuzz/src/lib.rs"]
 #[allow(dead_code)]
 mod tenure_fuzz;
@@ -9,6 +13,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
+use support::random::Random;
 use tenure_fuzz::{Entry, TARGETS, Target, assert_nothing_left, npy, safetensors};
 
 thread_local! {
@@ -34,20 +39,8 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static HEAP: Watched = Watched;
 
-/// Numbers that look random and are always the same (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
-    }
-}
-
 /// One change: a byte, a number, a piece copied, cut or put in from another input.
-fn mutate(input: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
+fn mutate(input: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {
     const WORDS: [&[u8]; 12] = [
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
         b"\xff\xff\xff\xff\xff\xff\xff\x7f",
@@ -62,33 +55,33 @@ fn mutate(input: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
         b"\"shape\":[",
         b"data_offsets",
     ];
-    let at = dice.roll(input.len() + 1);
-    match dice.roll(8) {
-        0 if at < input.len() => input[at] ^= 1 << dice.roll(8),
-        1 if at < input.len() => input[at] = dice.roll(256) as u8,
+    let at = random.below(input.len() + 1);
+    match random.below(8) {
+        0 if at < input.len() => input[at] ^= 1 << random.below(8),
+        1 if at < input.len() => input[at] = random.below(256) as u8,
         2 if at < input.len() => {
-            let to = (at + 1 + dice.roll(16)).min(input.len());
+            let to = (at + 1 + random.below(16)).min(input.len());
             input.drain(at..to);
         }
         3 => input.truncate(at),
         4 => {
-            let to = (at + 1 + dice.roll(32)).min(input.len());
+            let to = (at + 1 + random.below(32)).min(input.len());
             let piece = input[at.min(to)..to].to_vec();
-            let into = dice.roll(input.len() + 1);
+            let into = random.below(input.len() + 1);
             input.splice(into..into, piece);
         }
         5 => {
-            let other = &others[dice.roll(others.len())];
-            let from = dice.roll(other.len() + 1);
-            let to = (from + dice.roll(24)).min(other.len());
+            let other = &others[random.below(others.len())];
+            let from = random.below(other.len() + 1);
+            let to = (from + random.below(24)).min(other.len());
             input.splice(at..at, other[from..to].iter().copied());
         }
         6 => {
-            let word = WORDS[dice.roll(WORDS.len())];
+            let word = WORDS[random.below(WORDS.len())];
             input.splice(at..at, word.iter().copied());
         }
         _ => {
-            let word = WORDS[dice.roll(WORDS.len())];
+            let word = WORDS[random.below(WORDS.len())];
             let to = (at + word.len()).min(input.len());
             input.splice(at..to, word.iter().copied());
         }
@@ -113,11 +106,11 @@ fn short_run(name: &str) {
     let target = TARGETS.into_iter().find(|target| target.name == name).expect("a target of that name");
     let corpus = corpus(&target);
     corpus.iter().for_each(|input| (target.entry)(input));
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(1);
     for round in 0..rounds(4000) {
-        let mut input = corpus[dice.roll(corpus.len())].clone();
-        for _ in 0..=dice.roll(4) {
-            mutate(&mut input, &corpus, &mut dice);
+        let mut input = corpus[random.below(corpus.len())].clone();
+        for _ in 0..=random.below(4) {
+            mutate(&mut input, &corpus, &mut random);
         }
         let run = std::panic::catch_unwind(|| (target.entry)(&input));
         assert!(run.is_ok(), "{name}, round {round}: {}", input.escape_ascii());

@@ -1,10 +1,17 @@
 //! The header: fresh, compiles wherever it is included, and says everything about everything.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, declarations, has, output, read, root};
+use support::tools::{compiler, declarations, output, read, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn generated_files_are_fresh() {
@@ -23,9 +30,7 @@ fn source(name: &str, text: &str) -> PathBuf {
 fn compiles_as(standard: &str) {
     let end = if standard.starts_with("c++") { "cpp" } else { "c" };
     let program = if end == "cpp" { "g++" } else { "gcc" };
-    if !has(program) {
-        return;
-    }
+    require(&[program]);
     let tag = standard.replace("++", "pp");
     let alone = source(&format!("alone_{tag}.{end}"), "#include \"tenure.h\"\n");
     output(compiler(standard).arg("-fsyntax-only").arg(&alone)).unwrap();
@@ -38,7 +43,7 @@ fn compiles_as(standard: &str) {
     let second = source(
         &format!("second_{tag}.{end}"),
         "#include \"tenure.h\"\nint second(tn_dtype dtype);\nstatic const int64_t none = TN_NONE;\n\
-         int second(tn_dtype dtype) {\n    switch (dtype) {\n    case TN_F64: return none == INT64_MIN ? 0 : 2;\n\
+         int second(tn_dtype dtype) {\n    switch (dtype) {\n    case TN_F64: return none == -INT64_MAX ? 0 : 2;\n\
          \x20   case TN_F32: return 3;\n    default: return 4;\n    }\n}\n",
     );
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("units_{tag}"));
@@ -69,14 +74,12 @@ fn compiles_as_cpp20() {
 /// The foreign structs are named by their tags, so that a program may include their own headers before or after ours.
 #[test]
 fn fits_dlpacks_own_header() {
-    if !has("gcc") || !has("g++") {
-        return;
-    }
+    require(&["gcc", "g++"]);
     let theirs = "typedef struct DLManagedTensor { void *a; } DLManagedTensor;\n\
                   typedef struct DLManagedTensorVersioned { void *a; } DLManagedTensorVersioned;\n\
                   typedef struct DLPackExchangeAPI { void *a; } DLPackExchangeAPI;\n\
                   struct ArrowSchema { void *a; };\nstruct ArrowArray { void *a; };\nstruct ArrowDeviceArray { void *a; };\n";
-    let ours = "#include \"tenure.h\"\n";
+    let ours = "#include \"tenure.h\"\n#include \"tenure_bindings.h\"\n";
     for (standard, end) in [("c11", "c"), ("c++17", "cpp")] {
         let before = source(&format!("dlpack_before.{end}"), &[theirs, ours].concat());
         let after = source(&format!("dlpack_after.{end}"), &[ours, theirs].concat());
@@ -84,6 +87,15 @@ fn fits_dlpacks_own_header() {
             output(compiler(standard).arg("-fsyntax-only").arg(unit)).unwrap();
         }
     }
+}
+
+/// The parameters that a comment documents: name and first line.
+fn params(comment: &str) -> Vec<(&str, &str)> {
+    let lines = comment.lines().filter_map(|line| line.trim_start_matches([' ', '*']).strip_prefix("@param"));
+    lines
+        .filter_map(|line| line.trim_start_matches("[out]").trim_start().split_once(' '))
+        .map(|(n, t)| (n, t.trim()))
+        .collect()
 }
 
 #[test]
@@ -101,6 +113,12 @@ fn every_function_says_everything() {
             .filter_map(|line| line.trim_start_matches([' ', '*']).strip_prefix("@param"))
             .filter_map(|line| line.split_whitespace().find(|word| !word.starts_with('[')))
             .collect();
+        // Doxygen shows the text behind the name, so that it is no sentence that begins with the name.
+        for (name, text) in params(comment) {
+            let good =
+                text.starts_with(|c: char| c.is_uppercase() || "0123456789{\"`".contains(c)) || text.starts_with("tn_");
+            want(good, &format!("@param {name}: `{text}` does not begin as a sentence does"));
+        }
         want(documented == function.parameters, &format!("@param lines {documented:?} for {:?}", function.parameters));
         let first = comment.trim_start_matches(['/', '*', '\n', ' ']);
         want(first.starts_with(char::is_uppercase), "no first sentence");
@@ -119,10 +137,11 @@ fn every_function_says_everything() {
 fn every_name_in_a_comment_exists() {
     let header = read("include/tenure.h");
     let words = |text: &str| -> Vec<String> {
-        text.split(|c| !tools::is_word(c)).filter(|w| w.starts_with("TN_")).map(str::to_owned).collect()
+        text.split(|c| !support::tools::is_word(c)).filter(|w| w.starts_with("TN_")).map(str::to_owned).collect()
     };
-    let defined: Vec<String> =
-        header.lines().filter_map(|l| l.strip_prefix("#define ")).flat_map(|l| words(l).into_iter().take(1)).collect();
+    let macros = header.lines().filter_map(|l| l.strip_prefix("#define ")).flat_map(|l| words(l).into_iter().take(1));
+    let constants = header.lines().filter(|l| l.starts_with("    TN_")).flat_map(|l| words(l).into_iter().take(1));
+    let defined: Vec<String> = macros.chain(constants).collect();
     let unknown: Vec<String> = words(&header)
         .into_iter()
         // A family is named by its prefix: TN_ERR_, TN_WHY_.
@@ -140,14 +159,49 @@ fn every_type_field_and_constant_says_what_it_is() {
     let mut missing = Vec::new();
     let mut documented = false;
     for line in types.lines() {
-        let field = line.starts_with("    ") && line.ends_with(';');
-        let item = line.starts_with("typedef ") || (line.starts_with("#define ") && line != "#define TENURE_H");
+        let field = line.starts_with("    ") && line.ends_with(';') || line.starts_with("    TN_");
+        let item = line.starts_with("typedef ")
+            || line.starts_with("static const ")
+            || (line.starts_with("#define ") && line != "#define TENURE_H" && !is_twin(line));
         if (field || item) && !documented {
             missing.push(line);
         }
         documented = line.trim_end().ends_with("*/");
     }
     assert!(missing.is_empty(), "no comment above:\n{}", missing.join("\n"));
+}
+
+/// A macro with the name and value of a variable, which has the comment.
+fn is_twin(line: &str) -> bool {
+    ["TN_VERSION", "TN_NONE", "TN_POOL_NONE"].iter().any(|name| line.starts_with(&format!("#define {name} ")))
+}
+
+/// A signature says which constants a parameter takes.
+#[test]
+fn every_family_has_a_type_and_every_flag_parameter_names_one() {
+    let header = read("include/tenure.h");
+    let mut families = Vec::new();
+    let lines: Vec<&str> = header.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        if *line == "TN_ENUM {" && !lines[at + 2].contains("TN_MAX_NDIM") {
+            let family = lines[at - 1].strip_prefix("typedef uint32_t ").and_then(|rest| rest.strip_suffix(';'));
+            families.push(family.unwrap_or_else(|| panic!("line {}: a family without its type above", at + 1)));
+        }
+    }
+    assert!(families.len() > 30, "{families:?}");
+    // A bare integer says nothing of which constants are meant.
+    for name in ["flags", "mode", "access", "kind", "how", "order", "form", "format", "op", "advice", "why", "bits"] {
+        for bare in [format!("uint32_t {name}"), format!("int32_t {name}"), format!("int32_t *{name}")] {
+            let found = header.lines().find(|line| {
+                line.trim_end_matches([',', ';', ')']).ends_with(&bare) && !line.trim_start().starts_with('*')
+            });
+            assert!(found.is_none(), "a bare integer where a family is meant: {found:?}");
+        }
+    }
+    // Counts are size_t, and only axes and their number are int32_t.
+    for line in header.lines().filter(|line| line.contains(" n_") && !line.trim_start().starts_with('*')) {
+        assert!(line.contains("size_t n_") || line.contains("size_t *n_"), "a count that is no size_t: {line}");
+    }
 }
 
 /// PO-60: what is not checked is written.

@@ -1,12 +1,16 @@
-//! The layers of ARCHITECTURE.md: dependencies point down only, unsafe stands only where the table says so, the table shows what is there,
-//! and every exported function runs in the boundary and stays short.
+//! The layers of ARCHITECTURE.md: dependencies point down only, within a layer too, and `unsafe` stands only where the table says so. The
+//! table shows what there is. Every exported function runs in the boundary and is short.
 
+#[path = "support/module_graph.rs"]
+mod module_graph;
+#[path = "support/tools.rs"]
 mod tools;
 
+use module_graph::{Edge, ModuleGraph};
 use std::path::Path;
 use tools::{code, files, is_word, read, without_tests};
 
-/// Module, layer, may it have unsafe code. Use within a layer is free.
+/// Module, layer, and whether it may have unsafe code. The modules are in the order of their dependencies: each uses only those above it.
 const LAYERS: &[(&str, u32, bool)] = &[
     ("types", 0, false),
     ("error", 0, false),
@@ -16,7 +20,9 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("names", 0, false),
     ("flags", 0, false),
     ("sys", 1, true),
+    ("arena", 1, true),
     ("thread", 1, true),
+    ("cuda_driver", 1, true),
     ("dtype", 2, false),
     ("layout", 2, false),
     ("region", 2, false),
@@ -24,14 +30,15 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("copy_stats", 2, false),
     ("reclaim", 2, false),
     ("grow_unlocked", 2, false),
-    ("device", 3, true),
+    ("gpu", 3, true),
     ("stream", 3, true),
-    ("pool", 4, true),
+    ("device", 3, true),
     ("runner", 3, true),
+    ("pool", 4, true),
     ("blit", 4, true),
     ("device_copy", 4, true),
-    ("ledger", 5, true),
     ("address_index", 5, false),
+    ("ledger", 5, true),
     ("array", 6, false),
     ("borrow", 6, false),
     ("promise", 6, false),
@@ -44,111 +51,109 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("ffi", 10, true),
 ];
 
-/// Longest body of an exported function, in lines: conversions, one call, writing out.
+/// Modules whose files may still depend on each other in cycles. The list only shrinks.
+const CYCLES_LEFT: &[&str] = &["pool"];
+
+/// Longest body of an exported function: conversions, one call, writing out.
 const SHIM_LINES: usize = 20;
 
-/// These try a quick way first.
-const QUICK: &[&str] = &["tn_pool_allocate", "tn_pool_deallocate", "tn_pool_reallocate"];
+/// These try a fast path first.
+const FAST: &[&str] = &["tn_pool_allocate", "tn_pool_deallocate", "tn_pool_reallocate"];
 
 /// These cannot fail, so they need no boundary.
-const UNFAILING: &[&str] = &["tn_version", "tn_status_name", "tn_last_error"];
+const UNFAILING: &[&str] = &[
+    "tn_version",
+    "tn_status_name",
+    "tn_last_error",
+    "tn_stream_legacy",
+    "tn_stream_per_thread",
+    "tn_stream_of_thread",
+];
 
 fn layer_of(module: &str) -> Option<(u32, bool)> {
     LAYERS.iter().find(|(name, ..)| *name == module).map(|(_, layer, has_unsafe)| (*layer, *has_unsafe))
 }
 
-/// The module at the root to which a file of `src` belongs; none for `lib.rs`.
+/// The module at the root to which a file of `src` belongs; None for `lib.rs`.
 fn module_of(path: &Path) -> Option<String> {
     let first = path.strip_prefix("src").expect("a file of src").iter().next().expect("a name").to_string_lossy();
     let name = first.trim_end_matches(".rs");
     (name != "lib").then(|| name.to_owned())
 }
 
-/// Is the file the whole module, or the head of its folder?
+/// Whether the file is the whole module, or the head of its folder.
 fn is_top(path: &Path) -> bool {
     path.iter().count() == 2 || path.ends_with("mod.rs") && path.iter().count() == 3
 }
 
-/// The names that stand behind `crate::`, also in a list in braces. `super::` in the head of a module is the same.
-fn used_modules(code: &str, at_root: bool) -> Vec<String> {
-    let mut found = Vec::new();
-    let roots: &[&str] = if at_root { &["crate::", "super::"] } else { &["crate::"] };
-    for root in roots {
-        for (at, _) in code.match_indices(root) {
-            if code[..at].ends_with(is_word) {
-                continue;
-            }
-            let rest = code[at + root.len()..].trim_start();
-            match rest.strip_prefix('{') {
-                None => found.push(rest.chars().take_while(|c| is_word(*c)).collect()),
-                Some(list) => found.extend(heads(list)),
-            }
-        }
-    }
-    found
+/// The dependencies among the files of `src`, tests left out.
+fn graph() -> ModuleGraph {
+    let files: Vec<(String, String)> =
+        files("src", ".rs").iter().map(|path| (path.display().to_string(), read(path))).collect();
+    module_graph::module_graph("src", &files)
 }
 
-/// First names of the entries of a braced list, up to its closing brace.
-fn heads(list: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut depth = 0;
-    let mut word = Some(String::new());
-    for c in list.chars() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                found.extend(word.take());
-                word = Some(String::new());
-            }
-            // `b::c` and `e as f` are over after the first name.
-            ':' if depth == 0 => found.extend(word.take()),
-            c if depth == 0 && c.is_whitespace() && word.as_ref().is_some_and(|w| !w.is_empty()) => {
-                found.extend(word.take());
-            }
-            c if depth == 0 && is_word(c) => {
-                if let Some(word) = &mut word {
-                    word.push(c);
-                }
-            }
-            _ => {}
-        }
-    }
-    found.extend(word);
-    found.retain(|name| !name.is_empty());
-    found
+/// The module at the root to which a file belongs; `lib` for the root itself.
+fn top_module(file: &str) -> String {
+    module_of(Path::new(file)).unwrap_or_else(|| "lib".to_owned())
 }
 
 #[test]
-fn no_module_uses_a_higher_layer() {
-    let mut wrong = Vec::new();
-    for path in files("src", ".rs") {
-        let Some(module) = module_of(&path) else { continue };
-        let Some((layer, _)) = layer_of(&module) else {
-            wrong.push(format!("{}: module {module} stands in no layer; add it to tests/layers.rs", path.display()));
-            continue;
-        };
-        let source = read(&path);
-        let at_root = is_top(&path);
-        for used in used_modules(&code(without_tests(&source)), at_root) {
-            match layer_of(&used) {
-                Some((other, _)) if other > layer => {
-                    wrong.push(format!("{}: layer {layer} uses crate::{used} of layer {other}", path.display()));
-                }
-                Some(_) => {}
-                None => wrong.push(format!("{}: crate::{used} stands in no layer", path.display())),
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+fn no_module_uses_one_below_it_in_the_table() {
+    let position = |module: &str| match module {
+        "lib" => Some(LAYERS.len() as u32),
+        module => LAYERS.iter().position(|(name, ..)| *name == module).map(|at| at as u32),
+    };
+    assert!(LAYERS.is_sorted_by_key(|(_, layer, _)| layer), "the table is in the order of the layers");
+    assert_eq!(graph().grouped(top_module).upward(position), [] as [String; 0]);
 }
 
 #[test]
-fn used_modules_sees_every_way_to_name_one() {
-    let code = "use crate::{a, b::{c, d}, e as f};\nuse crate::g::*;\nfn x() { crate::h::y(); supercrate::z(); }\nuse super::i;";
-    assert_eq!(used_modules(code, true), ["a", "b", "e", "g", "h", "i"].map(str::to_owned));
-    assert_eq!(used_modules(code, false).len(), 5);
+fn lib_rs_lists_the_modules_in_the_order_of_the_table() {
+    let lib = read("src/lib.rs");
+    let listed: Vec<&str> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert_eq!(listed, LAYERS.iter().map(|(name, ..)| *name).collect::<Vec<_>>());
+}
+
+/// Whether an edge is a parent's `pub use` of its child, which makes the child's names part of the parent's interface and no more.
+fn is_reexport(edge: &Edge) -> bool {
+    let folder = edge.from.trim_end_matches(".rs").trim_end_matches("/mod");
+    let Some(line) = edge.place.rsplit(':').next().and_then(|line| line.parse::<usize>().ok()) else { return false };
+    let source = read(&edge.from);
+    let lines: Vec<&str> = source.lines().collect();
+    let mut at = line - 1;
+    while at > 0 && !lines[at - 1].ends_with([';', '}']) && !lines[at - 1].is_empty() && !lines[at - 1].starts_with('#')
+    {
+        at -= 1;
+    }
+    let statement = lines[at].trim_start();
+    edge.to.starts_with(&format!("{folder}/")) && statement.starts_with("pub") && statement.contains(" use ")
+}
+
+#[test]
+fn the_files_of_a_module_depend_on_each_other_in_no_cycle() {
+    let mut graph = graph();
+    graph.edges.retain(|edge| top_module(&edge.from) == top_module(&edge.to) && !is_reexport(edge));
+    let mut wrong = graph.clone();
+    let left = |edge: &Edge| CYCLES_LEFT.contains(&top_module(&edge.from).as_str());
+    wrong.edges.retain(|edge| !left(edge));
+    assert!(wrong.cycles().is_empty(), "{}", wrong.describe_cycles());
+    for module in CYCLES_LEFT {
+        let cyclic = graph.cycles().iter().flatten().any(|file| top_module(file) == *module);
+        assert!(cyclic, "{module} has no cycle any more; take it off CYCLES_LEFT");
+    }
+}
+
+#[test]
+fn a_reexport_is_told_from_a_use() {
+    let edges = graph().edges;
+    let of = |from: &str, path: &str| {
+        edges.iter().find(|edge| edge.from == from && edge.path == path).unwrap_or_else(|| panic!("{from}: {path}"))
+    };
+    assert!(is_reexport(of("src/stream/mod.rs", "self::point::Point")));
+    assert!(is_reexport(of("src/transfer/mod.rs", "raw::copy_to_host")));
+    assert!(!is_reexport(of("src/transfer/mod.rs", "route::Route")));
+    assert!(!is_reexport(of("src/transfer/mod.rs", "crate::array::HOST")));
 }
 
 #[test]
@@ -166,7 +171,7 @@ fn unsafe_stands_only_where_the_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A row of the layer table of ARCHITECTURE.md: layer, paths below `src`, may they have unsafe code.
+/// The rows of the layer table of ARCHITECTURE.md: layer, paths below `src`, and whether they may have unsafe code.
 fn rows_of_the_map() -> Vec<(u32, Vec<String>, bool)> {
     let row = |line: &str| {
         let [layer, modules, _, has_unsafe] = line.trim_matches('|').split(" | ").collect::<Vec<_>>()[..] else {
@@ -211,7 +216,7 @@ fn the_map_shows_every_module_where_it_is() {
         if shown.iter().any(|path| path == module) {
             continue;
         }
-        // What is shown by its parts alone is shown whole.
+        // A module that is shown by its parts must be shown whole.
         for entry in std::fs::read_dir(tools::root().join("src").join(module)).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned();
             if name != "mod" && !parts.contains(&name.as_str()) {
@@ -223,8 +228,8 @@ fn the_map_shows_every_module_where_it_is() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What stands at the margin of a file with a body: the name by which the rest of the file uses it (a function's, or that of the type which
-/// an `impl` is for), and its text.
+/// The items of a file that have a body: the name by which the rest of the file uses an item (of a function, or of the type of an `impl`),
+/// and its text.
 fn items(source: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -241,8 +246,8 @@ fn items(source: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// Whether a function tries a quick way, which cannot panic, and leaves the rest to another one that runs in the boundary: it, or what it
-/// uses of its file.
+/// Whether a function tries a fast path, which cannot panic, and leaves the rest to a slow path that runs in the boundary: the function
+/// itself, or what it uses of its file.
 fn goes_on_slow(source: &str, name: &str) -> bool {
     let items = items(source);
     let mut reached = vec![name];
@@ -259,11 +264,15 @@ fn goes_on_slow(source: &str, name: &str) -> bool {
     let enters = format!("enter(\"{name}\", ");
     let slow = |text: &str| {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        let inside =
-            |at: usize| lines[..at].iter().rfind(|line| line.contains("fn ")).is_some_and(|f| f.contains("slowly("));
+        let inside = |at: usize| {
+            lines[..at]
+                .iter()
+                .rfind(|line| line.contains("fn "))
+                .is_some_and(|f| f.contains("_slow(") || f.contains("fn slow("))
+        };
         (1..lines.len()).any(|at| lines[at].starts_with(&enters) && lines[at - 1].ends_with('{') && inside(at))
     };
-    QUICK.contains(&name) && items.iter().any(|(user, text)| reached.contains(user) && slow(text))
+    FAST.contains(&name) && items.iter().any(|(user, text)| reached.contains(user) && slow(text))
 }
 
 #[test]

@@ -45,10 +45,10 @@ fn i16s() -> Layout {
 }
 
 fn spec(start: i64, stop: i64, step: i64) -> tn_slice_spec {
-    tn_slice_spec { start, stop, step }
+    tn_slice_spec { start, stop, step, reserved: [0; 4] }
 }
 
-const ALL: tn_slice_spec = tn_slice_spec { start: NONE, stop: NONE, step: NONE };
+const ALL: tn_slice_spec = tn_slice_spec { start: NONE, stop: NONE, step: NONE, reserved: [0; 4] };
 
 fn every(step: i64) -> tn_slice_spec {
     spec(NONE, NONE, step)
@@ -253,14 +253,14 @@ fn ar_7_like_follows_the_prototype() {
 #[test]
 fn ar_9_bad_input() {
     refused(check_ndim(-1), TN_ERR_SHAPE);
-    refused(check_ndim(65), TN_ERR_LIMIT);
+    refused(check_ndim(65), TN_ERR_OVERFLOW);
     assert_eq!(check_ndim(64), Ok(64));
-    refused(Layout::contiguous(F64, &[1; 65], Order::C, 0), TN_ERR_LIMIT);
+    refused(Layout::contiguous(F64, &[1; 65], Order::C, 0), TN_ERR_OVERFLOW);
     refused(Layout::contiguous(F64, &[3, -1], Order::C, 0), TN_ERR_SHAPE);
     refused(Layout::strided(F64, &[3, -1], &[8, 8], 0), TN_ERR_SHAPE);
     refused(Layout::strided(F64, &[3], &[8, 8], 0), TN_ERR_SHAPE);
     refused(Order::of(7), TN_ERR_INVALID);
-    refused(Order::of(-1), TN_ERR_INVALID);
+    refused(Order::of(u32::MAX), TN_ERR_INVALID);
     refused(Order::of(TN_ORDER_K), TN_ERR_INVALID);
     refused(Order::of_like(7), TN_ERR_INVALID);
     assert_eq!(Order::of_like(TN_ORDER_K), Ok(Order::K));
@@ -271,13 +271,13 @@ fn ar_9_bad_input() {
 
 #[test]
 fn ar_10_sizes_that_overflow() {
-    refused(Layout::contiguous(U8, &[1 << 40, 1 << 40], Order::C, 0), TN_ERR_LIMIT);
-    refused(Layout::contiguous(U8, &[0, 1 << 62, 1 << 62], Order::F, 0), TN_ERR_LIMIT);
-    refused(Layout::contiguous(dtype(TN_C128), &[1 << 59], Order::C, 0), TN_ERR_LIMIT);
-    refused(Layout::contiguous(F64, &[i64::MAX], Order::C, 0), TN_ERR_LIMIT);
-    refused(Layout::strided(U8, &[0, 1 << 62, 1 << 62], &[1, 1, 1], 0), TN_ERR_LIMIT);
+    refused(Layout::contiguous(U8, &[1 << 40, 1 << 40], Order::C, 0), TN_ERR_OVERFLOW);
+    refused(Layout::contiguous(U8, &[0, 1 << 62, 1 << 62], Order::F, 0), TN_ERR_OVERFLOW);
+    refused(Layout::contiguous(dtype(TN_C128), &[1 << 59], Order::C, 0), TN_ERR_OVERFLOW);
+    refused(Layout::contiguous(F64, &[i64::MAX], Order::C, 0), TN_ERR_OVERFLOW);
+    refused(Layout::strided(U8, &[0, 1 << 62, 1 << 62], &[1, 1, 1], 0), TN_ERR_OVERFLOW);
     // The order of the checks: LIMIT before SHAPE.
-    refused(Layout::contiguous(U8, &[-1, 1 << 62, 1 << 62], Order::C, 0), TN_ERR_LIMIT);
+    refused(Layout::contiguous(U8, &[-1, 1 << 62, 1 << 62], Order::C, 0), TN_ERR_OVERFLOW);
     // AR-11: no layout error.
     let huge = c_order(U8, &[i64::MAX]);
     assert_eq!((huge.bytes(), huge.extent()), (i64::MAX, Some((0, i64::MAX))));
@@ -335,12 +335,12 @@ fn ar_20_addresses_that_wrap() {
     refused(above.rebase(i64::MAX as u64 - 31), TN_ERR_RANGE);
     above.rebase(i64::MAX as u64 - 32).unwrap();
     // Strides that reach too far are LIMIT, an offset that brings them out RANGE.
-    refused(Layout::strided(F64, &[3], &[i64::MAX], 0), TN_ERR_LIMIT);
-    refused(Layout::strided(F64, &[2], &[i64::MIN], 0), TN_ERR_LIMIT);
-    refused(Layout::strided(F64, &[2, 2], &[i64::MAX - 100, 200], 0), TN_ERR_LIMIT);
+    refused(Layout::strided(F64, &[3], &[i64::MAX], 0), TN_ERR_OVERFLOW);
+    refused(Layout::strided(F64, &[2], &[i64::MIN], 0), TN_ERR_OVERFLOW);
+    refused(Layout::strided(F64, &[2, 2], &[i64::MAX - 100, 200], 0), TN_ERR_OVERFLOW);
     refused(Layout::strided(F64, &[2], &[1 << 62], 1 << 62), TN_ERR_RANGE);
     refused(Layout::strided(F64, &[2], &[-(1 << 62)], -(1 << 62) - 1), TN_ERR_RANGE);
-    refused(Layout::strided(F64, &[2, 2], &[1 << 62, -(1 << 62)], 0), TN_ERR_LIMIT); // further apart than i64
+    refused(Layout::strided(F64, &[2, 2], &[1 << 62, -(1 << 62)], 0), TN_ERR_OVERFLOW); // further apart than i64
     // Nothing is touched by an axis of length 1, and by no axis beside a length 0.
     expect(Layout::strided(F64, &[1], &[i64::MIN], 0), &[1], &[i64::MIN], 0, true, true);
     expect(Layout::strided(F64, &[0, 9], &[1, i64::MAX], 3), &[0, 9], &[1, i64::MAX], 3, true, true);
@@ -400,9 +400,9 @@ fn la_4_open_lengths_and_empty_arrays() {
     refused(c().reshape(&[], Order::C), TN_ERR_SHAPE);
     refused(c().reshape(&[-2, -6], Order::C), TN_ERR_SHAPE);
     refused(c().reshape(&[-3, 4], Order::C), TN_ERR_SHAPE);
-    refused(empty.reshape(&[0, 1 << 62, 1 << 62], Order::C), TN_ERR_LIMIT);
-    refused(c().reshape(&[1 << 62, -1, 1 << 62], Order::C), TN_ERR_LIMIT);
-    refused(c().reshape(&[1; 65], Order::C), TN_ERR_LIMIT);
+    refused(empty.reshape(&[0, 1 << 62, 1 << 62], Order::C), TN_ERR_OVERFLOW);
+    refused(c().reshape(&[1 << 62, -1, 1 << 62], Order::C), TN_ERR_OVERFLOW);
+    refused(c().reshape(&[1; 65], Order::C), TN_ERR_OVERFLOW);
 }
 
 #[test]
@@ -442,8 +442,8 @@ fn la_7_slice_bounds() {
     refused(d().slice(&[ALL; 3]), TN_ERR_COUNT);
     assert_eq!(d().slice(&[]).unwrap(), d());
     let ten = c_order(U8, &[10]);
-    let far = [NONE, i64::MIN + 1, -11, -10, -9, -1, 0, 1, 9, 10, 11, i64::MAX];
-    let steps = [NONE, i64::MIN + 1, -11, -3, -1, 1, 3, 10, i64::MAX];
+    let far = [NONE, i64::MIN + 2, -11, -10, -9, -1, 0, 1, 9, 10, 11, i64::MAX];
+    let steps = [NONE, i64::MIN + 2, -11, -3, -1, 1, 3, 10, i64::MAX];
     for (start, stop, step) in far.iter().flat_map(|a| far.iter().flat_map(move |b| steps.map(|s| (*a, *b, s)))) {
         // As Python: walk from the clamped start towards the clamped stop.
         let by = if step == NONE { 1 } else { step as i128 };
@@ -515,8 +515,8 @@ fn la_11_expand() {
     expect(c_order(F64, &[0]).expand(0), &[1, 0], &[8, 8], 0, true, true);
     refused(d().expand(3), TN_ERR_RANGE);
     refused(d().expand(-4), TN_ERR_RANGE);
-    refused(c_order(F64, &[1; 64]).expand(0), TN_ERR_LIMIT);
-    refused(c_order(F64, &[1; 64]).expand(99), TN_ERR_LIMIT);
+    refused(c_order(F64, &[1; 64]).expand(0), TN_ERR_OVERFLOW);
+    refused(c_order(F64, &[1; 64]).expand(99), TN_ERR_OVERFLOW);
     assert_eq!(c_order(F64, &[1; 63]).expand(5).unwrap().ndim(), 64);
     // From inline to outside and back.
     let deep = c_order(F64, &[2, 3, 4, 5]).expand(2).unwrap();
@@ -538,8 +538,8 @@ fn la_12_broadcast() {
     refused(row.broadcast(&[3, 1]), TN_ERR_SHAPE);
     refused(row.broadcast(&[-1, 4]), TN_ERR_SHAPE);
     refused(c_order(F64, &[0]).broadcast(&[1]), TN_ERR_SHAPE);
-    refused(row.broadcast(&[1; 65]), TN_ERR_LIMIT);
-    refused(row.broadcast(&[1 << 62, 4]), TN_ERR_LIMIT);
+    refused(row.broadcast(&[1; 65]), TN_ERR_OVERFLOW);
+    refused(row.broadcast(&[1 << 62, 4]), TN_ERR_OVERFLOW);
 }
 
 #[test]
@@ -560,8 +560,9 @@ fn la_15_la_16_parts() {
     assert_eq!(lengths(pieces(0, 7)), [0i64; 0]);
     assert_eq!(lengths(even_parts(10, 4)), [3, 3, 2, 2]);
     assert_eq!(lengths(even_parts(2, 3)), [1, 1, 0]);
+    refused(check_parts(0), TN_ERR_INVALID);
+    assert_eq!(check_parts(usize::MAX), Ok(i64::MAX));
     for wrong in [0, -1, i64::MIN] {
-        refused(check_parts(wrong), TN_ERR_INVALID);
         refused(check_length(wrong), TN_ERR_INVALID);
     }
     assert!(check_parts(1).is_ok() && check_length(i64::MAX).is_ok());
@@ -584,7 +585,7 @@ fn la_18_view_dtype() {
     expect(column.view_dtype(dtype(TN_F32)), &[3, 2], &[8, 4], 0, true, false);
     refused(column.view_dtype(dtype(TN_C128)), TN_ERR_SHAPE);
     expect(c_order(F64, &[3, 0]).view_dtype(dtype(TN_C128)), &[3, 0], &[8, 16], 0, true, true);
-    refused(c_order(U8, &[1 << 62, 0]).view_dtype(dtype(TN_C128)), TN_ERR_LIMIT);
+    refused(c_order(U8, &[1 << 62, 0]).view_dtype(dtype(TN_C128)), TN_ERR_OVERFLOW);
     let turned = sliced(&c_order(F64, &[4]), &[every(-1)]);
     expect(turned.view_dtype(dtype(TN_I64)), &[4], &[-8], 24, false, false);
     refused(turned.view_dtype(dtype(TN_F32)), TN_ERR_LAYOUT);
@@ -617,14 +618,14 @@ fn la_19_alignment_and_bool() {
 #[test]
 fn la_20_what_overflows_is_refused() {
     let empty = Layout::strided(U8, &[9, 0], &[i64::MAX / 2, 1], 0).unwrap();
-    refused(empty.index(0, 3), TN_ERR_LIMIT);
-    refused(empty.slice(&[every(4)]), TN_ERR_LIMIT);
-    refused(empty.slice(&[spec(3, NONE, NONE)]), TN_ERR_LIMIT);
-    refused(empty.part(0, 3, 1), TN_ERR_LIMIT);
-    refused(empty.expand(0), TN_ERR_LIMIT);
+    refused(empty.index(0, 3), TN_ERR_OVERFLOW);
+    refused(empty.slice(&[every(4)]), TN_ERR_OVERFLOW);
+    refused(empty.slice(&[spec(3, NONE, NONE)]), TN_ERR_OVERFLOW);
+    refused(empty.part(0, 3, 1), TN_ERR_OVERFLOW);
+    refused(empty.expand(0), TN_ERR_OVERFLOW);
     let single = Layout::strided(U8, &[1, 2], &[i64::MIN, i64::MAX - 1], 0).unwrap();
-    refused(single.expand(1), TN_ERR_LIMIT);
-    refused(single.reshape(&[1, 1, 2], Order::C), TN_ERR_LIMIT);
+    refused(single.expand(1), TN_ERR_OVERFLOW);
+    refused(single.reshape(&[1, 1, 2], Order::C), TN_ERR_OVERFLOW);
     assert_eq!(single.index(0, 0).unwrap().strides(), [i64::MAX - 1]);
     // An axis of length 1 that is kept is not computed with.
     assert_eq!(single.slice(&[every(i64::MAX), every(-1)]).unwrap().strides(), [i64::MIN, -(i64::MAX - 1)]);

@@ -1,9 +1,11 @@
 //! LA-21: random chains of views against a naive model that lists every element's position.
 
-mod naive;
+mod support {
+    pub mod layout_oracle;
+}
 
-use naive::{ALL_STEPS, Naive, cases, root, step};
 use proptest::prelude::*;
+use support::layout_oracle::{ALL_STEPS, Naive, cases, root, step};
 use tenure::dtype::Dtype;
 use tenure::layout::Layout;
 

@@ -5,14 +5,16 @@
 //! LOOM_MAX_PREEMPTIONS raises how often threads are stopped in the middle in one run; without it 4 times, 2 with three threads.
 #![cfg(loom)]
 
-mod interleave;
+mod support {
+    pub mod loom;
+}
 
-use interleave::{
+use support::loom::{
     Bytes, address_and_claims, both, code, end, end_view, enter, explore, explore_with, open_view, read, share, take,
     word, words, write,
 };
 use tenure::array::Cut;
-use tenure::borrow::{self, Entry, Mode, Use};
+use tenure::borrow;
 use tenure::pool::loom_model::{BLOCKS, Stage};
 use tenure::promise;
 use tenure::slots::Id;
@@ -533,9 +535,14 @@ fn loom_cow_and_another_borrow() {
 }
 
 fn write_all(ids: &[Id]) -> tenure::error::Result<Id> {
-    let wanted = Use::Write { mode: Mode::Aliased, discard: false };
-    let entries: Vec<Entry> = ids.iter().map(|id| Entry::now(*id, wanted)).collect();
-    borrow::all(interleave::call(), &entries, |_, _| ())
+    let spec = |id: &Id| tn_borrow_spec {
+        array: id.bits() as *mut tn_array,
+        stream: core::ptr::null_mut(),
+        access: TN_READ_WRITE,
+        reserved: [0; 9],
+    };
+    let specs: Vec<tn_borrow_spec> = ids.iter().map(spec).collect();
+    borrow::all(support::loom::call(), &specs, |_, _| ())
 }
 
 /// TH-22
@@ -647,9 +654,15 @@ fn loom_two_chunks_end() {
         let a = bytes.import(TN_TAKE);
         let mut parts = Vec::new();
         let wanted = borrow::mode(TN_WRITE_DISCARD, 0);
-        borrow::chunks(interleave::call(), a, (0, 2), interleave::host_stream(), wanted, false, |_, id, _, _, _| {
-            parts.push(id)
-        })
+        borrow::chunks(
+            support::loom::call(),
+            a,
+            (0, 2),
+            support::loom::host_stream(),
+            wanted,
+            false,
+            |_, id, _, _, _| parts.push(id),
+        )
         .unwrap();
         let (first, second) = (parts[0], parts[1]);
         let (x, y) = both(|| code(end(first)), move || code(end(second)));
@@ -821,13 +834,14 @@ fn loom_an_import_joins_a_store_that_ends() {
         let (b, ()) = both(|| bytes.try_import(1, 2, TN_REQUIRE_BORROW).unwrap(), move || array::release(a).unwrap());
         assert_eq!(bytes.released(), 1, "the first lease ended with its handle");
         let (mut start, mut version) = (0, 0);
-        array::query(b, |locked, claim, _| {
-            let books = locked.books(locked.ledger_of(claim));
-            (start, version) = (books.start, books.version);
+        array::with(b, |locked, claim| {
+            let state = locked.state(locked.ledger_of(claim));
+            (start, version) = (state.start, state.version);
+            Ok(())
         })
         .unwrap();
         assert_eq!(start, bytes.address() + 8, "a lent store is the span of its open leases");
-        // The atlas knows it: a third import finds the store of the second.
+        // The address index knows it: a third import finds the store of the second.
         let c = bytes.try_import(1, 1, TN_REQUIRE_BORROW).unwrap();
         assert_eq!(address_and_claims(c).1, 2);
         drop_all([b, c]);

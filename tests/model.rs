@@ -12,6 +12,9 @@
 // The functions are called by their C names: this keeps the crate linked.
 use tenure as _;
 
+#[path = "support/random.rs"]
+mod random;
+
 mod model {
     pub mod api;
     pub mod borrows;

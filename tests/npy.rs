@@ -1,6 +1,10 @@
 //! `.npy` files: IO-1 to IO-11, NP-1. What headers may say is tested beside their parser, NumPy's own files in the
 //! Python package.
 
+mod support {
+    pub mod random;
+}
+
 use std::alloc::{GlobalAlloc, Layout as Request, System};
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -8,14 +12,19 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use support::random::Random;
 use tenure::blit::HostView;
 use tenure::dtype::Dtype;
 use tenure::error;
 use tenure::exchange::npy::{self, Head, Opened, Origin};
 use tenure::layout::{Layout, Order};
 use tenure::types::*;
+use tenure_harness::{skip, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 thread_local! {
     /// Bytes that this thread may still ask for.
@@ -59,6 +68,8 @@ impl Folder {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("npy-{}-{number}", std::process::id()));
+        // A process of that number may have been killed, and left it.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
@@ -406,18 +417,6 @@ fn io_13_a_lent_descriptor_is_the_callers() {
     assert_eq!(mapped(&opened), [1, 2]);
 }
 
-/// A small generator of our own, so that a seed names a case for good.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16) % end as u64) as i64
-    }
-}
-
 /// Byte offsets of all elements, last axis fastest.
 fn elements(shape: &[i64], strides: &[i64]) -> Vec<i64> {
     let mut all = vec![0];
@@ -433,23 +432,23 @@ fn io_10_io_12_what_is_saved_is_opened() {
     let path = folder.c("a.npy");
     let types: Vec<Dtype> = Dtype::ALL.into_iter().filter(|dtype| dtype.raw() != TN_BF16).collect();
     for seed in 1..=1500 {
-        let mut random = Random(seed * 0x9E37_79B9);
-        let dtype = types[random.below(14) as usize];
+        let mut random = Random::new(seed * 0x9E37_79B9);
+        let dtype = types[random.below_i64(14) as usize];
         let item = dtype.item();
-        let ndim = random.below(7);
+        let ndim = random.below_i64(7);
         let lengths: Vec<i64> =
-            (0..ndim).map(|_| if random.below(15) == 0 { 0 } else { 1 + random.below(4) }).collect();
+            (0..ndim).map(|_| if random.below_i64(15) == 0 { 0 } else { 1 + random.below_i64(4) }).collect();
         // Views: some axes turned, some stepped, some repeated, in C or F order.
         let mut strides = vec![0; lengths.len()];
         let (mut end, mut offset) = (item, 0);
-        let forward = random.below(2) == 0;
-        let plain = random.below(2) == 0;
+        let forward = random.below_i64(2) == 0;
+        let plain = random.below_i64(2) == 0;
         for at in 0..lengths.len() {
             let axis = if forward { lengths.len() - 1 - at } else { at };
-            let gap = if plain { 0 } else { random.below(3) * item };
+            let gap = if plain { 0 } else { random.below_i64(3) * item };
             strides[axis] = end + gap;
             let reach = strides[axis] * (lengths[axis] - 1).max(0);
-            match if plain { 0 } else { random.below(6) } {
+            match if plain { 0 } else { random.below_i64(6) } {
                 1 => {
                     offset += reach;
                     strides[axis] = -strides[axis];
@@ -459,7 +458,8 @@ fn io_10_io_12_what_is_saved_is_opened() {
                 _ => end += reach,
             }
         }
-        let bytes: Vec<u8> = (0..end).map(|_| random.below(if dtype == Dtype::BOOL { 2 } else { 256 }) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..end).map(|_| random.below_i64(if dtype == Dtype::BOOL { 2 } else { 256 }) as u8).collect();
         let base = bytes.as_ptr().expose_provenance() as i64;
         let layout = Layout::strided(dtype, &lengths, &strides, base + offset).unwrap();
         assert_eq!(save(&path, &place(&layout), 0), TN_OK);
@@ -595,16 +595,15 @@ fn io_11_saving_over_the_file_that_is_mapped() {
 fn in_a_process(test: &str) -> (Folder, std::process::Output) {
     let folder = Folder::new();
     folder.write("a.npy", &file(TN_U8, Order::C, &[3], &[1, 2, 3]));
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "--ignored", test]).env("TENURE_TEST_FOLDER", &folder.0);
-    (folder, child.output().unwrap())
+    let output = tenure_harness::again(test).env("TENURE_TEST_FOLDER", &folder.0).output().unwrap();
+    (folder, output)
 }
 
 #[test]
 fn io_11_a_full_disk_keeps_the_old_file() {
     let (folder, output) = in_a_process("child_writes_more_than_it_may");
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    assert!(output.status.success(), "{told}");
     assert_eq!(folder.names(), ["a.npy"]);
     assert_eq!(mapped(&open(&folder.c("a.npy"), TN_NPY_READ).unwrap()), [1, 2, 3]);
 }
@@ -612,7 +611,8 @@ fn io_11_a_full_disk_keeps_the_old_file() {
 #[test]
 #[ignore = "run by io_11_a_full_disk_keeps_the_old_file"]
 fn child_writes_more_than_it_may() {
-    let Some(folder) = std::env::var_os("TENURE_TEST_FOLDER") else { return };
+    let folder = std::env::var_os("TENURE_TEST_FOLDER")
+        .unwrap_or_else(|| skip("it needs the folder of the test that starts it"));
     let path = CString::new(Path::new(&folder).join("a.npy").to_str().unwrap()).unwrap();
     let limit = libc::rlimit { rlim_cur: 64 << 10, rlim_max: 64 << 10 };
     // SAFETY: this process is the test's own.
@@ -640,7 +640,8 @@ fn io_11_a_killed_process_keeps_the_old_file() {
 #[test]
 #[ignore = "run by io_11_a_killed_process_keeps_the_old_file"]
 fn child_is_killed_while_it_saves() {
-    let Some(folder) = std::env::var_os("TENURE_TEST_FOLDER") else { return };
+    let folder = std::env::var_os("TENURE_TEST_FOLDER")
+        .unwrap_or_else(|| skip("it needs the folder of the test that starts it"));
     let path = CString::new(Path::new(&folder).join("a.npy").to_str().unwrap()).unwrap();
     let _ = npy::save(&path, Dtype::U8, Order::C, &[2], 0, |sink| {
         // SAFETY: one byte of a static; then the process ends itself.

@@ -1,12 +1,15 @@
 //! Plans of driver copies, executed with memcpy, against a model that goes element by element: TR-2 to TR-7 without a device.
 
-mod places;
+mod support {
+    pub mod random;
+    pub mod strided_cases;
+}
 
-use places::*;
-use tenure::device::cuda::copy::Block;
+use support::strided_cases::*;
 use tenure::device_copy::plan::{self, BroadcastSplit, OverlapPlan, Plan};
 use tenure::dtype::Dtype;
 use tenure::error::Result;
+use tenure::gpu::copy::Block;
 use tenure::layout::Layout;
 use tenure::types::*;
 
@@ -26,8 +29,7 @@ fn execute(block: &Block) {
     check(block);
     for plane in (0..block.planes).rev() {
         for row in (0..block.rows).rev() {
-            let at =
-                |side: tenure::device::cuda::copy::Side| (side.at + plane * side.plane + row * side.pitch) as usize;
+            let at = |side: tenure::gpu::copy::Side| (side.at + plane * side.plane + row * side.pitch) as usize;
             let from: *const u8 = core::ptr::with_exposed_provenance(at(block.src));
             let to: *mut u8 = core::ptr::with_exposed_provenance_mut(at(block.dst));
             assert!(at(block.dst).abs_diff(at(block.src)) >= block.width as usize, "a run overlaps itself: {block:?}");
@@ -68,7 +70,7 @@ struct Case {
 
 impl Case {
     fn new(random: &mut Random, overlapping: bool) -> Case {
-        let raw = DTYPES[random.below(5) as usize];
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(random);
         let to = random_target(random, &shape, item);
@@ -78,10 +80,10 @@ impl Case {
             random_source(random, &shape, item)
         };
         let (dst_at, src_at) = if overlapping {
-            (random.below(from.end + 1), random.below(to.end + 1))
+            (random.below_i64(from.end + 1), random.below_i64(to.end + 1))
         } else {
-            let dst_at = random.below(16);
-            (dst_at, dst_at + to.end + random.below(9))
+            let dst_at = random.below_i64(16);
+            (dst_at, dst_at + to.end + random.below_i64(9))
         };
         let bytes = noise(random, (dst_at + to.end).max(src_at + from.end));
         Case { raw, shape, to, from, dst_at, src_at, bytes }
@@ -112,7 +114,7 @@ impl Case {
 #[test]
 fn tr_2_tr_3_tr_6_boxes_make_every_element_and_touch_no_gap() {
     for seed in 1..=10_000 {
-        let case = Case::new(&mut Random(seed * 0x9E37_79B9), false);
+        let case = Case::new(&mut Random::new(seed * 0x9E37_79B9), false);
         let wanted = case.wanted();
         run(&case.dst(), &case.src());
         assert!(case.bytes == wanted, "seed {seed}: {}", case.text());
@@ -153,7 +155,7 @@ fn run_in_order(dst: &Layout, src: &Layout) -> Result<&'static str> {
 fn tr_4_tr_5_a_course_is_as_if_the_source_had_been_read_first() {
     let mut seen = std::collections::BTreeMap::new();
     for seed in 1..=10_000 {
-        let case = Case::new(&mut Random(seed * 0xC2B2_AE35), true);
+        let case = Case::new(&mut Random::new(seed * 0xC2B2_AE35), true);
         let wanted = case.wanted();
         let course = run_in_order(&case.dst(), &case.src()).unwrap();
         *seen.entry(course).or_insert(0) += 1;
@@ -168,7 +170,7 @@ fn tr_4_tr_5_a_course_is_as_if_the_source_had_been_read_first() {
 fn tr_8_a_repeated_source_is_sent_once_and_doubled() {
     let mut stretched = 0;
     for seed in 1..=10_000 {
-        let case = Case::new(&mut Random(seed * 0x51_7CC1), false);
+        let case = Case::new(&mut Random::new(seed * 0x51_7CC1), false);
         let (dst, src, wanted) = (case.dst(), case.src(), case.wanted());
         let Some(first) = BroadcastSplit::of(&dst, &src).unwrap() else { continue };
         stretched += 1;
@@ -187,10 +189,10 @@ fn tr_8_a_repeated_source_is_sent_once_and_doubled() {
 #[test]
 fn tr_14_pieces_cover_a_copy_and_are_never_larger() {
     for seed in 1..=10_000 {
-        let mut random = Random(seed * 0x2545_F491);
+        let mut random = Random::new(seed * 0x2545_F491);
         let case = Case::new(&mut random, false);
         let (dst, src, wanted) = (case.dst(), case.src(), case.wanted());
-        let most = dst.item() * (1 + random.below(40));
+        let most = dst.item() * (1 + random.below_i64(40));
         plan::pieces(&dst, &src, most, &mut |to, from| {
             assert!(to.bytes() <= most && to.bytes() > 0);
             run(to, from);

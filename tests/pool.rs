@@ -1,15 +1,23 @@
 //! Pools through their Rust interface: the rows PO- of the specification that the plain engine answers for.
 
-mod pools;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::random::Random;
-use pools::{GRANULE, HOST, Held, checked, code, is_painted, paint, text};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use support::cuda::{NO_DRIVER, alone};
+use support::pools::{GRANULE, HOST, Held, checked, code, is_painted, paint, text};
+use support::random::Random;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::types::*;
-use tools::cuda::{NO_DRIVER, alone};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn po_1_a_new_pool_has_taken_nothing() {
@@ -438,7 +446,7 @@ fn model_run_with(seed: u64, flags: u32, limit: u64, keeps: u64, steps: usize) {
     println!("seed {seed} flags {flags} limit {limit} thread_cache_size {keeps}");
     let pool = Held::new(|o| (o.flags, o.max_size, o.thread_cache_size) = (flags, limit, keeps));
     let keeps = if keeps == TN_POOL_NONE { 0 } else { keeps };
-    let (mut random, mut model) = (Random(seed), Model::default());
+    let (mut random, mut model) = (Random::new(seed), Model::default());
     let mut order: Vec<(usize, u8)> = Vec::new();
     for step in 0..steps {
         let n = match random.below(4) {
@@ -626,7 +634,7 @@ fn po_39_a_limit_holds_with_many_threads() {
         let workers: Vec<_> = (0..4)
             .map(|seed| {
                 scope.spawn(move || {
-                    let mut random = Random(seed);
+                    let mut random = Random::new(seed);
                     let mut served = 0;
                     for _ in 0..3000 {
                         let n = 1 + random.below(1 << 20);
@@ -808,7 +816,7 @@ fn po_32_many_threads_share_a_pool_and_pass_blocks_on() {
         for seed in 0..3 {
             let send = send.clone();
             scope.spawn(move || {
-                let mut random = Random(seed);
+                let mut random = Random::new(seed);
                 for i in 0..3000 {
                     let n = 1 + random.below(if i % 10 == 0 { 300_000 } else { 2000 });
                     let at = it.allocate(n, 0, false, 0).unwrap().as_ptr() as usize;

@@ -1,13 +1,20 @@
 //! Ends: of threads, of the process, and of all threads but one in the child of a fork. One test at a time: a fork takes all along.
 
-mod pools;
+mod support {
+    pub mod pools;
+}
 
-use pools::*;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
+use support::pools::*;
 use tenure::pool::{self, Pool};
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 static ALONE: Mutex<()> = Mutex::new(());
 

@@ -1,11 +1,14 @@
 //! Misuse at random, by several threads at once: each is told so, is counted, and damages nothing.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::random::Random;
-use pools::{Held, checked, code, is_painted, paint};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
+use support::pools::{Held, checked, code, is_painted, paint};
+use support::random::Random;
 use tenure::pool;
 use tenure::types::*;
 
@@ -145,7 +148,7 @@ impl Scene {
 
     fn thread(&self, me: usize, seed: u64) {
         let _ends = Ends;
-        let (mut random, mut own) = (Random(seed * 97 + me as u64), Vec::new());
+        let (mut random, mut own) = (Random::new(seed * 97 + me as u64), Vec::new());
         for _ in 0..ROUNDS {
             self.steps(&mut random, &mut own);
             let victim = own.swap_remove(random.below(own.len()));

@@ -1,13 +1,22 @@
 //! Pages and addresses of pools: growth ahead of need, huge pages, memory that is known to read 0, blocks that move by their pages. Each
 //! test alone in a process: what is resident, and which addresses are next, is of the whole of it.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::*;
 use std::sync::Mutex;
+use support::pools::*;
+use support::random::Random;
 use tenure::pool::{self, LARGEST_ALIGNMENT, Pool};
 use tenure::sys::os;
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const MIB: usize = 1 << 20;
 const UNIT: usize = 2 * MIB;
@@ -61,7 +70,7 @@ fn takes_wishes() -> bool {
 
 #[test]
 fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     // Each step doubles what is committed.
     let pool = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
     let mut blocks = Vec::new();
@@ -113,7 +122,7 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
 /// PO-12: alignments up to 4 MiB cost addresses, not memory.
 #[test]
 fn po_12_large_alignments_cost_addresses_only() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::plain();
     let mut blocks = Vec::new();
     for (i, alignment) in [MIB, 2 * MIB, LARGEST_ALIGNMENT, LARGEST_ALIGNMENT, MIB].into_iter().enumerate() {
@@ -128,7 +137,7 @@ fn po_12_large_alignments_cost_addresses_only() {
 /// PH-11
 #[test]
 fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::plain();
     let at = pool.get(9 * MIB + 5);
     assert!(at.is_multiple_of(UNIT), "large blocks begin where a huge page does");
@@ -160,7 +169,7 @@ fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
 
 #[test]
 fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let reserve = "/proc/sys/vm/nr_hugepages";
     // The reserve is the machine's: another process in this test waits.
     let turn = std::fs::File::open(reserve);
@@ -212,7 +221,7 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
 /// PH-14, T10
 #[test]
 fn ph_14_zeros_of_fresh_memory_touch_nothing() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::plain();
     let n = 256 * MIB;
     let (before, faults) = (resident(), page_faults());
@@ -264,7 +273,7 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
 /// PO-23, PH-14: a free range of which a part was never handed out is cleared up to there.
 #[test]
 fn po_23_known_zeros_survive_cuts_and_merges() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 * MIB as u64, TN_POOL_NONE));
     let dirty = pool.get(MIB);
     paint(dirty, MIB, 0xff);
@@ -304,7 +313,7 @@ fn po_23_known_zeros_survive_cuts_and_merges() {
 /// is lost.
 #[test]
 fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let paint_all = |at: usize, n: usize| (0..n).step_by(4096).for_each(|p| paint(at + p, 8, (p >> 12) as u8));
     let is_there = |at: usize, n: usize| (0..n).step_by(4096).all(|p| is_painted(at + p, 8, (p >> 12) as u8));
     for refused in 0..6 {
@@ -336,7 +345,7 @@ fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
 /// PO-20: 1 GiB -> 2 GiB costs next to nothing of a copy, which would touch 512 pages where they are huge, and 262,144 elsewhere.
 #[test]
 fn po_20_a_gigabyte_moves_and_is_not_touched() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::plain();
     let n = 1 << 30;
     let at = pool.get(n);
@@ -357,7 +366,7 @@ fn po_20_a_gigabyte_moves_and_is_not_touched() {
 /// PO-19, PO-20
 #[test]
 fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
     let at = pool.get(16 * MIB);
     paint(at, 16 * MIB, 5);
@@ -387,7 +396,7 @@ fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
 /// PREFAULT: what is committed at creation is there at once; without it nothing is (PH-12).
 #[test]
 fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     for (flags, there) in [(0, false), (TN_POOL_PREFAULT, true)] {
         let before = resident();
         let pool = Held::new(|o| (o.initial_size, o.flags) = (64 * MIB as u64, flags));
@@ -404,7 +413,7 @@ fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
 /// PO-41, PO-42, T6: spans of which a block is live stay, and the pages in them that none touches lose their memory.
 #[test]
 fn po_41_42_trim_gives_back_pages_between_live_blocks() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     for keeps in [0, TN_POOL_NONE] {
         let pool = Held::new(|o| o.thread_cache_size = keeps);
         let before = resident();
@@ -440,18 +449,17 @@ fn po_41_42_trim_gives_back_pages_between_live_blocks() {
 /// PO-32, PO-41: others allocate, pass on and give back while one trims.
 #[test]
 fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     for keeps in [0, TN_POOL_NONE] {
         let pool = Held::new(|o| o.thread_cache_size = keeps);
         let passed: Mutex<Vec<(usize, usize)>> = Mutex::default();
         std::thread::scope(|scope| {
             let (pool, passed) = (pool.0, &passed);
-            for seed in 1..4usize {
+            for seed in 1..4u64 {
                 scope.spawn(move || {
-                    let (mut own, mut random) = (Vec::new(), seed);
+                    let (mut own, mut random) = (Vec::new(), Random::new(seed));
                     for step in 0..6000usize {
-                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                        let (size, pick) = (1 + (random >> 33) % 9000, random >> 40);
+                        let (size, pick) = (1 + random.below(9000), random.below(1 << 24));
                         let at = pool.allocate(size, 0, false, 0).unwrap().as_ptr() as usize;
                         paint(at, size, size as u8);
                         own.push((at, size));
@@ -492,7 +500,7 @@ fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
 /// PH-13: one call for each free range without a gap, however many blocks it was.
 #[test]
 fn ph_13_a_free_range_goes_back_in_one_call() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::new(|o| (o.release_threshold, o.thread_cache_size) = (TN_POOL_NONE, TN_POOL_NONE));
     let all = pool.get(64 * MIB);
     pool.give(all);
@@ -513,7 +521,7 @@ fn ph_13_a_free_range_goes_back_in_one_call() {
 /// PH-16: what is used again is as it was left, but in pools that say otherwise.
 #[test]
 fn ph_16_a_reused_block_is_not_touched() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     for (flags, keeps) in [(0, 0), (0, TN_POOL_NONE), (TN_POOL_ZERO_ON_FREE, 0)] {
         let pool = Held::new(|o| (o.flags, o.thread_cache_size) = (flags, keeps));
         for n in [64, 5000, MIB, 20 * MIB] {
@@ -530,7 +538,7 @@ fn ph_16_a_reused_block_is_not_touched() {
 /// PH-6: a loop at the edge of a span stays with the thread.
 #[test]
 fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::plain();
     for n in [64usize, 4096, 40_000] {
         let mut held = vec![pool.get(n)];
@@ -558,7 +566,7 @@ fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
 /// PH-7: the large block that came back last is found as it was, and is part of its neighbourhood for whoever needs more.
 #[test]
 fn ph_7_the_last_large_block_waits_for_its_like() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (24 * MIB as u64, TN_POOL_NONE));
     let blocks: Vec<_> = (0..3).map(|_| pool.get(8 * MIB)).collect();
     // Between free neighbours, a loop gets the same block: nothing is cut and merged for it.
@@ -591,7 +599,7 @@ fn ph_7_the_last_large_block_waits_for_its_like() {
 /// PO-19 to PO-23, PO-41: blocks with huge pages, grown, shrunk and zeroed by several threads, while one trims.
 #[test]
 fn po_20_23_41_large_blocks_among_busy_threads() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     for limit in [0, 200 * MIB as u64] {
         let pool = Held::new(|o| (o.release_threshold, o.max_size) = (16 * MIB as u64, limit));
         let it = pool.0;
@@ -601,15 +609,13 @@ fn po_20_23_41_large_blocks_among_busy_threads() {
             |at: usize, n: usize, value: u8| (0..n).step_by(4096).all(|page| is_painted(at + page, 1, value));
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (1..4usize)
+            let workers: Vec<_> = (1..4u64)
                 .map(|seed| {
                     scope.spawn(move || {
-                        let (mut own, mut random) = (Vec::<(usize, usize, u8)>::new(), seed);
+                        let (mut own, mut random) = (Vec::<(usize, usize, u8)>::new(), Random::new(seed));
                         for step in 0..400usize {
-                            random =
-                                random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                             let (size, pick, value) =
-                                (70_000 + (random >> 33) % (7 * MIB), random >> 40, 1 + (step % 250) as u8);
+                                (70_000 + random.below(7 * MIB), random.below(1 << 24), 1 + (step % 250) as u8);
                             match step % 4 {
                                 0 | 1 => {
                                     let Ok(at) = it.allocate(size, 0, step % 4 == 1, 0) else { continue };

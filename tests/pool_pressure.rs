@@ -1,11 +1,15 @@
 //! What a pool does before it says that there is no memory: PO-43, PO-44. Through the C functions, as programs use them.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::*;
 use std::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::pools::*;
+use support::random::Random;
 use tenure::ffi::pool::*;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
@@ -46,14 +50,14 @@ struct Plan {
     /// Blocks that it gives back, one a call.
     blocks: Mutex<Vec<usize>>,
     /// The order of calls, over several plans.
-    log: &'static Mutex<Vec<(u32, usize, i32)>>,
+    log: &'static Mutex<Vec<(u32, usize, tn_pressure)>>,
     number: u32,
     released: AtomicUsize,
     during: fn(&Plan),
 }
 
 impl Plan {
-    fn new(pool: *mut tn_pool, number: u32, log: &'static Mutex<Vec<(u32, usize, i32)>>) -> Plan {
+    fn new(pool: *mut tn_pool, number: u32, log: &'static Mutex<Vec<(u32, usize, tn_pressure)>>) -> Plan {
         Plan { pool, blocks: Mutex::default(), log, number, released: AtomicUsize::new(0), during: |_| () }
     }
     fn context(&self) -> *mut c_void {
@@ -72,7 +76,7 @@ impl Plan {
     }
 }
 
-unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: i32) -> usize {
+unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize {
     // SAFETY: a plan that is alive.
     let plan = unsafe { &*context.cast::<Plan>() };
     plan.log.lock().unwrap().push((plan.number, needed, reason));
@@ -93,7 +97,7 @@ unsafe extern "C" fn ended(context: *mut c_void) {
     unsafe { &*context.cast::<Plan>() }.released.fetch_add(1, Ordering::Relaxed);
 }
 
-fn log() -> &'static Mutex<Vec<(u32, usize, i32)>> {
+fn log() -> &'static Mutex<Vec<(u32, usize, tn_pressure)>> {
     Box::leak(Box::default())
 }
 
@@ -277,26 +281,45 @@ fn po_35_classes_add_up_to_the_pool() {
         let classes = || {
             let mut count = 0;
             // SAFETY: no places.
-            assert_eq!(unsafe { tn_pool_query_classes(handle, 0, std::ptr::null_mut(), &mut count) }, TN_OK);
+            assert_eq!(
+                // SAFETY: as many places as said, and a writable number.
+                unsafe {
+                    tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), 0, std::ptr::null_mut(), &mut count)
+                },
+                TN_OK
+            );
             let mut all = vec![tn_pool_class_stats::default(); count];
             // SAFETY: as many places.
-            assert_eq!(unsafe { tn_pool_query_classes(handle, count, all.as_mut_ptr(), &mut count) }, TN_OK);
+            assert_eq!(
+                // SAFETY: as many places as said, and a writable number.
+                unsafe {
+                    tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), count, all.as_mut_ptr(), &mut count)
+                },
+                TN_OK
+            );
             assert_eq!(count, all.len());
             // A place too few: what fits, and the number all the same.
             if count > 1 {
                 let mut fewer = vec![tn_pool_class_stats { reserved: 7, ..Default::default() }; count];
                 // SAFETY: one place less.
-                unsafe { tn_pool_query_classes(handle, count - 1, fewer.as_mut_ptr(), &mut count) };
+                unsafe {
+                    tn_pool_query_classes(
+                        handle,
+                        size_of::<tn_pool_class_stats>(),
+                        count - 1,
+                        fewer.as_mut_ptr(),
+                        &mut count,
+                    )
+                };
                 assert_eq!((count, &fewer[..count - 1], fewer[count - 1].reserved), (all.len(), &all[..count - 1], 7));
             }
             all
         };
         assert!(classes().is_empty(), "nothing was used");
         let mut blocks = Vec::new();
-        let mut seed = 7usize;
+        let mut numbers = Random::new(7);
         for step in 0..3000 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let random = seed >> 33;
+            let random = numbers.below(1 << 31);
             if random % 3 < 2 || blocks.is_empty() {
                 blocks.push(pool.get([100, 1000, 70_000, 300_000][random % 4] + random % 500));
             } else {
@@ -336,8 +359,20 @@ fn po_35_classes_add_up_to_the_pool() {
         assert!(all.iter().all(|c| c.live_blocks + c.cached_blocks + c.span_count == 0 && c.allocation_count > 0));
         // SAFETY: NULL is refused.
         unsafe {
-            assert_eq!(tn_pool_query_classes(handle, 1, std::ptr::null_mut(), &mut 0), TN_ERR_NULL);
-            assert_eq!(tn_pool_query_classes(handle, 0, std::ptr::null_mut(), std::ptr::null_mut()), TN_ERR_NULL);
+            assert_eq!(
+                tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), 1, std::ptr::null_mut(), &mut 0),
+                TN_ERR_NULL
+            );
+            assert_eq!(
+                tn_pool_query_classes(
+                    handle,
+                    size_of::<tn_pool_class_stats>(),
+                    0,
+                    std::ptr::null_mut(),
+                    std::ptr::null_mut()
+                ),
+                TN_ERR_NULL
+            );
         }
         release(handle);
     }

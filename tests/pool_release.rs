@@ -1,16 +1,23 @@
 //! What pools give back to the system, and what its addresses are afterwards. Each test alone in a process: another thread that
 //! maps memory could get the very addresses that a test has just seen go.
 
-mod pools;
+mod support {
+    pub mod pools;
+}
 
-use pools::*;
+use support::pools::*;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     for bytes in [64usize, 1000, 70_000] {
         let pool = Held::new(|o| o.initial_size = 8 << 20);
         let before = pool.stats();
@@ -37,7 +44,7 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
 
 #[test]
 fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::plain();
     let (small, large, cached) = (pool.get(100), pool.get(1 << 20), pool.get(3 << 20));
     paint(large, 1 << 20, 7);
@@ -68,7 +75,7 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
 
 #[test]
 fn po_20_a_large_block_moves_by_its_pages() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::plain();
     let n = 64 << 20;
     let mut at = pool.get_at(n, 1 << 21);
@@ -91,7 +98,7 @@ fn po_20_a_large_block_moves_by_its_pages() {
 /// PO-24 to PO-27, PO-29. PO-30: the checks have no switch, and are the same code in every build.
 #[test]
 fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let a = Held::new(|o| o.set_name(b"left").unwrap());
     let b = Held::new(|o| o.set_name(b"right").unwrap());
     for n in [100usize, 65_536, 1 << 20] {
@@ -144,7 +151,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
 /// PO-40, PO-41
 #[test]
 fn po_40_41_trim_gives_back_what_no_block_needs() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::new(|o| o.release_threshold = TN_POOL_NONE);
     let blocks: Vec<_> = [100usize, 3000, 60_000, 100_000, 1 << 20, 8 << 20].iter().map(|&n| pool.get(n)).collect();
     let live = pool.get(50);
@@ -173,7 +180,7 @@ fn po_40_41_trim_gives_back_what_no_block_needs() {
 
 #[test]
 fn direct_pools_keep_nothing() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::new(|o| o.flags = TN_POOL_DIRECT);
     for n in [16usize, 70_000] {
         let at = pool.get(n);
@@ -187,7 +194,7 @@ fn direct_pools_keep_nothing() {
 
 #[test]
 fn strict_pools_hold_blocks_back_and_see_who_wrote_into_them() {
-    let Some(_alone) = alone() else { return };
+    let _turn = one_at_a_time();
     let pool = Held::new(|o| o.flags = TN_POOL_STRICT);
     let first = pool.get(64);
     pool.give(first);

@@ -1,9 +1,13 @@
 //! What stays resident for what is live: T5, T6, T7 in small, and without a clock. Blocks of random size replace random ones, every page
 //! is touched; the limit of live bytes alternates between all and 40 %. A file of its own: resident memory is the whole process's.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::*;
+use support::pools::*;
+use support::random::Random;
 
 struct Workload {
     name: &'static str,
@@ -48,27 +52,19 @@ const WORKLOADS: [Workload; 3] = [
     },
 ];
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33
-    }
-    fn size(&mut self, of: &Workload) -> usize {
-        let part = self.next() as f64 / (1u64 << 31) as f64;
-        let (low, high) = (of.low as f64, of.high as f64);
-        (if of.evenly { low + part * (high - low) } else { low * (high / low).powf(part) }) as usize
-    }
+fn size(random: &mut Random, of: &Workload) -> usize {
+    let part = random.part();
+    let (low, high) = (of.low as f64, of.high as f64);
+    (if of.evenly { low + part * (high - low) } else { low * (high / low).powf(part) }) as usize
 }
 
 fn phase(pool: &Held, of: &Workload, random: &mut Random, held: &mut Vec<(usize, usize)>, limit: usize) -> usize {
     let mut live: usize = held.iter().map(|block| block.1).sum();
     let mut made = 0;
     while made < of.live || live < limit - of.high {
-        let size = random.size(of);
+        let size = size(random, of);
         while live + size > limit {
-            let (at, size) = held.swap_remove(random.next() as usize % held.len());
+            let (at, size) = held.swap_remove(random.below(held.len()));
             pool.give(at);
             live -= size;
         }
@@ -86,7 +82,7 @@ fn resident_memory_follows_what_is_live() {
     let mut wrong = Vec::new();
     for of in &WORKLOADS {
         let pool = Held::plain();
-        let (mut random, mut held) = (Random(7), Vec::with_capacity(400_000));
+        let (mut random, mut held) = (Random::new(7), Vec::with_capacity(400_000));
         // The table's own pages are no part of it.
         held.resize(400_000, (0, 0));
         held.clear();

@@ -1,37 +1,28 @@
 //! A long random load on one pool: threads that come and go, blocks of all sizes that travel between them, and a sample each second of what
 //! that takes. Run by `cargo xtask soak pool`, which looks at the samples and draws them.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::{Held, checked, is_painted, paint};
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::pools::{Held, checked, is_painted, paint};
+use support::random::Random;
 
 const THREADS: usize = 4;
 /// Bytes that a thread holds at most and at least, between which it swings.
 const MOST: usize = 48 << 20;
 const LEAST: usize = 4 << 20;
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() >> 11) as usize % limit
-    }
-    /// Each power of two alike up to 64 KiB; one of five hundred up to 4 MiB.
-    fn bytes(&mut self) -> usize {
-        let most = if self.below(500) == 0 { 22 } else { 16 };
-        let power = self.below(most + 1);
-        (1 << power) + self.below(1 << power)
-    }
+/// Each power of two alike up to 64 KiB; one of five hundred up to 4 MiB.
+fn bytes(random: &mut Random) -> usize {
+    let most = if random.below(500) == 0 { 22 } else { 16 };
+    let power = random.below(most + 1);
+    (1 << power) + random.below(1 << power)
 }
 
 /// A block, its size, and the byte that fills its beginning and its end.
@@ -64,7 +55,7 @@ fn live(pool: &Held, market: &Mutex<Vec<Parcel>>, count: &AtomicUsize, mut rando
                 count.fetch_add(1, Ordering::Relaxed);
                 // Three of five steps go the way of the swing.
                 if (random.below(5) < 3) == (goal != LEAST) || own.is_empty() {
-                    let bytes = random.bytes();
+                    let bytes = bytes(&mut random);
                     let parcel = (pool.get_at(bytes, 1 << (3 + random.below(5))), bytes, random.below(256) as u8);
                     fill(parcel);
                     own.push(parcel);
@@ -113,7 +104,7 @@ fn soak() {
                     if over.load(Ordering::Relaxed) {
                         break;
                     }
-                    let random = Random((thread << 32 | life).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                    let random = Random::new((thread << 32 | life).wrapping_mul(0x9e37_79b9_7f4a_7c15));
                     std::thread::scope(|inner| inner.spawn(|| live(pool, market, count, random, over)).join())
                         .unwrap_or_else(|panic| {
                             over.store(true, Ordering::Relaxed);

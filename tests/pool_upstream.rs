@@ -1,13 +1,17 @@
 //! Pools over a caller's upstream: internal memory that fails, and many threads on pools over each other. The rows one by one are in
 //! c-tests/upstream.c. A file of its own: failing memory lets pools trim each other.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::*;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::pools::*;
+use support::random::Random;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
 use tenure::types::*;
@@ -171,11 +175,10 @@ fn po_50_54_pools_over_each_other_under_threads() {
     std::thread::scope(|scope| {
         for thread in 0..4u64 {
             scope.spawn(move || {
-                let mut random = 77 + thread;
+                let mut random = Random::new(77 + thread);
                 let mut live: Vec<(usize, usize, usize, u8)> = Vec::new();
                 for round in 0..3000usize {
-                    random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    let pick = (random >> 33) as usize;
+                    let pick = random.below(1 << 31);
                     if live.len() > 40 || pick.is_multiple_of(3) && !live.is_empty() {
                         let (of, at, bytes, value) = live.swap_remove(pick % live.len());
                         assert!(is_painted(at, bytes, value));

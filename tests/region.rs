@@ -1,9 +1,11 @@
 //! Regions: the rows BR-20..26 and LA-22, what "contains" means in BR-42, and the properties against exact byte sets.
 
-mod naive;
+mod support {
+    pub mod layout_oracle;
+}
 
-use naive::{ALL_STEPS, KEEPING, Naive, cases, root, step};
 use proptest::prelude::*;
+use support::layout_oracle::{ALL_STEPS, KEEPING, Naive, cases, root, step};
 use tenure::dtype::Dtype;
 use tenure::layout::*;
 use tenure::region::*;
@@ -16,14 +18,14 @@ fn c_order(dtype: Dtype, shape: &[i64]) -> Layout {
 }
 
 fn from_to(start: i64, stop: i64) -> tn_slice_spec {
-    tn_slice_spec { start, stop, step: NONE }
+    tn_slice_spec { start, stop, step: NONE, reserved: [0; 4] }
 }
 
 fn every(start: i64, step: i64) -> tn_slice_spec {
-    tn_slice_spec { start, stop: NONE, step }
+    tn_slice_spec { start, stop: NONE, step, reserved: [0; 4] }
 }
 
-const ALL: tn_slice_spec = tn_slice_spec { start: NONE, stop: NONE, step: NONE };
+const ALL: tn_slice_spec = tn_slice_spec { start: NONE, stop: NONE, step: NONE, reserved: [0; 4] };
 
 fn sliced(layout: &Layout, specs: &[tn_slice_spec]) -> Layout {
     layout.slice(specs).unwrap()
@@ -88,11 +90,18 @@ fn br_22_progressions() {
         assert!(!within(&a, &sliced(&a, &[x]), &sliced(&a, &[y])), "{x:?} {y:?}");
     }
     // In the same classes, but the first common index is past the end of one: 0, 3, .. 12 and 1, 8 meet at 15.
-    let short = tn_slice_spec { start: 1, stop: 13, step: 7 };
-    assert!(within(&a, &sliced(&a, &[tn_slice_spec { start: 0, stop: 13, step: 3 }]), &sliced(&a, &[short])));
+    let short = tn_slice_spec { start: 1, stop: 13, step: 7, reserved: [0; 4] };
+    assert!(within(
+        &a,
+        &sliced(&a, &[tn_slice_spec { start: 0, stop: 13, step: 3, reserved: [0; 4] }]),
+        &sliced(&a, &[short])
+    ));
     assert!(!within(&a, &sliced(&a, &[three]), &sliced(&a, &[every(1, 7)])));
     // The same where the first common index lies before one of them: 3 and then 24.
-    let (p, q) = (|stop| tn_slice_spec { start: 0, stop, step: 3 }, tn_slice_spec { start: 10, stop: 60, step: 7 });
+    let (p, q) = (
+        |stop| tn_slice_spec { start: 0, stop, step: 3, reserved: [0; 4] },
+        tn_slice_spec { start: 10, stop: 60, step: 7, reserved: [0; 4] },
+    );
     assert!(within(&a, &sliced(&a, &[p(24)]), &sliced(&a, &[q])));
     assert!(!within(&a, &sliced(&a, &[p(25)]), &sliced(&a, &[q])));
     assert!(!within(&a, &sliced(&a, &[from_to(1, 4)]), &sliced(&a, &[three])));
@@ -102,7 +111,7 @@ fn br_22_progressions() {
     let (p, q) = ((1 << 29) - 3, (1 << 29) - 33); // coprime: they meet once in 2^58
     let meets = sliced(&long, &[every(5, p)]);
     assert!(!within(&long, &meets, &sliced(&long, &[every(7, q)])));
-    let stops = tn_slice_spec { start: 7, stop: 1 << 30, step: q };
+    let stops = tn_slice_spec { start: 7, stop: 1 << 30, step: q, reserved: [0; 4] };
     assert!(within(&long, &meets, &sliced(&long, &[stops])));
 }
 
@@ -110,7 +119,7 @@ fn br_22_progressions() {
 fn br_23_negative_steps() {
     let a = c_order(Dtype::F64, &[10]);
     let back = sliced(&a, &[every(8, -2)]);
-    let forth = sliced(&a, &[tn_slice_spec { start: 0, stop: 9, step: 2 }]);
+    let forth = sliced(&a, &[tn_slice_spec { start: 0, stop: 9, step: 2, reserved: [0; 4] }]);
     for odd in [every(1, 2), every(9, -2)] {
         let odd = sliced(&a, &[odd]);
         assert!(within(&a, &back, &odd) && within(&a, &forth, &odd));
@@ -156,10 +165,10 @@ fn br_25_undecided_is_overlap() {
     let m = c_order(U8, &[3, 4]);
     let r = m.reshape(&[12], Order::C).unwrap();
     let column = m.index(1, 0).unwrap();
-    let sparse = sliced(&r, &[tn_slice_spec { start: 1, stop: 12, step: 6 }]);
+    let sparse = sliced(&r, &[tn_slice_spec { start: 1, stop: 12, step: 6, reserved: [0; 4] }]);
     assert!(apart(Region { layout: &column, root: &m }, Region { layout: &sparse, root: &r }));
     let columns = sliced(&m, &[ALL, from_to(0, 2)]);
-    let pair = sliced(&r, &[tn_slice_spec { start: 2, stop: 12, step: 8 }]);
+    let pair = sliced(&r, &[tn_slice_spec { start: 2, stop: 12, step: 8, reserved: [0; 4] }]);
     assert_eq!((pair.shape(), pair.strides(), pair.offset()), (&[2][..], &[8][..], 2));
     let (columns, pair) = (Region { layout: &columns, root: &m }, Region { layout: &pair, root: &r });
     assert!(!apart(columns, pair));
@@ -325,6 +334,7 @@ fn progression() -> impl Strategy<Value = tn_slice_spec> {
         start,
         stop,
         step: if back { -step } else { step },
+        reserved: [0; 4],
     })
 }
 

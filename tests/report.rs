@@ -1,9 +1,11 @@
 //! The report while other threads work: always whole, never of a store that is not there, and gone without a trace.
 
-mod calls;
+mod support {
+    pub mod capi;
+}
 
-use calls::*;
 use std::sync::atomic::{AtomicBool, Ordering};
+use support::capi::*;
 use tenure::types::*;
 
 /// Braces and brackets match outside of texts, and texts end.

@@ -1,7 +1,9 @@
 //! `tenure::PoolAllocator` as a program's heap: this test program itself runs on it. No call into it makes another one: the pool's
 //! books need no heap, so it cannot meet itself. A file of its own, for its allocator.
 
-mod pools;
+mod support {
+    pub mod pools;
+}
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -9,6 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tenure::PoolAllocator;
 use tenure::pool::{self, Client};
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// The pool's allocator, watched: what is asked of the heap while a call is in it.
 struct Watched;
@@ -154,8 +161,7 @@ fn threads_that_end_leave_nothing() {
         static LATE: Cell<Late> = const { Cell::new(Late(None)) };
     }
     let _turn = turn();
-    // The test program's own threads have stacks, too.
-    let Some(_alone) = pools::alone() else { return };
+    let _turn = support::pools::one_at_a_time();
     let run = |threads: usize| {
         for _ in 0..threads {
             let body = || LATE.set(Late(Some(Box::new([1; 333]))));
@@ -163,6 +169,8 @@ fn threads_that_end_leave_nothing() {
         }
     };
     run(20);
+    // Looking needs memory as well: what the first look maps is there from then on.
+    mapped_bytes();
     let (mapped, live) = (mapped_bytes(), rust().live_blocks);
     run(500);
     let (more, left) = (mapped_bytes() - mapped, rust().live_blocks as i64 - live as i64);

@@ -1,14 +1,16 @@
 //! Real threads: the rows TH-* as races, thousands of rounds each (TH-13 and TH-21 in races/cow.rs), and one long mixed run over shared
 //! handles (races/mix.rs). What the models of loom.rs explore step by step on two handles happens here on the real atomics, locks and pools.
 
-mod calls;
+mod support {
+    pub mod capi;
+    pub mod race;
+    pub mod random;
+}
 
-mod races;
-
-use calls::*;
-use races::{INTACT, Pool, ROUNDS, each, guard, one_each, race};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use support::capi::*;
+use support::race::{INTACT, Pool, ROUNDS, each, guard, one_each, race};
 use tenure::types::*;
 
 #[test]
@@ -531,7 +533,7 @@ fn th_24_the_last_two_of_a_lease() {
 #[test]
 fn th_25_queued_releases_run_once() {
     // Of the process there is one queue of releases.
-    let _alone = races::QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _alone = support::race::QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     static RAN: AtomicUsize = AtomicUsize::new(0);
     unsafe extern "C" fn ran(_: *mut c_void) {
         RAN.fetch_add(1, Ordering::Relaxed);

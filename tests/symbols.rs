@@ -1,15 +1,20 @@
 //! What the shared library shows to the linker: its name, and the functions of the header and nothing else.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::process::Command;
-use tools::{declarations, has, library, output, read};
+use support::tools::{declarations, library, output, read};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn exported_symbols_are_the_headers_functions() {
-    if !has("nm") {
-        return;
-    }
+    require(&["nm"]);
     let listed = output(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library())).unwrap();
     let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     exported.sort();
@@ -28,9 +33,7 @@ fn exported_symbols_are_the_headers_functions() {
 
 #[test]
 fn soname_has_the_abi_number() {
-    if !has("readelf") {
-        return;
-    }
+    require(&["readelf"]);
     let dynamic = output(Command::new("readelf").arg("-d").arg(library())).unwrap();
     assert!(dynamic.contains("Library soname: [libtenure.so.0]"), "{dynamic}");
 }
@@ -38,9 +41,7 @@ fn soname_has_the_abi_number() {
 /// Nothing is linked hard but the C library: a driver, a BLAS or another runtime is found at run time or not at all.
 #[test]
 fn needs_only_the_c_library() {
-    if !has("readelf") {
-        return;
-    }
+    require(&["readelf"]);
     let dynamic = output(Command::new("readelf").arg("-d").arg(library())).unwrap();
     let needed: Vec<&str> =
         dynamic.lines().filter(|l| l.contains("(NEEDED)")).filter_map(|l| l.split(['[', ']']).nth(1)).collect();
@@ -66,7 +67,7 @@ fn every_struct_is_pinned_in_the_c_test() {
         for field in body.lines().filter_map(|line| line.strip_suffix(';')) {
             // Of a callback the name stands in front: `tn_status (*allocate)(void *context)`.
             let field = field.split(['[', ')']).next().unwrap_or_default();
-            let field = field.rsplit(|c| !tools::is_word(c)).next().unwrap_or_default();
+            let field = field.rsplit(|c| !support::tools::is_word(c)).next().unwrap_or_default();
             if !pins.contains(&format!("AT({name}, {field}, ")) {
                 missing.push(format!("AT({name}, {field}, ..)"));
             }

@@ -1,6 +1,8 @@
 //! The library may be unloaded until foreign code holds one of its functions; from then on it stays.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -14,7 +16,7 @@ struct Copy {
 impl Copy {
     fn load(name: &str) -> Copy {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::copy(tools::library(), &file).unwrap();
+        std::fs::copy(support::tools::library(), &file).unwrap();
         let file = file.to_str().unwrap().to_owned();
         let path = CString::new(file.as_str()).unwrap();
         // SAFETY: a path; the object has no constructors.
@@ -120,7 +122,7 @@ fn an_export_that_outlives_dlclose_still_ends() {
     let exported = std::sync::Mutex::new(0usize);
     copy.with_array(|copy, array| {
         // SAFETY: the function's own type.
-        let export: extern "C" fn(*mut c_void, *const Options, *mut *mut Head, *mut i32) -> c_int =
+        let export: extern "C" fn(*mut c_void, *const Options, *mut *mut Head, *mut u32) -> c_int =
             unsafe { std::mem::transmute(copy.function("tn_array_export_dlpack_versioned")) };
         let options = Options { size: size_of::<Options>(), flags: 1, rest: [0; 5], consumer: std::ptr::null() };
         let mut tensor = std::ptr::null_mut();

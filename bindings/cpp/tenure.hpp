@@ -67,6 +67,42 @@
 
 namespace tenure {
 
+/* ===================================================== places ===================================================== */
+
+/// A line of the program. What opens or makes something takes one as its last parameter, whose default is the line of the call: texts and
+/// reports then say "step.cpp:41" with no word of the caller's. It is this thread's place until the next such call, as by TENURE_HERE.
+///
+/// With TENURE_NO_SITES defined in all units of a program nothing is recorded by itself.
+class site {
+public:
+    /// The line of the call.
+    static constexpr site here(const char *file = __builtin_FILE(), int line = __builtin_LINE()) noexcept {
+        return site(file, line);
+    }
+    /// Any line; the text is not copied.
+    constexpr site(const char *file, int line) noexcept : file_(file), line_(line) {}
+
+    /// The path as the compiler has it.
+    constexpr const char *file() const noexcept { return file_; }
+    /// Counted from 1.
+    constexpr int line() const noexcept { return line_; }
+
+private:
+    const char *file_;
+    int line_;
+};
+
+namespace detail {
+
+/// What this thread makes from now on is made there.
+inline void record([[maybe_unused]] site place) noexcept {
+#if !defined TENURE_NO_SITES
+    static_cast<void>(tn_here(place.file(), static_cast<std::int32_t>(place.line())));
+#endif
+}
+
+} // namespace detail
+
 /* ==================================================== statuses ==================================================== */
 
 /// What every exception of this header is: a status and the library's text. `catch (const tenure::error &e)` gets them
@@ -165,6 +201,7 @@ namespace detail {
     case TN_ERR_COUNT:
     case TN_ERR_DUPLICATE:
     case TN_ERR_DTYPE:
+    case TN_ERR_OVERFLOW:
     case TN_ERR_LIMIT:
     case TN_ERR_SHAPE:
     case TN_ERR_RANGE:
@@ -251,7 +288,7 @@ constexpr bool has(E flags, E wanted) noexcept {
 }
 
 /// What a write means for others who hold the bytes.
-enum class mode : std::uint32_t {
+enum class mode : tn_write_mode {
     aliased = TN_WRITE_ALIASED, ///< they see the change; the default
     unique = TN_WRITE_UNIQUE,   ///< there are none, else SHARED and the like
     cow = TN_WRITE_COW,         ///< if there are, this handle moves to a copy
@@ -262,7 +299,7 @@ template <>
 inline constexpr bool is_flags<mode> = true;
 
 /// How bytes are read.
-enum class reading : std::uint32_t {
+enum class reading : tn_borrow_flags {
     plain = 0,          ///< nobody writes the same bytes through the library meanwhile
     frozen = TN_FROZEN, ///< they must not change: beside no shared view
     wait = TN_WAIT,     ///< wait for the array's device work
@@ -271,7 +308,7 @@ template <>
 inline constexpr bool is_flags<reading> = true;
 
 /// How bytes cross the library's border.
-enum class flag : std::uint32_t {
+enum class flag : tn_crossing_flags {
     copy = 0,                                         ///< nothing aliases after the call
     borrow = TN_BORROW,                               ///< an alias where possible
     require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
@@ -291,7 +328,7 @@ template <>
 inline constexpr bool is_flags<flag> = true;
 
 /// Why an array's bytes may not be overwritten in place, or were copied.
-enum class why : std::uint32_t {
+enum class why : tn_why {
     none = 0,                             ///< nothing is in the way
     given = TN_WHY_GIVEN,                 ///< the handle is given
     shared = TN_WHY_SHARED,               ///< other handles or promises claim the store
@@ -326,10 +363,10 @@ inline std::string to_string(why bits) {
 }
 
 /// What became of bytes at the border.
-enum class how : std::int32_t { aliased = TN_ALIASED, copied = TN_COPIED };
+enum class how : tn_how { aliased = TN_ALIASED, copied = TN_COPIED };
 
 /// The order of elements.
-enum class order : std::int32_t {
+enum class order : tn_order {
     c = TN_ORDER_C, ///< row-major
     f = TN_ORDER_F, ///< column-major
     a = TN_ORDER_A, ///< F if F- and not C-contiguous, else C
@@ -337,7 +374,7 @@ enum class order : std::int32_t {
 };
 
 /// How two arrays lie to one another.
-enum class overlap : std::int32_t {
+enum class overlap : tn_overlap {
     none = TN_OVERLAP_NONE,       ///< no byte in common
     exact = TN_OVERLAP_EXACT,     ///< the same elements in the same order
     some = TN_OVERLAP_SOME,       ///< bytes in common
@@ -566,7 +603,8 @@ public:
 private:
     static std::size_t check(std::size_t count) {
         if (count > TN_MAX_NDIM)
-            detail::refuse(TN_ERR_LIMIT, "tenure::dims: %zu axes; at most %d", count, TN_MAX_NDIM);
+            detail::refuse(TN_ERR_OVERFLOW, "tenure::dims: %zu axes; at most %d", count,
+                           static_cast<int>(TN_MAX_NDIM));
         return count;
     }
 
@@ -596,13 +634,13 @@ inline constexpr range all{};
 
 /// Where bytes live.
 struct device {
-    std::int32_t type = TN_CPU; ///< TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED
-    std::int32_t id = 0;        ///< which one
+    tn_device_type type = TN_CPU; ///< TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED
+    std::int32_t id = 0;          ///< which one
 
     /// The host.
     constexpr device() noexcept = default;
     /// Any.
-    constexpr device(std::int32_t kind, std::int32_t number) noexcept : type(kind), id(number) {}
+    constexpr device(tn_device_type kind, std::int32_t number) noexcept : type(kind), id(number) {}
     /// From C.
     constexpr device(tn_device other) noexcept : type(other.type), id(other.id) {}
     /// A GPU.
@@ -620,14 +658,14 @@ struct device {
 };
 
 /// How many devices of a type there are.
-inline std::int32_t device_count(std::int32_t type) {
-    std::int32_t count = 0;
+inline std::size_t device_count(tn_device_type type) {
+    std::size_t count = 0;
     detail::check(tn_device_count(type, &count));
     return count;
 }
 
 /// What a device is; with TN_QUERY_MEMORY also what memory is left.
-inline tn_device_info device_query(device which = {}, std::uint32_t flags = 0) {
+inline tn_device_info device_query(device which = {}, tn_query_flags flags = 0) {
     tn_device_info info;
     info.size = sizeof info;
     detail::check(tn_device_query(which, flags, &info));
@@ -647,27 +685,31 @@ public:
     /// No stream: the host, now.
     stream() noexcept = default;
     /// A stream of its own. Lower priorities run sooner; `blocking`: it and the legacy stream wait for one another.
-    explicit stream(device where, std::int32_t priority = 0, bool blocking = false) {
+    explicit stream(device where, std::int32_t priority = 0, bool blocking = false,
+                    site place = site::here()) {
+        detail::record(place);
         detail::check(tn_stream_create(where, blocking ? TN_STREAM_BLOCKING : 0u, priority, &handle_));
     }
     /// Another library's CUstream, which stays that library's to destroy; 0 and 1 are the legacy stream, 2 the per-thread one.
-    static stream of_native(device where, std::uint64_t native) {
+    static stream of_native(device where, std::uint64_t native, site place = site::here()) {
+        detail::record(place);
         stream out;
         detail::check(tn_stream_import(where, native, &out.handle_));
         return out;
     }
     /// The thread's current stream of a device.
-    static stream current(device where) {
+    static stream current(device where, site place = site::here()) {
+        detail::record(place);
         stream out;
         detail::check(tn_stream_current(where, &out.handle_));
         return out;
     }
     /// The legacy stream of the device that a call is about.
-    static stream legacy() noexcept { return constant(1); }
+    static stream legacy() noexcept { return adopt(TN_STREAM_LEGACY); }
     /// The calling thread's default stream of the device that a call is about.
-    static stream per_thread() noexcept { return constant(2); }
+    static stream per_thread() noexcept { return adopt(TN_STREAM_PER_THREAD); }
     /// The thread's current stream of the device that a call is about.
-    static stream current() noexcept { return constant(3); }
+    static stream current() noexcept { return adopt(TN_STREAM_CURRENT); }
     /// Owns a handle of C from now on.
     static stream adopt(tn_stream *handle) noexcept {
         stream out;
@@ -702,8 +744,6 @@ public:
     void synchronize() const { detail::check(tn_stream_synchronize(handle_)); }
 
 private:
-    // TN_STREAM_*, whose casts in the style of C are refused under -Wold-style-cast.
-    static stream constant(std::uintptr_t number) noexcept { return adopt(reinterpret_cast<tn_stream *>(number)); }
     void drop() noexcept {
         // The constants are nobody's.
         if (reinterpret_cast<std::uintptr_t>(handle_) > 3)
@@ -720,7 +760,8 @@ public:
     /// No event.
     event() noexcept = default;
     /// An event of a device; with `timing` it can be asked for times.
-    explicit event(device where, bool timing = false) {
+    explicit event(device where, bool timing = false, site place = site::here()) {
+        detail::record(place);
         detail::check(tn_event_create(where, timing ? TN_EVENT_TIMING : 0u, &handle_));
     }
     event(event &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
@@ -742,7 +783,7 @@ public:
     /// Marks the end of what the stream has to do now.
     void record(const stream &on) { detail::check(tn_event_record(handle_, on.handle())); }
     /// Lets the stream wait for it; the host does not wait.
-    void wait(const stream &on) const { detail::check(tn_event_wait(handle_, on.handle())); }
+    void wait(const stream &on) const { detail::check(tn_stream_wait_event(on.handle(), handle_)); }
     /// The host waits for it.
     void synchronize() const { detail::check(tn_event_synchronize(handle_)); }
     /// Has it passed? Never waits.
@@ -771,7 +812,9 @@ private:
 class [[nodiscard]] stream_scope {
 public:
     /// `synchronize`: the end of the scope waits for the stream.
-    [[nodiscard]] stream_scope(device where, const stream &wanted, bool synchronize = false) {
+    [[nodiscard]] stream_scope(device where, const stream &wanted, bool synchronize = false,
+                               site place = site::here()) {
+        detail::record(place);
         detail::check(tn_stream_enter(where, wanted.handle(), synchronize ? TN_AUTO_SYNCHRONIZE : 0u, &handle_));
     }
     ~stream_scope() {
@@ -785,7 +828,7 @@ public:
     void leave() { detail::check(tn_stream_leave(std::exchange(handle_, nullptr))); }
 
 private:
-    tn_scope *handle_ = nullptr;
+    tn_stream_scope *handle_ = nullptr;
 };
 
 /* ==================================================== library ===================================================== */
@@ -814,7 +857,7 @@ inline std::size_t run_releases() {
 
 /// Somebody who holds a store, or something that was not given back.
 struct holder {
-    std::int32_t kind;     ///< TN_HOLDER_*
+    tn_holder_kind kind;   ///< TN_HOLDER_*
     tenure::device device; ///< where the bytes live
     std::uint64_t id;      ///< the handle's bits; of a raw block the address
     std::uint64_t bytes;   ///< of its store or block
@@ -900,13 +943,15 @@ inline std::vector<holder> to_holders(const std::vector<tn_holder> &from) {
 /// Everything that was not given back so far, of the whole process.
 inline std::vector<holder> leaks() {
     return detail::to_holders(detail::listed<tn_holder>(
-        [](std::size_t capacity, tn_holder *items, std::size_t *count) { return tn_leaks(capacity, items, count); }));
+        [](std::size_t capacity, tn_holder *items, std::size_t *count) {
+            return tn_leaks(sizeof(tn_holder), capacity, items, count);
+        }));
 }
 
 /// All copies at borders so far, by function, place and reason, most bytes first.
 inline std::vector<copy_site> copies() {
     auto found = detail::listed<tn_copy_site>([](std::size_t capacity, tn_copy_site *items, std::size_t *count) {
-        return tn_copies_query(capacity, items, count);
+        return tn_copies_query(sizeof(tn_copy_site), capacity, items, count);
     });
     std::vector<copy_site> sites;
     sites.reserve(found.size());
@@ -926,7 +971,7 @@ inline std::string report() {
 inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1) {
     return detail::to_holders(
         detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
-            return tn_holders_of(address, bytes, capacity, nullptr, items, count);
+            return tn_holders_of(address, bytes, sizeof(tn_holder), capacity, nullptr, items, count);
         }));
 }
 
@@ -970,15 +1015,15 @@ public:
     /// Free memory unused for so long goes back; TN_POOL_NONE: never.
     pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(options_.release_delay_ms, ms); }
     /// TN_HUGE_*.
-    pool_options &huge_pages(std::int32_t how) noexcept { return set(options_.huge_pages, how); }
+    pool_options &huge_pages(tn_huge_pages how) noexcept { return set(options_.huge_pages, how); }
     /// Prefers a NUMA node, counted from 0.
     pool_options &numa_node(std::int32_t node) noexcept { return set(options_.numa_node, node + 1); }
     /// TN_HOST_* or TN_MANAGED_*.
-    pool_options &host_flags(std::uint32_t bits) noexcept { return set(options_.host_flags, bits); }
+    pool_options &host_flags(tn_host_flags bits) noexcept { return set(options_.host_flags, bits); }
     /// CUDA: a bit for each other device that may use the memory too.
     pool_options &peers(std::uint64_t bits) noexcept { return set(options_.peers, bits); }
     /// TN_POOL_*.
-    pool_options &flags(std::uint32_t bits) noexcept { return set(options_.flags, bits); }
+    pool_options &flags(tn_pool_flags bits) noexcept { return set(options_.flags, bits); }
 
     /// For C; valid as long as this object is not changed.
     tn_pool_options get() const noexcept {
@@ -1004,13 +1049,16 @@ public:
     /// No pool: where one is an argument, the thread's current one.
     pool() noexcept = default;
     /// A pool of its own.
-    explicit pool(const pool_options &options, device where = {}) {
+    explicit pool(const pool_options &options, device where = {}, site place = site::here()) {
+        detail::record(place);
         tn_pool_options c = options.get();
         detail::check(tn_pool_create(where, &c, &handle_));
     }
     /// A pool whose memory comes from callbacks and goes back to them. They must not throw, and live, with their context, until
     /// `upstream.release` is called.
-    static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {}) {
+    static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {},
+                     site place = site::here()) {
+        detail::record(place);
         pool out;
         tn_upstream from = upstream;
         from.size = sizeof from;
@@ -1019,19 +1067,22 @@ public:
         return out;
     }
     /// The process-wide pool of a device.
-    static pool process_default(device where = {}) {
+    static pool process_default(device where = {}, site place = site::here()) {
+        detail::record(place);
         pool out;
         detail::check(tn_pool_default(where, &out.handle_));
         return out;
     }
     /// The thread's current pool of a device.
-    static pool current(device where = {}) {
+    static pool current(device where = {}, site place = site::here()) {
+        detail::record(place);
         pool out;
         detail::check(tn_pool_current(where, &out.handle_));
         return out;
     }
     /// The pool whose live block contains an address.
-    static pool of(const void *address) {
+    static pool of(const void *address, site place = site::here()) {
+        detail::record(place);
         pool out;
         detail::check(tn_pool_of(address, &out.handle_));
         return out;
@@ -1063,19 +1114,24 @@ public:
 
     /// A raw block; alignment 0 is the pool's. Given back by `deallocate`. `on`: device memory may be used by that stream at once; without
     /// one by the current stream, host memory by the host.
-    [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0, const stream &on = {}) {
+    [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0, const stream &on = {},
+                                 site place = site::here()) {
+        detail::record(place);
         void *out = nullptr;
         detail::check(tn_pool_allocate(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
     /// The same, of zeros.
-    [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0, const stream &on = {}) {
+    [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0, const stream &on = {},
+                                        site place = site::here()) {
+        detail::record(place);
         void *out = nullptr;
         detail::check(tn_pool_allocate_zeroed(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
     /// Another size for a raw block, which may move; its contents and alignment stay.
-    [[nodiscard]] void *reallocate(void *block, std::size_t bytes) {
+    [[nodiscard]] void *reallocate(void *block, std::size_t bytes, site place = site::here()) {
+        detail::record(place);
         void *out = nullptr;
         detail::check(tn_pool_reallocate(handle_, block, bytes, nullptr, &out));
         return out;
@@ -1104,9 +1160,9 @@ public:
     /// Its sizes of blocks that were ever used: large ones first, with block_bytes 0, then by size.
     std::vector<tn_pool_class_stats> classes() const {
         std::size_t count = 0;
-        detail::check(tn_pool_query_classes(handle_, 0, nullptr, &count));
+        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), 0, nullptr, &count));
         std::vector<tn_pool_class_stats> out(count);
-        detail::check(tn_pool_query_classes(handle_, out.size(), out.data(), &count));
+        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), out.size(), out.data(), &count));
         // Another thread may have used one more meanwhile.
         out.resize(std::min(count, out.size()));
         return out;
@@ -1115,7 +1171,7 @@ public:
     /// Who holds and did what in it: arrays, raw blocks, each library that allocates from it.
     std::vector<tn_pool_client> clients() const {
         return detail::listed<tn_pool_client>([&](std::size_t capacity, tn_pool_client *items, std::size_t *count) {
-            return tn_pool_query_clients(handle_, capacity, items, count);
+            return tn_pool_query_clients(handle_, sizeof(tn_pool_client), capacity, items, count);
         });
     }
 
@@ -1140,7 +1196,7 @@ inline std::size_t usable_size(const void *block) {
 class [[nodiscard]] pressure_callback {
 public:
     /// `called` is kept as long as this object, and as a call of it runs.
-    template <class F, class = std::enable_if_t<std::is_invocable_r_v<std::size_t, F &, std::size_t, std::int32_t>>>
+    template <class F, class = std::enable_if_t<std::is_invocable_r_v<std::size_t, F &, std::size_t, tn_pressure>>>
     [[nodiscard]] pressure_callback(const pool &of, F called) : pool_(of.handle()) {
         using call = holder<F>;
         auto *made = new call{std::move(called)};
@@ -1160,7 +1216,7 @@ private:
     template <class F>
     struct holder {
         F called;
-        static std::size_t run(void *context, std::size_t needed, std::int32_t reason) noexcept {
+        static std::size_t run(void *context, std::size_t needed, tn_pressure reason) noexcept {
 #if defined __cpp_exceptions
             try {
                 return static_cast<holder *>(context)->called(needed, reason);
@@ -1185,7 +1241,8 @@ private:
 class [[nodiscard]] use_pool {
 public:
     /// `where`: the device of the pool.
-    [[nodiscard]] explicit use_pool(const pool &wanted, device where = {}) : before_(pool::current(where)) {
+    [[nodiscard]] explicit use_pool(const pool &wanted, device where = {}, site place = site::here())
+        : before_(pool::current(where, place)) {
         if (!wanted)
             detail::refuse(TN_ERR_NULL, "%s", "tenure::use_pool: the pool is empty; it was moved from or never made");
         detail::check(tn_pool_set_current(wanted.handle()));
@@ -1217,8 +1274,8 @@ public:
         return *this;
     }
     /// The bytes come from the thread's current pool of a device, and not of the host.
-    options &on(device where) {
-        owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where));
+    options &on(device where, site place = site::here()) {
+        owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where, place));
         pool_ = owned_->handle();
         return *this;
     }
@@ -1232,7 +1289,7 @@ public:
     tn_array_options get() const noexcept {
         tn_array_options out{};
         out.size = sizeof out;
-        out.order = static_cast<std::int32_t>(order_);
+        out.order = static_cast<tn_order>(order_);
         out.stream = stream_;
         out.name = name_.empty() ? nullptr : name_.c_str();
         return out;
@@ -1407,7 +1464,7 @@ public:
 
     tn_borrow *handle() const noexcept { return handle_; }
     tn_borrow *detach() noexcept { return std::exchange(handle_, nullptr); }
-    void end(std::uint32_t flags) {
+    void end(tn_end_flags flags) {
         check(tn_borrow_end(handle_, flags, on_));
         handle_ = nullptr;
     }
@@ -1580,7 +1637,7 @@ private:
         point();
         this->count();
     }
-    void end(std::uint32_t flags) {
+    void end(tn_end_flags flags) {
         borrow_.end(flags);
         static_cast<view<T> &>(*this) = view<T>();
     }
@@ -1742,7 +1799,7 @@ public:
     /// Where the bytes live.
     tenure::device device() const { return info().device; }
     /// Is a flag of `tn_array_info` set: TN_C_CONTIGUOUS, TN_READONLY, ..?
-    bool is(std::uint32_t flags) const { return (info().flags & flags) == flags; }
+    bool is(tn_array_flags flags) const { return (info().flags & flags) == flags; }
     /// "" without one.
     std::string name() const { return info().name; }
     /// What texts and reports call it from now on.
@@ -1757,20 +1814,22 @@ public:
         return tenure::pool::adopt(out);
     }
     /// Waits until device work on it is done: TN_READ, TN_WRITE.
-    void wait(std::uint32_t access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
+    void wait(tn_access access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
 
     /* ---- claims ---- */
 
     /// Another claim on the same bytes.
-    [[nodiscard]] array clone() const {
+    [[nodiscard]] array clone(site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
     }
     /// New bytes with the same elements.
-    [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}) const {
+    [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), on.handle(), out); });
     }
     /// A handle without a claim.
-    [[nodiscard]] weak weaken() const;
+    [[nodiscard]] weak weaken(site place = site::here()) const;
     /// Does nothing else claim, borrow or export the store?
     bool is_unique() const {
         std::int32_t out = 0;
@@ -1793,71 +1852,82 @@ public:
     /* ---- views: never a copy ---- */
 
     /// Another shape; one length may be -1 and is computed.
-    [[nodiscard]] array reshape(const dims &shape, order by = order::c) const {
+    [[nodiscard]] array reshape(const dims &shape, order by = order::c, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) {
-            return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<std::int32_t>(by), out);
+            return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<tn_order>(by), out);
         });
     }
     /// All elements on one axis.
-    [[nodiscard]] array ravel(order by = order::c) const {
+    [[nodiscard]] array ravel(order by = order::c, site place = site::here()) const {
+        detail::record(place);
         return detail::make(
-            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<std::int32_t>(by), out); });
+            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<tn_order>(by), out); });
     }
     /// All axes reversed.
-    [[nodiscard]] array transpose() const {
+    [[nodiscard]] array transpose(site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
     }
     /// Axis i of the view is axis axes[i] of the array.
-    [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes) const {
+    [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) {
             return tn_array_permute(handle_, static_cast<std::int32_t>(axes.size()), axes.begin(), out);
         });
     }
     /// A part: a range for each of the first axes, `all` for a whole one.
-    [[nodiscard]] array slice(std::initializer_list<range> ranges) const {
+    [[nodiscard]] array slice(std::initializer_list<range> ranges, site place = site::here()) const {
+        detail::record(place);
         tn_slice_spec specs[TN_MAX_NDIM];
         if (ranges.size() > TN_MAX_NDIM)
             detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
-                           TN_MAX_NDIM);
-        std::int32_t count = 0;
+                           static_cast<int>(TN_MAX_NDIM));
+        std::size_t count = 0;
         for (const range &one : ranges)
-            specs[count++] = tn_slice_spec{one.start, one.stop, one.step};
+            specs[count++] = tn_slice_spec TN_SLICE(one.start, one.stop, one.step);
         return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
     }
     /// The elements with one index on an axis, which is removed; negative ones count from the end.
-    [[nodiscard]] array index(std::int32_t axis, std::int64_t at) const {
+    [[nodiscard]] array index(std::int32_t axis, std::int64_t at, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
     }
     /// Without these axes, all of length 1; without an argument: without all such.
-    [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}) const {
+    [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) {
-            return tn_array_squeeze(handle_, static_cast<std::int32_t>(axes.size()),
-                                    axes.size() == 0 ? nullptr : axes.begin(), out);
+            return tn_array_squeeze(handle_, axes.size(), axes.size() == 0 ? nullptr : axes.begin(), out);
         });
     }
     /// With a new axis of length 1.
-    [[nodiscard]] array expand(std::int32_t axis) const {
+    [[nodiscard]] array expand(std::int32_t axis, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
     }
     /// With a larger shape in which elements repeat; cannot be written.
-    [[nodiscard]] array broadcast(const dims &shape) const {
+    [[nodiscard]] array broadcast(const dims &shape, site place = site::here()) const {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
     }
     /// So many parts of an axis, one after another.
-    [[nodiscard]] std::vector<array> split(std::int32_t axis, std::int64_t parts) const {
+    [[nodiscard]] std::vector<array> split(std::int32_t axis, std::size_t parts, site place = site::here()) const {
+        detail::record(place);
         return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
             return tn_array_split(handle_, axis, parts, capacity, outs, count);
         });
     }
     /// Parts of this length of an axis, one after another.
-    [[nodiscard]] std::vector<array> chunks(std::int32_t axis, std::int64_t length) const {
+    [[nodiscard]] std::vector<array> chunks(std::int32_t axis, std::int64_t length, site place = site::here()) const {
+        detail::record(place);
         return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
             return tn_array_chunks(handle_, axis, length, capacity, outs, count);
         });
     }
     /// The same bytes as another element type.
-    [[nodiscard]] array view_dtype(tenure::dtype type) const {
+    [[nodiscard]] array view_dtype(tenure::dtype type, site place = site::here()) const {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_view_dtype(handle_, static_cast<tn_dtype>(type), out); });
     }
@@ -1869,8 +1939,9 @@ public:
     /// `on`: work of that stream reads, which waits for what other streams write, and the end of the guard is behind what it was given until
     /// then. The stream outlives the guard. Without one the host reads, now: `pending_error` while a device writes.
     template <class T = void>
-    read_guard<T> read(reading how = reading::plain, const stream &on = {}) const {
+    read_guard<T> read(reading how = reading::plain, const stream &on = {}, site place = site::here()) const {
         detail::must_be<T>(*this, "read");
+        detail::record(place);
         tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(
@@ -1883,8 +1954,9 @@ public:
     /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any
     /// type. `on`: as `read`.
     template <class T = void>
-    write_guard<T> write(mode how = mode::aliased, const stream &on = {}) {
+    write_guard<T> write(mode how = mode::aliased, const stream &on = {}, site place = site::here()) {
         detail::must_be<T>(*this, "write");
+        detail::record(place);
         tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(
@@ -1898,8 +1970,9 @@ public:
     /// longer.
     template <class T>
     [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0,
-                                                     mode how = mode::aliased) {
+                                                     mode how = mode::aliased, site place = site::here()) {
         detail::must_be<T>(*this, "chunks_write");
+        detail::record(place);
         // All memory first: an open guard must find its place. Never none, so that no parts are INVALID and not NULL.
         std::vector<tn_chunk> opened(parts == 0 ? 1 : parts);
         std::vector<chunk<T>> out;
@@ -1937,13 +2010,15 @@ public:
         detail::check(tn_array_copy_into(handle_, destination.handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// A new array on a device.
-    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {}) const {
+    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
+                                  site place = site::here()) const {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), on.handle(), out); });
     }
     /// The same from the device's current pool.
-    [[nodiscard]] array to_device(tenure::device where, const stream &on) const {
-        return to_device(where, tenure::pool(), on);
+    [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) const {
+        return to_device(where, tenure::pool(), on, place);
     }
     /// Copies the elements, in C order, to `destination`, which has exactly `count` places. On a stream page-locked memory there stays the
     /// caller's to keep until the stream passed; other memory is written on return.
@@ -1961,7 +2036,7 @@ public:
         detail::check(tn_array_copy_from_host(handle_, source, nullptr, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// Managed memory: how it will be used, TN_ADVISE_*.
-    void advise(std::int32_t advice, tenure::device where) const {
+    void advise(tn_advice advice, tenure::device where) const {
         detail::check(tn_array_advise(handle_, advice, where));
     }
     /// Managed memory: moves its pages to a GPU or the host.
@@ -1984,13 +2059,14 @@ public:
     /// Exports raw memory: `flag::copy`, `borrow` or `require_borrow`. With `const T` for reading, with `T` both sides
     /// may write (beside `flag::export_exclusive`: only the export may).
     template <class T>
-    host_export<T> export_host(flag flags = flag::copy, mode how = mode::aliased) const {
+    host_export<T> export_host(flag flags = flag::copy, mode how = mode::aliased, site place = site::here()) const {
         detail::must_be<T>(*this, "export_host");
+        detail::record(place);
         if (!std::is_const_v<T>)
             flags = flags | flag::export_writable;
         tn_view_info info;
         tn_borrow *borrow = nullptr;
-        std::int32_t what = 0;
+        tn_how what = 0;
         detail::check(tn_array_export_host(handle_, static_cast<std::uint32_t>(flags), static_cast<std::uint32_t>(how),
                                            nullptr, &info, &borrow, &what));
         return host_export<T>(info, detail::borrowed(borrow), static_cast<tenure::how>(what));
@@ -1998,14 +2074,16 @@ public:
     /// Exports a DLPack struct, which the object owns until `detach()` hands it to a consumer. `what`: in place, or
     /// copied?
     [[nodiscard]] dlpack export_dlpack(flag flags = flag::copy, mode how = mode::aliased,
-                                       tenure::how *what = nullptr) const;
+                                       tenure::how *what = nullptr, site place = site::here()) const;
     /// The same with all options.
-    [[nodiscard]] dlpack export_dlpack(const tn_dlpack_options &options, tenure::how *what = nullptr) const;
+    [[nodiscard]] dlpack export_dlpack(const tn_dlpack_options &options, tenure::how *what = nullptr,
+                                       site place = site::here()) const;
     /// Exports the form without a version, which cannot say "read-only".
     [[nodiscard]] dlpack_legacy export_dlpack_legacy(flag flags = flag::copy, mode how = mode::aliased,
-                                                     tenure::how *what = nullptr) const;
+                                                     tenure::how *what = nullptr,
+                                                     site place = site::here()) const;
     /// Saves a `.npy` file: TN_IO_SYNC, TN_IO_EXCLUSIVE.
-    void save_npy(const std::string &path, std::uint32_t flags = 0) const {
+    void save_npy(const std::string &path, tn_io_flags flags = 0) const {
         detail::check(tn_array_save_npy(handle_, path.c_str(), flags));
     }
 
@@ -2017,9 +2095,9 @@ private:
                            is.name, static_cast<unsigned long long>(is.count));
     }
     reasons why_not(const tn_target *target) const {
-        std::uint32_t bits = 0;
+        tn_why bits = 0;
         auto holders = detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
-            return tn_array_why_not(handle_, target, capacity, &bits, items, count);
+            return tn_array_why_not(handle_, target, sizeof(tn_holder), capacity, &bits, items, count);
         });
         return {static_cast<why>(bits), detail::to_holders(holders)};
     }
@@ -2080,20 +2158,22 @@ void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *fu
 
 /// How the bytes of two arrays lie to one another.
 inline overlap overlap_of(const array &a, const array &b) {
-    std::int32_t out = 0;
+    tn_overlap out = 0;
     detail::check(tn_array_overlap(a.handle(), b.handle(), &out));
     return static_cast<overlap>(out);
 }
 
 /// Page-locks memory of the caller's, TN_HOST_*, so that copies need no staging: an array of its bytes. Unlocked when that and what was made
 /// from it are gone, which waits for copies that still use it; until then the memory stays the caller's to keep.
-[[nodiscard]] inline array host_register(void *memory, std::size_t bytes, std::uint32_t flags = 0) {
+[[nodiscard]] inline array host_register(void *memory, std::size_t bytes, tn_host_flags flags = 0,
+                                          site place = site::here()) {
+    detail::record(place);
     return detail::make([&](tn_array **out) { return tn_host_register(memory, bytes, flags, out); });
 }
 /// The elements of a span.
 template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
-[[nodiscard]] array host_register(span<T> memory, std::uint32_t flags = 0) {
-    return host_register(memory.data(), memory.size() * sizeof(T), flags).view_dtype(dtype_of<T>());
+[[nodiscard]] array host_register(span<T> memory, tn_host_flags flags = 0, site place = site::here()) {
+    return host_register(memory.data(), memory.size() * sizeof(T), flags, place).view_dtype(dtype_of<T>(), place);
 }
 
 /// A handle without a claim: it does not keep the bytes, and is in nobody's way.
@@ -2126,11 +2206,13 @@ public:
     /// Has it a handle?
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// A claim again; throws DESTRUCTED if the store has been without one since.
-    [[nodiscard]] array upgrade() const {
+    [[nodiscard]] array upgrade(site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
     }
     /// A claim again, or nothing if the store has been without one since.
-    [[nodiscard]] std::optional<array> try_upgrade() const {
+    [[nodiscard]] std::optional<array> try_upgrade(site place = site::here()) const {
+        detail::record(place);
         tn_array *out = nullptr;
         const tn_status status = tn_weak_upgrade(handle_, &out);
         if (status == TN_ERR_DESTRUCTED)
@@ -2148,7 +2230,8 @@ private:
     tn_weak *handle_ = nullptr;
 };
 
-inline weak array::weaken() const {
+inline weak array::weaken(site place) const {
+    detail::record(place);
     tn_weak *out = nullptr;
     detail::check(tn_array_weaken(handle_, &out));
     return weak::adopt(out);
@@ -2157,7 +2240,9 @@ inline weak array::weaken() const {
 /* ==================================================== creation ==================================================== */
 
 /// New bytes with undefined contents.
-[[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {}) {
+[[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {},
+                                  site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) {
         return tn_array_empty(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
@@ -2165,12 +2250,14 @@ inline weak array::weaken() const {
 }
 /// New bytes with undefined contents, of a C++ type.
 template <class T>
-[[nodiscard]] array empty(const dims &shape, const options &how = {}) {
-    return empty(dtype_of<T>(), shape, how);
+[[nodiscard]] array empty(const dims &shape, const options &how = {}, site place = site::here()) {
+    return empty(dtype_of<T>(), shape, how, place);
 }
 
 /// New bytes, all 0.
-[[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {}) {
+[[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {},
+                                  site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) {
         return tn_array_zeros(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
@@ -2178,13 +2265,14 @@ template <class T>
 }
 /// New bytes, all 0, of a C++ type.
 template <class T>
-[[nodiscard]] array zeros(const dims &shape, const options &how = {}) {
-    return zeros(dtype_of<T>(), shape, how);
+[[nodiscard]] array zeros(const dims &shape, const options &how = {}, site place = site::here()) {
+    return zeros(dtype_of<T>(), shape, how, place);
 }
 
 /// New bytes, every element one value.
 template <class T>
-[[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}) {
+[[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}, site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) {
         return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c,
@@ -2193,7 +2281,8 @@ template <class T>
 }
 
 /// New bytes with undefined contents, of the type and shape of another array.
-[[nodiscard]] inline array like(const array &prototype, const options &how = {}) {
+[[nodiscard]] inline array like(const array &prototype, const options &how = {}, site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) { return tn_array_like(how.from(), prototype.handle(), &c, out); });
 }
@@ -2212,7 +2301,7 @@ void released(void *context) noexcept {
 inline array imported(void *memory, const layout &lies, flag flags, tn_release_callback release, void *context,
                       how *what) {
     const tn_layout c = lies.get();
-    std::int32_t became = 0;
+    tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, &became);
     });
@@ -2228,14 +2317,18 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 
 /// Makes an array of the caller's memory, which must stay until the last claim, guard and export on it ended, unless it
 /// is copied.
-[[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr) {
+[[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr,
+                                        site place = site::here()) {
+    detail::record(place);
     return detail::imported(memory, lies, flags, nullptr, nullptr, what);
 }
 
 /// The same; `release`, a callable without arguments that must not throw, is called once when the memory is not needed
 /// any more: at once if it was copied. If this throws, it is not called. With `flag::take` the memory is the library's.
 template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
-[[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr) {
+[[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr,
+                                site place = site::here()) {
+    detail::record(place);
     using callable = std::decay_t<F>;
     auto call = std::make_unique<callable>(std::forward<F>(release));
     array out = detail::imported(memory, lies, flags, detail::released<callable>, call.get(), what);
@@ -2248,7 +2341,8 @@ template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> 
 /// The container (a vector, std::array, ..: anything with `data()` and `size()`) is moved in, and destroyed when the
 /// last claim, guard and export ended. If this throws, the container has its elements still.
 template <class C>
-[[nodiscard]] array from(C &&container, const dims &shape) {
+[[nodiscard]] array from(C &&container, const dims &shape, site place = site::here()) {
+    detail::record(place);
     static_assert(!std::is_lvalue_reference_v<C>,
                   "tenure::from takes the container's memory: write from(std::move(v)), or copy_of(v) for a copy");
     static_assert(!std::is_const_v<C>, "tenure::from takes the container's memory: a const one cannot be moved");
@@ -2279,27 +2373,28 @@ template <class C>
 }
 /// The same, of one axis.
 template <class C>
-[[nodiscard]] array from(C &&container) {
+[[nodiscard]] array from(C &&container, site place = site::here()) {
     const dims shape = dims::of(std::size(container));
-    return from(std::forward<C>(container), shape);
+    return from(std::forward<C>(container), shape, place);
 }
 
 /// Makes an array with a copy of a container's elements: of one axis, or of `shape`.
 template <class C>
-[[nodiscard]] array copy_of(const C &container, const dims &shape, const options &how = {}) {
+[[nodiscard]] array copy_of(const C &container, const dims &shape, const options &how = {},
+                            site place = site::here()) {
     using element = std::remove_const_t<detail::element_of<const C>>;
     static_assert(is_element<element>,
                   "tenure::copy_of: the container's elements are no element type; see tenure::dtype_of");
     if (how.get().order != TN_ORDER_C)
         detail::refuse(TN_ERR_INVALID, "%s", "tenure::copy_of: the elements of a container are in C order");
-    array out = empty<element>(shape, how);
+    array out = empty<element>(shape, how, place);
     out.copy_from_host(std::data(container), static_cast<std::size_t>(std::size(container)));
     return out;
 }
 /// The same, of one axis.
 template <class C>
-[[nodiscard]] array copy_of(const C &container, const options &how = {}) {
-    return copy_of(container, dims::of(std::size(container)), how);
+[[nodiscard]] array copy_of(const C &container, const options &how = {}, site place = site::here()) {
+    return copy_of(container, dims::of(std::size(container)), how, place);
 }
 
 /// A DLPack struct with its release: `dlpack`, or `dlpack_legacy` for the form without a version.
@@ -2347,9 +2442,10 @@ private:
     Tensor *tensor_ = nullptr;
 };
 
-inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what) const {
+inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what, site place) const {
+    detail::record(place);
     DLManagedTensorVersioned *out = nullptr;
-    std::int32_t became = 0;
+    tn_how became = 0;
     detail::check(tn_array_export_dlpack_versioned(handle_, &options, &out, &became));
     if (what != nullptr)
         *what = static_cast<tenure::how>(became);
@@ -2368,14 +2464,15 @@ inline tn_dlpack_options dlpack_options(flag flags, mode how) noexcept {
 
 } // namespace detail
 
-inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what) const {
-    return export_dlpack(detail::dlpack_options(flags, how), what);
+inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what, site place) const {
+    return export_dlpack(detail::dlpack_options(flags, how), what, place);
 }
 
-inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what) const {
+inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what, site place) const {
+    detail::record(place);
     const tn_dlpack_options options = detail::dlpack_options(flags, how);
     DLManagedTensor *out = nullptr;
-    std::int32_t became = 0;
+    tn_how became = 0;
     detail::check(tn_array_export_dlpack(handle_, &options, &out, &became));
     if (what != nullptr)
         *what = static_cast<tenure::how>(became);
@@ -2383,8 +2480,10 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 }
 
 /// Makes an array of a DLPack struct. If this throws, the struct is still the object's.
-[[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr) {
-    std::int32_t became = 0;
+[[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr,
+                                          site place = site::here()) {
+    detail::record(place);
+    tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
     });
@@ -2394,8 +2493,10 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
     return out;
 }
 /// The same, of the form without a version.
-[[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr) {
-    std::int32_t became = 0;
+[[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr,
+                                          site place = site::here()) {
+    detail::record(place);
+    tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
     });
@@ -2406,7 +2507,7 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 }
 
 /// How a `.npy` file is opened.
-enum class npy : std::uint32_t {
+enum class npy : tn_npy_mode {
     read = TN_NPY_READ,   ///< mapped, read-only
     cow = TN_NPY_COW,     ///< mapped, writable, the file never changes
     write = TN_NPY_WRITE, ///< mapped, writes reach the file
@@ -2414,7 +2515,9 @@ enum class npy : std::uint32_t {
 };
 
 /// Opens a `.npy` file as an array.
-[[nodiscard]] inline array open_npy(const std::string &path, npy how = npy::read, const pool &from = {}) {
+[[nodiscard]] inline array open_npy(const std::string &path, npy how = npy::read, const pool &from = {},
+                                     site place = site::here()) {
+    detail::record(place);
     tn_npy_options options{};
     options.size = sizeof options;
     options.mode = static_cast<std::uint32_t>(how);
@@ -2424,15 +2527,18 @@ enum class npy : std::uint32_t {
 
 /// The tensors of a safetensors file, in the order of their bytes.
 inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
-    return detail::listed<tn_safetensors_info>([&](std::size_t capacity, tn_safetensors_info *items, std::size_t *count) {
-        return tn_safetensors_query(path.c_str(), capacity, items, count);
+    using info = tn_safetensors_info;
+    return detail::listed<info>([&](std::size_t capacity, info *items, std::size_t *count) {
+        return tn_safetensors_query(path.c_str(), sizeof(tn_safetensors_info), capacity, items, count);
     });
 }
 
 /// Opens tensors of a safetensors file by their names, all or none. `flag::copy`: read into the pool; `borrow`: read-only arrays on one
 /// mapping of the file, but for those that are not aligned there; `require_borrow`: an exception for such.
 [[nodiscard]] inline std::vector<array> open_safetensors(const std::string &path, const std::vector<std::string> &names,
-                                                         flag flags = flag::copy, const pool &from = {}) {
+                                                         flag flags = flag::copy, const pool &from = {},
+                                                         site place = site::here()) {
+    detail::record(place);
     std::vector<const char *> texts;
     texts.reserve(names.size());
     for (const std::string &name : names)
@@ -2440,8 +2546,12 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
     std::vector<tn_array *> made(names.size());
     std::vector<array> out;
     out.reserve(names.size());
-    detail::check(tn_array_open_safetensors(path.c_str(), from.handle(), texts.size(), texts.data(),
-                                            static_cast<std::uint32_t>(flags), made.data(), nullptr));
+    tn_safetensors_options options{};
+    options.size = sizeof options;
+    options.pool = from.handle();
+    options.flags = static_cast<tn_crossing_flags>(flags);
+    detail::check(
+        tn_array_open_safetensors(path.c_str(), texts.size(), texts.data(), &options, made.data(), nullptr));
     for (tn_array *one : made)
         out.push_back(array::adopt(one));
     return out;
@@ -2451,15 +2561,19 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
 
 /// Exports an array through Arrow's C data interface: `flag::copy`, `borrow` or `require_borrow`. The structs are the caller's from then on,
 /// who calls their releases; a program includes Arrow's own header for them.
-inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out, flag flags = flag::copy) {
-    std::int32_t what = 0;
+inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out, flag flags = flag::copy,
+                        site place = site::here()) {
+    detail::record(place);
+    tn_how what = 0;
     detail::check(
         tn_array_export_arrow(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
 }
 /// The same through Arrow's C device interface, for the host.
-inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray *out, flag flags = flag::copy) {
-    std::int32_t what = 0;
+inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray *out, flag flags = flag::copy,
+                        site place = site::here()) {
+    detail::record(place);
+    tn_how what = 0;
     detail::check(
         tn_array_export_arrow_device(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
@@ -2467,7 +2581,7 @@ inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray
 namespace detail {
 /// Makes an array by a call that also tells how its bytes came.
 template <class Import> [[nodiscard]] array imported(how *what, Import import) {
-    std::int32_t did = 0;
+    tn_how did = 0;
     array made = make([&](tn_array **out) { return import(out, &did); });
     if (what != nullptr)
         *what = static_cast<how>(did);
@@ -2476,15 +2590,17 @@ template <class Import> [[nodiscard]] array imported(how *what, Import import) {
 } // namespace detail
 /// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, it is as before.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
-                                        how *what = nullptr) {
-    return detail::imported(what, [&](tn_array **out, std::int32_t *did) {
+                                        how *what = nullptr, site place = site::here()) {
+    detail::record(place);
+    return detail::imported(what, [&](tn_array **out, tn_how *did) {
         return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
 }
 /// The same of Arrow's C device interface.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
-                                        how *what = nullptr) {
-    return detail::imported(what, [&](tn_array **out, std::int32_t *did) {
+                                        how *what = nullptr, site place = site::here()) {
+    detail::record(place);
+    return detail::imported(what, [&](tn_array **out, tn_how *did) {
         return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
 }
@@ -2538,7 +2654,7 @@ private:
 template <class T>
 struct access_spec {
     const array *what;    ///< the array
-    std::uint32_t access; ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
+    tn_access access; ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
 };
 
 /// It is read.
@@ -2603,7 +2719,7 @@ template <class... T>
 access<T...> access_all(access_spec<T>... specs) {
     static_assert(sizeof...(T) > 0, "tenure::access_all: at least one array");
     (detail::must_be<T>(*specs.what, "access_all"), ...);
-    const tn_borrow_spec entries[] = {tn_borrow_spec{specs.what->handle(), nullptr, specs.access, 0}...};
+    const tn_borrow_spec entries[] = {tn_borrow_spec{specs.what->handle(), nullptr, specs.access, {}}...};
     tn_view_info infos[sizeof...(T)];
     tn_borrow *borrow = nullptr;
     detail::check(tn_borrow_all(sizeof...(T), entries, infos, &borrow));
@@ -2614,6 +2730,10 @@ access<T...> access_all(access_spec<T>... specs) {
 
 template <std::size_t N>
 class scope;
+class promise;
+/// Gives an array away; see below.
+template <class A>
+promise give(A &&what, site place = site::here());
 
 /// A given array on its way: it can be passed on, opened once by `take` or a parameter `taken`, or cancelled.
 ///
@@ -2654,7 +2774,7 @@ public:
 
 private:
     template <class A>
-    friend promise give(A &&what);
+    friend promise give(A &&what, site place);
     template <class... P>
     friend std::array<array, sizeof...(P)> take_all(P &&...promises);
     friend std::vector<array> take_all(std::vector<promise> &&promises);
@@ -2680,12 +2800,13 @@ private:
 /// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty from then on; if this throws (it has open
 /// guards of its own), it is as before.
 template <class A>
-promise give(A &&what) {
+promise give(A &&what, site place) {
     static_assert(std::is_base_of_v<array, std::decay_t<A>>, "tenure::give gives an array");
     static_assert(!std::is_lvalue_reference_v<A>,
                   "tenure::give consumes the array: write give(std::move(a)), or pass a.clone() to keep a");
     static_assert(!std::is_const_v<std::remove_reference_t<A>>,
                   "tenure::give consumes the array: a const one cannot be given");
+    detail::record(place);
     promise out;
     detail::check(tn_array_give(what.handle(), 1, &out.handle_));
     out.giver_ = array(std::move(what));
@@ -2725,7 +2846,10 @@ template <class... P>
 }
 
 /// Opens one promise.
-[[nodiscard]] inline array take(promise &&one) { return std::move(take_all(std::move(one))[0]); }
+[[nodiscard]] inline array take(promise &&one, site place = site::here()) {
+    detail::record(place);
+    return std::move(take_all(std::move(one))[0]);
+}
 
 /// A parameter that a function may use up: `void f(tenure::taken x)`.
 ///
@@ -2735,7 +2859,7 @@ template <class... P>
 class taken : public array {
 public:
     /// Opens the promise.
-    taken(promise &&given) : array(take(std::move(given))) {}
+    taken(promise &&given, site place = site::here()) : array(take(std::move(given), place)) {}
     /// A clone, or an array that is not needed any more.
     taken(array &&passed) noexcept : array(std::move(passed)) {}
     taken(const array &) = delete; // give(std::move(a)) moves ownership, a.clone() lends
@@ -2857,20 +2981,20 @@ scope<sizeof...(P)> enter(P &&...params) {
 /* ================================================== expressions =================================================== */
 
 /// What a leaf of an expression stands for.
-enum class form : std::uint32_t {
+enum class form : tn_form {
     full = TN_FORM_FULL,         ///< all elements
     diagonal = TN_FORM_DIAGONAL, ///< a vector is the diagonal of a matrix that is 0 elsewhere
     lower = TN_FORM_LOWER,       ///< of a square matrix what is above the diagonal is taken as 0 and not read
 };
 
 /// What a failing `compute` leaves behind.
-enum class on_failure : std::uint32_t {
+enum class on_failure : tn_compute_flags {
     poison = 0,             ///< the expression cannot be computed any more, its operands are let go
     keep = TN_KEEP_ON_FAIL, ///< all is as before; at the cost of a copy, what was there before is not overwritten
 };
 
 /// How `lazy::explain` answers.
-enum class explanation : std::uint32_t {
+enum class explanation : tn_explain_format {
     text = TN_EXPLAIN_TEXT, ///< a line for each operation
     dot = TN_EXPLAIN_DOT,   ///< a graph for Graphviz
 };
@@ -2885,13 +3009,18 @@ public:
     /// None.
     lazy() noexcept = default;
     /// A leaf. The array stays the caller's, so that it is not overwritten.
-    explicit lazy(const array &what, form as = form::full) {
+    explicit lazy(const array &what, form as = form::full, site place = site::here()) {
+        detail::record(place);
         detail::check(tn_expr_leaf(what.handle(), static_cast<std::uint32_t>(as), &handle_));
     }
     /// A leaf that has the array's claim. If this throws, the array is as before.
-    explicit lazy(array &&what, form as = form::full) : lazy(static_cast<const array &>(what), as) { what = array(); }
+    explicit lazy(array &&what, form as = form::full, site place = site::here())
+        : lazy(static_cast<const array &>(what), as, place) {
+        what = array();
+    }
     /// A leaf of what was given.
-    explicit lazy(promise &&given, form as = form::full) : lazy(take(std::move(given)), as) {}
+    explicit lazy(promise &&given, form as = form::full, site place = site::here())
+        : lazy(take(std::move(given), place), as, place) {}
     /// Owns a handle of C from now on.
     static lazy adopt(tn_expr *handle) noexcept {
         lazy out;
@@ -2919,13 +3048,14 @@ public:
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// The value, computed now if it was not before. The expression keeps the value too.
-    [[nodiscard]] array compute(on_failure then = on_failure::poison) const & {
+    [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) const & {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_expr_compute(handle_, static_cast<std::uint32_t>(then), out); });
     }
     /// The same of an expression that is not needed any more: the value is the array's alone.
-    [[nodiscard]] array compute(on_failure then = on_failure::poison) && {
-        array out = static_cast<const lazy &>(*this).compute(then);
+    [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) && {
+        array out = static_cast<const lazy &>(*this).compute(then, place);
         drop();
         return out;
     }
@@ -3006,13 +3136,13 @@ lazy changed(X &&x, Call call) {
 }
 
 template <class X>
-lazy elementwise(std::uint32_t operation, X &&x) {
+lazy elementwise(tn_expr_op operation, X &&x) {
     return changed(std::forward<X>(x),
                    [&](tn_expr *of, tn_expr **out) { return tn_expr_elementwise(operation, of, nullptr, out); });
 }
 
 template <class X, class Y>
-lazy elementwise(std::uint32_t operation, X &&x, Y &&y) {
+lazy elementwise(tn_expr_op operation, X &&x, Y &&y) {
     return combined(std::forward<X>(x), std::forward<Y>(y), [&](tn_expr *left, tn_expr *right, tn_expr **out) {
         return tn_expr_elementwise(operation, left, right, out);
     });
@@ -3025,13 +3155,13 @@ using if_lazy = std::enable_if_t<(is_lazy<X> && ...)>;
 
 /// A vector as the diagonal of a matrix that is 0 elsewhere.
 template <class A>
-lazy diagonal(A &&vector) {
-    return lazy(std::forward<A>(vector), form::diagonal);
+lazy diagonal(A &&vector, site place = site::here()) {
+    return lazy(std::forward<A>(vector), form::diagonal, place);
 }
 /// A square matrix without what is above its diagonal, which is taken as 0.
 template <class A>
-lazy lower(A &&matrix) {
-    return lazy(std::forward<A>(matrix), form::lower);
+lazy lower(A &&matrix, site place = site::here()) {
+    return lazy(std::forward<A>(matrix), form::lower, place);
 }
 
 /// The sum.

@@ -1,7 +1,7 @@
-"""A pytest plugin: one line of JSON for each test that begins or ends, so that a crash of the process names its test.
+"""A pytest plugin that writes a line of JSON for each test that begins or ends, so that the last line names the test of a crash.
 
-Loaded with `-p peers_report`; the environment's PEERS_REPORT names the file that is written. It also has the fixture that
-numba-cuda's test cases ask for, which lies in a conftest.py that its wheel does not carry.
+Loaded with `-p peers_report`; the environment variable PEERS_REPORT names the file. The plugin also has the fixture that
+numba-cuda's tests use, because the wheel lacks the conftest.py that defines it.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ class Launch(ctypes.Structure):
 
 @ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.POINTER(Launch), ctypes.POINTER(ctypes.c_void_p))
 def hello_world(launch, parameters):
-    """What the kernel of numba-cuda's test_cuda_driver.py does, whose PTX stands there: thread i writes i."""
+    """Implements the kernel of numba-cuda's test_cuda_driver.py, where it is PTX: thread i writes i."""
     count, device = launch.contents.block[0], launch.contents.device
     address = ctypes.cast(parameters[0], ctypes.POINTER(ctypes.c_uint64))[0]
     driver.tenure_sim_bytes.restype = ctypes.c_void_p
@@ -36,7 +36,7 @@ def hello_world(launch, parameters):
 
 
 driver = ctypes.CDLL("libcuda.so.1")
-# On a thread of its own: it needs the interpreter, which a thread inside the driver may hold.
+# It runs on a thread of its own, because it needs the interpreter lock, which a thread inside the driver may hold.
 driver.tenure_sim_register_kernel(b"_Z10helloworldPi", hello_world, (ctypes.c_size_t * 1)(8), ctypes.c_size_t(1), 1)
 
 

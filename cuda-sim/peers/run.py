@@ -1,14 +1,14 @@
-"""Runs what others wrote for NVIDIA's driver on the simulated one, and writes or compares the table of what came out.
+"""Runs other projects' tests for NVIDIA's driver on the simulated one, and writes or compares the table of results.
 
     python run.py --write FILE --pycuda FOLDER [NAME ...]    writes FILE
-    python run.py --check FILE --pycuda FOLDER [NAME ...]    fails where FILE says something else
+    python run.py --check FILE --pycuda FOLDER [NAME ...]    fails if FILE differs
 
-FOLDER is PyCUDA's source distribution, which has its tests. A NAME is a part of a test file's name: only those run, and nothing
-is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
+FOLDER is PyCUDA's source distribution, which has its tests. A NAME is part of a test file's name: only such files run,
+and no table is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
 
-Nothing here is changed for the simulator: the packages are those of the package index, their memory is their own allocators'. What
-cannot run without a compiler or a GPU is found by its exception (`NEEDS`) and stands in the table as such; any other failure is a
-failure, explained in `KNOWN` or not.
+The packages come unchanged from the package index and use their own allocators. A test that needs a compiler or a GPU is
+recognised by its exception (`NEEDS`) and has its own result in the table. Every other failure counts as one, also if
+`KNOWN` explains it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import time
 from dataclasses import dataclass, field
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Device code is made by a compiler and runs on a GPU: the simulator has neither. (what the exception says, why)
+# Tests of device code need a compiler and a GPU, which the simulator has not: (pattern of the exception's text, why)
 NEEDS = [
     (r"get_curand_version", "draws random numbers with cuRAND's kernels"),
     (r"PTX JIT compiler library not found", "links device code in the driver"),
@@ -35,19 +35,19 @@ NEEDS = [
     (r"(?i)nvrtc", "compiles a kernel with NVRTC"),
     (r"(?i)nvjitlink|nvdisasm|cudadevrt", "links or reads device code with NVIDIA's tools"),
 ]
-# Tests that fail for a reason that is understood: (a part of the test's name, why)
+# Tests that fail for a known reason: (part of the test's name, why)
 KNOWN: list[tuple[str, str]] = []
-# Test files that race with the device, on a GPU too, where it is fast enough to win: (file, why). Work runs at once there.
+# Test files that race with the device, on a GPU too, which is fast enough to win. They run with eager work: (file, why)
 EAGER = {
-    "test_ipc": "the test reads in a second process what small copies from pageable memory wrote, and waits for none of them: "
-    "such a copy may return before its bytes are on the device, which the simulator makes so.",
+    "test_ipc": "the test reads the result of small copies from pageable memory in a second process without waiting for them. "
+    "Such a copy may return before its bytes are on the device, and on the simulator it does.",
 }
-SECONDS = 300  # one test file, and it is never near that
+TIME_LIMIT_SECONDS = 300  # for one test file; far more than any needs
 
 
 @dataclass
 class Suite:
-    """Test files of one package, and the words above their table."""
+    """The test files of one package, and the text above their table."""
 
     title: str
     package: str
@@ -68,7 +68,7 @@ def suites(pycuda: str) -> list[Suite]:
             "cuda.bindings and cuda.core",
             "cuda-bindings",
             [str(HERE / "test_bindings.py"), str(HERE / "test_core.py")],
-            "NVIDIA's Python bindings come without their tests, so these are ours, in `cuda-sim/peers`.",
+            "NVIDIA's Python bindings come without tests. These tests are ours, in `cuda-sim/peers`.",
         ),
         Suite(
             "numba-cuda",
@@ -76,32 +76,32 @@ def suites(pycuda: str) -> list[Suite]:
             [f"{numba}cudadrv.test_{name}" for name in drv.split()]
             + [str(HERE / "test_numba.py")]
             + [f"{numba}cudapy.test_{name}" for name in "cuda_array_interface ipc multigpu".split()],
-            "Its own tests, from its wheel: the driver layer whole but what is about linking and compilers, and of the "
-            "others what is about memory. The memory is its own manager's. There are two devices. "
-            "Its authors have disabled `test_streams`, and enabled it fails in numba-cuda itself (a `CUstream` has no `value`, says "
-            "`add_callback`): streams are tested by our `test_numba` instead. The kernel of `test_cuda_driver` is "
-            "registered with the simulator, implemented by a function of the host.",
+            "Its own tests, from its wheel: all of the driver layer except linking and compilers, and the others that are "
+            "about memory. They use its own memory manager, on two devices. "
+            "Its authors have disabled `test_streams`; enabled, it fails in numba-cuda itself (`add_callback`: a `CUstream` has no "
+            "`value`). Our `test_numba` tests streams instead. The kernel of `test_cuda_driver` is "
+            "registered with the simulator and implemented by a host function.",
             devices=2,
         ),
         Suite(
             "PyCUDA",
             "pycuda",
             [f"{pycuda}/test/test_driver.py", f"{pycuda}/test/test_gpuarray.py"],
-            "Its own tests, from its source distribution. Most of them compile a kernel, for `gpuarray.zeros` fills "
-            "with one; the next table is of the same functions without.",
+            "Its own tests, from its source distribution. Most of them compile a kernel, because `gpuarray.zeros` "
+            "uses one. The next table has tests of these functions without kernels.",
         ),
         Suite(
             "PyCUDA's memory without kernels",
             "pycuda",
             [str(HERE / "test_pycuda.py")],
-            "Ours, in `cuda-sim/peers`: each way in which PyCUDA makes and moves memory, through its own allocators.",
+            "Our tests, in `cuda-sim/peers`: each way in which PyCUDA allocates and copies memory, through its own allocators.",
         ),
     ]
 
 
 @dataclass
 class Case:
-    """What became of one test, with all its parameters."""
+    """The results of one test, with all its parameters."""
 
     passed: int = 0
     failed: int = 0
@@ -116,7 +116,7 @@ class Case:
 
 
 def one_line(text: str) -> str:
-    """An exception's words as they fit into a table: no address, no path, no line break."""
+    """The first line of an exception's text, without addresses and paths, for the table."""
     line = next((line for line in text.strip().splitlines() if line.strip()), "")
     line = re.sub(r"0x[0-9a-f]{4,}", "0x...", line)
     line = re.sub(r"(?<![\w:/])(/[\w.+-]+){2,}", "...", line)
@@ -134,7 +134,7 @@ def outcome_of(test: str, events: list[dict]) -> tuple[str, str]:
                     return "failed", why
             return "failed", one_line(event["text"])
     if events[-1]["event"] != "ends":
-        return "failed", "the process ended in it"
+        return "failed", "the process ended during the test"
     skipped = [event["text"] for event in events if event["event"] == "skipped"]
     return ("skipped", one_line(skipped[0])) if skipped else ("passed", "")
 
@@ -144,13 +144,13 @@ def name_of(file: str) -> str:
 
 
 def run_file(file: str, devices: int, log: pathlib.Path) -> dict[str, list[dict]]:
-    """Every test of a file; a process that a test ends is followed by another for the rest."""
+    """Runs the tests of a file. If a test ends the process, another process runs the rest."""
     found: dict[str, list[dict]] = {}
     for _ in range(20):
         log.unlink(missing_ok=True)
         command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "-q", "-p", "peers_report"]
         command += ["-p", "no:cacheprovider", "-W", "ignore", "--tb=short", "--rootdir", str(HERE)]
-        # By their own names, as they import one another: numba.cuda.tests and not the folder that the file lies in.
+        # Modules keep their own names (numba.cuda.tests...), by which they import one another.
         command += ["--import-mode=importlib", "-o", "consider_namespace_packages=true"]
         command += [word for test in found for word in ("--deselect", test)]
         command += [file] if file.endswith(".py") else ["--pyargs", file]
@@ -163,7 +163,7 @@ def run_file(file: str, devices: int, log: pathlib.Path) -> dict[str, list[dict]
         if name_of(file) in EAGER:
             environment["TENURE_SIM_PACE"] = "eager"
         try:
-            done = subprocess.run(command, env=environment, timeout=SECONDS, capture_output=True, text=True)
+            done = subprocess.run(command, env=environment, timeout=TIME_LIMIT_SECONDS, capture_output=True, text=True)
             status, output = done.returncode, done.stdout + done.stderr
         except subprocess.TimeoutExpired as slow:
             status, output = None, str(slow.stdout or b"")[-3000:]
@@ -177,7 +177,7 @@ def run_file(file: str, devices: int, log: pathlib.Path) -> dict[str, list[dict]
         ended = last is None or found[last][-1]["event"] == "ends"
         print(f"{name_of(file)}: pytest ended with {status} in {None if ended else last}\n{output[-3000:]}")
         if ended:
-            # Not in a test: at the process's end, or before there was one.
+            # The process ended outside a test: before the first, or at its exit.
             whole = {"test": "the process", "event": "failed", "text": f"ended with {status}", "whole": output[-3000:]}
             found["the process"] = [whole]
             return found
@@ -201,12 +201,12 @@ def table(cases: dict[str, Case]) -> list[str]:
 
 
 def device() -> str:
-    """The device's name and the driver's version; anything but the simulator is refused."""
+    """The device's name and the driver's version. Exits if the driver is not the simulator."""
     from cuda.bindings import driver
 
     def call(result):
         if int(result[0]) != 0:
-            sys.exit(f"the driver answers {result[0]}: is the simulator's folder in LD_LIBRARY_PATH?")
+            sys.exit(f"the driver returns {result[0]}: is the simulator's folder in LD_LIBRARY_PATH?")
         return result[1] if len(result) > 1 else None
 
     call(driver.cuInit(0))
@@ -229,13 +229,13 @@ def main() -> int:
     document = [
         "# What runs on the simulated driver",
         "",
-        "Written by `cargo xtask sim-peers` from what happened; `cargo xtask sim-peers --check` fails where it is out of date. The",
-        "packages are those of the package index, unchanged, and use their own allocators. PyCUDA is built with CUDA's headers",
-        "and linked with the simulator, whose every function it names must be there.",
+        "`cargo xtask sim-peers` runs these tests and writes this page; `cargo xtask sim-peers --check` fails if it is out of date.",
+        "The packages come unchanged from the package index and use their own allocators. PyCUDA is built with CUDA's headers and",
+        "linked with the simulator, which must therefore have every function that PyCUDA uses.",
         "",
-        "*passed*, *failed*: as the tests say. *needs a compiler and a GPU*: the test compiles device code, and stops with the",
-        "exception that its package has where there is no compiler. *skipped by the test*: it says why. A number counts the",
-        "parameters of a test that has some.",
+        "*passed*, *failed*: the test's own result. *needs a compiler and a GPU*: the test compiles device code, and stops with its",
+        "package's exception for a missing compiler. *skipped by the test*: the reason is in the last column. A number in",
+        "parentheses counts the parameters of a test.",
         "",
     ]
     document += [f"The device: {device()}.", ""]
@@ -267,7 +267,7 @@ def main() -> int:
                     for key, word in (
                         ("passed", "passed"),
                         ("failed", "failed"),
-                        ("needs", "for a compiler and a GPU"),
+                        ("needs", "need a compiler and a GPU"),
                         ("skipped", "skipped by the tests"),
                     )
                     if counts[key]
@@ -292,7 +292,7 @@ def main() -> int:
         if old != text:
             bad = True
             sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), options.check, "now"))
-            print(f"{options.check} says something else: cargo xtask sim-peers")
+            print(f"{options.check} is out of date: cargo xtask sim-peers")
     print(f"{every['passed']} passed, {every['failed']} failed, {every['needs'] + every['skipped']} skipped")
     return 1 if bad else 0
 

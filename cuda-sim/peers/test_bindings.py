@@ -50,7 +50,7 @@ def read(address, count, dtype):
     return out
 
 
-def test_it_says_that_it_is_simulated(device):
+def test_the_name_says_simulated(device):
     assert b"simulated" in ok(driver.cuDeviceGetName(100, device))
     assert ok(driver.cuDeviceGetCount()) >= 1
     assert ok(driver.cuDriverGetVersion()) >= 12000
@@ -71,7 +71,7 @@ def test_error_names():
     assert ok(driver.cuGetErrorString(Result.CUDA_ERROR_OUT_OF_MEMORY)) == b"out of memory"
 
 
-def test_device_memory_there_and_back():
+def test_copies_to_the_device_and_back():
     free = ok(driver.cuMemGetInfo())[0]
     source = np.arange(1000, dtype=np.float32)
     address = ok(driver.cuMemAlloc(source.nbytes))
@@ -168,7 +168,7 @@ def test_arrays():
     host = dict(srcMemoryType=kind.CU_MEMORYTYPE_HOST, srcHost=source.ctypes.data, srcPitch=32, srcHeight=6)
     into = dict(dstMemoryType=kind.CU_MEMORYTYPE_ARRAY, dstArray=array)
     ok(copy(**host, **into, WidthInBytes=32, Height=6, Depth=4))
-    # Out of its middle, the second plane's third row from the second element on.
+    # Reads from the middle: the second plane's third row, from the second element on.
     out = np.zeros((2, 3), np.float32)
     part = dict(srcMemoryType=kind.CU_MEMORYTYPE_ARRAY, srcArray=array, srcXInBytes=4, srcY=2, srcZ=1)
     target = dict(dstMemoryType=kind.CU_MEMORYTYPE_HOST, dstHost=out.ctypes.data, dstPitch=12, dstHeight=2)
@@ -217,7 +217,7 @@ def test_managed_memory(device):
     ok(driver.cuMemFree(address))
 
 
-def test_what_an_address_is(context):
+def test_pointer_attributes(context):
     kind = driver.CUpointer_attribute
     address = ok(driver.cuMemAlloc(512))
     inside = driver.CUdeviceptr(int(address) + 8)
@@ -266,7 +266,7 @@ def test_a_stream_waits_for_another(stream):
     ok(driver.cuStreamDestroy(other))
 
 
-def test_a_host_function_runs_in_its_turn(stream):
+def test_a_host_function_runs_in_stream_order(stream):
     done = threading.Event()
     told = []
 
@@ -296,7 +296,7 @@ def test_stream_ordered_memory(device, stream):
     ok(driver.cuMemPoolTrimTo(pool, 0))
 
 
-def test_a_memory_pool_of_ones_own(device, stream):
+def test_a_created_memory_pool(device, stream):
     properties = driver.CUmemPoolProps()
     properties.allocType = driver.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
     properties.location.type = driver.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
@@ -363,7 +363,7 @@ def test_a_user_object_lives_as_long_as_a_graph_needs_it(stream):
     thing = ok(driver.cuUserObjectCreate(23, function, 1, no_sync))
     graph = ok(driver.cuGraphCreate(0))
     ok(driver.cuGraphRetainUserObject(graph, thing, 1, move))
-    assert driver.cuUserObjectRelease(thing, 1)[0] == Result.CUDA_ERROR_INVALID_VALUE  # it is the graph's now
+    assert driver.cuUserObjectRelease(thing, 1)[0] == Result.CUDA_ERROR_INVALID_VALUE  # the graph has the reference now
     ready = ok(driver.cuGraphInstantiate(graph, 0))
     ok(driver.cuGraphDestroy(graph))
     ok(driver.cuGraphLaunch(ready, stream))
@@ -376,7 +376,7 @@ def test_a_user_object_lives_as_long_as_a_graph_needs_it(stream):
     assert destroyed == [23]
 
 
-def test_contexts_are_a_stack_of_each_thread(context):
+def test_each_thread_has_a_stack_of_contexts(context):
     seen = []
 
     def elsewhere():
@@ -391,13 +391,13 @@ def test_contexts_are_a_stack_of_each_thread(context):
     assert seen == [0, int(context), int(context)]
 
 
-def test_a_context_of_ones_own(device, context):
+def test_a_created_context(device, context):
     own = ok(driver.cuCtxCreate(None, 0, device))
     assert int(ok(driver.cuCtxGetCurrent())) == int(own) != int(context)
     address = ok(driver.cuMemAlloc(64))
     ok(driver.cuCtxDestroy(own))
     assert int(ok(driver.cuCtxGetCurrent())) == int(context)
-    # Its memory went with it.
+    # Its memory is freed with it.
     assert driver.cuMemFree(address)[0] == Result.CUDA_ERROR_INVALID_VALUE
 
 
@@ -407,7 +407,7 @@ def test_no_context(context):
     ok(driver.cuCtxSetCurrent(context))
 
 
-def test_a_function_that_it_has_not():
+def test_a_function_that_the_driver_lacks():
     code, address, status = driver.cuGetProcAddress(b"cuNoSuchFunction", 13000, 0)
     assert (int(code), int(address)) == (0, 0)
     assert status == driver.CUdriverProcAddressQueryResult.CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND
@@ -429,12 +429,12 @@ assert library.cuGetProcAddress(b"cuLibraryLoadData", ctypes.byref(address), 130
 """
 
 
-def test_an_old_driver_lacks_what_came_later(monkeypatch):
+def test_an_old_driver_lacks_later_functions(monkeypatch):
     monkeypatch.setenv("TENURE_SIM_VERSION", "11040")
     subprocess.run([sys.executable, "-c", OLD_DRIVER], check=True)
 
 
-def test_a_caller_made_for_an_old_driver_gets_its_functions():
+def test_a_caller_built_for_an_old_driver_gets_its_functions():
     new, old = (ok(driver.cuGetProcAddress(b"cuMemAdvise", version, 0)) for version in (13000, 11000))
     assert int(new[0]) != int(old[0]) and 0 not in (int(new[0]), int(old[0]))
     _, status = ok(driver.cuGetProcAddress(b"cuLibraryLoadData", 11000, 0))

@@ -27,8 +27,8 @@ def test_the_device(device):
     assert device.uuid
 
 
-def test_what_goes_through_the_runtime_library_is_refused(device):
-    """CUDA's runtime library asks the driver for tables that NVIDIA does not document, and is told that there are none."""
+def test_the_runtime_library_is_refused(device):
+    """CUDA's runtime library needs driver tables that NVIDIA does not document, and gets none."""
     with pytest.raises(Exception, match="cudaErrorNotSupported"):
         device.sync()
 
@@ -62,7 +62,7 @@ def test_fill(device):
     buffer.close(stream)
 
 
-def test_a_pool_of_ones_own(device):
+def test_a_created_pool(device):
     stream = device.create_stream()
     resource = core.DeviceMemoryResource(device, core.DeviceMemoryResourceOptions(max_size=1 << 24))
     buffer = resource.allocate(1 << 12, stream=stream)
@@ -115,7 +115,7 @@ def test_a_graph_of_copies(device):
     buffer.close(stream)
 
 
-def test_dlpack_says_where_the_memory_is(device):
+def test_dlpack_reports_the_device(device):
     buffer = device.allocate(128, stream=device.default_stream)
     kind, number = buffer.__dlpack_device__()
     assert (int(kind), number) == (2, 0)

@@ -1,4 +1,4 @@
-"""numba-cuda's streams on the simulated driver, with its own memory manager and no kernel; its own tests of them are disabled."""
+"""numba-cuda's streams on the simulated driver, with its own memory manager and without kernels; its own tests of streams are disabled."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_stream_synchronizes_at_the_end_of_its_block():
 
 
 @pytest.mark.parametrize("name", ["default_stream", "legacy_default_stream", "per_thread_default_stream"])
-def test_the_streams_that_are_always_there(name):
+def test_the_default_streams(name):
     stream = getattr(cuda, name)()
     source, target = pinned(np.arange(300)), pinned(np.zeros(300))
     on_device = cuda.to_device(source, stream=stream)
@@ -46,7 +46,7 @@ def test_the_streams_that_are_always_there(name):
     assert (source == target).all()
 
 
-def test_a_stream_of_another_librarys():
+def test_a_stream_of_another_library():
     cuda.current_context()
     code, handle = driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
     assert int(code) == 0
@@ -77,7 +77,7 @@ def test_events_order_two_streams():
         assert (target == round).all()
 
 
-def test_arrays_may_go_while_their_stream_works():
+def test_arrays_may_be_freed_while_their_stream_runs():
     stream = cuda.stream()
     targets = []
     for number in range(30):
@@ -88,7 +88,7 @@ def test_arrays_may_go_while_their_stream_works():
     assert all((target == number).all() for number, _, target in targets)
 
 
-def test_mapped_arrays_are_seen_by_both_sides():
+def test_mapped_arrays_are_shared_by_host_and_device():
     mapped = cuda.mapped_array(64, dtype=np.uint8)
     mapped[:] = 5
     out = cuda.as_cuda_array(mapped).copy_to_host()

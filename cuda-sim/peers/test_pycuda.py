@@ -1,6 +1,6 @@
-"""PyCUDA on the simulated driver: every way in which it makes and moves memory, through its own allocators, with no kernel.
+"""PyCUDA on the simulated driver: every way in which it allocates and copies memory, through its own allocators, without kernels.
 
-PyCUDA's own tests of these compile a kernel sooner or later; what they test of memory is here without.
+PyCUDA's own tests of these functions compile kernels; these tests do not.
 """
 
 import gc
@@ -21,7 +21,7 @@ def numbers(*shape, dtype=np.float32):
     return np.random.default_rng(7).integers(0, 100, shape).astype(dtype)
 
 
-def test_the_device_says_that_it_is_simulated():
+def test_the_device_name_says_simulated():
     device = cuda.Context.get_device()
     assert "simulated" in device.name()
     assert device.total_memory() >= cuda.mem_get_info()[1] > 0
@@ -30,7 +30,7 @@ def test_the_device_says_that_it_is_simulated():
     assert device.get_attribute(cuda.device_attribute.MAX_THREADS_PER_BLOCK) >= 512
 
 
-def test_mem_alloc_and_what_it_holds():
+def test_mem_alloc():
     free = cuda.mem_get_info()[0]
     allocation = cuda.mem_alloc(1 << 20)
     assert isinstance(allocation, cuda.DeviceAllocation) and int(allocation) % 256 == 0
@@ -42,7 +42,7 @@ def test_mem_alloc_and_what_it_holds():
         allocation.free()
 
 
-def test_memory_goes_with_its_object():
+def test_memory_is_freed_with_its_object():
     free = cuda.mem_get_info()[0]
     allocations = [cuda.mem_alloc(4096) for _ in range(100)]
     assert cuda.mem_get_info()[0] < free
@@ -57,7 +57,7 @@ def test_out_of_memory_is_an_exception():
     cuda.mem_alloc(16)
 
 
-def test_copies_there_and_back():
+def test_copies_to_and_from_the_device():
     source = numbers(400)
     device = cuda.mem_alloc(source.nbytes)
     cuda.memcpy_htod(device, source)
@@ -93,7 +93,7 @@ def test_pinned_memory_has_flags_and_an_address():
 
 
 def test_aligned_memory():
-    # Registering it is left out: PyCUDA's own test of that is marked "known issue: must fix array creation", and it crashes.
+    # Does not register the memory: that crashes, and PyCUDA's own test of it is marked "known issue: must fix array creation".
     plain = cuda.aligned_zeros((1 << 14,), np.uint32)
     assert plain.ctypes.data % 4096 == 0
     device = cuda.to_device(plain)
@@ -225,7 +225,7 @@ def test_device_memory_pool():
     pool.stop_holding()
 
 
-def test_a_pool_gives_its_blocks_back_when_memory_is_short():
+def test_a_pool_frees_its_blocks_when_memory_is_short():
     pool = tools.DeviceMemoryPool()
     block = cuda.mem_get_info()[0] // 4
     pool.allocate(block)  # dropped, and held
@@ -336,8 +336,8 @@ def test_limits_and_configurations():
     assert context.get_cache_config() in (cuda.func_cache.PREFER_L1, cuda.func_cache.PREFER_NONE)
 
 
-def test_a_kernel_that_nobody_registered():
-    # The simulator takes any image for a module; its kernels are those that the program registered.
+def test_an_unregistered_kernel():
+    # The simulator accepts any image as a module, with the kernels that the program registered.
     module = cuda.module_from_buffer(b"no device code")
     with pytest.raises(cuda.LogicError):
         module.get_function("nobody_registered_this")

@@ -1,14 +1,14 @@
-//! The structs of the border have the layout that the driver's own header gives them, as cudarc knows it.
+//! The structs of the C interface have the layout of the driver's own header, as cudarc has it.
 
-#![allow(dead_code, reason = "the types are looked at, not used")]
+#![allow(dead_code, reason = "only the layouts of the types are used")]
 
-#[path = "../src/types.rs"]
+#[path = "../src/base/types.rs"]
 mod types;
 
 use cudarc::driver::sys;
 use std::mem::{align_of, offset_of, size_of};
 
-/// Same size, same alignment, and each field where the driver has it.
+/// Compares size, alignment, and the offset of each field.
 macro_rules! same {
     ($ours:ident is $theirs:ident: $($field:ident = $name:ident),*) => {
         assert_eq!(size_of::<types::$ours>(), size_of::<sys::$theirs>(), stringify!($ours));

@@ -1,4 +1,4 @@
-//! Memory: of the device, pinned, managed; who may touch it, and what happens to whoever touches what is not there.
+//! Memory: device, pinned, managed, mapped and pooled; which accesses are allowed, and how the others fail.
 
 mod driver;
 use driver::*;
@@ -8,7 +8,7 @@ const INVALID: u32 = 1;
 const ILLEGAL: u32 = 700;
 
 #[test]
-fn bytes_go_to_the_device_and_come_back() {
+fn bytes_survive_a_copy_to_the_device_and_back() {
     let _driver = fresh(1, RANDOM);
     let memory = device_memory(100_000);
     let sent: Vec<u8> = (0..100_000).map(|at| (at % 251) as u8).collect();
@@ -20,7 +20,7 @@ fn bytes_go_to_the_device_and_come_back() {
 }
 
 #[test]
-fn free_memory_is_accounted_for_and_runs_out() {
+fn device_memory_is_counted_and_runs_out() {
     let _driver = fresh(1, RANDOM);
     let (mut free, mut total, mut address) = (0, 0, 0);
     assert_eq!(cuMemGetInfo_v2(&mut free, &mut total), 0);
@@ -35,7 +35,7 @@ fn free_memory_is_accounted_for_and_runs_out() {
 }
 
 #[test]
-fn freed_addresses_come_back_late_but_do() {
+fn freed_addresses_are_reused_late() {
     let _driver = fresh(1, RANDOM);
     let first = device_memory(5000);
     assert_eq!(cuMemFree_v2(first), 0);
@@ -48,7 +48,7 @@ fn freed_addresses_come_back_late_but_do() {
         .collect();
     assert!(!seen[..1000].contains(&first));
     seen.sort_unstable();
-    assert!(seen[seen.len() - 1] - seen[0] <= 64 << 20, "memory that is touched once stays in use: not too much of it");
+    assert!(seen[seen.len() - 1] - seen[0] <= 64 << 20, "the addresses spread over too much memory");
     set("reuse", 1);
     let again = device_memory(5000);
     assert_eq!((cuMemFree_v2(again), device_memory(5000)), (0, again));
@@ -63,14 +63,14 @@ fn fresh_memory_is_junk() {
 }
 
 #[test]
-fn past_the_end_loses_the_context() {
+fn an_access_past_the_end_loses_the_context() {
     let _driver = fresh(1, RANDOM);
     let (memory, on, mut got) = (device_memory(100), stream(1), [0; 101]);
     assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 101), ILLEGAL);
     let mut address = 0;
     assert_eq!(cuMemAlloc_v2(&mut address, 8), ILLEGAL, "the error stays");
     assert_eq!((cuStreamQuery(on), cuCtxSynchronize()), (ILLEGAL, ILLEGAL));
-    // A new context is sound.
+    // A new context works.
     assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
     assert_eq!(cuMemAlloc_v2(&mut address, 8), 709);
     assert_eq!(cuCtxSetCurrent(primary(0)), 0);
@@ -90,7 +90,7 @@ fn work_on_freed_memory_faults_unless_freeing_waits() {
 }
 
 #[test]
-fn pinned_memory_has_its_host_address_where_that_is_promised() {
+fn pinned_memory_has_its_host_address_where_the_driver_promises_it() {
     let driver = fresh(1, RANDOM);
     let on = stream(1);
     let seen = |host: *mut u8| {
@@ -106,15 +106,15 @@ fn pinned_memory_has_its_host_address_where_that_is_promised() {
     let plain = allocated(2);
     assert_eq!((seen(plain), cuMemsetD8Async(plain as u64 + 1, 9, 10, on)), (plain as u64, 0));
     assert_eq!((cuMemsetD8Async(plain as u64 + 4000, 9, 100, on), cuStreamSynchronize(on)), (0, ILLEGAL));
-    // SAFETY: the allocation, which is there until it is freed.
+    // SAFETY: the allocation, which lives until it is freed.
     assert_eq!(unsafe { (*plain.add(1), *plain.add(10)) }, (9, 9));
     drop(driver);
     let _driver = fresh(1, RANDOM);
-    // Write-combined or registered memory has another one.
+    // Write-combined or registered memory has another device address.
     let (combined, mut own) = (allocated(6), vec![1_u8; 8192]);
     assert_eq!(cuMemHostRegister_v2(own.as_mut_ptr(), 8192, 2), 0);
     assert!(seen(combined) != combined as u64 && seen(own.as_mut_ptr()) != own.as_ptr() as u64);
-    // Unless the device says so, and none where addresses are not unified.
+    // An attribute promises the host address for registered memory, and without unified addresses none is promised.
     assert_eq!((cuMemHostUnregister(own.as_mut_ptr()), tenure_sim_set_attribute(0, 91, 1)), (0, 0));
     assert_eq!((tenure_sim_set_attribute(0, 41, 0), cuMemHostRegister_v2(own.as_mut_ptr(), 8192, 2)), (0, 0));
     assert_eq!(seen(own.as_mut_ptr().wrapping_add(99)), own.as_ptr() as u64 + 99);
@@ -124,7 +124,7 @@ fn pinned_memory_has_its_host_address_where_that_is_promised() {
 }
 
 #[test]
-fn pinned_memory_with_another_address_on_the_device() {
+fn pinned_memory_may_have_another_device_address() {
     let _driver = fresh(1, RANDOM);
     let (mut host, mut address, on) = (std::ptr::null_mut(), 0, stream(1));
     assert_eq!(cuMemHostAlloc(&mut host, 4096, 4), 0);
@@ -135,7 +135,7 @@ fn pinned_memory_with_another_address_on_the_device() {
     assert_eq!((cuMemsetD8Async(address + 1, 9, 10, on), cuStreamSynchronize(on)), (0, 0));
     assert_eq!((host[1], host[10]), (9, 9));
     assert_ne!((host[0], host[11]), (9, 9));
-    // The host address is none of the device's.
+    // The host address is no device address.
     assert_eq!(cuMemsetD8Async(host.as_ptr() as u64, 9, 10, on), INVALID);
     let (mut kind, mut device_pointer) = (0_u32, 0_u64);
     assert_eq!(cuPointerGetAttribute((&raw mut kind).cast(), 2, host.as_ptr() as u64), 0);
@@ -154,7 +154,7 @@ fn the_flags_of_pinned_memory_reach_the_driver() {
     let mut host = std::ptr::null_mut();
     assert_eq!(cuMemHostAlloc(&mut host, 100, 7), 0);
     assert_eq!((ask("host_alloc_flags"), ask("pinned")), (7, 1));
-    // No bytes are an allocation, too.
+    // 0 bytes are an allocation too.
     assert_eq!((cuMemHostAlloc(&mut host, 0, 0), cuMemFreeHost(host), cuMemFreeHost(host)), (0, 0, INVALID));
     assert_eq!(cuMemHostAlloc(&mut host, 100, 8), INVALID);
 }
@@ -172,13 +172,13 @@ fn an_asynchronous_copy_reads_pinned_memory_when_it_runs_and_pageable_memory_at_
     let mut got = [0; 16];
     assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 16), 0);
     assert_eq!((got[7], got[8]), (2, 1));
-    // To pageable memory the call itself waits.
+    // A copy to pageable memory waits in the call.
     assert_eq!(cuMemcpyDtoHAsync_v2(pageable.as_mut_ptr(), memory + 8, 8, on), 0);
     assert_eq!((pageable[0], ask("pending")), (1, 0));
 }
 
 #[test]
-fn where_the_device_reaches_pageable_memory_an_asynchronous_copy_uses_it_late() {
+fn an_asynchronous_copy_uses_pageable_memory_late_where_the_device_reaches_it() {
     let _driver = fresh(1, MANUAL);
     assert_eq!(tenure_sim_set_attribute(0, 88, 1), 0);
     let (memory, on, mut source, mut target) = (device_memory(8), stream(1), vec![1_u8; 8], vec![0_u8; 8]);
@@ -186,7 +186,7 @@ fn where_the_device_reaches_pageable_memory_an_asynchronous_copy_uses_it_late() 
     assert_eq!((cuMemcpyDtoHAsync_v2(target.as_mut_ptr(), memory, 8, on), ask("pending")), (0, 2));
     source.fill(2);
     assert_eq!((target[0], cuStreamSynchronize(on), target[7]), (0, 0, 2));
-    // A synchronous one is done with it, as everywhere.
+    // A synchronous copy no longer uses it on return, as everywhere.
     assert_eq!(cuMemcpyHtoD_v2(memory, source.as_ptr(), 8), 0);
     source.fill(3);
     assert_eq!((cuMemcpyDtoH_v2(target.as_mut_ptr(), memory, 8), target[0]), (0, 2));
@@ -206,12 +206,12 @@ fn a_synchronous_copy_of_pageable_memory_may_still_be_on_its_way() {
         pageable.fill(2);
         // SAFETY: device memory on which nothing runs.
         assert_eq!(unsafe { *bytes(memory, 1, 0) }, 7);
-        // A stream that is not behind the legacy one finds what was there before.
+        // A stream that is not ordered behind the legacy stream finds the old bytes.
         let mut got = vec![0; size];
         assert_eq!(tenure_sim_hold(1), 0);
         assert_eq!(cuMemcpyDtoHAsync_v2(got.as_mut_ptr(), memory, size, other), 0);
         assert!(got.iter().all(|byte| *byte == 7));
-        // One that is finds what was read.
+        // A stream that is finds the new bytes.
         assert_eq!(tenure_sim_release(1), 0);
         assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, size), 0);
         assert!(got.iter().all(|byte| *byte == 1));
@@ -228,7 +228,7 @@ fn registered_memory_is_pinned_until_it_is_unregistered() {
     assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr(), 8192, on), 0);
     assert_eq!(ask("pending"), 1);
     assert_eq!(cuStreamSynchronize(on), 0);
-    // Partly outside: as pageable.
+    // A range that is partly registered counts as pageable.
     assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr().wrapping_add(4096), 8192, on), 0);
     own[5000] = 6;
     assert_eq!(cuStreamSynchronize(on), 0);
@@ -241,7 +241,7 @@ fn registered_memory_is_pinned_until_it_is_unregistered() {
     }
     assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr(), 8192, on), 0);
     assert_eq!(cuMemHostUnregister(own.as_mut_ptr()), 0);
-    assert_eq!(cuStreamSynchronize(on), ILLEGAL, "a copy was still using it");
+    assert_eq!(cuStreamSynchronize(on), ILLEGAL, "a queued copy used it");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn ranges_that_share_a_page_are_registered_one_by_one() {
     assert_eq!(cuMemHostRegister_v2(page.wrapping_add(99), 1, 0), 712);
     assert_eq!(cuMemHostUnregister(page), 0);
     assert_eq!(cuMemHostRegister_v2(page.wrapping_add(50), 50, 0), 0);
-    assert_eq!((cuMemHostUnregister(page), cuCtxSetCurrent(0)), (713, 0), "and no context is needed for the others");
+    assert_eq!((cuMemHostUnregister(page), cuCtxSetCurrent(0)), (713, 0), "unregistering needs no context");
     assert_eq!(cuMemHostUnregister(page.wrapping_add(50)), 0);
     assert_eq!((cuMemHostUnregister(page.wrapping_add(100)), cuCtxSetCurrent(driver.context)), (0, 0));
     let allocated = pinned(8).as_mut_ptr();
@@ -267,11 +267,11 @@ fn memory_that_cannot_be_written_is_not_registered() {
     static CONSTANT: [u8; 8192] = [1; 8192];
     let constant = CONSTANT.as_ptr().cast_mut();
     assert_eq!(cuMemHostRegister_v2(constant, 8192, 0), INVALID);
-    assert_eq!(cuMemHostRegister_v2(constant, 8192, 8), 0, "for reading it can be");
+    assert_eq!(cuMemHostRegister_v2(constant, 8192, 8), 0, "it can be registered for reading");
 }
 
 #[test]
-fn managed_memory_is_one_address_for_both() {
+fn managed_memory_has_one_address_for_host_and_device() {
     let _driver = fresh(1, RANDOM);
     let (mut address, on, mut managed) = (0, stream(1), 0_u32);
     assert_eq!(cuMemAllocManaged(&mut address, 100, 1), 0);
@@ -318,7 +318,7 @@ fn planes_are_copied_without_their_gaps() {
     let (memory, on, host) = (device_memory(256), stream(1), pinned(64));
     host.iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
     assert_eq!(cuMemsetD8Async(memory, 0xff, 256, on), 0);
-    // Two planes of two rows of three bytes: from rows of 8 and planes of 4 rows, to rows of 16 and planes of 3 rows.
+    // Copies two planes of two rows of three bytes, from a pitch of 8 and planes of 4 rows to a pitch of 16 and planes of 3 rows.
     let mut copy = Copy3D {
         src_x: 1,
         src_y: 1,
@@ -383,7 +383,7 @@ fn advice_is_remembered_and_prefetches_keep_their_place() {
 }
 
 #[test]
-fn a_new_run_has_memory_after_one_that_used_much() {
+fn a_reset_frees_the_memory_of_the_last_run() {
     for _ in 0..3 {
         let _driver = fresh(1, MANUAL);
         let mut managed = 0;
@@ -395,7 +395,7 @@ fn a_new_run_has_memory_after_one_that_used_much() {
 }
 
 #[test]
-fn overlapping_copies_are_nothing_to_rely_on() {
+fn overlapping_copies_have_unreliable_results() {
     let _driver = fresh(1, RANDOM);
     let (memory, on) = (device_memory(1024), stream(1));
     let sent: Vec<u8> = (0..1024).map(|at| (at / 64) as u8).collect();
@@ -428,7 +428,7 @@ fn devices_have_memory_of_their_own() {
 }
 
 #[test]
-fn work_of_one_device_reaches_another_only_when_that_is_enabled() {
+fn work_of_one_device_reaches_another_only_with_peer_access() {
     for enabled in [false, true] {
         let first = fresh(2, RANDOM);
         let memory = device_memory(8);
@@ -439,13 +439,13 @@ fn work_of_one_device_reaches_another_only_when_that_is_enabled() {
         }
         assert_eq!(cuMemsetD8Async(memory, 1, 8, on), 0);
         assert_eq!(cuStreamSynchronize(on), if enabled { 0 } else { ILLEGAL });
-        // The first device has no part in it.
+        // The first device takes no part in this work.
         assert_eq!((cuCtxSetCurrent(first.context), cuCtxSynchronize()), (0, 0));
     }
 }
 
 #[test]
-fn mapped_memory_is_usable_where_and_by_whom_it_was_made_so() {
+fn mapped_memory_is_usable_only_where_it_is_mapped_and_allowed() {
     const GRANULE: usize = 2 << 20;
     let _driver = fresh(1, RANDOM);
     let (mut base, mut parts) = (0, [0; 2]);
@@ -462,9 +462,9 @@ fn mapped_memory_is_usable_where_and_by_whom_it_was_made_so() {
         assert_eq!(cuMemMap(place, GRANULE, 0, *part, 0), 208);
         assert_eq!(cuMemRelease(*part), 0);
     }
-    assert_eq!(cuMemSetAccess(base, 3 * GRANULE, &access, 1), INVALID, "the third granule is not there");
+    assert_eq!(cuMemSetAccess(base, 3 * GRANULE, &access, 1), INVALID, "the third granule is not mapped");
     assert_eq!(cuMemSetAccess(base, 2 * GRANULE, &access, 1), 0);
-    // Over the seam.
+    // Across the border of two mappings.
     let (sent, mut got) = ([7_u8; 100], [0_u8; 100]);
     let seam = base + GRANULE as u64 - 50;
     assert_eq!((cuMemcpyHtoD_v2(seam, sent.as_ptr(), 100), cuMemcpyDtoH_v2(got.as_mut_ptr(), seam, 100)), (0, 0));
@@ -478,7 +478,7 @@ fn mapped_memory_is_usable_where_and_by_whom_it_was_made_so() {
 }
 
 #[test]
-fn pooled_memory_lives_in_the_order_of_its_stream() {
+fn pooled_memory_is_usable_between_its_allocation_and_its_free_in_stream_order() {
     for late in [false, true] {
         let _driver = fresh(1, RANDOM);
         set("seed", 5);
@@ -495,7 +495,7 @@ fn pooled_memory_lives_in_the_order_of_its_stream() {
         }
         assert_eq!(cuCtxSynchronize(), 0);
     }
-    // On another stream before the allocation was reached.
+    // Another stream uses it before its own stream has reached the allocation.
     let _driver = fresh(1, MANUAL);
     let (on, other, mut address) = (stream(1), stream(1), 0);
     assert_eq!(tenure_sim_hold(on), 0);
@@ -504,16 +504,16 @@ fn pooled_memory_lives_in_the_order_of_its_stream() {
 }
 
 #[test]
-fn freeing_pooled_memory_at_once_waits_for_nothing() {
+fn freeing_pooled_memory_at_once_does_not_wait() {
     let _driver = fresh(1, MANUAL);
     let (on, mut address) = (stream(1), 0);
     assert_eq!((cuMemAllocAsync(&mut address, 1000, on), cuMemsetD8Async(address, 1, 1000, on)), (0, 0));
     assert_eq!((cuMemFree_v2(address), ask("implicit_synchronizes")), (0, 0));
-    assert_eq!(cuStreamSynchronize(on), ILLEGAL, "work on it was still queued");
+    assert_eq!(cuStreamSynchronize(on), ILLEGAL, "queued work used it");
 }
 
 #[test]
-fn a_pool_keeps_what_its_threshold_says() {
+fn a_pool_keeps_as_much_as_its_threshold_allows() {
     let _driver = fresh(1, RANDOM);
     let (on, mut pool, mut address, mut value) = (stream(1), 0, 0, 0_u64);
     assert_eq!(cuDeviceGetDefaultMemPool(&mut pool, 0), 0);
@@ -547,7 +547,7 @@ fn a_host_access_to_device_memory_crashes() {
 fn touches_device_memory() {
     let _driver = fresh(1, RANDOM);
     let memory = device_memory(100) as *mut u8;
-    // SAFETY: none; that is the point.
+    // SAFETY: none; the access must crash, which the parent checks.
     unsafe {
         match std::env::var("TOUCH").as_deref() {
             Ok("read") => println!("{}", memory.read_volatile()),
@@ -557,7 +557,7 @@ fn touches_device_memory() {
 }
 
 #[test]
-fn a_kernel_is_a_function_of_the_host() {
+fn a_kernel_is_a_host_function() {
     unsafe extern "C" fn add(launch: *const Launch, parameters: *mut *mut c_void) -> u32 {
         // SAFETY: registered with these parameters.
         let (address, value) = unsafe { (*(*parameters).cast::<u64>(), *(*parameters.add(1)).cast::<u8>()) };
@@ -569,7 +569,7 @@ fn a_kernel_is_a_function_of_the_host() {
             return ILLEGAL;
         }
         for at in 0..count {
-            // SAFETY: the bytes were just given.
+            // SAFETY: the simulator has just returned these bytes.
             unsafe { *memory.add(at) = (*memory.add(at)).wrapping_add(value) };
         }
         0
@@ -589,7 +589,7 @@ fn a_kernel_is_a_function_of_the_host() {
             cuLaunchKernel(function, blocks, 1, 1, 32, 1, 1, 0, on, parameters.as_mut_ptr(), extra)
         };
         assert_eq!((launch(2), launch(0)), (0, INVALID));
-        // SAFETY: the variable is read at the launch, and written here through its place.
+        // SAFETY: a local variable, which the launch has read.
         unsafe { (&raw mut value).write_volatile(100) };
         let mut got = [0; 64];
         assert_eq!((cuStreamSynchronize(on), cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 64)), (0, 0));

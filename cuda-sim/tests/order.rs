@@ -1,4 +1,4 @@
-//! When work runs: within a stream in order, between streams as the seed says, events and the legacy stream in between.
+//! When work runs: in order within a stream, as the seed decides between streams, except for events and the legacy stream.
 
 mod driver;
 use driver::*;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const NOT_READY: u32 = 600;
 
-/// Copies out of device memory on one stream while another writes it; with an event in between or without. Which bytes arrive?
+/// Copies from device memory on one stream while another stream writes it, with or without an event between. Returns the byte that arrives.
 fn race(ordered: bool) -> u8 {
     let (writer, reader, written) = (stream(1), stream(1), event(2));
     let (memory, host) = (device_memory(8), pinned(8));
@@ -23,13 +23,13 @@ fn race(ordered: bool) -> u8 {
     host[7]
 }
 
-/// The device does nothing by itself: a busy machine keeps a test from calling for longer than it usually waits.
+/// Keeps the device from running work by itself: on a busy machine the time between two calls may exceed its idle time.
 fn stay_idle() {
     set("idle_us", 3_600_000_000);
 }
 
 #[test]
-fn a_missing_event_is_found_by_some_seeds_and_an_event_helps_with_all() {
+fn some_seeds_show_a_missing_event_and_none_breaks_a_present_one() {
     let _driver = fresh(1, RANDOM);
     stay_idle();
     let mut old = 0;
@@ -37,13 +37,13 @@ fn a_missing_event_is_found_by_some_seeds_and_an_event_helps_with_all() {
         set("seed", seed);
         old += usize::from(race(false) == 1);
         set("seed", seed);
-        assert_eq!(race(true), 2, "seed {seed}: a wait for an event did not hold");
+        assert_eq!(race(true), 2, "seed {seed}: the reader did not wait for the event");
     }
     assert!((15..=285).contains(&old), "{old} of 300 seeds show the race");
 }
 
 #[test]
-fn the_same_seed_gives_the_same_order() {
+fn equal_seeds_give_equal_orders() {
     let run = |seed| {
         let _driver = fresh(1, RANDOM);
         stay_idle();
@@ -82,7 +82,7 @@ fn polling_alone_makes_progress() {
 }
 
 #[test]
-fn work_completes_while_nobody_calls() {
+fn work_completes_without_further_calls() {
     let _driver = fresh(1, RANDOM);
     let (host, on, memory) = (pinned(4096), stream(1), device_memory(4096));
     host.fill(0);
@@ -92,7 +92,7 @@ fn work_completes_while_nobody_calls() {
     let since = std::time::Instant::now();
     // SAFETY: pinned memory that the device writes; a byte is read whole.
     while unsafe { watched.read_volatile() } != 7 {
-        assert!(since.elapsed().as_secs() < 600, "nothing happens by itself");
+        assert!(since.elapsed().as_secs() < 600, "no work runs by itself");
         std::thread::yield_now();
     }
 }
@@ -108,7 +108,7 @@ fn manual_work_waits_for_steps() {
 }
 
 #[test]
-fn a_held_stream_stalls_nobody_else() {
+fn a_held_stream_stalls_no_other() {
     let _driver = fresh(1, RANDOM);
     let (memory, held, free) = (device_memory(8), stream(1), stream(1));
     assert_eq!(tenure_sim_hold(held), 0);
@@ -127,27 +127,27 @@ fn a_held_stream_may_be_destroyed_and_released() {
     assert_eq!(tenure_sim_hold(held), 0);
     assert_eq!((cuMemsetD8Async(memory, 7, 8, held), cuEventRecord(point, held), cuStreamDestroy_v2(held)), (0, 0, 0));
     assert!((0..200).all(|_| cuEventQuery(point) == NOT_READY));
-    assert_eq!((cuCtxSetCurrent(0), tenure_sim_release(held)), (0, 0), "a stream needs no context to be released");
+    assert_eq!((cuCtxSetCurrent(0), tenure_sim_release(held)), (0, 0), "releasing a stream needs no context");
     assert_eq!((cuCtxSetCurrent(_driver.context), cuEventSynchronize(point), tenure_sim_release(held)), (0, 0, 0));
 }
 
 #[test]
-fn a_slow_stream_takes_its_time() {
+fn work_of_a_slow_stream_takes_the_time_that_was_set() {
     let _driver = fresh(1, RANDOM);
     let (memory, on) = (device_memory(8), stream(1));
     assert_eq!(tenure_sim_slow(on, 10_000), 0);
     let since = std::time::Instant::now();
     assert_eq!((cuMemsetD8Async(memory, 7, 8, on), cuMemsetD8Async(memory, 8, 8, on)), (0, 0));
-    // If less than that time had passed when it answered, it cannot have been done.
+    // The work can only be done if its time has passed.
     let answer = cuStreamQuery(on);
     assert!(answer == NOT_READY || answer == 0 && since.elapsed().as_millis() >= 20);
     assert_eq!(cuStreamSynchronize(on), 0);
     assert!(since.elapsed().as_millis() >= 20);
 }
 
-/// A random program over four streams and four buffers, in which every dependency has its event, gives what it gives in order.
+/// Random programs over four streams and four buffers, with an event for every dependency.
 #[test]
-fn programs_with_every_event_give_what_they_give_in_order() {
+fn programs_with_every_event_give_the_results_of_serial_execution() {
     const BUFFERS: usize = 4;
     const BYTES: usize = 16;
     for seed in 0..60 {
@@ -163,7 +163,7 @@ fn programs_with_every_event_give_what_they_give_in_order() {
         let host = pinned(BUFFERS * BYTES);
         host.fill(0);
         let mut model = [[0_u8; BYTES]; 2 * BUFFERS];
-        // The last thing that happened to each buffer: reads and writes alike, each with its event.
+        // The event of the last use of each buffer, read or write.
         let mut last: Vec<Vec<Handle>> = vec![Vec::new(); 2 * BUFFERS];
         for buffer in &device {
             assert_eq!(cuMemsetD8Async(*buffer, 0, BYTES, 0), 0);
@@ -223,7 +223,7 @@ fn programs_with_every_event_give_what_they_give_in_order() {
 }
 
 #[test]
-fn a_waiting_thread_does_not_keep_others_out() {
+fn a_waiting_thread_does_not_block_others() {
     let driver = fresh(1, RANDOM);
     let (memory, held) = (device_memory(8), stream(1));
     assert_eq!(tenure_sim_hold(held), 0);
@@ -244,7 +244,7 @@ fn a_waiting_thread_does_not_keep_others_out() {
 }
 
 #[test]
-fn a_closed_function_does_not_return() {
+fn calls_of_a_closed_function_block() {
     let driver = fresh(1, RANDOM);
     assert_eq!(tenure_sim_close(c"cuMemAlloc_v2".as_ptr()), 0);
     std::thread::scope(|threads| {
@@ -279,7 +279,7 @@ fn the_legacy_stream_is_ordered_with_blocking_streams_only() {
     let mut seen = [0; 8];
     assert_eq!(cuMemcpyDtoH_v2(seen.as_mut_ptr(), memory, 8), 0);
     assert_eq!(seen, [4; 8]);
-    // Stream 1 is the same stream as 0; 2 is another one that waits for it too.
+    // Handle 1 means stream 0. Handle 2 means another stream, which waits for it too.
     assert_eq!(tenure_sim_hold(1), 0);
     assert_eq!((cuMemsetD8Async(memory, 5, 8, 1), cuMemsetD8Async(memory, 6, 8, 2)), (0, 0));
     assert_eq!((step(10), cuStreamQuery(0)), (0, NOT_READY));
@@ -304,10 +304,14 @@ fn each_thread_has_a_per_thread_stream() {
 }
 
 #[test]
-fn an_event_is_a_point_that_moves_when_recorded_again() {
+fn an_event_stands_for_its_last_record() {
     let _driver = fresh(1, MANUAL);
     let (memory, first, second, point) = (device_memory(8), stream(1), stream(1), event(0));
-    assert_eq!((cuEventQuery(point), cuEventSynchronize(point)), (0, 0), "never recorded counts as done");
+    assert_eq!(
+        (cuEventQuery(point), cuEventSynchronize(point)),
+        (0, 0),
+        "an event that was never recorded counts as done"
+    );
     assert_eq!(cuMemsetD8Async(memory, 1, 8, first), 0);
     assert_eq!(cuEventRecord(point, first), 0);
     assert_eq!(cuStreamWaitEvent(second, point, 0), 0);
@@ -315,7 +319,7 @@ fn an_event_is_a_point_that_moves_when_recorded_again() {
     assert_eq!((step(9), cuEventQuery(point)), (0, NOT_READY));
     assert_eq!((tenure_sim_release(first), step(9)), (0, 3));
     assert_eq!(cuEventQuery(point), 0);
-    // Destroyed while somebody waits for it: the wait stays right.
+    // The event is destroyed while a stream waits for it: the stream still waits.
     assert_eq!((cuMemsetD8Async(memory, 1, 8, first), cuEventRecord(point, first)), (0, 0));
     assert_eq!((cuStreamWaitEvent(second, point, 0), cuEventDestroy_v2(point)), (0, 0));
     assert_eq!(tenure_sim_hold(first), 0);
@@ -350,7 +354,7 @@ fn a_destroyed_stream_finishes_its_work() {
 }
 
 #[test]
-fn host_functions_run_in_order_on_a_thread_that_must_not_call() {
+fn host_functions_run_in_order_and_may_not_call_the_driver() {
     static SEEN: AtomicU64 = AtomicU64::new(0);
     unsafe extern "C" fn note(data: *mut c_void) {
         let mut free = 0;

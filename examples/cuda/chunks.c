@@ -1,8 +1,8 @@
 /*
- * chunks.c - one transfer to the device, then work chunk by chunk: the host looks at a chunk as soon as that one is back.
+ * chunks.c - one transfer to the device, then work on each chunk: the host reads a chunk as soon as it is back.
  *
- * The chunks are views: no element moves for them, and the library knows that they do not overlap. Work on a chunk waits for the one
- * transfer that wrote it, and for nothing else.
+ * The chunks are views, so nothing is copied, and the library knows that they do not overlap. Work on a chunk waits only for the
+ * transfer that wrote it.
  *
  * gcc chunks.c -I target/dist/include -L target/dist/lib -ltenure -Wl,-rpath,$PWD/target/dist/lib
  */
@@ -47,14 +47,14 @@ int main(void)
 
     tn_array *numbers = counted(host), *device = NULL, *chunks[PARTS], *backs[PARTS];
     size_t parts = 0;
-    must(tn_array_to_device(numbers, GPU, NULL, there, &device)); /* the only transfer there */
-    must(tn_array_release(numbers));                              /* its bytes stay until they were read */
+    must(tn_array_to_device(numbers, GPU, NULL, there, &device)); /* the only transfer to the device */
+    must(tn_array_release(numbers));                              /* its bytes live until the transfer has read them */
     must(tn_array_chunks(device, 0, CHUNK, PARTS, chunks, &parts));
     for (size_t at = 0; at < parts; at++) {
-        const tn_slice_spec backwards = {TN_NONE, TN_NONE, -1};
+        const tn_slice_spec backwards = TN_SLICE(TN_NONE, TN_NONE, -1);
         tn_stream *stream = streams[at % 2];
         tn_array *turned = NULL;
-        must(tn_array_slice(chunks[at], 1, &backwards, &turned)); /* the work: backwards, a view again */
+        must(tn_array_slice(chunks[at], 1, &backwards, &turned)); /* the work: reverse it, as a view */
         must(tn_array_to_device(turned, (tn_device){TN_CPU, 0}, host, stream, &backs[at]));
         must(tn_array_release(turned));
     }
@@ -76,8 +76,8 @@ int main(void)
         must(tn_stream_release(all[at]));
     must(tn_pool_release(host));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
-    printf("%zu left over\n", left);
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
+    printf("%zu leaks\n", left);
     return left != 0;
 }
 
@@ -86,5 +86,5 @@ chunk 0: 30000 elements from 29999 to 0
 chunk 1: 30000 elements from 59999 to 30000
 chunk 2: 30000 elements from 89999 to 60000
 chunk 3: 10000 elements from 99999 to 90000
-0 left over
+0 leaks
 */

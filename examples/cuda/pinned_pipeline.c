@@ -1,8 +1,8 @@
 /*
- * pinned_pipeline.c - double-buffered: while the device turns one matrix, the next one is copied there and the last one back.
+ * pinned_pipeline.c - double buffering: while the device transposes one matrix, it receives the next and returns the last.
  *
- * Two slots, each with a stream and page-locked memory. No event is recorded by hand: a guard with TN_WAIT waits for exactly the work
- * that still uses those bytes, and work on a stream waits for work on the other one where both touch the same array.
+ * Each of two slots has a stream and page-locked memory. The program records no event: a guard with TN_WAIT waits for exactly the work
+ * that still uses its bytes, and a stream waits for the other one if both use an array.
  *
  * gcc pinned_pipeline.c -I target/dist/include -L target/dist/lib -ltenure -Wl,-rpath,$PWD/target/dist/lib
  */
@@ -23,12 +23,12 @@ static void must(tn_status status)
 
 struct slot { tn_array *in, *out, *there, *turned, *done; tn_stream *stream; };
 
-/* The elements of batch n that was turned are where they belong. */
+/* Checks that the elements of the transposed batch n are in their places. */
 static int is_right(tn_array *out, int n)
 {
     const void *data = NULL;
     tn_borrow *guard = NULL;
-    must(tn_array_borrow_read(out, TN_WAIT, NULL, &data, NULL, &guard)); /* waits for the copy into it, nothing else */
+    must(tn_array_borrow_read(out, TN_WAIT, NULL, &data, NULL, &guard)); /* waits only for the copy into it */
     int right = 1;
     for (int at = 0; at < SIDE * SIDE; at++)
         right &= ((const int32_t *)data)[at] == n * SIDE * SIDE + at % SIDE * SIDE + at / SIDE;
@@ -49,7 +49,7 @@ int main(void)
         must(tn_array_empty(host, TN_I32, 2, shape, NULL, &s->out));
         must(tn_array_empty(device, TN_I32, 2, shape, NULL, &s->there));
         must(tn_array_empty(device, TN_I32, 2, shape, NULL, &s->done));
-        must(tn_array_transpose(s->there, &s->turned)); /* a view: no element moves */
+        must(tn_array_transpose(s->there, &s->turned)); /* a view; nothing is copied */
     }
     int right = 0;
     for (int n = 0; n < BATCHES + SLOTS; n++) {
@@ -78,12 +78,12 @@ int main(void)
     must(tn_pool_release(device));
     must(tn_pool_release(host));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
-    printf("%zu left over\n", left);
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
+    printf("%zu leaks\n", left);
     return left != 0 || right != BATCHES;
 }
 
 /* It prints:
 10 of 10 matrices turned
-0 left over
+0 leaks
 */

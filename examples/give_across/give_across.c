@@ -1,5 +1,5 @@
 /*
- * give_across.c - the C side: it squares what it is given, in place where it may, and gives Python an array of its own.
+ * give_across.c - the C side: it squares its argument, in place if it may, and gives an array of its own to Python.
  *
  * A shared library that knows tenure.h and nothing of Python. `cargo xtask examples` builds it and runs give_across.py.
  */
@@ -12,12 +12,12 @@ static void say(const char *text)
     fflush(stdout); /* in order with what Python prints */
 }
 
-/* Squares an array or a promise of one, whichever it is passed: in place if nobody else needs the bytes, else in a copy. */
+/* Squares its argument, an array or a promise: in place if there is no other holder, else in a copy. */
 tn_status squared(void *param, tn_array **out)
 {
     tn_array *mine = NULL;
     tn_scope *scope = NULL;
-    TN_HERE; /* the giver reads this line if it uses the array again */
+    TN_HERE; /* if the giver uses the array again, the message names this line */
     tn_status status = tn_enter(1, &param, &mine, &scope);
     if (status != TN_OK)
         return status;
@@ -30,14 +30,14 @@ tn_status squared(void *param, tn_array **out)
             ((double *)data)[i] *= ((double *)data)[i];
         status = tn_borrow_end(guard, 0, NULL);
     }
-    /* The result is the caller's; without one the scope releases its handle. */
+    /* The caller owns the result; on failure the scope releases the handle. */
     tn_status left = tn_leave(scope, status == TN_OK, &mine);
     if (status == TN_OK && left == TN_OK)
         *out = mine;
     return status != TN_OK ? status : left;
 }
 
-/* Makes an array, gives it to `callee`, who owns the promise from then on, and looks at what it has left. */
+/* Makes an array, gives it to `callee`, which then owns the promise, and checks what is left of the array. */
 tn_status give_to(void (*callee)(tn_promise *))
 {
     tn_array *array = NULL;

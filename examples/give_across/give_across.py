@@ -19,7 +19,7 @@ def say(text):
 
 
 def squared(param):
-    """What the C function returns, as an array of ours. It takes an array and a promise alike."""
+    """The result of the C function, as a tenure array. `param` is an array or a promise."""
     out = ctypes.c_void_p()
     tenure.check(library.squared(param, out))
     return tenure.from_handle(out.value)
@@ -29,7 +29,7 @@ def address(array):
     return tenure.owner_of(array).address
 
 
-# Python lends, and then gives; C does not know which.
+# Python lends the array, then gives it; the C code is the same for both.
 x = tenure.array([1.0, 2.0, 3.0], name="x")
 y = squared(x)
 say(f"lent:  {y.tolist()} in {'our' if address(y) == address(x) else 'other'} bytes; x is {x.tolist()}")
@@ -40,10 +40,10 @@ say(repr(x))
 assert address(y) == before and y.tolist() == [1.0, 4.0, 9.0] and "give_across.c" in repr(x)
 
 
-# C gives; a function of ours overwrites in place, and could as well have been called from Python.
+# C gives an array; a Python function overwrites it in place. Python code could call this function too.
 @tenure.takes
 def halved(a):
-    with a.write(mode="unique") as view:  # refused if anybody else held it
+    with a.write(mode="unique") as view:  # fails if there is another holder
         view /= 2
     return a
 

@@ -1,8 +1,8 @@
 /*
- * handover.c - the C side: it owns the data, builds the system of equations, and hands the matrix over.
+ * handover.c - the C side: it owns the data, builds the system of equations, and gives the matrix away.
  *
- * A shared library that is built against tenure.h and libtenure.so and knows nothing of Python. Handles leave it in a plain
- * struct; every function returns a status and leaves the text in tn_last_error.
+ * A shared library that uses tenure.h and libtenure.so and knows nothing of Python. It passes handles out in a plain struct.
+ * Every function returns a status code; tn_last_error has the message.
  */
 #define _POSIX_C_SOURCE 200809L /* isatty */
 #include "tenure.h"
@@ -13,15 +13,15 @@
 
 enum { PIXELS = 64, CLASSES = 10 };
 
-/* What this side holds; NULL where there is nothing yet. All of it goes back in handover_close. */
+/* The handles of this side; NULL if not made yet. handover_close releases all of them. */
 struct handover {
-    tn_array *digits;  /* uint8, a row for each digit: its pixels, then the digit that it is */
-    tn_pool *pool;     /* the matrix has a pool of its own, so that the pool's figures are the matrix's */
+    tn_array *digits;  /* uint8, a row for each digit: its pixels, then its value */
+    tn_pool *pool;     /* of the matrix alone, so that the pool's statistics are the matrix's */
     tn_array *kernel;  /* float64, rows x rows */
     tn_array *targets; /* float64, rows x CLASSES, column by column */
 };
 
-/* A line of the story. Flushed, so that it stays in order with what Python prints. */
+/* Prints a line of the story, and flushes it to keep the order with Python's output. */
 static void say(const char *format, ...)
 {
     const char *plain = getenv("NO_COLOR");
@@ -35,7 +35,7 @@ static void say(const char *format, ...)
     va_end(arguments);
 }
 
-/* Opens the file. Its pages are mapped as they are: read-only, and nothing is copied. */
+/* Opens the file: its pages are mapped read-only, without a copy. */
 tn_status handover_open(struct handover *h, const char *path)
 {
     TN_HERE;
@@ -65,7 +65,7 @@ static void fill(const tn_view_info *digits, const tn_view_info *kernel, const t
     }
 }
 
-/* Builds kernel matrix and right-hand sides of the first `rows` digits, in the memory where they stay. */
+/* Builds kernel matrix and right-hand sides of the first `rows` digits, in their final memory. */
 tn_status handover_build(struct handover *h, int64_t rows)
 {
     tn_array_info file = {.size = sizeof file};
@@ -87,7 +87,7 @@ tn_status handover_build(struct handover *h, int64_t rows)
         (status = tn_array_empty(NULL, TN_F64, 2, tall, &columns, &h->targets)) != TN_OK)
         return status;
 
-    /* Three borrows, all or none. TN_WRITE alone: every element will be overwritten. */
+    /* Three borrows, all or none. TN_WRITE without TN_READ: every element will be overwritten. */
     const tn_borrow_spec specs[] = {
         {.array = h->digits, .access = TN_READ},
         {.array = h->kernel, .access = TN_WRITE},
@@ -102,7 +102,7 @@ tn_status handover_build(struct handover *h, int64_t rows)
     return tn_borrow_end(guard, 0, NULL);
 }
 
-/* Looks at an array. `address` is where its first element is; untouched if somebody stands in the way. */
+/* Reads an array. `address` is the address of its first element, untouched if another holder is in the way. */
 tn_status handover_look(tn_array *array, const char *name, const void **address)
 {
     tn_borrow *guard = NULL;
@@ -116,14 +116,14 @@ tn_status handover_look(tn_array *array, const char *name, const void **address)
     return tn_borrow_end(guard, 0, NULL);
 }
 
-/* Gives an array away: a promise not to use it again. Whoever takes the promise owns the array. */
+/* Gives an array away: the caller will not use it again. The taker of the promise owns the array. */
 tn_status handover_give(tn_array *array, tn_promise **promise)
 {
     TN_HERE;
     return tn_array_give(array, 1, promise);
 }
 
-/* Gives every handle back: once each, also those whose arrays were taken. */
+/* Releases every handle once, also those whose arrays were taken. */
 tn_status handover_close(struct handover *h)
 {
     tn_array *arrays[] = {h->digits, h->kernel, h->targets};

@@ -89,7 +89,7 @@ def solve(kernel, targets, digits):
     # Nothing is computed yet: a sum, its factor L, and the solution of L (L' W) = Y.
     factor = (tenure.lazy(k) + tenure.diagonal(tenure.full(ROWS, RIDGE))).cholesky()
     solution = factor.T.solve(factor.solve(y))
-    del k, y  # done with them: now nobody needs K and Y any more, and the results may have their bytes
+    del k, y  # now K and Y have no other holder, so the results may overwrite them
     say("what computing will do:\n" + textwrap.indent(solution.explain().rstrip(), "        "))
 
     weights = solution.compute()
@@ -123,10 +123,10 @@ def similarity(a, b):
 
 
 def main(path):
-    sys.stdout.reconfigure(line_buffering=True)  # in order with what C prints
+    sys.stdout.reconfigure(line_buffering=True)  # keeps the order with the output of C
     library, h = load(path), Handover()
     tracemalloc.start()
-    with tenure.no_copies():  # a copy at a border would raise
+    with tenure.no_copies():  # a hidden copy would raise an exception
         title("C maps the file of digits, and builds the matrix K and the right-hand sides Y in pool memory")
         library.handover_open(h, os.fsencode(DIGITS))
         library.handover_build(h, ROWS)
@@ -187,7 +187,7 @@ def refusal(call, *arguments):
     return tenure.Status.OK, "", ""
 
 
-# What is printed, and the claims that do not hold.
+# Lines to print, and claims that failed.
 colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 failed = []
 

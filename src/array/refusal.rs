@@ -1,6 +1,7 @@
-//! Why a call was refused, and by whom: found under a lock, said once it is gone.
+//! Refusals: why a call failed and which holder is in its way, found under a lock and formatted after unlocking.
 //!
-//! A text names sites, and resolving a site takes another lock; so what is found is kept as values, and costs no memory.
+//! An error message names call sites, and resolving a site takes another lock. A refusal therefore keeps plain values, and allocates
+//! nothing.
 
 use crate::error::{self, Status, fail};
 use crate::ledger::{Operation, Origin};
@@ -8,11 +9,11 @@ use crate::names::Name;
 use crate::types::*;
 use core::fmt;
 
-/// Why a call under a lock was refused: said already, or to be said once the lock is gone, because a site's text needs another lock.
+/// Why a call under a lock was refused.
 pub enum Refusal {
-    /// The draft is written.
+    /// The error message is written already.
     Said(Status),
-    /// Somebody stands in the way.
+    /// A holder of the bytes is in the way.
     By(Holder),
     /// The handle is destructed.
     Taken {
@@ -20,32 +21,31 @@ pub enum Refusal {
         subject: Name,
         /// Where it was taken.
         made: Origin,
-        /// By `enter`, not `take`.
+        /// Taken by `enter`, not by `take`.
         entered: bool,
     },
-    /// Nothing is wrong, and there is nothing to do.
+    /// No error: the call has nothing to do.
     Nothing,
 }
 
-/// Who stands in the way of what.
+/// A holder in the way of a call.
 pub struct Holder {
-    /// The status.
-    pub status: tn_status,
-    /// Name of the array that was asked for.
-    pub subject: Name,
+    pub(crate) status: tn_status,
+    /// Name of the array that the call is about.
+    pub(crate) subject: Name,
     /// Name of the holder's array.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Where the holder was made.
-    pub made: Origin,
-    /// How many of its kind there are.
-    pub count: u32,
-    /// TN_WHY_ bits, of a copy that is refused; number of the operation that an expression is for.
-    pub why: u32,
-    /// Whether the same call with TN_WRITE_COW would find nothing of this in its way.
-    pub cow: bool,
+    pub(crate) made: Origin,
+    /// Number of holders of its kind.
+    pub(crate) count: u32,
+    /// For TN_ERR_WOULD_COPY: TN_WHY_ bits. For TN_ERR_IN_EXPRESSION: number of the operation that waits for the array.
+    pub(crate) why: u32,
+    /// Whether the call would succeed with TN_WRITE_COW, as far as this holder is concerned.
+    pub(crate) cow: bool,
 }
 
-/// What a check under a lock gives.
+/// The result of a check under a lock.
 pub type Checked<T> = core::result::Result<T, Refusal>;
 
 impl From<Status> for Refusal {
@@ -55,8 +55,7 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    /// The status alone.
-    pub fn code(&self) -> tn_status {
+    pub(crate) fn code(&self) -> tn_status {
         match self {
             Refusal::Said(status) => status.code(),
             Refusal::By(holder) => holder.status,
@@ -65,9 +64,9 @@ impl Refusal {
         }
     }
 
-    /// Writes the draft. Under no lock.
+    /// Writes the error message. Under no lock.
     #[cold]
-    pub fn say(self) -> Status {
+    pub(crate) fn say(self) -> Status {
         match self {
             Refusal::Said(status) => status,
             Refusal::By(holder) => holder.say(),
@@ -216,7 +215,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// What an expression waits for.
+/// The operation that waits for an expression.
 struct Waits(u32);
 
 impl fmt::Display for Waits {
@@ -228,7 +227,7 @@ impl fmt::Display for Waits {
     }
 }
 
-/// A closure as a Display: no text is made before it is written.
+/// A closure as a Display: formats without a buffer.
 struct Fmt<F>(F);
 
 impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Fmt<F> {
@@ -237,7 +236,7 @@ impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Fmt<F> {
     }
 }
 
-/// Of the refusals of several parameters the one that comes first in the order of checks, then by position.
+/// The refusal of several parameters that is reported: the first in the order of checks, then by position.
 pub fn first_refusal(refusals: impl Iterator<Item = Option<Refusal>>) -> Option<Refusal> {
     let mut first: Option<Refusal> = None;
     for refusal in refusals.flatten() {

@@ -1,23 +1,25 @@
-//! Views: another claim on the same store, with another layout. No byte is touched.
+//! Views: further claims on a store, with layouts of their own. No byte is read or written.
 
-use super::{Refusal, check_live, first_refusal, release_now, snapshot};
+use super::check::check_live;
+use super::handle::{release_now, snapshot};
+use super::refusal::{Refusal, first_refusal};
 use crate::error::{Result, about, fail};
 use crate::layout::{self, Layout};
-use crate::ledger::{self, Claim, ClaimBody, Locked, One, Spare, SpareRoot};
+use crate::ledger::{self, Claim, ClaimBody, Locked, LockedSlot, SpareClaim, SpareRoot};
 use crate::region;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// Whether the layout of a view has the same root as the array that it is cut from.
+/// Whether a view keeps the root of its array: the layout from which overlaps of views are computed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// slice, index, transpose, ..: a box of the same root.
+    /// slice, index, transpose and others: a box of the root.
     Within,
     /// reshape: a root of its own, unless the shape is the same.
     Reshaped,
     /// view_dtype: a root of its own.
-    Anew,
+    OwnRoot,
 }
 
 impl Cut {
@@ -26,15 +28,15 @@ impl Cut {
         match self {
             Cut::Within => true,
             Cut::Reshaped => view == from,
-            Cut::Anew => false,
+            Cut::OwnRoot => false,
         }
     }
 }
 
-/// How many axes a view has.
+/// The number of axes of a view.
 #[derive(Clone, Copy)]
 pub enum Axes {
-    /// So many.
+    /// This number.
     Known(usize),
     /// As many as the array, or fewer.
     NoMore,
@@ -43,7 +45,7 @@ pub enum Axes {
 }
 
 impl Axes {
-    /// The larger number of array and view.
+    /// An upper bound for the axes of array and view.
     #[inline]
     fn most(self, array: usize) -> usize {
         match self {
@@ -54,11 +56,11 @@ impl Axes {
     }
 }
 
-/// A view: another claim on the same store, whose layout `derive` makes from the array's, where it stays. With more axes than lie inline the work is done
-/// outside of the lock, since it needs memory.
+/// Makes a view, whose layout `derive` computes from the array's. Layouts with more axes than fit inline need memory, so they are
+/// derived under no lock.
 #[inline]
 pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
-    if let Some(mut one) = One::<Claim>::live(thread::current(), id)
+    if let Some(mut one) = LockedSlot::<Claim>::live(thread::current(), id)
         && one.body().given == 0
         && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
         && let Some(view) = one.add_claim(|from, to| fill(from, to, cut, &derive))
@@ -68,7 +70,7 @@ pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout, &mut Layout) 
     view_slow(id, axes, cut, &derive)
 }
 
-/// Makes `to` a view of `from`, unless there is none, or it would share a root that is not known yet; whether it keeps the root.
+/// Makes `to` a view of `from`, and returns whether it keeps the root. None if `derive` fails, or if `from` has no shared root yet.
 #[inline(always)]
 fn fill(
     from: &ClaimBody,
@@ -85,12 +87,12 @@ fn fill(
     Some(keeps)
 }
 
-/// The same where something is wrong, or more is needed than a slot.
+/// The slow path of [`view`]: a check fails, or memory is needed.
 #[cold]
 #[inline(never)]
 fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     let mut root: Option<SpareRoot> = None;
     loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
@@ -118,13 +120,13 @@ fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout)
     }
 }
 
-/// A view of many axes: its layout is made from a copy of the array's, and added if the array is still the same.
+/// A view of many axes: its layout is derived from a copy of the array's, and added if the array's layout has not changed.
 #[cold]
 fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     let thread = thread::current();
     loop {
         let from = snapshot(id)?;
-        let mut spare = Spare::take(thread)?;
+        let mut spare = SpareClaim::take(thread)?;
         derive(&from, spare.layout())?;
         let keeps = cut.keeps(spare.layout(), &from);
         let mut root = Some(SpareRoot::take(thread, from.ndim())?);
@@ -141,7 +143,7 @@ fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Resul
 }
 
 #[inline]
-fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut spare: Spare) -> Id {
+fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut spare: SpareClaim) -> Id {
     if keeps_root {
         locked.share_root(claim, &mut spare);
     }
@@ -153,7 +155,7 @@ fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut sp
     locked.add_claim(ledger, spare, lease)
 }
 
-/// Views of consecutive parts of an axis, all or none; `outs(i, id)` receives them.
+/// Makes views of consecutive parts of an axis, all or none. `outs(i, id)` receives each; None: only the number is returned.
 pub fn parts(
     id: Id,
     axis: i32,
@@ -168,7 +170,7 @@ pub fn parts(
     if capacity < count {
         return Err(fail(
             TN_ERR_COUNT,
-            format_args!("{count} views, and room for {capacity}; ask for the number first"),
+            format_args!("{count} views do not fit into a capacity of {capacity}; query the number first"),
         ));
     }
     let mut made: Vec<Id> = Vec::new();
@@ -189,7 +191,7 @@ pub fn parts(
     Ok(count)
 }
 
-/// How the bytes of two arrays lie to one another; those of different stores never overlap.
+/// Whether the bytes of two arrays overlap. Those of different stores never do.
 pub fn overlap(a: Id, b: Id) -> Result<region::Overlap> {
     let ids = [a, b];
     let locked =

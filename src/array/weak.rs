@@ -1,24 +1,26 @@
-//! Weak handles: they remember a layout, and claim nothing.
+//! Weak handles: they store a layout and keep no bytes.
 
-use super::{Quoted, check_process, lock_with_layout};
+use super::check::check_process;
+use super::handle::lock_with_layout;
+use super::refusal::Quoted;
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Spare, SpareWeak, Weak};
+use crate::ledger::{self, SpareClaim, SpareWeak, Weak};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// A weak handle: remembers the layout, and makes no claim.
+/// Makes a weak handle of an array.
 pub fn weaken(id: Id) -> Result<Id> {
     let mut spare = SpareWeak::take(thread::current())?;
     let (mut locked, claim) = lock_with_layout(id, spare.layout())?;
     Ok(locked.add_weak(claim, spare))
 }
 
-/// A new claim with the weak handle's layout, while some claim has been there all the time.
+/// Makes a claim with the weak handle's layout. DESTRUCTED if the store has been without a claim since the weak handle was made.
 pub fn upgrade(id: Id) -> Result<Id> {
     let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     loop {
         let (mut locked, weak) = ledger::lock::<Weak>(id)?;
         if let Err(refusal) = check_process(&locked, weak) {
@@ -45,7 +47,7 @@ pub fn upgrade(id: Id) -> Result<Id> {
     }
 }
 
-/// Gives a weak handle back.
+/// Releases a weak handle.
 pub fn release_weak(id: Id) -> Result<()> {
     let (mut locked, weak) = ledger::lock::<Weak>(id)?;
     locked.release_weak(weak);

@@ -1,39 +1,35 @@
-//! The loops of a copy or fill, run: runs of bytes, single items by size, transposed pairs of axes.
+//! Runs the loops of a copy or fill: as runs of bytes, as single items by size, or as transposed pairs of axes.
 //!
-//! Contract: called by `blit` with loops whose elements may all be touched. Items are read and written unaligned: an
-//! element's address need not be a multiple of its size. Every item is read before anything is written in its place.
+//! Contract: `blit` calls this with loops whose elements may all be touched. Items are read and written unaligned: an element's address
+//! need not be a multiple of its size. Every item is read before anything is written in its place.
 
-use super::loops::{Axis, Loops, OverlapDirection};
 use super::plane::Plane;
 use super::row::{self, RowKernel};
 use super::run;
+use super::walk::{addresses, walk};
+use crate::layout::loops::{Axis, Loops, OverlapDirection};
 use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
-use crate::types::TN_MAX_NDIM;
 
-/// The part of the last cache that a destination has to exceed to be written past it: what was cached before is worth more then
-/// than a part of the new.
+/// A copy bypasses the caches if its destination exceeds this part of the last-level cache: what was cached before is then worth more.
 const FAR_PART: usize = 4;
 
-/// Runs of a fill from so many bytes on are worth a call of their own.
+/// From this many bytes on, a run of a fill is worth a call of its own.
 const LONG_FILL: usize = 64;
 
-/// Runs the loops of a copy.
+/// Runs the loops of a copy. `whole` is the number of bytes of the whole copy, of which these loops may be a part.
 ///
 /// # Safety
 /// - Every source element of `loops` may be read, every destination element written.
-/// - `order` is one that the overlap allows: Any, Forward or Backward.
-///
-/// `whole`: the bytes of the whole copy, of which these loops are perhaps a part.
+/// - The overlap allows `order`: Any, Forward or Backward.
 pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usize) {
     let any = order == OverlapDirection::Any;
     let far = any && whole >= cpu::cache_bytes() / FAR_PART;
     let run = loops.take_run();
     if order == OverlapDirection::Backward {
-        loops.turn_round();
+        loops.reverse();
     }
-    // SAFETY: the caller's promise; a run is copied as memmove does, so it needs no order inside. A short one is an
-    // item.
+    // SAFETY: the caller's promise. A run is copied as memmove does, so it needs no order inside. A short run is an item.
     unsafe {
         match run {
             1 => copy_items::<u8>(loops, any, far),
@@ -50,10 +46,12 @@ pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usi
     }
 }
 
+/// Copies items of the size of T. `any`: every order is safe; `far`: bypass the caches where possible.
+///
 /// # Safety
-/// As `copy`, for items of the size of T; `any`: in any order; `far`: past the caches where that can be.
+/// As for [`copy`].
 unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
-    let (dst, src) = (loops.dst, loops.src);
+    let (dst, src) = addresses(loops);
     if any && loops.pair_transposed() {
         let (pair, outer) = loops.axes().split_at(2);
         let plane = Plane { inner: pair[0], outer: pair[1] };
@@ -86,43 +84,15 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     let inner = loops.axes().first().copied().filter(|axis| axis.dst == loops.item as isize);
     if let Some(run) = inner.map(|inner| inner.length * loops.item).filter(|run| *run >= LONG_FILL) {
         let pattern = Pattern::of(value);
+        let (dst, src) = addresses(loops);
         // SAFETY: the caller's promise; the innermost axis is one run of bytes.
-        walk(&loops.axes()[1..], loops.dst, loops.src, |dst, _| unsafe { bytes::set(dst, &pattern, run) });
+        walk(&loops.axes()[1..], dst, src, |dst, _| unsafe { bytes::set(dst, &pattern, run) });
         return;
     }
     let mut bytes = [0; 16];
     bytes[..value.len()].copy_from_slice(value);
-    // A source of stride 0 on every axis: the loops of a copy are those of a fill.
-    loops.src = bytes.as_ptr();
-    // SAFETY: the caller's promise; the value is read by itself.
+    // The loops of a fill are those of a copy whose source strides are all 0.
+    loops.src = bytes.as_ptr().expose_provenance() as isize;
+    // SAFETY: the caller's promise; the value does not overlap the destination.
     unsafe { copy(loops, OverlapDirection::Forward, 0) };
-}
-
-/// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.
-#[inline(always)]
-pub(super) fn walk(axes: &[Axis], mut dst: *mut u8, mut src: *const u8, mut body: impl FnMut(*mut u8, *const u8)) {
-    let Some((first, slow)) = axes.split_first() else { return body(dst, src) };
-    let mut index = [0usize; TN_MAX_NDIM];
-    loop {
-        let (mut to, mut from) = (dst, src);
-        for _ in 0..first.length {
-            body(to, from);
-            to = to.wrapping_offset(first.dst);
-            from = from.wrapping_offset(first.src);
-        }
-        let mut carry = 0;
-        loop {
-            let Some(axis) = slow.get(carry) else { return };
-            dst = dst.wrapping_offset(axis.dst);
-            src = src.wrapping_offset(axis.src);
-            index[carry] += 1;
-            if index[carry] < axis.length {
-                break;
-            }
-            index[carry] = 0;
-            dst = dst.wrapping_offset((axis.length as isize).wrapping_mul(axis.dst).wrapping_neg());
-            src = src.wrapping_offset((axis.length as isize).wrapping_mul(axis.src).wrapping_neg());
-            carry += 1;
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! it are read, which is what an overlapping copy in a safe order needs. The vector loops may read what lies between two source
 //! items, and do not use it; they write nothing but items. Streamed stores are not ordered with later ones before `bytes::fence`.
 
-use super::loops::Axis;
+use crate::layout::loops::Axis;
 
 /// How the rows of a copy are done: chosen once, for all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,8 +101,10 @@ fn has_vectors() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 mod vectors {
-    use super::{Axis, RowKernel, copy_items};
+    use super::{RowKernel, copy_items};
     use crate::blit::vector::Wide;
+    use crate::blit::walk::step_to;
+    use crate::layout::loops::Axis;
     use crate::sys::cpu::{self, Vectors};
     use core::arch::x86_64::{__m256i, __m512i};
 
@@ -161,7 +163,7 @@ mod vectors {
         unsafe { rest::<ITEM>(axis, 0, head, dst, src) };
         let mut at = head;
         while at + items < length {
-            let (to, from) = axis.at(at, dst, src);
+            let (to, from) = step_to(&axis, at, dst, src);
             // SAFETY: as above.
             unsafe {
                 let vector = match way {
@@ -185,7 +187,7 @@ mod vectors {
     #[inline(always)]
     unsafe fn rest<const ITEM: usize>(axis: Axis, from: usize, to: usize, dst: *mut u8, src: *const u8) {
         let part = Axis { length: to - from, ..axis };
-        let (dst, src) = axis.at(from, dst, src);
+        let (dst, src) = step_to(&axis, from, dst, src);
         // SAFETY: the caller's promise.
         unsafe {
             match ITEM {

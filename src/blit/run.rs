@@ -3,8 +3,8 @@
 //! Contract: a run is copied as memmove does: all of it is read before a byte of it is written, or in an order that comes to the
 //! same. Runs go in the loops' order.
 
-use super::items::walk;
-use super::loops::Loops;
+use super::walk::{addresses, walk};
+use crate::layout::loops::Loops;
 use crate::sys::bytes::{self, Method};
 
 /// Runs so long are worth a call of their own; shorter ones are loaded at both ends and stored.
@@ -18,7 +18,8 @@ const STREAMED: usize = 1024;
 /// # Safety
 /// - every run may be read and written, and their order is one that the overlap allows.
 pub(super) unsafe fn copy(loops: &Loops, run: usize, far: bool) {
-    let (axes, dst, src) = (loops.axes(), loops.dst, loops.src);
+    let (dst, src) = addresses(loops);
+    let axes = loops.axes();
     // SAFETY: the caller's promise, in all arms.
     unsafe {
         match run {

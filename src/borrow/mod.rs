@@ -1,11 +1,23 @@
-//! Borrows: guards that say who may touch which bytes, how, and until when.
+//! Borrows: guards that control who may use which bytes, how, and for how long.
 //!
-//! Contract: a pointer to bytes comes only from a guard or an export. Many readers or one writer per region; a conflict is a status at
-//! once, and nothing ever waits for another holder. A failing call changes nothing. `rules` has the table of who may be beside whom,
-//! `acquire` opens guards on several arrays at once, `moves` has writers that copy, `why` answers questions about claims. Any thread.
+//! Contract: only a guard or an export gives access to bytes. A region has many readers or one writer. A conflict returns a status code at
+//! once; no call waits for another holder. A failing call changes nothing. Any thread may call.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `mod` | opening and ending of guards |
+//! | `rules` | the table of uses that may coexist |
+//! | `context` | what a call passes to open guards |
+//! | `acquire` | guards on several arrays, all or none |
+//! | `moves` | writes that copy (COW) |
+//! | `why` | who guards a store, and why its bytes may not be overwritten |
 #![forbid(unsafe_code)]
 
 mod acquire;
+
+mod context;
+
+mod entries;
 
 mod moves;
 
@@ -13,8 +25,10 @@ mod rules;
 
 mod why;
 
-pub use acquire::{BorrowContext, Copier, Entry, List, ShapeCheck, abandon, acquire, terms, would_copy};
-pub use rules::{Mode, Use, check, settle};
+pub use acquire::{abandon, acquire, would_copy};
+pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, guard_params};
+pub use entries::all;
+pub use rules::{Mode, Use, check, resolve};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
     holders_of, is_unique, store_of, why_not,
@@ -25,7 +39,7 @@ use crate::error::{Result, fail};
 use crate::flags;
 use crate::layout::{Layout, even_parts};
 use crate::ledger::{
-    self, Claim, Class, Entries, Guard, InternalGuard, Locked, One, Order, Spare, SpareGuard, SpareRoot,
+    self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, SpareClaim, SpareGuard, SpareRoot, UseTime,
 };
 use crate::slots::Id;
 use crate::stream::{Point, Stream};
@@ -71,36 +85,36 @@ pub fn access(bits: u32) -> Result<Use> {
     }
 }
 
-/// Who is shown the layout of a guard that has just been opened.
+/// Receives the layout of a guard that was just opened.
 pub trait LayoutSink {
-    /// Called once, perhaps under the ledger's lock: it writes the caller's outputs and does nothing else. `device`: where the bytes are.
+    /// Called once, perhaps under the ledger's lock. It only writes the caller's outputs.
     fn see(&self, layout: &Layout, device: &tn_device);
 }
 
-/// Opens a guard on one array, if it is live and nothing is in the way: the short way, which nearly every borrow goes.
+/// The fast path of a borrow: opens a guard on one array, if the array is live and nothing conflicts.
 #[inline(always)]
 pub fn open_free(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
-    let mut one = One::<Claim>::live(thread::current(), id)?;
-    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+    let mut one = LockedSlot::<Claim>::live(thread::current(), id)?;
+    if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
-    let guard = one.add_guard(acquire::terms(wanted))?;
-    outputs.see(&one.body().layout, &one.books().device);
+    let guard = one.add_guard(guard_params(wanted))?;
+    outputs.see(&one.body().layout, &one.state().device);
     Some(one.publish(guard))
 }
 
-/// The same for the library's own use. Inlined, since its callers know what they want.
+/// As [`open_free`], for a use by the library itself. Inlined, because its callers pass constant uses.
 #[inline(always)]
 pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<InternalGuard> {
-    let one = One::<Claim>::live(thread, id)?;
-    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+    let one = LockedSlot::<Claim>::live(thread, id)?;
+    if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
-    one.hold(acquire::terms(wanted))
+    one.open_internal(guard_params(wanted))
 }
 
-/// Opens an export of one array, if it is live and nothing is in the way, whose layout `see` keeps: the short way of exports. It is called
-/// once all the rest is sure, under the ledger's lock.
+/// The fast path of an export: opens it on one array, if the array is live and nothing conflicts. `see` copies the layout; it is called
+/// after all other checks, under the ledger's lock.
 #[inline(always)]
 pub fn export_free<T>(
     thread: &'static Thread,
@@ -109,16 +123,16 @@ pub fn export_free<T>(
     see: impl FnOnce(&Layout) -> Option<T>,
 ) -> Option<(&'static Guard, T)> {
     let wanted = Use::Export { class, unique: false };
-    let terms = acquire::terms(wanted);
-    let mut one = One::<Claim>::live(thread, id)?;
-    let reached = ledger::is_reachable(one.books().device);
-    if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.books(), wanted) {
+    let terms = guard_params(wanted);
+    let mut one = LockedSlot::<Claim>::live(thread, id)?;
+    let reached = ledger::is_reachable(one.state().device);
+    if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
     one.add_export(terms, see)
 }
 
-/// Opens a guard on one array, or says what is wrong or in the way; a COW write may move.
+/// The general path of a borrow. A COW write may move the handle to a copy.
 #[cold]
 #[inline(never)]
 pub fn open(
@@ -130,28 +144,28 @@ pub fn open(
     outputs: &dyn LayoutSink,
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
-    // The stream is a handle and the mode an argument: both come before what the array's state says.
+    // The stream is a handle and the mode an argument, so both are checked before the array's state.
     let (stream, wanted) = (stream?, wanted?);
     let when = when(id, &stream, wait)?;
-    let hold = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
-    outputs.see(hold.layout(), &hold.device());
-    Ok(hold.publish())
+    let guard = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
+    outputs.see(guard.layout(), &guard.device());
+    Ok(guard.publish())
 }
 
-/// When bytes of an array are touched that are taken with a stream: that depends on the device they are on. `wait`: TN_WAIT.
-pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<Order> {
+/// When a use with a stream touches the bytes of an array, which depends on the device of the bytes. `wait`: TN_WAIT.
+pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
     if stream.is_null() {
-        return Ok(Order::HOST.waiting(wait));
+        return Ok(UseTime::HOST.waiting(wait));
     }
-    // A handle keeps its device, also when it moves to a copy.
+    // A handle keeps its device when it moves to a copy.
     let device = array::with(id, |locked, claim| {
         array::check_live(locked, claim)?;
-        Ok(locked.books(locked.ledger_of(claim)).device)
+        Ok(locked.state(locked.ledger_of(claim)).device)
     })?;
-    Ok(Order { queue: stream.on(device)?, wait })
+    Ok(UseTime { queue: stream.on(device)?, wait })
 }
 
-/// DESTRUCTED or GIVEN, if one of several handles is: the first in the order of checks.
+/// DESTRUCTED or GIVEN if one of several handles is: the first in the order of checks.
 pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
     let locked = ledger::lock_all(n, &|i| ledger::ledger_of::<Claim>(id(i)))?;
     let states =
@@ -161,20 +175,7 @@ pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
     refusal.map_or(Ok(()), |refusal| Err(refusal.say()))
 }
 
-/// Opens guards on several arrays, all or none, with one handle for all; `visit(i, guard)` sees each.
-pub fn all(call: BorrowContext<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &InternalGuard)) -> Result<Id> {
-    let thread = thread::current();
-    let mut head = Entries::take(thread)?;
-    let holds = if entries.is_empty() { List::new() } else { acquire(call, entries)? };
-    for (position, hold) in holds.into_iter().enumerate() {
-        visit(position, &hold);
-        let guard = hold.into_guard();
-        head.push(&mut guard.lock(), guard, entries[position].when.queue.is_some());
-    }
-    Ok(head.publish(ledger::Origin::by(thread)))
-}
-
-/// Opens write guards on consecutive parts of an axis, all or none; `visit(i, guard, layout, start, length)` sees each.
+/// Opens write guards on consecutive parts of an axis, all or none. `visit(i, guard, layout, start, length)` is called for each.
 pub fn chunks(
     call: BorrowContext<'_>,
     id: Id,
@@ -193,9 +194,9 @@ pub fn chunks(
     }
     let whole = array::snapshot(id)?;
     let axis = whole.axis(axis)?;
-    // Before a COW write moves the handle: nothing can fail for want of memory after that.
+    // Before a COW write moves the handle, because no allocation may fail after that.
     let parts = Parts::reserve(thread, whole.ndim(), n)?;
-    // The checks of one write over everything, and with COW its move to a copy; the parts then replace that guard.
+    // A guard over the whole array makes all checks and, with COW, the move to a copy. The guards on the parts then replace it.
     let when = when(id, &stream, wait)?;
     let writer = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
     let guards = match parts.open(&writer, axis, wanted) {
@@ -216,9 +217,9 @@ pub fn chunks(
     Ok(())
 }
 
-/// What the guards on the parts of an array need.
+/// The slots and memory that the guards on the parts of an array need.
 struct Parts {
-    spares: Vec<(Spare, SpareGuard)>,
+    spares: Vec<(SpareClaim, SpareGuard)>,
     guards: Vec<&'static Guard>,
     group: SpareGuard,
     root: SpareRoot,
@@ -227,19 +228,19 @@ struct Parts {
 impl Parts {
     fn reserve(thread: &'static thread::Thread, ndim: usize, n: usize) -> Result<Parts> {
         let no_memory = |_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {n} chunks"));
-        let mut spares: Vec<(Spare, SpareGuard)> = Vec::new();
+        let mut spares: Vec<(SpareClaim, SpareGuard)> = Vec::new();
         spares.try_reserve_exact(n).map_err(no_memory)?;
         let mut guards: Vec<&'static Guard> = Vec::new();
         guards.try_reserve_exact(n).map_err(no_memory)?;
         for _ in 0..n {
-            let mut spare = Spare::take(thread)?;
+            let mut spare = SpareClaim::take(thread)?;
             *spare.layout() = Layout::room(ndim)?;
             spares.push((spare, SpareGuard::take(thread)?));
         }
         Ok(Parts { spares, guards, group: SpareGuard::take(thread)?, root: SpareRoot::take(thread, ndim)? })
     }
 
-    /// Opens them beside the guard on the whole; they have no handles yet.
+    /// Opens the guards beside the one on the whole array. They have no handles yet.
     fn open(mut self, writer: &InternalGuard, axis: usize, wanted: Use) -> Result<Vec<&'static Guard>> {
         let layout = writer.layout();
         let parts = even_parts(layout.shape()[axis], self.spares.len() as i64);
@@ -254,14 +255,14 @@ impl Parts {
         let discard = matches!(wanted, Use::Write { discard: true, .. });
         let group = locked.add_group(self.group, owner, discard);
         for (spare, guard) in self.spares {
-            let guard = locked.add_part(spare, guard, acquire::terms(wanted), owner, group);
+            let guard = locked.add_part(spare, guard, guard_params(wanted), owner, group);
             self.guards.push(guard);
         }
         Ok(self.guards)
     }
 }
 
-/// What an open guard gives access to.
+/// Calls `visit` with the layout and device of an open guard.
 pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
     if ledger::find::<Guard>(id)?.is_head() {
         return Err(fail(
@@ -270,15 +271,15 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
         ));
     }
     let (locked, guard) = ledger::lock::<Guard>(id)?;
-    visit(locked.layout_of(guard), locked.books(locked.ledger_of(guard)).device);
+    visit(locked.layout_of(guard), locked.state(locked.ledger_of(guard)).device);
     Ok(())
 }
 
-/// Ends a guard of any kind, once, whose work is done.
+/// Ends a guard of any kind, once. No device work on its bytes goes on.
 #[inline(always)]
 pub fn end(id: Id, flags: u32) -> Result<()> {
     if flags & !TN_END_FAILED == 0
-        && let Some(one) = One::<Guard>::of(thread::current(), id)
+        && let Some(one) = LockedSlot::<Guard>::of(thread::current(), id)
         && one.end_guard(flags != 0)
     {
         return Ok(());
@@ -286,7 +287,7 @@ pub fn end(id: Id, flags: u32) -> Result<()> {
     end_slow(id, flags, Ok(Stream::Now))
 }
 
-/// The same with a stream, whose work on the bytes may go on, and where something is wrong, or more ends than the guard.
+/// The general path of [`end`]. Work on the stream may go on to use the bytes.
 #[cold]
 #[inline(never)]
 pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
@@ -294,9 +295,9 @@ pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let stream = stream?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
     let failed = flags & TN_END_FAILED != 0;
-    let mut marks = Marks { stream: &stream, known: [None; Marks::ROOM] };
+    let mut end_points = EndPoints { stream: &stream, known: [None; EndPoints::ROOM] };
     if guard.is_head() {
-        if ledger::end_entries(id, guard, failed, &mut |device| marks.point(device))? {
+        if ledger::end_guard_list(id, guard, failed, &mut |device| end_points.point(device))? {
             return Ok(());
         }
         return ledger::find::<Guard>(id).map(drop);
@@ -304,30 +305,30 @@ pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let mut point = None;
     if !stream.is_null() {
         let (locked, guard) = ledger::lock::<Guard>(id)?;
-        let device = locked.books(locked.ledger_of(guard)).device;
+        let device = locked.state(locked.ledger_of(guard)).device;
         drop(locked);
-        point = marks.point(device)?;
+        point = end_points.point(device)?;
     }
     let (mut locked, guard) = ledger::lock::<Guard>(id)?;
     locked.end_guard_at(guard, failed, point);
     drop(locked);
     if point.is_some() {
-        // What waits for earlier work is looked at when more is recorded.
-        ledger::look_again(ledger::FEW);
+        // A call that records new work also polls what waits for earlier work.
+        ledger::poll_deferred(ledger::POLLED_PER_CALL);
     }
     Ok(())
 }
 
-/// The queues that a stream stands for on several devices, each marked once.
-struct Marks<'a> {
+/// The end points of a stream's work on several devices, each taken once.
+struct EndPoints<'a> {
     stream: &'a Stream,
-    known: [Option<(tn_device, Option<Point>)>; Marks::ROOM],
+    known: [Option<(tn_device, Option<Point>)>; EndPoints::ROOM],
 }
 
-impl Marks<'_> {
+impl EndPoints<'_> {
     const ROOM: usize = 32;
 
-    /// Until when work on bytes of that device goes on; None: it is done.
+    /// The point until which work on bytes of that device goes on; None: it is done.
     fn point(&mut self, device: tn_device) -> Result<Option<Point>> {
         if let Some((_, point)) = self.known.iter().flatten().find(|(known, _)| *known == device) {
             return Ok(*point);
@@ -343,7 +344,7 @@ impl Marks<'_> {
     }
 }
 
-/// The class and place of an open guard, for reports.
+/// The class of an open guard.
 pub fn class(locked: &Locked, guard: &'static Guard) -> Class {
     locked.get(guard).class
 }

@@ -1,31 +1,29 @@
-//! Writers that copy (COW): the handle moves to bytes of its own, and the others keep the old ones.
+//! Writes that copy (COW): the handle moves to bytes of its own, and the other holders keep the old bytes.
 //!
-//! Contract: the claim is marked as moving, its old bytes are read under a guard of the library's own, copied under no lock, and the claim
-//! takes its new store's place in a second locked section. If anything fails, the handles stay on their stores and the copies are nobody's.
+//! Contract: the claim is marked as moving. Its old bytes are copied under an internal read guard and no lock. In a second locked section
+//! the claim moves to the new store. After a failure the handles are still on their stores, and the copies are freed.
 
-use super::acquire::{BorrowContext, Entry, List, list, terms};
+use super::context::{BorrowContext, Entry, List, guard_params, list};
 use super::rules::Use;
 use crate::array;
-use crate::blit;
 use crate::copy_stats;
-use crate::device_copy::{self, Outstanding};
-use crate::error::{Result, drafted, fail};
+use crate::error::Result;
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, SpareGuard};
 use crate::names::Site;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
-use crate::stream::{self, Point, Queue};
+use crate::stream::Point;
 use crate::thread::Thread;
 use crate::types::*;
 
-/// A COW entry under way.
+/// A COW entry in progress.
 pub(super) struct Move {
     position: usize,
     why: u32,
-    /// The old bytes, read until they are copied; none with DISCARD.
+    /// The read guard on the old bytes; none with DISCARD.
     source: Option<InternalGuard>,
-    /// When a queue has read them.
+    /// The point at which a queue has read them.
     read_until: Option<Point>,
     layout: Layout,
     device: tn_device,
@@ -34,7 +32,7 @@ pub(super) struct Move {
 }
 
 impl Move {
-    /// Marks a claim as moving, and opens a guard on its old bytes where a spare slot is given for one.
+    /// EndPoints a claim as moving, and opens a guard on its old bytes if a spare slot is given.
     pub(super) fn begin(
         locked: &mut Locked,
         claim: &'static Claim,
@@ -44,13 +42,13 @@ impl Move {
         layout: Layout,
     ) -> Move {
         locked.begin_move(claim);
-        let source = spare.map(|spare| locked.hold(spare, terms(Use::Read { frozen: false }), claim));
+        let source = spare.map(|spare| locked.open_internal(spare, guard_params(Use::Read { frozen: false }), claim));
         let ledger = locked.ledger_of(claim);
-        let (pool, device) = (locked.pool(ledger), locked.books(ledger).device);
+        let (pool, device) = (locked.pool(ledger), locked.state(ledger).device);
         Move { position, why, source, read_until: None, layout, device, pool, fresh: None }
     }
 
-    /// Writes the copy into the copy book.
+    /// Counts the copy in the statistics of copies.
     fn note(&self, call: BorrowContext<'_>, thread: &'static Thread, wanted: Use) {
         let bytes = match wanted {
             Use::Write { discard: true, .. } => 0,
@@ -62,16 +60,16 @@ impl Move {
     }
 }
 
-/// Copies the bytes of all moves, and puts each claim on its new store with the guard that was asked for. On failure everything is as before.
+/// Copies the bytes of all moves, and puts each claim on its new store with the requested guard. A failure restores everything.
 pub(super) fn finish(
     call: BorrowContext<'_>,
     thread: &'static Thread,
     entries: &[Entry],
     claims: &[&'static Claim],
     moves: &mut List<Move>,
-    holds: &mut List<Option<InternalGuard>>,
+    guards: &mut List<Option<InternalGuard>>,
 ) -> Result<()> {
-    // The new stores get handles that nobody knows; each claim then takes its store's place.
+    // The new stores get handles that only this function knows. Each claim then moves to its store.
     let mut targets: List<Id> = List::new();
     let outcome = copy_all(call, thread, entries, moves).and_then(|()| {
         ledger::reserve(&mut targets, moves.len())?;
@@ -100,7 +98,7 @@ pub(super) fn finish(
     let mut locked = match both {
         Ok(locked) => locked,
         Err(status) => {
-            // One of the handles was released meanwhile: the borrow is stale, and the copies are nobody's.
+            // A handle was released meanwhile: the borrow is stale, and the copies are freed.
             cancel(entries, claims, moves);
             for target in targets {
                 let _ = array::release_now(target);
@@ -110,18 +108,19 @@ pub(super) fn finish(
     };
     for (moving, target) in moves.iter_mut().zip(&targets) {
         let claim = claims[moving.position];
-        let to = ledger::find::<Claim>(*target).expect("nobody else knows it");
+        let to = ledger::find::<Claim>(*target).expect("only this function knows it");
         if let Some(source) = moving.source.take() {
-            locked.end_hold_at(source, false, moving.read_until);
+            locked.end_internal_at(source, false, moving.read_until);
         }
         locked.finish_move(claim, to);
         let mut spare = || spares.pop().expect("two per move");
         if let Some(point) = moving.read_until {
-            // The copy is work on the new bytes, whatever its caller says of its own.
-            let copying = locked.hold(spare(), terms(entries[moving.position].wanted), claim);
-            locked.end_hold_at(copying, false, Some(point));
+            // The copy itself is device work on the new bytes, whatever work the caller adds.
+            let copying = locked.open_internal(spare(), guard_params(entries[moving.position].wanted), claim);
+            locked.end_internal_at(copying, false, Some(point));
         }
-        holds[moving.position] = Some(locked.hold(spare(), terms(entries[moving.position].wanted), claim));
+        guards[moving.position] =
+            Some(locked.open_internal(spare(), guard_params(entries[moving.position].wanted), claim));
     }
     drop(locked);
     moves.iter().for_each(|moving| moving.note(call, thread, entries[moving.position].wanted));
@@ -134,7 +133,7 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
             Some(pool) => pool,
             None => pool::current(moving.device)?,
         };
-        // The host needs bytes that nobody works on any more.
+        // The host can use the new bytes only if no device work on them goes on.
         let by_host = moving.source.is_some() && ledger::is_reachable(moving.device);
         let queue = entries[moving.position].when.queue.filter(|_| !by_host);
         let mut fresh = NewStore::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
@@ -147,37 +146,17 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
     Ok(())
 }
 
-/// Everything as before: the handles stay on their stores.
+/// Cancels all moves: the handles stay on their stores.
 fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
     for moving in moves.iter_mut() {
         debug_assert!(moving.position < entries.len());
-        // Its copy goes on, and the new bytes are nobody's from here on.
+        // The copy goes on until here, and the new bytes are freed below.
         let _ = moving.read_until.map(Point::wait);
         let claim = claims[moving.position];
         let mut locked = claim.lock_moving();
         if let Some(source) = moving.source.take() {
-            locked.end_hold(source, false);
+            locked.end_internal(source, false);
         }
         locked.cancel_move(claim);
-    }
-}
-
-/// Copies by the host what it can reach; what it cannot, on the queue, or on the thread's current one, which is then waited for.
-pub(super) fn copy_there(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
-    let on = match (ledger::is_reachable(to.device()), queue) {
-        (true, _) => return blit::copy(&to.place()?, &from.place()?),
-        (false, Some(queue)) => queue,
-        (false, None) => stream::current(to.device())?,
-    };
-    match device_copy::copy(on, &to.memory_view()?, &from.memory_view()?, false) {
-        Ok(Outstanding::Nothing) => Ok(()),
-        Ok(_) if queue.is_some() => Ok(()),
-        Ok(_) => on.synchronize(),
-        Err(failed) => {
-            // The new bytes go back, and no work may be left on them.
-            let text = drafted();
-            let _ = on.synchronize();
-            Err(fail(failed.status.code(), format_args!("{}", text.as_str())))
-        }
     }
 }

@@ -1,50 +1,50 @@
-//! The rules: what a use of an array's bytes gets, given what is open on them. The table of section 5.1 of the ownership model, and
-//! the bits of why_not, from the same facts.
+//! The ownership rules: whether a use of an array's bytes may begin beside the guards, exports and claims that exist. It implements the
+//! table of section 5.1 of the ownership model. The bits of why_not come from the same facts.
 
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::Result;
-use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Order, Origin, Points};
+use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
 use crate::names::Name;
 use crate::region;
 use crate::thread;
 use crate::types::*;
 
-/// What writing means for others.
+/// What a write means for other holders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Others see the change.
+    /// Other holders see the change.
     Aliased,
-    /// Only if nobody else holds the store.
+    /// Refused if there is another holder of the store.
     Unique,
-    /// If somebody else does, the handle moves to a copy.
+    /// The handle moves to a copy if there is another holder.
     Cow,
 }
 
-/// What somebody wants to do with an array's bytes.
+/// A use of an array's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Use {
-    /// A read guard; frozen: beside no shared view.
+    /// A read guard; a frozen one excludes shared views.
     Read {
         /// The bytes must not change.
         frozen: bool,
     },
     /// A write guard.
     Write {
-        /// What it means for others.
+        /// What the write means for other holders.
         mode: Mode,
         /// The old contents are not needed.
         discard: bool,
     },
-    /// An export of a class; unique: nobody else may hold the store.
+    /// An export.
     Export {
         /// ExportRead, ExportShared or ExportExclusive.
         class: Class,
-        /// Mode UNIQUE.
+        /// Refused if there is another holder of the store.
         unique: bool,
     },
 }
 
-/// What is open on the bytes of one claim, and on its store.
+/// The guards, exports and claims on the bytes of one claim, and on its store.
 struct Facts {
     poison: Option<&'static Guard>,
     readonly: bool,
@@ -57,13 +57,13 @@ struct Facts {
     any_export: Open,
     shared: u32,
     nodes: u32,
-    /// Those of them whose region overlaps.
+    /// The nodes whose region overlaps.
     nodes_over: u32,
     managed: bool,
     foreign: bool,
 }
 
-/// How many of a kind, and the first that was made.
+/// Number of open guards of a kind, and the oldest.
 #[derive(Clone, Copy, Default)]
 struct Open {
     count: u32,
@@ -84,11 +84,11 @@ impl Facts {
     #[inline]
     fn of(locked: &Locked, claim: &'static Claim) -> Facts {
         let ledger = locked.ledger_of(claim);
-        let books = locked.books(ledger);
+        let state = locked.state(ledger);
         let body = locked.get(claim);
         let mut facts = Facts {
             poison: None,
-            readonly: body.readonly || books.readonly,
+            readonly: body.readonly || state.readonly,
             write: Open::default(),
             read: Open::default(),
             frozen: Open::default(),
@@ -96,16 +96,16 @@ impl Facts {
             export_shared: Open::default(),
             export_exclusive: Open::default(),
             any_export: Open::default(),
-            shared: books.claims - books.nodes - 1,
-            nodes: books.nodes,
+            shared: state.claims - state.nodes - 1,
+            nodes: state.nodes,
             nodes_over: 0,
-            managed: books.managed,
-            foreign: books.foreign(),
+            managed: state.managed,
+            foreign: state.foreign(),
         };
-        if books.readers + books.writers + books.exports() + books.records > 0 {
+        if state.readers + state.writers + state.exports() + state.records > 0 {
             facts.look(locked, claim);
         }
-        if books.nodes > 0 {
+        if state.nodes > 0 {
             facts.look_at_nodes(locked, claim);
         }
         facts
@@ -115,7 +115,7 @@ impl Facts {
     fn look(&mut self, locked: &Locked, claim: &'static Claim) {
         let ledger = locked.ledger_of(claim);
         let region = locked.region(claim);
-        if locked.books(ledger).poisoned > 0 {
+        if locked.state(ledger).poisoned > 0 {
             self.poison = locked.poison_over(claim);
         }
         locked.each_guard(ledger, |guard| {
@@ -178,7 +178,7 @@ fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u
     let wants_node = status == TN_ERR_IN_EXPRESSION;
     locked.each_claim(locked.ledger_of(claim), |other| {
         let body = locked.get(other);
-        // Where a copy is refused, whoever is there.
+        // For a refused copy, any other holder.
         let fits = status == TN_ERR_WOULD_COPY || body.node.is_some() == wants_node;
         if fits && !core::ptr::eq(other, claim) {
             holder.name = body.name;
@@ -189,7 +189,7 @@ fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u
     Refusal::By(holder)
 }
 
-/// A COW write that would copy where the thread forbids it: why, and because of whom.
+/// The refusal of a COW write that would copy on a thread that forbids copies.
 pub fn would_copy(locked: &Locked, claim: &'static Claim) -> Refusal {
     let facts = Facts::of(locked, claim);
     let refusal = if facts.shared + facts.nodes > 0 {
@@ -209,7 +209,7 @@ fn plain(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
     Refusal::By(Holder { status, subject: body.name, name: body.name, made: body.made, count: 1, why: 0, cow: false })
 }
 
-/// The bits of why_not without a target: what stands in the way of overwriting the bytes in place.
+/// The bits of why_not without a target: what prevents overwriting the bytes in place.
 #[inline]
 pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     let facts = Facts::of(locked, claim);
@@ -229,52 +229,52 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
 }
 
-/// What nearly always holds: nobody else touches the store, or beside a reader other readers alone, beside a view that shares others that
-/// do. Then a use may begin; if not, ask [`check`].
+/// A quick check for the common case: no other use, readers beside a reader, or shared views beside a shared view. If it is true, the
+/// use may begin; otherwise [`check`] decides.
 #[inline(always)]
-pub fn is_free(body: &ClaimBody, books: &LedgerState, wanted: Use) -> bool {
-    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.records
+pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
+    let quiet = state.writers | state.exports_read | state.exports_shared | state.exports_exclusive | state.records
         == 0
         && !body.moving;
-    let writable = || books.nodes == 0 && !body.readonly && !books.readonly && !books.managed;
-    // A view that shares its bytes stands beside others that do.
-    let shareable = || books.writers | books.exports_exclusive | books.records == 0 && !body.moving;
+    let writable = || state.nodes == 0 && !body.readonly && !state.readonly && !state.managed;
+    // Shared views may coexist.
+    let shareable = || state.writers | state.exports_exclusive | state.records == 0 && !body.moving;
     match wanted {
         Use::Read { .. } => quiet,
-        Use::Write { mode: Mode::Aliased, .. } => quiet && books.readers == 0 && writable(),
+        Use::Write { mode: Mode::Aliased, .. } => quiet && state.readers == 0 && writable(),
         Use::Export { class: Class::ExportRead, .. } => shareable(),
-        Use::Export { class: Class::ExportShared, unique: false } => shareable() && books.frozen == 0 && writable(),
+        Use::Export { class: Class::ExportShared, unique: false } => shareable() && state.frozen == 0 && writable(),
         _ => false,
     }
 }
 
-/// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
+/// Checks whether a use may begin now; for COW, whether it may begin in place, see also [`check_copy`].
 ///
-/// Unfinished device work in its way goes into `points`. If there is any, nothing may begin yet, whatever is returned: [`settle`] says what
-/// to do.
-pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, points: &mut Points) -> Checked<()> {
-    let (body, books) = (locked.get(claim), locked.books(locked.ledger_of(claim)));
-    if is_free(body, books, wanted) {
-        return check_host(books, order);
+/// Unfinished device work that comes first is added to `points`. If there is any, the use may not begin yet, whatever is returned; the
+/// caller continues with [`resolve`].
+pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime, points: &mut Points) -> Checked<()> {
+    let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
+    if is_free(body, state, wanted) {
+        return check_host(state, order);
     }
-    // A copy would do only for who writes, and a handle that is read through does not move.
+    // Only a writer can use a copy, and a handle with open readers does not move.
     let cow = matches!(wanted, Use::Write { .. }) && body.readers == 0;
     check_all(locked, claim, wanted, order, points).map_err(|refusal| match refusal {
         Refusal::By(holder) => Refusal::By(Holder { cow, ..holder }),
         other => other,
     })?;
-    check_host(books, order)
+    check_host(state, order)
 }
 
-/// DRIVER: the host would touch managed bytes, whose device is lost and does not give them any more (DV-8).
+/// DRIVER: the host would touch managed bytes of a lost device, which no longer provides them (DV-8).
 #[inline]
-fn check_host(books: &LedgerState, order: Order) -> Checked<()> {
-    let asks = thread::are_devices_in_doubt() && order.queue.is_none() && books.device.r#type == TN_CUDA_MANAGED;
-    if asks { array::check_alive(books.device) } else { Ok(()) }
+fn check_host(state: &LedgerState, order: UseTime) -> Checked<()> {
+    let asks = thread::are_devices_in_doubt() && order.queue.is_none() && state.device.r#type == TN_CUDA_MANAGED;
+    if asks { array::check_alive(state.device) } else { Ok(()) }
 }
 
 #[inline(never)]
-fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, points: &mut Points) -> Checked<()> {
+fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime, points: &mut Points) -> Checked<()> {
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
     let discards = matches!(wanted, Use::Write { discard: true, .. });
@@ -291,7 +291,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, 
     if facts.write.any() {
         return refuse(TN_ERR_BORROWED_WRITE, facts.write);
     }
-    // What of readers and exports is in the way, per column of the table.
+    // Conflicting readers and exports, per column of the table.
     let alone = matches!(wanted, Use::Write { mode: Mode::Unique | Mode::Cow, .. } | Use::Export { unique: true, .. });
     let readers = match wanted {
         Use::Read { .. } => Open::default(),
@@ -320,7 +320,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, 
     if facts.managed || (alone && facts.shared > 0) {
         return Err(by_claims(locked, claim, TN_ERR_SHARED, facts.shared));
     }
-    // Whoever wants the store alone looks at all of it, others at what overlaps.
+    // A unique use conflicts with any node of the store, another use with those that overlap.
     let nodes = if alone { facts.nodes } else { facts.nodes_over };
     if nodes > 0 {
         return Err(by_claims(locked, claim, TN_ERR_IN_EXPRESSION, nodes));
@@ -332,14 +332,20 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, 
     Ok(())
 }
 
-/// PENDING, unless who asks waits or has an order of its own; what has to be waited for is noted in any case.
-fn check_work(locked: &Locked, claim: &'static Claim, writing: bool, order: Order, points: &mut Points) -> Checked<()> {
-    if locked.books(locked.ledger_of(claim)).works == 0 {
+/// PENDING, unless the caller waits or uses a queue. The points to wait for are noted in any case.
+fn check_work(
+    locked: &Locked,
+    claim: &'static Claim,
+    writing: bool,
+    order: UseTime,
+    points: &mut Points,
+) -> Checked<()> {
+    if locked.state(locked.ledger_of(claim)).works == 0 {
         return Ok(());
     }
     let mut open = Open::default();
     locked.each_record_over(claim, |record| {
-        if let Some(point) = locked.in_the_way(record, writing, order) {
+        if let Some(point) = locked.blocking_work(record, writing, order) {
             points.add(point, order.queue);
             open.add(record);
         }
@@ -350,9 +356,9 @@ fn check_work(locked: &Locked, claim: &'static Claim, writing: bool, order: Orde
     Ok(())
 }
 
-/// After a check that did not simply succeed, under no lock. What was in the way is waited for, as far as the use is one that waits, and then
-/// all is to be checked again; or the refusal is said. A refusal for want of waiting counts only if the device, asked now, is still at it.
-pub fn settle(outcome: Checked<()>, points: &mut Points) -> Result<()> {
+/// Resolves a check that failed or found device work, under no lock. Ok: the work was waited for, or has passed, and the caller checks
+/// again. Err: the refusal, with its message. PENDING is polled first, and counts only if the work is still unfinished.
+pub fn resolve(outcome: Checked<()>, points: &mut Points) -> Result<()> {
     match outcome {
         Ok(()) => points.wait(),
         Err(refusal) if refusal.code() == TN_ERR_PENDING && points.have_passed() => {
@@ -368,7 +374,7 @@ pub fn check_copy(
     locked: &Locked,
     claim: &'static Claim,
     discard: bool,
-    order: Order,
+    order: UseTime,
     points: &mut Points,
 ) -> Checked<()> {
     if !discard {
@@ -397,7 +403,7 @@ pub fn check_copy(
     let reading = Use::Read { frozen: false };
     let readable = if discard { Ok(()) } else { check(locked, claim, reading, order, points) };
     if let Err(refusal) = readable {
-        // A writer elsewhere comes before our own readers, an exclusive export and unfinished work after them.
+        // A writer elsewhere is reported before the handle's own readers; an exclusive export and unfinished work after them.
         if refusal.code() == TN_ERR_BORROWED_WRITE || body.readers == 0 {
             return Err(refusal);
         }

@@ -1,31 +1,29 @@
 //! The host as a device: anonymous mappings.
 //!
-//! Contract: a reserved range is mapped at once and pages come at first touch, so `commit` costs nothing and cannot
-//! fail: what is committed is the pool's book only. Memory reads 0 when it is committed for the first time.
+//! Contract: a reserved range is mapped at once, and pages are allocated at first touch. So `commit` costs nothing and cannot fail; only
+//! the pool tracks what is committed. Memory reads 0 when it is committed for the first time.
 
-use crate::device::{Device, Terms};
+pub use super::interface::GRANULE;
+use super::interface::{Device, Terms};
 use crate::error::Result;
 use crate::sys::{bytes, os};
 use crate::types::*;
 
-/// The one host.
+/// The host's memory.
 pub struct Host;
 
-/// The one host.
+/// The only host.
 pub static HOST: Host = Host;
 
-/// 64 KiB: the unit of the table that finds blocks by address, and the largest page size of the systems that we know.
-pub const GRANULE: usize = 64 << 10;
-
-/// Ranges from so many bytes on are looked at before they are cleared, because that may save much: smaller ones that programs ask for
-/// again and again are in the processor's cache anyhow.
-const LOOK_BYTES: usize = 32 << 20;
-/// The part of a range that may be found to have pages before it is looked at in some places only; as a divisor.
-const LOOK_PART: usize = 128;
-/// Such places.
-const LOOKS: usize = 4;
-/// Times that the system is asked for more of a range that has pages here and there.
-const LOOKS_MORE: usize = 64;
+/// The system is asked for the resident pages of a range from this size on, before the range is cleared. Smaller ranges are usually in the
+/// processor's cache, and clearing them is cheap.
+const SCAN_MIN_BYTES: usize = 32 << 20;
+/// The first scan stops after this part of a range is found resident; as a divisor.
+const SCAN_PART: usize = 128;
+/// Positions that are sampled after a first scan that stopped early.
+const SAMPLES: usize = 4;
+/// Most scans of one range.
+const SCANS: usize = 64;
 
 impl Device for Host {
     fn terms(&self) -> Terms {
@@ -54,7 +52,7 @@ impl Device for Host {
         os::reserves_freely()
     }
 
-    unsafe fn set_huge(&self, start: usize, bytes: usize, how: i32) -> bool {
+    unsafe fn set_huge(&self, start: usize, bytes: usize, how: tn_huge_pages) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
             match how {
@@ -102,10 +100,10 @@ impl Device for Host {
             if unsafe { os::remap_contents(at, bytes, to + (at - start)) } {
                 continue;
             }
-            // The pages that went before come home by their bytes: where they were nothing else can have come meanwhile.
+            // The parts that were moved already are copied back: their old addresses are still mapped.
             for &(at, bytes) in &parts[..done] {
                 let there = to + (at - start);
-                // SAFETY: both were mapped by the move, hold that many bytes, and are used by nobody.
+                // SAFETY: both ranges are mapped, have that many bytes, and are not in use.
                 unsafe {
                     self.copy(at, there, bytes);
                     os::discard(there, bytes);
@@ -114,13 +112,13 @@ impl Device for Host {
             return false;
         }
         let bytes = parts.iter().map(|part| part.1).sum();
-        // SAFETY: moved above, nobody uses them any more. Addresses that the system does not take hold no memory.
+        // SAFETY: moved above, and not used again. Addresses that the system refuses to unmap hold no memory.
         unsafe { os::unmap(start, bytes) };
         true
     }
 
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
-        let pages = if bytes < LOOK_BYTES { None } else { os::Pages::open() };
+        let pages = if bytes < SCAN_MIN_BYTES { None } else { os::Pages::open() };
         let Some(pages) = pages else {
             // SAFETY: the caller's promise.
             unsafe { self.fill(start, bytes, 0) };
@@ -128,15 +126,15 @@ impl Device for Host {
         };
         let end = start + bytes;
         let mut parts = [(0, 0); 16];
-        let (mut count, mut seen) = pages.present(start, end, bytes / LOOK_PART, &mut parts);
-        // A block that was written has pages in the beginning, and wherever else one looks.
-        if seen < end && (1..=LOOKS).all(|n| pages.has(start + (bytes - 1) / LOOKS * n)) {
+        let (mut count, mut seen) = pages.present(start, end, bytes / SCAN_PART, &mut parts);
+        // Resident at the beginning and at every sample: the whole range was probably written.
+        if seen < end && (1..=SAMPLES).all(|n| pages.has(start + (bytes - 1) / SAMPLES * n)) {
             // SAFETY: the caller's promise.
             unsafe { self.fill(start, bytes, 0) };
             return 0;
         }
         let (mut at, mut skipped) = (start, 0);
-        for _ in 0..LOOKS_MORE {
+        for _ in 0..SCANS {
             for &(from, to) in &parts[..count] {
                 let (from, to) = (from.clamp(at, end), to.clamp(at, end));
                 // SAFETY: the caller's promise; the part lies in the range.
@@ -171,7 +169,7 @@ impl Device for Host {
 }
 
 impl Host {
-    /// Fills what describes the host and never changes; the memory fields too if `with_memory`. Leaves `size` alone.
+    /// Fills what describes the host; the free and used memory too if `with_memory`. Leaves `size` alone.
     pub fn describe(&self, with_memory: bool, info: &mut tn_device_info) {
         let mut name = [0u8; 127];
         let length = os::processor_name(&mut name);

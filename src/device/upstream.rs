@@ -1,12 +1,10 @@
-//! A caller's upstream: a device made of callbacks of the program, for one pool.
+//! An upstream: a device made of the program's callbacks, for one pool.
 //!
-//! Contract: callbacks run as the caller of this module is: under no lock, and not inside the library. Without
-//! TN_UPSTREAM_THREAD_SAFE never two at once: whoever wants to call waits at the gate. What comes back is checked, the
-//! memory itself is only touched for a caller that asks for it. `release` is the last call, and comes once, but never
-//! for an upstream whose import failed.
+//! Contract: callbacks run under no lock and outside of critical sections. Without TN_UPSTREAM_THREAD_SAFE they are serialised by a gate.
+//! The ranges that they return are checked. `release` is called once, as the last callback, but never for an upstream whose import failed.
 
-use crate::device::host::GRANULE;
-use crate::device::{Device, Terms, check_label};
+use super::interface::{Device, GRANULE, Terms};
+use super::query::check_label;
 use crate::error::{Result, fail};
 use crate::sys::os;
 use crate::thread;
@@ -14,16 +12,16 @@ use crate::types::*;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// What a 0 in `granularity` and `alignment` means, bytes.
-const USUAL: usize = 4096;
-/// Most bytes that a range may have to be a multiple of.
-const LARGEST: usize = 1 << 30;
-/// The stream that callbacks are told: memory is handed out and taken back in the order of the host.
+/// The default of `granularity` and `alignment`, which 0 stands for.
+const DEFAULT_BYTES: usize = 4096;
+/// The largest granularity and alignment.
+const MAX_GRANULE_BYTES: usize = 1 << 30;
+/// The `stream` argument of callbacks: allocations and frees are in host order.
 const NO_STREAM: u64 = 0;
 
-/// No upstream.
+/// An upstream with no callbacks.
 pub const NO_UPSTREAM: tn_upstream = tn_upstream {
     size: 0,
     context: null_mut(),
@@ -37,15 +35,15 @@ pub const NO_UPSTREAM: tn_upstream = tn_upstream {
     release: None,
 };
 
-/// A place for an upstream. Lies in its pool, and serves one after the other.
+/// The upstream of a pool record, which a later pool in the record replaces.
 pub struct Upstream {
-    there: AtomicBool,
-    /// The import succeeded: `release` is due at the end.
-    owed: AtomicBool,
+    present: AtomicBool,
+    /// The import succeeded, so `release` will be called.
+    release_due: AtomicBool,
     given: UnsafeCell<Given>,
     gate: Gate,
-    /// What `allocate` answered when it refused last.
-    refused: AtomicI32,
+    /// The last status of `allocate` other than TN_OK.
+    refused: AtomicU32,
 }
 
 #[derive(Clone, Copy)]
@@ -54,8 +52,8 @@ struct Given {
     terms: Terms,
 }
 
-// SAFETY: `given` is written by `set` only, while nobody else knows the pool; the callbacks' context is the program's, who
-// promises by importing it that any thread may pass it, one at a time or, by TN_UPSTREAM_THREAD_SAFE, several.
+// SAFETY: `given` is written by `set` only, before the pool is shared. By importing its context the program promises that any thread may
+// pass it to the callbacks: one at a time, or several with TN_UPSTREAM_THREAD_SAFE.
 unsafe impl Sync for Upstream {}
 // SAFETY: as above.
 unsafe impl Send for Upstream {}
@@ -64,17 +62,17 @@ fn invalid(field: &str, value: impl core::fmt::Display, hint: &str) -> crate::er
     fail(TN_ERR_INVALID, format_args!("upstream {field} is {value}; {hint}"))
 }
 
-/// Bytes that ranges must be multiples of: of the granularity, and of what pools count in. None: too many.
+/// The common multiple of the granularity and of the pools' granule, in bytes. None: too large.
 fn granule_of(granularity: usize) -> Option<usize> {
     let common = 1usize << granularity.trailing_zeros().min(GRANULE.trailing_zeros());
-    (granularity / common).checked_mul(GRANULE).filter(|&granule| granule <= LARGEST)
+    (granularity / common).checked_mul(GRANULE).filter(|&granule| granule <= MAX_GRANULE_BYTES)
 }
 
-fn or_usual(bytes: usize) -> usize {
-    if bytes == 0 { USUAL } else { bytes }
+fn or_default(bytes: usize) -> usize {
+    if bytes == 0 { DEFAULT_BYTES } else { bytes }
 }
 
-/// What the memory of an upstream is like, if it can be a pool's, on a device of that name.
+/// The properties of an upstream's memory, stated to be of `device`; a status where its fields are invalid.
 pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
     let known = TN_UPSTREAM_ZEROED | TN_UPSTREAM_THREAD_SAFE | TN_UPSTREAM_PARTIAL_FREE;
     if raw.flags & !known != 0 {
@@ -89,11 +87,11 @@ pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
     if raw.reserved != 0 {
         return Err(invalid("reserved", raw.reserved, "it must be 0"));
     }
-    let alignment = or_usual(raw.alignment);
-    if !alignment.is_power_of_two() || alignment > LARGEST {
+    let alignment = or_default(raw.alignment);
+    if !alignment.is_power_of_two() || alignment > MAX_GRANULE_BYTES {
         return Err(invalid("alignment", alignment, "it must be a power of two up to 1 GiB, or 0 for 4096"));
     }
-    let Some(granule) = granule_of(or_usual(raw.granularity)) else {
+    let Some(granule) = granule_of(or_default(raw.granularity)) else {
         let hint = "ranges are multiples of it and of 65536 bytes, and together that must be 1 GiB at most";
         return Err(invalid("granularity", raw.granularity, hint));
     };
@@ -114,70 +112,70 @@ pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
 }
 
 impl Upstream {
-    /// A place without one.
+    /// No upstream.
     pub const fn none() -> Upstream {
         Upstream {
-            there: AtomicBool::new(false),
-            owed: AtomicBool::new(false),
+            present: AtomicBool::new(false),
+            release_due: AtomicBool::new(false),
             given: UnsafeCell::new(Given { raw: NO_UPSTREAM, terms: Terms::NONE }),
             gate: Gate::new(),
-            refused: AtomicI32::new(TN_OK),
+            refused: AtomicU32::new(TN_OK),
         }
     }
 
-    /// Puts one here, with what [`check`] said of it.
+    /// Sets the upstream, with the result of [`check`].
     ///
     /// # Safety
-    /// - nobody else knows the pool that this lies in.
+    /// - the pool is not shared yet.
     pub unsafe fn set(&self, raw: &tn_upstream, terms: Terms) {
         // SAFETY: the caller's promise.
         unsafe { *self.given.get() = Given { raw: *raw, terms } };
         self.refused.store(TN_OK, Ordering::Relaxed);
-        self.owed.store(false, Ordering::Relaxed);
+        self.release_due.store(false, Ordering::Relaxed);
         // Release pairs with the Acquire in `is_there`.
-        self.there.store(true, Ordering::Release);
+        self.present.store(true, Ordering::Release);
     }
 
-    /// Whether there is one.
+    /// Whether an upstream is set.
     #[inline]
     pub fn is_there(&self) -> bool {
-        self.there.load(Ordering::Acquire)
+        self.present.load(Ordering::Acquire)
     }
 
-    /// Whether it wants to hear of memory whose contents nobody needs.
+    /// Whether the upstream has a `purge` callback, for memory whose contents are no longer needed.
     pub fn purges(&self) -> bool {
         self.is_there() && self.given().raw.purge.is_some()
     }
 
-    /// The import succeeded: from now on the caller counts on `release`.
+    /// The import succeeded: the program is promised a call of `release`.
     pub fn accept(&self) {
-        self.owed.store(true, Ordering::Relaxed);
+        self.release_due.store(true, Ordering::Relaxed);
     }
 
-    /// The last call of all, when everything went back.
+    /// Makes the last callback, `release`, after all ranges were freed.
     pub fn end(&self) {
         if !self.is_there() {
             return;
         }
         let raw = self.given().raw;
-        if let Some(release) = raw.release.filter(|_| self.owed.swap(false, Ordering::Relaxed)) {
+        if let Some(release) = raw.release.filter(|_| self.release_due.swap(false, Ordering::Relaxed)) {
             // SAFETY: the program's own function and context.
             unsafe { release(raw.context) };
         }
-        self.there.store(false, Ordering::Release);
+        self.present.store(false, Ordering::Release);
     }
 
-    /// What it answered when it refused last; TN_OK: it never did.
+    /// The last status of `allocate` other than TN_OK; TN_OK if there was none.
     pub fn refused(&self) -> tn_status {
         self.refused.load(Ordering::Relaxed)
     }
 
     fn given(&self) -> &Given {
-        // SAFETY: written while nobody knew the pool; see `set`.
+        // SAFETY: written before the pool was shared; see `set`.
         unsafe { &*self.given.get() }
     }
 
-    /// Calls a callback, alone if it has to be.
+    /// Runs a callback, through the gate unless it is thread-safe.
     fn call<R>(&self, callback: impl FnOnce(&tn_upstream) -> R) -> R {
         let raw = &self.given().raw;
         if raw.flags & TN_UPSTREAM_THREAD_SAFE != 0 {
@@ -196,7 +194,7 @@ impl Device for Upstream {
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, _node: u32) -> Result<Option<usize>> {
-        let alignment = alignment.max(or_usual(self.given().raw.alignment));
+        let alignment = alignment.max(or_default(self.given().raw.alignment));
         let mut out: *mut c_void = null_mut();
         let status = self.call(|raw| match raw.allocate {
             // SAFETY: the program's own function and context; `out` is ours.
@@ -212,14 +210,14 @@ impl Device for Upstream {
             return Ok(Some(start));
         }
         if start != 0 {
-            // SAFETY: what came a moment ago, and is known to nobody.
+            // SAFETY: just returned by the upstream, and not shared.
             unsafe { self.free(start, bytes) };
         }
         Err(fail(
             TN_ERR_FAILED,
             format_args!(
-                "the upstream answered TN_OK with address {start:#x} for {bytes} bytes at a multiple of {alignment}; \
-                 it must give what is asked for, or an error"
+                "the upstream returned TN_OK with address {start:#x} for {bytes} bytes at a multiple of {alignment}; \
+                 it must return a range as requested, or an error"
             ),
         ))
     }
@@ -230,7 +228,7 @@ impl Device for Upstream {
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
         let status = self.call(|raw| match raw.deallocate {
-            // SAFETY: the program's own function and context, and a range that it gave.
+            // SAFETY: the program's own function and context, and a range that it returned.
             Some(deallocate) => unsafe { deallocate(raw.context, start as *mut c_void, bytes, NO_STREAM) },
             None => TN_ERR_UNSUPPORTED,
         });
@@ -239,7 +237,7 @@ impl Device for Upstream {
 
     unsafe fn discard(&self, start: usize, bytes: usize, zero: bool) -> bool {
         let Some(purge) = self.given().raw.purge.filter(|_| !zero) else { return false };
-        // SAFETY: the program's own function and context, and a range that it gave.
+        // SAFETY: the program's own function and context, and a range that it returned.
         self.call(|raw| unsafe { purge(raw.context, start as *mut c_void, bytes) }) == TN_OK
     }
 
@@ -266,17 +264,16 @@ impl Device for Upstream {
     }
 }
 
-/// Lets one thread through at a time, for as long as a callback takes. Not a lock of the library: who waits here is not
-/// inside, and a fork waits for nobody here. In its child a thread that was behind the gate is gone, and so does not
-/// close it.
+/// Serialises callbacks. Not a lock of the library: its waiters are in no critical section, and a fork does not wait for them. In the child
+/// of a fork a gate counts as open where a thread of the parent had closed it.
 struct Gate {
-    /// 0: open; else 1 + the number of forks before the process whose thread is behind it.
+    /// 0: open; else 1 + `thread::forks()` in the process whose thread closed it.
     word: AtomicU32,
     waiting: AtomicU32,
 }
 
-/// Longest sleep at the gate between two looks, microseconds: a wake that is missed costs no more.
-const LOOK_US: u32 = 1000;
+/// Longest sleep of a waiter, which bounds the cost of a missed wake.
+const MAX_SLEEP_US: u32 = 1000;
 
 impl Gate {
     const fn new() -> Gate {
@@ -286,13 +283,13 @@ impl Gate {
     fn enter(&self) {
         let own = thread::forks().wrapping_add(1);
         let mut seen = 0;
-        // Acquire pairs with the Release in `leave`: what the last callback wrote is seen by this one.
+        // Acquire pairs with the Release in `leave`: this callback sees what the last one wrote.
         while let Err(now) = self.word.compare_exchange(seen, own, Ordering::Acquire, Ordering::Relaxed) {
-            // Closed by a thread of another process, of which this one is the child: as good as open.
+            // Closed by a thread of the parent process: open.
             seen = if now != own { now } else { 0 };
             if now == own {
                 self.waiting.fetch_add(1, Ordering::Relaxed);
-                os::futex_wait(&self.word, own, LOOK_US);
+                os::futex_wait(&self.word, own, MAX_SLEEP_US);
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
             }
         }

@@ -4,13 +4,13 @@
 //! the device's own and is waited for by nobody. Between two devices the driver copies where one reaches the other; else, and where a
 //! copy within a device would be too many boxes, the bytes go by the host's staging memory, where the processor arranges them.
 
+use super::context::{CopyContext, MemoryView, Outstanding};
 use super::host_device::{stage_to_device, stage_to_host};
 use super::plan::{self, BroadcastSplit, OverlapPlan, Plan};
-use super::{CopyContext, MemoryView, Outstanding};
 use crate::blit::Scratch;
-use crate::device::cuda::Gpu;
-use crate::device::cuda::copy::CopyKind;
 use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::gpu::copy::CopyKind;
 use crate::layout::{self, Layout};
 use crate::pool::{self, Pool};
 use crate::stream::{self, Queue};
@@ -80,13 +80,13 @@ pub fn between(
     let own = trip.queue;
     let receives = own.gpu().id() == to.id();
     let other = stream::current(if receives { from } else { to }.device())?;
-    other.wait_for(own.mark()?)?;
+    other.wait_for(own.record_point()?)?;
     let (sender, receiver) = if receives { (other, own) } else { (own, other) };
     trip.queue = receiver;
     let left = by_host(trip, sender, dst.layout, src.layout);
     trip.queue = own;
     if !receives {
-        own.wait_for(other.mark()?)?;
+        own.wait_for(other.record_point()?)?;
     }
     left
 }

@@ -6,11 +6,11 @@
 //!
 //! Contract: every element and no other byte, on the queue; nothing waits.
 
+use super::context::{CopyContext, Failed, MemoryView, Outstanding};
 use super::plan::{BroadcastSplit, Plan};
-use super::{CopyContext, Failed, MemoryView, Outstanding};
-use crate::device::cuda::Inside;
-use crate::device::cuda::copy::{self, Block, CopyKind, Strip};
 use crate::error::Result;
+use crate::gpu::Inside;
+use crate::gpu::copy::{self, Block, CopyKind, Strip};
 use crate::layout::Layout;
 use crate::stream::Queue;
 use crate::types::TN_MAX_NDIM;
@@ -62,7 +62,7 @@ fn set(trip: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
 
 fn set_strip(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
     // SAFETY: the berth that the plan was made of vouches for its elements until the queue has passed; the units divide addresses and pitches.
-    unsafe { copy::set(inside, queue, strip) }
+    unsafe { copy::set(inside, queue.raw(), strip) }
 }
 
 /// A value as units that a driver can set.

@@ -4,12 +4,13 @@
 //! the host packs a piece into a chunk in the order of the *device's* memory, so that the device has few boxes to copy, whatever the host's
 //! side looks like. Page-locked memory is staged too where its boxes would be too many.
 
+use super::context::{CopyContext, Memory, MemoryView, Outstanding};
 use super::plan::{self, BroadcastSplit, Plan};
+use super::registered;
 use super::staging::{ChunkRing, Direction};
-use super::{CopyContext, Memory, MemoryView, Outstanding, registered};
 use crate::blit::{self, HostView};
-use crate::device::cuda::copy::CopyKind;
 use crate::error::Result;
+use crate::gpu::copy::CopyKind;
 use crate::layout::Layout;
 use crate::types::TN_HOST_READ_ONLY;
 use core::sync::atomic::Ordering;
@@ -104,7 +105,7 @@ pub fn stage_to_device(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Re
         blit::copy(&chunk, &from)?;
         let sent = trip.send(CopyKind::ToDevice, to, &staged);
         // Also if that failed in the middle: nobody takes the chunk too early.
-        relay.busy_until(turn, trip.queue.mark().unwrap_or_else(|_| trip.queue.now()));
+        relay.busy_until(turn, trip.queue.record_point().unwrap_or_else(|_| trip.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(to.bytes() as u64, Ordering::Relaxed);
         sent
     })
@@ -168,7 +169,7 @@ pub fn stage_to_host(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Resu
         let piece = Arriving { turn, staged: plan::packed(from, at)?, to: to.try_clone()? };
         let fetched = trip.fetch(CopyKind::ToHost, &piece.staged, from);
         // Also if that failed in the middle: nobody takes the chunk too early.
-        relay.busy_until(turn, trip.queue.mark().unwrap_or_else(|_| trip.queue.now()));
+        relay.busy_until(turn, trip.queue.record_point().unwrap_or_else(|_| trip.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         fetched?;
         match arriving.replace(piece) {

@@ -1,25 +1,25 @@
 //! Plans: how a copy between two layouts becomes calls that a driver understands.
 //!
-//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it, so that every
-//! call of a copy has the same shape and only its two addresses move:
+//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it, so every call
+//! of a copy has the same shape, and only its two addresses move:
 //!
-//! 1. Axes of length 1 go. An axis with a negative destination stride is turned round on both sides. Then they are sorted by the
-//!    destination's strides, and neighbours that continue each other on both sides become one.
-//! 2. The innermost axis is a *run* where it is dense on both sides; else a run is one element.
-//! 3. Of the rest, those two axes become *rows* and *planes* that leave the fewest loops. Both sides must go upwards along them, rows must
-//!    not reach into each other, and a plane must be a whole number of rows: that is how drivers count.
-//! 4. What remains is looped over: axes that go backwards on one side only, repeated ones (stride 0), and those that nest on neither side.
+//! 1. The axes are normalised as for a copy on the host (`layout::loops`).
+//! 2. The innermost axis is a *run* if it is dense on both sides; else a run is one element.
+//! 3. Two of the remaining axes become *rows* and *planes*: those that leave the fewest loops. Drivers ask for ascending addresses on
+//!    both sides, rows that do not overlap, and planes that are a whole number of rows apart.
+//! 4. The plan loops over the remaining axes: reversed on one side only, repeated (stride 0), or not nested on either side.
 //!
-//! Where the two sides may share bytes, [`OverlapPlan::of`] says in which order pieces of them can go. Where the source repeats elements,
-//! [`BroadcastSplit`] sends each of them once and doubles what has arrived.
+//! If the two sides may share bytes, [`OverlapPlan::of`] finds an order in which parts of the copy are safe. If the source repeats elements,
+//! [`BroadcastSplit`] sends each of them once and then doubles what has arrived.
 //!
 //! Contract: pure arithmetic on addresses; touches no byte, knows no device, allocates nothing. Bytes between the elements of the
-//! destination are in no box. Properties: tests/plan.rs executes plans with memcpy beside a model that goes element by element.
+//! destination are in no box. Properties: tests/plan.rs executes plans with memcpy beside a model that copies element by element.
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;
-use crate::device::cuda::copy::{Block, Side};
 use crate::error::Result;
+use crate::gpu::copy::{Block, Side};
+use crate::layout::loops::{Axis, Loops, are_interleaved};
 use crate::layout::{Layout, Order};
 use crate::types::TN_MAX_NDIM;
 
@@ -33,70 +33,44 @@ const CALL_NS: u64 = 2_000;
 const STAGED_NS: u64 = 40_000;
 const STAGED_BYTES_PER_NS: u64 = 8;
 
-/// One axis: how often, and how far each side moves, in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Axis {
-    length: i64,
-    dst: i64,
-    src: i64,
+/// Whether a box of `width` bytes can repeat along the axis as rows.
+fn is_row(axis: &Axis, width: i64) -> bool {
+    let fits = |pitch: isize| (width..=MOST_PITCH).contains(&(pitch as i64));
+    fits(axis.dst) && fits(axis.src)
 }
 
-impl Axis {
-    const NONE: Axis = Axis { length: 1, dst: 0, src: 0 };
-
-    /// Whether a box of `width` bytes can repeat along it.
-    fn is_row(&self, width: i64) -> bool {
-        let fits = |pitch: i64| width <= pitch && pitch <= MOST_PITCH;
-        fits(self.dst) && fits(self.src)
-    }
-
-    /// Whether rows along `row` can repeat along it.
-    fn is_plane_of(&self, row: &Axis) -> bool {
-        let fits = |plane: i64, pitch: i64| plane % pitch == 0 && plane / pitch >= row.length;
-        fits(self.dst, row.dst) && fits(self.src, row.src)
-    }
+/// Whether rows along `row` can repeat along the axis as planes.
+fn is_plane_of(axis: &Axis, row: &Axis) -> bool {
+    let fits = |plane: isize, pitch: isize| plane % pitch == 0 && plane / pitch >= row.length as isize;
+    fits(axis.dst, row.dst) && fits(axis.src, row.src)
 }
 
 /// How a copy is cut into boxes.
 #[derive(Clone, Debug)]
 pub struct Plan {
     block: Block,
-    loops: [Axis; TN_MAX_NDIM],
-    ndim: usize,
+    loops: Loops,
 }
 
 impl Plan {
     /// The boxes of a copy between layouts of one shape and item size, whose offsets are absolute addresses. None: there is no element.
     pub fn copy(dst: &Layout, src: &Layout) -> Option<Plan> {
         debug_assert!(dst.shape() == src.shape() && dst.item() == src.item());
-        if dst.is_empty() {
+        let mut loops = Loops::new();
+        if !loops.set_copy(dst, src) {
             return None;
         }
-        let mut plan = Plan {
-            block: Block {
-                dst: Side { at: dst.offset(), pitch: 0, plane: 0 },
-                src: Side { at: src.offset(), pitch: 0, plane: 0 },
-                width: dst.item(),
-                rows: 1,
-                planes: 1,
-            },
-            loops: [Axis::NONE; TN_MAX_NDIM],
-            ndim: 0,
-        };
-        for ((length, to), (_, from)) in dst.axes().zip(src.axes()) {
-            if length > 1 {
-                plan.push(Axis { length, dst: to, src: from });
-            }
-        }
-        plan.merge();
-        plan.take_run();
+        let width = loops.take_run() as i64;
+        let side = |at: isize| Side { at: at as i64, pitch: 0, plane: 0 };
+        let block = Block { dst: side(loops.dst), src: side(loops.src), width, rows: 1, planes: 1 };
+        let mut plan = Plan { block, loops };
         plan.take_rows();
         Some(plan)
     }
 
     /// Calls of the driver.
     pub fn calls(&self) -> u64 {
-        self.loops().iter().fold(1u64, |calls, axis| calls.saturating_mul(axis.length as u64))
+        self.loops.axes().iter().fold(1u64, |calls, axis| calls.saturating_mul(axis.length as u64))
     }
 
     /// The first box; the others have its shape.
@@ -112,7 +86,7 @@ impl Plan {
 
     /// Whether it is one run of bytes.
     pub fn is_run(&self) -> bool {
-        self.ndim == 0 && self.block.rows == 1
+        self.loops.axes().is_empty() && self.block.rows == 1
     }
 
     /// Whether so many calls take longer than the way through the host's memory, where rows are gathered by the processor.
@@ -122,104 +96,59 @@ impl Plan {
 
     /// Every box, in the order of the loops, the last axis fastest; stops at the first failure.
     pub fn each<E>(&self, mut visit: impl FnMut(&Block) -> core::result::Result<(), E>) -> core::result::Result<(), E> {
-        let mut index = [0i64; TN_MAX_NDIM];
+        let mut index = [0usize; TN_MAX_NDIM];
         let mut block = self.block;
         loop {
             visit(&block)?;
             let mut at = 0;
             loop {
-                let Some(axis) = self.loops().get(at) else { return Ok(()) };
+                let Some(axis) = self.loops.axes().get(at) else { return Ok(()) };
                 index[at] += 1;
                 if index[at] < axis.length {
-                    block.dst.at += axis.dst;
-                    block.src.at += axis.src;
+                    block.dst.at += axis.dst as i64;
+                    block.src.at += axis.src as i64;
                     break;
                 }
                 index[at] = 0;
-                block.dst.at -= (axis.length - 1) * axis.dst;
-                block.src.at -= (axis.length - 1) * axis.src;
+                block.dst.at -= (axis.length as i64 - 1) * axis.dst as i64;
+                block.src.at -= (axis.length as i64 - 1) * axis.src as i64;
                 at += 1;
             }
-        }
-    }
-
-    fn loops(&self) -> &[Axis] {
-        &self.loops[..self.ndim]
-    }
-
-    /// Adds an axis where its destination stride belongs, the smallest first, turned so that the destination goes upwards.
-    fn push(&mut self, mut axis: Axis) {
-        if axis.dst < 0 {
-            self.block.dst.at += (axis.length - 1) * axis.dst;
-            self.block.src.at += (axis.length - 1) * axis.src;
-            (axis.dst, axis.src) = (-axis.dst, -axis.src);
-        }
-        let at = self.loops().partition_point(|other| other.dst <= axis.dst);
-        self.loops[at..=self.ndim].rotate_right(1);
-        self.loops[at] = axis;
-        self.ndim += 1;
-    }
-
-    /// Makes one axis of neighbours that continue each other on both sides.
-    fn merge(&mut self) {
-        let mut kept = 0;
-        for at in 1..self.ndim {
-            let (inner, outer) = (self.loops[kept], self.loops[at]);
-            if outer.dst == inner.dst * inner.length && outer.src == inner.src * inner.length {
-                self.loops[kept].length *= outer.length;
-            } else {
-                kept += 1;
-                self.loops[kept] = outer;
-            }
-        }
-        self.ndim = self.ndim.min(kept + 1);
-    }
-
-    fn remove(&mut self, at: usize) -> Axis {
-        let axis = self.loops[at];
-        self.loops[at..self.ndim].rotate_left(1);
-        self.ndim -= 1;
-        axis
-    }
-
-    fn take_run(&mut self) {
-        if let Some(inner) = self.loops().first()
-            && inner.dst == self.block.width
-            && inner.src == self.block.width
-        {
-            self.block.width *= self.remove(0).length;
         }
     }
 
     /// Rows and planes where they leave the fewest calls; of equal choices those furthest inside.
     fn take_rows(&mut self) {
         let width = self.block.width;
-        let mut best: Option<(i64, usize, Option<usize>)> = None;
-        let mut offer = |elements: i64, row: usize, plane: Option<usize>| {
+        let mut best: Option<(usize, usize, Option<usize>)> = None;
+        let mut offer = |elements: usize, row: usize, plane: Option<usize>| {
             if best.is_none_or(|(most, ..)| elements > most) {
                 best = Some((elements, row, plane));
             }
         };
-        for (row, rows) in self.loops().iter().enumerate().filter(|(_, axis)| axis.is_row(width)) {
+        for (row, rows) in self.loops.axes().iter().enumerate().filter(|(_, axis)| is_row(axis, width)) {
             offer(rows.length, row, None);
-            for (plane, planes) in self.loops().iter().enumerate().filter(|(_, axis)| axis.is_plane_of(rows)) {
+            for (plane, planes) in self.loops.axes().iter().enumerate().filter(|(_, axis)| is_plane_of(axis, rows)) {
                 if plane != row {
                     offer(rows.length.saturating_mul(planes.length), row, Some(plane));
                 }
             }
         }
         let Some((_, row, plane)) = best else { return };
-        let rows = self.loops[row];
-        self.block.rows = rows.length;
-        (self.block.dst.pitch, self.block.src.pitch) = (rows.dst, rows.src);
-        if let Some(plane) = plane {
-            let planes = self.loops[plane];
-            self.block.planes = planes.length;
-            (self.block.dst.plane, self.block.src.plane) = (planes.dst, planes.src);
-            self.remove(row.max(plane));
-            self.remove(row.min(plane));
-        } else {
-            self.remove(row);
+        // The higher index first: removing an axis moves those behind it.
+        let (rows, planes) = match plane {
+            Some(plane) if plane > row => {
+                let planes = self.loops.remove(plane);
+                (self.loops.remove(row), Some(planes))
+            }
+            Some(plane) => (self.loops.remove(row), Some(self.loops.remove(plane))),
+            None => (self.loops.remove(row), None),
+        };
+        self.block.rows = rows.length as i64;
+        (self.block.dst.pitch, self.block.src.pitch) = (rows.dst as i64, rows.src as i64);
+        if let Some(planes) = planes {
+            self.block.planes = planes.length as i64;
+            (self.block.dst.plane, self.block.src.plane) = (planes.dst as i64, planes.src as i64);
         }
     }
 }
@@ -285,15 +214,11 @@ impl OverlapPlan {
     }
 }
 
-/// Whether elements that are all multiples of one step apart, but for a shift, fit between each other: every other column.
+/// Whether the elements of the two sides fit between each other, as every other column does.
 fn is_interleaved(dst: &Layout, src: &Layout) -> bool {
     let steps = dst.axes().chain(src.axes()).filter(|(length, _)| *length > 1);
-    let step = steps.fold(0, |step, (_, stride)| gcd(step, stride.unsigned_abs())) as i64;
-    if step == 0 {
-        return false;
-    }
-    let gap = (src.offset() - dst.offset()).rem_euclid(step);
-    gap >= dst.item() && step - gap >= dst.item()
+    let step = steps.fold(0, |step, (_, stride)| gcd(step, stride.unsigned_abs()));
+    are_interleaved((src.offset() - dst.offset()) as isize, step as isize, dst.item() as isize)
 }
 
 /// A source that repeats elements, told in two steps: its distinct elements are copied to where they stand first in the destination, and

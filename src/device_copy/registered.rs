@@ -4,8 +4,8 @@
 //! nothing is registered. A registration knows the last work of each queue that was put there, by whatever name the bytes went: [`unlock`]
 //! waits for it. Growing needs memory, which is asked for under no lock; removing needs none. The driver is called under no lock.
 
-use crate::device::cuda::{Gpu, REGISTERED_BYTES, page_lock};
 use crate::error::{Result, fail, quietly};
+use crate::gpu::{Gpu, REGISTERED_BYTES, page_lock};
 use crate::grow_unlocked;
 use crate::stream::Point;
 use crate::thread::QuickLock;

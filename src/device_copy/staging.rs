@@ -8,8 +8,8 @@
 //! Contract: a [`ChunkRing`] is one copy's; nothing is allocated, waited for or asked of a driver under the lock here.
 
 use crate::blit::Scratch;
-use crate::device::cuda::{self, GPUS, Gpu, page_lock};
 use crate::error::Result;
+use crate::gpu::{self, GPUS, Gpu, page_lock};
 use crate::options;
 use crate::reclaim;
 use crate::stream::Point;
@@ -180,7 +180,7 @@ impl Drop for ChunkRing {
 
 /// Gives back the chunks that nobody has and no device uses: those of a GPU, or all when page-locked memory is short.
 pub fn trim(device: tn_device) {
-    for gpu in cuda::used() {
+    for gpu in gpu::used() {
         if device.r#type == TN_CUDA_HOST || device.r#type == TN_CUDA && device.id == gpu.id() {
             for direction in [Direction::ToDevice, Direction::ToHost] {
                 trim_ring(&ChunkRing::new(gpu, direction));

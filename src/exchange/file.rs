@@ -3,13 +3,15 @@
 //! A mapped file is a store of its own, which ends its mapping with the last claim, guard and export.
 
 use super::npy::{self, Origin};
-use crate::address_index::{self, Found};
+use crate::address_index;
 use crate::array::HOST;
 use crate::borrow::{BorrowContext, Use};
 use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::flags;
-use crate::ledger::{self, Create, From, NewStore, Order, Release, Spare, SpareLease, SpareLedger};
+use crate::ledger::{
+    self, Found, NewStore, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource, UseTime,
+};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::thread;
@@ -34,7 +36,7 @@ pub fn open(
             None => pool::current(HOST)?,
         };
         let mut fresh = NewStore::allocate(thread, pool, &mut header.layout(0)?, false)?;
-        let to = fresh.place()?.layout().offset() as *mut u8;
+        let to = fresh.host_view()?.layout().offset() as *mut u8;
         // SAFETY: fresh memory for a dense layout of the header's shape; nothing is written for no elements.
         unsafe { opened.read_into(to)? };
         if mode == TN_NPY_READ {
@@ -48,13 +50,13 @@ pub fn open(
     let start = data as i64;
     let layout = header.layout(start)?;
     let end = start + header.data_bytes as i64;
-    let mut claim = Spare::take(thread)?;
+    let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = layout;
     claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
-    let mut atlas = address_index::lock()?;
+    let mut index = address_index::lock()?;
     // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
-    if !matches!(atlas.find(start, end), Found::Nothing) {
+    if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
     let mapping = opened.keep().expect("mapped data have a mapping");
@@ -67,17 +69,17 @@ pub fn open(
             return Err(status);
         }
     };
-    let what = Create {
+    let what = StoreParams {
         device: HOST,
         start,
         bytes: end - start,
         readonly: mode == TN_NPY_READ,
         // A file that is written through is nobody's scratch memory either.
         mapped: mode != TN_NPY_COW,
-        from: From::Taken(lease),
+        from: StoreSource::Taken(lease),
     };
     let (locked, ledger, id) = ledger::create(store, what, claim);
-    atlas.insert(start, end, ledger);
+    index.insert(start, end, ledger.tag());
     drop(locked);
     Ok(id)
 }
@@ -90,8 +92,8 @@ pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };
     let call = BorrowContext { fits: Some(&fits), ..BorrowContext::by_host(function) };
-    let source = transfer::one(call, id, Use::Read { frozen: false }, Order::HOST)?;
-    let outcome = source.place().and_then(|place| npy::save_place(path, &place, flags));
+    let source = transfer::one(call, id, Use::Read { frozen: false }, UseTime::HOST)?;
+    let outcome = source.host_view().and_then(|place| npy::save_place(path, &place, flags));
     source.end(false);
     outcome
 }

@@ -2,18 +2,18 @@
 //!
 //! Bytes that are known already join their store as one more claim, because two stores on one range would make every count a lie.
 
-use crate::address_index::{self, Found};
+use crate::address_index;
 use crate::array::{self, HOST, Refusal};
 use crate::blit::HostView;
 use crate::borrow::{Use, would_copy};
 use crate::copy_stats::{self, Key};
-use crate::device::cuda::page_lock;
 use crate::error::{Result, Status, fail};
 use crate::flags;
+use crate::gpu::page_lock;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Class, Create, From, Guard, InternalGuard, Order as When, Points, Release, Spare, SpareGuard,
-    SpareLease, SpareLedger,
+    self, Backing, Claim, Class, Found, Guard, InternalGuard, Points, Release, SpareClaim, SpareGuard, SpareLease,
+    SpareLedger, StoreParams, StoreSource, UseTime,
 };
 use crate::names::Site;
 use crate::pool;
@@ -60,7 +60,7 @@ pub struct Imported {
     /// The new handle.
     pub id: Id,
     /// TN_ALIASED or TN_COPIED.
-    pub how: i32,
+    pub how: tn_how,
 }
 
 enum ImportPlan {
@@ -110,18 +110,18 @@ fn lend(
     (start, end): (i64, i64),
     lease: SpareLease,
 ) -> Result<core::result::Result<Id, SpareLease>> {
-    let mut claim = Spare::take(thread)?;
+    let mut claim = SpareClaim::take(thread)?;
     let store = SpareLedger::take(thread)?;
     if end == start || !layout.is_aligned() || !claim.layout().set(layout) {
         return Ok(Err(lease));
     }
-    let Some(mut atlas) = address_index::lock_with_room(thread).filter(|atlas| atlas.is_free(start, end)) else {
+    let Some(mut index) = address_index::lock_with_room(thread).filter(|index| index.is_free(start, end)) else {
         return Ok(Err(lease));
     };
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
     claim.set_made(ledger::Origin::by(thread));
     let (ledger, id) = ledger::lend(store, HOST, (start, end), lease, claim);
-    atlas.insert(start, end, ledger);
+    index.insert(start, end, ledger.tag());
     Ok(Ok(id))
 }
 
@@ -182,22 +182,22 @@ fn alias(
 ) -> Result<(ImportPlan, Option<SpareLease>)> {
     let requires = flags & TN_REQUIRE_BORROW != 0;
     let owns = flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0;
-    let mut claim = Spare::take(thread)?;
+    let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = layout.try_clone()?;
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
     claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
-    let mut atlas = address_index::lock()?;
+    let mut index = address_index::lock()?;
     let mut joins = None;
-    match atlas.find(start, end) {
+    match ledger::find_by_address(&mut index, start, end) {
         Found::Nothing => {}
         Found::One(locked, ledger) => {
-            let books = locked.books(ledger);
-            let inside = books.start <= start && end <= books.start + books.bytes;
+            let state = locked.state(ledger);
+            let inside = state.start <= start && end <= state.start + state.bytes;
             if owns {
                 return Err(overlaps_others("TN_TAKE and TN_MAY_OVERWRITE need bytes of their own; use TN_BORROW"));
             }
-            if !inside && !matches!(books.backing, Backing::Lent) {
+            if !inside && !matches!(state.backing, Backing::Lent) {
                 if requires {
                     return Err(overlaps_others("they reach beyond the store that has some of them; use TN_BORROW"));
                 }
@@ -229,17 +229,17 @@ fn alias(
     }
     if let Some((mut locked, ledger)) = joins {
         let id = locked.join(ledger, lease, claim);
-        let books = locked.books(ledger);
-        if matches!(books.backing, Backing::Lent) {
-            atlas.resize(books.start, books.start + books.bytes, ledger);
+        let state = locked.state(ledger);
+        if matches!(state.backing, Backing::Lent) {
+            index.resize(state.start, state.start + state.bytes, ledger.tag());
         }
         return Ok((ImportPlan::Alias(id), None));
     }
-    let from = if flags & TN_TAKE != 0 { From::Taken(lease) } else { From::Lent(lease) };
-    let what = Create { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
+    let from = if flags & TN_TAKE != 0 { StoreSource::Taken(lease) } else { StoreSource::Lent(lease) };
+    let what = StoreParams { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
     let (locked, ledger, id) = ledger::create(store, what, claim);
     if end > start {
-        atlas.insert(start, end, ledger);
+        index.insert(start, end, ledger.tag());
     }
     drop(locked);
     Ok((ImportPlan::Alias(id), None))
@@ -298,7 +298,7 @@ pub struct Exported {
     /// Holds the bytes until it ends.
     pub hold: InternalGuard,
     /// TN_ALIASED or TN_COPIED.
-    pub how: i32,
+    pub how: tn_how,
 }
 
 /// Opens an export of an array. `fits` says what of the layout the format cannot express: None, or TN_WHY_LAYOUT with its reason, which
@@ -328,15 +328,15 @@ pub fn export_ordered(
     if !wants_alias {
         return copied(id, how, 0, false, order);
     }
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     let guard = SpareGuard::take(thread)?;
     let wanted = Use::Export { class: how.class, unique: how.unique };
-    let when = When::HOST.waiting(how.flags & TN_WAIT != 0);
+    let when = UseTime::HOST.waiting(how.flags & TN_WAIT != 0);
     let mut points = Points::default();
     loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         let ledger = locked.ledger_of(claim);
-        locked.sweep(ledger);
+        locked.drop_passed_work(ledger);
         let layout = &locked.get(claim).layout;
         let ndim = layout.ndim();
         let reached = |()| array::check_reach(&locked, claim);
@@ -349,7 +349,7 @@ pub fn export_ordered(
         });
         if outcome.is_err() || !points.is_empty() {
             drop(locked);
-            crate::borrow::settle(outcome.map(drop), &mut points)?;
+            crate::borrow::resolve(outcome.map(drop), &mut points)?;
             continue;
         }
         match outcome {
@@ -362,7 +362,7 @@ pub fn export_ordered(
                 return copied(id, how, TN_WHY_LAYOUT, true, order);
             }
             Ok(true) if spare.layout().set(&locked.get(claim).layout) => {
-                let terms = crate::borrow::terms(wanted);
+                let terms = crate::borrow::guard_params(wanted);
                 spare.set_readonly(locked.get(claim).readonly);
                 let hold = locked.add_export(spare, guard, terms, claim);
                 return Ok(Exported { hold, how: TN_ALIASED });
@@ -379,14 +379,14 @@ pub fn export_ordered(
 fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
     let thread = thread::current();
     let call = crate::borrow::BorrowContext::by_host(how.function);
-    let when = When::HOST.waiting(how.flags & TN_WAIT != 0);
+    let when = UseTime::HOST.waiting(how.flags & TN_WAIT != 0);
     let source = transfer::one(call, id, Use::Read { frozen: false }, when)?;
     if forced && thread.forbids() > 0 {
         source.end(false);
         return Err(would_copy(why));
     }
     let guard = SpareGuard::take(thread)?;
-    let spare = Spare::take(thread)?;
+    let spare = SpareClaim::take(thread)?;
     let mut room = Layout::room(source.layout().ndim())?;
     let bytes = source.layout().bytes() as u64;
     let copy = transfer::duplicate(&source, pool::current(HOST)?, order, crate::names::Name::NONE);
@@ -397,7 +397,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<
     debug_assert!(fits);
     let mut spare = spare;
     *spare.layout() = room;
-    let terms = crate::borrow::terms(Use::Export { class: how.copy, unique: false });
+    let terms = crate::borrow::guard_params(Use::Export { class: how.copy, unique: false });
     let hold = locked.add_export(spare, guard, terms, claim);
     locked.release(claim);
     drop(locked);
@@ -408,7 +408,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<
 /// An export of this library that comes back unwrapped: the export ends, and a clone of its handle takes its place.
 pub fn reclaim(guard: &'static Guard, readonly: bool) -> Result<Id> {
     let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     loop {
         let mut locked = guard.lock();
         let layout = locked.layout_of(guard);

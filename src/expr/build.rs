@@ -1,37 +1,38 @@
-//! Building: leaves and operations. Everything is checked here, nothing is computed and no bytes are asked for.
+//! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
+use super::form::Form;
 use super::node::{self, Node, Progress, SpareNode};
-use super::rules::{self, Form, Kind};
+use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
 use crate::error::{Result, Status, about, fail, rank};
 use crate::kernels;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Order as When, Origin, Points, Spare};
+use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// What an operation takes beside its operands.
+/// The arguments of an operation beside its operands.
 #[derive(Clone, Copy, Default)]
 pub struct Arguments {
-    /// Of scale.
-    pub factor: f64,
-    /// Of sum; from the end if negative.
-    pub axis: i32,
+    /// The factor of scale.
+    pub(crate) factor: f64,
+    /// The axis of sum; a negative one counts from the end.
+    pub(crate) axis: i32,
 }
 
-/// A node over an array: one more claim on its store. It is a read of the array, and stays one until it ends.
+/// Makes a leaf: a claim on the array's store, which reads the array until the leaf ends.
 pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let thread = thread::current();
     let spare_node = SpareNode::take(thread)?;
     let tag = NodeTag { id: spare_node.id(), waits: Operation::Leaf };
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     let mut node = Node { made: Origin { site: thread.site(), thread: thread.number() }, ..Node::free() };
     let claim = loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         let ledger = locked.ledger_of(claim);
-        locked.sweep(ledger);
+        locked.drop_passed_work(ledger);
         let mut points = Points::default();
         let checked = check_leaf(&locked, claim, form, &mut points);
         let layout = &locked.get(claim).layout;
@@ -39,7 +40,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
         match checked {
             Err(refusal) => {
                 drop(locked);
-                borrow::settle(Err(refusal), &mut points)?;
+                borrow::resolve(Err(refusal), &mut points)?;
             }
             Ok(form) if spare.layout().set(layout) && node.shape.capacity() >= ndim => {
                 node.form = form;
@@ -60,7 +61,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
     Ok(node::graph().insert(spare_node, node))
 }
 
-/// The order of a new array like this one.
+/// The element order of a new array with this layout.
 pub fn order_of(layout: &Layout) -> Order {
     if layout.is_f() && !layout.is_c() { Order::F } else { Order::C }
 }
@@ -89,7 +90,7 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Po
         )));
     }
     array::check_reach(locked, claim)?;
-    borrow::check(locked, claim, Use::Read { frozen: false }, When::HOST, points)?;
+    borrow::check(locked, claim, Use::Read { frozen: false }, UseTime::HOST, points)?;
     Ok(form)
 }
 
@@ -126,7 +127,7 @@ fn is_binary(operation: Operation) -> bool {
     )
 }
 
-/// A node for an operation. Each operand comes with the name of its parameter.
+/// Makes a node for an operation. Each operand comes with the name of its parameter.
 pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Id> {
     let thread = thread::current();
     let spare = SpareNode::take(thread)?;
@@ -143,7 +144,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         }
     }
     if let Some(status) = worst {
-        // The text of the first in the order of checks; a later operand may have written over it.
+        // Writes the message of the first error in the order of checks; a later operand may have replaced it.
         let (id, name) = operands
             .iter()
             .find(|(id, _)| graph.find(*id).is_err_and(|s| s.code() == status.code()))
@@ -167,6 +168,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         [x, node::NONE] => rules::unary(operation, kind(x), axis)?,
         [x, y] => rules::binary(operation, kind(x), kind(y))?,
     };
+    rules::check_linalg(operation, numbers.map(|node| if node == node::NONE { Form::Full } else { graph[node].form }))?;
     if let Some(failed) = numbers.into_iter().find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed) {
         return Err(poisoned(graph[failed].operation));
     }
@@ -184,7 +186,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     Ok(graph.insert(spare, node))
 }
 
-/// The status of what a failed operation left.
+/// The status of a node that failed.
 pub fn poisoned(operation: Operation) -> Status {
     fail(
         TN_ERR_POISONED,

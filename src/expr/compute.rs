@@ -1,16 +1,17 @@
-//! Evaluation: its life from the first node to the last, or back.
+//! Evaluation of an expression.
 //!
-//! An evaluation finds out the order of its nodes (operands first, left before right), marks them as its own, and takes one after the
-//! other (`step`). It ends with a value, with a failure that breaks what depends on it, or such that it can be tried again.
+//! An evaluation determines the order of its nodes (operands first, left before right), marks them as its own, and computes them one
+//! after another (`step`). It ends with a value, with a failure of a node and all that depend on it, or with an error after which it can
+//! be tried again.
 //!
-//! With TN_KEEP_ON_FAIL what was there before is neither overwritten nor let go until all has succeeded.
+//! With TN_KEEP_ON_FAIL, values that existed before are neither overwritten nor released until the whole evaluation has succeeded.
 
 use super::build::poisoned;
-use super::node::{self, Dead, Graph, NONE, Progress};
+use super::node::{self, EndedNodes, Graph, NONE, Progress};
 use crate::error::{Result, Status, fail};
 use crate::flags;
 use crate::layout::Layout;
-use crate::ledger::{Operation, Spare};
+use crate::ledger::{Operation, SpareClaim};
 use crate::slots::Id;
 use crate::thread::{self, Thread};
 use crate::types::*;
@@ -18,7 +19,7 @@ use crate::types::*;
 /// The value of an expression as an array; evaluates what has no value yet.
 pub fn compute(id: Id, flags: u32) -> Result<Id> {
     let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     let mut run = Run::begin(thread, id, flags)?;
     let ndim = node::graph()[run.root].shape.len();
     *spare.layout() = Layout::room(ndim)?;
@@ -31,11 +32,11 @@ pub fn compute(id: Id, flags: u32) -> Result<Id> {
     Ok(copied)
 }
 
-/// Why an operation did not succeed.
+/// Why an operation failed.
 pub(super) enum Failure {
-    /// No memory, or another thread in the way: nothing is lost, it can be tried again.
+    /// No memory, or a conflict with another thread: nothing is lost, and the evaluation can be tried again.
     Status(Status),
-    /// The numbers do not allow it.
+    /// The values do not allow the operation: the position of the pivot.
     Pivot(Operation, usize),
 }
 
@@ -45,16 +46,16 @@ impl From<Status> for Failure {
     }
 }
 
-/// One evaluation. Its drop lets go of the root, and of all nodes if it did not end.
+/// One evaluation. Its drop releases the root, and all nodes if the evaluation was interrupted.
 pub(super) struct Run {
-    pub thread: &'static Thread,
+    pub(crate) thread: &'static Thread,
     root: u32,
-    pub number: u32,
-    /// First node in order.
+    pub(crate) number: u32,
+    /// The first node in the order of evaluation.
     first: u32,
-    /// The node that is worked on; NONE once all is over.
+    /// The node that is being computed; NONE at the end.
     current: u32,
-    pub keep: bool,
+    pub(crate) keep: bool,
 }
 
 #[cold]
@@ -79,7 +80,7 @@ impl Run {
             Progress::Computing => return Err(busy()),
             Progress::Waiting => order(&mut graph, root, number)?,
         };
-        graph[root].holds += 1;
+        graph[root].root_refs += 1;
         Ok(Run { thread, root, number, first, current: first, keep: flags & TN_KEEP_ON_FAIL != 0 })
     }
 
@@ -93,11 +94,11 @@ impl Run {
         Ok(())
     }
 
-    /// Everything is over, or given up.
+    /// Ends the evaluation, and turns a failure into a status.
     fn end(&mut self, outcome: core::result::Result<(), Failure>) -> Result<()> {
         match outcome {
             Ok(()) => {
-                self.settle_kept();
+                self.release_kept();
                 Ok(())
             }
             Err(failure) => {
@@ -117,24 +118,24 @@ impl Run {
         }
     }
 
-    /// All succeeded: what was kept for the case that it did not is let go.
-    fn settle_kept(&mut self) {
+    /// After success: releases the values that were kept for the case of a failure.
+    fn release_kept(&mut self) {
         if !self.keep {
             return;
         }
-        let mut dead = Dead::new();
+        let mut ended = EndedNodes::new();
         let mut graph = node::graph();
         let mut at = self.first;
         while at != NONE {
             self.uncount(&mut graph, at);
-            graph.let_go(at, &mut dead);
+            graph.release_operands(at, &mut ended);
             at = graph[at].next;
         }
         drop(graph);
-        dead.sweep(self.thread);
+        ended.free(self.thread);
     }
 
-    /// The operands that this evaluation made are no longer counted as used up by `at`.
+    /// Takes back the count of `at` as a finished user of the operands that this evaluation computed.
     fn uncount(&self, graph: &mut Graph, at: u32) {
         for side in 0..2 {
             let operand = graph[at].operands[side];
@@ -144,13 +145,13 @@ impl Run {
         }
     }
 
-    /// Gives up at the current node: it and what depends on it fail (`breaks`), or all can be tried again.
+    /// Gives up at the current node. `breaks`: it and all that depend on it fail; otherwise all can be tried again.
     fn give_up(&mut self, breaks: bool) {
         let failed = core::mem::replace(&mut self.current, NONE);
         if self.keep {
             return self.revert();
         }
-        let mut dead = Dead::new();
+        let mut ended = EndedNodes::new();
         let mut graph = node::graph();
         let mut at = failed;
         while at != NONE {
@@ -160,13 +161,13 @@ impl Run {
             at = graph[at].next;
         }
         if breaks {
-            graph.fail(failed, &mut dead);
+            graph.fail(failed, &mut ended);
         }
         drop(graph);
-        dead.sweep(self.thread);
+        ended.free(self.thread);
     }
 
-    /// Everything as before: what was computed is forgotten.
+    /// Discards everything that was computed.
     fn revert(&mut self) {
         let mut at = self.first;
         while at != NONE {
@@ -188,16 +189,16 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         if self.current != NONE {
-            // A panic is on its way: what was worked on is undefined.
+            // During a panic: the current value is undefined.
             self.give_up(true);
         }
-        let mut dead = Dead::new();
-        node::graph().drop_hold(self.root, &mut dead);
-        dead.sweep(self.thread);
+        let mut ended = EndedNodes::new();
+        node::graph().drop_root_ref(self.root, &mut ended);
+        ended.free(self.thread);
     }
 }
 
-/// Marks the nodes under `root` that have no value, and chains them: operands first, left before right.
+/// Marks the nodes under `root` that have no value, and chains them in the order of evaluation: operands first, left before right.
 pub(super) fn order(graph: &mut Graph, root: u32, run: u32) -> Result<u32> {
     fn enter(graph: &mut Graph, at: u32, up: u32, run: u32) {
         let node = &mut graph[at];
@@ -220,7 +221,7 @@ pub(super) fn order(graph: &mut Graph, root: u32, run: u32) -> Result<u32> {
                     at = operand;
                 }
                 Progress::Computing if graph[operand].run != run => {
-                    // Another evaluation has it: nothing was marked.
+                    // Another evaluation computes it, so the marks are removed again.
                     while at != NONE {
                         graph[at].progress = Progress::Waiting;
                         at = graph[at].up;

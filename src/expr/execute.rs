@@ -1,10 +1,10 @@
-//! The numbers of one operation: which kernel runs on which places, by form of its operands.
+//! The execution of one operation: which kernel runs on which arrays, by the forms of the operands.
 //!
-//! Contract: what is read and written is guarded by the caller; no lock is held. The same bits come out in place and not.
+//! Contract: the caller has guards on what is read and written, and guards no lock. Results have identical bits in place and in new memory.
 
 use super::compute::Failure;
+use super::form::Form;
 use super::op::Job;
-use super::rules::Form;
 use super::step::Work;
 use crate::blit::{self, HostView};
 use crate::error::Result;
@@ -12,27 +12,29 @@ use crate::kernels::{self, Binary, Pivot, Side, Triangle, Unary};
 use crate::ledger::Operation;
 
 impl Work {
-    /// The numbers.
-    pub fn run(&mut self) -> core::result::Result<(), Failure> {
-        let Work { job, plan, holds, result, copy, workspace, .. } = self;
-        let [left, right] = holds;
-        let left = left.as_ref().expect("an operation has an operand").place()?;
-        let right = right.as_ref().map_or(Ok(left), |hold| hold.place())?;
+    /// Runs the kernels.
+    pub(crate) fn run(&mut self) -> core::result::Result<(), Failure> {
+        let Work { job, plan, guards, result, copy, workspace, .. } = self;
+        let [left, right] = guards;
+        let left = left.as_ref().expect("an operation has an operand").host_view()?;
+        let right = right.as_ref().map_or(Ok(left), |guard| guard.host_view())?;
         let target = plan.target;
         let dst = match (target, result) {
             (Some(0), _) => left,
             (Some(_), _) => right,
-            (None, Some(fresh)) => fresh.place()?,
+            (None, Some(fresh)) => fresh.host_view()?,
             (None, None) => unreachable!("a result is new, or takes an operand's place"),
         };
         let broken = |operation| move |Pivot(pivot)| Failure::Pivot(operation, pivot);
-        // The contents of an operand where the result will be.
-        let bring = |side: usize, from: &HostView| {
+        // Copies an operand to where the result will be.
+        let copy_operand = |side: usize, from: &HostView| {
             if target == Some(side) { Ok(()) } else { blit::copy(&dst, from) }
         };
         match job.operation {
-            Operation::Add => add(job, (kernels::Binary::Add, Side::Plus), &dst, &left, &right, &bring)?,
-            Operation::Subtract => add(job, (kernels::Binary::Subtract, Side::Minus), &dst, &left, &right, &bring)?,
+            Operation::Add => add(job, (kernels::Binary::Add, Side::Plus), &dst, &left, &right, &copy_operand)?,
+            Operation::Subtract => {
+                add(job, (kernels::Binary::Subtract, Side::Minus), &dst, &left, &right, &copy_operand)?
+            }
             Operation::Times => kernels::binary(Binary::Multiply, &dst, &left, &right),
             Operation::Divide => kernels::binary(Binary::Divide, &dst, &left, &right),
             Operation::Scale => kernels::scale(job.factor, &dst, &left),
@@ -46,7 +48,7 @@ impl Work {
                 kernels::unary(Unary::Sqrt, &dst, &left);
             }
             Operation::Cholesky => {
-                bring(0, &left)?;
+                copy_operand(0, &left)?;
                 let workspace = workspace.as_mut().expect("taken for a factorisation");
                 kernels::cholesky(&dst, workspace).map_err(broken(job.operation))?;
             }
@@ -56,7 +58,7 @@ impl Work {
                 [Form::Full, Form::Diagonal] => kernels::scale_columns(&dst, &right, &left),
                 [Form::Full, _] => kernels::matmul(&dst, &left, &right),
                 [triangle, _] => {
-                    bring(1, &right)?;
+                    copy_operand(1, &right)?;
                     kernels::times_triangle(triangle_of(triangle), &left, &dst);
                 }
             },
@@ -65,25 +67,25 @@ impl Work {
                 Form::Full => {
                     let matrix = match copy {
                         Some(copy) if !plan.destroys => {
-                            let place = copy.place()?;
+                            let place = copy.host_view()?;
                             blit::copy(&place, &left)?;
                             place
                         }
                         _ => left,
                     };
-                    bring(1, &right)?;
+                    copy_operand(1, &right)?;
                     let workspace = workspace.as_mut().expect("taken for a factorisation");
                     kernels::lu_solve(&matrix, &dst, workspace).map_err(broken(job.operation))?;
                 }
                 triangle => {
-                    bring(1, &right)?;
+                    copy_operand(1, &right)?;
                     kernels::solve_triangle(triangle_of(triangle), &left, &dst);
                 }
             },
             Operation::Leaf | Operation::Transpose => unreachable!("no kernel"),
         }
         if job.form.is_triangle() && job.operation != Operation::Cholesky {
-            // What lay on the other side was no part of the operands.
+            // The other half of the operands' memory is not part of the matrices.
             kernels::zero_above(&dst, triangle_of(job.form));
         }
         Ok(())
@@ -101,17 +103,17 @@ fn add(
     dst: &HostView,
     left: &HostView,
     right: &HostView,
-    bring: &dyn Fn(usize, &HostView) -> Result<()>,
+    copy_operand: &dyn Fn(usize, &HostView) -> Result<()>,
 ) -> Result<()> {
     match job.forms {
         [Form::Full, Form::Diagonal] => {
-            bring(0, left)?;
+            copy_operand(0, left)?;
             kernels::add_diagonal(side, dst, right);
         }
         [Form::Diagonal, Form::Full] => {
             match op {
                 Binary::Subtract => kernels::unary(Unary::Negate, dst, right),
-                _ => bring(1, right)?,
+                _ => copy_operand(1, right)?,
             }
             kernels::add_diagonal(Side::Plus, dst, left);
         }

@@ -1,42 +1,19 @@
-//! What an evaluation would do now: per operation in place or not, and why.
+//! What an evaluation would do now: which operations work in place, and why the others do not.
 //!
-//! The nodes are put in the order of an evaluation and decided one after the other by the same rule (`foresee`). Other threads, and handles
-//! released before `compute`, may change the outcome. Nothing is computed and nothing changes.
+//! The nodes are taken in the order of evaluation, and `predict` decides each by the rule of evaluation. Other threads, and handles that
+//! are released before `compute`, can change the outcome. Nothing is computed, and nothing changes.
 
 use super::compute::order;
-use super::format::{Buffer, write_known, write_operation};
+use super::format::{Buffer, Format, write_known, write_operation};
 use super::node::{self, Graph, NONE, Progress};
 use super::op::Job;
-use super::predict::{Bytes, Location, base_of, foresee};
+use super::predict::{Bytes, Location, base_of, predict};
 use crate::error::{Result, fail};
 use crate::slots::Id;
 use crate::types::*;
 use core::fmt::{self, Write};
 
-/// How the explanation is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// A line a node.
-    Text,
-    /// A graph for Graphviz.
-    Dot,
-}
-
-impl Format {
-    /// As C passes it.
-    pub fn of(raw: u32) -> Result<Format> {
-        match raw {
-            TN_EXPLAIN_TEXT => Ok(Format::Text),
-            TN_EXPLAIN_DOT => Ok(Format::Dot),
-            _ => Err(fail(
-                TN_ERR_INVALID,
-                format_args!("format {raw} is neither TN_EXPLAIN_TEXT (0) nor TN_EXPLAIN_DOT (1)"),
-            )),
-        }
-    }
-}
-
-/// The explanation as UTF-8; `visit` sees it once.
+/// Calls `visit` with the explanation.
 pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> Result<()> {
     let mut graph = node::graph();
     let root = graph.find(id)?;
@@ -56,7 +33,7 @@ pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> R
         Progress::Done | Progress::Failed => NONE,
     };
     let written = write_all(&mut graph, first, root, format, &mut text);
-    // As it was.
+    // Restores the graph.
     let mut at = first;
     while at != NONE {
         graph[at].progress = Progress::Waiting;
@@ -70,18 +47,18 @@ pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> R
     Ok(())
 }
 
-/// Why nothing was written: memory.
-struct Short;
+/// The explanation was not written for want of memory.
+struct NoMemory;
 
-impl From<fmt::Error> for Short {
-    fn from(_: fmt::Error) -> Short {
-        Short
+impl From<fmt::Error> for NoMemory {
+    fn from(_: fmt::Error) -> NoMemory {
+        NoMemory
     }
 }
 
-impl From<crate::error::Status> for Short {
-    fn from(_: crate::error::Status) -> Short {
-        Short
+impl From<crate::error::Status> for NoMemory {
+    fn from(_: crate::error::Status) -> NoMemory {
+        NoMemory
     }
 }
 
@@ -91,11 +68,11 @@ fn write_all(
     root: u32,
     format: Format,
     text: &mut Buffer,
-) -> core::result::Result<(), Short> {
+) -> core::result::Result<(), NoMemory> {
     if format == Format::Dot {
         text.write_str("digraph expression {\n  rankdir=BT;\n  node [shape=box];\n")?;
     }
-    // Labels stand in `up`, which nobody uses between two calls: places in the list of homes.
+    // `up`, which no call keeps, has the label of each node: its position in the list of locations.
     let mut at = first;
     let mut count = 1;
     while at != NONE {
@@ -107,8 +84,8 @@ fn write_all(
         count += 3;
         at = graph[at].next;
     }
-    let mut homes: Vec<Location> = Vec::new();
-    homes.try_reserve_exact(count).map_err(|_| Short)?;
+    let mut locations: Vec<Location> = Vec::new();
+    locations.try_reserve_exact(count).map_err(|_| NoMemory)?;
     if first == NONE {
         graph[root].up = 0;
         write_known(&graph[root], format, text)?;
@@ -116,10 +93,10 @@ fn write_all(
     let mut outcome = Ok(());
     let mut at = first;
     while at != NONE && outcome.is_ok() {
-        outcome = write_step(graph, at, &mut homes, format, text);
+        outcome = write_step(graph, at, &mut locations, format, text);
         at = graph[at].next;
     }
-    // What counted as used up is not.
+    // Restores the counts.
     let end = at;
     let mut at = first;
     while at != end {
@@ -133,7 +110,7 @@ fn write_all(
     Ok(())
 }
 
-/// The operands of `at` have one user less, or as many as before.
+/// Counts `at` as a finished user of its operands, or takes that back.
 fn count_uses(graph: &mut Graph, at: u32, up: bool) {
     for operand in graph[at].operands {
         if operand != NONE {
@@ -143,38 +120,38 @@ fn count_uses(graph: &mut Graph, at: u32, up: bool) {
     }
 }
 
-/// One operation: its operands that are there already, then itself.
+/// Writes one operation, after its operands that have values already.
 fn write_step(
     graph: &mut Graph,
     at: u32,
-    homes: &mut Vec<Location>,
+    locations: &mut Vec<Location>,
     format: Format,
     text: &mut Buffer,
-) -> core::result::Result<(), Short> {
+) -> core::result::Result<(), NoMemory> {
     for operand in graph[at].operands {
         if operand != NONE && graph[operand].up == NONE && graph[operand].progress == Progress::Done {
-            let claim = graph[operand].value.ok_or(Short)?;
-            graph[operand].up = homes.len() as u32;
-            let base = base_of(graph, claim, homes);
-            homes.push(Location { bytes: Bytes::Claim(claim), turned: false, base, alive: 0 });
-            homes[base as usize].alive += 1;
+            let claim = graph[operand].value.ok_or(NoMemory)?;
+            graph[operand].up = locations.len() as u32;
+            let base = base_of(graph, claim, locations);
+            locations.push(Location { bytes: Bytes::Claim(claim), transposed: false, base, alive: 0 });
+            locations[base as usize].alive += 1;
             write_known(&graph[operand], format, text)?;
         }
     }
     let job = Job::read(graph, at)?;
-    let step = foresee(graph, &job, homes)?;
-    let label = homes.len() as u32;
-    homes.push(step.home);
-    if step.home.base != label && !step.passes {
-        homes[step.home.base as usize].alive += 1;
+    let step = predict(graph, &job, locations)?;
+    let label = locations.len() as u32;
+    locations.push(step.location);
+    if step.location.base != label && !step.passes {
+        locations[step.location.base as usize].alive += 1;
     }
     count_uses(graph, at, true);
     for (side, &number) in job.numbers[..job.count].iter().enumerate() {
         let again = side == 1 && number == job.numbers[0];
         let passed = step.passes && step.target.unwrap_or(0) == side;
         if !again && !passed && graph[number].references() == 0 {
-            let base = homes[graph[number].up as usize].base;
-            homes[base as usize].alive -= 1;
+            let base = locations[graph[number].up as usize].base;
+            locations[base as usize].alive -= 1;
         }
     }
     write_operation(graph, &job, label, &step, format, text)?;

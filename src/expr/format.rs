@@ -1,18 +1,42 @@
-//! An explanation as text or as a graph for Graphviz: how nodes and decisions are written.
+//! The formats of an explanation: text, or a graph for Graphviz.
 //!
-//! Contract: pure but for the names of arrays, which are read under their ledger's lock; grows its text fallibly.
+//! Contract: pure, except that it reads the names of arrays under their ledgers' locks. Growing the text can fail.
 
-use super::explain::Format;
+use super::form::Form;
 use super::node::{Graph, Node, Progress};
 use super::op::Job;
 use super::predict::Step;
-use super::rules::Form;
 use crate::array::Why;
+use crate::error::{Result, fail};
 use crate::ledger::Operation;
 use crate::names::Name;
+use crate::types::*;
 use core::fmt::{self, Write};
 
-/// A text that grows fallibly.
+/// The format of an explanation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// One line for each node.
+    Text,
+    /// A graph for Graphviz.
+    Dot,
+}
+
+impl Format {
+    /// As C passes it.
+    pub(crate) fn of(raw: u32) -> Result<Format> {
+        match raw {
+            TN_EXPLAIN_TEXT => Ok(Format::Text),
+            TN_EXPLAIN_DOT => Ok(Format::Dot),
+            _ => Err(fail(
+                TN_ERR_INVALID,
+                format_args!("format {raw} is neither TN_EXPLAIN_TEXT (0) nor TN_EXPLAIN_DOT (1)"),
+            )),
+        }
+    }
+}
+
+/// A text whose growth can fail.
 pub(super) struct Buffer(pub Vec<u8>);
 
 impl Write for Buffer {
@@ -36,7 +60,7 @@ impl fmt::Display for What<'_> {
     }
 }
 
-/// A name between quotes, as both formats take it.
+/// A name between quotes, escaped for both formats.
 struct Escaped<'a>(&'a Name, &'static str);
 
 impl fmt::Display for Escaped<'_> {
@@ -55,7 +79,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A leaf, or what was computed before.
+/// Writes a leaf, or a node that is computed or has failed.
 pub(super) fn write_known(node: &Node, format: Format, text: &mut Buffer) -> fmt::Result {
     let label = node.up;
     let what = What(node.form, node.dtype.name(), &node.shape);

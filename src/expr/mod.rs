@@ -1,23 +1,24 @@
-//! Lazy expressions: built now, computed once, and what nobody else needs is overwritten.
+//! Lazy expressions: built first, computed once. An operation overwrites an operand that has no other user.
 //!
-//! Contract: a leaf is a claim on its array's store, so the array may be released at once, and its bytes stay as they are until the
-//! expression needs them no more. Building checks and computes nothing. `compute` evaluates operands first, left before right, each node
-//! once; a value is let go right after its last use. Whether an operation overwrites an operand is decided when it runs, with the
-//! ledgers of its operands locked, by the rule in `rules`; results have the same bits either way. Nothing recurses, so expressions may
-//! be as deep as memory allows. Any thread; one lock guards all graphs, no kernel runs and nothing is freed under it.
+//! Contract: a leaf is a claim on its array's store. The array may be released at once; its bytes do not change until the expression no
+//! longer needs them. Building makes all checks and computes nothing. `compute` evaluates each node once, operands first, left before
+//! right, and releases a value right after its last use. When an operation runs, `rules` decides whether it overwrites an operand, with
+//! the operands' ledgers locked; results have identical bits either way. No function recurses, so expressions can be as deep as memory
+//! allows. One lock guards all graphs; no kernel runs and nothing is freed under it. Any thread may call.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `node` | the graph: nodes, references, what ends with what |
-//! | `rules` | which result operands give, and whether one may be overwritten |
+//! | `node` | the graph: nodes and their references |
+//! | `form` | forms of matrices |
+//! | `rules` | the results of operations, and which operands may be overwritten |
 //! | `build` | leaves and operations |
-//! | `compute` | the life of an evaluation |
-//! | `job` | one operation, and what it may overwrite |
-//! | `step` | one operation, worked out |
-//! | `apply` | its numbers |
+//! | `compute` | evaluations |
+//! | `op` | one operation, and what it may overwrite |
+//! | `step` | one step of an evaluation |
+//! | `execute` | the kernels of one operation |
 //! | `explain` | what an evaluation would do, and why |
-//! | `foresee` | the same of one operation |
-//! | `words` | how that is written |
+//! | `predict` | what one operation would do |
+//! | `format` | the formats of an explanation |
 #![forbid(unsafe_code)]
 
 mod execute;
@@ -40,7 +41,10 @@ mod step;
 
 mod format;
 
+mod form;
+
 pub use build::{Arguments, elementwise, leaf, operation};
 pub use compute::compute;
-pub use explain::{Format, explain};
+pub use explain::explain;
+pub use format::Format;
 pub use node::{Expr, each_open, release};

@@ -1,11 +1,11 @@
-//! The graph: nodes with their references, and what ends with what.
+//! The graph of all expressions: nodes and their references.
 //!
-//! A node is a leaf or an operation. Its references are its handle, the edges from operations that use it, and an evaluation that has
-//! it as its root. It goes with the last of them, and lets its operands go. Nodes stand in one list by the number of their slot; one
-//! lock guards it. Lists of nodes (what ends, what is to be computed) are chained through the nodes themselves, so they need no memory
-//! and nothing recurses. Claims end and slots go back after the lock is gone ([`Dead::sweep`]), because that may run callbacks.
+//! A node is a leaf or an operation. Its references are its handle, the edges from operations that use it, and evaluations with it as
+//! their root. The node ends with the last of them, and releases its operands. One lock guards the list of nodes, whose index is the
+//! number of the slot. Lists of nodes to end or to compute are chained through the nodes, so they need no memory, and no function
+//! recurses. Claims and slots are freed after unlocking ([`EndedNodes::free`]), because that may run callbacks.
 
-use super::rules::Form;
+use super::form::{Form, Shape};
 use crate::borrow::HolderInfo;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
@@ -17,7 +17,7 @@ use crate::thread::{ColdGuard, ColdLock, Thread};
 use crate::types::*;
 use smallvec::SmallVec;
 
-/// The handle of a node; everything else about it stands in the graph.
+/// The handle of a node. Everything else about the node is in the graph.
 pub struct Expr {
     head: Head,
 }
@@ -35,72 +35,66 @@ impl Slot for Expr {
 /// No node.
 pub const NONE: u32 = u32::MAX;
 
-/// Lengths; of a diagonal matrix one.
-pub type Shape = SmallVec<[i64; 4]>;
-
-/// How far a node is.
+/// The progress of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// Not computed.
     Waiting,
-    /// An evaluation has it.
+    /// Part of an evaluation in progress.
     Computing,
-    /// It has a value, or had one that its last user took.
+    /// Has a value, or had one that its last user took.
     Done,
-    /// It cannot be computed.
+    /// Cannot be computed.
     Failed,
 }
 
 /// One node.
 pub struct Node {
-    pub operation: Operation,
-    pub form: Form,
-    pub dtype: Dtype,
-    pub shape: Shape,
-    /// Left and right, or NONE. One that was let go is NONE too.
-    pub operands: [u32; 2],
-    /// Of scale.
-    pub factor: f64,
-    /// Of sum.
-    pub axis: usize,
-    pub progress: Progress,
-    /// A leaf's array, or what was computed.
-    pub value: Option<&'static Claim>,
-    /// Order of the value's elements.
-    pub order: Order,
-    pub made: Origin,
-    /// Its bits.
-    pub id: Id,
+    pub(crate) operation: Operation,
+    pub(crate) form: Form,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Shape,
+    /// Left and right, or NONE; NONE also for an operand that was released.
+    pub(crate) operands: [u32; 2],
+    pub(crate) factor: f64,
+    pub(crate) axis: usize,
+    pub(crate) progress: Progress,
+    /// A leaf's array, or the computed value.
+    pub(crate) value: Option<&'static Claim>,
+    /// Element order of the value.
+    pub(crate) order: Order,
+    pub(crate) made: Origin,
+    pub(crate) id: Id,
     pub(super) handle: bool,
-    /// Evaluations that have it as their root.
-    pub holds: u32,
-    /// From operations that use it.
+    /// Number of evaluations with it as their root.
+    pub(crate) root_refs: u32,
+    /// Number of edges from operations that use it.
     pub(super) edges: u32,
-    /// Those of the edges whose operations have been computed, of an evaluation that keeps everything until it succeeds.
-    pub consumed: u32,
-    /// The evaluation that computed it, or does now.
-    pub run: u32,
-    /// First of the edges to it: number of the user and side.
+    /// Number of the edges whose operations are computed, in an evaluation that keeps all values until it succeeds.
+    pub(crate) consumed: u32,
+    /// Number of the evaluation that computed it or computes it now.
+    pub(crate) run: u32,
+    /// First of the edges to it.
     pub(super) users: Edge,
-    /// Per side: the other edges to the same operand.
+    /// By side: the next edge to the operand.
     pub(super) next_user: [Edge; 2],
     pub(super) previous_user: [Edge; 2],
-    /// Next of the nodes of an evaluation, in order.
-    pub next: u32,
-    /// Way back to the root while that is found out; next of the nodes that fail.
-    pub up: u32,
-    /// Which operand comes next while the order is found out.
-    pub side: u8,
-    /// Next of the nodes that end.
+    /// Next node in the order of evaluation.
+    pub(crate) next: u32,
+    /// The user from which the ordering came; next of the nodes that fail.
+    pub(crate) up: u32,
+    /// The next operand for the ordering.
+    pub(crate) side: u8,
+    /// Next of the ended nodes.
     pub(super) chain: u32,
 }
 
-/// An edge, named by the node that it comes from and the side of the operand.
+/// An edge: the node that uses the operand, and the operand's side.
 type Edge = Option<(u32, u8)>;
 
 impl Node {
-    /// A place without a node.
-    pub fn free() -> Node {
+    /// An entry without a node.
+    pub(crate) fn free() -> Node {
         Node {
             operation: Operation::Leaf,
             form: Form::Full,
@@ -115,7 +109,7 @@ impl Node {
             made: Origin { site: 0, thread: 0 },
             id: Id::NONE,
             handle: false,
-            holds: 0,
+            root_refs: 0,
             edges: 0,
             consumed: 0,
             run: 0,
@@ -129,22 +123,22 @@ impl Node {
         }
     }
 
-    /// Everything that refers to it and still needs its value.
-    pub fn references(&self) -> u32 {
-        u32::from(self.handle) + self.holds + self.edges - self.consumed
+    /// Number of references that still need the value.
+    pub(crate) fn references(&self) -> u32 {
+        u32::from(self.handle) + self.root_refs + self.edges - self.consumed
     }
 
-    /// How many of its references are edges from the node `user`.
-    pub fn edges_to(&self, operand: u32) -> u32 {
+    /// Number of edges from this node to an operand.
+    pub(crate) fn edges_to(&self, operand: u32) -> u32 {
         self.operands.iter().filter(|other| **other == operand).count() as u32
     }
 
     fn is_unused(&self) -> bool {
-        !self.handle && self.holds == 0 && self.edges == 0
+        !self.handle && self.root_refs == 0 && self.edges == 0
     }
 }
 
-/// All nodes.
+/// The nodes of all expressions.
 pub struct Graph {
     nodes: Vec<Node>,
     runs: u32,
@@ -170,7 +164,7 @@ impl core::ops::IndexMut<u32> for Graph {
     }
 }
 
-/// A taken slot that is no node yet.
+/// A slot that is taken and not a node yet. Its drop frees the slot.
 pub struct SpareNode {
     slot: &'static Expr,
     thread: &'static Thread,
@@ -178,8 +172,8 @@ pub struct SpareNode {
 }
 
 impl SpareNode {
-    /// Takes a slot, and sees to it that the graph has a place for it; outside of locks.
-    pub fn take(thread: &'static Thread) -> Result<SpareNode> {
+    /// Takes a slot, and grows the graph to its number; outside of locks.
+    pub(crate) fn take(thread: &'static Thread) -> Result<SpareNode> {
         let spare = SpareNode { slot: Table::take(thread)?, thread, used: false };
         let mut graph = graph();
         let needed = spare.slot.head().number() as usize + 1;
@@ -196,7 +190,7 @@ impl SpareNode {
     }
 
     /// The bits that its handle will have.
-    pub fn id(&self) -> Id {
+    pub(crate) fn id(&self) -> Id {
         self.slot.id()
     }
 }
@@ -209,19 +203,19 @@ impl Drop for SpareNode {
     }
 }
 
-/// Nodes that ended under the lock, chained in the order in which they did; what they held goes back in [`Dead::sweep`].
+/// Nodes that ended under the lock, chained in this order. [`EndedNodes::free`] frees what they own.
 #[must_use]
-pub struct Dead {
+pub struct EndedNodes {
     first: u32,
     last: u32,
-    /// The first of them that has not let its operands go yet.
+    /// The first of them that has not released its operands yet.
     open: u32,
 }
 
-impl Dead {
-    /// None yet.
-    pub fn new() -> Dead {
-        Dead { first: NONE, last: NONE, open: NONE }
+impl EndedNodes {
+    /// An empty chain.
+    pub(crate) fn new() -> EndedNodes {
+        EndedNodes { first: NONE, last: NONE, open: NONE }
     }
 
     fn add(&mut self, graph: &mut Graph, number: u32) {
@@ -236,12 +230,12 @@ impl Dead {
         }
     }
 
-    /// Ends their claims and gives their slots back. Under no lock.
-    pub fn sweep(self, thread: &'static Thread) {
+    /// Ends their claims and frees their slots. Under no lock.
+    pub(crate) fn free(self, thread: &'static Thread) {
         let mut at = self.first;
         while at != NONE {
             let mut graph = graph();
-            // In one step: once the slot is free, its place may be another node's.
+            // Taken out first: once the slot is free, its entry can belong to another node.
             let node = core::mem::replace(&mut graph[at], Node::free());
             drop(graph);
             if let Some(claim) = node.value {
@@ -255,25 +249,25 @@ impl Dead {
 }
 
 impl Graph {
-    /// A number for an evaluation.
-    pub fn next_run(&mut self) -> u32 {
+    /// A number for a new evaluation.
+    pub(crate) fn next_run(&mut self) -> u32 {
         self.runs = self.runs.wrapping_add(1).max(1);
         self.runs
     }
 
     /// The node of a handle.
-    pub fn find(&self, id: Id) -> Result<u32> {
+    pub(crate) fn find(&self, id: Id) -> Result<u32> {
         Ok(Table::<Expr>::find(id)?.head().number())
     }
 
-    /// The node with those bits, also where its handle was released.
-    pub fn number_of(&self, id: Id) -> Option<u32> {
+    /// The node with these bits, also after the release of its handle.
+    pub(crate) fn number_of(&self, id: Id) -> Option<u32> {
         let number = id.number();
         self.nodes.get(number as usize).filter(|node| node.id == id).map(|_| number)
     }
 
-    /// `node` with its operands' edges; `spare` becomes its handle.
-    pub fn insert(&mut self, mut spare: SpareNode, node: Node) -> Id {
+    /// Adds `node` with the edges to its operands, and publishes its handle.
+    pub(crate) fn insert(&mut self, mut spare: SpareNode, node: Node) -> Id {
         spare.used = true;
         let number = spare.slot.head().number();
         let operands = node.operands;
@@ -318,36 +312,35 @@ impl Graph {
         Some(operand)
     }
 
-    /// Notes what waits for a value, for whoever is refused because of it.
+    /// Notes which operation waits for a value, for the messages of calls that it refuses.
     fn tag(&mut self, number: u32, waits: Operation) {
         if let Some(claim) = self[number].value {
             claim.lock_own().tag_node(claim, NodeTag { id: self[number].id, waits });
         }
     }
 
-    /// The node needs its operands no more: what nothing refers to any more ends, and so on down.
-    pub fn let_go(&mut self, number: u32, dead: &mut Dead) {
-        self.unlink_all(number, dead);
-        while dead.open != NONE {
-            let at = dead.open;
-            self.unlink_all(at, dead);
-            // Only now: what it let go may stand behind it.
-            dead.open = self[at].chain;
+    /// Releases the operands of a node. Operands without another reference end, and release their operands in turn.
+    pub(crate) fn release_operands(&mut self, number: u32, ended: &mut EndedNodes) {
+        self.unlink_all(number, ended);
+        while ended.open != NONE {
+            let at = ended.open;
+            self.unlink_all(at, ended);
+            // Read now, because the call above may have added nodes behind it.
+            ended.open = self[at].chain;
         }
     }
 
-    fn unlink_all(&mut self, number: u32, dead: &mut Dead) {
+    fn unlink_all(&mut self, number: u32, ended: &mut EndedNodes) {
         for side in 0..2 {
             if let Some(operand) = self.unlink(number, side)
                 && self[operand].is_unused()
             {
-                dead.add(self, operand);
+                ended.add(self, operand);
             }
         }
     }
 
-    /// The node is computed.
-    pub fn set_value(&mut self, number: u32, claim: &'static Claim, order: Order) {
+    pub(crate) fn set_value(&mut self, number: u32, claim: &'static Claim, order: Order) {
         let node = &mut self[number];
         node.value = Some(claim);
         node.order = order;
@@ -356,25 +349,25 @@ impl Graph {
         self.tag(number, waits);
     }
 
-    /// An evaluation does not have it as its root any more.
-    pub fn drop_hold(&mut self, number: u32, dead: &mut Dead) {
-        self[number].holds -= 1;
-        self.settle(number, dead);
+    /// Drops the reference of an evaluation on its root.
+    pub(crate) fn drop_root_ref(&mut self, number: u32, ended: &mut EndedNodes) {
+        self[number].root_refs -= 1;
+        self.end_if_unused(number, ended);
     }
 
-    fn settle(&mut self, number: u32, dead: &mut Dead) {
+    fn end_if_unused(&mut self, number: u32, ended: &mut EndedNodes) {
         if self[number].is_unused() {
-            dead.add(self, number);
-            self.let_go(number, dead);
+            ended.add(self, number);
+            self.release_operands(number, ended);
         }
     }
 
-    /// The node and all that depends on it cannot be computed, now or ever; they let their operands go.
-    pub fn fail(&mut self, number: u32, dead: &mut Dead) {
+    /// Marks the node and all that depend on it as failed, and releases their operands.
+    pub(crate) fn fail(&mut self, number: u32, ended: &mut EndedNodes) {
         let mut last = number;
         self[number].progress = Progress::Failed;
         self[number].up = NONE;
-        // First all of them, by their edges; then these go.
+        // All of them are found by their edges before any operand is released.
         let mut at = number;
         while at != NONE {
             let mut edge = self[at].users;
@@ -392,26 +385,26 @@ impl Graph {
         let mut at = number;
         while at != NONE {
             let next = self[at].up;
-            self.let_go(at, dead);
+            self.release_operands(at, ended);
             at = next;
         }
     }
 }
 
-/// Gives the handle of a node back. The node stays as long as operations need it.
+/// Releases the handle of a node. The node stays as long as operations need it.
 pub fn release(id: Id) -> Result<()> {
-    let mut dead = Dead::new();
+    let mut ended = EndedNodes::new();
     let mut graph = graph();
     let number = graph.find(id)?;
     Table::<Expr>::slot(number).expect("found").head().make_stale(SlotState::Kept);
     graph[number].handle = false;
-    graph.settle(number, &mut dead);
+    graph.end_if_unused(number, &mut ended);
     drop(graph);
-    dead.sweep(crate::thread::current());
+    ended.free(crate::thread::current());
     Ok(())
 }
 
-/// Every expression whose handle is out.
+/// Calls `visit` with every expression that has a handle.
 pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Expr>::each(|slot| {
         let graph = graph();

@@ -1,33 +1,33 @@
 //! One operation, copied from the graph, and what it may overwrite.
 //!
-//! Contract: reads the graph and the operands' ledgers, changes neither; `explain` asks the same questions of values that are not there
-//! yet.
+//! Contract: reads the graph and the operands' ledgers, and changes neither.
 
-use super::node::{Graph, NONE, Shape};
-use super::rules::{self, Form, Operand};
+use super::form::{Form, Shape};
+use super::node::{Graph, NONE};
+use super::rules::{self, Operand};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::kernels::Workspace;
 use crate::layout::Order;
 use crate::ledger::{self, Locked, Operation};
 
-/// What one operation is, copied from the graph.
+/// One operation, copied from the graph.
 pub(super) struct Job {
-    pub number: u32,
-    pub operation: Operation,
-    pub dtype: Dtype,
-    pub form: Form,
-    pub shape: Shape,
-    pub factor: f64,
-    pub axis: usize,
+    pub(crate) number: u32,
+    pub(crate) operation: Operation,
+    pub(crate) dtype: Dtype,
+    pub(crate) form: Form,
+    pub(crate) shape: Shape,
+    pub(crate) factor: f64,
+    pub(crate) axis: usize,
     /// 1 or 2.
-    pub count: usize,
-    pub numbers: [u32; 2],
-    pub forms: [Form; 2],
+    pub(crate) count: usize,
+    pub(crate) numbers: [u32; 2],
+    pub(crate) forms: [Form; 2],
     /// Order of a new result.
-    pub order: Order,
+    pub(crate) order: Order,
     /// Shape and order of the left operand.
-    pub left: (Shape, Order),
+    pub(crate) left: (Shape, Order),
 }
 
 fn try_clone(shape: &Shape) -> Result<Shape> {
@@ -38,13 +38,13 @@ fn try_clone(shape: &Shape) -> Result<Shape> {
 }
 
 impl Job {
-    pub fn read(graph: &Graph, number: u32) -> Result<Job> {
+    pub(crate) fn read(graph: &Graph, number: u32) -> Result<Job> {
         let node = &graph[number];
         let numbers = node.operands;
         let count = 2 - usize::from(numbers[1] == NONE);
         let of = |side: usize| &graph[numbers[side.min(count - 1)]];
         let forms = [of(0).form, of(1).form];
-        // As the operand that the result resembles: the full one, the right-hand side, else the left one.
+        // The order of the operand that the result resembles: the full one, the right-hand side, or else the left one.
         let like = match (node.operation, forms) {
             (Operation::Add | Operation::Subtract, [Form::Diagonal, Form::Full]) | (Operation::Solve, _) => of(1),
             (Operation::Multiply, [Form::Diagonal | Form::Lower | Form::Upper, Form::Full]) => of(1),
@@ -67,16 +67,16 @@ impl Job {
         })
     }
 
-    /// LU, which destroys a copy of the matrix, or the matrix itself.
-    pub fn factors(&self) -> bool {
+    /// Whether it is an LU factorisation, which overwrites the matrix or a copy of it.
+    pub(crate) fn factors(&self) -> bool {
         self.operation == Operation::Solve && self.forms[0] == Form::Full
     }
 
-    pub fn elementwise(&self) -> bool {
+    pub(crate) fn elementwise(&self) -> bool {
         rules::is_elementwise(self.operation, self.forms)
     }
 
-    pub fn workspace(&self) -> Result<Option<Workspace>> {
+    pub(crate) fn workspace(&self) -> Result<Option<Workspace>> {
         let needs = self.factors() || (self.operation == Operation::Cholesky && self.forms[0] == Form::Full);
         if needs { Workspace::take(self.left.0[0] as usize, self.dtype).map(Some) } else { Ok(None) }
     }
@@ -84,12 +84,12 @@ impl Job {
 
 /// What an operation may overwrite.
 pub(super) struct Plan {
-    /// Operand that takes the result; none: a new array.
-    pub target: Option<usize>,
-    /// The matrix of an LU is destroyed in place.
-    pub destroys: bool,
-    /// Why not, of each operand that was asked.
-    pub why: [u32; 2],
+    /// The operand that takes the result; None: a new array.
+    pub(crate) target: Option<usize>,
+    /// The LU factorisation overwrites the matrix itself.
+    pub(crate) destroys: bool,
+    /// For each candidate: why it may not be overwritten, as TN_WHY_ bits.
+    pub(crate) why: [u32; 2],
 }
 
 pub(super) fn decide(locked: &Locked, job: &Job, operands: &[Operand]) -> Plan {

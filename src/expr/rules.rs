@@ -1,68 +1,22 @@
-//! The rules of expressions: what operands give which result, and when an operand may take it.
+//! The rules of expressions: the result of each operation, and when an operand may be overwritten by it.
 
-use super::node::Shape;
+use super::form::{Form, Shape};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Tuple;
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
 
-/// What a value says about its matrix.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// All elements, any number of axes.
-    Full,
-    /// n numbers, of an n x n matrix.
-    Diagonal,
-    /// n x n, what is above the diagonal is 0, whatever the bytes there are.
-    Lower,
-    /// n x n, what is below the diagonal is 0: the transpose of a Lower.
-    Upper,
-}
-
-impl Form {
-    /// As C passes it.
-    pub fn of(raw: u32) -> Result<Form> {
-        match raw {
-            TN_FORM_FULL => Ok(Form::Full),
-            TN_FORM_DIAGONAL => Ok(Form::Diagonal),
-            TN_FORM_LOWER => Ok(Form::Lower),
-            _ => Err(fail(
-                TN_ERR_INVALID,
-                format_args!("form {raw} is none of TN_FORM_FULL (0), TN_FORM_DIAGONAL (1) and TN_FORM_LOWER (2)"),
-            )),
-        }
-    }
-
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Form::Full => "full",
-            Form::Diagonal => "diagonal",
-            Form::Lower => "lower",
-            Form::Upper => "upper",
-        }
-    }
-
-    /// Whether half of the matrix is 0.
-    pub fn is_triangle(self) -> bool {
-        matches!(self, Form::Lower | Form::Upper)
-    }
-}
-
-/// What one node is, as the rules look at it.
+/// The properties of a node that the rules use.
 #[derive(Clone, Copy)]
 pub struct Kind<'a> {
-    /// What it says about its matrix.
-    pub form: Form,
-    /// Element type.
-    pub dtype: Dtype,
-    /// Lengths; of a diagonal matrix one.
-    pub shape: &'a [i64],
+    pub(crate) form: Form,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: &'a [i64],
 }
 
 impl Kind<'_> {
-    /// Rows and columns of the matrix, if it is one; a vector is none.
+    /// Rows and columns of a matrix; None for other shapes.
     fn matrix(&self) -> Option<(i64, i64)> {
         match (self.form, self.shape) {
             (Form::Diagonal, &[n]) => Some((n, n)),
@@ -79,7 +33,7 @@ impl Kind<'_> {
     }
 }
 
-/// Whether a leaf of that form can be over such a shape.
+/// SHAPE: a leaf of this form cannot have this shape.
 pub fn check_form(form: Form, shape: &[i64]) -> Result<()> {
     let needed = match (form, shape) {
         (Form::Full, _) | (Form::Diagonal, [_]) => return Ok(()),
@@ -123,7 +77,7 @@ fn shape_of(lengths: &[i64]) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Form and shape of what an operation with one operand gives; `axis`: of sum.
+/// Form and shape of the result of an operation with one operand. `axis`: of sum.
 pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Shape)> {
     let need = |what: &str| {
         fail(
@@ -154,12 +108,12 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
         Operation::Transpose => match (x.form, x.matrix()) {
             (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
             (form, Some((rows, columns))) => {
-                let turned = match form {
+                let transposed = match form {
                     Form::Lower => Form::Upper,
                     Form::Upper => Form::Lower,
                     same => same,
                 };
-                Ok((turned, shape_of(&[columns, rows])?))
+                Ok((transposed, shape_of(&[columns, rows])?))
             }
             _ => Err(need("a matrix")),
         },
@@ -180,7 +134,7 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
     }
 }
 
-/// Form and shape of what an operation with two operands gives.
+/// Form and shape of the result of an operation with two operands.
 pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, Shape)> {
     if x.dtype != y.dtype {
         return Err(fail(
@@ -194,7 +148,7 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
         ));
     }
     let wrong = || mismatch(operation, x, y);
-    // Element on element: both full, or matrices of one size.
+    // Elementwise operations need two full operands of one shape, or two matrices of one size.
     let same_shape = match (x.form == Form::Full, y.form == Form::Full) {
         (true, true) => x.shape == y.shape,
         _ => x.matrix().is_some() && x.matrix() == y.matrix(),
@@ -253,6 +207,26 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
     }
 }
 
+/// Factors, triangular solves and products of whole matrices are there only with the Cargo feature `linalg`.
+pub fn check_linalg(operation: Operation, forms: [Form; 2]) -> Result<()> {
+    let needed = match operation {
+        Operation::Multiply => !forms.contains(&Form::Diagonal),
+        Operation::Cholesky | Operation::Solve => forms[0] != Form::Diagonal,
+        _ => false,
+    };
+    if cfg!(feature = "linalg") || !needed {
+        return Ok(());
+    }
+    Err(fail(
+        TN_ERR_UNSUPPORTED,
+        format_args!(
+            "{} of a {} is not in this build of the library; build it with the Cargo feature \"linalg\"",
+            operation.name(),
+            forms[0].name()
+        ),
+    ))
+}
+
 /// Whether element i of the result needs element i of each operand and no other.
 pub fn is_elementwise(operation: Operation, forms: [Form; 2]) -> bool {
     match operation {
@@ -263,7 +237,7 @@ pub fn is_elementwise(operation: Operation, forms: [Form; 2]) -> bool {
     }
 }
 
-/// The operands that may take the result, in the order in which they are asked.
+/// The operands that may take the result, in the order in which they are tried.
 pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
     const NEITHER: &[usize] = &[];
     const LEFT: &[usize] = &[0];
@@ -282,26 +256,24 @@ pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
     }
 }
 
-/// What the rule of overwriting looks at in an operand.
+/// The properties of an operand that the rule of overwriting uses.
 #[derive(Clone, Copy)]
 pub struct Operand {
-    /// The node.
-    pub number: u32,
-    /// Its value.
-    pub claim: &'static Claim,
-    /// Every reference to the node is an edge from the operation, and it may be overwritten in this evaluation.
-    pub sole: bool,
+    pub(crate) number: u32,
+    pub(crate) claim: &'static Claim,
+    /// The operation has the only references to the node, and this evaluation may overwrite it.
+    pub(crate) sole: bool,
 }
 
-/// Why operand `k` may not take a result of that shape: TN_WHY_ bits, 0 if it may. The ledgers of all operands are locked.
+/// Why operand `k` may not take a result of this shape, as TN_WHY_ bits; 0 if it may. The ledgers of all operands are locked.
 pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], elementwise: bool) -> u32 {
     let Operand { number, claim, sole } = operands[k];
     let ledger = ledger_of_claim(claim);
-    let books = locked.books(ledger);
+    let state = locked.state(ledger);
     let body = locked.get(claim);
     let layout = &body.layout;
     let on_store = |other: &Operand| core::ptr::eq(ledger_of_claim(other.claim), ledger);
-    // Operands on this store whose claims end with the operation; one node may stand on both sides.
+    // Operands on this store whose claims end with the operation. One node can be both operands.
     let mut ours = 0;
     let mut clash = false;
     for (at, other) in operands.iter().enumerate() {
@@ -315,15 +287,15 @@ pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], e
     debug_assert!(number == operands[k].number);
     let result = layout.item().saturating_mul(shape.iter().product());
     [
-        (TN_WHY_SHARED, books.claims > books.nodes || books.managed),
-        (TN_WHY_IN_EXPRESSION, !sole || books.nodes > ours),
-        (TN_WHY_EXPORTED, books.exports() > 0),
-        (TN_WHY_BORROWED, books.readers + books.writers > 0),
-        (TN_WHY_READONLY, body.readonly || books.readonly),
-        (TN_WHY_FOREIGN, books.foreign()),
-        (TN_WHY_POISONED, books.poisoned > 0 && locked.poison_over(claim).is_some()),
+        (TN_WHY_SHARED, state.claims > state.nodes || state.managed),
+        (TN_WHY_IN_EXPRESSION, !sole || state.nodes > ours),
+        (TN_WHY_EXPORTED, state.exports() > 0),
+        (TN_WHY_BORROWED, state.readers + state.writers > 0),
+        (TN_WHY_READONLY, body.readonly || state.readonly),
+        (TN_WHY_FOREIGN, state.foreign()),
+        (TN_WHY_POISONED, state.poisoned > 0 && locked.poison_over(claim).is_some()),
         (TN_WHY_LAYOUT, layout.shape() != shape || !(layout.is_c() || layout.is_f())),
-        (TN_WHY_WASTE, books.bytes > result.saturating_mul(2)),
+        (TN_WHY_WASTE, state.bytes > result.saturating_mul(2)),
         (TN_WHY_NOT_ALIASABLE, clash),
     ]
     .into_iter()

@@ -1,49 +1,52 @@
 //! One step of an evaluation: from operands with values to a node with a value.
 //!
-//! The decision is made with the operands' ledgers locked. Where it needs memory, all is unlocked, the memory taken and the decision made
-//! anew. Guards are opened on what is read and written, and the numbers worked out under no lock (`apply`). An operand that takes the
-//! result changes its owner: the claim becomes the operation's, and weak handles of what was there end.
+//! The decision about overwriting is made with the operands' ledgers locked. If it needs memory, everything is unlocked, the memory is
+//! allocated, and the decision is made again. Guards are opened on what is read and written, and `execute` runs the kernels under no lock.
+//! If an operand takes the result, its claim passes to the operation, and weak handles of the old contents end.
 
 use super::compute::{Failure, Run, busy};
-use super::node::{self, Dead, Graph};
+use super::form::Form;
+use super::node::{self, EndedNodes, Graph};
 use super::op::{Job, Plan, decide};
-use super::rules::{Form, Operand};
+use super::rules::Operand;
 use crate::array;
 use crate::borrow::{self, Mode, Use};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{
+    self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, SpareClaim, SpareGuard, SpareRoot,
+};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::types::*;
 
-/// An operation with all that it works on.
+/// An operation with its guards and memory.
 pub(super) struct Work {
-    pub job: Job,
-    pub plan: Plan,
+    pub(crate) job: Job,
+    pub(crate) plan: Plan,
     claims: [&'static Claim; 2],
-    /// By operand; of two operands with one claim the first has it.
-    pub holds: [Option<InternalGuard>; 2],
-    pub result: Option<NewStore>,
-    pub copy: Option<NewStore>,
-    pub workspace: Option<Workspace>,
+    /// By operand. Of two operands with one claim, the first has the guard.
+    pub(crate) guards: [Option<InternalGuard>; 2],
+    pub(crate) result: Option<NewStore>,
+    pub(crate) copy: Option<NewStore>,
+    pub(crate) workspace: Option<Workspace>,
 }
 
 impl Run {
-    pub fn step(&self, at: u32) -> core::result::Result<(), Failure> {
+    pub(crate) fn step(&self, at: u32) -> core::result::Result<(), Failure> {
         let job = Job::read(&node::graph(), at)?;
         if job.operation == Operation::Transpose {
-            return Ok(self.turn(&job)?);
+            return Ok(self.transpose(&job)?);
         }
         let mut work = self.prepare(job)?;
         let worked = work.run();
         let failed = worked.is_err();
-        // Guards first: what they guard has a claim still.
-        for (side, hold) in core::mem::take(&mut work.holds).into_iter().enumerate() {
-            if let Some(hold) = hold {
-                hold.end(failed && work.plan.target == Some(side));
+        // Guards end first, while their claims exist.
+        for (side, guard) in core::mem::take(&mut work.guards).into_iter().enumerate() {
+            if let Some(guard) = guard {
+                guard.end(failed && work.plan.target == Some(side));
             }
         }
         let Work { job, plan, claims, result, copy, .. } = work;
@@ -58,22 +61,22 @@ impl Run {
         Ok(())
     }
 
-    /// The operands as the rule of overwriting looks at them.
+    /// The operands, as the rule of overwriting needs them.
     fn operands(&self, graph: &Graph, job: &Job) -> Result<[Operand; 2]> {
         let of = |number: u32| -> Result<Operand> {
             let operand = &graph[number];
             let here = !self.keep || operand.run == self.number;
             let sole = here && operand.references() == graph[job.number].edges_to(number);
-            // Only an evaluation that is given up elsewhere takes a value away.
+            // A value disappears only if another thread gives up its evaluation.
             Ok(Operand { number, claim: operand.value.ok_or_else(busy)?, sole })
         };
         Ok([of(job.numbers[0])?, of(job.numbers[job.count - 1])?])
     }
 
-    /// Decides, takes what the decision needs, and opens guards.
+    /// Decides, allocates what the decision needs, and opens guards.
     fn prepare(&self, job: Job) -> Result<Work> {
         let workspace = job.workspace()?;
-        let mut guards = [Some(SpareGuard::take(self.thread)?), Some(SpareGuard::take(self.thread)?)];
+        let mut spares = [Some(SpareGuard::take(self.thread)?), Some(SpareGuard::take(self.thread)?)];
         let (mut result, mut copy): (Option<NewStore>, Option<NewStore>) = (None, None);
         loop {
             let graph = node::graph();
@@ -105,7 +108,7 @@ impl Run {
                 let takes = plan.target == Some(side) || (same && plan.target.is_some());
                 takes || (plan.destroys && side == 0)
             };
-            // Kernels of the host come after what a device still does with the bytes.
+            // Kernels of the host run after device work on the bytes.
             let mut points = Points::default();
             for (side, operand) in operands.iter().enumerate() {
                 points.join(&locked.work_over(operand.claim, writes(side)));
@@ -123,7 +126,7 @@ impl Run {
                     ),
                 ));
             }
-            let mut holds = [None, None];
+            let mut guards = [None, None];
             for (side, operand) in operands.iter().enumerate() {
                 if side == 1 && core::ptr::eq(operand.claim, claims[0]) {
                     continue; // The first has it.
@@ -137,12 +140,12 @@ impl Run {
                 if writes {
                     locked.overwrite_node(operand.claim);
                 }
-                let spare = guards[side].take().expect("one per operand");
-                holds[side] = Some(locked.hold(spare, borrow::terms(wanted), operand.claim));
+                let spare = spares[side].take().expect("one per operand");
+                guards[side] = Some(locked.open_internal(spare, borrow::guard_params(wanted), operand.claim));
             }
             drop(locked);
             drop(graph);
-            return Ok(Work { job, plan, claims, holds, result, copy, workspace });
+            return Ok(Work { job, plan, claims, guards, result, copy, workspace });
         }
     }
 
@@ -150,30 +153,30 @@ impl Run {
         NewStore::allocate(self.thread, pool, &mut Layout::contiguous(dtype, shape, order, 0)?, false)
     }
 
-    /// A transpose: the same bytes seen otherwise. The claim changes its owner if nobody else needs it, else there is one more.
-    fn turn(&self, job: &Job) -> Result<()> {
-        let mut spare = Spare::take(self.thread)?;
+    /// Computes a transpose, a view. The operand's claim passes to it if nothing else needs the operand; otherwise it gets its own.
+    fn transpose(&self, job: &Job) -> Result<()> {
+        let mut spare = SpareClaim::take(self.thread)?;
         let mut root = Some(SpareRoot::take(self.thread, 2)?);
         let graph = node::graph();
         let Operand { number, claim, sole } = self.operands(&graph, job)?[0];
         let mut locked = claim.lock_own();
-        // As every transpose it keeps its root, which other views of the same bytes are compared by.
+        // A transpose keeps its root, by which overlaps with other views are computed.
         let kept = locked.make_root(claim, &mut root);
         debug_assert!(kept, "two axes lie inline");
         // At most two axes, so no memory is needed.
-        let turned = match job.form {
+        let transposed = match job.form {
             Form::Diagonal => locked.get(claim).layout.try_clone()?,
             _ => locked.get(claim).layout.transpose()?,
         };
         let claim = if sole {
-            locked.get_mut(claim).layout = turned;
+            locked.get_mut(claim).layout = transposed;
             claim
         } else {
-            let fits = spare.layout().set(&turned);
+            let fits = spare.layout().set(&transposed);
             debug_assert!(fits, "two axes lie inline");
             let tag = NodeTag { id: Id::NONE, waits: Operation::Leaf };
             let copied = locked.copy_to_node(claim, spare, tag);
-            locked.get_mut(copied).layout = turned;
+            locked.get_mut(copied).layout = transposed;
             copied
         };
         debug_assert!(graph[number].value.is_some());
@@ -183,10 +186,10 @@ impl Run {
         Ok(())
     }
 
-    /// The operation has its value; operands that nothing needs any more go.
+    /// Sets the value of an operation, and releases operands that are no longer needed.
     fn finish(&self, job: &Job, claim: &'static Claim) {
         let order = super::build::order_of(&claim.lock_own().get(claim).layout);
-        let mut dead = Dead::new();
+        let mut ended = EndedNodes::new();
         let mut over: [Option<&'static Claim>; 2] = [None; 2];
         let mut graph = node::graph();
         for number in &job.numbers[..job.count] {
@@ -206,12 +209,12 @@ impl Run {
                 }
             }
         } else {
-            graph.let_go(job.number, &mut dead);
+            graph.release_operands(job.number, &mut ended);
         }
         drop(graph);
         for claim in over.into_iter().flatten() {
             claim.lock_own().end_node(claim);
         }
-        dead.sweep(self.thread);
+        ended.free(self.thread);
     }
 }

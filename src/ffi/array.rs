@@ -72,11 +72,9 @@ unsafe fn create(
     let dtype = Dtype::of(dtype)?;
     let mut layout = Layout::EMPTY;
     layout.set_contiguous(dtype, shape?, order, 0)?;
-    let id = match pool.filter(|pool| pool.device().r#type == TN_CUDA) {
-        None => array::create(pool, &mut layout, contents(dtype), name)?,
-        // SAFETY: the caller's promise.
-        Some(pool) => transfer::create(pool, &mut layout, contents(dtype), name, unsafe { stream_of(options) })?,
-    };
+    // SAFETY: the caller's promise.
+    let stream = || unsafe { stream_of(options) };
+    let id = transfer::create(pool, &mut layout, contents(dtype), name, stream)?;
     // SAFETY: writable by the documentation of the functions that call this.
     unsafe { out.write(convert::handle(id)) };
     Ok(())
@@ -84,15 +82,15 @@ unsafe fn create(
 
 /// Makes an array on new bytes, whose contents are undefined.
 ///
-/// @param pool     where the bytes come from; NULL: the thread's current pool of the host.
-/// @param dtype    element type, one of the constants TN_BOOL .. TN_C128.
-/// @param ndim     number of axes, 0 to TN_MAX_NDIM.
-/// @param shape    ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool is
-///                 called.
-/// @param options  order and name; NULL: C order, no name.
-/// @param[out] out the array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
+/// @param pool     The pool that the bytes come from; NULL: the thread's current pool of the host.
+/// @param dtype    The element type, one of the constants TN_BOOL .. TN_C128.
+/// @param ndim     The number of axes, 0 to TN_MAX_NDIM.
+/// @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool
+///                 is called.
+/// @param options  The order and name; NULL: C order, no name.
+/// @param[out] out The array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for options, order or a name that is not UTF-8; TN_ERR_DTYPE;
-///         TN_ERR_LIMIT for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
+///         TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
 ///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
@@ -117,12 +115,12 @@ pub unsafe extern "C" fn tn_array_empty(
 
 /// Makes an array on new bytes, all of which are 0.
 ///
-/// @param pool     as for `tn_array_empty`.
-/// @param dtype    element type.
-/// @param ndim     number of axes, 0 to TN_MAX_NDIM.
-/// @param shape    ndim lengths in elements. NULL only with ndim 0.
-/// @param options  order and name; NULL: C order, no name.
-/// @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+/// @param pool     As for `tn_array_empty`.
+/// @param dtype    The element type.
+/// @param ndim     The number of axes, 0 to TN_MAX_NDIM.
+/// @param shape    The ndim lengths in elements. NULL only with ndim 0.
+/// @param options  The order and name; NULL: C order, no name.
+/// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
 /// @return as `tn_array_empty`.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
@@ -147,13 +145,13 @@ pub unsafe extern "C" fn tn_array_zeros(
 
 /// Makes an array on new bytes, every element of which is one value.
 ///
-/// @param pool     as for `tn_array_empty`.
-/// @param dtype    element type.
-/// @param ndim     number of axes, 0 to TN_MAX_NDIM.
-/// @param shape    ndim lengths in elements. NULL only with ndim 0.
-/// @param value    one element, copied bit by bit before the call returns; any alignment.
-/// @param options  order and name; NULL: C order, no name.
-/// @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+/// @param pool     As for `tn_array_empty`.
+/// @param dtype    The element type.
+/// @param ndim     The number of axes, 0 to TN_MAX_NDIM.
+/// @param shape    The ndim lengths in elements. NULL only with ndim 0.
+/// @param value    One element, copied bit by bit before the call returns; any alignment.
+/// @param options  The order and name; NULL: C order, no name.
+/// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
 /// @return as `tn_array_empty`; TN_ERR_NULL also for value.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
@@ -182,12 +180,12 @@ pub unsafe extern "C" fn tn_array_full(
 
 /// Makes an array with type and shape of another one, on new bytes whose contents are undefined.
 ///
-/// @param pool         where the bytes come from; NULL: the thread's current pool of the prototype's device.
-/// @param prototype    an array; neither read nor changed.
-/// @param options      order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
-/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+/// @param pool         The pool that the bytes come from; NULL: the thread's current pool of the prototype's device.
+/// @param prototype    An array; neither read nor changed.
+/// @param options      The order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
+/// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
 /// @ingroup array
@@ -245,7 +243,7 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
 }
 
 /// What runs when an import ends; TN_TAKE needs something.
-fn release(flags: u32, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
+fn release(flags: tn_crossing_flags, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
     match release {
         Some(release) => Ok(Release::Call(release, context as usize)),
         None if flags & TN_TAKE != 0 => Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one"))),
@@ -255,19 +253,19 @@ fn release(flags: u32, release: tn_release_callback, context: *mut c_void) -> Re
 
 /// Makes an array of the caller's host memory: an alias or a copy, as the flags say. Bytes of a live store become one more claim on it.
 ///
-/// @param ptr          where `layout.offset` counts from. NULL only for a layout of no elements.
-/// @param layout       type, shape, strides in bytes (NULL: C order), offset in bytes.
-/// @param flags        none: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
+/// @param ptr          The address that `layout.offset` counts from. NULL only for a layout of no elements.
+/// @param layout       The type, shape, strides in bytes (NULL: C order), offset in bytes.
+/// @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
 ///                     alias whose contents may be destroyed. TN_TAKE: an alias that the library owns from now on. TN_RELEASE_QUEUED: the
 ///                     callback runs in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
-/// @param release      called exactly once if the call succeeds: at once if the bytes were copied, else when the last of this
-///                     handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did). Until then the
-///                     memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the memory is still
-///                     the caller's.
-/// @param context      passed to release.
-/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+/// @param release      The callback, which is called exactly once if the call succeeds: at once if the bytes were copied, else when the
+///                     last of this handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did).
+///                     Until then the memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the
+///                     memory is still the caller's.
+/// @param context      The argument of release.
+/// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
 ///         TN_ERR_ALIASED where TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE meet bytes of live stores that they cannot have;
 ///         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
 ///         TN_ERR_POOL_LIMIT.
@@ -278,11 +276,11 @@ fn release(flags: u32, release: tn_release_callback, context: *mut c_void) -> Re
 pub unsafe extern "C" fn tn_array_import_host(
     ptr: *mut c_void,
     layout: *const tn_layout,
-    flags: u32,
+    flags: tn_crossing_flags,
     release: tn_release_callback,
     context: *mut c_void,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_host", || {
         convert::id(layout, "layout")?;
@@ -306,9 +304,9 @@ pub unsafe extern "C" fn tn_array_import_host(
 
 /// Says what an array is: type, shape, strides, device, contiguity, bytes, name.
 ///
-/// @param array        an array; a given one too. Neither read nor changed.
-/// @param[out] info    with `size` set by the caller; as much of it is filled as that says, and of shape and strides the first ndim entries
-///                     only. On failure: untouched.
+/// @param array        An array; a given one too. Neither read nor changed.
+/// @param[out] info    The struct to fill, with `size` set by the caller; as much of it is filled as that says, and of shape and strides
+///                     the first ndim entries only. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -325,20 +323,18 @@ pub unsafe extern "C" fn tn_array_query(array: *mut tn_array, info: *mut tn_arra
 }
 
 fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
-    array::query(id, |locked, claim, flags| {
-        let body = locked.get(claim);
-        let books = locked.books(locked.ledger_of(claim));
-        let layout = &body.layout;
+    array::query(id, |found| {
+        let layout = found.layout;
         let mut value = <tn_array_info as convert::VersionedStruct>::defaults();
         value.dtype = layout.dtype().raw();
         value.ndim = layout.ndim() as i32;
-        value.device = books.device;
-        value.flags = flags;
+        value.device = found.device;
+        value.flags = found.flags;
         value.bytes = if layout.is_empty() { 0 } else { layout.bytes() as u64 };
         value.count = layout.count() as u64;
-        value.store_bytes = books.bytes as u64;
-        value.offset = layout.offset() - books.start;
-        value.name = body.name.to_c();
+        value.store_bytes = found.store_bytes;
+        value.offset = found.offset;
+        value.name = found.name.to_c();
         // SAFETY: checked by `fill`, and writable by the documentation of `tn_array_query`.
         unsafe {
             info.write(&value, core::mem::offset_of!(tn_array_info, shape));
@@ -350,8 +346,8 @@ fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
 
 /// Changes the name that texts and reports call the array by.
 ///
-/// @param array    an array; a given one too.
-/// @param name     copied, the first 63 bytes of UTF-8 are kept; NULL removes the name.
+/// @param array    An array; a given one too.
+/// @param name     The name, of which the first 63 bytes of UTF-8 are copied; NULL removes the name.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -367,8 +363,8 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
 
 /// Gives a new handle on the pool that the array's bytes came from.
 ///
-/// @param array    an array, also a view or clone of one.
-/// @param[out] out the pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+/// @param array    An array, also a view or clone of one.
+/// @param[out] out The pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
 ///                 untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
 ///         no elements; TN_ERR_LIMIT when no more handles can be made.
@@ -390,7 +386,7 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
 /// Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; without unfinished work
 /// it asks no driver.
 ///
-/// @param array    an array.
+/// @param array    An array.
 /// @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
 ///         TN_ERR_DRIVER, also for a device that is lost.
@@ -398,14 +394,14 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
 /// @since 0.1
 /// @ingroup array
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_array_wait(array: *mut tn_array, access: u32) -> tn_status {
+pub extern "C" fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_status {
     enter("tn_array_wait", || array::wait(convert::id(array, "array")?, access))
 }
 
 /// Makes another claim on the same bytes, with the same layout and name.
 ///
-/// @param array    an array; it may be borrowed, exported or poisoned.
-/// @param[out] out the clone. Released by `tn_array_release`. On failure: untouched.
+/// @param array    An array; it may be borrowed, exported or poisoned.
+/// @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -424,10 +420,10 @@ pub unsafe extern "C" fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_
 
 /// Makes an array with the same elements on new bytes: dense, in F order if the source is F- and not C-contiguous, else in C order.
 ///
-/// @param array    read for the length of the call; may be READONLY, the copy never is.
-/// @param pool     where the bytes come from; NULL: the thread's current pool of the array's device.
-/// @param stream   as in movement: NULL is done on return; on host memory the constants mean the same.
-/// @param[out] out the copy. Released by `tn_array_release`. On failure: untouched.
+/// @param array    The array that is read, during the call only; it may be READONLY, the copy never is.
+/// @param pool     The pool that the bytes come from; NULL: the thread's current pool of the array's device.
+/// @param stream   As in movement: NULL is done on return; on host memory the constants mean the same.
+/// @param[out] out The copy. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of another device;
 ///         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the copy, from the pool.
@@ -453,7 +449,7 @@ pub unsafe extern "C" fn tn_array_copy(
 
 /// Ends a claim. Guards, exports and promises keep the bytes; they go back when the last of all these ended.
 ///
-/// @param array    an array, in whatever state it is; exactly once per handle, also when its claim was taken.
+/// @param array    An array, in whatever state it is; exactly once per handle, also when its claim was taken.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
 ///         TN_ERR_EXPORTED where this handle is given or has guards or exports of its own, and nothing changes.
 /// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
@@ -466,8 +462,8 @@ pub extern "C" fn tn_array_release(array: *mut tn_array) -> tn_status {
 
 /// Makes a weak handle: it remembers the layout, and makes no claim.
 ///
-/// @param array    an array.
-/// @param[out] out the weak handle. Released by `tn_weak_release`. On failure: untouched.
+/// @param array    An array.
+/// @param[out] out The weak handle. Released by `tn_weak_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -486,8 +482,8 @@ pub unsafe extern "C" fn tn_array_weaken(array: *mut tn_array, out: *mut *mut tn
 
 /// Makes an array handle of a weak one: a claim again.
 ///
-/// @param weak     a weak handle; it stays.
-/// @param[out] out the array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
+/// @param weak     A weak handle; it stays.
+/// @param[out] out The array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store has been without a claim since, or the import that
 ///         the handle descended from has ended; TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -507,7 +503,7 @@ pub unsafe extern "C" fn tn_weak_upgrade(weak: *mut tn_weak, out: *mut *mut tn_a
 
 /// Gives a weak handle back.
 ///
-/// @param weak     a weak handle; exactly once.
+/// @param weak     A weak handle; exactly once.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -523,13 +519,13 @@ pub extern "C" fn tn_weak_release(weak: *mut tn_weak) -> tn_status {
 /// a mapped file short, whoever reads past its end is killed by SIGBUS; TN_NPY_COPY reports TN_ERR_IO instead. Mapped booleans are the
 /// bytes of the file as they are; TN_NPY_COPY makes any byte but 0 a 1.
 ///
-/// @param path     the file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
-/// @param options  mode, descriptor, pool; NULL: TN_NPY_READ.
-/// @param[out] out the array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
+/// @param path     The file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
+/// @param options  The mode, descriptor and pool; NULL: TN_NPY_READ.
+/// @param[out] out The array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
 ///                 untouched, nothing is mapped and no descriptor is left open.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_LIMIT for a
-///         header longer than allowed, more than 64 axes or a size that overflows; TN_ERR_WOULD_COPY for data that is not aligned or
-///         big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_OVERFLOW for
+///         more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header longer than allowed; TN_ERR_WOULD_COPY for data that is
+///         not aligned or big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
 /// @note Threads: any. Blocks: for the file system.
 /// @since 0.1
 /// @ingroup array
@@ -564,8 +560,8 @@ pub unsafe extern "C" fn tn_array_open_npy(
 /// Saves an array as a `.npy` file, which NumPy reads: C order, F order if it is only F-contiguous. Written beside the target and then
 /// renamed, so that a file of that name is either the old one or whole; saving over the file that the array is mapped from works.
 ///
-/// @param array    read for the length of the call; any layout.
-/// @param path     the file, NUL-terminated.
+/// @param array    The array that is read, during the call only; any layout.
+/// @param path     The file, NUL-terminated.
 /// @param flags    TN_IO_SYNC: file and directory are on the disk before the call returns. TN_IO_EXCLUSIVE: an existing file is TN_ERR_IO.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for bfloat16, which
 ///         the format lacks; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason, and
@@ -574,7 +570,7 @@ pub unsafe extern "C" fn tn_array_open_npy(
 /// @since 0.1
 /// @ingroup array
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_save_npy(array: *mut tn_array, path: *const c_char, flags: u32) -> tn_status {
+pub unsafe extern "C" fn tn_array_save_npy(array: *mut tn_array, path: *const c_char, flags: tn_io_flags) -> tn_status {
     enter("tn_array_save_npy", || {
         let id = convert::id(array, "array")?;
         // SAFETY: a text by this function's documentation.

@@ -13,16 +13,16 @@ use crate::types::*;
 /// Exports an array through Arrow's C data interface: an array of one axis as a primitive array, of more as lists of a fixed size, of none
 /// as an array of one element.
 ///
-/// @param array       an array; may be released while the export lives.
-/// @param flags       none: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a status.
-///                    TN_UNORDERED, TN_WAIT.
-/// @param[out] schema the type, not nullable, with an empty name. Released by its own release; may be moved.
-/// @param[out] out    the elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
+/// @param array       An array; may be released while the export lives.
+/// @param flags       No flag: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a
+///                    status. TN_UNORDERED, TN_WAIT.
+/// @param[out] schema The type, not nullable, with an empty name. Released by its own release; may be moved.
+/// @param[out] out    The elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
 ///                    so may its children, each of which holds the bytes until it is released. On failure all are untouched.
 /// @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for TN_EXPORT_WRITABLE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_LIMIT for an inner axis of 2^31 elements or more;
-///         TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
+///         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_OVERFLOW for an inner axis of 2^31 elements or
+///         more; TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
 ///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
@@ -30,10 +30,10 @@ use crate::types::*;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_arrow(
     array: *mut tn_array,
-    flags: u32,
+    flags: tn_crossing_flags,
     schema: *mut ArrowSchema,
     out: *mut ArrowArray,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_arrow", || {
         let id = convert::id(array, "array")?;
@@ -48,10 +48,10 @@ pub unsafe extern "C" fn tn_array_export_arrow(
 
 /// Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, and says that the bytes are on the host.
 ///
-/// @param array       an array; may be released while the export lives.
-/// @param flags       as for `tn_array_export_arrow`.
-/// @param[out] schema the type; as for `tn_array_export_arrow`.
-/// @param[out] out    the elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
+/// @param array       An array; may be released while the export lives.
+/// @param flags       As for `tn_array_export_arrow`.
+/// @param[out] schema The type; as for `tn_array_export_arrow`.
+/// @param[out] out    The elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
 /// @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
 /// @return as `tn_array_export_arrow`.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -60,10 +60,10 @@ pub unsafe extern "C" fn tn_array_export_arrow(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_arrow_device(
     array: *mut tn_array,
-    flags: u32,
+    flags: tn_crossing_flags,
     schema: *mut ArrowSchema,
     out: *mut ArrowDeviceArray,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_arrow_device", || {
         let id = convert::id(array, "array")?;
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn tn_array_export_arrow_device(
 
 /// # Safety
 /// - `out` and `how` may be written, `how` may be NULL.
-unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut i32) -> Result<()> {
+unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut tn_how) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
         convert::write_opt(how, imported.how);
@@ -90,15 +90,16 @@ unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut i32) -> Re
 
 /// Makes an array of an Arrow array of numbers, or of lists of a fixed size of them. Bytes of a live store become one more claim on it.
 ///
-/// @param schema   its type; stays the caller's.
-/// @param source   on success moved into the library, which means that its release becomes NULL here; the library calls it once, when the
-///                 last that descends from the import ended, or at once if the bytes were copied. On failure it is still the caller's.
-/// @param flags    as for `tn_array_import_host`.
-/// @param[out] out the array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
+/// @param schema   The type of the array; it stays the caller's.
+/// @param source   The array; on success it is moved into the library, which means that its release becomes NULL here; the library calls it
+///                 once, when the last that descends from the import ended, or at once if the bytes were copied. On failure it is still the
+///                 caller's.
+/// @param flags    As for `tn_array_import_host`.
+/// @param[out] out The array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
 ///                 `tn_array_release`. On failure: untouched.
 /// @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
-/// @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE for
-///         what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_LIMIT;
+/// @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE
+///         for what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_OVERFLOW;
 ///         TN_ERR_SHAPE for lengths that contradict one another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also where there may be some
 ///         (null_count -1 beside a validity bitmap); and as `tn_array_import_host`.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -108,9 +109,9 @@ unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut i32) -> Re
 pub unsafe extern "C" fn tn_array_import_arrow(
     schema: *const ArrowSchema,
     source: *mut ArrowArray,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_arrow", || {
         convert::id(schema, "schema")?;
@@ -126,10 +127,10 @@ pub unsafe extern "C" fn tn_array_import_arrow(
 
 /// The same for Arrow's C device interface: memory that the host can reach.
 ///
-/// @param schema   its type; stays the caller's.
-/// @param source   as for `tn_array_import_arrow`; any device_id.
-/// @param flags    as for `tn_array_import_host`.
-/// @param[out] out the array; as for `tn_array_import_arrow`.
+/// @param schema   The type of the array; it stays the caller's.
+/// @param source   As for `tn_array_import_arrow`; any device_id.
+/// @param flags    As for `tn_array_import_host`.
+/// @param[out] out The array; as for `tn_array_import_arrow`.
 /// @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
 /// @return as `tn_array_import_arrow`; TN_ERR_DEVICE for another device than the host, or a sync_event.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -139,9 +140,9 @@ pub unsafe extern "C" fn tn_array_import_arrow(
 pub unsafe extern "C" fn tn_array_import_arrow_device(
     schema: *const ArrowSchema,
     source: *mut ArrowDeviceArray,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_arrow_device", || {
         convert::id(schema, "schema")?;

@@ -93,6 +93,18 @@ pub unsafe fn slice<'a, T>(n: usize, values: *const T, name: &str) -> Result<&'a
     }
 }
 
+/// An input array with a value for each of several axes. More than an array can have is noted as TN_ERR_COUNT, and none of them is read.
+///
+/// # Safety
+/// - `values` is NULL or points to `n` values.
+pub unsafe fn per_axis<'a, T>(n: usize, values: *const T, name: &str) -> Result<Noted<&'a [T]>> {
+    if n > TN_MAX_NDIM && !values.is_null() {
+        return Ok(Err(fail(TN_ERR_COUNT, format_args!("{n} {name} for an array of at most {TN_MAX_NDIM} axes"))));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { slice(n, values, name) }.map(Ok)
+}
+
 /// An input array of `n` handles, none of them NULL; nothing is looked up.
 ///
 /// # Safety
@@ -271,6 +283,7 @@ sized! {
         size: 0, dtype: 0, ndim: 0, shape: core::ptr::null(), strides: core::ptr::null(), offset: 0,
     },
     tn_npy_options: tn_npy_options { size: 0, mode: 0, fd: -1, pool: core::ptr::null_mut(), max_header_bytes: 0 },
+    tn_safetensors_options: tn_safetensors_options { size: 0, pool: core::ptr::null_mut(), flags: 0, reserved: 0 },
     tn_borrow_info: tn_borrow_info { size: 0, data: core::ptr::null_mut(), device_data: 0, bytes: 0 },
     tn_store_info: tn_store_info {
         size: 0, address: 0, bytes: 0, device: NOWHERE, flags: 0, reserved: 0, version: 0, pool_name: [0; 64],
@@ -362,64 +375,160 @@ pub fn readable(text: &CStr) -> &str {
     }
 }
 
-/// Writes a text with its NUL if it fits into `capacity` bytes.
-///
-/// # Safety
-/// - `out` may be written for `capacity` bytes.
-pub unsafe fn write_text(text: &str, capacity: usize, out: *mut c_char) {
-    if text.len() < capacity {
-        // SAFETY: so many bytes fit, by the caller's promise.
-        unsafe {
-            core::ptr::copy_nonoverlapping(text.as_ptr().cast(), out, text.len());
-            out.add(text.len()).write(0);
+/// A text that the caller gave room for, as snprintf writes it: what does not fit is cut off, and the length counts all of it.
+pub struct TextOut {
+    text: *mut c_char,
+    capacity: usize,
+    length: usize,
+    /// Something did not fit: what follows is counted only, so that the text has no gap.
+    is_cut: bool,
+}
+
+impl TextOut {
+    /// NULL is allowed with no room.
+    pub fn new(capacity: usize, text: *mut c_char, name: &str) -> Result<TextOut> {
+        if capacity > 0 && text.is_null() {
+            return Err(null(name));
         }
+        Ok(TextOut { text, capacity, length: 0, is_cut: false })
+    }
+
+    /// Appends a part.
+    ///
+    /// # Safety
+    /// - `capacity` bytes may be written: the caller's promise by the function's documentation.
+    pub unsafe fn add(&mut self, part: &str) {
+        let room = self.capacity.saturating_sub(self.length + 1);
+        if !self.is_cut {
+            let mut fitting = part.len().min(room);
+            while !part.is_char_boundary(fitting) {
+                fitting -= 1;
+            }
+            self.is_cut = fitting < part.len();
+            if self.capacity > 0 {
+                // SAFETY: with its NUL it is within `capacity` bytes, by the caller's promise.
+                unsafe {
+                    core::ptr::copy_nonoverlapping(part.as_ptr().cast(), self.text.add(self.length), fitting);
+                    self.text.add(self.length + fitting).write(0);
+                }
+            }
+        }
+        self.length += part.len();
+    }
+
+    /// Bytes of the whole text without its NUL.
+    pub fn length(&self) -> usize {
+        self.length
     }
 }
 
-/// A list of holders that the caller gave room for.
-pub struct Holders {
-    out: *mut tn_holder,
+/// A struct that a query lists. `FIRST`: bytes of its first version, which every caller has.
+pub trait Item: Copy {
+    /// Bytes of the first version.
+    const FIRST: usize;
+    /// Its name.
+    const NAME: &'static str;
+}
+
+macro_rules! items {
+    ($($type:ident),*) => {
+        $(impl Item for $type {
+            const FIRST: usize = size_of::<$type>();
+            const NAME: &'static str = stringify!($type);
+        })*
+    };
+}
+
+items!(tn_pool_class_stats, tn_pool_client, tn_safetensors_info, tn_copy_site, tn_holder);
+
+/// A list that a query fills: the first `capacity` items, each as far as the caller's struct has fields for it.
+pub struct ListOut<T> {
+    items: *mut u8,
+    item_size: usize,
     capacity: usize,
     count: usize,
+    of: core::marker::PhantomData<T>,
 }
 
-impl Holders {
-    /// NULL is allowed with no room.
-    pub fn new(capacity: usize, out: *mut tn_holder, name: &str) -> Result<Holders> {
-        if capacity > 0 && out.is_null() { Err(null(name)) } else { Ok(Holders { out, capacity, count: 0 }) }
+/// A list that the caller gave room for: NULL at once, where there is room; a wrong item size is noted.
+pub fn list<T: Item>(item_size: usize, capacity: usize, items: *mut T, name: &str) -> Result<Noted<ListOut<T>>> {
+    if capacity > 0 && items.is_null() {
+        return Err(null(name));
     }
+    if capacity > 0 && item_size < T::FIRST {
+        return Ok(Err(fail(
+            TN_ERR_INVALID,
+            format_args!("item_size is {item_size}; pass sizeof({}), at least {}", T::NAME, T::FIRST),
+        )));
+    }
+    Ok(Ok(ListOut { items: items.cast(), item_size, capacity, count: 0, of: core::marker::PhantomData }))
+}
 
-    /// Adds one if it fits, and counts it in any case. May run under a ledger's lock: the number of its site is kept in the place of
-    /// the site's text until [`Holders::finish`].
-    pub fn add(&mut self, held: HolderInfo) {
+impl<T: Item> ListOut<T> {
+    /// Adds one if it fits, and counts it in any case.
+    ///
+    /// # Safety
+    /// - `capacity` items of `item_size` bytes may be written: the caller's promise by the function's documentation.
+    pub unsafe fn add(&mut self, item: &T) {
         if self.count < self.capacity {
-            let holder = tn_holder {
-                kind: held.kind,
-                device: held.device,
-                reserved: held.made.site as i32,
-                id: held.id,
-                bytes: held.bytes,
-                thread: u64::from(held.made.thread),
-                time_ns: held.time_ns,
-                name: held.name.to_c(),
-                site: [0; 64],
-            };
-            // SAFETY: so many places are there, by the documentation of the functions that take them.
-            unsafe { self.out.add(self.count).write(holder) };
+            let known = size_of::<T>().min(self.item_size);
+            // SAFETY: within `capacity` items, by the caller's promise; what the library does not know of them is zeroed.
+            unsafe {
+                let to = self.items.add(self.count * self.item_size);
+                core::ptr::copy_nonoverlapping(core::ptr::from_ref(item).cast::<u8>(), to, known);
+                to.add(known).write_bytes(0, self.item_size - known);
+            }
         }
         self.count += 1;
     }
 
-    /// Resolves the sites, under no lock; returns how many there are in all.
-    pub fn finish(self) -> usize {
-        for index in 0..self.count.min(self.capacity) {
-            // SAFETY: written by `add`.
-            let holder = unsafe { &mut *self.out.add(index) };
-            let site = crate::names::Site::from_number(holder.reserved as u32);
-            holder.reserved = 0;
-            holder.site = site.name().to_c();
-        }
+    /// The number of items, also of those that did not fit.
+    pub fn count(&self) -> usize {
         self.count
+    }
+}
+
+/// A list of holders.
+pub struct Holders(ListOut<tn_holder>);
+
+impl Holders {
+    /// As [`list`].
+    pub fn new(item_size: usize, capacity: usize, out: *mut tn_holder, name: &str) -> Result<Noted<Holders>> {
+        Ok(list(item_size, capacity, out, name)?.map(Holders))
+    }
+
+    /// Adds one. May run under a ledger's lock: the number of its site stands in `reserved` until [`Holders::finish`].
+    pub fn add(&mut self, held: HolderInfo) {
+        let holder = tn_holder {
+            kind: held.kind,
+            device: held.device,
+            reserved: held.made.site,
+            id: held.id,
+            bytes: held.bytes,
+            thread: u64::from(held.made.thread),
+            time_ns: held.time_ns,
+            name: held.name.to_c(),
+            site: [0; 64],
+        };
+        // SAFETY: so many items are there, by the documentation of the functions that take them.
+        unsafe { self.0.add(&holder) };
+    }
+
+    /// Resolves the sites, under no lock; returns how many holders there are in all.
+    pub fn finish(self) -> usize {
+        for index in 0..self.0.count.min(self.0.capacity) {
+            // SAFETY: an item of the first version's size at least, written by `add`; any alignment.
+            unsafe {
+                let item = self.0.items.add(index * self.0.item_size);
+                let number = item.add(core::mem::offset_of!(tn_holder, reserved)).cast::<u32>();
+                let site = crate::names::Site::from_number(number.read_unaligned());
+                number.write_unaligned(0);
+                item.add(core::mem::offset_of!(tn_holder, site))
+                    .cast::<[c_char; 64]>()
+                    .write_unaligned(site.name().to_c());
+            }
+        }
+        self.0.count
     }
 }
 
@@ -444,5 +553,6 @@ pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
         strides: layout.strides().as_ptr(),
         device_data: if for_kernels { data } else { 0 },
         bytes,
+        reserved: [0; 4],
     }
 }

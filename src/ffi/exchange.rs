@@ -14,30 +14,31 @@ use core::ffi::CStr;
 
 /// Exports raw host bytes with their layout, for consumers without a format of their own: the twin of `tn_array_import_host`.
 ///
-/// @param array        an array; may be released while the export lives.
-/// @param flags        none: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a status;
-///                     with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
+/// @param array        An array; may be released while the export lives.
+/// @param flags        No flag: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a
+///                     status; with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
 ///                     TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
-/// @param mode         of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+/// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
 /// @param stream       NULL: the host, now; on host memory the constants mean the same.
-/// @param[out] view    address and layout, valid until the guard ends.
-/// @param[out] guard   ended by `tn_borrow_end`, which is the release of this export.
+/// @param[out] view    The address and layout, valid until the guard ends.
+/// @param[out] guard   The guard; it is ended by `tn_borrow_end`, which is the release of this export.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
 ///         would do; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
-///         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+///         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN;
+///         TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_host(
     array: *mut tn_array,
-    flags: u32,
-    mode: u32,
+    flags: tn_crossing_flags,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
     view: *mut tn_view_info,
     guard: *mut *mut tn_borrow,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_host", || {
         let id = convert::id(array, "array")?;
@@ -86,7 +87,7 @@ unsafe fn export<T>(
     array: *mut tn_array,
     options: *const tn_dlpack_options,
     out: *mut *mut T,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> Result<()> {
     let id = convert::id(array, "array")?;
     let out = Out::new(out, "out")?;
@@ -103,10 +104,10 @@ unsafe fn export<T>(
 
 /// Exports an array as a DLManagedTensor, which has no version and cannot say "read-only".
 ///
-/// @param array        an array; may be released while the export lives.
-/// @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
-/// @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
-///                     ends the export. On failure: untouched.
+/// @param array        An array; may be released while the export lives.
+/// @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
+/// @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
+///                     thread; it ends the export. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
 /// @return as `tn_array_export_host`; a read-only export is a shared view in this format unless TN_EXPORT_CONSUMER_READS is given, so that
 ///         a READONLY array is TN_ERR_READONLY; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
@@ -118,7 +119,7 @@ pub unsafe extern "C" fn tn_array_export_dlpack(
     array: *mut tn_array,
     options: *const tn_dlpack_options,
     out: *mut *mut DLManagedTensor,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_dlpack", || {
         // SAFETY: a struct of that size and writable outputs, by this function's documentation.
@@ -128,10 +129,10 @@ pub unsafe extern "C" fn tn_array_export_dlpack(
 
 /// Exports an array as a DLManagedTensorVersioned of version 1.1, with the flags for read-only and copied.
 ///
-/// @param array        an array; may be released while the export lives.
-/// @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
-/// @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
-///                     ends the export. On failure: untouched.
+/// @param array        An array; may be released while the export lives.
+/// @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
+/// @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
+///                     thread; it ends the export. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
 /// @return as `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -142,7 +143,7 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
     array: *mut tn_array,
     options: *const tn_dlpack_options,
     out: *mut *mut DLManagedTensorVersioned,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_dlpack_versioned", || {
         // SAFETY: a struct of that size and writable outputs, by this function's documentation.
@@ -152,10 +153,10 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
 
 /// Makes an array of a DLManagedTensor. Bytes of a live store become one more claim on it; a struct of this library's becomes a clone.
 ///
-/// @param tensor       on success the library's, which calls the deleter once: at once if the bytes were copied, else when the last that
-///                     descends from the import ended. On failure it is still the caller's.
-/// @param flags        as for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
-/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+/// @param tensor       The struct; on success it is the library's, which calls the deleter once: at once if the bytes were copied, else
+///                     when the last that descends from the import ended. On failure it is still the caller's.
+/// @param flags        As for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
+/// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
 /// @return as `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot reach.
 /// @note Threads: any. Blocks: never.
@@ -164,9 +165,9 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_dlpack(
     tensor: *mut DLManagedTensor,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_dlpack", || {
         convert::id(tensor, "tensor")?;
@@ -185,9 +186,10 @@ pub unsafe extern "C" fn tn_array_import_dlpack(
 /// Makes an array of a DLManagedTensorVersioned. Bytes of a live store become one more claim on it; a struct of this library's becomes a
 /// clone.
 ///
-/// @param tensor       as for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format demands.
-/// @param flags        as for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
-/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+/// @param tensor       As for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format
+///                     demands.
+/// @param flags        As for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
+/// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
 /// @return as `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never.
@@ -196,9 +198,9 @@ pub unsafe extern "C" fn tn_array_import_dlpack(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
     tensor: *mut DLManagedTensorVersioned,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_dlpack_versioned", || {
         convert::id(tensor, "tensor")?;
@@ -216,7 +218,8 @@ pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
 
 /// DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
 ///
-/// @param[out] out     the table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure: untouched.
+/// @param[out] out     The table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure:
+///                     untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which has three of the functions.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -229,21 +232,5 @@ pub unsafe extern "C" fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeA
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(table.cast()) };
         Ok(())
-    })
-}
-
-/// For the Python package only: completes the table of `tn_dlpack_exchange_api` with its functions that take Python objects.
-///
-/// @param slots        a table whose functions from, to and view of Python objects are set and stay callable; the rest is not read.
-/// @return TN_OK, also for the same functions again; TN_ERR_NULL; TN_ERR_INVALID for others than those that are set.
-/// @note Threads: any. Blocks: never. Allocates: nothing.
-/// @since 0.1
-/// @ingroup exchange
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status {
-    enter("tn_dlpack_register_python", || {
-        convert::id(slots, "slots")?;
-        // SAFETY: a table, by this function's documentation.
-        unsafe { dlpack::register_python(slots.cast()) }
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::boundary::enter;
 use crate::error;
-use crate::ffi::convert::{self, Out};
+use crate::ffi::convert::{self, Out, TextOut};
 use crate::names::Site;
 use crate::options;
 use crate::thread;
@@ -22,7 +22,7 @@ pub extern "C" fn tn_version() -> u32 {
 
 /// The symbolic name of a status.
 ///
-/// @param status   any number.
+/// @param status   Any number.
 /// @return "TN_ERR_STALE" and the like, "TN_ERR_?" for an unknown one. Static text, never NULL.
 /// @note Threads: any. Never fails.
 /// @since 0.1
@@ -50,7 +50,7 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 ///                 stops the process), "stream.default" (which stream is a thread's current one until it sets another: legacy or
 ///                 per-thread), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
 ///                 tn_pool_options, for the default pool of that device before its first use. NUL-terminated.
-/// @param value    as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
+/// @param value    The value as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, a value that is none, or a pool that exists already.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
@@ -66,10 +66,10 @@ pub unsafe extern "C" fn tn_option_set(name: *const c_char, value: *const c_char
 
 /// The value of an option, as text that tn_option_set takes.
 ///
-/// @param name         as for tn_option_set.
-/// @param capacity     bytes at text.
-/// @param[out] text    UTF-8 with its NUL, written only if it fits. NULL only with capacity 0.
-/// @param[out] length  bytes of the text without its NUL.
+/// @param name         As for tn_option_set.
+/// @param capacity     The number of bytes at text.
+/// @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
+/// @param[out] length  The number of bytes of the whole text without its NUL.
 /// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown name.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
@@ -85,14 +85,12 @@ pub unsafe extern "C" fn tn_option_get(
         // SAFETY: a text by this function's documentation.
         let name = unsafe { convert::text(name, "name")? };
         let length = Out::new(length, "length")?;
-        if capacity > 0 {
-            Out::new(text, "text")?;
-        }
+        let mut text = TextOut::new(capacity, text, "text")?;
         let value = options::get(convert::readable(name))?;
         // SAFETY: room for so many bytes, and a writable length, by this function's documentation.
         unsafe {
-            convert::write_text(value.as_str(), capacity, text);
-            length.write(value.as_str().len());
+            text.add(value.as_str());
+            length.write(text.length());
         }
         Ok(())
     })
@@ -101,8 +99,8 @@ pub unsafe extern "C" fn tn_option_get(
 /// Tells where this thread is; what it makes and copies from now on bears the place, until its next tn_here. Usually called by the
 /// macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
 ///
-/// @param file     file name, copied; of a long one the end is kept. NULL: nowhere.
-/// @param line     line number.
+/// @param file     The file name; it is copied, of a long one the end. NULL: nowhere.
+/// @param line     The line number.
 /// @return TN_OK. A file name that is not UTF-8 is kept as far as it can be read.
 /// @note Threads: any; the place is the calling thread's own. Blocks: never.
 /// @since 0.1
@@ -124,17 +122,17 @@ pub unsafe extern "C" fn tn_here(file: *const c_char, line: i32) -> tn_status {
 /// Runs the release callbacks that TN_RELEASE_QUEUED held back, in the order in which they were queued. What they queue in turn waits for
 /// the next call. Imports that nobody holds any more, but whose bytes a device still used, end here once it is done with them.
 ///
-/// @param[out] count   how many ran; may be NULL.
+/// @param[out] n_run   The number of callbacks that ran; may be NULL.
 /// @return TN_OK.
 /// @note Threads: any; the callbacks run on the calling thread, each exactly once. Blocks: as long as they do.
 /// @since 0.1
 /// @ingroup library
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_run_releases(count: *mut usize) -> tn_status {
+pub unsafe extern "C" fn tn_run_releases(n_run: *mut usize) -> tn_status {
     enter("tn_run_releases", || {
         let ran = crate::ledger::run_releases();
         // SAFETY: NULL or writable by this function's documentation.
-        unsafe { convert::write_opt(count, ran) };
+        unsafe { convert::write_opt(n_run, ran) };
         Ok(())
     })
 }

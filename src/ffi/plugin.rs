@@ -11,8 +11,8 @@ use core::ffi::c_void;
 ///
 /// After the pool's last handle was released the handler hands out nothing and takes back what it handed out.
 ///
-/// @param pool     a pool on the host; NULL: the host's default pool.
-/// @param[out] out the handler: the same for the same pool, valid until the process ends. On failure: untouched.
+/// @param pool     A pool on the host; NULL: the host's default pool.
+/// @param[out] out The handler: the same for the same pool, valid until the process ends. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a pool that is not on the host; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any, and so for the handler's functions, with or without the interpreter. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -32,9 +32,9 @@ pub unsafe extern "C" fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_v
 /// the provider that it was made over, and gives all of it back when it is destroyed, also with live blocks. `params` of umfPoolCreate is
 /// NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
 ///
-/// @param version  of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor version gets the
-///                 newest that there is.
-/// @param[out] out the table: static. On failure: untouched.
+/// @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor
+///                 version gets the newest that there is.
+/// @param[out] out The table: static. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -54,9 +54,9 @@ pub unsafe extern "C" fn tn_umf_pool_ops(version: u32, out: *mut *const umf_memo
 /// itself, or NULL for the host's default pool. Memory counts for the client "umf", and comes in units of 64 KiB, at which it can be split
 /// and merged. After the pool's last handle was released such a provider hands out nothing and takes everything back.
 ///
-/// @param version  of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor version gets
-///                 the newest that there is.
-/// @param[out] out the table: static. On failure: untouched.
+/// @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor
+///                 version gets the newest that there is.
+/// @param[out] out The table: static. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -75,9 +75,9 @@ pub unsafe extern "C" fn tn_umf_provider_ops(version: u32, out: *mut *const umf_
 /// Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".
 ///
 /// @param pool      NULL: the host's default pool, whichever is the thread's current one.
-/// @param bytes     how many at least; 0 gives a block of its own too.
-/// @param alignment of the address, bytes: a power of two up to 4 MiB; below 16: 16.
-/// @param[out] out  the block. Given back by `tn_cpp_deallocate`. On failure: untouched.
+/// @param bytes     The least number of bytes; 0 gives a block of its own too.
+/// @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; below 16: 16.
+/// @param[out] out  The block. Given back by `tn_cpp_deallocate`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID
 ///         for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the block.
@@ -101,10 +101,11 @@ pub unsafe extern "C" fn tn_cpp_allocate(
 
 /// Gives back what `tn_cpp_allocate` handed out. A wrong address is left alone and counted; it is never read.
 ///
-/// @param pool     the pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
-/// @param ptr      the block. NULL: nothing happens.
-/// @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address inside a
-///         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all.
+/// @param pool     The pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
+/// @param ptr      The block. NULL: nothing happens.
+/// @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
+///         inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no
+///         block at all.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup plugin

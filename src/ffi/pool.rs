@@ -4,13 +4,10 @@ use crate::boundary::enter;
 use crate::device::upstream::NO_UPSTREAM;
 use crate::error::Result;
 use crate::ffi::convert::{self, Out};
-use crate::pool::{self, Pool, PoolOptions};
-use crate::slots::Id;
-use crate::thread;
+use crate::pool::{self, Pool, PoolOptions, raw};
+use crate::transfer;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
-
-const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
 impl convert::VersionedStruct for tn_pool_options {
     const FIRST: usize = size_of::<tn_pool_options>();
@@ -38,17 +35,7 @@ impl convert::VersionedStruct for tn_upstream {
 
 /// NULL: the thread's current pool of the host.
 fn find(pool: *mut tn_pool) -> Result<&'static Pool> {
-    match convert::pool(pool)? {
-        Some(pool) => Ok(pool),
-        None => pool::current(HOST),
-    }
-}
-
-/// The same, for what is no hot path: TN_ERR_INVALID in a callback of the pool's own upstream.
-fn find_outside(pool: *mut tn_pool) -> Result<&'static Pool> {
-    let pool = find(pool)?;
-    pool.check_callable()?;
-    Ok(pool)
+    raw::of_handle_outside(pool as u64)
 }
 
 /// # Safety
@@ -68,10 +55,10 @@ fn address<T>(pointer: *const T) -> usize {
 /// Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size`
 /// says so.
 ///
-/// @param device   where its memory lives. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory,
-///                 labelled TN_CPU, where there is no driver.
+/// @param device   The device that its memory is on. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory, labelled
+///                 TN_CPU, where there is no driver.
 /// @param options  NULL: all defaults. Copied.
-/// @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
+/// @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size
 ///         of 0; TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist;
 ///         TN_ERR_UNSUPPORTED for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or
@@ -110,10 +97,10 @@ pub unsafe extern "C" fn tn_pool_create(
 /// On memory of TN_CUDA the host clears and copies nothing: there tn_pool_allocate_zeroed works where memory is known to be 0, and
 /// tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
 ///
-/// @param device   what the memory is called: {TN_CPU, 0}, or any device of another type, with or without a driver.
-/// @param upstream copied; its callbacks and context are used until `release`.
+/// @param device   The device that the memory is said to be on: {TN_CPU, 0}, or any device of another type, with or without a driver.
+/// @param upstream The upstream; it is copied, and its callbacks and context are used until `release`.
 /// @param options  NULL: all defaults. Copied. `initial_size` is asked from the upstream at once.
-/// @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
+/// @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
 ///                 what came for `initial_size` went back.
 /// @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID with the field's name for what is out of range, an
 ///         unknown flag, a size of 0; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that only the
@@ -151,8 +138,8 @@ pub unsafe extern "C" fn tn_pool_import(
 ///
 /// Its options come from `tn_option_set` before the first use.
 ///
-/// @param device   whose pool.
-/// @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+/// @param device   The device whose pool is meant.
+/// @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device
 ///         that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY;
 ///         TN_ERR_LIMIT when no more handles can be made.
@@ -174,7 +161,7 @@ pub unsafe extern "C" fn tn_pool_default(device: tn_device, out: *mut *mut tn_po
 ///
 /// The thread holds the pool until it sets another or ends, also when the caller releases every handle on it.
 ///
-/// @param pool     the pool; NULL: the default pools again, of all devices.
+/// @param pool     The pool; NULL: the default pools again, of all devices.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND, and then the current pool stays.
 /// @note Threads: any; other threads keep theirs. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -191,8 +178,8 @@ pub extern "C" fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status {
 
 /// Gives a new handle on what pool NULL means on this thread; at first the default pool.
 ///
-/// @param device   of which device.
-/// @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+/// @param device   The device whose current pool is meant.
+/// @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a
 ///         device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for;
 ///         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be made.
@@ -213,7 +200,7 @@ pub unsafe extern "C" fn tn_pool_current(device: tn_device, out: *mut *mut tn_po
 /// Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory
 /// goes back to the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
 ///
-/// @param pool     the handle.
+/// @param pool     The handle.
 /// @return TN_OK, also while blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any; of two that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -226,12 +213,12 @@ pub extern "C" fn tn_pool_release(pool: *mut tn_pool) -> tn_status {
 /// Allocates a raw block. Its contents are unspecified.
 ///
 /// @param pool      NULL: the thread's current pool of the host.
-/// @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be
-///         used.
-/// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
-/// @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
-///         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
-/// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+/// @param bytes     The least number of bytes; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be used.
+/// @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
+/// @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
+///                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
+///                  TN_CPU.
+/// @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
 ///         another device, or in the child of a process that made a pool of a device;
 ///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
@@ -315,18 +302,8 @@ unsafe extern "C" fn allocate_slow(
     out: *mut *mut c_void,
 ) -> tn_status {
     enter("tn_pool_allocate", || {
-        let otherwise = || pool::allocate_cached(pool as u64, bytes, alignment);
         let out = Out::new(out, "out")?;
-        if let Some(block) = convert::is_now(stream).then(otherwise).flatten() {
-            // SAFETY: writable by the caller's promise.
-            unsafe { out.write(block as *mut c_void) };
-            return Ok(());
-        }
-        let (handle, pool) = (pool, find(pool)?);
-        let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.stream_device())?;
-        let block = pool.allocate_raw_on(queue, bytes, alignment, false, thread::current().stamp())?;
-        pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
+        let block = raw::allocate_slow(pool as u64, bytes, alignment, stream as u64)?;
         // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
@@ -337,11 +314,12 @@ unsafe extern "C" fn allocate_slow(
 /// is what was handed out before and never written.
 ///
 /// @param pool      NULL: the thread's current pool of the host.
-/// @param bytes     how many at least; 0 gives a block of its own too.
-/// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
-/// @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
-///         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
-/// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+/// @param bytes     The least number of bytes; 0 gives a block of its own too.
+/// @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
+/// @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
+///                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
+///                  TN_CPU.
+/// @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
 ///         another device, or in the child of a process that made a pool of a device;
 ///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
@@ -360,10 +338,7 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
 ) -> tn_status {
     enter("tn_pool_allocate_zeroed", || {
         let out = Out::new(out, "out")?;
-        let pool = find(pool)?;
-        let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.stream_device())?;
-        let block = pool.allocate_raw_on(queue, bytes, alignment, true, thread::current().stamp())?;
+        let block = raw::allocate_zeroed(pool as u64, bytes, alignment, stream as u64)?;
         // SAFETY: writable by the function's documentation.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
@@ -375,14 +350,11 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
 /// The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
 /// NULL as an allocation, with 0 bytes as a deallocation.
 ///
-/// @param pool     the block's pool. NULL: the thread's current pool of the host.
-/// @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
-///         pool's alignment.
-/// @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
-/// @param stream   the stream on which a device copies and the old block is given back. NULL and the constants: as for
-///         `tn_pool_allocate`.
-/// @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
-///         unchanged.
+/// @param pool     The block's pool. NULL: the pool that has the block; without a block the thread's current pool of the host.
+/// @param ptr      A live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the pool's alignment.
+/// @param bytes    The new size; 0: the block is given back and `*out` becomes NULL.
+/// @param stream   The stream on which a device copies and the old block is given back. NULL and the constants: as for `tn_pool_allocate`.
+/// @param[out] out The block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
 ///         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
 ///         another pool or of none; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
@@ -425,11 +397,7 @@ unsafe extern "C" fn reallocate_slow(
 ) -> tn_status {
     enter("tn_pool_reallocate", || {
         let out = Out::new(out, "out")?;
-        let (handle, pool) = (pool, find(pool)?);
-        let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.stream_device())?;
-        let block = pool.reallocate_on(queue, address(ptr), bytes, thread::current().stamp())?;
-        pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
+        let block = raw::reallocate_slow(pool as u64, address(ptr), bytes, stream as u64)?;
         // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.map_or(core::ptr::null_mut(), |block| block.as_ptr().cast())) };
         Ok(())
@@ -438,10 +406,10 @@ unsafe extern "C" fn reallocate_slow(
 
 /// Gives a raw block back. A wrong address is a status and changes nothing; it is never read.
 ///
-/// @param pool     the block's pool; NULL: whichever pool has the address.
-/// @param ptr      the block. NULL: nothing happens.
-/// @param stream   the stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
-///         is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
+/// @param pool     The block's pool; NULL: whichever pool has the address.
+/// @param ptr      The block. NULL: nothing happens.
+/// @param stream   The stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
+///                 is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
 /// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
 ///         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
 ///         block of another pool, or an address in no block at all; TN_ERR_NO_HOST_MEMORY where neither the stream's work can be
@@ -460,9 +428,9 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
 /// Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
 /// there up to the moment when it is given back is done. Uses on any number of streams add up.
 ///
-/// @param pool     the block's pool; NULL: whichever pool has the address.
-/// @param ptr      the block.
-/// @param stream   the stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
+/// @param pool     The block's pool; NULL: whichever pool has the address.
+/// @param ptr      The block.
+/// @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
 /// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
 ///         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all;
 ///         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
@@ -471,11 +439,7 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_record_use(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    enter("tn_pool_record_use", || {
-        let through = convert::pool(pool)?;
-        let stream = convert::stream(stream)?;
-        pool::record_use_on(through, address(ptr), |device| stream.on(device))
-    })
+    enter("tn_pool_record_use", || raw::record_use(pool as u64, address(ptr), stream as u64))
 }
 
 /// `tn_pool_deallocate`.
@@ -495,25 +459,14 @@ impl pool::Deallocate for Deallocate {
 #[cold]
 #[inline(never)]
 extern "C" fn deallocate_slow(pool: u64, address: usize, stream: u64) -> tn_status {
-    enter("tn_pool_deallocate", || {
-        if pool == 0 && convert::is_now(stream as *const tn_stream) && pool::deallocate_anywhere(address) {
-            return Ok(());
-        }
-        let through = convert::pool(pool as *const tn_pool)?;
-        let stream = convert::stream(stream as *mut tn_stream)?;
-        pool::deallocate_on(through, address, |device| stream.on(device))?;
-        if let Some(through) = through {
-            pool::remember(Some(Id::from_bits(pool)), through);
-        }
-        Ok(())
-    })
+    enter("tn_pool_deallocate", || raw::deallocate_slow(pool, address, stream))
 }
 
 /// Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
 ///
-/// @param ptr      any address.
-/// @param[out] out the handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out
-///                 nothing. On failure: untouched.
+/// @param ptr      Any address.
+/// @param[out] out The handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+///                 untouched.
 /// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
 ///         TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -532,8 +485,8 @@ pub unsafe extern "C" fn tn_pool_of(ptr: *const c_void, out: *mut *mut tn_pool) 
 
 /// Tells how many bytes of a live block may be used: at least as many as were asked for.
 ///
-/// @param ptr      start of a live block, raw or an array's.
-/// @param[out] out the number. On failure: untouched.
+/// @param ptr      The start of a live block, raw or an array's.
+/// @param[out] out The number. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address
 ///         inside a block; TN_ERR_FOREIGN for an address in no block, NULL too.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
@@ -555,7 +508,7 @@ pub unsafe extern "C" fn tn_pool_usable_size(ptr: *const c_void, out: *mut usize
 /// reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes, in every answer.
 ///
 /// @param pool     NULL: the thread's current pool of the host.
-/// @param[out] stats its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+/// @param[out] stats The struct to fill; its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
 /// @note Threads: any. Blocks: never. Allocates: nothing; no device call.
 /// @since 0.1
@@ -565,7 +518,7 @@ pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_s
     enter("tn_pool_query", || {
         // SAFETY: a struct that starts with its size, by the function's documentation.
         let out = unsafe { convert::fill(stats, "stats")? };
-        let pool = find_outside(pool)?;
+        let pool = find(pool)?;
         // SAFETY: writable up to its size, by the function's documentation.
         unsafe { out?.write(&pool.query(), size_of::<tn_pool_stats>()) };
         Ok(())
@@ -582,7 +535,7 @@ pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_s
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
     enter("tn_pool_reset_peak", || {
-        find_outside(pool)?.reset_peak();
+        find(pool)?.reset_peak();
         Ok(())
     })
 }
@@ -592,8 +545,8 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 /// pages go back all the same; they count as committed and cached still.
 ///
 /// @param pool     NULL: the thread's current pool of the host.
-/// @param keep_bytes cached bytes that may stay.
-/// @param[out] released_bytes optional: bytes by which reserved_bytes fell. On failure: untouched.
+/// @param keep_bytes The number of cached bytes that may stay.
+/// @param[out] released_bytes Optional: the number of bytes by which reserved_bytes fell. On failure: untouched.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates:
 ///         nothing.
@@ -602,11 +555,7 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, released_bytes: *mut usize) -> tn_status {
     enter("tn_pool_trim", || {
-        let pool = find_outside(pool)?;
-        pool.check_process()?;
-        let released = pool.trim(keep_bytes);
-        // What copies between host and device keep is no pool's, and goes with it.
-        crate::device_copy::trim(pool.device());
+        let released = transfer::trim(find(pool)?, keep_bytes)?;
         // SAFETY: NULL or writable, by the function's documentation.
         unsafe { convert::write_opt(released_bytes, released) };
         Ok(())
@@ -617,10 +566,12 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
 /// `tn_pool_query`.
 ///
 /// @param pool         NULL: the thread's current pool of the host.
-/// @param capacity     places at classes.
-/// @param[out] classes what fits: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
-/// @param[out] count   how many there are.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+/// @param item_size    The size of an item in the caller's program: sizeof(tn_pool_class_stats).
+/// @param capacity     The number of items at classes.
+/// @param[out] classes The first `capacity` of them: large blocks first, with block_bytes 0, then the others by size; NULL only with
+///                     capacity 0.
+/// @param[out] n_classes The number of classes in all.
+/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
 /// @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
 ///       each block of the pool.
 /// @since 0.1
@@ -628,25 +579,20 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_query_classes(
     pool: *mut tn_pool,
+    item_size: usize,
     capacity: usize,
     classes: *mut tn_pool_class_stats,
-    count: *mut usize,
+    n_classes: *mut usize,
 ) -> tn_status {
     enter("tn_pool_query_classes", || {
-        if capacity > 0 {
-            Out::new(classes, "classes")?;
-        }
-        let count = Out::new(count, "count")?;
-        let mut all = 0;
-        find_outside(pool)?.each_class(|class| {
-            if all < capacity {
-                // SAFETY: `capacity` places, by this function's documentation.
-                unsafe { classes.add(all).write(*class) };
-            }
-            all += 1;
-        });
+        let list = convert::list(item_size, capacity, classes, "classes")?;
+        let n_classes = Out::new(n_classes, "n_classes")?;
+        let pool = find(pool)?;
+        let mut list = list?;
+        // SAFETY: `capacity` items, by this function's documentation.
+        pool.each_class(|class| unsafe { list.add(class) });
         // SAFETY: writable by this function's documentation.
-        unsafe { count.write(all) };
+        unsafe { n_classes.write(list.count()) };
         Ok(())
     })
 }
@@ -655,35 +601,31 @@ pub unsafe extern "C" fn tn_pool_query_classes(
 /// in_use_bytes.
 ///
 /// @param pool         NULL: the thread's current pool of the host.
-/// @param capacity     places at clients.
-/// @param[out] clients what fits, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
-/// @param[out] count   how many there are.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+/// @param item_size    The size of an item in the caller's program: sizeof(tn_pool_client).
+/// @param capacity     The number of items at clients.
+/// @param[out] clients The first `capacity` of them, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
+/// @param[out] n_clients The number of clients in all.
+/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
 /// @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_query_clients(
     pool: *mut tn_pool,
+    item_size: usize,
     capacity: usize,
     clients: *mut tn_pool_client,
-    count: *mut usize,
+    n_clients: *mut usize,
 ) -> tn_status {
     enter("tn_pool_query_clients", || {
-        if capacity > 0 {
-            Out::new(clients, "clients")?;
-        }
-        let count = Out::new(count, "count")?;
-        let mut all = 0;
-        find_outside(pool)?.each_client(|client| {
-            if all < capacity {
-                // SAFETY: `capacity` places, by this function's documentation.
-                unsafe { clients.add(all).write(client) };
-            }
-            all += 1;
-        });
+        let list = convert::list(item_size, capacity, clients, "clients")?;
+        let n_clients = Out::new(n_clients, "n_clients")?;
+        let pool = find(pool)?;
+        let mut list = list?;
+        // SAFETY: `capacity` items, by this function's documentation.
+        pool.each_client(|client| unsafe { list.add(&client) });
         // SAFETY: writable by this function's documentation.
-        unsafe { count.write(all) };
+        unsafe { n_clients.write(list.count()) };
         Ok(())
     })
 }
@@ -692,10 +634,10 @@ pub unsafe extern "C" fn tn_pool_query_clients(
 /// before the request fails. All that are registered are called in order until the request succeeds, each at most once for a request.
 ///
 /// @param pool     NULL: the thread's current pool of the host.
-/// @param callback gives the bytes that it thinks it freed; 0: the next one is called without another try.
-/// @param context  passed to both.
-/// @param release  optional: called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in the
-///                 callback any more. On failure: not called.
+/// @param callback The callback; it gives the number of bytes that it thinks it freed; 0: the next one is called without another try.
+/// @param context  The argument of callback and release.
+/// @param release  Optional: it is called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in
+///                 the callback any more. On failure: not called.
 /// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE for the same callback and context;
 ///         TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any; the callback runs on the thread that is short of memory, under no lock. Blocks: never. Allocates: bookkeeping only.
@@ -710,15 +652,15 @@ pub unsafe extern "C" fn tn_pool_on_pressure(
 ) -> tn_status {
     enter("tn_pool_on_pressure", || {
         let callback = callback.ok_or_else(|| convert::null("callback"))?;
-        find_outside(pool)?.on_pressure(callback, context, release)
+        find(pool)?.on_pressure(callback, context, release)
     })
 }
 
 /// Ends a registration. A callback that is running goes on; it is not called again.
 ///
 /// @param pool     NULL: the thread's current pool of the host.
-/// @param callback of the registration.
-/// @param context  of the registration.
+/// @param callback The callback of the registration.
+/// @param context  The context of the registration.
 /// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if the two are not registered.
 /// @note Threads: any, the callback itself too. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -731,6 +673,6 @@ pub unsafe extern "C" fn tn_pool_off_pressure(
 ) -> tn_status {
     enter("tn_pool_off_pressure", || {
         let callback = callback.ok_or_else(|| convert::null("callback"))?;
-        find_outside(pool)?.off_pressure(callback, context)
+        find(pool)?.off_pressure(callback, context)
     })
 }

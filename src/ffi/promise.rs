@@ -12,21 +12,25 @@ use core::ffi::c_void;
 /// Wraps an array handle in a promise not to use it again. The promise travels; `tn_take` opens it. If as many promises of a handle arrive in
 /// one call as were required, its claim moves and the handle is destructed; with fewer the taker gets a clone.
 ///
-/// @param array    an array without open guards of its own. While promises are outstanding it only answers queries and release.
-/// @param required how many variables of the giver refer to the handle: 1 in C. Of several calls the largest counts.
-/// @param[out] out the promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
-///         where required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
+/// @param array    An array without open guards of its own. While promises are outstanding it only answers queries and release.
+/// @param n_required The number of the giver's variables that refer to the handle: 1 in C. Of several calls the largest counts.
+/// @param[out] out The promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
+///         where n_required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
 ///         TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup promise
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_give(array: *mut tn_array, required: u32, out: *mut *mut tn_promise) -> tn_status {
+pub unsafe extern "C" fn tn_array_give(
+    array: *mut tn_array,
+    n_required: usize,
+    out: *mut *mut tn_promise,
+) -> tn_status {
     enter("tn_array_give", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        let promise = promise::give(id, required)?;
+        let promise = promise::give(id, u32::try_from(n_required).unwrap_or(u32::MAX))?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(promise)) };
         Ok(())
@@ -35,7 +39,7 @@ pub unsafe extern "C" fn tn_array_give(array: *mut tn_array, required: u32, out:
 
 /// Takes a promise back: the giver has its array again. The promise still has to be released.
 ///
-/// @param promise  an outstanding promise.
+/// @param promise  An outstanding promise.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if it was taken or cancelled already.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -47,7 +51,7 @@ pub extern "C" fn tn_promise_cancel(promise: *mut tn_promise) -> tn_status {
 
 /// Gives a promise back; one that nobody took is cancelled first.
 ///
-/// @param promise  a promise, in whatever state it is; exactly once.
+/// @param promise  A promise, in whatever state it is; exactly once.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
 /// @since 0.1
@@ -59,21 +63,25 @@ pub extern "C" fn tn_promise_release(promise: *mut tn_promise) -> tn_status {
 
 /// Opens promises: each gives a new handle, all or none. The promises are used up, and still released by their owner.
 ///
-/// @param n            number of promises.
-/// @param promises     n outstanding promises, each once. NULL only with n 0.
-/// @param[out] out     n arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was given. Released
-///                     by `tn_array_release`. On failure: untouched.
+/// @param n_promises   The number of promises.
+/// @param promises     The n_promises outstanding promises, each once. NULL only with n_promises 0.
+/// @param[out] out     The n_promises arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was
+///                     given. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
 ///         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup promise
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_take(n: usize, promises: *const *mut tn_promise, out: *mut *mut tn_array) -> tn_status {
+pub unsafe extern "C" fn tn_take(
+    n_promises: usize,
+    promises: *const *mut tn_promise,
+    out: *mut *mut tn_array,
+) -> tn_status {
     enter("tn_take", || {
         // SAFETY: an array of that length, by this function's documentation.
-        let ids = unsafe { convert::ids(n, promises, "promises")? };
-        let out = if n > 0 { Some(Out::new(out, "out")?) } else { None };
+        let ids = unsafe { convert::ids(n_promises, promises, "promises")? };
+        let out = if n_promises > 0 { Some(Out::new(out, "out")?) } else { None };
         promise::take(ids, |index, id| {
             if let Some(out) = out {
                 // SAFETY: n places, by this function's documentation.
@@ -89,12 +97,12 @@ pub unsafe extern "C" fn tn_take(n: usize, promises: *const *mut tn_promise, out
 /// giver's handle is destructed, else the callee gets a clone. A plain array gives a clone, also beside a promise of the same handle. The
 /// callee may release, give or write each handle as soon as it likes; `tn_leave` releases those that are left.
 ///
-/// @param n            number of parameters; 0 makes an empty scope.
-/// @param params       n handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL only with
-///                     n 0. The promises are used up, and still released by their owner.
-/// @param[out] out     n arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope. NULL only
-///                     with n 0. On failure: untouched.
-/// @param[out] scope   the scope. Given back by `tn_leave`. On failure: untouched.
+/// @param n_params     The number of parameters; 0 makes an empty scope.
+/// @param params       The n_params handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL
+///                     only with n_params 0. The promises are used up, and still released by their owner.
+/// @param[out] out     The n_params arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope.
+///                     NULL only with n_params 0. On failure: untouched.
+/// @param[out] scope   The scope. Given back by `tn_leave`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already and for an
 ///         array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its promises is in this call; TN_ERR_DUPLICATE for
 ///         a promise that stands there twice; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT. The leftmost parameter with the first of these is named.
@@ -103,15 +111,15 @@ pub unsafe extern "C" fn tn_take(n: usize, promises: *const *mut tn_promise, out
 /// @ingroup promise
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_enter(
-    n: usize,
+    n_params: usize,
     params: *const *mut c_void,
     out: *mut *mut tn_array,
     scope: *mut *mut tn_scope,
 ) -> tn_status {
     enter("tn_enter", || {
         // SAFETY: n handles, by this function's documentation.
-        let ids = unsafe { convert::ids(n, params, "params")? };
-        let out = if n > 0 { Some(Out::new(out, "out")?) } else { None };
+        let ids = unsafe { convert::ids(n_params, params, "params")? };
+        let out = if n_params > 0 { Some(Out::new(out, "out")?) } else { None };
         let scope = Out::new(scope, "scope")?;
         let id = promise::enter(ids, &mut |index, id| {
             if let Some(out) = out {
@@ -127,12 +135,12 @@ pub unsafe extern "C" fn tn_enter(
 
 /// Leaves a scope: releases what is left of its handles, in the order of its parameters. Scopes may be left in any order, by any thread.
 ///
-/// @param scope    an entered scope; exactly once.
-/// @param n_keep   number of handles to keep.
-/// @param keep     handles of this scope that stay as they are, in whatever state, and belong to the caller from now on: what the callee
+/// @param scope    An entered scope; exactly once.
+/// @param n_keep   The number of handles to keep.
+/// @param keep     Handles of this scope that stay as they are, in whatever state, and belong to the caller from now on: what the callee
 ///                 returns. NULL only with n_keep 0.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of this
-///         scope; TN_ERR_DUPLICATE for one that stands there twice. With option "strict", for what would be released: TN_ERR_GIVEN,
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of
+///         this scope; TN_ERR_DUPLICATE for one that stands there twice. With option "strict", for what would be released: TN_ERR_GIVEN,
 ///         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED. On failure the scope stays entered and nothing is released.
 /// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
 /// @since 0.1
@@ -149,7 +157,7 @@ pub unsafe extern "C" fn tn_leave(scope: *mut tn_scope, n_keep: usize, keep: *co
 
 /// Says whether nothing else claims, borrows or exports the store.
 ///
-/// @param array    an array; a given one too (0).
+/// @param array    An array; a given one too (0).
 /// @param[out] out 1 or 0; out of date as soon as other threads hold handles. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
@@ -169,15 +177,16 @@ pub unsafe extern "C" fn tn_array_is_unique(array: *mut tn_array, out: *mut i32)
 
 /// Says what stands in the way of overwriting the array's bytes in place, and who.
 ///
-/// @param array            an array; a given one too.
-/// @param target           what one would like to put there; NULL: only who holds the store.
-/// @param capacity         places at holders.
+/// @param array            An array; a given one too.
+/// @param target           What is to be put there; NULL: only who holds the store.
+/// @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
+/// @param capacity         The number of items at holders.
 /// @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
-/// @param[out] holders     everybody who holds the store but this handle: handles and promises, exports, and guards that overlap; what fits.
-///                         NULL only with capacity 0.
-/// @param[out] n_holders   how many there are.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
-///         TN_ERR_LIMIT, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
+/// @param[out] holders     Everything that holds the store but this handle: handles and promises, exports, and guards that overlap; what
+///                         fits. NULL only with capacity 0.
+/// @param[out] n_holders   The number of holders in all.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size or item_size; TN_ERR_DESTRUCTED;
+///         TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
 /// @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
 /// @since 0.1
 /// @ingroup promise
@@ -185,23 +194,23 @@ pub unsafe extern "C" fn tn_array_is_unique(array: *mut tn_array, out: *mut i32)
 pub unsafe extern "C" fn tn_array_why_not(
     array: *mut tn_array,
     target: *const tn_target,
+    item_size: usize,
     capacity: usize,
-    bits: *mut u32,
+    bits: *mut tn_why,
     holders: *mut tn_holder,
     n_holders: *mut usize,
 ) -> tn_status {
     enter("tn_array_why_not", || {
         let id = convert::id(array, "array")?;
         let bits = Out::new(bits, "bits")?;
-        let mut list = Holders::new(capacity, holders, "holders")?;
+        let list = Holders::new(item_size, capacity, holders, "holders")?;
         let n_holders = Out::new(n_holders, "n_holders")?;
-        ledger::find::<Claim>(id)?;
+        let mut list = ledger::find::<Claim>(id).and(list)?;
         // SAFETY: a struct of that size, whose shape has ndim lengths, by this function's documentation.
         let raw = unsafe { convert::sized(target)? };
         // SAFETY: as above.
         let shape = raw.map(|t| unsafe { convert::shape(t.ndim, t.shape, "target.shape") }).transpose()?.transpose()?;
-        let target =
-            raw.map(|t| Target { device: t.device, dtype: t.dtype, ndim: t.ndim, shape: shape.unwrap_or(&[]) });
+        let target = raw.map(|t| Target { device: t.device, dtype: t.dtype, shape: shape.unwrap_or(&[]) });
         let why = borrow::why_not(id, target.as_ref(), &mut |held| list.add(held))?;
         // SAFETY: writable by this function's documentation.
         unsafe {
@@ -227,16 +236,17 @@ fn store_info(store: &borrow::Store) -> tn_store_info {
 
 /// Says whose the bytes at an address are. Nothing is read there.
 ///
-/// @param ptr              any address but NULL, also one that is not mapped.
-/// @param bytes            how many bytes from there on, at least 1.
-/// @param capacity         places at holders.
-/// @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
+/// @param ptr              Any address but NULL, also one that is not mapped.
+/// @param bytes            The number of bytes from there on, at least 1.
+/// @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
+/// @param capacity         The number of items at holders.
+/// @param[out] store       The store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
 ///                         store; the block is one of its holders.
-/// @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
-///                         with capacity 0.
-/// @param[out] n_holders   how many there are.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0 or a wrong store.size; TN_ERR_FOREIGN for memory that the library does not know;
-///         TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
+/// @param[out] holders     Everything that holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL
+///                         only with capacity 0.
+/// @param[out] n_holders   The number of holders in all.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory that the library does
+///         not know; TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup promise
@@ -244,6 +254,7 @@ fn store_info(store: &borrow::Store) -> tn_store_info {
 pub unsafe extern "C" fn tn_holders_of(
     ptr: *const c_void,
     bytes: usize,
+    item_size: usize,
     capacity: usize,
     store: *mut tn_store_info,
     holders: *mut tn_holder,
@@ -251,8 +262,9 @@ pub unsafe extern "C" fn tn_holders_of(
 ) -> tn_status {
     enter("tn_holders_of", || {
         convert::id(ptr, "ptr")?;
-        let mut list = Holders::new(capacity, holders, "holders")?;
+        let list = Holders::new(item_size, capacity, holders, "holders")?;
         let n_holders = Out::new(n_holders, "n_holders")?;
+        let mut list = list?;
         // SAFETY: NULL, or a struct of that size, by this function's documentation.
         let store = unsafe { convert::fill_opt(store)? };
         let found = borrow::holders_of(ptr as u64, bytes as u64, &mut |held| list.add(held))?;

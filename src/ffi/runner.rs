@@ -19,8 +19,8 @@ impl convert::VersionedStruct for tn_runner {
 /// takes the calling thread does itself. Copies whose source and destination overlap, and small ones, stay on their thread. The result is
 /// the same.
 ///
-/// @param runner   read during this call; what `context` points to must live until another runner is set. NULL, or one whose `run` is NULL:
-///                 none, as at first.
+/// @param runner   The runner; it is read during this call. What `context` points to must live until another runner is set. NULL, or one
+///                 whose `run` is NULL: none, as at first.
 /// @return TN_OK; TN_ERR_INVALID for a wrong size, and then the current runner stays.
 /// @note Threads: any; other threads keep theirs. `run` is called by this thread, under no lock; it may call the library, and must return
 ///       normally. Blocks: never. Allocates: nothing.
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn tn_runner_set_current(runner: *const tn_runner) -> tn_s
 
 /// Gives the runner that this thread set: what `tn_runner_set_current` puts back.
 ///
-/// @param[out] out filled; `size` is set by the caller. `run` is NULL where there is none. On failure: untouched.
+/// @param[out] out The struct to fill; `size` is set by the caller. `run` is NULL where there is none. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a wrong size.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1

@@ -13,9 +13,9 @@ use core::ffi::c_void;
 
 /// Copies the elements of one array into another one: as if the source had been read in full first, also where they overlap.
 ///
-/// @param source       read for the length of the call; any layout.
-/// @param destination  written; any layout. Bytes that belong to none of its elements stay as they are.
-/// @param mode         write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
+/// @param source       The array that is read, during the call only; any layout.
+/// @param destination  The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+/// @param mode         The write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
 /// @param stream       NULL: done on return; between host arrays the constants mean the same.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE where
 ///         they differ; then what a read borrow of the source and a write borrow of the destination would get; TN_ERR_NO_HOST_MEMORY.
@@ -27,7 +27,7 @@ use core::ffi::c_void;
 pub extern "C" fn tn_array_copy_into(
     source: *mut tn_array,
     destination: *mut tn_array,
-    mode: u32,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
 ) -> tn_status {
     enter("tn_array_copy_into", || {
@@ -44,20 +44,20 @@ pub extern "C" fn tn_array_copy_into(
 /// What the short way does not do.
 #[cold]
 #[inline(never)]
-fn copy_into_slow(from: Id, to: Id, mode: u32, stream: *mut tn_stream) -> crate::error::Result<()> {
+fn copy_into_slow(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream) -> crate::error::Result<()> {
     transfer::copy_into(c"tn_array_copy_into", from, to, mode, convert::stream(stream))
 }
 
 /// Makes a new array on a device with the elements of an array, also if that is there already.
 ///
-/// @param array    read for the length of the call; any layout.
-/// @param device   where to; the host is {TN_CPU, 0}.
-/// @param pool     of that device; NULL: the thread's current one.
+/// @param array    The array that is read, during the call only; any layout.
+/// @param device   The device to copy to; the host is {TN_CPU, 0}.
+/// @param pool     A pool of that device; NULL: the thread's current one.
 /// @param stream   NULL: done on return.
-/// @param[out] out the new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`.
-///                 On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist or
-///         a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
+/// @param[out] out The new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
+///         or a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
 ///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the new array, from the pool.
 /// @since 0.1
@@ -106,12 +106,12 @@ fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side
 
 /// Copies an array's elements into raw host memory.
 ///
-/// @param array    read for the length of the call; any layout.
-/// @param ptr      memory for the layout; done with on return. NULL only for an array of no elements.
-/// @param layout   how the elements lie there, of the array's type and shape; NULL: C order.
+/// @param array    The array that is read, during the call only; any layout.
+/// @param ptr      Memory for the elements; the call is done with it on return. NULL only for an array of no elements.
+/// @param layout   The layout of the elements there, of the array's type and shape; NULL: C order.
 /// @param stream   NULL: done on return; for a host array the constants mean the same.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
-///         TN_ERR_RANGE, TN_ERR_LIMIT for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
 ///         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
@@ -134,13 +134,13 @@ pub unsafe extern "C" fn tn_array_copy_to_host(
 
 /// Copies elements from raw host memory into an array.
 ///
-/// @param array    written; any layout.
-/// @param ptr      the elements; read before the call returns. NULL only for an array of no elements.
-/// @param layout   how they lie there, of the array's type and shape; NULL: C order.
-/// @param mode     write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
+/// @param array    The array that is written; any layout.
+/// @param ptr      The elements; read before the call returns. NULL only for an array of no elements.
+/// @param layout   Their layout there, of the array's type and shape; NULL: C order.
+/// @param mode     The write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
 /// @param stream   NULL: done on return; for a host array the constants mean the same.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
-///         TN_ERR_RANGE, TN_ERR_LIMIT for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
     array: *mut tn_array,
     ptr: *const c_void,
     layout: *const tn_layout,
-    mode: u32,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
 ) -> tn_status {
     enter("tn_array_copy_from_host", || {
@@ -163,9 +163,9 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
 
 /// Overwrites every element of an array with one value.
 ///
-/// @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
-/// @param value    one element, copied bit by bit before the call returns; any alignment.
-/// @param mode     write mode, TN_WAIT.
+/// @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+/// @param value    One element, copied bit by bit before the call returns; any alignment.
+/// @param mode     The write mode, TN_WAIT.
 /// @param stream   NULL: done on return; for a host array the constants mean the same.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; then what a write borrow with
 ///         TN_WRITE_DISCARD would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
 pub unsafe extern "C" fn tn_array_fill(
     array: *mut tn_array,
     value: *const c_void,
-    mode: u32,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
 ) -> tn_status {
     enter("tn_array_fill", || {
@@ -194,15 +194,15 @@ pub unsafe extern "C" fn tn_array_fill(
 
 /// Overwrites every byte of an array's elements with 0.
 ///
-/// @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
-/// @param mode     write mode, TN_WAIT.
+/// @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+/// @param mode     The write mode, TN_WAIT.
 /// @param stream   NULL: done on return; for a host array the constants mean the same.
 /// @return as `tn_array_fill`.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn_stream) -> tn_status {
+pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: tn_write_mode, stream: *mut tn_stream) -> tn_status {
     enter("tn_array_zero", || {
         transfer::fill(c"tn_array_zero", convert::id(array, "array")?, None, mode, convert::stream(stream))
     })
@@ -214,12 +214,12 @@ pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn
 /// There is no verb for the way back: when the last array that descends from the result was released, the memory is unlocked. That release
 /// waits for the copies on the range, because the caller may free the memory afterwards.
 ///
-/// @param ptr      host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with that
-///                 store's device; past the end of an imported one it widens that.
-/// @param bytes    how many, at least 1.
-/// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY; TN_HOST_BEST_EFFORT:
-///                 without a GPU the array is there, labelled TN_CPU, and nothing is locked.
-/// @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+/// @param ptr      Host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with
+///                 that store's device; past the end of an imported one it widens that.
+/// @param bytes    The number of bytes, at least 1.
+/// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY;
+///                 TN_HOST_BEST_EFFORT: without a GPU the array is there, labelled TN_CPU, and nothing is locked.
+/// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, TN_HOST_WRITE_COMBINED or no bytes; TN_ERR_DUPLICATE where some of it is
 ///         registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for bytes of
 ///         two arrays' stores, or beyond a pool's; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver refuses.
@@ -230,7 +230,7 @@ pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn
 pub unsafe extern "C" fn tn_host_register(
     ptr: *mut c_void,
     bytes: usize,
-    flags: u32,
+    flags: tn_host_flags,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_host_register", || {
@@ -247,24 +247,24 @@ pub unsafe extern "C" fn tn_host_register(
 
 /// Tells the driver where managed memory is best kept. Changes no element.
 ///
-/// @param array    an array of managed memory. Neither read nor written, so nobody is in the way.
+/// @param array    An array of managed memory. Neither read nor written, so nobody is in the way.
 /// @param advice   TN_ADVISE_, on the whole pages of the array's range.
-/// @param device   a GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
+/// @param device   A GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE;
 ///         TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share managed memory; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_array_advise(array: *mut tn_array, advice: i32, device: tn_device) -> tn_status {
+pub extern "C" fn tn_array_advise(array: *mut tn_array, advice: tn_advice, device: tn_device) -> tn_status {
     enter("tn_array_advise", || transfer::advise(convert::id(array, "array")?, advice, device))
 }
 
 /// Brings managed memory to where it will be used next. Changes no element, and needs no claim.
 ///
-/// @param array    an array of managed memory.
-/// @param device   a GPU or the host.
-/// @param stream   orders it; NULL: the thread's current one, which is waited for.
+/// @param array    An array of managed memory.
+/// @param device   A GPU or the host.
+/// @param stream   The stream that orders the move; NULL: the thread's current one, which is waited for.
 /// @return as `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
 /// @note Threads: any. Blocks: with stream NULL.
 /// @since 0.1

@@ -1,5 +1,5 @@
-//! Section "view": other layouts on the same bytes. Each call makes a new handle on the same store, without a name, which is released on its own; no
-//! element is copied or touched.
+//! Section "view": other layouts on the same bytes. Each call makes a new handle on the same store, without a name, which is released on
+//! its own; no element is copied or touched. Each is TN_ERR_LIMIT when no more handles can be made.
 
 use crate::array::{self, Axes, Cut};
 use crate::boundary::enter;
@@ -37,14 +37,14 @@ fn view(
 
 /// Makes a view with another shape and the same elements in the same order.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param ndim     number of axes of the view, 0 to TN_MAX_NDIM.
-/// @param shape    ndim lengths in elements; one may be -1 and is computed. NULL only with ndim 0.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
+/// @param shape    The ndim lengths in elements; one may be -1 and is computed. NULL only with ndim 0.
 /// @param order    TN_ORDER_C, F or A: the order in which elements are read from the array and laid out in the view.
-/// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+/// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown order; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_LIMIT; TN_ERR_SHAPE for another number of elements, two -1, or one that cannot be computed; TN_ERR_LAYOUT where only a copy
-///         would do.
+///         TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or one that cannot be computed; TN_ERR_LAYOUT where only a
+///         copy would do.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn tn_array_reshape(
     array: *mut tn_array,
     ndim: i32,
     shape: *const i64,
-    order: i32,
+    order: tn_order,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_reshape", || {
@@ -69,15 +69,15 @@ pub unsafe extern "C" fn tn_array_reshape(
 
 /// Makes a one-dimensional view of all elements.
 ///
-/// @param array    an array; stays usable and keeps its own release.
+/// @param array    An array; stays usable and keeps its own release.
 /// @param order    TN_ORDER_C, F or A: the order of the elements.
-/// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+/// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
 /// @return as `tn_array_reshape`.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: i32, out: *mut *mut tn_array) -> tn_status {
+pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: tn_order, out: *mut *mut tn_array) -> tn_status {
     enter("tn_array_ravel", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
@@ -88,9 +88,9 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: i32, out: *
 
 /// Makes a view with all axes reversed.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -105,12 +105,12 @@ pub unsafe extern "C" fn tn_array_transpose(array: *mut tn_array, out: *mut *mut
 
 /// Makes a view with the axes in another order.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param ndim     number of axes: that of the array.
-/// @param axes     ndim axes of the array, each once; negative ones count from the end. NULL only with ndim 0.
-/// @param[out] out the view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param ndim     The number of axes: that of the array.
+/// @param axes     The ndim axes of the array, each once; negative ones count from the end. NULL only with ndim 0.
+/// @param[out] out The view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_RANGE for an axis that is not there.
+///         TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis that is not there.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -133,41 +133,41 @@ pub unsafe extern "C" fn tn_array_permute(
 
 /// Makes a view of a part of an array.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param n        number of specs, at most that of the axes; axes from n on are kept whole.
-/// @param specs    n elements {start, stop, step}, as in Python: negative counts from the end, what lies outside is clamped, TN_NONE is
-///                 absent. NULL only with n 0.
-/// @param[out] out the view: same number of axes. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_COUNT for more specs than axes; TN_ERR_LIMIT.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param n_specs  The number of specs, at most that of the axes; axes from n_specs on are kept whole.
+/// @param specs    The n_specs specs {start, stop, step}, whose reserved words are 0, as in Python: negative counts from the end, what lies
+///                 outside is clamped, TN_NONE is absent. NULL only with n_specs 0.
+/// @param[out] out The view: same number of axes. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a reserved word that is not 0; TN_ERR_DESTRUCTED,
+///         TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_slice(
     array: *mut tn_array,
-    n: i32,
+    n_specs: usize,
     specs: *const tn_slice_spec,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_slice", || {
         let id = convert::id(array, "array")?;
         // SAFETY: an array of that length, by this function's documentation.
-        let specs = unsafe { convert::slice(n.max(0) as usize, specs, "specs")? };
+        let specs = unsafe { convert::per_axis(n_specs, specs, "specs")? };
         let out = Out::new(out, "out")?;
-        second(id, layout::check_count(n).and_then(|_| layout::check_slices(specs)))?;
-        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.slice_to(specs, to))
+        second(id, specs.map_or(Ok(()), layout::check_slices))?;
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.slice_to(specs?, to))
     })
 }
 
 /// Makes a view of the elements with one index on an axis, which is removed.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param axis     which axis; negative counts from the last one.
-/// @param index    which index; negative counts from the end.
-/// @param[out] out the view: one axis less. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT; TN_ERR_RANGE for an axis or index
-///         that is not there.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param axis     The axis; a negative one counts from the last one.
+/// @param index    The index; a negative one counts from the end.
+/// @param[out] out The view: one axis less. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis or
+///         index that is not there.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -187,39 +187,38 @@ pub unsafe extern "C" fn tn_array_index(
 
 /// Makes a view without axes of length 1.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param n        number of axes.
-/// @param axes     n axes of length 1, each once; negative ones count from the end. NULL with n 0: all axes of length 1.
-/// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param n_axes   The number of axes to remove.
+/// @param axes     The n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
+/// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more axes than an array can
+///         have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_squeeze(
     array: *mut tn_array,
-    n: i32,
+    n_axes: usize,
     axes: *const i32,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_squeeze", || {
         let id = convert::id(array, "array")?;
         // SAFETY: an array of that length, by this function's documentation.
-        let given = unsafe { convert::slice(n.max(0) as usize, axes, "axes")? };
+        let given = unsafe { convert::per_axis(n_axes, axes, "axes")? };
         let out = Out::new(out, "out")?;
-        second(id, layout::check_count(n))?;
-        let axes = if n == 0 && axes.is_null() { None } else { Some(given) };
-        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.squeeze_to(axes, to))
+        let all = n_axes == 0 && axes.is_null();
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.squeeze_to(if all { None } else { Some(given?) }, to))
     })
 }
 
 /// Makes a view with a new axis of length 1.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param axis     where the new axis stands, 0 to the number of axes; negative counts from behind the last one.
-/// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT past 64 axes; TN_ERR_RANGE.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param axis     The place of the new axis, 0 to the number of axes; negative counts from behind the last one.
+/// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW past 64 axes; TN_ERR_RANGE.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -234,11 +233,11 @@ pub unsafe extern "C" fn tn_array_expand(array: *mut tn_array, axis: i32, out: *
 
 /// Makes a view with a larger shape, in which elements repeat: right-aligned, lengths of 1 stretch.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param ndim     number of axes of the view, 0 to TN_MAX_NDIM.
-/// @param shape    ndim lengths in elements. NULL only with ndim 0.
-/// @param[out] out the view: READONLY where an axis of length above 1 is stretched. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT; TN_ERR_SHAPE for fewer axes or
+/// @param array    An array; stays usable and keeps its own release.
+/// @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
+/// @param shape    The ndim lengths in elements. NULL only with ndim 0.
+/// @param[out] out The view: READONLY where an axis of length above 1 is stretched. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE for fewer axes or
 ///         lengths that do not fit.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -288,14 +287,14 @@ impl Outs {
 /// Makes a given number of views that follow one another on an axis, with lengths that differ by 1 at most, the longer ones first. All or
 /// none.
 ///
-/// @param array        an array; stays usable and keeps its own release.
-/// @param axis         which axis; negative counts from the last one.
-/// @param parts        how many views, at least 1.
-/// @param capacity     places at outs.
-/// @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
-/// @param[out] count   how many views: parts. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for parts below 1; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
-///         where capacity is less than count; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @param array        An array; stays usable and keeps its own release.
+/// @param axis         The axis; a negative one counts from the last one.
+/// @param n_parts      The number of views, at least 1.
+/// @param capacity     The number of places at outs.
+/// @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+/// @param[out] n_outs  The number of views: n_parts. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
+///         where capacity is less than n_outs; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -303,27 +302,27 @@ impl Outs {
 pub unsafe extern "C" fn tn_array_split(
     array: *mut tn_array,
     axis: i32,
-    parts: i64,
+    n_parts: usize,
     capacity: usize,
     outs: *mut *mut tn_array,
-    count: *mut usize,
+    n_outs: *mut usize,
 ) -> tn_status {
     enter("tn_array_split", || {
         let id = convert::id(array, "array")?;
-        let outs = Outs::new(capacity, outs, count)?;
-        second(id, layout::check_parts(parts))?;
+        let outs = Outs::new(capacity, outs, n_outs)?;
+        let parts = second(id, layout::check_parts(n_parts))?;
         outs.write(id, axis, |n| even_parts(n, parts))
     })
 }
 
 /// Makes views of a given length that follow one another on an axis; the last one may be shorter. All or none.
 ///
-/// @param array        an array; stays usable and keeps its own release.
-/// @param axis         which axis; negative counts from the last one.
-/// @param length       length of a view on the axis, in elements, at least 1.
-/// @param capacity     places at outs.
-/// @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
-/// @param[out] count   how many views; none for an axis of length 0. On failure: untouched.
+/// @param array        An array; stays usable and keeps its own release.
+/// @param axis         The axis; a negative one counts from the last one.
+/// @param length       The length of a view on the axis, in elements, at least 1.
+/// @param capacity     The number of places at outs.
+/// @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+/// @param[out] n_outs  The number of views; none for an axis of length 0. On failure: untouched.
 /// @return as `tn_array_split`, TN_ERR_INVALID for a length below 1.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -335,11 +334,11 @@ pub unsafe extern "C" fn tn_array_chunks(
     length: i64,
     capacity: usize,
     outs: *mut *mut tn_array,
-    count: *mut usize,
+    n_outs: *mut usize,
 ) -> tn_status {
     enter("tn_array_chunks", || {
         let id = convert::id(array, "array")?;
-        let outs = Outs::new(capacity, outs, count)?;
+        let outs = Outs::new(capacity, outs, n_outs)?;
         second(id, layout::check_length(length))?;
         outs.write(id, axis, |n| pieces(n, length))
     })
@@ -347,11 +346,11 @@ pub unsafe extern "C" fn tn_array_chunks(
 
 /// Makes a view of the same bytes as another element type.
 ///
-/// @param array    an array; stays usable and keeps its own release.
-/// @param dtype    the other type. Of another size only where the last axis is dense; its length changes then.
-/// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+/// @param array    An array; stays usable and keeps its own release.
+/// @param dtype    The other type. Of another size only where the last axis is dense; its length changes then.
+/// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type and for a view
-///         of other bytes as bool; TN_ERR_LIMIT; TN_ERR_SHAPE where the last axis' bytes do not divide; TN_ERR_LAYOUT where it is not
+///         of other bytes as bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE where the last axis' bytes do not divide; TN_ERR_LAYOUT where it is not
 ///         dense, or addresses would not be aligned.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -365,21 +364,21 @@ pub unsafe extern "C" fn tn_array_view_dtype(
     enter("tn_array_view_dtype", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, Axes::NoMore, Cut::Anew, out, |from, to| from.view_dtype_to(Dtype::of(dtype)?, to))
+        view(id, Axes::NoMore, Cut::OwnRoot, out, |from, to| from.view_dtype_to(Dtype::of(dtype)?, to))
     })
 }
 
 /// Says how the bytes of two arrays lie to one another.
 ///
-/// @param a        an array.
-/// @param b        an array.
+/// @param a        An array.
+/// @param b        An array.
 /// @param[out] out TN_OVERLAP_NONE, EXACT, SOME or UNKNOWN; unknown counts as overlap wherever a rule depends on it. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup view
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_overlap(a: *mut tn_array, b: *mut tn_array, out: *mut i32) -> tn_status {
+pub unsafe extern "C" fn tn_array_overlap(a: *mut tn_array, b: *mut tn_array, out: *mut tn_overlap) -> tn_status {
     enter("tn_array_overlap", || {
         let (a, b) = (convert::id(a, "a")?, convert::id(b, "b")?);
         let out = Out::new(out, "out")?;

@@ -1,11 +1,12 @@
-//! Matrices: diagonals, triangles, factors, products. Factors, triangular solves and products are faer's, in place on our buffers; of
-//! our own is what it lacks: the product with a triangle in place, and what diagonals do.
+//! Factors, triangular solves and products of matrices: faer's, in place on our buffers; of our own is what it lacks, the product with a
+//! triangle in place. Compiled with the Cargo feature `linalg`.
 //!
 //! faer's factorisations are fast on columns that lie side by side. A row-major matrix is its transpose with such columns: Cholesky
 //! brings the lower triangle to the other side first and back afterwards, LU factors the transpose and solves with that. Neither needs a
 //! second matrix.
 
-use super::{Float, Pivot, Workspace, address, step, with_float};
+use super::diagonal::{Triangle, shape, zero_above};
+use super::{Float, Pivot, Workspace, address, with_float};
 use crate::blit::HostView;
 use crate::layout::Layout;
 use faer::dyn_stack::MemStack;
@@ -13,42 +14,11 @@ use faer::linalg::{cholesky::llt, lu::partial_pivoting, matmul as product, trian
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// Which part of a matrix counts; the rest is taken as 0 and not read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Triangle {
-    /// The diagonal and what is below it.
-    Lower,
-    /// The diagonal and what is above it.
-    Upper,
-}
-
-/// Whether a diagonal is added or subtracted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
-    /// m + d
-    Plus,
-    /// m - d
-    Minus,
-}
-
 /// Rows of a triangle that are worked on at once: so many that a product does most of the work, so few that they stay in the cache.
 const ROWS: usize = 32;
 
 /// Side of the squares in which a matrix is mirrored, in elements: one fits into the first cache beside the rows that it comes from.
 const TILE: usize = 32;
-
-/// Rows, columns, strides in elements; a vector is a matrix of one column. The stride of an axis of one element means nothing, and faer
-/// looks at it when it chooses its loops: it is what it would be in a dense matrix, so that equal layouts get equal bits.
-fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
-    let (rows, columns, down, across) = match (layout.shape(), layout.strides()) {
-        (&[n], &[stride]) => (n as usize, 1, stride, 0),
-        (&[rows, columns], &[down, across]) => (rows as usize, columns as usize, down, across),
-        _ => unreachable!("a matrix or a vector"),
-    };
-    let down = if rows > 1 { step::<T>(down) } else { columns.max(1) as isize };
-    let across = if columns > 1 { step::<T>(across) } else { rows.max(1) as isize };
-    (rows, columns, down, across)
-}
 
 /// What is read.
 ///
@@ -73,94 +43,6 @@ unsafe fn writing<'a, T: Float>(place: &HostView<'a>) -> MatMut<'a, T> {
 /// Whether the rows of a square matrix lie side by side, and its columns do not.
 fn is_row_major(layout: &Layout) -> bool {
     layout.is_c() && !layout.is_f()
-}
-
-/// Adds a diagonal to a matrix, or subtracts it, in place.
-pub fn add_diagonal(side: Side, dst: &HostView, diagonal: &HostView) {
-    with_float!(dst.layout().dtype(), T => {
-        let (n, _, down, across) = shape::<T>(dst.layout());
-        let (_, _, step, _) = shape::<T>(diagonal.layout());
-        let (to, from) = (address::<T>(dst), address::<T>(diagonal));
-        for i in 0..n as isize {
-            // SAFETY: element (i, i) of the matrix and i of the vector, for which the places vouch.
-            unsafe {
-                let (at, value) = (to.offset(i * (down + across)), from.offset(i * step).read());
-                at.write(if side == Side::Plus { at.read().plus(value) } else { at.read().minus(value) });
-            }
-        }
-    });
-}
-
-/// Combines each row, or each column, of a matrix or vector with its number of a diagonal.
-fn by_diagonal<T: Float>(dst: &HostView, diagonal: &HostView, x: &HostView, by_column: bool, f: impl Fn(T, T) -> T) {
-    let (rows, columns, down, across) = shape::<T>(dst.layout());
-    let (_, _, x_down, x_across) = shape::<T>(x.layout());
-    let (_, _, d_step, _) = shape::<T>(diagonal.layout());
-    let (to, from, numbers) = (address::<T>(dst), address::<T>(x), address::<T>(diagonal));
-    // The inner loop follows the destination's smaller stride.
-    let column_inside = across.unsigned_abs() <= down.unsigned_abs();
-    let (outer, inner) = if column_inside { (rows, columns) } else { (columns, rows) };
-    for a in 0..outer as isize {
-        for b in 0..inner as isize {
-            let (i, j) = if column_inside { (a, b) } else { (b, a) };
-            // SAFETY: elements (i, j) of both, and one of the diagonal, for which the places vouch.
-            unsafe {
-                let number = numbers.offset(if by_column { j } else { i } * d_step).read();
-                let value = from.offset(i * x_down + j * x_across).read();
-                to.offset(i * down + j * across).write(f(number, value));
-            }
-        }
-    }
-}
-
-/// dst = diagonal * x: every row times its number. The result may lie on `x` where the layout is the same.
-pub fn scale_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
-    with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| d.times(x)));
-}
-
-/// dst = x * diagonal: every column times its number. The result may lie on `x` where the layout is the same.
-pub fn scale_columns(dst: &HostView, diagonal: &HostView, x: &HostView) {
-    with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, true, |d, x| d.times(x)));
-}
-
-/// dst = inverse of the diagonal * x: every row divided by its number. The result may lie on `x` where the layout is the same.
-pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
-    with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| x.over(d)));
-}
-
-/// Sets what is strictly above the diagonal (of an upper triangle: below it) to 0.
-pub fn zero_above(dst: &HostView, triangle: Triangle) {
-    with_float!(dst.layout().dtype(), T => {
-        // SAFETY: the place vouches for its elements.
-        let matrix = unsafe { writing::<T>(dst) };
-        let mut matrix = if triangle == Triangle::Upper { matrix.transpose_mut() } else { matrix };
-        let n = matrix.nrows();
-        // By columns or by rows, whichever lie side by side.
-        if matrix.row_stride().unsigned_abs() <= matrix.col_stride().unsigned_abs() {
-            for j in 1..n {
-                for i in 0..j {
-                    matrix[(i, j)] = T::NOUGHT;
-                }
-            }
-        } else {
-            for i in 0..n {
-                for j in i + 1..n {
-                    matrix[(i, j)] = T::NOUGHT;
-                }
-            }
-        }
-    });
-}
-
-/// Whether all numbers of a vector are positive: the pivots of a diagonal matrix.
-pub fn all_positive(diagonal: &HostView) -> Result<(), Pivot> {
-    with_float!(diagonal.layout().dtype(), T => {
-        let (n, _, step, _) = shape::<T>(diagonal.layout());
-        let from = address::<T>(diagonal);
-        // SAFETY: elements of the vector, for which the place vouches.
-        let positive = |i: usize| unsafe { from.offset(i as isize * step).read() > T::NOUGHT };
-        (0..n).find(|i| !positive(*i)).map_or(Ok(()), |pivot| Err(Pivot(pivot)))
-    })
 }
 
 /// The lower Cholesky factor of the matrix whose lower triangle is in `matrix`, in place; what is above the diagonal is 0 afterwards.

@@ -9,17 +9,23 @@
 //! | file | what |
 //! |---|---|
 //! | `elementwise` | element by element, sums over an axis |
-//! | `linalg` | diagonals, triangles, factors, products |
+//! | `diagonal` | what diagonals do to rows and columns, triangles |
+//! | `linalg` | factors, triangular solves, products |
+//! | `no_linalg` | the same names without the Cargo feature `linalg`, never called |
+
+mod diagonal;
 
 mod elementwise;
 
+#[cfg(feature = "linalg")]
+mod linalg;
+#[cfg(not(feature = "linalg"))]
+#[path = "no_linalg.rs"]
 mod linalg;
 
+pub use diagonal::{Side, Triangle, add_diagonal, all_positive, divide_rows, scale_columns, scale_rows, zero_above};
 pub use elementwise::{Binary, Unary, binary, scale, sum, unary};
-pub use linalg::{
-    Side, Triangle, add_diagonal, all_positive, cholesky, divide_rows, lu_solve, matmul, scale_columns, scale_rows,
-    solve_triangle, times_triangle, zero_above,
-};
+pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle};
 
 use crate::blit::{HostView, Scratch};
 use crate::dtype::Dtype;
@@ -31,6 +37,7 @@ use crate::types::*;
 pub struct Pivot(pub usize);
 
 /// Memory for one operation.
+#[cfg_attr(not(feature = "linalg"), expect(dead_code, reason = "taken, and never used"))]
 pub struct Workspace {
     scratch: Scratch,
     bytes: usize,
@@ -50,8 +57,21 @@ impl Workspace {
 /// Room for the alignment of each part of a workspace.
 const LINE: usize = 64;
 
+#[cfg(feature = "linalg")]
+use faer::traits::RealField;
+
+/// What the matrices of `linalg` ask of their elements, where it is built.
+#[cfg(not(feature = "linalg"))]
+pub trait RealField {}
+
+#[cfg(not(feature = "linalg"))]
+impl RealField for f32 {}
+
+#[cfg(not(feature = "linalg"))]
+impl RealField for f64 {}
+
 /// An element type that expressions compute with.
-pub trait Float: faer::traits::RealField + Copy + PartialOrd + 'static {
+pub trait Float: RealField + Copy + PartialOrd + 'static {
     /// 0
     const NOUGHT: Self;
     /// Rounded to the type.

@@ -9,7 +9,7 @@ use crate::error::{Result, fail};
 use crate::types::*;
 
 /// An absent bound of a slice; TN_NONE in C.
-pub const NONE: i64 = i64::MIN;
+pub const NONE: i64 = TN_NONE;
 
 /// Order of elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ pub enum Order {
 impl Order {
     /// TN_ORDER_C, _F or _A; K only where there is a prototype ([`Order::of_like`]).
     #[inline]
-    pub fn of(order: i32) -> Result<Order> {
+    pub fn of(order: tn_order) -> Result<Order> {
         match order {
             TN_ORDER_C => Ok(Order::C),
             TN_ORDER_F => Ok(Order::F),
@@ -45,12 +45,12 @@ impl Order {
 
     /// As [`Order::of`], and TN_ORDER_K.
     #[inline]
-    pub fn of_like(order: i32) -> Result<Order> {
+    pub fn of_like(order: tn_order) -> Result<Order> {
         if order == TN_ORDER_K { Ok(Order::K) } else { Order::of(order) }
     }
 }
 
-/// A number of axes: TN_ERR_SHAPE if negative, TN_ERR_LIMIT above 64. For where a list of `ndim` lengths is about to be
+/// A number of axes: TN_ERR_SHAPE if negative, TN_ERR_OVERFLOW above 64. For where a list of `ndim` lengths is about to be
 /// read.
 #[inline]
 pub fn check_ndim(ndim: i32) -> Result<usize> {
@@ -62,7 +62,7 @@ pub fn check_ndim(ndim: i32) -> Result<usize> {
     }
     if ndim as usize > TN_MAX_NDIM {
         return Err(fail(
-            TN_ERR_LIMIT,
+            TN_ERR_OVERFLOW,
             format_args!("{ndim} axes are more than {TN_MAX_NDIM}, the most that an array can have"),
         ));
     }
@@ -82,6 +82,9 @@ pub fn check_count(n: i32) -> Result<usize> {
 #[inline]
 pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
     for (axis, spec) in specs.iter().enumerate() {
+        if spec.reserved != [0; 4] {
+            return Err(fail(TN_ERR_INVALID, format_args!("reserved of spec {axis} is not 0; set all its words to 0")));
+        }
         if spec.step == 0 {
             return Err(fail(
                 TN_ERR_INVALID,
@@ -92,13 +95,13 @@ pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
     Ok(())
 }
 
-/// A number of parts: at least 1.
+/// A number of parts: at least 1. More than memory can hold are as many as an i64 has.
 #[inline]
-pub fn check_parts(parts: i64) -> Result<()> {
-    if parts < 1 {
-        return Err(fail(TN_ERR_INVALID, format_args!("{parts} parts are not possible; use 1 or more")));
+pub fn check_parts(parts: usize) -> Result<i64> {
+    if parts == 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("0 parts are not possible; use 1 or more")));
     }
-    Ok(())
+    Ok(i64::try_from(parts).unwrap_or(i64::MAX))
 }
 
 /// The length of a chunk: at least 1.

@@ -14,6 +14,7 @@
 mod args;
 mod nest;
 mod chunks;
+pub mod loops;
 mod reshape;
 mod view;
 
@@ -127,7 +128,7 @@ impl Layout {
     /// A dense layout in `order`; A and K mean C, because there is nothing to follow. A length 0 counts as 1 in the
     /// strides.
     ///
-    /// TN_ERR_LIMIT: more than 64 axes, or a size above i64::MAX, zeros counted as 1. TN_ERR_SHAPE: a negative length.
+    /// TN_ERR_OVERFLOW: more than 64 axes, or a size above i64::MAX, zeros counted as 1. TN_ERR_SHAPE: a negative length.
     /// TN_ERR_RANGE: the last byte lies above i64::MAX.
     #[inline]
     pub fn contiguous(dtype: Dtype, shape: &[i64], order: Order, offset: i64) -> Result<Layout> {
@@ -157,7 +158,7 @@ impl Layout {
 
     /// Any layout, for imports. Nothing is said about alignment or about elements that share bytes: ask for them.
     ///
-    /// TN_ERR_LIMIT: more than 64 axes, a size above i64::MAX, or strides that reach so far (length x stride, or their
+    /// TN_ERR_OVERFLOW: more than 64 axes, a size above i64::MAX, or strides that reach so far (length x stride, or their
     /// sum, outside i64). TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset,
     /// the first or last byte lies outside i64. An empty layout has no byte: any strides and any offset will do.
     pub fn strided(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<Layout> {
@@ -525,13 +526,13 @@ fn checked_size(dtype: Dtype, shape: &[i64]) -> Result<i64> {
 
 #[cold]
 fn too_many_axes(ndim: usize) -> Status {
-    fail(TN_ERR_LIMIT, format_args!("{ndim} axes are more than {TN_MAX_NDIM}; merge some with a reshape"))
+    fail(TN_ERR_OVERFLOW, format_args!("{ndim} axes are more than {TN_MAX_NDIM}; merge some with a reshape"))
 }
 
 #[cold]
 fn too_large(dtype: Dtype, shape: &[i64]) -> Status {
     fail(
-        TN_ERR_LIMIT,
+        TN_ERR_OVERFLOW,
         format_args!(
             "shape {} of {} needs more than 2^63 - 1 bytes (a length 0 counts as 1); use a smaller shape",
             Tuple(shape),
@@ -559,7 +560,7 @@ fn reach(shape: &[i64], strides: &[i64], item: i64, offset: i64) -> Option<(i64,
     Some((offset.checked_add(below)?, offset.checked_add(above)?))
 }
 
-/// TN_ERR_LIMIT if the strides alone reach too far, TN_ERR_RANGE if only the offset brings them out of i64.
+/// TN_ERR_OVERFLOW if the strides alone reach too far, TN_ERR_RANGE if only the offset brings them out of i64.
 fn checked_reach(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<()> {
     if reach(shape, strides, dtype.item(), offset).is_some() {
         return Ok(());
@@ -571,7 +572,7 @@ fn checked_reach(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> R
         ));
     }
     Err(fail(
-        TN_ERR_LIMIT,
+        TN_ERR_OVERFLOW,
         format_args!("strides {} on shape {} reach further than 2^63 - 1 bytes", Tuple(strides), Tuple(shape)),
     ))
 }

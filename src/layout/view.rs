@@ -1,7 +1,7 @@
 //! Views: another layout over some of the same elements.
 //!
 //! Contract: pure, O(ndim), exact. Within one view the checks come in the order COUNT, DUPLICATE, DTYPE, LIMIT, SHAPE,
-//! RANGE, LAYOUT; what the arguments show alone is checked in `call`. What would leave i64 is TN_ERR_LIMIT: that can
+//! RANGE, LAYOUT; what the arguments show alone is checked in `call`. What would leave i64 is TN_ERR_OVERFLOW: that can
 //! only happen with strides that touch no element, of an empty layout or of an axis of length 1. The bytes of a view
 //! lie within those of its source; an empty result never moves past the end.
 //!
@@ -446,11 +446,11 @@ fn step_over(stride: i64, start: i64, length: i64, step: i64, offset: &mut i64) 
 /// is not 0.
 #[inline]
 fn cut(spec: &tn_slice_spec, n: i64) -> (i64, i64, i64) {
-    let step = if spec.step == NONE { 1 } else { spec.step };
+    let step = if spec.step <= NONE { 1 } else { spec.step };
     // Where a bound may lie: one past the last index in the direction of the step at most.
     let (low, high) = if step < 0 { (-1, n - 1) } else { (0, n) };
     let bound = |bound: i64, absent: i64| match bound {
-        NONE => absent,
+        _ if bound <= NONE => absent,
         _ if bound < 0 => (bound + n).max(low),
         _ => bound.min(high),
     };
@@ -495,7 +495,10 @@ fn outside(axis: usize, index: i64, length: i64) -> Status {
 
 #[cold]
 pub(super) fn overflow(what: &str) -> Status {
-    fail(TN_ERR_LIMIT, format_args!("{what} of the view would not fit in 64 bits; the array's strides are too large"))
+    fail(
+        TN_ERR_OVERFLOW,
+        format_args!("{what} of the view would not fit in 64 bits; the array's strides are too large"),
+    )
 }
 
 #[cold]

@@ -1,199 +1,28 @@
-//! Claims: array handles, and what is left of them once released while promises or guards still need it.
+//! Claims: array handles, and the slots of released handles that promises or guards still need.
 //!
-//! A claim has a layout on its store. While a handle is out it is Live, after a take Spent; released with promises or guards open
-//! it is Kept: for promises it still is a claim and counts in H, for guards it only lends them its layout.
+//! A claim has a layout on its store. Its slot is Live while its handle is usable, and Spent after a take. A released handle that
+//! promises or guards still need is Kept. Kept for promises, it is a claim and counts in H; kept for guards, it is only a layout.
 
-use super::guard::Guard;
-use super::node::NodeTag;
-use super::promise::Promise;
-use super::{Guarded, GuardedSlot, Lease, Ledger, Locked};
+use super::locked::Locked;
+use super::origin::Origin;
+use super::state::{Claim, ClaimBody, Guard, GuardedSlot, Lease, Ledger, Root};
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::names::{Name, Site};
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::names::Name;
+use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
 
-/// Where something was made.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Origin {
-    /// Number of the TN_HERE site; 0: none.
-    pub site: u32,
-    /// The system's number of the thread.
-    pub thread: u32,
-}
-
-impl Origin {
-    /// Here: the thread, and the site that it set.
-    #[inline]
-    pub fn by(thread: &Thread) -> Origin {
-        Origin { site: thread.site(), thread: thread.number() }
-    }
-
-    /// The site, to be resolved once no lock is held.
-    pub fn site(self) -> Site {
-        Site::from_number(self.site)
-    }
-}
-
-/// A claim on a store, in a slot of five cache lines: what borrows write, links, layout, name, and one that only nodes of expressions
-/// touch.
-#[repr(C, align(64))]
-pub struct Claim {
-    head: Head,
-    guarded: Guarded<ClaimBody>,
-}
-
-/// What a claim's ledger guards. In this order: what borrows write lies on the line of the slot's head, and the layout, which they
-/// only read, on lines that several threads can have at the same time.
-#[repr(C)]
-pub struct ClaimBody {
-    /// Open read guards of this handle.
-    pub readers: u32,
-    /// Open write guards of this handle.
-    pub writers: u32,
-    /// Exports made through this handle.
-    pub exports: u32,
-    /// Guards, exports and records that need this slot's layout.
-    pub(super) pins: u32,
-    /// g: promises outstanding.
-    pub given: u32,
-    /// r: the largest number required since it was last live.
-    pub required: u32,
-    /// Writing through this handle is refused.
-    pub readonly: bool,
-    /// A COW write copies the bytes at this moment.
-    pub moving: bool,
-    /// Of a destructed handle: `enter` took it, not `take`.
-    pub entered: bool,
-    /// In the ledger's list, and so one of its H.
-    pub(super) counted: bool,
-    /// Nothing but unfinished device work keeps it from letting go of its import.
-    pub(super) lingers: bool,
-    /// Where it was made; of a destructed handle: where it was taken.
-    pub made: Origin,
-    /// Next of the ledger's claims, or of a chain of dead ones.
-    pub(super) next: Option<&'static Claim>,
-    pub(super) previous: Option<&'static Claim>,
-    pub(super) promises: Option<&'static Promise>,
-    /// The layout that this one was cut from; None: it is its own root.
-    pub(super) root: Option<&'static Root>,
-    /// The import it descends from, and so keeps from being released.
-    pub(super) lease: Option<&'static Lease>,
-    /// Addresses are absolute; 0 for arrays of no elements.
-    pub layout: Layout,
-    /// The name that the user gave.
-    pub name: Name,
-    /// Of an expression node, which has no handle on it.
-    pub node: Option<NodeTag>,
-}
-
-const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
-
-impl ClaimBody {
-    /// Whether nothing but its handle needs the slot, which has all of its layout.
-    #[inline(always)]
-    pub(super) fn is_unused(&self) -> bool {
-        self.given | self.pins == 0 && !self.moving && self.layout.is_inline()
-    }
-
-    /// Whether views of it know already what they are cut from.
-    #[inline(always)]
-    pub fn has_root(&self) -> bool {
-        self.root.is_some()
-    }
-
-    /// Gets layout, READONLY and name of another one, in a slot that has no name yet; false if the layout needs room outside.
-    #[inline(always)]
-    pub fn copy(&mut self, from: &ClaimBody) -> bool {
-        self.readonly = from.readonly;
-        if !from.name.is_none() {
-            self.name = from.name;
-        }
-        self.layout.set(&from.layout)
-    }
-}
-
-impl Slot for Claim {
-    const KIND: Kind = Kind::Array;
-    fn new(head: Head) -> Claim {
-        let body = ClaimBody {
-            readers: 0,
-            writers: 0,
-            exports: 0,
-            pins: 0,
-            given: 0,
-            required: 0,
-            readonly: false,
-            moving: false,
-            entered: false,
-            counted: false,
-            lingers: false,
-            made: Origin::default(),
-            next: None,
-            previous: None,
-            promises: None,
-            root: None,
-            lease: None,
-            layout: Layout::EMPTY,
-            name: Name::NONE,
-            node: None,
-        };
-        Claim { head, guarded: Guarded::new(body) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl GuardedSlot for Claim {
-    type Body = ClaimBody;
-    fn guarded(&self) -> &Guarded<ClaimBody> {
-        &self.guarded
-    }
-}
-
-/// The layout of an array that views were cut from: shared by them, counted under the ledger's lock.
-pub struct Root {
-    head: Head,
-    guarded: Guarded<RootBody>,
-}
-
-/// What the lock guards of a root.
-pub struct RootBody {
-    pub(super) users: u32,
-    /// Next of a chain of dead ones.
-    pub(super) next: Option<&'static Root>,
-    pub(super) layout: Layout,
-}
-
-impl Slot for Root {
-    const KIND: Kind = Kind::Root;
-    fn new(head: Head) -> Root {
-        Root { head, guarded: Guarded::new(RootBody { users: 0, next: None, layout: Layout::EMPTY }) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl GuardedSlot for Root {
-    type Body = RootBody;
-    fn guarded(&self) -> &Guarded<RootBody> {
-        &self.guarded
-    }
-}
-
-/// A taken claim slot that is nobody's yet: filled, then added to a ledger, or given back by its drop.
-pub struct Spare {
+/// A claim slot that is taken and in no ledger yet. Its drop frees the slot.
+pub struct SpareClaim {
     claim: &'static Claim,
     thread: &'static Thread,
 }
 
-impl Spare {
+impl SpareClaim {
     /// Takes a slot; outside of locks.
     #[inline]
-    pub fn take(thread: &'static Thread) -> Result<Spare> {
-        Ok(Spare { claim: Table::take(thread)?, thread })
+    pub fn take(thread: &'static Thread) -> Result<SpareClaim> {
+        Ok(SpareClaim { claim: Table::take(thread)?, thread })
     }
 
     #[inline]
@@ -214,7 +43,7 @@ impl Spare {
     pub fn layout(&mut self) -> &mut Layout {
         &mut self.body().layout
     }
-    /// A new array of that layout at an address, if it has bytes. What `layout` is afterwards, nobody may ask.
+    /// Sets the layout of a new array whose bytes begin at `start`. `layout` is left unspecified.
     #[inline(always)]
     pub(super) fn lay_out(&mut self, thread: &'static Thread, layout: &mut Layout, bytes: i64, start: i64) {
         let place = self.layout();
@@ -226,28 +55,26 @@ impl Spare {
         }
         self.set_made(Origin::by(thread));
     }
-    /// Sets whether writing through it is refused.
-    pub fn set_readonly(&mut self, readonly: bool) {
+    pub(crate) fn set_readonly(&mut self, readonly: bool) {
         self.body().readonly = readonly;
     }
-    /// Sets its name.
-    pub fn set_name(&mut self, name: Name) {
+    pub(crate) fn set_name(&mut self, name: Name) {
         self.body().name = name;
     }
-    /// Sets where it is made.
+    /// Sets where the handle is made.
     pub fn set_made(&mut self, made: Origin) {
         self.body().made = made;
     }
 }
 
-impl Drop for Spare {
+impl Drop for SpareClaim {
     #[inline]
     fn drop(&mut self) {
         self.claim.reset(self.thread);
     }
 }
 
-/// A taken root slot that is nobody's yet.
+/// A root slot that is taken and not in use yet. Its drop frees the slot.
 pub struct SpareRoot {
     root: &'static Root,
     thread: &'static Thread,
@@ -255,8 +82,8 @@ pub struct SpareRoot {
 }
 
 impl SpareRoot {
-    /// Takes a slot whose layout has room for `ndim` axes; outside of locks.
-    pub fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
+    /// Takes a slot whose layout has a capacity of `ndim` axes; outside of locks.
+    pub(crate) fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
         let room = Layout::room(ndim)?;
         let root: &'static Root = Table::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
@@ -282,7 +109,7 @@ impl Root {
 }
 
 impl Claim {
-    /// Gives the slot back; nobody knows it any more, or, under its ledger's lock, nobody else.
+    /// Frees the slot. Only the caller refers to it, or its ledger is locked by the caller.
     #[inline]
     pub(super) fn reset(&'static self, thread: &'static Thread) {
         // SAFETY: unpublished or dead, and in no list of a ledger: ours alone.
@@ -299,25 +126,30 @@ impl Claim {
         debug_assert!(
             body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none()
         );
-        debug_assert!(body.given + body.readers + body.writers + body.exports + body.pins == 0);
+        debug_assert!(body.given + body.readers + body.writers + body.exports + body.layout_refs == 0);
         Table::free(thread, self);
     }
 
-    /// The bits of its handle while one is out.
-    pub fn id(&'static self) -> Id {
+    /// The bits of its handle, while there is one.
+    pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
 
-    /// Locks the ledger of a claim that is marked as moving, and so stays on it also when its handle is released.
-    pub fn lock_moving(&'static self) -> Locked {
+    /// Locks the ledger of a claim that is marked as moving. Such a claim stays on its ledger even if its handle is released.
+    pub(crate) fn lock_moving(&'static self) -> Locked {
         Locked::one(crate::thread::current(), self.guarded.ledger().expect("moving claims have a ledger"))
     }
 }
 
 impl Locked {
-    /// Makes `spare` a claim on the store: H + 1, and a handle on it.
+    /// Makes `spare` a claim on the store, H + 1, and publishes its handle.
     #[inline]
-    pub fn add_claim(&mut self, ledger: &'static Ledger, mut spare: Spare, lease: Option<&'static Lease>) -> Id {
+    pub(crate) fn add_claim(
+        &mut self,
+        ledger: &'static Ledger,
+        mut spare: SpareClaim,
+        lease: Option<&'static Lease>,
+    ) -> Id {
         spare.body().lease = lease;
         let claim = spare.into_claim();
         claim.guarded.set_ledger(ledger);
@@ -328,11 +160,11 @@ impl Locked {
         Table::publish(claim)
     }
 
-    /// Makes `spare` a layout that guards need, without a claim and without a handle.
-    pub(super) fn add_hidden(
+    /// Makes `spare` a layout for guards, without a claim and without a handle.
+    pub(super) fn add_layout_slot(
         &mut self,
         ledger: &'static Ledger,
-        mut spare: Spare,
+        mut spare: SpareClaim,
         lease: Option<&'static Lease>,
     ) -> &'static Claim {
         spare.body().lease = lease;
@@ -346,15 +178,15 @@ impl Locked {
         claim
     }
 
-    /// Puts the claim into the ledger's list and count.
+    /// Adds the claim to the ledger's list and count.
     #[inline]
     pub(super) fn link(&mut self, ledger: &'static Ledger, claim: &'static Claim) {
         self.check(claim.guarded());
-        let books = self.books_mut(ledger);
-        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the claim.
-        unsafe { books.link_claim(claim) };
-        if books.claims == 1 {
-            self.note_held(ledger, false);
+        let state = self.state_mut(ledger);
+        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the claim.
+        unsafe { state.link_claim(claim) };
+        if state.claims == 1 {
+            self.count_held_bytes(ledger, false);
         }
     }
 
@@ -362,47 +194,45 @@ impl Locked {
     #[inline]
     pub(super) fn unlink(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
-        let books = self.books_mut(ledger);
-        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the claim, which is in the list.
-        unsafe { books.unlink_claim(claim) };
-        if books.claims == 0 {
-            books.epoch += 1;
-            if !books.is_free() {
-                self.note_held(ledger, true);
-            }
+        let state = self.state_mut(ledger);
+        let last = state.claims == 1;
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, which is in the list.
+        unsafe { state.end_claim(claim, last) };
+        if last && !state.can_end() {
+            self.count_held_bytes(ledger, true);
         }
     }
 
-    /// Releases a handle, in whatever state it is: the id is stale from now on, and the claim ends unless promises keep it.
+    /// Releases a handle in any state. Its id is stale from now on, and its claim ends unless promises keep it.
     #[inline]
-    pub fn release(&mut self, claim: &'static Claim) {
+    pub(crate) fn release(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         claim.head.make_stale(State::Kept);
         let body = self.get(claim);
         if body.counted && body.given == 0 {
             self.unlink(claim);
         }
-        self.relax(claim);
-        self.collect(claim);
-        self.settle(ledger);
+        self.drop_lease_if_unused(claim);
+        self.free_if_unused(claim);
+        self.mark_dead_if_unused(ledger);
     }
 
-    /// A claim that ended, and through which no guard or export is open any more, does not descend from its import: a poisoned region may
-    /// still need its layout, but keeps no lease. Unfinished device work on it does.
+    /// Drops the lease of a claim that has ended and has no open guard or export. A poisoned region may still need the layout, but needs no
+    /// lease. Unfinished device work keeps the lease.
     #[inline]
-    pub(super) fn relax(&mut self, claim: &'static Claim) {
+    pub(super) fn drop_lease_if_unused(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
         let used = body.counted || body.given > 0 || body.moving || body.readers + body.writers + body.exports > 0;
         if !used && body.lease.is_some() {
-            self.let_go(claim);
+            self.drop_lease_after_work(claim);
         }
     }
 
-    /// Gives back the slot of a released claim that neither promises nor guards nor a moving write need any more.
+    /// Frees the slot of a released claim, after unlocking, if neither promises nor guards nor a moving write need it.
     #[inline]
-    pub(super) fn collect(&mut self, claim: &'static Claim) {
+    pub(super) fn free_if_unused(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
-        if claim.head.state() != State::Kept || body.counted || body.given > 0 || body.pins > 0 || body.moving {
+        if claim.head.state() != State::Kept || body.counted || body.given > 0 || body.layout_refs > 0 || body.moving {
             return;
         }
         self.drop_root(claim);
@@ -412,34 +242,41 @@ impl Locked {
         self.after.claims = Some(claim);
     }
 
-    /// The layout lets go of its root.
+    /// Drops the claim's reference on its root.
     pub(super) fn drop_root(&mut self, claim: &'static Claim) {
-        if let Some(root) = self.get_mut(claim).root.take() {
-            self.drop_root_use(root);
+        self.check(claim.guarded());
+        let ledger = self.ledger_of(claim);
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root.
+        if let Some(root) = unsafe { self.state_mut(ledger).drop_root(claim) } {
+            self.free_root_later(root);
         }
     }
 
-    pub(super) fn drop_root_use(&mut self, root: &'static Root) {
+    pub(super) fn release_root(&mut self, root: &'static Root) {
         let body = self.get_mut(root);
         body.users -= 1;
         if body.users == 0 {
-            let chain = self.after.roots;
-            self.get_mut(root).next = chain;
-            self.after.roots = Some(root);
+            self.free_root_later(root);
         }
     }
 
-    /// The layout that `claim` was cut from, itself if it is a root.
+    fn free_root_later(&mut self, root: &'static Root) {
+        let chain = self.after.roots;
+        self.get_mut(root).next = chain;
+        self.after.roots = Some(root);
+    }
+
+    /// The layout of the array that the view `claim` was made from, or its own.
     #[inline]
-    pub fn root<'a>(&'a self, claim: &'static Claim) -> &'a Layout {
+    pub(crate) fn root<'a>(&'a self, claim: &'static Claim) -> &'a Layout {
         match self.get(claim).root {
             Some(root) => &self.get(root).layout,
             None => &self.get(claim).layout,
         }
     }
 
-    /// Makes `claim` share its layout as a root, if it does not yet; false if the spare is missing or too small.
-    pub fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
+    /// Makes the layout of `claim` a root that views can share, unless it has one. False if the spare is missing or too small.
+    pub(crate) fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
         if self.get(claim).root.is_some() {
             return true;
         }
@@ -458,77 +295,77 @@ impl Locked {
         true
     }
 
-    /// `spare` will be cut from what `claim` was cut from.
+    /// Lets `spare` share the root of `claim`.
     #[inline]
-    pub fn share_root(&mut self, claim: &'static Claim, spare: &mut Spare) {
-        if let Some(root) = self.get(claim).root {
-            self.use_root(root);
-            spare.body().root = Some(root);
-        }
+    pub(crate) fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
+        self.check(claim.guarded());
+        let ledger = self.ledger_of(claim);
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare one is new.
+        unsafe { self.state_mut(ledger).share_root(claim, spare.claim) };
     }
 
-    /// The import that `claim` descends from.
+    /// The lease that keeps the import from which `claim` descends.
     #[inline]
-    pub fn lease(&self, claim: &'static Claim) -> Option<&'static Lease> {
+    pub(crate) fn lease(&self, claim: &'static Claim) -> Option<&'static Lease> {
         self.get(claim).lease
     }
 
-    /// All claims of the store.
-    pub fn each_claim(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Claim)) {
-        let mut at = self.books(ledger).claim_list;
+    /// Calls `visit` with each claim of the store.
+    pub(crate) fn each_claim(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Claim)) {
+        let mut at = self.state(ledger).claim_list;
         while let Some(claim) = at {
             visit(claim);
             at = self.get(claim).next;
         }
     }
 
-    /// Whether a handle is out for the claim.
-    pub fn has_handle(&self, claim: &'static Claim) -> bool {
+    /// Whether the claim has a live handle.
+    pub(crate) fn has_handle(&self, claim: &'static Claim) -> bool {
         claim.head.state() == State::Live
     }
 
-    /// One more guard, export or record needs the layout.
+    /// Adds a reference of a guard, export or record on the layout.
     #[inline]
-    pub(super) fn pin(&mut self, claim: &'static Claim) {
-        self.get_mut(claim).pins += 1;
+    pub(super) fn add_layout_ref(&mut self, claim: &'static Claim) {
+        self.get_mut(claim).layout_refs += 1;
     }
 
-    /// One more user of a root.
+    /// Adds a reference on a root.
     pub(super) fn use_root(&mut self, root: &'static Root) {
         self.get_mut(root).users += 1;
     }
 
-    /// One less.
+    /// Drops a reference on the layout, and frees the slot with the last one.
     #[inline]
-    pub(super) fn unpin(&mut self, claim: &'static Claim) {
-        self.get_mut(claim).pins -= 1;
-        self.collect(claim);
+    pub(super) fn drop_layout_ref(&mut self, claim: &'static Claim) {
+        self.get_mut(claim).layout_refs -= 1;
+        self.free_if_unused(claim);
     }
 
-    /// A COW write begins to copy: the handle stays on its store meanwhile, also when it is released, and so does the store; it is
-    /// refused for what conflicts with the write.
-    pub fn begin_move(&mut self, claim: &'static Claim) {
+    /// Marks a claim whose bytes a COW write copies. Until the copy is done, the claim and its store stay, even if the handle is released,
+    /// and uses that conflict with the write are refused.
+    pub(crate) fn begin_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = true;
-        self.books_mut(ledger).moves += 1;
+        self.state_mut(ledger).moves += 1;
     }
 
-    /// The copy failed: everything is as before.
-    pub fn cancel_move(&mut self, claim: &'static Claim) {
+    /// Restores the claim after a failed copy.
+    pub(crate) fn cancel_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = false;
-        self.books_mut(ledger).moves -= 1;
-        self.relax(claim);
-        self.collect(claim);
-        self.settle(ledger);
+        self.state_mut(ledger).moves -= 1;
+        self.drop_lease_if_unused(claim);
+        self.free_if_unused(claim);
+        self.mark_dead_if_unused(ledger);
     }
 
-    /// The claim leaves its store for the new one of `to`, whose only claim it becomes, with that one's layout; writing through it
-    /// is possible from then on. Both stores are locked, the handle of `claim` is still out, and nobody knows that of `to`, whose
-    /// slot stays behind for the exports and records that need the old layout.
-    pub fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
+    /// Moves a claim to the new store of `to`: it takes that layout, becomes the store's only claim and is writable. The slot of `to` takes
+    /// the old layout and stays on the old store for the exports and records that need it. Both stores are locked, `claim` has a handle,
+    /// and no one else knows the handle of `to`.
+    pub(crate) fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
-        self.books_mut(old).moves -= 1;
+        self.state_mut(old).moves -= 1;
         self.unlink(claim);
         self.unlink(to);
         to.head.make_stale(State::Kept);
@@ -538,7 +375,7 @@ impl Locked {
         left.readonly = false;
         let layout = core::mem::replace(&mut left.layout, layout);
         let (root, lease) = (left.root.take(), left.lease.take());
-        let (pins, exports) = (core::mem::take(&mut left.pins), core::mem::take(&mut left.exports));
+        let (layout_refs, exports) = (core::mem::take(&mut left.layout_refs), core::mem::take(&mut left.exports));
         let (made, name) = (left.made, left.name);
         claim.guarded.set_ledger(new);
         to.guarded.set_ledger(old);
@@ -546,22 +383,22 @@ impl Locked {
         stays.layout = layout;
         stays.root = root;
         stays.lease = lease;
-        stays.pins = pins;
+        stays.layout_refs = layout_refs;
         stays.exports = exports;
         stays.made = made;
         stays.name = name;
-        if pins > 0 {
+        if layout_refs > 0 {
             self.rename_claim(old, claim, to);
         }
         self.link(new, claim);
-        self.relax(to);
-        self.collect(to);
-        self.settle(old);
+        self.drop_lease_if_unused(to);
+        self.free_if_unused(to);
+        self.mark_dead_if_unused(old);
     }
 
-    /// Guards of the store, in no order.
-    pub fn each_guard(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Guard)) {
-        let mut at = self.books(ledger).guard_list;
+    /// Calls `visit` with each open guard of the store, newest first.
+    pub(crate) fn each_guard(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Guard)) {
+        let mut at = self.state(ledger).guard_list;
         while let Some(guard) = at {
             visit(guard);
             at = self.get(guard).next;

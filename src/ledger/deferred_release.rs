@@ -1,49 +1,29 @@
-//! Stores and imports that nothing holds any more but unfinished device work. Their bytes are foreign, so no pool can wait in their
-//! place, and no thread of this library does: they stand in one list, and whoever asks again ends what has passed.
+//! Stores and imports that only unfinished device work keeps. Their bytes are foreign, so no pool waits for that work, and the library
+//! has no thread that could. They are kept in a list, which later calls poll.
 
-use super::{GuardedSlot, Lease, Ledger, Locked};
-use crate::sys::sync::Watch;
+use super::locked::Locked;
+use super::state::{GuardedSlot, Lease, Ledger, Place};
 use crate::thread::{self, QuickLock, Thread};
-use core::cell::UnsafeCell;
-
-/// A ledger's place in the list, guarded by the list's lock.
-pub(super) struct Link {
-    place: UnsafeCell<Place>,
-    watch: Watch,
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    next: Option<&'static Ledger>,
-    queued: bool,
-}
-
-impl Link {
-    pub(super) fn new() -> Link {
-        Link { place: UnsafeCell::new(Place { next: None, queued: false }), watch: Watch::new() }
-    }
-}
 
 struct List {
     first: Option<&'static Ledger>,
     last: Option<&'static Ledger>,
     length: usize,
-    /// Those that were taken off to be looked at, and may come back.
+    /// Ledgers that a call has taken off the list to poll them, and may add again.
     looked_at: usize,
 }
 
 static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, length: 0, looked_at: 0 });
 
-/// Whether nothing waits for device work.
 pub(super) fn is_empty() -> bool {
     let list = LIST.lock();
     list.length + list.looked_at == 0
 }
 
-/// The place of a ledger.
+/// The list's link in a ledger.
 ///
 /// # Safety
-/// - The list is locked by the caller, who has no other place.
+/// - The list is locked by the caller, who has no other link.
 #[allow(clippy::mut_from_ref)]
 unsafe fn place(ledger: &'static Ledger) -> &'static mut Place {
     ledger.waiting.watch.write();
@@ -51,7 +31,7 @@ unsafe fn place(ledger: &'static Ledger) -> &'static mut Place {
     unsafe { &mut *ledger.waiting.place.get() }
 }
 
-/// Notes that something on the store waits for device work. A ledger may be locked by the caller: this lock comes after all of theirs.
+/// Adds a store on which something waits for device work. The caller may have ledgers locked; the list's lock comes after theirs.
 pub(super) fn add(ledger: &'static Ledger) {
     let mut list = LIST.lock();
     // SAFETY: locked, and the only place that is out.
@@ -83,12 +63,12 @@ fn take() -> Option<&'static Ledger> {
     Some(ledger)
 }
 
-/// Stores that a call looks at in passing.
-pub const FEW: usize = 4;
+/// Number of stores that a call with device work polls in passing.
+pub const POLLED_PER_CALL: usize = 4;
 
-/// Looks at stores that wait for device work, and ends what waited for work that has passed by now. Asks the driver, never waits;
-/// under no lock. At most so many stores, those that waited longest first. Returns how many imports ended for good: their releases ran here.
-pub fn look_again(most: usize) -> usize {
+/// Polls the stores that waited longest, at most `most` of them, and ends what waited for device work that has passed. Asks the driver,
+/// but never waits; under no lock. Returns how many imports were released.
+pub fn poll_deferred(most: usize) -> usize {
     let length = LIST.lock().length;
     let mut ran = 0;
     for _ in 0..length.min(most) {
@@ -99,13 +79,13 @@ pub fn look_again(most: usize) -> usize {
     ran
 }
 
-/// The ledger may be another store's by now, which does no harm.
+/// The ledger may belong to another store by now, which does no harm.
 fn visit(ledger: &'static Ledger) -> usize {
     let thread = thread::current();
     let mut ran = 0;
     loop {
         let locked = Locked::one(thread, ledger);
-        let mut points = locked.work_of(ledger, None);
+        let mut points = locked.unfinished_work(ledger, None);
         ran += locked.finish();
         if points.is_empty() {
             return ran;
@@ -113,8 +93,8 @@ fn visit(ledger: &'static Ledger) -> usize {
         let passed = points.have_passed();
         points.clear();
         let mut locked = Locked::one(thread, ledger);
-        locked.sweep(ledger);
-        let left = locked.books(ledger).works;
+        locked.drop_passed_work(ledger);
+        let left = locked.state(ledger).works;
         ran += locked.finish();
         if left > 0 && !passed {
             add(ledger);
@@ -123,25 +103,25 @@ fn visit(ledger: &'static Ledger) -> usize {
     }
 }
 
-/// Waits for the work that keeps an import, on which a locked section of this thread's has put a use of its own, and ends that. Under no lock.
-/// Returns the next such import of that section, and how many ended.
+/// Waits for the device work that keeps an import, and drops the use that a locked section of this thread added for the wait. Under no
+/// lock. Returns the next such import of the section, and how many imports were released.
 pub(super) fn finish(thread: &'static Thread, lease: &'static Lease) -> (Option<&'static Lease>, usize) {
     loop {
         let ledger = lease.guarded().ledger().expect("open leases have a ledger");
         let mut locked = Locked::one(thread, ledger);
-        let mut points = locked.work_of(ledger, Some(lease));
+        let mut points = locked.unfinished_work(ledger, Some(lease));
         let done = points.is_empty();
         if !done {
             drop(locked);
-            // A device that is lost does not touch the bytes any more: its work has passed. What cannot be waited for is left to later calls.
+            // A lost device does not use the bytes any more, so its work has passed. If the wait fails, later calls poll again.
             let waited = points.wait().is_ok();
             locked = Locked::one(thread, ledger);
-            locked.sweep(ledger);
+            locked.drop_passed_work(ledger);
             if waited {
                 continue;
             }
         }
-        let next = locked.end_hurry(lease);
+        let next = locked.end_urgent_wait(lease);
         return (next, locked.finish());
     }
 }

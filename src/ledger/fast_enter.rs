@@ -1,27 +1,30 @@
-//! A few handles and their ledgers, locked together: the short way of entering a scope, as [`super::one`] is that of one handle.
+//! The fast path of entering a scope with a few handles, whose ledgers it locks together. [`super::fast_path`] is that of one handle.
 //!
-//! The usual case of `enter`: at most eight parameters, arrays that are lent and promises that are the only ones of their arrays.
-//! Either all of it is done, or nothing is changed and the caller takes the general way, which knows every case and every status.
+//! It serves at most eight parameters: arrays that are lent, and promises that are the only ones of their arrays. It either does all of
+//! the work, or changes nothing; the caller then takes the general path, which knows every case and every status.
 
-use super::fast_path::At;
-use super::{Claim, Id, Ledger, Promise};
-use crate::slots::{Kind, Slot, Table};
+use super::fast_path::SlotInLedger;
+use super::state::{Claim, Ledger, Promise};
+use crate::slots::{Id, Kind, Slot, Table};
 use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
-/// So many parameters at most.
-const FEW: usize = 8;
+const MAX_PARAMS: usize = 8;
 
-/// A parameter: a handle that its giver keeps, or one that passes.
+/// A parameter: an array that its owner keeps, or a promise.
 #[derive(Clone, Copy)]
 enum Param {
-    Lent(At<Claim>),
-    Given(At<Promise>),
+    Lent(SlotInLedger<Claim>),
+    Given(SlotInLedger<Promise>),
 }
 
 impl Param {
     #[inline(always)]
     fn guess(id: Id) -> Option<Param> {
-        if id.is_of(Kind::Promise) { At::guess(id).map(Param::Given) } else { At::guess(id).map(Param::Lent) }
+        if id.is_of(Kind::Promise) {
+            SlotInLedger::guess(id).map(Param::Given)
+        } else {
+            SlotInLedger::guess(id).map(Param::Lent)
+        }
     }
 
     #[inline(always)]
@@ -32,10 +35,10 @@ impl Param {
         }
     }
 
-    /// Whether this is the usual case, seen under the lock.
+    /// Whether the fast path can serve the parameter.
     ///
     /// # Safety
-    /// - Its ledger is locked by the caller, and no reference is out to what that guards.
+    /// - Its ledger is locked by the caller, and no reference exists to anything that this ledger guards.
     #[inline(always)]
     unsafe fn is_usual(self, id: Id) -> bool {
         match self {
@@ -48,23 +51,23 @@ impl Param {
                 body.given == 0 && body.lease.is_none() && body.layout.is_inline()
             }
             // SAFETY: as above.
-            Param::Given(at) => at.slot.head().is_live(id) && at.guards() && unsafe { at.usual() }.is_some(),
+            Param::Given(at) => at.slot.head().is_live(id) && at.guards() && unsafe { at.passing_claim() }.is_some(),
         }
     }
 }
 
-/// The different ledgers of a list, ascending, locked. Its drop unlocks them.
+/// The ledgers of the parameters, each once, ascending, locked. Its drop unlocks them.
 struct Locks {
-    ledgers: [Option<&'static Ledger>; FEW],
-    /// Keeps a fork away while they are locked: dropped after that.
+    ledgers: [Option<&'static Ledger>; MAX_PARAMS],
+    /// Delays a fork until the ledgers are unlocked.
     inside: CriticalSection,
 }
 
 impl Locks {
     #[inline(always)]
-    fn take(thread: &'static Thread, params: &[Option<Param>; FEW]) -> Locks {
+    fn take(thread: &'static Thread, params: &[Option<Param>; MAX_PARAMS]) -> Locks {
         let address = |ledger: &'static Ledger| core::ptr::from_ref(ledger) as usize;
-        let mut ledgers: [Option<&'static Ledger>; FEW] = [None; FEW];
+        let mut ledgers: [Option<&'static Ledger>; MAX_PARAMS] = [None; MAX_PARAMS];
         let mut n = 0_usize;
         for ledger in params.iter().map_while(|param| param.map(Param::ledger)) {
             let mut at = n;
@@ -98,12 +101,12 @@ impl Drop for Locks {
     }
 }
 
-/// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if anything is unusual, and
-/// then nothing was changed.
+/// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if the fast path does not
+/// serve the call, and then nothing has changed.
 #[inline(always)]
-pub fn enter_few(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
-    let mut params: [Option<Param>; FEW] = [None; FEW];
-    if ids.len() > FEW || are_devices_in_doubt() {
+pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
+    let mut params: [Option<Param>; MAX_PARAMS] = [None; MAX_PARAMS];
+    if ids.len() > MAX_PARAMS || are_devices_in_doubt() {
         return false;
     }
     for (place, id) in params.iter_mut().zip(ids) {
@@ -114,7 +117,7 @@ pub fn enter_few(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize
     }
     let locks = Locks::take(thread, &params);
     let thread = locks.inside.thread();
-    // With one promise to an array, two that pass the same array are the same.
+    // Each array has one promise here, so two promises of one array are the same promise.
     let twice = |at: usize| ids[at].is_of(Kind::Promise) && ids[..at].contains(&ids[at]);
     for (at, param) in params.iter().map_while(|param| *param).enumerate() {
         // SAFETY: `locks` has its ledger, and no reference is out.
@@ -131,10 +134,10 @@ pub fn enter_few(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize
             Param::Lent(lent) => unsafe { lent.add_claim(thread, |from, to| to.copy(from).then_some(true)) },
             Param::Given(given) => {
                 // SAFETY: as above.
-                unsafe { given.usual().and_then(|claim| given.take(thread, claim, true)) }
+                unsafe { given.passing_claim().and_then(|claim| given.take(thread, claim, true)) }
             }
         };
-        out(at, id.expect("looked at before, under the same locks, with slots enough in the cache"));
+        out(at, id.expect("checked above, under the same locks, with enough slots in the cache"));
     }
     true
 }

@@ -1,162 +1,77 @@
-//! Claims of expression nodes: one of H and of P, without a handle. Bytes under such a claim are not written by anybody else until it ends.
+//! Claims of expression nodes. They have no handle and count in H and P. Until such a claim ends, no other holder can write its bytes.
 
-use super::claim::{Claim, Spare};
-use super::{GuardedSlot, Ledger, Locked, NewStore};
+use super::claim::SpareClaim;
+use super::locked::{self, Locked};
+use super::new_store::NewStore;
+use super::operation::NodeTag;
+use super::state::{Claim, GuardedSlot, Ledger};
 use crate::error::Result;
 use crate::names::Name;
 use crate::slots::{Id, Slot, State};
 
-/// What a node of an expression is, or waits to become part of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Operation {
-    /// An array.
-    Leaf,
-    /// x + y
-    Add,
-    /// x - y
-    Subtract,
-    /// A product of matrices, or of a matrix and a vector.
-    Multiply,
-    /// The lower factor.
-    Cholesky,
-    /// x with m x = b.
-    Solve,
-    /// A number times x.
-    Scale,
-    /// Rows become columns.
-    Transpose,
-    /// x * y, element by element.
-    Times,
-    /// x / y, element by element.
-    Divide,
-    /// -x
-    Negate,
-    /// Square roots, element by element.
-    Sqrt,
-    /// e to the x, element by element.
-    Exp,
-    /// Natural logarithms, element by element.
-    Log,
-    /// The sum over an axis.
-    Sum,
-}
-
-impl Operation {
-    /// All of them.
-    pub const ALL: [Operation; 15] = [
-        Operation::Leaf,
-        Operation::Add,
-        Operation::Subtract,
-        Operation::Multiply,
-        Operation::Cholesky,
-        Operation::Solve,
-        Operation::Scale,
-        Operation::Transpose,
-        Operation::Times,
-        Operation::Divide,
-        Operation::Negate,
-        Operation::Sqrt,
-        Operation::Exp,
-        Operation::Log,
-        Operation::Sum,
-    ];
-
-    /// As texts call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Leaf => "leaf",
-            Operation::Add => "add",
-            Operation::Subtract => "subtract",
-            Operation::Multiply => "multiply",
-            Operation::Cholesky => "cholesky",
-            Operation::Solve => "solve",
-            Operation::Scale => "scale",
-            Operation::Transpose => "transpose",
-            Operation::Times => "elementwise multiply",
-            Operation::Divide => "divide",
-            Operation::Negate => "negate",
-            Operation::Sqrt => "sqrt",
-            Operation::Exp => "exp",
-            Operation::Log => "log",
-            Operation::Sum => "sum",
-        }
-    }
-}
-
-/// Which node has a claim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NodeTag {
-    /// The bits of its handle, if one is or was out.
-    pub id: Id,
-    /// What waits for it; Leaf: nothing yet.
-    pub waits: Operation,
-}
-
-/// The ledger of a claim that the caller owns, and which therefore stays where it is.
+/// The ledger of a claim that the caller owns, and that therefore does not move.
 pub fn ledger_of_claim(claim: &'static Claim) -> &'static Ledger {
     claim.guarded().ledger().expect("claims of nodes have a ledger")
 }
 
 /// Locks the ledgers of claims that the caller owns.
 pub fn lock_claims(claims: &[&'static Claim]) -> Result<Locked> {
-    super::lock_all(claims.len(), &|i| Ok(ledger_of_claim(claims[i])))
+    locked::lock_all(claims.len(), &|i| Ok(ledger_of_claim(claims[i])))
 }
 
 impl Claim {
     /// Locks the ledger of a claim that the caller owns: that of an expression node.
-    pub fn lock_own(&'static self) -> Locked {
+    pub(crate) fn lock_own(&'static self) -> Locked {
         Locked::one(crate::thread::current(), ledger_of_claim(self))
     }
 }
 
 impl Locked {
-    /// `spare` becomes a node's claim with all that `claim` has: H + 1, P + 1. Its layout has room for it.
-    pub fn copy_to_node(&mut self, claim: &'static Claim, spare: Spare, tag: NodeTag) -> &'static Claim {
+    /// Makes `spare` a node's claim, copied from `claim`: H + 1, P + 1. The layout of `spare` has room for that of `claim`.
+    pub(crate) fn copy_to_node(&mut self, claim: &'static Claim, spare: SpareClaim, tag: NodeTag) -> &'static Claim {
         let id = self.copy_claim(claim, spare);
         self.make_node(id, tag)
     }
 
-    /// A claim whose handle nobody knows becomes a node's.
+    /// Turns a claim, whose handle only the caller knows, into a node's.
     fn make_node(&mut self, id: Id, tag: NodeTag) -> &'static Claim {
-        let claim = super::find::<Claim>(id).expect("nobody else knows it");
+        let claim = locked::find::<Claim>(id).expect("only this function knows it");
         claim.head().make_stale(State::Kept);
         self.get_mut(claim).node = Some(tag);
         let ledger = self.ledger_of(claim);
-        self.books_mut(ledger).nodes += 1;
+        self.state_mut(ledger).nodes += 1;
         claim
     }
 
-    /// Another node has the claim from now on, or another operation waits for it.
-    pub fn tag_node(&mut self, claim: &'static Claim, tag: NodeTag) {
+    /// Notes which node owns the claim, and which operation waits for it.
+    pub(crate) fn tag_node(&mut self, claim: &'static Claim, tag: NodeTag) {
         debug_assert!(self.get(claim).node.is_some());
         self.get_mut(claim).node = Some(tag);
     }
 
-    /// The bytes under a node's claim are about to be overwritten: weak handles of what was there find nothing, and neither name nor root of
-    /// the array remain.
-    pub fn overwrite_node(&mut self, claim: &'static Claim) {
+    /// Prepares a node's claim whose bytes will be overwritten: weak handles of the old contents end, and so do its name and its root.
+    pub(crate) fn overwrite_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
-        self.books_mut(ledger).epoch += 1;
+        self.state_mut(ledger).epoch += 1;
         self.get_mut(claim).name = Name::NONE;
         self.drop_root(claim);
     }
 
-    /// The claim of a node ends: H - 1, P - 1.
-    pub fn end_node(&mut self, claim: &'static Claim) {
+    /// Ends the claim of a node: H - 1, P - 1.
+    pub(crate) fn end_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).node = None;
-        self.books_mut(ledger).nodes -= 1;
+        self.state_mut(ledger).nodes -= 1;
         self.unlink(claim);
-        self.relax(claim);
-        self.collect(claim);
-        self.settle(ledger);
+        self.drop_lease_if_unused(claim);
+        self.free_if_unused(claim);
+        self.mark_dead_if_unused(ledger);
     }
 }
 
 impl NewStore {
-    /// Makes it a store with one claim, a node's.
-    pub fn finish_node(self, tag: NodeTag) -> &'static Claim {
+    /// Makes the store with one claim, which a node owns.
+    pub(crate) fn finish_node(self, tag: NodeTag) -> &'static Claim {
         let (mut locked, id) = self.finish_locked();
         locked.make_node(id, tag)
     }

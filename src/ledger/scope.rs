@@ -1,10 +1,11 @@
-//! Scopes: the handles that one call of `enter` made, to be ended together.
+//! Scopes: lists of the handles that one call of `enter` made, to be released together.
 //!
-//! No ledger guards a scope, because its handles lie on several stores. Its own lock keeps the list whole while it is looked at, and
-//! comes before the ledgers' locks; it ends under that lock, so that exactly one caller has the list then.
-//! Memory for the list is reserved before the handles are made: ending a scope allocates nothing.
+//! The handles of a scope belong to several stores, so a scope has a lock of its own, which comes before the locks of ledgers. A scope
+//! ends under its lock, so that exactly one caller gets the list. The memory of the list is reserved before the handles are made, so the
+//! end of a scope allocates nothing.
 
-use super::{Origin, reserve};
+use super::locked::reserve;
+use super::origin::Origin;
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::lock::RawLock;
@@ -14,7 +15,7 @@ use crate::types::*;
 use core::cell::UnsafeCell;
 use smallvec::SmallVec;
 
-/// Handles of a scope, in the order of its parameters. Lists of up to so many need no memory of their own.
+/// The handles of a scope, in the order of its parameters; a short list needs no allocation.
 pub type Handles = SmallVec<[Id; 8]>;
 
 /// A scope, in a slot: Live while it is entered.
@@ -44,7 +45,7 @@ impl Slot for Scope {
     }
 }
 
-/// A taken scope slot that is nobody's yet.
+/// A scope slot that is taken and not published yet. Its drop frees the slot.
 pub struct SpareScope {
     scope: &'static Scope,
     thread: &'static Thread,
@@ -52,8 +53,8 @@ pub struct SpareScope {
 }
 
 impl SpareScope {
-    /// Takes a slot with room for `n` handles; outside of locks.
-    pub fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
+    /// Takes a slot with a capacity of `n` handles; outside of locks.
+    pub(crate) fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
         let mut spare = SpareScope { scope: Table::take(thread)?, thread, used: false };
         reserve(&mut spare.body().handles, n)?;
         Ok(spare)
@@ -65,19 +66,19 @@ impl SpareScope {
         unsafe { &mut *self.scope.body.get() }
     }
 
-    /// Adds a handle; of at most as many as there is room for.
-    pub fn push(&mut self, id: Id) {
+    /// Adds a handle, within the capacity.
+    pub(crate) fn push(&mut self, id: Id) {
         debug_assert!(self.body().handles.len() < self.body().handles.capacity(), "room was reserved");
         self.body().handles.push(id);
     }
 
-    /// What was pushed, to be replaced place by place.
-    pub fn handles(&mut self) -> &mut [Id] {
+    /// The handles that were pushed, to be replaced one by one.
+    pub(crate) fn handles(&mut self) -> &mut [Id] {
         &mut self.body().handles
     }
 
-    /// Gives the handle of the scope out.
-    pub fn publish(mut self) -> Id {
+    /// Publishes the handle of the scope.
+    pub(crate) fn publish(mut self) -> Id {
         let made = Origin { site: self.thread.site(), thread: self.thread.number() };
         let body = self.body();
         body.made = made;
@@ -95,7 +96,7 @@ impl Drop for SpareScope {
     }
 }
 
-/// An entered scope, locked.
+/// A locked scope, which is entered.
 pub struct LockedScope {
     scope: &'static Scope,
     id: Id,
@@ -116,20 +117,20 @@ pub fn lock_scope(id: Id) -> Result<LockedScope> {
 }
 
 impl LockedScope {
-    /// Its handles, whatever became of them.
-    pub fn handles(&self) -> &[Id] {
+    /// Its handles, some of which may be released.
+    pub(crate) fn handles(&self) -> &[Id] {
         self.scope.watch.read();
         // SAFETY: we have the lock, and the only `&mut` is made by `end`, which consumes us.
         unsafe { &(*self.scope.body.get()).handles }
     }
 
-    /// Ends it: its handle is stale from now on, and its list the caller's.
-    pub fn end(self) -> Handles {
+    /// Ends the scope, whose handle is stale from now on, and returns its list.
+    pub(crate) fn end(self) -> Handles {
         let (scope, thread) = (self.scope, self.inside.thread());
         debug_assert!(scope.head.is(self.id), "entered, as we saw under its lock");
         scope.head.make_stale(State::Kept);
         scope.watch.write();
-        // SAFETY: we have the lock, and nobody will find the slot by a handle any more.
+        // SAFETY: we have the lock, and no handle leads to the slot any more.
         let body = unsafe { &mut *scope.body.get() };
         let handles = core::mem::take(&mut body.handles);
         drop(self);

@@ -5,14 +5,16 @@
 //! everything. Blocks are aligned to 64 bytes at least. The size that NumPy passes when it frees is not trusted.
 
 use super::Target;
+use crate::arena::Arena;
 use crate::boundary;
 use crate::error::{Result, fail};
 use crate::pool::{Client, Pool};
 use crate::sys::os;
 use crate::thread::ColdLock;
 use crate::types::*;
+use core::cell::UnsafeCell;
 use core::ffi::{c_char, c_void};
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
 /// Alignment that NumPy's own vector loops like, and JAX needs to import without a copy.
@@ -39,30 +41,16 @@ const _: () = assert!(core::mem::offset_of!(Handler, free) == 160);
 /// A handler and what its context points at.
 #[repr(C)]
 struct Made {
-    handler: Handler,
+    handler: UnsafeCell<Handler>,
     target: Target,
 }
 
-/// Places for handlers, of one page each time.
-struct Places {
-    next: usize,
-    left: usize,
-}
+static HANDLERS: Arena<Made> = Arena::new();
+/// Held while a pool gets its handler.
+static MAKING: ColdLock<()> = ColdLock::new(());
 
-static PLACES: ColdLock<Places> = ColdLock::new(Places { next: 0, left: 0 });
-const PLACE: usize = size_of::<Made>().next_multiple_of(64);
-
-impl Places {
-    fn take(&mut self) -> Option<NonNull<Made>> {
-        if self.left < PLACE {
-            let page = os::page_bytes();
-            (self.next, self.left) = (os::arena(page)?.as_ptr() as usize, page);
-        }
-        let place = NonNull::new(self.next as *mut Made);
-        (self.next, self.left) = (self.next + PLACE, self.left - PLACE);
-        place
-    }
-}
+// SAFETY: a handler never changes, once its context is set before the first user has it.
+unsafe impl Sync for Made {}
 
 /// The handler of a pool; None: of the host's default pool. TN_ERR_DEVICE for a pool that is not on the host,
 /// TN_ERR_STALE for one that was released, TN_ERR_NO_HOST_MEMORY.
@@ -72,7 +60,7 @@ pub fn handler(pool: Option<&'static Pool>) -> Result<*const Handler> {
         None => super::host()?,
     };
     if pool.device().r#type != TN_CPU {
-        let name = crate::device::type_name(pool.device().r#type);
+        let name = crate::names::device_type_name(pool.device().r#type);
         return Err(fail(TN_ERR_DEVICE, format_args!("NumPy's arrays lie on the host, and this pool on {name}")));
     }
     // Nobody may make another pool of it while it gets its handler.
@@ -87,26 +75,24 @@ pub fn handler(pool: Option<&'static Pool>) -> Result<*const Handler> {
 }
 
 fn made_for(pool: &'static Pool) -> Result<*const Handler> {
-    let mut places = PLACES.lock();
+    let _making = MAKING.lock();
     let there = pool.plugin().load(Ordering::Relaxed);
     if !there.is_null() {
         return Ok(there.cast());
     }
-    let Some(place) = places.take() else {
-        return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a handler; free some")));
-    };
     let mut name = [0; 127];
     let pool_name = pool.name();
     for (to, from) in name[..126].iter_mut().zip("tenure ".bytes().chain(pool_name.as_str().bytes())) {
         *to = from as c_char;
     }
-    // SAFETY: a field of a place that is ours alone; only its address is taken.
-    let context = unsafe { &raw mut (*place.as_ptr()).target }.cast();
-    let handler = Handler { name, version: 1, context, malloc, calloc, realloc, free };
-    // SAFETY: memory of a page for one of these, aligned, known to nobody.
-    unsafe { place.write(Made { handler, target: Target::new(pool, Client::NUMPY) }) };
-    // SAFETY: as above.
-    let handler = unsafe { &raw mut (*place.as_ptr()).handler };
+    let handler = Handler { name, version: 1, context: null_mut(), malloc, calloc, realloc, free };
+    let target = Target::new(pool, Client::NUMPY);
+    let Some(made) = HANDLERS.get(|| Made { handler: UnsafeCell::new(handler), target }) else {
+        return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a handler; free some")));
+    };
+    let handler = made.handler.get();
+    // SAFETY: not shared yet.
+    unsafe { (*handler).context = (&raw const made.target).cast_mut().cast() };
     pool.plugin().store(handler.cast(), Ordering::Relaxed);
     Ok(handler)
 }
@@ -134,7 +120,7 @@ extern "C" fn calloc(context: *mut c_void, count: usize, item: usize) -> *mut c_
     boundary::answer(DOOR, null_mut(), || match count.checked_mul(item) {
         Some(bytes) => allocate(context, bytes, true),
         None => {
-            Err(fail(TN_ERR_LIMIT, format_args!("{count} elements of {item} bytes are more than can be addressed")))
+            Err(fail(TN_ERR_OVERFLOW, format_args!("{count} elements of {item} bytes are more than can be addressed")))
         }
     })
 }

@@ -83,7 +83,7 @@ impl Client {
 
     /// Thread and call site of a raw block's tag.
     pub(super) fn asker(tag: u64) -> (u32, u32) {
-        thread::of_stamp(tag >> CLIENT_BITS)
+        thread::stamp_parts(tag >> CLIENT_BITS)
     }
 }
 
@@ -158,7 +158,7 @@ impl Account {
             *to = from as core::ffi::c_char;
         }
         tn_pool_client {
-            client: client.index() as i32,
+            client: client.index() as tn_client,
             reserved: 0,
             name,
             live_blocks: all.blocks(),

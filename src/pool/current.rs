@@ -5,14 +5,26 @@
 
 use crate::error::Result;
 use crate::names::Name;
-use crate::pool::options::PoolOptions;
-use crate::pool::{Pool, create, options};
-use crate::thread::{self, Thread};
+use crate::pool::options::{self, PoolOptions};
+use crate::pool::{Pool, create, thread_heap};
+use crate::thread::{self, Area, GPUS, PerThread, Thread, area};
 use crate::types::*;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+/// Number of devices that have a current pool: host, pinned memory, managed memory, and the GPUs.
+const SLOTS: usize = FIRST_GPU + GPUS;
+
+/// A thread's current pools, by the slot of their device. None: the default pool.
+struct CurrentPools([Cell<Option<&'static Pool>>; SLOTS]);
+
+// SAFETY: zeros are no pools; only the thread, or its exit hook, touches them; the area is for this type.
+unsafe impl PerThread for CurrentPools {
+    const AREA: Area = area::POOL_CURRENT;
+}
+
 /// The default pools that were used so far.
-static DEFAULTS: [AtomicPtr<Pool>; thread::POOLS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; thread::POOLS];
+static DEFAULTS: [AtomicPtr<Pool>; SLOTS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; SLOTS];
 
 /// The default pool of a device, made at first use. Adds no reference (PO-5).
 pub fn default(device: tn_device) -> Result<&'static Pool> {
@@ -48,12 +60,12 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
 }
 
 /// Device types, in the order of the library's options for default pools.
-const KINDS: [i32; 4] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
+const KINDS: [tn_device_type; 4] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
 /// Slots of devices: the host, pinned memory, managed memory, then the GPUs.
 const HOST_SLOT: usize = 0;
 const FIRST_GPU: usize = 3;
 
-fn kind_of(device_type: i32) -> Option<usize> {
+fn kind_of(device_type: tn_device_type) -> Option<usize> {
     KINDS.iter().position(|&known| known == device_type)
 }
 
@@ -64,7 +76,7 @@ fn slot_of(device: tn_device) -> Option<usize> {
         TN_CPU if id == 0 => Some(HOST_SLOT),
         TN_CUDA_HOST if id == 0 => Some(1),
         TN_CUDA_MANAGED if id == 0 => Some(2),
-        TN_CUDA => (FIRST_GPU..thread::POOLS).nth(id),
+        TN_CUDA => (FIRST_GPU..SLOTS).nth(id),
         _ => None,
     }
 }
@@ -72,9 +84,7 @@ fn slot_of(device: tn_device) -> Option<usize> {
 /// The pool that this thread means for a device when a call names none: the one it set, else the default pool. Adds
 /// no reference. The reference of the thread, or of the library, lasts until the thread sets another pool (PO-62).
 pub fn current(device: tn_device) -> Result<&'static Pool> {
-    let set = slot_of(device).map_or(0, |slot| thread::current().pool(slot)) as *const Pool;
-    // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
-    match unsafe { set.as_ref() } {
+    match slot_of(device).and_then(|slot| CurrentPools::of(thread::current()).0[slot].get()) {
         Some(pool) if pool.device() == device => Ok(pool),
         _ => default(device),
     }
@@ -83,10 +93,11 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
 /// The pool that a thread means for the host when a call names none.
 #[inline(always)]
 pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
-    let set = thread.pool(HOST_SLOT) as *const Pool;
-    let pool = if set.is_null() { DEFAULTS[HOST_SLOT].load(Ordering::Acquire).cast_const() } else { set };
-    // SAFETY: as in `current` and `default`; the host is one device.
-    match unsafe { pool.as_ref() } {
+    if let Some(pool) = CurrentPools::of(thread).0[HOST_SLOT].get() {
+        return Ok(pool);
+    }
+    // SAFETY: as in `default`; the host is one device.
+    match unsafe { DEFAULTS[HOST_SLOT].load(Ordering::Acquire).as_ref() } {
         Some(pool) => Ok(pool),
         None => default(tn_device { r#type: TN_CPU, id: 0 }),
     }
@@ -94,9 +105,10 @@ pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
 
 /// Whether a thread means this pool for the host when a call names none.
 pub(super) fn is_current_of_host(thread: &'static Thread, pool: &'static Pool) -> bool {
-    let set = thread.pool(HOST_SLOT) as *const Pool;
-    let now = if set.is_null() { DEFAULTS[HOST_SLOT].load(Ordering::Relaxed).cast_const() } else { set };
-    core::ptr::eq(now, pool)
+    match CurrentPools::of(thread).0[HOST_SLOT].get() {
+        Some(set) => core::ptr::eq(set, pool),
+        None => core::ptr::eq(DEFAULTS[HOST_SLOT].load(Ordering::Relaxed), pool),
+    }
 }
 
 /// Sets the pool that this thread means for the pool's device when a call names none. None: the default pools of all
@@ -108,36 +120,32 @@ pub fn set_current(pool: Option<&'static Pool>) {
     let Some(slot) = slot_of(pool.device()) else { return };
     thread::on_exit(forget_current);
     pool.add_ref();
-    let old = thread.pool(slot) as *const Pool;
-    thread.set_pool(slot, core::ptr::from_ref(pool) as usize);
-    thread.set_current_heap(0);
-    // SAFETY: as in `current`.
-    if let Some(old) = unsafe { old.as_ref() } {
+    let old = CurrentPools::of(thread).0[slot].replace(Some(pool));
+    thread_heap::set_current(thread, None);
+    if let Some(old) = old {
         old.drop_ref();
     }
 }
 
 /// Drops a thread's references; also called when the thread ends.
 fn forget_current(thread: &'static Thread) {
-    for slot in 0..thread::POOLS {
-        let old = thread.pool(slot) as *const Pool;
-        thread.set_pool(slot, 0);
-        thread.set_current_heap(0);
-        // SAFETY: as in `current`.
-        if let Some(old) = unsafe { old.as_ref() } {
+    for slot in &CurrentPools::of(thread).0 {
+        let old = slot.take();
+        thread_heap::set_current(thread, None);
+        if let Some(old) = old {
             old.drop_ref();
         }
     }
 }
 
 /// Whether the default pool of a device type was made. Its options cannot change any more then.
-pub fn default_exists(device_type: i32) -> bool {
+pub fn default_exists(device_type: tn_device_type) -> bool {
     let made = |id| slot_of(tn_device { r#type: device_type, id });
-    (0..thread::POOLS as i32).filter_map(made).any(|slot| !DEFAULTS[slot].load(Ordering::Acquire).is_null())
+    (0..SLOTS as i32).filter_map(made).any(|slot| !DEFAULTS[slot].load(Ordering::Acquire).is_null())
 }
 
 /// The options of a device type's default pool, as `tn_option_set` left them.
-fn default_options(device_type: i32) -> PoolOptions {
+fn default_options(device_type: tn_device_type) -> PoolOptions {
     let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
     let Some(kind) = kind_of(device_type) else { return options };
     let values = crate::options::pool_options(kind);
@@ -152,8 +160,8 @@ fn default_options(device_type: i32) -> PoolOptions {
             "release_threshold" => options.release_threshold = value,
             "release_delay_ms" => options.release_delay_ms = value,
             // A value that does not fit its field becomes one that `create` refuses as out of range.
-            "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
-            "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
+            "huge_pages" => options.huge_pages = u32::try_from(value).unwrap_or(u32::MAX),
+            "backend" => options.backend = u32::try_from(value).unwrap_or(u32::MAX),
             "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),
             "host_flags" => options.host_flags = u32::try_from(value).unwrap_or(u32::MAX),
             "flags" => options.flags = u32::try_from(value).unwrap_or(u32::MAX),

@@ -6,14 +6,58 @@
 
 use crate::error::{Result, fail};
 use crate::names::Site;
-use crate::pool::thread_heap::Heap;
+use crate::pool::thread_heap::{self, Heap};
 use crate::pool::{Pool, current};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
-use crate::thread::{self, CriticalSection, Thread};
+use crate::thread::{self, Area, CriticalSection, PerThread, Thread, area};
 use crate::types::*;
-use core::ptr::NonNull;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+
+/// A cache entry: a handle of a pool, and the thread's heap of that pool.
+struct KnownHandle {
+    /// The handle's bits; 0: none. Other threads clear it when they close the handle.
+    handle: AtomicU64,
+    heap: Cell<Option<&'static Heap>>,
+}
+
+/// A thread's cache of handles, indexed by the remainder of the handle's bits. A later handle replaces an earlier one.
+struct KnownHandles([KnownHandle; 128]);
+
+// SAFETY: zeros are valid and mean no handles. Other threads touch only the atomic `handle`, unless the owner is gone.
+// The area is for this type.
+unsafe impl PerThread for KnownHandles {
+    const AREA: Area = area::POOL_HANDLES;
+}
+
+impl KnownHandles {
+    #[inline(always)]
+    fn entry(&self, handle: u64) -> &KnownHandle {
+        &self.0[handle as usize % self.0.len()]
+    }
+}
+
+/// Removes a closed handle from the cache entries of all threads. Its fence pairs with the one in `remember`: either
+/// this function finds the entry, or the thread that added it sees that the handle was closed.
+fn forget_handle(handle: u64) {
+    fence(Ordering::SeqCst);
+    thread::each_record(|thread| {
+        let known = &KnownHandles::of(thread).entry(handle).handle;
+        if known.load(Ordering::Relaxed) == handle {
+            // Fails if the thread has replaced the handle meanwhile.
+            let _ = known.compare_exchange(handle, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    });
+}
+
+/// Removes a heap from its thread's cache entries.
+pub(super) fn forget(thread: &'static Thread, heap: &'static Heap) {
+    let has_heap = |known: &&KnownHandle| known.heap.get().is_some_and(|known| core::ptr::eq(known, heap));
+    for known in KnownHandles::of(thread).0.iter().filter(has_heap) {
+        known.handle.store(0, Ordering::Relaxed);
+    }
+}
 
 /// The slot behind a `tn_pool`.
 struct PoolSlot {
@@ -23,7 +67,7 @@ struct PoolSlot {
     site: AtomicU32,
     time_ns: AtomicU64,
     /// A thread may have a cache entry for the handle.
-    doors: AtomicBool,
+    is_known: AtomicBool,
 }
 
 impl Slot for PoolSlot {
@@ -35,7 +79,7 @@ impl Slot for PoolSlot {
             thread: AtomicU32::new(0),
             site: AtomicU32::new(0),
             time_ns: AtomicU64::new(0),
-            doors: AtomicBool::new(false),
+            is_known: AtomicBool::new(false),
         }
     }
     fn head(&self) -> &Head {
@@ -105,17 +149,15 @@ pub fn of_handle(id: Id) -> Result<&'static Pool> {
 #[inline(always)]
 pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap> {
     if handle == 0 {
-        // SAFETY: 0 or a heap of this thread. The heap ends with the thread, or with the last reference on its pool;
-        // then no thread has it as its current one.
-        return unsafe { (thread.current_heap() as *const Heap).as_ref() };
+        // A heap ends with its thread, or with the last reference on its pool. Then no thread has it as its current one.
+        return thread_heap::current(thread);
     }
-    let door = thread.pool_cache_entry(handle);
-    let heap = door.heap.get();
+    let entry = KnownHandles::of(thread).entry(handle);
+    let heap = entry.heap.get();
     // After the handle is closed, no entry has it: `close` removes it from all of them.
     // SAFETY: `remember` stored a heap of this thread. After the last reference on its pool was dropped, no entry
     // has a handle of it.
-    (door.handle.load(Ordering::Relaxed) == handle)
-        .then(|| unsafe { NonNull::new_unchecked(heap as *mut Heap).as_ref() })
+    (entry.handle.load(Ordering::Relaxed) == handle).then(|| unsafe { heap.unwrap_unchecked() })
 }
 
 /// Caches the calling thread's heap, if it has one, for its next calls with that handle. None: for the host's current
@@ -123,27 +165,27 @@ pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap
 pub fn remember(id: Option<Id>, pool: &'static Pool) {
     let thread = thread::current();
     let _inside = CriticalSection::enter(thread);
-    let Some(heap) = Heap::of(thread, pool).map(|heap| core::ptr::from_ref(heap) as usize) else { return };
+    let Some(heap) = Heap::of(thread, pool) else { return };
     let Some(id) = id else {
         // A callback may have set another pool meanwhile.
         if current::is_current_of_host(thread, pool) {
-            thread.set_current_heap(heap);
+            thread_heap::set_current(thread, Some(heap));
         }
         return;
     };
     if let Ok(slot) = Table::<PoolSlot>::find(id)
         && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
     {
-        let door = thread.pool_cache_entry(id.bits());
-        door.heap.set(heap);
+        let entry = KnownHandles::of(thread).entry(id.bits());
+        entry.heap.set(Some(heap));
         // Tells `close` that threads have entries.
-        slot.doors.store(true, Ordering::Relaxed);
-        door.handle.store(id.bits(), Ordering::Relaxed);
-        // Pairs with the fence in `close`: either `close` finds the entry, or this thread sees that the handle was
-        // closed.
+        slot.is_known.store(true, Ordering::Relaxed);
+        entry.handle.store(id.bits(), Ordering::Relaxed);
+        // Pairs with the fence in `forget_handle`: either that function finds the entry, or this thread sees that the
+        // handle was closed.
         fence(Ordering::SeqCst);
         if !slot.head.is_live(id) {
-            door.handle.store(0, Ordering::Relaxed);
+            entry.handle.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -156,8 +198,8 @@ pub fn close(id: Id) -> Result<()> {
         return Err(released(id));
     }
     fence(Ordering::SeqCst);
-    if slot.doors.swap(false, Ordering::Relaxed) {
-        thread::close_doors(id.bits());
+    if slot.is_known.swap(false, Ordering::Relaxed) {
+        forget_handle(id.bits());
     }
     let pool = pool_of(slot);
     debug_assert!(slot.head.state() == State::Kept);

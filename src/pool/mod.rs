@@ -8,7 +8,7 @@
 //! | 2. less common hit | `thread_heap::blocks` | another span of the class has a free block, or the thread kept a large block |
 //! | 3. request | `requests::allocate` | the request is checked and rounded; what a heap cannot serve goes on under the pool's lock |
 //! | 4. shared state | `state::take_block` | a free block or a free span is taken; `state::stream_lists` for stream-ordered pools |
-//! | 5. slow path | `requests::slow_path` | nothing fits: the driver tries one step after another, and peak_updates again after each |
+//! | 5. slow path | `requests::slow_path` | nothing fits: the driver tries one step after another, and tries again after each |
 //! | 6. backing | `backing` | memory is reserved and committed, or requested from a caller's upstream or a device |
 //!
 //! A free takes the same way back: `thread_heap` for the thread's own blocks, `remote_free` for blocks of another thread's span,
@@ -26,6 +26,7 @@
 //! | `span` | descriptors of memory: spans, their blocks, size classes, the table from address to span |
 //! | `backing` | back: memory from the device and back to it, huge pages, purge, trim, pressure callbacks |
 //! | `create`, `registry`, `lifecycle` | creation; the records of all pools; references and the end |
+//! | `raw`, `calls` | raw blocks as C requests them; upstream callbacks that run on a thread |
 //! | `handle`, `current` | handles of C; the pool that a call without a pool means |
 //! | `options`, `client` | options; who allocated a block |
 //! | `query`, `lookup`, `messages` | statistics; from any address to its block; error messages |
@@ -67,6 +68,8 @@ mod arena;
 
 mod backing;
 
+mod calls;
+
 mod client;
 
 mod create;
@@ -89,6 +92,9 @@ mod messages;
 mod options;
 
 mod query;
+
+#[cfg(not(preload))]
+pub mod raw;
 
 mod registry;
 
@@ -133,7 +139,7 @@ const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 pub struct Pool {
     state: Lock<PoolState>,
     /// Constants of the pool's life, to be read without the lock.
-    device_type: AtomicI32,
+    device_type: AtomicU32,
     device_id: AtomicI32,
     alignment: AtomicUsize,
     page: AtomicUsize,

@@ -38,9 +38,9 @@ pub struct PoolOptions {
     /// CUDA devices that may access the memory.
     pub peers: u64,
     /// TN_HUGE_.
-    pub huge_pages: i32,
+    pub huge_pages: tn_huge_pages,
     /// TN_BACKEND_.
-    pub backend: i32,
+    pub backend: tn_backend,
     /// 0: no preference; n: node n - 1.
     pub numa_node: i32,
     /// TN_HOST_, TN_MANAGED_.
@@ -141,7 +141,7 @@ pub(super) struct Settings {
     /// Addresses that one growth step reserves at most, unless one request needs more.
     pub max_growth: usize,
     /// TN_HUGE_.
-    pub huge: i32,
+    pub huge: tn_huge_pages,
 }
 
 /// Growth factor of a host pool by default, and the most bytes that one step reserves.
@@ -254,16 +254,20 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         },
         threshold: match o.release_threshold {
             0 => THRESHOLD_BYTES,
-            TN_POOL_NONE => usize::MAX,
+            TN_POOL_NONE.. => usize::MAX,
             bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
         },
         threshold_grows: o.release_threshold == 0,
         thread_cache: match o.thread_cache_size {
             0 => THREAD_CACHE_BYTES,
-            TN_POOL_NONE => 0,
+            TN_POOL_NONE.. => 0,
             bytes => usize::try_from(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize / 4),
         },
-        delay_ms: if o.release_delay_ms == 0 { DELAY_MS } else { o.release_delay_ms },
+        delay_ms: match o.release_delay_ms {
+            0 => DELAY_MS,
+            TN_POOL_NONE.. => u64::MAX,
+            ms => ms,
+        },
         node: o.numa_node as u32,
         host_flags: o.host_flags,
         flags: o.flags,
@@ -392,7 +396,7 @@ mod tests {
         assert_eq!(status(|o| (o.initial_size, o.max_size) = (2 << 20, 1 << 20)), TN_ERR_INVALID);
         assert_eq!(status(|o| o.initial_size = u64::MAX), TN_ERR_INVALID);
         assert_eq!(status(|o| o.huge_pages = 3), TN_ERR_INVALID);
-        assert_eq!(status(|o| o.backend = -1), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.backend = u32::MAX), TN_ERR_INVALID);
         assert_eq!(status(|o| o.flags = 1 << 6), TN_ERR_INVALID);
         assert_eq!(status(|o| o.host_flags = TN_HOST_MAPPED), TN_ERR_INVALID);
         assert_eq!(status(|o| o.numa_node = -1), TN_ERR_INVALID);

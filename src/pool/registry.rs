@@ -79,7 +79,7 @@ fn blank() -> Pool {
     (state.refs, state.retired, state.quarantined) = (0, true, true);
     Pool {
         state: Lock::new(state),
-        device_type: AtomicI32::new(0),
+        device_type: AtomicU32::new(0),
         device_id: AtomicI32::new(0),
         alignment: AtomicUsize::new(0),
         page: AtomicUsize::new(0),

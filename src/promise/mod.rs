@@ -1,11 +1,11 @@
-//! Promises: a handle is given away, the promise travels, and who takes it gets the claim.
+//! Promises: a giver turns a handle into a promise, passes the promise on, and the taker gets the claim.
 //!
-//! Contract: `give` never touches bytes and looks at nothing but the handle and its own guards; `take` is all or nothing. A handle
-//! from which as many promises were taken in one call as the giver required (Case I) is destructed; with fewer (Case II) the takers get
-//! clones. Whether bytes may be overwritten is decided when they are used, not here. A callee that does not care which of its
-//! parameters were given calls `enter` and `leave`. Any thread.
+//! Contract: `give` touches no byte and checks only the handle and its own guards. `take` takes all promises of a call or none. If a call
+//! takes as many promises of a handle as the giver required, the handle is destructed (Case I). If it takes fewer, the takers get clones
+//! (Case II). Whether bytes may be overwritten is decided when they are used, not here. `enter` and `leave` serve a callee that accepts
+//! both arrays and promises. Any thread may call.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `mod` | give, cancel, release |
 //! | `take` | what `take` and `enter` share: Case I and Case II, all or none |
@@ -18,20 +18,20 @@ mod take;
 
 pub use scope::{enter, leave};
 
-use self::take::By;
+use self::take::{By, used_up};
 use crate::array::{self, Checked, Holder, Refusal};
-use crate::error::{Result, Status, fail};
-use crate::ledger::{self, Claim, Locked, One, Promise, SparePromise};
+use crate::error::{Result, fail};
+use crate::ledger::{self, Claim, Locked, LockedSlot, Promise, SparePromise};
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// Wraps the handle in a promise not to use it again; `required`: how many variables of the giver refer to it.
+/// Makes a promise of a handle, which its giver may not use any more. `required`: number of the giver's variables that refer to it.
 #[inline(always)]
 pub fn give(id: Id, required: u32) -> Result<Id> {
     if required > 0
-        && let Some(one) = One::<Claim>::live(thread::current(), id)
+        && let Some(one) = LockedSlot::<Claim>::live(thread::current(), id)
         && one.body().given == 0
         && let Some(promise) = one.give(required)
     {
@@ -40,7 +40,7 @@ pub fn give(id: Id, required: u32) -> Result<Id> {
     give_slow(id, required)
 }
 
-/// The same where something is wrong or in the way, or the handle was given before.
+/// The slow path of [`give`]: a check fails, something conflicts, or the handle was given before.
 #[cold]
 #[inline(never)]
 fn give_slow(id: Id, required: u32) -> Result<Id> {
@@ -63,8 +63,7 @@ fn give_slow(id: Id, required: u32) -> Result<Id> {
         if body.given == 0 {
             check_guards(locked, claim)?;
         }
-        locked.get_mut(claim).required = needed;
-        Ok(locked.add_promise(claim, spare))
+        Ok(locked.add_promise(claim, required, spare))
     })
 }
 
@@ -81,7 +80,7 @@ fn given_already(locked: &Locked, claim: &'static Claim, needed: u32) -> Refusal
         .into()
 }
 
-/// A handle with guards of its own is not given: whoever uses them has the bytes.
+/// BORROWED or BORROWED_WRITE: a handle with open guards of its own cannot be given.
 fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     let body = locked.get(claim);
     let (status, count) = match (body.writers + u32::from(body.moving), body.readers) {
@@ -98,15 +97,7 @@ fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0, cow: false }))
 }
 
-#[cold]
-fn used_up(promise: Id) -> Status {
-    fail(
-        TN_ERR_DESTRUCTED,
-        format_args!("the promise {promise} was taken or cancelled already; it can only be released"),
-    )
-}
-
-/// The giver has its share of the array back; the promise still has to be released.
+/// Cancels a promise: the giver has its share of the array back. The promise still has to be released.
 pub fn cancel(id: Id) -> Result<()> {
     let (mut locked, promise) = ledger::lock::<Promise>(id)?;
     if ledger::is_spent(promise) {
@@ -129,10 +120,10 @@ fn withdraw(locked: &mut Locked, promise: &'static Promise) {
     }
 }
 
-/// Gives a promise back, and cancels it first if nobody took it.
+/// Releases a promise, and cancels it first if it is outstanding.
 #[inline(always)]
 pub fn release(id: Id) -> Result<()> {
-    if let Some(one) = One::<Promise>::of(thread::current(), id)
+    if let Some(one) = LockedSlot::<Promise>::of(thread::current(), id)
         && one.release()
     {
         return Ok(());
@@ -140,7 +131,7 @@ pub fn release(id: Id) -> Result<()> {
     release_slow(id)
 }
 
-/// The same where something is wrong, or the promise is still outstanding.
+/// The slow path of [`release`]: a check fails, or the promise is outstanding.
 #[cold]
 #[inline(never)]
 fn release_slow(id: Id) -> Result<()> {
@@ -156,7 +147,7 @@ fn release_slow(id: Id) -> Result<()> {
 #[inline(always)]
 pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
     if let [id] = promises
-        && let Some(one) = One::<Promise>::live(thread::current(), *id)
+        && let Some(one) = LockedSlot::<Promise>::live(thread::current(), *id)
         && let Some(taken) = one.take()
     {
         out(0, taken);
@@ -165,7 +156,7 @@ pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
     take_all(promises, &mut out)
 }
 
-/// The same for several, or where something is wrong or unusual.
+/// The slow path of [`take`], which knows every case.
 #[cold]
 #[inline(never)]
 fn take_all(promises: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<()> {

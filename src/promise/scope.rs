@@ -1,6 +1,6 @@
-//! A callee's scope: `enter` makes a handle of its own for every parameter, given or lent, and `leave` ends those that are left.
+//! Scopes of a callee: `enter` makes a new handle for every parameter, array or promise, and `leave` releases those that are left.
 //!
-//! Scopes are independent objects: bound to no thread, left in any order, knowing nothing of one another. `leave` needs no memory.
+//! Scopes are independent of threads and of each other, and can be left in any order. `leave` allocates nothing.
 
 use super::take::{self, By};
 use crate::array::{self, Checked, Refusal};
@@ -14,7 +14,7 @@ use crate::types::*;
 pub fn enter(params: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<Id> {
     let thread = thread::current();
     let mut scope = SpareScope::take(thread, params.len())?;
-    // Handles come in the order in which claims are passed; the scope lists them in that of the parameters.
+    // `take` reports handles in the order in which claims pass. The scope lists them in the order of the parameters.
     for id in params {
         scope.push(*id);
     }
@@ -23,13 +23,13 @@ pub fn enter(params: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<Id> {
         handles[position] = id;
         out(position, id);
     };
-    if !ledger::enter_few(thread, params, &mut out) {
+    if !ledger::enter_fast(thread, params, &mut out) {
         take::open(thread, params, By::Enter, &mut out)?;
     }
     Ok(scope.publish())
 }
 
-/// Leaves: releases what is left of the scope's handles, in the order of its parameters, but those in `keep`.
+/// Leaves a scope: releases its remaining handles in the order of the parameters, except those in `keep`.
 pub fn leave(id: Id, keep: &[Id]) -> Result<()> {
     let scope = find(id, keep)?;
     if let Err(refusal) = check(&scope, keep) {
@@ -38,14 +38,14 @@ pub fn leave(id: Id, keep: &[Id]) -> Result<()> {
     }
     for handle in scope.end() {
         if !keep.contains(&handle) {
-            // Stale: the callee released it before, or another thread does so at this moment.
+            // A stale handle was released by the callee or by another thread.
             let _ = array::release_now(handle);
         }
     }
     Ok(())
 }
 
-/// STALE and KIND, of the scope and of what is kept: the list decides first, the position second.
+/// STALE and KIND of the scope and the kept handles: the first in the order of checks, then by position.
 fn find(id: Id, keep: &[Id]) -> Result<LockedScope> {
     let scope = ledger::lock_scope(id);
     let mut worst = scope.as_ref().err().map(|status| (rank(status.code()), None));
@@ -59,7 +59,7 @@ fn find(id: Id, keep: &[Id]) -> Result<LockedScope> {
     }
     match worst {
         None => scope,
-        // Asked once more for its text.
+        // The second call writes the error message.
         Some((_, Some(position))) => Err(gone(keep[position])),
         Some((_, None)) => ledger::lock_scope(id),
     }
@@ -97,8 +97,8 @@ fn check(scope: &LockedScope, keep: &[Id]) -> Checked<()> {
     twice.map_or(Ok(()), |at| Err(duplicate(at)))
 }
 
-/// Strict mode: what would be released is neither given nor borrowed nor exported. A thread that changes that between this look and
-/// the release is not caught, and does no harm: the handle is then released as it is without strict mode.
+/// Strict mode: refuses if a handle that would be released is given, borrowed or exported. If another thread changes that between this
+/// check and the release, the handle is released as without strict mode.
 #[cold]
 fn check_unused(scope: &LockedScope, keep: &[Id]) -> Checked<()> {
     let mut worst: Checked<()> = Ok(());

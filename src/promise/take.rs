@@ -1,31 +1,30 @@
-//! What `take` and `enter` share: several promises, and plain arrays among them, become new handles, all or none.
+//! The common part of `take` and `enter`: promises, and with `enter` arrays, become new handles, all or none.
 //!
-//! In order: slots and room are reserved, all ledgers locked ascending, everything checked, and only then are claims copied and
-//! passed, so that nothing can fail half way. Clones come before claims move, while every promise still names its claim.
+//! The steps: reserve slots and memory, lock all ledgers in ascending order, check everything, copy and pass claims. The last step cannot
+//! fail. Claims are cloned before any claim passes, while every promise still names its claim.
 
-use super::used_up;
 use crate::array::{self, Checked};
-use crate::error::{Result, fail};
+use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Ledger, Locked, Promise, Spare};
+use crate::ledger::{self, Claim, Ledger, Locked, Promise, SpareClaim};
 use crate::slots::{Id, Kind};
 use crate::thread::Thread;
 use crate::types::*;
 use smallvec::SmallVec;
 
-/// Lists of up to so many parameters need no memory of their own.
+/// A list of parameters; a short one needs no allocation.
 pub type List<T> = SmallVec<[T; 8]>;
 
-/// Who asks: what it accepts, and what a destructed handle says.
+/// The calling function: it determines the accepted parameters, and the message of a destructed handle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// Promises only.
     Take,
-    /// Promises and arrays, told apart by their kind.
+    /// Promises and arrays.
     Enter,
 }
 
-/// A parameter whose handle is out.
+/// A parameter with an unreleased handle.
 #[derive(Clone, Copy)]
 enum Param {
     Promise(&'static Promise),
@@ -45,13 +44,21 @@ impl Param {
         matches!(self, Param::Promise(_))
     }
 
-    /// The claim that it stands for; of an outstanding promise.
+    /// The array's claim, or that of an outstanding promise.
     fn claim(self, locked: &Locked) -> &'static Claim {
         match self {
             Param::Promise(promise) => locked.promised(promise),
             Param::Plain(claim) => claim,
         }
     }
+}
+
+#[cold]
+pub(super) fn used_up(promise: Id) -> Status {
+    fail(
+        TN_ERR_DESTRUCTED,
+        format_args!("the promise {promise} was taken or cancelled already; it can only be released"),
+    )
 }
 
 fn ledger_of(id: Id, by: By) -> Result<&'static Ledger> {
@@ -68,13 +75,13 @@ fn same<T>(a: &'static T, b: &'static T) -> bool {
     core::ptr::eq(a, b)
 }
 
-/// A new handle for each parameter, all or none: `out(i, id)` receives the i-th, under the ledgers' locks.
+/// Makes a new handle for each parameter, all or none. `out(i, id)` receives the i-th, under the ledgers' locks.
 pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usize, Id)) -> Result<()> {
     let n = ids.len();
-    let mut spares: List<Option<Spare>> = List::new();
+    let mut spares: List<Option<SpareClaim>> = List::new();
     ledger::reserve(&mut spares, n)?;
     for _ in 0..n {
-        spares.push(Some(Spare::take(thread)?));
+        spares.push(Some(SpareClaim::take(thread)?));
     }
     let mut params: List<Param> = List::new();
     ledger::reserve(&mut params, n)?;
@@ -111,11 +118,11 @@ pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usi
     }
 }
 
-fn spare(spares: &mut [Option<Spare>], position: usize) -> &mut Spare {
+fn spare(spares: &mut [Option<SpareClaim>], position: usize) -> &mut SpareClaim {
     spares[position].as_mut().expect("a spare for each parameter")
 }
 
-/// The list of checks decides first, the position second.
+/// Returns the first refusal in the order of checks, then by position.
 fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
     for (id, param) in ids.iter().zip(params) {
         match param {
@@ -128,7 +135,7 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
         if let Param::Plain(claim) = *param
             && locked.get(claim).given > 0
         {
-            // A given array may stand beside its own promise: it is cloned before its claim moves.
+            // A given array may come together with its promise: it is cloned before its claim passes.
             let beside = params.iter().any(|other| other.is_promise() && same(other.claim(locked), claim));
             if !beside {
                 array::check_live(locked, claim)?;
@@ -149,15 +156,15 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
     }
 }
 
-/// The leftmost promise of a Case I: its place, and the claim that it gets.
+/// The first promise of a Case I: its position, and the claim that passes.
 type Waiting = (usize, &'static Claim);
 
-/// All checks are done and everything is reserved: nothing can fail any more.
+/// Copies and passes the claims, after all checks. It cannot fail.
 fn pass(
     locked: &mut Locked,
     params: &[Param],
     by: By,
-    spares: &mut [Option<Spare>],
+    spares: &mut [Option<SpareClaim>],
     waiting: &mut List<Waiting>,
     out: &mut dyn FnMut(usize, Id),
 ) {
@@ -184,7 +191,7 @@ fn pass(
     }
 }
 
-/// Whether the promise at `position` is the leftmost of as many as its giver required.
+/// Whether the promise at `position` is the first of as many as its giver required.
 fn moves(locked: &Locked, params: &[Param], position: usize, claim: &'static Claim) -> bool {
     let promised = |param: &Param| param.is_promise() && same(param.claim(locked), claim);
     let together = params.iter().filter(|param| promised(param)).count();

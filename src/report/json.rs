@@ -1,15 +1,14 @@
-//! JSON as it is written: a value after the other, straight into the sink.
+//! A JSON writer: values are written one after another into a sink.
 //!
-//! Contract: allocates nothing and cannot fail. What the sink does not take is its own business; commas, quotes and escapes are
-//! ours. Texts are UTF-8.
+//! Contract: allocates nothing and cannot fail; it ignores errors of the sink. It writes commas, quotes and escapes. Texts are UTF-8.
 #![forbid(unsafe_code)]
 
 use core::fmt::{self, Write};
 
-/// Writes one JSON text. Values inside of an object are written by `field`, `open_field` and their like, those of a list without a name.
+/// Writes one JSON text. Values of an object are written as named fields, those of a list by `value`, `item` and `open`.
 pub struct Json<'a> {
     sink: &'a mut dyn Write,
-    /// A value stands in front of the next one in the same object or list.
+    /// The next value follows another one in its object or list, so it needs a comma.
     follows: bool,
 }
 
@@ -32,12 +31,12 @@ impl fmt::Display for Escaped<'_> {
 
 impl<'a> Json<'a> {
     /// An empty text.
-    pub fn new(sink: &'a mut dyn Write) -> Json<'a> {
+    pub(crate) fn new(sink: &'a mut dyn Write) -> Json<'a> {
         Json { sink, follows: false }
     }
 
     fn put(&mut self, text: fmt::Arguments<'_>) {
-        // A sink that is full goes on counting; there is nobody to tell.
+        // A full sink only counts the rest, and no error can be returned here.
         let _ = self.sink.write_fmt(text);
     }
 
@@ -53,63 +52,63 @@ impl<'a> Json<'a> {
     }
 
     /// Begins an object or a list with its bracket; `close` ends it.
-    pub fn open(&mut self, bracket: char) {
+    pub(crate) fn open(&mut self, bracket: char) {
         self.separate();
         self.put(format_args!("{bracket}"));
         self.follows = false;
     }
 
-    /// The same as a field of an object.
-    pub fn open_field(&mut self, name: &str, bracket: char) {
+    /// Begins an object or a list as a field of an object.
+    pub(crate) fn open_field(&mut self, name: &str, bracket: char) {
         self.name(name);
         self.put(format_args!("{bracket}"));
         self.follows = false;
     }
 
     /// Ends what `open` began.
-    pub fn close(&mut self, bracket: char) {
+    pub(crate) fn close(&mut self, bracket: char) {
         self.put(format_args!("{bracket}"));
         self.follows = true;
     }
 
     /// A field that is a number.
-    pub fn number(&mut self, name: &str, value: impl Into<i128>) {
+    pub(crate) fn number(&mut self, name: &str, value: impl Into<i128>) {
         self.name(name);
         self.put(format_args!("{}", value.into()));
     }
 
     /// A field that is an id or an address: hexadecimal, because 64 bits do not fit the numbers of every reader.
-    pub fn bits(&mut self, name: &str, value: u64) {
+    pub(crate) fn bits(&mut self, name: &str, value: u64) {
         self.name(name);
         self.put(format_args!("\"{value:#x}\""));
     }
 
     /// A field that is true or false.
-    pub fn flag(&mut self, name: &str, value: bool) {
+    pub(crate) fn flag(&mut self, name: &str, value: bool) {
         self.name(name);
         self.put(format_args!("{value}"));
     }
 
     /// A field that is a text.
-    pub fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         self.put(format_args!("\"{}\"", Escaped(value)));
     }
 
     /// A field that has no value.
-    pub fn null(&mut self, name: &str) {
+    pub(crate) fn null(&mut self, name: &str) {
         self.name(name);
         self.put(format_args!("null"));
     }
 
     /// A number in a list.
-    pub fn value(&mut self, value: impl Into<i128>) {
+    pub(crate) fn value(&mut self, value: impl Into<i128>) {
         self.separate();
         self.put(format_args!("{}", value.into()));
     }
 
     /// A text in a list.
-    pub fn item(&mut self, value: &str) {
+    pub(crate) fn item(&mut self, value: &str) {
         self.separate();
         self.put(format_args!("\"{}\"", Escaped(value)));
     }

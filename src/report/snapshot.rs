@@ -1,14 +1,15 @@
-//! The snapshot: who holds what at this moment, as JSON (`docs/report.schema.json` describes it).
+//! The snapshot: the holders of memory at this moment, as JSON (described by `docs/report.schema.json`).
 //!
-//! Contract: no list of it needs memory: what is found under a lock is kept in a few places of the stack, more where the heap has
-//! them, and written under no lock, part after part. Each store and each pool is of one moment, the whole is not: what other
-//! threads make and release meanwhile may or may not be in it.
+//! Contract: works without memory. Holders found under a lock are kept in a small buffer on the stack, or a larger one if the heap has
+//! memory, and written under no lock, part by part. Each store and each pool is consistent; the whole is not, since other threads may make
+//! and release handles meanwhile.
 
 use super::json::Json;
+use super::open_handles;
 use crate::borrow::{self, HolderInfo, Store};
 use crate::copy_stats;
-use crate::device;
 use crate::ledger;
+use crate::names;
 use crate::names::Site;
 use crate::pool::{self, Client, Located, Pool};
 use crate::types::*;
@@ -16,10 +17,10 @@ use core::cell::Cell;
 use core::fmt::Write;
 use smallvec::SmallVec;
 
-/// The form of the text; it changes when a reader of the old one could be wrong.
+/// Version of the format. It changes if readers of the old format could misread the new one.
 const SCHEMA: u32 = 1;
 
-/// Holders kept at a time where there is no memory for more.
+/// Number of holders in the buffer on the stack.
 const PART: usize = 32;
 
 /// Writes the report.
@@ -43,7 +44,7 @@ pub fn write(sink: &mut dyn Write) {
     write_blocks(&mut json);
     json.close(']');
     json.open_field("open", '[');
-    in_parts(&mut |visit| super::loose(visit), &mut |held| write_holder(&mut json, held));
+    in_parts(&mut |visit| open_handles::without_bytes(visit), &mut |held| write_holder(&mut json, held));
     json.close(']');
     json.open_field("copies", '[');
     copy_stats::copies(&mut |_, copies| write_copies(&mut json, &copies), usize::MAX);
@@ -51,10 +52,11 @@ pub fn write(sink: &mut dyn Write) {
     json.close('}');
 }
 
-/// Where holders are handed to as they are found.
+/// A callback that receives holders as they are found.
 type Visit<'a> = &'a mut dyn FnMut(HolderInfo);
 
-/// Runs `each`, which may visit under a lock, until all it finds was written, under no lock: once where there is memory for all.
+/// Runs `each`, which may visit under a lock, and writes what it found under no lock. Repeats until all is written, unless there is memory
+/// for all at once.
 fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&HolderInfo)) {
     let mut part: SmallVec<[HolderInfo; PART]> = SmallVec::new();
     let mut done = 0;
@@ -72,14 +74,14 @@ fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&HolderInfo))
         if part.is_empty() || done >= seen {
             return;
         }
-        // Without the memory it goes on in small parts.
+        // Without memory it continues in small parts.
         let _ = part.try_reserve(seen - done);
     }
 }
 
 /// "cpu", "cuda:1".
 fn write_device(json: &mut Json<'_>, device: tn_device) {
-    let name = device::type_name(device.r#type);
+    let name = names::device_type_name(device.r#type);
     if device.r#type == TN_CPU {
         return json.text("device", name);
     }
@@ -131,7 +133,7 @@ fn write_pool(json: &mut Json<'_>, pool: &'static Pool) {
     json.close('}');
 }
 
-/// What the memory of a pool is like, and what of that is slow.
+/// The kind of a pool's memory, with warnings.
 fn write_memory(json: &mut Json<'_>, flags: u32) {
     json.open_field("memory", '[');
     let words = [(TN_PINNED, "pinned"), (TN_MAPPED, "mapped"), (TN_WRITE_COMBINED, "write_combined")];
@@ -144,7 +146,7 @@ fn write_memory(json: &mut Json<'_>, flags: u32) {
     json.close(']');
 }
 
-/// Who the pool's blocks were handed out to: arrays, callers of the pool, and each library that allocates here.
+/// The clients of a pool: arrays, direct callers, and each library that allocates from it.
 fn write_clients(json: &mut Json<'_>, pool: &'static Pool) {
     pool.each_client(|client| {
         json.open('{');
@@ -166,7 +168,7 @@ fn write_store(json: &mut Json<'_>, tag: u64) {
             }
         },
         &mut |held| {
-            // A store without a holder is on its way back, and stands nowhere.
+            // A store without a holder is about to end, and is left out.
             if let Some(store) = store.get().filter(|_| !core::mem::replace(&mut begun, true)) {
                 begin_store(json, &store);
             }
@@ -179,7 +181,7 @@ fn write_store(json: &mut Json<'_>, tag: u64) {
     }
 }
 
-/// All of a store up to its first holder.
+/// Writes a store up to its list of holders.
 fn begin_store(json: &mut Json<'_>, store: &Store) {
     json.open('{');
     json.bits("address", store.address);
@@ -218,13 +220,12 @@ fn write_holder(json: &mut Json<'_>, held: &HolderInfo) {
     json.close('}');
 }
 
-/// The name of a TN_HOLDER_ constant, in small letters.
-fn kind(kind: i32) -> &'static str {
+/// The name of a TN_HOLDER_ constant, in lower case.
+fn kind(kind: tn_holder_kind) -> &'static str {
     match kind {
         TN_HOLDER_HANDLE => "handle",
         TN_HOLDER_PROMISE => "promise",
         TN_HOLDER_EXPRESSION => "expression",
-        TN_HOLDER_SHARED_VARIABLE => "shared_variable",
         TN_HOLDER_EXPORT_READ => "export_read",
         TN_HOLDER_EXPORT_SHARED => "export_shared",
         TN_HOLDER_EXPORT_EXCLUSIVE => "export_exclusive",
@@ -236,14 +237,12 @@ fn kind(kind: i32) -> &'static str {
         TN_HOLDER_EVENT => "event",
         TN_HOLDER_SCOPE => "scope",
         TN_HOLDER_WEAK => "weak",
-        TN_HOLDER_FUNCTION => "function",
-        TN_HOLDER_MIRROR => "mirror",
         TN_HOLDER_QUEUED_RELEASE => "queued_release",
         _ => "unknown",
     }
 }
 
-/// Raw blocks of one pool, client and place.
+/// Raw blocks of one pool, client and call site.
 #[derive(Clone, Copy)]
 struct Group {
     pool: u64,
@@ -270,16 +269,16 @@ impl Group {
     }
 }
 
-/// What raw blocks are added up by: pool, client, place.
+/// The key of a group: pool, client, call site.
 type Key = (u64, Client, u32);
 
-/// Places that are told apart, where there is memory for so many; a power of two.
+/// Number of groups if there is memory for them; a power of two.
 const GROUPS: usize = 4096;
-/// Entries looked at for one place before it counts as not fitting.
+/// Number of entries that a search visits before the group counts as not fitting.
 const PROBES: usize = 32;
 
-/// Raw blocks by pool, client and place, because a program that allocates through another library has very many. What does not fit stands
-/// in one group without pool and place.
+/// Writes raw blocks grouped by pool, client and call site, because programs that allocate through another library have very many. Blocks
+/// that do not fit into the groups are in one group without pool and site.
 fn write_blocks(json: &mut Json<'_>) {
     let mut groups: SmallVec<[Group; PART]> = SmallVec::new();
     let _ = groups.try_reserve_exact(GROUPS);
@@ -314,7 +313,7 @@ fn write_blocks(json: &mut Json<'_>) {
     }
 }
 
-/// The group of a key, or a free one for it.
+/// The group of a key, or a free entry for it.
 fn find(groups: &[Group], key: Key) -> Option<usize> {
     let (pool, client, site) = key;
     let mixed =
@@ -324,7 +323,7 @@ fn find(groups: &[Group], key: Key) -> Option<usize> {
         .find(|at| groups[*at].blocks == 0 || groups[*at].is_of(key))
 }
 
-/// The names of the TN_WHY_ bits, in small letters.
+/// The names of the TN_WHY_ bits, in lower case.
 const WHY: [&str; 12] = [
     "given",
     "shared",

@@ -1,22 +1,22 @@
-//! What the C functions on streams do (ST-1 to ST-6, ST-14).
+//! The functions behind C's functions on streams (ST-1 to ST-6, ST-14).
 
 use super::argument::Stream;
 use super::current::{current_of, gpu_with_streams, legacy, replace_current};
 use super::end;
 use super::handle::{self, Meaning};
 use super::queue::{self, LEGACY, Origin, PER_THREAD, Queue};
-use super::queue_ref::QueueRef;
-use crate::device::cuda::{self, Gpu, Inside};
+use super::queue_ref::{self, QueueRef};
+use crate::cuda_driver::{CUstream, driver};
 use crate::error::{Result, fail};
+use crate::gpu::{self, Gpu, Inside, managed};
 use crate::slots::Id;
-use crate::sys::cuda::{CUstream, driver};
 use crate::types::*;
 use core::ffi::c_uint;
 
-/// cuStreamCreate's and cuStreamGetFlags' flag of a stream that is not ordered with the legacy one.
+/// CU_STREAM_NON_BLOCKING: not ordered with the legacy stream.
 const NON_BLOCKING: c_uint = 1;
 
-/// A new stream, and a handle on it.
+/// Creates a stream, and returns a handle on it.
 pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
     if flags & !TN_STREAM_BLOCKING != 0 {
         return Err(fail(
@@ -26,7 +26,7 @@ pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
     }
     let gpu = gpu_with_streams(device)?;
     let inside = gpu.enter()?;
-    // What ended earlier is used again first.
+    // Reuse the queues that ended first.
     end::reap();
     let (mut least, mut greatest) = (0, 0);
     // SAFETY: the numbers are ours.
@@ -36,7 +36,7 @@ pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
     handle::make(Meaning::QueueRef(create_native(&inside, flags & TN_STREAM_BLOCKING != 0, priority)?))
 }
 
-/// A new CUstream, and its queue with one hold.
+/// Creates a CUstream, and its queue with one reference.
 pub(super) fn create_native(inside: &Inside, blocking: bool, priority: i32) -> Result<QueueRef> {
     let gpu = inside.gpu();
     let mut stream = core::ptr::null_mut();
@@ -45,56 +45,56 @@ pub(super) fn create_native(inside: &Inside, blocking: bool, priority: i32) -> R
         unsafe { inside.cuStreamCreateWithPriority(&mut stream, if blocking { 0 } else { NON_BLOCKING }, priority)? };
     gpu.check(number, "cuStreamCreateWithPriority")?;
     Queue::begin(gpu, stream as u64, Origin::Created, blocking).inspect_err(|_| {
-        // SAFETY: made above, and used by nobody.
+        // SAFETY: created above, and not used.
         let _ = unsafe { inside.cuStreamDestroy_v2(stream) };
     })
 }
 
-/// A handle on another library's CUstream.
+/// Makes a handle on another library's CUstream.
 pub fn import(device: tn_device, native: u64) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     handle::make(match native {
-        0 | LEGACY => Meaning::QueueRef(legacy(gpu)?.held()),
+        0 | LEGACY => Meaning::QueueRef(legacy(gpu)?.new_ref()),
         PER_THREAD => Meaning::PerThread(gpu),
         _ => Meaning::QueueRef(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
     })
 }
 
-/// The queue of a CUstream that was seen before, and is the same one: an address may have another stream later.
+/// The queue of a CUstream that is known already. The value may belong to a new stream by now, which its number shows.
 fn known(gpu: &'static Gpu, native: u64) -> Result<Option<QueueRef>> {
-    let Some(held) = queue::find(gpu, native) else { return Ok(None) };
-    let queue = held.queue();
+    let Some(found) = queue_ref::find(gpu, native) else { return Ok(None) };
+    let queue = found.queue();
     if queue.origin() == Origin::Created || queue.serial() == serial(gpu, native)? {
-        return Ok(Some(held));
+        return Ok(Some(found));
     }
     queue.lose_stream();
     Ok(None)
 }
 
-/// The number of a stream that no other one ever has; 0 of all where the driver is too old to say.
+/// The driver's unique number of a stream; 0 where the driver is too old.
 fn serial(gpu: &'static Gpu, native: u64) -> Result<u64> {
     let inside = gpu.enter()?;
     let mut serial = 0;
-    // SAFETY: a stream by the caller's word; the number is ours.
+    // SAFETY: a stream, as the caller promises; the number is ours.
     match unsafe { inside.cuStreamGetId(native as CUstream, &mut serial) } {
         Ok(number) => gpu.check(number, "cuStreamGetId").map(|()| serial),
         Err(_) => Ok(0),
     }
 }
 
-/// A queue for a CUstream that is seen for the first time.
+/// Makes a queue for a CUstream that is not known yet.
 fn adopt(gpu: &'static Gpu, native: u64) -> Result<QueueRef> {
     let inside = gpu.enter()?;
     let stream = native as CUstream;
     let (mut context, mut flags) = (core::ptr::null_mut(), 0);
-    // SAFETY: a stream by the caller's word; the pointer is ours.
+    // SAFETY: a stream, as the caller promises; the pointer is ours.
     gpu.check(unsafe { inside.cuStreamGetCtx(stream, &mut context)? }, "cuStreamGetCtx")?;
     if context != inside.context() {
         return Err(fail(
             TN_ERR_DEVICE,
             format_args!(
-                "the CUstream {native:#x} is not one of GPU {}'s primary context, which streams and memory here share",
+                "the CUstream {native:#x} does not belong to the primary context of GPU {}, which this library uses",
                 gpu.id()
             ),
         ));
@@ -102,9 +102,9 @@ fn adopt(gpu: &'static Gpu, native: u64) -> Result<QueueRef> {
     // SAFETY: as above.
     gpu.check(unsafe { inside.cuStreamGetFlags(stream, &mut flags)? }, "cuStreamGetFlags")?;
     let serial = serial(gpu, native)?;
-    let held = Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
-    held.queue().set_serial(serial);
-    Ok(held)
+    let adopted = Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
+    adopted.queue().set_serial(serial);
+    Ok(adopted)
 }
 
 /// The CUstream value; never 0.
@@ -115,60 +115,57 @@ pub fn native(stream: &Stream) -> Result<u64> {
         Stream::PerThread => Ok(PER_THREAD),
         Stream::Current => Err(fail(
             TN_ERR_KIND,
-            format_args!("TN_STREAM_CURRENT is another stream on each device; ask tn_stream_current for one"),
+            format_args!(
+                "TN_STREAM_CURRENT means a different stream for each device; get one of them with tn_stream_current"
+            ),
         )),
-        Stream::QueueRef(held) => {
+        Stream::QueueRef(queue) => {
             driver()?;
-            Ok(held.queue().native())
+            Ok(queue.queue().native())
         }
     }
 }
 
-/// Waits for a stream's work; a constant: that stream of every GPU that this process uses.
+/// Waits for a stream's work; for a constant, of that stream of every GPU that this process uses.
 pub fn synchronize(stream: &Stream) -> Result<()> {
     match stream {
         Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
-        Stream::QueueRef(held) => held.queue().synchronize(),
+        Stream::QueueRef(queue) => queue.queue().synchronize(),
         constant => {
             driver()?;
-            cuda::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())
+            gpu::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())
         }
     }
 }
 
-/// Makes a stream the calling thread's current one of a GPU; NULL: back to the default.
+/// Makes a stream the calling thread's current one of a GPU; NULL restores the default.
 pub fn set_current(device: tn_device, stream: &Stream) -> Result<()> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     let queue = match stream {
         Stream::Now => None,
-        stream => Some(stream.queue_of(gpu)?.held()),
+        stream => Some(stream.queue_of(gpu)?.new_ref()),
     };
     drop(replace_current(gpu, queue));
     Ok(())
 }
 
-/// A new handle on the calling thread's current stream of a GPU.
+/// Makes a handle on the calling thread's current stream of a GPU.
 pub fn handle_on_current(device: tn_device) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
-    handle::make(Meaning::of(current_of(gpu)?.held()))
+    handle::make(Meaning::of(current_of(gpu)?.new_ref()))
 }
 
-/// Waits for everything on a device, also for what others issued; afterwards all points of its queues have passed (ST-14, PD-8). On the
-/// host nothing is ever under way; pinned and managed memory may be in use by every GPU.
-pub fn synchronize_device(device: tn_device) -> Result<()> {
-    match device.r#type {
-        TN_CUDA => synchronize_gpu(gpu_with_streams(device)?),
-        _ => {
-            // What it is not is its description's business.
-            crate::device::query(device, 0)?;
-            if device.r#type == TN_CPU { Ok(()) } else { cuda::used().try_for_each(synchronize_gpu) }
-        }
-    }
+/// Prefetches a range of managed memory to a device, in the order of a queue that the caller has a reference on.
+pub fn prefetch(queue: &'static Queue, start: u64, bytes: usize, device: tn_device) -> Result<()> {
+    let inside = queue.gpu().enter()?;
+    // SAFETY: a queue's stream belongs to its GPU, and exists while the queue has a reference.
+    unsafe { managed::prefetch(&inside, queue.raw(), start, bytes, device) }
 }
 
-fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
+/// Waits for all work on a GPU, also of other libraries. Afterwards every point of its queues has passed (ST-14, PD-8).
+pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     let inside = gpu.enter()?;
     let tick = queue::tick();
     // SAFETY: inside.

@@ -1,49 +1,70 @@
-//! The streams of a thread: its own one and the current one, of each GPU.
+//! The streams of a thread: its per-thread stream and its current stream, of each GPU.
 //!
-//! Contract: what a thread set stays until it sets another or ends. Its own (per-thread) queue ends with the thread. The legacy queues
-//! belong to nobody and stay.
+//! Contract: the current stream stays until the thread sets another or ends. The queue of the per-thread stream ends with the thread. The
+//! queues of legacy streams never end.
 
 use super::queue::{LEGACY, Origin, PER_THREAD, Queue};
 use super::queue_ref::QueueRef;
-use super::scope;
-use crate::device::cuda::{self, GPUS, Gpu};
 use crate::error::{Result, fail};
+use crate::gpu::{self, GPUS, Gpu};
+use crate::names::DeviceName;
 use crate::options;
-use crate::thread::{self, Thread};
+use crate::sys::os;
+use crate::thread::{self, Area, PerThread, Thread, area};
 use crate::types::*;
 use core::cell::Cell;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
-static LEGACIES: [AtomicUsize; GPUS] = [const { AtomicUsize::new(0) }; GPUS];
+/// A thread's streams by GPU, each with a reference of the thread.
+#[repr(C)]
+struct ThreadStreams {
+    /// The current stream; None: the default.
+    current: [Cell<Option<QueueRef>>; GPUS],
+    /// The stream that the driver calls per-thread.
+    own: [Cell<Option<QueueRef>>; GPUS],
+}
 
-/// The GPU whose streams order work on a device's memory. TN_ERR_DEVICE: that is the host's.
+// SAFETY: zeros are no streams; only the thread, or its exit hook, touches them; the area is for this type.
+unsafe impl PerThread for ThreadStreams {
+    const AREA: Area = area::STREAMS;
+}
+
+/// The queues of legacy streams, by GPU; each keeps a reference.
+static LEGACY_QUEUES: [AtomicPtr<Queue>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+
+/// The GPU whose streams order work on a device's memory. TN_ERR_DEVICE: host memory.
 pub(super) fn gpu_of(device: tn_device) -> Result<&'static Gpu> {
     match device.r#type {
-        TN_CUDA_HOST | TN_CUDA_MANAGED => cuda::gpu(device.id),
+        TN_CUDA_HOST | TN_CUDA_MANAGED => gpu::gpu(device.id),
         _ => gpu_with_streams(device),
     }
 }
 
-/// The GPU that a stream or an event is to be of.
+/// The GPU of a new stream or event.
 pub(super) fn gpu_with_streams(device: tn_device) -> Result<&'static Gpu> {
     match device.r#type {
-        TN_CUDA => cuda::gpu(device.id),
+        TN_CUDA => gpu::gpu(device.id),
         _ => Err(fail(
             TN_ERR_DEVICE,
-            format_args!("device {} has no streams; they belong to {{TN_CUDA, id}}", crate::device::Shown(device)),
+            format_args!("device {} has no streams; they belong to {{TN_CUDA, id}}", DeviceName(device)),
         )),
     }
 }
 
-/// The thread's current stream of a device (ST-2).
+/// The calling thread's current stream of a device (ST-2).
 pub fn current(device: tn_device) -> Result<&'static Queue> {
     current_of(gpu_of(device)?)
 }
 
+fn queue_in(entry: &Cell<Option<QueueRef>>) -> Option<&'static Queue> {
+    let queue = entry.take();
+    let found = queue.as_ref().map(QueueRef::queue);
+    entry.set(queue);
+    found
+}
+
 pub(super) fn current_of(gpu: &'static Gpu) -> Result<&'static Queue> {
-    let set = thread::current().streams(gpu.id() as usize).current.get();
-    // SAFETY: 0 or a held queue, see `set_current`; those are never unmapped.
-    match unsafe { (set as *const Queue).as_ref() } {
+    match queue_in(&ThreadStreams::of(thread::current()).current[gpu.id() as usize]) {
         Some(queue) => Ok(queue),
         None if options::stream_per_thread() => own(gpu),
         None => legacy(gpu),
@@ -52,60 +73,57 @@ pub(super) fn current_of(gpu: &'static Gpu) -> Result<&'static Queue> {
 
 /// The legacy stream of a GPU.
 pub(super) fn legacy(gpu: &'static Gpu) -> Result<&'static Queue> {
-    let place = &LEGACIES[gpu.id() as usize];
-    // SAFETY: 0 or a queue that is held for ever.
-    if let Some(queue) = unsafe { (place.load(Ordering::Acquire) as *const Queue).as_ref() } {
+    let entry = &LEGACY_QUEUES[gpu.id() as usize];
+    // SAFETY: NULL, or a queue; queues are never unmapped.
+    if let Some(queue) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
         return Ok(queue);
     }
-    let held = Queue::begin(gpu, LEGACY, Origin::Legacy, true)?;
-    let queue = held.queue();
-    let bits = core::ptr::from_ref(queue) as usize;
-    match place.compare_exchange(0, bits, Ordering::AcqRel, Ordering::Acquire) {
+    let made = Queue::begin(gpu, LEGACY, Origin::Legacy, true)?;
+    let queue = made.queue();
+    let pointer = core::ptr::from_ref(queue).cast_mut();
+    match entry.compare_exchange(core::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
-            core::mem::forget(held);
+            core::mem::forget(made);
             Ok(queue)
         }
-        // Another thread was faster; ours ends unused.
+        // Another thread was first; this queue ends unused.
         Err(_) => legacy(gpu),
     }
 }
 
 /// The calling thread's own stream of a GPU, which the driver calls per-thread.
 pub(super) fn own(gpu: &'static Gpu) -> Result<&'static Queue> {
-    let place = &thread::current().streams(gpu.id() as usize).own;
-    if place.get() == 0 {
-        thread::on_exit(forget);
-        place.set(Queue::begin(gpu, PER_THREAD, Origin::PerThread, true)?.into_bits());
+    let entry = &ThreadStreams::of(thread::current()).own[gpu.id() as usize];
+    if let Some(queue) = queue_in(entry) {
+        return Ok(queue);
     }
-    // SAFETY: held by the thread.
-    Ok(unsafe { &*(place.get() as *const Queue) })
+    thread::on_exit(forget);
+    let made = Queue::begin(gpu, PER_THREAD, Origin::PerThread, true)?;
+    let queue = made.queue();
+    entry.set(Some(made));
+    Ok(queue)
 }
 
-/// Makes a queue the thread's current one of its GPU, or with None the default again; what was set before.
+/// Makes a queue the thread's current one of its GPU, or with None the default; returns the one before.
 pub(super) fn replace_current(gpu: &'static Gpu, queue: Option<QueueRef>) -> Option<QueueRef> {
     thread::on_exit(forget);
-    let place = &thread::current().streams(gpu.id() as usize).current;
-    let before = place.replace(queue.map_or(0, QueueRef::into_bits));
-    // SAFETY: only this function and `forget` touch the place.
-    unsafe { QueueRef::from_bits(before) }
+    ThreadStreams::of(thread::current()).current[gpu.id() as usize].replace(queue)
 }
 
-/// A thread ends: what it held goes.
+/// Whether a thread ends where its references must not call the driver: in the child of a fork, for a thread that is gone, and at the end
+/// of the process, which is that of the main thread.
+pub(super) fn ends_silently(record: &'static Thread) -> bool {
+    !core::ptr::eq(record, thread::current()) || os::is_main_thread()
+}
+
+/// A thread ends: its references end.
 fn forget(record: &'static Thread) {
-    // Of a thread that is not there any more after a fork, nothing can be asked of the driver; nor at the end of the process, which the main
-    // thread's is.
-    let quietly = !core::ptr::eq(record, thread::current()) || crate::sys::os::is_main_thread();
-    let let_go = |place: &Cell<usize>| {
-        // SAFETY: only this module touches the place, and now nobody does.
-        let held = unsafe { QueueRef::from_bits(place.replace(0)) };
-        if quietly {
-            core::mem::forget(held);
+    let silently = ends_silently(record);
+    let streams = ThreadStreams::of(record);
+    for entry in streams.current.iter().chain(&streams.own) {
+        let queue = entry.take();
+        if silently {
+            core::mem::forget(queue);
         }
-    };
-    scope::forget(record, quietly);
-    for gpu in 0..GPUS {
-        let streams = record.streams(gpu);
-        let_go(&streams.current);
-        let_go(&streams.own);
     }
 }

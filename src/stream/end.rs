@@ -1,15 +1,15 @@
-//! The end of a queue: nobody holds it any more, its CUstream goes, and its work goes on.
+//! The end of a queue: its last reference is gone, its CUstream ends, and its work goes on.
 //!
-//! Contract: never waits. An event is recorded behind points that have none, as long as the stream has a name; a stream that we made is
-//! destroyed, which leaves its work alone, and another library's is not touched from then on. The queue itself stays until all of its
-//! points have passed; where no event could be recorded, that is after the next wait for the whole device.
+//! Contract: never waits. An event is recorded behind points that have none, as long as the driver knows the stream. A stream that this
+//! library created is destroyed, which does not affect its work; another library's stream is not used again. The queue itself stays until
+//! all of its points have passed. Where no event could be recorded, that is after the next wait for the whole device.
 
 use super::queue::{Origin, Queue};
 use crate::error::quietly;
 use crate::thread::QuickLock;
 use core::sync::atomic::Ordering;
 
-/// The queues that ended with work under way.
+/// The queues that ended with unfinished work.
 static ENDED: QuickLock<Ended> = QuickLock::new(Ended(core::ptr::null_mut()));
 
 struct Ended(*mut Queue);
@@ -17,44 +17,44 @@ struct Ended(*mut Queue);
 // SAFETY: queues may be reached from any thread.
 unsafe impl Send for Ended {}
 
-/// Ends it; called by who gave the last hold back, perhaps on the way out of a failure, whose text stays.
+/// Ends a queue. The error message of a failing call, in which this may happen, is kept.
 pub(super) fn end(queue: &'static Queue) {
     quietly(|| {
-        let_go(queue);
-        put_back(queue);
+        end_stream(queue);
+        add(queue);
         reap();
     });
 }
 
-fn let_go(queue: &'static Queue) {
+fn end_stream(queue: &'static Queue) {
     queue.close_uses();
     if queue.gpu().alive().is_ok() {
-        if queue.is_unmarked() {
-            // A stream that captures, or is gone already: its points stay pending.
+        if queue.has_unrecorded() {
+            // Fails if the stream captures or is gone: its points stay pending.
             let _ = queue.record_held(false);
         }
         if queue.origin() == Origin::Created
             && let Ok(inside) = queue.gpu().enter()
         {
-            // SAFETY: made by us, and held by nobody.
+            // SAFETY: created by this library, and without references.
             let _ = unsafe { inside.cuStreamDestroy_v2(queue.raw()) };
         }
     }
 }
 
-fn put_back(queue: &'static Queue) {
+fn add(queue: &'static Queue) {
     let mut ended = ENDED.lock();
     queue.next.store(ended.0, Ordering::Relaxed);
     ended.0 = core::ptr::from_ref(queue).cast_mut();
 }
 
-/// Recycles the queues whose work is done by now.
+/// Recycles the queues that ended and whose work is done.
 pub(super) fn reap() {
     let mut at = core::mem::replace(&mut ENDED.lock().0, core::ptr::null_mut());
-    // SAFETY: NULL or queues, which are never unmapped; the list is ours now.
+    // SAFETY: NULL or queues, which are never unmapped; the list belongs to this call.
     while let Some(queue) = unsafe { at.as_ref() } {
         at = queue.next.load(Ordering::Relaxed);
-        queue.poll_marks();
-        if queue.is_idle() { queue.recycle() } else { put_back(queue) }
+        queue.poll_last_event();
+        if queue.is_idle() { queue.recycle() } else { add(queue) }
     }
 }

@@ -1,24 +1,24 @@
-//! Events: what `tn_event` is, a point in a stream that the program chose (ST-11 to ST-13).
+//! Events: a `tn_event` is a point in a stream that the program chose (ST-11 to ST-13).
 //!
-//! Contract: recording makes a mark of the queue and remembers its point; waiting, querying and synchronizing are the point's. One with
-//! timing keeps its mark, whose event has the time, until it is recorded again or released.
+//! Contract: recording records an event of the driver and keeps its point, which can be waited for and queried. An event with timing keeps
+//! the driver's event, which has the time, until it is recorded again or released.
 
 use super::argument::Stream;
 use super::current::gpu_with_streams;
 use super::event_pool::EventRef;
 use super::point::Point;
 use super::slot;
-use crate::device::cuda::Gpu;
 use crate::error::{Result, fail, rank};
+use crate::gpu::Gpu;
 use crate::slots::{Id, Kind};
 use crate::types::*;
 
-/// What a handle is on.
+/// The state behind a handle.
 #[derive(Clone)]
 struct Event {
     gpu: &'static Gpu,
     timing: bool,
-    /// None: never recorded.
+    /// The point, and with timing the driver's event; None: never recorded.
     recorded: Option<(Point, Option<EventRef>)>,
 }
 
@@ -26,19 +26,19 @@ impl slot::Body for Event {
     const KIND: Kind = Kind::Event;
 }
 
-/// What it is now. TN_ERR_STALE, TN_ERR_KIND.
+/// A copy of the state. TN_ERR_STALE, TN_ERR_KIND.
 fn find(id: Id) -> Result<Event> {
     slot::with(id, |event: &mut Event| event.clone())
 }
 
-/// The same where the driver has to work (DV-8, ST-15).
+/// As [`find`], for a call that needs the driver: TN_ERR_DRIVER on a lost device (DV-8, ST-15).
 fn living(id: Id) -> Result<Event> {
     let event = find(id)?;
     event.gpu.alive()?;
     Ok(event)
 }
 
-/// A new event, not recorded.
+/// Creates an event, not recorded.
 pub fn create(device: tn_device, flags: u32) -> Result<Id> {
     if flags & !TN_EVENT_TIMING != 0 {
         return Err(fail(
@@ -51,19 +51,19 @@ pub fn create(device: tn_device, flags: u32) -> Result<Id> {
     slot::make(Event { gpu, timing: flags & TN_EVENT_TIMING != 0, recorded: None })
 }
 
-/// Moves it behind all that was issued on a stream of its device so far.
+/// Records the event behind all work issued on a stream of its device so far.
 pub fn record(id: Id, stream: Result<Stream>) -> Result<()> {
     let event = find(id)?;
     let stream = stream?;
     event.gpu.alive()?;
     let queue = stream.queue_of(event.gpu)?;
-    let pin = queue.record(event.timing)?;
-    let recorded = Some((Point::of(queue, &pin), event.timing.then_some(pin)));
-    // What it was before goes when the lock is free again.
+    let driver_event = queue.record(event.timing)?;
+    let recorded = Some((Point::of(queue, &driver_event), event.timing.then_some(driver_event)));
+    // The state before is dropped after the lock was released.
     slot::with(id, |event: &mut Event| core::mem::replace(&mut event.recorded, recorded)).map(drop)
 }
 
-/// Makes a stream, of whatever device, wait for it; returns at once.
+/// Makes a stream of any device wait for the event; returns at once.
 pub fn wait(id: Id, stream: Result<Stream>) -> Result<()> {
     let event = find(id)?;
     let stream = stream?;
@@ -73,22 +73,22 @@ pub fn wait(id: Id, stream: Result<Stream>) -> Result<()> {
     event.recorded.map_or(Ok(()), |(point, _)| queue.wait_for(point))
 }
 
-/// The host waits for it.
+/// Waits for the event on the host.
 pub fn synchronize(id: Id) -> Result<()> {
     living(id)?.recorded.map_or(Ok(()), |(point, _)| point.wait())
 }
 
-/// Whether it is done: one that was never recorded is.
+/// Whether the work before the event is done; true for an event that was never recorded.
 pub fn query(id: Id) -> Result<bool> {
     let event = living(id)?;
     let done = event.recorded.is_none_or(|(point, _)| point.poll());
-    // What the driver said may have been that the device is lost.
+    // The query may have found that the device is lost.
     event.gpu.alive().map(|_| done)
 }
 
-/// Nanoseconds from one to the other.
+/// The time from one event to another in ns.
 pub fn elapsed(start: Id, end: Id) -> Result<i64> {
-    // Of two wrong handles the one whose status comes first.
+    // Of two bad handles, report the one whose status comes first in the order of checks.
     let wrong = |id| find(id).err().map(|status| rank(status.code()));
     if let (Some(first), Some(second)) = (wrong(start), wrong(end))
         && second < first
@@ -97,9 +97,9 @@ pub fn elapsed(start: Id, end: Id) -> Result<i64> {
     }
     let (start, end) = (find(start)?, find(end)?);
     let timed = |event: &Event, name: &str| match &event.recorded {
-        Some((point, Some(pin))) => Ok((*point, pin.clone())),
+        Some((point, Some(driver_event))) => Ok((*point, driver_event.clone())),
         Some(_) | None if !event.timing => {
-            Err(fail(TN_ERR_INVALID, format_args!("{name} was made without TN_EVENT_TIMING, and has no time")))
+            Err(fail(TN_ERR_INVALID, format_args!("{name} was created without TN_EVENT_TIMING, and has no time")))
         }
         _ => Err(fail(TN_ERR_INVALID, format_args!("{name} was never recorded"))),
     };
@@ -107,7 +107,7 @@ pub fn elapsed(start: Id, end: Id) -> Result<i64> {
     if !core::ptr::eq(gpus.0, gpus.1) {
         return Err(fail(
             TN_ERR_DEVICE,
-            format_args!("start is of GPU {} and end of GPU {}; their clocks differ", gpus.0.id(), gpus.1.id()),
+            format_args!("start belongs to GPU {} and end to GPU {}, whose clocks differ", gpus.0.id(), gpus.1.id()),
         ));
     }
     let gpu = gpus.0;
@@ -116,13 +116,13 @@ pub fn elapsed(start: Id, end: Id) -> Result<i64> {
         return Err(fail(TN_ERR_PENDING, format_args!("the work before the two events is not finished")));
     }
     let mut milliseconds = 0.0;
-    // SAFETY: events with timing that are recorded, done and pinned; the number is ours.
+    // SAFETY: events with timing that are recorded, done and referenced; the number is ours.
     let number = unsafe { inside.cuEventElapsedTime(&mut milliseconds, start.1.event(), end.1.event())? };
     gpu.check(number, "cuEventElapsedTime")?;
     Ok((f64::from(milliseconds) * 1e6).round() as i64)
 }
 
-/// Releases it; what waits for it goes on waiting.
+/// Releases the event. Streams that wait for it go on waiting.
 pub fn release(id: Id) -> Result<()> {
     slot::release::<Event>(id)
 }

@@ -1,23 +1,21 @@
-//! Handles on streams: what `tn_stream` is.
+//! Handles on streams: `tn_stream`.
 //!
-//! Contract: a handle holds its queue, so the stream lives as long as any handle, thread or scope has it; releasing one never waits. A handle
-//! on the per-thread stream means that of whoever uses it, as the driver's value does.
+//! Contract: a handle has a reference on its queue, so a stream lives as long as a handle, a thread or a scope uses it. A release never
+//! waits. A handle on the per-thread stream means that of the calling thread, as the driver's constant does.
 
-use super::argument::Stream;
-use super::current::own;
 use super::queue::Origin;
 use super::queue_ref::QueueRef;
 use super::slot;
-use crate::device::cuda::Gpu;
 use crate::error::Result;
+use crate::gpu::Gpu;
 use crate::slots::{Id, Kind};
 
-/// What a handle is on.
+/// The stream of a handle.
 #[derive(Clone)]
 pub(super) enum Meaning {
-    /// The per-thread stream of that GPU.
+    /// The calling thread's per-thread stream of a GPU.
     PerThread(&'static Gpu),
-    /// A queue.
+    /// The stream of a queue.
     QueueRef(QueueRef),
 }
 
@@ -26,35 +24,26 @@ impl slot::Body for Meaning {
 }
 
 impl Meaning {
-    /// What a handle on a stream that the calling thread uses is on.
-    pub fn of(held: QueueRef) -> Meaning {
-        match held.queue().origin() {
-            Origin::PerThread => Meaning::PerThread(held.queue().gpu()),
-            _ => Meaning::QueueRef(held),
+    /// The meaning of a new handle on a stream that the calling thread uses.
+    pub fn of(queue: QueueRef) -> Meaning {
+        match queue.queue().origin() {
+            Origin::PerThread => Meaning::PerThread(queue.queue().gpu()),
+            _ => Meaning::QueueRef(queue),
         }
     }
 }
 
-/// A new handle.
+/// Makes a handle.
 pub(super) fn make(meaning: Meaning) -> Result<Id> {
     slot::make(meaning)
 }
 
-/// What a handle is on. TN_ERR_STALE, TN_ERR_KIND.
+/// The stream of a handle. TN_ERR_STALE, TN_ERR_KIND.
 pub(super) fn meaning(id: Id) -> Result<Meaning> {
     slot::with(id, |meaning: &mut Meaning| meaning.clone())
 }
 
-/// The same as an argument.
-#[inline(never)]
-pub(super) fn find(id: Id) -> Result<Stream> {
-    Ok(match meaning(id)? {
-        Meaning::PerThread(gpu) => Stream::QueueRef(own(gpu)?.held()),
-        Meaning::QueueRef(held) => Stream::QueueRef(held),
-    })
-}
-
-/// Releases a handle; the stream itself lives on as long as somebody holds it.
+/// Releases a handle. The stream lives on while it has other references.
 pub fn release(id: Id) -> Result<()> {
     slot::release::<Meaning>(id)
 }

@@ -1,28 +1,28 @@
-//! Streams as the layers above see them: orders of device work, and what of it is finished.
+//! Streams: the order of device work, and which of it is done.
 //!
-//! The one idea: each CUstream that is known has a [`Queue`], and a [`Point`] of it stands for all work that was issued there before. A point
-//! is had without asking the driver; an event is recorded only where somebody elsewhere has to see it, and is used again once it has passed.
+//! Each known CUstream has a [`Queue`]. A [`Point`] of a queue stands for all work that was issued there before. Making a point needs no
+//! call of the driver. An event is recorded only where another stream or the host has to see the point, and is reused once it has passed.
 //!
-//! Contract: queues and points are safe to keep for ever: a point of a queue that ended has passed, or says that it has not, never
-//! anything wrong. [`Point::is_passed`], [`Queue::now`] and [`Queue::follows`] look at memory only and may be asked under any lock; what
-//! asks the driver ([`Point::poll`], [`Queue::mark`], [`Queue::wait_for`]) or waits ([`Point::wait`]) is called under none. No event is
+//! Contract: queues and points can be kept without limit. A point of a queue that ended has passed or not; the answer is never wrong.
+//! [`Point::is_passed`], [`Queue::now`] and [`Queue::follows`] call no driver, and may be called under any lock. Functions that call the
+//! driver ([`Point::poll`], [`Queue::record_point`], [`Queue::wait_for`]) or wait ([`Point::wait`]) are called under none. No event is
 //! recorded on a stream that captures a graph.
 //!
 //! | file | what |
 //! |---|---|
 //! | `queue` | a CUstream's order of work |
-//! | `held` | holds on a queue |
-//! | `point` | points in it |
-//! | `mark` | events of the driver, recycled |
-//! | `order` | which queues are known to come after what |
-//! | `end` | what becomes of a queue that nobody holds any more |
+//! | `queue_ref` | references on queues |
+//! | `end` | a queue without references ends |
+//! | `point` | positions in a queue |
+//! | `event_pool` | events of the driver, reused |
+//! | `known_waits` | what a queue is known to come after |
 //! | `current` | the streams of a thread: its own, and its current ones |
-//! | `internal_stream` | the library's own one |
-//! | `argument` | what a stream argument of C means |
-//! | `handle`, `event`, `scope` | tn_stream, tn_event, tn_scope of tn_stream_enter |
-//! | `slot` | what handles and events lie in |
-//! | `calls` | what the C functions on streams do |
-//! | `none` | all that programs' malloc knows of it |
+//! | `internal_stream` | the library's own stream |
+//! | `argument` | stream arguments of C |
+//! | `api` | the functions behind C's functions on streams |
+//! | `handle`, `event`, `scope` | `tn_stream`, `tn_event`, `tn_scope` of `tn_stream_enter` |
+//! | `slot` | the slots of handles and events |
+//! | `no_device` | takes the place of all this in the preload library |
 
 #[cfg(not(preload))]
 mod argument;
@@ -71,7 +71,7 @@ mod no_device;
 
 #[cfg(not(preload))]
 pub use self::{
-    api::{create, handle_on_current, import, native, set_current, synchronize, synchronize_device},
+    api::{create, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu},
     argument::Stream,
     current::current,
     handle::release,

@@ -1,95 +1,80 @@
-//! Queues of a library that has no device: there are none, and so no point of one. Pools ask them as everywhere, of an `Option` that is None.
+//! Queues and points of the preload library, which supports no GPU: there are none. Pools use an `Option` of them, which is None.
 
-use crate::error::Result;
-use crate::types::tn_device;
+#![allow(missing_docs, reason = "the functions of `queue` and `point`, none of which can be called")]
 
-/// No queue.
+use crate::error::{Result, fail};
+use crate::types::{TN_ERR_UNSUPPORTED, tn_device};
+
+/// Has no values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Queue {}
 
-/// No point.
+/// Has no values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Point(Queue);
 
 impl Queue {
-    /// There is none to ask.
     pub fn now(&'static self) -> Point {
         match *self {}
     }
-    /// There is none to ask.
     pub fn open_use(&self) -> u64 {
         match *self {}
     }
-    /// There is none to ask.
     pub fn has_use(&self, _opened: u64) -> bool {
         match *self {}
     }
-    /// There is none to ask.
     pub fn close_use(&'static self, _opened: u64) -> Point {
         match *self {}
     }
-    /// There is none to ask.
-    pub fn mark(&'static self) -> Result<Point> {
+    pub fn record_point(&'static self) -> Result<Point> {
         match *self {}
     }
-    /// There is none to ask.
     pub fn wait_for(&'static self, _point: Point) -> Result<()> {
         match *self {}
     }
-    /// There is none to ask.
     pub fn follows(&'static self, _point: Point) -> bool {
         match *self {}
     }
-    /// There is none to ask.
     pub fn can_be_captured(&self) -> bool {
         match *self {}
     }
-    /// There is none to ask.
     pub fn is_capturing(&'static self) -> Result<bool> {
         match *self {}
     }
-    /// There is none to ask.
     pub fn device(&'static self) -> tn_device {
         match *self {}
     }
-    /// There is none to ask.
     pub fn native(&'static self) -> u64 {
         match *self {}
     }
 }
 
-/// The host has no stream.
+/// TN_ERR_UNSUPPORTED.
 pub fn current(_device: tn_device) -> Result<&'static Queue> {
-    Err(crate::error::fail(crate::types::TN_ERR_UNSUPPORTED, format_args!("there are no streams here")))
+    Err(fail(TN_ERR_UNSUPPORTED, format_args!("this library has no streams")))
 }
 
-/// Nor has the library one.
+/// TN_ERR_UNSUPPORTED.
 pub fn internal_stream(device: tn_device) -> Result<&'static Queue> {
     current(device)
 }
 
 impl Point {
-    /// There is none to have one of.
     pub fn new(queue: &'static Queue, _tick: u64) -> Point {
         match *queue {}
     }
-    /// There is none to ask.
     pub fn tick(self) -> u64 {
         match self.0 {}
     }
-    /// There is none to ask.
     pub fn queue(self) -> &'static Queue {
         match self.0 {}
     }
-    /// There is none to ask.
     pub fn is_passed(self) -> bool {
         match self.0 {}
     }
-    /// There is none to ask.
     pub fn poll(self) -> bool {
         match self.0 {}
     }
-    /// There is none to ask.
     pub fn outlast(self) -> bool {
         match self.0 {}
     }

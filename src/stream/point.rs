@@ -1,14 +1,14 @@
-//! Points: how far a queue has come, as others see it.
+//! Points: positions in a queue.
 //!
-//! A point is a queue and a tick of the clock (see `queue`), so it can be kept as two numbers for as long as one likes. It has passed when all
-//! work that was issued there before that tick is done, or when its device is lost.
+//! A point is a queue and a tick of the clock (see `queue`), and so can be kept without limit. It has passed when all work that was issued
+//! on the queue before that tick is done, or when the device is lost.
 
 use super::event_pool::EventRef;
 use super::queue::Queue;
+use crate::cuda_driver::code;
 use crate::error::{Result, quietly};
-use crate::sys::cuda::code;
 
-/// All work that was issued on a queue before some tick.
+/// All work that was issued on a queue before a tick.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Point {
     queue: &'static Queue,
@@ -16,49 +16,49 @@ pub struct Point {
 }
 
 impl Point {
-    /// What an event is behind.
-    pub(super) fn of(queue: &'static Queue, pin: &EventRef) -> Point {
-        Point { queue, tick: pin.tick() }
+    /// The point of an event.
+    pub(super) fn of(queue: &'static Queue, event: &EventRef) -> Point {
+        Point { queue, tick: event.tick() }
     }
 
-    /// The point of a queue with that tick, which another point of it has or had: ticks are how points are kept.
+    /// The point of a queue with a tick that came from another point of that queue.
     pub fn new(queue: &'static Queue, tick: u64) -> Point {
         Point { queue, tick }
     }
 
-    /// Its queue.
+    /// The queue.
     pub fn queue(self) -> &'static Queue {
         self.queue
     }
 
-    /// Of two points of one queue the one with the higher tick comes later.
+    /// The tick. Of two points of one queue, the one with the higher tick comes later.
     pub fn tick(self) -> u64 {
         self.tick
     }
 
-    /// Whether its work is known to be done, or its device is lost. Looks at memory only.
+    /// Whether the work is known to be done, or the device is lost. Calls no driver.
     #[inline]
     pub fn is_passed(self) -> bool {
         self.queue.has_passed(self.tick) || self.queue.gpu().is_lost()
     }
 
-    /// Whether its work was not known to be done when its device was lost. Looks at memory only.
+    /// Whether the device was lost before the work was known to be done. Calls no driver.
     pub fn is_lost(self) -> bool {
         self.queue.gpu().is_lost() && !self.queue.has_passed(self.tick)
     }
 
-    /// Whether its work is done: asks the driver, and records an event if none is behind it. Never waits; under no lock. What cannot be
-    /// known counts as not done.
+    /// Whether the work is done: queries the driver, and records an event if there is none. Never waits; called under no lock. False where
+    /// the driver cannot tell.
     pub fn poll(self) -> bool {
         if self.is_passed() {
             return true;
         }
         let gpu = self.queue.gpu();
-        if let (Ok(pin), Ok(inside)) = (self.pin(), gpu.enter()) {
+        if let (Ok(event), Ok(inside)) = (self.event(), gpu.enter()) {
             let _relaxed = inside.relaxed();
-            // SAFETY: an event of ours, pinned.
-            match unsafe { inside.cuEventQuery(pin.event()) } {
-                Ok(code::SUCCESS) => self.queue.pass(pin.tick()),
+            // SAFETY: an event of ours, with a reference.
+            match unsafe { inside.cuEventQuery(event.event()) } {
+                Ok(code::SUCCESS) => self.queue.pass(event.tick()),
                 Ok(code::NOT_READY) | Err(_) => {}
                 Ok(number) => drop(gpu.check(number, "cuEventQuery")),
             }
@@ -66,35 +66,37 @@ impl Point {
         self.is_passed()
     }
 
-    /// The host waits for its work, where no event can be had for all of its queue's; under no lock. TN_ERR_DRIVER: its device is lost.
+    /// Waits for the work on the host; if no event can be recorded, for all work of the queue. Called under no lock. TN_ERR_DRIVER: the
+    /// device is lost.
     pub fn wait(self) -> Result<()> {
         let gpu = self.queue.gpu();
         if self.queue.has_passed(self.tick) {
             return Ok(());
         }
-        let pin = match self.pin() {
-            Ok(pin) => pin,
-            // There is none, and no memory for one, perhaps.
+        let event = match self.event() {
+            Ok(event) => event,
+            // No event, and perhaps no memory for one.
             Err(status) => return if quietly(|| self.queue.drain()).is_ok() { Ok(()) } else { Err(status) },
         };
         let inside = gpu.enter()?;
         let _relaxed = inside.relaxed();
-        // SAFETY: an event of ours, pinned.
-        gpu.check(unsafe { inside.cuEventSynchronize(pin.event())? }, "cuEventSynchronize")?;
-        self.queue.pass(pin.tick());
+        // SAFETY: an event of ours, with a reference.
+        gpu.check(unsafe { inside.cuEventSynchronize(event.event())? }, "cuEventSynchronize")?;
+        self.queue.pass(event.tick());
         Ok(())
     }
 
-    /// The host waits until nothing of it goes on; under no lock. False: nobody can say when that is.
+    /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it
+    /// ends.
     pub fn outlast(self) -> bool {
         quietly(|| self.wait()).is_ok() || self.is_passed()
     }
 
-    /// The first event behind it, recorded now if there is none.
-    pub(super) fn pin(self) -> Result<EventRef> {
-        let there = self.queue.behind(self.tick);
-        match there {
-            Some(pin) => Ok(pin),
+    /// The first event at or behind the point, recorded now if there is none.
+    pub(super) fn event(self) -> Result<EventRef> {
+        let recorded = self.queue.behind(self.tick);
+        match recorded {
+            Some(event) => Ok(event),
             None => self.queue.record(false),
         }
     }

@@ -1,19 +1,19 @@
-//! Slots of streams and events: what a handle of C leads to, behind a lock.
+//! Slots of streams and events: the state behind a handle of C, guarded by a lock.
 //!
-//! Contract: what lies there is looked at for a few words under the lock, and dropped under none: that may call the driver.
+//! Contract: the lock is held for a few instructions. The state is dropped under no lock, because that may call the driver.
 
 use crate::error::{Result, Status, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 
-/// What lies in slots of one kind.
+/// The state in slots of one kind.
 pub(super) trait Body: Send + 'static {
-    /// The kind of their handles.
+    /// The kind of the handles.
     const KIND: Kind;
 }
 
-/// A slot with such a body; None: no handle is out.
+/// A slot; its body is None while it has no handle.
 struct Slotted<B> {
     head: Head,
     body: QuickLock<Option<B>>,
@@ -29,14 +29,14 @@ impl<B: Body> Slot for Slotted<B> {
     }
 }
 
-/// A handle on a new body.
+/// Makes a handle.
 pub(super) fn make<B: Body>(body: B) -> Result<Id> {
     let slot = Table::<Slotted<B>>::take(thread::current())?;
     *slot.body.lock() = Some(body);
     Ok(Table::publish(slot))
 }
 
-/// Runs `work` on what a handle leads to, under the lock. TN_ERR_STALE, TN_ERR_KIND.
+/// Runs `work` on the state of a handle, under the lock. TN_ERR_STALE, TN_ERR_KIND.
 pub(super) fn with<B: Body, R>(id: Id, work: impl FnOnce(&mut B) -> R) -> Result<R> {
     let slot = Table::<Slotted<B>>::find(id)?;
     let mut inside = slot.body.lock();
@@ -47,7 +47,7 @@ pub(super) fn with<B: Body, R>(id: Id, work: impl FnOnce(&mut B) -> R) -> Result
     Ok(work(body))
 }
 
-/// Releases a handle, and drops what it led to. TN_ERR_STALE, TN_ERR_KIND.
+/// Releases a handle, and drops its state. TN_ERR_STALE, TN_ERR_KIND.
 pub(super) fn release<B: Body>(id: Id) -> Result<()> {
     let slot = Table::<Slotted<B>>::find(id)?;
     let mut inside = slot.body.lock();

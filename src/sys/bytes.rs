@@ -1,10 +1,10 @@
-//! Plain bytes: copied and set by the method that is the fastest for their number on this processor (PH-15).
+//! Copies and sets plain bytes by the fastest method for their number on this processor (PH-15).
 //!
-//! Contract: [`copy`] is memmove, [`set`] is memset with a pattern; neither touches a byte outside of its ranges, nor forms a
-//! reference to one. Methods and their limits stand in [`Limits`], a row per kind of processor, from measurements side by side in
-//! one process (`cargo xtask bench copy` repeats them). A processor that nobody measured has the C library's own. Any thread.
+//! Contract: [`copy`] is memmove, and [`set`] is memset with a pattern. Neither touches a byte outside its ranges, nor forms a reference to
+//! one. `Limits` has the method for each size and kind of processor, from measurements in one process (`cargo xtask bench copy`).
+//! Processors that were not measured use the C library's functions. Any thread.
 //!
-//! What was measured on an x86-64 server with AVX-512 and fast strings (GB/s; the C library is glibc 2.36):
+//! Measured on an x86-64 server with AVX-512 and fast strings, in GB/s, with glibc 2.36:
 //!
 //! | bytes | library | `rep movsb` | vectors | streamed | memset | `rep stosb` | vectors | streamed |
 //! |---|---|---|---|---|---|---|---|---|
@@ -17,25 +17,25 @@
 //! | 16 MiB | 37 | **50** | 37 | 40 | 117 | **129** | 58 | 71 |
 //! | 256 MiB | 20 | **28** | 20 | 25 | 69 | **96** | 37 | **97** |
 //!
-//! `rep movsb` falls behind (18 GB/s at 256 MiB) where the destination lies less than a line above the source modulo a page, since
-//! the loads then wait for the stores: such copies are streamed.
+//! `rep movsb` is slow (18 GB/s at 256 MiB) if the destination is less than a cache line above the source modulo a page, because the loads
+//! then wait for the stores. Such copies are streamed.
 
 use crate::sys::cpu;
 
-/// Bytes of a pattern: a multiple of every item size.
-const PATTERN: usize = 64;
+/// The length of a pattern: a multiple of every item size.
+const PATTERN_BYTES: usize = 64;
 
-/// What [`set`] repeats.
+/// The pattern that [`set`] repeats.
 #[derive(Clone, Copy)]
 pub struct Pattern {
-    /// Twice, so that it can be read from any byte on.
-    bytes: [[u8; 16]; 2 * PATTERN / 16],
-    /// All bytes are the same.
+    /// The pattern twice, so that it can be read from any byte on.
+    bytes: [[u8; 16]; 2 * PATTERN_BYTES / 16],
+    /// Whether all bytes are equal.
     uniform: bool,
 }
 
 impl Pattern {
-    /// Of an item of 1, 2, 4, 8 or 16 bytes.
+    /// The pattern of an item of 1, 2, 4, 8 or 16 bytes.
     #[inline]
     pub fn of(item: &[u8]) -> Pattern {
         let mut first = [0; 16];
@@ -48,45 +48,45 @@ impl Pattern {
         };
         let lane = first.wrapping_mul(ones);
         let uniform = lane == (lane & 0xff).wrapping_mul(u128::MAX / 0xff);
-        Pattern { bytes: [lane.to_le_bytes(); 2 * PATTERN / 16], uniform }
+        Pattern { bytes: [lane.to_le_bytes(); 2 * PATTERN_BYTES / 16], uniform }
     }
 
-    /// Its bytes from one of them on, `PATTERN` of them.
+    /// [`PATTERN_BYTES`] bytes of the pattern, from a given byte on.
     fn from(&self, at: usize) -> *const u8 {
-        self.bytes.as_ptr().cast::<u8>().wrapping_add(at % PATTERN)
+        self.bytes.as_ptr().cast::<u8>().wrapping_add(at % PATTERN_BYTES)
     }
 }
 
-/// How bytes are copied or set.
+/// A method of copying or setting bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Method {
-    /// memmove; for a set memset, or a loop where the pattern is no single byte.
+    /// The C library: memmove; for a set memset, or a loop if the pattern is not a single byte.
     Library,
-    /// Vectors, through the caches.
+    /// Vector instructions, through the caches.
     Vectors,
-    /// The string instruction.
+    /// The string instructions `rep movsb` and `rep stosb`.
     Strings,
-    /// Vectors, past the caches.
+    /// Vector instructions with non-temporal stores.
     Streamed,
 }
 
-/// From how many bytes on a method is used; the last that fits counts.
+/// The size in bytes from which each method is used; the last entry that applies counts.
 struct Limits {
     copy: [(usize, Method); 4],
     set: [(usize, Method); 3],
 }
 
-/// AVX-512 with fast strings.
+/// Processors with AVX-512 and fast strings.
 const WIDE_AND_STRINGS: Limits = Limits {
     copy: [(0, Method::Library), (2 << 10, Method::Vectors), (20 << 10, Method::Library), (768 << 10, Method::Strings)],
     set: [(0, Method::Library), (512, Method::Vectors), (768 << 10, Method::Strings)],
 };
 
-/// Everything else.
+/// All other processors.
 const UNMEASURED: Limits = Limits { copy: [(0, Method::Library); 4], set: [(0, Method::Library); 3] };
 
-/// Below that, nothing is looked up: it is the C library for all.
-const SMALL: usize = 512;
+/// Below this size the C library is used on every processor, without a lookup.
+const SMALL_BYTES: usize = 512;
 
 fn limits() -> &'static Limits {
     match cpu::vectors() {
@@ -99,7 +99,7 @@ fn choose(table: &[(usize, Method)], bytes: usize) -> Method {
     table.iter().rev().find(|(from, _)| bytes >= *from).map_or(Method::Library, |(_, method)| *method)
 }
 
-/// Copies `bytes` bytes, which may overlap.
+/// Copies `bytes` bytes; the ranges may overlap.
 ///
 /// # Safety
 /// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is touched.
@@ -108,22 +108,22 @@ pub unsafe fn copy(dst: *mut u8, src: *const u8, bytes: usize) {
     if bytes == 0 {
         return;
     }
-    if bytes < SMALL || (dst as usize).abs_diff(src as usize) < bytes {
+    if bytes < SMALL_BYTES || (dst as usize).abs_diff(src as usize) < bytes {
         // SAFETY: the caller's promise; `ptr::copy` allows the overlap.
         return unsafe { core::ptr::copy(src, dst, bytes) };
     }
-    // SAFETY: the caller's promise; they do not overlap.
-    unsafe { copy_apart(dst, src, bytes) };
+    // SAFETY: the caller's promise; the ranges do not overlap.
+    unsafe { copy_disjoint(dst, src, bytes) };
 }
 
-/// How so many bytes are copied.
+/// The method by which a number of bytes is copied.
 pub fn method(bytes: usize) -> Method {
     choose(&limits().copy, bytes)
 }
 
 /// # Safety
 /// As `copy`, of ranges that do not overlap.
-unsafe fn copy_apart(dst: *mut u8, src: *const u8, bytes: usize) {
+unsafe fn copy_disjoint(dst: *mut u8, src: *const u8, bytes: usize) {
     let method = method(bytes);
     if method == Method::Library {
         // SAFETY: the caller's promise.
@@ -134,7 +134,7 @@ unsafe fn copy_apart(dst: *mut u8, src: *const u8, bytes: usize) {
     end(method);
 }
 
-/// Orders what a method wrote before later stores, as [`fence`]: strings are streamed now and then.
+/// Orders the stores of a method before later stores, as [`fence`]: string instructions may be streamed, too.
 #[inline]
 pub fn end(method: Method) {
     if matches!(method, Method::Strings | Method::Streamed) {
@@ -142,28 +142,28 @@ pub fn end(method: Method) {
     }
 }
 
-/// Orders streamed bytes before later stores, which tell other threads that the bytes are there.
+/// Orders streamed stores before later stores, by which other threads learn of the bytes.
 #[inline]
 pub fn fence() {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 processor has it.
+    // SAFETY: every x86-64 processor has this instruction.
     unsafe {
         core::arch::x86_64::_mm_sfence();
     }
 }
 
-/// Copies by the given method; the library's where this processor has not the instructions, and for too few bytes. Streamed bytes
-/// are not ordered with later stores before [`fence`].
+/// Copies by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered
+/// with later stores before [`fence`].
 ///
 /// # Safety
 /// As [`copy`], of ranges that do not overlap.
 pub unsafe fn copy_by(method: Method, dst: *mut u8, src: *const u8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
-    if bytes >= SMALL {
+    if bytes >= SMALL_BYTES {
         let wide = cpu::vectors() == cpu::Vectors::Avx512;
-        // Less than a line above the source, modulo a page.
+        // Less than a cache line above the source, modulo a page.
         let chases = (dst as usize).wrapping_sub(src as usize).wrapping_sub(1) % 4096 < 63;
-        // SAFETY: the caller's promise; the instructions are there.
+        // SAFETY: the caller's promise; the processor has the instructions.
         return unsafe {
             match method {
                 Method::Vectors if wide => x86::copy::<false>(dst, src, bytes),
@@ -185,7 +185,7 @@ pub unsafe fn copy_by(method: Method, dst: *mut u8, src: *const u8, bytes: usize
 /// - `dst` may be written for `bytes` bytes.
 #[inline]
 pub unsafe fn fill(dst: *mut u8, value: u8, bytes: usize) {
-    if bytes < SMALL {
+    if bytes < SMALL_BYTES {
         // SAFETY: the caller's promise.
         return unsafe { dst.write_bytes(value, bytes) };
     }
@@ -204,17 +204,17 @@ pub unsafe fn set(dst: *mut u8, pattern: &Pattern, bytes: usize) {
     end(method);
 }
 
-/// Sets by the given method; the library's where this processor has not the instructions, and for too few bytes. Streamed bytes are
-/// not ordered with later stores before [`fence`].
+/// Sets by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered with
+/// later stores before [`fence`].
 ///
 /// # Safety
 /// As [`set`].
 pub unsafe fn set_by(method: Method, dst: *mut u8, pattern: &Pattern, bytes: usize) {
     let value = pattern.bytes[0][0];
     #[cfg(target_arch = "x86_64")]
-    if bytes >= SMALL {
+    if bytes >= SMALL_BYTES {
         let wide = cpu::vectors() == cpu::Vectors::Avx512;
-        // SAFETY: the caller's promise; the instructions are there.
+        // SAFETY: the caller's promise; the processor has the instructions.
         unsafe {
             match method {
                 Method::Vectors if wide => return x86::set::<false>(dst, pattern, bytes),
@@ -230,37 +230,38 @@ pub unsafe fn set_by(method: Method, dst: *mut u8, pattern: &Pattern, bytes: usi
         // SAFETY: the caller's promise.
         return unsafe { dst.write_bytes(value, bytes) };
     }
-    let whole = bytes / PATTERN * PATTERN;
-    for at in (0..whole).step_by(PATTERN) {
+    let whole = bytes / PATTERN_BYTES * PATTERN_BYTES;
+    for at in (0..whole).step_by(PATTERN_BYTES) {
         // SAFETY: inside the range. The constant length lets the compiler use vectors.
-        unsafe { core::ptr::copy_nonoverlapping(pattern.from(0), dst.add(at), PATTERN) };
+        unsafe { core::ptr::copy_nonoverlapping(pattern.from(0), dst.add(at), PATTERN_BYTES) };
     }
-    // SAFETY: what is left of the range, less than a pattern.
+    // SAFETY: the rest of the range, shorter than a pattern.
     unsafe { core::ptr::copy_nonoverlapping(pattern.from(0), dst.add(whole), bytes - whole) };
 }
 
-/// The loops. All of them bring the destination to a line first, and end with what is left of one.
+/// The loops. Each begins with the bytes up to the first cache line of the destination, and ends with the rest of the last one.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Pattern;
     use core::arch::asm;
     use core::arch::x86_64::*;
 
-    /// Bytes of a vector, and of a line.
-    const LINE: usize = 64;
+    /// The size of a vector, and of a cache line.
+    const LINE_BYTES: usize = 64;
 
-    /// Bytes from `address` to the next line.
+    /// Bytes from `address` to the next cache line.
     fn to_line(address: *const u8) -> usize {
-        (address as usize).wrapping_neg() % LINE
+        (address as usize).wrapping_neg() % LINE_BYTES
     }
 
     /// # Safety
     /// - `bytes` is at least a line; `src` may be read and `dst` written for that many, and they do not overlap.
     pub unsafe fn copy_string(dst: *mut u8, src: *const u8, bytes: usize) {
         let head = to_line(dst);
-        // SAFETY: the caller's promise; the direction flag is clear by the platform's convention. What is copied twice is the same.
+        // SAFETY: the caller's promise; the direction flag is clear by the platform's convention. Bytes that are copied twice get equal
+        // values.
         unsafe {
-            core::ptr::copy_nonoverlapping(src, dst, LINE);
+            core::ptr::copy_nonoverlapping(src, dst, LINE_BYTES);
             asm!(
                 "rep movsb",
                 inout("rcx") bytes - head => _,
@@ -277,7 +278,7 @@ mod x86 {
         let head = to_line(dst);
         // SAFETY: as in `copy_string`.
         unsafe {
-            dst.write_bytes(value, LINE);
+            dst.write_bytes(value, LINE_BYTES);
             asm!(
                 "rep stosb",
                 inout("rcx") bytes - head => _,
@@ -307,24 +308,24 @@ mod x86 {
                 }
             }
         };
-        let (first, last) = (load(0), load(bytes - LINE));
+        let (first, last) = (load(0), load(bytes - LINE_BYTES));
         let mut at = head;
-        while at + 4 * LINE <= bytes {
-            let vectors = [load(at), load(at + LINE), load(at + 2 * LINE), load(at + 3 * LINE)];
+        while at + 4 * LINE_BYTES <= bytes {
+            let vectors = [load(at), load(at + LINE_BYTES), load(at + 2 * LINE_BYTES), load(at + 3 * LINE_BYTES)];
             store(at, vectors[0]);
-            store(at + LINE, vectors[1]);
-            store(at + 2 * LINE, vectors[2]);
-            store(at + 3 * LINE, vectors[3]);
-            at += 4 * LINE;
+            store(at + LINE_BYTES, vectors[1]);
+            store(at + 2 * LINE_BYTES, vectors[2]);
+            store(at + 3 * LINE_BYTES, vectors[3]);
+            at += 4 * LINE_BYTES;
         }
-        while at + LINE <= bytes {
+        while at + LINE_BYTES <= bytes {
             store(at, load(at));
-            at += LINE;
+            at += LINE_BYTES;
         }
-        // SAFETY: the first and the last line of the destination; what is written twice is the same.
+        // SAFETY: the first and the last line of the destination; bytes that are written twice get equal values.
         unsafe {
             _mm512_storeu_si512(dst.cast(), first);
-            _mm512_storeu_si512(dst.add(bytes - LINE).cast(), last);
+            _mm512_storeu_si512(dst.add(bytes - LINE_BYTES).cast(), last);
         }
     }
 
@@ -341,11 +342,11 @@ mod x86 {
         // SAFETY: the first line and the last one; each continues the pattern where it begins.
         unsafe {
             _mm512_storeu_si512(dst.cast(), turned(0));
-            _mm512_storeu_si512(dst.add(bytes - LINE).cast(), turned(bytes));
+            _mm512_storeu_si512(dst.add(bytes - LINE_BYTES).cast(), turned(bytes));
         }
         let vector = turned(head);
         let mut at = head;
-        while at + LINE <= bytes {
+        while at + LINE_BYTES <= bytes {
             // SAFETY: inside of the destination, at a line.
             unsafe {
                 match STREAMED {
@@ -353,7 +354,7 @@ mod x86 {
                     false => _mm512_store_si512(dst.add(at).cast(), vector),
                 }
             }
-            at += LINE;
+            at += LINE_BYTES;
         }
     }
 }

@@ -1,19 +1,18 @@
-//! Memory checkers that watch the process, valgrind's memcheck or AddressSanitizer: what they are told of blocks, so that they report a use
-//! of one that was given back, with both places.
+//! Memory checkers: tells valgrind's memcheck and AddressSanitizer about blocks, so that they report a use after free with both stacks.
 //!
-//! Contract: nothing is linked or loaded for it: memcheck is found by the sequence of instructions that does nothing elsewhere, AddressSanitizer
-//! by its functions, which are bound weakly. A process is watched from its start or not at all. Without a checker every function here is one
-//! relaxed load; callers keep them off the paths that have none to spare, and a watched process takes the long way.
+//! Contract: nothing is linked or loaded for this. Memcheck is detected by an instruction sequence that has no effect elsewhere,
+//! AddressSanitizer by its functions, which are bound weakly. A process is checked from its start or not at all. Without a checker every
+//! function here costs one relaxed load. The fastest paths do not call them; a checked process takes the slow path.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// What was found; 0: nobody looked yet.
+/// The checker that was detected; 0: not checked yet.
 static FOUND: AtomicU8 = AtomicU8::new(0);
 const LOOKED: u8 = 1;
 const MEMCHECK: u8 = 2;
 const SANITIZER: u8 = 4;
 
-/// Requests of valgrind's core and of memcheck (`valgrind.h`, `memcheck.h`; their numbers never change).
+/// Client requests of valgrind and memcheck (`valgrind.h`, `memcheck.h`); their numbers never change.
 const MALLOCLIKE_BLOCK: usize = 0x1301;
 const FREELIKE_BLOCK: usize = 0x1302;
 const RESIZEINPLACE_BLOCK: usize = 0x130b;
@@ -21,7 +20,7 @@ const MAKE_MEM_UNDEFINED: usize = 0x4d43_0001;
 const MAKE_MEM_DEFINED: usize = 0x4d43_0002;
 const MAKE_MEM_NOACCESS: usize = 0x4d43_0000;
 
-/// Whether a checker watches this process.
+/// Whether a checker runs in this process.
 #[inline]
 pub fn watches() -> bool {
     found() != LOOKED
@@ -38,7 +37,7 @@ fn found() -> u8 {
 #[cold]
 fn look() -> u8 {
     let byte = 0u8;
-    // Not whether it runs under valgrind: its other tools count instructions, and those of the short way. Memcheck alone answers this one.
+    // Only memcheck answers this request. Valgrind's other tools must not: they count instructions, which are to be those of the fast path.
     let memcheck = request([MAKE_MEM_DEFINED, &raw const byte as usize, 1, 0, 0, 0]) != 0;
     let sanitizer = sanitizer::functions().is_some();
     let found = LOOKED | if memcheck { MEMCHECK } else { 0 } | if sanitizer { SANITIZER } else { 0 };
@@ -46,19 +45,19 @@ fn look() -> u8 {
     found
 }
 
-/// A block that a checker is told of: memory of the host's.
+/// A block of host memory.
 #[derive(Clone, Copy)]
 pub struct Watched {
-    /// Its first byte.
+    /// The address of the first byte.
     pub address: usize,
-    /// Its usable bytes.
+    /// The number of usable bytes.
     pub bytes: usize,
-    /// It lies in no other block of which the checker knows: not in memory of a caller's upstream.
+    /// Whether it is in no other block that the checker knows. False for memory of a caller's upstream.
     pub outermost: bool,
 }
 
 impl Watched {
-    /// It was handed out; `defined`: with bytes that may be read.
+    /// The block was allocated; `defined`: its bytes may be read.
     pub fn hand_out(self, defined: bool) {
         let Watched { address, bytes, outermost } = self;
         let found = found();
@@ -66,7 +65,7 @@ impl Watched {
             if outermost {
                 request([MALLOCLIKE_BLOCK, address, bytes, 0, usize::from(defined), 0]);
             } else {
-                // What is in it is between the upstream and its caller.
+                // The upstream and its caller decide which bytes are defined.
                 request([MAKE_MEM_DEFINED, address, bytes, 0, 0, 0]);
             }
         }
@@ -75,7 +74,7 @@ impl Watched {
         }
     }
 
-    /// It was given back: nobody may use it.
+    /// The block was freed.
     pub fn give_back(self) {
         let Watched { address, bytes, outermost } = self;
         let found = found();
@@ -90,7 +89,7 @@ impl Watched {
         }
     }
 
-    /// It has another number of usable bytes now; `defined`: those that came can be read.
+    /// The block was resized in place; `defined`: new bytes may be read.
     pub fn resize(self, bytes: usize, defined: bool) {
         let found = found();
         let end = self.address + self.bytes;
@@ -113,7 +112,7 @@ impl Watched {
     }
 }
 
-/// Memory in which no block is left is about to be looked at by the library, or to be somebody else's.
+/// The library accesses memory without blocks, or gives it to another user.
 pub fn open(address: usize, bytes: usize) {
     let found = found();
     if found & MEMCHECK != 0 {
@@ -124,12 +123,12 @@ pub fn open(address: usize, bytes: usize) {
     }
 }
 
-/// Nobody may use that memory any more, after `open`.
+/// Ends the access that `open` began.
 pub fn shut(address: usize, bytes: usize) {
     Watched { address, bytes, outermost: false }.give_back();
 }
 
-/// Asks valgrind; 0 where there is none.
+/// Makes a client request; 0 without valgrind.
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
 fn request(arguments: [usize; 6]) -> usize {
     let result: usize;
@@ -149,7 +148,7 @@ fn request(arguments: [usize; 6]) -> usize {
     result
 }
 
-/// Asks valgrind; 0 where there is none.
+/// Makes a client request; 0 without valgrind.
 #[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
 fn request(arguments: [usize; 6]) -> usize {
     let result: usize;
@@ -169,7 +168,7 @@ fn request(arguments: [usize; 6]) -> usize {
     result
 }
 
-/// No valgrind runs here.
+/// There is no valgrind for this processor.
 #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
 fn request(_arguments: [usize; 6]) -> usize {
     0
@@ -178,7 +177,7 @@ fn request(_arguments: [usize; 6]) -> usize {
 mod sanitizer {
     type Function = unsafe extern "C" fn(*const core::ffi::c_void, usize);
 
-    /// Poison and unpoison, if the runtime is in the process.
+    /// The functions that poison and unpoison, if the runtime is loaded.
     pub fn functions() -> Option<(Function, Function)> {
         let (poison, unpoison) = addresses();
         if poison == 0 || unpoison == 0 {
@@ -190,11 +189,11 @@ mod sanitizer {
         }
     }
 
-    /// What the loader bound to the names; 0: nothing. An `extern` block cannot say that a function may be missing.
+    /// The addresses that the loader bound to the names; 0: none. An `extern` block cannot declare a weak function.
     #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
     fn addresses() -> (usize, usize) {
         let (poison, unpoison): (usize, usize);
-        // SAFETY: reads two words of the table of addresses that the loader filled.
+        // SAFETY: reads two entries of the global offset table, which the loader has filled.
         unsafe {
             core::arch::asm!(
                 ".weak __asan_poison_memory_region",
@@ -212,7 +211,7 @@ mod sanitizer {
     #[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
     fn addresses() -> (usize, usize) {
         let (poison, unpoison): (usize, usize);
-        // SAFETY: reads two words of the table of addresses that the loader filled.
+        // SAFETY: reads two entries of the global offset table, which the loader has filled.
         unsafe {
             core::arch::asm!(
                 ".weak __asan_poison_memory_region",
@@ -236,7 +235,7 @@ mod sanitizer {
 
     pub fn poison(address: usize, bytes: usize) {
         if let Some((poison, _)) = functions() {
-            // SAFETY: memory of the process; what is in it is not touched.
+            // SAFETY: memory of the process; its contents are not touched.
             unsafe { poison(address as *const _, bytes) };
         }
     }

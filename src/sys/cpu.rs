@@ -1,15 +1,15 @@
-//! What the processor can do and how much it caches, asked once.
+//! The processor's features and cache size, queried once.
 //!
-//! Contract: the answers never change, except that tests may ask for fewer vectors ([`limit_vectors`]); every code path that they
-//! choose between gives the same bytes. Other processors than x86-64 have no row here yet and get the portable loops. Any thread.
+//! Contract: the results never change, except that tests may limit the vectors ([`limit_vectors`]). All code paths that are chosen by them
+//! produce equal bytes. Processors other than x86-64 use the portable loops. Any thread.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// Vector instructions, each level with all below it.
+/// Levels of vector instructions; each includes those below it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Vectors {
-    /// None that is not always there.
+    /// Only what every processor has.
     Portable = 1,
     /// Vectors of 32 bytes.
     Avx2 = 2,
@@ -20,7 +20,7 @@ pub enum Vectors {
 /// All levels, for tests.
 pub const VECTORS: [Vectors; 3] = [Vectors::Portable, Vectors::Avx2, Vectors::Avx512];
 
-/// The level in the low bits, whether `rep movsb` is fast, and the limit that tests set; 0: not asked yet.
+/// The level in the low bits, whether `rep movsb` is fast, and the limit that tests set; 0: not queried yet.
 static FOUND: AtomicU32 = AtomicU32::new(0);
 const LEVEL: u32 = 0xff;
 const FAST_STRINGS: u32 = 1 << 8;
@@ -30,29 +30,35 @@ static LIMIT: AtomicU32 = AtomicU32::new(Vectors::Avx512 as u32);
 /// The best vectors that may be used.
 #[inline]
 pub fn vectors() -> Vectors {
-    match (found() & LEVEL).min(LIMIT.load(Ordering::Relaxed)) {
+    level(found(), LIMIT.load(Ordering::Relaxed))
+}
+
+/// The best level that is both found and within the limit.
+#[inline(always)]
+fn level(found: u32, limit: u32) -> Vectors {
+    match (found & LEVEL).min(limit) {
         3 => Vectors::Avx512,
         2 => Vectors::Avx2,
         _ => Vectors::Portable,
     }
 }
 
-/// Whether the string instructions are the fast ones (enhanced, and fast for short ones too), and vectors are not limited.
+/// Whether the string instructions are fast, also for short strings (ERMS and FSRM), and vectors are not limited.
 #[inline]
 pub fn has_fast_strings() -> bool {
     found() & FAST_STRINGS != 0 && LIMIT.load(Ordering::Relaxed) == Vectors::Avx512 as u32
 }
 
-/// For tests: at most these from now on, in the whole process; the best level lifts the limit.
+/// For tests: limits the vectors of the whole process to a level; the best level ends the limit.
 pub fn limit_vectors(most: Vectors) {
     LIMIT.store(most as u32, Ordering::Relaxed);
 }
 
-/// Asks for the line of an address, which need not be mapped.
+/// Prefetches the cache line of an address, which need not be mapped.
 #[inline(always)]
 pub fn prefetch<T>(address: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: every x86-64 processor has it, and it touches nothing that could fail.
+    // SAFETY: every x86-64 processor has this instruction, and it cannot fault.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
     }
@@ -98,18 +104,19 @@ fn ask() -> u32 {
     Vectors::Portable as u32
 }
 
-/// Bytes of the last cache where the processor does not say.
+/// The size of the last cache where the processor does not report one.
 const USUAL_CACHE: usize = 32 << 20;
 
-/// 0: not asked yet.
+/// 0: not queried yet.
 static CACHE: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes of the largest cache that a core uses. Of the processor itself: the C library multiplies it by the number of such caches.
+/// The size in bytes of the largest cache that a core uses. The processor is queried, because the C library multiplies the size by the
+/// number of such caches.
 #[inline]
 pub fn cache_bytes() -> usize {
     match CACHE.load(Ordering::Relaxed) {
         0 => {
-            let bytes = Some(ask_cache()).filter(|bytes| *bytes >= 1 << 20).unwrap_or(USUAL_CACHE);
+            let bytes = cache_or_usual(ask_cache());
             CACHE.store(bytes, Ordering::Relaxed);
             bytes
         }
@@ -117,7 +124,12 @@ pub fn cache_bytes() -> usize {
     }
 }
 
-/// For tests: as if the largest cache had so many bytes, in the whole process; 0: the real number again.
+/// What the processor answered, unless that cannot be the largest cache.
+fn cache_or_usual(asked: usize) -> usize {
+    if asked >= 1 << 20 { asked } else { USUAL_CACHE }
+}
+
+/// For tests: sets the size of the largest cache in bytes, for the whole process; 0 restores the real size.
 pub fn pretend_cache(bytes: usize) {
     CACHE.store(bytes, Ordering::Relaxed);
 }
@@ -125,7 +137,7 @@ pub fn pretend_cache(bytes: usize) {
 #[cfg(target_arch = "x86_64")]
 fn ask_cache() -> usize {
     use core::arch::x86_64::{__cpuid, __cpuid_count};
-    // The list of caches: leaf 4, or 0x8000001d where the topology extensions (bit 22 of ecx) are AMD's.
+    // The list of caches: leaf 4, or 0x8000001d on AMD processors with the topology extensions (bit 22 of ecx).
     let amd = __cpuid(0x8000_0000).eax >= 0x8000_001d && __cpuid(0x8000_0001).ecx >> 22 & 1 == 1;
     let leaf = match amd {
         true => 0x8000_001d,
@@ -133,7 +145,7 @@ fn ask_cache() -> usize {
         false => return 0,
     };
     let caches = (0..8).map(|at| __cpuid_count(leaf, at)).take_while(|cache| cache.eax & 0x1f != 0);
-    // Ways, partitions, bytes of a line, sets: each less 1.
+    // Ways, partitions, bytes of a line, and sets, each minus 1.
     let field = |register: u32, low: u32, bits: u32| (register >> low & ((1 << bits) - 1)) as usize + 1;
     caches
         .map(|cache| {
@@ -160,6 +172,34 @@ mod tests {
             assert_eq!(vectors(), best.min(limit));
         }
         assert_eq!(vectors(), best);
-        assert!(cache_bytes() >= 1 << 20);
+    }
+
+    /// Of every processor, not only of this one.
+    #[test]
+    fn the_level_is_the_lower_of_what_is_found_and_the_limit() {
+        for found in VECTORS {
+            for limit in VECTORS {
+                let strings = if limit == Vectors::Avx2 { FAST_STRINGS } else { 0 };
+                assert_eq!(level(found as u32 | strings, limit as u32), found.min(limit));
+            }
+        }
+    }
+
+    #[test]
+    fn the_cache_is_the_processors_or_the_usual_one() {
+        assert_eq!([0, 4096, (1 << 20) - 1].map(cache_or_usual), [USUAL_CACHE; 3]);
+        assert_eq!([1 << 20, 48 << 20].map(cache_or_usual), [1 << 20, 48 << 20]);
+        assert_eq!(cache_bytes(), cache_or_usual(ask_cache()));
+    }
+
+    /// The system asks the same instruction; a virtual machine may hide the caches from both.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_cache_is_the_largest_that_the_system_lists() {
+        let listed = (0..8).filter_map(|index| {
+            let file = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
+            std::fs::read_to_string(file).ok()?.trim().strip_suffix('K')?.parse::<usize>().ok()
+        });
+        assert_eq!(ask_cache() >> 10, listed.max().unwrap_or(0));
     }
 }

@@ -1,18 +1,16 @@
-//! Files: descriptors that close themselves, reading and writing at raw addresses, mappings, and the calls that put a
-//! file in another one's place.
+//! Files: owned descriptors, reads and writes at raw addresses, mappings, and the calls that replace one file by another.
 //!
-//! Contract: a thin layer over the system calls that retries what a signal interrupted and allocates nothing; every
-//! failure is an [`Errno`], whose text the system gives. Array bytes are passed as raw pointers, never as slices. Knows
-//! nothing of formats.
+//! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted. It allocates nothing. Every failure is an
+//! [`Errno`]. The bytes of arrays are passed as raw pointers, never as slices.
 
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::fmt;
 
-/// Why a system call failed; prints as the system's text for it.
+/// The error of a system call; displayed as the system's message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Errno(pub i32);
 
-/// What a system call gives.
+/// The result of a system call.
 pub type Outcome<T> = core::result::Result<T, Errno>;
 
 impl Errno {
@@ -24,7 +22,7 @@ impl Errno {
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0u8; 128];
-        // SAFETY: the buffer is as long as is said; the call ends what it wrote with a NUL, cutting it if need be.
+        // SAFETY: the buffer has the length that is passed; the call writes a NUL-terminated string, cut if it is too long.
         let failed = unsafe { libc::strerror_r(self.0, text.as_mut_ptr().cast(), text.len()) };
         match CStr::from_bytes_until_nul(&text).ok().and_then(|text| text.to_str().ok()) {
             Some(text) if failed == 0 => f.write_str(text),
@@ -47,10 +45,10 @@ fn retry(mut call: impl FnMut() -> isize) -> Outcome<isize> {
     }
 }
 
-/// What a file is.
+/// The properties of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Stat {
-    /// Length in bytes, of a regular file.
+    /// The length in bytes, of a regular file.
     pub bytes: u64,
     mode: libc::mode_t,
 }
@@ -59,59 +57,59 @@ impl Stat {
     fn of(stat: &libc::stat) -> Stat {
         Stat { bytes: stat.st_size.max(0) as u64, mode: stat.st_mode }
     }
-    /// A file with contents, neither a folder nor a pipe nor a device.
+    /// Whether it is a regular file: no folder, pipe or device.
     pub fn is_regular(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFREG
     }
-    /// A folder.
+    /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFDIR
     }
-    /// A symbolic link; only seen by [`stat_at`].
+    /// Whether it is a symbolic link; only reported by [`stat_at`].
     pub fn is_link(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFLNK
     }
-    /// Who may do what, without the kind of file.
+    /// The permission bits, without the kind of file.
     pub fn permissions(&self) -> u32 {
         self.mode & 0o777
     }
 }
 
-/// Bytes of a file in memory; unmapped by [`Mapping::unmap`] only, because its owner is a ledger.
+/// A mapped file; unmapped by [`Mapping::unmap`] only, because its owner is a ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mapping {
-    /// First byte: that of the file.
+    /// The address of the file's first byte.
     pub address: *mut u8,
-    /// Length.
+    /// The length in bytes.
     pub bytes: usize,
 }
 
 impl Mapping {
-    /// Ends the mapping.
+    /// Unmaps the file.
     ///
     /// # Safety
-    /// - Made by [`File::map`], and ended once.
-    /// - Nobody touches the bytes any more.
+    /// - The mapping was made by [`File::map`], and is unmapped once.
+    /// - Its bytes are not used again.
     pub unsafe fn unmap(self) {
         // SAFETY: the caller's promise.
         let result = unsafe { libc::munmap(self.address.cast(), self.bytes) };
-        // Fails only for a range that is none.
+        // Fails only for an invalid range.
         debug_assert_eq!(result, 0);
     }
 }
 
-/// How a file is mapped.
+/// The kind of a mapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// Read-only; what others write to the file is seen.
+    /// Read-only; writes of others to the file are visible.
     Read,
-    /// Writable, and the file never changes.
+    /// Writable; the file does not change.
     Private,
-    /// Writable, and the file changes.
+    /// Writable; writes change the file.
     Write,
 }
 
-/// An open file, closed when it is dropped unless it was lent.
+/// An open file. Its drop closes it, unless the descriptor is the caller's.
 #[derive(Debug)]
 pub struct File {
     fd: c_int,
@@ -129,7 +127,7 @@ impl File {
         Ok(File { fd: fd as c_int, lent: false })
     }
 
-    /// The caller's descriptor; stays the caller's to close.
+    /// A file with the caller's descriptor, which stays open.
     pub fn lent(fd: c_int) -> File {
         File { fd, lent: true }
     }
@@ -139,17 +137,16 @@ impl File {
         self.fd
     }
 
-    /// What it is.
+    /// The properties of the file.
     pub fn stat(&self) -> Outcome<Stat> {
         let mut stat = core::mem::MaybeUninit::uninit();
-        // SAFETY: room for one stat.
+        // SAFETY: a buffer for one stat.
         retry(|| unsafe { libc::fstat(self.fd, stat.as_mut_ptr()) as isize })?;
         // SAFETY: the call succeeded, so it filled the struct.
         Ok(Stat::of(unsafe { stat.assume_init_ref() }))
     }
 
-    /// Reads from `offset` on until `bytes` bytes are there or the file ends; gives how many are. Moves no file
-    /// position.
+    /// Reads from `offset` on until `bytes` bytes are read or the file ends; returns their number. Keeps the file position.
     ///
     /// # Safety
     /// - `to` may be written for `bytes` bytes.
@@ -197,25 +194,25 @@ impl File {
         if address == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Mapping { address: address.cast(), bytes }) }
     }
 
-    /// Sets who may do what.
+    /// Sets the permission bits.
     pub fn set_permissions(&self, permissions: u32) -> Outcome<()> {
         // SAFETY: touches no memory.
         retry(|| unsafe { libc::fchmod(self.fd, permissions as libc::mode_t) as isize }).map(|_| ())
     }
 
-    /// Waits until the contents are on the medium (a folder: its names).
+    /// Waits until the contents are on the storage medium; for a folder, its entries.
     pub fn sync(&self) -> Outcome<()> {
         // SAFETY: touches no memory.
         retry(|| unsafe { libc::fsync(self.fd) as isize }).map(|_| ())
     }
 
-    /// Closes it and says so if the last writes failed, which some network file systems tell only now.
+    /// Closes the file, and reports failed writes, which some network file systems report only now.
     pub fn close(self) -> Outcome<()> {
         let fd = self.fd;
         let lent = self.lent;
         core::mem::forget(self);
         // Never repeated: the descriptor is gone also after EINTR, which is no failure of the writes.
-        // SAFETY: ours, and closed once, because the value was forgotten.
+        // SAFETY: the file's own descriptor, closed once, because the value was forgotten.
         if !lent && unsafe { libc::close(fd) } != 0 {
             let errno = Errno::last();
             return if errno.0 == libc::EINTR { Ok(()) } else { Err(errno) };
@@ -227,7 +224,7 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         if !self.lent {
-            // SAFETY: ours, and closed once. A failure tells of writes that nobody waits for any more.
+            // SAFETY: the file's own descriptor, closed once. A failure concerns writes that no caller waits for.
             unsafe { libc::close(self.fd) };
         }
     }
@@ -237,10 +234,10 @@ fn fd_of(folder: Option<&File>) -> c_int {
     folder.map_or(libc::AT_FDCWD, |folder| folder.fd)
 }
 
-/// What `name` in `folder` is; a symbolic link is not followed.
+/// The properties of `name` in `folder`; a symbolic link is not followed.
 pub fn stat_at(folder: &File, name: &CStr) -> Outcome<Stat> {
     let mut stat = core::mem::MaybeUninit::uninit();
-    // SAFETY: `name` ends with a NUL, and there is room for one stat.
+    // SAFETY: `name` ends with a NUL, and the buffer is for one stat.
     retry(|| unsafe {
         libc::fstatat(folder.fd, name.as_ptr(), stat.as_mut_ptr(), libc::AT_SYMLINK_NOFOLLOW) as isize
     })?;
@@ -248,19 +245,19 @@ pub fn stat_at(folder: &File, name: &CStr) -> Outcome<Stat> {
     Ok(Stat::of(unsafe { stat.assume_init_ref() }))
 }
 
-/// Whether the process, with the user it acts as, may write `name` in `folder`.
+/// Whether the process, with its effective user, may write `name` in `folder`.
 pub fn check_writable(folder: &File, name: &CStr) -> Outcome<()> {
     // SAFETY: `name` ends with a NUL.
     retry(|| unsafe { libc::faccessat(folder.fd, name.as_ptr(), libc::W_OK, libc::AT_EACCESS) as isize }).map(|_| ())
 }
 
-/// Whether a file without a name can get one here: `link` needs the process's descriptors under /proc.
+/// Whether [`link`] works here: it needs the process's descriptors under /proc.
 pub fn can_link() -> bool {
     // SAFETY: a constant path.
     unsafe { libc::access(c"/proc/self/fd/".as_ptr(), libc::X_OK) == 0 }
 }
 
-/// Gives the open `file` the name `name` in `folder`; EEXIST if there is one already.
+/// Links the open `file`, which has no name, as `name` in `folder`; EEXIST if the name exists.
 pub fn link(file: &File, folder: &File, name: &CStr) -> Outcome<()> {
     let mut path = Name::new();
     path.print(format_args!("/proc/self/fd/{}", file.fd));
@@ -271,7 +268,7 @@ pub fn link(file: &File, folder: &File, name: &CStr) -> Outcome<()> {
     .map(|_| ())
 }
 
-/// Renames inside `folder`; what has the new name is replaced in one step, or, with `keep`, is EEXIST.
+/// Renames a file inside `folder`. A file with the new name is replaced atomically; with `keep` it is EEXIST.
 pub fn rename(folder: &File, from: &CStr, to: &CStr, keep: bool) -> Outcome<()> {
     if !keep {
         // SAFETY: both names end with a NUL.
@@ -283,7 +280,7 @@ pub fn rename(folder: &File, from: &CStr, to: &CStr, keep: bool) -> Outcome<()> 
         libc::renameat2(folder.fd, from.as_ptr(), folder.fd, to.as_ptr(), libc::RENAME_NOREPLACE) as isize
     });
     match renamed {
-        // A file system without that flag: a second name for the file is refused where there is one already.
+        // A file system without that flag: a link is refused if the new name exists.
         Err(Errno(libc::EINVAL | libc::ENOSYS)) => {
             // SAFETY: as above.
             retry(|| unsafe { libc::linkat(folder.fd, from.as_ptr(), folder.fd, to.as_ptr(), 0) as isize })?;
@@ -299,19 +296,19 @@ pub fn remove(folder: &File, name: &CStr) -> Outcome<()> {
     retry(|| unsafe { libc::unlinkat(folder.fd, name.as_ptr(), 0) as isize }).map(|_| ())
 }
 
-/// A path of at most 4095 bytes in a buffer of its own, for paths that are made rather than given.
+/// A path of at most 4095 bytes, in a buffer.
 pub struct Name {
     bytes: [u8; libc::PATH_MAX as usize],
     length: usize,
 }
 
 impl Name {
-    /// The empty path.
+    /// An empty path.
     pub const fn new() -> Name {
         Name { bytes: [0; libc::PATH_MAX as usize], length: 0 }
     }
 
-    /// The path that is these bytes; None if they are too many.
+    /// The path with these bytes; None if there are too many.
     pub fn of(bytes: &[u8]) -> Option<Name> {
         let mut name = Name::new();
         name.bytes.get_mut(..bytes.len() + 1)?[..bytes.len()].copy_from_slice(bytes);
@@ -319,7 +316,7 @@ impl Name {
         Some(name)
     }
 
-    /// The path with no symbolic link in it, of something that exists.
+    /// The canonical path of an existing file, without symbolic links.
     pub fn resolved(path: &CStr) -> Outcome<Name> {
         let mut name = Name::new();
         // SAFETY: the path ends with a NUL; the buffer has PATH_MAX bytes, as the call demands.
@@ -330,15 +327,15 @@ impl Name {
         Ok(name)
     }
 
-    /// Replaces it by a short text.
+    /// Replaces the path by a short text.
     pub fn print(&mut self, text: fmt::Arguments<'_>) {
         self.length = 0;
-        // What does not fit is cut, which no caller comes near.
+        // A long text would be cut, but no caller passes one.
         let _ = fmt::write(self, text);
         self.bytes[self.length] = 0;
     }
 
-    /// As the system takes it.
+    /// The path for system calls.
     pub fn as_cstr(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
     }
@@ -356,23 +353,22 @@ impl Default for Name {
 
 impl fmt::Write for Name {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.bytes.len() - 1 - self.length;
-        let taken = text.len().min(room);
+        let capacity = self.bytes.len() - 1 - self.length;
+        let taken = text.len().min(capacity);
         self.bytes[self.length..self.length + taken].copy_from_slice(&text.as_bytes()[..taken]);
         self.length += taken;
         if taken == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
-/// A number that no other call of this process gets, and that other processes are unlikely to have: for names of
-/// temporaries.
+/// A number for names of temporary files: unique in this process, and probably among processes.
 pub fn fresh_number() -> u64 {
     use core::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut number = 0u64;
-    // SAFETY: room for the bytes asked for. Where there are none, the count and the process below are enough.
+    // SAFETY: a buffer of the length that is passed. Without random bytes, the counter and the process below suffice.
     unsafe { libc::getrandom((&raw mut number).cast::<c_void>(), size_of::<u64>(), libc::GRND_NONBLOCK) };
-    // Relaxed: only that the values differ matters.
+    // Relaxed: the values only have to differ.
     let count = NEXT.fetch_add(1, Ordering::Relaxed);
     number ^ (u64::from(std::process::id()) << 32) ^ count
 }

@@ -1,45 +1,46 @@
 //! The one-word lock of ledgers, pools and registries.
 //!
-//! Contract: one atomic exchange in, one plain store out; 2 to 5 ns when nobody else wants it. What it guards is held for
-//! nanoseconds: no allocation, no callback, no system call, no free happens under it. It does not know what it guards.
+//! Contract: locking costs one atomic exchange, unlocking one plain store; 2 to 5 ns without contention. It is held for nanoseconds: no
+//! allocation, callback, system call or free happens under it.
 //!
-//! It spins a little (two threads that share a store would otherwise put each other to sleep, which was 4 times slower), in growing
-//! steps, so that whoever has the lock gets some turns done before the line with it travels; then it sleeps on a futex. The unlock is a
-//! store followed by a look at whether somebody sleeps, with no fence between: a sleeper that arrives at that very moment may miss its
-//! wake. Sleeping is therefore bounded by a short, growing timeout; what is lost is at most that time, in a case that takes a preempted
-//! holder to happen at all. One wake per sleep: a running thread must not pay a system call per turn until the sleeper runs.
+//! A waiter first spins, in growing steps. Without spinning, two threads that share a store put each other to sleep, which was 4 times
+//! slower; the growing steps let the holder finish some work before the cache line moves. Then the waiter sleeps on a futex. The unlock is
+//! a store and a check for sleepers, with no fence between them, so a thread that goes to sleep at that moment may miss its wake. A short,
+//! growing timeout bounds the sleep; a missed wake costs at most that time, and needs a preempted holder. A sleep causes one wake, so that
+//! a running thread does not pay a system call per unlock until the sleeper runs.
 
 #[cfg(not(loom))]
 use core::hint::spin_loop;
 #[cfg(not(loom))]
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// A lock without its data: `ledger` and `slots` guard memory of their own with it.
+/// A lock without data, for memory that `ledger` and `slots` manage.
 #[cfg(not(loom))]
 pub struct RawLock {
     word: AtomicU32,
-    /// Not 0: somebody sleeps, or may.
+    /// Not 0: a thread may be asleep.
     asleep: AtomicU32,
 }
 
-/// Pauses before the first look, most pauses between two, and of a whole wait: longer ones are those for a preempted holder. Measured
-/// with two threads that borrow from one store: 46 to 70 ns a turn, with the first look after 4 pauses or steps up to 64 about 100,
-/// because the lock's line then travels at every turn.
+/// Pauses before the first check of the lock. Measured with two threads that borrow from one store: 46 to 70 ns per borrow. With a first
+/// check after 4 pauses, or steps of at most 64, it is about 100 ns, because the lock's cache line then moves with every borrow.
 #[cfg(not(loom))]
-const FIRST_STEP: u32 = 8;
+const FIRST_PAUSES: u32 = 8;
+/// Most pauses between two checks.
 #[cfg(not(loom))]
-const LARGEST_STEP: u32 = 128;
+const MAX_PAUSES: u32 = 128;
+/// Pauses before a thread sleeps: a longer wait means that the holder was preempted.
 #[cfg(not(loom))]
-const SPINS: u32 = 1024;
+const SPIN_PAUSES: u32 = 1024;
 
 #[cfg(not(loom))]
 impl RawLock {
-    /// A free lock.
+    /// A lock that is not held.
     pub const fn new() -> RawLock {
         RawLock { word: AtomicU32::new(0), asleep: AtomicU32::new(0) }
     }
 
-    /// Takes the lock; waits for whoever has it.
+    /// Takes the lock; waits for its holder.
     #[inline]
     pub fn lock(&self) {
         // Acquire pairs with the Release in `unlock`.
@@ -48,7 +49,7 @@ impl RawLock {
         }
     }
 
-    /// Gives the lock back. Only its holder may call this.
+    /// Releases the lock. Called by its holder only.
     #[inline]
     pub fn unlock(&self) {
         // Release pairs with the Acquire in `lock` and `lock_slow`.
@@ -64,7 +65,7 @@ impl RawLock {
         let mut timeout_us = 20;
         while !self.spin() {
             self.asleep.store(1, Ordering::Relaxed);
-            // The mark stays: there may be more sleepers, and the next unlock wakes one.
+            // `asleep` stays set: there may be more sleepers, and the next unlock wakes one.
             if self.word.swap(1, Ordering::Acquire) == 0 {
                 return;
             }
@@ -76,19 +77,19 @@ impl RawLock {
         }
     }
 
-    /// Waits as long as a holder that runs may need; whether the lock was taken.
+    /// Waits as long as a running holder may need. True: the lock was taken.
     fn spin(&self) -> bool {
-        let (mut step, mut spent) = (FIRST_STEP, 0);
-        while spent < SPINS {
+        let (mut step, mut spent) = (FIRST_PAUSES, 0);
+        while spent < SPIN_PAUSES {
             for _ in 0..step {
                 spin_loop();
             }
-            // Reading first keeps the line shared until the holder lets go.
+            // Reading first keeps the cache line shared until the holder releases the lock.
             if self.word.load(Ordering::Relaxed) == 0 && self.word.swap(1, Ordering::Acquire) == 0 {
                 return true;
             }
             spent += step;
-            step = (2 * step).min(LARGEST_STEP);
+            step = (2 * step).min(MAX_PAUSES);
         }
         false
     }
@@ -101,11 +102,11 @@ impl RawLock {
     }
 }
 
-/// The lock as a model explores it: a thread that waits is not run, so that a model ends, and a deadlock is found as one.
+/// The lock in the model checker: a waiting thread is not run, so that a model ends, and a deadlock is found.
 #[cfg(loom)]
 pub struct RawLock {
     mutex: loom::sync::Mutex<()>,
-    /// The holder's.
+    /// The holder's guard.
     guard: core::cell::UnsafeCell<Option<loom::sync::MutexGuard<'static, ()>>>,
 }
 
@@ -118,22 +119,22 @@ unsafe impl Send for RawLock {}
 
 #[cfg(loom)]
 impl RawLock {
-    /// A free lock.
+    /// A lock that is not held.
     #[allow(clippy::new_without_default)]
     pub fn new() -> RawLock {
         RawLock { mutex: loom::sync::Mutex::new(()), guard: core::cell::UnsafeCell::new(None) }
     }
 
-    /// Takes the lock; waits for whoever has it.
+    /// Takes the lock; waits for its holder.
     pub fn lock(&self) {
         // SAFETY: locks lie in slots and statics, which last as long as the threads of a model.
         let mutex: &'static loom::sync::Mutex<()> = unsafe { &*core::ptr::from_ref(&self.mutex) };
         let guard = mutex.lock().expect("a thread of the model panicked under the lock");
-        // SAFETY: we have the mutex.
+        // SAFETY: this thread has the mutex.
         unsafe { *self.guard.get() = Some(guard) };
     }
 
-    /// Gives the lock back. Only its holder may call this.
+    /// Releases the lock. Called by its holder only.
     pub fn unlock(&self) {
         // SAFETY: the caller has the mutex.
         drop(unsafe { (*self.guard.get()).take() });
@@ -153,7 +154,7 @@ mod tests {
     use std::cell::UnsafeCell;
 
     #[test]
-    fn nobody_is_lost_and_nobody_is_inside_twice() {
+    fn every_count_under_the_lock_is_kept() {
         struct Shared(RawLock, UnsafeCell<u64>);
         // SAFETY: the number is touched under the lock only.
         unsafe impl Sync for Shared {}

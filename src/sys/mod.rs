@@ -1,4 +1,4 @@
-//! Everything that asks the operating system: the only modules with system calls.
+//! The operating system and the processor: the only modules with system calls.
 
 pub mod sync;
 
@@ -8,7 +8,7 @@ pub mod lock;
 
 pub mod file;
 
-#[cfg_attr(loom, allow(dead_code))] // models have a word of their own
+#[cfg_attr(loom, allow(dead_code))] // models have thread records of their own
 pub mod tls;
 
 pub mod cpu;
@@ -16,7 +16,3 @@ pub mod cpu;
 pub mod bytes;
 
 pub mod checker;
-
-// Programs' malloc has no device.
-#[cfg(not(preload))]
-pub mod cuda;

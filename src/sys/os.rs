@@ -1,17 +1,17 @@
-//! Memory, futexes, threads and forks of the operating system; what it says of the machine.
+//! The operating system: memory, futexes, threads, forks, libraries, and facts about the machine.
 //!
-//! Contract: thin; no policy, no state but what is stated. Nothing here formats or allocates on the heap. Mappings are
-//! anonymous, private, readable and writable, and read 0 until written. Calls for memory can be made to fail
-//! ([`fail_calls`]), so that tests see every step of every path fail in turn.
+//! Contract: thin, without policy. Nothing here formats text or allocates on the heap. Mappings are anonymous, private, readable and
+//! writable, and read 0 until they are written. Tests can make calls for memory fail ([`fail_calls`]), so that each step of each path fails
+//! in turn.
 
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-/// Fresh zeroed pages, never given back by this module; None when the system has none.
-pub fn arena(bytes: usize) -> Option<NonNull<u8>> {
-    if ordered_to_fail() {
+/// Maps zeroed pages that are never unmapped. None: the system has no memory.
+pub fn map_forever(bytes: usize) -> Option<NonNull<u8>> {
+    if must_fail() {
         return None;
     }
     // SAFETY: an anonymous mapping touches no memory of ours.
@@ -28,9 +28,9 @@ pub fn arena(bytes: usize) -> Option<NonNull<u8>> {
     if memory == libc::MAP_FAILED { None } else { NonNull::new(memory.cast()) }
 }
 
-/// Makes a call that may fail, and leaves `errno` as it was: so must a free, and the preload library's leads to such calls.
+/// Makes a call that may fail, and preserves `errno`. A free must preserve it, and in the preload library a free leads to such calls.
 fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
-    // SAFETY: the C library's place for the calling thread.
+    // SAFETY: the C library's variable of the calling thread.
     let before = unsafe { *libc::__errno_location() };
     let result = call();
     // SAFETY: as above.
@@ -38,7 +38,7 @@ fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Sleeps while the word has that value, at most so long, or shorter.
+/// Sleeps until the word changes, a wake or the timeout, whichever is first; may return early.
 pub fn futex_wait(word: &AtomicU32, value: u32, timeout_us: u32) {
     let timeout = libc::timespec { tv_sec: 0, tv_nsec: i64::from(timeout_us) * 1000 };
     // SAFETY: the word outlives the call; the kernel only compares it.
@@ -47,7 +47,7 @@ pub fn futex_wait(word: &AtomicU32, value: u32, timeout_us: u32) {
     });
 }
 
-/// Wakes one sleeper.
+/// Wakes one thread that sleeps on the word.
 pub fn futex_wake(word: &AtomicU32) {
     // SAFETY: only the address is used.
     keep_errno(|| unsafe {
@@ -55,22 +55,22 @@ pub fn futex_wake(word: &AtomicU32) {
     });
 }
 
-/// The system's number of the calling thread.
+/// The system's id of the calling thread.
 pub fn thread_number() -> u32 {
     // SAFETY: no arguments.
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
 }
 
-/// Whether the calling thread is the one that the process began with: when it ends, the process usually does.
+/// Whether the calling thread is the main thread, whose end usually ends the process.
 pub fn is_main_thread() -> bool {
     // SAFETY: no arguments.
     thread_number() == unsafe { libc::getpid() } as u32
 }
 
-/// Sleeps.
+/// Sleeps for a number of microseconds.
 pub fn sleep_us(us: u32) {
     let time = libc::timespec { tv_sec: 0, tv_nsec: i64::from(us) * 1000 };
-    // SAFETY: both pointers may be what they are.
+    // SAFETY: a timespec of ours; the second pointer may be NULL.
     keep_errno(|| unsafe {
         libc::nanosleep(&time, core::ptr::null_mut());
     });
@@ -80,13 +80,13 @@ pub fn sleep_us(us: u32) {
 const MEMBARRIER_CMD_PRIVATE_EXPEDITED: i32 = 1 << 3;
 const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
 
-/// Registers the process for [`membarrier`]; false where the system has none.
+/// Registers the process for [`membarrier`]. False: the system does not support it.
 pub fn register_membarrier() -> bool {
     // SAFETY: integers only.
     unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
 }
 
-/// Every thread of the process passes a full barrier.
+/// Makes every thread of the process pass a full memory barrier.
 pub fn membarrier() {
     core::sync::atomic::fence(Ordering::SeqCst);
     // SAFETY: integers only.
@@ -95,18 +95,18 @@ pub fn membarrier() {
     });
 }
 
-/// Registers what runs around a fork.
+/// Registers handlers that run before a fork, and after it in parent and child.
 pub fn on_fork(before: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
-    // SAFETY: functions of this library; the C library forgets them when it is unloaded.
+    // SAFETY: functions of this library; the C library removes the handlers when this library is unloaded.
     unsafe {
         libc::pthread_atfork(Some(before), Some(parent), Some(child));
     }
 }
 
-/// The C library's key for [`at_thread_end`], plus 1.
+/// The pthread key of [`at_thread_end`], plus 1.
 static KEY: AtomicU32 = AtomicU32::new(0);
 
-/// Says what is called when a thread ends that asked for it. Once; of a library that is never unloaded.
+/// Sets the function that [`at_thread_end`] arranges to be called. Called once, by a library that is never unloaded.
 pub fn on_thread_end(end: extern "C" fn(*mut libc::c_void)) {
     let mut key = 0;
     // SAFETY: the key is written before the call returns, and the function stays.
@@ -115,16 +115,17 @@ pub fn on_thread_end(end: extern "C" fn(*mut libc::c_void)) {
     }
 }
 
-/// Has that called with `value`, not 0, when the calling thread ends, once: asked again from there, in the C library's next round, of which
-/// there are 4. In contrast to a thread-local with a destructor it needs no memory.
+/// Calls the function of [`on_thread_end`] once with `value`, which is not 0, when the calling thread ends. If the function calls this
+/// again, it is called in the C library's next round of destructors, of which there are 4. A thread-local with a destructor would need
+/// memory.
 pub fn at_thread_end(value: usize) {
     if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
-        // SAFETY: the key was made, and the value is a number to the C library.
+        // SAFETY: the key was created; the C library does not dereference the value.
         unsafe { libc::pthread_setspecific(key, value as *const libc::c_void) };
     }
 }
 
-/// The wall clock in ns since the epoch, coarse: to the tick of the kernel, for a few ns.
+/// The wall clock in ns since the epoch, with the resolution of the kernel's tick. Costs a few ns.
 pub fn coarse_time_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the struct is ours.
@@ -132,8 +133,8 @@ pub fn coarse_time_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Keeps the shared object that has this code mapped until the process ends: from the first export on foreign code holds one of
-/// its functions, and dlclose must not take it away. Of a program that has the library built in there is nothing to keep.
+/// Keeps the shared object with this code loaded until the process ends. After the first export, foreign code has a pointer to one of its
+/// functions, so dlclose must not unload it. Has no effect in a program that links the library statically.
 pub fn pin_library() {
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.load(Ordering::Relaxed) {
@@ -141,21 +142,21 @@ pub fn pin_library() {
     }
     let own = pin_library as *const libc::c_void;
     let mut info = core::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: any address may be asked for, and the struct is ours.
+    // SAFETY: any address is allowed, and the struct is ours.
     if unsafe { libc::dladdr(own, info.as_mut_ptr()) } != 0 {
         // SAFETY: written by the call above, or still zero, which is no address.
         let file = unsafe { info.assume_init() }.dli_fname;
         if !file.is_null() {
-            // SAFETY: the loader's own text. NOLOAD: only the object that is loaded already is meant.
+            // SAFETY: the loader's own string. NOLOAD: finds only an object that is loaded already.
             unsafe { libc::dlopen(file, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
         }
     }
     DONE.store(true, Ordering::Relaxed);
 }
 
-/// A function that the process has loaded, by its name: one that everybody sees, or of that library if it is loaded. None: there is none.
+/// The address of a function by its name: from the global scope, or from `library` if that is loaded.
 pub fn symbol(library: &CStr, name: &CStr) -> Option<NonNull<core::ffi::c_void>> {
-    // SAFETY: the loader's functions, with texts that live during the call.
+    // SAFETY: the loader's functions, with strings that live during the call.
     unsafe {
         let global = NonNull::new(libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()));
         if global.is_some() {
@@ -166,26 +167,26 @@ pub fn symbol(library: &CStr, name: &CStr) -> Option<NonNull<core::ffi::c_void>>
             return None;
         }
         let own = NonNull::new(libc::dlsym(handle, name.as_ptr()));
-        // It is loaded by others, who call what was found there.
+        // Others have loaded the library, and keep it loaded while they use it.
         libc::dlclose(handle);
         own
     }
 }
 
-/// Loads a library for good, and finds what it exports by name.
+/// A library that was loaded and is never unloaded.
 pub struct Library(NonNull<core::ffi::c_void>);
 
 impl Library {
-    /// Loads it as any program would, or gives the loader's reason.
+    /// Loads a library by the usual search path. None: writes the loader's reason to `refused`.
     pub fn open(name: &CStr, refused: &mut dyn core::fmt::Write) -> Option<Library> {
-        // SAFETY: texts that live during the call; what the library's own constructors do is its business.
+        // SAFETY: a string that lives during the call; the library's constructors are trusted.
         let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         let found = NonNull::new(handle).map(Library);
         if found.is_none() {
-            // SAFETY: the loader's text of this thread, or NULL.
+            // SAFETY: the loader's message of this thread, or NULL.
             let why = unsafe { libc::dlerror() };
             if !why.is_null() {
-                // SAFETY: a text with its NUL, valid until the thread's next such call.
+                // SAFETY: a NUL-terminated string, valid until the thread's next such call.
                 let why = unsafe { CStr::from_ptr(why) };
                 let _ = refused.write_str(why.to_str().unwrap_or("no reason that can be printed"));
             }
@@ -193,22 +194,22 @@ impl Library {
         found
     }
 
-    /// One of its functions.
+    /// The address of a function by its name.
     pub fn symbol(&self, name: &CStr) -> Option<NonNull<core::ffi::c_void>> {
-        // SAFETY: the library stays loaded, and the text lives during the call.
+        // SAFETY: the library stays loaded, and the string lives during the call.
         NonNull::new(unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) })
     }
 }
 
-/// Writes a line to the standard error, for a process that is about to end; needs no memory.
+/// Writes text to standard error, without allocating, for a process that is about to end.
 pub fn print_error(parts: &[&str]) {
     for part in parts {
-        // SAFETY: the bytes of the text; what cannot be written is nobody's any more.
+        // SAFETY: the bytes of the text. A failure is ignored: the process ends.
         unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
     }
 }
 
-/// Bytes of a page, as the system says.
+/// The size of a page.
 pub fn page_bytes() -> usize {
     static PAGE: AtomicUsize = AtomicUsize::new(0);
     match PAGE.load(Ordering::Relaxed) {
@@ -224,29 +225,29 @@ pub fn page_bytes() -> usize {
 }
 
 thread_local! {
-    // (calls that still succeed, calls that fail after them); `const` and without Drop, so nothing is registered.
-    static ORDERED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    // (calls that still succeed, calls that fail after them); `const` and without Drop, so no destructor is registered.
+    static INJECTED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
-/// For tests: of this thread's calls for memory (map, remap), let `succeed` through and fail the `fail` after them; (0,
-/// 0) ends it. Gives how many of the ordered failures were still to come.
+/// For tests: lets the next `succeed` calls of this thread for memory (map, remap) succeed, and makes the `fail` calls after them fail. (0,
+/// 0) ends this. Returns the number of failures that had not happened yet.
 pub fn fail_calls(succeed: u64, fail: u64) -> u64 {
-    ORDERED.replace((succeed, fail)).1
+    INJECTED.replace((succeed, fail)).1
 }
 
-fn ordered_to_fail() -> bool {
-    // Nobody gives orders there, and a thread-local of this kind may allocate from the C library, which is us.
+fn must_fail() -> bool {
+    // It has no such tests, and a thread-local of this kind may allocate from the C library, which the preload library replaces.
     if cfg!(preload) {
         return false;
     }
-    match ORDERED.get() {
+    match INJECTED.get() {
         (_, 0) => false,
         (0, fail) => {
-            ORDERED.set((0, fail - 1));
+            INJECTED.set((0, fail - 1));
             true
         }
         (succeed, fail) => {
-            ORDERED.set((succeed - 1, fail));
+            INJECTED.set((succeed - 1, fail));
             false
         }
     }
@@ -259,63 +260,60 @@ fn map_anywhere(bytes: usize) -> Option<usize> {
     (at != libc::MAP_FAILED).then_some(at as usize)
 }
 
-/// New memory that reads 0: `bytes` (a multiple of the page) at a multiple of `alignment` (a power of two). None:
-/// refused.
+/// Maps `bytes` of zeroed memory, a multiple of the page size, at a multiple of `alignment`, a power of two. None: refused.
 pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
     debug_assert!(bytes > 0 && bytes.is_multiple_of(page_bytes()) && alignment.is_power_of_two());
-    if ordered_to_fail() {
+    if must_fail() {
         return None;
     }
     let at = map_anywhere(bytes)?;
     if at.is_multiple_of(alignment) {
         return Some(at);
     }
-    // Not by luck: take more and give the ends back. The system places mappings side by side, so after one of these the
-    // next ones are usually aligned at once.
-    // SAFETY: mapped two lines above and known to nobody.
+    // Map more, and unmap the ends. The system places mappings side by side, so later mappings are usually aligned at once.
+    // SAFETY: mapped above, and not shared.
     unsafe { unmap(at, bytes) };
     let wide = bytes.checked_add(alignment)?;
     let at = map_anywhere(wide)?;
     let start = at.next_multiple_of(alignment);
     for (from, to) in [(at, start), (start + bytes, at + wide)] {
         if to > from {
-            // SAFETY: the ends of our new mapping, outside what is handed out.
+            // SAFETY: the ends of the new mapping, outside the returned range.
             unsafe { unmap(from, to - from) };
         }
     }
     Some(start)
 }
 
-/// Gives a range of pages back, addresses and memory. False: refused (the process has too many mappings to cut one in
-/// two).
+/// Unmaps a range of pages. False: refused, because the process has too many mappings to split one.
 ///
 /// # Safety
-/// - the range lies in mappings made by [`map`] or [`remap`];
-/// - nobody uses it, now or later.
+/// - the range is in mappings made by [`map`] or [`remap`];
+/// - it is not used again.
 pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
     // SAFETY: the caller's promise.
     keep_errno(|| unsafe { libc::munmap(start as *mut _, bytes) == 0 })
 }
 
-/// Gives the memory of a range of pages back and keeps the addresses: they read 0 from now on. False: refused.
+/// Frees the memory of a range of pages and keeps the addresses, which then read 0. False: refused.
 ///
 /// # Safety
-/// - the range lies in mappings made by [`map`] or [`remap`];
-/// - nobody needs its contents.
+/// - the range is in mappings made by [`map`] or [`remap`];
+/// - its contents are not needed.
 pub unsafe fn discard(start: usize, bytes: usize) -> bool {
     // SAFETY: the caller's promise.
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 })
 }
 
-/// Moves the pages of `old_bytes` at `old` to `to`, where a mapping of `new_bytes` stands that is replaced; nothing is
-/// copied. False: refused, and the old range is as it was; the mapping at `to` may be gone (some systems take it away
-/// before they check the rest), so it must not be touched again. After true the old range is unmapped.
+/// Remaps the pages of `old_bytes` at `old` to `to`, and replaces the mapping of `new_bytes` there; nothing is copied. True: the old range
+/// is unmapped. False: refused, and the old range is unchanged. The mapping at `to` may be gone then, because some systems unmap it before
+/// they check the rest, so it must not be used again.
 ///
 /// # Safety
 /// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap, and `old_bytes <= new_bytes`;
-/// - nobody uses the old range meanwhile, nor the new one.
+/// - neither range is used during the call.
 pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool {
-    if ordered_to_fail() {
+    if must_fail() {
         return false;
     }
     // SAFETY: the caller's promise; MREMAP_FIXED replaces the mapping at `to`.
@@ -331,14 +329,14 @@ pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -
     at != libc::MAP_FAILED
 }
 
-/// Moves the pages of a range to another one and leaves the old addresses mapped, reading 0. False: refused; the old range is as it was,
-/// and the mapping at `to` may be gone.
+/// Remaps the pages of a range to another one and keeps the old addresses mapped, which then read 0. False: refused; the old range is
+/// unchanged, and the mapping at `to` may be gone.
 ///
 /// # Safety
 /// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap;
-/// - nobody uses either meanwhile.
+/// - neither is used during the call.
 pub unsafe fn remap_contents(at: usize, bytes: usize, to: usize) -> bool {
-    if ordered_to_fail() {
+    if must_fail() {
         return false;
     }
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
@@ -347,7 +345,7 @@ pub unsafe fn remap_contents(at: usize, bytes: usize, to: usize) -> bool {
     moved != libc::MAP_FAILED
 }
 
-/// Asks for huge pages in a range, or for none. False: the system has none.
+/// Advises the system to use huge pages in a range, or not to. False: it does not support them.
 ///
 /// # Safety
 /// - the range was made by [`map`] or [`remap`] and is whole pages.
@@ -357,15 +355,15 @@ pub unsafe fn advise_huge(start: usize, bytes: usize, on: bool) -> bool {
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, advice) == 0 })
 }
 
-/// Replaces a range by huge pages of 2 MiB from the system's reserve. False: it has too few, and the range is as it was.
+/// Replaces a range by huge pages of 2 MiB from the system's reserve. False: the reserve has too few, and the range is unchanged.
 ///
 /// # Safety
-/// - the range was made by [`map`], consists of whole aligned huge pages, and nobody uses it meanwhile.
+/// - the range was made by [`map`], consists of whole aligned huge pages, and is not used during the call.
 pub unsafe fn map_huge(start: usize, bytes: usize) -> bool {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let plain = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let huge = plain | libc::MAP_HUGETLB | libc::MAP_HUGE_2MB;
-    // Elsewhere first: a mapping that is refused in place takes the old one away before it finds out.
+    // Elsewhere first: a refused mapping in place would already have unmapped the old one.
     // SAFETY: a new mapping at an address of the system's choice touches no memory that exists.
     let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes, access, huge, -1, 0) };
     if at == libc::MAP_FAILED {
@@ -377,7 +375,7 @@ pub unsafe fn map_huge(start: usize, bytes: usize) -> bool {
         return true;
     }
     let back = plain | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-    // SAFETY: ours, known to nobody; and a mapping where one may have been taken away, which replaces none.
+    // SAFETY: ours, and not shared; and a mapping where the old one may be gone, which replaces none.
     unsafe {
         libc::munmap(at, bytes);
         libc::mmap(start as *mut _, bytes, access, back, -1, 0);
@@ -385,7 +383,7 @@ pub unsafe fn map_huge(start: usize, bytes: usize) -> bool {
     false
 }
 
-/// Whether addresses can be mapped without the system counting them as memory that may be needed.
+/// Whether the system allows overcommit: mapped addresses do not count as committed memory.
 pub fn reserves_freely() -> bool {
     static ANSWER: AtomicU32 = AtomicU32::new(0);
     if ANSWER.load(Ordering::Relaxed) == 0 {
@@ -396,7 +394,7 @@ pub fn reserves_freely() -> bool {
     ANSWER.load(Ordering::Relaxed) == 1
 }
 
-/// From linux/fs.h: what PAGEMAP_SCAN (Linux 6.7) is asked, and a range that it answers with.
+/// The argument of PAGEMAP_SCAN (Linux 6.7) from linux/fs.h, and a range of its result.
 #[repr(C)]
 struct Scan {
     size: u64,
@@ -404,8 +402,8 @@ struct Scan {
     start: u64,
     end: u64,
     walk_end: u64,
-    answer: u64,
-    answer_length: u64,
+    result: u64,
+    result_length: u64,
     max_pages: u64,
     category_inverted: u64,
     category_mask: u64,
@@ -423,22 +421,21 @@ const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610u32 as libc::Ioctl;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
 
-/// Which pages of this process are there.
+/// Access to the page map of this process.
 pub struct Pages {
     file: i32,
 }
 
 impl Pages {
-    /// None: the system does not say.
+    /// Opens the page map. None: the system does not allow it.
     pub fn open() -> Option<Pages> {
         // SAFETY: a NUL-terminated path that lives during the call.
         let file = unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
         (file >= 0).then_some(Pages { file })
     }
 
-    /// The parts of a range of anonymous memory that have pages, here or in the swap space; what lies between them reads 0. Their number,
-    /// and up to where was looked: all of the range, or until they had `enough` bytes or no room in `out`. Nothing is said of what lies
-    /// beyond.
+    /// Finds the parts of a range of anonymous memory that have pages, resident or swapped; the memory between them reads 0. Returns their
+    /// number, and the end of the scanned part: the scan ends when the parts have `enough` bytes, or when `out` is full.
     pub fn present(&self, start: usize, end: usize, enough: usize, out: &mut [(usize, usize); 16]) -> (usize, usize) {
         let page = page_bytes();
         let mut found = [Scanned { start: 0, end: 0, categories: 0 }; 16];
@@ -448,17 +445,17 @@ impl Pages {
             start: (start / page * page) as u64,
             end: end.next_multiple_of(page) as u64,
             walk_end: 0,
-            answer: found.as_mut_ptr() as u64,
-            answer_length: found.len() as u64,
+            result: found.as_mut_ptr() as u64,
+            result_length: found.len() as u64,
             max_pages: (enough / page).max(1) as u64,
             category_inverted: 0,
             category_mask: 0,
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
             return_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
         };
-        // SAFETY: the struct and the answer live during the call, and are as long as it says.
+        // SAFETY: the struct and the result live during the call, and have the lengths that it states.
         let count = unsafe { libc::ioctl(self.file, PAGEMAP_SCAN, &mut scan) };
-        // Systems before Linux 6.7 know no such call.
+        // Systems before Linux 6.7 do not support this call.
         let Ok(count) = usize::try_from(count) else { return (0, start) };
         for (to, from) in out.iter_mut().zip(&found[..count.min(16)]) {
             *to = (from.start as usize, from.end as usize);
@@ -466,7 +463,7 @@ impl Pages {
         (count.min(16), (scan.walk_end as usize).min(end))
     }
 
-    /// Whether the page at an address is there, as far as the system says.
+    /// Whether the page at an address is resident or swapped, as far as the system tells.
     pub fn has(&self, address: usize) -> bool {
         let (count, seen) = self.present(address, address + 1, 1, &mut [(0, 0); 16]);
         count > 0 || seen <= address
@@ -480,10 +477,10 @@ impl Drop for Pages {
     }
 }
 
-/// Makes all pages of a range present and writable, by one call where the system has it. Contents stay.
+/// Makes all pages of a range resident and writable, by one call where the system supports it. The contents are kept.
 ///
 /// # Safety
-/// - the range is mapped and writable, and nobody writes it meanwhile.
+/// - the range is mapped and writable, and is not written during the call.
 pub unsafe fn populate(start: usize, bytes: usize) {
     // SAFETY: the caller's promise; the advice changes no contents.
     if unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_POPULATE_WRITE) } == 0 {
@@ -491,12 +488,12 @@ pub unsafe fn populate(start: usize, bytes: usize) {
     }
     for page in (start..start + bytes).step_by(page_bytes()) {
         let at = page as *mut u8;
-        // SAFETY: inside the caller's range. Writing back what was read makes the page present.
+        // SAFETY: inside the caller's range. Writing back what was read makes the page resident.
         unsafe { at.write_volatile(at.read_volatile()) };
     }
 }
 
-/// Asks that the pages of a new range come from NUMA node `node`, if it has some. Only a wish: failure is ignored.
+/// Prefers NUMA node `node` for the pages of a new range. A failure is ignored.
 pub fn prefer_node(start: usize, bytes: usize, node: u32) {
     const MPOL_PREFERRED: libc::c_long = 1;
     let mut mask = [0u64; 16];
@@ -517,13 +514,13 @@ pub fn has_node(node: u32) -> bool {
     node == 0 || unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
 }
 
-/// Processors that are online.
+/// The number of processors that are online.
 pub fn processors() -> u32 {
     // SAFETY: sysconf only reads its argument.
     u32::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1).max(1)
 }
 
-/// Milliseconds of a clock that only goes forward; as coarse as the system's tick, and as cheap.
+/// A monotonic clock in ms, with the resolution of the kernel's tick.
 pub fn coarse_ms() -> u64 {
     // SAFETY: all-zero is a valid timespec.
     let mut now: libc::timespec = unsafe { core::mem::zeroed() };
@@ -532,23 +529,23 @@ pub fn coarse_ms() -> u64 {
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
-/// Memory of the machine, cut to what the control group may use.
+/// The machine's memory, limited by the control group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Bytes that could be had at best.
+    /// Bytes in all.
     pub total: u64,
-    /// Bytes that could be had now; at most `total`.
+    /// Bytes available now; at most `total`.
     pub free: u64,
 }
 
-/// Memory totals, now. Reads some small files of the system; uses no heap.
+/// The memory of the machine. Reads some small files of the system; uses no heap.
 pub fn memory() -> Memory {
     let mut memory = machine_memory();
     cut_to_control_groups(&mut memory);
     memory
 }
 
-// Not inlined, as the next one: the stacks of both together are more than a thread with the smallest of stacks has left.
+// Neither this nor the next function is inlined: both frames together may exceed what is left of the smallest stack.
 #[inline(never)]
 fn machine_memory() -> Memory {
     let mut text = [0u8; 4096];
@@ -562,7 +559,7 @@ fn machine_memory() -> Memory {
     Memory { total, free: free.min(total) }
 }
 
-/// The group of this process and all above it may have a limit; the least room counts.
+/// Applies the limits of this process's control group and of all groups above it; the smallest counts.
 #[inline(never)]
 fn cut_to_control_groups(memory: &mut Memory) {
     let mut text = [0u8; 4096];
@@ -593,7 +590,7 @@ fn cut_to_control_groups(memory: &mut Memory) {
     }
 }
 
-/// What the machine calls its processor, into `out`; the bytes written.
+/// Writes the processor's name to `out`, and returns its length.
 pub fn processor_name(out: &mut [u8]) -> usize {
     let mut text = [0u8; 4096];
     let info = read(c"/proc/cpuinfo", &mut text).unwrap_or(b"");
@@ -605,7 +602,7 @@ pub fn processor_name(out: &mut [u8]) -> usize {
     length
 }
 
-/// The beginning of a small file.
+/// Reads the beginning of a small file.
 fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     // SAFETY: a NUL-terminated path that lives during the call.
     let file = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
@@ -631,7 +628,7 @@ fn number_in(path: &[&[u8]]) -> Option<u64> {
     number(read(joined(&mut name, path)?, &mut text)?)
 }
 
-/// The digits at the beginning; "max" and whatever else is none.
+/// Parses the digits at the beginning; None if there are none, as in "max".
 fn number(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
     core::str::from_utf8(&text[..digits]).ok()?.parse().ok()
@@ -647,7 +644,7 @@ fn joined<'a>(buffer: &'a mut [u8], parts: &[&[u8]]) -> Option<&'a CStr> {
     CStr::from_bytes_until_nul(buffer).ok()
 }
 
-/// A number's digits without the heap.
+/// A number's decimal digits, without the heap.
 struct Decimal {
     text: [u8; 10],
     from: usize,
@@ -707,7 +704,7 @@ mod tests {
             let mut parts = [(0, 0); 16];
             let pages = Pages::open().expect("a system that shows its processes");
             let (count, seen) = pages.present(at, at + n * page, usize::MAX, &mut parts);
-            // Systems without the call say that they saw nothing.
+            // Systems without the call scan nothing.
             if seen > at {
                 let at = |i: usize| at + i * page;
                 assert_eq!((&parts[..count], seen), (&[(at(3), at(5)), (at(700), at(701))][..], at(n)));
@@ -735,7 +732,7 @@ mod tests {
     }
 
     #[test]
-    fn ordered_failures_come_when_ordered() {
+    fn injected_failures_come_in_order() {
         let page = page_bytes();
         fail_calls(1, 2);
         let at = map(page, page).unwrap();

@@ -1,4 +1,4 @@
-//! Atomics as the model checker needs them: std's, or loom's under `cfg(loom)`; and what tells it of memory behind a lock.
+//! Atomics that the model checker can explore: std's, or loom's under `cfg(loom)`; and accesses to memory behind a lock, which it checks.
 
 #[cfg(not(loom))]
 pub use core::sync::atomic;
@@ -6,15 +6,15 @@ pub use core::sync::atomic;
 #[cfg(loom)]
 pub use loom::sync::atomic;
 
-/// Stands beside memory that a lock guards. Under loom it fails the model when two threads reach the memory with nothing that
-/// orders them; otherwise it is nothing.
+/// Accompanies memory that a lock guards. Under loom, the model fails if two threads access the memory in no defined order. In other builds
+/// it has no effect.
 #[cfg(not(loom))]
 #[derive(Default)]
 pub struct Watch;
 
 #[cfg(not(loom))]
 impl Watch {
-    /// A watch over memory that nobody has reached yet.
+    /// A watch for memory that was not accessed yet.
     pub const fn new() -> Watch {
         Watch
     }
@@ -26,14 +26,14 @@ impl Watch {
     pub fn write(&self) {}
 }
 
-/// See the one of other builds.
+/// Accompanies memory that a lock guards.
 #[cfg(loom)]
 #[derive(Default)]
 pub struct Watch(loom::cell::UnsafeCell<()>);
 
 #[cfg(loom)]
 impl Watch {
-    /// A watch over memory that nobody has reached yet.
+    /// A watch for memory that was not accessed yet.
     pub fn new() -> Watch {
         Watch(loom::cell::UnsafeCell::new(()))
     }

@@ -1,12 +1,12 @@
-//! One word of each thread: where its record is.
+//! A thread-local pointer to each thread's record.
 //!
-//! Contract: NULL until the thread sets it; works as long as the thread runs, also in its exit handlers; never allocates in [`get`] on
-//! a thread that has set it. What the word of a thread that is kept leads to begins with a [`TlsSlot`] and is never unmapped.
+//! Contract: NULL until the thread sets it. It works as long as the thread runs, also in exit handlers. [`get`] never allocates on a thread
+//! that has set it. A record that is registered by [`keep`] begins with a [`TlsSlot`] and is never unmapped.
 //!
-//! A `thread_local` of a shared library costs a call of the loader's look-up for every access, and in one that was opened late the look-up
-//! is a long one. On x86-64 a thread is found by its thread pointer instead, one look into a table ([`keep`]); where two threads would have
-//! the same place in that, through a descriptor (TLSDESC, "Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo).
-//! The preload library is there when a program starts, so that its word always lies beside the thread pointer.
+//! In a shared library every access to a `thread_local` costs a call of the loader's lookup function, which is slow if the library was
+//! loaded by dlopen. On x86-64 the record is found in a table by the thread pointer instead ([`keep`]). Where two threads share an entry of
+//! the table, it is found through a TLS descriptor ("Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo). The
+//! preload library is loaded at program start, so its thread-locals are always at a fixed offset from the thread pointer.
 
 use core::sync::atomic::AtomicUsize;
 
@@ -29,12 +29,12 @@ mod word {
         ".popsection",
     );
 
-    /// Bytes from the thread pointer to the word.
+    /// The offset of the pointer from the thread pointer, in bytes.
     #[inline(always)]
     fn offset() -> usize {
         let offset;
         if cfg!(preload) {
-            // SAFETY: reads the place that the loader wrote for the word.
+            // SAFETY: reads the offset that the loader has stored.
             unsafe {
                 asm!(
                     "mov {}, qword ptr [rip + tenure_record_of_thread@gottpoff]",
@@ -44,8 +44,8 @@ mod word {
             }
             return offset;
         }
-        // SAFETY: the sequence that the x86-64 ABI gives for a TLS descriptor; the function that it calls changes no register but rax. The
-        // loader's slow function calls on, and old ones save no vector registers, hence the clobbers.
+        // SAFETY: the sequence of the x86-64 ABI for a TLS descriptor; the called function changes no register but rax. The loader's slow
+        // function calls others, and old versions of it save no vector registers, hence the clobbers.
         unsafe {
             asm!(
                 "lea rax, [rip + tenure_record_of_thread@tlsdesc]",
@@ -60,105 +60,106 @@ mod word {
         offset
     }
 
-    /// Words of threads that [`keep`] put here, by a part of the thread pointer: stacks of one size lie so far apart that neighbours differ in
-    /// it. Each leads to a home, which says whose it is.
-    static PLACES: [AtomicPtr<TlsSlot>; 1024] = [const { AtomicPtr::new(NOBODY) }; 1024];
+    /// Records that [`keep`] has registered, by some bits of the thread pointer, in which the stacks of neighbouring threads differ. The
+    /// slot at the start of a record says whose it is.
+    static TABLE: [AtomicPtr<TlsSlot>; 1024] = [const { AtomicPtr::new(EMPTY) }; 1024];
 
-    static NOBODYS: TlsSlot = TlsSlot::new();
-    const NOBODY: *mut TlsSlot = (&raw const NOBODYS).cast_mut();
+    static EMPTY_SLOT: TlsSlot = TlsSlot::new();
+    const EMPTY: *mut TlsSlot = (&raw const EMPTY_SLOT).cast_mut();
 
     #[inline(always)]
     fn thread_pointer() -> usize {
         let value;
-        // SAFETY: the x86-64 ABI has the thread pointer's own address there.
+        // SAFETY: by the x86-64 ABI, the word at the thread pointer is the thread pointer.
         unsafe { asm!("mov {}, fs:[0]", out(reg) value, options(nostack, preserves_flags, pure, readonly)) };
         value
     }
 
     #[inline(always)]
-    fn place(thread: usize) -> &'static AtomicPtr<TlsSlot> {
-        &PLACES[(thread >> 12) % PLACES.len()]
+    fn entry(thread: usize) -> &'static AtomicPtr<TlsSlot> {
+        &TABLE[(thread >> 12) % TABLE.len()]
     }
 
-    /// The home that is in a place.
+    /// The slot of an entry.
     #[inline(always)]
-    fn home(place: &AtomicPtr<TlsSlot>) -> &'static TlsSlot {
+    fn slot(entry: &AtomicPtr<TlsSlot>) -> &'static TlsSlot {
         // Acquire pairs with the Release in `keep`.
-        // SAFETY: `NOBODY`, or what `keep` put there: never unmapped.
-        unsafe { &*place.load(Ordering::Acquire) }
+        // SAFETY: `EMPTY`, or what `keep` stored: never unmapped.
+        unsafe { &*entry.load(Ordering::Acquire) }
     }
 
-    /// The calling thread's, if it is found at once; else NULL.
+    /// The calling thread's pointer, if the table has it; else NULL.
     #[inline(always)]
     pub fn current_fast() -> *const () {
         if cfg!(preload) {
             return word();
         }
         let thread = thread_pointer();
-        // Acquire pairs with the Release in `keep`. The pointer itself, for it leads to more than the home.
-        let at = place(thread).load(Ordering::Acquire).cast_const();
-        // SAFETY: as in `home`.
+        // Acquire pairs with the Release in `keep`. The entry's own pointer is returned, because it may be used for more than the slot.
+        let at = entry(thread).load(Ordering::Acquire).cast_const();
+        // SAFETY: as in `slot`.
         if unsafe { &*at }.0.load(Ordering::Relaxed) == thread { at.cast() } else { core::ptr::null() }
     }
 
-    /// The calling thread's.
+    /// The calling thread's pointer.
     #[inline(always)]
     pub fn get() -> *const () {
-        let word = current_fast();
-        if cfg!(preload) || !word.is_null() {
-            return word;
+        let found = current_fast();
+        if cfg!(preload) || !found.is_null() {
+            return found;
         }
         #[cold]
         #[inline(never)]
-        fn look() -> *const () {
-            self::word()
+        fn get_slow() -> *const () {
+            word()
         }
-        look()
+        get_slow()
     }
 
-    /// Sets the calling thread's.
+    /// Sets the calling thread's pointer.
     pub fn set(value: *const ()) {
         let thread = thread_pointer();
-        let place = place(thread);
-        let home = home(place);
-        if home.0.load(Ordering::Relaxed) == thread {
-            // The home first: whoever has it next writes it anew.
-            home.0.store(0, Ordering::Relaxed);
-            place.store(NOBODY, Ordering::Release);
+        let entry = entry(thread);
+        let slot = slot(entry);
+        if slot.0.load(Ordering::Relaxed) == thread {
+            // The slot first: the next thread with the entry writes its own slot.
+            slot.0.store(0, Ordering::Relaxed);
+            entry.store(EMPTY, Ordering::Release);
         }
         set_word(value);
     }
 
-    /// The calling thread will be found at once from now on, until it sets another word. It must do so before it ends: whoever comes after it
-    /// may have its thread pointer.
+    /// Enters the calling thread's pointer into the table, until the thread sets another one. It must do so before it ends, because a later
+    /// thread may have its thread pointer.
     ///
     /// # Safety
-    /// - The word leads to a [`TlsSlot`] that is never unmapped, and is no other thread's.
+    /// - The pointer is that of a [`TlsSlot`] that is never unmapped, and is no other thread's.
     pub unsafe fn keep() {
-        let (thread, home) = (thread_pointer(), word().cast_mut().cast::<TlsSlot>());
-        // Release: what comes before in the home's record is seen; Acquire pairs with the Release in `set`: the former one looks no more.
-        let won = |place: &AtomicPtr<TlsSlot>| {
-            place.compare_exchange(NOBODY, home, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        let (thread, slot) = (thread_pointer(), word().cast_mut().cast::<TlsSlot>());
+        // Release: a thread that reads the entry sees the record. Acquire pairs with the Release in `set`: the former thread reads it no
+        // more.
+        let won = |entry: &AtomicPtr<TlsSlot>| {
+            entry.compare_exchange(EMPTY, slot, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
-        if !cfg!(preload) && won(place(thread)) {
-            // SAFETY: the caller's promise. Until then it is nobody's, and so found by nobody.
-            unsafe { (*home).0.store(thread, Ordering::Relaxed) };
+        if !cfg!(preload) && won(entry(thread)) {
+            // SAFETY: the caller's promise. Until this store no thread finds the record by the entry.
+            unsafe { (*slot).0.store(thread, Ordering::Relaxed) };
         }
     }
 
-    /// In the child of a fork: the threads that are not there any more are forgotten.
+    /// In the child of a fork: removes the threads that no longer exist from the table.
     pub fn forget_others() {
         let own = thread_pointer();
-        for place in PLACES.iter().filter(|place| home(place).0.load(Ordering::Relaxed) != own) {
-            home(place).0.store(0, Ordering::Relaxed);
-            place.store(NOBODY, Ordering::Relaxed);
+        for entry in TABLE.iter().filter(|entry| slot(entry).0.load(Ordering::Relaxed) != own) {
+            slot(entry).0.store(0, Ordering::Relaxed);
+            entry.store(EMPTY, Ordering::Relaxed);
         }
     }
 
     #[inline(always)]
     fn word() -> *const () {
         let value;
-        // SAFETY: the word of this thread, which lives as long as the thread and is changed by it only.
+        // SAFETY: the thread-local lives as long as the thread, and is changed by this thread only.
         unsafe {
             asm!("mov {}, fs:[{}]", out(reg) value, in(reg) offset(), options(nostack, preserves_flags, readonly))
         };
@@ -180,43 +181,43 @@ mod word {
         static WORD: Cell<*const ()> = const { Cell::new(core::ptr::null()) };
     }
 
-    /// The calling thread's.
+    /// The calling thread's pointer.
     #[inline]
     pub fn get() -> *const () {
         WORD.get()
     }
 
-    /// The same.
+    /// The calling thread's pointer.
     #[inline]
     pub fn current_fast() -> *const () {
         WORD.get()
     }
 
-    /// Sets the calling thread's.
+    /// Sets the calling thread's pointer.
     pub fn set(value: *const ()) {
         WORD.set(value);
     }
 
-    /// It is found at once anyway.
+    /// Has no effect here: there is no table.
     ///
     /// # Safety
-    /// - As where it is not.
+    /// - None.
     pub unsafe fn keep() {}
 
-    /// There is nothing to forget.
+    /// Has no effect here: there is no table.
     pub fn forget_others() {}
 }
 
 pub use word::{current_fast, forget_others, get, keep, set};
 
-/// What the word of a thread that is kept leads to begins with this: the thread pointer; 0: no such thread has it.
+/// The first field of a record: the thread pointer of the thread that [`keep`] was called on; 0: none.
 #[derive(Debug)]
 #[repr(transparent)]
 #[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux", not(loom))), allow(dead_code))]
 pub struct TlsSlot(AtomicUsize);
 
 impl TlsSlot {
-    /// Nobody's.
+    /// A slot without a thread.
     pub const fn new() -> TlsSlot {
         TlsSlot(AtomicUsize::new(0))
     }
@@ -236,7 +237,7 @@ mod tests {
     fn each_thread_has_its_own() {
         static ONE: TlsSlot = TlsSlot::new();
         super::set((&raw const ONE).cast());
-        // SAFETY: a home for ever.
+        // SAFETY: static.
         unsafe { super::keep() };
         let other = std::thread::spawn(|| super::get().is_null()).join();
         assert!(matches!(other, Ok(true)));
@@ -247,15 +248,15 @@ mod tests {
 
     #[test]
     fn threads_come_and_go_and_find_their_own() {
-        static HOMES: [TlsSlot; 64] = [const { TlsSlot::new() }; 64];
+        static SLOTS: [TlsSlot; 64] = [const { TlsSlot::new() }; 64];
         let turn = |number: usize| {
             assert!(super::get().is_null());
-            let home = &raw const HOMES[number % HOMES.len()];
-            super::set(home.cast());
-            // SAFETY: a home for ever, of one of the threads that run now.
+            let slot = &raw const SLOTS[number % SLOTS.len()];
+            super::set(slot.cast());
+            // SAFETY: static, and of one of the threads that run now.
             unsafe { super::keep() };
             std::thread::yield_now();
-            assert!(core::ptr::eq(super::get().cast(), home));
+            assert!(core::ptr::eq(super::get().cast(), slot));
             super::set(core::ptr::null());
         };
         for round in 1..100 {

@@ -1,19 +1,21 @@
-//! Forks: the process stands still for one, and what the child finds.
+//! Forks: the process stands still, and what the child finds.
 //!
-//! Contract: a child finds no lock of the library held, no books half changed, and nothing of the threads that it does not have: their exit
-//! hooks run in it. [`stop_the_world`] is the same standstill without a fork.
+//! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it does not have run
+//! in it. [`stop_the_world`] is the same standstill without a fork.
 
 #[cfg(not(loom))]
-use super::{FORKING, Thread, current, current_if_registered, end, leave, records};
+use super::critical::{FORKER, FORKING};
+#[cfg(not(loom))]
+use super::record::Thread;
+#[cfg(not(loom))]
+use super::records::{current_if_registered, leave, records};
 #[cfg(not(loom))]
 use crate::sys::{os, tls};
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
-/// The thread that forks now.
-pub(super) static FORKER: AtomicUsize = AtomicUsize::new(0);
-
+/// Registers the handlers around a fork, once. In the preload library `end` is called at the end of each thread.
 #[cfg(not(loom))]
-pub(super) fn register_fork_handlers() {
+pub(super) fn register_handlers(end: extern "C" fn(*mut core::ffi::c_void)) {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         if !os::register_membarrier() {
@@ -26,18 +28,17 @@ pub(super) fn register_fork_handlers() {
     });
 }
 
-/// Forks at the same time queue up here.
+/// 1: a thread forks, or stops the world. Others wait for their turn.
 #[cfg(not(loom))]
 static TURN: AtomicU32 = AtomicU32::new(0);
 
-/// Runs `work` while no other thread is inside the library: they wait where they would enter. For a few microseconds, and from outside
-/// only: whoever waits for others must not be waited for.
+/// Runs `work`, for a few microseconds, while no other thread is in a critical section: they wait where they would enter. The caller must
+/// be in none: a thread that waits for others must not be waited for.
 #[cfg(not(loom))]
 pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
-    debug_assert_eq!(
-        current().inside.load(Ordering::Relaxed),
-        0,
-        "stop_the_world is no place for somebody who is inside"
+    debug_assert!(
+        current_if_registered().is_none_or(|thread| !thread.is_inside()),
+        "stop_the_world was called in a critical section"
     );
     struct Turn;
     impl Drop for Turn {
@@ -61,7 +62,7 @@ fn keep_others_out() {
     while TURN.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
         os::sleep_us(50);
     }
-    // It may have none, and needs none for this.
+    // The calling thread may have no record, and needs none here.
     let own = tls::get().cast::<Thread>();
     FORKER.store(os::thread_number() as usize, Ordering::Relaxed);
     FORKING.fetch_or(1, Ordering::SeqCst);
@@ -97,28 +98,28 @@ extern "C" fn after_fork_parent() {
     let_others_in();
 }
 
-/// How many forks lie between this process and the one that loaded the library.
+/// The number of forks between this process and the one that loaded the library.
 pub fn forks() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Bit 0: a driver of devices is loaded. Bit 1: some memory of devices cannot be worked with any more.
+/// Bit 0: a device driver is loaded. Bit 1: some device memory may be unusable.
 static DEVICES: AtomicU32 = AtomicU32::new(0);
 
-/// From now on a child of a fork has memory of devices that it cannot use.
+/// States that a device driver is loaded: a child of a fork cannot use the device memory that it inherits.
 pub fn use_devices() {
     DEVICES.fetch_or(1, Ordering::Relaxed);
 }
 
-/// A device was lost: see [`are_devices_in_doubt`].
+/// States that a device was lost.
 pub fn doubt_devices() {
     DEVICES.fetch_or(2, Ordering::Relaxed);
 }
 
-/// Whether a device was lost, or this process was forked from one that uses devices: then short ways, which do not ask, are closed to
-/// what lies there. Never false again.
+/// Whether a device was lost, or this process was forked from one that uses devices. Then fast paths, which do not check for that, must not
+/// touch device memory. Stays true.
 #[inline(always)]
 pub fn are_devices_in_doubt() -> bool {
     DEVICES.load(Ordering::Relaxed) & 2 != 0
@@ -138,7 +139,7 @@ extern "C" fn after_fork_child() {
     if let Some(own) = current_if_registered() {
         own.set_number(os::thread_number());
     }
-    // There is no other thread. The hooks below enter for threads that are gone, and must not wait for the fork to end.
+    // There is no other thread. The hooks below run for threads that are gone, and must not wait for the end of the fork.
     FORKING.fetch_and(!1, Ordering::Release);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {

@@ -1,35 +1,37 @@
-//! Locks of the library: data behind a lock whose holder counts as inside, so that no fork happens meanwhile and no child inherits it closed.
+//! Locks of the library: data behind a lock whose holder is in a critical section, so that no child of a fork inherits the lock held.
 //!
-//! Contract: [`ColdLock`] for registries and reports, [`QuickLock`] for what is guarded for nanoseconds. Neither is held across a callback or
-//! a free. In a model the one is as quick as the other.
+//! Contract: [`ColdLock`] for registries and reports, [`QuickLock`] for data that is locked for nanoseconds. Neither is held across a
+//! callback or a free. In the model checker both are the same lock.
 
-#[cfg(loom)]
-use super::MODEL;
-use super::Thread;
 #[cfg(not(loom))]
-use super::{CriticalSection, current};
+use super::critical::CriticalSection;
+#[cfg(loom)]
+use super::model::lock_of;
+use super::record::Thread;
+#[cfg(not(loom))]
+use super::register::current;
 use crate::sys::lock::RawLock;
 use core::cell::UnsafeCell;
 
-/// A cold lock (registries, reports) whose holder counts as inside the library. Never held across a callback or a free.
+/// A lock for registries and reports.
 #[cfg(not(loom))]
 pub struct ColdLock<T>(parking_lot::Mutex<T>);
 
-/// The open lock.
+/// A held lock.
 #[cfg(not(loom))]
 pub struct ColdGuard<'a, T> {
-    // The order matters: fields drop in order, and the lock is given back before the thread leaves.
+    // In this order: the lock is released before the critical section ends.
     guard: parking_lot::MutexGuard<'a, T>,
     _inside: CriticalSection,
 }
 
 #[cfg(not(loom))]
 impl<T> ColdLock<T> {
-    /// A free lock around `value`.
+    /// A lock around `value`, not held.
     pub const fn new(value: T) -> ColdLock<T> {
         ColdLock(parking_lot::Mutex::new(value))
     }
-    /// Takes it.
+    /// Takes the lock.
     pub fn lock(&self) -> ColdGuard<'_, T> {
         let inside = CriticalSection::enter(current());
         ColdGuard { guard: self.0.lock(), _inside: inside }
@@ -51,7 +53,8 @@ impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
     }
 }
 
-/// The same for what is guarded for nanoseconds: one exchange cheaper, see `sys::lock` for what may not happen under it.
+/// A lock for data that is locked for nanoseconds. It costs one atomic exchange less than [`ColdLock`]; `sys::lock` says what may not
+/// happen under it.
 #[cfg(not(loom))]
 pub struct QuickLock<T> {
     lock: RawLock,
@@ -62,26 +65,26 @@ pub struct QuickLock<T> {
 #[cfg(not(loom))]
 unsafe impl<T: Send> Sync for QuickLock<T> {}
 
-/// The open lock.
+/// A held lock.
 #[cfg(not(loom))]
 pub struct QuickGuard<'a, T> {
     of: &'a QuickLock<T>,
-    /// Dropped after the lock was given back.
+    /// Dropped after the lock was released.
     _inside: CriticalSection,
 }
 
 #[cfg(not(loom))]
 impl<T> QuickLock<T> {
-    /// A free lock around `value`.
+    /// A lock around `value`, not held.
     pub const fn new(value: T) -> QuickLock<T> {
         QuickLock { lock: RawLock::new(), value: UnsafeCell::new(value) }
     }
-    /// Takes it.
+    /// Takes the lock.
     #[inline]
     pub fn lock(&self) -> QuickGuard<'_, T> {
         self.lock_as(current())
     }
-    /// Takes it, for the calling thread.
+    /// Takes the lock; `thread` is the calling thread.
     #[inline]
     pub fn lock_as(&self, thread: &'static Thread) -> QuickGuard<'_, T> {
         let inside = CriticalSection::enter(thread);
@@ -112,16 +115,15 @@ impl<T> core::ops::Deref for QuickGuard<'_, T> {
 impl<T> core::ops::DerefMut for QuickGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this guard has the lock, and `&mut self` lets no other reference be.
+        // SAFETY: this guard has the lock, and `&mut self` excludes other references.
         unsafe { &mut *self.of.value.get() }
     }
 }
 
-/// In a model the one is as quick as the other.
 #[cfg(loom)]
 pub use self::{ColdGuard as QuickGuard, ColdLock as QuickLock};
 
-/// A cold lock as a model can explore it: the lock itself is made anew in each iteration, what it guards stays as in any static.
+/// Both locks in the model checker. The lock is made anew in each iteration of a model, while the data stay.
 #[cfg(loom)]
 pub struct ColdLock<T>(UnsafeCell<T>);
 
@@ -129,7 +131,7 @@ pub struct ColdLock<T>(UnsafeCell<T>);
 #[cfg(loom)]
 unsafe impl<T: Send> Sync for ColdLock<T> {}
 
-/// The open lock.
+/// A held lock.
 #[cfg(loom)]
 pub struct ColdGuard<'a, T> {
     cell: &'a UnsafeCell<T>,
@@ -138,24 +140,17 @@ pub struct ColdGuard<'a, T> {
 
 #[cfg(loom)]
 impl<T> ColdLock<T> {
-    /// A free lock around `value`.
+    /// A lock around `value`, not held.
     pub const fn new(value: T) -> ColdLock<T> {
         ColdLock(UnsafeCell::new(value))
     }
-    /// Takes it, for the calling thread.
+    /// Takes the lock; `thread` is the calling thread.
     pub fn lock_as(&self, _thread: &'static Thread) -> ColdGuard<'_, T> {
         self.lock()
     }
-    /// Takes it.
+    /// Takes the lock.
     pub fn lock(&self) -> ColdGuard<'_, T> {
-        let at = {
-            let mut model = MODEL.lock().unwrap();
-            let lock =
-                model.locks.entry(core::ptr::from_ref(self) as usize).or_insert_with(|| Box::new(RawLock::new()));
-            core::ptr::from_ref(&**lock)
-        };
-        // SAFETY: lasts as long as the threads of this iteration.
-        let lock: &'static RawLock = unsafe { &*at };
+        let lock = lock_of(core::ptr::from_ref(self) as usize);
         lock.lock();
         ColdGuard { cell: &self.0, lock }
     }
@@ -180,7 +175,7 @@ impl<T> core::ops::Deref for ColdGuard<'_, T> {
 #[cfg(loom)]
 impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this guard has the lock, and `&mut self` lets no other reference be.
+        // SAFETY: this guard has the lock, and `&mut self` excludes other references.
         unsafe { &mut *self.cell.get() }
     }
 }

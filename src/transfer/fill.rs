@@ -1,8 +1,8 @@
 //! Fills, and new arrays of memory that the host does not reach.
 #![forbid(unsafe_code)]
 
+use super::operand::{WHOLE, is_free_mode, is_hosts, lies, one, writing};
 use super::route::Route;
-use super::{WHOLE, is_free_mode, is_hosts, lies, one, writing};
 use crate::array::{self, Contents};
 use crate::blit;
 use crate::borrow::{self, BorrowContext};
@@ -38,7 +38,7 @@ pub fn fill(
             || matches!(stream, Ok(Stream::Now)) && ledger::is_reachable(target.device())
         {
             let item = target.layout().item() as usize;
-            let outcome = target.place().map(|place| blit::fill(&place, &value(item)[..item]));
+            let outcome = target.host_view().map(|place| blit::fill(&place, &value(item)[..item]));
             target.end(false);
             return outcome;
         }
@@ -55,8 +55,23 @@ pub fn fill(
     route.end(Some(target), None, outcome)
 }
 
-/// A new array on a GPU's pool, whose contents are made in the order of a stream.
+/// A new array on new bytes. `stream`: in whose order a GPU makes the contents; not looked at for memory that the host makes them in.
+#[inline(always)]
 pub fn create(
+    pool: Option<&'static Pool>,
+    layout: &mut Layout,
+    contents: Contents<'_>,
+    name: &Name,
+    stream: impl FnOnce() -> Result<Stream>,
+) -> Result<Id> {
+    match pool.filter(|pool| pool.device().r#type == TN_CUDA) {
+        None => array::create(pool, layout, contents, name),
+        Some(pool) => create_on_gpu(pool, layout, contents, name, stream()),
+    }
+}
+
+/// A new array on a GPU's pool, whose contents are made in the order of a stream.
+fn create_on_gpu(
     pool: &'static Pool,
     layout: &mut Layout,
     contents: Contents<'_>,

@@ -8,6 +8,7 @@
 //! | file | what |
 //! |---|---|
 //! | `mod` | copies between arrays |
+//! | `operand` | the arrays of a copy or a fill, and their guards |
 //! | `raw` | copies from and to raw host memory |
 //! | `fill` | fills, and new arrays of device memory |
 //! | `register` | page-locking of the caller's memory; advice for managed memory |
@@ -16,6 +17,8 @@
 
 mod fill;
 
+mod operand;
+
 mod raw;
 
 mod register;
@@ -23,16 +26,18 @@ mod register;
 mod route;
 
 pub use fill::{create, fill};
+pub use operand::one;
 pub use raw::{Side, copy_from_host, copy_to_host};
 pub use register::{advise, prefetch, register};
 
-use crate::array::{self, Checked, HOST, Refusal};
+use crate::array::{Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
-use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
-use crate::device::Shown;
+use crate::borrow::{self, BorrowContext, Entry, Use};
+use crate::device_copy;
 use crate::error::{Result, about, fail};
-use crate::layout::{Layout, Order, Tuple};
-use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, Order as When};
+use crate::layout::Order;
+use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, UseTime};
+use crate::names::DeviceName;
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -42,6 +47,7 @@ use crate::thread;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::CStr;
+use operand::{WHOLE, check_match, is_free_mode, lies, writing};
 use route::Route;
 
 /// The pool of a new array of a device: the given one, which must be of that device, or the thread's current one. Page-locked memory serves
@@ -58,20 +64,18 @@ fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static P
         format_args!(
             "pool \"{}\" is of device {}, and the array is to be on {}; pass a pool of that device, or NULL",
             name.as_str(),
-            Shown(at),
-            Shown(device)
+            DeviceName(at),
+            DeviceName(device)
         ),
     ))
 }
 
-/// Device and emptiness of an array; one that is not live lies nowhere, which whoever opens a guard on it will say.
-fn lies(id: Id) -> Result<(tn_device, bool)> {
-    array::with(id, |locked, claim| {
-        Ok(match array::check_live(locked, claim) {
-            Ok(()) => (locked.books(locked.ledger_of(claim)).device, locked.get(claim).layout.is_empty()),
-            Err(_) => (HOST, true),
-        })
-    })
+/// Gives what a pool has cached back to its device, and what copies to and from that device keep. Returns the bytes of the former.
+pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
+    pool.check_process()?;
+    let released = pool.trim(keep_bytes);
+    device_copy::trim(pool.device());
+    Ok(released)
 }
 
 /// A new array with the same elements on the same device, dense: F if the source is F- and not C-contiguous, else C.
@@ -132,7 +136,7 @@ fn new(
 pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
     let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     if !source.layout().is_empty() {
-        blit::copy(&fresh.place()?, &source.place()?)?;
+        blit::copy(&fresh.host_view()?, &source.host_view()?)?;
     }
     fresh.claim().set_name(name);
     Ok(fresh.finish())
@@ -141,47 +145,9 @@ pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name
 /// A new array with the elements of raw memory.
 pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
     let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
-    blit::copy(&fresh.place()?, source)?;
+    blit::copy(&fresh.host_view()?, source)?;
     fresh.claim().set_readonly(readonly);
     Ok(fresh.finish())
-}
-
-/// One guard for the library's own use.
-pub fn one(call: BorrowContext<'_>, id: Id, wanted: Use, when: When) -> Result<InternalGuard> {
-    Ok(borrow::acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard"))
-}
-
-/// Write modes of movement: every element is overwritten.
-fn writing(mode: u32) -> Result<Use> {
-    match borrow::mode(mode, TN_REQUIRE_ASYNC)? {
-        Use::Write { mode, .. } => Ok(Use::Write { mode, discard: true }),
-        _ => unreachable!("modes are of writers"),
-    }
-}
-
-/// Same element type and same shape, or DTYPE, SHAPE.
-fn check_match(from: &Layout, to: &Layout) -> Result<()> {
-    if from.dtype() != to.dtype() {
-        return Err(fail(
-            TN_ERR_DTYPE,
-            format_args!(
-                "{} elements do not go into an array of {}; copies do not convert",
-                from.dtype().name(),
-                to.dtype().name()
-            ),
-        ));
-    }
-    if from.shape() != to.shape() {
-        return Err(fail(
-            TN_ERR_SHAPE,
-            format_args!(
-                "shape {} does not go into shape {}; broadcast or reshape first",
-                Tuple(from.shape()),
-                Tuple(to.shape())
-            ),
-        ));
-    }
-    Ok(())
 }
 
 /// Copies the elements of one array into another one: the long way, where [`copy_free`] does not.
@@ -206,7 +172,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
         same.set(core::ptr::eq(from, to) || (core::ptr::eq(locked.ledger_of(from), locked.ledger_of(to)) && exact()));
         if same.get() { Err(Refusal::Nothing) } else { Ok(()) }
     };
-    let when = route.as_ref().map_or(When::HOST, |route| route.when(mode & TN_WAIT != 0));
+    let when = route.as_ref().map_or(UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
     let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
     let opened = borrow::acquire(
         BorrowContext { may_overlap: true, fits: Some(&fits), ..BorrowContext::new(function) },
@@ -237,7 +203,7 @@ pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
         from.end_by(thread, false);
         return None;
     };
-    let outcome = match (to.place_in_reach(), from.place_in_reach()) {
+    let outcome = match (to.host_view_if_reachable(), from.host_view_if_reachable()) {
         (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => blit::copy_alike(&dst, &src),
         _ => None,
     };
@@ -250,16 +216,3 @@ pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
     }
     outcome
 }
-
-/// Whether a stream argument leaves host memory to the host: all but handles do.
-fn is_hosts(stream: &Result<Stream>) -> bool {
-    matches!(stream, Ok(Stream::Now | Stream::Legacy | Stream::PerThread | Stream::Current))
-}
-
-/// Whether a mode needs no look at others; a wrong one is said by the long way.
-fn is_free_mode(mode: u32) -> bool {
-    mode & !TN_WAIT == 0
-}
-
-/// What the modes of that kind want: every element is overwritten, and others see it.
-const WHOLE: Use = Use::Write { mode: Mode::Aliased, discard: true };

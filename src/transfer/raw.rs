@@ -4,8 +4,8 @@
 //! itself, and the caller keeps it until the stream has passed.
 #![forbid(unsafe_code)]
 
+use super::operand::{check_match, lies, one, writing};
 use super::route::Route;
-use super::{check_match, lies, one, writing};
 use crate::array::{Checked, HOST};
 use crate::borrow::{BorrowContext, Use};
 use crate::device_copy::{Failed, Memory, MemoryView, Outstanding};
@@ -73,7 +73,7 @@ pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, tar
         }
         route.as_ref().map(drop).map_err(|none| none.say().into())
     };
-    let when = route.as_ref().map_or(ledger::Order::HOST, |route| route.when(false));
+    let when = route.as_ref().map_or(ledger::UseTime::HOST, |route| route.when(false));
     let opened =
         one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, Use::Read { frozen: false }, when);
     let (source, route) = (opened?, route.map_err(|none| none.say())?);
@@ -111,7 +111,7 @@ pub fn copy_from_host(
         check_match(&(source.layout)(layout)?, layout)?;
         route.as_ref().map(drop).map_err(|none| none.say().into())
     };
-    let when = route.as_ref().map_or(ledger::Order::HOST, |route| route.when(mode & TN_WAIT != 0));
+    let when = route.as_ref().map_or(ledger::UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
     let opened = one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, wanted, when);
     let (target, route) = (opened?, route.map_err(|none| none.say())?);
     let outcome = (source.layout)(target.layout()).and_then(|from| {

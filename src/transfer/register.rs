@@ -4,16 +4,17 @@
 //! the copies on it (PN-6).
 #![forbid(unsafe_code)]
 
-use super::lies;
-use crate::address_index::{self, Atlas, Found};
+use super::operand::lies;
+use crate::address_index::{self, AddressIndex};
 use crate::array;
-use crate::device::cuda::{self, Gpu, managed};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::flags;
+use crate::gpu::{self, Gpu, managed};
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Create, From, Ledger, Locked, Origin, Release, Spare, SpareLease, SpareLedger,
+    self, Backing, Claim, Found, Ledger, Locked, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams,
+    StoreSource,
 };
 use crate::slots::Id;
 use crate::stream::{self, Stream};
@@ -42,20 +43,20 @@ fn check(start: u64, bytes: usize, flags: u32) -> Result<(i64, i64)> {
 }
 
 /// Where the range's bytes are: None: in no store; else the one that has them, locked.
-fn owner(atlas: &mut Atlas, (start, end): (i64, i64)) -> Result<Option<(Locked, &'static Ledger)>> {
+fn owner(index: &mut AddressIndex, (start, end): (i64, i64)) -> Result<Option<(Locked, &'static Ledger)>> {
     let aliased = |what: &str| {
         fail(
             TN_ERR_ALIASED,
             format_args!("{what}; register the memory of one array, or none that is known to this library"),
         )
     };
-    match atlas.find(start, end) {
+    match ledger::find_by_address(index, start, end) {
         Found::Nothing => Ok(None),
         Found::Several => Err(aliased("more than one store has some of the bytes")),
         Found::One(locked, ledger) => {
-            let books = locked.books(ledger);
-            let inside = books.start <= start && end <= books.start + books.bytes;
-            if inside || matches!(books.backing, Backing::Lent) {
+            let state = locked.state(ledger);
+            let inside = state.start <= start && end <= state.start + state.bytes;
+            if inside || matches!(state.backing, Backing::Lent) {
                 return Ok(Some((locked, ledger)));
             }
             Err(aliased("the bytes reach beyond the store that has some of them"))
@@ -72,7 +73,7 @@ pub fn register(
     lock: &dyn Fn(&'static Gpu, (i64, i64), u32) -> Result<()>,
 ) -> Result<Id> {
     let range = check(start, bytes, flags)?;
-    let gpu = match cuda::gpu(0) {
+    let gpu = match gpu::gpu(0) {
         Ok(gpu) => Some(gpu),
         Err(_) if flags & TN_HOST_BEST_EFFORT != 0 => None,
         // With a driver and no device there is nobody to lock it for either.
@@ -90,16 +91,16 @@ pub fn register(
     let release = if gpu.is_some() { Release::Unlock(range.0) } else { Release::None };
     let mut lease = SpareLease::take(thread, release, false, false, range)?;
     lease.set_waits();
-    let mut claim = Spare::take(thread)?;
+    let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = Layout::contiguous(Dtype::U8, &[bytes as i64], Order::C, range.0)?;
     claim.set_readonly(flags & TN_HOST_READ_ONLY != 0 && gpu.is_some());
     claim.set_made(Origin::by(thread));
     let store = SpareLedger::take(thread)?;
-    let mut atlas = match gpu {
+    let mut index = match gpu {
         Some(gpu) => {
             lock(gpu, range, flags)?;
             match address_index::lock() {
-                Ok(atlas) => atlas,
+                Ok(index) => index,
                 Err(status) => {
                     lease.end_now();
                     return Err(status);
@@ -108,26 +109,27 @@ pub fn register(
         }
         None => address_index::lock()?,
     };
-    match owner(&mut atlas, range) {
+    match owner(&mut index, range) {
         Ok(Some((mut locked, ledger))) => {
             let id = locked.join(ledger, lease, claim);
-            let books = locked.books(ledger);
-            if matches!(books.backing, Backing::Lent) {
-                atlas.resize(books.start, books.start + books.bytes, ledger);
+            let state = locked.state(ledger);
+            if matches!(state.backing, Backing::Lent) {
+                index.resize(state.start, state.start + state.bytes, ledger.tag());
             }
             Ok(id)
         }
         Ok(None) => {
             let device = if gpu.is_some() { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { array::HOST };
-            let from = From::Lent(lease);
-            let what = Create { device, start: range.0, bytes: bytes as i64, readonly: false, mapped: false, from };
+            let from = StoreSource::Lent(lease);
+            let what =
+                StoreParams { device, start: range.0, bytes: bytes as i64, readonly: false, mapped: false, from };
             let (locked, ledger, id) = ledger::create(store, what, claim);
-            atlas.insert(range.0, range.1, ledger);
+            index.insert(range.0, range.1, ledger.tag());
             drop(locked);
             Ok(id)
         }
         Err(status) => {
-            drop(atlas);
+            drop(index);
             // What was locked is unlocked; nobody has it yet.
             lease.end_now();
             Err(status)
@@ -143,7 +145,7 @@ fn managed_range(id: Id) -> Result<Option<(u64, usize)>> {
             TN_ERR_UNSUPPORTED,
             format_args!(
                 "the array is on device {}, and only managed memory (TN_CUDA_MANAGED) can be advised on or prefetched",
-                crate::device::Shown(device)
+                crate::names::DeviceName(device)
             ),
         ));
     }
@@ -152,15 +154,15 @@ fn managed_range(id: Id) -> Result<Option<(u64, usize)>> {
 }
 
 /// Says where managed memory is best, on the whole pages of the array's range.
-pub fn advise(id: Id, advice: i32, device: tn_device) -> Result<()> {
+pub fn advise(id: Id, advice: tn_advice, device: tn_device) -> Result<()> {
     ledger::find::<Claim>(id)?;
     if !(TN_ADVISE_READ_MOSTLY..=TN_ADVISE_UNSET_ACCESSED_BY).contains(&advice) {
         return Err(fail(TN_ERR_INVALID, format_args!("advice {advice} is none of the TN_ADVISE_ constants")));
     }
-    cuda::gpu(0)?;
-    managed::check_place(device)?;
+    gpu::gpu(0)?;
+    managed::check_location(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
-    managed::advise(&cuda::gpu(0)?.enter()?, start, bytes, advice, device)
+    managed::advise(&gpu::gpu(0)?.enter()?, start, bytes, advice, device)
 }
 
 /// Brings managed memory to a device, in the order of a stream; with NULL of the thread's current one, which is waited for.
@@ -168,8 +170,8 @@ pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()>
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let (from, _) = lies(id)?;
-    cuda::gpu(0)?;
-    managed::check_place(device)?;
+    gpu::gpu(0)?;
+    managed::check_location(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
     let gpu = if device.r#type == TN_CUDA { device } else { from };
     let given = stream.on(gpu)?;
@@ -177,6 +179,6 @@ pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()>
         Some(queue) => queue,
         None => stream::current(gpu)?,
     };
-    managed::prefetch(&queue.gpu().enter()?, queue, start, bytes, device)?;
+    stream::prefetch(queue, start, bytes, device)?;
     if given.is_none() { queue.synchronize() } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use crate::blit;
 use crate::borrow;
 use crate::device_copy::{self, Failed, MemoryView, Outstanding};
 use crate::error::{Result, Status, Text, drafted, fail};
-use crate::ledger::{InternalGuard, Order};
+use crate::ledger::{InternalGuard, UseTime};
 use crate::stream::{self, Queue, Stream};
 use crate::types::*;
 
@@ -102,8 +102,8 @@ impl Route {
     }
 
     /// When the bytes are touched; `wait`: the host waits for device work that is in its way.
-    pub fn when(&self, wait: bool) -> Order {
-        Order { queue: self.queue, wait }
+    pub fn when(&self, wait: bool) -> UseTime {
+        UseTime { queue: self.queue, wait }
     }
 
     /// Copies, as far as the route does before its call returns.
@@ -168,7 +168,7 @@ impl Route {
             Ok(Outstanding::Nothing) => [src, dst].into_iter().flatten().for_each(|hold| hold.end(false)),
             Ok(left) => {
                 // A capture has no events: then what comes next on this queue says when it is done.
-                let point = queue.mark().unwrap_or_else(|_| queue.now());
+                let point = queue.record_point().unwrap_or_else(|_| queue.now());
                 if let Some(src) = src {
                     if left == Outstanding::Both { src.end_at(false, point) } else { src.end(false) }
                 }

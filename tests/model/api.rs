@@ -50,7 +50,7 @@ unsafe extern "C" {
         release: tn_release_callback,
         context: *mut c_void,
         out: *mut *mut tn_array,
-        how: *mut i32,
+        how: *mut u32,
     ) -> tn_status;
     pub fn tn_array_query(array: *mut tn_array, info: *mut tn_array_info) -> tn_status;
     pub fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status;
@@ -69,27 +69,27 @@ unsafe extern "C" {
         array: *mut tn_array,
         ndim: i32,
         shape: *const i64,
-        order: i32,
+        order: u32,
         out: *mut *mut tn_array,
     ) -> tn_status;
-    pub fn tn_array_ravel(array: *mut tn_array, order: i32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_ravel(array: *mut tn_array, order: u32, out: *mut *mut tn_array) -> tn_status;
     pub fn tn_array_transpose(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status;
     pub fn tn_array_permute(array: *mut tn_array, ndim: i32, axes: *const i32, out: *mut *mut tn_array) -> tn_status;
     pub fn tn_array_slice(
         array: *mut tn_array,
-        n: i32,
+        n: usize,
         specs: *const tn_slice_spec,
         out: *mut *mut tn_array,
     ) -> tn_status;
     pub fn tn_array_index(array: *mut tn_array, axis: i32, index: i64, out: *mut *mut tn_array) -> tn_status;
-    pub fn tn_array_squeeze(array: *mut tn_array, n: i32, axes: *const i32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_squeeze(array: *mut tn_array, n: usize, axes: *const i32, out: *mut *mut tn_array) -> tn_status;
     pub fn tn_array_expand(array: *mut tn_array, axis: i32, out: *mut *mut tn_array) -> tn_status;
     pub fn tn_array_broadcast(array: *mut tn_array, ndim: i32, shape: *const i64, out: *mut *mut tn_array)
     -> tn_status;
     pub fn tn_array_split(
         array: *mut tn_array,
         axis: i32,
-        parts: i64,
+        parts: usize,
         capacity: usize,
         outs: *mut *mut tn_array,
         count: *mut usize,
@@ -103,7 +103,7 @@ unsafe extern "C" {
         count: *mut usize,
     ) -> tn_status;
     pub fn tn_array_view_dtype(array: *mut tn_array, dtype: tn_dtype, out: *mut *mut tn_array) -> tn_status;
-    pub fn tn_array_overlap(a: *mut tn_array, b: *mut tn_array, out: *mut i32) -> tn_status;
+    pub fn tn_array_overlap(a: *mut tn_array, b: *mut tn_array, out: *mut u32) -> tn_status;
 
     pub fn tn_array_borrow_read(
         array: *mut tn_array,
@@ -137,7 +137,7 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_borrow_end(borrow: *mut tn_borrow, flags: u32, stream: *mut tn_stream) -> tn_status;
 
-    pub fn tn_array_give(array: *mut tn_array, required: u32, out: *mut *mut tn_promise) -> tn_status;
+    pub fn tn_array_give(array: *mut tn_array, required: usize, out: *mut *mut tn_promise) -> tn_status;
     pub fn tn_promise_cancel(promise: *mut tn_promise) -> tn_status;
     pub fn tn_promise_release(promise: *mut tn_promise) -> tn_status;
     pub fn tn_take(n: usize, promises: *const *mut tn_promise, out: *mut *mut tn_array) -> tn_status;
@@ -152,6 +152,7 @@ unsafe extern "C" {
     pub fn tn_array_why_not(
         array: *mut tn_array,
         target: *const tn_target,
+        item_size: usize,
         capacity: usize,
         bits: *mut u32,
         holders: *mut tn_holder,
@@ -160,6 +161,7 @@ unsafe extern "C" {
     pub fn tn_holders_of(
         ptr: *const c_void,
         bytes: usize,
+        item_size: usize,
         capacity: usize,
         store: *mut tn_store_info,
         holders: *mut tn_holder,
@@ -215,10 +217,11 @@ unsafe extern "C" {
         stream: *mut tn_stream,
         view: *mut tn_view_info,
         guard: *mut *mut tn_borrow,
-        how: *mut i32,
+        how: *mut u32,
     ) -> tn_status;
 
-    pub fn tn_copies_query(capacity: usize, sites: *mut tn_copy_site, count: *mut usize) -> tn_status;
+    pub fn tn_copies_query(item_size: usize, capacity: usize, sites: *mut tn_copy_site, count: *mut usize)
+    -> tn_status;
     pub fn tn_copies_forbid(on: i32) -> tn_status;
-    pub fn tn_leaks(capacity: usize, leaks: *mut tn_holder, count: *mut usize) -> tn_status;
+    pub fn tn_leaks(item_size: usize, capacity: usize, leaks: *mut tn_holder, count: *mut usize) -> tn_status;
 }

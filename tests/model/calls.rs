@@ -44,7 +44,7 @@ pub enum Call {
         pool: Ref,
         dtype: u32,
         shape: Vec<i64>,
-        order: i32,
+        order: u32,
         contents: Contents,
     },
     /// `ptr` 0 is NULL; strides None: C order.
@@ -215,7 +215,7 @@ pub enum Call {
 pub struct Target {
     pub dtype: u32,
     pub shape: Vec<i64>,
-    pub device: (i32, i32),
+    pub device: (u32, i32),
 }
 
 /// What is passed beside the arguments of a call.
@@ -250,7 +250,7 @@ pub struct Crossing {
 /// The bits of a `tn_holder` that the model knows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Holder {
-    pub kind: i32,
+    pub kind: u32,
     pub who: Ref,
 }
 
@@ -268,7 +268,7 @@ pub struct Done {
     pub views: Vec<Layout>,
     /// start and length of each chunk.
     pub chunks: Vec<(i64, i64)>,
-    pub how: Option<i32>,
+    pub how: Option<u32>,
     /// The one number of a question: a count, a truth, bits.
     pub number: Option<i64>,
     pub holders: Option<Vec<Holder>>,

@@ -23,7 +23,7 @@ impl Model {
         pool: Ref,
         dtype: u32,
         shape: &[i64],
-        order: i32,
+        order: u32,
         contents: Contents,
     ) -> Result<Done, Status> {
         let mut faults = Faults::default();
@@ -31,7 +31,7 @@ impl Model {
         faults.when(!matches!(order, TN_ORDER_C | TN_ORDER_F | TN_ORDER_A), TN_ERR_INVALID);
         faults.when(item(dtype) == 0, TN_ERR_DTYPE);
         faults.when(shape.iter().any(|&n| n < 0), TN_ERR_SHAPE);
-        faults.when(shape.len() > TN_MAX_NDIM, TN_ERR_LIMIT);
+        faults.when(shape.len() > TN_MAX_NDIM, TN_ERR_OVERFLOW);
         faults.none()?;
         let mut done = Done::default();
         // TN_ORDER_A has no prototype to look at here: order C.

@@ -159,7 +159,7 @@ impl Reader<'_> {
     }
 
     pub fn bound(&mut self) -> i64 {
-        self.one(&[NONE, 1, 2, -1, 0, 3, -2, 100, -100, i64::MAX, i64::MIN + 1])
+        self.one(&[NONE, 1, 2, -1, 0, 3, -2, 100, -100, i64::MAX, i64::MIN + 2])
     }
 
     pub fn view(&mut self, array: Ref) -> View {
@@ -177,7 +177,7 @@ impl Reader<'_> {
                     .map(|_| {
                         let (start, stop) = (self.bound(), self.bound());
                         let step = if self.rarely(4) { 0 } else { self.one(&[NONE, 2, -1, 3, -2, 1]) };
-                        tn_slice_spec { start, stop, step }
+                        tn_slice_spec { start, stop, step, reserved: [0; 4] }
                     })
                     .collect();
                 View::Slice { specs }
@@ -295,11 +295,7 @@ impl Reader<'_> {
         let (q, ro) = (TN_RELEASE_QUEUED, TN_IMPORT_READONLY);
         let usual =
             [b, t, r, 0, m, b | ro, b | q, t | q, b, t, r | m, t | r, q, ro, t | ro, r | q | ro, b | t, b | m | q];
-        if self.rarely(4) {
-            self.one(&[TN_RAW, b | TN_STRICT, t | 1 << 31, TN_IMPORT_WRITABLE])
-        } else {
-            self.one(&usual)
-        }
+        if self.rarely(4) { self.one(&[1 << 2, b | 1 << 6, t | 1 << 31, TN_IMPORT_WRITABLE]) } else { self.one(&usual) }
     }
 
     pub fn import_strides(&mut self, dtype: u32, shape: &[i64]) -> Option<Vec<i64>> {

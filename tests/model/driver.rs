@@ -178,7 +178,7 @@ impl Driver {
         }
         if let Some(holders) = &done.holders {
             let holders = holders.iter().map(|holder| (holder.kind, self.library.bits(holder.who)));
-            let mut holders: Vec<(i32, u64)> = holders.collect();
+            let mut holders: Vec<(u32, u64)> = holders.collect();
             holders.sort_unstable();
             same("holders", holders, got.holders.clone().unwrap_or_default())?;
         }
@@ -304,9 +304,9 @@ impl Driver {
         same("holders", self.ids(&expected), holders)
     }
 
-    fn ids(&self, done: &Done) -> Vec<(i32, u64)> {
+    fn ids(&self, done: &Done) -> Vec<(u32, u64)> {
         let holders = done.holders.iter().flatten().map(|holder| (holder.kind, self.library.bits(holder.who)));
-        let mut holders: Vec<(i32, u64)> = holders.collect();
+        let mut holders: Vec<(u32, u64)> = holders.collect();
         holders.sort_unstable();
         holders
     }

@@ -36,10 +36,10 @@ pub struct Got {
     pub guards: Vec<*mut tn_borrow>,
     pub views: Vec<Seen>,
     pub chunks: Vec<(i64, i64)>,
-    pub how: Option<i32>,
+    pub how: Option<u32>,
     pub number: Option<i64>,
     /// (kind, the handle's bits), sorted.
-    pub holders: Option<Vec<(i32, u64)>>,
+    pub holders: Option<Vec<(u32, u64)>>,
 }
 
 impl Library {
@@ -91,7 +91,7 @@ impl Library {
                 };
                 let release: tn_release_callback = if *callback { Some(on_release) } else { None };
                 let context = (self.serial << 32 | self.callbacks) as *mut c_void;
-                let mut how = UNTOUCHED as i32;
+                let mut how = UNTOUCHED as u32;
                 // SAFETY: as above.
                 let status = unsafe {
                     tn_array_import_host(
@@ -108,7 +108,7 @@ impl Library {
                     got.how = Some(how);
                     self.callbacks += usize::from(*callback);
                 } else {
-                    assert_eq!(how, UNTOUCHED as i32, "a failing import wrote how");
+                    assert_eq!(how, UNTOUCHED as u32, "a failing import wrote how");
                 }
                 status
             }
@@ -120,7 +120,9 @@ impl Library {
                 // SAFETY: as above. An empty vector's pointer is not NULL, so it asks for handles.
                 let status = unsafe {
                     match *parts {
-                        Parts::Split(n) => tn_array_split(self.array(*array), *axis, n, room, places, out_at),
+                        Parts::Split(n) => {
+                            tn_array_split(self.array(*array), *axis, n.max(0) as usize, room, places, out_at)
+                        }
                         Parts::Chunks(n) => tn_array_chunks(self.array(*array), *axis, n, room, places, out_at),
                     }
                 };
@@ -169,7 +171,12 @@ impl Library {
             Call::BorrowAll { entries } => {
                 let specs: Vec<tn_borrow_spec> = entries
                     .iter()
-                    .map(|&(array, access)| tn_borrow_spec { array: self.array(array), stream, access, reserved: 0 })
+                    .map(|&(array, access)| tn_borrow_spec {
+                        array: self.array(array),
+                        stream,
+                        access,
+                        reserved: [0; 9],
+                    })
                     .collect();
                 let mut views: Vec<tn_view_info> = entries.iter().map(|_| no_view()).collect();
                 // SAFETY: as above.
@@ -204,7 +211,9 @@ impl Library {
                 unsafe { tn_array_copy_from_host(self.array(*array), ptr, layout, *mode, stream) }
             }),
             // SAFETY: as above.
-            Call::Give { array, required } => unsafe { tn_array_give(self.array(*array), *required, out_at.cast()) },
+            Call::Give { array, required } => unsafe {
+                tn_array_give(self.array(*array), *required as usize, out_at.cast())
+            },
             // SAFETY: as above.
             Call::Cancel { promise } => unsafe { tn_promise_cancel(self.bits(*promise) as *mut tn_promise) },
             // SAFETY: as above.
@@ -235,7 +244,7 @@ impl Library {
             Call::Compute { expr, flags } => self.compute(*expr, *flags, array_out),
             Call::ExprRelease { expr } => self.release_expr(self.expr(*expr)),
             Call::Export { array, flags, mode } => {
-                let (mut how, mut view) = (UNTOUCHED as i32, no_view());
+                let (mut how, mut view) = (UNTOUCHED as u32, no_view());
                 // SAFETY: as above.
                 let status = unsafe {
                     tn_array_export_host(self.array(*array), *flags, *mode, stream, &mut view, guard_out, &mut how)
@@ -244,7 +253,7 @@ impl Library {
                 if status == TN_OK {
                     got.how = Some(how);
                 } else {
-                    assert_eq!(how, UNTOUCHED as i32, "a failing export wrote how");
+                    assert_eq!(how, UNTOUCHED as u32, "a failing export wrote how");
                 }
                 status
             }
@@ -275,7 +284,15 @@ impl Library {
                 let place = if beside.no_out { null_mut() } else { &raw mut bits };
                 // SAFETY: as above.
                 let status = unsafe {
-                    tn_array_why_not(self.array(*array), target, holders.len(), place, holders.as_mut_ptr(), &mut n)
+                    tn_array_why_not(
+                        self.array(*array),
+                        target,
+                        size_of::<tn_holder>(),
+                        holders.len(),
+                        place,
+                        holders.as_mut_ptr(),
+                        &mut n,
+                    )
                 };
                 if status == TN_OK {
                     got.number = Some(i64::from(bits));
@@ -290,14 +307,14 @@ impl Library {
                 status
             }
             Call::Overlap { a, b } => {
-                let mut answer = UNTOUCHED as i32;
+                let mut answer = UNTOUCHED as u32;
                 let place = if beside.no_out { null_mut() } else { &raw mut answer };
                 // SAFETY: as above.
                 let status = unsafe { tn_array_overlap(self.array(*a), self.array(*b), place) };
                 // What is not decided counts as overlap.
                 let decided = if answer == TN_OVERLAP_UNKNOWN { TN_OVERLAP_SOME } else { answer };
                 got.number = Some(i64::from(decided));
-                assert!(status == TN_OK || answer == UNTOUCHED as i32, "a failing call wrote its output");
+                assert!(status == TN_OK || answer == UNTOUCHED as u32, "a failing call wrote its output");
                 status
             }
             Call::HoldersOf { at, bytes } => match self.holders_of(self.real(*at), *bytes as usize, beside.no_out) {
@@ -383,5 +400,15 @@ impl Library {
 
 fn no_view() -> tn_view_info {
     let data = UNTOUCHED as *mut c_void;
-    tn_view_info { data, device: HOST, ndim: -1, dtype: 0, shape: null(), strides: null(), device_data: 0, bytes: 0 }
+    tn_view_info {
+        data,
+        device: HOST,
+        ndim: -1,
+        dtype: 0,
+        shape: null(),
+        strides: null(),
+        device_data: 0,
+        bytes: 0,
+        reserved: [0; 4],
+    }
 }

@@ -23,10 +23,10 @@ impl Library {
                 View::Ravel { order } => tn_array_ravel(array, *order, out),
                 View::Transpose => tn_array_transpose(array, out),
                 View::Permute { axes } => tn_array_permute(array, axes.len() as i32, axes.as_ptr(), out),
-                View::Slice { specs } => tn_array_slice(array, specs.len() as i32, specs.as_ptr(), out),
+                View::Slice { specs } => tn_array_slice(array, specs.len(), specs.as_ptr(), out),
                 View::Index { axis, index } => tn_array_index(array, *axis, *index, out),
                 View::Squeeze { axes: None } => tn_array_squeeze(array, 0, null(), out),
-                View::Squeeze { axes: Some(axes) } => tn_array_squeeze(array, axes.len() as i32, axes.as_ptr(), out),
+                View::Squeeze { axes: Some(axes) } => tn_array_squeeze(array, axes.len(), axes.as_ptr(), out),
                 View::Expand { axis } => tn_array_expand(array, *axis, out),
                 View::Broadcast { shape } => tn_array_broadcast(array, shape.len() as i32, shape.as_ptr(), out),
                 View::Dtype { dtype } => tn_array_view_dtype(array, *dtype, out),
@@ -45,8 +45,13 @@ impl Library {
         no_out: bool,
         got: &mut Got,
     ) -> tn_status {
-        let empty =
-            || tn_chunk { guard: UNTOUCHED as *mut tn_borrow, data: UNTOUCHED as *mut c_void, start: -1, length: -1 };
+        let empty = || tn_chunk {
+            guard: UNTOUCHED as *mut tn_borrow,
+            data: UNTOUCHED as *mut c_void,
+            start: -1,
+            length: -1,
+            reserved: [0; 4],
+        };
         let mut chunks: Vec<tn_chunk> = (0..n).map(|_| empty()).collect();
         let place = if no_out { null_mut() } else { chunks.as_mut_ptr() };
         // SAFETY: handles are checked ids, `chunks` has n places.

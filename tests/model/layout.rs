@@ -38,7 +38,7 @@ pub struct Layout {
 
 impl Layout {
     /// Dense, in order C or F; a length 0 counts as 1 in the strides (AR-3).
-    pub fn dense(dtype: u32, shape: &[i64], order: i32, at: i64) -> Layout {
+    pub fn dense(dtype: u32, shape: &[i64], order: u32, at: i64) -> Layout {
         let mut strides = vec![0; shape.len()];
         let mut step = item(dtype);
         for k in 0..shape.len() {
@@ -118,7 +118,7 @@ impl Layout {
     }
 
     /// The order that `copy` gives its result (AR-22) and TN_ORDER_A stands for.
-    pub fn natural_order(&self) -> i32 {
+    pub fn natural_order(&self) -> u32 {
         if self.is_f() && !self.is_c() { TN_ORDER_F } else { TN_ORDER_C }
     }
 

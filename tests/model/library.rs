@@ -37,14 +37,15 @@ pub struct Described {
 static RAN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 pub unsafe extern "C" fn on_release(context: *mut c_void) {
-    let mut status = 0i32;
+    let mut status = TN_OK;
     // A callback may call the library (RL-3): under a lock of its own this would hang.
     // SAFETY: the address is only looked up; all outputs are valid or allowed to be NULL.
     unsafe {
         let mut n = 0usize;
-        status |= tn_holders_of((&raw const status).cast(), 1, 0, null_mut(), null_mut(), &mut n);
+        status |=
+            tn_holders_of((&raw const status).cast(), 1, size_of::<tn_holder>(), 0, null_mut(), null_mut(), &mut n);
         let mut count = 0usize;
-        tn_copies_query(0, null_mut(), &mut count);
+        tn_copies_query(size_of::<tn_copy_site>(), 0, null_mut(), &mut count);
     }
     assert_eq!(status, TN_ERR_FOREIGN, "the stack is in no store");
     RAN.lock().unwrap().push(context as usize);
@@ -71,7 +72,7 @@ pub struct Library {
 }
 
 /// A holder: its kind and the bits of its handle.
-pub type HolderInfo = (i32, u64);
+pub type HolderInfo = (u32, u64);
 /// A store: address, bytes and flags.
 pub type Range = (u64, u64, u32);
 
@@ -92,7 +93,7 @@ pub fn must(status: tn_status, what: &str) {
 pub fn leaks() -> usize {
     let mut count = 0;
     // SAFETY: no places are offered, so nothing but the count is written.
-    must(unsafe { tn_leaks(0, null_mut(), &mut count) }, "tn_leaks");
+    must(unsafe { tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut count) }, "tn_leaks");
     count
 }
 
@@ -102,7 +103,10 @@ pub fn copy_book() -> Vec<(String, u32, bool, u64, u64)> {
     let mut sites = vec![empty; 4097]; // as many as the book can have
     let mut count = 0;
     // SAFETY: as many places as said.
-    must(unsafe { tn_copies_query(sites.len(), sites.as_mut_ptr(), &mut count) }, "tn_copies_query");
+    must(
+        unsafe { tn_copies_query(size_of::<tn_copy_site>(), sites.len(), sites.as_mut_ptr(), &mut count) },
+        "tn_copies_query",
+    );
     assert!(count <= sites.len(), "{count} kinds of copies");
     sites.truncate(count);
     // SAFETY: the function's name is static text.
@@ -281,7 +285,15 @@ impl Library {
         unsafe {
             must(tn_array_is_unique(array, &mut unique), "tn_array_is_unique");
             must(
-                tn_array_why_not(array, null(), holders.len(), &mut bits, holders.as_mut_ptr(), &mut n),
+                tn_array_why_not(
+                    array,
+                    null(),
+                    size_of::<tn_holder>(),
+                    holders.len(),
+                    &mut bits,
+                    holders.as_mut_ptr(),
+                    &mut n,
+                ),
                 "tn_array_why_not",
             );
         }
@@ -299,7 +311,15 @@ impl Library {
         let mut holders = self.places();
         // SAFETY: `holders` has as many places as said; the rest is writable or allowed to be NULL.
         let status = unsafe {
-            tn_holders_of(ptr as *const c_void, bytes, holders.len(), &mut store, holders.as_mut_ptr(), n_out)
+            tn_holders_of(
+                ptr as *const c_void,
+                bytes,
+                size_of::<tn_holder>(),
+                holders.len(),
+                &mut store,
+                holders.as_mut_ptr(),
+                n_out,
+            )
         };
         if status != TN_OK {
             assert_eq!((n, store.address, holders[0].kind), (UNTOUCHED, 0, 0), "a failing call wrote its outputs");
@@ -322,7 +342,7 @@ impl Library {
             let (mut promise, mut guard, mut bits, mut n) = (null_mut(), null_mut(), 0, 0);
             // SAFETY: handles are checked ids, the outputs are writable or allowed to be NULL.
             unsafe {
-                tn_array_why_not(array, null(), 0, &mut bits, null_mut(), &mut n) == TN_OK
+                tn_array_why_not(array, null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n) == TN_OK
                     && (bits, n) == (0, 0)
                     && tn_array_give(array, 1, &mut promise) == TN_OK
                     && tn_promise_release(promise) == TN_OK

@@ -230,7 +230,7 @@ impl Op {
                 let dtype = if r.rarely(4) { r.one(&[0, TN_F64 | 1 << 17, TN_DTYPE_I4]) } else { r.dtype() };
                 let contents = r.one(&[Contents::Zeros, Contents::Empty, Contents::Full]);
                 let order = if r.rarely(4) {
-                    r.one(&[TN_ORDER_K, 7, -1])
+                    r.one(&[TN_ORDER_K, 7, u32::MAX])
                 } else {
                     r.one(&[TN_ORDER_C, TN_ORDER_C, TN_ORDER_F])
                 };

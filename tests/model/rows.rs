@@ -181,7 +181,12 @@ impl Scene {
 }
 
 fn slice(bounds: &[(i64, i64, i64)]) -> View {
-    View::Slice { specs: bounds.iter().map(|&(start, stop, step)| tn_slice_spec { start, stop, step }).collect() }
+    View::Slice {
+        specs: bounds
+            .iter()
+            .map(|&(start, stop, step)| tn_slice_spec { start, stop, step, reserved: [0; 4] })
+            .collect(),
+    }
 }
 
 fn foreign(offset: i64, n: i64, flags: u32) -> Call {

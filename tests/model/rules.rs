@@ -23,7 +23,7 @@ const ORDER: [Status; 26] = [
     TN_ERR_COUNT,
     TN_ERR_DUPLICATE,
     TN_ERR_DTYPE,
-    TN_ERR_LIMIT,
+    TN_ERR_OVERFLOW,
     TN_ERR_SHAPE,
     TN_ERR_RANGE,
     TN_ERR_LAYOUT,

@@ -9,6 +9,7 @@ use super::compute::bytes_of;
 use super::layout::Layout;
 use super::region::Region;
 use super::rules::Class;
+use crate::random::Random;
 use tenure::types::{TN_BOOL, TN_F32, TN_F64};
 
 /// Where a store's bytes come from.
@@ -194,31 +195,19 @@ pub fn pattern(layout: &Layout, seed: u32) -> Vec<u8> {
         return numbers(layout, seed);
     }
     let only = if layout.dtype == TN_BOOL { 1 } else { 0xff };
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (state >> 11) as u8 & only
-    };
-    (0..layout.bytes()).map(|_| next()).collect()
+    let mut random = Random::new(u64::from(seed));
+    (0..layout.bytes()).map(|_| random.next() as u8 & only).collect()
 }
 
 /// Multiples of 1/8 that expressions can compute with; in most square matrices a diagonal outweighs its row.
 fn numbers(layout: &Layout, seed: u32) -> Vec<u8> {
     let n = if layout.shape.len() == 2 && layout.shape[0] == layout.shape[1] { layout.shape[0] } else { 0 };
     let heavy = n > 0 && !seed.is_multiple_of(4);
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        i64::from(state >> 9)
-    };
+    let mut random = Random::new(u64::from(seed));
     let mut element = |k: i64| match heavy {
-        true if k / n == k % n => (8 * n + next() % 32) as f64 / 8.0,
-        true => (next() % 9 - 4) as f64 / 8.0,
-        false => (next() % 97 - 32) as f64 / 8.0,
+        true if k / n == k % n => (8 * n + random.below_i64(32)) as f64 / 8.0,
+        true => (random.below_i64(9) - 4) as f64 / 8.0,
+        false => (random.below_i64(97) - 32) as f64 / 8.0,
     };
     (0..layout.count()).flat_map(|k| bytes_of(layout.dtype, element(k))).collect()
 }

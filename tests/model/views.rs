@@ -9,7 +9,7 @@ use super::rules::{Faults, Status};
 use tenure::types::*;
 
 /// TN_NONE, an absent bound or step.
-pub const NONE: i64 = i64::MIN;
+pub const NONE: i64 = tenure::types::TN_NONE;
 
 /// A slice's bounds as in Python.
 pub type Spec = tn_slice_spec;
@@ -19,10 +19,10 @@ pub type Spec = tn_slice_spec;
 pub enum View {
     Reshape {
         shape: Vec<i64>,
-        order: i32,
+        order: u32,
     },
     Ravel {
-        order: i32,
+        order: u32,
     },
     Transpose,
     Permute {
@@ -145,7 +145,7 @@ impl Region {
         let n = self.ndim() as i64;
         let axis = if axis < 0 { i64::from(axis) + n + 1 } else { i64::from(axis) };
         if n as usize == TN_MAX_NDIM {
-            return Err(TN_ERR_LIMIT);
+            return Err(TN_ERR_OVERFLOW);
         }
         if !(0..=n).contains(&axis) {
             return Err(TN_ERR_RANGE);
@@ -166,7 +166,7 @@ impl Region {
 
     fn broadcast(&self, shape: &[i64]) -> Result<Region, Status> {
         if shape.len() > TN_MAX_NDIM {
-            return Err(TN_ERR_LIMIT);
+            return Err(TN_ERR_OVERFLOW);
         }
         if shape.len() < self.ndim() || shape.iter().any(|&n| n < 0) {
             return Err(TN_ERR_SHAPE);
@@ -191,9 +191,9 @@ impl Region {
     }
 
     /// LA-3..5, by trying: the new strides are those that reach the elements next to the first one, if they reach all.
-    fn reshape(&self, shape: &[i64], order: i32) -> Result<Region, Status> {
+    fn reshape(&self, shape: &[i64], order: u32) -> Result<Region, Status> {
         if shape.len() > TN_MAX_NDIM {
-            return Err(TN_ERR_LIMIT);
+            return Err(TN_ERR_OVERFLOW);
         }
         let count = self.layout.count();
         let shape = complete(shape, count)?;
@@ -302,14 +302,14 @@ fn python_slice(n: i64, spec: &Spec) -> (i64, i64, i64) {
 mod tests {
     use super::*;
 
-    fn f64s(shape: &[i64], order: i32) -> Region {
+    fn f64s(shape: &[i64], order: u32) -> Region {
         Region::new(Layout::dense(TN_F64, shape, order, 0))
     }
     fn cut(a: &Region, specs: &[(i64, i64, i64)]) -> Region {
-        let specs = specs.iter().map(|&(start, stop, step)| Spec { start, stop, step }).collect();
+        let specs = specs.iter().map(|&(start, stop, step)| Spec { start, stop, step, reserved: [0; 4] }).collect();
         a.view(&View::Slice { specs }).unwrap()
     }
-    fn shaped(a: &Region, shape: &[i64], order: i32) -> Result<Region, Status> {
+    fn shaped(a: &Region, shape: &[i64], order: u32) -> Result<Region, Status> {
         a.view(&View::Reshape { shape: shape.to_vec(), order })
     }
     fn is(a: &Region, shape: &[i64], strides: &[i64], at: i64) {

@@ -229,7 +229,7 @@ class Rust(Suite):
         return super().run(seconds, folder)
 
     def command(self, folder, only=None, without=()):
-        # One thread: its tests take turns anyway, and so it says which one it begins.
+        # One thread: tests would share the GPU, and so it says which one it begins.
         told = [self.file, "--test-threads", "1", "--show-output"]
         if only:
             return [*told, "--exact", only]
@@ -240,19 +240,17 @@ class Rust(Suite):
 
     def begun(self, output):
         """The test that was begun last and did not end."""
-        last = re.findall(r"^test (\S+)(?: - should panic)? \.\.\. (?!ok$|FAILED$|ignored)", output, re.M)
+        last = re.findall(r"^test (\S+) \.\.\. (?!ok$|FAILED$|ignored)", output, re.M)
         return last[-1] if last else None
 
     def told(self, output):
         texts = dict(re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^---- |^successes:|^failures:|\Z)", output, re.M | re.S))
         found = {}
-        for name, how in re.findall(r"^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)", output, re.M):
-            text = texts.get(name, "").strip()
-            skipped = re.search(r"^skipped: .*", text, re.M)
-            if how == "ok":
-                found[name] = ("skipped", skipped[0]) if skipped else ("passed", "")
+        for name, how, why in re.findall(r"^test (\S+) \.\.\. (ok|FAILED|ignored)(?:, (.*))?$", output, re.M):
+            if how == "ignored":
+                found[name] = ("skipped", f"skipped: {why}")
             else:
-                found[name] = ("skipped", "ignored") if how == "ignored" else ("failed", text[-3000:])
+                found[name] = ("passed", "") if how == "ok" else ("failed", texts.get(name, "").strip()[-3000:])
         return found
 
 

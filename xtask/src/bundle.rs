@@ -1,34 +1,34 @@
 //! `cargo xtask gpu-bundle`: one folder with every CUDA test and benchmark, for a machine with a GPU and little else.
 //!
-//! Promise: `target/gpu-bundle/tenure-gpu` and the tarball beside it need no Rust, no compiler, no network and no file of this repository:
-//! binaries use no symbol of a glibc newer than 2.34, Python finds the package and pytest in the folder. Before it counts as made it runs
-//! here, from another place and with an empty environment: on the simulated driver, and on the same in the disguise of a GPU, without its
-//! control functions and under another name, where every test has to pass or say why it is skipped.
+//! Promise: `target/gpu-bundle/tenure-gpu` and the tarball beside it need no Rust, no compiler, no network and no file of this repository.
+//! Binaries use no symbol of a glibc newer than 2.34; Python finds the package and pytest in the folder. With `--check` the bundle runs
+//! here, from another folder and with an empty environment: on the simulated driver, and on that driver disguised as a GPU's, without its
+//! control functions and under another name. Every test has to pass or say why it is skipped.
 
 use crate::tools::{Done, command, copy, has, io, named, output, read, root, run};
 use crate::{dist, python, sim, tools};
 use std::path::{Path, PathBuf};
 
-/// What the folder may weigh, bytes: it travels by hand.
-const LIMIT: u64 = 40 << 20;
-/// What the simulated device has: more than any question or test needs.
+/// The folder is carried to other machines by hand.
+const MAX_BYTES: u64 = 40 << 20;
+/// The memory of the simulated device: more than any probe or test needs.
 const MEMORY: &str = "16G";
-/// The newest glibc that binaries may ask for.
-const GLIBC: (u32, u32) = (2, 34);
-/// Test programs are named so: `tests/cuda_*.rs`, `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
-const OURS: &str = "cuda";
-/// The library, which the Python package has and everybody else uses.
+/// The newest glibc whose symbols binaries may use.
+const MAX_GLIBC: (u32, u32) = (2, 34);
+/// The names of test files begin with this: `tests/cuda_*.rs`, `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
+const PREFIX: &str = "cuda";
+/// The library: part of the Python package, and used by all other tests too.
 const LIBRARY: &str = "python/tenure/libtenure.so.0";
-/// What pytest is made of, all of it Python; pinned in the package's requirements.
+/// pytest and its dependencies, all pure Python; pinned in the package's requirements.
 const TOOLS: [&str; 5] = ["pytest", "iniconfig", "packaging", "pluggy", "Pygments"];
 
-/// Why it cannot be made, in words for the summary.
+/// Why the bundle cannot be made, for the summary; None: it can.
 pub fn missing() -> Option<String> {
     let tool = ["gcc", "g++", "readelf", "strip", "gzip", "tar"].into_iter().find(|tool| !has(tool));
     tool.map(|tool| format!("{tool} is not installed")).or_else(python::missing)
 }
 
-/// Makes the folder and the tarball, and with `check` runs it on the simulated driver.
+/// Makes the folder and the tarball; with `check`, runs the tarball's content on the simulated driver.
 pub fn bundle(check: bool) -> Done {
     if let Some(why) = missing() {
         return Err(why);
@@ -44,7 +44,7 @@ pub fn bundle(check: bool) -> Done {
     for name in ["run.sh", "run.py", "probe.py", "README.md"] {
         copy(&root().join("xtask/bundle").join(name), &folder.join(name))?;
     }
-    // What the simulator answers, to see where a GPU's driver answers otherwise.
+    // The simulator's results, to show where a GPU's driver differs.
     let mut probe = command(&python);
     probe.arg("-B").arg(folder.join("probe.py")).arg("--record").arg(folder.join("probe.json"));
     run(probe.env("LD_LIBRARY_PATH", sim::stage()?).env("TENURE_SIM_MEMORY", MEMORY))?;
@@ -52,35 +52,35 @@ pub fn bundle(check: bool) -> Done {
     let about = format!("{{\"version\": \"{}\", \"commit\": \"{}\"}}\n", version()?, commit.trim());
     write(&folder.join("bundle.json"), &about)?;
     let files = files_below(&folder)?;
-    weigh(&folder, &files)?;
+    check_size(&folder, &files)?;
     for (path, _) in &files {
         if io(path, std::fs::read(path))?.starts_with(b"\x7fELF") {
-            stands_alone(path, path.starts_with(folder.join("tests")))?;
+            check_portable(path, path.starts_with(folder.join("tests")))?;
         }
     }
     let tarball = folder.with_extension("tar.gz");
     let parent = folder.parent().expect("it lies in target/gpu-bundle");
     run(command("tar").arg("-czf").arg(&tarball).arg("-C").arg(parent).arg("tenure-gpu"))?;
     println!("{}", tarball.display());
-    if check { tried(&tarball, &python) } else { Ok(()) }
+    if check { run_elsewhere(&tarball, &python) } else { Ok(()) }
 }
 
-/// Unpacks the tarball elsewhere and runs it on the simulated driver, as what it is and in disguise.
-fn tried(tarball: &Path, python: &Path) -> Done {
+/// Unpacks the tarball elsewhere and runs it, on the simulated driver and on the disguised one.
+fn run_elsewhere(tarball: &Path, python: &Path) -> Done {
     let simulator = sim::stage()?;
     let place = std::env::temp_dir().join(format!("tenure-gpu-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&place);
     io(&place, std::fs::create_dir_all(&place))?;
     run(command("tar").arg("-xzf").arg(tarball).arg("-C").arg(&place))?;
     let disguise = disguised(&simulator, &place.join("driver"))?;
-    // The benchmarks would measure the simulator; in disguise they do not know that.
+    // Benchmarks measure nothing on the simulator, and do not recognise the disguised one.
     let ways = [("report", "sim", &simulator, &[][..]), ("disguised", "gpu", &disguise, &["--without", "bench"][..])];
     let mut done = Ok(());
     for (name, device, driver, more) in ways {
         let report = root().join("target/gpu-bundle").join(name);
         let mut there = command(place.join("tenure-gpu/run.sh"));
         there.env_clear().env("PATH", "/usr/bin:/bin").env("PYTHON", python).env("LD_LIBRARY_PATH", driver);
-        // No time that is taken here says anything about a GPU.
+        // Times that are measured here say nothing about a GPU.
         there.env("TENURE_TEST_DEVICE", device).env("TENURE_TEST_TIMES", "0");
         there.env("TENURE_SIM_MEMORY", MEMORY).arg(&report).args(more);
         let ran = run(there.current_dir(&place));
@@ -91,7 +91,7 @@ fn tried(tarball: &Path, python: &Path) -> Done {
     done
 }
 
-/// The simulator without what tells it from a GPU's driver: other names, of the same length, for its control functions and its device.
+/// A copy of the simulator that programs take for a GPU's driver: its control functions and its device have other names of equal length.
 fn disguised(simulator: &Path, folder: &Path) -> Done<PathBuf> {
     let path = simulator.join("libcuda.so.1");
     let mut bytes = io(&path, std::fs::read(&path))?;
@@ -112,7 +112,7 @@ fn disguised(simulator: &Path, folder: &Path) -> Done<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// The Python package as its wheel has it, and pytest; the Python that ran pip.
+/// Unpacks the Python package's wheel and installs pytest into the folder; returns the Python that ran pip.
 fn package(folder: &Path) -> Done<PathBuf> {
     let python = python::environment()?;
     let wheel = python::wheel()?;
@@ -127,7 +127,7 @@ fn package(folder: &Path) -> Done<PathBuf> {
     let mut pip = command(&python);
     pip.args(install).args(["--no-deps", "--no-compile", "--target"]).arg(folder.join("tools")).args(pins);
     run(&mut pip)?;
-    // Of three hundred languages that Pygments colours, pytest knows two.
+    // Pygments has lexers for three hundred languages; pytest uses two.
     let lexers = folder.join("tools/pygments/lexers");
     for entry in io(&lexers, std::fs::read_dir(&lexers))? {
         let path = io(&lexers, entry)?.path();
@@ -139,18 +139,18 @@ fn package(folder: &Path) -> Done<PathBuf> {
     Ok(python)
 }
 
-/// The Rust tests as `cargo test` builds them, with its checks; without symbols, and packed, a sixth of that.
+/// The Rust tests as `cargo test` builds them, with debug assertions. Stripping and packing makes them six times smaller.
 fn rust_tests(folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let mut build = tools::cargo();
     build.args(["test", "--locked", "--no-run", "--message-format", "json-render-diagnostics"]);
-    for name in named("tests", &format!("{OURS}_"), ".rs")? {
+    for name in named("tests", &format!("{PREFIX}_"), ".rs")? {
         build.args(["--test", name.trim_end_matches(".rs")]);
     }
     eprintln!("building the Rust tests: minutes, where much has changed");
-    // The diagnostics go through.
+    // The user sees the compiler's diagnostics.
     let messages = output(build.stderr(std::process::Stdio::inherit()))?;
-    // Of the lines about what was built those about tests name their program.
+    // The messages about test targets name their programs.
     for line in messages.lines().filter(|line| line.contains("\"kind\":[\"test\"]")) {
         let Some(program) = line.split("\"executable\":\"").nth(1).and_then(|rest| rest.split('"').next()) else {
             continue;
@@ -159,24 +159,24 @@ fn rust_tests(folder: &Path) -> Done {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let to = folder.join(name.rsplit_once('-').map_or(&*name, |(name, _)| name));
         run(command("strip").arg("-o").arg(&to).arg(program))?;
-        stands_alone(&to, true)?;
+        check_portable(&to, true)?;
         run(command("gzip").arg("-9").arg(&to))?;
     }
     Ok(())
 }
 
-/// The C and C++ tests, which find the library of the Python package.
+/// The C and C++ tests, which load the library of the Python package.
 fn c_tests(folder: &Path) -> Done {
     let c = ["-std=c11", "-O1", "-g0"];
-    // With the system's C++ library: the static one takes functions of this machine's newer glibc in.
+    // Linked with the shared C++ library: the static one uses functions of this machine's newer glibc.
     let cpp = ["-std=c++17", "-O1", "-g0", "-Ibindings/cpp/tests"];
     for (compiler, from, end, flags) in [("gcc", "c-tests", ".c", &c[..]), ("g++", "bindings/cpp/tests", ".cpp", &cpp)]
     {
         let to = folder.join("tests").join(&end[1..]);
         io(&to, std::fs::create_dir_all(&to))?;
-        for name in named(from, OURS, end)? {
+        for name in named(from, PREFIX, end)? {
             let mut compile = command(compiler);
-            // A relative folder: assertions of the header have its place in them.
+            // A relative folder, because assertions in the header contain its path.
             compile.args(flags).args(["-rdynamic", "-pthread", "-Itarget/dist/include"]);
             compile.arg(format!("{from}/{name}")).arg("-o").arg(to.join(name.trim_end_matches(end)));
             compile.arg(folder.join(LIBRARY)).args(["-Wl,-rpath,$ORIGIN/../../python/tenure", "-lm", "-ldl", "-s"]);
@@ -186,19 +186,18 @@ fn c_tests(folder: &Path) -> Done {
     Ok(())
 }
 
-/// The Python tests, and what they share.
+/// The Python tests, and the modules that they import.
 fn python_tests(folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let from = "bindings/python/tests";
-    // Whatever is no test is what tests import.
     let shared = named(from, "", ".py")?.into_iter().filter(|name| !name.starts_with("test_"));
-    for name in named(from, &format!("test_{OURS}"), ".py")?.into_iter().chain(shared) {
+    for name in named(from, &format!("test_{PREFIX}"), ".py")?.into_iter().chain(shared) {
         copy(&root().join(from).join(&name), &folder.join(&name))?;
     }
     Ok(())
 }
 
-/// The benchmarks: Python files, and libraries of the C ones beside them.
+/// The benchmarks: Python files, and a library for each C file.
 fn benches(folder: &Path) -> Done {
     let to = folder.join("benches");
     io(&to, std::fs::create_dir_all(&to))?;
@@ -210,13 +209,12 @@ fn benches(folder: &Path) -> Done {
         compile.args(["-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread"]);
         compile.arg("-I").arg(dist::folder().join("include")).arg(format!("benches/cuda/{name}"));
         compile.arg("-o").arg(to.join(name.trim_end_matches(".c")).with_extension("so"));
-        // By its name only, which finds the one that Python has loaded.
+        // Linked by its name only, so that the loader uses the library that Python has loaded.
         run(compile.arg(folder.join(LIBRARY)).arg("-s"))?;
     }
     Ok(())
 }
 
-/// The package's version.
 fn version() -> Done<String> {
     let manifest = read("Cargo.toml")?;
     let line = manifest.lines().find_map(|line| line.strip_prefix("version = \"")).unwrap_or("\"");
@@ -227,7 +225,7 @@ fn write(path: &Path, text: &str) -> Done {
     io(path, std::fs::write(path, text))
 }
 
-/// All files below a folder, with their sizes.
+/// All files below a folder, with their sizes in bytes.
 fn files_below(folder: &Path) -> Done<Vec<(PathBuf, u64)>> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -242,36 +240,35 @@ fn files_below(folder: &Path) -> Done<Vec<(PathBuf, u64)>> {
     Ok(files)
 }
 
-/// It is no heavier than it may be.
-fn weigh(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
+fn check_size(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
     let whole: u64 = files.iter().map(|(_, bytes)| bytes).sum();
     println!("{}: {} files, {:.1} MiB", folder.display(), files.len(), whole as f64 / f64::from(1 << 20));
-    if whole <= LIMIT {
+    if whole <= MAX_BYTES {
         return Ok(());
     }
-    let (largest, bytes) = files.iter().max_by_key(|(_, bytes)| bytes).expect("it is too heavy to be empty");
-    Err(format!("{whole} bytes are more than {LIMIT}; the largest file is {} with {bytes}", largest.display()))
+    let (largest, bytes) = files.iter().max_by_key(|(_, bytes)| bytes).expect("a folder that is too large has files");
+    Err(format!("{whole} bytes are more than {MAX_BYTES}; the largest file is {} with {bytes}", largest.display()))
 }
 
-/// The binary asks for no glibc newer than [`GLIBC`]; one of ours names no file of this repository either.
-fn stands_alone(path: &Path, ours: bool) -> Done {
+/// Checks that a binary needs no glibc newer than [`MAX_GLIBC`], and that a binary of ours contains no path of this repository.
+fn check_portable(path: &Path, ours: bool) -> Done {
     let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
     for line in symbols.lines() {
         let Some(version) = line.split("@GLIBC_").nth(1) else { continue };
         let mut numbers = version.split([' ', '.']).map(|part| part.parse::<u32>().unwrap_or(0));
-        if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) > GLIBC {
+        if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) > MAX_GLIBC {
             return Err(format!("{} needs {}", path.display(), line.trim()));
         }
     }
     let (here, bytes) = (root().to_string_lossy().into_owned(), io(path, std::fs::read(path))?);
-    // Sources that build scripts write have their places in panics, which nobody opens.
+    // Panic messages contain the paths of generated sources; no test opens those.
     let generated = b"/target/debug/build/";
     let named =
         |at: usize| bytes[at..].starts_with(here.as_bytes()) && !bytes[at + here.len()..].starts_with(generated);
     if ours && (0..bytes.len()).any(named) {
         return Err(format!(
-            "{} has {here} in it: a test that reads the source's files finds none where it goes; nothing that CUDA tests use may \
-             need CARGO_MANIFEST_DIR and the like",
+            "{} contains {here}: a test that reads files of the repository fails on other machines; CUDA tests must not use \
+             CARGO_MANIFEST_DIR and the like",
             path.display()
         ));
     }

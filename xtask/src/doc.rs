@@ -3,7 +3,7 @@
 //! `tests/header.rs` demands more of the comments than Doxygen does; this finds what only a parser sees: a misspelt command, a
 //! reference to nothing.
 
-use crate::tools::{Done, command, has, io, root};
+use crate::tools::{self, Done, command, has, io, root};
 use std::io::Write;
 use std::process::Stdio;
 
@@ -22,9 +22,9 @@ pub fn build() -> Done {
     // HTML is on although only the warnings count in the tests: without it every function "has no return type documented".
     // PREDEFINED: else each type of the C++ branch counts as undocumented.
     let settings = format!(
-        "PROJECT_NAME=Tenure\nINPUT=include/tenure.h\nOUTPUT_DIRECTORY={}\nGENERATE_HTML=YES\nGENERATE_LATEX=NO\nHAVE_DOT=NO\n\
+        "PROJECT_NAME=Tenure\nINPUT=include/tenure.h include/tenure_bindings.h\nOUTPUT_DIRECTORY={}\nGENERATE_HTML=YES\nGENERATE_LATEX=NO\nHAVE_DOT=NO\n\
          OPTIMIZE_OUTPUT_FOR_C=YES\nQUIET=YES\nWARN_NO_PARAMDOC=YES\nWARN_IF_INCOMPLETE_DOC=YES\n\
-         WARN_AS_ERROR=FAIL_ON_WARNINGS\nPREDEFINED=__cplusplus\n",
+         WARN_AS_ERROR=FAIL_ON_WARNINGS\nPREDEFINED=__cplusplus \"TN_ENUM=enum\" SWIG\nMACRO_EXPANSION=YES\nEXPAND_ONLY_PREDEF=YES\n",
         folder.display()
     );
     let mut doxygen = command("doxygen");
@@ -32,6 +32,6 @@ pub fn build() -> Done {
     let mut input = child.stdin.take().expect("stdin is piped");
     input.write_all(settings.as_bytes()).map_err(|e| format!("doxygen: {e}"))?;
     drop(input);
-    let status = child.wait().map_err(|e| format!("doxygen: {e}"))?;
+    let status = tools::wait(&mut child).map_err(|e| format!("doxygen: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("doxygen: {status}; its warnings stand above")) }
 }

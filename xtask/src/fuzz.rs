@@ -4,7 +4,7 @@
 //! (target/fuzz/corpus); runs each target for its time, or until one fails. An input that fails lies in target/fuzz/failed; put into
 //! tests/fuzz/found/<target>, it is part of every later test run.
 
-use crate::tools::{Done, cargo, command, has, io, root, run};
+use crate::tools::{Done, cargo, command, has, io, root, run, run_unlimited};
 use std::path::Path;
 
 /// What `tests/fuzz/targets` has.
@@ -67,7 +67,7 @@ fn one(folder: &Path, target: &str, seconds: u32) -> Done {
     }
     fuzzer.arg(format!("-artifact_prefix={}/{target}-", failed.display()));
     fuzzer.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", &format!("-max_len={MAX_LEN}")]);
-    run(fuzzer.arg(format!("-max_total_time={seconds}"))).map_err(|text| {
+    run_unlimited(fuzzer.arg(format!("-max_total_time={seconds}"))).map_err(|text| {
         format!("{text}\nthe input lies in {}; see xtask/src/fuzz.rs for what to do with it", failed.display())
     })
 }

@@ -1,6 +1,8 @@
 //! `cargo xtask header`: everything that is generated from `src/types.rs` and `src/ffi` and committed.
 //!
-//! - `include/tenure.h`: by cbindgen, then put in the order of `src/types.rs`, with a line above each section;
+//! - `include/tenure.h`: types and functions by cbindgen, then put in the order of `src/types.rs`, with a line above each section; each
+//!   family of constants as an enum;
+//! - `include/tenure_bindings.h`: the functions of section "bindings";
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there.
 //!
@@ -51,8 +53,10 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
     let mut names: Vec<String> =
         sections.iter().flat_map(|s| s.functions.iter().map(|f| f.sig.ident.to_string())).collect();
     names.sort();
+    let (header, bindings) = headers(&sections)?;
     let mut files = vec![
-        ("include/tenure.h", header(&sections)?),
+        ("include/tenure.h", header),
+        ("include/tenure_bindings.h", bindings),
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
     ];
     if root().join("bindings/python/Cargo.toml").exists() {
@@ -102,10 +106,16 @@ fn parse(path: &str) -> Done<syn::File> {
     syn::parse_file(&read(path)?).map_err(|e| format!("{path}: {e}"))
 }
 
-/// `include/tenure.h`.
-fn header(sections: &[Section]) -> Done<String> {
+/// The section whose functions stand in a header of their own.
+const BINDINGS: &str = "bindings";
+
+/// `include/tenure.h` and `include/tenure_bindings.h`.
+fn headers(sections: &[Section]) -> Done<(String, String)> {
     let root = root();
+    let constants = constants()?;
     let mut config = cbindgen::Config::from_root_or_default(&root);
+    // Constants are written here: the generator knows only macros, which many languages cannot take.
+    config.export.exclude.extend(constants.iter().map(|constant| constant.name.clone()));
     let foreign = |name: &str| config.export.exclude.iter().any(|x| x == name);
     // All of them: what no function mentions yet is part of the interface too.
     config.export.include = types()?.into_iter().map(|(name, _)| name).filter(|name| !foreign(name)).collect();
@@ -125,19 +135,142 @@ fn header(sections: &[Section]) -> Done<String> {
     let (head, rest) = raw.split_once(MARK).ok_or("cbindgen lost the mark between includes and items")?;
     let (items, rest) = rest.split_once(OPEN).ok_or("cbindgen wrote no extern \"C\" block")?;
     let (functions, tail) = rest.split_once(CLOSE).ok_or("cbindgen left the extern \"C\" block open")?;
-    Ok([
-        head.trim_end(),
-        "\n\n",
-        &ordered(items)?,
-        "\n",
-        OPEN,
-        &divided(functions, sections)?,
-        "\n",
-        CLOSE,
-        tail.trim_end(),
-        "\n",
-    ]
-    .concat())
+    let (functions, bindings) = divided(functions, sections)?;
+    let end = |functions: &str| [OPEN, functions, "\n", CLOSE, tail.trim_end(), "\n"].concat();
+    let header = [head.trim_end(), "\n\n", &ordered(items, &constants)?, "\n", &end(&functions)].concat();
+    let bindings = [BINDINGS_HEAD, &end(&bindings).replace("TENURE_H", "TENURE_BINDINGS_H")].concat();
+    Ok((header, bindings))
+}
+
+const BINDINGS_HEAD: &str = "\
+/* Written by `cargo xtask header` from src/ffi: edit that. */
+/**
+ * @file tenure_bindings.h
+ * What the language bindings of Tenure call beside tenure.h. No program needs it.
+ */
+
+#ifndef TENURE_BINDINGS_H
+#define TENURE_BINDINGS_H
+
+#include \"tenure.h\"
+
+";
+
+/// A constant of `src/types.rs`.
+struct Constant {
+    name: String,
+    /// Its type: a family of constants, or a plain integer.
+    family: String,
+    comment: Vec<String>,
+    /// As C has it.
+    value: String,
+}
+
+/// The constants of `src/types.rs`.
+fn constants() -> Done<Vec<Constant>> {
+    let mut found = Vec::new();
+    for item in parse("src/types.rs")?.items {
+        let syn::Item::Const(item) = item else { continue };
+        let comment = item.attrs.iter().filter_map(|attribute| match &attribute.meta {
+            syn::Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+                syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
+                _ => None,
+            },
+            _ => None,
+        });
+        found.push(Constant {
+            name: item.ident.to_string(),
+            family: item.ty.to_token_stream().to_string(),
+            comment: comment.collect(),
+            value: c_value(&item.expr).ok_or(format!("src/types.rs: {}: no such value is expected", item.ident))?,
+        });
+    }
+    Ok(found)
+}
+
+/// The value in C: a literal, a shifted 1, or names joined by |.
+fn c_value(value: &syn::Expr) -> Option<String> {
+    match value {
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }) => {
+            let text = number.to_string();
+            let number: u64 = number.base10_parse().ok()?;
+            // So large only "none" is; its digits say nothing.
+            Some(if text.starts_with("0x") && number < 1 << 32 { format!("{number:#x}") } else { number.to_string() })
+        }
+        syn::Expr::Path(path) => Some(path.to_token_stream().to_string()),
+        syn::Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => Some(format!("-{}", c_value(expr)?)),
+        syn::Expr::Binary(pair) => {
+            let sign = match pair.op {
+                syn::BinOp::Shl(_) => "<<",
+                syn::BinOp::BitOr(_) => "|",
+                _ => return None,
+            };
+            Some(format!("{} {sign} {}", c_value(&pair.left)?, c_value(&pair.right)?))
+        }
+        _ => None,
+    }
+}
+
+/// The names of all constants.
+pub fn constant_names() -> Done<Vec<String>> {
+    Ok(constants()?.into_iter().map(|constant| constant.name).collect())
+}
+
+impl Constant {
+    /// Its comment, indented so.
+    fn comment(&self, indent: &str) -> String {
+        let lines: Vec<&str> = self.comment.iter().map(String::as_str).collect();
+        if let [line] = lines[..]
+            && indent.len() + line.len() + 8 <= WIDTH
+        {
+            return format!("{indent}/** {line} */\n");
+        }
+        let lines: String =
+            lines.iter().map(|line| format!("{indent} * {line}").trim_end().to_owned() + "\n").collect();
+        format!("{indent}/**\n{lines}{indent} */\n")
+    }
+}
+
+/// The families of constants as enums, each with the place of its first constant in `src/types.rs`.
+fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, String)>> {
+    let place = |name: &str| order.iter().position(|(known, _)| known == name).expect("types() lists all constants");
+    let mut blocks: Vec<(usize, String)> = Vec::new();
+    let mut done = BTreeSet::new();
+    for first in constants {
+        let at = place(&first.name);
+        let family = first.family.as_str();
+        if family.starts_with("tn_") {
+            if done.insert(family) {
+                let mut text = "TN_ENUM {\n".to_owned();
+                for constant in constants.iter().filter(|c| c.family == family) {
+                    text += &constant.comment("    ");
+                    writeln!(text, "    {} = {},", constant.name, constant.value).expect("a String takes any text");
+                }
+                blocks.push((at, text + "};"));
+            }
+        } else if family == "usize" {
+            // The length of an array in structs, which has to be a constant of C.
+            let text = format!("TN_ENUM {{\n{}    {} = {},\n}};", first.comment("    "), first.name, first.value);
+            blocks.push((at, text));
+        } else {
+            let c = match family {
+                "u32" => "uint32_t",
+                "u64" => "uint64_t",
+                "i64" => "int64_t",
+                other => return Err(format!("src/types.rs: {}: no constant of type {other} is expected", first.name)),
+            };
+            let (name, value) = (&first.name, &first.value);
+            let bracketed = if value.starts_with('-') { format!("({value})") } else { value.clone() };
+            blocks.push((
+                at,
+                format!(
+                    "{}static const {c} {name} = {value};\n#ifndef SWIG\n#define {name} {bracketed}\n#endif",
+                    first.comment("")
+                ),
+            ));
+        }
+    }
+    Ok(blocks)
 }
 
 /// The names of `src/types.rs` in its order, and whether an empty line parts each from the one before.
@@ -156,9 +289,9 @@ fn types() -> Done<Vec<(String, bool)>> {
 }
 
 /// The types and constants in the order of `src/types.rs`, joined where no empty line parts them there.
-fn ordered(items: &str) -> Done<String> {
+fn ordered(items: &str, constants: &[Constant]) -> Done<String> {
     let order = types()?;
-    let mut blocks: Vec<(usize, String)> = Vec::new();
+    let mut blocks = enums(constants, &order)?;
     for block in items.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
         let code = block.split_once("*/\n").map_or(block, |(_, code)| code);
         let from = code.find("(*").map_or(0, |at| at + 2); // a callback's name follows its return type
@@ -172,7 +305,9 @@ fn ordered(items: &str) -> Done<String> {
     for (at, block) in &blocks {
         let block = short_comment(block);
         let joins = block.lines().count() == 2 && !block.contains('{');
-        if !text.is_empty() && (order[*at].1 || !joins || !joined_before) {
+        // A family's constants stand right below its type.
+        let follows_type = block.starts_with("TN_ENUM {") && order[*at - 1].0.starts_with("tn_") && !order[*at].1;
+        if !text.is_empty() && !follows_type && (order[*at].1 || !joins || !joined_before) {
             text.push('\n');
         }
         text += &block;
@@ -182,14 +317,15 @@ fn ordered(items: &str) -> Done<String> {
     Ok(text)
 }
 
-/// The functions, with a line and a group above each section.
-fn divided(functions: &str, sections: &[Section]) -> Done<String> {
-    let mut text = String::new();
+/// The functions of the two headers, with a line and a group above each section.
+fn divided(functions: &str, sections: &[Section]) -> Done<(String, String)> {
+    let (mut main, mut bindings) = (String::new(), String::new());
     let mut current = "";
     for block in functions.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
         let code = block.split_once("*/\n").map_or(block, |(_, code)| code);
         let has = |s: &&Section| s.functions.iter().any(|f| tokens(code).any(|word| f.sig.ident == word));
         let section = sections.iter().find(has).ok_or(format!("a function that no section has:\n{block}"))?;
+        let text = if section.name == BINDINGS { &mut bindings } else { &mut main };
         if section.name != current {
             current = &section.name;
             let bar = "=".repeat((WIDTH - 8 - current.len()) / 2);
@@ -198,7 +334,7 @@ fn divided(functions: &str, sections: &[Section]) -> Done<String> {
         text.push('\n');
         text.extend(block.lines().flat_map(|line| [untagged(line), "\n".to_owned()]));
     }
-    Ok(text)
+    Ok((main, bindings))
 }
 
 /// The comment that opens a section: its first sentence is the title, the others are below it.

@@ -4,7 +4,7 @@
 //! package, none of which knows where it lies: the tree can be moved, packed and unpacked elsewhere. The tarball has its entries in a
 //! fixed order and without times and owners: the same tree gives the same bytes.
 
-use crate::tools::{Done, command, copy, copy_all, io, link, output, read, root, run};
+use crate::tools::{Done, command, copy, copy_all, io, link, output, printed, read, root, run};
 use crate::{dist, malloc};
 use std::path::{Path, PathBuf};
 
@@ -180,12 +180,15 @@ pub fn check(python: Option<&Path>) -> Done<usize> {
 fn preloaded(library: &Path, program: &Path) -> Done<usize> {
     let mut start = command(program);
     start.env("LD_PRELOAD", library.join(malloc::LIBRARY)).env("TENURE_MALLOC_STATS", "1");
-    let done = start.output().map_err(|e| format!("{}: {e}", program.display()))?;
-    let told = String::from_utf8_lossy(&done.stderr);
-    if done.status.success() && told.contains("tenure_malloc: ") && told.contains(", misuses 0") {
+    let done = printed(&mut start)?;
+    let told = done.stderr;
+    if done.status.is_some_and(|status| status.success())
+        && told.contains("tenure_malloc: ")
+        && told.contains(", misuses 0")
+    {
         return Ok(1);
     }
-    Err(format!("{} on {}: {}\n{told}", program.display(), malloc::LIBRARY, done.status))
+    Err(format!("{} on {}: {}\n{told}", program.display(), malloc::LIBRARY, done.status.unwrap_or_default()))
 }
 
 /// The first block of a language in the guide for C.

@@ -11,10 +11,13 @@ mod doc;
 mod fuzz;
 mod gate;
 mod header;
+mod header_tools;
 mod install;
 mod malloc;
+mod programs;
 mod python;
 mod run;
+mod setup;
 mod sim;
 mod sim_install;
 mod sim_peers;
@@ -27,14 +30,18 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <command>
 
-  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
+  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header, without valgrind
+                        and sanitizers; --all: a missing tool fails
   test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time), and sim-peers
   test --sim [SEEDS | --seed SEED]
                         the tests of GPUs alone, on the simulated driver, with 3 seeds, with so many, or with that one
+  setup                 says which tools are missing here, what is skipped without them, and the command that installs them
   interop [--check] [--peers]
                         writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
                         --peers takes the heavy ones in
-  header [--check]      writes include/tenure.h, abi/symbols.txt and the Python crate's extern block; --check only compares
+  header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt and the Python crate's extern block; --check only compares
+  header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program each (120 MB to
+                        download the first time)
   dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
   install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
   install --with-simulator --prefix DIR
@@ -47,7 +54,7 @@ cargo xtask <command>
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
-  diagram               draws docs/*.dot as SVG beside them
+  diagram               draws docs/*.dot as SVG beside them, by Graphviz's dot
   bench [objects|copy|python|linalg|strided] [--json]
                         measures against the peers of this machine, on the library as it is shipped
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
@@ -80,6 +87,7 @@ fn main() -> ExitCode {
         ["interop", rest @ ..] => interop(rest),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["header-tools"] => header_tools::main(),
         ["dist"] => dist::stage().and_then(|()| install::pack()).map(|path| println!("{}", path.display())),
         ["install", "--check"] => python::environment()
             .and_then(|python| Ok(install::check(Some(&python))? + sim_install::check()?))
@@ -91,6 +99,7 @@ fn main() -> ExitCode {
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["gpu-bundle"] => bundle::bundle(true),
         ["gpu-bundle", "--no-check"] => bundle::bundle(false),
+        ["setup"] => setup::check(),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),
@@ -145,12 +154,16 @@ fn interop(options: &[&str]) -> tools::Done {
 
 /// Draws every `docs/*.dot`.
 fn diagrams() -> tools::Done {
+    if !tools::has("dot") {
+        return Err("dot is not installed; on Debian: apt-get install graphviz".to_owned());
+    }
     for name in tools::named("docs", "", ".dot")? {
         let path = tools::root().join("docs").join(name);
-        let text = tools::io(&path, std::fs::read_to_string(&path))?;
-        let svg = diagram::svg(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+        let source = tools::io(&path, std::fs::read_to_string(&path))?;
+        // On a white page: those who read in the dark see black arrows otherwise.
+        let svg = tools::output(tools::command("dot").args(["-Tsvg", "-Gbgcolor=white"]).arg(&path))?;
         let drawn = path.with_extension("svg");
-        tools::io(&drawn, std::fs::write(&drawn, svg))?;
+        tools::io(&drawn, std::fs::write(&drawn, diagram::stamped(&svg, &source)))?;
         println!("{}: written", drawn.display());
     }
     Ok(())

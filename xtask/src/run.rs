@@ -1,6 +1,6 @@
 //! The commands that run something long: `demo`, `examples`, `soak`.
 
-use crate::tools::{Done, cargo, command, exists, has, io, named, output, read, root, run};
+use crate::tools::{Done, cargo, command, exists, has, io, named, output, read, root, run, run_unlimited};
 use crate::{dist, python, sim};
 use std::path::Path;
 
@@ -77,5 +77,5 @@ pub fn soak() -> Done {
     }
     let mut test = cargo();
     test.args(["test", "--locked", "--profile", "soak", "--test", "model", "--", "--ignored", "--nocapture", "soak"]);
-    run(test.env("TENURE_SOAK", "1"))
+    run_unlimited(test.env("TENURE_SOAK", "1"))
 }

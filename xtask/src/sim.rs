@@ -1,19 +1,19 @@
-//! `cargo xtask sim`: the simulated CUDA driver as programs load it, `target/cuda-sim/libcuda.so.1`.
+//! `cargo xtask sim`: builds the simulated CUDA driver as programs load it, `target/cuda-sim/libcuda.so.1`.
 //!
-//! Promise: the folder has `libcuda.so.1` and the link `libcuda.so`, and nothing else: a real driver's other libraries are never
-//! shadowed. A program that is started with the folder first in `LD_LIBRARY_PATH` finds the simulator, every other one does not.
+//! Promise: the folder has `libcuda.so.1` and the link `libcuda.so` and nothing else, so it shadows no other library of a real driver.
+//! Only programs that are started with the folder first in `LD_LIBRARY_PATH` find the simulator.
 
 use crate::dist::replace;
 use crate::tools::{Done, cargo, io, link, root, run};
 use std::path::{Path, PathBuf};
 
-/// Where the driver lies, for `LD_LIBRARY_PATH`.
+/// The driver's folder, for `LD_LIBRARY_PATH`.
 pub fn folder() -> PathBuf {
     root().join("target/cuda-sim")
 }
 
-/// A folder that hides the driver which the machine may have from programs that have it first in `LD_LIBRARY_PATH`: what is called like
-/// that in it is no library, and the loader looks no further.
+/// A folder that hides a real driver from programs that have it first in `LD_LIBRARY_PATH`: its files have the driver's names and are no
+/// libraries, and the loader stops at them.
 pub fn none() -> Done<PathBuf> {
     let folder = root().join("target/no-driver");
     io(&folder, std::fs::create_dir_all(&folder))?;
@@ -24,7 +24,7 @@ pub fn none() -> Done<PathBuf> {
     Ok(folder)
 }
 
-/// Builds the driver and puts it there.
+/// Builds the driver and puts it into `folder()`.
 pub fn stage() -> Done<PathBuf> {
     run(cargo().args(["build", "--quiet", "--locked", "--package", "tenure-cuda-sim"]))?;
     let folder = folder();
@@ -32,7 +32,7 @@ pub fn stage() -> Done<PathBuf> {
     Ok(folder)
 }
 
-/// Puts a driver into a folder, by the names that programs look for.
+/// Puts a driver into a folder, under the names that programs open.
 pub fn place(driver: &Path, folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     replace(driver, folder, "libcuda.so.1")?;

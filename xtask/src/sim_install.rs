@@ -1,18 +1,17 @@
-//! `cargo xtask install --with-simulator --prefix DIR`: the simulated CUDA driver below `DIR/cuda-sim`, apart from all else.
+//! `cargo xtask install --with-simulator --prefix DIR`: installs the simulated CUDA driver into `DIR/cuda-sim`.
 //!
-//! Promise: the simulator never shadows a real driver by accident. Its `libcuda.so.1` lies in a folder of its own, in which no loader,
-//! pkg-config or CMake looks; only `DIR/cuda-sim/bin/with-cuda-sim PROGRAM` puts that folder in front for one program.
+//! Promise: the simulator never shadows a real driver by accident. Its `libcuda.so.1` lies in a folder of its own, which no loader,
+//! pkg-config or CMake searches. Only `DIR/cuda-sim/bin/with-cuda-sim PROGRAM` puts that folder first, for one program.
 
 use crate::sim;
 use crate::tools::{Done, command, copy, exists, io, root, run};
 use std::path::Path;
 
-/// Below the prefix: everything of the simulator.
+/// The folder below the prefix that has all files of the simulator.
 pub const OWN: &str = "cuda-sim";
-/// The program that starts others on it.
+/// The program that starts another one on the simulator.
 const STARTER: &str = "bin/with-cuda-sim";
 
-/// Puts the simulator below `prefix/cuda-sim`.
 pub fn install(prefix: &Path) -> Done {
     let driver = sim::stage()?;
     let own = prefix.join(OWN);
@@ -37,7 +36,7 @@ pub fn install(prefix: &Path) -> Done {
     Ok(())
 }
 
-/// Installs it and runs a program with and without: it is found where it is asked for, and nowhere else. How many programs ran.
+/// Installs the simulator and runs a program with it and without it: only the first finds it. Returns the number of runs.
 pub fn check() -> Done<usize> {
     const PROGRAM: &str = "xtask/install/check/simulator.c";
     if !exists(PROGRAM) {
@@ -46,7 +45,7 @@ pub fn check() -> Done<usize> {
     let folder = root().join("target/installed-simulator");
     let _ = std::fs::remove_dir_all(&folder);
     install(&folder)?;
-    let found = programs_named_libcuda(&folder)?;
+    let found = files_named_libcuda(&folder)?;
     if found.iter().any(|path| !path.starts_with(folder.join(OWN).join("lib"))) {
         return Err(format!("a libcuda lies outside of {OWN}/lib: {found:?}"));
     }
@@ -59,13 +58,13 @@ pub fn check() -> Done<usize> {
     Ok(2)
 }
 
-/// Every file below a folder whose name begins with libcuda.
-fn programs_named_libcuda(folder: &Path) -> Done<Vec<std::path::PathBuf>> {
+/// The files below a folder whose names begin with `libcuda.`.
+fn files_named_libcuda(folder: &Path) -> Done<Vec<std::path::PathBuf>> {
     let mut found = Vec::new();
     for entry in io(folder, std::fs::read_dir(folder))? {
         let path = io(folder, entry)?.path();
         if path.is_dir() {
-            found.extend(programs_named_libcuda(&path)?);
+            found.extend(files_named_libcuda(&path)?);
         } else if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libcuda.")) {
             found.push(path);
         }

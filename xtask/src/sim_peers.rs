@@ -1,24 +1,23 @@
-//! `cargo xtask sim-peers`: what others wrote for NVIDIA's driver, on the simulated one; `docs/simulator-peers.md` is what came of it.
+//! `cargo xtask sim-peers`: tests of other projects, written for NVIDIA's driver, on the simulated one. `docs/simulator-peers.md` has the
+//! results.
 //!
-//! Promise: the packages are those of the package index, pinned and unchanged, in an environment of their own. PyCUDA, which has no
-//! wheels, is built here from its source distribution with NVIDIA's headers and linked with the simulator.
+//! Promise: the packages come from the package index, pinned and unchanged, into an environment of their own. PyCUDA has no wheels: it is
+//! built here from its source distribution with NVIDIA's headers and linked with the simulator.
 
 use crate::python;
 use crate::sim;
 use crate::tools::{Done, command, exists, has, io, output, read, root, run};
 use std::path::{Path, PathBuf};
 
-/// The scripts and tests.
 const FOLDER: &str = "cuda-sim/peers";
 const REQUIREMENTS: &str = "cuda-sim/peers/requirements.txt";
-/// What was found, committed.
+/// The committed results.
 const TABLE: &str = "docs/simulator-peers.md";
-/// PyCUDA's version.
-const PYCUDA: &str = "2026.1";
-/// For pip: no word of its own version, and silence where nothing is wrong.
+const PYCUDA_VERSION: &str = "2026.1";
+/// pip prints errors only.
 const QUIET: [&str; 2] = ["--quiet", "--disable-pip-version-check"];
 
-/// Runs them all and writes the table, or compares with it; with names, only the test files that have one of them in theirs.
+/// Runs all tests and writes the table, or with `--check` compares with it. With names, runs only the test files whose names contain one.
 pub fn all(options: &[&str]) -> Done {
     if let Some(why) = missing() {
         return Err(why);
@@ -33,16 +32,17 @@ pub fn all(options: &[&str]) -> Done {
     run(&mut tests)
 }
 
-/// cuda.bindings alone, in the environment that the gate has anyway: seconds.
+/// Runs the tests of cuda.bindings alone, in the gate's Python environment; takes seconds.
 pub fn smoke(python: &Path) -> Done<std::process::Command> {
     let driver = sim::stage()?;
     let mut tests = on_the_simulator(python, &driver);
     tests.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]);
+    tests.args(["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]);
     tests.arg(format!("{FOLDER}/test_bindings.py"));
     Ok(tests)
 }
 
-/// Why they cannot run here.
+/// Why the tests cannot run here; None: they can.
 pub fn missing() -> Option<String> {
     if !exists(REQUIREMENTS) {
         return Some(format!("there is no {REQUIREMENTS}"));
@@ -55,20 +55,20 @@ pub fn missing() -> Option<String> {
 fn on_the_simulator(python: &Path, driver: &Path) -> std::process::Command {
     let mut command = command(python);
     command.env("LD_LIBRARY_PATH", driver).env_remove("PYTHONPATH").env_remove("CUDA_VISIBLE_DEVICES");
-    // A toolkit of this machine's would compile kernels that no device runs.
+    // A CUDA toolkit on this machine would compile kernels, which the simulator cannot run.
     command.env_remove("CUDA_HOME").env_remove("CUDA_PATH").env_remove("CUDA_ROOT");
     command
 }
 
-/// PyCUDA's source distribution, unpacked, its package built from it and installed; two minutes the first time.
+/// Builds and installs PyCUDA; returns its unpacked source distribution. Takes two minutes the first time.
 fn pycuda(python: &Path, driver: &Path) -> Done<PathBuf> {
     let folder = root().join("target/pycuda");
-    let source = folder.join(format!("pycuda-{PYCUDA}"));
+    let source = folder.join(format!("pycuda-{PYCUDA_VERSION}"));
     let stamp = root().join("target/venv-sim/pycuda");
-    if source.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == PYCUDA) {
+    if source.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == PYCUDA_VERSION) {
         return Ok(source);
     }
-    println!("building PyCUDA {PYCUDA}");
+    println!("building PyCUDA {PYCUDA_VERSION}");
     let _ = std::fs::remove_dir_all(&folder);
     let pip = || {
         let mut pip = command(python);
@@ -76,8 +76,8 @@ fn pycuda(python: &Path, driver: &Path) -> Done<PathBuf> {
         pip
     };
     let plain = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest"];
-    run(pip().arg("download").args(QUIET).args(plain).arg(&folder).arg(format!("pycuda=={PYCUDA}")))?;
-    run(command("tar").arg("-xf").arg(folder.join(format!("pycuda-{PYCUDA}.tar.gz"))).arg("-C").arg(&folder))?;
+    run(pip().arg("download").args(QUIET).args(plain).arg(&folder).arg(format!("pycuda=={PYCUDA_VERSION}")))?;
+    run(command("tar").arg("-xf").arg(folder.join(format!("pycuda-{PYCUDA_VERSION}.tar.gz"))).arg("-C").arg(&folder))?;
     let path = |option: &str, path: &Path| format!("{option}={}", path.display());
     let mut configure = command(python);
     configure.current_dir(&source).args(["configure.py", "--cudadrv-libname=cuda", "--no-cuda-enable-curand"]);
@@ -87,6 +87,6 @@ fn pycuda(python: &Path, driver: &Path) -> Done<PathBuf> {
     run(configure.arg(path("--cudadrv-lib-dir", driver)))?;
     let build = ["--no-deps", "--no-build-isolation", "--force-reinstall"];
     run(pip().current_dir(&source).arg("install").args(QUIET).args(build).arg("."))?;
-    io(&stamp, std::fs::write(&stamp, PYCUDA))?;
+    io(&stamp, std::fs::write(&stamp, PYCUDA_VERSION))?;
     Ok(source)
 }

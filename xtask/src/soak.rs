@@ -2,7 +2,7 @@
 //!
 //! The load is `tests/pool_soak.rs`; the picture, `docs/soak.svg`, has what it took each second.
 
-use crate::tools::{Done, cargo, io, root, run};
+use crate::tools::{Done, cargo, io, root, run_unlimited};
 use plotters::prelude::*;
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub fn pool(minutes: &str) -> Done {
     let mut test = cargo();
     test.args(["test", "--locked", "--profile", "soak", "--test", "pool_soak", "--", "--ignored", "soak"]);
     test.env("TENURE_SOAK_SECONDS", format!("{}", seconds as u64)).env("TENURE_SOAK_FILE", samples_file());
-    run(&mut test)?;
+    run_unlimited(&mut test)?;
     draw()
 }
 

@@ -1,7 +1,8 @@
 //! What the commands share: where things are, looking for programs, running them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
 
 /// What a command returns; the text says what failed and what to do.
 pub type Done<T = ()> = Result<T, String>;
@@ -85,21 +86,76 @@ pub fn plainly(cargo: &mut Command) -> &mut Command {
     cargo.env("CARGO_TERM_COLOR", "never").env_remove("CARGO_TERM_QUIET").env_remove("CARGO_TERM_VERBOSE")
 }
 
-/// Runs it in the foreground; fails with its command line.
+/// Sets the time limit of a program that a command starts, seconds.
+const LIMIT: &str = "TENURE_STAGE_LIMIT_SECONDS";
+/// The usual limit: no stage takes half of that, where nothing else runs.
+const USUAL_LIMIT_SECONDS: u64 = 2400;
+
+/// How long a program that a command starts may take.
+fn limit() -> Duration {
+    let seconds = std::env::var(LIMIT).ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(USUAL_LIMIT_SECONDS))
+}
+
+fn hung() -> String {
+    format!("hung: not done after {} s, and killed ({LIMIT} sets the limit)", limit().as_secs())
+}
+
+/// Runs it in the foreground, up to the limit; fails with its command line.
 pub fn run(command: &mut Command) -> Done {
+    run_within(command, limit())
+}
+
+/// Runs it in the foreground for as long as it takes: what is asked to run for hours.
+pub fn run_unlimited(command: &mut Command) -> Done {
+    run_within(command, Duration::MAX)
+}
+
+/// Waits for a child up to the limit.
+pub fn wait(child: &mut Child) -> Done<ExitStatus> {
+    tenure_harness::wait(child, limit()).map_err(|e| e.to_string())?.ok_or_else(hung)
+}
+
+fn run_within(command: &mut Command, limit: Duration) -> Done {
     let shown = shown(command);
-    let status = command.status().map_err(|e| format!("{shown}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{shown}: {status}")) }
+    let ended = command.spawn().and_then(|mut child| tenure_harness::wait(&mut child, limit));
+    match ended.map_err(|e| format!("{shown}: {e}"))? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(format!("{shown}: {status}")),
+        None => Err(format!("{shown}: {}", hung())),
+    }
+}
+
+/// Runs it up to the limit and hands over each line that it prints; did it end well?
+pub fn lines(command: &mut Command, line: impl FnMut(&str)) -> Done<bool> {
+    let shown = shown(command);
+    let ended = tenure_harness::watch(command, limit(), line).map_err(|e| format!("{shown}: {e}"))?;
+    if ended.status.is_none() {
+        return Err(format!("{shown}: {}", hung()));
+    }
+    Ok(ended.well())
+}
+
+/// What it printed, and how it ended; the limit is a failure.
+pub fn printed(command: &mut Command) -> Done<tenure_harness::Printed> {
+    let shown = shown(command);
+    let printed = tenure_harness::output(command, limit()).map_err(|e| format!("{shown}: {e}"))?;
+    if printed.status.is_none() {
+        return Err(format!("{shown}: {}\n{}{}", hung(), printed.stdout, printed.stderr));
+    }
+    Ok(printed)
 }
 
 /// What it printed to stdout.
 pub fn output(command: &mut Command) -> Done<String> {
-    let shown = shown(command);
-    let output = command.output().map_err(|e| format!("{shown}: {e}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    let printed = printed(command)?;
+    match printed.status {
+        Some(status) if status.success() => Ok(printed.stdout),
+        status => {
+            let how = status.map_or(String::new(), |status| status.to_string());
+            Err(format!("{}: {how}\n{}", shown(command), printed.stderr))
+        }
     }
-    Err(format!("{shown}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 /// The command line as one would type it.

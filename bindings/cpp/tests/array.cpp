@@ -71,8 +71,8 @@ static void making() {
     std::size_t rows = 2;
     CHECK(tenure::zeros<double>(dims::of(rows, 3)).shape() == (dims{2, 3}));
     THROWS(tenure::argument_error, TN_ERR_SHAPE, static_cast<void>(tenure::zeros<double>({2, -1})));
-    THROWS(tenure::argument_error, TN_ERR_LIMIT, dims(std::vector<int>(65, 1)));
-    THROWS(tenure::argument_error, TN_ERR_LIMIT,
+    THROWS(tenure::argument_error, TN_ERR_OVERFLOW, dims(std::vector<int>(65, 1)));
+    THROWS(tenure::argument_error, TN_ERR_OVERFLOW,
            static_cast<void>(tenure::zeros<double>({std::numeric_limits<std::int64_t>::max(), 2})));
     e.set_name("other");
     CHECK(e.name() == "other");

@@ -44,11 +44,12 @@ inline bool says(const std::string &text, const char *part) { return text.find(p
 inline std::vector<std::int64_t> elements(const tenure::array &a) { return a.to_vector<std::int64_t>(); }
 
 // 0, 1, 2, .. as int64, so that each element tells where it came from.
-inline tenure::array numbers(const tenure::dims &shape, const tenure::options &how = {}) {
+inline tenure::array numbers(const tenure::dims &shape, const tenure::options &how = {},
+                             tenure::site place = tenure::site::here()) {
     std::vector<std::int64_t> values(static_cast<std::size_t>(shape.count()));
     for (std::size_t at = 0; at < values.size(); at++)
         values[at] = static_cast<std::int64_t>(at);
-    return tenure::copy_of(values, shape, how);
+    return tenure::copy_of(values, shape, how, place);
 }
 
 // The end of main: everything was given back, and nothing failed.

@@ -53,7 +53,7 @@ static void is(tn_status status) {
 static void classes() {
     for (tn_status status : {TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, TN_ERR_INVALID})
         is<tenure::usage_error>(status);
-    for (tn_status status : {TN_ERR_COUNT, TN_ERR_DUPLICATE, TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_SHAPE, TN_ERR_RANGE,
+    for (tn_status status : {TN_ERR_COUNT, TN_ERR_DUPLICATE, TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_OVERFLOW, TN_ERR_SHAPE, TN_ERR_RANGE,
                              TN_ERR_LAYOUT, TN_ERR_DEVICE})
         is<tenure::argument_error>(status);
     for (tn_status status :
@@ -66,7 +66,7 @@ static void classes() {
         is<tenure::out_of_memory>(status);
     is<tenure::unsupported_error>(TN_ERR_UNSUPPORTED);
     is<tenure::io_error>(TN_ERR_IO);
-    for (tn_status status : {TN_ERR_FAILED, TN_ERR_DRIVER, TN_ERR_PANIC, 12345})
+    for (tn_status status : std::initializer_list<tn_status>{TN_ERR_FAILED, TN_ERR_DRIVER, TN_ERR_PANIC, 12345})
         is<tenure::work_error>(status);
     // Who looks for ownership finds the kinds of it.
     bool thrown = false;

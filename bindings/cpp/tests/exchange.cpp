@@ -109,7 +109,6 @@ static void book() {
         THROWS(tenure::copy_error, TN_ERR_WOULD_COPY, static_cast<void>(b.write<std::int64_t>(tenure::mode::cow)));
     }
     const int line = __LINE__ + 1;
-    TENURE_HERE;
     static_cast<void>(b.write<std::int64_t>(tenure::mode::cow));
     bool found = false;
     const std::string here = "exchange.cpp:" + std::to_string(line);
@@ -119,7 +118,7 @@ static void book() {
                     site.bytes == 32 && site.count == 1;
     CHECK(found);
     // What is not given back is named, with the place.
-    array left = (TENURE_HERE, numbers({8}, tenure::named("left")));
+    array left = numbers({8}, tenure::named("left"));
     found = false;
     for (const tenure::holder &one : tenure::leaks())
         found = found || (one.name == "left" && says(one.site, "exchange.cpp") && one.bytes == 64 &&

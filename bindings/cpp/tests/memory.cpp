@@ -13,7 +13,7 @@
 static tn_pool_client containers(tn_pool *pool) {
     tn_pool_client list[16];
     std::size_t count = 0;
-    CHECK(tn_pool_query_clients(pool, 16, list, &count) == TN_OK);
+    CHECK(tn_pool_query_clients(pool, sizeof(tn_pool_client), 16, list, &count) == TN_OK);
     for (std::size_t at = 0; at < count; at++)
         if (list[at].client == TN_CLIENT_CPP)
             return list[at];

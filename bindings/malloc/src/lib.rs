@@ -39,6 +39,9 @@ pub mod names;
 #[path = "../../../src/sys/mod.rs"]
 pub mod sys;
 
+#[path = "../../../src/arena.rs"]
+pub mod arena;
+
 #[path = "../../../src/thread/mod.rs"]
 pub mod thread;
 

@@ -57,7 +57,7 @@ int main(int argc, char **argv)
         CHECK(pthread_create(&thread, NULL, thread_of_its_own, NULL) == 0 && pthread_join(thread, NULL) == 0);
     }
     size_t left = 1;
-    CHECK(find_tn_leaks(0, NULL, &left) == TN_OK && left == 0);
+    CHECK(find_tn_leaks(sizeof(tn_holder), 0, NULL, &left) == TN_OK && left == 0);
     CHECK(dlclose(library) == 0);
     free(malloc(100));
     return 0;

@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// `TN_NONE`: the absent bound of a slice.
-pub const NONE: i64 = i64::MIN;
+pub const NONE: i64 = TN_NONE;
 
 /// The bits of a handle of any kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -216,17 +216,21 @@ pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
         mismatch_count: 0,
     };
     // SAFETY: room for n entries.
-    listed(blank, |n, at, count| unsafe { c::tn_pool_query_clients(pool.raw(), n, at, count) })
+    listed(blank, |n, at, count| unsafe {
+        c::tn_pool_query_clients(pool.raw(), size_of::<tn_pool_client>(), n, at, count)
+    })
 }
 
 /// The size classes of a pool.
 pub fn pool_classes(pool: Id) -> Result<Vec<tn_pool_class_stats>> {
     // SAFETY: room for n entries.
-    listed(tn_pool_class_stats::default(), |n, at, count| unsafe { c::tn_pool_query_classes(pool.raw(), n, at, count) })
+    listed(tn_pool_class_stats::default(), |n, at, count| unsafe {
+        c::tn_pool_query_classes(pool.raw(), size_of::<tn_pool_class_stats>(), n, at, count)
+    })
 }
 
 /// What a pool calls when it runs out of memory, and how it lets go of it.
-pub type PressureCallback = unsafe extern "C" fn(*mut c_void, usize, i32) -> usize;
+pub type PressureCallback = unsafe extern "C" fn(*mut c_void, usize, tn_pressure) -> usize;
 /// The end of a registration.
 pub type ReleaseCallback = unsafe extern "C" fn(*mut c_void);
 
@@ -310,7 +314,7 @@ pub unsafe fn import_host(
     flags: u32,
     release: tn_release_callback,
     context: *mut c_void,
-) -> Result<(Id, i32)> {
+) -> Result<(Id, tn_how)> {
     let mut how = 0;
     // SAFETY: by this function's list.
     let id = made(|out| unsafe { c::tn_array_import_host(ptr, layout, flags, release, context, out, &mut how) })?;
@@ -394,13 +398,13 @@ pub fn save_npy(array: Id, path: &CStr, flags: u32) -> Result<()> {
 // ---- views
 
 /// The same elements in another shape.
-pub fn reshape(array: Id, shape: &[i64], order: i32) -> Result<Id> {
+pub fn reshape(array: Id, shape: &[i64], order: tn_order) -> Result<Id> {
     // SAFETY: `shape` has as many entries as said.
     made(|out| unsafe { c::tn_array_reshape(array.raw(), shape.len() as i32, shape.as_ptr(), order, out) })
 }
 
 /// The same elements on one axis.
-pub fn ravel(array: Id, order: i32) -> Result<Id> {
+pub fn ravel(array: Id, order: tn_order) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_ravel(array.raw(), order, out) })
 }
@@ -421,7 +425,7 @@ pub fn permute(array: Id, axes: &[i32]) -> Result<Id> {
 #[inline]
 pub fn slice(array: Id, specs: &[tn_slice_spec]) -> Result<Id> {
     // SAFETY: `specs` has as many entries as said.
-    made(|out| unsafe { c::tn_array_slice(array.raw(), specs.len() as i32, specs.as_ptr(), out) })
+    made(|out| unsafe { c::tn_array_slice(array.raw(), specs.len(), specs.as_ptr(), out) })
 }
 
 /// One index of an axis, which goes.
@@ -435,7 +439,7 @@ pub fn index(array: Id, axis: i32, index: i64) -> Result<Id> {
 pub fn squeeze(array: Id, axes: &[i32]) -> Result<Id> {
     let at = if axes.is_empty() { null() } else { axes.as_ptr() };
     // SAFETY: `axes` has as many entries as said, NULL with 0.
-    made(|out| unsafe { c::tn_array_squeeze(array.raw(), axes.len() as i32, at, out) })
+    made(|out| unsafe { c::tn_array_squeeze(array.raw(), axes.len(), at, out) })
 }
 
 /// A new axis of length 1.
@@ -467,7 +471,7 @@ fn several(call: impl Fn(usize, *mut *mut tn_array, *mut usize) -> tn_status) ->
 }
 
 /// Exactly `parts` views.
-pub fn split(array: Id, axis: i32, parts: i64) -> Result<Vec<Id>> {
+pub fn split(array: Id, axis: i32, parts: usize) -> Result<Vec<Id>> {
     // SAFETY: `several` passes as many places as it says.
     several(|n, outs, count| unsafe { c::tn_array_split(array.raw(), axis, parts, n, outs, count) })
 }
@@ -479,7 +483,7 @@ pub fn chunks(array: Id, axis: i32, length: i64) -> Result<Vec<Id>> {
 }
 
 /// TN_OVERLAP_ of two arrays.
-pub fn overlap(a: Id, b: Id) -> Result<i32> {
+pub fn overlap(a: Id, b: Id) -> Result<tn_overlap> {
     let mut out = 0;
     // SAFETY: checked ids, `out` is writable.
     check(unsafe { c::tn_array_overlap(a.raw(), b.raw(), &mut out) })?;
@@ -499,6 +503,7 @@ fn no_view() -> tn_view_info {
         strides: null(),
         device_data: 0,
         bytes: 0,
+        reserved: [0; 4],
     }
 }
 
@@ -530,7 +535,7 @@ pub fn borrow_all(specs: &[tn_borrow_spec]) -> Result<(Id, Vec<tn_view_info>)> {
 
 /// Write guards over n consecutive parts.
 pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_chunk>> {
-    let mut chunks = vec![tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0 }; n];
+    let mut chunks = vec![tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; n];
     // SAFETY: `chunks` has as many entries as said.
     check(unsafe { c::tn_array_chunks_write(array.raw(), axis, n, mode, null_mut(), chunks.as_mut_ptr()) })?;
     Ok(chunks)
@@ -570,7 +575,7 @@ pub unsafe fn exchange_table(slots: *const DLPackExchangeAPI) -> Result<*const D
 /// A promise not to use the handle again.
 pub fn give(array: Id, required: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
-    made(|out| unsafe { c::tn_array_give(array.raw(), required, out) })
+    made(|out| unsafe { c::tn_array_give(array.raw(), required as usize, out) })
 }
 
 /// The giver has its array back.
@@ -650,7 +655,8 @@ pub fn why_not(array: Id, target: Option<&tn_target>) -> Result<(u32, Vec<tn_hol
     let holders = listed(no_holder(), |n, at, count| {
         let mut now = 0;
         // SAFETY: a checked id, a whole target whose shape has ndim entries, room for n holders.
-        let status = unsafe { c::tn_array_why_not(array.raw(), target, n, &mut now, at, count) };
+        let status =
+            unsafe { c::tn_array_why_not(array.raw(), target, size_of::<tn_holder>(), n, &mut now, at, count) };
         bits.set(now);
         status
     })?;
@@ -671,7 +677,9 @@ pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_h
     });
     let holders = listed(no_holder(), |n, at, count| {
         // SAFETY: nothing is read at the address; `store` is whole, room for n holders.
-        unsafe { c::tn_holders_of(address as *const c_void, bytes, n, store.as_ptr(), at, count) }
+        unsafe {
+            c::tn_holders_of(address as *const c_void, bytes, size_of::<tn_holder>(), n, store.as_ptr(), at, count)
+        }
     })?;
     Ok((store.get(), holders))
 }
@@ -679,14 +687,14 @@ pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_h
 /// Everything not given back so far.
 pub fn leaks() -> Result<Vec<tn_holder>> {
     // SAFETY: room for n entries.
-    listed(no_holder(), |n, at, count| unsafe { c::tn_leaks(n, at, count) })
+    listed(no_holder(), |n, at, count| unsafe { c::tn_leaks(size_of::<tn_holder>(), n, at, count) })
 }
 
 /// The copy book.
 pub fn copies() -> Result<Vec<tn_copy_site>> {
     let blank = tn_copy_site { function: null(), site: [0; 64], why: 0, forced: 0, count: 0, bytes: 0, reserved: 0 };
     // SAFETY: room for n entries.
-    listed(blank, |n, at, count| unsafe { c::tn_copies_query(n, at, count) })
+    listed(blank, |n, at, count| unsafe { c::tn_copies_query(size_of::<tn_copy_site>(), n, at, count) })
 }
 
 /// Who holds what, as JSON.

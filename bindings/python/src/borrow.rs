@@ -385,7 +385,7 @@ impl Borrow {
                         array: array.get().id()?.0 as *mut tn_array,
                         stream: core::ptr::null_mut(),
                         access: *access,
-                        reserved: 0,
+                        reserved: [0; 9],
                     });
                 }
                 let (id, views) = api::borrow_all(&specs)?;
@@ -415,6 +415,7 @@ impl Borrow {
                         strides: info.strides.as_ptr(),
                         device_data: 0,
                         bytes: info.bytes / (info.shape[axis].max(1) as u64) * chunk.length as u64,
+                        reserved: [0; 4],
                     };
                     open.views.push(shown(py, guard, &view, false)?);
                 }

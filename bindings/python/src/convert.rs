@@ -219,7 +219,7 @@ pub fn axes_of(dims: &[i64]) -> SmallVec<[i32; 8]> {
 }
 
 /// "C", "F", "A", "K".
-pub fn order_of(text: Option<&str>) -> PyResult<i32> {
+pub fn order_of(text: Option<&str>) -> PyResult<tn_order> {
     match text {
         None | Some("C" | "c") => Ok(TN_ORDER_C),
         Some("F" | "f") => Ok(TN_ORDER_F),

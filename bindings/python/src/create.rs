@@ -23,7 +23,7 @@ const LONG: i64 = 1 << 12;
 const LOOKED_FOR: i64 = 1 << 9;
 
 /// Order and name as the C API takes them; None where both are the default. `name` must outlive the options.
-fn options(order: i32, name: Option<&CString>) -> Option<tn_array_options> {
+fn options(order: tn_order, name: Option<&CString>) -> Option<tn_array_options> {
     (order != TN_ORDER_C || name.is_some()).then(|| tn_array_options {
         size: size_of::<tn_array_options>(),
         order,

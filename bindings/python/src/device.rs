@@ -304,7 +304,7 @@ pub fn _synchronize(py: Python<'_>, device: &str) -> PyResult<()> {
 
 /// How many devices of a kind there are: "cuda", "cuda_host".
 #[pyfunction]
-pub fn _device_count(py: Python<'_>, kind: &str) -> PyResult<i32> {
+pub fn _device_count(py: Python<'_>, kind: &str) -> PyResult<usize> {
     let device = device_of(kind)?;
     py.detach(|| cuda::device_count(device.r#type).map_err(PyErr::from))
 }

@@ -78,8 +78,8 @@ unsafe extern "C" fn unused(capsule: *mut ffi::PyObject) {
 pub fn device(array: &Array) -> PyResult<(i32, i32)> {
     let device = api::query(array.id()?).map_err(errors::exporting)?.device;
     Ok(match device.r#type {
-        TN_CUDA_HOST | TN_CUDA_MANAGED => (TN_CPU, 0),
-        other => (other, device.id),
+        TN_CUDA_HOST | TN_CUDA_MANAGED => (TN_CPU as i32, 0),
+        other => (other as i32, device.id),
     })
 }
 
@@ -182,7 +182,7 @@ pub fn export<'py>(
     }
     let how = How {
         flags: crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT },
-        target: dl_device.map_or(ANYWHERE, |Pair(r#type, id)| tn_device { r#type, id }),
+        target: dl_device.map_or(ANYWHERE, |Pair(kind, id)| tn_device { r#type: kind as u32, id }),
     };
     let tensor = tensor(py, array, class, &how, versioned)?;
     capsule(py, tensor, versioned)

@@ -16,17 +16,17 @@ unsafe extern "C" {
         length: *mut usize,
     ) -> tn_status;
     pub fn tn_here(file: *const c_char, line: i32) -> tn_status;
-    pub fn tn_run_releases(count: *mut usize) -> tn_status;
-    pub fn tn_device_count(r#type: i32, out: *mut i32) -> tn_status;
+    pub fn tn_run_releases(n_run: *mut usize) -> tn_status;
+    pub fn tn_device_count(r#type: tn_device_type, out: *mut usize) -> tn_status;
     pub fn tn_device_query(
         device: tn_device,
-        flags: u32,
+        flags: tn_query_flags,
         info: *mut tn_device_info,
     ) -> tn_status;
     pub fn tn_device_synchronize(device: tn_device) -> tn_status;
     pub fn tn_stream_create(
         device: tn_device,
-        flags: u32,
+        flags: tn_stream_flags,
         priority: i32,
         out: *mut *mut tn_stream,
     ) -> tn_status;
@@ -42,18 +42,24 @@ unsafe extern "C" {
     pub fn tn_stream_enter(
         device: tn_device,
         stream: *mut tn_stream,
-        flags: u32,
-        out: *mut *mut tn_scope,
+        flags: tn_stream_scope_flags,
+        out: *mut *mut tn_stream_scope,
     ) -> tn_status;
-    pub fn tn_stream_leave(scope: *mut tn_scope) -> tn_status;
+    pub fn tn_stream_leave(scope: *mut tn_stream_scope) -> tn_status;
+    pub fn tn_stream_wait_event(
+        stream: *mut tn_stream,
+        event: *mut tn_event,
+    ) -> tn_status;
+    pub fn tn_stream_legacy() -> *mut tn_stream;
+    pub fn tn_stream_per_thread() -> *mut tn_stream;
+    pub fn tn_stream_of_thread() -> *mut tn_stream;
     pub fn tn_stream_release(stream: *mut tn_stream) -> tn_status;
     pub fn tn_event_create(
         device: tn_device,
-        flags: u32,
+        flags: tn_event_flags,
         out: *mut *mut tn_event,
     ) -> tn_status;
     pub fn tn_event_record(event: *mut tn_event, stream: *mut tn_stream) -> tn_status;
-    pub fn tn_event_wait(event: *mut tn_event, stream: *mut tn_stream) -> tn_status;
     pub fn tn_event_synchronize(event: *mut tn_event) -> tn_status;
     pub fn tn_event_query(event: *mut tn_event, out: *mut i32) -> tn_status;
     pub fn tn_event_elapsed(
@@ -119,15 +125,17 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_pool_query_classes(
         pool: *mut tn_pool,
+        item_size: usize,
         capacity: usize,
         classes: *mut tn_pool_class_stats,
-        count: *mut usize,
+        n_classes: *mut usize,
     ) -> tn_status;
     pub fn tn_pool_query_clients(
         pool: *mut tn_pool,
+        item_size: usize,
         capacity: usize,
         clients: *mut tn_pool_client,
-        count: *mut usize,
+        n_clients: *mut usize,
     ) -> tn_status;
     pub fn tn_pool_on_pressure(
         pool: *mut tn_pool,
@@ -174,16 +182,16 @@ unsafe extern "C" {
     pub fn tn_array_import_host(
         ptr: *mut c_void,
         layout: *const tn_layout,
-        flags: u32,
+        flags: tn_crossing_flags,
         release: tn_release_callback,
         context: *mut c_void,
         out: *mut *mut tn_array,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_query(array: *mut tn_array, info: *mut tn_array_info) -> tn_status;
     pub fn tn_array_set_name(array: *mut tn_array, name: *const c_char) -> tn_status;
     pub fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_pool) -> tn_status;
-    pub fn tn_array_wait(array: *mut tn_array, access: u32) -> tn_status;
+    pub fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_status;
     pub fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status;
     pub fn tn_array_copy(
         array: *mut tn_array,
@@ -203,18 +211,18 @@ unsafe extern "C" {
     pub fn tn_array_save_npy(
         array: *mut tn_array,
         path: *const c_char,
-        flags: u32,
+        flags: tn_io_flags,
     ) -> tn_status;
     pub fn tn_array_reshape(
         array: *mut tn_array,
         ndim: i32,
         shape: *const i64,
-        order: i32,
+        order: tn_order,
         out: *mut *mut tn_array,
     ) -> tn_status;
     pub fn tn_array_ravel(
         array: *mut tn_array,
-        order: i32,
+        order: tn_order,
         out: *mut *mut tn_array,
     ) -> tn_status;
     pub fn tn_array_transpose(
@@ -229,7 +237,7 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_array_slice(
         array: *mut tn_array,
-        n: i32,
+        n_specs: usize,
         specs: *const tn_slice_spec,
         out: *mut *mut tn_array,
     ) -> tn_status;
@@ -241,7 +249,7 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_array_squeeze(
         array: *mut tn_array,
-        n: i32,
+        n_axes: usize,
         axes: *const i32,
         out: *mut *mut tn_array,
     ) -> tn_status;
@@ -259,10 +267,10 @@ unsafe extern "C" {
     pub fn tn_array_split(
         array: *mut tn_array,
         axis: i32,
-        parts: i64,
+        n_parts: usize,
         capacity: usize,
         outs: *mut *mut tn_array,
-        count: *mut usize,
+        n_outs: *mut usize,
     ) -> tn_status;
     pub fn tn_array_chunks(
         array: *mut tn_array,
@@ -270,7 +278,7 @@ unsafe extern "C" {
         length: i64,
         capacity: usize,
         outs: *mut *mut tn_array,
-        count: *mut usize,
+        n_outs: *mut usize,
     ) -> tn_status;
     pub fn tn_array_view_dtype(
         array: *mut tn_array,
@@ -280,11 +288,11 @@ unsafe extern "C" {
     pub fn tn_array_overlap(
         a: *mut tn_array,
         b: *mut tn_array,
-        out: *mut i32,
+        out: *mut tn_overlap,
     ) -> tn_status;
     pub fn tn_array_borrow_read(
         array: *mut tn_array,
-        flags: u32,
+        flags: tn_borrow_flags,
         stream: *mut tn_stream,
         data: *mut *const c_void,
         view: *mut tn_view_info,
@@ -292,14 +300,14 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_array_borrow_write(
         array: *mut tn_array,
-        mode: u32,
+        mode: tn_write_mode,
         stream: *mut tn_stream,
         data: *mut *mut c_void,
         view: *mut tn_view_info,
         out: *mut *mut tn_borrow,
     ) -> tn_status;
     pub fn tn_borrow_all(
-        n: usize,
+        n_specs: usize,
         specs: *const tn_borrow_spec,
         views: *mut tn_view_info,
         out: *mut *mut tn_borrow,
@@ -307,8 +315,8 @@ unsafe extern "C" {
     pub fn tn_array_chunks_write(
         array: *mut tn_array,
         axis: i32,
-        n: usize,
-        mode: u32,
+        n_chunks: usize,
+        mode: tn_write_mode,
         stream: *mut tn_stream,
         chunks: *mut tn_chunk,
     ) -> tn_status;
@@ -318,23 +326,23 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_borrow_end(
         borrow: *mut tn_borrow,
-        flags: u32,
+        flags: tn_end_flags,
         stream: *mut tn_stream,
     ) -> tn_status;
     pub fn tn_array_give(
         array: *mut tn_array,
-        required: u32,
+        n_required: usize,
         out: *mut *mut tn_promise,
     ) -> tn_status;
     pub fn tn_promise_cancel(promise: *mut tn_promise) -> tn_status;
     pub fn tn_promise_release(promise: *mut tn_promise) -> tn_status;
     pub fn tn_take(
-        n: usize,
+        n_promises: usize,
         promises: *const *mut tn_promise,
         out: *mut *mut tn_array,
     ) -> tn_status;
     pub fn tn_enter(
-        n: usize,
+        n_params: usize,
         params: *const *mut c_void,
         out: *mut *mut tn_array,
         scope: *mut *mut tn_scope,
@@ -348,14 +356,16 @@ unsafe extern "C" {
     pub fn tn_array_why_not(
         array: *mut tn_array,
         target: *const tn_target,
+        item_size: usize,
         capacity: usize,
-        bits: *mut u32,
+        bits: *mut tn_why,
         holders: *mut tn_holder,
         n_holders: *mut usize,
     ) -> tn_status;
     pub fn tn_holders_of(
         ptr: *const c_void,
         bytes: usize,
+        item_size: usize,
         capacity: usize,
         store: *mut tn_store_info,
         holders: *mut tn_holder,
@@ -364,7 +374,7 @@ unsafe extern "C" {
     pub fn tn_array_copy_into(
         source: *mut tn_array,
         destination: *mut tn_array,
-        mode: u32,
+        mode: tn_write_mode,
         stream: *mut tn_stream,
     ) -> tn_status;
     pub fn tn_array_to_device(
@@ -384,29 +394,29 @@ unsafe extern "C" {
         array: *mut tn_array,
         ptr: *const c_void,
         layout: *const tn_layout,
-        mode: u32,
+        mode: tn_write_mode,
         stream: *mut tn_stream,
     ) -> tn_status;
     pub fn tn_array_fill(
         array: *mut tn_array,
         value: *const c_void,
-        mode: u32,
+        mode: tn_write_mode,
         stream: *mut tn_stream,
     ) -> tn_status;
     pub fn tn_array_zero(
         array: *mut tn_array,
-        mode: u32,
+        mode: tn_write_mode,
         stream: *mut tn_stream,
     ) -> tn_status;
     pub fn tn_host_register(
         ptr: *mut c_void,
         bytes: usize,
-        flags: u32,
+        flags: tn_host_flags,
         out: *mut *mut tn_array,
     ) -> tn_status;
     pub fn tn_array_advise(
         array: *mut tn_array,
-        advice: i32,
+        advice: tn_advice,
         device: tn_device,
     ) -> tn_status;
     pub fn tn_array_prefetch(
@@ -418,85 +428,85 @@ unsafe extern "C" {
     pub fn tn_runner_current(out: *mut tn_runner) -> tn_status;
     pub fn tn_array_export_host(
         array: *mut tn_array,
-        flags: u32,
-        mode: u32,
+        flags: tn_crossing_flags,
+        mode: tn_write_mode,
         stream: *mut tn_stream,
         view: *mut tn_view_info,
         guard: *mut *mut tn_borrow,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_export_dlpack(
         array: *mut tn_array,
         options: *const tn_dlpack_options,
         out: *mut *mut DLManagedTensor,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_export_dlpack_versioned(
         array: *mut tn_array,
         options: *const tn_dlpack_options,
         out: *mut *mut DLManagedTensorVersioned,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_import_dlpack(
         tensor: *mut DLManagedTensor,
-        flags: u32,
+        flags: tn_crossing_flags,
         out: *mut *mut tn_array,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_import_dlpack_versioned(
         tensor: *mut DLManagedTensorVersioned,
-        flags: u32,
+        flags: tn_crossing_flags,
         out: *mut *mut tn_array,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeAPI) -> tn_status;
     pub fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status;
     pub fn tn_array_export_arrow(
         array: *mut tn_array,
-        flags: u32,
+        flags: tn_crossing_flags,
         schema: *mut ArrowSchema,
         out: *mut ArrowArray,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_export_arrow_device(
         array: *mut tn_array,
-        flags: u32,
+        flags: tn_crossing_flags,
         schema: *mut ArrowSchema,
         out: *mut ArrowDeviceArray,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_import_arrow(
         schema: *const ArrowSchema,
         source: *mut ArrowArray,
-        flags: u32,
+        flags: tn_crossing_flags,
         out: *mut *mut tn_array,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_array_import_arrow_device(
         schema: *const ArrowSchema,
         source: *mut ArrowDeviceArray,
-        flags: u32,
+        flags: tn_crossing_flags,
         out: *mut *mut tn_array,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_safetensors_query(
         path: *const c_char,
+        item_size: usize,
         capacity: usize,
         infos: *mut tn_safetensors_info,
-        count: *mut usize,
+        n_infos: *mut usize,
     ) -> tn_status;
     pub fn tn_array_open_safetensors(
         path: *const c_char,
-        pool: *mut tn_pool,
-        n: usize,
+        n_names: usize,
         names: *const *const c_char,
-        flags: u32,
+        options: *const tn_safetensors_options,
         out: *mut *mut tn_array,
-        how: *mut i32,
+        how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_expr_leaf(
         array: *mut tn_array,
-        form: u32,
+        form: tn_form,
         out: *mut *mut tn_expr,
     ) -> tn_status;
     pub fn tn_expr_add(
@@ -528,40 +538,42 @@ unsafe extern "C" {
     pub fn tn_expr_transpose(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_elementwise(
-        op: u32,
+        op: tn_expr_op,
         x: *mut tn_expr,
         y: *mut tn_expr,
         out: *mut *mut tn_expr,
     ) -> tn_status;
     pub fn tn_expr_compute(
         expr: *mut tn_expr,
-        flags: u32,
+        flags: tn_compute_flags,
         out: *mut *mut tn_array,
     ) -> tn_status;
     pub fn tn_expr_release(expr: *mut tn_expr) -> tn_status;
     pub fn tn_expr_explain(
         expr: *mut tn_expr,
-        format: u32,
+        format: tn_explain_format,
         capacity: usize,
         text: *mut c_char,
         length: *mut usize,
     ) -> tn_status;
     pub fn tn_report_json(
-        flags: u32,
+        flags: tn_report_flags,
         capacity: usize,
         text: *mut c_char,
         length: *mut usize,
     ) -> tn_status;
     pub fn tn_copies_query(
+        item_size: usize,
         capacity: usize,
         sites: *mut tn_copy_site,
-        count: *mut usize,
+        n_sites: *mut usize,
     ) -> tn_status;
     pub fn tn_copies_forbid(on: i32) -> tn_status;
     pub fn tn_leaks(
+        item_size: usize,
         capacity: usize,
         leaks: *mut tn_holder,
-        count: *mut usize,
+        n_leaks: *mut usize,
     ) -> tn_status;
     pub fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_void) -> tn_status;
     pub fn tn_umf_pool_ops(

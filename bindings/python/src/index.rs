@@ -50,10 +50,10 @@ struct Index {
     slices: usize,
 }
 
-const WHOLE: tn_slice_spec = tn_slice_spec { start: 0, stop: i64::MAX, step: 1 };
+const WHOLE: tn_slice_spec = tn_slice_spec { start: 0, stop: i64::MAX, step: 1, reserved: [0; 4] };
 
 fn slice_of(slice: &Bound<'_, PyAny>) -> PyResult<tn_slice_spec> {
-    let mut spec = tn_slice_spec { start: 0, stop: 0, step: 0 };
+    let mut spec = tn_slice_spec { start: 0, stop: 0, step: 0, reserved: [0; 4] };
     // SAFETY: attached, a slice; Py_ssize_t has 64 bits here. Absent bounds come back as 0 and the largest or
     // smallest number.
     let status = unsafe {
@@ -67,9 +67,12 @@ fn slice_of(slice: &Bound<'_, PyAny>) -> PyResult<tn_slice_spec> {
     if status < 0 {
         return Err(PyErr::fetch(slice.py()));
     }
-    // The smallest number means "absent" to the library; as a bound that somebody wrote, one more is as far out.
-    if spec.start == api::NONE {
-        spec.start += 1;
+    // So small a number means "absent" to the library; as one that the caller wrote, the next larger one means what it does. An absent
+    // stop of a negative step is left.
+    spec.start = spec.start.max(api::NONE + 1);
+    spec.step = spec.step.max(api::NONE + 1);
+    if spec.step > 0 {
+        spec.stop = spec.stop.max(api::NONE + 1);
     }
     Ok(spec)
 }

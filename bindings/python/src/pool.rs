@@ -156,7 +156,7 @@ impl Pool {
         thread_cache_size: u64,
         release_threshold: u64,
         release_delay_ms: u64,
-        huge_pages: i32,
+        huge_pages: u32,
         numa_node: i32,
         flags: u32,
         host_flags: u32,

@@ -19,7 +19,7 @@ struct Listener(Py<PyAny>);
 
 /// # Safety
 /// - Called by the library, with a box of ours that it did not let go of.
-unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: i32) -> usize {
+unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize {
     // SAFETY: a box of ours, alive until `let_go`.
     let listener = unsafe { &*context.cast::<Listener>() };
     while_alive(|py| {

@@ -21,7 +21,15 @@ fn all(path: &CStr) -> PyResult<Vec<String>> {
         let mut count = 0;
         let room = infos.capacity();
         // SAFETY: a terminated path, as many places as said, a writable count.
-        let status = unsafe { c::tn_safetensors_query(path.as_ptr(), room, infos.as_mut_ptr(), &mut count) };
+        let status = unsafe {
+            c::tn_safetensors_query(
+                path.as_ptr(),
+                size_of::<tn_safetensors_info>(),
+                room,
+                infos.as_mut_ptr(),
+                &mut count,
+            )
+        };
         if status != TN_OK {
             return Err(PyErr::from(api::Failure(status)));
         }
@@ -89,10 +97,11 @@ pub fn open_safetensors<'py>(
         let names: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
         let mut out: Vec<*mut tn_array> = vec![null_mut(); names.len()];
         let (n, pool, to) = (names.len(), pool.0 as *mut tn_pool, out.as_mut_ptr());
-        let flags = crossing(copy);
+        let size = size_of::<tn_safetensors_options>();
+        let options = tn_safetensors_options { size, pool, flags: crossing(copy), reserved: 0 };
         // SAFETY: terminated texts, as many places as names.
         let status =
-            unsafe { c::tn_array_open_safetensors(path.as_ptr(), pool, n, names.as_ptr(), flags, to, null_mut()) };
+            unsafe { c::tn_array_open_safetensors(path.as_ptr(), n, names.as_ptr(), &options, to, null_mut()) };
         if status == TN_OK { Ok(out.into_iter().map(|id| Id(id as u64)).collect()) } else { Err(api::Failure(status)) }
     });
     let ids: Vec<Id> = ids.map_err(PyErr::from)?;

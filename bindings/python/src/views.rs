@@ -123,7 +123,7 @@ impl Array {
     /// That many views along an axis, their lengths differ by at most 1, as `numpy.array_split`.
     #[pyo3(signature = (parts, axis=0))]
     fn array_split<'py>(&self, py: Python<'py>, parts: &Bound<'py, PyAny>, axis: i32) -> PyResult<Bound<'py, PyList>> {
-        listed(py, self, api::split(self.id()?, axis, int_of(parts)?)?)
+        listed(py, self, api::split(self.id()?, axis, int_of(parts)?.max(0) as usize)?)
     }
 
     /// How the elements of two arrays lie to one another: "none", "exact", "some" or "unknown" in common.

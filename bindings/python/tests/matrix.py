@@ -73,15 +73,15 @@ LAYOUTS: dict[str, Callable] = {
     "size 0": lambda x: x.reshape(8, 8)[:, 8:],
 }
 MEANING = {
-    "dense": "shape (8, 8), C order, on a multiple of 64",
+    "dense": "shape (8, 8), C order, aligned to 64 bytes",
     "transposed": "shape (16, 4), F order",
     "every second column": "`x[:, ::2]`",
     "every second row": "`x[::2]`",
     "negative": "`x[::-1]`",
     "broadcast": "stride 0 on the first axis",
-    "offset": "`x[1:]`: dense, one element behind a multiple of 64",
-    "unaligned": "an address that is no multiple of the element's size",
-    "one element": "shape (1, 1, 1), five elements behind a multiple of 64",
+    "offset": "`x[1:]`: dense, one element after a 64-byte boundary",
+    "unaligned": "an address that is not a multiple of the element size",
+    "one element": "shape (1, 1, 1), five elements after a 64-byte boundary",
     "ndim 0": "shape ()",
     "size 0": "shape (8, 0)",
 }
@@ -506,7 +506,7 @@ def section(library: str) -> str:
     module = LIBRARIES[library]
     notes: dict[str, int] = {}
     lines = [f"## {library} {module.__version__}", ""]
-    for outward, title in ((True, "Ours to"), (False, "To ours from")):
+    for outward, title in ((True, "From Tenure to"), (False, "To Tenure from")):
         lines += [f"### {title} {library}", ""]
         alike = collections.defaultdict(list)
         for door in doors():
@@ -515,7 +515,7 @@ def section(library: str) -> str:
         for rows, same in alike.items():
             lines += [", ".join(same) + ":", "", rows, ""]
     earlier = list(LIBRARIES)[: list(LIBRARIES).index(library) + 1]
-    lines += [f"### Through us: {library} and the libraries above", ""]
+    lines += [f"### Between {library} and the libraries above, through Tenure", ""]
     lines += ["| from | to | alias | alias, read-only | copy | refused | nothing to share |", "|---|---|---|---|---|---|---|"]
     pairs = [(producer, library) for producer in earlier] + [(library, consumer) for consumer in earlier[:-1]]
     for producer, consumer in pairs:
@@ -537,23 +537,29 @@ def section(library: str) -> str:
     return "\n".join(lines)
 
 
-HEAD = """# What crosses, and how
+HEAD = """# Exchange with other libraries
 
-Written by `cargo xtask interop` from what happens with the versions named below, after it agreed with the rules in
-`bindings/python/tests/matrix.py`; `cargo xtask test` fails where it is out of date for a library that is installed.
+This page lists which arrays Tenure and other libraries share, by element type and layout. `cargo xtask interop` writes it
+from test results with the versions named below. The results must agree with the rules in `bindings/python/tests/matrix.py`.
+`cargo xtask test` fails if the page is out of date for an installed library.
 
-*alias*: the same address, the same strides, writes are seen on both sides. *alias, read-only*: the same, and the other
-side says that it must not be written. *copy*: new bytes, made by the other library, for Arrow by us.
-*refused*: an exception, numbered below the tables, and nothing was held or copied. An empty cell: the library has no
-such array. `x` is a `tenure.Array`; every other letter is an array of the library.
+- *alias*: both sides have one address and the same strides, and each sees the writes of the other.
+- *alias, read-only*: an alias that the receiving side marks as not writable.
+- *copy*: new bytes. The other library makes the copy; for Arrow, Tenure does.
+- *refused*: an exception, numbered below the tables. Nothing was held or copied.
+- An empty cell: the library has no such array.
 
-A column that ends in *read-only* is of arrays that must not be written: handles of ours that are read-only, arrays of a
-library that say so. PyTorch has no such flag and does not look at ours, so `torch.from_dlpack` gives a tensor that could
-write; `tenure.to_torch` refuses that, or takes your word (`reads=True`). JAX arrays never change, and JAX asks for a
-struct that cannot say "read-only": `tenure.to_jax` says it, and our writes are refused while the JAX array lives. JAX
-runs with `jax_enable_x64` here; without it, it narrows elements of 64 bits in a copy, which `tenure.to_jax` refuses.
+`x` is a `tenure.Array`; every other letter is an array of the library. The columns that end in *read-only* are for arrays
+that must not be written: read-only handles of Tenure, or arrays that a library marks as read-only.
 
-| layout | is |
+**PyTorch** has no read-only flag and ignores ours, so `torch.from_dlpack` returns a tensor that could write.
+`tenure.to_torch` refuses such arrays, unless the caller promises only to read (`reads=True`).
+
+**JAX** arrays never change, and JAX requests a DLPack struct that has no read-only flag. `tenure.to_jax` therefore exports
+the array for reading: Tenure refuses writes while the JAX array lives. These results are with `jax_enable_x64`. Without it,
+JAX narrows 64-bit elements in a copy, which `tenure.to_jax` refuses.
+
+| layout | meaning |
 |---|---|
 """
 

@@ -126,7 +126,7 @@ def test_the_cases_are_there():
 def repository():
     """The repository that these tests lie in; None where somebody took them elsewhere."""
     root = pathlib.Path(__file__).resolve().parents[3]
-    return root if (root / "docs" / "rows.txt").exists() else None
+    return root if (root / "docs" / "spec").exists() else None
 
 
 def test_the_document_is_fresh():

@@ -192,7 +192,7 @@ def test_run_releases_counts():
 
 
 def test_statuses_have_names():
-    assert tenure.Status(2).name == "STALE" and len(tenure.Status) == 34
+    assert tenure.Status(2).name == "STALE" and len(tenure.Status) == 35
     assert str(tenure.Status.STALE) == "Status.STALE" and tenure.Status.STALE == 2
     with pytest.raises(tenure.Error) as caught:
         tenure.check(9999)

@@ -118,7 +118,7 @@ def test_refused(tmp_path, refused):
         ({"a": one}, b"", Status.IO),
         (b'{"a":%s,"a":%s}' % ((json.dumps(one).encode(),) * 2), b"1", Status.IO),
         ({"a": one | {"dtype": "F8_E4M3"}}, b"1", Status.DTYPE),
-        ({"a": one | {"shape": [1 << 63]}}, b"1", Status.LIMIT),
+        ({"a": one | {"shape": [1 << 63]}}, b"1", Status.OVERFLOW),
         ({"__metadata__": {"a": 1}}, b"", Status.IO),
     ):
         write(path, header, data)

@@ -1,25 +1,25 @@
-//! The simulator as a program sees it: opened by name, called through its C symbols. One test at a time uses the process's driver.
+//! Opens the simulator as programs do, and calls it through its C symbols. One test at a time uses the driver of the process.
 #![allow(
     dead_code,
     non_snake_case,
     clippy::too_many_arguments,
-    reason = "each test file uses a part of the driver's own interface"
+    reason = "each test file uses a part of the driver's interface"
 )]
 
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-#[path = "../../src/types.rs"]
+#[path = "../../src/base/types.rs"]
 mod types;
 
-// Compared with the driver's own header by `abi.rs`.
+// `abi.rs` compares them with the driver's own header.
 pub use types::{AccessDesc, Address, AllocationProp, Copy2D, Copy3D, Handle, Location};
 
-/// The library that this build made, beside the test itself.
+/// The library of this build, which lies beside the test.
 pub fn library() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows where it lies");
-    test.parent().expect("in a folder").join("libcuda_sim.so")
+    let test = std::env::current_exe().expect("a test knows its own path");
+    test.parent().expect("a file lies in a folder").join("libcuda_sim.so")
 }
 
 pub fn symbol(name: &str) -> *mut c_void {
@@ -158,7 +158,7 @@ driver! {
     fn tenure_sim_register_kernel(name: *const c_char, kernel: Kernel, sizes: *const usize, count: usize, waits: c_int);
 }
 
-/// tenure_sim_launch, as much of it as is looked at.
+/// tenure_sim_launch.
 #[repr(C)]
 pub struct Launch {
     pub grid: [c_uint; 3],
@@ -216,12 +216,13 @@ pub const RANDOM: u64 = 0;
 pub const EAGER: u64 = 1;
 pub const MANUAL: u64 = 3;
 
-/// The driver for one test: fresh, with the pace given, `devices` devices and the first one's primary context current.
+/// Holds the driver for one test.
 pub struct Driver {
     pub context: Handle,
     _alone: MutexGuard<'static, ()>,
 }
 
+/// Resets the driver, with this pace and these devices; the first device's primary context is current.
 pub fn fresh(devices: u64, pace: u64) -> Driver {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -258,17 +259,17 @@ pub fn device_memory(size: usize) -> Address {
     address
 }
 
-/// Pinned memory, for the whole process.
+/// Pinned memory that is never freed.
 pub fn pinned(size: usize) -> &'static mut [u8] {
     let mut host = std::ptr::null_mut();
     assert_eq!(cuMemHostAlloc(&mut host, size, 0), 0);
-    // SAFETY: freshly allocated, `size` bytes; tests do not free what they still look at.
+    // SAFETY: freshly allocated, `size` bytes; tests do not free what they still read.
     unsafe { std::slice::from_raw_parts_mut(host, size) }
 }
 
-/// Runs the ignored test `name` of this binary in a process of its own, with these variables.
+/// Runs the ignored test `name` of this binary in its own process, with these environment variables.
 pub fn child(name: &str, variables: &[(&str, &str)]) -> std::process::Output {
-    let mut command = std::process::Command::new(std::env::current_exe().expect("a test knows where it lies"));
+    let mut command = std::process::Command::new(std::env::current_exe().expect("a test knows its own path"));
     command.args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"]).envs(variables.iter().copied());
     command.output().expect("the test can be started again")
 }

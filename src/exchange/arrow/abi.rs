@@ -42,7 +42,7 @@ pub struct Array {
 pub struct DeviceArray {
     pub array: Array,
     pub device_id: i64,
-    pub device_type: i32,
+    pub device_type: tn_device_type,
     pub sync_event: *mut c_void,
     pub reserved: [i64; 3],
 }

@@ -98,7 +98,7 @@ pub unsafe fn export(
     flags: u32,
     schema: *mut c_void,
     out: *mut c_void,
-) -> Result<i32> {
+) -> Result<tn_how> {
     let (made, array, how) = make(function, id, flags)?;
     // SAFETY: the caller's promise.
     unsafe {
@@ -118,7 +118,7 @@ pub unsafe fn export_device(
     flags: u32,
     schema: *mut c_void,
     out: *mut c_void,
-) -> Result<i32> {
+) -> Result<tn_how> {
     let (made, array, how) = make(function, id, flags)?;
     let device =
         DeviceArray { array, device_id: -1, device_type: HOST.r#type, sync_event: null_mut(), reserved: [0; 3] };
@@ -130,7 +130,7 @@ pub unsafe fn export_device(
     Ok(how)
 }
 
-fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, i32)> {
+fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, tn_how)> {
     crate::ledger::find::<crate::ledger::Claim>(id)?;
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED | TN_WAIT)?;
     // Number of axes and type stay what they are, whatever happens to the handle until it is exported.
@@ -190,7 +190,7 @@ fn check_lists(layout: &Layout) -> Result<()> {
     match layout.shape().iter().skip(1).position(|length| *length > MAX_LIST) {
         None => Ok(()),
         Some(inner) => Err(fail(
-            TN_ERR_LIMIT,
+            TN_ERR_OVERFLOW,
             format_args!(
                 "axis {} has {} elements, and Arrow's lists at most {MAX_LIST}",
                 inner + 1,

@@ -145,7 +145,7 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
         check_level(&kind, &part, level, first, count)?;
         let far = || {
             fail(
-                TN_ERR_LIMIT,
+                TN_ERR_OVERFLOW,
                 format_args!("offset {} at level {level} overflows in what it means inside", part.offset),
             )
         };
@@ -172,7 +172,7 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
             Format::Lists(length) => {
                 let Some(next) = shape.get_mut(ndim) else {
                     return Err(fail(
-                        TN_ERR_LIMIT,
+                        TN_ERR_OVERFLOW,
                         format_args!("lists in lists are more than {TN_MAX_NDIM} axes, the most that an array has"),
                     ));
                 };
@@ -197,7 +197,7 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
 
 #[cold]
 fn too_large(count: i64, length: i64) -> Status {
-    fail(TN_ERR_LIMIT, format_args!("{count} lists of {length} elements each are more than can be counted"))
+    fail(TN_ERR_OVERFLOW, format_args!("{count} lists of {length} elements each are more than can be counted"))
 }
 
 /// Whether a level is whole, and has what the level around it wants of it.

@@ -1,5 +1,6 @@
 //! DLPack's structs as its header has them (version 1.1), and the slots in which ours live.
 
+use crate::arena::{Link, Linked};
 use crate::ledger::Guard;
 use crate::slots::{Head, Kind, Slot};
 use crate::types::TN_MAX_NDIM;
@@ -11,7 +12,7 @@ use core::sync::atomic::AtomicU32;
 #[repr(C)]
 pub struct Tensor {
     pub data: *mut c_void,
-    pub device_type: i32,
+    pub device_type: crate::types::tn_device_type,
     pub device_id: i32,
     pub ndim: i32,
     pub code: u8,
@@ -63,8 +64,6 @@ const _: () = {
 pub struct ExportedTensor {
     /// The export that holds the bytes; None where there are none.
     pub guard: Option<&'static Guard>,
-    /// Next in the queue of free slots.
-    pub next: Option<&'static Export>,
     /// Forks before it was made: in a child the parent's exports hold nothing.
     pub forks: u32,
     pub versioned: Versioned,
@@ -79,11 +78,18 @@ pub struct Export {
     head: Head,
     /// 1 while the struct is out: exactly one call of the deleter turns it to 0.
     pub live: AtomicU32,
+    link: Link<Export>,
     pub out: UnsafeCell<ExportedTensor>,
 }
 
 // SAFETY: `out` belongs to whoever took the slot off the queue or turned `live` to 0; the consumer's side of it is the consumer's.
 unsafe impl Sync for Export {}
+
+impl Linked for Export {
+    fn link(&self) -> &Link<Export> {
+        &self.link
+    }
+}
 
 impl Slot for Export {
     const KIND: Kind = Kind::Export;
@@ -113,9 +119,8 @@ impl Slot for Export {
             numbers: [0; 2 * TN_MAX_NDIM],
             guard: None,
             forks: 0,
-            next: None,
         };
-        Export { head, live: AtomicU32::new(0), out: UnsafeCell::new(out) }
+        Export { head, live: AtomicU32::new(0), link: Link::new(), out: UnsafeCell::new(out) }
     }
     fn head(&self) -> &Head {
         &self.head

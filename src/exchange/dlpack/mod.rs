@@ -14,7 +14,7 @@ use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
-use crate::ledger::{Class, Guard, One, Release};
+use crate::ledger::{Class, Guard, LockedSlot, Release};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread;
@@ -32,7 +32,7 @@ pub struct Options {
     /// Write mode.
     pub mode: u32,
     /// Device label.
-    pub label: i32,
+    pub label: tn_device_type,
     /// Where the consumer wants it.
     pub target: tn_device,
     /// The consumer's stream.
@@ -50,7 +50,7 @@ pub enum Form {
 
 /// Exports an array. Returns the address of the struct and TN_ALIASED or TN_COPIED.
 #[inline(always)]
-pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: Form) -> Result<(*mut c_void, i32)> {
+pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: Form) -> Result<(*mut c_void, tn_how)> {
     crate::ledger::find::<crate::ledger::Claim>(id)?;
     let options = options?;
     let consumer = options.consumer?;
@@ -87,7 +87,7 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
         if layout.is_empty() || unfit(flags, layout).is_some() {
             return None;
         }
-        let slot = quarantine::take_rested(thread)?;
+        let slot = quarantine::take_own(thread)?;
         Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
     })?;
     hand_out(slot, Some(guard));
@@ -96,7 +96,7 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
 
 /// The same for all cases and with every status.
 #[inline(never)]
-fn export_slow(id: Id, how: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, i32)> {
+fn export_slow(id: Id, how: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
     match host::export(id, &how, Ok(consumer), &|layout| unfit(how.flags, layout)) {
@@ -108,8 +108,8 @@ fn export_slow(id: Id, how: host::Export, consumer: Stream, form: Form) -> Resul
     }
 }
 
-fn check_target(label: i32, target: tn_device) -> Result<()> {
-    let wrong = |what: &str, kind: i32, id: i32| {
+fn check_target(label: tn_device_type, target: tn_device) -> Result<()> {
+    let wrong = |what: &str, kind: tn_device_type, id: i32| {
         fail(TN_ERR_DEVICE, format_args!("{what} ({kind}, {id}): the bytes are in host memory, which is (1, 0)"))
     };
     if !matches!(label, 0 | TN_CPU) {
@@ -126,7 +126,7 @@ fn check_target(label: i32, target: tn_device) -> Result<()> {
 }
 
 /// Writes the struct of an export that is open into the slot and hands it out.
-fn hold_by(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, i32) {
+fn hold_by(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, tn_how) {
     let Exported { hold, how } = exported;
     let layout = hold.layout();
     let copied = how == TN_COPIED;
@@ -226,7 +226,7 @@ fn delete(context: *mut c_void) {
         }
         let thread = thread::current();
         if let Some(guard) = close(slot)
-            && !One::held(thread, guard).end_guard(false)
+            && !LockedSlot::held(thread, guard).end_guard(false)
         {
             guard.lock().end_guard(guard, false);
         }
@@ -364,9 +364,9 @@ unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize
     for (axis, stride) in strides[..ndim].iter_mut().enumerate() {
         // SAFETY: so many strides are there, by the caller's promise.
         let elements = unsafe { tensor.strides.add(axis).read_unaligned() };
-        *stride = elements
-            .checked_mul(dtype.item())
-            .ok_or_else(|| fail(TN_ERR_LIMIT, format_args!("stride {elements} of axis {axis} overflows in bytes")))?;
+        *stride = elements.checked_mul(dtype.item()).ok_or_else(|| {
+            fail(TN_ERR_OVERFLOW, format_args!("stride {elements} of axis {axis} overflows in bytes"))
+        })?;
     }
     layout.set_strided(dtype, &shape[..ndim], &strides[..ndim], 0)
 }
@@ -429,7 +429,7 @@ unsafe fn import(
                 TN_ERR_DEVICE,
                 format_args!(
                     "the tensor is on device {}, and no CUDA driver is in use; have its producer copy it to the host",
-                    crate::device::Shown(tn_device { r#type: tensor.device_type, id: tensor.device_id })
+                    crate::names::DeviceName(tn_device { r#type: tensor.device_type, id: tensor.device_id })
                 ),
             ));
         }

@@ -1,120 +1,78 @@
-//! The slots of structs that are not out: each thread rests its own, oldest first.
+//! The slots of exported structs that came back.
 //!
-//! Contract: a slot is used again only after [`RESTING`] others that came back on the same thread, or, where it was handed on, in the
-//! queue of all: for so long a second call of its deleter is noticed. A thread hands on what it has too many of, and all when it ends. Its
-//! own queue changes only while it is inside, so that a fork finds it whole. Allocates but in [`take`]; any thread.
+//! Contract: a slot is reused only after [`KEPT`] others came back on the same thread, or went to the shared quarantine. Until then a
+//! second call of its deleter is detected. A thread passes on what it has too many of, and everything when it ends. Its own quarantine
+//! changes only in a critical section, so that a fork finds it complete. Allocates only in [`take`]; any thread.
 
 use super::abi::Export;
+use crate::arena::Quarantine;
 use crate::error::Result;
 use crate::slots::Table;
-use crate::thread::{self, ColdLock, CriticalSection, Thread};
+use crate::thread::{self, Area, ColdLock, CriticalSection, PerThread, Thread, area};
 
-/// So many slots rest before the oldest is used again.
-const RESTING: usize = 64;
-/// From here on a thread hands [`RESTING`] of them on, to those that export what it deletes.
-const MOST: usize = 2 * RESTING;
+/// Slots that stay in a quarantine.
+const KEPT: usize = 64;
+/// A thread with this many slots passes [`KEPT`] of them on, to threads that export what it deletes.
+const MAX_PER_THREAD: usize = 2 * KEPT;
 
-/// Slots, oldest first.
-struct Queue {
-    first: Option<&'static Export>,
-    last: Option<&'static Export>,
-    count: usize,
+static SHARED: ColdLock<Quarantine<Export>> = ColdLock::new(Quarantine::new());
+
+/// A thread's quarantine.
+#[repr(transparent)]
+struct OwnQuarantine(Quarantine<Export>);
+
+// SAFETY: zeros are an empty quarantine; only the thread, or its exit hook, touches it; the area is for this type.
+unsafe impl PerThread for OwnQuarantine {
+    const AREA: Area = area::EXPORTS;
 }
 
-/// What no thread has.
-static SHARED: ColdLock<Queue> = ColdLock::new(Queue { first: None, last: None, count: 0 });
-
-/// The link of a slot, which is its queue's while it rests.
-fn next(slot: &'static Export) -> *mut Option<&'static Export> {
-    // SAFETY: slots are never unmapped; only the place is named.
-    unsafe { &raw mut (*slot.out.get()).next }
-}
-
-fn of_address(address: usize) -> Option<&'static Export> {
-    // SAFETY: 0, or a slot that `put` stored, which is never unmapped.
-    unsafe { (address as *const Export).as_ref() }
-}
-
-fn address(slot: Option<&'static Export>) -> usize {
-    slot.map_or(0, |slot| core::ptr::from_ref(slot).expose_provenance())
-}
-
-/// The slot that rested longest on this thread, if enough others do.
+/// The oldest slot of this thread's quarantine, if enough others are there.
 #[inline(always)]
-pub fn take_rested(thread: &'static Thread) -> Option<&'static Export> {
-    let rest = thread.rest();
-    if rest.count.get() <= RESTING {
+pub fn take_own(thread: &'static Thread) -> Option<&'static Export> {
+    let own = &OwnQuarantine::of(thread).0;
+    if own.count() <= KEPT {
         return None;
     }
     let _inside = CriticalSection::enter(thread);
-    let slot = of_address(rest.first.get())?;
-    // SAFETY: in our own thread's queue.
-    rest.first.set(address(unsafe { (*next(slot)).take() }));
-    rest.count.set(rest.count.get() - 1);
-    Some(slot)
+    own.take_beyond(KEPT)
 }
 
 /// A slot for the caller alone.
 pub fn take(thread: &'static Thread) -> Result<&'static Export> {
-    if let Some(slot) = take_rested(thread) {
+    if let Some(slot) = take_own(thread) {
         return Ok(slot);
     }
-    {
-        let mut shared = SHARED.lock();
-        if shared.count > RESTING
-            && let Some(first) = shared.first
-        {
-            // SAFETY: in the queue, which we have locked.
-            shared.first = unsafe { (*next(first)).take() };
-            shared.count -= 1;
-            return Ok(first);
-        }
-    }
-    Table::<Export>::take(thread)
+    let shared = SHARED.lock().take_beyond(KEPT);
+    shared.map_or_else(|| Table::<Export>::take(thread), Ok)
 }
 
-/// Gives a slot back that is not out any more.
+/// Retires a slot whose struct came back.
 #[inline(always)]
 pub fn put(thread: &'static Thread, slot: &'static Export) {
-    let rest = thread.rest();
+    let own = &OwnQuarantine::of(thread).0;
+    if own.count() == 0 {
+        thread::on_exit(pass_on_all);
+    }
     let inside = CriticalSection::enter(thread);
-    // SAFETY: ours alone.
-    unsafe { *next(slot) = None };
-    match of_address(rest.last.replace(address(Some(slot)))) {
-        // SAFETY: in our own thread's queue; the last one taken off it may still be named as its end, hence the count.
-        Some(last) if rest.count.get() > 0 => unsafe { *next(last) = Some(slot) },
-        _ => {
-            rest.first.set(address(Some(slot)));
-            thread::on_exit(hand_on_all);
-        }
-    }
-    rest.count.set(rest.count.get() + 1);
+    own.put(slot);
     drop(inside);
-    if rest.count.get() >= MOST {
-        hand_on(thread, RESTING);
+    if own.count() >= MAX_PER_THREAD {
+        pass_on(thread, KEPT);
     }
 }
 
-fn hand_on_all(thread: &'static Thread) {
-    hand_on(thread, thread.rest().count.get());
+fn pass_on_all(thread: &'static Thread) {
+    pass_on(thread, OwnQuarantine::of(thread).0.count());
 }
 
-/// The oldest of a thread become everybody's.
+/// Moves a thread's oldest slots to the shared quarantine. The thread is the calling one, or is gone.
 #[cold]
 #[inline(never)]
-fn hand_on(thread: &'static Thread, count: usize) {
-    let mut shared = SHARED.lock();
-    let rest = thread.rest();
+fn pass_on(thread: &'static Thread, count: usize) {
+    let shared = SHARED.lock();
+    let own = &OwnQuarantine::of(thread).0;
     for _ in 0..count {
-        let Some(slot) = of_address(rest.first.get()) else { break };
-        // SAFETY: in the queue of our own thread, or of one that is gone.
-        rest.first.set(address(unsafe { (*next(slot)).take() }));
-        rest.count.set(rest.count.get() - 1);
-        match shared.last.replace(slot) {
-            // SAFETY: in the queue, which we have locked; the last one taken off it may still be named as its end.
-            Some(last) if shared.first.is_some() => unsafe { *next(last) = Some(slot) },
-            _ => shared.first = Some(slot),
-        }
-        shared.count += 1;
+        let Some(slot) = own.take_beyond(0) else { break };
+        shared.put(slot);
     }
 }

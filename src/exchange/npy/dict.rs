@@ -5,11 +5,8 @@
 //! literals: a comment, a joined string or `0x10` is a syntax fault. Values of a structured type are only skipped.
 #![forbid(unsafe_code)]
 
-use super::error::Fault;
+use super::error::{Fault, MAX_DEPTH};
 use crate::types::TN_MAX_NDIM;
-
-/// Most brackets in one another: structured types of structured types go three or four deep.
-pub(super) const DEPTH: usize = 32;
 
 /// What the header says, as it stands there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,7 +129,7 @@ impl<'a> Cursor<'a> {
 
     /// Goes behind the bracket that closes the one that stands here.
     fn skip_brackets(&mut self) -> Result<(), Fault<'a>> {
-        let mut closers = [0u8; DEPTH];
+        let mut closers = [0u8; MAX_DEPTH];
         let mut depth = 0;
         while let Some(byte) = self.peek() {
             match byte {

@@ -3,10 +3,12 @@
 //! Contract: borrows from the header's text, allocates nothing. The file's name is put before it by who knows it.
 #![forbid(unsafe_code)]
 
-use super::dict::DEPTH;
 use crate::types::*;
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter, Write};
+
+/// Most nested brackets in a header: structured types of structured types need three or four.
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +54,8 @@ impl Fault<'_> {
     pub fn status(&self) -> tn_status {
         match self {
             Fault::Type { .. } | Fault::Structured => TN_ERR_DTYPE,
-            Fault::Long { .. } | Fault::Deep { .. } | Fault::Axes { .. } | Fault::Size => TN_ERR_LIMIT,
+            Fault::Long { .. } | Fault::Deep { .. } => TN_ERR_LIMIT,
+            Fault::Axes { .. } | Fault::Size => TN_ERR_OVERFLOW,
             _ => TN_ERR_IO,
         }
     }
@@ -84,7 +87,9 @@ impl Display for Fault<'_> {
             }
             Fault::Double { key } => write!(f, "is damaged: its header has the key '{key}' twice"),
             Fault::Missing { key } => write!(f, "is damaged: its header lacks the key '{key}'"),
-            Fault::Deep { at } => write!(f, "has a header with more than {DEPTH} brackets in one another at byte {at}"),
+            Fault::Deep { at } => {
+                write!(f, "has a header with more than {MAX_DEPTH} brackets in one another at byte {at}")
+            }
             Fault::Negative { at } => {
                 write!(f, "is damaged: its shape has a negative length at byte {at} of the header")
             }

@@ -213,17 +213,17 @@ fn io_7_limits() {
         status(format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}").as_bytes())
     };
     assert_eq!(shape(&"1, ".repeat(64), "<f8"), TN_OK);
-    assert_eq!(shape(&"1, ".repeat(65), "<f8"), TN_ERR_LIMIT);
-    assert_eq!(shape(&"1, ".repeat(20_000), "<f8"), TN_ERR_LIMIT);
+    assert_eq!(shape(&"1, ".repeat(65), "<f8"), TN_ERR_OVERFLOW);
+    assert_eq!(shape(&"1, ".repeat(20_000), "<f8"), TN_ERR_OVERFLOW);
     // 2^63 - 1 bytes fit, 2^63 do not; a length of 10^30 does not even fit itself.
     assert_eq!(shape("9223372036854775807,", "|u1"), TN_OK);
-    assert_eq!(shape("9223372036854775808,", "|u1"), TN_ERR_LIMIT);
-    assert_eq!(shape("1152921504606846976,", "<f8"), TN_ERR_LIMIT);
-    assert_eq!(shape("4294967296, 4294967296", "|u1"), TN_ERR_LIMIT);
-    assert_eq!(shape("0, 4294967296, 4294967296", "|u1"), TN_ERR_LIMIT);
+    assert_eq!(shape("9223372036854775808,", "|u1"), TN_ERR_OVERFLOW);
+    assert_eq!(shape("1152921504606846976,", "<f8"), TN_ERR_OVERFLOW);
+    assert_eq!(shape("4294967296, 4294967296", "|u1"), TN_ERR_OVERFLOW);
+    assert_eq!(shape("0, 4294967296, 4294967296", "|u1"), TN_ERR_OVERFLOW);
     assert_eq!(shape(&"9".repeat(60_000), "|u1"), TN_ERR_IO);
-    assert_eq!(shape(&("9".repeat(60_000) + ","), "|u1"), TN_ERR_LIMIT);
-    // naming.md's order: DTYPE comes before LIMIT.
+    assert_eq!(shape(&("9".repeat(60_000) + ","), "|u1"), TN_ERR_OVERFLOW);
+    // In the order of checks DTYPE comes before OVERFLOW.
     assert_eq!(shape(&"1, ".repeat(65), "|O"), TN_ERR_DTYPE);
 }
 
@@ -234,7 +234,7 @@ fn io_7_brackets_are_bounded_and_need_no_stack() {
         for n in [1, 15, 33, 1000, 64 << 10] {
             let open = bracket.repeat(n);
             // Never closed is no header; from the 33rd on it is too deep.
-            let wanted = if n * each > dict::DEPTH { TN_ERR_LIMIT } else { TN_ERR_IO };
+            let wanted = if n * each > crate::exchange::npy::error::MAX_DEPTH { TN_ERR_LIMIT } else { TN_ERR_IO };
             assert_eq!(status(format!("{{'descr': {open}").as_bytes()), wanted, "{n} x {bracket}");
             assert_eq!(status(format!("{{'shape': {open}").as_bytes()), TN_ERR_IO);
             assert_eq!(status(open.as_bytes()), TN_ERR_IO);
@@ -342,6 +342,6 @@ fn io_7_np_13_mutated_headers_are_statuses() {
         }
     }
     // Every kind of answer was reached, and there is no other.
-    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [TN_OK, TN_ERR_DTYPE, TN_ERR_IO, TN_ERR_LIMIT]);
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [TN_OK, TN_ERR_DTYPE, TN_ERR_IO, TN_ERR_OVERFLOW]);
     assert!(counts.values().all(|&count| count > 100), "{counts:?}");
 }

@@ -33,7 +33,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// The header of data in `order`, C or F. TN_ERR_DTYPE: NumPy's format has no name for bfloat16. TN_ERR_LIMIT: more
+    /// The header of data in `order`, C or F. TN_ERR_DTYPE: NumPy's format has no name for bfloat16. TN_ERR_OVERFLOW: more
     /// than 64 axes.
     pub fn new(dtype: Dtype, order: Order, shape: &[i64]) -> Result<Head> {
         let Some(name) = name(dtype) else {
@@ -46,7 +46,7 @@ impl Head {
             ));
         };
         if shape.len() > TN_MAX_NDIM {
-            return Err(fail(TN_ERR_LIMIT, format_args!("{} axes are more than {TN_MAX_NDIM}", shape.len())));
+            return Err(fail(TN_ERR_OVERFLOW, format_args!("{} axes are more than {TN_MAX_NDIM}", shape.len())));
         }
         let mut head = Head { bytes: [b' '; LONGEST], length: PREFIX };
         // Fits, as asserted above.
@@ -152,7 +152,7 @@ mod tests {
     fn the_longest_header_fits() {
         let head = Head::new(Dtype::of(TN_C128).unwrap(), Order::F, &[i64::MAX; 64]).unwrap();
         assert!(head.as_bytes().ends_with(b" \n"));
-        assert_eq!(parse(head.as_bytes()).unwrap_err().code(), TN_ERR_LIMIT);
+        assert_eq!(parse(head.as_bytes()).unwrap_err().code(), TN_ERR_OVERFLOW);
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(Head::new(Dtype::of(TN_BF16).unwrap(), Order::C, &[]).err().map(|s| s.code()), Some(TN_ERR_DTYPE));
         assert_eq!(
             Head::new(Dtype::of(TN_U8).unwrap(), Order::C, &[1; 65]).err().map(|s| s.code()),
-            Some(TN_ERR_LIMIT)
+            Some(TN_ERR_OVERFLOW)
         );
     }
 }

@@ -64,7 +64,7 @@ impl Header {
 
 /// Reads a header: `text` is the JSON, `data_bytes` what the file has behind it. `file` says in texts which file it is.
 ///
-/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 64 axes, a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY.
+/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_OVERFLOW: more than 64 axes, a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY.
 /// TN_ERR_IO: anything else that is no header.
 pub fn parse(text: &[u8], data_bytes: u64, file: &dyn fmt::Display) -> Result<Header> {
     if text.first() != Some(&b'{') {
@@ -234,7 +234,7 @@ impl Json<'_, '_> {
             let length = length.ok_or_else(|| too_large(self.file, &name))?;
             if header.lengths.len() - first == TN_MAX_NDIM {
                 return Err(fail(
-                    TN_ERR_LIMIT,
+                    TN_ERR_OVERFLOW,
                     format_args!("{}: tensor {name} has more than {TN_MAX_NDIM} axes", self.file),
                 ));
             }
@@ -268,7 +268,7 @@ impl Json<'_, '_> {
 
 #[cold]
 fn too_large(file: &dyn fmt::Display, name: &Quoted<'_>) -> Status {
-    fail(TN_ERR_LIMIT, format_args!("{file}: the size of tensor {name} overflows"))
+    fail(TN_ERR_OVERFLOW, format_args!("{file}: the size of tensor {name} overflows"))
 }
 
 /// The element type of that name.

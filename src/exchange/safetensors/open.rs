@@ -2,13 +2,15 @@
 
 use super::file::File;
 use super::header::Tensor;
-use crate::address_index::{self, Found};
+use crate::address_index;
 use crate::array::{self, HOST};
 use crate::borrow::would_copy;
 use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Create, From, NewStore, Origin, Release, Spare, SpareLease, SpareLedger};
+use crate::ledger::{
+    self, Found, NewStore, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource,
+};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::sys::file::Mapping;
@@ -18,7 +20,7 @@ use core::ffi::CStr;
 
 /// Arrays that are not handed out yet: released again by its drop.
 struct Unseen {
-    ids: Vec<(Id, i32)>,
+    ids: Vec<(Id, tn_how)>,
     /// How many of them go; the rest is released.
     out: bool,
 }
@@ -49,7 +51,7 @@ pub fn open<'a>(
     pool: Option<&'static Pool>,
     names: impl ExactSizeIterator<Item = &'a CStr>,
     flags: u32,
-    mut give: impl FnMut(usize, Id, i32),
+    mut give: impl FnMut(usize, Id, tn_how),
 ) -> Result<()> {
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW)?;
     let thread = thread::current();
@@ -121,11 +123,17 @@ fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
 }
 
 /// A tensor of its own memory; one without elements is read-only where its neighbours are.
-fn read(thread: &'static Thread, file: &File, pool: &'static Pool, tensor: &Tensor, flags: u32) -> Result<(Id, i32)> {
+fn read(
+    thread: &'static Thread,
+    file: &File,
+    pool: &'static Pool,
+    tensor: &Tensor,
+    flags: u32,
+) -> Result<(Id, tn_how)> {
     let mut fresh = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
-        let to = fresh.place()?.layout().offset() as *mut u8;
+        let to = fresh.host_view()?.layout().offset() as *mut u8;
         // SAFETY: fresh memory for a dense layout of the tensor's size.
         unsafe { file.read(tensor, to)? };
     }
@@ -140,14 +148,14 @@ fn map<'a>(
     file: &File,
     tensors: impl Iterator<Item = &'a Tensor>,
     count: usize,
-) -> Result<Vec<(Id, i32)>> {
+) -> Result<Vec<(Id, tn_how)>> {
     let mut ids = list(count)?;
-    let mut claims = list::<Spare>(count)?;
+    let mut claims = list::<SpareClaim>(count)?;
     let mapped = Mapped(file.map()?);
     let base = mapped.0.address as i64;
     let made = Origin::by(thread);
     for tensor in tensors {
-        let mut claim = Spare::take(thread)?;
+        let mut claim = SpareClaim::take(thread)?;
         *claim.layout() = layout(file, tensor, base + file.place(tensor) as i64)?;
         claim.set_made(made);
         claims.push(claim);
@@ -155,15 +163,21 @@ fn map<'a>(
     let store = SpareLedger::take(thread)?;
     let (from, to) = file.data();
     let (start, end) = (base + from as i64, base + to as i64);
-    let mut atlas = address_index::lock()?;
+    let mut index = address_index::lock()?;
     // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
-    if !matches!(atlas.find(start, end), Found::Nothing) {
+    if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
     let lease = SpareLease::take(thread, Release::Unmap(mapped.0), false, false, (start, end))?;
     core::mem::forget(mapped);
-    let what =
-        Create { device: HOST, start, bytes: end - start, readonly: true, mapped: true, from: From::Taken(lease) };
+    let what = StoreParams {
+        device: HOST,
+        start,
+        bytes: end - start,
+        readonly: true,
+        mapped: true,
+        from: StoreSource::Taken(lease),
+    };
     let mut claims = claims.into_iter();
     let first = claims.next().expect("at least one tensor");
     let (mut locked, ledger, id) = ledger::create(store, what, first);
@@ -172,7 +186,7 @@ fn map<'a>(
     for claim in claims {
         ids.push((locked.add_claim(ledger, claim, None), TN_ALIASED));
     }
-    atlas.insert(start, end, ledger);
+    index.insert(start, end, ledger.tag());
     drop(locked);
     Ok(ids)
 }

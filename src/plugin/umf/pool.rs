@@ -1,14 +1,16 @@
 //! The table of a UMF pool: one of our pools over the provider that UMF passes.
 //!
 //! Contract: memory comes from that provider alone and goes back to it as it came; with `finalize` all of it, also with blocks that are
-//! live. Until then, unless the options say otherwise, memory goes back when UMF trims the pool or the provider has no more. Blocks count for the client "umf", are aligned to 16 at least, and are checked as all of ours when they come back. After a NULL
-//! the thread can ask why.
+//! live. Until then, unless the options say otherwise, memory goes back when UMF trims the pool or the provider has no more. Blocks count
+//! for the client "umf", are aligned to 16 at least, and are checked as all of ours when they come back. After a NULL the thread can ask
+//! why.
 
-use super::tables::{self, PoolOps};
-use super::{
-    DEPENDENCY_UNAVAILABLE, INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, Record, SUCCESS, Source, control,
-    provider_upstream, result_of, target, write,
+use super::common::{
+    DEPENDENCY_UNAVAILABLE, INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, result_of, write,
 };
+use super::provider_upstream;
+use super::record::{Record, Source, target};
+use super::tables::{self, PoolOps};
 use crate::array::HOST;
 use crate::boundary;
 use crate::error::{Result, fail};
@@ -84,21 +86,21 @@ extern "C" fn initialize(provider: *mut c_void, params: *const c_void, out: *mut
             found = false;
             return Err(fail(TN_ERR_UNSUPPORTED, format_args!("libumf.so.1 is not loaded in this process")));
         };
-        let record = Record { target: None, source: Some(source), next: null_mut() };
-        let Some(record) = Record::make(record) else {
+        let Some(record) = Record::make(None, Some(source)) else {
             return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the record of a pool; free some")));
         };
         let made = match pool::import(HOST, &source.upstream(record), &options) {
             Ok(made) => made,
             Err(status) => {
-                Record::put(record);
+                // SAFETY: made above, and not shared.
+                unsafe { record.put() };
                 return Err(status);
             }
         };
         made.accept();
         // SAFETY: the record is this call's, and `release` of the pool's upstream puts it back.
-        unsafe { (*record.as_ptr()).target = Some(Target::new(made, Client::UMF)) };
-        write(out, record.as_ptr().cast())
+        unsafe { record.set_target(Target::new(made, Client::UMF)) };
+        write(out, record.handle())
     });
     if found { result_of(status) } else { DEPENDENCY_UNAVAILABLE }
 }

@@ -4,8 +4,9 @@
 //! be merged. The size that comes with a block must be its own. The pool's handle may be released while a provider is over it: then it
 //! hands out nothing, and takes everything back.
 
+use super::common::{INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, result_of, write};
+use super::record::{Record, target};
 use super::tables::{self, ProviderOps};
-use super::{INVALID_ALIGNMENT, NAME, Record, control, result_of, target, write};
 use crate::boundary;
 use crate::device::host::GRANULE;
 use crate::error::{self, Result, fail};
@@ -16,7 +17,6 @@ use crate::sys::os;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::{c_char, c_void};
-use core::ptr::null_mut;
 
 /// What the texts of these functions begin with.
 const DOOR: &str = "tn_umf_provider_ops";
@@ -77,9 +77,8 @@ extern "C" fn initialize(params: *const c_void, out: *mut *mut c_void) -> tables
             0 => crate::plugin::host()?,
             bits => pool::of_handle(Id::from_bits(bits))?,
         };
-        let record = Record { target: Some(Target::new(pool, Client::UMF)), source: None, next: null_mut() };
-        match Record::make(record) {
-            Some(record) => write(out, record.as_ptr().cast()),
+        match Record::make(Some(Target::new(pool, Client::UMF)), None) {
+            Some(record) => write(out, record.handle()),
             None => Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the record of a provider; free some"))),
         }
     })
@@ -88,8 +87,9 @@ extern "C" fn initialize(params: *const c_void, out: *mut *mut c_void) -> tables
 extern "C" fn finalize(provider: *mut c_void) -> tables::Result {
     enter(|| {
         target(provider)?;
-        if let Some(record) = core::ptr::NonNull::new(provider.cast::<Record>()) {
-            Record::put(record);
+        if let Some(record) = Record::of(provider) {
+            // SAFETY: UMF ends the provider, and uses it no more.
+            unsafe { record.put() };
         }
         Ok(())
     })
@@ -125,7 +125,7 @@ extern "C" fn free(provider: *mut c_void, ptr: *mut c_void, bytes: usize) -> tab
         if ptr.is_null() {
             return Ok(());
         }
-        check_block(target, ptr, bytes)?;
+        check_block(&target, ptr, bytes)?;
         target.deallocate(ptr as usize, Some(bytes))
     })
 }
@@ -136,14 +136,14 @@ extern "C" fn get_last_native_error(
     code: *mut i32,
 ) -> tables::Result {
     if text.is_null() || code.is_null() {
-        return super::INVALID_ARGUMENT;
+        return INVALID_ARGUMENT;
     }
     // SAFETY: both are UMF's own variables.
     unsafe {
         text.write(error::published());
-        code.write(STATUS.get());
+        code.write(STATUS.get() as i32);
     }
-    super::SUCCESS
+    SUCCESS
 }
 
 extern "C" fn get_recommended_page_size(_provider: *mut c_void, bytes: usize, out: *mut usize) -> tables::Result {

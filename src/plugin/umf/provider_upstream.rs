@@ -3,28 +3,14 @@
 //! Contract: the functions of libumf are those that the process has loaded, found when they are needed. What the provider answered last
 //! on this thread is remembered, because UMF asks the pool for it (AL-75).
 
-use super::{INVALID_ARGUMENT, Record, SUCCESS, status_of, tables};
+use super::common::{INVALID_ARGUMENT, SUCCESS, status_of};
+use super::record::{Functions, Record, Source};
+use super::tables;
 use crate::sys::os;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::{NonNull, null};
-
-/// A provider, and how it is called.
-#[derive(Clone, Copy)]
-pub(super) struct Source {
-    provider: *mut c_void,
-    functions: Functions,
-}
-
-/// libumf's functions of a provider that a pool needs.
-#[derive(Clone, Copy)]
-struct Functions {
-    alloc: unsafe extern "C" fn(*mut c_void, usize, usize, *mut *mut c_void) -> tables::Result,
-    free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> tables::Result,
-    min_page: unsafe extern "C" fn(*mut c_void, *const c_void, *mut usize) -> tables::Result,
-    purge: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> tables::Result,
-}
 
 thread_local! {
     // `const` and without Drop, as those of `error`.
@@ -61,13 +47,13 @@ impl Source {
     }
 
     /// The upstream; `record` has this source and is put back when the pool is gone.
-    pub fn upstream(&self, record: NonNull<Record>) -> tn_upstream {
+    pub fn upstream(&self, record: &'static Record) -> tn_upstream {
         let mut page = 0;
         // SAFETY: libumf's function, with the provider that it passed; the output is ours.
         let known = unsafe { (self.functions.min_page)(self.provider, null(), &raw mut page) } == SUCCESS;
         tn_upstream {
             size: size_of::<tn_upstream>(),
-            context: record.as_ptr().cast(),
+            context: record.handle(),
             granularity: if known { page } else { 0 },
             alignment: 0,
             // UMF asks of every provider that it can be called by several threads.
@@ -83,7 +69,7 @@ impl Source {
 
 /// The source behind a context.
 fn source(context: *mut c_void) -> Option<Source> {
-    Record::of(context).and_then(|record| record.source)
+    Record::of(context).and_then(Record::source)
 }
 
 unsafe extern "C" fn allocate(
@@ -122,7 +108,8 @@ unsafe extern "C" fn purge(context: *mut c_void, ptr: *mut c_void, bytes: usize)
 }
 
 unsafe extern "C" fn release(context: *mut c_void) {
-    if let Some(record) = NonNull::new(context.cast::<Record>()) {
-        Record::put(record);
+    if let Some(record) = Record::of(context) {
+        // SAFETY: the last callback of the pool.
+        unsafe { record.put() };
     }
 }

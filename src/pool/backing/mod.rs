@@ -19,7 +19,7 @@ use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
 use crate::pool::span::{Kind, Span, table};
 use crate::pool::state::{Piece, PoolState, Prealloc, UpstreamPiece};
-use crate::pool::{Pool, lookup, thread_heap};
+use crate::pool::{Pool, calls, lookup, thread_heap};
 use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
@@ -36,14 +36,7 @@ pub(super) struct BackingRequest {
     /// 0: no preference; n: NUMA node n - 1.
     pub node: u32,
     /// TN_HUGE_.
-    pub huge: i32,
-}
-
-/// A callback under way, on the stack of the thread that made the call.
-struct Frame {
-    pool: &'static Pool,
-    /// The frame of the callback in which this one was made; 0: none.
-    below: usize,
+    pub huge: tn_huge_pages,
 }
 
 impl Pool {
@@ -76,33 +69,19 @@ impl Pool {
         }
         thread::outside(|| {
             let thread = thread::current();
-            let frame = Frame { pool: self, below: thread.calling() };
-            thread.set_calling(&raw const frame as usize);
-            thread_heap::hide(thread, self);
-            let result = work(&self.upstream);
-            thread_heap::show(thread, self);
-            thread.set_calling(frame.below);
-            result
+            calls::run(thread, self, || {
+                thread_heap::hide(thread, self);
+                let result = work(&self.upstream);
+                thread_heap::show(thread, self);
+                result
+            })
         })
     }
 
     /// Whether a callback of this pool's upstream is under way on this thread.
     #[inline]
     pub(super) fn is_calling(&self, thread: &'static Thread) -> bool {
-        thread.calling() != 0 && self.calls(thread)
-    }
-
-    #[cold]
-    fn calls(&self, thread: &'static Thread) -> bool {
-        let mut at = thread.calling() as *const Frame;
-        // SAFETY: 0, or a frame on this thread's stack, which stays there until `call` removes it.
-        while let Some(frame) = unsafe { at.as_ref() } {
-            if core::ptr::eq(frame.pool, self) {
-                return true;
-            }
-            at = frame.below as *const Frame;
-        }
-        false
+        calls::is_of(thread, self)
     }
 
     /// TN_ERR_INVALID in a callback of the pool's own upstream.

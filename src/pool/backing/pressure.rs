@@ -15,7 +15,7 @@ use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// A pressure callback. Returns an estimate of the bytes that it freed.
-pub type Callback = unsafe extern "C" fn(context: *mut c_void, needed: usize, reason: i32) -> usize;
+pub type Callback = unsafe extern "C" fn(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize;
 /// Called when a registration ends.
 pub type Release = unsafe extern "C" fn(context: *mut c_void);
 
@@ -185,7 +185,12 @@ impl Pool {
 
     /// Calls the callbacks after number `heard`, which is 0 for a new request, until one says that it freed
     /// something. False: none did. Called under no lock.
-    pub(in crate::pool) fn call_listeners(&'static self, needed: usize, reason: i32, heard: &mut usize) -> bool {
+    pub(in crate::pool) fn call_listeners(
+        &'static self,
+        needed: usize,
+        reason: tn_pressure,
+        heard: &mut usize,
+    ) -> bool {
         if CALLED.get() {
             return false;
         }

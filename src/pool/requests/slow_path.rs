@@ -23,7 +23,7 @@ pub(in crate::pool) struct Request {
     pub prealloc: Prealloc,
     pub progress: ReclaimProgress,
     /// TN_PRESSURE_: why the pool cannot grow.
-    pub reason: i32,
+    pub reason: tn_pressure,
 }
 
 /// Which steps were taken already.

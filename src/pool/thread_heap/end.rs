@@ -1,9 +1,9 @@
 //! The end of heaps, and what they give up before.
 
-use super::{Counts, HEAPS, Heap, pointer};
-use crate::pool::Pool;
+use super::{Counts, HEAPS, Heap, ThreadHeaps, pointer};
 use crate::pool::state::PoolState;
-use crate::thread::{self, CriticalSection, Thread};
+use crate::pool::{Pool, handle};
+use crate::thread::{self, CriticalSection, PerThread, Thread};
 use core::sync::atomic::Ordering;
 
 impl Heap {
@@ -46,26 +46,33 @@ impl Heap {
     fn forget(&'static self) {
         // SAFETY: NULL or a record, and those are never freed.
         let Some(thread) = (unsafe { self.owner_thread.load(Ordering::Relaxed).as_ref() }) else { return };
-        let this = core::ptr::from_ref(self) as usize;
-        let sibling = self.sibling.load(Ordering::Relaxed) as usize;
-        if thread.first_heap() == this {
-            thread.set_first_heap(sibling);
+        let first = &ThreadHeaps::of(thread).first;
+        let is_this = |heap: Option<&'static Heap>| heap.is_some_and(|heap| core::ptr::eq(heap, self));
+        if is_this(first.get()) {
+            first.set(self.sibling());
         } else {
-            let mut at = thread.first_heap() as *const Heap;
-            // SAFETY: as in `of`.
-            while let Some(heap) = unsafe { at.as_ref() } {
-                at = heap.sibling.load(Ordering::Relaxed);
-                if at as usize == this {
-                    heap.sibling.store(sibling as *mut Heap, Ordering::Relaxed);
+            let mut at = first.get();
+            while let Some(heap) = at {
+                at = heap.sibling();
+                if is_this(at) {
+                    heap.sibling.store(pointer(self.sibling()), Ordering::Relaxed);
                     break;
                 }
             }
         }
-        thread.forget_heap(this);
+        forget_fast(thread, self);
         self.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
         self.owner_thread.store(core::ptr::null_mut(), Ordering::Relaxed);
         HEAPS.put(self);
     }
+}
+
+/// Removes the heap from the caches of the thread's fast paths.
+fn forget_fast(thread: &'static Thread, heap: &'static Heap) {
+    if super::current(thread).is_some_and(|current| core::ptr::eq(current, heap)) {
+        super::set_current(thread, None);
+    }
+    handle::forget(thread, heap);
 }
 
 /// Hides the thread's heap of a pool while a callback of the pool's upstream runs. The heap takes and gives no block
@@ -75,7 +82,7 @@ pub fn hide(thread: &'static Thread, pool: &'static Pool) {
     let _inside = CriticalSection::enter(thread);
     if let Some(heap) = of_thread_or_hidden(thread, pool) {
         heap.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
-        thread.forget_heap(core::ptr::from_ref(heap) as usize);
+        forget_fast(thread, heap);
     }
 }
 
@@ -91,13 +98,12 @@ pub fn show(thread: &'static Thread, pool: &'static Pool) {
 /// The thread's heap of a pool, hidden or not. The thread must be inside the library, so that no other thread ends
 /// the heap.
 fn of_thread_or_hidden(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-    let mut at = thread.first_heap() as *const Heap;
-    // SAFETY: as in `Heap::of`; the links lead to heaps of this thread.
-    while let Some(heap) = unsafe { at.as_ref() } {
+    let mut at = ThreadHeaps::of(thread).first.get();
+    while let Some(heap) = at {
         if heap.is_in(pool) {
             return Some(heap);
         }
-        at = heap.sibling.load(Ordering::Relaxed);
+        at = heap.sibling();
     }
     None
 }
@@ -107,8 +113,7 @@ pub(super) fn end_of_thread(thread: &'static Thread) {
     loop {
         // A thread that ends all heaps of a pool at this moment waits until this one is consistent again.
         let inside = CriticalSection::enter(thread::current());
-        // SAFETY: as in `Heap::of`.
-        let Some(heap) = (unsafe { (thread.first_heap() as *const Heap).as_ref() }) else { return };
+        let Some(heap) = ThreadHeaps::of(thread).first.get() else { return };
         let pool = heap.pool();
         if let Some(pool) = pool {
             heap.end(pool, &mut pool.state.lock());

@@ -10,7 +10,7 @@ use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::{Span, class, table};
 use crate::pool::thread_heap::blocks::free_large;
-use crate::pool::{Pool, handle, remote_free};
+use crate::pool::{Pool, calls, handle, remote_free};
 use crate::thread::{self, FastEntry, Thread};
 
 /// An allocation by the fast path. Rare upkeep is left to be done.
@@ -76,7 +76,7 @@ pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usiz
 #[inline]
 pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
     // A callback of the pool's own upstream may be under way. Then the slow path refuses.
-    let thread = thread::current_if_registered().filter(|thread| thread.calling() == 0)?;
+    let thread = thread::current_if_registered().filter(|thread| !calls::is_any(thread))?;
     let _inside = FastEntry::begin(thread)?;
     let heap = Heap::cached(thread, pool)?;
     let alignment = heap.alignment_of(alignment);

@@ -39,7 +39,8 @@ use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
 use crate::pool::span::{Link, List, RelaxedUsize, class};
-use crate::thread::{self, Thread};
+use crate::thread::{self, Area, PerThread, Thread, area};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use outstanding::Outstanding;
 
@@ -180,6 +181,41 @@ unsafe impl Recycled for Heap {
 
 static HEAPS: Recycler<Heap> = Recycler::new();
 
+/// The heaps of one thread.
+#[repr(C)]
+struct ThreadHeaps {
+    /// The heap of the host's current pool. None: not cached, as after a change of the current pool.
+    current: Cell<Option<&'static Heap>>,
+    /// Head of the list that `Heap::sibling` links.
+    first: Cell<Option<&'static Heap>>,
+    /// The heap used last among those of pools whose numbers have this remainder. It may have ended since.
+    by_number: [Cell<Option<&'static Heap>>; 64],
+}
+
+// SAFETY: zeros are valid and mean no heaps. Only the thread, its exit hook, or a thread that has stopped the world
+// touches them. The area is for this type.
+unsafe impl PerThread for ThreadHeaps {
+    const AREA: Area = area::POOL_HEAPS;
+}
+
+impl ThreadHeaps {
+    #[inline(always)]
+    fn by_pool(&self, pool: &Pool) -> &Cell<Option<&'static Heap>> {
+        &self.by_number[pool.number() % self.by_number.len()]
+    }
+}
+
+/// The heap of the host's current pool, if the thread has cached it.
+#[inline(always)]
+pub fn current(thread: &Thread) -> Option<&'static Heap> {
+    ThreadHeaps::of(thread).current.get()
+}
+
+/// Caches the heap of the host's current pool.
+pub fn set_current(thread: &Thread, heap: Option<&'static Heap>) {
+    ThreadHeaps::of(thread).current.set(heap);
+}
+
 /// What a pool and its heaps counted.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
@@ -213,9 +249,7 @@ impl Heap {
     /// The heap, if it is in the thread's cache.
     #[inline(always)]
     pub fn cached(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        let at = thread.heap(pool.number());
-        // SAFETY: 0 or what `set_heap` was given: a heap, and heaps are never unmapped.
-        let heap = unsafe { (at as *const Heap).as_ref() };
+        let heap = ThreadHeaps::of(thread).by_pool(pool).get();
         // It may be another thread's by now, or of another pool with the same cache entry.
         heap.filter(|heap| heap.is_of(thread) && heap.is_in(pool))
     }
@@ -223,14 +257,14 @@ impl Heap {
     #[cold]
     #[inline(never)]
     fn find(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        let mut at = thread.first_heap() as *const Heap;
-        // SAFETY: as in `of`; the links lead to heaps of this thread.
-        while let Some(heap) = unsafe { at.as_ref() } {
+        let heaps = ThreadHeaps::of(thread);
+        let mut at = heaps.first.get();
+        while let Some(heap) = at {
             if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) {
-                thread.set_heap(pool.number(), at as usize);
+                heaps.by_pool(pool).set(Some(heap));
                 return Some(heap);
             }
-            at = heap.sibling.load(Ordering::Relaxed);
+            at = heap.sibling();
         }
         None
     }
@@ -262,11 +296,11 @@ impl Heap {
         heap.next.store(pointer(state.heaps.replace(heap)), Ordering::Relaxed);
         state.figures.metadata_bytes += size_of::<Heap>() as u64;
         drop(state);
-        heap.sibling.store(thread.first_heap() as *mut Heap, Ordering::Relaxed);
+        let heaps = ThreadHeaps::of(thread);
+        heap.sibling.store(pointer(heaps.first.replace(Some(heap))), Ordering::Relaxed);
         heap.owner_thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
         heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
-        thread.set_first_heap(core::ptr::from_ref(heap) as usize);
-        thread.set_heap(pool.number(), core::ptr::from_ref(heap) as usize);
+        heaps.by_pool(pool).set(Some(heap));
         Some(heap)
     }
 
@@ -284,6 +318,12 @@ impl Heap {
     fn pool(&self) -> Option<&'static Pool> {
         // SAFETY: NULL or a pool, and those are never unmapped.
         unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// The next heap of its thread.
+    fn sibling(&self) -> Option<&'static Heap> {
+        // SAFETY: NULL or a heap, and those are never unmapped.
+        unsafe { self.sibling.load(Ordering::Relaxed).as_ref() }
     }
 
     /// The next heap of its pool. Under the pool's lock.

@@ -109,23 +109,32 @@ mod tests {
     #[test]
     fn po_32_a_thread_that_is_stopped_in_the_middle_misleads_nobody() {
         use core::sync::atomic::AtomicBool;
+        use std::time::{Duration, Instant};
         static OVER: AtomicBool = AtomicBool::new(false);
         static OUTS: [Outstanding; 64] = [const { Outstanding::new() }; 64];
-        let turn = |out: &'static Outstanding| {
+        static TURNS: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
+        let write = |writer: usize| {
+            let out = &OUTS[writer];
             while !OVER.load(Ordering::Relaxed) {
                 out.allow(1 << 20);
                 out.add(64);
                 out.allow(0);
                 out.subtract(64);
+                TURNS[writer].fetch_add(1, Ordering::Relaxed);
             }
         };
-        let writers: Vec<_> = OUTS.iter().map(|out| std::thread::spawn(move || turn(out))).collect();
-        let start = std::time::Instant::now();
-        let mut wrong = 0;
-        while start.elapsed().as_millis() < 500 {
+        let writers: Vec<_> = (0..OUTS.len()).map(|writer| std::thread::spawn(move || write(writer))).collect();
+        let start = Instant::now();
+        let (mut wrong, mut between) = (0, 0);
+        // Long enough, and until every writer was stopped in the middle of its turns with a reader looking: else nothing was tested.
+        let turns = || TURNS.iter().map(|turns| turns.load(Ordering::Relaxed));
+        while start.elapsed() < Duration::from_millis(500) || turns().any(|turns| turns < 100) || between == 0 {
+            assert!(start.elapsed() < Duration::from_secs(120), "turns: {:?}, seen: {between}", turns().min());
             for out in &OUTS {
+                let seen = out.get() as isize;
                 // A reader that gives up may have missed some that came back.
-                wrong += usize::from((out.get() as isize).unsigned_abs() > 1 << 19);
+                wrong += usize::from(seen.unsigned_abs() > 1 << 19);
+                between += usize::from(seen != 0);
             }
         }
         OVER.store(true, Ordering::Relaxed);

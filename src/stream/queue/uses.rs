@@ -1,33 +1,30 @@
-//! Uses: work on a queue that others issue and say the end of later.
+//! Uses: work that others issue on a queue until they close the use.
 //!
-//! Contract: asks no driver. A use holds nothing: one that is open when its queue ends is closed there, behind an event.
+//! Contract: calls no driver. A use has no reference on its queue. A use that is open when its queue ends is closed then, behind an event.
 
 use super::Queue;
 use crate::stream::point::Point;
 use core::sync::atomic::Ordering;
 
 impl Queue {
-    /// Opens a use: work that others issue on it until [`Queue::close_use`] is told the number that this gives. The caller holds the queue,
-    /// the use does not: it is closed when the queue ends, behind an event.
+    /// Opens a use, which ends when [`Queue::close_use`] is called with the returned number. The caller has a reference on the queue.
     pub fn open_use(&self) -> u64 {
         self.opened.store(true, Ordering::Relaxed);
         self.born.load(Ordering::Relaxed)
     }
 
-    /// Whether it still is what it was when that use was opened.
+    /// Whether the queue has stood for one CUstream since the use was opened.
     pub fn has_use(&self, opened: u64) -> bool {
         self.born.load(Ordering::Relaxed) == opened
     }
 
-    /// Closes a use: a point behind its work. The queue may have ended meanwhile, and be another one by now, which it was not before that work
-    /// was done.
+    /// Closes a use, and returns a point behind its work. If the queue stands for another CUstream by now, that work is done.
     pub fn close_use(&'static self, opened: u64) -> Point {
         if !self.has_use(opened) {
             return Point::new(self, 0);
         }
         let ended = || Some(self.ended.load(Ordering::SeqCst)).filter(|tick| *tick > 0);
-        // Not asked of one that has ended: nothing comes behind it any more. Where it ends in between, either this finds so, or the end finds
-        // what was asked.
+        // No new point of a queue that has ended. If it ends now, either this thread sees that, or the end sees the point of this thread.
         let tick = ended().unwrap_or_else(|| {
             let now = self.now().tick();
             ended().unwrap_or(now)
@@ -35,7 +32,7 @@ impl Queue {
         Point::new(self, tick)
     }
 
-    /// It ends, and with it the uses that are open; before an event is recorded behind what was asked.
+    /// Closes the open uses of a queue that ends, before its last event is recorded.
     pub(in crate::stream) fn close_uses(&'static self) {
         if self.opened.load(Ordering::Relaxed) {
             self.ended.store(self.now().tick(), Ordering::SeqCst);

@@ -1,54 +1,54 @@
-//! What waits for what: a queue for a point, the host for a queue; and captures, which neither may be part of.
+//! Waits: of a queue for a point, and of the host for a queue. Neither may become part of a graph capture.
 //!
 //! Contract: no lock is held while the driver is called.
 
 use super::{Origin, Queue, tick};
-use crate::device::cuda::{Gpu, Inside};
+use crate::cuda_driver::CUstream;
 use crate::error::{Result, Status, fail};
+use crate::gpu::{Gpu, Inside};
 use crate::stream::point::Point;
 use crate::stream::queue_ref::QueueRef;
-use crate::sys::cuda::CUstream;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
 impl Queue {
-    /// Makes what is issued on this queue from now on wait for a point; the host does not. Nothing to do where that is so already.
-    /// TN_ERR_UNSUPPORTED: one of the two is capturing a graph; TN_ERR_DRIVER: the point's stream ended with no event behind the point, or
-    /// this one ended, or is another thread's own, of which the driver would take this thread's.
+    /// Makes new work on this queue wait for a point, without waiting on the host. TN_ERR_UNSUPPORTED: one of the two streams captures a
+    /// graph. TN_ERR_DRIVER: the point's stream ended with no event behind the point; or this one ended, or is another thread's per-thread
+    /// stream, whose value would mean the calling thread's.
     pub fn wait_for(&'static self, point: Point) -> Result<()> {
         if self.follows(point) {
             return Ok(());
         }
-        let Some(_held) = self.hold().filter(|_| self.is_nameable()) else { return Err(self.out_of_reach()) };
-        let pin = point.pin()?;
+        let Some(_queue_ref) = self.try_ref().filter(|_| self.is_nameable()) else { return Err(self.unreachable()) };
+        let event = point.event()?;
         let gpu = self.gpu();
         let inside = gpu.enter()?;
         if is_capturing(gpu, &inside, self.raw())? {
             return if point.poll() { Ok(()) } else { Err(capturing(gpu)) };
         }
-        // The driver waits for the record that the event has now, whatever is recorded on it later (cuEventRecord's reference).
-        // SAFETY: an event that is pinned, of whatever GPU, and a stream that is held.
-        gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), pin.event(), 0)? }, "cuStreamWaitEvent")?;
-        self.order.lock().learn(point.queue().head.number(), pin.tick());
+        // The driver waits for the latest record of the event, also if the event is recorded again later (reference of cuEventRecord).
+        // SAFETY: an event with a reference, of any GPU, and a stream with a reference.
+        gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), event.event(), 0)? }, "cuStreamWaitEvent")?;
+        self.known_waits.lock().learn(point.queue().head.number(), event.tick());
         Ok(())
     }
 
-    /// Whether what is issued on this queue from now on comes after a point for certain. Asks no driver.
+    /// Whether new work on this queue is known to come after a point. Calls no driver.
     pub fn follows(&'static self, point: Point) -> bool {
         self == point.queue()
             || point.is_passed()
             || self.is_ordered_with(point.queue())
-            || self.order.lock().has(point.queue().head.number(), point.tick())
+            || self.known_waits.lock().has(point.queue().head.number(), point.tick())
     }
 
-    /// The legacy stream waits for what was issued on the blocking ones of its GPU, and they for it (PD-9).
+    /// Whether the driver orders the two: the legacy stream of a GPU with its blocking streams (PD-9).
     fn is_ordered_with(&self, other: &Queue) -> bool {
         let legacy = self.origin() == Origin::Legacy || other.origin() == Origin::Legacy;
         let blocking = self.blocking.load(Ordering::Relaxed) && other.blocking.load(Ordering::Relaxed);
         legacy && blocking && core::ptr::eq(self.gpu(), other.gpu())
     }
 
-    /// Waits for all that was issued on it so far (ST-6), under no lock. TN_ERR_UNSUPPORTED: it is capturing a graph, which goes on.
+    /// Waits on the host for all work issued so far (ST-6). TN_ERR_UNSUPPORTED: the stream captures a graph, which continues.
     pub fn synchronize(&'static self) -> Result<()> {
         let gpu = self.gpu();
         let inside = gpu.enter()?;
@@ -56,53 +56,53 @@ impl Queue {
             return Err(capturing(gpu));
         }
         let tick = tick();
-        // SAFETY: a stream that the caller holds.
+        // SAFETY: the caller has a reference on the stream.
         gpu.check(unsafe { inside.cuStreamSynchronize(self.raw())? }, "cuStreamSynchronize")?;
         self.pass(tick);
         Ok(())
     }
 
-    /// The same for one that perhaps nobody holds, with no event, and no harm to captures of others. TN_ERR_DRIVER: it ended, or is another
-    /// thread's own.
+    /// As [`Queue::synchronize`], for a queue that may have no reference, and without harm to captures of other threads. TN_ERR_DRIVER: it
+    /// ended, or is another thread's per-thread stream.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
-        let reached = |_: &QueueRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
-        let Some(_held) = self.hold().filter(reached) else { return Err(self.out_of_reach()) };
+        let reachable = |_: &QueueRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
+        let Some(_queue_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
         let inside = self.gpu().enter()?;
         let _relaxed = inside.relaxed();
         self.synchronize()
     }
 
-    /// Whether one ever can be: the legacy stream's work is in no graph.
+    /// Whether the stream can capture: the legacy stream cannot.
     pub fn can_be_captured(&self) -> bool {
         self.origin() != Origin::Legacy
     }
 
-    /// Whether a graph is being captured on it.
+    /// Whether the stream captures a graph.
     pub fn is_capturing(&'static self) -> Result<bool> {
         let gpu = self.gpu();
         is_capturing(gpu, &gpu.enter()?, self.raw())
     }
 
     #[cold]
-    fn out_of_reach(&self) -> Status {
+    fn unreachable(&self) -> Status {
         fail(
             TN_ERR_DRIVER,
             format_args!(
-                "a stream of GPU {} ended, or is another thread's own, and cannot be made to wait",
+                "a stream of GPU {} ended, or is another thread's per-thread stream, and cannot be made to wait",
                 self.gpu().id()
             ),
         )
     }
 }
 
-/// Whether a graph is being captured on a stream that the caller holds.
-/// Asked before anything that would break a capture: the reference promises that asking breaks none, also where the answer is IMPLICIT.
+/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference promises that the query
+/// breaks none, also where its result is IMPLICIT.
 pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
     const NONE: u32 = 0;
-    /// Another thread captures a graph, and the legacy stream would become part of it.
+    /// CUDA_ERROR_STREAM_CAPTURE_IMPLICIT: another thread captures a graph, and the legacy stream would become part of it.
     const IMPLICIT: u32 = 906;
     let mut status = NONE;
-    // SAFETY: a stream that the caller holds; the number is ours.
+    // SAFETY: the caller has a reference on the stream; the number is ours.
     match unsafe { inside.cuStreamIsCapturing(stream, &mut status)? } {
         IMPLICIT => Ok(true),
         number => gpu.check(number, "cuStreamIsCapturing").map(|()| status != NONE),
@@ -113,6 +113,6 @@ pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream)
 pub(super) fn capturing(gpu: &Gpu) -> Status {
     fail(
         TN_ERR_UNSUPPORTED,
-        format_args!("a graph is being captured on this stream of GPU {}, and this cannot be part of it", gpu.id()),
+        format_args!("this stream of GPU {} captures a graph, which this call cannot be part of", gpu.id()),
     )
 }

@@ -80,7 +80,15 @@ pub fn safetensors(bytes: &[u8]) {
     let mut infos = Vec::<tn_safetensors_info>::with_capacity(MOST);
     let mut count = usize::MAX;
     // SAFETY: so many places, a writable count.
-    let status = unsafe { tensors::tn_safetensors_query(path.as_ptr(), MOST, infos.as_mut_ptr(), &mut count) };
+    let status = unsafe {
+        tensors::tn_safetensors_query(
+            path.as_ptr(),
+            size_of::<tn_safetensors_info>(),
+            MOST,
+            infos.as_mut_ptr(),
+            &mut count,
+        )
+    };
     if sound(status) != TN_OK {
         assert_eq!(count, usize::MAX);
         return;
@@ -97,16 +105,17 @@ pub fn safetensors(bytes: &[u8]) {
     });
     let names: Vec<_> = whole.map(|info| info.name.as_ptr()).collect();
     for flags in [TN_BORROW, TN_REQUIRE_BORROW, 0] {
+        let size = size_of::<tn_safetensors_options>();
+        let options = tn_safetensors_options { size, pool: null_mut(), flags, reserved: 0 };
         let mut out = vec![null_mut(); names.len()];
         let mut how = vec![0; names.len()];
         // SAFETY: terminated texts, as many places as names.
         let status = unsafe {
             tensors::tn_array_open_safetensors(
                 path.as_ptr(),
-                null_mut(),
                 names.len(),
                 names.as_ptr(),
-                flags,
+                &options,
                 out.as_mut_ptr(),
                 how.as_mut_ptr(),
             )

@@ -64,6 +64,6 @@ fn release(handle: *mut tn_array) {
 pub fn assert_nothing_left() {
     let mut count = 0;
     // SAFETY: no room, and a writable count.
-    assert_eq!(unsafe { report::tn_leaks(0, std::ptr::null_mut(), &mut count) }, TN_OK);
+    assert_eq!(unsafe { report::tn_leaks(size_of::<tn_holder>(), 0, std::ptr::null_mut(), &mut count) }, TN_OK);
     assert_eq!(count, 0, "handles, guards or exports are left");
 }

@@ -83,7 +83,7 @@ fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
     let (mut out, mut answer) = ([null_mut::<tn_array>(); 7], 0);
     let specs: [tn_slice_spec; 3] = std::array::from_fn(|_| {
         let mut bound = || if draw.byte() < 80 { i64::MIN } else { draw.number() };
-        tn_slice_spec { start: bound(), stop: bound(), step: bound() }
+        tn_slice_spec { start: bound(), stop: bound(), step: bound(), reserved: [0; 4] }
     });
     let n = i32::from(draw.byte() % 4);
     let shape = [draw.number(), draw.number(), -1];
@@ -91,7 +91,7 @@ fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
     // SAFETY: as many values as said, writable outputs.
     let statuses = unsafe {
         [
-            view::tn_array_slice(handle, n, specs.as_ptr(), &mut out[0]),
+            view::tn_array_slice(handle, n as usize, specs.as_ptr(), &mut out[0]),
             view::tn_array_transpose(handle, &mut out[1]),
             view::tn_array_reshape(handle, n.min(3), shape.as_ptr(), TN_ORDER_A, &mut out[2]),
             view::tn_array_index(handle, draw.number() as i32, draw.number(), &mut out[3]),
@@ -105,8 +105,9 @@ fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
         sound(status);
     }
     for made in out.into_iter().filter(|made| !made.is_null()) {
+        let mut overlap = TN_OVERLAP_NONE;
         // SAFETY: writable output.
-        sound(unsafe { view::tn_array_overlap(handle, made, &mut answer) });
+        sound(unsafe { view::tn_array_overlap(handle, made, &mut overlap) });
         let mut tensor = null_mut();
         let options = tn_dlpack_options {
             size: size_of::<tn_dlpack_options>(),

@@ -283,7 +283,7 @@ fn wn_1_to_5_bits_and_holders() {
     assert_eq!(s.why(low), TN_WHY_SHARED, "WN-4");
     s.give(left, 2);
     let done = s.ok(Call::WhyNot { array: right, target: None });
-    let kinds: Vec<i32> = done.holders.unwrap().iter().map(|holder| holder.kind).collect();
+    let kinds: Vec<u32> = done.holders.unwrap().iter().map(|holder| holder.kind).collect();
     assert_eq!(kinds.iter().filter(|&&kind| kind == TN_HOLDER_HANDLE).count(), 3, "WN-5");
     assert!(
         kinds.contains(&TN_HOLDER_PROMISE)

@@ -13,13 +13,13 @@ int main(void)
     if (status == TN_OK)
         status = tn_array_borrow_read(array, 0, NULL, &data, NULL, &guard);
     if (status == TN_OK)
-        status = tn_holders_of(data, 48, 0, NULL, NULL, &holders);
+        status = tn_holders_of(data, 48, sizeof(tn_holder), 0, NULL, NULL, &holders);
     if (status == TN_OK)
         status = tn_borrow_end(guard, 0, NULL);
     if (status == TN_OK)
         status = tn_array_release(array);
     if (status == TN_OK)
-        status = tn_leaks(0, NULL, &leaks);
+        status = tn_leaks(sizeof(tn_holder), 0, NULL, &leaks);
     if (status != TN_OK) {
         puts(tn_last_error());
         return 1;

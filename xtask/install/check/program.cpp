@@ -10,7 +10,7 @@ int main()
         w(1, 2) = 1.5;
     }
     std::size_t leaks = 1;
-    if (tn_leaks(0, nullptr, &leaks) != TN_OK)
+    if (tn_leaks(sizeof(tn_holder), 0, nullptr, &leaks) != TN_OK)
         return 1;
     std::cout << "leaks: " << leaks << '\n';
     return leaks != 0;

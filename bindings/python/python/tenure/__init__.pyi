@@ -68,6 +68,7 @@ class Status(IntEnum):
     IO = 31
     LIMIT = 32
     PANIC = 33
+    OVERFLOW = 34
 
 class Error(Exception):
     status: Status | int

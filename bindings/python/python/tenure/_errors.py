@@ -47,6 +47,7 @@ class Status(enum.IntEnum):
     IO = 31
     LIMIT = 32
     PANIC = 33
+    OVERFLOW = 34
 
     __str__ = enum.Enum.__str__
 
@@ -129,6 +130,7 @@ _CLASSES = {
     Status.DRIVER: FailedError,
     Status.IO: FileError,
     Status.LIMIT: ArgumentError,
+    Status.OVERFLOW: ArgumentError,
     Status.PANIC: FailedError,
 }
 

@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 /// How many devices of a type there are.
-pub fn device_count(r#type: i32) -> Result<i32> {
+pub fn device_count(r#type: tn_device_type) -> Result<usize> {
     let mut count = 0;
     // SAFETY: `count` is writable.
     check(unsafe { c::tn_device_count(r#type, &mut count) })?;
@@ -101,7 +101,7 @@ pub fn event_record(event: Id, stream: Id) -> Result<()> {
 /// The stream waits for the event, the host does not.
 pub fn event_wait(event: Id, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
-    check(unsafe { c::tn_event_wait(event.raw(), stream.raw()) })
+    check(unsafe { c::tn_stream_wait_event(stream.raw(), event.raw()) })
 }
 
 /// The host waits for the event.
@@ -165,7 +165,7 @@ pub unsafe fn host_register(ptr: *mut c_void, bytes: usize, flags: u32) -> Resul
 }
 
 /// Tells the driver how managed memory will be used.
-pub fn advise(array: Id, advice: i32, device: tn_device) -> Result<()> {
+pub fn advise(array: Id, advice: tn_advice, device: tn_device) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_array_advise(array.raw(), advice, device) })
 }

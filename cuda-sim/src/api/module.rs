@@ -1,0 +1,308 @@
+//! Modules and launches. A kernel is a host function that the program registered under the kernel's name.
+//!
+//! Any image is accepted as a module, and every module has all registered kernels. Arguments are copied at the launch, by the registered
+//! sizes, so the caller may reuse its variables at once.
+
+use crate::base::args::{get, get_text, put, put_optional};
+use crate::base::status::*;
+use crate::base::thread::as_callback;
+use crate::base::types::Handle;
+use crate::entry::call::Call;
+use crate::entry::enter::driver;
+use crate::state::device::SHARED_BYTES_PER_BLOCK_OPT_IN;
+use crate::state::machine::{HandleKind, Machine};
+use crate::state::module::{Function, Kernel, Launch, Registered};
+use crate::state::work::Work;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::sync::Arc;
+
+impl Machine {
+    pub fn load_module(&mut self, context: Handle) -> Handle {
+        let handle = self.new_handle(HandleKind::Module);
+        self.modules.modules.insert(handle, context);
+        handle
+    }
+
+    fn unload_module(&mut self, module: Handle) -> Answer {
+        self.modules.modules.remove(&module).ok_or(INVALID_HANDLE)?;
+        self.modules.functions.retain(|_, function| function.module != module);
+        Ok(())
+    }
+
+    fn find_function(&mut self, module: Handle, name: *const c_char) -> Answer<Handle> {
+        let name = get_text(name)?.to_string_lossy().into_owned();
+        if !self.modules.modules.contains_key(&module) {
+            return Err(INVALID_HANDLE);
+        }
+        if !self.modules.kernels.contains_key(&name) {
+            return Err(NOT_FOUND);
+        }
+        let known =
+            self.modules.functions.iter().find(|(_, function)| function.module == module && function.name == name);
+        if let Some((handle, _)) = known {
+            return Ok(*handle);
+        }
+        let handle = self.new_handle(HandleKind::Function);
+        self.modules.functions.insert(handle, Function { name, module, attributes: BTreeMap::new() });
+        Ok(handle)
+    }
+}
+
+/// CU_LAUNCH_PARAM_*, in the `extra` of a launch.
+const END: usize = 0;
+const BUFFER: usize = 1;
+const BUFFER_SIZE: usize = 2;
+
+/// Copies the arguments, from the list of pointers or from the packed buffer in `extra`.
+fn copy_arguments(sizes: &[usize], pointers: *mut *mut c_void, extra: *mut *mut c_void) -> Answer<Vec<Vec<u8>>> {
+    let copy = |from: *const u8, size: usize| {
+        if from.is_null() {
+            return Err(INVALID_VALUE);
+        }
+        // SAFETY: the caller's argument of the registered size.
+        Ok(unsafe { std::slice::from_raw_parts(from, size) }.to_vec())
+    };
+    if sizes.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !pointers.is_null() {
+        return sizes
+            .iter()
+            .enumerate()
+            .map(|(at, size)| copy(get(pointers.wrapping_add(at))?.cast(), *size))
+            .collect();
+    }
+    let (mut buffer, mut length) = (std::ptr::null::<u8>(), 0);
+    for pair in (0..).step_by(2) {
+        let value = |at| get(extra.wrapping_add(at));
+        match value(pair)? as usize {
+            END => break,
+            BUFFER => buffer = value(pair + 1)?.cast(),
+            BUFFER_SIZE => length = get(value(pair + 1)?.cast::<usize>())?,
+            _ => return Err(INVALID_VALUE),
+        }
+    }
+    let mut at = 0_usize;
+    let mut copies = Vec::new();
+    for size in sizes {
+        at = at.next_multiple_of(size.next_power_of_two().clamp(1, 16));
+        if at + size > length {
+            return Err(INVALID_VALUE);
+        }
+        copies.push(copy(buffer.wrapping_add(at), *size)?);
+        at += size;
+    }
+    Ok(copies)
+}
+
+// CUjit_option.
+const INFO_LOG: c_uint = 3;
+const INFO_LOG_SIZE: c_uint = 4;
+const ERROR_LOG: c_uint = 5;
+const ERROR_LOG_SIZE: c_uint = 6;
+
+/// Writes the empty logs of a compiler. Callers print the logs that they asked for, so these must be texts with sizes.
+pub fn put_empty_logs(count: c_uint, options: *const c_uint, values: *mut *mut c_void) -> Answer {
+    for at in 0..count as usize {
+        let value = values.wrapping_add(at);
+        match get(options.wrapping_add(at))? {
+            INFO_LOG | ERROR_LOG => put_optional(get(value)?.cast::<u8>(), 0),
+            INFO_LOG_SIZE | ERROR_LOG_SIZE => put(value, std::ptr::null_mut())?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+thread_local! {
+    /// The machine, while a kernel runs under the lock on this thread.
+    static KERNEL_MACHINE: Cell<*const Machine> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Gives the machine to a kernel that runs under the lock, and so cannot lock it; None: no such kernel runs on this thread.
+pub fn inside_kernel<R>(ask: impl FnOnce(&Machine) -> R) -> Option<R> {
+    let machine = KERNEL_MACHINE.try_with(Cell::get).ok()?;
+    // SAFETY: set by `launch` for as long as the kernel runs, by the thread that holds the lock.
+    unsafe { machine.as_ref() }.map(ask)
+}
+
+fn call_kernel(kernel: Kernel, launch: &Launch, arguments: &[Vec<u8>]) -> Answer {
+    let mut pointers: Vec<*mut c_void> = arguments.iter().map(|bytes| bytes.as_ptr().cast_mut().cast()).collect();
+    // SAFETY: the registered function, with its parameters as registered.
+    match unsafe { kernel(launch, pointers.as_mut_ptr()) } {
+        SUCCESS => Ok(()),
+        code => Err(code),
+    }
+}
+
+fn launch(
+    call: &mut Call,
+    function: Handle,
+    mut launch: Launch,
+    stream: Handle,
+    pointers: *mut *mut c_void,
+    extra: *mut *mut c_void,
+) -> Answer {
+    let stream = call.stream(stream)?;
+    let name = &call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.name;
+    let Registered { run, sizes, waits } = call.modules.kernels.get(name).ok_or(INVALID_HANDLE)?.clone();
+    let blocks = launch.block.iter().map(|size| u64::from(*size)).product::<u64>();
+    if launch.grid.contains(&0) || blocks == 0 || blocks > 1024 {
+        return Err(INVALID_VALUE);
+    }
+    let owner = call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context;
+    launch.device = call.contexts.get(&owner).map_or(0, |context| context.device) as c_int;
+    let arguments = copy_arguments(&sizes, pointers, extra)?;
+    let work = if waits {
+        Work::Outside(Arc::new(
+            move |status| if status == SUCCESS { call_kernel(run, &launch, &arguments) } else { Ok(()) },
+        ))
+    } else {
+        Work::Inside(Arc::new(move |machine, _| {
+            KERNEL_MACHINE.set(machine);
+            let answer = as_callback(|| call_kernel(run, &launch, &arguments));
+            KERNEL_MACHINE.set(std::ptr::null());
+            answer
+        }))
+    };
+    call.enqueue(stream, "kernel", Vec::new(), work).map(|_| ())
+}
+
+/// CUlaunchConfig.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LaunchConfig {
+    grid: [c_uint; 3],
+    block: [c_uint; 3],
+    shared_bytes: c_uint,
+    stream: Handle,
+    attributes: *mut c_void,
+    count: c_uint,
+}
+
+pub fn get_attribute(call: &mut Call, value: *mut c_int, attribute: c_int, function: Handle) -> Answer {
+    let function = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
+    // Threads per block, static shared, constant and local bytes, registers, versions, caching, dynamic shared bytes.
+    const DEFAULTS: [c_int; 9] = [1024, 0, 0, 0, 32, 90, 90, 0, 48 << 10];
+    let default = DEFAULTS.get(usize::try_from(attribute).map_err(|_| INVALID_VALUE)?).copied().unwrap_or(0);
+    put(value, function.attributes.get(&attribute).copied().unwrap_or(default))
+}
+
+pub fn set_attribute(call: &mut Call, function: Handle, attribute: c_int, value: c_int) -> Answer {
+    let limit = call.devices[call.device()].attribute(SHARED_BYTES_PER_BLOCK_OPT_IN)?;
+    let function = call.world.modules.functions.get_mut(&function).ok_or(INVALID_HANDLE)?;
+    // Only the dynamic shared bytes (8) and later attributes can be set.
+    if attribute < 8 || attribute == 8 && !(0..=limit).contains(&value) {
+        return Err(INVALID_VALUE);
+    }
+    function.attributes.insert(attribute, value);
+    Ok(())
+}
+
+driver! {
+    fn cuModuleLoad(out: *mut Handle, _file: *const c_char) in Context => |call| {
+        call.refuse_in_capture()?;
+        let context = call.context;
+        put(out, call.load_module(context))
+    }
+
+    fn cuModuleLoadData(out: *mut Handle, image: *const c_void) in Context => |call| {
+        if image.is_null() {
+            return Err(INVALID_VALUE);
+        }
+        call.refuse_in_capture()?;
+        let context = call.context;
+        put(out, call.load_module(context))
+    }
+
+    fn cuModuleLoadDataEx(
+        out: *mut Handle, image: *const c_void, count: c_uint, options: *mut c_uint, values: *mut *mut c_void
+    ) in Context => |call| {
+        if image.is_null() {
+            return Err(INVALID_VALUE);
+        }
+        put_empty_logs(count, options, values)?;
+        call.refuse_in_capture()?;
+        let context = call.context;
+        put(out, call.load_module(context))
+    }
+
+    fn cuModuleLoadFatBinary(out: *mut Handle, image: *const c_void) in Context => |call| {
+        if image.is_null() {
+            return Err(INVALID_VALUE);
+        }
+        let context = call.context;
+        put(out, call.load_module(context))
+    }
+
+    fn cuModuleUnload(module: Handle) in Context => |call| { call.unload_module(module) }
+
+    fn cuModuleGetFunction(out: *mut Handle, module: Handle, name: *const c_char) in Context => |call| {
+        put(out, call.find_function(module, name)?)
+    }
+
+    fn cuModuleGetLoadingMode(mode: *mut c_uint) in Init => |_| { put(mode, 1) }
+
+    fn cuModuleGetGlobal_v2(_address: *mut u64, _size: *mut usize, module: Handle, _name: *const c_char) in Context => |call| {
+        call.modules.modules.get(&module).ok_or(INVALID_HANDLE)?;
+        Err(NOT_FOUND)
+    }
+
+    fn cuLibraryLoadData(
+        out: *mut Handle, image: *const c_void, jit: *mut c_uint, jit_values: *mut *mut c_void, jit_count: c_uint,
+        _options: *mut c_uint, _values: *mut *mut c_void, _count: c_uint
+    ) in Context => |call| {
+        if image.is_null() {
+            return Err(INVALID_VALUE);
+        }
+        put_empty_logs(jit_count, jit, jit_values)?;
+        let context = call.context;
+        put(out, call.load_module(context))
+    }
+
+    fn cuLibraryUnload(library: Handle) in Context => |call| { call.unload_module(library) }
+
+    fn cuLibraryGetKernel(out: *mut Handle, library: Handle, name: *const c_char) in Context => |call| {
+        put(out, call.find_function(library, name)?)
+    }
+
+    fn cuLibraryGetModule(out: *mut Handle, library: Handle) in Context => |call| {
+        call.modules.modules.get(&library).ok_or(INVALID_HANDLE)?;
+        put(out, library)
+    }
+
+    fn cuKernelGetFunction(out: *mut Handle, kernel: Handle) in Context => |call| {
+        call.modules.functions.get(&kernel).ok_or(INVALID_HANDLE)?;
+        put(out, kernel)
+    }
+
+    fn cuFuncGetModule(out: *mut Handle, function: Handle) in Context => |call| {
+        put(out, call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.module)
+    }
+
+    fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: Handle) in Context => |call| { get_attribute(call, value, attribute, function) }
+
+    fn cuFuncSetAttribute(function: Handle, attribute: c_int, value: c_int) in Context => |call| { set_attribute(call, function, attribute, value) }
+
+    fn cuFuncSetCacheConfig(function: Handle, _config: c_uint) in Context => |call| {
+        call.modules.functions.get(&function).map(|_| ()).ok_or(INVALID_HANDLE)
+    }
+
+    fn cuLaunchKernel(
+        function: Handle, grid_x: c_uint, grid_y: c_uint, grid_z: c_uint, block_x: c_uint, block_y: c_uint, block_z: c_uint,
+        shared_bytes: c_uint, stream: Handle, pointers: *mut *mut c_void, extra: *mut *mut c_void
+    ) | cuLaunchKernel_ptsz in Context => |call| {
+        let shape = Launch { grid: [grid_x, grid_y, grid_z], block: [block_x, block_y, block_z], shared_bytes, device: 0 };
+        launch(call, function, shape, stream, pointers, extra)
+    }
+
+    fn cuLaunchKernelEx(
+        config: *const LaunchConfig, function: Handle, pointers: *mut *mut c_void, extra: *mut *mut c_void
+    ) | cuLaunchKernelEx_ptsz in Context => |call| {
+        let config = get(config)?;
+        let shape = Launch { grid: config.grid, block: config.block, shared_bytes: config.shared_bytes, device: 0 };
+        launch(call, function, shape, config.stream, pointers, extra)
+    }
+}

@@ -1,0 +1,50 @@
+//! Modules, their functions, and the kernels that a program registered.
+
+use crate::base::types::Handle;
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_uint, c_void};
+
+/// tenure_sim_launch: the launch as a kernel sees it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Launch {
+    pub grid: [c_uint; 3],
+    pub block: [c_uint; 3],
+    pub shared_bytes: c_uint,
+    pub device: c_int,
+}
+
+/// tenure_sim_kernel: returns a result code, 0 for success.
+pub type Kernel = unsafe extern "C" fn(*const Launch, *mut *mut c_void) -> c_uint;
+
+/// A host function that implements the kernels of its name.
+#[derive(Clone)]
+pub struct Registered {
+    pub run: Kernel,
+    /// Bytes of each parameter.
+    pub sizes: Vec<usize>,
+    /// It may wait for the host, so it runs on a thread of its own.
+    pub waits: bool,
+}
+
+pub struct Function {
+    pub name: String,
+    pub module: Handle,
+    pub attributes: BTreeMap<c_int, c_int>,
+}
+
+#[derive(Default)]
+pub struct Modules {
+    pub kernels: BTreeMap<String, Registered>,
+    /// The context of each module.
+    pub modules: BTreeMap<Handle, Handle>,
+    pub functions: BTreeMap<Handle, Function>,
+}
+
+impl Modules {
+    /// Removes the modules of a context that is destroyed.
+    pub fn remove_context(&mut self, context: Handle) {
+        self.modules.retain(|_, owner| *owner != context);
+        self.functions.retain(|_, function| self.modules.contains_key(&function.module));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a call passes to open guards: the entries, and the conditions that hold for all of them.
+
+use super::rules::Use;
+use crate::array::Checked;
+use crate::blit;
+use crate::device_copy::{self, Outstanding};
+use crate::error::{Result, drafted, fail};
+use crate::ledger::{self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, UseTime};
+use crate::slots::Id;
+use crate::stream::{self, Queue};
+use crate::sys::os;
+use core::ffi::CStr;
+use smallvec::SmallVec;
+
+/// One array, and the use that a call makes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The array's handle.
+    pub(crate) id: Id,
+    /// The use.
+    pub(crate) wanted: Use,
+    /// When the bytes are used.
+    pub(crate) when: UseTime,
+}
+
+/// Copies a COW entry's bytes into its new store. Without a queue the copy is done on return, otherwise in the queue's order.
+pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()>;
+
+/// The call for which a list of entries is opened.
+#[derive(Clone, Copy)]
+pub struct BorrowContext<'a> {
+    /// The C function, for the statistics of copies.
+    pub(crate) function: &'static CStr,
+    /// Entries may overlap each other, as in a copy within one store.
+    pub(crate) may_overlap: bool,
+    /// Checks the arguments against the layouts: after the states of the handles, before conflicts with other holders.
+    pub(crate) fits: Option<&'a ShapeCheck<'a>>,
+    /// Copies bytes for COW.
+    pub(crate) copier: Copier,
+    /// The host uses the bytes: arrays that it cannot reach are refused.
+    pub(crate) by_host: bool,
+}
+
+impl<'a> BorrowContext<'a> {
+    /// Entries that may not overlap, without further checks.
+    pub fn new(function: &'static CStr) -> BorrowContext<'a> {
+        BorrowContext { function, may_overlap: false, fits: None, copier: copy_bytes, by_host: false }
+    }
+
+    /// As [`BorrowContext::new`], for a use by the host.
+    pub(crate) fn by_host(function: &'static CStr) -> BorrowContext<'a> {
+        BorrowContext { by_host: true, ..BorrowContext::new(function) }
+    }
+}
+
+/// See [`BorrowContext::fits`].
+pub type ShapeCheck<'a> = dyn Fn(&Locked, &[&'static Claim]) -> Checked<()> + 'a;
+
+/// A list of entries; short ones need no allocation.
+pub type List<T> = SmallVec<[T; 4]>;
+
+/// The guard that a use opens.
+pub fn guard_params(wanted: Use) -> GuardParams {
+    match wanted {
+        Use::Read { frozen } => GuardParams { class: Class::Read, frozen, discard: false, time_ns: 0 },
+        Use::Write { discard, .. } => GuardParams { class: Class::Write, frozen: false, discard, time_ns: 0 },
+        Use::Export { class, .. } => {
+            GuardParams { class, frozen: false, discard: false, time_ns: os::coarse_time_ns() }
+        }
+    }
+}
+
+/// An empty list with a capacity of `n`.
+pub(super) fn list<T>(n: usize) -> Result<List<T>> {
+    let mut list = List::new();
+    ledger::reserve(&mut list, n)?;
+    Ok(list)
+}
+
+/// Copies the bytes by the host if it can reach them. Otherwise a device copies them, on `queue`, or on the thread's current stream, for
+/// which this call then waits.
+fn copy_bytes(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
+    let on = match (ledger::is_reachable(to.device()), queue) {
+        (true, _) => return blit::copy(&to.host_view()?, &from.host_view()?),
+        (false, Some(queue)) => queue,
+        (false, None) => stream::current(to.device())?,
+    };
+    match device_copy::copy(on, &to.memory_view()?, &from.memory_view()?, false) {
+        Ok(Outstanding::Nothing) => Ok(()),
+        Ok(_) if queue.is_some() => Ok(()),
+        Ok(_) => on.synchronize(),
+        Err(failed) => {
+            // The new bytes are freed, so no work may be left on them.
+            let text = drafted();
+            let _ = on.synchronize();
+            Err(fail(failed.status.code(), format_args!("{}", text.as_str())))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The driver's result codes, as status codes of this library (DV-7).
+//!
+//! Contract: every code has a status, also one that is newer than this library: TN_ERR_DRIVER.
+
+use crate::types::*;
+use core::fmt;
+
+/// CUDA_SUCCESS.
+pub const SUCCESS: u32 = 0;
+/// An invalid argument.
+pub const INVALID_VALUE: u32 = 1;
+/// No memory left, of the requested kind.
+pub const OUT_OF_MEMORY: u32 = 2;
+/// The process ends, and the driver has shut down.
+pub const DEINITIALIZED: u32 = 4;
+/// There is no device.
+pub const NO_DEVICE: u32 = 100;
+/// The work is not finished.
+pub const NOT_READY: u32 = 600;
+/// The range is page-locked already.
+pub const HOST_MEMORY_ALREADY_REGISTERED: u32 = 712;
+/// The range is not page-locked.
+pub const HOST_MEMORY_NOT_REGISTERED: u32 = 713;
+
+/// The status of a code other than [`SUCCESS`]. `short`: the status where no memory is left.
+pub fn status(number: u32, short: tn_status) -> tn_status {
+    match number {
+        OUT_OF_MEMORY => short,
+        NO_DEVICE | 101 => TN_ERR_DEVICE,
+        NOT_READY => TN_ERR_PENDING,
+        HOST_MEMORY_ALREADY_REGISTERED => TN_ERR_DUPLICATE,
+        HOST_MEMORY_NOT_REGISTERED => TN_ERR_INVALID,
+        801 | 900..=907 => TN_ERR_UNSUPPORTED,
+        _ => TN_ERR_DRIVER,
+    }
+}
+
+/// Whether the code means that the context is lost, and the device is unusable for this process.
+pub fn is_fatal(number: u32) -> bool {
+    matches!(number, 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719 | 721)
+}
+
+/// Advice on an error, for the end of a message.
+pub fn advice(number: u32) -> &'static str {
+    match number {
+        OUT_OF_MEMORY => "; free memory, or trim the pools",
+        DEINITIALIZED => "; the process is ending, and the driver is gone",
+        HOST_MEMORY_ALREADY_REGISTERED => {
+            "; another library page-locked some of these bytes: unlock them there first, or do not register them"
+        }
+        801 => "; this device or driver does not support it",
+        900..=907 => "; a stream captures a graph, which this call cannot be part of",
+        _ if is_fatal(number) => "; this process cannot use the device any more, and must be restarted",
+        _ => "",
+    }
+}
+
+/// A result code with its name.
+#[derive(Clone, Copy)]
+pub struct Name {
+    /// The code.
+    pub number: u32,
+    /// The driver's name for it.
+    pub text: &'static str,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.text, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dv_7_every_number_has_a_status() {
+        let of = |number| status(number, TN_ERR_NO_DEVICE_MEMORY);
+        assert_eq!(of(2), TN_ERR_NO_DEVICE_MEMORY);
+        assert_eq!(status(2, TN_ERR_NO_HOST_MEMORY), TN_ERR_NO_HOST_MEMORY);
+        assert_eq!((of(100), of(101)), (TN_ERR_DEVICE, TN_ERR_DEVICE));
+        assert_eq!((of(600), of(712), of(713)), (TN_ERR_PENDING, TN_ERR_DUPLICATE, TN_ERR_INVALID));
+        assert_eq!(
+            (of(801), of(900), of(907), of(908)),
+            (TN_ERR_UNSUPPORTED, TN_ERR_UNSUPPORTED, TN_ERR_UNSUPPORTED, TN_ERR_DRIVER)
+        );
+        for number in [1, 4, 214, 700, 719, 999, 123_456, u32::MAX] {
+            assert_eq!(of(number), TN_ERR_DRIVER, "{number}");
+        }
+        let fatal: Vec<u32> = (0..2000).filter(|number| is_fatal(*number)).collect();
+        assert_eq!(fatal, [214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721]);
+    }
+}

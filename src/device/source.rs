@@ -1,0 +1,67 @@
+//! Which device a pool takes its memory from.
+
+#[cfg(not(preload))]
+use super::cuda;
+use super::host;
+use super::interface::Device;
+use super::query::known_type;
+use crate::error::{Result, fail};
+#[cfg(preload)]
+use crate::names::device_type_name;
+use crate::types::*;
+
+/// The device of a pool, as a number that fits an atomic; 0: the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source(usize);
+
+impl Source {
+    /// Host memory.
+    pub const HOST: Source = Source(0);
+
+    /// The source for the device and flags in the options of a pool. TN_ERR_DEVICE: no such device; TN_ERR_UNSUPPORTED: this build or this
+    /// machine does not support its type.
+    pub fn of(device: tn_device, host_flags: u32) -> Result<Source> {
+        known_type(device.r#type)?;
+        match (device.r#type, device.id) {
+            (TN_CPU, 0) => Ok(Source::HOST),
+            (TN_CPU, id) => {
+                Err(fail(TN_ERR_DEVICE, format_args!("device {{cpu, {id}}} does not exist; the host is {{TN_CPU, 0}}")))
+            }
+            _ => Source::cuda(device, host_flags),
+        }
+    }
+
+    #[cfg(not(preload))]
+    fn cuda(device: tn_device, host_flags: u32) -> Result<Source> {
+        cuda::memory(device, host_flags).map(|memory| Source(core::ptr::from_ref(memory) as usize))
+    }
+
+    #[cfg(preload)]
+    fn cuda(device: tn_device, _host_flags: u32) -> Result<Source> {
+        let name = device_type_name(device.r#type);
+        Err(fail(TN_ERR_UNSUPPORTED, format_args!("this build does not support devices of type {name}")))
+    }
+
+    /// The source as a number.
+    pub fn bits(self) -> usize {
+        self.0
+    }
+
+    /// # Safety
+    /// - `bits` came from [`Source::bits`].
+    pub unsafe fn from_bits(bits: usize) -> Source {
+        Source(bits)
+    }
+
+    /// The device that the source stands for.
+    pub fn device(self) -> &'static dyn Device {
+        match self.0 {
+            0 => &host::HOST,
+            // SAFETY: set by `cuda` from a static reference.
+            #[cfg(not(preload))]
+            at => unsafe { &*(at as *const cuda::Memory) },
+            #[cfg(preload)]
+            _ => &host::HOST,
+        }
+    }
+}

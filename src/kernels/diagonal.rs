@@ -1,0 +1,117 @@
+//! Diagonals and triangles: what is added to a diagonal, scaled by one, or set to 0 beside one. Needs no other crate.
+
+use super::{Float, Pivot, address, step, with_float};
+use crate::blit::HostView;
+use crate::layout::Layout;
+
+/// Which part of a matrix counts; the rest is taken as 0 and not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Triangle {
+    /// The diagonal and what is below it.
+    Lower,
+    /// The diagonal and what is above it.
+    Upper,
+}
+
+/// Whether a diagonal is added or subtracted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// m + d
+    Plus,
+    /// m - d
+    Minus,
+}
+
+/// Rows, columns, strides in elements; a vector is a matrix of one column. The stride of an axis of one element means nothing, and faer
+/// looks at it when it chooses its loops: it is what it would be in a dense matrix, so that equal layouts get equal bits.
+pub(super) fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
+    let (rows, columns, down, across) = match (layout.shape(), layout.strides()) {
+        (&[n], &[stride]) => (n as usize, 1, stride, 0),
+        (&[rows, columns], &[down, across]) => (rows as usize, columns as usize, down, across),
+        _ => unreachable!("a matrix or a vector"),
+    };
+    let down = if rows > 1 { step::<T>(down) } else { columns.max(1) as isize };
+    let across = if columns > 1 { step::<T>(across) } else { rows.max(1) as isize };
+    (rows, columns, down, across)
+}
+
+/// Adds a diagonal to a matrix, or subtracts it, in place.
+pub fn add_diagonal(side: Side, dst: &HostView, diagonal: &HostView) {
+    with_float!(dst.layout().dtype(), T => {
+        let (n, _, down, across) = shape::<T>(dst.layout());
+        let (_, _, step, _) = shape::<T>(diagonal.layout());
+        let (to, from) = (address::<T>(dst), address::<T>(diagonal));
+        for i in 0..n as isize {
+            // SAFETY: element (i, i) of the matrix and i of the vector, for which the places vouch.
+            unsafe {
+                let (at, value) = (to.offset(i * (down + across)), from.offset(i * step).read());
+                at.write(if side == Side::Plus { at.read().plus(value) } else { at.read().minus(value) });
+            }
+        }
+    });
+}
+
+/// Combines each row, or each column, of a matrix or vector with its number of a diagonal.
+fn by_diagonal<T: Float>(dst: &HostView, diagonal: &HostView, x: &HostView, by_column: bool, f: impl Fn(T, T) -> T) {
+    let (rows, columns, down, across) = shape::<T>(dst.layout());
+    let (_, _, x_down, x_across) = shape::<T>(x.layout());
+    let (_, _, d_step, _) = shape::<T>(diagonal.layout());
+    let (to, from, numbers) = (address::<T>(dst), address::<T>(x), address::<T>(diagonal));
+    // The inner loop follows the destination's smaller stride.
+    let column_inside = across.unsigned_abs() <= down.unsigned_abs();
+    let (outer, inner) = if column_inside { (rows, columns) } else { (columns, rows) };
+    for a in 0..outer as isize {
+        for b in 0..inner as isize {
+            let (i, j) = if column_inside { (a, b) } else { (b, a) };
+            // SAFETY: elements (i, j) of both, and one of the diagonal, for which the places vouch.
+            unsafe {
+                let number = numbers.offset(if by_column { j } else { i } * d_step).read();
+                let value = from.offset(i * x_down + j * x_across).read();
+                to.offset(i * down + j * across).write(f(number, value));
+            }
+        }
+    }
+}
+
+/// dst = diagonal * x: every row times its number. The result may lie on `x` where the layout is the same.
+pub fn scale_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
+    with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| d.times(x)));
+}
+
+/// dst = x * diagonal: every column times its number. The result may lie on `x` where the layout is the same.
+pub fn scale_columns(dst: &HostView, diagonal: &HostView, x: &HostView) {
+    with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, true, |d, x| d.times(x)));
+}
+
+/// dst = inverse of the diagonal * x: every row divided by its number. The result may lie on `x` where the layout is the same.
+pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
+    with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| x.over(d)));
+}
+
+/// Sets what is strictly above the diagonal (of an upper triangle: below it) to 0.
+pub fn zero_above(dst: &HostView, triangle: Triangle) {
+    with_float!(dst.layout().dtype(), T => {
+        let (n, _, down, across) = shape::<T>(dst.layout());
+        let (down, across) = if triangle == Triangle::Upper { (across, down) } else { (down, across) };
+        let to = address::<T>(dst);
+        // SAFETY: element (i, j) of the matrix, for which the place vouches.
+        let clear = |i: usize, j: usize| unsafe { to.offset(i as isize * down + j as isize * across).write(T::NOUGHT) };
+        // By columns or by rows, whichever lie side by side.
+        if down.unsigned_abs() <= across.unsigned_abs() {
+            (1..n).for_each(|j| (0..j).for_each(|i| clear(i, j)));
+        } else {
+            (0..n).for_each(|i| (i + 1..n).for_each(|j| clear(i, j)));
+        }
+    });
+}
+
+/// Whether all numbers of a vector are positive: the pivots of a diagonal matrix.
+pub fn all_positive(diagonal: &HostView) -> Result<(), Pivot> {
+    with_float!(diagonal.layout().dtype(), T => {
+        let (n, _, step, _) = shape::<T>(diagonal.layout());
+        let from = address::<T>(diagonal);
+        // SAFETY: elements of the vector, for which the place vouches.
+        let positive = |i: usize| unsafe { from.offset(i as isize * step).read() > T::NOUGHT };
+        (0..n).find(|i| !positive(*i)).map_or(Ok(()), |pivot| Err(Pivot(pivot)))
+    })
+}

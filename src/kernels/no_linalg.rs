@@ -1,0 +1,34 @@
+//! In place of `linalg` where the library is built without the Cargo feature of that name. `expr` refuses such expressions when they are
+//! built (`rules::check_linalg`), so none of these is ever called.
+#![forbid(unsafe_code)]
+
+use super::diagonal::Triangle;
+use super::{Pivot, Workspace};
+use crate::blit::HostView;
+
+const REFUSED: &str = "refused when the expression is built";
+
+/// See `linalg`.
+pub fn cholesky(_: &HostView, _: &mut Workspace) -> Result<(), Pivot> {
+    unreachable!("{REFUSED}")
+}
+
+/// See `linalg`.
+pub fn lu_solve(_: &HostView, _: &HostView, _: &mut Workspace) -> Result<(), Pivot> {
+    unreachable!("{REFUSED}")
+}
+
+/// See `linalg`.
+pub fn matmul(_: &HostView, _: &HostView, _: &HostView) {
+    unreachable!("{REFUSED}")
+}
+
+/// See `linalg`.
+pub fn solve_triangle(_: Triangle, _: &HostView, _: &HostView) {
+    unreachable!("{REFUSED}")
+}
+
+/// See `linalg`.
+pub fn times_triangle(_: Triangle, _: &HostView, _: &HostView) {
+    unreachable!("{REFUSED}")
+}

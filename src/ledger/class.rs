@@ -1,0 +1,47 @@
+//! The classes of guards and exports, and the parameters of a new one.
+
+/// The class of a guard or record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// R
+    Read,
+    /// W
+    Write,
+    /// XR
+    ExportRead,
+    /// XS
+    ExportShared,
+    /// XW
+    ExportExclusive,
+    /// Record of a region that a failed writer left undefined.
+    Poison,
+    /// Record of unfinished device work that reads.
+    WorkRead,
+    /// Record of unfinished device work that writes.
+    WorkWrite,
+    /// Without a region: the head of a borrow_all, or the group of the chunks of one chunks_write.
+    Group,
+}
+
+impl Class {
+    pub(crate) fn is_export(self) -> bool {
+        matches!(self, Class::ExportRead | Class::ExportShared | Class::ExportExclusive)
+    }
+
+    /// Whether an ended guard left it.
+    pub(crate) fn is_record(self) -> bool {
+        matches!(self, Class::Poison | Class::WorkRead | Class::WorkWrite)
+    }
+}
+
+/// The parameters of a new guard.
+#[derive(Clone, Copy)]
+pub struct GuardParams {
+    pub(crate) class: Class,
+    /// See [`GuardBody::frozen`].
+    pub(crate) frozen: bool,
+    /// See [`GuardBody::discard`].
+    pub(crate) discard: bool,
+    /// Time since the epoch; 0: not recorded.
+    pub(crate) time_ns: u64,
+}

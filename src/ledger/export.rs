@@ -1,0 +1,43 @@
+//! Exports: guards whose region has a layout of its own, which a consumer outside of the library reads.
+
+use super::claim::SpareClaim;
+use super::class::{Class, GuardParams};
+use super::guard::SpareGuard;
+use super::internal_guard::InternalGuard;
+use super::locked::Locked;
+use super::state::{Claim, Guard};
+use crate::slots::Id;
+
+impl Locked {
+    /// Opens an export through `owner`. `spare` has a copy of the owner's layout, which the consumer may read until the export ends. The
+    /// owner itself may move to a copy meanwhile.
+    pub(crate) fn add_export(
+        &mut self,
+        mut spare: SpareClaim,
+        guard: SpareGuard,
+        params: GuardParams,
+        owner: &'static Claim,
+    ) -> InternalGuard {
+        self.share_root(owner, &mut spare);
+        let (ledger, lease) = (self.ledger_of(owner), self.lease(owner));
+        let region = self.add_layout_slot(ledger, spare, lease);
+        InternalGuard::of(self.add_guard(guard, params, owner, region, None))
+    }
+
+    /// Ends an export that is imported back into this library. `spare` has a copy of the export's layout, and becomes a claim with the
+    /// rights of the exporting handle, or a read-only one.
+    pub(crate) fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: SpareClaim, readonly: bool) -> Id {
+        let region = self.get(guard).region();
+        let reads = self.get(guard).class == Class::ExportRead;
+        let ledger = self.ledger_of(guard);
+        self.share_root(region, &mut spare);
+        let owner = self.get(guard).owner();
+        spare.set_name(self.get(owner).name);
+        spare.set_readonly(readonly || reads || self.get(region).readonly);
+        spare.set_made(self.made());
+        let lease = self.lease(region);
+        let id = self.add_claim(ledger, spare, lease);
+        self.end_guard(guard, false);
+        id
+    }
+}

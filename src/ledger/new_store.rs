@@ -1,0 +1,343 @@
+//! New stores: slots and bytes are reserved first, then they become a store with one claim.
+
+use super::claim::SpareClaim;
+use super::class::{Class, GuardParams};
+use super::fast_path::{LockedSlot, SlotInLedger};
+use super::guard::{SpareGuard, StartPoint};
+use super::lease::SpareLease;
+use super::locked::{self, Locked};
+use super::origin::Origin;
+use super::reach::reach;
+use super::state::{Backing, Claim, GuardedSlot, Lease, Ledger};
+use crate::blit::HostView;
+use crate::device_copy::{Memory, MemoryView};
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::names::{Name, Site};
+use crate::pool::{self, Pool};
+use crate::slots::{Id, Slot, State, Table};
+use crate::stream;
+use crate::thread::{self, CriticalSection, Thread};
+use crate::types::tn_device;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// The parameters of a new store.
+pub struct StoreParams {
+    pub(crate) device: tn_device,
+    /// Address of the first byte; 0 for an empty store.
+    pub(crate) start: i64,
+    pub(crate) bytes: i64,
+    pub(crate) readonly: bool,
+    pub(crate) mapped: bool,
+    pub(crate) from: StoreSource,
+}
+
+/// The source of a new store's bytes.
+pub enum StoreSource {
+    /// A store of no bytes.
+    Nothing,
+    /// A pool's block, and its requested bytes.
+    Pool(&'static Pool, i64),
+    /// Foreign memory that the store takes over.
+    Taken(SpareLease),
+    /// Foreign memory that is lent.
+    Lent(SpareLease),
+}
+
+/// A ledger slot that is taken and has no store yet. Its drop frees the slot.
+pub struct SpareLedger {
+    ledger: &'static Ledger,
+    thread: &'static Thread,
+}
+
+impl SpareLedger {
+    /// Takes a slot; outside of locks.
+    #[inline]
+    pub fn take(thread: &'static Thread) -> Result<SpareLedger> {
+        if !NAMES_KNOWN.load(Ordering::Relaxed) {
+            // Pools name the largest holders when memory runs out. They know stores only by their tags.
+            pool::name_holders(name_of);
+            NAMES_KNOWN.store(true, Ordering::Relaxed);
+        }
+        Ok(SpareLedger { ledger: Table::take(thread)?, thread })
+    }
+    #[inline]
+    pub(super) fn thread(&self) -> &'static Thread {
+        self.thread
+    }
+
+    #[inline]
+    pub(super) fn into_ledger(self) -> &'static Ledger {
+        let ledger = self.ledger;
+        core::mem::forget(self);
+        ledger
+    }
+
+    /// The tag that a pool stores with the block as its owner.
+    #[inline]
+    pub(crate) fn tag(&self) -> u64 {
+        self.ledger.tag()
+    }
+}
+
+static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
+
+/// The name that the program gave to an array on a store, and where the store's oldest array was made; none if the store has ended.
+fn name_of(tag: u64) -> (Name, Site) {
+    let (mut name, mut made) = (Name::NONE, Origin::default());
+    if let Some((locked, ledger)) = locked::lock_tag(tag) {
+        locked.each_claim(ledger, |claim| {
+            let body = locked.get(claim);
+            // The list has the newest claim first.
+            made = body.made;
+            if !body.name.is_none() {
+                name = body.name;
+            }
+        });
+    }
+    (name, made.site())
+}
+
+impl Drop for SpareLedger {
+    fn drop(&mut self) {
+        Table::free(self.thread, self.ledger);
+    }
+}
+
+/// A block of a pool that will become a store. Its bytes can be written first, before any handle exists.
+pub struct NewStore {
+    ledger: SpareLedger,
+    claim: SpareClaim,
+    pool: &'static Pool,
+    start: i64,
+    bytes: i64,
+    /// The point that other streams and the host have to wait for before they use the bytes.
+    ready: Option<StartPoint>,
+}
+
+impl NewStore {
+    /// Allocates memory for an array of that layout, which is dense and whose offset is 0. An empty array needs no call of the pool. A
+    /// failing call frees all it took. `layout` is left unspecified.
+    #[inline(always)]
+    pub(crate) fn allocate(
+        thread: &'static Thread,
+        pool: &'static Pool,
+        layout: &mut Layout,
+        zeroed: bool,
+    ) -> Result<NewStore> {
+        if pool.is_stream_ordered() {
+            return NewStore::allocate_on(thread, None, pool, layout, zeroed);
+        }
+        let ledger = SpareLedger::take(thread)?;
+        let mut claim = SpareClaim::take(thread)?;
+        let bytes = layout.bytes();
+        let mut start = 0;
+        if bytes > 0 {
+            start = pool.allocate_store(thread, bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())? as i64;
+        }
+        // After the allocation: vector loads of fields that were just stored one by one are slow, measured 5 ns for each move.
+        claim.lay_out(thread, layout, bytes, start);
+        Ok(NewStore { ledger, claim, pool, start, bytes, ready: None })
+    }
+
+    /// Allocates from any pool, for a use in the order of a queue. None: for the host, now, or on the thread's current stream of a device
+    /// that the host cannot reach.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn allocate_on(
+        thread: &'static Thread,
+        queue: Option<&'static stream::Queue>,
+        pool: &'static Pool,
+        layout: &mut Layout,
+        zeroed: bool,
+    ) -> Result<NewStore> {
+        let ledger = SpareLedger::take(thread)?;
+        let mut claim = SpareClaim::take(thread)?;
+        let guard = SpareGuard::take(thread)?;
+        let (bytes, mut start, mut ready) = (layout.bytes(), 0, None);
+        if bytes > 0 {
+            let tag = ledger.tag();
+            let (block, point) = pool.allocate_store_on(queue, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
+            start = block.as_ptr() as i64;
+            ready = point.map(|point| StartPoint::at(guard, point));
+        }
+        claim.lay_out(thread, layout, bytes, start);
+        Ok(NewStore { ledger, claim, pool, start, bytes, ready })
+    }
+
+    /// The bytes for the host; DEVICE if it cannot reach them.
+    pub(crate) fn host_view(&mut self) -> Result<HostView<'_>> {
+        let layout = self.claim.layout();
+        reach(self.pool.device())?;
+        // SAFETY: a block of our own of that many bytes, to which nothing else refers; the layout is dense in it, and the host reaches it.
+        Ok(unsafe { HostView::new(layout) })
+    }
+
+    /// The bytes for `device_copy`, on any device.
+    pub(crate) fn memory_view(&mut self) -> Result<MemoryView<'_>> {
+        let device = self.pool.device();
+        let layout: &Layout = self.claim.layout();
+        // SAFETY: as for `place`; who copies on a queue waits for that, or makes it a store whose work is recorded.
+        Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
+    }
+
+    pub(crate) fn device(&self) -> tn_device {
+        self.pool.device()
+    }
+
+    /// The claim to be.
+    pub(crate) fn claim(&mut self) -> &mut SpareClaim {
+        &mut self.claim
+    }
+
+    /// Makes the store with one claim, and returns its handle.
+    #[inline(always)]
+    pub(crate) fn finish(self) -> Id {
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: each field is moved out once, and `this` is not dropped.
+        let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
+        let backing = if this.bytes > 0 { Backing::Pool(this.pool, this.bytes) } else { Backing::None };
+        let bytes = Bytes { device: this.pool.device(), start: this.start, bytes: this.bytes };
+        // SAFETY: as above.
+        let ready = unsafe { core::ptr::read(&this.ready) };
+        let id = create_fast(ledger, claim, bytes, backing, None).1;
+        if let Some(ready) = ready {
+            begin_after(id, ready);
+        }
+        id
+    }
+
+    /// As [`NewStore::finish`], but the store stays locked.
+    #[cfg_attr(loom, allow(dead_code))]
+    pub(super) fn finish_locked(self) -> (Locked, Id) {
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: each field is moved out once, and `this` is not dropped.
+        let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
+        let from = if this.bytes > 0 { StoreSource::Pool(this.pool, this.bytes) } else { StoreSource::Nothing };
+        let what = StoreParams {
+            device: this.pool.device(),
+            start: this.start,
+            bytes: this.bytes,
+            readonly: false,
+            mapped: false,
+            from,
+        };
+        // SAFETY: as above.
+        let ready = unsafe { core::ptr::read(&this.ready) };
+        let (mut locked, _, id) = create(ledger, what, claim);
+        if let Some(ready) = ready
+            && let Ok(claim) = locked::find::<Claim>(id)
+        {
+            locked.begin_after(claim, ready);
+        }
+        (locked, id)
+    }
+}
+
+/// Orders all uses of a new store after the device work that its memory still has.
+#[cold]
+fn begin_after(id: Id, ready: StartPoint) {
+    if let Ok((mut locked, claim)) = locked::lock::<Claim>(id) {
+        locked.begin_after(claim, ready);
+    }
+}
+
+impl Locked {
+    fn begin_after(&mut self, claim: &'static Claim, ready: StartPoint) {
+        let (spare, point) = ready.take(self.thread());
+        let params = GuardParams { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
+        let guard = self.add_guard(spare, params, claim, claim, None);
+        self.get_mut(guard).abandoned = true;
+        self.end_guard_at(guard, false, point);
+    }
+}
+
+impl Drop for NewStore {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.pool.free_store(thread::current(), self.start as usize);
+        }
+    }
+}
+
+/// Alignment of array stores: vector kernels and JAX's imports need it.
+const ARRAY_ALIGNMENT: usize = 256;
+
+/// Makes a store with one claim, whose layout has its addresses already. The handle is published, and the store is still locked for
+/// callers that need more than the handle.
+#[inline]
+pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Locked, &'static Ledger, Id) {
+    let thread = spare.thread;
+    let ledger = spare.into_ledger();
+    let mut locked = Locked::one(thread, ledger);
+    let (backing, lease) = match what.from {
+        StoreSource::Nothing => (Backing::None, None),
+        StoreSource::Pool(pool, requested) => (Backing::Pool(pool, requested), None),
+        StoreSource::Taken(lease) => (Backing::Taken(lease.into_lease()), None),
+        StoreSource::Lent(lease) => (Backing::Lent, Some(lease.into_lease())),
+    };
+    let state = locked.state_mut(ledger);
+    state.begin(what.device, what.start, what.bytes, backing);
+    state.readonly = what.readonly;
+    state.mapped = what.mapped;
+    if let Some(lease) = lease {
+        locked.open_lease(ledger, lease);
+    }
+    ledger.head.set_state(State::Kept);
+    let id = locked.add_claim(ledger, claim, lease);
+    (locked, ledger, id)
+}
+
+/// Makes a store of lent bytes with one claim, whose layout lies in [start, end). The fast path of [`create`]: the caller has locked the
+/// address index, found no store in this range and inserts the returned ledger.
+#[inline(always)]
+pub fn lend(
+    spare: SpareLedger,
+    device: tn_device,
+    (start, end): (i64, i64),
+    lease: SpareLease,
+    claim: SpareClaim,
+) -> (&'static Ledger, Id) {
+    create_fast(spare, claim, Bytes { device, start, bytes: end - start }, Backing::Lent, Some(lease.into_lease()))
+}
+
+/// A store's device and addresses.
+pub(super) struct Bytes {
+    pub(super) device: tn_device,
+    pub(super) start: i64,
+    pub(super) bytes: i64,
+}
+
+/// Makes a store that is empty, of a pool's bytes, or of lent bytes with their lease. It has one claim with a handle.
+#[inline(always)]
+pub(super) fn create_fast(
+    spare: SpareLedger,
+    claim: SpareClaim,
+    Bytes { device, start, bytes }: Bytes,
+    backing: Backing,
+    lease: Option<&'static Lease>,
+) -> (&'static Ledger, Id) {
+    let claim = claim.into_claim();
+    let thread = spare.thread();
+    let ledger = spare.into_ledger();
+    claim.guarded().set_ledger(ledger);
+    // Locked, because a weak handle that outlived the ledger's last store may be reading the state.
+    let inside = CriticalSection::enter(thread);
+    ledger.lock.lock();
+    let mut one = LockedSlot { at: SlotInLedger { slot: claim, ledger }, inside };
+    let state = one.state_mut();
+    state.begin(device, start, bytes, backing);
+    // SAFETY: the ledger is locked by us; the claim is new.
+    unsafe { state.link_claim(claim) };
+    if let Some(lease) = lease {
+        lease.guarded().set_ledger(ledger);
+        // SAFETY: the ledger is locked by us and guards both, which are new.
+        unsafe {
+            lease.guarded().own().users = 1;
+            claim.guarded().own().lease = Some(lease);
+            state.link_lease(lease);
+        }
+    }
+    ledger.head().set_state(State::Kept);
+    (ledger, Table::publish(claim))
+}

@@ -1,0 +1,138 @@
+//! When bytes are used, and the points of device work that come first.
+
+use super::locked::reserve;
+use crate::error::Result;
+use crate::stream::{Point, Queue};
+use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
+use smallvec::SmallVec;
+
+/// When bytes are used.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct UseTime {
+    /// In the order of this queue; None: by the host, now.
+    pub(crate) queue: Option<&'static Queue>,
+    /// The host waits for unfinished device work, instead of TN_ERR_PENDING.
+    pub(crate) wait: bool,
+}
+
+impl UseTime {
+    /// The host, now.
+    pub(crate) const HOST: UseTime = UseTime { queue: None, wait: false };
+
+    /// In the order of a queue.
+    pub fn on(queue: &'static Queue) -> UseTime {
+        UseTime { queue: Some(queue), wait: false }
+    }
+
+    /// The time with another choice of waiting.
+    pub(crate) fn waiting(self, wait: bool) -> UseTime {
+        UseTime { wait, ..self }
+    }
+}
+
+/// A point after all work that was issued on a queue so far. It has an event, unless the queue is capturing a graph: then a later poll
+/// records one.
+pub fn point_behind(queue: &'static Queue) -> Result<Point> {
+    match queue.record_point() {
+        Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(queue.now()),
+        outcome => outcome,
+    }
+}
+
+/// Whether the memory of a device is lost together with the GPU of a point.
+fn is_of(device: tn_device, point: Point) -> bool {
+    matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) && device.id == point.queue().device().id
+}
+
+/// Whether a lost GPU left work unfinished in memory that still exists, so that the bytes there are undefined.
+pub(super) fn leaves_unknown(device: tn_device, point: Point) -> bool {
+    point.is_lost() && !is_of(device, point)
+}
+
+/// Unfinished device work to wait for, found under a lock: the last point of each queue. Points that do not fit are found again by the
+/// next check.
+#[derive(Default)]
+pub struct Points {
+    list: [Option<Wanted>; Points::ROOM],
+    length: usize,
+    /// The waits that were already made, so that they are not repeated.
+    done: SmallVec<[Wanted; 4]>,
+}
+
+#[derive(Clone, Copy)]
+struct Wanted {
+    point: Point,
+    /// The queue that waits; None: the host.
+    by: Option<&'static Queue>,
+}
+
+impl Points {
+    const ROOM: usize = 8;
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Adds a point that a queue, or the host, has to wait for.
+    pub(crate) fn add(&mut self, point: Point, by: Option<&'static Queue>) {
+        let alike = |wanted: &Wanted| wanted.by == by && wanted.point.queue() == point.queue();
+        if self.done.iter().any(|done| alike(done) && done.point.tick() >= point.tick()) {
+            return;
+        }
+        if let Some(wanted) = self.list.iter_mut().flatten().find(|wanted| alike(wanted)) {
+            if point.tick() > wanted.point.tick() {
+                wanted.point = point;
+            }
+            return;
+        }
+        let wanted = Some(Wanted { point, by });
+        if let Some(place) = self.list.get_mut(self.length) {
+            *place = wanted;
+            self.length += 1;
+        } else if by.is_none() && self.wanted().all(|wanted| wanted.by.is_some()) {
+            // A refusal for the host needs a point that it can poll.
+            self.list[0] = wanted;
+        }
+    }
+
+    #[cfg_attr(loom, allow(dead_code))]
+    pub(crate) fn join(&mut self, other: &Points) {
+        for wanted in other.wanted() {
+            self.add(wanted.point, wanted.by);
+        }
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = Wanted> {
+        self.list.into_iter().flatten()
+    }
+
+    /// Whether all points of the host have passed. Asks the driver, but never waits; under no lock.
+    pub(crate) fn have_passed(&self) -> bool {
+        // All are polled, so that the records know which of them have passed.
+        let mut all = true;
+        for wanted in self.wanted().filter(|wanted| wanted.by.is_none()) {
+            all &= wanted.point.poll();
+        }
+        all
+    }
+
+    /// Makes queues wait on their device, and the host here, and empties the list. Under no lock.
+    pub(crate) fn wait(&mut self) -> Result<()> {
+        reserve(&mut self.done, self.length)?;
+        self.length = 0;
+        for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
+            match wanted.by {
+                Some(queue) => queue.wait_for(wanted.point)?,
+                None => wanted.point.wait()?,
+            }
+            self.done.push(wanted);
+        }
+        Ok(())
+    }
+
+    /// Empties the list for another check.
+    pub(crate) fn clear(&mut self) {
+        self.list = Default::default();
+        self.length = 0;
+    }
+}

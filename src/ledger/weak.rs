@@ -1,0 +1,95 @@
+//! Weak handles: slots with a layout and without a claim.
+
+use super::origin::Origin;
+use super::state::{Guarded, GuardedSlot, Lease, Root};
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::names::Name;
+use crate::slots::{Head, Kind, Slot, Table};
+use crate::thread::Thread;
+
+/// A weak handle, in a slot.
+pub struct Weak {
+    pub(super) head: Head,
+    pub(super) guarded: Guarded<WeakBody>,
+}
+
+/// The contents of a weak handle. If its ledger has been recycled, `epoch` differs.
+pub struct WeakBody {
+    /// Next in a chain of dead slots.
+    pub(super) next: Option<&'static Weak>,
+    pub(super) layout: Layout,
+    pub(super) root: Option<&'static Root>,
+    pub(super) readonly: bool,
+    pub(super) lease: Option<(&'static Lease, u32)>,
+    pub(super) epoch: u64,
+    pub(crate) name: Name,
+    pub(crate) made: Origin,
+}
+
+impl Slot for Weak {
+    const KIND: Kind = Kind::Weak;
+    fn new(head: Head) -> Weak {
+        let body = WeakBody {
+            next: None,
+            layout: Layout::EMPTY,
+            root: None,
+            readonly: false,
+            lease: None,
+            epoch: 0,
+            name: Name::NONE,
+            made: Origin::default(),
+        };
+        Weak { head, guarded: Guarded::new(body) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl GuardedSlot for Weak {
+    type Body = WeakBody;
+    fn guarded(&self) -> &Guarded<WeakBody> {
+        &self.guarded
+    }
+}
+
+/// A weak slot that is taken and not published yet. Its drop frees the slot.
+pub struct SpareWeak {
+    pub(super) weak: &'static Weak,
+    thread: &'static Thread,
+    pub(super) used: bool,
+}
+
+impl SpareWeak {
+    /// Takes a slot; outside of locks.
+    pub(crate) fn take(thread: &'static Thread) -> Result<SpareWeak> {
+        Ok(SpareWeak { weak: Table::take(thread)?, thread, used: false })
+    }
+    /// The layout of the weak handle to be.
+    pub(crate) fn layout(&mut self) -> &mut Layout {
+        // SAFETY: not published, in no list: the slot is ours alone.
+        &mut unsafe { self.weak.guarded.own() }.layout
+    }
+}
+
+impl Drop for SpareWeak {
+    fn drop(&mut self) {
+        if !self.used {
+            *self.layout() = Layout::EMPTY;
+            Table::free(self.thread, self.weak);
+        }
+    }
+}
+
+impl Weak {
+    /// Frees the slot, to which only the caller refers, and returns the next of the chain.
+    pub(super) fn reset(&'static self, thread: &'static Thread) -> Option<&'static Weak> {
+        // SAFETY: its handle is stale and it is in no list: ours alone.
+        let body = unsafe { self.guarded.own() };
+        body.layout = Layout::EMPTY;
+        let next = body.next.take();
+        Table::free(thread, self);
+        next
+    }
+}

@@ -1,0 +1,116 @@
+//! What a handle of UMF leads to.
+//!
+//! Contract: a record is never unmapped, so a stale handle is harmless. A record that is put back is reused at once.
+
+use super::tables;
+use crate::arena::{Arena, Link, Linked, Quarantine};
+use crate::error::{Result, fail};
+use crate::plugin::Target;
+use crate::thread::ColdLock;
+use crate::types::*;
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+
+/// A provider, and the functions of libumf that call it.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub provider: *mut c_void,
+    pub functions: Functions,
+}
+
+/// libumf's functions of a provider that a pool needs.
+#[derive(Clone, Copy)]
+pub(super) struct Functions {
+    pub alloc: unsafe extern "C" fn(*mut c_void, usize, usize, *mut *mut c_void) -> tables::Result,
+    pub free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> tables::Result,
+    pub min_page: unsafe extern "C" fn(*mut c_void, *const c_void, *mut usize) -> tables::Result,
+    pub purge: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> tables::Result,
+}
+
+/// What a handle leads to.
+pub(super) struct Record {
+    link: Link<Record>,
+    body: UnsafeCell<Body>,
+}
+
+#[derive(Clone, Copy)]
+struct Body {
+    /// The pool that the handle allocates from, once it exists.
+    target: Option<Target>,
+    /// Where a pool's memory comes from.
+    source: Option<Source>,
+}
+
+// SAFETY: the body changes only while the record is not shared: before a table returns it, and when UMF ends its use.
+unsafe impl Sync for Record {}
+
+impl Linked for Record {
+    fn link(&self) -> &Link<Record> {
+        &self.link
+    }
+}
+
+static RECORDS: Arena<Record> = Arena::new();
+static FREE: ColdLock<Quarantine<Record>> = ColdLock::new(Quarantine::new());
+
+impl Record {
+    /// A record for the caller alone. None: no memory.
+    pub fn make(target: Option<Target>, source: Option<Source>) -> Option<&'static Record> {
+        let body = Body { target, source };
+        let free = FREE.lock().take_beyond(0);
+        match free {
+            Some(record) => {
+                // SAFETY: this call's alone.
+                unsafe { *record.body.get() = body };
+                Some(record)
+            }
+            None => RECORDS.get(|| Record { link: Link::new(), body: UnsafeCell::new(body) }),
+        }
+    }
+
+    /// Ends the use of a record.
+    ///
+    /// # Safety
+    /// - The caller is the last user.
+    pub unsafe fn put(&'static self) {
+        // SAFETY: the caller's promise.
+        unsafe { *self.body.get() = Body { target: None, source: None } };
+        FREE.lock().put(self);
+    }
+
+    /// Sets the pool of a record that is not shared yet.
+    ///
+    /// # Safety
+    /// - The caller alone has the record.
+    pub unsafe fn set_target(&self, target: Target) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.body.get()).target = Some(target) };
+    }
+
+    /// The record of a handle that UMF passes.
+    pub fn of(handle: *mut c_void) -> Option<&'static Record> {
+        // SAFETY: NULL, or what a table returned: a record, which is never unmapped.
+        unsafe { handle.cast::<Record>().as_ref() }
+    }
+
+    /// The record as a handle.
+    pub fn handle(&'static self) -> *mut c_void {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    fn body(&self) -> Body {
+        // SAFETY: changes only while nothing else uses the record.
+        unsafe { *self.body.get() }
+    }
+
+    /// Where a pool's memory comes from.
+    pub fn source(&self) -> Option<Source> {
+        self.body().source
+    }
+}
+
+/// The pool of a handle that UMF passes.
+pub(super) fn target(handle: *mut c_void) -> Result<Target> {
+    let target = Record::of(handle).and_then(|record| record.body().target);
+    target.ok_or_else(|| fail(TN_ERR_INVALID, format_args!("{handle:p} is no handle that initialize gave")))
+}

@@ -1,0 +1,109 @@
+//! Handles, blocks and releases that are still open, for reports and leak checks.
+
+use crate::array::HOST;
+use crate::borrow::{HolderInfo, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
+#[cfg(not(loom))]
+use crate::expr;
+use crate::ledger::{self, Claim, Guard, Promise, Weak};
+use crate::pool;
+use crate::slots::{Slot, State, Table};
+use crate::types::*;
+
+/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw blocks
+/// and queued releases.
+pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
+    Table::<Claim>::each(|claim| each_claim(claim, false, visit));
+    Table::<Guard>::each(|guard| {
+        if let Some(held) = ledger::visit_open_guard(guard, |locked| holder_of_guard(locked, guard)) {
+            visit(held);
+        } else {
+            each_group(guard, visit);
+        }
+    });
+    Table::<Promise>::each(|promise| each_promise(promise, false, visit));
+    beside_stores(visit);
+    pool::each_block(|block| {
+        if block.owner == 0 {
+            visit(holder_of_block(block));
+        }
+    });
+    queued(visit);
+}
+
+/// Calls `visit` with everything that is open and holds no store: spent handles and promises, heads of a borrow_all, weak handles, scopes,
+/// expressions, pools and queued releases.
+pub(super) fn without_bytes(visit: &mut dyn FnMut(HolderInfo)) {
+    Table::<Claim>::each(|claim| each_claim(claim, true, visit));
+    Table::<Guard>::each(|guard| {
+        if ledger::visit_open_guard(guard, |_| ()).is_none() {
+            each_group(guard, visit);
+        }
+    });
+    Table::<Promise>::each(|promise| each_promise(promise, true, visit));
+    beside_stores(visit);
+    queued(visit);
+}
+
+fn out(state: State) -> bool {
+    matches!(state, State::Live | State::Spent)
+}
+
+/// A holder without bytes and name.
+fn bare(kind: tn_holder_kind, id: u64, made: ledger::Origin) -> HolderInfo {
+    HolderInfo { kind, device: HOST, id, bytes: 0, made, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
+}
+
+fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
+    if out(claim.head().state())
+        && let Ok((locked, claim)) = ledger::lock::<Claim>(claim.id())
+        && (!only_spent || ledger::is_spent(claim))
+    {
+        visit(holder_of_claim(&locked, claim));
+    }
+}
+
+fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
+    if out(promise.head().state())
+        && let Ok((locked, promise)) = ledger::lock::<Promise>(promise.id())
+        && (!only_spent || ledger::is_spent(promise))
+    {
+        visit(holder_of_promise(&locked, promise));
+    }
+}
+
+fn each_group(guard: &'static Guard, visit: &mut dyn FnMut(HolderInfo)) {
+    if out(guard.head().state()) && guard.is_head() {
+        visit(bare(TN_HOLDER_GUARD_WRITE, guard.id().bits(), ledger::origin_of_head(guard)));
+    }
+}
+
+/// Weak handles, scopes, expressions, pools.
+fn beside_stores(visit: &mut dyn FnMut(HolderInfo)) {
+    Table::<Weak>::each(|weak| {
+        if out(weak.head().state())
+            && let Ok((locked, weak)) = ledger::lock::<Weak>(Slot::id(weak))
+        {
+            let body = locked.get(weak);
+            visit(HolderInfo { name: body.name, ..bare(TN_HOLDER_WEAK, Slot::id(weak).bits(), body.made) });
+        }
+    });
+    ledger::each_scope(|id, made| visit(bare(TN_HOLDER_SCOPE, id.bits(), made)));
+    #[cfg(not(loom))]
+    expr::each_open(visit);
+    pool::each_open(|opened| {
+        let made = ledger::Origin { site: opened.site.number(), thread: opened.thread };
+        visit(HolderInfo {
+            device: opened.pool.device(),
+            time_ns: opened.time_ns,
+            name: opened.pool.name(),
+            ..bare(TN_HOLDER_POOL, opened.id.bits(), made)
+        });
+    });
+}
+
+fn queued(visit: &mut dyn FnMut(HolderInfo)) {
+    let mut waiting = |bytes, made| visit(HolderInfo { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) });
+    ledger::each_queued(&mut waiting);
+    // These wait for device work, and then for a later call.
+    ledger::each_lingering(&mut waiting);
+}

@@ -1,0 +1,119 @@
+//! Critical sections: a fork waits until no thread is in one.
+
+use super::record::Thread;
+use super::records::current_if_registered;
+use crate::sys::os;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a fence.
+pub(super) static FORKING: AtomicU32 = AtomicU32::new(0);
+/// The system's number of the thread that forks.
+pub(super) static FORKER: AtomicUsize = AtomicUsize::new(0);
+
+/// Entered while a lock of the library is held: delays forks. Nests.
+pub struct CriticalSection {
+    thread: &'static Thread,
+    /// Not Send.
+    own: PhantomData<*const ()>,
+}
+
+impl CriticalSection {
+    /// Enters; `thread` is the calling thread.
+    #[inline]
+    pub fn enter(thread: &'static Thread) -> CriticalSection {
+        let depth = thread.inside.load(Ordering::Relaxed);
+        thread.inside.store(depth + 1, Ordering::Relaxed);
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        // The forking thread sets the bit, makes every thread pass a barrier, and then reads `inside`. Either it sees the store above, or
+        // this thread sees its bit.
+        if FORKING.load(Ordering::Acquire) != 0 {
+            wait_for_fork(thread, depth);
+        }
+        CriticalSection { thread, own: PhantomData }
+    }
+
+    /// The thread that entered.
+    pub fn thread(&self) -> &'static Thread {
+        self.thread
+    }
+}
+
+impl Drop for CriticalSection {
+    #[inline]
+    fn drop(&mut self) {
+        let depth = self.thread.inside.load(Ordering::Relaxed);
+        // Release pairs with the Acquire in `keep_others_out`: the child sees complete changes.
+        self.thread.inside.store(depth - 1, Ordering::Release);
+    }
+}
+
+/// Runs foreign code outside of the thread's critical section, if it is in one, so that forks do not wait for that code. The caller holds
+/// no lock, and has left what the section protects in a complete state.
+pub fn outside<R>(work: impl FnOnce() -> R) -> R {
+    let Some(thread) = current_if_registered().filter(|thread| thread.is_inside()) else { return work() };
+    let depth = thread.inside.load(Ordering::Relaxed);
+    // As at the end of `CriticalSection`.
+    thread.inside.store(0, Ordering::Release);
+    let result = work();
+    let section = CriticalSection::enter(thread);
+    thread.inside.store(depth, Ordering::Relaxed);
+    core::mem::forget(section);
+    result
+}
+
+/// The critical section of a short call, for a thread that is in none.
+// It stores constants, so that a call does not wait for the store of the one before: a counter costs more than the rest of a short call.
+#[repr(transparent)]
+pub struct FastEntry {
+    thread: &'static Thread,
+    /// Not Send.
+    own: PhantomData<*const ()>,
+}
+
+impl FastEntry {
+    /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait.
+    #[inline(always)]
+    pub fn begin(thread: &'static Thread) -> Option<FastEntry> {
+        if thread.is_inside() {
+            return None;
+        }
+        thread.inside.store(1, Ordering::Relaxed);
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        // As in `CriticalSection::enter`.
+        let entry = FastEntry { thread, own: PhantomData };
+        (FORKING.load(Ordering::Acquire) == 0).then_some(entry)
+    }
+
+    /// The thread that entered.
+    #[inline(always)]
+    pub fn thread(&self) -> &'static Thread {
+        self.thread
+    }
+}
+
+impl Drop for FastEntry {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // As in `CriticalSection`.
+        self.thread.inside.store(0, Ordering::Release);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wait_for_fork(thread: &'static Thread, depth: u32) {
+    // A thread that is inside already must not wait: the fork waits for it.
+    if depth > 0 {
+        return;
+    }
+    loop {
+        core::sync::atomic::fence(Ordering::SeqCst);
+        if FORKING.load(Ordering::Relaxed) & 1 == 0 || FORKER.load(Ordering::Relaxed) == thread.number() as usize {
+            return;
+        }
+        thread.inside.store(0, Ordering::Release);
+        os::sleep_us(20);
+        thread.inside.store(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,121 @@
+//! The list of all records, how a thread finds its own, and what runs when a thread ends.
+//!
+//! Contract: a record is never unmapped, and never leaves the list. A thread that ends leaves its record to a later one, after the exit
+//! hooks of the layers above have run.
+
+#[cfg(loom)]
+pub use super::model::{current_fast, current_if_registered, each_record};
+use super::record::Thread;
+#[cfg(not(loom))]
+use crate::sys::tls;
+use core::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(not(loom))]
+pub use listed::{OVER, add, current_fast, current_if_registered, each_record, leave, records, reuse};
+
+/// What a layer above does when a thread ended: `hook(record)`.
+pub type ExitHook = fn(&'static Thread);
+
+/// Exit hooks: one for each kind of slots, and some for others.
+static HOOKS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
+
+/// Registers a hook, once however often it is called. Hooks run on the ending thread, or in the child of a fork for a thread that no longer
+/// exists.
+pub fn on_exit(hook: ExitHook) {
+    let value = hook as usize;
+    for entry in &HOOKS {
+        match entry.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(registered) if registered == value => return,
+            Err(_) => {}
+        }
+    }
+    unreachable!("more exit hooks than entries");
+}
+
+#[cfg(not(loom))]
+mod listed {
+    use super::{ExitHook, HOOKS, Thread, tls};
+    use core::sync::atomic::{AtomicPtr, Ordering};
+
+    /// Stands in place of a record where a thread of the preload library has left its own for good; no record has this address.
+    pub const OVER: usize = 1;
+
+    /// The calling thread's record, if it has one.
+    #[inline(always)]
+    pub fn current_if_registered() -> Option<&'static Thread> {
+        let record = tls::get().cast::<Thread>();
+        if cfg!(preload) && record as usize == OVER {
+            return None;
+        }
+        // SAFETY: NULL, or what `register` stored: a record, which is never freed.
+        unsafe { record.as_ref() }
+    }
+
+    /// The calling thread's record, if the shortest lookup finds it. None does not mean that it has none.
+    #[inline(always)]
+    pub fn current_fast() -> Option<&'static Thread> {
+        if cfg!(preload) {
+            return current_if_registered();
+        }
+        // SAFETY: as in `current_if_registered`.
+        unsafe { tls::current_fast().cast::<Thread>().as_ref() }
+    }
+
+    /// All records, newest first.
+    static RECORDS: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+
+    pub fn records() -> impl Iterator<Item = &'static Thread> {
+        let mut at = RECORDS.load(Ordering::Acquire);
+        core::iter::from_fn(move || {
+            // SAFETY: records are never freed.
+            let record = unsafe { at.as_ref() }?;
+            at = record.next.load(Ordering::Relaxed);
+            Some(record)
+        })
+    }
+
+    /// Calls `visit` with the record of every thread, also of those that ended.
+    pub fn each_record(visit: impl FnMut(&'static Thread)) {
+        records().for_each(visit);
+    }
+
+    /// Adds a record that the caller alone has.
+    pub fn add(record: &'static Thread) {
+        let this = core::ptr::from_ref(record).cast_mut();
+        let mut head = RECORDS.load(Ordering::Relaxed);
+        loop {
+            record.next.store(head, Ordering::Relaxed);
+            // Release pairs with the Acquire in `records`.
+            match RECORDS.compare_exchange_weak(head, this, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// A record that a thread has left, for the caller alone.
+    pub fn reuse() -> Option<&'static Thread> {
+        // Acquire pairs with the Release in `leave`: the former owner's writes are seen.
+        records().find(|r| {
+            r.used.load(Ordering::Relaxed) == 0
+                && r.used.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        })
+    }
+
+    /// Ends the use of a record. The thread, if it still exists, finds its record until the hooks have run: a lock that they take would
+    /// otherwise register it anew. `forget` ends that.
+    pub fn leave(record: &'static Thread, forget: impl FnOnce()) {
+        for entry in &HOOKS {
+            let value = entry.load(Ordering::Acquire);
+            if value != 0 {
+                // SAFETY: only `on_exit` stores here, and only hooks.
+                let hook: ExitHook = unsafe { core::mem::transmute::<usize, ExitHook>(value) };
+                hook(record);
+            }
+        }
+        record.reset();
+        forget();
+        // Last: another thread may take the record at once, with its `TlsSlot`.
+        record.used.store(0, Ordering::Release);
+    }
+}

@@ -1,0 +1,152 @@
+//! A thread gets its record at its first call, and leaves it at its end.
+
+#[cfg(not(loom))]
+use super::fork;
+#[cfg(loom)]
+use super::model::register;
+use super::record::Thread;
+use super::records::current_if_registered;
+#[cfg(not(loom))]
+use super::records::{OVER, add, leave, reuse};
+#[cfg(not(loom))]
+use crate::arena::Arena;
+#[cfg(not(loom))]
+use crate::error::NoRecord;
+#[cfg(not(loom))]
+use crate::sys::{os, tls};
+
+/// The calling thread's record.
+#[inline]
+pub fn current() -> &'static Thread {
+    current_if_registered().unwrap_or_else(register)
+}
+
+/// The calling thread's record; None where its first call finds no memory for one.
+#[cfg(not(loom))]
+#[inline]
+pub fn try_current() -> Option<&'static Thread> {
+    current_if_registered().or_else(try_register)
+}
+
+/// The calling thread's record.
+#[cfg(loom)]
+pub fn try_current() -> Option<&'static Thread> {
+    Some(current())
+}
+
+#[cfg(not(loom))]
+thread_local! {
+    // Only its drop matters, which runs when the thread ends.
+    static EXIT: Exit = const { Exit };
+}
+
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+fn register() -> &'static Thread {
+    // Unwinds, because nothing else that needs the record can fail. The payload is no message, which would need memory.
+    try_register().unwrap_or_else(|| std::panic::resume_unwind(Box::new(NoRecord)))
+}
+
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+fn try_register() -> Option<&'static Thread> {
+    fork::register_handlers(end);
+    let record = match reuse() {
+        Some(record) => record,
+        None => {
+            let record = RECORDS.get(Thread::new)?;
+            add(record);
+            record
+        }
+    };
+    record.set_number(os::thread_number());
+    let over = tls::get() as usize == OVER;
+    tls::set(core::ptr::from_ref(record).cast());
+    if !cfg!(preload) {
+        // Fails only while the thread ends: then the record stays taken, once per such thread.
+        if EXIT.try_with(|_| ()).is_ok() {
+            // SAFETY: the record begins with its `TlsSlot`, is never freed, and belongs to this thread.
+            unsafe { tls::keep() };
+        }
+    } else if !over {
+        os::at_thread_end(core::ptr::from_ref(record) as usize);
+    }
+    Some(record)
+}
+
+/// Records, and some for threads that come when the system has no memory: they may still have handles to release.
+#[cfg(not(loom))]
+static RECORDS: Arena<Thread, 32> = Arena::new();
+
+/// Runs `work` in a thread of the preload library that is not [`current_if_registered`], and has a record meanwhile. A thread keeps the
+/// record after its first call, unless it has ended. None: there is no memory for a record.
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+pub fn visit<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let over = tls::get() as usize == OVER;
+    let record = try_register()?;
+    let result = work();
+    if over {
+        leave(record, || tls::set(OVER as *const ()));
+    }
+    Some(result)
+}
+
+/// The end of a thread of the preload library. The C library calls this in each of its rounds of destructors, and the last one ends the
+/// record, after what others do then. They may still free memory, by [`visit`].
+#[cfg(not(loom))]
+extern "C" fn end(value: *mut core::ffi::c_void) {
+    // Records are multiples of 64 bytes, so the number of the round fits into the low bits.
+    const LAST_ROUND: usize = 3;
+    let round = value as usize & LAST_ROUND;
+    if round < LAST_ROUND {
+        os::at_thread_end(value as usize + 1);
+    } else if let Some(record) = current_if_registered() {
+        leave(record, || tls::set(OVER as *const ()));
+    }
+}
+
+#[cfg(not(loom))]
+struct Exit;
+
+#[cfg(not(loom))]
+impl Drop for Exit {
+    fn drop(&mut self) {
+        if let Some(record) = current_if_registered() {
+            leave(record, || tls::set(core::ptr::null()));
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::thread::{on_exit, records::records};
+
+    #[test]
+    fn a_thread_that_finds_no_memory_gets_a_record() {
+        let number = std::thread::spawn(|| {
+            os::fail_calls(0, u64::MAX);
+            current().number()
+        });
+        assert_ne!(number.join().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_thread_that_ends_leaves_its_record_to_the_next() {
+        // As a hook that takes a lock.
+        fn hook(record: &'static Thread) {
+            assert!(core::ptr::eq(record, current()));
+        }
+        on_exit(hook);
+        let thread = || std::thread::spawn(|| current().number()).join().unwrap();
+        thread();
+        let before = records().count();
+        (0..100).for_each(|_| assert_ne!(thread(), 0));
+        // Threads of other tests come and go meanwhile.
+        assert!(records().count() < before + 50, "{before} records became {}", records().count());
+    }
+}

@@ -1,0 +1,222 @@
+//! Programs with a time limit: at the limit a program is killed with all that it started.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often a program is looked at that is silent.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How a program ended.
+pub struct Ended {
+    /// None: it was killed at its limit.
+    pub status: Option<ExitStatus>,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+impl Ended {
+    /// Whether it ended by itself with success.
+    pub fn well(&self) -> bool {
+        self.status.is_some_and(|status| status.success())
+    }
+}
+
+/// Runs a program to its end or to `limit`, and hands over each line that it prints to stdout or stderr. Processes that it leaves behind in
+/// its group are killed, and so is the program if the caller dies.
+pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str)) -> io::Result<Ended> {
+    let (reader, writer) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+    // SAFETY: prctl is async-signal-safe, and the closure uses nothing else.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        })
+    };
+    let start = Instant::now();
+    let child = command.spawn();
+    // The command keeps the write ends of the pipe, which would never close.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child?;
+    let group = child.id() as i32;
+    let (sender, lines) = channel();
+    let reading = std::thread::spawn(move || {
+        for bytes in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+            if sender.send(String::from_utf8_lossy(&bytes).into_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut open = true;
+    let at_limit = loop {
+        match lines.recv_timeout(POLL) {
+            Ok(text) => line(&text),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => open = false,
+        }
+        if has_ended(group) {
+            break false;
+        }
+        if start.elapsed() > limit {
+            break true;
+        }
+        if !open {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // SAFETY: the leader is not reaped yet, so the number is still that of our group.
+    unsafe { libc::kill(-group, libc::SIGKILL) };
+    let status = child.wait()?;
+    let took = start.elapsed();
+    // The pipe is closed now, unless a process left the group: then nobody waits for it.
+    while let Ok(text) = lines.recv_timeout(Duration::from_secs(1)) {
+        line(&text);
+    }
+    if reading.is_finished() {
+        let _ = reading.join();
+    }
+    Ok(Ended { status: (!at_limit).then_some(status), took })
+}
+
+/// Whether a child ended, which stays to be reaped.
+fn has_ended(child: i32) -> bool {
+    // SAFETY: plain data, for which zero is valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: asks about a child of ours; the place is ours.
+    let asked = unsafe { libc::waitid(libc::P_PID, child as u32, &mut info, how) };
+    // SAFETY: waitid filled it in.
+    asked == 0 && unsafe { info.si_pid() } == child
+}
+
+/// Waits for a child that shares the caller's terminal; at the limit it is killed with all that it started, and the answer is None.
+pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > limit {
+            kill_tree(child.id());
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(POLL);
+    }
+}
+
+/// What a program printed, by its end or its limit.
+pub struct Printed {
+    /// None: it was killed at its limit.
+    pub status: Option<ExitStatus>,
+    /// To stdout.
+    pub stdout: String,
+    /// To stderr.
+    pub stderr: String,
+}
+
+/// Runs a program to its end or to `limit` and keeps what it prints.
+pub fn output(command: &mut Command, limit: Duration) -> io::Result<Printed> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
+    let status = wait(&mut child, limit)?;
+    let text = |reader: JoinHandle<Vec<u8>>| String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned();
+    Ok(Printed { status, stdout: text(stdout), stderr: text(stderr) })
+}
+
+/// Reads on a thread of its own: a full pipe would stop the program.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        bytes
+    })
+}
+
+/// Kills a process and all that it started, as far as they are still its descendants.
+fn kill_tree(root: u32) {
+    let mut all = vec![root];
+    let processes: Vec<(u32, u32)> = std::fs::read_dir("/proc").into_iter().flatten().filter_map(parent).collect();
+    let mut at = 0;
+    while at < all.len() {
+        let parent = all[at];
+        all.extend(processes.iter().filter(|(_, of)| *of == parent).map(|(process, _)| *process));
+        at += 1;
+    }
+    for process in all {
+        // SAFETY: a signal to a descendant; the root is not reaped yet.
+        unsafe { libc::kill(process as i32, libc::SIGKILL) };
+    }
+}
+
+/// A process and its parent.
+fn parent(entry: io::Result<std::fs::DirEntry>) -> Option<(u32, u32)> {
+    let path = entry.ok()?.path();
+    let process = path.file_name()?.to_str()?.parse().ok()?;
+    let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+    // "1234 (name) S 1230 ...", where the name may have anything in it.
+    let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+    Some((process, parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+    const LATER: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_program_that_ends_is_told_with_its_lines() {
+        let mut lines = Vec::new();
+        let ended =
+            watch(&mut shell("echo one; echo two >&2; exit 3"), LATER, |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(ended.status.unwrap().code(), Some(3));
+        assert!(!ended.well() && lines == ["one", "two"], "{lines:?}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_killed_with_what_it_started() {
+        let mut started = String::new();
+        let script = "sleep 1000 & echo $!; wait";
+        let ended = watch(&mut shell(script), SOON, |line| started = line.to_owned()).unwrap();
+        assert!(ended.status.is_none() && ended.took < LATER);
+        assert!(is_gone(&started));
+        let printed = output(&mut shell(script), SOON).unwrap();
+        assert!(printed.status.is_none());
+        assert!(is_gone(printed.stdout.trim()));
+    }
+
+    /// Whether a process that was killed ends; it may take its time, and its new parent may not have asked for its status yet.
+    fn is_gone(process: &str) -> bool {
+        let file = format!("/proc/{process}/stat");
+        let start = Instant::now();
+        while std::fs::read_to_string(&file).is_ok_and(|stat| !stat.contains(") Z ")) {
+            if start.elapsed() > LATER {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_is_killed() {
+        let mut left = String::new();
+        let ended = watch(&mut shell("sleep 1000 & echo $!"), LATER, |line| left = line.to_owned()).unwrap();
+        assert!(ended.well() && ended.took < LATER);
+        assert!(is_gone(&left));
+    }
+}

@@ -1,0 +1,632 @@
+//! The scene on which memory runs out, and the paths that are walked on it.
+
+use crate::support::capi::*;
+use crate::support::oom_inject::{Drain, ROOTS};
+use std::ffi::{CStr, CString, c_void};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tenure::sys::os;
+use tenure::types::*;
+
+/// Release callbacks that ran.
+static RAN: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn count_release(_: *mut c_void) {
+    RAN.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Arrays in all the states that paths begin with.
+pub struct World {
+    pub pool: Handle,
+    /// 2 x 3 x 4, with a clone and a view.
+    pub a: Handle,
+    pub twin: Handle,
+    /// The same elements with 6 axes: more than lie in a slot.
+    pub many: Handle,
+    /// 2 x 3 x 4, alone on its store.
+    pub b: Handle,
+    /// 6 axes, alone on its store.
+    pub wide: Handle,
+    /// 64 elements, and two views of it that overlap.
+    pub line: Handle,
+    pub low: Handle,
+    pub high: Handle,
+    /// 64 elements backwards.
+    pub back: Handle,
+    /// Lent bytes.
+    pub lent: Handle,
+    pub weak: Handle,
+    pub weak_many: Handle,
+    /// float64: a matrix that has a Cholesky factor, and a vector.
+    pub matrix: Handle,
+    pub vector: Handle,
+    /// Given away, with a promise for each.
+    pub given: [Handle; 6],
+    pub promises: [Handle; 6],
+    /// DLPack structs that are out, of `b` and of `wide`.
+    pub tensors: [Handle; 2],
+    /// Foreign bytes; the first 24 are lent.
+    bytes: Box<[i64; 128]>,
+    path: CString,
+}
+
+const SHAPE: [i64; 3] = [2, 3, 4];
+const SIX: [i64; 6] = [1, 2, 1, 3, 1, 4];
+
+/// What must be the same after a call that failed.
+#[derive(PartialEq, Debug)]
+pub struct Snapshot {
+    arrays: Vec<Seen>,
+    /// requested, in use, blocks, held
+    pool: [u64; 4],
+    leaks: usize,
+    slots: Vec<usize>,
+    callbacks: usize,
+    copies: u64,
+}
+
+impl Snapshot {
+    /// What is not as in `before`.
+    pub fn changes(&self, before: &Snapshot) -> String {
+        let mut text = String::new();
+        for (index, (now, then)) in self.arrays.iter().zip(&before.arrays).enumerate() {
+            if now != then {
+                text += &format!("array {index} was {then:?}, is {now:?}; ");
+            }
+        }
+        let rest = |s: &Snapshot| format!("{:?}", (s.pool, s.leaks, &s.slots, s.callbacks, s.copies));
+        if rest(self) != rest(before) {
+            text += &format!("(pool, leaks, slots, callbacks, copies) were {}, are {}", rest(before), rest(self));
+        }
+        text
+    }
+}
+
+/// An array as far as it can be seen.
+#[derive(PartialEq, Debug)]
+struct Seen {
+    shape: Vec<i64>,
+    strides: Vec<i64>,
+    flags: u32,
+    offset: i64,
+    store_bytes: u64,
+    why: (u32, usize),
+    elements: Vec<i64>,
+}
+
+impl World {
+    pub fn new() -> World {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let pool = pool_of(|options| options.max_size = 8 << 20).unwrap();
+        set_current(pool).unwrap();
+        // The pool has memory of the system's, of every size that the paths ask for.
+        let sizes = [16, 64, 128, 200, 300, 512, 700, 1024, 4096, 1 << 16, 1 << 20];
+        let blocks = sizes.map(|bytes| [allocate(pool, bytes).unwrap(), allocate(pool, bytes).unwrap()]);
+        blocks.into_iter().flatten().for_each(|block| deallocate(block).unwrap());
+        let a = numbers(pool, &SHAPE);
+        let line = numbers(pool, &[64]);
+        let (b, wide) = (numbers(pool, &SHAPE), numbers(pool, &SIX));
+        let many = reshape(a, &SIX).unwrap();
+        let mut bytes = Box::new([7i64; 128]);
+        // SAFETY: the box outlives the world.
+        let lent = unsafe { import(bytes.as_mut_ptr(), &SHAPE, TN_BORROW, None, std::ptr::null_mut()) }.unwrap();
+        let given = [0, 1, 2, 3, 4, 5].map(|i| numbers(pool, if i % 2 == 0 { &SHAPE[..] } else { &SIX[..] }));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tenure-oom-{}-{number}.npy", std::process::id()));
+        let path = CString::new(path.into_os_string().into_encoded_bytes()).unwrap();
+        save_npy(b, &path).unwrap();
+        World {
+            pool,
+            twin: clone(a).unwrap(),
+            matrix: floats(pool, &[3, 3], &[4., 1., 0., 1., 5., 2., 0., 2., 6.]),
+            vector: floats(pool, &[3], &[1., 2., 3.]),
+            weak: weaken(a).unwrap(),
+            weak_many: weaken(many).unwrap(),
+            low: slice(line, 0, 40, 1).unwrap(),
+            high: slice(line, 8, 48, 1).unwrap(),
+            back: slice(line, i64::MIN, i64::MIN, -1).unwrap(),
+            promises: given.map(|array| give(array, 1).unwrap()),
+            tensors: [export_dlpack(b, TN_BORROW).unwrap(), export_dlpack(wide, TN_BORROW).unwrap()],
+            a,
+            many,
+            b,
+            wide,
+            line,
+            lent,
+            given,
+            bytes,
+            path,
+        }
+    }
+
+    fn arrays(&self) -> impl Iterator<Item = Handle> {
+        let named = [self.a, self.twin, self.many, self.b, self.wide, self.line, self.low, self.high, self.back];
+        named.into_iter().chain([self.lent, self.matrix, self.vector]).chain(self.given)
+    }
+
+    pub fn snapshot(&self, tables: &[Box<dyn Drain>]) -> Snapshot {
+        let stats = stats(self.pool);
+        Snapshot {
+            arrays: self.arrays().map(Seen::of).collect(),
+            pool: [stats.requested_bytes, stats.in_use_bytes, stats.live_blocks, stats.held_bytes],
+            leaks: leak_count(),
+            // Not the roots: one that a first view made serves the next one, and goes with its array.
+            slots: tables[..ROOTS].iter().map(|table| table.in_use()).collect(),
+            callbacks: RAN.load(Ordering::Relaxed),
+            copies: copies(),
+        }
+    }
+
+    /// Gives everything back, and sees that nothing is left.
+    pub fn end(self, tables: &[Box<dyn Drain>]) {
+        self.tensors.into_iter().for_each(delete_dlpack);
+        self.promises.into_iter().for_each(|promise| promise_release(promise).unwrap());
+        [self.weak, self.weak_many].into_iter().for_each(|weak| weak_release(weak).unwrap());
+        self.arrays().for_each(|array| release(array).unwrap());
+        run_releases();
+        let stats = stats(self.pool);
+        assert_eq!((stats.requested_bytes, stats.live_blocks, stats.held_bytes), (0, 0, 0));
+        set_current(0).unwrap();
+        pool_release(self.pool).unwrap();
+        std::fs::remove_file(self.path.to_str().unwrap()).unwrap();
+        assert_eq!(tables.iter().map(|table| table.in_use()).collect::<Vec<_>>(), vec![0; tables.len()]);
+    }
+
+    /// Takes what the pool still gives, up to its limit, or what it has of the system's memory already.
+    pub fn fill_pool(&self, growing: bool) -> Vec<Handle> {
+        let mut blocks = Vec::new();
+        os::fail_calls(0, if growing { 0 } else { u64::MAX });
+        for bytes in [1 << 20, 1 << 16, 1 << 12, 1 << 10, 512, 256, 64] {
+            while let Ok(block) = allocate(self.pool, bytes) {
+                blocks.push(block);
+            }
+        }
+        os::fail_calls(0, 0);
+        blocks
+    }
+
+    pub fn empty_pool(&self, blocks: Vec<Handle>) {
+        blocks.into_iter().for_each(|block| deallocate(block).unwrap());
+    }
+
+    fn import_at(&self, first: usize, shape: &[i64], flags: u32, shift: usize) -> Result<(), tn_status> {
+        let at = self.bytes[first..].as_ptr().cast_mut().wrapping_byte_add(shift);
+        // SAFETY: bytes of the world's own, which outlive the array.
+        let array = unsafe { import(at, shape, flags, Some(count_release), std::ptr::null_mut()) }?;
+        release(array).unwrap();
+        assert_eq!(run_releases(), usize::from(flags & TN_RELEASE_QUEUED != 0));
+        Ok(())
+    }
+
+    /// Imports bytes of a pool's store.
+    fn join(&self, array: Handle, count: i64) -> Result<(), tn_status> {
+        let guard = read(array, 0)?;
+        // SAFETY: bytes of an array that lives on.
+        let joined = unsafe {
+            import(guard.data as *mut i64, &[count], TN_REQUIRE_BORROW, Some(count_release), std::ptr::null_mut())
+        };
+        end(guard.id, 0).unwrap();
+        gone(joined?)
+    }
+
+    /// One of everything that has an end, beside what the world has.
+    pub fn open_everything(&self) -> Open {
+        Open {
+            guards: [
+                read(self.a, 0).unwrap().id,
+                read(self.many, 0).unwrap().id,
+                borrow_all(&[(self.b, TN_READ), (self.twin, TN_READ)]).unwrap(),
+                export(self.a, TN_BORROW, 0).unwrap(),
+                export(self.back, TN_BORROW | TN_EXPORT_NONNEGATIVE, 0).unwrap(),
+            ],
+            failing: write(self.lent, TN_WRITE_DISCARD).unwrap().id,
+            chunks: chunks_write(self.line, 3, TN_WRITE_DISCARD)
+                .unwrap()
+                .into_iter()
+                .map(|(guard, _)| guard.id)
+                .collect(),
+            tensor: export_dlpack_legacy(self.many, TN_BORROW).unwrap(),
+            block: allocate(self.pool, 100).unwrap(),
+            queued: {
+                let at = self.bytes[100..].as_ptr().cast_mut();
+                // SAFETY: bytes of the world's own.
+                unsafe { import(at, &[4], TN_TAKE | TN_RELEASE_QUEUED, Some(count_release), std::ptr::null_mut()) }
+                    .unwrap()
+            },
+        }
+    }
+
+    /// Every question.
+    pub fn ask_everything(&self) {
+        for array in [self.a, self.many, self.b, self.wide, self.lent] {
+            assert_eq!(try_info(array).map(|info| info.dtype), Ok(TN_I64));
+            why_not(array);
+            assert!(try_unique(array).is_ok());
+        }
+        stats(self.pool);
+        assert!(leak_count() > 0);
+        copies();
+        assert_eq!(with_report(|text| text.starts_with('{') && text.ends_with('}')), Some(true));
+        assert_eq!(slice(self.a, 0, 1, 0), Err(TN_ERR_INVALID));
+    }
+
+    /// Ends all of it, with nothing left to allocate.
+    pub fn end_everything(&self, open: Open) {
+        end(open.failing, TN_END_FAILED).unwrap();
+        assert_eq!(read(self.b, 0).unwrap_err(), TN_ERR_NO_HOST_MEMORY);
+        open.guards.into_iter().for_each(|guard| end(guard, 0).unwrap());
+        open.chunks.iter().for_each(|guard| end(*guard, 0).unwrap());
+        delete_dlpack_legacy(open.tensor);
+        deallocate(open.block).unwrap();
+        release(open.queued).unwrap();
+        assert_eq!(run_releases(), 1);
+        cancel(self.promises[0]).unwrap();
+    }
+}
+
+/// See [`World::open_everything`].
+pub struct Open {
+    guards: [Handle; 5],
+    failing: Handle,
+    chunks: Vec<Handle>,
+    tensor: Handle,
+    block: Handle,
+    queued: Handle,
+}
+
+impl Seen {
+    fn of(array: Handle) -> Seen {
+        let info = info(array);
+        let ndim = info.ndim as usize;
+        let why = why_not(array);
+        Seen {
+            shape: info.shape[..ndim].to_vec(),
+            strides: info.strides[..ndim].to_vec(),
+            flags: info.flags,
+            offset: info.offset,
+            store_bytes: info.store_bytes,
+            why,
+            elements: if why.0 & TN_WHY_GIVEN == 0 { elements(array) } else { Vec::new() },
+        }
+    }
+}
+
+/// Copies in the book.
+fn copies() -> u64 {
+    // SAFETY: plain data.
+    let mut sites = [const { unsafe { std::mem::zeroed::<tn_copy_site>() } }; 64];
+    let mut count = 0;
+    // SAFETY: as many places as said.
+    done(|| unsafe {
+        tenure::ffi::report::tn_copies_query(size_of::<tn_copy_site>(), sites.len(), sites.as_mut_ptr(), &mut count)
+    })
+    .unwrap();
+    sites[..count].iter().map(|site| site.count).sum()
+}
+
+/// A path, and what undoes it. Whatever ends there ends without memory.
+pub struct Path {
+    pub name: &'static str,
+    /// It asks the system for memory in any case.
+    pub maps: bool,
+    pub run: Box<dyn Fn(&World) -> Done>,
+}
+
+/// Releases what a path made.
+fn gone(array: Handle) -> Done {
+    release(array).unwrap();
+    Ok(())
+}
+
+fn ended(guard: Result<Guard, tn_status>) -> Done {
+    end(guard?.id, 0).unwrap();
+    Ok(())
+}
+
+fn path(name: &'static str, run: impl Fn(&World) -> Done + 'static) -> Path {
+    Path { name, maps: name.starts_with("pool with") || name.starts_with("block, longer"), run: Box::new(run) }
+}
+
+/// All of them.
+pub fn paths() -> Vec<Path> {
+    [
+        creation(),
+        imports(),
+        views(),
+        claims(),
+        borrows(),
+        ownership(),
+        expressions(),
+        exports(),
+        files(),
+        arrows(),
+        tensors(),
+        movement(),
+        pools(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn creation() -> Vec<Path> {
+    vec![
+        path("zeros", |w| gone(zeros(w.pool, &SHAPE)?)),
+        path("zeros, 6 axes", |w| gone(zeros(w.pool, &SIX)?)),
+        path("zeros, no elements", |w| gone(zeros(w.pool, &[0, 3])?)),
+        path("zeros, large", |w| gone(zeros(w.pool, &[1 << 16])?)),
+        path("zeros, current pool", |_| gone(zeros(0, &SHAPE)?)),
+        path("full", |w| gone(full(w.pool, &[1, 1, 1, 1, 5], 3)?)),
+        path("like", |w| gone(like(w.pool, w.many)?)),
+    ]
+}
+
+fn imports() -> Vec<Path> {
+    let mut all = vec![
+        path("import, copied", |w| w.import_at(40, &[5], 0, 0)),
+        path("import, copied, 6 axes", |w| w.import_at(40, &SIX, 0, 0)),
+        path("import, unaligned", |w| w.import_at(40, &[5], TN_BORROW, 1)),
+        path("import, unaligned, taken", |w| w.import_at(40, &[5], TN_TAKE, 1)),
+        path("import, unaligned, taken, queued", |w| w.import_at(40, &[5], TN_TAKE | TN_RELEASE_QUEUED, 1)),
+        path("import, lent bytes", |w| w.import_at(2, &[5], TN_BORROW, 0)),
+        path("import, wider than the lent bytes", |w| w.import_at(20, &[30], TN_BORROW, 0)),
+        path("import, bytes of a pool", |w| w.join(w.a, 24)),
+        path("import, bytes of a pool, all", |w| w.join(w.wide, 7)),
+    ];
+    for (name, flags) in [
+        ("import, TN_BORROW", TN_BORROW),
+        ("import, TN_REQUIRE_BORROW", TN_REQUIRE_BORROW),
+        ("import, TN_MAY_OVERWRITE", TN_MAY_OVERWRITE),
+        ("import, TN_TAKE", TN_TAKE),
+        ("import, TN_TAKE, queued", TN_TAKE | TN_RELEASE_QUEUED),
+        ("import, TN_BORROW, read-only", TN_BORROW | TN_IMPORT_READONLY),
+    ] {
+        all.push(path(name, move |w| w.import_at(40, &SIX, flags, 0)));
+    }
+    all
+}
+
+fn views() -> Vec<Path> {
+    vec![
+        path("index", |w| gone(index(w.b, 1, 2)?)),
+        path("index, 6 axes", |w| gone(index(w.wide, 0, 0)?)),
+        path("slice", |w| gone(slice(w.b, 0, 1, 1)?)),
+        path("slice, 6 axes", |w| gone(slice(w.many, 0, 1, 1)?)),
+        path("transpose", |w| gone(transpose(w.b)?)),
+        path("transpose, 6 axes", |w| gone(transpose(w.wide)?)),
+        path("permute", |w| gone(permute(w.wide, &[5, 0, 1, 2, 3, 4])?)),
+        path("reshape", |w| gone(reshape(w.b, &[24])?)),
+        path("reshape to 6 axes", |w| gone(reshape(w.b, &SIX)?)),
+        path("expand to 7 axes", |w| gone(expand(w.wide, 0)?)),
+        path("broadcast", |w| gone(broadcast(w.b, &[5, 2, 3, 4])?)),
+        path("broadcast to 7 axes", |w| gone(broadcast(w.wide, &[5, 1, 2, 1, 3, 1, 4])?)),
+        path("split", |w| {
+            split(w.line, 0, 7)?.into_iter().for_each(|part| release(part).unwrap());
+            Ok(())
+        }),
+        path("split, 6 axes", |w| {
+            split(w.wide, 5, 3)?.into_iter().for_each(|part| release(part).unwrap());
+            Ok(())
+        }),
+    ]
+}
+
+fn claims() -> Vec<Path> {
+    vec![
+        path("clone", |w| gone(clone(w.a)?)),
+        path("clone, 6 axes", |w| gone(clone(w.many)?)),
+        path("copy", |w| gone(copy(w.a, w.pool)?)),
+        path("copy, 6 axes", |w| gone(copy(w.many, 0)?)),
+        path("copy of lent bytes", |w| gone(copy(w.lent, 0)?)),
+        path("pool of an array", |w| pool_release(array_pool(w.a)?)),
+        path("weaken", |w| weak_release(weaken(w.a)?)),
+        path("weaken, 6 axes", |w| weak_release(weaken(w.many)?)),
+        path("upgrade", |w| gone(upgrade(w.weak)?)),
+        path("upgrade, 6 axes", |w| gone(upgrade(w.weak_many)?)),
+    ]
+}
+
+fn borrows() -> Vec<Path> {
+    let mut all = vec![
+        path("read", |w| ended(read(w.a, 0))),
+        path("read, frozen, 6 axes", |w| ended(read(w.many, TN_FROZEN))),
+        path("write", |w| ended(write(w.a, 0))),
+        path("write, COW", |w| ended(write(w.a, TN_WRITE_COW))),
+        path("write, COW, 6 axes", |w| ended(write(w.many, TN_WRITE_COW))),
+        path("write, COW, of a view", |w| ended(write(w.back, TN_WRITE_COW))),
+        path("write, COW, of lent bytes", |w| ended(write(w.lent, TN_WRITE_COW))),
+        path("write, COW, DISCARD", |w| ended(write(w.twin, TN_WRITE_COW | TN_WRITE_DISCARD))),
+        path("borrow_all of two", |w| {
+            end(borrow_all(&[(w.a, TN_READ), (w.line, TN_READ_WRITE)])?, 0).unwrap();
+            Ok(())
+        }),
+        path("borrow_all of six", |w| {
+            let cow = TN_READ_WRITE | TN_WRITE_COW;
+            let wanted =
+                [(w.a, cow), (w.lent, TN_READ), (w.many, cow), (w.low, TN_READ), (w.back, cow), (w.lent, TN_READ)];
+            end(borrow_all(&wanted)?, 0).unwrap();
+            Ok(())
+        }),
+    ];
+    for (name, mode) in [("chunks_write", 0), ("chunks_write, COW", TN_WRITE_COW)] {
+        all.push(path(name, move |w| {
+            chunks_write(w.line, 5, mode)?.into_iter().for_each(|(guard, _)| end(guard.id, 0).unwrap());
+            Ok(())
+        }));
+    }
+    all.push(path("chunks_write, 6 axes, COW", |w| {
+        chunks_write(w.many, 1, TN_WRITE_COW)?.into_iter().for_each(|(guard, _)| end(guard.id, 0).unwrap());
+        Ok(())
+    }));
+    all
+}
+
+fn ownership() -> Vec<Path> {
+    vec![
+        path("give", |w| promise_release(give(w.a, 1)?)),
+        path("take of one", |w| {
+            let taken = take(&w.promises[1..2])?;
+            taken.into_iter().for_each(|array| release(array).unwrap());
+            Ok(())
+        }),
+        path("take of six", |w| {
+            let taken = take(&w.promises)?;
+            taken.into_iter().for_each(|array| release(array).unwrap());
+            Ok(())
+        }),
+        path("enter of four", |w| {
+            let (_, scope) = enter(&[w.a, w.promises[0], w.many, w.promises[1]])?;
+            leave(scope)
+        }),
+    ]
+}
+
+/// A node that goes with its variable.
+struct Node(Handle);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        expr_release(self.0).unwrap();
+    }
+}
+
+fn of(array: Handle, form: u32) -> Result<Node, tn_status> {
+    leaf(array, form).map(Node)
+}
+
+fn expressions() -> Vec<Path> {
+    vec![
+        path("leaf", |w| of(w.matrix, TN_FORM_FULL).map(drop)),
+        path("a matrix and a diagonal, added", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_DIAGONAL)?);
+            let sum = Node(add(x.0, y.0)?);
+            gone(compute(sum.0, 0)?)
+        }),
+        path("a product", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
+            let product = Node(multiply(x.0, y.0)?);
+            gone(compute(product.0, TN_KEEP_ON_FAIL)?)
+        }),
+        path("a factor, and equations", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
+            let factor = Node(cholesky(x.0)?);
+            let solved = Node(solve(factor.0, y.0)?);
+            gone(compute(solved.0, 0)?)
+        }),
+        path("equations of a full matrix", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
+            let solved = Node(solve(x.0, y.0)?);
+            gone(compute(solved.0, 0)?)
+        }),
+    ]
+}
+
+fn exports() -> Vec<Path> {
+    let host = |array: Handle, flags: u32| {
+        end(export(array, flags, 0)?, 0).unwrap();
+        Ok(())
+    };
+    let dlpack = |array: Handle, flags: u32| {
+        delete_dlpack(export_dlpack(array, flags)?);
+        Ok(())
+    };
+    vec![
+        path("export_host", move |w| host(w.a, TN_BORROW)),
+        path("export_host, 6 axes, shared", move |w| host(w.many, TN_BORROW | TN_EXPORT_WRITABLE)),
+        path("export_host, copied", move |w| host(w.a, 0)),
+        path("export_host, copied, 6 axes", move |w| host(w.many, 0)),
+        path("export_host, forward", move |w| host(w.back, TN_BORROW | TN_EXPORT_NONNEGATIVE)),
+        path("export to DLPack", move |w| dlpack(w.a, TN_BORROW)),
+        path("export to DLPack, 6 axes", move |w| dlpack(w.many, TN_BORROW)),
+        path("export to DLPack, copied, 6 axes", move |w| dlpack(w.many, 0)),
+        path("export to DLPack, no version, 6 axes", |w| {
+            delete_dlpack_legacy(export_dlpack_legacy(w.many, TN_BORROW | TN_EXPORT_WRITABLE)?);
+            Ok(())
+        }),
+        path("import from DLPack, our own", |w| gone_tensor(export_dlpack(w.line, TN_BORROW)?, TN_BORROW)),
+        path("import from DLPack, our own, 6 axes", |w| gone_tensor(export_dlpack(w.many, TN_BORROW)?, TN_BORROW)),
+        path("import from DLPack, copied", |w| gone_tensor(export_dlpack(w.many, TN_BORROW)?, 0)),
+    ]
+}
+
+fn arrows() -> Vec<Path> {
+    let gone_to = |array: Handle, flags: u32| export_arrow(array, flags).map(drop);
+    let back = |array: Handle, flags: u32, again: u32| gone(import_arrow(&mut export_arrow(array, flags)?, again)?);
+    vec![
+        path("export to Arrow", move |w| gone_to(w.line, TN_BORROW)),
+        path("export to Arrow, 6 axes", move |w| gone_to(w.many, TN_BORROW)),
+        path("export to Arrow, copied", move |w| gone_to(w.back, TN_BORROW)),
+        path("export to Arrow, copied, 6 axes", move |w| gone_to(w.many, 0)),
+        path("import from Arrow, our own", move |w| back(w.a, TN_BORROW, TN_BORROW)),
+        path("import from Arrow, our own, 6 axes", move |w| back(w.many, TN_BORROW, TN_REQUIRE_BORROW)),
+        path("import from Arrow, copied", move |w| back(w.many, TN_BORROW, 0)),
+    ]
+}
+
+fn tensors() -> Vec<Path> {
+    const HEADER: &str = r#"{"a":{"dtype":"I64","shape":[1,1,2,1,3,1],"data_offsets":[0,48]},"b":{"dtype":"F32","shape":[4],"data_offsets":[48,64]},"c":{"dtype":"F64","shape":[0],"data_offsets":[64,64]}}"#;
+    fn open(w: &World, padding: usize, flags: u32) -> Done {
+        let path = format!("{}.safetensors", w.path.to_str().unwrap());
+        let header = format!("{HEADER}{:1$}", "", padding + (8 - HEADER.len() % 8) % 8);
+        let length = (header.len() as u64).to_le_bytes();
+        std::fs::write(&path, [&length, header.as_bytes(), &[7; 64]].concat()).unwrap();
+        let done = open_safetensors(&CString::new(&*path).unwrap(), &[c"a", c"b", c"c", c"a"], w.pool, flags);
+        std::fs::remove_file(path).unwrap();
+        done
+    }
+    vec![
+        path("open tensors", |w| open(w, 0, TN_REQUIRE_BORROW)),
+        path("open tensors, one not aligned", |w| open(w, 4, TN_BORROW)),
+        path("read tensors", |w| open(w, 0, 0)),
+    ]
+}
+
+/// Imports a struct; where that fails it is still the caller's.
+fn gone_tensor(tensor: Handle, flags: u32) -> Done {
+    match import_dlpack(tensor, flags) {
+        Ok(array) => gone(array),
+        Err(status) => {
+            delete_dlpack(tensor);
+            Err(status)
+        }
+    }
+}
+
+fn files() -> Vec<Path> {
+    fn open(path: &CStr, mode: u32, pool: Handle) -> Done {
+        gone(open_npy(path, mode, pool)?)
+    }
+    vec![
+        path("open a file", |w| open(&w.path, TN_NPY_READ, 0)),
+        path("open a file, private", |w| open(&w.path, TN_NPY_COW, 0)),
+        path("open a file, to write", |w| open(&w.path, TN_NPY_WRITE, 0)),
+        path("read a file", |w| open(&w.path, TN_NPY_COPY, w.pool)),
+        path("save a file", |w| save_npy(w.a, &w.path)),
+        path("save a file, not dense", |w| save_npy(w.back, &w.path)),
+        path("save a file, 6 axes", |w| save_npy(w.many, &w.path)),
+    ]
+}
+
+fn movement() -> Vec<Path> {
+    vec![
+        path("fill", |w| fill(w.high, 8, 0).and_then(|()| fill(w.high, 8, TN_WRITE_ALIASED))),
+        path("fill, COW", |w| fill(w.twin, 8, TN_WRITE_COW)),
+        path("copy_into", |w| copy_into(w.a, w.lent, 0)),
+        path("copy_into, overlapping", |w| copy_into(w.low, w.high, 0)),
+        path("copy_into, itself backwards", |w| copy_into(w.back, w.line, 0)),
+        path("copy_into, 6 axes, COW", |w| copy_into(w.wide, w.many, TN_WRITE_COW)),
+    ]
+}
+
+fn pools() -> Vec<Path> {
+    vec![
+        path("pool", |_| pool_release(pool_of(|_| ())?)),
+        path("pool with memory", |_| pool_release(pool_of(|options| options.initial_size = 1 << 16)?)),
+        path("block", |w| deallocate(allocate(w.pool, 1000)?)),
+        path("block, longer", |w| {
+            let block = allocate(w.pool, 1000)?;
+            let longer = reallocate(w.pool, block, 300_000);
+            deallocate(*longer.as_ref().unwrap_or(&block)).unwrap();
+            longer.map(drop)
+        }),
+    ]
+}

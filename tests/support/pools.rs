@@ -1,0 +1,116 @@
+//! What the tests of pools share.
+#![allow(dead_code)] // each file uses some of it
+
+use std::fs::File;
+use std::path::Path;
+use tenure::error::Status;
+use tenure::pool::{self, Pool, PoolOptions};
+use tenure::types::*;
+
+pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
+pub const GRANULE: u64 = 65536;
+
+/// A pool that the test holds; at the end nothing of it may be left.
+pub struct Held(pub &'static Pool);
+
+impl Held {
+    pub fn new(change: impl FnOnce(&mut PoolOptions)) -> Held {
+        let mut options = PoolOptions::default();
+        change(&mut options);
+        Held(pool::create(HOST, &options).unwrap())
+    }
+    pub fn plain() -> Held {
+        Held::new(|_| ())
+    }
+    pub fn get(&self, bytes: usize) -> usize {
+        self.0.allocate(bytes, 0, false, 0).unwrap().as_ptr() as usize
+    }
+    pub fn get_at(&self, bytes: usize, alignment: usize) -> usize {
+        self.0.allocate(bytes, alignment, false, 0).unwrap().as_ptr() as usize
+    }
+    pub fn give(&self, address: usize) {
+        pool::deallocate(Some(self.0), address).unwrap();
+    }
+    pub fn stats(&self) -> tn_pool_stats {
+        checked(self.0)
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = &'static Pool;
+    fn deref(&self) -> &&'static Pool {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(checked(self.0).live_blocks, 0, "a test left blocks");
+        }
+        self.0.drop_ref();
+    }
+}
+
+/// The statistics, after their identities were checked.
+pub fn checked(pool: &Pool) -> tn_pool_stats {
+    let s = pool.query();
+    assert_eq!(s.reserved_bytes, s.in_use_bytes + s.cached_bytes + s.pending_bytes + s.overhead_bytes);
+    assert_eq!(s.live_blocks, s.allocation_count - s.deallocation_count);
+    assert!(s.address_bytes >= s.reserved_bytes && s.requested_bytes <= s.in_use_bytes);
+    assert!(s.peak_reserved_bytes >= s.reserved_bytes && s.peak_in_use_bytes >= s.in_use_bytes);
+    assert!(s.limit_bytes == 0 || s.peak_reserved_bytes <= s.limit_bytes);
+    s
+}
+
+pub fn code<T>(result: Result<T, Status>) -> tn_status {
+    result.err().map_or(TN_OK, Status::code)
+}
+
+pub fn text() -> String {
+    // Texts are published at the border only; here the draft is what a failing call would show.
+    tenure::error::publish("t");
+    // SAFETY: a NUL-terminated text of this thread.
+    unsafe { std::ffi::CStr::from_ptr(tenure::error::published()) }.to_str().unwrap().to_owned()
+}
+
+/// Writes all bytes of a block.
+pub fn paint(address: usize, bytes: usize, value: u8) {
+    // SAFETY: the tests pass live blocks of theirs only.
+    unsafe { (address as *mut u8).write_bytes(value, bytes) };
+}
+
+pub fn is_painted(address: usize, bytes: usize, value: u8) -> bool {
+    // SAFETY: as in `paint`.
+    let all = unsafe { std::slice::from_raw_parts(address as *const u8, bytes) };
+    // The first is right and each is as the one before it: a comparison of memory, fast also without optimisation.
+    all.first().is_none_or(|&first| first == value) && all.get(1..).is_none_or(|rest| rest == &all[..bytes - 1])
+}
+
+pub fn is_mapped(address: usize) -> bool {
+    let mut out = 0u8;
+    // SAFETY: asks the system about a page, reads nothing of it.
+    unsafe { libc::mincore(address as *mut _, 1, &mut out) == 0 }
+}
+
+/// What the process has of memory that no file stands behind, resident or swapped out, bytes. From the page tables: the counters in
+/// `statm` are late by some pages for each processor, and say what of the program's own code was used.
+pub fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux 4.14 has it");
+    let kib = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    (kib("Anonymous:") + kib("Swap:")) << 10
+}
+
+/// The turn of a test that needs much memory.
+pub struct Turn(#[expect(dead_code, reason = "the lock goes with the file")] File);
+
+/// Waits until no other test has its turn, also of other programs. The file's lock ends with the process, however that ends.
+pub fn one_at_a_time() -> Turn {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("one-at-a-time");
+    let file = File::create(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    file.lock().unwrap();
+    Turn(file)
+}
