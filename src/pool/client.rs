@@ -152,7 +152,7 @@ impl Account {
     }
 
     /// As C sees it. `all`: with the counts of thread heaps.
-    pub fn to_c(&self, client: Client, all: &Tally) -> tn_pool_client {
+    pub fn to_c(self, client: Client, all: &Tally) -> tn_pool_client {
         let mut name = [0; 16];
         for (to, from) in name.iter_mut().zip(client.name().bytes()) {
             *to = from as core::ffi::c_char;

@@ -48,6 +48,7 @@ use block_state::{Block, BlockBits, BlockCell, BlockState};
 use loom::sync::Mutex;
 use protocol::{AtomicStack, Collected, Queued};
 
+/// Blocks of the modelled span.
 pub const BLOCKS: usize = 2;
 
 struct Span {

@@ -18,6 +18,9 @@ use core::ptr::NonNull;
 /// One attempt to make room. Runs under no lock.
 pub(in crate::pool) type Step = fn(&'static Pool, &mut Request) -> StepOutcome;
 
+/// Changes the size of the block at an address to a number of bytes.
+type Resize = fn(&'static Pool, Client, Option<&'static Queue>, usize, usize) -> Result<NonNull<u8>>;
+
 /// How a pool serves what thread heaps do not.
 pub(in crate::pool) struct Policy {
     /// Tried before the pool asks its device for more memory.
@@ -35,7 +38,7 @@ pub(in crate::pool) struct Policy {
     /// Rounds a request to what the pool hands out. None: no address space could hold it.
     pub round: fn(&'static Pool, usize, Block) -> Option<Want>,
     /// Changes the size of a client's raw block, in the order of a queue if there is one.
-    pub resize: fn(&'static Pool, Client, Option<&'static Queue>, usize, usize) -> Result<NonNull<u8>>,
+    pub resize: Resize,
     /// Frees a client's raw block, in the order of a queue if there is one.
     pub free: fn(&'static Pool, Client, Option<&'static Queue>, usize) -> Result<()>,
     /// Fills a freed block with the pattern of strict mode, or clears it, before it can be allocated again. TN_POOL_ flags say which.
