@@ -145,23 +145,41 @@ mod tests {
     #[test]
     fn po_32_a_reader_never_sees_an_allowance() {
         use core::sync::atomic::AtomicBool;
+        use std::time::{Duration, Instant};
         static OUT: Outstanding = Outstanding::new();
         static OVER: AtomicBool = AtomicBool::new(false);
+        static SEEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+        const VALUES: [usize; 2] = [1 << 10, (1 << 10) + 64];
         OUT.allow(1 << 20);
-        OUT.add(1 << 10);
+        OUT.add(VALUES[0]);
         let reader = std::thread::spawn(|| {
             while !OVER.load(Ordering::Relaxed) {
-                let out = OUT.get();
-                assert!([1 << 10, (1 << 10) + 64].contains(&out), "{out} bytes out");
+                let seen = OUT.get();
+                let value = VALUES.iter().position(|&value| value == seen);
+                SEEN[value.unwrap_or_else(|| panic!("{seen} bytes outstanding"))].fetch_add(1, Ordering::Relaxed);
             }
         });
-        for turn in 0..200_000 {
+        // Long enough for a consistent read, so that the reader never gives up.
+        let pause = || {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(2) {}
+        };
+        let start = Instant::now();
+        let mut turn = 0;
+        while turn < 50_000 || SEEN.iter().any(|count| count.load(Ordering::Relaxed) < 100) {
+            assert!(
+                start.elapsed() < Duration::from_secs(120) && !reader.is_finished(),
+                "turns: {turn}, seen: {SEEN:?}"
+            );
             OUT.add(64);
+            pause();
             if turn % 3 == 0 {
                 OUT.allow(1 << 20);
+                pause();
             }
-            // Not while a reader could give up.
             OUT.subtract(64);
+            pause();
+            turn += 1;
         }
         OVER.store(true, Ordering::Relaxed);
         assert!(reader.join().is_ok());
