@@ -2,6 +2,7 @@
 //!
 //! Contract: a creation that fails leaves nothing behind (PO-1 to PO-4).
 
+use crate::arena;
 use crate::device::Source;
 use crate::device::upstream;
 use crate::error::{Result, fail};
@@ -11,7 +12,7 @@ use crate::pool::options::{PoolOptions, Settings};
 use crate::pool::registry::{retire, take_record};
 use crate::pool::state::stream_lists::StreamLists;
 use crate::pool::state::{PoolState, Ring};
-use crate::pool::{HOST, Pool, arena, messages, options, requests, stream_ordered};
+use crate::pool::{HOST, Pool, messages, options, requests, stream_ordered};
 use crate::sys::{checker, os};
 use crate::thread;
 use crate::types::*;

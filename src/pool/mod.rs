@@ -30,7 +30,7 @@
 //! | `handle`, `current` | handles of C; the pool that a call without a pool means |
 //! | `options`, `client` | options; who allocated a block |
 //! | `query`, `lookup`, `messages` | statistics; from any address to its block; error messages |
-//! | `arena`, `lock` | memory for descriptors; the pool's lock |
+//! | `recycler`, `lock` | free lists of descriptors; the pool's lock |
 //!
 //! # Terms
 //!
@@ -64,8 +64,6 @@
 //! New here: one word of state for each block beside the memory, so that every free is checked in all builds. A span knows which of its
 //! bytes were never written. A limit counts cached memory, and never fails while cached memory is idle.
 
-mod arena;
-
 mod backing;
 
 mod calls;
@@ -95,6 +93,8 @@ mod query;
 
 #[cfg(not(preload))]
 pub mod raw;
+
+mod recycler;
 
 mod registry;
 
@@ -126,6 +126,7 @@ pub use thread_heap::{
     Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast, reallocate_fast,
 };
 
+use crate::arena::Link;
 use crate::device::upstream::Upstream;
 use crate::names::Name;
 use crate::types::*;
@@ -173,8 +174,8 @@ pub struct Pool {
     plugin: AtomicPtr<()>,
     /// The next record in the list of all.
     next: AtomicPtr<Pool>,
-    /// The next record in the quarantine.
-    quarantine_next: AtomicPtr<Pool>,
+    /// The next record in the registry's quarantine.
+    quarantine_link: Link<Pool>,
 }
 
 impl Pool {

@@ -1,66 +1,48 @@
 //! Registry of pool records. A record is never unmapped and never leaves the list of all records. The record of a
 //! pool that is over is quarantined, then reused.
 
+use crate::arena::{Arena, Link, Linked, Quarantine};
 use crate::device::Source;
 use crate::device::upstream::Upstream;
 use crate::names::Name;
 use crate::pool::lock::Lock;
 use crate::pool::state::PoolState;
-use crate::pool::{Pool, arena, options, remote_free};
+use crate::pool::{Pool, options, remote_free};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Every record ever made. Records are pushed and never removed.
 static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 
-static RECORDS: AtomicUsize = AtomicUsize::new(0);
+/// The number of records ever made.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Records of pools that are over, first in, first out. A record is reused after [`QUARANTINED_RECORDS`] others were
-/// quarantined behind it. So a thread that found a pool by its handle, and locks it after the handle was
-/// released, does not meet another pool there.
-struct Quarantine {
-    first: Option<&'static Pool>,
-    last: Option<&'static Pool>,
-    count: usize,
-}
+static RECORDS: Arena<Pool> = Arena::new();
 
-static QUARANTINE: Lock<Quarantine> = Lock::new(Quarantine { first: None, last: None, count: 0 });
+/// Records of pools that are over. A record is reused after [`QUARANTINED_RECORDS`] others were retired. So a thread
+/// that found a pool by its handle, and locks it after the handle was released, does not meet another pool there.
+static QUARANTINE: Lock<Quarantine<Pool>> = Lock::new(Quarantine::new());
 
 const QUARANTINED_RECORDS: usize = 64;
 
+impl Linked for Pool {
+    fn link(&self) -> &Link<Pool> {
+        &self.quarantine_link
+    }
+}
+
 /// Puts the record of a pool that is over into the quarantine.
 pub(super) fn retire(pool: &'static Pool) {
-    let mut quarantine = QUARANTINE.lock();
-    pool.quarantine_next.store(core::ptr::null_mut(), Ordering::Relaxed);
-    match quarantine.last {
-        Some(last) => last.quarantine_next.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed),
-        None => quarantine.first = Some(pool),
-    }
-    quarantine.last = Some(pool);
-    quarantine.count += 1;
+    QUARANTINE.lock().put(pool);
 }
 
 /// A record for a new pool, with no valid state yet. None: no memory.
 pub(super) fn take_record() -> Option<&'static Pool> {
-    let mut quarantine = QUARANTINE.lock();
-    if quarantine.count > QUARANTINED_RECORDS
-        && let Some(pool) = quarantine.first
-    {
-        // SAFETY: NULL, or a record that `retire` linked; records are never unmapped.
-        quarantine.first = unsafe { pool.quarantine_next.load(Ordering::Relaxed).as_ref() };
-        if quarantine.first.is_none() {
-            quarantine.last = None;
-        }
-        quarantine.count -= 1;
-        return Some(pool);
+    let retired = QUARANTINE.lock().take_beyond(QUARANTINED_RECORDS);
+    if retired.is_some() {
+        return retired;
     }
-    drop(quarantine);
-    let at = arena::take(size_of::<Pool>(), align_of::<Pool>())?.cast::<Pool>();
-    let pool = blank();
-    pool.number.store(RECORDS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-    // SAFETY: fresh memory of the right size and alignment; no other thread knows it.
-    unsafe { at.write(pool) };
-    // SAFETY: written above, never unmapped, and only shared from here on.
-    let pool: &'static Pool = unsafe { at.as_ref() };
+    let pool = RECORDS.get(blank)?;
+    pool.number.store(COUNT.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     let this = core::ptr::from_ref(pool).cast_mut();
     let mut head = ALL.load(Ordering::Relaxed);
     loop {
@@ -99,7 +81,7 @@ fn blank() -> Pool {
         returned: remote_free::Returned::new(),
         plugin: AtomicPtr::new(core::ptr::null_mut()),
         next: AtomicPtr::new(core::ptr::null_mut()),
-        quarantine_next: AtomicPtr::new(core::ptr::null_mut()),
+        quarantine_link: Link::new(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! range change under the lock of the pool that has it, or by the only thread that knows the range. A page is marked
 //! only while all of it belongs to one pool.
 
-use crate::pool::arena;
+use crate::arena;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 pub(in crate::pool) const HUGE_PAGE_BYTES: usize = 2 << 20;

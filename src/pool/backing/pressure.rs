@@ -6,7 +6,7 @@
 
 use crate::error::{Result, fail};
 use crate::pool::Pool;
-use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::span::RelaxedUsize;
 use crate::pool::state::PoolState;
 use crate::types::*;

@@ -3,7 +3,7 @@
 //! Contract: type-stable for each size class. A record stays mapped; without a user it may read 0.
 
 use super::{RelaxedUsize, class};
-use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::span::block_state::BlockCell;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
 

@@ -35,7 +35,7 @@ pub(super) use blocks::Popped;
 use core::sync::atomic;
 
 use crate::pool::Pool;
-use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::remote_free::protocol::Queued;
 use crate::pool::state::UpstreamPiece;
 use crate::pool::thread_heap::Heap;

@@ -6,7 +6,7 @@
 
 use super::Span;
 use crate::device::host::GRANULE;
-use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::recycler::{Recycled, Recycler};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Granularity of spans in a range.

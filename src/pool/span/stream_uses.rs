@@ -7,7 +7,7 @@
 //! An *open* use covers work up to the moment when the block is freed (PD-6). Closing it takes the queue's point at
 //! that moment, or the end of the queue if that came first.
 
-use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::recycler::{Recycled, Recycler};
 pub(in crate::pool) use crate::stream::{Point, Queue};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 

@@ -8,7 +8,7 @@
 use super::{Piece, PoolState};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
-use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::{Kind, Link, RelaxedUsize, Span, SpanSource, table};
 use core::sync::atomic::{AtomicPtr, Ordering};

@@ -36,8 +36,8 @@ pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_s
 pub use resize::reallocate_fast;
 
 use crate::pool::Pool;
-use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
+use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::span::{Link, List, RelaxedUsize, class};
 use crate::thread::{self, Area, PerThread, Thread, area};
 use core::cell::Cell;

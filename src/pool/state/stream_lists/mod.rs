@@ -41,7 +41,7 @@ mod requests;
 use super::{PoolState, Want};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
-use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Queue};
 use crate::pool::span::{Kind, Link, List, RelaxedUsize, Span, StreamMark, table};

@@ -1,57 +1,15 @@
-//! Memory for descriptors: zeroed, never from Rust's heap, never unmapped.
+//! Free lists of descriptors, in memory of the library's arena.
 //!
-//! Contract: an object here stays mapped until the process ends. A stale reference reads an object of the same type,
-//! or zeros, and never an unmapped page. A [`Recycler`] keeps returned objects for reuse. No system call runs under
-//! the lock. Nothing here calls malloc; the preload library relies on that.
+//! Contract: a descriptor stays mapped until the process ends. A stale reference reads an object of the same type, or
+//! zeros, and never an unmapped page. Slabs without a live object can return their pages to the system. No system call
+//! runs under the lock. Nothing here calls malloc; the preload library relies on that.
 
+use crate::arena;
 use crate::pool::lock::Lock;
 use crate::sys::os;
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// Bytes mapped at a time. Untouched pages cost addresses only.
-const CHUNK_BYTES: usize = 1 << 20;
-
-struct Chunk {
-    next: usize,
-    end: usize,
-}
-
-static CHUNK: Lock<Chunk> = Lock::new(Chunk { next: 0, end: 0 });
-
-/// `bytes` of zeroed memory at a multiple of `alignment` (at most a page), never unmapped. None: the system has no
-/// memory.
-pub(super) fn take(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
-    debug_assert!(alignment.is_power_of_two() && alignment <= os::page_bytes());
-    let fits = |chunk: &mut Chunk| {
-        let at = chunk.next.next_multiple_of(alignment);
-        (chunk.next != 0 && at + bytes <= chunk.end).then(|| {
-            chunk.next = at + bytes;
-            at
-        })
-    };
-    let at = if bytes > CHUNK_BYTES / 4 {
-        os::map(bytes.next_multiple_of(os::page_bytes()), os::page_bytes())?
-    } else {
-        let found = fits(&mut CHUNK.lock());
-        match found {
-            Some(at) => at,
-            None => {
-                let fresh = os::map(CHUNK_BYTES, os::page_bytes())?;
-                let mut chunk = CHUNK.lock();
-                // Another thread may have mapped a chunk meanwhile. The emptier one stays; the rest of the other is
-                // lost.
-                if chunk.end - chunk.next < CHUNK_BYTES {
-                    *chunk = Chunk { next: fresh, end: fresh + CHUNK_BYTES };
-                }
-                fits(&mut chunk)?
-            }
-        }
-    };
-    NonNull::new(at as *mut u8)
-}
-
-/// An object of an arena that has a place for a link while no thread uses it.
+/// An object with room for a link while no thread uses it.
 ///
 /// # Safety
 /// - memory that is all zero is a valid object;
@@ -65,29 +23,6 @@ pub(super) unsafe trait Recycled: Sync + 'static {
 /// Bytes of a slab. The objects of one type share slabs, so that a slab whose objects are all free can lose its
 /// pages.
 const SLAB_BYTES: usize = 64 << 10;
-
-static SLABS: Lock<Chunk> = Lock::new(Chunk { next: 0, end: 0 });
-
-/// An unused slab. None: the system has no memory.
-fn take_slab() -> Option<usize> {
-    let fits = |chunk: &mut Chunk| {
-        (chunk.next < chunk.end).then(|| {
-            chunk.next += SLAB_BYTES;
-            chunk.next - SLAB_BYTES
-        })
-    };
-    let found = fits(&mut SLABS.lock());
-    if found.is_some() {
-        return found;
-    }
-    let fresh = os::map(CHUNK_BYTES, SLAB_BYTES)?;
-    let mut chunk = SLABS.lock();
-    // As in `take`.
-    if chunk.end - chunk.next < CHUNK_BYTES {
-        *chunk = Chunk { next: fresh, end: fresh + CHUNK_BYTES };
-    }
-    fits(&mut chunk)
-}
 
 /// A slab that lost its pages.
 #[derive(Debug, Default)]
@@ -177,7 +112,7 @@ impl<T: Recycled> Recycler<T> {
         if let Some(object) = self.lists.lock().take(bytes) {
             return Some(object);
         }
-        let slab = take_slab()?;
+        let slab = arena::take(SLAB_BYTES, SLAB_BYTES)?.as_ptr().addr();
         let mut lists = self.lists.lock();
         if lists.next == 0 {
             lists.next = slab;
@@ -305,28 +240,6 @@ fn merged<T: Recycled>(mut a: Option<&'static T>, mut b: Option<&'static T>) -> 
 mod tests {
     use super::*;
     use core::sync::atomic::AtomicU8;
-
-    #[test]
-    fn memory_is_zero_aligned_and_apart() {
-        let mut last = 0;
-        for i in 1..2000usize {
-            let at = take(i, 64).unwrap().as_ptr() as usize;
-            assert!(at.is_multiple_of(64) && at != last);
-            // SAFETY: taken above, `i` bytes.
-            let bytes = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, i) };
-            assert!(bytes.iter().all(|&b| b == 0));
-            bytes.fill(0xff);
-            last = at;
-        }
-    }
-
-    #[test]
-    fn without_memory_it_says_so() {
-        // A size that always needs the system.
-        os::fail_calls(0, 1);
-        assert!(take(CHUNK_BYTES, 64).is_none());
-        assert!(take(CHUNK_BYTES, 64).is_some());
-    }
 
     struct Thing(AtomicPtr<Thing>, [AtomicU8; 1000]);
     // SAFETY: zeros are valid, and the link has no other use.
