@@ -83,7 +83,7 @@ fn make(
         // SAFETY: the record is this call's alone.
         unsafe { pool.upstream.set(upstream, terms) };
     }
-    let mut state = PoolState::new(settings, name, ring, Some(&pool.peak_updates));
+    let mut state = PoolState::new(settings, name, ring, Some(&pool.peak_updates), size_of::<Pool>());
     state.stream_lists = ordered;
     state.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<StreamLists>() as u64);
     *pool.state.lock() = state;

@@ -6,58 +6,13 @@
 
 use crate::error::{Result, fail};
 use crate::names::Site;
-use crate::pool::thread_heap::{self, Heap};
+use crate::pool::thread_heap::{self, Heap, handle_cache};
 use crate::pool::{Pool, current};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
-use crate::thread::{self, Area, CriticalSection, PerThread, Thread, area};
+use crate::thread::{self, CriticalSection};
 use crate::types::*;
-use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
-
-/// A cache entry: a handle of a pool, and the thread's heap of that pool.
-struct KnownHandle {
-    /// The handle's bits; 0: none. Other threads clear it when they close the handle.
-    handle: AtomicU64,
-    heap: Cell<Option<&'static Heap>>,
-}
-
-/// A thread's cache of handles, indexed by the remainder of the handle's bits. A later handle replaces an earlier one.
-struct KnownHandles([KnownHandle; 128]);
-
-// SAFETY: zeros are valid and mean no handles. Other threads touch only the atomic `handle`, unless the owner is gone.
-// The area is for this type.
-unsafe impl PerThread for KnownHandles {
-    const AREA: Area = area::POOL_HANDLES;
-}
-
-impl KnownHandles {
-    #[inline(always)]
-    fn entry(&self, handle: u64) -> &KnownHandle {
-        &self.0[handle as usize % self.0.len()]
-    }
-}
-
-/// Removes a closed handle from the cache entries of all threads. Its fence pairs with the one in `remember`: either
-/// this function finds the entry, or the thread that added it sees that the handle was closed.
-fn forget_handle(handle: u64) {
-    fence(Ordering::SeqCst);
-    thread::each_record(|thread| {
-        let known = &KnownHandles::of(thread).entry(handle).handle;
-        if known.load(Ordering::Relaxed) == handle {
-            // Fails if the thread has replaced the handle meanwhile.
-            let _ = known.compare_exchange(handle, 0, Ordering::Relaxed, Ordering::Relaxed);
-        }
-    });
-}
-
-/// Removes a heap from its thread's cache entries.
-pub(super) fn forget(thread: &'static Thread, heap: &'static Heap) {
-    let has_heap = |known: &&KnownHandle| known.heap.get().is_some_and(|known| core::ptr::eq(known, heap));
-    for known in KnownHandles::of(thread).0.iter().filter(has_heap) {
-        known.handle.store(0, Ordering::Relaxed);
-    }
-}
 
 /// The slot behind a `tn_pool`.
 struct PoolSlot {
@@ -143,23 +98,6 @@ pub fn of_handle(id: Id) -> Result<&'static Pool> {
     }
 }
 
-/// The calling thread's heap for the pool of a handle; for handle 0, of the host's current pool. None: the thread has
-/// no cache entry (see [`remember`]), or the handle was released. The thread must be inside the library, so that the
-/// heap does not end meanwhile.
-#[inline(always)]
-pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap> {
-    if handle == 0 {
-        // A heap ends with its thread, or with the last reference on its pool. Then no thread has it as its current one.
-        return thread_heap::current(thread);
-    }
-    let entry = KnownHandles::of(thread).entry(handle);
-    let heap = entry.heap.get();
-    // After the handle is closed, no entry has it: `close` removes it from all of them.
-    // SAFETY: `remember` stored a heap of this thread. After the last reference on its pool was dropped, no entry
-    // has a handle of it.
-    (entry.handle.load(Ordering::Relaxed) == handle).then(|| unsafe { heap.unwrap_unchecked() })
-}
-
 /// Caches the calling thread's heap, if it has one, for its next calls with that handle. None: for the host's current
 /// pool.
 pub fn remember(id: Option<Id>, pool: &'static Pool) {
@@ -176,17 +114,9 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
     if let Ok(slot) = Table::<PoolSlot>::find(id)
         && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
     {
-        let entry = KnownHandles::of(thread).entry(id.bits());
-        entry.heap.set(Some(heap));
         // Tells `close` that threads have entries.
         slot.is_known.store(true, Ordering::Relaxed);
-        entry.handle.store(id.bits(), Ordering::Relaxed);
-        // Pairs with the fence in `forget_handle`: either that function finds the entry, or this thread sees that the
-        // handle was closed.
-        fence(Ordering::SeqCst);
-        if !slot.head.is_live(id) {
-            entry.handle.store(0, Ordering::Relaxed);
-        }
+        handle_cache::remember(thread, id.bits(), heap, || slot.head.is_live(id));
     }
 }
 
@@ -199,7 +129,7 @@ pub fn close(id: Id) -> Result<()> {
     }
     fence(Ordering::SeqCst);
     if slot.is_known.swap(false, Ordering::Relaxed) {
-        forget_handle(id.bits());
+        handle_cache::forget_handle(id.bits());
     }
     let pool = pool_of(slot);
     debug_assert!(slot.head.state() == State::Kept);

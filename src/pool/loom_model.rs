@@ -1,4 +1,4 @@
-//! Loom model of remote frees. The files `block_state` and `protocol` are compiled a second time with the model
+//! Loom model of remote frees. The files `block_state` and `free_protocol` are compiled a second time with the model
 //! checker's atomics. Around them stands a minimal span, heap and pool state, which says who takes which step when.
 //!
 //! Contract: only under `cfg(loom)`. The span has two blocks; heap 0 means no owner. What only the owner may touch
@@ -39,14 +39,14 @@ mod atomic {
 #[path = "span/block_state.rs"]
 mod block_state;
 
-#[path = "remote_free/protocol.rs"]
-mod protocol;
+#[path = "span/free_protocol.rs"]
+mod free_protocol;
 
 use crate::sys::sync::Watch;
 use atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use block_state::{Block, BlockBits, BlockCell, BlockState};
+use free_protocol::{AtomicStack, Collected, Queued};
 use loom::sync::Mutex;
-use protocol::{AtomicStack, Collected, Queued};
 
 /// Blocks of the modelled span.
 pub const BLOCKS: usize = 2;

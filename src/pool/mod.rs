@@ -19,7 +19,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | `thread_heap` | front: what one thread keeps of one pool |
-//! | `remote_free` | blocks freed by a thread that does not own their span; `loom_model` runs its protocol under the model checker |
+//! | `remote_free` | blocks freed by a thread that does not own their span; `loom_model` runs `span::free_protocol` under the model checker |
 //! | `requests` | middle: requests that no heap serves, and refusals |
 //! | `stream_ordered` | requests, uses and frees in the order of device streams |
 //! | `state` | what the pool's lock protects: spans by size, statistics |
@@ -96,6 +96,8 @@ pub mod raw;
 
 mod recycler;
 
+mod relaxed;
+
 mod registry;
 
 mod remote_free;
@@ -110,7 +112,7 @@ mod stream_ordered;
 
 mod thread_heap;
 
-pub use backing::pressure::{Callback, Release};
+pub use backing::listener::{Callback, Release};
 pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, set_current};
@@ -132,6 +134,9 @@ use crate::names::Name;
 use crate::types::*;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::Lock;
+use span::Span;
+use span::free_protocol::AtomicStack;
+use span::owner::{PoolRole, Role};
 use state::PoolState;
 
 const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
@@ -169,13 +174,17 @@ pub struct Pool {
     /// Number of the record.
     number: AtomicUsize,
     /// Spans with remote frees.
-    returned: remote_free::Returned,
+    returned: AtomicStack<Span>,
     /// Data of the plug-in layer; NULL at creation.
     plugin: AtomicPtr<()>,
     /// The next record in the list of all.
     next: AtomicPtr<Pool>,
     /// The next record in the registry's quarantine.
     quarantine_link: Link<Pool>,
+}
+
+impl Role for PoolRole {
+    type Record = Pool;
 }
 
 impl Pool {

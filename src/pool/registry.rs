@@ -6,8 +6,9 @@ use crate::device::Source;
 use crate::device::upstream::Upstream;
 use crate::names::Name;
 use crate::pool::lock::Lock;
+use crate::pool::span::free_protocol::AtomicStack;
 use crate::pool::state::PoolState;
-use crate::pool::{Pool, options, remote_free};
+use crate::pool::{Pool, options};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Every record ever made. Records are pushed and never removed.
@@ -57,7 +58,7 @@ pub(super) fn take_record() -> Option<&'static Pool> {
 
 /// The record of no pool.
 fn blank() -> Pool {
-    let mut state = PoolState::new(options::NOTHING, Name::NONE, None, None);
+    let mut state = PoolState::new(options::NOTHING, Name::NONE, None, None, size_of::<Pool>());
     (state.refs, state.retired, state.quarantined) = (0, true, true);
     Pool {
         state: Lock::new(state),
@@ -78,7 +79,7 @@ fn blank() -> Pool {
         source: AtomicUsize::new(Source::HOST.bits()),
         upstream: Upstream::none(),
         number: AtomicUsize::new(0),
-        returned: remote_free::Returned::new(),
+        returned: AtomicStack::new(),
         plugin: AtomicPtr::new(core::ptr::null_mut()),
         next: AtomicPtr::new(core::ptr::null_mut()),
         quarantine_link: Link::new(),

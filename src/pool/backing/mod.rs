@@ -6,6 +6,8 @@
 
 pub(super) mod huge;
 
+pub(super) mod listener;
+
 pub(super) mod pressure;
 
 mod purge;
@@ -17,27 +19,15 @@ use crate::device::{Device, Source};
 use crate::error::{Result, Status, fail};
 use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
-use crate::pool::span::{Kind, Span, table};
-use crate::pool::state::{Piece, PoolState, Prealloc, UpstreamPiece};
+use crate::pool::span::{Kind, Span, UpstreamPiece, table};
+use crate::pool::state::growth::BackingRequest;
+use crate::pool::state::{Piece, PoolState, Prealloc};
 use crate::pool::{Pool, calls, lookup, thread_heap};
 use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use core::sync::atomic::Ordering;
 use huge::HUGE_PAGE_BYTES;
-
-/// A request to the device.
-#[derive(Clone, Copy)]
-pub(super) struct BackingRequest {
-    pub bytes: usize,
-    pub alignment: usize,
-    /// Bytes that the pool's growth would take; less than `bytes`: no growth.
-    pub step: usize,
-    /// 0: no preference; n: NUMA node n - 1.
-    pub node: u32,
-    /// TN_HUGE_.
-    pub huge: tn_huge_pages,
-}
 
 impl Pool {
     /// Whether its memory comes from a caller's upstream.

@@ -4,78 +4,17 @@
 //! once for a request. What a callback allocates fails without calling callbacks again. After a registration ended,
 //! its `release` runs once, when no thread is in its callback any more. Ending a registration never waits (PO-43).
 
+use super::listener::{Callback, Listener, Release};
 use crate::error::{Result, fail};
 use crate::pool::Pool;
-use crate::pool::recycler::{Recycled, Recycler};
-use crate::pool::span::RelaxedUsize;
 use crate::pool::state::PoolState;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicPtr, Ordering};
-
-/// A pressure callback. Returns an estimate of the bytes that it freed.
-pub type Callback = unsafe extern "C" fn(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize;
-/// Called when a registration ends.
-pub type Release = unsafe extern "C" fn(context: *mut c_void);
-
-/// A registration. Read and written under the lock of its pool, and by the thread that releases it.
-#[derive(Debug, Default)]
-pub(in crate::pool) struct Listener {
-    callback: RelaxedUsize,
-    context: RelaxedUsize,
-    /// Function pointer; 0: none.
-    release: RelaxedUsize,
-    /// Number of the registration within the pool.
-    order: RelaxedUsize,
-    /// Threads in the callback.
-    users: RelaxedUsize,
-    /// 1: the registration ended.
-    ended: RelaxedUsize,
-    next: AtomicPtr<Listener>,
-    recycled: AtomicPtr<Listener>,
-}
-
-// SAFETY: zero is valid for every field, and `recycled` serves the list only.
-unsafe impl Recycled for Listener {
-    fn link(&self) -> &AtomicPtr<Listener> {
-        &self.recycled
-    }
-}
-
-static LISTENERS: Recycler<Listener> = Recycler::new();
 
 thread_local! {
     // Without Drop, so that no destructor is registered. True: the thread is in a callback.
     static CALLED: Cell<bool> = const { Cell::new(false) };
-}
-
-impl Listener {
-    fn next(&self) -> Option<&'static Listener> {
-        // SAFETY: NULL or a listener, and those are never unmapped.
-        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
-    }
-
-    fn set_next(&self, next: Option<&'static Listener>) {
-        let next = next.map_or(core::ptr::null_mut(), |next| core::ptr::from_ref(next).cast_mut());
-        self.next.store(next, Ordering::Relaxed);
-    }
-
-    fn is(&self, callback: Callback, context: *mut c_void) -> bool {
-        self.callback.get() == callback as usize && self.context.get() == context as usize
-    }
-
-    /// Releases a registration that ended and is in no list. Called under no lock.
-    fn finish_release(&'static self) {
-        let (release, context) = (self.release.get(), self.context.get());
-        LISTENERS.put(self);
-        if release != 0 {
-            // SAFETY: only `on_pressure` stores here, and only such functions.
-            let release = unsafe { core::mem::transmute::<usize, Release>(release) };
-            // SAFETY: the program promised that it may run once, on any thread.
-            unsafe { release(context as *mut c_void) };
-        }
-    }
 }
 
 impl PoolState {
@@ -113,7 +52,7 @@ impl Pool {
         context: *mut c_void,
         release: Option<Release>,
     ) -> Result<()> {
-        let Some(listener) = LISTENERS.get() else {
+        let Some(listener) = Listener::create() else {
             return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for one more callback; free some memory")));
         };
         let mut state = self.state.lock();
@@ -127,7 +66,7 @@ impl Pool {
         if known || state.retired {
             let retired = state.retired;
             drop(state);
-            LISTENERS.put(listener);
+            listener.release();
             let name = name.as_str();
             return Err(if retired {
                 fail(TN_ERR_STALE, format_args!("pool \"{name}\" was released already"))

@@ -20,6 +20,8 @@ mod free;
 
 pub(super) mod policy;
 
+mod request;
+
 mod resize;
 
 mod slow_path;
@@ -31,7 +33,7 @@ mod steps;
 pub(super) use allocate::creation;
 pub(super) use free::PATTERN;
 pub use free::{deallocate, deallocate_for};
-pub(super) use slow_path::{Growth, Request, StepOutcome};
+pub(super) use request::{Request, StepOutcome};
 
 use crate::error::{Result, Status, fail};
 use crate::options;

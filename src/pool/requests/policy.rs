@@ -3,7 +3,7 @@
 //! Contract: a pool has one policy from its creation on. The driver of the slow path (`slow_path`) runs the steps of the three lists from
 //! left to right (PO-44). After a step that changed something it looks for a block again, and begins the list anew when it gets there.
 
-use super::slow_path::{Growth, Request, StepOutcome};
+use super::request::{Request, StepOutcome};
 use super::steps;
 use crate::error::Result;
 use crate::pool::Pool;
@@ -11,6 +11,7 @@ use crate::pool::client::Client;
 use crate::pool::span::block_state::Block;
 use crate::pool::span::stream_uses::Queue;
 use crate::pool::span::{Span, StreamMark};
+use crate::pool::state::growth::Growth;
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
 use crate::pool::stream_ordered::steps as stream_steps;
 use core::ptr::NonNull;

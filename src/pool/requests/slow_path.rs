@@ -6,66 +6,16 @@
 //! [`Policy`]: super::policy::Policy
 
 use super::policy::Step;
+use super::request::{Request, StepOutcome};
 use super::{Open, refuse_retired};
 use crate::error::{Result, Status, fail};
+use crate::pool::backing::huge;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
-use crate::pool::backing::{BackingRequest, huge};
-use crate::pool::span::class;
-use crate::pool::state::{Count, NewBlock, Piece, Prealloc, UpstreamPiece, Want};
+use crate::pool::span::UpstreamPiece;
+use crate::pool::state::growth::Growth;
+use crate::pool::state::{Count, NewBlock, Piece, Want};
 use crate::pool::{Pool, messages, thread_heap};
 use crate::types::*;
-
-/// A request on the slow path.
-pub(in crate::pool) struct Request {
-    pub want: Want,
-    count: Count,
-    /// Descriptors for the current attempt.
-    pub prealloc: Prealloc,
-    pub progress: ReclaimProgress,
-    /// TN_PRESSURE_: why the pool cannot grow.
-    pub reason: tn_pressure,
-}
-
-/// Which steps were taken already.
-#[derive(Default)]
-pub(in crate::pool) struct ReclaimProgress {
-    pub trimmed: bool,
-    pub reclaimed_elsewhere: bool,
-    /// How often threads were asked to return what they keep.
-    pub thread_reclaims: u32,
-    /// Bytes that were returned because as many were about to come.
-    pub exchanged_bytes: usize,
-    /// The pressure callback that was called last.
-    pub last_listener: usize,
-    /// Blocks that wait for being cleared were tried again.
-    pub cleared_pending: bool,
-    pub polled_what_fits: bool,
-    pub polled_some: bool,
-}
-
-/// What came of one step.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::pool) enum StepOutcome {
-    /// Something changed: look again.
-    LookAgain,
-    /// Try the next step.
-    NoHelp,
-}
-
-impl StepOutcome {
-    pub fn of(changed: bool) -> StepOutcome {
-        if changed { StepOutcome::LookAgain } else { StepOutcome::NoHelp }
-    }
-}
-
-/// What the pool gets from its device for a request.
-pub(in crate::pool) struct Growth {
-    pub asked: BackingRequest,
-    /// Bytes that count against the limit until the memory has arrived.
-    pub coming_bytes: usize,
-    /// Addresses that an earlier growth reserved, to be committed.
-    pub reserved: Option<usize>,
-}
 
 /// What came of an attempt to grow.
 enum Grown {
@@ -73,17 +23,6 @@ enum Grown {
     AtLimit,
     /// The device has no memory.
     Refused,
-}
-
-impl Request {
-    pub fn new(want: Want, count: Count, prealloc: Prealloc) -> Request {
-        Request { want, count, prealloc, progress: ReclaimProgress::default(), reason: TN_PRESSURE_LIMIT }
-    }
-
-    /// Bytes of the smallest span that can serve it.
-    pub fn least_span_bytes(&self) -> usize {
-        self.want.class.map_or(self.want.span_bytes, class::least_span_bytes)
-    }
 }
 
 impl Pool {

@@ -3,7 +3,7 @@
 //!
 //! Contract: a step runs under no lock, and says whether it changed something. A step named `_once` is tried once for each request.
 
-use super::slow_path::{Request, StepOutcome};
+use super::request::{Request, StepOutcome};
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 

@@ -2,8 +2,9 @@
 //!
 //! Contract: type-stable for each size class. A record stays mapped; without a user it may read 0.
 
-use super::{RelaxedUsize, class};
+use super::class;
 use crate::pool::recycler::{Recycled, Recycler};
+use crate::pool::relaxed::RelaxedUsize;
 use crate::pool::span::block_state::BlockCell;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
 

@@ -3,9 +3,8 @@
 //! Contract: that of spans. Functions for the owner are called by the heap that owns the span, or under the pool's
 //! lock if no heap does.
 
+use super::free_protocol::{self, Collected};
 use super::{Span, block_state};
-use crate::pool::remote_free::protocol;
-use crate::pool::remote_free::protocol::Collected;
 use crate::pool::span::block_state::{Block, BlockCell, BlockState};
 use core::sync::atomic::{AtomicU16, Ordering};
 
@@ -190,7 +189,7 @@ impl Span {
     pub fn publish(&self, index: usize, queue_up: impl FnOnce()) {
         let Some(metadata) = self.metadata() else { return };
         let columns = metadata.columns();
-        protocol::publish(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
+        free_protocol::publish(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
     }
 
     /// Small: collects remote frees. Only the owner may.
@@ -203,7 +202,7 @@ impl Span {
             let push = |bit| {
                 self.push(first + bit);
             };
-            protocol::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
+            free_protocol::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
         }
         all
     }

@@ -16,6 +16,8 @@
 //! One record serves all kinds. Where kinds or lists share a word, the word is private and has an accessor for each
 //! meaning.
 
+mod atomic;
+
 mod block_metadata;
 
 pub(super) mod block_state;
@@ -23,6 +25,12 @@ pub(super) mod block_state;
 mod blocks;
 
 pub(super) mod class;
+
+pub(super) mod free_protocol;
+
+pub(super) mod owner;
+
+mod piece;
 
 pub(super) mod range_map;
 
@@ -32,16 +40,15 @@ pub(super) mod table;
 
 pub(super) use block_metadata::BlockMetadata;
 pub(super) use blocks::Popped;
-use core::sync::atomic;
+pub(super) use piece::{SpanSource, UpstreamPiece};
 
-use crate::pool::Pool;
 use crate::pool::recycler::{Recycled, Recycler};
-use crate::pool::remote_free::protocol::Queued;
-use crate::pool::state::UpstreamPiece;
-use crate::pool::thread_heap::Heap;
+use crate::pool::relaxed::RelaxedUsize;
 use block_metadata::METADATA;
 use block_state::BlockCell;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
+use free_protocol::Queued;
+use owner::{HeapRole, OwnerLink, PoolRole, Role};
 use range_map::RangeMap;
 use stream_uses::Uses;
 
@@ -76,47 +83,8 @@ pub(super) enum StreamMark {
     Captured = 4,
 }
 
-/// What all bytes of a span came from.
-#[derive(Clone, Copy)]
-pub(super) enum SpanSource {
-    /// Several reservations.
-    Several,
-    /// One reservation of the system's memory, by its number: its pages can be moved.
-    Reservation(usize),
-    /// One piece of an upstream or a device, which goes back whole.
-    Piece(&'static UpstreamPiece),
-}
-
 /// Bit of `list_key`: the key is the number of a poll round, not a time in ms.
 const POLL_ROUND: usize = 1 << 62;
-
-/// A relaxed counter or field that other threads read without the lock.
-#[derive(Debug, Default)]
-pub(super) struct RelaxedUsize(AtomicUsize);
-
-impl RelaxedUsize {
-    pub const fn new(value: usize) -> RelaxedUsize {
-        RelaxedUsize(AtomicUsize::new(value))
-    }
-    #[inline]
-    pub fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-    #[inline]
-    pub fn set(&self, value: usize) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-    /// Adds, modulo 2^64. Only one thread may write.
-    #[inline(always)]
-    pub fn add(&self, more: usize) {
-        self.set(self.get().wrapping_add(more));
-    }
-    /// Subtracts, modulo 2^64. Only one thread may write.
-    #[inline(always)]
-    pub fn subtract(&self, less: usize) {
-        self.set(self.get().wrapping_sub(less));
-    }
-}
 
 /// A link to a span, or to none.
 #[derive(Debug, Default)]
@@ -180,14 +148,14 @@ impl List {
 pub(super) struct Span {
     version: AtomicU32,
     kind: AtomicU32,
-    pool: AtomicPtr<Pool>,
+    pool: OwnerLink<PoolRole>,
     pub start: RelaxedUsize,
     /// Usable bytes of a block.
     pub block_bytes: RelaxedUsize,
     /// Small: 2^64 / block_bytes, rounded up, to find a block's index without a division.
     pub reciprocal: RelaxedUsize,
     /// Small: the owner.
-    heap: AtomicPtr<Heap>,
+    heap: OwnerLink<HeapRole>,
     /// Small: addresses of the columns of its metadata, for the owner: here, `stack` and `slacks`.
     cells: RelaxedUsize,
     /// Number of blocks.
@@ -215,7 +183,7 @@ pub(super) struct Span {
     pub clean: RelaxedUsize,
     /// Large: the block's state.
     cell: BlockCell,
-    /// [`SpanSource`].
+    /// [`SpanSource`], encoded.
     source: RelaxedUsize,
     /// Free: `freed_ms`, `use_tick` or `poll_round`, by the list that has it.
     list_key: RelaxedUsize,
@@ -227,7 +195,7 @@ pub(super) struct Span {
     /// Stream-ordered pools: the stream positions that must pass before its bytes can be reused.
     pub uses: Uses,
     /// Range: the map.
-    map: AtomicPtr<RangeMap>,
+    map: AtomicPtr<RangeMap<Span>>,
 }
 
 const _: () = assert!(size_of::<Span>() == 4 * 64);
@@ -240,6 +208,8 @@ unsafe impl Recycled for Span {
 }
 
 static SPANS: Recycler<Span> = Recycler::new();
+
+static MAPS: Recycler<RangeMap<Span>> = Recycler::new();
 
 /// Version of a new span, and of one that lost its pages. No reader has seen it on an earlier use.
 static EPOCH: AtomicU32 = AtomicU32::new(2);
@@ -303,21 +273,22 @@ impl Span {
     pub fn set_kind(&self, kind: Kind) {
         self.kind.store(kind as u32, Ordering::Relaxed);
     }
-    pub fn pool(&self) -> Option<&'static Pool> {
-        // SAFETY: set from a reference to a pool, and those are never unmapped.
-        unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
+    pub fn pool(&self) -> Option<&'static <PoolRole as Role>::Record> {
+        self.pool.get()
     }
-    pub fn set_pool(&self, pool: &'static Pool) {
-        self.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
+    pub fn set_pool(&self, pool: &'static <PoolRole as Role>::Record) {
+        self.pool.set(Some(pool));
     }
-    pub fn heap(&self) -> Option<&'static Heap> {
-        // SAFETY: set from a reference to a heap, and those are never unmapped.
-        unsafe { self.heap.load(Ordering::Relaxed).as_ref() }
+    pub fn heap(&self) -> Option<&'static <HeapRole as Role>::Record> {
+        self.heap.get()
+    }
+    pub fn set_heap(&self, heap: Option<&'static <HeapRole as Role>::Record>) {
+        self.heap.set(heap);
     }
     /// Whether the heap owns it.
     #[inline(always)]
-    pub fn is_of(&self, heap: &'static Heap) -> bool {
-        core::ptr::eq(self.heap.load(Ordering::Relaxed), heap)
+    pub fn is_of(&self, heap: &'static <HeapRole as Role>::Record) -> bool {
+        self.heap.is(heap)
     }
     pub fn mark(&self) -> StreamMark {
         match self.mark.load(Ordering::Relaxed) {
@@ -399,40 +370,12 @@ impl Span {
         self.list_key.set(POLL_ROUND | number);
     }
 
-    // ---- where the memory came from ----
-
-    pub fn source(&self) -> SpanSource {
-        match self.source.get() {
-            0 => SpanSource::Several,
-            number if number & 1 == 1 => SpanSource::Reservation(number >> 1),
-            // SAFETY: `set_source` stored the address of a record, which is even; records are never unmapped.
-            address => SpanSource::Piece(unsafe { &*(address as *const UpstreamPiece) }),
-        }
-    }
-    pub fn set_source(&self, source: SpanSource) {
-        self.source.set(match source {
-            SpanSource::Several => 0,
-            SpanSource::Reservation(number) => number << 1 | 1,
-            SpanSource::Piece(piece) => core::ptr::from_ref(piece) as usize,
-        });
-    }
-    /// Whether both came from one reservation or piece. True also if both came from several.
-    pub fn same_source(&self, other: &Span) -> bool {
-        self.source.get() == other.source.get()
-    }
-    /// The piece of an upstream or a device that contains it. None: system memory.
-    pub fn piece(&self) -> Option<&'static UpstreamPiece> {
-        match self.source() {
-            SpanSource::Piece(piece) => Some(piece),
-            SpanSource::Several | SpanSource::Reservation(_) => None,
-        }
-    }
-    fn map(&self) -> Option<&'static RangeMap> {
+    fn map(&self) -> Option<&'static RangeMap<Span>> {
         // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.
         unsafe { self.map.load(Ordering::Relaxed).as_ref() }
     }
     /// Range: sets the map. Returns the old one.
-    pub fn set_map(&self, map: Option<&'static RangeMap>) -> Option<&'static RangeMap> {
+    pub fn set_map(&self, map: Option<&'static RangeMap<Span>>) -> Option<&'static RangeMap<Span>> {
         let old = self.map();
         let map = map.map_or(core::ptr::null_mut(), |map| core::ptr::from_ref(map).cast_mut());
         self.map.store(map, Ordering::Relaxed);
@@ -447,10 +390,6 @@ impl Span {
         if let Some(map) = self.map() {
             map.put(start - self.start.get(), bytes, span);
         }
-    }
-    pub fn set_heap(&self, heap: Option<&'static Heap>) {
-        let heap = heap.map_or(core::ptr::null_mut(), |heap| core::ptr::from_ref(heap).cast_mut());
-        self.heap.store(heap, Ordering::Relaxed);
     }
     /// Changes whenever the span changes; odd: the span is changing now.
     pub fn version(&self) -> u32 {
@@ -486,5 +425,18 @@ impl Span {
         self.cells.set(columns.cells);
         self.stack.set(columns.stack);
         self.slacks.set(columns.slacks);
+    }
+}
+
+impl RangeMap<Span> {
+    /// An empty map. None: no memory.
+    pub fn create() -> Option<&'static RangeMap<Span>> {
+        let map = MAPS.get()?;
+        map.clear();
+        Some(map)
+    }
+    /// Returns the map to the free list. Only stale readers have it still.
+    pub fn release(&'static self) {
+        MAPS.put(self);
     }
 }

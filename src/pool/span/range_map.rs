@@ -4,9 +4,8 @@
 //! after, so the caller checks whether the span contains the address. Changes happen under the lock of the pool that
 //! owns the range. A span is entered only where it begins, so a change touches little.
 
-use super::Span;
 use crate::device::host::GRANULE;
-use crate::pool::recycler::{Recycled, Recycler};
+use crate::pool::recycler::Recycled;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Granularity of spans in a range.
@@ -18,36 +17,28 @@ const _: () = assert!(RANGE_BYTES.is_multiple_of(GRANULE) && PIECES.is_multiple_
 
 /// A map. All zero: no span.
 #[derive(Debug)]
-pub(in crate::pool) struct RangeMap {
-    recycled: AtomicPtr<RangeMap>,
+pub(in crate::pool) struct RangeMap<T> {
+    recycled: AtomicPtr<RangeMap<T>>,
     /// One bit for each piece of [`MIN_PIECE_BYTES`]: a span begins here.
     starts: [AtomicU64; PIECES / 64],
-    spans: [AtomicPtr<Span>; PIECES],
+    spans: [AtomicPtr<T>; PIECES],
 }
 
 // SAFETY: zero is valid for every field, and `recycled` serves the list only.
-unsafe impl Recycled for RangeMap {
-    fn link(&self) -> &AtomicPtr<RangeMap> {
+unsafe impl<T: Sync + 'static> Recycled for RangeMap<T> {
+    fn link(&self) -> &AtomicPtr<RangeMap<T>> {
         &self.recycled
     }
 }
 
-static MAPS: Recycler<RangeMap> = Recycler::new();
-
-impl RangeMap {
-    /// An empty map. None: no memory.
-    pub fn create() -> Option<&'static RangeMap> {
-        let map = MAPS.get()?;
-        map.starts.iter().for_each(|word| word.store(0, Ordering::Relaxed));
-        Some(map)
-    }
-    /// Returns the map to the free list. Only stale readers have it still.
-    pub fn release(&'static self) {
-        MAPS.put(self);
+impl<T: Sync + 'static> RangeMap<T> {
+    /// Makes it a map without spans.
+    pub fn clear(&self) {
+        self.starts.iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }
 
     /// The last span that begins at or before an offset.
-    pub fn get(&self, offset: usize) -> Option<&'static Span> {
+    pub fn get(&self, offset: usize) -> Option<&'static T> {
         let unit = (offset / MIN_PIECE_BYTES).min(PIECES - 1);
         let mut word = unit / 64;
         // Acquire pairs with the Release in `put`: the span that was entered before its bit is seen.
@@ -62,7 +53,7 @@ impl RangeMap {
     }
 
     /// Enters a span of `bytes` at an offset, and removes all that begin within it.
-    pub fn put(&self, offset: usize, bytes: usize, span: &'static Span) {
+    pub fn put(&self, offset: usize, bytes: usize, span: &'static T) {
         let (first, end) = (offset / MIN_PIECE_BYTES, ((offset + bytes) / MIN_PIECE_BYTES).min(PIECES));
         self.spans[first].store(core::ptr::from_ref(span).cast_mut(), Ordering::Release);
         self.starts[first / 64].fetch_or(1 << (first % 64), Ordering::Release);
@@ -82,6 +73,7 @@ impl RangeMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pool::span::Span;
 
     #[test]
     fn a_span_is_found_from_its_first_byte_to_the_next_one() {

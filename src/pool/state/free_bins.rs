@@ -7,7 +7,8 @@
 //! There are eight bins to a doubling, as with size classes. A search takes the smallest of the spans that fit in the
 //! request's own bin, else one of the next bin that has any.
 
-use crate::pool::span::{Link, List, RelaxedUsize, Span};
+use crate::pool::relaxed::RelaxedUsize;
+use crate::pool::span::{Link, List, Span};
 
 /// Bins by number of units: one for each number below 8, then eight to a doubling, up to 2^32 units.
 pub(super) const BINS: usize = 8 + 8 * 29;

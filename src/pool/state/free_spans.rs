@@ -3,10 +3,11 @@
 //! Contract: that of `state`, under the same lock. A free span merges with its free neighbours at once. It is in
 //! exactly one bin, and in the list by age. Small spans with free blocks are listed here too, by class.
 
-use super::{Piece, PoolState, Prealloc, UpstreamPiece};
+use super::{Piece, PoolState, Prealloc};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::backing::huge;
+use crate::pool::span::UpstreamPiece;
 use crate::pool::span::{Kind, Span, SpanSource, table};
 use crate::pool::state::free_bins::LOOKS_PER_BIN;
 use crate::types::*;

@@ -16,7 +16,8 @@
 //! | `free_spans` | free spans: cut, merged, kept by age, returned to the device |
 //! | `free_bins` | free spans by size |
 //! | `stream_lists` | free spans of stream-ordered pools |
-//! | `upstream_pieces`, `address_reserve` | pieces of an upstream; addresses reserved ahead |
+//! | `growth`, `address_reserve` | how much to get from the device; addresses reserved ahead |
+//! | `upstream_pieces` | pieces of an upstream or a device |
 //! | `statistics` | bytes in use, counts and peaks |
 //! | `prealloc`, `ring` | descriptors allocated before the lock is taken; blocks that strict mode holds back |
 
@@ -25,6 +26,8 @@ mod address_reserve;
 mod free_bins;
 
 mod free_spans;
+
+pub(super) mod growth;
 
 mod prealloc;
 
@@ -47,20 +50,18 @@ mod upstream_pieces;
 pub(super) use prealloc::Prealloc;
 pub(super) use ring::Ring;
 pub(super) use statistics::{AllocationCounts, Count};
-pub(super) use upstream_pieces::UpstreamPiece;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
-use crate::pool::Pool;
-use crate::pool::backing::pressure::Listener;
+use crate::pool::backing::listener::Listener;
 use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::options::Settings;
 use crate::pool::span::block_state::Block;
 use crate::pool::span::stream_uses::{Point, Queue};
-use crate::pool::span::{List, Span, class};
+use crate::pool::span::{List, Span, UpstreamPiece, class};
 use crate::pool::thread_heap::Heap;
 use crate::types::*;
-use address_reserve::{AddressReserve, RESERVES};
+use address_reserve::AddressReserves;
 use core::sync::atomic::AtomicUsize;
 use free_bins::FreeBins;
 use stream_lists::StreamLists;
@@ -175,20 +176,21 @@ pub(super) struct PoolState {
     /// Pressure callbacks, in the order of registration.
     pub listeners: Option<&'static Listener>,
     /// Addresses that growth reserved ahead.
-    reserves: [AddressReserve; RESERVES],
+    reserves: AddressReserves,
 }
 
 impl PoolState {
-    /// The state of a new pool with one reference.
+    /// The state of a new pool with one reference. `record_bytes`: size of the pool's record.
     pub fn new(
         settings: Settings,
         name: Name,
         ring: Option<&'static Ring>,
         peak_updates: Option<&'static AtomicUsize>,
+        record_bytes: usize,
     ) -> PoolState {
         let mut figures = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..tn_pool_stats::default() };
         figures.limit_bytes = settings.limit as u64;
-        figures.metadata_bytes = (size_of::<Pool>() + ring.map_or(0, |_| size_of::<Ring>())) as u64;
+        figures.metadata_bytes = (record_bytes + ring.map_or(0, |_| size_of::<Ring>())) as u64;
         PoolState {
             settings,
             name,
@@ -212,7 +214,7 @@ impl PoolState {
             stream_lists: None,
             recent: None,
             listeners: None,
-            reserves: [AddressReserve::default(); RESERVES],
+            reserves: AddressReserves::default(),
         }
     }
 }

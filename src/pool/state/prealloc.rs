@@ -9,7 +9,7 @@ pub(in crate::pool) struct Prealloc {
     spans: [Option<&'static Span>; 6],
     pub(super) metadata: Option<(usize, &'static BlockMetadata)>,
     /// For a new range.
-    pub map: Option<&'static RangeMap>,
+    pub map: Option<&'static RangeMap<Span>>,
 }
 
 impl Prealloc {

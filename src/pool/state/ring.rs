@@ -1,6 +1,6 @@
 //! Freed blocks that strict mode holds back before they can be allocated again, oldest first.
 
-use crate::pool::span::RelaxedUsize;
+use crate::pool::relaxed::RelaxedUsize;
 
 /// Blocks held back at a time.
 const HELD_BACK_BLOCKS: usize = 1024;

@@ -8,83 +8,8 @@
 use super::{Piece, PoolState};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
-use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::span::block_state::BlockState;
-use crate::pool::span::{Kind, Link, RelaxedUsize, Span, SpanSource, table};
-use core::sync::atomic::{AtomicPtr, Ordering};
-
-/// The record of a piece. All zero: of nothing.
-#[derive(Debug, Default)]
-pub(in crate::pool) struct UpstreamPiece {
-    start: RelaxedUsize,
-    bytes: RelaxedUsize,
-    /// Bytes that did not go back yet.
-    left: RelaxedUsize,
-    /// 1: it came when the pool was made.
-    first: RelaxedUsize,
-    under: Link,
-    newer: AtomicPtr<UpstreamPiece>,
-    older: AtomicPtr<UpstreamPiece>,
-    recycled: AtomicPtr<UpstreamPiece>,
-}
-
-// SAFETY: zero is valid for every field, and `recycled` serves the list only.
-unsafe impl Recycled for UpstreamPiece {
-    fn link(&self) -> &AtomicPtr<UpstreamPiece> {
-        &self.recycled
-    }
-}
-
-static PIECES: Recycler<UpstreamPiece> = Recycler::new();
-
-fn pointer(segment: Option<&'static UpstreamPiece>) -> *mut UpstreamPiece {
-    segment.map_or(core::ptr::null_mut(), |segment| core::ptr::from_ref(segment).cast_mut())
-}
-
-fn at(link: &AtomicPtr<UpstreamPiece>) -> Option<&'static UpstreamPiece> {
-    // SAFETY: NULL, or set from a reference to a record, and those are never unmapped.
-    unsafe { link.load(Ordering::Relaxed).as_ref() }
-}
-
-impl UpstreamPiece {
-    /// A record. None: no memory.
-    pub fn create() -> Option<&'static UpstreamPiece> {
-        PIECES.get()
-    }
-
-    /// Returns the record to the free list.
-    pub fn release(&'static self) {
-        PIECES.put(self);
-    }
-
-    /// Describes the piece. `under`: the span that the table had there before.
-    pub fn set(&self, start: usize, bytes: usize, under: Option<&'static Span>) {
-        self.start.set(start);
-        self.bytes.set(bytes);
-        self.left.set(bytes);
-        self.first.set(0);
-        self.under.set(under);
-    }
-
-    /// Marks it as the piece that came when the pool was made. It goes back last.
-    pub fn keep(&self) {
-        self.first.set(1);
-    }
-
-    /// Whether it came when the pool was made.
-    pub fn is_kept(&self) -> bool {
-        self.first.get() == 1
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.bytes.get()
-    }
-
-    /// The span that the table had there before.
-    pub fn under(&self) -> Option<&'static Span> {
-        self.under.get()
-    }
-}
+use crate::pool::span::{Kind, Span, SpanSource, UpstreamPiece, table};
 
 impl PoolState {
     /// Enters a piece, and returns the source of its spans. None: it overlaps memory that the pool has already.
@@ -102,10 +27,10 @@ impl PoolState {
             return None;
         }
         let older = self.segments.replace(segment);
-        segment.older.store(pointer(older), Ordering::Relaxed);
-        segment.newer.store(core::ptr::null_mut(), Ordering::Relaxed);
+        segment.older.set(older);
+        segment.newer.set(None);
         if let Some(older) = older {
-            older.newer.store(pointer(Some(segment)), Ordering::Relaxed);
+            older.newer.set(Some(segment));
         }
         Some(SpanSource::Piece(segment))
     }
@@ -169,13 +94,13 @@ impl PoolState {
         if segment.left.get() > 0 {
             return false;
         }
-        let (newer, older) = (at(&segment.newer), at(&segment.older));
+        let (newer, older) = (segment.newer.get(), segment.older.get());
         match newer {
-            Some(newer) => newer.older.store(pointer(older), Ordering::Relaxed),
+            Some(newer) => newer.older.set(older),
             None => self.segments = older,
         }
         if let Some(older) = older {
-            older.newer.store(pointer(newer), Ordering::Relaxed);
+            older.newer.set(newer);
         }
         true
     }

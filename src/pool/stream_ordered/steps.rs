@@ -4,9 +4,9 @@
 //! Contract: the driver is asked and called under no lock; the host never waits. A step named `_once` is tried once for each request.
 
 use crate::device::host::GRANULE;
-use crate::pool::backing::BackingRequest;
-use crate::pool::requests::{Growth, Request, StepOutcome};
+use crate::pool::requests::{Request, StepOutcome};
 use crate::pool::span::range_map::RANGE_BYTES;
+use crate::pool::state::growth::{BackingRequest, Growth};
 use crate::pool::state::stream_lists::pending::PollRound;
 use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, Points};
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};

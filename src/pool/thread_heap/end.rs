@@ -1,8 +1,9 @@
 //! The end of heaps, and what they give up before.
 
+use super::handle_cache;
 use super::{Counts, HEAPS, Heap, ThreadHeaps, pointer};
+use crate::pool::Pool;
 use crate::pool::state::PoolState;
-use crate::pool::{Pool, handle};
 use crate::thread::{self, CriticalSection, PerThread, Thread};
 use core::sync::atomic::Ordering;
 
@@ -39,7 +40,7 @@ impl Heap {
             }
         }
         state.figures.metadata_bytes -= size_of::<Heap>() as u64;
-        self.pool.store(core::ptr::null_mut(), Ordering::Relaxed);
+        self.pool.set(None);
     }
 
     /// Removes the heap from its thread's list. The caller is that thread, or runs alone.
@@ -72,7 +73,7 @@ fn forget_fast(thread: &'static Thread, heap: &'static Heap) {
     if super::current(thread).is_some_and(|current| core::ptr::eq(current, heap)) {
         super::set_current(thread, None);
     }
-    handle::forget(thread, heap);
+    handle_cache::forget_heap(thread, heap);
 }
 
 /// Hides the thread's heap of a pool while a callback of the pool's upstream runs. The heap takes and gives no block

@@ -4,13 +4,13 @@
 //! the thread has not cached, a class without a free block, a block of another thread's span, a call from inside the
 //! library, a fork that waits. The machine code matters here: calls only at the end, and nothing that could unwind.
 
-use super::Heap;
+use super::{Heap, handle_cache};
 use crate::pool::client::PLAIN;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::{Span, class, table};
 use crate::pool::thread_heap::blocks::free_large;
-use crate::pool::{Pool, calls, handle, remote_free};
+use crate::pool::{Pool, calls, remote_free};
 use crate::thread::{self, FastEntry, Thread};
 
 /// An allocation by the fast path. Rare upkeep is left to be done.
@@ -45,7 +45,7 @@ fn plain(thread: &'static Thread, requested: usize, alignment: usize) -> Block {
 pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAllocation> {
     let thread = thread::current_fast()?;
     let inside = FastEntry::begin(thread)?;
-    let heap = handle::heap(thread, pool)?;
+    let heap = handle_cache::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: `of_request` returned a class, and there is a list for each.
@@ -59,7 +59,7 @@ pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAl
 pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
     let thread = thread::current_if_registered()?;
     let inside = FastEntry::begin(thread)?;
-    let heap = handle::heap(thread, pool)?;
+    let heap = handle_cache::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let block = plain(thread, bytes, alignment);
     if let Some(class) = class::of_request(bytes, alignment) {
@@ -122,7 +122,7 @@ pub fn deallocate_fast<D: Deallocate>(pool: u64, address: usize, stream: u64) ->
     let slow = || D::slow(pool, address, stream);
     let Some(thread) = thread::current_fast() else { return slow() };
     let Some(inside) = FastEntry::begin(thread) else { return slow() };
-    let Some(heap) = handle::heap(thread, pool) else {
+    let Some(heap) = handle_cache::heap(thread, pool) else {
         drop(inside);
         return slow();
     };

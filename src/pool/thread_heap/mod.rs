@@ -20,6 +20,10 @@ mod end;
 
 mod fast_path;
 
+mod find;
+
+pub(super) mod handle_cache;
+
 mod outstanding;
 
 mod resize;
@@ -35,11 +39,12 @@ pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywh
 pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
 pub use resize::reallocate_fast;
 
-use crate::pool::Pool;
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
 use crate::pool::recycler::{Recycled, Recycler};
-use crate::pool::span::{Link, List, RelaxedUsize, class};
-use crate::thread::{self, Area, PerThread, Thread, area};
+use crate::pool::relaxed::RelaxedUsize;
+use crate::pool::span::owner::{HeapRole, OwnerLink, PoolRole, Role};
+use crate::pool::span::{Link, List, class};
+use crate::thread::{Area, PerThread, Thread, area};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use outstanding::Outstanding;
@@ -49,7 +54,7 @@ use outstanding::Outstanding;
 #[repr(C, align(64))]
 pub(super) struct Heap {
     // Read by other threads, and rarely written.
-    pool: AtomicPtr<Pool>,
+    pool: OwnerLink<PoolRole>,
     /// The thread that may use it now; NULL while it is hidden.
     thread: AtomicPtr<Thread>,
     /// The pool's next heap.
@@ -179,6 +184,10 @@ unsafe impl Recycled for Heap {
     }
 }
 
+impl Role for HeapRole {
+    type Record = Heap;
+}
+
 static HEAPS: Recycler<Heap> = Recycler::new();
 
 /// The heaps of one thread.
@@ -200,8 +209,8 @@ unsafe impl PerThread for ThreadHeaps {
 
 impl ThreadHeaps {
     #[inline(always)]
-    fn by_pool(&self, pool: &Pool) -> &Cell<Option<&'static Heap>> {
-        &self.by_number[pool.number() % self.by_number.len()]
+    fn by_number(&self, pool_number: usize) -> &Cell<Option<&'static Heap>> {
+        &self.by_number[pool_number % self.by_number.len()]
     }
 }
 
@@ -240,84 +249,10 @@ fn pointer<T>(object: Option<&'static T>) -> *mut T {
 }
 
 impl Heap {
-    /// The heap of a thread for a pool, if there is one.
-    #[inline]
-    pub fn of(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        Heap::cached(thread, pool).or_else(|| Heap::find(thread, pool))
-    }
-
-    /// The heap, if it is in the thread's cache.
-    #[inline(always)]
-    pub fn cached(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        let heap = ThreadHeaps::of(thread).by_pool(pool).get();
-        // It may be another thread's by now, or of another pool with the same cache entry.
-        heap.filter(|heap| heap.is_of(thread) && heap.is_in(pool))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        let heaps = ThreadHeaps::of(thread);
-        let mut at = heaps.first.get();
-        while let Some(heap) = at {
-            if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) {
-                heaps.by_pool(pool).set(Some(heap));
-                return Some(heap);
-            }
-            at = heap.sibling();
-        }
-        None
-    }
-
-    /// The heap of a thread for a pool, made if there is none. None: no memory, the pool was released, or it has no
-    /// heaps.
-    #[cold]
-    #[inline(never)]
-    pub fn of_or_new(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        if !pool.has_heaps() || pool.is_calling(thread) {
-            return None;
-        }
-        if let Some(heap) = Heap::of(thread, pool) {
-            return Some(heap);
-        }
-        let heap = HEAPS.get()?;
-        thread::on_exit(end::end_of_thread);
-        let mut state = pool.state.lock();
-        if state.retired {
-            drop(state);
-            HEAPS.put(heap);
-            return None;
-        }
-        heap.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
-        heap.keep.set(state.settings.thread_cache);
-        heap.alignment.set(state.settings.alignment);
-        heap.page.set(pool.page.load(Ordering::Relaxed));
-        heap.out.allow(heap.step());
-        heap.next.store(pointer(state.heaps.replace(heap)), Ordering::Relaxed);
-        state.figures.metadata_bytes += size_of::<Heap>() as u64;
-        drop(state);
-        let heaps = ThreadHeaps::of(thread);
-        heap.sibling.store(pointer(heaps.first.replace(Some(heap))), Ordering::Relaxed);
-        heap.owner_thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
-        heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
-        heaps.by_pool(pool).set(Some(heap));
-        Some(heap)
-    }
-
     /// Whether the thread may use it now.
     #[inline]
     pub fn is_of(&self, thread: &'static Thread) -> bool {
         core::ptr::eq(self.thread.load(Ordering::Relaxed), thread)
-    }
-
-    #[inline]
-    pub fn is_in(&self, pool: &'static Pool) -> bool {
-        core::ptr::eq(self.pool.load(Ordering::Relaxed), pool)
-    }
-
-    fn pool(&self) -> Option<&'static Pool> {
-        // SAFETY: NULL or a pool, and those are never unmapped.
-        unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
     }
 
     /// The next heap of its thread.

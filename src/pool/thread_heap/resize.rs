@@ -3,8 +3,8 @@
 //! Contract: that of `blocks`: no lock, no system call. A block that keeps its class stays in place; otherwise its
 //! contents move. Counts as a reallocation only.
 
+use super::handle_cache;
 use crate::pool::client::PLAIN;
-use crate::pool::handle;
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::class;
 use crate::thread::{self, FastEntry};
@@ -15,7 +15,7 @@ use crate::thread::{self, FastEntry};
 pub fn reallocate_fast(pool: u64, address: usize, bytes: usize) -> Option<usize> {
     let thread = thread::current_if_registered()?;
     let inside = FastEntry::begin(thread)?;
-    let heap = handle::heap(thread, pool)?;
+    let heap = handle_cache::heap(thread, pool)?;
     let (span, offset) = heap.find_own(address)?;
     let (index, block_bytes) = (span.index_at(offset)?, span.block_bytes.get());
     let old = span.block(index);

@@ -2,12 +2,16 @@
 //!
 //! Contract: that of `stream_lists`. All spans of a range come from one piece of the device.
 
-use super::range_of;
 use crate::device::host::GRANULE;
 use crate::pool::span::range_map::{RANGE_BYTES, RangeMap};
-use crate::pool::span::{Kind, Span};
+use crate::pool::span::{Kind, Span, table};
 use crate::pool::state::{PoolState, Prealloc, Want};
 use crate::sys::os;
+
+/// The range that contains a span. None: the span has whole granules.
+pub(super) fn range_of(span: &Span) -> Option<&'static Span> {
+    table::get(span.start.get()).filter(|outer| outer.kind() == Kind::Range && !outer.is(span))
+}
 
 impl PoolState {
     /// Makes a range with one free span of granules that the queue may have. False: there are none.
@@ -63,7 +67,7 @@ impl PoolState {
             outer.set_map(Some(map));
             outer.set_kind(Kind::Range);
         });
-        self.figures.metadata_bytes += (size_of::<Span>() + size_of::<RangeMap>()) as u64;
+        self.figures.metadata_bytes += (size_of::<Span>() + size_of::<RangeMap<Span>>()) as u64;
         self.insert_free(inner);
         true
     }
@@ -80,7 +84,7 @@ impl PoolState {
         });
         if let Some(map) = map {
             map.release();
-            self.figures.metadata_bytes -= size_of::<RangeMap>() as u64;
+            self.figures.metadata_bytes -= size_of::<RangeMap<Span>>() as u64;
         }
         self.drop_span(inner);
         outer.change(|| outer.set_kind(Kind::Free));

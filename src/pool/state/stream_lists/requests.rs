@@ -3,15 +3,39 @@
 //! Contract: that of `stream_lists`. The request's queue may use an allocated span without a wait, because only this
 //! queue used it, or the queue comes after its uses.
 
-use super::{LEAST_REST_BYTES, range_of};
+use super::ranges::range_of;
+use super::{LARGEST_IN_RANGE_BYTES, LEAST_REST_BYTES, MULTI_STREAM_LOOKS};
 use crate::device::host::GRANULE;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
 use crate::pool::span::stream_uses::{FreeListKind, Point};
 use crate::pool::span::{Kind, Span, StreamMark};
+use crate::pool::state::free_bins::FreeBins;
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
 use crate::sys::os;
 use crate::types::TN_POOL_ZERO_ON_FREE;
+
+impl Want {
+    /// Whether the block is cut from a range.
+    pub(super) fn is_in_range(&self) -> bool {
+        self.block_bytes <= LARGEST_IN_RANGE_BYTES && self.span_alignment < GRANULE
+    }
+
+    /// Spans of one bin, or multi-stream spans, that a search looks at.
+    pub(super) fn looks(&self) -> usize {
+        if self.exhaustive { usize::MAX } else { MULTI_STREAM_LOOKS }
+    }
+
+    /// A span in the bins that fits.
+    pub(super) fn find_on(&self, free_bins: &FreeBins) -> Option<&'static Span> {
+        free_bins.find_within(self.span_bytes, self.span_alignment, self.looks())
+    }
+
+    /// Smallest rest that is cut off.
+    pub(super) fn least_rest(&self) -> usize {
+        if self.is_in_range() { MIN_PIECE_BYTES } else { LEAST_REST_BYTES }
+    }
+}
 
 impl PoolState {
     /// A block that the request's queue may have without a wait. Without descriptors only one that needs no cut.

@@ -6,21 +6,13 @@
 //! blocks, it takes that queue and collects its spans with plain stores, because no other thread changes a returned
 //! block.
 
-pub(super) mod protocol;
-
 use crate::pool::Pool;
-use crate::pool::span::block_state;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::{Kind, Span};
 use crate::pool::state::PoolState;
 use crate::pool::thread_heap::Heap;
 use crate::thread::Thread;
-use core::sync::atomic;
 use core::sync::atomic::{Ordering, fence};
-use protocol::AtomicStack;
-
-/// Spans that wait for being collected.
-pub(super) type Returned = AtomicStack<Span>;
 
 /// Frees a block of a span that another thread's heap owned a moment ago. Returns the requested bytes. None, and
 /// nothing is changed: it is not the start of a live block in the given state, not of the pool that was passed, or
