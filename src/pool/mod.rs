@@ -122,8 +122,8 @@ pub use messages::{DamageCallback, HolderName, name_holders, on_damage};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use query::{Segment, describe};
 pub use registry::each_pool;
-pub use requests::{deallocate, deallocate_for, of, usable_size};
-pub use stream_ordered::{collect, deallocate_on, record_use_on};
+pub use requests::{deallocate, deallocate_for, deallocate_on, of, usable_size};
+pub use stream_ordered::{collect, record_use_on};
 pub use thread_heap::{
     Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast, reallocate_fast,
 };

@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::pool::span::{Span, table};
-use crate::pool::{Pool, current, handle, stream_ordered, thread_heap};
+use crate::pool::{Pool, current, handle, requests, stream_ordered, thread_heap};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread;
@@ -88,7 +88,7 @@ pub fn deallocate_slow(pool: u64, address: usize, stream: u64) -> Result<()> {
     }
     let through = given(pool)?;
     let stream = Stream::of(stream)?;
-    stream_ordered::deallocate_on(through, address, |device| stream.on(device))?;
+    requests::deallocate_on(through, address, |device| stream.on(device))?;
     if let Some(through) = through {
         handle::remember(handle_of(pool), through);
     }

@@ -8,16 +8,14 @@ use super::{Open, claim, owner};
 use crate::error::Result;
 use crate::pool::client::Client;
 use crate::pool::span::block_state::BlockState;
-use crate::pool::span::{Kind, Span, table};
+use crate::pool::span::stream_uses::Queue;
+use crate::pool::span::{Kind, PATTERN, Span, table};
 use crate::pool::state::Found;
-use crate::pool::{Pool, messages, remote_free, stream_ordered, thread_heap};
+use crate::pool::{HOST, Pool, messages, remote_free, stream_ordered, thread_heap};
 use crate::sys::{checker, os};
 use crate::thread::Thread;
 use crate::types::*;
 use core::sync::atomic::Ordering;
-
-/// The byte that strict mode fills freed blocks with.
-pub(in crate::pool) const PATTERN: u8 = 0xdb;
 
 /// Frees a raw block. `through`: the pool that was passed; None: any pool. Address 0: nothing happens (PO-22, PO-24
 /// to PO-29).
@@ -46,6 +44,23 @@ pub fn deallocate_for(
             Ok(())
         }
         None => deallocate_slow(client, through, address, bytes),
+    }
+}
+
+/// As [`deallocate`], in the order of the queue that `stream` returns for the block's device. None: on the
+/// host now, or on the thread's current stream where the host cannot touch the memory.
+pub fn deallocate_on(
+    through: Option<&'static Pool>,
+    address: usize,
+    stream: impl FnOnce(tn_device) -> Result<Option<&'static Queue>>,
+) -> Result<()> {
+    let Some(pool) = stream_ordered::owner_of(through, address) else {
+        stream(HOST)?;
+        return deallocate(through, address);
+    };
+    match stream(pool.device())? {
+        None => pool.deallocate_now(Client::RAW, through, address, None),
+        queue => pool.deallocate_ordered(Client::RAW, through, address, None, queue),
     }
 }
 

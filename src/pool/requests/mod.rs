@@ -31,8 +31,7 @@ mod split;
 mod steps;
 
 pub(super) use allocate::creation;
-pub(super) use free::PATTERN;
-pub use free::{deallocate, deallocate_for};
+pub use free::{deallocate, deallocate_for, deallocate_on};
 pub(super) use request::{Request, StepOutcome};
 
 use crate::error::{Result, Status, fail};

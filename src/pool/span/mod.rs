@@ -83,6 +83,9 @@ pub(super) enum StreamMark {
     Captured = 4,
 }
 
+/// The byte that strict mode fills freed blocks with.
+pub(super) const PATTERN: u8 = 0xdb;
+
 /// Bit of `list_key`: the key is the number of a poll round, not a time in ms.
 const POLL_ROUND: usize = 1 << 62;
 

@@ -5,7 +5,7 @@
 use crate::error::{Result, fail, quietly};
 use crate::pool::client::Client;
 use crate::pool::requests::Open;
-use crate::pool::requests::PATTERN;
+use crate::pool::span::PATTERN;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Queue, Use};
 use crate::pool::span::{Span, StreamMark, table};
@@ -95,7 +95,7 @@ impl Pool {
     }
 
     /// Frees a raw block in the order of a queue; None: on the host, now. Otherwise as `deallocate_for`.
-    pub(super) fn deallocate_ordered(
+    pub(in crate::pool) fn deallocate_ordered(
         &'static self,
         client: Client,
         through: Option<&'static Pool>,
@@ -295,23 +295,6 @@ impl Pool {
         self.is_stream_ordered()
             && self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0
             && self.touch.load(Ordering::Relaxed)
-    }
-}
-
-/// As [`requests::deallocate`], in the order of the queue that `stream` returns for the block's device. None: on the
-/// host now, or on the thread's current stream where the host cannot touch the memory.
-pub fn deallocate_on(
-    through: Option<&'static Pool>,
-    address: usize,
-    stream: impl FnOnce(tn_device) -> Result<Option<&'static Queue>>,
-) -> Result<()> {
-    let Some(pool) = owner_of(through, address) else {
-        stream(HOST)?;
-        return requests::deallocate(through, address);
-    };
-    match stream(pool.device())? {
-        None => pool.deallocate_now(Client::RAW, through, address, None),
-        queue => pool.deallocate_ordered(Client::RAW, through, address, None, queue),
     }
 }
 

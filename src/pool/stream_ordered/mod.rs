@@ -30,7 +30,7 @@ use crate::thread;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 pub(super) use free::owner_of;
-pub use free::{deallocate_on, record_use_on};
+pub use free::record_use_on;
 pub use steps::collect;
 
 impl Pool {
