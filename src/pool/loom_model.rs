@@ -123,7 +123,7 @@ impl Stage {
         if !self.span.cells[index].exchange(BlockState::Raw, BlockState::Limbo) {
             return false;
         }
-        protocol::publish(&self.span.bits, index, &self.span.cells[index], || {
+        free_protocol::publish(&self.span.bits, index, &self.span.cells[index], || {
             self.queue_up();
             // The last read of the span, before the step that releases it.
             self.span.life.read();
@@ -182,7 +182,7 @@ impl Stage {
     fn collect_span(&self) -> Found {
         self.span.queued.leave();
         let mut all = Collected::default();
-        protocol::collect(&self.span.bits, |index| &self.span.cells[index], |index| self.push(index), &mut all);
+        free_protocol::collect(&self.span.bits, |index| &self.span.cells[index], |index| self.push(index), &mut all);
         if all.later {
             self.queue_up();
         }
