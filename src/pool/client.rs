@@ -24,8 +24,8 @@ const NAMES: [&str; CLIENTS] =
 /// Bits of the client in a raw block's tag. The bits above them are the stamp of the allocating thread.
 const CLIENT_BITS: u32 = 4;
 /// Entries of a table that is indexed by the client bits of a tag.
-pub(super) const PLACES: usize = 1 << CLIENT_BITS;
-const _: () = assert!(CLIENTS <= PLACES);
+pub(super) const CLIENT_CODES: usize = 1 << CLIENT_BITS;
+const _: () = assert!(CLIENTS <= CLIENT_CODES);
 
 impl Client {
     /// Stores of arrays.
@@ -78,11 +78,11 @@ impl Client {
     /// The client of a raw block's tag.
     #[inline]
     pub(super) fn of_tag(tag: u64) -> Client {
-        Client(tag as u8 & (PLACES as u8 - 1))
+        Client(tag as u8 & (CLIENT_CODES as u8 - 1))
     }
 
     /// Thread and call site of a raw block's tag.
-    pub(super) fn asker(tag: u64) -> (u32, u32) {
+    pub(super) fn origin(tag: u64) -> (u32, u32) {
         thread::stamp_parts(tag >> CLIENT_BITS)
     }
 }
@@ -182,7 +182,7 @@ mod tests {
         let most = ((1 << 22) - 1, u16::MAX.into());
         for client in Client::all().skip(1) {
             let tag = client.tag(thread::stamp(most.0, most.1));
-            assert_eq!((Client::of_tag(tag), Client::asker(tag)), (client, most));
+            assert_eq!((Client::of_tag(tag), Client::origin(tag)), (client, most));
             assert!(tag < 1 << 42 && client.name().len() < 16);
         }
         assert_eq!(Client::RUST.name(), "rust");

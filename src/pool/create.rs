@@ -24,18 +24,18 @@ static SERIAL: AtomicU64 = AtomicU64::new(0);
 /// Creates a pool on a device, with one reference, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
 /// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY (PO-1 to PO-4).
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
-    let place = options::resolve_device(device, options);
+    let device = options::resolve_device(device, options);
     let settings = options::check(device, options, os::has_node)?;
-    let source = Source::of(place, options.host_flags)?;
+    let source = Source::of(device, options.host_flags)?;
     let terms = source.device().terms();
-    options::check_possible(place, options)?;
+    options::check_possible(device, options)?;
     let settings = if terms.ordered { options::on_device(settings, options)? } else { settings };
     crate::reclaim::register(trim_all);
     if terms.ordered {
         // Work on pools that were released earlier may be finished by now.
         stream_ordered::collect();
     }
-    make(place, Settings { terms, ..settings }, options.name, source, None)
+    make(device, Settings { terms, ..settings }, options.name, source, None)
 }
 
 /// Creates a pool over a caller's upstream, with one reference, the caller's. Its memory counts as `device`'s. Fails
@@ -50,7 +50,7 @@ pub fn import(device: tn_device, upstream: &tn_upstream, options: &PoolOptions) 
 }
 
 fn make(
-    place: tn_device,
+    device: tn_device,
     settings: Settings,
     name: Name,
     source: Source,
@@ -78,7 +78,7 @@ fn make(
     }
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
     let name = if name.is_none() { numbered(serial) } else { name };
-    pool.set_constants(place, &settings, source, serial);
+    pool.set_constants(device, &settings, source, serial);
     if let Some(upstream) = upstream {
         // SAFETY: the record is this call's alone.
         unsafe { pool.upstream.set(upstream, terms) };
@@ -108,10 +108,10 @@ fn numbered(serial: u64) -> Name {
 
 impl Pool {
     /// Sets what does not change while the pool lives and is read without the lock.
-    fn set_constants(&self, place: tn_device, settings: &Settings, source: Source, serial: u64) {
+    fn set_constants(&self, device: tn_device, settings: &Settings, source: Source, serial: u64) {
         let terms = &settings.terms;
-        self.device_type.store(place.r#type, Ordering::Relaxed);
-        self.device_id.store(place.id, Ordering::Relaxed);
+        self.device_type.store(device.r#type, Ordering::Relaxed);
+        self.device_id.store(device.id, Ordering::Relaxed);
         self.alignment.store(settings.alignment, Ordering::Relaxed);
         self.page.store(terms.page, Ordering::Relaxed);
         self.touch.store(terms.touch, Ordering::Relaxed);

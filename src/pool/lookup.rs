@@ -68,7 +68,7 @@ impl Shape {
     }
     fn located(&self, index: usize, block: Block) -> Option<Located> {
         let ((thread, site), owner) = match block.state {
-            BlockState::Raw => (Client::asker(block.tag), 0),
+            BlockState::Raw => (Client::origin(block.tag), 0),
             BlockState::Store => ((0, 0), block.tag),
             _ => return None,
         };

@@ -119,7 +119,7 @@ impl Stage {
     }
 
     /// A thread that does not own the span frees a block. False: the block is not live.
-    pub fn give(&self, index: usize) -> bool {
+    pub fn free(&self, index: usize) -> bool {
         if !self.span.cells[index].exchange(BlockState::Raw, BlockState::Limbo) {
             return false;
         }
@@ -132,12 +132,12 @@ impl Stage {
     }
 
     /// The owner frees a block, with plain loads and stores. False: the block is not live.
-    pub fn give_own(&self, index: usize) -> bool {
-        let word = self.span.cells[index].get();
-        if !word.is(BlockState::Raw) {
+    pub fn free_own(&self, index: usize) -> bool {
+        let bits = self.span.cells[index].get();
+        if !bits.is(BlockState::Raw) {
             return false;
         }
-        self.span.cells[index].set_state(word, BlockState::Freed);
+        self.span.cells[index].set_state(bits, BlockState::Freed);
         self.push(index);
         true
     }
@@ -223,7 +223,7 @@ impl Stage {
     }
 
     /// The state, for a model that failed. All threads have ended.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let states: Vec<BlockState> = self.span.cells.iter().map(|cell| cell.get().state()).collect();
         let (bits, queued) = (self.span.bits.load(Ordering::SeqCst), self.span.queued.is());
         let pending = &self.state.lock().unwrap().pending;

@@ -34,21 +34,21 @@ pub(super) fn free_block(
     // What is read here belongs together if the version is the same afterwards. Then the block lies in the span.
     let index = span.index_at(address.wrapping_sub(span.start.get()))?;
     let (cell, block_bytes) = (span.shared_cell(index)?, span.block_bytes.get());
-    let word = cell.get();
+    let bits = cell.get();
     let slack = match state {
         BlockState::Store => block_bytes.wrapping_sub(span.block(index).requested),
-        _ => word.slack(),
+        _ => bits.slack(),
     };
     // Orders the reads above before the version, as in `Span::read`.
     fence(Ordering::Acquire);
-    if !word.is(state) || span.version() != version {
+    if !bits.is(state) || span.version() != version {
         return None;
     }
-    if !span.claim(version, cell, word, BlockState::Limbo) {
+    if !span.claim(version, cell, bits, BlockState::Limbo) {
         return None;
     }
     publish(pool, span, index);
-    heap.count_elsewhere(block_bytes, slack, word.client());
+    heap.count_elsewhere(block_bytes, slack, bits.client());
     Some(block_bytes.wrapping_sub(slack))
 }
 

@@ -31,9 +31,9 @@ fn leaf(address: usize) -> Option<&'static Leaf> {
 }
 
 /// Index of the word and mask of the bit for the page that contains the address.
-fn place(address: usize) -> (usize, u64) {
-    let unit = address / HUGE_PAGE_BYTES;
-    (unit / 64 % WORDS, 1 << (unit % 64))
+fn bit_of(address: usize) -> (usize, u64) {
+    let number = address / HUGE_PAGE_BYTES;
+    (number / 64 % WORDS, 1 << (number % 64))
 }
 
 /// Makes the leaves of a range. False: no memory. Called under no lock.
@@ -61,9 +61,9 @@ pub(in crate::pool) fn inside(start: usize, end: usize) -> Option<(usize, usize)
 /// Marks whole huge pages of a prepared range. Returns how many were not marked before.
 pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
     let mut fresh = 0;
-    for unit in (start..start + bytes).step_by(HUGE_PAGE_BYTES) {
-        let Some(leaf) = leaf(unit) else { continue };
-        let (word, bit) = place(unit);
+    for page in (start..start + bytes).step_by(HUGE_PAGE_BYTES) {
+        let Some(leaf) = leaf(page) else { continue };
+        let (word, bit) = bit_of(page);
         fresh += usize::from(leaf.huge[word].fetch_or(bit, Ordering::Relaxed) & bit == 0);
         if whole {
             leaf.whole[word].fetch_or(bit, Ordering::Relaxed);
@@ -75,9 +75,9 @@ pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
 /// Removes the marks of all huge pages that a range touches. Returns how many there were.
 pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
     let mut marked = 0;
-    for unit in (start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES..start + bytes).step_by(HUGE_PAGE_BYTES) {
-        let Some(leaf) = leaf(unit) else { continue };
-        let (word, bit) = place(unit);
+    for page in (start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES..start + bytes).step_by(HUGE_PAGE_BYTES) {
+        let Some(leaf) = leaf(page) else { continue };
+        let (word, bit) = bit_of(page);
         if leaf.huge[word].load(Ordering::Relaxed) & bit != 0 {
             leaf.huge[word].fetch_and(!bit, Ordering::Relaxed);
             leaf.whole[word].fetch_and(!bit, Ordering::Relaxed);
@@ -89,13 +89,13 @@ pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
 
 /// Whether the huge page that contains the address is marked.
 pub(in crate::pool) fn is_marked(address: usize) -> bool {
-    let (word, bit) = place(address);
+    let (word, bit) = bit_of(address);
     leaf(address).is_some_and(|leaf| leaf.huge[word].load(Ordering::Relaxed) & bit != 0)
 }
 
 /// Whether it comes from the system's reserve.
 fn is_whole(address: usize) -> bool {
-    let (word, bit) = place(address);
+    let (word, bit) = bit_of(address);
     leaf(address).is_some_and(|leaf| leaf.whole[word].load(Ordering::Relaxed) & bit != 0)
 }
 

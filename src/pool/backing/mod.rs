@@ -93,21 +93,21 @@ impl Pool {
     }
 
     /// Memory from the device. None: the device refused.
-    pub(super) fn fetch(&'static self, asked: BackingRequest) -> Result<Option<Piece>> {
+    pub(super) fn fetch(&'static self, request: BackingRequest) -> Result<Option<Piece>> {
         if !self.is_imported() && !self.is_stream_ordered() {
-            return Ok(self.reserve(asked).and_then(|start| self.commit(start, asked.bytes)));
+            return Ok(self.reserve(request).and_then(|start| self.commit(start, request.bytes)));
         }
-        let Some(segment) = UpstreamPiece::create() else { return Ok(None) };
-        let fetched = self.import_piece(asked, segment);
+        let Some(record) = UpstreamPiece::create() else { return Ok(None) };
+        let fetched = self.import_piece(request, record);
         if !matches!(fetched, Ok(Some(_))) {
-            segment.release();
+            record.release();
         }
         fetched
     }
 
     /// Reserves addresses of the host: a growth step, whose rest the pool keeps, or else just what is needed.
-    fn reserve(&'static self, asked: BackingRequest) -> Option<usize> {
-        let BackingRequest { bytes, alignment, step, node, huge } = asked;
+    fn reserve(&'static self, request: BackingRequest) -> Option<usize> {
+        let BackingRequest { bytes, alignment, step, node, huge } = request;
         // The host reserves what is requested, or nothing.
         let get = |bytes, alignment| HOST.reserve(bytes, alignment, node).ok().flatten();
         let never = |start: usize, bytes: usize| {
@@ -136,19 +136,19 @@ impl Pool {
     /// Commits reserved addresses of the host. None: refused; the addresses went back to the system.
     pub(super) fn commit(&'static self, start: usize, bytes: usize) -> Option<Piece> {
         if HOST.commit(start, bytes) && table::prepare(start, bytes) {
-            return Some(Piece { start, bytes, segment: None });
+            return Some(Piece { start, bytes, record: None });
         }
         self.free_range(start, bytes);
         None
     }
 
     /// Memory from an upstream or a device: a growth step, or else just what is needed.
-    fn import_piece(&'static self, asked: BackingRequest, segment: &'static UpstreamPiece) -> Result<Option<Piece>> {
-        let get = |bytes| self.call(|device| device.reserve(bytes, asked.alignment, asked.node));
-        let mut bytes = asked.step.max(asked.bytes);
+    fn import_piece(&'static self, request: BackingRequest, record: &'static UpstreamPiece) -> Result<Option<Piece>> {
+        let get = |bytes| self.call(|device| device.reserve(bytes, request.alignment, request.node));
+        let mut bytes = request.step.max(request.bytes);
         let mut start = get(bytes)?;
-        if start.is_none() && bytes > asked.bytes {
-            bytes = asked.bytes;
+        if start.is_none() && bytes > request.bytes {
+            bytes = request.bytes;
             start = get(bytes)?;
         }
         let Some(start) = start else { return Ok(None) };
@@ -157,8 +157,8 @@ impl Pool {
             return Ok(None);
         }
         let Ok(under) = self.span_under(start, bytes) else { return Err(self.send_back(start, bytes)) };
-        segment.set(start, bytes, under);
-        Ok(Some(Piece { start, bytes, segment: Some(segment) }))
+        record.set(start, bytes, under);
+        Ok(Some(Piece { start, bytes, record: Some(record) }))
     }
 
     /// What the address table has where the upstream gave memory: nothing, or the span of another pool's large block
@@ -238,9 +238,9 @@ impl Pool {
         let Some(mut prealloc) = Prealloc::for_request(None) else { return Ok(false) };
         self.state.lock().figures.device_allocate_count += 1;
         let bytes = settings.floor.next_multiple_of(settings.terms.granule);
-        let asked = BackingRequest { bytes, alignment: GRANULE, step: 0, node: settings.node, huge: settings.huge };
-        let Some(piece) = self.fetch(asked)? else { return Ok(false) };
-        piece.segment.into_iter().for_each(UpstreamPiece::keep);
+        let request = BackingRequest { bytes, alignment: GRANULE, step: 0, node: settings.node, huge: settings.huge };
+        let Some(piece) = self.fetch(request)? else { return Ok(false) };
+        piece.record.into_iter().for_each(UpstreamPiece::keep);
         if settings.flags & TN_POOL_PREFAULT != 0 {
             // SAFETY: committed above; no other thread knows it.
             unsafe { self.ops().prefault(piece.start, bytes) };
@@ -277,8 +277,8 @@ impl Pool {
         drop(state);
         self.clear_leaving(piece.start, piece.bytes);
         self.free_range(piece.start, piece.bytes);
-        if let Some(segment) = piece.segment {
-            segment.release();
+        if let Some(record) = piece.record {
+            record.release();
         }
         let mut state = self.state.lock();
         state.busy -= 1;

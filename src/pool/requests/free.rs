@@ -102,7 +102,7 @@ impl Pool {
             debug_assert!(false, "{address:#x} is in no pool");
             return;
         };
-        match state.look(span, address) {
+        match state.classify(span, address) {
             Found::Block { index, start, block } if start == address && block.state == BlockState::Store => {
                 debug_assert!(core::ptr::eq(pool, self));
                 let freed = pool.free(state, span, index, BlockState::Store);

@@ -94,7 +94,7 @@ pub(super) fn claim(
         return Err(pool.refuse_callback());
     }
     let name = state.name;
-    let misuse = match state.look(span, address) {
+    let misuse = match state.classify(span, address) {
         Found::Never => Misuse::Foreign,
         Found::Gone => Misuse::Stale { pool: name },
         Found::Block { start, block, .. } if start != address => {
@@ -138,7 +138,7 @@ pub fn usable_size(address: usize) -> Result<usize> {
             drop(state);
             return Err(pool.refuse_callback());
         }
-        Some((_, state, span)) => match state.look(span, address) {
+        Some((_, state, span)) => match state.classify(span, address) {
             Found::Never => Misuse::Foreign,
             Found::Gone => Misuse::Stale { pool: state.name },
             Found::Block { start, .. } if start == address => return Ok(span.block_bytes.get()),
@@ -155,7 +155,7 @@ pub fn of(address: usize) -> Result<&'static Pool> {
             drop(state);
             return Err(pool.refuse_callback());
         }
-        if let Found::Block { .. } = state.look(span, address) {
+        if let Found::Block { .. } = state.classify(span, address) {
             state.refs += 1;
             return Ok(pool);
         }

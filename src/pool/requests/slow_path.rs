@@ -65,7 +65,7 @@ impl Pool {
         let mut request = Request::new(want, count, prealloc);
         let mut hit = true;
         loop {
-            if let Some(block) = self.look(&mut request, hit)? {
+            if let Some(block) = self.try_take(&mut request, hit)? {
                 return Ok(block);
             }
             if !self.try_steps(policy.before_growth, &mut request) {
@@ -95,7 +95,7 @@ impl Pool {
     }
 
     /// A block from what the pool has. `hit`: the device was not asked for this request.
-    fn look(&'static self, request: &mut Request, hit: bool) -> Result<Option<NewBlock>> {
+    fn try_take(&'static self, request: &mut Request, hit: bool) -> Result<Option<NewBlock>> {
         let mut state = self.state.lock();
         if state.retired {
             return Err(refuse_retired(state, request.want.block));
@@ -120,15 +120,15 @@ impl Pool {
         if state.over_limit(state.least(want.span_bytes)) {
             return Ok(Grown::AtLimit);
         }
-        let Growth { asked, coming_bytes, reserved } = (self.policy().plan_growth)(&mut state, want);
+        let Growth { backing, coming_bytes, reserved } = (self.policy().plan_growth)(&mut state, want);
         state.coming_bytes += coming_bytes;
         state.busy += 1;
         state.figures.device_allocate_count += 1;
         drop(state);
         *hit = false;
         let fetched = match reserved {
-            Some(start) => Ok(self.commit(start, asked.bytes)),
-            None => self.fetch(asked),
+            Some(start) => Ok(self.commit(start, backing.bytes)),
+            None => self.fetch(backing),
         };
         let mut state = self.state.lock();
         state.coming_bytes -= coming_bytes;
@@ -152,7 +152,7 @@ impl Pool {
         }
         let (state, status) = self.unlocked(state, || {
             let status = self.send_back(piece.start, piece.bytes);
-            piece.segment.into_iter().for_each(UpstreamPiece::release);
+            piece.record.into_iter().for_each(UpstreamPiece::release);
             status
         });
         Err(self.failed(state, want, status))

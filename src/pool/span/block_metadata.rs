@@ -34,7 +34,7 @@ impl BlockMetadata {
     /// Metadata for a span of a class. None: no memory.
     pub fn create(class: usize) -> Option<&'static BlockMetadata> {
         let metadata = METADATA[class].get_sized(BlockMetadata::bytes(class))?;
-        metadata.blocks.set(BlockMetadata::places(class));
+        metadata.blocks.set(BlockMetadata::entries(class));
         Some(metadata)
     }
     pub fn release(&'static self, class: usize) {
@@ -43,11 +43,11 @@ impl BlockMetadata {
     /// Bytes of one record for a class.
     pub fn bytes(class: usize) -> usize {
         size_of::<BlockMetadata>()
-            + BlockMetadata::places(class).div_ceil(64) * 8
-            + BlockMetadata::places(class) * ENTRY_BYTES
+            + BlockMetadata::entries(class).div_ceil(64) * 8
+            + BlockMetadata::entries(class) * ENTRY_BYTES
     }
     /// One for each block, and one for the bytes behind the last block.
-    fn places(class: usize) -> usize {
+    fn entries(class: usize) -> usize {
         class::blocks(class) + 1
     }
     #[inline]

@@ -12,7 +12,7 @@
 //! if it was one.
 
 use super::atomic::{AtomicU64, Ordering};
-use crate::pool::client::{Client, PLACES, PLAIN};
+use crate::pool::client::{CLIENT_CODES, Client, PLAIN};
 use core::num::NonZero;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,7 +88,7 @@ impl BlockBits {
     /// Whether it is a live raw block of the C functions' client.
     #[inline(always)]
     pub fn is_plain(self) -> bool {
-        const CLIENT: u64 = (PLACES as u64 - 1) << TAG_SHIFT;
+        const CLIENT: u64 = (CLIENT_CODES as u64 - 1) << TAG_SHIFT;
         self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << TAG_SHIFT | BlockState::Raw as u64
     }
     #[inline]

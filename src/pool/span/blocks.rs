@@ -180,12 +180,12 @@ impl Span {
         unsafe { &*(self.slacks.get() as *const AtomicU16).add(index) }
     }
     #[inline(always)]
-    fn stack(&self, place: usize) -> &'static AtomicU16 {
+    fn stack(&self, depth: usize) -> &'static AtomicU16 {
         // SAFETY: as in `own_cell`: no more indices lie on the stack than there are blocks.
-        unsafe { &*(self.stack.get() as *const AtomicU16).add(place) }
+        unsafe { &*(self.stack.get() as *const AtomicU16).add(depth) }
     }
 
-    /// Small: publishes a block in limbo to the owner, see `remote_free::protocol`.
+    /// Small: publishes a block in limbo to the owner, see `free_protocol`.
     pub fn publish(&self, index: usize, queue_up: impl FnOnce()) {
         let Some(metadata) = self.metadata() else { return };
         let columns = metadata.columns();

@@ -17,13 +17,13 @@ pub(in crate::pool) const COUNT: usize = 16 + 8 * 8;
 /// The class of each size, in steps of 16 bytes; entry 0 is for 1 to 16 bytes.
 static OF: [u8; LARGEST_BYTES / 16] = {
     let mut table = [0; LARGEST_BYTES / 16];
-    let (mut class, mut place) = (0, 0);
-    while place < table.len() {
-        if 16 * (place + 1) > bytes(class) {
+    let (mut class, mut entry) = (0, 0);
+    while entry < table.len() {
+        if 16 * (entry + 1) > bytes(class) {
             class += 1;
         }
-        table[place] = class as u8;
-        place += 1;
+        table[entry] = class as u8;
+        entry += 1;
     }
     table
 };

@@ -39,10 +39,10 @@ impl<T: Sync + 'static> RangeMap<T> {
 
     /// The last span that begins at or before an offset.
     pub fn get(&self, offset: usize) -> Option<&'static T> {
-        let unit = (offset / MIN_PIECE_BYTES).min(PIECES - 1);
-        let mut word = unit / 64;
+        let piece = (offset / MIN_PIECE_BYTES).min(PIECES - 1);
+        let mut word = piece / 64;
         // Acquire pairs with the Release in `put`: the span that was entered before its bit is seen.
-        let mut bits = self.starts[word].load(Ordering::Acquire) & (u64::MAX >> (63 - unit % 64));
+        let mut bits = self.starts[word].load(Ordering::Acquire) & (u64::MAX >> (63 - piece % 64));
         while bits == 0 {
             word = word.checked_sub(1)?;
             bits = self.starts[word].load(Ordering::Acquire);
@@ -83,13 +83,13 @@ mod tests {
         assert!(map.get(0).unwrap().is(spans[0]) && map.get(RANGE_BYTES - 1).unwrap().is(spans[0]));
         map.put(100 * MIN_PIECE_BYTES, 300 * MIN_PIECE_BYTES, spans[1]);
         map.put(400 * MIN_PIECE_BYTES, RANGE_BYTES - 400 * MIN_PIECE_BYTES, spans[2]);
-        for (unit, span) in [(0, 0), (99, 0), (100, 1), (127, 1), (128, 1), (399, 1), (400, 2), (PIECES - 1, 2)] {
-            assert!(map.get(unit * MIN_PIECE_BYTES + 3).unwrap().is(spans[span]), "{unit}");
+        for (piece, span) in [(0, 0), (99, 0), (100, 1), (127, 1), (128, 1), (399, 1), (400, 2), (PIECES - 1, 2)] {
+            assert!(map.get(piece * MIN_PIECE_BYTES + 3).unwrap().is(spans[span]), "{piece}");
         }
         // Merged: the first span replaces those behind it.
         map.put(0, RANGE_BYTES, spans[0]);
-        for unit in [0, 100, 400, PIECES - 1] {
-            assert!(map.get(unit * MIN_PIECE_BYTES).unwrap().is(spans[0]), "{unit}");
+        for piece in [0, 100, 400, PIECES - 1] {
+            assert!(map.get(piece * MIN_PIECE_BYTES).unwrap().is(spans[0]), "{piece}");
         }
         spans.into_iter().for_each(Span::release);
         map.release();

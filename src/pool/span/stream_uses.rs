@@ -152,7 +152,7 @@ impl Uses {
     }
 
     /// Whether a use of a queue can be added without a node.
-    pub fn has_room_for(&self, queue: &'static Queue) -> bool {
+    pub fn can_add_use(&self, queue: &'static Queue) -> bool {
         let mut known = self.is_empty();
         self.each_place(|of, _| known = known || core::ptr::eq(of, queue));
         known

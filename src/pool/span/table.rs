@@ -84,7 +84,7 @@ pub(in crate::pool) fn put(start: usize, bytes: usize, span: Option<&'static Spa
     if let Some(span) = span
         && let Some(outer) = map_of(span, start)
     {
-        outer.note(start, bytes, span);
+        outer.map_span(start, bytes, span);
         return;
     }
     let pointer = span.map_or(core::ptr::null_mut(), |span| core::ptr::from_ref(span).cast_mut());
@@ -120,7 +120,7 @@ fn map_of(span: &Span, address: usize) -> Option<&'static Span> {
 /// Enters a span of a range again, after its start changed. Called under the lock of its pool.
 pub(in crate::pool) fn begin(span: &'static Span) {
     if let Some(outer) = map_of(span, span.start.get()) {
-        outer.note(span.start.get(), span.bytes.get(), span);
+        outer.map_span(span.start.get(), span.bytes.get(), span);
     }
 }
 

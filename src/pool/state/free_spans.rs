@@ -51,7 +51,7 @@ impl PoolState {
 
     /// Whether a free span can go back to the device, at least in part, or is a whole piece.
     pub(super) fn can_go(&self, span: &Span) -> bool {
-        self.settings.terms.splits || span.piece().is_some_and(|segment| segment.bytes() == span.bytes.get())
+        self.settings.terms.splits || span.piece().is_some_and(|record| record.bytes() == span.bytes.get())
     }
 
     /// Makes a large block's span free and keeps it unmerged for the next request of its size. The span kept before
@@ -270,12 +270,12 @@ impl PoolState {
             // Marks in an upstream's memory belong to the pool below.
             let own = self.settings.terms.joins;
             let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
-            let segment = span.piece();
-            if from < to && self.take_out(span, from, to, prealloc.as_deref_mut()) {
+            let record = span.piece();
+            if from < to && self.cut_out(span, from, to, prealloc.as_deref_mut()) {
                 if own {
                     self.figures.huge_bytes -= (huge::unmark(from, to - from) * huge::HUGE_PAGE_BYTES) as u64;
                 }
-                return Some(self.take_leave(from, to - from, segment));
+                return Some(self.count_return(from, to - from, record));
             }
         }
         None
@@ -289,22 +289,22 @@ impl PoolState {
         while span.bytes.get() > most || stays(span) {
             span = span.newer.get()?;
         }
-        let (start, bytes, segment) = (span.start.get(), span.bytes.get(), span.piece());
-        self.take_out(span, start, start + bytes, None);
-        Some(self.take_leave(start, bytes, segment))
+        let (start, bytes, record) = (span.start.get(), span.bytes.get(), span.piece());
+        self.cut_out(span, start, start + bytes, None);
+        Some(self.count_return(start, bytes, record))
     }
 
     /// Counts a range that was taken out.
-    fn take_leave(&mut self, start: usize, bytes: usize, segment: Option<&'static UpstreamPiece>) -> Piece {
+    fn count_return(&mut self, start: usize, bytes: usize, record: Option<&'static UpstreamPiece>) -> Piece {
         let f = &mut self.figures;
         f.reserved_bytes -= bytes as u64;
         f.address_bytes -= bytes as u64;
         f.device_free_count += 1;
-        Piece { start, bytes, segment: segment.filter(|segment| self.part_with(segment, bytes)) }
+        Piece { start, bytes, record: record.filter(|record| self.count_part_returned(record, bytes)) }
     }
 
     /// Takes a range out of a free span. False: two spans would be left, and there is no descriptor for the second.
-    fn take_out(&mut self, span: &'static Span, from: usize, to: usize, prealloc: Option<&mut Prealloc>) -> bool {
+    fn cut_out(&mut self, span: &'static Span, from: usize, to: usize, prealloc: Option<&mut Prealloc>) -> bool {
         self.unlist_free(span);
         if span.start.get() < from && to < span.end() {
             let since = span.freed_ms();
@@ -358,7 +358,8 @@ impl PoolState {
         }
         let free = self.free_bins.bytes().saturating_sub(just_freed);
         // A quarter of the threshold may stay in any case.
-        let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
+        let over =
+            if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.free_span_allowance()) };
         let late =
             self.free_bins.oldest().filter(|oldest| now.saturating_sub(oldest.freed_ms()) > self.settings.delay_ms);
         self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
@@ -366,7 +367,7 @@ impl PoolState {
 
     /// Bytes of free spans that may stay: the threshold without the free blocks inside spans, but at least a quarter
     /// of it, because free blocks cannot serve large requests.
-    fn room_for_free(&self) -> usize {
+    fn free_span_allowance(&self) -> usize {
         let in_use = self.in_use_now();
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {

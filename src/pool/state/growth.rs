@@ -24,7 +24,7 @@ pub(in crate::pool) struct BackingRequest {
 
 /// What the pool gets from its device for a request.
 pub(in crate::pool) struct Growth {
-    pub asked: BackingRequest,
+    pub backing: BackingRequest,
     /// Bytes that count against the limit until the memory has arrived.
     pub coming_bytes: usize,
     /// Addresses that an earlier growth reserved, to be committed.
@@ -55,7 +55,7 @@ impl PoolState {
     fn give_up_reserved(&mut self, reserve: AddressReserve) -> Option<Piece> {
         self.figures.address_bytes -= reserve.bytes() as u64;
         self.figures.device_free_count += u64::from(reserve.bytes() > 0);
-        (reserve.bytes() > 0).then(|| Piece { start: reserve.start, bytes: reserve.bytes(), segment: None })
+        (reserve.bytes() > 0).then(|| Piece { start: reserve.start, bytes: reserve.bytes(), record: None })
     }
 
     /// Bytes to request from the device if `needed` are needed.
@@ -76,7 +76,7 @@ impl PoolState {
         };
         let reserved = self.take_reserved(want.span_bytes, aligned);
         Growth {
-            asked: BackingRequest { bytes, alignment: aligned, step, node, huge },
+            backing: BackingRequest { bytes, alignment: aligned, step, node, huge },
             coming_bytes: if terms.joins { bytes } else { step },
             reserved: reserved.or_else(|| self.take_reserved(want.span_bytes, want.span_alignment)),
         }

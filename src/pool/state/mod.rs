@@ -99,7 +99,7 @@ pub(super) struct Piece {
     pub start: usize,
     pub bytes: usize,
     /// The record of a piece that goes back whole. On the way back only with the last part of the piece.
-    pub segment: Option<&'static UpstreamPiece>,
+    pub record: Option<&'static UpstreamPiece>,
 }
 
 /// A block that was just allocated.
@@ -150,7 +150,7 @@ pub(super) struct PoolState {
     /// Number of the last reservation.
     reservations: usize,
     /// Pieces that came from an upstream and did not go back.
-    segments: Option<&'static UpstreamPiece>,
+    pieces: Option<&'static UpstreamPiece>,
     /// Bytes that calls are getting from the device now.
     pub coming_bytes: usize,
     /// Strict mode: freed blocks that are held back.
@@ -200,7 +200,7 @@ impl PoolState {
             quarantined: false,
             busy: 0,
             reservations: 0,
-            segments: None,
+            pieces: None,
             coming_bytes: 0,
             ring,
             figures,

@@ -11,7 +11,7 @@ use crate::sys::os;
 
 impl PoolState {
     /// What the address is, in a span of this pool.
-    pub fn look(&self, span: &'static Span, address: usize) -> Found {
+    pub fn classify(&self, span: &'static Span, address: usize) -> Found {
         let offset = address - span.start.get();
         let never = match span.kind() {
             Kind::Small => span.is_fresh(),

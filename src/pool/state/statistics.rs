@@ -96,9 +96,9 @@ impl PoolState {
         if largest > 0 {
             return largest;
         }
-        let has_room =
-            |class: usize| self.heaps().any(|heap| heap.has_room(class)) || self.partial[class].first().is_some();
-        (0..class::COUNT).rev().find(|&class| has_room(class)).map_or(0, class::bytes)
+        let has_free_block =
+            |class: usize| self.heaps().any(|heap| heap.has_free_block(class)) || self.partial[class].first().is_some();
+        (0..class::COUNT).rev().find(|&class| has_free_block(class)).map_or(0, class::bytes)
     }
 
     /// Updates the peaks.

@@ -14,32 +14,32 @@ use crate::pool::span::{Kind, Span, SpanSource, UpstreamPiece, table};
 impl PoolState {
     /// Enters a piece, and returns the source of its spans. None: it overlaps memory that the pool has already.
     pub fn enter_source(&mut self, piece: &Piece) -> Option<SpanSource> {
-        let Some(segment) = piece.segment else {
+        let Some(record) = piece.record else {
             self.reservations += 1;
             return Some(SpanSource::Reservation(self.reservations));
         };
         let under = table::uniform(piece.start, piece.bytes).ok()?;
-        let same = match (under, segment.under()) {
+        let same = match (under, record.under()) {
             (Some(now), Some(then)) => now.is(then),
             (now, then) => now.is_none() && then.is_none(),
         };
         if !same {
             return None;
         }
-        let older = self.segments.replace(segment);
-        segment.older.set(older);
-        segment.newer.set(None);
+        let older = self.pieces.replace(record);
+        record.older.set(older);
+        record.newer.set(None);
         if let Some(older) = older {
-            older.newer.set(Some(segment));
+            older.newer.set(Some(record));
         }
-        Some(SpanSource::Piece(segment))
+        Some(SpanSource::Piece(record))
     }
 
     /// Takes a whole piece out of the state, with everything in it, for a pool that ends with its live blocks. No
     /// thread allocates from it, and it has no heaps. None: no piece is left.
     pub fn abandon(&mut self, pool: &'static Pool) -> Option<Piece> {
-        let segment = self.segments?;
-        let (start, bytes) = (segment.start.get(), segment.left.get());
+        let record = self.pieces?;
+        let (start, bytes) = (record.start.get(), record.left.get());
         let mut at = start;
         while at < start + bytes {
             let Some(span) = table::get(at).filter(|span| self.owns(pool, span)) else {
@@ -49,13 +49,13 @@ impl PoolState {
             at = span.end();
             self.forget(span);
         }
-        table::put(start, bytes, segment.under());
-        self.part_with(segment, bytes);
+        table::put(start, bytes, record.under());
+        self.count_part_returned(record, bytes);
         let f = &mut self.figures;
         f.reserved_bytes -= bytes as u64;
         f.address_bytes -= bytes as u64;
         f.device_free_count += 1;
-        Some(Piece { start, bytes, segment: Some(segment) })
+        Some(Piece { start, bytes, record: Some(record) })
     }
 
     /// Takes a span of any kind out of the state.
@@ -89,15 +89,15 @@ impl PoolState {
     }
 
     /// Counts a part of a piece that goes back. True: it was the last part.
-    pub fn part_with(&mut self, segment: &'static UpstreamPiece, bytes: usize) -> bool {
-        segment.left.set(segment.left.get() - bytes);
-        if segment.left.get() > 0 {
+    pub fn count_part_returned(&mut self, record: &'static UpstreamPiece, bytes: usize) -> bool {
+        record.left.set(record.left.get() - bytes);
+        if record.left.get() > 0 {
             return false;
         }
-        let (newer, older) = (segment.newer.get(), segment.older.get());
+        let (newer, older) = (record.newer.get(), record.older.get());
         match newer {
             Some(newer) => newer.older.set(older),
-            None => self.segments = older,
+            None => self.pieces = older,
         }
         if let Some(older) = older {
             older.newer.set(newer);

@@ -28,7 +28,7 @@ enum Cleared {
 
 impl Cleared {
     /// Sets the span's mark accordingly.
-    fn note(self, span: &'static Span) {
+    fn apply_to(self, span: &'static Span) {
         match self {
             Cleared::Captured => span.set_mark(StreamMark::Captured),
             Cleared::No => span.set_mark(StreamMark::NeedsClearing),
@@ -55,7 +55,7 @@ impl Pool {
                 debug_assert!(false, "{address:#x} is in no pool");
                 return true;
             };
-            if node.is_some() || span.uses.has_room_for(point.queue()) {
+            if node.is_some() || span.uses.can_add_use(point.queue()) {
                 break (state, span);
             }
             drop(state);
@@ -85,7 +85,7 @@ impl Pool {
         let waits = first.filter(|other| other.queue().wait_for(point).is_ok());
         match waits {
             Some(other) => {
-                let _books = self.state.lock();
+                let _state = self.state.lock();
                 let noted = span.uses.add(other.queue().now(), None);
                 debug_assert!(noted.is_ok(), "a queue with a use needs no node");
                 true
@@ -114,7 +114,7 @@ impl Pool {
                 }
             };
             if let Some(queue) = queue {
-                if !tried && (!state.has_stream_list(queue) || !span.uses.has_room_for(queue)) {
+                if !tried && (!state.has_stream_list(queue) || !span.uses.can_add_use(queue)) {
                     // What is missing is made under no lock, once.
                     drop(state);
                     self.ensure_stream_list(queue);
@@ -223,7 +223,7 @@ impl Pool {
                 Cleared::No => self.clear_on(stream::internal_stream(self.device()), span),
                 cleared => cleared,
             })
-            .note(span);
+            .apply_to(span);
         }
     }
 
@@ -268,7 +268,7 @@ impl Pool {
             } else {
                 quietly(|| self.clear_on(stream::internal_stream(self.device()), span))
             };
-            cleared.note(span);
+            cleared.apply_to(span);
             any |= cleared == Cleared::Yes;
             let mut state = self.state.lock();
             if gone {

@@ -203,8 +203,8 @@ impl Pool {
 
     /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
     pub(super) fn round_for_streams(bytes: usize, block: Block) -> Option<Want> {
-        let fine = bytes <= LARGEST_IN_RANGE_BYTES && block.alignment < GRANULE;
-        let unit = if fine { MIN_PIECE_BYTES } else { GRANULE };
+        let in_range = bytes <= LARGEST_IN_RANGE_BYTES && block.alignment < GRANULE;
+        let unit = if in_range { MIN_PIECE_BYTES } else { GRANULE };
         let span_bytes =
             bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
         Some(Want::alone(span_bytes, span_bytes, block.alignment.max(unit), block))

@@ -158,7 +158,7 @@ impl PoolState {
         let alignment = want.span_alignment.max(GRANULE);
         let node = self.settings.node;
         Growth {
-            asked: BackingRequest { bytes, alignment, step, node, huge: TN_HUGE_NEVER },
+            backing: BackingRequest { bytes, alignment, step, node, huge: TN_HUGE_NEVER },
             coming_bytes: step,
             reserved: None,
         }

@@ -70,11 +70,11 @@ pub fn deallocate(through: Option<&'static Pool>, address: usize, state: BlockSt
     if !heap.is_of(thread) {
         return remote_free::free_block(thread, through, span, address, state);
     }
-    let given = heap.free_block(span, address.wrapping_sub(span.start.get()), |word| word.is(state))?;
-    if given.rare {
+    let freed = heap.free_block(span, address.wrapping_sub(span.start.get()), |bits| bits.is(state))?;
+    if freed.rare {
         heap.after_free(span, inside, ());
     }
-    Some(given.requested)
+    Some(freed.requested)
 }
 
 /// Keeps a large block in the thread's heap, and frees the one that the heap kept before to the pool. As
@@ -96,8 +96,8 @@ pub(super) fn free_large(
     let heap = Heap::of_or_new(thread, pool)?;
     let (block_bytes, block) = (span.block_bytes.get(), span.block(0));
     let fits = span.bytes.get() <= heap.keep.get() && span.version() == version;
-    let word = span.cell_of(0).get();
-    if !fits || !word.is(state) || !span.claim(version, span.cell_of(0), word, BlockState::Freed) {
+    let bits = span.cell_of(0).get();
+    if !fits || !bits.is(state) || !span.claim(version, span.cell_of(0), bits, BlockState::Freed) {
         return None;
     }
     heap.count_elsewhere(block_bytes, block_bytes - block.requested, block.client());
@@ -205,7 +205,7 @@ impl Heap {
     }
 
     /// Frees the block at an offset of a span of this heap. None, and nothing is changed: no block begins there, or
-    /// `is_right` refused its word.
+    /// `is_right` refused its bits.
     #[inline(always)]
     pub(super) fn free_block(
         &self,
@@ -213,9 +213,9 @@ impl Heap {
         offset: usize,
         is_right: impl FnOnce(BlockBits) -> bool,
     ) -> Option<FreedBlock> {
-        let (given, client) = self.end_block(span, offset, is_right)?;
+        let (freed, client) = self.end_block(span, offset, is_right)?;
         self.count_free(client);
-        Some(given)
+        Some(freed)
     }
 
     /// As `free_block`, without counting a free. Returns the block's client, too.
@@ -227,12 +227,12 @@ impl Heap {
         is_right: impl FnOnce(BlockBits) -> bool,
     ) -> Option<(FreedBlock, Client)> {
         let index = span.index_at(offset)?;
-        let (word, slack) = span.end_block(index, is_right)?;
-        let (room, block_bytes) = (span.push(index), span.block_bytes.get());
-        self.count_back(block_bytes, slack, word.client());
-        let rare = room == span.edge();
-        debug_assert_eq!(rare, self.is_at_edge(span), "{room} of {} blocks", span.bump.get());
-        Some((FreedBlock { requested: block_bytes.wrapping_sub(slack), rare }, word.client()))
+        let (bits, slack) = span.end_block(index, is_right)?;
+        let (free_count, block_bytes) = (span.push(index), span.block_bytes.get());
+        self.count_back(block_bytes, slack, bits.client());
+        let rare = free_count == span.edge();
+        debug_assert_eq!(rare, self.is_at_edge(span), "{free_count} of {} blocks", span.bump.get());
+        Some((FreedBlock { requested: block_bytes.wrapping_sub(slack), rare }, bits.client()))
     }
 
     /// After a free to a span that was full, or is empty now.

@@ -129,11 +129,11 @@ pub fn deallocate_fast<D: Deallocate>(pool: u64, address: usize, stream: u64) ->
     let Some((span, offset)) = heap.find_own(address) else {
         return free_not_owned::<D>(pool, address, stream, heap, inside);
     };
-    let Some(given) = heap.free_block(span, offset, BlockBits::is_plain) else {
+    let Some(freed) = heap.free_block(span, offset, BlockBits::is_plain) else {
         drop(inside);
         return slow();
     };
-    if given.rare { heap.after_free(span, inside, D::DONE) } else { D::DONE }
+    if freed.rare { heap.after_free(span, inside, D::DONE) } else { D::DONE }
 }
 
 /// The end of a call for a block that the thread's heap does not own.
@@ -146,9 +146,9 @@ extern "C" fn free_not_owned<D: Deallocate>(
     inside: FastEntry,
 ) -> D::Status {
     let through = if pool == 0 { None } else { heap.pool() };
-    let given = free_elsewhere(inside.thread(), through, address);
+    let freed = free_elsewhere(inside.thread(), through, address);
     drop(inside);
-    if given.is_some() { D::DONE } else { D::slow(pool, address, stream) }
+    if freed.is_some() { D::DONE } else { D::slow(pool, address, stream) }
 }
 
 /// Frees a raw block of any pool, as [`deallocate_fast`], for a thread without a heap of its current pool. False, and
@@ -169,11 +169,11 @@ fn free_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, addre
         Some(owner) if !owner.is_of(thread) => remote_free::free_block(thread, through, span, address, BlockState::Raw),
         Some(_) if through.is_some() => None,
         Some(owner) => {
-            let given = owner.free_block(span, address.wrapping_sub(span.start.get()), BlockBits::is_plain)?;
-            if given.rare {
+            let freed = owner.free_block(span, address.wrapping_sub(span.start.get()), BlockBits::is_plain)?;
+            if freed.rare {
                 owner.after_free(span, (), ());
             }
-            Some(given.requested)
+            Some(freed.requested)
         }
     }
 }
@@ -185,8 +185,8 @@ pub fn deallocate_store_fast(thread: &'static Thread, pool: &'static Pool, addre
     let Some(inside) = FastEntry::begin(thread) else { return false };
     let Some(heap) = Heap::cached(thread, pool) else { return false };
     let Some((span, offset)) = heap.find_own(address) else { return false };
-    let Some(given) = heap.free_block(span, offset, |word| word.is(BlockState::Store)) else { return false };
-    if given.rare { heap.after_free(span, inside, true) } else { true }
+    let Some(freed) = heap.free_block(span, offset, |bits| bits.is(BlockState::Store)) else { return false };
+    if freed.rare { heap.after_free(span, inside, true) } else { true }
 }
 
 impl Heap {

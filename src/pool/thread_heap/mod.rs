@@ -39,7 +39,7 @@ pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywh
 pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
 pub use resize::reallocate_fast;
 
-use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
+use crate::pool::client::{CLIENT_CODES, CLIENTS, Client, PLAIN, Tally};
 use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::relaxed::RelaxedUsize;
 use crate::pool::span::owner::{HeapRole, OwnerLink, PoolRole, Role};
@@ -88,7 +88,7 @@ pub(super) struct Heap {
     /// 1: clients other than [`PLAIN`] have blocks.
     shared: RelaxedUsize,
     /// The counts of each client. Those of [`PLAIN`] are the remainder.
-    clients: [Counter; PLACES],
+    clients: [Counter; CLIENT_CODES],
     zero_skipped: RelaxedUsize,
     /// Blocks of [`PLAIN`] that were resized here.
     reallocated: RelaxedUsize,
@@ -326,7 +326,7 @@ impl Heap {
     }
 
     /// Whether a span of the class has a free block.
-    pub fn has_room(&self, class: usize) -> bool {
+    pub fn has_free_block(&self, class: usize) -> bool {
         // Only the first in the list can be full.
         self.with_free[class].first().is_some_and(|first| !first.is_full() || first.next.get().is_some())
     }

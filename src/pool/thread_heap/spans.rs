@@ -98,8 +98,8 @@ impl Heap {
     /// Whether the last free gave a full span its first free block, or emptied a span that is not the first of its
     /// list. The span's `edge` says this at once.
     pub(super) fn is_at_edge(&self, span: &'static Span) -> bool {
-        let (room, bump) = (span.free_count(), span.bump.get());
-        (room == bump || room == 1 && bump == span.count.get()) && !self.is_first(span, span.class.get())
+        let (free_count, bump) = (span.free_count(), span.bump.get());
+        (free_count == bump || free_count == 1 && bump == span.count.get()) && !self.is_first(span, span.class.get())
     }
 
     /// After a free to a span that was full, or is empty now.

@@ -69,7 +69,7 @@ impl PoolState {
     pub fn points(&self, want: Option<&Want>) -> Points {
         let mut points = [None; POINTS];
         let Some(lists) = self.stream_lists else { return points };
-        let mut places = points.iter_mut();
+        let mut entries = points.iter_mut();
         let own = want.and_then(|want| want.queue);
         let fits = |list: &StreamList| match want {
             None => true,
@@ -84,15 +84,15 @@ impl PoolState {
                 continue;
             }
             let Some(point) = list.watch() else { continue };
-            let Some(place) = places.next() else { return points };
-            *place = Some(point);
+            let Some(entry) = entries.next() else { return points };
+            *entry = Some(point);
         }
         let multi_stream = |span: &'static Span| {
             span.uses.each(|point| {
                 if !point.is_passed()
-                    && let Some(place) = places.next()
+                    && let Some(entry) = entries.next()
                 {
-                    *place = Some(point);
+                    *entry = Some(point);
                 }
             });
         };
@@ -115,16 +115,16 @@ impl PoolState {
             round.number = lists.rounds.get();
             round.begun_ms = os::coarse_ms();
         }
-        let mut places = points.iter_mut();
+        let mut entries = points.iter_mut();
         for list in lists.all().skip(round.stream_lists) {
-            if places.len() == 0 {
+            if entries.len() == 0 {
                 return points;
             }
             round.stream_lists += 1;
             if let Some(point) = list.watch()
-                && let Some(place) = places.next()
+                && let Some(entry) = entries.next()
             {
-                *place = Some(point);
+                *entry = Some(point);
             }
         }
         let mut next = lists.multi_stream.first();
@@ -135,15 +135,15 @@ impl PoolState {
             }
             let mut open = 0;
             span.uses.each(|point| open += usize::from(!point.is_passed()));
-            if open > places.len() && places.len() < POINTS {
+            if open > entries.len() && entries.len() < POINTS {
                 break;
             }
             span.set_poll_round(round.number);
             span.uses.each(|point| {
                 if !point.is_passed()
-                    && let Some(place) = places.next()
+                    && let Some(entry) = entries.next()
                 {
-                    *place = Some(point);
+                    *entry = Some(point);
                 }
             });
         }
