@@ -1,4 +1,4 @@
-//! Handles of pools: what C holds.
+//! Handles of pools, as C functions take and return them.
 //!
 //! Contract: each handle is one reference on its pool. Opening a handle takes the reference over, and closing it
 //! drops the reference, exactly once. A closed handle is stale at once, also for a thread that is looking it up at

@@ -1,4 +1,4 @@
-//! Trim: cached memory goes back to the device on request.
+//! Trim: returns cached memory to the device on request.
 
 use crate::pool::registry::each_pool;
 use crate::pool::state::Prealloc;

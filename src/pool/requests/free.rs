@@ -77,7 +77,7 @@ fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usiz
         if bytes.is_some_and(|bytes| bytes != block.requested) {
             state.account(block).mismatches += 1;
         }
-        // False: another thread freed it between the two looks. The next look refuses.
+        // False: another thread freed it meanwhile. The next attempt refuses.
         if pool.free(state, span, index, BlockState::Raw) {
             return Ok(());
         }

@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `allocate` | requests: checked, rounded, cleared |
-//! | `slow_path` | the driver that makes room step by step |
+//! | `slow_path`, `request` | the driver that frees memory step by step, and its request |
 //! | `policy` | the order of the steps for host pools and stream-ordered pools |
 //! | `steps` | the steps of host pools |
 //! | `free` | frees |

@@ -1,7 +1,8 @@
 //! What differs between host pools and stream-ordered pools, as one table for each.
 //!
 //! Contract: a pool has one policy from its creation on. The driver of the slow path (`slow_path`) runs the steps of the three lists from
-//! left to right (PO-44). After a step that changed something it looks for a block again, and begins the list anew when it gets there.
+//! left to right (PO-44). After a step that changed something it tries to take a block again, and
+//! begins with the first step if that fails.
 
 use super::request::{Request, StepOutcome};
 use super::steps;
@@ -16,13 +17,13 @@ use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
 use crate::pool::stream_ordered::steps as stream_steps;
 use core::ptr::NonNull;
 
-/// One attempt to make room. Runs under no lock.
+/// One attempt to free memory. Runs under no lock.
 pub(in crate::pool) type Step = fn(&'static Pool, &mut Request) -> StepOutcome;
 
 /// Changes the size of the block at an address to a number of bytes.
 type Resize = fn(&'static Pool, Client, Option<&'static Queue>, usize, usize) -> Result<NonNull<u8>>;
 
-/// How a pool serves what thread heaps do not.
+/// How a pool serves requests that thread heaps do not.
 pub(in crate::pool) struct Policy {
     /// Tried before the pool asks its device for more memory.
     pub before_growth: &'static [Step],
@@ -30,9 +31,9 @@ pub(in crate::pool) struct Policy {
     pub at_limit: &'static [Step],
     /// Tried after the device refused.
     pub at_refusal: &'static [Step],
-    /// Descriptors for one look and one growth. None: no memory.
+    /// Descriptors for one attempt to take a block and one growth. None: no memory.
     pub preallocate: fn(&Want) -> Option<Prealloc>,
-    /// A block from what the pool has.
+    /// Takes a block from the pool's free memory.
     pub take: fn(&'static Pool, &mut PoolState, &Want, &mut Prealloc) -> Option<NewBlock>,
     /// How much to get from the device for a request.
     pub plan_growth: fn(&mut PoolState, &Want) -> Growth,
@@ -75,7 +76,7 @@ pub(in crate::pool) static STREAM_ORDERED: Policy = Policy {
         steps::free_held_back,
         stream_steps::wait_on_device,
         steps::return_cached_below_limit,
-        stream_steps::look_exhaustively_once,
+        stream_steps::search_exhaustively_once,
         steps::call_listeners,
     ],
     at_refusal: &[
@@ -83,7 +84,7 @@ pub(in crate::pool) static STREAM_ORDERED: Policy = Policy {
         steps::free_held_back,
         stream_steps::wait_on_device,
         stream_steps::trim_and_reclaim_elsewhere_once,
-        stream_steps::look_exhaustively_once,
+        stream_steps::search_exhaustively_once,
         steps::call_listeners,
     ],
     preallocate: |_| Prealloc::for_stream_ordered(),

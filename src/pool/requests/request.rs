@@ -1,4 +1,4 @@
-//! A request on the slow path, and what its steps tell the driver.
+//! A request on the slow path, and the results of its steps.
 //!
 //! Contract: owned by one call; no other thread sees it.
 
@@ -22,9 +22,9 @@ pub(in crate::pool) struct Request {
 pub(in crate::pool) struct ReclaimProgress {
     pub trimmed: bool,
     pub reclaimed_elsewhere: bool,
-    /// How often threads were asked to return what they keep.
+    /// How often memory was reclaimed from thread heaps.
     pub thread_reclaims: u32,
-    /// Bytes that were returned because as many were about to come.
+    /// Bytes returned to the device to make up for the growth of this request.
     pub exchanged_bytes: usize,
     /// The pressure callback that was called last.
     pub last_listener: usize,
@@ -34,18 +34,18 @@ pub(in crate::pool) struct ReclaimProgress {
     pub polled_some: bool,
 }
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::pool) enum StepOutcome {
-    /// Something changed: look again.
-    LookAgain,
-    /// Try the next step.
-    NoHelp,
+    /// The step changed something: the driver tries to take a block again.
+    Retry,
+    /// Nothing changed: the driver tries the next step.
+    NoEffect,
 }
 
 impl StepOutcome {
     pub fn of(changed: bool) -> StepOutcome {
-        if changed { StepOutcome::LookAgain } else { StepOutcome::NoHelp }
+        if changed { StepOutcome::Retry } else { StepOutcome::NoEffect }
     }
 }
 

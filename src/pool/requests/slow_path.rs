@@ -1,7 +1,7 @@
-//! The slow path of an allocation: one driver for all pools. Which steps it tries, and in which order, says the pool's [`Policy`].
+//! The slow path of an allocation: one driver for all pools. The pool's [`Policy`] lists the steps that it tries, in order.
 //!
-//! Contract: no lock is held while the device is asked, a callback runs or other pools return memory. A request that fails leaves nothing
-//! behind but memory that arrived for it, which is free then.
+//! Contract: no lock is held while the device allocates, a callback runs or other pools return memory. A failed request leaves nothing
+//! behind, except memory that arrived for it. That memory is free.
 //!
 //! [`Policy`]: super::policy::Policy
 
@@ -17,7 +17,7 @@ use crate::pool::state::{Count, NewBlock, Piece, Want};
 use crate::pool::{Pool, messages, thread_heap};
 use crate::types::*;
 
-/// What came of an attempt to grow.
+/// The result of an attempt to grow.
 enum Grown {
     Block(NewBlock),
     AtLimit,
@@ -55,7 +55,7 @@ impl Pool {
         self.allocate_slow(want, count)
     }
 
-    /// The driver: looks for a block, grows the pool, and makes room step by step until one of them serves the request.
+    /// The driver: tries to take a block, then to grow the pool, then the next step that frees memory, until the request is served.
     #[cold]
     #[inline(never)]
     pub(in crate::pool) fn allocate_slow(&'static self, want: Want, count: Count) -> Result<NewBlock> {
@@ -91,10 +91,10 @@ impl Pool {
 
     /// Runs steps until one changed something. False: none did.
     pub(super) fn try_steps(&'static self, steps: &[Step], request: &mut Request) -> bool {
-        steps.iter().any(|step| step(self, request) == StepOutcome::LookAgain)
+        steps.iter().any(|step| step(self, request) == StepOutcome::Retry)
     }
 
-    /// A block from what the pool has. `hit`: the device was not asked for this request.
+    /// A block from the pool's free memory. `hit`: no memory was requested from the device for this request.
     fn try_take(&'static self, request: &mut Request, hit: bool) -> Result<Option<NewBlock>> {
         let mut state = self.state.lock();
         if state.retired {
@@ -110,7 +110,7 @@ impl Pool {
         Ok(Some(block))
     }
 
-    /// Gets memory from the device and takes the block from it. Clears `hit` if the device was asked.
+    /// Gets memory from the device and takes the block from it. Clears `hit` if memory was requested from the device.
     fn grow(&'static self, request: &mut Request, hit: &mut bool) -> Result<Grown> {
         let want = &request.want;
         let mut state = self.state.lock();
@@ -140,8 +140,8 @@ impl Pool {
         }
     }
 
-    /// A block in memory that has just arrived. A pool that was retired meanwhile takes it too: another thread may have
-    /// released the handle, and the block is freed like any other. What the pool cannot take goes back.
+    /// A block in memory that has just arrived. Another thread may have retired the pool meanwhile. The block is then
+    /// allocated all the same, and freed like any other. Memory that the pool cannot take goes back.
     fn take_block_fetched(&'static self, mut state: Open, piece: Piece, request: &mut Request) -> Result<NewBlock> {
         let want = &request.want;
         if let Some(block) = state.take_block_in(self, piece, want, &mut request.prealloc) {

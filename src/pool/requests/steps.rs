@@ -1,5 +1,5 @@
-//! Steps of the slow path that make room: those of host pools, and those that all pools share. Which pool tries which, and in which order,
-//! stands in `policy`.
+//! Steps of the slow path that free memory: those of host pools, and those that all pools share. `policy` lists which
+//! pools try which steps, in order.
 //!
 //! Contract: a step runs under no lock, and says whether it changed something. A step named `_once` is tried once for each request.
 
@@ -7,24 +7,24 @@ use super::request::{Request, StepOutcome};
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 
-/// How often one request takes back what threads keep: they may take it again at once, so not for ever.
+/// How often one request reclaims memory from threads. They may allocate it again at once, so the number is bounded.
 const THREAD_RECLAIMS: u32 = 3;
 
 /// For a large request while more free memory is cached than growth should add to (T5): returns some of it to the device.
 pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let want = &request.want;
     if want.class.is_some() {
-        return StepOutcome::NoHelp;
+        return StepOutcome::NoEffect;
     }
     let mut state = pool.state.lock();
     if state.over_limit(state.least(want.span_bytes)) {
-        return StepOutcome::NoHelp;
+        return StepOutcome::NoEffect;
     }
     let piece = state.evict_for_growth(want.span_bytes.saturating_sub(request.progress.exchanged_bytes));
-    let Some(piece) = piece else { return StepOutcome::NoHelp };
+    let Some(piece) = piece else { return StepOutcome::NoEffect };
     request.progress.exchanged_bytes += piece.bytes;
     drop(pool.give_back(state, piece));
-    StepOutcome::LookAgain
+    StepOutcome::Retry
 }
 
 /// While free memory is cached that does not fit: returns as much of it as the request needs below the limit.
@@ -33,10 +33,10 @@ pub(super) fn return_cached_below_limit(pool: &'static Pool, request: &mut Reque
     state.dissolve_empty(os::coarse_ms());
     let needed = state.least(request.want.span_bytes);
     let Some(piece) = state.evict(needed, usize::MAX / 2, Some(&mut request.prealloc)) else {
-        return StepOutcome::NoHelp;
+        return StepOutcome::NoEffect;
     };
     drop(pool.give_back(state, piece));
-    StepOutcome::LookAgain
+    StepOutcome::Retry
 }
 
 /// While strict mode holds freed blocks back: makes them free.
@@ -52,7 +52,7 @@ pub(super) fn reclaim_from_threads(pool: &'static Pool, request: &mut Request) -
     )
 }
 
-/// For a small block while the limit has no room for a whole span of its class: asks for a span of one block.
+/// For a small block while a whole span of its class would exceed the limit: requests a span of one block.
 pub(super) fn shrink_request(_: &'static Pool, request: &mut Request) -> StepOutcome {
     let least = request.least_span_bytes();
     let shrinks = least < request.want.span_bytes;

@@ -135,8 +135,8 @@ impl BlockCell {
     }
     /// Written last: a reader that sees the block live sees the rest of it.
     #[inline]
-    pub fn set(&self, word: BlockBits) {
-        self.0.store(word.0, Ordering::Release);
+    pub fn set(&self, bits: BlockBits) {
+        self.0.store(bits.0, Ordering::Release);
     }
     /// Resets the block to "never allocated".
     pub fn clear(&self) {

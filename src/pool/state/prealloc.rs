@@ -3,7 +3,7 @@
 use crate::pool::span::range_map::RangeMap;
 use crate::pool::span::{BlockMetadata, Span};
 
-/// What is not used goes back when this is dropped.
+/// Descriptors that are not used go back when this is dropped.
 #[derive(Default)]
 pub(in crate::pool) struct Prealloc {
     spans: [Option<&'static Span>; 6],

@@ -1,4 +1,4 @@
-//! Pieces of an upstream, or of a device: memory that goes back as it came.
+//! Pieces of an upstream or a device: memory that must go back in the units in which it came.
 //!
 //! Contract: each piece has a record, from before it enters the state until all of it went back. Everything here runs
 //! under the pool's lock, except making and releasing records.

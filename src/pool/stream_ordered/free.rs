@@ -1,6 +1,6 @@
 //! Uses of blocks by streams, and frees while work is pending.
 //!
-//! Contract: a free asks no driver and waits for nothing.
+//! Contract: a free makes no driver query and never waits.
 
 use crate::error::{Result, fail, quietly};
 use crate::pool::client::Client;

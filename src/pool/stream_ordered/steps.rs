@@ -1,4 +1,5 @@
-//! Steps of the slow path that only stream-ordered pools have; how much they get from the device; and asking the driver what has passed.
+//! Steps of the slow path that only stream-ordered pools have; how much these pools get from the device; and queries to
+//! the driver about pending uses.
 //! The order of the steps stands in `requests::policy`.
 //!
 //! Contract: the driver is asked and called under no lock; the host never waits. A step named `_once` is tried once for each request.
@@ -33,7 +34,7 @@ pub(in crate::pool) fn clear_pending_once(pool: &'static Pool, request: &mut Req
 /// While pending spans would fit: asks the driver whether their work has passed.
 pub(in crate::pool) fn poll_what_fits_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     if core::mem::replace(&mut request.progress.polled_what_fits, true) {
-        return StepOutcome::NoHelp;
+        return StepOutcome::NoEffect;
     }
     let points = pool.state.lock().points(Some(&request.want));
     poll(&points);
@@ -61,13 +62,13 @@ pub(in crate::pool) fn trim_and_reclaim_elsewhere_once(pool: &'static Pool, requ
     StepOutcome::of(first)
 }
 
-/// Before the request is refused: asks the driver about everything, and looks at everything.
-pub(in crate::pool) fn look_exhaustively_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+/// Before the request is refused: asks the driver about all pending uses, and searches all spans.
+pub(in crate::pool) fn search_exhaustively_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     if core::mem::replace(&mut request.want.exhaustive, true) {
-        return StepOutcome::NoHelp;
+        return StepOutcome::NoEffect;
     }
     if pool.poll_all() || pool.state.lock().has_for(&request.want) {
-        return StepOutcome::LookAgain;
+        return StepOutcome::Retry;
     }
     wait_on_device(pool, request)
 }

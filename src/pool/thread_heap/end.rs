@@ -1,4 +1,4 @@
-//! The end of heaps, and what they give up before.
+//! The end of heaps, and the memory that heaps return earlier on request.
 
 use super::handle_cache;
 use super::{Counts, HEAPS, Heap, ThreadHeaps, pointer};

@@ -1,4 +1,4 @@
-//! Pending spans: which uses have passed, and what to ask the driver.
+//! Pending spans: which uses have passed, and which points to query at the driver.
 //!
 //! Contract: that of `stream_lists`. The caller asks the driver, under no lock.
 
@@ -12,7 +12,7 @@ use crate::sys::os;
 /// The state of one round of questions about everything that is pending.
 #[derive(Default)]
 pub(in crate::pool) struct PollRound {
-    /// Its number, which it leaves at the spans that it asked about; 0: not begun.
+    /// Its number, stored in the spans that it queried; 0: not begun.
     number: usize,
     /// When it began.
     begun_ms: u64,
