@@ -24,18 +24,18 @@ static SERIAL: AtomicU64 = AtomicU64::new(0);
 /// Creates a pool on a device, with one reference, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
 /// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY (PO-1 to PO-4).
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
-    let device = options::resolve_device(device, options);
+    let resolved = options::resolve_device(device, options);
     let settings = options::check(device, options, os::has_node)?;
-    let source = Source::of(device, options.host_flags)?;
+    let source = Source::of(resolved, options.host_flags)?;
     let terms = source.device().terms();
-    options::check_possible(device, options)?;
+    options::check_possible(resolved, options)?;
     let settings = if terms.ordered { options::on_device(settings, options)? } else { settings };
     crate::reclaim::register(trim_all);
     if terms.ordered {
         // Work on pools that were released earlier may be finished by now.
         stream_ordered::collect();
     }
-    make(device, Settings { terms, ..settings }, options.name, source, None)
+    make(resolved, Settings { terms, ..settings }, options.name, source, None)
 }
 
 /// Creates a pool over a caller's upstream, with one reference, the caller's. Its memory counts as `device`'s. Fails

@@ -250,8 +250,8 @@ impl Pool {
         } else {
             want.span_alignment
         };
-        let request = BackingRequest { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
-        let Ok(Some(Piece { start: to, .. })) = self.fetch(request) else {
+        let backing = BackingRequest { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
+        let Ok(Some(Piece { start: to, .. })) = self.fetch(backing) else {
             self.state.lock().coming_bytes -= more;
             return Ok(None);
         };
