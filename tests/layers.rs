@@ -51,9 +51,6 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("ffi", 10, true),
 ];
 
-/// Modules whose files may still depend on each other in cycles. The list only shrinks.
-const CYCLES_LEFT: &[&str] = &["pool"];
-
 /// Longest body of an exported function: conversions, one call, writing out.
 const SHIM_LINES: usize = 20;
 
@@ -134,14 +131,7 @@ fn is_reexport(edge: &Edge) -> bool {
 fn the_files_of_a_module_depend_on_each_other_in_no_cycle() {
     let mut graph = graph();
     graph.edges.retain(|edge| top_module(&edge.from) == top_module(&edge.to) && !is_reexport(edge));
-    let mut wrong = graph.clone();
-    let left = |edge: &Edge| CYCLES_LEFT.contains(&top_module(&edge.from).as_str());
-    wrong.edges.retain(|edge| !left(edge));
-    assert!(wrong.cycles().is_empty(), "{}", wrong.describe_cycles());
-    for module in CYCLES_LEFT {
-        let cyclic = graph.cycles().iter().flatten().any(|file| top_module(file) == *module);
-        assert!(cyclic, "{module} has no cycle any more; take it off CYCLES_LEFT");
-    }
+    assert!(graph.cycles().is_empty(), "{}", graph.describe_cycles());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use support::loom::{
 };
 use tenure::array::Cut;
 use tenure::borrow;
-use tenure::pool::rehearsal::{BLOCKS, Stage};
+use tenure::pool::loom_model::{BLOCKS, Stage};
 use tenure::promise;
 use tenure::slots::Id;
 use tenure::types::*;
@@ -985,7 +985,7 @@ fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
     for _ in 0..3 {
         late += stage.collect(heap).wrong;
     }
-    assert_eq!((stage.room(), late), (BLOCKS, wrong), "{}", stage.told());
+    assert_eq!((stage.free_count(), late), (BLOCKS, wrong), "{}", stage.describe());
     assert!(stage.dissolve(), "the span is still in use");
 }
 
@@ -995,11 +995,11 @@ fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
 fn loom_two_foreign_frees_and_the_owner() {
     explore_with(4, Some(&["0", "1", "2"]), || {
         let stage = Stage::new();
-        let first = loom::thread::spawn(|| assert!(stage.give(0)));
-        let second = loom::thread::spawn(|| assert!(stage.give(1)));
+        let first = loom::thread::spawn(|| assert!(stage.free(0)));
+        let second = loom::thread::spawn(|| assert!(stage.free(1)));
         let owner = loom::thread::spawn(|| {
             let found = stage.collect(1);
-            assert_eq!((found.blocks, found.wrong), (stage.room(), 0));
+            assert_eq!((found.blocks, found.wrong), (stage.free_count(), 0));
             let whole = stage.dissolve();
             assert!(!whole || found.blocks == BLOCKS);
             (found, whole)
@@ -1019,9 +1019,9 @@ fn loom_two_foreign_frees_and_the_owner() {
 fn loom_two_foreign_frees_of_one_block() {
     explore_with(3, Some(&["first", "second"]), || {
         let stage = Stage::new();
-        assert!(stage.give_own(1));
-        let other = loom::thread::spawn(|| stage.give(0));
-        let third = loom::thread::spawn(|| stage.give(0));
+        assert!(stage.free_own(1));
+        let other = loom::thread::spawn(|| stage.free(0));
+        let third = loom::thread::spawn(|| stage.free(0));
         let found = stage.collect(1);
         assert_eq!(found.wrong, 0);
         let (first, second) = (other.join().unwrap(), third.join().unwrap());
@@ -1037,14 +1037,19 @@ fn loom_two_foreign_frees_of_one_block() {
 fn loom_the_owners_free_and_a_foreign_one_of_one_block() {
     explore_with(3, Some(&["owner", "other", "both"]), || {
         let stage = Stage::new();
-        assert!(stage.give_own(1));
-        let other = loom::thread::spawn(|| stage.give(0));
-        let owner = loom::thread::spawn(|| (stage.give_own(0), stage.collect(1)));
+        assert!(stage.free_own(1));
+        let other = loom::thread::spawn(|| stage.free(0));
+        let owner = loom::thread::spawn(|| (stage.free_own(0), stage.collect(1)));
         let other = other.join().unwrap();
         let (own, found) = owner.join().unwrap();
         let late = [stage.collect(1), stage.collect(1)];
         let wrong = found.wrong + late.iter().map(|late| late.wrong).sum::<usize>();
-        assert_eq!((stage.room(), wrong), (BLOCKS, usize::from(own && other)), "{own} {other} {}", stage.told());
+        assert_eq!(
+            (stage.free_count(), wrong),
+            (BLOCKS, usize::from(own && other)),
+            "{own} {other} {}",
+            stage.describe()
+        );
         match (own, other) {
             (true, true) => "both",
             (true, false) => "owner",
@@ -1060,7 +1065,7 @@ fn loom_the_owners_free_and_a_foreign_one_of_one_block() {
 fn loom_a_foreign_free_and_the_end_of_the_owner() {
     explore(&["adopted", "left"], || {
         let stage = Stage::new();
-        let freer = loom::thread::spawn(|| assert!(stage.give(0)));
+        let freer = loom::thread::spawn(|| assert!(stage.free(0)));
         let heir = loom::thread::spawn(|| {
             let found = stage.adopt(2)?;
             // It goes on as any owner.
@@ -1076,7 +1081,7 @@ fn loom_a_foreign_free_and_the_end_of_the_owner() {
             assert!(stage.adopt(2).is_some());
         }
         stage.collect(2);
-        assert!(stage.give_own(1));
+        assert!(stage.free_own(1));
         all_is_there(stage, 2, 0);
         if adopted { "adopted" } else { "left" }.to_owned()
     });

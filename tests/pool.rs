@@ -45,7 +45,7 @@ fn po_4_and_pn_13_devices_that_are_not_there() {
         }
         let pinned = create(TN_CUDA_HOST, 0, TN_HOST_BEST_EFFORT).unwrap();
         assert_eq!(pinned.device(), HOST, "nothing claims to be pinned");
-        pinned.drop_hold();
+        pinned.drop_ref();
     });
 }
 
@@ -138,7 +138,7 @@ fn po_9_an_address_tells_its_pool() {
         for inside in [at, at + usable / 2, at + usable - 1] {
             let of = pool::of(inside).unwrap();
             assert!(std::ptr::eq(of, pool.0));
-            of.drop_hold();
+            of.drop_ref();
             let block = pool::locate(inside).unwrap();
             assert_eq!((block.start, block.requested, block.usable, block.owner), (at, bytes, usable, 0));
         }
@@ -151,7 +151,7 @@ fn po_9_an_address_tells_its_pool() {
         assert!(pool::locate(address).is_none());
         assert_eq!(code(pool::of(address)), TN_ERR_FOREIGN);
     }
-    assert_eq!(pool.holds(), 1);
+    assert_eq!(pool.refs(), 1);
 }
 
 #[test]
@@ -781,9 +781,9 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     let a = TestPool::plain();
     pool::set_current(Some(a.0));
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), a.0));
-    assert_eq!(a.holds(), 2);
+    assert_eq!(a.refs(), 2);
     pool::set_current(Some(a.0));
-    assert_eq!(a.holds(), 2);
+    assert_eq!(a.refs(), 2);
     std::thread::spawn(|| assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap())))
         .join()
         .unwrap();
@@ -791,7 +791,7 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     let b = pool::create(HOST, &PoolOptions::default()).unwrap();
     std::thread::spawn(move || {
         pool::set_current(Some(b));
-        b.drop_hold();
+        b.drop_ref();
         assert!(!b.is_retired());
         let at = pool::current(HOST).unwrap().allocate(10, 0, false, 0).unwrap();
         pool::deallocate(None, at.as_ptr() as usize).unwrap();
@@ -800,7 +800,7 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     .unwrap();
     assert!(b.is_retired());
     pool::set_current(None);
-    assert_eq!(a.holds(), 1);
+    assert_eq!(a.refs(), 1);
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));
     assert_eq!(a.stats().device_allocate_count, 0, "neither call allocates");
 }

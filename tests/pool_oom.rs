@@ -53,7 +53,7 @@ fn po_44_47_each_device_call_that_fails_ends_in_a_status() {
                 live.iter().for_each(|&at| pool::deallocate(Some(pool), at).unwrap());
                 pool.trim(0);
                 assert_eq!(pool.query().reserved_bytes, 1 << 16);
-                pool.drop_hold();
+                pool.drop_ref();
                 // A call that failed once was repeated after memory was returned.
                 mended += (result.is_ok() && fail == 1 && left == 0) as u32;
                 result
@@ -86,6 +86,6 @@ fn po_44_a_pool_that_gets_nothing_has_the_others_give_theirs_back() {
     assert_eq!((s.oom_count, s.device_allocate_count), (0, 4));
     pool::deallocate(None, at).unwrap();
     pool::deallocate(None, first).unwrap();
-    rich.drop_hold();
-    poor.drop_hold();
+    rich.drop_ref();
+    poor.drop_ref();
 }

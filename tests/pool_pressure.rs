@@ -144,7 +144,7 @@ fn po_43_callbacks_run_in_order_until_a_retry_succeeds() {
     // The other registrations end with the pool; its last block may be freed later.
     let last = get(handle, 100).unwrap();
     release(handle);
-    pool.drop_hold();
+    pool.drop_ref();
     assert_eq!(plans.each_ref().map(Plan::ends), [1, 1, 1]);
     give(last);
 }
@@ -177,7 +177,7 @@ fn po_43_a_callback_may_use_the_pool_and_end_itself() {
     let (mut last, other) = (Plan::new(handle, 2, seen), Plan::new(handle, 3, seen));
     last.during = |plan| release(plan.pool);
     assert_eq!((last.on(), other.on()), (TN_OK, TN_OK));
-    pool.drop_hold();
+    pool.drop_ref();
     assert_eq!(get(handle, 64 * MIB), Err(TN_ERR_POOL_LIMIT));
     assert_eq!((last.ends(), other.ends()), (1, 1));
     assert_eq!(seen.lock().unwrap().len(), 2, "the third was gone before its turn");
@@ -210,7 +210,7 @@ fn po_43_ending_never_waits_and_releases_once() {
     }
     give(held);
     release(handle);
-    pool.drop_hold();
+    pool.drop_ref();
 }
 
 /// PO-44: the device refuses. First this pool's cache goes, then the other pools', then the callbacks are called.
@@ -250,7 +250,7 @@ fn po_44_the_steps_come_in_order() {
     assert_eq!(plan.off(), TN_OK);
     give(first);
     release(handle);
-    pool.drop_hold();
+    pool.drop_ref();
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn po_43_wrong_arguments_are_statuses() {
     // PO-47: no memory for the registration. All cached memory is used up first.
     release(handle);
     assert_eq!(plan.on(), TN_ERR_STALE);
-    pool.drop_hold();
+    pool.drop_ref();
     assert_eq!(plan.ends(), 0, "a failure calls no callback");
 }
 

@@ -51,7 +51,7 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
     pool.give(cached);
     let it: &'static Pool = pool.0;
     std::mem::forget(pool);
-    it.drop_hold();
+    it.drop_ref();
     let s = checked(it);
     assert_eq!((s.live_blocks, s.reserved_bytes), (2, GRANULE + (1 << 20)), "cached memory went back at once");
     assert!(!is_mapped(cached));
@@ -61,7 +61,7 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
     // Found by its address it can be queried, but allocates nothing any more.
     let again = pool::of(large + 5).unwrap();
     assert!(std::ptr::eq(again, it) && code(again.allocate(8, 0, false, 0)) == TN_ERR_STALE);
-    again.drop_hold();
+    again.drop_ref();
     pool::deallocate(None, large).unwrap();
     assert!(!is_mapped(large));
     pool::deallocate(None, small).unwrap();

@@ -232,7 +232,7 @@ fn po_6_a_release_ends_the_heaps_of_all_threads() {
                 })
                 .collect();
             made.wait();
-            pool.0.drop_hold();
+            pool.0.drop_ref();
             go.wait();
             for thread in threads {
                 thread.join().unwrap();

@@ -147,7 +147,7 @@ fn po_47_49_each_allocation_that_fails_ends_in_a_status() {
                 live.iter().for_each(|&at| pool::deallocate(Some(pool), at).unwrap());
                 pool.trim(0);
                 assert_eq!(source.bytes(), 1 << 16);
-                pool.drop_hold();
+                pool.drop_ref();
             }
             os::fail_calls(0, 0);
             failed += made.is_err() as u32;
@@ -210,6 +210,6 @@ fn po_50_54_pools_over_each_other_under_threads() {
     middle.trim(0);
     bottom.trim(0);
     assert_eq!(source.bytes(), 0);
-    pools.iter().rev().for_each(|pool| pool.drop_hold());
+    pools.iter().rev().for_each(|pool| pool.drop_ref());
     assert_eq!((source.wrong.load(Ordering::Relaxed), source.released.load(Ordering::Relaxed)), (0, 1));
 }

@@ -171,7 +171,7 @@ fn repository() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The test code: tests, benchmarks, and the unit tests at the end of sources.
+/// The test code: tests, benchmarks, and unit tests at the end of sources or in files of their own.
 fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for (path, text) in repository {
@@ -179,6 +179,7 @@ fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
         let is_code = path.extension().is_some_and(|end| ["rs", "c", "h", "cpp", "py"].iter().any(|code| end == *code));
         match top.as_str() {
             _ if !is_code => {}
+            "src" if path.ends_with("tests.rs") => found.push((path, text)),
             "src" => {
                 if let Some(at) = text.find("\nmod tests {") {
                     found.push((path, text[at..].to_owned()));

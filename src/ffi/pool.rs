@@ -451,7 +451,7 @@ impl pool::Deallocate for Deallocate {
     const DONE: tn_status = TN_OK;
 
     #[inline(always)]
-    extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> tn_status {
+    extern "C" fn slow(pool: u64, address: usize, stream: u64) -> tn_status {
         deallocate_slow(pool, address, stream)
     }
 }

@@ -68,12 +68,12 @@ pub fn handler(pool: Option<&'static Pool>) -> Result<*const Handler> {
         ));
     }
     // This reference keeps the pool's record from being reused while the handler is made.
-    if !pool.try_hold() {
+    if !pool.try_ref() {
         let name = pool.name();
         return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", name.as_str())));
     }
     let handler = find_or_make(pool);
-    pool.drop_hold();
+    pool.drop_ref();
     os::pin_library();
     handler
 }

@@ -48,7 +48,7 @@ impl Drop for TestPool {
         if !std::thread::panicking() {
             assert_eq!(checked(self.0).live_blocks, 0, "a test left blocks");
         }
-        self.0.drop_hold();
+        self.0.drop_ref();
     }
 }
 

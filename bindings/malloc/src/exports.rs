@@ -63,7 +63,7 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
 // `extern "C"` never unwinds, so the fast path can end in a jump to it.
 #[inline(never)]
 extern "C" fn allocate_slow(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
-    if let (false, Some(block)) = (zeroed, pool::allocate_otherwise(0, bytes, alignment)) {
+    if let (false, Some(block)) = (zeroed, pool::allocate_cached(0, bytes, alignment)) {
         return block as *mut c_void;
     }
     let block = enter(|pool, thread| {
@@ -90,7 +90,7 @@ impl<F: Free> pool::Deallocate for FastFree<F> {
     const DONE: () = ();
 
     #[inline(never)]
-    extern "C" fn slowly(_: u64, address: usize, _: u64) {
+    extern "C" fn slow(_: u64, address: usize, _: u64) {
         give_back_slow(F::NAME, address as *mut c_void, None);
     }
 }

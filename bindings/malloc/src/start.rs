@@ -78,7 +78,7 @@ fn read_environment() {
         None | Some("0") => {}
         Some("1") => {
             flags |= TN_POOL_STRICT;
-            pool::tell_of_damage(report::damage);
+            pool::on_damage(report::damage);
         }
         Some(value) => refuse("TENURE_MALLOC_STRICT", "0 or 1", value),
     }

@@ -165,7 +165,7 @@ int main(int argc, char **argv)
     text = printed(argv[0], "again", "sometimes", &status);
     CHECK(status == 0 && lines(text) == 2 && strstr(text, "TENURE_MALLOC_MISUSE must be report, abort or ignore, not \"sometimes\""));
     free(text);
-    const char *found = "was written to after it was given back";
+    const char *found = "was written to after it was freed";
     const char *strict = getenv("TENURE_MALLOC_STRICT");
     const int sees = strict != NULL && strcmp(strict, "1") == 0;
     text = printed(argv[0], "written", "report", &status);
