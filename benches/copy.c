@@ -1,12 +1,11 @@
 /*
- * copy.c - copies and clearing of plain arrays through the C API of the library as it is shipped, beside what the processor and the C
- * library offer (bars T11, T12).
+ * copy.c - copies and clearing of plain arrays through the C API, beside the processor's and the C library's own (bars T11, T12).
  *
  *     copy forwards|backwards        one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
  *
- * `cargo xtask bench copy` runs the rounds, one process each, and compares. All cases of a size work on the same two arrays, and take
- * turns sample by sample, so that what the machine does meanwhile meets all of them alike. One thread runs on one core; the case of two
- * threads has a second one of the program's own, which waits for work on another core: that is what a runner is for.
+ * `cargo xtask bench copy` runs the rounds, one process each, and compares. All cases of a size work on one pair of arrays and take turns
+ * sample by sample, so that other load on the machine affects them alike. One thread runs on one core. The case of two threads has a worker
+ * thread on a second core, as a runner would provide.
  */
 #define _GNU_SOURCE
 #include <gnu/libc-version.h>
@@ -197,7 +196,7 @@ typedef struct {
     void (*turn)(void);
 } kind;
 
-/* On one core. */
+/* Measures on one core. */
 static const kind alone[] = {
     {"tenure", ours},
     {"memcpy", library},
@@ -209,7 +208,7 @@ static const kind alone[] = {
     {"rep_stosb", strings_set},
 #endif
 };
-/* With a second one, which waits by looking all the time and so is in the way of others' figures. */
+/* Measures with the worker on a second core, which spins and so disturbs other cases. */
 static const kind together[] = {{"tenure_beside_two", ours}, {"tenure_two", ours_on_two}};
 
 enum { MOST_KINDS = 8, MOST_SAMPLES = 101 };
@@ -232,7 +231,7 @@ static int ascending(const void *a, const void *b)
 static void measure(const kind *kinds, int count, const size *of, int backwards)
 {
     static double taken[MOST_KINDS][MOST_SAMPLES];
-    for (int sample = -1; sample < of->samples; sample++) { /* the first one only warms up */
+    for (int sample = -1; sample < of->samples; sample++) { /* the first one is a warm-up */
         for (int i = 0; i < count; i++) {
             int at = backwards ? count - 1 - i : i;
             double start = now_ns();
@@ -260,7 +259,7 @@ int main(int argc, char **argv)
         return 2;
     }
     sched_getaffinity(0, sizeof allowed, &allowed);
-    (void)setpriority(PRIO_PROCESS, 0, -20); /* where it may: whatever else runs should not share the core */
+    (void)setpriority(PRIO_PROCESS, 0, -20); /* if permitted: other processes should not share the core */
     printf("# glibc\t%s\n# cores\t%d\n", gnu_get_libc_version(), CPU_COUNT(&allowed));
     int second = CPU_COUNT(&allowed) > 1;
     pin(0);

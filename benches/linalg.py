@@ -4,7 +4,7 @@
                                      and a line "case.bytes" with the peak of bytes beside those of A, D and b
 
 `cargo xtask bench linalg` runs the rounds, one process each with one thread for every library, and compares. Each turn
-has a new A, made outside the clock: all three may overwrite it.
+has a new A, made outside the measured time, because each library may overwrite it.
 """
 
 import gc
@@ -20,12 +20,12 @@ import tenure
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
 SIDES = (64, 200, 1000, 2000)
-SECONDS = 0.5  # of the clock, a case
+SECONDS = 0.5  # seconds per case
 LEAST, MOST = 3, 400  # turns
 
 
 class Problem:
-    """What all ways begin with."""
+    """The matrices with which each library starts."""
 
     def __init__(self, n):
         random = np.random.default_rng(n)
@@ -52,14 +52,14 @@ def numpy_factor(p, a):
 
 
 def numpy_solve(p, a):
-    # NumPy has no solution by a triangular matrix: this is how one solves with it.
+    # NumPy cannot solve with a triangular matrix; this is the usual substitute.
     return np.linalg.solve(a.pop() + np.diag(p.d), p.b)
 
 
 def scipy_sum(p, a):
     a = a.pop()
     a.flat[:: len(a) + 1] += p.d
-    # LAPACK wants columns: the transposed view of the symmetric matrix has them, in the same bytes.
+    # LAPACK wants column order; the transposed view of a symmetric matrix has it, in the same bytes.
     return a.T
 
 
@@ -80,7 +80,7 @@ WAYS = {
 
 
 def fresh(p, name):
-    """A new A, in a list: whoever pops it has the only reference."""
+    """A new A in a list; popping it takes the only reference."""
     return [tenure.array(p.a) if name.startswith("tenure") else p.a.copy()]
 
 
@@ -97,7 +97,7 @@ def samples(p, name):
 
 
 def peak(p, name):
-    """Bytes at most beside what was there before, A among it; work space outside both allocators is not seen."""
+    """Peak bytes beyond those at the start, which include A. Work space outside both allocators is not counted."""
     a, pool = fresh(p, name), tenure.default_pool()
     gc.collect()
     pool.reset_peak()
@@ -111,7 +111,7 @@ def peak(p, name):
 
 
 def check(p, name):
-    """A wrong result is no result."""
+    """Fails if a result is wrong."""
     full, result = p.a + np.diag(p.d), np.asarray(WAYS[name](p, fresh(p, name)))
     left, right = (result @ result.T, full) if name.endswith("factor") else (full @ result, p.b)
     assert np.allclose(left, right), name

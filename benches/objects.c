@@ -1,12 +1,12 @@
 /*
- * objects.c - what the bookkeeping costs, in nanoseconds, through the C API of the library as it is shipped (bars T15..19, T21).
+ * objects.c - the cost of bookkeeping, in nanoseconds, through the C API of the staged library (bars T15 to T19, T21).
  *
  *     objects forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
- *     objects one <case> <turns>     that case alone, for profilers
+ *     objects one <case> <turns>     runs one case alone, for profilers
  *
- * `cargo xtask bench objects` runs the rounds, one process each, and compares. Every call is checked. Beside ours stand, in the same
- * process, what a program would pay without us: malloc and free, a pair of compare-exchanges, a mutex, a call into a library. One-thread
- * cases run on one core, and an idle thread is alive, because glibc takes short cuts in processes of one thread.
+ * `cargo xtask bench objects` runs the rounds, one process each, and compares. Each call's status is checked. Beside Tenure's cases run
+ * those of a program without it: malloc and free, a pair of compare-exchanges, a mutex, a call into a library. One-thread cases run on one
+ * core. An idle thread is alive, because glibc is faster in processes of one thread.
  */
 #define _GNU_SOURCE
 #include <gnu/libc-version.h>
@@ -56,7 +56,7 @@ static void tidy(void)
     OK(tn_array_release(given));
 }
 
-/* ---- what it would cost without us ---- */
+/* ---- the cost without Tenure ---- */
 static void library_call(uint64_t turns)
 {
     while (turns-- > 0) {
@@ -68,7 +68,7 @@ static void malloc_free(uint64_t turns)
 {
     while (turns-- > 0) {
         void *block = malloc(96);
-        __asm__ volatile("" : : "r"(block) : "memory"); /* the compiler must not see that the two cancel out */
+        __asm__ volatile("" : : "r"(block) : "memory"); /* hides from the compiler that the two cancel out */
         free(block);
     }
 }
@@ -147,7 +147,7 @@ static void give_take(uint64_t turns)
     }
 }
 
-/* Four arrays lent to a callee that keeps none of them. */
+/* Lends four arrays to a callee that keeps none of them. */
 static void enter_leave(uint64_t turns)
 {
     void *params[4] = {matrix, column, given, matrix};
@@ -255,7 +255,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Samples are short, so that the minimum is one in which nobody else had the core. */
+/* Samples are short, so the minimum is a sample during which no other process had the core. */
 static void measure(int i)
 {
     const double sample_ns = 2e5;
@@ -323,7 +323,7 @@ static void *read_on(void *context)
     return NULL;
 }
 
-/* Per window: the mean ns a turn over the threads, and how many turns the slowest made, as a part of the mean. */
+/* Per window: the mean ns per turn over the threads, and the slowest thread's turns as a part of the mean. */
 static void measure_threads(int n)
 {
     static reader readers[MOST_THREADS];
@@ -366,7 +366,7 @@ static void *idle(void *context)
 int main(int argc, char **argv)
 {
     sched_getaffinity(0, sizeof allowed, &allowed);
-    (void)setpriority(PRIO_PROCESS, 0, -20); /* where it may: whatever else runs should not share the core */
+    (void)setpriority(PRIO_PROCESS, 0, -20); /* if permitted: other processes should not share the core */
     prepare();
     if (argc == 4 && strcmp(argv[1], "one") == 0) {
         for (int i = 0; i < CASES; i++) {

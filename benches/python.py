@@ -1,9 +1,9 @@
-"""What small arrays cost from Python, beside numpy (bar T20), the doors between libraries beside their own, and numpy with our
-allocator beside its own.
+"""The cost of small arrays from Python, beside numpy (bar T20); the exchange between libraries, beside their own; and numpy with Tenure's
+allocator, beside numpy with its own.
 
     python.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
 
-`cargo xtask bench python` runs the rounds, one process each, and compares. The cost of the loop is taken off.
+`cargo xtask bench python` runs the rounds, one process each, and compares. The cost of the loop is subtracted.
 """
 
 import contextlib
@@ -58,7 +58,7 @@ NAMES = {
     "to_torch": tenure.to_torch,
     "torch_from_dlpack": torch and torch.from_dlpack,
 }
-# The bytes of an array that numpy makes and drops, with our handler and with its own.
+# Sizes in bytes of the array that numpy makes and drops, with Tenure's handler and with its own.
 SIZES = {"1k": 1 << 10, "64k": 1 << 16, "1m": 1 << 20, "16m": 1 << 24, "64m": 1 << 26}
 HANDLED = {
     f"{whose}_np_{function}_{size}": f"np_{function}({count}, u1)"
@@ -71,7 +71,7 @@ NAMES |= {"np_zeros": np.zeros, "u1": np.uint8}
 
 
 def samples(statement: str) -> list[float]:
-    """Seconds a turn; samples are short, so that the minimum is one in which nobody else had the core."""
+    """Seconds per turn; samples are short, so the minimum is undisturbed by other processes."""
     timer = timeit.Timer(statement, globals=NAMES)
     turns = 1
     while (took := timer.timeit(turns)) < SAMPLE_SECONDS / 4:

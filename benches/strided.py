@@ -2,9 +2,9 @@
 
     strided.py small|huge forwards|backwards     one round: a line "case_who <tab> minimum <tab> median" per case, in ns a copy
 
-`cargo xtask bench strided` runs the rounds, one process each, and compares. Everybody works on the same bytes: one mapping to read from
-and one to write to, on usual pages or, with `huge`, on large ones, since the placement of pages moves such figures by several times.
-They take turns sample by sample. memcpy copies as many bytes as the case, side by side.
+`cargo xtask bench strided` runs the rounds, one process each, and compares. All libraries work on the same bytes: one mapping to read from
+and one to write to, on 4 KiB pages or, with `huge`, on huge pages, because the placement of pages changes such figures by several times.
+They take turns sample by sample. memcpy copies as many contiguous bytes as the case has.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ memcpy.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
 def room(huge: bool) -> np.ndarray:
-    """Mapped bytes that were all written."""
+    """Mapped bytes, all of them written once."""
     mapping = mmap.mmap(-1, ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     mapping.madvise(14 if huge else 15)  # MADV_HUGEPAGE, MADV_NOHUGEPAGE
     buffer = np.frombuffer(mapping, np.uint8)
@@ -46,7 +46,7 @@ def array(buffer: np.ndarray, dtype: str, *shape: int) -> np.ndarray:
 
 
 def cases(to: np.ndarray, source: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Destination and source of each."""
+    """Destination and source of each case."""
     side, rows, cube = 4096, 4 * MIB, (256, 256, 256)
     found = {
         f"transpose_{dtype}": (array(to, dtype, side, side), array(source, dtype, side, side).T)
@@ -64,7 +64,7 @@ def cases(to: np.ndarray, source: np.ndarray) -> dict[str, tuple[np.ndarray, np.
 
 
 def copiers(name: str, to: np.ndarray, source: np.ndarray) -> dict[str, object]:
-    """Who can copy it."""
+    """The libraries that can copy it."""
     x, y = tenure.asarray(to), tenure.asarray(source)
     found = {
         "tenure": lambda: x.copy_from(y),

@@ -1,5 +1,5 @@
-/* Sizes and offsets of every struct: what a program compiled against an older header relies on. A number here changes only with
- * the SONAME; a struct that begins with `size` grows at its end, and then only its SIZE line changes. */
+/* Sizes and offsets of every struct, on which programs compiled against an older header rely. A number here changes only with the SONAME. A
+ * struct that begins with `size` grows at its end, and then only its SIZE line changes. */
 #include "check.h"
 
 #define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
@@ -273,7 +273,7 @@ int main(void) {
     CHECK(strcmp(tn_last_error(), "") == 0);
     CHECK(sizeof(tn_array *) == 8 && sizeof(size_t) == 8);
     CHECK(TN_DTYPE(TN_CODE_COMPLEX, 128u) == TN_C128 && TN_DTYPE(TN_CODE_BOOL, 8u) == TN_BOOL);
-    /* What several families share has one value, and what they do not share does not overlap. */
+    /* Flags that several families share have equal values; other flags do not overlap. */
     _Static_assert((TN_WAIT & (TN_READ_WRITE | TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_REQUIRE_ASYNC)) == 0,
                    "TN_WAIT is a bit of its own");
     _Static_assert((TN_READ_WRITE & (TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_REQUIRE_ASYNC)) == 0,

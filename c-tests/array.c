@@ -165,7 +165,7 @@ static void full_of_any_bits(void) /* AR-6 */
 {
     for (int type = 0; type < 15; type++) {
         size_t item = item_bytes(all_types[type]);
-        /* bits that a conversion would not keep: for floats a NaN with a payload, for f64 and c128 beside a -0.0 */
+        /* bits that a conversion would change: for floats a NaN with a payload, for f64 and c128 also a -0.0 */
         uint8_t value[16] = {0x01, 0x7c, 0xa5, 0x7f, 0x11, 0x22, 0xf4, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0x80}, expected[16];
         if (all_types[type] == TN_BOOL)
             value[0] = 1;
@@ -252,7 +252,7 @@ static void names(void) /* AR-8 */
     tn_array_info info = info_of(a);
     CHECK(strlen(info.name) == 63 && strspn(info.name, "x") == 63);
 
-    /* 62 bytes and a character of two: cut before it, never inside */
+    /* 62 bytes and a character of two bytes: cut before it, never inside */
     memset(text, 'z', 62);
     memcpy(text + 62, "\xc3\xa9", 3);
     OK(tn_array_set_name(a, text));
@@ -460,7 +460,7 @@ static void copy_is_dense(void) /* AR-22 */
     OK(tn_pool_release(pool));
 }
 
-/* A new block through this pool handle is counted by that pool. */
+/* Whether the pool counts a new block that is allocated through this pool handle. */
 static int same_pool(tn_pool *handle, tn_pool *pool)
 {
     void *raw = NULL;

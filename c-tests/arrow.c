@@ -1,5 +1,5 @@
 /*
- * arrow.c - Arrow's C data and C device interface: what leaves (CA-30 to CA-32), what comes in and what is refused (CA-33, CA-34).
+ * arrow.c - Arrow's C data and C device interface: exports (CA-30 to CA-32), imports and refused imports (CA-33, CA-34).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "arrow_abi.h"
@@ -10,7 +10,7 @@
 
 #define I64(p) ((const int64_t *)(p))
 
-/* ---- what leaves ---- */
+/* ---- exports ---- */
 
 static int32_t exported(tn_array *array, uint32_t flags, struct ArrowSchema *schema, struct ArrowArray *out)
 {
@@ -43,13 +43,13 @@ static void one_axis(void) /* CA-30, CA-31 */
     CHECK(array.length == 5 && array.null_count == 0 && array.offset == 0 && array.n_buffers == 2);
     CHECK(array.n_children == 0 && array.dictionary == NULL && array.buffers[0] == NULL);
     CHECK(array.buffers[1] == address(a));
-    /* read-only: we may read beside it, and not write */
+    /* read-only: the library may read it too, but not write it */
     CHECK(count_holders(a, TN_HOLDER_EXPORT_READ) == 1 && why(a) == TN_WHY_EXPORTED);
     CHECK(try_read(a, TN_FROZEN) == TN_OK && try_write(a, 0) == TN_ERR_EXPORTED);
     let_go(&schema, &array);
     CHECK(why(a) == 0 && try_write(a, 0) == TN_OK);
 
-    /* a part of it, at an address of its own */
+    /* a part of it, at its own address */
     tn_array *tail = part(a, 2, TN_NONE, 1);
     CHECK(exported(tail, TN_BORROW, &schema, &array) == TN_ALIASED);
     CHECK(array.length == 3 && array.offset == 0 && I64(array.buffers[1])[0] == 2);
@@ -66,7 +66,7 @@ static void one_axis(void) /* CA-30, CA-31 */
     tn_borrow *writer = writing(a, 0);
     FAILS(tn_array_export_arrow(a, TN_BORROW, &schema, &array, &how), TN_ERR_BORROWED_WRITE);
     end(writer);
-    /* XC-6: nothing was written, and nothing is left */
+    /* XC-6: nothing was written, and nothing leaks */
     CHECK(how == 77 && schema.release == NULL && array.release == NULL && why(a) == 0);
     OK(tn_array_export_arrow(a, TN_BORROW, &schema, &array, NULL));
     let_go(&schema, &array);
@@ -119,7 +119,7 @@ static void shapes(void) /* CA-30 */
     let_go(&schema, &array);
     drop(nested);
 
-    /* an inner axis that Arrow's 32 bits do not count */
+    /* an inner axis whose length exceeds Arrow's 32 bits */
     tn_array *byte = zeros(NULL, TN_U8, SHAPE(1, 1)), *wide = broadcast(byte, SHAPE(0, (int64_t)1 << 31));
     FAILS(tn_array_export_arrow(wide, TN_BORROW, &schema, &array, NULL), TN_ERR_OVERFLOW);
     CHECK(says("2147483648"));
@@ -127,7 +127,7 @@ static void shapes(void) /* CA-30 */
     drop(byte);
 }
 
-static void copies(void) /* CA-30: what is not C-contiguous */
+static void copies(void) /* CA-30: arrays that are not C-contiguous */
 {
     struct ArrowSchema schema;
     struct ArrowArray array;
@@ -200,7 +200,7 @@ static void releases(void) /* CA-32, XC-4 */
     struct ArrowSchema schema;
     struct ArrowArray array;
 
-    /* moved by memcpy, in either order, after the handle and on another thread */
+    /* the structs moved by memcpy, and released in either order, after the handle and on another thread */
     tn_array *a = numbers(pool, SHAPE(4, 5));
     exported(a, TN_BORROW, &schema, &array);
     drop(a);
@@ -236,7 +236,7 @@ static void releases(void) /* CA-32, XC-4 */
     CHECK(strcmp(type.children[0]->format, "l") == 0);
     type.release(&type);
 
-    /* after the pool's handle, and in a child process, where it holds nothing of the parent's */
+    /* released after the pool's handle, and in a child process, where it releases nothing of the parent */
     a = numbers(pool, SHAPE(3));
     exported(a, TN_BORROW, &schema, &array);
     pid_t pid = fork();
@@ -272,7 +272,7 @@ static void on_the_device(void) /* CA-34, CA-35 */
     FAILS(tn_array_import_arrow_device(&schema, &out, TN_BORROW, &b, &how), TN_ERR_DEVICE);
     out.sync_event = NULL;
     CHECK(out.array.release != NULL);
-    out.device_id = 5; /* Arrow leaves it open for the host */
+    out.device_id = 5; /* Arrow leaves it undefined for the host */
     OK(tn_array_import_arrow_device(&schema, &out, TN_REQUIRE_BORROW, &b, &how));
     CHECK(how == TN_ALIASED && out.array.release == NULL && address(b) == address(a));
     FAILS(tn_array_import_arrow_device(&schema, &out, TN_BORROW, &b, &how), TN_ERR_STALE);
@@ -286,7 +286,7 @@ static void on_the_device(void) /* CA-34, CA-35 */
     drop(a);
 }
 
-/* ---- what comes in ---- */
+/* ---- imports ---- */
 
 static int released;
 
@@ -301,7 +301,7 @@ static void schema_released(struct ArrowSchema *schema)
     schema->release = NULL;
 }
 
-/* A producer's structs: up to three levels, which point into one another. */
+/* A producer's structs: up to three levels that point to one another. */
 struct theirs {
     struct ArrowSchema schema[3], *schema_child[3];
     struct ArrowArray array[3], *array_child[3];
@@ -321,7 +321,7 @@ static void make(struct theirs *t, int levels, const char *const *formats, const
         t->buffers[i][1] = values;
         t->schema[i] = (struct ArrowSchema){.format = formats[i],
                                             .name = "theirs",
-                                            .flags = 2, /* nullable; whether there are nulls says the array */
+                                            .flags = 2, /* nullable; the array says whether there are nulls */
                                             .n_children = inner,
                                             .children = inner ? &t->schema_child[i] : NULL,
                                             .release = schema_released};
@@ -380,13 +380,13 @@ static void comes_in(void) /* CA-33 */
     drop(view);
     CHECK(released == 2);
 
-    /* no flag: a copy, released at once, writable */
+    /* no flag: a copy; the structs are released at once; writable */
     make_table(&t);
     a = imported(&t, 0, TN_COPIED);
     CHECK(released == 3 && address(a) != values && try_write(a, 0) == TN_OK);
     drop(a);
 
-    /* not aligned for its elements: copied, or refused and still theirs */
+    /* not aligned for its elements: copied, or refused and still the producer's */
     make_line(&t, 3);
     t.buffers[0][1] = (const char *)values + 4;
     tn_array *none = UNTOUCHED;
@@ -396,7 +396,7 @@ static void comes_in(void) /* CA-33 */
     CHECK(released == 4);
     drop(a);
 
-    /* no elements: no buffer is looked at */
+    /* no elements: no buffer is read */
     make_line(&t, 0);
     t.buffers[0][1] = NULL;
     a = imported(&t, TN_BORROW, TN_ALIASED);
@@ -404,7 +404,7 @@ static void comes_in(void) /* CA-33 */
     drop(a);
     CHECK(released == 5);
 
-    /* queued: not before it is asked for */
+    /* queued: not released before tn_run_releases */
     make_line(&t, 4);
     a = imported(&t, TN_BORROW | TN_RELEASE_QUEUED, TN_ALIASED);
     drop(a);
@@ -412,7 +412,7 @@ static void comes_in(void) /* CA-33 */
     OK(tn_run_releases(NULL));
     CHECK(released == 6);
 
-    /* twice the same bytes: one store */
+    /* the bytes imported twice: one store */
     struct theirs second;
     make_line(&t, 8);
     make_line(&second, 8);
@@ -424,7 +424,7 @@ static void comes_in(void) /* CA-33 */
     drop(b);
     CHECK(released == 8);
 
-    /* our own comes back: the same store, and the last of the two lets go */
+    /* an exported array is imported again: the same store, which ends with the last handle */
     tn_array *ours = numbers(NULL, SHAPE(2, 2));
     struct ArrowSchema schema;
     struct ArrowArray array;
@@ -494,7 +494,7 @@ static void refused(void) /* CA-33, XC-7 */
     t.array[0].null_count = -1;
     t.buffers[0][0] = values; /* a bitmap that may have nulls */
     refuse(&t, TN_ERR_UNSUPPORTED);
-    t.array[0].null_count = 0; /* and one of which is known that it has none */
+    t.array[0].null_count = 0; /* and a count that says it has none */
     drop(imported(&t, TN_BORROW, TN_ALIASED));
     CHECK(released == 1);
 
@@ -555,7 +555,7 @@ static void refused(void) /* CA-33, XC-7 */
     make_table(&t);
     t.array[0].offset = INT64_MAX;
     refuse(&t, TN_ERR_OVERFLOW);
-    /* a list that has itself inside: more axes than there can be */
+    /* a list that contains itself: more axes than possible */
     make(&t, 2, (const char *const[]){"+w:1", "l"}, (const int64_t[]){1, 1});
     t.schema_child[0] = &t.schema[0];
     t.array_child[0] = &t.array[0];
@@ -563,7 +563,7 @@ static void refused(void) /* CA-33, XC-7 */
     CHECK(released == 1);
 }
 
-/* A copy that comes back is read like any other array: Arrow's data do not change, so nobody has to keep off. */
+/* An imported copy is read like any other array: Arrow data are immutable, so no access is excluded. */
 static void copies_come_back(void)
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *back = NULL;

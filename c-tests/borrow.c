@@ -73,7 +73,7 @@ static void reader_excludes_writer(void) /* BR-3 */
     drop(a);
 }
 
-static void unique_wants_to_be_alone(void) /* BR-4 */
+static void unique_needs_an_unshared_store(void) /* BR-4 */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *twin = clone(a), *head = part(a, 0, 2, 1), *tail = part(a, 2, 4, 1);
     CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_SHARED);
@@ -155,7 +155,7 @@ static void cow_moves(void) /* BR-8 */
     OK(tn_array_borrow_write(a, TN_WRITE_COW, NULL, (void **)&data, NULL, &guard));
     CHECK((void *)data != old && data[0] == 0 && data[1] == 2 && data[2] == 1 && data[3] == 3);
     data[0] = 50;
-    CHECK(HOLDS(twin, 0, 1, 2, 3)); /* reads beside the writer: another store */
+    CHECK(HOLDS(twin, 0, 1, 2, 3)); /* reads while the writer writes: another store */
     end(guard);
     CHECK(HOLDS(a, 50, 1, 2, 3) && HOLDS(twin, 0, 1, 2, 3));
     CHECK(address(twin) == old && why(a) == 0 && why(twin) == 0);
@@ -165,7 +165,7 @@ static void cow_moves(void) /* BR-8 */
     drop(twin);
     CHECK(live_bytes(pool) == 0);
 
-    /* lent bytes have no pool: the current one */
+    /* foreign bytes have no pool: the current one */
     int64_t lent[3] = {4, 5, 6};
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){3}};
     OK(tn_array_import_host(lent, &layout, TN_REQUIRE_BORROW, NULL, NULL, &a, NULL));
@@ -186,7 +186,7 @@ static void cow_of_a_view(void) /* BR-9 */
     CHECK(HOLDS(row, 8, 8, 8) && HOLDS(a, 0, 1, 2, 3, 4, 5) && why(a) == 0 && why(row) == 0);
     drop(row);
 
-    /* a stretched view becomes full bytes of its own and is writable then */
+    /* a broadcast view becomes contiguous bytes of its own, and writable */
     tn_array *line = part(a, 0, 1, 1), *wide = broadcast(line, SHAPE(2, 3));
     CHECK(why(wide) & TN_WHY_READONLY);
     int64_t *data = NULL;
@@ -222,11 +222,11 @@ static void cow_and_guards(void) /* BR-10 */
     guard = writing(a, 0);
     CHECK(try_write(a, TN_WRITE_COW) == TN_ERR_BORROWED_WRITE);
     CHECK(try_write(a, TN_WRITE_COW | TN_WRITE_DISCARD) == TN_ERR_BORROWED_WRITE);
-    CHECK(try_write(twin, TN_WRITE_COW) == TN_ERR_BORROWED_WRITE); /* it would have to read what is being written */
+    CHECK(try_write(twin, TN_WRITE_COW) == TN_ERR_BORROWED_WRITE); /* it would have to read bytes that are being written */
     end(guard);
     CHECK(claims(a) == 2);
     guard = reading(twin);
-    CHECK(try_write(a, TN_WRITE_COW) == TN_OK); /* only another's reader: copies */
+    CHECK(try_write(a, TN_WRITE_COW) == TN_OK); /* the only reader has another handle: copies */
     CHECK(address(a) != old && why(a) == 0 && why(twin) == TN_WHY_BORROWED);
     end(guard);
     CHECK(address(twin) == old);
@@ -273,7 +273,7 @@ static void cow_without_memory(void) /* BR-12 */
     OK(tn_pool_release(pool));
 }
 
-static void what_does_not_look_at_guards(void) /* BR-13 */
+static void calls_that_check_no_guards(void) /* BR-13 */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *out = NULL;
     tn_borrow *guard = writing(a, 0);
@@ -365,7 +365,7 @@ static void wrong_flags(void) /* BR-17 */
     tn_borrow *guard = reading(a);
     FAILS(tn_borrow_end(guard, 2, NULL), TN_ERR_INVALID);
     CHECK(count_holders(a, TN_HOLDER_GUARD_READ) == 1);
-    OK(tn_borrow_end(guard, TN_END_FAILED, NULL)); /* a reader cannot have broken anything */
+    OK(tn_borrow_end(guard, TN_END_FAILED, NULL)); /* a reader cannot poison */
     CHECK(why(a) == 0 && HOLDS(a, 0, 1, 2, 3));
     drop(a);
 }
@@ -400,7 +400,7 @@ static void shared_elements(void) /* BR-19 */
     drop(a);
 }
 
-/* Can both be written at once? The same answer whichever comes first. Releases both. */
+/* Whether both can be written at the same time, in either order. Releases both. */
 static int disjoint(tn_array *a, tn_array *b)
 {
     tn_borrow *guard = writing(a, 0);
@@ -491,7 +491,7 @@ static void regions_of_other_roots(void) /* BR-24, BR-25 */
     drop(words);
     drop(bytes);
 
-    /* nothing cleverer than the tiers: undecided is overlap */
+    /* nothing beyond the tiers: undecided is overlap */
     tn_array *m = zeros(NULL, TN_U8, SHAPE(3, 4)), *flat = reshaped(m, SHAPE(12));
     CHECK(disjoint(column_of(m, 0, 1, 1), part(flat, 1, 12, 6)));
     CHECK(!disjoint(column_of(m, 0, 2, 1), part(flat, 2, 12, 8)));
@@ -565,7 +565,7 @@ static void chunks_end_one_by_one(void) /* BR-33, BR-34 */
     end(chunks[0].guard);
     OK(tn_borrow_end(chunks[1].guard, TN_END_FAILED, NULL));
     CHECK(HOLDS(first, 0, 1));
-    CHECK(try_read(a, 0) == TN_ERR_POISONED); /* poison comes before the writer */
+    CHECK(try_read(a, 0) == TN_ERR_POISONED); /* poison is checked before writers */
     CHECK(try_read(third, 0) == TN_ERR_BORROWED_WRITE && try_read(second, 0) == TN_ERR_POISONED);
     end(chunks[2].guard);
     CHECK(HOLDS(first, 0, 1) && HOLDS(third, 4, 5) && try_read(second, 0) == TN_ERR_POISONED);
@@ -616,7 +616,7 @@ static void poisoned(void) /* BR-40, BR-41 */
     CHECK(HOLDS(apart, 4, 5) && try_write(apart, 0) == TN_OK && why(apart) == TN_WHY_SHARED);
     int64_t buffer[6] = {0};
     FAILS(tn_array_copy_to_host(a, buffer, NULL, NULL), TN_ERR_POISONED);
-    /* what works on a poisoned array */
+    /* calls that work on a poisoned array */
     out = clone(middle);
     tn_array *view = part(middle, 0, 1, 1);
     tn_promise *promise = give(middle);
@@ -639,9 +639,9 @@ static void healed(void) /* BR-42, BR-43 */
     poison(middle);
     end(writing(half, TN_WRITE_DISCARD)); /* covers it partly: heals nothing */
     CHECK(try_read(middle, 0) == TN_ERR_POISONED && try_read(two, 0) == TN_ERR_POISONED);
-    end(writing(steps, TN_WRITE_DISCARD)); /* reaches over it, but with gaps */
+    end(writing(steps, TN_WRITE_DISCARD)); /* spans it, but with gaps */
     CHECK(try_read(middle, 0) == TN_ERR_POISONED);
-    OK(tn_borrow_end(writing(wider, TN_WRITE_DISCARD), TN_END_FAILED, NULL)); /* fails: poison again, and more of it */
+    OK(tn_borrow_end(writing(wider, TN_WRITE_DISCARD), TN_END_FAILED, NULL)); /* fails: poisoned again, and more of it */
     tn_array *fourth = part(a, 4, 5, 1);
     CHECK(try_read(fourth, 0) == TN_ERR_POISONED);
     end(writing(wider, TN_WRITE_DISCARD));
@@ -653,7 +653,7 @@ static void healed(void) /* BR-42, BR-43 */
     poison(middle);
     fill_i64(middle, 5);
     CHECK(HOLDS(a, 0, 0, 5, 5, 0, 0, 0, 0));
-    /* same root, progression inside progression: a[2:7:4] is part of a[0:8:2] */
+    /* one root, and a progression inside another: a[2:7:4] is part of a[0:8:2] */
     tn_array *inner = part(a, 2, 7, 4);
     poison(inner);
     fill_i64(steps, 1);
@@ -681,7 +681,7 @@ static void chunks_heal(void) /* BR-44 */
     OK(tn_array_chunks_write(a, 0, 3, TN_WRITE_DISCARD, NULL, chunks));
     end(chunks[0].guard);
     end(chunks[1].guard);
-    OK(tn_borrow_end(chunks[2].guard, TN_END_FAILED, NULL)); /* one failed: what no single chunk contains stays */
+    OK(tn_borrow_end(chunks[2].guard, TN_END_FAILED, NULL)); /* one failed: regions that no single chunk contains stay poisoned */
     CHECK(try_read(across, 0) == TN_ERR_POISONED);
     tn_array *head = part(a, 0, 1, 1), *tail = part(a, 4, 6, 1);
     CHECK(try_read(head, 0) == TN_OK && try_read(tail, 0) == TN_ERR_POISONED);
@@ -701,7 +701,7 @@ static void poison_belongs_to_the_store(void) /* BR-45 */
     int64_t value = 6;
     OK(tn_array_fill(twin, &value, TN_WRITE_COW, NULL)); /* fill implies DISCARD: moved away */
     CHECK(HOLDS(twin, 6, 6, 6) && try_read(a, 0) == TN_ERR_POISONED && why(a) == TN_WHY_POISONED && why(twin) == 0);
-    /* alone and poisoned: UNIQUE needs DISCARD (WN-6) */
+    /* unshared and poisoned: UNIQUE needs DISCARD (WN-6) */
     CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_POISONED);
     CHECK(try_write(a, TN_WRITE_UNIQUE | TN_WRITE_DISCARD) == TN_OK);
     CHECK(try_read(a, 0) == TN_OK);
@@ -743,7 +743,7 @@ static void what_a_guard_shows(void) /* BR-52 */
     OK(tn_borrow_query(guard, &info));
     CHECK(info.data == data && info.bytes == 64);
     drop(v);
-    drop(a); /* shape and strides are the guard's */
+    drop(a); /* shape and strides belong to the guard */
     CHECK(view.shape[0] == 2 && view.shape[1] == 4 && view.strides[0] == 64 && view.strides[1] == -8);
     CHECK(*(const int64_t *)((const char *)data + view.strides[0] + 2 * view.strides[1]) == 9);
     end(guard);
@@ -780,7 +780,7 @@ static void host_streams(void) /* BR-63, BR-66, BR-67, ST constants on host memo
     CHECK(try_write(a, TN_WAIT) == TN_OK);
 
     guard = writing(a, 0);
-    OK(tn_array_wait(a, TN_READ)); /* looks at no guard */
+    OK(tn_array_wait(a, TN_READ)); /* checks no guard */
     OK(tn_array_wait(a, TN_WRITE));
     OK(tn_array_wait(a, TN_READ_WRITE));
     FAILS(tn_array_wait(a, 0), TN_ERR_INVALID);
@@ -794,7 +794,7 @@ int main(void)
     many_readers();
     writer_excludes();
     reader_excludes_writer();
-    unique_wants_to_be_alone();
+    unique_needs_an_unshared_store();
     aliased_is_the_default();
     two_writers();
     cow_in_place();
@@ -803,7 +803,7 @@ int main(void)
     cow_and_guards();
     cow_discard();
     cow_without_memory();
-    what_does_not_look_at_guards();
+    calls_that_check_no_guards();
     release_with_guards();
     end_once();
     failure_leaves_outputs();

@@ -9,7 +9,7 @@ static tn_borrow_spec spec(tn_array *array, uint32_t access)
     return (tn_borrow_spec){.array = array, .access = access};
 }
 
-/* Takes {a, b} and ends at once; after a failure the outputs are as they were. */
+/* Borrows {a, b} and ends the guard at once. On failure the outputs must be untouched. */
 static tn_status try_two(tn_array *a, uint32_t access_a, tn_array *b, uint32_t access_b)
 {
     tn_borrow_spec specs[2] = {spec(a, access_a), spec(b, access_b)};
@@ -48,7 +48,7 @@ static void all_or_nothing(void) /* BA-1 */
     end(guard);
     CHECK(why(a) == 0 && why(b) == 0 && why(c) == 0 && HOLDS(b, 40, 1, 2, 3));
 
-    /* the last one fails: the first ones are as before */
+    /* the last one fails: the first ones are unchanged */
     tn_borrow *other = reading(c);
     memset(views, 0x5a, sizeof views);
     guard = UNTOUCHED;
@@ -57,7 +57,7 @@ static void all_or_nothing(void) /* BA-1 */
     CHECK(why(a) == 0 && why(b) == 0 && try_write(b, 0) == TN_OK);
     end(other);
 
-    /* the list decides before the position: stale beats given, whatever stands first */
+    /* the order of statuses decides before the position: stale wins over given, wherever it is */
     tn_promise *promise = give(a);
     tn_array *gone = stale();
     CHECK(try_two(a, TN_READ, gone, TN_READ) == TN_ERR_STALE && try_two(gone, TN_READ, a, TN_READ) == TN_ERR_STALE);
@@ -86,7 +86,7 @@ static void one_end(void) /* BA-2 */
     specs[2] = spec(c, TN_WRITE);
     end(all_of(3, specs, NULL));
     CHECK(why(b) == 0 && why(c) == 0);
-    /* the arrays may go before the guard */
+    /* the handles may be released before the guard */
     guard = all_of(2, specs, NULL);
     drop(a);
     drop(b);
@@ -106,7 +106,7 @@ static void entries_that_overlap(void) /* BA-3 */
     CHECK(try_two(head, TN_READ_WRITE, tail, TN_READ_WRITE) == TN_OK);
     CHECK(try_two(head, TN_READ_WRITE, tail, TN_READ) == TN_OK);
     CHECK(count_holders(a, TN_HOLDER_GUARD_READ) == 0 && count_holders(a, TN_HOLDER_GUARD_WRITE) == 0);
-    /* what others have open comes first */
+    /* guards of other users are checked first */
     tn_borrow *guard = reading(middle);
     CHECK(try_two(a, TN_READ_WRITE, twin, TN_READ_WRITE) == TN_ERR_BORROWED);
     end(guard);
@@ -134,7 +134,7 @@ static void cow_entries(void) /* BA-4 */
     CHECK(HOLDS(a, 30, 1, 2) && HOLDS(twin, 0, 1, 2) && why(a) == 0 && why(twin) == 0 && allocations(pool) == 2);
     drop(a);
 
-    /* it reads its old bytes: beside a writer of another handle it is one that overlaps */
+    /* it reads its old bytes, so a writer of another handle in the call is an overlap */
     a = clone(twin);
     CHECK(try_two(a, TN_READ_WRITE | TN_WRITE_COW, twin, TN_READ_WRITE) == TN_ERR_ALIASED);
     CHECK(claims(a) == 2);
@@ -146,11 +146,11 @@ static void cow_entries(void) /* BA-4 */
     end(guard);
     drop(a);
 
-    /* beside another entry of its own handle */
+    /* with another entry of its own handle */
     a = clone(twin);
     CHECK(try_two(a, TN_READ_WRITE | TN_WRITE_COW, a, TN_READ) == TN_ERR_ALIASED && claims(a) == 2);
     CHECK(try_two(a, TN_WRITE | TN_WRITE_COW, a, TN_READ) == TN_ERR_ALIASED && claims(a) == 2);
-    /* with nothing in the way in place */
+    /* without a reason to move */
     drop(twin);
     void *before = address(a);
     uint64_t count = allocations(pool);

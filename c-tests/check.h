@@ -1,13 +1,13 @@
 /*
- * check.h - what every C test uses to say what must hold.
+ * check.h - checks for every C test.
  *
  * CHECK(cond)            cond must be true.
  * OK(call)               the call must return TN_OK.
- * FAILS(call, status)    the call must return exactly that status, with a text that begins with the function's name.
- * gpus(), for_gpu(id)    how many GPUs there are; what a call for one of them comes to here.
- * finish()               the value of main: 0 if all held and nothing is left over (tn_leaks).
+ * FAILS(call, status)    the call must return exactly that status, with a message that begins with the function's name.
+ * gpus(), for_gpu(id)    the number of GPUs; the status of a call for one of them on this machine.
+ * finish()               the value of main: 0 if all checks passed and nothing is leaked (tn_leaks).
  *
- * A failed check prints where and why and the test goes on, so that one run shows everything that is wrong.
+ * A failed check prints the place and the condition, and the test goes on, so that one run shows every failure.
  */
 #ifndef TENURE_CHECK_H
 #define TENURE_CHECK_H
@@ -45,7 +45,7 @@ static inline void check_status(const char *file, int line, const char *call, tn
 #define OK(call)            check_status(__FILE__, __LINE__, #call, (call), TN_OK)
 #define FAILS(call, status) check_status(__FILE__, __LINE__, #call, (call), (status))
 
-/* How many GPUs there are; none without a driver. */
+/* The number of GPUs; 0 without a driver. */
 static inline int32_t gpus(void)
 {
     size_t count = 0;
@@ -53,7 +53,7 @@ static inline int32_t gpus(void)
     return (int32_t)count;
 }
 
-/* What a call for the GPU with that number comes to on this machine, if nothing else is wrong with it. */
+/* The status of an otherwise valid call for the GPU with that number on this machine. */
 static inline tn_status for_gpu(int32_t id)
 {
     if (id < gpus())

@@ -1,6 +1,5 @@
 /*
- * copies.c - the copy book: what is counted, under which key, and how a thread forbids copies (CP-1, CP-2, CP-3, CP-5,
- * BR-51).
+ * copies.c - the copy book: which copies are counted, under which key, and how a thread forbids copies (CP-1, CP-2, CP-3, CP-5, BR-51).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -52,14 +51,14 @@ static void counted(void) /* CP-1, CP-2 */
 {
     OK(tn_here("book.c", 10));
     uint64_t before = all_counts();
-    drop(import(memory, 0)); /* the contract of the call is a copy */
+    drop(import(memory, 0)); /* a copy is the call's contract */
     tn_copy_site one = entry("tn_array_import_host", "book.c:10", 0);
     CHECK(one.count == 1 && one.bytes == 32 && one.forced == 0 && all_counts() == before + 1);
     drop(import(memory, 0));
     one = entry("tn_array_import_host", "book.c:10", 0);
     CHECK(one.count == 2 && one.bytes == 64 && all_counts() == before + 2);
 
-    OK(tn_here("book.c", 11)); /* another place, another entry */
+    OK(tn_here("book.c", 11)); /* another site, another entry */
     drop(import((char *)memory + 1, TN_BORROW));
     one = entry("tn_array_import_host", "book.c:11", TN_WHY_LAYOUT);
     CHECK(one.count == 1 && one.bytes == 32 && one.forced == 1 && all_counts() == before + 3);
@@ -90,7 +89,7 @@ static void counted(void) /* CP-1, CP-2 */
     CHECK(one.count == 1 && one.bytes == 0 && one.forced == 1 && all_counts() == before + 1);
     end(guard);
 
-    /* what is no copy at a border */
+    /* calls that are no copies */
     before = all_counts();
     drop(import(memory, TN_BORROW));
     end(exporting(a, XS));
@@ -109,7 +108,7 @@ static void counted(void) /* CP-1, CP-2 */
     drop(import(memory, 0));
     CHECK(entry("tn_array_import_host", "", 0).count == before + 1);
 
-    /* most bytes first; capacity and count as everywhere */
+    /* most bytes first; capacity and count as in every list */
     read_book();
     for (size_t i = 1; i < book_length; i++)
         CHECK(book[i - 1].bytes >= book[i].bytes);
@@ -161,18 +160,18 @@ static void forbidden(void) /* CP-3, BR-51 */
     FAILS(tn_copies_forbid(0), TN_ERR_INVALID);
     FAILS(tn_copies_forbid(2), TN_ERR_INVALID);
 
-    /* what was asked for goes through, and what needs no copy */
+    /* requested copies succeed, and so do calls that need no copy */
     OK(tn_copies_forbid(1));
     drop(import(memory, 0));
     drop(import(memory, TN_BORROW));
     OK(tn_array_copy(a, NULL, NULL, &out));
     drop(out);
     CHECK(all_counts() == before + 1);
-    /* another thread may */
+    /* other threads may copy */
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, copies_elsewhere, a) == 0 && pthread_join(thread, NULL) == 0);
     CHECK(elsewhere == TN_OK && why(a) == 0 && address(a) != old);
-    CHECK(try_write(a, TN_WRITE_COW) == TN_OK); /* alone now: in place */
+    CHECK(try_write(a, TN_WRITE_COW) == TN_OK); /* unshared now: in place */
     OK(tn_copies_forbid(0));
     drop(a);
     drop(twin);
@@ -200,7 +199,7 @@ static void added_up_over_threads(void) /* CP-1 */
 
 static void a_fixed_number_of_places(void) /* CP-5 */
 {
-    if (rounds(10) != 10) /* it takes thousands of keys, also where each is slow */
+    if (rounds(10) != 10) /* it takes thousands of keys, also on slow machines */
         return;
     uint64_t before = all_counts();
     for (int line = 0; line < 5000; line++) {
@@ -208,13 +207,13 @@ static void a_fixed_number_of_places(void) /* CP-5 */
         drop(import(memory, 0));
     }
     OK(tn_here(NULL, 0));
-    CHECK(all_counts() == before + 5000); /* nothing is lost: the rest is in one entry */
+    CHECK(all_counts() == before + 5000); /* nothing is lost: the rest is counted in one entry */
     CHECK(book_length == 4097 || book_length == 4096);
     int other = 0;
     for (size_t i = 0; i < book_length; i++)
         other += strcmp(book[i].function, "other") == 0 || strcmp(book[i].site, "other") == 0;
     CHECK(other == 1);
-    /* keys that have a place keep it */
+    /* keys with an entry keep it */
     uint64_t count = entry("tn_array_import_host", "filler.c:0", 0).count;
     OK(tn_here("filler.c", 0));
     drop(import(memory, 0));

@@ -1,6 +1,6 @@
 /*
- * cuda_arrays.c - what C programs do with a GPU: streams, events, arrays there, page-locked and managed memory, guards for work of a stream
- * (ST-1..12, TR-6..11, PN-1..11, BR-60..66); and what the calls say where there is no driver (PN-13).
+ * cuda_arrays.c - a GPU used from C: streams, events, device arrays, page-locked and managed memory, guards for work of a stream (ST-1..12,
+ * TR-6..11, PN-1..11, BR-60..66); and the statuses of these calls without a driver (PN-13).
  *
  * Runs on the simulated driver or on a real one; TENURE_TEST_DEVICE makes the absence of both a failure.
  */
@@ -16,7 +16,7 @@ static tn_stream *new_stream(void)
     return stream;
 }
 
-/* The elements of an array anywhere are those of a host array. */
+/* Checks that an array on any device equals a host array. */
 static int same(tn_array *there, tn_array *here)
 {
     tn_array *back = NULL;
@@ -103,7 +103,7 @@ static void copies(void)
     CHECK(same(e, n_turned));
     OK(tn_array_copy_into(e, turned, 0, s));
     CHECK(same(d, n));
-    OK(tn_array_to_device(turned, CPU, NULL, s, &back)); /* pinned, so that nobody waits here */
+    OK(tn_array_to_device(turned, CPU, NULL, s, &back)); /* pinned, so that the call does not wait */
     OK(tn_array_wait(back, TN_READ));
     CHECK(same(back, n_turned));
     OK(tn_array_fill(turned, &minus, 0, NULL));

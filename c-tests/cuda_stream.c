@@ -1,6 +1,6 @@
 /*
- * cuda_stream.c - devices, streams and events through the header, as a C program uses them: PN-13 without a driver, else DV and ST rows on
- * whatever device there is. cargo xtask test --sim runs it on the simulated driver.
+ * cuda_stream.c - devices, streams and events through the header: PN-13 without a driver, else DV and ST rows on the existing device.
+ * `cargo xtask test --sim` runs it on the simulated driver.
  */
 #include "check.h"
 #include "helpers.h"
@@ -48,7 +48,7 @@ static void without_a_driver(void) /* PN-13 */
     CHECK(stream == NULL && event == NULL && scope == NULL);
 }
 
-static void arrays_without_a_driver(void) /* PN-13: what needs a GPU, and what does not, by constants too */
+static void arrays_without_a_driver(void) /* PN-13: calls that need a GPU, and calls that do not, also with stream constants */
 {
     tn_stream *streams[4] = {NULL, TN_STREAM_LEGACY, TN_STREAM_PER_THREAD, TN_STREAM_CURRENT};
     const int64_t nine = 9;
@@ -72,7 +72,7 @@ static void arrays_without_a_driver(void) /* PN-13: what needs a GPU, and what d
     drop(b);
 }
 
-static void arguments(void) /* ST-5, ST-8: what the arguments alone show */
+static void arguments(void) /* ST-5, ST-8: errors that the arguments alone show */
 {
     uint64_t native = 0;
     tn_stream *none = (tn_stream *)(uintptr_t)4096;

@@ -1,6 +1,6 @@
 /*
- * cuda_transfer.c - movement between host and devices through the header, as a C program uses it: PN-13 without a driver, else TR and PN
- * rows on whatever device there is. cargo xtask test --sim runs it on the simulated driver.
+ * cuda_transfer.c - copies between host and devices through the header: PN-13 without a driver, else TR and PN rows on the existing device.
+ * `cargo xtask test --sim` runs it on the simulated driver.
  */
 #include "check.h"
 #include <stdint.h>
@@ -46,11 +46,11 @@ static void there_and_back(tn_array *x, const double *values) /* TR-6, TR-8, TR-
     for (int i = 0; i < COUNT; i++) {
         CHECK(back[i % COLUMNS][i / COLUMNS] == values[i]);
     }
-    /* TR-3, TR-16: one column, and nothing beside it. */
+    /* TR-3, TR-16: one column, and no byte beside it. */
     const double seven = 7;
     OK(tn_array_index(there, 1, 3, &column));
     OK(tn_array_fill(column, &seven, 0, stream));
-    /* TR-8: with a stream the host's side is page-locked; TR-11: it is never read too early. */
+    /* TR-8: with a stream the host's side is page-locked; TR-11: its bytes are never read too early. */
     OK(tn_array_to_device(there, CPU, NULL, stream, &locked));
     OK(tn_array_query(locked, &info));
     CHECK(info.device.type == LOCKED.type && (info.flags & TN_PINNED));

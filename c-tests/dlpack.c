@@ -1,7 +1,7 @@
 /*
- * dlpack.c - tensors to and from other libraries on the host: the versioned and the legacy struct (DL-1 to DL-15,
- * DL-17, DL-20 to DL-30, XI-22); the exchange table as far as it needs no Python (DL-50, DL-51). Each row twice: as a thread's first
- * exports go, and in the short way.
+ * dlpack.c - tensors to and from other libraries on the host: the versioned and the legacy struct (DL-1 to DL-15, DL-17, DL-20 to DL-30,
+ * XI-22), and the parts of the exchange table that need no Python (DL-50, DL-51). Each row runs twice: on the slow path of a thread's first
+ * exports, and on the fast path.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
-/* The structs as DLPack 1.1 defines them. */
+/* DLPack 1.1's structs. */
 typedef struct dl_tensor {
     void *data;
     tn_device device;
@@ -121,7 +121,7 @@ static void what_is_written(void) /* DL-2, DL-3, DL-5, DL-10 */
 
     t = export_as(TN_ALIASED, v, XS);
     CHECK(t->dl.data == (int64_t *)address(a) + 7 && t->dl.byte_offset == 0 && t->flags == 0);
-    CHECK(t->dl.strides[0] == 4 && t->dl.strides[1] == -2); /* DL-7: as they are */
+    CHECK(t->dl.strides[0] == 4 && t->dl.strides[1] == -2); /* DL-7: unchanged */
     ((int64_t *)t->dl.data)[4] = 90;
     t->deleter(t);
     CHECK(HOLDS(v, 7, 5, 90, 9) && why(a) == TN_WHY_SHARED);
@@ -130,7 +130,7 @@ static void what_is_written(void) /* DL-2, DL-3, DL-5, DL-10 */
     CHECK(t->flags == 0 && try_read(a, 0) == TN_ERR_EXPORTED);
     t->deleter(t);
 
-    /* no options, no flag: a copy, labelled as is, that belongs to the consumer alone */
+    /* no options, no flag: a copy, labelled as one, that belongs to the consumer alone */
     tn_how how = 0;
     OK(tn_array_export_dlpack_versioned(v, NULL, &t, &how));
     CHECK(how == TN_COPIED && t->flags == IS_COPIED && why(v) == TN_WHY_SHARED);
@@ -149,7 +149,7 @@ static void what_is_written(void) /* DL-2, DL-3, DL-5, DL-10 */
     drop(a);
 }
 
-static void steps_that_are_no_elements(void) /* DL-4 */
+static void strides_that_are_no_whole_elements(void) /* DL-4 */
 {
     double memory[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     tn_layout layout = {.size = sizeof layout, .dtype = TN_C128, .ndim = 1, .shape = (int64_t[]){4},
@@ -175,7 +175,7 @@ static void no_elements(void) /* DL-6 */
     CHECK(why(a) == 0);
     t->deleter(t);
     t = export_as(TN_ALIASED, none, XR);
-    CHECK(t->dl.data == NULL && why(none) == 0); /* no claim on any store is needed or taken */
+    CHECK(t->dl.data == NULL && why(none) == 0); /* no claim on a store is needed or taken */
     t->deleter(t);
     drop(none);
     drop(a);
@@ -290,7 +290,7 @@ static void deleters(void) /* DL-12, DL-13, XC-4 */
     OK(tn_leaks(sizeof(tn_holder), 0, NULL, &n));
     CHECK(n == 0);
 
-    /* a faulty consumer calls twice: no double free */
+    /* a faulty consumer calls it twice: no double free */
     a = numbers(NULL, SHAPE(4));
     tn_array *twin = clone(a);
     t = export_as(TN_ALIASED, a, XR);
@@ -349,7 +349,7 @@ static void options(void) /* DL-14, DL-15, DL-17, XI-4 */
     CHECK(try_flags(a, XR | TN_TAKE) == TN_ERR_INVALID && try_flags(a, XR | 1u << 31) == TN_ERR_INVALID);
     FAILS(tn_array_export_dlpack(a, NULL, NULL, NULL), TN_ERR_NULL);
     FAILS(tn_array_export_dlpack_versioned(a, NULL, NULL, NULL), TN_ERR_NULL);
-    /* it is an export like any other */
+    /* it counts as any other export */
     tn_borrow *guard = writing(a, 0);
     CHECK(try_flags(twin, XR) == TN_ERR_BORROWED_WRITE && try_legacy(twin, XS) == TN_ERR_BORROWED_WRITE);
     CHECK(try_flags(a, 0) == TN_ERR_BORROWED_WRITE); /* a copy reads */
@@ -369,7 +369,7 @@ static int64_t foreign_shape[2], foreign_strides[2];
 static void delete_versioned(versioned *t)
 {
     deleted++;
-    memset(t, 0xdd, sizeof *t); /* whoever reads it now reads nonsense */
+    memset(t, 0xdd, sizeof *t); /* a late read gets garbage */
 }
 
 static void delete_legacy(legacy *t)
@@ -403,7 +403,7 @@ static legacy from_others_legacy(void)
     return (legacy){.deleter = delete_legacy, .dl = tensor()};
 }
 
-/* An import that must fail: the caller still owns the struct. */
+/* An import that must fail; the caller still owns the struct. */
 static tn_status try_import(versioned *t, uint32_t flags)
 {
     tn_array *out = UNTOUCHED;
@@ -448,7 +448,7 @@ static void who_calls_the_deleter(void) /* DL-20, XC-8 */
     drop(a);
     CHECK(deleted == 0);
 
-    t = from_others(); /* queued like any other release (AR-25) */
+    t = from_others(); /* queued as any release (AR-25) */
     a = import_as(TN_ALIASED, &t, TN_BORROW | TN_RELEASE_QUEUED);
     drop(a);
     CHECK(deleted == 0);
@@ -457,7 +457,7 @@ static void who_calls_the_deleter(void) /* DL-20, XC-8 */
     CHECK(deleted == 1 && count == 1);
 }
 
-static void nonsense(void) /* DL-21, XC-6, XC-7 */
+static void invalid_tensors(void) /* DL-21, XC-6, XC-7 */
 {
     versioned t = from_others();
     t.dl.strides = NULL; /* C-contiguous */
@@ -496,7 +496,7 @@ static void nonsense(void) /* DL-21, XC-6, XC-7 */
     CHECK(try_import(&t, TN_BORROW) == TN_ERR_NULL);
     t = from_others();
     t.dl.data = NULL;
-    foreign_shape[0] = 0; /* no elements: no data needed */
+    foreign_shape[0] = 0; /* no elements: data may be NULL */
     a = NULL;
     OK(tn_array_import_dlpack_versioned(&t, TN_BORROW, &a, NULL));
     CHECK(info_of(a).count == 0);
@@ -583,7 +583,7 @@ static void who_may_write(void) /* DL-24, DL-25 */
     CHECK(try_write(a, 0) == TN_ERR_READONLY);
     drop(a);
     t = from_others();
-    t.flags = IS_COPIED; /* nobody else has it */
+    t.flags = IS_COPIED; /* the producer says that it is unshared */
     a = import_as(TN_ALIASED, &t, TN_BORROW);
     CHECK(why(a) == 0 && try_write(a, TN_WRITE_UNIQUE) == TN_OK);
     drop(a);
@@ -624,7 +624,7 @@ static void who_may_write(void) /* DL-24, DL-25 */
     drop(a);
 }
 
-static void where_it_says_it_is(void) /* DL-26, without a driver */
+static void claimed_device(void) /* DL-26, without a driver */
 {
     size_t devices = 0;
     OK(tn_device_count(TN_CUDA, &devices));
@@ -645,7 +645,7 @@ static void where_it_says_it_is(void) /* DL-26, without a driver */
     drop(a);
 }
 
-static void bytes_that_we_know(void) /* DL-27 */
+static void bytes_of_a_known_store(void) /* DL-27: bytes of a known store */
 {
     versioned t = from_others();
     tn_array *a = import_as(TN_ALIASED, &t, TN_BORROW), *b = NULL;
@@ -659,7 +659,7 @@ static void bytes_that_we_know(void) /* DL-27 */
     drop(b);
     CHECK(deleted == 2);
 
-    /* ours inside another library's tensor */
+    /* Tenure's bytes in another library's tensor */
     tn_array *ours = numbers(NULL, SHAPE(2, 4));
     t = from_others();
     t.dl.data = address(ours);
@@ -680,7 +680,7 @@ static void our_own_comes_back(void) /* DL-28, XI-22 */
     CHECK(info_of(back).strides[1] == -8 && (info_of(v).flags & TN_READONLY) == 0);
     drop(back);
     t = export_as(TN_ALIASED, v, XS);
-    drop(v); /* the exporting handle may be gone */
+    drop(v); /* the exporting handle may be released */
     back = import_as(TN_ALIASED, t, TN_REQUIRE_BORROW);
     CHECK(claims(a) == 2 && (info_of(back).flags & (TN_READONLY | TN_FOREIGN)) == 0 && HOLDS(back, 2, 1, 0, 5, 4, 3));
     drop(a);
@@ -765,7 +765,7 @@ static void the_exchange_table(void) /* DL-50 */
     CHECK(api->current_work_stream(TN_CPU, 0, &stream) == 0 && stream == NULL);
 }
 
-/* A prototype that must be refused: what was said. */
+/* A prototype that must be refused; returns the message. */
 static const char *refused(const exchange_api *api, dl_tensor prototype)
 {
     versioned *out = UNTOUCHED;
@@ -798,12 +798,12 @@ static void memory_for_a_consumer(void) /* DL-51 */
     CHECK(t->dl.strides[0] == 4 && t->dl.strides[1] == 1 && t->dl.code == 0 && t->dl.bits == 64 && t->dl.byte_offset == 0);
     CHECK((uintptr_t)t->dl.data % 256 == 0 && live(pool) == 1);
     ((int64_t *)t->dl.data)[7] = 5;
-    /* it comes back as an array that nobody else holds */
+    /* imported again, it has no other holder */
     tn_array *a = import_as(TN_ALIASED, t, TN_BORROW);
     CHECK(why(a) == 0 && try_write(a, TN_WRITE_UNIQUE) == TN_OK && ((int64_t *)address(a))[7] == 5);
     drop(a);
     CHECK(live(pool) == 0);
-    prototype.shape[1] = 0; /* nothing to hold */
+    prototype.shape[1] = 0; /* no elements, no memory */
     CHECK(api->allocator(&prototype, &t, said, NULL) == 0 && t->dl.data == NULL && t->dl.shape[0] == 2);
     t->deleter(t);
     prototype.ndim = 0;
@@ -825,7 +825,7 @@ static void memory_for_a_consumer(void) /* DL-51 */
     prototype.shape[0] = (int64_t)1 << 45;
     CHECK(strcmp(refused(api, prototype), "MemoryError") == 0);
     versioned *out = UNTOUCHED;
-    CHECK(api->allocator(&prototype, &out, said, NULL) != 0 && out == UNTOUCHED); /* nobody to tell */
+    CHECK(api->allocator(&prototype, &out, said, NULL) != 0 && out == UNTOUCHED); /* no error callback */
     CHECK(api->allocator(NULL, &out, said, set_error) != 0 && api->allocator(&prototype, NULL, said, set_error) != 0);
     CHECK(live(pool) == 0);
     OK(tn_pool_set_current(NULL));
@@ -864,7 +864,7 @@ static void element_types(void) /* DL-30 */
 static void each_row(void)
 {
     what_is_written();
-    steps_that_are_no_elements();
+    strides_that_are_no_whole_elements();
     no_elements();
     negative_and_zero_strides();
     extents_of_one();
@@ -872,12 +872,12 @@ static void each_row(void)
     deleters();
     options();
     who_calls_the_deleter();
-    nonsense();
+    invalid_tensors();
     where_the_first_element_is();
     versions();
     who_may_write();
-    where_it_says_it_is();
-    bytes_that_we_know();
+    claimed_device();
+    bytes_of_a_known_store();
     our_own_comes_back();
     our_own_comes_back_as_asked();
     element_types();
@@ -885,7 +885,7 @@ static void each_row(void)
 
 enum { MANY = 100, RESTING = 64 };
 
-/* From now on this thread has structs to use again, and a faulty second call is noticed as long as so many others were not. */
+/* From now on this thread has structs to reuse. A faulty second call of a deleter is detected until the struct is reused, oldest first. */
 static void used_again_oldest_first(void) /* DL-12 */
 {
     tn_array *a = numbers(NULL, SHAPE(4));
@@ -915,7 +915,7 @@ static void used_again_oldest_first(void) /* DL-12 */
     drop(a);
 }
 
-/* What a thread deletes for others it hands on to them. */
+/* Structs that a thread deletes for other threads go back to those threads. */
 static void deleted_elsewhere(void)
 {
     tn_array *a = numbers(NULL, SHAPE(4));
@@ -933,7 +933,7 @@ static void deleted_elsewhere(void)
     drop(a);
 }
 
-/* What an export in the short way leaves to its array's slot: the handle may go, pass on, or move to a copy meanwhile. */
+/* An export on the fast path leaves its layout in the array's slot; the handle may be released, given, or moved to a copy meanwhile. */
 static void the_layout_stays(void) /* XC-4 */
 {
     tn_array *a = numbers(NULL, SHAPE(3, 4)), *v = block(a, 1, 3, 1, 3, TN_NONE, 1), *taken = NULL;
@@ -947,7 +947,7 @@ static void the_layout_stays(void) /* XC-4 */
     u->deleter(u);
     CHECK(count_holders(taken, TN_HOLDER_EXPORT_SHARED) == 1);
 
-    /* a COW write leaves the store to the export, which ends with the old bytes */
+    /* a COW write leaves the old store to the export, which ends with it */
     u = export_as(TN_ALIASED, taken, XS);
     drop(a);
     tn_borrow *guard = NULL;
@@ -970,7 +970,7 @@ int main(void)
     the_exchange_table();
     memory_for_a_consumer();
     the_layout_stays();
-    /* once more in the short way, which a thread takes that has structs to use again */
+    /* once more on the fast path, for a thread with structs to reuse */
     used_again_oldest_first();
     each_row();
     memory_for_a_consumer();

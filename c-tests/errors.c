@@ -1,13 +1,12 @@
 /*
- * errors.c - which error wins when several apply (ER-1 to ER-12), and that a failing call leaves everything as it was
- * (I7).
+ * errors.c - which error wins when several apply (ER-1 to ER-12), and that a failing call changes nothing (I7).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
 
 #define EITHER_COPY_OR_UNIQUE (TN_WRITE_UNIQUE | TN_WRITE_COW) /* no mode */
 
-static void call_before_state(void) /* ER-1, ER-3, ER-5: what the call alone shows comes before the handle's state */
+static void call_before_state(void) /* ER-1, ER-3, ER-5: errors of the call alone come before the handle's state */
 {
     tn_array *a = destructed(), *out = UNTOUCHED;
     tn_borrow *guard = UNTOUCHED;
@@ -23,7 +22,7 @@ static void call_before_state(void) /* ER-1, ER-3, ER-5: what the call alone sho
     FAILS(tn_array_permute(a, 5, (int32_t[]){0, 0, 0, 0, 0}, &out), TN_ERR_DESTRUCTED);
     FAILS(tn_array_slice(a, SIZE_MAX, &still, &out), TN_ERR_DESTRUCTED);
     FAILS(tn_array_wait(a, 0), TN_ERR_INVALID);
-    /* a stream that is none, and a stale array, come before the state as well (ER-8) */
+    /* an invalid stream, and a stale array, come before the state as well (ER-8) */
     FAILS(tn_array_borrow_read(a, 0, (tn_stream *)(void *)a, NULL, NULL, &guard), TN_ERR_KIND);
     FAILS(tn_array_borrow_write(a, EITHER_COPY_OR_UNIQUE, (tn_stream *)(void *)a, NULL, NULL, &guard), TN_ERR_KIND);
     FAILS(tn_array_borrow_write(stale(), EITHER_COPY_OR_UNIQUE, NULL, NULL, NULL, &guard), TN_ERR_STALE);
@@ -44,12 +43,12 @@ static void the_leftmost(void) /* ER-2, ER-6 */
     tn_promise *kinds[2] = {(tn_promise *)(void *)a, gone};
     FAILS(tn_take(2, kinds, out), TN_ERR_STALE);
     tn_promise *twice[2] = {used, used};
-    FAILS(tn_take(2, twice, out), TN_ERR_DESTRUCTED); /* used up comes before DUPLICATE (ER-6) */
+    FAILS(tn_take(2, twice, out), TN_ERR_DESTRUCTED); /* a used-up promise comes before DUPLICATE (ER-6) */
     for (int i = 0; i < 3; i++)
         CHECK(out[i] == UNTOUCHED);
     CHECK(state_of(a) == TN_OK && state_of(b) == TN_OK && claims(a) == 1);
 
-    /* the text names the leftmost that has the error */
+    /* the message names the leftmost parameter with the error */
     tn_array *first = numbers(NULL, SHAPE(4)), *second = numbers(NULL, SHAPE(4));
     OK(tn_array_set_name(first, "left"));
     OK(tn_array_set_name(second, "right"));
@@ -161,7 +160,7 @@ static void chunks(void) /* ER-9 */
     drop(a);
 }
 
-/* ER-1: a wrong argument gives the same answer whoever else holds the array */
+/* ER-1: a wrong argument gives one status, whatever other handles the array has */
 static void arguments_before_holders(void)
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *u = zeros(NULL, TN_U8, SHAPE(4)), *s = zeros(NULL, TN_I64, SHAPE(5));
@@ -225,7 +224,7 @@ static void several_at_once(void) /* ER-12 */
     drop(twin);
 }
 
-static void texts(void) /* a failure's text names the function and the value; a success leaves the last text alone */
+static void texts(void) /* a failure's message names the function and the value; a success keeps the last message */
 {
     tn_array *a = numbers(NULL, SHAPE(10)), *out = UNTOUCHED;
     tn_borrow *guard = UNTOUCHED;
@@ -258,7 +257,7 @@ static void array_and_pool(void) /* ER-1, ER-2 */
     drop(a);
 }
 
-/* TN_WRITE_COW is advised only where it is a way out: to who writes, through a handle that nobody reads through. */
+/* TN_WRITE_COW is advised only if it helps: for a write through a handle without readers of its own. */
 static void advice(void)
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *b = NULL;
@@ -274,7 +273,8 @@ static void advice(void)
     end(reader);
     drop(b);
 
-    /* flags that a call does not take: which it does; a constant stream that is released; more than there is */
+    /* flags that a call does not take: the message lists those that it takes; a stream constant passed to release; a count beyond the limit
+     * */
     FAILS(tn_array_borrow_read(a, TN_WRITE_COW, NULL, NULL, NULL, &reader), TN_ERR_INVALID);
     CHECK(says("does not take: 0x2; it takes TN_FROZEN, TN_WAIT"));
     FAILS(tn_array_save_npy(a, "never", 1u << 9), TN_ERR_INVALID);

@@ -16,7 +16,7 @@ static void classes(void) /* XI-1, XC-1, XC-2 */
     OK(tn_array_export_host(a, 0, 0, NULL, &view, &guard, &how));
     CHECK(how == TN_COPIED && view.data != address(a) && ((int64_t *)view.data)[3] == 3);
     CHECK(why(a) == 0 && try_write(a, TN_WRITE_UNIQUE) == TN_OK);
-    ((int64_t *)view.data)[3] = 33; /* it is the consumer's alone */
+    ((int64_t *)view.data)[3] = 33; /* it belongs to the consumer alone */
     CHECK(HOLDS(a, 0, 1, 2, 3));
     end(guard);
     FAILS(tn_borrow_end(guard, 0, NULL), TN_ERR_STALE);
@@ -96,7 +96,7 @@ static void what_may_stand_beside(void) /* BR-2, BR-3, XI-2, XI-3, XI-5, XI-8 */
         {E, E, E, E, E, E, E, E, E}};
     tn_array *whole = numbers(NULL, SHAPE(8));
     for (int what = 0; what < OPENS; what++)
-        for (int hand = 0; hand < 2; hand++) { /* through the same handle, and through an overlapping view */
+        for (int hand = 0; hand < 2; hand++) { /* through this handle, and through an overlapping view */
             tn_array *view = hand == 0 ? whole : part(whole, 0, 5, 1), *asked = whole;
             tn_borrow *guard = open_one(view, what);
             int before = check_failures;
@@ -119,7 +119,7 @@ static void what_may_stand_beside(void) /* BR-2, BR-3, XI-2, XI-3, XI-5, XI-8 */
             CHECK(why(whole) == 0);
         }
 
-    /* on disjoint bytes nothing is in the way but what wants the whole store for itself */
+    /* with disjoint bytes only exclusive access to the whole store conflicts */
     tn_array *head = part(whole, 0, 4, 1), *tail = part(whole, 4, 8, 1);
     for (int what = 0; what < OPENS; what++) {
         tn_borrow *guard = open_one(tail, what);
@@ -147,7 +147,7 @@ static void cow_beside_exports(void) /* XI-2, XI-3, XI-8 */
         CHECK(try_write(a, TN_WRITE_COW) == TN_OK);
         CHECK(address(a) != old && why(a) == 0 && view.data == old && ((int64_t *)view.data)[2] == 2);
         fill_i64(a, 9);
-        CHECK(((int64_t *)view.data)[0] == 0 && HOLDS(a, 9, 9, 9)); /* the old bytes are the consumer's */
+        CHECK(((int64_t *)view.data)[0] == 0 && HOLDS(a, 9, 9, 9)); /* the old bytes belong to the consumer */
         end(guard);
         drop(a);
         a = numbers(NULL, SHAPE(3));
@@ -229,7 +229,7 @@ static void shared_view(void) /* XI-8, XI-9, XC-9 */
     CHECK(count_holders(a, TN_HOLDER_EXPORT_SHARED) == 2);
     end(second);
 
-    /* what the consumer writes moves no version and heals nothing */
+    /* the consumer's writes change no version and heal nothing */
     tn_store_info store = {.size = sizeof store};
     size_t n = 0;
     OK(tn_holders_of(theirs, 8, sizeof(tn_holder), 0, &store, NULL, &n));

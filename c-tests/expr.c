@@ -1,6 +1,6 @@
 /*
- * expr.c - lazy expressions: building, what a leaf keeps others from doing, computed once, failures. The figures of what is
- * overwritten are in tests/expr.rs.
+ * expr.c - lazy expressions: building, the accesses that a leaf excludes, a single evaluation, failures. tests/expr.rs counts the
+ * overwritten operands.
  */
 #include "helpers.h"
 
@@ -96,7 +96,7 @@ static uint64_t live(void)
     return stats.live_blocks;
 }
 
-/* EX-1: building computes and allocates nothing, and says what does not fit. */
+/* EX-1: building computes and allocates nothing, and reports operands that do not fit. */
 static void building(void)
 {
     tn_array *a = matrix(POSITIVE), *u = vector(ONES), *i = numbers(NULL, SHAPE(3));
@@ -131,7 +131,7 @@ static void building(void)
     FAILS(tn_expr_elementwise(TN_EXPR_EXP, x, x, &out), TN_ERR_INVALID);
     FAILS(tn_expr_elementwise(TN_EXPR_DIVIDE, x, NULL, &out), TN_ERR_INVALID);
     FAILS(tn_expr_elementwise(TN_EXPR_EXP, d, NULL, &out), TN_ERR_UNSUPPORTED);
-    /* The list of checks decides first, the position second. */
+    /* The order of checks decides first, the position second. */
     FAILS(tn_expr_add(NULL, x, &out), TN_ERR_NULL);
     FAILS(tn_expr_add(x, NULL, &out), TN_ERR_NULL);
     FAILS(tn_expr_add(x, x, NULL), TN_ERR_NULL);
@@ -161,7 +161,7 @@ static void building(void)
     drop(single);
 }
 
-/* EX-2, EX-34: what a leaf keeps others from doing, and what it does not. */
+/* EX-2, EX-34: the accesses that a leaf excludes, and those that it does not. */
 static void waiting(void)
 {
     tn_array *a = matrix(POSITIVE), *row = NULL, *other = NULL;
@@ -182,7 +182,7 @@ static void waiting(void)
     drop(other);
     OK(tn_expr_release(x));
     CHECK(why(a) == 0);
-    /* The text names what waits. */
+    /* The message names the waiting expression. */
     x = leaf(a);
     tn_expr *l = cholesky(x);
     CHECK(why(a) == TN_WHY_IN_EXPRESSION);
@@ -224,7 +224,7 @@ static void waiting(void)
     drop(a);
 }
 
-/* EX-30, EX-31, EX-32: computed once, kept while the handle is out, let go when nothing needs it. */
+/* EX-30, EX-31, EX-32: computed once, kept until the handle is released, released when nothing needs it. */
 static void once(void)
 {
     tn_array *a = matrix(POSITIVE), *u = vector(ONES);
@@ -240,7 +240,7 @@ static void once(void)
     CHECK(why(one) == 0);
     const double product[N] = {2, 3, 3};
     CHECK(holds_f64(one, N, product));
-    /* The kept factor was not overwritten, and let go of its operand. */
+    /* The kept factor was not overwritten, and released its operand. */
     CHECK(why(a) == 0);
     tn_array *factor = compute(l), *twice = compute(w);
     const double expected[N * N] = {2, 0, 0, 1, 2, 0, 0, 1, 2};
@@ -265,7 +265,7 @@ static void once(void)
     drop(u);
 }
 
-/* EX-40, EX-41: a failure names operation and pivot, and what depends on it is poisoned. */
+/* EX-40, EX-41: a failure names operation and pivot, and poisons the nodes above it. */
 static void failing(void)
 {
     for (int held = 0; held < 2; held++) {
@@ -284,7 +284,7 @@ static void failing(void)
         FAILS(tn_expr_transpose(l, &out), TN_ERR_POISONED);
         FAILS(tn_expr_add(v, y, &out), TN_ERR_POISONED);
         CHECK(out == UNTOUCHED);
-        /* Its operands were let go, and what somebody holds is as it was. */
+        /* Its operands were released, and held arrays are unchanged. */
         CHECK(live() == before - (uint64_t)!held);
         if (held) {
             CHECK(why(a) == 0 && holds_f64(a, N * N, INDEFINITE));
@@ -329,7 +329,7 @@ static void failing(void)
     drop(b);
 }
 
-/* EX-42: with TN_KEEP_ON_FAIL everything is as before. */
+/* EX-42: with TN_KEEP_ON_FAIL nothing changes. */
 static void keeping(void)
 {
     tn_array *a = matrix(INDEFINITE), *u = vector(ONES);
@@ -358,7 +358,7 @@ static void keeping(void)
     drop(clone_of_u);
     CHECK(why(u) == 0);
     drop(u);
-    /* And where it succeeds. */
+    /* The successful case. */
     a = matrix(POSITIVE);
     x = leaf(a);
     drop(a);
@@ -374,7 +374,7 @@ static void keeping(void)
     drop(factor);
 }
 
-/* What is not given back is listed; foreign bytes are never overwritten. */
+/* Unreleased expressions are listed as leaks; foreign bytes are never overwritten. */
 static void reported(void)
 {
     tn_array *u = vector(ONES);
@@ -387,7 +387,7 @@ static void reported(void)
     CHECK(count == 2 && leaks[0].kind == TN_HOLDER_EXPRESSION && leaks[1].kind == TN_HOLDER_EXPRESSION);
     OK(tn_expr_release(x));
     OK(tn_expr_release(e));
-    /* XI-13, XI-14: bytes that are lent are not overwritten, unless the lender allows it. */
+    /* XI-13, XI-14: imported bytes are not overwritten unless the lender allows it. */
     for (int may = 0; may < 2; may++) {
         static double mine[N];
         for (int k = 0; k < N; k++)

@@ -1,12 +1,12 @@
 /*
- * handles.c - misuse of a handle is a status: NULL, stale, of another kind, no handle at all, released twice (I14),
- * for every function that takes one; statuses and texts; options.
+ * handles.c - every misuse of a handle is a status, in every function that takes one: NULL, stale, another kind, no handle, released twice
+ * (I14). Also statuses and messages; options.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
 #include <pthread.h>
 
-/* What the calls below write to if they should not have. */
+/* Outputs of the calls below, which must not be written. */
 static void *out;
 static tn_array *outs[4];
 static tn_view_info view;
@@ -16,7 +16,7 @@ static tn_overlap relation;
 static size_t size;
 static uint32_t bits;
 static int64_t raw[64];
-static tn_array *other; /* a good array for the calls that take two */
+static tn_array *other; /* a valid array for the calls that take two */
 
 #define ARRAY   ((tn_array *)handle)
 #define OUT(type) ((type **)(void *)&out)
@@ -106,7 +106,7 @@ static const struct row {
     const char *name;
     tn_status (*call)(void *);
     int kind;
-    int may_be_null; /* NULL means something: the current pool */
+    int may_be_null; /* NULL means the current pool */
 } rows[] = {
     ROW(query, AN_ARRAY, 0), ROW(set_name, AN_ARRAY, 0), ROW(pool, AN_ARRAY, 0), ROW(wait, AN_ARRAY, 0),
     ROW(clone, AN_ARRAY, 0),
@@ -185,11 +185,11 @@ static void every_function(void)
         for (int k = 0; k < 5; k++)
             refuses(&rows[i], none[k], TN_ERR_KIND);
     }
-    /* nothing happened to any of the good ones */
+    /* no valid handle has changed */
     CHECK(HOLDS(array, 0, 1, 2, 3) && HOLDS(other, 0, 1, 2, 3) && state_of(given) == TN_ERR_GIVEN);
     CHECK(count_holders(array, TN_HOLDER_GUARD_READ) == 1 && allocations(pool) == 0);
     for (int kind = 0; kind < KINDS; kind++)
-        CHECK((uintptr_t)good[kind] >> 56 != 0); /* the kind stands in the top byte: no address looks like an id */
+        CHECK((uintptr_t)good[kind] >> 56 != 0); /* the kind is the top byte: no address looks like an id */
     end(guard);
     OK(tn_weak_release(weak));
     OK(tn_promise_release(promise));
@@ -199,7 +199,7 @@ static void every_function(void)
     OK(tn_pool_release(pool));
 }
 
-static void released_is_stale_for_ever(void) /* I14 */
+static void released_handles_stay_stale(void) /* I14 */
 {
     tn_array *first = numbers(NULL, SHAPE(1)), *copy = UNTOUCHED;
     drop(first);
@@ -211,7 +211,7 @@ static void released_is_stale_for_ever(void) /* I14 */
     FAILS(tn_array_release(first), TN_ERR_STALE);
     FAILS(tn_array_clone(first, &copy), TN_ERR_STALE);
     CHECK(copy == UNTOUCHED);
-    /* the same for guards, which come and go the fastest */
+    /* guards, whose slots are reused fastest */
     tn_array *a = numbers(NULL, SHAPE(1));
     tn_borrow *guard = reading(a);
     end(guard);
@@ -229,7 +229,7 @@ static char text_of_thread[512];
 static void *fail_elsewhere(void *unused)
 {
     (void)unused;
-    CHECK(tn_last_error() != NULL && tn_last_error()[0] == 0); /* nothing failed here yet */
+    CHECK(tn_last_error() != NULL && tn_last_error()[0] == 0); /* no failure here yet */
     FAILS(tn_weak_release(NULL), TN_ERR_NULL);
     snprintf(text_of_thread, sizeof text_of_thread, "%s", tn_last_error());
     return NULL;
@@ -248,7 +248,7 @@ static void statuses_and_texts(void)
     CHECK(says("tn_array_release"));
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, fail_elsewhere, NULL) == 0 && pthread_join(thread, NULL) == 0);
-    CHECK(says("tn_array_release") && strstr(text_of_thread, "tn_weak_release") != NULL); /* each thread has its own */
+    CHECK(says("tn_array_release") && strstr(text_of_thread, "tn_weak_release") != NULL); /* each thread has its own message */
 }
 
 static void options(void)
@@ -258,7 +258,7 @@ static void options(void)
     memset(text, 'c', sizeof text);
     OK(tn_option_get("strict", 0, NULL, &length));
     CHECK(length >= 1 && length < 16);
-    OK(tn_option_get("strict", length, text, &length)); /* no room for all of it and the NUL: cut off */
+    OK(tn_option_get("strict", length, text, &length)); /* too small for the text and its NUL: truncated */
     CHECK(strlen(text) == length - 1 && text[length] == 'c');
     OK(tn_option_get("strict", length + 1, text, &length));
     CHECK(strlen(text) == length && text[length + 1] == 'c');
@@ -285,6 +285,6 @@ int main(void)
     statuses_and_texts();
     options();
     every_function();
-    released_is_stale_for_ever();
+    released_handles_stay_stale();
     return finish();
 }

@@ -1,5 +1,5 @@
 /*
- * helpers.h - makers and questions that the C tests share.
+ * helpers.h - makers and queries of the C tests.
  *
  * Every maker checks its own call, so that a test reads like its row. Arrays of `numbers` hold 0, 1, 2, .. in C order
  * as int64, so that each element tells where it came from.
@@ -11,25 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What an output must still hold after a failed call: no handle and no address of the library. */
+/* The value of outputs before a call, which a failure must not change: no handle and no address of the library. */
 #define UNTOUCHED ((void *)(uintptr_t)0x5aa55aa5u)
 
 #define HOST ((tn_device){TN_CPU, 0})
 
-/* Two arguments, ndim and shape (or a count and any int64 list). */
+/* Two arguments: ndim and shape, or a count and a list of int64. */
 #define SHAPE(...) (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__}
 
 /* The int64 array has exactly these elements, in C order. */
 #define HOLDS(array, ...) holds(array, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
 
-/* How often something is repeated: fewer times where each is slow. */
+/* The number of repetitions: fewer where each is slow. */
 static inline int rounds(int n)
 {
     const char *checker = getenv("TENURE_CHECKED_BY");
     return checker != NULL && strcmp(checker, "valgrind") == 0 ? n / 10 : n;
 }
 
-/* Whether a memory checker looks on; then threads keep nothing. */
+/* Whether a memory checker runs; then threads cache nothing. */
 static inline int is_watched(void)
 {
     const char *checker = getenv("TENURE_CHECKED_BY");
@@ -211,13 +211,13 @@ static inline void end(tn_borrow *guard)
     OK(tn_borrow_end(guard, 0, NULL));
 }
 
-/* The bytes of the region are undefined from now on. */
+/* The contents of the region are undefined afterwards. */
 static inline void poison(tn_array *array)
 {
     OK(tn_borrow_end(writing(array, 0), TN_END_FAILED, NULL));
 }
 
-/* Address of element (0,..,0), by way of a guard. */
+/* Address of element (0,..,0), from a guard. */
 static inline void *address(tn_array *array)
 {
     const void *data = UNTOUCHED;
@@ -242,7 +242,7 @@ static inline tn_borrow *exporting(tn_array *array, uint32_t class)
     return guard;
 }
 
-/* Tries without keeping: the status of a call whose guard, if it comes, is ended at once. */
+/* Status of a call; the guard, if there is one, is ended at once. */
 static inline tn_status try_read(tn_array *array, uint32_t flags)
 {
     tn_borrow *guard = UNTOUCHED;
@@ -289,7 +289,7 @@ static inline tn_status try_copy(tn_array *array)
     return status;
 }
 
-/* ---- questions about ownership ---- */
+/* ---- queries of ownership ---- */
 static inline uint32_t why(tn_array *array)
 {
     uint32_t bits = 0xffffffffu;
@@ -308,7 +308,7 @@ static inline int unique(tn_array *array)
 
 #define MAX_HOLDERS 64
 
-/* Everybody but `array` itself who has a hand on its store. */
+/* The number of holders of the store, except `array` itself. */
 static inline size_t holders_of(tn_array *array, tn_holder holders[MAX_HOLDERS])
 {
     uint32_t bits = 0;
@@ -327,13 +327,13 @@ static inline size_t count_holders(tn_array *array, tn_holder_kind kind)
     return found;
 }
 
-/* H of the array's store as long as no promise outlived its handle. */
+/* H of the array's store, if no promise outlived its handle. */
 static inline size_t claims(tn_array *array)
 {
     return 1 + count_holders(array, TN_HOLDER_HANDLE);
 }
 
-/* The state of a handle by what it answers: TN_OK live, TN_ERR_GIVEN, TN_ERR_DESTRUCTED, TN_ERR_STALE. Changes nothing.
+/* The state of a handle, found without a change: TN_OK live, TN_ERR_GIVEN, TN_ERR_DESTRUCTED, TN_ERR_STALE.
    */
 static inline tn_status state_of(tn_array *array)
 {
@@ -360,7 +360,7 @@ static inline tn_array *take(tn_promise *promise)
     return out;
 }
 
-/* A handle whose claim was taken and is gone: only its release works. */
+/* A handle whose claim was taken and has ended: only its release succeeds. */
 static inline tn_array *destructed(void)
 {
     tn_array *array = numbers(NULL, SHAPE(4));

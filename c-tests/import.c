@@ -1,6 +1,6 @@
 /*
- * import.c - raw host memory that comes in: copied, lent, taken, joined with a store that knows the bytes already, and
- * leases (AR-14 to AR-20, AR-23, AR-24, XI-10 to XI-21, XC-1, XC-6, XC-7). Queued callbacks (AR-25): release.c.
+ * import.c - raw host memory imported: copied, borrowed, taken, joined with a store that already has the bytes, and leases (AR-14 to AR-20,
+ * AR-23, AR-24, XI-10 to XI-21, XC-1, XC-6, XC-7). Queued callbacks (AR-25): release.c.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -23,7 +23,7 @@ static tn_layout line(int64_t *n)
     return (tn_layout){.size = sizeof(tn_layout), .dtype = TN_I64, .ndim = 1, .shape = n};
 }
 
-/* memory[first : first + n], which must come in as `how`. */
+/* memory[first : first + n], which must be imported as `how`. */
 static tn_array *import_as(tn_how expected, int64_t first, int64_t n, uint32_t flags, int *runs)
 {
     tn_layout layout = line(&n);
@@ -39,7 +39,7 @@ static tn_array *lend(int64_t first, int64_t n, uint32_t flags, int *runs)
     return import_as(TN_ALIASED, first, n, flags, runs);
 }
 
-/* The status of an import that must fail: nothing called, nothing written. */
+/* The status of an import that must fail: no callback runs, no output is written. */
 static tn_status try_import(void *ptr, const tn_layout *layout, uint32_t flags)
 {
     int runs = 0;
@@ -60,12 +60,12 @@ static void copied(void) /* AR-14, XI-10 */
     OK(tn_pool_set_current(pool));
     tn_array *a = import_as(TN_COPIED, 0, 4, 0, &runs);
     CHECK(runs == 1 && live_bytes(pool) == 32 && address(a) != (void *)memory);
-    memset(memory, 0, sizeof memory); /* the caller has it back */
+    memset(memory, 0, sizeof memory); /* the caller may reuse it */
     CHECK(HOLDS(a, 0, 1, 2, 3) && why(a) == 0 && (info_of(a).flags & TN_FOREIGN) == 0);
     drop(a);
     CHECK(runs == 1);
 
-    /* strides and offset are honoured, the copy is dense */
+    /* strides and offset are used, the copy is contiguous */
     reset();
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = (int64_t[]){2, 3},
                         .strides = (int64_t[]){-80, 16}, .offset = 80};
@@ -88,14 +88,14 @@ static void lent(void) /* AR-15, XI-11, XI-13 */
     CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_FOREIGN);
     fill_i64(a, 8);
     CHECK(memory[0] == 8 && memory[3] == 8 && memory[4] == 4);
-    memory[1] = 9; /* the lender may still write */
+    memory[1] = 9; /* the lender may still write it */
     CHECK(HOLDS(a, 8, 9, 8, 8));
     tn_array *twin = clone(a);
     int64_t value = 1;
     OK(tn_array_fill(a, &value, TN_WRITE_COW, NULL));
     CHECK(HOLDS(a, 1, 1, 1, 1) && memory[0] == 8 && runs == 0 && why(a) == 0);
     drop(twin);
-    CHECK(runs == 1); /* what COW moved away does not count (XI-18) */
+    CHECK(runs == 1); /* handles that COW moved away do not count (XI-18) */
     drop(a);
     CHECK(runs == 1 && live_bytes(pool) == 0);
 
@@ -161,7 +161,7 @@ static void unaligned(void) /* AR-17, XI-12, XI-14 */
     CHECK(try_import(odd, &layout, TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
     CHECK(try_import(odd, &layout, TN_TAKE | TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
     CHECK(try_import(memory, &gaps, TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
-    /* by way of the offset as well; complex numbers need the alignment of a component only */
+    /* by an unaligned offset as well; complex numbers need only the alignment of a component */
     layout.offset = 1;
     CHECK(try_import(memory, &layout, TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
     layout = (tn_layout){.size = sizeof layout, .dtype = TN_C128, .ndim = 1, .shape = &n};
@@ -200,7 +200,7 @@ static void readonly(void) /* AR-18, XI-15 */
     drop(x);
     drop(a);
 
-    /* other handles on the store are as they were */
+    /* other handles on the store are unchanged */
     int64_t n = 4;
     tn_layout layout = line(&n);
     OK(tn_array_import_host(address(source), &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &a, NULL));
@@ -289,7 +289,7 @@ static void joined(void) /* AR-23, XI-16 */
     int runs = 0;
     tn_array *b = NULL;
     tn_how how = 0;
-    /* it looks at no guard, export or poison */
+    /* it checks no guard, export or poison */
     poison(a);
     tn_borrow *guard = writing(a, TN_WRITE_DISCARD);
     OK(tn_array_import_host(bytes + 2, &layout, TN_BORROW, count_up, &runs, &b, &how));
@@ -304,10 +304,10 @@ static void joined(void) /* AR-23, XI-16 */
     CHECK(try_write(a, 0) == TN_ERR_BORROWED);
     end(guard);
     drop(b);
-    CHECK(runs == 1 && why(a) == 0); /* the lease is over, the store lives on */
+    CHECK(runs == 1 && why(a) == 0); /* the lease has ended, the store lives on */
     CHECK((info_of(a).flags & TN_FOREIGN) == 0);
 
-    /* the other way round: the store's first handle goes, the join keeps it */
+    /* in the other order: the store's first handle is released, the join keeps the store */
     OK(tn_array_import_host(bytes, &layout, TN_REQUIRE_BORROW, count_up, &runs, &b, &how));
     CHECK(how == TN_ALIASED);
     drop(a);
@@ -315,7 +315,7 @@ static void joined(void) /* AR-23, XI-16 */
     drop(b);
     CHECK(live_bytes(pool) == 0 && runs == 2);
 
-    /* the same lent tensor twice */
+    /* one borrowed tensor twice */
     int first = 0, second = 0;
     a = lend(0, 4, TN_BORROW, &first);
     b = lend(0, 4, TN_BORROW, &second);
@@ -352,7 +352,7 @@ static void a_lease_ends_with_its_family(void) /* XI-18, I15 */
         drop(b);
         CHECK(runs == 0);
         tn_array *again = NULL;
-        if (kind != 2 && kind != 3) { /* open: a weak handle of the family still works */
+        if (kind != 2 && kind != 3) { /* not ended: a weak handle of the family still works */
             OK(tn_weak_upgrade(weak, &again));
             drop(again);
         }
@@ -368,7 +368,7 @@ static void a_lease_ends_with_its_family(void) /* XI-18, I15 */
         CHECK(out == UNTOUCHED && why(store) == 0);
         OK(tn_weak_release(weak));
     }
-    /* a clone of the store's own handle is no family of the import */
+    /* a clone of the store's own handle does not belong to the import */
     int runs = 0;
     tn_array *b = NULL, *twin = clone(store);
     OK(tn_array_import_host(bytes, &layout, TN_BORROW, count_up, &runs, &b, NULL));
@@ -384,20 +384,20 @@ static void widened(void) /* AR-24, XI-19 */
     int first = 0, second = 0, third = 0;
     tn_array *a = lend(10, 4, TN_BORROW, &first);
     CHECK(info_of(a).offset == 0 && info_of(a).store_bytes == 32);
-    tn_array *b = lend(8, 4, TN_BORROW, &second); /* begins before it */
+    tn_array *b = lend(8, 4, TN_BORROW, &second); /* begins before the store */
     CHECK(claims(a) == 2 && info_of(a).offset == 16 && info_of(a).store_bytes == 48 && info_of(b).offset == 0);
-    tn_array *c = lend(12, 8, TN_BORROW, &third); /* ends behind it */
+    tn_array *c = lend(12, 8, TN_BORROW, &third); /* ends after the store */
     CHECK(claims(a) == 3 && info_of(a).offset == 16 && info_of(a).store_bytes == 96 && info_of(c).offset == 32);
     CHECK(HOLDS(a, 10, 11, 12, 13) && HOLDS(b, 8, 9, 10, 11));
     tn_borrow *guard = writing(c, 0);
     CHECK(try_read(a, 0) == TN_ERR_BORROWED_WRITE && try_read(b, 0) == TN_OK);
     end(guard);
-    drop(b); /* the store shrinks to what is left */
+    drop(b); /* the store shrinks to the remaining range */
     CHECK(second == 1 && first == 0 && info_of(a).offset == 0 && info_of(a).store_bytes == 80 &&
           info_of(c).offset == 16);
     drop(c);
     CHECK(third == 1 && info_of(a).store_bytes == 32 && why(a) == TN_WHY_FOREIGN);
-    /* the bytes that it lost are nobody's again */
+    /* the bytes outside of it belong to no store */
     size_t n = 0;
     FAILS(tn_holders_of(memory + 15, 8, sizeof(tn_holder), 0, NULL, NULL, &n), TN_ERR_FOREIGN);
     drop(a);
@@ -423,7 +423,7 @@ static void more_than_one_store(void) /* AR-24, XI-20, I16 */
     CHECK(try_import((char *)memory + 36, &layout, TN_TAKE) == TN_ERR_ALIASED);  /* unaligned as well (ER-12) */
     CHECK(claims(left) == 1 && claims(right) == 1);
     drop(right);
-    /* a taken store is not widened */
+    /* a taken store is not extended */
     copied = 0;
     across = import_as(TN_COPIED, 2, 4, TN_BORROW, &copied);
     CHECK(copied == 1 && claims(left) == 1);
@@ -439,7 +439,7 @@ static void more_than_one_store(void) /* AR-24, XI-20, I16 */
           try_import(bytes, &layout, TN_MAY_OVERWRITE) == TN_ERR_ALIASED);
     CHECK(claims(a) == 1 && why(a) == 0);
     drop(a);
-    /* all of it is free again */
+    /* all of it is unknown again */
     a = lend(2, 4, TN_TAKE, &runs);
     drop(a);
     CHECK(runs == 2);

@@ -1,6 +1,6 @@
 /*
- * invariants.c - what holds after every call (I1 to I14): random calls on a few small stores, beside a tally that is
- * kept from what succeeded alone. The tally predicts no status; it says which states may exist.
+ * invariants.c - the invariants after every call (I1 to I14): random calls on a few small stores, with a tally of the successful ones. The
+ * tally predicts no status; it says which states are possible.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -16,7 +16,7 @@ enum { NONE, LIVE, GIVEN, DESTRUCTED, LEFT /* released while given: its promises
 #define POISONED 16
 static struct {
     int used;
-    int poison[POISONED]; /* the rows of each poisoned region, 0: none */
+    int poison[POISONED]; /* the rows of each poisoned region; 0 if there is none */
 } stores[STORES];
 static struct {
     tn_array *id;
@@ -77,7 +77,7 @@ static void add_poison(int store, int rows)
     stores[store].poison[k] = rows;
 }
 
-/* A writer that needed nothing of the old contents has written these rows: regions that lie in them are whole again. */
+/* A writer that needed none of the old contents wrote these rows: regions inside them are healed. */
 static void remove_poison(int store, int rows)
 {
     for (int k = 0; k < POISONED; k++)
@@ -90,7 +90,7 @@ static int is_export(int kind)
     return kind >= TN_HOLDER_EXPORT_READ && kind <= TN_HOLDER_EXPORT_EXCLUSIVE;
 }
 
-/* May two that overlap be open at once (I3)? */
+/* Whether two overlapping guards may be open at the same time (I3). */
 static int agree(int a, int b)
 {
     int x = guards[a].kind, y = guards[b].kind;
@@ -227,7 +227,7 @@ static void derive(int h)
     int start = n > 0 ? below(n) : 0, length = n > 0 ? 1 + below(n - start) : 1;
     tn_slice_spec spec = TN_SLICE(start, start + length, 1);
     tn_status status = tn_array_slice(handles[h].id, 1, &spec, &out);
-    CHECK((status == TN_OK) == (handles[h].state == LIVE)); /* looks at no guard, export or poison */
+    CHECK((status == TN_OK) == (handles[h].state == LIVE)); /* checks no guard, export or poison */
     if (status == TN_OK)
         add_handle(out, handles[h].store, ((1 << length) - 1) << (low + start));
 }
@@ -276,7 +276,7 @@ static void end_promise(int p, int by_release)
 static void take_some(void)
 {
     int first = below(PROMISES), second = below(PROMISES), n = 1 + below(2), before[STORES];
-    for (int p = 0; p < PROMISES && below(4) != 0; p++) /* mostly good ones, and two of one handle where there are */
+    for (int p = 0; p < PROMISES && below(4) != 0; p++) /* mostly valid ones, and two of one handle if possible */
         if (promises[p].id != NULL && promises[p].outstanding) {
             if (promises[first].id == NULL || !promises[first].outstanding)
                 first = p;
@@ -297,7 +297,7 @@ static void take_some(void)
         CHECK(out[0] == UNTOUCHED && out[1] == UNTOUCHED);
         return;
     }
-    /* all of what a handle requires arrived: its claim moves to the leftmost, and the giver is destructed */
+    /* all required promises were taken: the claim moves to the leftmost, and the giver is destructed */
     for (int i = 0; i < n; i++) {
         int h = promises[list[i]].handle;
         uint32_t arrived = 0;
@@ -409,7 +409,7 @@ static void random_calls(void) /* I1 to I6, I8 to I14 */
         for (int step = 0; step < rounds(300); step++) {
             int h = below(HANDLES), before = check_failures;
             for (int tries = 0; tries < HANDLES && handles[h].state == NONE && below(10) != 0; tries++)
-                h = (h + 1) % HANDLES; /* mostly one that is there, at times a stale one */
+                h = (h + 1) % HANDLES; /* mostly a live one, sometimes a stale one */
             int used = handles[h].id != NULL, there = handles[h].state != NONE && handles[h].state != LEFT;
             int what = below(20);
             if (what < 2)

@@ -1,7 +1,7 @@
 /*
- * npy.c - .npy files: opened by mapping and by reading, refused when damaged, saved (IO-1 to IO-11, NP-1, NP-2).
+ * npy.c - .npy files: opened by mapping and by reading, refused if damaged, saved (IO-1 to IO-11, NP-1, NP-2).
  *
- * Works in a folder of its own, made here and removed at the end.
+ * Works in a folder of its own, which it removes at the end.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -33,8 +33,8 @@ static void write_file(const char *name, const void *bytes, size_t n)
 
 static unsigned char buffer[200000];
 
-/* A file in memory: magic, version, the header as it stands, padded with spaces so that the data begins at `align`, the
-   data. */
+/* Builds a file in `buffer`: magic, version, the header, padded with spaces so that the data begin at a multiple of
+   `align`, and the data. */
 static size_t build(int major, int minor, const char *header, size_t align, const void *data, size_t bytes)
 {
     size_t prefix = major == 1 ? 10 : 12, length = strlen(header) + 1, n = prefix;
@@ -136,7 +136,7 @@ static void mapped(void) /* IO-1, NP-2 */
     CHECK(open_descriptors() == before && HOLDS(a, 0, 1, 2, 3, 4, 5));
     CHECK(try_write(a, 0) == TN_ERR_READONLY && try_write(a, TN_WRITE_UNIQUE) == TN_ERR_READONLY);
     CHECK(try_export(a, XS, 0) == TN_ERR_READONLY && try_export(a, XR, 0) == TN_OK);
-    CHECK(remove(path_of("six.npy")) == 0); /* its name may be gone */
+    CHECK(remove(path_of("six.npy")) == 0); /* its name may be removed */
     CHECK(HOLDS(a, 0, 1, 2, 3, 4, 5));
     tn_array *row = at(a, 0, 1);
     tn_view_info view;
@@ -147,7 +147,7 @@ static void mapped(void) /* IO-1, NP-2 */
     CHECK(((const int64_t *)view.data)[2] == 5); /* mapped until the last consumer is done */
     end(guard);
 
-    /* by descriptor: it stays the caller's */
+    /* by descriptor, which stays the caller's */
     write_npy("six.npy", SIX, six, sizeof six);
     tn_npy_options options = in_mode(TN_NPY_READ);
     options.fd = open(path_of("six.npy"), O_RDONLY);
@@ -172,7 +172,7 @@ static void mapped(void) /* IO-1, NP-2 */
     CHECK(a == UNTOUCHED);
 }
 
-/* Pages that the process has waited for so far. */
+/* Page faults of the process so far. */
 static long page_faults(void)
 {
     struct rusage usage;
@@ -204,7 +204,7 @@ static void a_very_large_file(void) /* IO-1: nothing is read ahead */
         }
         long before = page_faults();
         tn_array *a = open_as("large.npy", TN_NPY_READ);
-        CHECK(page_faults() - before < 5000); /* some; a look at all of it would be more than 16,000, 64 KiB at a time */
+        CHECK(page_faults() - before < 5000); /* a few; reading all of it would take more than 16,000, 64 KiB at a time */
         tn_array *last = at(a, 0, -1);
         uint8_t value = 7;
         OK(tn_array_copy_to_host(last, &value, NULL, NULL));
@@ -252,7 +252,7 @@ static void modes(void) /* IO-2 */
 
     write_npy("readonly.npy", SIX, six, sizeof six);
     CHECK(chmod(path_of("readonly.npy"), 0444) == 0);
-    if (access(path_of("readonly.npy"), W_OK) != 0) { /* not for who may write everywhere */
+    if (access(path_of("readonly.npy"), W_OK) != 0) { /* not for users who may write everywhere */
         options = in_mode(TN_NPY_WRITE);
         CHECK(try_open(path_of("readonly.npy"), &options) == TN_ERR_IO);
     }
@@ -283,7 +283,7 @@ static void versions_and_shapes(void) /* IO-3, NP-1 */
     opens("v2.npy", 0, 1);
     write_file("v3.npy", buffer, build(3, 0, SIX, 64, six, sizeof six));
     opens("v3.npy", 0, 1);
-    write_file("a16.npy", buffer, build(1, 0, SIX, 16, six, sizeof six)); /* as old writers align */
+    write_file("a16.npy", buffer, build(1, 0, SIX, 16, six, sizeof six)); /* aligned as by old writers */
     opens("a16.npy", 0, 1);
     write_npy("free.npy", "  {  \"shape\" :( 2,3 ),'fortran_order':True  ,\t'descr':\"<i8\"}  ", six, sizeof six);
     opens("free.npy", 0, 2);
@@ -291,7 +291,7 @@ static void versions_and_shapes(void) /* IO-3, NP-1 */
     CHECK(info_of(a).strides[0] == 8 && info_of(a).strides[1] == 16 && HOLDS(a, 0, 2, 4, 1, 3, 5));
     drop(a);
     int64_t more[10] = {0, 1, 2, 3, 4, 5, -1, -1, -1, -1};
-    write_npy("more.npy", SIX, more, sizeof more); /* what follows the data is ignored */
+    write_npy("more.npy", SIX, more, sizeof more); /* bytes after the data are ignored */
     opens("more.npy", 0, 1);
 
     const struct {
@@ -328,7 +328,7 @@ static void data_that_is_not_aligned(void) /* IO-4 */
 {
     char header[100];
     size_t bytes = 0;
-    for (int spaces = 0; spaces < 16; spaces++) { /* the data begins at an odd place */
+    for (int spaces = 0; spaces < 16; spaces++) { /* the data begin at an odd offset */
         snprintf(header, sizeof header, "%s%*s", SIX, spaces, "");
         bytes = build(1, 0, header, 0, six, sizeof six);
         if ((bytes - sizeof six) % 8 == 4)
@@ -364,7 +364,7 @@ static void element_types(void) /* IO-5, IO-8 */
             CHECK(memcmp(got, data, (size_t)rows[i].bytes * 4) == 0);
             drop(a);
         }
-        /* big-endian: of one byte it is the same, others are swapped where they are read */
+        /* big-endian: single bytes are equal, others are swapped when they are read */
         char descr[8];
         snprintf(descr, sizeof descr, ">%s", rows[i].descr + 1);
         snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (4,), }", descr);
@@ -372,7 +372,7 @@ static void element_types(void) /* IO-5, IO-8 */
         refused("big.npy", rows[i].bytes == 1 ? TN_OK : TN_ERR_WOULD_COPY, TN_OK);
         tn_array *a = open_as("big.npy", TN_NPY_COPY);
         OK(tn_array_copy_to_host(a, got, NULL, NULL));
-        int swapped = rows[i].descr[1] == 'c' ? rows[i].bytes / 2 : rows[i].bytes; /* complex: each component */
+        int swapped = rows[i].descr[1] == 'c' ? rows[i].bytes / 2 : rows[i].bytes; /* complex: each component is swapped */
         for (int k = 0; k < rows[i].bytes * 4; k++)
             CHECK(got[k] == data[k / swapped * swapped + (swapped - 1 - k % swapped)]);
         drop(a);
@@ -409,7 +409,7 @@ static void damaged(void) /* IO-6 */
     write_file("empty.npy", "", 0);
     refused("empty.npy", TN_ERR_IO, TN_ERR_IO);
     size_t n = build(1, 0, SIX, 64, six, sizeof six);
-    for (size_t cut = 1; cut < n; cut += cut < 12 ? 1 : 7) { /* cut anywhere */
+    for (size_t cut = 1; cut < n; cut += cut < 12 ? 1 : 7) { /* truncated anywhere */
         build(1, 0, SIX, 64, six, sizeof six);
         write_file("cut.npy", buffer, cut);
         refused("cut.npy", TN_ERR_IO, TN_ERR_IO);
@@ -427,7 +427,7 @@ static void damaged(void) /* IO-6 */
         refused("magic.npy", TN_ERR_IO, TN_ERR_IO);
     }
     build(1, 0, SIX, 64, six, sizeof six);
-    buffer[8] = 0xff; /* a header that ends behind the file */
+    buffer[8] = 0xff; /* a header that ends after the file */
     buffer[9] = 0x7f;
     write_file("long.npy", buffer, n);
     refused("long.npy", TN_ERR_IO, TN_ERR_IO);
@@ -481,7 +481,7 @@ static void hostile_headers(void) /* IO-7 */
     write_npy("six.npy", SIX, six, sizeof six);
     CHECK(try_open(path_of("six.npy"), &options) == TN_ERR_LIMIT);
 
-    /* 60 KiB of brackets of each kind: neither a deep recursion nor much time */
+    /* 60 KiB of brackets of each kind: neither deep recursion nor much time */
     const char *const brackets[3] = {"(", "[", "{'a':"};
     for (int i = 0; i < 3; i++) {
         size_t step = strlen(brackets[i]), used = 0;
@@ -521,7 +521,7 @@ static void hostile_headers(void) /* IO-7 */
     free(header);
 }
 
-/* What the saved file says, taken apart without the library. */
+/* Parses the saved file without the library. */
 static struct {
     int major;
     size_t data_at, size;
@@ -574,7 +574,7 @@ static void saving(void) /* IO-10, NP-1 */
         drop(b);
     }
     tn_array *a = numbers(NULL, SHAPE(2, 3)), *b = NULL, *t = NULL;
-    OK(tn_array_transpose(a, &t)); /* F-contiguous only: stays so */
+    OK(tn_array_transpose(a, &t)); /* F-contiguous only: stays F-contiguous */
     OK(tn_array_save_npy(t, path_of("saved.npy"), TN_IO_SYNC));
     read_saved("saved.npy");
     CHECK(strstr(saved.header, "'fortran_order': True") != NULL && strstr(saved.header, "(3, 2)") != NULL);
@@ -626,20 +626,20 @@ static void saving_is_all_or_nothing(void) /* IO-11 */
     FAILS(tn_array_save_npy(b, NULL, 0), TN_ERR_NULL);
     FAILS(tn_array_save_npy(b, path_of("no/such/folder.npy"), 0), TN_ERR_IO);
     tn_borrow *guard = writing(b, 0);
-    FAILS(tn_array_save_npy(b, path_of("kept.npy"), 0), TN_ERR_BORROWED_WRITE); /* it is a read */
+    FAILS(tn_array_save_npy(b, path_of("kept.npy"), 0), TN_ERR_BORROWED_WRITE); /* saving is a read */
     end(guard);
     poison(b);
     FAILS(tn_array_save_npy(b, path_of("kept.npy"), 0), TN_ERR_POISONED);
-    CHECK(files_in_folder() == files && open_descriptors() == descriptors); /* no temporary is left */
+    CHECK(files_in_folder() == files && open_descriptors() == descriptors); /* no temporary file is left */
     opens("kept.npy", 0, 1);
-    CHECK(mkdir(path_of("target.npy"), 0755) == 0); /* cannot be renamed over */
+    CHECK(mkdir(path_of("target.npy"), 0755) == 0); /* a folder cannot be replaced */
     FAILS(tn_array_save_npy(a, path_of("target.npy"), 0), TN_ERR_IO);
     CHECK(files_in_folder() == files + 1);
     CHECK(rmdir(path_of("target.npy")) == 0);
     OK(tn_array_save_npy(a, path_of("new.npy"), TN_IO_EXCLUSIVE | TN_IO_SYNC));
     CHECK(files_in_folder() == files + 1);
 
-    /* over the file that it is mapped from */
+    /* replaces the file from which the array is mapped */
     tn_array *mapped_file = open_as("kept.npy", TN_NPY_READ), *rows = part(mapped_file, TN_NONE, TN_NONE, -1);
     OK(tn_array_save_npy(rows, path_of("kept.npy"), 0));
     CHECK(HOLDS(mapped_file, 0, 1, 2, 3, 4, 5)); /* the old mapping still has the old file */

@@ -1,6 +1,6 @@
 /*
- * ownership.c - give, cancel, take (OO-1 to OO-30; what needs a scope is in scopes.c), is_unique and why_not with
- * holders and sites (WN-1 to WN-9).
+ * ownership.c - give, cancel, take (OO-1 to OO-30; scopes.c has the rows about scopes), is_unique and why_not with holders and sites (WN-1
+ * to WN-9).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -190,7 +190,7 @@ static void required_is_only_raised(void) /* OO-7, OO-8, OO-9, OO-10 */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *out[3];
     tn_promise *three[3] = {give_as(a, 1), give_as(a, 2), NULL};
-    OK(tn_take(2, three, out)); /* Case I: as many as the largest number asked for */
+    OK(tn_take(2, three, out)); /* Case I: as many promises as the largest required number */
     CHECK(state_of(a) == TN_ERR_DESTRUCTED && claims(out[0]) == 2);
     drop(a);
     drop(out[1]);
@@ -199,7 +199,7 @@ static void required_is_only_raised(void) /* OO-7, OO-8, OO-9, OO-10 */
     a = out[0];
     three[0] = give_as(a, 2);
     three[1] = give_as(a, 1);
-    OK(tn_take(1, &three[1], out)); /* r stays 2: one is not enough */
+    OK(tn_take(1, &three[1], out)); /* r stays 2: one promise is not enough */
     CHECK(state_of(a) == TN_ERR_GIVEN && claims(out[0]) == 2);
     drop(out[0]);
     let_go(three[0]);
@@ -258,7 +258,7 @@ static void all_or_nothing(void) /* OO-11, OO-12 */
     for (int i = 0; i < 3; i++)
         CHECK(out[i] == UNTOUCHED);
     CHECK(allocations(pool) == 2 && live_bytes(pool) == 64);
-    drop(take(p)); /* still good for one take */
+    drop(take(p)); /* still valid for one take */
     CHECK(live_bytes(pool) == 32);
     let_go(p);
     let_go(q);
@@ -319,7 +319,7 @@ static void the_promise_outlives_the_handle(void) /* OO-18, OO-19 */
     p = give(twin);
     drop(twin);
     CHECK(live_bytes(pool) == 32);
-    let_go(p); /* the same by release */
+    let_go(p); /* released instead */
     CHECK(live_bytes(pool) == 0);
     a = numbers(pool, SHAPE(4));
     p = give(a);
@@ -328,7 +328,7 @@ static void the_promise_outlives_the_handle(void) /* OO-18, OO-19 */
     CHECK(live_bytes(pool) == 0);
     let_go(p);
 
-    /* released giver, Case II: the claim it left behind ends with its last promise */
+    /* a released giver, Case II: its remaining claim ends with the last promise */
     a = numbers(pool, SHAPE(4));
     p = give_as(a, 2);
     drop(a);
@@ -359,7 +359,7 @@ static void promises_that_are_not_taken(void) /* OO-20, OO-21, OO-22, OO-23 */
     CHECK(try_take(p) == TN_ERR_STALE);
 
     p = give(a);
-    tn_promise *forwarded = p; /* whoever only passes it on does nothing */
+    tn_promise *forwarded = p; /* passing it on needs no call */
     tn_array *x = take(forwarded);
     CHECK(try_take(p) == TN_ERR_DESTRUCTED);
     FAILS(tn_promise_cancel(p), TN_ERR_DESTRUCTED);
@@ -421,7 +421,7 @@ static void give_and_guards(void) /* OO-26 */
     guard = writing(a, 0);
     CHECK(try_give(a, 1) == TN_ERR_BORROWED_WRITE && state_of(a) == TN_OK);
     end(guard);
-    guard = reading(twin); /* another handle's: no obstacle, but why_not of the result shows it */
+    guard = reading(twin); /* another handle's guard is no obstacle, but why_not of the result shows it */
     tn_promise *p = give(a);
     tn_array *x = take(p);
     CHECK(why(x) == (TN_WHY_SHARED | TN_WHY_BORROWED));
@@ -432,7 +432,7 @@ static void give_and_guards(void) /* OO-26 */
     drop(twin);
 }
 
-static void give_looks_at_nothing_else(void) /* OO-27, XI-7 */
+static void give_checks_nothing_else(void) /* OO-27, XI-7: give checks nothing else */
 {
     tn_array *a = numbers(NULL, SHAPE(4));
     tn_borrow *view = exporting(a, XR);
@@ -547,7 +547,7 @@ static void why_not_bits(void) /* WN-1, WN-2, WN-3, WN-4 */
     end(guard);
     CHECK(unique(a));
     poison(a);
-    CHECK(why(a) == TN_WHY_POISONED && unique(a)); /* the other bits do not matter to is_unique */
+    CHECK(why(a) == TN_WHY_POISONED && unique(a)); /* the other bits do not affect is_unique */
     OK(tn_array_zero(a, 0, NULL));
 
     /* claims and exports count for the whole store, guards by region */
@@ -581,13 +581,13 @@ static void why_not_for_a_target(void) /* TN_WHY_LAYOUT, TN_WHY_DEVICE, TN_WHY_W
     a = numbers(NULL, SHAPE(4, 4));
     const tn_device device = {TN_CUDA, 0};
     CHECK(why_for(a, HOST, TN_I64, SHAPE(4, 4)) == 0);
-    CHECK(why_for(a, HOST, TN_F64, SHAPE(16)) == 0);                    /* contiguous, room enough */
-    CHECK(why_for(a, HOST, TN_F64, SHAPE(8)) == 0);                     /* half is not yet waste */
+    CHECK(why_for(a, HOST, TN_F64, SHAPE(16)) == 0);                    /* contiguous, large enough */
+    CHECK(why_for(a, HOST, TN_F64, SHAPE(8)) == 0);                     /* half of the store is no waste yet */
     CHECK(why_for(a, HOST, TN_F64, SHAPE(7)) == TN_WHY_WASTE);
     CHECK(why_for(a, HOST, TN_F64, SHAPE(17)) == TN_WHY_LAYOUT);
     CHECK(why_for(a, HOST, TN_F32, SHAPE(4, 4)) & TN_WHY_LAYOUT);
     CHECK(why_for(a, device, TN_I64, SHAPE(4, 4)) == TN_WHY_DEVICE);
-    CHECK(why_for(rows, HOST, TN_F64, SHAPE(4, 4)) == 0);               /* the same shape */
+    CHECK(why_for(rows, HOST, TN_F64, SHAPE(4, 4)) == 0);               /* an equal shape */
     CHECK(why_for(rows, HOST, TN_F64, SHAPE(16)) == TN_WHY_LAYOUT);     /* not contiguous */
     tn_target target = {.size = 0, .device = HOST, .dtype = TN_I64};
     uint32_t bits = 77;
@@ -635,12 +635,12 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
     size_t handles = 0;
     for (size_t i = 0; i < n; i++)
         handles += holders[i].kind == TN_HOLDER_HANDLE;
-    CHECK(handles == 2); /* tail and twin, never the one that asks */
+    CHECK(handles == 2); /* tail and twin, never the handle itself */
     for (size_t i = 0; i < n; i++)
         if (holders[i].kind == TN_HOLDER_HANDLE && holders[i].id == (uint64_t)(uintptr_t)twin)
             CHECK(strcmp(holders[i].name, "twin") == 0 && strcmp(holders[i].site, "other.c:7") == 0);
 
-    /* fewer places: the count is still all of them, what lies behind them is untouched */
+    /* less capacity: the count is still the full one, and bytes beyond the capacity are untouched */
     tn_holder few[3];
     memset(few, 0x5a, sizeof few);
     tn_holder canary = few[2];
@@ -658,14 +658,14 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
 
     /* its own promise is listed as well */
     CHECK(count_holders(twin, TN_HOLDER_PROMISE) == 1 && (why(twin) & TN_WHY_GIVEN));
-    /* only guards that overlap */
+    /* only overlapping guards */
     tn_array *head = part(a, 0, 3, 1);
     end(guard);
     guard = reading(tail);
     CHECK(count_holders(head, TN_HOLDER_GUARD_READ) == 0 && count_holders(a, TN_HOLDER_GUARD_READ) == 1);
     end(guard);
 
-    /* a conflict names what holds, whose array, and where */
+    /* a conflict names the holder, its array, and its site */
     end(view);
     end(shared);
     let_go(p);
@@ -682,7 +682,7 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
     CHECK(find(holders, n, TN_HOLDER_GUARD_READ)->site[0] == 0);
     end(nowhere);
 
-    /* TN_HERE as an expression in front of a call; a site longer than its field keeps its end */
+    /* TN_HERE as an expression before a call; a site longer than its field keeps its end */
     guard = (TN_HERE, reading(a));
     OK(tn_array_why_not(a, NULL, sizeof(tn_holder), 16, &some, holders, &n));
     CHECK(strstr(find(holders, n, TN_HOLDER_GUARD_READ)->site, "ownership.c:") != NULL);
@@ -750,7 +750,7 @@ int main(void)
     promises_that_are_not_taken();
     promise_where_an_array_is_expected();
     give_and_guards();
-    give_looks_at_nothing_else();
+    give_checks_nothing_else();
     uses_of_a_given_handle();
     a_view_is_given();
     decided_at_use();

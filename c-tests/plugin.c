@@ -1,4 +1,4 @@
-/* What other libraries allocate with: NumPy's handler and the pair of C++, over pools, with their counts per client. */
+/* Allocators for other libraries: NumPy's handler and the pair of C++, over pools, with their counts per client. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
@@ -30,14 +30,14 @@ static PyDataMem_Handler *handler_of(tn_pool *pool)
     return out;
 }
 
-/* A block for a C++ container; NULL if there is none. */
+/* A block for a C++ container; NULL without memory. */
 static void *cpp(tn_pool *pool, size_t bytes, size_t alignment)
 {
     void *out = NULL;
     return tn_cpp_allocate(pool, bytes, alignment, &out) == TN_OK ? out : NULL;
 }
 
-/* What a client of the pool holds and did; zeros if it never asked. */
+/* The statistics of a client of the pool; zeros if it never allocated. */
 static tn_pool_client client_of(tn_pool *pool, tn_client which)
 {
     tn_pool_client list[16], none = {.client = which};
@@ -49,7 +49,7 @@ static tn_pool_client client_of(tn_pool *pool, tn_client which)
     return none;
 }
 
-/* AL-6: the sum over all clients is what is in use. */
+/* AL-6: the clients' sum equals the bytes in use. */
 static void check_sum(tn_pool *pool)
 {
     tn_pool_client list[16];
@@ -77,7 +77,7 @@ static tn_pool *make(const char *name, uint64_t max_size)
     return pool;
 }
 
-/* AL-70: where the process has no libumf there can be no pool over a provider of UMF. The tables' versions: c-tests/umf_tables.c. */
+/* AL-70: without libumf in the process there is no pool over a provider of UMF. The tables' versions: c-tests/umf_tables.c. */
 static void without_umf(void)
 {
     const struct umf_memory_pool_ops_t *table = NULL;
@@ -89,7 +89,7 @@ static void without_umf(void)
     CHECK(strstr(tn_last_error(), "libumf") != NULL);
 }
 
-/* AL-1: the very first call of the process is one of a plug-in, on the default pool; AL-2: NULL is that one, whatever is current. */
+/* AL-1: the process's very first call is one of a plug-in, on the default pool. AL-2: NULL is the default pool, whatever is current. */
 static void c_al_1_first(void)
 {
     PyDataMem_Handler *h = handler_of(NULL);
@@ -111,7 +111,7 @@ static void c_al_1_first(void)
     OK(tn_pool_release(other));
 }
 
-/* AL-2: a pool that was released hands out nothing, and takes back everything; its memory goes with the last block. */
+/* AL-2: a released pool allocates nothing and accepts every free; its memory goes with the last block. */
 static void c_al_2_released(void)
 {
     tn_pool *pool = make("gone", 0);
@@ -127,13 +127,13 @@ static void c_al_2_released(void)
     OK(tn_cpp_deallocate(pool, q));
     OK(tn_cpp_deallocate(NULL, r));
     h->allocator.free(h->allocator.ctx, p, 3000);
-    /* The pool is over, and the handler is still there. */
+    /* The pool has ended; the handler remains. */
     CHECK(h->allocator.malloc(h->allocator.ctx, 8) == NULL);
     h->allocator.free(h->allocator.ctx, p, 3000);
     FAILS(tn_numpy_handler(pool, (void **)&other), TN_ERR_STALE);
 }
 
-/* AL-3: cached memory goes first; then the failure value, with a text that has the figures. */
+/* AL-3: cached memory goes first; then the failure value, with a message that has the figures. */
 static void c_al_3_failure(void)
 {
     tn_pool *pool = make("small", 1 << 20);
@@ -143,7 +143,7 @@ static void c_al_3_failure(void)
         CHECK((p[i] = h->allocator.malloc(ctx, 100 << 10)) != NULL);
     for (int i = 0; i < 8; i++)
         h->allocator.free(ctx, p[i], 100 << 10);
-    CHECK((p[0] = h->allocator.malloc(ctx, 900 << 10)) != NULL); /* only because what was cached went */
+    CHECK((p[0] = h->allocator.malloc(ctx, 900 << 10)) != NULL); /* only because cached memory was returned */
     CHECK(h->allocator.malloc(ctx, 900 << 10) == NULL);
     CHECK(strstr(tn_last_error(), "tn_numpy_handler: pool \"small\" on {") && strstr(tn_last_error(), "900 KiB asked") &&
           strstr(tn_last_error(), "limit 1 MiB"));
@@ -160,7 +160,7 @@ static void c_al_3_failure(void)
     OK(tn_pool_release(pool));
 }
 
-/* AL-4: what is no block of the pool that the call names is left alone and counted; a size that differs is ignored. */
+/* AL-4: a pointer to no block of the named pool is left alone and counted; a wrong size is ignored. */
 static void c_al_4_misuse(void)
 {
     tn_pool *pool = make("mine", 0), *strange = make("strange", 0);
@@ -206,7 +206,7 @@ static void c_al_4_misuse(void)
     OK(tn_pool_release(strange));
 }
 
-/* AL-4: with the option the process stops at the first wrong free, and says why. */
+/* AL-4: with the option the process stops at the first invalid free, with the reason. */
 static void c_al_4_abort(void)
 {
     int ends[2], state = 0;
@@ -248,7 +248,7 @@ static void c_al_5_alignment(void)
     OK(tn_pool_release(pool));
 }
 
-/* AL-6, PO-61: clients count apart, and together make up what is in use. */
+/* AL-6, PO-61: clients count separately, and their sum is the bytes in use. */
 static void c_al_6_po_61_counts(void)
 {
     tn_pool *pool = make("shared", 0);
@@ -293,7 +293,7 @@ static void c_al_6_po_61_counts(void)
     FAILS(tn_pool_query_clients(pool, sizeof(tn_pool_client), 0, NULL, &none), TN_ERR_STALE);
 }
 
-/* What a library left is listed under the library's name. */
+/* A library's leaks are listed under the library's name. */
 static void c_al_24_named(void)
 {
     tn_holder found[4];
@@ -309,7 +309,7 @@ static void *other_thread(void *argument)
 {
     void **blocks = argument;
     PyDataMem_Handler *h = handler_of(NULL);
-    for (int i = 0; i < 100; i++) /* AL-21: given back in a thread that never saw the pool */
+    for (int i = 0; i < 100; i++) /* AL-21: freed in a thread that never used the pool */
         h->allocator.free(h->allocator.ctx, blocks[i], 64);
     for (int i = 0; i < 100; i++)
         blocks[i] = cpp(NULL, 64, 64);
@@ -352,7 +352,7 @@ static void c_al_22_realloc(void)
     p = h->allocator.realloc(ctx, p, 0);
     CHECK(p != NULL);
     h->allocator.free(ctx, p, 0);
-    /* Zeros, also in memory that was used before. */
+    /* Zeros, also in reused memory. */
     for (int round = 0; round < 20; round++) {
         unsigned char *z = h->allocator.calloc(ctx, 1000, 3), any = 0;
         for (int i = 0; i < 3000; i++)
@@ -367,7 +367,7 @@ static void c_al_22_realloc(void)
     h->allocator.free(ctx, b, 0);
 }
 
-/* AL-9: a child goes on allocating, and gives back what the parent allocated. */
+/* AL-9: a child allocates, and frees the parent's blocks. */
 static void c_al_9_fork(void)
 {
     PyDataMem_Handler *h = handler_of(NULL);
@@ -387,7 +387,7 @@ static void c_al_9_fork(void)
     h->allocator.free(h->allocator.ctx, p, 500);
 }
 
-/* AL-11: the same object for one pool, another for another. */
+/* AL-11: one object per pool. */
 static void c_al_11_same(void)
 {
     tn_pool *a = make("a", 0), *b = make("b", 0), *again = NULL;

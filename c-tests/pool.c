@@ -1,6 +1,6 @@
 /*
- * pool.c - pools and devices as C sees them: handles, options by size, raw memory, misuse, the current pool.
- * What the engine does inside is tested in tests/pool.rs.
+ * pool.c - pools and devices in C: handles, options by size, raw memory, misuse, the current pool. tests/pool.rs tests the pool's
+ * internals.
  */
 #include "check.h"
 #include <stdlib.h>
@@ -112,7 +112,7 @@ static void options(void)
         pool = UNTOUCHED;
     }
 
-    /* A structure of a newer library: what this one does not know must be zero. */
+    /* A struct of a newer library: the unknown part must be zero. */
     struct {
         tn_pool_options known;
         uint64_t newer;
@@ -127,7 +127,7 @@ static void options(void)
     OK(tn_pool_release(pool));
 }
 
-/* Handles: each way to be wrong is a status. */
+/* Every invalid handle is a status. */
 static void handles(void)
 {
     tn_pool *pool = own_pool("handles");
@@ -267,7 +267,7 @@ static void current_pool(void)
     FAILS(tn_pool_set_current((tn_pool *)(uintptr_t)64), TN_ERR_KIND);
     CHECK(stats_of(NULL).live_blocks == 1);
     OK(tn_pool_release(mine));
-    void *more = block_of(NULL, 20); /* the thread's hold counts */
+    void *more = block_of(NULL, 20); /* the thread's reference counts */
     OK(tn_pool_deallocate(NULL, more, NULL));
     OK(tn_pool_set_current(old));
     OK(tn_pool_release(old));
@@ -283,7 +283,7 @@ static void current_pool(void)
     OK(tn_pool_release(standard));
 }
 
-/* PO-5: set before its first use, refused afterwards */
+/* PO-5: set before the first use, refused afterwards */
 static void options_of_the_default_pool(void)
 {
     tn_pool *standard = NULL;
@@ -346,7 +346,7 @@ static void limits(void)
     OK(tn_pool_release(pool));
 }
 
-/* A call that is given a block and no pool finds the pool that has the block. */
+/* A call with a block and no pool finds the block's pool. */
 static void reallocate_finds_the_owner(void)
 {
     tn_pool_options options = {.size = sizeof options, .name = "owner"};

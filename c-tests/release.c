@@ -1,6 +1,6 @@
 /*
- * release.c - when bytes go back, held bytes, strict mode, weak handles, queued release callbacks (RL-1 to RL-8), whose
- * an address is (WN-10), and what tn_leaks tells.
+ * release.c - when bytes are released, held bytes, strict mode, weak handles, queued release callbacks (RL-1 to RL-8), the holders of an
+ * address (WN-10), and tn_leaks.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -10,7 +10,7 @@
 static void last_one_out(void) /* RL-1, RL-2 */
 {
     tn_pool *pool = own_pool("rl-1");
-    /* claims, guards and exports end in every order of four: only the last frees */
+    /* claims, guards and exports end in every order of four: only the last one frees */
     for (int order = 0; order < 24; order++) {
         tn_array *a = numbers(pool, SHAPE(4)), *twin = clone(a);
         tn_borrow *guard = reading(a), *export = exporting(a, XR);
@@ -36,7 +36,7 @@ static void last_one_out(void) /* RL-1, RL-2 */
     CHECK(held_bytes(pool) == 32 && live_bytes(pool) == 32);
     end(guard);
     CHECK(held_bytes(pool) == 0 && live_bytes(pool) == 0);
-    /* an unfinished promise keeps a claim: not held */
+    /* a promise that is not used up keeps a claim: the bytes are not held */
     a = numbers(pool, SHAPE(4));
     tn_promise *p = give(a);
     drop(a);
@@ -56,7 +56,7 @@ static void on_release(void *context)
 {
     called.runs++;
     called.thread = pthread_self();
-    /* it may call the library: no lock is held */
+    /* it may call the library: no lock is locked */
     if (context != NULL) {
         tn_array *copy = NULL;
         if (tn_array_clone((tn_array *)context, &copy) == TN_OK)
@@ -135,7 +135,7 @@ static void strict_mode(void) /* RL-4 */
     FAILS(tn_array_release(twin), TN_ERR_BORROWED);
     end(guard);
     drop(twin);
-    /* a destructed handle is released as ever */
+    /* a destructed handle can be released */
     a = destructed();
     drop(a);
 
@@ -156,11 +156,11 @@ static void weak_handles(void) /* RL-5, RL-6, RL-7 */
     CHECK(claims(a) == 2 && why(a) == TN_WHY_SHARED);
     drop(view);
     CHECK(why(a) == 0); /* a weak handle claims nothing */
-    OK(tn_weak_upgrade(weak, &out)); /* the handle is gone, the store lives: its layout comes back */
+    OK(tn_weak_upgrade(weak, &out)); /* the handle is released, the store lives: its layout comes back */
     CHECK(claims(a) == 2 && HOLDS(out, 2, 0, 5, 3) && info_of(out).strides[1] == -16);
     drop(out);
 
-    /* RL-6: the claim moved, the weak handle still works and is seen by the taker */
+    /* RL-6: the claim moved, the weak handle still works, and the taker's why_not shows it */
     tn_promise *p = give(a);
     tn_array *x = take(p);
     CHECK(why(x) == 0);
@@ -178,7 +178,7 @@ static void weak_handles(void) /* RL-5, RL-6, RL-7 */
     FAILS(tn_weak_release(weak), TN_ERR_STALE);
     FAILS(tn_weak_upgrade(weak, &out), TN_ERR_STALE);
 
-    /* RL-7: held is dead to a weak handle, and stays so when an import joins the bytes again */
+    /* RL-7: held bytes are dead to a weak handle, also when an import joins them again */
     a = numbers(pool, SHAPE(4));
     int64_t *bytes = address(a);
     OK(tn_array_weaken(a, &weak));
@@ -243,12 +243,12 @@ static void queued_callbacks(void) /* RL-8, AR-25 */
     drop(first);
     drop(third);
     CHECK(sequence_length == 0 && queued_now() == before + 3 && leaks_of_kind(TN_HOLDER_QUEUED_RELEASE) == 3);
-    /* the bytes were given up when queued: they can be taken in anew, with no join */
+    /* the bytes were given up when they were queued: they can be imported again, without a join */
     tn_array *again = import(TN_TAKE, 2, 2, note, (void *)(intptr_t)4);
     CHECK(why(again) == 0);
     drop(again);
     CHECK(sequence_length == 1 && sequence[0] == 4);
-    /* copied at once: still only when it is asked for */
+    /* copied at once: the callback still runs only on request */
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){2}};
     tn_how how = 0;
     OK(tn_array_import_host(memory, &layout, TN_RELEASE_QUEUED, note, (void *)(intptr_t)5, &again, &how));
@@ -260,7 +260,7 @@ static void queued_callbacks(void) /* RL-8, AR-25 */
     const int expected[5] = {4, 2, 1, 3, 5};
     for (int i = 0; i < 5; i++)
         CHECK(sequence[i] == expected[i]);
-    CHECK(queued_now() == before + 1); /* what was queued meanwhile waits for the next call */
+    CHECK(queued_now() == before + 1); /* releases that were queued meanwhile wait for the next call */
     OK(tn_run_releases(NULL));
     CHECK(sequence_length == 6 && sequence[5] == 9 && queued_now() == before &&
           leaks_of_kind(TN_HOLDER_QUEUED_RELEASE) == 0);
@@ -268,7 +268,7 @@ static void queued_callbacks(void) /* RL-8, AR-25 */
     CHECK(count == 0);
 }
 
-static void whose_is_it(void) /* WN-10, I16 */
+static void holders_of_an_address(void) /* WN-10, I16 */
 {
     tn_pool *pool = own_pool("wn-10");
     tn_array *a = numbers(pool, SHAPE(6)), *tail = part(a, 3, 6, 1);
@@ -283,7 +283,7 @@ static void whose_is_it(void) /* WN-10, I16 */
     CHECK(strcmp(store.pool_name, "wn-10") == 0 && (store.flags & (TN_FOREIGN | TN_READONLY)) == 0);
     CHECK(n == 2 && holders[0].kind == TN_HOLDER_HANDLE && holders[1].kind == TN_HOLDER_HANDLE);
     CHECK(strcmp(holders[0].name, "asked") == 0 || strcmp(holders[1].name, "asked") == 0);
-    OK(tn_holders_of(bytes, 48, sizeof(tn_holder), 8, NULL, holders, &n)); /* now the guard's bytes are among them */
+    OK(tn_holders_of(bytes, 48, sizeof(tn_holder), 8, NULL, holders, &n)); /* the guard's bytes are among them now */
     CHECK(n == 3);
     end(guard);
     uint64_t version = store.version;
@@ -302,7 +302,7 @@ static void whose_is_it(void) /* WN-10, I16 */
     FAILS(tn_holders_of(bytes, 8, sizeof(tn_holder), 8, &store, holders, NULL), TN_ERR_NULL);
     CHECK(n == 77 && memcmp(holders, &canary, sizeof canary) == 0);
 
-    /* lent bytes; a range over two stores */
+    /* borrowed bytes; a range over two stores */
     tn_array *left = import(TN_TAKE, 0, 4, note, NULL), *right = import(TN_BORROW, 4, 4, NULL, NULL);
     OK(tn_holders_of(memory + 5, 8, sizeof(tn_holder), 8, &store, holders, &n));
     CHECK(n == 1 && (store.flags & TN_FOREIGN) && store.pool_name[0] == 0 && store.bytes == 32);
@@ -325,7 +325,7 @@ static void whose_is_it(void) /* WN-10, I16 */
     OK(tn_pool_release(pool));
 }
 
-static void leaks(void) /* what tn_leaks shows, and that each goes when it is given back */
+static void leaks(void) /* the list of tn_leaks; each entry goes with its release */
 {
     size_t count = 77;
     OK(tn_leaks(sizeof(tn_holder), 0, NULL, &count));
@@ -378,7 +378,7 @@ static void leaks(void) /* what tn_leaks shows, and that each goes when it is gi
     drop(twin);
     drop(b);
     drop(c);
-    OK(tn_pool_release(pool)); /* its last block is still out: listed under the pool's name (PO-8) */
+    OK(tn_pool_release(pool)); /* its last block is still allocated: listed under the pool's name (PO-8) */
     OK(tn_leaks(sizeof(tn_holder), MAX_HOLDERS, all, &count));
     CHECK(count == 1 && all[0].kind == TN_HOLDER_BLOCK && strcmp(all[0].name, "leaky") == 0);
     OK(tn_pool_deallocate(NULL, raw, NULL));
@@ -393,7 +393,7 @@ int main(void)
     strict_mode();
     weak_handles();
     queued_callbacks();
-    whose_is_it();
+    holders_of_an_address();
     leaks();
     return finish();
 }

@@ -1,13 +1,12 @@
 /*
- * report.c - who holds what: tn_report_json, the holders of an address, and the texts of a pool that has no room (PO-38, PO-45,
- * AL-23, WN-10).
+ * report.c - holders: tn_report_json, the holders of an address, and the messages of a pool without memory (PO-38, PO-45, AL-23, WN-10).
  */
 #include "helpers.h"
 
 static char *text;
 static size_t room;
 
-/* The report, in a buffer of our own. */
+/* The report, in a static buffer. */
 static const char *report(void)
 {
     size_t length = room;
@@ -28,7 +27,7 @@ static int reports(const char *part)
     return strstr(report(), part) != NULL;
 }
 
-/* The part of the report behind `from` and before the next `to`. */
+/* The part of the report after `from` and before the next `to`. */
 static int between(const char *from, const char *to, const char *part)
 {
     const char *begin = strstr(report(), from);
@@ -38,7 +37,7 @@ static int between(const char *from, const char *to, const char *part)
     return found != NULL && (end == NULL || found < end);
 }
 
-/* Quotes are escaped, braces and brackets match. */
+/* Quotes are escaped, braces and brackets are balanced. */
 static int is_balanced(const char *json)
 {
     int depth = 0, quoted = 0;
@@ -65,11 +64,11 @@ static void calls(void)
     CHECK(length == 7 && small[0] == '.');
     OK(tn_report_json(0, 0, NULL, &length));
     CHECK(length > 100);
-    OK(tn_report_json(0, sizeof small, small, &length)); /* cut off, and nothing behind its room */
+    OK(tn_report_json(0, sizeof small, small, &length)); /* truncated, and nothing is written past the capacity */
     CHECK(strlen(small) == sizeof small - 1 && small[0] == '{' && length > 100);
 }
 
-/* A program of a later header has larger items: what the library does not know of them is zeroed. */
+/* A program of a later header has larger items: their unknown part is zeroed. */
 static void items_of_other_sizes(void)
 {
     tn_array *a = numbers(NULL, SHAPE(3));
@@ -82,7 +81,7 @@ static void items_of_other_sizes(void)
     OK(tn_leaks(sizeof leaks[0], 2, (tn_holder *)leaks, &n));
     CHECK(n == 1 && leaks[0].known.kind == TN_HOLDER_HANDLE && leaks[0].known.id == (uint64_t)(uintptr_t)a);
     CHECK(leaks[0].unknown[0] == 0 && leaks[0].unknown[1] == 0);
-    CHECK(leaks[1].unknown[0] == UINT64_C(0xeeeeeeeeeeeeeeee)); /* nothing behind the last item */
+    CHECK(leaks[1].unknown[0] == UINT64_C(0xeeeeeeeeeeeeeeee)); /* nothing is written past the last item */
     n = 77;
     FAILS(tn_leaks(sizeof(tn_holder) - 1, 2, (tn_holder *)leaks, &n), TN_ERR_INVALID);
     FAILS(tn_leaks(0, 1, (tn_holder *)leaks, &n), TN_ERR_INVALID);
@@ -91,13 +90,13 @@ static void items_of_other_sizes(void)
     CHECK(n == 1);
     tn_array *b = numbers(NULL, SHAPE(3));
     memset(leaks, 0xee, sizeof leaks);
-    OK(tn_leaks(sizeof(tn_holder), 1, (tn_holder *)leaks, &n)); /* the first ones, and how many there are */
+    OK(tn_leaks(sizeof(tn_holder), 1, (tn_holder *)leaks, &n)); /* the first items, and the full count */
     CHECK(n == 2 && leaks[0].known.kind == TN_HOLDER_HANDLE && leaks[0].unknown[0] == UINT64_C(0xeeeeeeeeeeeeeeee));
     drop(b);
     drop(a);
 }
 
-static void stores_and_holders(void) /* PO-38: for arrays who holds each live block */
+static void stores_and_holders(void) /* PO-38: each live block of an array has its holders */
 {
     tn_pool *pool = own_pool("report \"me\"");
     OK(tn_here("report.c", 70));
@@ -117,7 +116,7 @@ static void stores_and_holders(void) /* PO-38: for arrays who holds each live bl
     CHECK(between("\"clients\":[{\"name\":\"arrays\"", "]", "\"live_blocks\":1,"));
     CHECK(between("\"open\"", "\"copies\"", "\"kind\":\"pool\""));
 
-    /* A given array stands there as a promise; a spent one holds nothing any more. */
+    /* A GIVEN array is listed as a promise; a DESTRUCTED one holds nothing any more. */
     OK(tn_borrow_end(reader, 0, NULL));
     drop(view);
     tn_promise *promise = NULL;
@@ -136,7 +135,7 @@ static void stores_and_holders(void) /* PO-38: for arrays who holds each live bl
     CHECK(!reports("report \\\"me\\\""));
 }
 
-static void many_holders(void) /* more than are looked at in one go */
+static void many_holders(void) /* more holders than one step lists */
 {
     enum { MANY = 1000 };
     static tn_array *views[MANY];
@@ -152,7 +151,7 @@ static void many_holders(void) /* more than are looked at in one go */
     drop(a);
 }
 
-static void raw_blocks(void) /* by place, because there may be very many */
+static void raw_blocks(void) /* by site, because there may be very many */
 {
     tn_pool *pool = own_pool("blocks");
     void *blocks[100];
@@ -168,7 +167,7 @@ static void raw_blocks(void) /* by place, because there may be very many */
     OK(tn_pool_release(pool));
 }
 
-/* AL-6, PO-61: a library that allocates from our pools stands by its name, with its blocks, in the report and in the texts. */
+/* AL-6, PO-61: a library that allocates from the pools appears by its name, with its blocks, in the report and in messages. */
 static void clients(void)
 {
     tn_pool *pool = limited_pool("clients", 4 << 20);
@@ -179,7 +178,7 @@ static void clients(void)
     tn_array *a = empty(pool, TN_U8, SHAPE(1000)), *more = NULL;
     CHECK(reports("{\"name\":\"cpp\",\"live_blocks\":1,\"live_bytes\":3145728,\"requested_bytes\":3145728,\"peak_bytes\":3145728,"));
     CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"name\":\"arrays\",\"live_blocks\":1,"));
-    /* PO-38: and its memory, by size of block and by place: the 3 MiB, and the array's in a span of its own class */
+    /* PO-38: and its memory, by block size and by site: the 3 MiB, and the array's in a span of its own class */
     CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"block_bytes\":0,\"span_bytes\":0,\"live_blocks\":1,"));
     CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"block_bytes\":1024,\"span_bytes\":65536,\"live_blocks\":1,"));
     CHECK(between("\"segments\"", "\"stores\"", "\"live_blocks\":2,\"live_bytes\":3146752}")
@@ -192,7 +191,7 @@ static void clients(void)
     OK(tn_pool_release(pool));
 }
 
-static void copy_book(void) /* CP-1: the report has the same list */
+static void copy_book(void) /* CP-1: the report has the list of the copy book */
 {
     static int64_t memory[9];
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){9}};
@@ -205,7 +204,7 @@ static void copy_book(void) /* CP-1: the report has the same list */
     drop(copy);
 }
 
-/* AL-23, WN-10: bytes that another library has from our pool, and an array on them. */
+/* AL-23, WN-10: a block that another library allocated from a pool, and an array on it. */
 static void owner_of_a_block(void)
 {
     tn_pool *pool = own_pool("theirs");
@@ -238,7 +237,7 @@ static void owner_of_a_block(void)
     OK(tn_pool_release(pool));
 }
 
-/* PO-45: what is in the way of a request, largest first, by name and by the place where it was made. */
+/* PO-45: the holders that prevent a request, largest first, by name and site. */
 static void out_of_memory(void)
 {
     tn_pool *pool = limited_pool("narrow", 8 << 20);
@@ -253,7 +252,7 @@ static void out_of_memory(void)
     CHECK(says("\"narrow\"") && says("8 MiB asked") && says("limit 8 MiB"));
     CHECK(says("largest holders: \"weights\" 3 MiB at model.c:10, 2 MiB at model.c:12, \"bias\" 1 MiB at model.c:10; release arrays"));
 
-    /* A block that is no array's is named by its place. */
+    /* A raw block is named by its site. */
     drop(unnamed);
     void *block = NULL;
     OK(tn_here("cache.c", 99));

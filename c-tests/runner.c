@@ -1,6 +1,5 @@
 /*
- * runner.c - large copies on threads of the caller's (TR-2, TR-3, TR-4, TR-16, PH-15): the same bytes as without, whatever the
- * runner does.
+ * runner.c - large copies on the caller's threads (TR-2, TR-3, TR-4, TR-16, PH-15): the resulting bytes do not depend on the runner.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -26,7 +25,7 @@ static void *work(void *context)
     return NULL;
 }
 
-/* A thread a task. */
+/* A runner with one thread per task. */
 static void on_threads(void *context, tn_task task, void *argument, size_t count)
 {
     pthread_t threads[MOST];
@@ -44,7 +43,7 @@ static void on_threads(void *context, tn_task task, void *argument, size_t count
     }
 }
 
-/* Does not do what it should. */
+/* A runner that returns an error. */
 static void on_nobody(void *context, tn_task task, void *argument, size_t count)
 {
     (void)task, (void)argument, (void)count;
@@ -67,10 +66,10 @@ static const int64_t *bytes_of(tn_array *array, tn_borrow **guard)
 
 #define ROWS    520
 #define COLUMNS 640
-/* Calls of `copies_alike` that are divided: the source from raw memory, three copies, the fill. */
+/* The calls of `copies_alike` that are divided: the source from raw memory, three copies, the fill. */
 #define LARGE 5
 
-/* Copies in every shape, twice: by the current runner and by none. */
+/* Copies in every shape, with the current runner and without one. */
 static void copies_alike(void)
 {
     tn_array *source = numbers(NULL, SHAPE(ROWS, COLUMNS)), *turned, *reversed, *dense = zeros(NULL, TN_I64, SHAPE(ROWS, COLUMNS));
@@ -96,7 +95,7 @@ static void copies_alike(void)
     for (int i = 0; i < 3; i++) {
         OK(tn_borrow_end(guards[i], 0, NULL));
     }
-    /* Every second column is overwritten, and what lies between stays. */
+    /* Every second column is overwritten, and the columns between are unchanged. */
     int64_t seven = 7;
     OK(tn_array_fill(half, &seven, 0, NULL));
     d = bytes_of(dense, &guards[0]);
@@ -105,7 +104,7 @@ static void copies_alike(void)
     }
     CHECK(wrong == 0);
     OK(tn_borrow_end(guards[0], 0, NULL));
-    /* Where the two overlap: as if the source had been read first. */
+    /* Overlapping: as if the source had been read first. */
     tn_array *front, *back;
     OK(tn_array_slice(source, 1, (tn_slice_spec[]){TN_SLICE(0, -1, 1)}, &front));
     OK(tn_array_slice(source, 1, (tn_slice_spec[]){TN_SLICE(1, TN_NONE, 1)}, &back));

@@ -1,8 +1,8 @@
 /*
- * safetensors.c - files of many tensors through the C interface: listed, mapped together, read, all or none (NP-10, NP-11). What is
- * refused is in tests/safetensors.rs (NP-12).
+ * safetensors.c - files of several tensors through the C interface: listed, mapped together, read, all or none (NP-10, NP-11).
+ * tests/safetensors.rs has the refused files (NP-12).
  *
- * Works in a folder of its own, made here and removed at the end.
+ * Works in a folder of its own, which it removes at the end.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -12,7 +12,7 @@
 static char folder[] = "safetensors-XXXXXX";
 static char path[128];
 
-/* A file with that header, padded with `pad` spaces, and the bytes 0, 1, 2, .. behind it. */
+/* A file with that header, padded with `pad` spaces, and the data bytes 0, 1, 2, ... */
 static void write_file(const char *header, size_t pad, size_t bytes)
 {
     FILE *file = fopen(path, "wb");
@@ -34,7 +34,7 @@ static tn_status open_tensors(const char *file, tn_pool *pool, size_t n, const c
     return tn_array_open_safetensors(file, n, names, &options, out, how);
 }
 
-/* 208 bytes of header and its length: the data begin at a multiple of 8. */
+/* Header and length have 208 bytes: the data begin at a multiple of 8. */
 static const char THREE[] = "{\"__metadata__\":{\"by\":\"hand\"},"
                             "\"later\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[8,24]},"
                             "\"first\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
@@ -82,7 +82,7 @@ static void listed(void) /* NP-10 */
     FAILS(tn_safetensors_query("/nowhere/x.safetensors", sizeof(tn_safetensors_info), 0, NULL, &count), TN_ERR_IO);
     CHECK(says("x.safetensors") && count == 77);
 
-    /* a long name is cut where a character ends */
+    /* a long name is truncated at the end of a character */
     char header[1024], name[400] = "";
     for (int i = 0; i < 130; i++)
         strcat(name, "\xc3\xa4");
@@ -105,7 +105,7 @@ static void mapped(void) /* NP-11 */
     OK(tn_copies_forbid(1));
     OK(open_tensors(path, NULL, 4, names, TN_REQUIRE_BORROW, out, how));
     OK(tn_copies_forbid(0));
-    CHECK(remove(path) == 0); /* the mapping has it */
+    CHECK(remove(path) == 0); /* the mapping keeps the file */
     for (int i = 0; i < 4; i++) {
         CHECK(how[i] == TN_ALIASED && (info_of(out[i]).flags & TN_READONLY) != 0);
         CHECK(try_write(out[i], 0) == TN_ERR_READONLY);
@@ -118,7 +118,7 @@ static void mapped(void) /* NP-11 */
     drop(out[0]);
     drop(out[2]);
     drop(out[1]);
-    CHECK(is_mapped()); /* ends with the last of them */
+    CHECK(is_mapped()); /* ends with the last array */
     drop(out[3]);
     CHECK(!is_mapped());
 }
@@ -130,7 +130,7 @@ static void read_into_a_pool(void) /* NP-11, CP-2 */
     const char *names[3] = {"first", "later", "none"};
     tn_array *out[3] = {NULL, NULL, NULL};
     tn_how how[3] = {0, 0, 0};
-    OK(tn_copies_forbid(1)); /* a copy by contract */
+    OK(tn_copies_forbid(1)); /* a copy is the call's contract */
     OK(open_tensors(path, pool, 3, names, 0, out, how));
     OK(tn_copies_forbid(0));
     CHECK(how[0] == TN_COPIED && how[1] == TN_COPIED && how[2] == TN_COPIED && !is_mapped());
@@ -144,7 +144,7 @@ static void read_into_a_pool(void) /* NP-11, CP-2 */
 
 static void not_aligned(void) /* NP-11 */
 {
-    three_tensors(4); /* floats still are, int64 are not */
+    three_tensors(4); /* floats still are aligned, int64 are not */
     const char *names[2] = {"first", "later"};
     tn_array *out[2] = {UNTOUCHED, UNTOUCHED};
     tn_how how[2] = {77, 77};

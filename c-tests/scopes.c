@@ -1,12 +1,12 @@
 /*
- * scopes.c - enter and leave: given and lent parameters side by side, what the callee returns, which error wins, and the chain of
- * calls that copies once (OO-13 to OO-16, OO-23, OO-31 to OO-37, OO-40 to OO-43), with TH-17 and strict mode.
+ * scopes.c - enter and leave: given and lent parameters together, the callee's results, the order of errors, and the chain of calls that
+ * copies once (OO-13 to OO-16, OO-23, OO-31 to OO-37, OO-40 to OO-43), with TH-17 and strict mode.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
 #include <pthread.h>
 
-/* Two arguments: how many parameters, and the parameters, arrays and promises mixed. */
+/* Two arguments: a count and a list of parameters, arrays and promises mixed. */
 #define PARAMS(...) sizeof((void *[]){__VA_ARGS__}) / sizeof(void *), (void *[]){__VA_ARGS__}
 #define KEEP(...)   sizeof((tn_array *[]){__VA_ARGS__}) / sizeof(void *), (tn_array *[]){__VA_ARGS__}
 
@@ -18,7 +18,7 @@ static tn_scope *entered(size_t n, void *const *params, tn_array **out)
     return scope;
 }
 
-/* Fails, and has made nothing. */
+/* Must fail and make nothing. */
 static tn_status try_enter(size_t n, void *const *params)
 {
     tn_array *out[8];
@@ -294,12 +294,12 @@ static void what_may_be_kept(void) /* OO-33, ER-10, ER-2 */
     FAILS(tn_leave(scope, KEEP((tn_array *)p)), TN_ERR_KIND);
     FAILS(tn_leave((tn_scope *)a, 0, NULL), TN_ERR_KIND);
     FAILS(tn_leave(scope, KEEP(out[0], out[1], out[0])), TN_ERR_DUPLICATE);
-    /* ER-10: the list decides, then the position */
+    /* ER-10: the order of statuses decides, then the position */
     FAILS(tn_leave(scope, KEEP(other, out[0], out[0], gone)), TN_ERR_STALE);
     FAILS(tn_leave((tn_scope *)a, KEEP(gone)), TN_ERR_STALE);
     FAILS(tn_leave(scope, KEEP(out[0], out[0], other)), TN_ERR_INVALID);
     FAILS(tn_array_query((tn_array *)scope, &(tn_array_info){.size = sizeof(tn_array_info)}), TN_ERR_KIND);
-    /* ER-2: the same for parameters */
+    /* ER-2: as above, for parameters */
     tn_array *used = destructed();
     CHECK(try_enter(PARAMS(used, gone)) == TN_ERR_STALE);
     CHECK(try_enter(PARAMS(gone, NULL)) == TN_ERR_NULL);
@@ -389,7 +389,7 @@ static void many(void)
     tn_array *arrays[N], *out[N];
     tn_promise *promises[N];
     void *params[N];
-    int64_t deep[6] = {1, 2, 1, 2, 1, 2}; /* a layout that lies outside its slot */
+    int64_t deep[6] = {1, 2, 1, 2, 1, 2}; /* a layout that does not fit into its slot */
     for (int i = 0; i < N; i++) {
         arrays[i] = i % 3 == 0 ? numbers(pool, 6, deep) : numbers(pool, SHAPE(i));
         promises[i] = i % 2 == 0 ? give(arrays[i]) : NULL;
@@ -413,7 +413,7 @@ static void many(void)
     OK(tn_pool_release(pool));
 }
 
-static void readonly_and_named(void) /* OO-29: a parameter has what its handle had */
+static void readonly_and_named(void) /* OO-29: a parameter has the properties of its handle */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *wide = broadcast(a, SHAPE(3, 4)), *out[2];
     OK(tn_array_set_name(wide, "wide"));
@@ -427,7 +427,7 @@ static void readonly_and_named(void) /* OO-29: a parameter has what its handle h
     drop(a);
 }
 
-static void who_took_it(void) /* the text of a destructed handle */
+static void who_took_it(void) /* the message of a destructed handle */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *x = NULL, *twin = NULL;
     OK(tn_array_set_name(a, "K"));
@@ -474,7 +474,7 @@ static void strict_mode(void) /* RL-4 */
     drop(out[0]);
     OK(tn_option_set("strict", "0"));
 
-    /* without it a guard keeps the bytes, and leave works */
+    /* otherwise a guard keeps the bytes, and leave succeeds */
     scope = entered(PARAMS(a, b), out);
     guard = reading(out[0]);
     leave(scope);
@@ -484,7 +484,7 @@ static void strict_mode(void) /* RL-4 */
     drop(b);
 }
 
-static void lent_again_and_again(void) /* enter and leave take no memory of the pool */
+static void lent_again_and_again(void) /* enter and leave allocate nothing from the pool */
 {
     tn_pool *pool = own_pool("leave");
     tn_array *a = numbers(pool, SHAPE(4)), *x = NULL;
@@ -496,7 +496,7 @@ static void lent_again_and_again(void) /* enter and leave take no memory of the 
     OK(tn_pool_release(pool));
 }
 
-/* ---- OO-40: the nested chain, with a sum that overwrites where it may ---- */
+/* ---- OO-40: the nested chain, with a sum that overwrites if it may ---- */
 enum { LENGTH = 1000 };
 
 static int64_t first_of(tn_array *array)
@@ -522,7 +522,7 @@ static void add(tn_array *into, tn_array *from)
     end(reads);
 }
 
-/* m1 + m2, in the bytes of either if nobody else needs them, else in a copy. */
+/* m1 + m2, in the bytes of either if it is unshared, else in a copy. */
 static tn_status compute_v(void *m1, void *m2, tn_array **v)
 {
     tn_array *m[2];
@@ -574,7 +574,7 @@ static void the_chain(void) /* OO-40, OO-41, OO-42 */
             for (int i = 0; i < 3; i++)
                 p[i] = give(in[i]);
             compute_both_v(p[0], p[1], p[2], 1, v);
-            /* The first sum goes into D1, which nobody else has; the second into A itself. */
+            /* The first sum overwrites D1, which is unshared; the second overwrites A itself. */
             CHECK(allocations(pool) == before && address(v[0]) == address_of[1] && address(v[1]) == address_of[0]);
             CHECK(live_bytes(pool) == 2 * 8 * LENGTH);
             CHECK(first_of(v[0]) == 11 && first_of(v[1]) == 21);
@@ -585,7 +585,7 @@ static void the_chain(void) /* OO-40, OO-41, OO-42 */
             CHECK(allocations(pool) == before && address(v[0]) == address_of[0] && address(v[1]) == address_of[2]);
             CHECK(state_of(in[1]) == TN_OK && unique(in[1]));
             CHECK(first_of(v[0]) == 11 && first_of(v[1]) == 30);
-        } else { /* OO-42: no give, two copies, the same values */
+        } else { /* OO-42: no give, two copies, equal values */
             compute_both_v(in[0], in[1], in[2], 0, v);
             CHECK(allocations(pool) == before + 2);
             CHECK(unique(in[0]) && unique(in[1]) && unique(in[2]));
@@ -603,7 +603,7 @@ static void the_chain(void) /* OO-40, OO-41, OO-42 */
     }
 }
 
-/* The dense one alone can hold the sum: then the first call copies it once, and the second overwrites it. */
+/* Only the dense one can hold the sum: the first call copies it once, and the second overwrites the copy. */
 static void one_copy(void) /* OO-40 */
 {
     tn_pool *pool = own_pool("one copy");

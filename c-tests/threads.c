@@ -1,16 +1,15 @@
 /*
- * threads.c - two threads at the same time: the outcome is that of one call after the other (TH-1 to TH-16, TH-19 to
- * TH-25).
+ * threads.c - two threads at the same time: the result is that of the calls in some order (TH-1 to TH-16, TH-19 to TH-25).
  *
- * Each row runs many rounds. In a round the main thread makes the objects, both threads meet at a barrier, each makes
- * its call (one of them a little later, by a different number of turns each round), they meet again, and the main
- * thread looks at what came out. No row may hang: nothing here waits for a holder.
+ * Each row runs many rounds. In a round the main thread makes the objects and both threads meet at a barrier. Each makes its call, one of
+ * them delayed by a different number of turns in each round. They meet again, and the main thread checks the results. No row may hang,
+ * because nothing here waits for a holder.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
 #include <pthread.h>
 
-/* The two calls and what they returned. A call may also leave a handle that it made. */
+/* The two calls and their statuses. A call may also output a handle. */
 typedef tn_status (*deed)(void *subject, void **made);
 static struct {
     pthread_barrier_t barrier;
@@ -62,7 +61,7 @@ typedef struct outcome {
     void *first_made, *second_made;
 } outcome;
 
-/* Both at once. */
+/* Runs both at the same time. */
 static outcome race(int round, deed first, void *first_subject, deed second, void *second_subject)
 {
     outcome o = {TN_OK, TN_OK, UNTOUCHED, UNTOUCHED};
@@ -439,7 +438,7 @@ static void *poll_unique(void *which)
     return NULL;
 }
 
-static void many_clones(void) /* TH-20, WN-8: an answer may be out of date at once, and is never anything else */
+static void many_clones(void) /* TH-20, WN-8: a result may be out of date at once, and that is its only error */
 {
     memset(&common, 0, sizeof common);
     common.array = numbers(pool, SHAPE(4));
@@ -459,7 +458,7 @@ static tn_status do_view(void *a, void **made) { return tn_array_transpose(a, (t
 
 static void cow_that_copies(void) /* TH-21 */
 {
-    const int64_t n = 60000; /* long enough to copy that the other call meets it */
+    const int64_t n = 60000; /* long enough to copy that the other call overlaps */
     for (int i = 0; i < times; i++) {
         tn_array *a = zeros(pool, TN_I64, SHAPE(n)), *twin = clone(a);
         int64_t value = 7;
@@ -469,10 +468,10 @@ static void cow_that_copies(void) /* TH-21 */
         int what = i % 9;
         outcome o = race(i, do_write_cow, a, what < 8 ? others[what] : do_write, what < 8 ? a : twin);
         tn_status s = o.second;
-        int live = 1; /* a is still there */
+        int live = 1; /* a is still live */
         if (what < 3) {
             CHECK(o.first == TN_OK && s == TN_OK);
-        } else if (what == 3) { /* the reader before, at the same time, or after */
+        } else if (what == 3) { /* a reader before, at the same time, or after */
             CHECK((o.first == TN_OK && s == TN_ERR_BORROWED_WRITE) || (o.first == TN_ERR_BORROWED && s == TN_OK));
         } else if (what == 4) {
             CHECK(ONE_EACH(o, TN_OK, TN_ERR_BORROWED_WRITE));
@@ -523,7 +522,7 @@ static void two_borrow_alls(void) /* TH-22, BA-6 */
         tn_borrow_spec there[2] = {{.array = a, .access = TN_READ_WRITE}, {.array = b, .access = TN_READ_WRITE}};
         tn_borrow_spec back[2] = {there[1], there[0]};
         outcome o = race(i, do_borrow_both, there, do_borrow_both, back);
-        CHECK(ONE_EACH(o, TN_OK, TN_ERR_BORROWED_WRITE)); /* neither ends before both were tried */
+        CHECK(ONE_EACH(o, TN_OK, TN_ERR_BORROWED_WRITE)); /* neither ends before both tried */
         end(o.first == TN_OK ? o.first_made : o.second_made);
         CHECK(why(a) == 0 && why(b) == 0);
     }
@@ -545,7 +544,7 @@ static void writer_and_shared_view(void) /* TH-23 */
     drop(a);
 }
 
-/* Written by whichever thread is last; both threads have met at a barrier before it is read. */
+/* Written by whichever thread is last; read after both threads met at a barrier. */
 static int64_t lent[4];
 
 static void count_up(void *counter)

@@ -17,7 +17,7 @@ static void refused_before_a_byte_moves(void) /* TR-1 */
     FAILS(tn_array_copy_into(a, u, TN_WRITE_UNIQUE | TN_WRITE_COW, NULL), TN_ERR_INVALID);
     FAILS(tn_array_copy_into(a, a, 1u << 31, NULL), TN_ERR_INVALID);
     CHECK(HOLDS(a, 0, 1, 2) && HOLDS(b, 0, 0, 0) && HOLDS(c, 0));
-    OK(tn_array_copy_into(wide, a, 0, NULL)); /* a source whose elements share bytes is fine */
+    OK(tn_array_copy_into(wide, a, 0, NULL)); /* a source may have elements that share bytes */
     CHECK(HOLDS(a, 0, 0, 0) && why(a) == 0);
     drop(wide);
     drop(a);
@@ -40,7 +40,7 @@ static int64_t random_below(int64_t n)
 #define SIDE  6
 #define TOTAL (SIDE * SIDE * SIDE)
 
-/* A random view of shape {n0, n1, n2} on a fresh 6 x 6 x 6 array, and where each of its elements lies. */
+/* A random view of shape {n0, n1, n2} on a fresh 6 x 6 x 6 array, and the position of each of its elements. */
 static tn_array *random_view(tn_array *base, const int64_t *shape, int64_t *where)
 {
     int32_t axes[3] = {0, 1, 2};
@@ -84,7 +84,7 @@ static void any_layout_to_any_other(void) /* TR-2, TR-3, TR-4 */
         int64_t shape[3] = {1 + random_below(4), 1 + random_below(4), 1 + random_below(4)};
         int64_t n = shape[0] * shape[1] * shape[2];
         tn_array *first = numbers(NULL, SHAPE(SIDE, SIDE, SIDE));
-        /* a third in one store */
+        /* one third of the cases in one store */
         tn_array *second = round % 3 ? zeros(NULL, TN_I64, SHAPE(SIDE, SIDE, SIDE)) : clone(first);
         tn_array *source = random_view(first, shape, from), *target = random_view(second, shape, to);
         OK(tn_array_copy_to_host(second, expected, NULL, NULL));
@@ -94,7 +94,7 @@ static void any_layout_to_any_other(void) /* TR-2, TR-3, TR-4 */
             expected[to[i]] = values[from[i]]; /* as if the source had been read in full first */
         OK(tn_array_copy_into(source, target, 0, NULL));
         OK(tn_array_copy_to_host(second, got, NULL, NULL));
-        int same = memcmp(got, expected, sizeof got) == 0; /* the gaps are as they were */
+        int same = memcmp(got, expected, sizeof got) == 0; /* the gaps are unchanged */
         CHECK(same);
         drop(source);
         drop(target);
@@ -117,7 +117,7 @@ static void overlapping(void) /* TR-4 */
     tn_array *reversed = part(x, TN_NONE, TN_NONE, -1);
     OK(tn_array_copy_into(reversed, x, 0, NULL));
     CHECK(HOLDS(x, 4, 4, 3, 2, 1, 0));
-    /* exactly the same elements: nothing to do in any mode, also through one handle */
+    /* identical elements: nothing to do in any mode, also through one handle */
     uint64_t version = 0;
     tn_store_info store = {.size = sizeof store};
     size_t n = 0;
@@ -144,7 +144,7 @@ static void overlapping(void) /* TR-4 */
     drop(m);
 }
 
-static void conflicts(void) /* the calls that move take guards like any other: BR-2, BR-3, ER-1 */
+static void conflicts(void) /* copies and fills take guards as any call does: BR-2, BR-3, ER-1 */
 {
     tn_array *a = numbers(NULL, SHAPE(3)), *b = zeros(NULL, TN_I64, SHAPE(3));
     int64_t raw[3] = {7, 7, 7}, value = 1;
@@ -180,7 +180,7 @@ static void a_new_array_on_the_host(void) /* TR-8 */
     tn_pool *pool = own_pool("tr-8");
     tn_array *a = numbers(NULL, SHAPE(2, 3)), *f = NULL, *out = NULL;
     OK(tn_array_transpose(a, &f));
-    OK(tn_array_to_device(a, HOST, pool, NULL, &out)); /* it is there already: a copy all the same */
+    OK(tn_array_to_device(a, HOST, pool, NULL, &out)); /* it is on the host already: a copy all the same */
     CHECK(address(out) != address(a) && HOLDS(out, 0, 1, 2, 3, 4, 5) && live_bytes(pool) == 48);
     CHECK(info_of(out).device.type == TN_CPU && info_of(out).strides[0] == 24);
     drop(out);
@@ -204,7 +204,7 @@ static void raw_memory(void) /* TR-9, TR-3 */
     int64_t raw[12], canary[12];
     memset(raw, 0x5a, sizeof raw);
     memcpy(canary, raw, sizeof raw);
-    /* a strided target: rows apart, the last column first */
+    /* a strided target: rows apart, last column first */
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = (int64_t[]){2, 3},
                         .strides = (int64_t[]){48, -8}, .offset = 24};
     OK(tn_array_copy_to_host(a, raw, &layout, NULL));
@@ -216,7 +216,7 @@ static void raw_memory(void) /* TR-9, TR-3 */
     OK(tn_array_zero(a, 0, NULL));
     OK(tn_array_copy_from_host(a, raw, &layout, 0, NULL));
     CHECK(HOLDS(a, 0, 1, 2, 3, 4, 5));
-    /* into a view: the gaps of the store stay */
+    /* into a view: the gaps of the store are unchanged */
     tn_array *column = at(a, 1, 1);
     const int64_t two[2] = {70, 71};
     OK(tn_array_copy_from_host(column, two, NULL, 0, NULL));
@@ -236,14 +236,14 @@ static void raw_memory(void) /* TR-9, TR-3 */
     wrong = layout;
     wrong.strides = (int64_t[]){0, 8};
     wrong.offset = 0;
-    FAILS(tn_array_copy_to_host(a, raw, &wrong, NULL), TN_ERR_LAYOUT); /* a target whose elements share bytes */
+    FAILS(tn_array_copy_to_host(a, raw, &wrong, NULL), TN_ERR_LAYOUT); /* a target must not have elements that share bytes */
     wrong.size = 0;
     FAILS(tn_array_copy_to_host(a, raw, &wrong, NULL), TN_ERR_INVALID);
     FAILS(tn_array_copy_to_host(a, NULL, NULL, NULL), TN_ERR_NULL);
     FAILS(tn_array_copy_from_host(a, NULL, NULL, 0, NULL), TN_ERR_NULL);
     CHECK(HOLDS(a, 0, 70, 2, 3, 71, 5));
     wrong.size = sizeof wrong;
-    OK(tn_array_copy_from_host(a, raw, &wrong, 0, NULL)); /* as a source it is fine */
+    OK(tn_array_copy_from_host(a, raw, &wrong, 0, NULL)); /* a source may */
     CHECK(why(a) == TN_WHY_SHARED);
     drop(column);
     drop(a);

@@ -16,7 +16,7 @@ enum {
 };
 enum { READ = 0, WRITE = 1, PROGRAMMATIC = 1 };
 
-/* The tables as UMF's headers have them; c-tests/umf/umf.c compares these with the headers. */
+/* The tables as in UMF's headers; c-tests/umf/umf.c compares these with the headers. */
 typedef struct umf_memory_pool_ops_t {
     uint32_t version;
     int (*initialize)(void *provider, const void *params, void **pool);
@@ -53,13 +53,13 @@ typedef struct umf_memory_provider_ops_t {
     int (*get_cache_line_size)(void *provider, size_t *size);
 } Provider;
 
-/* ---- a provider, and libumf's functions of it ---- */
+/* ---- a provider, and libumf's functions that call it ---- */
 #define PIECES 1024
 typedef struct {
     struct { char *start; size_t bytes; } pieces[PIECES];
     size_t count, bytes, budget, calls, wrong, purged, page;
     int answer;
-    void *pool; /* called by the provider, if it is set */
+    void *pool; /* the provider calls it, if it is set */
     pthread_mutex_t lock;
 } Memory;
 
@@ -100,7 +100,7 @@ int umfMemoryProviderAlloc(void *provider, size_t size, size_t alignment, void *
     return answer;
 }
 
-/* AL-71: with the same pointer and size. */
+/* AL-71: with the pointer and size of the allocation. */
 int umfMemoryProviderFree(void *provider, void *ptr, size_t size)
 {
     Memory *m = provider;
@@ -205,7 +205,7 @@ static void versions(void)
         CHECK(pool == again && pool->version == 0x10000 + (minor < 1 ? minor : 1));
         OK(tn_umf_provider_ops(0x10000 + minor, &provider));
         CHECK(provider->version == 0x10000 + (minor < 2 ? minor : 2));
-        /* AL-79: what shares memory with processes is not there. */
+        /* AL-79: functions that share memory with processes are absent. */
         for (int i = 0; i < 5; i++)
             CHECK(provider->ipc[i] == NULL);
         CHECK(provider->properties[0] == NULL && provider->properties[1] == NULL);
@@ -215,7 +215,7 @@ static void versions(void)
     provider_ops = provider;
 }
 
-/* AL-71: only from the provider, no metadata there, everything goes back, also what is live. */
+/* AL-71: memory only from the provider, no metadata in it, and everything goes back, also live blocks. */
 static void slabs(void)
 {
     for (int page = 0; page < 2; page++) {
@@ -227,7 +227,7 @@ static void slabs(void)
             size_t size = i % 10 == 0 ? 100000 + i * 3000 : i * 7;
             blocks[i] = ops->malloc(pool, size);
             CHECK(blocks[i] != NULL && inside(m, blocks[i], size));
-            /* Nothing stands in the memory but what we write. */
+            /* The library writes nothing into the memory. */
             memset(blocks[i], (int)i, size);
         }
         for (size_t i = 0; i < 300; i += 2)
@@ -261,7 +261,7 @@ static void plain_blocks(void)
         CHECK(ops->free(pool, blocks[i]) == SUCCESS);
     }
     CHECK(ops->malloc(pool, SIZE_MAX) == NULL && ops->get_last_allocation_error(pool) == INVALID_ARGUMENT);
-    /* calloc clears fresh memory, which this provider does not, and recycled. */
+    /* calloc clears fresh memory, which this provider does not, and reused memory. */
     for (int round = 0; round < 3; round++)
         for (size_t size = 1; size < MIB; size = size * 3 + 1) {
             unsigned char *zero = ops->calloc(pool, size, 3);
@@ -350,7 +350,7 @@ static void errors(void)
         CHECK(ops->calloc(pool, 3, MIB) == NULL && ops->aligned_malloc(pool, 3 * MIB, 64) == NULL);
         CHECK(ops->get_last_allocation_error(pool) == answers[i]);
     }
-    /* The provider was not asked in this call: not its fault. */
+    /* The provider was not called this time, so the error is not its own. */
     CHECK(ops->malloc(pool, SIZE_MAX) == NULL && ops->get_last_allocation_error(pool) == INVALID_ARGUMENT);
     m->answer = SUCCESS;
     errno = 77;
@@ -359,12 +359,12 @@ static void errors(void)
     CHECK(ops->free(pool, &local) == INVALID_ARGUMENT);
     CHECK(ops->free(pool, (char *)first + 16) == INVALID_ARGUMENT);
     CHECK(ops->free(pool, first) == SUCCESS && ops->free(pool, first) == INVALID_ARGUMENT);
-    /* Of another pool of the same kind. */
+    /* A block of another pool of the same kind. */
     void *other = pool_over(m, NULL), *foreign = ops->malloc(other, 50);
     size_t usable = 0;
     CHECK(ops->free(pool, foreign) == INVALID_ARGUMENT && ops->malloc_usable_size(pool, foreign, &usable) == INVALID_ARGUMENT);
     CHECK(ops->finalize(other) == SUCCESS && ops->finalize(pool) == SUCCESS);
-    /* What initialize refuses. */
+    /* Arguments that initialize refuses. */
     pool = UNTOUCHED;
     tn_pool_options options = {.size = sizeof options, .growth_factor = 0.5};
     CHECK(ops->initialize(NULL, NULL, &pool) == INVALID_ARGUMENT && ops->initialize(m, NULL, NULL) == INVALID_ARGUMENT);
@@ -383,7 +383,7 @@ static void errors(void)
     memory_over(m);
 }
 
-/* PO-50: a provider may not call the pool over it. */
+/* PO-50: a provider may not call the pool above it. */
 static void calls_back(Memory *m)
 {
     size_t had = m->bytes;
@@ -437,7 +437,7 @@ static void names_figures_trim(void)
     memory_over(m);
 }
 
-/* AL-77: what comes back serves again when the provider has no more. */
+/* AL-77: freed memory is reused when the provider has no more. */
 static void exhaustion(void)
 {
     static const size_t sizes[] = {8, 100, 5000, 60000, 300000};
@@ -499,7 +499,7 @@ static void threads(void)
     memory_over(m);
 }
 
-/* PO-61: what comes by UMF counts for it. */
+/* PO-61: memory allocated through UMF counts for UMF. */
 static tn_pool_client umf_of(tn_pool *pool)
 {
     tn_pool_client clients[16] = {0};
@@ -522,7 +522,7 @@ static void as_a_client(void)
     int local = 0;
     CHECK(ops->free(pool, &local) == INVALID_ARGUMENT && umf_of(handle).misuse_count == 1);
     CHECK(stats_of(handle).in_use_bytes == client.live_bytes);
-    /* AL-71: with the blocks and everything else gone the handle still is one, of a pool that hands out nothing. */
+    /* AL-71: without blocks and memory the handle is still valid, of a pool that allocates nothing. */
     CHECK(ops->finalize(pool) == SUCCESS);
     CHECK(stats_of(handle).reserved_bytes == 0 && stats_of(handle).live_blocks == 0 && m->count == 0);
     CHECK(umf_of(handle).live_blocks == 0 && umf_of(handle).live_bytes == 0 && umf_of(handle).requested_bytes == 0);
@@ -533,7 +533,7 @@ static void as_a_client(void)
     memory_over(m);
 }
 
-/* AL-79, AL-80: a provider over one of our pools. */
+/* AL-79, AL-80: a provider over a Tenure pool. */
 static void providers(void)
 {
     tn_pool *pool = limited_pool("under umf", 32 * MIB);
@@ -563,7 +563,7 @@ static void providers(void)
     CHECK(strstr(text, "under umf") != NULL);
     CHECK(provider_ops->free(provider, NULL, 0) == SUCCESS && provider_ops->free(provider, &page, 8) == INVALID_ARGUMENT);
 
-    /* Split and merged: each part goes back with its own size. */
+    /* Split and merged: each part is freed with its own size. */
     CHECK(provider_ops->alloc(provider, 8 * page, 0, &block) == SUCCESS);
     char *at = block;
     for (size_t i = 0; i < 8; i++)
@@ -588,14 +588,14 @@ static void providers(void)
     CHECK(provider_ops->free(provider, at + 4 * page, 4 * page) == SUCCESS);
     CHECK(provider_ops->free(provider, at, 4 * page) == SUCCESS);
     CHECK(stats_of(pool).live_blocks == 0 && stats_of(pool).in_use_bytes == 0);
-    /* Bytes with a gap between them are not one block. */
+    /* Ranges with a gap between them are not one block. */
     void *low = NULL, *high = NULL;
     CHECK(provider_ops->alloc(provider, page + 1, 0, &low) == SUCCESS);
     CHECK(provider_ops->alloc(provider, 2 * page, 0, &high) == SUCCESS && (char *)high == (char *)low + 2 * page);
     CHECK(provider_ops->merge(provider, low, high, 3 * page + 1) == INVALID_ARGUMENT);
     CHECK(provider_ops->free(provider, low, page + 1) == SUCCESS && provider_ops->free(provider, high, 2 * page) == SUCCESS);
 
-    /* The smallest ones too, which lie where they can be merged. */
+    /* The smallest ones too, which are placed where they can be merged. */
     CHECK(provider_ops->alloc(provider, page, 1, &low) == SUCCESS && provider_ops->alloc(provider, page, 1, &high) == SUCCESS);
     CHECK((char *)high == (char *)low + page && provider_ops->merge(provider, low, high, 2 * page) == SUCCESS);
     CHECK(provider_ops->free(provider, low, 2 * page) == SUCCESS);
@@ -619,19 +619,19 @@ static void providers(void)
     CHECK(control(provider_ops, provider, "stats.nonsense", &used, sizeof used, READ) == INVALID_CTL_PATH);
     CHECK(umf_of(pool).live_bytes == 4 * page);
 
-    /* AL-2: without its handle the pool hands out nothing and takes everything back. */
+    /* AL-2: without its handle the pool allocates nothing and accepts every free. */
     OK(tn_pool_release(pool));
     CHECK(provider_ops->alloc(provider, page, 0, &other) == INVALID_ARGUMENT && other == UNTOUCHED);
     CHECK(provider_ops->free(provider, at, 4 * page) == SUCCESS);
     CHECK(provider_ops->finalize(provider) == SUCCESS);
-    /* No handle, and a wrong one. */
+    /* A NULL handle, and an invalid one. */
     CHECK(provider_ops->initialize(pool, &other) == INVALID_ARGUMENT && other == UNTOUCHED);
     CHECK(provider_ops->initialize(NULL, &provider) == SUCCESS);
     CHECK(provider_ops->alloc(provider, page, 0, &block) == SUCCESS);
     CHECK(provider_ops->free(provider, block, page) == SUCCESS && provider_ops->finalize(provider) == SUCCESS);
 }
 
-/* AL-79: two pieces of an upstream are never one block, also where they lie side by side. */
+/* AL-79: two pieces of an upstream are never one block, even if they are adjacent. */
 static tn_status arena_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
 {
     char **next = context;

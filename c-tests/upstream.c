@@ -1,4 +1,4 @@
-/* Pools over the caller's own memory: PO-48 to PO-54. The upstream here checks what it is asked for and what comes back. */
+/* Pools over the caller's own memory: PO-48 to PO-54. The upstream here checks the pool's calls and the returned memory. */
 #define _DEFAULT_SOURCE
 #include "helpers.h"
 
@@ -10,19 +10,19 @@
 #define PIECES 4096
 #define MIB    ((size_t)1 << 20)
 
-/* An upstream that maps what it is asked for, and what it saw. */
+/* An upstream that maps memory, and a log of its calls. */
 typedef struct {
     tn_upstream table;
     struct { char *start; size_t bytes, left; } pieces[PIECES];
-    size_t count;          /* pieces that are out */
-    size_t bytes;          /* bytes of them */
+    size_t count;          /* pieces in use */
+    size_t bytes;          /* bytes in use */
     size_t allocations, deallocations, releases, purges, purged;
-    size_t wrong;          /* what must not be: other sizes, two at once */
-    size_t budget;         /* bytes that may be out */
-    tn_status answer;      /* of the next allocations */
-    tn_status farewell;    /* of deallocate */
+    size_t wrong;          /* violations: wrong sizes, two calls at once */
+    size_t budget;         /* most bytes in use */
+    tn_status answer;      /* the status of the next allocations */
+    tn_status farewell;    /* the status of deallocate */
     int protection;
-    int overlap, off, nothing; /* wrong answers with TN_OK */
+    int overlap, off, nothing; /* wrong results with TN_OK */
     pthread_mutex_t lock;
     int inside, most_inside;
     tn_pool *pool;         /* called from within, if it is set */
@@ -48,7 +48,7 @@ static int is_power(size_t n)
     return n != 0 && (n & (n - 1)) == 0;
 }
 
-/* PO-50: what the pool answers to its own upstream. */
+/* PO-50: the pool's statuses for calls of its own upstream. */
 static void call_back(Source *s)
 {
     void *out = UNTOUCHED;
@@ -81,7 +81,7 @@ static tn_status source_allocate(void *context, size_t bytes, size_t alignment, 
     } else if (s->overlap && s->count > 0) {
         *out = s->pieces[0].start;
     } else {
-        /* Cut to the alignment, with an inaccessible page behind it. */
+        /* Cut to the alignment, followed by an inaccessible page. */
         char *wide = mmap(NULL, bytes + alignment + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         char *start = (char *)(((uintptr_t)wide + alignment - 1) / alignment * alignment);
         CHECK(wide != MAP_FAILED && mprotect(start, bytes, s->protection) == 0);
@@ -118,7 +118,7 @@ static tn_status source_deallocate(void *context, void *ptr, size_t bytes, uint6
                            start + bytes <= s->pieces[i].start + s->pieces[i].bytes))
         i++;
     if (s->overlap) {
-        /* Not the piece that it gave before, which stays. */
+        /* The pool returns the overlapping memory; the first piece stays in use. */
         leaves(s);
         return TN_OK;
     }
@@ -154,7 +154,7 @@ static void source_release(void *context)
     Source *s = context;
     enters(s);
     s->releases++;
-    s->wrong += s->farewell == TN_OK && s->count != 0; /* PO-49: everything went back before */
+    s->wrong += s->farewell == TN_OK && s->count != 0; /* PO-49: everything was returned before */
     leaves(s);
 }
 
@@ -169,7 +169,7 @@ static Source *source(uint32_t flags)
     return s;
 }
 
-/* The pool is gone: so must be everything of the upstream. */
+/* The pool has ended: all of the upstream's memory must be returned. */
 static void over(Source *s)
 {
     CHECK(s->count == 0 && s->bytes == 0 && s->releases == 1 && s->wrong == 0);
@@ -207,7 +207,7 @@ static int lies_in(Source *s, const char *at, size_t bytes)
     return 0;
 }
 
-/* PO-48, PO-49: blocks lie in what allocate gave, sizes and alignments are as promised, pieces go back as they came. */
+/* PO-48, PO-49: blocks lie in memory of `allocate`, sizes and alignments are as promised, pieces are returned unchanged. */
 static void blocks_come_from_the_upstream(uint32_t flags, size_t granularity, size_t alignment)
 {
     static const size_t sizes[] = {0, 1, 16, 100, 1000, 5000, 65536, 70000, 300000, 3 * MIB};
@@ -238,11 +238,11 @@ static void blocks_come_from_the_upstream(uint32_t flags, size_t granularity, si
     }
     for (size_t at = 0; at < 200; at++)
         OK(tn_pool_deallocate(pool, live[at], NULL));
-    /* With nothing live everything goes back. */
+    /* Without live blocks everything is returned. */
     size_t released = 0, held = s->bytes;
     OK(tn_pool_trim(pool, 0, &released));
     CHECK(released == held && s->bytes == 0 && s->count == 0 && checked(pool).reserved_bytes == 0);
-    /* And again with live blocks, of which the last one brings the end. */
+    /* And with live blocks, the last of which ends the pool. */
     char *small = raw(pool, 100, 0), *large = raw(pool, 5 * MIB, 0), *aligned = raw(pool, 10, 4 * MIB);
     OK(tn_pool_release(pool));
     CHECK(s->releases == 0);
@@ -253,7 +253,7 @@ static void blocks_come_from_the_upstream(uint32_t flags, size_t granularity, si
     over(s);
 }
 
-/* PO-49: a piece is whole or stays; with PARTIAL_FREE a part goes. */
+/* PO-49: a piece is returned whole or stays; with PARTIAL_FREE a part is returned. */
 static void pieces_go_back_whole(void)
 {
     for (int partial = 0; partial < 2; partial++) {
@@ -271,12 +271,13 @@ static void pieces_go_back_whole(void)
         OK(tn_pool_deallocate(pool, c, NULL));
         size_t released = 0;
         OK(tn_pool_trim(pool, 0, &released));
-        /* PO-2: never below initial_size. The large one goes, the first piece stays because it is not whole, or goes in parts. */
+        /* PO-2: never below initial_size. The large piece is returned. The first one stays because it is in use, or is returned in parts.
+         * */
         CHECK(released == 16 * MIB && s->bytes == 8 * MIB && (partial || s->count == 1));
         OK(tn_pool_deallocate(pool, b, NULL));
         OK(tn_pool_trim(pool, 0, &released));
         CHECK(released == 0 && s->bytes == 8 * MIB);
-        /* All of it in one block: the free spans of a piece became one. */
+        /* All of it in one block: the free spans of a piece merged. */
         b = raw(pool, (partial ? 4 : 8) * MIB, 0);
         CHECK(s->allocations == 2);
         OK(tn_pool_deallocate(pool, b, NULL));
@@ -299,7 +300,7 @@ static void pieces_go_back_whole(void)
     }
 }
 
-/* PO-49: pieces side by side are not one piece. */
+/* PO-49: adjacent pieces are not one piece. */
 static char *arena_start;
 static size_t arena_next, arena_wrong;
 static tn_status arena_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
@@ -336,7 +337,7 @@ static void neighbours_stay_apart(uint32_t flags)
     CHECK(blocks[1] == blocks[0] + MIB);
     for (int i = 0; i < 32; i++)
         OK(tn_pool_deallocate(pool, blocks[i], NULL));
-    /* 2 MiB are not there in one piece, although 32 are side by side. */
+    /* 2 MiB do not exist in one piece, although 32 pieces are adjacent. */
     char *two = raw(pool, 2 * MIB, 0);
     CHECK(two == arena_start + 32 * MIB);
     OK(tn_pool_deallocate(pool, two, NULL));
@@ -347,7 +348,7 @@ static void neighbours_stay_apart(uint32_t flags)
     munmap(mapped, 68 * MIB);
 }
 
-/* PO-49: an import that fails calls nothing, or gives back what it got, and the caller keeps the upstream. */
+/* PO-49: an import that fails calls nothing, or returns the memory that it got, and the caller keeps the upstream. */
 static void failed_imports(void)
 {
     Source *s = source(0);
@@ -424,7 +425,7 @@ static void *allocate_large(void *context)
 {
     char *a = raw(context, 300000, 0);
     OK(tn_pool_deallocate(context, a, NULL));
-    /* The thread keeps it. */
+    /* The thread keeps the block. */
     CHECK(checked(context).device_free_count < checked(context).device_allocate_count);
     return NULL;
 }
@@ -436,7 +437,7 @@ static void *allocate_small(void *context)
     return NULL;
 }
 
-/* PO-50: never two at once without THREAD_SAFE, also where threads end. */
+/* PO-50: never two calls at once without THREAD_SAFE, also when threads end. */
 static void gate(void)
 {
     for (int safe = 0; safe < 2; safe++) {
@@ -449,16 +450,16 @@ static void gate(void)
         for (int i = 0; i < 4; i++)
             pthread_join(threads[i], NULL);
         CHECK(safe || s->most_inside == 1);
-        /* PO-50: at thread exit too: what a thread kept goes back by a callback there. */
+        /* PO-50: at thread exit too: the thread's cache is returned by a callback there. */
         OK(tn_pool_trim(pool, 0, NULL));
         CHECK(s->count == 0);
         pthread_create(&threads[0], NULL, allocate_large, pool);
         pthread_join(threads[0], NULL);
-        /* Under a memory checker threads keep nothing, and the pool keeps the block that came back last. */
+        /* Under a memory checker threads cache nothing, and the pool keeps the last freed block. */
         if (is_watched())
             OK(tn_pool_trim(pool, 0, NULL));
         CHECK(s->count == 0 && s->deallocations == s->allocations);
-        /* And everything with a thread. The last one that holds the pool is a thread, and the pool ends with it. */
+        /* And everything with a thread: the last holder of the pool is a thread, and the pool ends with it. */
         pthread_barrier_init(&in_callback, NULL, 2);
         pthread_barrier_init(&served, NULL, 2);
         pthread_create(&threads[0], NULL, hold_to_the_end, pool);
@@ -502,7 +503,7 @@ static void cached_memory_stays_available(void)
     char *other = raw(pool, 50, 0);
     OK(tn_pool_deallocate(pool, other, NULL));
     CHECK(checked(pool).in_use_bytes >= 10 * MIB);
-    /* PO-58: in the child of a fork the thread behind the gate is gone, and does not close it. */
+    /* PO-58: in the child of a fork the thread that waits at the gate does not exist, and does not block it. */
     int told[2] = {-1, -1}, ended = -1;
     CHECK(pipe(told) == 0);
     pid_t child = fork();
@@ -512,7 +513,7 @@ static void cached_memory_stays_available(void)
         OK(tn_pool_deallocate(pool, more, NULL));
         OK(tn_pool_deallocate(pool, kept, NULL));
         OK(tn_pool_trim(pool, 0, NULL));
-        /* Not by how it ends: valgrind counts what the other threads had as lost there. */
+        /* Not by its end: valgrind counts the other threads' memory as lost there. */
         CHECK(write(told[1], &check_failures, sizeof check_failures) == sizeof check_failures);
         _exit(0);
     }
@@ -528,7 +529,7 @@ static void cached_memory_stays_available(void)
     over(s);
 }
 
-/* PO-50, PO-58: nobody waits for a thread in a callback, wherever it came from: here a free that the thread's own part of the pool took. */
+/* PO-50, PO-58: no call waits for a thread in a callback: here for a free that the thread's own heap served. */
 static int waits;
 static tn_status slow_deallocate(void *context, void *ptr, size_t bytes, uint64_t stream)
 {
@@ -564,7 +565,7 @@ static void nobody_waits_for_a_callback(void)
     if (child == 0)
         _exit(0);
     CHECK(child > 0 && waitpid(child, NULL, 0) == child);
-    /* Nor who wants back what threads keep, of another pool. */
+    /* Nor does a request of another pool that reclaims threads' caches. */
     OK(tn_pool_trim(other, 0, NULL));
     OK(tn_pool_release(other));
     pthread_barrier_wait(&served);
@@ -578,7 +579,7 @@ static void callbacks_may_not_call_the_pool(void)
 {
     Source *s = source(0);
     tn_pool *pool = import(s, NULL);
-    /* The thread has a heap with room, which would serve a small block at once. */
+    /* The thread's heap has free blocks, which would serve a small request at once. */
     char *small = raw(pool, 16, 0);
     s->pool = pool;
     char *large = raw(pool, MIB, 0);
@@ -590,7 +591,7 @@ static void callbacks_may_not_call_the_pool(void)
     for (int i = 0; i < 6; i++)
         CHECK(s->called[i] == TN_ERR_INVALID);
     s->pool = NULL;
-    /* Nothing came of it. */
+    /* It changed nothing. */
     tn_pool_stats stats = checked(pool);
     CHECK(stats.live_blocks == 1 && stats.allocation_count == 2);
     char *next = raw(pool, 16, 0);
@@ -600,7 +601,7 @@ static void callbacks_may_not_call_the_pool(void)
     over(s);
 }
 
-/* PO-50: giving a block of the same pool back from a callback is refused too, and the block stays. */
+/* PO-50: freeing a block of the same pool from a callback is refused too, and the block stays. */
 static tn_pool *own;
 static char *victim, *victim_large;
 static tn_status freed[7];
@@ -638,7 +639,7 @@ static void callbacks_may_not_free_to_the_pool(void)
     over(s);
 }
 
-/* PO-50: an array of the same pool may be let go in a callback; its memory goes back when that is over. */
+/* PO-50: a callback may release an array of the same pool; its memory is freed after the callback. */
 static tn_array *let_go;
 static tn_status dropping_deallocate(void *context, void *ptr, size_t bytes, uint64_t stream)
 {
@@ -664,7 +665,7 @@ static void callbacks_may_drop_arrays(void)
     over(s);
 }
 
-/* PO-51: an error is out of memory; wrong memory is TN_ERR_FAILED and goes back; the pool stays usable. */
+/* PO-51: an error means out of memory; invalid memory is TN_ERR_FAILED and is returned; the pool stays usable. */
 static void wrong_answers(void)
 {
     Source *s = source(0);
@@ -702,7 +703,7 @@ static void wrong_answers(void)
     over(s);
 }
 
-/* PO-51: memory that another pool has, but in no block of its. */
+/* PO-51: memory that another pool owns, but in none of its blocks. */
 static tn_status stolen_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
 {
     (void)bytes, (void)alignment, (void)stream;
@@ -728,7 +729,7 @@ static void memory_of_others(void)
     OK(tn_pool_release(victim_pool));
 }
 
-/* PO-44, PO-47: each call of the upstream fails in turn, and the next try serves from what was cached. */
+/* PO-44, PO-47: each call of the upstream fails in turn, and the next request is served from cached memory. */
 static void each_call_fails_once(void)
 {
     for (size_t fail = 0; fail < 12; fail++) {
@@ -739,7 +740,7 @@ static void each_call_fails_once(void)
         for (size_t i = 0; i < 12; i++) {
             void *out = UNTOUCHED;
             s->answer = s->allocations == fail ? TN_ERR_FAILED : TN_OK;
-            /* One refusal is mended by asking again: it lasts for the whole request. */
+            /* One refusal is repaired by a second try, so the failure lasts for the whole request. */
             tn_status status = tn_pool_allocate(pool, i % 3 == 0 ? 100 + 999 * i : 200000 * i, 0, NULL, &out);
             CHECK(status == TN_OK || status == TN_ERR_NO_HOST_MEMORY);
             failures += status != TN_OK;
@@ -756,7 +757,7 @@ static void each_call_fails_once(void)
     }
 }
 
-/* PO-44: what is cached of a fitting size serves when the upstream has no more; PO-46: later it serves again. */
+/* PO-44: cached memory of a fitting size serves when the upstream has no more; PO-46: later requests work again. */
 static void out_of_memory(void)
 {
     Source *s = source(0);
@@ -769,7 +770,7 @@ static void out_of_memory(void)
     FAILS(tn_pool_allocate(pool, MIB, 0, NULL, &out), TN_ERR_NO_HOST_MEMORY);
     for (int i = 0; i < 4; i++)
         OK(tn_pool_deallocate(pool, blocks[i], NULL));
-    /* The cached pieces of 1 MiB go back to make room for one of 4. */
+    /* The cached pieces of 1 MiB are returned for one of 4. */
     char *four = raw(pool, 4 * MIB, 0);
     CHECK(s->bytes == 8 * MIB && s->count == 5);
     OK(tn_pool_deallocate(pool, four, NULL));
@@ -777,7 +778,7 @@ static void out_of_memory(void)
         OK(tn_pool_deallocate(pool, blocks[i], NULL));
     OK(tn_pool_release(pool));
     over(s);
-    /* The same with the pool's own limit. */
+    /* As above, with the pool's own limit. */
     s = source(0);
     tn_pool_options options = {.size = sizeof options, .max_size = 8 * MIB};
     pool = import(s, &options);
@@ -795,7 +796,7 @@ static void out_of_memory(void)
     over(s);
 }
 
-/* PO-52: a deallocate that fails loses the bytes, and nobody's call fails. */
+/* PO-52: a deallocate that fails loses the bytes, and no call fails. */
 static void lost_bytes(void)
 {
     Source *s = source(0);
@@ -814,7 +815,7 @@ static void lost_bytes(void)
     free(s);
 }
 
-/* PO-53: memory that the host cannot touch, under a name of the host and under one of a device. */
+/* PO-53: memory that the host cannot access, as host memory and as a device's. */
 static void untouchable(tn_device device, uint32_t flags)
 {
     Source *s = source(flags);
@@ -847,21 +848,21 @@ static void untouchable(tn_device device, uint32_t flags)
     CHECK(same == live[1]);
     OK(tn_pool_deallocate(pool, large, NULL));
     if (device.type == TN_CUDA) {
-        /* What only the host could do: clearing, copying, arrays. Nothing changes by asking. */
+        /* Operations that only the host could do: clearing, copying, arrays. The refused calls change nothing. */
         tn_pool_stats before = checked(pool), after;
         void *out = UNTOUCHED;
         if (!(flags & TN_UPSTREAM_ZEROED))
             FAILS(tn_pool_allocate_zeroed(pool, 100, 0, NULL, &out), TN_ERR_UNSUPPORTED);
         FAILS(tn_pool_reallocate(pool, live[1], 30 * MIB, NULL, &out), TN_ERR_UNSUPPORTED);
         tn_array *array = UNTOUCHED;
-        /* There may be no such GPU at all. */
+        /* Such a GPU may not exist. */
         tn_status no_array = for_gpu(device.id) == TN_OK ? TN_ERR_UNSUPPORTED : for_gpu(device.id);
         FAILS(tn_array_empty(pool, TN_F64, SHAPE(10), NULL, &array), no_array);
         after = checked(pool);
         CHECK(out == UNTOUCHED && (void *)array == UNTOUCHED);
         CHECK(after.live_blocks == before.live_blocks && after.in_use_bytes == before.in_use_bytes);
         if (flags & TN_UPSTREAM_ZEROED) {
-            /* Fresh memory is known to read 0: nothing to do. */
+            /* Fresh memory is known to read 0: nothing to clear. */
             OK(tn_pool_allocate_zeroed(pool, 40 * MIB, 0, NULL, &out));
             CHECK(checked(pool).zero_bytes_skipped == 40 * MIB);
             OK(tn_pool_deallocate(pool, out, NULL));
@@ -877,7 +878,7 @@ static void untouchable(tn_device device, uint32_t flags)
     over(s);
 }
 
-/* TN_UPSTREAM_ZEROED: what comes is not cleared again; without it it is, and so is what was used. */
+/* TN_UPSTREAM_ZEROED: fresh memory is not cleared again. Without the flag it is; reused memory always is. */
 static void zeroed_memory(void)
 {
     for (int zeroed = 0; zeroed < 2; zeroed++) {
@@ -898,7 +899,7 @@ static void zeroed_memory(void)
     }
 }
 
-/* The upstream hears at each trim of free memory that cannot go back, and its contents are gone. */
+/* At each trim the upstream is told of free memory that cannot be returned, whose contents are discarded. */
 static void purging(void)
 {
     Source *s = source(TN_UPSTREAM_ZEROED);
@@ -955,7 +956,7 @@ static void pool_over_a_pool(void)
     tn_pool_stats below = checked(inner), above = checked(outer);
     CHECK(above.live_blocks == 2 && below.live_blocks == 1 + above.device_allocate_count);
     CHECK(below.requested_bytes == above.reserved_bytes + 70000);
-    /* The block is the outer one's, and to the inner one it is foreign. */
+    /* The block belongs to the outer pool, and is foreign to the inner one. */
     tn_pool *owner = NULL;
     OK(tn_pool_of(small, &owner));
     CHECK(stats_of(owner).serial == above.serial);
@@ -969,7 +970,7 @@ static void pool_over_a_pool(void)
     FAILS(tn_pool_allocate(outer, 4 * MIB, 0, NULL, &out), TN_ERR_NO_HOST_MEMORY);
     CHECK(out == UNTOUCHED && says("TN_ERR_POOL_LIMIT"));
     OK(tn_pool_deallocate(inner_too, rest, NULL));
-    /* Threads, heaps of both, and everything back in its place. */
+    /* Threads, heaps of both pools, and everything returned. */
     OK(tn_pool_deallocate(outer, large, NULL));
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
@@ -981,7 +982,7 @@ static void pool_over_a_pool(void)
     OK(tn_pool_trim(outer, 0, &released));
     CHECK(checked(outer).reserved_bytes == 0 && checked(inner_too).live_blocks == 1);
     OK(tn_pool_deallocate(inner_too, of_inner, NULL));
-    /* A pool over a pool over a pool. */
+    /* Three stacked pools. */
     tn_pool *top = NULL;
     up.context = outer;
     OK(tn_pool_import(HOST, &up, NULL, &top));
@@ -989,12 +990,12 @@ static void pool_over_a_pool(void)
     CHECK(checked(outer).live_blocks == 1 && checked(inner_too).live_blocks == 1);
     OK(tn_pool_release(top));
     OK(tn_pool_deallocate(NULL, small, NULL));
-    /* `release` of the top gave the handle of the outer one back, and that the inner one's. */
+    /* `release` of the top pool released the outer one's handle, and that released the inner one's. */
     CHECK(checked(inner_too).live_blocks == 0);
     OK(tn_pool_release(inner_too));
 }
 
-/* PO-54: pieces cut from one block of another pool, which is listed for what lies beside them. */
+/* PO-54: pieces cut from one block of another pool, where the block is listed with its address range. */
 static tn_status cut_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
 {
     char **next = context;
@@ -1027,7 +1028,7 @@ static void pool_in_a_block(void)
     FAILS(tn_pool_deallocate(inner, b, NULL), TN_ERR_FOREIGN);
     OK(tn_pool_deallocate(outer, b, NULL));
     CHECK(leaks() == before + 3);
-    /* Beyond the block is nobody's to give. */
+    /* A range beyond the block is refused. */
     void *out = UNTOUCHED;
     FAILS(tn_pool_allocate(outer, 15 * MIB, 0, NULL, &out), TN_ERR_FAILED);
     OK(tn_pool_deallocate(outer, a, NULL));
@@ -1037,7 +1038,7 @@ static void pool_in_a_block(void)
     OK(tn_pool_release(inner));
 }
 
-/* Arrays in the caller's memory; they keep it until they are gone. */
+/* Arrays in the caller's memory, which they keep until they are released. */
 static void arrays(void)
 {
     Source *s = source(0);

@@ -1,6 +1,6 @@
 /*
- * use_after_free.c - what memory checkers see of pools. Run as it is it makes no mistake, and none may be reported; with the name of a
- * mistake it makes that one, for tests/checkers.rs, which looks for the report.
+ * use_after_free.c - pools under memory checkers. Without an argument it makes no mistake, and none may be reported. With the name of a
+ * mistake it makes that one, and tests/checkers.rs looks for the report.
  */
 #include "check.h"
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static void mistake(const char *name, const char *which, const unsigned char *go
         seen = gone[8];
 }
 
-/* Given back, and read. */
+/* Freed, and read. */
 static void raw(tn_pool *pool, const char *name)
 {
     unsigned char *block = NULL, *other = NULL;
@@ -28,7 +28,7 @@ static void raw(tn_pool *pool, const char *name)
     mistake(name, "raw-again", other);
 }
 
-/* Grown elsewhere, and read where it was; what it has there is its own. */
+/* Moved by growth, and read at its old address; the new one is valid. */
 static void moved(tn_pool *pool, const char *name)
 {
     unsigned char *block = NULL, *grown = NULL;
@@ -49,7 +49,7 @@ static void moved(tn_pool *pool, const char *name)
     OK(tn_pool_deallocate(pool, block, NULL));
 }
 
-/* The bytes of an array that was released. */
+/* The bytes of a released array. */
 static void array(tn_pool *pool, const char *name)
 {
     int64_t shape[] = {10};
@@ -65,7 +65,7 @@ static void array(tn_pool *pool, const char *name)
     mistake(name, "array", data);
 }
 
-/* Strict mode looks at blocks that it holds back; what is large comes and goes with its memory. */
+/* Strict mode checks blocks in quarantine; large blocks are unmapped. */
 static void others(tn_pool *strict, tn_pool *pool, const char *name)
 {
     unsigned char *blocks[40], *large[4];
@@ -87,7 +87,7 @@ static void others(tn_pool *strict, tn_pool *pool, const char *name)
         OK(tn_pool_trim(pool, 0, &released));
     }
     mistake(name, "strict", blocks[39]);
-    /* Addresses that were a pool's are somebody else's now. */
+    /* Addresses of a released pool belong to another mapping now. */
     for (int i = 0; i < 8; i++) {
         size_t bytes = (size_t)200000 << i % 4;
         unsigned char *plain = malloc(bytes);

@@ -1,6 +1,6 @@
 /*
- * view.c - layouts and views (LA-1 to LA-23), the worked examples X1 to X43, and two properties with a naive model:
- * every view addresses the right elements (LA-21), and no tier says "disjoint" where a byte is shared (BR-26).
+ * view.c - layouts and views (LA-1 to LA-23), the worked examples X1 to X43, and two properties against a naive model: every view addresses
+ * the right elements (LA-21), and no tier says "disjoint" for regions that share a byte (BR-26).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -35,7 +35,7 @@ static tn_array *try_reshape(tn_array *a, int32_t order, int32_t ndim, const int
     return out;
 }
 
-/* The same, and the intermediate array goes: a view needs nobody else (LA-1). */
+/* As above, and releases the intermediate array: a view needs no other handle (LA-1). */
 static tn_array *then_reshape(tn_array *a, int32_t order, int32_t ndim, const int64_t *shape)
 {
     tn_array *out = try_reshape(a, order, ndim, shape);
@@ -105,7 +105,7 @@ static void worked_examples_reshape(void) /* X1 to X18, LA-3 */
     ROW(block(d, TN_NONE, TN_NONE, -1, TN_NONE, TN_NONE, -1), 0, 0, 184, SHAPE(4, 6), STRIDES(-48, -8));
     ROW(then_reshape(block(d, TN_NONE, TN_NONE, -1, TN_NONE, TN_NONE, -1), TN_ORDER_C, SHAPE(24)), 0, 0, 184, SHAPE(24),
         STRIDES(-8));
-    /* the same shape is a clone of the layout, contiguous or not */
+    /* an equal shape is a clone of the layout, contiguous or not */
     ROW(then_reshape(part(d, TN_NONE, TN_NONE, -1), TN_ORDER_F, SHAPE(4, 6)), 0, 0, 144, SHAPE(4, 6), STRIDES(-48, 8));
     /* a new axis of length 1 under order F: stride times length of the axis before it */
     ROW(try_reshape(f, TN_ORDER_F, SHAPE(3, 1, 4)), 0, 1, 0, SHAPE(3, 1, 4), STRIDES(8, 24, 24));
@@ -171,7 +171,7 @@ static void worked_examples_broadcast(void) /* X30 to X34, LA-12, LA-13 */
     v = then_reshape(broadcast(point, SHAPE(2, 3)), TN_ORDER_C, SHAPE(6));
     stretched(v, 1);
     ROW(v, 0, 0, 0, SHAPE(6), STRIDES(0));
-    /* 1 may become 0; a view of a read-only view stays so, also where it has one element only */
+    /* 1 may become 0; a view of a read-only view stays read-only, also if it has one element only */
     v = broadcast(column, SHAPE(3, 0));
     CHECK(info_of(v).shape[0] == 3 && info_of(v).shape[1] == 0 && info_of(v).count == 0);
     drop(v);
@@ -222,7 +222,7 @@ static void worked_examples_types_and_parts(void) /* X35 to X40, LA-15, LA-16, L
     ROW(parts[1], 1, 1, 96, SHAPE(1, 6), STRIDES(48, 8));
     ROW(parts[2], 1, 1, 144, SHAPE(1, 6), STRIDES(48, 8));
 
-    /* the elements are the same bytes */
+    /* the bytes of the elements are equal */
     tn_array *n = numbers(NULL, SHAPE(2)), *bytes = as_dtype(n, TN_U8), *second = part(bytes, 8, 16, 1), *back = NULL;
     OK(tn_array_view_dtype(second, TN_I64, &back));
     CHECK(HOLDS(back, 1));
@@ -338,7 +338,7 @@ static tn_overlap overlap(tn_array *a, tn_array *b)
     return there;
 }
 
-/* Overlap of two views that are released. */
+/* The overlap of two views, which it releases. */
 static int32_t overlap_of(tn_array *a, tn_array *b)
 {
     int32_t result = overlap(a, b);
@@ -545,7 +545,7 @@ static void parts_of_an_axis(void) /* LA-15, LA-16, LA-17 */
     for (int i = 0; i < 4; i++)
         CHECK(info_of(out[i]).shape[0] == lengths[i]);
     CHECK(count == 4 && HOLDS(out[3], 8, 9));
-    /* parts of one array never overlap: all may be written at once */
+    /* parts of one array never overlap: all may be written at the same time */
     tn_borrow *guards[4];
     for (int i = 0; i < 4; i++)
         guards[i] = writing(out[i], 0);
@@ -666,7 +666,7 @@ static int64_t count_of(int ndim, const int64_t *shape)
     return count;
 }
 
-/* Element of `from` at an index, by counting. */
+/* The element of `from` at an index, by counting. */
 static int64_t element(const model *from, const int64_t *index)
 {
     int64_t position = 0;
@@ -707,7 +707,7 @@ static int agrees(tn_array *v, const model *m)
     return 1;
 }
 
-/* Is there a stride per axis that reaches exactly these offsets? Then a reshape must work (LA-3). */
+/* Whether one stride per axis reaches exactly these offsets; then a reshape must succeed (LA-3). */
 static int has_layout(const model *m)
 {
     int64_t strides[MAX_AXES] = {0}, index[MAX_AXES] = {0};
@@ -750,7 +750,7 @@ static int64_t positions(tn_slice_spec s, int64_t n, int64_t *out)
     return found;
 }
 
-/* One random view of `v` and of its model; boxes: only what keeps the root (BR-21). NULL if nothing was done. */
+/* One random view of `v` and of its model; boxes: only views that keep the root (BR-21). NULL if nothing was done. */
 static tn_array *random_view(tn_array *v, model *m, int boxes)
 {
     tn_array *out = NULL;
@@ -903,7 +903,7 @@ unchanged:
     return NULL;
 }
 
-/* Goes on from a view (which is released) to a view of it, a few times. */
+/* Applies a few random views to a view, which is released. */
 static tn_array *random_chain(tn_array *v, model *m, int steps, int boxes)
 {
     for (int i = 0; i < steps; i++) {
@@ -942,7 +942,7 @@ static void random_chains_address_the_right_elements(void) /* LA-21, LA-3 */
     }
 }
 
-/* Marks the bytes of a view's elements; 1 if one was marked before. */
+/* Marks the bytes of a view's elements. Returns 1 if one was marked before. */
 static int mark(const model *m, int64_t item, unsigned char *bytes)
 {
     int met = 0;
@@ -1011,7 +1011,7 @@ static void never_disjoint_where_a_byte_is_shared(void) /* BR-26, BR-21, LA-22 *
             if (answer == TN_OVERLAP_EXACT)
                 CHECK(memcmp(models[0].offset, models[1].offset, sizeof(int64_t) * (size_t)models[0].count) == 0);
         }
-        /* guards decide by the same rule, either way round */
+        /* guards follow the same rule, in either order */
         for (int k = 0; k < 2; k++) {
             tn_borrow *guard = writing(views[k], 0);
             CHECK(try_write(views[1 - k], 0) == (answer == TN_OVERLAP_NONE ? TN_OK : TN_ERR_BORROWED_WRITE));

@@ -1,74 +1,80 @@
 /* Written by `cargo xtask header` from src/types.rs and src/ffi: edit those. */
 /**
  * @file tenure.h
- * Tenure: who holds each buffer, and for how long. Memory, arrays, borrows, and ownership that is given and taken.
+ * Tenure: who holds each buffer, and for how long. Pools, strided arrays, borrows, and ownership that is given and
+ * taken.
  *
- * What holds for every function:
+ * These rules hold for every function. Where a function differs, its comment says so.
  *
- * **Handles.** `tn_array *`, `tn_pool *` and the like are pointer types whose bits are a checked 64-bit id (kind,
- * generation, slot). They are never dereferenced, by the library or by anybody else: NULL, a handle that was
- * released, one of another kind and a second release are statuses, also when two threads race. Each handle is
- * released exactly once, by the function that its type's comment names, whatever happened to the array behind it. The
- * top byte has the kind and is never 0, so that a collector that scans for pointers takes no handle for an address.
+ * **Handles.** `tn_array *`, `tn_pool *` and the other handle types are pointers whose bits are a checked 64-bit id:
+ * kind, generation and slot. No code ever dereferences them. NULL, a released handle, a handle of another kind and a
+ * second release are detected and return a status code, even if two threads race. Each handle is released exactly
+ * once, by the function that the comment of its type names, whatever state the object is in. The top byte is the kind,
+ * never 0, so a conservative garbage collector does not take a handle for an address.
  *
- * **Status.** Every function returns a `tn_status`, TN_OK or one of TN_ERR_*. The exceptions cannot fail: `tn_version`,
- * `tn_status_name`, `tn_last_error` and the three functions for the TN_STREAM_* constants. A call that fails has changed
- * nothing and has left its outputs untouched: what the caller owned before, the caller owns still. `tn_last_error` then
- * has a sentence with the offending values, per thread.
+ * **Status codes.** A function returns a `tn_status`: TN_OK or one of TN_ERR_*. The exceptions are functions that
+ * cannot fail: `tn_version`, `tn_status_name`, `tn_last_error` and the three functions for the TN_STREAM_* constants.
+ * A call that fails changes nothing and leaves its outputs untouched: what the caller owned before, it still owns.
+ * `tn_last_error` then returns a message with the offending values. Each thread has its own message.
  *
- * **Order of parameters.** Inputs first, a count before its array (raw memory: the pointer, then its bytes), a
- * callback before its context; outputs last. An output whose text says "may be NULL" may be; any other NULL is
- * TN_ERR_NULL. A count is a `size_t` named n_ and what it counts; numbers of axes (`ndim`) and axes are `int32_t`.
+ * **Parameters.** Inputs come first, outputs last. A count precedes its array, but raw memory is a pointer followed by
+ * its number of bytes. A callback precedes its context. A pointer may be NULL only where its description says so; any
+ * other NULL is TN_ERR_NULL. A count is a `size_t` named n_ and what it counts. Axes and numbers of axes (`ndim`) are
+ * `int32_t`.
  *
- * **Outputs of unknown length.** A query of a list takes `item_size`, the sizeof of the caller's struct, and `capacity`,
- * the number of items that the caller has room for. It writes the first `capacity` items and the number of all, and
- * returns TN_OK. Of each item it writes `item_size` bytes: fields that the library does not know are zeroed. A text is
- * written as by snprintf: cut off at `capacity` bytes with its NUL, and the length of the whole text is an output. A
- * call that makes handles makes all of them or, with too little room, none: TN_ERR_COUNT.
+ * **Outputs of unknown length.** A function that lists items takes `item_size`, the sizeof of the caller's struct, and
+ * `capacity`, the number of items that the caller has room for. It writes the first `capacity` items and the total
+ * number, and returns TN_OK even if not all fit. It writes `item_size` bytes per item; fields that the library does
+ * not know are zeroed. A function that writes text works like snprintf: it cuts the text to `capacity` bytes with the
+ * NUL, and outputs the length of the whole text. A function that makes several handles makes all of them, or none and
+ * returns TN_ERR_COUNT if there is too little room.
  *
- * **Order of checks.** The arguments alone: NULL, STALE, KIND, INVALID; the handle's state: DESTRUCTED, GIVEN; the
- * arguments against the array: COUNT, DUPLICATE, DTYPE, OVERFLOW, SHAPE, RANGE, LAYOUT, DEVICE, UNSUPPORTED; what
- * others do with it: POISONED, READONLY, BORROWED_WRITE, BORROWED, EXPORTED, SHARED, IN_EXPRESSION, PENDING, FOREIGN,
- * ALIASED, WOULD_COPY; the work: FAILED, NO_HOST_MEMORY, NO_DEVICE_MEMORY, POOL_LIMIT, DRIVER, IO, LIMIT, PANIC. The
- * first in this list wins, then the leftmost parameter. So a wrong argument gives the same answer whoever else holds
- * the array.
+ * **Order of checks.** If several errors apply, a call returns the first one in this list. First, the arguments alone:
+ * NULL, STALE, KIND, INVALID. Then the state of the handle: DESTRUCTED, GIVEN. Then the arguments against the array:
+ * COUNT, DUPLICATE, DTYPE, OVERFLOW, SHAPE, RANGE, LAYOUT, DEVICE, UNSUPPORTED. Then conflicts with other users:
+ * POISONED, READONLY, BORROWED_WRITE, BORROWED, EXPORTED, SHARED, IN_EXPRESSION, PENDING, FOREIGN, ALIASED,
+ * WOULD_COPY. Last, the work itself: FAILED, NO_HOST_MEMORY, NO_DEVICE_MEMORY, POOL_LIMIT, DRIVER, IO, LIMIT, PANIC.
+ * If one error applies to several parameters, the message names the leftmost. So a wrong argument gives the same
+ * status, whoever else holds the array.
  *
- * **how.** Where bytes cross the library's border, an output `how` tells what became of them: TN_ALIASED or
- * TN_COPIED. It may be NULL.
+ * **how.** Imports and exports have an output `how`: TN_ALIASED if both sides share the bytes, TN_COPIED if they were
+ * copied. It may be NULL.
  *
- * **size.** A struct that begins with `size` can grow: the caller sets it to sizeof, and zero in any other field asks
- * for the default. A struct larger than the library knows is accepted while its unknown tail is zero. A struct in a
- * list has no `size`: `item_size` says it. The structs tn_slice_spec, tn_borrow_spec, tn_chunk and tn_view_info keep
- * their size and have reserved words instead. Fields named `reserved` are zero; in an input anything else is
+ * **size.** A struct that begins with `size` can grow in later versions. The caller sets `size` to the sizeof of the
+ * struct. In an input, zero in any other field means the default, and a struct larger than the library knows is
+ * accepted if its unknown tail is zero. Of an output, the library fills as many bytes as `size` says. A struct in a
+ * list has no `size`; the parameter `item_size` replaces it. tn_slice_spec, tn_borrow_spec, tn_chunk and tn_view_info
+ * have reserved words instead, and never change their size. A field named `reserved` must be zero in an input, else
  * TN_ERR_INVALID.
  *
- * **Constants.** Each family of constants has a type, an unsigned integer of 32 bits, and its constants stand below the
- * type in one anonymous enum. A signature names the family whose constants it takes. Two families may give one value to
- * two constants; a constant that belongs to several families (TN_WAIT) has one value in all of them. A bit that is
+ * **Constants.** Each family of constants has a type, an unsigned 32-bit integer. Its constants follow the type in an
+ * anonymous enum. The type of a parameter names the family that it takes. Constants of different families may have
+ * equal values. A constant that belongs to several families (TN_WAIT) has one value in all of them. A bit that is
  * unknown, or that the function does not take, is TN_ERR_INVALID.
  *
- * **Other languages.** rust-bindgen, cffi, SWIG, zig translate-c and cgo take this file as it is: every function, and
- * every constant of a family. TN_VERSION, TN_NONE and TN_POOL_NONE are variables, and macros for C. What cannot cross
- * is a macro with arguments, the caller's `__FILE__` or a cast: for TN_DTYPE and TN_SLICE write the values; for TN_HERE
- * call `tn_here` with a file and a line; for TN_STREAM_* call `tn_stream_legacy`, `tn_stream_per_thread` or
- * `tn_stream_of_thread`.
+ * **Other languages.** rust-bindgen, cffi, SWIG, zig translate-c and cgo take this file unchanged, with every function
+ * and every constant of a family. TN_VERSION, TN_NONE and TN_POOL_NONE are variables, and macros in C. Macros with
+ * arguments, `__FILE__` and casts do not translate. Instead of TN_DTYPE and TN_SLICE, write the values. Instead of
+ * TN_HERE, call `tn_here` with a file and a line. Instead of TN_STREAM_*, call `tn_stream_legacy`,
+ * `tn_stream_per_thread` or `tn_stream_of_thread`.
  *
- * **stream.** NULL means "the host, now" in a borrow and its end, "done on return" in movement, and the thread's
- * current stream in pools and options. On host memory the constants TN_STREAM_* mean the same as NULL; any other
- * stream is refused.
+ * **stream.** NULL as a stream means "the host, now" in a borrow and its end. In copies and fills it means that the
+ * work is done when the call returns. In pools and options it means the thread's current stream. On host memory the
+ * constants TN_STREAM_* mean the same as NULL, and any other stream is refused.
  *
- * **pool.** NULL means the thread's current pool of the device in question: the process-wide default, until
- * `tn_pool_set_current` names another. In a call that is given a block, NULL means the pool that has the block.
+ * **pool.** NULL as a pool means the thread's current pool of the device in question: the process-wide default pool
+ * until `tn_pool_set_current` sets another. In a call that takes a block, NULL means the pool that the block belongs
+ * to.
  *
- * **Strides** are in bytes and may be negative or 0; shapes and indices are in elements.
+ * **Strides** are in bytes and may be negative or 0. Shapes and indices are in elements.
  *
- * **Threads.** Any function may be called from any thread at any time; what must not happen at the same time is a
- * status too. No callback runs under a lock of the library, and every callback may call the library. No function
- * waits for another holder. None may be called from a signal handler, which may have interrupted the library.
+ * **Threads.** Any function may be called from any thread at any time. Conflicting calls get a status code. The
+ * library holds no lock while a callback runs, so every callback may call the library. No function waits for another
+ * holder of an array. None may be called from a signal handler, because the handler may have interrupted the library.
  *
- * **Fork, exit, unload.** Nothing runs when the library is loaded or unloaded. Host memory stays usable in a child
- * after fork. The library may be unloaded until foreign code holds one of its functions (an export, a callback); then
- * it stays. As long as a thread lives that called it, dlclose leaves it where it is, with all its handles.
+ * **Fork, exit, unload.** The library runs no code when it is loaded or unloaded. In the child of a fork, host memory
+ * stays usable. dlclose unloads the library unless other code still holds one of its functions (an export, a callback)
+ * or a thread that called it is alive. In these cases the library stays loaded, and all handles stay valid.
  */
 
 #ifndef TENURE_H
@@ -82,22 +88,22 @@
 #error "tenure: 64-bit platforms only"
 #endif
 
-/* DLPack's own structs; dlpack/dlpack.h completes them. */
+/* DLPack's structs, which dlpack/dlpack.h defines. */
 struct DLManagedTensor;
 struct DLManagedTensorVersioned;
 struct DLPackExchangeAPI;
 
-/* Arrow's own structs; arrow/c/abi.h completes them. */
+/* Arrow's structs, which arrow/c/abi.h defines. */
 struct ArrowSchema;
 struct ArrowArray;
 struct ArrowDeviceArray;
 
-/* UMF's own tables; umf/memory_pool_ops.h and umf/memory_provider_ops.h complete them. */
+/* UMF's tables, which umf/memory_pool_ops.h and umf/memory_provider_ops.h define. */
 struct umf_memory_pool_ops_t;
 struct umf_memory_provider_ops_t;
 
 #ifdef __cplusplus
-/** Begins a family of constants: in C++ of unsigned type, so that flags joined by | are still flags. */
+/** Begins a family of constants. In C++ its values are unsigned, as the family's type. */
 #define TN_ENUM enum : uint32_t
 /** Makes a pointer constant. */
 #define TN_POINTER(type, bits) (reinterpret_cast<type *>(bits))
@@ -108,20 +114,20 @@ struct umf_memory_provider_ops_t;
 #define TN_POINTER(type, bits) ((type *)(bits))
 #endif
 
-/** Makes a tn_dtype of a TN_CODE_ and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
+/** A tn_dtype from a TN_CODE_ constant and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
 #define TN_DTYPE(code, bits) ((code) | ((bits) << 8) | 0x10000u)
 
 /** Initialises a tn_slice_spec. */
 #define TN_SLICE(start, stop, step) {(start), (stop), (step), {0, 0, 0, 0}}
 
-/** Records this line as the place of what the thread makes and copies from now on: "step.c:41" in texts and reports. */
+/** Sets this line as the call site of what the thread makes and copies from now on: "step.c:41" in messages and reports. */
 #define TN_HERE tn_here(__FILE__, __LINE__)
 
-/** The legacy default stream of the device that the call is about. Never released. */
+/** The legacy default stream of the device of the call. Never released. */
 #define TN_STREAM_LEGACY TN_POINTER(tn_stream, 1)
-/** The per-thread default stream of that device. Never released. */
+/** The per-thread default stream of the device of the call. Never released. */
 #define TN_STREAM_PER_THREAD TN_POINTER(tn_stream, 2)
-/** The thread's current stream of that device. Never released. */
+/** The thread's current stream of the device of the call. Never released. */
 #define TN_STREAM_CURRENT TN_POINTER(tn_stream, 3)
 
 /** Version of this header: major << 16 | minor << 8 | patch. */
@@ -130,101 +136,105 @@ static const uint32_t TN_VERSION = 0x100;
 #define TN_VERSION 0x100
 #endif
 
-/** Result of every function: TN_OK or one of TN_ERR_*. There is no second success code. */
+/** The result of every function: TN_OK, the only code for success, or one of TN_ERR_*. */
 typedef uint32_t tn_status;
 TN_ENUM {
-    /** The call did what it says. */
+    /** The call succeeded. */
     TN_OK = 0,
     /** An argument that must not be NULL is NULL. */
     TN_ERR_NULL = 1,
-    /** The id was released. */
+    /** The handle was released, or the block was freed. */
     TN_ERR_STALE = 2,
-    /** A handle of another kind, or no handle at all. */
+    /** The argument is a handle of another kind, or no handle. */
     TN_ERR_KIND = 3,
-    /** The handle's claim was taken; only its release works. */
+    /** The handle's claim was moved away by a take; the handle can only be released. */
     TN_ERR_DESTRUCTED = 4,
-    /** The handle was given away and its promise is outstanding. */
+    /** The handle was given away, and its promise is outstanding. */
     TN_ERR_GIVEN = 5,
     /** A failed writer left the bytes undefined. */
     TN_ERR_POISONED = 6,
     /** The handle or its memory must not be written. */
     TN_ERR_READONLY = 7,
-    /** An open write guard overlaps. */
+    /** An open write guard overlaps the bytes. */
     TN_ERR_BORROWED_WRITE = 8,
-    /** An open read guard overlaps. */
+    /** An open read guard overlaps the bytes. */
     TN_ERR_BORROWED = 9,
-    /** An export is alive. */
+    /** An export of the bytes is alive. */
     TN_ERR_EXPORTED = 10,
-    /** Other handles claim the store. */
+    /** Other handles have claims on the store. */
     TN_ERR_SHARED = 11,
-    /** A lazy expression holds the store; the text names its operation. */
+    /** A lazy expression holds the store; the message names its operation. */
     TN_ERR_IN_EXPRESSION = 12,
-    /** Device work is not finished. */
+    /** Device work on the bytes is not finished. */
     TN_ERR_PENDING = 13,
-    /** The bytes are lent, or not of this pool. */
+    /** The bytes are lent to the library, or belong to no pool or another pool. */
     TN_ERR_FOREIGN = 14,
-    /** A number of things that does not fit: too few, too many. */
+    /** A list has too few or too many items. */
     TN_ERR_COUNT = 15,
-    /** The same thing twice where it may stand once. */
+    /** An item is in a list twice. */
     TN_ERR_DUPLICATE = 16,
-    /** An index, axis, address or id that is not there. */
+    /** An index, axis, address or id is out of range. */
     TN_ERR_RANGE = 17,
-    /** What the arguments alone show: flags, modes, struct sizes, counts, step 0. */
+    /** An argument is invalid by itself: flags, modes, struct sizes, counts, a step of 0. */
     TN_ERR_INVALID = 18,
-    /** An element type that is unknown or does not fit. */
+    /** The element type is unknown, or does not fit the operation. */
     TN_ERR_DTYPE = 19,
-    /** A shape that is wrong or does not fit. */
+    /** The shape is invalid, or does not fit the operation. */
     TN_ERR_SHAPE = 20,
-    /** A layout with which only a copy would do, or none. */
+    /** The operation is impossible with this layout, or possible only with a copy. */
     TN_ERR_LAYOUT = 21,
-    /** Another device, or one that does not exist. */
+    /** The device does not exist, or differs from the one that the operation needs. */
     TN_ERR_DEVICE = 22,
-    /** An alias was demanded and only a copy would do. */
+    /** The caller required an alias, and only a copy is possible. */
     TN_ERR_WOULD_COPY = 23,
-    /** Bytes of two things overlap that must be apart. */
+    /** Two operands overlap that must not. */
     TN_ERR_ALIASED = 24,
-    /** The operation, or the caller's callback, failed. */
+    /** The operation or a callback of the caller failed. */
     TN_ERR_FAILED = 25,
-    /** The host has no memory left. */
+    /** The host is out of memory. */
     TN_ERR_NO_HOST_MEMORY = 26,
-    /** The device has no memory left. */
+    /** The device is out of memory. */
     TN_ERR_NO_DEVICE_MEMORY = 27,
-    /** The pool's max_size is reached. */
+    /** The pool would exceed its max_size. */
     TN_ERR_POOL_LIMIT = 28,
-    /** Not possible here; the text says what is missing. */
+    /** Not supported here; the message says what is missing. */
     TN_ERR_UNSUPPORTED = 29,
     /** The device's driver reported an error. */
     TN_ERR_DRIVER = 30,
     /** A file could not be opened, read or written, or is damaged. */
     TN_ERR_IO = 31,
-    /** A table of the library is full, or a limit is exceeded that the format or the caller sets. */
+    /** A table of the library is full, or a limit of a file format or of the caller is exceeded. */
     TN_ERR_LIMIT = 32,
-    /** A bug of the library, stopped at the border. */
+    /** A bug in the library was caught; please report the message. */
     TN_ERR_PANIC = 33,
-    /** A size that does not fit into 64 bits, or more than TN_MAX_NDIM axes. */
+    /** A size does not fit into 64 bits, or there are more than TN_MAX_NDIM axes. */
     TN_ERR_OVERFLOW = 34,
 };
 
-/** Where memory comes from. Given back by `tn_pool_release`. */
+/** An allocator of memory on one device. Released by `tn_pool_release`. */
 typedef struct tn_pool tn_pool;
-/** An order of device work. Given back by `tn_stream_release`; the constants TN_STREAM_* never. */
+
+/**
+ * A queue of work on a GPU, executed in order. Released by `tn_stream_release`; the constants TN_STREAM_* are never released.
+ */
 typedef struct tn_stream tn_stream;
-/** A point in a stream. Given back by `tn_event_release`. */
+
+/** A point in a stream's work. Released by `tn_event_release`. */
 typedef struct tn_event tn_event;
-/** One claim on a store, with a layout. Given back by `tn_array_release`. */
+/** An array: a claim on a store of bytes, with a layout. Released by `tn_array_release`. */
 typedef struct tn_array tn_array;
-/** A handle without a claim. Given back by `tn_weak_release`. */
+/** A weak handle: an array's layout, without a claim on its store. Released by `tn_weak_release`. */
 typedef struct tn_weak tn_weak;
-/** An open guard on bytes. Given back by `tn_borrow_end`. */
+/** An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`. */
 typedef struct tn_borrow tn_borrow;
-/** A given array on its way. Given back by `tn_promise_release`. */
+/** An array that was given and not yet taken. Released by `tn_promise_release`. */
 typedef struct tn_promise tn_promise;
-/** A callee's handles on its parameters. Given back by `tn_leave`. */
+/** A callee's own handles on its array parameters. Ended by `tn_leave`. */
 typedef struct tn_scope tn_scope;
-/** A stream that is current until the scope is left. Given back by `tn_stream_leave`. */
+/** A scope in which a stream is the thread's current one. Ended by `tn_stream_leave`. */
 typedef struct tn_stream_scope tn_stream_scope;
 
-/** A node of a lazy expression. Given back by `tn_expr_release`. */
+/** A node of a lazy expression. Released by `tn_expr_release`. */
 typedef struct tn_expr tn_expr;
 
 /** Type of a device, as in DLPack's DLDeviceType: TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED. */
@@ -244,7 +254,7 @@ TN_ENUM {
 typedef struct tn_device {
     /** TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED. */
     tn_device_type type;
-    /** Which one; 0 on the host. */
+    /** The number of the device among those of its type; 0 on the host. */
     int32_t id;
 } tn_device;
 
@@ -259,13 +269,13 @@ TN_ENUM {
     TN_CODE_FLOAT = 2,
     /** Code of bfloat16. */
     TN_CODE_BFLOAT = 4,
-    /** Code of complex numbers; bits count both components. */
+    /** Code of complex numbers, whose bits count both components. */
     TN_CODE_COMPLEX = 5,
     /** Code of booleans, one byte each. */
     TN_CODE_BOOL = 6,
 };
 
-/** Element type: code | bits << 8 | lanes << 16, lanes 1; in memory a DLDataType. */
+/** An element type: code | bits << 8 | lanes << 16, with lanes 1. In memory it is a DLDataType. */
 typedef uint32_t tn_dtype;
 TN_ENUM {
     /** One byte: 0 or 1. */
@@ -300,60 +310,60 @@ TN_ENUM {
     TN_C128 = 0x18005,
 };
 
-/**
- * An absent bound or step of a tn_slice_spec. It is smaller than every index, and so is INT64_MIN, which means the same.
- */
+/** An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same. */
 static const int64_t TN_NONE = -9223372036854775807;
 #ifndef SWIG
 #define TN_NONE (-9223372036854775807)
 #endif
 
 TN_ENUM {
-    /** Largest number of axes. */
+    /** The largest number of axes of an array. */
     TN_MAX_NDIM = 64,
 };
 
-/** What happened to bytes at the border: TN_ALIASED or TN_COPIED. */
+/** Whether an import or export shares the bytes or copied them: TN_ALIASED or TN_COPIED. */
 typedef uint32_t tn_how;
 TN_ENUM {
-    /** `how`: the bytes are the same on both sides. */
+    /** `how`: both sides share the bytes. */
     TN_ALIASED = 1,
     /** `how`: the bytes were copied. */
     TN_COPIED = 2,
 };
 
-/** Flags of imports and exports: how bytes may cross the border of the library. */
+/** Flags of imports and exports: how bytes may enter and leave the library. */
 typedef uint32_t tn_crossing_flags;
 TN_ENUM {
-    /** Crossing flag: may alias. */
+    /** Crossing flag: alias the bytes where possible. */
     TN_BORROW = 1 << 0,
     /**
-     * Crossing flag: must alias, else TN_ERR_WOULD_COPY (TN_ERR_ALIASED where it would touch two stores); implies TN_BORROW.
+     * Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
      */
     TN_REQUIRE_BORROW = 1 << 1,
-    /** Crossing flag: the callee may destroy the contents; implies TN_BORROW. */
+    /** Crossing flag: the importer may overwrite the contents. Implies TN_BORROW. */
     TN_MAY_OVERWRITE = 1 << 3,
-    /** Crossing flag: ownership moves in, with a release callback; copied only where aliasing is impossible. */
+    /**
+     * Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias.
+     */
     TN_TAKE = 1 << 4,
-    /** Import: the release callback runs in `tn_run_releases` only. */
+    /** Import: the release callback runs only in `tn_run_releases`. */
     TN_RELEASE_QUEUED = 1 << 5,
     /** Import: the new handle is READONLY. */
     TN_IMPORT_READONLY = 1 << 8,
-    /** Import of a legacy DLPack struct: its producer lets us write. */
+    /** Import of a DLPack struct without a version: the producer permits writing. */
     TN_IMPORT_WRITABLE = 1 << 9,
-    /** Export: a shared view (XS), consumer and we may both read and write. */
+    /** Export: a shared view (XS), which both the consumer and the library may read and write. */
     TN_EXPORT_WRITABLE = 1 << 10,
-    /** Export, beside TN_EXPORT_WRITABLE: exclusive (XW), nobody else reads or writes these bytes. */
+    /** Export, with TN_EXPORT_WRITABLE: exclusive (XW), only the consumer reads or writes these bytes. */
     TN_EXPORT_EXCLUSIVE = 1 << 11,
-    /** Export: the caller's word that the consumer only reads, so that any format is XR. */
+    /** Export: the caller guarantees that the consumer only reads, so the export is read-only (XR) in every format. */
     TN_EXPORT_CONSUMER_READS = 1 << 12,
-    /** Export: negative strides are copied. */
+    /** Export: an array with negative strides is copied. */
     TN_EXPORT_NONNEGATIVE = 1 << 13,
-    /** Crossing flag: no ordering with streams; the caller has taken care. */
+    /** Crossing flag: the library adds no stream ordering; the caller has ordered the work. */
     TN_UNORDERED = 1 << 14,
     /**
-     * Waits for the array's device work in place of TN_ERR_PENDING. It is one bit in tn_crossing_flags, tn_write_mode,
-     * tn_borrow_flags and tn_access.
+     * Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
+     * and tn_access.
      */
     TN_WAIT = 1 << 19,
 };
@@ -362,47 +372,44 @@ TN_ENUM {
  * How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with
  * modifier bits.
  *
- * The bits of tn_write_mode, tn_borrow_flags and tn_access do not overlap, and TN_WAIT is one bit in all of them.
+ * The bits of tn_write_mode, tn_borrow_flags and tn_access do not overlap, except TN_WAIT, which has one value in all three.
  */
 typedef uint32_t tn_write_mode;
 TN_ENUM {
     /** Write mode, the default: other handles on the store see the change. */
     TN_WRITE_ALIASED = 0,
-    /** Write mode: only if nobody else holds the store, that is if `tn_array_why_not` gives 0. */
+    /** Write mode: fail if anything else holds the store, that is unless `tn_array_why_not` reports 0. */
     TN_WRITE_UNIQUE = 1 << 0,
-    /** Write mode: if somebody else holds the store, this handle moves to a copy. */
+    /** Write mode: copy on write. If anything else holds the store, this handle moves to a copy. */
     TN_WRITE_COW = 1 << 1,
-    /** Modifier of a write mode: the old contents are not needed; heals poison. */
+    /** Modifier of a write mode: the old contents are not needed. Clears poison. */
     TN_WRITE_DISCARD = 1 << 2,
-    /** Modifier of a write mode in copies: TN_ERR_WOULD_COPY where bytes would be staged. */
+    /** Modifier of a write mode in copies: fail with TN_ERR_WOULD_COPY where the bytes would be staged. */
     TN_REQUIRE_ASYNC = 1 << 4,
 };
 
 /** Flags of a read borrow: TN_FROZEN, TN_WAIT. */
 typedef uint32_t tn_borrow_flags;
 TN_ENUM {
-    /** Reading: the bytes must not change; excludes shared views. */
+    /** Borrow flag: the bytes must not change while they are read, so shared views are excluded. */
     TN_FROZEN = 1 << 3,
 };
 
-/**
- * What an access does: TN_READ, TN_WRITE or TN_READ_WRITE, with bits of tn_borrow_flags for reading and of
- * tn_write_mode for writing.
- */
+/** The kind of an access: TN_READ with flags of tn_borrow_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode. */
 typedef uint32_t tn_access;
 TN_ENUM {
     /** Access: reading. */
     TN_READ = 1 << 5,
-    /** Access: writing; alone it overwrites every element (implies TN_WRITE_DISCARD). */
+    /** Access: writing. Without TN_READ it overwrites every element, and so implies TN_WRITE_DISCARD. */
     TN_WRITE = 1 << 6,
     /** Access: reading and writing. */
     TN_READ_WRITE = TN_READ | TN_WRITE,
 };
 
-/** Reasons why bytes cannot be overwritten in place, or why they were copied. */
+/** Reasons why bytes cannot be overwritten in place, or were copied. */
 typedef uint32_t tn_why;
 TN_ENUM {
-    /** Why not in place: the handle is given. */
+    /** Why not in place: the handle was given away. */
     TN_WHY_GIVEN = 1 << 0,
     /** Why not in place: another handle, or a promise whose handle was released, has a claim on the store. */
     TN_WHY_SHARED = 1 << 1,
@@ -414,13 +421,13 @@ TN_ENUM {
     TN_WHY_BORROWED = 1 << 4,
     /** Why not in place: the handle or the store is read-only. */
     TN_WHY_READONLY = 1 << 5,
-    /** Why not in place: the bytes are lent by an import without TN_MAY_OVERWRITE. */
+    /** Why not in place: the bytes were imported without TN_MAY_OVERWRITE. */
     TN_WHY_FOREIGN = 1 << 6,
-    /** Why not in place: a poisoned region overlaps. */
+    /** Why not in place: the bytes overlap a poisoned region. */
     TN_WHY_POISONED = 1 << 7,
     /** Why not in place, or why a copy: the layout does not fit. */
     TN_WHY_LAYOUT = 1 << 8,
-    /** Why not in place, or why a copy: another device. */
+    /** Why not in place, or why a copy: the bytes are on another device. */
     TN_WHY_DEVICE = 1 << 9,
     /** Why not in place: the store has more than twice the bytes that the target needs. */
     TN_WHY_WASTE = 1 << 10,
@@ -428,24 +435,26 @@ TN_ENUM {
     TN_WHY_NOT_ALIASABLE = 1 << 11,
 };
 
-/** Runs exactly once, on any thread, under no lock; may call the library. */
+/**
+ * A release callback. The library calls it exactly once, on any thread, while it holds no lock. The callback may call the library.
+ */
 typedef void (*tn_release_callback)(void *context);
 
 /** Flags of `tn_device_query`. */
 typedef uint32_t tn_query_flags;
 TN_ENUM {
-    /** `tn_device_query`: also fill the memory fields. */
+    /** `tn_device_query`: fill the memory fields too. */
     TN_QUERY_MEMORY = 1 << 0,
 };
 
-/** What a device can do. */
+/** Features of a device. */
 typedef uint32_t tn_device_features;
 TN_ENUM {
-    /** Device feature: the driver's memory pools. */
+    /** Device feature: the driver has memory pools. */
     TN_FEATURE_MEMORY_POOLS = 1 << 0,
     /** Device feature: managed memory. */
     TN_FEATURE_MANAGED = 1 << 1,
-    /** Device feature: managed memory that host and device may touch at the same time. */
+    /** Device feature: host and device may access managed memory at the same time. */
     TN_FEATURE_CONCURRENT_MANAGED = 1 << 2,
     /** Device feature: page-locked memory can be mapped. */
     TN_FEATURE_MAP_HOST = 1 << 3,
@@ -464,25 +473,25 @@ TN_ENUM {
 /** Flags of `tn_stream_create`. */
 typedef uint32_t tn_stream_flags;
 TN_ENUM {
-    /** `tn_stream_create`: the stream is ordered with the legacy one. */
+    /** `tn_stream_create`: the stream is ordered with the legacy stream. */
     TN_STREAM_BLOCKING = 1 << 0,
 };
 
 /** Flags of `tn_stream_enter`. */
 typedef uint32_t tn_stream_scope_flags;
 TN_ENUM {
-    /** `tn_stream_enter`: leaving waits for the stream. */
+    /** `tn_stream_enter`: leaving the scope waits for the stream. */
     TN_AUTO_SYNCHRONIZE = 1 << 0,
 };
 
 /** Flags of `tn_event_create`. */
 typedef uint32_t tn_event_flags;
 TN_ENUM {
-    /** `tn_event_create`: the event has a time. */
+    /** `tn_event_create`: the event records a time. */
     TN_EVENT_TIMING = 1 << 0,
 };
 
-/** What a device is; the counters are since the start of the process. */
+/** Properties of a device. The counters start with the process. */
 typedef struct tn_device_info {
     /** sizeof this struct, set by the caller. */
     size_t size;
@@ -496,49 +505,49 @@ typedef struct tn_device_info {
     int32_t compute_major;
     /** Compute capability, minor. */
     int32_t compute_minor;
-    /** As the driver says: 1000 major + 10 minor. */
+    /** CUDA version that the driver supports: 1000 * major + 10 * minor. */
     int32_t driver_version;
-    /** Number of multiprocessors; on the host of processors online. */
+    /** Number of multiprocessors; on the host, of online processors. */
     int32_t multiprocessors;
     /** Threads of a warp; 1 on the host. */
     int32_t warp_size;
     /** TN_FEATURE_ bits. */
     tn_device_features features;
-    /** Default limit of a thread block's shared memory, bytes. */
+    /** Shared memory of a thread block, bytes: the default limit. */
     uint64_t block_memory_bytes;
-    /** The same after raising it. */
+    /** Shared memory of a thread block, bytes: the limit that a kernel can opt in to. */
     uint64_t block_memory_optin_bytes;
-    /** Physical memory, bytes; on the host cut to the control group's limit. */
+    /** Physical memory, bytes; on the host, at most the control group's limit. */
     uint64_t total_bytes;
-    /** TN_QUERY_MEMORY: free now, as the system says. */
+    /** TN_QUERY_MEMORY: free memory now, as the system reports it. */
     uint64_t free_bytes;
-    /** TN_QUERY_MEMORY: total - free. */
+    /** TN_QUERY_MEMORY: total_bytes - free_bytes. */
     uint64_t used_bytes;
-    /** TN_QUERY_MEMORY: held by our pools. */
+    /** TN_QUERY_MEMORY: held by the library's pools. */
     uint64_t pool_bytes;
-    /** TN_QUERY_MEMORY: of these reusable by us. */
+    /** TN_QUERY_MEMORY: of pool_bytes, what the pools can reuse. */
     uint64_t pool_free_bytes;
-    /** Copies to the device. */
+    /** Number of copies to the device. */
     uint64_t to_device_count;
-    /** Their bytes. */
+    /** Bytes of those. */
     uint64_t to_device_bytes;
-    /** Copies to the host. */
+    /** Number of copies to the host. */
     uint64_t to_host_count;
-    /** Their bytes. */
+    /** Bytes of those. */
     uint64_t to_host_bytes;
-    /** Bytes that went through staging memory. */
+    /** Bytes copied through staging memory. */
     uint64_t staged_bytes;
-    /** Page-locked at the caller's wish now. */
+    /** Bytes page-locked now by `tn_host_register`. */
     uint64_t registered_bytes;
     /**
-     * Imports whose release callback waits: for `tn_run_releases`, or for device work that alone needs their bytes.
+     * Imports whose release callback is delayed: until `tn_run_releases`, or until device work that uses their bytes is done.
      */
     uint64_t queued_releases;
-    /** Their bytes. */
+    /** Bytes of those. */
     uint64_t queued_bytes;
 } tn_device_info;
 
-/** "none" or "never" in the fields of `tn_pool_options` marked (n); every larger number means the same. */
+/** "None" or "never" in the fields of `tn_pool_options` marked (n). Every larger number means the same. */
 static const uint64_t TN_POOL_NONE = 9223372036854775807;
 #ifndef SWIG
 #define TN_POOL_NONE 9223372036854775807
@@ -547,26 +556,24 @@ static const uint64_t TN_POOL_NONE = 9223372036854775807;
 /** Flags of a pool. */
 typedef uint32_t tn_pool_flags;
 TN_ENUM {
-    /** Pool flag: touch initial_size at creation. */
+    /** Pool flag: touch the pages of initial_size at creation. */
     TN_POOL_PREFAULT = 1 << 0,
-    /** Pool flag: cache nothing. */
+    /** Pool flag: cache no freed memory. */
     TN_POOL_DIRECT = 1 << 1,
-    /** Pool flag, for tests: quarantine, patterns, exact peaks. */
+    /** Pool flag, for tests: freed blocks are filled with a pattern and kept in quarantine, and peaks are exact. */
     TN_POOL_STRICT = 1 << 2,
-    /** Pool flag: a block is cleared before anybody else can get it. */
+    /** Pool flag: a freed block is cleared before it is reused. */
     TN_POOL_ZERO_ON_FREE = 1 << 3,
-    /** Pool flag, host: segments from memfds. Reserved: not there yet, and TN_ERR_UNSUPPORTED. */
+    /** Pool flag, host: segments from memfds. Reserved; today TN_ERR_UNSUPPORTED. */
     TN_POOL_SHAREABLE = 1 << 4,
-    /**
-     * Pool flag, CUDA: whole driver allocations that can be exported. Reserved: not there yet, and TN_ERR_UNSUPPORTED.
-     */
+    /** Pool flag, CUDA: driver allocations that other processes can import. Reserved; today TN_ERR_UNSUPPORTED. */
     TN_POOL_IPC = 1 << 5,
 };
 
 /** Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*). */
 typedef uint32_t tn_host_flags;
 TN_ENUM {
-    /** Page-locked memory usable from every CUDA context. */
+    /** Page-locked memory that every CUDA context can use. */
     TN_HOST_PORTABLE = 1 << 0,
     /** Page-locked memory mapped into the device's address space. */
     TN_HOST_MAPPED = 1 << 1,
@@ -574,7 +581,7 @@ TN_ENUM {
     TN_HOST_WRITE_COMBINED = 1 << 2,
     /** Page-locking of memory that the host must not write. */
     TN_HOST_READ_ONLY = 1 << 3,
-    /** Without a driver: plain memory labelled TN_CPU in place of TN_ERR_UNSUPPORTED. */
+    /** Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED. */
     TN_HOST_BEST_EFFORT = 1 << 4,
     /** Managed memory attached to all streams, the default. */
     TN_MANAGED_GLOBAL = 0,
@@ -582,106 +589,111 @@ TN_ENUM {
     TN_MANAGED_HOST = 1 << 5,
 };
 
-/** Advice on where managed memory is used. */
+/** Advice on managed memory: what the driver should expect. */
 typedef uint32_t tn_advice;
 TN_ENUM {
-    /** Advice on managed memory: it is mostly read, so that each side may keep a copy. */
+    /** Advice: the memory is mostly read, so host and devices may each keep a copy. */
     TN_ADVISE_READ_MOSTLY = 1,
-    /** It is not. */
+    /** Withdraws TN_ADVISE_READ_MOSTLY. */
     TN_ADVISE_UNSET_READ_MOSTLY = 2,
-    /** It is best kept on the device. */
+    /** Advice: the device is the preferred location of the memory. */
     TN_ADVISE_PREFERRED = 3,
-    /** It is best kept nowhere. */
+    /** Withdraws TN_ADVISE_PREFERRED. */
     TN_ADVISE_UNSET_PREFERRED = 4,
-    /** The device will access it, and should have it mapped. */
+    /** Advice: the device will access the memory and should have it mapped. */
     TN_ADVISE_ACCESSED_BY = 5,
-    /** It will not. */
+    /** Withdraws TN_ADVISE_ACCESSED_BY. */
     TN_ADVISE_UNSET_ACCESSED_BY = 6,
 };
 
 /** When a pool asks for huge pages. */
 typedef uint32_t tn_huge_pages;
 TN_ENUM {
-    /** Huge pages where they cost no resident memory. */
+    /** Huge pages where they do not add resident memory. */
     TN_HUGE_AUTO = 0,
     /** No huge pages. */
     TN_HUGE_NEVER = 1,
-    /** Huge pages from the reserved ones; falls back to TN_HUGE_AUTO. */
+    /** Huge pages that the system has reserved; TN_HUGE_AUTO when there are none left. */
     TN_HUGE_EXPLICIT = 2,
 };
 
-/** How a pool of CUDA memory obtains its memory. */
+/** How a pool obtains CUDA memory. */
 typedef uint32_t tn_backend;
 TN_ENUM {
-    /** CUDA: mapped granules, else plain. */
+    /** CUDA: virtual memory management (mapped granules) where the driver has it, else plain allocations. */
     TN_BACKEND_AUTO = 0,
     /** CUDA: plain driver allocations. */
     TN_BACKEND_PLAIN = 1,
-    /** CUDA: the driver's own pool. */
+    /** CUDA: the driver's own memory pool. */
     TN_BACKEND_DRIVER_POOL = 2,
 };
 
 /** Flags of a tn_upstream. */
 typedef uint32_t tn_upstream_flags;
 TN_ENUM {
-    /** Upstream flag: fresh memory reads 0. */
+    /** Upstream flag: `allocate` returns zeroed memory. */
     TN_UPSTREAM_ZEROED = 1 << 0,
-    /** Upstream flag: its callbacks may run on several threads at once. */
+    /** Upstream flag: several threads may run the callbacks at once. */
     TN_UPSTREAM_THREAD_SAFE = 1 << 1,
-    /** Upstream flag: a part of what `allocate` gave may go back before the rest. */
+    /** Upstream flag: parts of one allocation may be deallocated separately. */
     TN_UPSTREAM_PARTIAL_FREE = 1 << 2,
 };
 
 /**
- * Where the memory of a pool comes from that was made by `tn_pool_import`. Callbacks run on any thread that uses the pool, also
- * while it ends; they may not call the same pool: such a call is TN_ERR_INVALID.
+ * The source of memory of a pool made by `tn_pool_import`. Its callbacks run on any thread that uses the pool, also on a thread that ends.
+ * A callback that calls the same pool gets TN_ERR_INVALID.
  */
 typedef struct tn_upstream {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** Passed to each callback. */
+    /** First argument of each callback. */
     void *context;
-    /** Bytes asked for are multiples of it; 0: 4096. */
+    /** Sizes passed to `allocate` are multiples of this; 0: 4096. */
     size_t granularity;
-    /** Alignments asked for are powers of two, and at least this; 0: 4096. */
+    /** Alignments passed to `allocate` are powers of two, at least this; 0: 4096. */
     size_t alignment;
     /** TN_UPSTREAM_. */
     tn_upstream_flags flags;
     /** Zero. */
     uint32_t reserved;
-    /** Gives memory. What it answers but TN_OK means that there is none. native_stream: 0. */
+    /**
+     * Allocates `bytes` bytes and writes their address to `out`. Any status but TN_OK means that there is no memory. native_stream is 0.
+     */
     tn_status (*allocate)(void *context, size_t bytes, size_t alignment, uint64_t native_stream, void **out);
     /**
-     * Takes back what `allocate` gave, with the same address and bytes; with TN_UPSTREAM_PARTIAL_FREE parts of it, each once.
+     * Deallocates what `allocate` returned, with the same address and bytes; with TN_UPSTREAM_PARTIAL_FREE also parts of it, each byte
+     * once.
      */
     tn_status (*deallocate)(void *context, void *ptr, size_t bytes, uint64_t native_stream);
-    /** Optional: the contents of a part are not needed any more. */
+    /** Optional: called when the contents of a part are no longer needed. */
     tn_status (*purge)(void *context, void *ptr, size_t bytes);
-    /** Optional: the last call ever, when everything went back and the pool is gone. */
+    /** Optional: the last callback, called when all memory was deallocated and the pool no longer exists. */
     void (*release)(void *context);
 } tn_upstream;
 
-/** How a pool works; 0 means the default in every field. */
+/** Options of a pool. In every field 0 means the default. */
 typedef struct tn_pool_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** Copied; at most 63 bytes of UTF-8. NULL: "pool-N". */
+    /** At most 63 bytes of UTF-8, copied; NULL: "pool-N". */
     const char *name;
-    /** Bytes committed at creation; trim never goes below it. */
+    /** Bytes committed at creation, which trim keeps. */
     uint64_t initial_size;
     /** Upper bound of one growth step, bytes. */
     uint64_t max_growth;
     /** Upper bound of committed bytes; 0: none. */
     uint64_t max_size;
-    /** A step asks the device for max(what is needed, committed * (factor - 1)); at least 1. */
+    /**
+     * At least 1. A growth step asks the device for the needed bytes or committed * (factor - 1), whichever is more.
+     */
     double growth_factor;
-    /** Power of two, 8 to 4 MiB; used where a call passes 0. Default 64 on the host. */
+    /** Alignment in bytes where a call passes 0: a power of two, 8 to 4 MiB. Default on the host: 64. */
     uint64_t alignment;
     /** (n) Bytes of free blocks that one thread may keep. */
     uint64_t thread_cache_size;
-    /** (n) Cached bytes above this go back to the device. */
+    /** (n) Cached bytes above this are returned to the device. */
     uint64_t release_threshold;
-    /** (n) Free memory unused for so long goes back in a later call, ms. */
+    /** (n) Free memory that was unused for this long, ms, is returned to the device by a later call. */
     uint64_t release_delay_ms;
     /** CUDA: bit mask of device ids that may also access the memory. */
     uint64_t peers;
@@ -689,7 +701,7 @@ typedef struct tn_pool_options {
     tn_huge_pages huge_pages;
     /** TN_BACKEND_. */
     tn_backend backend;
-    /** n prefers NUMA node n - 1; 0: no preference. */
+    /** n: prefer NUMA node n - 1; 0: no preference. */
     int32_t numa_node;
     /** TN_HOST_ or TN_MANAGED_. */
     tn_host_flags host_flags;
@@ -699,146 +711,146 @@ typedef struct tn_pool_options {
     uint32_t reserved;
 } tn_pool_options;
 
-/** What a pool holds and did; bytes unless the name says count. */
+/** Statistics of a pool. Fields are bytes unless the name says count. */
 typedef struct tn_pool_stats {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** Sum over live blocks of the size asked for. */
+    /** Sum of the requested sizes of all live blocks. */
     uint64_t requested_bytes;
-    /** Sum over live blocks of their usable size. */
+    /** Sum of the usable sizes of all live blocks. */
     uint64_t in_use_bytes;
-    /** Committed, in no live block, free to hand out. */
+    /** Committed bytes that can be allocated. */
     uint64_t cached_bytes;
-    /** Given back, but work on some stream may still touch it. */
+    /** Freed bytes that work on a stream may still access. */
     uint64_t pending_bytes;
-    /** Committed but never usable: what is left of a span after its last block. */
+    /** Committed bytes that no block can use: the rest of a span after its last block. */
     uint64_t overhead_bytes;
-    /** Committed: in_use + cached + pending + overhead, exactly, in every query. */
+    /** Committed bytes: exactly in_use + cached + pending + overhead in every query. */
     uint64_t reserved_bytes;
-    /** Address space held, at least reserved_bytes. */
+    /** Reserved address space; at least reserved_bytes. */
     uint64_t address_bytes;
-    /** Committed bytes asked to be huge pages. */
+    /** Committed bytes for which huge pages were requested. */
     uint64_t huge_bytes;
-    /** The library's own memory for this pool, not in reserved_bytes. */
+    /** The library's own memory for this pool; not part of reserved_bytes. */
     uint64_t metadata_bytes;
-    /** Largest in_use_bytes since creation or reset_peak. */
+    /** Largest in_use_bytes since creation or `tn_pool_reset_peak`. */
     uint64_t peak_in_use_bytes;
-    /** Largest reserved_bytes since creation or reset_peak. */
+    /** Largest reserved_bytes since creation or `tn_pool_reset_peak`. */
     uint64_t peak_reserved_bytes;
-    /** Largest requested_bytes since creation or reset_peak. */
+    /** Largest requested_bytes since creation or `tn_pool_reset_peak`. */
     uint64_t peak_requested_bytes;
     /** Allocations that returned TN_OK. */
     uint64_t allocation_count;
-    /** Blocks given back. */
+    /** Blocks that were freed. */
     uint64_t deallocation_count;
     /** Reallocations that returned TN_OK. */
     uint64_t reallocation_count;
     /** Calls that failed. */
     uint64_t failure_count;
-    /** allocation_count - deallocation_count. */
+    /** allocation_count - deallocation_count: blocks that are allocated now. */
     uint64_t live_blocks;
-    /** Allocations served with no device call. */
+    /** Allocations that needed no call to the device. */
     uint64_t hit_count;
-    /** Allocations served with no slow path. */
+    /** Allocations that took the thread cache's fast path. */
     uint64_t thread_hit_count;
-    /** Calls to the device for memory. */
+    /** Calls that allocated memory of the device. */
     uint64_t device_allocate_count;
-    /** Calls to the device that gave memory back. */
+    /** Calls that freed memory of the device. */
     uint64_t device_free_count;
-    /** Bytes ever got from the device. */
+    /** Bytes ever allocated from the device. */
     uint64_t device_bytes_total;
-    /** Trims that gave something back. */
+    /** Trims that freed memory. */
     uint64_t trim_count;
-    /** Pressure callbacks called. */
+    /** Calls of pressure callbacks. */
     uint64_t pressure_count;
-    /** Requests that ended in a status of no memory. */
+    /** Requests that failed for lack of memory. */
     uint64_t oom_count;
-    /** Wrong frees that were refused. */
+    /** Invalid frees that were refused. */
     uint64_t misuse_count;
-    /** Bytes that allocate_zeroed did not have to clear. */
+    /** Bytes that `tn_pool_allocate_zeroed` did not have to clear. */
     uint64_t zero_bytes_skipped;
-    /** Largest block that can be handed out with no device call. */
+    /** Largest block that can be allocated without a call to the device. */
     uint64_t largest_free_bytes;
     /** max_size; 0: none. */
     uint64_t limit_bytes;
-    /** Threads that hold a cache now. */
+    /** Threads that have a cache now. */
     uint64_t thread_count;
-    /** Of requested_bytes: in stores without a claim, kept by guards or exports. */
+    /** Of requested_bytes: in stores that have no claim and are kept by guards or exports. */
     uint64_t held_bytes;
-    /** Of pending_bytes: an importer in another process is alive. */
+    /** Of pending_bytes: shared with another process that still uses them. */
     uint64_t shared_out_bytes;
-    /**
-     * Number of the pool, which no other of this process has, had or will have: two handles with one serial are on one pool.
-     */
+    /** Number of the pool, never reused in this process. Two handles with equal serials refer to one pool. */
     uint64_t serial;
 } tn_pool_stats;
 
-/** Blocks of one size of a pool. */
+/** Statistics of one size class of a pool. */
 typedef struct tn_pool_class_stats {
-    /** Usable bytes of each; 0: those above the largest class, which have spans of their own. */
+    /** Usable bytes of each block; 0: blocks above the largest class, each in a span of its own. */
     uint64_t block_bytes;
-    /** Bytes of a span of such blocks; 0: of many sizes. */
+    /** Bytes of a span of such blocks; 0: spans of different sizes. */
     uint64_t span_bytes;
     /** Live blocks. */
     uint64_t live_blocks;
-    /** Blocks that can be had without a new span; with block_bytes 0: free spans. */
+    /** Blocks that can be allocated without a new span; with block_bytes 0: free spans. */
     uint64_t cached_blocks;
-    /** Spans of such blocks, free ones too. */
+    /** Spans of such blocks, including free ones. */
     uint64_t span_count;
     /** Allocations that returned TN_OK. */
     uint64_t allocation_count;
-    /** Of those: served with no device call. */
+    /** Of those: allocations that needed no call to the device. */
     uint64_t hit_count;
     /** Zero. */
     uint64_t reserved;
 } tn_pool_class_stats;
 
-/** Why a pool runs out of memory. */
+/** Why a pool is out of memory. */
 typedef uint32_t tn_pressure;
 TN_ENUM {
-    /** A pool's memory runs out because of its max_size. */
+    /** The pool reached its max_size. */
     TN_PRESSURE_LIMIT = 1,
-    /** A pool's memory runs out because its device has no more. */
+    /** The pool's device is out of memory. */
     TN_PRESSURE_DEVICE = 2,
 };
 
 /**
- * Called when a pool runs out of memory, on the thread that needs it and under no lock. Gives the bytes that it thinks it freed; 0: none.
+ * A pressure callback, called when a pool is out of memory, on the allocating thread and under no lock. Returns its estimate of the bytes
+ * that it freed; 0: none.
  *
- * It may call anything, the pool too; what it allocates fails without calling anybody in turn. `reason` is TN_PRESSURE_.
+ * It may call any function, also on this pool. An allocation within it that finds no memory fails without calling pressure callbacks.
+ * `reason` is one of TN_PRESSURE_.
  */
 typedef size_t (*tn_pressure_callback)(void *context, size_t needed_bytes, tn_pressure reason);
 
-/** Who a block of a pool was allocated for. */
+/** The client that a block of a pool was allocated for. */
 typedef uint32_t tn_client;
 TN_ENUM {
-    /** Blocks of a pool that back arrays. */
+    /** Client: arrays. */
     TN_CLIENT_ARRAYS = 0,
-    /** Blocks that `tn_pool_allocate` and its kin handed out. */
+    /** Client: raw blocks, as from `tn_pool_allocate`. */
     TN_CLIENT_RAW = 1,
-    /** NumPy, through `tn_numpy_handler`. */
+    /** Client: NumPy, through `tn_numpy_handler`. */
     TN_CLIENT_NUMPY = 2,
-    /** PyTorch. Reserved: not there yet. */
+    /** Client: PyTorch. Reserved. */
     TN_CLIENT_TORCH = 3,
-    /** CuPy. Reserved: not there yet. */
+    /** Client: CuPy. Reserved. */
     TN_CLIENT_CUPY = 4,
-    /** Numba. Reserved: not there yet. */
+    /** Client: Numba. Reserved. */
     TN_CLIENT_NUMBA = 5,
-    /** RMM. Reserved: not there yet. */
+    /** Client: RMM. Reserved. */
     TN_CLIENT_RMM = 6,
     /** UMF. */
     TN_CLIENT_UMF = 7,
-    /** C++ containers, through `tn_cpp_allocate`. */
+    /** Client: C++ containers, through `tn_cpp_allocate`. */
     TN_CLIENT_CPP = 8,
-    /** A Rust program's global allocator. */
+    /** Client: a Rust program's global allocator. */
     TN_CLIENT_RUST = 9,
-    /** A program that was started with the malloc of the library. */
+    /** Client: a program that was started with the library's malloc. */
     TN_CLIENT_MALLOC = 10,
-    /** Another one. Reserved: not there yet. */
+    /** Client: any other. Reserved. */
     TN_CLIENT_OTHER = 11,
 };
 
-/** What one client of a pool holds and did. The sum of `live_bytes` over all clients is the pool's in_use_bytes. */
+/** Statistics of one client of a pool. The sum of `live_bytes` over all clients is the pool's in_use_bytes. */
 typedef struct tn_pool_client {
     /** TN_CLIENT_. */
     tn_client client;
@@ -846,21 +858,21 @@ typedef struct tn_pool_client {
     uint32_t reserved;
     /** "arrays", "raw", "numpy", ..; NUL-terminated. */
     char name[16];
-    /** Blocks that it holds. */
+    /** Blocks that the client has allocated now. */
     uint64_t live_blocks;
-    /** Their usable bytes. */
+    /** Usable bytes of those blocks. */
     uint64_t live_bytes;
-    /** The bytes that it asked for in them. */
+    /** Requested bytes of those blocks. */
     uint64_t requested_bytes;
-    /** Largest live_bytes since the pool's creation or reset_peak. */
+    /** Largest live_bytes since the pool's creation or `tn_pool_reset_peak`. */
     uint64_t peak_bytes;
-    /** Allocations and reallocations that were granted. */
+    /** Allocations and reallocations that succeeded. */
     uint64_t allocation_count;
-    /** Those that were not. */
+    /** Allocations and reallocations that failed. */
     uint64_t failure_count;
-    /** Wrong frees that were refused. */
+    /** Invalid frees that were refused. */
     uint64_t misuse_count;
-    /** Frees that named another size than was asked for; the library goes by its own. */
+    /** Frees with a size other than the requested one; the library uses its own record. */
     uint64_t mismatch_count;
 } tn_pool_client;
 
@@ -871,7 +883,7 @@ TN_ENUM {
     TN_ORDER_C = 0,
     /** Column-major element order. */
     TN_ORDER_F = 1,
-    /** F if F- and not C-contiguous, else C. */
+    /** F order if the source is F- and not C-contiguous, else C order. */
     TN_ORDER_A = 2,
     /** `tn_array_like` only: the axes keep the order of the prototype's strides. */
     TN_ORDER_K = 3,
@@ -880,21 +892,21 @@ TN_ENUM {
 /** Flags of a new array: none is defined yet. */
 typedef uint32_t tn_create_flags;
 
-/** How a new array is made; NULL in its place means C order, no name. */
+/** Options of a new array; a NULL pointer means C order and no name. */
 typedef struct tn_array_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
     /** TN_ORDER_. */
     tn_order order;
-    /** No flag is defined yet: 0. */
+    /** 0: no flag is defined yet. */
     tn_create_flags flags;
-    /** NULL: the current one. */
+    /** The stream that uses the array first; NULL: the thread's current stream. */
     tn_stream *stream;
-    /** Copied, 63 bytes of UTF-8 are kept; NULL: no name. */
+    /** UTF-8, of which the first 63 bytes are copied; NULL: no name. */
     const char *name;
 } tn_array_options;
 
-/** How elements lie in raw memory. */
+/** The layout of elements in raw memory. */
 typedef struct tn_layout {
     /** sizeof this struct, set by the caller. */
     size_t size;
@@ -921,9 +933,9 @@ TN_ENUM {
     TN_READONLY = 1 << 2,
     /** Array flag: address and strides are multiples of the element's alignment. */
     TN_ALIGNED = 1 << 3,
-    /** Array flag: two index tuples reach the same byte. */
+    /** Array flag: some bytes belong to two elements. */
     TN_SELF_OVERLAP = 1 << 4,
-    /** Array flag: the bytes are lent by somebody who may still use them. */
+    /** Array flag: the bytes are lent by another owner, who may still use them. */
     TN_FOREIGN = 1 << 5,
     /** Array flag: page-locked. */
     TN_PINNED = 1 << 6,
@@ -933,7 +945,7 @@ TN_ENUM {
     TN_WRITE_COMBINED = 1 << 8,
 };
 
-/** What an array is. */
+/** Properties of an array. */
 typedef struct tn_array_info {
     /** sizeof this struct, set by the caller. */
     size_t size;
@@ -943,7 +955,7 @@ typedef struct tn_array_info {
     int32_t ndim;
     /** Where the bytes live. */
     tn_device device;
-    /** TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
+    /** Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
     tn_array_flags flags;
     /** Zero. */
     uint32_t reserved;
@@ -966,46 +978,46 @@ typedef struct tn_array_info {
 /** How `tn_array_open_npy` opens a file. */
 typedef uint32_t tn_npy_mode;
 TN_ENUM {
-    /** `tn_array_open_npy`: mapped, read-only; the default. */
+    /** `tn_array_open_npy`: map the file read-only; the default. */
     TN_NPY_READ = 0,
-    /** `tn_array_open_npy`: mapped, writable, the file never changes. */
+    /** `tn_array_open_npy`: map the file copy-on-write: writes never reach the file. */
     TN_NPY_COW = 1,
-    /** `tn_array_open_npy`: mapped, writes reach the file. */
+    /** `tn_array_open_npy`: map the file writable: writes reach the file. */
     TN_NPY_WRITE = 2,
-    /** `tn_array_open_npy`: read into the pool's memory. */
+    /** `tn_array_open_npy`: read the file into the pool's memory. */
     TN_NPY_COPY = 3,
 };
 
 /** Flags of `tn_array_save_npy`. */
 typedef uint32_t tn_io_flags;
 TN_ENUM {
-    /** `tn_array_save_npy`: sync file and directory before returning. */
+    /** `tn_array_save_npy`: sync the file and its directory before returning. */
     TN_IO_SYNC = 1 << 0,
-    /** `tn_array_save_npy`: an existing target is TN_ERR_IO. */
+    /** `tn_array_save_npy`: fail with TN_ERR_IO if the file exists. */
     TN_IO_EXCLUSIVE = 1 << 1,
 };
 
-/** How a `.npy` file is opened. */
+/** Options of `tn_array_open_npy`. */
 typedef struct tn_npy_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
     /** TN_NPY_. */
     tn_npy_mode mode;
-    /** Used only where path is NULL; stays the caller's. */
+    /** The file descriptor to read, used only if path is NULL. The caller keeps it and closes it. */
     int32_t fd;
-    /** TN_NPY_COPY: where the bytes go; NULL: the thread's current host pool. */
+    /** TN_NPY_COPY: the pool that the bytes are read into; NULL: the thread's current host pool. */
     tn_pool *pool;
-    /** A longer header is TN_ERR_LIMIT; 0: 64 KiB. */
+    /** Largest accepted header, bytes; a longer one is TN_ERR_LIMIT. 0: 64 KiB. */
     uint64_t max_header_bytes;
 } tn_npy_options;
 
 /**
- * How tensors of a safetensors file are opened; NULL in its place: they are read into the thread's current host pool.
+ * Options of `tn_array_open_safetensors`; a NULL pointer means that tensors are read into the thread's current host pool.
  */
 typedef struct tn_safetensors_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** Where the bytes that are read go; NULL: the thread's current host pool. */
+    /** The pool that tensors are read into; NULL: the thread's current host pool. */
     tn_pool *pool;
     /** 0, TN_BORROW or TN_REQUIRE_BORROW. */
     tn_crossing_flags flags;
@@ -1019,25 +1031,25 @@ typedef struct tn_safetensors_info {
     tn_dtype dtype;
     /** Number of axes. */
     int32_t ndim;
-    /** Bytes of its elements. */
+    /** Bytes of the tensor. */
     uint64_t bytes;
-    /** Length of its name in bytes; a longer one than fits is cut in `name`. */
+    /** Length of the tensor's name in bytes. `name` is cut if it does not fit. */
     uint64_t name_bytes;
     /** UTF-8, NUL-terminated. */
     char name[256];
-    /** Lengths in elements; 0 from entry ndim on. */
+    /** Lengths in elements; entries from ndim on are 0. */
     int64_t shape[TN_MAX_NDIM];
     /** Zero. */
     uint64_t reserved[2];
 } tn_safetensors_info;
 
-/** One axis of a slice, as in Python; TN_NONE is an absent bound. */
+/** A slice of one axis, as in Python. TN_NONE is an absent bound. */
 typedef struct tn_slice_spec {
-    /** First index; negative counts from the end. */
+    /** First index; a negative one counts from the end. */
     int64_t start;
-    /** One past the last index. */
+    /** One past the last index; a negative one counts from the end. */
     int64_t stop;
-    /** Not 0; TN_NONE: 1. */
+    /** Step, not 0; TN_NONE: 1. */
     int64_t step;
     /** Zero. */
     uint64_t reserved[4];
@@ -1052,22 +1064,22 @@ TN_ENUM {
     TN_OVERLAP_EXACT = 1,
     /** Bytes in common. */
     TN_OVERLAP_SOME = 2,
-    /** Not decided; counts as overlap. */
+    /** Not decided; treated as overlap. */
     TN_OVERLAP_UNKNOWN = 3,
 };
 
 /** Flags of `tn_borrow_end`. */
 typedef uint32_t tn_end_flags;
 TN_ENUM {
-    /** `tn_borrow_end`: the writer failed, its region is poisoned until it is rewritten. */
+    /** `tn_borrow_end`: the writer failed. Its region is poisoned until it is rewritten. */
     TN_END_FAILED = 1 << 0,
 };
 
 /** One part of `tn_array_chunks_write`. */
 typedef struct tn_chunk {
-    /** Ended by `tn_borrow_end`, each on its own. */
+    /** The guard of this part, ended by its own `tn_borrow_end`. */
     tn_borrow *guard;
-    /** First element; NULL if the part is empty. */
+    /** Address of the first element; NULL if the part is empty. */
     void *data;
     /** First index along the axis. */
     int64_t start;
@@ -1077,9 +1089,9 @@ typedef struct tn_chunk {
     uint64_t reserved[4];
 } tn_chunk;
 
-/** What a guard lets the caller touch; begins like DLTensor, but strides are bytes. */
+/** The memory that a guard gives access to. Begins like DLTensor, but strides are in bytes. */
 typedef struct tn_view_info {
-    /** Element (0,..,0); NULL if there is none. A reader must not write there. */
+    /** Address of element (0,..,0); NULL if there is no element. A reader must not write there. */
     void *data;
     /** Where the bytes live. */
     tn_device device;
@@ -1087,11 +1099,11 @@ typedef struct tn_view_info {
     int32_t ndim;
     /** Element type. */
     tn_dtype dtype;
-    /** ndim lengths in elements; the guard's, valid until it ends. */
+    /** ndim lengths in elements, valid until the guard ends. */
     const int64_t *shape;
-    /** ndim strides in bytes; the guard's, valid until it ends. */
+    /** ndim strides in bytes, valid until the guard ends. */
     const int64_t *strides;
-    /** Address on the device; 0: the device cannot reach it. */
+    /** The address that a device uses; 0: no device can reach the memory. */
     uint64_t device_data;
     /** Bytes of the elements. */
     uint64_t bytes;
@@ -1099,11 +1111,11 @@ typedef struct tn_view_info {
     uint64_t reserved[4];
 } tn_view_info;
 
-/** One entry of `tn_borrow_all`. */
+/** One array of a `tn_borrow_all`. */
 typedef struct tn_borrow_spec {
     /** The array. */
     tn_array *array;
-    /** Who touches the bytes; NULL: the host, now. */
+    /** The stream that accesses the bytes; NULL: the host, now. */
     tn_stream *stream;
     /** TN_READ, TN_READ_WRITE or TN_WRITE, with TN_WRITE_ mode bits, TN_FROZEN, TN_WAIT. */
     tn_access access;
@@ -1111,40 +1123,42 @@ typedef struct tn_borrow_spec {
     uint32_t reserved[9];
 } tn_borrow_spec;
 
-/** What an open guard gives access to. */
+/** The memory that an open guard gives access to. */
 typedef struct tn_borrow_info {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** Element (0,..,0). */
+    /** Address of element (0,..,0). */
     void *data;
-    /** Address on the device; 0: the device cannot reach it. */
+    /** The address that a device uses; 0: no device can reach the memory. */
     uint64_t device_data;
     /** Bytes of the elements. */
     uint64_t bytes;
 } tn_borrow_info;
 
-/** Form of a leaf of an expression. */
+/** How a leaf of an expression reads its array. */
 typedef uint32_t tn_form;
 TN_ENUM {
-    /** Form of an expression's leaf: all elements. */
+    /** Form: all elements. */
     TN_FORM_FULL = 0,
-    /** Form: a vector is the diagonal of a matrix that is 0 elsewhere. */
+    /** Form: the vector is the diagonal of a matrix that is 0 elsewhere. */
     TN_FORM_DIAGONAL = 1,
-    /** Form: what is above the diagonal of a square matrix is taken as 0 and not read. */
+    /** Form: lower triangular. Elements above the diagonal of the square matrix are not read and count as 0. */
     TN_FORM_LOWER = 2,
 };
 
 /** Flags of `tn_expr_compute`. */
 typedef uint32_t tn_compute_flags;
 TN_ENUM {
-    /** Of `tn_expr_compute`: a failure leaves everything as it was; what was there before is not overwritten. */
+    /**
+     * `tn_expr_compute`: if it fails, all arrays and expressions are as before, so no existing array is overwritten.
+     */
     TN_KEEP_ON_FAIL = 1 << 0,
 };
 
-/** Operation of `tn_expr_elementwise`. */
+/** An operation of `tn_expr_elementwise`. */
 typedef uint32_t tn_expr_op;
 TN_ENUM {
-    /** Element by element: x + y, the same as `tn_expr_add`. */
+    /** Element by element: x + y, as `tn_expr_add`. */
     TN_EXPR_ADD = 1,
     /** Element by element: x - y. */
     TN_EXPR_SUBTRACT = 2,
@@ -1165,13 +1179,13 @@ TN_ENUM {
 /** Format of `tn_expr_explain`. */
 typedef uint32_t tn_explain_format;
 TN_ENUM {
-    /** Format of `tn_expr_explain`: lines of text. */
+    /** Format: lines of text. */
     TN_EXPLAIN_TEXT = 0,
     /** Format: a graph for Graphviz. */
     TN_EXPLAIN_DOT = 1,
 };
 
-/** What holds a store, or was not given back. */
+/** What holds a store, or was not released. */
 typedef uint32_t tn_holder_kind;
 TN_ENUM {
     /** Holder: an array handle. */
@@ -1190,23 +1204,23 @@ TN_ENUM {
     TN_HOLDER_GUARD_READ = 8,
     /** Holder: a write guard. */
     TN_HOLDER_GUARD_WRITE = 9,
-    /** Not given back: raw memory of a pool. */
+    /** Not released: raw memory of a pool. */
     TN_HOLDER_BLOCK = 10,
-    /** Not given back: a pool. */
+    /** Not released: a pool. */
     TN_HOLDER_POOL = 11,
-    /** Not given back: a stream. */
+    /** Not released: a stream. */
     TN_HOLDER_STREAM = 12,
-    /** Not given back: an event. */
+    /** Not released: an event. */
     TN_HOLDER_EVENT = 13,
-    /** Not given back: a scope. */
+    /** Not released: a scope. */
     TN_HOLDER_SCOPE = 14,
-    /** Not given back: a weak handle. */
+    /** Not released: a weak handle. */
     TN_HOLDER_WEAK = 15,
-    /** Not called yet: a release callback that waits for `tn_run_releases`. */
+    /** Not called yet: a queued release callback, see `tn_run_releases`. */
     TN_HOLDER_QUEUED_RELEASE = 18,
 };
 
-/** Who holds a store, or what was not given back. */
+/** A holder of a store, or an object that was not released. */
 typedef struct tn_holder {
     /** TN_HOLDER_. */
     tn_holder_kind kind;
@@ -1214,17 +1228,17 @@ typedef struct tn_holder {
     tn_device device;
     /** Zero. */
     uint32_t reserved;
-    /** The handle's bits; TN_HOLDER_BLOCK: the address. */
+    /** The handle's bits; with TN_HOLDER_BLOCK the address. */
     uint64_t id;
-    /** Of its store or block. */
+    /** Bytes of its store or block. */
     uint64_t bytes;
-    /** The system's number of the thread that made it. */
+    /** The system's id of the thread that made it. */
     uint64_t thread;
-    /** When it was made, ns since the epoch; 0 where no time is kept. */
+    /** When it was made, ns since the epoch; 0 if the time is unknown. */
     uint64_t time_ns;
-    /** Name of its array, pool, .., of a library's block the library's ("numpy"); NUL-terminated. */
+    /** Name of its array or pool; for a block of another library, the library's name ("numpy"). NUL-terminated. */
     char name[64];
-    /** TN_HERE when it was made: "step.c:41"; the end of a longer one; "" if none. */
+    /** Call site where it was made (TN_HERE): "step.c:41". A long one is cut at the front; "" if none. */
     char site[64];
 } tn_holder;
 
@@ -1232,27 +1246,27 @@ typedef struct tn_holder {
 typedef struct tn_store_info {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** First byte. */
+    /** Address of the first byte. */
     uint64_t address;
-    /** All of it. */
+    /** Bytes of the store or block. */
     uint64_t bytes;
-    /** Where it lives. */
+    /** Where the bytes live. */
     tn_device device;
     /** TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED. */
     tn_array_flags flags;
     /** Zero. */
     uint32_t reserved;
-    /** Grows with each finished write. */
+    /** A number that grows with each finished write. */
     uint64_t version;
-    /** "" if foreign; NUL-terminated. */
+    /** Name of its pool; "" if the bytes are of no pool. NUL-terminated. */
     char pool_name[64];
 } tn_store_info;
 
-/** What one would like to put into an array's bytes. */
+/** A planned array, for which `tn_array_why_not` tests an array's bytes. */
 typedef struct tn_target {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** Where it shall live. */
+    /** The device where it shall live. */
     tn_device device;
     /** Element type. */
     tn_dtype dtype;
@@ -1262,68 +1276,68 @@ typedef struct tn_target {
     const int64_t *shape;
 } tn_target;
 
-/** How a DLPack struct is made; NULL in its place: a copy, labelled as is. */
+/** Options of a DLPack export; a NULL pointer means a copy with the device label unchanged. */
 typedef struct tn_dlpack_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** TN_BORROW, TN_REQUIRE_BORROW, TN_EXPORT_*, TN_UNORDERED, TN_WAIT. */
+    /** Any of TN_BORROW, TN_REQUIRE_BORROW, TN_EXPORT_*, TN_UNORDERED, TN_WAIT. */
     tn_crossing_flags flags;
     /** With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0. */
     tn_write_mode mode;
-    /** Pinned and managed memory: 0 = as is, TN_CPU, TN_CUDA. */
+    /**
+     * Device type to write into the struct for page-locked and managed memory: TN_CPU or TN_CUDA; 0: the array's own.
+     */
     tn_device_type label;
     /** Zero. */
     uint32_t reserved;
-    /** Where the consumer wants it; {0, 0}: where it is. */
+    /** The device on which the consumer wants the bytes; {0, 0}: where they are. */
     tn_device target;
-    /** Made to wait for pending work; NULL: the legacy stream. */
+    /** The consumer's stream, which is made to wait for pending work on the bytes; NULL: the legacy stream. */
     tn_stream *consumer;
 } tn_dlpack_options;
 
 /** Flags of `tn_report_json`: none is defined yet. */
 typedef uint32_t tn_report_flags;
 
-/** All copies at borders from one place. */
+/** All copies of imports, exports and writes with one function, call site and reason. */
 typedef struct tn_copy_site {
-    /** The tn_ function; static text. */
+    /** The name of the tn_ function; static text. */
     const char *function;
-    /** TN_HERE; "" if none. */
+    /** The call site (TN_HERE); "" if none. */
     char site[64];
     /** TN_WHY_ bits. */
     tn_why why;
-    /** 1: the caller would have taken an alias; 0: the call's contract is a copy. */
+    /** 1: the caller would have accepted an alias; 0: the caller asked for a copy. */
     int32_t forced;
-    /** How many copies. */
+    /** Number of copies. */
     uint64_t count;
-    /** Their bytes. */
+    /** Bytes of those. */
     uint64_t bytes;
     /** Zero. */
     uint64_t reserved;
 } tn_copy_site;
 
-/**
- * One part of a piece of work of the library, which needs nothing but its arguments: it may run on any thread, returns soon, and calls
- * nothing of the caller's.
- */
+/** One task of the library. It may run on any thread, returns soon, and calls no function of the caller. */
 typedef void (*tn_task)(void *argument, size_t index);
 
 /**
- * Calls `task(argument, index)` for every index below `n_tasks`, in any order, on any threads, also several at once, and returns when the
- * last has returned; none is called later. Those that it does not call are done by the calling thread afterwards.
+ * The caller's function that runs tasks. It calls `task(argument, index)` once for each index below `n_tasks`, in any order, on any
+ * threads, also several at once. It returns after the last task returned, and calls none later. The library runs the tasks that it did not
+ * call on the calling thread.
  */
 typedef void (*tn_run_callback)(void *context, tn_task task, void *argument, size_t n_tasks);
 
-/** Threads of the caller's, on which large copies may run. The library has none of its own. */
+/** Threads of the caller on which large copies may run. The library starts no threads. */
 typedef struct tn_runner {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** Runs tasks; NULL: there is no runner. */
+    /** The function that runs tasks; NULL: no runner. */
     tn_run_callback run;
-    /** For `run`; must be valid as long as the runner is current on some thread. */
+    /** First argument of `run`. It must stay valid while the runner is current on any thread. */
     void *context;
-    /** How many tasks a copy is divided into at most; 0 and 1: it is not. */
+    /** Largest number of tasks per copy; 0 and 1: copies are not divided. */
     size_t threads;
-    /** Copies of fewer bytes stay on their thread; 0: the library's own limit, 1 MiB. */
+    /** Copies of fewer bytes stay on the calling thread; 0: 1 MiB. */
     size_t least_bytes;
 } tn_runner;
 
@@ -1332,12 +1346,12 @@ extern "C" {
 #endif // __cplusplus
 
 /* ==================================================== library ==================================================== */
-/** @defgroup library version, statuses, texts */
+/** @defgroup library version, error messages, options, call sites */
 
 /**
- * The version of the library that runs, made like TN_VERSION.
+ * Returns the version of the loaded library, encoded as TN_VERSION.
  *
- * @return major << 16 | minor << 8 | patch.
+ * @return The version: major << 16 | minor << 8 | patch.
  * @note Threads: any. Never fails.
  * @since 0.1
  * @ingroup library
@@ -1345,10 +1359,10 @@ extern "C" {
 uint32_t tn_version(void);
 
 /**
- * The symbolic name of a status.
+ * Returns the symbolic name of a status.
  *
  * @param status   Any number.
- * @return "TN_ERR_STALE" and the like, "TN_ERR_?" for an unknown one. Static text, never NULL.
+ * @return The name, such as "TN_ERR_STALE"; "TN_ERR_?" for an unknown status. Static text, never NULL.
  * @note Threads: any. Never fails.
  * @since 0.1
  * @ingroup library
@@ -1356,11 +1370,12 @@ uint32_t tn_version(void);
 const char *tn_status_name(tn_status status);
 
 /**
- * The text of this thread's last failure: the function, what was wrong, the offending values, what to do.
+ * Returns the message of this thread's last failed call: the function, what was wrong, the offending values, what to do.
  *
- * @return NUL-terminated UTF-8, "" if nothing failed yet; never NULL. The library's, valid until the thread's next failure.
- * @note Threads: any; the text is the calling thread's own. Where tasks change threads between two calls (goroutines, virtual
- *       threads), pin the thread for the call and this one. Never fails.
+ * @return NUL-terminated UTF-8; "" if no call failed yet; never NULL. The library owns the text; it is valid until the thread's next
+ *         failure.
+ * @note Threads: any; each thread has its own message. A task that may change threads between two calls (a goroutine, a virtual thread)
+ *       must pin its thread around the failing call and this one. Never fails.
  * @since 0.1
  * @ingroup library
  */
@@ -1369,12 +1384,13 @@ const char *tn_last_error(void);
 /**
  * Sets an option of the whole process.
  *
- * @param name     "strict" (release of what is given, borrowed or exported is refused; for tests), "abort_on_misuse" (a wrong free
- *                 stops the process), "stream.default" (which stream is a thread's current one until it sets another: legacy or
- *                 per-thread), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
- *                 tn_pool_options, for the default pool of that device before its first use. NUL-terminated.
- * @param value    The value as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, a value that is none, or a pool that exists already.
+ * @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
+ *                 "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
+ *                 between host and device are staged. "stream.default": the stream that is a thread's current one until it sets another,
+ *                 legacy or per-thread. "pool.<device>.<field>": a field of tn_pool_options of the default pool of cpu, cuda, cuda_host or
+ *                 cuda_managed, before its first use.
+ * @param value    The value as NUL-terminated text: 0 or 1; legacy or per-thread; a number, optionally followed by KiB, MiB or GiB; none.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, or a default pool that exists already.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup library
@@ -1383,11 +1399,11 @@ tn_status tn_option_set(const char *name,
                         const char *value);
 
 /**
- * The value of an option, as text that tn_option_set takes.
+ * Writes the value of an option, as text that `tn_option_set` accepts.
  *
- * @param name         As for tn_option_set.
+ * @param name         The option, as for `tn_option_set`.
  * @param capacity     The number of bytes at text.
- * @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
+ * @param[out] text    UTF-8 with its NUL, cut off where it does not fit. NULL only with capacity 0.
  * @param[out] length  The number of bytes of the whole text without its NUL.
  * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown name.
  * @note Threads: any. Blocks: never.
@@ -1397,13 +1413,13 @@ tn_status tn_option_set(const char *name,
 tn_status tn_option_get(const char *name, size_t capacity, char *text, size_t *length);
 
 /**
- * Tells where this thread is; what it makes and copies from now on bears the place, until its next tn_here. Usually called by the
+ * Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`. Usually called by the
  * macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
  *
- * @param file     The file name; it is copied, of a long one the end. NULL: nowhere.
+ * @param file     The file name. It is copied; of a long one, the end is kept. NULL: no call site.
  * @param line     The line number.
- * @return TN_OK. A file name that is not UTF-8 is kept as far as it can be read.
- * @note Threads: any; the place is the calling thread's own. Blocks: never.
+ * @return TN_OK. A file name that is not UTF-8 is kept up to the first invalid byte.
+ * @note Threads: any; each thread has its own call site. Blocks: never.
  * @since 0.1
  * @ingroup library
  */
@@ -1411,29 +1427,29 @@ tn_status tn_here(const char *file,
                   int32_t line);
 
 /**
- * Runs the release callbacks that TN_RELEASE_QUEUED held back, in the order in which they were queued. What they queue in turn waits for
- * the next call. Imports that nobody holds any more, but whose bytes a device still used, end here once it is done with them.
+ * Runs the release callbacks that TN_RELEASE_QUEUED delayed, in the order in which they were queued. Callbacks that these queue in turn
+ * run in the next call. It also ends imports that have no holder and were kept only for device work that is now done.
  *
  * @param[out] n_run   The number of callbacks that ran; may be NULL.
  * @return TN_OK.
- * @note Threads: any; the callbacks run on the calling thread, each exactly once. Blocks: as long as they do.
+ * @note Threads: any; the callbacks run on the calling thread, each exactly once. Blocks: while the callbacks run.
  * @since 0.1
  * @ingroup library
  */
 tn_status tn_run_releases(size_t *n_run);
 
 /* ===================================================== device ===================================================== */
-/** @defgroup device how many there are, what they are, waiting for them */
+/** @defgroup device counting, describing and synchronizing devices */
 
 /**
  * Counts the devices of a type.
  *
  * @param type     TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
- * @param[out] out The number: 1 for TN_CPU; the GPUs that the driver shows to this process; 1 for page-locked and for managed memory if it
- *                 can be had. 0 where there is no driver or no GPU. On failure: untouched.
- * @return TN_OK, also for 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type, and in a process that was forked from one which uses
- *         CUDA; TN_ERR_DRIVER where the driver is broken, which is not the same as none.
- * @note Threads: any. Blocks: the first call loads the driver. Allocates: nothing.
+ * @param[out] out The number. TN_CPU: 1. TN_CUDA: the GPUs that the driver shows to this process. TN_CUDA_HOST and TN_CUDA_MANAGED: 1 if
+ *                 such memory is available. 0 without a driver or GPU. On failure: untouched.
+ * @return TN_OK, also if the number is 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type, and in the child of a process that used CUDA
+ *         before the fork; TN_ERR_DRIVER if a driver is installed but fails.
+ * @note Threads: any. Blocks: while the first call loads the driver. Allocates: nothing.
  * @since 0.1
  * @ingroup device
  */
@@ -1441,19 +1457,17 @@ tn_status tn_device_count(tn_device_type type,
                           size_t *out);
 
 /**
- * Tells what a device is, and with TN_QUERY_MEMORY what memory it has left and how much of it our pools hold.
+ * Describes a device. With TN_QUERY_MEMORY, also its free memory and how much of it the library's pools hold.
  *
  * @param device   The device.
- * @param flags    0 or TN_QUERY_MEMORY: also free_bytes, used_bytes, pool_bytes and pool_free_bytes, as they are now.
- *                 On the host total and free are those of the machine, cut to the limits of the process's control
- *                 groups.
- *                 Of a GPU they retain its primary context, which nothing else here does.
- * @param[out] info The struct to fill; its `size` is set by the caller; as much as fits is filled in. Of page-locked and of managed
- *                  memory, of which there is one device each, {type, 0}, it tells the host's memory and what GPU 0 can do with it. On
- *                  failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not
- *         exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where it fails, or the device is lost.
- * @note Threads: any. Blocks: reads some small files of the system, or asks the driver. Allocates: nothing.
+ * @param flags    0, or TN_QUERY_MEMORY to also fill free_bytes, used_bytes, pool_bytes and pool_free_bytes. On the host, total and free
+ *                 are those of the machine, limited by the process's control groups. On a GPU this flag makes the call retain the primary
+ *                 context.
+ * @param[out] info The struct to fill, with `size` set by the caller; as much as fits is filled. Page-locked and managed memory are one
+ *                  device each, {type, 0}; their info has the host's memory and the features of GPU 0. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not exist;
+ *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER if the driver fails or the device is lost.
+ * @note Threads: any. Blocks: while it reads small system files, or calls the driver. Allocates: nothing.
  * @since 0.1
  * @ingroup device
  */
@@ -1462,11 +1476,11 @@ tn_status tn_device_query(tn_device device,
                           tn_device_info *info);
 
 /**
- * Waits for everything that runs on a device, by whomever it was issued; on the host nothing does, so it returns at once.
+ * Waits for all work on a device, whoever issued it. For TN_CPU it returns at once.
  *
- * @param device   The device; of TN_CUDA_HOST and TN_CUDA_MANAGED all GPUs that this process uses.
- * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where
- *         work on it failed earlier: the device is lost to this process then.
+ * @param device   The device. TN_CUDA_HOST and TN_CUDA_MANAGED mean all GPUs that this process uses.
+ * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER if work on it failed
+ *         earlier; the device is then lost to this process.
  * @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
  * @since 0.1
  * @ingroup device
@@ -1474,18 +1488,18 @@ tn_status tn_device_query(tn_device device,
 tn_status tn_device_synchronize(tn_device device);
 
 /* ===================================================== stream ===================================================== */
-/** @defgroup stream streams, a thread's current ones, events */
+/** @defgroup stream streams, current streams of threads, events */
 
 /**
- * Creates a stream: an order of work on a GPU, beside which the work of other streams goes on.
+ * Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams.
  *
- * @param device   {TN_CUDA, id}; its primary context, which other libraries share, is retained.
- * @param flags    0: not ordered with the legacy stream; TN_STREAM_BLOCKING: ordered with it, as a plain cudaStreamCreate.
- * @param priority As CUDA's: lower is sooner, 0 the default; cut to what the device has.
+ * @param device   {TN_CUDA, id}. The call retains its primary context, which other libraries share.
+ * @param flags    0: not ordered with the legacy stream. TN_STREAM_BLOCKING: ordered with it, as a stream of cudaStreamCreate.
+ * @param priority CUDA's stream priority: lower numbers run first, 0 is the default. It is clamped to the range of the device.
  * @param[out] out The stream. Released by `tn_stream_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
  *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping, and what the driver needs.
+ * @note Threads: any. Blocks: while the first use of a GPU makes its context. Allocates: bookkeeping, and what the driver needs.
  * @since 0.1
  * @ingroup stream
  */
@@ -1495,17 +1509,17 @@ tn_status tn_stream_create(tn_device device,
                            tn_stream **out);
 
 /**
- * Makes a handle on another library's stream. The library never destroys it. The release of the last handle on it records an event
- * behind what is still open there, and from then on it is not touched, so that its owner may destroy it; not before: drivers do not check
- * whether a stream is still there, and may crash.
+ * Makes a handle on another library's stream. Tenure never destroys that stream. The release of the last handle records an event after
+ * Tenure's unfinished work there, and Tenure does not touch the stream afterwards. Its owner must not destroy the stream before: drivers
+ * do not detect a destroyed stream, and may crash.
  *
- * @param device   {TN_CUDA, id}: the GPU that it is of.
- * @param native   A CUstream, or cudaStream_t, of the GPU's primary context, which must exist; 0 and 1 mean the legacy stream, 2 the
- *                 per-thread stream of whichever thread uses the handle.
+ * @param device   {TN_CUDA, id}: the GPU of the stream.
+ * @param native   A live CUstream, or cudaStream_t, of the GPU's primary context. 0 and 1 mean the legacy stream; 2 means the per-thread
+ *                 stream of the thread that uses the handle.
  * @param[out] out The stream. Released by `tn_stream_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another context;
  *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping only.
+ * @note Threads: any. Blocks: while the first use of a GPU makes its context. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup stream
  */
@@ -1514,11 +1528,11 @@ tn_status tn_stream_import(tn_device device,
                            tn_stream **out);
 
 /**
- * Tells the stream as other libraries name it.
+ * Writes the CUstream of a stream, for other libraries.
  *
  * @param stream   A stream, TN_STREAM_LEGACY or TN_STREAM_PER_THREAD.
- * @param[out] out The CUstream value: 1 of the legacy, 2 of the per-thread stream, never 0. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for TN_STREAM_CURRENT, which is another one on each device;
+ * @param[out] out The CUstream value, never 0: 1 for the legacy stream, 2 for the per-thread stream. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for TN_STREAM_CURRENT, which is a different stream on each device;
  *         TN_ERR_DEVICE in the child of a fork.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -1528,25 +1542,26 @@ tn_status tn_stream_native(tn_stream *stream,
                            uint64_t *out);
 
 /**
- * Waits until all that was issued on a stream so far is done.
+ * Waits until all work issued on a stream so far is done.
  *
- * @param stream   A stream, or a constant: that stream of every GPU that this process uses.
+ * @param stream   A stream. A constant means that stream of every GPU that this process uses.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED without a driver, and
- *         while the stream captures a graph, which goes on; TN_ERR_DRIVER with the driver's number, also for work that failed earlier.
- * @note Threads: any. Blocks: until the stream's work is done; holds no lock meanwhile. Allocates: nothing.
+ *         while the stream captures a graph (the capture continues); TN_ERR_DRIVER with the driver's number, also for work that failed
+ *         earlier.
+ * @note Threads: any. Blocks: until the stream's work is done, under no lock. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
  */
 tn_status tn_stream_synchronize(tn_stream *stream);
 
 /**
- * Makes a stream the calling thread's current one of a device: what TN_STREAM_CURRENT means there, and NULL in pools.
+ * Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call.
  *
  * @param device   {TN_CUDA, id}.
- * @param stream   A stream of that device or a constant; the thread holds it until it sets another or ends. NULL: back to the default,
- *                 which is TN_STREAM_LEGACY or what the option "stream.default" says.
+ * @param stream   A stream of that device, or a constant. The thread keeps it alive until it sets another or ends. NULL: the default
+ *                 again, which is TN_STREAM_LEGACY unless the option "stream.default" sets another.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another
- *         one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER.
+ *         device; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup stream
@@ -1558,7 +1573,7 @@ tn_status tn_stream_set_current(tn_device device,
  * Makes a handle on the calling thread's current stream of a device.
  *
  * @param device   {TN_CUDA, id}.
- * @param[out] out A new handle, to be released by `tn_stream_release` whatever stream it is on. On failure: untouched.
+ * @param[out] out A new handle. Released by `tn_stream_release`, even if it refers to a default stream. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams; TN_ERR_UNSUPPORTED without a driver;
  *         TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -1569,16 +1584,16 @@ tn_status tn_stream_current(tn_device device,
                             tn_stream **out);
 
 /**
- * Makes a stream current until `tn_stream_leave`. Scopes belong to the thread that entered them and nest there.
+ * Makes a stream the thread's current one until `tn_stream_leave`. Scopes belong to the thread that entered them, and nest.
  *
  * @param device   {TN_CUDA, id}.
- * @param stream   A stream of that device, or a constant; the scope holds it.
- * @param flags    0, or TN_AUTO_SYNCHRONIZE: leaving waits for the stream.
- * @param[out] out The scope. Given back by `tn_stream_leave` on this thread; a thread that ends leaves its scopes. On failure: untouched.
+ * @param stream   A stream of that device, or a constant. The scope keeps it alive.
+ * @param flags    0, or TN_AUTO_SYNCHRONIZE to wait for the stream when the scope is left.
+ * @param[out] out The scope. Ended by `tn_stream_leave` on this thread; a thread that ends leaves its scopes. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist
- *         or has no streams, or a stream of another one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER,
+ *         or has no streams, or a stream of another device; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER,
  *         TN_ERR_LIMIT.
- * @note Threads: any; the scope is bound to this one. Blocks: never. Allocates: bookkeeping only.
+ * @note Threads: any; the scope belongs to the calling thread. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup stream
  */
@@ -1588,25 +1603,25 @@ tn_status tn_stream_enter(tn_device device,
                           tn_stream_scope **out);
 
 /**
- * Leaves a scope: what was the thread's current stream before is so again, whatever was set meanwhile.
+ * Leaves a scope: restores the current stream from before the scope, whatever was set inside it.
  *
- * @param scope    The innermost of this thread's scopes; exactly once.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for one that
- *         was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE what `tn_stream_synchronize` gives; the scope is
- *         left all the same.
- * @note Threads: the one that entered. Blocks: with TN_AUTO_SYNCHRONIZE until the stream's work is done. Allocates: nothing.
+ * @param scope    The innermost scope of this thread. It is left exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for a scope
+ *         that was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE also the errors of `tn_stream_synchronize`;
+ *         the scope is left nevertheless.
+ * @note Threads: the thread that entered the scope. Blocks: with TN_AUTO_SYNCHRONIZE, until the stream's work is done. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
  */
 tn_status tn_stream_leave(tn_stream_scope *scope);
 
 /**
- * Makes what is issued on a stream from now on wait for an event; the host does not wait.
+ * Makes the work that is issued on a stream from now on wait for an event. The host does not wait.
  *
- * @param stream   A stream of any device, or a constant: that stream of the event's device.
- * @param event    The event. One that was never recorded counts as done.
+ * @param stream   A stream of any device. A constant means that stream of the event's device.
+ * @param event    The event. An event that was never recorded counts as done.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream
- *         captures a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
+ *         captures a graph and the event is not done (the capture continues); TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
@@ -1615,9 +1630,9 @@ tn_status tn_stream_wait_event(tn_stream *stream,
                                tn_event *event);
 
 /**
- * The legacy default stream: TN_STREAM_LEGACY as a function, for languages that take no pointer constants from a C header.
+ * Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header.
  *
- * @return the constant; never released.
+ * @return The constant. It is never released.
  * @note Threads: any. Never fails.
  * @since 0.1
  * @ingroup stream
@@ -1625,9 +1640,9 @@ tn_status tn_stream_wait_event(tn_stream *stream,
 tn_stream *tn_stream_legacy(void);
 
 /**
- * The per-thread default stream: TN_STREAM_PER_THREAD as a function, for languages that take no pointer constants from a C header.
+ * Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header.
  *
- * @return the constant; never released.
+ * @return The constant. It is never released.
  * @note Threads: any. Never fails.
  * @since 0.1
  * @ingroup stream
@@ -1635,10 +1650,10 @@ tn_stream *tn_stream_legacy(void);
 tn_stream *tn_stream_per_thread(void);
 
 /**
- * The calling thread's current stream, whichever that is when it is used: TN_STREAM_CURRENT as a function, for languages that take no
- * pointer constants from a C header. `tn_stream_current` makes a handle instead.
+ * Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header. It means the stream that is current when it is
+ * used. `tn_stream_current` makes a handle on the stream that is current now.
  *
- * @return the constant; never released.
+ * @return The constant. It is never released.
  * @note Threads: any. Never fails.
  * @since 0.1
  * @ingroup stream
@@ -1646,11 +1661,11 @@ tn_stream *tn_stream_per_thread(void);
 tn_stream *tn_stream_of_thread(void);
 
 /**
- * Releases a handle on a stream. Work that is under way goes on, and what it uses stays until it is done; a stream that is current or in a
- * scope lives until it is replaced there.
+ * Releases a handle on a stream. Issued work continues, and the memory that it uses is kept until it is done. A stream that is current or
+ * in a scope stays alive until it is replaced there.
  *
- * @param stream   A handle; exactly once. Not a constant.
- * @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a constant.
+ * @param stream   A handle, not a constant. It is released exactly once.
+ * @return TN_OK, also if the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a constant.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
@@ -1658,11 +1673,11 @@ tn_stream *tn_stream_of_thread(void);
 tn_status tn_stream_release(tn_stream *stream);
 
 /**
- * Creates an event: a point in a stream, once it is recorded there.
+ * Creates an event. Once recorded, it marks a point in a stream's work.
  *
  * @param device   {TN_CUDA, id}.
- * @param flags    0, or TN_EVENT_TIMING: it has a time, for `tn_event_elapsed`.
- * @param[out] out The event; until it is recorded it counts as done. Released by `tn_event_release`. On failure: untouched.
+ * @param flags    0, or TN_EVENT_TIMING to record a time for `tn_event_elapsed`.
+ * @param[out] out The event. Until it is recorded it counts as done. Released by `tn_event_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
  *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -1674,13 +1689,13 @@ tn_status tn_event_create(tn_device device,
                           tn_event **out);
 
 /**
- * Moves an event behind all that was issued on a stream so far. Who waits for where it was before goes on waiting for that.
+ * Records an event after all work issued on a stream so far. Waits for an earlier recording of the event are not affected.
  *
  * @param event    The event.
- * @param stream   A stream of the event's device, or a constant, of that device.
+ * @param stream   A stream of the event's device. A constant means that stream of that device.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a stream of another device; TN_ERR_UNSUPPORTED while the stream
- *         captures a graph, which goes on; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
- * @note Threads: any. Blocks: never. Allocates: what the driver needs for more events than ever before.
+ *         captures a graph (the capture continues); TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: driver memory, if more events are in use than ever before.
  * @since 0.1
  * @ingroup stream
  */
@@ -1688,21 +1703,21 @@ tn_status tn_event_record(tn_event *event,
                           tn_stream *stream);
 
 /**
- * Waits until all that is before an event is done.
+ * Waits until the work before an event is done.
  *
- * @param event    The event; one that was never recorded is done.
+ * @param event    The event. An event that was never recorded counts as done.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
- * @note Threads: any. Blocks: until that work is done; holds no lock meanwhile. Allocates: nothing.
+ * @note Threads: any. Blocks: until that work is done, under no lock. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
  */
 tn_status tn_event_synchronize(tn_event *event);
 
 /**
- * Tells whether all that is before an event is done.
+ * Tests whether the work before an event is done.
  *
- * @param event    The event; one that was never recorded is done.
- * @param[out] out 1 or 0. On failure: untouched.
+ * @param event    The event. An event that was never recorded counts as done.
+ * @param[out] out 1 if it is done, else 0. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -1711,15 +1726,14 @@ tn_status tn_event_synchronize(tn_event *event);
 tn_status tn_event_query(tn_event *event, int32_t *out);
 
 /**
- * Tells the time from one event to another, by the device's clock.
+ * Computes the time between two events, by the device's clock.
  *
- * @param start            An event with TN_EVENT_TIMING, recorded.
- * @param end              Another event of the same device.
- * @param[out] elapsed_ns  The time in nanoseconds, at a resolution of about half a microsecond; negative if `end` was before `start`. On
- *                         failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an event without timing or that was never recorded;
- *         TN_ERR_DEVICE for events of two devices, and in the child of a fork; TN_ERR_PENDING while one of them is not done;
- *         TN_ERR_DRIVER.
+ * @param start            A recorded event with TN_EVENT_TIMING.
+ * @param end              Another recorded event with TN_EVENT_TIMING, of the same device.
+ * @param[out] elapsed_ns  The time in nanoseconds, with a resolution of about 500 ns. Negative if `end` was before `start`. On failure:
+ *                         untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an event that has no timing or was never recorded;
+ *         TN_ERR_DEVICE for events of two devices, and in the child of a fork; TN_ERR_PENDING if one of them is not done; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
@@ -1729,10 +1743,10 @@ tn_status tn_event_elapsed(tn_event *start,
                            int64_t *elapsed_ns);
 
 /**
- * Releases an event. What waits for it goes on waiting.
+ * Releases an event. Streams that wait for it keep waiting.
  *
- * @param event    The event; exactly once.
- * @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @param event    The event. It is released exactly once.
+ * @return TN_OK, also if the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
@@ -1740,20 +1754,19 @@ tn_status tn_event_elapsed(tn_event *start,
 tn_status tn_event_release(tn_event *event);
 
 /* ====================================================== pool ====================================================== */
-/** @defgroup pool making and choosing them, raw memory, figures */
+/** @defgroup pool creating and choosing pools, raw memory, statistics */
 
 /**
- * Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size`
- * says so.
+ * Creates a pool on a device. The pool takes no memory from the device before its first use, except `initial_size`.
  *
- * @param device   The device that its memory is on. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory, labelled
- *                 TN_CPU, where there is no driver.
- * @param options  NULL: all defaults. Copied.
- * @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size
- *         of 0; TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist;
- *         TN_ERR_UNSUPPORTED for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or
- *         TN_ERR_NO_DEVICE_MEMORY if `initial_size` is not to be had; TN_ERR_LIMIT when no more handles can be made.
+ * @param device   The device of the memory. Without a driver, TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT gives ordinary host
+ *                 memory, labelled TN_CPU.
+ * @param options  The options, copied; NULL: all defaults.
+ * @param[out] out The pool. Released by `tn_pool_release`; live blocks stay valid after that. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an option out of range, an unknown flag or a size of 0, with the field's name in the
+ *         message; TN_ERR_RANGE for a NUMA node that does not exist; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED
+ *         for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if there is no memory
+ *         for `initial_size`; TN_ERR_LIMIT if no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, and `initial_size`.
  * @since 0.1
  * @ingroup pool
@@ -1763,30 +1776,30 @@ tn_status tn_pool_create(tn_device device,
                          tn_pool **out);
 
 /**
- * Makes a pool whose memory comes from the caller's callbacks, and goes back to them. Its bookkeeping lies elsewhere, so the memory may
- * be such that the host cannot touch.
+ * Creates a pool that allocates and deallocates its memory through the caller's callbacks. Its bookkeeping is kept elsewhere, so the host
+ * need not be able to access the memory.
  *
- * Blocks are cut from what `allocate` gives; a pool asks for what it needs, or for more if `growth_factor` says so (its default here is 1).
- * Each piece goes back with the same address and bytes when all of it is free and the pool is trimmed or released, or earlier if
- * `release_threshold` or `release_delay_ms` say so (their defaults here are: never); at the latest with the last block of a released pool.
- * Then `release` is called.
+ * Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more if `growth_factor` is above 1; the
+ * default here is 1. A piece is deallocated, with the same address and bytes, when all of it is free and the pool is trimmed or released.
+ * `release_threshold` and `release_delay_ms` can make that earlier; here they are off by default. After the last block of a released pool
+ * was freed, all pieces are deallocated, and `release` is called.
  *
- * Callbacks run under no lock of the library, on any thread that uses the pool, and never two at once unless TN_UPSTREAM_THREAD_SAFE says
- * that they may. In one of them a call of the same pool is TN_ERR_INVALID.
+ * Callbacks run on any thread that uses the pool, under no lock of the library. Two callbacks never run at once unless
+ * TN_UPSTREAM_THREAD_SAFE is set. A callback that calls the same pool gets TN_ERR_INVALID.
  *
- * On memory of TN_CUDA the host clears and copies nothing: there tn_pool_allocate_zeroed works where memory is known to be 0, and
- * tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
+ * The host does not clear or copy memory on TN_CUDA. There, `tn_pool_allocate_zeroed` works only on memory that is known to be 0,
+ * `tn_pool_reallocate` works only in place, and arrays are TN_ERR_UNSUPPORTED.
  *
- * @param device   The device that the memory is said to be on: {TN_CPU, 0}, or any device of another type, with or without a driver.
- * @param upstream The upstream; it is copied, and its callbacks and context are used until `release`.
- * @param options  NULL: all defaults. Copied. `initial_size` is asked from the upstream at once.
- * @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
- *                 what came for `initial_size` went back.
- * @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID with the field's name for what is out of range, an
- *         unknown flag, a size of 0; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that only the
- *         system's own memory can have; TN_ERR_FAILED if the upstream gave wrong memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or
- *         TN_ERR_NO_DEVICE_MEMORY if it gave none; TN_ERR_LIMIT when no more handles can be made.
- * @note Threads: any. Blocks: as the callbacks do. Allocates: bookkeeping, and `initial_size`.
+ * @param device   The device of the memory, as a label: {TN_CPU, 0}, or any device of another type, with or without a driver.
+ * @param upstream The upstream, copied. Its callbacks and context are used until `release` is called.
+ * @param options  The options, copied; NULL: all defaults. `initial_size` is allocated from the upstream at once.
+ * @param[out] out The pool. Released by `tn_pool_release`; live blocks stay valid after that. On failure: untouched; `release` is not
+ *                 called, and memory for `initial_size` is deallocated.
+ * @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID for a field out of range, an unknown flag or a size of
+ *         0, with the field's name in the message; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that
+ *         need the system's own memory; TN_ERR_FAILED if the upstream returned invalid memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or
+ *         TN_ERR_NO_DEVICE_MEMORY if it returned none; TN_ERR_LIMIT if no more handles can be made.
+ * @note Threads: any. Blocks: if the callbacks do. Allocates: bookkeeping, and `initial_size`.
  * @since 0.1
  * @ingroup pool
  */
@@ -1796,42 +1809,43 @@ tn_status tn_pool_import(tn_device device,
                          tn_pool **out);
 
 /**
- * Gives a new handle on the process-wide pool of a device, which is made at the first use and never goes.
+ * Makes a new handle on the process-wide default pool of a device. The pool is created at its first use and lives until the process ends.
  *
- * Its options come from `tn_option_set` before the first use.
+ * `tn_option_set` can set its options before the first use.
  *
- * @param device   The device whose pool is meant.
+ * @param device   The device of the pool.
  * @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device
- *         that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY;
- *         TN_ERR_LIMIT when no more handles can be made.
- * @note Threads: any; those that race get the same pool. Blocks: never. Allocates: bookkeeping only.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option is out of range; TN_ERR_DEVICE for a device that does not exist;
+ *         TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if no more handles can be
+ *         made.
+ * @note Threads: any; threads that race get the same pool. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_default(tn_device device, tn_pool **out);
+tn_status tn_pool_default(tn_device device,
+                          tn_pool **out);
 
 /**
- * Sets what pool NULL means on this thread, for the pool's device.
+ * Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
  *
- * The thread holds the pool until it sets another or ends, also when the caller releases every handle on it.
+ * The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
  *
- * @param pool     The pool; NULL: the default pools again, of all devices.
- * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND, and then the current pool stays.
- * @note Threads: any; other threads keep theirs. Blocks: never. Allocates: nothing.
+ * @param pool     The pool; NULL: the default pools again, for all devices.
+ * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any; other threads keep their current pools. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
 tn_status tn_pool_set_current(tn_pool *pool);
 
 /**
- * Gives a new handle on what pool NULL means on this thread; at first the default pool.
+ * Makes a new handle on the thread's current pool of a device, which at first is the default pool.
  *
- * @param device   The device whose current pool is meant.
+ * @param device   The device of the pool.
  * @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a
  *         device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for;
- *         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be made.
+ *         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup pool
@@ -1839,32 +1853,32 @@ tn_status tn_pool_set_current(tn_pool *pool);
 tn_status tn_pool_current(tn_device device, tn_pool **out);
 
 /**
- * Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory
- * goes back to the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
+ * Releases a handle on a pool. When the last handle is released and the pool is no thread's current one, cached memory is returned to the
+ * device. Live blocks and arrays stay valid; the rest of the memory is returned with the last of them.
  *
- * @param pool     The handle.
- * @return TN_OK, also while blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any; of two that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+ * @param pool     The handle. It is released exactly once.
+ * @return TN_OK, also if blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any; of two threads that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
 tn_status tn_pool_release(tn_pool *pool);
 
 /**
- * Allocates a raw block. Its contents are unspecified.
+ * Allocates a raw block with undefined contents.
  *
- * @param pool      NULL: the thread's current pool of the host.
- * @param bytes     The least number of bytes; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be used.
- * @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
- * @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
- *                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
- *                  TN_CPU.
- * @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
- *         another device, or in the child of a process that made a pool of a device;
- *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
- *         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
- *         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
+ * @param pool      The pool; NULL: the thread's current pool of the host.
+ * @param bytes     The number of bytes; with 0 the call returns a block too. The block may be larger: see `tn_pool_usable_size`.
+ * @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; 0: the pool's alignment.
+ * @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this stream still uses,
+ *                  and NULL means the thread's current stream. On memory that the host can access, NULL means the host, now. On TN_CPU the
+ *                  stream constants mean that too.
+ * @param[out] out  The block. Freed by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a stream of another
+ *         device, or in the child of a process that made a device pool before the fork; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY
+ *         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
+ *         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
+ *         cached block fits; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: the block.
  * @since 0.1
  * @ingroup pool
@@ -1876,21 +1890,21 @@ tn_status tn_pool_allocate(tn_pool *pool,
                            void **out);
 
 /**
- * Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again; from 32 MiB on neither
- * is what was handed out before and never written.
+ * Allocates a raw block whose first `bytes` bytes are 0. Memory that is new from the system is not cleared again. Nor are pages of blocks
+ * of 32 MiB and more that were allocated before and never written.
  *
- * @param pool      NULL: the thread's current pool of the host.
- * @param bytes     The least number of bytes; 0 gives a block of its own too.
- * @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
- * @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
- *                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
- *                  TN_CPU.
- * @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
- *         another device, or in the child of a process that made a pool of a device;
- *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
- *         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
- *         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
+ * @param pool      The pool; NULL: the thread's current pool of the host.
+ * @param bytes     The number of bytes; with 0 the call returns a block too.
+ * @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; 0: the pool's alignment.
+ * @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this stream still uses,
+ *                  and NULL means the thread's current stream. On memory that the host can access, NULL means the host, now. On TN_CPU the
+ *                  stream constants mean that too.
+ * @param[out] out  The block. Freed by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a stream of another
+ *         device, or in the child of a process that made a device pool before the fork; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY
+ *         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
+ *         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
+ *         cached block fits; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: the block.
  * @since 0.1
  * @ingroup pool
@@ -1902,21 +1916,22 @@ tn_status tn_pool_allocate_zeroed(tn_pool *pool,
                                   void **out);
 
 /**
- * Changes the size of a raw block: in place where there is room, else its pages are moved or its bytes copied.
+ * Resizes a raw block: in place if there is room, else by moving its pages or copying its bytes.
  *
- * The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
- * NULL as an allocation, with 0 bytes as a deallocation.
+ * The first min(old, new) bytes and the originally requested alignment are kept. The call counts as a reallocation; with `ptr` NULL as an
+ * allocation, with 0 bytes as a deallocation.
  *
- * @param pool     The block's pool. NULL: the pool that has the block; without a block the thread's current pool of the host.
- * @param ptr      A live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the pool's alignment.
- * @param bytes    The new size; 0: the block is given back and `*out` becomes NULL.
- * @param stream   The stream on which a device copies and the old block is given back. NULL and the constants: as for `tn_pool_allocate`.
- * @param[out] out The block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
- *         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
- *         another pool or of none; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
- *         TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
- * @note Threads: any, but nobody may use the block during the call. Blocks: never. Allocates: the new block.
+ * @param pool     The block's pool. NULL: the pool that the block belongs to, or without a block the thread's current pool of the host.
+ * @param ptr      A live raw block. If `*out` differs, this address is no longer valid. NULL: allocate a new block with the pool's
+ *                 alignment.
+ * @param bytes    The new size in bytes; 0: free the block and write NULL to `*out`.
+ * @param stream   The stream on which a device copies, and on which the old block is freed. NULL and the constants: as for
+ *                 `tn_pool_allocate`.
+ * @param[out] out The block. Freed by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a
+ *         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool or of none; TN_ERR_DEVICE for a
+ *         stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
+ * @note Threads: any; no other thread may use the block during the call. Blocks: never. Allocates: the new block.
  * @since 0.1
  * @ingroup pool
  */
@@ -1927,17 +1942,17 @@ tn_status tn_pool_reallocate(tn_pool *pool,
                              void **out);
 
 /**
- * Gives a raw block back. A wrong address is a status and changes nothing; it is never read.
+ * Frees a raw block. An invalid address is never dereferenced: it returns a status and changes nothing.
  *
- * @param pool     The block's pool; NULL: whichever pool has the address.
- * @param ptr      The block. NULL: nothing happens.
- * @param stream   The stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
- *                 is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
- * @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
- *         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
- *         block of another pool, or an address in no block at all; TN_ERR_NO_HOST_MEMORY where neither the stream's work can be
- *         noted nor waited for: then the block stays live.
- * @note Threads: any; of two that give one block back, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+ * @param pool     The block's pool; NULL: the pool that the block belongs to.
+ * @param ptr      The block; NULL: the call does nothing.
+ * @param stream   The stream whose work so far may still use the block. Its bytes can be reused on that stream at once, and elsewhere when
+ *                 that work is done. NULL and the constants: as for `tn_pool_allocate`. The call does not call the driver.
+ * @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block, whose
+ *         start is in the message; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an
+ *         address in no block; TN_ERR_NO_HOST_MEMORY if the stream's work can neither be recorded nor waited for: the block then stays
+ *         live.
+ * @note Threads: any; of two threads that free one block, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
@@ -1946,16 +1961,17 @@ tn_status tn_pool_deallocate(tn_pool *pool,
                              tn_stream *stream);
 
 /**
- * Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
- * there up to the moment when it is given back is done. Uses on any number of streams add up.
+ * Records that a raw block is also used on another stream than the one on which it will be freed. Its bytes are reused only after the work
+ * that was issued on all recorded streams before the free. A block can have any number of such streams.
  *
- * @param pool     The block's pool; NULL: whichever pool has the address.
+ * @param pool     The block's pool; NULL: the pool that the block belongs to.
  * @param ptr      The block.
- * @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
- * @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
- *         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all;
+ * @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can access records
+ *                 nothing.
+ * @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
+ *         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block;
  *         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only. Asks no driver.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only. Does not call the driver.
  * @since 0.1
  * @ingroup pool
  */
@@ -1964,13 +1980,13 @@ tn_status tn_pool_record_use(tn_pool *pool,
                              tn_stream *stream);
 
 /**
- * Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
+ * Makes a new handle on the pool whose live block, raw or of an array, contains an address. The address is not dereferenced.
  *
  * @param ptr      Any address.
- * @param[out] out The handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
- *                 untouched.
+ * @param[out] out The handle. Released by `tn_pool_release`. If the pool was released before, queries work and allocations fail. On
+ *                 failure: untouched.
  * @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
- *         TN_ERR_LIMIT when no more handles can be made.
+ *         TN_ERR_LIMIT if no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup pool
@@ -1979,25 +1995,26 @@ tn_status tn_pool_of(const void *ptr,
                      tn_pool **out);
 
 /**
- * Tells how many bytes of a live block may be used: at least as many as were asked for.
+ * Writes the usable size of a live block: at least the requested size.
  *
- * @param ptr      The start of a live block, raw or an array's.
- * @param[out] out The number. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address
- *         inside a block; TN_ERR_FOREIGN for an address in no block, NULL too.
+ * @param ptr      The start of a live block, raw or of an array.
+ * @param[out] out The number of bytes. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a freed block; TN_ERR_INVALID for an address inside a block; TN_ERR_FOREIGN for
+ *         an address in no block, and for NULL.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_usable_size(const void *ptr, size_t *out);
+tn_status tn_pool_usable_size(const void *ptr,
+                              size_t *out);
 
 /**
- * Tells what a pool holds and did, all of one moment.
+ * Writes the statistics of a pool, a snapshot of one moment.
  *
- * reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes, in every answer.
+ * In every snapshot, reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes.
  *
- * @param pool     NULL: the thread's current pool of the host.
- * @param[out] stats The struct to fill; its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+ * @param pool     The pool; NULL: the thread's current pool of the host.
+ * @param[out] stats The struct to fill, with `size` set by the caller; as much as fits is filled. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
  * @note Threads: any. Blocks: never. Allocates: nothing; no device call.
  * @since 0.1
@@ -2007,9 +2024,9 @@ tn_status tn_pool_query(tn_pool *pool,
                         tn_pool_stats *stats);
 
 /**
- * Lets the peaks start again at the current values; counts stay.
+ * Resets the peaks of a pool to the current values. Counts are kept.
  *
- * @param pool     NULL: the thread's current pool of the host.
+ * @param pool     The pool; NULL: the thread's current pool of the host.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2018,16 +2035,15 @@ tn_status tn_pool_query(tn_pool *pool,
 tn_status tn_pool_reset_peak(tn_pool *pool);
 
 /**
- * Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole
- * is left. Live blocks stay where they are, and so does what `initial_size` committed. If more stays cached, between live small blocks, its
- * pages go back all the same; they count as committed and cached still.
+ * Returns cached memory to the device, longest unused first, until at most `keep_bytes` are cached or no whole segment is free. Live
+ * blocks and the memory of `initial_size` stay. If more is still cached between live small blocks, its pages are returned too; they keep
+ * counting as committed and cached.
  *
- * @param pool     NULL: the thread's current pool of the host.
- * @param keep_bytes The number of cached bytes that may stay.
- * @param[out] released_bytes Optional: the number of bytes by which reserved_bytes fell. On failure: untouched.
+ * @param pool     The pool; NULL: the thread's current pool of the host.
+ * @param keep_bytes The number of cached bytes to keep.
+ * @param[out] released_bytes The number of bytes by which reserved_bytes fell; may be NULL. On failure: untouched.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates:
- *         nothing.
+ * @note Threads: any; other threads can use the pool meanwhile. Blocks: while the system takes the memory. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
@@ -2036,18 +2052,18 @@ tn_status tn_pool_trim(tn_pool *pool,
                        size_t *released_bytes);
 
 /**
- * Lists the size classes of a pool's blocks that were ever used. The sums of live_blocks, allocation_count and hit_count are those of
+ * Lists the size classes of a pool that were ever used. The sums of live_blocks, allocation_count and hit_count equal those of
  * `tn_pool_query`.
  *
- * @param pool         NULL: the thread's current pool of the host.
+ * @param pool         The pool; NULL: the thread's current pool of the host.
  * @param item_size    The size of an item in the caller's program: sizeof(tn_pool_class_stats).
  * @param capacity     The number of items at classes.
- * @param[out] classes The first `capacity` of them: large blocks first, with block_bytes 0, then the others by size; NULL only with
+ * @param[out] classes The first `capacity` classes: large blocks first, with block_bytes 0, then the others by size. NULL only with
  *                     capacity 0.
- * @param[out] n_classes The number of classes in all.
- * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
- * @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
- *       each block of the pool.
+ * @param[out] n_classes The total number of classes.
+ * @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
+ * @note Threads: any; while other threads use the pool, each span is read at another moment. Blocks: never. Allocates: nothing. Takes time
+ *       in proportion to the pool's blocks.
  * @since 0.1
  * @ingroup pool
  */
@@ -2058,16 +2074,16 @@ tn_status tn_pool_query_classes(tn_pool *pool,
                                 size_t *n_classes);
 
 /**
- * Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
- * in_use_bytes.
+ * Lists the clients of a pool with their statistics: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is
+ * the pool's in_use_bytes.
  *
- * @param pool         NULL: the thread's current pool of the host.
+ * @param pool         The pool; NULL: the thread's current pool of the host.
  * @param item_size    The size of an item in the caller's program: sizeof(tn_pool_client).
  * @param capacity     The number of items at clients.
- * @param[out] clients The first `capacity` of them, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
- * @param[out] n_clients The number of clients in all.
- * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
- * @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
+ * @param[out] clients The first `capacity` clients that ever allocated, ordered by TN_CLIENT_. NULL only with capacity 0.
+ * @param[out] n_clients The total number of clients.
+ * @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
+ * @note Threads: any; a snapshot of one moment. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
@@ -2078,17 +2094,18 @@ tn_status tn_pool_query_clients(tn_pool *pool,
                                 size_t *n_clients);
 
 /**
- * Registers a callback for when the pool runs out of memory: after what it and the device's other pools had cached was given back, and
- * before the request fails. All that are registered are called in order until the request succeeds, each at most once for a request.
+ * Registers a callback for when the pool is out of memory: after the cached memory of all pools of the device was released, and before the
+ * request fails. The registered callbacks are called in order until the request succeeds, each at most once per request.
  *
- * @param pool     NULL: the thread's current pool of the host.
- * @param callback The callback; it gives the number of bytes that it thinks it freed; 0: the next one is called without another try.
- * @param context  The argument of callback and release.
- * @param release  Optional: it is called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in
- *                 the callback any more. On failure: not called.
- * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE for the same callback and context;
+ * @param pool     The pool; NULL: the thread's current pool of the host.
+ * @param callback The callback. It returns its estimate of the bytes that it freed; 0: the request is not tried again before the next
+ *                 callback.
+ * @param context  The first argument of callback, and the argument of release.
+ * @param release  Called once after the registration ended, by `tn_pool_off_pressure` or with the pool, and the last call of the callback
+ *                 returned. May be NULL. On failure: not called.
+ * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE if this callback is registered with this context;
  *         TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any; the callback runs on the thread that is short of memory, under no lock. Blocks: never. Allocates: bookkeeping only.
+ * @note Threads: any; the callback runs on the allocating thread, under no lock. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup pool
  */
@@ -2098,13 +2115,13 @@ tn_status tn_pool_on_pressure(tn_pool *pool,
                               tn_release_callback release);
 
 /**
- * Ends a registration. A callback that is running goes on; it is not called again.
+ * Ends a registration. A running call of the callback continues; the callback is not called again.
  *
- * @param pool     NULL: the thread's current pool of the host.
+ * @param pool     The pool; NULL: the thread's current pool of the host.
  * @param callback The callback of the registration.
  * @param context  The context of the registration.
- * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if the two are not registered.
- * @note Threads: any, the callback itself too. Blocks: never. Allocates: nothing.
+ * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if there is no such registration.
+ * @note Threads: any, also within the callback. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
@@ -2114,18 +2131,18 @@ tn_status tn_pool_off_pressure(tn_pool *pool, tn_pressure_callback callback, voi
 /** @defgroup array creation, queries, names, clones, copies, weak handles, files */
 
 /**
- * Makes an array on new bytes, whose contents are undefined.
+ * Makes an array of new bytes with undefined contents.
  *
- * @param pool     The pool that the bytes come from; NULL: the thread's current pool of the host.
- * @param dtype    The element type, one of the constants TN_BOOL .. TN_C128.
+ * @param pool     The pool to allocate from; NULL: the thread's current pool of the host.
+ * @param dtype    The element type, TN_BOOL .. TN_C128.
  * @param ndim     The number of axes, 0 to TN_MAX_NDIM.
- * @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool
- *                 is called.
+ * @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. An array with a length of 0 has no bytes and does
+ *                 not use the pool.
  * @param options  The order and name; NULL: C order, no name.
- * @param[out] out The array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for options, order or a name that is not UTF-8; TN_ERR_DTYPE;
- *         TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
- *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT when no more handles can be made.
+ * @param[out] out The array: dense, aligned to 256 bytes. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for invalid options, an unknown order or a name that is not UTF-8;
+ *         TN_ERR_DTYPE; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT if no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
  * @since 0.1
  * @ingroup array
@@ -2138,7 +2155,7 @@ tn_status tn_array_empty(tn_pool *pool,
                          tn_array **out);
 
 /**
- * Makes an array on new bytes, all of which are 0.
+ * Makes an array of new bytes that are all 0.
  *
  * @param pool     As for `tn_array_empty`.
  * @param dtype    The element type.
@@ -2146,7 +2163,7 @@ tn_status tn_array_empty(tn_pool *pool,
  * @param shape    The ndim lengths in elements. NULL only with ndim 0.
  * @param options  The order and name; NULL: C order, no name.
  * @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
- * @return as `tn_array_empty`.
+ * @return The statuses of `tn_array_empty`.
  * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
  * @since 0.1
  * @ingroup array
@@ -2159,7 +2176,7 @@ tn_status tn_array_zeros(tn_pool *pool,
                          tn_array **out);
 
 /**
- * Makes an array on new bytes, every element of which is one value.
+ * Makes an array whose elements all have one value.
  *
  * @param pool     As for `tn_array_empty`.
  * @param dtype    The element type.
@@ -2168,7 +2185,7 @@ tn_status tn_array_zeros(tn_pool *pool,
  * @param value    One element, copied bit by bit before the call returns; any alignment.
  * @param options  The order and name; NULL: C order, no name.
  * @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
- * @return as `tn_array_empty`; TN_ERR_NULL also for value.
+ * @return The statuses of `tn_array_empty`; TN_ERR_NULL also for value.
  * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
  * @since 0.1
  * @ingroup array
@@ -2182,10 +2199,10 @@ tn_status tn_array_full(tn_pool *pool,
                         tn_array **out);
 
 /**
- * Makes an array with type and shape of another one, on new bytes whose contents are undefined.
+ * Makes an array with the type and shape of another one, of new bytes with undefined contents.
  *
- * @param pool         The pool that the bytes come from; NULL: the thread's current pool of the prototype's device.
- * @param prototype    An array; neither read nor changed.
+ * @param pool         The pool to allocate from; NULL: the thread's current pool of the prototype's device.
+ * @param prototype    An array, which is neither read nor changed.
  * @param options      The order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
  * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
@@ -2200,25 +2217,26 @@ tn_status tn_array_like(tn_pool *pool,
                         tn_array **out);
 
 /**
- * Makes an array of the caller's host memory: an alias or a copy, as the flags say. Bytes of a live store become one more claim on it.
+ * Makes an array from the caller's host memory: an alias or a copy, as the flags say. If the bytes belong to a live store, the array is
+ * another claim on that store.
  *
- * @param ptr          The address that `layout.offset` counts from. NULL only for a layout of no elements.
- * @param layout       The type, shape, strides in bytes (NULL: C order), offset in bytes.
- * @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
- *                     alias whose contents may be destroyed. TN_TAKE: an alias that the library owns from now on. TN_RELEASE_QUEUED: the
- *                     callback runs in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
- * @param release      The callback, which is called exactly once if the call succeeds: at once if the bytes were copied, else when the
- *                     last of this handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did).
- *                     Until then the memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the
- *                     memory is still the caller's.
+ * @param ptr          The address that `layout.offset` counts from. NULL only for a layout without elements.
+ * @param layout       The element type, shape in elements, strides in bytes (NULL: C order) and offset in bytes.
+ * @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error. TN_MAY_OVERWRITE:
+ *                     an alias whose contents may be overwritten. TN_TAKE: an alias; the library takes ownership of the memory.
+ *                     TN_RELEASE_QUEUED: the callback runs only in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
+ * @param release      The callback that ends the import. If the call succeeds, it is called exactly once: at once if the bytes were
+ *                     copied, else after the last of this handle and the claims, guards and exports derived from it ended (with TN_TAKE:
+ *                     after the store ended). The memory must stay valid until then. NULL only without TN_TAKE. If the call fails, the
+ *                     callback is never called, and the caller keeps the memory.
  * @param context      The argument of release.
  * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
- *         TN_ERR_ALIASED where TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE meet bytes of live stores that they cannot have;
+ *         TN_ERR_ALIASED if TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE is not possible because live stores own some of the bytes;
  *         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
  *         TN_ERR_POOL_LIMIT.
- * @note Threads: any; release runs on whichever thread ended the last holder, under no lock, and may call the library. Blocks: never.
+ * @note Threads: any; release runs on the thread that ended the last holder, under no lock, and may call the library. Blocks: never.
  * @since 0.1
  * @ingroup array
  */
@@ -2231,11 +2249,11 @@ tn_status tn_array_import_host(void *ptr,
                                tn_how *how);
 
 /**
- * Says what an array is: type, shape, strides, device, contiguity, bytes, name.
+ * Describes an array: type, shape, strides, device, flags, bytes, name.
  *
- * @param array        An array; a given one too. Neither read nor changed.
- * @param[out] info    The struct to fill, with `size` set by the caller; as much of it is filled as that says, and of shape and strides
- *                     the first ndim entries only. On failure: untouched.
+ * @param array        An array, also a given one. It is neither read nor changed.
+ * @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape and strides, only the first
+ *                     ndim entries. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DESTRUCTED.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2245,10 +2263,10 @@ tn_status tn_array_query(tn_array *array,
                          tn_array_info *info);
 
 /**
- * Changes the name that texts and reports call the array by.
+ * Sets the name of the array in messages and reports.
  *
- * @param array    An array; a given one too.
- * @param name     The name, of which the first 63 bytes of UTF-8 are copied; NULL removes the name.
+ * @param array    An array, also a given one.
+ * @param name     The name, UTF-8, of which the first 63 bytes are copied; NULL removes the name.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2258,13 +2276,13 @@ tn_status tn_array_set_name(tn_array *array,
                             const char *name);
 
 /**
- * Gives a new handle on the pool that the array's bytes came from.
+ * Makes a new handle on the pool of an array's bytes.
  *
  * @param array    An array, also a view or clone of one.
- * @param[out] out The pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+ * @param[out] out The pool. Released by `tn_pool_release`. If the pool was released before, queries work and allocations fail. On failure:
  *                 untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
- *         no elements; TN_ERR_LIMIT when no more handles can be made.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays
+ *         without elements; TN_ERR_LIMIT if no more handles can be made.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup array
@@ -2273,13 +2291,13 @@ tn_status tn_array_pool(tn_array *array,
                         tn_pool **out);
 
 /**
- * Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; without unfinished work
- * it asks no driver.
+ * Waits until the device work on an array is done, so that the host may access the bytes. It neither checks nor takes guards, and does not
+ * call the driver if no work is unfinished.
  *
  * @param array    An array.
- * @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
+ * @param access   TN_READ: wait for unfinished writers. TN_WRITE: wait for unfinished readers and writers.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_DRIVER, also for a device that is lost.
+ *         TN_ERR_DRIVER, also if the device is lost.
  * @note Threads: any. Blocks: for the device, never for a holder.
  * @since 0.1
  * @ingroup array
@@ -2288,11 +2306,11 @@ tn_status tn_array_wait(tn_array *array,
                         tn_access access);
 
 /**
- * Makes another claim on the same bytes, with the same layout and name.
+ * Makes another handle with its own claim on the same bytes, and with the same layout and name.
  *
- * @param array    An array; it may be borrowed, exported or poisoned.
+ * @param array    An array, which may be borrowed, exported or poisoned.
  * @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT when no more handles can be made.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT if no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup array
@@ -2301,11 +2319,11 @@ tn_status tn_array_clone(tn_array *array,
                          tn_array **out);
 
 /**
- * Makes an array with the same elements on new bytes: dense, in F order if the source is F- and not C-contiguous, else in C order.
+ * Copies an array to new bytes. The copy is dense, in F order if the source is F- and not C-contiguous, else in C order.
  *
- * @param array    The array that is read, during the call only; it may be READONLY, the copy never is.
- * @param pool     The pool that the bytes come from; NULL: the thread's current pool of the array's device.
- * @param stream   As in movement: NULL is done on return; on host memory the constants mean the same.
+ * @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
+ * @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.
+ * @param stream   The stream of the copy; NULL: the copy is done on return. On host memory the stream constants mean the same as NULL.
  * @param[out] out The copy. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of another device;
  *         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -2319,11 +2337,12 @@ tn_status tn_array_copy(tn_array *array,
                         tn_array **out);
 
 /**
- * Ends a claim. Guards, exports and promises keep the bytes; they go back when the last of all these ended.
+ * Releases an array handle and its claim. Open guards, exports and promises keep the bytes alive; the bytes are freed after the last of
+ * them ended.
  *
- * @param array    An array, in whatever state it is; exactly once per handle, also when its claim was taken.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
- *         TN_ERR_EXPORTED where this handle is given or has guards or exports of its own, and nothing changes.
+ * @param array    An array, in whatever state. Each handle is released exactly once, even if its claim was taken.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With the option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
+ *         TN_ERR_EXPORTED if this handle is given or has open guards or exports.
  * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
  * @since 0.1
  * @ingroup array
@@ -2331,7 +2350,7 @@ tn_status tn_array_copy(tn_array *array,
 tn_status tn_array_release(tn_array *array);
 
 /**
- * Makes a weak handle: it remembers the layout, and makes no claim.
+ * Makes a weak handle, which keeps the layout but has no claim on the bytes.
  *
  * @param array    An array.
  * @param[out] out The weak handle. Released by `tn_weak_release`. On failure: untouched.
@@ -2343,12 +2362,12 @@ tn_status tn_array_release(tn_array *array);
 tn_status tn_array_weaken(tn_array *array, tn_weak **out);
 
 /**
- * Makes an array handle of a weak one: a claim again.
+ * Makes an array handle, with a claim, from a weak handle.
  *
- * @param weak     A weak handle; it stays.
- * @param[out] out The array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store has been without a claim since, or the import that
- *         the handle descended from has ended; TN_ERR_LIMIT.
+ * @param weak     A weak handle. It stays valid.
+ * @param[out] out The array, with the layout of the weak handle. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store had no claim at any time since, or the import that
+ *         the handle derives from ended; TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup array
@@ -2357,9 +2376,9 @@ tn_status tn_weak_upgrade(tn_weak *weak,
                           tn_array **out);
 
 /**
- * Gives a weak handle back.
+ * Releases a weak handle.
  *
- * @param weak     A weak handle; exactly once.
+ * @param weak     A weak handle. It is released exactly once.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2368,19 +2387,20 @@ tn_status tn_weak_upgrade(tn_weak *weak,
 tn_status tn_weak_release(tn_weak *weak);
 
 /**
- * Opens a `.npy` file as an array: mapped, or read into a pool's memory. Nothing in a file is ever executed.
+ * Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. Pickled objects are not supported, so nothing in a file is
+ * executed.
  *
- * A mapping stays until the last claim, guard and export ended; the file may be closed, renamed or deleted before. If somebody else cuts
- * a mapped file short, whoever reads past its end is killed by SIGBUS; TN_NPY_COPY reports TN_ERR_IO instead. Mapped booleans are the
- * bytes of the file as they are; TN_NPY_COPY makes any byte but 0 a 1.
+ * A file stays mapped until the last claim, guard and export ended; it may be closed, renamed or deleted before. If another process
+ * truncates a mapped file, an access past its end raises SIGBUS; TN_NPY_COPY returns TN_ERR_IO instead. Mapped booleans are the unchanged
+ * bytes of the file; TN_NPY_COPY turns every byte other than 0 into 1.
  *
- * @param path     The file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
- * @param options  The mode, descriptor and pool; NULL: TN_NPY_READ.
- * @param[out] out The array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
- *                 untouched, nothing is mapped and no descriptor is left open.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_OVERFLOW for
- *         more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header longer than allowed; TN_ERR_WOULD_COPY for data that is
- *         not aligned or big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
+ * @param path     The file, NUL-terminated. NULL: use `options.fd`, which the caller still closes.
+ * @param options  The mode, file descriptor, pool and header limit; NULL: TN_NPY_READ.
+ * @param[out] out The array, which is READONLY with TN_NPY_READ, and FOREIGN with TN_NPY_READ and TN_NPY_WRITE. Released by
+ *                 `tn_array_release`. On failure: untouched; no mapping and no descriptor is left behind.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for an element type that Tenure does not have;
+ *         TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header that is too long; TN_ERR_WOULD_COPY in
+ *         the mapped modes for data that is unaligned or big-endian; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
  * @note Threads: any. Blocks: for the file system.
  * @since 0.1
  * @ingroup array
@@ -2390,15 +2410,17 @@ tn_status tn_array_open_npy(const char *path,
                             tn_array **out);
 
 /**
- * Saves an array as a `.npy` file, which NumPy reads: C order, F order if it is only F-contiguous. Written beside the target and then
- * renamed, so that a file of that name is either the old one or whole; saving over the file that the array is mapped from works.
+ * Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. The call writes a temporary file
+ * beside the target and then renames it, so the target is at any time the old file or the complete new one. An array may be saved over the
+ * file that it is mapped from.
  *
- * @param array    The array that is read, during the call only; any layout.
+ * @param array    The array, with any layout, read only during the call.
  * @param path     The file, NUL-terminated.
- * @param flags    TN_IO_SYNC: file and directory are on the disk before the call returns. TN_IO_EXCLUSIVE: an existing file is TN_ERR_IO.
+ * @param flags    TN_IO_SYNC: sync the file and its directory to disk before the call returns. TN_IO_EXCLUSIVE: fail with TN_ERR_IO if the
+ *                 file exists.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for bfloat16, which
- *         the format lacks; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason, and
- *         then the old file is as it was and no other is left.
+ *         the format does not have; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the
+ *         reason: the old file is unchanged, and no temporary file is left.
  * @note Threads: any. Blocks: for the file system. Allocates: at most one chunk.
  * @since 0.1
  * @ingroup array
@@ -2410,21 +2432,21 @@ tn_status tn_array_save_npy(tn_array *array,
 /* ====================================================== view ====================================================== */
 /**
  * @defgroup view other layouts on the same bytes
- * Each call makes a new handle on the same store, without a name, which is released on its own; no element is copied or
- * touched. Each is TN_ERR_LIMIT when no more handles can be made.
+ * Each call makes a new handle on the array's store, without a name, and copies no element. The handle is released on
+ * its own, and the array stays usable. Each call returns TN_ERR_LIMIT if no more handles can be made.
  */
 
 /**
  * Makes a view with another shape and the same elements in the same order.
  *
- * @param array    An array; stays usable and keeps its own release.
+ * @param array    An array. It stays usable, and is still released on its own.
  * @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
- * @param shape    The ndim lengths in elements; one may be -1 and is computed. NULL only with ndim 0.
- * @param order    TN_ORDER_C, F or A: the order in which elements are read from the array and laid out in the view.
+ * @param shape    The ndim lengths in elements. One may be -1 and is then computed. NULL only with ndim 0.
+ * @param order    TN_ORDER_C, TN_ORDER_F or TN_ORDER_A: the order in which elements are read from the array and placed in the view.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown order; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or one that cannot be computed; TN_ERR_LAYOUT where only a
- *         copy would do.
+ *         TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or a -1 that cannot be computed; TN_ERR_LAYOUT if the view
+ *         is possible only as a copy.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2438,10 +2460,10 @@ tn_status tn_array_reshape(tn_array *array,
 /**
  * Makes a one-dimensional view of all elements.
  *
- * @param array    An array; stays usable and keeps its own release.
- * @param order    TN_ORDER_C, F or A: the order of the elements.
+ * @param array    An array. It stays usable, and is still released on its own.
+ * @param order    TN_ORDER_C, TN_ORDER_F or TN_ORDER_A: the order of the elements.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
- * @return as `tn_array_reshape`.
+ * @return The statuses of `tn_array_reshape`.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2451,7 +2473,7 @@ tn_status tn_array_ravel(tn_array *array, tn_order order, tn_array **out);
 /**
  * Makes a view with all axes reversed.
  *
- * @param array    An array; stays usable and keeps its own release.
+ * @param array    An array. It stays usable, and is still released on its own.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -2463,12 +2485,12 @@ tn_status tn_array_transpose(tn_array *array, tn_array **out);
 /**
  * Makes a view with the axes in another order.
  *
- * @param array    An array; stays usable and keeps its own release.
- * @param ndim     The number of axes: that of the array.
- * @param axes     The ndim axes of the array, each once; negative ones count from the end. NULL only with ndim 0.
+ * @param array    An array. It stays usable, and is still released on its own.
+ * @param ndim     The number of axes of the array.
+ * @param axes     The ndim axes of the array in their new order, each once; negative ones count from the end. NULL only with ndim 0.
  * @param[out] out The view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis that is not there.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
+ *         for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis out of range.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2481,13 +2503,13 @@ tn_status tn_array_permute(tn_array *array,
 /**
  * Makes a view of a part of an array.
  *
- * @param array    An array; stays usable and keeps its own release.
- * @param n_specs  The number of specs, at most that of the axes; axes from n_specs on are kept whole.
- * @param specs    The n_specs specs {start, stop, step}, whose reserved words are 0, as in Python: negative counts from the end, what lies
- *                 outside is clamped, TN_NONE is absent. NULL only with n_specs 0.
- * @param[out] out The view: same number of axes. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a reserved word that is not 0; TN_ERR_DESTRUCTED,
- *         TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
+ * @param array    An array. It stays usable, and is still released on its own.
+ * @param n_specs  The number of specs, at most the number of axes. Axes from n_specs on are kept whole.
+ * @param specs    The n_specs slices {start, stop, step}, with the rules of Python: a negative bound counts from the end, a bound outside
+ *                 the axis is clamped, TN_NONE is an absent bound. The reserved words are 0. NULL only with n_specs 0.
+ * @param[out] out The view, with the same number of axes. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step of 0 or a reserved word that is not 0;
+ *         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2498,14 +2520,14 @@ tn_status tn_array_slice(tn_array *array,
                          tn_array **out);
 
 /**
- * Makes a view of the elements with one index on an axis, which is removed.
+ * Makes a view of the elements at one index of an axis. The view does not have that axis.
  *
- * @param array    An array; stays usable and keeps its own release.
+ * @param array    An array. It stays usable, and is still released on its own.
  * @param axis     The axis; a negative one counts from the last one.
  * @param index    The index; a negative one counts from the end.
- * @param[out] out The view: one axis less. Released by `tn_array_release`. On failure: untouched.
+ * @param[out] out The view, with one axis less. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis or
- *         index that is not there.
+ *         index out of range.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2518,12 +2540,12 @@ tn_status tn_array_index(tn_array *array,
 /**
  * Makes a view without axes of length 1.
  *
- * @param array    An array; stays usable and keeps its own release.
+ * @param array    An array. It stays usable, and is still released on its own.
  * @param n_axes   The number of axes to remove.
  * @param axes     The n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more axes than an array can
- *         have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
+ *         have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis out of range.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2536,8 +2558,8 @@ tn_status tn_array_squeeze(tn_array *array,
 /**
  * Makes a view with a new axis of length 1.
  *
- * @param array    An array; stays usable and keeps its own release.
- * @param axis     The place of the new axis, 0 to the number of axes; negative counts from behind the last one.
+ * @param array    An array. It stays usable, and is still released on its own.
+ * @param axis     The position of the new axis, 0 to the number of axes; -1 is the position after the last axis.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW past 64 axes; TN_ERR_RANGE.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -2549,14 +2571,15 @@ tn_status tn_array_expand(tn_array *array,
                           tn_array **out);
 
 /**
- * Makes a view with a larger shape, in which elements repeat: right-aligned, lengths of 1 stretch.
+ * Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are stretched.
  *
- * @param array    An array; stays usable and keeps its own release.
+ * @param array    An array. It stays usable, and is still released on its own.
  * @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
  * @param shape    The ndim lengths in elements. NULL only with ndim 0.
- * @param[out] out The view: READONLY where an axis of length above 1 is stretched. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE for fewer axes or
- *         lengths that do not fit.
+ * @param[out] out The view, which is READONLY if an axis is stretched to a length above 1. Released by `tn_array_release`. On failure:
+ *                 untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE if there are fewer
+ *         axes than the array has, or lengths do not match.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2567,17 +2590,18 @@ tn_status tn_array_broadcast(tn_array *array,
                              tn_array **out);
 
 /**
- * Makes a given number of views that follow one another on an axis, with lengths that differ by 1 at most, the longer ones first. All or
+ * Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first. Makes all of them or
  * none.
  *
- * @param array        An array; stays usable and keeps its own release.
+ * @param array        An array. It stays usable, and is still released on its own.
  * @param axis         The axis; a negative one counts from the last one.
  * @param n_parts      The number of views, at least 1.
- * @param capacity     The number of places at outs.
- * @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+ * @param capacity     The number of handles that fit at outs.
+ * @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs is written. On
+ *                     failure: untouched.
  * @param[out] n_outs  The number of views: n_parts. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
- *         where capacity is less than n_outs; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT if
+ *         capacity is less than the number of views; TN_ERR_RANGE for an axis out of range; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2590,15 +2614,16 @@ tn_status tn_array_split(tn_array *array,
                          size_t *n_outs);
 
 /**
- * Makes views of a given length that follow one another on an axis; the last one may be shorter. All or none.
+ * Splits an axis into consecutive views of a given length, of which the last may be shorter. Makes all of them or none.
  *
- * @param array        An array; stays usable and keeps its own release.
+ * @param array        An array. It stays usable, and is still released on its own.
  * @param axis         The axis; a negative one counts from the last one.
  * @param length       The length of a view on the axis, in elements, at least 1.
- * @param capacity     The number of places at outs.
- * @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
- * @param[out] n_outs  The number of views; none for an axis of length 0. On failure: untouched.
- * @return as `tn_array_split`, TN_ERR_INVALID for a length below 1.
+ * @param capacity     The number of handles that fit at outs.
+ * @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs is written. On
+ *                     failure: untouched.
+ * @param[out] n_outs  The number of views; 0 for an axis of length 0. On failure: untouched.
+ * @return The statuses of `tn_array_split`; TN_ERR_INVALID for a length below 1.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2613,12 +2638,12 @@ tn_status tn_array_chunks(tn_array *array,
 /**
  * Makes a view of the same bytes as another element type.
  *
- * @param array    An array; stays usable and keeps its own release.
- * @param dtype    The other type. Of another size only where the last axis is dense; its length changes then.
+ * @param array    An array. It stays usable, and is still released on its own.
+ * @param dtype    The new element type. It may have another size if the last axis is dense; that axis then changes its length.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type and for a view
- *         of other bytes as bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE where the last axis' bytes do not divide; TN_ERR_LAYOUT where it is not
- *         dense, or addresses would not be aligned.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type, and for bool
+ *         if the array is not bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE if the bytes of the last axis are no multiple of the new size;
+ *         TN_ERR_LAYOUT if the last axis is not dense, or addresses would not be aligned.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2628,11 +2653,12 @@ tn_status tn_array_view_dtype(tn_array *array,
                               tn_array **out);
 
 /**
- * Says how the bytes of two arrays lie to one another.
+ * Tests whether two arrays overlap in memory.
  *
  * @param a        An array.
  * @param b        An array.
- * @param[out] out TN_OVERLAP_NONE, EXACT, SOME or UNKNOWN; unknown counts as overlap wherever a rule depends on it. On failure: untouched.
+ * @param[out] out TN_OVERLAP_NONE, TN_OVERLAP_EXACT, TN_OVERLAP_SOME or TN_OVERLAP_UNKNOWN. Every rule treats an unknown overlap as an
+ *                 overlap. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2645,24 +2671,27 @@ tn_status tn_array_overlap(tn_array *a,
 /* ===================================================== borrow ===================================================== */
 /**
  * @defgroup borrow guards
- * The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
+ * A guard gives access to an array's pointer. A region has many readers or one writer, and a conflict is reported at
+ * once.
  */
 
 /**
- * Opens a guard for reading: until it ends, nobody writes the bytes through this library.
+ * Opens a read guard: until it ends, no other guard of this library may write the bytes.
  *
  * @param array        An array.
- * @param flags        TN_FROZEN: beside no shared view, and none may begin meanwhile. TN_WAIT: waits for unfinished device work.
- * @param stream       The stream that reads: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to
- *                     wait for the unfinished writers of the bytes, the host does not wait for them.
- * @param[out] data    The address of element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
- * @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
- * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
- *         for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a
- *         device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT when no more guards can be made.
- * @note Threads: any. Blocks: with TN_WAIT for the device, after all other checks and under no lock; never for a holder. Allocates:
- *       bookkeeping only.
+ * @param flags        TN_FROZEN: exclude shared views, existing and new ones, so that the bytes do not change. TN_WAIT: wait for
+ *                     unfinished device work.
+ * @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
+ *                     made to wait for unfinished writers of the bytes. The host does not wait for them, except with TN_WAIT.
+ * @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. The
+ *                     output may be NULL.
+ * @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
+ * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
+ *         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a device writes the
+ *         bytes; TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made.
+ * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
+ *       Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2674,23 +2703,24 @@ tn_status tn_array_borrow_read(tn_array *array,
                                tn_borrow **out);
 
 /**
- * Opens a guard for writing: until it ends, nobody else reads or writes the bytes through this library.
+ * Opens a write guard: until it ends, no other guard of this library may read or write the bytes.
  *
  * @param array        An array.
- * @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the
- *                     store, that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
- *                     TN_WRITE_DISCARD the old contents are not needed: they are not copied, and poison heals. TN_WAIT.
- * @param stream       The stream that writes: NULL is the host, now; on host memory the stream constants mean the same. A stream is made
- *                     to wait for the unfinished readers and writers of the bytes, the host does not wait for them.
- * @param[out] data    The address of element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
- * @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
- * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
- *         for a stream of another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED,
- *         TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER;
- *         TN_ERR_WOULD_COPY for COW under `tn_copies_forbid`; for COW TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
- * @note Threads: any. Blocks: with TN_WAIT for the device, after all other checks and under no lock; never for a holder. Allocates:
- *       bookkeeping; COW that copies the copy, under no lock.
+ * @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: fail if anything else holds the
+ *                     store, that is unless `tn_array_why_not` reports 0. TN_WRITE_COW: copy on write; if anything else holds the store,
+ *                     this handle moves to a copy. TN_WRITE_DISCARD: the old contents are not needed, so they are not copied, and poison
+ *                     is cleared. TN_WAIT: wait for unfinished device work.
+ * @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
+ *                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
+ * @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
+ * @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
+ * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
+ *         another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
+ *         TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER; with
+ *         TN_WRITE_COW, TN_ERR_WOULD_COPY under `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
+ *       Allocates: bookkeeping; with TN_WRITE_COW also the copy, under no lock.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2702,17 +2732,19 @@ tn_status tn_array_borrow_write(tn_array *array,
                                 tn_borrow **out);
 
 /**
- * Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
+ * Opens one guard on several arrays, all or none. Calls that list the arrays in different orders do not deadlock.
  *
- * @param n_specs      The number of entries; 0 makes a guard of nothing.
- * @param specs        The n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which
- *                     overwrites everything; writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
- * @param[out] views   The n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On
- *                     failure: untouched.
+ * @param n_specs      The number of entries; 0 makes an empty guard.
+ * @param specs        The n_specs entries: an array, a stream and an access. The access is TN_READ, also with TN_FROZEN; TN_READ_WRITE; or
+ *                     TN_WRITE, which overwrites every element. A writing access may add a TN_WRITE_ mode. NULL only with n_specs 0.
+ * @param[out] views   The n_specs views, in the order of specs. Their pointers are valid until the guard ends. May be NULL. On failure:
+ *                     untouched.
  * @param[out] out     The guard. Ended by one `tn_borrow_end`. On failure: untouched.
- * @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what
- *         another one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: for the device, where an entry has TN_WAIT. Allocates: bookkeeping; the copies of COW entries.
+ * @return The statuses of `tn_array_borrow_read` and `tn_array_borrow_write`; of several errors, the first in the order of checks.
+ *         TN_ERR_ALIASED if an entry writes bytes that another entry uses, or copies on write while another entry has the same handle;
+ *         TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: if an entry has TN_WAIT, until the device's work is done. Allocates: bookkeeping, and the copies of
+ *       TN_WRITE_COW.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2722,18 +2754,20 @@ tn_status tn_borrow_all(size_t n_specs,
                         tn_borrow **out);
 
 /**
- * Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then a guard for each part, all or none.
+ * Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. The call checks the whole array
+ * as one write, and makes all guards or none.
  *
  * @param array        An array.
  * @param axis         The axis; a negative one counts from the last one.
- * @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are
- *                     empty.
- * @param mode         As for `tn_array_borrow_write`, decided once for the whole array.
+ * @param n_chunks     The number of parts, at least 1. The first (length mod n_chunks) parts are one longer than the rest. Parts beyond
+ *                     the length of the axis are empty.
+ * @param mode         As for `tn_array_borrow_write`, applied once to the whole array.
  * @param stream       As for `tn_array_borrow_write`.
- * @param[out] chunks  The n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by
- *                     `tn_borrow_end`, on any thread. On failure: untouched.
- * @return as `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping; COW that copies the copy.
+ * @param[out] chunks  The n_chunks parts: guard, address (NULL if empty), first index and length on the axis. Each guard is ended by its
+ *                     own `tn_borrow_end`, on any thread. On failure: untouched.
+ * @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis out of range;
+ *         TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping; with TN_WRITE_COW also the copy.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2745,12 +2779,12 @@ tn_status tn_array_chunks_write(tn_array *array,
                                 tn_chunk *chunks);
 
 /**
- * Says what an open guard gives access to.
+ * Describes the memory that an open guard gives access to.
  *
  * @param borrow       A guard of one array.
  * @param[out] info    The struct to fill, with `size` set by the caller. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, whose views
- *         have it all.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, which writes
+ *         the views itself.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup borrow
@@ -2759,18 +2793,18 @@ tn_status tn_borrow_query(tn_borrow *borrow,
                           tn_borrow_info *info);
 
 /**
- * Ends a guard of any kind, once. The bytes go back if it was the last that held them.
+ * Ends a guard of any kind. The bytes are freed if the guard was their last holder.
  *
- * @param borrow   A guard; its pointers are not to be used any more.
- * @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for
- *                 readers.
- * @param stream   The stream that the last work on the bytes is on, which may go on: who uses them next comes after it. NULL: it is done.
- *                 On host memory the stream constants mean the same. Of a `tn_borrow_all` it is meant for the entries that were taken with
- *                 a stream.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER, and
- *         then the guard stays open.
- * @note Threads: any, also another one than the borrow's. Blocks: never. Allocates: nothing. May run the release callback of an import, under
- *       no lock.
+ * @param borrow   A guard. It is ended exactly once, and its pointers must not be used afterwards.
+ * @param flags    TN_END_FAILED: the writer failed, and the contents of its region are undefined. Reads of the region are refused until it
+ *                 is rewritten. Ignored for readers.
+ * @param stream   The stream of the last work on the bytes, which may be unfinished; later uses are ordered after it. NULL: the work is
+ *                 done. On host memory the stream constants mean the same as NULL. For a guard of `tn_borrow_all`, it applies to the
+ *                 entries that were opened with a stream.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER: the
+ *         guard then stays open.
+ * @note Threads: any, also another thread than the one that opened the guard. Blocks: never. Allocates: nothing. May run the release
+ *       callback of an import, under no lock.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2779,18 +2813,19 @@ tn_status tn_borrow_end(tn_borrow *borrow,
                         tn_stream *stream);
 
 /* ==================================================== promise ==================================================== */
-/** @defgroup promise giving arrays away and taking them; who holds a store, and why its bytes may not be overwritten */
+/** @defgroup promise giving arrays away and taking them, holders of a store, and reasons against overwriting its bytes */
 
 /**
- * Wraps an array handle in a promise not to use it again. The promise travels; `tn_take` opens it. If as many promises of a handle arrive in
- * one call as were required, its claim moves and the handle is destructed; with fewer the taker gets a clone.
+ * Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens. If one such call opens n_required
+ * promises of a handle, the claim moves to the taker and the giver's handle is destructed. With fewer, the taker gets a clone.
  *
- * @param array    An array without open guards of its own. While promises are outstanding it only answers queries and release.
- * @param n_required The number of the giver's variables that refer to the handle: 1 in C. Of several calls the largest counts.
- * @param[out] out The promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
- *         where n_required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
- *         TN_ERR_LIMIT.
+ * @param array    An array without open guards of its own. While a promise is outstanding, only queries and release of this handle
+ *                 succeed.
+ * @param n_required The number of the giver's variables that refer to the handle, usually 1. Of several calls, the largest number counts.
+ * @param[out] out The promise. Released by `tn_promise_release`, also after it was taken. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN if the array was
+ *         given n_required times already, or TN_ERR_COUNT if n_required is above 1; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for open guards
+ *         of this handle; TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup promise
@@ -2800,7 +2835,7 @@ tn_status tn_array_give(tn_array *array,
                         tn_promise **out);
 
 /**
- * Takes a promise back: the giver has its array again. The promise still has to be released.
+ * Cancels a promise, so that the giver can use its array again. The promise must still be released.
  *
  * @param promise  An outstanding promise.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if it was taken or cancelled already.
@@ -2811,9 +2846,9 @@ tn_status tn_array_give(tn_array *array,
 tn_status tn_promise_cancel(tn_promise *promise);
 
 /**
- * Gives a promise back; one that nobody took is cancelled first.
+ * Releases a promise. A promise that was not taken is cancelled first.
  *
- * @param promise  A promise, in whatever state it is; exactly once.
+ * @param promise  A promise, in whatever state. It is released exactly once.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
  * @since 0.1
@@ -2822,12 +2857,13 @@ tn_status tn_promise_cancel(tn_promise *promise);
 tn_status tn_promise_release(tn_promise *promise);
 
 /**
- * Opens promises: each gives a new handle, all or none. The promises are used up, and still released by their owner.
+ * Takes arrays: opens promises, all or none, and makes a new handle for each. The promises cannot be taken again, and their owner still
+ * releases them.
  *
  * @param n_promises   The number of promises.
- * @param promises     The n_promises outstanding promises, each once. NULL only with n_promises 0.
- * @param[out] out     The n_promises arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was
- *                     given. Released by `tn_array_release`. On failure: untouched.
+ * @param promises     The n_promises outstanding promises, none listed twice. NULL only with n_promises 0.
+ * @param[out] out     The n_promises arrays. out[i] has the layout, name and READONLY flag of the handle that promises[i] gave. Each is
+ *                     released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
  *         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -2839,22 +2875,23 @@ tn_status tn_take(size_t n_promises,
                   tn_array **out);
 
 /**
- * Enters a scope: the callee gets a handle of its own for every parameter, given or lent, all or none, and need not know which.
+ * Enters a scope: the callee gets its own handle for every parameter, all or none. It need not know which parameters were given and which
+ * were lent.
  *
- * A promise is opened as by `tn_take`: if as many promises of a handle arrive in this call as its giver required, the claim moves and the
- * giver's handle is destructed, else the callee gets a clone. A plain array gives a clone, also beside a promise of the same handle. The
- * callee may release, give or write each handle as soon as it likes; `tn_leave` releases those that are left.
+ * A promise is opened as by `tn_take`: if this call has as many promises of a handle as its giver required, the claim moves and the
+ * giver's handle is destructed; else the callee gets a clone. For a plain array the callee gets a clone, even if a promise of that handle
+ * is in the call too. The callee may release, give or write its handles at any time. `tn_leave` releases those that are left.
  *
  * @param n_params     The number of parameters; 0 makes an empty scope.
- * @param params       The n_params handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL
- *                     only with n_params 0. The promises are used up, and still released by their owner.
- * @param[out] out     The n_params arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope.
- *                     NULL only with n_params 0. On failure: untouched.
- * @param[out] scope   The scope. Given back by `tn_leave`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already and for an
+ * @param params       The n_params handles, each a tn_array * or a tn_promise *. An array may be listed several times, a promise once.
+ *                     NULL only with n_params 0. The promises cannot be taken again, and their owner still releases them.
+ * @param[out] out     The n_params arrays, owned by the scope. out[i] has the layout, name and READONLY flag of params[i]. NULL only with
+ *                     n_params 0. On failure: untouched.
+ * @param[out] scope   The scope. Ended by `tn_leave`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already, and for an
  *         array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its promises is in this call; TN_ERR_DUPLICATE for
- *         a promise that stands there twice; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT. The leftmost parameter with the first of these is named.
- * @note Threads: any; the scope is bound to none. Blocks: never. Allocates: bookkeeping only.
+ *         a promise that is listed twice; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any; the scope belongs to no thread. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup promise
  */
@@ -2864,15 +2901,16 @@ tn_status tn_enter(size_t n_params,
                    tn_scope **scope);
 
 /**
- * Leaves a scope: releases what is left of its handles, in the order of its parameters. Scopes may be left in any order, by any thread.
+ * Leaves a scope: releases its remaining handles, in the order of its parameters. Scopes may be left in any order, by any thread.
  *
- * @param scope    An entered scope; exactly once.
+ * @param scope    A scope. It is left exactly once.
  * @param n_keep   The number of handles to keep.
- * @param keep     Handles of this scope that stay as they are, in whatever state, and belong to the caller from now on: what the callee
- *                 returns. NULL only with n_keep 0.
+ * @param keep     Handles of this scope to keep, such as those that the callee returns. They may be in any state, and belong to the caller
+ *                 from now on. NULL only with n_keep 0.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of
- *         this scope; TN_ERR_DUPLICATE for one that stands there twice. With option "strict", for what would be released: TN_ERR_GIVEN,
- *         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED. On failure the scope stays entered and nothing is released.
+ *         this scope; TN_ERR_DUPLICATE for an array that is listed twice. With the option "strict", for the handles to release:
+ *         TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED. On failure the scope stays entered, and no handle is
+ *         released.
  * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
  * @since 0.1
  * @ingroup promise
@@ -2882,10 +2920,10 @@ tn_status tn_leave(tn_scope *scope,
                    tn_array *const *keep);
 
 /**
- * Says whether nothing else claims, borrows or exports the store.
+ * Tests whether this handle is the only holder of its store: no other claims, guards or exports.
  *
- * @param array    An array; a given one too (0).
- * @param[out] out 1 or 0; out of date as soon as other threads hold handles. On failure: untouched.
+ * @param array    An array, also a given one, for which the result is 0.
+ * @param[out] out 1 if it is, else 0. Other threads that hold handles can change it at any time. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2894,19 +2932,20 @@ tn_status tn_leave(tn_scope *scope,
 tn_status tn_array_is_unique(tn_array *array, int32_t *out);
 
 /**
- * Says what stands in the way of overwriting the array's bytes in place, and who.
+ * Lists the reasons why the array's bytes cannot be overwritten in place, and the holders of the store.
  *
- * @param array            An array; a given one too.
- * @param target           What is to be put there; NULL: only who holds the store.
+ * @param array            An array, also a given one.
+ * @param target           The planned array; NULL: test only the holders of the store.
  * @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity         The number of items at holders.
- * @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
- * @param[out] holders     Everything that holds the store but this handle: handles and promises, exports, and guards that overlap; what
- *                         fits. NULL only with capacity 0.
- * @param[out] n_holders   The number of holders in all.
+ * @param[out] bits        0 if the bytes can be overwritten, else TN_WHY_ bits.
+ * @param[out] holders     The first `capacity` holders of the store other than this handle: handles, promises, exports, and overlapping
+ *                         guards. NULL only with capacity 0.
+ * @param[out] n_holders   The total number of holders.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size or item_size; TN_ERR_DESTRUCTED;
- *         TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
- * @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
+ *         TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE for the target. On failure all outputs are untouched.
+ * @note Threads: any. Blocks: never. Allocates: nothing. Other threads that hold handles can change the result at any time; a borrow
+ *       checks again.
  * @since 0.1
  * @ingroup promise
  */
@@ -2919,19 +2958,19 @@ tn_status tn_array_why_not(tn_array *array,
                            size_t *n_holders);
 
 /**
- * Says whose the bytes at an address are. Nothing is read there.
+ * Finds the store or raw block of some bytes, and its holders. The bytes are not read.
  *
- * @param ptr              Any address but NULL, also one that is not mapped.
- * @param bytes            The number of bytes from there on, at least 1.
+ * @param ptr              Any address other than NULL, even an unmapped one.
+ * @param bytes            The number of bytes from there, at least 1.
  * @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity         The number of items at holders.
- * @param[out] store       The store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
- *                         store; the block is one of its holders.
- * @param[out] holders     Everything that holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL
- *                         only with capacity 0.
- * @param[out] n_holders   The number of holders in all.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory that the library does
- *         not know; TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
+ * @param[out] store       The store, or the raw block of a pool; `size` is set by the caller. May be NULL. An imported raw block is
+ *                         reported as a store, with the block as one of its holders.
+ * @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the bytes. NULL only with
+ *                         capacity 0.
+ * @param[out] n_holders   The total number of holders.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory that is not Tenure's;
+ *         TN_ERR_ALIASED for bytes of two stores. On failure all outputs are untouched.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup promise
@@ -2947,21 +2986,21 @@ tn_status tn_holders_of(const void *ptr,
 /* ==================================================== transfer ==================================================== */
 /**
  * @defgroup transfer copies between arrays and raw memory
- * `mode` is the write mode on the destination, of which every element is overwritten; types are not converted, shapes
- * not broadcast.
+ * A copy overwrites every element of its destination. It neither converts types nor broadcasts shapes.
  */
 
 /**
- * Copies the elements of one array into another one: as if the source had been read in full first, also where they overlap.
+ * Copies the elements of one array into another. The two may overlap: the result is as if the source had been read completely first.
  *
- * @param source       The array that is read, during the call only; any layout.
- * @param destination  The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
- * @param mode         The write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
- * @param stream       NULL: done on return; between host arrays the constants mean the same.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE where
- *         they differ; then what a read borrow of the source and a write borrow of the destination would get; TN_ERR_NO_HOST_MEMORY.
- *         On failure the destination is unchanged.
- * @note Threads: any. Blocks: never. Allocates: a temporary of the source's size where the two overlap and no order is safe.
+ * @param source       The source, with any layout. It is read during the call, or with a stream until the copy is done.
+ * @param destination  The array to write, with any layout. Bytes between its elements are unchanged.
+ * @param mode         The write mode on the destination, also with TN_WAIT and TN_REQUIRE_ASYNC.
+ * @param stream       The stream of the copy; NULL: the copy is done on return. Between host arrays the stream constants mean the same as
+ *                     NULL.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE if
+ *         they differ; the statuses of a read borrow of the source and a write borrow of the destination; TN_ERR_NO_HOST_MEMORY. On
+ *         failure the destination is unchanged.
+ * @note Threads: any. Blocks: never. Allocates: if the two overlap and no order of copying is safe, a temporary of the source's size.
  * @since 0.1
  * @ingroup transfer
  */
@@ -2971,17 +3010,17 @@ tn_status tn_array_copy_into(tn_array *source,
                              tn_stream *stream);
 
 /**
- * Makes a new array on a device with the elements of an array, also if that is there already.
+ * Copies an array to a new array on a device, even if the array is on that device already.
  *
- * @param array    The array that is read, during the call only; any layout.
+ * @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
  * @param device   The device to copy to; the host is {TN_CPU, 0}.
- * @param pool     A pool of that device; NULL: the thread's current one.
- * @param stream   NULL: done on return.
- * @param[out] out The new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`. On
- *                 failure: untouched.
+ * @param pool     A pool of that device; NULL: the thread's current pool of it.
+ * @param stream   The stream of the copy; NULL: the copy is done on return.
+ * @param[out] out The new array, dense, in F order if the source is F- and not C-contiguous, else in C order. Released by
+ *                 `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
- *         or a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
- *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ *         or a pool of another device; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: the new array, from the pool.
  * @since 0.1
  * @ingroup transfer
@@ -2995,12 +3034,13 @@ tn_status tn_array_to_device(tn_array *array,
 /**
  * Copies an array's elements into raw host memory.
  *
- * @param array    The array that is read, during the call only; any layout.
- * @param ptr      Memory for the elements; the call is done with it on return. NULL only for an array of no elements.
- * @param layout   The layout of the elements there, of the array's type and shape; NULL: C order.
- * @param stream   NULL: done on return; for a host array the constants mean the same.
+ * @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
+ * @param ptr      Memory for the elements. NULL only for an array without elements. It must stay valid until the call returns; page-locked
+ *                 memory with a stream, until the stream's copy is done.
+ * @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
+ * @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
- *         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
  *         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -3014,13 +3054,14 @@ tn_status tn_array_copy_to_host(tn_array *array,
 /**
  * Copies elements from raw host memory into an array.
  *
- * @param array    The array that is written; any layout.
- * @param ptr      The elements; read before the call returns. NULL only for an array of no elements.
- * @param layout   Their layout there, of the array's type and shape; NULL: C order.
- * @param mode     The write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
- * @param stream   NULL: done on return; for a host array the constants mean the same.
+ * @param array    The array to write, with any layout.
+ * @param ptr      The elements. NULL only for an array without elements. They must stay valid and unchanged until the call returns;
+ *                 page-locked memory with a stream, until the stream's copy is done.
+ * @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
+ * @param mode     The write mode on the array, also with TN_WAIT and TN_REQUIRE_ASYNC.
+ * @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
- *         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+ *         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; the statuses of a write borrow; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup transfer
@@ -3034,12 +3075,12 @@ tn_status tn_array_copy_from_host(tn_array *array,
 /**
  * Overwrites every element of an array with one value.
  *
- * @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+ * @param array    The array to write, with any layout. Bytes between its elements are unchanged.
  * @param value    One element, copied bit by bit before the call returns; any alignment.
- * @param mode     The write mode, TN_WAIT.
- * @param stream   NULL: done on return; for a host array the constants mean the same.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; then what a write borrow with
- *         TN_WRITE_DISCARD would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
+ * @param mode     The write mode on the array, also with TN_WAIT.
+ * @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; the statuses of a write borrow
+ *         with TN_WRITE_DISCARD; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup transfer
@@ -3052,32 +3093,35 @@ tn_status tn_array_fill(tn_array *array,
 /**
  * Overwrites every byte of an array's elements with 0.
  *
- * @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
- * @param mode     The write mode, TN_WAIT.
- * @param stream   NULL: done on return; for a host array the constants mean the same.
- * @return as `tn_array_fill`.
+ * @param array    The array to write, with any layout. Bytes between its elements are unchanged.
+ * @param mode     The write mode on the array, also with TN_WAIT.
+ * @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
+ * @return The statuses of `tn_array_fill`.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup transfer
  */
-tn_status tn_array_zero(tn_array *array, tn_write_mode mode, tn_stream *stream);
+tn_status tn_array_zero(tn_array *array,
+                        tn_write_mode mode,
+                        tn_stream *stream);
 
 /**
- * Page-locks the caller's memory, so that devices copy it by themselves, and gives it as a 1-D array of u8 on TN_CUDA_HOST; views give it
- * type and shape. Copies of other arrays and raw pointers in the range are as fast from then on.
+ * Page-locks the caller's memory, so that devices can copy it directly, and makes a one-dimensional array of u8 on TN_CUDA_HOST from it.
+ * Views can give it another type and shape. Copies of other arrays and raw pointers in the range become fast too.
  *
- * There is no verb for the way back: when the last array that descends from the result was released, the memory is unlocked. That release
- * waits for the copies on the range, because the caller may free the memory afterwards.
+ * The memory is unlocked when the last array derived from the result is released. That release waits for copies of the range, because the
+ * caller may free the memory afterwards.
  *
- * @param ptr      Host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with
- *                 that store's device; past the end of an imported one it widens that.
+ * @param ptr      Host memory of any alignment, which must stay valid until the release. Memory of a live array's store makes another
+ *                 array on that store, with its device. If it reaches past the end of an imported store, it extends that store.
  * @param bytes    The number of bytes, at least 1.
- * @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY;
- *                 TN_HOST_BEST_EFFORT: without a GPU the array is there, labelled TN_CPU, and nothing is locked.
+ * @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED. TN_HOST_READ_ONLY: devices only read the memory, and the array is READONLY.
+ *                 TN_HOST_BEST_EFFORT: without a GPU, the array is made on TN_CPU, and no memory is locked.
  * @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, TN_HOST_WRITE_COMBINED or no bytes; TN_ERR_DUPLICATE where some of it is
- *         registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for bytes of
- *         two arrays' stores, or beyond a pool's; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver refuses.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITE_COMBINED, and for 0 bytes; TN_ERR_DUPLICATE if some of
+ *         the memory is registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for
+ *         bytes of two stores, or bytes past the end of a pool's store; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver
+ *         refuses.
  * @note Threads: any. Blocks: while the driver locks the pages.
  * @since 0.1
  * @ingroup transfer
@@ -3088,11 +3132,11 @@ tn_status tn_host_register(void *ptr,
                            tn_array **out);
 
 /**
- * Tells the driver where managed memory is best kept. Changes no element.
+ * Advises the driver how managed memory will be used. Changes no element.
  *
- * @param array    An array of managed memory. Neither read nor written, so nobody is in the way.
- * @param advice   TN_ADVISE_, on the whole pages of the array's range.
- * @param device   A GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
+ * @param array    An array of managed memory. It is neither read nor written, so open guards do not matter.
+ * @param advice   One of TN_ADVISE_, which applies to the whole pages in the array's range.
+ * @param device   A GPU or the host. TN_ADVISE_READ_MOSTLY and the TN_ADVISE_UNSET_ constants ignore it.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE;
  *         TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share managed memory; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never.
@@ -3104,42 +3148,42 @@ tn_status tn_array_advise(tn_array *array,
                           tn_device device);
 
 /**
- * Brings managed memory to where it will be used next. Changes no element, and needs no claim.
+ * Moves managed memory to the device where it will be used next. Changes no element.
  *
  * @param array    An array of managed memory.
  * @param device   A GPU or the host.
- * @param stream   The stream that orders the move; NULL: the thread's current one, which is waited for.
- * @return as `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
- * @note Threads: any. Blocks: with stream NULL.
+ * @param stream   The stream of the move; NULL: the thread's current stream, and the call waits for the move.
+ * @return The statuses of `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
+ * @note Threads: any. Blocks: with stream NULL, until the move is done.
  * @since 0.1
  * @ingroup transfer
  */
 tn_status tn_array_prefetch(tn_array *array, tn_device device, tn_stream *stream);
 
 /* ===================================================== runner ===================================================== */
-/** @defgroup runner threads of the caller's for large copies */
+/** @defgroup runner the caller's threads for large copies */
 
 /**
- * Sets on which threads of the caller's large copies of this thread run; the library has none of its own.
+ * Sets the runner of this thread: a function that spreads its large copies over threads of the caller. The library starts no threads.
  *
- * Copies and fills between host arrays and raw memory are divided among at most `threads` tasks, which `run` calls; what none of them
- * takes the calling thread does itself. Copies whose source and destination overlap, and small ones, stay on their thread. The result is
- * the same.
+ * Copies and fills of host arrays and raw memory are divided into at most `threads` tasks, which `run` calls. The calling thread runs the
+ * tasks that `run` did not call. Small copies, and those whose source and destination overlap, are not divided. The result does not depend
+ * on the runner.
  *
- * @param runner   The runner; it is read during this call. What `context` points to must live until another runner is set. NULL, or one
- *                 whose `run` is NULL: none, as at first.
- * @return TN_OK; TN_ERR_INVALID for a wrong size, and then the current runner stays.
- * @note Threads: any; other threads keep theirs. `run` is called by this thread, under no lock; it may call the library, and must return
- *       normally. Blocks: never. Allocates: nothing.
+ * @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another runner. NULL, or a
+ *                 runner whose `run` is NULL: no runner, as at first.
+ * @return TN_OK; TN_ERR_INVALID for a wrong size.
+ * @note Threads: any; other threads keep their runners. This thread calls `run` while it holds no lock. `run` may call the library, and
+ *       must return normally. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup runner
  */
 tn_status tn_runner_set_current(const tn_runner *runner);
 
 /**
- * Gives the runner that this thread set: what `tn_runner_set_current` puts back.
+ * Writes the runner of this thread, for a later `tn_runner_set_current`.
  *
- * @param[out] out The struct to fill; `size` is set by the caller. `run` is NULL where there is none. On failure: untouched.
+ * @param[out] out The struct to fill, with `size` set by the caller. `run` is NULL if there is no runner. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a wrong size.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3148,25 +3192,26 @@ tn_status tn_runner_set_current(const tn_runner *runner);
 tn_status tn_runner_current(tn_runner *out);
 
 /* ==================================================== exchange ==================================================== */
-/** @defgroup exchange arrays leave for other libraries and come in from them */
+/** @defgroup exchange exports to other libraries and imports from them, with DLPack */
 
 /**
- * Exports raw host bytes with their layout, for consumers without a format of their own: the twin of `tn_array_import_host`.
+ * Exports an array as raw host bytes with a layout, for consumers without an exchange format. It is the counterpart of
+ * `tn_array_import_host`.
  *
- * @param array        An array; may be released while the export lives.
- * @param flags        No flag: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a
- *                     status; with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
- *                     TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
+ * @param array        An array. It may be released while the export lives.
+ * @param flags        No flag: a copy, which only the guard holds. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else
+ *                     an error. An alias is read-only; with TN_EXPORT_WRITABLE it is a shared view, with TN_EXPORT_EXCLUSIVE too it is
+ *                     exclusive. Also TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
  * @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
- * @param stream       NULL: the host, now; on host memory the constants mean the same.
- * @param[out] view    The address and layout, valid until the guard ends.
- * @param[out] guard   The guard; it is ended by `tn_borrow_end`, which is the release of this export.
- * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
- *         would do; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
- *         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN;
- *         TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping, or the copy.
+ * @param stream       The stream that accesses the bytes; NULL: the host, now. On host memory the stream constants mean the same as NULL.
+ * @param[out] view    The address and the layout, valid until the guard ends.
+ * @param[out] guard   The guard. Ended by `tn_borrow_end`, which ends the export.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT if only a copy is
+ *         possible; TN_ERR_DEVICE for bytes that the host cannot access; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses the bytes;
+ *         TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup exchange
  */
@@ -3179,15 +3224,15 @@ tn_status tn_array_export_host(tn_array *array,
                                tn_how *how);
 
 /**
- * Exports an array as a DLManagedTensor, which has no version and cannot say "read-only".
+ * Exports an array as a DLManagedTensor: the DLPack struct without a version, which cannot express "read-only".
  *
- * @param array        An array; may be released while the export lives.
- * @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
- * @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
- *                     thread; it ends the export. On failure: untouched.
+ * @param array        An array. It may be released while the export lives.
+ * @param options      The flags, write mode, device label and target; NULL: a copy with the device label unchanged.
+ * @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export by calling the
+ *                     struct's deleter, exactly once, on any thread. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
- * @return as `tn_array_export_host`; a read-only export is a shared view in this format unless TN_EXPORT_CONSUMER_READS is given, so that
- *         a READONLY array is TN_ERR_READONLY; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+ * @return The statuses of `tn_array_export_host`; TN_ERR_READONLY for a READONLY array without TN_EXPORT_CONSUMER_READS, because then this
+ *         format exports a shared view; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the memory.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup exchange
@@ -3198,14 +3243,15 @@ tn_status tn_array_export_dlpack(tn_array *array,
                                  tn_how *how);
 
 /**
- * Exports an array as a DLManagedTensorVersioned of version 1.1, with the flags for read-only and copied.
+ * Exports an array as a DLManagedTensorVersioned of version 1.1, with its flags for read-only and copied.
  *
- * @param array        An array; may be released while the export lives.
- * @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
- * @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
- *                     thread; it ends the export. On failure: untouched.
+ * @param array        An array. It may be released while the export lives.
+ * @param options      The flags, write mode, device label and target; NULL: a copy with the device label unchanged.
+ * @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export by calling the
+ *                     struct's deleter, exactly once, on any thread. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
- * @return as `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+ * @return The statuses of `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the
+ *         memory.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup exchange
@@ -3216,14 +3262,15 @@ tn_status tn_array_export_dlpack_versioned(tn_array *array,
                                            tn_how *how);
 
 /**
- * Makes an array of a DLManagedTensor. Bytes of a live store become one more claim on it; a struct of this library's becomes a clone.
+ * Makes an array from a DLManagedTensor. If the bytes belong to a live store, the array is another claim on it; a struct exported by this
+ * library becomes a clone.
  *
- * @param tensor       The struct; on success it is the library's, which calls the deleter once: at once if the bytes were copied, else
- *                     when the last that descends from the import ended. On failure it is still the caller's.
- * @param flags        As for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
+ * @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the bytes were copied,
+ *                     else after the last holder derived from the import ended. On failure the caller still owns it.
+ * @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
  * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
- * @return as `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot reach.
+ * @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot access.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup exchange
@@ -3234,15 +3281,15 @@ tn_status tn_array_import_dlpack(struct DLManagedTensor *tensor,
                                  tn_how *how);
 
 /**
- * Makes an array of a DLManagedTensorVersioned. Bytes of a live store become one more claim on it; a struct of this library's becomes a
- * clone.
+ * Makes an array from a DLManagedTensorVersioned. If the bytes belong to a live store, the array is another claim on it; a struct exported
+ * by this library becomes a clone.
  *
- * @param tensor       As for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format
- *                     demands.
+ * @param tensor       The struct, as for `tn_array_import_dlpack`. For a struct of another major version the call fails and calls its
+ *                     deleter, as the format requires.
  * @param flags        As for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
  * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
- * @return as `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
+ * @return The statuses of `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup exchange
@@ -3253,11 +3300,12 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
                                            tn_how *how);
 
 /**
- * DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
+ * Gets DLPack's table of C functions, with which other libraries exchange arrays with the Python package without a call into the
+ * interpreter.
  *
- * @param[out] out     The table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure:
- *                     untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which has three of the functions.
+ * @param[out] out     The table, of version 1.3, valid until the process ends. No function in it is NULL, and it links to no older table.
+ *                     On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which provides three of the functions.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup exchange
@@ -3268,20 +3316,21 @@ tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
 /** @defgroup arrow Arrow's C data interface, and its C device interface for host memory */
 
 /**
- * Exports an array through Arrow's C data interface: an array of one axis as a primitive array, of more as lists of a fixed size, of none
- * as an array of one element.
+ * Exports an array through Arrow's C data interface. One axis becomes a primitive array, more axes become lists of a fixed size, and no
+ * axis becomes an array of one element.
  *
- * @param array       An array; may be released while the export lives.
- * @param flags       No flag: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a
- *                    status. TN_UNORDERED, TN_WAIT.
- * @param[out] schema The type, not nullable, with an empty name. Released by its own release; may be moved.
- * @param[out] out    The elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
- *                    so may its children, each of which holds the bytes until it is released. On failure all are untouched.
+ * @param array       An array. It may be released while the export lives.
+ * @param flags       No flag: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy. TN_REQUIRE_BORROW: an alias, else an
+ *                    error. Also TN_UNORDERED, TN_WAIT.
+ * @param[out] schema The type, not nullable, with an empty name. The consumer releases it by its release callback, and may move it.
+ * @param[out] out    The elements, without nulls and with offset 0. The consumer ends the export by its release callback, on any thread.
+ *                    It may move the struct and its children; a moved child keeps the bytes alive until it is released. On failure all
+ *                    outputs are untouched.
  * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for TN_EXPORT_WRITABLE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_OVERFLOW for an inner axis of 2^31 elements or
- *         more; TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
- *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ *         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which cannot be exported; TN_ERR_OVERFLOW for an inner axis of 2^31
+ *         elements or more; TN_ERR_LAYOUT if only a copy is possible; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
+ *         TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup arrow
@@ -3293,14 +3342,14 @@ tn_status tn_array_export_arrow(tn_array *array,
                                 tn_how *how);
 
 /**
- * Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, and says that the bytes are on the host.
+ * Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, with the host as the device.
  *
- * @param array       An array; may be released while the export lives.
+ * @param array       An array. It may be released while the export lives.
  * @param flags       As for `tn_array_export_arrow`.
- * @param[out] schema The type; as for `tn_array_export_arrow`.
- * @param[out] out    The elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
+ * @param[out] schema The type, as for `tn_array_export_arrow`.
+ * @param[out] out    The elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all outputs are untouched.
  * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
- * @return as `tn_array_export_arrow`.
+ * @return The statuses of `tn_array_export_arrow`.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup arrow
@@ -3312,20 +3361,21 @@ tn_status tn_array_export_arrow_device(tn_array *array,
                                        tn_how *how);
 
 /**
- * Makes an array of an Arrow array of numbers, or of lists of a fixed size of them. Bytes of a live store become one more claim on it.
+ * Makes an array from an Arrow array of numbers, or of fixed-size lists of numbers. If the bytes belong to a live store, the array is
+ * another claim on it.
  *
- * @param schema   The type of the array; it stays the caller's.
- * @param source   The array; on success it is moved into the library, which means that its release becomes NULL here; the library calls it
- *                 once, when the last that descends from the import ended, or at once if the bytes were copied. On failure it is still the
- *                 caller's.
+ * @param schema   The type of the array. The caller keeps it.
+ * @param source   The array. On success it is moved into the library: its release callback here becomes NULL. The library calls that
+ *                 callback exactly once: at once if the bytes were copied, else after the last holder derived from the import ended. On
+ *                 failure the caller still owns the array.
  * @param flags    As for `tn_array_import_host`.
- * @param[out] out The array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
+ * @param[out] out The array. It is READONLY, as Arrow's data are immutable; a requested copy (no flag) is writable. Released by
  *                 `tn_array_release`. On failure: untouched.
  * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
- * @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE
- *         for what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_OVERFLOW;
- *         TN_ERR_SHAPE for lengths that contradict one another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also where there may be some
- *         (null_count -1 beside a validity bitmap); and as `tn_array_import_host`.
+ * @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a released struct; TN_ERR_INVALID; TN_ERR_DTYPE for types
+ *         without elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_OVERFLOW;
+ *         TN_ERR_SHAPE for contradictory lengths; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also if they are only possible (null_count
+ *         -1 with a validity bitmap); and the statuses of `tn_array_import_host`.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup arrow
@@ -3337,14 +3387,14 @@ tn_status tn_array_import_arrow(const struct ArrowSchema *schema,
                                 tn_how *how);
 
 /**
- * The same for Arrow's C device interface: memory that the host can reach.
+ * Makes an array from an Arrow device array, whose memory the host must be able to access. Otherwise as `tn_array_import_arrow`.
  *
- * @param schema   The type of the array; it stays the caller's.
- * @param source   As for `tn_array_import_arrow`; any device_id.
+ * @param schema   The type of the array. The caller keeps it.
+ * @param source   The array, as for `tn_array_import_arrow`, with any device_id.
  * @param flags    As for `tn_array_import_host`.
- * @param[out] out The array; as for `tn_array_import_arrow`.
+ * @param[out] out The array, as for `tn_array_import_arrow`.
  * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
- * @return as `tn_array_import_arrow`; TN_ERR_DEVICE for another device than the host, or a sync_event.
+ * @return The statuses of `tn_array_import_arrow`; TN_ERR_DEVICE for a device other than the host, or a sync_event.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup arrow
@@ -3359,18 +3409,18 @@ tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
 /** @defgroup safetensors files of many named tensors */
 
 /**
- * Lists the tensors of a safetensors file in the order of their bytes. Reads the header and nothing else.
+ * Lists the tensors of a safetensors file, in the order of their bytes. The call reads only the header.
  *
  * @param path       The file, NUL-terminated.
  * @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
  * @param capacity   The number of items at infos.
  * @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
- * @param[out] n_infos The number of tensors in the file. On failure nothing is written.
- * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
- *         that no array has (8-bit floats and smaller); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a
- *         header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read or is damaged,
- *         which its whole header is checked for.
- * @note Threads: any. Blocks: for the file system. Allocates: the header, and a few times its length meanwhile.
+ * @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
+ * @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
+ *         that no array can have (floats of 8 bits and less); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT
+ *         for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read, or its
+ *         header is invalid. The whole header is checked.
+ * @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.
  * @since 0.1
  * @ingroup safetensors
  */
@@ -3381,19 +3431,19 @@ tn_status tn_safetensors_query(const char *path,
                                size_t *n_infos);
 
 /**
- * Opens tensors of a safetensors file by their names, all of them or none.
+ * Opens tensors of a safetensors file by their names, all or none.
  *
- * @param path     The file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
+ * @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises SIGBUS.
  * @param n_names  The number of names.
- * @param names    The n_names NUL-terminated names; NULL only with n_names 0. The same name twice gives two arrays.
- * @param options  The pool, and flags. No flag: all tensors are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of
- *                 the file, which ends with the last of them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW:
- *                 that one is a status. NULL: no flag, and the thread's current host pool.
- * @param[out] out The n_names arrays in the order of the names, each released by `tn_array_release`.
- * @param[out] how For each name TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY;
- *         and as `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and what is read.
+ * @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
+ * @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on one mapping of the
+ *                 file, which ends with the last of them; a tensor that is not aligned for its elements is read. TN_REQUIRE_BORROW: such a
+ *                 tensor is an error. NULL: no flag, and the thread's current host pool.
+ * @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+ * @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND for the pool; TN_ERR_INVALID, also for a name that the file does not have;
+ *         TN_ERR_WOULD_COPY; the statuses of `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
  * @since 0.1
  * @ingroup safetensors
  */
@@ -3405,19 +3455,19 @@ tn_status tn_array_open_safetensors(const char *path,
                                     tn_how *how);
 
 /* ====================================================== expr ====================================================== */
-/** @defgroup expr lazy expressions, computed once, that overwrite what nobody else needs */
+/** @defgroup expr lazy expressions, which are computed once and reuse the memory of operands that have no other user */
 
 /**
- * A leaf of an expression: the array as an operand. It is one more claim on the store and a read of it until the expression ends or needs it no
- * more; the array may be released at once. Meanwhile overlapping writers that others would see are TN_ERR_IN_EXPRESSION.
+ * Makes a leaf of an expression from an array. The leaf is another claim on the store and reads it until it is no longer needed; the array
+ * may be released at once. Meanwhile, a write that would change the leaf's elements is TN_ERR_IN_EXPRESSION.
  *
- * @param array    An array of float32 or float64, at multiples of the element's size.
- * @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: a vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER:
- *                 of a square matrix the diagonal and what is below it; the rest is taken as 0 and not read.
- * @param[out] out The expression. Released by `tn_expr_release`, at any time.
+ * @param array    An array of float32 or float64 whose address and strides are multiples of the element's size.
+ * @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: the vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER:
+ *                 the lower triangle of a square matrix; elements above the diagonal are not read and count as 0.
+ * @param[out] out The expression. Released by `tn_expr_release`, at any time. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE;
- *         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
- *         TN_ERR_EXPORTED (an exclusive one), TN_ERR_PENDING (a device writes them) as any read of the host; TN_ERR_LIMIT,
+ *         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot access; as for a read by the host: TN_ERR_POISONED,
+ *         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive export, TN_ERR_PENDING while a device writes the bytes; TN_ERR_LIMIT,
  *         TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
@@ -3428,14 +3478,15 @@ tn_status tn_expr_leaf(tn_array *array,
                        tn_expr **out);
 
 /**
- * The sum. Full and full, diagonal and diagonal, lower and lower keep their form; with one of them diagonal the other is full, and so is the
- * sum. Overwritten may be: of full and diagonal the full one, else the left one, else the right one.
+ * Makes the sum x + y. Two operands of one form give that form. Full and diagonal give full; other forms cannot be combined. The result
+ * may overwrite the left operand, else the right one; of full and diagonal, the full one.
  *
  * @param x        The left operand.
  * @param y        The right operand, of the same matrix shape and element type.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
- *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3445,13 +3496,14 @@ tn_status tn_expr_add(tn_expr *x,
                       tn_expr **out);
 
 /**
- * The difference x - y, with the forms of `tn_expr_add`.
+ * Makes the difference x - y, with the forms of `tn_expr_add`.
  *
  * @param x        The left operand.
  * @param y        The right operand, of the same matrix shape and element type.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
- *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3461,14 +3513,16 @@ tn_status tn_expr_subtract(tn_expr *x,
                            tn_expr **out);
 
 /**
- * The product of a matrix and a matrix or vector. Overwritten may be: with a diagonal or lower m the right-hand side, of a full one and a diagonal
- * the full one, of two diagonals the left or the right one; of two full ones nothing.
+ * Makes the product of a matrix and a matrix or vector. The result may overwrite x if m is diagonal or lower, m if x is diagonal, and
+ * either of two diagonals. The product of two full operands overwrites neither.
  *
- * @param m        The matrix: full, diagonal or lower (or its transpose).
- * @param x        A full matrix or vector, or a diagonal to a full or diagonal m.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
- *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param m        A matrix: full, diagonal, lower, or the transpose of lower.
+ * @param x        A full matrix or vector; or a diagonal matrix, if m is full or diagonal.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation,
+ *         and if the library was built without the Cargo feature `linalg` and no operand is diagonal; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3478,13 +3532,15 @@ tn_status tn_expr_multiply(tn_expr *m,
                            tn_expr **out);
 
 /**
- * The lower Cholesky factor of a symmetric positive definite matrix, of which the lower triangle is read; what is above the diagonal is 0. Of a
- * diagonal matrix the square roots, a diagonal. The operand may be overwritten.
+ * Makes the lower Cholesky factor of a symmetric positive definite matrix. Only the lower triangle is read, and elements of the factor
+ * above the diagonal are 0. The factor of a diagonal matrix is diagonal: its square roots. The result may overwrite x.
  *
  * @param x        A full square matrix, or a diagonal one.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation, and if the
+ *         library was built without the Cargo feature `linalg` and x is not diagonal; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT,
+ *         TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3493,14 +3549,16 @@ tn_status tn_expr_cholesky(tn_expr *x,
                            tn_expr **out);
 
 /**
- * The solution of m * x = b: forward substitution for a lower m (backward for its transpose), division for a diagonal one, LU with partial pivoting
- * for a full one. Overwritten may be b, and for LU m too.
+ * Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for its transpose,
+ * division for a diagonal m, and LU with partial pivoting for a full m. The computation may overwrite b, and LU also m.
  *
- * @param m        A square matrix: full, diagonal or lower (or its transpose).
+ * @param m        A square matrix: full, diagonal, lower, or the transpose of lower.
  * @param b        A full vector or matrix.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
- *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation,
+ *         and if the library was built without the Cargo feature `linalg` and m is not diagonal; TN_ERR_POISONED if an operand failed;
+ *         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3510,12 +3568,13 @@ tn_status tn_expr_solve(tn_expr *m,
                         tn_expr **out);
 
 /**
- * A number times x, in the form of x. The operand may be overwritten.
+ * Makes the product of x and a number, in the form of x. The result may overwrite x.
  *
  * @param x        Any expression.
- * @param factor   The number; rounded to the element type.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ * @param factor   The number, which is rounded to the element type.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
  *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
@@ -3526,11 +3585,12 @@ tn_status tn_expr_scale(tn_expr *x,
                         tn_expr **out);
 
 /**
- * The transpose: the same bytes seen otherwise, nothing is moved.
+ * Makes the transpose of x: another view of its bytes, which moves no element.
  *
  * @param x        A matrix.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
  *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
@@ -3540,15 +3600,17 @@ tn_status tn_expr_transpose(tn_expr *x,
                             tn_expr **out);
 
 /**
- * The sum over one axis.
+ * Makes the sum over one axis.
  *
- * Along elements that lie side by side it is added in eight lanes, else one slice after the other.
+ * The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight interleaved partial sums;
+ * otherwise slices are added one after the other.
  *
  * @param x        A full expression.
- * @param axis     The axis that goes; from the end if negative.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
- *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param axis     The axis to sum over; a negative one counts from the end.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3558,14 +3620,16 @@ tn_status tn_expr_sum(tn_expr *x,
                       tn_expr **out);
 
 /**
- * Element by element, one of a closed list of operations. Operands are full (any shape, both the same) but for TN_EXPR_ADD, TN_EXPR_SUBTRACT and
- * TN_EXPR_NEGATE, which keep other forms as `tn_expr_add` does. Overwritten may be x, then y.
+ * Makes an operation that is applied element by element. Operands are full, of any shape, and two operands have equal shapes. TN_EXPR_ADD,
+ * TN_EXPR_SUBTRACT and TN_EXPR_NEGATE also take other forms, as `tn_expr_add` does. The result may overwrite x, else y.
  *
- * @param op       TN_EXPR_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE with two operands; TN_EXPR_NEGATE, _SQRT, _EXP, _LOG with one.
+ * @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
+ *                 TN_EXPR_SQRT, TN_EXPR_EXP or TN_EXPR_LOG.
  * @param x        The left or only operand.
- * @param y        The right operand; NULL with an operation that takes one.
- * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another op, a missing y or one too many; TN_ERR_DTYPE;
+ * @param y        The right operand; NULL for an operation with one operand.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown op, a missing y or a superfluous y; TN_ERR_DTYPE;
  *         TN_ERR_SHAPE; TN_ERR_UNSUPPORTED; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
@@ -3577,20 +3641,21 @@ tn_status tn_expr_elementwise(tn_expr_op op,
                               tn_expr **out);
 
 /**
- * The value of an expression as an array. What has no value yet is evaluated, each part once, operands first and left before right, on the calling
- * thread. An operand takes the result of its operation, and no new array is made, where nobody else claims its bytes: `tn_expr_explain` says
- * which and why. Values are let go right after their last use; the value of an expression whose handle is out is kept.
+ * Computes an expression, and makes an array of its value. Nodes without a value are computed once each, on the calling thread, operands
+ * first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
+ * `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
+ * its expression.
  *
  * @param expr     The expression.
- * @param flags    TN_KEEP_ON_FAIL: a failure leaves everything as it was; then nothing that was there before is overwritten.
- * @param[out] out The array, another claim on the expression's value.
+ * @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten.
+ * @param[out] out The array, another claim on the expression's value. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before;
- *         TN_ERR_IN_EXPRESSION if another thread computes a part of it; TN_ERR_PENDING while a device is at work on bytes that are read or
- *         would be overwritten, after which it can be tried again; TN_ERR_FAILED where a pivot is not positive (cholesky), or 0 (solve
- *         with a full matrix): without TN_KEEP_ON_FAIL the expression and what is built on it is TN_ERR_POISONED from then on;
- *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT, after which it can be tried again.
- * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the thread's
- *       current one; work space of a few numbers a row.
+ *         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or
+ *         would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a pivot of solve with a full matrix is 0: without
+ *         TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on; TN_ERR_NO_HOST_MEMORY,
+ *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or handles, the call can be repeated.
+ * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the
+ *       thread's current pool; and a workspace of a few numbers per row.
  * @since 0.1
  * @ingroup expr
  */
@@ -3599,9 +3664,9 @@ tn_status tn_expr_compute(tn_expr *expr,
                           tn_array **out);
 
 /**
- * Gives an expression back. Expressions that are built on it, and arrays computed from it, live on.
+ * Releases an expression. Expressions built on it and arrays computed from it stay valid.
  *
- * @param expr     The expression, also one that failed.
+ * @param expr     The expression, also one that failed. It is released exactly once.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3610,17 +3675,17 @@ tn_status tn_expr_compute(tn_expr *expr,
 tn_status tn_expr_release(tn_expr *expr);
 
 /**
- * Says what computing an expression would do now: for each operation whether its result takes the place of an operand, or why not. A line a
- * node, or a graph for Graphviz. What other threads do, and what is released until then, may change it.
+ * Explains what computing an expression would do now: for each operation, which operand its result overwrites, or why none. The text has
+ * one line per node, or is a graph for Graphviz. Releases and other threads can change the result before the computation.
  *
  * @param expr     The expression.
  * @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
  * @param capacity The number of bytes at text.
- * @param[out] text The explanation with its NUL; what does not fit is cut off. NULL only with capacity 0.
- * @param[out] length The number of bytes of the whole explanation without the NUL; all of it fits into a larger capacity.
- * @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format;
+ * @param[out] text The explanation with its NUL, cut off where it does not fit. NULL only with capacity 0.
+ * @param[out] length The number of bytes of the whole explanation without its NUL.
+ * @return TN_OK, also if the text did not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format;
  *         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
+ * @note Threads: any. Blocks: never. Allocates: temporary memory. Computes nothing.
  * @since 0.1
  * @ingroup expr
  */
@@ -3631,20 +3696,20 @@ tn_status tn_expr_explain(tn_expr *expr,
                           size_t *length);
 
 /* ===================================================== report ===================================================== */
-/** @defgroup report who holds what, what was copied at borders, and what was not given back */
+/** @defgroup report holders, copies of imports and exports, and leaks */
 
 /**
- * Writes who holds what, as JSON: every pool with its figures and who it hands out to, every store with who holds it, where and since when,
- * raw blocks by place, what is open beside, and the copy book. docs/report.schema.json describes the text.
+ * Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks
+ * by call site, other open objects, and the copy book. docs/report.schema.json is its schema.
  *
  * @param flags        0: no flag is defined yet.
  * @param capacity     The number of bytes at text.
  * @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
- * @param[out] length  The number of bytes of the text without its NUL. As long as other threads work it differs from call to call: give
- *                     more room than the last call asked for, and repeat.
- * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
- * @note Threads: any; each store and each pool is of one moment, all of them together are not. Blocks: never for long. Allocates: what it
- *       gets to be quicker; it works without.
+ * @param[out] length  The number of bytes of the whole text without its NUL. It can grow between two calls while other threads work:
+ *                     repeat with more room than the last call reported.
+ * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag.
+ * @note Threads: any; each store and each pool is a snapshot of one moment, the whole report is not. Blocks: briefly, for locks.
+ *       Allocates: temporary memory if there is any; the call works without.
  * @since 0.1
  * @ingroup report
  */
@@ -3654,15 +3719,15 @@ tn_status tn_report_json(tn_report_flags flags,
                          size_t *length);
 
 /**
- * Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
- * point of a call (tn_array_copy, tn_array_copy_into) are not among them.
+ * Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first.
+ * Calls whose purpose is a copy (`tn_array_copy`, `tn_array_copy_into`) are not counted.
  *
  * @param item_size    The size of an item in the caller's program: sizeof(tn_copy_site).
  * @param capacity     The number of items at sites.
- * @param[out] sites   The first `capacity` places; NULL only with capacity 0.
- * @param[out] n_sites The number of places in all.
- * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
- * @note Threads: any; adds up all threads. Blocks: never. Allocates: nothing.
+ * @param[out] sites   The first `capacity` entries; NULL only with capacity 0.
+ * @param[out] n_sites The total number of entries.
+ * @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
+ * @note Threads: any; counts the copies of all threads. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup report
  */
@@ -3672,26 +3737,28 @@ tn_status tn_copies_query(size_t item_size,
                           size_t *n_sites);
 
 /**
- * Forbids copies that the caller would have taken an alias for: on this thread they are TN_ERR_WOULD_COPY from now on, and change nothing.
+ * Forbids copies on this thread where the caller would have accepted an alias. Such a call then fails with TN_ERR_WOULD_COPY and changes
+ * nothing.
  *
- * @param on   1: forbid; 0: take one such call back. Calls nest.
- * @return TN_OK; TN_ERR_INVALID for another value, and for 0 without a 1 before.
- * @note Threads: any; only the calling thread is meant. Blocks: never.
+ * @param on   1: forbid; 0: undo one earlier call with 1. Calls nest.
+ * @return TN_OK; TN_ERR_INVALID for another value, and for a 0 without a preceding 1.
+ * @note Threads: any; affects only the calling thread. Blocks: never.
  * @since 0.1
  * @ingroup report
  */
 tn_status tn_copies_forbid(int32_t on);
 
 /**
- * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
- * blocks of pools, release callbacks that wait. Empty at the end of a program that cleans up.
+ * Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
+ * blocks of pools, queued release callbacks. The list is empty at the end of a program without leaks.
  *
  * @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity     The number of items at leaks.
- * @param[out] leaks   The first `capacity` of them, with names, sites and threads; NULL only with capacity 0.
- * @param[out] n_leaks The number of leaks in all.
- * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
- * @note Threads: any; what other threads make and release meanwhile may or may not be listed. Blocks: never. Allocates: nothing.
+ * @param[out] leaks   The first `capacity` leaks, with names, call sites and threads; NULL only with capacity 0.
+ * @param[out] n_leaks The total number of leaks.
+ * @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
+ * @note Threads: any; objects that other threads make or release during the call may or may not be listed. Blocks: never. Allocates:
+ *       nothing.
  * @since 0.1
  * @ingroup report
  */
@@ -3701,18 +3768,19 @@ tn_status tn_leaks(size_t item_size,
                    size_t *n_leaks);
 
 /* ===================================================== plugin ===================================================== */
-/** @defgroup plugin what other libraries and languages allocate with */
+/** @defgroup plugin allocators for other libraries and languages */
 
 /**
- * Gives the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), for a capsule named "mem_handler" and
- * PyDataMem_SetHandler. Its blocks are aligned to 64 bytes at least and count for the client "numpy".
+ * Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named
+ * "mem_handler" for PyDataMem_SetHandler. Its blocks are aligned to at least 64 bytes and count for the client "numpy".
  *
- * After the pool's last handle was released the handler hands out nothing and takes back what it handed out.
+ * After the pool's last handle was released, the handler still frees its blocks, but its allocations fail.
  *
  * @param pool     A pool on the host; NULL: the host's default pool.
- * @param[out] out The handler: the same for the same pool, valid until the process ends. On failure: untouched.
+ * @param[out] out The handler, one for each pool, valid until the process ends. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a pool that is not on the host; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any, and so for the handler's functions, with or without the interpreter. Blocks: never. Allocates: bookkeeping only.
+ * @note Threads: any. Any thread may call the handler's functions too, with or without the interpreter lock. Blocks: never. Allocates:
+ *       bookkeeping only.
  * @since 0.1
  * @ingroup plugin
  */
@@ -3720,13 +3788,13 @@ tn_status tn_numpy_handler(tn_pool *pool,
                            void **out);
 
 /**
- * Gives UMF's table of operations with which it makes pools of ours over its providers (umfPoolCreate). Such a pool takes memory only from
- * the provider that it was made over, and gives all of it back when it is destroyed, also with live blocks. `params` of umfPoolCreate is
- * NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
+ * Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). Such a pool takes memory only from
+ * its provider, and returns all of it when it is destroyed, even if blocks are live. `params` of umfPoolCreate is NULL or a
+ * tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
  *
  * @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor
- *                 version gets the newest that there is.
- * @param[out] out The table: static. On failure: untouched.
+ *                 version gets the newest known one.
+ * @param[out] out The table, which is static. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3736,13 +3804,13 @@ tn_status tn_umf_pool_ops(uint32_t version,
                           const struct umf_memory_pool_ops_t **out);
 
 /**
- * Gives UMF's table of operations with which it makes providers over our pools (umfMemoryProviderCreate). `params` there is the tn_pool
- * itself, or NULL for the host's default pool. Memory counts for the client "umf", and comes in units of 64 KiB, at which it can be split
- * and merged. After the pool's last handle was released such a provider hands out nothing and takes everything back.
+ * Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). `params` there is the tn_pool
+ * itself, or NULL for the host's default pool. Memory counts for the client "umf". It comes in multiples of 64 KiB, at which UMF can split
+ * and merge it. After the pool's last handle was released, the provider still frees its memory, but its allocations fail.
  *
  * @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor
- *                 version gets the newest that there is.
- * @param[out] out The table: static. On failure: untouched.
+ *                 version gets the newest known one.
+ * @param[out] out The table, which is static. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3752,26 +3820,29 @@ tn_status tn_umf_provider_ops(uint32_t version,
                               const struct umf_memory_provider_ops_t **out);
 
 /**
- * Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".
+ * Allocates a block for a C++ container; tenure_memory.hpp uses it. The block counts for the client "cpp".
  *
- * @param pool      NULL: the host's default pool, whichever is the thread's current one.
- * @param bytes     The least number of bytes; 0 gives a block of its own too.
- * @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; below 16: 16.
- * @param[out] out  The block. Given back by `tn_cpp_deallocate`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID
- *         for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+ * @param pool      The pool; NULL: the host's default pool, not the thread's current one.
+ * @param bytes     The number of bytes; with 0 the call returns a block too.
+ * @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; values below 16 mean 16.
+ * @param[out] out  The block. Freed by `tn_cpp_deallocate`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_NO_HOST_MEMORY or
+ *         TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: the block.
  * @since 0.1
  * @ingroup plugin
  */
-tn_status tn_cpp_allocate(tn_pool *pool, size_t bytes, size_t alignment, void **out);
+tn_status tn_cpp_allocate(tn_pool *pool,
+                          size_t bytes,
+                          size_t alignment,
+                          void **out);
 
 /**
- * Gives back what `tn_cpp_allocate` handed out. A wrong address is left alone and counted; it is never read.
+ * Frees a block from `tn_cpp_allocate`. An invalid address is counted and never dereferenced.
  *
- * @param pool     The pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
+ * @param pool     The pool of the block, also after its handle was released; NULL: the pool that the block belongs to.
  * @param ptr      The block. NULL: nothing happens.
- * @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
+ * @return TN_OK; TN_ERR_STALE for a block that was freed already; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
  *         inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no
  *         block at all.
  * @note Threads: any. Blocks: never. Allocates: nothing.

@@ -1,11 +1,11 @@
-//! The address index: from an address to the store that has it.
+//! The address index: finds the stores that have bytes in an address range.
 //!
-//! Pool memory knows its owner, because a block carries the tag of its store. Foreign ranges are entered here, sorted and disjoint. An
-//! entry may be larger than its store, which shrinks under its own lock when a lease ends. It may also outlast its store for a moment. So a
-//! search asks for each store's current range, and corrects the entry.
+//! A pool block records the tag of its store, so pool memory needs no index. The ranges of foreign stores are entered here, sorted and
+//! disjoint. An entry may be larger than its store, which shrinks under its own lock when a lease ends. It may also outlast its store for a
+//! moment. So a search asks for each store's current range, and corrects the entry.
 //!
-//! Contract: knows stores by their tags only. Its lock is taken before those of ledgers, and never under one. It allocates nothing under
-//! its lock: [`lock`] makes room for one more entry first. No memory is read at any address.
+//! Contract: stores are known only by their tags. The lock of the index is taken before those of ledgers, never under one. Nothing is
+//! allocated under it: [`lock`] ensures capacity for one more entry first. No address is dereferenced.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -23,7 +23,7 @@ struct Range {
 
 static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
-/// The locked index, with room for one more entry.
+/// The locked index, with capacity for one more entry.
 pub struct AddressIndex(QuickGuard<'static, Vec<Range>>);
 
 /// The stores that share bytes with a range, by tag.
@@ -43,14 +43,14 @@ impl Overlap {
     }
 }
 
-/// Locks the index if it has room for one more entry.
+/// Locks the index if it has capacity for one more entry.
 #[inline]
 pub fn lock_with_room(thread: &'static Thread) -> Option<AddressIndex> {
     let ranges = RANGES.lock_as(thread);
     (ranges.len() < ranges.capacity()).then_some(AddressIndex(ranges))
 }
 
-/// Locks the index; makes room for one more entry first.
+/// Ensures capacity for one more entry, and locks the index.
 pub fn lock() -> Result<AddressIndex> {
     loop {
         if let Some(index) = lock_with_room(thread::current()) {
@@ -63,7 +63,7 @@ pub fn lock() -> Result<AddressIndex> {
 }
 
 impl AddressIndex {
-    /// Whether no store is entered with a byte of [start, end). False may be out of date, in contrast to the answer of
+    /// Whether no store is entered with a byte of [start, end). False may be out of date, because it does not ask the stores, unlike
     /// [`AddressIndex::find`].
     #[inline]
     pub fn is_free(&self, start: i64, end: i64) -> bool {
@@ -72,7 +72,8 @@ impl AddressIndex {
             && pool::first_in(start as usize, end as usize).is_none()
     }
 
-    /// The stores with bytes in [start, end); none for an empty range. `current` gives the range that a store has now; None: it is gone.
+    /// The stores with bytes in [start, end); none for an empty range. `current` returns the current range of a store; None: the store has
+    /// ended.
     pub fn find(&mut self, start: i64, end: i64, current: &dyn Fn(u64) -> Option<(i64, i64)>) -> Overlap {
         let mut found = Overlap::None;
         let mut at = start;
@@ -103,16 +104,16 @@ impl AddressIndex {
         found
     }
 
-    /// Enters a store of foreign bytes, after [`AddressIndex::find`] found none there. [`lock`] has made the room.
+    /// Enters a store of foreign bytes, after [`AddressIndex::find`] found none there. [`lock`] has ensured the capacity.
     pub fn insert(&mut self, start: i64, end: i64, tag: u64) {
         let index = self.0.partition_point(|range| range.start < start);
         debug_assert!(self.0.len() < self.0.capacity());
         let range = Range { start, end, tag };
-        // `push` where nothing has to move: `insert` would call memmove.
+        // `push` if no entry has to move: `insert` would call memmove.
         if index == self.0.len() { self.0.push(range) } else { self.0.insert(index, range) }
     }
 
-    /// Changes the range of a store to one that overlaps no other.
+    /// Changes the range of a store. The new range overlaps no other entry.
     pub fn resize(&mut self, start: i64, end: i64, tag: u64) {
         if let Some(range) = self.0.iter_mut().find(|range| range.tag == tag) {
             range.start = start;

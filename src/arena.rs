@@ -17,16 +17,17 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 const CHUNK_BYTES: usize = 1 << 20;
 /// Larger requests get a mapping of their own.
 const MAX_SHARED_BYTES: usize = CHUNK_BYTES / 4;
-/// The largest alignment: that of a page on every supported system.
-const MAX_ALIGNMENT_BYTES: usize = 4096;
+/// The largest alignment of a mapping of its own: that of a page on every supported system.
+const MAX_MAPPING_ALIGNMENT_BYTES: usize = 4096;
 
 /// The first free address of the current chunk, above the chunk's start; 0: there is no chunk. Chunks are aligned to their size.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// Takes zeroed memory that is never unmapped. None: the system has none.
 pub fn take(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
-    debug_assert!(bytes > 0 && alignment.is_power_of_two() && alignment <= MAX_ALIGNMENT_BYTES);
+    debug_assert!(bytes > 0 && alignment.is_power_of_two() && alignment <= CHUNK_BYTES);
     if bytes > MAX_SHARED_BYTES {
+        debug_assert!(alignment <= MAX_MAPPING_ALIGNMENT_BYTES);
         return os::map_forever(bytes);
     }
     loop {

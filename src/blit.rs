@@ -34,8 +34,8 @@ use crate::layout::loops::{Loops, OverlapDirection};
 use crate::runner;
 use crate::sys::bytes::{self, Pattern};
 
-/// Threads share plain bytes at multiples of a page.
-const PART: usize = 4096;
+/// Parts of a plain copy or fill start at multiples of a page.
+const PART_ALIGNMENT_BYTES: usize = 4096;
 
 /// A layout whose offset is an absolute host address, with the promise that its bytes may be touched.
 #[derive(Clone, Copy)]
@@ -63,8 +63,8 @@ impl<'a> HostView<'a> {
 
 /// Copies every element of `src` to the element of `dst` at the same index, as if it read all of `src` first.
 ///
-/// The caller has checked that shapes and item sizes are equal; a call that breaks this panics before a byte moves. Fails only with
-/// TN_ERR_NO_HOST_MEMORY, if the two overlap so that the copy needs a temporary. `dst` is unchanged then.
+/// The caller has checked that shapes and item sizes are equal; otherwise the call panics before it writes a byte. It fails only with
+/// TN_ERR_NO_HOST_MEMORY: there is no memory for the temporary that the overlap needs. `dst` is unchanged then.
 pub fn copy(dst: &HostView, src: &HostView) -> Result<()> {
     copy_alike(dst, src).expect("a copy between equal shapes and item sizes")
 }
@@ -95,7 +95,7 @@ fn copy_strided(dst: &HostView, src: &HostView) -> Result<()> {
         OverlapDirection::Done => Ok(()),
         OverlapDirection::Through => copy_through(&loops),
         direction => {
-            // SAFETY: both views vouch for their elements, and `direction` is safe for the way they overlap.
+            // SAFETY: both views vouch for their elements, and `direction` is safe for their overlap.
             unsafe { copy_by(&mut loops, direction) };
             Ok(())
         }
@@ -113,7 +113,7 @@ fn copy_dense(dst: &Layout, src: &Layout, bytes: usize) {
     }
 }
 
-/// Runs the loops, on the thread's runner if they are large enough.
+/// Runs the loops. Large ones are divided among the threads of the calling thread's runner.
 ///
 /// # Safety
 /// - The bytes of the loops may be touched, and their overlap allows `order`: Any, Forward or Backward.
@@ -197,13 +197,13 @@ pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
     });
 }
 
-/// Calls `body` with the start and length of each part of `count` bytes, on the thread's runner if they are large enough.
+/// Calls `body` with the start and length of each part of `count` bytes. Many bytes are divided among the threads of the runner.
 fn divided(count: usize, body: impl Fn(usize, usize) + Sync) {
     let parts = runner::parts(count);
     if parts == 1 {
         return body(0, count);
     }
-    let part = count.div_ceil(parts).next_multiple_of(PART);
+    let part = count.div_ceil(parts).next_multiple_of(PART_ALIGNMENT_BYTES);
     runner::each(parts, &|index| {
         let from = (index * part).min(count);
         body(from, part.min(count - from));

@@ -1,7 +1,7 @@
-//! The copy book: counts every copy at a border of the library, by call site.
+//! The copy book: counts the copies of imports, exports and copy-on-write, by call site.
 //!
-//! Contract: counting allocates nothing and never fails. The table has a fixed size; copies that no longer fit are counted in one entry
-//! without function and site. Any thread. The lock is held for a table access only.
+//! Contract: counting allocates nothing and never fails. The table has a fixed size. Copies whose key does not fit are counted in one entry
+//! without function and site. Any thread. The lock is held only for a table access.
 #![forbid(unsafe_code)]
 
 use crate::names::Site;
@@ -42,7 +42,7 @@ const MAX_PROBES: usize = 64;
 struct Book {
     entries: [Copies; MAX_KEYS],
     other: Copies,
-    /// Room for sorting, so that a query allocates nothing.
+    /// A buffer for sorting, so that a query allocates nothing.
     order: [u16; MAX_KEYS + 1],
 }
 
@@ -79,7 +79,7 @@ pub fn note_copy(key: Key, bytes: u64) {
     entry.bytes += bytes;
 }
 
-/// Calls `out` with the position and value of each of the first `capacity` entries, those with most bytes first. Returns the number of all
+/// Calls `out` with the position and value of the first `capacity` entries, ordered by bytes, most first. Returns the number of all
 /// entries. `out` runs under the lock.
 pub fn copies(out: &mut dyn FnMut(usize, Copies), capacity: usize) -> usize {
     let mut book = BOOK.lock();

@@ -1,7 +1,6 @@
-//! Element types: the 15 that Tenure knows, in DLPack's bits.
+//! The 15 element types of Tenure, in DLPack's encoding.
 //!
-//! Contract: a [`Dtype`] is one of the constants TN_BOOL .. TN_C128, nothing else: whoever has one need not check it
-//! again. Pure. Called by everything that handles elements.
+//! Contract: pure. A [`Dtype`] is always one of the constants TN_BOOL .. TN_C128, so code that has one need not check it.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -15,12 +14,12 @@ pub struct Dtype(tn_dtype);
 impl Dtype {
     /// One byte, 0 or 1.
     pub const BOOL: Dtype = Dtype(TN_BOOL);
-    /// Unsigned bytes: also what raw memory is seen as.
+    /// Unsigned bytes, also the element type of raw memory.
     pub const U8: Dtype = Dtype(TN_U8);
     /// IEEE double precision.
     pub const F64: Dtype = Dtype(TN_F64);
 
-    /// All of them, in the order of the header.
+    /// All types, in the order of the header.
     pub const ALL: [Dtype; 15] = [
         Dtype(TN_BOOL),
         Dtype(TN_I8),
@@ -39,7 +38,7 @@ impl Dtype {
         Dtype(TN_C128),
     ];
 
-    /// The type with these bits, where there is one; for constants.
+    /// The type with these bits, if there is one. For constants.
     #[inline]
     pub const fn known(raw: tn_dtype) -> Option<Dtype> {
         match raw {
@@ -49,7 +48,7 @@ impl Dtype {
         }
     }
 
-    /// The type with the bits that a caller passed; TN_ERR_DTYPE for all others.
+    /// The type with the bits that a caller passed. TN_ERR_DTYPE: there is none.
     #[inline]
     pub fn of(raw: tn_dtype) -> Result<Dtype> {
         match Dtype::known(raw) {
@@ -58,7 +57,7 @@ impl Dtype {
         }
     }
 
-    /// The bits.
+    /// The bits of the C type.
     #[inline]
     pub const fn raw(self) -> tn_dtype {
         self.0
@@ -67,16 +66,16 @@ impl Dtype {
     /// Bytes of an element.
     #[inline]
     pub const fn item(self) -> i64 {
-        ((self.0 >> 11) & 0x1f) as i64 // the bits stand at 8, and 8 of them are a byte
+        ((self.0 >> 11) & 0x1f) as i64 // the byte at bit 8 is the number of bits
     }
 
-    /// Alignment of an element in bytes, a power of two: its size, for a complex one that of one component.
+    /// Alignment of an element in bytes, a power of two: the size of the element, or of one component of a complex one.
     #[inline]
     pub const fn align(self) -> i64 {
         if self.0 & 0xff == TN_CODE_COMPLEX { self.item() / 2 } else { self.item() }
     }
 
-    /// The name that NumPy gives it; "bfloat16" for the one that NumPy lacks.
+    /// NumPy's name of the type; "bfloat16", which NumPy does not have.
     pub const fn name(self) -> &'static str {
         match self.0 {
             TN_BOOL => "bool",

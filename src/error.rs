@@ -1,8 +1,8 @@
 //! Status codes and error messages.
 //!
-//! Contract: the layer that finds an error writes a draft of the message with [`fail`], and returns the [`Status`]. Only `boundary`
-//! publishes the draft, which `tn_last_error` then returns. So a caller never sees an error that an inner layer has handled. Draft and
-//! message are fixed buffers of the thread: failing needs no memory.
+//! Contract: the layer that detects an error writes a draft of the message with [`fail`], and returns the [`Status`]. Only `boundary`
+//! publishes the draft, which `tn_last_error` then returns. So a caller never sees an error that an inner layer handled. The draft and the
+//! published message are fixed buffers of the thread, so failing needs no memory.
 #![forbid(unsafe_code)]
 
 use crate::types::*;
@@ -23,8 +23,8 @@ impl Status {
 /// The result of a fallible function.
 pub type Result<T> = core::result::Result<T, Status>;
 
-/// The panic payload where a thread's first call finds no memory for the thread's record, and cannot return a status. `boundary` turns it
-/// into one.
+/// The panic payload of a thread whose first call finds no memory for the thread's record. The code that finds out cannot return a status;
+/// `boundary` turns the panic into one.
 pub struct NoRecord;
 
 /// Longest message, without the NUL.
@@ -83,7 +83,8 @@ thread_local! {
 pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
     debug_assert!(status != TN_OK);
     DRAFT.with(|draft| {
-        // An argument whose Display calls `fail` keeps the status; a long text is cut.
+        // If an argument's Display calls `fail` itself, the draft is borrowed: the status stays, and that text is dropped. A long text is
+        // cut.
         if let Ok(mut draft) = draft.try_borrow_mut() {
             draft.clear();
             let _ = draft.write_fmt(text);
@@ -92,7 +93,7 @@ pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
     Status(status)
 }
 
-/// The draft, for callers that cannot return a status.
+/// A copy of the draft, for callers that cannot return a status.
 #[cold]
 pub fn drafted() -> Text {
     let mut text = Text::new();
@@ -104,7 +105,7 @@ pub fn drafted() -> Text {
     text
 }
 
-/// Runs `work` and keeps the draft, also if `work` fails.
+/// Runs `work` and restores the draft, also if `work` fails.
 pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     let before = drafted();
     let result = work();
@@ -126,7 +127,7 @@ pub fn about(status: Status, parameter: &str) -> Status {
     fail(status.code(), format_args!("{}", text.as_str()))
 }
 
-/// Makes the draft, behind the function's name, the message of `tn_last_error`. Called by `boundary` only.
+/// Publishes the draft, with the function's name in front, as the message of `tn_last_error`. Called only by `boundary`.
 #[cold]
 #[inline(never)]
 pub fn publish(function: &str) {
@@ -145,7 +146,7 @@ pub fn published() -> *const core::ffi::c_char {
     PUBLISHED_AT.get()
 }
 
-/// The position of a status in the order of checks: of several that apply, a call returns the one with the lowest. The order is: the
+/// The position of a status in the order of checks. If several apply, a call returns the one with the lowest position. The order is: the
 /// arguments alone, the states of the handles, the arguments against the array, conflicts with other users, and the work itself.
 pub fn rank(status: tn_status) -> u8 {
     const ORDER: [tn_status; 35] = [

@@ -1,6 +1,6 @@
-//! Checks the flags that C passes.
+//! Checks the flags that a C caller passes.
 //!
-//! Contract: the error message shows the unknown bits, and names every flag that the call takes. Any thread.
+//! Contract: the error message shows the unknown bits and names every flag that the call takes. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};

@@ -1,8 +1,7 @@
 //! Tenure: who holds each buffer, and for how long.
 //!
-//! The public interface is C: the headers in `include`, generated from [`types`] and [`ffi`]. Rust programs have
-//! [`PoolAllocator`] besides. The modules below are in the order of the layers of ARCHITECTURE.md: each uses only modules above it in
-//! this list (`tests/layers.rs`).
+//! The public interface is C: the headers in `include`, generated from [`types`] and [`ffi`]. Rust programs can also use [`PoolAllocator`].
+//! The modules below are in the order of the layers of ARCHITECTURE.md: each uses only modules above it in this list (`tests/layers.rs`).
 #![deny(missing_docs)]
 
 pub mod types;
@@ -69,7 +68,7 @@ pub mod transfer;
 
 pub mod exchange;
 
-// The model checker does not explore what expressions compute, which takes long to build.
+// The loom models do not use expressions, which take long to build.
 #[cfg(not(loom))]
 pub mod kernels;
 

@@ -1,8 +1,8 @@
-//! Names, devices and call sites in messages and reports.
+//! Names, devices and call sites for messages and reports.
 //!
-//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored in place. It has neither a table nor a reference count, so that cloning a
-//! handle touches no shared memory. A [`Site`] is the number of an interned "file:line". Sites are few and never freed, so that a number
-//! can be kept anywhere, and is resolved under no lock. Any thread.
+//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored inline. It needs neither a table nor a reference count, so cloning a handle
+//! touches no shared memory. A [`Site`] is the number of an interned "file:line". Sites are few and never freed, so that any record can
+//! keep a number. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -12,7 +12,7 @@ use core::fmt;
 use parking_lot::{Mutex, MutexGuard};
 use std::cell::RefCell;
 
-/// Longest name; with its NUL it fills the 64 bytes of the C structs.
+/// The longest name. With its NUL it fills the 64 bytes of the C structs.
 pub const NAME_BYTES: usize = 63;
 
 /// At most 63 bytes of UTF-8.
@@ -35,7 +35,7 @@ impl Name {
         Name::exact(&text[..end])
     }
 
-    /// The last 63 bytes, cut at a character: the end of a path tells most.
+    /// The last 63 bytes, cut at a character. The end of a path is its most useful part.
     pub fn tail(text: &str) -> Name {
         let mut start = text.len().saturating_sub(NAME_BYTES);
         while !text.is_char_boundary(start) {
@@ -104,7 +104,7 @@ pub fn device_type_name(device_type: tn_device_type) -> &'static str {
     }
 }
 
-/// A device as messages show it, in the form of C's struct: "{cuda, 0}".
+/// A device in messages, written like the C struct: "{cuda, 0}".
 pub struct DeviceName(pub tn_device);
 
 impl fmt::Display for DeviceName {
@@ -120,11 +120,12 @@ impl fmt::Display for DeviceName {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub struct Site(u32);
 
-/// Distinct sites beyond this number share the last one, so that a program that generates sites cannot fill the memory. A number fits 16
-/// bits, and so does 0.
+/// Sites beyond this number share the last one, so that a program that generates sites cannot fill the memory. All numbers, including 0,
+/// fit 16 bits.
 const MAX_SITES: usize = (1 << 16) - 1;
 
-/// The interned sites. Two vectors and no hash map, which leak checkers report as possibly lost: it keeps a pointer into its allocation.
+/// The interned sites. They are two vectors, because leak checkers report a hash map as possibly lost: it keeps only a pointer into the
+/// middle of its allocation.
 struct Sites {
     names: Vec<Name>,
     /// An open-addressing table of site numbers by the name's hash; 0: free. Its length is a power of two, and at most half of it is used.
@@ -134,7 +135,7 @@ struct Sites {
 static TABLE: Mutex<Sites> = Mutex::new(Sites { names: Vec::new(), table: Vec::new() });
 
 impl Sites {
-    /// The number of a name; Err: the free index where it would be.
+    /// The number of a name. Err: the free table index where it belongs.
     fn find(&self, name: &Name) -> std::result::Result<u32, usize> {
         let last = self.table.len() - 1;
         let mut at = name.hashed() as usize & last;
@@ -147,7 +148,7 @@ impl Sites {
         }
     }
 
-    /// Makes room for one more name. False: there is no memory, and nothing changed.
+    /// Ensures capacity for one more name. False: there is no memory, and nothing changed.
     fn reserve(&mut self) -> bool {
         if self.names.try_reserve(1).is_err() {
             return false;
@@ -180,8 +181,8 @@ impl Site {
         let site = Site::interned(file, line);
         let bytes = file.as_bytes();
         if let Ok(length) = u8::try_from(bytes.len()) {
-            LAST.with_borrow_mut(|places| {
-                let last = &mut places[line as usize % PLACES];
+            RECENT.with_borrow_mut(|sites| {
+                let last = &mut sites[line as usize % RECENT_SITES];
                 last.file[..bytes.len()].copy_from_slice(bytes);
                 (last.line, last.length, last.site) = (line, length, site);
             });
@@ -189,11 +190,11 @@ impl Site {
         site
     }
 
-    /// The site, if this thread set it recently. A loop sets a few sites again and again, for which this saves the table's lock.
+    /// The site, if this thread set it recently. A loop sets the same few sites repeatedly, so this saves it the table's lock.
     #[inline]
     pub fn same(file: &CStr, line: i32) -> Option<Site> {
-        LAST.with_borrow(|places| {
-            let last = &places[line as usize % PLACES];
+        RECENT.with_borrow(|sites| {
+            let last = &sites[line as usize % RECENT_SITES];
             let same = last.line == line && last.file[..usize::from(last.length)] == *file.to_bytes();
             (same && last.site != Site::NONE).then_some(last.site)
         })
@@ -249,21 +250,21 @@ impl Site {
     }
 }
 
-/// The number of sites that a thread remembers: one for each remainder of the line number.
-const PLACES: usize = 8;
+/// The number of recent sites that a thread remembers, by the remainder of the line number.
+const RECENT_SITES: usize = 8;
 
 /// A site that a thread set recently.
-struct Last {
+struct RecentSite {
     line: i32,
     site: Site,
-    /// Bytes of the file's name; a longer one is not kept.
+    /// Length of the file's name in bytes. Longer names than `u8::MAX` are not kept.
     length: u8,
     file: [u8; u8::MAX as usize],
 }
 
 thread_local! {
-    static LAST: RefCell<[Last; PLACES]> = const {
-        RefCell::new([const { Last { line: 0, site: Site::NONE, length: 0, file: [0; u8::MAX as usize] } }; PLACES])
+    static RECENT: RefCell<[RecentSite; RECENT_SITES]> = const {
+        RefCell::new([const { RecentSite { line: 0, site: Site::NONE, length: 0, file: [0; u8::MAX as usize] } }; RECENT_SITES])
     };
     /// The forking thread holds the table's lock during a fork, so that the child finds the table complete.
     static FORKING: RefCell<Option<MutexGuard<'static, Sites>>> = const { RefCell::new(None) };

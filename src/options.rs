@@ -1,7 +1,7 @@
 //! Process-wide options, set and read as text by name.
 //!
-//! Contract: a closed list of names. Setting checks the value, and an invalid one changes nothing. An option of a hot path costs one load
-//! to read. The options of a default pool are fixed when the pool is created; setting them later is refused. Any thread.
+//! Contract: the list of names is closed. An invalid value is refused and changes nothing. Reading an option on a hot path costs one load.
+//! The options of a default pool are fixed when the pool is created; setting them later is refused. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, Text, fail};
@@ -13,7 +13,7 @@ static STRICT: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
 static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 
-/// The values of `transfer.chunk`: from a page to what is reasonable to page-lock for a moment.
+/// The valid values of `transfer.chunk`: from one page to the most that is reasonable to page-lock temporarily.
 const VALID_CHUNK_BYTES: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 
@@ -75,7 +75,7 @@ pub fn pool_options(device: usize) -> [u64; POOL_FIELDS.len()] {
     core::array::from_fn(|field| POOL[device][field].load(Ordering::Acquire))
 }
 
-/// Fixes the options of a device's default pool, because it was created.
+/// Fixes the options of a device's default pool, which was created.
 pub fn seal_pool_options(device: usize) {
     SEALED.fetch_or(1 << device, Ordering::AcqRel);
 }

@@ -8,14 +8,14 @@ use crate::thread::{self, CriticalSection};
 use crate::types::tn_device;
 use std::sync::OnceLock;
 
-/// Frees the memory of a device that a layer caches and does not use.
+/// Frees the unused device memory that a layer caches.
 pub type Hook = fn(device: tn_device);
 
 static HOOKS: [OnceLock<Hook>; 8] = [const { OnceLock::new() }; 8];
 
-/// Registers a hook, once however often it is called.
+/// Registers a hook. Repeated calls register it once.
 pub fn register(hook: Hook) {
-    // No fork finds an entry half written.
+    // A fork cannot happen while an entry is half written.
     let _inside = CriticalSection::enter(thread::current());
     for entry in &HOOKS {
         match entry.get() {

@@ -1,22 +1,22 @@
-//! Regions: which bytes a view touches, and whether two of them share one.
+//! Regions: the bytes of a view, and whether two regions overlap.
 //!
-//! Three tiers decide, in this order and nothing cleverer, so that every build gives the same answer:
-//! 0. the extents do not meet: disjoint;
-//! 1. both are boxes of one root (see below): disjoint iff on some axis they have no index in common, and that is
-//!    final;
-//! 2. both lie in residue classes of the gcd of all strides that do not meet: disjoint.
+//! Three tests decide, in this order. There are no others, so that the answer is the same in every build.
 //!
-//! Otherwise they overlap, also where a search would find that they do not.
+//! 0. The extents do not meet: disjoint.
+//! 1. Both regions are boxes of one root (see below): disjoint if and only if they have no index in common on some axis. This answer is
+//!    final.
+//! 2. The regions lie in different residue classes modulo the gcd of all strides: disjoint.
 //!
-//! An array is its own root when it is made. Slice, index, transpose, permute, squeeze, expand, broadcast and split
-//! keep the root; reshape to another shape and view_dtype begin a new one. A view that keeps its root is a *box*: one
-//! progression of indices (start, count, step) per root axis. No box is stored: where the root's strides nest
-//! (`layout::Nest`), an element's position names its indices, and a view's stride names its axis and step, so the box
-//! is computed from the two layouts. A root whose strides do not nest has no tier 1.
+//! Otherwise they count as overlapping, even where a search would prove them disjoint.
 //!
-//! Contract: pure, allocates nothing, never says "disjoint" or "contains" where a byte set says otherwise. An empty
-//! region touches nothing. Both regions lie in one store and count their offsets from the same base. Knows no ledger
-//! and no handle. Called by the ledger's rules under its lock. Properties: tests/region.rs.
+//! A new array is its own root. Slice, index, transpose, permute, squeeze, expand, broadcast and split keep the root. A reshape to another
+//! shape and view_dtype make the view its own root. A view that keeps its root is a *box*: on each root axis it has one progression of
+//! indices (start, count, step). Boxes are not stored but computed from the two layouts. This is possible where the root's strides nest
+//! (`layout::Nest`): an element's position then determines its indices, and a view's stride determines its axis and step. A root whose
+//! strides do not nest skips test 1.
+//!
+//! Contract: pure, and allocates nothing. "Disjoint" and "contains" are always true of the bytes. An empty region has no bytes. Both
+//! regions lie in one store and have offsets from one base. The ledger's rules call it under their lock. Properties: tests/region.rs.
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;
@@ -26,13 +26,13 @@ use crate::types::*;
 /// A view's layout and that of its root, with the same base.
 #[derive(Clone, Copy, Debug)]
 pub struct Region<'a> {
-    /// What is touched.
+    /// The elements of the region.
     pub layout: &'a Layout,
-    /// What it was cut from; itself for an array that is no view.
+    /// The layout that the view derives from; the layout itself for an array that is no view.
     pub root: &'a Layout,
 }
 
-/// How two regions lie to one another.
+/// How two regions overlap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Overlap {
     /// No byte in common.
@@ -46,7 +46,7 @@ pub enum Overlap {
 }
 
 impl Overlap {
-    /// TN_OVERLAP_.
+    /// The constant TN_OVERLAP_*.
     pub fn code(self) -> tn_overlap {
         match self {
             Overlap::None => TN_OVERLAP_NONE,
@@ -57,7 +57,7 @@ impl Overlap {
     }
 }
 
-/// True if the three tiers prove that no byte is shared.
+/// Whether the three tests prove that no byte is shared.
 #[inline]
 pub fn disjoint(a: Region<'_>, b: Region<'_>) -> bool {
     let (Some(bytes_a), Some(bytes_b)) = (a.layout.extent(), b.layout.extent()) else {
@@ -72,7 +72,7 @@ pub fn disjoint(a: Region<'_>, b: Region<'_>) -> bool {
     }
 }
 
-/// How two regions overlap (LA-22). Never None where [`disjoint`] says no, and never anything else where it says yes.
+/// How two regions overlap (LA-22). The result is [`Overlap::None`] if and only if [`disjoint`] is true.
 pub fn overlap(a: Region<'_>, b: Region<'_>) -> Overlap {
     let (Some(bytes_a), Some(bytes_b)) = (a.layout.extent(), b.layout.extent()) else {
         return Overlap::None;
@@ -91,8 +91,8 @@ pub fn overlap(a: Region<'_>, b: Region<'_>) -> Overlap {
     if classes_apart(a.layout, b.layout) {
         return Overlap::None;
     }
-    // Proofs of a common byte: the same first element; or an end of one, which is always an element, in one without
-    // gaps.
+    // Proofs of a common byte: equal first elements; or an end of one region, which is always an element, within the other one, if that has
+    // no gaps.
     let ends_within = |inner: (i64, i64), outer: (i64, i64)| {
         (inner.0 >= outer.0 && inner.0 < outer.1) || (inner.1 > outer.0 && inner.1 <= outer.1)
     };
@@ -107,8 +107,8 @@ pub fn overlap(a: Region<'_>, b: Region<'_>) -> Overlap {
     Overlap::Unknown
 }
 
-/// True if `outer` surely touches every byte of `inner` (BR-42): it spans it without gaps, or both are boxes of one
-/// root and on every axis its indices include the other's.
+/// True only if `outer` has every byte of `inner` (BR-42). Either `outer` spans `inner` without gaps, or both are boxes of one root, and on
+/// every axis the indices of `outer` include those of `inner`.
 pub fn contains(outer: Region<'_>, inner: Region<'_>) -> bool {
     let Some(bytes_inner) = inner.layout.extent() else {
         return true;
@@ -131,7 +131,7 @@ struct Progression {
 }
 
 impl Progression {
-    /// Is there a common index?
+    /// Whether there is a common index.
     #[inline]
     fn meets(self, other: Progression) -> bool {
         let (low, high) = (self.start.max(other.start), self.last.min(other.last));
@@ -139,11 +139,11 @@ impl Progression {
             return false;
         }
         if self.step == other.step {
-            // With equal remainders both reach the later start.
+            // With equal remainders, both progressions contain the later start.
             return self.step == 1 || (other.start - self.start) % self.step == 0;
         }
         if self.step == 1 || other.step == 1 {
-            // The coarser one needs an index between the ends of the finer one.
+            // The coarser progression must have an index between the ends of the finer one.
             let coarse = if self.step == 1 { other } else { self };
             let short = (low - coarse.start) % coarse.step;
             return short == 0 || high - low >= coarse.step - short;
@@ -152,8 +152,8 @@ impl Progression {
         if (other.start - self.start) % common != 0 {
             return false;
         }
-        // Chinese remainders: self.start + k * self.step with the smallest k >= 0 that lies in the other's class; then
-        // every self.step / common * other.step.
+        // Chinese remainder theorem: the first common index is self.start + k * self.step, with the smallest k >= 0 that lies in the
+        // other's class. They repeat every self.step / common * other.step.
         let (step, modulus) = (self.step / common, other.step / common);
         let k = ((other.start - self.start) / common).rem_euclid(modulus) as i128 * inverse(step, modulus) as i128
             % modulus as i128;
@@ -163,7 +163,7 @@ impl Progression {
         first + (below + every - 1) / every * every <= high as i128
     }
 
-    /// Does it have every index of `other`?
+    /// Whether every index of `other` is in this progression.
     #[inline]
     fn includes(self, other: Progression) -> bool {
         let within = |index: i64| index >= self.start && index <= self.last && (index - self.start) % self.step == 0;
@@ -183,8 +183,8 @@ fn inverse(n: i64, modulus: i64) -> i64 {
     of_old.rem_euclid(modulus as i128) as i64
 }
 
-/// Tier 1: is `test` true on every axis of the common root? `None` if there is no common root, or none with boxes.
-/// Neither region is empty.
+/// Test 1: whether `test` is true on every axis of the common root. None: there is no common root, or it has no boxes. Neither region is
+/// empty.
 #[inline]
 fn boxes(a: Region<'_>, b: Region<'_>, test: impl Fn(Progression, Progression) -> bool) -> Option<bool> {
     let root = a.root;
@@ -209,20 +209,20 @@ fn boxes(a: Region<'_>, b: Region<'_>, test: impl Fn(Progression, Progression) -
     (a.is_done() && b.is_done()).then_some(all)
 }
 
-/// The same layout, and so the same elements by the same indices.
+/// Whether the layouts are equal, so that equal indices mean equal elements.
 #[inline]
 fn same_root(a: &Layout, b: &Layout) -> bool {
     core::ptr::eq(a, b)
         || (a.offset() == b.offset() && a.item() == b.item() && a.shape() == b.shape() && a.strides() == b.strides())
 }
 
-/// Reads a view's box off its layout, from the root's outermost axis to the innermost. `None` from any step: the layout
-/// is no box of this root.
+/// Computes a view's box from its layout, from the root's outermost axis to the innermost. None at any step: the layout is no box of this
+/// root.
 struct Decoder<'a> {
     layout: &'a Layout,
-    /// Bytes from the axes so far to the view's first element.
+    /// Bytes of the view's first element that the axes so far do not account for.
     rest: u64,
-    /// How many axes of the view were found that move within the root.
+    /// The number of view axes with more than one index that were matched to a root axis.
     found: u32,
 }
 
@@ -236,7 +236,7 @@ impl<'a> Decoder<'a> {
     /// The indices on the root axis with this length and |stride|; `outer` is the next larger |stride| of the root.
     #[inline]
     fn axis(&mut self, length: i64, stride: u64, outer: u64) -> Option<Progression> {
-        // Divisions are what this costs: most views start at 0 and step by 1.
+        // The shortcuts avoid divisions: most views start at 0 and have step 1.
         let start = if self.rest < stride { 0 } else { (self.rest / stride) as i64 };
         self.rest -= start as u64 * stride;
         let mut indices = Progression { start, last: start, step: 1 };
@@ -258,7 +258,7 @@ impl<'a> Decoder<'a> {
         (on_this_axis <= 1 && indices.start >= 0 && indices.last < length).then_some(indices)
     }
 
-    /// Was all of the view explained?
+    /// Whether the root's axes account for the whole view.
     #[inline]
     fn is_done(&self) -> bool {
         let moving = self.layout.axes().filter(|&(length, stride)| length > 1 && stride != 0).count();
@@ -266,7 +266,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Tier 2: do the elements lie in classes modulo the gcd of all strides that do not meet?
+/// Test 2: whether the elements lie in different residue classes modulo the gcd of all strides.
 #[inline]
 fn classes_apart(a: &Layout, b: &Layout) -> bool {
     let mut common = 0;
@@ -282,9 +282,9 @@ fn classes_apart(a: &Layout, b: &Layout) -> bool {
     apart >= a.item() as i128 && common as i128 - apart >= b.item() as i128
 }
 
-/// The same elements in the same order: their positions, run through in row-major order, are the same list.
+/// Whether both have the same elements in the same order: their positions in row-major order are equal lists.
 fn same_elements(a: &Layout, b: &Layout) -> bool {
-    // Neighbouring axes that are one progression are merged; then equal lists have equal axes.
+    // After neighbouring axes that are one progression are merged, equal lists have equal axes.
     a.offset() == b.offset() && a.item() == b.item() && merged(a).eq(merged(b))
 }
 

@@ -1,23 +1,24 @@
-//! Work on threads of the caller's: the library has none.
+//! Runs parts of large copies on the caller's threads. The library starts none.
 //!
-//! Contract: a runner belongs to the thread that set it, and only that thread's work goes to it. [`each`] runs a body for every index
-//! once, on whatever threads the runner brings and on its own, and returns when all are done, also if the runner did less than it should:
-//! what no task took is done here, what a task has begun is waited for. Bodies run under no lock, call nothing back and do not panic.
-//! Nothing is allocated. Unsafe: the callback of the caller's, and a pointer to the work, which stands on the stack of `each`.
+//! Contract: a runner belongs to the thread that set it, and runs only that thread's work. [`each`] runs a body once for every index, on
+//! the runner's threads and the calling thread. It returns when all indices are done, also if the runner calls too few tasks. Indices that
+//! no task took run on the calling thread. Bodies run under no lock, call no function of the caller and do not panic. Nothing is allocated.
+//! Unsafe: calling the caller's callback, and the pointer to the `Work` on the stack of `each`.
 
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes from which on a copy is divided, where the runner says nothing: it takes tens of microseconds, a hand-over some.
-const LEAST_BYTES: usize = 1 << 20;
-/// Parts per task: a task that is held up leaves its share to the others.
-const PARTS: usize = 4;
-/// No part has fewer bytes.
-const LEAST_PART: usize = 128 << 10;
+/// Smaller copies are not divided, unless the runner has its own limit. Such a copy takes tens of microseconds; handing work to another
+/// thread takes several.
+const DEFAULT_MIN_BYTES: usize = 1 << 20;
+/// With several parts per task, other tasks take over the parts of a delayed task.
+const PARTS_PER_TASK: usize = 4;
+/// The least size of a part.
+const MIN_PART_BYTES: usize = 128 << 10;
 /// Work on fewer bytes is never divided.
-pub const LEAST: usize = 2 * LEAST_PART;
+pub const LEAST: usize = 2 * MIN_PART_BYTES;
 
 const NONE: tn_runner =
     tn_runner { size: size_of::<tn_runner>(), run: None, context: core::ptr::null_mut(), threads: 0, least_bytes: 0 };
@@ -27,7 +28,7 @@ thread_local! {
     static CURRENT: Cell<tn_runner> = const { Cell::new(NONE) };
 }
 
-/// The calling thread's runner; `run` is NULL where it has none.
+/// The calling thread's runner; `run` is None if it has none.
 pub fn current() -> tn_runner {
     CURRENT.get()
 }
@@ -37,38 +38,38 @@ pub fn set_current(runner: Option<tn_runner>) {
     CURRENT.set(tn_runner { size: NONE.size, ..runner.unwrap_or(NONE) });
 }
 
-/// Into how many parts the calling thread's runner divides work on so many bytes; 1: it does not.
+/// The number of parts into which the calling thread's runner divides work on `bytes` bytes; 1: not divided.
 #[inline]
 pub fn parts(bytes: usize) -> usize {
-    // Smaller work does not look: that would cost it more than it could gain.
+    // Small work does not read the runner, which would cost more than it could gain.
     if bytes < LEAST { 1 } else { parts_by(&CURRENT.get(), bytes) }
 }
 
 fn parts_by(runner: &tn_runner, bytes: usize) -> usize {
-    let least = if runner.least_bytes == 0 { LEAST_BYTES } else { runner.least_bytes };
+    let least = if runner.least_bytes == 0 { DEFAULT_MIN_BYTES } else { runner.least_bytes };
     match runner.run {
         Some(_) if runner.threads > 1 && bytes >= least => {
-            runner.threads.saturating_mul(PARTS).min(bytes / LEAST_PART).max(1)
+            runner.threads.saturating_mul(PARTS_PER_TASK).min(bytes / MIN_PART_BYTES).max(1)
         }
         _ => 1,
     }
 }
 
-/// Work that is going on.
+/// One call of [`each`], shared with its tasks.
 struct Work<'a> {
     body: &'a (dyn Fn(usize) + Sync),
     count: usize,
-    /// The first index that nobody has taken.
+    /// The first index that no thread has taken.
     next: AtomicUsize,
-    /// How many are done.
+    /// The number of indices that are done.
     done: AtomicUsize,
 }
 
 impl Work<'_> {
-    /// Takes one index after the other until none is left.
+    /// Takes indices and runs them until none is left.
     fn take_all(&self) {
         loop {
-            // Relaxed: it only deals out numbers.
+            // Relaxed: it only hands out numbers.
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             if index >= self.count {
                 return;
@@ -81,7 +82,7 @@ impl Work<'_> {
 }
 
 /// # Safety
-/// - `argument` is the work of an `each` that has not returned.
+/// - `argument` points to the [`Work`] of an [`each`] that has not returned.
 unsafe extern "C" fn task(argument: *mut c_void, _index: usize) {
     // SAFETY: the caller's promise, which `tn_run_callback` makes.
     unsafe { &*argument.cast::<Work<'_>>() }.take_all();
@@ -93,11 +94,12 @@ pub fn each(count: usize, body: &(dyn Fn(usize) + Sync)) {
     let runner = CURRENT.get();
     if let Some(run) = runner.run.filter(|_| count > 1) {
         let argument = (&raw const work).cast_mut().cast();
-        // SAFETY: the caller of `tn_runner_set_current` vouches for both, and that no task is called after `run` has returned.
+        // SAFETY: the caller of `tn_runner_set_current` guarantees that `run` and `context` are valid, and that `run` calls no task after
+        // it returned.
         unsafe { run(runner.context, Some(task), argument, runner.threads.min(count)) };
     }
     work.take_all();
-    // Acquire: pairs with the Release in `take_all`, so that what other threads wrote is there.
+    // Acquire: pairs with the Release in `take_all`, so that the writes of other threads are visible.
     while work.done.load(Ordering::Acquire) < count {
         std::thread::yield_now();
     }
@@ -125,8 +127,8 @@ mod tests {
     fn work_is_divided_from_the_runners_limit_on() {
         assert_eq!(parts_by(&NONE, 1 << 30), 1);
         assert_eq!(parts_by(&runner(Some(lazy), 1, 0), 1 << 30), 1);
-        assert_eq!(parts_by(&runner(Some(lazy), 2, 0), LEAST_BYTES - 1), 1);
-        assert_eq!(parts_by(&runner(Some(lazy), 2, 0), LEAST_BYTES), 8);
+        assert_eq!(parts_by(&runner(Some(lazy), 2, 0), DEFAULT_MIN_BYTES - 1), 1);
+        assert_eq!(parts_by(&runner(Some(lazy), 2, 0), DEFAULT_MIN_BYTES), 8);
         assert_eq!(parts_by(&runner(Some(lazy), 2, 1 << 30), 1 << 29), 1);
         assert_eq!(parts_by(&runner(Some(lazy), usize::MAX, 0), 4 << 20), 32);
     }

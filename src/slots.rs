@@ -2,12 +2,12 @@
 //!
 //! A handle is an opaque pointer in C, whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32 bits), slot number (24 bits). A
 //! slot's **word** has its generation and state. The generation advances when the handle is released, so a released id never matches again.
-//! A slot whose generation would wrap is retired: after 2^32 uses, which takes at least a minute and a half.
+//! A slot is retired before its generation wraps, after 2^32 uses.
 //!
-//! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read, also of a stale one, and while
-//! another thread reuses the slot: there are neither hazard pointers nor epochs. The rest of a slot is guarded by its owner's lock
-//! (`ledger`), or belongs to the thread that wins the compare-exchange of the word (pools, groups of borrows). Free slots are in a cache of
-//! the thread, and in a list of the table. Any thread.
+//! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read without hazard pointers or epochs,
+//! even if the id is stale and another thread reuses the slot. The rest of a slot is guarded by its owner's lock (`ledger`), or belongs to
+//! the thread that wins the compare-exchange of the word (pools, groups of borrows). Free slots are in a cache of the thread or in a list
+//! of the table. Any thread.
 
 use crate::error::{Result, fail};
 use crate::sys::lock::RawLock;
@@ -36,7 +36,7 @@ pub enum Kind {
     Pool = 5,
     /// Internal: the ledger of a store.
     Ledger = 6,
-    /// Internal: a release callback, and what delays it.
+    /// Internal: a release callback and what delays it.
     Lease = 7,
     /// Internal: the root layout of views.
     Root = 8,
@@ -58,7 +58,7 @@ pub enum Kind {
     EventSlot = 16,
 }
 
-/// Number of kinds, with the unused 0. The preload library has none of the last ones.
+/// The number of kinds, including the unused 0. The preload library does not have the last ones.
 const KINDS: usize = if cfg!(preload) { 12 } else { 17 };
 
 impl Kind {
@@ -101,7 +101,7 @@ impl Kind {
 #[repr(transparent)]
 pub struct Id(u64);
 
-/// Bits of an id that are the slot's number.
+/// The number of bits of an id for the slot's number.
 pub const NUMBER_BITS: u32 = 24;
 const KIND_SHIFT: u32 = 56;
 
@@ -109,7 +109,7 @@ impl Id {
     /// No handle.
     pub const NONE: Id = Id(0);
 
-    /// The id with these bits; nothing is looked up.
+    /// The id with these bits. No slot is looked up.
     pub fn from_bits(bits: u64) -> Id {
         Id(bits)
     }
@@ -124,7 +124,7 @@ impl Id {
     fn new(kind: Kind, generation: u32, slot: u32) -> Id {
         Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << NUMBER_BITS) | u64::from(slot))
     }
-    /// Whether the kind is this one; the handle may be stale.
+    /// Whether the id is of this kind. The handle may be stale.
     #[inline]
     pub fn is_of(self, kind: Kind) -> bool {
         self.kind() == kind as u8
@@ -153,13 +153,13 @@ impl fmt::Display for Id {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum State {
-    /// In a cache or list.
+    /// The slot is in a cache or list.
     Free = 0,
-    /// It has a handle.
+    /// The slot has a handle.
     Live = 1,
-    /// It has a handle that can only be released: of a destructed array, or a used promise.
+    /// The slot has a handle that can only be released: of a destructed array, or of a used promise.
     Spent = 2,
-    /// It has no handle, and is in use: a claim that promises refer to, a layout that guards refer to, or an internal object.
+    /// The slot is in use without a handle: a claim that promises refer to, a layout that guards refer to, or an internal object.
     Kept = 3,
 }
 
@@ -196,23 +196,23 @@ impl Head {
     fn generation(&self) -> u32 {
         (self.word.load(Ordering::Relaxed) >> 32) as u32
     }
-    /// Changes the state; a handle stays valid. Under the owner's lock.
+    /// Changes the state. A handle stays valid. Under the owner's lock.
     #[inline]
     pub fn set_state(&self, state: State) {
         self.word.store(pack(self.generation(), state), Ordering::Release);
     }
-    /// Changes the state, and makes the handle stale if there is one. Under the owner's lock.
+    /// Changes the state, and makes a handle stale. Under the owner's lock.
     #[inline]
     pub fn make_stale(&self, state: State) {
         self.word.store(pack(self.generation().wrapping_add(1), state), Ordering::Release);
     }
-    /// Ends a live handle of a slot without a ledger; the slot is kept. True for exactly one caller.
+    /// Makes a live handle stale, for slots without a ledger, and keeps the slot. True for exactly one caller.
     pub fn end(&self, id: Id) -> bool {
         let kept = pack(id.generation().wrapping_add(1), State::Kept);
         let live = pack(id.generation(), State::Live);
         self.word.compare_exchange(live, kept, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
-    /// Undoes [`Head::end`]; called by the thread for which it returned true.
+    /// Undoes [`Head::end`]. Called by the thread for which it returned true.
     pub fn resume(&self, id: Id) {
         self.word.store(pack(id.generation(), State::Live), Ordering::Release);
     }
@@ -242,7 +242,7 @@ impl Head {
     pub fn number(&self) -> u32 {
         self.number
     }
-    /// The generation.
+    /// The generation, which advances with each use of the slot.
     pub fn epoch(&self) -> u32 {
         self.generation()
     }
@@ -263,7 +263,7 @@ pub trait Slot: Sized + 'static {
     }
 }
 
-/// Slots of a chunk. A chunk is mapped whole, and initialised as slots are first used.
+/// Slots of a chunk. A chunk is mapped as a whole. Each slot is initialised at its first use.
 #[cfg(not(loom))]
 const CHUNK_SLOTS: u32 = 1 << 12;
 #[cfg(loom)]
@@ -272,10 +272,10 @@ const CHUNK_SLOTS: u32 = 16;
 const MAX_CHUNKS: usize = 1 << 12;
 #[cfg(loom)]
 const MAX_CHUNKS: usize = 4;
-/// Slots that move between a thread's cache and the table at once.
+/// The number of slots that move between a thread's cache and the table at once.
 const BATCH_SLOTS: usize = CACHE_SLOTS / 2;
 
-/// Most slots of one kind that a thread caches.
+/// The most slots of one kind that a thread caches.
 #[cfg(not(loom))]
 const CACHE_SLOTS: usize = 32;
 /// Few, so that slots move between the threads of a model.
@@ -286,7 +286,7 @@ const CACHE_SLOTS: usize = 2;
 #[repr(C)]
 struct Cache<T: 'static> {
     length: usize,
-    /// The slot that was freed last is on top.
+    /// The slot that was freed last is at the top.
     slots: [*const T; CACHE_SLOTS],
 }
 
@@ -297,7 +297,7 @@ impl<T> Cache<T> {
     }
     #[inline]
     fn pop(&mut self) -> Option<&'static T> {
-        // Wraps to an index out of range if the cache is empty, which saves a branch.
+        // If the cache is empty, this wraps to an index out of range, which saves a branch.
         let top = self.length.wrapping_sub(1);
         let slot = *self.slots.get(top)?;
         self.length = top;
@@ -316,16 +316,16 @@ impl<T> Cache<T> {
 #[repr(C)]
 struct Caches([UnsafeCell<Cache<()>>; KINDS]);
 
-// SAFETY: zeros are empty caches; only the thread, or its exit hook, touches them; the area is for this type.
+// SAFETY: zeros are empty caches; only the thread or its exit hook accesses them; the area is for this type.
 unsafe impl PerThread for Caches {
     const AREA: Area = area::SLOTS;
 }
 
-/// All slots of one kind; only `Table<T>` knows their type.
+/// All slots of one kind. Only `Table<T>` knows their type.
 struct Chunks {
     lock: RawLock,
     chunks: [AtomicPtr<u8>; MAX_CHUNKS],
-    /// Slots that were ever used; raised under the lock.
+    /// The number of slots that were ever used; raised under the lock.
     grown: AtomicU32,
     /// The first slot of the free list, plus one; guarded by the lock.
     free: UnsafeCell<u32>,
@@ -379,8 +379,8 @@ impl<T: Slot> Table<T> {
     #[inline]
     fn at(number: u32) -> &'static T {
         let chunk = Self::chunks().chunks[(number / CHUNK_SLOTS) as usize].load(Ordering::Acquire).cast::<T>();
-        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`). Stated so that an Option of a slot needs no second
-        // check.
+        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`). Stated so that the compiler drops a second check for an
+        // Option of a slot.
         unsafe { core::hint::assert_unchecked(!chunk.is_null()) };
         // SAFETY: every number below `grown` has been written (see `grow`), and slots are never freed or moved.
         unsafe { &*chunk.add((number % CHUNK_SLOTS) as usize) }
@@ -407,13 +407,13 @@ impl<T: Slot> Table<T> {
         Err(refuse(id, T::KIND))
     }
 
-    /// The slot that belongs to the bits of a handle of this kind, if it was ever used. The handle may be stale.
+    /// The slot with the number of this handle, if the handle is of this kind and the slot was ever used. The handle may be stale.
     #[inline(always)]
     pub fn guess(id: Id) -> Option<&'static T> {
         if id.kind() != T::KIND as u8 { None } else { Self::slot(id.slot()) }
     }
 
-    /// Whether the id is that of a handle of this kind that was not released.
+    /// Whether the id is an unreleased handle of this kind.
     pub fn has(id: Id) -> bool {
         id.kind() == T::KIND as u8 && Self::slot(id.slot()).is_some_and(|slot| slot.head().is(id))
     }
@@ -421,7 +421,7 @@ impl<T: Slot> Table<T> {
     /// The thread's cache of these slots.
     ///
     /// # Safety
-    /// - The thread is the calling one, or is gone.
+    /// - The thread is the calling one, or has ended.
     /// - The reference ends before the next call.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
@@ -431,8 +431,8 @@ impl<T: Slot> Table<T> {
         unsafe { &mut *Caches::of(thread).0[T::KIND as usize].get().cast::<Cache<T>>() }
     }
 
-    /// Takes a free slot for the caller alone, in state Free. It gets a handle by [`Table::publish`], or is used without one after
-    /// [`Head::set_state`] to Kept. It is freed by [`Table::free`].
+    /// Takes a free slot, in state Free, which the caller alone uses. [`Table::publish`] gives it a handle; with [`Head::set_state`] to
+    /// Kept it is used without one. [`Table::free`] frees it.
     #[inline]
     pub fn take(thread: &'static Thread) -> Result<&'static T> {
         match Self::take_cached(thread) {
@@ -444,14 +444,14 @@ impl<T: Slot> Table<T> {
     /// Takes a slot from the thread's cache, if there is one.
     #[inline(always)]
     pub fn take_cached(thread: &'static Thread) -> Option<&'static T> {
-        // SAFETY: our own thread's record; the reference ends at once.
+        // SAFETY: the calling thread's record; the reference ends at once.
         unsafe { Self::cache(thread) }.pop()
     }
 
     /// The number of slots in the thread's cache.
     #[inline(always)]
     pub fn cached(thread: &'static Thread) -> usize {
-        // SAFETY: our own thread's record; the reference ends at once.
+        // SAFETY: the calling thread's record; the reference ends at once.
         unsafe { Self::cache(thread) }.length
     }
 
@@ -474,7 +474,7 @@ impl<T: Slot> Table<T> {
                 if taken.is_none() {
                     taken = Some(slot);
                 } else {
-                    // SAFETY: our own thread's record; the reference ends at once.
+                    // SAFETY: the calling thread's record; the reference ends at once.
                     let cache = unsafe { Self::cache(thread) };
                     if cache.length == BATCH_SLOTS {
                         break;
@@ -504,7 +504,7 @@ impl<T: Slot> Table<T> {
         }
     }
 
-    /// Maps the next chunk, under no lock. If another thread was first, this one stays unused, which costs address space only.
+    /// Maps the next chunk, under no lock. If another thread was first, this chunk stays unused, which costs only address space.
     #[cold]
     fn grow() -> Result<()> {
         register_kind::<T>();
@@ -540,7 +540,7 @@ impl<T: Slot> Table<T> {
         Ok(())
     }
 
-    /// Gives a slot its handle. The slot is complete: other threads may find it from now on.
+    /// Gives a slot its handle. The slot must be complete: other threads can find it from now on.
     #[inline]
     pub fn publish(slot: &'static T) -> Id {
         let head = slot.head();
@@ -560,7 +560,7 @@ impl<T: Slot> Table<T> {
         if generation >= u32::MAX - 1 {
             return; // Retired.
         }
-        // SAFETY: our own thread's record; the reference ends at once.
+        // SAFETY: the calling thread's record; the reference ends at once.
         if unsafe { Self::cache(thread) }.is_full() {
             Self::give_back(thread, BATCH_SLOTS);
         }
@@ -575,7 +575,7 @@ impl<T: Slot> Table<T> {
         let table = Self::chunks();
         table.lock.lock();
         table.watch.write();
-        // SAFETY: our own thread's record, or that of one that is gone; the reference ends with this function.
+        // SAFETY: the record of the calling thread, or of a thread that has ended; the reference ends with this function.
         let cache = unsafe { Self::cache(thread) };
         for &slot in &cache.slots[..count] {
             // SAFETY: pushed as a static reference.
@@ -601,14 +601,14 @@ impl<T: Slot> Table<T> {
 }
 
 fn flush<T: Slot>(thread: &'static Thread) {
-    // SAFETY: the thread is ending, or gone; the reference ends at once.
+    // SAFETY: the thread is ending or has ended; the reference ends at once.
     let length = unsafe { Table::<T>::cache(thread) }.length;
     Table::<T>::give_back(thread, length);
 }
 
 #[cfg(not(loom))]
 fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
-    // A chunk begins on a cache line, as slots may ask for.
+    // Aligned to two cache lines, the largest alignment of a slot type.
     crate::arena::take(bytes, 128)
 }
 
@@ -633,7 +633,7 @@ fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
     at
 }
 
-/// The error for an id that is no handle of the kind `wanted`.
+/// The status for an id that is no handle of the kind `wanted`.
 #[cold]
 #[inline(never)]
 fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
@@ -661,7 +661,7 @@ fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
     fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))
 }
 
-/// Whether the id is that of a handle that was not released, of a kind whose type is not known here.
+/// Whether the id is an unreleased handle of a kind whose slot type is not known here.
 fn word_is_live(kind: Kind, id: Id) -> bool {
     let check = LIVENESS.get(kind as usize).map_or(core::ptr::null_mut(), |check| check.load(Ordering::Acquire));
     if check.is_null() {

@@ -1,5 +1,5 @@
-//! The program of `cargo xtask bench pool` builds with the strict warnings and goes through each of its cases, on glibc and on the
-//! library of this build. What it measures is not looked at here.
+//! The program of `cargo xtask bench pool` compiles without warnings and runs each of its cases, on glibc and on this build's library. The
+//! figures are not checked.
 
 mod support {
     pub mod tools;
@@ -15,18 +15,18 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// Compiled for one shape of call.
-fn program(door: &str) -> PathBuf {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-pool-{door}"));
+/// Compiles the program for one set of functions.
+fn program(api: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-pool-{api}"));
     let mut compile = compiler("c11");
     let sources = files("benches/pool", ".c");
     assert!(!sources.is_empty(), "benches/pool has no C file");
-    compile.arg("-pthread").arg(format!("-DDOOR_{door}")).args(sources.iter().map(|source| root().join(source)));
+    compile.arg("-pthread").arg(format!("-DAPI_{api}")).args(sources.iter().map(|source| root().join(source)));
     output(compile.arg("-o").arg(&program).args(["-ldl", "-lm"])).unwrap_or_else(|text| panic!("{text}"));
     program
 }
 
-/// One round with a turn of each case: which cases it printed, each with a number.
+/// Runs one round with a turn of each case. Returns the names of the cases, each of which printed its figures.
 fn cases(program: &Path, name: &str, library: &Path) -> BTreeSet<String> {
     let mut run = Command::new(program);
     let printed = output(run.args(["forwards", "tiny", name]).arg(library)).unwrap_or_else(|text| panic!("{text}"));
@@ -49,9 +49,9 @@ fn every_case_of_the_pools_runs() {
         assert!(theirs.iter().any(|case| case.starts_with(group)), "no case of {group}");
     }
     assert!(theirs.is_subset(&ours), "only glibc runs {:?}", theirs.difference(&ours));
-    // A case may be asked for alone, and an unknown allocator is a failure that names it.
+    // A single case can be selected, and an unknown allocator is an error that names it.
     let mut one = Command::new(program("MALLOC"));
     assert!(output(one.args(["one", "10", "glibc", "-", "alloc.lone_64"])).is_ok());
-    let refused = output(Command::new(program("MALLOC")).args(["forwards", "tiny", "nobody", "-"]));
-    assert!(refused.is_err_and(|text| text.contains("nobody")));
+    let refused = output(Command::new(program("MALLOC")).args(["forwards", "tiny", "unknown", "-"]));
+    assert!(refused.is_err_and(|text| text.contains("unknown")));
 }

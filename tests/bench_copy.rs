@@ -1,5 +1,4 @@
-//! The program of `cargo xtask bench copy` builds with the strict warnings, and refuses what it does not know. What it measures is not
-//! looked at here.
+//! The program of `cargo xtask bench copy` compiles without warnings and refuses unknown arguments. The figures are not checked.
 
 mod support {
     pub mod tools;

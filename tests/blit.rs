@@ -1,4 +1,4 @@
-//! Copy and fill against a model that goes element by element: TR-2 to TR-5, TR-16.
+//! Copy and fill against a model that copies element by element: TR-2 to TR-5, TR-16.
 
 mod support {
     pub mod random;
@@ -13,13 +13,13 @@ use tenure::dtype::Dtype;
 use tenure::types::*;
 
 thread_local! {
-    /// While set, this thread gets no memory.
+    /// While set, allocations of this thread fail.
     static NO_MEMORY: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Starved;
 
-// SAFETY: passes on to the system's allocator, or gives nothing.
+// SAFETY: passes on to the system's allocator, or fails.
 unsafe impl GlobalAlloc for Starved {
     unsafe fn alloc(&self, request: Request) -> *mut u8 {
         if NO_MEMORY.get() {
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Starved {
 #[global_allocator]
 static ALLOCATOR: Starved = Starved;
 
-/// Gives the copy's status, taken while this thread gets no memory.
+/// Returns the copy's status while this thread's allocations fail.
 fn copy_starved(dst: &HostView, src: &HostView) -> tn_status {
     NO_MEMORY.set(true);
     let status = blit::copy(dst, src).map_or_else(|status| status.code(), |()| TN_OK);
@@ -54,7 +54,7 @@ fn tr_2_tr_3_any_strides_and_untouched_gaps() {
         let shape = random_shape(&mut random);
         let to = random_target(&mut random, &shape, item);
         let from = random_source(&mut random, &shape, item);
-        // One buffer, the target first, odd distances between: elements need not be aligned.
+        // One buffer: the target first, at an odd distance from the source, because elements need not be aligned.
         let (dst_at, margin) = (3 + random.below_i64(16), random.below_i64(9));
         let src_at = dst_at + to.end + margin;
         let mut bytes = noise(&mut random, src_at + from.end + 5);
@@ -70,7 +70,7 @@ fn tr_2_tr_3_any_strides_and_untouched_gaps() {
         let dst = layout(raw, &shape, &to.strides, base, dst_offset);
         let src = layout(raw, &shape, &from.strides, base, src_offset);
         // TR-5: they do not overlap, so no memory is needed.
-        assert_eq!(copy_starved(&place(&dst), &place(&src)), TN_OK, "seed {seed}");
+        assert_eq!(copy_starved(&host_view(&dst), &host_view(&src)), TN_OK, "seed {seed}");
         assert!(bytes == wanted, "seed {seed}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
     }
 }
@@ -103,13 +103,13 @@ fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
         let base = bytes.as_mut_ptr();
         let dst = layout(raw, &shape, &to.strides, base, dst_offset);
         let src = layout(raw, &shape, &from.strides, base, src_offset);
-        let status = copy_starved(&place(&dst), &place(&src));
+        let status = copy_starved(&host_view(&dst), &host_view(&src));
         if status == TN_ERR_NO_HOST_MEMORY {
             // TR-5: a temporary was needed; without one nothing changed. Equal strides never need one.
             refused += 1;
             assert!(bytes == before, "seed {seed}");
-            assert!(to.strides != from.strides, "seed {seed}: equal strides asked for a temporary");
-            blit::copy(&place(&dst), &place(&src)).unwrap();
+            assert!(to.strides != from.strides, "seed {seed}: equal strides needed a temporary");
+            blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         } else {
             assert_eq!(status, TN_OK);
         }
@@ -118,24 +118,24 @@ fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
     assert!((1_000..9_000).contains(&refused), "both ways are tried: {refused} of 10000 took a temporary");
 }
 
-/// Copies inside one vector of f64 0, 1, 2, ...: (length, stride, offset) in elements. Gives the status without memory,
-/// then the bytes after the copy.
+/// Copies inside one vector of f64 0, 1, 2, ...: (length, stride, offset) in elements. Returns the status while allocations fail, then the
+/// bytes after the copy.
 fn shifted(n: usize, shape: &[i64], dst: (&[i64], i64), src: (&[i64], i64)) -> (tn_status, Vec<f64>) {
     let mut values: Vec<f64> = (0..n).map(|at| at as f64).collect();
     let base = values.as_mut_ptr().cast::<u8>();
     let bytes = |strides: &[i64]| strides.iter().map(|stride| stride * 8).collect::<Vec<_>>();
     let dst = layout(TN_F64, shape, &bytes(dst.0), base, dst.1 * 8);
     let src = layout(TN_F64, shape, &bytes(src.0), base, src.1 * 8);
-    let status = copy_starved(&place(&dst), &place(&src));
+    let status = copy_starved(&host_view(&dst), &host_view(&src));
     if status != TN_OK {
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     }
     (status, values)
 }
 
 #[test]
 fn tr_4_tr_5_the_cases_of_the_row() {
-    // dst = x[1:], src = x[:-1], and the other way round: no temporary.
+    // dst = x[1:], src = x[:-1], and reversed: no temporary.
     assert_eq!(shifted(5, &[4], (&[1], 1), (&[1], 0)), (TN_OK, vec![0., 0., 1., 2., 3.]));
     assert_eq!(shifted(5, &[4], (&[1], 0), (&[1], 1)), (TN_OK, vec![1., 2., 3., 4., 4.]));
     // Strided by 2: shifted by 2 elements.
@@ -143,10 +143,10 @@ fn tr_4_tr_5_the_cases_of_the_row() {
     // Rows of a matrix shifted down by one.
     let rows = (TN_OK, vec![0., 1., 2., 0., 1., 2., 3., 4., 5.]);
     assert_eq!(shifted(9, &[2, 3], (&[3, 1], 3), (&[3, 1], 0)), rows);
-    // Columns shifted right by one, the last column kept apart by the gap.
+    // Columns shifted right by one; a gap separates the last column.
     let columns = (TN_OK, vec![0., 0., 1., 3., 3., 4.]);
     assert_eq!(shifted(6, &[2, 2], (&[3, 1], 1), (&[3, 1], 0)), columns);
-    // Every other element brought together: forward is safe, so no temporary.
+    // Every other element compacted: a forward copy is safe, so no temporary.
     assert_eq!(shifted(6, &[3], (&[1], 0), (&[2], 0)), (TN_OK, vec![0., 2., 4., 3., 4., 5.]));
     assert_eq!(shifted(6, &[3], (&[2], 0), (&[1], 0)), (TN_OK, vec![0., 1., 1., 3., 2., 5.]));
     // Even columns to odd columns lie between each other.
@@ -155,31 +155,31 @@ fn tr_4_tr_5_the_cases_of_the_row() {
     assert_eq!(shifted(4, &[4], (&[1], 0), (&[-1], 3)), (TN_ERR_NO_HOST_MEMORY, vec![3., 2., 1., 0.]));
     let turned = (TN_ERR_NO_HOST_MEMORY, vec![0., 2., 1., 3.]);
     assert_eq!(shifted(4, &[2, 2], (&[2, 1], 0), (&[1, 2], 0)), turned);
-    // One element to all of them, itself among them.
+    // One element to all of them, including itself.
     let (status, values) = shifted(4, &[4], (&[1], 0), (&[0], 2));
     assert_eq!((status, values), (TN_ERR_NO_HOST_MEMORY, vec![2., 2., 2., 2.]));
 }
 
 #[test]
 fn tr_4_exact_overlap_writes_nothing() {
-    // Memory that must not be written: a static, and the same elements described in another order.
+    // Memory that must not be written: a static, and its elements described in another order.
     static VALUES: [f64; 6] = [0., 1., 2., 3., 4., 5.];
     let base = VALUES.as_ptr().cast::<u8>();
     let x = layout(TN_F64, &[2, 3], &[24, 8], base, 0);
-    blit::copy(&place(&x), &place(&x)).unwrap();
+    blit::copy(&host_view(&x), &host_view(&x)).unwrap();
     let reversed = layout(TN_F64, &[6], &[-8], base, 40);
-    blit::copy(&place(&reversed), &place(&reversed)).unwrap();
+    blit::copy(&host_view(&reversed), &host_view(&reversed)).unwrap();
 }
 
 #[test]
 fn tr_4_a_repeated_source_is_packed_once() {
-    // A row of 8 elements repeated 2^16 times over itself: the temporary holds the row and not its 2^16 copies.
+    // A row of 8 elements broadcast 2^16 times, overlapping itself: the temporary holds the row and not its 2^16 copies.
     const ROWS: usize = 1 << 16;
     let mut values: Vec<f64> = (0..8 * ROWS).map(|at| at as f64).collect();
     let base = values.as_mut_ptr().cast::<u8>();
     let dst = layout(TN_F64, &[ROWS as i64, 8], &[64, 8], base, 0);
     let src = layout(TN_F64, &[ROWS as i64, 8], &[0, -8], base, 8 * (8 * ROWS as i64 - 1));
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     let last: Vec<f64> = (0..8).map(|at| (8 * ROWS - 1 - at) as f64).collect();
     assert!(values.chunks(8).all(|row| row == last));
 }
@@ -207,8 +207,8 @@ fn tr_16_fill_and_zero_any_layout_and_item() {
         }
         let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), at + to.offset);
         match zero {
-            true => blit::zero(&place(&dst)),
-            false => blit::fill(&place(&dst), &value),
+            true => blit::zero(&host_view(&dst)),
+            false => blit::fill(&host_view(&dst), &value),
         }
         assert!(bytes == wanted, "seed {seed}: {shape:?} {:?}, item {item}", to.strides);
     }
@@ -218,13 +218,13 @@ fn tr_16_fill_and_zero_any_layout_and_item() {
 fn tr_18_no_element_at_all() {
     let nowhere = layout(TN_F64, &[0, 3], &[24, 8], core::ptr::null(), 0);
     let elsewhere = layout(TN_F64, &[0, 3], &[8, 8], core::ptr::null(), 8);
-    blit::copy(&place(&nowhere), &place(&elsewhere)).unwrap();
-    blit::fill(&place(&nowhere), &[1; 8]);
+    blit::copy(&host_view(&nowhere), &host_view(&elsewhere)).unwrap();
+    blit::fill(&host_view(&nowhere), &[1; 8]);
 }
 
 #[test]
 fn many_axes_are_walked() {
-    // 64 axes, of which every other has length 1, and strides that merge nowhere.
+    // 64 axes, of which every other has length 1, with strides of which no two merge.
     let shape: Vec<i64> = (0..64).map(|axis| if axis % 8 == 0 { 2 } else { 1 }).collect();
     let strides: Vec<i64> = (0..64).map(|axis| if axis % 8 == 0 { 3 << (axis / 8) } else { -5 }).collect();
     let reversed: Vec<i64> = (0..64).map(|axis| if axis % 8 == 0 { 3 << (7 - axis / 8) } else { 0 }).collect();
@@ -239,7 +239,7 @@ fn many_axes_are_walked() {
     };
     let dst = layout(TN_U8, &shape, &strides, bytes.as_mut_ptr(), 0);
     let src = layout(TN_U8, &shape, &reversed, source.as_ptr(), 0);
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     assert_eq!(bytes, wanted);
 }
 

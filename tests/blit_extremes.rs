@@ -1,5 +1,5 @@
-//! Copies and fills of shapes at the edges of what a layout can be, against the model that goes element by element: up to 64 axes, strides
-//! as large as the address space lets them be, ends of mapped memory, and all of it divided among threads (TR-2 to TR-5, TR-16).
+//! Copies and fills of extreme layouts, against the model that copies element by element: up to 64 axes, the largest possible strides, ends
+//! of mapped memory, and tasks on several threads (TR-2 to TR-5, TR-16).
 
 mod support {
     pub mod random;
@@ -14,7 +14,7 @@ use tenure::dtype::Dtype;
 use tenure::runner;
 use tenure::types::*;
 
-/// Up to 64 axes, most of them of length 1, with strides that mean nothing there.
+/// Up to 64 axes, most of them of length 1 with meaningless strides.
 fn many_axes(random: &mut Random) -> Vec<i64> {
     let ndim = 5 + random.below_i64(60);
     let (mut shape, mut count) = (Vec::new(), 1);
@@ -31,7 +31,7 @@ fn many_axes(random: &mut Random) -> Vec<i64> {
     shape
 }
 
-/// Gives axes of length 1 any stride: it is never walked.
+/// Gives axes of length 1 arbitrary strides, which must not matter.
 fn wild(random: &mut Random, shape: &[i64], mut strides: Vec<i64>) -> Vec<i64> {
     for (stride, length) in strides.iter_mut().zip(shape) {
         if *length == 1 && random.one_in(3) {
@@ -66,14 +66,14 @@ fn tr_2_tr_4_up_to_64_axes_apart_and_overlapping() {
         let (to, from) = (wild(&mut random, &shape, to.strides), wild(&mut random, &shape, from.strides));
         let dst = layout(raw, &shape, &to, base, dst_offset);
         let src = layout(raw, &shape, &from, base, src_offset);
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         assert!(bytes == wanted, "seed {seed}: {shape:?} {to:?} <- {from:?}, item {item}, {dst_at} {src_at}");
         done += dst.count();
     }
     assert!(done > 50_000, "{done} elements: most cases have some");
 }
 
-/// Address space with a few pages of memory in it, so that elements can lie far apart.
+/// Reserved address space with a few accessible pages, so that elements can lie far apart.
 struct Mapped {
     base: NonNull<u8>,
     bytes: usize,
@@ -82,16 +82,16 @@ struct Mapped {
 const PAGE: usize = 4096;
 
 impl Mapped {
-    /// `bytes` of address space, none of which may be touched.
+    /// Reserves `bytes` of inaccessible address space.
     fn reserve(bytes: usize) -> Mapped {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a mapping of its own, wherever the system likes.
+        // SAFETY: a new mapping at an address of the system's choice.
         let base = unsafe { libc::mmap(core::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
         assert_ne!(base, libc::MAP_FAILED, "{}", std::io::Error::last_os_error());
         Mapped { base: NonNull::new(base.cast()).unwrap(), bytes }
     }
 
-    /// Lets a page be touched.
+    /// Makes a page accessible.
     fn open(&self, at: usize) -> *mut u8 {
         assert!(at.is_multiple_of(PAGE) && at + PAGE <= self.bytes);
         let page = self.base.as_ptr().wrapping_add(at);
@@ -104,7 +104,7 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // SAFETY: the mapping of `reserve`, and nobody uses it any more.
+        // SAFETY: the mapping of `reserve`, which is no longer used.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
 }
@@ -112,7 +112,7 @@ impl Drop for Mapped {
 #[test]
 fn tr_2_elements_far_apart_with_nothing_between_them() {
     const FAR: usize = 1 << 38;
-    // Three planes, 256 GiB apart, of each a page: what lies between may not even be read.
+    // Three planes of one page each, 256 GiB apart: the memory between may not even be read.
     let there = Mapped::reserve(2 * FAR + PAGE);
     let pages: Vec<*mut u8> = (0..3).map(|plane| there.open(plane * FAR)).collect();
     for (raw, item) in [(TN_BOOL, 1), (TN_F16, 2), (TN_I32, 4), (TN_F64, 8), (TN_C128, 16)] {
@@ -124,22 +124,22 @@ fn tr_2_elements_far_apart_with_nothing_between_them() {
             let (first, step) = if backwards { (2 * FAR as i64, -(FAR as i64)) } else { (0, FAR as i64) };
             let far = layout(raw, &shape, &[item, step], there.base.as_ptr(), first);
             let near = layout(raw, &shape, &[3 * item, item], packed, 0);
-            // There,
-            blit::copy(&place(&far), &place(&near)).unwrap();
+            // Spread the packed values over the planes.
+            blit::copy(&host_view(&far), &host_view(&near)).unwrap();
             for (at, page) in pages.iter().enumerate() {
                 let plane = if backwards { 2 - at } else { at };
                 for row in 0..per_page as usize {
                     let item = item as usize;
-                    // SAFETY: a page that may be read, and nobody writes.
+                    // SAFETY: an accessible page that nothing writes meanwhile.
                     let found = unsafe { core::slice::from_raw_parts(page.add(row * item), item) };
                     let wanted = &values[(row * 3 + plane) * item..][..item];
                     assert_eq!(found, wanted, "item {item}, row {row}, page {at}, {backwards}");
                 }
             }
-            // and back.
+            // Collect them again.
             let mut back = vec![0_u8; values.len()];
             let again = layout(raw, &shape, &[3 * item, item], back.as_mut_ptr(), 0);
-            blit::copy(&place(&again), &place(&far)).unwrap();
+            blit::copy(&host_view(&again), &host_view(&far)).unwrap();
             assert!(back == values, "item {item}, {backwards}");
         }
     }
@@ -147,7 +147,7 @@ fn tr_2_elements_far_apart_with_nothing_between_them() {
 
 #[test]
 fn tr_2_every_way_stays_inside_of_memory_that_ends() {
-    // A page between two that may not be touched: elements lie at its very ends.
+    // A page between two inaccessible ones: elements lie at its very ends.
     let there = Mapped::reserve(3 * PAGE);
     let page = there.open(PAGE);
     for seed in 1..=4000 {
@@ -157,7 +157,7 @@ fn tr_2_every_way_stays_inside_of_memory_that_ends() {
         let columns = 1 + random.below_i64(90 / item + 9);
         let rows = 1 + random.below_i64((PAGE as i64 / (3 * item * columns)).clamp(1, 70));
         let shape = [rows, columns];
-        // Dense, backwards, of every second item, or transposed; at the beginning of the page or at its end.
+        // Dense, reversed, every second item, or transposed; at the start of the page or at its end.
         let (mut strides, step) = match random.below_i64(4) {
             0 => (vec![columns * item, item], 1),
             1 => (vec![columns * item, -item], 1),
@@ -175,27 +175,27 @@ fn tr_2_every_way_stays_inside_of_memory_that_ends() {
         let inner = layout(raw, &shape, &strides, page, offset);
         let mut values = noise(&mut random, rows * columns * item);
         let dense = layout(raw, &shape, &[columns * item, item], values.as_mut_ptr(), 0);
-        blit::copy(&place(&inner), &place(&dense)).unwrap();
+        blit::copy(&host_view(&inner), &host_view(&dense)).unwrap();
         let mut back = vec![0_u8; values.len()];
         let again = layout(raw, &shape, &[columns * item, item], back.as_mut_ptr(), 0);
-        blit::copy(&place(&again), &place(&inner)).unwrap();
+        blit::copy(&host_view(&again), &host_view(&inner)).unwrap();
         assert!(back == values, "seed {seed}: {shape:?} {strides:?} at {offset}, item {item}");
-        blit::zero(&place(&inner));
-        blit::copy(&place(&again), &place(&inner)).unwrap();
+        blit::zero(&host_view(&inner));
+        blit::copy(&host_view(&again), &host_view(&inner)).unwrap();
         assert!(back.iter().all(|byte| *byte == 0), "seed {seed}: {shape:?} {strides:?} at {offset}, item {item}");
     }
 }
 
-/// Runs the tasks of a call on threads of their own.
+/// A runner: runs a call's tasks on threads of their own.
 unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
     struct Sent(*mut c_void);
-    // SAFETY: what a runner is given may be used on any thread.
+    // SAFETY: a runner may use its arguments on any thread.
     unsafe impl Sync for Sent {}
     let argument = Sent(argument);
     std::thread::scope(|scope| {
         for index in 0..count {
             let argument = &argument;
-            // SAFETY: before the runner returns.
+            // SAFETY: all tasks end before the runner returns, so `argument` is valid.
             scope.spawn(move || unsafe { task.unwrap()(argument.0, index) });
         }
     });
@@ -208,7 +208,7 @@ fn tr_16_divided_among_threads_it_is_the_same() {
         let mut random = Random::new(seed * 0x9E37_79B9 + 5);
         let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
-        // A MiB or so, of a few axes in any order: whole, in planes, or one element too many for even parts.
+        // About 1 MiB, with a few axes in any order: whole, in planes, or with one element too many for equal parts.
         let count = (1 << 20) / item + random.below_i64(3);
         let (rows, planes) = (1 + random.below_i64(700), 1 + random.below_i64(5));
         let shape = [planes, rows, (count / rows / planes).max(1)];
@@ -237,7 +237,7 @@ fn tr_16_divided_among_threads_it_is_the_same() {
         };
         runner::set_current(Some(three));
         divided += usize::from(runner::parts(dst.bytes() as usize) > 1);
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         runner::set_current(None);
         assert!(bytes == wanted, "seed {seed}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
     }

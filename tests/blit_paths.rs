@@ -1,7 +1,7 @@
-//! Every way in which `blit` can go, against the model that goes element by element: with and without each kind of vectors, as if
-//! everything were too large for the caches and as if nothing were (TR-2, TR-3, TR-4, TR-16, PH-15).
+//! Every code path of `blit`, against the model that copies element by element: with and without each kind of vector instructions, and with
+//! cache limits that make every copy large or small (TR-2, TR-3, TR-4, TR-16, PH-15).
 //!
-//! The switches are the process's, so all of it is one test.
+//! The switches belong to the process, so there is one test.
 
 mod support {
     pub mod random;
@@ -15,19 +15,19 @@ use tenure::dtype::Dtype;
 use tenure::sys::cpu::{self, VECTORS};
 use tenure::types::*;
 
-/// Shapes and strides that have loops of their own.
+/// Shapes and strides that have specialised loops.
 fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
-    // Long enough for tiles of every size with their ragged ends, now and then for whole blocks.
+    // Long enough for tiles of every size with partial edges, sometimes for whole blocks.
     let longest = if random.one_in(4) { 300 } else { 80 };
     let long = |random: &mut Random| 1 + random.below_i64(longest);
-    // Rows that begin alike on lines, or anywhere.
+    // Rows that start at cache lines, or anywhere.
     let pad = |random: &mut Random, bytes: i64| match random.below_i64(3) {
         0 => bytes,
         1 => (bytes + 63) / 64 * 64,
         _ => bytes + random.below_i64(40),
     };
     match random.below_i64(5) {
-        // A transposition, with a third axis outside now and then.
+        // A transposition, sometimes with a third outer axis.
         0 | 1 => {
             let (rows, columns, planes) = (long(random), long(random), 1 + random.below_i64(3));
             let (to, from) = (pad(random, rows * item), pad(random, columns * item));
@@ -36,14 +36,14 @@ fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
             let src = Shape { strides: vec![from * rows, item, from], offset: 0, end: planes * rows * from };
             (shape, dst, src)
         }
-        // Backwards, or every second item, of some rows.
+        // Some rows reversed, or with every second item.
         2 | 3 => {
             let (rows, length, step) =
                 (1 + random.below_i64(4), 7 * long(random), [-1, 2, -2, 3][random.below_i64(4) as usize]);
             let (to, from) = (pad(random, length * item), pad(random, length * item * i64::abs(step)));
             let offset = if step < 0 { -step * item * (length - 1) } else { 0 };
             let dst = Shape { strides: vec![to, item], offset: 0, end: rows * to };
-            // Of the last element only the element itself is there: what lies behind it is not to be touched.
+            // The layout ends with its last element; the bytes after it must not be touched.
             let end = (rows - 1) * from + (length - 1) * item * i64::abs(step) + item;
             (vec![rows, length], dst, Shape { strides: vec![from, step * item], offset, end })
         }
@@ -57,7 +57,7 @@ fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
     }
 }
 
-/// The source in a buffer of its own, so that reading behind its end is found by checkers; the destination with margins.
+/// The source has a buffer of its own, so that checkers find reads past its end. The destination has margins.
 fn copies_as_the_model(seed: u64, way: &str) {
     let mut random = Random::new(seed * 0x9E37_79B9);
     let raw = DTYPES[random.below_i64(5) as usize];
@@ -74,7 +74,7 @@ fn copies_as_the_model(seed: u64, way: &str) {
     }
     let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), dst_offset);
     let src = layout(raw, &shape, &from.strides, source.as_ptr(), src_offset);
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
 }
 
@@ -92,7 +92,7 @@ fn overlaps_as_the_model(seed: u64, way: &str) {
     let base = bytes.as_mut_ptr();
     let dst = layout(raw, &shape, &to.strides, base, dst_offset);
     let src = layout(raw, &shape, &from.strides, base, src_offset);
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
 }
 
@@ -109,7 +109,7 @@ fn fills_as_the_model(seed: u64, way: &str) {
         wanted[start as usize..(start + item) as usize].copy_from_slice(&value);
     }
     let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), at + to.offset);
-    blit::fill(&place(&dst), &value);
+    blit::fill(&host_view(&dst), &value);
     assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?}, item {item}", to.strides);
 }
 
@@ -126,7 +126,7 @@ fn large_planes_as_the_model(way: &str) {
             let shape = [columns, rows];
             let dst = layout(raw, &shape, &[rows * item, item], bytes.as_mut_ptr(), at);
             let src = layout(raw, &shape, &[item, columns * item], source.as_ptr(), 0);
-            blit::copy(&place(&dst), &place(&src)).unwrap();
+            blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
             let mut wanted = vec![0xA5u8; bytes.len()];
             for column in 0..columns {
                 for row in 0..rows {
@@ -140,7 +140,7 @@ fn large_planes_as_the_model(way: &str) {
     }
 }
 
-/// Plain bytes, of which no number of parts is a whole one.
+/// Contiguous bytes that no number of tasks divides evenly.
 fn long_runs_as_the_model(way: &str) {
     let mut random = Random::new(77);
     for (raw, count) in [(TN_BOOL, 1_048_571), (TN_C128, 70_001)] {
@@ -149,17 +149,17 @@ fn long_runs_as_the_model(way: &str) {
         let mut bytes = vec![0xA5u8; (count * item + 24) as usize];
         let dst = layout(raw, &[count], &[item], bytes.as_mut_ptr(), 17);
         let src = layout(raw, &[count], &[item], source.as_ptr(), 0);
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         let end = bytes.len() - 7;
         assert!(bytes[17..end] == source, "{way}: {count} of {item}");
         let value = noise(&mut random, item);
-        blit::fill(&place(&dst), &value);
+        blit::fill(&host_view(&dst), &value);
         assert!(bytes[17..end].chunks(item as usize).all(|element| element == value), "{way}: {count} of {item}");
         assert!(bytes[..17].iter().chain(&bytes[end..]).all(|byte| *byte == 0xA5), "{way}: {count} of {item}");
     }
 }
 
-/// A thread a task.
+/// A runner with one thread per task.
 unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
     let (task, argument) = (task.unwrap(), argument as usize);
     std::thread::scope(|scope| {
@@ -171,8 +171,8 @@ unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_
 }
 
 #[test]
-fn every_way_gives_what_the_model_gives() {
-    // Under a checker that slows everything down, fewer do.
+fn every_code_path_agrees_with_the_model() {
+    // Fewer rounds under a checker that slows everything down.
     let seeds = std::env::var("TENURE_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let real = cpu::cache_bytes();
     for vectors in VECTORS {

@@ -1,7 +1,7 @@
-//! Runs the C tests: each `c-tests/<section>.c` is compiled against the header and the shared library and run as it is, under
-//! valgrind, and with the address and undefined-behaviour sanitizers in its own code; one of them as a user starts it.
+//! Runs the C tests: each `c-tests/<section>.c` is compiled against the header and the shared library. It runs natively, under valgrind,
+//! and with the address and undefined-behaviour sanitizers in its own code. One of them runs as a user starts it.
 //!
-//! Each file in each of these ways is a test with a name of its own: `cargo test --test c array` runs `c_array` and its kin.
+//! Each file and way of running it is a test of its own: `cargo test --test c array` runs `c_array`, `c_array_valgrind` and so on.
 
 mod support {
     pub mod cuda;
@@ -20,32 +20,32 @@ enum Way {
     Plain,
     Valgrind,
     Sanitizers,
-    /// With no LD_LIBRARY_PATH: cargo sets one, which would hide a program that does not find the library by its rpath.
+    /// Without LD_LIBRARY_PATH: cargo sets one, which would hide a program that does not find the library by its rpath.
     ByHand,
     /// Linked with the archive, with the system libraries that `rustc --print native-static-libs` names.
     Static,
 }
 
-/// What a program needs beside `libtenure.a`.
+/// The system libraries that a program needs beside `libtenure.a`.
 const NATIVE: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 struct Case {
     name: String,
     file: PathBuf,
     way: Way,
-    /// The library of others that it is about, and how it is built with that.
+    /// The other library that it tests with, and the options to build with it.
     with: Option<Umf>,
 }
 
-/// A version of UMF, unpacked from its wheel; None: not there.
+/// A version of UMF, unpacked from its wheel, or None.
 #[derive(Clone)]
 struct Umf(Option<PathBuf>);
 
-/// Where `cargo xtask umf` puts the wheels, unpacked.
+/// The folder into which `cargo xtask umf` unpacks the wheels.
 const UMF: &str = "target/umf";
 
 impl Umf {
-    /// Each version that is there, with what to call it, or one that is not.
+    /// Each UMF version that is unpacked, with its name, or one entry that is not available.
     fn all() -> Vec<(String, Umf)> {
         let listed = std::fs::read_dir(root().join(UMF)).into_iter().flatten();
         let folders = listed.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("data").is_dir());
@@ -59,13 +59,13 @@ impl Umf {
         if found.is_empty() { vec![(String::new(), Umf(None))] } else { found }
     }
 
-    /// The folder of what libumf needs in its turn.
+    /// The folder of the libraries that libumf needs.
     fn needed() -> PathBuf {
         root().join(UMF).join("tcmlib/data/lib")
     }
 }
 
-/// One file in all ways.
+/// Tests of one file, one for each way of running it.
 fn cases() -> Vec<Case> {
     let ways = [(Way::Plain, ""), (Way::Valgrind, "_valgrind"), (Way::Sanitizers, "_sanitizers")];
     let mut cases = Vec::new();
@@ -91,12 +91,12 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Compiles it and runs it.
+/// Compiles the file and runs it.
 fn run(case: &Case) {
     require(if case.way == Way::Valgrind { &["gcc", "valgrind"] } else { &["gcc"] });
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&case.name);
     let mut compile = compiler("c11");
-    // A program whose functions the library looks for in the process shows them.
+    // Exports the functions that the library looks up in the process.
     compile.arg("-rdynamic").arg(root().join(&case.file)).arg("-o").arg(&program);
     if case.way == Way::Static {
         compile.arg(library().with_extension("a")).args(NATIVE);
@@ -108,7 +108,7 @@ fn run(case: &Case) {
         None => {}
         Some(Umf(None)) => missing(format!("{UMF} has no UMF; cargo xtask umf fetches it")),
         Some(Umf(Some(folder))) => {
-            // As headers of the system: their warnings are not ours.
+            // As system headers: their warnings are not ours to fix.
             compile.arg("-isystem").arg(folder.join("include")).arg(folder.join("lib/libumf.so"));
             compile.arg("-Wl,--allow-shlib-undefined");
             folders = vec![folder.join("lib"), Umf::needed()];
@@ -122,7 +122,7 @@ fn run(case: &Case) {
         Way::Valgrind => {
             let mut valgrind = Command::new("valgrind");
             valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
-            // A driver's threads are there to the end, and what they have is found by pointers into its middle.
+            // A driver's threads live to the end, and their memory is found by pointers into its middle.
             let kinds = if cuda::wanted().is_some() { "definite,indirect" } else { "definite,indirect,possible" };
             valgrind
                 .args([format!("--show-leak-kinds={kinds}"), format!("--errors-for-leak-kinds={kinds}")])
@@ -134,14 +134,14 @@ fn run(case: &Case) {
     if case.way == Way::ByHand {
         command.env_remove("LD_LIBRARY_PATH");
     }
-    // A driver that this machine has is for the runs that are for it.
+    // The tests for a real driver run elsewhere.
     if cuda::wanted().is_none() && case.way != Way::ByHand {
         folders.extend(std::env::split_paths(&cuda::path_without_driver()));
     }
     if !folders.is_empty() {
         command.env("LD_LIBRARY_PATH", std::env::join_paths(folders).expect("no colon in a path of ours"));
     }
-    // A place for files; backtraces of provoked panics are slow under valgrind.
+    // A folder for files. Backtraces of provoked panics are slow under valgrind.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.files", case.name));
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
     command.current_dir(folder).env("RUST_BACKTRACE", "0").env("TENURE_CHECKED_BY", case.way.checker());
@@ -149,7 +149,7 @@ fn run(case: &Case) {
 }
 
 impl Way {
-    /// What a C test reads to take fewer rounds where each is slow.
+    /// The variable with which a C test takes fewer rounds where each is slow.
     fn checker(self) -> &'static str {
         match self {
             Way::Valgrind => "valgrind",

@@ -1,5 +1,5 @@
-//! A use of a block that went back to its pool, raw or an array's, is reported by the memory checkers: valgrind and AddressSanitizer.
-//! `c-tests/use_after_free.c` makes each mistake by its name; that it has no report without one is tested in `c.rs`, as of every C test.
+//! Valgrind and AddressSanitizer report a use of a freed block of a pool, raw or of an array. `c-tests/use_after_free.c` makes the mistake
+//! that its argument names. Without an argument there must be no report, which `c.rs` tests too.
 
 mod support {
     pub mod tools;
@@ -24,7 +24,7 @@ fn compiled(name: &str, options: &[&str]) -> PathBuf {
     program
 }
 
-/// What the checker says of each mistake, which must end the program.
+/// Runs the program without a mistake, which must succeed, then with each mistake, which must end it with the expected report.
 fn reports(mut run: impl FnMut() -> Command, expected: &[&str]) {
     output(&mut run()).unwrap();
     for mistake in MISTAKES {
@@ -35,7 +35,7 @@ fn reports(mut run: impl FnMut() -> Command, expected: &[&str]) {
     }
 }
 
-/// Memcheck names the place of the use and the one where the block was given back.
+/// Memcheck names the place of the use and the place of the free.
 #[test]
 fn valgrind_reports_a_use_after_free_of_a_pools_block() {
     require(&["gcc", "valgrind"]);
@@ -48,7 +48,7 @@ fn valgrind_reports_a_use_after_free_of_a_pools_block() {
     reports(run, &["Invalid read of size 1", "free'd"]);
 }
 
-/// AddressSanitizer knows the memory as poisoned.
+/// AddressSanitizer reports the memory as poisoned.
 #[test]
 fn address_sanitizer_reports_a_use_after_free_of_a_pools_block() {
     require(&["gcc"]);

@@ -1,6 +1,6 @@
-//! The C++ binding: each `bindings/cpp/tests/<part>.cpp` is compiled as C++17 and as C++20 and run as it is; the
-//! first also under valgrind, the second with the address and undefined-behaviour sanitizers; what must not compile does not, for the
-//! reason that it should; and the examples of its README print what they show.
+//! The C++ binding: each `bindings/cpp/tests/<part>.cpp` is compiled as C++17 and as C++20 and run. The first also runs under valgrind, the
+//! second with the address and undefined-behaviour sanitizers. Code that must not compile is rejected for the expected reason. The examples
+//! of the README print what the README shows.
 
 mod support {
     pub mod cuda;
@@ -20,7 +20,7 @@ fn main() -> std::process::ExitCode {
 
 const FOLDER: &str = "bindings/cpp/tests";
 
-/// The compiler for this standard, with the binding's header.
+/// A compiler command for this standard, with the binding's header.
 fn cpp(standard: &str) -> Command {
     let mut command = compiler(standard);
     command.arg("-I").arg(root().join("bindings/cpp")).arg("-I").arg(root().join(FOLDER));
@@ -31,7 +31,7 @@ fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// With the shared library, which the program finds by its rpath.
+/// Links the shared library, which the program finds by its rpath.
 fn link(command: &mut Command, program: &Path) -> Result<String, String> {
     command.arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(program);
     output(command)
@@ -55,7 +55,7 @@ fn program(part: &str, standard: &str, sanitizers: bool) -> PathBuf {
     program
 }
 
-/// Whether the program is newer than all that it is made of.
+/// Whether the program is newer than all its sources.
 fn is_fresh(program: &Path) -> bool {
     let time = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
     let headers = ["include", "bindings/cpp"].into_iter().flat_map(|folder| files(folder, ""));
@@ -64,7 +64,7 @@ fn is_fresh(program: &Path) -> bool {
     time(program).is_some_and(|made| sources.into_iter().all(|source| time(&source).is_some_and(|time| time < made)))
 }
 
-/// Runs it in a folder of its own, where it may write files.
+/// Runs it in a folder of its own for its files.
 fn run(program: &Path, tool: &[&str], name: &str) {
     let folder = scratch(&format!("{name}.files"));
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
@@ -73,7 +73,7 @@ fn run(program: &Path, tool: &[&str], name: &str) {
     if !tool.is_empty() {
         command.arg(program);
     }
-    // A driver that this machine has is for the runs that are for it.
+    // The tests for a real driver run elsewhere.
     if support::cuda::wanted().is_none() {
         command.env("LD_LIBRARY_PATH", support::cuda::path_without_driver());
     }
@@ -133,7 +133,7 @@ macro_rules! parts {
 
 parts! { array borrow cuda errors exchange expression memory others ownership places pool scope }
 
-/// Those that have a test function of their own below.
+/// Parts that have a test function of their own below.
 const OTHERS: &[&str] = &["memory_no_exceptions", "no_exceptions", "refused", "two_units"];
 
 #[test]
@@ -145,7 +145,7 @@ fn every_file_is_run() {
     assert_eq!(found, known, "a file of {FOLDER} is not run");
 }
 
-/// Strict users turn on more warnings than we do; and optimised code shows the compiler more.
+/// Users may turn on more warnings than the project does, and optimisation causes further warnings.
 #[test]
 fn header_is_quiet_under_stricter_warnings() {
     require(&["g++"]);
@@ -179,7 +179,7 @@ fn other_compilers_agree() {
     }
 }
 
-/// One program of C++17 and C++20: a class with another layout in one of them would break it.
+/// One program of C++17 and C++20 parts: a class whose layout differs between them would break it.
 #[test]
 fn units_of_two_standards_make_one_program() {
     require(&["g++"]);
@@ -222,7 +222,7 @@ fn al_92_memory_works_without_exceptions() {
     }
 }
 
-/// Each marked line of refused.cpp by itself does not compile, and the compiler says why; without them all the file does.
+/// Each marked line of refused.cpp alone is rejected with the expected message; without the marked lines the file compiles.
 #[test]
 fn misuse_does_not_compile() {
     require(&["g++"]);
@@ -240,7 +240,7 @@ fn misuse_does_not_compile() {
     let compile = |chosen: Option<usize>| {
         let source = scratch(&format!("cpp_refused_{}.cpp", chosen.map_or(0, |at| at + 1)));
         std::fs::write(&source, with(chosen)).expect("the target folder is writable");
-        // As it is: the quotes of another language differ.
+        // In the C locale, because other languages have other quotes.
         output(cpp("c++17").env("LC_ALL", "C").args(["-fsyntax-only", "-Wno-unused"]).arg(source))
     };
     compile(None).unwrap_or_else(|text| panic!("refused.cpp does not compile even without what is refused:\n{text}"));
@@ -268,7 +268,7 @@ fn misuse_does_not_compile() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The programs of the README are compiled as both standards, run, and print what the README shows.
+/// The programs of the README compile as both standards and print what the README shows.
 #[test]
 fn examples_of_the_readme_run_as_shown() {
     require(&["g++"]);
@@ -286,7 +286,7 @@ fn examples_of_the_readme_run_as_shown() {
             std::fs::create_dir_all(&folder).expect("the target folder is writable");
             std::fs::write(folder.join("example.cpp"), program).expect("the target folder is writable");
             let binary = folder.join("example");
-            // As a user would, by its bare name: it stands in what the program prints.
+            // By its bare name, which is part of the output.
             link(cpp(standard).arg("example.cpp").current_dir(&folder), &binary).unwrap();
             let printed = output(Command::new(&binary).current_dir(&folder)).unwrap();
             let shown = shown.expect("every example shows what it prints");
@@ -296,15 +296,15 @@ fn examples_of_the_readme_run_as_shown() {
     assert!(count >= 4, "the README's examples were not recognised");
 }
 
-/// Every declaration at the level of the namespace, or public in a class, has a comment above it or `///<` behind it. Members that
-/// every class of handles has alike (moving, destroying, what is deleted) and forward declarations need none.
+/// Every declaration in the namespace, or public in a class, has a comment above it or `///<` behind it. Members that every handle class
+/// has (moves, destructors, deleted functions) and forward declarations need none.
 #[test]
 fn every_public_thing_has_a_comment() {
     let text = read("bindings/cpp/tenure.hpp");
     let lines: Vec<&str> = text.lines().collect();
     let (mut inner, mut class, mut public, mut found) = (false, false, true, 0);
     let mut missing = Vec::new();
-    // The last line that is no comment, and whether a comment for the next declaration was seen.
+    // The last line that is no comment, and whether it was preceded by a comment for the next declaration.
     let (mut before, mut documented) = (";", false);
     for (at, line) in lines.iter().enumerate() {
         let code = line.trim();
@@ -328,7 +328,7 @@ fn every_public_thing_has_a_comment() {
             && !code.ends_with(':')
             && !code.starts_with("namespace")
         {
-            // The line that has the name stands below that of the template's parameters.
+            // The name is in the line below the template's parameters.
             let named = if code.starts_with("template <") {
                 format!("{code} {}", lines[at + 1].trim())
             } else {
@@ -338,7 +338,7 @@ fn every_public_thing_has_a_comment() {
                 ["= default", "= delete", "operator=", "&&other)", "const dims &other)", "friend class", "is_flags<"];
             let forward =
                 named.ends_with(';') && !named.contains(['(', '=']) && (named.contains("class ") || class && !public);
-            // Defined outside of its class, where it is declared with its comment; or a constructor called as its class is.
+            // Defined outside of its class, which has the comment at the declaration; or a constructor call.
             let outside = [" array::", " weak::"].iter().any(|name| named.contains(name));
             found += 1;
             if !documented

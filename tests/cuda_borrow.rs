@@ -1,5 +1,5 @@
-//! Unfinished work of devices on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the simulator, whose
-//! streams stall on command; see support/cuda.rs. The bytes are lent by the tests, so that what is looked at is the books alone.
+//! Pending device work on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the simulator, whose
+//! streams stall on command; see support/cuda.rs. The tests import their own bytes, so that only the bookkeeping is tested.
 
 mod support {
     pub mod cuda;
@@ -46,7 +46,7 @@ fn with_seeds(body: impl Fn(&Device, Hands)) {
     }
 }
 
-/// The same on the simulator alone, whose calls can be counted, and which does not wait where a GPU would.
+/// As above on the simulator alone, which counts calls and does not wait where a GPU would.
 fn counted(body: impl Fn(&Device, Hands, Sim)) {
     let sim = device().simulated();
     with_seeds(|gpu, hands| body(gpu, hands, sim));
@@ -59,13 +59,13 @@ fn stalled(hands: Hands) -> Stream {
     stream
 }
 
-/// What was put into a stalled stream is done.
+/// The work of a stalled stream, up to here, is done.
 fn go(hands: Hands, stream: Stream) {
     hands.release(native(stream));
     assert_eq!(tn_stream_synchronize(stream), TN_OK);
 }
 
-/// Runs something while a stalled stream is let go by another thread, a while later.
+/// Runs something while another thread resumes a stalled stream a little later.
 fn while_stalled<R>(hands: Hands, stream: Stream, work: impl FnOnce() -> R) -> R {
     let name = native(stream);
     let started = Instant::now();
@@ -93,13 +93,13 @@ fn br_61_62_pn_9_the_host_finds_pending_until_the_work_is_done() {
             let memory = Memory::new(100);
             let a = memory.lend(device, true, false);
             let s = stalled(hands);
-            // BR-62: the end of a guard does not wait, and the region is free for who comes in order (BR-65).
+            // BR-62: the end of a guard does not wait; the region is free for work that is ordered after it (BR-65).
             reads_on(a, s);
             assert_eq!(host(a), (TN_OK, TN_ERR_PENDING), "a read looks at writers only");
             writes_on(a, s);
             assert_eq!(host(a), (TN_ERR_PENDING, TN_ERR_PENDING));
             assert!(last_error().contains("TN_WAIT"), "{}", last_error());
-            // Another region is nobody's business.
+            // Another region is unaffected.
             let (left, right) = (part(a, 0, 50), part(a, 50, 100));
             assert_eq!(host(left), (TN_ERR_PENDING, TN_ERR_PENDING));
             go(hands, s);
@@ -108,7 +108,7 @@ fn br_61_62_pn_9_the_host_finds_pending_until_the_work_is_done() {
             writes_on(left, s);
             assert_eq!((host(left), host(right)), ((TN_ERR_PENDING, TN_ERR_PENDING), (TN_OK, TN_OK)));
             assert_eq!(host(a), (TN_ERR_PENDING, TN_ERR_PENDING));
-            // It may also simply be done by now: whoever asks finds out.
+            // The work may also be done by now, which a query finds out.
             hands.release(native(s));
             while host(a) != (TN_OK, TN_OK) {
                 hands.step(1);
@@ -124,7 +124,7 @@ fn br_61_62_pn_9_the_host_finds_pending_until_the_work_is_done() {
     });
 }
 
-/// Two readers on one stream, whose ends reach the books in another order than the stream: the later work counts.
+/// Two readers on one stream whose ends arrive in the ledger in another order than in the stream: the later work counts.
 #[test]
 fn br_62_the_ends_of_two_readers_change_places() {
     with_seeds(|_, hands| {
@@ -135,12 +135,17 @@ fn br_62_the_ends_of_two_readers_change_places() {
         let queue = taken.on(gpu(0)).unwrap().unwrap();
         let open = || {
             let wanted = Use::Read { frozen: false };
-            transfer::one(BorrowContext::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, UseTime::on(queue))
-                .unwrap()
+            transfer::acquire_one(
+                BorrowContext::new(c"reader"),
+                Id::from_bits(a.addr() as u64),
+                wanted,
+                UseTime::on(queue),
+            )
+            .unwrap()
         };
         let (first, second) = (open(), open());
         let early = queue.record_point().unwrap();
-        // It is done, and the library does not know that yet.
+        // The work is done, but the library does not know it yet.
         let name = native(s);
         assert_eq!(with_context(0, || driver_call!(cuStreamSynchronize(name => u64))), 0);
         hands.hold(name);
@@ -165,16 +170,16 @@ fn br_60_65_tr_12_streams_wait_for_one_another_and_the_host_for_none() {
         let (s, t) = (stalled(hands), stream(0));
         let waits = |work: &dyn Fn()| sim.calls_of("cuStreamWaitEvent", work).0;
         let (host_waits, _) = sim.calls_of("Synchronize", || {
-            // The same stream needs no event.
+            // The stream itself needs no event.
             assert_eq!(waits(&|| writes_on(a, s)), 0);
             assert_eq!(waits(&|| writes_on(a, s)), 0);
             assert_eq!(waits(&|| reads_on(a, s)), 0);
-            // Another one is made to wait, once.
+            // Another stream is made to wait, once.
             assert_eq!(waits(&|| reads_on(a, t)), 1);
             assert_eq!(waits(&|| reads_on(a, t)), 0);
         });
         assert_eq!(host_waits, 0);
-        // What t does now comes after s, which stalls; its own work is stuck, although t itself does not stall.
+        // Work on t now comes after s, which stalls. So t's work is stuck although t itself does not stall.
         let (mut event, mut done) = (null_mut(), 7);
         // SAFETY: the pointers are ours.
         unsafe {
@@ -206,7 +211,7 @@ fn br_60_65_tr_12_streams_wait_for_one_another_and_the_host_for_none() {
 }
 
 #[test]
-fn br_60_more_streams_than_anybody_remembers() {
+fn br_60_more_streams_than_a_region_remembers() {
     counted(|_, hands, sim| {
         let memory = Memory::new(10);
         let a = memory.lend(gpu(0), true, false);
@@ -231,7 +236,7 @@ fn br_63_a_stream_of_another_device() {
         let (a, h) = (memory.lend(gpu(0), true, false), other.lend(HOST, true, false));
         let s = stream(0);
         let constants = [1_usize, 2, 3].map(|bits| bits as Stream);
-        // On host memory the constants are the host, now, and a stream orders nothing.
+        // On host memory the constants mean the host, and a stream orders nothing.
         for constant in constants {
             end(write(h, 0, constant).unwrap(), constant);
             writes_on(a, constant);
@@ -250,7 +255,7 @@ fn br_63_a_stream_of_another_device() {
             assert_eq!(tn_borrow_end(guard, 0, t), TN_ERR_DEVICE);
             assert_eq!(write(a, 0, s), Err(TN_ERR_BORROWED), "it is still open");
             end(guard, s);
-            // Pinned and managed memory is any device's.
+            // Pinned and managed memory belongs to any device.
             let shared = Memory::new(10);
             let m = shared.lend(MANAGED, true, false);
             writes_on(m, t);
@@ -271,7 +276,7 @@ fn br_66_tr_23_wait_is_the_last_thing_that_a_borrow_does() {
         let a = memory.lend(MANAGED, false, false);
         let s = stalled(hands);
         writes_on(a, s);
-        // While the stream stalls nothing that is in the way of the call besides may wait.
+        // While the stream stalls, a call with another obstacle must not wait.
         let b = clone(a);
         assert_eq!(write(a, TN_WRITE_UNIQUE | TN_WAIT, null_mut()), Err(TN_ERR_SHARED));
         release(b);
@@ -280,11 +285,11 @@ fn br_66_tr_23_wait_is_the_last_thing_that_a_borrow_does() {
         let reader = read(a, 0, s).unwrap();
         assert_eq!(write(a, TN_WAIT, null_mut()), Err(TN_ERR_BORROWED));
         end(reader, s);
-        // Alone in the way, the work is waited for; meanwhile nothing is held.
+        // If pending work is the only obstacle, the call waits and holds nothing meanwhile.
         let handle = a as usize;
         let asking = std::thread::spawn(move || {
             std::thread::sleep(STALL / 2);
-            // The waiting call has no lock: the array can be asked.
+            // The waiting call holds no lock: the array can be queried.
             let mut unique = 7;
             // SAFETY: the number is ours.
             assert_eq!(unsafe { tn_array_is_unique(handle as Array, &mut unique) }, TN_OK);
@@ -293,7 +298,7 @@ fn br_66_tr_23_wait_is_the_last_thing_that_a_borrow_does() {
         while_stalled(hands, s, || end(write(a, TN_WAIT, null_mut()).unwrap(), null_mut()));
         assert_eq!(asking.join().unwrap(), 1, "unfinished work is no holder");
         assert_eq!(host(a), (TN_OK, TN_OK));
-        // Everything is checked again after the wait: the handle was given away meanwhile.
+        // After the wait everything is checked again: the handle was given away meanwhile.
         hands.hold(native(s));
         writes_on(a, s);
         let waiting =
@@ -302,7 +307,7 @@ fn br_66_tr_23_wait_is_the_last_thing_that_a_borrow_does() {
         let mut promise = null_mut();
         // SAFETY: the pointer is ours.
         assert_eq!(unsafe { tn_array_give(a, 1, &mut promise) }, TN_OK, "a wait holds nothing");
-        // Nobody need have waited: the other thread may begin after the handle was given away.
+        // The other thread may begin after the handle was given away, so no wait is needed.
         go(hands, s);
         assert_eq!(waiting.join().unwrap(), Err(TN_ERR_GIVEN));
         assert_eq!(tn_promise_cancel(promise), TN_OK);
@@ -323,12 +328,12 @@ fn br_67_tr_22_waiting_for_an_array() {
         for access in [0, 4, TN_READ | 16] {
             assert_eq!(tn_array_wait(a, access), TN_ERR_INVALID);
         }
-        // Nothing is unfinished: the driver is not asked.
+        // Nothing is pending: the driver is not called.
         let (calls, _) = sim.calls_of("", || assert_eq!(tn_array_wait(a, TN_READ_WRITE), TN_OK));
         assert_eq!(calls, 0);
         reads_on(a, s);
         assert_eq!(tn_array_wait(a, TN_READ), TN_OK, "readers are in the way of writers only");
-        // It looks at no guard.
+        // It checks no guard.
         let guard = write(a, 0, s).unwrap();
         assert_eq!(tn_array_wait(a, TN_READ), TN_OK);
         end(guard, s);
@@ -363,7 +368,7 @@ fn er_8_er_5_where_streams_and_work_stand_among_the_errors() {
         let guard = read(taken, 0, s).unwrap();
         assert_eq!(tn_borrow_end(guard, 0, gone), TN_ERR_STALE);
         end(guard, s);
-        // Poison, and what the failed writer put into the stream, which goes on.
+        // The array is poisoned, and the stream with the failed writer's work goes on.
         let guard = write(taken, 0, s).unwrap();
         assert_eq!(tn_borrow_end(guard, TN_END_FAILED, s), TN_OK);
         assert_eq!(host(taken), (TN_ERR_POISONED, TN_ERR_POISONED));
@@ -386,7 +391,7 @@ fn er_8_er_5_where_streams_and_work_stand_among_the_errors() {
     });
 }
 
-/// How many of a kind tn_leaks knows.
+/// How many holders of a kind tn_leaks lists.
 fn leaks(kind: tn_holder_kind) -> usize {
     let mut n = 0;
     // SAFETY: the number is ours.
@@ -420,17 +425,17 @@ fn ba_8_streams_of_entries() {
         let (a, b) = (one.lend(gpu(0), true, false), two.lend(MANAGED, true, false));
         let h = three.lend(HOST, true, false);
         let s = stalled(hands);
-        // Entries with a stream are recorded, the host ends the others.
+        // Entries with a stream are recorded; for the others the work has ended on the host.
         let guard =
             all(&[spec(a, s, TN_READ_WRITE), spec(b, null_mut(), TN_READ_WRITE), spec(h, 1 as Stream, TN_READ)])
                 .unwrap();
         end(guard, s);
         assert_eq!((host(a), host(b), host(h)), ((TN_ERR_PENDING, TN_ERR_PENDING), (TN_OK, TN_OK), (TN_OK, TN_OK)));
-        // PENDING of one entry is that of all, and nothing else changes.
+        // One PENDING entry makes the call PENDING, and nothing changes.
         let mixed = [spec(b, s, TN_READ_WRITE), spec(a, null_mut(), TN_READ)];
         assert_eq!(all(&mixed), Err(TN_ERR_PENDING));
         assert_eq!(host(b), (TN_OK, TN_OK));
-        // An entry on host memory with a stream is wrong whatever others do; states come first.
+        // An entry on host memory with a stream is always wrong, but states are checked first.
         assert_eq!(all(&[spec(a, null_mut(), TN_READ), spec(h, s, TN_READ)]), Err(TN_ERR_DEVICE));
         let mut promise = null_mut();
         // SAFETY: the pointer is ours.
@@ -446,7 +451,7 @@ fn ba_8_streams_of_entries() {
             end(guard, s);
             drop_stream(t);
         }
-        // TN_WAIT of the entries, after the checks of all.
+        // TN_WAIT waits for the entries after all of them are checked.
         let other = clone(b);
         let waiting = [spec(a, null_mut(), TN_READ | TN_WAIT), spec(b, null_mut(), TN_READ_WRITE | TN_WRITE_UNIQUE)];
         assert_eq!(all(&waiting), Err(TN_ERR_SHARED), "at once");
@@ -489,7 +494,7 @@ fn br_62_chunks_end_on_streams_of_their_own() {
     });
 }
 
-/// Number and bytes of the releases that wait, as a query of the host tells.
+/// Number and bytes of the deferred releases, from a query of the host.
 fn queued() -> (u64, u64) {
     // SAFETY: plain data, for which zero is valid.
     let mut info: tn_device_info = unsafe { std::mem::zeroed() };
@@ -500,18 +505,18 @@ fn queued() -> (u64, u64) {
 }
 
 #[test]
-fn tr_10_st_8_what_ends_before_its_work_lives_on() {
+fn tr_10_st_8_stores_and_streams_outlive_their_handles_until_the_work_is_done() {
     with_seeds(|_, hands| {
         let memory = Memory::new(10);
         let a = memory.lend(gpu(0), true, false);
         let s = stalled(hands);
         reads_on(a, s);
-        // Nobody holds it any more, but the lender is not told before the work has passed.
+        // No handle is left, but the lender is told only after the work has passed.
         release(a);
         assert_eq!((memory.released(), run_releases()), (0, 0));
         assert_eq!(leaks(TN_HOLDER_QUEUED_RELEASE), 1, "what waits is shown");
         assert_eq!(queued(), (1, 40));
-        // ST-8: the stream's handle goes, its work goes on.
+        // ST-8: the stream's handle is released, and its work goes on.
         drop_stream(s);
         assert_eq!((memory.released(), run_releases()), (0, 0));
         hands.release_all();
@@ -523,7 +528,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         assert_eq!((memory.released(), ran), (1, 1));
         assert_eq!(queued(), (0, 0));
 
-        // XI-18: its import has ended for everybody but the device, and so a weak handle finds nothing.
+        // XI-18: only the device still uses the import, so a weak handle finds nothing.
         let memory = Memory::new(10);
         let a = memory.lend(gpu(0), true, false);
         let s = stalled(hands);
@@ -539,7 +544,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         drop_stream(s);
         assert_eq!((run_releases(), memory.released()), (1, 1));
 
-        // The import ends before the store: its own work counts, through which handle it was put there.
+        // The import ends before the store. Its own work counts, through whatever handle it was issued.
         let memory = Memory::new(10);
         let a = memory.lend(gpu(0), true, false);
         let s = stalled(hands);
@@ -548,7 +553,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         [view, a].into_iter().for_each(release);
         assert_eq!(memory.released(), 0);
         go(hands, s);
-        // A later call of somebody else's ends it.
+        // A later call of another user ends it.
         let other = Memory::new(1);
         let b = other.lend(gpu(0), true, false);
         reads_on(b, s);
@@ -583,7 +588,7 @@ fn cow_and_unique_beside_unfinished_work() {
         let a = memory.lend(MANAGED, true, false);
         let s = stalled(hands);
         reads_on(a, s);
-        // Nothing but the work is in the way: no reason for a copy.
+        // Only the pending work is an obstacle, which is no reason for a copy.
         assert_eq!(write(a, TN_WRITE_COW, null_mut()), Err(TN_ERR_PENDING));
         assert_eq!(write(a, TN_WRITE_UNIQUE, null_mut()), Err(TN_ERR_PENDING));
         end(write(a, TN_WRITE_UNIQUE, s).unwrap(), s);
@@ -615,7 +620,7 @@ fn tr_11_everything_that_the_host_reads_is_pending() {
         // SAFETY: the pointer is ours.
         assert_eq!(unsafe { tn_expr_leaf(a, TN_FORM_DIAGONAL, &mut leaf) }, TN_ERR_PENDING);
         while_stalled(hands, s, || end(export(TN_BORROW | TN_WAIT).unwrap(), null_mut()));
-        // A leaf is a read; what the device reads meanwhile is in the way of overwriting it, not of computing with it.
+        // A leaf is a read: the device's pending reads do not hinder it, but they hinder overwriting the array.
         // SAFETY: the pointer is ours.
         unsafe {
             assert_eq!(tn_expr_leaf(a, TN_FORM_DIAGONAL, &mut leaf), TN_OK);
@@ -628,9 +633,9 @@ fn tr_11_everything_that_the_host_reads_is_pending() {
     });
 }
 
-/// An operand that a device still reads may be read by the host too, but not overwritten yet: nothing is lost, and later it is.
+/// The host may read an operand that a device still reads, but must not overwrite it yet. The result is right in both cases.
 #[test]
-fn br_61_an_expression_overwrites_what_a_device_has_read() {
+fn br_61_an_expression_overwrites_operands_that_a_device_has_read() {
     with_seeds(|_, hands| {
         let memory = Memory::new(9);
         let a = memory.lend(MANAGED, true, false);
@@ -665,11 +670,11 @@ fn br_61_an_expression_overwrites_what_a_device_has_read() {
 }
 
 #[test]
-fn what_the_host_cannot_reach_it_does_not_touch() {
+fn the_host_does_not_touch_unreachable_memory() {
     with_seeds(|_, _| {
         let memory = Memory::new(9);
         let a = memory.lend(gpu(0), true, false);
-        // A guard says where the bytes are; the host has no business there.
+        // A guard on a device tells the address, but the host must not use it.
         let (mut data, mut guard) = (null_mut(), null_mut());
         let mut view = std::mem::MaybeUninit::<tn_view_info>::uninit();
         // SAFETY: the places are ours, and filled if the call succeeds.
@@ -693,7 +698,7 @@ fn what_the_host_cannot_reach_it_does_not_touch() {
 }
 
 #[test]
-fn br_64_a_pool_gets_the_bytes_with_what_is_unfinished() {
+fn br_64_a_pool_gets_the_bytes_with_their_pending_work() {
     counted(|_, hands, sim| {
         let mut pool = null_mut();
         let options = std::ptr::null();
@@ -717,10 +722,10 @@ fn br_64_a_pool_gets_the_bytes_with_what_is_unfinished() {
         assert_eq!(unsafe { tn_array_borrow_read(a, 0, s, &mut data, null_mut(), &mut guard) }, TN_OK);
         end(guard, s);
         writes_on(a, s);
-        // Nothing here waits on the host.
+        // Nothing waits on the host here.
         let (host_waits, _) = sim.calls_of("cuEventSynchronize", || {
             release(a);
-            // Another stream gets other bytes, or waits for these on the device; who comes in order may have them at once.
+            // Another stream gets other bytes, or waits for these on the device. A stream ordered after this one may have them at once.
             let (waits, other) = sim.calls_of("cuStreamWaitEvent", || block(t));
             assert!(other.cast_const() != data || waits > 0);
             let same = block(s);
@@ -797,7 +802,7 @@ fn br_8_60_a_copy_on_write_into_memory_with_unfinished_work() {
 
 #[test]
 fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
-    // Not on a GPU: a pool that grows may have to give memory back, and the driver may wait for all work before it does.
+    // Not on a GPU: a growing pool may have to free memory, for which the driver may wait for all work.
     counted(|_, hands, _| {
         for device in [MANAGED, PINNED, gpu(0)] {
             let (s, t) = (stalled(hands), stream(0));
@@ -813,11 +818,11 @@ fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
                 assert_eq!(tn_array_empty(pool, TN_F32, 1, [16].as_ptr(), std::ptr::null(), &mut a), TN_OK);
             }
             assert_eq!(fill(a, &seven, 0, null_mut()), TN_OK);
-            // On pinned memory the host fills; then there is work of its own.
+            // The host fills pinned memory; then there is work of its own.
             assert_eq!(fill(a, &five, 0, s), TN_OK);
             writes_on(a, s);
             let b = clone(a);
-            // The host would come too early where it is the one to copy: without a stream, and page-locked bytes in any case.
+            // A copy by the host would be too early. The host copies without a stream, and page-locked bytes also with one.
             let by_device = device.r#type != TN_CUDA_HOST;
             if device.r#type != TN_CUDA {
                 assert_eq!(write(b, TN_WRITE_COW, null_mut()), Err(TN_ERR_PENDING));
@@ -828,7 +833,7 @@ fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
                 assert_eq!(write(b, TN_WRITE_COW, t), Err(TN_ERR_PENDING));
                 while_stalled(hands, s, || write(b, TN_WRITE_COW | TN_WAIT, t).unwrap())
             };
-            // The copy counts as work on the new bytes, and reads the old ones, whatever its caller says.
+            // The copy counts as work that writes the new bytes and reads the old ones, whatever the caller says.
             end(guard, null_mut());
             if by_device {
                 assert_eq!((host(b).0, host(a).0), (TN_ERR_PENDING, TN_ERR_PENDING));
@@ -850,7 +855,7 @@ fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
     });
 }
 
-/// TR-22, DV-8: work on a device that is lost is over, and whoever waits for it is told.
+/// TR-22, DV-8: work on a lost device is over, and a caller that waits for it gets the status.
 #[test]
 fn tr_22_work_on_a_lost_device() {
     alone("tr_22_work_on_a_lost_device", &[], || {
@@ -872,7 +877,7 @@ fn tr_22_work_on_a_lost_device() {
     });
 }
 
-/// Runs something in a child of this process, which ends there; whether it held.
+/// Runs something in a child of this process, which ends there. Returns whether it succeeded.
 fn holds_in_a_child(body: impl FnOnce()) -> bool {
     // SAFETY: the child calls the library, which is made for it, and ends.
     let child = unsafe { libc::fork() };
@@ -887,7 +892,7 @@ fn holds_in_a_child(body: impl FnOnce()) -> bool {
     status == 0
 }
 
-/// ST-15: in the child of a fork an array on a device is refused in every call, also where no stream is named, and released; host arrays work.
+/// ST-15: in the child of a fork every call on a device array is refused, also without a stream; its release succeeds. Host arrays work.
 #[test]
 fn st_15_arrays_after_a_fork() {
     alone("st_15_arrays_after_a_fork", &[], || {
@@ -959,7 +964,7 @@ fn st_15_arrays_after_a_fork() {
                 assert_eq!(refused, [TN_ERR_DEVICE; 24]);
                 assert!(last_error().contains("fork"), "{}", last_error());
                 assert!(view.is_null() && promise.is_null() && weak.is_null() && tensor.is_null(), "untouched");
-                // Host arrays work, and what the parent has ends here without a call of the driver.
+                // Host arrays work; the child releases the parent's arrays without a driver call.
                 assert_eq!(host(host_array), (TN_OK, TN_OK));
                 // SAFETY: a value of the array's type.
                 assert_eq!(unsafe { tn_array_fill(host_array, element, 0, null_mut()) }, TN_OK);
@@ -969,7 +974,7 @@ fn st_15_arrays_after_a_fork() {
                 [copies[0], copies[1], host_array, a, b, c].into_iter().for_each(release);
                 run_releases();
                 drop_stream(s);
-                assert_eq!(calls(), before, "the driver is not asked");
+                assert_eq!(calls(), before, "the driver is not called");
             };
             assert!(holds_in_a_child(in_child), "the child's assertions hold on {}", place.r#type);
             end(guard, s);
@@ -982,7 +987,8 @@ fn st_15_arrays_after_a_fork() {
     });
 }
 
-/// DV-8, TR-11: a lost GPU takes what it had not finished along, wherever it lies, and no memory but its own: managed arrays of another GPU, and
+/// DV-8, TR-11: a lost GPU poisons its unfinished results, wherever they lie, and its own memory. Managed arrays of another GPU and that
+/// GPU's memory are unaffected.
 /// another GPU's own.
 #[test]
 fn dv_8_arrays_of_other_devices_than_the_lost_one() {
@@ -1010,7 +1016,7 @@ fn dv_8_arrays_of_other_devices_than_the_lost_one() {
         sim.set("pace", 3);
         writes_on(managed, t);
         writes_on(again, t);
-        // What comes behind it on another GPU does not make it good.
+        // Later work on another GPU does not repair it.
         writes_on(again, s);
         assert_eq!(tn_array_copy_into(source, own, 0, t), TN_OK);
         sim.break_device(1, 700);
@@ -1036,7 +1042,7 @@ fn dv_8_arrays_of_other_devices_than_the_lost_one() {
     });
 }
 
-/// DV-8: a GPU that turns out to be lost when its work on other memory is noted has not finished that either.
+/// DV-8: a GPU that is found lost when its work on other memory is recorded has not finished that work either.
 #[test]
 fn dv_8_lost_before_its_work_was_noted() {
     alone("dv_8_lost_before_its_work_was_noted", &[], || {
@@ -1056,7 +1062,7 @@ fn dv_8_lost_before_its_work_was_noted() {
         let s = stream(0);
         sim.hold(native(s));
         sim.fail("cuEventRecord", 1, 1, 700);
-        // What the copy is behind broke the GPU, which says so when it is asked for an event behind both.
+        // The work before the copy broke the GPU, which reports it when an event is recorded behind both.
         let status = tn_array_copy_into(source, target, 0, s);
         assert!([TN_OK, TN_ERR_DRIVER].contains(&status), "{status}");
         assert_eq!(host(target), (TN_ERR_POISONED, TN_ERR_POISONED), "never stale bytes");
@@ -1066,7 +1072,7 @@ fn dv_8_lost_before_its_work_was_noted() {
     });
 }
 
-/// ST-15: what the program had page-locked is its own memory, in the child of a fork too.
+/// ST-15: in the child of a fork, page-locked memory of the program is still its own.
 #[test]
 fn st_15_registered_memory_after_a_fork() {
     alone("st_15_registered_memory_after_a_fork", &[], || {
@@ -1083,7 +1089,7 @@ fn st_15_registered_memory_after_a_fork() {
             assert_eq!(unsafe { tn_array_fill(a, (&raw const value).cast(), 0, null_mut()) }, TN_OK);
             assert!(memory.iter().all(|&byte| byte == 9));
             release(a);
-            assert_eq!(device.sim.map(|sim| sim.calls("")), before, "the driver is not asked");
+            assert_eq!(device.sim.map(|sim| sim.calls("")), before, "the driver is not called");
         };
         assert!(holds_in_a_child(in_child));
         assert!(memory.iter().all(|&byte| byte == 7), "the parent's are as they were");
@@ -1091,8 +1097,8 @@ fn st_15_registered_memory_after_a_fork() {
     });
 }
 
-/// DV-8: the bytes of managed arrays are not asked of a device that is lost, whether or not it had work on them; page-locked ones are the
-/// host's, and what a copy to them did not finish is poisoned until it is overwritten (TR-11: never stale bytes).
+/// DV-8: the library does not read managed arrays from a lost device, with or without work on them. Page-locked arrays are the host's; a
+/// copy to them that did not finish is poisoned until it is overwritten (TR-11: never stale bytes).
 #[test]
 fn dv_8_arrays_that_the_host_shares_with_a_lost_device() {
     alone("dv_8_arrays_that_the_host_shares_with_a_lost_device", &[], || {

@@ -1,5 +1,5 @@
-//! TN_POOL_ZERO_ON_FREE on devices: nobody gets bytes that others wrote, also where clearing was not possible when they came back. Needs the
-//! simulator: a GPU's memory cannot be looked at behind the pool's back.
+//! TN_POOL_ZERO_ON_FREE on devices: no block ever shows another owner's bytes, even if it could not be cleared when it was freed. Needs the
+//! simulator: a GPU's memory cannot be read behind the pool's back.
 
 mod support {
     pub mod cuda;
@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// Of a block that finds room once, in a pool of this size.
+/// A size of which this pool has one block.
 const LARGE: usize = 2 * MIB;
 
 fn clearing(change: impl FnOnce(&mut tn_pool_options)) -> Pool {
@@ -37,10 +37,10 @@ fn fill(stream: &Stream, block: usize, bytes: usize, value: u8) {
     assert_eq!(status, 0);
 }
 
-/// Whether all bytes are 0 now, behind the driver's back; call when nothing runs on them.
+/// Whether all bytes are 0 now, read behind the driver's back. Call it while no work runs on them.
 fn is_zero(sim: Sim, block: usize, bytes: usize) -> bool {
     let at = sim.bytes(block as u64, bytes, 0);
-    // SAFETY: that is where they are.
+    // SAFETY: the simulator's memory is host memory.
     unsafe { std::slice::from_raw_parts(at, bytes) }.iter().all(|&byte| byte == 0)
 }
 
@@ -48,7 +48,7 @@ fn set_current(stream: *mut tn_stream) {
     assert_eq!(tn_stream_set_current(GPU, stream), TN_OK);
 }
 
-/// PD-15: where the thread's current stream captures, a block is cleared elsewhere, and the graph has nothing of it.
+/// PD-15: while the thread's current stream captures, a block is cleared on another stream, and the graph has no part of it.
 #[test]
 fn pd_15_a_capture_clears_nothing_later() {
     let gpu = device();
@@ -67,7 +67,7 @@ fn pd_15_a_capture_clears_nothing_later() {
         assert_eq!(tn_device_synchronize(GPU), TN_OK);
         assert!(is_zero(sim, block, LARGE), "idle {idle}");
         set_current(null_mut());
-        // Somebody else's by now.
+        // Allocated by another owner by now.
         assert_eq!(pool.take(LARGE, &t), Ok(block), "idle {idle}");
         fill(&t, block, LARGE, 0x55);
         t.finish();
@@ -78,7 +78,7 @@ fn pd_15_a_capture_clears_nothing_later() {
     }
 }
 
-/// PD-15: what is given back within the capture cannot be cleared before that has ended; until then nobody has it.
+/// PD-15: a block freed within the capture cannot be cleared before the capture ends; until then it is not reused.
 #[test]
 fn pd_15_given_back_within_a_capture() {
     let gpu = device();
@@ -106,7 +106,7 @@ fn pd_15_given_back_within_a_capture() {
     }
 }
 
-/// PO-47: a call of the driver that fails leaves a block that nobody gets; it is cleared once that works again, whoever comes first.
+/// PO-47: a block whose clearing fails is not reused. It is cleared once the driver works again, by the next call of any kind.
 #[test]
 fn po_47_clearing_fails() {
     let gpu = device();
@@ -128,9 +128,9 @@ fn po_47_clearing_fails() {
             sim.clear_faults();
             let allocations = sim.get("allocations");
             match next {
-                // The next block that comes back.
+                // The next block that is freed.
                 0 => pool.give(other, &s),
-                // The next request that finds nothing.
+                // The next request that finds no free block.
                 1 => assert!(pool.take(4 * LARGE, &t).is_err()),
                 2 => drop(pool.trim()),
                 _ => assert_eq!(tn_device_synchronize(GPU), TN_OK),
@@ -150,7 +150,7 @@ fn po_47_clearing_fails() {
     }
 }
 
-/// PD-15: a capture that another thread begins while a block is cleared may get that: nobody has the block from then on, and it stays where it is.
+/// PD-15: a capture that another thread begins during the clearing may include it. Then the block is never reused, and stays where it is.
 #[test]
 fn pd_15_a_capture_begins_while_a_block_is_cleared() {
     let gpu = device();
@@ -158,13 +158,13 @@ fn pd_15_a_capture_begins_while_a_block_is_cleared() {
     let (pool, s, t) = (clearing(|o| o.max_size = 2 * LARGE as u64), stream(), stream());
     set_current(s.0);
     let block = pool.take(LARGE, &s).unwrap();
-    // The second question comes behind the memset: CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, which is the answer while another thread captures.
+    // The second query comes after the memset: CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, the answer while another thread captures.
     let give = |block: usize, stream: &Stream| {
         sim.fail("cuStreamIsCapturing", 2, 1, 906);
         pool.give(block, stream);
         sim.clear_faults();
     };
-    // No graph has work of the legacy stream.
+    // No graph contains work of the legacy stream.
     const LEGACY: Stream = Stream(std::ptr::without_provenance_mut(1));
     set_current(LEGACY.0);
     let other = pool.take(LARGE, &LEGACY).unwrap();
@@ -187,7 +187,7 @@ fn pd_15_a_capture_begins_while_a_block_is_cleared() {
     set_current(null_mut());
 }
 
-/// PO-6: a pool that is released with such a block gives it back when it was cleared, and not before.
+/// PO-6: a released pool with such a block frees it only after it was cleared.
 #[test]
 fn po_6_released_before_it_was_cleared() {
     let gpu = device();
@@ -211,7 +211,7 @@ fn po_6_released_before_it_was_cleared() {
     launch(graph, &s);
 }
 
-/// PD-20: what a lost device had nobody reads any more; its pools end without the driver.
+/// PD-20: memory of a lost device is not read any more; its pools end without the driver.
 #[test]
 fn pd_20_lost_before_it_was_cleared() {
     alone("pd_20_lost_before_it_was_cleared", &[], || {
@@ -232,12 +232,12 @@ fn pd_20_lost_before_it_was_cleared() {
     });
 }
 
-/// PO-20: what a block does not need any more when it becomes smaller is cleared too, and free behind what its holder did on the stream.
+/// PO-20: the tail of a block that is shrunk is cleared too, after its owner's work on the stream.
 #[test]
 fn po_20_the_rest_of_a_block_that_shrinks() {
     let gpu = device();
     let sim = gpu.simulated();
-    // The driver's free waits for all work; with that this process would wait for itself.
+    // The driver's free waits for all work, so this process would wait for itself.
     sim.set("free_waits", 0);
     for flags in [0, TN_POOL_ZERO_ON_FREE] {
         let (pool, s, t) = (pool_on(GPU, |o| o.flags = flags).unwrap(), stream(), stream());
@@ -266,7 +266,7 @@ fn po_20_the_rest_of_a_block_that_shrinks() {
     sim.set("free_waits", 1);
 }
 
-/// Memory of the host that devices use: cleared when it is handed out, and when it leaves for the driver.
+/// Host memory that devices use: cleared at allocation and when it goes back to the driver.
 #[test]
 fn page_locked_memory_leaves_cleared() {
     let gpu = device();
@@ -276,20 +276,20 @@ fn page_locked_memory_leaves_cleared() {
     let block = pool.take(LARGE, &s).unwrap();
     // SAFETY: the host's block.
     unsafe { (block as *mut u8).write_bytes(0x77, LARGE) };
-    // Pending when it comes back, so that it cannot be cleared then.
+    // Pending when it is freed, so that it cannot be cleared then.
     fill(&s, work.take(64, &s).unwrap(), 64, 1);
     sim.set("pace", 2);
     pool.give(block, &s);
     s.finish();
     sim.set("pace", 0);
-    // The driver does not take it, so that one can look.
+    // The driver refuses to free it, so that the test can look at it.
     sim.fail("cuMemFreeHost", 1, 1, 999);
     assert!(pool.trim() >= LARGE);
-    // SAFETY: it is there still.
+    // SAFETY: it is still mapped.
     assert!((0..LARGE).all(|at| unsafe { *(block as *const u8).add(at) } == 0));
 }
 
-/// Arrays give back as raw blocks do.
+/// Arrays free as raw blocks do.
 #[test]
 fn arrays_leave_nothing_either() {
     let gpu = device();

@@ -1,4 +1,4 @@
-//! Devices by the CUDA driver: DV rows, and what holds without one (PN-13). On the simulator or a GPU; see support/cuda.rs.
+//! Devices by the CUDA driver: DV rows, and the library without a driver (PN-13). On the simulator or a GPU; see support/cuda.rs.
 
 mod support {
     pub mod cuda;
@@ -59,7 +59,7 @@ fn create(device: tn_device) -> Result<*mut tn_stream, tn_status> {
     }
 }
 
-/// PN-13, DV-1: everything that needs a driver is a status with a text, and what does not works.
+/// PN-13, DV-1: everything that needs a driver returns a status and a message; everything else works.
 #[test]
 fn pn_13_dv_1_without_a_driver() {
     alone("pn_13_dv_1_without_a_driver", &[NO_DRIVER], || {
@@ -95,7 +95,7 @@ fn pn_13_dv_1_without_a_driver() {
     });
 }
 
-/// DV-1: a driver without devices is no failure.
+/// DV-1: a driver without devices is no error.
 #[test]
 fn dv_1_no_device() {
     require_simulator();
@@ -106,7 +106,7 @@ fn dv_1_no_device() {
     });
 }
 
-/// DV-1, DV-5: what came of the start is remembered.
+/// DV-1, DV-5: the result of the start is remembered.
 #[test]
 fn dv_1_a_broken_installation() {
     let sim = require_simulator();
@@ -121,11 +121,11 @@ fn dv_1_a_broken_installation() {
     });
 }
 
-/// DV-2: all of it, with no context made.
+/// DV-2: all of it, without making a context.
 #[test]
-fn dv_2_what_a_gpu_is() {
+fn dv_2_properties_of_a_gpu() {
     drop(device());
-    alone("dv_2_what_a_gpu_is", &[], || {
+    alone("dv_2_properties_of_a_gpu", &[], || {
         let gpu_there = device();
         let info = query(gpu(0), 0).unwrap();
         println!("{} {} {}", text(&info.name), text(&info.pci_bus_id), info.driver_version);
@@ -139,7 +139,7 @@ fn dv_2_what_a_gpu_is() {
         assert!(info.multiprocessors > 0 && info.total_bytes > 1 << 20);
         assert!(info.block_memory_bytes >= 48 << 10 && info.block_memory_optin_bytes >= info.block_memory_bytes);
         assert!(info.features & TN_FEATURE_UNIFIED_ADDRESSING != 0 && info.features & TN_FEATURE_MAP_HOST != 0);
-        assert_eq!((info.free_bytes, info.used_bytes, info.pool_bytes), (0, 0, 0), "not asked for");
+        assert_eq!((info.free_bytes, info.used_bytes, info.pool_bytes), (0, 0, 0), "not requested");
         let pinned = query(PINNED, 0).unwrap();
         assert!(text(&pinned.name).contains("page-locked") && pinned.total_bytes > 0 && pinned.registered_bytes == 0);
         assert_eq!(count(TN_CUDA_HOST), Ok(1));
@@ -147,7 +147,7 @@ fn dv_2_what_a_gpu_is() {
         if let Some(sim) = gpu_there.sim {
             assert!(text(&info.name).contains("Tenure simulated device"));
             assert_eq!((sim.get("contexts"), sim.calls("cuDevicePrimaryCtxRetain")), (0, 0));
-            // Attributes as the driver says them: concurrent managed access.
+            // Attributes as the driver reports them: concurrent managed access.
             sim.set_attribute(0, 89, 0);
             assert_eq!(query(gpu(0), 0).unwrap().features & TN_FEATURE_CONCURRENT_MANAGED, 0);
             sim.set_attribute(0, 89, 1);
@@ -160,7 +160,7 @@ fn dv_2_what_a_gpu_is() {
     });
 }
 
-/// DV-3: what is free now.
+/// DV-3: free memory now.
 #[test]
 fn dv_3_memory() {
     let _gpu = device();
@@ -210,7 +210,7 @@ fn dv_5_racing_threads_start_the_driver_once() {
     });
 }
 
-/// DV-5: a function that the driver does not have only disables what needs it, and is named.
+/// DV-5: a function that the driver lacks disables only the functions that need it, and is named.
 #[test]
 fn dv_5_missing_functions() {
     require_simulator();
@@ -274,7 +274,7 @@ fn native(stream: *mut tn_stream) -> u64 {
     native
 }
 
-/// Puts a piece of work on a stream, which uses memory that is never given back.
+/// Puts work on a stream that uses memory which is never freed.
 fn copy_something(stream: *mut tn_stream) {
     with_context(0, || {
         let mut at = 0u64;
@@ -290,11 +290,11 @@ fn current() -> *mut c_void {
     context
 }
 
-/// DV-6: whatever was current is so again, also after a failure.
+/// DV-6: the current context is restored, also after a failure.
 #[test]
 fn dv_6_the_current_context_is_left_as_found() {
     let gpu_there = device();
-    // Retained for good, so that it is the same in all of the test.
+    // Retained for the whole test, so that it stays the same.
     let mut own = null_mut::<c_void>();
     assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut own => *mut *mut c_void, 0 => i32)), 0);
     let mut contexts = vec![null_mut(), own];
@@ -320,7 +320,7 @@ fn dv_6_the_current_context_is_left_as_found() {
             sim.fail("cuStreamSynchronize", 1, 1, 1);
             assert_eq!(tn_stream_synchronize(stream), TN_ERR_DRIVER);
         }
-        // From a thread that has none, with the stream of another.
+        // From a thread without a current context, with another context's stream.
         let (stream_bits, context_there) = (stream as usize, context as usize);
         std::thread::spawn(move || {
             assert_eq!(tn_stream_synchronize(stream_bits as *mut tn_stream), TN_OK);
@@ -334,7 +334,7 @@ fn dv_6_the_current_context_is_left_as_found() {
     assert_eq!(driver_call!(cuCtxSetCurrent(null_mut() => *mut c_void)), 0);
 }
 
-/// DV-7: each number of the driver as a status, with its name; also one that nobody knows.
+/// DV-7: each error number of the driver has a status and its name; also an unknown one.
 #[test]
 fn dv_7_the_drivers_errors() {
     let gpu_there = device();
@@ -365,7 +365,7 @@ fn dv_7_the_drivers_errors() {
     assert_eq!(tn_stream_release(create(gpu(0)).unwrap()), TN_OK, "nothing of it lasts");
 }
 
-/// DV-8: a lost device keeps its first error's text, is not asked any more, and lets go of what it had; the rest works.
+/// DV-8: a lost device keeps its first error's message, is not called again, and its resources are dropped; the rest works.
 #[test]
 fn dv_8_a_lost_device() {
     require_simulator();
@@ -419,13 +419,13 @@ fn dv_9_the_end_of_the_process() {
         extern "C" fn at_exit() {
             let now = simulator().unwrap().calls("");
             if now != CALLS.load(Ordering::Relaxed) {
-                // SAFETY: ends the process with what the test that started it takes for a failure.
+                // SAFETY: ends the process with a status that the parent test counts as a failure.
                 unsafe { libc::_exit(77) };
             }
         }
-        // SAFETY: registered before the library does anything, so it runs after whatever that registers.
+        // SAFETY: registered before the library does anything, so it runs after all of the library's handlers.
         unsafe { libc::atexit(at_exit) };
-        // On a thread that the end of the process finds at work.
+        // A thread that is still working when the process ends.
         let (ready, is_ready) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let stream = create(gpu(0)).unwrap();

@@ -1,5 +1,5 @@
-//! Raw copies and fills between host and device memory, against a model that goes element by element: TR-2 to TR-8, TR-14 to TR-16 below
-//! stores and guards. On the simulator or a GPU; see support/cuda.rs. TENURE_TEST_ROUNDS: how many random pairs.
+//! Raw copies and fills between host and device memory, below stores and guards, against a model that copies element by element: TR-2 to
+//! TR-8, TR-14 to TR-16. On the simulator or a GPU; see support/cuda.rs. TENURE_TEST_ROUNDS: number of random pairs.
 
 mod support {
     pub mod cuda;
@@ -26,7 +26,7 @@ fn rounds() -> u64 {
     std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
 }
 
-/// Memory of some kind, as long as this lives.
+/// Memory of some kind, freed on drop.
 struct Block {
     memory: Memory,
     address: i64,
@@ -42,7 +42,7 @@ impl Block {
                 plain = vec![0u8; bytes.max(1)];
                 plain.as_mut_ptr().expose_provenance() as i64
             }
-            Memory::Pinned => page_lock::allocate(gpu::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
+            Memory::PageLocked => page_lock::allocate(gpu::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
             Memory::Managed => with_context(0, || {
                 let mut at = 0u64;
                 let number = driver_call!(cuMemAllocManaged(&mut at => *mut u64, bytes.max(1) => usize, 1 => u32));
@@ -68,7 +68,7 @@ impl Block {
                         driver_call!(cuMemcpyHtoD_v2(to => u64, from => *const c_void, bytes.len() => usize)),
                         0
                     );
-                    // A small copy returns when it was read, and other devices' streams are not ordered after it.
+                    // A small copy returns once it was read; other devices' streams are not ordered after it.
                     assert_eq!(tenure::ffi::device::tn_device_synchronize(gpu.device()), TN_OK);
                 }
             }),
@@ -108,7 +108,7 @@ impl Drop for Block {
         match self.memory {
             Memory::Pageable => {}
             // SAFETY: allocated above, and all work was waited for.
-            Memory::Pinned => unsafe { page_lock::free(gpu::gpu(0).unwrap(), self.address as usize) }.unwrap(),
+            Memory::PageLocked => unsafe { page_lock::free(gpu::gpu(0).unwrap(), self.address as usize) }.unwrap(),
             Memory::Managed => {
                 with_context(0, || assert_eq!(driver_call!(cuMemFree_v2(self.address as u64 => u64)), 0))
             }
@@ -123,14 +123,14 @@ fn queue(gpu: i32) -> &'static Queue {
     stream::current(gpu::gpu(gpu).unwrap().device()).unwrap()
 }
 
-/// The device of this run, with the contexts that stay from the first use on.
+/// The device of this run, with contexts that are kept from the first use on.
 fn start() -> Device {
     let device = device();
     (0..gpu::count().unwrap()).for_each(|id| drop(gpu::gpu(id).unwrap().enter().unwrap()));
     device
 }
 
-/// A pair of layouts in two blocks, with what has to come of it.
+/// A pair of layouts in two blocks, with the expected result.
 struct Pair {
     raw: u32,
     shape: Vec<i64>,
@@ -156,7 +156,7 @@ impl Pair {
         Pair { raw, shape, to, from, before, source, wanted }
     }
 
-    /// Copies on `queue` and checks; what was left on return.
+    /// Copies on `queue` and checks. Returns the work that was outstanding on return.
     fn check(&self, seed: u64, queue: &'static Queue, to: Memory, from: Memory, strict: bool) -> Option<Outstanding> {
         let (dst, src) = (Block::new(to, self.before.len()), Block::new(from, self.source.len()));
         dst.write(&self.before);
@@ -175,7 +175,7 @@ impl Pair {
             Outstanding::Nothing => {
                 assert!(dst.read() == self.wanted || !matches!(to, Memory::Pageable), "seed {seed}")
             }
-            // What was read may change.
+            // The source may change now.
             Outstanding::Writing if !matches!(from, Memory::Device(_)) => src.write(&vec![0xEE; self.source.len()]),
             _ => {}
         }
@@ -187,14 +187,14 @@ impl Pair {
     }
 }
 
-/// All kinds of pairs with that GPU in one of them.
+/// All pairs of memory kinds that include this GPU.
 fn kinds(gpu: &'static Gpu) -> [(Memory, Memory); 7] {
     let device = Memory::Device(gpu);
     [
         (device, Memory::Pageable),
         (Memory::Pageable, device),
-        (device, Memory::Pinned),
-        (Memory::Pinned, device),
+        (device, Memory::PageLocked),
+        (Memory::PageLocked, device),
         (device, device),
         (device, Memory::Managed),
         (Memory::Managed, device),
@@ -319,7 +319,7 @@ fn tr_16_large_elements_are_doubled() {
     }
 }
 
-/// A copy of `count` f64 between two blocks; driver calls that it made, by name.
+/// Copies `count` f64 between two blocks. Returns its driver calls by name.
 fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Vec<u64> {
     let sim = device.simulated();
     let (dst, src) = (Block::new(to, 8 * count), Block::new(from, 8 * count));
@@ -384,7 +384,7 @@ fn tr_6_counts_of_driver_calls() {
     let gpu = Memory::Device(gpu::gpu(0).unwrap());
     let names =
         ["cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuEventRecord", "cuStreamSynchronize", ""];
-    for (to, from, at) in [(gpu, Memory::Pinned, 0), (Memory::Pinned, gpu, 1), (gpu, gpu, 2)] {
+    for (to, from, at) in [(gpu, Memory::PageLocked, 0), (Memory::PageLocked, gpu, 1), (gpu, gpu, 2)] {
         let calls = counted(&device, to, from, 1 << 20, &names);
         assert_eq!((calls[at], calls[3], calls[4]), (1, 0, 0), "one copy, nothing recorded or waited for");
         assert!(calls[5] <= 4, "{calls:?}: one copy, and the context there and back");
@@ -393,13 +393,13 @@ fn tr_6_counts_of_driver_calls() {
     assert_eq!((calls[0], calls[3], calls[4]), (1, 0, 0), "64 KiB are left to the driver");
 }
 
-/// A device that reaches pageable memory by itself need not have read it when the driver's call returns.
+/// A device with direct access to pageable memory may not have read it when the driver's call returns.
 #[test]
 fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
     alone("tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches", &[], || {
         let device = start();
         if let Some(sim) = device.sim {
-            // CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS; asked for at the first copy.
+            // CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS; queried at the first copy.
             sim.set_attribute(0, 88, 1);
         }
         let gpu = gpu::gpu(0).unwrap();
@@ -421,7 +421,7 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
     });
 }
 
-/// The reference lets the 2-D copy refuse pitches within a device.
+/// The reference allows the 2-D copy to refuse pitches within a device.
 #[test]
 fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
     let device = start();

@@ -1,5 +1,4 @@
-//! Pools with more than one step looks at: what is asked about and looked at first is a matter of speed, never of what a request gets. Needs the
-//! simulator.
+//! Pools with more streams and spans than one step examines: the order of the search affects speed, never the result. Needs the simulator.
 
 mod support {
     pub mod cuda;
@@ -19,10 +18,10 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// More queues than a step asks about, and more spans of several queues than it looks at.
+/// More queues than a step polls, and more multi-stream spans than it examines.
 const MANY: usize = 70;
 
-/// Work on each stream, on memory of its own, that does not end before the simulator lets it.
+/// Work on each stream, on memory of its own, that ends when the simulator permits.
 fn stall(sim: Sim, streams: &[Stream], block: usize) {
     for stream in streams {
         sim.hold(stream.native());
@@ -43,13 +42,13 @@ fn fill(stream: &Stream, block: usize, value: u8) {
     assert_eq!(status, 0);
 }
 
-/// Waits for a stream by the driver's own call, of which the library hears nothing.
+/// Waits for a stream by the driver's own call, unknown to the library.
 fn finish_unseen(stream: &Stream) {
     let native = stream.native() as usize;
     assert_eq!(with_context(0, || driver_call!(cuStreamSynchronize(native => usize))), 0);
 }
 
-/// All that a pool of that many blocks of 2 MiB has.
+/// Fills the pool with that many blocks of 2 MiB.
 fn all_of(device: tn_device, blocks: usize, flags: u32) -> (Pool, Vec<usize>) {
     let bytes = (blocks * 2 * MIB) as u64;
     let pool = pool_on(device, |o| (o.max_size, o.initial_size, o.flags) = (bytes, bytes, flags)).unwrap();
@@ -64,12 +63,12 @@ fn all_that_is_left(pool: &Pool, stream: &Stream) -> Vec<usize> {
     std::iter::from_fn(next).collect()
 }
 
-/// PD-3, PD-16: the one block that is finished is found behind many that are not, each of another stream.
+/// PD-3, PD-16: the one finished block is found behind many unfinished ones, each of another stream.
 #[test]
-fn pd_3_the_finished_one_of_many_lanes() {
+fn pd_3_the_finished_one_of_many_streams() {
     let gpu = device();
     let sim = gpu.simulated();
-    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    // Runnable work has run when a call returns: an event after finished work passes as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     for (device, flags) in [(PINNED, 0), (GPU, TN_POOL_STRICT)] {
@@ -81,7 +80,7 @@ fn pd_3_the_finished_one_of_many_lanes() {
             sim.release(streams[finished].native());
             live.iter().zip(&streams).for_each(|(block, stream)| pool.give(*block, stream));
             finish_unseen(&streams[finished]);
-            // The host cannot wait for the others, nor does a pool in strict mode.
+            // The host cannot wait for the others, nor can a pool in strict mode.
             let asks = if device.r#type == TN_CUDA { &t } else { &NOW };
             let got = pool.take(2 * MIB, asks);
             sim.release_all();
@@ -94,12 +93,12 @@ fn pd_3_the_finished_one_of_many_lanes() {
     sim.set("pace", 0);
 }
 
-/// PD-4, PD-6: the same behind many blocks that several streams used; and who may wait gets the one that fits.
+/// PD-4, PD-6: a finished block is also found behind many blocks of several streams. A request that may wait gets the one that fits.
 #[test]
 fn pd_6_the_finished_one_of_many_mixed() {
     let gpu = device();
     let sim = gpu.simulated();
-    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    // Runnable work has run when a call returns: an event after finished work passes as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     for finished in [0, MANY - 1] {
@@ -127,12 +126,12 @@ fn pd_6_the_finished_one_of_many_mixed() {
     sim.set("pace", 0);
 }
 
-/// PD-4: the only one that is large enough lies behind many mixed ones that are not.
+/// PD-4: the only block that is large enough lies behind many smaller multi-stream ones.
 #[test]
 fn pd_4_the_mixed_one_that_fits() {
     let gpu = device();
     let sim = gpu.simulated();
-    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    // Runnable work has run when a call returns: an event after finished work passes as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     let (pool, work) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), support::device_pools::pool());
@@ -158,7 +157,7 @@ fn pd_4_the_mixed_one_that_fits() {
     sim.set("pace", 0);
 }
 
-/// PD-16: of many finished spans of about the size that is wanted the one that has it is found, wherever it lies among them.
+/// PD-16: among many finished spans of similar sizes, the one that fits is found wherever it lies.
 #[test]
 fn pd_16_the_one_of_many_that_is_large_enough() {
     let _gpu = device();
@@ -180,8 +179,7 @@ fn pd_16_the_one_of_many_that_is_large_enough() {
     }
 }
 
-/// PD-2, PD-4: an order that is forgotten, or was never seen because it goes by a third stream, costs a wait on the device that is there already,
-/// and nothing else.
+/// PD-2, PD-4: an order that is forgotten, or unknown because it passes through a third stream, costs one redundant wait on the device.
 #[test]
 fn pd_2_orders_that_are_not_known() {
     let gpu = device();
@@ -225,7 +223,7 @@ fn pd_2_orders_that_are_not_known() {
     sim.set("free_waits", 1);
 }
 
-/// PD-3: threads that ask about everything at once end, each after it asked about each block, while the work goes on.
+/// PD-3: threads that poll everything at the same time finish after polling each block once, while the work goes on.
 #[test]
 fn pd_3_several_ask_about_everything() {
     const THREADS: usize = 8;
@@ -255,7 +253,7 @@ fn pd_3_several_ask_about_everything() {
         }
         let (all, asked) = (ended.load(Ordering::Relaxed) == THREADS, sim.calls("cuEventQuery") - before);
         sim.release_all();
-        assert!(all, "they go on asking: {asked} times by now");
+        assert!(all, "they poll without end: {asked} times by now");
         asked
     });
     assert!(asked <= (THREADS * (2 * live.len() + 16)) as u64, "{asked}");

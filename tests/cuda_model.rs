@@ -1,8 +1,8 @@
-//! Random programs of borrows on several streams against a model of them: what is PENDING for the host, what streams come after, when the
-//! bytes of imports go back. The simulator's streams stall until the model lets them go, so that there is one right answer to everything.
+//! Random programs of borrows on several streams against a model: which work is PENDING for the host, which streams wait, when the bytes of
+//! imports are released. The simulator's streams stall until the model resumes them, so each call has one right result.
 //!
-//! The model shares nothing with the library but the C functions: regions are sets of elements, a stream is a list of marks and waits that
-//! run in order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS so many.
+//! The model shares only the C functions with the library: regions are sets of elements, a stream is a list of marks and waits that run in
+//! order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS sets how many run.
 
 mod support {
     pub mod cuda;
@@ -36,7 +36,7 @@ type Set = u32;
 #[derive(Clone, Copy)]
 enum Item {
     Mark,
-    /// For the mark at a place of another queue.
+    /// Waits for the mark at a position of another queue.
     Wait(usize, usize),
 }
 
@@ -96,7 +96,7 @@ struct World {
     log: Rc<RefCell<Vec<String>>>,
 }
 
-/// What a borrow asks for.
+/// The request of a borrow.
 #[derive(Clone, Copy)]
 struct Ask {
     handle: usize,
@@ -106,7 +106,7 @@ struct Ask {
     queue: Option<usize>,
 }
 
-/// Of several statuses the one that is returned.
+/// The status that is returned if several apply.
 fn first(statuses: impl IntoIterator<Item = tn_status>) -> tn_status {
     const ORDER: [tn_status; 9] = [
         TN_ERR_GIVEN,
@@ -147,7 +147,7 @@ impl World {
         World { sim, queues: queues.into(), stores: stores.into(), handles, open: Vec::new(), log }
     }
 
-    /// Runs what can run, on both sides.
+    /// Runs what can run, in the model and in the simulator.
     fn run(&mut self) {
         loop {
             let before: usize = self.queues.iter().map(|queue| queue.done).sum();
@@ -172,13 +172,13 @@ impl World {
         self.queues[work.queue].done > work.place
     }
 
-    /// Unfinished work that a reader or writer comes after.
+    /// Pending work that a reader or writer must follow.
     fn before(&self, store: usize, set: Set, writes: bool) -> Vec<Work> {
         let works = self.stores[store].works.iter();
         works.filter(|work| work.set & set != 0 && (writes || work.writes) && !self.is_done(work)).copied().collect()
     }
 
-    /// Whether a stream orders anything on memory of that device; DEVICE otherwise.
+    /// Whether a stream orders anything on memory of that device; TN_ERR_DEVICE otherwise.
     fn on(&self, device: tn_device, queue: Option<usize>) -> tn_status {
         match (device.r#type, queue) {
             (_, None) => TN_OK,
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// What a borrow gets; `beside`: other entries of the same call.
+    /// The result of a borrow. `beside`: other entries of the call.
     fn verdict(&self, ask: &Ask) -> tn_status {
         let handle = &self.handles[ask.handle];
         let (set, store) = (handle.set, &self.stores[handle.store]);
@@ -211,7 +211,7 @@ impl World {
         ])
     }
 
-    /// It would wait for a stream that stalls: not a call to make.
+    /// Whether it would wait for a stalled stream: then the call is not made.
     fn would_hang(&self, ask: &Ask) -> bool {
         let handle = &self.handles[ask.handle];
         let pending = ask.queue.is_none() && !self.before(handle.store, handle.set, ask.writes).is_empty();
@@ -337,7 +337,7 @@ impl World {
         let queue = random.chance(70).then(|| random.below(self.queues.len()));
         let failed = random.chance(10);
         let open = &self.open[at];
-        // Of a borrow_all the stream is for the entries that were taken with one.
+        // The stream of a borrow_all is for the entries that were taken with one.
         let meant = open.holds.iter().filter(|hold| !open.all || hold.streamed);
         let expected = first(meant.map(|hold| self.on(self.stores[hold.store].device, queue)));
         self.log.borrow_mut().push(format!("end {at} failed {failed} on {queue:?}: {expected}"));
@@ -447,7 +447,7 @@ impl World {
         }
     }
 
-    /// Everything goes; the bytes of each store go back once its work is done, and not before.
+    /// Releases everything. The bytes of each store are released once its work is done, and not before.
     fn finish(mut self, random: &mut Random) {
         for handle in std::mem::take(&mut self.handles) {
             release(handle.array);
@@ -479,7 +479,7 @@ impl World {
     }
 }
 
-/// What a program did, if it fails.
+/// The program's calls, printed if it fails.
 struct Told(u64, Rc<RefCell<Vec<String>>>);
 
 impl Drop for Told {

@@ -1,4 +1,4 @@
-//! Random work on streams of every kind, ordered by points alone: what follows a point sees what was written before it (PD-2, PD-9). On the
+//! Random work on streams of every kind, ordered by points alone: work after a point sees all writes before it (PD-2, PD-9). On the
 //! simulator or a GPU; see support/cuda.rs.
 
 mod support {
@@ -34,9 +34,9 @@ impl Pinned {
         Pinned(at)
     }
 
-    /// Byte `at`, of work that is done.
+    /// Byte `at`, written by work that is done.
     fn byte(&self, at: usize) -> u8 {
-        // SAFETY: within the memory, which no work writes any more.
+        // SAFETY: within the memory; no work writes it any more.
         unsafe { self.0.add(at).read_volatile() }
     }
 }
@@ -47,7 +47,7 @@ impl Drop for Pinned {
     }
 }
 
-/// Device memory, and what was done with it last.
+/// Device memory, and the last work on it.
 struct Buffer {
     memory: Memory,
     value: u8,
@@ -55,7 +55,7 @@ struct Buffer {
     read: Vec<Point>,
 }
 
-/// The handles, to be released at the end, and the queues of all kinds.
+/// The handles, released at the end, and the queues of all kinds.
 fn streams() -> (Vec<*mut tn_stream>, Vec<&'static Queue>) {
     let create = |flags| {
         let mut stream = null_mut();
@@ -69,7 +69,7 @@ fn streams() -> (Vec<*mut tn_stream>, Vec<&'static Queue>) {
     (handles, queues)
 }
 
-/// Makes what comes next on a queue follow a point; whether that was known without the driver.
+/// Makes later work on a queue follow a point. Returns whether the order was known without the driver.
 fn follow(queue: &'static Queue, point: Point) -> bool {
     let known = queue.follows(point);
     if !known {
@@ -96,7 +96,7 @@ fn run(_gpu: &Device, seed: u64) {
             }
             buffer.value = 1 + random.below(250) as u8;
             buffer.memory.fill(buffer.value, queue.native());
-            // With an event at once, or only when somebody wants to see it.
+            // With an event at once, or only when it is needed.
             buffer.written = Some(if random.below(2) == 0 { queue.now() } else { queue.record_point().unwrap() });
         }
         let reader = queues[random.below(queues.len())];
@@ -111,7 +111,7 @@ fn run(_gpu: &Device, seed: u64) {
         buffer.read.push(reader.now());
         expected.push(buffer.value);
         if random.below(16) == 0 {
-            // The host, too: what it waited for is there.
+            // The host, too, sees the work that it waited for.
             let last = buffer.read.pop().expect("pushed above");
             last.wait().unwrap();
             assert_eq!(results.byte(step), buffer.value, "seed {seed}, step {step}, after the host waited");
@@ -126,7 +126,7 @@ fn run(_gpu: &Device, seed: u64) {
 }
 
 #[test]
-fn pd_2_pd_9_what_follows_a_point_sees_what_was_before() {
+fn pd_2_pd_9_work_after_a_point_sees_earlier_writes() {
     let gpu = device();
     let first = gpu.sim.map_or(1, |sim| sim.get("seed"));
     for seed in first * 1000 + 1..first * 1000 + 6 {

@@ -1,4 +1,4 @@
-//! Pools on devices: PD rows and their neighbours, on the simulator or a GPU. Counts of driver calls and stalled streams need the simulator.
+//! Pools on devices: PD rows and related ones, on the simulator or a GPU. Counts of driver calls and stalled streams need the simulator.
 
 mod support {
     pub mod cuda;
@@ -23,16 +23,16 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// Work on a stream that takes until the simulator lets it go on.
+/// Work on a stream that runs until the simulator resumes it.
 struct Stalled<'a> {
     sim: Sim,
     stream: &'a Stream,
 }
 
 impl<'a> Stalled<'a> {
-    /// `block`: memory of the device for the work to be on.
+    /// `block`: device memory for the work.
     fn begin(sim: Sim, stream: &'a Stream, block: usize) -> Stalled<'a> {
-        // The driver's free waits for all work; with that this process would wait for itself.
+        // The driver's free waits for all work, so this process would wait for itself.
         sim.set("free_waits", 0);
         sim.hold(stream.native());
         fill(stream, block, 64, 0x11);
@@ -56,7 +56,7 @@ fn fill(stream: &Stream, block: usize, bytes: usize, value: u8) {
     assert_eq!(status, 0);
 }
 
-/// The bytes of a block, after everything that was queued on the stream.
+/// The bytes of a block, after all work that was queued on the stream.
 fn read(stream: &Stream, block: usize, bytes: usize) -> Vec<u8> {
     stream.finish();
     let mut to = vec![0u8; bytes];
@@ -67,13 +67,13 @@ fn read(stream: &Stream, block: usize, bytes: usize) -> Vec<u8> {
     to
 }
 
-/// PD-1, PO-37: what a stream gave back it has again at once, and the driver hears nothing of it.
+/// PD-1, PO-37: a stream gets a block that it freed again at once, without a driver call.
 #[test]
 fn pd_1_one_stream_asks_no_driver() {
     let gpu = device();
     let (pool, s) = (pool(), stream());
     for bytes in [1, 512, 70_000, MIB, 3 * MIB, 30 * MIB] {
-        // Given back it may merge with what was given back before; from then on it stays where it is.
+        // Freed blocks may merge with earlier ones; from then on addresses stay the same.
         let merged = pool.take(bytes, &s).unwrap();
         pool.give(merged, &s);
         let first = pool.take(bytes, &s).unwrap();
@@ -95,12 +95,12 @@ fn pd_1_one_stream_asks_no_driver() {
     assert_eq!(stats.hit_count, stats.allocation_count - stats.device_allocate_count);
 }
 
-/// PD-2, PD-3, ST-9: another stream has it once an event after the free is done, and there is one event however often it looks.
+/// PD-2, PD-3, ST-9: another stream gets it once an event after the free has passed. However often the pool polls, there is one event.
 #[test]
 fn pd_2_and_3_another_stream_waits_for_one_event() {
     let gpu = device();
     let sim = gpu.simulated();
-    // Each block is a piece of the device of its own, so that nothing else fits.
+    // Each block is an allocation of its own, so that nothing else fits.
     let large = 12 * MIB;
     let (pool, s, t) = (pool(), stream(), stream());
     let blocks: Vec<usize> = (0..3).map(|_| pool.take(large, &s).unwrap()).collect();
@@ -115,14 +115,14 @@ fn pd_2_and_3_another_stream_waits_for_one_event() {
     assert!(blocks.iter().all(|block| !taken.contains(block)));
     assert_eq!(sim.get("device_synchronizes"), synchronizes);
     drop(stalled);
-    // Now they are finished, and t has them.
+    // Now they are finished, and t gets them.
     let reserved = pool.stats().reserved_bytes;
     let all: Vec<usize> = (0..3).map(|_| pool.take(large, &t).unwrap()).collect();
     assert!(blocks.iter().all(|block| all.contains(block)));
     assert_eq!(pool.stats().reserved_bytes, reserved);
 }
 
-/// PD-2 (b): an order that Tenure knows is enough, while the work goes on.
+/// PD-2 (b): an order that the library knows is enough while the work goes on.
 #[test]
 fn pd_2_a_known_order_is_enough() {
     let gpu = device();
@@ -142,7 +142,7 @@ fn pd_2_a_known_order_is_enough() {
     drop(stalled);
 }
 
-/// PD-4: where nothing else is left, the stream waits on the device for what another one gave back, and the host does not.
+/// PD-4: if nothing else is left, the stream waits on the device for another stream's freed block; the host does not wait.
 #[test]
 fn pd_4_under_pressure_the_stream_waits() {
     let gpu = device();
@@ -162,7 +162,7 @@ fn pd_4_under_pressure_the_stream_waits() {
         drop(stalled);
         assert!(read(&t, again, bytes).iter().all(|&byte| byte == 0x33), "t's bytes came after those of s");
         rest.into_iter().for_each(|block| pool.give(block, &s));
-        // Strict mode does not wait: then it is a refusal.
+        // Strict mode does not wait, so the request is refused.
         let strict = limited(TN_POOL_STRICT);
         let block = strict.take(bytes, &s).unwrap();
         let rest = (bytes == MIB).then(|| strict.take(bytes, &s).unwrap());
@@ -175,7 +175,7 @@ fn pd_4_under_pressure_the_stream_waits() {
     }
 }
 
-/// PD-5, PO-16, PD-10's sizes: rests, neighbours, pieces of the device.
+/// PD-5, PO-16, PD-10's sizes: remainders, neighbours, pieces of the device.
 #[test]
 fn pd_5_splits_and_merges() {
     let gpu = device();
@@ -197,7 +197,7 @@ fn pd_5_splits_and_merges() {
     pool.give(first, &s);
     pool.give(second, &s);
     assert_eq!(pool.take(16 * MIB, &s), Ok(first));
-    // Those of two streams do only once both are finished.
+    // Neighbours of two streams merge only once both are finished.
     let sim = gpu.simulated();
     let t = stream();
     pool.give(first, &s);
@@ -212,7 +212,7 @@ fn pd_5_splits_and_merges() {
     assert_eq!(pool.take(16 * MIB, &stream()), Ok(first));
 }
 
-/// PD-6: uses add up, and count up to the moment when the block is given back.
+/// PD-6: uses accumulate, and count up to the moment of the free.
 #[test]
 fn pd_6_uses_on_other_streams_add_up() {
     let gpu = device();
@@ -239,8 +239,8 @@ fn pd_6_uses_on_other_streams_add_up() {
     assert_eq!(wrong(&pool, 0x1000), TN_ERR_FOREIGN);
 }
 
-/// PD-6, PD-8: a use that was noted on a stream counts until its work is done, also where the stream is released before the block is given
-/// back, and an event that came before that work was the last that the stream had.
+/// PD-6, PD-8: a noted use on a stream counts until its work is done. This holds also if the stream is released before the block is freed,
+/// and its last event came before that work.
 #[test]
 fn pd_6_a_use_outlives_its_stream() {
     let gpu = device();
@@ -250,14 +250,14 @@ fn pd_6_a_use_outlives_its_stream() {
         let block = pool.take(12 * MIB, &s).unwrap();
         pool.record_use(block, &t);
         if marked {
-            // All that t was ever asked about is done.
+            // All recorded work of t is done.
             t.finish();
         }
         sim.set("free_waits", 0);
         sim.hold(t.native());
         fill(&t, block, 64, 0x22);
         drop(t);
-        // Others take the place of the stream.
+        // Other streams take the slot of the released stream.
         let others: Vec<Stream> = (0..3).map(|_| stream()).collect();
         others.iter().for_each(Stream::finish);
         pool.give(block, &s);
@@ -267,13 +267,13 @@ fn pd_6_a_use_outlives_its_stream() {
         assert_ne!(other, block, "the released stream's work goes on, {marked}");
         sim.release_all();
         sim.set("free_waits", 1);
-        // The device is done before anybody asks the pool.
+        // The device finishes before the pool is asked.
         while sim.get("pending") > 0 {
             std::thread::yield_now();
         }
         assert_eq!(pool.take(12 * MIB, &u), Ok(block), "an event was left behind the work, {marked}");
     }
-    // What is in the place of the released stream counts for itself.
+    // The stream in the reused slot counts for itself.
     for place in 0..2 {
         let (pool, s, t, u) = (pool(), stream(), stream(), stream());
         let block = pool.take(12 * MIB, &s).unwrap();
@@ -288,7 +288,7 @@ fn pd_6_a_use_outlives_its_stream() {
     }
 }
 
-/// PD-8: a stream that goes leaves its blocks behind, which are free when its work is done.
+/// PD-8: a released stream leaves its blocks behind, which are free when its work is done.
 #[test]
 fn pd_8_a_stream_that_is_released() {
     let gpu = device();
@@ -333,9 +333,9 @@ fn pd_9_legacy_blocking_and_current_streams() {
     drop(stalled);
 }
 
-/// PD-12, DV-10: trim waits for nothing; what is finished goes back whole, what is pending stays.
+/// PD-12, DV-10: trim waits for nothing; finished memory goes back whole, pending memory stays.
 #[test]
-fn pd_12_trim_leaves_what_is_pending() {
+fn pd_12_trim_leaves_pending_memory() {
     let gpu = device();
     let (pool, s, t) = (pool(), stream(), stream());
     let free_before = free_bytes();
@@ -358,7 +358,7 @@ fn pd_12_trim_leaves_what_is_pending() {
     pool.trim();
     assert_eq!(pool.stats().reserved_bytes, 0);
     let free = free_bytes();
-    // On a GPU others take memory, too, and the driver for itself.
+    // On a GPU other processes and the driver take memory, too.
     assert!(
         if gpu.sim.is_some() { free == free_before } else { free + 40 * MIB > free_before },
         "{free}, {free_before}"
@@ -372,7 +372,7 @@ fn free_bytes() -> usize {
     free
 }
 
-/// PD-13, PO-2, PO-39: what is there from the start serves large and small, and a limit is one.
+/// PD-13, PO-2, PO-39: the initial memory serves small and large blocks, and the limit holds.
 #[test]
 fn pd_13_initial_size_and_limit() {
     let gpu = device();
@@ -406,7 +406,7 @@ fn pd_13_initial_size_and_limit() {
     assert_eq!(status, Err(TN_ERR_INVALID));
 }
 
-/// PO-19, PO-21: in place where it fits, else a copy on the stream, and the old block is given back there.
+/// PO-19, PO-21: in place if it fits, else a copy on the stream, after which the old block is freed there.
 #[test]
 fn po_21_reallocate_copies_on_the_stream() {
     let _gpu = device();
@@ -417,7 +417,7 @@ fn po_21_reallocate_copies_on_the_stream() {
     let moved = pool.resize(block, 5 * MIB, &s).unwrap();
     assert_ne!(moved, block);
     assert!(read(&s, moved, 1000).iter().all(|&byte| byte == 0x5a));
-    assert_eq!(pool.take(1000, &s), Ok(block), "given back in that order");
+    assert_eq!(pool.take(1000, &s), Ok(block), "freed in that order");
     let stats = pool.stats();
     assert_eq!((stats.reallocation_count, stats.live_blocks), (2, 2));
     assert_eq!(pool.resize(moved, 2 * MIB, &s), Ok(moved), "the tail becomes free where it is");
@@ -426,7 +426,7 @@ fn po_21_reallocate_copies_on_the_stream() {
     assert_eq!(pool.try_give(moved, s.0), TN_ERR_STALE);
 }
 
-/// PO-23: zeros are there for what is queued on the stream afterwards.
+/// PO-23: zeros are visible to later work on the stream.
 #[test]
 fn po_23_zeros_in_the_stream_s_order() {
     let _gpu = device();
@@ -441,7 +441,7 @@ fn po_23_zeros_in_the_stream_s_order() {
     }
 }
 
-/// PD-16, PO-45, DV-10, PO-46: out of memory is told with figures, after what our pools hold went back; the next request works.
+/// PD-16, PO-45, DV-10, PO-46: out of memory is reported with figures after all pools returned their cached memory; the next request works.
 #[test]
 fn pd_16_out_of_memory() {
     let gpu = device();
@@ -451,14 +451,14 @@ fn pd_16_out_of_memory() {
     other.give(cached, &s);
     s.finish();
     let kept = pool.take(3 * MIB, &s).unwrap();
-    // Once: it trims, and tries again.
+    // Fails once: the pool trims and tries again.
     sim.fail("cuMemAlloc", 1, 1, 2);
     let block = pool.take(50 * MIB, &s).unwrap();
     assert_eq!(other.stats().reserved_bytes, 0, "what another pool of the device had cached went back");
     pool.give(block, &s);
     s.finish();
     pool.trim();
-    // For ever: the status, and nothing changed.
+    // Fails always: the status, and nothing changed.
     sim.fail("cuMemAlloc", 1, 0, 2);
     let before = pool.stats();
     assert_eq!(pool.take(60 * MIB, &s), Err(TN_ERR_NO_DEVICE_MEMORY));
@@ -480,14 +480,14 @@ fn pd_16_out_of_memory() {
     let managed = pool_on(MANAGED, |_| ()).unwrap();
     sim.fail("cuMemAllocManaged", 1, 0, 2);
     assert_eq!(managed.take(MIB, &NOW), Err(TN_ERR_NO_DEVICE_MEMORY));
-    // Another number is the driver's failure, with its name.
+    // Another error number is the driver's failure, with its name.
     sim.clear_faults();
     sim.fail("cuMemAlloc", 1, 1, 999);
     assert_eq!(support::device_pools::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
     assert!(last_error().contains("999"), "{}", last_error());
 }
 
-/// PO-43, PO-44: who wants to be called when memory is short is called once what is pending was looked at.
+/// PO-43, PO-44: a pressure callback is called once, after pending memory was polled.
 #[test]
 fn po_44_pressure_callbacks() {
     let _gpu = device();
@@ -507,7 +507,7 @@ fn po_44_pressure_callbacks() {
     assert_eq!(unsafe { tn_pool_off_pressure(pool.0, Some(give_back), block as *mut c_void) }, TN_OK);
 }
 
-/// PD-15: during a capture a pool serves what is finished or fresh, records no event, and the capture stays sound.
+/// PD-15: during a capture a pool serves finished or fresh memory, records no event, and the capture stays valid.
 #[test]
 fn pd_15_during_a_capture() {
     let gpu = device();
@@ -516,7 +516,7 @@ fn pd_15_during_a_capture() {
     pool.give(done, &t);
     t.finish();
     let native = s.native() as usize;
-    // Thread-local: calls of this thread that could wait are refused, unless they are made in relaxed mode.
+    // Thread-local mode: calls of this thread that could wait are refused unless they are made in relaxed mode.
     assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, 1u32 => u32))), 0);
     let finished = pool.take(2 * MIB, &s).unwrap();
     assert_eq!(finished, done);
@@ -527,7 +527,7 @@ fn pd_15_during_a_capture() {
         None => (0, pool.give(finished, &s)),
     };
     assert_eq!(records, 0);
-    // Another stream looks for what is given back within the capture: not before it has ended.
+    // Another stream gets a block that was freed within the capture only after the capture ended.
     assert_eq!(pool.take(2 * MIB, &t), Err(TN_ERR_POOL_LIMIT));
     assert_eq!(pool.take(4 * MIB, &s), Err(TN_ERR_UNSUPPORTED));
     assert!(last_error().contains("graph"), "{}", last_error());
@@ -539,8 +539,8 @@ fn pd_15_during_a_capture() {
     pool.give(fresh, &s);
 }
 
-/// PD-1, PD-15: what the stream gave back before its capture it has within, at once and without asking. The graph comes behind that work where it
-/// is launched on that stream, or on one that waits for it.
+/// PD-1, PD-15: within the capture, the stream gets blocks that it freed before at once, without a poll. The graph is ordered after that
+/// work if it is launched on that stream or on one that waits for it.
 #[test]
 fn pd_15_a_block_of_before_the_capture() {
     let gpu = device();
@@ -577,7 +577,7 @@ fn pd_15_a_block_of_before_the_capture() {
     }
 }
 
-/// PN-1, PN-12, PD-18, ST-9: page-locked memory gets its flags, is counted, and waits for asynchronous work before the host has it again.
+/// PN-1, PN-12, PD-18, ST-9: page-locked memory gets its flags, is counted, and waits for asynchronous work before the host gets it again.
 #[test]
 fn pn_1_pd_18_pinned_pools() {
     let gpu = device();
@@ -613,7 +613,7 @@ fn pn_1_pd_18_pinned_pools() {
     assert_eq!(pool.take(100_000, &NOW), Ok(block));
 }
 
-/// PD-20, DV-8: a lost device: no driver call; what is given back is given back.
+/// PD-20, DV-8: on a lost device frees succeed without a driver call.
 #[test]
 fn pd_20_a_lost_device() {
     alone("pd_20_a_lost_device", &[], || {
@@ -635,7 +635,7 @@ fn pd_20_a_lost_device() {
     });
 }
 
-/// PO-59: the child of a fork has no device; giving back there asks no driver.
+/// PO-59: the child of a fork has no device; a free there makes no driver call.
 #[test]
 fn po_59_after_a_fork() {
     alone("po_59_after_a_fork", &[], || {
@@ -653,7 +653,7 @@ fn po_59_after_a_fork() {
             right &= pool.try_give(block, null_mut()) == TN_OK && pinned.try_give(locked, null_mut()) == TN_OK;
             right &= tn_pool_release(pool.0) == TN_OK && tn_pool_release(pinned.0) == TN_OK;
             right &= gpu.sim.map(|sim| sim.calls("")) == calls;
-            // SAFETY: leaves without running what the parent has to run.
+            // SAFETY: leaves without running the parent's exit handlers.
             unsafe { libc::_exit(if right { 0 } else { 1 }) };
         }
         let mut status = 0;
@@ -665,14 +665,14 @@ fn po_59_after_a_fork() {
     });
 }
 
-/// PO-6, PO-7 with work under way: what is pending when a pool goes is given to the driver once it is done, and nobody waits for that.
+/// PO-6, PO-7 with pending work: a released pool's pending memory goes to the driver once the work is done; no call waits for it.
 #[test]
 fn po_6_a_pool_goes_with_work_under_way() {
     let gpu = device();
     let sim = gpu.simulated();
     sim.set("free_waits", 0);
     let (pool, s) = (pool(), stream());
-    // What other tests left goes first.
+    // Memory of other tests goes first.
     assert_eq!(tn_device_synchronize(GPU), TN_OK);
     drop(support::device_pools::pool());
     let before = sim.get("allocations");
@@ -683,7 +683,7 @@ fn po_6_a_pool_goes_with_work_under_way() {
     assert_eq!(sim.get("allocations"), before + 2, "one is used still, and one is live");
     drop(stalled);
     drop(support::device_pools::pool());
-    assert_eq!(sim.get("allocations"), before + 1, "whoever comes by sees to it");
+    assert_eq!(sim.get("allocations"), before + 1, "the next call frees it");
     assert_eq!(tn_pool_deallocate(null_mut(), live as *mut c_void, s.0), TN_OK);
     s.finish();
     drop(support::device_pools::pool());
@@ -691,9 +691,9 @@ fn po_6_a_pool_goes_with_work_under_way() {
     sim.set("free_waits", 1);
 }
 
-/// ST-10: a stream that stalls, and a driver call that takes long, hold nobody else up. DV-10: nothing synchronises.
+/// ST-10: a stalled stream and a slow driver call delay no other call. DV-10: nothing synchronises.
 #[test]
-fn st_10_a_stalled_stream_stalls_nobody() {
+fn st_10_a_stalled_stream_delays_no_other() {
     let gpu = device();
     let sim = gpu.simulated();
     let (pool, s, t) = (pool(), stream(), stream());
@@ -717,7 +717,7 @@ fn st_10_a_stalled_stream_stalls_nobody() {
     drop(stalled);
 }
 
-/// PO-9, PO-11, PO-12, PO-14, PO-24 to PO-27 on device addresses, which nobody reads (PD-14: the simulator's cannot be).
+/// PO-9, PO-11, PO-12, PO-14, PO-24 to PO-27 on device addresses, which the library never reads (PD-14: the simulator's are unreadable).
 #[test]
 fn pd_14_addresses_are_only_numbers() {
     let _gpu = device();
@@ -792,7 +792,7 @@ fn current_default(defaults: &[u64; 3], device: tn_device) -> u64 {
     defaults[[TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED].iter().position(|&kind| kind == device.r#type).unwrap()]
 }
 
-/// BR-63 for pools: a stream of another GPU orders nothing here; pinned memory takes any.
+/// BR-63 for pools: a stream of another GPU orders nothing here; pinned memory accepts any.
 #[test]
 fn streams_of_other_gpus() {
     let gpu = device();
@@ -809,7 +809,7 @@ fn streams_of_other_gpus() {
     assert_eq!(host.take(10, &s), Err(TN_ERR_DEVICE));
 }
 
-/// PN-13: without a driver pinned memory is refused, or plain host memory that says so.
+/// PN-13: without a driver pinned memory is refused, or is plain host memory that says so.
 #[test]
 fn pn_13_pools_without_a_driver() {
     alone("pn_13_pools_without_a_driver", &[NO_DRIVER], || {
@@ -825,7 +825,7 @@ fn pn_13_pools_without_a_driver() {
     });
 }
 
-/// PN-1, PN-8, PN-12, PD-18: arrays and the report tell what page-locked memory was asked for, and what is slow about it.
+/// PN-1, PN-8, PN-12, PD-18: arrays and the report show the requested flags of page-locked memory, and warn of slow ones.
 #[test]
 fn pn_8_pn_12_page_locked_memory_says_so() {
     let _gpu = device();
@@ -850,7 +850,7 @@ fn pn_8_pn_12_page_locked_memory_says_so() {
     // SAFETY: no text is wanted yet.
     assert_eq!(unsafe { tn_report_json(0, 0, null_mut(), &mut length) }, TN_OK);
     let mut text = vec![0u8; length + 4096];
-    // SAFETY: so many bytes.
+    // SAFETY: the memory has this many bytes.
     assert_eq!(unsafe { tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) }, TN_OK);
     let text = String::from_utf8_lossy(&text).into_owned();
     let own = text.split("\"name\":\"crossing\"").nth(1).expect("the pool stands there");
@@ -861,7 +861,7 @@ fn pn_8_pn_12_page_locked_memory_says_so() {
     assert_eq!(tn_array_release(array), TN_OK);
 }
 
-/// Strict mode holds blocks back and finds who writes into them; TN_POOL_ZERO_ON_FREE leaves no contents, on a device too.
+/// Strict mode quarantines blocks and detects writes to them; TN_POOL_ZERO_ON_FREE leaves no contents, on a device too.
 #[test]
 fn flags_for_tests_on_devices() {
     let _gpu = device();
@@ -870,7 +870,7 @@ fn flags_for_tests_on_devices() {
     let block = strict.take(1000, &NOW).unwrap();
     strict.give(block, &NOW);
     assert_ne!(strict.take(1000, &NOW), Ok(block), "it is held back");
-    // SAFETY: the memory is there still; this is the mistake that strict mode is for.
+    // SAFETY: the memory is still mapped; this is the mistake that strict mode detects.
     unsafe { (block as *mut u8).write(1) };
     strict.trim();
     assert_eq!(strict.stats().misuse_count, 1);
@@ -888,7 +888,7 @@ fn flags_for_tests_on_devices() {
         }
         // SAFETY: the host's block.
         unsafe { (block as *mut u8).write_bytes(0x77, 100_000) };
-        // Pending when it comes back, so that it cannot be cleared then.
+        // Pending when it is freed, so that it cannot be cleared then.
         fill(&s, work.take(64, &s).unwrap(), 64, 1);
         pool.give(block, &s);
         s.finish();
@@ -899,7 +899,7 @@ fn flags_for_tests_on_devices() {
     }
 }
 
-/// PO-47: each call of the driver that fails is a status or changes nothing, and nothing is lost.
+/// PO-47: each failing driver call is a status or changes nothing, and nothing is lost.
 #[test]
 fn po_47_each_driver_call_that_fails() {
     let gpu = device();
@@ -956,11 +956,11 @@ fn po_47_each_driver_call_that_fails() {
             assert_eq!(pool.stats().reserved_bytes, 0, "{function}, {nth}");
         }
     }
-    // What the driver did not take back when its free failed stays its own.
+    // Memory whose free failed in the driver stays the driver's.
     assert!(sim.get("allocations") <= before + 4);
 }
 
-/// PD-15: a capture in global mode on another thread is not disturbed by what a pool asks the driver.
+/// PD-15: a pool's driver calls do not disturb another thread's capture in global mode.
 #[test]
 fn pd_15_a_capture_on_another_thread() {
     let _gpu = device();
@@ -971,7 +971,7 @@ fn pd_15_a_capture_on_another_thread() {
     assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, 0u32 => u32))), 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Asks about t's block, and gets a piece from the device.
+            // Polls t's block, and gets a piece from the device.
             let blocks: Vec<usize> = (0..2).map(|_| pool.take(12 * MIB, &u).unwrap()).collect();
             blocks.into_iter().for_each(|block| pool.give(block, &u));
         });
@@ -982,7 +982,7 @@ fn pd_15_a_capture_on_another_thread() {
     assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
 }
 
-/// PO-9, PO-32 on devices: threads that share a pool and its streams, while others ask whose addresses are, query, report and trim.
+/// PO-9, PO-32 on devices: threads share a pool and its streams while others look up owners of addresses, query, report and trim.
 #[test]
 fn po_32_threads_share_a_pool_of_a_device() {
     let _gpu = device();
@@ -1023,7 +1023,7 @@ fn po_32_threads_share_a_pool_of_a_device() {
                 if unsafe { tn_pool_of(at as *const c_void, &mut owner) } == TN_OK {
                     assert_eq!(tn_pool_release(owner), TN_OK);
                 }
-                // SAFETY: so many bytes.
+                // SAFETY: the memory has this many bytes.
                 let status = unsafe { tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) };
                 assert_eq!(status, TN_OK);
                 pool.stats();
@@ -1041,7 +1041,7 @@ fn po_32_threads_share_a_pool_of_a_device() {
     assert_eq!(pool.stats().reserved_bytes, 0);
 }
 
-/// PD-10: what the driver gives at any address that it likes serves, however much of it there is.
+/// PD-10: memory at any address that the driver returns is usable, in any amount.
 #[test]
 fn pd_10_many_direct_pieces() {
     let _gpu = device();
@@ -1049,7 +1049,7 @@ fn pd_10_many_direct_pieces() {
     let pool = pool_on(GPU, |o| o.flags |= TN_POOL_DIRECT).unwrap();
     let mut live = Vec::new();
     for turn in 0..300usize {
-        // Others take little of the driver's, so that what comes next lies askew.
+        // A small allocation, so that the next one is not aligned.
         let mut other = 0u64;
         let got =
             with_context(0, || driver_call!(cuMemAlloc_v2(&mut other => *mut u64, 512 * (1 + turn % 3) => usize)));

@@ -1,9 +1,9 @@
-//! PD-7, ST-9: pools under random requests from several streams, whose work runs late and in random interleavings. Each owner of a block writes
-//! its own pattern there in its stream's order and reads it back in that order before it gives the block back: whoever had the block at the
-//! same time would be seen.
+//! PD-7, ST-9: pools under random requests from several streams, whose work runs late and in random interleavings. Each owner of a block
+//! writes its own pattern in its stream's order and reads it back in that order before the free. Two owners at the same time would be
+//! detected.
 //!
-//! On the simulator they start from its seed (TENURE_SIM_SEED), so each run of the gate and of the soak is another; TENURE_CUDA_OPERATIONS (3000
-//! here, with the soak's 1000 seeds more than the row's 1 000 000) and TENURE_TEST_SEEDS (1) say how much.
+//! On the simulator the seed is the simulator's (TENURE_SIM_SEED), so each run of the gate and of the soak differs. TENURE_CUDA_OPERATIONS
+//! (3000 by default; with the soak's 1000 seeds more than the row's 1 000 000) and TENURE_TEST_SEEDS (1) set the amount.
 
 mod support {
     pub mod cuda;
@@ -22,7 +22,7 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// Mostly small, now and then large.
+/// Mostly small, sometimes large.
 fn bytes(random: &mut Random) -> usize {
     let most = [2_000, 60_000, MIB, 3 * MIB][[0, 0, 0, 1, 1, 2, 2, 3][random.below(8)]];
     4 * (1 + random.below(most / 4))
@@ -32,7 +32,7 @@ fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// A block that somebody has.
+/// An allocated block.
 #[derive(Clone, Copy)]
 struct Live {
     block: usize,
@@ -41,20 +41,20 @@ struct Live {
     stream: usize,
 }
 
-/// Bytes of a block that are read back: from its beginning, and from its end.
+/// Bytes of a block that are read back, from its start and from its end.
 const PROBE: usize = 32;
 
-/// Probes that a stream may have under way.
+/// Largest number of pending probes of a stream.
 const PROBES: usize = 1024;
 
-/// What is to arrive at a place, and how many bytes of it. The places are page-locked: into other memory a copy would be done when the call
+/// The expected pattern at a destination, and its bytes. Destinations are page-locked: a copy into other memory would be done when the call
 /// returns, and the stream with it.
 struct Probe {
     value: u32,
     bytes: usize,
 }
 
-/// The context stays current for the whole test: the driver's own calls need it, and change nothing for the library.
+/// The context stays current for the whole test: the driver's own calls need it, and the library is unaffected.
 struct Model<'a> {
     gpu: &'a Device,
     pool: Pool,
@@ -63,12 +63,12 @@ struct Model<'a> {
     live: Vec<Live>,
     probes: Vec<Vec<Probe>>,
     pinned: Pool,
-    /// Where a stream's probes arrive.
+    /// Destinations of a stream's probes.
     places: Vec<usize>,
     /// The address ranges of live blocks never overlap.
     ranges: std::collections::BTreeMap<usize, usize>,
     refused: usize,
-    /// How often the device was waited for before.
+    /// Number of waits for the device before.
     synchronizes: u64,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Model<'a> {
         assert_eq!(call, 0);
     }
 
-    /// Reads the owner's pattern back, in the order of a stream.
+    /// Reads the owner's pattern back in the order of a stream.
     fn probe(&mut self, live: Live, stream: usize) {
         let native = self.streams[stream].1 as usize;
         let length = live.bytes.min(PROBE);
@@ -171,7 +171,7 @@ impl<'a> Model<'a> {
         self.pool.give(live.block, &self.streams[live.stream].0);
     }
 
-    /// Another stream reads a block after an event of its owner, which does not wait for that.
+    /// Another stream reads a block after an event of its owner, which does not wait for it.
     fn use_elsewhere(&mut self) {
         if self.live.is_empty() {
             return;
@@ -187,7 +187,7 @@ impl<'a> Model<'a> {
         self.probe(live, other);
     }
 
-    /// Waits for a stream and looks at what arrived.
+    /// Waits for a stream and checks the probes.
     fn finish(&mut self) {
         let stream = self.random.below(self.streams.len());
         self.look(stream);
@@ -224,7 +224,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// So many, from the simulator's on.
+/// Seeds, from the simulator's on.
 fn seeds_of(gpu: &Device, count: usize) -> std::ops::Range<u64> {
     let first = gpu.sim.map_or(1, |sim| sim.get("seed"));
     first..first + count as u64
@@ -234,7 +234,7 @@ fn run(seeds: usize, change: impl Fn(&mut tn_pool_options)) {
     let gpu = device();
     let operations = number("TENURE_CUDA_OPERATIONS", 3_000);
     if let Some(sim) = gpu.sim {
-        // With the driver's own, a free would hide what is used too late.
+        // With the driver's own allocation, a free would hide late uses.
         sim.set("free_waits", 0);
     }
     for seed in seeds_of(&gpu, seeds) {
@@ -257,26 +257,26 @@ fn run(seeds: usize, change: impl Fn(&mut tn_pool_options)) {
     }
 }
 
-/// PD-7: room enough, so that streams rarely meet.
+/// PD-7: enough memory, so that streams rarely meet.
 #[test]
 fn pd_7_no_reuse_before_its_time() {
     run(number("TENURE_TEST_SEEDS", 1), |_| ());
 }
 
-/// PD-7, PD-4, PO-39: a limit far below what they want, so that streams wait for each other on the device.
+/// PD-7, PD-4, PO-39: a limit far below the demand, so that streams wait for each other on the device.
 #[test]
 fn pd_7_no_reuse_before_its_time_under_pressure() {
     run(number("TENURE_TEST_SEEDS", 1), |o| o.max_size = 24 * MIB as u64);
 }
 
-/// PD-7 with nothing kept: each piece goes back as soon as it is finished, and not before.
+/// PD-7 with nothing cached: each piece goes back as soon as it is finished, and not before.
 #[test]
 fn pd_7_direct_pools_give_back_in_time() {
     run(1, |o| o.flags = TN_POOL_DIRECT);
 }
 
-/// ST-9 on page-locked memory: the host fills a block, a stream copies out of it and it is given back on that stream; the next owner on the
-/// host must not get it before the copy has read it.
+/// ST-9 on page-locked memory: the host fills a block, a stream copies out of it, and the block is freed on that stream. The next owner on
+/// the host must not get it before the copy has read it.
 #[test]
 fn st_9_the_host_never_writes_under_a_copy() {
     let gpu = device();

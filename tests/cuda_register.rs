@@ -95,7 +95,7 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
     let mut pages = Pages::new(64 * PAGE);
     let n = 50 * PAGE;
     pages.bytes().iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
-    // An older array on the memory, and a piece that is no whole number of pages.
+    // An older array on the memory, and a piece that is not a whole number of pages.
     let older = import(pages.0, pages.1);
     let at = pages.0.wrapping_add(100);
     let there = Array::empty(GPU, TN_U8, &[n as i64]);
@@ -119,7 +119,7 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
     // SAFETY: as above.
     done(unsafe { tn_array_copy_to_host(there.0, at.cast(), null(), NOW) }).unwrap();
     assert_eq!(staged(), begin);
-    // Partly inside: staged, and right.
+    // Partly inside: staged, and correct.
     part(&older, 99).copy_into(&there, 0, NOW).unwrap();
     assert_eq!(staged() - begin, n as u64);
     assert!(there.read() == pages.bytes()[99..99 + n]);
@@ -131,9 +131,9 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
     assert_eq!(staged() - begin, n as u64);
 }
 
-/// PN-12: what is registered stands in the report under its owner's name and place, apart from other arrays, also of the same store.
+/// PN-12: the report shows a registration under its owner's name and site, apart from arrays, also those of the same store.
 #[test]
-fn pn_12_the_report_names_who_registered_memory() {
+fn pn_12_the_report_names_the_owner_of_registered_memory() {
     let _device = device();
     let pages = Pages::new(16 * PAGE);
     let older = import(pages.0.wrapping_add(8 * PAGE), 4 * PAGE);
@@ -151,7 +151,7 @@ fn pn_12_the_report_names_who_registered_memory() {
     }
     let mut report = vec![0_u8; 1 << 20];
     let mut length = 0;
-    // SAFETY: so many bytes, and the number is ours.
+    // SAFETY: the buffer has this many bytes, and the number is writable.
     done(unsafe { tn_report_json(0, report.len(), report.as_mut_ptr().cast(), &mut length) }).unwrap();
     let report = String::from_utf8_lossy(&report[..length]).into_owned();
     let line = |name: &str| {
@@ -176,7 +176,7 @@ fn pn_2_labels_and_stores() {
     drop(fresh);
     assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "a view keeps it registered: {}", text());
     drop(view);
-    // Past the end of an imported store it widens that; two stores, or beyond a pool's block, are refused.
+    // Past the end of an imported store it extends the store; two stores, or memory beyond a pool's block, are refused.
     let half = import(pages.0.wrapping_add(PAGE), PAGE);
     let wide = register_at(pages.0.wrapping_add(PAGE), 3 * PAGE, 0).unwrap();
     assert_eq!((half.info().store_bytes, wide.info().offset), (3 * PAGE as u64, 0));
@@ -213,7 +213,7 @@ fn pn_4_a_range_is_registered_once_and_again() {
         }
         drop(held);
     }
-    // What another library registered, the driver knows.
+    // The driver knows memory that another library registered.
     let number = support::cuda::with_context(
         0,
         || driver_call!(cuMemHostRegister_v2(pages.0.cast() => *mut c_void, PAGE => usize, 0 => u32)),
@@ -222,7 +222,7 @@ fn pn_4_a_range_is_registered_once_and_again() {
         assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "{}", text());
         support::cuda::with_context(0, || driver_call!(cuMemHostUnregister(pages.0.cast() => *mut c_void)));
     }
-    // So it does what it allocated itself, though it finds other words for that.
+    // It knows memory that it allocated itself too, but reports it differently.
     support::cuda::with_context(0, || {
         let mut allocated = null_mut::<c_void>();
         let number = driver_call!(cuMemHostAlloc(&mut allocated => *mut *mut c_void, PAGE => usize, 0 => u32));
@@ -242,7 +242,7 @@ fn pn_5_arguments() {
     assert_eq!(register_at(pages.0, 8, TN_HOST_WRITE_COMBINED).unwrap_err(), TN_ERR_INVALID);
     assert_eq!(register_at(pages.0, 8, 1 << 20).unwrap_err(), TN_ERR_INVALID);
     assert_eq!(register_at(pages.0, usize::MAX - 8, 0).unwrap_err(), TN_ERR_RANGE);
-    // Not a whole number of pages, at no page's beginning.
+    // Not a whole number of pages, and not at a page boundary.
     let odd = register_at(pages.0.wrapping_add(13), 77, TN_HOST_PORTABLE | TN_HOST_MAPPED).unwrap();
     if let Some(sim) = device.sim {
         assert_eq!(sim.get("host_register_flags"), 3);
@@ -264,7 +264,7 @@ fn pn_6_the_last_release_waits_for_the_copies() {
     let device = device();
     let sim = device.simulated();
     let s = Stream::new(GPU);
-    // Also where there is no memory for an event behind them.
+    // Also if there is no memory for an event after the work.
     for (through, events) in [0, 1, 2].into_iter().flat_map(|way| [(way, true), (way, false)]) {
         let mut pages = Pages::new(8 * PAGE);
         pages.bytes().fill(0x5A);
@@ -390,7 +390,7 @@ fn pn_9_pn_10_pn_11_managed_memory() {
         sim.set_attribute(0, 89, 0);
         assert_eq!(tn_array_prefetch(array, GPU, NOW), TN_ERR_UNSUPPORTED, "{}", text());
         sim.set_attribute(0, 89, 1);
-        // PN-9: the host waits for what a device does, though it could look.
+        // PN-9: the host waits for a device's work, although it could access the memory.
         sim.hold(s.native());
         x.array.zero(0, s.0).unwrap();
         assert_eq!(x.array.look(0, NOW), Err(TN_ERR_PENDING));
@@ -400,7 +400,7 @@ fn pn_9_pn_10_pn_11_managed_memory() {
     }
 }
 
-/// PN-13: without a driver memory is registered where the caller can do without.
+/// PN-13: without a driver memory is registered if the caller accepts that it is not page-locked.
 #[test]
 fn pn_13_without_a_driver() {
     alone("pn_13_without_a_driver", &[NO_DRIVER], || {
@@ -417,7 +417,7 @@ fn pn_13_without_a_driver() {
         assert_eq!(tn_array_advise(plain.0, 1, gpu), TN_ERR_UNSUPPORTED);
         assert_eq!(tn_array_prefetch(plain.0, gpu, NOW), TN_ERR_UNSUPPORTED);
         assert_eq!(plain.to_device(gpu, NOW).unwrap_err(), TN_ERR_UNSUPPORTED);
-        // TR-21: host arrays need no driver, whatever constant orders them.
+        // TR-21: host arrays need no driver, whatever stream constant is passed.
         for stream in 0..4 {
             let stream = std::ptr::without_provenance_mut(stream);
             plain.copy_into(&again, TN_WAIT, stream).unwrap();
@@ -430,7 +430,7 @@ fn pn_13_without_a_driver() {
     });
 }
 
-/// PN-1, PN-4: a registration that fails after the driver locked the memory leaves it unlocked.
+/// PN-1, PN-4: a registration that fails after the driver locked the memory unlocks it.
 #[test]
 fn pn_4_a_registration_that_fails_can_be_tried_again() {
     let device = device();
@@ -446,7 +446,7 @@ fn pn_4_a_registration_that_fails_can_be_tried_again() {
     }
 }
 
-/// PD-15: what one thread locks, copies and waits for leaves a capture alone that another thread makes, also one in global mode.
+/// PD-15: page-locking, copies and waits of one thread leave another thread's capture alone, also one in global mode.
 #[test]
 fn pd_15_a_capture_on_another_thread_goes_on() {
     const GLOBAL: u32 = 0;
@@ -458,10 +458,10 @@ fn pd_15_a_capture_on_another_thread_goes_on() {
         let n = 3 << 20;
         let t = Stream::new(GPU);
         let (there, here) = (Array::empty(GPU, TN_U8, &[n]), Array::empty(HOST, TN_U8, &[n]));
-        // Through staging, whose chunks are made, waited for and given back.
+        // Through staging, whose chunks are allocated, waited for and freed.
         here.copy_into(&there, 0, t.0).unwrap();
         there.copy_into(&here, TN_WAIT, NOW).unwrap();
-        // SAFETY: nobody wants the number.
+        // SAFETY: the number is not requested.
         done(unsafe { tn_pool_trim(pool_of(PINNED), 0, null_mut()) }).unwrap();
         there.fill(&[7], 0, t.0).unwrap();
         there.wait(TN_WRITE).unwrap();

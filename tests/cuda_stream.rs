@@ -28,7 +28,7 @@ fn gpu(id: i32) -> tn_device {
     tn_device { r#type: TN_CUDA, id }
 }
 
-/// What a function wrote, or its status; the output is untouched then.
+/// A function's output, or its status; the output is untouched then.
 fn out<T>(call: impl FnOnce(*mut *mut T) -> tn_status) -> Result<*mut T, tn_status> {
     let mut written = null_mut();
     match call(&mut written) {
@@ -92,12 +92,12 @@ fn elapsed(start: *mut tn_event, end: *mut tn_event) -> Result<i64, tn_status> {
     }
 }
 
-/// The queue of a stream, held.
+/// A reference to the queue of a stream.
 fn queue(stream: *mut tn_stream, id: i32) -> QueueRef {
     Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().new_ref()
 }
 
-/// Polls until a point has passed; one that does not in ten minutes never will.
+/// Polls until a point has passed; after ten minutes it never will.
 fn passes(point: Point) {
     let start = std::time::Instant::now();
     while !point.poll() {
@@ -160,7 +160,7 @@ fn st_2_st_3_each_thread_has_current_streams_of_its_own() {
         });
     });
     assert_eq!(current(0), a_native);
-    // The thread holds it.
+    // The thread holds a reference.
     release(a);
     assert_eq!(current(0), a_native);
     assert_eq!(tn_stream_synchronize(CURRENT), TN_OK);
@@ -185,7 +185,7 @@ fn st_2_st_3_each_thread_has_current_streams_of_its_own() {
     assert_eq!(current(0), 1);
     release(b);
     assert_eq!(tn_stream_set_current(gpu(0), b), TN_ERR_STALE);
-    // A thread that ends lets go.
+    // A thread that ends drops its reference.
     let streams = gpu_there.sim.map(|sim| sim.get("streams"));
     std::thread::spawn(|| {
         let own = create(0, 0);
@@ -197,7 +197,7 @@ fn st_2_st_3_each_thread_has_current_streams_of_its_own() {
     assert_eq!(gpu_there.sim.map(|sim| sim.get("streams")), streams);
 }
 
-/// A stream of another library's.
+/// A stream of another library.
 fn foreign(id: i32) -> u64 {
     let mut stream = 0;
     let code = with_context(id, || driver_call!(cuStreamCreate(&mut stream => *mut u64, 1 => u32)));
@@ -261,7 +261,7 @@ fn st_4_st_5_imported_streams_stay_their_owners() {
 }
 
 #[test]
-fn pd_8_what_a_destroyed_stream_had_open_is_pending_until_the_device_was_waited_for() {
+fn pd_8_open_work_of_a_destroyed_stream_is_pending_until_a_device_wait() {
     let gpu_there = device();
     gpu_there.simulated();
     let own = foreign(0);
@@ -334,7 +334,7 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
     let (inner_bits, last) = (inner as usize, inner);
     let elsewhere = std::thread::spawn(move || tn_stream_leave(inner_bits as *mut tn_stream_scope)).join().unwrap();
     assert_eq!((elsewhere, current(0)), (TN_ERR_INVALID, native(b)));
-    // Whatever was set meanwhile; and the scope's stream is waited for, not that one.
+    // Whatever was set meanwhile; the call waits for the scope's stream, not that one.
     assert_eq!(tn_stream_set_current(gpu(0), LEGACY), TN_OK);
     let memory = Memory::new(0, 4096);
     memory.fill(3, native(b));
@@ -366,14 +366,14 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
         assert_eq!(enter(other, 0).unwrap_err(), TN_ERR_DEVICE);
         release(other);
     }
-    // Waiting fails: the scope is left all the same.
+    // The wait fails; the scope is left all the same.
     if let Some(sim) = gpu_there.sim {
         let scope = enter(b, TN_AUTO_SYNCHRONIZE).unwrap();
         sim.fail("cuStreamSynchronize", 1, 1, 1);
         assert_eq!((tn_stream_leave(scope), tn_stream_leave(scope)), (TN_ERR_DRIVER, TN_ERR_STALE));
         assert_eq!(current(0), 1);
     }
-    // A thread that ends inside of scopes leaves them.
+    // A thread that ends inside scopes leaves them.
     let b_bits = b as usize;
     let left = std::thread::spawn(move || {
         // SAFETY: the pointers are ours.
@@ -397,7 +397,7 @@ fn st_8_a_stream_is_released_with_work_under_way() {
     if let Some(sim) = gpu_there.sim {
         let (synchronizes, ()) = sim.calls_of("cuStreamSynchronize", || release(stream));
         assert_eq!(synchronizes, 0);
-        // The hold goes with the stream's name, which is gone; its work has to go on.
+        // The reference goes with the stream's released handle; its work must go on.
         sim.release_all();
         std::mem::forget(stall);
     } else {
@@ -424,14 +424,14 @@ fn st_11_events() {
     y.fill(2, native(t));
     let after = queue(t, 0).queue().record_point().unwrap();
     assert!(!after.poll(), "t waits for s");
-    // Recorded again elsewhere: what waits keeps the old point.
+    // Recorded again elsewhere: earlier waits keep the old point.
     assert_eq!(tn_event_record(e, LEGACY), TN_OK);
     assert_eq!(tn_event_synchronize(e), TN_OK);
     assert!(is_done(e) && !after.poll());
     drop(stall);
     after.wait().unwrap();
     assert_eq!(tn_event_synchronize(e), TN_OK);
-    // A wait for a point that was recorded before other work does not wait for that.
+    // A wait for a point does not wait for work that was queued after the point.
     assert_eq!(tn_event_record(e, s), TN_OK);
     assert_eq!(tn_event_synchronize(e), TN_OK);
     let stall = gpu_there.stall(native(s));
@@ -558,7 +558,7 @@ fn st_15_after_a_fork() {
                 assert!(last_error().contains("fork"), "{}", last_error());
                 assert!(!point.poll());
                 assert_eq!((tn_stream_release(stream), tn_event_release(e)), (TN_OK, TN_OK));
-                assert_eq!(simulator().map(|sim| sim.calls("")), calls, "the driver is not asked");
+                assert_eq!(simulator().map(|sim| sim.calls("")), calls, "the driver is not called");
                 // SAFETY: the place is ours.
                 assert_eq!(unsafe { tn_device_count(TN_CPU, &mut count) }, TN_OK);
             };
@@ -577,7 +577,7 @@ fn st_15_after_a_fork() {
     });
 }
 
-/// The order that is certain without the driver: the same stream, what has passed, what was waited for, the legacy stream beside blocking ones.
+/// The order that is known without the driver: one stream, passed points, earlier waits, the legacy stream beside blocking ones.
 #[test]
 fn pd_2_pd_9_the_order_that_is_known() {
     let gpu_there = device();
@@ -595,7 +595,7 @@ fn pd_2_pd_9_the_order_that_is_known() {
     assert!(legacy.follows(points[2]) && legacy.follows(points[3]) && !legacy.follows(points[0]));
     assert!(blocking.follows(legacy.now()) && own.follows(legacy.now()) && legacy.follows(own.now()));
     assert!(!free.follows(legacy.now()) && !own.follows(points[2]));
-    assert_eq!(gpu_there.sim.map(|sim| sim.calls("")), no_calls, "the driver was not asked");
+    assert_eq!(gpu_there.sim.map(|sim| sim.calls("")), no_calls, "the driver was not called");
     // Waited for on the device.
     free.wait_for(points[1]).unwrap();
     assert!(free.follows(points[1]) && !other.follows(points[0]));
@@ -639,7 +639,7 @@ fn tr_21_a_stream_means_its_device() {
     release(stream);
 }
 
-/// PD-15: a capture goes on, whatever is asked of its stream here.
+/// PD-15: a capture goes on, whatever the library asks of its stream.
 #[test]
 fn pd_15_a_capture_is_not_disturbed() {
     let _gpu = device();
@@ -657,7 +657,7 @@ fn pd_15_a_capture_is_not_disturbed() {
     assert_eq!(tn_event_record(e, s), TN_ERR_UNSUPPORTED);
     assert_eq!(tn_stream_synchronize(s), TN_ERR_UNSUPPORTED);
     assert_eq!(queue(t, 0).queue().wait_for(point).unwrap_err().code(), TN_ERR_UNSUPPORTED);
-    // Another stream, and from another thread, which would otherwise break a capture in global mode.
+    // Another stream, and from another thread, which otherwise breaks a capture in global mode.
     let t_bits = t as usize;
     std::thread::spawn(move || passes(queue(t_bits as *mut tn_stream, 0).queue().record_point().unwrap()))
         .join()
@@ -675,7 +675,7 @@ fn pd_15_a_capture_is_not_disturbed() {
     release(t);
 }
 
-/// The per-thread stream of another thread has no name here; what was issued on it is seen all the same, also when the thread has ended.
+/// The per-thread stream of another thread cannot be named here. Its work is tracked all the same, also after the thread has ended.
 #[test]
 fn points_of_another_threads_own_stream() {
     let _gpu = device();
@@ -706,7 +706,7 @@ fn points_of_another_threads_own_stream() {
     assert!(memory.read(1).iter().all(|byte| *byte == 6));
 }
 
-/// Threads that mark, poll and wait for one queue at once; events are used again, and points of streams that are gone stay right.
+/// Threads mark, poll and wait for one queue at the same time. Events are reused, and points of released streams stay valid.
 #[test]
 fn queues_and_events_are_used_again() {
     let gpu_there = device();
@@ -737,7 +737,7 @@ fn queues_and_events_are_used_again() {
     });
     old.iter().for_each(|point| passes(*point));
     assert_eq!(tn_device_synchronize(gpu(0)), TN_OK);
-    assert!(old.iter().all(|point| point.is_passed()), "for ever");
+    assert!(old.iter().all(|point| point.is_passed()), "passed points stay passed");
     if let Some(sim) = gpu_there.sim {
         let before = sim.get("events");
         work(0);
@@ -749,7 +749,7 @@ fn queues_and_events_are_used_again() {
     release(shared);
 }
 
-/// Calls of the driver in steady state, where the thread has no current context: entering and leaving a GPU are three of each.
+/// Driver calls in steady state, if the thread has no current context: entering and leaving a GPU takes three.
 #[test]
 fn driver_calls_of_streams_and_events() {
     let gpu_there = device();
@@ -757,7 +757,7 @@ fn driver_calls_of_streams_and_events() {
     const ENTER: u64 = 3;
     let (s, t, e) = (create(0, 0), create(0, 0), event(0, 0));
     let memory = Memory::new(0, 256);
-    // As many events as are needed at a time.
+    // As many events as are in use at a time.
     for _ in 0..40 {
         assert_eq!(tn_event_record(e, s), TN_OK);
         assert_eq!(tn_event_synchronize(e), TN_OK);

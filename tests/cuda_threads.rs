@@ -1,5 +1,6 @@
-//! Several threads borrow, end and release on several streams at once, while the device runs what it likes (the simulated one by its seed):
-//! every status is one that another order of the calls could have given, nobody hangs, and each import ends exactly once, after its work.
+//! Several threads borrow, end and release on several streams at the same time, while the device runs work in any order (on the simulator
+//! by its seed). Every status must be possible in some order of the calls, nothing hangs, and each import ends exactly once, after its
+//! work.
 
 mod support {
     pub mod cuda;
@@ -25,7 +26,7 @@ fn main() -> std::process::ExitCode {
 const THREADS: u64 = 4;
 const STEPS: usize = 6000;
 
-/// Handles are shared by their bits.
+/// Handles are shared as integers.
 fn array(bits: usize) -> Array {
     bits as Array
 }
@@ -64,7 +65,7 @@ fn threads_on_streams() {
                             } else {
                                 write(view, flags, stream)
                             };
-                            // The handle goes first now and then.
+                            // Sometimes the handle is released first.
                             let early = random.below(2) == 0;
                             if early {
                                 release(view);
@@ -89,7 +90,7 @@ fn threads_on_streams() {
                             run_releases();
                         }
                         _ => {
-                            // An import of this thread's own, let go with its work under way; now and then its end waits.
+                            // An import of this thread's own, released with pending work; sometimes its end waits.
                             let memory = Memory::new(8);
                             let waits = random.below(3) == 0;
                             let lent = memory.lend(if waits { PINNED } else { gpu(0) }, true, waits);
@@ -110,14 +111,14 @@ fn threads_on_streams() {
     println!("{} times PENDING, {executed} pieces of work", pending.load(Ordering::Relaxed));
     for (memory, array) in shared.iter().zip(&arrays) {
         assert_eq!(tn_array_release(*array as Array), TN_OK);
-        // Its drop looks at how often it was released.
+        // Its drop checks how often it was released.
         assert!(memory.released() <= 1);
     }
     drop(shared);
     for stream in streams {
         assert_eq!(tn_stream_release(stream as Stream), TN_OK);
     }
-    // The driver is not asked to do all the waiting: nothing of a guard may be left.
+    // The driver need not do all the waiting: no guard may be left.
     assert_eq!(run_releases(), 0);
     let mut guard = null_mut();
     let gone = arrays[0] as Array;

@@ -1,5 +1,5 @@
-//! Movement between host, page-locked, managed and device arrays through the C functions: TR rows. On the simulator or a GPU; see
-//! support/cuda.rs. TENURE_TEST_ROUNDS: how many random cases, each named by its seed.
+//! Copies between host, page-locked, managed and device arrays through the C functions: TR rows. On the simulator or a GPU; see
+//! support/cuda.rs. TENURE_TEST_ROUNDS: number of random cases, each named by its seed.
 
 mod support {
     pub mod cuda;
@@ -30,7 +30,7 @@ fn rounds() -> u64 {
     std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
 }
 
-/// Places for arrays: each kind of memory, and a second GPU if there is one.
+/// Memory for arrays: each kind, and a second GPU if there is one.
 fn memories(device: &Device) -> Vec<tn_device> {
     let mut all = vec![HOST, PINNED, MANAGED, GPU];
     all.extend(device.has_two().then_some(GPU1));
@@ -114,7 +114,7 @@ fn tr_4_tr_5_overlap_within_one_store() {
         store.put(&dst, &read);
         store.check(&format!("{} <- {}", dst.text, src.text));
     }
-    // The same elements: nothing to do, in any mode.
+    // Identical elements: nothing to do, in any mode.
     let store = Store::new(&mut Random::new(5), GPU, (TN_F64, 8), &[n]);
     store.array.copy_into(&store.array, TN_WRITE_UNIQUE, NOW).unwrap();
     store.array.copy_into(&store.array.clone(), TN_WRITE_UNIQUE, NOW).unwrap();
@@ -146,14 +146,14 @@ fn tr_8_ar_22_new_arrays_and_their_labels() {
     back.wait(TN_READ).unwrap();
     assert!(back.read() == store.get(&view));
     assert_eq!(lies(&there.to_device(HOST, NOW).unwrap()), (TN_CPU, 0));
-    // Repeated elements cross the bus once.
+    // Repeated elements are transferred once.
     let row = Store::new(&mut Random::new(4), HOST, (TN_F64, 8), &[1000]);
     let tall = row.array.broadcast(&[300, 1000]);
     let before = describe(GPU).to_device_bytes;
     let there = tall.to_device(GPU, NOW).unwrap();
     assert_eq!(describe(GPU).to_device_bytes - before, 8000);
     assert!(there.read() == row.bytes.repeat(300));
-    // A pool of another device, and a device that is not there.
+    // A pool of another device, and a device that does not exist.
     let mut out = null_mut();
     // SAFETY: a writable output.
     let status =
@@ -192,10 +192,10 @@ fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
     x.array.copy_into(&y.array, 0, s.0).unwrap();
     assert_eq!(x.array.zero(0, NOW), Err(TN_ERR_PENDING), "{}", text());
     assert_eq!(x.array.look(0, NOW), Ok(()), "reading beside a reader");
-    // Other streams wait on the device, the host does not.
+    // Other streams wait on the device; the host does not.
     let other = Array::empty(GPU, TN_F64, &[5000]);
     y.array.copy_into(&other, 0, t.0).unwrap();
-    // Whoever lets go of it leaves the bytes to the copy.
+    // A released handle leaves the bytes to the copy.
     drop(x.array);
     let same: Vec<Array> = (0..4).map(|_| Array::try_full(PINNED, TN_F64, &[5000], &[0xAB; 8]).unwrap()).collect();
     hands.release(s.native());
@@ -222,7 +222,7 @@ fn tr_11_tr_22_tr_23_a_host_array_is_never_stale() {
     assert_eq!(y.copy(NOW).map(drop), Err(TN_ERR_PENDING));
     let host = Array::empty(HOST, TN_I32, &[3000]);
     assert_eq!(y.copy_into(&host, 0, NOW), Err(TN_ERR_PENDING));
-    // Any other conflict comes at once (TR-23).
+    // Any other conflict is returned at once (TR-23).
     let clone = y.clone();
     assert_eq!(y.zero(TN_WRITE_UNIQUE | TN_WAIT, NOW), Err(TN_ERR_SHARED), "{}", text());
     drop(clone);
@@ -240,7 +240,7 @@ fn tr_11_tr_22_tr_23_a_host_array_is_never_stale() {
         }
         assert!(y.read() == x.bytes, "turn {turn}");
     }
-    // Into plain memory it is done on return.
+    // A copy into pageable memory is done on return.
     let plain = Array::empty(HOST, TN_I32, &[3000]);
     x.array.copy_into(&plain, 0, s.0).unwrap();
     plain.look(0, NOW).unwrap();
@@ -276,7 +276,7 @@ fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
             let count = |view: &View| view.at.len();
             if random.one_in(4) {
                 let (dst, value) = (part(&stores[b], start, step_by), [random.next() as u8; 4]);
-                // A stream orders nothing on plain memory.
+                // A stream orders nothing on pageable memory.
                 let stream = if b == 5 { NOW } else { stream };
                 dst.array.fill(&value, TN_WAIT, stream).unwrap_or_else(|status| panic!("{why}: {status} {}", text()));
                 let elements = value.repeat(count(&dst));
@@ -295,7 +295,7 @@ fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
             let elements = stores[a].get(&src);
             stores[b].put(&dst, &elements);
             if random.one_in(10) {
-                // Its store goes on in a new array; the old one is released with its work.
+                // Its store continues in a new array; the old array is released with pending work.
                 let copy = stores[b].array.to_device(places[b], if b == 5 { NOW } else { stream });
                 match copy {
                     Ok(copy) => stores[b].array = copy,
@@ -326,7 +326,7 @@ fn tr_13_null_waits_for_its_own_work_only() {
     assert_eq!(b.array.to_device(HOST, NOW).unwrap().read(), b.bytes);
     assert_eq!(synchronizes(), before, "no device was waited for");
     hands.release(stalled.native());
-    // After what is pending on its operands.
+    // After pending work on its operands.
     let long = Array::try_full(GPU, TN_F64, &[100], &[9; 8]).unwrap();
     long.copy_into(&a, 0, stalled.0).unwrap();
     assert!(a.read() == [9u8; 800]);
@@ -410,7 +410,7 @@ fn tr_1_tr_21_arguments_that_do_not_fit() {
     if device.has_two() {
         let t = Stream::new(GPU1);
         assert_eq!(a.copy_into(&host, 0, t.0), Err(TN_ERR_DEVICE), "{}", text());
-        // What does not fit comes before what is on another device.
+        // A wrong shape is checked before a wrong device.
         assert_eq!(a.copy_into(&b, 0, t.0), Err(TN_ERR_DTYPE));
         let far = Array::empty(GPU1, TN_F64, &[3]);
         a.copy_into(&far, 0, s.0).unwrap();
@@ -425,7 +425,7 @@ fn tr_1_tr_21_arguments_that_do_not_fit() {
 }
 
 #[test]
-fn tr_21_what_a_capture_can_be_part_of() {
+fn tr_21_calls_that_a_capture_allows() {
     /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.
     const THREAD_LOCAL: u32 = 1;
     let _device = device();
@@ -442,7 +442,7 @@ fn tr_21_what_a_capture_can_be_part_of() {
     b.fill(&[3; 8], 0, s.0).unwrap_or_else(|status| panic!("{status}: {}", text()));
     assert_eq!(plain.copy_into(&a, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     assert_eq!(b.copy_into(&plain, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
-    // Also what the driver would copy by itself.
+    // Also a copy that the driver would do itself.
     let few = [tn_slice_spec { start: 0, stop: 9, step: 1, reserved: [0; 4] }];
     assert_eq!(plain.slice(&few).copy_into(&a.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     assert_eq!(b.slice(&few).copy_into(&plain.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
@@ -452,7 +452,7 @@ fn tr_21_what_a_capture_can_be_part_of() {
     s.synchronize().unwrap();
     let bytes = 8 * n as usize;
     assert!(a.read() == vec![0; bytes] && b.read() == vec![0; bytes], "captured, and not done");
-    // The graph copies what is there when it is launched, each time.
+    // The graph copies the current bytes at each launch.
     let mut launchable = null_mut::<c_void>();
     let made = with_context(
         0,
@@ -488,10 +488,10 @@ fn tr_9_pd_18_raw_page_locked_memory_goes_back_after_the_copy() {
         block
     };
     let block = take();
-    // SAFETY: a block of so many bytes.
+    // SAFETY: the block has this many bytes.
     unsafe { block.cast::<u8>().write_bytes(0x77, bytes) };
     hands.hold(s.native());
-    // SAFETY: the block stays until the pool has it back, which knows of the copy.
+    // SAFETY: the block stays until the pool gets it back; the pool knows of the copy.
     done(unsafe { tn_array_copy_from_host(there.0, block, null(), 0, s.0) }).unwrap();
     done(tn_pool_deallocate(pool, block, NOW)).unwrap();
     let next = take();
@@ -595,7 +595,7 @@ fn tr_12_tr_13_counts_of_driver_calls() {
         work();
         names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect()
     };
-    // The first round makes what is kept: events, and what is known of the streams.
+    // The first round creates what is kept: events, and known orders of streams.
     for turn in 0..3 {
         let enqueued = count(&|| locked.copy_into(&a, TN_WAIT, s.0).unwrap());
         let again = count(&|| a.copy_into(&b, 0, s.0).unwrap());
@@ -604,7 +604,7 @@ fn tr_12_tr_13_counts_of_driver_calls() {
         let now = count(&|| a.copy_into(&b, 0, NOW).unwrap());
         if turn > 0 {
             for (counts, what) in [(&enqueued, "from the host"), (&again, "on the device"), (&filled, "fill")] {
-                assert_eq!(counts[..5], [1, 0, 0, 0, 0], "{what}: one event, and nobody waits");
+                assert_eq!(counts[..5], [1, 0, 0, 0, 0], "{what}: one event, and the host does not wait");
                 assert!(counts[5] <= 9, "{what}: {counts:?}");
             }
             assert_eq!(now[..5], [0, 0, 1, 0, 0], "NULL waits for its stream, and records nothing");
@@ -647,7 +647,7 @@ fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
 }
 
 #[test]
-fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
+fn tr_19_a_failing_driver_call_poisons_the_target() {
     let device = device();
     let sim = device.simulated();
     let n = 6000;

@@ -1,5 +1,5 @@
-//! What people read: every module says what it is for, no link leads nowhere, every command and name in a document exists, the
-//! C programs in README and docs run as shown, dependencies are pinned with their reason, and nothing unexpected lies at the top level.
+//! Documents: every module has a head comment, links lead to files, commands and names in documents exist, the C programs in README and
+//! docs run as shown, dependencies are pinned with a reason, and the top level has no unexpected files.
 
 mod support {
     pub mod tools;
@@ -7,6 +7,9 @@ mod support {
 
 #[path = "../xtask/src/diagram.rs"]
 mod diagram;
+
+#[path = "../xtask/src/documents.rs"]
+mod documents;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +20,7 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// The documents: those at the top level and below docs, examples, bindings and benches.
+/// The documents at the top level and below docs, examples, bindings, benches and c-tests.
 fn documents() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(root())
         .expect("the repository can be listed")
@@ -43,18 +46,51 @@ fn every_module_opens_with_its_contract() {
 fn links_lead_somewhere() {
     let mut broken = Vec::new();
     for document in documents() {
-        let text = read(&document);
-        let folder = root().join(&document).parent().expect("a file lies in a folder").to_owned();
-        for (at, _) in text.match_indices("](") {
-            let target = text[at + 2..].split([')', ' ', '\n']).next().unwrap_or_default();
-            let path = target.split('#').next().unwrap_or_default();
-            if !path.is_empty() && !path.contains("://") && !path.starts_with("mailto:") && !folder.join(path).exists()
-            {
-                broken.push(format!("{}: {target}", document.display()));
+        let page = document.to_string_lossy();
+        let links = documents::relative_links(&page, &read(&document));
+        let missing = links.into_iter().filter(|target| !root().join(target).exists());
+        broken.extend(missing.map(|target| format!("{page}: {target}")));
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// `cargo xtask install` copies documents. Each of their links leads to an installed file or to one of SOURCE_ONLY.
+#[test]
+fn installed_documents_link_installed_files() {
+    let is_installed = |target: &str| documents::INSTALLED.iter().any(|path| Path::new(target).starts_with(path));
+    let mut seen = std::collections::BTreeSet::new();
+    let mut broken = Vec::new();
+    for page in documents().into_iter().chain([PathBuf::from("cuda-sim/README.md")]) {
+        let page = page.to_string_lossy();
+        if !is_installed(&page) {
+            continue;
+        }
+        for target in documents::relative_links(&page, &read(Path::new(&*page))) {
+            if documents::SOURCE_ONLY.contains(&target.as_str()) {
+                seen.insert(target);
+            } else if !is_installed(&target) {
+                broken.push(format!("{page} links {target}, which is not installed: xtask/src/documents.rs"));
             }
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert_eq!(seen.len(), documents::SOURCE_ONLY.len(), "linked by no installed page: not all of {seen:?}");
+}
+
+#[test]
+fn a_dangling_link_of_an_installed_page_is_found() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dangling");
+    std::fs::create_dir_all(folder.join("docs")).expect("the target folder is writable");
+    let page =
+        "[read\nme](../README.md#top), [there](https://example.org), [source](../CONTRIBUTING.md), [gone](gone.md)";
+    let kept = documents::keep_links("docs/page.md", page, |target| !documents::SOURCE_ONLY.contains(&target));
+    assert_eq!(kept, page.replace("[source](../CONTRIBUTING.md)", "source"));
+    std::fs::write(folder.join("docs/page.md"), kept).expect("the target folder is writable");
+    std::fs::write(folder.join("README.md"), "[outside](../outside.md)").expect("the target folder is writable");
+    let found = documents::dangling_links(&folder).expect("the folder can be listed");
+    let expected =
+        ["README.md links ../outside.md, which is not there", "docs/page.md links docs/gone.md, which is not there"];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -73,8 +109,8 @@ fn commands_in_documents_exist() {
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
 
-/// Every `tn_` name in a document is in the header, except where the line says "not yet", and in the CHANGELOG, which has old ones.
-/// `tests/rows.rs` looks at those of docs/spec.
+/// Every `tn_` name in a document is in the header, except in lines with "not yet" and in the CHANGELOG, which has old names.
+/// `tests/rows.rs` checks docs/spec.
 #[test]
 fn names_in_documents_exist() {
     let header = read("include/tenure.h");
@@ -107,15 +143,15 @@ fn diagrams_are_fresh() {
     assert!(!diagram::is_drawn_from("<svg/>", "digraph {}"));
 }
 
-/// The C blocks of README and `docs/*.md` are compiled with the strict warnings, linked and run. A block without `main` is the body
-/// of one, with `OK(call)` for calls that succeed.
+/// The C blocks of README and `docs/*.md` compile without warnings and run. A block without `main` is the body of one, with `OK(call)` for
+/// calls that must succeed.
 #[test]
 fn examples_of_the_documents_run_as_shown() {
     require(&["gcc"]);
     let documents = documents().into_iter().filter(|path| path == Path::new("README.md") || path.starts_with("docs"));
     for document in documents {
         let text = read(&document);
-        // A program, and behind it the text that it prints.
+        // A program, and after it the text that it prints.
         for (number, rest) in text.split("```c\n").skip(1).enumerate() {
             let (program, after) = rest.split_once("```").expect("blocks are closed");
             let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
@@ -131,7 +167,7 @@ fn examples_of_the_documents_run_as_shown() {
                 .arg(format!("-Wl,-rpath,{}", library_folder().display()))
                 .arg("-o")
                 .arg(&binary);
-            // As a user would, by its bare name: it stands in what the program prints.
+            // By its bare name, which is part of the output.
             output(compile.current_dir(&folder))
                 .unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
             let printed = output(Command::new(&binary).current_dir(&folder));
@@ -157,12 +193,12 @@ fn every_rule_has_both_examples() {
     }
 }
 
-/// The program that a block of C stands for: itself, or what is around the body of its `main`. Nothing may be left over at its end.
+/// The whole program of a C block: the block itself, or a `main` around it, at whose end nothing may be leaked.
 fn whole(block: &str) -> String {
     if block.contains("int main(") {
         return block.to_owned();
     }
-    // Functions come first, in front of a line of dots; the rest is the body.
+    // Functions come first, before a line with dots; the rest is the body.
     let (functions, body) = block.split_once("/* ... */\n").unwrap_or(("", block));
     format!(
         "#include \"tenure.h\"\n#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
@@ -208,14 +244,14 @@ fn dependencies_are_pinned_and_say_why() {
 #[test]
 fn nothing_unexpected_at_the_top_level() {
     const KNOWN: &[&str] = &[
-        // What the library is.
+        // The library.
         "Cargo.toml",
         "include",
         "src",
         "c-tests",
         "bindings",
         "README.md",
-        // What earns its place beside it.
+        // Tests, tools and documents.
         "tests",
         "benches",
         "examples",
@@ -230,7 +266,7 @@ fn nothing_unexpected_at_the_top_level() {
         "CHANGELOG.md",
         "LICENSE-MIT",
         "LICENSE-APACHE",
-        // What the tools want there.
+        // Files that tools expect there.
         "build.rs",
         "Cargo.lock",
         "cbindgen.toml",

@@ -1,4 +1,4 @@
-//! The C programs of `examples/` compile without a warning, run, and print what the comment at their end says.
+//! The C programs of `examples/` compile without warnings and print what the comment at their end shows.
 //!
 //! So do the Rust programs, which link the library as a crate.
 //!
@@ -29,7 +29,7 @@ fn examples_print_what_they_say() {
         let mut compile = compiler("c11");
         compile.arg(name).arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()));
         compile.arg("-o").arg(&binary);
-        // By its bare name, which stands in what the program prints.
+        // By its bare name, which is part of the output.
         output(compile.current_dir(root().join("examples"))).unwrap();
         let printed = output(&mut Command::new(&binary)).unwrap();
 
@@ -37,7 +37,7 @@ fn examples_print_what_they_say() {
     }
 }
 
-/// The program printed what the comment at its end says.
+/// Checks that the program printed what the comment at its end shows.
 fn compare(program: &Path, printed: &str) {
     let source = read(program);
     let said = source.rsplit_once("/* It prints:\n").and_then(|(_, rest)| rest.split_once("*/"));

@@ -1,4 +1,4 @@
-//! Expressions: the figures of what is overwritten, and what each operation gives, in place and not.
+//! Expressions: how many results overwrite an operand, and the result of each operation, in place and not.
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
@@ -13,7 +13,7 @@ use support::expr::*;
 use tenure::ffi::{array::*, borrow::*, expr::*};
 use tenure::types::*;
 
-/// What a callee is passed.
+/// The parameters of a callee.
 #[derive(Clone, Copy)]
 enum Passed {
     Plain(Array),
@@ -22,7 +22,7 @@ enum Passed {
 
 use Passed::{Given, Plain};
 
-/// A function that accepts promises: what it gets is its own, and released when it is done with it.
+/// A callee that takes its parameters: they are its own, and it releases them when it is done.
 fn enter(passed: Passed) -> Array {
     match passed {
         Plain(array) => clone(array),
@@ -34,7 +34,7 @@ fn enter(passed: Passed) -> Array {
     }
 }
 
-/// A leaf of the form that the array's shape tells.
+/// A leaf with the form that matches the array's shape.
 fn any_leaf(array: Array) -> Expr {
     if info(array).ndim == 1 { diagonal(array) } else { leaf(array) }
 }
@@ -62,7 +62,7 @@ fn compute_both_v(x: Passed, y1: Passed, y2: Passed, u1: Array, u2: Array) -> (A
     (v1, v2)
 }
 
-/// A, D1, D2, u1, u2 of one pool, and what comes out of them.
+/// A, D1, D2, u1, u2 of one pool, and the results.
 struct Problem {
     pool: *mut tn_pool,
     a: Array,
@@ -96,14 +96,14 @@ impl Problem {
         }
     }
 
-    /// cholesky(A + D) * u by plain loops.
+    /// cholesky(A + D) * u, in scalar loops.
     fn expected(&self, which: usize) -> Vec<f64> {
         let n = N as usize;
         let sum = naive::with_diagonal(&self.values[0], &self.values[1 + which], 1.0);
         naive::matmul(&naive::cholesky(&sum, n), &self.values[3 + which], n, n, 1)
     }
 
-    /// What EX-10 gives: computed with everything held, so not in place.
+    /// The result of EX-10, computed while all arrays are held and so not in place.
     fn reference(&self, which: usize) -> Vec<f64> {
         let v = compute_v(Plain(self.a), Plain(self.d[which]), Plain(self.u[which]));
         let values = read(v);
@@ -241,7 +241,7 @@ fn ex_21_both_v_the_other_way_round() {
     let p = Problem::new();
     let (figures, (v1, v2)) =
         measure(p.pool, || compute_both_v(Plain(p.d[0]), Given(p.a), Given(p.d[1]), p.u[0], p.u[1]));
-    // The second call adds diagonals, and its factor is one too; the caller holds D1, so X is shared and D2 takes the sum.
+    // The second call adds diagonals, and its factor is diagonal too. The caller holds D1, so X is shared and D2 takes the sum.
     assert_figures(figures, 2, ROW, -BLOCK + ROW);
     assert_near(&read(v1), &p.expected(0));
     let n = N as usize;
@@ -272,7 +272,7 @@ fn ex_23_expressions_returned() {
         let (x, y1, y2) = (enter(Given(p.a)), enter(Given(p.d[0])), enter(Given(p.d[1])));
         let e1 = build_v(Plain(x), Given(y1), Plain(p.u[0]));
         let e2 = build_v(Given(x), Given(y2), Plain(p.u[1]));
-        // Everything is released but what the expressions need: the first still shares A with the second.
+        // Everything is released except what the expressions need: the first still shares A with the second.
         (finish(e1), finish(e2))
     });
     assert_figures(figures, 3, BLOCK, -BLOCK);
@@ -282,7 +282,7 @@ fn ex_23_expressions_returned() {
 }
 
 #[test]
-fn ex_24_a_clone_of_what_is_given() {
+fn ex_24_a_clone_of_a_given_array() {
     let p = Problem::new();
     let same = p.reference(0);
     let b = clone(p.a);

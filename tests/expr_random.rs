@@ -1,5 +1,5 @@
-//! Random expressions: values beside plain loops, the same bits whoever holds the operands, what explain foresees beside what compute does,
-//! and nothing left at the end. `TENURE_ROUNDS` sets how many.
+//! Random expressions: values against scalar loops, equal bits for all holders of the operands, the prediction of explain against compute, and
+//! no leak at the end. `TENURE_ROUNDS` sets the number.
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
@@ -16,15 +16,15 @@ use tenure::types::*;
 
 const SIDE: usize = 6;
 
-/// How the arrays are treated before the expression is computed.
+/// The arrays that the test still holds when the expression is computed.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Held {
+enum StillHeld {
     All,
     Some,
     None,
 }
 
-/// An expression with the value that it must have; all are full SIDE x SIDE.
+/// An expression with its expected value; all values are full SIDE x SIDE matrices.
 struct Made {
     expr: Expr,
     value: Vec<f64>,
@@ -35,7 +35,7 @@ struct Graph {
     nodes: Vec<Made>,
 }
 
-/// The same graph for the same seed, whatever is done with it; `products`: matrix products are among the operations.
+/// Equal graphs for equal seeds; `products`: with matrix products among the operations.
 fn build(pool: *mut tn_pool, seed: u64, products: bool) -> Graph {
     let mut random = Numbers::new(seed);
     let mut graph = Graph { arrays: Vec::new(), nodes: Vec::new() };
@@ -86,21 +86,21 @@ fn build(pool: *mut tn_pool, seed: u64, products: bool) -> Graph {
 fn text_of(e: Expr) -> String {
     let mut length = 0;
     let mut text = vec![0u8; 1 << 14];
-    // SAFETY: room as it says.
+    // SAFETY: the buffer has the given length.
     ok(unsafe { tn_expr_explain(e, TN_EXPLAIN_TEXT, text.len(), text.as_mut_ptr().cast(), &mut length) });
     text.truncate(length);
     String::from_utf8(text).unwrap()
 }
 
 /// Computes the last node, or several; returns the bits of the last one.
-fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u32) -> Vec<f64> {
+fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: StillHeld, flags: u32) -> Vec<f64> {
     let graph = build(pool, seed, products);
     let mut random = Numbers::new(seed ^ 0x5555);
     let mut kept = Vec::new();
     for array in graph.arrays {
         match held {
-            Held::All => kept.push(array),
-            Held::Some if random.below(2) == 0 => kept.push(array),
+            StillHeld::All => kept.push(array),
+            StillHeld::Some if random.below(2) == 0 => kept.push(array),
             _ => drop_array(array),
         }
     }
@@ -109,14 +109,14 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
     let mut named = Vec::new();
     for (at, node) in graph.nodes.iter().enumerate() {
         if at < last {
-            if held == Held::None || random.below(3) > 0 {
+            if held == StillHeld::None || random.below(3) > 0 {
                 drop_expr(node.expr);
             } else {
                 named.push(at);
             }
         }
     }
-    // Some that are kept are computed first: then they have values when the last one is.
+    // Some kept nodes are computed first, so that they have values when the last one is computed.
     for &at in named.iter().filter(|at| **at % 2 == 0) {
         let value: Array = out!(tn_expr_compute(graph.nodes[at].expr, flags));
         assert_near(&read(value), &graph.nodes[at].value);
@@ -125,12 +125,12 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
     let explained = text_of(graph.nodes[last].expr);
     let (figures, value) = measure(pool, || -> Array { out!(tn_expr_compute(graph.nodes[last].expr, flags)) });
     if flags == 0 {
-        let foreseen = explained.matches("a new array").count() as i64;
-        assert_eq!(figures.allocations, foreseen, "seed {seed}, {held:?}:\n{explained}");
+        let predicted = explained.matches("a new array").count() as i64;
+        assert_eq!(figures.allocations, predicted, "seed {seed}, {held:?}:\n{explained}");
     }
     let values = read(value);
     assert_near(&values, &graph.nodes[last].value);
-    // What somebody holds is as it was, and so are the other expressions.
+    // StillHeld arrays and other expressions are unchanged.
     for (array, before) in kept.iter().zip(&before) {
         assert_same(&read(*array), before);
     }
@@ -149,16 +149,19 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
 }
 
 #[test]
-fn random_expressions_have_the_same_bits_whoever_holds_them() {
+fn random_expressions_have_equal_bits_for_all_holders() {
     let pool = pool();
     let rounds = std::env::var("TENURE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3000);
     for seed in 1..=rounds {
-        // Products choose their loops by the order of their operands, which differs where another operand took a result.
+        // Products choose their loops by the order of their operands, which differs if another operand was overwritten.
         let products = seed % 3 == 0;
-        let all = evaluate(pool, seed, products, Held::All, 0);
-        for (held, flags) in
-            [(Held::None, 0), (Held::Some, 0), (Held::None, TN_KEEP_ON_FAIL), (Held::Some, TN_KEEP_ON_FAIL)]
-        {
+        let all = evaluate(pool, seed, products, StillHeld::All, 0);
+        for (held, flags) in [
+            (StillHeld::None, 0),
+            (StillHeld::Some, 0),
+            (StillHeld::None, TN_KEEP_ON_FAIL),
+            (StillHeld::Some, TN_KEEP_ON_FAIL),
+        ] {
             let other = evaluate(pool, seed, products, held, flags);
             if products { assert_near(&other, &all) } else { assert_same(&other, &all) }
         }

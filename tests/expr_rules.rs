@@ -13,7 +13,6 @@ use support::expr::*;
 use tenure::ffi::{array::*, expr::*, pool::*, view::*};
 use tenure::types::*;
 
-/// A vector of n and what n of them take.
 fn vector(pool: *mut tn_pool, seed: u64, n: i64) -> Array {
     array(pool, &[n], TN_ORDER_C, &Numbers::new(seed).vector(n as usize))
 }
@@ -21,7 +20,7 @@ fn vector(pool: *mut tn_pool, seed: u64, n: i64) -> Array {
 #[test]
 fn ex_3_one_operand_twice() {
     let pool = pool();
-    // One node on both sides.
+    // One node as both operands.
     let a = vector(pool, 1, 32);
     let (values, place) = (read(a), address(a));
     let x = leaf(a);
@@ -180,7 +179,7 @@ fn ex_8_waste() {
 }
 
 #[test]
-fn what_is_held_otherwise_is_not_overwritten_and_explain_says_so() {
+fn operands_with_other_holders_are_not_overwritten_and_explain_agrees() {
     let pool = pool();
     let negate = |x: Expr| -> Expr { out!(tn_expr_elementwise(TN_EXPR_NEGATE, x, null_mut())) };
     let a = vector(pool, 10, 16);
@@ -202,17 +201,17 @@ fn what_is_held_otherwise_is_not_overwritten_and_explain_says_so() {
 
 fn explain(e: Expr, format: u32) -> String {
     let mut length = 0;
-    // SAFETY: no room, one output.
+    // SAFETY: capacity 0, one output.
     ok(unsafe { tn_expr_explain(e, format, 0, null_mut(), &mut length) });
     let mut text = vec![0u8; length + 1];
-    // SAFETY: room for the text and its NUL.
+    // SAFETY: space for the text and its NUL.
     ok(unsafe { tn_expr_explain(e, format, text.len(), text.as_mut_ptr().cast(), &mut length) });
     assert_eq!(text.pop(), Some(0));
     String::from_utf8(text).unwrap()
 }
 
 #[test]
-fn explain_foresees_what_compute_does() {
+fn explain_predicts_compute() {
     let pool = pool();
     let n = 16i64;
     let a = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(11).positive(n as usize));
@@ -240,7 +239,7 @@ fn explain_foresees_what_compute_does() {
     for line in ["n0 -> n2 [label=\"in place\"];", "n4 -> n5 [label=\"not in place: shared\"];", "\\\"ker\\\"nel\\\""] {
         assert!(dot.contains(line), "{line} in {dot}");
     }
-    // Asking changed nothing.
+    // The query changed nothing.
     let (figures, value) = measure(pool, || compute(v));
     assert_eq!(figures, Figures { allocations: 1, peak: 8 * n, live: 8 * n - 8 * n * n });
     assert_eq!(explain(v, TN_EXPLAIN_TEXT), "[0] multiply: full float64 (16), computed\n");
@@ -308,7 +307,7 @@ fn a_deep_expression_does_not_recurse() {
     let (figures, v) = measure(pool, || finish(sum));
     assert_eq!((figures.allocations, figures.peak), (1, 16));
     assert_same(&read(v), &[depth as f64 + 1.0, -(depth as f64) - 1.0]);
-    // One that fails at its deepest node poisons all of them.
+    // A failure at the deepest node poisons all of them.
     let bad = array(pool, &[1, 1], TN_ORDER_C, &[-1.0]);
     let x = leaf(bad);
     let mut top: Expr = out!(tn_expr_cholesky(x));
@@ -378,13 +377,13 @@ fn ex_43_no_memory_in_the_middle() {
     let x = leaf(a);
     let y = leaf(m);
     let factor: Expr = out!(tn_expr_cholesky(x));
-    // What is multiplied is held, so the product needs memory after the factor took the place of A.
+    // The factor takes the place of A; the other operand is held, so the product needs memory.
     let square: Expr = out!(tn_expr_add(factor, factor));
     let upper: Expr = out!(tn_expr_transpose(square));
     let v: Expr = out!(tn_expr_multiply(upper, y));
     [x, y, factor, square, upper].into_iter().for_each(drop_expr);
     drop_array(a);
-    // Whatever is left of the pool is taken.
+    // The rest of the pool is allocated.
     let mut taken: Vec<*mut std::ffi::c_void> = Vec::new();
     for bytes in [1usize << 20, 1 << 16, 1 << 12, 1 << 10, 256, 64] {
         loop {

@@ -1,4 +1,4 @@
-//! Expressions: what every operation gives, compared with plain loops; by form and layout of its operands, in place and not with the same
+//! Expressions: the result of every operation against scalar loops, for each form and layout of its operands; in place and not, with equal
 //! bits.
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
@@ -14,7 +14,7 @@ use support::expr::*;
 use tenure::ffi::{expr::*, view::*};
 use tenure::types::*;
 
-/// How an operand's array lies.
+/// The layout of an operand's array.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Lie {
     C,
@@ -25,7 +25,7 @@ enum Lie {
 
 const LIES: [Lie; 3] = [Lie::C, Lie::F, Lie::Strided];
 
-/// An array of these values (in C order) that lies so.
+/// An array with these values (in C order) in that layout.
 fn lying(pool: *mut tn_pool, lie: Lie, shape: &[i64], values: &[f64]) -> Array {
     match lie {
         Lie::C => array(pool, shape, TN_ORDER_C, values),
@@ -46,7 +46,7 @@ fn lying(pool: *mut tn_pool, lie: Lie, shape: &[i64], values: &[f64]) -> Array {
 
 type Build<'a> = &'a dyn Fn(&[Array]) -> Expr;
 
-/// Computes with all held, then with the arrays released; compares the two bit by bit, and with `expected`.
+/// Computes with all arrays held, then with them released. Compares the two bit by bit, and with `expected`.
 #[track_caller]
 fn both_ways(what: &str, pool: *mut tn_pool, make: &dyn Fn() -> Vec<Array>, build: Build<'_>, expected: &[f64]) {
     let held = make();
@@ -70,7 +70,7 @@ fn both_ways(what: &str, pool: *mut tn_pool, make: &dyn Fn() -> Vec<Array>, buil
     assert_eq!(stats(pool).live_blocks, 0, "{what}");
 }
 
-/// A node over nodes that end with it.
+/// A node over operands that are released with it.
 fn over(operands: &[Expr], node: Expr) -> Expr {
     operands.iter().copied().for_each(drop_expr);
     node
@@ -171,7 +171,7 @@ fn sums_over_each_axis() {
     end(pool);
 }
 
-/// Sizes around the blocks of the kernels.
+/// Sizes around the kernels' block sizes.
 const SIZES: [usize; 8] = [0, 1, 2, 5, 16, 33, 64, 97];
 
 fn full(values: &[f64], form: u32, n: usize) -> Vec<f64> {
@@ -302,7 +302,7 @@ fn factors_and_solutions() {
     for n in SIZES {
         let a = numbers.positive(n);
         let l = naive::cholesky(&a, n);
-        // What is above the diagonal is not looked at.
+        // Elements above the diagonal are not read.
         let mut dirty = a.clone();
         (0..n * n).filter(|at| at % n > at / n).for_each(|at| dirty[at] = f64::NAN);
         for lie in LIES.into_iter().filter(|lie| n > 0 || *lie == Lie::C) {

@@ -1,6 +1,6 @@
-//! Forks while other threads work: the child has whole books, no lock that nobody gives back, and none of its parent's callbacks.
+//! Forks while other threads work: the child has consistent state, no lock that stays locked, and runs none of its parent's callbacks.
 //!
-//! One test, because a fork takes the whole process along.
+//! One test, because a fork copies the whole process.
 
 mod support {
     pub mod capi;
@@ -29,13 +29,13 @@ unsafe extern "C" fn count_release(_: *mut c_void) {
 
 fn import_some(first: usize, flags: u32) -> Handle {
     let at = BYTES[first].as_ptr();
-    // SAFETY: bytes of a static, which nobody writes but through the library.
+    // SAFETY: bytes of a static, which only the library writes.
     let a = unsafe { import(at, &[4], flags, Some(count_release), std::ptr::null_mut()) }.unwrap();
     IMPORTED.fetch_add(1, Ordering::Relaxed);
     a
 }
 
-/// A bit of everything, so that a fork falls into any of it.
+/// Runs all kinds of calls, so that a fork interrupts any of them.
 fn work(round: i64, own_bytes: usize) {
     let pool = new_pool();
     set_current(pool).unwrap();
@@ -70,7 +70,7 @@ fn work(round: i64, own_bytes: usize) {
     pool_release(pool).unwrap();
 }
 
-/// What the child does; Err names the step that went wrong. No panic there: its text needs locks of the process.
+/// The child's calls. Err names the step that failed. It must not panic, because the message needs locks of the process.
 fn child(shared: Handle, guard: Handle, lent: [Handle; 3]) -> Result<(), i32> {
     let step = |number: i32, ok: bool| if ok { Ok(()) } else { Err(number) };
     let before = RAN.load(Ordering::Relaxed);
@@ -79,19 +79,19 @@ fn child(shared: Handle, guard: Handle, lent: [Handle; 3]) -> Result<(), i32> {
     let twin = clone(a).map_err(|_| 4)?;
     step(5, end(write(twin, TN_WRITE_COW).map_err(|_| 6)?.id, 0).is_ok())?;
     step(7, release(a).is_ok() && release(twin).is_ok() && live_bytes(pool) == 0)?;
-    // What the parent has is here as well: the guard keeps writers away, and ends.
+    // The child has the parent's arrays too: the guard excludes writers, and ends.
     step(8, write(shared, 0).err() == Some(TN_ERR_BORROWED))?;
     step(9, end(guard, 0).is_ok() && fill(shared, 9, TN_WRITE_UNIQUE).is_ok() && release(shared).is_ok())?;
-    // Imports go back without their callbacks, which are the parent's; queued ones as well.
+    // The parent's imports end without their callbacks; queued ones as well.
     for a in lent {
         step(10, release(a).is_ok())?;
     }
     run_releases();
     step(11, RAN.load(Ordering::Relaxed) == before)?;
-    // Those of the child's own imports run.
+    // Callbacks of the child's own imports run.
     let own = import_some(60, TN_TAKE);
     step(12, release(own).is_ok() && RAN.load(Ordering::Relaxed) == before + 1)?;
-    // Threads can be made, and use what the parent's threads left behind.
+    // The child can make threads, which reuse what the parent's threads left behind.
     let thread = std::thread::Builder::new().spawn(|| work(1, 56)).map_err(|_| 13)?;
     step(14, thread.join().is_ok())?;
     // A child may fork in turn.
@@ -99,10 +99,10 @@ fn child(shared: Handle, guard: Handle, lent: [Handle; 3]) -> Result<(), i32> {
     step(17, pool_release(pool).is_ok())
 }
 
-/// Runs `body` in a child and gives its exit status: 0, a step, or -1 where it was stopped because it hung. It may hang in the fork
-/// itself, so it is the parent that watches.
+/// Runs `body` in a child and returns its exit status: 0, a step, or -1 if it hung and was killed. It may hang in the fork itself, so the
+/// parent watches it.
 fn in_child(body: impl FnOnce() -> Result<(), i32>) -> i32 {
-    // SAFETY: the child calls the library and what it needs itself, then ends without running anything of the parent's.
+    // SAFETY: the child calls the library and functions that it needs itself, then ends without running anything of the parent's.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let code = body().err().unwrap_or(0);
@@ -112,7 +112,7 @@ fn in_child(body: impl FnOnce() -> Result<(), i32>) -> i32 {
     assert!(child > 0, "fork failed");
     let start = Instant::now();
     let mut status = 0;
-    // SAFETY: our own child, which nobody else waits for.
+    // SAFETY: waits for our own child.
     while unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == 0 {
         if start.elapsed() > Duration::from_secs(300) {
             // SAFETY: as above; the next round sees its end.
@@ -147,11 +147,11 @@ fn forks_while_threads_work() {
                 let guard = read(shared, 0).unwrap().id;
                 let flags = [TN_BORROW, TN_TAKE, TN_TAKE | TN_RELEASE_QUEUED];
                 let lent = [0, 1, 2].map(|i| import_some(32 + 4 * i, flags[i]));
-                // Let them be anywhere.
+                // Lets the threads be anywhere.
                 std::thread::yield_now();
                 let code = in_child(|| child(shared, guard, lent));
                 assert_eq!(code, 0, "fork {fork}: the child ended with that step; -1: it hung");
-                // The parent's side is as it was.
+                // The parent is unaffected.
                 assert_eq!(elements(shared), [0, 1, 2, 3, 4, 5]);
                 assert_eq!(write(shared, 0).unwrap_err(), TN_ERR_BORROWED);
                 end(guard, 0).unwrap();

@@ -1,5 +1,5 @@
-//! The fuzzer's entries with inputs that are always the same: its seeds, what it found, and mutations of both (NP-13, IO-7, XC-7). The
-//! search itself is `cargo xtask fuzz`. Run with TENURE_FUZZ_ROUNDS for more.
+//! The fuzz targets with fixed inputs: the seeds, earlier findings, and mutations of both (NP-13, IO-7, XC-7). `cargo xtask fuzz` does the
+//! search. TENURE_FUZZ_ROUNDS sets the number of mutations.
 
 mod support {
     pub mod random;
@@ -39,7 +39,7 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static HEAP: Watched = Watched;
 
-/// One change: a byte, a number, a piece copied, cut or put in from another input.
+/// One mutation: a byte, a number, or a piece copied, cut or inserted from another input.
 fn mutate(input: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {
     const WORDS: [&[u8]; 12] = [
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -88,7 +88,7 @@ fn mutate(input: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {
     }
 }
 
-/// Seeds, and the inputs that the fuzzer found something with, in the same order wherever they lie.
+/// Seeds and earlier findings, in a fixed order wherever the repository lies.
 fn corpus(target: &Target) -> Vec<Vec<u8>> {
     let mut inputs = (target.seeds)();
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/found").join(target.name);
@@ -117,7 +117,7 @@ fn short_run(name: &str) {
     }
 }
 
-/// One after the other: what is left is counted for the whole process.
+/// In sequence, because leaks are counted for the whole process.
 #[test]
 fn np_13_io_7_xc_7_every_input_is_a_status_or_an_array() {
     for target in TARGETS {
@@ -144,11 +144,11 @@ fn np_13_no_allocation_is_larger_than_16_times_the_file() {
     for target in TARGETS.iter().take(2) {
         files.extend(corpus(target).into_iter().map(|input| (target.entry, input)));
     }
-    // What threads and tables need once is there.
+    // Initial allocations of threads and tables are done.
     npy(b"");
     safetensors(&file("{}", 0));
     for (entry, bytes) in files {
-        // What the entry itself keeps is in its own lists: as many as there are tensors, and their descriptions.
+        // The entry's own lists are part of it: one item per tensor.
         let own = 64 * size_of::<tenure::types::tn_safetensors_info>();
         LARGEST.set(0);
         entry(&bytes);

@@ -1,4 +1,4 @@
-//! The header: fresh, compiles wherever it is included, and says everything about everything.
+//! The header: fresh, compiles in every order of includes, and documents every item fully.
 
 mod support {
     pub mod tools;
@@ -34,7 +34,7 @@ fn compiles_as(standard: &str) {
     let tag = standard.replace("++", "pp");
     let alone = source(&format!("alone_{tag}.{end}"), "#include \"tenure.h\"\n");
     output(compiler(standard).arg("-fsyntax-only").arg(&alone)).unwrap();
-    // Two units of one program, each with the header twice, and the constants used as what they are for.
+    // Two translation units of one program, each with the header twice, which use the constants.
     let first = source(
         &format!("first_{tag}.{end}"),
         "#include \"tenure.h\"\n#include \"tenure.h\"\nint second(tn_dtype dtype);\n\
@@ -71,7 +71,7 @@ fn compiles_as_cpp20() {
     compiles_as("c++20");
 }
 
-/// The foreign structs are named by their tags, so that a program may include their own headers before or after ours.
+/// The foreign structs are named by their tags, so that a program may include their own headers before or after tenure.h.
 #[test]
 fn fits_dlpacks_own_header() {
     require(&["gcc", "g++"]);
@@ -113,7 +113,7 @@ fn every_function_says_everything() {
             .filter_map(|line| line.trim_start_matches([' ', '*']).strip_prefix("@param"))
             .filter_map(|line| line.split_whitespace().find(|word| !word.starts_with('[')))
             .collect();
-        // Doxygen shows the text behind the name, so that it is no sentence that begins with the name.
+        // Doxygen shows the text after the name, so it must not be a sentence that begins with the name.
         for (name, text) in params(comment) {
             let good =
                 text.starts_with(|c: char| c.is_uppercase() || "0123456789{\"`".contains(c)) || text.starts_with("tn_");
@@ -132,7 +132,7 @@ fn every_function_says_everything() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
-/// Statuses that a function's @return line names exist.
+/// Statuses in a function's @return line exist.
 #[test]
 fn every_name_in_a_comment_exists() {
     let header = read("include/tenure.h");
@@ -153,7 +153,7 @@ fn every_name_in_a_comment_exists() {
 }
 
 #[test]
-fn every_type_field_and_constant_says_what_it_is() {
+fn every_type_field_and_constant_has_a_comment() {
     let header = read("include/tenure.h");
     let (types, _) = header.split_once("extern \"C\" {").expect("the header has an extern \"C\" block");
     let mut missing = Vec::new();
@@ -171,7 +171,7 @@ fn every_type_field_and_constant_says_what_it_is() {
     assert!(missing.is_empty(), "no comment above:\n{}", missing.join("\n"));
 }
 
-/// A macro with the name and value of a variable, which has the comment.
+/// A macro named like a variable, which has the comment.
 fn is_twin(line: &str) -> bool {
     ["TN_VERSION", "TN_NONE", "TN_POOL_NONE"].iter().any(|name| line.starts_with(&format!("#define {name} ")))
 }
@@ -189,7 +189,7 @@ fn every_family_has_a_type_and_every_flag_parameter_names_one() {
         }
     }
     assert!(families.len() > 30, "{families:?}");
-    // A bare integer says nothing of which constants are meant.
+    // A bare integer type does not say which constants are meant.
     for name in ["flags", "mode", "access", "kind", "how", "order", "form", "format", "op", "advice", "why", "bits"] {
         for bare in [format!("uint32_t {name}"), format!("int32_t {name}"), format!("int32_t *{name}")] {
             let found = header.lines().find(|line| {
@@ -198,13 +198,13 @@ fn every_family_has_a_type_and_every_flag_parameter_names_one() {
             assert!(found.is_none(), "a bare integer where a family is meant: {found:?}");
         }
     }
-    // Counts are size_t, and only axes and their number are int32_t.
+    // Counts are size_t; only axes and their number are int32_t.
     for line in header.lines().filter(|line| line.contains(" n_") && !line.trim_start().starts_with('*')) {
         assert!(line.contains("size_t n_") || line.contains("size_t *n_"), "a count that is no size_t: {line}");
     }
 }
 
-/// PO-60: what is not checked is written.
+/// PO-60: rules that are not checked are documented.
 #[test]
 fn signal_handlers_are_warned_of() {
     let head = read("include/tenure.h");

@@ -1,5 +1,5 @@
-//! The layers of ARCHITECTURE.md: dependencies point down only, within a layer too, and `unsafe` stands only where the table says so. The
-//! table shows what there is. Every exported function runs in the boundary and is short.
+//! The layers of ARCHITECTURE.md: dependencies point down only, also within a layer, and only the modules that the table names have
+//! `unsafe` code. The table is complete. Every exported function runs in the boundary and is short.
 
 #[path = "support/module_graph.rs"]
 mod module_graph;
@@ -51,16 +51,13 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("ffi", 10, true),
 ];
 
-/// Modules whose files may still depend on each other in cycles. The list only shrinks.
-const CYCLES_LEFT: &[&str] = &["pool"];
-
 /// Longest body of an exported function: conversions, one call, writing out.
 const SHIM_LINES: usize = 20;
 
-/// These try a fast path first.
+/// Functions that try a fast path first.
 const FAST: &[&str] = &["tn_pool_allocate", "tn_pool_deallocate", "tn_pool_reallocate"];
 
-/// These cannot fail, so they need no boundary.
+/// Functions that cannot fail, so they need no boundary.
 const UNFAILING: &[&str] = &[
     "tn_version",
     "tn_status_name",
@@ -86,7 +83,7 @@ fn is_top(path: &Path) -> bool {
     path.iter().count() == 2 || path.ends_with("mod.rs") && path.iter().count() == 3
 }
 
-/// The dependencies among the files of `src`, tests left out.
+/// The dependencies among the files of `src` without tests.
 fn graph() -> ModuleGraph {
     let files: Vec<(String, String)> =
         files("src", ".rs").iter().map(|path| (path.display().to_string(), read(path))).collect();
@@ -134,14 +131,7 @@ fn is_reexport(edge: &Edge) -> bool {
 fn the_files_of_a_module_depend_on_each_other_in_no_cycle() {
     let mut graph = graph();
     graph.edges.retain(|edge| top_module(&edge.from) == top_module(&edge.to) && !is_reexport(edge));
-    let mut wrong = graph.clone();
-    let left = |edge: &Edge| CYCLES_LEFT.contains(&top_module(&edge.from).as_str());
-    wrong.edges.retain(|edge| !left(edge));
-    assert!(wrong.cycles().is_empty(), "{}", wrong.describe_cycles());
-    for module in CYCLES_LEFT {
-        let cyclic = graph.cycles().iter().flatten().any(|file| top_module(file) == *module);
-        assert!(cyclic, "{module} has no cycle any more; take it off CYCLES_LEFT");
-    }
+    assert!(graph.cycles().is_empty(), "{}", graph.describe_cycles());
 }
 
 #[test]
@@ -162,7 +152,7 @@ fn unsafe_stands_only_where_the_table_says() {
     for path in files("src", ".rs") {
         let Some(module) = module_of(&path) else { continue };
         if is_top(&path) && layer_of(&module).is_some_and(|(_, has_unsafe)| !has_unsafe) {
-            // `forbid` cannot be lifted further down, so the compiler does the rest.
+            // A module below cannot lift `forbid`, so the compiler checks the rest.
             if !read(&path).contains("\n#![forbid(unsafe_code)]\n") {
                 wrong.push(format!("{}: no #![forbid(unsafe_code)]", path.display()));
             }
@@ -216,7 +206,7 @@ fn the_map_shows_every_module_where_it_is() {
         if shown.iter().any(|path| path == module) {
             continue;
         }
-        // A module that is shown by its parts must be shown whole.
+        // A module whose parts are listed must be listed completely.
         for entry in std::fs::read_dir(tools::root().join("src").join(module)).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned();
             if name != "mod" && !parts.contains(&name.as_str()) {
@@ -286,7 +276,7 @@ fn every_exported_function_runs_in_the_boundary_and_is_short() {
         let code_lines: Vec<&str> = code.lines().collect();
         let lines: Vec<&str> = source.lines().collect();
         for (at, line) in code_lines.iter().enumerate() {
-            // The text of the ABI is blanked in `code`.
+            // `code` has blanks in place of the ABI string.
             let Some(name) = line.split("extern     fn ").nth(1).filter(|_| line.starts_with("pub ")) else { continue };
             let name: String = name.chars().take_while(|c| is_word(*c)).collect();
             seen += 1;

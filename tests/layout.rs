@@ -179,7 +179,7 @@ fn x38_to_x40_parts() {
 }
 
 #[test]
-fn x41_what_only_a_copy_could_do() {
+fn x41_reshapes_that_need_a_copy() {
     for shape in [&[12][..], &[2, 6], &[4, 3]] {
         refused(c().reshape(shape, Order::F), TN_ERR_LAYOUT);
         refused(f().reshape(shape, Order::C), TN_ERR_LAYOUT);
@@ -276,7 +276,7 @@ fn ar_10_sizes_that_overflow() {
     refused(Layout::contiguous(dtype(TN_C128), &[1 << 59], Order::C, 0), TN_ERR_OVERFLOW);
     refused(Layout::contiguous(F64, &[i64::MAX], Order::C, 0), TN_ERR_OVERFLOW);
     refused(Layout::strided(U8, &[0, 1 << 62, 1 << 62], &[1, 1, 1], 0), TN_ERR_OVERFLOW);
-    // The order of the checks: LIMIT before SHAPE.
+    // The order of the checks: OVERFLOW before SHAPE.
     refused(Layout::contiguous(U8, &[-1, 1 << 62, 1 << 62], Order::C, 0), TN_ERR_OVERFLOW);
     // AR-11: no layout error.
     let huge = c_order(U8, &[i64::MAX]);
@@ -295,7 +295,7 @@ fn ar_19_elements_that_share_bytes() {
     assert!(!overlaps(&[0, 3], &[0, 0]));
     assert!(!overlaps(&[3], &[-8]));
     assert!(!overlaps(&[4, 6], &[8, -32]));
-    // Not nested, and yet apart: 40 i + 24 j meets itself at (3, -5) only.
+    // Not nested, but disjoint: 40 i + 24 j meets itself at (3, -5) only.
     assert!(!overlaps(&[3, 5], &[40, 24]));
     assert!(!overlaps(&[4, 3], &[40, 24]));
     assert!(overlaps(&[6, 4], &[24, 40]));
@@ -314,7 +314,7 @@ fn ar_19_sliding_windows_are_found_at_once_whatever_their_size() {
     assert!(window.self_overlaps() && !window.stretched() && window.is_gapless());
     let skewed = Layout::strided(U8, &[100_000, 100_000, 7], &[1_000_003, 999_983, 5], 0).unwrap();
     assert!(skewed.self_overlaps());
-    // Undecided counts as overlap: these would meet at (999983, -1000003) only, but the search does not go that far.
+    // Undecided counts as overlap: these would meet at (999983, -1000003) only, which is beyond the limit of the search.
     let strides = [1_000_003, 999_983];
     assert!(Layout::strided(U8, &[100_000, 100_000], &strides, 0).unwrap().self_overlaps());
     assert!(!Layout::strided(U8, &[1_000, 1_000], &strides, 0).unwrap().self_overlaps());
@@ -334,14 +334,14 @@ fn ar_20_addresses_that_wrap() {
     refused(above.rebase(u64::MAX - 16), TN_ERR_RANGE);
     refused(above.rebase(i64::MAX as u64 - 31), TN_ERR_RANGE);
     above.rebase(i64::MAX as u64 - 32).unwrap();
-    // Strides that reach too far are LIMIT, an offset that brings them out RANGE.
+    // Strides that reach too far are OVERFLOW; an offset that moves them out of i64 is RANGE.
     refused(Layout::strided(F64, &[3], &[i64::MAX], 0), TN_ERR_OVERFLOW);
     refused(Layout::strided(F64, &[2], &[i64::MIN], 0), TN_ERR_OVERFLOW);
     refused(Layout::strided(F64, &[2, 2], &[i64::MAX - 100, 200], 0), TN_ERR_OVERFLOW);
     refused(Layout::strided(F64, &[2], &[1 << 62], 1 << 62), TN_ERR_RANGE);
     refused(Layout::strided(F64, &[2], &[-(1 << 62)], -(1 << 62) - 1), TN_ERR_RANGE);
     refused(Layout::strided(F64, &[2, 2], &[1 << 62, -(1 << 62)], 0), TN_ERR_OVERFLOW); // further apart than i64
-    // Nothing is touched by an axis of length 1, and by no axis beside a length 0.
+    // An axis of length 1 reaches nothing, nor does any axis beside a length 0.
     expect(Layout::strided(F64, &[1], &[i64::MIN], 0), &[1], &[i64::MIN], 0, true, true);
     expect(Layout::strided(F64, &[0, 9], &[1, i64::MAX], 3), &[0, 9], &[1, i64::MAX], 3, true, true);
 }
@@ -445,7 +445,7 @@ fn la_7_slice_bounds() {
     let far = [NONE, i64::MIN + 2, -11, -10, -9, -1, 0, 1, 9, 10, 11, i64::MAX];
     let steps = [NONE, i64::MIN + 2, -11, -3, -1, 1, 3, 10, i64::MAX];
     for (start, stop, step) in far.iter().flat_map(|a| far.iter().flat_map(move |b| steps.map(|s| (*a, *b, s)))) {
-        // As Python: walk from the clamped start towards the clamped stop.
+        // As in Python: walk from the clamped start towards the clamped stop.
         let by = if step == NONE { 1 } else { step as i128 };
         let clamp = |bound: i64, absent: i128| match bound {
             NONE => absent,
@@ -468,7 +468,7 @@ fn la_7_slice_bounds() {
 }
 
 #[test]
-fn la_8_empty_and_single_slices_keep_what_they_can() {
+fn la_8_empty_and_single_slices_keep_offset_and_stride() {
     expect(d().slice(&[spec(4, NONE, NONE), spec(2, NONE, 2)]), &[0, 2], &[48, 16], 16, true, true);
     expect(d().slice(&[spec(NONE, NONE, -7), spec(-1, NONE, i64::MAX)]), &[1, 1], &[48, 8], 184, true, true);
     expect(d().part(0, 4, 0), &[0, 6], &[48, 8], 0, true, true);
@@ -530,7 +530,7 @@ fn la_12_broadcast() {
     expect(row.broadcast(&[3, 4]), &[3, 4], &[0, 8], 0, false, false);
     expect(row.broadcast(&[1, 4]), &[1, 4], &[32, 8], 0, true, true);
     expect(c_order(F64, &[3, 1]).broadcast(&[3, 0]), &[3, 0], &[8, 0], 0, true, true);
-    // A new axis of length 1 has expand's stride, whatever is stretched behind it.
+    // A new axis of length 1 has expand's stride, whatever is stretched after it.
     expect(c_order(F64, &[4]).broadcast(&[1, 3, 4]), &[1, 3, 4], &[32, 0, 8], 0, false, false);
     expect(c_order(F64, &[]).broadcast(&[1]), &[1], &[8], 0, true, true);
     refused(row.broadcast(&[4]), TN_ERR_SHAPE);
@@ -547,7 +547,7 @@ fn la_13_read_only_exactly_where_something_is_stretched() {
     assert!(!c_order(F64, &[1, 4]).broadcast(&[1, 1, 4]).unwrap().stretched());
     assert!(!c_order(F64, &[1, 4]).broadcast(&[0, 4]).unwrap().stretched());
     assert!(c_order(F64, &[1, 4]).broadcast(&[2, 4]).unwrap().stretched());
-    // Cut back to one row nothing is stretched any more.
+    // Cut back to one row, no axis is stretched any more.
     let one = c_order(F64, &[1, 4]).broadcast(&[2, 4]).unwrap().index(0, 1).unwrap();
     assert!(!one.stretched() && one.is_c());
 }
@@ -589,7 +589,7 @@ fn la_18_view_dtype() {
     let turned = sliced(&c_order(F64, &[4]), &[every(-1)]);
     expect(turned.view_dtype(dtype(TN_I64)), &[4], &[-8], 24, false, false);
     refused(turned.view_dtype(dtype(TN_F32)), TN_ERR_LAYOUT);
-    // Real parts of complex numbers: see them as f64 pairs first.
+    // Real parts of complex numbers: view them as f64 pairs first.
     expect(c_order(dtype(TN_C128), &[3]).view_dtype(F64), &[6], &[8], 0, true, true);
 }
 
@@ -616,7 +616,7 @@ fn la_19_alignment_and_bool() {
 }
 
 #[test]
-fn la_20_what_overflows_is_refused() {
+fn la_20_overflowing_views_are_refused() {
     let empty = Layout::strided(U8, &[9, 0], &[i64::MAX / 2, 1], 0).unwrap();
     refused(empty.index(0, 3), TN_ERR_OVERFLOW);
     refused(empty.slice(&[every(4)]), TN_ERR_OVERFLOW);
@@ -627,7 +627,7 @@ fn la_20_what_overflows_is_refused() {
     refused(single.expand(1), TN_ERR_OVERFLOW);
     refused(single.reshape(&[1, 1, 2], Order::C), TN_ERR_OVERFLOW);
     assert_eq!(single.index(0, 0).unwrap().strides(), [i64::MAX - 1]);
-    // An axis of length 1 that is kept is not computed with.
+    // An axis of length 1 that is kept takes no part in the arithmetic.
     assert_eq!(single.slice(&[every(i64::MAX), every(-1)]).unwrap().strides(), [i64::MIN, -(i64::MAX - 1)]);
 }
 
@@ -637,7 +637,7 @@ fn la_22_overlap() {
     let parts = all.view_dtype(F64).unwrap();
     let (real, imag) = (sliced(&parts, &[every(2)]), sliced(&parts, &[spec(1, NONE, 2)]));
     assert_eq!(lies(&real, &imag, &parts), Overlap::None);
-    // The same without the root that both come from.
+    // As above, without the common root of both.
     let apart = overlap(Region { layout: &real, root: &real }, Region { layout: &imag, root: &imag });
     assert_eq!(apart, Overlap::None);
     let empty = sliced(&d(), &[spec(0, 0, 1)]);
@@ -662,7 +662,7 @@ fn a_place_with_room_takes_layouts_without_asking_for_memory() {
     assert!(roomy == Layout::EMPTY && roomy.is_valid() && !roomy.is_inline());
     assert!(roomy.set(&large) && roomy == large);
     assert!(!roomy.set(&c_order(U8, &[1; 40])) && roomy == large);
-    // A small layout in a large place is like any other: in views, in clones, in other places.
+    // A small layout in a large one's storage behaves like any other: in views, in clones, in other storage.
     assert!(roomy.set(&small) && roomy == small && !roomy.is_inline());
     assert_eq!(roomy.slice(&[every(2)]).unwrap(), small.slice(&[every(2)]).unwrap());
     assert!(roomy.try_clone().unwrap().is_inline());

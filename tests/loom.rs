@@ -1,8 +1,8 @@
-//! Two threads at the same time, in every order of their steps: the rows TH-* on the real slots and ledgers, with loom's atomics
-//! and locks in place of the real ones. loom also fails where two threads reach what a lock guards without the lock.
+//! Two threads at the same time, in every order of their steps: the rows TH-* on the real slots and ledgers, with loom's atomics and locks.
+//! loom also fails if two threads access data under a lock without holding it.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --profile loom --target-dir target/loom --test loom`; other builds have no test here.
-//! LOOM_MAX_PREEMPTIONS raises how often threads are stopped in the middle in one run; without it 4 times, 2 with three threads.
+//! LOOM_MAX_PREEMPTIONS raises the bound on preemptions in a run: 4 by default, 2 with three threads.
 #![cfg(loom)]
 
 mod support {
@@ -15,7 +15,7 @@ use support::loom::{
 };
 use tenure::array::Cut;
 use tenure::borrow;
-use tenure::pool::rehearsal::{BLOCKS, Stage};
+use tenure::pool::loom_model::{BLOCKS, Stage};
 use tenure::promise;
 use tenure::slots::Id;
 use tenure::types::*;
@@ -54,7 +54,7 @@ fn loom_a_clone_beside_the_release_lives_on_or_is_stale() {
     });
 }
 
-/// I14: the slots of what was released are used again at once, and the old id never means the new array.
+/// I14: released slots are reused at once, and the old id never means the new array.
 #[test]
 fn loom_an_id_that_was_released_never_finds_the_next_user_of_its_slot() {
     explore(&["old", "stale"], || {
@@ -154,7 +154,7 @@ fn loom_take_and_release_of_the_givers_handle() {
     });
 }
 
-/// I14 of promises: the slot is used again at once, and the old id never cancels the new promise.
+/// I14 of promises: the slot is reused at once, and the old id never cancels the new promise.
 #[test]
 fn loom_a_promise_that_was_released_never_cancels_the_next() {
     explore(&["ok", "stale"], || {
@@ -224,7 +224,7 @@ fn loom_two_writers_one_wins() {
     });
 }
 
-/// TH-9, with ends: one after the other is possible too.
+/// TH-9, with ends: one borrow after the other is possible too.
 #[test]
 fn loom_two_writers_that_end_exclude_each_other() {
     explore(&["ok ok", "ok borrowed_write", "borrowed_write ok"], || {
@@ -240,7 +240,7 @@ fn loom_two_writers_that_end_exclude_each_other() {
     });
 }
 
-/// TH-9, TH-10 in the short way of borrows, which a thread takes once it has a guard's slot in its cache.
+/// TH-9, TH-10 on the fast path of borrows, which a thread takes once a guard's slot is in its cache.
 #[test]
 fn loom_writers_and_readers_in_the_short_way() {
     for mode in [None, Some(0)] {
@@ -270,7 +270,7 @@ fn loom_writers_and_readers_in_the_short_way() {
     }
 }
 
-/// TH-14 in the short way, and TH-15: two ends and the release of the handle.
+/// TH-14 on the fast path, and TH-15: two ends and the release of the handle.
 #[test]
 fn loom_two_ends_and_the_release_in_the_short_way() {
     explore_with(3, Some(&["ok stale", "stale ok"]), || {
@@ -366,7 +366,7 @@ fn loom_two_ends_of_one_guard() {
     });
 }
 
-/// TH-14 of the guard of a borrow_all, which no ledger guards.
+/// TH-14 of the guard of a borrow_all, which no single ledger guards.
 #[test]
 fn loom_two_ends_of_a_borrow_all() {
     explore(&["ok stale", "stale ok"], || {
@@ -380,7 +380,7 @@ fn loom_two_ends_of_a_borrow_all() {
     });
 }
 
-/// TH-15: the bytes go back once, after the later of the two.
+/// TH-15: the bytes are released once, after the later of the two.
 #[test]
 fn loom_the_end_of_a_guard_and_the_release() {
     explore(&["ok ok"], || {
@@ -413,7 +413,7 @@ fn loom_an_upgrade_and_the_last_release() {
     });
 }
 
-/// TH-16, with the ledger used again at once: a weak handle never wakes up on the next store.
+/// TH-16, with the ledger reused at once: a weak handle is never upgraded to the next store.
 #[test]
 fn loom_an_upgrade_never_reaches_the_next_store() {
     explore(&["old", "destructed"], || {
@@ -465,11 +465,11 @@ fn loom_a_clone_that_comes_and_goes_beside_is_unique() {
 fn cow_beside(expected: &[&str], flags: u32, mode: u32, other: fn(Id) -> String) {
     explore(expected, move || {
         let bytes = Bytes::new();
-        // Lent bytes are never written in place by COW.
+        // COW never writes borrowed foreign bytes in place.
         let a = bytes.import(flags);
         let (guard, other) = both(|| write(a, TN_WRITE_COW | mode), move || other(a));
         if let Ok(guard) = guard {
-            // Whatever came between, the guard is on the copy.
+            // In every order, the guard is on the copy.
             let mut address = 0;
             borrow::query(guard, |layout, _| address = layout.offset()).unwrap();
             assert_ne!(address, bytes.address());
@@ -488,14 +488,14 @@ fn loom_cow_and_the_release_of_its_handle() {
     cow_beside(&["ok ok", "stale ok"], TN_BORROW, 0, |a| word(code(array::release(a))));
 }
 
-/// TH-21, where the old bytes are not even read: nothing but the move itself holds the store.
+/// TH-21, where the old bytes are not even read: only the move itself holds the store.
 #[test]
 fn loom_cow_with_discard_and_the_release_of_its_handle() {
     cow_beside(&["ok ok", "stale ok"], TN_BORROW, TN_WRITE_DISCARD, |a| word(code(array::release(a))));
 }
 
-/// TH-21, where the next store begins at once: the store that the handle moves from must not have gone, so that the end of its lease
-/// is never the next one's.
+/// TH-21, where the next store begins at once: the store that the handle moves from must still be there, so that the end of its lease never
+/// ends the next store's.
 #[test]
 fn loom_cow_with_discard_and_the_release_of_its_handle_and_a_new_import() {
     explore(&["ok ok", "stale ok"], || {
@@ -519,7 +519,7 @@ fn loom_cow_with_discard_and_the_release_of_its_handle_and_a_new_import() {
     });
 }
 
-/// TH-21: a clone is of the old store, or of the new one once the handle is there.
+/// TH-21: a clone is of the old store, or of the new one once the handle has moved.
 #[test]
 fn loom_cow_and_a_clone() {
     cow_beside(&["ok ok"], TN_BORROW, 0, |a| {
@@ -528,7 +528,7 @@ fn loom_cow_and_a_clone() {
     });
 }
 
-/// TH-21: what conflicts with the write is refused as after it.
+/// TH-21: a borrow that conflicts with the write is refused, as after it.
 #[test]
 fn loom_cow_and_another_borrow() {
     cow_beside(&["ok ok", "borrowed ok", "ok borrowed_write"], TN_BORROW, 0, |a| word(code(read(a).and_then(end))));
@@ -558,7 +558,7 @@ fn loom_borrow_all_in_opposite_orders() {
     });
 }
 
-/// TH-22, BA-1: all or nothing, also when one of the arrays goes meanwhile.
+/// TH-22, BA-1: all or nothing, also when one of the arrays is released meanwhile.
 #[test]
 fn loom_borrow_all_and_the_release_of_one_array() {
     explore(&["ok ok", "stale ok"], || {
@@ -576,7 +576,7 @@ fn loom_borrow_all_and_the_release_of_one_array() {
     });
 }
 
-/// TH-22 with three threads: no ring of threads that wait for one another.
+/// TH-22 with three threads: no deadlock.
 #[test]
 fn loom_three_borrow_alls_in_a_ring() {
     explore_with(2, None, || {
@@ -593,7 +593,7 @@ fn loom_three_borrow_alls_in_a_ring() {
     });
 }
 
-/// TH-2, TH-1 with three threads: two clones beside the release.
+/// TH-2, TH-1 with three threads: two clones during the release.
 #[test]
 fn loom_two_clones_beside_the_release() {
     explore_with(2, Some(&["ok ok", "ok stale", "stale ok", "stale stale"]), || {
@@ -609,7 +609,7 @@ fn loom_two_clones_beside_the_release() {
     });
 }
 
-/// Views of one array, made and released beside each other, share the root that the first of them makes.
+/// Views of one array, made and released at the same time, share the root that the first of them makes.
 #[test]
 fn loom_two_views_and_the_release() {
     explore(&["ok", "stale"], || {
@@ -621,7 +621,7 @@ fn loom_two_views_and_the_release() {
         let left = half(0).unwrap();
         let (right, ()) = both(move || half(2), move || array::release(a).unwrap());
         if let Ok(right) = right {
-            // Disjoint, which only their common root shows.
+            // Disjoint, which only their common root proves.
             let guards = [write(left, 0).unwrap(), write(right, 0).unwrap()];
             guards.into_iter().for_each(|guard| end(guard).unwrap());
             drop_all([right]);
@@ -673,7 +673,7 @@ fn loom_two_chunks_end() {
     });
 }
 
-/// TH-23: a shared view that came first leaves the writer alone, one that came later meets it.
+/// TH-23: an earlier shared view does not block the writer, a later one is refused.
 #[test]
 fn loom_a_writer_and_a_shared_export() {
     explore(&["ok ok", "ok borrowed_write"], || {
@@ -687,7 +687,7 @@ fn loom_a_writer_and_a_shared_export() {
     });
 }
 
-/// TH-15 of exports: the release of the array beside the end of its shared view.
+/// TH-15 of exports: the release of the array during the end of its shared view.
 #[test]
 fn loom_a_shared_export_and_the_release() {
     explore(&["ok ok", "ok stale"], || {
@@ -699,8 +699,8 @@ fn loom_a_shared_export_and_the_release() {
     });
 }
 
-/// TH-23 in the short way, which a thread takes once it has a guard's slot in its cache: shared views stand beside one another and
-/// beside a writer that comes later.
+/// TH-23 on the fast path, which a thread takes once a guard's slot is in its cache: shared views coexist with one another and with a later
+/// writer.
 #[test]
 fn loom_shared_exports_in_the_short_way() {
     for writes in [false, true] {
@@ -726,7 +726,7 @@ fn loom_shared_exports_in_the_short_way() {
     }
 }
 
-/// TH-15 of exports in the short way: the view's end beside the release of the array, whose slot has the layout.
+/// TH-15 of exports on the fast path: the view ends during the release of the array, whose slot has the layout.
 #[test]
 fn loom_the_end_of_a_shared_export_and_the_release_in_the_short_way() {
     explore(&["ok ok"], || {
@@ -740,7 +740,7 @@ fn loom_the_end_of_a_shared_export_and_the_release_in_the_short_way() {
     });
 }
 
-/// The view's end beside a COW write, which moves the handle away from the slot's layout: the view keeps it.
+/// The view ends during a COW write, which moves the handle away from the slot's layout; the view keeps the layout.
 #[test]
 fn loom_the_end_of_a_shared_export_and_a_cow_write_in_the_short_way() {
     explore(&["in place", "copied"], || {
@@ -758,7 +758,7 @@ fn loom_the_end_of_a_shared_export_and_a_cow_write_in_the_short_way() {
     });
 }
 
-/// AR-23 in the short way: two imports of the same bytes are two claims on one store, whoever was first.
+/// AR-23 on the fast path: two imports of equal bytes are two claims on one store, whichever comes first.
 #[test]
 fn loom_two_imports_of_the_same_bytes_in_the_short_way() {
     explore(&["ok ok"], || {
@@ -774,7 +774,7 @@ fn loom_two_imports_of_the_same_bytes_in_the_short_way() {
     });
 }
 
-/// TH-24 in the short way: the release of an import beside the next import of its bytes, which joins it or follows it.
+/// TH-24 on the fast path: an import is released during the next import of its bytes, which joins it or follows it.
 #[test]
 fn loom_the_release_of_an_import_and_the_next_one_in_the_short_way() {
     explore(&["ok ok"], || {
@@ -823,13 +823,13 @@ fn loom_queued_releases_run_once() {
     });
 }
 
-/// XI-16: bytes that come in while the store that has them ends join it, or make a store of their own; never both.
+/// XI-16: an import during the end of the store that has its bytes joins the store or makes one of its own; never both.
 #[test]
 fn loom_an_import_joins_a_store_that_ends() {
     explore(&["joined", "alone"], || {
         let bytes = Bytes::new();
         let a = bytes.import(TN_BORROW);
-        // A write before leaves its mark on the store.
+        // An earlier write leaves a trace in the store.
         end(write(a, 0).unwrap()).unwrap();
         let (b, ()) = both(|| bytes.try_import(1, 2, TN_REQUIRE_BORROW).unwrap(), move || array::release(a).unwrap());
         assert_eq!(bytes.released(), 1, "the first lease ended with its handle");
@@ -841,7 +841,7 @@ fn loom_an_import_joins_a_store_that_ends() {
         })
         .unwrap();
         assert_eq!(start, bytes.address() + 8, "a lent store is the span of its open leases");
-        // The address index knows it: a third import finds the store of the second.
+        // The address index knows it: a third import finds the second's store.
         let c = bytes.try_import(1, 1, TN_REQUIRE_BORROW).unwrap();
         assert_eq!(address_and_claims(c).1, 2);
         drop_all([b, c]);
@@ -850,7 +850,7 @@ fn loom_an_import_joins_a_store_that_ends() {
     });
 }
 
-/// TH-17: leave beside the release of one of its handles.
+/// TH-17: leave during the release of one of its handles.
 #[test]
 fn loom_leave_beside_a_release() {
     explore(&["ok ok", "ok stale"], || {
@@ -867,7 +867,7 @@ fn loom_leave_beside_a_release() {
     });
 }
 
-/// TH-17, OO-35: one of two threads leaves, also where the other's call keeps a handle.
+/// TH-17, OO-35: one of two threads leaves; the other's call may keep a handle.
 #[test]
 fn loom_two_leaves_of_one_scope() {
     explore(&["ok stale", "stale ok"], || {
@@ -886,7 +886,7 @@ fn loom_two_leaves_of_one_scope() {
     });
 }
 
-/// TH-5 for enter, with a plain array beside the promise: all or nothing, and no ring of threads.
+/// TH-5 for enter, with an array beside the promise: all or nothing, and no deadlock.
 #[test]
 fn loom_enter_beside_take() {
     explore(&["ok destructed", "destructed ok"], || {
@@ -906,7 +906,7 @@ fn loom_enter_beside_take() {
     });
 }
 
-/// OO-13 in the short way of scopes, which a thread takes once it has claims' slots in its cache: both lock two ledgers, named in
+/// OO-13 on the fast path of scopes, which a thread takes once claims' slots are in its cache. Both threads lock two ledgers, named in
 /// opposite orders, and one of them gets the promise.
 #[test]
 fn loom_two_enters_in_opposite_orders_in_the_short_way() {
@@ -938,9 +938,9 @@ fn loom_two_enters_in_opposite_orders_in_the_short_way() {
     });
 }
 
-/// OO-13, TH-2: a lent parameter beside the release of its handle.
+/// OO-13, TH-2: a lent parameter during the release of its handle.
 #[test]
-fn loom_enter_beside_the_release_of_what_is_lent() {
+fn loom_enter_during_the_release_of_a_lent_array() {
     explore(&["ok ok", "stale ok"], || {
         let bytes = Bytes::new();
         let a = bytes.import(TN_TAKE);
@@ -955,7 +955,7 @@ fn loom_enter_beside_the_release_of_what_is_lent() {
     });
 }
 
-/// The list of leaks beside the end of a scope and the next use of its slot.
+/// The list of leaks during the end of a scope and the next use of its slot.
 #[test]
 fn loom_leaks_beside_leave() {
     explore(&["1", "0"], || {
@@ -977,29 +977,29 @@ fn loom_leaks_beside_leave() {
     });
 }
 
-// ---- blocks that come back to a pool from other threads ----
+// ---- remote frees ----
 
-/// What others gave back, once nobody else is there: collected until nothing waits, and each block exactly once.
+/// Collects remote frees after all other threads ended, until none waits. Returns each block exactly once.
 fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
     let mut late = 0;
     for _ in 0..3 {
         late += stage.collect(heap).wrong;
     }
-    assert_eq!((stage.room(), late), (BLOCKS, wrong), "{}", stage.told());
-    assert!(stage.dissolve(), "the span waits for somebody");
+    assert_eq!((stage.free_count(), late), (BLOCKS, wrong), "{}", stage.describe());
+    assert!(stage.dissolve(), "the span is still in use");
 }
 
-/// PH-3, PO-55: two threads give the blocks of one span back while its owner collects, and makes the span free if it has them all. Nobody
-/// touches it after that.
+/// PH-3, PO-55: two threads free the blocks of one span while its owner collects them, and frees the span if it has them all. After that no
+/// thread touches the span.
 #[test]
 fn loom_two_foreign_frees_and_the_owner() {
     explore_with(4, Some(&["0", "1", "2"]), || {
         let stage = Stage::new();
-        let first = loom::thread::spawn(|| assert!(stage.give(0)));
-        let second = loom::thread::spawn(|| assert!(stage.give(1)));
+        let first = loom::thread::spawn(|| assert!(stage.free(0)));
+        let second = loom::thread::spawn(|| assert!(stage.free(1)));
         let owner = loom::thread::spawn(|| {
             let found = stage.collect(1);
-            assert_eq!((found.blocks, found.wrong), (stage.room(), 0));
+            assert_eq!((found.blocks, found.wrong), (stage.free_count(), 0));
             let whole = stage.dissolve();
             assert!(!whole || found.blocks == BLOCKS);
             (found, whole)
@@ -1014,14 +1014,14 @@ fn loom_two_foreign_frees_and_the_owner() {
     });
 }
 
-/// PO-28: two foreign threads give one block back; exactly one has done it.
+/// PO-28: two foreign threads free one block; exactly one of them succeeds.
 #[test]
 fn loom_two_foreign_frees_of_one_block() {
     explore_with(3, Some(&["first", "second"]), || {
         let stage = Stage::new();
-        assert!(stage.give_own(1));
-        let other = loom::thread::spawn(|| stage.give(0));
-        let third = loom::thread::spawn(|| stage.give(0));
+        assert!(stage.free_own(1));
+        let other = loom::thread::spawn(|| stage.free(0));
+        let third = loom::thread::spawn(|| stage.free(0));
         let found = stage.collect(1);
         assert_eq!(found.wrong, 0);
         let (first, second) = (other.join().unwrap(), third.join().unwrap());
@@ -1031,36 +1031,41 @@ fn loom_two_foreign_frees_of_one_block() {
     });
 }
 
-/// PO-28: the owner gives a block back, with plain loads and stores, and another thread does too: it can be had once. Either one of the two
-/// is told, or both have done it, and the owner finds out.
+/// PO-28: the owner frees a block with plain loads and stores while another thread frees it too. It is allocated only once. Either one of
+/// them gets an error, or both succeed and the owner finds out.
 #[test]
 fn loom_the_owners_free_and_a_foreign_one_of_one_block() {
     explore_with(3, Some(&["owner", "other", "both"]), || {
         let stage = Stage::new();
-        assert!(stage.give_own(1));
-        let other = loom::thread::spawn(|| stage.give(0));
-        let owner = loom::thread::spawn(|| (stage.give_own(0), stage.collect(1)));
+        assert!(stage.free_own(1));
+        let other = loom::thread::spawn(|| stage.free(0));
+        let owner = loom::thread::spawn(|| (stage.free_own(0), stage.collect(1)));
         let other = other.join().unwrap();
         let (own, found) = owner.join().unwrap();
         let late = [stage.collect(1), stage.collect(1)];
         let wrong = found.wrong + late.iter().map(|late| late.wrong).sum::<usize>();
-        assert_eq!((stage.room(), wrong), (BLOCKS, usize::from(own && other)), "{own} {other} {}", stage.told());
+        assert_eq!(
+            (stage.free_count(), wrong),
+            (BLOCKS, usize::from(own && other)),
+            "{own} {other} {}",
+            stage.describe()
+        );
         match (own, other) {
             (true, true) => "both",
             (true, false) => "owner",
             (false, true) => "other",
-            (false, false) => panic!("nobody gave it back"),
+            (false, false) => panic!("no free succeeded"),
         }
         .to_owned()
     });
 }
 
-/// PO-56: the owner's thread ends and another one takes the span over, while a third one gives a block back.
+/// PO-56: the owner's thread ends and another one adopts the span, while a third one frees a block.
 #[test]
 fn loom_a_foreign_free_and_the_end_of_the_owner() {
     explore(&["adopted", "left"], || {
         let stage = Stage::new();
-        let freer = loom::thread::spawn(|| assert!(stage.give(0)));
+        let freer = loom::thread::spawn(|| assert!(stage.free(0)));
         let heir = loom::thread::spawn(|| {
             let found = stage.adopt(2)?;
             // It goes on as any owner.
@@ -1076,7 +1081,7 @@ fn loom_a_foreign_free_and_the_end_of_the_owner() {
             assert!(stage.adopt(2).is_some());
         }
         stage.collect(2);
-        assert!(stage.give_own(1));
+        assert!(stage.free_own(1));
         all_is_there(stage, 2, 0);
         if adopted { "adopted" } else { "left" }.to_owned()
     });

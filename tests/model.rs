@@ -1,15 +1,14 @@
 //! An executable model of the ownership rules, run beside the library.
 //!
-//! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `scope`,
-//! `borrows`, `crossing`; `graph` and `compute` for expressions, whose numbers are those of plain loops in `matrices`;
-//! checked by `invariants`), written from the ownership document and sharing no code with the implementation but the
-//! plain C types; `library` and `invoke` make the same calls through the C functions; `driver` compares the two after
-//! every step, computed values as `seen` and `shadow` say. `rows` are hand-written traces, one for each row; `ops` and
-//! `draw` make random ones, which `reduce` makes small when they fail. The ordinary run takes the same ones each time, TENURE_MODEL_STEPS
-//! sets how many steps, TENURE_MODEL_SEED which; `soak` (ignored) runs without end from a seed of the clock's and prints each,
-//! TENURE_MODEL_SEED replays one.
+//! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `scope`, `borrows`, `crossing`;
+//! `graph` and `compute` for expressions, whose numbers come from scalar loops in `matrices`; checked by `invariants`). They are written
+//! from the ownership document and share only the plain C types with the implementation. `library` and `invoke` make the calls through the
+//! C functions. `driver` compares the two after every step; `seen` and `shadow` compare computed values. `rows` are hand-written traces,
+//! one for each row. `ops` and `draw` make random traces, and `reduce` shrinks a failing one. The ordinary run uses a fixed seed:
+//! TENURE_MODEL_STEPS sets the number of steps, TENURE_MODEL_SEED the seed. `soak` (ignored) runs without end from a seed of the clock and
+//! prints each seed, which TENURE_MODEL_SEED replays.
 
-// The functions are called by their C names: this keeps the crate linked.
+// The functions are called by their C names; this keeps the crate linked.
 use tenure as _;
 
 #[path = "support/random.rs"]
@@ -64,7 +63,7 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// One trace on both sides, to the end.
+/// Runs one trace on both sides to its end.
 fn run(strict: bool, ops: &[Op]) -> Result<(), TestCaseError> {
     let mut driver = Driver::new(strict);
     for op in ops {
@@ -79,21 +78,21 @@ fn run(strict: bool, ops: &[Op]) -> Result<(), TestCaseError> {
 fn config(cases: u32) -> Config {
     let mut config = Config::with_cases(cases);
     config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct("tests/model/regressions.txt")));
-    // The other one takes a quarter of the time of a debug build.
+    // proptest's default, ChaCha, would take a quarter of the time of a debug build.
     config.rng_algorithm = RngAlgorithm::XorShift;
-    // `reduce` shrinks, in processes of its own: here what one failure leaves behind would make the next trace fail.
+    // `reduce` shrinks in separate processes, because the state after a failure would make the next trace fail.
     config.max_shrink_iters = 0;
     config
 }
 
-/// Makes so many traces, which the seed alone decides.
+/// Makes this many traces from the seed alone.
 fn runner(cases: u32, seed: u64) -> TestRunner {
     let mut bytes = [1; 16];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     TestRunner::new_with_rng(config(cases), TestRng::from_seed(RngAlgorithm::XorShift, &bytes))
 }
 
-/// Runs traces; the text of a small failing one if there is any.
+/// Runs traces. Returns the text of a shrunk failing one, if any.
 fn search(mut runner: TestRunner) -> Result<(), String> {
     let outcome = runner.run(&traces(), |(strict, ops)| run(strict, &ops));
     let Err(failure) = outcome else { return Ok(()) };

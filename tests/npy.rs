@@ -1,5 +1,4 @@
-//! `.npy` files: IO-1 to IO-11, NP-1. What headers may say is tested beside their parser, NumPy's own files in the
-//! Python package.
+//! `.npy` files: IO-1 to IO-11, NP-1. The parser's own tests cover headers; the Python package's tests cover files that NumPy wrote.
 
 mod support {
     pub mod random;
@@ -27,13 +26,13 @@ fn main() -> std::process::ExitCode {
 }
 
 thread_local! {
-    /// Bytes that this thread may still ask for.
+    /// Bytes that this thread may still allocate.
     static ALLOWANCE: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 struct Rationed;
 
-// SAFETY: passes on to the system's allocator, or gives nothing.
+// SAFETY: passes on to the system's allocator, or fails.
 unsafe impl GlobalAlloc for Rationed {
     unsafe fn alloc(&self, request: Request) -> *mut u8 {
         let Some(left) = ALLOWANCE.get().checked_sub(request.size()) else { return core::ptr::null_mut() };
@@ -52,7 +51,7 @@ unsafe impl GlobalAlloc for Rationed {
 #[global_allocator]
 static ALLOCATOR: Rationed = Rationed;
 
-/// Runs `body` while this thread gets no more than `bytes` bytes in all.
+/// Runs `body` while this thread may allocate at most `bytes` bytes in all.
 fn rationed<T>(bytes: usize, body: impl FnOnce() -> T) -> T {
     ALLOWANCE.set(bytes);
     let result = body();
@@ -60,7 +59,7 @@ fn rationed<T>(bytes: usize, body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// A folder of the test's own, removed at its end. At the end nothing in it is open or mapped.
+/// A folder of the test's own, removed at its end. By then no file in it may be open or mapped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -68,7 +67,7 @@ impl Folder {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("npy-{}-{number}", std::process::id()));
-        // A process of that number may have been killed, and left it.
+        // An earlier process with this number may have been killed and left the folder.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Folder(path)
@@ -89,7 +88,7 @@ impl Folder {
         names.sort();
         names
     }
-    /// Nothing in the folder has a descriptor or a mapping in this process.
+    /// Checks that this process has no descriptor or mapping of a file in the folder.
     fn assert_closed(&self) {
         let inside = &format!("{}/", self.0.display());
         for entry in fs::read_dir("/proc/self/fd").unwrap() {
@@ -114,15 +113,15 @@ fn open(path: &CStr, mode: u32) -> error::Result<Opened<'_>> {
     npy::open(Origin::Path(path), mode, 0)
 }
 
-/// The status, and the text as the border would publish it.
+/// The status, and the message as the boundary would publish it.
 fn refusal<T>(result: error::Result<T>) -> (tn_status, String) {
     let Err(status) = result else { return (TN_OK, String::new()) };
     error::publish("tn_array_open_npy");
-    // SAFETY: NUL-terminated, the thread's own until its next failure.
+    // SAFETY: NUL-terminated, valid until this thread's next failure.
     (status.code(), unsafe { CStr::from_ptr(error::published()) }.to_str().unwrap().to_owned())
 }
 
-/// The bytes of the data, read into memory of our own.
+/// The bytes of the data, copied.
 fn contents(opened: &Opened) -> Vec<u8> {
     let mut bytes = vec![0xEE; opened.header().data_bytes as usize];
     // SAFETY: as long as the data.
@@ -133,25 +132,25 @@ fn contents(opened: &Opened) -> Vec<u8> {
 /// The bytes of the data as they are mapped.
 fn mapped(opened: &Opened) -> Vec<u8> {
     let Some(data) = opened.data() else { return Vec::new() };
-    // SAFETY: so many bytes are mapped there.
+    // SAFETY: this many bytes are mapped there.
     (0..opened.header().data_bytes as usize).map(|at| unsafe { data.add(at).read() }).collect()
 }
 
-/// A file of our own writer with these data.
+/// A file with these data, written by the library.
 fn file(raw: u32, order: Order, shape: &[i64], data: &[u8]) -> Vec<u8> {
     [Head::new(Dtype::of(raw).unwrap(), order, shape).unwrap().as_bytes(), data].concat()
 }
 
-/// A file with this text as header, wherever that puts the data.
+/// A file with this text as its header; the data follow directly.
 fn framed(text: &str, data: &[u8]) -> Vec<u8> {
     [&b"\x93NUMPY\x01\x00"[..], &(text.len() as u16).to_le_bytes(), text.as_bytes(), data].concat()
 }
 
 fn save(path: &CStr, place: &HostView, flags: u32) -> tn_status {
-    npy::save_place(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
+    npy::save_view(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
 }
 
-fn place(layout: &Layout) -> HostView<'_> {
+fn host_view(layout: &Layout) -> HostView<'_> {
     // SAFETY: every layout in this file lies inside a live vector or mapping of its test.
     unsafe { HostView::new(layout) }
 }
@@ -171,7 +170,7 @@ fn io_1_a_mapping_outlives_descriptor_and_name() {
     fs::rename(folder.path("a.npy"), folder.path("b.npy")).unwrap();
     fs::remove_file(folder.path("b.npy")).unwrap();
     let data_at = opened.data().unwrap();
-    let mapping = opened.keep().unwrap();
+    let mapping = opened.into_mapping().unwrap();
     // SAFETY: still mapped.
     assert_eq!(unsafe { data_at.add(47).read() }, 47);
     // SAFETY: ended once, and not used after.
@@ -179,7 +178,7 @@ fn io_1_a_mapping_outlives_descriptor_and_name() {
     folder.assert_closed();
 }
 
-/// Pages that this thread has waited for so far.
+/// Page faults of this thread so far.
 fn page_faults() -> i64 {
     // SAFETY: plain data, which the call writes.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -193,7 +192,7 @@ fn io_1_a_huge_file_opens_at_once() {
     let folder = Folder::new();
     let head = file(TN_F64, Order::C, &[1 << 37], &[]);
     let path = folder.write("huge.npy", &head);
-    // Not every file system takes 1 TiB; then the largest that it does.
+    // Not every file system allows 1 TiB; then the largest size that works.
     let sparse = fs::OpenOptions::new().write(true).open(folder.path("huge.npy")).unwrap();
     let mut length = 1u64 << 40;
     while sparse.set_len(head.len() as u64 + length).is_err() {
@@ -201,7 +200,7 @@ fn io_1_a_huge_file_opens_at_once() {
     }
     assert!(length >= 1 << 33, "not even a sparse file of 8 GiB is possible here");
     sparse.write_all_at(&file(TN_F64, Order::C, &[(length / 8) as i64], &[]), 0).unwrap();
-    // Without a clock: of what it maps it touches no more than the pages of the header. All of it would be more than a million.
+    // Counted without a clock: mapping touches only the pages of the header. All pages would be more than a million.
     let before = page_faults();
     let opened = open(&path, TN_NPY_READ).unwrap();
     assert_eq!(opened.header().data_bytes, length);
@@ -227,7 +226,7 @@ fn io_2_cow_keeps_the_file_and_write_changes_it() {
     let copy = open(&path, TN_NPY_COPY).unwrap();
     assert!(copy.data().is_none());
     assert_eq!(contents(&copy), [1, 2, 3, 7]);
-    assert!(copy.keep().is_none());
+    assert!(copy.into_mapping().is_none());
 }
 
 #[test]
@@ -253,7 +252,7 @@ fn io_3_empty_scalar_and_trailing_bytes() {
         assert_eq!(mapped(&open(&scalar, mode).unwrap()), [5; 8]);
         let opened = open(&empty, mode).unwrap();
         assert_eq!((opened.header().shape(), opened.header().order), (&[3, 0][..], Order::F));
-        assert!(opened.data().is_none() && opened.keep().is_none());
+        assert!(opened.data().is_none() && opened.into_mapping().is_none());
         assert_eq!(mapped(&open(&more, mode).unwrap()), [1, 2]);
     }
     assert_eq!(contents(&open(&scalar, TN_NPY_COPY).unwrap()), [5; 8]);
@@ -299,10 +298,10 @@ fn io_5_big_endian_is_swapped_or_refused() {
         let none = folder.write("b.npy", &framed(&text.replace(&format!("({count},)"), "(0,)"), &[]));
         assert!(open(&none, TN_NPY_READ).unwrap().data().is_none());
     }
-    // Bytes have no order.
+    // Elements of one byte have no byte order.
     let path = folder.write("a.npy", &framed("{'descr': '>u1', 'fortran_order': False, 'shape': (96,)}", &data));
     assert_eq!(mapped(&open(&path, TN_NPY_READ).unwrap()), data);
-    // More than is changed at once.
+    // More data than the conversion's buffer.
     let long: Vec<u8> = (0..1 << 20).map(|at: u32| (at * 7) as u8).collect();
     let path = folder.write("a.npy", &framed("{'descr': '>f8', 'fortran_order': False, 'shape': (131072,)}", &long));
     let swapped: Vec<u8> = long.chunks(8).flat_map(|part| part.iter().rev().copied()).collect();
@@ -341,7 +340,7 @@ fn io_6_bad_files_are_io_with_path_and_reason() {
     assert!(status == TN_ERR_IO && text.contains("device"), "{text}");
     let (status, text) = refusal(npy::open(Origin::Descriptor(-1), TN_NPY_READ, 0));
     assert!(status == TN_ERR_IO && text.contains("descriptor -1"), "{text}");
-    // A pipe that nobody writes to does not block.
+    // A pipe without a writer does not block.
     let pipe = folder.c("pipe");
     // SAFETY: a path.
     assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
@@ -362,16 +361,16 @@ fn io_7_a_long_header_is_refused_before_it_is_read() {
     let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': (1,)}}{}\n", " ".repeat(100_000));
     let bytes = [b"\x93NUMPY\x02\x00", &(text.len() as u32).to_le_bytes()[..], text.as_bytes(), &[42]].concat();
     let path = folder.write("a.npy", &bytes);
-    // No memory at all is needed to say so.
+    // The error itself needs no memory.
     let (status, text) = refusal(rationed(0, || open(&path, TN_NPY_READ)));
     assert_eq!(status, TN_ERR_LIMIT);
     assert!(text.contains("65536 are allowed"), "{text}");
     let allowed = npy::open(Origin::Path(&path), TN_NPY_READ, 200_000).unwrap();
     assert_eq!(mapped(&allowed), [42]);
-    // NP-13: a length that only claims much reserves nothing.
+    // NP-13: a length that is only claimed reserves no memory.
     let claim = folder.write("b.npy", b"\x93NUMPY\x02\x00\xFF\xFF\xFF\xFF{}");
     assert_eq!(refusal(rationed(0, || npy::open(Origin::Path(&claim), TN_NPY_READ, u64::MAX))).0, TN_ERR_IO);
-    // Memory that is short is a status, and nothing stays open.
+    // Out of memory is a status, and no file stays open.
     assert_eq!(
         refusal(rationed(100, || npy::open(Origin::Path(&path), TN_NPY_READ, 200_000))).0,
         TN_ERR_NO_HOST_MEMORY
@@ -407,7 +406,7 @@ fn io_13_a_lent_descriptor_is_the_callers() {
     folder.write("a.npy", &file(TN_U8, Order::C, &[2], &[1, 2]));
     let lent = fs::File::open(folder.path("a.npy")).unwrap();
     let fd: c_int = lent.as_raw_fd();
-    // SAFETY: moves the position, which does not matter and stays.
+    // SAFETY: moves the file position, which no other code uses.
     assert_eq!(unsafe { libc::lseek(fd, 7, libc::SEEK_SET) }, 7);
     let opened = npy::open(Origin::Descriptor(fd), TN_NPY_READ, 0).unwrap();
     assert_eq!(contents(&npy::open(Origin::Descriptor(fd), TN_NPY_COPY, 0).unwrap()), [1, 2]);
@@ -427,7 +426,7 @@ fn elements(shape: &[i64], strides: &[i64]) -> Vec<i64> {
 }
 
 #[test]
-fn io_10_io_12_what_is_saved_is_opened() {
+fn io_10_io_12_saved_files_can_be_opened() {
     let folder = Folder::new();
     let path = folder.c("a.npy");
     let types: Vec<Dtype> = Dtype::ALL.into_iter().filter(|dtype| dtype.raw() != TN_BF16).collect();
@@ -438,7 +437,7 @@ fn io_10_io_12_what_is_saved_is_opened() {
         let ndim = random.below_i64(7);
         let lengths: Vec<i64> =
             (0..ndim).map(|_| if random.below_i64(15) == 0 { 0 } else { 1 + random.below_i64(4) }).collect();
-        // Views: some axes turned, some stepped, some repeated, in C or F order.
+        // Views: some axes transposed, stepped or repeated, in C or F order.
         let mut strides = vec![0; lengths.len()];
         let (mut end, mut offset) = (item, 0);
         let forward = random.below_i64(2) == 0;
@@ -462,7 +461,7 @@ fn io_10_io_12_what_is_saved_is_opened() {
             (0..end).map(|_| random.below_i64(if dtype == Dtype::BOOL { 2 } else { 256 }) as u8).collect();
         let base = bytes.as_ptr().expose_provenance() as i64;
         let layout = Layout::strided(dtype, &lengths, &strides, base + offset).unwrap();
-        assert_eq!(save(&path, &place(&layout), 0), TN_OK);
+        assert_eq!(save(&path, &host_view(&layout), 0), TN_OK);
         let element = |at: &i64| bytes[(offset + at) as usize..(offset + at + item) as usize].to_vec();
         let wanted: Vec<Vec<u8>> = elements(&lengths, &strides).iter().map(element).collect();
         for mode in [TN_NPY_READ, TN_NPY_COW, TN_NPY_WRITE, TN_NPY_COPY] {
@@ -498,20 +497,20 @@ fn io_10_memory_beyond_the_array_is_one_staging_chunk() {
     ];
     for (shape, strides) in cases {
         let layout = Layout::strided(f64s, shape, strides, base).unwrap();
-        assert_eq!(rationed((1 << 20) + 4096, || save(&path, &place(&layout), 0)), TN_OK);
+        assert_eq!(rationed((1 << 20) + 4096, || save(&path, &host_view(&layout), 0)), TN_OK);
         let opened = open(&path, TN_NPY_READ).unwrap();
         let data = mapped(&opened);
         let wanted = elements(shape, strides);
         assert_eq!(data.len(), 8 * wanted.len());
         let same = wanted.iter().zip(data.chunks(8)).all(|(&at, found)| bytes[at as usize..at as usize + 8] == *found);
         assert!(same, "{shape:?} {strides:?}");
-        // Less memory is a status, and the old file stays.
-        assert_eq!(rationed(1000, || save(&path, &place(&layout), 0)), TN_ERR_NO_HOST_MEMORY);
+        // Out of memory is a status, and the old file stays.
+        assert_eq!(rationed(1000, || save(&path, &host_view(&layout), 0)), TN_ERR_NO_HOST_MEMORY);
         assert!(mapped(&open(&path, TN_NPY_READ).unwrap()) == data);
     }
-    // Dense ones need none.
+    // Contiguous ones need none.
     let layout = dense(TN_F64, &[1 << 20], &bytes);
-    assert_eq!(rationed(0, || save(&path, &place(&layout), 0)), TN_OK);
+    assert_eq!(rationed(0, || save(&path, &host_view(&layout), 0)), TN_OK);
     assert!(mapped(&open(&path, TN_NPY_READ).unwrap()) == bytes);
     assert_eq!(folder.names(), ["a.npy"]);
 }
@@ -524,23 +523,23 @@ fn io_11_flags_targets_and_permissions() {
     let second = [4u8, 5, 6];
     let (first, second) = (dense(TN_U8, &[3], &first), dense(TN_U8, &[3], &second));
     let read = |name: &str| mapped(&open(&folder.c(name), TN_NPY_READ).unwrap());
-    assert_eq!(save(&path, &place(&first), TN_IO_EXCLUSIVE | TN_IO_SYNC), TN_OK);
-    let (status, text) = refusal(npy::save_place(&path, &place(&second), TN_IO_EXCLUSIVE));
+    assert_eq!(save(&path, &host_view(&first), TN_IO_EXCLUSIVE | TN_IO_SYNC), TN_OK);
+    let (status, text) = refusal(npy::save_view(&path, &host_view(&second), TN_IO_EXCLUSIVE));
     assert!(status == TN_ERR_IO && text.contains("a.npy\" cannot be saved to: File exists"), "{text}");
     assert_eq!(read("a.npy"), [1, 2, 3]);
-    assert_eq!(save(&path, &place(&second), 8), TN_ERR_INVALID);
+    assert_eq!(save(&path, &host_view(&second), 8), TN_ERR_INVALID);
     let bf16 = dense(TN_BF16, &[1], &[0, 0]);
-    assert_eq!(save(&path, &place(&bf16), 0), TN_ERR_DTYPE);
+    assert_eq!(save(&path, &host_view(&bf16), 0), TN_ERR_DTYPE);
     assert_eq!(read("a.npy"), [1, 2, 3]);
-    // Permissions are those of the file that is replaced; a link still leads to it.
+    // The permissions are those of the replaced file; a link still leads to it.
     fs::set_permissions(folder.path("a.npy"), fs::Permissions::from_mode(0o640)).unwrap();
     symlink("a.npy", folder.path("link.npy")).unwrap();
-    assert_eq!(save(&folder.c("link.npy"), &place(&second), TN_IO_SYNC), TN_OK);
+    assert_eq!(save(&folder.c("link.npy"), &host_view(&second), TN_IO_SYNC), TN_OK);
     assert_eq!(read("a.npy"), [4, 5, 6]);
     assert!(fs::symlink_metadata(folder.path("link.npy")).unwrap().is_symlink());
     assert_eq!(fs::metadata(folder.path("a.npy")).unwrap().permissions().mode() & 0o777, 0o640);
-    assert_eq!(save(&folder.c("link.npy"), &place(&first), TN_IO_EXCLUSIVE), TN_ERR_IO);
-    // What is no file is left alone.
+    assert_eq!(save(&folder.c("link.npy"), &host_view(&first), TN_IO_EXCLUSIVE), TN_ERR_IO);
+    // A path that is no regular file is left alone.
     symlink("nowhere", folder.path("dangling.npy")).unwrap();
     fs::create_dir(folder.path("folder.npy")).unwrap();
     for (target, reason) in [
@@ -554,7 +553,7 @@ fn io_11_flags_targets_and_permissions() {
         (CString::new("x".repeat(300)).unwrap(), "File name too long"),
         (CString::new("x/".repeat(4000) + "x").unwrap(), "File name too long"),
     ] {
-        let (status, text) = refusal(npy::save_place(&target, &place(&first), 0));
+        let (status, text) = refusal(npy::save_view(&target, &host_view(&first), 0));
         assert!(status == TN_ERR_IO && text.contains(reason), "{target:?}: {text}");
     }
     assert_eq!(folder.names(), ["a.npy", "dangling.npy", "folder.npy", "link.npy"]);
@@ -565,14 +564,14 @@ fn io_11_a_failure_half_way_keeps_the_old_file() {
     let folder = Folder::new();
     let path = folder.c("a.npy");
     let old = [1u8, 2, 3];
-    assert_eq!(save(&path, &place(&dense(TN_U8, &[3], &old)), 0), TN_OK);
+    assert_eq!(save(&path, &host_view(&dense(TN_U8, &[3], &old)), 0), TN_OK);
     let failed = npy::save(&path, Dtype::F64, Order::C, &[2], 0, |sink| {
         // SAFETY: 8 bytes of a static.
         unsafe { sink.write(b"12345678".as_ptr(), 8)? };
         Err(error::fail(TN_ERR_FAILED, format_args!("the source is gone")))
     });
     assert_eq!(refusal(failed).0, TN_ERR_FAILED);
-    // A panic is a bug, and leaves nothing either.
+    // A panic is a bug, and leaves no file either.
     let panicked = std::panic::catch_unwind(|| npy::save(&path, Dtype::F64, Order::C, &[2], 0, |_| Ok(())));
     assert!(panicked.is_err());
     assert_eq!(mapped(&open(&path, TN_NPY_READ).unwrap()), old);
@@ -586,7 +585,7 @@ fn io_11_saving_over_the_file_that_is_mapped() {
     let opened = open(&path, TN_NPY_READ).unwrap();
     let reversed =
         Layout::strided(Dtype::U8, &[4], &[-1], opened.data().unwrap().expose_provenance() as i64 + 3).unwrap();
-    assert_eq!(save(&path, &place(&reversed), 0), TN_OK);
+    assert_eq!(save(&path, &host_view(&reversed), 0), TN_OK);
     assert_eq!(mapped(&opened), [1, 2, 3, 4]);
     assert_eq!(mapped(&open(&path, TN_NPY_READ).unwrap()), [4, 3, 2, 1]);
 }
@@ -615,13 +614,13 @@ fn child_writes_more_than_it_may() {
         .unwrap_or_else(|| skip("it needs the folder of the test that starts it"));
     let path = CString::new(Path::new(&folder).join("a.npy").to_str().unwrap()).unwrap();
     let limit = libc::rlimit { rlim_cur: 64 << 10, rlim_max: 64 << 10 };
-    // SAFETY: this process is the test's own.
+    // SAFETY: this process belongs to the test.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
     }
     let bytes = vec![7; 1 << 20];
-    let (status, text) = refusal(npy::save_place(&path, &place(&dense(TN_U8, &[1 << 20], &bytes)), 0));
+    let (status, text) = refusal(npy::save_view(&path, &host_view(&dense(TN_U8, &[1 << 20], &bytes)), 0));
     assert!(status == TN_ERR_IO && text.contains("File too large"), "{text}");
 }
 
@@ -632,7 +631,7 @@ fn io_11_a_killed_process_keeps_the_old_file() {
     assert_eq!(output.status.signal(), Some(libc::SIGKILL));
     assert_eq!(mapped(&open(&folder.c("a.npy"), TN_NPY_READ).unwrap()), [1, 2, 3]);
     let left: Vec<String> = folder.names().into_iter().filter(|name| name != "a.npy").collect();
-    // Nothing is left where a file can be without a name; elsewhere nobody can remove it after a kill.
+    // If the file system has files without a name, nothing is left; otherwise a killed process cannot remove the file.
     let nameless = fs::OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(&folder.0);
     assert!(left.is_empty() || nameless.is_err(), "{left:?}");
 }

@@ -1,5 +1,5 @@
-//! No memory: each allocation of each path fails in turn. The answer is a status, and everything is as before: every array, its bytes, who
-//! holds it, the pools, the slots, the copy book; no callback ran. Then the same call succeeds. And what ends something needs no memory.
+//! Out of memory: each allocation of each path fails in turn. The call returns a status and changes nothing: arrays, bytes, holders, pools,
+//! slots, copy book; no callback runs. Then the call succeeds. Calls that release something need no memory.
 
 mod support {
     pub mod capi;
@@ -16,11 +16,10 @@ use tenure::types::*;
 #[global_allocator]
 static HEAP: Scarce = Scarce;
 
-/// What is counted is counted for the whole process.
+/// Counts are per process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Runs a test with no other beside it, on a thread of its own: when it is over, the thread has ended too, and what it kept in its caches
-/// was given back.
+/// Runs a test alone, on a thread of its own. When it returns, the thread has ended and its caches are returned.
 fn alone<R: Send>(test: impl FnOnce() -> R + Send) -> R {
     let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let ended = std::thread::scope(|scope| scope.spawn(test).join());
@@ -30,7 +29,7 @@ fn alone<R: Send>(test: impl FnOnce() -> R + Send) -> R {
 /// More steps than any path has.
 const MOST_STEPS: usize = 120;
 
-/// Runs a path with the failure at each of its steps; gives how many of them failed.
+/// Runs a path with a failure at each of its steps. Returns how many of them failed.
 fn fail_each_step(path: &Path, kind: Kind) -> usize {
     let mut failed = 0;
     for step in 0..MOST_STEPS {
@@ -49,13 +48,9 @@ fn fail_each_step(path: &Path, kind: Kind) -> usize {
             let taken = tables[table].taken();
             if outcome.is_err() {
                 tables[table].fill();
-                // The root of a first view serves the next one.
+                // A root that the first view made serves the next one.
                 let kept = step - (tables[table].taken() - taken);
-                assert!(
-                    kept == 0 || table == ROOTS,
-                    "{}, {kind:?} {step}: {kept} slots were not given back",
-                    path.name
-                );
+                assert!(kept == 0 || table == ROOTS, "{}, {kind:?} {step}: {kept} slots were not released", path.name);
             }
             let taken = tables[table].taken();
             tables[table].give(taken);
@@ -74,7 +69,7 @@ fn fail_each_step(path: &Path, kind: Kind) -> usize {
                 assert!(fired, "{}: nothing had failed", what());
                 assert_eq!(world.snapshot(&tables).changes(&before), "", "{}", what());
                 failed += 1;
-                // It was the memory and nothing else.
+                // The failure was for lack of memory only.
                 if let Err(status) = (path.run)(&world) {
                     panic!("{}, {kind:?} {step}, again: {} {}", path.name, name(status), text());
                 }
@@ -114,7 +109,7 @@ fn every_mapping_fails_once_and_changes_nothing() {
     assert!(failed > 30, "{failed}");
 }
 
-/// OO-12: the tables of handles and of what stands behind them.
+/// OO-12: the tables of handles and of the objects behind them.
 #[test]
 fn every_slot_that_is_missing_once_changes_nothing() {
     let kinds: Vec<Kind> = (0..TABLES).map(Kind::Slots).collect();
@@ -151,7 +146,7 @@ fn every_path_in_a_full_pool_changes_nothing() {
     })
 }
 
-/// The address index has a list of foreign ranges that grows.
+/// The address index has a growing list of foreign ranges.
 #[test]
 fn an_import_into_a_full_address_index_changes_nothing() {
     alone(|| {
@@ -160,12 +155,12 @@ fn an_import_into_a_full_address_index_changes_nothing() {
         let bytes = [0i64; 600];
         let (mut made, mut failed) = (Vec::new(), 0);
         for index in 0..300 {
-            // Every second one, so that they do not touch.
+            // Every second one, so that no two are adjacent.
             let at = bytes[2 * index..].as_ptr().cast_mut();
             let before = world.snapshot(&tables);
             let kind = Kind::Heap { once: false };
             arm(kind, 0);
-            // SAFETY: the bytes outlive the arrays, and nobody writes them.
+            // SAFETY: the bytes outlive the arrays, and nothing writes them.
             let outcome = unsafe { import(at, &[1], TN_BORROW, None, std::ptr::null_mut()) };
             assert_eq!(disarm(kind), outcome.is_err());
             made.push(outcome.unwrap_or_else(|status| {
@@ -181,14 +176,14 @@ fn an_import_into_a_full_address_index_changes_nothing() {
     })
 }
 
-/// What ends something, and what answers a question, works when there is nothing left at all.
+/// Calls that release something, and queries, work without any memory.
 #[test]
 fn ends_and_questions_need_no_memory() {
     alone(|| {
         let world = World::new();
         let mut tables = tables();
         let open = world.open_everything();
-        // A failing call and its text, too.
+        // So does a failing call with its message.
         let texts = [c"near.c", c"far.c"];
         texts.iter().for_each(|text| here(text, 1));
         for table in &mut tables {
@@ -219,7 +214,7 @@ fn threads_without_memory_get_a_status() {
     const THREADS: usize = 100;
     alone(|| {
         let (world, tables) = (World::new(), tables());
-        // The library has spare records for a few threads. All threads end together, so that none takes over the record of another one.
+        // The library has spare records for a few threads. All threads end together, so none reuses the record of another.
         let barrier = std::sync::Barrier::new(THREADS);
         let statuses: Mutex<Vec<tn_status>> = Mutex::default();
         std::thread::scope(|scope| {
@@ -227,7 +222,7 @@ fn threads_without_memory_get_a_status() {
                 scope.spawn(|| {
                     let mut statuses_so_far = statuses.lock().unwrap();
                     tenure::sys::os::fail_calls(0, u64::MAX);
-                    // What the threads before this one left of the arena's chunk would serve its record too.
+                    // Space that earlier threads left in the arena's chunk would serve its record too.
                     while tenure::arena::take(8, 8).is_some() {}
                     let made = clone(world.a);
                     tenure::sys::os::fail_calls(0, 0);

@@ -1,4 +1,4 @@
-//! Plans of driver copies, executed with memcpy, against a model that goes element by element: TR-2 to TR-7 without a device.
+//! Plans of driver copies, executed with memcpy, against a model that copies element by element: TR-2 to TR-7 without a device.
 
 mod support {
     pub mod random;
@@ -13,7 +13,7 @@ use tenure::gpu::copy::Block;
 use tenure::layout::Layout;
 use tenure::types::*;
 
-/// What a driver demands of a box.
+/// Checks the driver's requirements on a box.
 fn check(block: &Block) {
     let Block { dst, src, width, rows, planes } = *block;
     assert!(width > 0 && rows > 0 && planes > 0, "{block:?}");
@@ -24,7 +24,7 @@ fn check(block: &Block) {
     }
 }
 
-/// Does what a driver would do, in an order of its own: rows from the last one on.
+/// Executes a box as a driver may, in another order: from the last row on.
 fn execute(block: &Block) {
     check(block);
     for plane in (0..block.planes).rev() {
@@ -39,7 +39,7 @@ fn execute(block: &Block) {
     }
 }
 
-/// Executes the plan of a copy; how many calls it took.
+/// Executes the plan of a copy. Returns the number of driver calls.
 fn run(dst: &Layout, src: &Layout) -> u64 {
     let Some(plan) = Plan::copy(dst, src) else {
         assert_eq!(dst.count(), 0);
@@ -121,7 +121,7 @@ fn tr_2_tr_3_tr_6_boxes_make_every_element_and_touch_no_gap() {
     }
 }
 
-/// What `ferry` does on a device where the two may overlap.
+/// Copies as `device_copy` does between arrays that may overlap.
 fn run_in_order(dst: &Layout, src: &Layout) -> Result<&'static str> {
     match OverlapPlan::of(dst, src) {
         OverlapPlan::Done => Ok("done"),
@@ -203,7 +203,7 @@ fn tr_14_pieces_cover_a_copy_and_are_never_larger() {
     }
 }
 
-/// Calls of a copy between strides of one shape, far apart.
+/// The number of calls of a copy between two layouts of one shape, far apart.
 fn calls(raw: u32, shape: &[i64], dst: &[i64], src: &[i64]) -> u64 {
     let dtype = Dtype::of(raw).unwrap();
     let to = Layout::strided(dtype, shape, dst, 1 << 40).unwrap();
@@ -219,7 +219,7 @@ fn calls(raw: u32, shape: &[i64], dst: &[i64], src: &[i64]) -> u64 {
 
 #[test]
 fn tr_6_as_few_calls_as_the_driver_allows() {
-    // Dense; rows with gaps; planes of them; every second element; backwards on both sides.
+    // Contiguous; rows with gaps; planes of them; every second element; reversed on both sides.
     assert_eq!(calls(TN_F64, &[4, 6], &[48, 8], &[48, 8]), 1);
     assert_eq!(calls(TN_F64, &[4, 6], &[48, 8], &[64, 8]), 1);
     assert_eq!(calls(TN_F64, &[3, 4, 6], &[192, 48, 8], &[640, 64, 8]), 1);
@@ -229,10 +229,10 @@ fn tr_6_as_few_calls_as_the_driver_allows() {
     assert_eq!(calls(TN_F64, &[5, 700], &[5600, 8], &[8, 40]), 5);
     assert_eq!(calls(TN_F64, &[700, 5], &[40, 8], &[8, 5600]), 5);
     assert_eq!(calls(TN_F64, &[2, 3, 4], &[96, 32, 8], &[32, 64, 8]), 2);
-    // Planes that are no whole number of rows: the longer axis becomes the rows. Rows further apart than a pitch may be.
+    // Planes of a length that rows do not divide: the longer axis becomes the rows. Rows further apart than the largest pitch.
     assert_eq!(calls(TN_F64, &[7, 4, 6], &[192, 48, 8], &[650, 64, 8]), 4);
     assert_eq!(calls(TN_F64, &[7, 6], &[48, 8], &[1 << 32, 8]), 7);
-    // Backwards on one side, and repeated.
+    // Reversed on one side, and repeated.
     assert_eq!(calls(TN_F64, &[7, 6], &[48, 8], &[-48, 8]), 7);
     assert_eq!(calls(TN_F64, &[7, 6], &[48, 8], &[0, 8]), 7);
 }

@@ -1,4 +1,4 @@
-//! Pools through their Rust interface: the rows PO- of the specification that the plain engine answers for.
+//! Pools through their Rust interface: PO rows of the specification for pools without special options.
 
 mod support {
     pub mod cuda;
@@ -9,7 +9,7 @@ mod support {
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::cuda::{NO_DRIVER, alone};
-use support::pools::{GRANULE, HOST, Held, checked, code, is_painted, paint, text};
+use support::pools::{GRANULE, HOST, TestPool, checked, code, is_painted, paint, text};
 use support::random::Random;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::types::*;
@@ -21,7 +21,7 @@ fn main() -> std::process::ExitCode {
 
 #[test]
 fn po_1_a_new_pool_has_taken_nothing() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let s = pool.stats();
     assert_eq!((s.reserved_bytes, s.address_bytes, s.device_allocate_count, s.thread_count), (0, 0, 0, 0));
     assert!(s.metadata_bytes < 65536);
@@ -45,7 +45,7 @@ fn po_4_and_pn_13_devices_that_are_not_there() {
         }
         let pinned = create(TN_CUDA_HOST, 0, TN_HOST_BEST_EFFORT).unwrap();
         assert_eq!(pinned.device(), HOST, "nothing claims to be pinned");
-        pinned.drop_hold();
+        pinned.drop_ref();
     });
 }
 
@@ -62,10 +62,10 @@ fn po_5_the_default_pool_is_one_also_when_threads_race() {
 }
 
 #[test]
-fn what_is_cut_off_the_block_that_came_back_last_merges_again() {
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
+fn the_rest_of_the_last_freed_block_merges_again() {
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
     let blocks = [pool.get(1 << 20), pool.get(1 << 20), pool.get(1 << 20)];
-    // It is kept as it is beside what is free behind it, and then a smaller block is cut from it.
+    // It stays in place before a free range, and then a smaller block is cut from that range.
     pool.give(blocks[2]);
     let part = pool.get(1 << 19);
     pool.give(part);
@@ -79,10 +79,10 @@ fn what_is_cut_off_the_block_that_came_back_last_merges_again() {
 
 #[test]
 fn the_block_that_came_back_last_does_not_keep_its_neighbours_apart() {
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
     let blocks = [pool.get(1 << 20), pool.get(1 << 20), pool.get(1 << 20)];
     pool.give(blocks[2]);
-    // What the second one gives up merges with the third, and that with what is free behind it.
+    // The tail that the second one gives up merges with the third, and the result with the free range after it.
     let same = pool.reallocate(blocks[1], 1 << 18, 0).unwrap().unwrap().as_ptr() as usize;
     assert_eq!(same, blocks[1]);
     assert_eq!(pool.stats().largest_free_bytes, (7 << 20) - (1 << 18));
@@ -93,10 +93,10 @@ fn the_block_that_came_back_last_does_not_keep_its_neighbours_apart() {
 
 #[test]
 fn pools_that_are_over_are_used_again() {
-    // More than are kept apart; each takes, gives and ends. Nothing grows without bound.
+    // More than the table keeps; each allocates, frees and ends. Memory does not grow without bound.
     let serials: Vec<u64> = (0..300)
         .map(|_| {
-            let pool = Held::plain();
+            let pool = TestPool::plain();
             let at = pool.get(1 << 17);
             pool.give(at);
             pool.serial()
@@ -106,8 +106,8 @@ fn pools_that_are_over_are_used_again() {
 }
 
 #[test]
-fn po_8_live_blocks_are_listed_with_who_made_them() {
-    let pool = Held::new(|o| o.set_name(b"listed").unwrap());
+fn po_8_live_blocks_are_listed_with_their_sites() {
+    let pool = TestPool::new(|o| o.set_name(b"listed").unwrap());
     let raw = pool.allocate_raw(100, 0, false, tenure::thread::stamp(41, 42)).unwrap().as_ptr() as usize;
     let store = pool.allocate(1 << 20, 256, false, 77).unwrap().as_ptr() as usize;
     let gone = pool.get(50);
@@ -131,14 +131,14 @@ fn po_8_live_blocks_are_listed_with_who_made_them() {
 
 #[test]
 fn po_9_an_address_tells_its_pool() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for bytes in [1usize, 100, 65536, 1 << 20] {
         let at = pool.get(bytes);
         let usable = pool::usable_size(at).unwrap();
         for inside in [at, at + usable / 2, at + usable - 1] {
             let of = pool::of(inside).unwrap();
             assert!(std::ptr::eq(of, pool.0));
-            of.drop_hold();
+            of.drop_ref();
             let block = pool::locate(inside).unwrap();
             assert_eq!((block.start, block.requested, block.usable, block.owner), (at, bytes, usable, 0));
         }
@@ -151,12 +151,12 @@ fn po_9_an_address_tells_its_pool() {
         assert!(pool::locate(address).is_none());
         assert_eq!(code(pool::of(address)), TN_ERR_FOREIGN);
     }
-    assert_eq!(pool.holds(), 1);
+    assert_eq!(pool.refs(), 1);
 }
 
 #[test]
 fn first_in_finds_the_lowest_block_of_a_range() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let mut blocks: Vec<_> = (0..200).map(|i| (pool.get(if i % 7 == 0 { 200_000 } else { 700 }), i)).collect();
     for i in (0..200).rev().filter(|i| i % 3 == 0) {
         pool.give(blocks.remove(i).0);
@@ -165,7 +165,7 @@ fn first_in_finds_the_lowest_block_of_a_range() {
     ranges.sort();
     let mine = |start: usize, end: usize| {
         let mut from = start;
-        // Blocks of other tests lie around ours.
+        // Blocks of other tests are between ours.
         while let Some(found) = pool::first_in(from, end) {
             if std::ptr::eq(found.pool, pool.0) {
                 return Some(found.start);
@@ -188,7 +188,7 @@ fn first_in_finds_the_lowest_block_of_a_range() {
 /// PO-10 to PO-13, PO-16, PO-17: PO-12 for each power of two and many sizes.
 #[test]
 fn po_10_11_12_13_16_17_blocks_are_aligned_apart_and_fit() {
-    let (a, b) = (Held::plain(), Held::plain());
+    let (a, b) = (TestPool::plain(), TestPool::plain());
     let mut sizes: Vec<usize> = (1..40).collect();
     sizes.extend([
         63,
@@ -252,7 +252,7 @@ fn po_10_11_12_13_16_17_blocks_are_aligned_apart_and_fit() {
 
 #[test]
 fn po_14_zero_bytes_are_a_block_too() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let (a, b) = (pool.get(0), pool.get(0));
     assert!(a != 0 && a != b);
     assert_eq!((pool.stats().requested_bytes, pool.stats().live_blocks), (0, 2));
@@ -263,7 +263,7 @@ fn po_14_zero_bytes_are_a_block_too() {
 
 #[test]
 fn po_15_sizes_that_no_machine_has() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let cached = pool.get(1 << 20);
     pool.give(cached);
     for n in [usize::MAX, usize::MAX - 4095, isize::MAX as usize + 1, isize::MAX as usize] {
@@ -276,7 +276,7 @@ fn po_15_sizes_that_no_machine_has() {
 
 #[test]
 fn po_18_reallocate_of_null_and_to_zero() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let at = pool.reallocate(0, 100, tenure::thread::stamp(1, 2)).unwrap().unwrap().as_ptr() as usize;
     assert_eq!(pool::locate(at).map(|b| (b.requested, b.thread, b.site)), Some((100, 1, 2)));
     assert_eq!(pool.reallocate(at, 0, 0).unwrap(), None);
@@ -286,14 +286,14 @@ fn po_18_reallocate_of_null_and_to_zero() {
 
 #[test]
 fn po_19_20_reallocate_in_place_where_it_can() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let resize = |at: usize, n: usize| pool.reallocate(at, n, 0).unwrap().unwrap().as_ptr() as usize;
-    // Within a class.
+    // Within a size class.
     let at = pool.get(1000);
     let usable = pool::usable_size(at).unwrap();
     assert_eq!(resize(at, usable), at);
     assert_eq!(pool.stats().requested_bytes, usable as u64);
-    // Small to another class: contents, alignment and the figures follow.
+    // To another size class: contents and alignment are kept, and the statistics follow.
     paint(at, usable, 5);
     let moved = resize(at, 5000);
     assert!(moved != at && is_painted(moved, usable, 5) && moved.is_multiple_of(64));
@@ -304,7 +304,7 @@ fn po_19_20_reallocate_in_place_where_it_can() {
     let large = resize(moved, 300_000);
     assert!(is_painted(large, 5000, 6));
     paint(large, 300_000, 9);
-    // A little shorter: the same span. Less than half: split, and the tail is cached.
+    // A little shorter: the span stays. Less than half: it is split, and the tail is cached.
     let before = pool.stats();
     assert_eq!(resize(large, 200_000), large);
     assert_eq!(pool.stats().reserved_bytes, before.reserved_bytes);
@@ -314,7 +314,7 @@ fn po_19_20_reallocate_in_place_where_it_can() {
     assert!(after.cached_bytes >= before.cached_bytes + 2 * GRANULE, "the tail is cached");
     assert_eq!(after.in_use_bytes, 73_728);
     assert!(is_painted(large, 70_000, 9));
-    // The tail is free behind it: it grows in place.
+    // The tail after it is free: it grows in place.
     assert_eq!(resize(large, 300_000), large);
     assert!(is_painted(large, 70_000, 9));
     assert_eq!(pool.stats().device_allocate_count, after.device_allocate_count);
@@ -323,7 +323,7 @@ fn po_19_20_reallocate_in_place_where_it_can() {
 
 #[test]
 fn po_21_a_reallocate_that_fails_changes_nothing() {
-    let pool = Held::new(|o| o.max_size = 1 << 20);
+    let pool = TestPool::new(|o| o.max_size = 1 << 20);
     for n in [100usize, 200_000] {
         let at = pool.get(n);
         paint(at, n, 3);
@@ -341,7 +341,7 @@ fn po_21_a_reallocate_that_fails_changes_nothing() {
 
 #[test]
 fn po_22_null_is_given_back_for_nothing() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     pool::deallocate(None, 0).unwrap();
     pool::deallocate(Some(pool.0), 0).unwrap();
     assert_eq!(pool.stats().deallocation_count, 0);
@@ -349,7 +349,7 @@ fn po_22_null_is_given_back_for_nothing() {
 
 #[test]
 fn po_23_zeroed_blocks_are_zero_and_fresh_ones_are_not_cleared_again() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for n in [8usize, 1000, 60_000, 70_000, 4 << 20] {
         for round in 0..3u64 {
             let skipped = pool.stats().zero_bytes_skipped;
@@ -362,7 +362,7 @@ fn po_23_zeroed_blocks_are_zero_and_fresh_ones_are_not_cleared_again() {
             pool.give(at);
         }
     }
-    let fresh = Held::plain();
+    let fresh = TestPool::plain();
     let at = fresh.allocate(256 << 20, 0, true, 0).unwrap().as_ptr() as usize;
     assert_eq!(fresh.stats().zero_bytes_skipped, 256 << 20);
     fresh.give(at);
@@ -370,7 +370,7 @@ fn po_23_zeroed_blocks_are_zero_and_fresh_ones_are_not_cleared_again() {
 
 #[test]
 fn po_28_two_threads_free_one_block_once() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for round in 0..500 {
         let at = pool.get(if round % 2 == 0 { 64 } else { 100_000 });
         let go = AtomicBool::new(false);
@@ -395,7 +395,7 @@ fn po_28_two_threads_free_one_block_once() {
     }
 }
 
-/// A plain book of what a pool should say.
+/// A model of a pool's statistics.
 #[derive(Default)]
 struct Model {
     live: HashMap<usize, (usize, usize)>,
@@ -421,7 +421,7 @@ impl Model {
         self.in_use -= usable as u64;
         (n, usable)
     }
-    /// `keeps`: bytes that a thread may keep, and by which peaks may be low (PO-33).
+    /// `keeps`: bytes that a thread may keep, by which peaks may be too low (PO-33).
     fn check(&self, s: &tn_pool_stats, keeps: u64) {
         assert_eq!([self.requested, self.in_use], [s.requested_bytes, s.in_use_bytes]);
         assert_eq!(self.live.len() as u64, s.live_blocks);
@@ -444,7 +444,7 @@ fn model_run(seed: u64, flags: u32, limit: u64, steps: usize) {
 
 fn model_run_with(seed: u64, flags: u32, limit: u64, keeps: u64, steps: usize) {
     println!("seed {seed} flags {flags} limit {limit} thread_cache_size {keeps}");
-    let pool = Held::new(|o| (o.flags, o.max_size, o.thread_cache_size) = (flags, limit, keeps));
+    let pool = TestPool::new(|o| (o.flags, o.max_size, o.thread_cache_size) = (flags, limit, keeps));
     let keeps = if keeps == TN_POOL_NONE { 0 } else { keeps };
     let (mut random, mut model) = (Random::new(seed), Model::default());
     let mut order: Vec<(usize, u8)> = Vec::new();
@@ -568,7 +568,7 @@ fn po_31_the_same_with_each_flag() {
 /// PO-34, PO-36, PO-37.
 #[test]
 fn po_34_36_37_peaks_hits_and_queries() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let sizes = [16usize, 100, 5000, 65536, 100_000, 1 << 20, 64 << 20];
     let pass = || {
         let blocks: Vec<_> = sizes.iter().map(|&n| pool.get(n)).collect();
@@ -593,7 +593,7 @@ fn po_34_36_37_peaks_hits_and_queries() {
 /// PH-5
 #[test]
 fn a_block_freed_in_a_loop_comes_from_the_same_address() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for n in [64usize, 3000, 64 << 20] {
         let at = pool.get(n);
         pool.give(at);
@@ -606,18 +606,18 @@ fn a_block_freed_in_a_loop_comes_from_the_same_address() {
 
 #[test]
 fn po_39_a_limit_holds_and_never_starves_while_memory_lies_idle() {
-    let pool = Held::new(|o| (o.max_size, o.initial_size) = (4 << 20, 1 << 20));
+    let pool = TestPool::new(|o| (o.max_size, o.initial_size) = (4 << 20, 1 << 20));
     let all = pool.get(4 << 20);
     assert_eq!(code(pool.allocate(1, 0, false, 0)), TN_ERR_POOL_LIMIT);
     pool.give(all);
-    // Now 4 MiB lie cached as one piece; smaller and odd ones get it all the same.
+    // Now 4 MiB are cached as one piece, from which smaller and odd sizes are served.
     let many: Vec<_> = (0..64).map(|_| pool.get(60_000)).collect();
     many.iter().for_each(|&b| pool.give(b));
     let again = pool.get(4 << 20);
     pool.give(again);
     assert!(pool.stats().peak_reserved_bytes <= 4 << 20);
-    // A limit with no room for a usual span of small blocks still serves one.
-    let tiny = Held::new(|o| o.max_size = 65536);
+    // A limit below the usual span of small blocks still serves one block.
+    let tiny = TestPool::new(|o| o.max_size = 65536);
     let at = tiny.get(60_000);
     assert_eq!(code(tiny.allocate(60_000, 0, false, 0)), TN_ERR_POOL_LIMIT);
     tiny.give(at);
@@ -626,7 +626,7 @@ fn po_39_a_limit_holds_and_never_starves_while_memory_lies_idle() {
 
 #[test]
 fn po_39_a_limit_holds_with_many_threads() {
-    let pool = Held::new(|o| o.max_size = 4 << 20);
+    let pool = TestPool::new(|o| o.max_size = 4 << 20);
     let it: &'static Pool = pool.0;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -654,8 +654,7 @@ fn po_39_a_limit_holds_with_many_threads() {
             }
         });
         for worker in workers {
-            // Four threads of at most 1 MiB each: granules and one kept span a class apart there is room for nearly
-            // all.
+            // Four threads of at most 1 MiB each: apart from granules and one kept span per class, nearly all requests fit.
             assert!(worker.join().unwrap() > 1000);
         }
         stop.store(true, Ordering::Relaxed);
@@ -666,8 +665,8 @@ fn po_39_a_limit_holds_with_many_threads() {
 
 #[test]
 fn the_release_threshold_keeps_a_loop_and_drops_the_rest() {
-    let pool = Held::new(|o| o.release_threshold = 1 << 20);
-    // One block far above the threshold, in a loop: kept.
+    let pool = TestPool::new(|o| o.release_threshold = 1 << 20);
+    // One block far above the threshold, allocated in a loop: kept.
     let at = pool.get(32 << 20);
     pool.give(at);
     for _ in 0..10 {
@@ -675,7 +674,7 @@ fn the_release_threshold_keeps_a_loop_and_drops_the_rest() {
         pool.give(at);
     }
     assert_eq!(pool.stats().device_free_count, 0);
-    // Another one: what was unused longest goes until the threshold holds.
+    // Another one: the least recently used memory goes until the threshold holds.
     let blocks: Vec<_> = (0..8).map(|_| pool.get(4 << 20)).collect();
     blocks.iter().for_each(|&b| pool.give(b));
     assert!(pool.stats().cached_bytes <= (32 << 20) + (1 << 20));
@@ -684,11 +683,11 @@ fn the_release_threshold_keeps_a_loop_and_drops_the_rest() {
 }
 
 #[test]
-fn release_delay_gives_back_what_was_long_unused() {
-    let pool = Held::new(|o| o.release_delay_ms = 20);
+fn release_delay_returns_memory_that_was_long_unused() {
+    let pool = TestPool::new(|o| o.release_delay_ms = 20);
     pool.give(pool.get(8 << 20));
     let start = std::time::Instant::now();
-    // Slow-path calls go on; no sleeping thread of the library does it.
+    // Slow-path calls continue; the library has no background thread.
     while pool.stats().device_free_count == 0 {
         pool.give(pool.get(100_000));
         assert!(start.elapsed().as_secs() < 600);
@@ -698,7 +697,7 @@ fn release_delay_gives_back_what_was_long_unused() {
 
 #[test]
 fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
-    let pool = Held::new(|o| {
+    let pool = TestPool::new(|o| {
         o.set_name(b"staging").unwrap();
         o.max_size = 8 << 20;
     });
@@ -741,7 +740,7 @@ fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
 
 #[test]
 fn zero_on_free_leaves_no_contents() {
-    let pool = Held::new(|o| o.flags = TN_POOL_ZERO_ON_FREE);
+    let pool = TestPool::new(|o| o.flags = TN_POOL_ZERO_ON_FREE);
     for n in [100usize, 100_000] {
         let at = pool.get(n);
         paint(at, pool::usable_size(at).unwrap(), 0xee);
@@ -752,11 +751,11 @@ fn zero_on_free_leaves_no_contents() {
     }
 }
 
-/// PO-20: nor does what a block gave up when it became smaller where it is.
+/// PO-20: nor do the bytes that a block gave up when it shrank in place.
 #[test]
 fn zero_on_free_of_a_block_that_shrinks() {
-    let pool = Held::new(|o| o.flags = TN_POOL_ZERO_ON_FREE);
-    // What is left ends within a granule, and at one.
+    let pool = TestPool::new(|o| o.flags = TN_POOL_ZERO_ON_FREE);
+    // The rest ends within a granule, and at the end of one.
     for small in [100_000, GRANULE as usize] {
         let large = 40 * GRANULE as usize;
         let at = pool.get(large);
@@ -768,7 +767,7 @@ fn zero_on_free_of_a_block_that_shrinks() {
         assert!(is_painted(rest, large - 4 * GRANULE as usize, 0));
         pool.give(rest);
         pool.give(at);
-        // And what lay behind its end goes with it.
+        // The bytes behind its end go with it.
         let again = pool.get(large);
         assert_eq!(again, at);
         assert!(is_painted(again, large, 0));
@@ -779,20 +778,20 @@ fn zero_on_free_of_a_block_that_shrinks() {
 #[test]
 fn po_62_63_64_65_the_current_pool_of_a_thread() {
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));
-    let a = Held::plain();
+    let a = TestPool::plain();
     pool::set_current(Some(a.0));
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), a.0));
-    assert_eq!(a.holds(), 2);
+    assert_eq!(a.refs(), 2);
     pool::set_current(Some(a.0));
-    assert_eq!(a.holds(), 2);
+    assert_eq!(a.refs(), 2);
     std::thread::spawn(|| assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap())))
         .join()
         .unwrap();
-    // The thread's hold keeps a pool that was released otherwise; PO-6 begins when the thread ends.
+    // The thread's reference keeps a released pool; PO-6 applies when the thread ends.
     let b = pool::create(HOST, &PoolOptions::default()).unwrap();
     std::thread::spawn(move || {
         pool::set_current(Some(b));
-        b.drop_hold();
+        b.drop_ref();
         assert!(!b.is_retired());
         let at = pool::current(HOST).unwrap().allocate(10, 0, false, 0).unwrap();
         pool::deallocate(None, at.as_ptr() as usize).unwrap();
@@ -801,14 +800,14 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     .unwrap();
     assert!(b.is_retired());
     pool::set_current(None);
-    assert_eq!(a.holds(), 1);
+    assert_eq!(a.refs(), 1);
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));
     assert_eq!(a.stats().device_allocate_count, 0, "neither call allocates");
 }
 
 #[test]
 fn po_32_many_threads_share_a_pool_and_pass_blocks_on() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let it: &'static Pool = pool.0;
     let (send, receive) = std::sync::mpsc::channel::<(usize, usize, u8)>();
     let receive = std::sync::Mutex::new(receive);
@@ -853,7 +852,7 @@ fn po_32_many_threads_share_a_pool_and_pass_blocks_on() {
 
 #[test]
 fn po_58_a_child_of_fork_allocates_and_frees() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let kept = pool.get(1000);
     paint(kept, 1000, 0x5a);
     let it: &'static Pool = pool.0;
@@ -866,7 +865,7 @@ fn po_58_a_child_of_fork_allocates_and_frees() {
             }
         });
         for _ in 0..20 {
-            // SAFETY: the child uses the pool only, and leaves by _exit.
+            // SAFETY: the child only uses the pool, and leaves by _exit.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 let ok = is_painted(kept, 1000, 0x5a)
@@ -876,7 +875,7 @@ fn po_58_a_child_of_fork_allocates_and_frees() {
                     })
                     && pool::deallocate(Some(it), kept).is_ok()
                     && it.trim(0) > 0;
-                // SAFETY: ends the child without running anything of the parent.
+                // SAFETY: ends the child without the parent's exit handlers.
                 unsafe { libc::_exit(!ok as i32) };
             }
             let mut status = 0;
@@ -891,8 +890,8 @@ fn po_58_a_child_of_fork_allocates_and_frees() {
 }
 
 #[test]
-fn dv_3_a_device_tells_what_pools_hold() {
-    let pool = Held::plain();
+fn dv_3_a_device_query_includes_memory_of_pools() {
+    let pool = TestPool::plain();
     let at = pool.get(32 << 20);
     let info = pool::describe(HOST, TN_QUERY_MEMORY).unwrap();
     assert!(info.pool_bytes >= 32 << 20 && info.pool_free_bytes <= info.pool_bytes);
@@ -901,8 +900,8 @@ fn dv_3_a_device_tells_what_pools_hold() {
 }
 
 #[test]
-fn held_bytes_are_what_stores_without_a_claim_say() {
-    let pool = Held::plain();
+fn held_bytes_are_those_of_stores_without_a_claim() {
+    let pool = TestPool::plain();
     pool.add_held(100);
     pool.add_held(-40);
     assert_eq!(pool.stats().held_bytes, 60);

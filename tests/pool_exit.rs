@@ -1,4 +1,5 @@
-//! Ends: of threads, of the process, and of all threads but one in the child of a fork. One test at a time: a fork takes all along.
+//! Ends of threads, of the process, and of all threads but one in the child of a fork. One test at a time, because a fork copies all
+//! threads' state.
 
 mod support {
     pub mod pools;
@@ -18,9 +19,9 @@ fn main() -> std::process::ExitCode {
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Runs `work` in a child, which ends with 0 if it gives true, and without running anything of the parent's.
+/// Runs `work` in a child, which ends with status 0 if it returns true, without the parent's exit handlers.
 fn in_child(work: impl FnOnce() -> bool) -> i32 {
-    // SAFETY: the child uses the library only, and leaves by _exit.
+    // SAFETY: the child only uses the library, and leaves by _exit.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let ok = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(false);
@@ -37,7 +38,7 @@ fn wait(child: i32) -> i32 {
     status
 }
 
-/// What a thread gives back when its own data goes.
+/// A thread-local that frees a block when the thread ends.
 struct Late {
     pool: &'static Pool,
     blocks: Vec<usize>,
@@ -50,7 +51,7 @@ impl Drop for Late {
             if is_painted(at, 100, 3) && pool::deallocate(Some(self.pool), at).is_ok() {
                 self.freed.fetch_add(1, Ordering::Relaxed);
             }
-            // It may allocate, too: as a destructor of a container does that grows a log.
+            // It may allocate, too, as a destructor that appends to a log does.
             let more = self.pool.allocate(50_000, 0, true, 0).unwrap().as_ptr() as usize;
             assert!(is_painted(more, 50_000, 0));
             pool::deallocate(None, more).unwrap();
@@ -62,12 +63,12 @@ thread_local! {
     static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
 }
 
-/// PO-57: thread-exit handlers of others that run after ours, and before.
+/// PO-57: thread-exit handlers of other libraries that run after ours, and before.
 #[test]
 fn po_57_frees_at_thread_exit_work_when_our_thread_data_is_gone() {
     let _alone = ALONE.lock();
     static FREED: AtomicUsize = AtomicUsize::new(0);
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for first in [true, false] {
         FREED.store(0, Ordering::Relaxed);
         let it = pool.0;
@@ -91,7 +92,7 @@ fn po_57_frees_at_thread_exit_work_when_our_thread_data_is_gone() {
         assert_eq!(FREED.load(Ordering::Relaxed), 501);
         let s = pool.stats();
         assert_eq!((s.live_blocks, s.misuse_count), (0, 0));
-        // PO-56: nothing is left with the thread, not even what it got when it had ended.
+        // PO-56: the ended thread keeps nothing, not even blocks that it allocated after its end.
         pool.trim(0);
         assert_eq!(pool.stats().reserved_bytes, 0);
     }
@@ -104,7 +105,7 @@ extern "C" fn at_exit() {
     let ok = blocks.len() == 300
         && blocks.iter().all(|&at| is_painted(at, 2000, 9) && pool::deallocate(None, at).is_ok())
         && pool::default(HOST).is_ok_and(|pool| pool.trim(0) > 0 && pool.query().live_blocks == 0);
-    // SAFETY: ends the child with what was found.
+    // SAFETY: ends the child with the result.
     unsafe { libc::_exit(if ok { 42 } else { 1 }) };
 }
 
@@ -130,11 +131,11 @@ fn po_57_frees_at_process_exit_work() {
     assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42, "{status:#x}");
 }
 
-/// PO-58: the child adopts what threads had that it does not have; PO-64: and keeps the current pool.
+/// PO-58: the child adopts the heaps of threads that it does not have; PO-64: it keeps the current pool.
 #[test]
 fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
     let _alone = ALONE.lock();
-    let pool = Held::new(|o| o.set_name(b"parent").unwrap());
+    let pool = TestPool::new(|o| o.set_name(b"parent").unwrap());
     let it = pool.0;
     pool::set_current(Some(it));
     let (ready, done) = (Barrier::new(2), Barrier::new(2));
@@ -155,7 +156,7 @@ fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
         assert_eq!((before.live_blocks, before.thread_count), (100, 1));
         let status = in_child(|| {
             let s = checked(it);
-            assert_eq!((s.live_blocks, s.thread_count), (100, 0), "the thread's part is everybody's");
+            assert_eq!((s.live_blocks, s.thread_count), (100, 0), "the thread's heap has no owner any more");
             assert!(kept.iter().all(|&at| is_painted(at, 1000, 5)));
             let blocks: Vec<_> = (0..1500).map(|_| it.allocate(1000, 0, false, 0).unwrap().as_ptr() as usize).collect();
             assert_eq!(checked(it).device_allocate_count, s.device_allocate_count, "its spans serve the child");
@@ -179,7 +180,7 @@ fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
 #[test]
 fn po_56_short_threads_leave_reserved_as_it_is() {
     let _alone = ALONE.lock();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let it = pool.0;
     let run = |n: usize| {
         for i in 0..n {

@@ -1,5 +1,4 @@
-//! Pools never call the program's heap: so a preload library may put them under it. A file of its own, for its
-//! allocator.
+//! Pools never allocate from the program's heap, so a preload library may replace it. In a file of its own, for its global allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -55,7 +54,7 @@ fn no_pool_call_uses_the_heap_also_when_it_fails() {
         if round % 100 == 0 {
             pool.trim(1 << 20);
             assert!(pool::locate(live[0]).is_some() || live[0] == 0);
-            // PO-35, PO-36: asking allocates nothing.
+            // PO-35, PO-36: queries allocate nothing.
             let mut blocks = 0;
             pool.each_class(|class| blocks += class.live_blocks);
             assert_eq!(blocks, pool.query().live_blocks);

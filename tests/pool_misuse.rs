@@ -1,4 +1,4 @@
-//! Misuse at random, by several threads at once: each is told so, is counted, and damages nothing.
+//! Random misuse by several threads at the same time: each is reported, is counted, and damages nothing.
 
 mod support {
     pub mod pools;
@@ -7,7 +7,7 @@ mod support {
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
-use support::pools::{Held, checked, code, is_painted, paint};
+use support::pools::{TestPool, checked, code, is_painted, paint};
 use support::random::Random;
 use tenure::pool;
 use tenure::types::*;
@@ -26,7 +26,7 @@ impl Random {
 /// A block, its size, and the byte that fills it.
 type Parcel = (usize, usize, u8);
 
-/// The others of a thread that fails wait for it: the test ends here instead.
+/// Other threads would wait forever for one that failed, so the process ends here.
 struct Ends;
 
 impl Drop for Ends {
@@ -37,28 +37,28 @@ impl Drop for Ends {
     }
 }
 
-/// What all threads share in one run.
+/// The shared state of the threads.
 struct Scene {
-    pool: Held,
-    /// No block of the first pool is its.
-    other: Held,
+    pool: TestPool,
+    /// A second pool, which owns none of the first one's blocks.
+    other: TestPool,
     meet: Barrier,
-    /// A live block of each thread, that others are about to give back at the same moment.
+    /// A live block of each thread that others are about to free at the same moment.
     victims: [AtomicUsize; THREADS],
-    /// Who had given each back.
+    /// Which threads freed each block.
     wins: [AtomicUsize; THREADS],
-    /// Refusals that each pool should have counted.
+    /// The expected misuse count of each pool.
     wrong: AtomicU64,
     wrong_other: AtomicU64,
-    /// What every thread has at this moment.
+    /// The live blocks of all threads.
     live: Mutex<Vec<Parcel>>,
 }
 
 impl Scene {
     fn new() -> Scene {
         Scene {
-            pool: Held::plain(),
-            other: Held::plain(),
+            pool: TestPool::plain(),
+            other: TestPool::plain(),
             meet: Barrier::new(THREADS),
             victims: Default::default(),
             wins: Default::default(),
@@ -68,14 +68,14 @@ impl Scene {
         }
     }
 
-    /// Gives back through the pool what must be refused, with one of these statuses.
+    /// Makes a free that must be refused, with one of these statuses.
     fn refused(&self, at: usize, statuses: &[tn_status]) {
         let status = code(pool::deallocate(Some(self.pool.0), at));
         assert!(statuses.contains(&status), "{status} for {at:#x}");
         self.wrong.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One mistake with a live block, or with what is none.
+    /// One mistake with a live block, or with an address of no block.
     fn mistake(&self, random: &mut Random, own: &[Parcel]) {
         let Some(&(at, bytes, _)) = own.get(random.below(own.len().max(1))) else { return };
         match random.below(4) {
@@ -89,7 +89,7 @@ impl Scene {
         }
     }
 
-    /// Steps of a program that makes mistakes.
+    /// Random steps of a program with mistakes.
     fn steps(&self, random: &mut Random, own: &mut Vec<Parcel>) {
         for _ in 0..STEPS {
             if own.len() < 40 || random.below(2) == 0 && own.len() < 120 {
@@ -108,7 +108,7 @@ impl Scene {
         }
     }
 
-    /// Two threads give a third one's block back at the same moment, and then everybody once more; nobody allocates meanwhile.
+    /// Two threads free a third one's block at the same moment, and then all threads free it again; no thread allocates meanwhile.
     fn race(&self, me: usize) {
         self.meet.wait();
         for victim in [(me + 1) % THREADS, (me + 2) % THREADS] {
@@ -116,7 +116,7 @@ impl Scene {
             match code(pool::deallocate(Some(self.pool.0), at)) {
                 TN_OK => drop(self.wins[victim].fetch_add(1, Ordering::Relaxed)),
                 status => {
-                    // A large one may have gone back to the system with its addresses.
+                    // A large block may have gone back to the system with its addresses.
                     assert!([TN_ERR_STALE, TN_ERR_FOREIGN].contains(&status), "{status}");
                     self.wrong.fetch_add(1, Ordering::Relaxed);
                 }
@@ -128,7 +128,7 @@ impl Scene {
         self.meet.wait();
     }
 
-    /// No two live blocks share a byte, all have their contents, and the figures are those of exactly these blocks.
+    /// No two live blocks overlap, all have their contents, and the statistics are those of exactly these blocks.
     fn look(&self, me: usize, own: &[Parcel]) {
         self.live.lock().unwrap().extend(own);
         if self.meet.wait().is_leader() {
@@ -160,8 +160,8 @@ impl Scene {
     }
 }
 
-/// PO-25, PO-26, PO-27, PO-28, PO-29: double frees, one after the other and at the same moment, addresses inside blocks, the wrong pool, and
-/// addresses of nobody's, in between what four threads do rightly.
+/// PO-25, PO-26, PO-27, PO-28, PO-29: double frees, in sequence and at the same moment, addresses inside blocks, the wrong pool, and
+/// unknown addresses, among valid calls of four threads.
 #[test]
 fn po_28_misuse_at_random_damages_nothing() {
     for seed in 1..=4 {

@@ -1,5 +1,5 @@
-//! Pools when the system has no memory left. A file of its own: a pool that gets none asks the other pools for theirs,
-//! which would disturb the exact figures that the tests of other files compare.
+//! Pools when the system has no memory left. In a file of its own: a pool without memory makes other pools trim, which would disturb the
+//! exact figures of other tests.
 
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use tenure::types::*;
 
 const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
-/// Each test gives the pools of the other nothing to do.
+/// Keeps the tests apart, because pools trim each other.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// One of each kind of call.
@@ -23,7 +23,7 @@ fn run(pool: &'static Pool, live: &mut Vec<usize>) -> Result<(), Status> {
     let to = pool.reallocate(at.as_ptr() as usize, 3 << 20, 0);
     keep(to.as_ref().map_or(at, |to| to.unwrap()));
     to?;
-    // Large enough for huge pages, in the middle; zeros; and grown by moving its parts.
+    // Large enough for huge pages, in the middle; zeros; and grown by moving its pages.
     let at = pool.allocate((9 << 20) + 70_000, 65_536, true, 0)?;
     let to = pool.reallocate(at.as_ptr() as usize, 30 << 20, 0);
     keep(to.as_ref().map_or(at, |to| to.unwrap()));
@@ -34,11 +34,11 @@ fn run(pool: &'static Pool, live: &mut Vec<usize>) -> Result<(), Status> {
 #[test]
 fn po_44_47_each_device_call_that_fails_ends_in_a_status() {
     let _alone = ALONE.lock();
-    // The thread's own record is there before failures are ordered.
+    // The thread's record is made before failures are ordered.
     tenure::thread::current();
     let (mut failed, mut mended) = (0, 0);
     for succeed in 0..30 {
-        // One call, and all from there on.
+        // One call fails, and all from there on.
         for fail in [1, u64::MAX] {
             let mut live = Vec::new();
             os::fail_calls(succeed, fail);
@@ -53,8 +53,8 @@ fn po_44_47_each_device_call_that_fails_ends_in_a_status() {
                 live.iter().for_each(|&at| pool::deallocate(Some(pool), at).unwrap());
                 pool.trim(0);
                 assert_eq!(pool.query().reserved_bytes, 1 << 16);
-                pool.drop_hold();
-                // A call that failed once was asked again after memory was given back.
+                pool.drop_ref();
+                // A call that failed once was repeated after memory was returned.
                 mended += (result.is_ok() && fail == 1 && left == 0) as u32;
                 result
             });
@@ -77,7 +77,7 @@ fn po_44_a_pool_that_gets_nothing_has_the_others_give_theirs_back() {
     pool::deallocate(None, at).unwrap();
     assert_eq!(rich.query().cached_bytes, 8 << 20);
     let first = poor.allocate(16, 0, false, 0).unwrap().as_ptr() as usize;
-    // Bookkeeping is there by now: the next calls of this thread for memory are for the block itself, twice in vain.
+    // Bookkeeping is allocated by now: the thread's next two requests to the system are for the block itself.
     os::fail_calls(0, 2);
     let at = poor.allocate(1 << 20, 0, false, 0).unwrap().as_ptr() as usize;
     assert_eq!(os::fail_calls(0, 0), 0);
@@ -86,6 +86,6 @@ fn po_44_a_pool_that_gets_nothing_has_the_others_give_theirs_back() {
     assert_eq!((s.oom_count, s.device_allocate_count), (0, 4));
     pool::deallocate(None, at).unwrap();
     pool::deallocate(None, first).unwrap();
-    rich.drop_hold();
-    poor.drop_hold();
+    rich.drop_ref();
+    poor.drop_ref();
 }

@@ -1,5 +1,5 @@
-//! Pages and addresses of pools: growth ahead of need, huge pages, memory that is known to read 0, blocks that move by their pages. Each
-//! test alone in a process: what is resident, and which addresses are next, is of the whole of it.
+//! Pages and addresses of pools: early growth, huge pages, memory that is known to read 0, blocks that move by their pages. Each test runs
+//! alone in a process, because resident memory and the next addresses belong to the whole process.
 
 mod support {
     pub mod pools;
@@ -21,7 +21,7 @@ fn main() -> std::process::ExitCode {
 const MIB: usize = 1 << 20;
 const UNIT: usize = 2 * MIB;
 
-/// Pages that this thread has waited for so far.
+/// Page faults of this thread so far.
 fn page_faults() -> i64 {
     // SAFETY: plain data, which the call writes.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -38,7 +38,8 @@ fn zeroed(pool: &'static Pool, bytes: usize) -> usize {
     pool.allocate(bytes, 0, true, 0).unwrap().as_ptr() as usize
 }
 
-/// The flags of the mapping that has the address, as the system tells them: "hg" huge pages wanted, "nh" not wanted, "ht" of the reserve.
+/// The flags of the mapping that has the address, as the system reports them: "hg" huge pages wanted, "nh" not wanted, "ht" from the
+/// reserve.
 fn has_flag(address: usize, flag: &str) -> bool {
     let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let mut inside = false;
@@ -57,10 +58,10 @@ fn has_flag(address: usize, flag: &str) -> bool {
     panic!("{address:#x} is in no mapping");
 }
 
-/// Whether the system takes wishes for huge pages. It is asked: what it shows of its settings may be hidden.
+/// Whether the system accepts advice for huge pages. Found by trying: its settings may be hidden.
 fn takes_wishes() -> bool {
     let at = os::map(UNIT, UNIT).unwrap();
-    // SAFETY: mapped by this test, and nobody's.
+    // SAFETY: mapped by this test, and used by nothing else.
     unsafe {
         let takes = libc::madvise(at as *mut _, UNIT, libc::MADV_HUGEPAGE) == 0;
         os::unmap(at, UNIT);
@@ -69,10 +70,10 @@ fn takes_wishes() -> bool {
 }
 
 #[test]
-fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
+fn growth_reserves_addresses_in_steps_and_commits_used_pages() {
     let _turn = one_at_a_time();
     // Each step doubles what is committed.
-    let pool = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
+    let pool = TestPool::new(|o| o.huge_pages = TN_HUGE_NEVER);
     let mut blocks = Vec::new();
     let mut most = 0;
     for i in 1..=64 {
@@ -84,14 +85,14 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
         most = most.max(s.address_bytes - s.reserved_bytes);
     }
     assert!(most >= 16 * MIB as u64, "it never reserved ahead");
-    // Neighbours in one range: they merge when they are free.
+    // Neighbours in one range merge when they are free.
     blocks.iter().for_each(|&b| pool.give(b));
     assert_eq!(pool.trim(0), 64 * MIB);
     let s = pool.stats();
     assert_eq!((s.reserved_bytes, s.address_bytes), (0, 0), "trim gives addresses back too");
 
-    let exact = Held::new(|o| (o.growth_factor, o.huge_pages) = (1.0, TN_HUGE_NEVER));
-    let small = Held::new(|o| (o.max_growth, o.huge_pages) = (4 * MIB as u64, TN_HUGE_NEVER));
+    let exact = TestPool::new(|o| (o.growth_factor, o.huge_pages) = (1.0, TN_HUGE_NEVER));
+    let small = TestPool::new(|o| (o.max_growth, o.huge_pages) = (4 * MIB as u64, TN_HUGE_NEVER));
     let mut blocks = Vec::new();
     for _ in 0..20 {
         blocks.push((exact.get(MIB), small.get(MIB)));
@@ -107,8 +108,8 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
         small.give(b);
     }
 
-    // Addresses do not count against the limit, and a step that is refused is no failure.
-    let pool = Held::new(|o| o.max_size = 3 * MIB as u64);
+    // Addresses do not count against the limit, and a refused growth step is no failure.
+    let pool = TestPool::new(|o| o.max_size = 3 * MIB as u64);
     let a = pool.get(MIB);
     os::fail_calls(0, 1);
     let b = pool.get(MIB);
@@ -123,7 +124,7 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
 #[test]
 fn po_12_large_alignments_cost_addresses_only() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let mut blocks = Vec::new();
     for (i, alignment) in [MIB, 2 * MIB, LARGEST_ALIGNMENT, LARGEST_ALIGNMENT, MIB].into_iter().enumerate() {
         let at = pool.get_at(100_000, alignment);
@@ -136,9 +137,9 @@ fn po_12_large_alignments_cost_addresses_only() {
 
 /// PH-11
 #[test]
-fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
+fn ph_11_huge_pages_are_requested_if_a_block_fills_them() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let at = pool.get(9 * MIB + 5);
     assert!(at.is_multiple_of(UNIT), "large blocks begin where a huge page does");
     let huge = if takes_wishes() { 4 * UNIT as u64 } else { 0 };
@@ -147,10 +148,10 @@ fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
         assert!(has_flag(at, "hg") && has_flag(at + 4 * UNIT - 1, "hg"));
         assert!(!has_flag(at + 4 * UNIT, "hg"), "the last unit is not the block's alone");
     }
-    // What is smaller than a huge page never asks.
+    // A pool smaller than a huge page never requests one.
     let small: Vec<_> = (0..100).map(|i| pool.get(1000 * i)).collect();
     assert_eq!(pool.stats().huge_bytes, huge);
-    // Given back in part, by whatever means, a unit is huge no more.
+    // When a part of a huge page is returned, by whatever call, it is huge no more.
     pool.give(at);
     assert_eq!(pool.stats().huge_bytes, huge);
     pool.trim(5 * MIB);
@@ -160,7 +161,7 @@ fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
     pool.trim(0);
     assert_eq!(pool.stats().huge_bytes, 0);
 
-    let never = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
+    let never = TestPool::new(|o| o.huge_pages = TN_HUGE_NEVER);
     let at = never.get(9 * MIB);
     assert!(never.stats().huge_bytes == 0 && !has_flag(at, "hg"));
     assert!(!takes_wishes() || has_flag(at, "nh"), "also where the system gives them unasked");
@@ -171,7 +172,7 @@ fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
 fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
     let _turn = one_at_a_time();
     let reserve = "/proc/sys/vm/nr_hugepages";
-    // The reserve is the machine's: another process in this test waits.
+    // The reserve belongs to the machine: another process of this test waits.
     let turn = std::fs::File::open(reserve);
     let _turn = turn.as_ref().map(|file| file.lock());
     let is_free = |pages: usize| {
@@ -180,18 +181,18 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
     };
     let before = std::fs::read_to_string(reserve).unwrap_or_default();
     for wanted in ["0", "16"] {
-        // With the right to, where nobody has set one: else whatever there is must do.
+        // With the privilege, and if no reserve is set, this sets one; otherwise the existing one must do.
         if before.trim() == "0" {
             let _ = std::fs::write(reserve, wanted);
         }
-        let pool = Held::new(|o| o.huge_pages = TN_HUGE_EXPLICIT);
+        let pool = TestPool::new(|o| o.huge_pages = TN_HUGE_EXPLICIT);
         let n = 4 * UNIT + 300_000;
         let there = is_free(16);
         let at = pool.get(n);
         touch(at, n);
         assert!(has_flag(at, "ht") || !there, "the reserve has them");
         pool.give(at);
-        // Cut into blocks of all sizes, its pages go back whole or not at all.
+        // Cut into blocks of all sizes, its pages are returned whole or not at all.
         let blocks: Vec<_> = (0..60).map(|i| pool.get(1000 * i * i / 4)).collect();
         blocks.iter().for_each(|&b| touch(b, 1));
         pool.trim(0);
@@ -203,7 +204,7 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
             }
         }
         blocks.iter().skip(1).step_by(2).for_each(|&b| pool.give(b));
-        // It grows by copying where pages cannot be moved.
+        // It grows by copying if pages cannot be moved.
         let at = pool.get(2 * UNIT);
         paint(at, 2 * UNIT, 9);
         let to = pool.reallocate(at, 5 * UNIT, 0).unwrap().unwrap().as_ptr() as usize;
@@ -222,17 +223,17 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
 #[test]
 fn ph_14_zeros_of_fresh_memory_touch_nothing() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let n = 256 * MIB;
     let (before, faults) = (resident(), page_faults());
     let mut at = zeroed(pool.0, n);
-    // Those of the library's own code and books, of which there are some; 128 huge pages would be all of the block.
+    // The faults of the library's own code and data are a few; 128 huge pages would be the whole block.
     let faults = page_faults() - faults;
     assert!(faults < 100, "{faults} pages were touched");
     assert!(resident() < before + MIB, "no page was touched");
     assert_eq!(pool.stats().zero_bytes_skipped, n as u64);
     assert!(is_painted(at, 4096, 0) && is_painted(at + n - 4096, 4096, 0));
-    // Given back untouched, or nearly so, it is not cleared the next time either: only what has pages is.
+    // Freed untouched, or nearly so, it is not cleared the next time either: only resident pages are.
     touch(at + 100 * MIB, 8192);
     pool.give(at);
     let again = zeroed(pool.0, n);
@@ -243,7 +244,7 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
         assert!(skipped >= (n - 16 * MIB) as u64, "{skipped} skipped of what was hardly touched");
         assert!(resident() < before + 16 * MIB);
     }
-    // So it is with any pattern of what was written.
+    // This holds for any pattern of writes.
     let patterns: [&dyn Fn(usize) -> bool; 5] =
         [&|mib| mib == 0, &|mib| mib < 128, &|mib| mib >= 200, &|mib| mib % 8 < 5, &|mib| mib % 2 == 0];
     for (i, wrote) in patterns.into_iter().enumerate() {
@@ -261,7 +262,7 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
         // Whole huge pages come at a touch.
         assert!(skipped == 0 || skipped + 4 >= absent && skipped <= 256, "pattern {i}: {skipped} of {absent} MiB");
     }
-    // What was written everywhere is cleared, all of it.
+    // A block that was written everywhere is cleared fully.
     paint(at, n, 0xff);
     pool.give(at);
     let again = zeroed(pool.0, n);
@@ -270,11 +271,11 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
     pool.give(at);
 }
 
-/// PO-23, PH-14: a free range of which a part was never handed out is cleared up to there.
+/// PO-23, PH-14: of a free range that was never allocated to its end, only the used part is cleared.
 #[test]
 fn po_23_known_zeros_survive_cuts_and_merges() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 * MIB as u64, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (8 * MIB as u64, TN_POOL_NONE));
     let dirty = pool.get(MIB);
     paint(dirty, MIB, 0xff);
     let mut small = Vec::new();
@@ -287,7 +288,7 @@ fn po_23_known_zeros_survive_cuts_and_merges() {
     pool.give(dirty);
     let before = pool.stats();
     assert_eq!(before.device_allocate_count, 1);
-    // All of it again: the used part is cleared, and nothing else.
+    // The whole range again: only the used part is cleared.
     pool.trim(0);
     let at = zeroed(pool.0, 8 * MIB);
     assert!(is_painted(at, 8 * MIB, 0));
@@ -295,7 +296,7 @@ fn po_23_known_zeros_survive_cuts_and_merges() {
     assert_eq!(s.device_allocate_count, 1);
     let skipped = (s.zero_bytes_skipped - before.zero_bytes_skipped) as usize;
     assert!((5 * MIB..7 * MIB).contains(&skipped), "{skipped} bytes were known to be zero");
-    // Shrunk and grown in place, what a block had is not taken for fresh.
+    // Shrunk and grown in place, a block's old bytes do not count as fresh.
     paint(at, 8 * MIB, 0xee);
     assert_eq!(pool.reallocate(at, MIB, 0).unwrap().unwrap().as_ptr() as usize, at);
     let rest = zeroed(pool.0, 7 * MIB);
@@ -309,15 +310,15 @@ fn po_23_known_zeros_survive_cuts_and_merges() {
     pool.give(at);
 }
 
-/// PO-20: a block whose edges and middle the system keeps apart moves by its pages all the same; if it refuses any of its parts, nothing
-/// is lost.
+/// PO-20: a block whose edges and middle are separate mappings moves by its pages all the same. If the system refuses to move a part,
+/// nothing is lost.
 #[test]
 fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
     let _turn = one_at_a_time();
     let paint_all = |at: usize, n: usize| (0..n).step_by(4096).for_each(|p| paint(at + p, 8, (p >> 12) as u8));
     let is_there = |at: usize, n: usize| (0..n).step_by(4096).all(|p| is_painted(at + p, 8, (p >> 12) as u8));
     for refused in 0..6 {
-        let pool = Held::plain();
+        let pool = TestPool::plain();
         // Not at a multiple of 2 MiB: three parts.
         let n = 9 * MIB + 100_000;
         let (first, at) = (pool.get(3 * MIB), pool.get_at(n, 65536));
@@ -342,14 +343,14 @@ fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
     }
 }
 
-/// PO-20: 1 GiB -> 2 GiB costs next to nothing of a copy, which would touch 512 pages where they are huge, and 262,144 elsewhere.
+/// PO-20: 1 GiB -> 2 GiB costs a small fraction of a copy, which would touch 512 huge pages, or 262,144 others.
 #[test]
 fn po_20_a_gigabyte_moves_and_is_not_touched() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let n = 1 << 30;
     let at = pool.get(n);
-    // So that it cannot grow where it is.
+    // Prevents growth in place.
     let behind = pool.get(n / 4);
     touch(at, n);
     let (before, there) = (page_faults(), resident());
@@ -367,7 +368,7 @@ fn po_20_a_gigabyte_moves_and_is_not_touched() {
 #[test]
 fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
     let at = pool.get(16 * MIB);
     paint(at, 16 * MIB, 5);
     let resize = |at: usize, n: usize| pool.reallocate(at, n, 0).unwrap().unwrap().as_ptr() as usize;
@@ -381,7 +382,7 @@ fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
     let other = pool.get(29 * MIB);
     assert_eq!(pool.stats().device_allocate_count, 1);
     pool.give(other);
-    // The span behind it is free: it grows there.
+    // The span after it is free: it grows in place.
     assert_eq!(resize(at, 30 * MIB), at);
     assert_eq!((pool.stats().device_allocate_count, pool.stats().in_use_bytes), (1, 30 * MIB as u64));
     assert!(is_painted(at, 3 * MIB, 5));
@@ -393,13 +394,13 @@ fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
     assert_eq!(code(pool::deallocate(None, moved)), TN_ERR_STALE);
 }
 
-/// PREFAULT: what is committed at creation is there at once; without it nothing is (PH-12).
+/// PREFAULT: memory that is committed at creation is resident at once; without the flag none is (PH-12).
 #[test]
 fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
     let _turn = one_at_a_time();
     for (flags, there) in [(0, false), (TN_POOL_PREFAULT, true)] {
         let before = resident();
-        let pool = Held::new(|o| (o.initial_size, o.flags) = (64 * MIB as u64, flags));
+        let pool = TestPool::new(|o| (o.initial_size, o.flags) = (64 * MIB as u64, flags));
         let more = resident().saturating_sub(before);
         assert_eq!(more >= 60 * MIB, there, "{more} bytes are resident");
         assert!(there || more < MIB);
@@ -410,12 +411,12 @@ fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
     }
 }
 
-/// PO-41, PO-42, T6: spans of which a block is live stay, and the pages in them that none touches lose their memory.
+/// PO-41, PO-42, T6: spans with a live block stay, and their unused pages are returned.
 #[test]
 fn po_41_42_trim_gives_back_pages_between_live_blocks() {
     let _turn = one_at_a_time();
     for keeps in [0, TN_POOL_NONE] {
-        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let pool = TestPool::new(|o| o.thread_cache_size = keeps);
         let before = resident();
         let blocks: Vec<_> = (0..20_000usize).map(|i| (pool.get(1500 + i % 1000), i)).collect();
         blocks.iter().for_each(|&(at, i)| paint(at, 1500 + i % 1000, i as u8));
@@ -429,7 +430,7 @@ fn po_41_42_trim_gives_back_pages_between_live_blocks() {
         let t = pool.stats();
         assert_eq!((s.live_blocks, s.in_use_bytes), (t.live_blocks, t.in_use_bytes));
         assert!(kept.iter().all(|&(at, i)| is_painted(at, 1500 + i % 1000, i as u8)));
-        // What lost its pages serves again, without the device.
+        // Returned pages are used again without the device.
         let again: Vec<_> = (0..15_000usize).map(|i| (pool.allocate(1500, 64, i % 2 == 0, 0).unwrap(), i)).collect();
         for &(at, i) in &again {
             let at = at.as_ptr() as usize;
@@ -446,12 +447,12 @@ fn po_41_42_trim_gives_back_pages_between_live_blocks() {
     }
 }
 
-/// PO-32, PO-41: others allocate, pass on and give back while one trims.
+/// PO-32, PO-41: threads allocate, pass on and free while one trims.
 #[test]
 fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
     let _turn = one_at_a_time();
     for keeps in [0, TN_POOL_NONE] {
-        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let pool = TestPool::new(|o| o.thread_cache_size = keeps);
         let passed: Mutex<Vec<(usize, usize)>> = Mutex::default();
         std::thread::scope(|scope| {
             let (pool, passed) = (pool.0, &passed);
@@ -497,11 +498,11 @@ fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
     }
 }
 
-/// PH-13: one call for each free range without a gap, however many blocks it was.
+/// PH-13: one call for each contiguous free range, however many blocks it was.
 #[test]
 fn ph_13_a_free_range_goes_back_in_one_call() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.release_threshold, o.thread_cache_size) = (TN_POOL_NONE, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.release_threshold, o.thread_cache_size) = (TN_POOL_NONE, TN_POOL_NONE));
     let all = pool.get(64 * MIB);
     pool.give(all);
     let blocks: Vec<_> = (0..64).map(|_| pool.get(MIB)).collect();
@@ -512,18 +513,18 @@ fn ph_13_a_free_range_goes_back_in_one_call() {
     let (before, there) = (pool.stats(), resident());
     assert_eq!(pool.trim(0), 63 * MIB);
     let after = pool.stats();
-    // The last block lies somewhere in it: a range on either side at most.
+    // The last block lies somewhere in it, with at most one range on either side.
     assert!(after.device_free_count - before.device_free_count <= 2);
     assert!(there - resident() >= 62 * MIB, "it is gone when the call returns");
     pool.give(*gap);
 }
 
-/// PH-16: what is used again is as it was left, but in pools that say otherwise.
+/// PH-16: reused memory keeps its contents, except in pools with other options.
 #[test]
 fn ph_16_a_reused_block_is_not_touched() {
     let _turn = one_at_a_time();
     for (flags, keeps) in [(0, 0), (0, TN_POOL_NONE), (TN_POOL_ZERO_ON_FREE, 0)] {
-        let pool = Held::new(|o| (o.flags, o.thread_cache_size) = (flags, keeps));
+        let pool = TestPool::new(|o| (o.flags, o.thread_cache_size) = (flags, keeps));
         for n in [64, 5000, MIB, 20 * MIB] {
             let at = pool.get(n);
             paint(at, n, 0xa7);
@@ -535,11 +536,11 @@ fn ph_16_a_reused_block_is_not_touched() {
     }
 }
 
-/// PH-6: a loop at the edge of a span stays with the thread.
+/// PH-6: a loop at the end of a span stays in the thread's heap.
 #[test]
-fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
+fn ph_6_a_loop_at_the_end_of_a_span_stays_in_the_thread() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for n in [64usize, 4096, 40_000] {
         let mut held = vec![pool.get(n)];
         // Up to where one more block needs another span.
@@ -563,17 +564,17 @@ fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
     }
 }
 
-/// PH-7: the large block that came back last is found as it was, and is part of its neighbourhood for whoever needs more.
+/// PH-7: the last freed large block is reused unchanged, and merges with its neighbours for a larger request.
 #[test]
 fn ph_7_the_last_large_block_waits_for_its_like() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (24 * MIB as u64, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (24 * MIB as u64, TN_POOL_NONE));
     let blocks: Vec<_> = (0..3).map(|_| pool.get(8 * MIB)).collect();
-    // Between free neighbours, a loop gets the same block: nothing is cut and merged for it.
+    // Between free neighbours, a loop gets the same block: nothing is split or merged.
     pool.give(blocks[0]);
     pool.give(blocks[2]);
     pool.give(blocks[1]);
-    let spans = |pool: &Held| {
+    let spans = |pool: &TestPool| {
         let mut spans = 0;
         pool.each_segment(|segment| spans += segment.spans);
         spans
@@ -585,7 +586,7 @@ fn ph_7_the_last_large_block_waits_for_its_like() {
         assert_eq!((pool.stats().largest_free_bytes, spans(&pool)), (24 * MIB as u64, 3));
     }
     assert_eq!(pool.stats().metadata_bytes, metadata);
-    // Who needs more gets all of it, and the device is not asked.
+    // A larger request gets the merged range, without the device.
     let all = pool.get(24 * MIB);
     assert_eq!((pool.stats().device_allocate_count, spans(&pool)), (1, 1));
     pool.give(all);
@@ -596,12 +597,12 @@ fn ph_7_the_last_large_block_waits_for_its_like() {
     pool.give(a);
 }
 
-/// PO-19 to PO-23, PO-41: blocks with huge pages, grown, shrunk and zeroed by several threads, while one trims.
+/// PO-19 to PO-23, PO-41: several threads grow, shrink and zero blocks with huge pages while one trims.
 #[test]
 fn po_20_23_41_large_blocks_among_busy_threads() {
     let _turn = one_at_a_time();
     for limit in [0, 200 * MIB as u64] {
-        let pool = Held::new(|o| (o.release_threshold, o.max_size) = (16 * MIB as u64, limit));
+        let pool = TestPool::new(|o| (o.release_threshold, o.max_size) = (16 * MIB as u64, limit));
         let it = pool.0;
         // The first and last bytes of each page carry the mark, so that debug builds are not slow.
         let mark = |at: usize, n: usize, value: u8| (0..n).step_by(4096).for_each(|page| paint(at + page, 1, value));

@@ -1,4 +1,4 @@
-//! What a pool does before it says that there is no memory: PO-43, PO-44. Through the C functions, as programs use them.
+//! The steps of a pool before it returns out of memory: PO-43, PO-44. Through the C functions, as programs use them.
 
 mod support {
     pub mod pools;
@@ -15,12 +15,12 @@ use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
 use tenure::types::*;
 
-/// What one pool asks others for would disturb the figures of another test.
+/// Keeps the tests apart, because pools trim each other.
 static ALONE: Mutex<()> = Mutex::new(());
 
 const MIB: usize = 1 << 20;
 
-/// A pool that may hold so many MiB, and a handle on it.
+/// A pool with a limit in MiB, and a handle on it.
 fn limited(mib: usize) -> (&'static Pool, *mut tn_pool) {
     let options = PoolOptions { max_size: (mib * MIB) as u64, ..PoolOptions::default() };
     let pool = pool::create(HOST, &options).unwrap();
@@ -44,12 +44,12 @@ fn release(pool: *mut tn_pool) {
     assert_eq!(tn_pool_release(pool), TN_OK);
 }
 
-/// What a callback is for, and what it saw.
+/// The plan of a callback, and what it observed.
 struct Plan {
     pool: *mut tn_pool,
-    /// Blocks that it gives back, one a call.
+    /// Blocks that it frees, one per call.
     blocks: Mutex<Vec<usize>>,
-    /// The order of calls, over several plans.
+    /// The order of calls over several plans.
     log: &'static Mutex<Vec<(u32, usize, tn_pressure)>>,
     number: u32,
     released: AtomicUsize,
@@ -111,20 +111,20 @@ fn po_43_callbacks_run_in_order_until_a_retry_succeeds() {
     assert!(plans.iter().all(|plan| plan.on() == TN_OK));
     assert_eq!(plans[1].on(), TN_ERR_DUPLICATE);
     let held: Vec<_> = (0..4).map(|_| get(handle, MIB).unwrap()).collect();
-    assert!(seen.lock().unwrap().is_empty(), "nobody is called while there is room");
-    // The first frees nothing: no retry. The second does: the third is not asked.
+    assert!(seen.lock().unwrap().is_empty(), "no callback while there is memory");
+    // The first frees nothing: no retry. The second does: the third is not called.
     plans[1].blocks.lock().unwrap().push(held[0] as usize);
     let at = get(handle, MIB).unwrap();
     assert_eq!(*seen.lock().unwrap(), [(1, MIB, TN_PRESSURE_LIMIT), (2, MIB, TN_PRESSURE_LIMIT)]);
     let s = checked(pool);
     assert_eq!((s.pressure_count, s.oom_count, s.failure_count), (2, 0, 0), "succeeding late is no error");
-    // Two freed too little: the third is asked as well, and each once.
+    // Two freed too little: the third is called as well, each of them once.
     seen.lock().unwrap().clear();
     plans[0].blocks.lock().unwrap().push(held[1] as usize);
     plans[2].blocks.lock().unwrap().push(held[2] as usize);
     let large = get(handle, 2 * MIB).unwrap();
     assert_eq!(seen.lock().unwrap().iter().map(|call| call.0).collect::<Vec<_>>(), [1, 2, 3]);
-    // Nobody has anything left: the status, after each was asked once.
+    // All blocks are freed: the status, after each callback was called once.
     seen.lock().unwrap().clear();
     assert_eq!(get(handle, MIB), Err(TN_ERR_POOL_LIMIT));
     assert_eq!(seen.lock().unwrap().len(), 3);
@@ -132,7 +132,7 @@ fn po_43_callbacks_run_in_order_until_a_retry_succeeds() {
     // PO-46: a failure leaves no state.
     give(large);
     give(get(handle, 2 * MIB).unwrap());
-    // A size that no machine has calls nobody (PO-15).
+    // No callback is called for a size that no machine has (PO-15).
     seen.lock().unwrap().clear();
     assert_eq!(get(handle, usize::MAX), Err(TN_ERR_NO_HOST_MEMORY));
     assert!(seen.lock().unwrap().is_empty());
@@ -141,15 +141,15 @@ fn po_43_callbacks_run_in_order_until_a_retry_succeeds() {
     let _ = get(handle, 8 * MIB);
     assert_eq!(seen.lock().unwrap().iter().map(|call| call.0).collect::<Vec<_>>(), [2, 3]);
     [at, held[3]].into_iter().for_each(give);
-    // The rest ends with the pool; its last block may come back later.
+    // The other registrations end with the pool; its last block may be freed later.
     let last = get(handle, 100).unwrap();
     release(handle);
-    pool.drop_hold();
+    pool.drop_ref();
     assert_eq!(plans.each_ref().map(Plan::ends), [1, 1, 1]);
     give(last);
 }
 
-/// PO-43: a callback may call anything, and is not called for what it does itself.
+/// PO-43: a callback may call any function, and is not called for its own requests.
 #[test]
 fn po_43_a_callback_may_use_the_pool_and_end_itself() {
     let _alone = ALONE.lock();
@@ -157,7 +157,7 @@ fn po_43_a_callback_may_use_the_pool_and_end_itself() {
     let seen = log();
     let mut plan = Plan::new(handle, 1, seen);
     plan.during = |plan| {
-        assert_eq!(get(plan.pool, 64 * MIB), Err(TN_ERR_POOL_LIMIT), "fails without calling anybody");
+        assert_eq!(get(plan.pool, 64 * MIB), Err(TN_ERR_POOL_LIMIT), "fails without a callback");
         let small = get(plan.pool, 16).unwrap();
         give(small);
         // SAFETY: no pointer is read.
@@ -177,16 +177,16 @@ fn po_43_a_callback_may_use_the_pool_and_end_itself() {
     let (mut last, other) = (Plan::new(handle, 2, seen), Plan::new(handle, 3, seen));
     last.during = |plan| release(plan.pool);
     assert_eq!((last.on(), other.on()), (TN_OK, TN_OK));
-    pool.drop_hold();
+    pool.drop_ref();
     assert_eq!(get(handle, 64 * MIB), Err(TN_ERR_POOL_LIMIT));
     assert_eq!((last.ends(), other.ends()), (1, 1));
     assert_eq!(seen.lock().unwrap().len(), 2, "the third was gone before its turn");
     assert!(pool.is_retired());
 }
 
-/// PO-43: many threads in one callback, which another one ends meanwhile.
+/// PO-43: many threads in one callback, which another thread unregisters meanwhile.
 #[test]
-fn po_43_ending_never_waits_and_lets_go_once() {
+fn po_43_ending_never_waits_and_releases_once() {
     let _alone = ALONE.lock();
     let (pool, handle) = limited(1);
     let seen = log();
@@ -210,15 +210,15 @@ fn po_43_ending_never_waits_and_lets_go_once() {
     }
     give(held);
     release(handle);
-    pool.drop_hold();
+    pool.drop_ref();
 }
 
-/// PO-44: the device refuses: first what this pool has, then what the others have, then the program.
+/// PO-44: the device refuses. First this pool's cache goes, then the other pools', then the callbacks are called.
 #[test]
 fn po_44_the_steps_come_in_order() {
     let _alone = ALONE.lock();
     let (pool, handle) = limited(100);
-    let rich = Held::plain();
+    let rich = TestPool::plain();
     let seen = log();
     let plan = Plan::new(handle, 1, seen);
     assert_eq!(plan.on(), TN_OK);
@@ -250,7 +250,7 @@ fn po_44_the_steps_come_in_order() {
     assert_eq!(plan.off(), TN_OK);
     give(first);
     release(handle);
-    pool.drop_hold();
+    pool.drop_ref();
 }
 
 #[test]
@@ -264,11 +264,11 @@ fn po_43_wrong_arguments_are_statuses() {
         assert_eq!(tn_pool_off_pressure(handle, None, std::ptr::null_mut()), TN_ERR_NULL);
     }
     assert_eq!(plan.off(), TN_ERR_RANGE);
-    // PO-47: no memory for the registration. All that others gave back is used up first.
+    // PO-47: no memory for the registration. All cached memory is used up first.
     release(handle);
     assert_eq!(plan.on(), TN_ERR_STALE);
-    pool.drop_hold();
-    assert_eq!(plan.ends(), 0, "a failure calls nobody");
+    pool.drop_ref();
+    assert_eq!(plan.ends(), 0, "a failure calls no callback");
 }
 
 /// PO-35
@@ -276,7 +276,7 @@ fn po_43_wrong_arguments_are_statuses() {
 fn po_35_classes_add_up_to_the_pool() {
     let _alone = ALONE.lock();
     for keeps in [0, TN_POOL_NONE] {
-        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let pool = TestPool::new(|o| o.thread_cache_size = keeps);
         let handle = pool::new_handle(pool.0).unwrap().bits() as *mut tn_pool;
         let classes = || {
             let mut count = 0;
@@ -298,7 +298,7 @@ fn po_35_classes_add_up_to_the_pool() {
                 TN_OK
             );
             assert_eq!(count, all.len());
-            // A place too few: what fits, and the number all the same.
+            // Too small a capacity: the items that fit, and the full count all the same.
             if count > 1 {
                 let mut fewer = vec![tn_pool_class_stats { reserved: 7, ..Default::default() }; count];
                 // SAFETY: one place less.
@@ -343,7 +343,7 @@ fn po_35_classes_add_up_to_the_pool() {
             let spans: u64 = small.iter().map(|c| c.span_bytes * c.span_count).sum();
             let used: u64 = small.iter().map(|c| c.block_bytes * (c.live_blocks + c.cached_blocks)).sum();
             assert!(spans <= s.reserved_bytes && used <= spans);
-            // The segments hold all of it, too.
+            // The segments count all of it, too.
             let (mut bytes, mut live, mut end) = (0, (0, 0), 0);
             pool.each_segment(|segment| {
                 assert!(segment.start > end, "runs do not touch");

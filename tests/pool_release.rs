@@ -1,5 +1,5 @@
-//! What pools give back to the system, and what its addresses are afterwards. Each test alone in a process: another thread that
-//! maps memory could get the very addresses that a test has just seen go.
+//! Memory that pools return to the system, and its addresses afterwards. Each test runs alone in a process, because another thread could
+//! map addresses that a test has just seen go.
 
 mod support {
     pub mod pools;
@@ -19,13 +19,13 @@ fn main() -> std::process::ExitCode {
 fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
     let _turn = one_at_a_time();
     for bytes in [64usize, 1000, 70_000] {
-        let pool = Held::new(|o| o.initial_size = 8 << 20);
+        let pool = TestPool::new(|o| o.initial_size = 8 << 20);
         let before = pool.stats();
         assert_eq!((before.reserved_bytes, before.device_allocate_count), (8 << 20, 1));
         assert_eq!(before.largest_free_bytes, 8 << 20);
         let blocks: Vec<_> = (0..(6 << 20) / bytes.next_multiple_of(64)).map(|_| pool.get(bytes)).collect();
         let s = pool.stats();
-        // 70000 bytes take two granules; what does not fit in the 8 MiB then is asked from the device.
+        // Each block of 70000 bytes takes two granules, so these exceed 8 MiB and the rest comes from the device.
         if bytes < 65536 {
             assert_eq!((s.device_allocate_count, s.hit_count), (1, blocks.len() as u64));
         }
@@ -36,7 +36,7 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
     let mut options = PoolOptions { initial_size: 1 << 60, ..PoolOptions::default() };
     assert_eq!(code(pool::create(HOST, &options)), TN_ERR_NO_HOST_MEMORY);
     (options.initial_size, options.flags) = (1 << 20, TN_POOL_PREFAULT);
-    let pool = Held(pool::create(HOST, &options).unwrap());
+    let pool = TestPool(pool::create(HOST, &options).unwrap());
     let at = pool.get(1 << 20);
     assert!(is_mapped(at) && is_painted(at, 1 << 20, 0));
     pool.give(at);
@@ -45,23 +45,23 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
 #[test]
 fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let (small, large, cached) = (pool.get(100), pool.get(1 << 20), pool.get(3 << 20));
     paint(large, 1 << 20, 7);
     pool.give(cached);
     let it: &'static Pool = pool.0;
     std::mem::forget(pool);
-    it.drop_hold();
+    it.drop_ref();
     let s = checked(it);
     assert_eq!((s.live_blocks, s.reserved_bytes), (2, GRANULE + (1 << 20)), "cached memory went back at once");
     assert!(!is_mapped(cached));
     assert!(is_painted(large, 1 << 20, 7));
     assert_eq!(code(it.allocate(8, 0, false, 0)), TN_ERR_STALE, "new allocations are impossible");
     assert!(it.is_retired());
-    // Found by address, it can be asked, and still hands out nothing.
+    // Found by its address it can be queried, but allocates nothing any more.
     let again = pool::of(large + 5).unwrap();
     assert!(std::ptr::eq(again, it) && code(again.allocate(8, 0, false, 0)) == TN_ERR_STALE);
-    again.drop_hold();
+    again.drop_ref();
     pool::deallocate(None, large).unwrap();
     assert!(!is_mapped(large));
     pool::deallocate(None, small).unwrap();
@@ -70,13 +70,13 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
     assert_eq!(it.query().reserved_bytes, 0);
     let mut listed = false;
     pool::each_pool(|other| listed |= std::ptr::eq(other, it));
-    assert!(!listed, "a pool that is over is not listed");
+    assert!(!listed, "a retired pool is not listed");
 }
 
 #[test]
 fn po_20_a_large_block_moves_by_its_pages() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let n = 64 << 20;
     let mut at = pool.get_at(n, 1 << 21);
     for page in (0..n).step_by(4096) {
@@ -84,23 +84,23 @@ fn po_20_a_large_block_moves_by_its_pages() {
     }
     let old = at;
     at = pool.reallocate(at, 2 * n, 0).unwrap().unwrap().as_ptr() as usize;
-    assert!(at.is_multiple_of(1 << 21), "the alignment asked for at first is kept");
+    assert!(at.is_multiple_of(1 << 21), "the initial alignment is kept");
     assert!((0..n).step_by(4096).all(|page| is_painted(at + page, 8, (page >> 12) as u8)));
     let s = pool.stats();
     assert_eq!((s.live_blocks, s.in_use_bytes, s.reserved_bytes), (1, 2 * n as u64, 2 * n as u64));
-    assert_eq!(s.peak_reserved_bytes, 2 * n as u64, "the pages were moved: never were both there");
+    assert_eq!(s.peak_reserved_bytes, 2 * n as u64, "the pages were moved, not copied");
     if old != at {
         assert_eq!(code(pool::usable_size(old)), TN_ERR_FOREIGN);
     }
     pool.give(at);
 }
 
-/// PO-24 to PO-27, PO-29. PO-30: the checks have no switch, and are the same code in every build.
+/// PO-24 to PO-27, PO-29. PO-30: the checks have no switch, and are equal in every build.
 #[test]
 fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
     let _turn = one_at_a_time();
-    let a = Held::new(|o| o.set_name(b"left").unwrap());
-    let b = Held::new(|o| o.set_name(b"right").unwrap());
+    let a = TestPool::new(|o| o.set_name(b"left").unwrap());
+    let b = TestPool::new(|o| o.set_name(b"right").unwrap());
     for n in [100usize, 65_536, 1 << 20] {
         let at = a.get(n);
         let store = a.allocate(n, 256, false, 9).unwrap().as_ptr() as usize;
@@ -150,9 +150,9 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
 
 /// PO-40, PO-41
 #[test]
-fn po_40_41_trim_gives_back_what_no_block_needs() {
+fn po_40_41_trim_returns_unused_memory() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| o.release_threshold = TN_POOL_NONE);
+    let pool = TestPool::new(|o| o.release_threshold = TN_POOL_NONE);
     let blocks: Vec<_> = [100usize, 3000, 60_000, 100_000, 1 << 20, 8 << 20].iter().map(|&n| pool.get(n)).collect();
     let live = pool.get(50);
     for &b in &blocks {
@@ -165,7 +165,7 @@ fn po_40_41_trim_gives_back_what_no_block_needs() {
     assert_eq!(pool.stats().reserved_bytes, s.reserved_bytes - released);
     assert!(
         pool.stats().cached_bytes <= 1 << 20 && pool.stats().cached_bytes + GRANULE > (1 << 20),
-        "no more than asked for"
+        "no more than requested"
     );
     pool.trim(0);
     let s = pool.stats();
@@ -181,7 +181,7 @@ fn po_40_41_trim_gives_back_what_no_block_needs() {
 #[test]
 fn direct_pools_keep_nothing() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| o.flags = TN_POOL_DIRECT);
+    let pool = TestPool::new(|o| o.flags = TN_POOL_DIRECT);
     for n in [16usize, 70_000] {
         let at = pool.get(n);
         assert_eq!(pool.stats().hit_count, 0);
@@ -193,9 +193,9 @@ fn direct_pools_keep_nothing() {
 }
 
 #[test]
-fn strict_pools_hold_blocks_back_and_see_who_wrote_into_them() {
+fn strict_pools_quarantine_blocks_and_detect_writes() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| o.flags = TN_POOL_STRICT);
+    let pool = TestPool::new(|o| o.flags = TN_POOL_STRICT);
     let first = pool.get(64);
     pool.give(first);
     assert_eq!(code(pool::deallocate(None, first)), TN_ERR_STALE);

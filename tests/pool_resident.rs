@@ -1,5 +1,6 @@
-//! What stays resident for what is live: T5, T6, T7 in small, and without a clock. Blocks of random size replace random ones, every page
-//! is touched; the limit of live bytes alternates between all and 40 %. A file of its own: resident memory is the whole process's.
+//! Resident memory in proportion to live memory: T5, T6, T7 at a small scale, without a clock. Blocks of random size replace random ones,
+//! and every page is touched; the limit of live bytes alternates between 100 % and 40 %. In a file of its own, because resident memory
+//! belongs to the whole process.
 
 mod support {
     pub mod pools;
@@ -14,14 +15,14 @@ struct Workload {
     live: usize,
     low: usize,
     high: usize,
-    /// Evenly in the size, else in its logarithm.
+    /// In the size, else in its logarithm.
     evenly: bool,
     phases: usize,
-    /// Resident by live bytes at the limit, and at 40 % without a trim, and after one; bytes left when all is gone, by those of the peak.
+    /// Resident / live bytes at the limit, and at 40 % before and after a trim; bytes that are left at the end / those of the peak.
     most: [f64; 4],
 }
 
-// The bars have a slack of 2 % here, and what is left one of 300 KiB: other threads of the test program live, too.
+// The bars have a tolerance of 2 % here, and 300 KiB for the memory that is left, because the test program has other threads.
 const WORKLOADS: [Workload; 3] = [
     Workload {
         name: "small",
@@ -58,7 +59,7 @@ fn size(random: &mut Random, of: &Workload) -> usize {
     (if of.evenly { low + part * (high - low) } else { low * (high / low).powf(part) }) as usize
 }
 
-fn phase(pool: &Held, of: &Workload, random: &mut Random, held: &mut Vec<(usize, usize)>, limit: usize) -> usize {
+fn phase(pool: &TestPool, of: &Workload, random: &mut Random, held: &mut Vec<(usize, usize)>, limit: usize) -> usize {
     let mut live: usize = held.iter().map(|block| block.1).sum();
     let mut made = 0;
     while made < of.live || live < limit - of.high {
@@ -78,12 +79,12 @@ fn phase(pool: &Held, of: &Workload, random: &mut Random, held: &mut Vec<(usize,
 }
 
 #[test]
-fn resident_memory_follows_what_is_live() {
+fn resident_memory_follows_live_memory() {
     let mut wrong = Vec::new();
     for of in &WORKLOADS {
-        let pool = Held::plain();
+        let pool = TestPool::plain();
         let (mut random, mut held) = (Random::new(7), Vec::with_capacity(400_000));
-        // The table's own pages are no part of it.
+        // The table's own pages do not count.
         held.resize(400_000, (0, 0));
         held.clear();
         let base = resident();

@@ -1,5 +1,5 @@
-//! A long random load on one pool: threads that come and go, blocks of all sizes that travel between them, and a sample each second of what
-//! that takes. Run by `cargo xtask soak pool`, which looks at the samples and draws them.
+//! A long random load on one pool: threads that come and go, blocks of all sizes that pass between them, and a sample of the memory each
+//! second. Run by `cargo xtask soak pool`, which checks and plots the samples.
 
 mod support {
     pub mod pools;
@@ -10,15 +10,15 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::pools::{Held, checked, is_painted, paint};
+use support::pools::{TestPool, checked, is_painted, paint};
 use support::random::Random;
 
 const THREADS: usize = 4;
-/// Bytes that a thread holds at most and at least, between which it swings.
+/// Bytes that a thread holds swing between this maximum and minimum.
 const MOST: usize = 48 << 20;
 const LEAST: usize = 4 << 20;
 
-/// Each power of two alike up to 64 KiB; one of five hundred up to 4 MiB.
+/// Each power of two equally often up to 64 KiB; one in five hundred up to 4 MiB.
 fn bytes(random: &mut Random) -> usize {
     let most = if random.below(500) == 0 { 22 } else { 16 };
     let power = random.below(most + 1);
@@ -28,32 +28,32 @@ fn bytes(random: &mut Random) -> usize {
 /// A block, its size, and the byte that fills its beginning and its end.
 type Parcel = (usize, usize, u8);
 
-/// Bytes that are filled and looked at, at both ends.
+/// Bytes that are filled and checked at both ends.
 const PAINTED: usize = 64;
 
 fn fill((at, bytes, value): Parcel) {
     let part = bytes.min(PAINTED);
     paint(at, part, value);
     paint(at + bytes - part, part, value);
-    // A large block has its pages, as one that is used.
+    // Touches all pages of a large block, as a program would.
     (at..at + bytes).step_by(4096).for_each(|page| paint(page, 1, value));
 }
 
-fn end(pool: &Held, parcel: Parcel) {
+fn end(pool: &TestPool, parcel: Parcel) {
     let (at, bytes, value) = parcel;
     let part = bytes.min(PAINTED);
     assert!(is_painted(at, part, value) && is_painted(at + bytes - part, part, value), "{bytes} bytes at {at:#x}");
     pool.give(at);
 }
 
-/// One thread's life: its load swings up and down, and it leaves what it has to the others.
-fn live(pool: &Held, market: &Mutex<Vec<Parcel>>, count: &AtomicUsize, mut random: Random, over: &AtomicBool) {
+/// The life of one thread: its load swings up and down, and it leaves its blocks to the others.
+fn live(pool: &TestPool, market: &Mutex<Vec<Parcel>>, count: &AtomicUsize, mut random: Random, over: &AtomicBool) {
     let (mut own, mut held) = (Vec::<Parcel>::new(), 0usize);
     for _ in 0..4 {
         for goal in [MOST - random.below(MOST / 2), LEAST] {
             while if goal == LEAST { held > goal } else { held < goal } && !over.load(Ordering::Relaxed) {
                 count.fetch_add(1, Ordering::Relaxed);
-                // Three of five steps go the way of the swing.
+                // Three of five steps follow the swing.
                 if (random.below(5) < 3) == (goal != LEAST) || own.is_empty() {
                     let bytes = bytes(&mut random);
                     let parcel = (pool.get_at(bytes, 1 << (3 + random.below(5))), bytes, random.below(256) as u8);
@@ -88,13 +88,14 @@ fn resident_bytes() -> usize {
     pages * tenure::sys::os::page_bytes()
 }
 
-/// For TENURE_SOAK_SECONDS (10 if not set); a line per second goes to the file TENURE_SOAK_FILE: seconds, resident, reserved, in use, operations.
+/// Runs for TENURE_SOAK_SECONDS (default 10). Writes a line per second to the file TENURE_SOAK_FILE: seconds, resident, reserved, in use,
+/// operations.
 #[test]
 #[ignore = "takes as long as it is told"]
 fn soak() {
     let seconds = std::env::var("TENURE_SOAK_SECONDS").map_or(10, |text| text.parse().expect("a number of seconds"));
     let mut file = std::env::var("TENURE_SOAK_FILE").ok().map(|path| std::fs::File::create(path).expect("writable"));
-    let (pool, market) = (Held::plain(), Mutex::new(Vec::<Parcel>::new()));
+    let (pool, market) = (TestPool::plain(), Mutex::new(Vec::<Parcel>::new()));
     let (over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for thread in 0..THREADS as u64 {

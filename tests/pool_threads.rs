@@ -1,4 +1,4 @@
-//! Pools under many threads: blocks that travel, heaps that end, and those who take back what others keep.
+//! Pools under many threads: blocks that pass between them, heaps that end, and memory taken back from other threads' caches.
 
 mod support {
     pub mod pools;
@@ -8,7 +8,7 @@ mod support {
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
-use support::pools::{Held, checked, code, is_painted, paint};
+use support::pools::{TestPool, checked, code, is_painted, paint};
 use support::random::Random;
 use tenure::pool;
 use tenure::types::*;
@@ -16,10 +16,10 @@ use tenure::types::*;
 /// A block, its size, and the byte that fills it.
 type Parcel = (usize, usize, u8);
 
-/// PO-32, PO-55, PO-42: threads fill blocks, pass them on and check what they get, while another one trims and asks.
+/// PO-32, PO-55, PO-42: threads fill blocks, pass them on and check received ones, while another one trims and queries.
 #[test]
 fn blocks_that_travel_keep_their_bytes() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let market: Mutex<Vec<Parcel>> = Mutex::new(Vec::new());
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -83,10 +83,10 @@ fn blocks_that_travel_keep_their_bytes() {
     assert_eq!(pool.stats().reserved_bytes, 0);
 }
 
-/// PO-55: a producer and a consumer need no more memory the longer they run.
+/// PO-55: the memory of a producer and a consumer does not grow with time.
 #[test]
 fn po_55_a_producer_and_a_consumer_need_bounded_memory() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let (sender, receiver) = std::sync::mpsc::sync_channel::<usize>(100);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -104,10 +104,10 @@ fn po_55_a_producer_and_a_consumer_need_bounded_memory() {
     assert!(s.peak_reserved_bytes <= 1 << 20, "{} bytes for at most 102 blocks of 112", s.peak_reserved_bytes);
 }
 
-/// PO-56: thousands of short threads leave reserved as it is; what they allocated stays valid, and anyone may give it back.
+/// PO-56: thousands of short threads leave reserved_bytes unchanged; their blocks stay valid, and any thread may free them.
 #[test]
 fn po_56_threads_that_end_leave_their_spans_to_others() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let mut left = Vec::new();
     let mut reserved = 0;
     for turn in 0..2000usize {
@@ -142,16 +142,16 @@ fn po_56_threads_that_end_leave_their_spans_to_others() {
     }
 }
 
-/// Races until the owner must have learned late in one of them; a thousand take a tenth of a second.
+/// The most races until one has a late owner; a thousand take a tenth of a second.
 const MOST_RACES: usize = 1_000_000;
 
-/// PO-28: of several threads that give one block back, exactly one has done it, unless the owner was among them and learns late.
+/// PO-28: of several threads that free one block, exactly one succeeds, unless the owner was among them and detects it late.
 #[test]
 fn po_28_foreign_threads_race_for_one_block() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let mut owner_learned_late = 0;
     let mut turn = 0;
-    // At least 300 races, and on until the owner learned late in one of them: without that half of the rule is not tested.
+    // At least 300 races, and on until the owner was late in one of them: otherwise half of the rule is not tested.
     while turn < 300 || owner_learned_late == 0 {
         assert!(turn < MOST_RACES, "the owner never learned late in {turn} races");
         let at = pool.get_at(48, 16);
@@ -178,7 +178,7 @@ fn po_28_foreign_threads_race_for_one_block() {
         let late = done.load(Ordering::Relaxed) - 1;
         assert!(late == 0 || late == 1 && with_owner);
         owner_learned_late += late;
-        // No two get the same, however the race ended.
+        // No two allocations get the same block, however the race ended.
         let two = [pool.get_at(48, 16), pool.get_at(48, 16)];
         assert_ne!(two[0], two[1]);
         for at in two {
@@ -188,10 +188,10 @@ fn po_28_foreign_threads_race_for_one_block() {
     println!("the owner learned late {owner_learned_late} times in {turn} races");
 }
 
-/// PO-39: what other threads keep must not starve a pool below its limit.
+/// PO-39: other threads' caches must not starve a pool below its limit.
 #[test]
-fn po_39_what_idle_threads_keep_is_taken_back() {
-    let pool = Held::new(|o| o.max_size = 2 << 20);
+fn po_39_caches_of_idle_threads_are_reclaimed() {
+    let pool = TestPool::new(|o| o.max_size = 2 << 20);
     let (filled, go) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -213,7 +213,7 @@ fn po_39_what_idle_threads_keep_is_taken_back() {
 #[test]
 fn po_6_a_release_ends_the_heaps_of_all_threads() {
     for _ in 0..50 {
-        let pool = Held::plain();
+        let pool = TestPool::plain();
         let (made, go) = (std::sync::Barrier::new(3), std::sync::Barrier::new(3));
         thread::scope(|scope| {
             let threads: Vec<_> = (0..2u8)
@@ -232,7 +232,7 @@ fn po_6_a_release_ends_the_heaps_of_all_threads() {
                 })
                 .collect();
             made.wait();
-            pool.0.drop_hold();
+            pool.0.drop_ref();
             go.wait();
             for thread in threads {
                 thread.join().unwrap();
@@ -242,10 +242,10 @@ fn po_6_a_release_ends_the_heaps_of_all_threads() {
     }
 }
 
-/// A thread that uses more pools than it finds at once.
+/// A thread that uses more pools than its cache has entries.
 #[test]
 fn many_pools_on_one_thread() {
-    let pools: Vec<Held> = (0..200).map(|_| Held::plain()).collect();
+    let pools: Vec<TestPool> = (0..200).map(|_| TestPool::plain()).collect();
     let mut blocks = Vec::new();
     for turn in 0..20usize {
         for (n, pool) in pools.iter().enumerate() {
@@ -267,18 +267,18 @@ fn many_pools_on_one_thread() {
     }
 }
 
-/// PO-25, PO-28: one thread gives a large block back while another one resizes it. That is a mistake, and one of the two is told so, or both
-/// come after one another; the pool stays whole.
+/// PO-25, PO-28: one thread frees a large block while another one resizes it. One of the two gets an error, or the calls happen one after
+/// the other; the pool stays consistent.
 #[test]
 fn po_28_a_large_block_given_back_and_resized_at_once() {
-    let pool = Held::new(|o| o.thread_cache_size = 4 << 20);
+    let pool = TestPool::new(|o| o.thread_cache_size = 4 << 20);
     let (both, block) = (std::sync::Barrier::new(2), AtomicUsize::new(0));
     const ROUNDS: usize = 20_000;
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..ROUNDS {
                 both.wait();
-                // Through the pool: the address may be another one's by now.
+                // Through the pool: the address may belong to another one by now.
                 let _ = pool::deallocate(Some(pool.0), block.load(Ordering::Relaxed));
                 both.wait();
             }
@@ -298,11 +298,11 @@ fn po_28_a_large_block_given_back_and_resized_at_once() {
     });
 }
 
-/// PO-55: an owner that runs out of blocks again and again while others return them, so that it looks at spans to which somebody still brings
-/// one back.
+/// PO-55: an owner repeatedly runs out of blocks while others return them, so it checks spans to which another thread is just returning a
+/// block.
 #[test]
 fn po_55_an_owner_collects_while_others_return() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let boxes: [AtomicUsize; 4] = Default::default();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -317,7 +317,7 @@ fn po_55_an_owner_collects_while_others_return() {
                 }
             });
         }
-        // Eight blocks to a span.
+        // Eight blocks per span.
         for turn in 0..60_000usize {
             let at = pool.get_at(32 << 10, 16);
             paint(at, 16, turn as u8);

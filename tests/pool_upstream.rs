@@ -1,5 +1,5 @@
-//! Pools over a caller's upstream: internal memory that fails, and many threads on pools over each other. The rows one by one are in
-//! c-tests/upstream.c. A file of its own: failing memory lets pools trim each other.
+//! Pools over a caller's upstream: failing internal memory, and many threads on stacked pools. The single rows are in c-tests/upstream.c.
+//! In a file of its own, because failing memory makes pools trim each other.
 
 mod support {
     pub mod pools;
@@ -16,7 +16,7 @@ use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
 use tenure::types::*;
 
-/// An upstream that maps what it is asked for, and knows what is out.
+/// An upstream that maps memory, and tracks which of its blocks are in use.
 #[derive(Default)]
 struct Source {
     out: Mutex<HashMap<usize, usize>>,
@@ -46,7 +46,7 @@ impl Source {
 }
 
 fn source<'a>(context: *mut c_void) -> &'a Source {
-    // SAFETY: what `table` passed; it outlives its pool.
+    // SAFETY: the context that `table` passed, which outlives its pool.
     unsafe { &*context.cast::<Source>() }
 }
 
@@ -70,7 +70,7 @@ unsafe extern "C" fn deallocate(context: *mut c_void, ptr: *mut c_void, bytes: u
         source.wrong.fetch_add(1, Ordering::Relaxed);
         return TN_ERR_INVALID;
     }
-    // SAFETY: mapped by `allocate`, and nobody's any more.
+    // SAFETY: mapped by `allocate`, and no longer used.
     unsafe { os::unmap(ptr as usize, bytes) };
     TN_OK
 }
@@ -79,7 +79,7 @@ unsafe extern "C" fn release(context: *mut c_void) {
     source(context).released.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A pool over another: what the upper one frees, the lower one gets back.
+/// A pool over another: memory that the upper one frees goes back to the lower one.
 fn over(pool: &'static Pool) -> tn_upstream {
     unsafe extern "C" fn allocate(
         context: *mut c_void,
@@ -118,7 +118,7 @@ fn over(pool: &'static Pool) -> tn_upstream {
     }
 }
 
-/// PO-47, PO-49: each call for memory, of the upstream and of the books, fails in turn, or fails for good from there on.
+/// PO-47, PO-49: each request for memory, of the upstream and of the bookkeeping, fails once, or fails from there on.
 #[test]
 fn po_47_49_each_allocation_that_fails_ends_in_a_status() {
     tenure::thread::current();
@@ -147,7 +147,7 @@ fn po_47_49_each_allocation_that_fails_ends_in_a_status() {
                 live.iter().for_each(|&at| pool::deallocate(Some(pool), at).unwrap());
                 pool.trim(0);
                 assert_eq!(source.bytes(), 1 << 16);
-                pool.drop_hold();
+                pool.drop_ref();
             }
             os::fail_calls(0, 0);
             failed += made.is_err() as u32;
@@ -158,7 +158,7 @@ fn po_47_49_each_allocation_that_fails_ends_in_a_status() {
     assert!(failed > 12, "failures were ordered and came: {failed}");
 }
 
-/// PO-50, PO-54: three pools over each other, each used by all threads at the same time.
+/// PO-50, PO-54: three stacked pools, each used by all threads at the same time.
 #[test]
 fn po_50_54_pools_over_each_other_under_threads() {
     let source = Source::default();
@@ -210,6 +210,6 @@ fn po_50_54_pools_over_each_other_under_threads() {
     middle.trim(0);
     bottom.trim(0);
     assert_eq!(source.bytes(), 0);
-    pools.iter().rev().for_each(|pool| pool.drop_hold());
+    pools.iter().rev().for_each(|pool| pool.drop_ref());
     assert_eq!((source.wrong.load(Ordering::Relaxed), source.released.load(Ordering::Relaxed)), (0, 1));
 }

@@ -1,4 +1,4 @@
-//! Regions: the rows BR-20..26 and LA-22, what "contains" means in BR-42, and the properties against exact byte sets.
+//! Regions: the rows BR-20..26 and LA-22, the meaning of "contains" in BR-42, and the properties against exact byte sets.
 
 mod support {
     pub mod layout_oracle;
@@ -35,7 +35,7 @@ fn own(layout: &Layout) -> Region<'_> {
     Region { layout, root: layout }
 }
 
-/// Both ways round, because nothing depends on who comes first.
+/// In both orders, because the result is symmetric.
 #[track_caller]
 fn apart(a: Region<'_>, b: Region<'_>) -> bool {
     assert_eq!(disjoint(a, b), disjoint(b, a));
@@ -70,7 +70,7 @@ fn br_21_boxes_of_one_root() {
     let (near, far) = (part(from_to(0, 2), from_to(0, 3)), part(from_to(2, 4), from_to(3, 6)));
     assert!(within(&m, &near, &far));
     assert!(within(&m, &part(from_to(0, 2), from_to(3, 6)), &part(from_to(2, 4), from_to(0, 3))));
-    // Also where one comes through a transposed view, an expanded one, or a single column.
+    // Also if one comes through a transposed view, an expanded one, or a single column.
     let turned = m.transpose().unwrap();
     assert!(within(&m, &left, &sliced(&turned, &[from_to(2, 6)])));
     assert!(!within(&m, &left, &sliced(&turned, &[from_to(1, 6)])));
@@ -89,7 +89,7 @@ fn br_22_progressions() {
     for (x, y) in [(two, three), (every(1, 2), three)] {
         assert!(!within(&a, &sliced(&a, &[x]), &sliced(&a, &[y])), "{x:?} {y:?}");
     }
-    // In the same classes, but the first common index is past the end of one: 0, 3, .. 12 and 1, 8 meet at 15.
+    // In equal residue classes, but the first common index is past the end of one: 0, 3, .. 12 and 1, 8 meet at 15.
     let short = tn_slice_spec { start: 1, stop: 13, step: 7, reserved: [0; 4] };
     assert!(within(
         &a,
@@ -97,7 +97,7 @@ fn br_22_progressions() {
         &sliced(&a, &[short])
     ));
     assert!(!within(&a, &sliced(&a, &[three]), &sliced(&a, &[every(1, 7)])));
-    // The same where the first common index lies before one of them: 3 and then 24.
+    // As above, but the first common index lies before one of them: 3 and then 24.
     let (p, q) = (
         |stop| tn_slice_spec { start: 0, stop, step: 3, reserved: [0; 4] },
         tn_slice_spec { start: 10, stop: 60, step: 7, reserved: [0; 4] },
@@ -106,7 +106,7 @@ fn br_22_progressions() {
     assert!(!within(&a, &sliced(&a, &[p(25)]), &sliced(&a, &[q])));
     assert!(!within(&a, &sliced(&a, &[from_to(1, 4)]), &sliced(&a, &[three])));
     assert!(within(&a, &sliced(&a, &[from_to(1, 3)]), &sliced(&a, &[three])));
-    // The same question on axes too long to walk.
+    // This question on axes too long to walk.
     let long = c_order(U8, &[1 << 60]);
     let (p, q) = ((1 << 29) - 3, (1 << 29) - 33); // coprime: they meet once in 2^58
     let meets = sliced(&long, &[every(5, p)]);
@@ -190,7 +190,7 @@ fn a_root_whose_elements_share_bytes_has_no_boxes() {
     let window = Layout::strided(U8, &[4, 3], &[1, 1], 0).unwrap();
     let (top, next) = (window.index(0, 0).unwrap(), window.index(0, 1).unwrap());
     assert!(!within(&window, &top, &next));
-    // A root that is not the view's: no box, so nothing is concluded from it.
+    // A root of another array has no box, so nothing is concluded from it.
     let m = c_order(U8, &[4, 4]);
     let (shifted, odd) = (Layout::strided(U8, &[3], &[3], 1).unwrap(), Layout::strided(U8, &[3], &[4], 2).unwrap());
     assert!(!within(&m, &shifted, &odd));
@@ -230,7 +230,7 @@ fn br_42_contains() {
     assert!(holds(&left, &part(from_to(1, 3), from_to(0, 2))));
     assert!(holds(&part(every(0, 2), every(1, 2)), &part(from_to(2, 3), every(5, -4))));
     assert!(!holds(&part(every(0, 2), every(1, 2)), &part(from_to(2, 3), every(1, 3))));
-    // Without gaps it contains what it spans, whatever the other's root is.
+    // Without gaps it contains everything that it spans, whatever the other's root is.
     let bytes = m.view_dtype(U8).unwrap();
     let some = sliced(&bytes, &[from_to(1, 2), every(3, 5)]);
     let some = Region { layout: &some, root: &bytes };
@@ -270,7 +270,7 @@ impl Chain {
     }
 }
 
-/// What two chains must say of one another; `exact`: they have a common root with boxes.
+/// The relation of two chains; `exact`: they have a common root with boxes.
 fn check_pair(a: &Chain, b: &Chain, exact: bool) {
     let (bytes_a, bytes_b) = (a.model.bytes(), b.model.bytes());
     let shared = bytes_a.iter().any(|byte| bytes_b.binary_search(byte).is_ok());
@@ -305,7 +305,7 @@ proptest! {
 
     #[test]
     fn br_26_boxes_of_one_root_are_decided_exactly(seed: u64, first in chain(), a in chain(), b in chain()) {
-        // The root is any view that nests, also one with gaps and negative strides.
+        // The root is any nested view, also one with gaps and negative strides.
         let base = Chain::new(&root(seed), &first, ALL_STEPS).layout;
         let exact = !base.is_empty() && Nest::new(&base).is_nested(&base);
         let (a, b) = (Chain::new(&base, &a, KEEPING), Chain::new(&base, &b, KEEPING));

@@ -1,4 +1,4 @@
-//! The report while other threads work: always whole, never of a store that is not there, and gone without a trace.
+//! The report while other threads work: always complete, never of a store that has ended, and without side effects.
 
 mod support {
     pub mod capi;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use support::capi::*;
 use tenure::types::*;
 
-/// Braces and brackets match outside of texts, and texts end.
+/// Braces and brackets match outside of strings, and strings end.
 fn is_balanced(json: &str) -> bool {
     let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
     for c in json.chars() {
@@ -25,7 +25,7 @@ fn is_balanced(json: &str) -> bool {
     open.is_empty() && !quoted
 }
 
-/// What one thread does over and over: everything that stands in a report comes and goes.
+/// A thread's repeated work, through which all items of a report come and go.
 fn churn(pool: Handle, shared: Handle, raw: &mut [i64; 8]) {
     let own = new_pool();
     let a = zeros(pool, &[4, 4]).unwrap();
@@ -35,7 +35,7 @@ fn churn(pool: Handle, shared: Handle, raw: &mut [i64; 8]) {
     let reader = read(other, 0).unwrap();
     let weak = weaken(a).unwrap();
     let block = allocate(own, 100).unwrap();
-    // SAFETY: the bytes outlive the array, and nobody else uses them.
+    // SAFETY: the bytes outlive the array, and nothing else uses them.
     let lent = unsafe { import(raw.as_mut_ptr(), &[8], TN_BORROW, None, std::ptr::null_mut()) }.unwrap();
     let promise = give(view, 1).unwrap();
     let taken = take(&[promise]).unwrap();
@@ -69,7 +69,7 @@ fn reports_are_whole_while_threads_work() {
             let seen = with_report(|text| {
                 assert!(is_balanced(text), "round {round}: {text}");
                 assert!(text.contains("\"name\":\"shared\""), "round {round}");
-                // A store that is listed is held by somebody.
+                // A listed store has a holder.
                 assert!(!text.contains("\"holders\":[]"), "round {round}: {text}");
             });
             assert!(seen.is_some(), "the report of a few things does not fit");

@@ -1,6 +1,6 @@
-//! The rows of the specification, `docs/spec`, and who cites them: `docs/spec/README.md` says how both are written.
+//! The rows of the specification, `docs/spec`, and their citations. `docs/spec/README.md` describes how both are written.
 //!
-//! Every id that the repository cites has a row, every row that is there has a test, and the pages are written as they say.
+//! Every cited id has a row, every implemented row has a test, and the pages follow their own format.
 
 #[path = "support/tools.rs"]
 mod tools;
@@ -10,16 +10,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use tools::{files, is_word, read, root};
 
-/// Behind the id of a row, or in a heading above it: what the row says is missing, or no test proves it yet.
+/// Marks after the id of a row, or in a heading above it: the row is missing, or has no test yet.
 const NOT_THERE_YET: &str = "(not there yet)";
 
-/// Prefixes without a hyphen. Such a word may also be a name in code, so that it counts only in comments, texts and documents.
+/// Prefixes without a hyphen. Such a word may also be a name in code, so it counts only in comments, strings and documents.
 const BARE: &[&str] = &["I", "M", "T", "X"];
 
 /// Words that look like a bare id and are element types.
 const ELEMENT_TYPES: &[&str] = &["I32", "I64"];
 
-/// Files in which ids are looked for.
+/// Files that are searched for ids.
 const TEXT_FILES: &[&str] = &["c", "cpp", "cuh", "dot", "h", "hpp", "json", "md", "py", "pyi", "rs", "toml", "txt"];
 
 /// This file has examples of ids.
@@ -40,7 +40,7 @@ impl fmt::Display for Id {
 }
 
 impl Id {
-    /// The id that the whole text is: upper-case letters, a hyphen where the prefix has one, digits without a leading zero.
+    /// The id that is the whole text: upper-case letters, a hyphen if the prefix has one, digits without a leading zero.
     fn parse(text: &str) -> Option<Id> {
         let letters = text.find(|c: char| !c.is_ascii_uppercase())?;
         let (prefix, rest) = text.split_at(letters);
@@ -58,14 +58,14 @@ struct Row {
     is_there: bool,
 }
 
-/// A line of a page, and whether what it says is there.
+/// A line of a page, and whether its content is implemented.
 struct Line<'a> {
     text: &'a str,
     row: Option<Id>,
     is_there: bool,
 }
 
-/// What begins a row with this line: its id as written, and the text behind it.
+/// The row that a line begins: its id as written, and the text after it.
 fn row_start(line: &str) -> Option<(&str, &str)> {
     if let Some(rest) = line.strip_prefix("- **") {
         let (id, rest) = rest.split_once("**")?;
@@ -76,7 +76,7 @@ fn row_start(line: &str) -> Option<(&str, &str)> {
     Some((&cell[..end], cell[end..].trim_start()))
 }
 
-/// The lines of a page. What a heading says holds until the next one of its level or above, what a row says until the row ends.
+/// The lines of a page. A mark in a heading holds until the next heading of its level or above, a mark in a row until the row ends.
 fn lines(page: &str) -> Vec<Line<'_>> {
     let mut found = Vec::new();
     let mut headings: Vec<(usize, bool)> = Vec::new();
@@ -98,7 +98,7 @@ fn lines(page: &str) -> Vec<Line<'_>> {
             }
         }
         let heading_is_there = headings.iter().all(|(_, is_there)| *is_there);
-        // A mark elsewhere in a line of a table or of a text without an id holds for that line.
+        // A mark elsewhere in a table row or in a text without an id holds for that line.
         let is_there = heading_is_there && row_is_there && (row.is_some() || continues || !marked);
         found.push(Line { text, row, is_there });
     }
@@ -126,7 +126,7 @@ fn rows() -> Vec<Row> {
     found
 }
 
-/// Of each prefix of `docs/spec/README.md`: the page that has its rows.
+/// For each prefix in `docs/spec/README.md`, the page that has its rows.
 fn prefixes() -> BTreeMap<String, PathBuf> {
     let text = read("docs/spec/README.md");
     let (_, table) = text.split_once("\n## Prefixes\n").expect("docs/spec/README.md has the prefixes");
@@ -147,7 +147,7 @@ fn prefix_names() -> BTreeSet<String> {
     prefixes().into_keys().collect()
 }
 
-/// All text files of the repository but this one, as far as they are kept in it: path and text.
+/// All text files of the repository except this one: path and text.
 fn repository() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().to_owned()];
@@ -171,7 +171,7 @@ fn repository() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The test code among them: tests and benchmarks, and the unit tests at the end of sources.
+/// The test code: tests, benchmarks, and unit tests at the end of sources or in files of their own.
 fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for (path, text) in repository {
@@ -179,6 +179,7 @@ fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
         let is_code = path.extension().is_some_and(|end| ["rs", "c", "h", "cpp", "py"].iter().any(|code| end == *code));
         match top.as_str() {
             _ if !is_code => {}
+            "src" if path.ends_with("tests.rs") => found.push((path, text)),
             "src" => {
                 if let Some(at) = text.find("\nmod tests {") {
                     found.push((path, text[at..].to_owned()));
@@ -192,7 +193,7 @@ fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The ids that a text cites. In a document, unlike in code, bare ids count wherever they stand.
+/// The ids that a text cites. In a document, unlike in code, bare ids count everywhere.
 fn cited(text: &str, is_document: bool, prefixes: &BTreeSet<String>) -> Vec<Id> {
     let mut found = Vec::new();
     for line in text.lines() {
@@ -232,7 +233,7 @@ fn cited(text: &str, is_document: bool, prefixes: &BTreeSet<String>) -> Vec<Id> 
     found
 }
 
-/// The ids that begin a function's name: `fn br_6_second_writer`, `fn x3_to_x10_reshape`, `def test_py_7_..`, `void br_6_..`.
+/// The ids at the start of a function's name: `fn br_6_second_writer`, `fn x3_to_x10_reshape`, `def test_py_7_..`, `void br_6_..`.
 fn function_ids(line: &str, start: usize, word: &str, prefixes: &BTreeSet<String>) -> Vec<Id> {
     let mut found: Vec<Id> = Vec::new();
     if !["fn ", "def ", "void "].iter().any(|keyword| line[..start].ends_with(keyword)) {
@@ -260,7 +261,7 @@ fn function_ids(line: &str, start: usize, word: &str, prefixes: &BTreeSet<String
     found
 }
 
-/// The ids from the first to the last, which is the first where it is smaller.
+/// The ids from the first to the last; only the first if it is the larger one.
 fn range(prefix: &str, first: u32, last: u32) -> impl Iterator<Item = Id> {
     let prefix = prefix.to_owned();
     (first..=last.max(first)).map(move |number| Id { prefix: prefix.clone(), number })
@@ -336,7 +337,7 @@ fn rows_are_written_as_the_readme_says() {
     }
     for page in pages() {
         for (at, line) in read(&page).lines().enumerate() {
-            // A bold word that begins a list item, or a first cell, is meant as a row if it has a prefix and a number.
+            // A bold word at the start of a list item, or in a first cell, is a row if it has a prefix and a number.
             let Some((word, rest)) = row_start(line) else { continue };
             let letters = word.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(word.len());
             let number = word[letters..].trim_start_matches('-');
@@ -352,7 +353,7 @@ fn rows_are_written_as_the_readme_says() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Names of the C API in what is there are in the header. `tests/docs.rs` looks at the other documents.
+/// Names of the C API in implemented rows are in the header. `tests/docs.rs` checks the other documents.
 #[test]
 fn names_in_rows_that_are_there_exist() {
     let header = read("include/tenure.h") + &read("docs/spec/README.md");
@@ -407,7 +408,7 @@ fn ids_are_found_as_tests_write_them() {
     let prefixes = ["BR", "X", "PY", "I"].map(str::to_owned).into();
     let find_in = |text: &str, is_document| {
         let mut found: Vec<String> = cited(text, is_document, &prefixes).iter().map(Id::to_string).collect();
-        found.dedup(); // the end of a range stands in it and for itself
+        found.dedup(); // the end of a range also has an entry of its own
         found.join(" ")
     };
     let find = |text| find_in(text, false);

@@ -1,5 +1,5 @@
-//! `tenure::PoolAllocator` as a program's heap: this test program itself runs on it. No call into it makes another one: the pool's
-//! books need no heap, so it cannot meet itself. A file of its own, for its allocator.
+//! `tenure::PoolAllocator` as a program's heap: this test program itself uses it. The library never calls it while it is inside a call,
+//! because the pool's bookkeeping needs no heap. In a file of its own, for its global allocator.
 
 mod support {
     pub mod pools;
@@ -17,7 +17,7 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// The pool's allocator, watched: what is asked of the heap while a call is in it.
+/// Wraps the pool's allocator and counts the heap allocations that happen during one of its calls.
 struct Watched;
 
 static NESTED: AtomicU64 = AtomicU64::new(0);
@@ -37,7 +37,7 @@ fn watch<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
-// SAFETY: everything is passed on; counting allocates nothing.
+// SAFETY: every call is passed on; counting allocates nothing.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
@@ -60,7 +60,7 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static HEAP: Watched = Watched;
 
-/// The figures are the process's: one test at a time.
+/// The statistics are per process: one test at a time.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn turn() -> std::sync::MutexGuard<'static, ()> {
@@ -113,7 +113,7 @@ fn al_1_a_program_runs_on_the_pool_and_no_call_meets_itself() {
             })
         })
         .collect();
-    // Given back on another thread than the one that asked.
+    // Freed on another thread than the allocating one.
     let all: usize = threads.into_iter().map(|thread| thread.join().unwrap().len()).sum();
     assert_eq!(all, 16_000);
 
@@ -125,13 +125,13 @@ fn al_1_a_program_runs_on_the_pool_and_no_call_meets_itself() {
     assert!(client.allocation_count > 20_000 && client.peak_bytes >= 5 << 20);
 }
 
-/// AL-5: alignments as asked for, kept by reallocation.
+/// AL-5: requested alignments, kept by reallocation.
 #[test]
 fn al_5_alignments_are_kept() {
     let _turn = turn();
     for shift in 0..=22 {
         let layout = Layout::from_size_align(100, 1 << shift).unwrap();
-        // SAFETY: of 100 bytes; each block is given back once, with the layout that it has.
+        // SAFETY: of 100 bytes; each block is freed once, with its layout.
         unsafe {
             let at = PoolAllocator.alloc(layout);
             assert!(!at.is_null() && (at as usize).is_multiple_of(1 << shift));
@@ -146,13 +146,13 @@ fn al_5_alignments_are_kept() {
     assert!(unsafe { PoolAllocator.alloc(more) }.is_null());
 }
 
-/// A thread's last calls come after its own record is gone; however many threads there were, nothing piles up.
+/// A thread's last calls come after its own record is gone; memory does not grow with the number of threads.
 #[test]
 fn threads_that_end_leave_nothing() {
     struct Late(Option<Box<[u8; 333]>>);
     impl Drop for Late {
         fn drop(&mut self) {
-            // A destructor of the thread's: gives back, and asks anew.
+            // A thread-local's destructor that frees and allocates.
             drop(self.0.take());
             assert_eq!(vec![1u8; 100].len(), 100);
         }
@@ -169,7 +169,7 @@ fn threads_that_end_leave_nothing() {
         }
     };
     run(20);
-    // Looking needs memory as well: what the first look maps is there from then on.
+    // The measurement needs memory as well, which the first one maps.
     mapped_bytes();
     let (mapped, live) = (mapped_bytes(), rust().live_blocks);
     run(500);
@@ -178,7 +178,7 @@ fn threads_that_end_leave_nothing() {
     assert!(more < 400 << 10, "{more} bytes of mappings for 500 threads");
 }
 
-/// What the process has mapped of its own, bytes.
+/// Bytes of the process's anonymous mappings.
 fn mapped_bytes() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmData:")).unwrap();

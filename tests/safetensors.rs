@@ -1,5 +1,5 @@
-//! Safetensors headers: what they mean, and each way in which they are refused (NP-10, NP-12). Files as C opens them are in
-//! c-tests/safetensors.c, files of the package of that name in the Python package's tests.
+//! Safetensors headers: their meaning, and each way in which they are refused (NP-10, NP-12). c-tests/safetensors.c has whole files; the
+//! Python package's tests have files of the package `safetensors`.
 
 use std::path::PathBuf;
 use std::{ffi::CString, fs};
@@ -68,7 +68,7 @@ fn np_10_headers_mean_what_they_say() {
     assert!(header.find(b"missing").is_none() && header.find(b"").is_none());
 
     assert!(read("{}", 0).unwrap().tensors().is_empty());
-    // White space and padding, keys in any order, texts with escapes, sizes 0, no axes at all.
+    // White space and padding, keys in any order, escaped strings, sizes 0, no axes.
     let odd = "{ \"__metadata__\" : { \"a\\n\" : \"\\u00e4\" , \"a\\n\" : \"\" } ,\r\n\t\"\\u0061\\/\\ud83d\\ude00\": {\"data_offsets\" : [0 ,4 ],\
                \"\\u0073hape\":[],\"dtype\":\"F\\u00332\"},\"z\":{\"dtype\":\"I64\",\"shape\":[0,7],\"data_offsets\":[4,4]}}    ";
     let header = read(odd, 4).unwrap();
@@ -80,7 +80,7 @@ fn np_10_headers_mean_what_they_say() {
 }
 
 #[test]
-fn np_12_what_is_no_json_of_tensors_is_refused() {
+fn np_12_invalid_headers_are_refused() {
     let one = |body: &str| format!("{{\"a\":{{{body}}}}}");
     let good = "\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]";
     assert!(read(one(good), 1).is_ok());
@@ -129,14 +129,14 @@ fn np_12_what_is_no_json_of_tensors_is_refused() {
         one(&good.replace("U8", "U8\n")),
         one(&good.replace("U8", "U\\q8")),
         one(&good.replace("U8", "\\ud83d")),
-        // Values of __metadata__ that are no texts; twice.
+        // Values of __metadata__ that are no strings; keys that occur twice.
         "{\"__metadata__\":{\"a\":1}}".to_owned(),
         "{\"__metadata__\":{\"a\":null}}".to_owned(),
         "{\"__metadata__\":{\"a\":{\"b\":\"c\"}}}".to_owned(),
         "{\"__metadata__\":[]}".to_owned(),
         "{\"__metadata__\":\"text\"}".to_owned(),
         "{\"__metadata__\":{},\"__metadata__\":{}}".to_owned(),
-        // Brackets in brackets, as deep as one likes.
+        // Deeply nested brackets.
         format!("{{\"a\":{}", "[".repeat(100_000)),
         format!("{{\"a\":{}", "{\"a\":".repeat(100_000)),
         one(&good.replace("[1]", &"[".repeat(100_000))),
@@ -147,7 +147,7 @@ fn np_12_what_is_no_json_of_tensors_is_refused() {
         assert_eq!(status, TN_ERR_IO, "{text}: {said}");
         assert!(said.starts_with("f: the file "), "{said}");
     }
-    // Bytes that are no UTF-8: in a name, in a place that says nothing.
+    // Bytes that are no UTF-8: in a name, in an ignored place.
     for bytes in [&b"{\"\xff\":{}}"[..], b"{\"__metadata__\":{\"a\":\"\xc3\"}}", b"{\xa0}", b"{}\xf0\x9f"] {
         let (status, said) = refused(bytes, 0);
         assert!(status == TN_ERR_IO && said.contains("UTF-8"), "{said}");
@@ -159,7 +159,7 @@ fn np_12_names_are_there_once() {
     let twice = [tensor("a", "U8", "1", 0, 1), tensor("b", "U8", "1", 1, 2), tensor("a", "U8", "1", 2, 3)];
     let (status, said) = refused(object(&twice), 3);
     assert!(status == TN_ERR_IO && said.contains("\"a\" twice"), "{said}");
-    // The same name in other letters, and with nothing in it.
+    // A name written with an escape; the tensors are empty.
     let escaped = [tensor("a", "U8", "0", 0, 0), tensor("\\u0061", "U8", "0", 0, 0)];
     assert_eq!(refused(object(&escaped), 0).0, TN_ERR_IO);
     let many: Vec<String> = (0..5000).map(|i| tensor(&format!("t{i}"), "U8", "1", i, i + 1)).collect();
@@ -250,7 +250,7 @@ impl Drop for Folder {
     }
 }
 
-/// A file with a header of its own choice of length.
+/// A file whose header claims a given length.
 fn file(length: u64, header: &str, data: &[u8]) -> Vec<u8> {
     [&length.to_le_bytes()[..], header.as_bytes(), data].concat()
 }

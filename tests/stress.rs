@@ -1,5 +1,6 @@
-//! Real threads: the rows TH-* as races, thousands of rounds each (TH-13 and TH-21 in races/cow.rs), and one long mixed run over shared
-//! handles (races/mix.rs). What the models of loom.rs explore step by step on two handles happens here on the real atomics, locks and pools.
+//! Real threads: the rows TH-* as races, thousands of rounds each (TH-13 and TH-21 in support/race/cow.rs), and one long mixed run over
+//! shared handles (support/race/mix.rs). The models of loom.rs explore such races step by step; here they run on the real atomics, locks
+//! and pools.
 
 mod support {
     pub mod capi;
@@ -328,7 +329,7 @@ fn th_16_an_upgrade_and_the_last_release() {
 #[test]
 fn th_17_leave_and_the_release_of_a_parameter() {
     let pool = Pool::new();
-    // Given, the parameter has the only claim; lent, a clone.
+    // Given, the parameter has the only claim; lent, it is a clone.
     let setup = |round: usize| {
         let a = pool.numbers();
         let given = round.is_multiple_of(2);
@@ -380,7 +381,7 @@ fn th_18_compute_and_a_clone() {
     race(
         ROUNDS,
         setup,
-        // Once the last array on the bytes is gone they may be overwritten, and not while there is one.
+        // The bytes may be overwritten only once the last array on them is gone.
         |(a, e)| {
             release(a).unwrap();
             compute(e, 0)
@@ -406,7 +407,7 @@ fn th_18_compute_and_a_clone() {
         },
     );
     assert_eq!(in_place + beside, ROUNDS);
-    // Every round made one array, and one more where the bytes were not free.
+    // Every round made one array, and one more if the bytes were not free.
     assert_eq!(stats(pool.0).allocation_count as usize, ROUNDS + beside);
 }
 
@@ -422,7 +423,7 @@ fn th_19_parts_written_by_as_many_threads() {
                 .enumerate()
                 .map(|(number, (guard, length))| {
                     scope.spawn(move || {
-                        // SAFETY: the part of the guard, which nobody else has.
+                        // SAFETY: this part belongs to the guard alone.
                         let part = unsafe { std::slice::from_raw_parts_mut(guard.data as *mut i64, *length as usize) };
                         part.iter_mut().zip(0..).for_each(|(value, i)| *value = 1000 * number as i64 + i);
                         end(guard.id, 0)
@@ -532,7 +533,7 @@ fn th_24_the_last_two_of_a_lease() {
 
 #[test]
 fn th_25_queued_releases_run_once() {
-    // Of the process there is one queue of releases.
+    // The process has one queue of releases.
     let _alone = support::race::QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     static RAN: AtomicUsize = AtomicUsize::new(0);
     unsafe extern "C" fn ran(_: *mut c_void) {

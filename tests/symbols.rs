@@ -1,4 +1,4 @@
-//! What the shared library shows to the linker: its name, and the functions of the header and nothing else.
+//! The shared library's dynamic symbols: its name, and exactly the functions of the header.
 
 mod support {
     pub mod tools;
@@ -38,7 +38,7 @@ fn soname_has_the_abi_number() {
     assert!(dynamic.contains("Library soname: [libtenure.so.0]"), "{dynamic}");
 }
 
-/// Nothing is linked hard but the C library: a driver, a BLAS or another runtime is found at run time or not at all.
+/// The C library is the only linked dependency: a driver, a BLAS or another runtime is looked up at run time.
 #[test]
 fn needs_only_the_c_library() {
     require(&["readelf"]);
@@ -50,7 +50,7 @@ fn needs_only_the_c_library() {
     assert!(!needed.is_empty() && foreign.is_empty(), "needed: {needed:?}");
 }
 
-/// `c-tests/abi.c` pins what the generated comparison cannot see: that no later change moves a field.
+/// `c-tests/abi.c` pins what the generated comparison cannot check: no later change moves a field.
 #[test]
 fn every_struct_is_pinned_in_the_c_test() {
     let pins = read("c-tests/abi.c");
@@ -65,7 +65,7 @@ fn every_struct_is_pinned_in_the_c_test() {
             missing.push(format!("SIZE({name}, ..)"));
         }
         for field in body.lines().filter_map(|line| line.strip_suffix(';')) {
-            // Of a callback the name stands in front: `tn_status (*allocate)(void *context)`.
+            // A callback's name comes first: `tn_status (*allocate)(void *context)`.
             let field = field.split(['[', ')']).next().unwrap_or_default();
             let field = field.rsplit(|c| !support::tools::is_word(c)).next().unwrap_or_default();
             if !pins.contains(&format!("AT({name}, {field}, ")) {

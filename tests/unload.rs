@@ -1,4 +1,4 @@
-//! The library may be unloaded until foreign code holds one of its functions; from then on it stays.
+//! The library may be unloaded until foreign code holds one of its functions; then it stays loaded.
 
 mod support {
     pub mod tools;
@@ -7,7 +7,7 @@ mod support {
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
 
-/// A copy of the library under another file name, so that the loader takes it for another one than this program's.
+/// A copy of the library under another file name, which the loader treats as a different library.
 struct Copy {
     handle: *mut c_void,
     file: String,
@@ -39,7 +39,7 @@ impl Copy {
         std::fs::read_to_string("/proc/self/maps").unwrap().contains(&self.file)
     }
 
-    /// Makes an array of two f64 and hands it to `then`, all on a thread of its own, whose end the library may need.
+    /// Makes an array of two f64 and passes it to `then`, on a thread of its own, because the library may react to a thread's end.
     fn with_array(&self, then: impl Fn(&Copy, *mut c_void) + Send) {
         struct Everywhere<T>(T);
         // SAFETY: the functions of the library may be called from any thread.
@@ -74,7 +74,7 @@ impl Copy {
                     then(copy, array);
                     assert_eq!(release(array), 0);
                 })
-                // The scope alone does not wait for what the thread does after its closure.
+                // The end of the scope alone does not wait for the thread-locals' destructors.
                 .join()
                 .unwrap();
         });
@@ -82,7 +82,7 @@ impl Copy {
 }
 
 #[test]
-fn it_is_unmapped_when_nobody_holds_anything_of_it() {
+fn it_is_unmapped_without_foreign_holders() {
     let copy = Copy::load("libunload_free.so");
     copy.with_array(|_, _| ());
     assert!(!copy.close(), "still mapped");
@@ -131,6 +131,6 @@ fn an_export_that_outlives_dlclose_still_ends() {
     });
     assert!(copy.close(), "unmapped under a consumer");
     let tensor = exported.into_inner().unwrap() as *mut Head;
-    // SAFETY: the struct is out, and the library is still there.
+    // SAFETY: the struct is still exported, and the library is loaded.
     unsafe { ((*tensor).deleter)(tensor) };
 }

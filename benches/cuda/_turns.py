@@ -1,4 +1,4 @@
-"""What the benchmarks on a device share: everybody takes turns on the same work, minima and medians of each, a table and a file of figures."""
+"""Helpers of the device benchmarks: several libraries take turns on one task; minima and medians of each, a table and a file of figures."""
 
 import ctypes
 import json
@@ -10,7 +10,7 @@ import time
 from tenure import cuda
 
 SIMULATED = cuda.devices()[0].name == "Tenure simulated device"
-# On the simulated driver a benchmark shows that it runs and how often it calls the driver; its times mean nothing.
+# On the simulated driver a benchmark shows that it runs and how often it calls the driver. Its times mean nothing.
 ROUNDS = 2 if SIMULATED else 15
 driver = ctypes.CDLL("libcuda.so.1")
 
@@ -21,7 +21,7 @@ def must(result):
 
 
 def use_primary_context():
-    """For calls of the driver by hand: the context that everybody shares, current on this thread."""
+    """For direct calls of the driver: makes the shared primary context current on this thread."""
     device, context = ctypes.c_int(), ctypes.c_void_p()
     must(driver.cuInit(0))
     must(driver.cuDeviceGet(ctypes.byref(device), 0))
@@ -30,7 +30,7 @@ def use_primary_context():
 
 
 def peers():
-    """torch and CuPy, each where it is installed and works on this device."""
+    """torch and CuPy, if they are installed and work on this device."""
     found = {}
     if SIMULATED:
         return found
@@ -52,7 +52,7 @@ def peers():
 
 
 class Figures:
-    """The figures of a benchmark, by case and by who did it."""
+    """The figures of a benchmark, by case and library."""
 
     def __init__(self):
         self.cases = {}
@@ -79,11 +79,11 @@ class Figures:
             rate = f"{size / figures['ns']:8.2f} GB/s" if size else f"{figures['ns']:10.1f} ns"
             beside = "" if who == "tenure" else f"   tenure is {figures['ns'] / ours:5.2f} x as fast"
             print(f"{case:34} {who:16} {rate}{beside}", flush=True)
-        # What is ended from outside leaves what it measured.
+        # A benchmark that is killed leaves its figures.
         self.save()
 
     def works(self, case, who, way):
-        """Whether somebody can do a case: of others it is said that they cannot, of us it is a failure."""
+        """Whether a library can do a case. For other libraries a failure is noted; for Tenure it fails the benchmark."""
         try:
             way()
             return True
@@ -93,7 +93,7 @@ class Figures:
             return False
 
     def bar(self, name, case, against, least):
-        """A target: tenure does the case at least so many times as fast as somebody else."""
+        """A target: Tenure is at least this many times as fast as another library."""
         if case not in self.cases:
             return
         ways = self.cases[case]["ways"]
@@ -106,7 +106,7 @@ class Figures:
         print(f"{name}: {case}: {ratio:.2f} x {against}, wanted {least} {met}")
 
     def save(self):
-        """Into the file that the command line names."""
+        """Writes the file that the command line names."""
         versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in ("tenure", "torch", "cupy", "numpy")}
         text = {"device": cuda.devices()[0].name, "simulated": SIMULATED, "versions": versions, "cases": self.cases}
         if len(sys.argv) > 1:
@@ -114,10 +114,10 @@ class Figures:
                 json.dump(text, file, indent=1)
 
     def write(self):
-        """Saves it, and ends the program."""
+        """Saves the figures and ends the program."""
         self.save()
         if not SIMULATED:
-            # Some libraries end their own contexts late; what is measured is written.
+            # Some libraries destroy their contexts late; the figures are saved by now.
             sys.stdout.flush()
             os._exit(min(self.failed, 1))
         sys.exit(min(self.failed, 1))

@@ -1,4 +1,4 @@
-/* pool.c - the loops of pool.py: allocate and free as C programs do it, by the library's pool and by the driver's own. */
+/* pool.c - the loops of pool.py: allocate and free in C, from Tenure's pool and from the driver's. */
 #define _POSIX_C_SOURCE 200809L
 #include "tenure.h"
 #include <time.h>
@@ -10,7 +10,7 @@ static int64_t now(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Nanoseconds of so many rounds, each `live` blocks taken and given back; negative: a status. */
+/* Nanoseconds of the rounds, each of which allocates and frees `live` blocks. A negative result is a status. */
 int64_t bench_pool(tn_pool *pool, uint64_t bytes, tn_stream *stream, int32_t live, int64_t rounds)
 {
     void *blocks[64];
@@ -30,7 +30,7 @@ int64_t bench_pool(tn_pool *pool, uint64_t bytes, tn_stream *stream, int32_t liv
     return now() - start;
 }
 
-/* The same by cuMemAllocAsync and cuMemFreeAsync, whose addresses the caller knows; negative: the driver's number. */
+/* The loop with cuMemAllocAsync and cuMemFreeAsync, whose addresses the caller passes. A negative result is the driver's status. */
 int64_t bench_driver(int (*allocate)(uint64_t *, size_t, void *), int (*give_back)(uint64_t, void *), uint64_t bytes,
                      void *stream, int32_t live, int64_t rounds)
 {

@@ -1,9 +1,9 @@
-"""Device pools, host time of allocate + free on one stream (bar T22): ours, the driver's own pool, torch's and CuPy's.
+"""Device pools, host time of allocate + free on one stream (bar T22): Tenure's pool, the driver's, torch's and CuPy's.
 
     pool.py [FILE]     a line per case and way; the figures go into FILE
 
-Ours and the driver's are called from C (pool.c). torch and CuPy are called from Python by their shortest functions, and what a loop costs
-there that calls as many functions that do nothing is taken off; that favours them by what their own arguments cost.
+Tenure's and the driver's pool are called from C (pool.c). torch and CuPy are called from Python by their fastest functions. The time of a
+loop that calls as many empty functions is subtracted; this favours them by the cost of their arguments.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def theirs(size, live):
 
 
 def looped(allocate, give_back, size, live):
-    """The time of a pair, from Python, without what the loop costs by itself."""
+    """The time of a pair from Python, less the cost of the loop."""
 
     def once(first, second):
         rounds = max(ROUNDS // live // 4, 1)
@@ -81,7 +81,7 @@ def measure(case, size, live):
 
 
 def let_go(block):
-    """CuPy gives back what nobody refers to."""
+    """CuPy frees an array when its last reference is gone."""
     return abs(0)
 
 

@@ -1,9 +1,9 @@
-"""Copies between host and device beside the driver's own, torch and CuPy: contiguous (bar T24), strided, turned; and fill.
+"""Copies between host and device beside the driver's own, torch and CuPy: contiguous (bar T24), strided, transposed; and fill.
 
     transfer.py [FILE]     a line per case and way; the figures go into FILE
 
-Everybody copies the same bytes into the same kind of memory and waits until it is done. `driver` is the driver's copy of contiguous bytes by
-hand, `memcpy` one thread's copy of as many bytes on the host.
+All libraries copy the same bytes into one kind of memory and wait for the copy. `driver` is a direct call of the driver's copy of contiguous
+bytes; `memcpy` is one thread's copy of as many bytes on the host.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ def pointer(array):
 
 
 def done(way):
-    """Issued on our stream, and waited for."""
+    """Issues the copy on Tenure's stream and waits for it."""
 
     def both():
         way()
@@ -54,7 +54,7 @@ def by_torch(to, source):
 
 
 def by_cupy(_issued):
-    """Waits for what was just issued."""
+    """Waits for the last copy."""
     cupy.cuda.Device().synchronize()
 
 
@@ -110,7 +110,7 @@ def contiguous():
 
 
 def strided():
-    """Half of the columns of a matrix; a matrix turned."""
+    """Half of a matrix's columns, and a transposed matrix."""
     side = 512 if SIMULATED else 4096
     whole = np.ones((side, 2 * side), "f4")
     square = np.ones((side, side), "f4")
@@ -160,7 +160,7 @@ def fill():
         count = SIZE // np.dtype(dtype).itemsize
         whole = cuda.device_array((count // 1024, 1024), dtype)
         array = whole[:, ::columns]
-        # Not a byte repeated: the driver's shortest way would not do for others.
+        # No repeated byte: only for one does the driver have its fastest fill.
         value = 7
         ways = {"tenure": done(lambda array=array: array.fill(value, stream=stream))}
         if torch and dtype != "c16":

@@ -1,4 +1,4 @@
-//! mimalloc, through a table of its functions: the version that the package asks for.
+//! mimalloc, as a table of its functions, in the version that the package selects.
 
 include!("peer.rs");
 

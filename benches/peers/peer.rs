@@ -1,5 +1,5 @@
-// What each of these libraries exports, included by all: a table, so that the measuring program calls the allocator itself and no
-// shim of ours. `benches/pool/door.c` has the same struct in C.
+// The table of functions that each of these libraries exports, so that the measuring program calls the allocator directly.
+// `benches/pool/allocator.c` has the struct in C.
 
 use std::ffi::{c_char, c_int, c_void};
 
@@ -10,9 +10,9 @@ pub struct Peer {
     pub malloc: unsafe extern "C" fn(usize) -> *mut c_void,
     pub free: unsafe extern "C" fn(*mut c_void),
     pub calloc: unsafe extern "C" fn(usize, usize) -> *mut c_void,
-    /// Give everything back that is not in use; absent where the allocator has no such call.
+    /// Returns unused memory to the system; absent if the allocator has no such call.
     pub trim: Option<unsafe extern "C" fn()>,
-    /// Where each thread must say that it begins and ends.
+    /// Called by each thread at its start and end, if the allocator needs that.
     pub enter: Option<unsafe extern "C" fn()>,
     pub leave: Option<unsafe extern "C" fn()>,
 }

@@ -1,12 +1,12 @@
 /* alloc.c - one thread, one core: a lone block, batches, many live blocks, large blocks (bars T1, T2, T3). Small blocks are not touched. */
-#include "door.h"
+#include "allocator.h"
 #include "harness.h"
 #include <string.h>
 
 enum { BATCH = 100, MANY = 10000 };
 
-static size_t mixed[MANY]; /* sizes: evenly 8 to 4096 bytes */
-static int shuffled[MANY]; /* an order to free in */
+static size_t mixed[MANY]; /* evenly distributed from 8 to 4096 bytes */
+static int shuffled[MANY]; /* the order of frees */
 
 static void prepare(void)
 {
@@ -26,9 +26,9 @@ static void prepare(void)
 static inline void lone(size_t size, uint64_t turns)
 {
     while (turns-- > 0) {
-        void *block = take(size);
-        __asm__ volatile("" : : "r"(block) : "memory"); /* as if it were used */
-        give(block);
+        void *block = allocate_block(size);
+        __asm__ volatile("" : : "r"(block) : "memory"); /* makes the compiler assume a use */
+        free_block(block);
     }
 }
 
@@ -37,10 +37,10 @@ static inline void batch(size_t size, uint64_t turns)
     void *blocks[BATCH];
     while (turns-- > 0) {
         for (int i = 0; i < BATCH; i++) {
-            blocks[i] = take(size != 0 ? size : mixed[i]);
+            blocks[i] = allocate_block(size != 0 ? size : mixed[i]);
         }
         for (int i = 0; i < BATCH; i++) {
-            give(blocks[i]);
+            free_block(blocks[i]);
         }
     }
 }
@@ -50,10 +50,10 @@ static inline void order(size_t size, bool shuffle, uint64_t turns)
     static void *blocks[MANY];
     while (turns-- > 0) {
         for (int i = 0; i < MANY; i++) {
-            blocks[i] = take(size != 0 ? size : mixed[i]);
+            blocks[i] = allocate_block(size != 0 ? size : mixed[i]);
         }
         for (int i = MANY; i-- > 0;) {
-            give(blocks[shuffle ? shuffled[i] : i]);
+            free_block(blocks[shuffle ? shuffled[i] : i]);
         }
     }
 }
@@ -61,9 +61,9 @@ static inline void order(size_t size, bool shuffle, uint64_t turns)
 static inline void large(size_t size, uint64_t turns)
 {
     while (turns-- > 0) {
-        volatile char *block = take(size);
+        volatile char *block = allocate_block(size);
         block[size / 2] = 1;
-        give((void *)block);
+        free_block((void *)block);
     }
 }
 

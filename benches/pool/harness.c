@@ -1,4 +1,4 @@
-/* harness.c - time, cores, random numbers, and how a figure is taken. */
+/* harness.c - time, cores, random numbers, and how a figure is measured. */
 #define _GNU_SOURCE
 #include "harness.h"
 #include <math.h>
@@ -75,7 +75,7 @@ void measure(const bench_case *the_case)
     const double sample_ns = 2e5;
     const int count = how_long == FULL ? MOST_SAMPLES : how_long == QUICK ? 51 : 1;
     uint64_t turns = 1;
-    /* Twice, since what an allocator does first is slow and says nothing of the later turns. */
+    /* Twice: an allocator's first calls are slow and not typical of the later turns. */
     for (int again = 0; again < 2; again++) {
         turns = 1;
         for (;;) {
@@ -127,7 +127,7 @@ void touch(void *block, size_t bytes)
 
 size_t resident(void)
 {
-    /* Files' pages, which come with the first call into a library, would hide what the allocator keeps. */
+    /* Pages of files, mapped by the first call into a library, would hide the allocator's memory. */
     FILE *rollup = fopen("/proc/self/smaps_rollup", "r");
     char line[256];
     size_t kilobytes = 0;

@@ -1,4 +1,4 @@
-/* harness.h - what the cases share: time, cores, random numbers, how a figure is taken and printed. */
+/* harness.h - helpers of the cases: time, cores, random numbers, measuring and printing. */
 #ifndef HARNESS_H
 #define HARNESS_H
 #include <stdbool.h>
@@ -9,51 +9,51 @@
 typedef enum scale {
     FULL,
     QUICK, /* for tuning */
-    TINY,  /* does it run at all */
+    TINY,  /* only checks that the cases run */
 } scale;
 extern scale how_long;
 
 typedef struct bench_case {
     const char *name;
-    /* Does `turns` of it. */
+    /* Runs `turns` turns. */
     void (*run)(uint64_t turns);
-    /* Blocks a turn: the figure is per block. */
+    /* Blocks per turn; the figure is per block. */
     double blocks;
 } bench_case;
 
 double now_ns(void);
-/* The calling thread on the nth of the cores that the process may use; all of them again. */
+/* Pins the calling thread to the nth of the process's cores, or to all of them. */
 void pin(int nth);
 void unpin(void);
 int cores(void);
 
-/* A figure's line: the minimum and the median. */
+/* Prints the line of a figure: minimum and median. */
 void print(const char *name, double least, double median);
-/* Sorts, and prints the line. */
+/* Sorts the samples and prints the line. */
 void print_samples(const char *name, double *samples, int count);
-/* One thread, one core: samples so short that the best is one in which nobody else had the core. */
+/* One thread, one core. Samples are short, so the best one is undisturbed by other processes. */
 void measure(const bench_case *the_case);
 
-/* xorshift64*, the same in every process. */
+/* xorshift64*, with one seed in every process. */
 uint64_t next_random(uint64_t *state);
-/* Evenly in [low, high]; evenly in the logarithm. */
+/* Evenly distributed in [low, high], or in the logarithm. */
 size_t uniform(uint64_t *state, size_t low, size_t high);
 size_t log_uniform(uint64_t *state, size_t low, size_t high);
 
-/* One write a page. */
+/* Writes one byte per page. */
 void touch(void *block, size_t bytes);
-/* Bytes of this process in memory that no file backs. */
+/* Resident bytes of this process that no file backs. */
 size_t resident(void);
 
-/* Which cases were asked for: names or beginnings of names; none: all. */
+/* Whether a case is selected: by its name or a prefix of it, or because there is no selection. */
 bool wanted(const char *name);
 
-/* The groups; each in a file of its own. */
+/* The groups, each in its own file. */
 void alloc_cases(bool backwards);
 void thread_cases(bool backwards);
 void memory_cases(void);
 void touch_cases(void);
 void mix_cases(bool backwards);
-/* One case alone, so many turns, for profilers; false: it is none of alloc's. */
+/* Runs one case of alloc.c alone, for profilers; false if there is no such case. */
 bool alloc_one(const char *name, uint64_t turns);
 #endif

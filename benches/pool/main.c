@@ -1,14 +1,14 @@
 /*
- * main.c - what allocation costs in one allocator of those that can be opened, a round a process.
+ * main.c - the cost of allocation in one allocator; one round per process.
  *
  *     pool forwards|backwards full|quick|tiny NAME LIBRARY CASE..    lines "case <tab> minimum <tab> median"; no case: all
- *     pool one TURNS NAME LIBRARY CASE                               that case of alloc alone, for profilers
+ *     pool one TURNS NAME LIBRARY CASE                               one case of alloc.c alone, for profilers
  *
- * `cargo xtask bench pool` runs the rounds and compares. One-thread cases run on one core. An idle thread is alive, because glibc takes
- * short cuts in processes of one thread. Lines that begin with # are about the process.
+ * `cargo xtask bench pool` runs the rounds and compares. One-thread cases run on one core. An idle thread is alive, because glibc is faster
+ * in processes of one thread. Lines that begin with # are about the process.
  */
 #define _GNU_SOURCE
-#include "door.h"
+#include "allocator.h"
 #include "harness.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ bool wanted(const char *name)
     return asked_count == 0;
 }
 
-/* Is any case of that group wanted? */
+/* Whether a case of the group is selected. */
 static bool group(const char *name)
 {
     for (int i = 0; i < asked_count; i++) {
@@ -54,8 +54,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: pool forwards|backwards full|quick|tiny NAME LIBRARY CASE.., or pool one TURNS NAME LIBRARY CASE\n");
         return 2;
     }
-    door_open(argv[3], argv[4]);
-    door_enter();
+    allocator_open(argv[3], argv[4]);
+    allocator_enter();
     asked = argv + 5;
     asked_count = argc - 5;
     pthread_t sleeper;
@@ -67,7 +67,7 @@ int main(int argc, char **argv)
     }
     bool backwards = strcmp(argv[1], "backwards") == 0;
     how_long = strcmp(argv[2], "tiny") == 0 ? TINY : strcmp(argv[2], "quick") == 0 ? QUICK : FULL;
-    (void)setpriority(PRIO_PROCESS, 0, -20); /* where it may: whatever else runs should not share the core */
+    (void)setpriority(PRIO_PROCESS, 0, -20); /* if permitted: other processes should not share the core */
     printf("# cores\t%d\n", cores());
     if (group("alloc")) {
         alloc_cases(backwards);
@@ -85,5 +85,5 @@ int main(int argc, char **argv)
         mix_cases(backwards);
     }
     fflush(stdout);
-    _exit(0); /* not through the destructors of thirteen allocators */
+    _exit(0); /* skips the destructors of thirteen allocators */
 }

@@ -1,16 +1,16 @@
 /*
- * memory.c - what stays resident for what is live (bars T5, T6, T7).
+ * memory.c - resident memory in proportion to live memory (bars T5, T6, T7).
  *
- * Blocks of random size replace random ones; every page is touched. The limit of live bytes alternates between all and 40 %, eight
- * phases, and in each a multiple of all is allocated anew, so that what stays is what many replacements made of it. Printed per workload:
- *     .peak      resident by live bytes at the end of a phase at the limit, the largest of four
- *     .fall      the same at the end, at 40 %
- *     .trimmed   the same after the allocator was told to give back what it can
- *     .left      after all was freed and it was told again: % of the peak
- *     .ns        of time per allocation with its free, touching included
+ * Blocks of random size replace random ones, and every page is touched. The limit of live bytes alternates between 100 % and 40 % in eight
+ * phases. Each phase allocates a multiple of the limit, so that its result is one of many replacements. Printed per workload:
+ *     .peak      resident / live bytes at the end of a phase at the limit, the largest of four
+ *     .fall      resident / live bytes at the end, at 40 %
+ *     .trimmed   resident / live bytes after the allocator returned unused memory
+ *     .left      resident bytes after all blocks were freed and memory was returned: % of the peak
+ *     .ns        time per allocation with its free, including the touching
  */
 #define _GNU_SOURCE
-#include "door.h"
+#include "allocator.h"
 #include "harness.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@
 typedef struct workload {
     const char *name;
     size_t live, low, high;
-    size_t anew; /* so many times `live` are allocated in a phase */
-    bool evenly; /* in the size; else in its logarithm */
+    size_t anew; /* a phase allocates this multiple of `live` */
+    bool evenly; /* in the size, else in its logarithm */
 } workload;
 
 static const workload workloads[] = {
@@ -37,13 +37,13 @@ typedef struct held {
 
 enum { MOST_HELD = 400000 };
 
-/* The table lies in pages of its own, there from the beginning: it is no part of what is measured. */
+/* The table has pages of its own, touched at the start, so it does not affect the measurement. */
 static held *table;
 static size_t count, live;
 
 static void drop(size_t at)
 {
-    give(table[at].block);
+    free_block(table[at].block);
     live -= table[at].size;
     table[at] = table[--count];
 }
@@ -56,7 +56,7 @@ static uint64_t run_phase(const workload *load, uint64_t *random, size_t limit)
         while (live + size > limit || count == MOST_HELD) {
             drop(uniform(random, 0, count - 1));
         }
-        void *block = take(size);
+        void *block = allocate_block(size);
         touch(block, size);
         table[count++] = (held){block, size};
         live += size;
@@ -101,14 +101,14 @@ static void run_workload(const workload *whole)
     print_part(whole, "ns", (now_ns() - start) / (double)made);
     print_part(whole, "peak", peak);
     print_part(whole, "fall", part_of(resident(), base, live));
-    bool trims = door_trim();
+    bool trims = allocator_trim();
     if (trims) {
         print_part(whole, "trimmed", part_of(resident(), base, live));
     }
     while (count > 0) {
         drop(count - 1);
     }
-    (void)door_trim();
+    (void)allocator_trim();
     print_part(whole, "left", 100 * part_of(resident(), base, most - base));
 }
 
@@ -120,7 +120,7 @@ void memory_cases(void)
         exit(1);
     }
     memset(table, 0, MOST_HELD * sizeof *table);
-    give(take(64)); /* what an allocator needs once is no part either */
+    free_block(allocate_block(64)); /* an allocator's initial memory does not count */
     (void)resident();
     pin(0);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {

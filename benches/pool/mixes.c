@@ -1,14 +1,14 @@
 /*
  * mixes.c - two larger mixes.
  *
- *     mixes.server   eight threads that begin and end: requests of mixed small sizes freed in reverse order, some blocks kept in a session
- *                    and replaced at random, some handed to whichever thread comes by. ns a block, all threads together
- *     mixes.arrays   one thread: arrays of 1 KiB to 64 MiB, log-uniform, every page touched, most released in reverse order. ns an array
+ *     mixes.server   eight threads that begin and end: requests of mixed small sizes freed in reverse order. Some blocks are kept in a
+ *                    session and replaced at random; some are freed by another thread. ns per block, all threads together
+ *     mixes.arrays   one thread: arrays of 1 KiB to 64 MiB, log-uniform, every page touched, most freed in reverse order. ns per array
  *
- * and of the arrays, `.resident`: the largest resident by live bytes that was seen.
+ * and of the arrays, `.resident`: the largest ratio of resident to live bytes.
  */
 #define _GNU_SOURCE
-#include "door.h"
+#include "allocator.h"
 #include "harness.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -37,11 +37,11 @@ static server servers[THREADS];
 static _Atomic(void *) mailboxes[MAILBOXES];
 static int requests;
 
-/* Most small, one in a hundred large. */
+/* Mostly small; one in a hundred is large. */
 static void *some_block(server *me)
 {
     size_t size = me->blocks % 100 == 99 ? log_uniform(&me->random, 64 << 10, 512 << 10) : log_uniform(&me->random, 16, 8192);
-    char *block = take(size);
+    char *block = allocate_block(size);
     memset(block, 1, size < 64 ? size : 64);
     me->blocks++;
     return block;
@@ -51,30 +51,30 @@ static void *serve(void *context)
 {
     server *me = context;
     void *request[REQUEST];
-    door_enter();
+    allocator_enter();
     for (int turn = 0; turn < requests; turn++) {
         size_t many = uniform(&me->random, 8, REQUEST);
         for (size_t i = 0; i < many; i++) {
             request[i] = some_block(me);
         }
-        /* One stays in the session, in the place of another. */
+        /* One block stays in the session and replaces another. */
         void **place = &me->session[uniform(&me->random, 0, SESSION - 1)];
         if (*place != NULL) {
-            give(*place);
+            free_block(*place);
         }
         *place = request[--many];
-        /* Two go to somebody else, and what lies there is ours to free. */
+        /* Two blocks go to another thread, and the blocks found there are freed here. */
         for (int i = 0; i < 2; i++) {
             void *theirs = atomic_exchange(&mailboxes[uniform(&me->random, 0, MAILBOXES - 1)], request[--many]);
             if (theirs != NULL) {
-                give(theirs);
+                free_block(theirs);
             }
         }
         while (many > 0) {
-            give(request[--many]);
+            free_block(request[--many]);
         }
     }
-    door_leave();
+    allocator_leave();
     return NULL;
 }
 
@@ -96,11 +96,11 @@ static void run_server(void)
         }
         samples[turn] = (now_ns() - start) / (double)blocks;
     }
-    /* What the sessions hold goes back on a thread that made none of it. */
+    /* A thread that allocated none of the sessions' blocks frees them. */
     for (int i = 0; i < THREADS; i++) {
         for (int k = 0; k < SESSION; k++) {
             if (servers[i].session[k] != NULL) {
-                give(servers[i].session[k]);
+                free_block(servers[i].session[k]);
                 servers[i].session[k] = NULL;
             }
         }
@@ -108,7 +108,7 @@ static void run_server(void)
     for (int i = 0; i < MAILBOXES; i++) {
         void *left = atomic_exchange(&mailboxes[i], NULL);
         if (left != NULL) {
-            give(left);
+            free_block(left);
         }
     }
     print_samples("mixes.server", samples, turns());
@@ -134,15 +134,15 @@ static void run_arrays(void)
         double paused = 0, start = now_ns();
         for (int step = 0; step < STEPS; step++) {
             size_t size = log_uniform(&random, 1024, high);
-            /* Work of some depth: a few are made, about as many of the last ones go; one in ten is an older one. */
+            /* A stack-like load: a few arrays are made, about as many of the last ones are freed; one in ten is an older one. */
             while (depth > 0 && (live + size > most_live || depth == DEPTH || uniform(&random, 0, 99) < 48)) {
                 size_t at = uniform(&random, 0, 9) == 0 ? uniform(&random, 0, depth - 1) : depth - 1;
                 live -= stack[at].size;
-                give(stack[at].block);
+                free_block(stack[at].block);
                 memmove(&stack[at], &stack[at + 1], (depth - at - 1) * sizeof *stack);
                 depth--;
             }
-            stack[depth].block = take(size);
+            stack[depth].block = allocate_block(size);
             stack[depth].size = size;
             touch(stack[depth++].block, size);
             live += size;
@@ -154,7 +154,7 @@ static void run_arrays(void)
             }
         }
         while (depth > 0) {
-            give(stack[--depth].block);
+            free_block(stack[--depth].block);
         }
         samples[turn] = (now_ns() - start - paused) / STEPS;
     }

@@ -1,6 +1,6 @@
-/* threads.c - two threads on two cores: own blocks, and blocks that one allocates and the other frees (bar T4). ns a block. */
+/* threads.c - two threads on two cores: own blocks, and blocks that one allocates and the other frees (bar T4). ns per block. */
 #define _GNU_SOURCE
-#include "door.h"
+#include "allocator.h"
 #include "harness.h"
 #include <pthread.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 
 enum { MOST_WINDOWS = 51 };
 
-/* Short, so that the best is one in which nobody else had the cores. */
+/* Short, so the best window is undisturbed by other processes. */
 static const struct timespec window_length = {.tv_nsec = 2000000};
 
 static pthread_barrier_t gate;
@@ -24,7 +24,7 @@ static void begin_threads(int threads)
     pthread_barrier_init(&gate, NULL, (unsigned)threads + 1);
 }
 
-/* The main thread's side of one window; its ns, by a clock that runs also while a worker waits for its core. */
+/* The main thread's side of one window; its ns, by a clock that also runs while a worker waits for a core. */
 static double let_run(void)
 {
     atomic_store(&stop, false);
@@ -41,30 +41,30 @@ static double let_run(void)
 typedef struct worker {
     pthread_t thread;
     int core;
-    double ns; /* a block, in this window */
+    double ns; /* per block, in this window */
 } worker;
 
 static void *own(void *context)
 {
     worker *me = context;
     pin(me->core);
-    door_enter();
+    allocator_enter();
     for (int window = 0; window < windows; window++) {
         pthread_barrier_wait(&gate);
         uint64_t turns = 0;
         double start = now_ns();
         do {
             for (int i = 0; i < 256; i++) {
-                void *block = take(64);
+                void *block = allocate_block(64);
                 __asm__ volatile("" : : "r"(block) : "memory");
-                give(block);
+                free_block(block);
             }
             turns += 256;
         } while (!atomic_load_explicit(&stop, memory_order_relaxed));
         me->ns = (now_ns() - start) / (double)turns;
         pthread_barrier_wait(&gate);
     }
-    door_leave();
+    allocator_leave();
     return NULL;
 }
 
@@ -92,7 +92,7 @@ static void own_blocks(const char *name, int threads)
     print_samples(name, means, windows);
 }
 
-/* ---- passed from one to the other, in chunks, so that the way between them costs little ---- */
+/* ---- passed from one to the other, in chunks, so that the queue costs little ---- */
 enum { CHUNK = 64, CHUNKS = 16 };
 
 typedef struct passage {
@@ -115,26 +115,26 @@ static void *allocating(void *context)
 {
     passage *way = context;
     pin(0);
-    door_enter();
+    allocator_enter();
     uint64_t filled = 0;
     int spins = 0;
     for (int window = 0; window < windows; window++) {
         pthread_barrier_wait(&gate);
         while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
             if (filled - atomic_load_explicit(&way->emptied, memory_order_acquire) == CHUNKS) {
-                wait_a_little(&spins); /* looks at `stop` again: the other one may have */
+                wait_a_little(&spins); /* then checks `stop` again: the other thread may have ended */
                 continue;
             }
             void **chunk = way->blocks[filled % CHUNKS];
             for (int i = 0; i < CHUNK; i++) {
-                chunk[i] = take(way->size);
+                chunk[i] = allocate_block(way->size);
                 *(volatile char *)chunk[i] = 1;
             }
             atomic_store_explicit(&way->filled, ++filled, memory_order_release);
         }
         pthread_barrier_wait(&gate);
     }
-    door_leave();
+    allocator_leave();
     return NULL;
 }
 
@@ -142,7 +142,7 @@ static void *freeing(void *context)
 {
     passage *way = context;
     pin(1);
-    door_enter();
+    allocator_enter();
     uint64_t emptied = 0;
     int spins = 0;
     for (int window = 0; window < windows; window++) {
@@ -155,20 +155,20 @@ static void *freeing(void *context)
             }
             void **chunk = way->blocks[emptied % CHUNKS];
             for (int i = 0; i < CHUNK; i++) {
-                give(chunk[i]);
+                free_block(chunk[i]);
             }
             atomic_store_explicit(&way->emptied, ++emptied, memory_order_release);
         }
         way->passed = (emptied - before) * CHUNK;
         pthread_barrier_wait(&gate);
     }
-    while (emptied != atomic_load(&way->filled)) { /* what was on the way at the end */
+    while (emptied != atomic_load(&way->filled)) { /* blocks that were in the queue at the end */
         for (int i = 0; i < CHUNK; i++) {
-            give(way->blocks[emptied % CHUNKS][i]);
+            free_block(way->blocks[emptied % CHUNKS][i]);
         }
         atomic_store(&way->emptied, ++emptied);
     }
-    door_leave();
+    allocator_leave();
     return NULL;
 }
 

@@ -1,16 +1,16 @@
 /*
- * touch.c - large blocks with every page touched: fresh, again, and zeroed (bars T8, T9, T10). ns.
+ * touch.c - large blocks with every page touched: fresh, reused, and zeroed (bars T8, T9, T10). ns.
  *
- *     fresh_256m       a block that the process never had: allocated and touched. Where there are pools, one of a new pool
- *     by_hand_256m     (handle) the same by mmap and madvise for huge pages
- *     again_64m        the same block over and over: allocated, touched, freed; array_again_64m (handle): as an array
- *     zeros_fresh      256 MiB of zeros that the process never had, not touched
- *     zeros_resident   bytes of that block that are resident then; zeros_books: of the process, what the allocator keeps books in included
+ *     fresh_256m       a block of fresh memory, allocated and touched; from a new pool if the allocator has pools
+ *     by_hand_256m     (handle) as fresh_256m, by mmap and madvise for huge pages
+ *     again_64m        one block repeatedly allocated, touched and freed; array_again_64m (handle): as an array
+ *     zeros_fresh      256 MiB of zeros of fresh memory, not touched
+ *     zeros_resident   resident bytes of that block; zeros_books: of the process, including the allocator's own data
  *     zeros_again      64 MiB of zeros after a block of that size was written and freed; array_zeros_again (handle): as an array
- *     memset           of such a block
+ *     memset           memset of such a block
  */
 #define _GNU_SOURCE
-#include "door.h"
+#include "allocator.h"
 #include "harness.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +19,14 @@
 
 enum { MOST_TURNS = 7 };
 static const size_t mib = 1 << 20;
-static size_t part = 1; /* of the sizes, where nothing is measured */
+static size_t part = 1; /* the sizes are divided by this where nothing is measured */
 
 static int turns(void)
 {
     return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 4 : 1;
 }
 
-/* Maps so many bytes of huge pages and touches them; they are unmapped after the time was taken. */
+/* Maps huge pages and touches them; unmaps them after the time is taken. */
 static double by_hand(size_t bytes)
 {
     const size_t unit = 2 * mib;
@@ -49,15 +49,15 @@ static void fresh(void)
     double samples[MOST_TURNS];
     int count = 0;
     do {
-        give(take(64)); /* what a pool needs once is no part of it */
+        free_block(allocate_block(64)); /* a pool's initial memory does not count */
         double start = now_ns();
-        void *block = take(256 * mib / part);
+        void *block = allocate_block(256 * mib / part);
         touch(block, 256 * mib / part);
         samples[count++] = now_ns() - start;
-        give(block);
-    } while (count < turns() && door_renew());
+        free_block(block);
+    } while (count < turns() && allocator_renew());
     print_samples("touch.fresh_256m", samples, count);
-#if defined DOOR_HANDLE
+#if defined API_HANDLE
     for (int i = 0; i < turns(); i++) {
         samples[i] = by_hand(256 * mib / part);
     }
@@ -65,7 +65,7 @@ static void fresh(void)
 #endif
 }
 
-/* Bytes of the block that are in memory. */
+/* Resident bytes of the block. */
 static size_t resident_of(void *block, size_t bytes)
 {
     static unsigned char pages[256 << 8];
@@ -88,10 +88,10 @@ static void zeros_fresh(void)
     int count = 0;
     do {
         const size_t bytes = 256 * mib / part;
-        give(take(64));
+        free_block(allocate_block(64));
         size_t before = resident();
         double start = now_ns();
-        void *block = take_zeroed(bytes);
+        void *block = allocate_zeroed_block(bytes);
         samples[count++] = now_ns() - start;
         if (block == NULL) {
             return;
@@ -100,8 +100,8 @@ static void zeros_fresh(void)
         double added = after > before ? (double)(after - before) : 0, own = (double)resident_of(block, bytes);
         books = added > books ? added : books;
         pages = own > pages ? own : pages;
-        give(block);
-    } while (count < turns() && door_renew());
+        free_block(block);
+    } while (count < turns() && allocator_renew());
     print_samples("touch.zeros_fresh", samples, count);
     print("touch.zeros_resident", pages, pages);
     print("touch.zeros_books", books, books);
@@ -110,9 +110,9 @@ static void zeros_fresh(void)
 static double touched(size_t bytes)
 {
     double start = now_ns();
-    void *block = take(bytes);
+    void *block = allocate_block(bytes);
     touch(block, bytes);
-    give(block);
+    free_block(block);
     return now_ns() - start;
 }
 
@@ -131,30 +131,30 @@ static void zeros_again(void)
     const size_t bytes = 64 * mib / part;
     double zeros[MOST_TURNS], sets[MOST_TURNS];
     for (int i = 0; i < turns(); i++) {
-        char *block = take(bytes);
+        char *block = allocate_block(bytes);
         memset(block, 1, bytes);
         double start = now_ns();
         memset(block, 0, bytes);
         __asm__ volatile("" : : "r"(block) : "memory");
         sets[i] = now_ns() - start;
         memset(block, 1, bytes);
-        give(block);
+        free_block(block);
         start = now_ns();
-        block = take_zeroed(bytes);
+        block = allocate_zeroed_block(bytes);
         zeros[i] = now_ns() - start;
         if (block == NULL) {
             return;
         }
         if (block[bytes / 2] != 0) {
-            door_failed("zeros");
+            allocator_failed("zeros");
         }
-        give(block);
+        free_block(block);
     }
     print_samples("touch.zeros_again", zeros, turns());
     print_samples("touch.memset", sets, turns());
 }
 
-#if defined DOOR_HANDLE
+#if defined API_HANDLE
 static void array_again(void)
 {
     const size_t bytes = 64 * mib / part;
@@ -162,9 +162,9 @@ static void array_again(void)
     for (int i = -1; i < turns(); i++) {
         char *data;
         double start = now_ns();
-        void *array = door_array(bytes, false, &data);
+        void *array = allocator_array(bytes, false, &data);
         touch(data, bytes);
-        door_array_release(array);
+        allocator_array_release(array);
         if (i >= 0) {
             samples[i] = now_ns() - start;
         }
@@ -178,16 +178,16 @@ static void array_zeros_again(void)
     double samples[MOST_TURNS];
     for (int i = 0; i < turns(); i++) {
         char *data;
-        void *array = door_array(bytes, false, &data);
+        void *array = allocator_array(bytes, false, &data);
         memset(data, 1, bytes);
-        door_array_release(array);
+        allocator_array_release(array);
         double start = now_ns();
-        array = door_array(bytes, true, &data);
+        array = allocator_array(bytes, true, &data);
         samples[i] = now_ns() - start;
         if (data[bytes / 2] != 0) {
-            door_failed("tn_array_zeros");
+            allocator_failed("tn_array_zeros");
         }
-        door_array_release(array);
+        allocator_array_release(array);
     }
     print_samples("touch.array_zeros_again", samples, turns());
 }
@@ -197,7 +197,7 @@ void touch_cases(void)
 {
     part = how_long == TINY ? 16 : 1;
     pin(0);
-    (void)by_hand(512 * mib / part); /* memory new to a virtual machine comes slowly once, whoever asks */
+    (void)by_hand(512 * mib / part); /* a virtual machine's first use of memory is slow, for every allocator */
     if (wanted("touch.fresh_256m")) {
         fresh();
     }
@@ -210,7 +210,7 @@ void touch_cases(void)
     if (wanted("touch.again_64m")) {
         again();
     }
-#if defined DOOR_HANDLE
+#if defined API_HANDLE
     if (wanted("touch.again_64m")) {
         array_again();
     }

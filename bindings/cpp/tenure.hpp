@@ -1,31 +1,30 @@
 /**
  * @file tenure.hpp
- * Tenure for C++17 and later: the handles of tenure.h as objects that own what they stand for. Header-only.
+ * Tenure for C++17 and later: the handles of tenure.h as objects that own their handle. Header-only.
  *
- * **Handles** (`array`, `weak`, `pool`, `promise`, guards, exports) can be moved and not copied: a copy of a handle
- * would be a hidden claim, and claims decide what may be overwritten. `array::clone()` makes a claim, `array::copy()`
- * makes new bytes; both are written out. A handle that was moved from is empty; calls on it throw `usage_error`
+ * **Handles** (`array`, `weak`, `pool`, `promise`, guards, exports) can be moved, but not copied. A copy would be a
+ * hidden claim, and the number of claims decides whether bytes may be overwritten in place. `array::clone()` makes a
+ * further claim, `array::copy()` makes new bytes. A moved-from handle is empty; calls on it throw `usage_error`
  * (TN_ERR_NULL).
  *
- * **Pointers** come from guards only. `read_guard<T>` has no way to write, and what would outlive its guard
- * (`a.read<double>().data()`) does not compile. A write guard that an exception leaves by poisons its region.
+ * **Pointers** come from guards only. `read_guard<T>` gives only const access. A pointer that would outlive its guard
+ * (`a.read<double>().data()`) does not compile. A write guard that an exception ends poisons its region.
  *
- * **Statuses** are exceptions: all are `tenure::error`, with the status and the library's text; those about memory are
+ * **Errors** are exceptions: all are `tenure::error`, with the status and the library's message; those about memory are
  * `std::bad_alloc` too. A function that throws has changed nothing. Destructors never throw. Without exceptions
- * (-fno-exceptions) the text is printed and `std::terminate` called.
+ * (-fno-exceptions) the message is printed and `std::terminate` is called.
  *
- * **Ownership** travels by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
- * `f(a.clone())` by who wants to keep `a`. A function that takes arrays and promises as they come opens them together,
- * with `tenure::enter`.
+ * **Ownership** is passed by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
+ * `f(a.clone())` to keep `a`. A function that accepts arrays and promises alike enters a scope with `tenure::enter`.
  *
- * **const.** A `const array` can be read, and give views and clones; it cannot be written. As with a shared pointer
- * this holds for the handle and not for the bytes: a clone of it can write them.
+ * **const.** A `const array` can be read, viewed and cloned, but not written. As with a shared pointer, const applies
+ * to the handle and not to the bytes: a clone can write them.
  *
  * **Threads.** As in C: any thread may call with any handle. An object of this header must not be moved, assigned or
  * destroyed by one thread while another uses it.
  *
- * One program may mix translation units of C++17 and C++20: nothing here has another layout in one of them, which is
- * why `tenure::span` is used in both. In C++20 it converts to `std::span`.
+ * One program may mix translation units of C++17 and C++20, because every class has one layout in both. So both use
+ * `tenure::span`, which converts to `std::span` in C++20.
  */
 #ifndef TENURE_HPP
 #define TENURE_HPP
@@ -61,28 +60,28 @@
 #include <span>
 #endif
 
-/** Records this line as the place of what the thread makes and copies from now on: as a statement, or with a comma
- *  as in `auto b = (TENURE_HERE, a.clone())`. */
+/** Records this line as the site of the thread's next calls: as a statement, or with a comma as in
+ *  `auto b = (TENURE_HERE, a.clone())`. */
 #define TENURE_HERE (static_cast<void>(tn_here(__FILE__, static_cast<std::int32_t>(__LINE__))))
 
 namespace tenure {
 
 /* ===================================================== places ===================================================== */
 
-/// A line of the program. What opens or makes something takes one as its last parameter, whose default is the line of the call: texts and
-/// reports then say "step.cpp:41" with no word of the caller's. It is this thread's place until the next such call, as by TENURE_HERE.
+/// A line of the program. Each call that opens or makes something takes one as its last parameter, whose default is the line of the call:
+/// messages and reports then name it as "step.cpp:41". It stays this thread's site until the next such call, as with TENURE_HERE.
 ///
-/// With TENURE_NO_SITES defined in all units of a program nothing is recorded by itself.
+/// With TENURE_NO_SITES defined in all units of a program, calls record no line by themselves.
 class site {
 public:
     /// The line of the call.
     static constexpr site here(const char *file = __builtin_FILE(), int line = __builtin_LINE()) noexcept {
         return site(file, line);
     }
-    /// Any line; the text is not copied.
+    /// Another line; the text is not copied.
     constexpr site(const char *file, int line) noexcept : file_(file), line_(line) {}
 
-    /// The path as the compiler has it.
+    /// The path as the compiler passes it.
     constexpr const char *file() const noexcept { return file_; }
     /// Counted from 1.
     constexpr int line() const noexcept { return line_; }
@@ -94,7 +93,7 @@ private:
 
 namespace detail {
 
-/// What this thread makes from now on is made there.
+/// Sets the site of this thread's next calls.
 inline void record([[maybe_unused]] site place) noexcept {
 #if !defined TENURE_NO_SITES
     static_cast<void>(tn_here(place.file(), static_cast<std::int32_t>(place.line())));
@@ -105,17 +104,16 @@ inline void record([[maybe_unused]] site place) noexcept {
 
 /* ==================================================== statuses ==================================================== */
 
-/// What every exception of this header is: a status and the library's text. `catch (const tenure::error &e)` gets them
-/// all.
+/// Base class of all exceptions of this header: a status and the library's message. `catch (const tenure::error &e)` catches all.
 ///
-/// It is no `std::exception` by itself, so that `out_of_memory` can be a `std::bad_alloc`; each class that is thrown is
+/// It is not derived from `std::exception`, so that `out_of_memory` can be a `std::bad_alloc`. Each class that is thrown is derived from
 /// one.
 class error {
 public:
     virtual ~error() = default;
     /// TN_ERR_*.
     tn_status status() const noexcept { return status_; }
-    /// "TN_ERR_BORROWED" and the like.
+    /// The status's name, for example "TN_ERR_BORROWED".
     const char *name() const noexcept { return tn_status_name(status_); }
     /// The function, what was wrong, the offending values, what to do.
     virtual const char *what() const noexcept { return text_; }
@@ -129,36 +127,36 @@ protected:
 
 private:
     tn_status status_;
-    // In the exception itself: an error must not need memory.
+    // Stored in the exception, because an error must not need memory.
     char text_[512];
 };
 
-/// An `error` that is one of the standard library's exceptions too.
+/// An `error` that is also a standard exception.
 template <class Standard>
 class error_as : public error, public Standard {
 public:
-    /// Of a status and its text.
+    /// From a status and its message.
     error_as(tn_status status, const char *text) noexcept : error(status, text) {}
     const char *what() const noexcept override { return error::what(); }
 };
 
-/// The call itself is wrong, whatever the array: NULL, STALE, KIND, INVALID.
+/// The call itself is wrong, for any array: NULL, STALE, KIND, INVALID.
 class usage_error : public error_as<std::exception> {
     using error_as<std::exception>::error_as;
 };
 
-/// An argument does not fit the array: COUNT, DUPLICATE, DTYPE, LIMIT, SHAPE, RANGE, LAYOUT, DEVICE.
+/// An argument does not fit the array: COUNT, DUPLICATE, DTYPE, OVERFLOW, LIMIT, SHAPE, RANGE, LAYOUT, DEVICE.
 class argument_error : public error_as<std::exception> {
     using error_as<std::exception>::error_as;
 };
 
-/// Who else holds the array, or what became of it, stands in the way: DESTRUCTED, GIVEN, POISONED, READONLY,
-/// BORROWED_WRITE, BORROWED, EXPORTED, SHARED, IN_EXPRESSION, FOREIGN, ALIASED.
+/// The array's state or another holder prevents the call: DESTRUCTED, GIVEN, POISONED, READONLY, BORROWED_WRITE, BORROWED, EXPORTED,
+/// SHARED, IN_EXPRESSION, FOREIGN, ALIASED.
 class ownership_error : public error_as<std::exception> {
     using error_as<std::exception>::error_as;
 };
 
-/// Only a copy would do, and none was allowed: WOULD_COPY.
+/// The call needs a copy, which the caller forbade: WOULD_COPY.
 class copy_error : public ownership_error {
     using ownership_error::ownership_error;
 };
@@ -183,14 +181,14 @@ class io_error : public error_as<std::exception> {
     using error_as<std::exception>::error_as;
 };
 
-/// The work itself failed: FAILED, DRIVER, PANIC, and what a newer library may add.
+/// The work itself failed: FAILED, DRIVER, PANIC, and statuses that newer libraries add.
 class work_error : public error_as<std::exception> {
     using error_as<std::exception>::error_as;
 };
 
 namespace detail {
 
-/// Throws the class of a status.
+/// Throws the exception class of a status.
 [[noreturn]] inline void raise(tn_status status, const char *text) {
 #if defined(__cpp_exceptions)
     switch (status) {
@@ -233,13 +231,13 @@ namespace detail {
 #endif
 }
 
-/// A failing call becomes an exception.
+/// Throws if the call failed.
 inline void check(tn_status status) {
     if (status != TN_OK)
         raise(status, tn_last_error());
 }
 
-/// A text of the library, whole: asked for again while it grows under our hands.
+/// A whole text of the library; repeated if it grew between two calls.
 template <class Query>
 std::string text_of(Query query) {
     std::size_t length = 0;
@@ -253,7 +251,7 @@ std::string text_of(Query query) {
     return text;
 }
 
-/// What this header refuses by itself.
+/// Throws an error that this header detects itself.
 template <class... Values>
 [[noreturn]] void refuse(tn_status status, const char *format, Values... values) {
     char text[512];
@@ -265,29 +263,29 @@ template <class... Values>
 
 /* ===================================================== flags ====================================================== */
 
-/// Says that the operators of flags are meant for an enumeration.
+/// Enables the operators of flags for an enumeration.
 template <class E>
 inline constexpr bool is_flags = false;
 
-/// Both.
+/// Union of flags.
 template <class E, class = std::enable_if_t<is_flags<E>>>
 constexpr E operator|(E a, E b) noexcept {
     return static_cast<E>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
-/// What is in both.
+/// Intersection of flags.
 template <class E, class = std::enable_if_t<is_flags<E>>>
 constexpr E operator&(E a, E b) noexcept {
     return static_cast<E>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
 }
 
-/// Is any of these flags set?
+/// Whether any of these flags is set.
 template <class E, class = std::enable_if_t<is_flags<E>>>
 constexpr bool has(E flags, E wanted) noexcept {
     return (static_cast<std::uint32_t>(flags) & static_cast<std::uint32_t>(wanted)) != 0;
 }
 
-/// What a write means for others who hold the bytes.
+/// How a write treats other holders of the bytes.
 enum class mode : tn_write_mode {
     aliased = TN_WRITE_ALIASED, ///< they see the change; the default
     unique = TN_WRITE_UNIQUE,   ///< there are none, else SHARED and the like
@@ -300,26 +298,26 @@ inline constexpr bool is_flags<mode> = true;
 
 /// How bytes are read.
 enum class reading : tn_borrow_flags {
-    plain = 0,          ///< nobody writes the same bytes through the library meanwhile
-    frozen = TN_FROZEN, ///< they must not change: beside no shared view
+    plain = 0,          ///< no writes through the library meanwhile
+    frozen = TN_FROZEN, ///< no changes at all: excludes shared views
     wait = TN_WAIT,     ///< wait for the array's device work
 };
 template <>
 inline constexpr bool is_flags<reading> = true;
 
-/// How bytes cross the library's border.
+/// How bytes are imported and exported.
 enum class flag : tn_crossing_flags {
     copy = 0,                                         ///< nothing aliases after the call
     borrow = TN_BORROW,                               ///< an alias where possible
     require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
     may_overwrite = TN_MAY_OVERWRITE,                 ///< import: an alias whose contents may be destroyed
-    take = TN_TAKE,                                   ///< import: the library owns the memory from now on
+    take = TN_TAKE,                                   ///< import: the library owns the memory afterwards
     release_queued = TN_RELEASE_QUEUED,               ///< import: the release callback runs in `run_releases` only
     import_readonly = TN_IMPORT_READONLY,             ///< import: the array cannot be written
-    import_writable = TN_IMPORT_WRITABLE,             ///< import of a legacy DLPack struct: its producer lets us write
+    import_writable = TN_IMPORT_WRITABLE,             ///< import of a legacy DLPack struct: its producer permits writes
     export_writable = TN_EXPORT_WRITABLE,             ///< export: both sides may write
-    export_exclusive = TN_EXPORT_EXCLUSIVE,           ///< export, beside writable: nobody else reads or writes
-    export_consumer_reads = TN_EXPORT_CONSUMER_READS, ///< export: the caller's word that the consumer only reads
+    export_exclusive = TN_EXPORT_EXCLUSIVE,           ///< export, with writable: no other reads or writes
+    export_consumer_reads = TN_EXPORT_CONSUMER_READS, ///< export: the caller guarantees that the consumer only reads
     export_nonnegative = TN_EXPORT_NONNEGATIVE,       ///< export: negative strides are copied
     unordered = TN_UNORDERED,                         ///< no ordering with streams
     wait = TN_WAIT,                                   ///< wait for the array's device work
@@ -329,24 +327,24 @@ inline constexpr bool is_flags<flag> = true;
 
 /// Why an array's bytes may not be overwritten in place, or were copied.
 enum class why : tn_why {
-    none = 0,                             ///< nothing is in the way
+    none = 0,                             ///< no reason
     given = TN_WHY_GIVEN,                 ///< the handle is given
     shared = TN_WHY_SHARED,               ///< other handles or promises claim the store
     in_expression = TN_WHY_IN_EXPRESSION, ///< a lazy expression claims it
     exported = TN_WHY_EXPORTED,           ///< it has an export
     borrowed = TN_WHY_BORROWED,           ///< a guard overlaps
     readonly = TN_WHY_READONLY,           ///< handle or store cannot be written
-    foreign = TN_WHY_FOREIGN,             ///< the bytes are lent by an import
+    foreign = TN_WHY_FOREIGN,             ///< the bytes are borrowed from an import's owner
     poisoned = TN_WHY_POISONED,           ///< a failed writer left them undefined
     layout = TN_WHY_LAYOUT,               ///< the layout does not fit
     device = TN_WHY_DEVICE,               ///< another device
     waste = TN_WHY_WASTE,                 ///< more than twice the bytes that are needed
-    not_aliasable = TN_WHY_NOT_ALIASABLE, ///< elements share bytes, or the range is no one store's
+    not_aliasable = TN_WHY_NOT_ALIASABLE, ///< elements share bytes, or the range is not in one store
 };
 template <>
 inline constexpr bool is_flags<why> = true;
 
-/// In words: "shared, exported"; "nothing" for none.
+/// As text: "shared, exported"; "nothing" for none.
 inline std::string to_string(why bits) {
     static constexpr const char *words[] = {
         "given",    "shared",   "in an expression", "exported",         "borrowed",         "read-only",
@@ -362,7 +360,7 @@ inline std::string to_string(why bits) {
     return text.empty() ? "nothing" : text;
 }
 
-/// What became of bytes at the border.
+/// Whether bytes were aliased or copied.
 enum class how : tn_how { aliased = TN_ALIASED, copied = TN_COPIED };
 
 /// The order of elements.
@@ -373,10 +371,10 @@ enum class order : tn_order {
     k = TN_ORDER_K, ///< `like` only: that of the prototype's strides
 };
 
-/// How two arrays lie to one another.
+/// How two arrays overlap.
 enum class overlap : tn_overlap {
     none = TN_OVERLAP_NONE,       ///< no byte in common
-    exact = TN_OVERLAP_EXACT,     ///< the same elements in the same order
+    exact = TN_OVERLAP_EXACT,     ///< identical elements in the same order
     some = TN_OVERLAP_SOME,       ///< bytes in common
     unknown = TN_OVERLAP_UNKNOWN, ///< not decided; counts as overlap
 };
@@ -387,18 +385,18 @@ enum class overlap : tn_overlap {
 struct half {
     std::uint16_t bits; ///< sign, 5 bits of exponent, 10 of fraction
 };
-/// Same bits.
+/// Equal bits.
 constexpr bool operator==(half a, half b) noexcept { return a.bits == b.bits; }
-/// Other bits.
+/// Different bits.
 constexpr bool operator!=(half a, half b) noexcept { return a.bits != b.bits; }
 
 /// A bfloat16 number, as its bits, which are the upper ones of a float.
 struct bfloat16 {
     std::uint16_t bits; ///< sign, 8 bits of exponent, 7 of fraction
 };
-/// Same bits.
+/// Equal bits.
 constexpr bool operator==(bfloat16 a, bfloat16 b) noexcept { return a.bits == b.bits; }
-/// Other bits.
+/// Different bits.
 constexpr bool operator!=(bfloat16 a, bfloat16 b) noexcept { return a.bits != b.bits; }
 
 /// The element types, named by kind and bits.
@@ -422,7 +420,7 @@ enum class dtype : tn_dtype {
 
 namespace detail {
 
-/// The type's code, or 0: `char`, wide characters and `long double` are no elements.
+/// The type's code, or 0: `char`, wide characters and `long double` are no element types.
 template <class T>
 constexpr tn_dtype code_of() noexcept {
     if constexpr (std::is_same_v<T, bool>)
@@ -452,12 +450,11 @@ constexpr tn_dtype code_of() noexcept {
 
 } // namespace detail
 
-/// Can T be an element?
+/// Whether T is an element type.
 template <class T>
 inline constexpr bool is_element = detail::code_of<std::remove_cv_t<T>>() != 0;
 
-/// The element type of a C++ type: bool, the integers but `char`, half, bfloat16, float, double, std::complex of these
-/// two.
+/// The element type of a C++ type: bool, the integers except `char`, half, bfloat16, float, double, and std::complex of the latter two.
 template <class T>
 constexpr dtype dtype_of() noexcept {
     static_assert(is_element<T>, "tenure: this C++ type is no element type; see tenure::dtype_of");
@@ -467,7 +464,7 @@ constexpr dtype dtype_of() noexcept {
 /// Bytes of one element.
 constexpr std::size_t item_size(dtype type) noexcept { return ((static_cast<tn_dtype>(type) >> 8) & 0xffu) / 8u; }
 
-/// "float64", as NumPy says.
+/// The type's name as in NumPy: "float64".
 inline const char *name_of(dtype type) noexcept {
     switch (type) {
     case dtype::boolean: return "bool";
@@ -491,30 +488,30 @@ inline const char *name_of(dtype type) noexcept {
 
 /* ============================================= spans, shapes, devices ============================================= */
 
-/// Consecutive elements that somebody else holds. Converts to `std::span` in C++20.
+/// A range of consecutive elements, not owned. Converts to `std::span` in C++20.
 template <class T>
 class span {
 public:
-    using element_type = T;                 ///< with const
-    using value_type = std::remove_cv_t<T>; ///< without
-    using size_type = std::size_t;          ///< of size
-    using iterator = T *;                   ///< of begin
+    using element_type = T;                 ///< T with its const
+    using value_type = std::remove_cv_t<T>; ///< T without const
+    using size_type = std::size_t;          ///< type of sizes
+    using iterator = T *;                   ///< type of iterators
 
-    /// Nothing.
+    /// An empty span.
     constexpr span() noexcept = default;
     /// `size` elements from `data` on.
     constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
-    /// The same, for reading.
+    /// Makes a span of const elements.
     template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
     constexpr span(const span<U> &other) noexcept : data_(other.data()), size_(other.size()) {}
 
     /// The first element.
     constexpr T *data() const noexcept { return data_; }
-    /// How many.
+    /// Number of elements.
     constexpr std::size_t size() const noexcept { return size_; }
-    /// All their bytes.
+    /// Size in bytes.
     constexpr std::size_t size_bytes() const noexcept { return size_ * sizeof(T); }
-    /// None?
+    /// Whether it has no elements.
     constexpr bool empty() const noexcept { return size_ == 0; }
     /// For range-for and algorithms.
     constexpr T *begin() const noexcept { return data_; }
@@ -532,14 +529,15 @@ private:
     std::size_t size_ = 0;
 };
 
-/// A shape, or strides: up to 64 numbers, held in the object. `{2, 3}` makes one, `dims::of(n, m)` one of any integers.
+/// A shape or a list of strides: up to 64 numbers, stored in the object. `{2, 3}` makes one from constants, `dims::of(n, m)` from any
+/// integers.
 class dims {
 public:
-    /// Of no axes.
+    /// No axes.
     dims() noexcept : size_(0) {}
-    /// The numbers as they stand.
+    /// From these numbers.
     dims(std::initializer_list<std::int64_t> values) : dims(values.begin(), values.size()) {}
-    /// `count` numbers from `values` on.
+    /// From `count` numbers at `values`.
     dims(const std::int64_t *values, std::size_t count) : size_(check(count)) {
         for (std::size_t axis = 0; axis < count; axis++)
             values_[axis] = values[axis];
@@ -560,35 +558,35 @@ public:
             values_[axis] = other.values_[axis];
         return *this;
     }
-    /// Of integers of any types: `dims::of(v.size(), 3)`.
+    /// From integers of any types: `dims::of(v.size(), 3)`.
     template <class... I>
     static dims of(I... values) {
         static_assert((std::is_integral_v<I> && ...), "tenure::dims: lengths are integers");
         return dims{static_cast<std::int64_t>(values)...};
     }
 
-    /// How many numbers: the axes.
+    /// Number of axes.
     std::size_t size() const noexcept { return size_; }
-    /// How many axes, as C counts them.
+    /// Number of axes, in C's type.
     std::int32_t ndim() const noexcept { return static_cast<std::int32_t>(size_); }
-    /// The first of them.
+    /// Pointer to the first number.
     const std::int64_t *data() const noexcept { return values_; }
     /// For range-for and algorithms.
     const std::int64_t *begin() const noexcept { return values_; }
     /// One past the last.
     const std::int64_t *end() const noexcept { return values_ + size_; }
-    /// That of an axis, checked by `assert` only.
+    /// The number of an axis; `assert` checks the index.
     std::int64_t operator[](std::size_t axis) const noexcept { return assert(axis < size_), values_[axis]; }
-    /// The same, to be changed.
+    /// The number of an axis, writable.
     std::int64_t &operator[](std::size_t axis) noexcept { return assert(axis < size_), values_[axis]; }
-    /// The product of all: how many elements a shape has. 1 for no axes.
+    /// The product of all numbers: a shape's number of elements. 1 for no axes.
     std::int64_t count() const noexcept {
         std::int64_t product = 1;
         for (std::int64_t length : *this)
             product *= length;
         return product;
     }
-    /// The same numbers.
+    /// Equal numbers.
     friend bool operator==(const dims &a, const dims &b) noexcept {
         if (a.size_ != b.size_)
             return false;
@@ -597,7 +595,7 @@ public:
                 return false;
         return true;
     }
-    /// Other numbers.
+    /// Different numbers.
     friend bool operator!=(const dims &a, const dims &b) noexcept { return !(a == b); }
 
 private:
@@ -609,18 +607,18 @@ private:
     }
 
     std::size_t size_;
-    // Only the first size_ are ever read.
+    // Only the first size_ are read.
     std::int64_t values_[TN_MAX_NDIM];
 };
 
-/// No bound, in a `range`.
+/// An absent bound of a `range`.
 inline constexpr std::int64_t none = TN_NONE;
 
-/// Indices of one axis, as in Python: negative ones count from the end, what lies outside is clamped.
+/// Indices of one axis, as in Python: negative ones count from the end, and bounds outside the axis are clamped.
 struct range {
     /// The whole axis.
     constexpr range() noexcept = default;
-    /// From `first` to before `last`, every `by`-th; each may be `none`.
+    /// From `first` to before `last` in steps of `by`; each may be `none`.
     constexpr range(std::int64_t first, std::int64_t last, std::int64_t by = none) noexcept
         : start(first), stop(last), step(by) {}
 
@@ -629,17 +627,17 @@ struct range {
     std::int64_t step = none;  ///< not 0; none is 1
 };
 
-/// The whole axis, in `array::slice`.
+/// The whole axis, for `array::slice`.
 inline constexpr range all{};
 
-/// Where bytes live.
+/// A device: where bytes are.
 struct device {
     tn_device_type type = TN_CPU; ///< TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED
-    std::int32_t id = 0;          ///< which one
+    std::int32_t id = 0;          ///< its number
 
     /// The host.
     constexpr device() noexcept = default;
-    /// Any.
+    /// Any device.
     constexpr device(tn_device_type kind, std::int32_t number) noexcept : type(kind), id(number) {}
     /// From C.
     constexpr device(tn_device other) noexcept : type(other.type), id(other.id) {}
@@ -647,24 +645,24 @@ struct device {
     static constexpr device cuda(std::int32_t number = 0) noexcept { return {TN_CUDA, number}; }
     /// Page-locked host memory.
     static constexpr device pinned() noexcept { return {TN_CUDA_HOST, 0}; }
-    /// Memory that moves between the host and a GPU by itself.
+    /// Managed memory, which migrates between the host and a GPU.
     static constexpr device managed(std::int32_t number = 0) noexcept { return {TN_CUDA_MANAGED, number}; }
     /// To C.
     constexpr operator tn_device() const noexcept { return tn_device{type, id}; }
-    /// The same device.
+    /// Equal devices.
     friend constexpr bool operator==(device a, device b) noexcept { return a.type == b.type && a.id == b.id; }
-    /// Another one.
+    /// Different devices.
     friend constexpr bool operator!=(device a, device b) noexcept { return !(a == b); }
 };
 
-/// How many devices of a type there are.
+/// Number of devices of a type.
 inline std::size_t device_count(tn_device_type type) {
     std::size_t count = 0;
     detail::check(tn_device_count(type, &count));
     return count;
 }
 
-/// What a device is; with TN_QUERY_MEMORY also what memory is left.
+/// Properties of a device; with TN_QUERY_MEMORY also its free memory.
 inline tn_device_info device_query(device which = {}, tn_query_flags flags = 0) {
     tn_device_info info;
     info.size = sizeof info;
@@ -672,25 +670,25 @@ inline tn_device_info device_query(device which = {}, tn_query_flags flags = 0) 
     return info;
 }
 
-/// Waits for everything that runs on a device.
+/// Waits for all work on a device.
 inline void device_synchronize(device which) { detail::check(tn_device_synchronize(which)); }
 
 /* =============================================== streams and events =============================================== */
 
-/// An order of work on a device. As an argument an empty one, `stream()`, means "done on return", or in a guard "the host, now".
+/// A stream. As an argument, an empty one, `stream()`, means "done on return", or in a guard "the host, now".
 ///
-/// Moved and not copied, as every handle. Destroying it waits for nothing: its work is done all the same.
+/// It can be moved, not copied, as every handle. Destroying it does not wait; its work still runs.
 class stream {
 public:
     /// No stream: the host, now.
     stream() noexcept = default;
-    /// A stream of its own. Lower priorities run sooner; `blocking`: it and the legacy stream wait for one another.
+    /// A new stream. Lower priorities run sooner; `blocking`: it and the legacy stream wait for one another.
     explicit stream(device where, std::int32_t priority = 0, bool blocking = false,
                     site place = site::here()) {
         detail::record(place);
         detail::check(tn_stream_create(where, blocking ? TN_STREAM_BLOCKING : 0u, priority, &handle_));
     }
-    /// Another library's CUstream, which stays that library's to destroy; 0 and 1 are the legacy stream, 2 the per-thread one.
+    /// Another library's CUstream, which that library still destroys; 0 and 1 are the legacy stream, 2 the per-thread one.
     static stream of_native(device where, std::uint64_t native, site place = site::here()) {
         detail::record(place);
         stream out;
@@ -704,13 +702,13 @@ public:
         detail::check(tn_stream_current(where, &out.handle_));
         return out;
     }
-    /// The legacy stream of the device that a call is about.
+    /// The legacy stream of the call's device.
     static stream legacy() noexcept { return adopt(TN_STREAM_LEGACY); }
-    /// The calling thread's default stream of the device that a call is about.
+    /// The calling thread's default stream of the call's device.
     static stream per_thread() noexcept { return adopt(TN_STREAM_PER_THREAD); }
-    /// The thread's current stream of the device that a call is about.
+    /// The thread's current stream of the call's device.
     static stream current() noexcept { return adopt(TN_STREAM_CURRENT); }
-    /// Owns a handle of C from now on.
+    /// Takes ownership of a C handle.
     static stream adopt(tn_stream *handle) noexcept {
         stream out;
         out.handle_ = handle;
@@ -728,11 +726,11 @@ public:
     stream &operator=(const stream &) = delete;
     ~stream() { drop(); }
 
-    /// The handle, lent.
+    /// The handle, not released.
     tn_stream *handle() const noexcept { return handle_; }
-    /// The handle, whose release is the caller's from now on.
+    /// Returns the handle, which the caller then releases.
     [[nodiscard]] tn_stream *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Has it a handle?
+    /// Whether it has a handle.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// The CUstream; never 0.
     std::uint64_t native() const {
@@ -740,12 +738,12 @@ public:
         detail::check(tn_stream_native(handle_, &out));
         return out;
     }
-    /// Waits for its work; an error of that work is thrown here.
+    /// Waits for its work and throws that work's error, if any.
     void synchronize() const { detail::check(tn_stream_synchronize(handle_)); }
 
 private:
     void drop() noexcept {
-        // The constants are nobody's.
+        // The constants are not released.
         if (reinterpret_cast<std::uintptr_t>(handle_) > 3)
             static_cast<void>(tn_stream_release(handle_));
         handle_ = nullptr;
@@ -754,12 +752,12 @@ private:
     tn_stream *handle_ = nullptr;
 };
 
-/// A point in a stream. Until it is recorded it counts as passed.
+/// A point in a stream. An event that was never recorded counts as passed.
 class event {
 public:
     /// No event.
     event() noexcept = default;
-    /// An event of a device; with `timing` it can be asked for times.
+    /// An event of a device; with `timing` it can measure times.
     explicit event(device where, bool timing = false, site place = site::here()) {
         detail::record(place);
         detail::check(tn_event_create(where, timing ? TN_EVENT_TIMING : 0u, &handle_));
@@ -776,17 +774,17 @@ public:
     event &operator=(const event &) = delete;
     ~event() { drop(); }
 
-    /// The handle, lent.
+    /// The handle, not released.
     tn_event *handle() const noexcept { return handle_; }
-    /// Has it a handle?
+    /// Whether it has a handle.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
-    /// Marks the end of what the stream has to do now.
+    /// Records the end of the stream's current work.
     void record(const stream &on) { detail::check(tn_event_record(handle_, on.handle())); }
-    /// Lets the stream wait for it; the host does not wait.
+    /// Makes the stream wait for it; the host does not wait.
     void wait(const stream &on) const { detail::check(tn_stream_wait_event(on.handle(), handle_)); }
-    /// The host waits for it.
+    /// Makes the host wait for it.
     void synchronize() const { detail::check(tn_event_synchronize(handle_)); }
-    /// Has it passed? Never waits.
+    /// Whether it has passed. Never waits.
     bool passed() const {
         std::int32_t out = 0;
         detail::check(tn_event_query(handle_, &out));
@@ -808,7 +806,7 @@ private:
     tn_event *handle_ = nullptr;
 };
 
-/// Makes a stream the thread's current one of a device until the end of the C++ scope.
+/// Makes a stream the thread's current one of its device until the end of the C++ scope.
 class [[nodiscard]] stream_scope {
 public:
     /// `synchronize`: the end of the scope waits for the stream.
@@ -824,7 +822,7 @@ public:
     stream_scope(const stream_scope &) = delete;
     stream_scope &operator=(const stream_scope &) = delete;
 
-    /// Ends it now; throws what a destructor keeps to itself: an error of the stream's work.
+    /// Ends it now, and throws errors that the destructor would ignore, such as those of the stream's work.
     void leave() { detail::check(tn_stream_leave(std::exchange(handle_, nullptr))); }
 
 private:
@@ -833,7 +831,7 @@ private:
 
 /* ==================================================== library ===================================================== */
 
-/// The version of the library that runs: major << 16 | minor << 8 | patch. `TN_VERSION` is that of the header.
+/// The version of the loaded library: major << 16 | minor << 8 | patch. `TN_VERSION` is that of the header.
 inline std::uint32_t version() noexcept { return tn_version(); }
 
 /// Sets an option of the whole process: "strict", "abort_on_misuse", "pool.cpu.max_size" and the like.
@@ -846,7 +844,7 @@ inline std::string option(const char *name) {
     });
 }
 
-/// Runs the release callbacks that `flag::release_queued` held back, and says how many ran.
+/// Runs the release callbacks that `flag::release_queued` deferred. Returns how many ran.
 inline std::size_t run_releases() {
     std::size_t count = 0;
     detail::check(tn_run_releases(&count));
@@ -855,19 +853,19 @@ inline std::size_t run_releases() {
 
 /* ==================================================== holders ===================================================== */
 
-/// Somebody who holds a store, or something that was not given back.
+/// A holder of a store, or something that was not released.
 struct holder {
     tn_holder_kind kind;   ///< TN_HOLDER_*
-    tenure::device device; ///< where the bytes live
-    std::uint64_t id;      ///< the handle's bits; of a raw block the address
+    tenure::device device; ///< where its bytes are
+    std::uint64_t id;      ///< the handle's bits; for a raw block its address
     std::uint64_t bytes;   ///< of its store or block
     std::uint64_t thread;  ///< the system's number of the thread that made it
-    std::uint64_t time_ns; ///< when, ns since the epoch; 0 where no time is kept
+    std::uint64_t time_ns; ///< when it was made, ns since the epoch; 0 if not recorded
     std::string name;      ///< of the array, pool, ..
-    std::string site;      ///< TENURE_HERE when it was made: "step.cpp:41"
+    std::string site;      ///< the site at which it was made: "step.cpp:41"
 };
 
-/// In words: "read guard on 'K' at step.cpp:41".
+/// As text: "read guard on 'K' at step.cpp:41".
 inline std::string to_string(const holder &who) {
     static constexpr const char *words[] = {
         "holder",      "handle",           "promise",          "expression", "shared variable", "read-only export",
@@ -882,16 +880,16 @@ inline std::string to_string(const holder &who) {
     return who.site.empty() ? text : text + " at " + who.site;
 }
 
-/// What stands in the way of overwriting bytes in place, and who. False if nothing does.
+/// The reasons why bytes cannot be overwritten in place, and the holders. False if there are none.
 struct reasons {
-    why bits;                    ///< none: nothing is in the way
-    std::vector<holder> holders; ///< everybody who holds the store but the array that was asked
+    why bits;                    ///< none: no reason
+    std::vector<holder> holders; ///< all holders of the store except the queried array
 
-    /// Is anything in the way?
+    /// Whether there is a reason.
     explicit operator bool() const noexcept { return bits != why::none; }
-    /// Is one of these?
+    /// Whether one of these reasons applies.
     bool has(why wanted) const noexcept { return tenure::has(bits, wanted); }
-    /// In words: "shared, borrowed: handle 'row'; read guard on 'K' at step.cpp:41".
+    /// As text: "shared, borrowed: handle 'row'; read guard on 'K' at step.cpp:41".
     std::string text() const {
         std::string text = to_string(bits);
         for (const holder &who : holders)
@@ -900,14 +898,14 @@ struct reasons {
     }
 };
 
-/// Copies at borders from one place.
+/// Copies by one function from one site.
 struct copy_site {
     std::string function; ///< the C function
     std::string site;     ///< TENURE_HERE; "" if none
-    why reason;           ///< why a copy
-    bool forced;          ///< the caller would have taken an alias
-    std::uint64_t count;  ///< how many
-    std::uint64_t bytes;  ///< of all
+    why reason;           ///< the reason for the copy
+    bool forced;          ///< an alias was requested
+    std::uint64_t count;  ///< number of copies
+    std::uint64_t bytes;  ///< bytes in all
 };
 
 namespace detail {
@@ -916,7 +914,7 @@ inline holder to_holder(const tn_holder &from) {
     return {from.kind, from.device, from.id, from.bytes, from.thread, from.time_ns, from.name, from.site};
 }
 
-/// A list of the library, whole: asked for again while it grows under our hands.
+/// A whole list of the library; repeated if it grew between two calls.
 template <class Item, class Query>
 std::vector<Item> listed(Query query) {
     std::vector<Item> items;
@@ -940,7 +938,7 @@ inline std::vector<holder> to_holders(const std::vector<tn_holder> &from) {
 
 } // namespace detail
 
-/// Everything that was not given back so far, of the whole process.
+/// Everything in the process that is not released yet.
 inline std::vector<holder> leaks() {
     return detail::to_holders(detail::listed<tn_holder>(
         [](std::size_t capacity, tn_holder *items, std::size_t *count) {
@@ -948,7 +946,7 @@ inline std::vector<holder> leaks() {
         }));
 }
 
-/// All copies at borders so far, by function, place and reason, most bytes first.
+/// All copies so far, by function, site and reason, most bytes first.
 inline std::vector<copy_site> copies() {
     auto found = detail::listed<tn_copy_site>([](std::size_t capacity, tn_copy_site *items, std::size_t *count) {
         return tn_copies_query(sizeof(tn_copy_site), capacity, items, count);
@@ -960,14 +958,14 @@ inline std::vector<copy_site> copies() {
     return sites;
 }
 
-/// Who holds what, of the whole process, as JSON: pools, stores, holders, copies; docs/report.schema.json describes it.
+/// All pools, stores, holders and copies of the process as JSON; docs/report.schema.json describes it.
 inline std::string report() {
     return detail::text_of([](std::size_t capacity, char *text, std::size_t *length) {
         return tn_report_json(0, capacity, text, length);
     });
 }
 
-/// Whose the bytes at an address are, which may be any but NULL; nothing is read there.
+/// The holders of the bytes at any address except NULL; the bytes are not read.
 inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1) {
     return detail::to_holders(
         detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
@@ -975,11 +973,10 @@ inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1
         }));
 }
 
-/// For as long as it lives, a copy on this thread that nobody asked for is a `copy_error`. Nests; destroyed on the same
-/// thread.
+/// While it lives, an unrequested copy on this thread throws `copy_error`. It can be nested, and is destroyed on the same thread.
 class [[nodiscard]] no_copies {
 public:
-    /// From here on.
+    /// Starts now.
     [[nodiscard]] no_copies() { detail::check(tn_copies_forbid(1)); }
     ~no_copies() { static_cast<void>(tn_copies_forbid(0)); }
     no_copies(const no_copies &) = delete;
@@ -988,12 +985,12 @@ public:
 
 /* ===================================================== pools ====================================================== */
 
-/// How a pool works. Each call returns the object, so that they chain: `pool_options().name("step").max_size(1 << 30)`.
+/// Options of a pool. Each call returns the object, so calls can be chained: `pool_options().name("step").max_size(1 << 30)`.
 class pool_options {
 public:
     /// All defaults.
     pool_options() noexcept : options_{} { options_.size = sizeof options_; }
-    /// At most 63 bytes of UTF-8; "pool-N" without one.
+    /// At most 63 bytes of UTF-8; the default is "pool-N".
     pool_options &name(std::string text) {
         name_ = std::move(text);
         return *this;
@@ -1008,11 +1005,11 @@ public:
     pool_options &growth_factor(double factor) noexcept { return set(options_.growth_factor, factor); }
     /// Power of two, 8 to 4 MiB.
     pool_options &alignment(std::uint64_t bytes) noexcept { return set(options_.alignment, bytes); }
-    /// Bytes of free blocks that one thread may keep; TN_POOL_NONE: none.
+    /// Bytes of free blocks that a thread may cache; TN_POOL_NONE: none.
     pool_options &thread_cache_size(std::uint64_t bytes) noexcept { return set(options_.thread_cache_size, bytes); }
-    /// Cached bytes above this go back to the device; TN_POOL_NONE: never.
+    /// Cached bytes above this are returned to the device; TN_POOL_NONE: never.
     pool_options &release_threshold(std::uint64_t bytes) noexcept { return set(options_.release_threshold, bytes); }
-    /// Free memory unused for so long goes back; TN_POOL_NONE: never.
+    /// Free memory that was unused for this time is returned; TN_POOL_NONE: never.
     pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(options_.release_delay_ms, ms); }
     /// TN_HUGE_*.
     pool_options &huge_pages(tn_huge_pages how) noexcept { return set(options_.huge_pages, how); }
@@ -1025,7 +1022,7 @@ public:
     /// TN_POOL_*.
     pool_options &flags(tn_pool_flags bits) noexcept { return set(options_.flags, bits); }
 
-    /// For C; valid as long as this object is not changed.
+    /// For C calls; valid until this object changes.
     tn_pool_options get() const noexcept {
         tn_pool_options options = options_;
         options.name = name_.empty() ? nullptr : name_.c_str();
@@ -1043,19 +1040,19 @@ private:
     std::string name_;
 };
 
-/// A handle on a pool: where memory comes from. Its arrays and blocks outlive it.
+/// A handle on a pool. Its arrays and blocks may outlive it.
 class pool {
 public:
-    /// No pool: where one is an argument, the thread's current one.
+    /// No pool; as an argument, the thread's current one.
     pool() noexcept = default;
-    /// A pool of its own.
+    /// A new pool.
     explicit pool(const pool_options &options, device where = {}, site place = site::here()) {
         detail::record(place);
         tn_pool_options c = options.get();
         detail::check(tn_pool_create(where, &c, &handle_));
     }
-    /// A pool whose memory comes from callbacks and goes back to them. They must not throw, and live, with their context, until
-    /// `upstream.release` is called.
+    /// A pool whose memory comes from callbacks. They must not throw. They and their context must stay valid until `upstream.release` is
+    /// called.
     static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {},
                      site place = site::here()) {
         detail::record(place);
@@ -1087,7 +1084,7 @@ public:
         detail::check(tn_pool_of(address, &out.handle_));
         return out;
     }
-    /// Owns a handle of C from now on.
+    /// Takes ownership of a C handle.
     static pool adopt(tn_pool *handle) noexcept {
         pool out;
         out.handle_ = handle;
@@ -1105,15 +1102,15 @@ public:
     pool &operator=(const pool &) = delete;
     ~pool() { drop(); }
 
-    /// The handle, lent.
+    /// The handle, not released.
     tn_pool *handle() const noexcept { return handle_; }
-    /// The handle, whose release is the caller's from now on.
+    /// Returns the handle, which the caller then releases.
     [[nodiscard]] tn_pool *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Has it a handle?
+    /// Whether it has a handle.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
-    /// A raw block; alignment 0 is the pool's. Given back by `deallocate`. `on`: device memory may be used by that stream at once; without
-    /// one by the current stream, host memory by the host.
+    /// Allocates a raw block for `deallocate`; alignment 0 is the pool's. `on`: this stream may use device memory at once; without it, the
+    /// current stream. The host may use host memory at once.
     [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0, const stream &on = {},
                                  site place = site::here()) {
         detail::record(place);
@@ -1121,7 +1118,7 @@ public:
         detail::check(tn_pool_allocate(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
-    /// The same, of zeros.
+    /// Allocates a raw block of zeros.
     [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0, const stream &on = {},
                                         site place = site::here()) {
         detail::record(place);
@@ -1129,46 +1126,46 @@ public:
         detail::check(tn_pool_allocate_zeroed(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
-    /// Another size for a raw block, which may move; its contents and alignment stay.
+    /// Resizes a raw block, which may move; contents and alignment are kept.
     [[nodiscard]] void *reallocate(void *block, std::size_t bytes, site place = site::here()) {
         detail::record(place);
         void *out = nullptr;
         detail::check(tn_pool_reallocate(handle_, block, bytes, nullptr, &out));
         return out;
     }
-    /// Gives a raw block back; throws on a wrong address, which is never read.
+    /// Frees a raw block; throws for an invalid address, which is not read.
     void deallocate(void *block, const stream &on = {}) {
         detail::check(tn_pool_deallocate(handle_, block, on.handle()));
     }
-    /// The block is used by work of that stream too: others get its memory after that.
+    /// Work of that stream uses the block too: its memory is reused only after that work.
     void record_use(void *block, const stream &on) { detail::check(tn_pool_record_use(handle_, block, on.handle())); }
-    /// What the pool holds and did, all of one moment.
+    /// Statistics of the pool at one moment.
     tn_pool_stats stats() const {
         tn_pool_stats out;
         out.size = sizeof out;
         detail::check(tn_pool_query(handle_, &out));
         return out;
     }
-    /// Lets the peaks start again at the current values.
+    /// Resets the peaks to the current values.
     void reset_peak() { detail::check(tn_pool_reset_peak(handle_)); }
-    /// Gives cached memory beyond `keep_bytes` back to the device, and says how much that was.
+    /// Returns cached memory beyond `keep_bytes` to the device. Returns the number of bytes.
     std::size_t trim(std::size_t keep_bytes = 0) {
         std::size_t released = 0;
         detail::check(tn_pool_trim(handle_, keep_bytes, &released));
         return released;
     }
-    /// Its sizes of blocks that were ever used: large ones first, with block_bytes 0, then by size.
+    /// Statistics of all block sizes in use: large blocks first, with block_bytes 0, then by size.
     std::vector<tn_pool_class_stats> classes() const {
         std::size_t count = 0;
         detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), 0, nullptr, &count));
         std::vector<tn_pool_class_stats> out(count);
         detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), out.size(), out.data(), &count));
-        // Another thread may have used one more meanwhile.
+        // Another thread may have added one meanwhile.
         out.resize(std::min(count, out.size()));
         return out;
     }
 
-    /// Who holds and did what in it: arrays, raw blocks, each library that allocates from it.
+    /// Statistics of the pool's clients: arrays, raw blocks, and each library that allocates from it.
     std::vector<tn_pool_client> clients() const {
         return detail::listed<tn_pool_client>([&](std::size_t capacity, tn_pool_client *items, std::size_t *count) {
             return tn_pool_query_clients(handle_, sizeof(tn_pool_client), capacity, items, count);
@@ -1184,18 +1181,18 @@ private:
     tn_pool *handle_ = nullptr;
 };
 
-/// Bytes of a live block that may be used.
+/// Usable bytes of a live block.
 inline std::size_t usable_size(const void *block) {
     std::size_t bytes = 0;
     detail::check(tn_pool_usable_size(block, &bytes));
     return bytes;
 }
 
-/// For as long as it lives, `called(needed_bytes, reason)` is called when a pool runs out of memory, before the request fails; reason is
-/// TN_PRESSURE_*. It gives the bytes that it thinks it freed, and is called on any thread. What it throws counts as 0.
+/// While it lives, `called(needed_bytes, reason)` runs when a pool is out of memory, before the request fails; reason is TN_PRESSURE_*. It
+/// returns the number of bytes that it freed, and may run on any thread. An exception counts as 0.
 class [[nodiscard]] pressure_callback {
 public:
-    /// `called` is kept as long as this object, and as a call of it runs.
+    /// `called` lives as long as this object, and until its running calls end.
     template <class F, class = std::enable_if_t<std::is_invocable_r_v<std::size_t, F &, std::size_t, tn_pressure>>>
     [[nodiscard]] pressure_callback(const pool &of, F called) : pool_(of.handle()) {
         using call = holder<F>;
@@ -1230,14 +1227,13 @@ private:
         static void let_go(void *context) noexcept { delete static_cast<holder *>(context); }
     };
 
-    /// Lent; when it is stale, the registration ended with the pool.
+    /// Not owned; a stale one means that the registration ended with the pool.
     tn_pool *pool_;
     tn_pressure_callback callback_ = nullptr;
     void *context_ = nullptr;
 };
 
-/// For as long as it lives, a pool is the thread's current one of its device; then the one before is. Destroyed on the
-/// same thread.
+/// While it lives, a pool is the thread's current one of its device. Its end restores the previous one. Destroyed on the same thread.
 class [[nodiscard]] use_pool {
 public:
     /// `where`: the device of the pool.
@@ -1255,37 +1251,37 @@ private:
     pool before_;
 };
 
-/// How a new array is made: `options().name("K").order(order::f).pool(p)`.
+/// Options of a new array: `options().name("K").order(order::f).pool(p)`.
 class options {
 public:
-    /// What texts and reports call the array.
+    /// The array's name in messages and reports.
     options &name(std::string text) {
         name_ = std::move(text);
         return *this;
     }
-    /// In which order the elements lie; C without it.
+    /// The order of the elements; the default is C.
     options &order(tenure::order wanted) noexcept {
         order_ = wanted;
         return *this;
     }
-    /// Where the bytes come from; without it the thread's current pool. Lent.
+    /// The pool of the bytes; the default is the thread's current pool. Not owned.
     options &pool(const tenure::pool &from) noexcept {
         pool_ = from.handle();
         return *this;
     }
-    /// The bytes come from the thread's current pool of a device, and not of the host.
+    /// Allocates from the thread's current pool of a device instead of the host's.
     options &on(device where, site place = site::here()) {
         owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where, place));
         pool_ = owned_->handle();
         return *this;
     }
-    /// The stream that uses the array first; without it the current one. Lent.
+    /// The stream that uses the array first; the default is the current one. Not owned.
     options &stream(const tenure::stream &first) noexcept {
         stream_ = first.handle();
         return *this;
     }
 
-    /// For C; valid as long as this object is not changed.
+    /// For C calls; valid until this object changes.
     tn_array_options get() const noexcept {
         tn_array_options out{};
         out.size = sizeof out;
@@ -1310,28 +1306,27 @@ inline options named(std::string text) { return options().name(std::move(text));
 
 /* ===================================================== views ====================================================== */
 
-/// Elements behind a pointer, with their layout: what a guard lets one touch. Holds nothing; valid until its guard
-/// ends.
+/// A pointer to elements with their layout, from a guard. Holds nothing; valid until its guard ends.
 ///
-/// `view<const T>` reads, `view<T>` reads and writes, `view<void>` only has address and layout. Pass it by value.
+/// `view<const T>` reads, `view<T>` reads and writes, `view<void>` has only address and layout. Pass it by value.
 template <class T>
 class view {
     using raw = std::conditional_t<std::is_const_v<T>, const unsigned char, unsigned char>;
 
 public:
-    using element_type = T;                 ///< with const
-    using value_type = std::remove_cv_t<T>; ///< without
+    using element_type = T;                 ///< T with its const
+    using value_type = std::remove_cv_t<T>; ///< T without const
     /// `T &`.
     using reference = std::add_lvalue_reference_t<T>;
 
-    /// Nothing.
+    /// An empty view.
     view() noexcept = default;
-    /// Of what C filled in.
+    /// From C's struct.
     explicit view(const tn_view_info &info) noexcept
         : data_(static_cast<T *>(info.data)), shape_(info.shape), strides_(info.strides), ndim_(info.ndim) {
         count();
     }
-    /// The same elements, for reading.
+    /// Makes a view of const elements.
     template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
     view(const view<U> &other) noexcept
         : data_(other.data()), shape_(other.shape().data()), strides_(other.strides().data()), ndim_(other.ndim()),
@@ -1339,15 +1334,15 @@ public:
 
     /// Element (0, .., 0); NULL if there is none.
     T *data() const noexcept { return data_; }
-    /// How many elements.
+    /// Number of elements.
     std::int64_t size() const noexcept { return size_; }
-    /// How many axes.
+    /// Number of axes.
     std::int32_t ndim() const noexcept { return ndim_; }
     /// Lengths in elements.
     tenure::span<const std::int64_t> shape() const noexcept { return {shape_, static_cast<std::size_t>(ndim_)}; }
     /// Strides in bytes, signed.
     tenure::span<const std::int64_t> strides() const noexcept { return {strides_, static_cast<std::size_t>(ndim_)}; }
-    /// One length.
+    /// Length of one axis.
     std::int64_t extent(std::int32_t axis) const noexcept { return shape()[static_cast<std::size_t>(axis)]; }
 
     /// An element; `assert` checks the indices.
@@ -1358,7 +1353,7 @@ public:
     }
     /// An element of one axis; `assert` checks the index.
     reference operator[](std::int64_t index) const noexcept { return (*this)(index); }
-    /// An element; throws COUNT for a wrong number of indices, RANGE for one that is not there.
+    /// An element; throws COUNT for a wrong number of indices, RANGE for an index outside.
     template <class... I>
     reference at(I... indices) const {
         if (sizeof...(I) != static_cast<std::size_t>(ndim_))
@@ -1376,7 +1371,7 @@ public:
         return element(indices...);
     }
 
-    /// Do the elements lie one after another, in C order?
+    /// Whether the elements are contiguous in C order.
     bool is_contiguous() const noexcept {
         static_assert(is_element<T>,
                       "tenure::view: bytes without a type cannot be walked; ask for read<T>() or write<T>()");
@@ -1390,7 +1385,7 @@ public:
         }
         return true;
     }
-    /// All elements in C order; throws LAYOUT where they do not lie so.
+    /// All elements in C order; throws LAYOUT if they are not contiguous.
     tenure::span<T> span() const {
         if (!is_contiguous())
             detail::refuse(TN_ERR_LAYOUT,
@@ -1398,7 +1393,7 @@ public:
                            static_cast<int>(ndim_));
         return {data_, static_cast<std::size_t>(size_)};
     }
-    /// For range-for, where the elements are C-contiguous; else throws LAYOUT.
+    /// For range-for over C-contiguous elements; throws LAYOUT for others.
     T *begin() const { return span().begin(); }
     /// One past the last.
     T *end() const { return span().end(); }
@@ -1442,7 +1437,7 @@ protected:
 
 namespace detail {
 
-/// An open borrow. One that writes poisons its region when an exception ends it: what was written is half done.
+/// An open borrow. A write borrow that ends by an exception poisons its region, because the write is incomplete.
 class borrowed {
 public:
     borrowed() noexcept = default;
@@ -1478,11 +1473,11 @@ private:
     }
 
     tn_borrow *handle_ = nullptr;
-    tn_stream *on_ = nullptr; // who touches the bytes; lent
+    tn_stream *on_ = nullptr; // the stream that uses the bytes; not owned
     int exceptions_ = 0;
 };
 
-/// A view with the borrow that keeps it valid. What a temporary guard would leave dangling is refused.
+/// A view with the borrow that keeps it valid. Calls on a temporary that would leave a dangling pointer are deleted.
 template <class T>
 class guard : public view<T> {
     using base = view<T>;
@@ -1515,18 +1510,18 @@ public:
     T *end() const & { return base::end(); }
     T *end() const && = delete; // the guard ends here: name it first
 
-    /// The borrow, lent.
+    /// The borrow, not released.
     tn_borrow *handle() const noexcept { return borrow_.handle(); }
-    /// Is it open?
+    /// Whether it is open.
     explicit operator bool() const noexcept { return borrow_.handle() != nullptr; }
-    /// What it gives access to: address, address on the device, bytes.
+    /// Its bytes: address, address on the device, length.
     tn_borrow_info info() const {
         tn_borrow_info out;
         out.size = sizeof out;
         detail::check(tn_borrow_query(borrow_.handle(), &out));
         return out;
     }
-    /// Ends it now; throws if that fails, and then it is open still.
+    /// Ends it now. If that fails, it throws and the borrow stays open.
     void reset() {
         borrow_.end(0);
         forget();
@@ -1548,8 +1543,7 @@ private:
 
 class array;
 
-/// An open guard for reading: until it ends, nobody writes the bytes through the library. There is no way to write
-/// through it.
+/// An open guard for reading: until it ends, the library excludes writes to the bytes. It gives only const access.
 template <class T = void>
 class [[nodiscard]] read_guard : public detail::guard<const T> {
 public:
@@ -1561,16 +1555,16 @@ private:
     friend class array;
 };
 
-/// An open guard for writing: until it ends, nobody else reads or writes the bytes through the library.
+/// An open guard for writing: until it ends, the library excludes other reads and writes of the bytes.
 ///
-/// Ended by an exception that was thrown after it was made, it poisons its region: reading that is a status until it is
-/// rewritten.
+/// If an exception that was thrown after its construction ends it, it poisons its region. Poisoned bytes cannot be read until they are
+/// overwritten.
 template <class T = void>
 class [[nodiscard]] write_guard : public detail::guard<T> {
 public:
     /// No guard.
     write_guard() noexcept = default;
-    /// Ends it now and says that what it wrote is undefined.
+    /// Ends it now and marks its region as undefined.
     void fail() { this->end_failed(); }
 
 private:
@@ -1578,14 +1572,13 @@ private:
     friend class array;
 };
 
-/// Bytes exported for code that knows nothing of Tenure, in place or as a copy; destroying it is the release of the
-/// export.
+/// Bytes exported for code without Tenure, in place or as a copy. Its destructor releases the export.
 template <class T = void>
 class [[nodiscard]] host_export : public detail::guard<T> {
 public:
     /// No export.
     host_export() noexcept = default;
-    /// In place, or copied?
+    /// Whether the bytes are aliased or copied.
     tenure::how how() const noexcept { return how_; }
 
 private:
@@ -1596,7 +1589,7 @@ private:
     tenure::how how_ = tenure::how::aliased;
 };
 
-/// One of the parts of `array::chunks_write`: a write guard of its own, for a thread of its own.
+/// A part from `array::chunks_write`, with a write guard of its own for a thread of its own.
 template <class T>
 class [[nodiscard]] chunk : public view<T> {
 public:
@@ -1612,15 +1605,15 @@ public:
     chunk &operator=(const chunk &) = delete;
     ~chunk() = default;
 
-    /// First index along the axis that was cut.
+    /// First index along the split axis.
     std::int64_t start() const noexcept { return start_; }
-    /// Number of indices along that axis.
+    /// Number of indices along the split axis.
     std::int64_t length() const noexcept { return length_; }
-    /// The borrow, lent.
+    /// The borrow, not released.
     tn_borrow *handle() const noexcept { return borrow_.handle(); }
     /// Ends it now.
     void reset() { end(0); }
-    /// Ends it now and says that what it wrote is undefined.
+    /// Ends it now and marks its part as undefined.
     void fail() { end(TN_END_FAILED); }
     /// One past the last element, as of `view`.
     using view<T>::end;
@@ -1641,7 +1634,7 @@ private:
         borrow_.end(flags);
         static_cast<view<T> &>(*this) = view<T>();
     }
-    // The layout lies in the object, and moves with it.
+    // The layout is stored in the object, and moves with it.
     void point() noexcept {
         this->shape_ = lengths_.data();
         this->strides_ = steps_.data();
@@ -1663,17 +1656,17 @@ private:
 
 /* ===================================================== arrays ===================================================== */
 
-/// How elements lie in raw memory: `layout(dtype::f64, {2, 3}).strides({24, 8}).offset(16)`.
+/// The layout of elements in raw memory: `layout(dtype::f64, {2, 3}).strides({24, 8}).offset(16)`.
 class layout {
 public:
-    /// In C order, until `strides` says something else.
+    /// In C order, unless `strides` is called.
     layout(tenure::dtype type, const dims &shape) noexcept : shape_(shape), type_(type) {}
-    /// Of a C++ type.
+    /// With the element type of a C++ type.
     template <class T>
     static layout of(const dims &shape) noexcept {
         return layout(dtype_of<T>(), shape);
     }
-    /// In bytes, signed, one an axis.
+    /// Strides in bytes, signed, one per axis.
     layout &strides(const dims &steps) {
         if (steps.size() != shape_.size())
             detail::refuse(TN_ERR_COUNT, "tenure::layout::strides: %zu strides for %zu axes", steps.size(),
@@ -1687,7 +1680,7 @@ public:
         offset_ = bytes;
         return *this;
     }
-    /// For C; valid as long as this object is not changed.
+    /// For C calls; valid until this object changes.
     tn_layout get() const noexcept {
         tn_layout out{};
         out.size = sizeof out;
@@ -1710,14 +1703,14 @@ class weak;
 class promise;
 template <class Tensor, std::size_t DeleterAt>
 class basic_dlpack;
-/// A DLManagedTensorVersioned with its release.
+/// A DLManagedTensorVersioned that calls its deleter.
 using dlpack = basic_dlpack<DLManagedTensorVersioned, 16>;
-/// A DLManagedTensor, the form without a version, with its release.
+/// A DLManagedTensor, the form without a version, that calls its deleter.
 using dlpack_legacy = basic_dlpack<DLManagedTensor, 56>;
 
 namespace detail {
 
-/// The array that a C call writes out.
+/// The array that a C call outputs.
 template <class Call>
 array make(Call call);
 
@@ -1729,13 +1722,13 @@ void must_be(const array &what, const char *function);
 
 /// One claim on a store, with a layout.
 ///
-/// Making a view or a clone is another claim, which is why there is no copying: the number of claims decides whether
-/// bytes may be overwritten in place.
+/// Views and clones are further claims. An array cannot be copied implicitly, because the number of claims decides whether bytes may be
+/// overwritten in place.
 class array {
 public:
     /// No array.
     array() noexcept = default;
-    /// Owns a handle of C from now on.
+    /// Takes ownership of a C handle.
     static array adopt(tn_array *handle) noexcept {
         array out;
         out.handle_ = handle;
@@ -1754,24 +1747,24 @@ public:
     array &operator=(const array &) = delete; // clone() makes a claim, copy() makes new bytes, std::move passes on
     ~array() { drop(); }
 
-    /// The handle, lent.
+    /// The handle, not released.
     tn_array *handle() const noexcept { return handle_; }
-    /// The handle, whose release is the caller's from now on.
+    /// Returns the handle, which the caller then releases.
     [[nodiscard]] tn_array *detach() noexcept {
         static_cast<void>(forget_type());
         return std::exchange(handle_, nullptr);
     }
-    /// Releases it now, and throws what a destructor keeps to itself.
+    /// Releases it now, and throws errors that the destructor would ignore.
     void reset() {
         detail::check(tn_array_release(handle_));
         static_cast<void>(detach());
     }
-    /// Has it a handle?
+    /// Whether it has a handle.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /* ---- what it is ---- */
 
-    /// All of it, in one call.
+    /// All properties, in one call.
     tn_array_info info() const {
         tn_array_info out;
         out.size = sizeof out;
@@ -1796,29 +1789,29 @@ public:
     std::uint64_t size() const { return info().count; }
     /// Bytes of the elements.
     std::uint64_t bytes() const { return info().bytes; }
-    /// Where the bytes live.
+    /// The device of the bytes.
     tenure::device device() const { return info().device; }
-    /// Is a flag of `tn_array_info` set: TN_C_CONTIGUOUS, TN_READONLY, ..?
+    /// Whether a flag of `tn_array_info` is set: TN_C_CONTIGUOUS, TN_READONLY, ...
     bool is(tn_array_flags flags) const { return (info().flags & flags) == flags; }
-    /// "" without one.
+    /// Its name; "" without one.
     std::string name() const { return info().name; }
-    /// What texts and reports call it from now on.
+    /// Sets its name in messages and reports.
     array &set_name(const char *text) {
         detail::check(tn_array_set_name(handle_, text));
         return *this;
     }
-    /// The pool that the bytes came from.
+    /// The pool of the bytes.
     tenure::pool pool() const {
         tn_pool *out = nullptr;
         detail::check(tn_array_pool(handle_, &out));
         return tenure::pool::adopt(out);
     }
-    /// Waits until device work on it is done: TN_READ, TN_WRITE.
+    /// Waits for device work on it: TN_READ, TN_WRITE.
     void wait(tn_access access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
 
     /* ---- claims ---- */
 
-    /// Another claim on the same bytes.
+    /// Another claim on these bytes.
     [[nodiscard]] array clone(site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
@@ -1828,17 +1821,17 @@ public:
         detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), on.handle(), out); });
     }
-    /// A handle without a claim.
+    /// A weak handle, which has no claim.
     [[nodiscard]] weak weaken(site place = site::here()) const;
-    /// Does nothing else claim, borrow or export the store?
+    /// Whether it is the store's only claim, without borrows and exports.
     bool is_unique() const {
         std::int32_t out = 0;
         detail::check(tn_array_is_unique(handle_, &out));
         return out != 0;
     }
-    /// What stands in the way of overwriting the bytes in place, and who.
+    /// The reasons why the bytes cannot be overwritten in place, and the holders.
     reasons why_not() const { return why_not(nullptr); }
-    /// The same, for something with this type and shape that shall go there.
+    /// As above, for a result with this type and shape.
     reasons why_not(tenure::dtype type, const dims &shape, tenure::device where = {}) const {
         tn_target target{};
         target.size = sizeof target;
@@ -1851,32 +1844,32 @@ public:
 
     /* ---- views: never a copy ---- */
 
-    /// Another shape; one length may be -1 and is computed.
+    /// A view of another shape; one length may be -1 and is computed.
     [[nodiscard]] array reshape(const dims &shape, order by = order::c, site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) {
             return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<tn_order>(by), out);
         });
     }
-    /// All elements on one axis.
+    /// A view of all elements on one axis.
     [[nodiscard]] array ravel(order by = order::c, site place = site::here()) const {
         detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<tn_order>(by), out); });
     }
-    /// All axes reversed.
+    /// A view with all axes reversed.
     [[nodiscard]] array transpose(site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
     }
-    /// Axis i of the view is axis axes[i] of the array.
+    /// A view whose axis i is axis axes[i] of the array.
     [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes, site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) {
             return tn_array_permute(handle_, static_cast<std::int32_t>(axes.size()), axes.begin(), out);
         });
     }
-    /// A part: a range for each of the first axes, `all` for a whole one.
+    /// A view of a part: a range for each of the first axes; `all` is a whole axis.
     [[nodiscard]] array slice(std::initializer_list<range> ranges, site place = site::here()) const {
         detail::record(place);
         tn_slice_spec specs[TN_MAX_NDIM];
@@ -1888,44 +1881,44 @@ public:
             specs[count++] = tn_slice_spec TN_SLICE(one.start, one.stop, one.step);
         return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
     }
-    /// The elements with one index on an axis, which is removed; negative ones count from the end.
+    /// A view of one index of an axis, which is removed; negative indices count from the end.
     [[nodiscard]] array index(std::int32_t axis, std::int64_t at, site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
     }
-    /// Without these axes, all of length 1; without an argument: without all such.
+    /// A view without these axes, all of length 1; without an argument: without all axes of length 1.
     [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}, site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) {
             return tn_array_squeeze(handle_, axes.size(), axes.size() == 0 ? nullptr : axes.begin(), out);
         });
     }
-    /// With a new axis of length 1.
+    /// A view with a new axis of length 1.
     [[nodiscard]] array expand(std::int32_t axis, site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
     }
-    /// With a larger shape in which elements repeat; cannot be written.
+    /// A view of a larger shape in which elements repeat; read-only.
     [[nodiscard]] array broadcast(const dims &shape, site place = site::here()) const {
         detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
     }
-    /// So many parts of an axis, one after another.
+    /// Splits an axis into this many consecutive parts.
     [[nodiscard]] std::vector<array> split(std::int32_t axis, std::size_t parts, site place = site::here()) const {
         detail::record(place);
         return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
             return tn_array_split(handle_, axis, parts, capacity, outs, count);
         });
     }
-    /// Parts of this length of an axis, one after another.
+    /// Splits an axis into consecutive parts of this length.
     [[nodiscard]] std::vector<array> chunks(std::int32_t axis, std::int64_t length, site place = site::here()) const {
         detail::record(place);
         return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
             return tn_array_chunks(handle_, axis, length, capacity, outs, count);
         });
     }
-    /// The same bytes as another element type.
+    /// A view of the bytes as another element type.
     [[nodiscard]] array view_dtype(tenure::dtype type, site place = site::here()) const {
         detail::record(place);
         return detail::make(
@@ -1934,10 +1927,10 @@ public:
 
     /* ---- guards ---- */
 
-    /// Opens a guard for reading; throws DTYPE if the elements are no T. `read()` gives address and layout of any type.
+    /// Opens a guard for reading; throws DTYPE if the elements are not of type T. `read()` gives address and layout for any type.
     ///
-    /// `on`: work of that stream reads, which waits for what other streams write, and the end of the guard is behind what it was given until
-    /// then. The stream outlives the guard. Without one the host reads, now: `pending_error` while a device writes.
+    /// `on`: work of that stream reads. It waits for other streams' writes, and the end of the guard is ordered after the stream's work up
+    /// to then. The stream must outlive the guard. Without `on` the host reads, now: `pending_error` while a device writes.
     template <class T = void>
     read_guard<T> read(reading how = reading::plain, const stream &on = {}, site place = site::here()) const {
         detail::must_be<T>(*this, "read");
@@ -1948,11 +1941,11 @@ public:
             tn_array_borrow_read(handle_, static_cast<std::uint32_t>(how), on.handle(), nullptr, &info, &borrow));
         return read_guard<T>(info, detail::borrowed(borrow, on.handle()));
     }
-    /// The same, by a stream that dies before the guard: does not compile.
+    /// A stream that dies before the guard: does not compile.
     template <class T = void>
     read_guard<T> read(reading how, stream &&on) const = delete;
-    /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any
-    /// type. `on`: as `read`.
+    /// Opens a guard for writing; throws DTYPE if the elements are not of type T. `write()` gives address and layout for any type. `on`: as
+    /// in `read`.
     template <class T = void>
     write_guard<T> write(mode how = mode::aliased, const stream &on = {}, site place = site::here()) {
         detail::must_be<T>(*this, "write");
@@ -1963,23 +1956,22 @@ public:
             tn_array_borrow_write(handle_, static_cast<std::uint32_t>(how), on.handle(), nullptr, &info, &borrow));
         return write_guard<T>(info, detail::borrowed(borrow, on.handle()));
     }
-    /// The same, by a stream that dies before the guard: does not compile.
+    /// A stream that dies before the guard: does not compile.
     template <class T = void>
     write_guard<T> write(mode how, stream &&on) = delete;
-    /// Opens write guards on `parts` consecutive parts of an axis, for as many threads; the first ones may be one
-    /// longer.
+    /// Opens write guards on `parts` consecutive parts of an axis, for as many threads; the first parts may be longer by one.
     template <class T>
     [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0,
                                                      mode how = mode::aliased, site place = site::here()) {
         detail::must_be<T>(*this, "chunks_write");
         detail::record(place);
-        // All memory first: an open guard must find its place. Never none, so that no parts are INVALID and not NULL.
+        // Reserves all memory first, because an open guard must be stored. At least one, so that 0 parts is INVALID and not NULL.
         std::vector<tn_chunk> opened(parts == 0 ? 1 : parts);
         std::vector<chunk<T>> out;
         out.reserve(parts);
         detail::check(
             tn_array_chunks_write(handle_, axis, parts, static_cast<std::uint32_t>(how), nullptr, opened.data()));
-        // Only now: copying on write may have changed the strides.
+        // Read only now: copy-on-write may have changed the strides.
         tn_array_info is;
         is.size = sizeof is;
         const tn_status status = tn_array_query(handle_, &is);
@@ -1995,17 +1987,17 @@ public:
 
     /* ---- movement: with a stream as its work, without one done on return ---- */
 
-    /// Every element becomes one value, of exactly the array's type.
+    /// Sets every element to a value of exactly the array's type.
     template <class T>
     void fill(const T &value, mode how = mode::aliased, const stream &on = {}) {
         detail::must_be<T>(*this, "fill");
         detail::check(tn_array_fill(handle_, &value, static_cast<std::uint32_t>(how), on.handle()));
     }
-    /// Every byte becomes 0.
+    /// Sets every byte to 0.
     void zero(mode how = mode::aliased, const stream &on = {}) {
         detail::check(tn_array_zero(handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
-    /// Copies the elements into another array of the same type and shape; the two may overlap.
+    /// Copies the elements into another array of equal type and shape; the two may overlap.
     void copy_into(array &destination, mode how = mode::aliased, const stream &on = {}) const {
         detail::check(tn_array_copy_into(handle_, destination.handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
@@ -2016,12 +2008,12 @@ public:
         return detail::make(
             [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), on.handle(), out); });
     }
-    /// The same from the device's current pool.
+    /// As above, from the device's current pool.
     [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) const {
         return to_device(where, tenure::pool(), on, place);
     }
-    /// Copies the elements, in C order, to `destination`, which has exactly `count` places. On a stream page-locked memory there stays the
-    /// caller's to keep until the stream passed; other memory is written on return.
+    /// Copies the elements, in C order, to `destination`, which has exactly `count` elements. With a stream, page-locked memory must stay
+    /// valid until the stream has passed; other memory is written on return.
     template <class T>
     void copy_to_host(T *destination, std::size_t count, const stream &on = {}) const {
         detail::must_be<T>(*this, "copy_to_host");
@@ -2035,15 +2027,15 @@ public:
         must_have(count, "copy_from_host");
         detail::check(tn_array_copy_from_host(handle_, source, nullptr, static_cast<std::uint32_t>(how), on.handle()));
     }
-    /// Managed memory: how it will be used, TN_ADVISE_*.
+    /// Managed memory: advises how it will be used, TN_ADVISE_*.
     void advise(tn_advice advice, tenure::device where) const {
         detail::check(tn_array_advise(handle_, advice, where));
     }
-    /// Managed memory: moves its pages to a GPU or the host.
+    /// Managed memory: prefetches its pages to a GPU or the host.
     void prefetch(tenure::device where, const stream &on = {}) const {
         detail::check(tn_array_prefetch(handle_, where, on.handle()));
     }
-    /// The elements, in C order, in a vector of their own.
+    /// A vector with the elements, in C order.
     template <class T>
     [[nodiscard]] std::vector<T> to_vector() const {
         static_assert(!std::is_same_v<T, bool>,
@@ -2056,8 +2048,8 @@ public:
 
     /* ---- exchange ---- */
 
-    /// Exports raw memory: `flag::copy`, `borrow` or `require_borrow`. With `const T` for reading, with `T` both sides
-    /// may write (beside `flag::export_exclusive`: only the export may).
+    /// Exports raw memory: `flag::copy`, `borrow` or `require_borrow`. `const T` is for reading; with `T` both sides may write, or with
+    /// `flag::export_exclusive` only the consumer.
     template <class T>
     host_export<T> export_host(flag flags = flag::copy, mode how = mode::aliased, site place = site::here()) const {
         detail::must_be<T>(*this, "export_host");
@@ -2071,11 +2063,10 @@ public:
                                            nullptr, &info, &borrow, &what));
         return host_export<T>(info, detail::borrowed(borrow), static_cast<tenure::how>(what));
     }
-    /// Exports a DLPack struct, which the object owns until `detach()` hands it to a consumer. `what`: in place, or
-    /// copied?
+    /// Exports a DLPack struct, which the object owns until `detach()`. `what` gets whether it is an alias or a copy.
     [[nodiscard]] dlpack export_dlpack(flag flags = flag::copy, mode how = mode::aliased,
                                        tenure::how *what = nullptr, site place = site::here()) const;
-    /// The same with all options.
+    /// As above, with all options.
     [[nodiscard]] dlpack export_dlpack(const tn_dlpack_options &options, tenure::how *what = nullptr,
                                        site place = site::here()) const;
     /// Exports the form without a version, which cannot say "read-only".
@@ -2125,8 +2116,7 @@ private:
         return was;
     }
 
-    // Once it was asked for, else 0: a handle never changes its element type. Guards check it, and asking costs as much
-    // as they do.
+    // 0 until the first query; a handle never changes its element type. Guards check it, and a query would double their cost.
     mutable std::atomic<tn_dtype> type_{0};
     tn_array *handle_ = nullptr;
 };
@@ -2156,32 +2146,32 @@ void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *fu
 
 } // namespace detail
 
-/// How the bytes of two arrays lie to one another.
+/// How the bytes of two arrays overlap.
 inline overlap overlap_of(const array &a, const array &b) {
     tn_overlap out = 0;
     detail::check(tn_array_overlap(a.handle(), b.handle(), &out));
     return static_cast<overlap>(out);
 }
 
-/// Page-locks memory of the caller's, TN_HOST_*, so that copies need no staging: an array of its bytes. Unlocked when that and what was made
-/// from it are gone, which waits for copies that still use it; until then the memory stays the caller's to keep.
+/// Page-locks the caller's memory, TN_HOST_*, so that copies need no staging. Returns an array of its bytes. It is unlocked when that array
+/// and its views are gone, which waits for copies that use it; until then the caller must keep the memory.
 [[nodiscard]] inline array host_register(void *memory, std::size_t bytes, tn_host_flags flags = 0,
                                           site place = site::here()) {
     detail::record(place);
     return detail::make([&](tn_array **out) { return tn_host_register(memory, bytes, flags, out); });
 }
-/// The elements of a span.
+/// As above, for the elements of a span.
 template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
 [[nodiscard]] array host_register(span<T> memory, tn_host_flags flags = 0, site place = site::here()) {
     return host_register(memory.data(), memory.size() * sizeof(T), flags, place).view_dtype(dtype_of<T>(), place);
 }
 
-/// A handle without a claim: it does not keep the bytes, and is in nobody's way.
+/// A handle without a claim: it does not keep the bytes, and prevents no call.
 class weak {
 public:
-    /// None.
+    /// No handle.
     weak() noexcept = default;
-    /// Owns a handle of C from now on.
+    /// Takes ownership of a C handle.
     static weak adopt(tn_weak *handle) noexcept {
         weak out;
         out.handle_ = handle;
@@ -2199,18 +2189,18 @@ public:
     weak &operator=(const weak &) = delete;
     ~weak() { drop(); }
 
-    /// The handle, lent.
+    /// The handle, not released.
     tn_weak *handle() const noexcept { return handle_; }
-    /// The handle, whose release is the caller's from now on.
+    /// Returns the handle, which the caller then releases.
     [[nodiscard]] tn_weak *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Has it a handle?
+    /// Whether it has a handle.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
-    /// A claim again; throws DESTRUCTED if the store has been without one since.
+    /// A new claim; throws DESTRUCTED if the store has had no claim in between.
     [[nodiscard]] array upgrade(site place = site::here()) const {
         detail::record(place);
         return detail::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
     }
-    /// A claim again, or nothing if the store has been without one since.
+    /// A new claim, or an empty array if the store has had no claim in between.
     [[nodiscard]] std::optional<array> try_upgrade(site place = site::here()) const {
         detail::record(place);
         tn_array *out = nullptr;
@@ -2239,7 +2229,7 @@ inline weak array::weaken(site place) const {
 
 /* ==================================================== creation ==================================================== */
 
-/// New bytes with undefined contents.
+/// An array with undefined contents.
 [[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {},
                                   site place = site::here()) {
     detail::record(place);
@@ -2248,13 +2238,13 @@ inline weak array::weaken(site place) const {
         return tn_array_empty(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
     });
 }
-/// New bytes with undefined contents, of a C++ type.
+/// An array with undefined contents, of a C++ type.
 template <class T>
 [[nodiscard]] array empty(const dims &shape, const options &how = {}, site place = site::here()) {
     return empty(dtype_of<T>(), shape, how, place);
 }
 
-/// New bytes, all 0.
+/// An array of zeros.
 [[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {},
                                   site place = site::here()) {
     detail::record(place);
@@ -2263,13 +2253,13 @@ template <class T>
         return tn_array_zeros(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
     });
 }
-/// New bytes, all 0, of a C++ type.
+/// An array of zeros, of a C++ type.
 template <class T>
 [[nodiscard]] array zeros(const dims &shape, const options &how = {}, site place = site::here()) {
     return zeros(dtype_of<T>(), shape, how, place);
 }
 
-/// New bytes, every element one value.
+/// An array with every element set to one value.
 template <class T>
 [[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}, site place = site::here()) {
     detail::record(place);
@@ -2280,7 +2270,7 @@ template <class T>
     });
 }
 
-/// New bytes with undefined contents, of the type and shape of another array.
+/// An array with undefined contents, with the type and shape of another array.
 [[nodiscard]] inline array like(const array &prototype, const options &how = {}, site place = site::here()) {
     detail::record(place);
     const tn_array_options c = how.get();
@@ -2315,16 +2305,16 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 
 } // namespace detail
 
-/// Makes an array of the caller's memory, which must stay until the last claim, guard and export on it ended, unless it
-/// is copied.
+/// Makes an array of the caller's memory. Unless it is copied, the memory must stay valid until the last claim, guard and export on it has
+/// ended.
 [[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr,
                                         site place = site::here()) {
     detail::record(place);
     return detail::imported(memory, lies, flags, nullptr, nullptr, what);
 }
 
-/// The same; `release`, a callable without arguments that must not throw, is called once when the memory is not needed
-/// any more: at once if it was copied. If this throws, it is not called. With `flag::take` the memory is the library's.
+/// As above. `release`, a callable without arguments that must not throw, is called once when the memory is not needed any more: at once if
+/// it was copied. If this function throws, it is not called. With `flag::take` the library owns the memory.
 template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
 [[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr,
                                 site place = site::here()) {
@@ -2336,10 +2326,10 @@ template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> 
     return out;
 }
 
-/// Makes an array of a container, whose memory it owns from now on: nothing is copied. Of one axis, or of `shape`.
+/// Makes an array of a container, whose memory it owns afterwards: nothing is copied. The array has one axis, or `shape`.
 ///
-/// The container (a vector, std::array, ..: anything with `data()` and `size()`) is moved in, and destroyed when the
-/// last claim, guard and export ended. If this throws, the container has its elements still.
+/// The container (a vector, std::array, any class with `data()` and `size()`) is moved in, and destroyed when the last claim, guard and
+/// export has ended. If this throws, the container still has its elements.
 template <class C>
 [[nodiscard]] array from(C &&container, const dims &shape, site place = site::here()) {
     detail::record(place);
@@ -2371,14 +2361,14 @@ template <class C>
     static_cast<void>(owner.release());
     return out;
 }
-/// The same, of one axis.
+/// As above, with one axis.
 template <class C>
 [[nodiscard]] array from(C &&container, site place = site::here()) {
     const dims shape = dims::of(std::size(container));
     return from(std::forward<C>(container), shape, place);
 }
 
-/// Makes an array with a copy of a container's elements: of one axis, or of `shape`.
+/// Makes an array with a copy of a container's elements: with one axis, or `shape`.
 template <class C>
 [[nodiscard]] array copy_of(const C &container, const dims &shape, const options &how = {},
                             site place = site::here()) {
@@ -2391,21 +2381,21 @@ template <class C>
     out.copy_from_host(std::data(container), static_cast<std::size_t>(std::size(container)));
     return out;
 }
-/// The same, of one axis.
+/// As above, with one axis.
 template <class C>
 [[nodiscard]] array copy_of(const C &container, const options &how = {}, site place = site::here()) {
     return copy_of(container, dims::of(std::size(container)), how, place);
 }
 
-/// A DLPack struct with its release: `dlpack`, or `dlpack_legacy` for the form without a version.
+/// A DLPack struct that calls its deleter: `dlpack`, or `dlpack_legacy` for the form without a version.
 ///
-/// `detach()` hands it to a consumer, who then calls its deleter; else the destructor does.
+/// `detach()` passes it to a consumer, who then calls its deleter; otherwise the destructor does.
 template <class Tensor, std::size_t DeleterAt>
 class [[nodiscard]] basic_dlpack {
 public:
-    /// None.
+    /// No struct.
     basic_dlpack() noexcept = default;
-    /// Owns a struct from now on.
+    /// Takes ownership of a struct.
     explicit basic_dlpack(Tensor *tensor) noexcept : tensor_(tensor) {}
     basic_dlpack(basic_dlpack &&other) noexcept : tensor_(other.detach()) {}
     basic_dlpack &operator=(basic_dlpack &&other) noexcept {
@@ -2419,11 +2409,11 @@ public:
     basic_dlpack &operator=(const basic_dlpack &) = delete;
     ~basic_dlpack() { drop(); }
 
-    /// The struct, lent.
+    /// The struct, still owned.
     Tensor *get() const noexcept { return tensor_; }
-    /// The struct, whose deleter the caller calls from now on.
+    /// Returns the struct, whose deleter the caller then calls.
     [[nodiscard]] Tensor *detach() noexcept { return std::exchange(tensor_, nullptr); }
-    /// Has it a struct?
+    /// Whether it has a struct.
     explicit operator bool() const noexcept { return tensor_ != nullptr; }
 
 private:
@@ -2431,8 +2421,7 @@ private:
         if (tensor_ == nullptr)
             return;
         Tensor *tensor = detach();
-        // The struct is complete only where dlpack.h is included, but its form is fixed: the deleter stands at this
-        // byte.
+        // The struct is complete only if dlpack.h is included, but its layout is fixed: the deleter is at this byte.
         void (*deleter)(Tensor *) = nullptr;
         std::memcpy(&deleter, reinterpret_cast<const char *>(tensor) + DeleterAt, sizeof deleter);
         if (deleter != nullptr)
@@ -2479,7 +2468,7 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
     return dlpack_legacy(out);
 }
 
-/// Makes an array of a DLPack struct. If this throws, the struct is still the object's.
+/// Makes an array of a DLPack struct. If this throws, the object still owns the struct.
 [[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr,
                                           site place = site::here()) {
     detail::record(place);
@@ -2492,7 +2481,7 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
         *what = static_cast<how>(became);
     return out;
 }
-/// The same, of the form without a version.
+/// As above, for the form without a version.
 [[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr,
                                           site place = site::here()) {
     detail::record(place);
@@ -2506,10 +2495,10 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
     return out;
 }
 
-/// How a `.npy` file is opened.
+/// The mode in which a `.npy` file is opened.
 enum class npy : tn_npy_mode {
     read = TN_NPY_READ,   ///< mapped, read-only
-    cow = TN_NPY_COW,     ///< mapped, writable, the file never changes
+    cow = TN_NPY_COW,     ///< mapped, writable; the file never changes
     write = TN_NPY_WRITE, ///< mapped, writes reach the file
     copy = TN_NPY_COPY,   ///< read into a pool's memory
 };
@@ -2534,7 +2523,7 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
 }
 
 /// Opens tensors of a safetensors file by their names, all or none. `flag::copy`: read into the pool; `borrow`: read-only arrays on one
-/// mapping of the file, but for those that are not aligned there; `require_borrow`: an exception for such.
+/// mapping of the file, and copies of tensors that are not aligned there; `require_borrow`: an exception for those.
 [[nodiscard]] inline std::vector<array> open_safetensors(const std::string &path, const std::vector<std::string> &names,
                                                          flag flags = flag::copy, const pool &from = {},
                                                          site place = site::here()) {
@@ -2559,8 +2548,8 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
 
 /* ===================================================== arrow ====================================================== */
 
-/// Exports an array through Arrow's C data interface: `flag::copy`, `borrow` or `require_borrow`. The structs are the caller's from then on,
-/// who calls their releases; a program includes Arrow's own header for them.
+/// Exports an array through Arrow's C data interface: `flag::copy`, `borrow` or `require_borrow`. The caller then owns the structs and
+/// calls their releases. The structs are defined in Arrow's own header.
 inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out, flag flags = flag::copy,
                         site place = site::here()) {
     detail::record(place);
@@ -2569,7 +2558,7 @@ inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out,
         tn_array_export_arrow(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
 }
-/// The same through Arrow's C device interface, for the host.
+/// As above through Arrow's C device interface, for the host.
 inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray *out, flag flags = flag::copy,
                         site place = site::here()) {
     detail::record(place);
@@ -2579,7 +2568,7 @@ inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray
     return static_cast<how>(what);
 }
 namespace detail {
-/// Makes an array by a call that also tells how its bytes came.
+/// Makes an array by a call that also outputs whether its bytes were copied.
 template <class Import> [[nodiscard]] array imported(how *what, Import import) {
     tn_how did = 0;
     array made = make([&](tn_array **out) { return import(out, &did); });
@@ -2588,7 +2577,7 @@ template <class Import> [[nodiscard]] array imported(how *what, Import import) {
     return made;
 }
 } // namespace detail
-/// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, it is as before.
+/// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, the Arrow array is unchanged.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
                                         how *what = nullptr, site place = site::here()) {
     detail::record(place);
@@ -2596,7 +2585,7 @@ template <class Import> [[nodiscard]] array imported(how *what, Import import) {
         return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
 }
-/// The same of Arrow's C device interface.
+/// As above for Arrow's C device interface.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
                                         how *what = nullptr, site place = site::here()) {
     detail::record(place);
@@ -2607,23 +2596,23 @@ template <class Import> [[nodiscard]] array imported(how *what, Import import) {
 
 /* ==================================================== threads ===================================================== */
 
-/// One piece of work that a runner is handed: called with each index once, on any thread.
+/// A task for a runner: called with each index once, on any thread.
 struct task {
-    tn_task called;  ///< from C
-    void *argument;  ///< of all calls
-    /// Does one part of it.
+    tn_task called;  ///< the C function
+    void *argument;  ///< its argument
+    /// Does one part of the work.
     void operator()(std::size_t index) const { called(argument, index); }
 };
 
-/// For as long as it lives, large copies of this thread are divided among the threads of a runner: `run(task, count)` calls `task(i)` for
-/// every i below count, in any order, on any threads, and returns when all have returned; it must not throw. What it leaves out is done
-/// by the calling thread. Then the runner before is current again. Destroyed on the same thread.
+/// While it lives, large copies of this thread are divided among the threads of a runner. `run(task, count)` calls `task(i)` for every i
+/// below count, in any order, on any threads, and returns after all calls; it must not throw. The calling thread does parts that it left
+/// out. Its end restores the previous runner. Destroyed on the same thread.
 template <class F>
 class [[nodiscard]] use_runner {
     static_assert(std::is_invocable_v<F &, task, std::size_t>, "tenure::use_runner: call it as run(task, count)");
 
 public:
-    /// Copies of at least `least_bytes`, 0: the library's own limit, become at most `threads` tasks.
+    /// Copies of at least `least_bytes` (0: the library's default) become at most `threads` tasks.
     [[nodiscard]] use_runner(F run, std::size_t threads, std::size_t least_bytes = 0) : run_(std::move(run)) {
         before_.size = sizeof before_;
         detail::check(tn_runner_current(&before_));
@@ -2650,24 +2639,24 @@ private:
 
 /* ================================================ several at once ================================================= */
 
-/// One array of `access_all`: made by `reads`, `writes`, `overwrites`.
+/// One array for `access_all`, made by `reads`, `writes` or `overwrites`.
 template <class T>
 struct access_spec {
     const array *what;    ///< the array
     tn_access access; ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
 };
 
-/// It is read.
+/// For reading.
 template <class T>
 [[nodiscard]] access_spec<const T> reads(const array &what, reading how = reading::plain) noexcept {
     return {&what, TN_READ | static_cast<std::uint32_t>(how)};
 }
-/// It is read and written.
+/// For reading and writing.
 template <class T>
 [[nodiscard]] access_spec<T> writes(array &what, mode how = mode::aliased) noexcept {
     return {&what, TN_READ_WRITE | static_cast<std::uint32_t>(how)};
 }
-/// Every element of it is written, and the old ones are not needed.
+/// For overwriting every element; the old contents are not needed.
 template <class T>
 [[nodiscard]] access_spec<T> overwrites(array &what, mode how = mode::aliased) noexcept {
     return {&what, TN_WRITE | static_cast<std::uint32_t>(how)};
@@ -2675,7 +2664,7 @@ template <class T>
 
 /// Open guards on several arrays, which end together: `auto [x, y] = access_all(reads<double>(a), writes<double>(b));`
 ///
-/// Ended by an exception, the written ones are poisoned as by a `write_guard`.
+/// If an exception ends them, the written regions are poisoned, as with `write_guard`.
 template <class... T>
 class [[nodiscard]] access {
 public:
@@ -2690,14 +2679,14 @@ public:
     std::tuple_element_t<I, std::tuple<view<T>...>> get() const noexcept {
         return std::get<I>(views_);
     }
-    /// The borrow, lent.
+    /// The borrow, not released.
     tn_borrow *handle() const noexcept { return borrow_.handle(); }
-    /// Ends all now; the views are not to be used any more.
+    /// Ends all now; the views are invalid afterwards.
     void reset() {
         borrow_.end(0);
         views_ = std::tuple<view<T>...>();
     }
-    /// Ends all now and says that what was written is undefined.
+    /// Ends all now and marks the written regions as undefined.
     void fail() {
         borrow_.end(TN_END_FAILED);
         views_ = std::tuple<view<T>...>();
@@ -2714,7 +2703,7 @@ private:
     std::tuple<view<T>...> views_;
 };
 
-/// Opens guards on several arrays, all or none; never a deadlock, whatever the order.
+/// Opens guards on several arrays, all or none; no order of arguments can deadlock.
 template <class... T>
 access<T...> access_all(access_spec<T>... specs) {
     static_assert(sizeof...(T) > 0, "tenure::access_all: at least one array");
@@ -2735,14 +2724,14 @@ class promise;
 template <class A>
 promise give(A &&what, site place = site::here());
 
-/// A given array on its way: it can be passed on, opened once by `take` or a parameter `taken`, or cancelled.
+/// An array that was given away: a promise can be passed on, used up once by `take` or a parameter `taken`, or cancelled.
 ///
-/// Destroyed without having been opened, it lets go of the array that was given.
+/// If it is destroyed unused, the given array is released.
 class [[nodiscard]] promise {
 public:
-    /// None.
+    /// No promise.
     promise() noexcept = default;
-    /// Owns a promise of C from now on; its giver keeps a handle of its own.
+    /// Takes ownership of a C promise; its giver keeps a handle of its own.
     static promise adopt(tn_promise *handle) noexcept {
         promise out;
         out.handle_ = handle;
@@ -2761,11 +2750,11 @@ public:
     promise &operator=(const promise &) = delete;
     ~promise() { drop(); }
 
-    /// The promise, lent.
+    /// The promise, not released.
     tn_promise *handle() const noexcept { return handle_; }
-    /// Has it a promise?
+    /// Whether it has a promise.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
-    /// Takes it back: the array that was given. Of a promise that C made: nothing, its giver has the array again.
+    /// Cancels it and returns the given array. For a promise made in C it returns nothing, because its giver has the array again.
     array cancel() {
         detail::check(tn_promise_cancel(handle_));
         static_cast<void>(tn_promise_release(detach()));
@@ -2785,20 +2774,19 @@ private:
 
     tn_promise *detach() noexcept { return std::exchange(handle_, nullptr); }
     void drop() noexcept {
-        // First the promise, which is cancelled if nobody took it; then the giver's handle, which is destructed if
-        // somebody did.
+        // First the promise, which is cancelled if it was not taken; then the giver's handle, which is destructed if it was.
         if (handle_ != nullptr)
             static_cast<void>(tn_promise_release(detach()));
         giver_ = array();
     }
 
     tn_promise *handle_ = nullptr;
-    // Kept and not released at once: with option "strict" a given handle cannot be released.
+    // Kept until the end, because with option "strict" a given handle cannot be released.
     array giver_;
 };
 
-/// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty from then on; if this throws (it has open
-/// guards of its own), it is as before.
+/// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty afterwards. If this throws (the array has open guards of its
+/// own), it is unchanged.
 template <class A>
 promise give(A &&what, site place) {
     static_assert(std::is_base_of_v<array, std::decay_t<A>>, "tenure::give gives an array");
@@ -2813,7 +2801,7 @@ promise give(A &&what, site place) {
     return out;
 }
 
-/// Opens promises, all or none: an array for each. They are empty from then on; if this throws, they are as before.
+/// Takes promises, all or none: an array for each. They are empty afterwards; if this throws, they are unchanged.
 template <class... P>
 [[nodiscard]] std::array<array, sizeof...(P)> take_all(P &&...promises) {
     static_assert((std::is_same_v<P, promise> && ...),
@@ -2828,10 +2816,9 @@ template <class... P>
     return out;
 }
 
-/// The same for as many as there are: an array for each, in their order. The list is empty from then on; if this
-/// throws, it is as before.
+/// As above for a list: an array for each promise, in their order. The list is empty afterwards; if this throws, it is unchanged.
 [[nodiscard]] inline std::vector<array> take_all(std::vector<promise> &&promises) {
-    // All memory first: what was taken must find its place.
+    // Reserves all memory first, because taken arrays must be stored.
     std::vector<tn_promise *> handles;
     std::vector<tn_array *> made(promises.size());
     std::vector<array> out(promises.size());
@@ -2845,7 +2832,7 @@ template <class... P>
     return out;
 }
 
-/// Opens one promise.
+/// Takes one promise.
 [[nodiscard]] inline array take(promise &&one, site place = site::here()) {
     detail::record(place);
     return std::move(take_all(std::move(one))[0]);
@@ -2853,26 +2840,24 @@ template <class... P>
 
 /// A parameter that a function may use up: `void f(tenure::taken x)`.
 ///
-/// `f(give(std::move(a)))` moves ownership in: if nobody else holds the bytes, f overwrites them in place.
-/// `f(a.clone())` lends: f gets a claim beside the caller's. f need not know which. It is an `array`; `return
-/// array(std::move(x));` hands it back.
+/// `f(give(std::move(a)))` moves ownership in: if the bytes have no other holder, f overwrites them in place. `f(a.clone())` lends: f gets
+/// a claim beside the caller's. f need not know which. The parameter is an `array`; `return array(std::move(x));` returns it.
 class taken : public array {
 public:
-    /// Opens the promise.
+    /// Takes the promise.
     taken(promise &&given, site place = site::here()) : array(take(std::move(given), place)) {}
-    /// A clone, or an array that is not needed any more.
+    /// From a clone, or an array that is not needed any more.
     taken(array &&passed) noexcept : array(std::move(passed)) {}
     taken(const array &) = delete; // give(std::move(a)) moves ownership, a.clone() lends
     taken(taken &&) noexcept = default;
     taken &operator=(taken &&) noexcept = default;
 };
 
-/// A callee's own handles on its parameters, all made together: `auto [m, d] = tenure::enter(x, std::move(p));`
+/// A callee's own arrays of its parameters, all made together: `auto [m, d] = tenure::enter(x, std::move(p));`
 ///
-/// A promise is opened as by `take`, a named array is lent: a clone of it. What the callee is done with it lets go
-/// (`m = array()`), gives on or writes as it likes, not knowing which it was. The end of the scope, also by an
-/// exception, releases what is left; what was moved out (`return std::move(m);`, `s.keep(0)`) is the new owner's and
-/// stays.
+/// A promise is taken as by `take`; a named array is lent, as a clone. The callee may release a parameter (`m = array()`), give it on or
+/// write it, in both cases alike. The end of the scope, also by an exception, releases the rest. A parameter that was moved out (`return
+/// std::move(m);`, `s.keep(0)`) belongs to its new owner and stays.
 template <std::size_t N>
 class [[nodiscard]] scope {
 public:
@@ -2891,7 +2876,7 @@ public:
     scope &operator=(const scope &) = delete;
     ~scope() { static_cast<void>(end()); }
 
-    /// The parameter at this place, checked by `assert` only.
+    /// The parameter at this index; `assert` checks the index.
     array &operator[](std::size_t at) & noexcept { return assert(at < N), arrays_[at]; }
     array &operator[](std::size_t at) && = delete; // the scope ends here: name it first
     /// The I-th parameter, for structured bindings.
@@ -2900,14 +2885,14 @@ public:
         static_assert(I < N, "tenure::scope: so many parameters were not entered");
         return arrays_[I];
     }
-    /// The parameter at this place, which stays when the scope ends: what the callee returns.
+    /// Moves the parameter at this index out of the scope, for the callee to return.
     [[nodiscard]] array keep(std::size_t at) noexcept { return assert(at < N), std::move(arrays_[at]); }
-    /// The scope, lent.
+    /// The scope, not released.
     tn_scope *handle() const noexcept { return handle_; }
-    /// Is it entered?
+    /// Whether it is entered.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
-    /// Leaves now, and throws what a destructor keeps to itself: with option "strict" a parameter with open guards or
-    /// exports is not released. Then all is as before.
+    /// Leaves now, and throws errors that the destructor would ignore: with option "strict" a parameter with open guards or exports is not
+    /// released. Then nothing changes.
     void leave() {
         if (handle_ == nullptr)
             detail::refuse(TN_ERR_NULL, "%s", "tenure::scope::leave: the scope was left or moved from");
@@ -2931,7 +2916,7 @@ private:
         tn_status status = TN_OK;
         std::size_t before = N + 1, count = 0;
         do {
-            // Of those that were moved out, those that their new owner has still.
+            // Of the parameters that were moved out, keeps those that are still live.
             std::array<tn_array *, N> moved{};
             count = 0;
             for (std::size_t at = 0; at < N; at++)
@@ -2941,7 +2926,7 @@ private:
                 return status;
             before = count;
             status = tn_leave(handle_, count, moved.data());
-            // Where another thread released one in between there is one less to keep.
+            // If another thread released one meanwhile, there is one less to keep.
         } while (status == TN_ERR_STALE && count > 0);
         if (status != TN_OK)
             return status;
@@ -2957,8 +2942,8 @@ private:
     std::array<array, N> arrays_;
 };
 
-/// Enters a scope: an array for each parameter, all or none. Named arrays are lent, promises are opened and empty from
-/// then on; if this throws, all are as before.
+/// Enters a scope: an array for each parameter, all or none. Named arrays are lent; promises are taken and empty afterwards. If this
+/// throws, nothing changes.
 template <class... P>
 scope<sizeof...(P)> enter(P &&...params) {
     static_assert(((std::is_base_of_v<array, std::decay_t<P>> || std::is_same_v<std::decay_t<P>, promise>) && ...),
@@ -2980,48 +2965,47 @@ scope<sizeof...(P)> enter(P &&...params) {
 
 /* ================================================== expressions =================================================== */
 
-/// What a leaf of an expression stands for.
+/// The form of a leaf.
 enum class form : tn_form {
     full = TN_FORM_FULL,         ///< all elements
-    diagonal = TN_FORM_DIAGONAL, ///< a vector is the diagonal of a matrix that is 0 elsewhere
-    lower = TN_FORM_LOWER,       ///< of a square matrix what is above the diagonal is taken as 0 and not read
+    diagonal = TN_FORM_DIAGONAL, ///< a vector as the diagonal of a matrix that is 0 elsewhere
+    lower = TN_FORM_LOWER,       ///< a square matrix whose elements above the diagonal count as 0 and are not read
 };
 
-/// What a failing `compute` leaves behind.
+/// The effect of a failing `compute`.
 enum class on_failure : tn_compute_flags {
-    poison = 0,             ///< the expression cannot be computed any more, its operands are let go
-    keep = TN_KEEP_ON_FAIL, ///< all is as before; at the cost of a copy, what was there before is not overwritten
+    poison = 0,             ///< the expression cannot be computed any more, and its operands are released
+    keep = TN_KEEP_ON_FAIL, ///< nothing changes; `compute` makes a copy instead of overwriting operands
 };
 
-/// How `lazy::explain` answers.
+/// The format of `lazy::explain`.
 enum class explanation : tn_explain_format {
     text = TN_EXPLAIN_TEXT, ///< a line for each operation
     dot = TN_EXPLAIN_DOT,   ///< a graph for Graphviz
 };
 
-/// A lazy expression: computed once, by `compute`, overwriting what nobody else needs.
+/// A lazy expression: computed once, by `compute`, which overwrites operands without other holders.
 ///
-/// `(lazy(std::move(k)) + diagonal(d)).cholesky().compute()`: an operand that is moved in, or is a temporary, is the
-/// expression's alone and takes the result of its operation; one that is named stays its owner's and is not
-/// overwritten.
+/// `(lazy(std::move(k)) + diagonal(d)).cholesky().compute()`: an operand that is moved in, or is a temporary, belongs to the expression
+/// alone and may be overwritten by the result. A named operand stays its owner's and is not overwritten.
 class [[nodiscard]] lazy {
 public:
-    /// None.
+    /// No expression.
     lazy() noexcept = default;
-    /// A leaf. The array stays the caller's, so that it is not overwritten.
+    /// A leaf. The array stays the caller's, so it is not overwritten.
     explicit lazy(const array &what, form as = form::full, site place = site::here()) {
         detail::record(place);
         detail::check(tn_expr_leaf(what.handle(), static_cast<std::uint32_t>(as), &handle_));
     }
-    /// A leaf that has the array's claim. If this throws, the array is as before.
+    /// A leaf that takes the array's claim. If this throws, the array is unchanged.
     explicit lazy(array &&what, form as = form::full, site place = site::here())
         : lazy(static_cast<const array &>(what), as, place) {
         what = array();
     }
-    /// A leaf of what was given.
+    /// A leaf of a given array.
     explicit lazy(promise &&given, form as = form::full, site place = site::here())
         : lazy(take(std::move(given), place), as, place) {}
-    /// Owns a handle of C from now on.
+    /// Takes ownership of a C handle.
     static lazy adopt(tn_expr *handle) noexcept {
         lazy out;
         out.handle_ = handle;
@@ -3040,26 +3024,26 @@ public:
         delete; // an operand can stand in several expressions as it is: name it, and do not move it
     ~lazy() { drop(); }
 
-    /// The handle, lent.
+    /// The handle, not released.
     tn_expr *handle() const noexcept { return handle_; }
-    /// The handle, whose release is the caller's from now on.
+    /// Returns the handle, which the caller then releases.
     [[nodiscard]] tn_expr *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Has it a handle?
+    /// Whether it has a handle.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
-    /// The value, computed now if it was not before. The expression keeps the value too.
+    /// The value, computed now if necessary. The expression keeps it too.
     [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) const & {
         detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_expr_compute(handle_, static_cast<std::uint32_t>(then), out); });
     }
-    /// The same of an expression that is not needed any more: the value is the array's alone.
+    /// As above for an expression that is not needed any more: the value belongs to the array alone.
     [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) && {
         array out = static_cast<const lazy &>(*this).compute(then, place);
         drop();
         return out;
     }
-    /// What `compute` would do now: for each operation whether its result takes the place of an operand, or why not.
+    /// What `compute` would do now: for each operation whether its result overwrites an operand, or why not.
     [[nodiscard]] std::string explain(explanation as = explanation::text) const {
         return detail::text_of([&](std::size_t capacity, char *text, std::size_t *length) {
             return tn_expr_explain(handle_, static_cast<std::uint32_t>(as), capacity, text, length);
@@ -3070,19 +3054,19 @@ public:
     lazy cholesky() const & {
         return made([&](tn_expr **out) { return tn_expr_cholesky(handle_, out); });
     }
-    /// The same of an expression that is not needed any more.
+    /// As above for an expression that is not needed any more.
     lazy cholesky() && { return used(*this, static_cast<const lazy &>(*this).cholesky()); }
-    /// The transpose: the same bytes seen otherwise.
+    /// The transpose, a view of the same bytes.
     lazy transpose() const & {
         return made([&](tn_expr **out) { return tn_expr_transpose(handle_, out); });
     }
-    /// The same of an expression that is not needed any more.
+    /// As above for an expression that is not needed any more.
     lazy transpose() && { return used(*this, static_cast<const lazy &>(*this).transpose()); }
     /// The sum over an axis.
     lazy sum(std::int32_t axis) const & {
         return made([&](tn_expr **out) { return tn_expr_sum(handle_, axis, out); });
     }
-    /// The same of an expression that is not needed any more.
+    /// As above for an expression that is not needed any more.
     lazy sum(std::int32_t axis) && { return used(*this, static_cast<const lazy &>(*this).sum(axis)); }
 
 private:
@@ -3104,14 +3088,13 @@ private:
     tn_expr *handle_ = nullptr;
 };
 
-/// Is it an expression, named or not?
+/// Whether T is an expression, named or not.
 template <class X>
 inline constexpr bool is_lazy = std::is_same_v<std::remove_cv_t<std::remove_reference_t<X>>, lazy>;
 
 namespace detail {
 
-// A temporary operand is let go as soon as it is part of the expression: while its handle is out its value would be
-// kept.
+// A temporary operand is released as soon as it is part of the expression, because its value is kept as long as it has a handle.
 template <class X>
 void let_go([[maybe_unused]] X &&x) noexcept {
     if constexpr (!std::is_lvalue_reference_v<X> && !std::is_const_v<std::remove_reference_t<X>>)
@@ -3158,7 +3141,7 @@ template <class A>
 lazy diagonal(A &&vector, site place = site::here()) {
     return lazy(std::forward<A>(vector), form::diagonal, place);
 }
-/// A square matrix without what is above its diagonal, which is taken as 0.
+/// A square matrix whose elements above the diagonal count as 0.
 template <class A>
 lazy lower(A &&matrix, site place = site::here()) {
     return lazy(std::forward<A>(matrix), form::lower, place);
@@ -3174,7 +3157,7 @@ template <class X, class Y, class = detail::if_lazy<X, Y>>
 lazy operator-(X &&x, Y &&y) {
     return detail::combined(std::forward<X>(x), std::forward<Y>(y), tn_expr_subtract);
 }
-/// The product of a matrix and a matrix or vector; element by element it is `multiply`.
+/// The matrix product of a matrix and a matrix or vector; `multiply` is the element-wise product.
 template <class X, class Y, class = detail::if_lazy<X, Y>>
 lazy operator*(X &&m, Y &&x) {
     return detail::combined(std::forward<X>(m), std::forward<Y>(x), tn_expr_multiply);
@@ -3200,12 +3183,12 @@ template <class X, class Y, class = detail::if_lazy<X, Y>>
 lazy solve(X &&m, Y &&b) {
     return detail::combined(std::forward<X>(m), std::forward<Y>(b), tn_expr_solve);
 }
-/// The product, element by element.
+/// The element-wise product.
 template <class X, class Y, class = detail::if_lazy<X, Y>>
 lazy multiply(X &&x, Y &&y) {
     return detail::elementwise(TN_EXPR_MULTIPLY, std::forward<X>(x), std::forward<Y>(y));
 }
-/// The quotient, element by element.
+/// The element-wise quotient.
 template <class X, class Y, class = detail::if_lazy<X, Y>>
 lazy divide(X &&x, Y &&y) {
     return detail::elementwise(TN_EXPR_DIVIDE, std::forward<X>(x), std::forward<Y>(y));
@@ -3234,7 +3217,7 @@ struct std::tuple_size<tenure::access<T...>> : std::integral_constant<std::size_
 /// For structured bindings.
 template <std::size_t I, class... T>
 struct std::tuple_element<I, tenure::access<T...>> {
-    /// What a structured binding binds.
+    /// The type of a structured binding.
     using type = tenure::view<std::tuple_element_t<I, std::tuple<T...>>>;
 };
 /// For structured bindings.
@@ -3243,11 +3226,11 @@ struct std::tuple_size<tenure::scope<N>> : std::integral_constant<std::size_t, N
 /// For structured bindings.
 template <std::size_t I, std::size_t N>
 struct std::tuple_element<I, tenure::scope<N>> {
-    /// What a structured binding binds.
+    /// The type of a structured binding.
     using type = tenure::array;
 };
 #if defined(__cpp_lib_span) && defined(__cpp_lib_concepts)
-/// A span holds nothing, so that a temporary one converts to `std::span`.
+/// A span owns nothing, so a temporary one converts to `std::span`.
 template <class T>
 inline constexpr bool std::ranges::enable_borrowed_range<tenure::span<T>> = true;
 #endif

@@ -1,20 +1,20 @@
 /**
  * @file tenure_memory.hpp
- * Containers of the standard library on a pool of Tenure, C++17 and later. Header-only; included by nothing else.
+ * Containers of the standard library on a Tenure pool, C++17 and later. Header-only; tenure.hpp does not include it.
  *
- * `tenure::memory_resource` is for `std::pmr`, `tenure::allocator<T>` for the rest:
+ * `tenure::memory_resource` is for `std::pmr`, `tenure::allocator<T>` for other containers:
  *
  *     tenure::pool pool(tenure::pool_options().name("step").max_size(1 << 30));
  *     tenure::memory_resource resource(pool);
  *     std::pmr::vector<double> x(1000, &resource);
  *     std::map<int, float, std::less<>, tenure::allocator<std::pair<const int, float>>> m(pool);
  *
- * What they hold stands in the pool's figures under the client "cpp". Both refer to a pool by its handle, which must not
- * be released as long as anything is to be allocated; giving back works always, and the pool's memory goes with its last
- * block. Without a pool they use the host's default one, whichever is the thread's current one.
+ * The pool's statistics count their memory for the client "cpp". Both refer to a pool by its handle. After the handle
+ * is released they cannot allocate any more, but they can free; the pool's memory goes with its last block. Without a
+ * pool they use the host's default one, whatever the thread's current pool is.
  *
- * A failure is `tenure::out_of_memory`, which is a `std::bad_alloc`, with the status and the library's text; without
- * exceptions (-fno-exceptions) the text is printed and `std::terminate` called.
+ * A failure is `tenure::out_of_memory`, which is a `std::bad_alloc`, with the status and the library's message. Without
+ * exceptions (-fno-exceptions) the message is printed and `std::terminate` is called.
  */
 #ifndef TENURE_MEMORY_HPP
 #define TENURE_MEMORY_HPP
@@ -51,7 +51,7 @@ namespace detail {
 #endif
 }
 
-// A pool as containers refer to it: the handle, and the number that no other pool has; NULL and 0 for the default one.
+// A container's reference to a pool: the handle, and the pool's unique number; NULL and 0 for the default pool.
 struct pool_reference {
     tn_pool *handle = nullptr;
     std::uint64_t serial = 0;
@@ -95,30 +95,30 @@ struct pool_reference {
 
 } // namespace detail
 
-/// A pool as a resource of `std::pmr`. Two are equal if their pools are the same, through whichever handles.
+/// A pool as a `std::pmr::memory_resource`. Two are equal if their pools are the same, through any handles.
 ///
-/// It may be destroyed before what it allocated: that is given back through another resource on the pool.
+/// It may be destroyed before its blocks, which another resource on the pool can then free.
 class memory_resource : public std::pmr::memory_resource {
 public:
-    /// On the host's default pool.
+    /// Uses the host's default pool.
     memory_resource() noexcept = default;
-    /// On a pool whose handle the caller keeps.
+    /// Uses a pool whose handle the caller keeps.
     explicit memory_resource(const pool &of) : of_(of.handle()) {}
-    /// On a pool whose handle it keeps itself, and releases at its end.
+    /// Uses a pool, and owns its handle.
     explicit memory_resource(pool &&of) : of_(of.handle()), own_(std::move(of)) {}
     memory_resource(const memory_resource &) = delete;
     memory_resource &operator=(const memory_resource &) = delete;
     ~memory_resource() override = default;
 
-    /// The pool's handle, lent; NULL for the default one.
+    /// The pool's handle, not released; NULL for the default pool.
     tn_pool *handle() const noexcept { return of_.handle; }
 
 protected:
     /// Throws `std::bad_alloc`; any power of two up to 4 MiB as alignment.
     void *do_allocate(std::size_t bytes, std::size_t alignment) override { return of_.allocate(bytes, alignment); }
-    /// The pool knows the size; what is no block of it is left alone and counted.
+    /// The pool knows the size; a pointer to no block of it is left alone and counted.
     void do_deallocate(void *block, std::size_t, std::size_t) noexcept override { of_.deallocate(block); }
-    /// Same pool. Without run-time types only the same object.
+    /// Whether the pools are equal. Without run-time type information, only the same object is.
     bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override {
         if (this == &other)
             return true;
@@ -135,45 +135,45 @@ private:
     pool own_;
 };
 
-/// A pool as a container's allocator. It goes with the container when that is copied, moved or swapped.
+/// A pool as a container's allocator. It is copied, moved and swapped with the container.
 template <class T>
 class allocator {
 public:
-    using value_type = T;                                      ///< of one element
+    using value_type = T;                                      ///< the element type
     using propagate_on_container_copy_assignment = std::true_type; ///< yes
     using propagate_on_container_move_assignment = std::true_type; ///< yes: a move between pools moves no element
     using propagate_on_container_swap = std::true_type;            ///< yes
     using is_always_equal = std::false_type;                       ///< no: pools differ
 
-    /// On the host's default pool.
+    /// Uses the host's default pool.
     allocator() noexcept = default;
-    /// On a pool whose handle the caller keeps.
+    /// Uses a pool whose handle the caller keeps.
     allocator(const pool &of) : of_(of.handle()) {}
-    /// A pool that ends before it can be used.
+    /// A temporary pool would end too early: does not compile.
     allocator(pool &&) = delete;
-    /// On the same pool.
+    /// From an allocator on the pool for another type.
     template <class U>
     allocator(const allocator<U> &other) noexcept : of_(other.of_) {}
 
-    /// Memory for so many elements. Throws `std::bad_array_new_length`, `std::bad_alloc`.
+    /// Memory for this many elements. Throws `std::bad_array_new_length`, `std::bad_alloc`.
     [[nodiscard]] T *allocate(std::size_t count) {
         if (count > std::numeric_limits<std::size_t>::max() / sizeof(T))
             detail::raise_bad_length();
         return static_cast<T *>(of_.allocate(count * sizeof(T), alignof(T)));
     }
-    /// Gives it back; the pool knows the size.
+    /// Frees it; the pool knows the size.
     void deallocate(T *block, std::size_t) noexcept { of_.deallocate(block); }
-    /// What a copy of the container uses: the same pool.
+    /// The allocator of a copy of the container: the same pool.
     allocator select_on_container_copy_construction() const noexcept { return *this; }
-    /// The pool's handle, lent; NULL for the default one.
+    /// The pool's handle, not released; NULL for the default pool.
     tn_pool *handle() const noexcept { return of_.handle; }
 
-    /// Same pool.
+    /// Whether the pools are equal.
     template <class U>
     friend bool operator==(const allocator &a, const allocator<U> &b) noexcept {
         return a.is(b);
     }
-    /// Another pool.
+    /// Whether the pools differ.
     template <class U>
     friend bool operator!=(const allocator &a, const allocator<U> &b) noexcept {
         return !a.is(b);

@@ -13,7 +13,7 @@
 #define MIB ((size_t)1 << 20)
 #define DONE(call) CHECK((call) == UMF_RESULT_SUCCESS)
 
-/* AL-70: our tables are laid out as these headers say. */
+/* AL-70: the library's tables have the layout of these headers. */
 #define AT(type, member, where) _Static_assert(offsetof(type, member) == (where), #type "." #member)
 AT(umf_memory_pool_ops_t, initialize, 8);
 AT(umf_memory_pool_ops_t, finalize, 16);
@@ -83,7 +83,7 @@ static umf_memory_pool_handle_t pool_over(umf_memory_provider_handle_t provider,
     return pool;
 }
 
-/* AL-81: what UMF's fixtures ask of a pool. */
+/* AL-81: the checks that UMF's own fixtures make on a pool. */
 static void fixtures(umf_memory_pool_handle_t pool)
 {
     void *blocks[100];
@@ -215,7 +215,7 @@ static void many(void)
     }
 }
 
-/* AL-79: a provider of ours, under UMF's own pool and under ours. */
+/* AL-79: a provider of Tenure, under UMF's own pool and under Tenure's. */
 static void providers(void)
 {
     tn_pool *pool = own_pool("under umf");
@@ -256,7 +256,7 @@ static void providers(void)
     OK(tn_pool_release(pool));
 }
 
-/* AL-82: a pool of ours over the functions of a UMF provider or pool; its failures are ours by AL-80 backwards. */
+/* AL-82: a Tenure pool over the functions of a UMF provider or pool; its failures map to Tenure's as in AL-80, reversed. */
 static tn_status status_of(umf_result_t result)
 {
     switch (result) {
@@ -314,7 +314,7 @@ static void the_other_way(void)
     OK(tn_pool_release(pool));
     munmap(memory, 8 * MIB);
 
-    /* Memory that the host cannot touch. */
+    /* Memory that the host cannot access. */
     up.context = os_provider(UMF_PROTECTION_NONE);
     OK(tn_pool_import((tn_device){TN_CUDA, 0}, &up, NULL, &pool));
     for (int i = 0; i < 9; i++)

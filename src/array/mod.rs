@@ -162,7 +162,7 @@ pub fn pool(id: Id) -> Result<&'static Pool> {
     with(id, |locked, claim| {
         check_live(locked, claim)?;
         if let Some(pool) = locked.pool(locked.ledger_of(claim)) {
-            pool.hold();
+            pool.add_ref();
             return Ok(pool);
         }
         let name = locked.get(claim).name;

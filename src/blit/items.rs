@@ -11,11 +11,11 @@ use crate::layout::loops::{Axis, Loops, OverlapDirection};
 use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
 
-/// A copy bypasses the caches if its destination exceeds this part of the last-level cache: what was cached before is then worth more.
+/// A copy bypasses the caches if its destination exceeds one of this many parts of the last-level cache. It would evict more useful lines.
 const FAR_PART: usize = 4;
 
-/// From this many bytes on, a run of a fill is worth a call of its own.
-const LONG_FILL: usize = 64;
+/// A run of a fill of at least this size is worth a call of its own.
+const LONG_FILL_BYTES: usize = 64;
 
 /// Runs the loops of a copy. `whole` is the number of bytes of the whole copy, of which these loops may be a part.
 ///
@@ -67,9 +67,9 @@ unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
             });
         });
     } else if let [inner, outer @ ..] = loops.axes() {
-        let way = RowKernel::of(inner, size_of::<T>(), far);
+        let kernel = RowKernel::of(inner, size_of::<T>(), far);
         // SAFETY: as above.
-        walk(outer, dst, src, |dst, src| unsafe { row::copy::<T>(way, *inner, dst, src, far) });
+        walk(outer, dst, src, |dst, src| unsafe { row::copy::<T>(kernel, *inner, dst, src, far) });
     } else {
         // SAFETY: as above; one element.
         unsafe { row::copy::<T>(RowKernel::Items, Axis { length: 1, dst: 0, src: 0 }, dst, src, false) };
@@ -82,7 +82,7 @@ unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
 /// - Every destination element of `loops` may be written.
 pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     let inner = loops.axes().first().copied().filter(|axis| axis.dst == loops.item as isize);
-    if let Some(run) = inner.map(|inner| inner.length * loops.item).filter(|run| *run >= LONG_FILL) {
+    if let Some(run) = inner.map(|inner| inner.length * loops.item).filter(|run| *run >= LONG_FILL_BYTES) {
         let pattern = Pattern::of(value);
         let (dst, src) = addresses(loops);
         // SAFETY: the caller's promise; the innermost axis is one run of bytes.

@@ -1,32 +1,32 @@
-//! One axis: items that lie anyhow on both sides.
+//! Copies the items of one axis, with any stride on either side.
 //!
-//! Contract: an item's address need not be a multiple of its size. Items go in the axis's order: none is written before those up to
-//! it are read, which is what an overlapping copy in a safe order needs. The vector loops may read what lies between two source
-//! items, and do not use it; they write nothing but items. Streamed stores are not ordered with later ones before `bytes::fence`.
+//! Contract: an item's address need not be a multiple of its size. Items are copied in the axis's order. An item is written only after
+//! it and all items before it were read, as an overlapping copy in a safe order needs. The vector loops may read the bytes between two
+//! source items, but they write items only. `bytes::fence` orders streaming stores before later stores.
 
 use crate::layout::loops::Axis;
 
-/// How the rows of a copy are done: chosen once, for all of them.
+/// The loop that copies a row, chosen once for all rows of a copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RowKernel {
     /// Item by item.
     Items,
-    /// The destination side by side, the source backwards, by vectors.
+    /// Vectors: contiguous destination, source in descending order.
     Reversed,
-    /// The destination side by side, of the source every second item, by vectors.
+    /// Vectors: contiguous destination, every second item of the source.
     EverySecond,
-    /// The destination side by side and past the caches, the source anyhow; items of 16 or 32 bytes, by vectors.
+    /// Vectors and streaming stores: contiguous destination, any source stride, items of 16 or 32 bytes.
     Lanes,
 }
 
-/// Items from which on vectors are worth a call.
-const LEAST: usize = 32;
+/// Shorter rows are not worth a call of a vector loop.
+const LEAST_ITEMS: usize = 32;
 
 impl RowKernel {
-    /// The best way for rows like this one. `far`: past the caches, where that can be.
+    /// The fastest kernel for rows like this one. `far`: the destination shall bypass the caches where possible.
     pub fn of(axis: &Axis, item: usize, far: bool) -> RowKernel {
         let step = item as isize;
-        if !has_vectors() || axis.dst != step || axis.length < LEAST {
+        if !has_vectors() || axis.dst != step || axis.length < LEAST_ITEMS {
             RowKernel::Items
         } else if axis.src == -step && item <= 16 {
             RowKernel::Reversed
@@ -40,25 +40,26 @@ impl RowKernel {
     }
 }
 
-/// Copies a row of items of T. `far`: past the caches, where that can be.
+/// Copies a row of items of T. `far`: the destination bypasses the caches where possible.
 ///
 /// # Safety
-/// - `axis.length` items may be read from `src` and written to `dst`, a stride apart each; `way` is the axis's;
-/// - `far`: they share no byte.
+/// - `axis.length` items may be read from `src` and written to `dst`, at the axis's strides.
+/// - `kernel` is one that [`RowKernel::of`] returned for this axis.
+/// - `far`: the two sides share no byte.
 #[inline]
-pub(super) unsafe fn copy<T: Copy>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+pub(super) unsafe fn copy<T: Copy>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
     #[cfg(target_arch = "x86_64")]
-    if way != RowKernel::Items {
-        // SAFETY: the caller's promise; `RowKernel::of` has asked for the vectors.
-        return unsafe { vectors::copy(way, size_of::<T>(), axis, dst, src, far) };
+    if kernel != RowKernel::Items {
+        // SAFETY: the caller's promise; `RowKernel::of` has checked that the processor has the vectors.
+        return unsafe { vectors::copy(kernel, size_of::<T>(), axis, dst, src, far) };
     }
-    let _ = (way, far);
+    let _ = (kernel, far);
     // SAFETY: the caller's promise.
     unsafe { copy_items::<T>(axis, dst, src) }
 }
 
 /// # Safety
-/// - `axis.length` items of T may be read from `src` and written to `dst`, a stride apart each.
+/// - `axis.length` items of T may be read from `src` and written to `dst`, at the axis's strides.
 unsafe fn copy_items<T: Copy>(axis: Axis, mut dst: *mut u8, mut src: *const u8) {
     if axis.src == 0 {
         // SAFETY: the caller's promise.
@@ -73,7 +74,7 @@ unsafe fn copy_items<T: Copy>(axis: Axis, mut dst: *mut u8, mut src: *const u8) 
 }
 
 /// # Safety
-/// - `axis.length` items of T may be written to `dst`, a stride apart each.
+/// - `axis.length` items of T may be written to `dst`, at the axis's stride.
 unsafe fn fill<T: Copy>(axis: Axis, mut dst: *mut u8, value: T) {
     if axis.dst == size_of::<T>() as isize {
         for at in 0..axis.length {
@@ -109,24 +110,24 @@ mod vectors {
     use core::arch::x86_64::{__m256i, __m512i};
 
     /// # Safety
-    /// As `super::copy`, for a way with vectors.
-    pub unsafe fn copy(way: RowKernel, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    /// As `super::copy`; `kernel` has vectors.
+    pub unsafe fn copy(kernel: RowKernel, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         let wide = cpu::vectors() == Vectors::Avx512;
         // SAFETY: the caller's promise.
         unsafe {
             match (wide, item) {
-                (true, 1) => avx512::<1>(way, axis, dst, src, far),
-                (true, 2) => avx512::<2>(way, axis, dst, src, far),
-                (true, 4) => avx512::<4>(way, axis, dst, src, far),
-                (true, 8) => avx512::<8>(way, axis, dst, src, far),
-                (true, 16) => avx512::<16>(way, axis, dst, src, far),
-                (true, _) => avx512::<32>(way, axis, dst, src, far),
-                (false, 1) => avx2::<1>(way, axis, dst, src, far),
-                (false, 2) => avx2::<2>(way, axis, dst, src, far),
-                (false, 4) => avx2::<4>(way, axis, dst, src, far),
-                (false, 8) => avx2::<8>(way, axis, dst, src, far),
-                (false, 16) => avx2::<16>(way, axis, dst, src, far),
-                (false, _) => avx2::<32>(way, axis, dst, src, far),
+                (true, 1) => avx512::<1>(kernel, axis, dst, src, far),
+                (true, 2) => avx512::<2>(kernel, axis, dst, src, far),
+                (true, 4) => avx512::<4>(kernel, axis, dst, src, far),
+                (true, 8) => avx512::<8>(kernel, axis, dst, src, far),
+                (true, 16) => avx512::<16>(kernel, axis, dst, src, far),
+                (true, _) => avx512::<32>(kernel, axis, dst, src, far),
+                (false, 1) => avx2::<1>(kernel, axis, dst, src, far),
+                (false, 2) => avx2::<2>(kernel, axis, dst, src, far),
+                (false, 4) => avx2::<4>(kernel, axis, dst, src, far),
+                (false, 8) => avx2::<8>(kernel, axis, dst, src, far),
+                (false, 16) => avx2::<16>(kernel, axis, dst, src, far),
+                (false, _) => avx2::<32>(kernel, axis, dst, src, far),
             }
         }
     }
@@ -134,39 +135,39 @@ mod vectors {
     /// # Safety
     /// As `copy`; the processor has AVX-512.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn avx512<const ITEM: usize>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    unsafe fn avx512<const ITEM: usize>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         // SAFETY: the caller's promise.
-        unsafe { row::<__m512i, ITEM>(way, axis, dst, src, far) }
+        unsafe { row::<__m512i, ITEM>(kernel, axis, dst, src, far) }
     }
 
     /// # Safety
     /// As `copy`; the processor has AVX2.
     #[target_feature(enable = "avx2")]
-    unsafe fn avx2<const ITEM: usize>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    unsafe fn avx2<const ITEM: usize>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         // SAFETY: the caller's promise.
-        unsafe { row::<__m256i, ITEM>(way, axis, dst, src, far) }
+        unsafe { row::<__m256i, ITEM>(kernel, axis, dst, src, far) }
     }
 
-    /// Items by themselves up to the first line of the destination, then vectors, then what is left.
+    /// Copies single items up to the first address that a vector is aligned to, then vectors, then the remaining items.
     ///
     /// # Safety
     /// As `copy`; the processor has the vector.
     #[inline(always)]
-    unsafe fn row<V: Wide, const ITEM: usize>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    unsafe fn row<V: Wide, const ITEM: usize>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         let length = axis.length;
         let items = V::BYTES / ITEM;
         let head = (dst as usize).wrapping_neg() % V::BYTES;
         let head = if head.is_multiple_of(ITEM) { (head / ITEM).min(length) } else { 0 };
         let far = far && (dst as usize).wrapping_add(head * ITEM).is_multiple_of(V::BYTES);
-        // SAFETY: the caller's promise, here and below on parts of the row. Of every second item the last vectors would reach behind
-        // the last item, so they stay with the rest.
+        // SAFETY: the caller's promise, here and below on parts of the row. `EverySecond` would read beyond the last item with the
+        // last vectors, so these items belong to the rest.
         unsafe { rest::<ITEM>(axis, 0, head, dst, src) };
         let mut at = head;
         while at + items < length {
             let (to, from) = step_to(&axis, at, dst, src);
             // SAFETY: as above.
             unsafe {
-                let vector = match way {
+                let vector = match kernel {
                     RowKernel::Reversed => V::load(from.wrapping_sub(V::BYTES - ITEM)).reversed::<ITEM>(),
                     RowKernel::Lanes if ITEM == 16 => V::gather(from, axis.src),
                     RowKernel::Lanes => V::gather_pairs(from, axis.src),
@@ -180,7 +181,7 @@ mod vectors {
         unsafe { rest::<ITEM>(axis, at, length, dst, src) };
     }
 
-    /// Items `from..to` of the row, by themselves.
+    /// Copies items `from..to` of the row one by one.
     ///
     /// # Safety
     /// As `copy`.

@@ -1,24 +1,24 @@
 //! Temporary host memory.
 //!
-//! Contract: asking for it may fail, with a status; it is given back when it is dropped. Its bytes start undefined.
+//! Contract: an allocation may fail with a status. The drop frees it. Its bytes are uninitialised.
 
 use crate::error::{Result, fail};
 use crate::types::TN_ERR_NO_HOST_MEMORY;
 use std::alloc::{Layout as Request, alloc, dealloc};
 
-/// Alignment in bytes: a cache line, so that no element size straddles one needlessly.
-const ALIGN: usize = 64;
+/// The alignment of a cache line, so that elements do not straddle lines needlessly.
+const ALIGNMENT_BYTES: usize = 64;
 
-/// A temporary block, 64-byte aligned.
+/// A temporary block of host memory, aligned to 64 bytes.
 pub struct Scratch {
     address: *mut u8,
     request: Request,
 }
 
 impl Scratch {
-    /// Takes `bytes` bytes, or says TN_ERR_NO_HOST_MEMORY.
+    /// Allocates `bytes` bytes. Fails with TN_ERR_NO_HOST_MEMORY.
     pub fn new(bytes: usize) -> Result<Scratch> {
-        let Ok(request) = Request::from_size_align(bytes.max(1), ALIGN) else { return Err(refused(bytes)) };
+        let Ok(request) = Request::from_size_align(bytes.max(1), ALIGNMENT_BYTES) else { return Err(refused(bytes)) };
         // SAFETY: the size is not 0.
         let address = unsafe { alloc(request) };
         if address.is_null() { Err(refused(bytes)) } else { Ok(Scratch { address, request }) }
@@ -32,7 +32,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // SAFETY: made by `alloc` with this very request, and dropped once.
+        // SAFETY: allocated by `alloc` with this request, and dropped once.
         unsafe { dealloc(self.address, self.request) };
     }
 }
@@ -47,15 +47,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_much_is_a_status() {
+    fn an_allocation_that_is_too_large_fails_with_a_status() {
         for bytes in [usize::MAX, isize::MAX as usize, 1 << 60] {
             assert_eq!(Scratch::new(bytes).err().map(|s| s.code()), Some(TN_ERR_NO_HOST_MEMORY));
         }
     }
 
     #[test]
-    fn none_at_all_is_a_block_too() {
+    fn an_empty_block_is_aligned_too() {
         let scratch = Scratch::new(0).unwrap();
-        assert_eq!(scratch.address() as usize % ALIGN, 0);
+        assert_eq!(scratch.address() as usize % ALIGNMENT_BYTES, 0);
     }
 }

@@ -1,12 +1,12 @@
 //! Tiles: the vector loops of a transposition. x86-64 only.
 //!
-//! Contract: a [`Kernel`] is had from [`kernel`], which asks the processor first. Streamed stores are not ordered with later ones
-//! before `bytes::fence`.
+//! Contract: [`kernel`] returns only a [`Kernel`] that the processor supports. `bytes::fence` orders streaming stores before later stores.
 //!
-//! A vector has 1, 2 or 4 lanes of 16 bytes, and a lane has `columns` = 16 / item items. Vector m of a tile is loaded with 16 bytes
-//! of the source rows m, m + columns, m + 2 columns, ...: a row a lane. Interleaving the vectors i and i + columns / 2 for all i,
-//! log2(columns) times, transposes the square in each lane. Then vector c holds column c of `rows` = lanes * columns source rows in
-//! their order: with four lanes, one whole line of the destination.
+//! A vector has 1, 2 or 4 lanes of 16 bytes, and a lane has `columns` = 16 / item items. A tile has `rows` = lanes * columns source rows.
+//!
+//! 1. Lane l of vector m is loaded with 16 bytes of source row m + l * columns.
+//! 2. The vectors i and i + columns / 2 are interleaved, for all i. After log2(columns) such rounds the square in each lane is transposed.
+//! 3. Then vector c holds column c of all rows in their order. With four lanes it is one whole line of the destination.
 
 use super::vector::Lanes;
 use crate::sys::cpu::{self, Vectors};
@@ -31,20 +31,21 @@ pub(super) struct Kernel {
     pub rows: usize,
     /// Columns of a tile: as many as fill a lane.
     pub columns: usize,
-    /// Transposes a panel; the last tiles of both directions may cover others a second time.
+    /// Transposes a panel. The last tiles in each direction may overlap their neighbours.
     ///
     /// # Safety
-    /// - the panel's elements may be read and written, and share no byte;
-    /// - it is no smaller than a tile.
+    /// - The panel's elements may be read and written, and the two sides share no byte.
+    /// - The panel is no smaller than a tile.
     pub panel: unsafe fn(&Panel),
-    /// The same past the caches.
+    /// Transposes a panel with streaming stores.
     ///
     /// # Safety
-    /// - as `panel`; the rows are a multiple of a tile's, and every destination row starts at a multiple of the vector's size.
+    /// - As for `panel`.
+    /// - The rows are a multiple of a tile's, and every destination row starts at a multiple of the vector's size.
     pub streamed: unsafe fn(&Panel),
 }
 
-/// The kernel with the most rows that fits a plane of so many rows and columns; none: it is too small, or the processor too old.
+/// The kernel with the most rows that fits in a plane of `rows` and `columns`. None: the plane is too small, or the processor too old.
 pub(super) fn kernel(item: usize, rows: usize, columns: usize) -> Option<&'static Kernel> {
     let level = cpu::vectors();
     let wide: &[&[Kernel; 5]] = match level {
@@ -56,9 +57,9 @@ pub(super) fn kernel(item: usize, rows: usize, columns: usize) -> Option<&'stati
     sizes.into_iter().find(|kernel| rows >= kernel.rows && columns >= kernel.columns)
 }
 
-/// Asks for a line; any address may be named.
+/// Prefetches a line. The address need not be mapped.
 pub(super) fn prefetch(address: *const u8) {
-    // SAFETY: a prefetch of no memory is ignored.
+    // SAFETY: the processor ignores a prefetch of an unmapped address.
     unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
 }
 
@@ -85,7 +86,7 @@ static SSE2: [Kernel; 5] = [
 ];
 
 /// # Safety
-/// As `Kernel::panel` and `Kernel::streamed`; the processor has AVX-512.
+/// As for `Kernel::panel`, or `Kernel::streamed` if STREAMED; the processor has AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn avx512<const ITEM: usize, const STREAMED: bool>(panel: &Panel) {
     // SAFETY: the caller's promise.
@@ -108,7 +109,7 @@ unsafe fn sse2<const ITEM: usize, const STREAMED: bool>(panel: &Panel) {
 }
 
 /// # Safety
-/// As `Kernel::panel` and `Kernel::streamed`; the processor has the vector.
+/// As for `Kernel::panel`, or `Kernel::streamed` if STREAMED; the processor has the vector.
 #[inline(always)]
 unsafe fn tiles<V: Lanes, const ITEM: usize, const STREAMED: bool>(panel: &Panel) {
     let (rows, columns) = (V::BYTES / ITEM, 16 / ITEM);
@@ -143,7 +144,8 @@ unsafe fn put<V: Lanes, const STREAMED: bool>(vector: V, at: *mut u8) {
     unsafe { if STREAMED { vector.stream(at) } else { vector.store(at) } }
 }
 
-/// A tile with all its vectors named, so that they are registers: an array that a loop indexes would be memory.
+/// Defines the transposition of one tile. It is unrolled, so that its vectors stay in registers; a loop's index would force them into
+/// memory.
 macro_rules! tile {
     ($tile:ident, $item:literal, $columns:literal, $rounds:literal, [$($m:literal)*], [$($i:literal $j:literal)*]) => {
         /// # Safety

@@ -1,70 +1,71 @@
 //! Vectors of 16, 32 and 64 bytes, as the loops of `tile` and `row` need them. x86-64 only.
 //!
-//! Contract: a thin skin over the instructions. Every method is inlined into a function that has the features of its vector enabled,
-//! which nobody calls on a processor without them (`cpu::vectors`); that is what "the processor has it" means below.
+//! Contract: each method is one instruction or a few. It is inlined into a function that enables the instructions of its vector.
+//! Callers check `cpu::vectors` before they call that function. "The processor has the vector" below means this check.
 
 use core::arch::x86_64::*;
 
-/// A vector of some lanes of 16 bytes. `ITEM` is the size of what is moved as one: 1, 2, 4, 8 or 16 bytes.
+/// A vector of 16-byte lanes. `ITEM` is the size in bytes of the items that are moved as a whole: 1, 2, 4, 8 or 16.
 pub(super) trait Lanes: Copy {
-    /// Bytes of the vector.
+    /// The size of the vector.
     const BYTES: usize;
 
-    /// 16 bytes a lane, from `at`, `at + step`, ...
+    /// Loads 16 bytes into each lane, from `at`, `at + step`, ...
     ///
     /// # Safety
-    /// - every lane's bytes may be read, and the processor has the vector.
+    /// - Every lane's bytes may be read, and the processor has the vector.
     unsafe fn gather(at: *const u8, step: isize) -> Self;
 
     /// # Safety
-    /// - `at` may be written for a vector, and the processor has it.
+    /// - A vector may be written to `at`, and the processor has the vector.
     unsafe fn store(self, at: *mut u8);
 
-    /// Past the caches.
+    /// Stores the vector past the caches.
     ///
     /// # Safety
-    /// - `at` may be written for a vector, is a multiple of its size, and the processor has it.
+    /// - A vector may be written to `at`, and the processor has the vector.
+    /// - `at` is a multiple of the vector's size.
     unsafe fn stream(self, at: *mut u8);
 
-    /// Per lane, the lower halves interleaved: a0 b0 a1 b1 ...
+    /// Interleaves the lower halves of each lane: a0 b0 a1 b1 ...
     ///
     /// # Safety
-    /// - the processor has the vector.
+    /// - The processor has the vector.
     unsafe fn low<const ITEM: usize>(a: Self, b: Self) -> Self;
 
-    /// Per lane, the upper halves interleaved.
+    /// Interleaves the upper halves of each lane.
     ///
     /// # Safety
-    /// - the processor has the vector.
+    /// - The processor has the vector.
     unsafe fn high<const ITEM: usize>(a: Self, b: Self) -> Self;
 }
 
-/// What rows need besides.
+/// A vector of at least two lanes, with the operations that the loops of `row` need.
 pub(super) trait Wide: Lanes {
     /// # Safety
-    /// - `at` may be read for a vector, and the processor has it.
+    /// - A vector may be read from `at`, and the processor has the vector.
     unsafe fn load(at: *const u8) -> Self;
 
-    /// Two lanes, 32 bytes, from `at`, `at + step`, ...
+    /// Loads 32 bytes into each pair of lanes, from `at`, `at + step`, ...
     ///
     /// # Safety
-    /// - every pair's bytes may be read, and the processor has the vector.
+    /// - Every pair's bytes may be read, and the processor has the vector.
     unsafe fn gather_pairs(at: *const u8, step: isize) -> Self;
 
-    /// Items in the opposite order.
+    /// The items in reverse order.
     ///
     /// # Safety
-    /// - the processor has the vector.
+    /// - The processor has the vector.
     unsafe fn reversed<const ITEM: usize>(self) -> Self;
 
-    /// Of the items of `a` and then `b` the first, third, fifth, ...; not for items of 16 bytes.
+    /// The first, third, fifth, ... item of `a` followed by `b`. Items have at most 8 bytes.
     ///
     /// # Safety
-    /// - the processor has the vector.
+    /// - The processor has the vector.
     unsafe fn every_second<const ITEM: usize>(a: Self, b: Self) -> Self;
 }
 
-/// For a shuffle of the bytes of a lane: the items in the opposite order. Larger items than a lane have none.
+/// The byte shuffle that reverses the items in a lane. For items of at least 16 bytes it changes nothing.
 const fn opposite(item: usize) -> [u8; 16] {
     let item = if item > 16 { 16 } else { item };
     let mut order = [0; 16];
@@ -96,7 +97,7 @@ impl Lanes for __m128i {
     }
     #[inline(always)]
     unsafe fn low<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: every x86-64 processor has it.
+        // SAFETY: every x86-64 processor has these instructions.
         unsafe {
             match ITEM {
                 1 => _mm_unpacklo_epi8(a, b),
@@ -108,7 +109,7 @@ impl Lanes for __m128i {
     }
     #[inline(always)]
     unsafe fn high<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: every x86-64 processor has it.
+        // SAFETY: every x86-64 processor has these instructions.
         unsafe {
             match ITEM {
                 1 => _mm_unpackhi_epi8(a, b),
@@ -172,13 +173,13 @@ impl Wide for __m256i {
     }
     #[inline(always)]
     unsafe fn gather_pairs(at: *const u8, _: isize) -> Self {
-        // SAFETY: the caller's promise; one pair.
+        // SAFETY: the caller's promise; the vector is one pair of lanes.
         unsafe { Self::load(at) }
     }
     #[inline(always)]
     unsafe fn reversed<const ITEM: usize>(self) -> Self {
         let order = const { opposite(ITEM) };
-        // SAFETY: the caller's promise; the order is as long as a lane.
+        // SAFETY: the caller's promise; `order` has the size of a lane.
         unsafe {
             let order = _mm256_broadcastsi128_si256(_mm_loadu_si128(order.as_ptr().cast()));
             let lanes = _mm256_shuffle_epi8(self, order);
@@ -187,7 +188,7 @@ impl Wide for __m256i {
     }
     #[inline(always)]
     unsafe fn every_second<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise. Packed per lane, the halves of `a` and `b` alternate; the last step brings them together.
+        // SAFETY: the caller's promise. The instructions pack each lane, so halves of `a` and `b` alternate; the permutation sorts them.
         unsafe {
             let packed = match ITEM {
                 1 => {
@@ -276,7 +277,7 @@ impl Wide for __m512i {
     #[inline(always)]
     unsafe fn reversed<const ITEM: usize>(self) -> Self {
         let order = const { opposite(ITEM) };
-        // SAFETY: the caller's promise; the order is as long as a lane.
+        // SAFETY: the caller's promise; `order` has the size of a lane.
         unsafe {
             let order = _mm512_broadcast_i32x4(_mm_loadu_si128(order.as_ptr().cast()));
             let lanes = _mm512_shuffle_epi8(self, order);
@@ -285,7 +286,7 @@ impl Wide for __m512i {
     }
     #[inline(always)]
     unsafe fn every_second<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise. As with 32 bytes.
+        // SAFETY: the caller's promise. The permutation sorts the packed lanes, as for 32 bytes.
         unsafe {
             let packed = match ITEM {
                 1 => {

@@ -80,7 +80,7 @@ pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
         return Err(fail(
             TN_ERR_INVALID,
             format_args!(
-                "upstream flags has bits {wrong:#x}, which are unknown; use the constants TN_UPSTREAM_ZEROED .. TN_UPSTREAM_PARTIAL_FREE"
+                "upstream flags have bits {wrong:#x}, which are unknown; use the constants TN_UPSTREAM_ZEROED .. TN_UPSTREAM_PARTIAL_FREE"
             ),
         ));
     }

@@ -11,38 +11,38 @@ use crate::pool;
 use crate::stream::Queue;
 use crate::types::*;
 
-/// What kind of memory bytes lie in.
+/// The kind of memory that bytes lie in.
 #[derive(Clone, Copy)]
 pub enum Memory {
-    /// The host's, which the system may move: a driver copies it by itself, or through page-locked memory.
+    /// Host memory that the system may move. No device copies it without help from the driver or from staging.
     Pageable,
-    /// The host's, page-locked.
-    Pinned,
-    /// Both sides', by one address.
+    /// Page-locked host memory.
+    PageLocked,
+    /// Managed memory: host and devices use one address for it.
     Managed,
-    /// A GPU's.
+    /// Memory of a GPU.
     Device(&'static Gpu),
 }
 
 impl Memory {
-    /// Of a store on `device`; `layout` is what will be touched.
+    /// The kind of memory of a store on `device`. `layout` covers the bytes that will be touched.
     pub fn of(device: tn_device, layout: &Layout) -> Result<Memory> {
         Ok(match device.r#type {
             TN_CUDA => Memory::Device(gpu::gpu(device.id)?),
-            TN_CUDA_HOST => Memory::Pinned,
+            TN_CUDA_HOST => Memory::PageLocked,
             TN_CUDA_MANAGED => Memory::Managed,
-            _ if layout.extent().is_some_and(registered::covers) => Memory::Pinned,
+            _ if layout.extent().is_some_and(registered::covers) => Memory::PageLocked,
             _ => Memory::Pageable,
         })
     }
 
-    /// Whether the host can touch it.
+    /// Whether the host can access it.
     pub fn is_host(self) -> bool {
         !matches!(self, Memory::Device(_))
     }
 }
 
-/// Where bytes are, and that they may be touched: what [`crate::blit::HostView`] is for memory of any kind.
+/// A layout in memory of any kind, with the promise that its bytes may be touched. [`HostView`] is the counterpart for host memory.
 #[derive(Clone, Copy)]
 pub struct MemoryView<'a> {
     pub(super) layout: &'a Layout,
@@ -53,103 +53,103 @@ impl<'a> MemoryView<'a> {
     /// Vouches for the bytes of a layout.
     ///
     /// # Safety
-    /// - As for [`crate::blit::HostView::new`], for memory of that kind: until the queue of the call that it is given to has passed that
-    ///   call.
+    /// - The promises of [`HostView::new`], for memory of that kind.
+    /// - They hold until the queue has completed the work of the call that gets the view.
     pub unsafe fn new(layout: &'a Layout, memory: Memory) -> MemoryView<'a> {
         MemoryView { layout, memory }
     }
 
-    /// The layout, with its absolute address as offset.
+    /// The layout. Its offset is an absolute address.
     pub fn layout(&self) -> &'a Layout {
         self.layout
     }
 
-    /// What kind of memory it is.
+    /// The kind of memory.
     pub fn memory(&self) -> Memory {
         self.memory
     }
 
-    /// For the host, if it can touch it.
-    pub fn place(&self) -> Option<HostView<'a>> {
-        // SAFETY: whoever made this berth vouches for its bytes, and the host reaches them.
+    /// The view for the host, if it can access the memory.
+    pub fn host_view(&self) -> Option<HostView<'a>> {
+        // SAFETY: the maker of this view vouches for its bytes, and the host can access them.
         self.memory.is_host().then(|| unsafe { HostView::new(self.layout) })
     }
 
-    /// The same kind of memory in another layout: of elements that this one has.
+    /// A view of some of the elements. `layout` has no other elements than this one.
     pub(super) fn part<'b>(&self, layout: &'b Layout) -> MemoryView<'b> {
         MemoryView { layout, memory: self.memory }
     }
 }
 
-/// Where devices see the byte at a host address, if it is mapped for them; 0: they do not. Under no lock.
+/// The device address of the byte at a host address. 0: the memory is not mapped for devices. Called under no lock.
 pub fn seen_at(address: usize) -> u64 {
     if address == 0 {
         return 0;
     }
-    let seen = registered::seen((address as i64, address as i64 + 1));
+    let registered = registered::device_address((address as i64, address as i64 + 1));
     let mapped = || {
         let pool = pool::locate(address)?.pool;
         if pool.memory_flags() & TN_MAPPED != 0 { page_lock::seen_at(gpu::gpu(0).ok()?, address).ok() } else { None }
     };
-    if seen == 0 { mapped().unwrap_or(0) } else { seen }
+    if registered == 0 { mapped().unwrap_or(0) } else { registered }
 }
 
-/// What a copy leaves to its queue.
+/// The work of a copy that its queue has not completed when the call returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outstanding {
-    /// Nothing: all is done.
+    /// The copy is complete.
     Nothing,
-    /// The source was read, the destination will be written.
+    /// The source has been read; the queue writes the destination.
     Writing,
-    /// The source will be read, and the destination written.
+    /// The queue reads the source and writes the destination.
     Both,
 }
 
 /// A copy that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed {
-    /// Why.
+    /// Why it failed.
     pub status: Status,
-    /// Whether some bytes of the destination may have been written already, or will be.
+    /// Whether bytes of the destination may have been written, or may still be written by the queue.
     pub wrote: bool,
 }
 
-/// One copy on its way.
+/// A copy that is being enqueued.
 pub(super) struct CopyContext {
     pub queue: &'static Queue,
-    /// Nothing may be staged.
+    /// Staging is forbidden.
     pub strict: bool,
-    /// Whether some bytes of the destination were, or will be, written.
+    /// Whether bytes of the destination were written, or will be written by the queue.
     pub wrote: bool,
 }
 
 impl CopyContext {
     /// Enqueues the boxes of a copy into the destination.
-    pub fn send(&mut self, way: CopyKind, dst: &Layout, src: &Layout) -> Result<()> {
+    pub fn enqueue(&mut self, kind: CopyKind, dst: &Layout, src: &Layout) -> Result<()> {
         match Plan::copy(dst, src) {
-            Some(plan) => self.send_plan(way, &plan),
+            Some(plan) => self.enqueue_plan(kind, &plan),
             None => Ok(()),
         }
     }
 
     /// Enqueues the boxes of a plan into the destination.
-    pub fn send_plan(&mut self, way: CopyKind, plan: &Plan) -> Result<()> {
+    pub fn enqueue_plan(&mut self, kind: CopyKind, plan: &Plan) -> Result<()> {
         let wrote = &mut self.wrote;
-        enqueue(self.queue, way, plan, || *wrote = true)
+        enqueue_boxes(self.queue, kind, plan, || *wrote = true)
     }
 
-    /// Enqueues the boxes of a copy into packed memory that is not the destination's: each repeated element once, as it lies packed.
-    pub fn fetch(&self, way: CopyKind, packed: &Layout, src: &Layout) -> Result<()> {
+    /// Enqueues the boxes of a copy into a temporary. An element that the source repeats is copied once, as `packed` holds it.
+    pub fn enqueue_packed(&self, kind: CopyKind, packed: &Layout, src: &Layout) -> Result<()> {
         let plan = match BroadcastSplit::of(packed, src)? {
-            Some(first) => Plan::copy(&first.dst, &first.src),
+            Some(distinct) => Plan::copy(&distinct.dst, &distinct.src),
             None => Plan::copy(packed, src),
         };
-        plan.map_or(Ok(()), |plan| enqueue(self.queue, way, &plan, || ()))
+        plan.map_or(Ok(()), |plan| enqueue_boxes(self.queue, kind, &plan, || ()))
     }
 
-    /// Nothing may be staged where the caller said so, nor while the queue captures a graph, which must find its bytes when it runs. The
-    /// driver itself takes pageable memory into a graph, and at each launch reads or writes what is at that address then: nobody would
-    /// know.
+    /// Fails if the copy must not be staged: because the caller forbids it, or because the queue captures a graph. Staged bytes would be
+    /// gone when the graph runs. The driver itself accepts pageable memory in a graph. But each launch then silently uses whatever bytes
+    /// are at the address at that time.
     pub fn check_staging(&self, why: &str) -> Result<()> {
         if self.strict {
             return Err(fail(
@@ -171,13 +171,13 @@ impl CopyContext {
     }
 }
 
-/// Enqueues the boxes of a plan; `after` runs behind each.
-fn enqueue(queue: &'static Queue, way: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
+/// Enqueues the boxes of a plan, and calls `after` for each one that was enqueued.
+fn enqueue_boxes(queue: &'static Queue, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
     let inside = queue.gpu().enter()?;
     plan.each(|block| {
-        // SAFETY: the berths that the plan was made of vouch for its bytes until the queue has passed the copy, or they are staging memory
-        // that is not used again before; their kinds are those of `way`, and a plan is made of sides that share no byte.
-        unsafe { copy::copy(&inside, queue.raw(), way, block) }?;
+        // SAFETY: the makers of memory views vouch for their bytes until the queue has completed the copy. Staging memory is not reused
+        // before that. Their memory is of `kind`, and the two sides of a plan share no byte.
+        unsafe { copy::copy(&inside, queue.raw(), kind, block) }?;
         after();
         Ok(())
     })

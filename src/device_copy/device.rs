@@ -1,8 +1,10 @@
-//! Within one device, and between two.
+//! Copies within one device, and between two.
 //!
-//! Within a device the two sides may share bytes: a course says in which order their pieces can go, or that it takes a temporary, which is
-//! the device's own and is waited for by nobody. Between two devices the driver copies where one reaches the other; else, and where a
-//! copy within a device would be too many boxes, the bytes go by the host's staging memory, where the processor arranges them.
+//! Within a device the two sides may share bytes. [`OverlapPlan`] gives an order of pieces that is safe, or says that the copy needs a
+//! temporary. The temporary is device memory, and no call waits for it.
+//!
+//! Between two devices the driver copies if one can access the memory of the other. Otherwise the bytes pass through the host's staging
+//! memory, where the processor rearranges them. So do the bytes of a copy within a device that would need too many driver calls.
 
 use super::context::{CopyContext, MemoryView, Outstanding};
 use super::host_device::{stage_to_device, stage_to_host};
@@ -15,98 +17,98 @@ use crate::layout::{self, Layout};
 use crate::pool::{self, Pool};
 use crate::stream::{self, Queue};
 
-/// Alignment of temporaries in bytes: as that of arrays.
-const ALIGNMENT: usize = 256;
+/// The alignment of temporaries, which is that of arrays.
+const ALIGNMENT_BYTES: usize = 256;
 
-/// Within one device, or between it and managed memory.
-pub fn within(trip: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
+/// Copies within one device, or between it and managed memory.
+pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
     let (dst, src) = (dst.layout, src.layout);
     match OverlapPlan::of(dst, src) {
         OverlapPlan::Done => Ok(Outstanding::Nothing),
-        OverlapPlan::Any => apart(trip, CopyKind::Within, dst, src),
+        OverlapPlan::Any => copy_disjoint(context, CopyKind::Within, dst, src),
         OverlapPlan::Pieces { axis, length, upwards } => {
             let count = dst.shape()[axis];
             let parts = layout::pieces(count, length);
-            let mut send = |(start, length): (i64, i64)| {
-                trip.send(CopyKind::Within, &dst.part(axis, start, length)?, &src.part(axis, start, length)?)
+            let mut enqueue = |(start, length): (i64, i64)| {
+                context.enqueue(CopyKind::Within, &dst.part(axis, start, length)?, &src.part(axis, start, length)?)
             };
             if upwards {
-                parts.clone().try_for_each(&mut send)?;
+                parts.clone().try_for_each(&mut enqueue)?;
             } else {
                 (0..parts.len() as i64)
                     .rev()
                     .map(|i| (i * length, length.min(count - i * length)))
-                    .try_for_each(send)?;
+                    .try_for_each(enqueue)?;
             }
             Ok(Outstanding::Both)
         }
         OverlapPlan::Through => {
-            let temporary = Temporary::new(trip.queue, plan::packed_bytes(src))?;
+            let temporary = Temporary::new(context.queue, plan::packed_bytes(src))?;
             let packed = plan::packed(src, temporary.address)?;
-            trip.fetch(CopyKind::Within, &packed, src)?;
-            apart(trip, CopyKind::Within, dst, &packed)
+            context.enqueue_packed(CopyKind::Within, &packed, src)?;
+            copy_disjoint(context, CopyKind::Within, dst, &packed)
         }
     }
 }
 
-/// Sides that share no byte.
-fn apart(trip: &mut CopyContext, way: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
-    if let Some(first) = BroadcastSplit::of(dst, src)? {
-        let left = apart(trip, way, &first.dst, &first.src)?;
-        BroadcastSplit::doublings(dst, src, |to, from| trip.send(way.onwards(), to, from))?;
-        return Ok(left);
+/// Copies between two sides that share no byte.
+fn copy_disjoint(context: &mut CopyContext, kind: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
+    if let Some(distinct) = BroadcastSplit::of(dst, src)? {
+        let outstanding = copy_disjoint(context, kind, &distinct.dst, &distinct.src)?;
+        BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.onwards(), to, from))?;
+        return Ok(outstanding);
     }
     let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
-    // The way by the host is no crossing that the caller asked for: where it is not allowed, many boxes do it as well.
-    if plan.is_slower_than_staging() && !trip.strict && !trip.queue.is_capturing()? {
-        return by_host(trip, trip.queue, dst, src);
+    // Staging is only an optimisation here. Where it is not allowed, many driver calls do the work.
+    if plan.is_slower_than_staging() && !context.strict && !context.queue.is_capturing()? {
+        return through_host(context, context.queue, dst, src);
     }
-    trip.send_plan(way, &plan)?;
+    context.enqueue_plan(kind, &plan)?;
     Ok(Outstanding::Both)
 }
 
-/// Between two devices. The queue is of one of them.
+/// Copies between two devices. The queue belongs to one of them.
 pub fn between(
-    trip: &mut CopyContext,
+    context: &mut CopyContext,
     (to, dst): (&'static Gpu, &MemoryView),
     (from, src): (&'static Gpu, &MemoryView),
 ) -> Result<Outstanding> {
     if to.reaches(from)? {
-        let way = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
-        return apart(trip, way, dst.layout, src.layout);
+        let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
+        return copy_disjoint(context, kind, dst.layout, src.layout);
     }
-    trip.check_staging("the two devices do not reach each other")?;
-    // Each device has a queue of its own; the caller's is ordered around the other one.
-    let own = trip.queue;
+    context.check_staging("the two devices cannot access each other's memory")?;
+    // The other device works on a queue of its own. It starts after the caller's queue, which in turn waits for it at the end.
+    let own = context.queue;
     let receives = own.gpu().id() == to.id();
     let other = stream::current(if receives { from } else { to }.device())?;
     other.wait_for(own.record_point()?)?;
     let (sender, receiver) = if receives { (other, own) } else { (own, other) };
-    trip.queue = receiver;
-    let left = by_host(trip, sender, dst.layout, src.layout);
-    trip.queue = own;
+    context.queue = receiver;
+    let outstanding = through_host(context, sender, dst.layout, src.layout);
+    context.queue = own;
     if !receives {
         own.wait_for(other.record_point()?)?;
     }
-    left
+    outstanding
 }
 
-/// By the host's memory, in pieces of the destination: the source has been read on return.
-fn by_host(trip: &mut CopyContext, sender: &'static Queue, dst: &Layout, src: &Layout) -> Result<Outstanding> {
-    let scratch = Scratch::new(plan::packed_bytes(dst).min(PASSING) as usize)?;
-    plan::pieces(dst, src, PASSING, &mut |to, from| {
-        let passing = plan::packed(to, scratch.address().expose_provenance() as i64)?;
-        let mut fetching = CopyContext { queue: sender, strict: false, wrote: false };
-        stage_to_host(&mut fetching, &passing, from)?;
-        stage_to_device(trip, to, &passing)
+/// Copies through host memory, in pieces of the destination. The source has been read on return.
+fn through_host(context: &mut CopyContext, sender: &'static Queue, dst: &Layout, src: &Layout) -> Result<Outstanding> {
+    let scratch = Scratch::new(plan::packed_bytes(dst).min(HOST_PIECE_BYTES) as usize)?;
+    plan::pieces(dst, src, HOST_PIECE_BYTES, &mut |to, from| {
+        let packed = plan::packed(to, scratch.address().expose_provenance() as i64)?;
+        let mut to_scratch = CopyContext { queue: sender, strict: false, wrote: false };
+        stage_to_host(&mut to_scratch, &packed, from)?;
+        stage_to_device(context, to, &packed)
     })?;
     Ok(Outstanding::Writing)
 }
 
-/// Bytes that pass by the host at a time.
-const PASSING: i64 = 16 << 20;
+/// The size of a piece that passes through host memory.
+const HOST_PIECE_BYTES: i64 = 16 << 20;
 
-/// Memory of a device for the length of a copy: it goes back at once, and its pool hands it out again when the queue has passed.
+/// Device memory for the duration of a copy. The drop frees it in the order of the queue, so its pool reuses it only after the copy.
 struct Temporary {
     pool: &'static Pool,
     queue: &'static Queue,
@@ -116,7 +118,7 @@ struct Temporary {
 impl Temporary {
     fn new(queue: &'static Queue, bytes: i64) -> Result<Temporary> {
         let pool = pool::current(queue.device())?;
-        let address = pool.allocate_raw_on(Some(queue), bytes as usize, ALIGNMENT, false, 0)?.as_ptr() as i64;
+        let address = pool.allocate_raw_on(Some(queue), bytes as usize, ALIGNMENT_BYTES, false, 0)?.as_ptr() as i64;
         Ok(Temporary { pool, queue, address })
     }
 }
@@ -125,6 +127,6 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         let address = self.address as usize;
         let freed = pool::deallocate_on(Some(self.pool), address, |_| Ok(Some(self.queue)));
-        debug_assert!(freed.is_ok(), "it was made by this copy, and nobody else knows it");
+        debug_assert!(freed.is_ok(), "the block belongs to this copy alone");
     }
 }

@@ -1,10 +1,10 @@
 //! Fills of device and managed memory, without kernels.
 //!
-//! A driver sets units of 1, 2 or 4 bytes. A value whose bytes repeat after so many is set run by run, row by row. A larger one, or one at
-//! addresses that are no multiple of its unit, is set part by part: each part of all elements is a column of units, as far apart as the
-//! elements. Where that would be too many calls, or much memory, one element is set, and what is there is doubled.
+//! A driver's memset sets units of 1, 2 or 4 bytes. A value whose bytes repeat after one unit is set by rows. Any other value is cut into
+//! units, and so is a value at addresses that are not multiples of its size. One memset sets one unit of all elements: a column of units as
+//! far apart as the elements. If that takes too many calls, or the fill is large, one element is set, and the filled part is doubled.
 //!
-//! Contract: every element and no other byte, on the queue; nothing waits.
+//! Contract: a fill sets every element and no other byte, in the order of the queue. No call waits.
 
 use super::context::{CopyContext, Failed, MemoryView, Outstanding};
 use super::plan::{BroadcastSplit, Plan};
@@ -15,24 +15,24 @@ use crate::layout::Layout;
 use crate::stream::Queue;
 use crate::types::TN_MAX_NDIM;
 
-/// More memsets than that take longer than to double what is there.
-const MOST_CALLS: u64 = 64;
-/// From so many bytes on columns do too: each writes a part of every sector of the memory, a doubling writes whole ones.
-const MOST_COLUMN_BYTES: u64 = 1 << 20;
+/// More memsets take longer than doubling.
+const MAX_CALLS: u64 = 64;
+/// Columns of larger fills take longer than doubling: a column writes a part of every memory sector, doubling writes whole sectors.
+const MAX_COLUMN_BYTES: u64 = 1 << 20;
 
-/// Sets every element to `value`, the bytes of one.
+/// Sets every element to `value`, the bytes of one element.
 pub fn fill(queue: &'static Queue, dst: &MemoryView, value: &[u8]) -> core::result::Result<Outstanding, Failed> {
     debug_assert!(value.len() as i64 == dst.layout.item());
-    let mut trip = CopyContext { queue, strict: true, wrote: false };
-    fill_on(&mut trip, dst.layout, value).map_err(|status| Failed { status, wrote: trip.wrote })
+    let mut context = CopyContext { queue, strict: true, wrote: false };
+    fill_on(&mut context, dst.layout, value).map_err(|status| Failed { status, wrote: context.wrote })
 }
 
-fn fill_on(trip: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outstanding> {
+fn fill_on(context: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outstanding> {
     let Some(plan) = Plan::copy(dst, dst) else { return Ok(Outstanding::Nothing) };
     let columns = Columns::of(dst, value);
-    let large = columns.period > columns.unit && plan.bytes() > MOST_COLUMN_BYTES;
-    if !large && plan.calls().saturating_mul(columns.calls(plan.block())) <= MOST_CALLS {
-        set(trip, &plan, &columns)?;
+    let large = columns.period > columns.unit && plan.bytes() > MAX_COLUMN_BYTES;
+    if !large && plan.calls().saturating_mul(columns.calls(plan.block())) <= MAX_CALLS {
+        set(context, &plan, &columns)?;
         return Ok(Outstanding::Writing);
     }
     let mut one = dst.try_clone()?;
@@ -40,17 +40,17 @@ fn fill_on(trip: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outstan
         one.narrow(axis, 0, 1)?;
     }
     if let Some(plan) = Plan::copy(&one, &one) {
-        set(trip, &plan, &columns)?;
+        set(context, &plan, &columns)?;
     }
-    // The same element again and again: what a stretched source would be.
+    // The first element as a source that is broadcast to all.
     let repeated = Layout::strided(dst.dtype(), dst.shape(), &[0; TN_MAX_NDIM][..dst.ndim()], dst.offset())?;
-    BroadcastSplit::doublings(dst, &repeated, |to, from| trip.send(CopyKind::Within, to, from))?;
+    BroadcastSplit::doublings(dst, &repeated, |to, from| context.enqueue(CopyKind::Within, to, from))?;
     Ok(Outstanding::Writing)
 }
 
-fn set(trip: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
-    let inside = trip.queue.gpu().enter()?;
-    let (queue, wrote) = (trip.queue, &mut trip.wrote);
+fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
+    let inside = context.queue.gpu().enter()?;
+    let (queue, wrote) = (context.queue, &mut context.wrote);
     plan.each(|block| {
         columns.strips(block, &mut |strip| {
             set_strip(&inside, queue, strip)?;
@@ -61,16 +61,17 @@ fn set(trip: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
 }
 
 fn set_strip(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
-    // SAFETY: the berth that the plan was made of vouches for its elements until the queue has passed; the units divide addresses and pitches.
+    // SAFETY: the maker of the memory view vouches for its elements until the queue has completed the call. The unit divides all addresses
+    // and pitches.
     unsafe { copy::set(inside, queue.raw(), strip) }
 }
 
 /// A value as units that a driver can set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Columns {
-    /// Bytes of a unit.
+    /// The size of a unit.
     unit: i64,
-    /// Bytes after which the value repeats: one unit, or several.
+    /// The number of bytes after which the value repeats: one unit, or several.
     period: i64,
     value: [u8; 16],
 }
@@ -88,7 +89,7 @@ impl Columns {
         Columns { unit, period: period as i64, value: bytes }
     }
 
-    /// Memsets that a block takes.
+    /// The number of memsets for a block.
     fn calls(&self, block: &Block) -> u64 {
         let parts = self.period / self.unit;
         // A column has one pitch: rows of one value each, or the values of one row.
@@ -96,7 +97,7 @@ impl Columns {
         (parts * columns * block.planes) as u64
     }
 
-    /// The memsets of a block's destination.
+    /// Visits the memsets of a block's destination.
     fn strips(&self, block: &Block, visit: &mut dyn FnMut(Strip) -> Result<()>) -> Result<()> {
         let Columns { unit, period, .. } = *self;
         for plane in 0..block.planes {
@@ -128,7 +129,7 @@ impl Columns {
         Ok(())
     }
 
-    /// A unit of the value, its lowest byte first.
+    /// One unit of the value as a little-endian number.
     fn part(&self, part: i64) -> u32 {
         let from = (part * self.unit) as usize;
         let bytes = &self.value[from..from + self.unit as usize];

@@ -1,8 +1,8 @@
-//! Between host and device.
+//! Copies between host and device.
 //!
-//! Page-locked memory is copied by the device itself, as the plan says, and the call returns when that is enqueued. Anything else is staged:
-//! the host packs a piece into a chunk in the order of the *device's* memory, so that the device has few boxes to copy, whatever the host's
-//! side looks like. Page-locked memory is staged too where its boxes would be too many.
+//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. All other memory is staged.
+//! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of
+//! the host's side. Page-locked memory is staged too if the copy would need too many boxes.
 
 use super::context::{CopyContext, Memory, MemoryView, Outstanding};
 use super::plan::{self, BroadcastSplit, Plan};
@@ -15,37 +15,40 @@ use crate::layout::Layout;
 use crate::types::TN_HOST_READ_ONLY;
 use core::sync::atomic::Ordering;
 
-/// So many bytes of pageable memory in one run are left to the driver, which takes them into its command buffer before the call returns. That
-/// is what drivers do; the reference promises it for synchronous copies alone. A GPU that reaches pageable memory by itself might read it
-/// later: there they are staged, too.
-const SMALL: i64 = 64 << 10;
-/// More boxes than that are not worth to be enqueued where the caller wants no staging.
-const MOST_CALLS: u64 = 4096;
+/// A run of pageable memory of at most this size is left to the driver. Drivers copy it into their command buffer before the call returns,
+/// although their reference promises this for synchronous copies only. A GPU that can access pageable memory might read it later, so
+/// copies to such a GPU are staged.
+const SMALL_BYTES: i64 = 64 << 10;
+/// A copy that must not be staged fails if it needs more driver calls.
+const MAX_CALLS: u64 = 4096;
 
-/// How the host's side is reached.
+/// The side that accesses the host's memory.
 enum HostAccess {
-    /// By the device, which may take its time.
+    /// The device, perhaps after the call has returned.
     Device,
-    /// By the driver, before its call returns.
+    /// The driver, before its call returns.
     Driver,
-    /// Through staging.
+    /// The host, which copies through staging.
     Staging,
 }
 
-fn reach(trip: &CopyContext, host: &MemoryView, plan: &Plan, to_device: bool) -> Result<HostAccess> {
+/// Chooses the access, or fails if the copy needs staging and must not be staged.
+fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device: bool) -> Result<HostAccess> {
     match host.memory {
         Memory::Pageable => {
-            trip.check_staging("the host's memory is not page-locked")?;
-            let small = plan.is_run() && plan.bytes() as i64 <= SMALL;
-            let driver = small && !(to_device && trip.queue.gpu().reaches_pageable());
+            context.check_staging("the host's memory is not page-locked")?;
+            let small = plan.is_run() && plan.bytes() as i64 <= SMALL_BYTES;
+            let driver = small && !(to_device && context.queue.gpu().reaches_pageable());
             return Ok(if driver { HostAccess::Driver } else { HostAccess::Staging });
         }
-        // What devices only read, they cannot write.
-        _ if !to_device && is_read_only(host) => trip.check_staging("the memory is registered as TN_HOST_READ_ONLY")?,
+        // Devices cannot write memory that is registered for reading.
+        _ if !to_device && is_read_only(host) => {
+            context.check_staging("the memory is registered as TN_HOST_READ_ONLY")?
+        }
         _ if !plan.is_slower_than_staging() => return Ok(HostAccess::Device),
-        _ if trip.strict && plan.calls() <= MOST_CALLS => return Ok(HostAccess::Device),
-        _ if !trip.strict && trip.queue.is_capturing()? => return Ok(HostAccess::Device),
-        _ => trip.check_staging("the two layouts share no boxes that a device copies")?,
+        _ if context.strict && plan.calls() <= MAX_CALLS => return Ok(HostAccess::Device),
+        _ if !context.strict && context.queue.is_capturing()? => return Ok(HostAccess::Device),
+        _ => context.check_staging("the two layouts need too many driver calls")?,
     }
     Ok(HostAccess::Staging)
 }
@@ -55,130 +58,130 @@ fn is_read_only(host: &MemoryView) -> bool {
     flags.is_some_and(|flags| flags & TN_HOST_READ_ONLY != 0)
 }
 
-/// A registration lasts at least until the device has done with it.
-fn note_use(trip: &CopyContext, host: &MemoryView) {
+/// Makes the end of the registration wait for the copy.
+fn record_use(context: &CopyContext, host: &MemoryView) {
     if let Some(range) = host.layout.extent() {
-        registered::note_use(range, trip.queue.now());
+        registered::record_use(range, context.queue.now());
     }
 }
 
-/// From the host to a device: repeated elements cross once, and are doubled there.
-pub fn to_device(trip: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
-    if let Some(first) = BroadcastSplit::of(dst.layout, src.layout)? {
-        let left = to_device(trip, &dst.part(&first.dst), &src.part(&first.src))?;
-        BroadcastSplit::doublings(dst.layout, src.layout, |to, from| trip.send(CopyKind::Within, to, from))?;
-        return Ok(left);
+/// Copies from the host to a device. Repeated elements are transferred once, and doubled on the device.
+pub fn to_device(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
+    if let Some(distinct) = BroadcastSplit::of(dst.layout, src.layout)? {
+        let outstanding = to_device(context, &dst.part(&distinct.dst), &src.part(&distinct.src))?;
+        BroadcastSplit::doublings(dst.layout, src.layout, |to, from| context.enqueue(CopyKind::Within, to, from))?;
+        return Ok(outstanding);
     }
     let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Outstanding::Nothing) };
     let bytes = plan.bytes();
-    let left = match reach(trip, src, &plan, true)? {
+    let outstanding = match host_access(context, src, &plan, true)? {
         HostAccess::Device => {
-            let sent = trip.send_plan(CopyKind::ToDevice, &plan);
-            note_use(trip, src);
+            let sent = context.enqueue_plan(CopyKind::ToDevice, &plan);
+            record_use(context, src);
             sent?;
             Outstanding::Both
         }
         HostAccess::Driver => {
-            trip.send_plan(CopyKind::ToDevice, &plan)?;
+            context.enqueue_plan(CopyKind::ToDevice, &plan)?;
             Outstanding::Writing
         }
         HostAccess::Staging => {
-            stage_to_device(trip, dst.layout, src.layout)?;
+            stage_to_device(context, dst.layout, src.layout)?;
             Outstanding::Writing
         }
     };
-    let traffic = &trip.queue.gpu().traffic;
+    let traffic = &context.queue.gpu().traffic;
     traffic.to_device_count.fetch_add(1, Ordering::Relaxed);
     traffic.to_device_bytes.fetch_add(bytes, Ordering::Relaxed);
-    Ok(left)
+    Ok(outstanding)
 }
 
-/// Piece by piece through the chunks; the source has been read on return.
-pub fn stage_to_device(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
-    let gpu = trip.queue.gpu();
-    let mut relay = ChunkRing::new(gpu, Direction::ToDevice);
-    plan::pieces(dst, src, relay.chunk_bytes(), &mut |to, from| {
-        let (turn, at) = relay.next()?;
+/// Copies to a device, piece by piece through the chunks. The source has been read on return.
+pub fn stage_to_device(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
+    let gpu = context.queue.gpu();
+    let mut ring = ChunkRing::new(gpu, Direction::ToDevice);
+    plan::pieces(dst, src, ring.chunk_bytes(), &mut |to, from| {
+        let (index, at) = ring.next()?;
         let staged = plan::packed(to, at)?;
-        // SAFETY: the chunk is ours and the device has done with it; whoever gave the source vouches for it.
+        // SAFETY: this copy has the chunk, and the device has finished with it. The maker of the view vouches for the source.
         let (chunk, from) = unsafe { (HostView::new(&staged), HostView::new(from)) };
         blit::copy(&chunk, &from)?;
-        let sent = trip.send(CopyKind::ToDevice, to, &staged);
-        // Also if that failed in the middle: nobody takes the chunk too early.
-        relay.busy_until(turn, trip.queue.record_point().unwrap_or_else(|_| trip.queue.now()));
+        let sent = context.enqueue(CopyKind::ToDevice, to, &staged);
+        // The device may use the chunk even if a box failed.
+        ring.busy_until(index, context.queue.record_point().unwrap_or_else(|_| context.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(to.bytes() as u64, Ordering::Relaxed);
         sent
     })
 }
 
-/// From a device to the host.
-pub fn to_host(trip: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
+/// Copies from a device to the host.
+pub fn to_host(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
     let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Outstanding::Nothing) };
-    let (left, bytes) = match reach(trip, dst, &plan, false)? {
+    let (outstanding, bytes) = match host_access(context, dst, &plan, false)? {
         HostAccess::Device => {
-            let sent = trip.send_plan(CopyKind::ToHost, &plan);
-            note_use(trip, dst);
+            let sent = context.enqueue_plan(CopyKind::ToHost, &plan);
+            record_use(context, dst);
             sent?;
             (Outstanding::Both, plan.bytes())
         }
         HostAccess::Driver => {
-            trip.send_plan(CopyKind::ToHost, &plan)?;
-            // Most drivers have waited by themselves; the reference says that they might.
-            trip.queue.synchronize()?;
+            context.enqueue_plan(CopyKind::ToHost, &plan)?;
+            // Most drivers have waited already, but their reference does not promise it.
+            context.queue.synchronize()?;
             (Outstanding::Nothing, plan.bytes())
         }
         HostAccess::Staging => {
-            stage_to_host(trip, dst.layout, src.layout)?;
+            stage_to_host(context, dst.layout, src.layout)?;
             (Outstanding::Nothing, plan::packed_bytes(src.layout) as u64)
         }
     };
-    let traffic = &trip.queue.gpu().traffic;
+    let traffic = &context.queue.gpu().traffic;
     traffic.to_host_count.fetch_add(1, Ordering::Relaxed);
     traffic.to_host_bytes.fetch_add(bytes, Ordering::Relaxed);
-    Ok(left)
+    Ok(outstanding)
 }
 
-/// What a chunk holds that is still on its way there.
+/// A piece that the device is copying into a chunk.
 struct Arriving {
-    turn: usize,
+    index: usize,
     staged: Layout,
     to: Layout,
 }
 
-/// Piece by piece through the chunks: while one arrives, the host copies the one before. All is done on return.
-pub fn stage_to_host(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
-    let gpu = trip.queue.gpu();
-    let mut relay = ChunkRing::new(gpu, Direction::ToHost);
+/// Copies to the host, piece by piece through the chunks. While one arrives, the host copies the one before. Complete on return.
+pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
+    let gpu = context.queue.gpu();
+    let mut ring = ChunkRing::new(gpu, Direction::ToHost);
     let mut arriving: Option<Arriving> = None;
-    let wrote = &mut trip.wrote;
-    let mut unpack = |relay: &mut ChunkRing, piece: Arriving| {
-        relay.wait(piece.turn)?;
+    let wrote = &mut context.wrote;
+    let mut unpack = |ring: &mut ChunkRing, piece: Arriving| {
+        ring.wait(piece.index)?;
         *wrote = true;
-        // SAFETY: the chunk is ours and has arrived; whoever gave the destination vouches for it.
+        // SAFETY: this copy has the chunk, and the bytes have arrived. The maker of the view vouches for the destination.
         let (chunk, to) = unsafe { (HostView::new(&piece.staged), HostView::new(&piece.to)) };
         blit::copy(&to, &chunk)
     };
-    let trip = CopyContext { wrote: false, ..*trip };
-    plan::pieces(src, dst, relay.chunk_bytes(), &mut |from, to| {
+    let context = CopyContext { wrote: false, ..*context };
+    plan::pieces(src, dst, ring.chunk_bytes(), &mut |from, to| {
         let bytes = plan::packed_bytes(from);
-        let (turn, at) = relay.next()?;
-        // One chunk alone has to be emptied before it is filled again.
-        if let Some(before) = arriving.take_if(|before| before.turn == turn) {
-            unpack(&mut relay, before)?;
+        let (index, at) = ring.next()?;
+        // A ring with one chunk: its piece is copied out before the chunk is filled again.
+        if let Some(before) = arriving.take_if(|before| before.index == index) {
+            unpack(&mut ring, before)?;
         }
-        let piece = Arriving { turn, staged: plan::packed(from, at)?, to: to.try_clone()? };
-        let fetched = trip.fetch(CopyKind::ToHost, &piece.staged, from);
-        // Also if that failed in the middle: nobody takes the chunk too early.
-        relay.busy_until(turn, trip.queue.record_point().unwrap_or_else(|_| trip.queue.now()));
+        let piece = Arriving { index, staged: plan::packed(from, at)?, to: to.try_clone()? };
+        let fetched = context.enqueue_packed(CopyKind::ToHost, &piece.staged, from);
+        // The device may use the chunk even if a box failed.
+        ring.busy_until(index, context.queue.record_point().unwrap_or_else(|_| context.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         fetched?;
         match arriving.replace(piece) {
-            Some(before) => unpack(&mut relay, before),
+            Some(before) => unpack(&mut ring, before),
             None => Ok(()),
         }
     })?;
     match arriving.take() {
-        Some(last) => unpack(&mut relay, last),
+        Some(last) => unpack(&mut ring, last),
         None => Ok(()),
     }
 }

@@ -1,19 +1,21 @@
 //! Copies and fills of raw bytes between host and devices.
 //!
-//! Contract: as `blit`, but for memory of any kind, on a queue: a copy moves every element of the source to the destination as if the
-//! source had been read in full first, a fill sets every element, and no other byte is touched. Knows no store, no ledger and no handle: who
-//! may touch which bytes was settled by the caller, who vouches for it with [`MemoryView::new`], and whose queue is after all that it must be after.
-//! What is not done on return is done when the queue has passed it; [`Outstanding`] says what that is. Under no lock.
+//! Contract: as for `blit`, but for memory of any kind, and in the order of a queue. A copy behaves as if it read the whole source first. A
+//! fill sets every element. Neither touches any other byte.
 //!
-//! | file | what |
+//! The module knows no store, no ledger and no handle. The caller checks who may touch the bytes, and vouches for that with
+//! [`MemoryView::new`]. It also makes the queue wait for all earlier work on the bytes. A call may return before its work is complete; then
+//! the queue completes it, and [`Outstanding`] says what is left. Called under no lock.
+//!
+//! | file | contents |
 //! |---|---|
-//! | `plan` | which calls of the driver make a copy between two layouts; pure |
+//! | `plan` | the driver calls that copy between two layouts; pure |
 //! | `context` | the operands of a copy, and the driver calls that it makes |
-//! | `host_device` | host and device: at once where the host's memory is page-locked, else through staging |
-//! | `device` | within one device, with overlap, and between two |
+//! | `host_device` | copies between host and device: direct if the host memory is page-locked, else staged |
+//! | `device` | copies within one device, with overlap, and between two devices |
 //! | `staging` | the ring of page-locked chunks |
-//! | `fill` | every element set, without kernels |
-//! | `registered` | which host memory is page-locked by `tn_host_register` |
+//! | `fill` | fills, without kernels |
+//! | `registered` | the host memory that `tn_host_register` page-locked |
 
 mod context;
 
@@ -36,10 +38,11 @@ pub use staging::trim;
 use crate::stream::Queue;
 use context::CopyContext;
 
-/// Copies every element of `src` to the element of `dst` at the same index, on a queue; at least one of the two is a GPU's memory,
-/// or both are managed.
+/// Copies every element of `src` to the element of `dst` at the same index, in the order of a queue. At least one of the two is memory of
+/// a GPU, or both are managed.
 ///
-/// Shapes and item sizes are equal. The queue is one of a GPU that has one of the two, or of any GPU for managed memory. `strict`: TN_ERR_WOULD_COPY in place of staging.
+/// Shapes and item sizes are equal. The queue belongs to the GPU of one of the two; for managed memory, to any GPU. `strict`: fails with
+/// TN_ERR_WOULD_COPY instead of staging.
 pub fn copy(
     queue: &'static Queue,
     dst: &MemoryView,
@@ -60,7 +63,7 @@ pub fn copy(
         }
         (Memory::Device(_), _) => host_device::to_device(&mut copy, dst, src),
         (_, Memory::Device(_)) => host_device::to_host(&mut copy, dst, src),
-        _ => unreachable!("copies between host memories are the host's"),
+        _ => unreachable!("the host copies between host memories"),
     };
     outcome.map_err(|status| Failed { status, wrote: copy.wrote })
 }

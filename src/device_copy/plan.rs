@@ -1,16 +1,16 @@
-//! Plans: how a copy between two layouts becomes calls that a driver understands.
+//! Plans: a copy between two layouts as driver calls.
 //!
-//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it, so every call
-//! of a copy has the same shape, and only its two addresses move:
+//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it. So all calls
+//! of a copy differ in their two addresses only. A plan is made in four steps:
 //!
 //! 1. The axes are normalised as for a copy on the host (`layout::loops`).
 //! 2. The innermost axis is a *run* if it is dense on both sides; else a run is one element.
-//! 3. Two of the remaining axes become *rows* and *planes*: those that leave the fewest loops. Drivers ask for ascending addresses on
+//! 3. Two of the remaining axes become *rows* and *planes*: those that leave the fewest calls. Drivers require ascending addresses on
 //!    both sides, rows that do not overlap, and planes that are a whole number of rows apart.
 //! 4. The plan loops over the remaining axes: reversed on one side only, repeated (stride 0), or not nested on either side.
 //!
-//! If the two sides may share bytes, [`OverlapPlan::of`] finds an order in which parts of the copy are safe. If the source repeats elements,
-//! [`BroadcastSplit`] sends each of them once and then doubles what has arrived.
+//! If the two sides may share bytes, [`OverlapPlan::of`] finds an order in which the copy is safe. If the source repeats elements,
+//! [`BroadcastSplit`] copies each distinct element once and then doubles the copied part of the destination.
 //!
 //! Contract: pure arithmetic on addresses; touches no byte, knows no device, allocates nothing. Bytes between the elements of the
 //! destination are in no box. Properties: tests/plan.rs executes plans with memcpy beside a model that copies element by element.
@@ -23,19 +23,19 @@ use crate::layout::loops::{Axis, Loops, are_interleaved};
 use crate::layout::{Layout, Order};
 use crate::types::TN_MAX_NDIM;
 
-/// The largest pitch that drivers take: CU_DEVICE_ATTRIBUTE_MAX_PITCH of every GPU so far.
-const MOST_PITCH: i64 = i32::MAX as i64;
+/// The largest pitch that drivers accept: CU_DEVICE_ATTRIBUTE_MAX_PITCH of all known GPUs.
+const MAX_PITCH_BYTES: i64 = i32::MAX as i64;
 
-/// What a call of the driver costs the host, in ns, about.
+/// About the time that the host needs for a driver call.
 const CALL_NS: u64 = 2_000;
-/// What it costs to bring bytes through the host's staging memory and to wait for them, in ns, and how many go in one: a round trip, and less
-/// than what one core copies.
+/// The time that staging adds to a copy, whatever its size: a round trip between host and device.
 const STAGED_NS: u64 = 40_000;
+/// The throughput of staging: less than that of one core that copies.
 const STAGED_BYTES_PER_NS: u64 = 8;
 
 /// Whether a box of `width` bytes can repeat along the axis as rows.
 fn is_row(axis: &Axis, width: i64) -> bool {
-    let fits = |pitch: isize| (width..=MOST_PITCH).contains(&(pitch as i64));
+    let fits = |pitch: isize| (width..=MAX_PITCH_BYTES).contains(&(pitch as i64));
     fits(axis.dst) && fits(axis.src)
 }
 
@@ -53,7 +53,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The boxes of a copy between layouts of one shape and item size, whose offsets are absolute addresses. None: there is no element.
+    /// Plans a copy between layouts of equal shape and item size, whose offsets are absolute addresses. None: they have no element.
     pub fn copy(dst: &Layout, src: &Layout) -> Option<Plan> {
         debug_assert!(dst.shape() == src.shape() && dst.item() == src.item());
         let mut loops = Loops::new();
@@ -68,33 +68,33 @@ impl Plan {
         Some(plan)
     }
 
-    /// Calls of the driver.
+    /// The number of driver calls.
     pub fn calls(&self) -> u64 {
         self.loops.axes().iter().fold(1u64, |calls, axis| calls.saturating_mul(axis.length as u64))
     }
 
-    /// The first box; the others have its shape.
+    /// The first box. All boxes have its shape.
     pub fn block(&self) -> &Block {
         &self.block
     }
 
-    /// Bytes of all elements.
+    /// The size of all elements.
     pub fn bytes(&self) -> u64 {
         let block = &self.block;
         self.calls().saturating_mul((block.width * block.rows * block.planes) as u64)
     }
 
-    /// Whether it is one run of bytes.
+    /// Whether the copy is one run of bytes.
     pub fn is_run(&self) -> bool {
         self.loops.axes().is_empty() && self.block.rows == 1
     }
 
-    /// Whether so many calls take longer than the way through the host's memory, where rows are gathered by the processor.
+    /// Whether the driver calls take longer than a copy through host memory, in which the processor gathers the elements.
     pub fn is_slower_than_staging(&self) -> bool {
         self.calls().saturating_mul(CALL_NS) > STAGED_NS + self.bytes() / STAGED_BYTES_PER_NS
     }
 
-    /// Every box, in the order of the loops, the last axis fastest; stops at the first failure.
+    /// Visits every box, the first axis of the loops innermost. Stops at the first failure.
     pub fn each<E>(&self, mut visit: impl FnMut(&Block) -> core::result::Result<(), E>) -> core::result::Result<(), E> {
         let mut index = [0usize; TN_MAX_NDIM];
         let mut block = self.block;
@@ -117,7 +117,7 @@ impl Plan {
         }
     }
 
-    /// Rows and planes where they leave the fewest calls; of equal choices those furthest inside.
+    /// Turns the axes that leave the fewest calls into rows and planes. Of equal choices it takes the innermost.
     fn take_rows(&mut self) {
         let width = self.block.width;
         let mut best: Option<(usize, usize, Option<usize>)> = None;
@@ -153,39 +153,38 @@ impl Plan {
     }
 }
 
-/// In which order a copy may go, so that no element is overwritten before it was read.
+/// An order of a copy in which no element is overwritten before it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OverlapPlan {
-    /// Source and destination are the same elements in the same order: there is nothing to do.
+    /// Source and destination are the same elements in the same order: there is nothing to copy.
     Done,
-    /// They share no byte: boxes in any order, or at once.
+    /// The two sides share no byte: any order, or all boxes at a time.
     Any,
-    /// By pieces of `length` indices of `axis`, one after the other: neither piece shares a byte with its own source. `upwards`: from
-    /// index 0 on, else from the end.
+    /// Pieces of `length` indices of `axis`, one after the other. No piece shares a byte with its own source.
     Pieces {
         /// The axis that is cut.
         axis: usize,
-        /// Indices of a piece.
+        /// Indices of a piece. The last piece may be shorter.
         length: i64,
-        /// The direction.
+        /// Whether the pieces start at index 0; else at the end.
         upwards: bool,
     },
-    /// No such order is known: through a temporary.
+    /// No such order is known: the copy needs a temporary.
     Through,
 }
 
-/// More pieces than that cost more than a temporary.
-const MOST_PIECES: i64 = 32;
+/// More pieces cost more than a temporary.
+const MAX_PIECES: i64 = 32;
 
 impl OverlapPlan {
-    /// The course of a copy within one memory.
+    /// The order of a copy within one memory.
     pub fn of(dst: &Layout, src: &Layout) -> OverlapPlan {
         let (Some(to), Some(from)) = (dst.extent(), src.extent()) else { return OverlapPlan::Done };
         if to.1 <= from.0 || from.1 <= to.0 || is_interleaved(dst, src) {
             return OverlapPlan::Any;
         }
         let shift = src.offset() - dst.offset();
-        // Strides of axes of length 1 say nothing.
+        // The stride of an axis of length 1 has no effect.
         let alike = dst.axes().zip(src.axes()).all(|((length, to), (_, from))| length == 1 || to == from);
         match shift {
             0 if alike => OverlapPlan::Done,
@@ -194,7 +193,7 @@ impl OverlapPlan {
         }
     }
 
-    /// Equal strides and a constant distance: each piece is as long as the distance allows.
+    /// The order for equal strides on both sides: each piece is as long as the distance between the two sides allows.
     fn shifted(dst: &Layout, shift: i64) -> OverlapPlan {
         let outermost = dst.axes().enumerate().filter(|(_, (length, _))| *length > 1);
         let Some((axis, (count, stride))) = outermost.max_by_key(|(_, (_, stride))| stride.unsigned_abs()) else {
@@ -202,62 +201,62 @@ impl OverlapPlan {
         };
         let (low, end) = dst.extent().expect("it has elements");
         let step = stride.abs();
-        // Bytes from the lowest to the highest of all that one index has.
-        let reach = (end - low) - (count - 1) * step;
-        // `length` indices reach (length - 1) * step + reach, which must not be more than the shift.
-        let length = (shift.abs() - reach).div_euclid(step) + 1;
-        if length < 1 || count.div_euclid(length) >= MOST_PIECES {
+        // The bytes from the lowest to the highest element of one index.
+        let index_bytes = (end - low) - (count - 1) * step;
+        // `length` indices span (length - 1) * step + index_bytes bytes, which must not exceed the shift.
+        let length = (shift.abs() - index_bytes).div_euclid(step) + 1;
+        if length < 1 || count.div_euclid(length) >= MAX_PIECES {
             return OverlapPlan::Through;
         }
-        // What lies in the direction of the source is read by later pieces, so the pieces go there.
+        // The pieces advance towards the source, so that a piece is written only after it was read.
         OverlapPlan::Pieces { axis, length, upwards: (shift > 0) == (stride > 0) }
     }
 }
 
-/// Whether the elements of the two sides fit between each other, as every other column does.
+/// Whether the elements of each side lie in gaps of the other, as the odd columns of a matrix lie between the even ones.
 fn is_interleaved(dst: &Layout, src: &Layout) -> bool {
     let steps = dst.axes().chain(src.axes()).filter(|(length, _)| *length > 1);
     let step = steps.fold(0, |step, (_, stride)| gcd(step, stride.unsigned_abs()));
     are_interleaved((src.offset() - dst.offset()) as isize, step as isize, dst.item() as isize)
 }
 
-/// A source that repeats elements, told in two steps: its distinct elements are copied to where they stand first in the destination, and
-/// then what has arrived is doubled along each repeated axis.
+/// The first step of a copy whose source repeats elements: it copies each distinct element to its first index in the destination.
+/// [`BroadcastSplit::doublings`] is the second step: it doubles the copied part along each repeated axis.
 pub struct BroadcastSplit {
-    /// Where the distinct elements go.
+    /// The first index of each distinct element in the destination.
     pub dst: Layout,
-    /// The distinct elements.
+    /// The distinct elements of the source.
     pub src: Layout,
 }
 
 impl BroadcastSplit {
-    /// None: nothing is repeated.
+    /// None: the source repeats no element.
     pub fn of(dst: &Layout, src: &Layout) -> Result<Option<BroadcastSplit>> {
         if dst.is_empty() || !src.stretched() {
             return Ok(None);
         }
-        let mut first = BroadcastSplit { dst: dst.try_clone()?, src: src.try_clone()? };
+        let mut distinct = BroadcastSplit { dst: dst.try_clone()?, src: src.try_clone()? };
         for axis in repeated(src) {
-            first.dst.narrow(axis, 0, 1)?;
-            first.src.narrow(axis, 0, 1)?;
+            distinct.dst.narrow(axis, 0, 1)?;
+            distinct.src.narrow(axis, 0, 1)?;
         }
-        Ok(Some(first))
+        Ok(Some(distinct))
     }
 
-    /// The copies within the destination that follow, in order: `visit(to, from)`.
+    /// Visits the copies within the destination that follow, in their order: `visit(to, from)`.
     pub fn doublings(dst: &Layout, src: &Layout, mut visit: impl FnMut(&Layout, &Layout) -> Result<()>) -> Result<()> {
         for (done, axis) in repeated(src).enumerate() {
             let count = dst.shape()[axis];
-            let mut there = 1;
-            while there < count {
-                let more = there.min(count - there);
-                let (mut to, mut from) = (dst.part(axis, there, more)?, dst.part(axis, 0, more)?);
+            let mut filled = 1;
+            while filled < count {
+                let more = filled.min(count - filled);
+                let (mut to, mut from) = (dst.part(axis, filled, more)?, dst.part(axis, 0, more)?);
                 for later in repeated(src).skip(done + 1) {
                     to.narrow(later, 0, 1)?;
                     from.narrow(later, 0, 1)?;
                 }
                 visit(&to, &from)?;
-                there += more;
+                filled += more;
             }
         }
         Ok(())
@@ -269,12 +268,14 @@ fn repeated(layout: &Layout) -> impl Iterator<Item = usize> + '_ {
     layout.axes().enumerate().filter(|(_, (length, stride))| *length > 1 && *stride == 0).map(|(axis, _)| axis)
 }
 
-/// A layout cut along its outermost axes into pieces of at most `most` bytes each, repeated elements counted once, and never less than one
-/// element; with the same pieces of a second layout: `visit(piece, same)`. The pieces go through the first layout's memory.
+/// Cuts two layouts along the outermost axes of the first one: `visit(piece, other_piece)`.
+///
+/// A piece has at most `max_bytes` bytes, but at least one element. Repeated elements count once. The pieces follow the memory of the first
+/// layout.
 pub fn pieces(
     layout: &Layout,
     other: &Layout,
-    most: i64,
+    max_bytes: i64,
     visit: &mut dyn FnMut(&Layout, &Layout) -> Result<()>,
 ) -> Result<()> {
     if layout.is_empty() {
@@ -285,18 +286,18 @@ pub fn pieces(
     let Some((axis, (count, _))) = outermost.max_by_key(|(_, (_, stride))| stride.unsigned_abs()) else {
         return visit(layout, other);
     };
-    if bytes <= most {
+    if bytes <= max_bytes {
         return visit(layout, other);
     }
-    for (start, length) in crate::layout::pieces(count, (most / (bytes / count)).max(1)) {
-        let (piece, same) = (layout.part(axis, start, length)?, other.part(axis, start, length)?);
-        pieces(&piece, &same, most, visit)?;
+    for (start, length) in crate::layout::pieces(count, (max_bytes / (bytes / count)).max(1)) {
+        let (piece, other_piece) = (layout.part(axis, start, length)?, other.part(axis, start, length)?);
+        pieces(&piece, &other_piece, max_bytes, visit)?;
     }
     Ok(())
 }
 
-/// The elements of `of`, each repeated one once, dense from `at` on in the order of their memory: what a temporary of [`packed_bytes`]
-/// holds. Shaped as before, and it goes backwards where `of` does, so that boxes fit both.
+/// The layout of a temporary of [`packed_bytes`] at address `at` for the elements of `of`. They are dense and in the order of their memory;
+/// a repeated element is stored once. The shape and the direction of each axis are those of `of`, so that boxes fit both.
 pub fn packed(of: &Layout, at: i64) -> Result<Layout> {
     let mut distinct = of.try_clone()?;
     for axis in repeated(of) {
@@ -306,9 +307,9 @@ pub fn packed(of: &Layout, at: i64) -> Result<Layout> {
     let mut strides = [0i64; TN_MAX_NDIM];
     let mut first = at;
     for (axis, (length, stride)) in dense.axes().enumerate() {
-        let turned = of.strides()[axis] < 0;
-        strides[axis] = if turned { -stride } else { stride };
-        first += if turned { (length - 1) * stride } else { 0 };
+        let is_negative = of.strides()[axis] < 0;
+        strides[axis] = if is_negative { -stride } else { stride };
+        first += if is_negative { (length - 1) * stride } else { 0 };
     }
     for axis in repeated(of) {
         strides[axis] = 0;
@@ -316,7 +317,7 @@ pub fn packed(of: &Layout, at: i64) -> Result<Layout> {
     Layout::strided(of.dtype(), of.shape(), &strides[..of.ndim()], first)
 }
 
-/// Bytes of the elements of a layout without repetition.
+/// The size of a layout's distinct elements.
 pub fn packed_bytes(of: &Layout) -> i64 {
     let distinct = of.axes().filter(|(_, stride)| *stride != 0);
     distinct.fold(of.item(), |bytes, (length, _)| bytes.saturating_mul(length))

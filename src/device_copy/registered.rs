@@ -1,8 +1,10 @@
-//! Which host memory is page-locked by `tn_host_register`.
+//! The host memory that `tn_host_register` page-locked.
 //!
-//! Contract: ranges that share no byte, by address. [`covers`] is asked on every copy between host and device, and costs one load while
-//! nothing is registered. A registration knows the last work of each queue that was put there, by whatever name the bytes went: [`unlock`]
-//! waits for it. Growing needs memory, which is asked for under no lock; removing needs none. The driver is called under no lock.
+//! Contract: the registered ranges share no byte and are sorted by address. Every copy between host and device calls [`covers`], which
+//! costs one load while no range is registered.
+//!
+//! A registration records the last work of each queue that uses its bytes, whichever array the work was enqueued for. [`unlock`] waits for
+//! that work. Only [`lock`] allocates. No allocation and no driver call happens under the lock of this module.
 
 use crate::error::{Result, fail, quietly};
 use crate::gpu::{Gpu, REGISTERED_BYTES, page_lock};
@@ -12,30 +14,30 @@ use crate::thread::QuickLock;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// Queues whose work a registration remembers.
+/// The number of queues whose last work a registration records.
 const QUEUES: usize = 4;
 
-/// One registration: [start, end).
+/// The registration of [start, end).
 #[derive(Clone, Copy)]
 struct Range {
     start: i64,
     end: i64,
     gpu: Option<&'static Gpu>,
     flags: u32,
-    /// Where devices see it; 0: they do not.
-    seen: u64,
+    /// The address of its first byte for devices. 0: it is not mapped for them.
+    device_address: u64,
     /// The last work of some queues.
     uses: [Option<Point>; QUEUES],
 }
 
 static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
-/// Bytes that are registered now.
+/// The size of all registered memory.
 fn bytes() -> u64 {
     REGISTERED_BYTES.load(Ordering::Relaxed)
 }
 
-/// Calls `body` with the registration in which a range lies; in several ones side by side it lies in none.
+/// Calls `body` with the registration that contains a range. A range that spans several registrations lies in none.
 fn within<T>((start, end): (i64, i64), body: impl FnOnce(&mut Range) -> T) -> Option<T> {
     if bytes() == 0 {
         return None;
@@ -45,46 +47,50 @@ fn within<T>((start, end): (i64, i64), body: impl FnOnce(&mut Range) -> T) -> Op
     ranges.get_mut(at).filter(|range| range.start <= start && end <= range.end).map(body)
 }
 
-/// Whether a range lies wholly in registered memory.
+/// Whether one registration contains the whole range.
 pub fn covers(range: (i64, i64)) -> bool {
     within(range, |_| ()).is_some()
 }
 
-/// TN_HOST_ flags of the registration in which a range lies.
+/// The TN_HOST_ flags of the registration that contains a range.
 pub fn flags(range: (i64, i64)) -> Option<u32> {
-    within(range, |there| there.flags)
+    within(range, |registration| registration.flags)
 }
 
-/// Where devices see the first byte of a range; 0: they do not.
-pub fn seen(range: (i64, i64)) -> u64 {
-    within(range, |there| if there.seen == 0 { 0 } else { there.seen + (range.0 - there.start) as u64 }).unwrap_or(0)
+/// The address of a range's first byte for devices. 0: it is not mapped for them.
+pub fn device_address(range: (i64, i64)) -> u64 {
+    let address = within(range, |registration| match registration.device_address {
+        0 => 0,
+        first => first + (range.0 - registration.start) as u64,
+    });
+    address.unwrap_or(0)
 }
 
-/// Work on a range was put into a queue, up to `point`. Under no lock.
-pub fn note_use(range: (i64, i64), point: Point) {
-    let full = within(range, |there| {
-        let same =
-            |place: &&mut Option<Point>| place.is_none_or(|p| p.is_passed() || core::ptr::eq(p.queue(), point.queue()));
-        match there.uses.iter_mut().find(same) {
-            Some(place) => {
-                // Another thread may have been faster with a later one.
-                let later = place.filter(|p| core::ptr::eq(p.queue(), point.queue()) && p.tick() > point.tick());
-                *place = later.or(Some(point));
+/// Records that a queue uses a range until `point`. Called under no lock.
+pub fn record_use(range: (i64, i64), point: Point) {
+    let displaced = within(range, |registration| {
+        let is_usable =
+            |entry: &&mut Option<Point>| entry.is_none_or(|p| p.is_passed() || core::ptr::eq(p.queue(), point.queue()));
+        match registration.uses.iter_mut().find(is_usable) {
+            Some(entry) => {
+                // Another thread may have recorded a later point of this queue.
+                let later = entry.filter(|p| core::ptr::eq(p.queue(), point.queue()) && p.tick() > point.tick());
+                *entry = later.or(Some(point));
                 None
             }
-            None => there.uses[0].replace(point),
+            None => registration.uses[0].replace(point),
         }
     });
-    // More queues than are remembered: this one is waited for now.
-    if let Some(oldest) = full.flatten() {
-        oldest.outlast();
+    // There are more queues than entries: this call waits for the displaced point itself.
+    if let Some(displaced) = displaced.flatten() {
+        displaced.outlast();
     }
 }
 
 /// Page-locks a range.
 ///
 /// # Safety
-/// - It is memory of the caller's of the library, and stays mapped until [`unlock`].
+/// - The range is memory of the library's caller, and stays mapped until [`unlock`].
 pub unsafe fn lock(gpu: &'static Gpu, start: i64, end: i64, flags: u32) -> Result<()> {
     insert(start, end, Some(gpu), flags)?;
     // SAFETY: the caller's promise.
@@ -93,12 +99,12 @@ pub unsafe fn lock(gpu: &'static Gpu, start: i64, end: i64, flags: u32) -> Resul
             return Ok(());
         }
         match page_lock::seen_at(gpu, start as usize) {
-            Ok(seen) => {
-                within((start, end), |there| there.seen = seen);
+            Ok(address) => {
+                within((start, end), |registration| registration.device_address = address);
                 Ok(())
             }
             Err(status) => {
-                // SAFETY: locked just now, and nobody was told.
+                // SAFETY: locked above, and not used by any copy yet.
                 let _ = quietly(|| unsafe { page_lock::unlock(gpu, start as usize) });
                 Err(status)
             }
@@ -110,39 +116,38 @@ pub unsafe fn lock(gpu: &'static Gpu, start: i64, end: i64, flags: u32) -> Resul
     locked
 }
 
-/// Waits for the work on the range that begins at `start`, and unlocks it. Under no lock.
+/// Waits for the work on the range that begins at `start`, and unlocks it. Called under no lock.
 pub fn unlock(start: i64) {
-    let mut found = None;
-    within((start, start), |there| found = Some((there.gpu, there.uses)));
+    let found = within((start, start), |registration| (registration.gpu, registration.uses));
     let Some((gpu, uses)) = found else { return };
     for point in uses.into_iter().flatten() {
-        // A device that is lost touches nothing any more.
+        // A lost device no longer touches the memory.
         point.outlast();
     }
     if let Some(gpu) = gpu {
-        // SAFETY: locked by `lock`, whose registration ends here, once; its work is done.
+        // SAFETY: locked by `lock`. Its registration ends once, here, and its work is complete.
         let _ = unsafe { page_lock::unlock(gpu, start as usize) };
     }
     remove(start);
 }
 
-/// Enters a range. TN_ERR_DUPLICATE: some of it is there already.
+/// Inserts a range. TN_ERR_DUPLICATE: some of its bytes are registered already.
 fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result<()> {
     loop {
         let mut ranges = RANGES.lock();
         let at = ranges.partition_point(|range| range.end <= start);
-        if let Some(there) = ranges.get(at).copied().filter(|range| range.start < end) {
+        if let Some(existing) = ranges.get(at).copied().filter(|range| range.start < end) {
             drop(ranges);
             return Err(fail(
                 TN_ERR_DUPLICATE,
                 format_args!(
                     "{:#x} to {:#x} is registered already; release the array of that registration first",
-                    there.start, there.end
+                    existing.start, existing.end
                 ),
             ));
         }
         if ranges.len() < ranges.capacity() {
-            ranges.insert(at, Range { start, end, gpu, flags, seen: 0, uses: [None; QUEUES] });
+            ranges.insert(at, Range { start, end, gpu, flags, device_address: 0, uses: [None; QUEUES] });
             REGISTERED_BYTES.fetch_add((end - start) as u64, Ordering::Relaxed);
             return Ok(());
         }
@@ -153,7 +158,7 @@ fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result
     }
 }
 
-/// Takes the range that begins at `start` out.
+/// Removes the range that begins at `start`.
 fn remove(start: i64) {
     let mut ranges = RANGES.lock();
     let at = ranges.partition_point(|range| range.start < start);
@@ -170,11 +175,11 @@ mod tests {
     #[test]
     fn pn_3_pn_4_pn_12_ranges() {
         let base = 1 << 50;
-        let there = bytes();
+        let bytes_before = bytes();
         for at in (0..40).rev() {
             insert(base + at * 100, base + at * 100 + 60, None, 0).unwrap();
         }
-        assert_eq!(bytes() - there, 40 * 60);
+        assert_eq!(bytes() - bytes_before, 40 * 60);
         assert!(covers((base, base + 60)) && covers((base + 110, base + 111)) && covers((base + 159, base + 160)));
         assert!(!covers((base, base + 61)) && !covers((base + 60, base + 70)) && !covers((base - 1, base + 10)));
         for (start, end) in [(0, 60), (-5, 1), (59, 61), (60, 101), (3900, 5000)] {
@@ -187,7 +192,7 @@ mod tests {
         for at in 0..40 {
             remove(base + at * 100);
         }
-        assert_eq!(bytes(), there);
+        assert_eq!(bytes(), bytes_before);
         assert!(!covers((base, base + 60)));
     }
 }

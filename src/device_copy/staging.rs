@@ -1,11 +1,11 @@
-//! Staging: page-locked chunks through which memory passes that a device cannot reach by itself.
+//! Staging: page-locked chunks for copies of memory that a device cannot access itself.
 //!
-//! Two chunks for each device and direction, of `transfer.chunk` bytes, made at the first use and given back by [`trim`]: while the device
-//! copies one, the host copies the other. A chunk remembers the [`Point`] after which the device has done with it; whoever takes it again
-//! waits for that alone. Where no chunk can be had (no page-locked memory left, or others have both), plain memory does the same work
-//! through the driver's own path, slower and as right.
+//! Each device has two chunks per direction, of `transfer.chunk` bytes. They are allocated at their first use and freed by [`trim`]. While
+//! the device copies one chunk, the host copies the other. A chunk records the [`Point`] at which the device has finished with it, and its
+//! next user waits for that point only. If no chunk is available, pageable memory takes its place. The driver then copies more slowly, with
+//! the same result.
 //!
-//! Contract: a [`ChunkRing`] is one copy's; nothing is allocated, waited for or asked of a driver under the lock here.
+//! Contract: a [`ChunkRing`] belongs to one copy. No allocation, wait or driver call happens under the lock of this module.
 
 use crate::blit::Scratch;
 use crate::error::Result;
@@ -16,27 +16,27 @@ use crate::stream::Point;
 use crate::thread::ColdLock;
 use crate::types::*;
 
-/// Where a chunk's bytes are on their way to.
+/// The direction of a chunk's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
-    /// To the device.
+    /// From the host to the device.
     ToDevice,
-    /// To the host.
+    /// From the device to the host.
     ToHost,
 }
 
 /// Chunks per direction and device.
 const CHUNKS: usize = 2;
 
-/// A page-locked chunk in its place.
+/// The slot of a page-locked chunk.
 #[derive(Clone, Copy)]
 struct Slot {
-    /// 0: not made.
+    /// 0: the chunk is not allocated.
     address: usize,
     bytes: usize,
-    /// A copy has it.
+    /// Whether a copy uses the chunk.
     taken: bool,
-    /// After this the device has done with it.
+    /// The point at which the device has finished with the chunk.
     after: Option<Point>,
 }
 
@@ -44,7 +44,7 @@ const NO_SLOT: Slot = Slot { address: 0, bytes: 0, taken: false, after: None };
 
 static SLOTS: [[ColdLock<[Slot; CHUNKS]>; 2]; GPUS] = [const { [const { ColdLock::new([NO_SLOT; CHUNKS]) }; 2] }; GPUS];
 
-/// The chunks of a device and direction, in turns, as far as this copy gets them.
+/// The chunks that one copy uses in turn, for one device and direction.
 pub struct ChunkRing {
     gpu: &'static Gpu,
     direction: Direction,
@@ -53,123 +53,126 @@ pub struct ChunkRing {
     next: usize,
 }
 
-/// What a copy has of a chunk.
+/// A chunk that a copy uses.
 struct Chunk {
     address: usize,
     after: Option<Point>,
-    home: Location,
+    location: Location,
 }
 
-/// Page-locked chunks stand in a slot of the ring; plain ones are the copy's own.
 enum Location {
+    /// Page-locked, in the slot of that index.
     Slot(usize),
+    /// Pageable memory of the copy's own.
     Own(Scratch),
 }
 
 impl ChunkRing {
-    /// For one copy.
+    /// A ring that has no chunks yet.
     pub fn new(gpu: &'static Gpu, direction: Direction) -> ChunkRing {
         let bytes = options::transfer_chunk() as usize;
         ChunkRing { gpu, direction, bytes, chunks: [const { None }; CHUNKS], next: 0 }
     }
 
-    /// Bytes of a chunk.
+    /// The size of a chunk.
     pub fn chunk_bytes(&self) -> i64 {
         self.bytes as i64
     }
 
-    /// The next chunk in turn, which the device has done with: which one, and its address. It may be the same again.
+    /// Waits until the device has finished with the next chunk. Returns the chunk's index and address. A ring that got only one chunk
+    /// returns it every time.
     pub fn next(&mut self) -> Result<(usize, i64)> {
-        let mut turn = self.next;
-        if self.chunks[turn].is_none() {
-            match self.take(turn > 0)? {
-                Some(chunk) => self.chunks[turn] = Some(chunk),
-                None => turn = 0,
+        let mut index = self.next;
+        if self.chunks[index].is_none() {
+            match self.take(index > 0)? {
+                Some(chunk) => self.chunks[index] = Some(chunk),
+                None => index = 0,
             }
         }
-        self.next = (turn + 1) % CHUNKS;
-        self.wait(turn)?;
-        Ok((turn, self.chunks[turn].as_ref().map_or(0, |chunk| chunk.address as i64)))
+        self.next = (index + 1) % CHUNKS;
+        self.wait(index)?;
+        Ok((index, self.chunks[index].as_ref().map_or(0, |chunk| chunk.address as i64)))
     }
 
-    /// The device has done with a chunk after `point`.
-    pub fn busy_until(&mut self, turn: usize, point: Point) {
-        if let Some(chunk) = &mut self.chunks[turn] {
+    /// Records that the device uses a chunk until `point`.
+    pub fn busy_until(&mut self, index: usize, point: Point) {
+        if let Some(chunk) = &mut self.chunks[index] {
             chunk.after = Some(point);
         }
     }
 
-    /// Waits until the device has done with a chunk. If that fails, nobody else takes it too early.
-    pub fn wait(&mut self, turn: usize) -> Result<()> {
-        let Some(chunk) = &mut self.chunks[turn] else { return Ok(()) };
+    /// Waits until the device has finished with a chunk. If that fails, the chunk stays busy, so that no other copy uses it too early.
+    pub fn wait(&mut self, index: usize) -> Result<()> {
+        let Some(chunk) = &mut self.chunks[index] else { return Ok(()) };
         chunk.after.map_or(Ok(()), Point::wait)?;
         chunk.after = None;
         Ok(())
     }
 
-    /// A chunk of the ring, made where it is not there; else plain memory. None: `optional`, and the ring has none left.
+    /// Takes a page-locked chunk, which may have to be allocated, or else pageable memory. None: other copies use all page-locked chunks,
+    /// and the caller can do without (`optional`).
     fn take(&self, optional: bool) -> Result<Option<Chunk>> {
         match self.claim() {
-            Some((place, slot)) => {
-                let home = Location::Slot(place);
+            Some((index, slot)) => {
+                let location = Location::Slot(index);
                 if slot.bytes == self.bytes {
-                    return Ok(Some(Chunk { address: slot.address, after: slot.after, home }));
+                    return Ok(Some(Chunk { address: slot.address, after: slot.after, location }));
                 }
-                // Not made, or made when the option said otherwise.
-                let gone = slot.address == 0 || self.discard(&slot);
-                match if gone { page_lock::allocate(self.gpu, self.bytes).ok() } else { None } {
-                    Some(address) => return Ok(Some(Chunk { address, after: None, home })),
-                    None => self.give(place, if gone { NO_SLOT } else { slot }),
+                // The chunk is not allocated, or has the size of an earlier value of the option.
+                let freed = slot.address == 0 || self.discard(&slot);
+                match if freed { page_lock::allocate(self.gpu, self.bytes).ok() } else { None } {
+                    Some(address) => return Ok(Some(Chunk { address, after: None, location })),
+                    None => self.put_back(index, if freed { NO_SLOT } else { slot }),
                 }
             }
             None if optional => return Ok(None),
             None => {}
         }
         let own = Scratch::new(self.bytes)?;
-        Ok(Some(Chunk { address: own.address() as usize, after: None, home: Location::Own(own) }))
+        Ok(Some(Chunk { address: own.address() as usize, after: None, location: Location::Own(own) }))
     }
 
     fn slots(&self) -> &'static ColdLock<[Slot; CHUNKS]> {
         &SLOTS[self.gpu.id() as usize][self.direction as usize]
     }
 
-    /// Takes a slot that nobody has, of two the one that the device has done with.
+    /// Takes an unused slot. It prefers one that the device has finished with.
     fn claim(&self) -> Option<(usize, Slot)> {
         reclaim::register(trim);
         let mut slots = self.slots().lock();
         let free = slots.iter().enumerate().filter(|(_, slot)| !slot.taken);
-        let (place, _) = free.min_by_key(|(_, slot)| slot.after.is_some_and(|point| !point.is_passed()))?;
-        slots[place].taken = true;
-        Some((place, slots[place]))
+        let (index, _) = free.min_by_key(|(_, slot)| slot.after.is_some_and(|point| !point.is_passed()))?;
+        slots[index].taken = true;
+        Some((index, slots[index]))
     }
 
-    fn give(&self, place: usize, slot: Slot) {
-        self.slots().lock()[place] = Slot { taken: false, ..slot };
+    fn put_back(&self, index: usize, slot: Slot) {
+        self.slots().lock()[index] = Slot { taken: false, ..slot };
     }
 
-    /// Gives a chunk's memory back once the device has done with it.
+    /// Waits until the device has finished with a chunk, and frees it. Returns whether it was freed.
     fn discard(&self, slot: &Slot) -> bool {
         if slot.after.is_some_and(|point| point.wait().is_err()) {
             return false;
         }
-        // SAFETY: the chunk is ours alone, and the device has done with it.
+        // SAFETY: this call has taken the chunk, and the device has finished with it.
         unsafe { page_lock::free(self.gpu, slot.address) }.is_ok()
     }
 }
 
 impl Drop for ChunkRing {
     fn drop(&mut self) {
-        for turn in 0..CHUNKS {
-            let Some(chunk) = self.chunks[turn].take() else { continue };
-            match chunk.home {
-                Location::Slot(place) => {
-                    self.give(
-                        place,
+        for index in 0..CHUNKS {
+            let Some(chunk) = self.chunks[index].take() else { continue };
+            match chunk.location {
+                Location::Slot(index) => {
+                    self.put_back(
+                        index,
                         Slot { address: chunk.address, bytes: self.bytes, taken: false, after: chunk.after },
                     );
                 }
                 Location::Own(own) => {
-                    // A driver that fails has stopped reading too.
+                    // If the wait fails, the driver has stopped reading as well.
                     let _ = chunk.after.map(|point| point.wait());
                     drop(own);
                 }
@@ -178,7 +181,7 @@ impl Drop for ChunkRing {
     }
 }
 
-/// Gives back the chunks that nobody has and no device uses: those of a GPU, or all when page-locked memory is short.
+/// Frees the chunks that no copy and no device uses: those of one GPU, or all of them if `device` is TN_CUDA_HOST.
 pub fn trim(device: tn_device) {
     for gpu in gpu::used() {
         if device.r#type == TN_CUDA_HOST || device.r#type == TN_CUDA && device.id == gpu.id() {
@@ -189,19 +192,19 @@ pub fn trim(device: tn_device) {
     }
 }
 
-fn trim_ring(relay: &ChunkRing) {
-    for place in 0..CHUNKS {
+fn trim_ring(ring: &ChunkRing) {
+    for index in 0..CHUNKS {
         let slot = {
-            let mut slots = relay.slots().lock();
-            let slot = &mut slots[place];
+            let mut slots = ring.slots().lock();
+            let slot = &mut slots[index];
             if slot.taken || slot.address == 0 {
                 continue;
             }
             slot.taken = true;
             *slot
         };
-        let done = slot.after.is_none_or(|point| point.poll());
-        let gone = done && relay.discard(&slot);
-        relay.give(place, if gone { NO_SLOT } else { slot });
+        let passed = slot.after.is_none_or(|point| point.poll());
+        let freed = passed && ring.discard(&slot);
+        ring.put_back(index, if freed { NO_SLOT } else { slot });
     }
 }

@@ -1,6 +1,6 @@
-//! Arrays on files and files of arrays: `.npy`.
+//! Opens `.npy` files as arrays, and saves arrays as `.npy` files.
 //!
-//! A mapped file is a store of its own, which ends its mapping with the last claim, guard and export.
+//! A mapped file is a store of its own. The store unmaps it when its last claim, guard and export have ended.
 
 use super::npy::{self, Origin};
 use crate::address_index;
@@ -35,17 +35,17 @@ pub fn open(
             Some(pool) => pool,
             None => pool::current(HOST)?,
         };
-        let mut fresh = NewStore::allocate(thread, pool, &mut header.layout(0)?, false)?;
-        let to = fresh.host_view()?.layout().offset() as *mut u8;
-        // SAFETY: fresh memory for a dense layout of the header's shape; nothing is written for no elements.
+        let mut new_store = NewStore::allocate(thread, pool, &mut header.layout(0)?, false)?;
+        let to = new_store.host_view()?.layout().offset() as *mut u8;
+        // SAFETY: new memory for a dense layout of the header's shape. An empty array writes nothing.
         unsafe { opened.read_into(to)? };
         if mode == TN_NPY_READ {
-            fresh.claim().set_readonly(true);
+            new_store.claim().set_readonly(true);
         }
         if mode == TN_NPY_COPY {
-            host::note(function, 0, false, header.data_bytes);
+            host::record_copy(function, 0, false, header.data_bytes);
         }
-        return Ok(fresh.finish());
+        return Ok(new_store.finish());
     };
     let start = data as i64;
     let layout = header.layout(start)?;
@@ -55,30 +55,30 @@ pub fn open(
     claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut index = address_index::lock()?;
-    // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
+    // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes them.
     if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
-    let mapping = opened.keep().expect("mapped data have a mapping");
+    let mapping = opened.into_mapping().expect("mapped data have a mapping");
     let release = Release::Unmap(mapping);
     let lease = match SpareLease::take(thread, release, false, false, (start, end)) {
         Ok(lease) => lease,
         Err(status) => {
-            // SAFETY: made above, and nobody has seen it.
+            // SAFETY: made above, and no array uses it.
             unsafe { mapping.unmap() };
             return Err(status);
         }
     };
-    let what = StoreParams {
+    let params = StoreParams {
         device: HOST,
         start,
         bytes: end - start,
         readonly: mode == TN_NPY_READ,
-        // A file that is written through is nobody's scratch memory either.
+        // Writes to the mapping would fail or change the file, so the store is FOREIGN.
         mapped: mode != TN_NPY_COW,
         from: StoreSource::Taken(lease),
     };
-    let (locked, ledger, id) = ledger::create(store, what, claim);
+    let (locked, ledger, id) = ledger::create(store, params, claim);
     index.insert(start, end, ledger.tag());
     drop(locked);
     Ok(id)
@@ -92,8 +92,8 @@ pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };
     let call = BorrowContext { fits: Some(&fits), ..BorrowContext::by_host(function) };
-    let source = transfer::one(call, id, Use::Read { frozen: false }, UseTime::HOST)?;
-    let outcome = source.host_view().and_then(|place| npy::save_place(path, &place, flags));
+    let source = transfer::acquire_one(call, id, Use::Read { frozen: false }, UseTime::HOST)?;
+    let outcome = source.host_view().and_then(|view| npy::save_view(path, &view, flags));
     source.end(false);
     outcome
 }

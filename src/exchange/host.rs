@@ -1,6 +1,7 @@
-//! Raw host memory in and out: what every other format is made of.
+//! Import and export of raw host memory. All other formats are built on these.
 //!
-//! Bytes that are known already join their store as one more claim, because two stores on one range would make every count a lie.
+//! An import whose bytes belong to a store already becomes one more claim of that store. A second store on the same range would make the
+//! counts of both wrong.
 
 use crate::address_index;
 use crate::array::{self, HOST, Refusal};
@@ -24,11 +25,11 @@ use crate::transfer;
 use crate::types::*;
 use core::ffi::CStr;
 
-/// Flags of [`import`].
+/// The flags that [`import`] accepts.
 pub const IMPORT_FLAGS: u32 =
     TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
 
-/// Crossing flags of an export.
+/// The flags that an export accepts. A format may accept fewer.
 pub const EXPORT_FLAGS: u32 = TN_BORROW
     | TN_REQUIRE_BORROW
     | TN_EXPORT_WRITABLE
@@ -38,24 +39,24 @@ pub const EXPORT_FLAGS: u32 = TN_BORROW
     | TN_UNORDERED
     | TN_WAIT;
 
-/// INVALID names the bits that a call does not take.
+/// Fails with TN_ERR_INVALID, and a text that names the bits, unless all flags are known to the call.
 pub fn check_flags(flags: u32, known: u32) -> Result<()> {
     flags::check("flags", flags, known, &flags::CROSSING)
 }
 
-/// Foreign bytes that come in.
+/// An import of foreign bytes.
 pub struct Import<'a> {
-    /// The tn_ function, for the copy book.
+    /// The C function, for the copy book.
     pub function: &'static CStr,
-    /// Where the elements lie; absolute addresses.
+    /// The layout of the elements. Its offset is an absolute address.
     pub layout: &'a Layout,
     /// Crossing flags, checked.
     pub flags: u32,
-    /// What runs when the last that descends from the import ended, or at once if it was copied.
+    /// The release of the bytes. It runs when all that descends from the import has ended, or at once after a copy.
     pub release: Release,
 }
 
-/// What became of an import.
+/// The result of an import.
 pub struct Imported {
     /// The new handle.
     pub id: Id,
@@ -65,15 +66,15 @@ pub struct Imported {
 
 enum ImportPlan {
     Alias(Id),
-    /// Aliasing is impossible for these reasons.
+    /// An alias is impossible, for these TN_WHY_ reasons.
     Copy(u32),
 }
 
-/// Makes an array of foreign host bytes. On failure nothing is called and nothing has changed.
+/// Makes an array of foreign host bytes. On failure no release runs and nothing has changed.
 ///
 /// # Safety
-/// - The elements of the layout lie in host memory that may be read now, and, where the import aliases, as long as its release has
-///   not run.
+/// - The elements of the layout lie in host memory that may be read during the call.
+/// - If the import aliases them: they may be read until the release has run.
 pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let thread = thread::current();
     let Import { function, layout, flags, release } = import;
@@ -83,7 +84,7 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
         return Err(fail(
             TN_ERR_DEVICE,
             format_args!(
-                "{:#x} is memory of a GPU, and this imports host memory; import it with its own format",
+                "{:#x} is memory of a GPU, and this function imports host memory; copy it to the host first",
                 range.0
             ),
         ));
@@ -94,16 +95,16 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
         // SAFETY: the caller's promise.
         return unsafe { import_slow(thread, function, layout, flags, range, lease) };
     }
-    match lend(thread, layout, flags, range, lease)? {
+    match alias_fast(thread, layout, flags, range, lease)? {
         Ok(id) => Ok(Imported { id, how: TN_ALIASED }),
         // SAFETY: the caller's promise.
         Err(lease) => unsafe { import_slow(thread, function, layout, flags, range, lease) },
     }
 }
 
-/// Bytes that nobody has, nor any part of them, become a store of their own; else the lease comes back.
+/// The fast path of an aliasing import: it makes a new store if no store has any of the bytes. In all other cases it returns the lease.
 #[inline(always)]
-fn lend(
+fn alias_fast(
     thread: &'static Thread,
     layout: &Layout,
     flags: u32,
@@ -125,7 +126,7 @@ fn lend(
     Ok(Ok(id))
 }
 
-/// The same for all cases and with every status.
+/// The slow path of an import, for all cases and with every status.
 ///
 /// # Safety
 /// - As for [`import`].
@@ -141,7 +142,7 @@ unsafe fn import_slow(
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let mut why = 0;
     let lease = if wants_alias {
-        match alias(thread, layout, flags, range, lease)? {
+        match alias_slow(thread, layout, flags, range, lease)? {
             (ImportPlan::Alias(id), _) => return Ok(Imported { id, how: TN_ALIASED }),
             (ImportPlan::Copy(reasons), lease) => {
                 why = reasons;
@@ -154,26 +155,26 @@ unsafe fn import_slow(
     if wants_alias && thread.forbids() > 0 {
         return Err(would_copy(why));
     }
-    // SAFETY: the caller's promise; without an alias the bytes are read now.
+    // SAFETY: the caller's promise; the bytes are read during this call.
     let source = unsafe { HostView::new(layout) };
     let id = transfer::duplicate_raw(&source, pool::current(HOST)?, flags & TN_IMPORT_READONLY != 0)?;
-    note(function, why, wants_alias, layout.bytes() as u64);
+    record_copy(function, why, wants_alias, layout.bytes() as u64);
     lease.end_now();
     Ok(Imported { id, how: TN_COPIED })
 }
 
-/// A copy at a border, for the copy book.
-pub fn note(function: &'static CStr, why: u32, forced: bool, bytes: u64) {
+/// Records a copy of an import or export in the copy book.
+pub fn record_copy(function: &'static CStr, why: u32, forced: bool, bytes: u64) {
     let site = Site::from_number(thread::current().site());
     copy_stats::note_copy(Key { function: Some(function), site, why, forced }, bytes);
 }
 
 #[cold]
 fn overlaps_others(what: &str) -> Status {
-    fail(TN_ERR_ALIASED, format_args!("the bytes overlap memory that this library knows already: {what}"))
+    fail(TN_ERR_ALIASED, format_args!("the bytes overlap memory of an existing array: {what}"))
 }
 
-fn alias(
+fn alias_slow(
     thread: &'static Thread,
     layout: &Layout,
     flags: u32,
@@ -188,22 +189,24 @@ fn alias(
     claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut index = address_index::lock()?;
-    let mut joins = None;
+    let mut existing = None;
     match ledger::find_by_address(&mut index, start, end) {
         Found::Nothing => {}
         Found::One(locked, ledger) => {
             let state = locked.state(ledger);
             let inside = state.start <= start && end <= state.start + state.bytes;
             if owns {
-                return Err(overlaps_others("TN_TAKE and TN_MAY_OVERWRITE need bytes of their own; use TN_BORROW"));
+                return Err(overlaps_others(
+                    "TN_TAKE and TN_MAY_OVERWRITE need bytes that no other store has; use TN_BORROW",
+                ));
             }
             if !inside && !matches!(state.backing, Backing::Lent) {
                 if requires {
-                    return Err(overlaps_others("they reach beyond the store that has some of them; use TN_BORROW"));
+                    return Err(overlaps_others("they extend beyond the store that has some of them; use TN_BORROW"));
                 }
                 return Ok((ImportPlan::Copy(TN_WHY_NOT_ALIASABLE), Some(lease)));
             }
-            joins = Some((locked, ledger));
+            existing = Some((locked, ledger));
         }
         Found::Several => {
             if owns || requires {
@@ -227,7 +230,7 @@ fn alias(
         }
         return Ok((ImportPlan::Copy(TN_WHY_LAYOUT), Some(lease)));
     }
-    if let Some((mut locked, ledger)) = joins {
+    if let Some((mut locked, ledger)) = existing {
         let id = locked.join(ledger, lease, claim);
         let state = locked.state(ledger);
         if matches!(state.backing, Backing::Lent) {
@@ -236,8 +239,8 @@ fn alias(
         return Ok((ImportPlan::Alias(id), None));
     }
     let from = if flags & TN_TAKE != 0 { StoreSource::Taken(lease) } else { StoreSource::Lent(lease) };
-    let what = StoreParams { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
-    let (locked, ledger, id) = ledger::create(store, what, claim);
+    let params = StoreParams { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
+    let (locked, ledger, id) = ledger::create(store, params, claim);
     if end > start {
         index.insert(start, end, ledger.tag());
     }
@@ -245,29 +248,30 @@ fn alias(
     Ok((ImportPlan::Alias(id), None))
 }
 
-/// How an array leaves.
+/// The parameters of an export.
 pub struct Export {
-    /// The tn_ function, for the copy book.
+    /// The C function, for the copy book.
     pub function: &'static CStr,
-    /// Crossing flags, as [`check_flags`] and [`class`] let them through.
+    /// Crossing flags, checked by [`check_flags`] and [`class`].
     pub flags: u32,
-    /// XR, XS or XW.
+    /// The class of an aliasing export: read, shared or exclusive.
     pub class: Class,
-    /// The same of a copy: XW, which its consumer alone uses, or XR of a format whose data never change. Such a copy can come back as an
-    /// array, which is read beside it.
+    /// The class of an export of a copy. Exclusive: only the consumer uses the copy. Read: the format's data never change, so the copy can
+    /// be imported again, and both sides may read it.
     pub copy: Class,
-    /// Mode UNIQUE.
+    /// Whether the mode is TN_WRITE_UNIQUE.
     pub unique: bool,
 }
 
-/// Class and mode of an export from its flags, or INVALID. `says_readonly`: whether the format can tell the consumer.
+/// The class of an export, and whether its mode is UNIQUE, from its flags and mode. TN_ERR_INVALID: these contradict each other.
+/// `says_readonly`: the format can tell the consumer that the bytes are read-only.
 pub fn class(flags: u32, mode: u32, says_readonly: bool) -> Result<(Class, bool)> {
     let invalid = |why: &str| Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x}, mode {mode:#x}: {why}")));
     let writable = flags & TN_EXPORT_WRITABLE != 0;
     let exclusive = flags & TN_EXPORT_EXCLUSIVE != 0;
     let reads = flags & TN_EXPORT_CONSUMER_READS != 0;
     if exclusive && !writable {
-        return invalid("TN_EXPORT_EXCLUSIVE goes with TN_EXPORT_WRITABLE");
+        return invalid("TN_EXPORT_EXCLUSIVE requires TN_EXPORT_WRITABLE");
     }
     if reads && writable {
         return invalid("TN_EXPORT_CONSUMER_READS contradicts TN_EXPORT_WRITABLE");
@@ -286,52 +290,52 @@ pub fn class(flags: u32, mode: u32, says_readonly: bool) -> Result<(Class, bool)
     }
 }
 
-/// With TN_EXPORT_NONNEGATIVE: why a layout cannot leave as it is.
+/// The reason why a layout cannot be exported without a copy because of TN_EXPORT_NONNEGATIVE. None: it can.
 pub fn nonnegative(flags: u32, layout: &Layout) -> Option<&'static str> {
     let negative = layout.axes().any(|(length, stride)| length > 1 && stride < 0);
     (negative && flags & TN_EXPORT_NONNEGATIVE != 0)
-        .then_some("a stride is negative, and TN_EXPORT_NONNEGATIVE asks for none")
+        .then_some("a stride is negative, and TN_EXPORT_NONNEGATIVE forbids negative strides")
 }
 
-/// An export that is open, and whether its bytes were copied for it.
+/// An open export, and whether its bytes were copied for it.
 pub struct Exported {
-    /// Holds the bytes until it ends.
-    pub hold: InternalGuard,
+    /// The guard that holds the bytes.
+    pub guard: InternalGuard,
     /// TN_ALIASED or TN_COPIED.
     pub how: tn_how,
 }
 
-/// Opens an export of an array. `fits` says what of the layout the format cannot express: None, or TN_WHY_LAYOUT with its reason, which
-/// with TN_BORROW makes a copy and with TN_REQUIRE_BORROW TN_ERR_LAYOUT.
+/// Opens an export of an array. `why_not` returns the reason why the format cannot express a layout, or None. With TN_BORROW such a layout
+/// is copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with TN_ERR_LAYOUT.
 pub fn export(
     id: Id,
-    how: &Export,
+    request: &Export,
     stream: Result<Stream>,
-    fits: &dyn Fn(&Layout) -> Option<&'static str>,
+    why_not: &dyn Fn(&Layout) -> Option<&'static str>,
 ) -> Result<Exported> {
-    export_ordered(id, how, stream, fits, Order::A)
+    export_ordered(id, request, stream, why_not, Order::A)
 }
 
-/// The same for a format that demands an order of what is copied.
+/// [`export`] for a format that requires copies in a certain order.
 pub fn export_ordered(
     id: Id,
-    how: &Export,
+    request: &Export,
     stream: Result<Stream>,
-    fits: &dyn Fn(&Layout) -> Option<&'static str>,
+    why_not: &dyn Fn(&Layout) -> Option<&'static str>,
     order: Order,
 ) -> Result<Exported> {
     let thread = thread::current();
     ledger::find::<Claim>(id)?;
     stream?;
-    let requires = how.flags & TN_REQUIRE_BORROW != 0;
-    let wants_alias = requires || how.flags & TN_BORROW != 0;
+    let requires = request.flags & TN_REQUIRE_BORROW != 0;
+    let wants_alias = requires || request.flags & TN_BORROW != 0;
     if !wants_alias {
-        return copied(id, how, 0, false, order);
+        return export_copy(id, request, 0, false, order);
     }
     let mut spare = SpareClaim::take(thread)?;
-    let guard = SpareGuard::take(thread)?;
-    let wanted = Use::Export { class: how.class, unique: how.unique };
-    let when = UseTime::HOST.waiting(how.flags & TN_WAIT != 0);
+    let spare_guard = SpareGuard::take(thread)?;
+    let wanted = Use::Export { class: request.class, unique: request.unique };
+    let when = UseTime::HOST.waiting(request.flags & TN_WAIT != 0);
     let mut points = Points::default();
     loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
@@ -340,7 +344,7 @@ pub fn export_ordered(
         let layout = &locked.get(claim).layout;
         let ndim = layout.ndim();
         let reached = |()| array::check_reach(&locked, claim);
-        let outcome = array::check_live(&locked, claim).and_then(reached).and_then(|()| match fits(layout) {
+        let outcome = array::check_live(&locked, claim).and_then(reached).and_then(|()| match why_not(layout) {
             Some(why) if requires => {
                 Err(Refusal::Said(fail(TN_ERR_LAYOUT, format_args!("{why}; only a copy would do"))))
             }
@@ -359,13 +363,13 @@ pub fn export_ordered(
             }
             Ok(false) => {
                 drop(locked);
-                return copied(id, how, TN_WHY_LAYOUT, true, order);
+                return export_copy(id, request, TN_WHY_LAYOUT, true, order);
             }
             Ok(true) if spare.layout().set(&locked.get(claim).layout) => {
-                let terms = crate::borrow::guard_params(wanted);
+                let params = crate::borrow::guard_params(wanted);
                 spare.set_readonly(locked.get(claim).readonly);
-                let hold = locked.add_export(spare, guard, terms, claim);
-                return Ok(Exported { hold, how: TN_ALIASED });
+                let guard = locked.add_export(spare, spare_guard, params, claim);
+                return Ok(Exported { guard, how: TN_ALIASED });
             }
             Ok(true) => {
                 drop(locked);
@@ -375,37 +379,36 @@ pub fn export_ordered(
     }
 }
 
-/// An export of a copy, which nobody else claims.
-fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
+/// Copies an array and opens an export of the copy, which has no other claim.
+fn export_copy(id: Id, request: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
     let thread = thread::current();
-    let call = crate::borrow::BorrowContext::by_host(how.function);
-    let when = UseTime::HOST.waiting(how.flags & TN_WAIT != 0);
-    let source = transfer::one(call, id, Use::Read { frozen: false }, when)?;
+    let call = crate::borrow::BorrowContext::by_host(request.function);
+    let when = UseTime::HOST.waiting(request.flags & TN_WAIT != 0);
+    let source = transfer::acquire_one(call, id, Use::Read { frozen: false }, when)?;
     if forced && thread.forbids() > 0 {
         source.end(false);
         return Err(would_copy(why));
     }
-    let guard = SpareGuard::take(thread)?;
-    let spare = SpareClaim::take(thread)?;
-    let mut room = Layout::room(source.layout().ndim())?;
+    let spare_guard = SpareGuard::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
+    let mut copy_layout = Layout::room(source.layout().ndim())?;
     let bytes = source.layout().bytes() as u64;
     let copy = transfer::duplicate(&source, pool::current(HOST)?, order, crate::names::Name::NONE);
     source.end(false);
     let copy = copy?;
     let (mut locked, claim) = ledger::lock::<Claim>(copy)?;
-    let fits = room.set(&locked.get(claim).layout);
-    debug_assert!(fits);
-    let mut spare = spare;
-    *spare.layout() = room;
-    let terms = crate::borrow::guard_params(Use::Export { class: how.copy, unique: false });
-    let hold = locked.add_export(spare, guard, terms, claim);
+    let has_capacity = copy_layout.set(&locked.get(claim).layout);
+    debug_assert!(has_capacity);
+    *spare.layout() = copy_layout;
+    let params = crate::borrow::guard_params(Use::Export { class: request.copy, unique: false });
+    let guard = locked.add_export(spare, spare_guard, params, claim);
     locked.release(claim);
     drop(locked);
-    note(how.function, why, forced, bytes);
-    Ok(Exported { hold, how: TN_COPIED })
+    record_copy(request.function, why, forced, bytes);
+    Ok(Exported { guard, how: TN_COPIED })
 }
 
-/// An export of this library that comes back unwrapped: the export ends, and a clone of its handle takes its place.
+/// Turns an export into a handle again: the export ends, and a claim on the exported view takes its place.
 pub fn reclaim(guard: &'static Guard, readonly: bool) -> Result<Id> {
     let thread = thread::current();
     let mut spare = SpareClaim::take(thread)?;

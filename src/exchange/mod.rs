@@ -1,8 +1,8 @@
-//! Foreign formats in and out: one module a format.
+//! Import and export: one module for each foreign format.
 //!
-//! Contract: flags decide on copying in both directions: none is a copy, TN_BORROW an alias where possible, TN_REQUIRE_BORROW an alias or
-//! a status. What is copied at a border stands in the copy book. A failing import leaves the foreign bytes their owner's and calls
-//! nothing. Everything in a foreign struct is checked before a byte is touched.
+//! Contract: the flags of a call decide between copy and alias, in both directions. Without a flag the bytes are copied. TN_BORROW aliases
+//! them if possible. TN_REQUIRE_BORROW aliases them or fails. The copy book records every copy. A failed import calls nothing, and the
+//! foreign bytes stay with their owner. Every field of a foreign struct is checked before any byte is accessed.
 
 pub mod arrow;
 

@@ -86,7 +86,7 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Po
     if !layout.is_aligned() || layout.axes().any(|(length, stride)| length > 1 && stride % item != 0) {
         return Err(Refusal::from(fail(
             TN_ERR_LAYOUT,
-            format_args!("elements of {} do not lie at multiples of their size; copy it first", Quoted(&body.name)),
+            format_args!("the elements of {} are not at multiples of their size; copy it first", Quoted(&body.name)),
         )));
     }
     array::check_reach(locked, claim)?;
@@ -202,6 +202,6 @@ fn axis_of(axis: i32, ndim: usize) -> Result<usize> {
     if (0..ndim as i64).contains(&at) {
         Ok(at as usize)
     } else {
-        Err(fail(TN_ERR_RANGE, format_args!("axis {axis} is not there; the expression has {ndim}")))
+        Err(fail(TN_ERR_RANGE, format_args!("axis {axis} does not exist; the expression has {ndim}")))
     }
 }

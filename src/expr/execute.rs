@@ -4,7 +4,7 @@
 
 use super::compute::Failure;
 use super::form::Form;
-use super::op::Job;
+use super::op::Op;
 use super::step::Work;
 use crate::blit::{self, HostView};
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::ledger::Operation;
 impl Work {
     /// Runs the kernels.
     pub(crate) fn run(&mut self) -> core::result::Result<(), Failure> {
-        let Work { job, plan, guards, result, copy, workspace, .. } = self;
+        let Work { op, plan, guards, result, copy, workspace, .. } = self;
         let [left, right] = guards;
         let left = left.as_ref().expect("an operation has an operand").host_view()?;
         let right = right.as_ref().map_or(Ok(left), |guard| guard.host_view())?;
@@ -30,29 +30,29 @@ impl Work {
         let copy_operand = |side: usize, from: &HostView| {
             if target == Some(side) { Ok(()) } else { blit::copy(&dst, from) }
         };
-        match job.operation {
-            Operation::Add => add(job, (kernels::Binary::Add, Side::Plus), &dst, &left, &right, &copy_operand)?,
+        match op.operation {
+            Operation::Add => add(op, (kernels::Binary::Add, Side::Plus), &dst, &left, &right, &copy_operand)?,
             Operation::Subtract => {
-                add(job, (kernels::Binary::Subtract, Side::Minus), &dst, &left, &right, &copy_operand)?
+                add(op, (kernels::Binary::Subtract, Side::Minus), &dst, &left, &right, &copy_operand)?
             }
             Operation::Times => kernels::binary(Binary::Multiply, &dst, &left, &right),
             Operation::Divide => kernels::binary(Binary::Divide, &dst, &left, &right),
-            Operation::Scale => kernels::scale(job.factor, &dst, &left),
+            Operation::Scale => kernels::scale(op.factor, &dst, &left),
             Operation::Negate => kernels::unary(Unary::Negate, &dst, &left),
             Operation::Sqrt => kernels::unary(Unary::Sqrt, &dst, &left),
             Operation::Exp => kernels::unary(Unary::Exp, &dst, &left),
             Operation::Log => kernels::unary(Unary::Log, &dst, &left),
-            Operation::Sum => kernels::sum(&dst, &left, job.axis)?,
-            Operation::Cholesky if job.forms[0] == Form::Diagonal => {
-                kernels::all_positive(&left).map_err(broken(job.operation))?;
+            Operation::Sum => kernels::sum(&dst, &left, op.axis)?,
+            Operation::Cholesky if op.forms[0] == Form::Diagonal => {
+                kernels::all_positive(&left).map_err(broken(op.operation))?;
                 kernels::unary(Unary::Sqrt, &dst, &left);
             }
             Operation::Cholesky => {
                 copy_operand(0, &left)?;
                 let workspace = workspace.as_mut().expect("taken for a factorisation");
-                kernels::cholesky(&dst, workspace).map_err(broken(job.operation))?;
+                kernels::cholesky(&dst, workspace).map_err(broken(op.operation))?;
             }
-            Operation::Multiply => match job.forms {
+            Operation::Multiply => match op.forms {
                 [Form::Diagonal, Form::Diagonal] => kernels::binary(Binary::Multiply, &dst, &left, &right),
                 [Form::Diagonal, _] => kernels::scale_rows(&dst, &left, &right),
                 [Form::Full, Form::Diagonal] => kernels::scale_columns(&dst, &right, &left),
@@ -62,7 +62,7 @@ impl Work {
                     kernels::times_triangle(triangle_of(triangle), &left, &dst);
                 }
             },
-            Operation::Solve => match job.forms[0] {
+            Operation::Solve => match op.forms[0] {
                 Form::Diagonal => kernels::divide_rows(&dst, &left, &right),
                 Form::Full => {
                     let matrix = match copy {
@@ -75,7 +75,7 @@ impl Work {
                     };
                     copy_operand(1, &right)?;
                     let workspace = workspace.as_mut().expect("taken for a factorisation");
-                    kernels::lu_solve(&matrix, &dst, workspace).map_err(broken(job.operation))?;
+                    kernels::lu_solve(&matrix, &dst, workspace).map_err(broken(op.operation))?;
                 }
                 triangle => {
                     copy_operand(1, &right)?;
@@ -84,9 +84,9 @@ impl Work {
             },
             Operation::Leaf | Operation::Transpose => unreachable!("no kernel"),
         }
-        if job.form.is_triangle() && job.operation != Operation::Cholesky {
+        if op.form.is_triangle() && op.operation != Operation::Cholesky {
             // The other half of the operands' memory is not part of the matrices.
-            kernels::zero_above(&dst, triangle_of(job.form));
+            kernels::zero_above(&dst, triangle_of(op.form));
         }
         Ok(())
     }
@@ -98,26 +98,26 @@ fn triangle_of(form: Form) -> Triangle {
 
 /// Sums and differences by form.
 fn add(
-    job: &Job,
-    (op, side): (Binary, Side),
+    op: &Op,
+    (binary, side): (Binary, Side),
     dst: &HostView,
     left: &HostView,
     right: &HostView,
     copy_operand: &dyn Fn(usize, &HostView) -> Result<()>,
 ) -> Result<()> {
-    match job.forms {
+    match op.forms {
         [Form::Full, Form::Diagonal] => {
             copy_operand(0, left)?;
             kernels::add_diagonal(side, dst, right);
         }
         [Form::Diagonal, Form::Full] => {
-            match op {
+            match binary {
                 Binary::Subtract => kernels::unary(Unary::Negate, dst, right),
                 _ => copy_operand(1, right)?,
             }
             kernels::add_diagonal(Side::Plus, dst, left);
         }
-        _ => kernels::binary(op, dst, left, right),
+        _ => kernels::binary(binary, dst, left, right),
     }
     Ok(())
 }

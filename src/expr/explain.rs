@@ -6,7 +6,7 @@
 use super::compute::order;
 use super::format::{Buffer, Format, write_known, write_operation};
 use super::node::{self, Graph, NONE, Progress};
-use super::op::Job;
+use super::op::Op;
 use super::predict::{Bytes, Location, base_of, predict};
 use crate::error::{Result, fail};
 use crate::slots::Id;
@@ -138,23 +138,23 @@ fn write_step(
             write_known(&graph[operand], format, text)?;
         }
     }
-    let job = Job::read(graph, at)?;
-    let step = predict(graph, &job, locations)?;
+    let op = Op::read(graph, at)?;
+    let step = predict(graph, &op, locations)?;
     let label = locations.len() as u32;
     locations.push(step.location);
     if step.location.base != label && !step.passes {
         locations[step.location.base as usize].alive += 1;
     }
     count_uses(graph, at, true);
-    for (side, &number) in job.numbers[..job.count].iter().enumerate() {
-        let again = side == 1 && number == job.numbers[0];
+    for (side, &number) in op.numbers[..op.count].iter().enumerate() {
+        let again = side == 1 && number == op.numbers[0];
         let passed = step.passes && step.target.unwrap_or(0) == side;
         if !again && !passed && graph[number].references() == 0 {
             let base = locations[graph[number].up as usize].base;
             locations[base as usize].alive -= 1;
         }
     }
-    write_operation(graph, &job, label, &step, format, text)?;
+    write_operation(graph, &op, label, &step, format, text)?;
     graph[at].up = label;
     Ok(())
 }

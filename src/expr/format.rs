@@ -4,7 +4,7 @@
 
 use super::form::Form;
 use super::node::{Graph, Node, Progress};
-use super::op::Job;
+use super::op::Op;
 use super::predict::Step;
 use crate::array::Why;
 use crate::error::{Result, fail};
@@ -100,20 +100,20 @@ pub(super) fn write_known(node: &Node, format: Format, text: &mut Buffer) -> fmt
 
 pub(super) fn write_operation(
     graph: &Graph,
-    job: &Job,
+    op: &Op,
     label: u32,
     step: &Step,
     format: Format,
     text: &mut Buffer,
 ) -> fmt::Result {
-    let what = What(job.form, job.dtype.name(), &job.shape);
-    let operation = job.operation.name();
-    let of = |side: usize| graph[job.numbers[side]].up;
-    let view = job.operation == Operation::Transpose;
+    let what = What(op.form, op.dtype.name(), &op.shape);
+    let operation = op.operation.name();
+    let of = |side: usize| graph[op.numbers[side]].up;
+    let view = op.operation == Operation::Transpose;
     if format == Format::Dot {
         let color = if step.target.is_some() || view { "palegreen" } else { "white" };
         writeln!(text, "  n{label} [label=\"{operation}\\n{what}\" style=filled fillcolor={color}];")?;
-        for side in 0..job.count {
+        for side in 0..op.count {
             write!(text, "  n{} -> n{label} [label=\"", of(side))?;
             match (view, step.target == Some(side), step.destroys && side == 0) {
                 (true, ..) => text.write_str("view")?,
@@ -127,7 +127,7 @@ pub(super) fn write_operation(
         return Ok(());
     }
     write!(text, "[{label}] {operation} [{}]", of(0))?;
-    if job.count == 2 {
+    if op.count == 2 {
         write!(text, " [{}]", of(1))?;
     }
     write!(text, ": {what}, ")?;
@@ -139,7 +139,7 @@ pub(super) fn write_operation(
     if step.destroys {
         write!(text, ", factors in place of [{}]", of(0))?;
     }
-    for side in 0..job.count {
+    for side in 0..op.count {
         if step.asked[side] && step.why[side] != 0 {
             write!(text, "; not [{}]: {}", of(side), Why(step.why[side]))?;
         }

@@ -12,7 +12,7 @@ use crate::layout::Order;
 use crate::ledger::{self, Locked, Operation};
 
 /// One operation, copied from the graph.
-pub(super) struct Job {
+pub(super) struct Op {
     pub(crate) number: u32,
     pub(crate) operation: Operation,
     pub(crate) dtype: Dtype,
@@ -37,8 +37,8 @@ fn try_clone(shape: &Shape) -> Result<Shape> {
     Ok(copy)
 }
 
-impl Job {
-    pub(crate) fn read(graph: &Graph, number: u32) -> Result<Job> {
+impl Op {
+    pub(crate) fn read(graph: &Graph, number: u32) -> Result<Op> {
         let node = &graph[number];
         let numbers = node.operands;
         let count = 2 - usize::from(numbers[1] == NONE);
@@ -51,7 +51,7 @@ impl Job {
             _ => of(0),
         };
         let order = if node.operation == Operation::Sum { Order::C } else { like.order };
-        Ok(Job {
+        Ok(Op {
             number,
             operation: node.operation,
             dtype: node.dtype,
@@ -92,17 +92,17 @@ pub(super) struct Plan {
     pub(crate) why: [u32; 2],
 }
 
-pub(super) fn decide(locked: &Locked, job: &Job, operands: &[Operand]) -> Plan {
+pub(super) fn decide(locked: &Locked, op: &Op, operands: &[Operand]) -> Plan {
     let mut plan = Plan { target: None, destroys: false, why: [0; 2] };
-    for &k in rules::candidates(job.operation, job.forms) {
-        plan.why[k] = rules::why_not(locked, operands, k, &job.shape, job.elementwise());
+    for &k in rules::candidates(op.operation, op.forms) {
+        plan.why[k] = rules::why_not(locked, operands, k, &op.shape, op.elementwise());
         if plan.why[k] == 0 {
             plan.target = Some(k);
             break;
         }
     }
-    if job.factors() {
-        plan.why[0] = rules::why_not(locked, operands, 0, &job.left.0, false);
+    if op.factors() {
+        plan.why[0] = rules::why_not(locked, operands, 0, &op.left.0, false);
         plan.destroys = plan.why[0] == 0;
     }
     plan

@@ -5,7 +5,7 @@
 
 use super::form::Form;
 use super::node::Graph;
-use super::op::Job;
+use super::op::Op;
 use super::rules::{self, Operand};
 use crate::error::Result;
 use crate::ledger::{self, Claim, Operation, ledger_of_claim};
@@ -58,9 +58,9 @@ pub(super) struct Step {
     pub(crate) location: Location,
 }
 
-pub(super) fn predict(graph: &Graph, job: &Job, locations: &[Location]) -> Result<Step> {
-    let numbers = &job.numbers[..job.count];
-    let bytes = job.dtype.item().saturating_mul(job.shape.iter().product());
+pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<Step> {
+    let numbers = &op.numbers[..op.count];
+    let bytes = op.dtype.item().saturating_mul(op.shape.iter().product());
     let mut step = Step {
         target: None,
         destroys: false,
@@ -69,23 +69,23 @@ pub(super) fn predict(graph: &Graph, job: &Job, locations: &[Location]) -> Resul
         why: [0; 2],
         location: Location { bytes: Bytes::Own(bytes), transposed: false, base: locations.len() as u32, alive: 1 },
     };
-    if job.operation == Operation::Transpose {
+    if op.operation == Operation::Transpose {
         let from = locations[graph[numbers[0]].up as usize];
-        step.passes = is_sole(graph, job.number, numbers[0]);
-        step.location = Location { transposed: from.transposed != (job.form != Form::Diagonal), alive: 0, ..from };
+        step.passes = is_sole(graph, op.number, numbers[0]);
+        step.location = Location { transposed: from.transposed != (op.form != Form::Diagonal), alive: 0, ..from };
         return Ok(step);
     }
-    for &k in rules::candidates(job.operation, job.forms) {
+    for &k in rules::candidates(op.operation, op.forms) {
         step.asked[k] = true;
-        step.why[k] = why_not(graph, job, k, &job.shape, locations)?;
+        step.why[k] = why_not(graph, op, k, &op.shape, locations)?;
         if step.why[k] == 0 {
             step.target = Some(k);
             break;
         }
     }
-    if job.factors() {
+    if op.factors() {
         step.asked[0] = true;
-        step.why[0] = why_not(graph, job, 0, &job.left.0, locations)?;
+        step.why[0] = why_not(graph, op, 0, &op.left.0, locations)?;
         step.destroys = step.why[0] == 0;
     }
     if let Some(k) = step.target {
@@ -104,14 +104,14 @@ fn is_sole(graph: &Graph, user: u32, operand: u32) -> bool {
     graph[operand].references() == graph[user].edges_to(operand)
 }
 
-fn why_not(graph: &Graph, job: &Job, k: usize, shape: &[i64], locations: &[Location]) -> Result<u32> {
-    let numbers = &job.numbers[..job.count];
+fn why_not(graph: &Graph, op: &Op, k: usize, shape: &[i64], locations: &[Location]) -> Result<u32> {
+    let numbers = &op.numbers[..op.count];
     let location = |number: u32| locations[graph[number].up as usize];
-    let sole = |number: u32| is_sole(graph, job.number, number);
+    let sole = |number: u32| is_sole(graph, op.number, number);
     let own = location(numbers[k]);
     let other = numbers.iter().copied().find(|number| *number != numbers[k]);
-    let twice = job.count == 2 && other.is_none();
-    let elementwise = job.elementwise();
+    let twice = op.count == 2 && other.is_none();
+    let elementwise = op.elementwise();
     // Other values in these bytes that do not end with the operation.
     let beside = other.filter(|other| location(*other).base == own.base);
     let ours = 1 + u32::from(beside.is_some_and(sole));
@@ -128,7 +128,7 @@ fn why_not(graph: &Graph, job: &Job, k: usize, shape: &[i64], locations: &[Locat
     let known = known.into_iter().fold(0, |bits, (bit, on)| if on { bits | bit } else { bits });
     let claim = match own.bytes {
         Bytes::Own(bytes) => {
-            let result = job.dtype.item().saturating_mul(shape.iter().product());
+            let result = op.dtype.item().saturating_mul(shape.iter().product());
             return Ok(if bytes > result.saturating_mul(2) { known | TN_WHY_WASTE } else { known });
         }
         Bytes::Claim(claim) => claim,

@@ -62,7 +62,7 @@ fn unsupported(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::
     fail(
         TN_ERR_UNSUPPORTED,
         format_args!(
-            "{} of {} and {} is not there; compute one of them and take it as a full leaf",
+            "{} of {} and {} is not supported; compute one of them and make a full leaf of it",
             operation.name(),
             x.form.name(),
             y.form.name()
@@ -89,7 +89,7 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
         fail(
             TN_ERR_UNSUPPORTED,
             format_args!(
-                "{} of a {} is not there: its zeros do not stay zeros; take it as a full leaf",
+                "{} of a {} is not supported: its zeros do not stay zeros; make a full leaf",
                 operation.name(),
                 x.form.name()
             ),
@@ -102,7 +102,10 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
             (Form::Full, _) => Err(need("a square matrix")),
             _ => Err(fail(
                 TN_ERR_UNSUPPORTED,
-                format_args!("cholesky of a {} is not there: a symmetric matrix is full or diagonal", x.form.name()),
+                format_args!(
+                    "cholesky of a {} is not supported: a symmetric matrix is full or diagonal",
+                    x.form.name()
+                ),
             )),
         },
         Operation::Transpose => match (x.form, x.matrix()) {

@@ -7,7 +7,7 @@
 use super::compute::{Failure, Run, busy};
 use super::form::Form;
 use super::node::{self, EndedNodes, Graph};
-use super::op::{Job, Plan, decide};
+use super::op::{Op, Plan, decide};
 use super::rules::Operand;
 use crate::array;
 use crate::borrow::{self, Mode, Use};
@@ -24,7 +24,7 @@ use crate::types::*;
 
 /// An operation with its guards and memory.
 pub(super) struct Work {
-    pub(crate) job: Job,
+    pub(crate) op: Op,
     pub(crate) plan: Plan,
     claims: [&'static Claim; 2],
     /// By operand. Of two operands with one claim, the first has the guard.
@@ -36,11 +36,11 @@ pub(super) struct Work {
 
 impl Run {
     pub(crate) fn step(&self, at: u32) -> core::result::Result<(), Failure> {
-        let job = Job::read(&node::graph(), at)?;
-        if job.operation == Operation::Transpose {
-            return Ok(self.transpose(&job)?);
+        let op = Op::read(&node::graph(), at)?;
+        if op.operation == Operation::Transpose {
+            return Ok(self.transpose(&op)?);
         }
-        let mut work = self.prepare(job)?;
+        let mut work = self.prepare(op)?;
         let worked = work.run();
         let failed = worked.is_err();
         // Guards end first, while their claims exist.
@@ -49,7 +49,7 @@ impl Run {
                 guard.end(failed && work.plan.target == Some(side));
             }
         }
-        let Work { job, plan, claims, result, copy, .. } = work;
+        let Work { op, plan, claims, result, copy, .. } = work;
         drop(copy);
         worked?;
         let claim = match (plan.target, result) {
@@ -57,36 +57,36 @@ impl Run {
             (None, Some(fresh)) => fresh.finish_node(NodeTag { id: Id::NONE, waits: Operation::Leaf }),
             (None, None) => unreachable!("a result is new, or takes an operand's place"),
         };
-        self.finish(&job, claim);
+        self.finish(&op, claim);
         Ok(())
     }
 
     /// The operands, as the rule of overwriting needs them.
-    fn operands(&self, graph: &Graph, job: &Job) -> Result<[Operand; 2]> {
+    fn operands(&self, graph: &Graph, op: &Op) -> Result<[Operand; 2]> {
         let of = |number: u32| -> Result<Operand> {
             let operand = &graph[number];
             let here = !self.keep || operand.run == self.number;
-            let sole = here && operand.references() == graph[job.number].edges_to(number);
+            let sole = here && operand.references() == graph[op.number].edges_to(number);
             // A value disappears only if another thread gives up its evaluation.
             Ok(Operand { number, claim: operand.value.ok_or_else(busy)?, sole })
         };
-        Ok([of(job.numbers[0])?, of(job.numbers[job.count - 1])?])
+        Ok([of(op.numbers[0])?, of(op.numbers[op.count - 1])?])
     }
 
     /// Decides, allocates what the decision needs, and opens guards.
-    fn prepare(&self, job: Job) -> Result<Work> {
-        let workspace = job.workspace()?;
+    fn prepare(&self, op: Op) -> Result<Work> {
+        let workspace = op.workspace()?;
         let mut spares = [Some(SpareGuard::take(self.thread)?), Some(SpareGuard::take(self.thread)?)];
         let (mut result, mut copy): (Option<NewStore>, Option<NewStore>) = (None, None);
         loop {
             let graph = node::graph();
-            let both = self.operands(&graph, &job)?;
-            let operands = &both[..job.count];
+            let both = self.operands(&graph, &op)?;
+            let operands = &both[..op.count];
             let claims = [both[0].claim, both[1].claim];
-            let mut locked = ledger::lock_claims(&claims[..job.count])?;
-            let plan = decide(&locked, &job, operands);
+            let mut locked = ledger::lock_claims(&claims[..op.count])?;
+            let plan = decide(&locked, &op, operands);
             let wants_result = plan.target.is_none() && result.is_none();
-            let wants_copy = job.factors() && !plan.destroys && copy.is_none();
+            let wants_copy = op.factors() && !plan.destroys && copy.is_none();
             if wants_result || wants_copy {
                 let pool = locked.pool(locked.ledger_of(claims[0]));
                 drop(locked);
@@ -96,15 +96,15 @@ impl Run {
                     None => pool::current(array::HOST)?,
                 };
                 if wants_result {
-                    result = Some(self.fresh(pool, job.dtype, &job.shape, job.order)?);
+                    result = Some(self.fresh(pool, op.dtype, &op.shape, op.order)?);
                 }
                 if wants_copy {
-                    copy = Some(self.fresh(pool, job.dtype, &job.left.0, job.left.1)?);
+                    copy = Some(self.fresh(pool, op.dtype, &op.left.0, op.left.1)?);
                 }
                 continue;
             }
             let writes = |side: usize| {
-                let same = job.count == 2 && core::ptr::eq(claims[0], claims[1]);
+                let same = op.count == 2 && core::ptr::eq(claims[0], claims[1]);
                 let takes = plan.target == Some(side) || (same && plan.target.is_some());
                 takes || (plan.destroys && side == 0)
             };
@@ -145,7 +145,7 @@ impl Run {
             }
             drop(locked);
             drop(graph);
-            return Ok(Work { job, plan, claims, guards, result, copy, workspace });
+            return Ok(Work { op, plan, claims, guards, result, copy, workspace });
         }
     }
 
@@ -154,17 +154,17 @@ impl Run {
     }
 
     /// Computes a transpose, a view. The operand's claim passes to it if nothing else needs the operand; otherwise it gets its own.
-    fn transpose(&self, job: &Job) -> Result<()> {
+    fn transpose(&self, op: &Op) -> Result<()> {
         let mut spare = SpareClaim::take(self.thread)?;
         let mut root = Some(SpareRoot::take(self.thread, 2)?);
         let graph = node::graph();
-        let Operand { number, claim, sole } = self.operands(&graph, job)?[0];
+        let Operand { number, claim, sole } = self.operands(&graph, op)?[0];
         let mut locked = claim.lock_own();
         // A transpose keeps its root, by which overlaps with other views are computed.
         let kept = locked.make_root(claim, &mut root);
         debug_assert!(kept, "two axes lie inline");
         // At most two axes, so no memory is needed.
-        let transposed = match job.form {
+        let transposed = match op.form {
             Form::Diagonal => locked.get(claim).layout.try_clone()?,
             _ => locked.get(claim).layout.transpose()?,
         };
@@ -182,24 +182,24 @@ impl Run {
         debug_assert!(graph[number].value.is_some());
         drop(locked);
         drop(graph);
-        self.finish(job, claim);
+        self.finish(op, claim);
         Ok(())
     }
 
     /// Sets the value of an operation, and releases operands that are no longer needed.
-    fn finish(&self, job: &Job, claim: &'static Claim) {
+    fn finish(&self, op: &Op, claim: &'static Claim) {
         let order = super::build::order_of(&claim.lock_own().get(claim).layout);
         let mut ended = EndedNodes::new();
         let mut over: [Option<&'static Claim>; 2] = [None; 2];
         let mut graph = node::graph();
-        for number in &job.numbers[..job.count] {
+        for number in &op.numbers[..op.count] {
             if graph[*number].value.is_some_and(|value| core::ptr::eq(value, claim)) {
                 graph[*number].value = None;
             }
         }
-        graph.set_value(job.number, claim, order);
+        graph.set_value(op.number, claim, order);
         if self.keep {
-            for (side, &number) in job.numbers[..job.count].iter().enumerate() {
+            for (side, &number) in op.numbers[..op.count].iter().enumerate() {
                 if graph[number].run != self.number {
                     continue;
                 }
@@ -209,7 +209,7 @@ impl Run {
                 }
             }
         } else {
-            graph.release_operands(job.number, &mut ended);
+            graph.release_operands(op.number, &mut ended);
         }
         drop(graph);
         for claim in over.into_iter().flatten() {

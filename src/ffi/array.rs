@@ -17,7 +17,7 @@ use crate::transfer;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 
-/// Options of a new array, or what is wrong with them. `like`: TN_ORDER_K is possible.
+/// The options of a new array, or what is wrong with them. `like`: TN_ORDER_K is permitted.
 ///
 /// # Safety
 /// - `options` is NULL or points to a struct of the size it says.
@@ -36,7 +36,7 @@ unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options
     Ok(Options { order, name: unsafe { convert::name(raw.name)? } })
 }
 
-/// The stream of options that were read already.
+/// The stream of options that [`options`] has read.
 ///
 /// # Safety
 /// - As for [`options`].
@@ -46,7 +46,7 @@ unsafe fn stream_of(options: *const tn_array_options) -> Noted<Stream> {
     convert::stream(raw.map_or(core::ptr::null_mut(), |raw| raw.stream))
 }
 
-/// The common part of empty, zeros and full: everything that C passed, checked in order.
+/// The common part of empty, zeros and full: checks all arguments in order, and creates the array.
 ///
 /// # Safety
 /// - As for [`options`].
@@ -61,7 +61,7 @@ unsafe fn create(
 ) -> Result<()> {
     let pool = pool?;
     let given;
-    // Nearly always there are none, and then no name is moved about.
+    // Usually there are no options; then no name is copied.
     let (order, name) = if options.is_null() {
         (Order::C, &Name::NONE)
     } else {
@@ -80,18 +80,18 @@ unsafe fn create(
     Ok(())
 }
 
-/// Makes an array on new bytes, whose contents are undefined.
+/// Makes an array of new bytes with undefined contents.
 ///
-/// @param pool     The pool that the bytes come from; NULL: the thread's current pool of the host.
-/// @param dtype    The element type, one of the constants TN_BOOL .. TN_C128.
+/// @param pool     The pool to allocate from; NULL: the thread's current pool of the host.
+/// @param dtype    The element type, TN_BOOL .. TN_C128.
 /// @param ndim     The number of axes, 0 to TN_MAX_NDIM.
-/// @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool
-///                 is called.
+/// @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. An array with a length of 0 has no bytes and does
+///                 not use the pool.
 /// @param options  The order and name; NULL: C order, no name.
-/// @param[out] out The array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for options, order or a name that is not UTF-8; TN_ERR_DTYPE;
-///         TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT when no more handles can be made.
+/// @param[out] out The array: dense, aligned to 256 bytes. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for invalid options, an unknown order or a name that is not UTF-8;
+///         TN_ERR_DTYPE; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
 /// @ingroup array
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn tn_array_empty(
     })
 }
 
-/// Makes an array on new bytes, all of which are 0.
+/// Makes an array of new bytes that are all 0.
 ///
 /// @param pool     As for `tn_array_empty`.
 /// @param dtype    The element type.
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn tn_array_empty(
 /// @param shape    The ndim lengths in elements. NULL only with ndim 0.
 /// @param options  The order and name; NULL: C order, no name.
 /// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
-/// @return as `tn_array_empty`.
+/// @return The statuses of `tn_array_empty`.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
 /// @ingroup array
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn tn_array_zeros(
     })
 }
 
-/// Makes an array on new bytes, every element of which is one value.
+/// Makes an array whose elements all have one value.
 ///
 /// @param pool     As for `tn_array_empty`.
 /// @param dtype    The element type.
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn tn_array_zeros(
 /// @param value    One element, copied bit by bit before the call returns; any alignment.
 /// @param options  The order and name; NULL: C order, no name.
 /// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
-/// @return as `tn_array_empty`; TN_ERR_NULL also for value.
+/// @return The statuses of `tn_array_empty`; TN_ERR_NULL also for value.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
 /// @ingroup array
@@ -178,10 +178,10 @@ pub unsafe extern "C" fn tn_array_full(
     })
 }
 
-/// Makes an array with type and shape of another one, on new bytes whose contents are undefined.
+/// Makes an array with the type and shape of another one, of new bytes with undefined contents.
 ///
-/// @param pool         The pool that the bytes come from; NULL: the thread's current pool of the prototype's device.
-/// @param prototype    An array; neither read nor changed.
+/// @param pool         The pool to allocate from; NULL: the thread's current pool of the prototype's device.
+/// @param prototype    An array, which is neither read nor changed.
 /// @param options      The order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn tn_array_like(
     })
 }
 
-/// A raw layout over memory: element type, shape and strides checked, addresses absolute.
+/// A layout over raw memory, with absolute addresses. Checks element type, shape and strides.
 ///
 /// # Safety
 /// - `layout` points to a struct of the size it says, whose arrays have ndim numbers.
@@ -242,7 +242,7 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
     Ok(made)
 }
 
-/// What runs when an import ends; TN_TAKE needs something.
+/// The release of an import. TN_TAKE requires a callback.
 fn release(flags: tn_crossing_flags, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
     match release {
         Some(release) => Ok(Release::Call(release, context as usize)),
@@ -251,25 +251,26 @@ fn release(flags: tn_crossing_flags, release: tn_release_callback, context: *mut
     }
 }
 
-/// Makes an array of the caller's host memory: an alias or a copy, as the flags say. Bytes of a live store become one more claim on it.
+/// Makes an array from the caller's host memory: an alias or a copy, as the flags say. If the bytes belong to a live store, the array is
+/// another claim on that store.
 ///
-/// @param ptr          The address that `layout.offset` counts from. NULL only for a layout of no elements.
-/// @param layout       The type, shape, strides in bytes (NULL: C order), offset in bytes.
-/// @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
-///                     alias whose contents may be destroyed. TN_TAKE: an alias that the library owns from now on. TN_RELEASE_QUEUED: the
-///                     callback runs in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
-/// @param release      The callback, which is called exactly once if the call succeeds: at once if the bytes were copied, else when the
-///                     last of this handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did).
-///                     Until then the memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the
-///                     memory is still the caller's.
+/// @param ptr          The address that `layout.offset` counts from. NULL only for a layout without elements.
+/// @param layout       The element type, shape in elements, strides in bytes (NULL: C order) and offset in bytes.
+/// @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error. TN_MAY_OVERWRITE:
+///                     an alias whose contents may be overwritten. TN_TAKE: an alias; the library takes ownership of the memory.
+///                     TN_RELEASE_QUEUED: the callback runs only in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
+/// @param release      The callback that ends the import. If the call succeeds, it is called exactly once: at once if the bytes were
+///                     copied, else after the last of this handle and the claims, guards and exports derived from it ended (with TN_TAKE:
+///                     after the store ended). The memory must stay valid until then. NULL only without TN_TAKE. If the call fails, the
+///                     callback is never called, and the caller keeps the memory.
 /// @param context      The argument of release.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
-///         TN_ERR_ALIASED where TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE meet bytes of live stores that they cannot have;
+///         TN_ERR_ALIASED if TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE is not possible because live stores own some of the bytes;
 ///         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
 ///         TN_ERR_POOL_LIMIT.
-/// @note Threads: any; release runs on whichever thread ended the last holder, under no lock, and may call the library. Blocks: never.
+/// @note Threads: any; release runs on the thread that ended the last holder, under no lock, and may call the library. Blocks: never.
 /// @since 0.1
 /// @ingroup array
 #[unsafe(no_mangle)]
@@ -302,11 +303,11 @@ pub unsafe extern "C" fn tn_array_import_host(
     })
 }
 
-/// Says what an array is: type, shape, strides, device, contiguity, bytes, name.
+/// Describes an array: type, shape, strides, device, flags, bytes, name.
 ///
-/// @param array        An array; a given one too. Neither read nor changed.
-/// @param[out] info    The struct to fill, with `size` set by the caller; as much of it is filled as that says, and of shape and strides
-///                     the first ndim entries only. On failure: untouched.
+/// @param array        An array, also a given one. It is neither read nor changed.
+/// @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape and strides, only the first
+///                     ndim entries. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -344,10 +345,10 @@ fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
     })
 }
 
-/// Changes the name that texts and reports call the array by.
+/// Sets the name of the array in messages and reports.
 ///
-/// @param array    An array; a given one too.
-/// @param name     The name, of which the first 63 bytes of UTF-8 are copied; NULL removes the name.
+/// @param array    An array, also a given one.
+/// @param name     The name, UTF-8, of which the first 63 bytes are copied; NULL removes the name.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -361,13 +362,13 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
     })
 }
 
-/// Gives a new handle on the pool that the array's bytes came from.
+/// Makes a new handle on the pool of an array's bytes.
 ///
 /// @param array    An array, also a view or clone of one.
-/// @param[out] out The pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+/// @param[out] out The pool. Released by `tn_pool_release`. If the pool was released before, queries work and allocations fail. On failure:
 ///                 untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
-///         no elements; TN_ERR_LIMIT when no more handles can be made.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays
+///         without elements; TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup array
@@ -383,13 +384,13 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
     })
 }
 
-/// Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; without unfinished work
-/// it asks no driver.
+/// Waits until the device work on an array is done, so that the host may access the bytes. It neither checks nor takes guards, and does not
+/// call the driver if no work is unfinished.
 ///
 /// @param array    An array.
-/// @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
+/// @param access   TN_READ: wait for unfinished writers. TN_WRITE: wait for unfinished readers and writers.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_DRIVER, also for a device that is lost.
+///         TN_ERR_DRIVER, also if the device is lost.
 /// @note Threads: any. Blocks: for the device, never for a holder.
 /// @since 0.1
 /// @ingroup array
@@ -398,11 +399,11 @@ pub extern "C" fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_s
     enter("tn_array_wait", || array::wait(convert::id(array, "array")?, access))
 }
 
-/// Makes another claim on the same bytes, with the same layout and name.
+/// Makes another handle with its own claim on the same bytes, and with the same layout and name.
 ///
-/// @param array    An array; it may be borrowed, exported or poisoned.
+/// @param array    An array, which may be borrowed, exported or poisoned.
 /// @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT when no more handles can be made.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup array
@@ -418,11 +419,11 @@ pub unsafe extern "C" fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_
     })
 }
 
-/// Makes an array with the same elements on new bytes: dense, in F order if the source is F- and not C-contiguous, else in C order.
+/// Copies an array to new bytes. The copy is dense, in F order if the source is F- and not C-contiguous, else in C order.
 ///
-/// @param array    The array that is read, during the call only; it may be READONLY, the copy never is.
-/// @param pool     The pool that the bytes come from; NULL: the thread's current pool of the array's device.
-/// @param stream   As in movement: NULL is done on return; on host memory the constants mean the same.
+/// @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
+/// @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.
+/// @param stream   The stream of the copy; NULL: the copy is done on return. On host memory the stream constants mean the same as NULL.
 /// @param[out] out The copy. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of another device;
 ///         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -447,11 +448,12 @@ pub unsafe extern "C" fn tn_array_copy(
     })
 }
 
-/// Ends a claim. Guards, exports and promises keep the bytes; they go back when the last of all these ended.
+/// Releases an array handle and its claim. Open guards, exports and promises keep the bytes alive; the bytes are freed after the last of
+/// them ended.
 ///
-/// @param array    An array, in whatever state it is; exactly once per handle, also when its claim was taken.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
-///         TN_ERR_EXPORTED where this handle is given or has guards or exports of its own, and nothing changes.
+/// @param array    An array, in whatever state. Each handle is released exactly once, even if its claim was taken.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With the option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
+///         TN_ERR_EXPORTED if this handle is given or has open guards or exports.
 /// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
 /// @since 0.1
 /// @ingroup array
@@ -460,7 +462,7 @@ pub extern "C" fn tn_array_release(array: *mut tn_array) -> tn_status {
     enter("tn_array_release", || array::release(convert::id(array, "array")?))
 }
 
-/// Makes a weak handle: it remembers the layout, and makes no claim.
+/// Makes a weak handle, which keeps the layout but has no claim on the bytes.
 ///
 /// @param array    An array.
 /// @param[out] out The weak handle. Released by `tn_weak_release`. On failure: untouched.
@@ -480,12 +482,12 @@ pub unsafe extern "C" fn tn_array_weaken(array: *mut tn_array, out: *mut *mut tn
     })
 }
 
-/// Makes an array handle of a weak one: a claim again.
+/// Makes an array handle, with a claim, from a weak handle.
 ///
-/// @param weak     A weak handle; it stays.
-/// @param[out] out The array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store has been without a claim since, or the import that
-///         the handle descended from has ended; TN_ERR_LIMIT.
+/// @param weak     A weak handle. It stays valid.
+/// @param[out] out The array, with the layout of the weak handle. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store had no claim at any time since, or the import that
+///         the handle derives from ended; TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup array
@@ -501,9 +503,9 @@ pub unsafe extern "C" fn tn_weak_upgrade(weak: *mut tn_weak, out: *mut *mut tn_a
     })
 }
 
-/// Gives a weak handle back.
+/// Releases a weak handle.
 ///
-/// @param weak     A weak handle; exactly once.
+/// @param weak     A weak handle. It is released exactly once.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -513,19 +515,20 @@ pub extern "C" fn tn_weak_release(weak: *mut tn_weak) -> tn_status {
     enter("tn_weak_release", || array::release_weak(convert::id(weak, "weak")?))
 }
 
-/// Opens a `.npy` file as an array: mapped, or read into a pool's memory. Nothing in a file is ever executed.
+/// Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. Pickled objects are not supported, so nothing in a file is
+/// executed.
 ///
-/// A mapping stays until the last claim, guard and export ended; the file may be closed, renamed or deleted before. If somebody else cuts
-/// a mapped file short, whoever reads past its end is killed by SIGBUS; TN_NPY_COPY reports TN_ERR_IO instead. Mapped booleans are the
-/// bytes of the file as they are; TN_NPY_COPY makes any byte but 0 a 1.
+/// A file stays mapped until the last claim, guard and export ended; it may be closed, renamed or deleted before. If another process
+/// truncates a mapped file, an access past its end raises SIGBUS; TN_NPY_COPY returns TN_ERR_IO instead. Mapped booleans are the unchanged
+/// bytes of the file; TN_NPY_COPY turns every byte other than 0 into 1.
 ///
-/// @param path     The file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
-/// @param options  The mode, descriptor and pool; NULL: TN_NPY_READ.
-/// @param[out] out The array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
-///                 untouched, nothing is mapped and no descriptor is left open.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_OVERFLOW for
-///         more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header longer than allowed; TN_ERR_WOULD_COPY for data that is
-///         not aligned or big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
+/// @param path     The file, NUL-terminated. NULL: use `options.fd`, which the caller still closes.
+/// @param options  The mode, file descriptor, pool and header limit; NULL: TN_NPY_READ.
+/// @param[out] out The array, which is READONLY with TN_NPY_READ, and FOREIGN with TN_NPY_READ and TN_NPY_WRITE. Released by
+///                 `tn_array_release`. On failure: untouched; no mapping and no descriptor is left behind.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for an element type that Tenure does not have;
+///         TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header that is too long; TN_ERR_WOULD_COPY in
+///         the mapped modes for data that is unaligned or big-endian; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
 /// @note Threads: any. Blocks: for the file system.
 /// @since 0.1
 /// @ingroup array
@@ -542,7 +545,7 @@ pub unsafe extern "C" fn tn_array_open_npy(
         let options = options.map(|o| o.unwrap_or(<tn_npy_options as convert::VersionedStruct>::defaults()));
         let pool = options.map_or(Ok(None), |options| convert::pool(options.pool));
         if path.is_null() && options.is_ok_and(|options| options.fd < 0) {
-            return Err(fail(TN_ERR_NULL, format_args!("path is NULL, and options.fd is no descriptor")));
+            return Err(fail(TN_ERR_NULL, format_args!("path is NULL, and options.fd is not a descriptor")));
         }
         let (pool, options) = (pool?, options?);
         // SAFETY: NULL, or a text that stays during the call, by this function's documentation.
@@ -557,15 +560,17 @@ pub unsafe extern "C" fn tn_array_open_npy(
     })
 }
 
-/// Saves an array as a `.npy` file, which NumPy reads: C order, F order if it is only F-contiguous. Written beside the target and then
-/// renamed, so that a file of that name is either the old one or whole; saving over the file that the array is mapped from works.
+/// Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. The call writes a temporary file
+/// beside the target and then renames it, so the target is at any time the old file or the complete new one. An array may be saved over the
+/// file that it is mapped from.
 ///
-/// @param array    The array that is read, during the call only; any layout.
+/// @param array    The array, with any layout, read only during the call.
 /// @param path     The file, NUL-terminated.
-/// @param flags    TN_IO_SYNC: file and directory are on the disk before the call returns. TN_IO_EXCLUSIVE: an existing file is TN_ERR_IO.
+/// @param flags    TN_IO_SYNC: sync the file and its directory to disk before the call returns. TN_IO_EXCLUSIVE: fail with TN_ERR_IO if the
+///                 file exists.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for bfloat16, which
-///         the format lacks; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason, and
-///         then the old file is as it was and no other is left.
+///         the format does not have; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the
+///         reason: the old file is unchanged, and no temporary file is left.
 /// @note Threads: any. Blocks: for the file system. Allocates: at most one chunk.
 /// @since 0.1
 /// @ingroup array

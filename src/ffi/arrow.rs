@@ -1,7 +1,7 @@
 //! Section "arrow": Arrow's C data interface, and its C device interface for host memory.
 //!
-//! Arrow's data are immutable: an array leaves as a read-only export, and comes in as a READONLY array. One axis is a primitive array,
-//! each further one a list of fixed size around it. The structs are Arrow's own; a program includes its header for them.
+//! Arrow's data are immutable: an export is read-only, and an import is a READONLY array. An array of one axis is a primitive array; each
+//! further axis is a list of fixed size around it. Arrow's own header, arrow/c/abi.h, defines the structs.
 
 use crate::boundary::enter;
 use crate::error::Result;
@@ -10,20 +10,21 @@ use crate::exchange::host::Imported;
 use crate::ffi::convert::{self, Out};
 use crate::types::*;
 
-/// Exports an array through Arrow's C data interface: an array of one axis as a primitive array, of more as lists of a fixed size, of none
-/// as an array of one element.
+/// Exports an array through Arrow's C data interface. One axis becomes a primitive array, more axes become lists of a fixed size, and no
+/// axis becomes an array of one element.
 ///
-/// @param array       An array; may be released while the export lives.
-/// @param flags       No flag: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a
-///                    status. TN_UNORDERED, TN_WAIT.
-/// @param[out] schema The type, not nullable, with an empty name. Released by its own release; may be moved.
-/// @param[out] out    The elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
-///                    so may its children, each of which holds the bytes until it is released. On failure all are untouched.
+/// @param array       An array. It may be released while the export lives.
+/// @param flags       No flag: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy. TN_REQUIRE_BORROW: an alias, else an
+///                    error. Also TN_UNORDERED, TN_WAIT.
+/// @param[out] schema The type, not nullable, with an empty name. The consumer releases it by its release callback, and may move it.
+/// @param[out] out    The elements, without nulls and with offset 0. The consumer ends the export by its release callback, on any thread.
+///                    It may move the struct and its children; a moved child keeps the bytes alive until it is released. On failure all
+///                    outputs are untouched.
 /// @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for TN_EXPORT_WRITABLE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_OVERFLOW for an inner axis of 2^31 elements or
-///         more; TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+///         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which cannot be exported; TN_ERR_OVERFLOW for an inner axis of 2^31
+///         elements or more; TN_ERR_LAYOUT if only a copy is possible; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
+///         TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup arrow
@@ -46,14 +47,14 @@ pub unsafe extern "C" fn tn_array_export_arrow(
     })
 }
 
-/// Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, and says that the bytes are on the host.
+/// Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, with the host as the device.
 ///
-/// @param array       An array; may be released while the export lives.
+/// @param array       An array. It may be released while the export lives.
 /// @param flags       As for `tn_array_export_arrow`.
-/// @param[out] schema The type; as for `tn_array_export_arrow`.
-/// @param[out] out    The elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
+/// @param[out] schema The type, as for `tn_array_export_arrow`.
+/// @param[out] out    The elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all outputs are untouched.
 /// @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
-/// @return as `tn_array_export_arrow`.
+/// @return The statuses of `tn_array_export_arrow`.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup arrow
@@ -88,20 +89,21 @@ unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut tn_how) ->
     Ok(())
 }
 
-/// Makes an array of an Arrow array of numbers, or of lists of a fixed size of them. Bytes of a live store become one more claim on it.
+/// Makes an array from an Arrow array of numbers, or of fixed-size lists of numbers. If the bytes belong to a live store, the array is
+/// another claim on it.
 ///
-/// @param schema   The type of the array; it stays the caller's.
-/// @param source   The array; on success it is moved into the library, which means that its release becomes NULL here; the library calls it
-///                 once, when the last that descends from the import ended, or at once if the bytes were copied. On failure it is still the
-///                 caller's.
+/// @param schema   The type of the array. The caller keeps it.
+/// @param source   The array. On success it is moved into the library: its release callback here becomes NULL. The library calls that
+///                 callback exactly once: at once if the bytes were copied, else after the last holder derived from the import ended. On
+///                 failure the caller still owns the array.
 /// @param flags    As for `tn_array_import_host`.
-/// @param[out] out The array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
+/// @param[out] out The array. It is READONLY, as Arrow's data are immutable; a requested copy (no flag) is writable. Released by
 ///                 `tn_array_release`. On failure: untouched.
 /// @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
-/// @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE
-///         for what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_OVERFLOW;
-///         TN_ERR_SHAPE for lengths that contradict one another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also where there may be some
-///         (null_count -1 beside a validity bitmap); and as `tn_array_import_host`.
+/// @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a released struct; TN_ERR_INVALID; TN_ERR_DTYPE for types
+///         without elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_OVERFLOW;
+///         TN_ERR_SHAPE for contradictory lengths; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also if they are only possible (null_count
+///         -1 with a validity bitmap); and the statuses of `tn_array_import_host`.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup arrow
@@ -125,14 +127,14 @@ pub unsafe extern "C" fn tn_array_import_arrow(
     })
 }
 
-/// The same for Arrow's C device interface: memory that the host can reach.
+/// Makes an array from an Arrow device array, whose memory the host must be able to access. Otherwise as `tn_array_import_arrow`.
 ///
-/// @param schema   The type of the array; it stays the caller's.
-/// @param source   As for `tn_array_import_arrow`; any device_id.
+/// @param schema   The type of the array. The caller keeps it.
+/// @param source   The array, as for `tn_array_import_arrow`, with any device_id.
 /// @param flags    As for `tn_array_import_host`.
-/// @param[out] out The array; as for `tn_array_import_arrow`.
+/// @param[out] out The array, as for `tn_array_import_arrow`.
 /// @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
-/// @return as `tn_array_import_arrow`; TN_ERR_DEVICE for another device than the host, or a sync_event.
+/// @return The statuses of `tn_array_import_arrow`; TN_ERR_DEVICE for a device other than the host, or a sync_event.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup arrow

@@ -1,14 +1,15 @@
-//! Section "bindings": what the language bindings of Tenure call, and no program. Declared in include/tenure_bindings.h.
+//! Section "bindings": functions for Tenure's own language bindings, not for programs. Declared in include/tenure_bindings.h.
 
 use crate::boundary::enter;
 use crate::exchange::dlpack;
 use crate::ffi::convert;
 use crate::types::*;
 
-/// Completes the table of `tn_dlpack_exchange_api` with the functions of the Python package that take Python objects.
+/// Completes the table of `tn_dlpack_exchange_api` with the Python package's functions that take Python objects.
 ///
-/// @param slots        A table whose functions from, to and view of Python objects are set and stay callable; the rest is not read.
-/// @return TN_OK, also for the same functions again; TN_ERR_NULL; TN_ERR_INVALID for others than those that are set.
+/// @param slots        A table with the three functions that convert from, convert to and view Python objects. They stay callable; the
+///                     other entries are not read.
+/// @return TN_OK, also if these functions are set already; TN_ERR_NULL; TN_ERR_INVALID if other functions are set already.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup bindings

@@ -1,4 +1,5 @@
-//! Section "borrow": guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
+//! Section "borrow": guards. A guard gives access to an array's pointer. A region has many readers or one writer, and a conflict is
+//! reported at once.
 
 use crate::borrow::{self, BorrowContext, LayoutSink, Mode, Use};
 use crate::boundary::enter;
@@ -9,20 +10,22 @@ use crate::ledger;
 use crate::types::*;
 use core::ffi::c_void;
 
-/// Opens a guard for reading: until it ends, nobody writes the bytes through this library.
+/// Opens a read guard: until it ends, no other guard of this library may write the bytes.
 ///
 /// @param array        An array.
-/// @param flags        TN_FROZEN: beside no shared view, and none may begin meanwhile. TN_WAIT: waits for unfinished device work.
-/// @param stream       The stream that reads: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to
-///                     wait for the unfinished writers of the bytes, the host does not wait for them.
-/// @param[out] data    The address of element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
-/// @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
-/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
-///         for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a
-///         device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT when no more guards can be made.
-/// @note Threads: any. Blocks: with TN_WAIT for the device, after all other checks and under no lock; never for a holder. Allocates:
-///       bookkeeping only.
+/// @param flags        TN_FROZEN: exclude shared views, existing and new ones, so that the bytes do not change. TN_WAIT: wait for
+///                     unfinished device work.
+/// @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
+///                     made to wait for unfinished writers of the bytes. The host does not wait for them, except with TN_WAIT.
+/// @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. The
+///                     output may be NULL.
+/// @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
+/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
+///         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a device writes the
+///         bytes; TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made.
+/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
+///       Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -55,7 +58,7 @@ pub unsafe extern "C" fn tn_array_borrow_read(
     })
 }
 
-/// Where the caller wants what a guard gives access to: NULL, or writable by the documentation of the functions that make it.
+/// The optional outputs of a borrow: NULL, or writable by the documentation of the functions that construct it.
 struct Outputs {
     data: *mut *mut c_void,
     view: *mut tn_view_info,
@@ -73,23 +76,24 @@ impl LayoutSink for Outputs {
     }
 }
 
-/// Opens a guard for writing: until it ends, nobody else reads or writes the bytes through this library.
+/// Opens a write guard: until it ends, no other guard of this library may read or write the bytes.
 ///
 /// @param array        An array.
-/// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the
-///                     store, that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
-///                     TN_WRITE_DISCARD the old contents are not needed: they are not copied, and poison heals. TN_WAIT.
-/// @param stream       The stream that writes: NULL is the host, now; on host memory the stream constants mean the same. A stream is made
-///                     to wait for the unfinished readers and writers of the bytes, the host does not wait for them.
-/// @param[out] data    The address of element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
-/// @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
-/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
-///         for a stream of another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED,
-///         TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER;
-///         TN_ERR_WOULD_COPY for COW under `tn_copies_forbid`; for COW TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: with TN_WAIT for the device, after all other checks and under no lock; never for a holder. Allocates:
-///       bookkeeping; COW that copies the copy, under no lock.
+/// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: fail if anything else holds the
+///                     store, that is unless `tn_array_why_not` reports 0. TN_WRITE_COW: copy on write; if anything else holds the store,
+///                     this handle moves to a copy. TN_WRITE_DISCARD: the old contents are not needed, so they are not copied, and poison
+///                     is cleared. TN_WAIT: wait for unfinished device work.
+/// @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
+///                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
+/// @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
+/// @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
+/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
+///         another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
+///         TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER; with
+///         TN_WRITE_COW, TN_ERR_WOULD_COPY under `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
+///       Allocates: bookkeeping; with TN_WRITE_COW also the copy, under no lock.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -121,17 +125,19 @@ pub unsafe extern "C" fn tn_array_borrow_write(
     })
 }
 
-/// Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
+/// Opens one guard on several arrays, all or none. Calls that list the arrays in different orders do not deadlock.
 ///
-/// @param n_specs      The number of entries; 0 makes a guard of nothing.
-/// @param specs        The n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which
-///                     overwrites everything; writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
-/// @param[out] views   The n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On
-///                     failure: untouched.
+/// @param n_specs      The number of entries; 0 makes an empty guard.
+/// @param specs        The n_specs entries: an array, a stream and an access. The access is TN_READ, also with TN_FROZEN; TN_READ_WRITE; or
+///                     TN_WRITE, which overwrites every element. A writing access may add a TN_WRITE_ mode. NULL only with n_specs 0.
+/// @param[out] views   The n_specs views, in the order of specs. Their pointers are valid until the guard ends. May be NULL. On failure:
+///                     untouched.
 /// @param[out] out     The guard. Ended by one `tn_borrow_end`. On failure: untouched.
-/// @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what
-///         another one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: for the device, where an entry has TN_WAIT. Allocates: bookkeeping; the copies of COW entries.
+/// @return The statuses of `tn_array_borrow_read` and `tn_array_borrow_write`; of several errors, the first in the order of checks.
+///         TN_ERR_ALIASED if an entry writes bytes that another entry uses, or copies on write while another entry has the same handle;
+///         TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: if an entry has TN_WAIT, until the device's work is done. Allocates: bookkeeping, and the copies of
+///       TN_WRITE_COW.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -157,18 +163,20 @@ pub unsafe extern "C" fn tn_borrow_all(
     })
 }
 
-/// Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then a guard for each part, all or none.
+/// Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. The call checks the whole array
+/// as one write, and makes all guards or none.
 ///
 /// @param array        An array.
 /// @param axis         The axis; a negative one counts from the last one.
-/// @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are
-///                     empty.
-/// @param mode         As for `tn_array_borrow_write`, decided once for the whole array.
+/// @param n_chunks     The number of parts, at least 1. The first (length mod n_chunks) parts are one longer than the rest. Parts beyond
+///                     the length of the axis are empty.
+/// @param mode         As for `tn_array_borrow_write`, applied once to the whole array.
 /// @param stream       As for `tn_array_borrow_write`.
-/// @param[out] chunks  The n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by
-///                     `tn_borrow_end`, on any thread. On failure: untouched.
-/// @return as `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping; COW that copies the copy.
+/// @param[out] chunks  The n_chunks parts: guard, address (NULL if empty), first index and length on the axis. Each guard is ended by its
+///                     own `tn_borrow_end`, on any thread. On failure: untouched.
+/// @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis out of range;
+///         TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping; with TN_WRITE_COW also the copy.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -197,12 +205,12 @@ pub unsafe extern "C" fn tn_array_chunks_write(
     })
 }
 
-/// Says what an open guard gives access to.
+/// Describes the memory that an open guard gives access to.
 ///
 /// @param borrow       A guard of one array.
 /// @param[out] info    The struct to fill, with `size` set by the caller. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, whose views
-///         have it all.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, which writes
+///         the views itself.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup borrow
@@ -220,7 +228,7 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
             value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
         })?;
         if value.device_data == 0 {
-            // Of page-locked memory the driver may know another address.
+            // A device may use another address for page-locked memory.
             value.device_data = device_copy::seen_at(value.data as usize);
         }
         // SAFETY: writable by this function's documentation.
@@ -229,18 +237,18 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
     })
 }
 
-/// Ends a guard of any kind, once. The bytes go back if it was the last that held them.
+/// Ends a guard of any kind. The bytes are freed if the guard was their last holder.
 ///
-/// @param borrow   A guard; its pointers are not to be used any more.
-/// @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for
-///                 readers.
-/// @param stream   The stream that the last work on the bytes is on, which may go on: who uses them next comes after it. NULL: it is done.
-///                 On host memory the stream constants mean the same. Of a `tn_borrow_all` it is meant for the entries that were taken with
-///                 a stream.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER, and
-///         then the guard stays open.
-/// @note Threads: any, also another one than the borrow's. Blocks: never. Allocates: nothing. May run the release callback of an import, under
-///       no lock.
+/// @param borrow   A guard. It is ended exactly once, and its pointers must not be used afterwards.
+/// @param flags    TN_END_FAILED: the writer failed, and the contents of its region are undefined. Reads of the region are refused until it
+///                 is rewritten. Ignored for readers.
+/// @param stream   The stream of the last work on the bytes, which may be unfinished; later uses are ordered after it. NULL: the work is
+///                 done. On host memory the stream constants mean the same as NULL. For a guard of `tn_borrow_all`, it applies to the
+///                 entries that were opened with a stream.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER: the
+///         guard then stays open.
+/// @note Threads: any, also another thread than the one that opened the guard. Blocks: never. Allocates: nothing. May run the release
+///       callback of an import, under no lock.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]

@@ -1,7 +1,7 @@
-//! What C passes becomes what the layers below take.
+//! Converts arguments from C to the types of the layers below.
 //!
-//! Only NULL is reported here. Whatever else is wrong with an argument is noted in a `Result` and passed on, because the handles' STALE
-//! and KIND come first.
+//! A NULL argument is reported at once. Every other error is noted in a `Result` ([`Noted`]) and passed on, because the STALE and KIND of
+//! handles are reported first.
 
 use crate::array;
 use crate::borrow::HolderInfo;
@@ -13,13 +13,13 @@ use crate::stream::Stream;
 use crate::types::*;
 use core::ffi::{CStr, c_char};
 
-/// The refusal of NULL for an argument.
+/// The status for an argument that is NULL.
 #[cold]
 pub fn null(name: &str) -> crate::error::Status {
     fail(TN_ERR_NULL, format_args!("{name} is NULL"))
 }
 
-/// A handle's bits; nothing is looked up.
+/// The id of a handle. No slot is looked up.
 #[inline]
 pub fn id<T>(handle: *const T, name: &str) -> Result<Id> {
     if handle.is_null() { Err(null(name)) } else { Ok(Id::from_bits(handle as u64)) }
@@ -31,7 +31,7 @@ pub fn handle<T>(id: Id) -> *mut T {
     id.bits() as *mut T
 }
 
-/// An output that must be there.
+/// An output that must not be NULL.
 #[derive(Clone, Copy)]
 pub struct Out<T>(*mut T);
 
@@ -42,7 +42,7 @@ impl<T> Out<T> {
         if out.is_null() { Err(null(name)) } else { Ok(Out(out)) }
     }
 
-    /// Writes it.
+    /// Writes the output.
     ///
     /// # Safety
     /// - The pointer may be written for a `T`: the caller's promise by the function's documentation.
@@ -52,7 +52,7 @@ impl<T> Out<T> {
         unsafe { self.0.write(value) }
     }
 
-    /// Writes place `index` of an output array.
+    /// Writes item `index` of an output array.
     ///
     /// # Safety
     /// - The pointer may be written for `index + 1` values of `T`.
@@ -93,7 +93,7 @@ pub unsafe fn slice<'a, T>(n: usize, values: *const T, name: &str) -> Result<&'a
     }
 }
 
-/// An input array with a value for each of several axes. More than an array can have is noted as TN_ERR_COUNT, and none of them is read.
+/// An input array with one value per axis. More than [`TN_MAX_NDIM`] values are noted as TN_ERR_COUNT, and not read.
 ///
 /// # Safety
 /// - `values` is NULL or points to `n` values.
@@ -105,7 +105,7 @@ pub unsafe fn per_axis<'a, T>(n: usize, values: *const T, name: &str) -> Result<
     unsafe { slice(n, values, name) }.map(Ok)
 }
 
-/// An input array of `n` handles, none of them NULL; nothing is looked up.
+/// An input array of `n` handles, none NULL. No slot is looked up.
 ///
 /// # Safety
 /// - `handles` is NULL or points to `n` pointers.
@@ -118,7 +118,7 @@ pub unsafe fn ids<'a, T>(n: usize, handles: *const *mut T, name: &str) -> Result
     }
 }
 
-/// A shape: NULL only with no axis. A negative or too large number of axes is noted, and reported in its turn.
+/// A shape: NULL only without axes. A negative or too large number of axes is noted.
 ///
 /// # Safety
 /// - `shape` is NULL or points to `ndim` lengths.
@@ -134,20 +134,20 @@ pub unsafe fn shape<'a>(ndim: i32, shape: *const i64, name: &str) -> Result<Note
     }
 }
 
-/// An argument that is wrong in a way which is reported only once the handles are known to be right.
+/// An argument whose errors are reported after those of the handles.
 pub type Noted<T> = Result<T>;
 
-/// A struct that starts with its size. `first`: what its first version had.
+/// A struct that starts with its size.
 pub trait VersionedStruct: Copy {
     /// Bytes of the first version.
     const FIRST: usize;
     /// Its name.
     const NAME: &'static str;
-    /// All defaults, with no size.
+    /// The defaults of all fields; `size` is 0.
     fn defaults() -> Self;
 }
 
-/// Reads a struct by its size: what is missing has its default; what the library does not know must be zero.
+/// Reads a struct by its size. Missing fields have their defaults; bytes that the library does not know must be zero.
 ///
 /// # Safety
 /// - `given` is NULL or points to a struct of as many bytes as it says.
@@ -159,13 +159,13 @@ pub unsafe fn sized<T: VersionedStruct>(given: *const T) -> Noted<Option<T>> {
     // SAFETY: every such struct starts with its size.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
     if size == size_of::<T>() {
-        // SAFETY: so many bytes are there; T is plain data.
+        // SAFETY: the struct has `size` bytes by the caller's promise; T is plain data.
         return Ok(Some(unsafe { given.read_unaligned() }));
     }
     check_size::<T>(size)?;
     let mut value = T::defaults();
     let known = size.min(size_of::<T>());
-    // SAFETY: so many bytes are there, and `value` has room for them; T is plain data.
+    // SAFETY: both structs have at least `known` bytes; T is plain data.
     unsafe { core::ptr::copy_nonoverlapping(given.cast::<u8>(), (&raw mut value).cast::<u8>(), known) };
     for at in known..size {
         // SAFETY: within the struct.
@@ -192,13 +192,13 @@ fn check_size<T: VersionedStruct>(size: usize) -> Result<()> {
     Ok(())
 }
 
-/// Where a struct that the library fills is, and how much of it the caller knows.
+/// An output struct, and how many of its bytes the caller has.
 pub struct Fill<T> {
     out: *mut T,
     size: usize,
 }
 
-/// A callback in a struct that must be there; nothing is known of a struct whose size is wrong.
+/// Refuses a struct whose required callback is NULL. A struct with a wrong size is not examined.
 pub fn callback<T>(given: &Noted<T>, is_there: impl FnOnce(&T) -> bool, name: &str) -> Result<()> {
     match given {
         Ok(given) if !is_there(given) => Err(null(name)),
@@ -206,10 +206,10 @@ pub fn callback<T>(given: &Noted<T>, is_there: impl FnOnce(&T) -> bool, name: &s
     }
 }
 
-/// The output struct of a query: NULL at once, a wrong size noted.
+/// The output struct of a query. NULL is reported at once; a wrong size is noted.
 ///
 /// # Safety
-/// - `out` is NULL or points to a struct whose size is set and which may be written for so many bytes.
+/// - `out` is NULL or points to a writable struct of as many bytes as its `size` says.
 pub unsafe fn fill<T: VersionedStruct>(out: *mut T, name: &str) -> Result<Noted<Fill<T>>> {
     if out.is_null() {
         return Err(null(name));
@@ -219,7 +219,7 @@ pub unsafe fn fill<T: VersionedStruct>(out: *mut T, name: &str) -> Result<Noted<
     Ok(check_size::<T>(size).map(|()| Fill { out, size }))
 }
 
-/// The same for an output that may be NULL; nothing comes before its size.
+/// As [`fill`], for an output that may be NULL, where no other check precedes that of its size.
 ///
 /// # Safety
 /// - As for [`fill`].
@@ -234,7 +234,7 @@ pub fn not_null_unless_empty(ptr: *const core::ffi::c_void, id: Id) -> Result<()
 }
 
 impl<T: VersionedStruct> Fill<T> {
-    /// Writes the first `bytes` bytes of the struct, or as many as the caller knows; `size` stays as it is.
+    /// Writes the first `bytes` bytes of the struct, or as many as the caller has. Leaves `size` unchanged.
     ///
     /// # Safety
     /// - As for [`fill`].
@@ -242,11 +242,11 @@ impl<T: VersionedStruct> Fill<T> {
         let start = size_of::<usize>();
         let end = bytes.min(self.size).min(size_of::<T>());
         let from = core::ptr::from_ref(value).cast::<u8>();
-        // SAFETY: both structs have so many bytes, and do not overlap.
+        // SAFETY: both structs have at least `end` bytes, and do not overlap.
         unsafe { core::ptr::copy_nonoverlapping(from.add(start), self.out.cast::<u8>().add(start), end - start) };
     }
 
-    /// Writes numbers at an offset of the struct, as far as the caller knows it.
+    /// Writes numbers at an offset of the struct, as far as the caller's struct reaches.
     ///
     /// # Safety
     /// - As for [`fill`].
@@ -254,7 +254,7 @@ impl<T: VersionedStruct> Fill<T> {
         for (index, number) in numbers.iter().enumerate() {
             let at = offset + index * size_of::<i64>();
             if at + size_of::<i64>() <= self.size {
-                // SAFETY: within what the caller knows of the struct.
+                // SAFETY: within the caller's struct, checked above.
                 unsafe { self.out.cast::<u8>().add(at).cast::<i64>().write_unaligned(*number) };
             }
         }
@@ -313,7 +313,7 @@ pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
     Stream::of(stream as u64)
 }
 
-/// The same where NULL is none.
+/// As [`stream`], where NULL is not allowed.
 pub fn some_stream(stream: *const tn_stream) -> Result<Noted<Stream>> {
     if stream.is_null() { Err(null("stream")) } else { Ok(self::stream(stream)) }
 }
@@ -324,17 +324,17 @@ pub fn is_now(stream: *const tn_stream) -> bool {
     Stream::is_now(stream as u64)
 }
 
-/// A pool argument: NULL is none.
+/// A pool argument; NULL: None.
 pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
     if pool.is_null() { Ok(None) } else { pool::of_handle(Id::from_bits(pool as u64)).map(Some) }
 }
 
-/// An array and a pool argument: of two wrong handles the one whose status comes first is reported.
+/// An array and a pool argument. If both are invalid, reports the status that comes first in the order of checks.
 pub fn array_and_pool(array: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
     let found = crate::ledger::find::<crate::ledger::Claim>(array);
     let pool = self::pool(pool);
     match (found, &pool) {
-        // Asked again for its text, which the pool's has replaced.
+        // Looked up again for its message, which the pool's has replaced.
         (Err(first), Err(second)) if rank(first.code()) <= rank(second.code()) => {
             crate::ledger::find::<crate::ledger::Claim>(array).and(pool)
         }
@@ -343,7 +343,7 @@ pub fn array_and_pool(array: Id, pool: *const tn_pool) -> Result<Option<&'static
     }
 }
 
-/// A name: NULL is none; what is not UTF-8 is noted.
+/// A name; NULL: no name. Invalid UTF-8 is noted.
 ///
 /// # Safety
 /// - `name` is NULL or a NUL-terminated text.
@@ -355,10 +355,10 @@ pub unsafe fn name(name: *const c_char) -> Noted<Name> {
     Name::of(unsafe { CStr::from_ptr(name) })
 }
 
-/// A text that must be there.
+/// A text that must not be NULL.
 ///
 /// # Safety
-/// - `text` is NULL or a NUL-terminated text that stays during the call.
+/// - `text` is NULL or a NUL-terminated text that stays valid during the call.
 pub unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a CStr> {
     if text.is_null() {
         return Err(null(name));
@@ -367,7 +367,7 @@ pub unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a CStr> {
     Ok(unsafe { CStr::from_ptr(text) })
 }
 
-/// A text as far as it is UTF-8.
+/// The valid UTF-8 at the start of a text.
 pub fn readable(text: &CStr) -> &str {
     match text.to_str() {
         Ok(text) => text,
@@ -375,17 +375,17 @@ pub fn readable(text: &CStr) -> &str {
     }
 }
 
-/// A text that the caller gave room for, as snprintf writes it: what does not fit is cut off, and the length counts all of it.
+/// An output text, written as by snprintf: it is cut to the capacity, and the length counts the whole text.
 pub struct TextOut {
     text: *mut c_char,
     capacity: usize,
     length: usize,
-    /// Something did not fit: what follows is counted only, so that the text has no gap.
+    /// A part did not fit. Later parts are only counted, so that the text has no gap.
     is_cut: bool,
 }
 
 impl TextOut {
-    /// NULL is allowed with no room.
+    /// NULL is allowed with capacity 0.
     pub fn new(capacity: usize, text: *mut c_char, name: &str) -> Result<TextOut> {
         if capacity > 0 && text.is_null() {
             return Err(null(name));
@@ -406,7 +406,7 @@ impl TextOut {
             }
             self.is_cut = fitting < part.len();
             if self.capacity > 0 {
-                // SAFETY: with its NUL it is within `capacity` bytes, by the caller's promise.
+                // SAFETY: the part and its NUL fit into `capacity` bytes, which are writable by the caller's promise.
                 unsafe {
                     core::ptr::copy_nonoverlapping(part.as_ptr().cast(), self.text.add(self.length), fitting);
                     self.text.add(self.length + fitting).write(0);
@@ -422,7 +422,7 @@ impl TextOut {
     }
 }
 
-/// A struct that a query lists. `FIRST`: bytes of its first version, which every caller has.
+/// A struct that a query lists. Every caller's struct has at least the fields of the first version.
 pub trait Item: Copy {
     /// Bytes of the first version.
     const FIRST: usize;
@@ -441,7 +441,7 @@ macro_rules! items {
 
 items!(tn_pool_class_stats, tn_pool_client, tn_safetensors_info, tn_copy_site, tn_holder);
 
-/// A list that a query fills: the first `capacity` items, each as far as the caller's struct has fields for it.
+/// A list that a query fills: the first `capacity` items, each cut to the size of the caller's struct.
 pub struct ListOut<T> {
     items: *mut u8,
     item_size: usize,
@@ -450,7 +450,7 @@ pub struct ListOut<T> {
     of: core::marker::PhantomData<T>,
 }
 
-/// A list that the caller gave room for: NULL at once, where there is room; a wrong item size is noted.
+/// The output list of a query. NULL is reported at once unless `capacity` is 0; a wrong item size is noted.
 pub fn list<T: Item>(item_size: usize, capacity: usize, items: *mut T, name: &str) -> Result<Noted<ListOut<T>>> {
     if capacity > 0 && items.is_null() {
         return Err(null(name));
@@ -465,14 +465,14 @@ pub fn list<T: Item>(item_size: usize, capacity: usize, items: *mut T, name: &st
 }
 
 impl<T: Item> ListOut<T> {
-    /// Adds one if it fits, and counts it in any case.
+    /// Counts an item, and adds it if it fits.
     ///
     /// # Safety
     /// - `capacity` items of `item_size` bytes may be written: the caller's promise by the function's documentation.
     pub unsafe fn add(&mut self, item: &T) {
         if self.count < self.capacity {
             let known = size_of::<T>().min(self.item_size);
-            // SAFETY: within `capacity` items, by the caller's promise; what the library does not know of them is zeroed.
+            // SAFETY: within `capacity` items, by the caller's promise. Bytes that the library does not know are zeroed.
             unsafe {
                 let to = self.items.add(self.count * self.item_size);
                 core::ptr::copy_nonoverlapping(core::ptr::from_ref(item).cast::<u8>(), to, known);
@@ -482,7 +482,7 @@ impl<T: Item> ListOut<T> {
         self.count += 1;
     }
 
-    /// The number of items, also of those that did not fit.
+    /// The number of items, including those that did not fit.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -497,7 +497,7 @@ impl Holders {
         Ok(list(item_size, capacity, out, name)?.map(Holders))
     }
 
-    /// Adds one. May run under a ledger's lock: the number of its site stands in `reserved` until [`Holders::finish`].
+    /// Adds a holder. May run under a ledger's lock, so it keeps the number of the site in `reserved` until [`Holders::finish`].
     pub fn add(&mut self, held: HolderInfo) {
         let holder = tn_holder {
             kind: held.kind,
@@ -510,14 +510,14 @@ impl Holders {
             name: held.name.to_c(),
             site: [0; 64],
         };
-        // SAFETY: so many items are there, by the documentation of the functions that take them.
+        // SAFETY: the caller has `capacity` items, by the documentation of the functions that take them.
         unsafe { self.0.add(&holder) };
     }
 
-    /// Resolves the sites, under no lock; returns how many holders there are in all.
+    /// Resolves the sites, under no lock. Returns the total number of holders.
     pub fn finish(self) -> usize {
         for index in 0..self.0.count.min(self.0.capacity) {
-            // SAFETY: an item of the first version's size at least, written by `add`; any alignment.
+            // SAFETY: an item of at least the first version's size, written by `add`; any alignment.
             unsafe {
                 let item = self.0.items.add(index * self.0.item_size);
                 let number = item.add(core::mem::offset_of!(tn_holder, reserved)).cast::<u32>();
@@ -532,17 +532,17 @@ impl Holders {
     }
 }
 
-/// Element (0,..,0) of an open guard's layout, NULL if there is none.
+/// The address of element (0,..,0) of an open guard's layout; NULL if there is no element.
 #[inline]
 pub fn data(layout: &crate::layout::Layout) -> *mut core::ffi::c_void {
     if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut core::ffi::c_void }
 }
 
-/// The view of an open guard's layout, on that device.
+/// The view of an open guard's layout on a device.
 pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
     let ndim = layout.ndim();
     let (data, bytes) = if layout.is_empty() { (0, 0) } else { (layout.offset() as u64, layout.bytes() as u64) };
-    // Kernels use the same address, where they can reach it.
+    // A device uses the host's address, if it can access the memory.
     let for_kernels = matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED);
     tn_view_info {
         data: data as *mut core::ffi::c_void,

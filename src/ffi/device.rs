@@ -1,4 +1,4 @@
-//! Section "device": how many there are, what they are, waiting for them.
+//! Section "device": counting, describing and synchronizing devices.
 
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
@@ -16,11 +16,11 @@ impl convert::VersionedStruct for tn_device_info {
 /// Counts the devices of a type.
 ///
 /// @param type     TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
-/// @param[out] out The number: 1 for TN_CPU; the GPUs that the driver shows to this process; 1 for page-locked and for managed memory if it
-///                 can be had. 0 where there is no driver or no GPU. On failure: untouched.
-/// @return TN_OK, also for 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type, and in a process that was forked from one which uses
-///         CUDA; TN_ERR_DRIVER where the driver is broken, which is not the same as none.
-/// @note Threads: any. Blocks: the first call loads the driver. Allocates: nothing.
+/// @param[out] out The number. TN_CPU: 1. TN_CUDA: the GPUs that the driver shows to this process. TN_CUDA_HOST and TN_CUDA_MANAGED: 1 if
+///                 such memory is available. 0 without a driver or GPU. On failure: untouched.
+/// @return TN_OK, also if the number is 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type, and in the child of a process that used CUDA
+///         before the fork; TN_ERR_DRIVER if a driver is installed but fails.
+/// @note Threads: any. Blocks: while the first call loads the driver. Allocates: nothing.
 /// @since 0.1
 /// @ingroup device
 #[unsafe(no_mangle)]
@@ -34,19 +34,17 @@ pub unsafe extern "C" fn tn_device_count(r#type: tn_device_type, out: *mut usize
     })
 }
 
-/// Tells what a device is, and with TN_QUERY_MEMORY what memory it has left and how much of it our pools hold.
+/// Describes a device. With TN_QUERY_MEMORY, also its free memory and how much of it the library's pools hold.
 ///
 /// @param device   The device.
-/// @param flags    0 or TN_QUERY_MEMORY: also free_bytes, used_bytes, pool_bytes and pool_free_bytes, as they are now.
-///                 On the host total and free are those of the machine, cut to the limits of the process's control
-///                 groups.
-///                 Of a GPU they retain its primary context, which nothing else here does.
-/// @param[out] info The struct to fill; its `size` is set by the caller; as much as fits is filled in. Of page-locked and of managed
-///                  memory, of which there is one device each, {type, 0}, it tells the host's memory and what GPU 0 can do with it. On
-///                  failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not
-///         exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where it fails, or the device is lost.
-/// @note Threads: any. Blocks: reads some small files of the system, or asks the driver. Allocates: nothing.
+/// @param flags    0, or TN_QUERY_MEMORY to also fill free_bytes, used_bytes, pool_bytes and pool_free_bytes. On the host, total and free
+///                 are those of the machine, limited by the process's control groups. On a GPU this flag makes the call retain the primary
+///                 context.
+/// @param[out] info The struct to fill, with `size` set by the caller; as much as fits is filled. Page-locked and managed memory are one
+///                  device each, {type, 0}; their info has the host's memory and the features of GPU 0. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not exist;
+///         TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER if the driver fails or the device is lost.
+/// @note Threads: any. Blocks: while it reads small system files, or calls the driver. Allocates: nothing.
 /// @since 0.1
 /// @ingroup device
 #[unsafe(no_mangle)]
@@ -66,11 +64,11 @@ pub unsafe extern "C" fn tn_device_query(
     })
 }
 
-/// Waits for everything that runs on a device, by whomever it was issued; on the host nothing does, so it returns at once.
+/// Waits for all work on a device, whoever issued it. For TN_CPU it returns at once.
 ///
-/// @param device   The device; of TN_CUDA_HOST and TN_CUDA_MANAGED all GPUs that this process uses.
-/// @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where
-///         work on it failed earlier: the device is lost to this process then.
+/// @param device   The device. TN_CUDA_HOST and TN_CUDA_MANAGED mean all GPUs that this process uses.
+/// @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER if work on it failed
+///         earlier; the device is then lost to this process.
 /// @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup device
@@ -78,7 +76,7 @@ pub unsafe extern "C" fn tn_device_query(
 pub extern "C" fn tn_device_synchronize(device: tn_device) -> tn_status {
     enter("tn_device_synchronize", || {
         device::synchronize(device)?;
-        // What was given back to pools that are gone is finished now.
+        // Frees of pools that no longer exist can be completed now.
         if device.r#type != TN_CPU {
             pool::collect();
         }

@@ -1,7 +1,7 @@
-//! Section "exchange": arrays leave for other libraries and come in from them.
+//! Section "exchange": exports to other libraries and imports from them, with DLPack.
 //!
-//! An export that aliases holds the store until the consumer's release ran. XR, the default, is read-only; XS (TN_EXPORT_WRITABLE) a shared
-//! view that both sides may write; XW (TN_EXPORT_EXCLUSIVE as well) exclusive.
+//! An export that aliases keeps the store alive until the consumer released it. There are three classes. XR, the default, is read-only. XS
+//! (TN_EXPORT_WRITABLE) is a shared view that both sides may write. XW (with TN_EXPORT_EXCLUSIVE too) is exclusive.
 
 use crate::boundary::enter;
 use crate::error::{Result, fail};
@@ -12,22 +12,23 @@ use crate::ledger::{self, Claim, Class};
 use crate::types::*;
 use core::ffi::CStr;
 
-/// Exports raw host bytes with their layout, for consumers without a format of their own: the twin of `tn_array_import_host`.
+/// Exports an array as raw host bytes with a layout, for consumers without an exchange format. It is the counterpart of
+/// `tn_array_import_host`.
 ///
-/// @param array        An array; may be released while the export lives.
-/// @param flags        No flag: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a
-///                     status; with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
-///                     TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
+/// @param array        An array. It may be released while the export lives.
+/// @param flags        No flag: a copy, which only the guard holds. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else
+///                     an error. An alias is read-only; with TN_EXPORT_WRITABLE it is a shared view, with TN_EXPORT_EXCLUSIVE too it is
+///                     exclusive. Also TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
 /// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
-/// @param stream       NULL: the host, now; on host memory the constants mean the same.
-/// @param[out] view    The address and layout, valid until the guard ends.
-/// @param[out] guard   The guard; it is ended by `tn_borrow_end`, which is the release of this export.
-/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
-///         would do; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
-///         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN;
-///         TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping, or the copy.
+/// @param stream       The stream that accesses the bytes; NULL: the host, now. On host memory the stream constants mean the same as NULL.
+/// @param[out] view    The address and the layout, valid until the guard ends.
+/// @param[out] guard   The guard. Ended by `tn_borrow_end`, which ends the export.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT if only a copy is
+///         possible; TN_ERR_DEVICE for bytes that the host cannot access; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses the bytes;
+///         TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
 #[unsafe(no_mangle)]
@@ -51,9 +52,9 @@ pub unsafe extern "C" fn tn_array_export_host(
         let exported = host::export(id, &export, Ok(stream), &|layout| host::nonnegative(flags, layout))?;
         // SAFETY: writable by this function's documentation.
         unsafe {
-            view.write(convert::view(exported.hold.layout(), exported.hold.device()));
+            view.write(convert::view(exported.guard.layout(), exported.guard.device()));
             convert::write_opt(how, exported.how);
-            guard.write(convert::handle(exported.hold.publish()));
+            guard.write(convert::handle(exported.guard.publish()));
         }
         Ok(())
     })
@@ -102,15 +103,15 @@ unsafe fn export<T>(
     Ok(())
 }
 
-/// Exports an array as a DLManagedTensor, which has no version and cannot say "read-only".
+/// Exports an array as a DLManagedTensor: the DLPack struct without a version, which cannot express "read-only".
 ///
-/// @param array        An array; may be released while the export lives.
-/// @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
-/// @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
-///                     thread; it ends the export. On failure: untouched.
+/// @param array        An array. It may be released while the export lives.
+/// @param options      The flags, write mode, device label and target; NULL: a copy with the device label unchanged.
+/// @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export by calling the
+///                     struct's deleter, exactly once, on any thread. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return as `tn_array_export_host`; a read-only export is a shared view in this format unless TN_EXPORT_CONSUMER_READS is given, so that
-///         a READONLY array is TN_ERR_READONLY; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_READONLY for a READONLY array without TN_EXPORT_CONSUMER_READS, because then this
+///         format exports a shared view; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the memory.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -127,14 +128,15 @@ pub unsafe extern "C" fn tn_array_export_dlpack(
     })
 }
 
-/// Exports an array as a DLManagedTensorVersioned of version 1.1, with the flags for read-only and copied.
+/// Exports an array as a DLManagedTensorVersioned of version 1.1, with its flags for read-only and copied.
 ///
-/// @param array        An array; may be released while the export lives.
-/// @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
-/// @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
-///                     thread; it ends the export. On failure: untouched.
+/// @param array        An array. It may be released while the export lives.
+/// @param options      The flags, write mode, device label and target; NULL: a copy with the device label unchanged.
+/// @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export by calling the
+///                     struct's deleter, exactly once, on any thread. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return as `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the
+///         memory.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -151,14 +153,15 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
     })
 }
 
-/// Makes an array of a DLManagedTensor. Bytes of a live store become one more claim on it; a struct of this library's becomes a clone.
+/// Makes an array from a DLManagedTensor. If the bytes belong to a live store, the array is another claim on it; a struct exported by this
+/// library becomes a clone.
 ///
-/// @param tensor       The struct; on success it is the library's, which calls the deleter once: at once if the bytes were copied, else
-///                     when the last that descends from the import ended. On failure it is still the caller's.
-/// @param flags        As for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
+/// @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the bytes were copied,
+///                     else after the last holder derived from the import ended. On failure the caller still owns it.
+/// @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return as `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot reach.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot access.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup exchange
@@ -183,15 +186,15 @@ pub unsafe extern "C" fn tn_array_import_dlpack(
     })
 }
 
-/// Makes an array of a DLManagedTensorVersioned. Bytes of a live store become one more claim on it; a struct of this library's becomes a
-/// clone.
+/// Makes an array from a DLManagedTensorVersioned. If the bytes belong to a live store, the array is another claim on it; a struct exported
+/// by this library becomes a clone.
 ///
-/// @param tensor       As for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format
-///                     demands.
+/// @param tensor       The struct, as for `tn_array_import_dlpack`. For a struct of another major version the call fails and calls its
+///                     deleter, as the format requires.
 /// @param flags        As for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return as `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
+/// @return The statuses of `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup exchange
@@ -216,11 +219,12 @@ pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
     })
 }
 
-/// DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
+/// Gets DLPack's table of C functions, with which other libraries exchange arrays with the Python package without a call into the
+/// interpreter.
 ///
-/// @param[out] out     The table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure:
-///                     untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which has three of the functions.
+/// @param[out] out     The table, of version 1.3, valid until the process ends. No function in it is NULL, and it links to no older table.
+///                     On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which provides three of the functions.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup exchange

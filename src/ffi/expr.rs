@@ -1,4 +1,4 @@
-//! Section "expr": lazy expressions, computed once, that overwrite what nobody else needs.
+//! Section "expr": lazy expressions, which are computed once and reuse the memory of operands that have no other user.
 
 use crate::boundary::enter;
 use crate::expr::{self, Arguments};
@@ -8,16 +8,16 @@ use crate::slots::Id;
 use crate::types::*;
 use core::ffi::c_char;
 
-/// A leaf of an expression: the array as an operand. It is one more claim on the store and a read of it until the expression ends or needs it no
-/// more; the array may be released at once. Meanwhile overlapping writers that others would see are TN_ERR_IN_EXPRESSION.
+/// Makes a leaf of an expression from an array. The leaf is another claim on the store and reads it until it is no longer needed; the array
+/// may be released at once. Meanwhile, a write that would change the leaf's elements is TN_ERR_IN_EXPRESSION.
 ///
-/// @param array    An array of float32 or float64, at multiples of the element's size.
-/// @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: a vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER:
-///                 of a square matrix the diagonal and what is below it; the rest is taken as 0 and not read.
-/// @param[out] out The expression. Released by `tn_expr_release`, at any time.
+/// @param array    An array of float32 or float64 whose address and strides are multiples of the element's size.
+/// @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: the vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER:
+///                 the lower triangle of a square matrix; elements above the diagonal are not read and count as 0.
+/// @param[out] out The expression. Released by `tn_expr_release`, at any time. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE;
-///         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
-///         TN_ERR_EXPORTED (an exclusive one), TN_ERR_PENDING (a device writes them) as any read of the host; TN_ERR_LIMIT,
+///         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot access; as for a read by the host: TN_ERR_POISONED,
+///         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive export, TN_ERR_PENDING while a device writes the bytes; TN_ERR_LIMIT,
 ///         TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
@@ -34,14 +34,15 @@ pub unsafe extern "C" fn tn_expr_leaf(array: *mut tn_array, form: tn_form, out: 
     })
 }
 
-/// The sum. Full and full, diagonal and diagonal, lower and lower keep their form; with one of them diagonal the other is full, and so is the
-/// sum. Overwritten may be: of full and diagonal the full one, else the left one, else the right one.
+/// Makes the sum x + y. Two operands of one form give that form. Full and diagonal give full; other forms cannot be combined. The result
+/// may overwrite the left operand, else the right one; of full and diagonal, the full one.
 ///
 /// @param x        The left operand.
 /// @param y        The right operand, of the same matrix shape and element type.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
-///         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
+///         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
 /// @ingroup expr
@@ -57,13 +58,14 @@ pub unsafe extern "C" fn tn_expr_add(x: *mut tn_expr, y: *mut tn_expr, out: *mut
     })
 }
 
-/// The difference x - y, with the forms of `tn_expr_add`.
+/// Makes the difference x - y, with the forms of `tn_expr_add`.
 ///
 /// @param x        The left operand.
 /// @param y        The right operand, of the same matrix shape and element type.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
-///         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
+///         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
 /// @ingroup expr
@@ -79,14 +81,16 @@ pub unsafe extern "C" fn tn_expr_subtract(x: *mut tn_expr, y: *mut tn_expr, out:
     })
 }
 
-/// The product of a matrix and a matrix or vector. Overwritten may be: with a diagonal or lower m the right-hand side, of a full one and a diagonal
-/// the full one, of two diagonals the left or the right one; of two full ones nothing.
+/// Makes the product of a matrix and a matrix or vector. The result may overwrite x if m is diagonal or lower, m if x is diagonal, and
+/// either of two diagonals. The product of two full operands overwrites neither.
 ///
-/// @param m        The matrix: full, diagonal or lower (or its transpose).
-/// @param x        A full matrix or vector, or a diagonal to a full or diagonal m.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
-///         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @param m        A matrix: full, diagonal, lower, or the transpose of lower.
+/// @param x        A full matrix or vector; or a diagonal matrix, if m is full or diagonal.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation,
+///         and if the library was built without the Cargo feature `linalg` and no operand is diagonal; TN_ERR_POISONED if an operand
+///         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
 /// @ingroup expr
@@ -102,13 +106,15 @@ pub unsafe extern "C" fn tn_expr_multiply(m: *mut tn_expr, x: *mut tn_expr, out:
     })
 }
 
-/// The lower Cholesky factor of a symmetric positive definite matrix, of which the lower triangle is read; what is above the diagonal is 0. Of a
-/// diagonal matrix the square roots, a diagonal. The operand may be overwritten.
+/// Makes the lower Cholesky factor of a symmetric positive definite matrix. Only the lower triangle is read, and elements of the factor
+/// above the diagonal are 0. The factor of a diagonal matrix is diagonal: its square roots. The result may overwrite x.
 ///
 /// @param x        A full square matrix, or a diagonal one.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
-///         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation, and if the
+///         library was built without the Cargo feature `linalg` and x is not diagonal; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT,
+///         TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
 /// @ingroup expr
@@ -124,14 +130,16 @@ pub unsafe extern "C" fn tn_expr_cholesky(x: *mut tn_expr, out: *mut *mut tn_exp
     })
 }
 
-/// The solution of m * x = b: forward substitution for a lower m (backward for its transpose), division for a diagonal one, LU with partial pivoting
-/// for a full one. Overwritten may be b, and for LU m too.
+/// Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for its transpose,
+/// division for a diagonal m, and LU with partial pivoting for a full m. The computation may overwrite b, and LU also m.
 ///
-/// @param m        A square matrix: full, diagonal or lower (or its transpose).
+/// @param m        A square matrix: full, diagonal, lower, or the transpose of lower.
 /// @param b        A full vector or matrix.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
-///         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation,
+///         and if the library was built without the Cargo feature `linalg` and m is not diagonal; TN_ERR_POISONED if an operand failed;
+///         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
 /// @ingroup expr
@@ -147,12 +155,13 @@ pub unsafe extern "C" fn tn_expr_solve(m: *mut tn_expr, b: *mut tn_expr, out: *m
     })
 }
 
-/// A number times x, in the form of x. The operand may be overwritten.
+/// Makes the product of x and a number, in the form of x. The result may overwrite x.
 ///
 /// @param x        Any expression.
-/// @param factor   The number; rounded to the element type.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+/// @param factor   The number, which is rounded to the element type.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
 ///         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
@@ -169,11 +178,12 @@ pub unsafe extern "C" fn tn_expr_scale(x: *mut tn_expr, factor: f64, out: *mut *
     })
 }
 
-/// The transpose: the same bytes seen otherwise, nothing is moved.
+/// Makes the transpose of x: another view of its bytes, which moves no element.
 ///
 /// @param x        A matrix.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
 ///         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
@@ -190,15 +200,17 @@ pub unsafe extern "C" fn tn_expr_transpose(x: *mut tn_expr, out: *mut *mut tn_ex
     })
 }
 
-/// The sum over one axis.
+/// Makes the sum over one axis.
 ///
-/// Along elements that lie side by side it is added in eight lanes, else one slice after the other.
+/// The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight interleaved partial sums;
+/// otherwise slices are added one after the other.
 ///
 /// @param x        A full expression.
-/// @param axis     The axis that goes; from the end if negative.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
-///         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @param axis     The axis to sum over; a negative one counts from the end.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
+///         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
 /// @ingroup expr
@@ -214,14 +226,16 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
     })
 }
 
-/// Element by element, one of a closed list of operations. Operands are full (any shape, both the same) but for TN_EXPR_ADD, TN_EXPR_SUBTRACT and
-/// TN_EXPR_NEGATE, which keep other forms as `tn_expr_add` does. Overwritten may be x, then y.
+/// Makes an operation that is applied element by element. Operands are full, of any shape, and two operands have equal shapes. TN_EXPR_ADD,
+/// TN_EXPR_SUBTRACT and TN_EXPR_NEGATE also take other forms, as `tn_expr_add` does. The result may overwrite x, else y.
 ///
-/// @param op       TN_EXPR_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE with two operands; TN_EXPR_NEGATE, _SQRT, _EXP, _LOG with one.
+/// @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
+///                 TN_EXPR_SQRT, TN_EXPR_EXP or TN_EXPR_LOG.
 /// @param x        The left or only operand.
-/// @param y        The right operand; NULL with an operation that takes one.
-/// @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another op, a missing y or one too many; TN_ERR_DTYPE;
+/// @param y        The right operand; NULL for an operation with one operand.
+/// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+///                 failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown op, a missing y or a superfluous y; TN_ERR_DTYPE;
 ///         TN_ERR_SHAPE; TN_ERR_UNSUPPORTED; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
@@ -244,20 +258,21 @@ pub unsafe extern "C" fn tn_expr_elementwise(
     })
 }
 
-/// The value of an expression as an array. What has no value yet is evaluated, each part once, operands first and left before right, on the calling
-/// thread. An operand takes the result of its operation, and no new array is made, where nobody else claims its bytes: `tn_expr_explain` says
-/// which and why. Values are let go right after their last use; the value of an expression whose handle is out is kept.
+/// Computes an expression, and makes an array of its value. Nodes without a value are computed once each, on the calling thread, operands
+/// first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
+/// `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
+/// its expression.
 ///
 /// @param expr     The expression.
-/// @param flags    TN_KEEP_ON_FAIL: a failure leaves everything as it was; then nothing that was there before is overwritten.
-/// @param[out] out The array, another claim on the expression's value.
+/// @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten.
+/// @param[out] out The array, another claim on the expression's value. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before;
-///         TN_ERR_IN_EXPRESSION if another thread computes a part of it; TN_ERR_PENDING while a device is at work on bytes that are read or
-///         would be overwritten, after which it can be tried again; TN_ERR_FAILED where a pivot is not positive (cholesky), or 0 (solve
-///         with a full matrix): without TN_KEEP_ON_FAIL the expression and what is built on it is TN_ERR_POISONED from then on;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT, after which it can be tried again.
-/// @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the thread's
-///       current one; work space of a few numbers a row.
+///         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or
+///         would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a pivot of solve with a full matrix is 0: without
+///         TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or handles, the call can be repeated.
+/// @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the
+///       thread's current pool; and a workspace of a few numbers per row.
 /// @since 0.1
 /// @ingroup expr
 #[unsafe(no_mangle)]
@@ -276,9 +291,9 @@ pub unsafe extern "C" fn tn_expr_compute(
     })
 }
 
-/// Gives an expression back. Expressions that are built on it, and arrays computed from it, live on.
+/// Releases an expression. Expressions built on it and arrays computed from it stay valid.
 ///
-/// @param expr     The expression, also one that failed.
+/// @param expr     The expression, also one that failed. It is released exactly once.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -288,17 +303,17 @@ pub unsafe extern "C" fn tn_expr_release(expr: *mut tn_expr) -> tn_status {
     enter("tn_expr_release", || expr::release(convert::id(expr, "expr")?))
 }
 
-/// Says what computing an expression would do now: for each operation whether its result takes the place of an operand, or why not. A line a
-/// node, or a graph for Graphviz. What other threads do, and what is released until then, may change it.
+/// Explains what computing an expression would do now: for each operation, which operand its result overwrites, or why none. The text has
+/// one line per node, or is a graph for Graphviz. Releases and other threads can change the result before the computation.
 ///
 /// @param expr     The expression.
 /// @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
 /// @param capacity The number of bytes at text.
-/// @param[out] text The explanation with its NUL; what does not fit is cut off. NULL only with capacity 0.
-/// @param[out] length The number of bytes of the whole explanation without the NUL; all of it fits into a larger capacity.
-/// @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format;
+/// @param[out] text The explanation with its NUL, cut off where it does not fit. NULL only with capacity 0.
+/// @param[out] length The number of bytes of the whole explanation without its NUL.
+/// @return TN_OK, also if the text did not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format;
 ///         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
+/// @note Threads: any. Blocks: never. Allocates: temporary memory. Computes nothing.
 /// @since 0.1
 /// @ingroup expr
 #[unsafe(no_mangle)]

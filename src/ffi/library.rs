@@ -1,4 +1,4 @@
-//! Section "library": version, statuses, texts.
+//! Section "library": version, error messages, options, call sites.
 
 use crate::boundary::enter;
 use crate::error;
@@ -9,9 +9,9 @@ use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char};
 
-/// The version of the library that runs, made like TN_VERSION.
+/// Returns the version of the loaded library, encoded as TN_VERSION.
 ///
-/// @return major << 16 | minor << 8 | patch.
+/// @return The version: major << 16 | minor << 8 | patch.
 /// @note Threads: any. Never fails.
 /// @since 0.1
 /// @ingroup library
@@ -20,10 +20,10 @@ pub extern "C" fn tn_version() -> u32 {
     TN_VERSION
 }
 
-/// The symbolic name of a status.
+/// Returns the symbolic name of a status.
 ///
 /// @param status   Any number.
-/// @return "TN_ERR_STALE" and the like, "TN_ERR_?" for an unknown one. Static text, never NULL.
+/// @return The name, such as "TN_ERR_STALE"; "TN_ERR_?" for an unknown status. Static text, never NULL.
 /// @note Threads: any. Never fails.
 /// @since 0.1
 /// @ingroup library
@@ -32,11 +32,12 @@ pub extern "C" fn tn_status_name(status: tn_status) -> *const c_char {
     error::name(status).as_ptr()
 }
 
-/// The text of this thread's last failure: the function, what was wrong, the offending values, what to do.
+/// Returns the message of this thread's last failed call: the function, what was wrong, the offending values, what to do.
 ///
-/// @return NUL-terminated UTF-8, "" if nothing failed yet; never NULL. The library's, valid until the thread's next failure.
-/// @note Threads: any; the text is the calling thread's own. Where tasks change threads between two calls (goroutines, virtual
-///       threads), pin the thread for the call and this one. Never fails.
+/// @return NUL-terminated UTF-8; "" if no call failed yet; never NULL. The library owns the text; it is valid until the thread's next
+///         failure.
+/// @note Threads: any; each thread has its own message. A task that may change threads between two calls (a goroutine, a virtual thread)
+///       must pin its thread around the failing call and this one. Never fails.
 /// @since 0.1
 /// @ingroup library
 #[unsafe(no_mangle)]
@@ -46,12 +47,13 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 
 /// Sets an option of the whole process.
 ///
-/// @param name     "strict" (release of what is given, borrowed or exported is refused; for tests), "abort_on_misuse" (a wrong free
-///                 stops the process), "stream.default" (which stream is a thread's current one until it sets another: legacy or
-///                 per-thread), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
-///                 tn_pool_options, for the default pool of that device before its first use. NUL-terminated.
-/// @param value    The value as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, a value that is none, or a pool that exists already.
+/// @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
+///                 "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
+///                 between host and device are staged. "stream.default": the stream that is a thread's current one until it sets another,
+///                 legacy or per-thread. "pool.<device>.<field>": a field of tn_pool_options of the default pool of cpu, cuda, cuda_host or
+///                 cuda_managed, before its first use.
+/// @param value    The value as NUL-terminated text: 0 or 1; legacy or per-thread; a number, optionally followed by KiB, MiB or GiB; none.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, or a default pool that exists already.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup library
@@ -64,11 +66,11 @@ pub unsafe extern "C" fn tn_option_set(name: *const c_char, value: *const c_char
     })
 }
 
-/// The value of an option, as text that tn_option_set takes.
+/// Writes the value of an option, as text that `tn_option_set` accepts.
 ///
-/// @param name         As for tn_option_set.
+/// @param name         The option, as for `tn_option_set`.
 /// @param capacity     The number of bytes at text.
-/// @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
+/// @param[out] text    UTF-8 with its NUL, cut off where it does not fit. NULL only with capacity 0.
 /// @param[out] length  The number of bytes of the whole text without its NUL.
 /// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown name.
 /// @note Threads: any. Blocks: never.
@@ -87,7 +89,7 @@ pub unsafe extern "C" fn tn_option_get(
         let length = Out::new(length, "length")?;
         let mut text = TextOut::new(capacity, text, "text")?;
         let value = options::get(convert::readable(name))?;
-        // SAFETY: room for so many bytes, and a writable length, by this function's documentation.
+        // SAFETY: `capacity` bytes and the length are writable, by this function's documentation.
         unsafe {
             text.add(value.as_str());
             length.write(text.length());
@@ -96,13 +98,13 @@ pub unsafe extern "C" fn tn_option_get(
     })
 }
 
-/// Tells where this thread is; what it makes and copies from now on bears the place, until its next tn_here. Usually called by the
+/// Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`. Usually called by the
 /// macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
 ///
-/// @param file     The file name; it is copied, of a long one the end. NULL: nowhere.
+/// @param file     The file name. It is copied; of a long one, the end is kept. NULL: no call site.
 /// @param line     The line number.
-/// @return TN_OK. A file name that is not UTF-8 is kept as far as it can be read.
-/// @note Threads: any; the place is the calling thread's own. Blocks: never.
+/// @return TN_OK. A file name that is not UTF-8 is kept up to the first invalid byte.
+/// @note Threads: any; each thread has its own call site. Blocks: never.
 /// @since 0.1
 /// @ingroup library
 #[unsafe(no_mangle)]
@@ -119,12 +121,12 @@ pub unsafe extern "C" fn tn_here(file: *const c_char, line: i32) -> tn_status {
     })
 }
 
-/// Runs the release callbacks that TN_RELEASE_QUEUED held back, in the order in which they were queued. What they queue in turn waits for
-/// the next call. Imports that nobody holds any more, but whose bytes a device still used, end here once it is done with them.
+/// Runs the release callbacks that TN_RELEASE_QUEUED delayed, in the order in which they were queued. Callbacks that these queue in turn
+/// run in the next call. It also ends imports that have no holder and were kept only for device work that is now done.
 ///
 /// @param[out] n_run   The number of callbacks that ran; may be NULL.
 /// @return TN_OK.
-/// @note Threads: any; the callbacks run on the calling thread, each exactly once. Blocks: as long as they do.
+/// @note Threads: any; the callbacks run on the calling thread, each exactly once. Blocks: while the callbacks run.
 /// @since 0.1
 /// @ingroup library
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Section "plugin": what other libraries and languages allocate with.
+//! Section "plugin": allocators for other libraries and languages.
 
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
@@ -6,15 +6,16 @@ use crate::plugin;
 use crate::types::*;
 use core::ffi::c_void;
 
-/// Gives the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), for a capsule named "mem_handler" and
-/// PyDataMem_SetHandler. Its blocks are aligned to 64 bytes at least and count for the client "numpy".
+/// Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named
+/// "mem_handler" for PyDataMem_SetHandler. Its blocks are aligned to at least 64 bytes and count for the client "numpy".
 ///
-/// After the pool's last handle was released the handler hands out nothing and takes back what it handed out.
+/// After the pool's last handle was released, the handler still frees its blocks, but its allocations fail.
 ///
 /// @param pool     A pool on the host; NULL: the host's default pool.
-/// @param[out] out The handler: the same for the same pool, valid until the process ends. On failure: untouched.
+/// @param[out] out The handler, one for each pool, valid until the process ends. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a pool that is not on the host; TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any, and so for the handler's functions, with or without the interpreter. Blocks: never. Allocates: bookkeeping only.
+/// @note Threads: any. Any thread may call the handler's functions too, with or without the interpreter lock. Blocks: never. Allocates:
+///       bookkeeping only.
 /// @since 0.1
 /// @ingroup plugin
 #[unsafe(no_mangle)]
@@ -28,13 +29,13 @@ pub unsafe extern "C" fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_v
     })
 }
 
-/// Gives UMF's table of operations with which it makes pools of ours over its providers (umfPoolCreate). Such a pool takes memory only from
-/// the provider that it was made over, and gives all of it back when it is destroyed, also with live blocks. `params` of umfPoolCreate is
-/// NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
+/// Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). Such a pool takes memory only from
+/// its provider, and returns all of it when it is destroyed, even if blocks are live. `params` of umfPoolCreate is NULL or a
+/// tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
 ///
 /// @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor
-///                 version gets the newest that there is.
-/// @param[out] out The table: static. On failure: untouched.
+///                 version gets the newest known one.
+/// @param[out] out The table, which is static. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -50,13 +51,13 @@ pub unsafe extern "C" fn tn_umf_pool_ops(version: u32, out: *mut *const umf_memo
     })
 }
 
-/// Gives UMF's table of operations with which it makes providers over our pools (umfMemoryProviderCreate). `params` there is the tn_pool
-/// itself, or NULL for the host's default pool. Memory counts for the client "umf", and comes in units of 64 KiB, at which it can be split
-/// and merged. After the pool's last handle was released such a provider hands out nothing and takes everything back.
+/// Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). `params` there is the tn_pool
+/// itself, or NULL for the host's default pool. Memory counts for the client "umf". It comes in multiples of 64 KiB, at which UMF can split
+/// and merge it. After the pool's last handle was released, the provider still frees its memory, but its allocations fail.
 ///
 /// @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor
-///                 version gets the newest that there is.
-/// @param[out] out The table: static. On failure: untouched.
+///                 version gets the newest known one.
+/// @param[out] out The table, which is static. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -72,14 +73,14 @@ pub unsafe extern "C" fn tn_umf_provider_ops(version: u32, out: *mut *const umf_
     })
 }
 
-/// Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".
+/// Allocates a block for a C++ container; tenure_memory.hpp uses it. The block counts for the client "cpp".
 ///
-/// @param pool      NULL: the host's default pool, whichever is the thread's current one.
-/// @param bytes     The least number of bytes; 0 gives a block of its own too.
-/// @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; below 16: 16.
-/// @param[out] out  The block. Given back by `tn_cpp_deallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID
-///         for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+/// @param pool      The pool; NULL: the host's default pool, not the thread's current one.
+/// @param bytes     The number of bytes; with 0 the call returns a block too.
+/// @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; values below 16 mean 16.
+/// @param[out] out  The block. Freed by `tn_cpp_deallocate`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_NO_HOST_MEMORY or
+///         TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup plugin
@@ -99,11 +100,11 @@ pub unsafe extern "C" fn tn_cpp_allocate(
     })
 }
 
-/// Gives back what `tn_cpp_allocate` handed out. A wrong address is left alone and counted; it is never read.
+/// Frees a block from `tn_cpp_allocate`. An invalid address is counted and never dereferenced.
 ///
-/// @param pool     The pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
+/// @param pool     The pool of the block, also after its handle was released; NULL: the pool that the block belongs to.
 /// @param ptr      The block. NULL: nothing happens.
-/// @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
+/// @return TN_OK; TN_ERR_STALE for a block that was freed already; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
 ///         inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no
 ///         block at all.
 /// @note Threads: any. Blocks: never. Allocates: nothing.

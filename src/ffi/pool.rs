@@ -1,4 +1,4 @@
-//! Section "pool": making and choosing them, raw memory, figures.
+//! Section "pool": creating and choosing pools, raw memory, statistics.
 
 use crate::boundary::enter;
 use crate::device::upstream::NO_UPSTREAM;
@@ -52,17 +52,16 @@ fn address<T>(pointer: *const T) -> usize {
     pointer as usize
 }
 
-/// Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size`
-/// says so.
+/// Creates a pool on a device. The pool takes no memory from the device before its first use, except `initial_size`.
 ///
-/// @param device   The device that its memory is on. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory, labelled
-///                 TN_CPU, where there is no driver.
-/// @param options  NULL: all defaults. Copied.
-/// @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size
-///         of 0; TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist;
-///         TN_ERR_UNSUPPORTED for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or
-///         TN_ERR_NO_DEVICE_MEMORY if `initial_size` is not to be had; TN_ERR_LIMIT when no more handles can be made.
+/// @param device   The device of the memory. Without a driver, TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT gives ordinary host
+///                 memory, labelled TN_CPU.
+/// @param options  The options, copied; NULL: all defaults.
+/// @param[out] out The pool. Released by `tn_pool_release`; live blocks stay valid after that. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an option out of range, an unknown flag or a size of 0, with the field's name in the
+///         message; TN_ERR_RANGE for a NUMA node that does not exist; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED
+///         for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if there is no memory
+///         for `initial_size`; TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, and `initial_size`.
 /// @since 0.1
 /// @ingroup pool
@@ -83,30 +82,30 @@ pub unsafe extern "C" fn tn_pool_create(
     })
 }
 
-/// Makes a pool whose memory comes from the caller's callbacks, and goes back to them. Its bookkeeping lies elsewhere, so the memory may
-/// be such that the host cannot touch.
+/// Creates a pool that allocates and deallocates its memory through the caller's callbacks. Its bookkeeping is kept elsewhere, so the host
+/// need not be able to access the memory.
 ///
-/// Blocks are cut from what `allocate` gives; a pool asks for what it needs, or for more if `growth_factor` says so (its default here is 1).
-/// Each piece goes back with the same address and bytes when all of it is free and the pool is trimmed or released, or earlier if
-/// `release_threshold` or `release_delay_ms` say so (their defaults here are: never); at the latest with the last block of a released pool.
-/// Then `release` is called.
+/// Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more if `growth_factor` is above 1; the
+/// default here is 1. A piece is deallocated, with the same address and bytes, when all of it is free and the pool is trimmed or released.
+/// `release_threshold` and `release_delay_ms` can make that earlier; here they are off by default. After the last block of a released pool
+/// was freed, all pieces are deallocated, and `release` is called.
 ///
-/// Callbacks run under no lock of the library, on any thread that uses the pool, and never two at once unless TN_UPSTREAM_THREAD_SAFE says
-/// that they may. In one of them a call of the same pool is TN_ERR_INVALID.
+/// Callbacks run on any thread that uses the pool, under no lock of the library. Two callbacks never run at once unless
+/// TN_UPSTREAM_THREAD_SAFE is set. A callback that calls the same pool gets TN_ERR_INVALID.
 ///
-/// On memory of TN_CUDA the host clears and copies nothing: there tn_pool_allocate_zeroed works where memory is known to be 0, and
-/// tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
+/// The host does not clear or copy memory on TN_CUDA. There, `tn_pool_allocate_zeroed` works only on memory that is known to be 0,
+/// `tn_pool_reallocate` works only in place, and arrays are TN_ERR_UNSUPPORTED.
 ///
-/// @param device   The device that the memory is said to be on: {TN_CPU, 0}, or any device of another type, with or without a driver.
-/// @param upstream The upstream; it is copied, and its callbacks and context are used until `release`.
-/// @param options  NULL: all defaults. Copied. `initial_size` is asked from the upstream at once.
-/// @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
-///                 what came for `initial_size` went back.
-/// @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID with the field's name for what is out of range, an
-///         unknown flag, a size of 0; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that only the
-///         system's own memory can have; TN_ERR_FAILED if the upstream gave wrong memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or
-///         TN_ERR_NO_DEVICE_MEMORY if it gave none; TN_ERR_LIMIT when no more handles can be made.
-/// @note Threads: any. Blocks: as the callbacks do. Allocates: bookkeeping, and `initial_size`.
+/// @param device   The device of the memory, as a label: {TN_CPU, 0}, or any device of another type, with or without a driver.
+/// @param upstream The upstream, copied. Its callbacks and context are used until `release` is called.
+/// @param options  The options, copied; NULL: all defaults. `initial_size` is allocated from the upstream at once.
+/// @param[out] out The pool. Released by `tn_pool_release`; live blocks stay valid after that. On failure: untouched; `release` is not
+///                 called, and memory for `initial_size` is deallocated.
+/// @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID for a field out of range, an unknown flag or a size of
+///         0, with the field's name in the message; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that
+///         need the system's own memory; TN_ERR_FAILED if the upstream returned invalid memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or
+///         TN_ERR_NO_DEVICE_MEMORY if it returned none; TN_ERR_LIMIT if no more handles can be made.
+/// @note Threads: any. Blocks: if the callbacks do. Allocates: bookkeeping, and `initial_size`.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -134,16 +133,16 @@ pub unsafe extern "C" fn tn_pool_import(
     })
 }
 
-/// Gives a new handle on the process-wide pool of a device, which is made at the first use and never goes.
+/// Makes a new handle on the process-wide default pool of a device. The pool is created at its first use and lives until the process ends.
 ///
-/// Its options come from `tn_option_set` before the first use.
+/// `tn_option_set` can set its options before the first use.
 ///
-/// @param device   The device whose pool is meant.
+/// @param device   The device of the pool.
 /// @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device
-///         that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY;
-///         TN_ERR_LIMIT when no more handles can be made.
-/// @note Threads: any; those that race get the same pool. Blocks: never. Allocates: bookkeeping only.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option is out of range; TN_ERR_DEVICE for a device that does not exist;
+///         TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if no more handles can be
+///         made.
+/// @note Threads: any; threads that race get the same pool. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -157,13 +156,13 @@ pub unsafe extern "C" fn tn_pool_default(device: tn_device, out: *mut *mut tn_po
     })
 }
 
-/// Sets what pool NULL means on this thread, for the pool's device.
+/// Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
 ///
-/// The thread holds the pool until it sets another or ends, also when the caller releases every handle on it.
+/// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
 ///
-/// @param pool     The pool; NULL: the default pools again, of all devices.
-/// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND, and then the current pool stays.
-/// @note Threads: any; other threads keep theirs. Blocks: never. Allocates: nothing.
+/// @param pool     The pool; NULL: the default pools again, for all devices.
+/// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any; other threads keep their current pools. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -176,13 +175,13 @@ pub extern "C" fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status {
     })
 }
 
-/// Gives a new handle on what pool NULL means on this thread; at first the default pool.
+/// Makes a new handle on the thread's current pool of a device, which at first is the default pool.
 ///
-/// @param device   The device whose current pool is meant.
+/// @param device   The device of the pool.
 /// @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a
 ///         device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for;
-///         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be made.
+///         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
@@ -197,12 +196,12 @@ pub unsafe extern "C" fn tn_pool_current(device: tn_device, out: *mut *mut tn_po
     })
 }
 
-/// Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory
-/// goes back to the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
+/// Releases a handle on a pool. When the last handle is released and the pool is no thread's current one, cached memory is returned to the
+/// device. Live blocks and arrays stay valid; the rest of the memory is returned with the last of them.
 ///
-/// @param pool     The handle.
-/// @return TN_OK, also while blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
-/// @note Threads: any; of two that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+/// @param pool     The handle. It is released exactly once.
+/// @return TN_OK, also if blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any; of two threads that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -210,20 +209,20 @@ pub extern "C" fn tn_pool_release(pool: *mut tn_pool) -> tn_status {
     enter("tn_pool_release", || pool::close(convert::id(pool, "pool")?))
 }
 
-/// Allocates a raw block. Its contents are unspecified.
+/// Allocates a raw block with undefined contents.
 ///
-/// @param pool      NULL: the thread's current pool of the host.
-/// @param bytes     The least number of bytes; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be used.
-/// @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
-/// @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
-///                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
-///                  TN_CPU.
-/// @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
-///         another device, or in the child of a process that made a pool of a device;
-///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
-///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
-///         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
+/// @param pool      The pool; NULL: the thread's current pool of the host.
+/// @param bytes     The number of bytes; with 0 the call returns a block too. The block may be larger: see `tn_pool_usable_size`.
+/// @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; 0: the pool's alignment.
+/// @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this stream still uses,
+///                  and NULL means the thread's current stream. On memory that the host can access, NULL means the host, now. On TN_CPU the
+///                  stream constants mean that too.
+/// @param[out] out  The block. Freed by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a stream of another
+///         device, or in the child of a process that made a device pool before the fork; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY
+///         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
+///         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
+///         cached block fits; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup pool
@@ -247,10 +246,10 @@ pub unsafe extern "C" fn tn_pool_allocate(
     unsafe { allocate_slow(pool, bytes, alignment, stream, out) }
 }
 
-/// A block with the pool's alignment: the same once more, so that neither of the two looks which it is.
+/// Allocates with the pool's alignment: a copy of the fast path, so that neither copy tests the alignment.
 ///
 /// # Safety
-/// - NULL or writable, `out`.
+/// - `out` is NULL or writable.
 #[inline(never)]
 unsafe extern "C" fn allocate_as_aligned(
     pool: *mut tn_pool,
@@ -267,10 +266,10 @@ unsafe extern "C" fn allocate_as_aligned(
     unsafe { allocate_slow(pool, bytes, 0, stream, out) }
 }
 
-/// A block the quick way; None, and nothing is changed: that does not do.
+/// Allocates on the fast path. None: the fast path does not apply, and nothing changed.
 ///
 /// # Safety
-/// - NULL or writable, `out`.
+/// - `out` is NULL or writable.
 #[inline(always)]
 unsafe fn allocate(
     pool: *mut tn_pool,
@@ -288,10 +287,10 @@ unsafe fn allocate(
     Some(block.finish(TN_OK))
 }
 
-/// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
+/// The slow path. `extern "C"` never unwinds, so the fast path can tail-call it.
 ///
 /// # Safety
-/// - NULL or writable, `out`.
+/// - `out` is NULL or writable.
 #[cold]
 #[inline(never)]
 unsafe extern "C" fn allocate_slow(
@@ -310,21 +309,21 @@ unsafe extern "C" fn allocate_slow(
     })
 }
 
-/// Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again; from 32 MiB on neither
-/// is what was handed out before and never written.
+/// Allocates a raw block whose first `bytes` bytes are 0. Memory that is new from the system is not cleared again. Nor are pages of blocks
+/// of 32 MiB and more that were allocated before and never written.
 ///
-/// @param pool      NULL: the thread's current pool of the host.
-/// @param bytes     The least number of bytes; 0 gives a block of its own too.
-/// @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
-/// @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
-///                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
-///                  TN_CPU.
-/// @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
-///         another device, or in the child of a process that made a pool of a device;
-///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
-///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
-///         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
+/// @param pool      The pool; NULL: the thread's current pool of the host.
+/// @param bytes     The number of bytes; with 0 the call returns a block too.
+/// @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; 0: the pool's alignment.
+/// @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this stream still uses,
+///                  and NULL means the thread's current stream. On memory that the host can access, NULL means the host, now. On TN_CPU the
+///                  stream constants mean that too.
+/// @param[out] out  The block. Freed by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a stream of another
+///         device, or in the child of a process that made a device pool before the fork; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY
+///         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
+///         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
+///         cached block fits; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup pool
@@ -345,21 +344,22 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
     })
 }
 
-/// Changes the size of a raw block: in place where there is room, else its pages are moved or its bytes copied.
+/// Resizes a raw block: in place if there is room, else by moving its pages or copying its bytes.
 ///
-/// The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
-/// NULL as an allocation, with 0 bytes as a deallocation.
+/// The first min(old, new) bytes and the originally requested alignment are kept. The call counts as a reallocation; with `ptr` NULL as an
+/// allocation, with 0 bytes as a deallocation.
 ///
-/// @param pool     The block's pool. NULL: the pool that has the block; without a block the thread's current pool of the host.
-/// @param ptr      A live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the pool's alignment.
-/// @param bytes    The new size; 0: the block is given back and `*out` becomes NULL.
-/// @param stream   The stream on which a device copies and the old block is given back. NULL and the constants: as for `tn_pool_allocate`.
-/// @param[out] out The block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
-///         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
-///         another pool or of none; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
-///         TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
-/// @note Threads: any, but nobody may use the block during the call. Blocks: never. Allocates: the new block.
+/// @param pool     The block's pool. NULL: the pool that the block belongs to, or without a block the thread's current pool of the host.
+/// @param ptr      A live raw block. If `*out` differs, this address is no longer valid. NULL: allocate a new block with the pool's
+///                 alignment.
+/// @param bytes    The new size in bytes; 0: free the block and write NULL to `*out`.
+/// @param stream   The stream on which a device copies, and on which the old block is freed. NULL and the constants: as for
+///                 `tn_pool_allocate`.
+/// @param[out] out The block. Freed by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a
+///         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool or of none; TN_ERR_DEVICE for a
+///         stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
+/// @note Threads: any; no other thread may use the block during the call. Blocks: never. Allocates: the new block.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -382,10 +382,10 @@ pub unsafe extern "C" fn tn_pool_reallocate(
     unsafe { reallocate_slow(pool, ptr, bytes, stream, out) }
 }
 
-/// As `allocate_slow`.
+/// The slow path, as `allocate_slow`.
 ///
 /// # Safety
-/// - NULL or writable, `out`.
+/// - `out` is NULL or writable.
 #[cold]
 #[inline(never)]
 unsafe extern "C" fn reallocate_slow(
@@ -404,17 +404,17 @@ unsafe extern "C" fn reallocate_slow(
     })
 }
 
-/// Gives a raw block back. A wrong address is a status and changes nothing; it is never read.
+/// Frees a raw block. An invalid address is never dereferenced: it returns a status and changes nothing.
 ///
-/// @param pool     The block's pool; NULL: whichever pool has the address.
-/// @param ptr      The block. NULL: nothing happens.
-/// @param stream   The stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
-///                 is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
-/// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
-///         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
-///         block of another pool, or an address in no block at all; TN_ERR_NO_HOST_MEMORY where neither the stream's work can be
-///         noted nor waited for: then the block stays live.
-/// @note Threads: any; of two that give one block back, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+/// @param pool     The block's pool; NULL: the pool that the block belongs to.
+/// @param ptr      The block; NULL: the call does nothing.
+/// @param stream   The stream whose work so far may still use the block. Its bytes can be reused on that stream at once, and elsewhere when
+///                 that work is done. NULL and the constants: as for `tn_pool_allocate`. The call does not call the driver.
+/// @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block, whose
+///         start is in the message; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an
+///         address in no block; TN_ERR_NO_HOST_MEMORY if the stream's work can neither be recorded nor waited for: the block then stays
+///         live.
+/// @note Threads: any; of two threads that free one block, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -425,16 +425,17 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
     deallocate_slow(pool as u64, address(ptr), stream as u64)
 }
 
-/// Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
-/// there up to the moment when it is given back is done. Uses on any number of streams add up.
+/// Records that a raw block is also used on another stream than the one on which it will be freed. Its bytes are reused only after the work
+/// that was issued on all recorded streams before the free. A block can have any number of such streams.
 ///
-/// @param pool     The block's pool; NULL: whichever pool has the address.
+/// @param pool     The block's pool; NULL: the pool that the block belongs to.
 /// @param ptr      The block.
-/// @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
-/// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
-///         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all;
+/// @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can access records
+///                 nothing.
+/// @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
+///         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block;
 ///         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: never. Allocates: bookkeeping only. Asks no driver.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only. Does not call the driver.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -450,25 +451,25 @@ impl pool::Deallocate for Deallocate {
     const DONE: tn_status = TN_OK;
 
     #[inline(always)]
-    extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> tn_status {
+    extern "C" fn slow(pool: u64, address: usize, stream: u64) -> tn_status {
         deallocate_slow(pool, address, stream)
     }
 }
 
-/// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
+/// The slow path. `extern "C"` never unwinds, so the fast path can tail-call it.
 #[cold]
 #[inline(never)]
 extern "C" fn deallocate_slow(pool: u64, address: usize, stream: u64) -> tn_status {
     enter("tn_pool_deallocate", || raw::deallocate_slow(pool, address, stream))
 }
 
-/// Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
+/// Makes a new handle on the pool whose live block, raw or of an array, contains an address. The address is not dereferenced.
 ///
 /// @param ptr      Any address.
-/// @param[out] out The handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
-///                 untouched.
+/// @param[out] out The handle. Released by `tn_pool_release`. If the pool was released before, queries work and allocations fail. On
+///                 failure: untouched.
 /// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
-///         TN_ERR_LIMIT when no more handles can be made.
+///         TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
@@ -483,12 +484,12 @@ pub unsafe extern "C" fn tn_pool_of(ptr: *const c_void, out: *mut *mut tn_pool) 
     })
 }
 
-/// Tells how many bytes of a live block may be used: at least as many as were asked for.
+/// Writes the usable size of a live block: at least the requested size.
 ///
-/// @param ptr      The start of a live block, raw or an array's.
-/// @param[out] out The number. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address
-///         inside a block; TN_ERR_FOREIGN for an address in no block, NULL too.
+/// @param ptr      The start of a live block, raw or of an array.
+/// @param[out] out The number of bytes. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a freed block; TN_ERR_INVALID for an address inside a block; TN_ERR_FOREIGN for
+///         an address in no block, and for NULL.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
@@ -503,12 +504,12 @@ pub unsafe extern "C" fn tn_pool_usable_size(ptr: *const c_void, out: *mut usize
     })
 }
 
-/// Tells what a pool holds and did, all of one moment.
+/// Writes the statistics of a pool, a snapshot of one moment.
 ///
-/// reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes, in every answer.
+/// In every snapshot, reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes.
 ///
-/// @param pool     NULL: the thread's current pool of the host.
-/// @param[out] stats The struct to fill; its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+/// @param pool     The pool; NULL: the thread's current pool of the host.
+/// @param[out] stats The struct to fill, with `size` set by the caller; as much as fits is filled. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
 /// @note Threads: any. Blocks: never. Allocates: nothing; no device call.
 /// @since 0.1
@@ -525,9 +526,9 @@ pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_s
     })
 }
 
-/// Lets the peaks start again at the current values; counts stay.
+/// Resets the peaks of a pool to the current values. Counts are kept.
 ///
-/// @param pool     NULL: the thread's current pool of the host.
+/// @param pool     The pool; NULL: the thread's current pool of the host.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -540,16 +541,15 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
     })
 }
 
-/// Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole
-/// is left. Live blocks stay where they are, and so does what `initial_size` committed. If more stays cached, between live small blocks, its
-/// pages go back all the same; they count as committed and cached still.
+/// Returns cached memory to the device, longest unused first, until at most `keep_bytes` are cached or no whole segment is free. Live
+/// blocks and the memory of `initial_size` stay. If more is still cached between live small blocks, its pages are returned too; they keep
+/// counting as committed and cached.
 ///
-/// @param pool     NULL: the thread's current pool of the host.
-/// @param keep_bytes The number of cached bytes that may stay.
-/// @param[out] released_bytes Optional: the number of bytes by which reserved_bytes fell. On failure: untouched.
+/// @param pool     The pool; NULL: the thread's current pool of the host.
+/// @param keep_bytes The number of cached bytes to keep.
+/// @param[out] released_bytes The number of bytes by which reserved_bytes fell; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
-/// @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates:
-///         nothing.
+/// @note Threads: any; other threads can use the pool meanwhile. Blocks: while the system takes the memory. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -562,18 +562,18 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
     })
 }
 
-/// Lists the size classes of a pool's blocks that were ever used. The sums of live_blocks, allocation_count and hit_count are those of
+/// Lists the size classes of a pool that were ever used. The sums of live_blocks, allocation_count and hit_count equal those of
 /// `tn_pool_query`.
 ///
-/// @param pool         NULL: the thread's current pool of the host.
+/// @param pool         The pool; NULL: the thread's current pool of the host.
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_pool_class_stats).
 /// @param capacity     The number of items at classes.
-/// @param[out] classes The first `capacity` of them: large blocks first, with block_bytes 0, then the others by size; NULL only with
+/// @param[out] classes The first `capacity` classes: large blocks first, with block_bytes 0, then the others by size. NULL only with
 ///                     capacity 0.
-/// @param[out] n_classes The number of classes in all.
-/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
-/// @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
-///       each block of the pool.
+/// @param[out] n_classes The total number of classes.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
+/// @note Threads: any; while other threads use the pool, each span is read at another moment. Blocks: never. Allocates: nothing. Takes time
+///       in proportion to the pool's blocks.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -597,16 +597,16 @@ pub unsafe extern "C" fn tn_pool_query_classes(
     })
 }
 
-/// Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
-/// in_use_bytes.
+/// Lists the clients of a pool with their statistics: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is
+/// the pool's in_use_bytes.
 ///
-/// @param pool         NULL: the thread's current pool of the host.
+/// @param pool         The pool; NULL: the thread's current pool of the host.
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_pool_client).
 /// @param capacity     The number of items at clients.
-/// @param[out] clients The first `capacity` of them, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
-/// @param[out] n_clients The number of clients in all.
-/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
-/// @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
+/// @param[out] clients The first `capacity` clients that ever allocated, ordered by TN_CLIENT_. NULL only with capacity 0.
+/// @param[out] n_clients The total number of clients.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
+/// @note Threads: any; a snapshot of one moment. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -630,17 +630,18 @@ pub unsafe extern "C" fn tn_pool_query_clients(
     })
 }
 
-/// Registers a callback for when the pool runs out of memory: after what it and the device's other pools had cached was given back, and
-/// before the request fails. All that are registered are called in order until the request succeeds, each at most once for a request.
+/// Registers a callback for when the pool is out of memory: after the cached memory of all pools of the device was released, and before the
+/// request fails. The registered callbacks are called in order until the request succeeds, each at most once per request.
 ///
-/// @param pool     NULL: the thread's current pool of the host.
-/// @param callback The callback; it gives the number of bytes that it thinks it freed; 0: the next one is called without another try.
-/// @param context  The argument of callback and release.
-/// @param release  Optional: it is called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in
-///                 the callback any more. On failure: not called.
-/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE for the same callback and context;
+/// @param pool     The pool; NULL: the thread's current pool of the host.
+/// @param callback The callback. It returns its estimate of the bytes that it freed; 0: the request is not tried again before the next
+///                 callback.
+/// @param context  The first argument of callback, and the argument of release.
+/// @param release  Called once after the registration ended, by `tn_pool_off_pressure` or with the pool, and the last call of the callback
+///                 returned. May be NULL. On failure: not called.
+/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE if this callback is registered with this context;
 ///         TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any; the callback runs on the thread that is short of memory, under no lock. Blocks: never. Allocates: bookkeeping only.
+/// @note Threads: any; the callback runs on the allocating thread, under no lock. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -656,13 +657,13 @@ pub unsafe extern "C" fn tn_pool_on_pressure(
     })
 }
 
-/// Ends a registration. A callback that is running goes on; it is not called again.
+/// Ends a registration. A running call of the callback continues; the callback is not called again.
 ///
-/// @param pool     NULL: the thread's current pool of the host.
+/// @param pool     The pool; NULL: the thread's current pool of the host.
 /// @param callback The callback of the registration.
 /// @param context  The context of the registration.
-/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if the two are not registered.
-/// @note Threads: any, the callback itself too. Blocks: never. Allocates: nothing.
+/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if there is no such registration.
+/// @note Threads: any, also within the callback. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Section "report": who holds what, what was copied at borders, and what was not given back.
+//! Section "report": holders, copies of imports and exports, and leaks.
 
 use crate::boundary::enter;
 use crate::copy_stats;
@@ -28,17 +28,17 @@ impl fmt::Write for TextOut {
     }
 }
 
-/// Writes who holds what, as JSON: every pool with its figures and who it hands out to, every store with who holds it, where and since when,
-/// raw blocks by place, what is open beside, and the copy book. docs/report.schema.json describes the text.
+/// Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks
+/// by call site, other open objects, and the copy book. docs/report.schema.json is its schema.
 ///
 /// @param flags        0: no flag is defined yet.
 /// @param capacity     The number of bytes at text.
 /// @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
-/// @param[out] length  The number of bytes of the text without its NUL. As long as other threads work it differs from call to call: give
-///                     more room than the last call asked for, and repeat.
-/// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
-/// @note Threads: any; each store and each pool is of one moment, all of them together are not. Blocks: never for long. Allocates: what it
-///       gets to be quicker; it works without.
+/// @param[out] length  The number of bytes of the whole text without its NUL. It can grow between two calls while other threads work:
+///                     repeat with more room than the last call reported.
+/// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag.
+/// @note Threads: any; each store and each pool is a snapshot of one moment, the whole report is not. Blocks: briefly, for locks.
+///       Allocates: temporary memory if there is any; the call works without.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -59,15 +59,15 @@ pub unsafe extern "C" fn tn_report_json(
     })
 }
 
-/// Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
-/// point of a call (tn_array_copy, tn_array_copy_into) are not among them.
+/// Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first.
+/// Calls whose purpose is a copy (`tn_array_copy`, `tn_array_copy_into`) are not counted.
 ///
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_copy_site).
 /// @param capacity     The number of items at sites.
-/// @param[out] sites   The first `capacity` places; NULL only with capacity 0.
-/// @param[out] n_sites The number of places in all.
-/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
-/// @note Threads: any; adds up all threads. Blocks: never. Allocates: nothing.
+/// @param[out] sites   The first `capacity` entries; NULL only with capacity 0.
+/// @param[out] n_sites The total number of entries.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
+/// @note Threads: any; counts the copies of all threads. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -90,11 +90,12 @@ pub unsafe extern "C" fn tn_copies_query(
     })
 }
 
-/// Forbids copies that the caller would have taken an alias for: on this thread they are TN_ERR_WOULD_COPY from now on, and change nothing.
+/// Forbids copies on this thread where the caller would have accepted an alias. Such a call then fails with TN_ERR_WOULD_COPY and changes
+/// nothing.
 ///
-/// @param on   1: forbid; 0: take one such call back. Calls nest.
-/// @return TN_OK; TN_ERR_INVALID for another value, and for 0 without a 1 before.
-/// @note Threads: any; only the calling thread is meant. Blocks: never.
+/// @param on   1: forbid; 0: undo one earlier call with 1. Calls nest.
+/// @return TN_OK; TN_ERR_INVALID for another value, and for a 0 without a preceding 1.
+/// @note Threads: any; affects only the calling thread. Blocks: never.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -102,15 +103,16 @@ pub extern "C" fn tn_copies_forbid(on: i32) -> tn_status {
     enter("tn_copies_forbid", || report::forbid_copies(convert::switch(on, "on")?))
 }
 
-/// Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
-/// blocks of pools, release callbacks that wait. Empty at the end of a program that cleans up.
+/// Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
+/// blocks of pools, queued release callbacks. The list is empty at the end of a program without leaks.
 ///
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
 /// @param capacity     The number of items at leaks.
-/// @param[out] leaks   The first `capacity` of them, with names, sites and threads; NULL only with capacity 0.
-/// @param[out] n_leaks The number of leaks in all.
-/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
-/// @note Threads: any; what other threads make and release meanwhile may or may not be listed. Blocks: never. Allocates: nothing.
+/// @param[out] leaks   The first `capacity` leaks, with names, call sites and threads; NULL only with capacity 0.
+/// @param[out] n_leaks The total number of leaks.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
+/// @note Threads: any; objects that other threads make or release during the call may or may not be listed. Blocks: never. Allocates:
+///       nothing.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]

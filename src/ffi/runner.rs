@@ -1,4 +1,4 @@
-//! Section "runner": threads of the caller's for large copies.
+//! Section "runner": the caller's threads for large copies.
 
 use crate::boundary::enter;
 use crate::ffi::convert;
@@ -13,17 +13,17 @@ impl convert::VersionedStruct for tn_runner {
     }
 }
 
-/// Sets on which threads of the caller's large copies of this thread run; the library has none of its own.
+/// Sets the runner of this thread: a function that spreads its large copies over threads of the caller. The library starts no threads.
 ///
-/// Copies and fills between host arrays and raw memory are divided among at most `threads` tasks, which `run` calls; what none of them
-/// takes the calling thread does itself. Copies whose source and destination overlap, and small ones, stay on their thread. The result is
-/// the same.
+/// Copies and fills of host arrays and raw memory are divided into at most `threads` tasks, which `run` calls. The calling thread runs the
+/// tasks that `run` did not call. Small copies, and those whose source and destination overlap, are not divided. The result does not depend
+/// on the runner.
 ///
-/// @param runner   The runner; it is read during this call. What `context` points to must live until another runner is set. NULL, or one
-///                 whose `run` is NULL: none, as at first.
-/// @return TN_OK; TN_ERR_INVALID for a wrong size, and then the current runner stays.
-/// @note Threads: any; other threads keep theirs. `run` is called by this thread, under no lock; it may call the library, and must return
-///       normally. Blocks: never. Allocates: nothing.
+/// @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another runner. NULL, or a
+///                 runner whose `run` is NULL: no runner, as at first.
+/// @return TN_OK; TN_ERR_INVALID for a wrong size.
+/// @note Threads: any; other threads keep their runners. This thread calls `run` while it holds no lock. `run` may call the library, and
+///       must return normally. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup runner
 #[unsafe(no_mangle)]
@@ -35,9 +35,9 @@ pub unsafe extern "C" fn tn_runner_set_current(runner: *const tn_runner) -> tn_s
     })
 }
 
-/// Gives the runner that this thread set: what `tn_runner_set_current` puts back.
+/// Writes the runner of this thread, for a later `tn_runner_set_current`.
 ///
-/// @param[out] out The struct to fill; `size` is set by the caller. `run` is NULL where there is none. On failure: untouched.
+/// @param[out] out The struct to fill, with `size` set by the caller. `run` is NULL if there is no runner. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a wrong size.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1

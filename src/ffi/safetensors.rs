@@ -8,18 +8,18 @@ use crate::pool::Pool;
 use crate::types::*;
 use core::ffi::{CStr, c_char};
 
-/// Lists the tensors of a safetensors file in the order of their bytes. Reads the header and nothing else.
+/// Lists the tensors of a safetensors file, in the order of their bytes. The call reads only the header.
 ///
 /// @param path       The file, NUL-terminated.
 /// @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
 /// @param capacity   The number of items at infos.
 /// @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
-/// @param[out] n_infos The number of tensors in the file. On failure nothing is written.
-/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
-///         that no array has (8-bit floats and smaller); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a
-///         header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read or is damaged,
-///         which its whole header is checked for.
-/// @note Threads: any. Blocks: for the file system. Allocates: the header, and a few times its length meanwhile.
+/// @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
+///         that no array can have (floats of 8 bits and less); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT
+///         for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read, or its
+///         header is invalid. The whole header is checked.
+/// @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.
 /// @since 0.1
 /// @ingroup safetensors
 #[unsafe(no_mangle)]
@@ -58,7 +58,7 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
         reserved: [0; 2],
     };
     info.shape[..shape.len()].copy_from_slice(shape);
-    // Cut where a character ends; the last byte stays the NUL.
+    // Cut at a character boundary; the last byte stays the NUL.
     let shown = name[..name.len().min(info.name.len() - 1)].utf8_chunks().next().map_or("", |chunk| chunk.valid());
     for (to, from) in info.name.iter_mut().zip(shown.bytes()) {
         *to = from as c_char;
@@ -66,19 +66,19 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
     info
 }
 
-/// Opens tensors of a safetensors file by their names, all of them or none.
+/// Opens tensors of a safetensors file by their names, all or none.
 ///
-/// @param path     The file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
+/// @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises SIGBUS.
 /// @param n_names  The number of names.
-/// @param names    The n_names NUL-terminated names; NULL only with n_names 0. The same name twice gives two arrays.
-/// @param options  The pool, and flags. No flag: all tensors are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of
-///                 the file, which ends with the last of them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW:
-///                 that one is a status. NULL: no flag, and the thread's current host pool.
-/// @param[out] out The n_names arrays in the order of the names, each released by `tn_array_release`.
-/// @param[out] how For each name TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY;
-///         and as `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and what is read.
+/// @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
+/// @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on one mapping of the
+///                 file, which ends with the last of them; a tensor that is not aligned for its elements is read. TN_REQUIRE_BORROW: such a
+///                 tensor is an error. NULL: no flag, and the thread's current host pool.
+/// @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+/// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND for the pool; TN_ERR_INVALID, also for a name that the file does not have;
+///         TN_ERR_WOULD_COPY; the statuses of `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
 /// @since 0.1
 /// @ingroup safetensors
 #[unsafe(no_mangle)]
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
     })
 }
 
-/// The pool and the flags: a wrong pool comes before other wrong options.
+/// The pool and the flags. An invalid pool is reported before other invalid options.
 ///
 /// # Safety
 /// - `options` is NULL or points to a struct of the size it says.

@@ -1,19 +1,19 @@
-//! Section "stream": streams, a thread's current ones, events.
+//! Section "stream": streams, current streams of threads, events.
 
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
 use crate::stream::{self, Stream, event, scope};
 use crate::types::*;
 
-/// Creates a stream: an order of work on a GPU, beside which the work of other streams goes on.
+/// Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams.
 ///
-/// @param device   {TN_CUDA, id}; its primary context, which other libraries share, is retained.
-/// @param flags    0: not ordered with the legacy stream; TN_STREAM_BLOCKING: ordered with it, as a plain cudaStreamCreate.
-/// @param priority As CUDA's: lower is sooner, 0 the default; cut to what the device has.
+/// @param device   {TN_CUDA, id}. The call retains its primary context, which other libraries share.
+/// @param flags    0: not ordered with the legacy stream. TN_STREAM_BLOCKING: ordered with it, as a stream of cudaStreamCreate.
+/// @param priority CUDA's stream priority: lower numbers run first, 0 is the default. It is clamped to the range of the device.
 /// @param[out] out The stream. Released by `tn_stream_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
 ///         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping, and what the driver needs.
+/// @note Threads: any. Blocks: while the first use of a GPU makes its context. Allocates: bookkeeping, and what the driver needs.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
@@ -32,17 +32,17 @@ pub unsafe extern "C" fn tn_stream_create(
     })
 }
 
-/// Makes a handle on another library's stream. The library never destroys it. The release of the last handle on it records an event
-/// behind what is still open there, and from then on it is not touched, so that its owner may destroy it; not before: drivers do not check
-/// whether a stream is still there, and may crash.
+/// Makes a handle on another library's stream. Tenure never destroys that stream. The release of the last handle records an event after
+/// Tenure's unfinished work there, and Tenure does not touch the stream afterwards. Its owner must not destroy the stream before: drivers
+/// do not detect a destroyed stream, and may crash.
 ///
-/// @param device   {TN_CUDA, id}: the GPU that it is of.
-/// @param native   A CUstream, or cudaStream_t, of the GPU's primary context, which must exist; 0 and 1 mean the legacy stream, 2 the
-///                 per-thread stream of whichever thread uses the handle.
+/// @param device   {TN_CUDA, id}: the GPU of the stream.
+/// @param native   A live CUstream, or cudaStream_t, of the GPU's primary context. 0 and 1 mean the legacy stream; 2 means the per-thread
+///                 stream of the thread that uses the handle.
 /// @param[out] out The stream. Released by `tn_stream_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another context;
 ///         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping only.
+/// @note Threads: any. Blocks: while the first use of a GPU makes its context. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
@@ -56,11 +56,11 @@ pub unsafe extern "C" fn tn_stream_import(device: tn_device, native: u64, out: *
     })
 }
 
-/// Tells the stream as other libraries name it.
+/// Writes the CUstream of a stream, for other libraries.
 ///
 /// @param stream   A stream, TN_STREAM_LEGACY or TN_STREAM_PER_THREAD.
-/// @param[out] out The CUstream value: 1 of the legacy, 2 of the per-thread stream, never 0. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for TN_STREAM_CURRENT, which is another one on each device;
+/// @param[out] out The CUstream value, never 0: 1 for the legacy stream, 2 for the per-thread stream. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for TN_STREAM_CURRENT, which is a different stream on each device;
 ///         TN_ERR_DEVICE in the child of a fork.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -77,12 +77,13 @@ pub unsafe extern "C" fn tn_stream_native(stream: *mut tn_stream, out: *mut u64)
     })
 }
 
-/// Waits until all that was issued on a stream so far is done.
+/// Waits until all work issued on a stream so far is done.
 ///
-/// @param stream   A stream, or a constant: that stream of every GPU that this process uses.
+/// @param stream   A stream. A constant means that stream of every GPU that this process uses.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED without a driver, and
-///         while the stream captures a graph, which goes on; TN_ERR_DRIVER with the driver's number, also for work that failed earlier.
-/// @note Threads: any. Blocks: until the stream's work is done; holds no lock meanwhile. Allocates: nothing.
+///         while the stream captures a graph (the capture continues); TN_ERR_DRIVER with the driver's number, also for work that failed
+///         earlier.
+/// @note Threads: any. Blocks: until the stream's work is done, under no lock. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
@@ -90,13 +91,13 @@ pub extern "C" fn tn_stream_synchronize(stream: *mut tn_stream) -> tn_status {
     enter("tn_stream_synchronize", || stream::synchronize(&convert::some_stream(stream)??))
 }
 
-/// Makes a stream the calling thread's current one of a device: what TN_STREAM_CURRENT means there, and NULL in pools.
+/// Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call.
 ///
 /// @param device   {TN_CUDA, id}.
-/// @param stream   A stream of that device or a constant; the thread holds it until it sets another or ends. NULL: back to the default,
-///                 which is TN_STREAM_LEGACY or what the option "stream.default" says.
+/// @param stream   A stream of that device, or a constant. The thread keeps it alive until it sets another or ends. NULL: the default
+///                 again, which is TN_STREAM_LEGACY unless the option "stream.default" sets another.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another
-///         one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER.
+///         device; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup stream
@@ -108,7 +109,7 @@ pub extern "C" fn tn_stream_set_current(device: tn_device, stream: *mut tn_strea
 /// Makes a handle on the calling thread's current stream of a device.
 ///
 /// @param device   {TN_CUDA, id}.
-/// @param[out] out A new handle, to be released by `tn_stream_release` whatever stream it is on. On failure: untouched.
+/// @param[out] out A new handle. Released by `tn_stream_release`, even if it refers to a default stream. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams; TN_ERR_UNSUPPORTED without a driver;
 ///         TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -125,16 +126,16 @@ pub unsafe extern "C" fn tn_stream_current(device: tn_device, out: *mut *mut tn_
     })
 }
 
-/// Makes a stream current until `tn_stream_leave`. Scopes belong to the thread that entered them and nest there.
+/// Makes a stream the thread's current one until `tn_stream_leave`. Scopes belong to the thread that entered them, and nest.
 ///
 /// @param device   {TN_CUDA, id}.
-/// @param stream   A stream of that device, or a constant; the scope holds it.
-/// @param flags    0, or TN_AUTO_SYNCHRONIZE: leaving waits for the stream.
-/// @param[out] out The scope. Given back by `tn_stream_leave` on this thread; a thread that ends leaves its scopes. On failure: untouched.
+/// @param stream   A stream of that device, or a constant. The scope keeps it alive.
+/// @param flags    0, or TN_AUTO_SYNCHRONIZE to wait for the stream when the scope is left.
+/// @param[out] out The scope. Ended by `tn_stream_leave` on this thread; a thread that ends leaves its scopes. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist
-///         or has no streams, or a stream of another one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER,
+///         or has no streams, or a stream of another device; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER,
 ///         TN_ERR_LIMIT.
-/// @note Threads: any; the scope is bound to this one. Blocks: never. Allocates: bookkeeping only.
+/// @note Threads: any; the scope belongs to the calling thread. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
@@ -154,13 +155,13 @@ pub unsafe extern "C" fn tn_stream_enter(
     })
 }
 
-/// Leaves a scope: what was the thread's current stream before is so again, whatever was set meanwhile.
+/// Leaves a scope: restores the current stream from before the scope, whatever was set inside it.
 ///
-/// @param scope    The innermost of this thread's scopes; exactly once.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for one that
-///         was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE what `tn_stream_synchronize` gives; the scope is
-///         left all the same.
-/// @note Threads: the one that entered. Blocks: with TN_AUTO_SYNCHRONIZE until the stream's work is done. Allocates: nothing.
+/// @param scope    The innermost scope of this thread. It is left exactly once.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for a scope
+///         that was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE also the errors of `tn_stream_synchronize`;
+///         the scope is left nevertheless.
+/// @note Threads: the thread that entered the scope. Blocks: with TN_AUTO_SYNCHRONIZE, until the stream's work is done. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
@@ -168,12 +169,12 @@ pub extern "C" fn tn_stream_leave(scope: *mut tn_stream_scope) -> tn_status {
     enter("tn_stream_leave", || scope::leave(convert::id(scope, "scope")?))
 }
 
-/// Makes what is issued on a stream from now on wait for an event; the host does not wait.
+/// Makes the work that is issued on a stream from now on wait for an event. The host does not wait.
 ///
-/// @param stream   A stream of any device, or a constant: that stream of the event's device.
-/// @param event    The event. One that was never recorded counts as done.
+/// @param stream   A stream of any device. A constant means that stream of the event's device.
+/// @param event    The event. An event that was never recorded counts as done.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream
-///         captures a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
+///         captures a graph and the event is not done (the capture continues); TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream
@@ -186,9 +187,9 @@ pub extern "C" fn tn_stream_wait_event(stream: *mut tn_stream, event: *mut tn_ev
     })
 }
 
-/// The legacy default stream: TN_STREAM_LEGACY as a function, for languages that take no pointer constants from a C header.
+/// Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header.
 ///
-/// @return the constant; never released.
+/// @return The constant. It is never released.
 /// @note Threads: any. Never fails.
 /// @since 0.1
 /// @ingroup stream
@@ -197,9 +198,9 @@ pub extern "C" fn tn_stream_legacy() -> *mut tn_stream {
     Stream::LEGACY as *mut tn_stream
 }
 
-/// The per-thread default stream: TN_STREAM_PER_THREAD as a function, for languages that take no pointer constants from a C header.
+/// Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header.
 ///
-/// @return the constant; never released.
+/// @return The constant. It is never released.
 /// @note Threads: any. Never fails.
 /// @since 0.1
 /// @ingroup stream
@@ -208,10 +209,10 @@ pub extern "C" fn tn_stream_per_thread() -> *mut tn_stream {
     Stream::PER_THREAD as *mut tn_stream
 }
 
-/// The calling thread's current stream, whichever that is when it is used: TN_STREAM_CURRENT as a function, for languages that take no
-/// pointer constants from a C header. `tn_stream_current` makes a handle instead.
+/// Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header. It means the stream that is current when it is
+/// used. `tn_stream_current` makes a handle on the stream that is current now.
 ///
-/// @return the constant; never released.
+/// @return The constant. It is never released.
 /// @note Threads: any. Never fails.
 /// @since 0.1
 /// @ingroup stream
@@ -220,11 +221,11 @@ pub extern "C" fn tn_stream_of_thread() -> *mut tn_stream {
     Stream::CURRENT as *mut tn_stream
 }
 
-/// Releases a handle on a stream. Work that is under way goes on, and what it uses stays until it is done; a stream that is current or in a
-/// scope lives until it is replaced there.
+/// Releases a handle on a stream. Issued work continues, and the memory that it uses is kept until it is done. A stream that is current or
+/// in a scope stays alive until it is replaced there.
 ///
-/// @param stream   A handle; exactly once. Not a constant.
-/// @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a constant.
+/// @param stream   A handle, not a constant. It is released exactly once.
+/// @return TN_OK, also if the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a constant.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream
@@ -233,11 +234,11 @@ pub extern "C" fn tn_stream_release(stream: *mut tn_stream) -> tn_status {
     enter("tn_stream_release", || stream::release(convert::id(stream, "stream")?))
 }
 
-/// Creates an event: a point in a stream, once it is recorded there.
+/// Creates an event. Once recorded, it marks a point in a stream's work.
 ///
 /// @param device   {TN_CUDA, id}.
-/// @param flags    0, or TN_EVENT_TIMING: it has a time, for `tn_event_elapsed`.
-/// @param[out] out The event; until it is recorded it counts as done. Released by `tn_event_release`. On failure: untouched.
+/// @param flags    0, or TN_EVENT_TIMING to record a time for `tn_event_elapsed`.
+/// @param[out] out The event. Until it is recorded it counts as done. Released by `tn_event_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
 ///         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -258,13 +259,13 @@ pub unsafe extern "C" fn tn_event_create(
     })
 }
 
-/// Moves an event behind all that was issued on a stream so far. Who waits for where it was before goes on waiting for that.
+/// Records an event after all work issued on a stream so far. Waits for an earlier recording of the event are not affected.
 ///
 /// @param event    The event.
-/// @param stream   A stream of the event's device, or a constant, of that device.
+/// @param stream   A stream of the event's device. A constant means that stream of that device.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a stream of another device; TN_ERR_UNSUPPORTED while the stream
-///         captures a graph, which goes on; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
-/// @note Threads: any. Blocks: never. Allocates: what the driver needs for more events than ever before.
+///         captures a graph (the capture continues); TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: never. Allocates: driver memory, if more events are in use than ever before.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
@@ -275,11 +276,11 @@ pub extern "C" fn tn_event_record(event: *mut tn_event, stream: *mut tn_stream) 
     })
 }
 
-/// Waits until all that is before an event is done.
+/// Waits until the work before an event is done.
 ///
-/// @param event    The event; one that was never recorded is done.
+/// @param event    The event. An event that was never recorded counts as done.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
-/// @note Threads: any. Blocks: until that work is done; holds no lock meanwhile. Allocates: nothing.
+/// @note Threads: any. Blocks: until that work is done, under no lock. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
@@ -287,10 +288,10 @@ pub extern "C" fn tn_event_synchronize(event: *mut tn_event) -> tn_status {
     enter("tn_event_synchronize", || event::synchronize(convert::id(event, "event")?))
 }
 
-/// Tells whether all that is before an event is done.
+/// Tests whether the work before an event is done.
 ///
-/// @param event    The event; one that was never recorded is done.
-/// @param[out] out 1 or 0. On failure: untouched.
+/// @param event    The event. An event that was never recorded counts as done.
+/// @param[out] out 1 if it is done, else 0. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -307,15 +308,14 @@ pub unsafe extern "C" fn tn_event_query(event: *mut tn_event, out: *mut i32) -> 
     })
 }
 
-/// Tells the time from one event to another, by the device's clock.
+/// Computes the time between two events, by the device's clock.
 ///
-/// @param start            An event with TN_EVENT_TIMING, recorded.
-/// @param end              Another event of the same device.
-/// @param[out] elapsed_ns  The time in nanoseconds, at a resolution of about half a microsecond; negative if `end` was before `start`. On
-///                         failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an event without timing or that was never recorded;
-///         TN_ERR_DEVICE for events of two devices, and in the child of a fork; TN_ERR_PENDING while one of them is not done;
-///         TN_ERR_DRIVER.
+/// @param start            A recorded event with TN_EVENT_TIMING.
+/// @param end              Another recorded event with TN_EVENT_TIMING, of the same device.
+/// @param[out] elapsed_ns  The time in nanoseconds, with a resolution of about 500 ns. Negative if `end` was before `start`. On failure:
+///                         untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an event that has no timing or was never recorded;
+///         TN_ERR_DEVICE for events of two devices, and in the child of a fork; TN_ERR_PENDING if one of them is not done; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream
@@ -331,10 +331,10 @@ pub unsafe extern "C" fn tn_event_elapsed(start: *mut tn_event, end: *mut tn_eve
     })
 }
 
-/// Releases an event. What waits for it goes on waiting.
+/// Releases an event. Streams that wait for it keep waiting.
 ///
-/// @param event    The event; exactly once.
-/// @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+/// @param event    The event. It is released exactly once.
+/// @return TN_OK, also if the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream

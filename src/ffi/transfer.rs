@@ -1,5 +1,5 @@
-//! Section "transfer": copies between arrays and raw memory. `mode` is the write mode on the destination, of which every element is overwritten;
-//! types are not converted, shapes not broadcast.
+//! Section "transfer": copies between arrays and raw memory. A copy overwrites every element of its destination. It neither converts types
+//! nor broadcasts shapes.
 
 use crate::boundary::enter;
 use crate::device_copy::{MemoryView, registered};
@@ -11,16 +11,17 @@ use crate::transfer::{self, Side};
 use crate::types::*;
 use core::ffi::c_void;
 
-/// Copies the elements of one array into another one: as if the source had been read in full first, also where they overlap.
+/// Copies the elements of one array into another. The two may overlap: the result is as if the source had been read completely first.
 ///
-/// @param source       The array that is read, during the call only; any layout.
-/// @param destination  The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
-/// @param mode         The write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
-/// @param stream       NULL: done on return; between host arrays the constants mean the same.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE where
-///         they differ; then what a read borrow of the source and a write borrow of the destination would get; TN_ERR_NO_HOST_MEMORY.
-///         On failure the destination is unchanged.
-/// @note Threads: any. Blocks: never. Allocates: a temporary of the source's size where the two overlap and no order is safe.
+/// @param source       The source, with any layout. It is read during the call, or with a stream until the copy is done.
+/// @param destination  The array to write, with any layout. Bytes between its elements are unchanged.
+/// @param mode         The write mode on the destination, also with TN_WAIT and TN_REQUIRE_ASYNC.
+/// @param stream       The stream of the copy; NULL: the copy is done on return. Between host arrays the stream constants mean the same as
+///                     NULL.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE if
+///         they differ; the statuses of a read borrow of the source and a write borrow of the destination; TN_ERR_NO_HOST_MEMORY. On
+///         failure the destination is unchanged.
+/// @note Threads: any. Blocks: never. Allocates: if the two overlap and no order of copying is safe, a temporary of the source's size.
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]
@@ -41,24 +42,24 @@ pub extern "C" fn tn_array_copy_into(
     })
 }
 
-/// What the short way does not do.
+/// The slow path.
 #[cold]
 #[inline(never)]
 fn copy_into_slow(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream) -> crate::error::Result<()> {
     transfer::copy_into(c"tn_array_copy_into", from, to, mode, convert::stream(stream))
 }
 
-/// Makes a new array on a device with the elements of an array, also if that is there already.
+/// Copies an array to a new array on a device, even if the array is on that device already.
 ///
-/// @param array    The array that is read, during the call only; any layout.
+/// @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
 /// @param device   The device to copy to; the host is {TN_CPU, 0}.
-/// @param pool     A pool of that device; NULL: the thread's current one.
-/// @param stream   NULL: done on return.
-/// @param[out] out The new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`. On
-///                 failure: untouched.
+/// @param pool     A pool of that device; NULL: the thread's current pool of it.
+/// @param stream   The stream of the copy; NULL: the copy is done on return.
+/// @param[out] out The new array, dense, in F order if the source is F- and not C-contiguous, else in C order. Released by
+///                 `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
-///         or a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+///         or a pool of another device; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the new array, from the pool.
 /// @since 0.1
 /// @ingroup transfer
@@ -81,7 +82,7 @@ pub unsafe extern "C" fn tn_array_to_device(
     })
 }
 
-/// The raw side of a copy: the given layout over `ptr`, or C order with the array's type and shape.
+/// The raw memory of a copy: the given layout over `ptr`, or C order with the array's type and shape.
 ///
 /// # Safety
 /// - `layout` is NULL or points to a struct of the size it says, whose arrays have ndim numbers.
@@ -97,8 +98,8 @@ unsafe fn raw_side(ptr: *const c_void, layout: *const tn_layout, array: &Layout)
     Ok(made)
 }
 
-/// Raw memory that the caller vouches for, by the documentation of the two functions that take it: readable or writable until the call
-/// returns, or, where it is page-locked and a stream was given, until that has passed; elements of a target share no byte.
+/// Raw memory for which the caller guarantees what the two functions document. It stays readable or writable until the call returns, or, if
+/// it is page-locked and a stream was given, until that stream's work is done. The elements of a target share no byte.
 fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side<'a> {
     // SAFETY: the caller's promise, see above.
     Side { layout, vouch: &|layout, memory| unsafe { MemoryView::new(layout, memory) } }
@@ -106,12 +107,13 @@ fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side
 
 /// Copies an array's elements into raw host memory.
 ///
-/// @param array    The array that is read, during the call only; any layout.
-/// @param ptr      Memory for the elements; the call is done with it on return. NULL only for an array of no elements.
-/// @param layout   The layout of the elements there, of the array's type and shape; NULL: C order.
-/// @param stream   NULL: done on return; for a host array the constants mean the same.
+/// @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
+/// @param ptr      Memory for the elements. NULL only for an array without elements. It must stay valid until the call returns; page-locked
+///                 memory with a stream, until the stream's copy is done.
+/// @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
-///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
 ///         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
@@ -134,13 +136,14 @@ pub unsafe extern "C" fn tn_array_copy_to_host(
 
 /// Copies elements from raw host memory into an array.
 ///
-/// @param array    The array that is written; any layout.
-/// @param ptr      The elements; read before the call returns. NULL only for an array of no elements.
-/// @param layout   Their layout there, of the array's type and shape; NULL: C order.
-/// @param mode     The write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
-/// @param stream   NULL: done on return; for a host array the constants mean the same.
+/// @param array    The array to write, with any layout.
+/// @param ptr      The elements. NULL only for an array without elements. They must stay valid and unchanged until the call returns;
+///                 page-locked memory with a stream, until the stream's copy is done.
+/// @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
+/// @param mode     The write mode on the array, also with TN_WAIT and TN_REQUIRE_ASYNC.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
-///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; the statuses of a write borrow; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
@@ -163,12 +166,12 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
 
 /// Overwrites every element of an array with one value.
 ///
-/// @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+/// @param array    The array to write, with any layout. Bytes between its elements are unchanged.
 /// @param value    One element, copied bit by bit before the call returns; any alignment.
-/// @param mode     The write mode, TN_WAIT.
-/// @param stream   NULL: done on return; for a host array the constants mean the same.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; then what a write borrow with
-///         TN_WRITE_DISCARD would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
+/// @param mode     The write mode on the array, also with TN_WAIT.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; the statuses of a write borrow
+///         with TN_WRITE_DISCARD; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
@@ -194,10 +197,10 @@ pub unsafe extern "C" fn tn_array_fill(
 
 /// Overwrites every byte of an array's elements with 0.
 ///
-/// @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
-/// @param mode     The write mode, TN_WAIT.
-/// @param stream   NULL: done on return; for a host array the constants mean the same.
-/// @return as `tn_array_fill`.
+/// @param array    The array to write, with any layout. Bytes between its elements are unchanged.
+/// @param mode     The write mode on the array, also with TN_WAIT.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
+/// @return The statuses of `tn_array_fill`.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
@@ -208,21 +211,22 @@ pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: tn_write_mode, strea
     })
 }
 
-/// Page-locks the caller's memory, so that devices copy it by themselves, and gives it as a 1-D array of u8 on TN_CUDA_HOST; views give it
-/// type and shape. Copies of other arrays and raw pointers in the range are as fast from then on.
+/// Page-locks the caller's memory, so that devices can copy it directly, and makes a one-dimensional array of u8 on TN_CUDA_HOST from it.
+/// Views can give it another type and shape. Copies of other arrays and raw pointers in the range become fast too.
 ///
-/// There is no verb for the way back: when the last array that descends from the result was released, the memory is unlocked. That release
-/// waits for the copies on the range, because the caller may free the memory afterwards.
+/// The memory is unlocked when the last array derived from the result is released. That release waits for copies of the range, because the
+/// caller may free the memory afterwards.
 ///
-/// @param ptr      Host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with
-///                 that store's device; past the end of an imported one it widens that.
+/// @param ptr      Host memory of any alignment, which must stay valid until the release. Memory of a live array's store makes another
+///                 array on that store, with its device. If it reaches past the end of an imported store, it extends that store.
 /// @param bytes    The number of bytes, at least 1.
-/// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY;
-///                 TN_HOST_BEST_EFFORT: without a GPU the array is there, labelled TN_CPU, and nothing is locked.
+/// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED. TN_HOST_READ_ONLY: devices only read the memory, and the array is READONLY.
+///                 TN_HOST_BEST_EFFORT: without a GPU, the array is made on TN_CPU, and no memory is locked.
 /// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, TN_HOST_WRITE_COMBINED or no bytes; TN_ERR_DUPLICATE where some of it is
-///         registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for bytes of
-///         two arrays' stores, or beyond a pool's; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver refuses.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITE_COMBINED, and for 0 bytes; TN_ERR_DUPLICATE if some of
+///         the memory is registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for
+///         bytes of two stores, or bytes past the end of a pool's store; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver
+///         refuses.
 /// @note Threads: any. Blocks: while the driver locks the pages.
 /// @since 0.1
 /// @ingroup transfer
@@ -245,11 +249,11 @@ pub unsafe extern "C" fn tn_host_register(
     })
 }
 
-/// Tells the driver where managed memory is best kept. Changes no element.
+/// Advises the driver how managed memory will be used. Changes no element.
 ///
-/// @param array    An array of managed memory. Neither read nor written, so nobody is in the way.
-/// @param advice   TN_ADVISE_, on the whole pages of the array's range.
-/// @param device   A GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
+/// @param array    An array of managed memory. It is neither read nor written, so open guards do not matter.
+/// @param advice   One of TN_ADVISE_, which applies to the whole pages in the array's range.
+/// @param device   A GPU or the host. TN_ADVISE_READ_MOSTLY and the TN_ADVISE_UNSET_ constants ignore it.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE;
 ///         TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share managed memory; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never.
@@ -260,13 +264,13 @@ pub extern "C" fn tn_array_advise(array: *mut tn_array, advice: tn_advice, devic
     enter("tn_array_advise", || transfer::advise(convert::id(array, "array")?, advice, device))
 }
 
-/// Brings managed memory to where it will be used next. Changes no element, and needs no claim.
+/// Moves managed memory to the device where it will be used next. Changes no element.
 ///
 /// @param array    An array of managed memory.
 /// @param device   A GPU or the host.
-/// @param stream   The stream that orders the move; NULL: the thread's current one, which is waited for.
-/// @return as `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
-/// @note Threads: any. Blocks: with stream NULL.
+/// @param stream   The stream of the move; NULL: the thread's current stream, and the call waits for the move.
+/// @return The statuses of `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
+/// @note Threads: any. Blocks: with stream NULL, until the move is done.
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]

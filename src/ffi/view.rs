@@ -1,5 +1,5 @@
-//! Section "view": other layouts on the same bytes. Each call makes a new handle on the same store, without a name, which is released on
-//! its own; no element is copied or touched. Each is TN_ERR_LIMIT when no more handles can be made.
+//! Section "view": other layouts on the same bytes. Each call makes a new handle on the array's store, without a name, and copies no
+//! element. The handle is released on its own, and the array stays usable. Each call returns TN_ERR_LIMIT if no more handles can be made.
 
 use crate::array::{self, Axes, Cut};
 use crate::boundary::enter;
@@ -11,7 +11,7 @@ use crate::ledger::{self, Claim};
 use crate::slots::Id;
 use crate::types::*;
 
-/// What an argument shows alone comes second: first whether the array is one. If both are right, nothing is looked up here.
+/// Reports an invalid argument after an invalid array handle. If the argument is valid, nothing is looked up here.
 #[inline]
 fn second<T>(id: Id, argument: Result<T>) -> Result<T> {
     if argument.is_err() {
@@ -37,14 +37,14 @@ fn view(
 
 /// Makes a view with another shape and the same elements in the same order.
 ///
-/// @param array    An array; stays usable and keeps its own release.
+/// @param array    An array. It stays usable, and is still released on its own.
 /// @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
-/// @param shape    The ndim lengths in elements; one may be -1 and is computed. NULL only with ndim 0.
-/// @param order    TN_ORDER_C, F or A: the order in which elements are read from the array and laid out in the view.
+/// @param shape    The ndim lengths in elements. One may be -1 and is then computed. NULL only with ndim 0.
+/// @param order    TN_ORDER_C, TN_ORDER_F or TN_ORDER_A: the order in which elements are read from the array and placed in the view.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown order; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or one that cannot be computed; TN_ERR_LAYOUT where only a
-///         copy would do.
+///         TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or a -1 that cannot be computed; TN_ERR_LAYOUT if the view
+///         is possible only as a copy.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -69,10 +69,10 @@ pub unsafe extern "C" fn tn_array_reshape(
 
 /// Makes a one-dimensional view of all elements.
 ///
-/// @param array    An array; stays usable and keeps its own release.
-/// @param order    TN_ORDER_C, F or A: the order of the elements.
+/// @param array    An array. It stays usable, and is still released on its own.
+/// @param order    TN_ORDER_C, TN_ORDER_F or TN_ORDER_A: the order of the elements.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
-/// @return as `tn_array_reshape`.
+/// @return The statuses of `tn_array_reshape`.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: tn_order, o
 
 /// Makes a view with all axes reversed.
 ///
-/// @param array    An array; stays usable and keeps its own release.
+/// @param array    An array. It stays usable, and is still released on its own.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -105,12 +105,12 @@ pub unsafe extern "C" fn tn_array_transpose(array: *mut tn_array, out: *mut *mut
 
 /// Makes a view with the axes in another order.
 ///
-/// @param array    An array; stays usable and keeps its own release.
-/// @param ndim     The number of axes: that of the array.
-/// @param axes     The ndim axes of the array, each once; negative ones count from the end. NULL only with ndim 0.
+/// @param array    An array. It stays usable, and is still released on its own.
+/// @param ndim     The number of axes of the array.
+/// @param axes     The ndim axes of the array in their new order, each once; negative ones count from the end. NULL only with ndim 0.
 /// @param[out] out The view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis that is not there.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
+///         for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis out of range.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -133,13 +133,13 @@ pub unsafe extern "C" fn tn_array_permute(
 
 /// Makes a view of a part of an array.
 ///
-/// @param array    An array; stays usable and keeps its own release.
-/// @param n_specs  The number of specs, at most that of the axes; axes from n_specs on are kept whole.
-/// @param specs    The n_specs specs {start, stop, step}, whose reserved words are 0, as in Python: negative counts from the end, what lies
-///                 outside is clamped, TN_NONE is absent. NULL only with n_specs 0.
-/// @param[out] out The view: same number of axes. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a reserved word that is not 0; TN_ERR_DESTRUCTED,
-///         TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
+/// @param array    An array. It stays usable, and is still released on its own.
+/// @param n_specs  The number of specs, at most the number of axes. Axes from n_specs on are kept whole.
+/// @param specs    The n_specs slices {start, stop, step}, with the rules of Python: a negative bound counts from the end, a bound outside
+///                 the axis is clamped, TN_NONE is an absent bound. The reserved words are 0. NULL only with n_specs 0.
+/// @param[out] out The view, with the same number of axes. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step of 0 or a reserved word that is not 0;
+///         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -160,14 +160,14 @@ pub unsafe extern "C" fn tn_array_slice(
     })
 }
 
-/// Makes a view of the elements with one index on an axis, which is removed.
+/// Makes a view of the elements at one index of an axis. The view does not have that axis.
 ///
-/// @param array    An array; stays usable and keeps its own release.
+/// @param array    An array. It stays usable, and is still released on its own.
 /// @param axis     The axis; a negative one counts from the last one.
 /// @param index    The index; a negative one counts from the end.
-/// @param[out] out The view: one axis less. Released by `tn_array_release`. On failure: untouched.
+/// @param[out] out The view, with one axis less. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis or
-///         index that is not there.
+///         index out of range.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -187,12 +187,12 @@ pub unsafe extern "C" fn tn_array_index(
 
 /// Makes a view without axes of length 1.
 ///
-/// @param array    An array; stays usable and keeps its own release.
+/// @param array    An array. It stays usable, and is still released on its own.
 /// @param n_axes   The number of axes to remove.
 /// @param axes     The n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more axes than an array can
-///         have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
+///         have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis out of range.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -215,8 +215,8 @@ pub unsafe extern "C" fn tn_array_squeeze(
 
 /// Makes a view with a new axis of length 1.
 ///
-/// @param array    An array; stays usable and keeps its own release.
-/// @param axis     The place of the new axis, 0 to the number of axes; negative counts from behind the last one.
+/// @param array    An array. It stays usable, and is still released on its own.
+/// @param axis     The position of the new axis, 0 to the number of axes; -1 is the position after the last axis.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW past 64 axes; TN_ERR_RANGE.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -231,14 +231,15 @@ pub unsafe extern "C" fn tn_array_expand(array: *mut tn_array, axis: i32, out: *
     })
 }
 
-/// Makes a view with a larger shape, in which elements repeat: right-aligned, lengths of 1 stretch.
+/// Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are stretched.
 ///
-/// @param array    An array; stays usable and keeps its own release.
+/// @param array    An array. It stays usable, and is still released on its own.
 /// @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
 /// @param shape    The ndim lengths in elements. NULL only with ndim 0.
-/// @param[out] out The view: READONLY where an axis of length above 1 is stretched. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE for fewer axes or
-///         lengths that do not fit.
+/// @param[out] out The view, which is READONLY if an axis is stretched to a length above 1. Released by `tn_array_release`. On failure:
+///                 untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE if there are fewer
+///         axes than the array has, or lengths do not match.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -259,7 +260,7 @@ pub unsafe extern "C" fn tn_array_broadcast(
     })
 }
 
-/// Where the handles of several views go.
+/// The output array for the handles of several views.
 struct Outs {
     outs: *mut *mut tn_array,
     capacity: usize,
@@ -284,17 +285,18 @@ impl Outs {
     }
 }
 
-/// Makes a given number of views that follow one another on an axis, with lengths that differ by 1 at most, the longer ones first. All or
+/// Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first. Makes all of them or
 /// none.
 ///
-/// @param array        An array; stays usable and keeps its own release.
+/// @param array        An array. It stays usable, and is still released on its own.
 /// @param axis         The axis; a negative one counts from the last one.
 /// @param n_parts      The number of views, at least 1.
-/// @param capacity     The number of places at outs.
-/// @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+/// @param capacity     The number of handles that fit at outs.
+/// @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs is written. On
+///                     failure: untouched.
 /// @param[out] n_outs  The number of views: n_parts. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
-///         where capacity is less than n_outs; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT if
+///         capacity is less than the number of views; TN_ERR_RANGE for an axis out of range; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -315,15 +317,16 @@ pub unsafe extern "C" fn tn_array_split(
     })
 }
 
-/// Makes views of a given length that follow one another on an axis; the last one may be shorter. All or none.
+/// Splits an axis into consecutive views of a given length, of which the last may be shorter. Makes all of them or none.
 ///
-/// @param array        An array; stays usable and keeps its own release.
+/// @param array        An array. It stays usable, and is still released on its own.
 /// @param axis         The axis; a negative one counts from the last one.
 /// @param length       The length of a view on the axis, in elements, at least 1.
-/// @param capacity     The number of places at outs.
-/// @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
-/// @param[out] n_outs  The number of views; none for an axis of length 0. On failure: untouched.
-/// @return as `tn_array_split`, TN_ERR_INVALID for a length below 1.
+/// @param capacity     The number of handles that fit at outs.
+/// @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs is written. On
+///                     failure: untouched.
+/// @param[out] n_outs  The number of views; 0 for an axis of length 0. On failure: untouched.
+/// @return The statuses of `tn_array_split`; TN_ERR_INVALID for a length below 1.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -346,12 +349,12 @@ pub unsafe extern "C" fn tn_array_chunks(
 
 /// Makes a view of the same bytes as another element type.
 ///
-/// @param array    An array; stays usable and keeps its own release.
-/// @param dtype    The other type. Of another size only where the last axis is dense; its length changes then.
+/// @param array    An array. It stays usable, and is still released on its own.
+/// @param dtype    The new element type. It may have another size if the last axis is dense; that axis then changes its length.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type and for a view
-///         of other bytes as bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE where the last axis' bytes do not divide; TN_ERR_LAYOUT where it is not
-///         dense, or addresses would not be aligned.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type, and for bool
+///         if the array is not bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE if the bytes of the last axis are no multiple of the new size;
+///         TN_ERR_LAYOUT if the last axis is not dense, or addresses would not be aligned.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -368,11 +371,12 @@ pub unsafe extern "C" fn tn_array_view_dtype(
     })
 }
 
-/// Says how the bytes of two arrays lie to one another.
+/// Tests whether two arrays overlap in memory.
 ///
 /// @param a        An array.
 /// @param b        An array.
-/// @param[out] out TN_OVERLAP_NONE, EXACT, SOME or UNKNOWN; unknown counts as overlap wherever a rule depends on it. On failure: untouched.
+/// @param[out] out TN_OVERLAP_NONE, TN_OVERLAP_EXACT, TN_OVERLAP_SOME or TN_OVERLAP_UNKNOWN. Every rule treats an unknown overlap as an
+///                 overlap. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1

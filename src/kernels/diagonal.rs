@@ -1,15 +1,15 @@
-//! Diagonals and triangles: what is added to a diagonal, scaled by one, or set to 0 beside one. Needs no other crate.
+//! Operations with diagonals and triangles. They need no other crate.
 
 use super::{Float, Pivot, address, step, with_float};
 use crate::blit::HostView;
 use crate::layout::Layout;
 
-/// Which part of a matrix counts; the rest is taken as 0 and not read.
+/// The part of a matrix that is read. The rest counts as 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Triangle {
-    /// The diagonal and what is below it.
+    /// The diagonal and the elements below it.
     Lower,
-    /// The diagonal and what is above it.
+    /// The diagonal and the elements above it.
     Upper,
 }
 
@@ -22,8 +22,8 @@ pub enum Side {
     Minus,
 }
 
-/// Rows, columns, strides in elements; a vector is a matrix of one column. The stride of an axis of one element means nothing, and faer
-/// looks at it when it chooses its loops: it is what it would be in a dense matrix, so that equal layouts get equal bits.
+/// Rows, columns and their strides in elements. A vector is a matrix of one column. faer's choice of loops depends even on the stride of an
+/// axis of one element, which has no meaning. So that stride is set to that of a dense matrix, and equal layouts give equal bits.
 pub(super) fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
     let (rows, columns, down, across) = match (layout.shape(), layout.strides()) {
         (&[n], &[stride]) => (n as usize, 1, stride, 0),
@@ -42,7 +42,7 @@ pub fn add_diagonal(side: Side, dst: &HostView, diagonal: &HostView) {
         let (_, _, step, _) = shape::<T>(diagonal.layout());
         let (to, from) = (address::<T>(dst), address::<T>(diagonal));
         for i in 0..n as isize {
-            // SAFETY: element (i, i) of the matrix and i of the vector, for which the places vouch.
+            // SAFETY: element (i, i) of the matrix and i of the vector, within the views.
             unsafe {
                 let (at, value) = (to.offset(i * (down + across)), from.offset(i * step).read());
                 at.write(if side == Side::Plus { at.read().plus(value) } else { at.read().minus(value) });
@@ -51,7 +51,7 @@ pub fn add_diagonal(side: Side, dst: &HostView, diagonal: &HostView) {
     });
 }
 
-/// Combines each row, or each column, of a matrix or vector with its number of a diagonal.
+/// Combines each row, or each column, of a matrix or vector with its number of the diagonal.
 fn by_diagonal<T: Float>(dst: &HostView, diagonal: &HostView, x: &HostView, by_column: bool, f: impl Fn(T, T) -> T) {
     let (rows, columns, down, across) = shape::<T>(dst.layout());
     let (_, _, x_down, x_across) = shape::<T>(x.layout());
@@ -63,7 +63,7 @@ fn by_diagonal<T: Float>(dst: &HostView, diagonal: &HostView, x: &HostView, by_c
     for a in 0..outer as isize {
         for b in 0..inner as isize {
             let (i, j) = if column_inside { (a, b) } else { (b, a) };
-            // SAFETY: elements (i, j) of both, and one of the diagonal, for which the places vouch.
+            // SAFETY: elements (i, j) of both, and one of the diagonal, within the views.
             unsafe {
                 let number = numbers.offset(if by_column { j } else { i } * d_step).read();
                 let value = from.offset(i * x_down + j * x_across).read();
@@ -73,30 +73,30 @@ fn by_diagonal<T: Float>(dst: &HostView, diagonal: &HostView, x: &HostView, by_c
     }
 }
 
-/// dst = diagonal * x: every row times its number. The result may lie on `x` where the layout is the same.
+/// dst = diagonal * x: multiplies every row by its number. `dst` may be `x` itself, with an equal layout.
 pub fn scale_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| d.times(x)));
 }
 
-/// dst = x * diagonal: every column times its number. The result may lie on `x` where the layout is the same.
+/// dst = x * diagonal: multiplies every column by its number. `dst` may be `x` itself, with an equal layout.
 pub fn scale_columns(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, true, |d, x| d.times(x)));
 }
 
-/// dst = inverse of the diagonal * x: every row divided by its number. The result may lie on `x` where the layout is the same.
+/// dst = inverse of the diagonal * x: divides every row by its number. `dst` may be `x` itself, with an equal layout.
 pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| x.over(d)));
 }
 
-/// Sets what is strictly above the diagonal (of an upper triangle: below it) to 0.
+/// Sets the elements strictly above the diagonal to 0; of an upper triangle, those below it.
 pub fn zero_above(dst: &HostView, triangle: Triangle) {
     with_float!(dst.layout().dtype(), T => {
         let (n, _, down, across) = shape::<T>(dst.layout());
         let (down, across) = if triangle == Triangle::Upper { (across, down) } else { (down, across) };
         let to = address::<T>(dst);
-        // SAFETY: element (i, j) of the matrix, for which the place vouches.
-        let clear = |i: usize, j: usize| unsafe { to.offset(i as isize * down + j as isize * across).write(T::NOUGHT) };
-        // By columns or by rows, whichever lie side by side.
+        // SAFETY: element (i, j) of the matrix, within the view.
+        let clear = |i: usize, j: usize| unsafe { to.offset(i as isize * down + j as isize * across).write(T::ZERO) };
+        // By columns or by rows, whichever are adjacent in memory.
         if down.unsigned_abs() <= across.unsigned_abs() {
             (1..n).for_each(|j| (0..j).for_each(|i| clear(i, j)));
         } else {
@@ -105,13 +105,13 @@ pub fn zero_above(dst: &HostView, triangle: Triangle) {
     });
 }
 
-/// Whether all numbers of a vector are positive: the pivots of a diagonal matrix.
+/// Checks that all numbers of a vector are positive: the pivots of a diagonal matrix.
 pub fn all_positive(diagonal: &HostView) -> Result<(), Pivot> {
     with_float!(diagonal.layout().dtype(), T => {
         let (n, _, step, _) = shape::<T>(diagonal.layout());
         let from = address::<T>(diagonal);
-        // SAFETY: elements of the vector, for which the place vouches.
-        let positive = |i: usize| unsafe { from.offset(i as isize * step).read() > T::NOUGHT };
+        // SAFETY: elements of the vector, within the view.
+        let positive = |i: usize| unsafe { from.offset(i as isize * step).read() > T::ZERO };
         (0..n).find(|i| !positive(*i)).map_or(Ok(()), |pivot| Err(Pivot(pivot)))
     })
 }

@@ -1,10 +1,9 @@
-//! What expressions compute: numbers in, numbers out, on places that the caller vouches for.
+//! The computations of expressions, on memory for which the caller guarantees access ([`HostView`]).
 //!
-//! Contract: float32 and float64, host memory, any strides that are multiples of the element on what is read, dense results. A result
-//! may lie on an operand only as each function says, and has the same bits there as elsewhere: the same loops run over the same layout.
-//! Single-threaded. Memory for work is taken before anything is written ([`Workspace`]), fallibly, at most a few numbers per row. What
-//! a matrix is too singular for is a [`Pivot`], not a status: the caller knows which operation it was.
-//! Knows no store, no ledger and no expression. Tests: tests/expr.rs.
+//! Contract: float32 and float64 in host memory. Operands may have any strides that are multiples of the element's size; results are dense.
+//! A result may share memory with an operand only as each function says, and its bits do not depend on that. Single-threaded. A
+//! [`Workspace`] of at most a few numbers per row is allocated before anything is written. For a matrix that is too singular the error is a
+//! [`Pivot`]; the caller makes a status from it. Tests: tests/expr.rs.
 //!
 //! | file | what |
 //! |---|---|
@@ -32,11 +31,11 @@ use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::types::*;
 
-/// Index of the first pivot that a factorisation cannot go on with.
+/// The index of the first pivot with which a factorisation cannot continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pivot(pub usize);
 
-/// Memory for one operation.
+/// Temporary memory for one operation.
 #[cfg_attr(not(feature = "linalg"), expect(dead_code, reason = "taken, and never used"))]
 pub struct Workspace {
     scratch: Scratch,
@@ -44,23 +43,23 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// For a factorisation of n x n elements of this type: at most 32 bytes a row.
+    /// Allocates memory for a factorisation of n x n elements: at most 32 bytes per row.
     pub fn take(n: usize, dtype: Dtype) -> Result<Workspace> {
         let item = dtype.item() as usize;
         let word = size_of::<usize>();
-        // Two permutations, and what faer's routines and the moves of rows want: a number or an index per row.
+        // Two permutations, an index per row for faer's routines, and a number per row for reordering rows.
         let bytes = n.saturating_mul(3 * word + item).saturating_add(4 * LINE);
         Ok(Workspace { scratch: Scratch::new(bytes)?, bytes })
     }
 }
 
-/// Room for the alignment of each part of a workspace.
+/// Bytes for the alignment of each part of a workspace.
 const LINE: usize = 64;
 
 #[cfg(feature = "linalg")]
 use faer::traits::RealField;
 
-/// What the matrices of `linalg` ask of their elements, where it is built.
+/// Stands in for faer's trait of element types where `linalg` is not built.
 #[cfg(not(feature = "linalg"))]
 pub trait RealField {}
 
@@ -73,8 +72,8 @@ impl RealField for f64 {}
 /// An element type that expressions compute with.
 pub trait Float: RealField + Copy + PartialOrd + 'static {
     /// 0
-    const NOUGHT: Self;
-    /// Rounded to the type.
+    const ZERO: Self;
+    /// The number, rounded to the type.
     fn of(value: f64) -> Self;
     /// x + y
     fn plus(self, y: Self) -> Self;
@@ -97,7 +96,7 @@ pub trait Float: RealField + Copy + PartialOrd + 'static {
 macro_rules! float {
     ($($type:ty),*) => {
         $(impl Float for $type {
-            const NOUGHT: $type = 0.0;
+            const ZERO: $type = 0.0;
             #[inline]
             fn of(value: f64) -> $type { value as $type }
             #[inline]
@@ -127,7 +126,7 @@ pub fn computes(dtype: Dtype) -> bool {
     matches!(dtype.raw(), TN_F32 | TN_F64)
 }
 
-/// Runs `$body` with `$float` as the element type of a layout, which [`computes`].
+/// Runs `$body` with `$float` as the type for a dtype for which [`computes`] is true.
 macro_rules! with_float {
     ($dtype:expr, $float:ident => $body:expr) => {
         match $dtype.raw() {
@@ -146,11 +145,11 @@ macro_rules! with_float {
 
 pub(crate) use with_float;
 
-/// Where element (0,..,0) lies.
-fn address<T>(place: &HostView) -> *mut T {
-    match place.layout().is_empty() {
+/// The address of element (0,..,0).
+fn address<T>(view: &HostView) -> *mut T {
+    match view.layout().is_empty() {
         true => core::ptr::NonNull::dangling().as_ptr(),
-        false => core::ptr::with_exposed_provenance_mut(place.layout().offset() as usize),
+        false => core::ptr::with_exposed_provenance_mut(view.layout().offset() as usize),
     }
 }
 

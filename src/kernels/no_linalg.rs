@@ -1,5 +1,5 @@
-//! In place of `linalg` where the library is built without the Cargo feature of that name. `expr` refuses such expressions when they are
-//! built (`rules::check_linalg`), so none of these is ever called.
+//! Stands in for `linalg` in a library that is built without that Cargo feature. `expr` refuses such expressions when they are built
+//! (`rules::check_linalg`), so these functions are never called.
 #![forbid(unsafe_code)]
 
 use super::diagonal::Triangle;

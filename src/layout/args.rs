@@ -1,14 +1,13 @@
-//! What a call's arguments show alone: orders, counts, steps.
+//! Checks of arguments that need no layout: orders, counts, steps.
 //!
-//! Contract: these checks know no layout, because they come before the array's state is known (the order of checks: the
-//! call alone, then the handle, then the arguments against the array). All are TN_ERR_INVALID but those of
-//! [`check_ndim`].
+//! Contract: these checks do not look at a layout, because the order of checks puts them before the state of the array. All errors are
+//! TN_ERR_INVALID, except those of [`check_ndim`].
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
 use crate::types::*;
 
-/// An absent bound of a slice; TN_NONE in C.
+/// An absent bound of a slice: TN_NONE.
 pub const NONE: i64 = TN_NONE;
 
 /// Order of elements.
@@ -20,12 +19,12 @@ pub enum Order {
     F,
     /// F if the source is F- and not C-contiguous, else C.
     A,
-    /// That of the source's strides.
+    /// The order of the source's strides.
     K,
 }
 
 impl Order {
-    /// TN_ORDER_C, _F or _A; K only where there is a prototype ([`Order::of_like`]).
+    /// TN_ORDER_C, TN_ORDER_F or TN_ORDER_A. TN_ORDER_K needs a prototype: [`Order::of_like`].
     #[inline]
     pub fn of(order: tn_order) -> Result<Order> {
         match order {
@@ -43,15 +42,14 @@ impl Order {
         }
     }
 
-    /// As [`Order::of`], and TN_ORDER_K.
+    /// As [`Order::of`], with TN_ORDER_K too.
     #[inline]
     pub fn of_like(order: tn_order) -> Result<Order> {
         if order == TN_ORDER_K { Ok(Order::K) } else { Order::of(order) }
     }
 }
 
-/// A number of axes: TN_ERR_SHAPE if negative, TN_ERR_OVERFLOW above 64. For where a list of `ndim` lengths is about to be
-/// read.
+/// Checks a number of axes before a list of `ndim` lengths is read. TN_ERR_SHAPE: negative. TN_ERR_OVERFLOW: above 64.
 #[inline]
 pub fn check_ndim(ndim: i32) -> Result<usize> {
     if ndim < 0 {
@@ -69,7 +67,7 @@ pub fn check_ndim(ndim: i32) -> Result<usize> {
     Ok(ndim as usize)
 }
 
-/// A number of specs or axes: not negative.
+/// Checks that a number of list entries is not negative.
 #[inline]
 pub fn check_count(n: i32) -> Result<usize> {
     if n < 0 {
@@ -78,7 +76,7 @@ pub fn check_count(n: i32) -> Result<usize> {
     Ok(n as usize)
 }
 
-/// No step may be 0.
+/// Checks that no step is 0, and that reserved words are.
 #[inline]
 pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
     for (axis, spec) in specs.iter().enumerate() {
@@ -95,20 +93,20 @@ pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
     Ok(())
 }
 
-/// A number of parts: at least 1. More than memory can hold are as many as an i64 has.
+/// Checks that a number of parts is at least 1. Numbers above `i64::MAX`, which no memory can hold, become `i64::MAX`.
 #[inline]
 pub fn check_parts(parts: usize) -> Result<i64> {
     if parts == 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("0 parts are not possible; use 1 or more")));
+        return Err(fail(TN_ERR_INVALID, format_args!("the number of parts is 0; use 1 or more")));
     }
     Ok(i64::try_from(parts).unwrap_or(i64::MAX))
 }
 
-/// The length of a chunk: at least 1.
+/// Checks that the length of a chunk is at least 1.
 #[inline]
 pub fn check_length(length: i64) -> Result<()> {
     if length < 1 {
-        return Err(fail(TN_ERR_INVALID, format_args!("chunk length {length} is not possible; use 1 or more")));
+        return Err(fail(TN_ERR_INVALID, format_args!("chunk length {length} is below 1; use 1 or more")));
     }
     Ok(())
 }

@@ -1,28 +1,28 @@
-//! Cutting an axis: into equal parts, or into pieces of one length.
+//! Splits an axis into equal parts, or into pieces of one length.
 //!
-//! Contract: pure, allocates nothing. The parts are consecutive, do not overlap and cover 0..n.
+//! Contract: pure, and allocates nothing. The parts are consecutive, do not overlap and cover 0..n.
 #![forbid(unsafe_code)]
 
-/// Consecutive parts of an axis as (start, length); made by [`even_parts`] and [`pieces`].
+/// Consecutive parts of an axis as (start, length), made by [`even_parts`] and [`pieces`].
 #[derive(Clone, Debug)]
 pub struct Parts {
     start: i64,
     end: i64,
     /// Length of a part.
     length: i64,
-    /// How many of the next ones are one longer.
+    /// How many of the next parts are one longer.
     longer: i64,
     left: i64,
 }
 
-/// Exactly `parts` parts whose lengths differ by at most 1, the longer first (LA-16); `parts` below 1 counts as 1.
+/// Exactly `parts` parts whose lengths differ by at most 1, the longer first (LA-16). A number below 1 counts as 1.
 #[inline]
 pub fn even_parts(n: i64, parts: i64) -> Parts {
     let parts = parts.max(1);
     Parts { start: 0, end: n, length: n / parts, longer: n % parts, left: parts }
 }
 
-/// Pieces of `length`, the last one shorter; none of an axis of length 0 (LA-15). A `length` below 1 counts as 1.
+/// Pieces of `length`, of which the last may be shorter (LA-15). An axis of length 0 has none. A `length` below 1 counts as 1.
 #[inline]
 pub fn pieces(n: i64, length: i64) -> Parts {
     let length = length.max(1);

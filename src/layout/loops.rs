@@ -1,39 +1,84 @@
-//! The loops of a copy or fill between two layouts of one shape: as few axes as possible, in the order of the destination's memory.
+//! The loops of a copy, a fill or an elementwise operation over layouts of one shape: as few axes as possible, in the order of the
+//! destination's memory.
 //!
-//! Contract: pure arithmetic on addresses; touches no byte, allocates nothing. The loops are normalised in four steps:
+//! Contract: pure arithmetic on addresses. It accesses no memory and allocates nothing. The loops are normalised in four steps:
 //!
 //! 1. An axis of length 1 is dropped.
-//! 2. An axis with a negative destination stride is reversed on both sides.
+//! 2. An axis with a negative destination stride is reversed for all operands.
 //! 3. The axes are sorted by destination stride, the smallest first: the first axis is the innermost loop.
-//! 4. Neighbouring axes that continue each other on both sides are merged into one.
+//! 4. Neighbouring axes that continue each other for all operands are merged into one.
 //!
-//! A fill is a copy whose source strides are all 0. `blit` runs the loops on the host; `device_copy::plan` cuts them into the boxes that
-//! a driver copies. Properties: tests/blit.rs and tests/plan.rs.
+//! A copy has one source. A fill is a copy whose source strides are all 0. An elementwise operation has several sources ([`Sources`]).
+//! `blit` runs the loops of copies on the host, and `device_copy::plan` divides them into the boxes that a driver copies. `kernels` runs
+//! those of elementwise operations. Properties: tests/blit.rs and tests/plan.rs.
 
 use super::Layout;
 use crate::arith::gcd;
 use crate::types::TN_MAX_NDIM;
 use arrayvec::ArrayVec;
 
-/// One loop: its number of steps, and how many bytes each side moves per step.
+/// A number of bytes for the source of a copy (`isize`), or for each of several sources (an array).
+pub trait Sources: Copy + PartialEq + Default {
+    /// The numbers times `factor`; wraps.
+    fn times(self, factor: isize) -> Self;
+    /// The sums of the numbers and those of `other`; wraps.
+    fn plus(self, other: Self) -> Self;
+}
+
+impl Sources for isize {
+    #[inline]
+    fn times(self, factor: isize) -> isize {
+        self.wrapping_mul(factor)
+    }
+    #[inline]
+    fn plus(self, other: isize) -> isize {
+        self.wrapping_add(other)
+    }
+}
+
+impl<const N: usize> Sources for [isize; N]
+where
+    [isize; N]: Default,
+{
+    #[inline]
+    fn times(self, factor: isize) -> [isize; N] {
+        self.map(|number| number.wrapping_mul(factor))
+    }
+    #[inline]
+    fn plus(self, other: [isize; N]) -> [isize; N] {
+        core::array::from_fn(|at| self[at].wrapping_add(other[at]))
+    }
+}
+
+/// One loop: its number of steps, and the bytes that each operand moves per step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Axis {
+pub struct Axis<S = isize> {
     /// Number of steps.
     pub length: usize,
     /// Stride of the destination in bytes.
     pub dst: isize,
-    /// Stride of the source in bytes.
-    pub src: isize,
+    /// Stride of the source, or of each source, in bytes.
+    pub src: S,
+}
+
+impl<S: Sources> Axis<S> {
+    /// Bytes from index 0 to `index` for all operands.
+    #[inline]
+    pub fn offsets(&self, index: usize) -> (isize, S) {
+        let index = index as isize;
+        (index.wrapping_mul(self.dst), self.src.times(index))
+    }
+
+    /// Reverses the axis for all operands. Returns the offsets of its new first element.
+    #[inline]
+    fn reverse(&mut self) -> (isize, S) {
+        let first = self.offsets(self.length - 1);
+        (self.dst, self.src) = (-self.dst, self.src.times(-1));
+        first
+    }
 }
 
 impl Axis {
-    /// Bytes from index 0 to `index` on both sides.
-    #[inline]
-    pub fn offsets(&self, index: usize) -> (isize, isize) {
-        let index = index as isize;
-        (index.wrapping_mul(self.dst), index.wrapping_mul(self.src))
-    }
-
     /// Bytes from the first to the last element.
     fn dst_reach(&self) -> isize {
         (self.length as isize - 1) * self.dst
@@ -41,19 +86,12 @@ impl Axis {
     fn src_reach(&self) -> isize {
         (self.length as isize - 1) * self.src
     }
-
-    /// Reverses the axis on both sides. Returns the offsets of its new first element.
-    fn reverse(&mut self) -> (isize, isize) {
-        let first = self.offsets(self.length - 1);
-        (self.dst, self.src) = (-self.dst, -self.src);
-        first
-    }
 }
 
 /// The order in which the elements of a copy may be visited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OverlapDirection {
-    /// Source and destination are the same elements: nothing to copy.
+    /// Source and destination are the same elements, so there is nothing to copy.
     Done,
     /// The two sides share no byte: any order.
     Any,
@@ -65,40 +103,29 @@ pub enum OverlapDirection {
     Through,
 }
 
-/// The loops of a copy or fill, innermost first.
+/// The loops over a destination and its source or sources, innermost first.
 #[derive(Clone, Debug)]
-pub struct Loops {
+pub struct Loops<S = isize> {
     /// Address of the first destination element: the lowest address, unless [`Loops::reverse`] was called.
     pub dst: isize,
-    /// Address of the source element that goes there. The loops of a fill have none: 0.
-    pub src: isize,
+    /// Address of the corresponding element of the source, or of each source. 0 in a fill, which has no source.
+    pub src: S,
     /// Bytes of one element.
     pub item: usize,
     // Uninitialised beyond its length: writing and moving 64 axes costs more than a small copy.
-    axes: ArrayVec<Axis, TN_MAX_NDIM>,
+    axes: ArrayVec<Axis<S>, TN_MAX_NDIM>,
 }
 
-impl Loops {
-    /// No loops. A caller makes them in place with [`Self::set_copy`] or [`Self::set_fill`].
+impl<S: Sources> Loops<S> {
+    /// No loops. A caller makes them in place with [`Loops::set_copy`], [`Loops::set_fill`] or [`Loops::set_sources`].
     #[inline]
     #[allow(clippy::new_without_default)]
-    pub fn new() -> Loops {
-        Loops { dst: 0, src: 0, item: 0, axes: ArrayVec::new() }
+    pub fn new() -> Loops<S> {
+        Loops { dst: 0, src: S::default(), item: 0, axes: ArrayVec::new() }
     }
 
-    /// Makes the loops of a copy between equal shapes; false if there is no element. Offsets are absolute addresses.
-    pub fn set_copy(&mut self, dst: &Layout, src: &Layout) -> bool {
-        self.src = src.offset() as isize;
-        self.set(dst, |axis| src.strides()[axis] as isize)
-    }
-
-    /// Makes the loops of a fill; false if there is no element.
-    pub fn set_fill(&mut self, dst: &Layout) -> bool {
-        self.src = 0;
-        self.set(dst, |_| 0)
-    }
-
-    fn set(&mut self, dst: &Layout, src_stride: impl Fn(usize) -> isize) -> bool {
+    /// Makes the loops from the destination's layout and the sources' strides per axis. False: there is no element.
+    fn set(&mut self, dst: &Layout, src_stride: impl Fn(usize) -> S) -> bool {
         self.dst = dst.offset() as isize;
         self.item = dst.item() as usize;
         self.axes.clear();
@@ -115,22 +142,19 @@ impl Loops {
 
     /// The loops, innermost first.
     #[inline]
-    pub fn axes(&self) -> &[Axis] {
+    pub fn axes(&self) -> &[Axis<S>] {
         &self.axes
     }
 
-    /// Takes an axis out of the loops.
-    pub fn remove(&mut self, at: usize) -> Axis {
-        self.axes.remove(at)
+    /// Moves the addresses of the first element.
+    #[inline]
+    fn advance(&mut self, (dst, src): (isize, S)) {
+        self.dst = self.dst.wrapping_add(dst);
+        self.src = self.src.plus(src);
     }
 
-    /// Bytes of all elements together.
-    pub fn bytes(&self) -> usize {
-        self.axes.iter().fold(self.item, |bytes, axis| bytes.saturating_mul(axis.length))
-    }
-
-    /// Inserts an axis by its destination stride. Equal strides (of a fill) keep their order.
-    fn insert(&mut self, mut axis: Axis) {
+    /// Inserts an axis by its destination stride. Axes of equal strides (in a broadcast destination of a fill) keep their order.
+    fn insert(&mut self, mut axis: Axis<S>) {
         if axis.dst < 0 {
             let first = axis.reverse();
             self.advance(first);
@@ -143,14 +167,14 @@ impl Loops {
         }
     }
 
-    /// Merges neighbouring axes that continue each other on both sides.
+    /// Merges neighbouring axes that continue each other for all operands.
     fn merge(&mut self) {
         let axes = &mut self.axes[..];
         let mut kept = 0;
         for at in 1..axes.len() {
             let (inner, outer) = (axes[kept], axes[at]);
             let length = inner.length as isize;
-            if outer.dst == inner.dst.wrapping_mul(length) && outer.src == inner.src.wrapping_mul(length) {
+            if outer.dst == inner.dst.wrapping_mul(length) && outer.src == inner.src.times(length) {
                 axes[kept].length *= outer.length;
             } else {
                 kept += 1;
@@ -159,9 +183,45 @@ impl Loops {
         }
         self.axes.truncate(kept + 1);
     }
+}
+
+impl<const N: usize> Loops<[isize; N]>
+where
+    [isize; N]: Default,
+{
+    /// Makes the loops of an operation on several sources with the destination's shape. False: there is no element. Offsets are absolute
+    /// addresses.
+    pub fn set_sources(&mut self, dst: &Layout, sources: [&Layout; N]) -> bool {
+        self.src = sources.map(|source| source.offset() as isize);
+        self.set(dst, |axis| sources.map(|source| source.strides()[axis] as isize))
+    }
+}
+
+impl Loops {
+    /// Makes the loops of a copy between equal shapes. False: there is no element. Offsets are absolute addresses.
+    pub fn set_copy(&mut self, dst: &Layout, src: &Layout) -> bool {
+        self.src = src.offset() as isize;
+        self.set(dst, |axis| src.strides()[axis] as isize)
+    }
+
+    /// Makes the loops of a fill. False: there is no element.
+    pub fn set_fill(&mut self, dst: &Layout) -> bool {
+        self.src = 0;
+        self.set(dst, |_| 0)
+    }
+
+    /// Takes an axis out of the loops.
+    pub fn remove(&mut self, at: usize) -> Axis {
+        self.axes.remove(at)
+    }
+
+    /// Bytes of all elements together.
+    pub fn bytes(&self) -> usize {
+        self.axes.iter().fold(self.item, |bytes, axis| bytes.saturating_mul(axis.length))
+    }
 
     /// Divides the loops into at most `parts` along the outermost axis that is long enough. Returns that axis and the number of its
-    /// indices in each part, a multiple of [`Self::GRAIN`] where possible, so that two parts seldom write one cache line. None: no axis is
+    /// indices in each part, a multiple of `GRAIN` where possible, so that two parts seldom write one cache line. None: no axis is
     /// long enough.
     pub fn divided(&self, parts: usize) -> Option<(usize, usize)> {
         let axes = &self.axes[..];
@@ -171,7 +231,7 @@ impl Loops {
         Some((axis, if long(&axes[axis]) { each.next_multiple_of(Self::GRAIN) } else { each }))
     }
 
-    /// Indices of an axis that stay together.
+    /// The number of neighbouring indices that one part gets together.
     const GRAIN: usize = 64;
 
     /// The loops over at most `count` indices of one axis, starting at `from`. None: the axis ends before `from`.
@@ -185,7 +245,7 @@ impl Loops {
         Some(part)
     }
 
-    /// Takes the innermost axis out if it is one run of bytes on both sides. Returns the bytes of the run, else those of one element.
+    /// Takes out the innermost axis if both sides are one run of bytes along it. Returns the bytes of the run, else those of one element.
     pub fn take_run(&mut self) -> usize {
         let item = self.item as isize;
         let Some(inner) = self.axes.first().copied().filter(|inner| inner.dst == item && inner.src == item) else {
@@ -203,13 +263,7 @@ impl Loops {
         }
     }
 
-    /// Moves the addresses of the first element.
-    fn advance(&mut self, (dst, src): (isize, isize)) {
-        self.dst = self.dst.wrapping_add(dst);
-        self.src = self.src.wrapping_add(src);
-    }
-
-    /// Finds a transposition: an outer axis along which the source moves by less than along the innermost one. Moves that axis beside the
+    /// Finds a transposition: an outer axis whose source stride is smaller than that of the innermost one. Moves that axis next to the
     /// innermost one and returns true. Only for copies in any order.
     pub fn pair_transposed(&mut self) -> bool {
         let step = |axis: &Axis| axis.src.unsigned_abs();
@@ -290,12 +344,46 @@ impl Loops {
     }
 }
 
-/// Whether the elements of both sides fit between each other, as every other column does: all addresses of one side are multiples of `step`
-/// apart, those of the other side too, and the sides are `shift` apart. All in bytes.
+/// Whether the elements of two sides interleave without overlap, like the even and the odd columns of a matrix. Within each side, addresses
+/// differ by multiples of `step`; the sides are `shift` apart. All in bytes.
 pub fn are_interleaved(shift: isize, step: isize, item: isize) -> bool {
     if step == 0 {
         return false;
     }
     let gap = shift.rem_euclid(step);
     gap >= item && step - gap >= item
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::Dtype;
+
+    #[test]
+    fn axes_merge_only_where_all_sources_continue() {
+        let layout = |strides: &[i64], offset| Layout::strided(Dtype::F64, &[2, 3], strides, offset).unwrap();
+        let (dense, reversed, padded) = (layout(&[24, 8], 0), layout(&[-24, -8], 40), layout(&[32, 8], 0));
+        let loops_of = |dst: &Layout, sources: [&Layout; 2]| {
+            let mut loops = Loops::new();
+            assert!(loops.set_sources(dst, sources));
+            (loops.dst, loops.src, loops.axes().to_vec())
+        };
+        let whole = vec![Axis { length: 6, dst: 8, src: [8, -8] }];
+        assert_eq!(loops_of(&dense, [&dense, &reversed]), (0, [0, 40], whole));
+        // A destination with negative strides is visited by ascending address.
+        let whole = vec![Axis { length: 6, dst: 8, src: [-8, 8] }];
+        assert_eq!(loops_of(&reversed, [&dense, &reversed]), (0, [40, 0], whole));
+        let apart = vec![Axis { length: 3, dst: 8, src: [8, 8] }, Axis { length: 2, dst: 24, src: [24, 32] }];
+        assert_eq!(loops_of(&dense, [&dense, &padded]), (0, [0, 0], apart));
+    }
+
+    #[test]
+    fn no_element_has_no_loops_and_one_element_no_axes() {
+        let mut loops = Loops::new();
+        let empty = Layout::strided(Dtype::U8, &[3, 0], &[1, 1], 7).unwrap();
+        assert!(!loops.set_sources(&empty, [&empty, &empty]));
+        let one = Layout::strided(Dtype::U8, &[1, 1], &[-5, 9], 7).unwrap();
+        assert!(loops.set_sources(&one, [&one, &one]));
+        assert_eq!((loops.dst, loops.src, loops.axes().len()), (7, [7, 7], 0));
+    }
 }

@@ -1,14 +1,20 @@
-//! Layouts: element type, shape, byte strides and where element (0,..,0) lies.
+//! Layouts: element type, shape, strides in bytes, and the position of element (0,..,0).
 //!
-//! Element (i0,..) lies at `offset + sum(i * stride)`, counted from whatever base the owner uses; the ledger uses
-//! absolute addresses. A layout is made by [`Layout::contiguous`], [`Layout::strided`] or as a view of another one, and
-//! cannot be changed but for its base.
+//! Element (i0,..) lies at `offset + sum(i * stride)`, relative to a base that the owner chooses; the ledger uses absolute addresses. A
+//! layout is made by [`Layout::contiguous`], [`Layout::strided`] or as a view of another layout. Afterwards only its base can change.
 //!
-//! Contract: pure. A layout that exists is valid ([`Layout::is_valid`]): at most 64 axes, no negative length, its dense
-//! size (zeros counted as 1) and, if it has an element, the positions of its first and last byte and their distance fit
-//! in i64. So what only looks at a layout needs no overflow check. Up to 4 axes lie inline; with more, lack of memory
-//! is TN_ERR_NO_HOST_MEMORY. Knows no bytes, no store. `view` and `reshape` make views, `nest` looks at how strides
-//! nest, `call` checks what a call's arguments show alone, `parts` cuts an axis. Tests: tests/layout.rs.
+//! Contract: pure. Every layout is valid ([`Layout::is_valid`]). It has at most 64 axes and no negative length. Its dense size, with
+//! lengths of 0 counted as 1, fits in i64. If it has an element, so do the positions of its first and last byte and their distance. So code
+//! that only reads a layout needs no overflow checks. Up to 4 axes are stored inline; more need memory, without which the status is
+//! TN_ERR_NO_HOST_MEMORY. Tests: tests/layout.rs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `args` | checks of arguments that need no layout |
+//! | `view`, `reshape` | views |
+//! | `nest` | how strides nest, and whether elements overlap |
+//! | `chunks` | splitting an axis |
+//! | `loops` | the loops of copies, fills and elementwise operations |
 #![forbid(unsafe_code)]
 
 mod args;
@@ -28,20 +34,19 @@ use crate::error::{Result, Status, fail};
 use crate::types::*;
 use core::fmt;
 
-/// Axes that lie inline.
+/// The number of axes that are stored inline.
 const INLINE: usize = 4;
 
-/// Shape and strides. Not a SmallVec, which copies a number of bytes that it must look up; this copies 64, always the
-/// same.
+/// Shape and strides. Not a SmallVec: copying that reads its length first, while copying this always moves 64 bytes.
 #[derive(Debug)]
 enum Dims {
     /// The shape from 0 on, the strides from `INLINE` on, the rest 0.
     Inline([i64; 2 * INLINE]),
-    /// The shape, then the strides; at most 4 axes in a place that has room for more.
+    /// The shape, then the strides. It may also have 4 axes or fewer, in a layout with room for more.
     Outside(Vec<i64>),
 }
 
-/// Element type, shape, strides and offset. No `Clone`: copying may need memory, see [`Layout::try_clone`].
+/// Element type, shape, strides and offset. It has no `Clone`, because copying may need memory: see [`Layout::try_clone`].
 #[derive(Debug)]
 pub struct Layout {
     offset: i64,
@@ -51,26 +56,25 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// One byte at 0: what a place holds that waits for a layout.
+    /// One byte at 0: the contents of a variable that waits for a layout.
     pub const EMPTY: Layout = Layout { offset: 0, dtype: Dtype::U8, ndim: 0, dims: Dims::Inline([0; 2 * INLINE]) };
 
-    /// Most axes that need no memory of their own.
+    /// The most axes that need no memory of their own.
     pub const INLINE_NDIM: usize = INLINE;
 
-    /// A place with room for `ndim` axes, to be [`Layout::set`] where no memory may be asked for.
+    /// A layout with room for `ndim` axes, for a later [`Layout::set`] where allocating is not allowed.
     #[inline]
     pub fn room(ndim: usize) -> Result<Layout> {
-        let mut place = Layout::EMPTY;
+        let mut layout = Layout::EMPTY;
         if ndim > INLINE {
             let mut numbers = outside(ndim)?;
             numbers.clear();
-            place.dims = Dims::Outside(numbers);
+            layout.dims = Dims::Outside(numbers);
         }
-        Ok(place)
+        Ok(layout)
     }
 
-    /// Becomes the same as `from`, without asking for memory or giving any back; false, and unchanged, if there is no
-    /// room.
+    /// Becomes equal to `from`, without allocating or freeing memory. False, and unchanged, if there is no room.
     #[inline(always)] // measured: a handle that is passed on is 1 ns faster than with a call
     pub fn set(&mut self, from: &Layout) -> bool {
         let (Dims::Inline(numbers), Dims::Inline(same)) = (&mut self.dims, &from.dims) else {
@@ -83,7 +87,7 @@ impl Layout {
         true
     }
 
-    /// Becomes the same as `from`, with memory of its own where it must.
+    /// Becomes equal to `from`, and allocates if necessary.
     #[inline(always)]
     fn copy(&mut self, from: &Layout) -> Result<()> {
         if !self.set(from) {
@@ -92,7 +96,7 @@ impl Layout {
         Ok(())
     }
 
-    /// [`Layout::set`] where one of the two does not lie in place.
+    /// [`Layout::set`] if one of the two layouts is not inline.
     #[cold]
     fn set_outside(&mut self, from: &Layout) -> bool {
         match &mut self.dims {
@@ -119,14 +123,13 @@ impl Layout {
         true
     }
 
-    /// Whether it lies wholly in place.
+    /// Whether shape and strides are stored inline.
     #[inline]
     pub fn is_inline(&self) -> bool {
         matches!(self.dims, Dims::Inline(_))
     }
 
-    /// A dense layout in `order`; A and K mean C, because there is nothing to follow. A length 0 counts as 1 in the
-    /// strides.
+    /// A dense layout in `order`. A and K mean C, because there is no source. A length of 0 counts as 1 in the strides.
     ///
     /// TN_ERR_OVERFLOW: more than 64 axes, or a size above i64::MAX, zeros counted as 1. TN_ERR_SHAPE: a negative length.
     /// TN_ERR_RANGE: the last byte lies above i64::MAX.
@@ -135,7 +138,7 @@ impl Layout {
         Layout::made(|layout| layout.set_contiguous(dtype, shape, order, offset))
     }
 
-    /// Becomes that layout, in its place. After a failure it is some layout.
+    /// As the constructor without `set_`, but makes the layout in place. After a failure the layout is unspecified.
     #[inline]
     pub fn set_contiguous(&mut self, dtype: Dtype, shape: &[i64], order: Order, offset: i64) -> Result<()> {
         let bytes = checked_size(dtype, shape)?;
@@ -147,7 +150,8 @@ impl Layout {
         }
         self.rebuild(dtype, shape.len(), offset, |lengths, strides| {
             let axes = shape.iter().zip(lengths).zip(strides).map(|((&asked, length), stride)| {
-                // None is negative, as was checked: but then the compiler does not see a copy, which it makes a call.
+                // `max` changes nothing, because the lengths were checked. It keeps the compiler from recognising a copy and calling
+                // memcpy.
                 *length = asked.max(0);
                 (asked, stride)
             });
@@ -156,16 +160,16 @@ impl Layout {
         })
     }
 
-    /// Any layout, for imports. Nothing is said about alignment or about elements that share bytes: ask for them.
+    /// Any layout, for imports. It may be unaligned, and its elements may share bytes.
     ///
-    /// TN_ERR_OVERFLOW: more than 64 axes, a size above i64::MAX, or strides that reach so far (length x stride, or their
-    /// sum, outside i64). TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset,
-    /// the first or last byte lies outside i64. An empty layout has no byte: any strides and any offset will do.
+    /// TN_ERR_OVERFLOW: more than 64 axes, a size above i64::MAX, or strides whose reach (length x stride, or the sum) is outside i64.
+    /// TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset, the first or last byte lies outside i64.
+    /// An empty layout has no bytes, so it may have any strides and offset.
     pub fn strided(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<Layout> {
         Layout::made(|layout| layout.set_strided(dtype, shape, strides, offset))
     }
 
-    /// Becomes that layout, in its place. After a failure it is some layout.
+    /// As the constructor without `set_`, but makes the layout in place. After a failure the layout is unspecified.
     #[inline]
     pub fn set_strided(&mut self, dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<()> {
         checked_size(dtype, shape)?;
@@ -179,14 +183,14 @@ impl Layout {
             checked_reach(dtype, shape, strides, offset)?;
         }
         self.rebuild(dtype, shape.len(), offset, |new_shape, new_strides| {
-            // Loops: a copy of unknown length is a call.
+            // Loops, because a copy of unknown length would be a call of memcpy.
             new_shape.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
             new_strides.iter_mut().zip(strides).for_each(|(stride, &asked)| *stride = asked);
             Ok(())
         })
     }
 
-    /// The same layout again; TN_ERR_NO_HOST_MEMORY is possible above 4 axes.
+    /// A copy of the layout. With more than 4 axes it can fail with TN_ERR_NO_HOST_MEMORY.
     #[inline]
     pub fn try_clone(&self) -> Result<Layout> {
         if let Dims::Inline(numbers) = self.dims {
@@ -199,8 +203,8 @@ impl Layout {
         })
     }
 
-    /// Counts the offset from another base: `base` is added to it. TN_ERR_RANGE where the first byte would lie below 0
-    /// or the last one above i64::MAX, which no user address reaches (AR-20).
+    /// Adds `base` to the offset. TN_ERR_RANGE: the first byte would lie below 0 or the last one above i64::MAX, which no user address
+    /// reaches (AR-20).
     #[inline]
     pub fn rebase(&mut self, base: u64) -> Result<()> {
         let (lowest, end) = self.extent().unwrap_or((self.offset, self.offset));
@@ -217,7 +221,7 @@ impl Layout {
         }
     }
 
-    /// A dense layout, from 0 on until now, begins at the address of a block that has room for it.
+    /// Moves a dense layout at offset 0 to the address of a block that is large enough for it.
     #[inline]
     pub fn begin_at(&mut self, address: i64) {
         debug_assert!(self.offset == 0 && self.bytes() <= i64::MAX - address);
@@ -255,7 +259,7 @@ impl Layout {
     #[inline]
     pub fn has_shape_of(&self, other: &Layout) -> bool {
         if let (Dims::Inline(own), Dims::Inline(others)) = (&self.dims, &other.dims) {
-            // All places are compared, in one go: what no axis has is 0 in both.
+            // Compares all inline entries at once: unused ones are 0 in both.
             let same = (0..INLINE).fold(self.ndim == other.ndim, |same, axis| same & (own[axis] == others[axis]));
             if same {
                 return true;
@@ -286,7 +290,7 @@ impl Layout {
         self.shape().iter().fold(1, |count: i64, &length| count.wrapping_mul(length))
     }
 
-    /// Bytes of the elements, gaps not counted.
+    /// Bytes of the elements, without gaps.
     #[inline]
     pub fn bytes(&self) -> i64 {
         self.count().wrapping_mul(self.item())
@@ -302,13 +306,13 @@ impl Layout {
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         match &self.dims {
-            // So many steps at most that no loop is left; every borrow asks.
+            // A constant number of steps, which the compiler unrolls: every borrow calls this.
             Dims::Inline(numbers) => (0..INLINE).any(|axis| axis < self.ndim() && numbers[axis] == 0),
             Dims::Outside(_) => self.shape().contains(&0),
         }
     }
 
-    /// True if the elements lie dense in row-major order: axes of length 1 do not matter, an empty layout is (LA-2).
+    /// Whether the elements are dense in row-major order (LA-2). Axes of length 1 do not matter. True for an empty layout.
     #[inline]
     pub fn is_c(&self) -> bool {
         if let Dims::Inline(numbers) = &self.dims
@@ -324,7 +328,7 @@ impl Layout {
         dense(self.axes().rev(), self.item())
     }
 
-    /// Its bytes, if the elements lie dense in row-major order.
+    /// The bytes of the elements, if they are dense in row-major order.
     #[inline]
     pub fn c_bytes(&self) -> Option<i64> {
         if let Dims::Inline(numbers) = &self.dims
@@ -335,13 +339,13 @@ impl Layout {
         self.is_c().then(|| self.bytes())
     }
 
-    /// True if the elements lie dense in column-major order: axes of length 1 do not matter, an empty layout is (LA-2).
+    /// Whether the elements are dense in column-major order (LA-2). Axes of length 1 do not matter. True for an empty layout.
     #[inline]
     pub fn is_f(&self) -> bool {
         dense(self.axes(), self.item())
     }
 
-    /// True if every element's position is a multiple of its alignment; of an empty layout too, which has no element.
+    /// Whether every element's position is a multiple of its alignment. True for an empty layout.
     #[inline]
     pub fn is_aligned(&self) -> bool {
         let mut low_bits = self.offset;
@@ -354,13 +358,13 @@ impl Layout {
         low_bits & (self.dtype.align() - 1) == 0
     }
 
-    /// True if an axis longer than 1 has stride 0: the read-only mark of a broadcast (LA-13).
+    /// Whether an axis longer than 1 has stride 0, as in a broadcast, which makes a view read-only (LA-13).
     #[inline]
     pub fn stretched(&self) -> bool {
         self.axes().any(|(length, stride)| length > 1 && stride == 0)
     }
 
-    /// The bytes from the lowest to the end of the highest element; `None` if there is none.
+    /// The range from the first byte of the lowest element to the end of the highest. None: there is no element.
     #[inline]
     pub fn extent(&self) -> Option<(i64, i64)> {
         let (mut lowest, mut end) = (self.offset, self.offset);
@@ -368,8 +372,8 @@ impl Layout {
             if length == 0 {
                 return None;
             }
-            // An axis of length 1 may have any stride: times 0. Nothing here overflows, but where a later axis has no element, and then
-            // the sums are not used.
+            // This overflows only in a layout without elements, whose sums are not used. The stride of an axis of length 1 is multiplied by
+            // 0.
             let reach = (length - 1).wrapping_mul(stride);
             if reach < 0 {
                 lowest = lowest.wrapping_add(reach);
@@ -380,7 +384,7 @@ impl Layout {
         Some((lowest, end + self.item()))
     }
 
-    /// What every layout satisfies.
+    /// The invariant of every layout.
     pub fn is_valid(&self) -> bool {
         let (shape, strides) = (self.shape(), self.strides());
         self.ndim() <= TN_MAX_NDIM
@@ -389,7 +393,7 @@ impl Layout {
             && (self.is_empty() || reach(shape, strides, self.item(), self.offset).is_some())
     }
 
-    /// A layout whose shape and strides `fill` writes over zeros; it sees to it that the layout is valid.
+    /// A layout whose shape and strides `fill` writes over zeros. `fill` must make the layout valid.
     #[inline]
     fn build(
         dtype: Dtype,
@@ -400,7 +404,7 @@ impl Layout {
         Layout::made(|layout| layout.rebuild(dtype, ndim, offset, fill))
     }
 
-    /// The layout that `make` leaves in the place it is given.
+    /// The layout that `make` writes.
     #[inline]
     fn made(make: impl FnOnce(&mut Layout) -> Result<()>) -> Result<Layout> {
         let mut layout = Layout::EMPTY;
@@ -408,7 +412,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Becomes such a layout, in its place. After a failure it is some layout.
+    /// As [`Layout::build`], made in place. After a failure the layout is unspecified.
     #[inline]
     fn rebuild(
         &mut self,
@@ -429,7 +433,7 @@ impl Layout {
         fill(shape, strides)
     }
 
-    /// Shape and strides, to be changed by a view that is being made.
+    /// Shape and strides, for a view that is being made.
     #[inline]
     fn dims_mut(&mut self) -> (&mut [i64], &mut [i64]) {
         let ndim = self.ndim();
@@ -449,14 +453,14 @@ impl PartialEq for Layout {
         self.offset == other.offset
             && self.dtype == other.dtype
             && self.ndim == other.ndim
-            // Axis by axis: a layout that was made just now is still on its way to the cache, in pieces of this size.
+            // Axis by axis: wider loads from a layout that was just written would wait for its stores (store forwarding).
             && self.axes().zip(other.axes()).all(|(axis, same)| axis == same)
     }
 }
 
 impl Eq for Layout {}
 
-/// A list of lengths or axes in error texts: `(3, 4)`.
+/// A list of lengths or axes in error messages: `(3, 4)`.
 pub struct Tuple<'a, T>(pub &'a [T]);
 
 impl<T: fmt::Display> fmt::Display for Tuple<'_, T> {
@@ -472,18 +476,19 @@ impl<T: fmt::Display> fmt::Display for Tuple<'_, T> {
     }
 }
 
-/// Room for shape and strides of more axes than lie inline, filled with zeros.
+/// Zeroed memory for the shape and strides of more axes than are stored inline.
 #[cold]
 fn outside(ndim: usize) -> Result<Vec<i64>> {
     let mut numbers = Vec::new();
     if numbers.try_reserve_exact(2 * ndim).is_err() {
         return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a layout of {ndim} axes")));
     }
-    numbers.resize(2 * ndim, 0); // within what was reserved: allocates nothing
+    numbers.resize(2 * ndim, 0); // within the reserved capacity: allocates nothing
     Ok(numbers)
 }
 
-/// Writes the strides of a dense layout, each beside its length, a length 0 counted as 1. The dense size was checked, so no product overflows.
+/// Writes the strides of a dense layout, given with their lengths. A length of 0 counts as 1. The dense size was checked, so no product
+/// overflows.
 #[inline]
 fn lay_dense<'a>(axes: impl DoubleEndedIterator<Item = (i64, &'a mut i64)>, order: Order, item: i64) {
     let mut expected = item;
@@ -494,7 +499,7 @@ fn lay_dense<'a>(axes: impl DoubleEndedIterator<Item = (i64, &'a mut i64)>, orde
     if order == Order::F { axes.for_each(&mut axis) } else { axes.rev().for_each(&mut axis) }
 }
 
-/// From the innermost axis on: is each stride what the axes before it fill?
+/// Whether axes, given from the innermost out, are dense: each stride equals the bytes of the axes before it.
 #[inline]
 fn dense(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> bool {
     let mut expected = item;
@@ -509,7 +514,7 @@ fn dense(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> bool {
     dense
 }
 
-/// The dense size of a shape, or why it cannot be one.
+/// The dense size of a shape in bytes, or why the shape is invalid.
 #[inline]
 fn checked_size(dtype: Dtype, shape: &[i64]) -> Result<i64> {
     if shape.len() > TN_MAX_NDIM {
@@ -547,8 +552,7 @@ fn negative(shape: &[i64], axis: usize) -> Status {
     fail(TN_ERR_SHAPE, format_args!("length {length} of axis {axis} is negative; lengths go from 0 up"))
 }
 
-/// Lowest byte, and end of the highest element; `None` if one of them, or their distance, is outside i64. No length may
-/// be 0.
+/// The lowest byte, and the end of the highest element. None: one of them, or their distance, is outside i64. No length may be 0.
 fn reach(shape: &[i64], strides: &[i64], item: i64, offset: i64) -> Option<(i64, i64)> {
     let (mut below, mut above) = (0i64, item);
     for (&length, &stride) in shape.iter().zip(strides) {
@@ -560,7 +564,7 @@ fn reach(shape: &[i64], strides: &[i64], item: i64, offset: i64) -> Option<(i64,
     Some((offset.checked_add(below)?, offset.checked_add(above)?))
 }
 
-/// TN_ERR_OVERFLOW if the strides alone reach too far, TN_ERR_RANGE if only the offset brings them out of i64.
+/// TN_ERR_OVERFLOW: the strides alone reach outside i64. TN_ERR_RANGE: they do only with the offset.
 fn checked_reach(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<()> {
     if reach(shape, strides, dtype.item(), offset).is_some() {
         return Ok(());

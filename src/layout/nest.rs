@@ -1,21 +1,21 @@
-//! How strides nest, and whether two elements of one layout share a byte.
+//! Nesting of strides, and whether two elements of one layout share a byte.
 //!
-//! Order the axes longer than 1 by |stride|. If each |stride| is at least the reach of all smaller ones (their span and
-//! one element), the strides *nest*: then the position of an element names its indices, and no two elements share a
-//! byte. Nearly every layout nests; only for the others is there a search, with a bound. If each |stride| is at most
-//! that reach, the elements leave no gap.
+//! Order the axes longer than 1 by |stride|, and call the span of the smaller axes plus one element their *reach*. If each |stride| is at
+//! least the reach of the smaller ones, the strides *nest*: the position of an element determines its indices, and no two elements share a
+//! byte. Nearly every layout nests; for the others there is a bounded search. If each |stride| is at most the reach of the smaller ones,
+//! the elements leave no gap.
 //!
-//! Contract: pure, exact where it says so, allocates nothing.
+//! Contract: pure, allocates nothing, and is exact where a comment says so.
 #![forbid(unsafe_code)]
 
 use super::Layout;
 use crate::arith::gcd;
 use crate::types::TN_MAX_NDIM;
 
-/// Steps of the search in [`Layout::self_overlaps`] before it gives up: some 50 microseconds.
+/// Steps after which the search in [`Layout::self_overlaps`] gives up: about 50 microseconds.
 const SEARCH_STEPS: u32 = 4096;
 
-/// The axes longer than 1, by |stride|, the largest first; of equal ones the first axis first.
+/// The axes longer than 1, by |stride|, largest first. Axes with equal |stride| keep their order.
 pub struct Nest {
     order: [u8; TN_MAX_NDIM],
     len: usize,
@@ -28,15 +28,15 @@ impl Nest {
         let mut nest = Nest { order: [0; TN_MAX_NDIM], len: 0 };
         for (axis, (length, stride)) in layout.axes().enumerate() {
             if length > 1 {
-                // Insertion: most layouts are in order already, or nearly.
-                let mut place = nest.len;
-                while place > 0
-                    && layout.strides()[nest.order[place - 1] as usize].unsigned_abs() < stride.unsigned_abs()
+                // Insertion sort, because most layouts are nearly sorted.
+                let mut position = nest.len;
+                while position > 0
+                    && layout.strides()[nest.order[position - 1] as usize].unsigned_abs() < stride.unsigned_abs()
                 {
-                    nest.order[place] = nest.order[place - 1];
-                    place -= 1;
+                    nest.order[position] = nest.order[position - 1];
+                    position -= 1;
                 }
-                nest.order[place] = axis as u8;
+                nest.order[position] = axis as u8;
                 nest.len += 1;
             }
         }
@@ -49,7 +49,7 @@ impl Nest {
         self.order[..self.len].iter().map(|&axis| axis as usize)
     }
 
-    /// True if `fits(|stride|, reach of the smaller ones)` holds on every axis.
+    /// Whether `fits(|stride|, reach of the smaller ones)` holds on every axis.
     #[inline]
     fn every(&self, layout: &Layout, fits: impl Fn(u64, u64) -> bool) -> bool {
         let mut reach = layout.item() as u64;
@@ -58,19 +58,19 @@ impl Nest {
             if !fits(step, reach) {
                 return false;
             }
-            // Below 2^63 in a layout with an element; in an empty one the sum may be anything.
+            // Below 2^63 in a layout with elements; meaningless in an empty one.
             reach = reach.wrapping_add((layout.shape()[axis] as u64 - 1).wrapping_mul(step));
         }
         true
     }
 
-    /// True if the strides nest. `layout` is the one that this was made of, and has an element.
+    /// Whether the strides nest. `layout` is the one that [`Nest::new`] got, and has an element.
     #[inline]
     pub fn is_nested(&self, layout: &Layout) -> bool {
         self.every(layout, |step, reach| step >= reach)
     }
 
-    /// True if every byte of the extent belongs to an element. False may be wrong where the strides do not nest.
+    /// Whether every byte of the extent belongs to an element. May be false for a layout without gaps whose strides do not nest.
     #[inline]
     pub fn is_gapless(&self, layout: &Layout) -> bool {
         self.every(layout, |step, reach| step <= reach)
@@ -78,17 +78,16 @@ impl Nest {
 }
 
 impl Layout {
-    /// True if two elements share a byte (TN_SELF_OVERLAP). Exact, unless the search would be long: then true, because
-    /// undecided counts as overlap.
+    /// Whether two elements share a byte (TN_SELF_OVERLAP). Exact, unless the search gives up: undecided counts as overlap.
     #[inline]
     pub fn self_overlaps(&self) -> bool {
-        if nested_as_it_stands(self.axes().rev(), self.item()) || nested_as_it_stands(self.axes(), self.item()) {
+        if nested_in_order(self.axes().rev(), self.item()) || nested_in_order(self.axes(), self.item()) {
             return false;
         }
         self.overlaps_out_of_order()
     }
 
-    /// True if every byte between the first and the last belongs to an element; false without an element.
+    /// Whether every byte between the first and the last belongs to an element. False without an element.
     #[inline]
     pub fn is_gapless(&self) -> bool {
         !self.is_empty() && (self.is_c() || self.is_f() || Nest::new(self).is_gapless(self))
@@ -107,9 +106,9 @@ impl Layout {
     }
 }
 
-/// The nesting test without sorting, for axes from the innermost to the outermost.
+/// Whether axes nest in the given order, innermost first. Needs no sorting.
 #[inline]
-fn nested_as_it_stands(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> bool {
+fn nested_in_order(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> bool {
     let mut reach = item as u64;
     let mut nested = true;
     for (length, stride) in axes {
@@ -125,17 +124,16 @@ fn nested_as_it_stands(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> boo
     nested
 }
 
-/// Looks for a difference of two index tuples, not all zero, whose distance in bytes is below one element.
+/// Searches for a difference of two index tuples, not all zero, whose distance in bytes is less than one element.
 ///
-/// The axes come with the largest stride first. Each leaves a distance that the smaller ones must be able to undo, so
-/// only few indices are possible; the gcd of the smaller strides rules out most of them; the last axis is solved, not
-/// searched.
+/// It goes through the axes by stride, largest first. The smaller axes must be able to undo the distance so far, so only few differences
+/// are possible on each axis. The gcd of the smaller strides rules out most of these. The last axis is solved directly.
 struct Search {
     /// |stride| per axis, largest first.
     step: [i128; TN_MAX_NDIM],
     /// Largest difference of indices per axis.
     most: [i128; TN_MAX_NDIM],
-    /// What the axes from here on can undo, in bytes.
+    /// The distance that the axes from here on can undo, in bytes.
     reach: [i128; TN_MAX_NDIM + 1],
     /// Greatest common divisor of the steps from here on.
     common: [i128; TN_MAX_NDIM + 1],
@@ -155,27 +153,27 @@ impl Search {
             item: layout.item() as i128,
             left: SEARCH_STEPS,
         };
-        for (place, axis) in nest.axes().enumerate().rev() {
+        for (position, axis) in nest.axes().enumerate().rev() {
             let step = layout.strides()[axis].unsigned_abs();
-            search.step[place] = step as i128;
-            search.most[place] = layout.shape()[axis] as i128 - 1;
-            search.reach[place] = search.reach[place + 1] + search.step[place] * search.most[place];
-            search.common[place] = gcd(search.common[place + 1] as u64, step) as i128;
+            search.step[position] = step as i128;
+            search.most[position] = layout.shape()[axis] as i128 - 1;
+            search.reach[position] = search.reach[position + 1] + search.step[position] * search.most[position];
+            search.common[position] = gcd(search.common[position + 1] as u64, step) as i128;
         }
         search
     }
 
-    /// `distance`: bytes so far; `place`: the first axis that is still open; `all_zero`: the indices so far.
-    /// Differences come in pairs of opposite sign, so the first one that is not 0 is taken as positive.
-    fn finds(&mut self, place: usize, distance: i128, all_zero: bool) -> bool {
-        let (step, most) = (self.step[place], self.most[place]);
-        // What is left after this axis must come back into (-item, item) by the smaller ones.
-        let slack = self.reach[place + 1] + self.item - 1;
+    /// Searches from axis `position` on. `distance`: the bytes so far. `all_zero`: whether all differences so far are 0. Solutions come in
+    /// pairs of opposite sign, so the first difference other than 0 is taken as positive.
+    fn finds(&mut self, position: usize, distance: i128, all_zero: bool) -> bool {
+        let (step, most) = (self.step[position], self.most[position]);
+        // The smaller axes must bring the distance after this axis back into (-item, item).
+        let slack = self.reach[position + 1] + self.item - 1;
         let first = (-distance - slack).div_euclid(step) + ((-distance - slack).rem_euclid(step) != 0) as i128;
         let last = (slack - distance).div_euclid(step);
         let (first, last) = (first.max(if all_zero { 0 } else { -most }), last.min(most));
-        if place + 1 == self.len {
-            // The slack is one element less a byte: any index in the range is an answer, but 0 if all others are 0.
+        if position + 1 == self.len {
+            // The slack is one element less a byte. Any index in the range is a solution, except 0 if all others are 0.
             return first.max(if all_zero { 1 } else { first }) <= last;
         }
         let mut index = first;
@@ -185,7 +183,7 @@ impl Search {
             }
             self.left -= 1;
             let distance = distance + index * step;
-            if self.reachable(place + 1, distance) && self.finds(place + 1, distance, all_zero && index == 0) {
+            if self.reachable(position + 1, distance) && self.finds(position + 1, distance, all_zero && index == 0) {
                 return true;
             }
             index += 1;
@@ -193,9 +191,9 @@ impl Search {
         false
     }
 
-    /// Is there a multiple of the gcd of the axes from `place` on within less than one element of `distance`?
-    fn reachable(&self, place: usize, distance: i128) -> bool {
-        let rest = distance.rem_euclid(self.common[place]);
-        rest < self.item || self.common[place] - rest < self.item
+    /// Whether a multiple of the gcd of the strides from `position` on is less than one element away from `distance`.
+    fn reachable(&self, position: usize, distance: i128) -> bool {
+        let rest = distance.rem_euclid(self.common[position]);
+        rest < self.item || self.common[position] - rest < self.item
     }
 }

@@ -1,9 +1,9 @@
-//! Reshape and ravel: the same elements in the same order under another shape.
+//! Reshape and ravel: views with another shape and the same order of elements.
 //!
-//! Both shapes, without their axes of length 1, fall apart into groups of neighbouring axes with equal products: (4,6)
-//! and (2,2,6) into 4 = 2 x 2 and 6 = 6. A group can be renamed in place if its old axes are one progression, that is
-//! if each stride is length x stride of the next inner axis; in order F "inner" means before, in C after. The source's
-//! own contiguity plays no part, so the element order is always the one that was asked for (LA-3).
+//! Without axes of length 1, both shapes divide into groups of neighbouring axes with equal products: (4,6) and (2,2,6) into 4 = 2 x 2 and
+//! 6 = 6. A group needs no copy if its old axes are one progression: each stride is length x stride of the next inner axis. The inner axis
+//! is the one before in order F, the one after in order C. The source's contiguity does not matter, so the order of elements is always the
+//! requested one (LA-3).
 //!
 //! Contract: as `view`.
 #![forbid(unsafe_code)]
@@ -15,28 +15,28 @@ use crate::error::{Result, Status, fail};
 use crate::types::*;
 
 impl Layout {
-    /// One axis, the elements in `order` (LA-5).
+    /// A one-dimensional view of the elements in `order` (LA-5).
     #[inline]
     pub fn ravel(&self, order: Order) -> Result<Layout> {
         self.reshape(&[-1], order)
     }
 
-    /// The same, made in the place where it stays.
+    /// As the function without `_to`, made in place.
     #[inline]
     pub fn ravel_to(&self, order: Order, view: &mut Layout) -> Result<()> {
         self.reshape_to(&[-1], order, view)
     }
 
-    /// The same elements, taken and laid out in `order`, under another shape; one length may be -1 (LA-3, LA-4).
+    /// A view with another shape. The elements are read and placed in `order`. One length may be -1 (LA-3, LA-4).
     ///
-    /// TN_ERR_LIMIT: more than 64 axes, or a size above i64::MAX. TN_ERR_SHAPE: another number of elements, or a -1
-    /// that cannot be computed. TN_ERR_LAYOUT: no strides do this in place. Order K is TN_ERR_INVALID.
+    /// TN_ERR_INVALID: order K. TN_ERR_OVERFLOW: more than 64 axes, or a size above i64::MAX. TN_ERR_SHAPE: another number of elements, or
+    /// a -1 that cannot be computed. TN_ERR_LAYOUT: only a copy is possible.
     #[inline]
     pub fn reshape(&self, shape: &[i64], order: Order) -> Result<Layout> {
         Layout::made(|view| self.reshape_to(shape, order, view))
     }
 
-    /// The same, made in the place where it stays.
+    /// As the function without `_to`, made in place.
     #[inline]
     pub fn reshape_to(&self, shape: &[i64], order: Order, view: &mut Layout) -> Result<()> {
         let order = self.resolve(order);
@@ -54,12 +54,12 @@ impl Layout {
             for (length, &asked) in lengths.iter_mut().zip(shape) {
                 *length = if asked < 0 { open } else { asked };
             }
-            // Loops: a comparison and a copy of unknown length are calls.
+            // Loops, because a comparison or copy of unknown length would be a call.
             if lengths.len() == self.ndim() && lengths.iter().zip(self.shape()).all(|(new, old)| new == old) {
                 strides.iter_mut().zip(self.strides()).for_each(|(new, &old)| *new = old);
                 return Ok(());
             }
-            // Without an element there is nothing to keep, and what is dense in that order stays so.
+            // An empty layout may have any strides, and a layout that is dense in this order stays dense.
             let dense = if order == Order::F { self.is_f() } else { self.is_c() };
             if dense || lengths.contains(&0) {
                 lay_dense(lengths.iter().copied().zip(strides), order, self.item());
@@ -72,7 +72,7 @@ impl Layout {
         })
     }
 
-    /// Checks the number of elements; what a -1 in `shape` stands for.
+    /// Checks the number of elements. Returns the length for a -1 in `shape`.
     #[inline]
     fn open_length(&self, shape: &[i64]) -> Result<i64> {
         let (mut known, mut open) = (1i64, 0);
@@ -83,7 +83,7 @@ impl Layout {
                     return Err(self.wrong_length(shape));
                 }
             } else {
-                known *= length; // zeros aside within the dense size, and with one it is 0
+                known *= length; // at most the dense size; 0 if a length is 0
             }
         }
         let count = self.count();
@@ -96,8 +96,8 @@ impl Layout {
         Ok(count / known)
     }
 
-    /// Writes the strides of all axes of `shape` longer than 1; false where no strides would do. The numbers of
-    /// elements are equal and not 0.
+    /// Writes the strides of all axes of `shape` longer than 1. False: only a copy is possible. The numbers of elements are equal and not
+    /// 0.
     #[inline]
     fn regroup(&self, shape: &[i64], strides: &mut [i64], order: Order) -> bool {
         let (old_shape, old_strides) = (self.shape(), self.strides());
@@ -110,7 +110,7 @@ impl Layout {
                 to += 1;
             }
             if from == old_shape.len() || to == shape.len() {
-                return true; // at both ends at once, because the products are equal
+                return true; // both end at once, because the products are equal
             }
             let (first_old, first_new) = (from, to);
             let (mut old, mut new) = (old_shape[from], shape[to]);
@@ -129,7 +129,7 @@ impl Layout {
             else {
                 return false;
             };
-            // The last product is not used and may wrap; the others are steps within the group's span.
+            // The last product is unused and may wrap; the others are strides within the group's span.
             if order == Order::F {
                 for axis in first_new..to {
                     strides[axis] = stride;
@@ -188,8 +188,7 @@ impl Layout {
     }
 }
 
-/// The stride from element to element if these axes, run through in `order`, are one progression. The first is longer
-/// than 1.
+/// The stride from element to element, if these axes in `order` are one progression. The first axis is longer than 1.
 #[inline]
 fn progression(shape: &[i64], strides: &[i64], order: Order) -> Option<i64> {
     let mut last = 0;
@@ -207,13 +206,13 @@ fn progression(shape: &[i64], strides: &[i64], order: Order) -> Option<i64> {
     Some(if order == Order::F { strides[0] } else { strides[last] })
 }
 
-/// Gives axes of length 1 the stride of one step over the next inner axis; the innermost ones the item size.
+/// Gives each axis of length 1 the stride of one step over the next inner axis; the innermost one, the size of an element.
 #[inline]
 fn fill_unit_axes(shape: &[i64], strides: &mut [i64], order: Order, item: i64) -> Result<()> {
     let n = shape.len();
     let mut inner: Option<usize> = None;
-    for place in 0..n {
-        let axis = if order == Order::F { place } else { n - 1 - place };
+    for position in 0..n {
+        let axis = if order == Order::F { position } else { n - 1 - position };
         if shape[axis] == 1 {
             strides[axis] = match inner {
                 None => item,

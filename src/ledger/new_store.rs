@@ -125,7 +125,7 @@ impl NewStore {
         layout: &mut Layout,
         zeroed: bool,
     ) -> Result<NewStore> {
-        if pool.is_ordered() {
+        if pool.is_stream_ordered() {
             return NewStore::allocate_on(thread, None, pool, layout, zeroed);
         }
         let ledger = SpareLedger::take(thread)?;

@@ -1,7 +1,7 @@
-//! C++ containers: `tenure::memory_resource` and `tenure::allocator` of tenure_memory.hpp are made of these two.
+//! Allocation for C++ containers: `tenure::memory_resource` and `tenure::allocator` of tenure_memory.hpp call these two functions.
 //!
-//! Contract: blocks remember where the thread was (TN_HERE). A handle that was released hands out nothing; blocks are
-//! given back through it all the same, by their address.
+//! Contract: a block records the thread's call site (TN_HERE). A released handle allocates nothing, but it still frees blocks by their
+//! address.
 #![forbid(unsafe_code)]
 
 use crate::error::Result;
@@ -11,10 +11,10 @@ use crate::types::*;
 use crate::{sys::os, thread};
 use core::ptr::NonNull;
 
-/// Alignment below which none is given: that of C++'s operator new.
-const ALIGNMENT: usize = 16;
+/// The least alignment of a block: that of C++'s operator new.
+const ALIGNMENT_BYTES: usize = 16;
 
-/// A block of the pool; None: of the host's default pool.
+/// Allocates a block from a pool. None: from the host's default pool.
 pub fn allocate(pool: Option<&'static Pool>, bytes: usize, alignment: usize) -> Result<NonNull<u8>> {
     let pool = match pool {
         Some(pool) => pool,
@@ -22,10 +22,10 @@ pub fn allocate(pool: Option<&'static Pool>, bytes: usize, alignment: usize) -> 
     };
     os::pin_library();
     let thread = thread::current();
-    pool.allocate_for(Client::CPP, bytes, alignment.max(ALIGNMENT), false, thread.stamp())
+    pool.allocate_for(Client::CPP, bytes, alignment.max(ALIGNMENT_BYTES), false, thread.stamp())
 }
 
-/// Gives a block back. `pool`: the bits of the handle that it came from; 0: of whichever pool has it.
+/// Frees a block. `handle`: the bits of the handle that it was allocated through; 0: the block's owner is found by its address.
 pub fn deallocate(handle: u64, address: usize) -> Result<()> {
     let through = match handle {
         0 => None,

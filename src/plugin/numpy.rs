@@ -1,8 +1,8 @@
 //! NumPy's handler (NEP 49): one struct of four functions per pool, for `PyDataMem_SetHandler`.
 //!
-//! Contract: [`handler`] gives the same struct for the same pool, and a struct lives to the end of the process, because
-//! arrays refer to it for as long as they live. After the pool was released it hands out nothing and takes back
-//! everything. Blocks are aligned to 64 bytes at least. The size that NumPy passes when it frees is not trusted.
+//! Contract: [`handler`] always returns the same struct for a pool. The struct lives until the end of the process, because NumPy's arrays
+//! refer to it. After the pool was released, the handler allocates nothing, but still frees all blocks. Blocks are aligned to 64 bytes at
+//! least. The size that NumPy passes to `free` is not relied on.
 
 use super::Target;
 use crate::arena::Arena;
@@ -17,8 +17,8 @@ use core::ffi::{c_char, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
-/// Alignment that NumPy's own vector loops like, and JAX needs to import without a copy.
-const ALIGNMENT: usize = 64;
+/// The alignment that NumPy's vector loops work best with, and that JAX needs to import without a copy.
+const ALIGNMENT_BYTES: usize = 64;
 
 /// NumPy's `PyDataMem_Handler`, version 1.
 #[repr(C)]
@@ -38,22 +38,23 @@ const _: () = assert!(core::mem::offset_of!(Handler, version) == 127);
 const _: () = assert!(core::mem::offset_of!(Handler, context) == 128);
 const _: () = assert!(core::mem::offset_of!(Handler, free) == 160);
 
-/// A handler and what its context points at.
+/// A handler, and the target that its context points to.
 #[repr(C)]
-struct Made {
+struct HandlerRecord {
     handler: UnsafeCell<Handler>,
     target: Target,
 }
 
-static HANDLERS: Arena<Made> = Arena::new();
-/// Held while a pool gets its handler.
+static HANDLERS: Arena<HandlerRecord> = Arena::new();
+/// Serialises the creation of handlers.
 static MAKING: ColdLock<()> = ColdLock::new(());
 
-// SAFETY: a handler never changes, once its context is set before the first user has it.
-unsafe impl Sync for Made {}
+// SAFETY: a handler changes only before it is shared, when its context is set.
+unsafe impl Sync for HandlerRecord {}
 
-/// The handler of a pool; None: of the host's default pool. TN_ERR_DEVICE for a pool that is not on the host,
-/// TN_ERR_STALE for one that was released, TN_ERR_NO_HOST_MEMORY.
+/// The handler of a pool. None: of the host's default pool.
+///
+/// TN_ERR_DEVICE: the pool is not on the host. TN_ERR_STALE: it was released. TN_ERR_NO_HOST_MEMORY.
 pub fn handler(pool: Option<&'static Pool>) -> Result<*const Handler> {
     let pool = match pool {
         Some(pool) => pool,
@@ -61,24 +62,27 @@ pub fn handler(pool: Option<&'static Pool>) -> Result<*const Handler> {
     };
     if pool.device().r#type != TN_CPU {
         let name = crate::names::device_type_name(pool.device().r#type);
-        return Err(fail(TN_ERR_DEVICE, format_args!("NumPy's arrays lie on the host, and this pool on {name}")));
+        return Err(fail(
+            TN_ERR_DEVICE,
+            format_args!("NumPy's arrays are in host memory, and this pool is of device type {name}"),
+        ));
     }
-    // Nobody may make another pool of it while it gets its handler.
-    if !pool.try_hold() {
+    // This reference keeps the pool's record from being reused while the handler is made.
+    if !pool.try_ref() {
         let name = pool.name();
         return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", name.as_str())));
     }
-    let made = made_for(pool);
-    pool.drop_hold();
+    let handler = find_or_make(pool);
+    pool.drop_ref();
     os::pin_library();
-    made
+    handler
 }
 
-fn made_for(pool: &'static Pool) -> Result<*const Handler> {
+fn find_or_make(pool: &'static Pool) -> Result<*const Handler> {
     let _making = MAKING.lock();
-    let there = pool.plugin().load(Ordering::Relaxed);
-    if !there.is_null() {
-        return Ok(there.cast());
+    let existing = pool.plugin().load(Ordering::Relaxed);
+    if !existing.is_null() {
+        return Ok(existing.cast());
     }
     let mut name = [0; 127];
     let pool_name = pool.name();
@@ -87,37 +91,37 @@ fn made_for(pool: &'static Pool) -> Result<*const Handler> {
     }
     let handler = Handler { name, version: 1, context: null_mut(), malloc, calloc, realloc, free };
     let target = Target::new(pool, Client::NUMPY);
-    let Some(made) = HANDLERS.get(|| Made { handler: UnsafeCell::new(handler), target }) else {
+    let Some(record) = HANDLERS.get(|| HandlerRecord { handler: UnsafeCell::new(handler), target }) else {
         return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a handler; free some")));
     };
-    let handler = made.handler.get();
-    // SAFETY: not shared yet.
-    unsafe { (*handler).context = (&raw const made.target).cast_mut().cast() };
+    let handler = record.handler.get();
+    // SAFETY: the record is not shared yet.
+    unsafe { (*handler).context = (&raw const record.target).cast_mut().cast() };
     pool.plugin().store(handler.cast(), Ordering::Relaxed);
     Ok(handler)
 }
 
-/// What stands behind a handler's context.
+/// The target of a handler's context.
 fn target(context: *mut c_void) -> Target {
-    // SAFETY: NumPy passes the context of the handler, which `made_for` wrote and which is never unmapped.
+    // SAFETY: NumPy passes the context that `find_or_make` wrote. It points to a record that is never unmapped.
     unsafe { *context.cast::<Target>() }
 }
 
 fn allocate(context: *mut c_void, bytes: usize, zeroed: bool) -> Result<*mut c_void> {
     let target = target(context);
-    let block = target.allocate(bytes, ALIGNMENT.max(target.pool.alignment()), zeroed)?;
+    let block = target.allocate(bytes, ALIGNMENT_BYTES.max(target.pool.alignment()), zeroed)?;
     Ok(block.as_ptr().cast())
 }
 
-/// What the texts of these functions begin with.
-const DOOR: &str = "tn_numpy_handler";
+/// The function that error texts name: the one that returned the handler.
+const FUNCTION: &str = "tn_numpy_handler";
 
 extern "C" fn malloc(context: *mut c_void, bytes: usize) -> *mut c_void {
-    boundary::answer(DOOR, null_mut(), || allocate(context, bytes, false))
+    boundary::answer(FUNCTION, null_mut(), || allocate(context, bytes, false))
 }
 
 extern "C" fn calloc(context: *mut c_void, count: usize, item: usize) -> *mut c_void {
-    boundary::answer(DOOR, null_mut(), || match count.checked_mul(item) {
+    boundary::answer(FUNCTION, null_mut(), || match count.checked_mul(item) {
         Some(bytes) => allocate(context, bytes, true),
         None => {
             Err(fail(TN_ERR_OVERFLOW, format_args!("{count} elements of {item} bytes are more than can be addressed")))
@@ -126,7 +130,7 @@ extern "C" fn calloc(context: *mut c_void, count: usize, item: usize) -> *mut c_
 }
 
 extern "C" fn realloc(context: *mut c_void, ptr: *mut c_void, bytes: usize) -> *mut c_void {
-    boundary::answer(DOOR, null_mut(), || {
+    boundary::answer(FUNCTION, null_mut(), || {
         if ptr.is_null() {
             return allocate(context, bytes, false);
         }
@@ -136,6 +140,6 @@ extern "C" fn realloc(context: *mut c_void, ptr: *mut c_void, bytes: usize) -> *
 
 extern "C" fn free(context: *mut c_void, ptr: *mut c_void, bytes: usize) {
     if !ptr.is_null() {
-        boundary::answer(DOOR, (), || target(context).deallocate(ptr as usize, Some(bytes)));
+        boundary::answer(FUNCTION, (), || target(context).deallocate(ptr as usize, Some(bytes)));
     }
 }

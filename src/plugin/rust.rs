@@ -1,7 +1,7 @@
 //! A Rust program's global allocator over the host's default pool.
 //!
-//! Contract: usable from the first allocation of a process, before `main`, to its last, on every thread, also while a
-//! thread ends; never unwinds, and makes no allocation itself, so that it cannot meet itself. Failure is NULL.
+//! Contract: usable on every thread from the first allocation of a process, before `main`, to its last, also while a thread ends. It never
+//! unwinds. It uses no other allocation of the program, so it does not recurse. A failed call returns NULL.
 
 use crate::boundary;
 use crate::pool::{self, Client};
@@ -9,7 +9,7 @@ use crate::thread;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 
-/// The host's default pool as a program's allocator:
+/// The host's default pool as the global allocator of a Rust program:
 ///
 /// ```
 /// #[global_allocator]
@@ -21,18 +21,17 @@ use core::ptr::null_mut;
 /// }
 /// ```
 ///
-/// What the program holds then stands in the pool's statistics and reports under the client "rust". Alignments are
-/// honoured up to 4 MiB.
+/// The pool's statistics and reports then count the program's memory under the client "rust". Alignments up to 4 MiB are supported.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PoolAllocator;
 
-/// What the texts of these functions begin with.
-const DOOR: &str = "tenure::PoolAllocator";
+/// The name that error texts begin with.
+const FUNCTION: &str = "tenure::PoolAllocator";
 
 fn allocate(layout: Layout, zeroed: bool) -> *mut u8 {
-    // A thread without a record cannot say so by unwinding, which needs memory.
+    // There may be no memory for the thread's record. The call then returns NULL, because a panic needs memory.
     let Some(thread) = thread::try_current() else { return null_mut() };
-    boundary::answer(DOOR, null_mut(), || {
+    boundary::answer(FUNCTION, null_mut(), || {
         let block = super::host()?.allocate_for(
             Client::RUST,
             layout.size(),
@@ -44,8 +43,8 @@ fn allocate(layout: Layout, zeroed: bool) -> *mut u8 {
     })
 }
 
-// SAFETY: blocks are the pool's: as large and aligned as asked, disjoint, valid until they are given back; nothing
-// unwinds, because `answer` ends every panic.
+// SAFETY: the pool's blocks have the requested size and alignment, are disjoint, and stay valid until they are freed. No call unwinds,
+// because `boundary::answer` catches every panic.
 unsafe impl GlobalAlloc for PoolAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocate(layout, false)
@@ -59,8 +58,8 @@ unsafe impl GlobalAlloc for PoolAllocator {
         if thread::try_current().is_none() {
             return null_mut();
         }
-        // The pool keeps the alignment that was asked for at first.
-        boundary::answer(DOOR, null_mut(), || {
+        // The pool keeps the alignment of the first request.
+        boundary::answer(FUNCTION, null_mut(), || {
             Ok(super::host()?.reallocate_for(Client::RUST, at as usize, bytes)?.as_ptr())
         })
     }
@@ -69,7 +68,7 @@ unsafe impl GlobalAlloc for PoolAllocator {
         if thread::try_current().is_none() {
             return;
         }
-        boundary::answer(DOOR, (), || {
+        boundary::answer(FUNCTION, (), || {
             pool::deallocate_for(Client::RUST, Some(super::host()?), at as usize, Some(layout.size()))
         });
     }

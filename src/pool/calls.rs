@@ -1,6 +1,6 @@
 //! The upstream callbacks that are running on a thread.
 //!
-//! Contract: a callback may call the library, but not the pool that runs it: such a call returns a status.
+//! Contract: a callback may call the library, but not the pool that runs it. Such a call returns a status code.
 
 use crate::pool::Pool;
 use crate::thread::{self, Area, PerThread, Thread, area};
@@ -17,7 +17,7 @@ struct Frame {
 /// A thread's innermost callback; NULL: none.
 struct Calls(Cell<*const Frame>);
 
-// SAFETY: zeros are no callback; only the thread, or its exit hook, touches it; the area is for this type.
+// SAFETY: zeros are valid and mean no callback. Only the thread, or its exit hook, touches it. The area is for this type.
 unsafe impl PerThread for Calls {
     const AREA: Area = area::POOL_CALLS;
 }
@@ -33,7 +33,7 @@ pub(super) fn run<R>(thread: &'static Thread, pool: &'static Pool, callback: imp
     result
 }
 
-/// In the child of a fork: the stack of a thread that is gone holds no callback.
+/// Exit hook. In the child of a fork it also runs for the other threads, whose stacks are gone.
 fn forget(thread: &'static Thread) {
     Calls::of(thread).0.set(null());
 }

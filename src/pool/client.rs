@@ -1,8 +1,8 @@
-//! Who asked a pool for its blocks: arrays, raw blocks of C code, or another library's allocator (a client).
+//! Clients: who allocated a block. Arrays, raw blocks of C code, or the allocator of another library.
 //!
-//! Contract: every live block counts for exactly one client, so that the sum of `live_bytes` over the clients is the
-//! pool's `in_use_bytes` in every answer (PO-61). A block's client stands in its tag: raw blocks have it beside the
-//! thread's number, blocks of stores are those of arrays.
+//! Contract: every live block counts for exactly one client. The sum of `live_bytes` over the clients is the pool's
+//! `in_use_bytes` in every answer (PO-61). The tag of a raw block has the client beside the thread's number. Blocks
+//! of stores belong to `ARRAYS`.
 #![forbid(unsafe_code)]
 
 use crate::thread;
@@ -12,20 +12,20 @@ use crate::types::*;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Client(u8);
 
-/// Who asks through the functions of C, and in the preload library everybody.
+/// The client of C's functions; in the preload library, of every caller.
 pub(super) const PLAIN: Client = if cfg!(preload) { Client::MALLOC } else { Client::RAW };
 
-/// Number of clients that there are.
+/// Number of clients.
 pub const CLIENTS: usize = 12;
 
 const NAMES: [&str; CLIENTS] =
     ["arrays", "raw", "numpy", "torch", "cupy", "numba", "rmm", "umf", "cpp", "rust", "malloc", "other"];
 
-/// Bits of the client in a raw block's tag; above them the stamp of who asked.
+/// Bits of the client in a raw block's tag. The bits above them are the stamp of the allocating thread.
 const CLIENT_BITS: u32 = 4;
-/// Places for clients in tables that are looked up by a tag's.
-pub(super) const PLACES: usize = 1 << CLIENT_BITS;
-const _: () = assert!(CLIENTS <= PLACES);
+/// Entries of a table that is indexed by the client bits of a tag.
+pub(super) const CLIENT_CODES: usize = 1 << CLIENT_BITS;
+const _: () = assert!(CLIENTS <= CLIENT_CODES);
 
 impl Client {
     /// Stores of arrays.
@@ -43,23 +43,23 @@ impl Client {
     /// The C library's functions, in the preload library.
     pub const MALLOC: Client = Client(TN_CLIENT_MALLOC as u8);
 
-    /// All of them.
+    /// All clients.
     pub fn all() -> impl Iterator<Item = Client> {
         (0..CLIENTS as u8).map(Client)
     }
 
-    /// The client of what [`crate::pool::Pool::each_client`] tells.
-    pub fn of(told: &tn_pool_client) -> Client {
-        Client((told.client as u8).min(CLIENTS as u8 - 1))
+    /// The client of an answer of [`crate::pool::Pool::each_client`].
+    pub fn of(to_c: &tn_pool_client) -> Client {
+        Client((to_c.client as u8).min(CLIENTS as u8 - 1))
     }
 
-    /// Its place in a table of [`CLIENTS`].
+    /// Its index in a table of [`CLIENTS`].
     #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    /// Whether it is neither arrays nor callers of the pool itself.
+    /// Whether it is the allocator of another library.
     pub fn is_library(self) -> bool {
         self != Client::ARRAYS && self != Client::RAW
     }
@@ -69,7 +69,7 @@ impl Client {
         NAMES.get(self.index()).unwrap_or(&"other")
     }
 
-    /// The tag of a raw block that it asked for; `stamp`: the thread's. Below 2^42.
+    /// The tag of a raw block, below 2^42. `stamp`: the allocating thread's.
     #[inline]
     pub(super) fn tag(self, stamp: u64) -> u64 {
         u64::from(self.0) | stamp << CLIENT_BITS
@@ -78,33 +78,30 @@ impl Client {
     /// The client of a raw block's tag.
     #[inline]
     pub(super) fn of_tag(tag: u64) -> Client {
-        Client(tag as u8 & (PLACES as u8 - 1))
+        Client(tag as u8 & (CLIENT_CODES as u8 - 1))
     }
 
-    /// Thread and site of a raw block's tag.
-    pub(super) fn asker(tag: u64) -> (u32, u32) {
+    /// Thread and call site of a raw block's tag.
+    pub(super) fn origin(tag: u64) -> (u32, u32) {
         thread::stamp_parts(tag >> CLIENT_BITS)
     }
 }
 
-/// Blocks that went out and came back, and the bytes of those that are out. Counts modulo 2^64: what one heap handed out another one may
-/// have taken back, so that only the sum over the pool means something.
+/// Counts of blocks and bytes, modulo 2^64. One heap may free what another one allocated, so only the sum over a pool
+/// means something.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Tally {
-    /// Usable bytes.
+    /// Usable bytes of live blocks.
     pub in_use: u64,
-    /// Bytes that were asked for.
+    /// Requested bytes of live blocks.
     pub requested: u64,
-    /// Blocks that went out.
     pub allocated: u64,
-    /// Blocks that came back.
     pub freed: u64,
-    /// Blocks that changed their size: neither the one nor the other, also where they moved.
+    /// Blocks that changed their size. They count neither as allocated nor as freed, also if they moved.
     pub reallocated: u64,
 }
 
 impl Tally {
-    /// The sum with another one.
     pub fn add(&mut self, other: &Tally) {
         self.in_use = self.in_use.wrapping_add(other.in_use);
         self.requested = self.requested.wrapping_add(other.requested);
@@ -113,7 +110,6 @@ impl Tally {
         self.reallocated = self.reallocated.wrapping_add(other.reallocated);
     }
 
-    /// The difference to another one.
     pub fn subtract(&mut self, other: &Tally) {
         self.in_use = self.in_use.wrapping_sub(other.in_use);
         self.requested = self.requested.wrapping_sub(other.requested);
@@ -122,27 +118,27 @@ impl Tally {
         self.reallocated = self.reallocated.wrapping_sub(other.reallocated);
     }
 
-    /// Changes what is out.
+    /// Changes the bytes of live blocks.
     pub fn change(&mut self, usable: u64, requested: u64) {
         self.in_use = self.in_use.wrapping_add(usable);
         self.requested = self.requested.wrapping_add(requested);
     }
 
-    /// Blocks that are out. Heaps count without a lock: of a sum over moments that lie apart, more may have come back.
+    /// Live blocks. Heaps count without a lock, so a sum taken while they run may have more frees than allocations.
     pub fn blocks(&self) -> u64 {
         self.allocated.max(self.freed) - self.freed
     }
 
-    /// Bytes that are out, likewise.
+    /// Usable bytes of live blocks, at least 0 for the same reason.
     pub fn bytes(&self) -> u64 {
         (self.in_use as i64).max(0) as u64
     }
 }
 
-/// What a client did; only read and written under the pool's lock.
+/// What one client did. Only read and written under the pool's lock.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Account {
-    /// Without heaps.
+    /// Without the counts of thread heaps.
     pub tally: Tally,
     pub peak: u64,
     pub failures: u64,
@@ -151,13 +147,12 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Whether there is anything to tell.
     pub fn is_used(&self, all: &Tally) -> bool {
         all.allocated + all.reallocated + self.failures + self.misuses > 0
     }
 
-    /// As C sees it; `all`: with the heaps.
-    pub fn told(&self, client: Client, all: &Tally) -> tn_pool_client {
+    /// As C sees it. `all`: with the counts of thread heaps.
+    pub fn to_c(self, client: Client, all: &Tally) -> tn_pool_client {
         let mut name = [0; 16];
         for (to, from) in name.iter_mut().zip(client.name().bytes()) {
             *to = from as core::ffi::c_char;
@@ -187,10 +182,10 @@ mod tests {
         let most = ((1 << 22) - 1, u16::MAX.into());
         for client in Client::all().skip(1) {
             let tag = client.tag(thread::stamp(most.0, most.1));
-            assert_eq!((Client::of_tag(tag), Client::asker(tag)), (client, most));
+            assert_eq!((Client::of_tag(tag), Client::origin(tag)), (client, most));
             assert!(tag < 1 << 42 && client.name().len() < 16);
         }
         assert_eq!(Client::RUST.name(), "rust");
-        assert_eq!(Client::of_tag(u64::MAX).name(), "other", "a torn tag names somebody all the same");
+        assert_eq!(Client::of_tag(u64::MAX).name(), "other", "a torn tag still has a name");
     }
 }

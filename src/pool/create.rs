@@ -1,17 +1,18 @@
-//! Pools that begin: over a device, or over a caller's upstream.
+//! Creation of pools: over a device, or over a caller's upstream.
 //!
 //! Contract: a creation that fails leaves nothing behind (PO-1 to PO-4).
 
-use super::shells::{park, shell};
-use super::trim::trim_all;
+use crate::arena;
 use crate::device::Source;
 use crate::device::upstream;
 use crate::error::{Result, fail};
 use crate::names::Name;
-use crate::pool::books::lanes::Ordered;
-use crate::pool::books::{Books, Ring};
-use crate::pool::options::{self, PoolOptions, Settings};
-use crate::pool::{HOST, Pool, arena, blocks, ordered, text};
+use crate::pool::backing::trim::trim_all;
+use crate::pool::options::{PoolOptions, Settings};
+use crate::pool::registry::{retire, take_record};
+use crate::pool::state::stream_lists::StreamLists;
+use crate::pool::state::{PoolState, Ring};
+use crate::pool::{HOST, Pool, messages, options, requests, stream_ordered};
 use crate::sys::{checker, os};
 use crate::thread;
 use crate::types::*;
@@ -20,26 +21,26 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// Number of pools made so far, for their names.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
-/// A pool of its own on a device, with one hold, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
-/// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY, and then nothing is left behind (PO-1 to PO-4).
+/// Creates a pool on a device, with one reference, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
+/// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY (PO-1 to PO-4).
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
-    let place = options::place(device, options);
+    let resolved = options::resolve_device(device, options);
     let settings = options::check(device, options, os::has_node)?;
-    let source = Source::of(place, options.host_flags)?;
+    let source = Source::of(resolved, options.host_flags)?;
     let terms = source.device().terms();
-    options::check_possible(place, options)?;
+    options::check_possible(resolved, options)?;
     let settings = if terms.ordered { options::on_device(settings, options)? } else { settings };
     crate::reclaim::register(trim_all);
     if terms.ordered {
-        // What was released with work under way may be finished by now.
-        ordered::collect();
+        // Work on pools that were released earlier may be finished by now.
+        stream_ordered::collect();
     }
-    make(place, Settings { terms, ..settings }, options.name, source, None)
+    make(resolved, Settings { terms, ..settings }, options.name, source, None)
 }
 
-/// A pool over a caller's upstream, with one hold, the caller's; its memory is called `device`'s. As `create`, and
-/// besides what the upstream did wrong when it was asked for `initial_size`: TN_ERR_FAILED. Until [`Pool::accept`] it is
-/// the caller who has the upstream.
+/// Creates a pool over a caller's upstream, with one reference, the caller's. Its memory counts as `device`'s. Fails
+/// as `create` does, and with TN_ERR_FAILED if the upstream misbehaved when `initial_size` was requested. The caller
+/// keeps the upstream until [`Pool::accept`].
 pub fn import(device: tn_device, upstream: &tn_upstream, options: &PoolOptions) -> Result<&'static Pool> {
     let settings = options::check(device, options, os::has_node)?;
     let terms = upstream::check(device, upstream)?;
@@ -49,51 +50,52 @@ pub fn import(device: tn_device, upstream: &tn_upstream, options: &PoolOptions) 
 }
 
 fn make(
-    place: tn_device,
+    device: tn_device,
     settings: Settings,
     name: Name,
     source: Source,
     upstream: Option<&tn_upstream>,
 ) -> Result<&'static Pool> {
     let Settings { terms, .. } = settings;
-    let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a pool; free some"));
-    let pool = shell().ok_or_else(no_memory)?;
+    let no_memory =
+        || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the descriptor of a pool; free some memory"));
+    let pool = take_record().ok_or_else(no_memory)?;
     let ring = match settings.flags & TN_POOL_STRICT {
         0 => None,
         _ => match arena::take(size_of::<Ring>(), align_of::<Ring>()) {
-            // SAFETY: zeroed memory of the right size and alignment, mapped for ever; zero is valid, and means empty.
+            // SAFETY: zeroed memory of the right size and alignment, never unmapped; zero is a valid, empty ring.
             Some(at) => Some(unsafe { at.cast::<Ring>().as_ref() }),
             None => {
-                park(pool);
+                retire(pool);
                 return Err(no_memory());
             }
         },
     };
-    let ordered = if terms.ordered { Ordered::create() } else { None };
+    let ordered = if terms.ordered { StreamLists::create() } else { None };
     if terms.ordered && ordered.is_none() {
-        park(pool);
+        retire(pool);
         return Err(no_memory());
     }
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
     let name = if name.is_none() { numbered(serial) } else { name };
-    pool.set_constants(place, &settings, source, serial);
+    pool.set_constants(device, &settings, source, serial);
     if let Some(upstream) = upstream {
-        // SAFETY: the shell is this call's alone.
+        // SAFETY: the record is this call's alone.
         unsafe { pool.upstream.set(upstream, terms) };
     }
-    let mut books = Books::new(settings, name, ring, Some(&pool.looks));
-    books.ordered = ordered;
-    books.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<Ordered>() as u64);
-    *pool.books.lock() = books;
+    let mut state = PoolState::new(settings, name, ring, Some(&pool.peak_updates), size_of::<Pool>());
+    state.stream_lists = ordered;
+    state.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<StreamLists>() as u64);
+    *pool.state.lock() = state;
     if settings.floor == 0 {
         return Ok(pool);
     }
     let status = match pool.commit_at_creation(&settings) {
         Ok(true) => return Ok(pool),
-        Ok(false) => text::out_of_memory(pool, terms.refusal, &blocks::creation(settings.floor)),
+        Ok(false) => messages::out_of_memory(pool, terms.refusal, &requests::creation(settings.floor)),
         Err(status) => status,
     };
-    pool.drop_hold();
+    pool.drop_ref();
     Err(status)
 }
 
@@ -105,25 +107,24 @@ fn numbered(serial: u64) -> Name {
 }
 
 impl Pool {
-    /// Notes what does not change while the pool lives, for reading without the lock.
-    fn set_constants(&self, place: tn_device, settings: &Settings, source: Source, serial: u64) {
+    /// Sets what does not change while the pool lives and is read without the lock.
+    fn set_constants(&self, device: tn_device, settings: &Settings, source: Source, serial: u64) {
         let terms = &settings.terms;
-        self.device_type.store(place.r#type, Ordering::Relaxed);
-        self.device_id.store(place.id, Ordering::Relaxed);
+        self.device_type.store(device.r#type, Ordering::Relaxed);
+        self.device_id.store(device.id, Ordering::Relaxed);
         self.alignment.store(settings.alignment, Ordering::Relaxed);
         self.page.store(terms.page, Ordering::Relaxed);
         self.touch.store(terms.touch, Ordering::Relaxed);
-        self.ordered.store(terms.ordered, Ordering::Relaxed);
+        self.stream_ordered.store(terms.ordered, Ordering::Relaxed);
         self.forks.store(thread::forks(), Ordering::Relaxed);
         self.host_flags.store(settings.host_flags, Ordering::Relaxed);
         self.source.store(source.bits(), Ordering::Relaxed);
         self.flags.store(settings.flags, Ordering::Relaxed);
         self.serial.store(serial, Ordering::Relaxed);
-        self.held.store(0, Ordering::Relaxed);
-        self.lost.store(0, Ordering::Relaxed);
+        self.held_bytes.store(0, Ordering::Relaxed);
+        self.lost_bytes.store(0, Ordering::Relaxed);
         let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
-        // Threads of loom's models live shorter than pools.
-        // A checker sees each block come and go on the long way only.
+        // Threads of loom's models end before pools do. A memory checker sees each block on the slow path only.
         let heaps =
             !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
         self.heaps.store(heaps, Ordering::Relaxed);

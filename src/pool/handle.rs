@@ -1,62 +1,18 @@
-//! Handles of pools: what C holds.
+//! Handles of pools, as C functions take and return them.
 //!
-//! Contract: each handle is one hold on its pool, taken over when it is opened and ended when it is closed, by exactly
-//! one caller. A handle that was closed is stale at once, also for a thread that is looking it up at that moment: such
-//! a call sees the pool retired, or, as long as another hold is left, does its work.
+//! Contract: each handle is one reference on its pool. Opening a handle takes the reference over, and closing it
+//! drops the reference, exactly once. A closed handle is stale at once, also for a thread that is looking it up at
+//! that moment. Such a call finds the pool retired, or does its work if another reference is left.
 
 use crate::error::{Result, fail};
 use crate::names::Site;
-use crate::pool::heap::Heap;
-use crate::pool::{Pool, current, heap};
+use crate::pool::thread_heap::{self, Heap, handle_cache};
+use crate::pool::{Pool, current};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
-use crate::thread::{self, Area, CriticalSection, PerThread, Thread, area};
+use crate::thread::{self, CriticalSection};
 use crate::types::*;
-use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
-
-/// A handle of a pool, and the thread's heap of that pool.
-struct KnownHandle {
-    /// The handle's bits; 0: none. Other threads clear it when they close the handle.
-    handle: AtomicU64,
-    heap: Cell<Option<&'static Heap>>,
-}
-
-/// The handles that a thread has used. Where two have the same remainder, one of them.
-struct KnownHandles([KnownHandle; 128]);
-
-// SAFETY: zeros are no handles; other threads touch `handle` only, which is atomic, or know the owner to be gone; the area is for this type.
-unsafe impl PerThread for KnownHandles {
-    const AREA: Area = area::POOL_HANDLES;
-}
-
-impl KnownHandles {
-    #[inline(always)]
-    fn entry(&self, handle: u64) -> &KnownHandle {
-        &self.0[handle as usize % self.0.len()]
-    }
-}
-
-/// Removes a handle that was closed from the entries of all threads. A thread that adds one looks at the handle afterwards, behind a fence as
-/// here: one of the two sees the other.
-fn forget_handle(handle: u64) {
-    fence(Ordering::SeqCst);
-    thread::each_record(|thread| {
-        let known = &KnownHandles::of(thread).entry(handle).handle;
-        if known.load(Ordering::Relaxed) == handle {
-            // The entry may have another handle by now, which stays.
-            let _ = known.compare_exchange(handle, 0, Ordering::Relaxed, Ordering::Relaxed);
-        }
-    });
-}
-
-/// Removes a heap that its thread loses from the thread's entries.
-pub(super) fn forget(thread: &'static Thread, heap: &'static Heap) {
-    let has_heap = |known: &&KnownHandle| known.heap.get().is_some_and(|known| core::ptr::eq(known, heap));
-    for known in KnownHandles::of(thread).0.iter().filter(has_heap) {
-        known.handle.store(0, Ordering::Relaxed);
-    }
-}
 
 /// The slot behind a `tn_pool`.
 struct PoolSlot {
@@ -65,7 +21,7 @@ struct PoolSlot {
     thread: AtomicU32,
     site: AtomicU32,
     time_ns: AtomicU64,
-    /// A thread may have an entry for the handle.
+    /// A thread may have a cache entry for the handle.
     is_known: AtomicBool,
 }
 
@@ -93,26 +49,26 @@ pub struct Opened {
     pub id: Id,
     /// Its pool.
     pub pool: &'static Pool,
-    /// The system's number of the thread that opened it.
+    /// The operating system's number of the thread that opened it.
     pub thread: u32,
-    /// Where that thread was.
+    /// The call site.
     pub site: Site,
-    /// When, ns since the epoch.
+    /// When it was opened, ns since the epoch.
     pub time_ns: u64,
 }
 
 fn pool_of(slot: &PoolSlot) -> Option<&'static Pool> {
-    // SAFETY: NULL, or what `open` stored: a pool, and those are never unmapped.
+    // SAFETY: NULL or what `open` stored: a pool, and pools are never unmapped.
     unsafe { slot.pool.load(Ordering::Relaxed).as_ref() }
 }
 
-/// A handle on the pool, which takes over a hold of the caller's; if there is no room for one, that hold ends.
+/// Opens a handle, which takes a reference of the caller's over. If no handle can be made, the reference is dropped.
 pub fn open(pool: &'static Pool) -> Result<Id> {
     let thread = thread::current();
     let slot = match Table::<PoolSlot>::take(thread) {
         Ok(slot) => slot,
         Err(status) => {
-            pool.drop_hold();
+            pool.drop_ref();
             return Err(status);
         }
     };
@@ -123,9 +79,9 @@ pub fn open(pool: &'static Pool) -> Result<Id> {
     Ok(Table::publish(slot))
 }
 
-/// A handle on the pool, with a hold of its own. TN_ERR_STALE for a pool that was released.
+/// Opens a handle with a reference of its own. TN_ERR_STALE for a pool that was released.
 pub fn new_handle(pool: &'static Pool) -> Result<Id> {
-    if !pool.try_hold() {
+    if !pool.try_ref() {
         let name = pool.name();
         return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", name.as_str())));
     }
@@ -136,56 +92,35 @@ pub fn new_handle(pool: &'static Pool) -> Result<Id> {
 pub fn of_handle(id: Id) -> Result<&'static Pool> {
     let slot = Table::<PoolSlot>::find(id)?;
     match pool_of(slot) {
-        // Seen again: what was read belongs to this use of the slot.
+        // Checked again: what was read belongs to this use of the slot.
         Some(pool) if slot.head.is(id) => Ok(pool),
         _ => Err(released(id)),
     }
 }
 
-/// The calling thread's heap of a handle's pool; of 0: of the host's current pool. None: this thread does not know it (see [`remember`]),
-/// or the handle was released. Inside the library: as long as the thread is, the heap does not end.
-#[inline(always)]
-pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap> {
-    if handle == 0 {
-        // It ends with the thread, or with the last hold on its pool, and then no thread has it as its current one.
-        return heap::current(thread);
-    }
-    let entry = KnownHandles::of(thread).entry(handle);
-    let heap = entry.heap.get();
-    // The handle is out: `close` takes it from all entries.
-    // SAFETY: `remember` stored a heap of this thread; with the last hold on its pool no entry has a handle of it.
-    (entry.handle.load(Ordering::Relaxed) == handle).then(|| unsafe { heap.unwrap_unchecked() })
-}
-
-/// Remembers the calling thread's heap, if it has one, for its next calls with that handle; none: for the host's current pool.
+/// Caches the calling thread's heap, if it has one, for its next calls with that handle. None: for the host's current
+/// pool.
 pub fn remember(id: Option<Id>, pool: &'static Pool) {
     let thread = thread::current();
     let _inside = CriticalSection::enter(thread);
     let Some(heap) = Heap::of(thread, pool) else { return };
     let Some(id) = id else {
-        // What was called meanwhile may have set another one.
+        // A callback may have set another pool meanwhile.
         if current::is_current_of_host(thread, pool) {
-            heap::set_current(thread, Some(heap));
+            thread_heap::set_current(thread, Some(heap));
         }
         return;
     };
     if let Ok(slot) = Table::<PoolSlot>::find(id)
         && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
     {
-        let entry = KnownHandles::of(thread).entry(id.bits());
-        entry.heap.set(Some(heap));
-        // So that `close` knows that there are entries.
+        // Tells `close` that threads have entries.
         slot.is_known.store(true, Ordering::Relaxed);
-        entry.handle.store(id.bits(), Ordering::Relaxed);
-        // As in `forget_handle`: a thread that closes the handle now finds the entry, or this one sees that it did.
-        fence(Ordering::SeqCst);
-        if !slot.head.is_live(id) {
-            entry.handle.store(0, Ordering::Relaxed);
-        }
+        handle_cache::remember(thread, id.bits(), heap, || slot.head.is_live(id));
     }
 }
 
-/// Closes a handle; its hold ends (PO-6). TN_ERR_STALE, TN_ERR_KIND.
+/// Closes a handle and drops its reference (PO-6). TN_ERR_STALE, TN_ERR_KIND.
 pub fn close(id: Id) -> Result<()> {
     let slot = Table::<PoolSlot>::find(id)?;
     pool_of(slot).map_or(Ok(()), Pool::check_callable)?;
@@ -194,18 +129,18 @@ pub fn close(id: Id) -> Result<()> {
     }
     fence(Ordering::SeqCst);
     if slot.is_known.swap(false, Ordering::Relaxed) {
-        forget_handle(id.bits());
+        handle_cache::forget_handle(id.bits());
     }
     let pool = pool_of(slot);
     debug_assert!(slot.head.state() == State::Kept);
     Table::free(thread::current(), slot);
     if let Some(pool) = pool {
-        pool.drop_hold();
+        pool.drop_ref();
     }
     Ok(())
 }
 
-/// Calls `f` with every handle that is open.
+/// Calls `f` with every open handle.
 pub fn each_open(mut f: impl FnMut(&Opened)) {
     Table::<PoolSlot>::each(|slot| {
         let opened = Opened {

@@ -1,15 +1,16 @@
-//! Data behind the library's small lock.
+//! The library's small lock, with the data that it guards.
 //!
-//! Contract: whoever has the lock counts as inside the library, so that no fork happens meanwhile and a child never
-//! inherits it closed. Held for nanoseconds; nothing waits, allocates or calls the system under it.
+//! Contract: a thread that has the lock counts as inside the library. No fork happens meanwhile, so a child never
+//! inherits a closed lock. The lock is held for nanoseconds; nothing waits, allocates or calls the system under it.
 
-#[cfg(loom)]
-pub(super) use self::model::{Guard, Lock};
 #[cfg(not(loom))]
 pub(super) use crate::thread::{QuickGuard as Guard, QuickLock as Lock};
+#[cfg(loom)]
+pub(super) use model::{Guard, Lock};
 
-/// Pools are no part of what loom explores, and its locks cannot stand in statics. The threads of a model take turns, and none of
-/// them gives its turn away while it has this lock: nobody ever finds it closed.
+/// The lock under the model checker. Loom's own locks cannot stand in statics, and pools are not part of what loom
+/// explores. Threads of a model take turns, and no thread yields while it has this lock. So no thread ever finds it
+/// closed.
 #[cfg(loom)]
 mod model {
     use crate::thread::{self, CriticalSection};
@@ -24,7 +25,7 @@ mod model {
         }
         fn lock(&self) {
             let closed = self.0.swap(true, core::sync::atomic::Ordering::Acquire);
-            assert!(!closed, "a thread of the model gave its turn away while it had a pool's lock");
+            assert!(!closed, "a thread of the model yielded while it had a pool's lock");
         }
         fn unlock(&self) {
             self.0.store(false, core::sync::atomic::Ordering::Release);
@@ -41,12 +42,10 @@ mod model {
     unsafe impl<T: Send> Sync for Lock<T> {}
 
     impl<T> Lock<T> {
-        /// An open lock.
         pub const fn new(data: T) -> Lock<T> {
             Lock { raw: Raw::new(), data: UnsafeCell::new(data) }
         }
 
-        /// Waits until the lock is open and closes it until the guard goes.
         #[inline]
         pub fn lock(&self) -> Guard<'_, T> {
             let inside = CriticalSection::enter(thread::current());
@@ -55,10 +54,10 @@ mod model {
         }
     }
 
-    /// Access to the data; opens the lock when dropped.
+    /// Access to the data; unlocks when dropped.
     pub struct Guard<'a, T> {
         lock: &'a Lock<T>,
-        // Dropped after `drop` below opened the lock.
+        // Dropped after `drop` below has unlocked.
         _inside: CriticalSection,
     }
 
@@ -66,7 +65,7 @@ mod model {
         type Target = T;
         #[inline]
         fn deref(&self) -> &T {
-            // SAFETY: this guard holds the lock, so nobody else has a reference to the data.
+            // SAFETY: this guard holds the lock, so no other reference to the data exists.
             unsafe { &*self.lock.data.get() }
         }
     }

@@ -1,70 +1,72 @@
-//! Pools: they hand out blocks of a device's memory and keep what comes back for reuse.
+//! Pools: they allocate blocks of a device's memory and keep freed blocks for reuse.
 //!
-//! | word | meaning |
-//! |---|---|
-//! | block | what a caller holds: raw, or the bytes of an array's store |
-//! | span | whole granules that are free, one large block, or blocks of one size class |
-//! | hold | what keeps a pool handing out: a handle, a thread whose current pool it is, the library |
+//! # The path of one allocation
 //!
-//! Contract: a [`Pool`] is type-stable: a reference to it stays valid for ever, also when it was released and became
-//! another pool. Bookkeeping lies outside the pool's memory and outside Rust's heap. One short lock for each pool;
-//! nothing that waits, maps, unmaps, clears, copies or formats runs under it. A wrong address is a status, and is never
-//! read (PO-24 to PO-29). When the last hold goes the pool is retired: what is free goes back at once, live blocks stay
-//! valid, and the shell is kept until the last of them came back (PO-6).
-//!
-//! Small blocks come from and go to the calling thread's heap, which takes no lock; the pool's books come in when that runs out, for large
-//! blocks, and for pools that keep nothing with threads. A thread that ends, a pool that is released and whoever is short of memory take
-//! what heaps have that is idle.
-//!
-//! What the design has from whom, and what for:
-//!
-//! | idea | from | here |
+//! | step | where | what happens |
 //! |---|---|---|
-//! | threads own spans of one block size; upkeep when a span runs dry | mimalloc (Leijen, Zorn, de Moura: "Free List Sharding in Action") | `heap` |
-//! | bookkeeping outside the memory; eight classes to a doubling | jemalloc (Evans: "A Scalable Concurrent malloc Implementation") | `span`, `class` |
-//! | one table from every address to its span | tcmalloc | `table` |
-//! | blocks that come back from other threads gather at their owner | snmalloc (Liétar et al.: "snmalloc: A Message Passing Allocator"), rpmalloc | `foreign` |
-//! | free ranges in bins found by bit scans, merged at once | TLSF (Masmano et al.: "TLSF: a New Dynamic Memory Allocator") | `books` |
-//! | pools over memory that nobody may read | UMF's disjoint pool | `supply` |
+//! | 1. hit | `thread_heap::fast_path` | the calling thread's heap pops a block of the size class: plain loads and stores, no lock |
+//! | 2. less common hit | `thread_heap::blocks` | another span of the class has a free block, or the thread kept a large block |
+//! | 3. request | `requests::allocate` | the request is checked and rounded; what a heap cannot serve goes on under the pool's lock |
+//! | 4. shared state | `state::take_block` | a free block or a free span is taken; `state::stream_lists` for stream-ordered pools |
+//! | 5. slow path | `requests::slow_path` | nothing fits: the driver tries one step after another, and tries again after each |
+//! | 6. backing | `backing` | memory is reserved and committed, or requested from a caller's upstream or a device |
 //!
-//! Ours: a word for each block, beside the memory, so that every free is checked in all builds, and says what was wrong; a free span that was
-//! never written is known to be; a limit counts what is cached, and never fails while that lies idle.
+//! A free takes the same way back: `thread_heap` for the thread's own blocks, `remote_free` for blocks of another thread's span,
+//! `requests::free` for everything else. `backing::trim` and `backing::purge` return memory to the system.
 //!
-//! | file | what |
+//! # Modules
+//!
+//! | module | what it has |
 //! |---|---|
-//! | `create`, `life`, `shells` | pools that begin; holds on them and their end; the places where they live |
-//! | `query`, `trim` | what a pool says of itself; memory that goes back when somebody asks |
-//! | `heap` | what a thread has of a pool: the path that nearly every call takes |
-//! | `foreign`, `returns` | blocks that come back from another thread than their span's; its steps, which `rehearsal` has for the model checker |
-//! | `blocks` | requests and their refusals: what is not served by a heap |
-//! | `books` | spans, found by size, cut, merged and given back; the figures |
-//! | `span`, `cell` | what is known of spans, of a block |
-//! | `class`, `table` | sizes; from an address to its span |
-//! | `find`, `text` | whose is this address; texts of refusals |
-//! | `sweep` | pages between live blocks that a trim gives back |
-//! | `pressure` | who wants to be called when memory runs out |
-//! | `huge` | which memory was asked to be huge pages |
-//! | `split` | raw blocks that become two, or one, or lose contents |
-//! | `supply` | memory from the device and back to it; calls of a caller's upstream |
-//! | `ordered`, `uses` | pools on whose blocks devices work: requests in the order of queues; after what bytes are free |
-//! | `fine` | maps of memory that is cut into small pieces with no class |
-//! | `current` | which pool is meant where none is named |
-//! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
+//! | `thread_heap` | front: what one thread keeps of one pool |
+//! | `remote_free` | blocks freed by a thread that does not own their span; `loom_model` runs `span::free_protocol` under the model checker |
+//! | `requests` | middle: requests that no heap serves, and refusals |
+//! | `stream_ordered` | requests, uses and frees in the order of device streams |
+//! | `state` | what the pool's lock protects: spans by size, statistics |
+//! | `span` | descriptors of memory: spans, their blocks, size classes, the table from address to span |
+//! | `backing` | back: memory from the device and back to it, huge pages, purge, trim, pressure callbacks |
+//! | `create`, `registry`, `lifecycle` | creation; the records of all pools; references and the end |
+//! | `raw`, `calls` | raw blocks as C requests them; upstream callbacks that run on a thread |
+//! | `handle`, `current` | handles of C; the pool that a call without a pool means |
+//! | `options`, `client` | options; who allocated a block |
+//! | `query`, `lookup`, `messages` | statistics; from any address to its block; error messages |
+//! | `recycler`, `lock` | free lists of descriptors; the pool's lock |
+//!
+//! # Terms
+//!
+//! | term | meaning |
+//! |---|---|
+//! | block | what a caller holds: raw bytes, or the bytes of an array's store |
+//! | granule | 64 KiB, the unit of the address table |
+//! | span | whole granules that are free, one large block, or blocks of one size class |
+//! | reference | keeps a pool usable: a handle, a thread whose current pool it is, the library |
+//!
+//! # Contract
+//!
+//! - A [`Pool`] record is type-stable: a reference to it stays valid until the process ends, also after the record became another pool.
+//! - Descriptors lie outside the pool's memory and outside Rust's heap.
+//! - Each pool has one short lock. Nothing that waits, maps, unmaps, clears, copies or formats runs under it.
+//! - A wrong address returns a status code and is never read (PO-24 to PO-29).
+//! - With its last reference a pool is retired: free memory goes back at once, and live blocks stay valid. The record is reused after the
+//!   last block was freed (PO-6).
+//!
+//! # Where the ideas come from
+//!
+//! | idea | source | here |
+//! |---|---|---|
+//! | threads own spans of one block size; upkeep when a span runs dry | mimalloc ("Free List Sharding in Action") | `thread_heap` |
+//! | descriptors outside the memory; eight classes to a doubling | jemalloc ("A Scalable Concurrent malloc Implementation") | `span` |
+//! | one table from every address to its span | tcmalloc | `span::table` |
+//! | blocks freed by other threads gather at their owner | snmalloc ("A Message Passing Allocator"), rpmalloc | `remote_free` |
+//! | free ranges in bins found by bit scans, merged at once | TLSF ("A New Dynamic Memory Allocator") | `state::free_bins` |
+//! | pools over memory that the host cannot read | UMF's disjoint pool | `backing` |
+//!
+//! New here: one word of state for each block beside the memory, so that every free is checked in all builds. A span knows which of its
+//! bytes were never written. A limit counts cached memory, and never fails while cached memory is idle.
 
-mod arena;
-
-/// Those of `cell` and `returns`; `rehearsal` has others.
-use core::sync::atomic;
-
-mod blocks;
-
-mod books;
+mod backing;
 
 mod calls;
-
-mod cell;
-
-mod class;
 
 mod client;
 
@@ -72,141 +74,138 @@ mod create;
 
 mod current;
 
-mod find;
-
-mod fine;
-
-mod foreign;
-
 mod handle;
 
-mod heap;
-
-mod huge;
-
-mod life;
+mod lifecycle;
 
 mod lock;
 
+mod lookup;
+
+#[cfg(loom)]
+pub mod loom_model;
+
+mod messages;
+
 mod options;
-
-mod ordered;
-
-mod pressure;
 
 mod query;
 
 #[cfg(not(preload))]
 pub mod raw;
 
-#[cfg(loom)]
-pub mod rehearsal;
+mod recycler;
 
-mod returns;
+mod relaxed;
 
-mod shells;
+mod registry;
+
+mod remote_free;
+
+mod requests;
 
 mod span;
 
-mod split;
+mod state;
 
-mod supply;
+mod stream_ordered;
 
-mod sweep;
+mod thread_heap;
 
-mod table;
-
-mod text;
-
-mod trim;
-
-mod uses;
-
-pub use blocks::{deallocate, deallocate_for, of, usable_size};
+pub use backing::listener::{Callback, Release};
 pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, set_current};
-pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use heap::{Deallocate, allocate_fast, allocate_otherwise, deallocate_anywhere, deallocate_fast, reallocate_fast};
+pub use lookup::{Located, SpanInfo, each_block, first_in, locate};
+pub use messages::{DamageCallback, HolderName, name_holders, on_damage};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
-pub use ordered::{collect, deallocate_on, record_use_on};
-pub use pressure::{Callback, Release};
 pub use query::{Segment, describe};
-pub use shells::each_pool;
-pub use text::{HolderName, Witness, name_holders, tell_of_damage};
+pub use registry::each_pool;
+pub use requests::{deallocate, deallocate_for, deallocate_on, of, usable_size};
+pub use stream_ordered::{collect, record_use_on};
+pub use thread_heap::{
+    Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast, reallocate_fast,
+};
 
+use crate::arena::Link;
 use crate::device::upstream::Upstream;
 use crate::names::Name;
 use crate::types::*;
-use books::Books;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::Lock;
+use span::Span;
+use span::free_protocol::AtomicStack;
+use span::owner::{PoolRole, Role};
+use state::PoolState;
 
-/// The host.
 const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
-/// A pool. Lives in an arena for ever; what it is at the moment its books say.
+/// A pool, or the record of one that is over. Its state says which.
 pub struct Pool {
-    books: Lock<Books>,
-    /// What does not change while the pool lives, for reading without the lock.
+    state: Lock<PoolState>,
+    /// Constants of the pool's life, to be read without the lock.
     device_type: AtomicU32,
     device_id: AtomicI32,
     alignment: AtomicUsize,
     page: AtomicUsize,
     flags: AtomicU32,
     serial: AtomicU64,
-    /// Bytes in stores without a claim.
-    held: AtomicI64,
-    /// Addresses that the system did not take back; they hold no memory.
-    lost: AtomicU64,
-    /// How often its peaks were looked at.
-    looks: AtomicUsize,
-    /// Whether threads have heaps of it.
+    /// Requested bytes of stores without a claim.
+    held_bytes: AtomicI64,
+    /// Address ranges that the system did not take back. They hold no memory.
+    lost_bytes: AtomicU64,
+    /// How often the peaks were updated.
+    peak_updates: AtomicUsize,
+    /// Whether threads have heaps of this pool.
     heaps: AtomicBool,
     /// Whether the host may read and write its memory.
     touch: AtomicBool,
     /// Whether devices work on its blocks.
-    ordered: AtomicBool,
-    /// How often the process had been forked when it was made.
+    stream_ordered: AtomicBool,
+    /// How often the process had forked when the pool was made.
     forks: AtomicU32,
     /// TN_HOST_, TN_MANAGED_.
     host_flags: AtomicU32,
-    /// The device, if its memory does not come from an upstream.
+    /// The device, if the pool has no upstream.
     source: AtomicUsize,
-    /// Where its memory comes from, if a caller said so.
+    /// The caller's upstream, if there is one.
     upstream: Upstream,
-    /// Which one it is of those ever made.
+    /// Number of the record.
     number: AtomicUsize,
-    /// Spans with blocks that other threads than their owners gave back.
-    returned: foreign::Returned,
-    /// What the layer of plug-ins keeps for this pool; NULL from its creation on.
+    /// Spans with remote frees.
+    returned: AtomicStack<Span>,
+    /// Data of the plug-in layer; NULL at creation.
     plugin: AtomicPtr<()>,
-    /// The list of all pools ever made.
+    /// The next record in the list of all.
     next: AtomicPtr<Pool>,
-    /// The list of those that are over.
-    parked: AtomicPtr<Pool>,
+    /// The next record in the registry's quarantine.
+    quarantine_link: Link<Pool>,
+}
+
+impl Role for PoolRole {
+    type Record = Pool;
 }
 
 impl Pool {
     /// Its name.
     pub fn name(&self) -> Name {
-        self.books.lock().name
+        self.state.lock().name
     }
 
-    /// An import is complete: from now on `release` of its upstream is due at the end.
+    /// Completes an import. From now on the end of the pool calls the upstream's `release`.
     pub fn accept(&self) {
         self.upstream.accept();
     }
 
-    /// Where its memory lives.
+    /// The device that its memory belongs to.
     pub fn device(&self) -> tn_device {
         tn_device { r#type: self.device_type.load(Ordering::Relaxed), id: self.device_id.load(Ordering::Relaxed) }
     }
 
-    /// What its memory is like beside where it lives: TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED (PN-1, PN-8).
+    /// Properties of its memory: TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED (PN-1, PN-8).
     pub fn memory_flags(&self) -> u32 {
-        if !self.is_ordered() || self.device().r#type != TN_CUDA_HOST {
+        if self.is_imported() || self.device().r#type != TN_CUDA_HOST {
             return 0;
         }
         let asked = self.host_flags.load(Ordering::Relaxed);
@@ -216,7 +215,7 @@ impl Pool {
             .fold(TN_PINNED, |all, (_, told)| all | told)
     }
 
-    /// A number that no other pool of this process has, had or will have.
+    /// A number that no other pool of this process ever has.
     pub fn serial(&self) -> u64 {
         self.serial.load(Ordering::Relaxed)
     }
@@ -226,23 +225,22 @@ impl Pool {
         self.number.load(Ordering::Relaxed)
     }
 
-    /// Whether threads have heaps of it.
     #[inline]
     fn has_heaps(&self) -> bool {
         self.heaps.load(Ordering::Relaxed)
     }
 
-    /// Alignment of blocks for which none is asked, bytes.
+    /// Alignment of a block if the request names none, bytes.
     pub fn alignment(&self) -> usize {
         self.alignment.load(Ordering::Relaxed)
     }
 
-    /// Changes the statistic `held_bytes`: stores of so many bytes lost their last claim (or, negative, ended).
+    /// Adds to the statistic `held_bytes` when a store loses its last claim, or subtracts when such a store ends.
     pub fn add_held(&self, requested_bytes: i64) {
-        self.held.fetch_add(requested_bytes, Ordering::Relaxed);
+        self.held_bytes.fetch_add(requested_bytes, Ordering::Relaxed);
     }
 
-    /// A place for what the layer of plug-ins keeps for this pool; NULL when the pool is made.
+    /// Data of the plug-in layer; NULL when the pool is made.
     pub fn plugin(&self) -> &AtomicPtr<()> {
         &self.plugin
     }

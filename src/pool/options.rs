@@ -1,7 +1,8 @@
-//! The options of a pool: what was asked, and what it means on a device.
+//! The options of a pool: what was requested, and what it means on a device.
 //!
-//! Contract: pure, but for the question whether there is a driver. A wrong value is a status whose text has the field's name and the value (PO-3); 0 means the default
-//! everywhere. What this build has no code for is TN_ERR_UNSUPPORTED, never silently ignored where it would be missed.
+//! Contract: pure, except for the question whether there is a driver. A wrong value returns a status code; the
+//! message has the field's name and the value (PO-3). 0 means the default everywhere. Options without code in this
+//! build return TN_ERR_UNSUPPORTED and are never silently ignored.
 #![forbid(unsafe_code)]
 
 use crate::device::host::GRANULE;
@@ -13,10 +14,10 @@ use crate::types::*;
 /// Largest alignment of a block.
 pub const LARGEST_ALIGNMENT: usize = 4 << 20;
 
-/// What the creator of a pool asks for; the fields of `tn_pool_options`.
+/// The options of a pool: the fields of `tn_pool_options`.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolOptions {
-    /// None: a name is made.
+    /// None: the library makes one.
     pub name: Name,
     /// Bytes committed at creation; rounded up to 64 KiB on the host.
     pub initial_size: u64,
@@ -28,7 +29,7 @@ pub struct PoolOptions {
     pub growth_factor: f64,
     /// Power of two, 8 to 4 MiB; 0: default.
     pub alignment: u64,
-    /// Bytes of free blocks that a thread may keep. 0: default, TN_POOL_NONE: none.
+    /// Bytes of free blocks that a thread may keep. 0: the default; TN_POOL_NONE: none.
     pub thread_cache_size: u64,
     /// 0: default, TN_POOL_NONE: never.
     pub release_threshold: u64,
@@ -40,7 +41,7 @@ pub struct PoolOptions {
     pub huge_pages: tn_huge_pages,
     /// TN_BACKEND_.
     pub backend: tn_backend,
-    /// n prefers node n - 1.
+    /// 0: no preference; n: node n - 1.
     pub numa_node: i32,
     /// TN_HOST_, TN_MANAGED_.
     pub host_flags: u32,
@@ -71,7 +72,7 @@ impl Default for PoolOptions {
 }
 
 impl PoolOptions {
-    /// From C's struct. `name` is what its pointer leads to, without the NUL; None: NULL.
+    /// From C's struct. `name`: the bytes of the name without the NUL; None for NULL.
     pub fn of(raw: &tn_pool_options, name: Option<&[u8]>) -> Result<PoolOptions> {
         if raw.reserved != 0 {
             return Err(invalid("reserved", raw.reserved, "it must be 0"));
@@ -97,7 +98,7 @@ impl PoolOptions {
         Ok(options)
     }
 
-    /// Sets the name; "" means that one is made.
+    /// Sets the name. "": the library makes one.
     pub fn set_name(&mut self, name: &[u8]) -> Result<()> {
         if name.len() > NAME_BYTES {
             return Err(fail(
@@ -116,17 +117,16 @@ impl PoolOptions {
     }
 }
 
-/// Options that were checked, with the host's defaults filled in.
+/// Checked options, with the host's defaults filled in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
-    /// What the device is like.
     pub terms: Terms,
     pub floor: usize,
     pub limit: usize,
     pub alignment: usize,
-    /// usize::MAX: never.
+    /// Cached bytes above which memory goes back; usize::MAX: never.
     pub threshold: usize,
-    /// 0 in the options: 25 % of what is in use, if that is more.
+    /// The threshold is 25 % of the bytes in use where that is more. The option is 0.
     pub threshold_grows: bool,
     /// Bytes of free blocks that a thread keeps; 0: none.
     pub thread_cache: usize,
@@ -138,22 +138,22 @@ pub(super) struct Settings {
     pub flags: u32,
     /// At least 1.
     pub growth: f64,
-    /// Addresses that one step reserves at most, unless one request needs more.
+    /// Addresses that one growth step reserves at most, unless one request needs more.
     pub max_growth: usize,
     /// TN_HUGE_.
     pub huge: tn_huge_pages,
 }
 
-/// By how much a host pool grows by default, and the most that one step reserves.
+/// Growth factor of a host pool by default, and the most bytes that one step reserves.
 const GROWTH: f64 = 2.0;
-const MAX_GROWTH: usize = 1 << 30;
-/// The most that one step of a pool over an upstream, or of a device, asks for by default.
-const UPSTREAM_GROWTH: usize = 256 << 20;
-/// Cached bytes that a host pool keeps by default, at least.
+const MAX_GROWTH_BYTES: usize = 1 << 30;
+/// Most bytes that one growth step of a pool over an upstream or a device requests by default.
+const UPSTREAM_GROWTH_BYTES: usize = 256 << 20;
+/// Bytes that a host pool may cache by default, at least.
 const THRESHOLD_BYTES: usize = 64 << 20;
 /// Bytes of free blocks that a thread keeps by default.
 const THREAD_CACHE_BYTES: usize = 1 << 20;
-/// Milliseconds that a host pool keeps unused spans by default.
+/// How long a host pool keeps unused spans by default, ms.
 const DELAY_MS: u64 = 10_000;
 
 #[cold]
@@ -161,25 +161,25 @@ fn invalid(field: &str, value: impl core::fmt::Display, hint: &str) -> crate::er
     fail(TN_ERR_INVALID, format_args!("option {field} is {value}; {hint}"))
 }
 
-/// Where a pool of these options would have its memory: TN_CUDA_HOST with TN_HOST_BEST_EFFORT is plain host memory
-/// where there is no driver, and says so (PN-13).
-pub(super) fn place(device: tn_device, options: &PoolOptions) -> tn_device {
+/// The device on which a pool of these options lives. TN_CUDA_HOST with TN_HOST_BEST_EFFORT is plain host memory
+/// where there is no driver (PN-13).
+pub(super) fn resolve_device(device: tn_device, options: &PoolOptions) -> tn_device {
     let best_effort = options.host_flags & TN_HOST_BEST_EFFORT != 0;
     let pinned = device == (tn_device { r#type: TN_CUDA_HOST, id: 0 });
-    // Where nothing can be pinned no GPU is there to be fast for.
+    // Without a driver there is no GPU that pinned memory would be faster for.
     if pinned && best_effort && crate::device::Source::of(device, 0).is_err() {
         return tn_device { r#type: TN_CPU, id: 0 };
     }
     device
 }
 
-/// Checks the fields that stand for themselves, on a device of the type that was asked for. INVALID comes first for
-/// every field, then RANGE.
+/// Checks each field by itself. Reports TN_ERR_INVALID for any field before TN_ERR_RANGE for any.
 pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(u32) -> bool) -> Result<Settings> {
     let o = options;
-    // Fields and their numbers, as wide as a program can use.
-    let bytes =
-        |field: &str, value: u64| usize::try_from(value).map_err(|_| invalid(field, value, "no machine has so much"));
+    // A field in bytes, as a number that a program can use.
+    let bytes = |field: &str, value: u64| {
+        usize::try_from(value).map_err(|_| invalid(field, value, "no machine has that many bytes"))
+    };
     if o.growth_factor != 0.0 && !(o.growth_factor >= 1.0 && o.growth_factor.is_finite()) {
         return Err(invalid(
             "growth_factor",
@@ -195,7 +195,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         ));
     }
     if o.initial_size > isize::MAX as u64 / 2 {
-        return Err(invalid("initial_size", o.initial_size, "no machine has so much"));
+        return Err(invalid("initial_size", o.initial_size, "no machine has that many bytes"));
     }
     let floor = bytes("initial_size", o.initial_size)?.next_multiple_of(GRANULE);
     let limit = bytes("max_size", o.max_size)?;
@@ -273,14 +273,14 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         flags: o.flags,
         growth: if o.growth_factor == 0.0 { GROWTH } else { o.growth_factor },
         max_growth: match o.max_growth {
-            0 => MAX_GROWTH,
+            0 => MAX_GROWTH_BYTES,
             bytes => usize::try_from(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize / 4),
         },
         huge: o.huge_pages,
     })
 }
 
-/// Checks what this build, or the host, cannot do; after `check` and after the device was found.
+/// Checks what this build or the host cannot do. Called after `check`, and after the device was found.
 pub(super) fn check_possible(device: tn_device, options: &PoolOptions) -> Result<()> {
     let o = options;
     for (flag, name) in [(TN_POOL_SHAREABLE, "TN_POOL_SHAREABLE"), (TN_POOL_IPC, "TN_POOL_IPC")] {
@@ -305,8 +305,8 @@ pub(super) fn check_possible(device: tn_device, options: &PoolOptions) -> Result
     Ok(())
 }
 
-/// The settings of a pool over a caller's upstream: memory goes back when somebody says so, unless the options do. What
-/// only the system's own memory can be asked for is TN_ERR_UNSUPPORTED.
+/// The settings of a pool over a caller's upstream. By default it keeps free memory until it is trimmed. Options that
+/// only the system's own memory can serve return TN_ERR_UNSUPPORTED.
 pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Terms) -> Result<Settings> {
     let o = options;
     let clear = o.flags & TN_POOL_ZERO_ON_FREE != 0 && !terms.touch;
@@ -323,21 +323,21 @@ pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Te
     Ok(Settings { terms, ..kept(settings, o) })
 }
 
-/// The settings where memory does not come from the system: all is kept until somebody says so, and comes as it is asked for, unless the
-/// options say otherwise.
+/// The settings where memory does not come from the system. By default all memory is kept until it is trimmed, and
+/// grows by what is requested.
 fn kept(settings: Settings, o: &PoolOptions) -> Settings {
     Settings {
         threshold: if o.release_threshold == 0 { usize::MAX } else { settings.threshold },
         threshold_grows: false,
         delay_ms: if o.release_delay_ms == 0 { u64::MAX } else { settings.delay_ms },
         growth: if o.growth_factor == 0.0 { 1.0 } else { settings.growth },
-        max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH } else { settings.max_growth },
+        max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH_BYTES } else { settings.max_growth },
         huge: TN_HUGE_NEVER,
         ..settings
     }
 }
 
-/// The settings of a pool whose memory devices work on: it goes back when somebody says so, unless the options do.
+/// The settings of a stream-ordered pool. By default it keeps free memory until it is trimmed.
 pub(super) fn on_device(settings: Settings, options: &PoolOptions) -> Result<Settings> {
     let o = options;
     let asked = [(o.huge_pages == TN_HUGE_EXPLICIT, "huge_pages"), (o.numa_node != 0, "numa_node")];
@@ -352,7 +352,7 @@ pub(super) fn on_device(settings: Settings, options: &PoolOptions) -> Result<Set
     Ok(kept(settings, o))
 }
 
-/// The settings of a pool that is none.
+/// The settings of a record without a pool.
 pub(super) const NOTHING: Settings = Settings {
     terms: Terms::NONE,
     floor: 0,

@@ -1,17 +1,20 @@
-//! What a pool says of itself: statistics, clients, size classes, and where its memory lies.
+//! What a pool reports: statistics, clients, size classes, and where its memory lies.
 //!
-//! Contract: under no lock while `f` runs; figures are of one moment, what is told span by span of some moment of the call.
+//! Contract: `f` runs under no lock. Statistics are of one moment. What is reported span by span is of some moment of
+//! the call for each span.
 
-use super::shells::each_pool;
 use crate::device;
 use crate::error::Result;
 use crate::pool::client::Client;
-use crate::pool::{Pool, class, find};
+use crate::pool::registry::each_pool;
+use crate::pool::span::class;
+use crate::pool::{Pool, lookup};
 use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// Describes a device, with what pools hold of it: `device::query` and the fields that it leaves to this layer.
+/// Describes a device and the memory that pools have of it: `device::query`, and the fields that it leaves to this
+/// layer.
 pub fn describe(device: tn_device, flags: u32) -> Result<tn_device_info> {
     let mut info = device::query(device, flags)?;
     if flags & TN_QUERY_MEMORY != 0 {
@@ -26,67 +29,67 @@ pub fn describe(device: tn_device, flags: u32) -> Result<tn_device_info> {
     Ok(info)
 }
 
-/// Memory of a pool without a gap.
+/// A run of adjacent spans of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
-    /// Its first byte.
+    /// First byte.
     pub start: usize,
-    /// Its bytes.
+    /// Length in bytes.
     pub bytes: usize,
-    /// Spans in it, free ones too.
+    /// Number of spans, free ones included.
     pub spans: usize,
-    /// Live blocks in it.
+    /// Number of live blocks.
     pub live_blocks: usize,
-    /// Their usable bytes.
+    /// Usable bytes of the live blocks.
     pub live_bytes: usize,
 }
 
 impl Pool {
     /// The statistics, of one moment.
     pub fn query(&self) -> tn_pool_stats {
-        let mut books = self.books.lock();
-        if books.ordered.is_some() {
-            books.harvest(os::coarse_ms());
+        let mut state = self.state.lock();
+        if state.stream_lists.is_some() {
+            state.collect_passed(os::coarse_ms());
         }
-        let mut stats = books.stats();
-        drop(books);
+        let mut stats = state.stats();
+        drop(state);
         stats.serial = self.serial();
-        stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
-        stats.address_bytes += self.lost.load(Ordering::Relaxed);
+        stats.held_bytes = self.held_bytes.load(Ordering::Relaxed).max(0) as u64;
+        stats.address_bytes += self.lost_bytes.load(Ordering::Relaxed);
         stats
     }
 
-    /// What its clients hold and did, those that ever asked for something, all of one moment (PO-61).
+    /// Calls `f` with each client that ever used the pool, all of one moment (PO-61).
     pub fn each_client(&self, mut f: impl FnMut(tn_pool_client)) {
         let (accounts, counts) = {
-            let books = self.books.lock();
-            (books.clients, books.counts())
+            let state = self.state.lock();
+            (state.clients, state.counts())
         };
         for client in Client::all() {
             let (account, all) = (&accounts[client.index()], &counts.clients[client.index()]);
             if account.is_used(all) {
-                f(account.told(client, all));
+                f(account.to_c(client, all));
             }
         }
     }
 
-    /// Its size classes that were ever used, the smallest first, and large blocks as the one of 0 bytes in front (PO-35). What they hold is of
-    /// some moment of the call, of each span by itself.
+    /// Calls `f` with each size class that was ever used, the smallest first. Large blocks come before them, as the
+    /// class of 0 bytes (PO-35). The counts of each span are of some moment of the call.
     pub fn each_class(&'static self, f: impl FnMut(&tn_pool_class_stats)) {
         let mut all = [tn_pool_class_stats::default(); class::COUNT + 1];
-        find::each_section(self, |section| {
-            let of = &mut all[section.class.unwrap_or(class::COUNT)];
+        lookup::each_span(self, |info| {
+            let of = &mut all[info.class.unwrap_or(class::COUNT)];
             of.span_count += 1;
-            of.live_blocks += section.live as u64;
-            of.cached_blocks += match section.unit {
+            of.live_blocks += info.live as u64;
+            of.cached_blocks += match info.block_bytes {
                 0 => 1,
-                _ => (section.blocks - section.live) as u64,
+                _ => (info.blocks - info.live) as u64,
             };
         });
         {
-            let books = self.books.lock();
+            let state = self.state.lock();
             for (class, of) in all.iter_mut().enumerate() {
-                let handed = books.handed(class);
+                let handed = state.handed(class);
                 (of.allocation_count, of.hit_count) = (handed.all, handed.hits);
             }
         }
@@ -97,26 +100,26 @@ impl Pool {
         all.iter().filter(|of| of.allocation_count > 0 || of.span_count > 0).for_each(f);
     }
 
-    /// Its memory, as runs of spans without a gap: the first byte of each, its bytes, how many spans they are, and the usable bytes of live
-    /// blocks in it. By address; of each span by itself at some moment of the call.
+    /// Calls `f` with the pool's memory as runs of adjacent spans, by address. Each span is of some moment of the
+    /// call.
     pub fn each_segment(&'static self, mut f: impl FnMut(&Segment)) {
         let mut run: Option<Segment> = None;
-        find::each_section(self, |section| {
-            let live_bytes = section.live * section.unit;
+        lookup::each_span(self, |info| {
+            let live_bytes = info.live * info.block_bytes;
             match &mut run {
-                Some(run) if run.start + run.bytes == section.start => {
-                    run.bytes += section.bytes;
+                Some(run) if run.start + run.bytes == info.start => {
+                    run.bytes += info.bytes;
                     run.spans += 1;
-                    run.live_blocks += section.live;
+                    run.live_blocks += info.live;
                     run.live_bytes += live_bytes;
                 }
                 _ => {
                     run.iter().for_each(&mut f);
                     run = Some(Segment {
-                        start: section.start,
-                        bytes: section.bytes,
+                        start: info.start,
+                        bytes: info.bytes,
                         spans: 1,
-                        live_blocks: section.live,
+                        live_blocks: info.live,
                         live_bytes,
                     });
                 }
@@ -125,12 +128,12 @@ impl Pool {
         run.iter().for_each(f);
     }
 
-    /// Peaks start again at the current values; counts stay (PO-34).
+    /// Sets the peaks to the current values. Counts stay (PO-34).
     pub fn reset_peak(&self) {
-        self.books.lock().reset_peak();
+        self.state.lock().reset_peak();
     }
 
-    /// What the device says: (total, free) bytes.
+    /// The device's memory: (total, free) bytes.
     pub(super) fn device_memory(&'static self) -> Option<(u64, u64)> {
         self.ops().memory()
     }

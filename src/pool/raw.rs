@@ -1,11 +1,11 @@
-//! Raw blocks as the C functions ask for them, where the fast path does not do.
+//! The slow paths of the C functions on raw blocks.
 //!
-//! Contract: finds the pool of a handle, or of a block where the handle is NULL; then the stream; then does the work. Called by `ffi` from
-//! any thread.
+//! Contract: finds the pool of the handle, or of the block if the handle is NULL; then the stream; then does the work. Called by `ffi`
+//! on any thread.
 
-use super::{Pool, current, handle, heap, ordered, table};
 use crate::error::Result;
-use crate::pool::span::Span;
+use crate::pool::span::{Span, table};
+use crate::pool::{Pool, current, handle, requests, stream_ordered, thread_heap};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread;
@@ -27,14 +27,14 @@ pub fn of_handle_or_current(pool: u64) -> Result<&'static Pool> {
     }
 }
 
-/// As [`of_handle_or_current`], for what is no hot path: TN_ERR_INVALID in a callback of the pool's own upstream.
+/// As [`of_handle_or_current`], for functions off the hot path. TN_ERR_INVALID in a callback of the pool's own upstream.
 pub fn of_handle_outside(pool: u64) -> Result<&'static Pool> {
     let pool = of_handle_or_current(pool)?;
     pool.check_callable()?;
     Ok(pool)
 }
 
-/// The pool of a handle; for NULL the pool that has the block, and the current one where no pool has.
+/// The pool of a handle. For NULL: the pool that owns the block, or the current pool if none does.
 fn of_handle_or_owner(pool: u64, address: usize) -> Result<&'static Pool> {
     let owner = || if address == 0 { None } else { table::find(address).and_then(Span::pool) };
     match given(pool)?.or_else(owner) {
@@ -43,14 +43,14 @@ fn of_handle_or_owner(pool: u64, address: usize) -> Result<&'static Pool> {
     }
 }
 
-/// The handle that a thread's later calls on the pool are likely to pass.
+/// The handle to cache for the thread's later calls; None for NULL.
 fn handle_of(pool: u64) -> Option<Id> {
     (pool != 0).then(|| Id::from_bits(pool))
 }
 
-/// Allocates a raw block; what the fast path of `tn_pool_allocate` does not do.
+/// Slow path of `tn_pool_allocate`.
 pub fn allocate_slow(pool: u64, bytes: usize, alignment: usize, stream: u64) -> Result<NonNull<u8>> {
-    let fast = || heap::allocate_otherwise(pool, bytes, alignment);
+    let fast = || thread_heap::allocate_cached(pool, bytes, alignment);
     if let Some(block) = Stream::is_now(stream).then(fast).flatten().and_then(|block| NonNull::new(block as *mut u8)) {
         return Ok(block);
     }
@@ -67,37 +67,37 @@ pub fn allocate_zeroed(pool: u64, bytes: usize, alignment: usize, stream: u64) -
 
 fn allocate_on(pool: &'static Pool, bytes: usize, alignment: usize, zeroed: bool, stream: u64) -> Result<NonNull<u8>> {
     let stream = Stream::of(stream)?;
-    let queue = stream.on(pool.place())?;
+    let queue = stream.on(pool.stream_device())?;
     pool.allocate_raw_on(queue, bytes, alignment, zeroed, thread::current().stamp())
 }
 
-/// Changes the size of a raw block; what the fast path of `tn_pool_reallocate` does not do. None for 0 bytes.
+/// Slow path of `tn_pool_reallocate`. None for 0 bytes.
 pub fn reallocate_slow(pool: u64, address: usize, bytes: usize, stream: u64) -> Result<Option<NonNull<u8>>> {
     let found = of_handle_or_owner(pool, address)?;
     let stream = Stream::of(stream)?;
-    let queue = stream.on(found.place())?;
+    let queue = stream.on(found.stream_device())?;
     let block = found.reallocate_on(queue, address, bytes, thread::current().stamp())?;
     handle::remember(handle_of(pool), found);
     Ok(block)
 }
 
-/// Gives a raw block back; what the fast path of `tn_pool_deallocate` does not do.
+/// Slow path of `tn_pool_deallocate`.
 pub fn deallocate_slow(pool: u64, address: usize, stream: u64) -> Result<()> {
-    if pool == 0 && Stream::is_now(stream) && heap::deallocate_anywhere(address) {
+    if pool == 0 && Stream::is_now(stream) && thread_heap::deallocate_anywhere(address) {
         return Ok(());
     }
     let through = given(pool)?;
     let stream = Stream::of(stream)?;
-    ordered::deallocate_on(through, address, |device| stream.on(device))?;
+    requests::deallocate_on(through, address, |device| stream.on(device))?;
     if let Some(through) = through {
         handle::remember(handle_of(pool), through);
     }
     Ok(())
 }
 
-/// Notes that a raw block is used on a stream too.
+/// Records that a stream uses a raw block.
 pub fn record_use(pool: u64, address: usize, stream: u64) -> Result<()> {
     let through = given(pool)?;
     let stream = Stream::of(stream)?;
-    ordered::record_use_on(through, address, |device| stream.on(device))
+    stream_ordered::record_use_on(through, address, |device| stream.on(device))
 }

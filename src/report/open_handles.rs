@@ -14,8 +14,8 @@ use crate::types::*;
 pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, false, visit));
     Table::<Guard>::each(|guard| {
-        if let Some(held) = ledger::visit_open_guard(guard, |locked| holder_of_guard(locked, guard)) {
-            visit(held);
+        if let Some(holder) = ledger::visit_open_guard(guard, |locked| holder_of_guard(locked, guard)) {
+            visit(holder);
         } else {
             each_group(guard, visit);
         }

@@ -44,7 +44,7 @@ pub fn write(sink: &mut dyn Write) {
     write_blocks(&mut json);
     json.close(']');
     json.open_field("open", '[');
-    in_parts(&mut |visit| open_handles::without_bytes(visit), &mut |held| write_holder(&mut json, held));
+    in_parts(&mut |visit| open_handles::without_bytes(visit), &mut |holder| write_holder(&mut json, holder));
     json.close(']');
     json.open_field("copies", '[');
     copy_stats::copies(&mut |_, copies| write_copies(&mut json, &copies), usize::MAX);
@@ -63,9 +63,9 @@ fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&HolderInfo))
     loop {
         let mut seen = 0;
         part.clear();
-        each(&mut |held| {
+        each(&mut |holder| {
             if seen >= done && part.len() < part.capacity() {
-                part.push(held);
+                part.push(holder);
             }
             seen += 1;
         });
@@ -167,12 +167,12 @@ fn write_store(json: &mut Json<'_>, tag: u64) {
                 borrow::all_holders(&locked, ledger, visit);
             }
         },
-        &mut |held| {
+        &mut |holder| {
             // A store without a holder is about to end, and is left out.
             if let Some(store) = store.get().filter(|_| !core::mem::replace(&mut begun, true)) {
                 begin_store(json, &store);
             }
-            write_holder(json, held);
+            write_holder(json, holder);
         },
     );
     if begun {
@@ -205,17 +205,17 @@ fn begin_store(json: &mut Json<'_>, store: &Store) {
     json.open_field("holders", '[');
 }
 
-fn write_holder(json: &mut Json<'_>, held: &HolderInfo) {
+fn write_holder(json: &mut Json<'_>, holder: &HolderInfo) {
     json.open('{');
-    json.text("kind", kind(held.kind));
-    json.bits("id", held.id);
-    json.text("name", held.name.as_str());
-    json.text("site", held.made.site().name().as_str());
-    json.number("thread", held.made.thread);
-    json.number("time_ns", held.time_ns);
-    json.number("bytes", held.bytes);
-    if held.registered > 0 {
-        json.number("registered_bytes", held.registered);
+    json.text("kind", kind(holder.kind));
+    json.bits("id", holder.id);
+    json.text("name", holder.name.as_str());
+    json.text("site", holder.made.site().name().as_str());
+    json.number("thread", holder.made.thread);
+    json.number("time_ns", holder.time_ns);
+    json.number("bytes", holder.bytes);
+    if holder.registered > 0 {
+        json.number("registered_bytes", holder.registered);
     }
     json.close('}');
 }
@@ -282,8 +282,8 @@ const PROBES: usize = 32;
 fn write_blocks(json: &mut Json<'_>) {
     let mut groups: SmallVec<[Group; PART]> = SmallVec::new();
     let _ = groups.try_reserve_exact(GROUPS);
-    let room = if groups.capacity() >= GROUPS { GROUPS } else { PART };
-    groups.resize(room, Group::NONE);
+    let length = if groups.capacity() >= GROUPS { GROUPS } else { PART };
+    groups.resize(length, Group::NONE);
     let mut rest = Group::NONE;
     pool::each_block(|block| {
         if block.owner == 0 {
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn parts_are_written_once_each_and_in_order() {
-        let held = |id| HolderInfo {
+        let holder = |id| HolderInfo {
             kind: TN_HOLDER_WEAK,
             device: crate::array::HOST,
             id,
@@ -385,7 +385,7 @@ mod tests {
             registered: 0,
         };
         let mut seen = Vec::new();
-        in_parts(&mut |visit| (0..1000).for_each(|id| visit(held(id))), &mut |held| seen.push(held.id));
+        in_parts(&mut |visit| (0..1000).for_each(|id| visit(holder(id))), &mut |holder| seen.push(holder.id));
         assert_eq!(seen, (0..1000).collect::<Vec<_>>());
     }
 }

@@ -1,7 +1,7 @@
-//! Fills, and new arrays of memory that the host does not reach.
+//! Fills, and new arrays in device memory.
 #![forbid(unsafe_code)]
 
-use super::operand::{WHOLE, is_free_mode, is_hosts, lies, one, writing};
+use super::operand::{OVERWRITE, acquire_one, is_default_mode, is_left_to_host, location_of, write_use};
 use super::route::Route;
 use crate::array::{self, Contents};
 use crate::blit;
@@ -17,28 +17,28 @@ use crate::thread;
 use crate::types::*;
 use core::ffi::CStr;
 
-/// The largest element, in bytes.
-const ITEM: usize = 16;
+/// The size of the largest element.
+const MAX_ITEM_BYTES: usize = 16;
 
 /// Overwrites every element with one value, or with zeros.
 pub fn fill(
     function: &'static CStr,
     id: Id,
-    value: Option<&dyn Fn(usize) -> [u8; ITEM]>,
+    value: Option<&dyn Fn(usize) -> [u8; MAX_ITEM_BYTES]>,
     mode: u32,
     stream: Result<Stream>,
 ) -> Result<()> {
-    let value = |item: usize| value.map_or([0; ITEM], |value| value(item));
-    if is_hosts(&stream)
-        && is_free_mode(mode)
-        && let Some(target) = borrow::hold_free(thread::current(), id, WHOLE)
+    let value = |item: usize| value.map_or([0; MAX_ITEM_BYTES], |value| value(item));
+    if is_left_to_host(&stream)
+        && is_default_mode(mode)
+        && let Some(target) = borrow::hold_free(thread::current(), id, OVERWRITE)
     {
-        // Other memory than the host's own is filled on a stream that was given.
+        // The host fills its own memory itself. It fills other memory that it can access only if the caller gave no stream.
         if target.device().r#type == TN_CPU
             || matches!(stream, Ok(Stream::Now)) && ledger::is_reachable(target.device())
         {
             let item = target.layout().item() as usize;
-            let outcome = target.host_view().map(|place| blit::fill(&place, &value(item)[..item]));
+            let outcome = target.host_view().map(|view| blit::fill(&view, &value(item)[..item]));
             target.end(false);
             return outcome;
         }
@@ -46,16 +46,16 @@ pub fn fill(
     }
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let wanted = writing(mode)?;
-    let (device, is_empty) = lies(id)?;
+    let wanted = write_use(mode)?;
+    let (device, is_empty) = location_of(id)?;
     let route = if is_empty { Route::HOST } else { Route::of_fill(&stream, device)? };
-    let target = one(BorrowContext::new(function), id, wanted, route.when(mode & TN_WAIT != 0))?;
+    let target = acquire_one(BorrowContext::new(function), id, wanted, route.when(mode & TN_WAIT != 0))?;
     let item = target.layout().item() as usize;
     let outcome = route.fill(target.memory_view(), &value(item)[..item]);
     route.end(Some(target), None, outcome)
 }
 
-/// A new array on new bytes. `stream`: in whose order a GPU makes the contents; not looked at for memory that the host makes them in.
+/// Creates an array with new bytes. A GPU writes the contents in the order of `stream`. If the host writes them, `stream` is not called.
 #[inline(always)]
 pub fn create(
     pool: Option<&'static Pool>,
@@ -70,7 +70,7 @@ pub fn create(
     }
 }
 
-/// A new array on a GPU's pool, whose contents are made in the order of a stream.
+/// Creates an array in memory of a GPU, which writes the contents in the order of a stream.
 fn create_on_gpu(
     pool: &'static Pool,
     layout: &mut Layout,
@@ -78,7 +78,7 @@ fn create_on_gpu(
     name: &Name,
     stream: Result<Stream>,
 ) -> Result<Id> {
-    // NULL is the current stream here: a new array is waited for by whoever uses it.
+    // NULL stands for the current stream here, and this call does not wait: later uses of the array are ordered after the stream.
     let stream = match stream? {
         Stream::Now => Stream::Current,
         stream => stream,
@@ -89,29 +89,29 @@ fn create_on_gpu(
     let route = Route::of(&stream, &[pool.device()], false)?;
     let Contents::Full(value) = contents else {
         let zeroed = matches!(contents, Contents::Zero);
-        let mut fresh = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, zeroed)?;
-        fresh.claim().set_name(*name);
-        return Ok(fresh.finish());
+        let mut new_store = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, zeroed)?;
+        new_store.claim().set_name(*name);
+        return Ok(new_store.finish());
     };
     let (id, target) = open(pool, layout, name, &route)?;
     let outcome = route.fill(target.memory_view(), value);
     let ended = route.end(Some(target), None, outcome);
-    keep(id, ended)
+    release_if_failed(id, ended)
 }
 
-/// A new array that nobody knows yet, with a guard for writing it.
+/// Creates an array with undefined contents, and opens a guard for writing it.
 pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route) -> Result<(Id, InternalGuard)> {
-    let mut fresh = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
-    fresh.claim().set_name(*name);
-    let id = fresh.finish();
-    match one(BorrowContext::new(c"tn_array"), id, WHOLE, route.when(false)) {
-        Ok(hold) => Ok((id, hold)),
-        Err(status) => keep(id, Err(status)).map(|_| unreachable!("an error stays one")),
+    let mut new_store = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
+    new_store.claim().set_name(*name);
+    let id = new_store.finish();
+    match acquire_one(BorrowContext::new(c"tn_array"), id, OVERWRITE, route.when(false)) {
+        Ok(guard) => Ok((id, guard)),
+        Err(status) => release_if_failed(id, Err(status)).map(|_| unreachable!("an error stays an error")),
     }
 }
 
-/// The new array, or its end: with its bytes go what work is left on them.
-pub fn keep(id: Id, ended: Result<()>) -> Result<Id> {
+/// The new array. If its contents could not be made, the array is released; its bytes are freed after the work that is enqueued on them.
+pub fn release_if_failed(id: Id, ended: Result<()>) -> Result<Id> {
     if ended.is_err() {
         let _ = array::release_now(id);
     }

@@ -1,18 +1,19 @@
-//! Movement: copies with checks and guards.
+//! Copies and fills of arrays, with checks and guards.
 //!
-//! Contract: copies move bits, of one element type and one shape, between any two layouts in any memory; bytes that belong to no element
-//! stay as they are. The source is read under a guard and the destination written under one, so a call behaves like borrow, work and end
-//! in one step. Every element of a destination is overwritten: DISCARD is implied, and poison heals. What is done on return says `route`;
-//! the rest is recorded on the stores as work of the stream. Any thread.
+//! Contract: a copy moves the elements between two layouts of equal element type and shape, in any memory. Bytes that belong to no element
+//! stay as they are. A guard covers the source while it is read, and another one the destination while it is written. So a call behaves as
+//! if it opened a borrow, copied, and ended the borrow in one step. A copy or fill overwrites every element of its destination: DISCARD is
+//! implied, and poison is cleared. `route` says which work is complete on return. The stores record the rest as work of the stream. Any
+//! thread may call this module.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `mod` | copies between arrays |
 //! | `operand` | the arrays of a copy or a fill, and their guards |
 //! | `raw` | copies from and to raw host memory |
 //! | `fill` | fills, and new arrays of device memory |
 //! | `register` | page-locking of the caller's memory; advice for managed memory |
-//! | `route` | who moves the bytes, and what is left on return |
+//! | `route` | the choice between host and device for a copy or fill, and its end |
 #![forbid(unsafe_code)]
 
 mod fill;
@@ -26,7 +27,7 @@ mod register;
 mod route;
 
 pub use fill::{create, fill};
-pub use operand::one;
+pub use operand::acquire_one;
 pub use raw::{Side, copy_from_host, copy_to_host};
 pub use register::{advise, prefetch, register};
 
@@ -47,15 +48,15 @@ use crate::thread;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::CStr;
-use operand::{WHOLE, check_match, is_free_mode, lies, writing};
+use operand::{OVERWRITE, check_match, is_default_mode, location_of, write_use};
 use route::Route;
 
-/// The pool of a new array of a device: the given one, which must be of that device, or the thread's current one. Page-locked memory serves
-/// the host too.
+/// The pool of a new array on a device: the given one, which must be of that device, or the thread's current one. For the host, a pool of
+/// page-locked memory is accepted too.
 fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static Pool> {
     let Some(pool) = pool else { return pool::current(device) };
-    let at = pool.device();
-    if at == device || device == HOST && at.r#type == TN_CUDA_HOST {
+    let of = pool.device();
+    if of == device || device == HOST && of.r#type == TN_CUDA_HOST {
         return Ok(pool);
     }
     let name = pool.name();
@@ -64,13 +65,13 @@ fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static P
         format_args!(
             "pool \"{}\" is of device {}, and the array is to be on {}; pass a pool of that device, or NULL",
             name.as_str(),
-            DeviceName(at),
+            DeviceName(of),
             DeviceName(device)
         ),
     ))
 }
 
-/// Gives what a pool has cached back to its device, and what copies to and from that device keep. Returns the bytes of the former.
+/// Frees the memory that a pool has cached, and the staging memory of copies to and from its device. Returns the bytes that the pool freed.
 pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
     pool.check_process()?;
     let released = pool.trim(keep_bytes);
@@ -78,15 +79,15 @@ pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
     Ok(released)
 }
 
-/// A new array with the same elements on the same device, dense: F if the source is F- and not C-contiguous, else C.
+/// Copies an array to a new, dense one on the same device. The copy is in F order if the source is F- but not C-contiguous, else in C.
 pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<Stream>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let at = lies(id)?;
+    let at = location_of(id)?;
     new(function, id, at, at.0, pool, &stream)
 }
 
-/// A new array on a device, also if the array is there already.
+/// Copies an array to a new one on a device, even if the array is on that device already.
 pub fn to_device(
     function: &'static CStr,
     id: Id,
@@ -96,10 +97,10 @@ pub fn to_device(
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let at = lies(id)?;
-    // So that the copy can be asynchronous.
-    let locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, Stream::Now);
-    let device = if locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
+    let at = location_of(id)?;
+    // Page-locked memory lets the copy be asynchronous.
+    let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, Stream::Now);
+    let device = if page_locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
     new(function, id, at, device, pool, &stream)
 }
 
@@ -113,7 +114,7 @@ fn new(
 ) -> Result<Id> {
     let pool = pool_for(device, pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
-    let source = one(BorrowContext::new(function), id, Use::Read { frozen: false }, route.when(false))?;
+    let source = acquire_one(BorrowContext::new(function), id, Use::Read { frozen: false }, route.when(false))?;
     if route.is_host() {
         let copied = duplicate(&source, pool, Order::A, Name::NONE);
         source.end(false);
@@ -129,44 +130,44 @@ fn new(
     };
     let outcome = route.copy(target.memory_view(), source.memory_view());
     let ended = route.end(Some(target), Some(source), outcome);
-    fill::keep(id, ended)
+    fill::release_if_failed(id, ended)
 }
 
-/// The elements of an open guard as a new array of memory that the host reaches.
+/// Copies the elements of an open guard to a new array. The host can access both.
 pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
-    let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
+    let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     if !source.layout().is_empty() {
-        blit::copy(&fresh.host_view()?, &source.host_view()?)?;
+        blit::copy(&new_store.host_view()?, &source.host_view()?)?;
     }
-    fresh.claim().set_name(name);
-    Ok(fresh.finish())
+    new_store.claim().set_name(name);
+    Ok(new_store.finish())
 }
 
-/// A new array with the elements of raw memory.
+/// Copies the elements of raw memory to a new array.
 pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
-    let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
-    blit::copy(&fresh.host_view()?, source)?;
-    fresh.claim().set_readonly(readonly);
-    Ok(fresh.finish())
+    let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
+    blit::copy(&new_store.host_view()?, source)?;
+    new_store.claim().set_readonly(readonly);
+    Ok(new_store.finish())
 }
 
-/// Copies the elements of one array into another one: the long way, where [`copy_free`] does not.
+/// Copies the elements of one array into another one: the slow path of [`copy_free`], for all cases and with every status.
 pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<Stream>) -> Result<()> {
     let ids = [source, target];
     drop(ledger::lock_all(2, &|i| {
         ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["source", "destination"][i]))
     })?);
     let stream = stream?;
-    let wanted = writing(mode)?;
-    let ((from, is_empty), (to, _)) = (lies(source)?, lies(target)?);
+    let wanted = write_use(mode)?;
+    let ((from, is_empty), (to, _)) = (location_of(source)?, location_of(target)?);
     let strict = mode & TN_REQUIRE_ASYNC != 0;
     let route = Route::find(&stream, &[to, from], strict, is_empty);
     let same = Cell::new(false);
     let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let (from, to) = (claims[0], claims[1]);
         check_match(&locked.get(from).layout, &locked.get(to).layout)?;
-        if let Err(none) = &route {
-            return Err(none.say().into());
+        if let Err(failed) = &route {
+            return Err(failed.report().into());
         }
         let exact = || region::overlap(locked.region(from), locked.region(to)) == region::Overlap::Exact;
         same.set(core::ptr::eq(from, to) || (core::ptr::eq(locked.ledger_of(from), locked.ledger_of(to)) && exact()));
@@ -181,25 +182,25 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     if same.get() {
         return Ok(());
     }
-    let (mut holds, route) = (opened?.into_iter(), route.map_err(|none| none.say())?);
-    let (from, to) = (holds.next().expect("two entries"), holds.next().expect("two entries"));
+    let (mut guards, route) = (opened?.into_iter(), route.map_err(|failed| failed.report())?);
+    let (from, to) = (guards.next().expect("two entries"), guards.next().expect("two entries"));
     let outcome = route.copy(to.memory_view(), from.memory_view());
     route.end(Some(to), Some(from), outcome)
 }
 
-/// The same between two live arrays that fit and that nothing is in the way of: the short way, which nearly every copy goes. Two arrays
-/// of one store may be in each other's way, and go the long one.
+/// The fast path of a copy, which nearly every copy takes: two live arrays of equal type and shape, without a conflict. None: the caller
+/// takes the slow path. Two arrays of one store do, because they may overlap.
 ///
-/// Of its time four exchanges are half: two ledgers, each locked when its guard opens and when it ends. After a copy that went through the
-/// first cache, what the ends look at is not there any more, and is asked for at once.
+/// Half of its time is four atomic exchanges: each of the two ledgers is locked when its guard opens and when it ends. A large copy evicts
+/// the guards from the first-level cache, so both are prefetched before they end.
 #[inline(always)]
 pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
-    if !is_free_mode(mode) {
+    if !is_default_mode(mode) {
         return None;
     }
     let thread = thread::current();
     let from = borrow::hold_free(thread, source, Use::Read { frozen: false })?;
-    let Some(to) = borrow::hold_free(thread, target, WHOLE) else {
+    let Some(to) = borrow::hold_free(thread, target, OVERWRITE) else {
         from.end_by(thread, false);
         return None;
     };

@@ -1,4 +1,4 @@
-//! The arrays of a copy or a fill: where they are, their guards, and whether they match.
+//! The arrays of a copy or a fill: their devices, their guards, and the check that they match.
 #![forbid(unsafe_code)]
 
 use crate::array::{self, HOST};
@@ -10,8 +10,9 @@ use crate::slots::Id;
 use crate::stream::Stream;
 use crate::types::*;
 
-/// Device and emptiness of an array; one that is not live lies nowhere, which whoever opens a guard on it will say.
-pub(super) fn lies(id: Id) -> Result<(tn_device, bool)> {
+/// The device of an array, and whether it is empty. An array that is not live counts as an empty one of the host; opening a guard on it
+/// fails later.
+pub(super) fn location_of(id: Id) -> Result<(tn_device, bool)> {
     array::with(id, |locked, claim| {
         Ok(match array::check_live(locked, claim) {
             Ok(()) => (locked.state(locked.ledger_of(claim)).device, locked.get(claim).layout.is_empty()),
@@ -20,20 +21,20 @@ pub(super) fn lies(id: Id) -> Result<(tn_device, bool)> {
     })
 }
 
-/// One guard for the library's own use.
-pub fn one(call: BorrowContext<'_>, id: Id, wanted: Use, when: UseTime) -> Result<InternalGuard> {
+/// Opens a guard for the library's own use.
+pub fn acquire_one(call: BorrowContext<'_>, id: Id, wanted: Use, when: UseTime) -> Result<InternalGuard> {
     Ok(borrow::acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard"))
 }
 
-/// Write modes of movement: every element is overwritten.
-pub(super) fn writing(mode: u32) -> Result<Use> {
+/// The use of a destination, from its write mode. Every element is overwritten.
+pub(super) fn write_use(mode: u32) -> Result<Use> {
     match borrow::mode(mode, TN_REQUIRE_ASYNC)? {
         Use::Write { mode, .. } => Ok(Use::Write { mode, discard: true }),
-        _ => unreachable!("modes are of writers"),
+        _ => unreachable!("every write mode is a use for writing"),
     }
 }
 
-/// Same element type and same shape, or DTYPE, SHAPE.
+/// Fails with TN_ERR_DTYPE or TN_ERR_SHAPE unless element types and shapes are equal.
 pub(super) fn check_match(from: &Layout, to: &Layout) -> Result<()> {
     if from.dtype() != to.dtype() {
         return Err(fail(
@@ -58,15 +59,15 @@ pub(super) fn check_match(from: &Layout, to: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Whether a stream argument leaves host memory to the host: all but handles do.
-pub(super) fn is_hosts(stream: &Result<Stream>) -> bool {
+/// Whether the host may do the work on host memory without a look at the stream. All stream arguments but handles allow it.
+pub(super) fn is_left_to_host(stream: &Result<Stream>) -> bool {
     matches!(stream, Ok(Stream::Now | Stream::Legacy | Stream::PerThread | Stream::Current))
 }
 
-/// Whether a mode needs no look at others; a wrong one is said by the long way.
-pub(super) fn is_free_mode(mode: u32) -> bool {
+/// Whether a mode is the default one, for which the fast path is enough. The slow path reports invalid modes.
+pub(super) fn is_default_mode(mode: u32) -> bool {
     mode & !TN_WAIT == 0
 }
 
-/// What the modes of that kind want: every element is overwritten, and others see it.
-pub(super) const WHOLE: Use = Use::Write { mode: Mode::Aliased, discard: true };
+/// The use of a destination in the default mode: every element is overwritten, and all other handles see the new ones.
+pub(super) const OVERWRITE: Use = Use::Write { mode: Mode::Aliased, discard: true };

@@ -1,13 +1,13 @@
 //! Copies from and to raw host memory.
 //!
-//! Memory that is page-locked, by `tn_host_register` or as a block of a pool of such memory, is recognised: then a device copies it by
-//! itself, and the caller keeps it until the stream has passed.
+//! Page-locked memory is recognised, whether `tn_host_register` locked it or a pool allocated it. A device copies such memory itself. The
+//! caller must keep it until the stream has completed the copy.
 #![forbid(unsafe_code)]
 
-use super::operand::{check_match, lies, one, writing};
+use super::operand::{acquire_one, check_match, location_of, write_use};
 use super::route::Route;
 use crate::array::{Checked, HOST};
-use crate::borrow::{BorrowContext, Use};
+use crate::borrow::{self, BorrowContext, Use};
 use crate::device_copy::{Failed, Memory, MemoryView, Outstanding};
 use crate::error::{Result, fail};
 use crate::layout::{Layout, Tuple};
@@ -18,33 +18,33 @@ use crate::stream::Stream;
 use crate::types::*;
 use core::ffi::CStr;
 
-/// The caller's side of a copy: memory that it vouches for.
+/// The caller's side of a copy: raw memory that the caller vouches for.
 pub struct Side<'a> {
-    /// How the elements lie there, beside an array's layout.
+    /// Makes the layout of the raw memory from the layout of the array.
     pub layout: &'a dyn Fn(&Layout) -> Result<Layout>,
-    /// Vouches for them.
+    /// Makes the view with which the caller vouches for the bytes.
     pub vouch: &'a dyn for<'x> Fn(&'x Layout, Memory) -> MemoryView<'x>,
 }
 
-/// Raw host memory beside what this library knows of it.
-struct Known {
+/// What the library knows of raw host memory.
+struct RawMemory {
     memory: Memory,
-    /// The block of a pool that it lies in.
+    /// The pool's block that contains it.
     block: Option<Located>,
 }
 
-impl Known {
-    fn of(layout: &Layout) -> Result<Known> {
+impl RawMemory {
+    fn of(layout: &Layout) -> Result<RawMemory> {
         let Some((start, end)) = layout.extent() else {
-            return Ok(Known { memory: Memory::Pageable, block: None });
+            return Ok(RawMemory { memory: Memory::Pageable, block: None });
         };
         let block = pool::locate(start as usize).filter(|block| end as usize <= block.start + block.usable);
         let device = block.as_ref().map(|block| block.pool.device()).filter(|device| device.r#type != TN_CUDA);
-        Ok(Known { memory: Memory::of(device.unwrap_or(HOST), layout)?, block })
+        Ok(RawMemory { memory: Memory::of(device.unwrap_or(HOST), layout)?, block })
     }
 
-    /// A block that the caller gives back meanwhile is nobody's before the copy is done (PD-18).
-    fn note_use(&self, route: &Route, outcome: &core::result::Result<Outstanding, Failed>) {
+    /// Records a copy that is outstanding: the pool reuses a block that the caller frees meanwhile only after it (PD-18).
+    fn record_use(&self, route: &Route, outcome: &core::result::Result<Outstanding, Failed>) {
         if let (Some(block), Some(queue), Ok(Outstanding::Both)) = (&self.block, route.queue(), outcome) {
             block.pool.record_use(block.start, queue.now());
         }
@@ -55,7 +55,7 @@ impl Known {
 pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, target: Side<'_>) -> Result<()> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let (from, is_empty) = lies(id)?;
+    let (from, is_empty) = location_of(id)?;
     let route = Route::find(&stream, &[HOST, from], false, is_empty);
     let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let layout = &locked.get(claims[0]).layout;
@@ -71,16 +71,20 @@ pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, tar
             )
             .into());
         }
-        route.as_ref().map(drop).map_err(|none| none.say().into())
+        route.as_ref().map(drop).map_err(|failed| failed.report().into())
     };
     let when = route.as_ref().map_or(ledger::UseTime::HOST, |route| route.when(false));
-    let opened =
-        one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, Use::Read { frozen: false }, when);
-    let (source, route) = (opened?, route.map_err(|none| none.say())?);
+    let opened = acquire_one(
+        BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) },
+        id,
+        Use::Read { frozen: false },
+        when,
+    );
+    let (source, route) = (opened?, route.map_err(|failed| failed.report())?);
     let outcome = (target.layout)(source.layout()).and_then(|to| {
-        let known = Known::of(&to)?;
-        let outcome = route.copy(Ok((target.vouch)(&to, known.memory)), source.memory_view());
-        known.note_use(&route, &outcome);
+        let raw = RawMemory::of(&to)?;
+        let outcome = route.copy(Ok((target.vouch)(&to, raw.memory)), source.memory_view());
+        raw.record_use(&route, &outcome);
         Ok(outcome)
     });
     match outcome {
@@ -102,28 +106,28 @@ pub fn copy_from_host(
 ) -> Result<()> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let wanted = writing(mode)?;
-    let (to, is_empty) = lies(id)?;
+    let wanted = write_use(mode)?;
+    let (to, is_empty) = location_of(id)?;
     let strict = mode & TN_REQUIRE_ASYNC != 0;
     let route = Route::find(&stream, &[to, HOST], strict, is_empty);
     let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let layout = &locked.get(claims[0]).layout;
         check_match(&(source.layout)(layout)?, layout)?;
-        route.as_ref().map(drop).map_err(|none| none.say().into())
+        route.as_ref().map(drop).map_err(|failed| failed.report().into())
     };
     let when = route.as_ref().map_or(ledger::UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
-    let opened = one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, wanted, when);
-    let (target, route) = (opened?, route.map_err(|none| none.say())?);
+    let opened = acquire_one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, wanted, when);
+    let (target, route) = (opened?, route.map_err(|failed| failed.report())?);
     let outcome = (source.layout)(target.layout()).and_then(|from| {
-        let known = Known::of(&from)?;
-        let outcome = route.copy(target.memory_view(), Ok((source.vouch)(&from, known.memory)));
-        known.note_use(&route, &outcome);
+        let raw = RawMemory::of(&from)?;
+        let outcome = route.copy(target.memory_view(), Ok((source.vouch)(&from, raw.memory)));
+        raw.record_use(&route, &outcome);
         Ok(outcome)
     });
     match outcome {
         Ok(outcome) => route.end(Some(target), None, outcome),
         Err(status) => {
-            crate::borrow::abandon(target);
+            borrow::abandon(target);
             Err(status)
         }
     }

@@ -1,10 +1,10 @@
 //! Page-locking of the caller's memory, and advice for managed memory.
 //!
-//! A registration is a lease: it lasts as long as the array that it gave and what descends from that, and its end unlocks the memory, after
-//! the copies on it (PN-6).
+//! A registration is a lease. It lasts as long as the array that `register` returned and all that descends from it. Its end waits for the
+//! copies on the memory, and unlocks it (PN-6).
 #![forbid(unsafe_code)]
 
-use super::operand::lies;
+use super::operand::location_of;
 use crate::address_index::{self, AddressIndex};
 use crate::array;
 use crate::dtype::Dtype;
@@ -24,12 +24,12 @@ use crate::types::*;
 /// Flags of [`register`].
 const FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_READ_ONLY | TN_HOST_BEST_EFFORT;
 
-/// Checks what C passed alone; the range.
+/// Checks the arguments without a look at existing arrays. Returns the range.
 fn check(start: u64, bytes: usize, flags: u32) -> Result<(i64, i64)> {
     let invalid = |text: core::fmt::Arguments<'_>| Err(fail(TN_ERR_INVALID, text));
     if flags & TN_HOST_WRITE_COMBINED != 0 {
         return invalid(format_args!(
-            "TN_HOST_WRITE_COMBINED cannot be had for memory that is there; use a pool of TN_CUDA_HOST"
+            "TN_HOST_WRITE_COMBINED is not possible for existing memory; use a pool of TN_CUDA_HOST"
         ));
     }
     flags::check("flags", flags, FLAGS, &flags::HOST)?;
@@ -38,17 +38,14 @@ fn check(start: u64, bytes: usize, flags: u32) -> Result<(i64, i64)> {
     }
     match start.checked_add(bytes as u64).filter(|end| *end <= i64::MAX as u64) {
         Some(end) => Ok((start as i64, end as i64)),
-        None => Err(fail(TN_ERR_RANGE, format_args!("{bytes} bytes from {start:#x} on leave the address space"))),
+        None => Err(fail(TN_ERR_RANGE, format_args!("{bytes} bytes from {start:#x} on exceed the address space"))),
     }
 }
 
-/// Where the range's bytes are: None: in no store; else the one that has them, locked.
+/// The store that has the range's bytes, locked. None: no store has any of them. Fails if a store has only some of them.
 fn owner(index: &mut AddressIndex, (start, end): (i64, i64)) -> Result<Option<(Locked, &'static Ledger)>> {
     let aliased = |what: &str| {
-        fail(
-            TN_ERR_ALIASED,
-            format_args!("{what}; register the memory of one array, or none that is known to this library"),
-        )
+        fail(TN_ERR_ALIASED, format_args!("{what}; register the memory of one array, or memory of no array"))
     };
     match ledger::find_by_address(index, start, end) {
         Found::Nothing => Ok(None),
@@ -59,13 +56,13 @@ fn owner(index: &mut AddressIndex, (start, end): (i64, i64)) -> Result<Option<(L
             if inside || matches!(state.backing, Backing::Lent) {
                 return Ok(Some((locked, ledger)));
             }
-            Err(aliased("the bytes reach beyond the store that has some of them"))
+            Err(aliased("the bytes extend beyond the store that has some of them"))
         }
     }
 }
 
-/// Page-locks [start, start + bytes) and gives a 1-D array of bytes on it. `lock` asks the driver for it. Without a driver and with
-/// TN_HOST_BEST_EFFORT the array is there and nothing is locked.
+/// Page-locks [start, start + bytes) and returns a 1-D array of bytes on it. `lock` calls the driver. With TN_HOST_BEST_EFFORT and without
+/// a driver, the array is made and no memory is locked.
 pub fn register(
     start: u64,
     bytes: usize,
@@ -76,16 +73,16 @@ pub fn register(
     let gpu = match gpu::gpu(0) {
         Ok(gpu) => Some(gpu),
         Err(_) if flags & TN_HOST_BEST_EFFORT != 0 => None,
-        // With a driver and no device there is nobody to lock it for either.
+        // There is a driver, but no device that the memory could be locked for.
         Err(status) if status.code() == TN_ERR_DEVICE => {
             return Err(fail(
                 TN_ERR_UNSUPPORTED,
-                format_args!("there is no GPU to page-lock memory for; TN_HOST_BEST_EFFORT does without"),
+                format_args!("there is no GPU to page-lock memory for; TN_HOST_BEST_EFFORT works without one"),
             ));
         }
         Err(status) => return Err(status),
     };
-    // What others have is said before the driver is asked.
+    // A conflict with an existing store is reported before the driver is called.
     owner(&mut address_index::lock()?, range)?;
     let thread = thread::current();
     let release = if gpu.is_some() { Release::Unlock(range.0) } else { Release::None };
@@ -121,25 +118,25 @@ pub fn register(
         Ok(None) => {
             let device = if gpu.is_some() { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { array::HOST };
             let from = StoreSource::Lent(lease);
-            let what =
+            let params =
                 StoreParams { device, start: range.0, bytes: bytes as i64, readonly: false, mapped: false, from };
-            let (locked, ledger, id) = ledger::create(store, what, claim);
+            let (locked, ledger, id) = ledger::create(store, params, claim);
             index.insert(range.0, range.1, ledger.tag());
             drop(locked);
             Ok(id)
         }
         Err(status) => {
             drop(index);
-            // What was locked is unlocked; nobody has it yet.
+            // The end of the lease unlocks the memory.
             lease.end_now();
             Err(status)
         }
     }
 }
 
-/// The range of a managed array's elements; None: it has none. UNSUPPORTED: other memory takes no advice.
+/// The range of a managed array's elements. None: it is empty. TN_ERR_UNSUPPORTED: the memory is not managed.
 fn managed_range(id: Id) -> Result<Option<(u64, usize)>> {
-    let (device, _) = lies(id)?;
+    let (device, _) = location_of(id)?;
     if device.r#type != TN_CUDA_MANAGED {
         return Err(fail(
             TN_ERR_UNSUPPORTED,
@@ -153,7 +150,7 @@ fn managed_range(id: Id) -> Result<Option<(u64, usize)>> {
     Ok(extent.map(|(start, end)| (start as u64, (end - start) as usize)))
 }
 
-/// Says where managed memory is best, on the whole pages of the array's range.
+/// Advises the driver on the placement of managed memory. The advice applies to whole pages of the array's range.
 pub fn advise(id: Id, advice: tn_advice, device: tn_device) -> Result<()> {
     ledger::find::<Claim>(id)?;
     if !(TN_ADVISE_READ_MOSTLY..=TN_ADVISE_UNSET_ACCESSED_BY).contains(&advice) {
@@ -165,11 +162,11 @@ pub fn advise(id: Id, advice: tn_advice, device: tn_device) -> Result<()> {
     managed::advise(&gpu::gpu(0)?.enter()?, start, bytes, advice, device)
 }
 
-/// Brings managed memory to a device, in the order of a stream; with NULL of the thread's current one, which is waited for.
+/// Prefetches managed memory to a device, in the order of a stream. With stream NULL the call waits for the thread's current stream.
 pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let (from, _) = lies(id)?;
+    let (from, _) = location_of(id)?;
     gpu::gpu(0)?;
     managed::check_location(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };

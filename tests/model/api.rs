@@ -1,7 +1,6 @@
-//! The C functions that the model test calls, declared as a C caller would: by name and signature of the public header.
+//! The C functions that the model test calls, declared by name and signature of the public header.
 //!
-//! Contract: declarations only. The symbols are those of the linked crate; nothing else of it is used but the plain
-//! types.
+//! Contract: declarations only. The symbols are those of the linked crate, of which only the plain types are used otherwise.
 #![allow(improper_ctypes)]
 
 use core::ffi::{c_char, c_void};

@@ -1,8 +1,7 @@
 //! Guards in the model: borrows of one array and of several, chunks, their end with poison and healing, movement, and
 //! exports.
 //!
-//! Contract: as `claims`: collect what is wrong, then change the model, or change nothing. Rows BR-*, BA-*, TR-1..4,
-//! XI-1..9.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows BR-*, BA-*, TR-1..4, XI-1..9.
 
 use super::calls::{Crossing, Done};
 use super::handle::{CURRENT_POOL, Model, Ref};
@@ -50,7 +49,7 @@ impl Model {
         Ok(Done { guards: vec![self.add_guard(vec![hold])], views, ..Done::default() })
     }
 
-    /// The checks that all writers of one array have in common.
+    /// The checks of all writers of one array.
     fn writable(
         &self,
         array: Ref,
@@ -81,8 +80,8 @@ impl Model {
         Ok(done)
     }
 
-    /// After the checks: moves the handle to a copy where COW says so. Gives whether the writer discards; then the test
-    /// fills the region at once, because what is in it is not defined any more.
+    /// After the checks: moves the handle to a copy if COW requires it. Returns whether the writer discards the contents; then the test
+    /// fills the region at once, because its contents are undefined.
     fn begin_write(&mut self, array: usize, mode: u32, function: &'static str, done: &mut Done) -> bool {
         let discard = mode & TN_WRITE_DISCARD != 0;
         if mode & TN_WRITE_COW != 0 && self.cow_moves(array, mode) {
@@ -97,8 +96,8 @@ impl Model {
         discard
     }
 
-    /// The handle moves to a store of its own: laid out as a copy, from the store's pool, for imported bytes from the
-    /// current one.
+    /// The handle moves to a store of its own. Its layout is that of a copy, its pool that of the store, or the current one for imported
+    /// bytes.
     fn cow(&mut self, array: usize, why: u32, discard: bool, function: &'static str, done: &mut Done) {
         let a = self.arrays[array].clone();
         let layout = a.region.layout;
@@ -107,7 +106,7 @@ impl Model {
             _ => CURRENT_POOL,
         };
         let fresh = discard.then(|| vec![0; layout.bytes() as usize]);
-        // With DISCARD no byte is copied (BR-11), but the handle moved: one entry without bytes.
+        // With DISCARD no byte is copied (BR-11), but the handle moved: an entry with 0 bytes.
         done.copies.push(Crossing { function, why, forced: true, bytes: if discard { 0 } else { layout.bytes() } });
         let (store, region) = self.dense_copy(&layout, pool, fresh);
         let a = &mut self.arrays[array];
@@ -197,7 +196,7 @@ impl Model {
             let kind = if mode & TN_WRITE == 0 {
                 HoldKind::Read { frozen: mode & TN_FROZEN != 0 }
             } else {
-                // In place by now: what had to move has moved.
+                // In place now: handles that had to move have moved.
                 self.begin_write(array, mode & !TN_WRITE_COW, "tn_borrow_all", &mut done);
                 HoldKind::Write { discard, group: None }
             };
@@ -209,7 +208,7 @@ impl Model {
         Ok(done)
     }
 
-    /// BA-3, BA-4: two entries (array, mode, moves to a copy) that cannot be in one borrow.
+    /// BA-3, BA-4: whether two entries (array, mode, moves to a copy) conflict within one borrow.
     fn entries_clash(&self, a: (usize, u32, bool), b: (usize, u32, bool)) -> bool {
         if a.0 == b.0 && (a.2 || b.2) {
             return true;
@@ -256,12 +255,12 @@ impl Model {
         Ok(Done::default())
     }
 
-    /// A DISCARD writer of this region ended well.
+    /// A DISCARD writer of this region ended successfully.
     fn heal(&mut self, store: usize, region: &Region) {
         self.stores[store].poison.retain(|bad| !region.contains(bad));
     }
 
-    /// A call that overwrites every element: borrow_write with DISCARD, write and end in one.
+    /// A call that overwrites every element: borrow_write with DISCARD, a write and the end in one.
     fn overwrite(&mut self, array: usize, mode: u32, bytes: &[u8], function: &'static str) -> Done {
         let mut done = Done::default();
         self.begin_write(array, mode | TN_WRITE_DISCARD, function, &mut done);
@@ -310,8 +309,7 @@ impl Model {
         faults.when(from.shape != to.shape, TN_ERR_SHAPE);
         faults.none()?;
         if source == destination || from.is_exactly(to) {
-            // TR-4, also of no elements: nothing to do, TN_OK in any mode: nothing is read, written, healed or moved, so nothing is in the
-            // way.
+            // TR-4, also for no elements: TN_OK in any mode. Nothing is read, written, healed or moved, so nothing conflicts.
             return Ok(Done::default());
         }
         let bytes = self.memory.read(from);
@@ -321,7 +319,7 @@ impl Model {
         Ok(self.overwrite(destination, mode, &bytes, "tn_array_copy_into"))
     }
 
-    /// The other side of a copy to or from host memory, or what is wrong with it.
+    /// The host side of a copy, or its error.
     fn host_side(&self, array: usize, host: Option<&Layout>, target: bool, faults: &mut Faults) -> Layout {
         let a = &self.arrays[array].region.layout;
         let host = host.cloned().unwrap_or_else(|| Layout::dense(a.dtype, &a.shape, TN_ORDER_C, Model::scratch()));
@@ -394,7 +392,7 @@ impl Model {
             let guards = vec![self.add_guard(vec![hold])];
             return Ok(Done { guards, views: vec![layout], how: Some(TN_ALIASED), ..Done::default() });
         }
-        // A copy is a read, whatever the class: its consumer touches no byte of ours.
+        // A copy is a read, whatever its class: its consumer touches none of the store's bytes.
         self.read_faults(array, false, &mut faults);
         // DL-7.
         faults.when(has(TN_REQUIRE_BORROW), TN_ERR_LAYOUT);
@@ -410,7 +408,7 @@ impl Model {
         Ok(Done { guards, views: vec![view], how: Some(TN_COPIED), copies: vec![crossing], ..Done::default() })
     }
 
-    /// Who has a write guard, an XS or an XW writes all of it.
+    /// The holder of a write guard, an XS or an XW writes its whole region.
     pub fn write_through(&mut self, guard: usize) -> Done {
         let mut done = Done::default();
         for hold in self.guards[guard].holds.clone() {

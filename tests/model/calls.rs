@@ -1,16 +1,16 @@
-//! The vocabulary between model and library: every call with its arguments, and what a call that succeeded gives.
+//! The calls that model and library have in common, with their arguments and results.
 //!
-//! Contract: plain data. A [`Call`] names handles by the model's numbers and memory by the model's addresses, so that
-//! one value means the same on both sides and a failing trace can be read as it is printed.
+//! Contract: plain data. A [`Call`] names handles by the model's numbers and memory by the model's addresses, so one value means the same
+//! on both sides, and a printed trace is readable.
 
 use super::handle::Ref;
 use super::layout::Layout;
 use super::views::View;
 
-/// How a new array comes to its bytes.
+/// The source of a new array's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Contents {
-    /// tn_array_empty; the test writes a pattern right away.
+    /// tn_array_empty; the test writes a pattern at once.
     Empty,
     Zeros,
     /// tn_array_full with one element of a pattern.
@@ -23,7 +23,7 @@ pub enum Parts {
     Chunks(i64),
 }
 
-/// Which function builds an operation of an expression.
+/// The function that builds an operation of an expression.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Build {
     Add,
@@ -61,7 +61,7 @@ pub enum Call {
         array: Ref,
         view: View,
     },
-    /// `capacity` None: only the count is asked for.
+    /// `capacity` None: only the count is requested.
     Parts {
         array: Ref,
         axis: i32,
@@ -159,7 +159,7 @@ pub enum Call {
         array: Ref,
         form: u32,
     },
-    /// `y` is passed where the function takes two.
+    /// `y` is passed if the function takes two operands.
     Build {
         what: Build,
         x: Ref,
@@ -199,7 +199,7 @@ pub enum Call {
     Forbid {
         on: i32,
     },
-    /// The holder of a guard or export writes what it may write.
+    /// The holder of a guard or export writes its region.
     WriteThrough {
         guard: usize,
     },
@@ -218,7 +218,7 @@ pub struct Target {
     pub device: (u32, i32),
 }
 
-/// What is passed beside the arguments of a call.
+/// Further parameters of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Beside {
     /// NULL for the last output that must not be NULL; calls without one ignore it.
@@ -234,11 +234,11 @@ pub enum Stream {
     Legacy,
     PerThread,
     Current,
-    /// Neither NULL nor a constant nor a stream.
+    /// Neither NULL nor a constant nor a stream handle.
     Junk,
 }
 
-/// A forced or asked-for copy in the copy book.
+/// A forced or requested copy in the copy book.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Crossing {
     pub function: &'static str,
@@ -247,14 +247,14 @@ pub struct Crossing {
     pub bytes: i64,
 }
 
-/// The bits of a `tn_holder` that the model knows.
+/// The bits of a `tn_holder` that the model predicts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Holder {
     pub kind: u32,
     pub who: Ref,
 }
 
-/// What a call that succeeded made and told.
+/// The outputs of a call that succeeded.
 #[derive(Default, Clone, Debug)]
 pub struct Done {
     /// New handles, in the order of the outputs.
@@ -264,15 +264,15 @@ pub struct Done {
     pub scope: Option<usize>,
     pub expr: Option<usize>,
     pub guards: Vec<usize>,
-    /// One per guard entry: what data pointer and view must show.
+    /// One per guard entry: the expected data pointer and view.
     pub views: Vec<Layout>,
     /// start and length of each chunk.
     pub chunks: Vec<(i64, i64)>,
     pub how: Option<u32>,
-    /// The one number of a question: a count, a truth, bits.
+    /// The number that a query returns: a count, a truth value, bits.
     pub number: Option<i64>,
     pub holders: Option<Vec<Holder>>,
-    /// Elements that the test itself writes now, as whoever asked for fresh bytes would; the model has them already.
+    /// Elements that the test itself writes now, as the user of fresh bytes would; the model has them already.
     pub pokes: Vec<Layout>,
     pub copies: Vec<Crossing>,
 }

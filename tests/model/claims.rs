@@ -1,7 +1,7 @@
 //! Claims in the model: creation, views, clones, release, weak handles, give and cancel.
 //!
-//! Contract: each function is one call of section 1; it collects everything that is wrong, then changes the model, or
-//! fails and changes nothing. Rows OO-*, RL-*, AR-1..9, LA-*.
+//! Contract: each function is one call of section 1. It finds every error first, then changes the model, or fails and changes nothing. Rows
+//! OO-*, RL-*, AR-1..9, LA-*.
 
 use super::calls::{Contents, Done, Parts};
 use super::handle::{Model, PromiseState, Ref, State};
@@ -34,7 +34,7 @@ impl Model {
         faults.when(shape.len() > TN_MAX_NDIM, TN_ERR_OVERFLOW);
         faults.none()?;
         let mut done = Done::default();
-        // TN_ORDER_A has no prototype to look at here: order C.
+        // There is no prototype here for TN_ORDER_A: order C.
         let mut layout = Layout::dense(dtype, shape, order, 0);
         let bytes = match contents {
             Contents::Empty => pattern(&layout, self.next_seed()),
@@ -70,8 +70,8 @@ impl Model {
         Ok(Done { arrays: vec![self.add_view(array, region)], ..Done::default() })
     }
 
-    /// A view is READONLY where its array is, or where its own elements share bytes. Reading of LA-13: a stride of 0 on
-    /// an axis longer than 1 makes it so also where there are no elements.
+    /// A view is READONLY if its array is, or if its own elements share bytes. Reading of LA-13: a stride of 0 on an axis longer than 1
+    /// makes it so also if there are no elements.
     fn add_view(&mut self, array: usize, region: Region) -> usize {
         let a = self.arrays[array].clone();
         let readonly = a.readonly || region.shares_bytes() || region.layout.is_stretched();
@@ -128,8 +128,8 @@ impl Model {
         Ok(Done { arrays: vec![self.add_array(made.0, made.1, false, None)], ..Done::default() })
     }
 
-    /// A new store laid out as `copy` does: order C unless the source is F-contiguous only (AR-22). `fresh`: its bytes
-    /// are not those of the source.
+    /// A new store with the layout that `copy` chooses: order C unless the source is F-contiguous only (AR-22). `fresh`: its bytes are not
+    /// those of the source.
     pub fn dense_copy(&mut self, source: &Layout, pool: usize, fresh: Option<Vec<u8>>) -> (usize, Region) {
         let mut layout = Layout::dense(source.dtype, &source.shape, source.natural_order(), 0);
         let elements = fresh.unwrap_or_else(|| self.memory.read(source));
@@ -148,9 +148,9 @@ impl Model {
         Ok(Done::default())
     }
 
-    /// What strict mode has against the release of a handle (RL-4). Reading: of the bytes that it is on now: exports
-    /// from before a COW moved it stay with the old ones, and those of a DESTRUCTED handle went on with its claim
-    /// (OO-27), so that its release only ends the id (2.3, OO-3).
+    /// The reason why strict mode refuses the release of a handle (RL-4). Reading: only its current bytes count. Exports from before a COW
+    /// move stay with the old bytes. Those of a DESTRUCTED handle went on with its claim (OO-27), so its release only ends the id (2.3,
+    /// OO-3).
     pub fn release_faults(&self, array: usize, faults: &mut Faults) {
         if !self.strict || self.arrays[array].state == State::Destructed {
             return;
@@ -163,7 +163,7 @@ impl Model {
         faults.when(self.holds_through(array).any(export), TN_ERR_EXPORTED);
     }
 
-    /// The handle is RELEASED; promises keep the claim of one that is given.
+    /// The handle is RELEASED; promises keep the claim of a GIVEN one.
     pub fn end_handle(&mut self, array: usize) {
         let a = &mut self.arrays[array];
         a.kept = a.state == State::Given;
@@ -209,7 +209,7 @@ impl Model {
         if g + 1 > r {
             return Err(if r == 1 { TN_ERR_GIVEN } else { TN_ERR_COUNT });
         }
-        // Reading: OO-26 speaks of guards of the handle, so one on no bytes counts as well.
+        // Reading: OO-26 is about guards of the handle, so a guard on no bytes counts as well.
         faults.when(self.holds_through(array).any(|hold| hold.kind.is_writer()), TN_ERR_BORROWED_WRITE);
         faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
         faults.none()?;
@@ -237,8 +237,8 @@ impl Model {
         Ok(Done::default())
     }
 
-    /// The promise is USED UP and its share of the give undone; after the last one the giver has its handle back, or
-    /// the claim that a released one left behind ends.
+    /// The promise is USED UP and its part of the give is undone. After the last one the giver has its handle back, or the claim of a
+    /// released giver ends.
     pub fn undo(&mut self, promise: usize) {
         self.promises[promise].state = PromiseState::UsedUp;
         let a = &mut self.arrays[self.promises[promise].array];
@@ -251,7 +251,7 @@ impl Model {
         }
     }
 
-    /// The address from which on a copy without layout goes to or comes from host memory.
+    /// The start address of the host memory of a copy without a layout.
     pub fn scratch() -> i64 {
         Memory::base(super::handle::SCRATCH)
     }

@@ -1,8 +1,7 @@
-//! Computing in the model: in which order, what is overwritten, what is let go when, and what a failure leaves.
+//! Computing in the model: the order of operations, overwriting, releases, and the state after a failure.
 //!
-//! Contract: [`Model::compute`] is one call. All numbers are found first, from what lies in memory when the call
-//! begins, because that is the value of an expression whatever is overwritten on the way (EX-4); then the books follow
-//! operation by operation. Rows EX-1 to EX-8 and EX-30 to EX-43.
+//! Contract: [`Model::compute`] is one call. All numbers are computed first, from the memory at the start of the call, because overwriting
+//! never changes an expression's value (EX-4). Then the state follows operation by operation. Rows EX-1 to EX-8 and EX-30 to EX-43.
 
 use super::calls::Done;
 use super::graph::{Form, Node, NodeClaim, Operation, Progress};
@@ -16,20 +15,20 @@ use super::store::Origin;
 use std::collections::BTreeMap;
 use tenure::types::*;
 
-/// What the last computation took from the pools, and whether its layouts were those of one that overwrites nothing.
+/// The pool use of the last computation, and whether its layouts were those of a computation without overwriting.
 #[derive(Clone, Default, Debug)]
 pub struct Meter {
-    /// Blocks with bytes.
+    /// Number of blocks allocated.
     pub allocations: [u64; RELEASED_POOL],
-    /// Most live bytes at a time.
+    /// Peak of live bytes.
     pub peak: [i64; RELEASED_POOL],
-    /// Results that are new arrays, also without bytes, and matrices whose factors took their place.
+    /// Results that are new arrays, also empty ones, and matrices that their factors overwrote.
     pub new_results: usize,
     pub factored: usize,
     pub moved: bool,
 }
 
-/// What one operation may overwrite.
+/// Operands that an operation may overwrite.
 struct Plan {
     target: Option<usize>,
     /// LU destroys its matrix in place.
@@ -37,7 +36,7 @@ struct Plan {
 }
 
 impl Model {
-    /// Nodes without a value under this one: operands first, left before right, each once.
+    /// The nodes below this one without a value: operands first, left before right, each once.
     pub fn waiting_under(&self, node: usize, order: &mut Vec<usize>) {
         if self.nodes[node].progress != Progress::Waiting || order.contains(&node) {
             return;
@@ -64,7 +63,7 @@ impl Model {
         bytes.chunks(layout.item() as usize).map(|one| float(layout.dtype, one)).collect()
     }
 
-    /// The values of all nodes of an evaluation, up to the first that has none.
+    /// The values of all nodes of an evaluation, up to the first one without a value.
     fn evaluate_all(&self, order: &[usize]) -> (BTreeMap<usize, Values>, Option<(usize, Trouble)>) {
         let mut all: BTreeMap<usize, Values> = BTreeMap::new();
         for &node in order {
@@ -79,7 +78,7 @@ impl Model {
         (all, None)
     }
 
-    /// Whether computing succeeds or fails whatever rounding does. What does not is not computed in any trace.
+    /// Whether computing surely succeeds or fails, whatever rounding does. Traces compute nothing else.
     pub fn is_decided(&self, expr: Ref) -> bool {
         let Ok(node) = self.expr(expr) else { return true };
         let mut order = vec![];
@@ -112,7 +111,7 @@ impl Model {
             let claim = self.take_place(node, &plan);
             if failed {
                 self.fail(node);
-                // Reading: a result that took no operand's place goes with the operation.
+                // Reading: a result that overwrote no operand is released with the operation.
                 return Err(TN_ERR_FAILED);
             }
             self.finish(node, claim, values.remove(&node).expect("evaluated"), &order, keep);
@@ -124,7 +123,7 @@ impl Model {
         Ok(Done { arrays: vec![self.add_array(store, region, readonly, lease)], ..Done::default() })
     }
 
-    /// Counts blocks that are taken now, beside what is live already.
+    /// Counts newly allocated blocks beside the live ones.
     fn meter_up(&mut self, blocks: &[(usize, i64)]) {
         let mut meter = self.meter.take().unwrap_or_default();
         for pool in 0..RELEASED_POOL {
@@ -163,7 +162,7 @@ impl Model {
         Plan { target, destroys: lu && self.may_take(node, 0, own, order, keep) }
     }
 
-    /// The rule of overwriting: conditions 1 to 7 for the operand on that side.
+    /// The rule of overwriting: conditions 1 to 7 for the operand on one side.
     fn may_take(&self, node: usize, side: usize, shape: &[i64], order: &[usize], keep: bool) -> bool {
         let Node { what, operands, .. } = &self.nodes[node];
         let sole = |k: usize| {
@@ -192,7 +191,7 @@ impl Model {
         sole(k) && claims_end && !in_use && !protected && fits && !wastes && !clash
     }
 
-    /// The claim that the result has: an operand's, or one on a new store.
+    /// The claim of the result: an operand's, or one on a new store.
     fn take_place(&mut self, node: usize, plan: &Plan) -> NodeClaim {
         let Node { what, form, dtype, shape, operands, .. } = &self.nodes[node];
         let (what, form, dtype, shape, operands) = (*what, *form, *dtype, shape.clone(), operands.clone());
@@ -213,8 +212,8 @@ impl Model {
             _ => CURRENT_POOL,
         };
         let lu = what == Operation::Solve && form_of(0) == Form::Full;
-        // Reading: a new result is laid out as the operand that it resembles: the full one, the right-hand side, else
-        // the left one; a sum in order C.
+        // Reading: a new result has the layout of the operand that it resembles: the full one, the right-hand side, else the left one; a
+        // sum has order C.
         let right = match what {
             Operation::Add | Operation::Subtract => (form_of(0), form_of(1)) == (Form::Diagonal, Form::Full),
             Operation::Multiply => form_of(0) != Form::Full && form_of(1) == Form::Full,
@@ -243,12 +242,12 @@ impl Model {
         self.meter_up(&blocks);
         let there = region.layout;
         self.overwrite_at(store, &there, &layout);
-        // A weak handle of what was there finds nothing (EX-17).
+        // A weak handle to the old contents finds nothing (EX-17).
         self.stores[store].epoch += 1;
         NodeClaim { store, region: Region::new(there), readonly: false, lease }
     }
 
-    /// Notes that bytes are used again, where a new array would be laid out like that.
+    /// Notes that bytes are reused in place of a new array of this layout.
     fn overwrite_at(&mut self, store: usize, there: &Layout, new: &Layout) {
         let strides = |l: &Layout| -> Vec<i64> {
             l.shape.iter().zip(&l.strides).filter(|&(&n, _)| n > 1).map(|(_, &stride)| stride).collect()
@@ -260,7 +259,7 @@ impl Model {
         }
     }
 
-    /// The operation has its value; what nobody needs any more is let go.
+    /// The operation has its value; operands that are not needed any more are released.
     fn finish(&mut self, node: usize, claim: NodeClaim, values: Values, order: &[usize], keep: bool) {
         let layout = claim.region.layout.clone();
         if self.nodes[node].what != Operation::Transpose {
@@ -269,7 +268,7 @@ impl Model {
         }
         let operands = self.nodes[node].operands.clone();
         let turned = self.nodes[node].what == Operation::Transpose;
-        // What is seen only through another name is as known as before.
+        // Contents that are only viewed by another name stay as known as before.
         let seen = turned && self.nodes[operands[0]].unseen.is_none();
         let n = &mut self.nodes[node];
         (n.progress, n.value, n.unseen) = (Progress::Done, Some(claim), (!seen).then_some(values));

@@ -1,7 +1,7 @@
-//! Imports and questions in the model, and the one door through which a call reaches it.
+//! Imports and queries in the model, and [`Model::run`], the entry point of every call.
 //!
-//! Contract: [`Model::run`] executes any [`Call`]: on failure nothing has changed, on success everything that nothing
-//! holds any more has ended. Rows AR-14..25, XI-10..21, WN-*.
+//! Contract: [`Model::run`] executes any [`Call`]. On failure nothing has changed; on success everything without a holder has ended. Rows
+//! AR-14..25, XI-10..21, WN-*.
 
 use super::calls::{Beside, Call, Contents, Crossing, Done, Holder, Stream, Target};
 use super::handle::{CURRENT_POOL, Model, PromiseState, Ref, State};
@@ -14,21 +14,21 @@ use tenure::types::*;
 const IMPORT_FLAGS: u32 =
     TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
 
-/// What to do with the bytes of an import.
+/// The treatment of an import's bytes.
 enum Way {
     Copy {
         why: u32,
         forced: bool,
     },
     NewStore,
-    /// Also widens the store where it is lent.
+    /// Also extends an imported store.
     Join(usize),
 }
 
 impl Model {
-    /// One call, whole.
+    /// Executes one call completely.
     pub fn run(&mut self, call: &Call, beside: Beside) -> Result<Done, Status> {
-        // ER-3: NULL stands first in the list, so nothing else matters; nothing else may stand before it either.
+        // ER-3: NULL is checked first, so no other error matters.
         if beside.no_out && call.has_output() {
             return Err(TN_ERR_NULL);
         }
@@ -71,9 +71,9 @@ impl Model {
             Call::Build { what, x, y } => self.build(*what, *x, *y),
             Call::Compute { expr, flags } => {
                 let done = self.compute(*expr, *flags);
-                // EX-41: the one failure that changes something.
+                // EX-41: the only failure that changes something.
                 if done.is_err() {
-                    self.settle();
+                    self.end_unused();
                 }
                 done
             }
@@ -99,7 +99,7 @@ impl Model {
                 Ok(Done { pokes: vec![layout], ..Done::default() })
             }
         }?;
-        self.settle();
+        self.end_unused();
         Ok(done)
     }
 
@@ -135,8 +135,8 @@ impl Model {
                 let (store, region) = self.dense_copy(&layout, CURRENT_POOL, None);
                 self.call_back(callback, has(TN_RELEASE_QUEUED));
                 done.how = Some(TN_COPIED);
-                // Reading: laid out as `copy` would (AR-22), and TN_IMPORT_READONLY makes the handle READONLY of a copy
-                // too.
+                // Reading: the copy has the layout that `copy` chooses (AR-22), and TN_IMPORT_READONLY also makes the handle of a copy
+                // READONLY.
                 done.copies.push(Crossing { function: "tn_array_import_host", why, forced, bytes: layout.bytes() });
                 done.arrays.push(self.add_array(store, region, readonly, None));
                 return Ok(done);
@@ -181,8 +181,7 @@ impl Model {
             _ => None,
         };
         faults.when(way.is_none() && has(TN_REQUIRE_BORROW), TN_ERR_ALIASED);
-        // Reading: a range that cannot be one store is NOT_ALIASABLE, an unaligned one LAYOUT; a range without bytes
-        // touches nothing.
+        // Reading: a range that cannot be one store is NOT_ALIASABLE, an unaligned one LAYOUT; an empty range touches nothing.
         let why = match way {
             None => TN_WHY_NOT_ALIASABLE,
             Some(_) if !layout.is_aligned() => TN_WHY_LAYOUT,
@@ -235,7 +234,7 @@ impl Model {
         let a = &self.arrays[array];
         let layout = &a.region.layout;
         let needed = target.shape.iter().product::<i64>() * item(target.dtype);
-        // Reading: "room enough" is the array's own bytes, WASTE looks at the whole store.
+        // Reading: "room enough" means the array's own bytes; WASTE is about the whole store.
         let room = (layout.is_c() || layout.is_f()) && layout.bytes() >= needed;
         let mut bits = 0;
         if item(target.dtype) != layout.item() || target.shape != layout.shape && !room {
@@ -250,9 +249,9 @@ impl Model {
         bits
     }
 
-    /// Everybody who holds the store but `asking`; guards where they overlap the region, exports where `export` says
-    /// so. Reading: each outstanding promise is one PROMISE, beside the HANDLE where that was not released; a guard of
-    /// several entries is listed once for each that counts.
+    /// All holders of the store except `asking`: guards if they overlap the region, exports if `export` accepts them. Reading: each
+    /// outstanding promise is one PROMISE, beside the HANDLE if that is not released. A guard of several entries is listed once for each
+    /// entry that counts.
     fn holders(
         &self,
         store: usize,
@@ -291,7 +290,7 @@ impl Model {
         all
     }
 
-    /// The number says which store it is: its first byte.
+    /// Identifies a store by its first byte.
     pub fn holders_of(&self, at: i64, bytes: i64) -> Result<Done, Status> {
         if at == 0 {
             return Err(TN_ERR_NULL);
@@ -310,15 +309,15 @@ impl Model {
         Ok(Done { number: Some(self.stores[store].start), holders: Some(holders), ..Done::default() })
     }
 
-    /// LA-22, as far as the tiers say it: 0 for bytes in different stores or proven apart, 1 for the same elements in
-    /// the same order, 2 for everything else.
+    /// LA-22, as far as the tiers decide: 0 for bytes in different stores or proven disjoint, 1 for identical elements in the same order, 2
+    /// for everything else.
     fn overlap(&self, a: Ref, b: Ref) -> Result<Done, Status> {
         let mut faults = Faults::default();
         let a = faults.take(self.array(a));
         let b = faults.take(self.array(b));
         faults.none()?;
         let (a, b) = (a.expect("no fault"), b.expect("no fault"));
-        // Reading: OO-28 names all calls that work on a GIVEN handle, and this is none of them.
+        // Reading: OO-28 lists all calls that accept a GIVEN handle, and this is none of them.
         faults.take(self.live(a));
         faults.take(self.live(b));
         faults.none()?;
@@ -359,7 +358,7 @@ impl Call {
         }
     }
 
-    /// A make that needs no bytes of its own, for tables of tests.
+    /// A source that needs no bytes of its own, for tables of tests.
     pub fn zeros(dtype: u32, shape: &[i64]) -> Call {
         Call::Make { pool: Ref::Null, dtype, shape: shape.to_vec(), order: TN_ORDER_C, contents: Contents::Zeros }
     }

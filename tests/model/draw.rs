@@ -1,7 +1,7 @@
 //! Arguments of random calls, drawn from the bytes of an operation.
 //!
-//! Contract: reads the model, changes nothing. A byte of 0 is the plain thing; handles are picked modulo what there is.
-//! What the rules do not say is not drawn: each such place has a comment.
+//! Contract: reads the model, changes nothing. A byte of 0 selects the plainest argument; handles are picked modulo their number. Calls
+//! whose result the rules leave open are not drawn; each such case has a comment.
 
 use super::calls::{Call, Target};
 use super::handle::{ARENA_BYTES, ARENAS, Model, PromiseState, RELEASED_POOL, Ref, SCRATCH_BYTES, State};
@@ -11,12 +11,12 @@ use super::store::{Memory, Origin};
 use super::views::{NONE, View};
 use tenure::types::*;
 
-/// No array gets more elements: everything is enumerated.
+/// The most elements of an array, because everything is enumerated.
 const MOST_ELEMENTS: i64 = 128;
-/// No array gets more axes.
+/// The most axes of an array.
 const MOST_AXES: usize = 4;
 
-/// Reads the bytes of an operation, 0 for ever after the last one.
+/// Reads the bytes of an operation; zeros after the last one.
 pub struct Reader<'a> {
     pub bytes: &'a [u8],
     pub model: &'a Model,
@@ -29,7 +29,7 @@ impl Reader<'_> {
         first
     }
 
-    /// In about `n` of 256 cases.
+    /// True in about `n` of 256 cases.
     pub fn rarely(&mut self, n: u8) -> bool {
         self.byte() > 255 - n
     }
@@ -42,8 +42,7 @@ impl Reader<'_> {
         of[self.below(of.len())]
     }
 
-    /// A handle: mostly one that `live` names, now and then one that `known` names, any old one, or no such handle at
-    /// all.
+    /// A handle: mostly one from `live`, sometimes one from `known`, any old one, or none at all.
     pub fn pick(
         &mut self,
         all: usize,
@@ -142,7 +141,7 @@ impl Reader<'_> {
         if self.rarely(5) { self.one(&wrong) } else { self.one(&usual) }
     }
 
-    /// The region of what was picked, of some array where that is none.
+    /// The region of the picked array, or of any array if it has none.
     pub fn region(&self, array: Ref) -> Option<&Region> {
         match array {
             Ref::Array(k) => Some(&self.model.arrays[k].region),
@@ -240,14 +239,14 @@ impl Reader<'_> {
         shape
     }
 
-    /// Foreign memory to import: its own, that of a store, or reaching beyond one.
+    /// Foreign memory to import: memory of its own, a store's, or a range that extends beyond a store.
     pub fn import(&mut self) -> Call {
         let flags = self.import_flags();
         let callback = !self.rarely(24);
         let dtype = if self.rarely(3) { self.one(&[0, TN_F64 | 1 << 17]) } else { self.dtype() };
         let place = self.byte();
         let offset = i64::from(self.byte());
-        // Where the values of some expressions lie cannot be found out.
+        // The addresses of some expressions' values cannot be found out.
         let hidden = |k: usize| self.model.node_claims(k).any(|(node, _)| self.model.nodes[node].unseen.is_some());
         let fits = |&k: &usize| {
             let store = &self.model.stores[k];
@@ -278,8 +277,8 @@ impl Reader<'_> {
         let full = strides.clone().unwrap_or_else(|| Layout::dense(dtype, &shape, TN_ORDER_C, 0).strides);
         let flat = Layout { dtype, at: 0, shape, strides: full };
         let (low, high) = flat.extent().unwrap_or((0, 0));
-        // The test reads what it says it has; where nothing is there, the flags must forbid a copy and some store be
-        // touched.
+        // Without memory at the address, the flags must forbid a copy and some store must be touched, because the test must have the bytes
+        // that it passes.
         let (from, to) = (start, start + high - low);
         let touched: Vec<Origin> = self.model.touched(from, to).iter().map(|&k| self.model.stores[k].origin).collect();
         let refused = !touched.is_empty() && flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0
@@ -312,7 +311,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A layout in the scratch memory for a copy from or to the host; None: as the call does without one.
+    /// A layout in the scratch memory for a copy from or to the host; None as a call without one has it.
     pub fn host(&mut self, array: Ref) -> Option<Layout> {
         let how = self.byte();
         let a = self.region(array)?.layout.clone();

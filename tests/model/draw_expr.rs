@@ -1,6 +1,6 @@
 //! Arguments of random calls on expressions.
 //!
-//! Contract: as `draw`. What rounding decides is not computed.
+//! Contract: as `draw`. Expressions whose success rounding decides are not computed.
 
 use super::calls::{Build, Call, Contents};
 use super::draw::Reader;
@@ -14,14 +14,14 @@ impl Reader<'_> {
         self.pick(nodes.len(), |k| nodes[k].handle, |k| nodes[k].progress == Progress::Failed, Ref::Expr)
     }
 
-    /// Mostly one that has something to compute.
+    /// Mostly one with something to compute.
     fn open_expr(&mut self) -> Ref {
         let nodes = &self.model.nodes;
         let waiting = |k: usize| nodes[k].handle && nodes[k].progress == Progress::Waiting;
         self.pick(nodes.len(), waiting, |k| nodes[k].handle, Ref::Expr)
     }
 
-    /// Shapes of which many fit together.
+    /// Shapes, many of which fit together.
     pub fn matrix_shape(&mut self) -> Vec<i64> {
         let n = self.one(&[3, 3, 4, 1, 2]);
         match self.below(7) {
@@ -82,12 +82,12 @@ impl Reader<'_> {
         if self.rarely(14) {
             let what = if self.rarely(20) { Build::Elementwise(self.one(&[0, 9, TN_EXPR_ADD])) } else { all[first] };
             let diagonal = matches!(x, Ref::Expr(k) if self.model.nodes[k].form == Form::Diagonal);
-            // Whether a diagonal has one axis or two is not said anywhere.
+            // Whether a diagonal has one axis or two is left open by the rules.
             let what = if matches!(what, Build::Sum(_)) && diagonal { Build::Transpose } else { what };
             return Call::Build { what, x, y: if self.rarely(60) { Ref::Null } else { self.expr() } };
         }
         let turn = self.byte() as usize;
-        // Beside itself only where nothing else fits.
+        // With itself only if no other operand fits.
         let live: Vec<Ref> = (0..self.model.nodes.len())
             .filter(|&k| self.model.nodes[k].handle && Ref::Expr(k) != x)
             .map(Ref::Expr)
@@ -113,7 +113,7 @@ impl Reader<'_> {
         if self.model.is_decided(expr) { Call::Compute { expr, flags } } else { Call::ExprRelease { expr } }
     }
 
-    /// Often one that something is built on, whose value may be overwritten then.
+    /// Often one with a dependent operation, which may then overwrite its value.
     pub fn expr_release(&mut self) -> Call {
         let nodes = &self.model.nodes;
         let used: Vec<usize> = (0..nodes.len())
@@ -123,7 +123,7 @@ impl Reader<'_> {
         Call::ExprRelease { expr }
     }
 
-    /// An array whose bytes an expression waits for, or any.
+    /// An array with bytes that an expression waits for, or any array.
     pub fn release(&mut self) -> Call {
         let m = self.model;
         let awaited: Vec<usize> = (0..m.arrays.len())

@@ -34,7 +34,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is to outlive a scope: mostly handles that it made.
+    /// Handles to keep beyond a scope: mostly handles that it made.
     pub fn keep(&mut self, scope: Ref) -> Vec<Ref> {
         let mut keep = Vec::new();
         if let Ref::Scope(k) = scope {

@@ -1,9 +1,8 @@
-//! Runs calls on the model and on the library and compares everything that can be seen, after each of them.
+//! Runs calls on the model and on the library and compares everything visible after each of them.
 //!
-//! Contract: after [`Driver::step`] returned Ok, status and outputs of the call were those of the model, and so are all
-//! handles, bits, holders, bytes, callbacks and pool figures; since a failing call leaves the model as it was, that
-//! also shows that it changed nothing (I7). A disagreement is an Err with the whole trace. A library has books of its
-//! process: only one driver exists at a time.
+//! Contract: after [`Driver::step`] returned Ok, the call's status and outputs are the model's, and so are all handles, bits, holders,
+//! bytes, callbacks and pool statistics. A failing call leaves the model unchanged, so this also shows that it changed nothing (I7). A
+//! difference is an Err with the whole trace. The library's state belongs to the process, so only one driver exists at a time.
 
 use super::calls::{Beside, Call, Done};
 use super::handle::{Model, RELEASED_POOL, Ref, State};
@@ -18,19 +17,19 @@ use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tenure::types::*;
 
-/// What a call gave on both sides.
+/// The result of a call on both sides.
 pub type Outcome = Result<Done, Status>;
 
-/// Copies by function, reason and whether they were forced: how many, how many bytes.
+/// Copies by function, reason and whether they were forced: number and bytes.
 type Book = BTreeMap<(String, u32, bool), (u64, u64)>;
 
 pub struct Driver {
     pub model: Model,
     pub library: Library,
-    /// Blocks of the model's memory that lie nobody knows where yet.
+    /// Blocks of the model's memory whose real address is not known yet.
     pub unknown: Vec<usize>,
     trace: Vec<(Call, Beside, Result<(), Status>)>,
-    /// The copy book when the trace began, and what the model wants added to it.
+    /// The copy book at the start of the trace, and the model's additions.
     book: Book,
     copies: Book,
     leaks: usize,
@@ -51,13 +50,13 @@ fn book() -> Book {
     book
 }
 
-/// Err with both sides unless they are equal.
+/// Err with both values unless they are equal.
 pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, model: T, library: T) -> Result<(), String> {
     if model == library { Ok(()) } else { Err(format!("{what}: model {model:?}, library {library:?}")) }
 }
 
 impl Driver {
-    /// An empty world on both sides. Waits for the driver before it to be dropped.
+    /// An empty world on both sides. Waits until the previous driver is dropped.
     pub fn new(strict: bool) -> Driver {
         let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
         let serial = {
@@ -83,13 +82,13 @@ impl Driver {
         }
     }
 
-    /// One call on both sides.
+    /// Runs one call on both sides.
     pub fn step(&mut self, call: Call, beside: Beside) -> Result<Outcome, String> {
         let element = self.next_element(&call);
         let before = self.before(&call);
         self.model.meter = None;
         let expected = self.model.run(&call, beside);
-        // The model's own books are as they should be; not after each step, which would take most of the time.
+        // The model's invariants; not after each step, which would take most of the time.
         let books = if self.model.calls.is_multiple_of(8) { self.model.broken() } else { Ok(()) };
         books.map_err(|what| format!("the model breaks an invariant: {what}\n{call:?}"))?;
         self.trace.push((call.clone(), beside, expected.as_ref().map(|_| ()).map_err(|&status| status)));
@@ -97,7 +96,7 @@ impl Driver {
         Ok(expected)
     }
 
-    /// The value that `full` and `fill` will use.
+    /// The value that `full` and `fill` use.
     fn next_element(&self, call: &Call) -> Vec<u8> {
         let dtype = match call {
             Call::Make { dtype, .. } => *dtype,
@@ -137,7 +136,7 @@ impl Driver {
             }
             (Err(expected), Err(got)) => {
                 same("status", *expected, got)?;
-                // A computation that failed may have made parts of it.
+                // A failed computation may have made some of its results.
                 self.find_new_blocks(&Done::default(), &Got::default())?;
                 before.map_or(Ok(()), |before| self.after(before, Err(got)))?;
             }
@@ -203,7 +202,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Each callback once, and when the model says; those of tn_run_releases in the order in which calls queued them.
+    /// Each callback ran once and at the model's time; those of tn_run_releases in the order in which calls queued them.
     fn compare_callbacks(&mut self, call: &Call) -> Result<(), String> {
         let mut expected = self.model.ran[self.callbacks_seen..].to_vec();
         self.callbacks_seen = self.model.ran.len();
@@ -230,7 +229,7 @@ impl Driver {
         same("copy book", &self.copies, &now)
     }
 
-    /// Everything that can be asked without changing anything.
+    /// Makes all queries, which change nothing.
     fn compare_world(&self) -> Result<(), String> {
         for array in 0..self.model.arrays.len() {
             match self.model.arrays[array].state {
@@ -292,11 +291,11 @@ impl Driver {
         };
         let mut library = self.library.describe(Ref::Array(array));
         if let (0, Ok(library)) = (layout.count(), &mut library) {
-            // An array without elements lies nowhere.
+            // An empty array has no address.
             library.offset = described.offset;
         }
         same("query", Ok(described), library)?;
-        let expected = self.model.why_not(Ref::Array(array), None).expect("a handle that can be asked");
+        let expected = self.model.why_not(Ref::Array(array), None).expect("the handle can be queried");
         let (unique, bits, holders) = self.library.ask(Ref::Array(array));
         let expected_bits = expected.number.expect("bits") as u32;
         same("why_not", expected_bits, bits)?;
@@ -311,7 +310,7 @@ impl Driver {
         holders
     }
 
-    /// H, guards, exports and range of a store, asked by its address.
+    /// H, guards, exports and range of a store, found by its address.
     fn compare_store(&self, store: usize) -> Result<(), String> {
         let s = &self.model.stores[store];
         if s.bytes() == 0 || s.private || !self.is_known(s.start) {
@@ -328,7 +327,7 @@ impl Driver {
         same("holders", self.ids(&expected), holders)
     }
 
-    /// Gives everything back and looks for what stayed behind (I12).
+    /// Releases everything and checks that nothing is left (I12).
     pub fn finish(mut self) -> Result<(), String> {
         let result = self.give_all_back().map_err(|what| self.tell(&what));
         if result.is_ok() {
@@ -349,7 +348,7 @@ impl Driver {
         for array in &mut self.model.arrays {
             (array.state, array.kept) = (State::Released, false);
         }
-        self.model.settle();
+        self.model.end_unused();
         let waiting = std::mem::take(&mut self.model.queue);
         self.model.ran.extend(waiting);
         let mut all = self.model.ran.clone();

@@ -1,7 +1,7 @@
-//! Expressions of the model: nodes, what operations take and give, who refers to whom, and what ends with what.
+//! Expressions of the model: nodes, the rules of operations, references between nodes, and releases.
 //!
-//! Contract: as `claims`: collect what is wrong, then change the model, or change nothing. Nothing is computed here.
-//! Written from section 8.1 and the rows EX-1, EX-2, EX-31, EX-32, EX-34, EX-41.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. It computes nothing. Written from section
+//! 8.1 and the rows EX-1, EX-2, EX-31, EX-32, EX-34, EX-41.
 
 use super::calls::{Build, Done};
 use super::handle::{Array, Model, Ref};
@@ -56,17 +56,17 @@ pub struct NodeClaim {
 
 #[derive(Debug)]
 pub struct Node {
-    /// Its handle is out.
+    /// Its handle is not released.
     pub handle: bool,
     pub what: Operation,
     pub form: Form,
     pub dtype: u32,
     pub shape: Vec<i64>,
-    /// The edges; none once they are let go.
+    /// The edges; none once they are released.
     pub operands: Vec<usize>,
     pub progress: Progress,
     pub value: Option<NodeClaim>,
-    /// The value as plain loops have it, until somebody has seen what the library has there.
+    /// The value from scalar loops, until the library's value is visible.
     pub unseen: Option<Values>,
 }
 
@@ -210,8 +210,8 @@ impl Model {
         Ok(Done::default())
     }
 
-    /// Its handle, and edges from operations that still need its value: one that is computed does not, whether it has
-    /// let go already or, with TN_KEEP_ON_FAIL, does so at the end.
+    /// Its handle, and edges from operations that still need its value. A computed operation needs it no more, even if TN_KEEP_ON_FAIL
+    /// keeps the edge until the end.
     pub fn references(&self, node: usize) -> usize {
         let edges = |other: &Node| other.operands.iter().filter(|&&k| k == node).count();
         let waiting = self.nodes.iter().filter(|other| other.progress == Progress::Waiting);
@@ -223,7 +223,7 @@ impl Model {
         self.end_unused_nodes();
     }
 
-    /// A node ends with the last reference, and lets go of what is below it.
+    /// A node ends with the last reference, and releases the nodes below it.
     fn end_unused_nodes(&mut self) {
         loop {
             let used = |k: usize| self.nodes[k].handle || self.nodes.iter().any(|other| other.operands.contains(&k));
@@ -238,7 +238,7 @@ impl Model {
         }
     }
 
-    /// The node and all that is built on it (EX-41).
+    /// The node and all nodes above it (EX-41).
     pub fn fail(&mut self, node: usize) {
         let mut failed = vec![node];
         while let Some(k) = failed.pop() {
@@ -255,7 +255,7 @@ impl Model {
     }
 }
 
-/// What an operation with one operand gives.
+/// The form and shape of an operation with one operand.
 fn unary(what: Operation, x: &Node, faults: &mut Faults) -> (Form, Vec<i64>) {
     let (form, mut shape) = (x.form, x.shape.clone());
     let square = x.matrix().is_some_and(|(rows, columns)| rows == columns);
@@ -284,7 +284,7 @@ fn unary(what: Operation, x: &Node, faults: &mut Faults) -> (Form, Vec<i64>) {
             (Form::Full, shape)
         }
         _ => {
-            // A zero does not stay one.
+            // The function does not map 0 to 0.
             faults.when(form != Form::Full, TN_ERR_UNSUPPORTED);
             (form, shape)
         }

@@ -1,9 +1,7 @@
-//! Handles of the model and the world that they stand in: what each id means, whether it is live, and what ends when
-//! nothing holds it any more.
+//! Handles of the model and their world: the meaning of each id, whether it is live, and what ends with its last holder.
 //!
-//! Contract: tables that only grow, so that an index means one thing for ever and a released id stays recognisable
-//! (I14). Claims are counted by looking at all handles. [`Model::settle`] is the one place where leases, stores and
-//! callbacks end (I2, I15).
+//! Contract: tables only grow, so an index keeps its meaning and a released id stays recognisable (I14). Claims are counted by scanning all
+//! handles. [`Model::end_unused`] is the only place where leases, stores and callbacks end (I2, I15).
 
 use super::compute::Meter;
 use super::graph::Node;
@@ -13,7 +11,7 @@ use super::store::{Group, Guard, Holding, Lease, Memory, Origin, Store};
 use std::collections::BTreeMap;
 use tenure::types::*;
 
-/// What is passed where a handle is expected: an index into the model's tables, or something that is none.
+/// A handle argument: an index into the model's tables, or an invalid one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Ref {
     Null,
@@ -24,7 +22,7 @@ pub enum Ref {
     Scope(usize),
     Expr(usize),
     Pool(usize),
-    /// Bits that no call ever gave out.
+    /// Bits that no call ever returned.
     Junk,
 }
 
@@ -43,7 +41,7 @@ pub struct Array {
     pub region: Region,
     pub readonly: bool,
     pub lease: Option<usize>,
-    /// Of the open give: variables that the giver has (r) and promises outstanding (g).
+    /// Of the open give: the giver's variables (r) and outstanding promises (g).
     pub required: u32,
     pub given: u32,
     /// Released while GIVEN: the promises keep the claim.
@@ -66,16 +64,16 @@ pub enum PromiseState {
 #[derive(Debug)]
 pub struct Promise {
     pub state: PromiseState,
-    /// The array that it wraps.
+    /// The array that it refers to.
     pub array: usize,
 }
 
 #[derive(Debug)]
 pub struct Weak {
     pub released: bool,
-    /// What an upgrade makes.
+    /// The kind of handle that an upgrade makes.
     pub like: Array,
-    /// Of the store when it was made.
+    /// The store's number of last claims when it was made.
     pub epoch: u32,
 }
 
@@ -86,17 +84,17 @@ pub struct Scope {
     pub arrays: Vec<usize>,
 }
 
-/// Number of the pool that NULL means.
+/// The number of the current pool, which NULL means.
 pub const CURRENT_POOL: usize = 0;
-/// Number of a pool whose handle was released before the trace began.
+/// The number of a pool whose handle was released before the trace began.
 pub const RELEASED_POOL: usize = 2;
-/// Blocks 0 and 1 are memory that can be imported, block 2 is for copies to and from the host.
+/// Blocks 0 and 1 are memory for imports, block 2 is for copies to and from the host.
 pub const ARENAS: usize = 2;
 pub const SCRATCH: usize = 2;
 pub const ARENA_BYTES: usize = 512;
 pub const SCRATCH_BYTES: usize = 8192;
 
-/// Everything that the rules know.
+/// The state of the rules.
 #[derive(Default, Debug)]
 pub struct Model {
     pub arrays: Vec<Array>,
@@ -105,37 +103,37 @@ pub struct Model {
     pub guards: Vec<Guard>,
     pub scopes: Vec<Scope>,
     pub nodes: Vec<Node>,
-    /// Of the last computation, unless it was refused.
+    /// About the last computation, unless it was refused.
     pub meter: Option<Meter>,
-    /// Imported bytes that an expression used as it liked: [start, end).
+    /// Imported bytes that an expression was allowed to overwrite: [start, end).
     pub scrapped: Vec<(i64, i64)>,
     /// The open guards.
     pub open: Vec<usize>,
-    /// Arrays among which are all that have a claim, so that nobody looks at those released long ago.
+    /// Includes every array with a claim, so that long released ones need not be scanned.
     pub claiming: Vec<usize>,
     pub groups: Vec<Group>,
     pub stores: Vec<Store>,
     pub leases: Vec<Lease>,
     pub memory: Memory,
-    /// Callbacks handed in, ran by now in this order, and waiting for tn_run_releases.
+    /// Callbacks: passed in, already run in this order, and queued for tn_run_releases.
     pub callbacks: usize,
     pub ran: Vec<usize>,
     pub queue: Vec<usize>,
-    /// Which call queued a callback: the order within one call is open.
+    /// The call that queued a callback: the order within one call is open.
     pub queued_at: BTreeMap<usize, usize>,
-    /// Calls that succeeded.
+    /// Number of calls that succeeded.
     pub calls: usize,
     /// Callbacks of imports with TN_TAKE and TN_RELEASE_QUEUED.
     pub take_queued: Vec<usize>,
     /// Depth of tn_copies_forbid.
     pub forbidden: u32,
     pub strict: bool,
-    /// Makes each pattern another one.
+    /// Makes every pattern different.
     pub seed: u32,
 }
 
 impl Model {
-    /// An empty world with its foreign memory; `strict` as the option of that name.
+    /// An empty world with its foreign memory; `strict` is the option of that name.
     pub fn new(strict: bool) -> Model {
         let mut model = Model { strict, ..Model::default() };
         for arena in 0..ARENAS {
@@ -179,7 +177,7 @@ impl Model {
         if let Ref::Pool(index) = pool { Ok(index) } else { Err(TN_ERR_KIND) }
     }
 
-    /// A released id is STALE for ever, also where one of another kind is expected (I14, and STALE stands before KIND).
+    /// A released id stays STALE, also if another kind is expected (I14; STALE comes before KIND).
     pub fn known(&self, handle: Ref) -> Result<(), Status> {
         let released = match handle {
             Ref::Null => return Err(TN_ERR_NULL),
@@ -204,7 +202,7 @@ impl Model {
         }
     }
 
-    /// The same for a call that is content with a GIVEN one.
+    /// As above, for a call that also accepts a GIVEN one.
     pub fn not_destructed(&self, array: usize) -> Result<(), Status> {
         match self.live(array) {
             Err(TN_ERR_GIVEN) => Ok(()),
@@ -212,8 +210,8 @@ impl Model {
         }
     }
 
-    /// The arrays with a claim on the store, those included whose handle was released while given. With those of
-    /// expressions (P) their number is H.
+    /// The arrays with a claim on the store, including those whose handle was released while GIVEN. With the claims of expressions (P)
+    /// their number is H.
     pub fn claims(&self, store: usize) -> impl Iterator<Item = usize> + '_ {
         self.claiming.iter().copied().filter(move |&k| self.arrays[k].store == store && self.arrays[k].has_claim())
     }
@@ -246,7 +244,7 @@ impl Model {
         self.stores.len() - 1
     }
 
-    /// A new store from a pool, its bytes those given.
+    /// A new store from a pool with the given bytes.
     pub fn allocate(&mut self, pool: usize, bytes: Vec<u8>) -> usize {
         let length = bytes.len() as i64;
         let start = self.memory.add(bytes);
@@ -284,13 +282,13 @@ impl Model {
         }
     }
 
-    /// Ends what nothing holds any more; after every call that succeeded.
-    pub fn settle(&mut self) {
+    /// Ends everything without a holder; called after every call that succeeded.
+    pub fn end_unused(&mut self) {
         self.calls += 1;
         self.sweep();
     }
 
-    /// The same in the middle of a call.
+    /// As above, in the middle of a call.
     pub fn sweep(&mut self) {
         let arrays = &self.arrays;
         self.claiming.retain(|&k| arrays[k].has_claim());
@@ -302,7 +300,7 @@ impl Model {
         }
         for store in 0..self.stores.len() {
             if self.stores[store].alive {
-                self.settle_store(store);
+                self.end_unused_store(store);
             }
         }
     }
@@ -314,7 +312,7 @@ impl Model {
             || self.nodes.iter().filter_map(|node| node.value.as_ref()).any(|claim| claim.lease == Some(lease))
     }
 
-    fn settle_store(&mut self, store: usize) {
+    fn end_unused_store(&mut self, store: usize) {
         let claimed = self.claims(store).next().is_some() || self.node_claims(store).next().is_some();
         let held = self.holdings(store).next().is_some();
         let s = &mut self.stores[store];
@@ -339,13 +337,13 @@ impl Model {
             let open = || self.leases.iter().filter(|lease| lease.open && lease.store == store);
             s.start = open().map(|lease| lease.start).min().expect("a lent store has an open lease");
             s.end = open().map(|lease| lease.end).max().expect("a lent store has an open lease");
-            // Poison belongs to the store: what lies wholly outside of it now is the lender's own affair again.
+            // Poison belongs to the store: outside of it, poisoned bytes are the lender's own affair again.
             let (start, end) = (s.start, s.end);
             s.poison.retain(|bad| bad.layout.extent().is_some_and(|(low, high)| low < end && start < high));
         }
     }
 
-    /// Live bytes of a pool and those of them without a claim (I11).
+    /// Live bytes of a pool, and those of them without a claim (I11).
     pub fn pool_bytes(&self, pool: usize) -> (i64, i64) {
         let mut sums = (0, 0);
         for store in self.stores.iter().filter(|store| store.alive && store.origin == Origin::Pool(pool)) {

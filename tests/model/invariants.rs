@@ -1,5 +1,4 @@
-//! The invariants of section 11 that speak about books alone, asked of the model itself: a rule that let them be broken
-//! would be wrong on both sides and go unseen.
+//! The invariants of section 11 about the model's own state. A rule that broke one of them would be wrong on both sides and go unnoticed.
 //!
 //! Contract: reads the model. I1 and I2 hold by construction (claims are counted, not kept); I4, I7, I11, I12 and I14
 //! are what the driver compares; I8 is how `is_unique` is made.
@@ -11,7 +10,7 @@ use super::store::HoldKind;
 use tenure::types::TN_WRITE_UNIQUE;
 
 impl Model {
-    /// The first invariant that does not hold.
+    /// The first violated invariant.
     pub fn broken(&self) -> Result<(), String> {
         for array in 0..self.arrays.len() {
             self.broken_array(array).map_err(|what| format!("array {array}: {what}"))?;
@@ -58,7 +57,7 @@ impl Model {
         Ok(())
     }
 
-    /// What expressions add to I1 to I3: a node that is needed can be computed, and nobody writes what it waits for.
+    /// The parts of I1 to I3 that expressions add: a needed node can be computed, and nothing writes its inputs.
     fn broken_node(&self, node: usize) -> Result<(), String> {
         let n = &self.nodes[node];
         let needed = n.handle || self.nodes.iter().any(|other| other.operands.contains(&node));
@@ -76,7 +75,7 @@ impl Model {
         }
         let writes = |kind: HoldKind| kind.is_writer() || kind.class() == Some(Class::Exclusive);
         if self.holdings(claim.store).any(|(_, hold)| writes(hold.kind) && hold.region.overlaps(&claim.region)) {
-            return Err("I3: somebody writes what it waits for".into());
+            return Err("I3: its input is open for writing".into());
         }
         Ok(())
     }
@@ -91,7 +90,7 @@ impl Model {
                     HoldKind::Export(Class::Shared) => y == HoldKind::Read { frozen: true },
                     _ => false,
                 };
-                // Chunks of one call are disjoint by what they are, also where no tier can tell.
+                // Chunks of one call are disjoint by construction, even if no tier proves it.
                 let together = |x: HoldKind, y: HoldKind| matches!(x, HoldKind::Write { group: Some(_), .. }) && x == y;
                 let exclude = (excluded(a.kind, b.kind) || excluded(b.kind, a.kind)) && !together(a.kind, b.kind);
                 if exclude && a.region.overlaps(&b.region) {

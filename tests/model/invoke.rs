@@ -1,7 +1,7 @@
-//! One call on the library, as a C caller makes it, and what came out.
+//! One call on the library, as a C caller makes it, and its result.
 //!
-//! Contract: [`Library::run`] makes one C call and reports its outputs; it judges nothing but one thing: that a failing
-//! call left every output as it was (ER-3).
+//! Contract: [`Library::run`] makes one C call and reports its outputs. It judges only that a failing call left every output untouched
+//! (ER-3).
 
 use super::api::*;
 use super::calls::{Beside, Call, Contents, Parts, Stream};
@@ -25,7 +25,7 @@ pub struct Seen {
     pub bytes: u64,
 }
 
-/// The outputs of a call that succeeded, and what is known of a holder.
+/// The outputs of a call that succeeded, and the known fields of a holder.
 #[derive(Default, Debug)]
 pub struct Got {
     pub arrays: Vec<*mut tn_array>,
@@ -56,9 +56,8 @@ impl Library {
         let out_at: *mut usize = if beside.no_out { null_mut() } else { &raw mut out };
         let array_out: *mut *mut tn_array = out_at.cast();
         let guard_out: *mut *mut tn_borrow = out_at.cast();
-        // SAFETY: (all blocks of this function) handles are checked ids; every pointer is NULL on purpose, or is to a
-        // local that outlives the call and has as many places as is said beside it; memory addresses come from blocks
-        // that exist.
+        // SAFETY: (all blocks of this function) handles are checked ids. Every pointer is NULL on purpose, or points to a local that
+        // outlives the call and has as many items as the argument beside it says. Memory addresses come from existing blocks.
         let status = match call {
             Call::Make { pool, dtype, shape, order, contents } => {
                 let options = tn_array_options {
@@ -117,7 +116,7 @@ impl Library {
                 let mut outs = vec![UNTOUCHED as *mut tn_array; capacity.unwrap_or(0)];
                 let places = if capacity.is_some() { outs.as_mut_ptr() } else { null_mut() };
                 let room = outs.len();
-                // SAFETY: as above. An empty vector's pointer is not NULL, so it asks for handles.
+                // SAFETY: as above. An empty vector's pointer is not NULL, so the call returns handles.
                 let status = unsafe {
                     match *parts {
                         Parts::Split(n) => {
@@ -311,7 +310,7 @@ impl Library {
                 let place = if beside.no_out { null_mut() } else { &raw mut answer };
                 // SAFETY: as above.
                 let status = unsafe { tn_array_overlap(self.array(*a), self.array(*b), place) };
-                // What is not decided counts as overlap.
+                // An undecided relation counts as overlap.
                 let decided = if answer == TN_OVERLAP_UNKNOWN { TN_OVERLAP_SOME } else { answer };
                 got.number = Some(i64::from(decided));
                 assert!(status == TN_OK || answer == UNTOUCHED as u32, "a failing call wrote its output");
@@ -374,7 +373,7 @@ impl Library {
         call(scratch as *mut c_void, &layout)
     }
 
-    /// Keeps what a view shows, or checks that a failing call wrote none.
+    /// Keeps the contents of a view, or checks that a failing call wrote none.
     fn seen(&self, status: tn_status, data: usize, view: &tn_view_info, got: &mut Got) {
         if status != TN_OK {
             assert!(

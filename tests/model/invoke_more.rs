@@ -1,4 +1,4 @@
-//! The calls with tables of their own: views, chunks, parameters of enter, and the functions of expressions.
+//! The calls with tables of arguments: views, chunks, parameters of enter, and the functions of expressions.
 //!
 //! Contract: as `invoke`.
 
@@ -14,7 +14,7 @@ use tenure::types::*;
 
 impl Library {
     pub fn view(&self, array: *mut tn_array, view: &View, out: *mut *mut tn_array) -> tn_status {
-        // SAFETY: handles are checked ids; each pointer has as many places as said; `out` is writable or NULL.
+        // SAFETY: handles are checked ids; each list has the length passed beside it; `out` is writable or NULL.
         unsafe {
             match view {
                 View::Reshape { shape, order } => {
@@ -54,7 +54,7 @@ impl Library {
         };
         let mut chunks: Vec<tn_chunk> = (0..n).map(|_| empty()).collect();
         let place = if no_out { null_mut() } else { chunks.as_mut_ptr() };
-        // SAFETY: handles are checked ids, `chunks` has n places.
+        // SAFETY: handles are checked ids, `chunks` has n items.
         let status = unsafe { tn_array_chunks_write(self.array(array), axis, n, mode, stream, place) };
         for chunk in &chunks {
             if status == TN_OK {
@@ -72,12 +72,12 @@ impl Library {
         let ids: Vec<*mut c_void> = params.iter().map(|&param| self.bits(param) as *mut c_void).collect();
         let mut outs = vec![UNTOUCHED as *mut tn_array; ids.len()];
         let mut scope = UNTOUCHED as *mut tn_scope;
-        // One or the other output is missing.
+        // One of the outputs is missing.
         let (no_outs, no_scope) = (no_out && ids.len() % 2 == 1, no_out && ids.len().is_multiple_of(2));
         let place = if no_scope { null_mut() } else { &raw mut scope };
         let params = if ids.is_empty() { null() } else { ids.as_ptr() };
         let out = if ids.is_empty() || no_outs { null_mut() } else { outs.as_mut_ptr() };
-        // SAFETY: handles are checked ids, `outs` has as many places as there are of them.
+        // SAFETY: handles are checked ids, `outs` has the capacity passed beside it.
         let status = unsafe { tn_enter(ids.len(), params, out, place) };
         if status == TN_OK {
             got.arrays = outs;
@@ -115,10 +115,10 @@ impl Library {
         }
     }
 
-    /// The explanation as text, where there is one.
+    /// The explanation as text, if there is one.
     pub fn explain(&self, expr: *mut tn_expr) -> Option<String> {
         let (mut text, mut length) = (vec![0u8; 1 << 14], 0);
-        // SAFETY: handles are checked ids; `text` has as many bytes as said, `length` is writable.
+        // SAFETY: handles are checked ids; `text` has the capacity passed beside it, `length` is writable.
         let status =
             unsafe { tn_expr_explain(expr, TN_EXPLAIN_TEXT, text.len(), text.as_mut_ptr().cast(), &mut length) };
         (status == TN_OK && length < text.len()).then(|| String::from_utf8_lossy(&text[..length]).into_owned())

@@ -1,11 +1,11 @@
-//! Layouts of the model: which bytes the elements of an array lie at.
+//! Layouts of the model: the bytes of an array's elements.
 //!
-//! Contract: written from the rows AR-1..9 and LA-1..2; knows no store and no handle. It is deliberately naive:
-//! elements are enumerated wherever that is possible, so every array must be small.
+//! Contract: written from the rows AR-1..9 and LA-1..2; knows no store and no handle. It is deliberately naive: elements are enumerated
+//! wherever possible, so arrays must be small.
 
 use tenure::types::*;
 
-/// Bytes of one element; 0 for what is no element type.
+/// Bytes of one element; 0 if there is no such element type.
 pub fn item(dtype: u32) -> i64 {
     match dtype {
         TN_BOOL | TN_I8 | TN_U8 => 1,
@@ -25,7 +25,7 @@ pub fn align(dtype: u32) -> i64 {
     }
 }
 
-/// Where the elements of an array lie.
+/// The positions of an array's elements.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
     pub dtype: u32,
@@ -37,7 +37,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Dense, in order C or F; a length 0 counts as 1 in the strides (AR-3).
+    /// Contiguous in order C or F; a length 0 counts as 1 in the strides (AR-3).
     pub fn dense(dtype: u32, shape: &[i64], order: u32, at: i64) -> Layout {
         let mut strides = vec![0; shape.len()];
         let mut step = item(dtype);
@@ -92,7 +92,7 @@ impl Layout {
         all
     }
 
-    /// LA-2: an axis of length 1 does not count, any length 0 makes it true.
+    /// LA-2: axes of length 1 do not count, and any length 0 makes it true.
     pub fn is_c(&self) -> bool {
         self.runs((0..self.shape.len()).rev())
     }
@@ -117,21 +117,20 @@ impl Layout {
         true
     }
 
-    /// The order that `copy` gives its result (AR-22) and TN_ORDER_A stands for.
+    /// The order that `copy` gives its result (AR-22), and that TN_ORDER_A means.
     pub fn natural_order(&self) -> u32 {
         if self.is_f() && !self.is_c() { TN_ORDER_F } else { TN_ORDER_C }
     }
 
-    /// Reading of AR-17, taken from LA-19: address and the strides of the axes longer than 1 are multiples of the
-    /// element's alignment; of an array without elements, everything is (AR-3: viewing it is TN_OK).
+    /// Reading of AR-17, taken from LA-19: the address, and the strides of axes longer than 1, are multiples of the element's alignment. An
+    /// empty array is always aligned (AR-3: viewing it is TN_OK).
     pub fn is_aligned(&self) -> bool {
         let a = align(self.dtype);
         let strides = || self.shape.iter().zip(&self.strides).all(|(&n, &s)| n <= 1 || s % a == 0);
         self.count() == 0 || self.at % a == 0 && strides()
     }
 
-    /// Sorted by |stride|, each |stride| reaches past everything that the smaller ones span: then a position has one
-    /// index.
+    /// Sorted by |stride|, each |stride| is larger than the span of the smaller ones, so a position has only one index.
     pub fn is_nested(&self) -> bool {
         let mut axes: Vec<(i64, i64)> = self.shape.iter().zip(&self.strides).map(|(&n, &s)| (s.abs(), n)).collect();
         axes.retain(|&(_, n)| n > 1);
@@ -146,12 +145,12 @@ impl Layout {
         true
     }
 
-    /// An axis longer than 1 has stride 0.
+    /// Whether an axis longer than 1 has stride 0.
     pub fn is_stretched(&self) -> bool {
         self.shape.iter().zip(&self.strides).any(|(&n, &s)| n > 1 && s == 0)
     }
 
-    /// Two index tuples reach the same byte; exact.
+    /// Whether two index tuples share a byte; exact.
     pub fn shares_bytes(&self) -> bool {
         if self.count() <= 1 || self.is_nested() {
             return false;
@@ -164,7 +163,7 @@ impl Layout {
         all.windows(2).any(|pair| pair[1] - pair[0] < self.item())
     }
 
-    /// The same elements in the same order, whatever the shapes.
+    /// Identical elements in the same order, whatever the shapes.
     pub fn is_exactly(&self, other: &Layout) -> bool {
         self.at == other.at
             && self.item() == other.item()

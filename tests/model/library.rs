@@ -1,7 +1,7 @@
-//! The library beside the model: real handles, real memory, and the questions that the driver asks after each call.
+//! The library's side: real handles, real memory, and the queries that the driver makes after each call.
 //!
-//! Contract: tables of real handles under the model's numbers. All unsafe code of the model test is here, in `invoke`
-//! and in `api`. A process has one library, so whoever makes a `Library` holds the lock of `driver`.
+//! Contract: tables of real handles under the model's numbers. All unsafe code of the model test is here, in `invoke` and in `api`. A
+//! process has one library, so the maker of a `Library` holds the lock of `driver`.
 
 use super::api::*;
 use super::handle::{ARENA_BYTES, ARENAS, Ref, SCRATCH, SCRATCH_BYTES};
@@ -14,9 +14,9 @@ use core::ptr::{null, null_mut};
 use std::sync::Mutex;
 use tenure::types::*;
 
-/// What an output holds before the call; no handle and no address looks like it.
+/// The value of an output before the call; no handle and no address equals it.
 pub const UNTOUCHED: usize = 0x5e5e_5e5e_5e5e_5e5e;
-/// Alignment of foreign memory: more than any element asks for, and that of the model's blocks.
+/// Alignment of foreign memory: more than any element needs, and that of the model's blocks.
 const ARENA_ALIGN: usize = 4096;
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
@@ -33,13 +33,13 @@ pub struct Described {
     pub offset: i64,
 }
 
-/// Release callbacks that ran since somebody looked: the contexts, in order.
+/// The contexts of release callbacks that ran since the last look, in order.
 static RAN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 pub unsafe extern "C" fn on_release(context: *mut c_void) {
     let mut status = TN_OK;
-    // A callback may call the library (RL-3): under a lock of its own this would hang.
-    // SAFETY: the address is only looked up; all outputs are valid or allowed to be NULL.
+    // A callback may call the library (RL-3); if it ran under a lock of the library, this call would hang.
+    // SAFETY: the address is only looked up; all outputs are valid, or NULL where allowed.
     unsafe {
         let mut n = 0usize;
         status |=
@@ -60,13 +60,13 @@ pub struct Library {
     pub scopes: Vec<*mut tn_scope>,
     pub exprs: Vec<*mut tn_expr>,
     pools: Vec<*mut tn_pool>,
-    /// Where each block of the model's memory really is; 0 until known.
+    /// The real address of each block of the model's memory; 0 until known.
     pub blocks: Vec<usize>,
-    /// Makes the contexts of this trace's callbacks differ from those of others.
+    /// Distinguishes the contexts of this trace's callbacks from those of others.
     pub serial: usize,
     pub callbacks: usize,
     pub forbidden: u32,
-    /// Places for more holders than a trace can make.
+    /// Capacity for more holders than a trace can make.
     places: RefCell<Vec<tn_holder>>,
     strict: bool,
 }
@@ -76,10 +76,10 @@ pub type HolderInfo = (u32, u64);
 /// A store: address, bytes and flags.
 pub type Range = (u64, u64, u32);
 
-/// More than a store has in any trace.
+/// More holders than a store has in any trace.
 const MOST_HOLDERS: usize = 128;
 
-/// The last failure's text.
+/// The message of the last failure.
 pub fn last_error() -> String {
     // SAFETY: never NULL, NUL-terminated, valid until this thread's next failure.
     unsafe { CStr::from_ptr(tn_last_error()) }.to_string_lossy().into_owned()
@@ -89,10 +89,10 @@ pub fn must(status: tn_status, what: &str) {
     assert_eq!(status, TN_OK, "{what}: {}", last_error());
 }
 
-/// What has not been given back in this process.
+/// The number of things that are not released in this process.
 pub fn leaks() -> usize {
     let mut count = 0;
-    // SAFETY: no places are offered, so nothing but the count is written.
+    // SAFETY: capacity 0, so only the count is written.
     must(unsafe { tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut count) }, "tn_leaks");
     count
 }
@@ -100,7 +100,7 @@ pub fn leaks() -> usize {
 /// The whole copy book: (function, why, forced, count, bytes).
 pub fn copy_book() -> Vec<(String, u32, bool, u64, u64)> {
     let empty = tn_copy_site { function: null(), site: [0; 64], why: 0, forced: 0, count: 0, bytes: 0, reserved: 0 };
-    let mut sites = vec![empty; 4097]; // as many as the book can have
+    let mut sites = vec![empty; 4097]; // the book's capacity
     let mut count = 0;
     // SAFETY: as many places as said.
     must(
@@ -114,11 +114,11 @@ pub fn copy_book() -> Vec<(String, u32, bool, u64, u64)> {
     sites.iter().map(|site| (name(site), site.why, site.forced != 0, site.count, site.bytes)).collect()
 }
 
-/// The pool whose peaks are exact; those of the others are low by at most what a thread keeps.
+/// The pool whose peaks are exact; the peaks of others may be too low by the bytes that a thread keeps.
 pub const EXACT_POOL: usize = 0;
 
 impl Library {
-    /// Pools of its own, the first one current, a third one already released; foreign memory with the model's bytes.
+    /// Pools of its own: the first one current, a third one already released; foreign memory with the model's bytes.
     pub fn new(serial: usize, strict: bool, memory: &Memory) -> Library {
         let option = if strict { c"1" } else { c"0" };
         // SAFETY: both texts are NUL-terminated.
@@ -128,7 +128,7 @@ impl Library {
             let mut pool = null_mut();
             let options = tn_pool_options {
                 size: size_of::<tn_pool_options>(),
-                // Peaks are exact where threads keep nothing (PO-33).
+                // Peaks are exact in pools without thread caches (PO-33).
                 thread_cache_size: if number == EXACT_POOL { TN_POOL_NONE } else { 0 },
                 ..tn_pool_options::default()
             };
@@ -145,10 +145,10 @@ impl Library {
         for block in 0..=SCRATCH {
             let size = if block < ARENAS { ARENA_BYTES } else { SCRATCH_BYTES };
             let layout = std::alloc::Layout::from_size_align(size, ARENA_ALIGN).unwrap();
-            // SAFETY: the size is not zero. Never given back where a trace fails: the library may still hold it then.
+            // SAFETY: the size is not zero. Leaked if a trace fails, because the library may still hold it then.
             let arena = unsafe { std::alloc::alloc(layout) };
             assert!(!arena.is_null());
-            // SAFETY: both have `size` bytes, and nobody else knows the new ones.
+            // SAFETY: both have `size` bytes, and nothing else uses the new ones.
             unsafe { arena.copy_from_nonoverlapping(memory.blocks[block].bytes.as_ptr(), size) };
             blocks.push(arena as usize);
         }
@@ -158,15 +158,14 @@ impl Library {
         Library { pools, blocks, serial, strict, places, ..Library::default() }
     }
 
-    /// Places for holders, the first of which is empty.
+    /// A buffer of holders, the first of which is empty.
     pub fn places(&self) -> RefMut<'_, Vec<tn_holder>> {
         let mut places = self.places.borrow_mut();
         places[0].kind = 0;
         places
     }
 
-    /// The real address of one of the model's, also a little before or behind a block. What is near none stays (NULL
-    /// does).
+    /// The real address of one of the model's, also slightly before or behind a block. Addresses near no block, and NULL, stay as they are.
     pub fn real(&self, address: i64) -> usize {
         let block = Memory::nearest(address);
         match block.and_then(|block| self.blocks.get(block)) {
@@ -177,9 +176,9 @@ impl Library {
         }
     }
 
-    /// Writes the bytes of one element or more, as the test that holds a guard or owns the memory.
+    /// Writes the bytes of one or more elements, as the holder of a guard or owner of the memory.
     pub fn poke(&self, address: i64, bytes: &[u8]) {
-        // SAFETY: the driver pokes only memory that exists in the model, whose blocks have the same size here.
+        // SAFETY: the driver writes only memory that exists in the model; the real blocks have the same size.
         unsafe { (self.real(address) as *mut u8).copy_from(bytes.as_ptr(), bytes.len()) };
     }
 
@@ -262,7 +261,7 @@ impl Library {
         })
     }
 
-    /// Where element (0,..,0) of a fresh array is; it must have one and be readable.
+    /// The real address of element (0,..,0) of a fresh array, which must have elements and be readable.
     pub fn probe(&self, array: Ref) -> usize {
         self.data(self.array(array))
     }
@@ -276,12 +275,12 @@ impl Library {
         data as usize
     }
 
-    /// is_unique, why_not and its holders of a handle that can be asked.
+    /// is_unique, why_not and its holders, of a handle that can be queried.
     pub fn ask(&self, array: Ref) -> (bool, u32, Vec<HolderInfo>) {
         let (mut unique, mut bits, mut n) = (UNTOUCHED as i32, UNTOUCHED as u32, UNTOUCHED);
         let mut holders = self.places();
         let array = self.array(array);
-        // SAFETY: handles are checked ids, the outputs are writable, `holders` has as many places as said.
+        // SAFETY: handles are checked ids, the outputs are writable, `holders` has the capacity passed beside it.
         unsafe {
             must(tn_array_is_unique(array, &mut unique), "tn_array_is_unique");
             must(
@@ -301,7 +300,7 @@ impl Library {
         (unique == 1, bits, sorted(&holders, n))
     }
 
-    /// Address, bytes and flags of a store, with its holders; by real address.
+    /// Address, bytes and flags of a store, with its holders; found by real address.
     pub fn holders_of(&self, ptr: usize, bytes: usize, no_out: bool) -> Result<(Range, Vec<HolderInfo>), Status> {
         // SAFETY: plain data, all zero is a value of it.
         let mut store: tn_store_info = unsafe { core::mem::zeroed() };
@@ -309,7 +308,7 @@ impl Library {
         let mut n = UNTOUCHED;
         let n_out = if no_out { null_mut() } else { &raw mut n };
         let mut holders = self.places();
-        // SAFETY: `holders` has as many places as said; the rest is writable or allowed to be NULL.
+        // SAFETY: `holders` has the capacity passed beside it; the rest is writable, or NULL where allowed.
         let status = unsafe {
             tn_holders_of(
                 ptr as *const c_void,
@@ -328,8 +327,8 @@ impl Library {
         Ok(((store.address, store.bytes, store.flags), sorted(&holders, n)))
     }
 
-    /// After everything was given back: as many new arrays as there were, each of which must be as new whatever stood
-    /// in its place before. Without this a state that survives shows only in another trace.
+    /// After everything is released: makes as many new arrays, each of which must behave as new, whatever used its slot before. Otherwise
+    /// state that survives would show only in a later trace.
     pub fn all_as_new(&self) -> Result<(), String> {
         let mut fresh = Vec::new();
         for _ in 0..self.arrays.len() {
@@ -340,7 +339,7 @@ impl Library {
         }
         let as_new = |array: *mut tn_array| {
             let (mut promise, mut guard, mut bits, mut n) = (null_mut(), null_mut(), 0, 0);
-            // SAFETY: handles are checked ids, the outputs are writable or allowed to be NULL.
+            // SAFETY: handles are checked ids, the outputs are writable, or NULL where allowed.
             unsafe {
                 tn_array_why_not(array, null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n) == TN_OK
                     && (bits, n) == (0, 0)
@@ -357,10 +356,9 @@ impl Library {
         if worn == 0 { Ok(()) } else { Err(format!("{worn} new arrays are not as new: {}", last_error())) }
     }
 
-    /// Gives everything back, in an order that strict mode allows too; also after a failure, where statuses do not
-    /// matter.
+    /// Releases everything, in an order that strict mode allows too. Also called after a failure, when statuses do not matter.
     pub fn give_back(&mut self) {
-        // SAFETY: handles are checked ids: what is gone already is a status.
+        // SAFETY: handles are checked ids; a released one returns a status.
         unsafe {
             while self.forbidden > 0 {
                 tn_copies_forbid(0);
@@ -388,7 +386,7 @@ impl Library {
         }
     }
 
-    /// After `give_back`: the pools and options.
+    /// After `give_back`: releases the pools and resets the options.
     pub fn close(&mut self) {
         // SAFETY: handles are checked ids.
         unsafe {
@@ -402,7 +400,7 @@ impl Library {
         }
     }
 
-    /// After `close`, when nothing holds it any more.
+    /// After `close`, when the library holds none of it any more.
     pub fn free_arenas(&mut self) {
         for (block, &arena) in self.blocks[..=SCRATCH].iter().enumerate() {
             let size = if block < ARENAS { ARENA_BYTES } else { SCRATCH_BYTES };

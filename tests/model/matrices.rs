@@ -1,13 +1,12 @@
-//! Expressions evaluated by plain loops: what each operation gives, from its operands' numbers.
+//! Expressions evaluated by scalar loops: the result of each operation, from its operands' numbers.
 //!
-//! Contract: pure; knows no store. Matrices are small, so every element is asked for. An operation that cannot be done
-//! says at which pivot; where rounding decides whether it can, nobody knows what the library will say
-//! ([`Trouble::Open`]), and such expressions are not computed.
+//! Contract: pure; knows no store. Matrices are small, so every element is computed. An operation that fails says at which pivot. If
+//! rounding decides whether it fails, the library's result is open ([`Trouble::Open`]), and such expressions are not computed.
 
 use super::graph::{Form, Operation};
 use super::numbers::{Arithmetic, Number};
 
-/// A value: of a diagonal matrix its diagonal, else all elements, last index fastest.
+/// A value: the diagonal of a diagonal matrix, else all elements, last index fastest.
 #[derive(Clone, Debug)]
 pub struct Values {
     pub form: Form,
@@ -15,7 +14,7 @@ pub struct Values {
     pub elements: Vec<Number>,
 }
 
-/// Why there is no value.
+/// The reason why there is no value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trouble {
     /// EX-40
@@ -34,7 +33,7 @@ impl Values {
         }
     }
 
-    /// An element of the matrix; None where the form says that it is 0.
+    /// An element of the matrix; None if the form implies that it is 0.
     fn at(&self, i: usize, j: usize) -> Option<Number> {
         let columns = self.size().1;
         match self.form {
@@ -53,7 +52,7 @@ impl Values {
         Values { elements, ..self.clone() }
     }
 
-    /// A full matrix, or vector where the shape says so.
+    /// A full matrix, or a vector if the shape says so.
     fn full(shape: &[i64], mut element: impl FnMut(usize, usize) -> Number) -> Values {
         let (rows, columns) = (shape[0] as usize, shape.get(1).map_or(1, |&n| n as usize));
         let elements = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).map(|(i, j)| element(i, j)).collect();
@@ -61,7 +60,7 @@ impl Values {
     }
 }
 
-/// What an operation gives.
+/// The result of an operation.
 pub fn evaluate(what: Operation, x: &Values, y: Option<&Values>, a: Arithmetic) -> Result<Values, Trouble> {
     let both = |f: &dyn Fn(Number, Number) -> Number| combine(x, y.expect("two operands"), f);
     let each = |f: &dyn Fn(Number) -> Number| x.like(masked(x, f));
@@ -87,7 +86,7 @@ pub fn evaluate(what: Operation, x: &Values, y: Option<&Values>, a: Arithmetic) 
     })
 }
 
-/// Element by element; 0 where the form says so.
+/// Element-wise; 0 where the form implies it.
 fn masked(x: &Values, f: &dyn Fn(Number) -> Number) -> Vec<Number> {
     if !matches!(x.form, Form::Lower | Form::Upper) {
         return x.elements.iter().map(|&x| f(x)).collect();
@@ -125,7 +124,7 @@ fn sum(x: &Values, axis: usize, a: Arithmetic) -> Values {
     Values { form: Form::Full, shape, elements }
 }
 
-/// The same elements seen otherwise, those that the form hides included.
+/// A view of all elements, including those that the form hides.
 fn transpose(x: &Values) -> Values {
     let (rows, columns) = x.size();
     match x.form {
@@ -163,14 +162,14 @@ fn multiply(m: &Values, x: &Values, a: Arithmetic) -> Values {
     })
 }
 
-/// first - the sum of the products.
+/// Computes first - the sum of the products.
 fn less(first: Number, pairs: impl Iterator<Item = (Number, Number)>, a: Arithmetic) -> Number {
     let mut all = vec![(first, Number::known(1.0))];
     all.extend(pairs.map(|(x, y)| (x.negative(), y)));
     if all.len() == 1 { first } else { a.dot(&all) }
 }
 
-/// The same over a pivot. The row may be divided before the products are taken away, which rounds other numbers.
+/// As above, divided by a pivot. The row may be divided before the products are subtracted, which rounds differently.
 fn less_over(first: Number, pairs: &[(Number, Number)], by: Number, a: Arithmetic) -> Number {
     let q = a.ratio(less(first, pairs.iter().copied(), a), by);
     let total: f64 = pairs.iter().map(|(x, y)| (x.value * y.value).abs()).sum();
@@ -198,7 +197,7 @@ fn cholesky(x: &Values, a: Arithmetic) -> Result<Values, Trouble> {
         let d = less(x.elements[j * n + j], (0..j).map(|k| (l[j][k], l[j][k])), a);
         pivot(d.is_positive())?;
         if !a.is_tame(d) {
-            // Whether an infinite pivot has a root here is not said anywhere.
+            // Whether an infinite pivot has a root here is left open by the rules.
             return Err(Trouble::Open);
         }
         l[j][j] = a.root(d);
@@ -233,8 +232,8 @@ fn solve(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     Ok(Values::full(&b.shape, |i, j| x[j][i]))
 }
 
-/// The library factors a matrix or its transpose, as the matrix lies, and so rounds other numbers: a zero of one way may
-/// be a rounded number on the other, and so may be a pivot.
+/// The library factors a matrix or its transpose, depending on its layout, and so rounds differently. A zero or a pivot of one way may be a
+/// rounded number of the other.
 fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     match (gauss(m, b, a, false), gauss(m, b, a, true)) {
         (Ok(x), Ok(other)) => {
@@ -246,9 +245,9 @@ fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     }
 }
 
-/// Gauss with partial pivoting, the right-hand side beside the matrix. Pivots are looked for down the columns or, as
-/// where the transpose is factored, across the rows. The library may choose another one of equal pivots: what is exact
-/// here need not be there, only zeros stay.
+/// Gaussian elimination with partial pivoting, with the right-hand side beside the matrix. Pivots are searched down the columns or, if the
+/// transpose is factored, across the rows. The library may choose another one of equal pivots, so exact numbers here need not be exact
+/// there; only zeros are.
 fn gauss(m: &Values, b: &Values, a: Arithmetic, across: bool) -> Result<Values, Trouble> {
     let (n, columns) = b.size();
     let row = |i: usize| -> Vec<Number> {

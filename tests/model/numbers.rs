@@ -1,13 +1,12 @@
-//! Numbers that know how far the library's may be from them.
+//! Numbers with a bound on the library's deviation from them.
 //!
-//! Contract: pure. An element by element operation on known numbers has one right answer, to the last bit, so its error
-//! is 0. Where the order of additions is open (products, factors, sums) the error is a bound of what rounding can do;
-//! it stays 0 where nothing is rounded whatever the order. Numbers that are so large, small or undefined that no bound
-//! is worth anything have an infinite one.
+//! Contract: pure. An element-wise operation on known numbers has one right result, to the last bit, so its error is 0. Where the order of
+//! additions is open (products, factors, sums), the error is a bound of the rounding; it stays 0 if nothing is rounded in any order.
+//! Numbers without a useful bound (very large, very small, undefined) have an infinite error.
 
 use tenure::types::TN_F32;
 
-/// How much more than the bound of one order of operations another order may be off.
+/// Factor by which another order of operations may exceed the bound of one order.
 const SLACK: f64 = 64.0;
 
 /// An element type's arithmetic.
@@ -25,7 +24,7 @@ pub struct Number {
 impl Number {
     pub const ZERO: Number = Number::known(0.0);
 
-    /// What the library has, too.
+    /// The number as the library has it, too.
     pub const fn known(value: f64) -> Number {
         Number { value, error: 0.0 }
     }
@@ -62,7 +61,7 @@ impl Arithmetic {
         Arithmetic { single: dtype == TN_F32 }
     }
 
-    /// Correct for a sum, product, quotient or root of two floats computed in doubles, too.
+    /// Correct also for a sum, product, quotient or root of two floats computed in doubles.
     pub fn round(self, value: f64) -> f64 {
         if self.single { f64::from(value as f32) } else { value }
     }
@@ -72,13 +71,13 @@ impl Arithmetic {
         if self.single { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 }
     }
 
-    /// Whether bounds of sums and products of it mean anything.
+    /// Whether bounds of its sums and products are meaningful.
     pub fn is_tame(self, x: Number) -> bool {
         let (low, high) = if self.single { (1e-12, 1e12) } else { (1e-100, 1e100) };
         x.error.is_finite() && (x.value == 0.0 || (low..=high).contains(&x.value.abs()))
     }
 
-    /// One rounded operation: what error the operands' errors make of it.
+    /// The result of one rounded operation, with the error that the operands' errors cause.
     fn rounded(self, value: f64, carried: f64, known: bool) -> Number {
         let value = self.round(value);
         if known {
@@ -101,7 +100,7 @@ impl Arithmetic {
         self.rounded(a.value * b.value, carried, a.is_known() && b.is_known())
     }
 
-    /// Which sign a zero has is not kept, as an algorithm's zero may have either: so neither is an infinite quotient's.
+    /// The sign of a zero is not tracked, because an algorithm's zero may have either. So the sign of an infinite quotient is open too.
     pub fn divide(self, a: Number, b: Number) -> Number {
         let quotient = a.value / b.value;
         if b.value == 0.0 && !quotient.is_nan() {
@@ -115,7 +114,7 @@ impl Arithmetic {
 
     pub fn sqrt(self, a: Number) -> Number {
         let root = a.value.sqrt();
-        // What may be negative may have no root.
+        // A number that may be negative may have no root.
         self.rounded(
             root,
             if root > 0.0 && a.is_zero() == Some(false) { a.error / root } else { f64::INFINITY },
@@ -123,7 +122,7 @@ impl Arithmetic {
         )
     }
 
-    /// The exponential and the logarithm are not said to be rounded correctly.
+    /// The exponential and the logarithm need not be correctly rounded.
     pub fn exp(self, a: Number) -> Number {
         self.about(a.value.exp(), a, |x| x.exp())
     }
@@ -142,7 +141,7 @@ impl Arithmetic {
         Number { value, error: error + 4.0 * self.unit() * value.abs() }
     }
 
-    /// The sum of products, in whatever order they are added and however they are rounded.
+    /// The sum of products, in any order of additions and with any rounding.
     pub fn dot(self, pairs: &[(Number, Number)]) -> Number {
         let (mut sum, mut carried, mut total, mut grain) = (0.0, 0.0, 0.0f64, f64::INFINITY);
         for &(a, b) in pairs {
@@ -176,12 +175,12 @@ impl Arithmetic {
         if exact { q } else { Number { error: q.error + 2.0 * self.unit() * q.value.abs() + f64::MIN_POSITIVE, ..q } }
     }
 
-    /// The number as if it had been rounded just before.
+    /// The number as if it had just been rounded.
     pub fn blurred(self, x: Number) -> Number {
         Number { error: x.error.max(self.unit() * x.value.abs()), ..x }
     }
 
-    /// A number that comes of terms as large as that, divided by what only a power of 2 divides exactly.
+    /// A number computed from terms of that size, divided by a number of which only powers of 2 divide exactly.
     pub fn loosened(self, x: Number, size: f64, by: Number) -> Number {
         let exact = x.is_known() && lowest_bit(by.value) == by.value.abs();
         if exact { x } else { Number { error: x.error + 4.0 * self.unit() * size, ..x } }

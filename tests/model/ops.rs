@@ -1,9 +1,8 @@
-//! Random traces: operations as a kind and some bytes, turned into calls that fit the moment.
+//! Random traces: operations as a kind and some bytes, turned into calls that fit the current state.
 //!
-//! Contract: [`Op::call`] reads the model and changes nothing; the same operations on the same model give the same
-//! calls. Every byte means "the plain thing" at 0 and something odder above, and handles are picked modulo what there
-//! is, so that removing operations and lowering bytes always leaves a valid, simpler trace: that is what makes
-//! shrinking work.
+//! Contract: [`Op::call`] reads the model and changes nothing; equal operations on equal models give equal calls. A byte of 0 selects the
+//! plainest argument, and handles are picked modulo their number. So removing operations and lowering bytes always leaves a valid, simpler
+//! trace, which makes shrinking work.
 
 use super::calls::{Beside, Call, Contents, Parts, Stream};
 use super::draw::Reader;
@@ -58,7 +57,7 @@ pub enum Kind {
     IsUnique,
 }
 
-/// How often each kind comes, relative to the others.
+/// Relative frequency of each kind.
 const WEIGHTS: [(u32, Kind); 40] = [
     (7, Kind::Make),
     (10, Kind::Release),
@@ -108,7 +107,7 @@ pub struct Op {
     bytes: [u8; 20],
 }
 
-/// In one line: the trace of calls says more.
+/// One line; the trace of calls has the details.
 impl std::fmt::Debug for Op {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let used = self.bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
@@ -116,13 +115,13 @@ impl std::fmt::Debug for Op {
     }
 }
 
-/// What most of the operations of a trace are about.
+/// The kinds that dominate a trace.
 #[derive(Clone, Copy, Debug)]
 enum Theme {
     Everything,
-    /// Expressions over a few arrays of which most go soon.
+    /// Expressions over a few arrays, most of which are released soon.
     Expressions,
-    /// Promises, scopes, and what they pass on.
+    /// Promises, scopes, and handles that they pass on.
     Scopes,
 }
 
@@ -150,7 +149,7 @@ impl Theme {
                 _ => 0,
             },
         };
-        // Of all the others about one in six.
+        // Of all other kinds about one in six.
         if favoured > 0 { 8 * favoured } else { weight }
     }
 
@@ -179,9 +178,9 @@ impl Op {
         Op { kind: WEIGHTS[numbers[0]].1, bytes: std::array::from_fn(|k| numbers[k + 1] as u8) }
     }
 
-    /// The call that this operation is right now.
+    /// The call of this operation in the current state.
     pub fn call(&self, model: &Model) -> (Call, Beside) {
-        // The last two bytes, so that what stands in front keeps its meaning when they shrink.
+        // The last two bytes, so that the bytes before them keep their meaning when they shrink.
         let (bytes, beside) = self.bytes.split_at(self.bytes.len() - 2);
         let stream = match beside[0] {
             0..=199 => Stream::Null,
@@ -194,7 +193,7 @@ impl Op {
         (self.main_call(&mut Reader { bytes, model }), beside)
     }
 
-    /// What this operation does if it can: without anything to do it to, it makes that instead.
+    /// The operation itself if it is possible; without a subject, a call that makes one.
     fn possible(&self, model: &Model) -> Kind {
         let live = model.arrays.iter().any(|a| a.state == State::Live);
         let is_open = |node: &Node| node.handle && node.progress == Progress::Waiting;
@@ -207,7 +206,7 @@ impl Op {
             Kind::Build | Kind::Compute | Kind::ExprRelease if !model.nodes.iter().any(|node| node.handle) => {
                 Kind::Leaf
             }
-            // The last byte decides: now and then of one that has its value.
+            // By the last byte, sometimes one that has its value already.
             Kind::Compute if self.bytes[17] < 200 && !model.nodes.iter().any(is_open) => Kind::Build,
             Kind::Leave if !model.scopes.iter().any(|scope| scope.entered) => Kind::Enter,
             Kind::End | Kind::WriteThrough if !model.guards.iter().any(|guard| guard.open) => Kind::BorrowWrite,
@@ -248,7 +247,7 @@ impl Op {
                 let guard = r.guard();
                 let export =
                     matches!(guard, Ref::Guard(k) if r.model.guards[k].holds.iter().any(|hold| !hold.kind.is_guard()));
-                // What a failed end of an export would mean is not said anywhere.
+                // The rules leave open what a failed end of an export means.
                 let flags = if r.rarely(60) && !export { TN_END_FAILED } else { 0 };
                 Call::End { guard, flags: if r.rarely(3) { 1 << 5 } else { flags } }
             }
@@ -372,7 +371,7 @@ impl Op {
         }
     }
 
-    /// Bytes inside one store, of two stores, or of none; partly in a store and partly in none is not said anywhere.
+    /// Ranges inside one store, of two stores, or of none. The rules leave open ranges partly in a store.
     fn holders_of(&self, r: &mut Reader<'_>) -> Call {
         let array = r.array();
         let inside = match array {
@@ -388,5 +387,5 @@ impl Op {
     }
 }
 
-/// A signed integer of four bits: no element type here.
+/// A signed integer of four bits, which is no element type here.
 const TN_DTYPE_I4: u32 = 4 << 8 | 1 << 16;

@@ -1,8 +1,7 @@
-//! Makes a failing trace small by leaving calls out, one by one, as long as it still fails.
+//! Shrinks a failing trace by leaving out calls, one by one, as long as it still fails.
 //!
-//! Contract: proptest shrinks operations, whose meaning shifts when one is removed; here the calls themselves are
-//! removed, with those that need what they made, and all others keep meaning the same. What is left is for people to
-//! read.
+//! Contract: proptest shrinks operations, whose meaning shifts when one is removed. Here the calls themselves are removed, together with
+//! those that need their results, and all others keep their meaning. The result is for people to read.
 
 use super::calls::{Beside, Call};
 use super::driver::Driver;
@@ -13,8 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-/// A call and what tables of the model it added to: so many arrays, weak handles, promises, guards, scopes, expressions
-/// and blocks before it.
+/// A call, and the sizes of the model's tables before it: arrays, weak handles, promises, guards, scopes, expressions and blocks.
 pub struct Step {
     pub call: Call,
     pub beside: Beside,
@@ -31,21 +29,21 @@ pub fn sizes(model: &Model) -> [usize; TABLES] {
     [arrays.len(), weaks.len(), promises.len(), guards.len(), scopes.len(), nodes.len(), blocks]
 }
 
-/// The calls that operations are, which the model alone decides.
+/// The calls of the operations, which the model alone determines.
 pub fn steps(strict: bool, ops: &[Op]) -> Vec<Step> {
     let mut model = Model::new(strict);
     let mut steps = Vec::new();
     for op in ops {
         let (call, beside) = op.call(&model);
         steps.push(Step { call: call.clone(), beside, before: sizes(&model) });
-        // A failing call has changed nothing.
+        // A failing call changed nothing.
         let _ = model.run(&call, beside);
     }
     steps
 }
 
-/// The text of the smallest failing trace that leaving out calls leads to; None if the whole one does not fail in a
-/// process of its own. `file` is where traces are handed over.
+/// The text of the smallest failing trace that leaving out calls leads to. None if the whole trace does not fail in a process of its own.
+/// `file` passes traces to that process.
 pub fn reduce(strict: bool, ops: &[Op], file: &Path) -> Option<String> {
     let mut kept = vec![true; ops.len()];
     let mut text = fails(strict, ops, &kept, file)?;
@@ -61,13 +59,13 @@ pub fn reduce(strict: bool, ops: &[Op], file: &Path) -> Option<String> {
             }
         }
         if kept == before {
-            // What the file says now is what was tried last: leave the trace itself there.
+            // The file has the last attempt; replace it by the trace itself.
             return fails(strict, ops, &kept, file).or(Some(text));
         }
     }
 }
 
-/// Runs some of the calls in a new process, so that nothing a failure left behind can make another fail.
+/// Runs some of the calls in a new process, so that no failure affects another.
 fn fails(strict: bool, ops: &[Op], kept: &[bool], file: &Path) -> Option<String> {
     let mut text = format!("{strict}\n");
     for (op, kept) in ops.iter().zip(kept) {
@@ -82,7 +80,7 @@ fn fails(strict: bool, ops: &[Op], kept: &[bool], file: &Path) -> Option<String>
         .output();
     let child = child.expect("another process of this test");
     let output = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
-    // From the first panic on: what stands before it, and behind the trace, is the harness.
+    // From the first panic on; the rest of the output is the harness's.
     let text =
         output.lines().skip_while(|line| !line.contains("panicked at")).filter(|line| !line.starts_with("note: "));
     (!child.status.success()).then(|| text.collect::<Vec<_>>().join("\n"))
@@ -106,7 +104,7 @@ pub fn replay(file: &str) -> Result<(), String> {
         if let Call::Compute { expr, .. } = call
             && !driver.model.is_decided(expr)
         {
-            // Without what was left out nobody knows what it gives.
+            // Without the calls that were left out, its result is unknown.
             continue;
         }
         let before = sizes(&driver.model);
@@ -116,7 +114,7 @@ pub fn replay(file: &str) -> Result<(), String> {
     driver.finish()
 }
 
-/// What the numbers of the whole trace are in the one with calls left out.
+/// Maps numbers of the whole trace to those of the shorter one.
 #[derive(Default)]
 struct Names {
     known: [HashMap<usize, usize>; TABLES],
@@ -159,7 +157,7 @@ impl Names {
         true
     }
 
-    /// The call with today's numbers; None where something that it needs was left out.
+    /// The call with the new numbers; None if something that it needs was left out.
     fn rename(&self, call: &Call) -> Option<Call> {
         let mut call = call.clone();
         let known = match &mut call {
@@ -195,7 +193,7 @@ impl Names {
             Call::BorrowAll { entries } => entries.iter_mut().all(|(array, _)| self.handle(array)),
             Call::Enter { params } => params.iter_mut().all(|param| self.handle(param)),
             Call::Leave { scope, keep } => {
-                // What is not there any more cannot be kept; the rest of the call still makes sense.
+                // A missing handle cannot be kept; the rest of the call still makes sense.
                 keep.retain_mut(|array| self.handle(array));
                 self.handle(scope)
             }

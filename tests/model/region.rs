@@ -1,8 +1,7 @@
-//! Regions of the model: a layout with the root that it was cut from, and whether two of them meet.
+//! Regions of the model: a layout with its root, and whether two regions overlap.
 //!
-//! Contract: the three tiers of "disjoint or not" and "contains" (BR-20..26, BR-42), written from their text. A region
-//! carries the progression along each axis of its root explicitly, as the rules describe it; nothing is decoded from
-//! strides.
+//! Contract: the three tiers of "disjoint or not" and "contains" (BR-20..26, BR-42), written from their text. A region has the progression
+//! along each axis of its root explicitly, as the rules describe it; nothing is decoded from strides.
 
 use super::layout::Layout;
 use std::rc::Rc;
@@ -24,14 +23,14 @@ impl Walk {
     }
 }
 
-/// A layout with the root that it was cut from: what guards, exports and poison are about.
+/// A layout with its root: the subject of guards, exports and poison.
 #[derive(Clone, Debug)]
 pub struct Region {
     pub layout: Layout,
     pub root: Rc<Root>,
     /// Per axis of the root.
     pub walks: Vec<Walk>,
-    /// Per axis of the layout: the axis of the root that it walks along; None for a new or stretched one.
+    /// Per axis of the layout: its axis of the root; None for a new or stretched one.
     pub along: Vec<Option<usize>>,
     pub shares: bool,
 }
@@ -43,7 +42,7 @@ pub struct Root {
 }
 
 impl Region {
-    /// An array is its own root when it is made.
+    /// A new array is its own root.
     pub fn new(layout: Layout) -> Region {
         let walks = layout.shape.iter().map(|&n| Walk { start: 0, count: n, step: 1 }).collect();
         let along = (0..layout.shape.len()).map(Some).collect();
@@ -52,7 +51,7 @@ impl Region {
         Region { root: Rc::new(Root { layout: layout.clone(), nested }), walks, along, shares, layout }
     }
 
-    /// Elements of the layout share bytes.
+    /// Whether elements of the layout share bytes.
     pub fn shares_bytes(&self) -> bool {
         self.shares
     }
@@ -66,15 +65,14 @@ impl Region {
         self
     }
 
-    /// An axis that counts from the end if negative; None outside.
+    /// An axis, which counts from the end if negative; None if it is outside.
     pub fn axis(&self, axis: i32) -> Option<usize> {
         let n = self.ndim() as i64;
         let wrapped = if axis < 0 { i64::from(axis) + n } else { i64::from(axis) };
         (0..n).contains(&wrapped).then_some(wrapped as usize)
     }
 
-    /// `count` indices of an axis from `start` in steps; an empty one keeps the offset, one of at most 1 the stride
-    /// (LA-8).
+    /// `count` indices of an axis from `start` in steps. An empty range keeps the offset, one of at most 1 index the stride (LA-8).
     pub fn part(&self, axis: usize, start: i64, count: i64, step: i64) -> Region {
         let mut part = self.clone();
         if count > 0 {
@@ -114,7 +112,7 @@ impl Region {
             || (a.at == b.at && a.shape == b.shape && a.strides == b.strides && a.item() == b.item())
     }
 
-    /// The three tiers, in this order. What none of them proves disjoint overlaps.
+    /// The three tiers, in this order. Regions that none of them proves disjoint overlap.
     pub fn overlaps(&self, other: &Region) -> bool {
         let (Some(a), Some(b)) = (self.layout.extent(), other.layout.extent()) else { return false };
         if a.1 <= b.0 || b.1 <= a.0 {
@@ -138,7 +136,7 @@ impl Region {
         !(d >= self.layout.item() && g - d >= other.layout.item())
     }
 
-    /// BR-42: without gaps and spanning the other, or the same root and each axis' progression contains the other's.
+    /// BR-42: gapless and spanning the other, or of one root with each axis' progression containing the other's.
     pub fn contains(&self, other: &Region) -> bool {
         let (Some(a), Some(b)) = (self.layout.extent(), other.layout.extent()) else { return false };
         let dense = !self.shares && self.layout.bytes() == a.1 - a.0;

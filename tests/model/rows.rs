@@ -1,7 +1,7 @@
-//! Rows of the specification as small traces, run on the model and on the library at once.
+//! Rows of the specification as small traces on the model and the library.
 //!
-//! Contract: a [`Scene`] is a driver with short names; what a row says is asserted of the model, and the driver has
-//! compared the library with it by then, so one assertion speaks for both. Each test names its row.
+//! Contract: a [`Scene`] is a driver with short names. Tests assert a row's content on the model; the driver has compared the library with
+//! it by then, so one assertion covers both. Each test names its row.
 
 mod borrow;
 mod chain;
@@ -54,7 +54,7 @@ impl Scene {
         assert_eq!(self.step(call.clone()).err(), Some(status), "{call:?}");
     }
 
-    /// The same with NULL for the output, or a stream that is none.
+    /// As above, with NULL for the output, or an invalid stream.
     fn refuses_beside(&mut self, call: Call, no_out: bool, stream: Stream, status: Status) {
         let outcome = self.driver.step(call.clone(), Beside { no_out, stream }).unwrap_or_else(|what| panic!("{what}"));
         assert_eq!(outcome.err(), Some(status), "{call:?}");
@@ -137,7 +137,7 @@ impl Scene {
         done.arrays.into_iter().map(Ref::Array).collect()
     }
 
-    /// The bits of why_not, which the driver has asked the library for, too.
+    /// The bits of why_not, which the driver has compared with the library's.
     fn why(&self, array: Ref) -> u32 {
         let Ref::Array(k) = array else { panic!("{array:?} is no array") };
         self.model().bits(k)
@@ -174,7 +174,7 @@ impl Scene {
         self.array(foreign(offset, n, flags))
     }
 
-    /// How many release callbacks have run.
+    /// The number of release callbacks that ran.
     fn ran(&self) -> usize {
         self.model().ran.len()
     }

@@ -1,18 +1,18 @@
-//! The rules of the model that decide: which of several errors wins, what a new reader, writer or export finds in its
-//! way, and what `tn_array_why_not` says.
+//! The rules that decide in the model: which of several errors wins, what conflicts with a new reader, writer or export, and the bits of
+//! `tn_array_why_not`.
 //!
-//! Contract: reads the model, changes nothing. Every rule only collects what applies; the order in which statuses win
-//! stands in one table (rows ER-1, ER-2). Written from sections 4, 5.1 and 9 of the ownership rules.
+//! Contract: reads the model, changes nothing. Every rule only collects what applies; one table has the order in which statuses win (rows
+//! ER-1, ER-2). Written from sections 4, 5.1 and 9 of the ownership rules.
 
 use super::handle::{Model, State};
 use super::region::Region;
 use super::store::{HoldKind, Holding};
 use tenure::types::*;
 
-/// A `tn_status` other than TN_OK where it stands in an Err.
+/// A `tn_status` other than TN_OK, as an Err.
 pub type Status = tn_status;
 
-/// Which status wins when several apply.
+/// The order in which statuses win.
 const ORDER: [Status; 26] = [
     TN_ERR_NULL,
     TN_ERR_STALE,
@@ -60,7 +60,7 @@ impl Faults {
         }
     }
 
-    /// Adds what went wrong, gives on what did not.
+    /// Adds an error; returns the value if there is none.
     pub fn take<T>(&mut self, result: Result<T, Status>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -91,7 +91,7 @@ pub enum Class {
 }
 
 impl Model {
-    /// UNIQUE | COW or a bit that a write mode does not have.
+    /// UNIQUE | COW, or a bit that a write mode does not have.
     pub fn is_bad_mode(mode: u32, more: u32) -> bool {
         let known = TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_WAIT | more;
         mode & !known != 0 || mode & TN_WRITE_UNIQUE != 0 && mode & TN_WRITE_COW != 0
@@ -172,7 +172,7 @@ impl Model {
         }
     }
 
-    /// The last column of the table: nobody else holds the store.
+    /// The last column of the table: the store has no other holder.
     fn alone_faults(&self, array: usize, faults: &mut Faults) {
         let bits = self.bits(array);
         for (bit, status) in [
@@ -186,15 +186,15 @@ impl Model {
         faults.when(bits & TN_WHY_BORROWED != 0, TN_ERR_BORROWED);
     }
 
-    /// Whether a COW writer gets a new store: something is in the way of writing in place. Poison is not where the old
-    /// contents are not needed (WN-6), so DISCARD on bytes that are only poisoned stays in place.
+    /// Whether a COW writer gets a new store: something prevents writing in place. Poison does not if the old contents are not needed
+    /// (WN-6), so DISCARD on bytes that are only poisoned stays in place.
     pub fn cow_moves(&self, array: usize, mode: u32) -> bool {
         let healed = if mode & TN_WRITE_DISCARD != 0 { TN_WHY_POISONED } else { 0 };
         self.bits(array) & !healed != 0
     }
 
     fn cow_faults(&self, array: usize, mode: u32, faults: &mut Faults) {
-        // An own guard on no bytes counts too: the rule asks for guards of the handle, not for regions.
+        // The handle's own guard on no bytes counts too: the rule is about guards of the handle, not about regions.
         let own = |kind: &dyn Fn(&HoldKind) -> bool| self.holds_through(array).any(|hold| kind(&hold.kind));
         faults.when(own(&|kind| kind.is_writer()), TN_ERR_BORROWED_WRITE);
         faults.when(own(&|kind| kind.is_reader()), TN_ERR_BORROWED);

@@ -1,7 +1,6 @@
-//! take, enter and leave in the model: promises and arrays become new handles, and the handles of a call end together.
+//! take, enter and leave in the model: promises and arrays become new handles, and the handles of a scope end together.
 //!
-//! Contract: as `claims`: collect what is wrong, then change the model, or change nothing. Rows OO-1..38, ER-2, ER-6,
-//! ER-10.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows OO-1..38, ER-2, ER-6, ER-10.
 
 use super::calls::Done;
 use super::handle::{Array, Model, PromiseState, Ref, Scope, State};
@@ -50,7 +49,7 @@ impl Model {
                     faults.when(self.promises[promise].state == PromiseState::UsedUp, TN_ERR_DESTRUCTED);
                     faults.when(params[..k].contains(&param), TN_ERR_DUPLICATE);
                 }
-                // A GIVEN handle may stand beside one of its own promises.
+                // A GIVEN handle may be passed together with one of its own promises.
                 Param::Plain(array) => {
                     let outstanding = |promise: usize| self.promises[promise].state == PromiseState::Outstanding;
                     let own = |other: &Param| match *other {

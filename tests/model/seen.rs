@@ -1,8 +1,7 @@
-//! What the driver learns by looking: where new stores really are, and which bits computed values have.
+//! Facts that the driver reads from the library: the addresses of new stores, and the bits of computed values.
 //!
-//! Contract: after a call, what can be found out has been. A value that plain loops and the library may round
-//! differently is compared with what rounding allows, and then its bits are the model's, too, so that from then on
-//! every byte is compared exactly.
+//! Contract: after a call, everything that can be read has been. A value that the model and the library may round differently is compared
+//! within the error bound. Then the model takes over its bits, so that from then on every byte is compared exactly.
 
 use super::calls::{Call, Done};
 use super::compute::float;
@@ -15,18 +14,18 @@ use super::rules::Status;
 use super::store::Memory;
 use tenure::types::TN_OK;
 
-/// What a computation is compared by, noted before it begins.
+/// Noted before a computation, for the comparison after it.
 pub struct Before {
     counts: [u64; RELEASED_POOL],
-    /// Bits of the value, computed of copies that nothing may overwrite.
+    /// Bits of the value, computed from copies that nothing may overwrite.
     apart: Option<Result<Vec<f64>, Status>>,
-    /// What tn_expr_explain foresees, which knows nothing of TN_KEEP_ON_FAIL.
+    /// The prediction of tn_expr_explain, which does not take TN_KEEP_ON_FAIL into account.
     foreseen: Option<(usize, usize)>,
 }
 
 impl Driver {
-    /// Learns where the stores that calls made really are: from a view that was given, or by asking for one. What
-    /// nobody can look at stays unknown until somebody can.
+    /// Finds the real addresses of new stores: from a view in the outputs, or by borrowing one. Stores that cannot be borrowed stay unknown
+    /// until later.
     pub fn find_new_blocks(&mut self, done: &Done, got: &Got) -> Result<(), String> {
         for block in self.library.blocks.len()..self.model.memory.blocks.len() {
             self.library.blocks.push(0);
@@ -72,12 +71,12 @@ impl Driver {
         layout.count() == 0 || !self.unknown.contains(&Memory::block_of(layout.at))
     }
 
-    /// Whether an address has its real counterpart.
+    /// Whether the real address is known.
     pub fn is_known(&self, address: i64) -> bool {
         !self.unknown.contains(&Memory::block_of(address))
     }
 
-    /// Compares values that can be seen for the first time.
+    /// Compares values that become visible for the first time.
     pub fn look_at_values(&mut self) -> Result<(), String> {
         for (start, end) in std::mem::take(&mut self.model.scrapped) {
             let now = self.library.peek(start, (end - start) as usize);
@@ -117,7 +116,7 @@ impl Driver {
         Some(Before { counts, apart, foreseen })
     }
 
-    /// After it: blocks taken, most bytes at a time, and the same outcome as without overwriting, bit for bit.
+    /// After a computation: the blocks, the peak of bytes, and the result without overwriting, bit for bit.
     pub fn after(&self, before: Before, got: Result<&Got, Status>) -> Result<(), String> {
         let Some(meter) = &self.model.meter else { return Ok(()) };
         for pool in 0..RELEASED_POOL {

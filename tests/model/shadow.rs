@@ -1,7 +1,7 @@
-//! The same expression over copies of its leaves, which nothing may overwrite: its value has to be the same, bit by bit.
+//! Evaluates an expression again over copies of its leaves, which nothing may overwrite: the value must be equal, bit by bit.
 //!
-//! Contract: leaves no trace in the library. The copies are lent memory with the strides and the alignment of the
-//! originals, so no operation can take their place, and every node is held until the end.
+//! Contract: leaves no trace in the library. The copies are imported memory with the strides and the alignment of the originals, so no
+//! operation overwrites them. Every node is held until the end.
 
 use super::api::*;
 use super::calls::Build;
@@ -17,10 +17,10 @@ use core::ptr::null_mut;
 use std::collections::BTreeMap;
 use tenure::types::*;
 
-/// Copies keep where their bytes lie within so many.
+/// Copies keep their address modulo this.
 const ALIGN: usize = 256;
 
-/// What has to be given back, and the memory behind it.
+/// Handles to release, and the memory behind them.
 #[derive(Default)]
 struct Copies {
     arrays: Vec<*mut tn_array>,
@@ -29,8 +29,7 @@ struct Copies {
 }
 
 impl Driver {
-    /// The elements of the value, or the status instead; None where there is nothing to compute, or a part of it lies
-    /// nobody knows where.
+    /// The elements of the value, or the status. None if there is nothing to compute, or if the address of a part is unknown.
     pub fn apart(&self, expr: Ref) -> Option<Result<Vec<f64>, Status>> {
         let root = self.model.expr(expr).ok()?;
         if self.model.nodes[root].progress != Progress::Waiting {
@@ -48,7 +47,7 @@ impl Driver {
             copies.arrays.push(array);
             Ok(self.library.elements(array))
         });
-        // SAFETY: handles are checked ids; the memory lives until they are gone.
+        // SAFETY: handles are checked ids; the memory outlives them.
         unsafe {
             copies.exprs.iter().for_each(|&expr| must(tn_expr_release(expr), "the same of copies"));
             copies.arrays.iter().for_each(|&array| must(tn_array_release(array), "the same of copies"));
@@ -120,7 +119,7 @@ impl Library {
         let start = memory.as_mut_ptr();
         let wanted = if bytes.is_empty() { 0 } else { self.real(low) % ALIGN };
         let skip = (wanted + ALIGN - start as usize % ALIGN) % ALIGN;
-        // SAFETY: less than ALIGN bytes are skipped, and there are 2 * ALIGN more than are copied.
+        // SAFETY: less than ALIGN bytes are skipped, and the buffer has 2 * ALIGN more than are copied.
         let at = unsafe { start.add(skip) };
         // SAFETY: as above.
         unsafe { at.copy_from(bytes.as_ptr(), bytes.len()) };
@@ -138,7 +137,7 @@ impl Library {
             Form::Diagonal => TN_FORM_DIAGONAL,
             Form::Lower | Form::Upper => TN_FORM_LOWER,
         };
-        // SAFETY: the memory lives until all of `copies` was given back, the layout lies in it; outputs are writable.
+        // SAFETY: the memory outlives `copies`, the layout lies in it; outputs are writable.
         unsafe {
             let imported =
                 tn_array_import_host(at.cast(), &described, TN_REQUIRE_BORROW, None, null_mut(), &mut array, &mut how);
@@ -180,7 +179,7 @@ impl Library {
         layout.addresses().into_iter().map(element).collect()
     }
 
-    /// Where a kept value lies.
+    /// The address of a kept value.
     pub fn probe_expr(&self, expr: Ref) -> usize {
         let mut array = null_mut();
         must(self.compute(expr, 0, &mut array), "probe");

@@ -1,9 +1,7 @@
-//! Stores of the model: bytes at made-up addresses, what holds them beside claims, leases, poison, and the memory
-//! behind it all.
+//! Stores of the model: bytes at made-up addresses, holders other than claims, leases, poison, and the memory behind them.
 //!
-//! Contract: plain data with small questions; who may do what stands in `rules`, who claims a store is asked of the
-//! handles, so that no count is kept that could go wrong. Addresses are the model's own; the driver knows which real
-//! address each block has.
+//! Contract: plain data with small queries. The rules are in `rules`; claims are counted by scanning the handles, so no count can go wrong.
+//! Addresses are the model's own; the driver knows the real address of each block.
 
 use super::compute::bytes_of;
 use super::layout::Layout;
@@ -12,14 +10,14 @@ use super::rules::Class;
 use crate::random::Random;
 use tenure::types::{TN_BOOL, TN_F32, TN_F64};
 
-/// Where a store's bytes come from.
+/// The origin of a store's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// Of the pool with this number.
+    /// Allocated from the pool with this number.
     Pool(usize),
     /// Imported with TN_TAKE; the callback with this number runs at the end of the store.
     Taken(usize),
-    /// Imported to borrow; the range is the span of the open leases.
+    /// Imported to borrow; the range spans the open leases.
     Lent,
 }
 
@@ -30,9 +28,9 @@ pub struct Store {
     pub end: i64,
     pub poison: Vec<Region>,
     pub alive: bool,
-    /// It had a claim when the last call ended.
+    /// It had a claim at the end of the last call.
     pub claimed: bool,
-    /// How often the last claim ended: a weak handle of an earlier time is dead (RL-7).
+    /// How often its last claim ended: an older weak handle is dead (RL-7).
     pub epoch: u32,
     /// Bytes of a copying export: no array was ever on it.
     pub private: bool,
@@ -44,7 +42,7 @@ impl Store {
     }
 }
 
-/// An import with TN_BORROW and what descends from it.
+/// An import with TN_BORROW and its descendants.
 #[derive(Debug)]
 pub struct Lease {
     pub store: usize,
@@ -56,7 +54,7 @@ pub struct Lease {
     pub open: bool,
 }
 
-/// What an open guard or export does with its bytes.
+/// The access of an open guard or export.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HoldKind {
     Read {
@@ -90,7 +88,7 @@ impl HoldKind {
     }
 }
 
-/// One region that a guard or export holds.
+/// One region of a guard or export.
 #[derive(Clone, Debug)]
 pub struct Holding {
     pub kind: HoldKind,
@@ -101,7 +99,7 @@ pub struct Holding {
     pub lease: Option<usize>,
 }
 
-/// A `tn_borrow`: of one array, of several (one holding each), a chunk, or an export.
+/// A `tn_borrow`: of one array, of several (one region each), a chunk, or an export.
 #[derive(Debug)]
 pub struct Guard {
     pub open: bool,
@@ -116,7 +114,7 @@ pub struct Group {
     pub failed: bool,
 }
 
-/// All bytes, in blocks a megabyte apart so that an address tells its block.
+/// All bytes, in blocks one megabyte apart, so that an address identifies its block.
 #[derive(Default, Debug)]
 pub struct Memory {
     pub blocks: Vec<Block>,
@@ -125,7 +123,7 @@ pub struct Memory {
 #[derive(Debug)]
 pub struct Block {
     pub bytes: Vec<u8>,
-    /// False once the pool has it back: what is in it then is nobody's business.
+    /// False once the pool has it back; its contents are undefined then.
     pub alive: bool,
 }
 
@@ -137,7 +135,7 @@ impl Memory {
         (block as i64 + 1) << BLOCK_SHIFT
     }
 
-    /// The block that an address lies in, also one byte past its end.
+    /// The block of an address, also one byte past the block's end.
     pub fn block_of(address: i64) -> usize {
         (address >> BLOCK_SHIFT) as usize - 1
     }
@@ -189,7 +187,7 @@ impl Memory {
     }
 }
 
-/// Recognisable bytes for all elements of a layout; a bool's are 0 or 1, floats have few digits.
+/// Recognisable bytes for all elements of a layout; bools are 0 or 1, floats have few digits.
 pub fn pattern(layout: &Layout, seed: u32) -> Vec<u8> {
     if matches!(layout.dtype, TN_F32 | TN_F64) {
         return numbers(layout, seed);
@@ -199,7 +197,7 @@ pub fn pattern(layout: &Layout, seed: u32) -> Vec<u8> {
     (0..layout.bytes()).map(|_| random.next() as u8 & only).collect()
 }
 
-/// Multiples of 1/8 that expressions can compute with; in most square matrices a diagonal outweighs its row.
+/// Multiples of 1/8 for expressions; in most square matrices the diagonal dominates its row.
 fn numbers(layout: &Layout, seed: u32) -> Vec<u8> {
     let n = if layout.shape.len() == 2 && layout.shape[0] == layout.shape[1] { layout.shape[0] } else { 0 };
     let heavy = n > 0 && !seed.is_multiple_of(4);

@@ -1,7 +1,7 @@
-//! Views of the model: what each of the calls that make one does to a region.
+//! Views of the model: the region that each view function makes.
 //!
-//! Contract: written from the rows LA-3..LA-20; each gives the new region, or the status for arguments that do not fit.
-//! A reshape is found by trying: strides are read off the elements and must then reach all of them.
+//! Contract: written from the rows LA-3..LA-20. Each function returns the new region, or the status for wrong arguments. A reshape is found
+//! by trying: strides are derived from the elements and must then reach all of them.
 
 use super::layout::{Layout, item};
 use super::region::Region;
@@ -14,7 +14,7 @@ pub const NONE: i64 = tenure::types::TN_NONE;
 /// A slice's bounds as in Python.
 pub type Spec = tn_slice_spec;
 
-/// One of the calls that make a single view.
+/// The calls that make a single view.
 #[derive(Clone, Debug)]
 pub enum View {
     Reshape {
@@ -51,7 +51,7 @@ pub enum View {
 }
 
 impl View {
-    /// What the arguments alone show.
+    /// The errors that the arguments alone show.
     pub fn is_invalid(&self) -> bool {
         match self {
             View::Reshape { order, .. } | View::Ravel { order } => {
@@ -64,7 +64,7 @@ impl View {
 }
 
 impl Region {
-    /// The view, or what is wrong with its arguments against this array.
+    /// The view, or the error of its arguments for this array.
     pub fn view(&self, view: &View) -> Result<Region, Status> {
         match view {
             View::Reshape { shape, order } => self.reshape(shape, *order),
@@ -94,7 +94,7 @@ impl Region {
         Ok(self.permuted(&self.distinct(axes)?))
     }
 
-    /// LA-6, LA-10: each axis inside and none twice.
+    /// LA-6, LA-10: each axis exists and occurs once.
     fn distinct(&self, axes: &[i32]) -> Result<Vec<usize>, Status> {
         let mut faults = Faults::default();
         let mut found = Vec::new();
@@ -190,7 +190,7 @@ impl Region {
         Ok(view.refreshed())
     }
 
-    /// LA-3..5, by trying: the new strides are those that reach the elements next to the first one, if they reach all.
+    /// LA-3..5, by trying: the new strides are those of the elements next to the first one, if they reach all elements.
     fn reshape(&self, shape: &[i64], order: u32) -> Result<Region, Status> {
         if shape.len() > TN_MAX_NDIM {
             return Err(TN_ERR_OVERFLOW);
@@ -205,7 +205,7 @@ impl Region {
         if count == 0 {
             return Ok(Region::new(Layout::dense(self.layout.dtype, &shape, order, self.layout.at)));
         }
-        // In order F everything is the mirror image of order C.
+        // Order F is the mirror image of order C.
         let mirror = |v: &[i64]| -> Vec<i64> {
             if order == TN_ORDER_F { v.iter().rev().copied().collect() } else { v.to_vec() }
         };
@@ -221,7 +221,7 @@ impl Region {
             } else if axis + 1 < lengths.len() {
                 strides[axis + 1] * lengths[axis + 1]
             } else {
-                // Reading: with no axis after it, an axis of length 1 gets the item size, as in LA-11.
+                // Reading: if it is the last axis, an axis of length 1 gets the item size, as in LA-11.
                 item
             };
         }

@@ -1,5 +1,5 @@
-//! The C functions as the tests of threads, forks and lack of memory call them: handles are plain numbers, which threads may share, and a
-//! failing call is seen to leave its outputs alone.
+//! The C functions for tests of threads, forks and out of memory. Handles are plain numbers, which threads may share, and every failing
+//! call is checked to leave its outputs untouched.
 #![allow(dead_code)] // each file uses some of it
 #![allow(clippy::missing_safety_doc)]
 
@@ -12,21 +12,21 @@ use tenure::types::*;
 
 /// The bits of a handle of any kind.
 pub type Handle = usize;
-/// A new handle, or the status.
+/// A new handle, or the status of a failure.
 pub type Made = Result<Handle, tn_status>;
-/// Nothing, or the status.
+/// Success, or the status of a failure.
 pub type Done = Result<(), tn_status>;
 
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
-/// What outputs hold before a call: no handle and no address.
+/// The value of outputs before a call: no handle and no address.
 pub const UNTOUCHED: usize = 0x5e5e_5e5e_5e5e_5e5e;
 
 thread_local! {
-    /// Whether the thread is in a function of the library: what is allocated then, the library allocates.
+    /// Whether the thread is in a function of the library. Allocations then are the library's.
     pub static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls a function of the library.
+/// Calls a function of the library and marks the thread as inside.
 pub fn inside(call: impl FnOnce() -> tn_status) -> tn_status {
     INSIDE.set(true);
     let status = call();
@@ -34,7 +34,7 @@ pub fn inside(call: impl FnOnce() -> tn_status) -> tn_status {
     status
 }
 
-/// Of a call that makes nothing.
+/// Result of a call that makes nothing.
 pub fn done(call: impl FnOnce() -> tn_status) -> Done {
     result(inside(call))
 }
@@ -50,19 +50,19 @@ fn made<T>(call: impl FnOnce(*mut *mut T) -> tn_status) -> Made {
     result(status).map(|()| out as usize)
 }
 
-/// As C names it.
+/// The handle as C has it.
 pub fn name(status: tn_status) -> &'static str {
     tenure::error::name(status).to_str().unwrap()
 }
 
-/// The text of the last failure of this thread.
+/// The message of this thread's last failure.
 pub fn text() -> String {
     // SAFETY: NUL-terminated, and valid until the next failure.
     unsafe { CStr::from_ptr(library::tn_last_error()) }.to_str().unwrap().to_owned()
 }
 
 pub fn here(file: &CStr, line: i32) {
-    // SAFETY: a text.
+    // SAFETY: a C string.
     assert_eq!(inside(|| unsafe { library::tn_here(file.as_ptr(), line) }), TN_OK);
 }
 
@@ -126,7 +126,7 @@ pub fn zeros(pool: Handle, shape: &[i64]) -> Made {
     })
 }
 
-/// An array of 0, 1, 2, .. in C order; for tests that do not ask for its failures.
+/// An array of 0, 1, 2, .. in C order; panics on failure.
 pub fn numbers(pool: Handle, shape: &[i64]) -> Handle {
     let a = zeros(pool, shape).unwrap();
     let values: Vec<i64> = (0..shape.iter().product()).collect();
@@ -138,7 +138,7 @@ pub fn numbers(pool: Handle, shape: &[i64]) -> Handle {
     a
 }
 
-/// An array of those float64 values in C order.
+/// An array of float64 values in C order.
 pub fn floats(pool: Handle, shape: &[i64], values: &[f64]) -> Handle {
     // SAFETY: a shape of that length, and a writable output.
     let a = made(|out| unsafe {
@@ -155,7 +155,7 @@ pub fn floats(pool: Handle, shape: &[i64], values: &[f64]) -> Handle {
 /// The elements in C order.
 pub fn elements(a: Handle) -> Vec<i64> {
     let mut values = vec![0i64; info(a).count as usize];
-    // SAFETY: room for all elements.
+    // SAFETY: the buffer has all elements.
     let status = inside(|| unsafe {
         transfer::tn_array_copy_to_host(a as *mut _, values.as_mut_ptr().cast(), null(), null_mut())
     });
@@ -228,7 +228,7 @@ pub fn weak_release(weak: Handle) -> Done {
     done(|| array::tn_weak_release(weak as *mut _))
 }
 
-/// Imports int64 elements with that shape, dense, at an address.
+/// Imports int64 elements of that shape, contiguous, from an address.
 pub unsafe fn import(
     at: *mut i64,
     shape: &[i64],
@@ -244,7 +244,7 @@ pub unsafe fn import(
         strides: null(),
         offset: 0,
     };
-    // SAFETY: a struct of its size; the bytes are the caller's promise.
+    // SAFETY: a struct of its size; the caller guarantees the bytes.
     made(|out| unsafe { array::tn_array_import_host(at.cast(), &layout, flags, release, context, out, null_mut()) })
 }
 
@@ -289,7 +289,7 @@ pub fn expand(a: Handle, axis: i32) -> Made {
 pub fn split(a: Handle, axis: i32, parts: usize) -> Result<Vec<Handle>, tn_status> {
     let mut outs = vec![UNTOUCHED as *mut tn_array; parts];
     let mut count = UNTOUCHED;
-    // SAFETY: as many places as parts, and a writable count.
+    // SAFETY: the array has an item per part, and the count is writable.
     let status =
         inside(|| unsafe { view::tn_array_split(a as *mut _, axis, parts, parts, outs.as_mut_ptr(), &mut count) });
     let untouched = count == UNTOUCHED && outs.iter().all(|out| *out as usize == UNTOUCHED);
@@ -299,7 +299,7 @@ pub fn split(a: Handle, axis: i32, parts: usize) -> Result<Vec<Handle>, tn_statu
 
 // ---- guards ----
 
-/// An open guard, and the first byte that it lets one touch.
+/// An open guard, and the address of its first byte.
 #[derive(Clone, Copy, Debug)]
 pub struct Guard {
     pub id: Handle,
@@ -329,7 +329,7 @@ pub fn end(guard: Handle, flags: u32) -> Done {
     done(|| borrow::tn_borrow_end(guard as *mut _, flags, null_mut()))
 }
 
-/// Arrays with the access wanted of each.
+/// Arrays with the requested access of each.
 pub fn borrow_all(wanted: &[(Handle, u32)]) -> Made {
     let specs: Vec<tn_borrow_spec> = wanted
         .iter()
@@ -375,24 +375,24 @@ pub fn give(a: Handle, required: u32) -> Made {
 pub fn take(promises: &[Handle]) -> Result<Vec<Handle>, tn_status> {
     let list: Vec<*mut tn_promise> = promises.iter().map(|p| *p as *mut _).collect();
     let mut out = vec![UNTOUCHED as *mut tn_array; list.len()];
-    // SAFETY: a list of that length, and as many places.
+    // SAFETY: a list of that length, and an output of that length.
     let status = inside(|| unsafe { promise::tn_take(list.len(), list.as_ptr(), out.as_mut_ptr()) });
     assert!(status == TN_OK || out.iter().all(|out| *out as usize == UNTOUCHED));
     result(status).map(|()| out.into_iter().map(|out| out as usize).collect())
 }
 
-/// Arrays and promises, mixed. The new handles, then the scope.
+/// Enters a scope with arrays and promises, mixed. Returns the new handles and the scope.
 pub fn enter(params: &[Handle]) -> Result<(Vec<Handle>, Handle), tn_status> {
     let list: Vec<*mut c_void> = params.iter().map(|p| *p as *mut _).collect();
     let mut out = vec![UNTOUCHED as *mut tn_array; list.len()];
-    // SAFETY: a list of that length, as many places, and a writable output.
+    // SAFETY: a list of that length, an output of that length, and a writable output.
     let scope = made(|scope| unsafe { promise::tn_enter(list.len(), list.as_ptr(), out.as_mut_ptr(), scope) });
     assert!(scope.is_ok() || out.iter().all(|out| *out as usize == UNTOUCHED));
     scope.map(|scope| (out.into_iter().map(|out| out as usize).collect(), scope))
 }
 
 pub fn leave(scope: Handle) -> Done {
-    // SAFETY: keeps nothing.
+    // SAFETY: keeps no handle.
     done(|| unsafe { promise::tn_leave(scope as *mut _, 0, null()) })
 }
 
@@ -416,10 +416,10 @@ pub fn unique(a: Handle) -> bool {
     try_unique(a).unwrap()
 }
 
-/// Bits and number of holders.
+/// The bits of why_not and the number of holders.
 pub fn why_not(a: Handle) -> (u32, usize) {
     let (mut bits, mut n) = (u32::MAX, UNTOUCHED);
-    // SAFETY: no target, no places, writable outputs.
+    // SAFETY: no target, capacity 0, writable outputs.
     let status = inside(|| unsafe {
         promise::tn_array_why_not(a as *mut _, null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n)
     });
@@ -523,7 +523,7 @@ pub fn import_dlpack_legacy(tensor: Handle, flags: u32) -> Made {
     made(|out| unsafe { exchange::tn_array_import_dlpack(tensor as *mut _, flags, out, null_mut()) })
 }
 
-/// An ArrowSchema and an ArrowArray, as words; each with its release behind the words that Arrow puts before it.
+/// An ArrowSchema and an ArrowArray, as words. The words before each are its release callback's, as Arrow lays them out.
 pub struct Arrow {
     schema: [u64; 9],
     array: [u64; 10],
@@ -532,12 +532,12 @@ pub struct Arrow {
 pub fn export_arrow(a: Handle, flags: u32) -> Result<Arrow, tn_status> {
     let mut out = Arrow { schema: [0; 9], array: [0; 10] };
     let (schema, array) = (out.schema.as_mut_ptr(), out.array.as_mut_ptr());
-    // SAFETY: room for the two structs.
+    // SAFETY: the buffers hold the two structs.
     done(|| unsafe { arrow::tn_array_export_arrow(a as *mut _, flags, schema.cast(), array.cast(), null_mut()) })?;
     Ok(out)
 }
 
-/// The array where that fails is still in the structs.
+/// Imports them. On failure they still own the array.
 pub fn import_arrow(from: &mut Arrow, flags: u32) -> Made {
     let (schema, array) = (from.schema.as_ptr(), from.array.as_mut_ptr());
     // SAFETY: structs that were exported, and a writable output.
@@ -561,7 +561,7 @@ impl Drop for Arrow {
     }
 }
 
-/// Opens tensors of a file; all of them are released again.
+/// Opens tensors of a file and releases them.
 pub fn open_safetensors(path: &CStr, names: &[&CStr], pool: Handle, flags: u32) -> Done {
     let names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let mut out = vec![null_mut(); names.len()];
@@ -580,9 +580,9 @@ pub fn open_safetensors(path: &CStr, names: &[&CStr], pool: Handle, flags: u32) 
     Ok(())
 }
 
-/// Calls the deleter of a DLManagedTensorVersioned, as its consumer does.
+/// Calls the deleter of a DLManagedTensorVersioned, as a consumer does.
 pub fn delete_dlpack(tensor: Handle) {
-    // Behind two 32-bit numbers and the context.
+    // After two 32-bit numbers and the context.
     delete_by(tensor, 16);
 }
 
@@ -596,7 +596,7 @@ fn delete_by(tensor: Handle, offset: usize) {
     // SAFETY: a struct of the library's, which has its deleter there.
     let deleter = unsafe { (tensor as *const u8).add(offset).cast::<Deleter>().read() };
     done(|| {
-        // SAFETY: the struct is out, and its consumer gives it back once.
+        // SAFETY: the struct is still exported, and is deleted once.
         unsafe { deleter(tensor as *mut c_void) };
         TN_OK
     })
@@ -612,7 +612,7 @@ pub fn run_releases() -> usize {
     count
 }
 
-/// Everything that has not been given back: kind, site.
+/// Everything that is not released: kind and site.
 pub fn leaks() -> Vec<(u32, String)> {
     // SAFETY: plain data.
     let mut places = vec![unsafe { std::mem::zeroed::<tn_holder>() }; 1 << 12];
@@ -625,15 +625,15 @@ pub fn leaks() -> Vec<(u32, String)> {
     places.iter().take(count).map(|holder| (holder.kind, site(holder))).collect()
 }
 
-/// How many things have not been given back.
+/// The number of things that are not released.
 pub fn leak_count() -> usize {
     let mut count = 0;
-    // SAFETY: no places, and a writable output.
+    // SAFETY: capacity 0, and a writable output.
     assert_eq!(inside(|| unsafe { report::tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut count) }), TN_OK);
     count
 }
 
-/// The report, in a buffer that asks for no memory; None: it does not fit.
+/// The report, in a static buffer; None if it does not fit.
 pub fn with_report<R>(see: impl FnOnce(&str) -> R) -> Option<R> {
     static TEXT: Mutex<[u8; 1 << 22]> = Mutex::new([0; 1 << 22]);
     let mut text = TEXT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -1,4 +1,4 @@
-//! What tests of GPUs share: which device there is, the simulator's control functions, the driver's own functions, processes of their own.
+//! Helpers of the GPU tests: the device of the run, the simulator's control functions, the driver's own functions, separate processes.
 //!
 //! A test begins with `let gpu = device();`. Without a driver it is ignored, unless TENURE_TEST_DEVICE=sim|gpu is set: then it fails.
 
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tenure_harness::{Outcome, skip};
 
-/// What a test has of its device.
+/// The device of a test.
 pub struct Device {
-    /// The simulator's controls, if it is one.
+    /// The simulator's controls, if the driver is the simulator.
     pub sim: Option<Sim>,
 }
 
@@ -19,22 +19,22 @@ pub struct Device {
 #[derive(Clone, Copy)]
 pub struct Sim(());
 
-/// Stalls streams: the simulator's, or a GPU's by a wait for a word of the host's.
+/// Stalls streams: by the simulator, or on a GPU by a wait for a word in host memory.
 #[derive(Clone, Copy)]
 pub struct Hands(Option<Sim>);
 
-/// Set in a process that [`alone`] started, to the name of its test.
+/// Set to the name of the test in a process that [`alone`] started.
 const CHILD: &str = "TENURE_TEST_ALONE";
 
-/// What kind of device this run is for, if it is for one.
+/// The kind of device that this run requires, if it requires one.
 pub fn wanted() -> Option<String> {
     std::env::var("TENURE_TEST_DEVICE").ok().filter(|kind| !kind.is_empty())
 }
 
-/// An LD_LIBRARY_PATH for programs that find no driver, also where the machine has one: in its first folder what is called like that is no
-/// library, and the loader looks no further.
+/// An LD_LIBRARY_PATH for programs that must find no driver, even if the machine has one. The files in its first folder have the driver's
+/// names and are no libraries, so the loader fails on them.
 pub fn path_without_driver() -> OsString {
-    // Beside the test itself: its programs travel to machines that have no folder of the build (cargo xtask gpu-bundle).
+    // Beside the test program, which may run on a machine without the build folder (cargo xtask gpu-bundle).
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.parent().expect("it lies in a folder").join("no-driver");
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
@@ -46,7 +46,7 @@ pub fn path_without_driver() -> OsString {
     std::env::join_paths(folders).expect("no colon in a path of ours")
 }
 
-/// libcuda as any program finds it.
+/// libcuda, as programs find it.
 fn library() -> Option<usize> {
     static LIBRARY: OnceLock<usize> = OnceLock::new();
     // SAFETY: the loader's function, with a text that lives during the call.
@@ -77,7 +77,7 @@ macro_rules! driver_call {
 
 /// Arguments of a function of the driver.
 pub trait Arguments {
-    /// Calls it with them, whose types are those of its header.
+    /// Calls the function with them; the types are those of its header.
     fn pass(self, name: &str) -> u32;
 }
 
@@ -86,7 +86,7 @@ macro_rules! arguments {
         $(impl<$($type),*> Arguments for ($($type,)*) {
             fn pass(self, name: &str) -> u32 {
                 let ($($name,)*) = self;
-                // SAFETY: the types are those of the driver's header, by whoever wrote the call, and what they point to is there.
+                // SAFETY: the types are those of the driver's header, and pointers are valid.
                 unsafe {
                     let function: unsafe extern "C" fn($($type),*) -> u32 = symbol(name).expect(name);
                     function($($name),*)
@@ -104,7 +104,7 @@ arguments! {
     (a: A, b: B, c: C, d: D, e: E)
 }
 
-/// Runs something with a GPU's primary context current, and what was current before afterwards. The context stays retained.
+/// Runs something with a GPU's primary context current, then restores the previous one. The context stays retained.
 pub fn with_context<R>(gpu: i32, work: impl FnOnce() -> R) -> R {
     let (mut own, mut before) = (std::ptr::null_mut::<c_void>(), std::ptr::null_mut::<c_void>());
     assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut own => *mut *mut c_void, gpu => i32)), 0);
@@ -115,7 +115,7 @@ pub fn with_context<R>(gpu: i32, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Memory of a GPU for pieces of work, from the driver itself.
+/// Memory of a GPU for work, allocated by the driver.
 pub struct Memory {
     gpu: i32,
     /// Its address.
@@ -124,14 +124,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// So many bytes.
+    /// Allocates.
     pub fn new(gpu: i32, bytes: usize) -> Memory {
         let mut at = 0;
         assert_eq!(with_context(gpu, || driver_call!(cuMemAlloc_v2(&mut at => *mut u64, bytes => usize))), 0);
         Memory { gpu, at, bytes }
     }
 
-    /// Work on a stream, by its native value: fills it.
+    /// Enqueues work on a stream, by its native value: a fill of the memory.
     pub fn fill(&self, value: u8, stream: u64) {
         let code = with_context(
             self.gpu,
@@ -140,7 +140,7 @@ impl Memory {
         assert_eq!(code, 0);
     }
 
-    /// Its bytes, when what was issued on a stream so far is done.
+    /// Its bytes, after all work that was issued on the stream so far.
     pub fn read(&self, stream: u64) -> Vec<u8> {
         let mut bytes = vec![0u8; self.bytes];
         with_context(self.gpu, || {
@@ -156,12 +156,12 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // A lost device takes nothing back.
+        // A lost device frees nothing.
         let _ = with_context(self.gpu, || driver_call!(cuMemFree_v2(self.at => u64)));
     }
 }
 
-/// The simulator, if that is what libcuda is; nothing of the driver is started.
+/// The simulator, if libcuda is the simulator; does not start the driver.
 pub fn simulator() -> Option<Sim> {
     // SAFETY: the type in its header.
     let version = unsafe { symbol::<unsafe extern "C" fn(*mut c_uint) -> c_int>("tenure_sim_version") }?;
@@ -172,12 +172,12 @@ pub fn simulator() -> Option<Sim> {
     Some(Sim(()))
 }
 
-/// The simulator, for a test that needs it: it is ignored elsewhere.
+/// The simulator, for a test that needs it; ignores the test elsewhere.
 pub fn require_simulator() -> Sim {
     simulator().unwrap_or_else(|| skip("this needs the simulator; cargo xtask test --sim runs it there"))
 }
 
-/// The device of this run; without one the test is ignored. A simulator has two GPUs.
+/// The device of this run; ignores the test without one. The simulator has two GPUs.
 pub fn device() -> Device {
     let sim = simulator();
     if let Some(sim) = sim {
@@ -212,18 +212,18 @@ impl Drop for Device {
     }
 }
 
-/// What a GPU's stream waits for.
+/// The condition that a GPU's stream waits for.
 enum Gate {
-    /// Where a word becomes 1.
+    /// The address of a word that becomes 1.
     Word(usize),
-    /// What a function of the host looks at.
+    /// A flag that a host function polls.
     Flag(Arc<AtomicBool>),
 }
 
 impl Gate {
     fn open(self) {
         match self {
-            // SAFETY: a word of a page that stays.
+            // SAFETY: a word of a page that is never unmapped.
             Gate::Word(at) => unsafe { &*(at as *const AtomicU32) }.store(1, Ordering::Release),
             Gate::Flag(go) => go.store(true, Ordering::Release),
         }
@@ -233,7 +233,7 @@ impl Gate {
 /// Closed gates, by the streams that wait for them.
 static GATES: Mutex<Vec<(u64, Gate)>> = Mutex::new(Vec::new());
 
-/// A word that is 0, and that devices read.
+/// A word, 0 at first, that devices can read.
 fn fresh_word() -> usize {
     const PAGE: usize = 4096;
     static WORDS: Mutex<(usize, usize)> = Mutex::new((0, PAGE));
@@ -243,7 +243,7 @@ fn fresh_word() -> usize {
         let code =
             with_context(0, || driver_call!(cuMemHostAlloc(&mut page => *mut *mut c_void, PAGE => usize, 3 => c_uint)));
         assert_eq!(code, 0);
-        // SAFETY: just allocated.
+        // SAFETY: just allocated, and used by nothing else.
         unsafe { page.cast::<u8>().write_bytes(0, PAGE) };
         *words = (page as usize, 0);
     }
@@ -251,7 +251,7 @@ fn fresh_word() -> usize {
     words.0 + words.1 - 4
 }
 
-/// A GPU's stream waits from here on: for a word where the driver can do that, since functions of the host may run one after the other.
+/// Makes a GPU's stream wait from now on: for a word if the driver can do that, because host functions may run one after the other.
 fn close_gate(stream: u64) -> Gate {
     let word = fresh_word();
     type WaitValue = unsafe extern "C" fn(u64, u64, c_uint, c_uint) -> u32;
@@ -272,12 +272,12 @@ fn close_gate(stream: u64) -> Gate {
 }
 
 impl Hands {
-    /// The simulator, for what only it can tell.
+    /// The simulator, for functions that only it has.
     pub fn sim(self) -> Option<Sim> {
         self.0
     }
 
-    /// What is put into a stream, by its native value, waits from now on.
+    /// Stalls a stream, by its native value: later work waits.
     pub fn hold(self, stream: u64) {
         match self.0 {
             Some(sim) => sim.hold(stream),
@@ -288,7 +288,7 @@ impl Hands {
         }
     }
 
-    /// It goes on.
+    /// Resumes it.
     pub fn release(self, stream: u64) {
         match self.0 {
             Some(sim) => sim.release(stream),
@@ -296,7 +296,7 @@ impl Hands {
         }
     }
 
-    /// All go on.
+    /// Resumes all.
     pub fn release_all(self) {
         match self.0 {
             Some(sim) => sim.release_all(),
@@ -309,7 +309,7 @@ impl Hands {
         gates.extract_if(.., |(held, _)| which(*held)).for_each(|(_, gate)| gate.open());
     }
 
-    /// Lets some of the work run.
+    /// Runs some of the pending work.
     pub fn step(self, most: u64) {
         match self.0 {
             Some(sim) => drop(sim.step(most)),
@@ -324,7 +324,7 @@ pub struct Stall {
     stream: u64,
 }
 
-/// Runs on a thread of the driver's, as a piece of the stream's work.
+/// The host function, which the driver's thread runs as work of the stream.
 extern "C" fn wait_for_go(data: *mut c_void) {
     // SAFETY: from `Arc::into_raw` in `close_gate`, once.
     let go = unsafe { Arc::from_raw(data.cast_const().cast::<AtomicBool>()) };
@@ -340,26 +340,26 @@ impl Drop for Stall {
 }
 
 impl Device {
-    /// Stalls a stream by its native value: what is issued from now on waits until the value drops.
+    /// Stalls a stream by its native value: later work waits until the value is dropped.
     pub fn stall(&self, stream: u64) -> Stall {
         let hands = self.hands();
         hands.hold(stream);
         Stall { hands, stream }
     }
 
-    /// What stalls streams here.
+    /// The means of stalling streams in this run.
     pub fn hands(&self) -> Hands {
         Hands(self.sim)
     }
 
-    /// For a test of two GPUs: it is ignored where there is one.
+    /// For a test of two GPUs; ignores the test if there is one.
     pub fn require_two(&self) {
         if !self.has_two() {
             skip("one GPU only");
         }
     }
 
-    /// Whether there is a second GPU; otherwise says that a part of the test is left out.
+    /// Whether there is a second GPU; if not, prints that a part of the test is left out.
     pub fn has_two(&self) -> bool {
         let mut count = 0;
         // SAFETY: the number is ours.
@@ -370,7 +370,7 @@ impl Device {
         count >= 2
     }
 
-    /// The simulator, for a test that needs it: it is ignored elsewhere.
+    /// The simulator, for a test that needs it; ignores the test elsewhere.
     pub fn simulated(&self) -> Sim {
         self.sim.unwrap_or_else(|| skip("this needs the simulator"))
     }
@@ -381,7 +381,7 @@ fn c(name: &str) -> CString {
     CString::new(name).unwrap()
 }
 
-/// A control function, which the simulator has.
+/// One of the simulator's control functions.
 macro_rules! control {
     ($name:literal, fn($($type:ty),*) $(-> $result:ty)?) => {
         // SAFETY: the type in its header.
@@ -397,7 +397,7 @@ impl Sim {
         assert_eq!(unsafe { set(c(name).as_ptr(), value) }, 0, "{name} = {value}");
     }
 
-    /// Asks for a number.
+    /// Reads a number.
     pub fn get(self, name: &str) -> u64 {
         let get = control!("tenure_sim_get", fn(*const c_char, *mut u64) -> c_int);
         let mut value = 0;
@@ -406,77 +406,77 @@ impl Sim {
         value
     }
 
-    /// Sets what the driver says of an attribute.
+    /// Sets the value of a device attribute.
     pub fn set_attribute(self, device: i32, attribute: i32, value: i32) {
         let set = control!("tenure_sim_set_attribute", fn(c_int, c_int, c_int) -> c_int);
         // SAFETY: numbers.
         assert_eq!(unsafe { set(device, attribute, value) }, 0);
     }
 
-    /// The nth call of a function from now fails with a code, `times` times.
+    /// Makes the nth call of a function from now on fail with a code, `times` times.
     pub fn fail(self, name: &str, nth: u64, times: u64, code: u32) {
         let fail = control!("tenure_sim_fail", fn(*const c_char, u64, u64, c_uint) -> c_int);
         // SAFETY: a text.
         assert_eq!(unsafe { fail(c(name).as_ptr(), nth, times, code) }, 0, "{name}");
     }
 
-    /// Takes back the faults that did not strike.
+    /// Removes the injected faults that did not occur.
     pub fn clear_faults(self) {
         let clear = control!("tenure_sim_clear_faults", fn() -> c_int);
         // SAFETY: no arguments.
         assert_eq!(unsafe { clear() }, 0);
     }
 
-    /// The contexts of a device are lost.
+    /// Loses the contexts of a device.
     pub fn break_device(self, device: i32, code: u32) {
         let break_device = control!("tenure_sim_break_device", fn(c_int, c_uint) -> c_int);
         // SAFETY: numbers.
         assert_eq!(unsafe { break_device(device, code) }, 0);
     }
 
-    /// A stream, by its native value, stalls.
+    /// Stalls a stream, by its native value.
     pub fn hold(self, stream: u64) {
         let hold = control!("tenure_sim_hold", fn(u64) -> c_int);
         // SAFETY: a stream of the driver.
         assert_eq!(with_context(0, || unsafe { hold(stream) }), 0);
     }
 
-    /// It goes on.
+    /// Resumes it.
     pub fn release(self, stream: u64) {
         let release = control!("tenure_sim_release", fn(u64) -> c_int);
         // SAFETY: a stream of the driver.
         assert_eq!(with_context(0, || unsafe { release(stream) }), 0);
     }
 
-    /// All go on.
+    /// Resumes all streams.
     pub fn release_all(self) {
         let release = control!("tenure_sim_release_all", fn() -> c_int);
         // SAFETY: no arguments.
         assert_eq!(unsafe { release() }, 0);
     }
 
-    /// Runs so many pieces of work.
+    /// Runs this many pieces of work.
     pub fn step(self, most: u64) -> u64 {
         let step = control!("tenure_sim_step", fn(u64) -> u64);
         // SAFETY: a number.
         unsafe { step(most) }
     }
 
-    /// Calls of a function so far; of all for "".
+    /// The number of calls of a function so far; of all functions for "".
     pub fn calls(self, name: &str) -> u64 {
         let calls = control!("tenure_sim_calls", fn(*const c_char) -> u64);
         // SAFETY: a text.
         unsafe { calls(c(name).as_ptr()) }
     }
 
-    /// Calls that `work` makes of a function; of all for "".
+    /// The number of calls of a function during `work`; of all functions for "".
     pub fn calls_of<R>(self, name: &str, work: impl FnOnce() -> R) -> (u64, R) {
         let before = self.calls(name);
         let result = work();
         (self.calls(name) - before, result)
     }
 
-    /// Where device memory really is.
+    /// The host address of device memory.
     pub fn bytes(self, address: u64, bytes: usize, device: i32) -> *mut u8 {
         let at = control!("tenure_sim_bytes", fn(u64, usize, c_int) -> *mut c_void);
         // SAFETY: numbers.
@@ -486,13 +486,13 @@ impl Sim {
     }
 }
 
-/// For [`alone`]: the process finds no driver.
+/// A variable for [`alone`]: the process finds no driver.
 pub const NO_DRIVER: (&str, &str) = ("no driver", "");
 
-/// Runs a test in one more process, with these environment variables: `alone("name", &[..], || body)` calls itself there. The loader reads
-/// LD_LIBRARY_PATH when a process starts.
+/// Runs a test in another process with these environment variables: `alone("name", &[..], || body)` starts its own test there. The loader
+/// reads LD_LIBRARY_PATH only when a process starts.
 pub fn alone(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
-    // The test has a process of its own as it is.
+    // The test already runs in a process of its own.
     if environment.is_empty() || std::env::var(CHILD).is_ok_and(|name| name == test) {
         return body();
     }
@@ -512,7 +512,7 @@ pub fn alone(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
     }
 }
 
-/// A status's text.
+/// The name and message of a status.
 pub fn last_error() -> String {
     // SAFETY: the library's text, valid until this thread's next failure.
     unsafe { CStr::from_ptr(tenure::ffi::library::tn_last_error()) }.to_string_lossy().into_owned()

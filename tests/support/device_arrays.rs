@@ -1,4 +1,4 @@
-//! Arrays on the memory of devices, lent by the test, and guards on them: what the tests of unfinished work share.
+//! Arrays on device memory that the test owns, and guards on them, for the tests of pending work.
 #![allow(dead_code)] // each test file uses its part
 
 use std::cell::Cell;
@@ -33,14 +33,14 @@ fn dtype() -> Dtype {
     Dtype::of(TN_F32).unwrap()
 }
 
-/// Memory that a test lends, labelled as a device's: nobody but the test and the library's host code touches it.
+/// Memory that a test imports, labelled as a device's. Only the test and the library's host code touch it.
 pub struct Memory {
     bytes: Box<[f32]>,
     released: Box<AtomicU32>,
     lent: Cell<u32>,
 }
 
-/// What still waits for a device is waited for, and every import ended once.
+/// At the end, pending device work is waited for and every import is released once.
 impl Drop for Memory {
     fn drop(&mut self) {
         let patience = Instant::now() + Duration::from_secs(600);
@@ -48,7 +48,7 @@ impl Drop for Memory {
             run_releases();
         }
         if std::thread::panicking() {
-            // What is left in the books may look at it.
+            // Deferred releases may still use it.
             std::mem::forget(std::mem::take(&mut self.bytes));
             std::mem::forget(std::mem::take(&mut self.released));
         } else {
@@ -71,12 +71,12 @@ impl Memory {
         self.bytes.as_ptr() as u64
     }
 
-    /// How often the release callback ran.
+    /// The number of runs of the release callback.
     pub fn released(&self) -> u32 {
         self.released.load(Ordering::SeqCst)
     }
 
-    /// All of it as an array on that device. `overwrite`: TN_MAY_OVERWRITE; `waits`: the end of the import waits for the device.
+    /// The whole memory as an array on that device. `overwrite`: TN_MAY_OVERWRITE; `waits`: the end of the import waits for the device.
     pub fn lend(&self, device: tn_device, overwrite: bool, waits: bool) -> Array {
         self.lent.set(self.lent.get() + 1);
         let thread = thread::current();
@@ -141,17 +141,17 @@ pub fn end(guard: Guard, stream: Stream) {
     assert_eq!(tn_borrow_end(guard, 0, stream), TN_OK);
 }
 
-/// Work that reads on a stream.
+/// Read work on a stream.
 pub fn reads_on(array: Array, stream: Stream) {
     end(read(array, 0, stream).unwrap(), stream);
 }
 
-/// Work that writes on a stream.
+/// Write work on a stream.
 pub fn writes_on(array: Array, stream: Stream) {
     end(write(array, 0, stream).unwrap(), stream);
 }
 
-/// Whether the host could read and write now.
+/// Whether the host could read and write the array now.
 pub fn host(array: Array) -> (tn_status, tn_status) {
     let ask = |opened: Result<Guard, tn_status>| match opened {
         Ok(guard) => {
@@ -183,7 +183,7 @@ pub fn release(array: Array) {
     assert_eq!(tn_array_release(array), TN_OK);
 }
 
-/// tn_run_releases: how many ran.
+/// Calls tn_run_releases; returns how many releases ran.
 pub fn run_releases() -> usize {
     let mut count = 0;
     // SAFETY: the number is ours.

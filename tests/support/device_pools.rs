@@ -1,4 +1,4 @@
-//! What tests of pools on devices share: pools, blocks and streams by C's functions, as statuses.
+//! Helpers of the tests of device pools: pools, blocks and streams by the C functions, with statuses as results.
 #![allow(dead_code)]
 
 use crate::driver_call;
@@ -21,7 +21,7 @@ fn made<T>(status: tn_status, value: T) -> Status<T> {
     if status == TN_OK { Ok(value) } else { Err(status) }
 }
 
-/// A pool; released when it goes.
+/// A pool, released on drop.
 pub struct Pool(pub *mut tn_pool);
 
 // SAFETY: handles may be used from any thread.
@@ -97,7 +97,7 @@ impl Pool {
         released
     }
 
-    /// The figures, whose identity is checked.
+    /// The statistics, after their identities are checked.
     pub fn stats(&self) -> tn_pool_stats {
         let mut stats = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..tn_pool_stats::default() };
         // SAFETY: the struct is ours, and says its size.
@@ -116,7 +116,7 @@ pub fn usable(block: usize) -> usize {
     bytes
 }
 
-/// A stream; released when it goes.
+/// A stream, released on drop.
 pub struct Stream(pub *mut tn_stream);
 
 impl Drop for Stream {
@@ -153,7 +153,7 @@ impl Stream {
     }
 }
 
-/// A capture of a stream, in thread-local mode: calls of this thread that could wait are refused, unless they are made in relaxed mode.
+/// A capture of a stream, in thread-local mode: calls of this thread that could wait are refused unless they are made in relaxed mode.
 pub struct Capture<'a>(&'a Stream);
 
 impl Capture<'_> {
@@ -163,7 +163,7 @@ impl Capture<'_> {
         Capture(stream)
     }
 
-    /// Its graph, which is whole.
+    /// Its graph; the capture must be valid.
     pub fn end(self) -> usize {
         let (native, mut graph) = (self.0.native() as usize, 0usize);
         let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut usize)));

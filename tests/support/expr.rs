@@ -1,4 +1,4 @@
-//! What the tests of expressions share: the C interface with a pool of the test's own, and matrices to compute with.
+//! Helpers of the tests of expressions: the C interface with a pool of the test's own, and reference computations on matrices.
 #![allow(dead_code)]
 // each file uses some of it
 
@@ -17,7 +17,7 @@ pub type Expr = *mut tn_expr;
 pub const N: i64 = 48;
 /// Bytes of one of their rows.
 pub const ROW: i64 = 8 * N;
-/// Bytes of one of them.
+/// Bytes of one matrix.
 pub const BLOCK: i64 = ROW * N;
 
 #[track_caller]
@@ -30,19 +30,19 @@ pub fn last_error() -> String {
     unsafe { CStr::from_ptr(tn_last_error()) }.to_string_lossy().into_owned()
 }
 
-/// Calls with an output, which is returned.
+/// Calls a function with an output, and returns the output.
 #[macro_export]
 macro_rules! out {
     ($function:ident($($argument:expr),*)) => {{
         let mut out = std::ptr::null_mut();
         #[allow(unused_unsafe)]
-        // SAFETY: the output is there, and the other pointers are what the function asks for.
+        // SAFETY: the output is writable, and the other pointers are as the function requires.
         $crate::support::expr::ok(unsafe { $function($($argument,)* &mut out) });
         out
     }};
 }
 
-/// The status of such a call, whose output must be untouched if it failed.
+/// The status of such a call; if it failed, the output must be untouched.
 #[macro_export]
 macro_rules! status {
     ($function:ident($($argument:expr),*)) => {{
@@ -55,7 +55,7 @@ macro_rules! status {
     }};
 }
 
-/// A pool of which threads keep nothing, so that its peaks are exact (PO-33).
+/// A pool without thread caches, so that its peaks are exact (PO-33).
 pub fn pool() -> *mut tn_pool {
     let host = tn_device { r#type: TN_CPU, id: 0 };
     let options = tn_pool_options {
@@ -73,7 +73,7 @@ pub fn stats(pool: *mut tn_pool) -> tn_pool_stats {
     stats
 }
 
-/// What a scenario took: allocations, peak over what was live before, change of what is live.
+/// The cost of a scenario: allocations, peak beyond the live bytes before, change of the live bytes.
 #[derive(Debug, PartialEq, Clone, Copy)]
 pub struct Figures {
     pub allocations: i64,
@@ -132,21 +132,21 @@ pub fn info(array: Array) -> tn_array_info {
 /// Values in C order.
 pub fn read(array: Array) -> Vec<f64> {
     let mut values = vec![0.0; count(array)];
-    // SAFETY: room for all elements.
+    // SAFETY: the buffer has all elements.
     ok(unsafe { tn_array_copy_to_host(array, values.as_mut_ptr().cast(), null(), null_mut()) });
     values
 }
 
 pub fn read_f32(array: Array) -> Vec<f32> {
     let mut values = vec![0.0; count(array)];
-    // SAFETY: room for all elements.
+    // SAFETY: the buffer has all elements.
     ok(unsafe { tn_array_copy_to_host(array, values.as_mut_ptr().cast(), null(), null_mut()) });
     values
 }
 
 pub fn address(array: Array) -> usize {
     let (mut data, mut guard) = (null(), null_mut());
-    // SAFETY: both outputs are there.
+    // SAFETY: both outputs are writable.
     ok(unsafe { tn_array_borrow_read(array, 0, null_mut(), &mut data, null_mut(), &mut guard) });
     ok(tn_borrow_end(guard, 0, null_mut()));
     data as usize
@@ -154,7 +154,7 @@ pub fn address(array: Array) -> usize {
 
 pub fn why(array: Array) -> u32 {
     let (mut bits, mut n) = (u32::MAX, 0);
-    // SAFETY: both outputs are there.
+    // SAFETY: both outputs are writable.
     ok(unsafe { tn_array_why_not(array, null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n) });
     bits
 }
@@ -184,7 +184,7 @@ pub fn compute(expr: Expr) -> Array {
     out!(tn_expr_compute(expr, 0))
 }
 
-/// The value, and the expression is over.
+/// Computes the value and releases the expression.
 pub fn finish(expr: Expr) -> Array {
     let array = compute(expr);
     drop_expr(expr);
@@ -199,22 +199,22 @@ pub fn give(array: Array) -> *mut tn_promise {
     out!(tn_array_give(array, 1))
 }
 
-/// What a callee gets of a promise; the promise is over.
+/// Takes a promise, which is used up.
 pub fn take(promise: *mut tn_promise) -> Array {
     let mut array = null_mut();
-    // SAFETY: one promise, one place.
+    // SAFETY: one promise, one output.
     ok(unsafe { tn_take(1, &promise, &mut array) });
     ok(tn_promise_release(promise));
     array
 }
 
-/// Ends the pool, of which nothing may be left.
+/// Releases the pool, in which nothing may be left.
 pub fn end(pool: *mut tn_pool) {
     assert_eq!(stats(pool).live_blocks, 0, "a test left blocks");
     ok(tn_pool_release(pool));
 }
 
-/// Numbers that look random, the same ones for the same seed.
+/// Pseudo-random numbers of a seed.
 pub struct Numbers(Random);
 
 impl Numbers {
@@ -249,7 +249,7 @@ impl Numbers {
     }
 }
 
-/// Plain loops to compare with; matrices in C order.
+/// Reference results by scalar loops; matrices in C order.
 pub mod naive {
     pub fn matmul(a: &[f64], b: &[f64], rows: usize, inner: usize, columns: usize) -> Vec<f64> {
         let mut c = vec![0.0; rows * columns];
@@ -300,7 +300,7 @@ pub fn assert_near(got: &[f64], expected: &[f64]) {
     }
 }
 
-/// The same bits.
+/// Equal bit by bit.
 #[track_caller]
 pub fn assert_same(got: &[f64], expected: &[f64]) {
     assert_eq!(got.len(), expected.len());
@@ -313,7 +313,7 @@ pub fn export(array: Array, class: u32) -> *mut tn_borrow {
     // SAFETY: plain data, written by the call.
     let mut view: tn_view_info = unsafe { std::mem::zeroed() };
     let (mut guard, mut how) = (null_mut(), 0);
-    // SAFETY: all outputs are there.
+    // SAFETY: all outputs are writable.
     ok(unsafe { tn_array_export_host(array, TN_BORROW | class, 0, null_mut(), &mut view, &mut guard, &mut how) });
     assert_eq!(how, TN_ALIASED);
     guard
@@ -350,7 +350,7 @@ pub fn part(array: Array, start: i64, stop: i64) -> Array {
 
 pub fn leaks() -> usize {
     let mut count = 0;
-    // SAFETY: no places, one output.
+    // SAFETY: capacity 0, one output.
     ok(unsafe { tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut count) });
     count
 }

@@ -1,4 +1,4 @@
-//! The slow, obvious twin of `layout`: an array is the list of its elements' positions, a view picks from that list.
+//! The reference model of `layout`: an array is the list of its elements' positions, and a view selects from that list.
 //!
 //! Operations are drawn as plain numbers, so that a failing chain shrinks to few and small ones.
 #![allow(dead_code)] // each test file uses its part
@@ -32,13 +32,13 @@ fn each(shape: &[i64], mut with: impl FnMut(&[i64])) {
     }
 }
 
-/// Place of an index tuple in row-major order.
-fn place(shape: &[i64], index: &[i64]) -> usize {
-    shape.iter().zip(index).fold(0, |place, (&length, &i)| place * length + i) as usize
+/// The number of an index tuple in row-major order, from 0.
+fn row_major(shape: &[i64], index: &[i64]) -> usize {
+    shape.iter().zip(index).fold(0, |number, (&length, &i)| number * length + i) as usize
 }
 
 impl Naive {
-    /// By the formula of the layout alone.
+    /// The list of a layout, by the address formula alone.
     pub fn of(layout: &Layout) -> Naive {
         let (shape, strides) = (layout.shape().to_vec(), layout.strides());
         let mut at = Vec::new();
@@ -51,11 +51,11 @@ impl Naive {
     /// The array of this shape whose element `index` is `from(index)` of this one.
     fn pick(&self, shape: Vec<i64>, from: impl Fn(&[i64]) -> Vec<i64>) -> Naive {
         let mut at = Vec::new();
-        each(&shape, |index| at.push(self.at[place(&self.shape, &from(index))]));
+        each(&shape, |index| at.push(self.at[row_major(&self.shape, &from(index))]));
         Naive { item: self.item, shape, at }
     }
 
-    /// The bytes of all elements, each once, in order.
+    /// The bytes of all elements, without duplicates, sorted.
     pub fn bytes(&self) -> Vec<i64> {
         let mut bytes: Vec<i64> = self.at.iter().flat_map(|&at| at..at + self.item).collect();
         bytes.sort_unstable();
@@ -69,13 +69,13 @@ impl Naive {
         self.pick(turned, |index| index.iter().rev().copied().collect()).at
     }
 
-    /// Is there a stride per axis that gives these positions?
+    /// Whether one stride per axis gives these positions.
     pub fn has_strides(&self) -> bool {
         let Some(&first) = self.at.first() else { return true };
         let stride = |axis: usize| {
             let mut index = vec![0; self.shape.len()];
             index[axis] = 1;
-            if self.shape[axis] > 1 { self.at[place(&self.shape, &index)] - first } else { 0 }
+            if self.shape[axis] > 1 { self.at[row_major(&self.shape, &index)] - first } else { 0 }
         };
         let strides: Vec<i64> = (0..self.shape.len()).map(stride).collect();
         let mut formula = Vec::new();
@@ -83,7 +83,7 @@ impl Naive {
         formula == self.at
     }
 
-    /// Compares everything that a layout says of itself.
+    /// Compares all properties of a layout with the list.
     pub fn check(&self, layout: &Layout) {
         assert!(layout.is_valid());
         assert_eq!(&Naive::of(layout), self);
@@ -100,14 +100,14 @@ impl Naive {
         let bytes = self.bytes();
         assert_eq!(layout.self_overlaps(), bytes.len() as i64 != layout.bytes(), "self overlap of {layout:?}");
         let gapless = extent.is_some_and(|(low, end)| bytes.len() as i64 == end - low);
-        // Surely gapless, where it says so; and it knows all that do not overlap themselves.
+        // A layout that says that it is gapless has no gaps. One without gaps and self-overlap must say so.
         assert!(gapless || !layout.is_gapless());
         assert!(!gapless || layout.is_gapless() || layout.self_overlaps());
         assert!(layout.try_clone().unwrap() == *layout);
     }
 }
 
-/// So many random cases, or what PROPTEST_CASES says; the same ones in each run, or those of the seed PROPTEST_RNG_SEED.
+/// This many random cases, or PROPTEST_CASES. The seed is fixed, or PROPTEST_RNG_SEED.
 pub fn cases(usual: u32) -> ProptestConfig {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     ProptestConfig {
@@ -117,7 +117,7 @@ pub fn cases(usual: u32) -> ProptestConfig {
     }
 }
 
-/// Numbers drawn from one.
+/// Small numbers, drawn as the digits of one large number.
 pub struct Draw(pub u64);
 
 impl Draw {
@@ -134,20 +134,20 @@ impl Draw {
     }
 }
 
-/// A dense array of at most 4 axes with lengths 0 to 5.
+/// A contiguous array of at most 4 axes with lengths 0 to 5.
 pub fn root(seed: u64) -> Layout {
     let mut draw = Draw(seed);
     let dtype = Dtype::ALL[draw.below(15) as usize];
     let order = [Order::C, Order::F][draw.below(2) as usize];
     let offset = 16 * draw.below(3) as i64;
-    // 0 seldom, else there is little to see.
+    // 0 is rare, because empty arrays test little.
     let shape: Vec<i64> =
         (0..draw.below(5)).map(|_| [2, 3, 4, 5, 1, 2, 3, 4, 5, 3, 0][draw.below(11) as usize]).collect();
     Layout::contiguous(dtype, &shape, order, offset).unwrap()
 }
 
-/// What one step of a chain does, on the layout and on the list, and whether the result is a new root (the status must
-/// be equal where it fails).
+/// The effect of one step of a chain on the layout and on the list, and whether the result is a new root. On failure the statuses must be
+/// equal.
 pub struct Step {
     pub ours: Result<Layout>,
     pub naive: core::result::Result<Naive, tn_status>,
@@ -329,7 +329,7 @@ fn seen_as(layout: &Layout, naive: &Naive, dtype: Dtype) -> Step {
         if *last * old % new != 0 {
             return failed(ours, TN_ERR_SHAPE);
         }
-        // The rule asks for the stride even where there is no element.
+        // The rule defines the stride also where there is no element.
         if *last > 1 && *layout.strides().last().unwrap() != old {
             return failed(ours, TN_ERR_LAYOUT);
         }

@@ -1,4 +1,4 @@
-//! What the models of loom.rs share: foreign bytes that count their releases, and the exploration of a race.
+//! Helpers of the models of loom.rs: foreign bytes that count their releases, and the exploration of a race.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -15,24 +15,24 @@ use tenure::stream::Stream;
 use tenure::thread;
 use tenure::types::*;
 
-/// What the library keeps for all threads (the address index, pools, the copy book) is that of the process: one model at a time.
+/// Serialises the models, because the address index, pools and copy statistics belong to the process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Runs `race` in every order of steps that the bound on preemptions allows. It gives its outcome; the outcomes seen over all
-/// orders must be `expected`, no more and no fewer, so that a model which explores nothing fails as well.
+/// Runs `race` in every order of steps within the bound on preemptions. The set of its results over all orders must equal `expected`, so a
+/// model that explores nothing fails as well.
 #[track_caller]
 pub fn explore(expected: &[&str], race: impl Fn() -> String + Send + Sync + 'static) {
     explore_with(4, Some(expected), race);
 }
 
-/// The same with a bound of its own, for models of more threads; None: `race` knows itself what may come out.
+/// As `explore`, with another bound for models of more threads. With None, `race` checks its results itself.
 #[track_caller]
 pub fn explore_with(preemptions: usize, expected: Option<&[&str]>, race: impl Fn() -> String + Send + Sync + 'static) {
     let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.max(Some(preemptions));
     builder.max_branches = 50_000;
-    // What grows at its first use and stays (the list of the address index, the default pool) must be the same in every order.
+    // State that grows at its first use (the list of the address index, the default pool) must be equal in every order.
     builder.check(warm_up);
     let seen = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
     let noted = Arc::clone(&seen);
@@ -57,7 +57,7 @@ fn warm_up() {
     tenure::array::release(a).unwrap();
 }
 
-/// No slot of any kind is in use: nothing leaked, whatever the order was.
+/// No slot of any kind is in use: no order of steps leaks.
 fn nothing_is_left() {
     fn all_free<T: Slot>() {
         Table::<T>::each(|slot| {
@@ -73,7 +73,7 @@ fn nothing_is_left() {
     all_free::<Scope>();
 }
 
-/// Foreign bytes of one iteration, and how often each of its releases ran.
+/// Foreign bytes of one iteration, with a count of each release.
 #[derive(Clone, Copy)]
 pub struct Bytes(&'static Foreign);
 
@@ -83,14 +83,14 @@ struct Foreign {
 }
 
 unsafe extern "C" fn count_release(context: *mut c_void) {
-    // SAFETY: the context of `Bytes::import`, which lasts until its `Bytes` was dropped.
+    // SAFETY: the context of `Bytes::import`, which outlives the import.
     let foreign = unsafe { &*context.cast::<Foreign>() };
     foreign.released.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Bytes {
     pub fn new() -> Bytes {
-        // A few bytes for each order of steps; loom's own bookkeeping needs far more.
+        // Leaks a few bytes per order of steps; loom's own data are far larger.
         Bytes(Box::leak(Box::new(Foreign { bytes: [0, 1, 2, 3], released: AtomicUsize::new(0) })))
     }
 
@@ -99,19 +99,19 @@ impl Bytes {
         self.try_import(0, 4, flags).unwrap()
     }
 
-    /// An array of some of them.
+    /// An array of some of the numbers.
     pub fn try_import(self, first: usize, count: usize, flags: u32) -> Result<Id> {
         let at = &raw const self.0.bytes;
         let address = at.cast::<u64>().wrapping_add(first).expose_provenance() as i64;
         let layout = Layout::contiguous(Dtype::of(TN_U64)?, &[count as i64], Order::C, address)?;
         let context = core::ptr::from_ref(self.0).expose_provenance();
         let release = Release::Call(count_release, context);
-        // SAFETY: the bytes are leaked, and nobody writes them but through the library.
+        // SAFETY: the bytes are leaked, and only the library writes them.
         let imported = unsafe { host::import(Import { function: c"model", layout: &layout, flags, release })? };
         Ok(imported.id)
     }
 
-    /// How often a release ran.
+    /// The number of releases that ran.
     pub fn released(self) -> usize {
         self.0.released.load(Ordering::Relaxed)
     }
@@ -144,14 +144,14 @@ pub fn host_stream() -> Result<Stream> {
     Stream::of(0)
 }
 
-/// Outputs that nobody asked for.
+/// Unused outputs.
 struct Unseen;
 
 impl borrow::LayoutSink for Unseen {
     fn see(&self, _: &Layout, _: &tn_device) {}
 }
 
-/// As the C functions do: the short way first.
+/// As the C functions do: the fast path first.
 pub fn read(id: Id) -> Result<Id> {
     match borrow::open_free(id, Use::Read { frozen: false }, &Unseen) {
         Some(guard) => Ok(guard),
@@ -159,7 +159,7 @@ pub fn read(id: Id) -> Result<Id> {
     }
 }
 
-/// The same.
+/// As `read`, for writing.
 pub fn write(id: Id, mode: u32) -> Result<Id> {
     let aliased = Use::Write { mode: Mode::Aliased, discard: false };
     let free = if mode == TN_WRITE_ALIASED { borrow::open_free(id, aliased, &Unseen) } else { None };
@@ -178,7 +178,7 @@ pub fn share(id: Id) -> Result<()> {
     open_view(id).map(end_view)
 }
 
-/// A shared view, as the doors of DLPack open it: the short way first.
+/// A shared view, as the DLPack entry points open it: the fast path first.
 pub fn open_view(id: Id) -> Result<&'static Guard> {
     if let Some((guard, ())) = borrow::export_free(thread::current(), id, Class::ExportShared, |_| Some(())) {
         return Ok(guard);
@@ -189,7 +189,7 @@ pub fn open_view(id: Id) -> Result<&'static Guard> {
     Ok(host::export(id, &how, host_stream(), &|_| None)?.hold.into_guard())
 }
 
-/// The same.
+/// The end of a shared view, fast path first.
 pub fn end_view(guard: &'static Guard) {
     if !LockedSlot::held(thread::current(), guard).end_guard(false) {
         guard.lock().end_guard(guard, false);
@@ -220,7 +220,7 @@ pub fn address_and_claims(id: Id) -> (i64, u32) {
     found
 }
 
-/// Two calls at once: the second on a thread of its own.
+/// Runs two calls at the same time, the second on a thread of its own.
 pub fn both<A, B: Send + 'static>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send + 'static) -> (A, B) {
     let other = loom::thread::spawn(second);
     let first = first();

@@ -636,7 +636,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dependency_is_no_edge() {
+    fn comments_strings_and_tests_make_no_edge() {
         let none = [
             "// use crate::b;",
             "/* /* crate::b::x */ crate::b::y */",

@@ -1,4 +1,4 @@
-//! Memory that runs out when a test says so: of the heap, of the system, and of the tables of slots.
+//! Injected out-of-memory: of the heap, of the system, and of the slot tables.
 
 use crate::support::capi::INSIDE;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -8,7 +8,7 @@ use tenure::slots::{Slot, State, Table};
 use tenure::sys::os;
 use tenure::thread;
 
-/// The heap. Inside the library, on a thread that ordered it, it refuses.
+/// The heap. It fails inside the library, on a thread that requested it.
 pub struct Scarce;
 
 thread_local! {
@@ -35,7 +35,7 @@ fn refuses() -> bool {
     }
 }
 
-// SAFETY: the system's allocator, or NULL, which an allocator may give at any time. `realloc` and `alloc_zeroed` come here too.
+// SAFETY: the system's allocator, or NULL, which an allocator may always return. `realloc` and `alloc_zeroed` come here too.
 unsafe impl GlobalAlloc for Scarce {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
@@ -47,18 +47,18 @@ unsafe impl GlobalAlloc for Scarce {
     }
 }
 
-/// What runs out.
+/// The resource that runs out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One allocation of the heap fails, or all from there on.
+    /// One heap allocation fails, or all from there on.
     Heap { once: bool },
     /// One mapping fails, or all from there on.
     Maps { once: bool },
-    /// So many slots are free, of the table with that number in [`TABLES`].
+    /// This many slots are free in the table with that number in [`TABLES`].
     Slots(usize),
 }
 
-/// Orders that after `succeed` successes the next ones fail.
+/// Makes allocations fail after `succeed` successes.
 pub fn arm(kind: Kind, succeed: u64) {
     REFUSED.set(0);
     let fail = |once| if once { 1 } else { u64::MAX };
@@ -69,7 +69,7 @@ pub fn arm(kind: Kind, succeed: u64) {
     }
 }
 
-/// Ends it; whether anything failed.
+/// Stops the failures; returns whether any occurred.
 pub fn disarm(kind: Kind) -> bool {
     ORDERED.set((0, 0));
     let left = os::fail_calls(0, 0);
@@ -80,7 +80,7 @@ pub fn disarm(kind: Kind) -> bool {
     }
 }
 
-/// Nothing at all is left: no heap, no mapping. Gives how often something was asked for.
+/// Fails every allocation and mapping. Returns how many were tried.
 pub fn with_nothing(body: impl FnOnce()) -> u64 {
     REFUSED.set(0);
     ORDERED.set((0, u64::MAX));
@@ -92,13 +92,13 @@ pub fn with_nothing(body: impl FnOnce()) -> u64 {
 
 /// One table of slots.
 pub trait Drain {
-    /// Takes every slot that there is.
+    /// Takes every free slot.
     fn fill(&mut self);
-    /// Gives so many back.
+    /// Returns this many.
     fn give(&mut self, n: usize);
-    /// How many are taken.
+    /// The number of taken slots.
     fn taken(&self) -> usize;
-    /// How many are in use.
+    /// The number of slots in use.
     fn in_use(&self) -> usize;
 }
 
@@ -126,10 +126,10 @@ impl<T: Slot> Drain for Taken<T> {
 }
 
 pub const TABLES: usize = 7;
-/// The number of the roots of views.
+/// The index of the table of views' roots.
 pub const ROOTS: usize = 6;
 
-/// The tables that arrays, guards, promises, weak handles, stores, imports and views live in.
+/// The tables of arrays, guards, promises, weak handles, stores, imports and views.
 pub fn tables() -> [Box<dyn Drain>; TABLES] {
     fn of<T: Slot>() -> Box<dyn Drain> {
         Box::new(Taken::<T>(Vec::new()))

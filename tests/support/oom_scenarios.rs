@@ -1,4 +1,4 @@
-//! The scene on which memory runs out, and the paths that are walked on it.
+//! The scenarios of the out-of-memory tests: arrays in all states, and the paths that run on them.
 
 use crate::support::capi::*;
 use crate::support::oom_inject::{Drain, ROOTS};
@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tenure::sys::os;
 use tenure::types::*;
 
-/// Release callbacks that ran.
+/// Number of release callbacks that ran.
 static RAN: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" fn count_release(_: *mut c_void) {
     RAN.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Arrays in all the states that paths begin with.
+/// Arrays in all states in which paths begin.
 pub struct World {
     pub pool: Handle,
     /// 2 x 3 x 4, with a clone and a view.
     pub a: Handle,
     pub twin: Handle,
-    /// The same elements with 6 axes: more than lie in a slot.
+    /// The elements of `a` with 6 axes, more than a slot holds.
     pub many: Handle,
     /// 2 x 3 x 4, alone on its store.
     pub b: Handle,
@@ -30,21 +30,21 @@ pub struct World {
     pub line: Handle,
     pub low: Handle,
     pub high: Handle,
-    /// 64 elements backwards.
+    /// 64 elements in reverse.
     pub back: Handle,
-    /// Lent bytes.
+    /// Imported bytes.
     pub lent: Handle,
     pub weak: Handle,
     pub weak_many: Handle,
     /// float64: a matrix that has a Cholesky factor, and a vector.
     pub matrix: Handle,
     pub vector: Handle,
-    /// Given away, with a promise for each.
+    /// Given away, with a promise each.
     pub given: [Handle; 6],
     pub promises: [Handle; 6],
-    /// DLPack structs that are out, of `b` and of `wide`.
+    /// Exported DLPack structs of `b` and of `wide`.
     pub tensors: [Handle; 2],
-    /// Foreign bytes; the first 24 are lent.
+    /// Foreign bytes; the first 24 are imported.
     bytes: Box<[i64; 128]>,
     path: CString,
 }
@@ -52,7 +52,7 @@ pub struct World {
 const SHAPE: [i64; 3] = [2, 3, 4];
 const SIX: [i64; 6] = [1, 2, 1, 3, 1, 4];
 
-/// What must be the same after a call that failed.
+/// The state that a failing call must not change.
 #[derive(PartialEq, Debug)]
 pub struct Snapshot {
     arrays: Vec<Seen>,
@@ -65,7 +65,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What is not as in `before`.
+    /// The differences from `before`.
     pub fn changes(&self, before: &Snapshot) -> String {
         let mut text = String::new();
         for (index, (now, then)) in self.arrays.iter().zip(&before.arrays).enumerate() {
@@ -81,7 +81,7 @@ impl Snapshot {
     }
 }
 
-/// An array as far as it can be seen.
+/// The visible state of an array.
 #[derive(PartialEq, Debug)]
 struct Seen {
     shape: Vec<i64>,
@@ -98,7 +98,7 @@ impl World {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let pool = pool_of(|options| options.max_size = 8 << 20).unwrap();
         set_current(pool).unwrap();
-        // The pool has memory of the system's, of every size that the paths ask for.
+        // The pool has memory from the system for every size that the paths request.
         let sizes = [16, 64, 128, 200, 300, 512, 700, 1024, 4096, 1 << 16, 1 << 20];
         let blocks = sizes.map(|bytes| [allocate(pool, bytes).unwrap(), allocate(pool, bytes).unwrap()]);
         blocks.into_iter().flatten().for_each(|block| deallocate(block).unwrap());
@@ -149,14 +149,14 @@ impl World {
             arrays: self.arrays().map(Seen::of).collect(),
             pool: [stats.requested_bytes, stats.in_use_bytes, stats.live_blocks, stats.held_bytes],
             leaks: leak_count(),
-            // Not the roots: one that a first view made serves the next one, and goes with its array.
+            // Roots are excluded: one that a first view made serves the next one, and goes with its array.
             slots: tables[..ROOTS].iter().map(|table| table.in_use()).collect(),
             callbacks: RAN.load(Ordering::Relaxed),
             copies: copies(),
         }
     }
 
-    /// Gives everything back, and sees that nothing is left.
+    /// Releases everything, and checks that nothing is left.
     pub fn end(self, tables: &[Box<dyn Drain>]) {
         self.tensors.into_iter().for_each(delete_dlpack);
         self.promises.into_iter().for_each(|promise| promise_release(promise).unwrap());
@@ -171,7 +171,7 @@ impl World {
         assert_eq!(tables.iter().map(|table| table.in_use()).collect::<Vec<_>>(), vec![0; tables.len()]);
     }
 
-    /// Takes what the pool still gives, up to its limit, or what it has of the system's memory already.
+    /// Allocates the rest of the pool, up to its limit or of its current memory.
     pub fn fill_pool(&self, growing: bool) -> Vec<Handle> {
         let mut blocks = Vec::new();
         os::fail_calls(0, if growing { 0 } else { u64::MAX });
@@ -190,7 +190,7 @@ impl World {
 
     fn import_at(&self, first: usize, shape: &[i64], flags: u32, shift: usize) -> Result<(), tn_status> {
         let at = self.bytes[first..].as_ptr().cast_mut().wrapping_byte_add(shift);
-        // SAFETY: bytes of the world's own, which outlive the array.
+        // SAFETY: bytes of the world, which outlive the array.
         let array = unsafe { import(at, shape, flags, Some(count_release), std::ptr::null_mut()) }?;
         release(array).unwrap();
         assert_eq!(run_releases(), usize::from(flags & TN_RELEASE_QUEUED != 0));
@@ -200,7 +200,7 @@ impl World {
     /// Imports bytes of a pool's store.
     fn join(&self, array: Handle, count: i64) -> Result<(), tn_status> {
         let guard = read(array, 0)?;
-        // SAFETY: bytes of an array that lives on.
+        // SAFETY: bytes of an array that lives longer.
         let joined = unsafe {
             import(guard.data as *mut i64, &[count], TN_REQUIRE_BORROW, Some(count_release), std::ptr::null_mut())
         };
@@ -208,7 +208,7 @@ impl World {
         gone(joined?)
     }
 
-    /// One of everything that has an end, beside what the world has.
+    /// Opens one of everything that can be released, beside the world's own.
     pub fn open_everything(&self) -> Open {
         Open {
             guards: [
@@ -228,14 +228,14 @@ impl World {
             block: allocate(self.pool, 100).unwrap(),
             queued: {
                 let at = self.bytes[100..].as_ptr().cast_mut();
-                // SAFETY: bytes of the world's own.
+                // SAFETY: bytes of the world.
                 unsafe { import(at, &[4], TN_TAKE | TN_RELEASE_QUEUED, Some(count_release), std::ptr::null_mut()) }
                     .unwrap()
             },
         }
     }
 
-    /// Every question.
+    /// Makes every query.
     pub fn ask_everything(&self) {
         for array in [self.a, self.many, self.b, self.wide, self.lent] {
             assert_eq!(try_info(array).map(|info| info.dtype), Ok(TN_I64));
@@ -249,7 +249,7 @@ impl World {
         assert_eq!(slice(self.a, 0, 1, 0), Err(TN_ERR_INVALID));
     }
 
-    /// Ends all of it, with nothing left to allocate.
+    /// Releases all of it without any memory.
     pub fn end_everything(&self, open: Open) {
         end(open.failing, TN_END_FAILED).unwrap();
         assert_eq!(read(self.b, 0).unwrap_err(), TN_ERR_NO_HOST_MEMORY);
@@ -290,7 +290,7 @@ impl Seen {
     }
 }
 
-/// Copies in the book.
+/// The copies in the copy book.
 fn copies() -> u64 {
     // SAFETY: plain data.
     let mut sites = [const { unsafe { std::mem::zeroed::<tn_copy_site>() } }; 64];
@@ -303,15 +303,15 @@ fn copies() -> u64 {
     sites[..count].iter().map(|site| site.count).sum()
 }
 
-/// A path, and what undoes it. Whatever ends there ends without memory.
+/// A path, and its inverse, which needs no memory.
 pub struct Path {
     pub name: &'static str,
-    /// It asks the system for memory in any case.
+    /// It requests memory from the system in any case.
     pub maps: bool,
     pub run: Box<dyn Fn(&World) -> Done>,
 }
 
-/// Releases what a path made.
+/// Releases a path's results.
 fn gone(array: Handle) -> Done {
     release(array).unwrap();
     Ok(())
@@ -326,7 +326,7 @@ fn path(name: &'static str, run: impl Fn(&World) -> Done + 'static) -> Path {
     Path { name, maps: name.starts_with("pool with") || name.starts_with("block, longer"), run: Box::new(run) }
 }
 
-/// All of them.
+/// All paths.
 pub fn paths() -> Vec<Path> {
     [
         creation(),
@@ -480,7 +480,7 @@ fn ownership() -> Vec<Path> {
     ]
 }
 
-/// A node that goes with its variable.
+/// A node that is released with its variable.
 struct Node(Handle);
 
 impl Drop for Node {
@@ -580,7 +580,7 @@ fn tensors() -> Vec<Path> {
     ]
 }
 
-/// Imports a struct; where that fails it is still the caller's.
+/// Imports a struct, which stays the caller's on failure.
 fn gone_tensor(tensor: Handle, flags: u32) -> Done {
     match import_dlpack(tensor, flags) {
         Ok(array) => gone(array),

@@ -1,4 +1,4 @@
-//! What the tests of pools share.
+//! Helpers of the tests of pools.
 #![allow(dead_code)] // each file uses some of it
 
 use std::fs::File;
@@ -10,17 +10,17 @@ use tenure::types::*;
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 pub const GRANULE: u64 = 65536;
 
-/// A pool that the test holds; at the end nothing of it may be left.
-pub struct Held(pub &'static Pool);
+/// A pool of a test, in which nothing may be left at the end.
+pub struct TestPool(pub &'static Pool);
 
-impl Held {
-    pub fn new(change: impl FnOnce(&mut PoolOptions)) -> Held {
+impl TestPool {
+    pub fn new(change: impl FnOnce(&mut PoolOptions)) -> TestPool {
         let mut options = PoolOptions::default();
         change(&mut options);
-        Held(pool::create(HOST, &options).unwrap())
+        TestPool(pool::create(HOST, &options).unwrap())
     }
-    pub fn plain() -> Held {
-        Held::new(|_| ())
+    pub fn plain() -> TestPool {
+        TestPool::new(|_| ())
     }
     pub fn get(&self, bytes: usize) -> usize {
         self.0.allocate(bytes, 0, false, 0).unwrap().as_ptr() as usize
@@ -36,19 +36,19 @@ impl Held {
     }
 }
 
-impl std::ops::Deref for Held {
+impl std::ops::Deref for TestPool {
     type Target = &'static Pool;
     fn deref(&self) -> &&'static Pool {
         &self.0
     }
 }
 
-impl Drop for Held {
+impl Drop for TestPool {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(checked(self.0).live_blocks, 0, "a test left blocks");
         }
-        self.0.drop_hold();
+        self.0.drop_ref();
     }
 }
 
@@ -68,7 +68,7 @@ pub fn code<T>(result: Result<T, Status>) -> tn_status {
 }
 
 pub fn text() -> String {
-    // Texts are published at the border only; here the draft is what a failing call would show.
+    // Messages are published at the boundary only; the draft is the message of a failing call.
     tenure::error::publish("t");
     // SAFETY: a NUL-terminated text of this thread.
     unsafe { std::ffi::CStr::from_ptr(tenure::error::published()) }.to_str().unwrap().to_owned()
@@ -83,18 +83,18 @@ pub fn paint(address: usize, bytes: usize, value: u8) {
 pub fn is_painted(address: usize, bytes: usize, value: u8) -> bool {
     // SAFETY: as in `paint`.
     let all = unsafe { std::slice::from_raw_parts(address as *const u8, bytes) };
-    // The first is right and each is as the one before it: a comparison of memory, fast also without optimisation.
+    // The first byte is right and each equals the one before it: a memory comparison, which is fast also without optimisation.
     all.first().is_none_or(|&first| first == value) && all.get(1..).is_none_or(|rest| rest == &all[..bytes - 1])
 }
 
 pub fn is_mapped(address: usize) -> bool {
     let mut out = 0u8;
-    // SAFETY: asks the system about a page, reads nothing of it.
+    // SAFETY: queries a page and reads none of it.
     unsafe { libc::mincore(address as *mut _, 1, &mut out) == 0 }
 }
 
-/// What the process has of memory that no file stands behind, resident or swapped out, bytes. From the page tables: the counters in
-/// `statm` are late by some pages for each processor, and say what of the program's own code was used.
+/// Anonymous memory of the process in bytes, resident or swapped out. Read from the page tables: the counters in `statm` lag by some pages
+/// per processor, and include the program's code.
 pub fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux 4.14 has it");
     let kib = |name: &str| {
@@ -104,10 +104,10 @@ pub fn resident() -> usize {
     (kib("Anonymous:") + kib("Swap:")) << 10
 }
 
-/// The turn of a test that needs much memory.
+/// The lock of a test that needs much memory.
 pub struct Turn(#[expect(dead_code, reason = "the lock goes with the file")] File);
 
-/// Waits until no other test has its turn, also of other programs. The file's lock ends with the process, however that ends.
+/// Waits until no other test, also of other programs, holds the lock. The file lock ends with the process.
 pub fn one_at_a_time() -> Turn {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("one-at-a-time");
     let file = File::create(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));

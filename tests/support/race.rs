@@ -1,4 +1,4 @@
-//! Two real threads that meet for each round of a race, and six that mix everything.
+//! Two real threads that meet for each round of a race.
 
 mod cow;
 mod mix;
@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tenure::types::tn_status;
 
-/// Rounds of each race. A round is a microsecond or two; most of them meet within the calls.
+/// Rounds of each race. A round takes a microsecond or two, and in most of them the calls overlap.
 pub const ROUNDS: usize = 2000;
 
-/// A race wants its two threads to run, not to wait for those of another one.
+/// Serialises races: their threads should run, not wait for those of another race.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A pool of the test's own, of which nothing is left at the end.
+/// A pool of the test's own, in which nothing may be left at the end.
 pub struct Pool(pub Handle);
 
 impl Pool {
@@ -41,11 +41,11 @@ impl Drop for Pool {
     }
 }
 
-/// Held by who runs queued releases and counts them: the process has one queue.
+/// Held by a test that runs queued releases and counts them, because the process has one queue.
 pub static QUEUE: Mutex<()> = Mutex::new(());
 
-/// Waits for a number, with few turns of its own while the other is about to come. Ends the process where it never comes: nobody can be
-/// joined any more.
+/// Waits for a number, with few spins while the partner is about to arrive. Ends the process if it never does, because the partner cannot
+/// be joined.
 fn wait_for(number: &AtomicUsize, value: usize) {
     let start = Instant::now();
     let mut turns = 0u32;
@@ -69,7 +69,7 @@ fn dawdle(turns: usize) {
     }
 }
 
-/// Ends the partner also where a check fails.
+/// Ends the partner also if a check fails.
 struct Over<'a>(&'a AtomicBool, &'a AtomicUsize);
 
 impl Drop for Over<'_> {
@@ -79,8 +79,8 @@ impl Drop for Over<'_> {
     }
 }
 
-/// In each round `setup` makes the subject, `first` and `second` use it at the same time on two threads, one a little later by a
-/// different time in each round, and `check` looks at what came out.
+/// In each round `setup` makes the subject; `first` and `second` use it at the same time on two threads, one of them delayed by a different
+/// time in each round; and `check` checks the results.
 pub fn race<T: Copy + Send, A, B: Send>(
     rounds: usize,
     setup: impl Fn(usize) -> T,
@@ -125,7 +125,7 @@ pub fn race<T: Copy + Send, A, B: Send>(
     });
 }
 
-/// Exactly one of two succeeded, the other got that status.
+/// Exactly one of two succeeded; the other returned that status.
 #[track_caller]
 pub fn one_each<A: PartialEq, B: PartialEq>(x: &Result<A, tn_status>, y: &Result<B, tn_status>, status: tn_status) {
     let right = match (x, y) {
@@ -135,13 +135,13 @@ pub fn one_each<A: PartialEq, B: PartialEq>(x: &Result<A, tn_status>, y: &Result
     assert!(right, "{:?} and {:?}", x.as_ref().err().map(|s| name(*s)), y.as_ref().err().map(|s| name(*s)));
 }
 
-/// Gives all of them back.
+/// Releases all of them.
 #[track_caller]
 pub fn each(handles: impl IntoIterator<Item = Handle>, give_back: fn(Handle) -> Done) {
     handles.into_iter().for_each(|handle| give_back(handle).unwrap());
 }
 
-/// What `Pool::numbers` holds.
+/// The contents of `Pool::numbers`.
 pub const INTACT: [i64; 4] = [0, 1, 2, 3];
 
 /// The guard alone.

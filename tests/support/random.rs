@@ -1,4 +1,4 @@
-//! The one random generator of the tests, splitmix64: every seed is good, and a seed always names the same numbers.
+//! The random generator of the tests, splitmix64: every seed is valid, and equal seeds give equal numbers.
 #![allow(dead_code)] // each test program uses a part
 
 /// Its state.
@@ -18,12 +18,12 @@ impl Random {
         word ^ (word >> 31)
     }
 
-    /// From 0 up to `end`, which is left out.
+    /// In 0..end.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    /// From 0 up to `end`, which is left out, as lengths and strides have it.
+    /// In 0..end, as an i64 for lengths and strides.
     pub fn below_i64(&mut self, end: i64) -> i64 {
         (self.next() % end as u64) as i64
     }
@@ -38,7 +38,7 @@ impl Random {
         self.below(100) < percent
     }
 
-    /// From 0 up to 1, which is left out.
+    /// In 0.0..1.0.
     pub fn part(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }

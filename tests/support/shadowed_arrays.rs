@@ -1,4 +1,4 @@
-//! Arrays in memory of any kind through the C functions, each store with a copy of its bytes that says what it has to hold.
+//! Arrays in memory of any kind through the C functions, each store with a copy of its expected bytes.
 
 #![allow(dead_code)] // each test program uses a part
 
@@ -17,7 +17,7 @@ pub const GPU1: tn_device = tn_device { r#type: TN_CUDA, id: 1 };
 /// TN_STREAM_LEGACY.
 pub const LEGACY: *mut tn_stream = std::ptr::without_provenance_mut(1);
 
-/// A status as a result; the text of a failure is the test's to look at.
+/// A status as a result; the test checks the message.
 pub type Done = Result<(), tn_status>;
 
 pub fn done(status: tn_status) -> Done {
@@ -49,7 +49,7 @@ impl Drop for Array {
     }
 }
 
-/// The default pool of a device, held for ever.
+/// The default pool of a device, never released.
 pub fn pool_of(device: tn_device) -> *mut tn_pool {
     // SAFETY: a writable output.
     made(|out| unsafe { pool::tn_pool_default(device, out) }).unwrap_or_else(|status| panic!("{status}: {}", text()))
@@ -147,15 +147,15 @@ impl Array {
 
     pub fn try_read(&self, stream: *mut tn_stream) -> Result<Vec<u8>, tn_status> {
         let mut bytes = vec![0u8; self.info().bytes as usize];
-        // SAFETY: room for all elements.
+        // SAFETY: the buffer has all elements.
         done(unsafe { transfer::tn_array_copy_to_host(self.0, bytes.as_mut_ptr().cast(), null(), stream) })?;
         Ok(bytes)
     }
 
-    /// All elements in C order, from plain memory.
+    /// All elements in C order, read from host memory.
     pub fn write(&self, bytes: &[u8], stream: *mut tn_stream) -> Done {
         assert_eq!(bytes.len() as u64, self.info().bytes);
-        // SAFETY: all elements are there.
+        // SAFETY: the array has these elements.
         done(unsafe { transfer::tn_array_copy_from_host(self.0, bytes.as_ptr().cast(), null(), TN_WAIT, stream) })
     }
 
@@ -163,7 +163,7 @@ impl Array {
         done(array::tn_array_wait(self.0, access))
     }
 
-    /// A read borrow, at once ended again.
+    /// A read borrow that ends at once.
     pub fn look(&self, flags: u32, stream: *mut tn_stream) -> Done {
         let mut data = null();
         // SAFETY: writable outputs.
@@ -173,7 +173,7 @@ impl Array {
     }
 }
 
-/// A stream of our own, released when it drops.
+/// A stream of the test's own, released on drop.
 pub struct Stream(pub *mut tn_stream);
 
 impl Stream {
@@ -207,14 +207,14 @@ pub fn describe(device: tn_device) -> tn_device_info {
 
 pub const DTYPES: [(u32, usize); 5] = [(TN_BOOL, 1), (TN_F16, 2), (TN_I32, 4), (TN_F64, 8), (TN_C128, 16)];
 
-/// A dense array, and what its bytes have to be.
+/// A contiguous array, and its expected bytes.
 pub struct Store {
     pub array: Array,
     pub bytes: Vec<u8>,
     pub item: usize,
 }
 
-/// A view of a store: the handle, and where each element lies in the store, in C order.
+/// A view of a store: the handle, and the position of each element in the store, in C order.
 pub struct View {
     pub array: Array,
     pub at: Vec<usize>,
@@ -231,7 +231,7 @@ impl Store {
         Store { array, bytes, item }
     }
 
-    /// A store for a view of that shape, and the view: axes in another order, steps, gaps at the ends, backwards.
+    /// A store for a view of that shape, and the view: permuted axes, steps, gaps at the ends, reversed axes.
     pub fn with_view(random: &mut Random, device: tn_device, kind: (u32, usize), shape: &[i64]) -> (Store, View) {
         let mut order: Vec<usize> = (0..shape.len()).collect();
         for at in (1..order.len()).rev() {
@@ -267,14 +267,14 @@ impl Store {
         (store, view)
     }
 
-    /// What a write to a view makes of the bytes.
+    /// Applies a write through a view to the expected bytes.
     pub fn put(&mut self, view: &View, elements: &[u8]) {
         for (&at, element) in view.at.iter().zip(elements.chunks(self.item.max(1))) {
             self.bytes[at..at + self.item].copy_from_slice(element);
         }
     }
 
-    /// What a view reads, in C order.
+    /// The expected elements of a view, in C order.
     pub fn get(&self, view: &View) -> Vec<u8> {
         view.at.iter().flat_map(|&at| self.bytes[at..at + self.item].to_vec()).collect()
     }

@@ -1,4 +1,4 @@
-//! Random layouts in a buffer, and what a copy between two of them must make of it, element by element.
+//! Random layouts in a buffer, and the result of a copy between two of them, element by element.
 
 #![allow(dead_code)] // each test program uses a part
 
@@ -37,7 +37,7 @@ pub fn random_target(random: &mut Random, shape: &[i64], item: i64) -> Shape {
     Shape { strides, offset, end }
 }
 
-/// Any strides at all: nested as a target's, repeated (stride 0), or crossing each other.
+/// Arbitrary strides: nested like a target's, repeated (stride 0), or crossing each other.
 pub fn random_source(random: &mut Random, shape: &[i64], item: i64) -> Shape {
     let nested = random_target(random, shape, item);
     if random.one_in(2) {
@@ -60,7 +60,7 @@ pub fn random_source(random: &mut Random, shape: &[i64], item: i64) -> Shape {
 
 pub fn random_shape(random: &mut Random) -> Vec<i64> {
     let ndim = random.below_i64(5);
-    // Now and then long enough for tiles and their ragged ends.
+    // Sometimes long enough for tiles with partial edges.
     let longest = if ndim == 2 { 40 } else { 7 };
     (0..ndim).map(|_| if random.one_in(20) { 0 } else { 1 + random.below_i64(longest) }).collect()
 }
@@ -82,12 +82,12 @@ pub fn layout(raw: u32, shape: &[i64], strides: &[i64], base: *const u8, offset:
     Layout::strided(Dtype::of(raw).unwrap(), shape, strides, base.expose_provenance() as i64 + offset).unwrap()
 }
 
-pub fn place(layout: &Layout) -> HostView<'_> {
+pub fn host_view(layout: &Layout) -> HostView<'_> {
     // SAFETY: every layout in this file lies inside a live vector of its test.
     unsafe { HostView::new(layout) }
 }
 
-/// What `copy` must make of `bytes`, in which both lie: the source read in full first.
+/// The result of `copy` on `bytes`, in which both lie: the source is read in full first.
 pub fn model(bytes: &[u8], item: i64, dst: &[i64], src: &[i64]) -> Vec<u8> {
     let mut wanted = bytes.to_vec();
     for (&to, &from) in dst.iter().zip(src) {

@@ -1,11 +1,12 @@
-//! What the tests of the frame share: files, programs that may be missing, the header's declarations, Rust without its comments.
+//! Helpers of the tests of files and builds: the repository's files, programs that may be missing, the header's declarations, Rust without
+//! its comments.
 #![allow(dead_code)] // each test file uses its part
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The repository.
+/// The repository's folder.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -16,7 +17,7 @@ pub fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// All files below a folder of the repository whose name ends so, sorted, relative to the repository.
+/// All files below a folder of the repository with this ending, sorted, relative to the repository.
 pub fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -34,17 +35,17 @@ pub fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The shared library that belongs to the running test. Only `deps` has the fresh one: a copy elsewhere may be old.
+/// The shared library of the running test. Only `deps` has the current one; a copy elsewhere may be old.
 pub fn library() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     test.parent().expect("a file lies in a folder").join("libtenure.so")
 }
 
-/// A folder below which programs linked with this rpath find `libtenure.so.0`.
+/// The folder in which programs linked with this rpath find `libtenure.so.0`.
 pub fn library_folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lib");
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
-    // Several tests may come here at once, also of one process: each makes a link of its own and renames it into place.
+    // Several tests may run at once, also of one process: each makes a link of its own and renames it into place.
     static LINKS: AtomicUsize = AtomicUsize::new(0);
     let own = folder.join(format!("link-{}-{}", std::process::id(), LINKS.fetch_add(1, Ordering::Relaxed)));
     let _ = std::fs::remove_file(&own);
@@ -66,7 +67,7 @@ pub fn compiler(standard: &str) -> Command {
     command
 }
 
-/// Runs it; what it printed, if it succeeded, else what it printed as the error.
+/// Runs it. Returns its output, as an error if it failed.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let shown = format!("{command:?}");
     let output = command.output().map_err(|e| format!("{shown}: {e}"))?;
@@ -77,7 +78,7 @@ pub fn output(command: &mut Command) -> Result<String, String> {
 /// A function of the header.
 pub struct Declaration {
     pub name: String,
-    /// Names of the parameters.
+    /// The names of the parameters.
     pub parameters: Vec<String>,
     /// The comment above it.
     pub comment: String,
@@ -108,12 +109,12 @@ pub fn declarations() -> Vec<Declaration> {
     found
 }
 
-/// May the character stand in a name?
+/// Whether the character may occur in a name.
 pub fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Rust source with comments, texts and characters blanked, so that braces and words are code. Lines stay where they are.
+/// Rust source with comments, strings and characters blanked, so that braces and words are code. Line numbers stay.
 pub fn code(source: &str) -> String {
     let bytes = source.as_bytes();
     let mut out = String::with_capacity(source.len());
@@ -158,7 +159,7 @@ fn text_length(rest: &str) -> usize {
     rest.len()
 }
 
-/// Of a character; 0 for a lifetime.
+/// The length of a character literal; 0 for a lifetime.
 fn character_length(rest: &str) -> usize {
     let mut characters = rest.char_indices().skip(1);
     match characters.next() {
@@ -168,7 +169,7 @@ fn character_length(rest: &str) -> usize {
     }
 }
 
-/// The source without its unit tests, which stand at its end.
+/// The source without the unit tests at its end.
 pub fn without_tests(source: &str) -> &str {
     source.find("\nmod tests {").map_or(source, |at| &source[..at])
 }

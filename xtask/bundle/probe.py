@@ -1,9 +1,9 @@
-"""What this driver answers to questions on which the reference is silent, beside what the simulated driver answers.
+"""Tests behaviour that the driver's reference leaves open, and compares the answers with those of the simulated driver.
 
     probe.py [EXPECTED]            a line per question; EXPECTED: the simulator's answers, by --record
-    probe.py --record EXPECTED     writes the answers of the driver that is there
+    probe.py --record EXPECTED     writes the answers of this driver
 
-Each group of questions has a process of its own, since some of them may lose the device or never come back. Nothing here is a failure.
+Each group of questions has a process of its own, because some may lose the device or hang. A different answer is no failure.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ import threading
 import time
 from ctypes import byref, c_char, c_char_p, c_float, c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
 
-# Seconds for one group, and how long a stream stands still where a call is tried meanwhile.
+# Time limit of one group, and how long a stream is blocked while a call is tried; seconds.
 LIMIT, STALL = 20, 0.3
 HOST_FUNCTION = ctypes.CFUNCTYPE(None, c_void_p)
 GROUPS = {}
@@ -28,7 +28,7 @@ def group(function):
 
 
 class Driver:
-    """The driver with a primary context, and short words for what the questions need."""
+    """The driver with a primary context, and short names for the calls that the questions need."""
 
     def __init__(self):
         self.library = ctypes.CDLL("libcuda.so.1")
@@ -80,7 +80,7 @@ class Driver:
         self.must("cuCtxSynchronize")
 
     def stall(self, stream, seconds=STALL):
-        """The stream stands still for a while; the event is set once it goes on."""
+        """Blocks the stream for a while; the event is set when it continues."""
         gone = threading.Event()
         function = HOST_FUNCTION(lambda _: gone.wait())
         self.keep.append(function)
@@ -90,7 +90,7 @@ class Driver:
 
 
 def host(size):
-    """Plain memory of whole pages of its own: (object that keeps it, address)."""
+    """Page-aligned pageable memory: (object that owns it, address)."""
     place = mmap.mmap(-1, size)
     return place, ctypes.addressof(c_char.from_buffer(place))
 
@@ -149,7 +149,7 @@ def page_locking(d):
 
 
 def captured(d, name, *arguments, mode=0, relaxed=False, then=None):
-    """The code of a call during a capture of this thread, and that of ending the capture."""
+    """The status of a call during a capture on this thread, and the status of ending the capture."""
     stream, graph, thread = d.stream(), c_void_p(), c_int(2)
     d.must("cuStreamBeginCapture_v2", stream, c_int(mode))
     if relaxed:
@@ -432,7 +432,7 @@ def forks(d):
 
 
 def asked(name):
-    """The answers of one group, from a process of its own."""
+    """The answers of one group, from a separate process."""
     start = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, __file__, "--one", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -452,7 +452,7 @@ def main():
     if sys.argv[1:2] == ["--one"]:
         GROUPS[sys.argv[2]](Driver())
         sys.stdout.flush()
-        # No destructor runs: what was asked is all that counts.
+        # No destructor runs: only the answers matter.
         os._exit(0)
     if sys.argv[1:2] == ["--record"]:
         answers = {question: answer for name in GROUPS for question, answer in asked(name)}

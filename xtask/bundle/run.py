@@ -1,9 +1,8 @@
 """Runs every CUDA test and benchmark of this folder, and writes report.txt, report.json and log.txt.
 
-First comes what the driver answers to questions on which it is not documented (probe.py), then the tests, then the benchmarks, which have
-time of their own at the end, whatever the tests took. A test that says nothing for a while is ended, and so is a program that goes beyond its
-limit; the tests behind one that hung or crashed run in a new process. What failed beside others is run once more, alone: a lost device fails
-all that comes after it.
+First come questions about undocumented behaviour of the driver (probe.py), then the tests, then the benchmarks, for which time is kept at
+the end. A test that prints nothing for a while is killed, and so is a program that exceeds its limit. The tests after one that hung or
+crashed run in a new process. A test that failed beside others runs again alone, because a lost device fails all later tests of a process.
 """
 
 import argparse
@@ -23,20 +22,20 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Seconds: for one program, for one test alone, and what is kept for the benchmarks.
+# Time limits of a program and of a single test, and the time that is kept for the benchmarks; seconds.
 LIMITS = {"probe": 100, "c": 40, "cpp": 40, "rust": 100, "python": 120, "bench": 100}
 ALONE, BENCHES = 20, 150
-# A program of many tests that says nothing for so long hangs in one of them.
+# A program with many tests that prints nothing for this long hangs in one of them.
 QUIET = 25
-# So many tests that failed beside others are tried alone.
+# Of the tests that failed beside others, this many are run again alone.
 TRIED = 4
-# Where drivers lie that the loader does not find by itself.
+# Folders with drivers that the loader does not search.
 FOLDERS = (
     "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib/wsl/lib",
     "/usr/local/cuda/compat",
 )
 SIMULATED = b"Tenure simulated device"
-# Characters of a program's output that are kept, at its end.
+# Characters of a program's output that are kept, from its end.
 KEPT = 200_000
 
 
@@ -48,7 +47,7 @@ def is_simulator(folder):
 
 
 def loads(have):
-    """Where the loader finds the driver with these variables; None: nowhere."""
+    """The path of the driver that the loader finds with these variables, or None."""
     script = (
         "import ctypes; ctypes.CDLL('libcuda.so.1'); "
         "print(next(line.split()[-1] for line in open('/proc/self/maps') if 'libcuda.so' in line))"
@@ -59,32 +58,32 @@ def loads(have):
 
 @functools.cache
 def environment():
-    """What programs find around them: the package first, the driver, and no settings of ours that somebody left."""
+    """The environment of the programs: the package first, the driver, and none of Tenure's settings."""
     kept = ("TENURE_TEST_", "TENURE_SIM_")
     have = {name: value for name, value in os.environ.items() if not name.startswith("TENURE_") or name.startswith(kept)}
     have.setdefault("TENURE_TEST_DEVICE", "gpu")
     paths = [str(HERE / "python"), str(HERE / "tools")]
     have["PYTHONPATH"] = os.pathsep.join(paths + [p for p in [have.get("PYTHONPATH")] if p])
-    # Else more than eight streams share the GPU's queues, and one that stands still stalls others.
+    # Otherwise more than eight streams share the GPU's queues, and a blocked stream stalls others.
     have.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
-    # TENURE_NO_PEERS: the tests of the package import no large library that none of these needs.
+    # TENURE_NO_PEERS: the package's tests import none of the large libraries, which these tests do not need.
     have.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", RUST_BACKTRACE="0", TENURE_NO_PEERS="1")
     folders = [folder for folder in have.get("LD_LIBRARY_PATH", "").split(os.pathsep) if folder]
     if have["TENURE_TEST_DEVICE"] == "gpu":
-        # A simulator that is still in the way would be tested in place of the GPU.
+        # Otherwise a simulator in the path would be tested in place of the GPU.
         folders = [folder for folder in folders if not is_simulator(folder)]
     have["LD_LIBRARY_PATH"] = os.pathsep.join(folders)
     if loads(have) is None:
         there = [folder for folder in FOLDERS if (pathlib.Path(folder) / "libcuda.so.1").exists()]
         have["LD_LIBRARY_PATH"] = os.pathsep.join(folders + there[:1])
     if not have["LD_LIBRARY_PATH"]:
-        # An empty one means the folder that a program is started in.
+        # An empty entry means the current folder.
         del have["LD_LIBRARY_PATH"]
     return have
 
 
 class Done:
-    """How a program ended: its output, its exit status, or None where its limit ended it, or the silence that `quiet` allows."""
+    """Runs a program; returns its output and its exit status, or None if it exceeded its limit or was silent longer than `quiet`."""
 
     def __init__(self, command, seconds, folder, quiet=None):
         start = time.monotonic()
@@ -100,7 +99,7 @@ class Done:
                 start_new_session=True,
             )
             self.status = self.wait(process, start + max(seconds, 1), log, quiet)
-            # Also what it left behind.
+            # Kills its child processes too.
             try:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -132,7 +131,7 @@ class Done:
 
 
 class Program:
-    """A program that is one test: it passes with status 0; a first line of `skipped: why` says that it did nothing."""
+    """A program that is one test. It passes with status 0; a first line `skipped: why` means that it did nothing."""
 
     def __init__(self, kind, file):
         self.kind, self.file, self.name = kind, file, f"{kind}/{file.stem}"
@@ -151,7 +150,7 @@ class Program:
 
 
 class Bench(Program):
-    """A benchmark: its figures are what it writes into the file that it is given."""
+    """A benchmark, which writes its figures into the file that it is given."""
 
     figures = None
 
@@ -168,14 +167,14 @@ class Bench(Program):
 
 
 class Probe(Program):
-    """What the driver answers where it is not documented: a table; what is not as on the simulator is no failure."""
+    """The table of the driver's answers. An answer that differs from the simulator's is no failure."""
 
     def command(self, _folder):
         return [sys.executable, self.file, HERE / "probe.json"]
 
 
 class Suite:
-    """A program with many tests, which runs them one after the other, says which one it begins, and can leave some out."""
+    """A program with many tests, which runs them in order, prints each name before it starts, and can leave some out."""
 
     def run(self, seconds, folder):
         end = time.monotonic() + seconds
@@ -190,7 +189,7 @@ class Suite:
             told.update((name, how) for name, how in found.items() if name not in told)
             if done.status is not None and done.status >= 0:
                 break
-            # The others go on behind the one in which it hung or died.
+            # The tests after the one that hung or crashed run in a new process.
             culprit = self.begun(done.output)
             if culprit is None or culprit in told:
                 break
@@ -199,7 +198,7 @@ class Suite:
         if not told:
             told[self.name] = ("failed", f"has told of no test: {done.how() if done else 'no time'}\n{done.output[-3000:] if done else ''}")
         elif done.status not in (0, None) and not any(how == "failed" for how, _ in told.values()):
-            # Where pytest could not import a file, it says so under that title.
+            # pytest lists files that it could not import under this title.
             said = done.output[done.output.find("== ERRORS ==") :] if "== ERRORS ==" in done.output else done.output[-3000:]
             told[self.name] = ("failed", f"all tests passed, and then: {done.how()}\n{said[:3000]}")
         elif done.status is None or done.status < 0:
@@ -229,7 +228,7 @@ class Rust(Suite):
         return super().run(seconds, folder)
 
     def command(self, folder, only=None, without=()):
-        # One thread: tests would share the GPU, and so it says which one it begins.
+        # One thread: tests would share the GPU, and with several threads the current test would be unknown.
         told = [self.file, "--test-threads", "1", "--show-output"]
         if only:
             return [*told, "--exact", only]
@@ -239,7 +238,7 @@ class Rust(Suite):
         return [*told, "--exact", *(name for name in listed if name not in without)]
 
     def begun(self, output):
-        """The test that was begun last and did not end."""
+        """The last test that started and did not end."""
         last = re.findall(r"^test (\S+) \.\.\. (?!ok$|FAILED$|ignored)", output, re.M)
         return last[-1] if last else None
 
@@ -264,7 +263,7 @@ class Python(Suite):
 
     def command(self, folder, only=None, without=()):
         options = ["-p", "no:cacheprovider", "-rs", "--tb=short", "--color=no", "-o", "console_output_style=classic"]
-        # A file that cannot be imported keeps no other from running.
+        # A file that cannot be imported does not keep others from running.
         options.append("--continue-on-collection-errors")
         told = [sys.executable, "-m", "pytest", *options, "--rootdir", self.folder]
         if only:
@@ -277,11 +276,11 @@ class Python(Suite):
 
     @staticmethod
     def short(name):
-        """By the file's name, wherever it lies."""
+        """By the file's name, whatever its folder."""
         return pathlib.PurePath(name.split("::")[0]).name + name[name.index("::") :]
 
     def begun(self, output):
-        """The test that was begun last and did not end."""
+        """The last test that started and did not end."""
         last = re.findall(rf"^(\S+\.py::.+?) (?!(?:{'|'.join(self.words)})\b)", output + " ", re.M)
         return self.short(last[-1]) if last else None
 
@@ -319,7 +318,7 @@ def version(package):
 
 
 def machine():
-    """What the figures were taken on."""
+    """The machine on which the figures were measured."""
     fields = "--query-gpu=name,driver_version,memory.total,memory.used,pcie.link.gen.max,pcie.link.width.max,compute_mode"
     smi = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
     try:
@@ -347,7 +346,7 @@ def machine():
 
 
 def text_of(report):
-    """The report for people: what failed first."""
+    """The report as text, with the failures first."""
     lines = [f"tenure {report['bundle'].get('version')} ({report['bundle'].get('commit')}), {report['seconds']:.0f} s"]
     lines += [f"{name}: {value}" for name, value in report["machine"].items()]
     lines += ["", f"{'':40} {'passed':>7} {'failed':>7} {'skipped':>7} {'seconds':>8}"]
@@ -402,7 +401,7 @@ def main():
         logs.append(f"######## {job.name}\n{output}\n")
         bad = sum(t["how"] == "failed" for t in entry["tests"])
         print(f"{job.name}: {len(entry['tests']) - bad} of {len(entry['tests'])} ({entry['seconds']:.1f} s)", flush=True)
-        # Written after each job: what is killed from outside leaves what it knew.
+        # Written after each job, so that a run that is killed leaves a report.
         hows = [t["how"] for job in report["jobs"] for t in job["tests"]]
         report["counts"] = {how: hows.count(how) for how in ("passed", "failed", "skipped")}
         report["seconds"] = round(time.monotonic() - start, 1)

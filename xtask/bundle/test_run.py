@@ -1,4 +1,4 @@
-"""That run.py survives programs that hang, crash and say nothing; run before each bundle is made. It waits for what hangs, about a minute."""
+"""Tests that run.py survives programs that hang, crash or print nothing. Runs before each bundle is made and takes about a minute."""
 
 import gzip
 import pathlib
@@ -7,7 +7,7 @@ import tempfile
 
 import run
 
-# As tests/harness talks with one thread; `crash` dies, `hang` never ends.
+# Behaves as tests/harness does with one thread; `crash` crashes, `hang` never ends.
 LIBTEST = """#!/usr/bin/env python3
 import os, sys, time
 names = ["alpha", "crash", "beta", "hang", "gamma", "fails", "skips"]

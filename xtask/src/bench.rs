@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: ours and the peers, measured in one run on the library as it is shipped.
+//! `cargo xtask bench`: Tenure and other libraries, measured in one run on the staged library.
 //!
-//! Promise: a process per round, at least five, the cases forwards and backwards in turn; the figure is the minimum per case, a ratio
-//! is one of minima from the same run. What a machine cannot measure is a line that says so, never an old number.
+//! Promise: a process per round and at least five rounds, which go through the cases forwards and backwards in turn. A result is the
+//! minimum per case; a ratio is one of minima from one run. A case that this machine cannot measure is a line with the reason.
 
 mod bars;
 mod cases;
@@ -21,18 +21,19 @@ use crate::{dist, python};
 use figures::{Figures, ROUNDS};
 use record::Record;
 
-/// When a bar holds.
+/// The condition that a bar sets.
 #[derive(Clone, Copy)]
 enum Target {
-    /// At most so many ns where a compare-exchange pair takes 10 ns or less, in proportion elsewhere; and at most so many times the peer.
+    /// At most this many ns on a machine where a compare-exchange pair takes 10 ns or less, in proportion elsewhere; and at most this
+    /// multiple of the peer's time.
     Ns(f64, Option<f64>),
-    /// At most so many times the peer.
+    /// At most this multiple of the peer's time.
     Times(f64),
-    /// At least that number.
+    /// At least this number.
     AtLeast(f64),
 }
 
-/// A line of the result.
+/// A line of the result, with its condition.
 struct Bar {
     bar: &'static str,
     name: &'static str,
@@ -56,9 +57,9 @@ const fn beside_numpy(name: &'static str, case: &'static str, peer: &'static str
     Bar { peer, ..bar("T20", name, case, Target::Times(1.5)) }
 }
 
-/// A way for an array to cross, beside the other library's own way to itself.
-const fn door(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
-    Bar { peer, ..bar("door", name, case, Target::Times(1.5)) }
+/// A way to pass an array, beside the other library's way to pass one to itself.
+const fn exchange_bar(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
+    Bar { peer, ..bar("exchange", name, case, Target::Times(1.5)) }
 }
 
 const OBJECTS: &[Bar] = &[
@@ -89,7 +90,7 @@ const OBJECTS: &[Bar] = &[
     bar("T21", "slowest of 16 threads, part of the mean", "slowest_of_16", Target::AtLeast(0.5)),
 ];
 
-/// NumPy with our handler beside NumPy with its own: an array made and dropped.
+/// NumPy with Tenure's handler beside NumPy with its own: makes and drops an array.
 const fn handled(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
     Bar { peer, ..bar("AL", name, case, Target::Times(1.1)) }
 }
@@ -98,12 +99,12 @@ const PYTHON: &[Bar] = &[
     beside_numpy("tenure.empty((8,))", "tenure_empty", "numpy_empty"),
     beside_numpy("x[2:6]", "tenure_slice", "numpy_slice"),
     beside_numpy("np.from_dlpack(ours)", "tenure_dlpack", "numpy_dlpack"),
-    door("np.asarray(ours)", "tenure_buffer", "numpy_buffer"),
-    door("tenure.from_dlpack(NumPy's)", "tenure_from_numpy", "numpy_dlpack"),
-    door("tenure.asarray(NumPy's)", "tenure_asarray", "numpy_dlpack"),
-    door("tenure.from_dlpack(PyTorch's)", "tenure_from_torch", "torch_dlpack"),
-    door("torch.from_dlpack(ours)", "torch_from_tenure", "torch_dlpack"),
-    door("tenure.to_torch(ours)", "tenure_to_torch", "torch_dlpack"),
+    exchange_bar("np.asarray(ours)", "tenure_buffer", "numpy_buffer"),
+    exchange_bar("tenure.from_dlpack(NumPy's)", "tenure_from_numpy", "numpy_dlpack"),
+    exchange_bar("tenure.asarray(NumPy's)", "tenure_asarray", "numpy_dlpack"),
+    exchange_bar("tenure.from_dlpack(PyTorch's)", "tenure_from_torch", "torch_dlpack"),
+    exchange_bar("torch.from_dlpack(ours)", "torch_from_tenure", "torch_dlpack"),
+    exchange_bar("tenure.to_torch(ours)", "tenure_to_torch", "torch_dlpack"),
     handled("np.empty on our pool, 1 KiB", "tenure_np_empty_1k", "default_np_empty_1k"),
     handled("np.empty on our pool, 64 KiB", "tenure_np_empty_64k", "default_np_empty_64k"),
     handled("np.empty on our pool, 1 MiB", "tenure_np_empty_1m", "default_np_empty_1m"),
@@ -120,7 +121,7 @@ const fn solved(name: &'static str, case: &'static str, peer: &'static str, time
     Bar { peer, ..bar("EX", name, case, Target::Times(times)) }
 }
 
-/// A + D, its factor and solutions by it, at four sides: beside NumPy, which copies, and SciPy, told to overwrite.
+/// A + D, its factor and solutions with it, at four sizes. The peers are NumPy, which copies, and SciPy, which overwrites its input.
 const LINALG: &[Bar] = &[
     solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "numpy_factor_64", 1.0),
     solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "scipy_factor_64", 1.0),
@@ -144,7 +145,7 @@ const LINALG: &[Bar] = &[
     solved("peak bytes of the solution, n = 2000", "tenure_solve_2000.bytes", "scipy_solve_2000.bytes", 1.0),
 ];
 
-/// What stands beside ours with no bar of its own.
+/// Cases that are shown without a bar.
 const FLOORS: &[(&str, &str)] = &[
     ("a call into the library", "library_call"),
     ("malloc(96) + free", "malloc_free"),
@@ -157,7 +158,7 @@ impl Bar {
     fn line(&self, figures: &Figures) -> Record {
         let pair = figures.minimum(PAIR);
         let share = matches!(self.target, Target::AtLeast(_));
-        // Of a share the median of all windows: its minimum and maximum are those of one unlucky one.
+        // A share is the median of all windows: its minimum and maximum are outliers.
         let value = if share { figures.median(self.case) } else { figures.minimum(self.case) };
         let peer_value = if share { None } else { figures.minimum(self.peer) };
         let ratio = value.zip(peer_value).map(|(value, peer)| value / peer);
@@ -212,7 +213,7 @@ impl Bar {
     }
 }
 
-/// `cargo xtask bench [objects|copy|python|linalg|strided] [--json]`: all of it without a name; `cargo xtask bench pool` has options
+/// `cargo xtask bench [objects|copy|python|linalg|strided] [--json]`: all benchmarks without a name. `cargo xtask bench pool` has options
 /// of its own.
 pub fn bench(arguments: &[&str]) -> Done {
     if let ["pool", options @ ..] = arguments {

@@ -22,7 +22,7 @@ const LIBRARY: &str = "python/tenure/libtenure.so.0";
 /// pytest and its dependencies, all pure Python; pinned in the package's requirements.
 const TOOLS: [&str; 5] = ["pytest", "iniconfig", "packaging", "pluggy", "Pygments"];
 
-/// Why the bundle cannot be made, for the summary; None: it can.
+/// Why the bundle cannot be made, or None.
 pub fn missing() -> Option<String> {
     let tool = ["gcc", "g++", "readelf", "strip", "gzip", "tar"].into_iter().find(|tool| !has(tool));
     tool.map(|tool| format!("{tool} is not installed")).or_else(python::missing)
@@ -250,7 +250,7 @@ fn check_size(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
     Err(format!("{whole} bytes are more than {MAX_BYTES}; the largest file is {} with {bytes}", largest.display()))
 }
 
-/// Checks that a binary needs no glibc newer than [`MAX_GLIBC`], and that a binary of ours contains no path of this repository.
+/// Checks that a binary needs no glibc newer than [`MAX_GLIBC`], and that the project's own binaries contain no path of this repository.
 fn check_portable(path: &Path, ours: bool) -> Done {
     let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
     for line in symbols.lines() {

@@ -9,18 +9,18 @@ use crate::tools::{Done, cargo, exists, named};
 use std::process::Command;
 use tenure_harness::Outcome;
 
-/// The number of seeds in the gate.
+/// Seeds in the gate.
 pub const SEEDS: u64 = 3;
-/// Seeds of the soak.
+/// Seeds in the soak.
 const MANY: u64 = 1000;
-/// The test programs of C and C++, of whose tests those with "cuda" in their name are run.
+/// The programs that run the C and C++ tests; only tests with "cuda" in their names run.
 const BESIDE: [&str; 2] = ["c", "cpp"];
-/// What was run.
+/// The result of a run.
 #[derive(Default)]
 pub struct Count {
     /// Tests that passed, over all seeds.
     pub passed: usize,
-    /// Those that cannot run there.
+    /// Tests that cannot run on the simulator.
     pub ignored: usize,
     /// Those that failed.
     pub failed: usize,
@@ -28,7 +28,7 @@ pub struct Count {
     pub failure: Option<String>,
 }
 
-/// Why there is nothing to run; None: there are tests.
+/// Why no test can run, or None.
 pub fn missing() -> Option<String> {
     (!exists("tests/cuda_device.rs")).then(|| "there is no tests/cuda_device.rs".to_owned())
 }
@@ -39,7 +39,7 @@ pub fn run(first: u64, count: u64) -> Done<Count> {
     let programs = build()?;
     let mut sum = Count::default();
     for seed in first..first + count {
-        // The C programs are compiled each time, and run under valgrind: once is what they are for.
+        // The C programs are compiled in each run and run under valgrind, so they run with one seed only.
         let is_due = |program: &Program| seed == first || program.name.starts_with("tests/cuda_");
         let set_up = |test: &mut Command| {
             test.env("LD_LIBRARY_PATH", &driver).env("TENURE_TEST_DEVICE", "sim");
@@ -65,7 +65,7 @@ pub fn run(first: u64, count: u64) -> Done<Count> {
         if sum.failure.is_some() {
             return Ok(sum);
         }
-        // A program in which none passed ran nowhere.
+        // A program without a passed test did not run on the simulator.
         for program in programs.iter().filter(|program| program.name.starts_with("tests/cuda_")) {
             if !ended.iter().any(|test| test.program == program.name && matches!(test.outcome, Outcome::Passed)) {
                 return Err(format!("{}: no test of it ran on the simulated driver", program.name));
@@ -120,7 +120,7 @@ fn build() -> Done<Vec<Program>> {
     }
 }
 
-/// Whether a test is one of those of GPUs. Of C++ under valgrind nothing more is seen, and it takes minutes.
+/// Whether a test is one of GPUs. C++ under valgrind is left out: it takes minutes and finds nothing more.
 fn is_chosen(program: &Program, test: &str) -> bool {
     match program.name.as_str() {
         "tests/c.rs" => test.contains("cuda"),

@@ -1,13 +1,12 @@
-//! `cargo xtask doc`: the reference manual from the header, by Doxygen; a warning is a failure.
+//! `cargo xtask doc`: the reference manual from the header, by Doxygen. A warning is a failure.
 //!
-//! `tests/header.rs` demands more of the comments than Doxygen does; this finds what only a parser sees: a misspelt command, a
-//! reference to nothing.
+//! `tests/header.rs` checks more of the comments than Doxygen does. Doxygen finds misspelt commands and dangling references.
 
 use crate::tools::{self, Done, command, has, io, root};
 use std::io::Write;
 use std::process::Stdio;
 
-/// Why the manual cannot be built.
+/// Why the manual cannot be built, or None.
 pub fn missing() -> Option<String> {
     (!has("doxygen")).then(|| "doxygen is not installed".to_owned())
 }
@@ -19,8 +18,8 @@ pub fn build() -> Done {
     }
     let folder = root().join("target/doc-c");
     io(&folder, std::fs::create_dir_all(&folder))?;
-    // HTML is on although only the warnings count in the tests: without it every function "has no return type documented".
-    // PREDEFINED: else each type of the C++ branch counts as undocumented.
+    // Without HTML output, Doxygen warns that every function "has no return type documented".
+    // Without PREDEFINED, each type of the C++ branch counts as undocumented.
     let settings = format!(
         "PROJECT_NAME=Tenure\nINPUT=include/tenure.h include/tenure_bindings.h\nOUTPUT_DIRECTORY={}\nGENERATE_HTML=YES\nGENERATE_LATEX=NO\nHAVE_DOT=NO\n\
          OPTIMIZE_OUTPUT_FOR_C=YES\nQUIET=YES\nWARN_NO_PARAMDOC=YES\nWARN_IF_INCOMPLETE_DOC=YES\n\

@@ -1,26 +1,26 @@
-//! `cargo xtask fuzz`: libFuzzer on everything that reads foreign bytes, with the stable compiler.
+//! `cargo xtask fuzz`: libFuzzer on all code that parses foreign bytes, with the stable compiler.
 //!
-//! Promise: starts from the seeds, from what was found before (tests/fuzz/found) and from what earlier runs here came across
-//! (target/fuzz/corpus); runs each target for its time, or until one fails. An input that fails lies in target/fuzz/failed; put into
-//! tests/fuzz/found/<target>, it is part of every later test run.
+//! Promise: starts from the seeds, the committed findings (tests/fuzz/found) and the corpus of earlier runs (target/fuzz/corpus). Runs each
+//! target for its time, or until one fails. A failing input lies in target/fuzz/failed. Moved to tests/fuzz/found/<target>, it is part of
+//! every later test run.
 
 use crate::tools::{Done, cargo, command, has, io, root, run, run_unlimited};
 use std::path::Path;
 
-/// What `tests/fuzz/targets` has.
+/// The targets in `tests/fuzz/targets`.
 const TARGETS: [&str; 4] = ["npy", "safetensors", "dlpack", "arrow"];
-/// Without a target of its own the flags would be those of build scripts too.
+/// With an explicit target triple, the flags do not apply to build scripts.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
-/// Counters on every edge, and what comparisons compare: what the fuzzer is led by.
+/// Coverage counters on every edge, and traces of comparisons, which guide the fuzzer.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-sanitizer-coverage-stack-depth";
-/// Optimised, with the assertions and overflow checks of a debug build.
+/// Optimised, with a debug build's assertions and overflow checks.
 const PROFILE: &str = "soak";
-/// Longest input in bytes.
+/// Longest input, in bytes.
 const MAX_LEN: &str = "4096";
 
-/// `[TARGET] [--seconds N]`: one target or all, for so long each.
+/// `[TARGET] [--seconds N]`: runs one target, or all, for N seconds each.
 pub fn fuzz(arguments: &[&str]) -> Done {
     let usage = || format!("usage: cargo xtask fuzz [{}] [--seconds N]", TARGETS.join("|"));
     let (mut targets, mut seconds) = (TARGETS.to_vec(), 60u32);
@@ -59,7 +59,7 @@ fn one(folder: &Path, target: &str, seconds: u32) -> Done {
         io(path, std::fs::create_dir_all(path))?;
     }
     let mut fuzzer = command(folder.join(TRIPLE).join(PROFILE).join(target));
-    // New inputs go to the first folder; the others are only read.
+    // libFuzzer writes new inputs to the first folder and only reads the others.
     fuzzer.arg(corpus).arg(folder.join("seeds").join(target));
     let found = root().join("tests/fuzz/found").join(target);
     if found.exists() {

@@ -1,7 +1,7 @@
-//! `cargo xtask test`: everything that must hold, with a table at the end.
+//! `cargo xtask test`: all checks, with a table at the end.
 //!
-//! Promise: what could not run is `skipped` with the reason, never passed; with `--all`, what did not run for want of a tool is a failure.
-//! A failing stage does not keep the others from running, and neither does one that hangs: each test and each program has a time limit.
+//! Promise: a check that could not run is `skipped` with the reason, never passed; with `--all`, a missing tool is a failure. A stage that
+//! fails or hangs does not keep the others from running, because each test and each program has a time limit.
 //! The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{self, Done, cargo, command, exists, plainly};
@@ -11,31 +11,31 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tenure_harness::Outcome;
 
-/// How much is run.
+/// Which checks run.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Extent {
-    /// What `cargo test` runs, without valgrind and sanitizers: for the inner loop.
+    /// `cargo test` without valgrind and sanitizers, for everyday work.
     Fast,
-    /// Everything that the machine has tools for.
+    /// All checks for which the machine has the tools.
     Normal,
-    /// Everything: a missing tool is a failure.
+    /// All checks; a missing tool is a failure.
     All,
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Default)]
 struct Row {
     passed: usize,
     failed: usize,
     skipped: usize,
-    /// Of the skipped those for want of a tool, which fail with `--all`.
+    /// Those skipped because of a missing tool, which fail with `--all`.
     missing: usize,
     note: String,
     took: Duration,
 }
 
 impl Row {
-    /// For want of a tool.
+    /// A stage that is skipped because of a missing tool.
     fn skipped(why: String) -> Row {
         Row { skipped: 1, missing: 1, note: format!("skipped: {why}"), ..Row::default() }
     }
@@ -72,9 +72,9 @@ pub fn run(extent: Extent) -> Done {
     setup::announce(extent == Extent::Fast);
     if extent != Extent::Fast {
         gate.formatting();
-        // For the C tests among those of cargo, which say so themselves if it is not there.
+        // The C tests that need UMF skip themselves without it.
         if let (None, Err(why)) = (python::missing(), python::umf()) {
-            println!("UMF cannot be had: {why}");
+            println!("UMF is not available: {why}");
         }
     }
     gate.rust();
@@ -83,7 +83,7 @@ pub fn run(extent: Extent) -> Done {
         gate.stage("layouts in C and Rust", None, layouts);
         gate.stage("without linear algebra", None, || {
             let mut test = cargo();
-            // In a folder of its own: C tests must not find this library.
+            // In a folder of its own, because the C tests must not find this library.
             test.args(["test", "--locked", "--no-default-features", "--target-dir", "target/no-linalg"]);
             tests_of(test.args(["--test", "no_linalg"]), "")
         });
@@ -103,7 +103,7 @@ pub fn run(extent: Extent) -> Done {
     gate.finish(start)
 }
 
-/// The Python tests beside the libraries that are too heavy for every run.
+/// The Python tests with the libraries that are too large for every run.
 pub fn peers() -> Done {
     let start = Instant::now();
     let mut gate = Gate { extent: Extent::All, rows: Vec::new() };
@@ -116,7 +116,7 @@ pub fn peers() -> Done {
 }
 
 impl Gate {
-    /// One stage: announced, run or skipped, one row.
+    /// Runs one stage, or skips it, and adds its row.
     fn stage(&mut self, name: &str, missing: Option<String>, body: impl FnOnce() -> Row) {
         println!("\n== {name}");
         let start = Instant::now();
@@ -131,7 +131,7 @@ impl Gate {
         self.rows.push((name.to_owned(), row));
     }
 
-    /// What `cargo xtask install` and the tarball have, used by a C and a C++ project.
+    /// Builds C and C++ projects against the installed tree and the tarball.
     fn installed(&mut self) {
         self.stage("installed library", install::missing(), || {
             let python = match python::missing() {
@@ -152,7 +152,7 @@ impl Gate {
         });
     }
 
-    /// The world's programs on the preload library.
+    /// Existing programs on the preload library.
     fn preload(&mut self) {
         let long = self.extent == Extent::All;
         self.stage("programs on our malloc", malloc::missing(), || match malloc::test(long) {
@@ -168,12 +168,12 @@ impl Gate {
         });
     }
 
-    /// The source is laid out as rustfmt.toml says.
+    /// The sources are formatted as rustfmt.toml says.
     fn formatting(&mut self) {
         self.tool("formatting", "fmt", None, &["fmt", "--all", "--check"]);
     }
 
-    /// No lint of clippy. After the package was built: its crate looks for the library that is staged for it.
+    /// Clippy finds nothing. Runs after the Python package is built, because its crate needs the staged library.
     fn lints(&mut self) {
         let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"];
         let staged = exists("bindings/python/python/tenure/libtenure.so.0");
@@ -181,7 +181,7 @@ impl Gate {
         self.tool("lints", "clippy", missing, &arguments);
     }
 
-    /// A stage that is one command of cargo's.
+    /// A stage that is one command of cargo.
     fn tool(&mut self, name: &str, tool: &str, missing: Option<String>, arguments: &[&str]) {
         let absent = tools::output(cargo().args([tool, "--version"])).is_err();
         let absent = absent.then(|| format!("cargo {tool} is not installed: rustup component add rustfmt clippy"));
@@ -191,7 +191,7 @@ impl Gate {
         });
     }
 
-    /// What `cargo test` runs: one row for each kind of test in it.
+    /// The tests of `cargo test`: one row for each kind.
     fn rust(&mut self) {
         let mut programs = Vec::new();
         self.stage("tests built", None, || match build_all() {
@@ -229,7 +229,7 @@ impl Gate {
         self.stage("examples in comments", None, || counted(cargo().args(["test", "--locked", "--doc"])));
     }
 
-    /// The simulated driver's own tests, then those of GPUs on it, which could not run above.
+    /// The simulated driver's own tests, then the tests of GPUs on it.
     fn simulated(&mut self) {
         self.stage("the simulated driver", None, || {
             let mut test = cargo();
@@ -249,7 +249,7 @@ impl Gate {
         });
     }
 
-    /// The interleavings, with loom's atomics in place of the real ones: another build in a folder of its own.
+    /// The interleavings, with loom's atomics; a build in a folder of its own.
     fn loom(&mut self) {
         if !exists("tests/loom.rs") {
             return;
@@ -268,7 +268,7 @@ impl Gate {
                         |_, _| true,
                         |test| {
                             if bounded {
-                                test.env("LOOM_MAX_PREEMPTIONS", "2"); // loom's own advice for larger models
+                                test.env("LOOM_MAX_PREEMPTIONS", "2"); // advised by loom's documentation for larger models
                             }
                         },
                     ))
@@ -277,7 +277,7 @@ impl Gate {
         });
     }
 
-    /// The package's tests, against the wheel as a user installs it.
+    /// The Python package's tests against the installed wheel.
     fn python(&mut self) {
         if !exists("bindings/python/Cargo.toml") {
             return;
@@ -291,7 +291,7 @@ impl Gate {
                 Ok(hidden) => pytest(command(&python).env("LD_LIBRARY_PATH", hidden), NO_CUDA),
                 Err(text) => Row::of(Err(text)),
             };
-            // In a process of their own: the other libraries do not see the simulated driver.
+            // In a process of their own, so that the other libraries do not see the simulated driver.
             match sim::stage().and_then(|simulator| Ok((simulator, python::cuda_tests()?))) {
                 Ok((simulator, files)) => {
                     let mut tests = command(&python);
@@ -309,7 +309,7 @@ impl Gate {
         });
     }
 
-    /// NVIDIA's Python bindings of the driver, on the simulated one.
+    /// The tests of cuda.bindings on the simulated driver.
     fn bindings(&mut self) {
         self.stage("cuda.bindings on the simulated driver", python::missing(), || {
             match python::environment().and_then(|python| sim_peers::smoke(&python)) {
@@ -319,7 +319,7 @@ impl Gate {
         });
     }
 
-    /// The table, and the last line.
+    /// Prints the table and the last line.
     fn finish(self, start: Instant) -> Done {
         let width = self.rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         println!("\n{:width$}  {:>6}  {:>6}  {:>7}  {:>6}", "", "passed", "failed", "skipped", "time");
@@ -334,11 +334,11 @@ impl Gate {
         }
         println!("\n{:.0} s", start.elapsed().as_secs_f64());
         if self.extent == Extent::Fast {
-            println!("--fast: without valgrind, sanitizers, Python and all else that takes minutes");
+            println!("--fast: without valgrind, sanitizers, Python and other checks that take minutes");
         }
         let bad = sum.failed > 0 || self.extent == Extent::All && sum.missing > 0;
         if sum.failed == 0 && bad {
-            println!("--all: what is skipped for want of a tool counts as failed");
+            println!("--all: a check that is skipped because a tool is missing counts as failed");
         }
         println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
         if bad { Err(String::new()) } else { Ok(()) }
@@ -346,7 +346,7 @@ impl Gate {
 }
 
 const RUST: &str = "Rust";
-/// Tests of GPUs in the run that has none, unless the machine has one.
+/// The kind of the tests of GPUs in a run without the simulated driver.
 const GPUS: &str = "GPUs, real";
 const C: &str = "C";
 const C_VALGRIND: &str = "C under valgrind";
@@ -358,14 +358,14 @@ const LAYERS: &str = "layers";
 const ROWS: &str = "rows of the specification";
 const DOCS: &str = "documents";
 
-/// The programs that `cargo test` builds, and the test harness's own.
+/// The programs of `cargo test`, and those of the test harness.
 fn build_all() -> Done<Vec<programs::Program>> {
     let mut built = programs::build(cargo().args(["test", "--locked"]), "")?;
     built.extend(programs::build(cargo().args(["test", "--locked", "--package", "tenure-harness"]), "tests/harness")?);
     Ok(built)
 }
 
-/// Whether a test is one of those that run only without `--fast`: C and C++ programs once more under a checker, which takes minutes.
+/// Whether `--fast` leaves a test out: C and C++ programs that run under a checker, which takes minutes.
 fn is_slow(program: &str, test: &str) -> bool {
     let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
     match program {
@@ -393,7 +393,7 @@ fn kind_of(test: &programs::Ended) -> &'static str {
     }
 }
 
-/// What came of tests, with the reasons of those that did not run. The time is their share of what all took that ran beside them.
+/// The counts of some tests, with the reasons of those that did not run. The time is their share of the wall time of all parallel tests.
 fn row_of(tests: &[&programs::Ended]) -> Row {
     let mut row = Row::default();
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
@@ -415,7 +415,7 @@ fn row_of(tests: &[&programs::Ended]) -> Row {
     row
 }
 
-/// [`row_of`] for a stage of its own, in which something has to run: none at all would be a model that is compiled away.
+/// [`row_of`] for a stage that must run at least one test: a model may be compiled away by mistake.
 fn row_of_all(tests: &[programs::Ended]) -> Row {
     let mut row = row_of(&tests.iter().collect::<Vec<_>>());
     if row.passed == 0 && row.failed == 0 {
@@ -433,10 +433,10 @@ fn tests_of(test: &mut Command, package: &str) -> Row {
     }
 }
 
-/// The package's tests but those that need a CUDA driver.
+/// The package's tests except those that need a CUDA driver.
 const NO_CUDA: &[&str] = &["bindings/python/tests", "--ignore-glob=*/test_cuda*"];
 
-/// The package's tests by an environment's Python, as far as `which` says.
+/// The package's tests that `which` selects, run by an environment's Python.
 fn pytest(python: &mut Command, which: &[&str]) -> Row {
     pytest_of(python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]).args(which))
 }
@@ -445,7 +445,7 @@ fn pytest(python: &mut Command, which: &[&str]) -> Row {
 fn pytest_of(command: &mut Command) -> Row {
     let mut row = Row::default();
     let ended_well = read_lines(command, |line| {
-        // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
+        // Parses the last line: "3 failed, 120 passed, 1 skipped in 2.1s"
         if line.contains(" in ") && (line.contains(" passed") || line.contains(" failed") || line.contains(" error")) {
             let line = line.trim_matches(['=', ' ']);
             row.passed = count(line, " passed");
@@ -475,7 +475,7 @@ fn layouts() -> Row {
     row
 }
 
-/// The generators of bindings on the header.
+/// The binding generators on the header.
 fn header_tools() -> Row {
     match header_tools::check() {
         Ok(done) => Row {
@@ -490,7 +490,7 @@ fn header_tools() -> Row {
     }
 }
 
-/// A `cargo test` that runs by itself.
+/// A `cargo test` that is a stage of its own.
 fn counted(test: &mut Command) -> Row {
     let mut row = Row::default();
     let ended_well = read_lines(test, |line| {
@@ -511,7 +511,7 @@ fn count(text: &str, word: &str) -> usize {
     before.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-/// Runs it, prints what it prints, and hands each line over; did it end well, and within its limit?
+/// Runs it, echoes its output, and passes each line on. Returns whether it succeeded within its limit.
 fn read_lines(command: &mut Command, mut line: impl FnMut(&str)) -> bool {
     let ended = tools::lines(plainly(command), |text| {
         println!("{text}");

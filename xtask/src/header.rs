@@ -1,4 +1,4 @@
-//! `cargo xtask header`: everything that is generated from `src/types.rs` and `src/ffi` and committed.
+//! `cargo xtask header`: all committed files that are generated from `src/types.rs` and `src/ffi`.
 //!
 //! - `include/tenure.h`: types and functions by cbindgen, then put in the order of `src/types.rs`, with a line above each section; each
 //!   family of constants as an enum;
@@ -6,7 +6,7 @@
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there.
 //!
-//! Promise: the same sources give the same bytes; `--check` writes nothing and names what is stale.
+//! Promise: equal sources give equal bytes. `--check` writes nothing and names the files that are stale.
 
 use crate::tools::{Done, read, root};
 use quote::ToTokens;
@@ -68,7 +68,7 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
 /// One file of `src/ffi` with exported functions.
 struct Section {
     name: String,
-    /// What its first paragraph says behind `Section "name":`.
+    /// The first sentence of the file, without `Section "name":`.
     title: String,
     functions: Vec<syn::ItemFn>,
 }
@@ -95,7 +95,7 @@ fn sections() -> Done<Vec<Section>> {
     Ok(found)
 }
 
-/// The item, if it is a function that C sees.
+/// The item, if it is an exported function.
 fn exported(item: syn::Item) -> Option<syn::ItemFn> {
     let syn::Item::Fn(function) = item else { return None };
     let named = function.attrs.iter().any(|a| a.to_token_stream().to_string().contains("no_mangle"));
@@ -106,7 +106,7 @@ fn parse(path: &str) -> Done<syn::File> {
     syn::parse_file(&read(path)?).map_err(|e| format!("{path}: {e}"))
 }
 
-/// The section whose functions stand in a header of their own.
+/// The section whose functions are in a header of their own.
 const BINDINGS: &str = "bindings";
 
 /// `include/tenure.h` and `include/tenure_bindings.h`.
@@ -114,10 +114,10 @@ fn headers(sections: &[Section]) -> Done<(String, String)> {
     let root = root();
     let constants = constants()?;
     let mut config = cbindgen::Config::from_root_or_default(&root);
-    // Constants are written here: the generator knows only macros, which many languages cannot take.
+    // Constants are written here: cbindgen only makes macros of them, which many languages cannot read.
     config.export.exclude.extend(constants.iter().map(|constant| constant.name.clone()));
     let foreign = |name: &str| config.export.exclude.iter().any(|x| x == name);
-    // All of them: what no function mentions yet is part of the interface too.
+    // All types, because those that no function mentions yet are part of the interface too.
     config.export.include = types()?.into_iter().map(|(name, _)| name).filter(|name| !foreign(name)).collect();
     let after = config.after_includes.get_or_insert_default();
     writeln!(after, "\n{MARK}").expect("a String takes any text");
@@ -146,7 +146,7 @@ const BINDINGS_HEAD: &str = "\
 /* Written by `cargo xtask header` from src/ffi: edit that. */
 /**
  * @file tenure_bindings.h
- * What the language bindings of Tenure call beside tenure.h. No program needs it.
+ * Further functions for Tenure's language bindings. Programs do not need this header.
  */
 
 #ifndef TENURE_BINDINGS_H
@@ -162,7 +162,7 @@ struct Constant {
     /// Its type: a family of constants, or a plain integer.
     family: String,
     comment: Vec<String>,
-    /// As C has it.
+    /// The value as C has it.
     value: String,
 }
 
@@ -194,7 +194,7 @@ fn c_value(value: &syn::Expr) -> Option<String> {
         syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }) => {
             let text = number.to_string();
             let number: u64 = number.base10_parse().ok()?;
-            // So large only "none" is; its digits say nothing.
+            // Only "none" is so large; a hexadecimal number would tell nothing.
             Some(if text.starts_with("0x") && number < 1 << 32 { format!("{number:#x}") } else { number.to_string() })
         }
         syn::Expr::Path(path) => Some(path.to_token_stream().to_string()),
@@ -217,7 +217,7 @@ pub fn constant_names() -> Done<Vec<String>> {
 }
 
 impl Constant {
-    /// Its comment, indented so.
+    /// Its comment, indented by `indent`.
     fn comment(&self, indent: &str) -> String {
         let lines: Vec<&str> = self.comment.iter().map(String::as_str).collect();
         if let [line] = lines[..]
@@ -231,7 +231,7 @@ impl Constant {
     }
 }
 
-/// The families of constants as enums, each with the place of its first constant in `src/types.rs`.
+/// The families of constants as enums, each at the place of its first constant in `src/types.rs`.
 fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, String)>> {
     let place = |name: &str| order.iter().position(|(known, _)| known == name).expect("types() lists all constants");
     let mut blocks: Vec<(usize, String)> = Vec::new();
@@ -249,7 +249,7 @@ fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, S
                 blocks.push((at, text + "};"));
             }
         } else if family == "usize" {
-            // The length of an array in structs, which has to be a constant of C.
+            // The length of an array in structs must be a constant expression of C.
             let text = format!("TN_ENUM {{\n{}    {} = {},\n}};", first.comment("    "), first.name, first.value);
             blocks.push((at, text));
         } else {
@@ -273,7 +273,7 @@ fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, S
     Ok(blocks)
 }
 
-/// The names of `src/types.rs` in its order, and whether an empty line parts each from the one before.
+/// The names in `src/types.rs` in their order, each with whether an empty line precedes it.
 fn types() -> Done<Vec<(String, bool)>> {
     let mut names = Vec::new();
     let mut parted = true;
@@ -288,7 +288,7 @@ fn types() -> Done<Vec<(String, bool)>> {
     Ok(names)
 }
 
-/// The types and constants in the order of `src/types.rs`, joined where no empty line parts them there.
+/// The types and constants in the order of `src/types.rs`, with its empty lines.
 fn ordered(items: &str, constants: &[Constant]) -> Done<String> {
     let order = types()?;
     let mut blocks = enums(constants, &order)?;
@@ -305,7 +305,7 @@ fn ordered(items: &str, constants: &[Constant]) -> Done<String> {
     for (at, block) in &blocks {
         let block = short_comment(block);
         let joins = block.lines().count() == 2 && !block.contains('{');
-        // A family's constants stand right below its type.
+        // A family's constants come right below its type.
         let follows_type = block.starts_with("TN_ENUM {") && order[*at - 1].0.starts_with("tn_") && !order[*at].1;
         if !text.is_empty() && !follows_type && (order[*at].1 || !joins || !joined_before) {
             text.push('\n');
@@ -337,7 +337,7 @@ fn divided(functions: &str, sections: &[Section]) -> Done<(String, String)> {
     Ok((main, bindings))
 }
 
-/// The comment that opens a section: its first sentence is the title, the others are below it.
+/// The comment that opens a section. Its first sentence is the title, the others follow.
 fn group(section: &Section) -> String {
     let (title, rest) = section.title.split_once(". ").unwrap_or((section.title.trim_end_matches('.'), ""));
     if rest.is_empty() {
@@ -357,7 +357,7 @@ fn group(section: &Section) -> String {
     text + "\n */\n"
 }
 
-/// Words that could be names.
+/// All words that could be names.
 fn tokens(code: &str) -> impl Iterator<Item = &str> {
     code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
@@ -367,7 +367,7 @@ fn untagged(line: &str) -> String {
     if line.starts_with("typedef struct") { line.to_owned() } else { line.replace("struct tn_", "tn_") }
 }
 
-/// Comments of one line on one line.
+/// Puts one-line comments on one line.
 fn short_comment(block: &str) -> String {
     let lines: Vec<&str> = block.lines().collect();
     let mut text = Vec::new();
@@ -389,7 +389,7 @@ fn short_comment(block: &str) -> String {
     text.join("\n")
 }
 
-/// The exported functions as declarations for the Python crate, which links the shared library like any C program.
+/// The exported functions as declarations for the Python crate, which links the shared library as any C program does.
 fn extern_block(sections: &[Section]) -> Done<String> {
     let known: BTreeSet<String> = types()?.into_iter().map(|(name, _)| name).collect();
     let mut declarations = Vec::new();
@@ -423,7 +423,7 @@ fn extern_block(sections: &[Section]) -> Done<String> {
     ))
 }
 
-/// Paths by their last name: the types of all modules are in one place over there.
+/// Cuts paths to their last name: the Python crate has all types in one module.
 struct Short;
 
 impl VisitMut for Short {

@@ -1,4 +1,4 @@
-//! `cargo xtask header-tools`: five generators of bindings take `include/tenure.h` as it is.
+//! `cargo xtask header-tools`: five binding generators read `include/tenure.h` unmodified.
 //!
 //! Promise: of rust-bindgen, cffi, SWIG, zig translate-c and cgo each builds and runs the program of its folder in `tests/header_tools`, and
 //! has every function of the header and every constant of a family. A tool that is missing is skipped by name. Everything that is
@@ -13,21 +13,21 @@ const SOURCES: &str = "tests/header_tools";
 const REQUIREMENTS: &str = "tests/header_tools/requirements.txt";
 const FOLDER: &str = "target/header-tools";
 
-/// What came of it.
+/// The result of a run.
 #[derive(Default)]
 pub struct Outcome {
     /// Tools that passed.
     pub passed: usize,
-    /// What failed, and why.
+    /// Tools that failed, with the reason.
     pub failed: Vec<String>,
-    /// What was not run, and why.
+    /// Tools that did not run, with the reason.
     pub skipped: Vec<String>,
 }
 
-/// A tool's check: builds and runs its program, and returns the text in which the names of the header stand.
+/// The check of a tool: builds and runs its program, and returns a text that has the names of the header.
 type Check = fn(&Places) -> Done<String>;
 
-/// Why none of them can run.
+/// Why no tool can run, or None.
 pub fn missing() -> Option<String> {
     if !has("gcc") {
         return Some("gcc is not installed".to_owned());
@@ -35,7 +35,7 @@ pub fn missing() -> Option<String> {
     python::missing()
 }
 
-/// Runs all; fails with the tools that failed.
+/// Runs all tools and fails with the names of those that failed.
 pub fn main() -> Done {
     let outcome = check()?;
     let (failed, skipped) = (outcome.failed.len(), outcome.skipped.len());
@@ -43,7 +43,7 @@ pub fn main() -> Done {
     if failed == 0 { Ok(()) } else { Err(outcome.failed.join("\n")) }
 }
 
-/// Runs all.
+/// Runs all tools.
 pub fn check() -> Done<Outcome> {
     let places = Places::prepare()?;
     let names = names()?;
@@ -75,7 +75,7 @@ pub fn check() -> Done<Outcome> {
     Ok(outcome)
 }
 
-/// The functions of the header and its constants.
+/// The functions and constants of the header.
 fn names() -> Done<Vec<String>> {
     let other = read("include/tenure_bindings.h")?;
     let symbols = read("abi/symbols.txt")?;
@@ -83,7 +83,7 @@ fn names() -> Done<Vec<String>> {
     Ok(functions.chain(header::constant_names()?).collect())
 }
 
-/// Every name stands in the text as a word.
+/// Whether every name is a word of the text.
 fn has_all(names: &[String], text: &str) -> Done {
     let words: std::collections::HashSet<&str> =
         text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
@@ -95,13 +95,13 @@ fn has_all(names: &[String], text: &str) -> Done {
     }
 }
 
-/// Where things are.
+/// Paths of the environment.
 struct Places {
     /// The environment's Python.
     python: PathBuf,
-    /// Below which all is made.
+    /// The folder of all results.
     folder: PathBuf,
-    /// Holds `libtenure.so` and `libtenure.so.0`.
+    /// The folder of `libtenure.so` and `libtenure.so.0`.
     library: PathBuf,
 }
 
@@ -119,7 +119,7 @@ impl Places {
         Ok(Places { python, folder, library })
     }
 
-    /// A folder for a tool's work, with the sources of that name.
+    /// A tool's folder, with a copy of its sources.
     fn work(&self, tool: &str, sources: &[&str]) -> Done<PathBuf> {
         let folder = self.folder.join(tool);
         io(&folder, std::fs::create_dir_all(&folder))?;
@@ -146,7 +146,7 @@ fn include() -> String {
     format!("-I{}", root().join("include").display())
 }
 
-/// Bindings by a build script; what it wrote is the text.
+/// Runs a build script that writes the bindings, and returns them.
 fn bindgen(places: &Places) -> Done<String> {
     let folder = places.work("rust", &[])?;
     let bindings = folder.join("bindings.rs");
@@ -166,7 +166,7 @@ fn cffi(places: &Places) -> Done<String> {
     output(places.program(&places.python).arg(root().join(SOURCES).join("cffi/program.py")))
 }
 
-/// Why the module that SWIG writes cannot be compiled.
+/// Why the module that SWIG writes cannot be compiled, or None.
 fn no_python_header(places: &Places) -> Option<String> {
     let path = python_include(places).ok()?;
     let there = Path::new(&path).join("Python.h").exists();
@@ -178,11 +178,11 @@ fn python_include(places: &Places) -> Done<String> {
     Ok(output(command(&places.python).args(["-c", path]))?.trim().to_owned())
 }
 
-/// A module for Python; the program prints its names.
+/// Builds a Python module, whose program prints its names.
 fn swig(places: &Places) -> Done<String> {
     let folder = places.work("swig", &["tenure.i", "program.py"])?;
     let swig = places.python.with_file_name("swig");
-    // 451: a module that sets a text field of a struct leaks the old text. The programs of the tests set none.
+    // Warning 451: a module that sets a text field of a struct leaks the old text. The test programs set none.
     run(Command::new(swig).current_dir(&folder).args(["-python", "-Werror", "-w451", &include(), "tenure.i"]))?;
     let mut gcc = Command::new("gcc");
     gcc.current_dir(&folder).args(["-shared", "-fPIC", "-O0", "-w", &include()]);
@@ -191,13 +191,13 @@ fn swig(places: &Places) -> Done<String> {
     output(places.program(&places.python).arg(folder.join("program.py")))
 }
 
-/// A translation into Zig; that is the text.
+/// Translates the header into Zig and returns the translation.
 fn zig(places: &Places) -> Done<String> {
     let folder = places.work("zig", &["program.zig"])?;
     let zig = || {
         let mut zig = Command::new(&places.python);
         zig.current_dir(&folder).args(["-m", "ziglang"]);
-        // Of its own: in the home it may not be writable.
+        // A cache of its own, because the home folder may not be writable.
         zig.env("ZIG_GLOBAL_CACHE_DIR", folder.join("cache")).env("ZIG_LOCAL_CACHE_DIR", folder.join("cache"));
         zig
     };
@@ -216,7 +216,7 @@ fn no_go() -> Option<String> {
     (!there).then(|| "go is not installed; on Debian: apt-get install golang-go".to_owned())
 }
 
-/// Go has no output with the names: a second file names each, and is compiled with the program.
+/// cgo writes no list of names, so a second file uses each name and is compiled with the program.
 fn cgo(places: &Places) -> Done<String> {
     let folder = places.work("go", &["go.mod", "program.go"])?;
     let names = names()?;

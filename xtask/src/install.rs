@@ -1,17 +1,17 @@
-//! `cargo xtask install --prefix DIR` and the tarball of `cargo xtask dist`: what a C or C++ project needs of Tenure, below one folder.
+//! `cargo xtask install --prefix DIR` and the tarball of `cargo xtask dist`: all that a C or C++ project needs of Tenure, in one folder.
 //!
-//! Promise: headers, the shared library with its links, the archive, the preload library, `tenure.pc`, `tenure-static.pc` and a CMake
-//! package, none of which knows where it lies: the tree can be moved, packed and unpacked elsewhere. The tarball has its entries in a
-//! fixed order and without times and owners: the same tree gives the same bytes.
+//! Promise: headers, the shared library with its links, the archive, the preload library, `tenure.pc`, `tenure-static.pc`, a CMake
+//! package and the documents. No file has an absolute path in it, so the tree can be moved, packed and unpacked elsewhere. The tarball's
+//! entries are sorted and have no times and owners, so equal trees give equal bytes.
 
 use crate::tools::{Done, command, copy, copy_all, io, link, output, printed, read, root, run};
-use crate::{dist, malloc};
+use crate::{dist, documents, malloc};
 use std::path::{Path, PathBuf};
 
 /// Libraries that a program with the archive in it needs; `rustc --print native-static-libs` says so.
 const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
 
-/// The name under which programs ask for the shared library: `build.rs` sets it.
+/// The name by which programs load the shared library; `build.rs` sets it.
 const SONAME: &str = "libtenure.so.0";
 
 /// Files that are written from a template of `xtask/install`.
@@ -22,24 +22,8 @@ const WRITTEN: &[(&str, &str)] = &[
     ("tenure-config-version.cmake.in", "lib/cmake/tenure/tenure-config-version.cmake"),
 ];
 
-/// Files that are copied from the repository.
-const COPIED: &[(&str, &str)] = &[
-    ("docs/report.schema.json", "share/tenure/report.schema.json"),
-    ("README.md", "share/doc/tenure/README.md"),
-    ("bindings/malloc/README.md", "share/doc/tenure/malloc.md"),
-    // Where the links of the README lead.
-    ("bindings/malloc/README.md", "share/doc/tenure/bindings/malloc/README.md"),
-    ("bindings/cpp/README.md", "share/doc/tenure/bindings/cpp/README.md"),
-    ("docs/quickstart-c.md", "share/doc/tenure/docs/quickstart-c.md"),
-    ("docs/ownership.md", "share/doc/tenure/docs/ownership.md"),
-    ("docs/handle.svg", "share/doc/tenure/docs/handle.svg"),
-    ("docs/cuda.md", "share/doc/tenure/docs/cuda.md"),
-    ("docs/copies.md", "share/doc/tenure/docs/copies.md"),
-    ("docs/interop.md", "share/doc/tenure/docs/interop.md"),
-    ("CHANGELOG.md", "share/doc/tenure/CHANGELOG.md"),
-    ("LICENSE-MIT", "share/doc/tenure/LICENSE-MIT"),
-    ("LICENSE-APACHE", "share/doc/tenure/LICENSE-APACHE"),
-];
+/// Where the documents lie in the installed tree.
+const DOCUMENTS: &str = "share/doc/tenure";
 
 /// The library's version, from its manifest.
 pub fn version() -> Done<String> {
@@ -48,7 +32,7 @@ pub fn version() -> Done<String> {
     line.and_then(|rest| rest.split('"').next()).map(str::to_owned).ok_or("Cargo.toml has no version".to_owned())
 }
 
-/// Builds, and puts everything below the prefix.
+/// Builds the libraries and installs everything below the prefix.
 pub fn install(prefix: &Path) -> Done {
     dist::stage()?;
     lay_out(prefix)?;
@@ -57,7 +41,7 @@ pub fn install(prefix: &Path) -> Done {
     Ok(())
 }
 
-/// Puts what was staged below the prefix.
+/// Copies the staged files below the prefix.
 pub fn lay_out(prefix: &Path) -> Done {
     let version = version()?;
     let library = prefix.join("lib");
@@ -70,10 +54,11 @@ pub fn lay_out(prefix: &Path) -> Done {
         link(target, &library.join(name))?;
     }
     copy_all(&dist::folder().join("include"), &prefix.join("include"))?;
-    for (from, to) in COPIED {
-        let to = prefix.join(to);
-        make_folder_of(&to)?;
-        copy(&root().join(from), &to)?;
+    let schema = prefix.join("share/tenure/report.schema.json");
+    make_folder_of(&schema)?;
+    copy(&root().join("docs/report.schema.json"), &schema)?;
+    for document in documents::INSTALLED {
+        copy_document(document, &prefix.join(DOCUMENTS))?;
     }
     for (template, to) in WRITTEN {
         let to = prefix.join(to);
@@ -81,6 +66,24 @@ pub fn lay_out(prefix: &Path) -> Done {
         io(&to, std::fs::write(&to, filled(&read(&format!("xtask/install/{template}"))?, &version, &shared)))?;
     }
     Ok(())
+}
+
+/// Copies a document, or a folder of them, to its path below `folder`.
+fn copy_document(path: &str, folder: &Path) -> Done {
+    let (from, to) = (root().join(path), folder.join(path));
+    if from.is_dir() {
+        for entry in io(&from, std::fs::read_dir(&from))? {
+            let name = io(&from, entry)?.file_name();
+            copy_document(&format!("{path}/{}", name.to_string_lossy()), folder)?;
+        }
+        return Ok(());
+    }
+    make_folder_of(&to)?;
+    if !path.ends_with(".md") {
+        return copy(&from, &to);
+    }
+    let text = documents::keep_links(path, &read(path)?, |target| !documents::SOURCE_ONLY.contains(&target));
+    io(&to, std::fs::write(&to, text))
 }
 
 fn make_folder_of(file: &Path) -> Done {
@@ -100,7 +103,7 @@ fn filled(template: &str, version: &str, shared: &str) -> String {
         .replace("@NATIVE_LIST@", &NATIVE.join(";"))
 }
 
-/// Packs what was staged; the tarball's path.
+/// Packs the staged files and returns the tarball's path.
 pub fn pack() -> Done<PathBuf> {
     let name = format!("tenure-{}-{}-{}", version()?, std::env::consts::OS, std::env::consts::ARCH);
     let tree = dist::folder().join("tree");
@@ -121,8 +124,8 @@ pub fn missing() -> Option<String> {
     Some(format!("{absent} is not installed"))
 }
 
-/// Uses the tarball, unpacked elsewhere, as a project does that knows pkg-config or CMake and nothing else. Returns the number of programs
-/// that ran. `python`: an environment with CMake and Ninja; without one CMake's part is left out.
+/// Unpacks the tarball and builds programs against it by pkg-config and by CMake. Returns the number of programs that ran. `python` is an
+/// environment with CMake and Ninja; without one, CMake's part is left out.
 pub fn check(python: Option<&Path>) -> Done<usize> {
     dist::stage()?;
     let tarball = pack()?;
@@ -136,6 +139,7 @@ pub fn check(python: Option<&Path>) -> Done<usize> {
     let build = folder.join("build");
     io(&build, std::fs::create_dir_all(&build))?;
     run(command("tar").arg("-xf").arg(&tarball).args(["--strip-components=1", "-C"]).arg(&folder))?;
+    check_links(&folder.join(DOCUMENTS))?;
     let programs = root().join("xtask/install/check");
     let flags = |package: &str| -> Done<Vec<String>> {
         let mut ask = command("pkg-config");
@@ -160,7 +164,7 @@ pub fn check(python: Option<&Path>) -> Done<usize> {
             .arg("-o")
             .arg(&program))?;
         let mut start = command(&program);
-        // The archive needs nothing at run time; the shared library's folder is what an installation in /usr has anyway.
+        // The loader finds an installation in /usr by itself; this folder has to be named.
         match package {
             "tenure" => start.env("LD_LIBRARY_PATH", &library),
             _ => start.env_remove("LD_LIBRARY_PATH"),
@@ -176,19 +180,25 @@ pub fn check(python: Option<&Path>) -> Done<usize> {
     }
 }
 
-/// One of the programs on the malloc that is shipped.
+/// Fails if a document below the folder links a file that is not there.
+pub fn check_links(folder: &Path) -> Done {
+    let dangling = io(folder, documents::dangling_links(folder))?;
+    if dangling.is_empty() { Ok(()) } else { Err(format!("{}:\n{}", folder.display(), dangling.join("\n"))) }
+}
+
+/// Runs one of the programs on the preload library that is shipped.
 fn preloaded(library: &Path, program: &Path) -> Done<usize> {
     let mut start = command(program);
     start.env("LD_PRELOAD", library.join(malloc::LIBRARY)).env("TENURE_MALLOC_STATS", "1");
     let done = printed(&mut start)?;
-    let told = done.stderr;
+    let report = done.stderr;
     if done.status.is_some_and(|status| status.success())
-        && told.contains("tenure_malloc: ")
-        && told.contains(", misuses 0")
+        && report.contains("tenure_malloc: ")
+        && report.contains(", misuses 0")
     {
         return Ok(1);
     }
-    Err(format!("{} on {}: {}\n{told}", program.display(), malloc::LIBRARY, done.status.unwrap_or_default()))
+    Err(format!("{} on {}: {}\n{report}", program.display(), malloc::LIBRARY, done.status.unwrap_or_default()))
 }
 
 /// The first block of a language in the guide for C.
@@ -206,11 +216,11 @@ fn as_documented(build: &Path) -> Done<usize> {
     io(&home, std::fs::write(home.join("first.c"), block("c")?))?;
     let mut shell = command("sh");
     shell.args(["-e", "-c", &block("sh")?]).env("HOME", &home).env_remove("LD_LIBRARY_PATH").current_dir(&home);
-    // What it prints is compared with the guide by tests/docs.rs.
+    // tests/docs.rs compares its output with the guide.
     run(&mut shell).map(|()| 1)
 }
 
-/// The same with CMake.
+/// Builds and runs the programs with CMake, and the guide's program by the guide's two lines of CMake.
 fn check_cmake(python: &Path, prefix: &Path, build: &Path) -> Done<usize> {
     let programs = root().join("xtask/install/check");
     for file in ["program.c", "program.cpp"] {
@@ -223,7 +233,7 @@ fn check_cmake(python: &Path, prefix: &Path, build: &Path) -> Done<usize> {
     let made = build.join("cmake");
     let cmake = |arguments: &[&std::ffi::OsStr]| {
         let mut cmake = command(python);
-        // What configures must not find another Tenure, or another generator, than what is here.
+        // CMake must find this Tenure and Ninja, and no other of either.
         cmake.env("CMAKE_GENERATOR", "Ninja").env_remove("CMAKE_PREFIX_PATH");
         let tools = python.parent().expect("a program lies in a folder").to_owned();
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -236,7 +246,7 @@ fn check_cmake(python: &Path, prefix: &Path, build: &Path) -> Done<usize> {
     cmake(&["--build".as_ref(), made.as_os_str()])?;
     let names = ["program_c", "program_cpp", "program_static", "first"];
     for name in names {
-        // CMake's programs find what they were linked with.
+        // CMake writes the library's folder into its programs.
         run(command(made.join(name)).env_remove("LD_LIBRARY_PATH"))?;
     }
     Ok(names.len())

@@ -1,6 +1,6 @@
 //! The project's commands: `cargo xtask <command>`. Without a command it lists them.
 //!
-//! Each command is a module; `tools` has what they share: paths, running a program, looking for one.
+//! Each command is a module; `tools` has what they share: paths, and running programs.
 
 mod bench;
 mod bundle;
@@ -8,6 +8,7 @@ mod cuda;
 mod diagram;
 mod dist;
 mod doc;
+mod documents;
 mod fuzz;
 mod gate;
 mod header;
@@ -30,48 +31,49 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <command>
 
-  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header, without valgrind
-                        and sanitizers; --all: a missing tool fails
-  test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time), and sim-peers
+  test [--fast|--all]   all checks, with a summary; --fast: Rust, C and header, without valgrind and sanitizers;
+                        --all: a missing tool is a failure
+  test --peers          also the Python tests with the large libraries (PyTorch: a first download of 3 GB), and sim-peers
   test --sim [SEEDS | --seed SEED]
-                        the tests of GPUs alone, on the simulated driver, with 3 seeds, with so many, or with that one
-  setup                 says which tools are missing here, what is skipped without them, and the command that installs them
+                        the tests of GPUs on the simulated driver: with 3 seeds, with SEEDS seeds, or with one seed
+  setup                 lists the missing tools, what is skipped without them, and the command that installs them
   interop [--check] [--peers]
-                        writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
-                        --peers takes the heavy ones in
+                        tests the exchange with each installed library and writes docs/interop.md; --check only compares,
+                        --peers includes the large libraries
   header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt and the Python crate's extern block; --check only compares
-  header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program each (120 MB to
-                        download the first time)
-  dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
-  install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
+  header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program with each (a first
+                        download of 120 MB)
+  dist                  stages the libraries and headers in target/dist, and packs them into a tarball there
+  install --prefix DIR  installs headers, libraries, documents, pkg-config files and a CMake package below DIR
   install --with-simulator --prefix DIR
-                        puts the simulated CUDA driver, and it alone, below DIR/cuda-sim; the library comes by the line above
-  install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake
+                        installs only the simulated CUDA driver, in DIR/cuda-sim
+  install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake; checks the documents' links
   gpu-bundle [--no-check]
-                        one folder with all CUDA tests and benchmarks, for a machine with a GPU and no Rust, in target/gpu-bundle;
-                        tries it on the simulated driver
-  umf                   fetches UMF's wheels into target/umf, whose headers and library c-tests/umf is built with
+                        puts all CUDA tests and benchmarks into target/gpu-bundle, for a machine with a GPU and no Rust, and
+                        runs them on the simulated driver
+  umf                   downloads UMF's wheels into target/umf; c-tests/umf is built with their headers and library
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
-  examples              runs the other examples that are a C and a Python program each
+  examples              runs the other examples with a C and a Python program each
   diagram               draws docs/*.dot as SVG beside them, by Graphviz's dot
   bench [objects|copy|python|linalg|strided] [--json]
-                        measures against the peers of this machine, on the library as it is shipped
+                        measures the staged library beside the other libraries of this machine
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
-                        host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute; --write: the
-                        tables and plots of docs/performance.md and a file in benches/record
+                        measures host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute;
+                        --write: writes the tables and plots of docs/performance.md and a file in benches/record
   fuzz [TARGET] [--seconds N]
-                        libFuzzer on what reads foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
+                        libFuzzer on the parsers of foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails
-  soak sim [SEEDS]      the tests of GPUs on the simulated driver with 1000 seeds, others each time
+  soak sim [SEEDS]      the tests of GPUs on the simulated driver with 1000 seeds, different in each run
   soak pool [MINUTES|--draw]
-                        a random load on a pool for 10 minutes; resident memory must not grow; draws docs/soak.svg; --draw: again
+                        a random load on a pool for 10 minutes; resident memory must not grow; draws docs/soak.svg;
+                        --draw: draws the last run again
   malloc [--long]       runs C tests, Python's own tests, gcc and SQLite on the preload library; --long: minutes in place of seconds
-  sim                   builds the simulated CUDA driver: target/cuda-sim, to be put first in LD_LIBRARY_PATH
+  sim                   builds the simulated CUDA driver in target/cuda-sim, for the front of LD_LIBRARY_PATH
   sim-peers [--check] [NAME ...]
-                        cuda.bindings, numba-cuda and PyCUDA on the simulated driver; writes docs/simulator-peers.md, --check only
-                        compares, NAME: those test files only (400 MB to download and PyCUDA to build the first time)
+                        runs the tests of cuda.bindings, numba-cuda and PyCUDA on the simulated driver and writes
+                        docs/simulator-peers.md; --check only compares; NAME: these test files only (a first download of 400 MB)
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
 
@@ -129,7 +131,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            // The gate has said it all in its last line.
+            // The gate has printed its result.
             if !text.is_empty() {
                 eprintln!("xtask: {text}");
             }
@@ -138,7 +140,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A path as the caller means it: commands run in the repository.
+/// Relative paths are the caller's: commands run in the repository.
 fn from_here(path: &str) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
@@ -154,13 +156,14 @@ fn interop(options: &[&str]) -> tools::Done {
 
 /// Draws every `docs/*.dot`.
 fn diagrams() -> tools::Done {
-    if !tools::has("dot") {
+    // Graphviz's dot has no --version.
+    if tools::command("dot").arg("-V").output().is_err() {
         return Err("dot is not installed; on Debian: apt-get install graphviz".to_owned());
     }
     for name in tools::named("docs", "", ".dot")? {
         let path = tools::root().join("docs").join(name);
         let source = tools::io(&path, std::fs::read_to_string(&path))?;
-        // On a white page: those who read in the dark see black arrows otherwise.
+        // A white background: on a dark page the black arrows would be invisible.
         let svg = tools::output(tools::command("dot").args(["-Tsvg", "-Gbgcolor=white"]).arg(&path))?;
         let drawn = path.with_extension("svg");
         tools::io(&drawn, std::fs::write(&drawn, diagram::stamped(&svg, &source)))?;

@@ -1,9 +1,9 @@
-//! `cargo xtask malloc`: the preload library of bindings/malloc under the world's programs.
+//! `cargo xtask malloc`: runs existing programs on the preload library of bindings/malloc.
 //!
-//! Promise: every program runs with its result compared: C tests of the functions by their status, Python's own tests by their verdict,
-//! gcc by the objects that it writes, SQLite and a Python workload by what they print, each with that of a run without the preload. A
-//! line of the library on the standard error (a wrong free, a request to Rust's heap) is a failure too. What this machine lacks, or what
-//! fails here without the preload as well, is skipped by name. The library is built with assertions on.
+//! Promise: each program's result is checked: C tests and Python's own tests by their status, gcc by the objects that it writes, SQLite and
+//! a Python workload by their output, which must be as without the preload. A line of the library on the standard error (an invalid free,
+//! a use of Rust's heap) is a failure too. A program that is not installed, or that fails without the preload as well, is skipped by name.
+//! The library is built with assertions.
 
 use crate::programs::threads;
 use crate::tools::{Done, cargo, command, has, io, output, read, root, run};
@@ -16,19 +16,19 @@ use tenure_harness::in_parallel;
 /// The file's name.
 pub const LIBRARY: &str = "libtenure_malloc.so";
 
-/// What came of it.
+/// The counts of a run.
 #[derive(Default)]
 pub struct Outcome {
     pub passed: usize,
     pub failed: usize,
-    /// What was not run, and why.
+    /// The programs that were not run, with the reason.
     pub skipped: Vec<String>,
 }
 
 /// Programs of bindings/malloc/tests, with the variables that each is started with.
 const PROGRAMS: &[(&str, &[(&str, &str)])] = &[
-    ("door", &[]),
-    ("door", STRICT),
+    ("functions", &[]),
+    ("functions", STRICT),
     ("misuse", &[]),
     ("misuse", STRICT),
     ("threads", &[]),
@@ -36,13 +36,13 @@ const PROGRAMS: &[(&str, &[(&str, &str)])] = &[
     ("fork", &[]),
     ("modules", STRICT),
     ("limit", &[("TENURE_MALLOC_LIMIT", "32MiB")]),
-    // It frees what is the other library's.
+    // It passes each library's blocks to the other one's `free`.
     ("apart", &[("TENURE_MALLOC_MISUSE", "ignore")]),
 ];
-/// What is freed is filled, and looked at before it is handed out again: a write after a free is counted.
+/// Counts writes after a free: freed memory is filled with a pattern, which is checked before the memory is reused.
 const STRICT: &[(&str, &str)] = &[("TENURE_MALLOC_STRICT", "1")];
 
-/// Python's own tests, those that take seconds, and those that take longer.
+/// Python's own tests that take seconds.
 const PYTHON_TESTS: &[&str] = &[
     "test_dict",
     "test_list",
@@ -58,6 +58,7 @@ const PYTHON_TESTS: &[&str] = &[
     "test_thread",
     "test_fork1",
 ];
+/// Python's own tests that take minutes.
 const LONGER_PYTHON_TESTS: &[&str] = &[
     "test_set",
     "test_array",
@@ -93,13 +94,13 @@ const LONGER_PYTHON_TESTS: &[&str] = &[
     "test_asyncio",
 ];
 
-/// Seconds after which a program hangs, however much else the machine has to do.
-const PATIENCE: u32 = 3000;
+/// A program that runs longer counts as hung, also on a busy machine.
+const LIMIT_SECONDS: u32 = 3000;
 
-/// For `env`: Python's tests send themselves what a job in the background is told to ignore.
+/// An option of `env`: Python's tests send themselves signals that a background job ignores by default.
 const INTERRUPTS: &str = "--default-signal=INT,QUIT";
 
-struct Trial {
+struct Runner {
     library: PathBuf,
     folder: PathBuf,
     long: bool,
@@ -112,27 +113,27 @@ pub fn build(profile: &str) -> Done<PathBuf> {
     Ok(root().join("target").join(profile).join(LIBRARY))
 }
 
-/// Why nothing of it can run.
+/// The tool that is missing, without which nothing can run.
 pub fn missing() -> Option<String> {
     let absent = ["gcc", "nm", "timeout"].into_iter().find(|tool| !has(tool))?;
     Some(format!("{absent} is not installed"))
 }
 
-/// Runs all that this machine can. `long`: minutes in place of seconds.
+/// Runs all programs that this machine has. `long`: minutes in place of seconds.
 pub fn test(long: bool) -> Done<Outcome> {
     let folder = root().join("target/malloc");
     io(&folder, std::fs::create_dir_all(&folder))?;
-    let mut trial = Trial { library: build("soak")?, folder, long, outcome: Outcome::default() };
-    trial.step("exported symbols", |trial| trial.exports());
-    trial.programs();
-    trial.step("figures at the end", |trial| trial.figures());
-    trial.compiler();
-    trial.sqlite();
-    trial.python();
-    for why in &trial.outcome.skipped {
+    let mut runner = Runner { library: build("soak")?, folder, long, outcome: Outcome::default() };
+    runner.step("exported symbols", |runner| runner.exports());
+    runner.programs();
+    runner.step("statistics at the end", |runner| runner.statistics());
+    runner.compiler();
+    runner.sqlite();
+    runner.python();
+    for why in &runner.outcome.skipped {
         println!("skipped: {why}");
     }
-    Ok(trial.outcome)
+    Ok(runner.outcome)
 }
 
 /// `cargo xtask malloc`.
@@ -145,9 +146,9 @@ pub fn main(long: bool) -> Done {
     if outcome.failed > 0 { Err(String::new()) } else { Ok(()) }
 }
 
-impl Trial {
-    /// One thing that passes or fails.
-    fn step(&mut self, name: &str, body: impl FnOnce(&Trial) -> Done) {
+impl Runner {
+    /// Runs one step, prints whether it passed and counts it.
+    fn step(&mut self, name: &str, body: impl FnOnce(&Runner) -> Done) {
         let start = Instant::now();
         let done = body(self);
         let verdict = if done.is_ok() { "ok" } else { "FAILED" };
@@ -165,19 +166,19 @@ impl Trial {
         self.outcome.skipped.push(why);
     }
 
-    /// The program on our malloc.
+    /// A command that runs the program with the library preloaded.
     fn preloaded(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut loaded = std::ffi::OsString::from("LD_PRELOAD=");
         loaded.push(&self.library);
-        // Set by `env`, so that the watch itself does not run on what it watches.
+        // `env` sets the variable, so that `timeout` itself runs without the preload.
         let mut command = plain("timeout");
-        command.arg("--kill-after=5").arg(PATIENCE.to_string());
+        command.arg("--kill-after=5").arg(LIMIT_SECONDS.to_string());
         command.arg("env").arg(INTERRUPTS).arg(loaded).arg(program.as_ref());
         command.current_dir(&self.folder);
         command
     }
 
-    /// Runs it; what it printed to stdout. A line of ours is a failure.
+    /// Runs it and returns its standard output. Fails if the library printed a line.
     fn quiet(&self, command: &mut Command) -> Done<String> {
         let done = command.output().map_err(|e| format!("{command:?}: {e}"))?;
         let (out, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
@@ -187,7 +188,7 @@ impl Trial {
         Ok(out.into_owned())
     }
 
-    /// Exactly the functions of the reviewed list.
+    /// The library exports exactly the functions of `exports.txt`.
     fn exports(&self) -> Done {
         let listed = output(plain("nm").args(["-D", "--defined-only", "--format=posix"]).arg(&self.library))?;
         let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
@@ -203,7 +204,7 @@ impl Trial {
     fn compile(&self, name: &str, extra: &[&str]) -> Done<PathBuf> {
         let program = self.folder.join(name);
         let mut gcc = plain("gcc");
-        // The compiler knows these functions, and would leave out a call, or take it for a mistake.
+        // Without these, gcc removes calls of functions that it knows, or warns of deliberate misuse.
         gcc.args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-builtin", "-pthread"]);
         gcc.args(["-Wno-alloc-size-larger-than", "-Wno-use-after-free", "-Wno-free-nonheap-object"]).args(extra);
         gcc.arg("-I")
@@ -218,21 +219,21 @@ impl Trial {
     fn programs(&mut self) {
         for (name, variables) in PROGRAMS {
             let shown: String = variables.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-            self.step(&format!("{name}{shown}"), |trial| {
-                let mut command = trial.preloaded(trial.compile(name, &[])?);
+            self.step(&format!("{name}{shown}"), |runner| {
+                let mut command = runner.preloaded(runner.compile(name, &[])?);
                 match *name {
-                    "modules" => _ = command.arg(trial.compile("module", &["-shared", "-fPIC"])?),
+                    "modules" => _ = command.arg(runner.compile("module", &["-shared", "-fPIC"])?),
                     "apart" => _ = command.arg(library()?),
-                    "threads" | "fork" if trial.long && variables.is_empty() => _ = command.arg("long"),
+                    "threads" | "fork" if runner.long && variables.is_empty() => _ = command.arg("long"),
                     _ => {}
                 }
-                trial.quiet(command.envs(variables.iter().copied())).map(drop)
+                runner.quiet(command.envs(variables.iter().copied())).map(drop)
             });
         }
     }
 
-    /// What TENURE_MALLOC_STATS prints: for `modules`, which is strict about writes after a free, no misuse.
-    fn figures(&self) -> Done {
+    /// TENURE_MALLOC_STATS prints a line; `modules` in strict mode has no misuse.
+    fn statistics(&self) -> Done {
         let mut command = self.preloaded(self.folder.join("modules"));
         command.arg(self.folder.join("module")).envs(STRICT.iter().copied()).env("TENURE_MALLOC_STATS", "1");
         let done = command.output().map_err(|e| format!("{command:?}: {e}"))?;
@@ -241,7 +242,7 @@ impl Trial {
         if done.status.success() && whole { Ok(()) } else { Err(format!("{command:?}: {}\n{errors}", done.status)) }
     }
 
-    /// gcc writes the same objects; its passes inherit the preload.
+    /// gcc writes equal objects with and without the preload, which its passes inherit.
     fn compiler(&mut self) {
         let listed = std::fs::read_dir(root().join("c-tests")).into_iter().flatten();
         let mut sources: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -250,20 +251,20 @@ impl Trial {
         if !self.long {
             sources.truncate(6);
         }
-        self.step(&format!("gcc -O2 on {} C tests", sources.len()), |trial| {
+        self.step(&format!("gcc -O2 on {} C tests", sources.len()), |runner| {
             let failed = Mutex::new(String::new());
             in_parallel(sources.len(), threads(), |at| {
                 let source = &sources[at];
                 let object = |kind: &str, mut gcc: Command| {
-                    let object = trial.folder.join(format!("{kind}{at}.o"));
+                    let object = runner.folder.join(format!("{kind}{at}.o"));
                     gcc.args(["-std=c11", "-O2", "-g", "-pthread", "-c", "-I"]).arg(root().join("include")).arg(source);
-                    trial.quiet(gcc.arg("-o").arg(&object))?;
+                    runner.quiet(gcc.arg("-o").arg(&object))?;
                     io(&object, std::fs::read(&object))
                 };
                 let mut gcc = plain("gcc");
-                gcc.current_dir(&trial.folder);
+                gcc.current_dir(&runner.folder);
                 let equal =
-                    object("plain", gcc).and_then(|plain| Ok(plain == object("preloaded", trial.preloaded("gcc"))?));
+                    object("plain", gcc).and_then(|plain| Ok(plain == object("preloaded", runner.preloaded("gcc"))?));
                 let text = match equal {
                     Ok(true) => return,
                     Ok(false) => format!("{}: the objects differ\n", source.display()),
@@ -280,17 +281,17 @@ impl Trial {
         if !has("sqlite3") {
             return self.skip("SQLite: sqlite3 is not installed".to_owned());
         }
-        self.step("sqlite3: 100 000 rows", |trial| {
+        self.step("sqlite3: 100 000 rows", |runner| {
             let work = root().join("bindings/malloc/tests/workload.sql");
             let told = |name: &str, mut sqlite: Command| {
                 for end in ["", "-wal", "-shm"] {
-                    let _ = std::fs::remove_file(trial.folder.join(format!("{name}{end}")));
+                    let _ = std::fs::remove_file(runner.folder.join(format!("{name}{end}")));
                 }
                 let input = io(&work, std::fs::File::open(&work))?;
-                trial.quiet(sqlite.args(["-batch", "-bail"]).arg(name).stdin(input).current_dir(&trial.folder))
+                runner.quiet(sqlite.args(["-batch", "-bail"]).arg(name).stdin(input).current_dir(&runner.folder))
             };
             let (plainly, preloaded) =
-                (told("plain.db", plain("sqlite3"))?, told("ours.db", trial.preloaded("sqlite3"))?);
+                (told("plain.db", plain("sqlite3"))?, told("ours.db", runner.preloaded("sqlite3"))?);
             same(&plainly, &preloaded)
         });
     }
@@ -299,40 +300,39 @@ impl Trial {
         let Some(python) = python() else {
             return self.skip("Python: no python3 with its `test` package (libpython3-testsuite on Debian)".to_owned());
         };
-        // Its small objects come from an allocator of its own otherwise.
+        // Without this, Python allocates small objects from its own allocator.
         let all = |mut command: Command| {
             command.env("PYTHONMALLOC", "malloc").env("PYTHONHASHSEED", "0").env("PYTHONDONTWRITEBYTECODE", "1");
             command
         };
         let scale = if self.long { "10" } else { "1" };
-        self.step("python3: a workload", |trial| {
+        self.step("python3: a workload", |runner| {
             let work = root().join("bindings/malloc/tests/workload.py");
-            let told = |command: Command| trial.quiet(all(command).arg(&work).arg(scale));
-            same(&told(plain(&python))?, &told(trial.preloaded(&python))?)
+            let told = |command: Command| runner.quiet(all(command).arg(&work).arg(scale));
+            same(&told(plain(&python))?, &told(runner.preloaded(&python))?)
         });
         let mut tests = PYTHON_TESTS.to_vec();
         if self.long {
             tests.extend(LONGER_PYTHON_TESTS);
         }
-        let run = |trial: &Trial, command: Command, tests: &[&str]| {
-            // That one asks which modules an interpreter loads by itself, which is the installation's business. The seed is for what
-            // they draw.
+        let run = |runner: &Runner, command: Command, tests: &[&str]| {
+            // The ignored test depends on the modules that the installation loads at start.
             let tests = ["-m", "test", "--randseed", "1", "-i", "test_import_from_another_thread"].iter().chain(tests);
-            trial.quiet(all(command).args(tests)).map(drop)
+            runner.quiet(all(command).args(tests)).map(drop)
         };
-        // Some fail by themselves: for want of a module, of rights, of a network.
+        // Some fail without the preload too: a module, rights or a network is missing.
         let left_out = Mutex::new(Vec::new());
-        self.step(&format!("python3 -m test, {} parts", tests.len()), |trial| {
-            if !trial.long && run(trial, trial.preloaded(&python), &tests).is_ok() {
+        self.step(&format!("python3 -m test, {} parts", tests.len()), |runner| {
+            if !runner.long && run(runner, runner.preloaded(&python), &tests).is_ok() {
                 return Ok(());
             }
             let failed = Mutex::new(String::new());
             in_parallel(tests.len(), threads(), |at| {
                 let name = tests[at];
-                if let Err(text) = run(trial, trial.preloaded(&python), &[name]) {
+                if let Err(text) = run(runner, runner.preloaded(&python), &[name]) {
                     let mut alone = plain("env");
                     alone.arg(INTERRUPTS).arg(&python);
-                    match run(trial, alone, &[name]) {
+                    match run(runner, alone, &[name]) {
                         Ok(()) => failed.lock().expect("no panic while it is held").push_str(&text),
                         Err(_) => left_out.lock().expect("no panic while it is held").push(name),
                     }
@@ -351,7 +351,7 @@ impl Trial {
     }
 }
 
-/// The program as anybody starts it.
+/// The program without the preload and its variables.
 fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = command(program);
     for name in ["LD_PRELOAD", "LD_LIBRARY_PATH", "TENURE_MALLOC_STATS", "TENURE_MALLOC_MISUSE", "TENURE_MALLOC_STRICT"]
@@ -369,13 +369,13 @@ fn same(plainly: &str, preloaded: &str) -> Done {
     Err(format!("without the preload:\n{plainly}\nwith it:\n{preloaded}"))
 }
 
-/// The library proper, for the test that has both in one process.
+/// Builds libtenure.so, for the test that has both libraries in one process.
 fn library() -> Done<PathBuf> {
     run(cargo().args(["build", "--quiet", "--locked", "--lib"]))?;
     Ok(root().join("target/debug/libtenure.so"))
 }
 
-/// A Python with its own tests. What is called python3 may be a script that chooses one.
+/// A Python with its own tests. Asks for its path, because `python3` may be a script that starts another program.
 fn python() -> Option<PathBuf> {
     let ask = ["-c", "import sys, test.test_dict; print(sys.executable)"];
     let path = output(plain("python3").args(ask)).ok()?;

@@ -1,7 +1,7 @@
-//! Test programs: built by cargo, then each of their tests run in a process of its own, several at a time.
+//! Test programs: cargo builds them, and each of their tests runs in a process of its own, several at a time.
 //!
-//! Promise: no test takes longer than its limit; one that hangs is killed with all it started and fails by its name, and the others go on.
-//! A test that cannot run on this machine says why, and is told apart from one that runs only when asked for.
+//! Promise: no test takes longer than its limit. A test that hangs is killed with its child processes and fails by name; the others go on.
+//! A test that cannot run on this machine gives the reason, and is counted apart from tests that run only on request.
 
 use crate::tools::{self, Done, command, plainly, root};
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tenure_harness::{Outcome, in_parallel, run_one};
 
-/// A program full of tests.
+/// A program with tests.
 pub struct Program {
-    /// Its source, seen from the repository: "tests/pool.rs", or "src/lib.rs" for the tests in the sources.
+    /// The path of its source in the repository: "tests/pool.rs", or "src/lib.rs" for unit tests.
     pub name: String,
     path: PathBuf,
-    /// Where its tests are started: the package's folder.
+    /// The folder in which its tests start: that of the package.
     folder: PathBuf,
-    /// How many tests run only when asked for.
+    /// How many tests run only on request (`#[ignore]`).
     on_request: usize,
     tests: Vec<String>,
 }
@@ -27,15 +27,15 @@ pub struct Program {
 pub struct Ended {
     /// The program's name.
     pub program: String,
-    /// The test's.
+    /// The test's name.
     pub test: String,
-    /// Whether it passed, and if not, why.
+    /// Whether it passed, or why not.
     pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Builds what `test`, a `cargo test`, would run, and asks each program for its tests. `package` is the folder of the package.
+/// Builds the programs of `test`, a `cargo test`, and lists their tests. `package` is the folder of the package.
 pub fn build(test: &mut Command, package: &str) -> Done<Vec<Program>> {
     let mut programs = Vec::new();
     let built = tools::lines(plainly(test.arg("--no-run")), |line| {
@@ -72,7 +72,7 @@ impl Program {
     }
 }
 
-/// Runs the tests that `chosen` takes by program and name, with `set_up` applied to each process. What fails is printed at once.
+/// Runs the tests that `chosen` accepts by program and name; `set_up` prepares each process. Prints failures at once.
 pub fn run(
     programs: &[Program],
     chosen: impl Fn(&Program, &str) -> bool,
@@ -106,12 +106,12 @@ pub fn run(
     state.into_inner().expect("no panic while it is held").1
 }
 
-/// How many tests run at a time.
+/// How many tests run at the same time.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get())
 }
 
-/// The line of a program whose tests are done.
+/// Prints the line of a program whose tests are done.
 fn summary(program: &Program, ended: &[Ended]) -> String {
     let own = || ended.iter().filter(|ended| ended.program == program.name);
     let count = |kind: fn(&Outcome) -> bool| own().filter(|ended| kind(&ended.outcome)).count();

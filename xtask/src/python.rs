@@ -1,7 +1,7 @@
 //! The virtual environment in `target/venv` and `cargo xtask wheel`.
 //!
-//! Promise: the environment has what `bindings/python/requirements.txt` pins and is made anew when that file changes; the wheel
-//! carries the very library that `target/dist` has, so that C and Python share one.
+//! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that file changes. The
+//! wheel has the library of `target/dist`, so C and Python share one.
 
 use crate::tools::{Done, cargo, command, copy, copy_all, exists, has, io, named, output, read, root, run};
 use crate::{dist, sim};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 
 /// The Python package's folder.
 const PACKAGE: &str = "bindings/python";
-/// Pinned packages: maturin, pytest, numpy, what arrays are exchanged with and what the examples need.
+/// Pinned packages: maturin, pytest, numpy, the libraries that arrays are exchanged with, and the dependencies of the examples.
 const REQUIREMENTS: &str = "bindings/python/requirements.txt";
-/// The same and what is heavy.
+/// Those and the large packages.
 const PEERS: &str = "bindings/python/requirements-peers.txt";
-/// The tables of docs/interop.md.
+/// The script that writes the tables of docs/interop.md.
 const MATRIX: &str = "bindings/python/tests/matrix.py";
 
-/// UMF's versions with tables of their own, each in a wheel with headers and library, and what the library needs in its turn.
+/// The UMF versions, each in a wheel with headers and library, and the libraries that they depend on.
 const UMF: [(&str, &str); 4] = [("umf", "1.0.3"), ("umf", "1.1.0"), ("umf", "1.2.0"), ("tcmlib", "1.6.0")];
 
-/// Why there can be no environment, in words for the summary.
+/// Why there can be no environment, for the summary, or None.
 pub fn missing() -> Option<String> {
     if !exists(REQUIREMENTS) {
         return Some(format!("there is no {REQUIREMENTS}"));
@@ -33,22 +33,22 @@ pub fn missing() -> Option<String> {
     }
 }
 
-/// The Python that makes the environment: PYTHON, else python3.
+/// The Python that makes the environment: that of the variable PYTHON, else python3.
 fn base() -> String {
     std::env::var("PYTHON").unwrap_or("python3".to_owned())
 }
 
-/// The environment's Python, with the pinned packages.
+/// The environment's Python, with the pinned packages installed.
 pub fn environment() -> Done<PathBuf> {
     prepared("target/venv", REQUIREMENTS, read(REQUIREMENTS)?)
 }
 
-/// The same in an environment of its own, with the heavy packages too: 3 GB to download the first time.
+/// The Python of a second environment with the large packages too; the first time downloads 3 GB.
 fn peers() -> Done<PathBuf> {
     prepared("target/venv-peers", PEERS, read(REQUIREMENTS)? + &read(PEERS)?)
 }
 
-/// The Python of the environment in `folder`, made anew where it was made of other requirements than `wanted`.
+/// The Python of the environment in `folder`, which is made anew if its requirements differ from `wanted`.
 pub fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
     if let Some(why) = missing() {
         return Err(why);
@@ -67,7 +67,7 @@ pub fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBu
     Ok(python)
 }
 
-/// Fetches UMF's wheels and unpacks them into target/umf, for c-tests/umf; half a megabyte each.
+/// Downloads UMF's wheels, half a megabyte each, and unpacks them into target/umf for c-tests/umf.
 pub fn umf() -> Done {
     let folder = root().join("target/umf");
     let stamp = folder.join("fetched");
@@ -85,7 +85,7 @@ pub fn umf() -> Done {
         let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
         let wheel = found.next().ok_or(format!("pip left no wheel of {which}"))?;
         run(command(&python).args(["-m", "zipfile", "-e"]).arg(wheel).arg(&wheels))?;
-        // Headers and library lie in a folder of the wheel's name.
+        // Headers and library are in a folder named like the wheel.
         let to = folder.join(if package == "umf" { format!("umf-{version}") } else { package.to_owned() });
         let from = wheels.join(format!("{package}-{version}.data"));
         io(&to, std::fs::rename(from, &to))?;
@@ -100,7 +100,7 @@ pub fn cuda_tests() -> Done<Vec<String>> {
     Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
 }
 
-/// Builds the wheel; its path.
+/// Builds the wheel and returns its path.
 pub fn wheel() -> Done<PathBuf> {
     let python = environment()?;
     dist::dynamic()?;
@@ -108,7 +108,7 @@ pub fn wheel() -> Done<PathBuf> {
     copy_all(&dist::folder().join("include"), &package.join("include"))?;
     copy(&dist::folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
     let wheels = root().join("target/wheels");
-    let _ = std::fs::remove_dir_all(&wheels); // so that exactly one is there
+    let _ = std::fs::remove_dir_all(&wheels); // so that the folder has exactly one wheel
     let mut maturin = cargo_environment(&python);
     maturin.args(["-m", "maturin", "build", "--quiet", "--release", "--locked"]);
     maturin.args(["--compatibility", "manylinux_2_34", "--manifest-path"]).arg(root().join(PACKAGE).join("Cargo.toml"));
@@ -117,24 +117,24 @@ pub fn wheel() -> Done<PathBuf> {
     found.find(|path| path.extension().is_some_and(|end| end == "whl")).ok_or("maturin left no wheel".to_owned())
 }
 
-/// The environment's Python with the freshly built package installed.
+/// The environment's Python with the package built and installed.
 pub fn installed() -> Done<PathBuf> {
     let wheel = wheel()?;
     install(environment()?, &wheel)
 }
 
-/// The same in the environment with the heavy packages.
+/// As `installed`, in the environment with the large packages.
 pub fn installed_with_peers() -> Done<PathBuf> {
     let wheel = wheel()?;
     install(peers()?, &wheel)
 }
 
-/// The environment with the heavy packages where that is there already, else the usual one.
+/// The environment with the large packages if it exists, else the usual one.
 pub fn installed_with_most() -> Done<PathBuf> {
     if root().join("target/venv-peers/requirements.txt").exists() { installed_with_peers() } else { installed() }
 }
 
-/// Writes docs/interop.md, or compares, with the package of this source and the libraries of `python`.
+/// Writes docs/interop.md, or compares it, from this package and the libraries of `python`.
 pub fn interop(python: &Path, how: &str) -> Done {
     run(command(python).args([MATRIX, how, "docs/interop.md"]))
 }
@@ -144,7 +144,7 @@ fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"];
     run(command(&python).args(install).arg(wheel))?;
     let find = "import tenure, tenure._tenure; print(tenure._tenure.__file__)";
-    // From the folder of the environment: the source folder of the same name must not be what is found.
+    // Started in the environment's folder, because Python would import the source folder of the same name.
     let module = output(command(&python).args(["-c", find]).current_dir(root().join("target/venv")))?;
     let module = module.trim();
     if !module.contains("/target/venv") {
@@ -159,8 +159,8 @@ fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     Ok(python)
 }
 
-/// Runs the Python blocks of the README and of `docs/*.md`, each as a file `yours.py` with the imports in front, and compares what one
-/// prints with the block of text that follows it at once; how many.
+/// Runs the Python blocks of the README and of `docs/*.md`, each as a file `yours.py` that starts with the imports. Compares the output
+/// with the text block that follows directly. Returns the number of blocks.
 pub fn document_examples(python: &Path) -> Done<usize> {
     let folder = root().join("target/document_examples");
     let _ = std::fs::remove_dir_all(&folder);
@@ -178,7 +178,7 @@ pub fn document_examples(python: &Path) -> Done<usize> {
             io(&own, std::fs::create_dir_all(&own))?;
             let file = own.join("yours.py");
             io(&file, std::fs::write(&file, format!("import numpy, tenure\n{block}")))?;
-            // By its bare name, which stands in what it prints: Python would make it absolute.
+            // By its bare name, which the output has: Python would print an absolute path.
             let start = "exec(compile(open('yours.py').read(), 'yours.py', 'exec'))";
             let mut program = command(python);
             if stem == "cuda" {
@@ -195,7 +195,7 @@ pub fn document_examples(python: &Path) -> Done<usize> {
     Ok(count)
 }
 
-/// A text without what differs from run to run: the number of the process.
+/// The text without the process's number, which differs in each run.
 fn same_for_all(text: &str) -> String {
     let lines = text.trim().lines().map(|line| match line.split_once(", process ") {
         Some((before, _)) => before,
@@ -204,7 +204,7 @@ fn same_for_all(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The environment's Python, started such that it calls the cargo that runs us.
+/// The environment's Python, with the environment variables that commands give cargo.
 fn cargo_environment(python: &Path) -> std::process::Command {
     let clean = cargo();
     let mut command = command(python);

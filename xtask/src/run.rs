@@ -1,4 +1,4 @@
-//! The commands that run something long: `demo`, `examples`, `soak`.
+//! The commands `demo`, `examples` and `soak`.
 
 use crate::tools::{Done, cargo, command, exists, has, io, named, output, read, root, run, run_unlimited};
 use crate::{dist, python, sim};
@@ -17,18 +17,18 @@ pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
     run(gcc.arg(format!("-Wl,-rpath,{}", library.display())))
 }
 
-/// Says early what would fail late.
+/// Fails early if a tool is missing.
 fn needs_gcc() -> Done {
     if has("gcc") { Ok(()) } else { Err("gcc is not installed; on Debian: apt-get install gcc".to_owned()) }
 }
 
 /// `cargo xtask demo`: one buffer in a C and a Python program.
 pub fn demo() -> Done {
-    needs_gcc()?; // before the minutes that the wheel takes
+    needs_gcc()?; // checked first, because the wheel takes minutes
     two_languages(&python::installed()?, "handover")
 }
 
-/// `cargo xtask examples`: the programs of `examples/` that are a C and a Python file each, but the demo; and those of `examples/cuda`.
+/// `cargo xtask examples`: the programs of `examples/` with a C and a Python file each, except the demo, and those of `examples/cuda`.
 pub fn examples() -> Done {
     needs_gcc()?;
     on_simulator()?;
@@ -41,7 +41,7 @@ pub fn examples() -> Done {
     names.iter().try_for_each(|name| two_languages(&python, name))
 }
 
-/// Runs the C programs of `examples/cuda` on the simulated driver; each prints what the comment at its end says.
+/// Runs the C programs of `examples/cuda` on the simulated driver and compares their output with the comment at their end.
 fn on_simulator() -> Done {
     dist::dynamic()?;
     let simulator = sim::stage()?;
@@ -70,7 +70,7 @@ fn two_languages(python: &Path, name: &str) -> Done {
     run(command(python).arg(format!("examples/{name}/{name}.py")).arg(library))
 }
 
-/// `cargo xtask soak`: the model's random traces until one fails or somebody stops it.
+/// `cargo xtask soak`: the model's random traces, until one fails or the user stops it.
 pub fn soak() -> Done {
     if !exists("tests/model.rs") {
         return Err("there is no tests/model.rs".to_owned());

@@ -1,21 +1,21 @@
-//! `cargo xtask setup`: what a machine lacks of the tools that the tests use, and the command that installs it.
+//! `cargo xtask setup`: which of the tools that the tests use are missing, and the command that installs them.
 //!
-//! The list is `.ci/tools`, which `.ci/run` reads as well: it stands in one place.
+//! The list is `.ci/tools`, which `.ci/run` reads too.
 
 use crate::tools::{Done, command, exists};
 
 const TOOLS: &str = include_str!("../../.ci/tools");
 
-/// A tool that is not there.
+/// A missing tool.
 struct Missing {
-    /// Who has it: "apt" or "rustup".
+    /// Its installer: "apt" or "rustup".
     by: &'static str,
     package: &'static str,
-    /// What is skipped without it.
+    /// The checks that are skipped without it.
     skipped: &'static str,
 }
 
-/// The tools that are not there.
+/// The missing tools.
 fn missing() -> Vec<Missing> {
     let lines = TOOLS.lines().filter(|line| !line.starts_with('#'));
     let tools = lines.filter_map(|line| {
@@ -28,7 +28,7 @@ fn missing() -> Vec<Missing> {
     tools.collect()
 }
 
-/// The commands that install them.
+/// The commands that install the tools.
 fn install(missing: &[Missing]) -> Vec<String> {
     let ways = [("apt", "apt-get install --no-install-recommends"), ("rustup", "rustup component add")];
     let commands = ways.into_iter().filter_map(|(by, install)| {
@@ -39,25 +39,25 @@ fn install(missing: &[Missing]) -> Vec<String> {
 }
 
 fn print(missing: &[Missing]) {
-    println!("missing here, and what is skipped without it:");
+    println!("missing tools, and what is skipped without them:");
     let width = missing.iter().map(|tool| tool.package.len()).max().unwrap_or(0);
     missing.iter().for_each(|tool| println!("  {:width$}  {}", tool.package, tool.skipped));
-    println!("on Debian, these commands install it:");
+    println!("on Debian, these commands install them:");
     install(missing).iter().for_each(|command| println!("  {command}"));
 }
 
-/// Says what is missing; fails if anything is.
+/// Prints what is missing, and fails if anything is.
 pub fn check() -> Done {
     let missing = missing();
     if missing.is_empty() {
-        println!("all tools are here");
+        println!("all tools are installed");
         return Ok(());
     }
     print(&missing);
-    Err("cargo xtask test skips what needs these, cargo xtask test --all fails".to_owned())
+    Err("cargo xtask test skips the checks that need these tools; cargo xtask test --all fails".to_owned())
 }
 
-/// What one should know at the start of the tests: what will be skipped, and how long it takes.
+/// Printed at the start of the tests: which checks will be skipped, and how long the tests take.
 pub fn announce(fast: bool) {
     let missing = missing();
     if !missing.is_empty() {
@@ -66,10 +66,10 @@ pub fn announce(fast: bool) {
     println!(
         "{}\n",
         match (exists("target/venv"), fast) {
-            (_, true) => "on two cores this takes 3 minutes, the first time some more to build",
+            (_, true) => "on two cores this takes 3 minutes; the first time takes longer, to build",
             (true, false) => "on two cores this takes up to 20 minutes; --fast takes 3",
             (false, false) => {
-                "on two cores this takes up to 20 minutes, and the first time some more: it builds all there is, and downloads \
+                "on two cores this takes up to 20 minutes; the first time takes longer, to build everything and to download \
              Python packages (1 GB); --fast takes 3"
             }
         }

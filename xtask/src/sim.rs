@@ -1,7 +1,7 @@
-//! `cargo xtask sim`: builds the simulated CUDA driver as programs load it, `target/cuda-sim/libcuda.so.1`.
+//! `cargo xtask sim`: builds the simulated CUDA driver as `target/cuda-sim/libcuda.so.1`.
 //!
-//! Promise: the folder has `libcuda.so.1` and the link `libcuda.so` and nothing else, so it shadows no other library of a real driver.
-//! Only programs that are started with the folder first in `LD_LIBRARY_PATH` find the simulator.
+//! Promise: the folder has only `libcuda.so.1` and the link `libcuda.so`, so it hides no other library of a real driver. Only programs with
+//! the folder first in `LD_LIBRARY_PATH` find the simulator.
 
 use crate::dist::replace;
 use crate::tools::{Done, cargo, io, link, root, run};
@@ -12,8 +12,8 @@ pub fn folder() -> PathBuf {
     root().join("target/cuda-sim")
 }
 
-/// A folder that hides a real driver from programs that have it first in `LD_LIBRARY_PATH`: its files have the driver's names and are no
-/// libraries, and the loader stops at them.
+/// A folder that hides a real driver from programs that have it first in `LD_LIBRARY_PATH`. Its files have the driver's names and are no
+/// libraries, so the loader fails on them.
 pub fn none() -> Done<PathBuf> {
     let folder = root().join("target/no-driver");
     io(&folder, std::fs::create_dir_all(&folder))?;
@@ -32,7 +32,7 @@ pub fn stage() -> Done<PathBuf> {
     Ok(folder)
 }
 
-/// Puts a driver into a folder, under the names that programs open.
+/// Installs a driver in a folder under the names that programs open.
 pub fn place(driver: &Path, folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     replace(driver, folder, "libcuda.so.1")?;

@@ -3,8 +3,9 @@
 //! Promise: the simulator never shadows a real driver by accident. Its `libcuda.so.1` lies in a folder of its own, which no loader,
 //! pkg-config or CMake searches. Only `DIR/cuda-sim/bin/with-cuda-sim PROGRAM` puts that folder first, for one program.
 
-use crate::sim;
-use crate::tools::{Done, command, copy, exists, io, root, run};
+use crate::install::check_links;
+use crate::tools::{Done, command, copy, exists, io, read, root, run};
+use crate::{documents, sim};
 use std::path::Path;
 
 /// The folder below the prefix that has all files of the simulator.
@@ -20,13 +21,16 @@ pub fn install(prefix: &Path) -> Done {
         let folder = own.join(folder);
         io(&folder, std::fs::create_dir_all(&folder))?;
     }
-    for (from, to) in [
-        ("cuda-sim/README.md", "README.md"),
-        ("cuda-sim/include/tenure_sim.h", "include/tenure_sim.h"),
-        ("xtask/install/with-cuda-sim", STARTER),
-    ] {
+    for (from, to) in
+        [("cuda-sim/include/tenure_sim.h", "include/tenure_sim.h"), ("xtask/install/with-cuda-sim", STARTER)]
+    {
         copy(&root().join(from), &own.join(to))?;
     }
+    let readme = own.join("README.md");
+    // The folder has nothing of the repository but what lies below cuda-sim.
+    let text =
+        documents::keep_links("cuda-sim/README.md", &read("cuda-sim/README.md")?, |target| target.starts_with(OWN));
+    io(&readme, std::fs::write(&readme, text))?;
     let starter = own.join(STARTER);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     io(&starter, std::fs::set_permissions(&starter, mode))?;
@@ -45,6 +49,7 @@ pub fn check() -> Done<usize> {
     let folder = root().join("target/installed-simulator");
     let _ = std::fs::remove_dir_all(&folder);
     install(&folder)?;
+    check_links(&folder)?;
     let found = files_named_libcuda(&folder)?;
     if found.iter().any(|path| !path.starts_with(folder.join(OWN).join("lib"))) {
         return Err(format!("a libcuda lies outside of {OWN}/lib: {found:?}"));

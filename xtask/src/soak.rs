@@ -1,18 +1,18 @@
-//! `cargo xtask soak pool`: a long random load on a pool, whose resident memory must not grow, as a picture.
+//! `cargo xtask soak pool`: a long random load on a pool, whose resident memory must not grow, with a plot.
 //!
-//! The load is `tests/pool_soak.rs`; the picture, `docs/soak.svg`, has what it took each second.
+//! The load is `tests/pool_soak.rs`. The plot, `docs/soak.svg`, shows the memory at each second.
 
 use crate::tools::{Done, cargo, io, root, run_unlimited};
 use plotters::prelude::*;
 use std::path::PathBuf;
 
-const PICTURE: &str = "docs/soak.svg";
-/// The load takes as long to grow to its size; what comes before is in no third.
+const PLOT: &str = "docs/soak.svg";
+/// The load needs this long to reach its full size; earlier samples count in no third.
 const WARM_UP: usize = 10;
-/// By how much the highest resident memory of the last third may be above that of the first.
+/// The highest resident memory of the last third may exceed that of the first by this factor.
 const GROWTH: f64 = 1.15;
 
-/// What one second showed; bytes.
+/// A sample, taken each second; bytes.
 struct Sample {
     second: usize,
     resident: f64,
@@ -26,14 +26,14 @@ fn samples(text: &str) -> Done<Vec<Sample>> {
         .map(|line| {
             let numbers: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
             let [second, resident, reserved, in_use, operations] = numbers[..] else {
-                return Err(format!("no sample: {line}"));
+                return Err(format!("not a sample: {line}"));
             };
             Ok(Sample { second: second as usize, resident, reserved, in_use, operations })
         })
         .collect()
 }
 
-/// Runs it, with the assertions of a debug build.
+/// Runs the load with a debug build's assertions.
 pub fn pool(minutes: &str) -> Done {
     let wrong = || format!("soak pool takes a number of minutes, not {minutes}");
     let seconds = minutes.parse::<f64>().ok().filter(|minutes| *minutes > 0.0).ok_or_else(wrong)? * 60.0;
@@ -44,33 +44,33 @@ pub fn pool(minutes: &str) -> Done {
     draw()
 }
 
-/// Draws the samples of the last run, and looks at them.
+/// Plots the samples of the last run and checks them.
 pub fn draw() -> Done {
     let file = samples_file();
-    look(&io(&file, std::fs::read_to_string(&file))?)
+    plot_and_check(&io(&file, std::fs::read_to_string(&file))?)
 }
 
 fn samples_file() -> PathBuf {
     root().join("target/soak-samples.txt")
 }
 
-/// Draws the samples, and fails if they say that memory grows.
-fn look(text: &str) -> Done {
+/// Plots the samples and fails if they show that memory grows.
+fn plot_and_check(text: &str) -> Done {
     let samples = samples(text)?;
-    let settled: Vec<&Sample> = samples.iter().filter(|sample| sample.second > WARM_UP).collect();
-    let third = settled.len() / 3;
+    let steady: Vec<&Sample> = samples.iter().filter(|sample| sample.second > WARM_UP).collect();
+    let third = steady.len() / 3;
     let highest = |part: &[&Sample]| part.iter().map(|sample| sample.resident).fold(0.0, f64::max);
     if third == 0 {
         return Err(format!("{} samples are too few; give more minutes", samples.len()));
     }
-    let (first, last) = (highest(&settled[..third]), highest(&settled[settled.len() - third..]));
-    let svg = picture(&samples).map_err(|why| format!("{PICTURE}: {why}"))?;
-    let path = root().join(PICTURE);
+    let (first, last) = (highest(&steady[..third]), highest(&steady[steady.len() - third..]));
+    let svg = plot(&samples).map_err(|why| format!("{PLOT}: {why}"))?;
+    let path = root().join(PLOT);
     io(&path, std::fs::write(&path, svg))?;
     let operations = samples.last().map_or(0.0, |sample| sample.operations);
-    let peak = samples.iter().map(|sample| sample.resident / sample.in_use).fold(f64::INFINITY, f64::min);
+    let lowest = samples.iter().map(|sample| sample.resident / sample.in_use).fold(f64::INFINITY, f64::min);
     println!(
-        "{PICTURE}: {} seconds, {:.0} million operations; resident at most {:.0} MiB in the first third, {:.0} MiB in the last; at best {peak:.2} times what is in use",
+        "{PLOT}: {} seconds, {:.0} million operations; resident at most {:.0} MiB in the first third, {:.0} MiB in the last; the lowest ratio of resident to live bytes is {lowest:.2}",
         samples.len(),
         operations / 1e6,
         first / MIB,
@@ -84,7 +84,7 @@ fn look(text: &str) -> Done {
 
 const MIB: f64 = 1048576.0;
 
-fn picture(samples: &[Sample]) -> Result<String, Box<dyn std::error::Error>> {
+fn plot(samples: &[Sample]) -> Result<String, Box<dyn std::error::Error>> {
     type Line = (&'static str, RGBColor, fn(&Sample) -> f64);
     let lines: [Line; 3] = [
         ("resident, the process", RGBColor(0xd0, 0x00, 0x00), |sample| sample.resident),

@@ -1,13 +1,13 @@
-//! What the commands share: where things are, looking for programs, running them.
+//! Helpers of all commands: paths, looking for programs, running them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-/// What a command returns; the text says what failed and what to do.
+/// The result of a command; the error text says what failed and what to do.
 pub type Done<T = ()> = Result<T, String>;
 
-/// The repository.
+/// The repository's folder.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository").to_owned()
 }
@@ -17,12 +17,12 @@ pub fn read(path: &str) -> Done<String> {
     std::fs::read_to_string(root().join(path)).map_err(|e| format!("{path}: {e}"))
 }
 
-/// Is there such a file or folder in the repository?
+/// Whether the repository has such a file or folder.
 pub fn exists(path: &str) -> bool {
     root().join(path).exists()
 }
 
-/// A file operation that names the file when it fails.
+/// Adds the file's path to the error of a file operation.
 pub fn io<T>(path: &Path, result: std::io::Result<T>) -> Done<T> {
     result.map_err(|e| format!("{}: {e}", path.display()))
 }
@@ -32,7 +32,7 @@ pub fn copy(from: &Path, to: &Path) -> Done {
     io(from, std::fs::copy(from, to)).map(drop)
 }
 
-/// Copies the files of a folder into another one, which is made.
+/// Copies the files of a folder into another one, which is created.
 pub fn copy_all(from: &Path, to: &Path) -> Done {
     io(to, std::fs::create_dir_all(to))?;
     for entry in io(from, std::fs::read_dir(from))? {
@@ -42,7 +42,7 @@ pub fn copy_all(from: &Path, to: &Path) -> Done {
     Ok(())
 }
 
-/// The names of the files of a folder that begin with `prefix` and end with `end`, sorted.
+/// The sorted names of the files of a folder that begin with `prefix` and end with `end`.
 pub fn named(folder: &str, prefix: &str, end: &str) -> Done<Vec<String>> {
     let path = root().join(folder);
     let listed = io(&path, std::fs::read_dir(&path))?;
@@ -52,13 +52,13 @@ pub fn named(folder: &str, prefix: &str, end: &str) -> Done<Vec<String>> {
     if names.is_empty() { Err(format!("{folder} has no {prefix}*{end}")) } else { Ok(names) }
 }
 
-/// Makes a symbolic link, also where there is one already.
+/// Makes a symbolic link and replaces an existing one.
 pub fn link(target: impl AsRef<Path>, link: &Path) -> Done {
     let _ = std::fs::remove_file(link);
     io(link, std::os::unix::fs::symlink(target, link))
 }
 
-/// The program, started in the repository.
+/// A command that runs in the repository's folder.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
@@ -68,7 +68,7 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// The cargo that runs this command.
 pub fn cargo() -> Command {
     let mut command = command(env!("CARGO"));
-    // `cargo xtask` sets these for us; the cargo that we call sets its own.
+    // `cargo xtask` sets these for this process; the cargo that it calls sets its own.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST") {
@@ -76,22 +76,22 @@ pub fn cargo() -> Command {
         }
     }
     command.env_remove("LD_LIBRARY_PATH");
-    // What it builds is looked for there, wherever the user has his builds.
+    // The commands look for build results there, whatever target folder the user has set.
     command.env("CARGO_TARGET_DIR", root().join("target")).env_remove("CARGO_BUILD_TARGET");
     command
 }
 
-/// Has cargo say what it says without a terminal, whatever the user's settings are: for those who read it.
+/// Makes cargo's output independent of the user's settings, for code that parses it.
 pub fn plainly(cargo: &mut Command) -> &mut Command {
     cargo.env("CARGO_TERM_COLOR", "never").env_remove("CARGO_TERM_QUIET").env_remove("CARGO_TERM_VERBOSE")
 }
 
-/// Sets the time limit of a program that a command starts, seconds.
+/// The environment variable for the time limit of a program that a command starts, in seconds.
 const LIMIT: &str = "TENURE_STAGE_LIMIT_SECONDS";
-/// The usual limit: no stage takes half of that, where nothing else runs.
+/// The default limit: on an idle machine no stage takes half of it.
 const USUAL_LIMIT_SECONDS: u64 = 2400;
 
-/// How long a program that a command starts may take.
+/// The time limit of a program that a command starts.
 fn limit() -> Duration {
     let seconds = std::env::var(LIMIT).ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(USUAL_LIMIT_SECONDS))
@@ -101,17 +101,17 @@ fn hung() -> String {
     format!("hung: not done after {} s, and killed ({LIMIT} sets the limit)", limit().as_secs())
 }
 
-/// Runs it in the foreground, up to the limit; fails with its command line.
+/// Runs it in the foreground within the time limit. The error has the command line.
 pub fn run(command: &mut Command) -> Done {
     run_within(command, limit())
 }
 
-/// Runs it in the foreground for as long as it takes: what is asked to run for hours.
+/// Runs it in the foreground without a time limit.
 pub fn run_unlimited(command: &mut Command) -> Done {
     run_within(command, Duration::MAX)
 }
 
-/// Waits for a child up to the limit.
+/// Waits for a child within the time limit.
 pub fn wait(child: &mut Child) -> Done<ExitStatus> {
     tenure_harness::wait(child, limit()).map_err(|e| e.to_string())?.ok_or_else(hung)
 }
@@ -126,7 +126,7 @@ fn run_within(command: &mut Command, limit: Duration) -> Done {
     }
 }
 
-/// Runs it up to the limit and hands over each line that it prints; did it end well?
+/// Runs it within the time limit and passes each line of its output to `line`. Returns whether it succeeded.
 pub fn lines(command: &mut Command, line: impl FnMut(&str)) -> Done<bool> {
     let shown = shown(command);
     let ended = tenure_harness::watch(command, limit(), line).map_err(|e| format!("{shown}: {e}"))?;
@@ -136,7 +136,7 @@ pub fn lines(command: &mut Command, line: impl FnMut(&str)) -> Done<bool> {
     Ok(ended.well())
 }
 
-/// What it printed, and how it ended; the limit is a failure.
+/// Its output and how it ended; running past the time limit is an error.
 pub fn printed(command: &mut Command) -> Done<tenure_harness::Printed> {
     let shown = shown(command);
     let printed = tenure_harness::output(command, limit()).map_err(|e| format!("{shown}: {e}"))?;
@@ -146,7 +146,7 @@ pub fn printed(command: &mut Command) -> Done<tenure_harness::Printed> {
     Ok(printed)
 }
 
-/// What it printed to stdout.
+/// Its standard output; a failure is an error.
 pub fn output(command: &mut Command) -> Done<String> {
     let printed = printed(command)?;
     match printed.status {
@@ -158,13 +158,13 @@ pub fn output(command: &mut Command) -> Done<String> {
     }
 }
 
-/// The command line as one would type it.
+/// The command line, for messages.
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// Can the program be started?
+/// Whether the program can be started.
 pub fn has(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }

@@ -1,4 +1,4 @@
-// array.cpp - creation, element types, what an array is, views, clones, weak handles, memory that comes in, copies.
+// array.cpp - creation, element types, properties, views, clones, weak handles, imported memory, copies.
 #include "check.hpp"
 
 #include <array>
@@ -44,7 +44,7 @@ static void types() {
     one_type<tenure::bfloat16>(dtype::bf16, "bfloat16", tenure::bfloat16{0x3f80});
     one_type<std::complex<float>>(dtype::c64, "complex64", {1.0f, -1.0f});
     one_type<std::complex<double>>(dtype::c128, "complex128", {1.0, -1.0});
-    // Two names of one size are one type; what is no number is none.
+    // Two names of one size are one type; types that are no numbers have none.
     static_assert(tenure::dtype_of<long long>() == dtype::i64 && tenure::dtype_of<long>() == dtype::i64);
     static_assert(tenure::dtype_of<const unsigned long long>() == dtype::u64);
     static_assert(!tenure::is_element<char> && !tenure::is_element<wchar_t> && !tenure::is_element<long double>);
@@ -103,7 +103,7 @@ static void views() {
     CHECK(tenure::overlap_of(a, a.clone()) == tenure::overlap::exact);
     THROWS(tenure::argument_error, TN_ERR_LAYOUT, static_cast<void>(a.transpose().reshape({12})));
     THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(a.index(0, 3)));
-    // A view is a claim: writing through it is seen by the array.
+    // A view is a claim: the array sees its writes.
     a.index(0, 1).fill(std::int64_t{5});
     CHECK(elements(a.index(0, 1)) == (std::vector<std::int64_t>{5, 5, 5, 5}));
 }
@@ -133,13 +133,13 @@ static void claims() {
     THROWS(tenure::ownership_error, TN_ERR_DESTRUCTED, static_cast<void>(w.upgrade()));
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(a.clone()));
     THROWS(tenure::usage_error, TN_ERR_NULL, a.reset());
-    // Handles of C go both ways.
+    // Handles convert from and to C.
     tn_array *raw = numbers({2}).detach();
     array back = array::adopt(raw);
     CHECK(back.handle() == raw && back.size() == 2);
     back.reset();
     CHECK(!back);
-    // A failing release is told by reset only: after it the handle is there still.
+    // Only reset reports a failing release; afterwards it still has the handle.
     array twice = numbers({2});
     CHECK(tn_array_release(twice.handle()) == TN_OK);
     THROWS(tenure::usage_error, TN_ERR_STALE, twice.reset());
@@ -172,7 +172,7 @@ static void copies() {
     THROWS(tenure::argument_error, TN_ERR_DEVICE, static_cast<void>(a.to_device({77, 0})));
 }
 
-// Counts what is alive, so that a test sees when a container goes.
+// Counts live objects, so that a test sees when a container is destroyed.
 struct tracked {
     std::vector<double> values;
     int *alive;
@@ -195,7 +195,7 @@ static void containers() {
     auto r = a.read<double>();
     CHECK(r.data() == where && r(9, 99) == 999.0);
     r.reset();
-    // Taken, not lent: it may be overwritten in place.
+    // Taken, not borrowed: it may be overwritten in place.
     CHECK(!a.why_not());
     array b = tenure::from(std::array<std::complex<float>, 3>{});
     CHECK(b.dtype() == dtype::c64 && b.shape() == dims{3});
@@ -213,7 +213,7 @@ static void containers() {
         CHECK(alive == 1 && guard() == 2.0);
     }
     CHECK(alive == 0);
-    // On failure the caller has his elements still.
+    // On failure the caller still has the elements.
     tracked kept({1, 2, 3}, &alive);
     THROWS(tenure::argument_error, TN_ERR_COUNT, static_cast<void>(tenure::from(std::move(kept), {4})));
     CHECK(kept.values.size() == 3);

@@ -1,5 +1,4 @@
-// borrow.cpp - guards, what they let one touch, what an exception does to them, chunks for threads, several arrays at
-// once.
+// borrow.cpp - guards and their views, exceptions, chunks for threads, several arrays at once.
 #include "check.hpp"
 
 #include <algorithm>
@@ -32,7 +31,7 @@ static void reading() {
     static_assert(std::ranges::borrowed_range<tenure::span<double>>);
     static_assert(std::ranges::contiguous_range<tenure::span<double>>);
 #endif
-    // BR-1: many readers, and no writer beside them.
+    // BR-1: many readers, and no writer at the same time.
     auto second = a.read<std::int64_t>();
     array same = a.clone();
     THROWS(tenure::ownership_error, TN_ERR_BORROWED, static_cast<void>(same.write<std::int64_t>()));
@@ -50,7 +49,7 @@ static void reading() {
     } catch (const tenure::error &e) {
         CHECK(says(e.what(), "index 4 on axis 1 of length 4"));
     }
-    // A guard moves; what it moved from is empty.
+    // A moved-from guard is empty.
     auto moved = std::move(r);
     CHECK(!r && r.data() == nullptr && r.size() == 0 && moved(1, 1) == 5);
     r = std::move(moved);
@@ -67,7 +66,7 @@ static void reading() {
     CHECK(a.read<std::int64_t>(tenure::reading::frozen | tenure::reading::wait)(0, 0) == 1);
 }
 
-// The type is an argument: it is wrong whoever else holds the array, and before anything is opened or copied.
+// The type is an argument: it is checked before other holders, and before anything is opened or copied.
 static void types() {
     array a = numbers({2}, tenure::named("a"));
     array b = a.clone();
@@ -95,12 +94,12 @@ static void layouts() {
     auto b = back.read<std::int64_t>();
     CHECK(b(0, 0, 0) == 8 && b(1, 2, 3) == 15 && !b.is_contiguous());
     b.reset();
-    // Lengths of 1 and 0 are contiguous however they step.
+    // Lengths of 1 and 0 are contiguous with any stride.
     array one = a.slice({{0, 1}, tenure::all, tenure::all});
     CHECK(one.read<std::int64_t>().is_contiguous());
     array none = a.slice({tenure::all, {0, 0}, {tenure::none, tenure::none, 2}});
     CHECK(none.read<std::int64_t>().is_contiguous() && none.read<std::int64_t>().size() == 0);
-    // A view is passed by value, also of a guard.
+    // A view is passed by value, also from a guard.
     auto total = [](tenure::view<const std::int64_t> v) {
         std::int64_t sum = 0;
         for (std::int64_t i = 0; i < v.extent(0); i++)
@@ -137,8 +136,7 @@ static void writing() {
     CHECK(elements(b)[1] == 0);
 }
 
-// A writer that an exception ends has written who knows what: its region is poisoned, and healed by whoever overwrites
-// it.
+// A writer that an exception ends leaves undefined bytes: its region is poisoned, and overwriting heals it.
 static void exceptions() {
     array a = numbers({4}, tenure::named("a"));
     try {
@@ -151,7 +149,7 @@ static void exceptions() {
     CHECK(a.why_not().has(tenure::why::poisoned));
     a.zero();
     CHECK(elements(a) == (std::vector<std::int64_t>{0, 0, 0, 0}));
-    // A guard that is opened and ended while another exception travels is a writer that did not fail.
+    // A guard that is opened and ended during stack unwinding is a writer that did not fail.
     struct cleanup {
         array &what;
         ~cleanup() { what.write<std::int64_t>()[0] = 7; }
@@ -186,7 +184,7 @@ static void exceptions() {
 }
 
 static void outliving() {
-    // A guard keeps the bytes when the array is gone.
+    // A guard keeps the bytes after the array is released.
     auto guard = numbers({3}).read<std::int64_t>();
     CHECK(guard[2] == 2);
     tenure::read_guard<std::int64_t> later;
@@ -221,7 +219,7 @@ static void threads() {
         auto columns = a.chunks_write<double>(2, -1);
         CHECK(columns[0].length() == 2 && columns[1].length() == 1 && columns[1].extent(0) == 10);
         columns[1](9, 0) = -1.0;
-        // Vectors of chunks move.
+        // A vector of chunks can move.
         auto moved = std::move(columns);
         CHECK(moved[1](9, 0) == -1.0);
         moved[0] = std::move(moved[1]);

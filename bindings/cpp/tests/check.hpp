@@ -1,4 +1,4 @@
-// check.hpp - what the C++ tests share: CHECK, THROWS, and an end that counts what was not given back.
+// check.hpp - helpers of the C++ tests: CHECK, THROWS, and an end that counts leaks.
 #ifndef TENURE_TESTS_CHECK_HPP
 #define TENURE_TESTS_CHECK_HPP
 
@@ -9,7 +9,7 @@
 
 inline int failures = 0;
 
-// The condition holds; if not, the test goes on and fails at its end.
+// Checks the condition; if it fails, the test goes on and fails at its end.
 #define CHECK(condition)                                                                                               \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \
@@ -18,7 +18,7 @@ inline int failures = 0;
         }                                                                                                              \
     } while (0)
 
-// The statement throws exactly this class, with this status.
+// The statement must throw exactly this class, with this status.
 #define THROWS(kind, code, ...)                                                                                        \
     do {                                                                                                               \
         bool thrown = false;                                                                                           \
@@ -37,7 +37,7 @@ inline int failures = 0;
         }                                                                                                              \
     } while (0)
 
-// Does the text have this part?
+// Whether the text has this part.
 inline bool says(const std::string &text, const char *part) { return text.find(part) != std::string::npos; }
 
 // The elements of an int64 array in C order.
@@ -52,7 +52,7 @@ inline tenure::array numbers(const tenure::dims &shape, const tenure::options &h
     return tenure::copy_of(values, shape, how, place);
 }
 
-// The end of main: everything was given back, and nothing failed.
+// The end of main: nothing is leaked, and no check failed.
 inline int finish() {
     for (const tenure::holder &left : tenure::leaks()) {
         failures++;

@@ -1,4 +1,4 @@
-// cuda.cpp - streams, events, device, page-locked and managed arrays; what there is without a driver.
+// cuda.cpp - streams, events, device, page-locked and managed arrays; and their errors without a driver.
 #include "check.hpp"
 
 #include <cstdlib>
@@ -54,7 +54,7 @@ static void scopes() {
     CHECK(stream::current(gpu).native() == 1);
 }
 
-// Copies there and back, on a stream and without, with gaps and turned around: TR-6, TR-8, TR-9.
+// Copies to and from the device, with and without a stream, with gaps and transposed: TR-6, TR-8, TR-9.
 static void copies() {
     const array n = numbers({4, 6});
     array d = n.to_device(gpu);

@@ -1,4 +1,4 @@
-// errors.cpp - every status is an exception of the right class; nothing that ends a life throws.
+// errors.cpp - every status is an exception of the right class; destructors and moves do not throw.
 #include "check.hpp"
 
 #include <new>
@@ -8,7 +8,7 @@
 
 using tenure::array;
 
-// What ends a life and what moves it never throws, and nothing is copied.
+// Destructors and moves never throw, and handles cannot be copied.
 template <class T>
 constexpr bool well_behaved =
     std::is_nothrow_destructible_v<T> && std::is_nothrow_move_constructible_v<T> &&
@@ -20,7 +20,7 @@ static_assert(well_behaved<tenure::read_guard<double>> && well_behaved<tenure::w
               well_behaved<tenure::read_guard<>>);
 static_assert(well_behaved<tenure::chunk<float>> && well_behaved<tenure::host_export<const int>>);
 static_assert(well_behaved<tenure::access<double, const float>>);
-// An exception that cannot be copied without throwing ends the program.
+// An exception whose copy throws would end the program.
 static_assert(std::is_nothrow_copy_constructible_v<tenure::usage_error> &&
               std::is_nothrow_copy_constructible_v<tenure::out_of_memory>);
 static_assert(!std::is_convertible_v<array &, array> && !std::is_convertible_v<array &, tenure::taken>);
@@ -68,7 +68,7 @@ static void classes() {
     is<tenure::io_error>(TN_ERR_IO);
     for (tn_status status : std::initializer_list<tn_status>{TN_ERR_FAILED, TN_ERR_DRIVER, TN_ERR_PANIC, 12345})
         is<tenure::work_error>(status);
-    // Who looks for ownership finds the kinds of it.
+    // A handler of ownership errors catches each kind of them.
     bool thrown = false;
     try {
         tenure::detail::raise(TN_ERR_WOULD_COPY, "text");
@@ -97,7 +97,7 @@ static void memory() {
     THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, tenure::pool(tenure::pool_options(), {TN_CUDA_MANAGED, 0}));
 }
 
-// The text is that of the failure, whatever the destructors on the way did.
+// The message is that of the failure, whatever destructors did during unwinding.
 static void text() {
     array a = tenure::zeros<double>({2, 3}, tenure::named("a"));
     try {
@@ -109,7 +109,7 @@ static void text() {
         CHECK(says(e.what(), "tn_array_reshape") && says(e.what(), "7"));
         CHECK(e.status() == TN_ERR_SHAPE);
     }
-    // An exception may be looked at on another thread.
+    // An exception may be read on another thread.
     std::exception_ptr kept;
     try {
         static_cast<void>(a.index(5, 0));
@@ -123,7 +123,7 @@ static void text() {
             CHECK(e.status() == TN_ERR_RANGE && says(e.what(), "tn_array_index"));
         }
     }).join();
-    // A destructor that meets a stale handle is silent.
+    // A destructor ignores a stale handle.
     {
         array stale = a.clone();
         CHECK(tn_array_release(stale.handle()) == TN_OK);

@@ -1,4 +1,4 @@
-// exchange.cpp - raw memory, DLPack and files, in and out; what was copied, where, and how to forbid it.
+// exchange.cpp - import and export of raw memory, DLPack and files; the list of copies, and how to forbid them.
 #include "check.hpp"
 
 #include <typeinfo>
@@ -117,7 +117,7 @@ static void book() {
             found = site.function == "tn_array_borrow_write" && site.reason == tenure::why::shared && site.forced &&
                     site.bytes == 32 && site.count == 1;
     CHECK(found);
-    // What is not given back is named, with the place.
+    // Leaks are named, with their site.
     array left = numbers({8}, tenure::named("left"));
     found = false;
     for (const tenure::holder &one : tenure::leaks())

@@ -1,4 +1,4 @@
-// expression.cpp - lazy expressions: what they compute, and whose bytes they overwrite.
+// expression.cpp - lazy expressions: their values, and the operands that they overwrite.
 #include "check.hpp"
 
 #include <cmath>
@@ -9,7 +9,7 @@ using tenure::diagonal;
 using tenure::lazy;
 using tenure::pool;
 
-// n x n, symmetric and positive definite once n is added to its diagonal.
+// n x n, symmetric, and positive definite once n is added to its diagonal.
 static array matrix(std::int64_t n, const pool &from) {
     array a = tenure::empty<double>({n, n}, tenure::options().pool(from));
     auto w = a.write<double>();
@@ -40,7 +40,7 @@ static void check_factor(const array &k, const array &l, double added) {
         }
 }
 
-// Moved in, the matrix takes the sum and the factor; named, it stays.
+// A matrix that is moved in is overwritten by the sum and the factor; a named one stays.
 static void in_place() {
     const std::int64_t n = 20;
     pool own(tenure::pool_options().name("expressions"));
@@ -55,12 +55,12 @@ static void in_place() {
     CHECK(!k && !d && address(l) == before && l.is_unique());
     CHECK(own.stats().allocation_count == allocations);
     check_factor(same, l, 5.0);
-    // Given, it is the expression's.
+    // A given operand belongs to the expression.
     array m = same.copy(own);
     before = address(m);
     array twice = (2.0 * lazy(tenure::give(std::move(m)))).compute();
     CHECK(address(twice) == before && twice.read<double>()(0, 0) == 2.0);
-    // A named expression keeps its value, and can stand in several.
+    // A named expression keeps its value, and can be an operand of several.
     lazy sum = lazy(same.copy(own)) + lazy(same);
     array first = sum.compute();
     array second = (-sum).compute();
@@ -91,14 +91,14 @@ static void refused() {
     THROWS(tenure::work_error, TN_ERR_FAILED, static_cast<void>(factor.compute(tenure::on_failure::keep)));
     THROWS(tenure::work_error, TN_ERR_FAILED, static_cast<void>(factor.compute()));
     THROWS(tenure::ownership_error, TN_ERR_POISONED, static_cast<void>(factor.compute()));
-    // What cannot be built leaves its operands as they were.
+    // A failing operation leaves its operands unchanged.
     lazy x(tenure::zeros<double>({2})), y(tenure::zeros<double>({3}));
     THROWS(tenure::argument_error, TN_ERR_SHAPE, static_cast<void>(std::move(x) + std::move(y)));
     CHECK(x && y);
     array narrow = tenure::zeros<std::int64_t>({2});
     THROWS(tenure::argument_error, TN_ERR_DTYPE, static_cast<void>(lazy(std::move(narrow))));
     CHECK(narrow);
-    // Held by an expression, an array is not written.
+    // An array that an expression holds cannot be written.
     lazy leaf(k);
     THROWS(tenure::ownership_error, TN_ERR_IN_EXPRESSION, k.zero());
     CHECK(k.why_not().has(tenure::why::in_expression));
@@ -106,7 +106,7 @@ static void refused() {
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(nothing.compute()));
 }
 
-// What would be overwritten, and why not.
+// The operands that would be overwritten, and the reasons why not.
 static void explained() {
     array k = tenure::full<double>({4, 4}, 1.0), d = tenure::full<double>({4}, 4.0);
     lazy l = (lazy(k) + diagonal(d)).cholesky();

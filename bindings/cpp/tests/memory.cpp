@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-// What the containers of a pool hold.
+// The statistics of a pool's containers.
 static tn_pool_client containers(tn_pool *pool) {
     tn_pool_client list[16];
     std::size_t count = 0;
@@ -83,7 +83,7 @@ static void al_90_memory_resource() {
     THROWS(tenure::out_of_memory, TN_ERR_INVALID, static_cast<void>(resource.allocate(8, 8u << 20)));
     CHECK(blocks(pool) == 0);
 
-    // A wrong address is left alone and counted.
+    // An invalid address is left alone and counted.
     int local = 0;
     resource.deallocate(&local, sizeof local, alignof(int));
     CHECK(containers(pool.handle()).misuse_count == 1);
@@ -142,7 +142,7 @@ static void al_91_containers() {
         const double *before = x.data();
         y = std::move(x); // takes the pool along: no element moves
         CHECK(y.data() == before && y.get_allocator() == tenure::allocator<double>(pool) && blocks(other) == 0);
-        z = y; // copied into the pool of what is copied
+        z = y; // copied into the source's pool
         CHECK(z.size() == 1000 && z.data() != before && blocks(pool) == 2);
         on_pool<double> w(5, 4.0, other);
         std::swap(y, w);
@@ -172,7 +172,7 @@ static void al_91_containers() {
     CHECK(used.peak_bytes > 0 && used.failure_count == 0 && std::string(used.name) == "cpp");
 }
 
-// AL-1: threads; a container that ends on another thread than it began.
+// AL-1: threads; a container that ends on another thread.
 static void al_1_threads() {
     tenure::pool pool(tenure::pool_options().name("threads"));
     tenure::memory_resource resource(pool);
@@ -191,7 +191,7 @@ static void al_1_threads() {
     CHECK(blocks(pool) == 0);
 }
 
-// What is left is listed under its name, with the place.
+// Leaks are listed under their name, with the site.
 static void what_is_left_is_named() {
     tenure::memory_resource resource;
     TENURE_HERE;

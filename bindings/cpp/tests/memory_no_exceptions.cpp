@@ -1,4 +1,4 @@
-// memory_no_exceptions.cpp - AL-92: containers on pools with -fno-exceptions -fno-rtti; what would throw says why and terminates.
+// memory_no_exceptions.cpp - AL-92: containers on pools with -fno-exceptions -fno-rtti; an error prints its message and terminates.
 #include "tenure_memory.hpp"
 
 #include <cstdlib>

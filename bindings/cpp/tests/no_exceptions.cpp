@@ -1,4 +1,4 @@
-// no_exceptions.cpp - with -fno-exceptions -fno-rtti: all works, and what would throw says why and terminates.
+// no_exceptions.cpp - with -fno-exceptions -fno-rtti: everything works, and an error prints its message and terminates.
 #include "tenure.hpp"
 
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// others.cpp - Arrow, files of many tensors, a runner's threads, memory of callbacks, and the report, from C++.
+// others.cpp - Arrow, files of several tensors, a runner's threads, memory of callbacks, and the report, in C++.
 #include "check.hpp"
 
 // Arrow's own structs, as its header has them.
@@ -78,7 +78,7 @@ static void threads() {
     CHECK(calls == before && b.to_vector<double>() == c.to_vector<double>());
 }
 
-// Memory from the C library, and how much of it is out.
+// Memory from the C library, and the number of bytes in use.
 struct source {
     std::size_t out = 0;
     bool ended = false;

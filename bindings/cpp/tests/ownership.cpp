@@ -1,4 +1,4 @@
-// ownership.cpp - giving arrays away, parameters that may use them up, promises that travel or are taken back.
+// ownership.cpp - giving arrays away, parameters that may be used up, promises that are passed on or cancelled.
 #include "check.hpp"
 
 #include <typeinfo>
@@ -10,7 +10,7 @@ using tenure::promise;
 using tenure::taken;
 using tenure::weak;
 
-// Doubles in place if nobody else holds the bytes, else in a copy; returns the result.
+// Doubles the elements in place if the bytes have no other holder, else in a copy; returns the result.
 static array doubled(taken x) {
     {
         auto w = x.write<std::int64_t>(mode::cow);
@@ -20,7 +20,7 @@ static array doubled(taken x) {
     return array(std::move(x));
 }
 
-// Knows nothing of what a promise is good for: passes it on.
+// Passes the promise on without using it.
 static array forwarded(promise p) { return doubled(std::move(p)); }
 
 static const void *address(const array &a) {
@@ -38,7 +38,7 @@ static void given() {
     CHECK(elements(b) == (std::vector<std::int64_t>{0, 2, 4, 6}));
     array c = forwarded(give(std::move(b)));
     CHECK(address(c) == before && elements(c)[3] == 12);
-    // A plain move is the same without a promise.
+    // A plain move needs no promise.
     array d = doubled(std::move(c));
     CHECK(address(d) == before && elements(d)[3] == 24);
     // From a temporary.
@@ -52,11 +52,11 @@ static void lent() {
     array b = doubled(a.clone());
     CHECK(a && elements(a)[3] == 3 && elements(b)[3] == 6);
     CHECK(address(a) != address(b));
-    // Another clone somewhere: given or not, the bytes stay.
+    // With another clone the bytes stay, given or not.
     array other = a.clone();
     array c = doubled(give(std::move(a)));
     CHECK(elements(other)[3] == 3 && elements(c)[3] == 6);
-    // OO-30: decided at use. The clone is gone by then, and the bytes are reused.
+    // OO-30: decided at the write. The clone is gone by then, and the bytes are reused.
     const void *before = address(other);
     array clone = other.clone();
     promise p = give(std::move(other));
@@ -71,11 +71,11 @@ static void cancelled() {
     array b = p.cancel();
     CHECK(!p && b && b.name() == "a" && elements(b)[2] == 2);
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(p.cancel()));
-    // Never taken: the array goes with its promise, as the giver kept nothing.
+    // Never taken: the array is released with its promise, because the giver kept nothing.
     weak w = b.weaken();
     { promise lost = give(std::move(b)); }
     CHECK(!w.try_upgrade());
-    // A promise that is assigned over lets go of what it had.
+    // Assigning over a promise releases its array.
     promise first = give(numbers({1}));
     first = give(numbers({2}));
     CHECK(tenure::take(std::move(first)).size() == 2);
@@ -123,7 +123,7 @@ static void from_c() {
     CHECK(!clone.is_unique());
     CHECK(!q.cancel());
     CHECK(elements(giver)[2] == 2);
-    // Both together: the claim moves, and the giver's handle says who has it.
+    // Both together: the claim moves, and the giver's message names the taker.
     CHECK(tn_array_give(giver.handle(), 2, &one) == TN_OK);
     CHECK(tn_array_give(giver.handle(), 2, &two) == TN_OK);
     clone = array();
@@ -134,7 +134,7 @@ static void from_c() {
     CHECK(elements(both[0])[1] == 1 && elements(both[1])[1] == 1);
 }
 
-// With the option "strict" a given handle cannot be released: the promise keeps it until it was taken.
+// With the option "strict" a given handle cannot be released until its promise is taken.
 static void strict() {
     tenure::set_option("strict", "1");
     CHECK(tenure::option("strict") == "1");

@@ -1,4 +1,4 @@
-// places.cpp - each call that makes or opens something records the caller's line by itself, and none a line of tenure.hpp.
+// places.cpp - each call that makes or opens something records the caller's line by default, and no line of tenure.hpp.
 #include "check.hpp"
 #include <vector>
 
@@ -8,7 +8,7 @@ using tenure::mode;
 
 namespace {
 
-// The places of everything that is out now.
+// The sites of everything that is not released.
 std::vector<std::string> places() {
     std::vector<std::string> out;
     for (const tenure::holder &leak : tenure::leaks())
@@ -16,13 +16,13 @@ std::vector<std::string> places() {
     return out;
 }
 
-// As texts and reports have it: the end of a long path.
+// The site as messages and reports show it: the end of a long path.
 bool is_here(const std::string &site, int line) {
     const std::string wanted = "places.cpp:" + std::to_string(line);
     return site.size() >= wanted.size() && site.compare(site.size() - wanted.size(), wanted.size(), wanted) == 0;
 }
 
-// Something that was just made, on that line, is the only thing that is out.
+// The object just made on that line is the only one that is not released.
 #define MADE_HERE(what)                                                                                                \
     do {                                                                                                               \
         auto made = what;                                                                                              \
@@ -47,7 +47,7 @@ void creation() {
     MADE_HERE(tenure::pool::current());
 }
 
-// A line of its own, so that the arrays that are there before do not count.
+// In a line of its own, so that arrays made before do not count.
 void from_arrays() {
     auto line_of_last = [](auto make) {
         array a = tenure::zeros<double>({2, 3});
@@ -88,7 +88,7 @@ void from_arrays() {
 #undef MAKES
 }
 
-// A conflict names the line that opened the guard that is in the way.
+// A conflict names the line that opened the conflicting guard.
 void in_texts() {
     array a = tenure::zeros<double>({3}, tenure::named("a"));
     auto r = a.read<double>(); const int line = __LINE__;
@@ -99,7 +99,7 @@ void in_texts() {
         const std::string text = refused.what();
         CHECK(text.find("places.cpp:" + std::to_string(line)) != std::string::npos);
     }
-    // Any other place can be named.
+    // Any other site can be passed.
     array b = a.clone(tenure::site("elsewhere.cpp", 7));
     bool found = false;
     for (const std::string &site : places())

@@ -100,7 +100,7 @@ static void pressure() {
     CHECK(calls == 1);
     for (void *block : cache)
         p.deallocate(block);
-    // The pool may go first, and takes what is registered with it.
+    // The pool may be released first, which ends its registrations.
     tenure::pressure_callback last(p, [counted](std::size_t, std::int32_t) -> std::size_t { return 0; });
     CHECK(counted.use_count() == 2);
     p = pool();

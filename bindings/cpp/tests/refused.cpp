@@ -1,7 +1,7 @@
 // refused.cpp - misuse that does not compile.
 //
-// Read by tests/cpp.rs: each line that ends in `// REFUSED: reason` is compiled once by itself, and the compiler must
-// refuse it with that reason; without all these lines the file compiles, so that nothing else is wrong with it.
+// tests/cpp.rs compiles each line that ends in `// REFUSED: reason` by itself, and the compiler must reject it with that reason. Without
+// all these lines the file compiles, so nothing else is wrong with it.
 #include "tenure.hpp"
 
 #include <utility>
@@ -22,7 +22,7 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     auto pool_copy = pool; // REFUSED: use of deleted function
     auto promise_copy = p; // REFUSED: use of deleted function
 
-    // Ownership moves in plain sight.
+    // Ownership moves visibly.
     takes(a); // REFUSED: give(std::move(a)) moves ownership, a.clone() lends
     takes(tenure::give(a)); // REFUSED: tenure::give consumes the array: write give(std::move(a))
     takes(tenure::give(std::move(fixed))); // REFUSED: tenure::give consumes the array: a const one cannot be given
@@ -45,7 +45,7 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     s.get<2>(); // REFUSED: so many parameters were not entered
     auto [one] = tenure::enter(a, fixed); // REFUSED: decomposes into 2 elements
 
-    // Who reads does not write.
+    // Reading does not permit writing.
     auto r = fixed.read<double>();
     r(0) = 1.0; // REFUSED: assignment of read-only location
     r[0] = 1.0; // REFUSED: assignment of read-only location
@@ -78,12 +78,12 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     static_cast<void>(r("0")); // REFUSED: indices are integers
     static_cast<void>(a.to_vector<bool>()); // REFUSED: std::vector<bool> holds no bools
 
-    // Flags are not numbers, and not each other.
+    // Flags are not numbers, and families of flags do not mix.
     static_cast<void>(a.write<double>(1)); // REFUSED: cannot convert 'int' to 'tenure::mode'
     static_cast<void>(fixed.read<double>(tenure::mode::cow)); // REFUSED: cannot convert 'tenure::mode' to 'tenure::reading'
     static_cast<void>(tenure::mode::cow | tenure::reading::frozen); // REFUSED: no match for 'operator|'
 
-    // An operand stands in several expressions by its name, not by copies of it.
+    // A named operand can be used in several expressions, but not copied.
     tenure::lazy x(fixed);
     tenure::lazy same = x; // REFUSED: use of deleted function
     tenure::lazy implicit = a; // REFUSED: conversion from
@@ -94,7 +94,7 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     static_cast<void>(x * "2"); // REFUSED: no match for 'operator*'
     static_cast<void>(x + x);
 
-    // And what is meant does compile.
+    // The intended forms compile.
     reader(r);
     reader(fixed.read<double>());
     takes(tenure::give(std::move(a)));

@@ -1,5 +1,4 @@
-// scope.cpp - a callee's handles on its parameters: lent and given in one call, let go, given on, returned, left by
-// exceptions.
+// scope.cpp - a callee's arrays of its parameters: lent and given in one call, released, given on, returned, and released by exceptions.
 #include "check.hpp"
 
 #include <stdexcept>
@@ -31,7 +30,7 @@ static bool destructed(const array &a) {
     return tn_array_is_unique(a.handle(), &unique) == TN_ERR_DESTRUCTED;
 }
 
-// A promise whose giver keeps his handle, as one that comes from C.
+// A promise whose giver keeps its handle, as one made in C.
 static promise given_by(array &giver) {
     tn_promise *out = nullptr;
     CHECK(tn_array_give(giver.handle(), 1, &out) == TN_OK);
@@ -52,7 +51,7 @@ static void given_and_lent() {
         CHECK(elements(x)[3] == 7);
     }
     CHECK(scopes() == 0 && b.is_unique());
-    // OO-13: lent and given at once, in either order.
+    // OO-13: lent and given in one call, in either order.
     array c = numbers({3});
     promise p = given_by(c);
     {
@@ -87,7 +86,7 @@ static void refused() {
     CHECK(elements(back)[3] == 3);
 }
 
-// OO-31: what is moved out is returned; OO-32: what is let go before the end is not released again.
+// OO-31: a parameter that is moved out is returned; OO-32: one that is released early is not released again.
 static array returned(promise p, const array &lent) {
     auto [x, y] = enter(std::move(p), lent);
     y = array();
@@ -110,14 +109,14 @@ static void moved_out() {
     CHECK(c.is_unique() && b.is_unique() && address(c) == before && scopes() == 0);
     array d = kept(give(std::move(c)), b);
     CHECK(address(d) == before);
-    // Exchanged, so that no parameter is where it was: each is released once.
+    // Swapped, so that no parameter is at its index: each is released once.
     {
         auto s = enter(give(std::move(d)), b);
         std::swap(s[0], s[1]);
         CHECK(elements(s[1])[3] == 3);
     }
     CHECK(b.is_unique());
-    // A scope that moves takes its parameters along; assigning over one leaves it.
+    // A moved scope takes its parameters along; assigning over a scope leaves it.
     auto first = enter(b);
     {
         auto second = std::move(first);
@@ -128,7 +127,7 @@ static void moved_out() {
         CHECK(scopes() == 1 && b.why_not().holders.size() == 1);
     }
     CHECK(b.is_unique() && scopes() == 0);
-    // Handed out to C: C's to release.
+    // Detached for C, which must release it.
     tn_array *raw = nullptr;
     {
         auto s = enter(b);
@@ -161,16 +160,16 @@ static void nested() {
     CHECK(scopes() == 0);
     array b = tenure::take(std::move(p));
     CHECK(b.is_unique() && address(b) == before);
-    // OO-37: lent, and given on: the caller has a claim still.
+    // OO-37: lent, and given on: the caller still has a claim.
     auto outer = enter(b);
     auto inner = enter(give(std::move(outer[0])));
     CHECK(inner[0].why_not().has(why::shared));
-    // Scopes know nothing of one another.
+    // Scopes are independent of one another.
     outer.leave();
     CHECK(elements(inner[0])[1] == 1);
     inner.leave();
     CHECK(b.is_unique());
-    // A taken parameter is an array like any other.
+    // A taken parameter is an ordinary array.
     auto of_taken = [](tenure::taken x) {
         auto [y] = enter(x);
         return y.is_unique();
@@ -194,7 +193,7 @@ static void exceptions() {
         seen = says(e.what(), "as it was");
     }
     CHECK(seen && !a && b.is_unique() && own.stats().live_blocks == 0 && scopes() == 0);
-    // Strict: what is open is not released, and says so where somebody can hear it.
+    // Strict: a parameter with open guards is not released; leaving explicitly reports it.
     tenure::set_option("strict", "1");
     {
         auto s = enter(b);
@@ -208,7 +207,7 @@ static void exceptions() {
     CHECK(b.is_unique());
 }
 
-// OO-12 of as many promises as there are.
+// OO-12 with the largest number of promises.
 static void many() {
     std::vector<promise> promises;
     for (std::int64_t n = 1; n < 5; n++)
@@ -222,7 +221,7 @@ static void many() {
     CHECK(tenure::take_all(std::vector<promise>()).empty());
 }
 
-// OO-40: the chain. The first call needs a copy of x, as x is used again; the second overwrites x.
+// OO-40: the chain. The first call needs a copy of x, because x is used again; the second overwrites x.
 static array added(promise given, const array &lent, const array &to, bool give_it) {
     auto sum = [](array &m, array &d) {
         {
@@ -253,7 +252,7 @@ static void chain() {
     CHECK(address(v1) != before && address(v2) == before && elements(v1) == elements(v2));
 }
 
-// In words.
+// As text.
 static void words() {
     array a = (TENURE_HERE, numbers({4}, tenure::named("K")));
     CHECK(a.why_not().text() == "nothing");
@@ -270,7 +269,7 @@ static void words() {
     CHECK(tenure::to_string(newer) == "holder 'n'");
     newer.kind = TN_HOLDER_QUEUED_RELEASE;
     CHECK(tenure::to_string(newer) == "queued release 'n'");
-    // What a guard gives access to.
+    // The bytes of a guard.
     CHECK(r.info().data == r.data() && r.info().bytes == 32);
     tenure::read_guard<std::int64_t> none;
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(none.info()));

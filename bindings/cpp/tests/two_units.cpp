@@ -1,7 +1,7 @@
-// two_units.cpp - half of a program, compiled once as C++17 and once as C++20: the halves pass one another everything.
+// two_units.cpp - half of a program, compiled once as C++17 and once as C++20: the halves pass objects of all classes to one another.
 #include "tenure.hpp"
 
-// What the C++20 half has.
+// Functions of the C++20 half.
 double sum(tenure::view<const double> v);
 tenure::span<const double> all_of(const tenure::read_guard<double> &guard);
 tenure::array scaled(tenure::taken x, tenure::dims shape);

@@ -1,28 +1,27 @@
 //! `libtenure_malloc.so`: the C library's allocation functions on Tenure's pools, for any program by LD_PRELOAD.
 //!
-//! Contract: exports the functions of `exports.txt` and nothing else. Has a copy of the engine of its own, built from the library's own
-//! files below: it shares nothing with a `libtenure.so` in the same process, and stands in none of its reports. Usable from the first
-//! allocation of a process, before any constructor, to its last, on every thread, also when the thread's own data is gone, and in the
-//! child of a fork; not in a signal handler, as malloc never is. Never asks Rust's heap, which would be itself: `heap` says so if it
-//! happens. A panic of the engine ends the process.
+//! Contract: exports the functions of `exports.txt` and nothing else. Compiles its own copy of the pools from the library's files: it
+//! shares nothing with a `libtenure.so` in the same process and appears in none of its reports. Usable from a process's first allocation,
+//! before any constructor, to its last. Usable on every thread, also after the thread's thread-local data is gone, and in the child of a
+//! fork; not in a signal handler. Never allocates from Rust's heap, which would be itself. A panic ends the process.
 //!
 //! | module | what |
 //! |---|---|
-//! | `door` | the exported functions: C's rules for sizes, alignments, NULL and errno |
+//! | `exports` | the exported functions: C's rules for sizes, alignments, NULL and errno |
 //! | `start` | the pool behind them, made at the first call, and the environment variables |
-//! | `report` | wrong frees, and figures |
-//! | `heap` | what stands in place of Rust's heap |
-#![allow(dead_code)] // the engine's files serve the library as well
+//! | `report` | messages about invalid frees, and statistics |
+//! | `rust_heap` | a substitute for Rust's heap, which reports its first use as a bug |
+#![allow(dead_code)] // the pool's files serve the library as well
 
-mod door;
-
-mod heap;
+mod exports;
 
 mod report;
 
+mod rust_heap;
+
 mod start;
 
-// The engine: layers 0 to 4 of ARCHITECTURE.md, as far as pools need them.
+// The pools: layers 0 to 4 of ARCHITECTURE.md, as far as host pools need them.
 
 #[path = "../../../src/types.rs"]
 pub mod types;

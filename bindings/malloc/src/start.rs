@@ -1,7 +1,7 @@
 //! The pool behind the functions, and the environment variables.
 //!
-//! Contract: the host's default pool, made by the first call of the process, which may come before any constructor ran. The variables are
-//! read then; a value that is none is told and counts as not set. No memory for the pool is a failed call, and the next one tries again.
+//! Contract: the host's default pool, made by the first call of the process, which may come before any constructor. The variables are read
+//! then; an invalid value is reported and ignored. Without memory for the pool the call fails, and the next call tries again.
 
 use crate::error::{Text, drafted};
 use crate::pool::{self, Pool};
@@ -15,14 +15,14 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 static POOL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 
-/// The system's number of the thread that makes the pool now; 0: none does.
+/// The system's number of the thread that is making the pool; 0 if none is.
 static MAKER: AtomicU32 = AtomicU32::new(0);
 
-/// The pool. None: there is no memory for it. The calling thread has a record.
+/// The pool, or None if there is no memory for it. The calling thread must have a record.
 #[inline]
 pub fn pool() -> Option<&'static Pool> {
     // Acquire pairs with the Release in `make`.
-    // SAFETY: NULL or a pool, and those are never unmapped.
+    // SAFETY: NULL or a pool; pools are never unmapped.
     unsafe { POOL.load(Ordering::Acquire).as_ref() }.or_else(first)
 }
 
@@ -50,9 +50,9 @@ unsafe extern "C" {
     fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
-/// A variable's value; None: not set, or the program runs with rights that its user does not have.
+/// A variable's value. None if it is not set or empty, or if the program is set-user-ID.
 fn variable(name: &CStr) -> Option<&'static str> {
-    // SAFETY: a name with its NUL; the text is the process's own, and nobody changes it before the first allocation.
+    // SAFETY: a C string; the environment is not changed before the first allocation.
     let value = unsafe { secure_getenv(name.as_ptr()).as_ref() }?;
     // SAFETY: as above.
     let value = unsafe { CStr::from_ptr(value) };
@@ -70,7 +70,7 @@ fn read_environment() {
     }
     match variable(c"TENURE_MALLOC_STATS") {
         None | Some("0") => {}
-        Some("1") => report::ask_for_figures(),
+        Some("1") => report::print_statistics_at_exit(),
         Some(value) => refuse("TENURE_MALLOC_STATS", "0 or 1", value),
     }
     let mut flags = 0;
@@ -78,7 +78,7 @@ fn read_environment() {
         None | Some("0") => {}
         Some("1") => {
             flags |= TN_POOL_STRICT;
-            pool::tell_of_damage(report::damage);
+            pool::on_damage(report::damage);
         }
         Some(value) => refuse("TENURE_MALLOC_STRICT", "0 or 1", value),
     }
@@ -95,5 +95,5 @@ fn read_environment() {
 
 #[cold]
 fn refuse(name: &str, takes: &str, value: &str) {
-    report::say(format_args!("{name} is {takes}, not \"{value}\"; it counts as not set"));
+    report::say(format_args!("{name} must be {takes}, not \"{value}\"; the variable is ignored"));
 }

@@ -1,6 +1,6 @@
 /*
- * A libtenure.so in the same process, whose path is the argument: two copies of one engine that know nothing of each other. A block of one
- * is refused by the other, and nothing is damaged.
+ * A libtenure.so, whose path is the argument, in a process that preloads this malloc. The two copies of the pools are separate: each
+ * refuses the other's blocks, and nothing is damaged.
  */
 #include "check.h"
 #include "tenure.h"

@@ -1,4 +1,4 @@
-/* What the tests share. Each is a program that runs with libtenure_malloc.so preloaded, and ends with status 0 if all is well. */
+/* Helpers of the tests. Each test is a program that runs with libtenure_malloc.so preloaded and ends with status 0 if it passes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ static inline void check_preloaded(void)
     CHECK(strstr(info.dli_fname, "libtenure_malloc") != NULL);
 }
 
-/* A block is filled with a pattern of its own, so that an overlap or a change is seen. */
+/* Each block has a pattern of its own, which shows overlaps and changes. */
 static inline void fill(void *block, size_t bytes, unsigned seed)
 {
     unsigned char *at = block;
@@ -50,8 +50,8 @@ static inline unsigned next_random(unsigned *state)
     return *state >> 8;
 }
 
-/* KiB of the process that no file stands behind, in memory or swapped out. From the page tables: the counters in statm are late by some
- * pages for each processor, and say what of the program's own code was used. */
+/* Anonymous memory of the process in KiB, resident or swapped out. Read from the page tables: the counters in statm lag by some pages per
+ * processor, and include the program's code. */
 static inline long resident_kib(void)
 {
     char line[256];

@@ -1,6 +1,6 @@
 /*
- * Forks of a process whose threads allocate all the time (PO-58): the child allocates, frees what the parent made, starts threads, forks
- * again, and the parent notices nothing. Handlers around the fork allocate too.
+ * Forks of a process whose threads allocate all the time (PO-58). The child allocates, frees the parent's blocks, starts threads and forks
+ * again; the parent is unaffected. Fork handlers allocate too.
  */
 #include "check.h"
 #include <pthread.h>
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
-            alarm(600); /* it hangs */
+            alarm(600); /* ends a child that hangs */
             use_all(1);
             _exit(0);
         }

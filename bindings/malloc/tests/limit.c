@@ -1,4 +1,4 @@
-/* Started with TENURE_MALLOC_LIMIT=32MiB: requests fail at the limit, and not after it; in threads, too. */
+/* Runs with TENURE_MALLOC_LIMIT=32MiB: requests fail at the limit and succeed again after frees, in one thread and in several. */
 #include "check.h"
 #include <pthread.h>
 
@@ -8,7 +8,7 @@ static void *fill_up(void *unused)
     static __thread void *blocks[MOST];
     int count = 0;
     while (count < MOST && (blocks[count] = malloc(64 << 10)) != NULL) memset(blocks[count++], 1, 64 << 10);
-    /* The last one failed, and changed nothing. */
+    /* The last request failed and changed nothing. */
     CHECK(count <= 32 * 16 && errno == ENOMEM);
     while (count > 0) free(blocks[--count]);
     return unused;

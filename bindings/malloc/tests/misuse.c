@@ -1,6 +1,6 @@
 /*
- * Wrong frees. Each kind is refused, and afterwards nothing is damaged: live blocks keep their bytes, and none is handed out twice.
- * The program runs itself again to see what is printed in each mode of TENURE_MALLOC_MISUSE.
+ * Invalid frees. Each kind is refused and damages nothing: live blocks keep their bytes, and no block is allocated twice.
+ * The program runs itself again to compare the output in each mode of TENURE_MALLOC_MISUSE.
  */
 #include "check.h"
 #include <pthread.h>
@@ -21,7 +21,7 @@ static void begin(void)
     }
 }
 
-/* Blocks that are made now are apart from each other and from those that live. */
+/* New blocks overlap neither each other nor live blocks. */
 static void check_undamaged(void)
 {
     static char *fresh[LIVE];
@@ -52,7 +52,7 @@ static void *free_together(void *block)
     return NULL;
 }
 
-static void wrong_frees(void)
+static void invalid_frees(void)
 {
     static char none[64] __attribute__((aligned(64)));
     char local[64] __attribute__((aligned(64)));
@@ -60,13 +60,13 @@ static void wrong_frees(void)
     pthread_t thread, other;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char *block = malloc(sizes[i]);
-        /* Inside a live block. */
+        /* A pointer into a live block. */
         fill(block, sizes[i], 7);
         free(block + sizes[i] / 2 + 1);
         free(block + 16);
         CHECK(is_filled(block, sizes[i], 7));
         check_undamaged();
-        /* Twice, by this thread and by another one. */
+        /* Freed twice, by this thread and by another one. */
         free(block);
         free(block);
         check_undamaged();
@@ -81,7 +81,7 @@ static void wrong_frees(void)
         check_undamaged();
         CHECK(malloc_usable_size(block) == 0);
     }
-    /* Never allocated. */
+    /* A pointer that was never allocated. */
     free(none);
     free(local);
     free((void *)(uintptr_t)16);
@@ -90,7 +90,7 @@ static void wrong_frees(void)
     errno = 0;
     CHECK(realloc(none, 100) == NULL && errno == EINVAL);
     check_undamaged();
-    /* Twice at once: one of them is right. */
+    /* Two threads free one block at the same time: one of the two frees is valid. */
     CHECK(pthread_barrier_init(&barrier, NULL, 2) == 0);
     for (int round = 0; round < 100; round++) {
         char *block = malloc((size_t)round * 50 + 1);
@@ -101,7 +101,7 @@ static void wrong_frees(void)
     check_undamaged();
 }
 
-/* A write after a free, and then all the frees that it takes until the block is looked at. */
+/* A write after a free, then enough frees that the quarantined block is checked. */
 static void write_after_free(void)
 {
     char *volatile block = malloc(4000);
@@ -110,7 +110,7 @@ static void write_after_free(void)
     for (int i = 0; i < 100000; i++) free(malloc(4000));
 }
 
-/* Runs this program again with that argument; what it printed, and its status. */
+/* Runs this program again with an argument; returns its output and its status. */
 static char *printed(char *program, const char *argument, const char *mode, int *status)
 {
     int ends[2];
@@ -148,7 +148,7 @@ int main(int argc, char **argv)
             return 0;
         }
         begin();
-        wrong_frees();
+        invalid_frees();
         return 0;
     }
     int status = 0;
@@ -163,9 +163,9 @@ int main(int argc, char **argv)
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && lines(text) == 1 && strstr(text, ": free: ") != NULL);
     free(text);
     text = printed(argv[0], "again", "sometimes", &status);
-    CHECK(status == 0 && lines(text) == 2 && strstr(text, "TENURE_MALLOC_MISUSE is report, abort or ignore, not \"sometimes\""));
+    CHECK(status == 0 && lines(text) == 2 && strstr(text, "TENURE_MALLOC_MISUSE must be report, abort or ignore, not \"sometimes\""));
     free(text);
-    const char *found = "was written to after it was given back";
+    const char *found = "was written to after it was freed";
     const char *strict = getenv("TENURE_MALLOC_STRICT");
     const int sees = strict != NULL && strcmp(strict, "1") == 0;
     text = printed(argv[0], "written", "report", &status);

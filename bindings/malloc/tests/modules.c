@@ -1,6 +1,7 @@
 /*
- * Shared objects with thread-local data that come and go while threads allocate: the loader then allocates and frees from inside the very
- * access to a thread-local, which an allocator that has such ones would never return from. Copies of the object are the arguments' first.
+ * Loads and unloads shared objects with thread-local data while threads allocate. The loader then allocates inside an access to a
+ * thread-local; an allocator that uses dynamic thread-locals itself would recurse without end. The first argument is the object, which
+ * the program copies.
  */
 #include "check.h"
 #include <pthread.h>
@@ -23,7 +24,7 @@ static void copy(const char *from, const char *to)
 static void *use(void *unused)
 {
     for (int round = 0; round < 6; round++) {
-        /* All are loaded, and this thread knows of none yet: its table grows at an access. */
+        /* All are loaded; this thread's table of thread-locals grows at its first access. */
         pthread_barrier_wait(&barrier);
         free(malloc(100));
         for (int i = 0; i < MODULES; i++) {
@@ -33,7 +34,7 @@ static void *use(void *unused)
             free(block);
         }
         pthread_barrier_wait(&barrier);
-        /* All are gone, and what this thread had of them is freed at an access. */
+        /* All are unloaded; this thread's data of them is freed at its next access. */
         pthread_barrier_wait(&barrier);
         free(malloc(100));
         errno = 0;
@@ -47,7 +48,7 @@ int main(int argc, char **argv)
 {
     check_preloaded();
     CHECK(argc > 1);
-    alarm(600); /* it hangs */
+    alarm(600); /* ends a test that hangs */
     char names[MODULES][32];
     for (int i = 0; i < MODULES; i++) {
         snprintf(names[i], sizeof names[i], "./module-%d.so", i);

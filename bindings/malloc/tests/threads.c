@@ -1,11 +1,11 @@
-/* Threads: blocks that pass from one to another, threads that end, and what comes after their end. */
+/* Threads: blocks that pass from one to another, and frees while a thread ends and after its end. */
 #include "check.h"
 #include <pthread.h>
 #include <sched.h>
 
 enum { THREADS = 6, STEPS = 20000, SLOTS = 256 };
 
-/* Blocks lie in slots that all threads exchange: one made by one thread is checked and freed by another (PO-55). */
+/* Threads exchange blocks through slots: one thread allocates a block, another checks and frees it (PO-55). */
 struct block { size_t bytes; unsigned seed; char data[]; };
 static struct block *slots[SLOTS];
 
@@ -53,7 +53,7 @@ static void handover(void)
     }
 }
 
-/* A producer and a consumer that go on need bounded memory (PO-55). */
+/* A long-running producer and consumer need bounded memory (PO-55). */
 enum { PASSED = 300000, RING = 64 };
 
 static void *consume(void *unused)
@@ -81,8 +81,8 @@ static void production(void)
     CHECK(resident_kib() < before + 4000);
 }
 
-/* Destructors of a thread's keys run when it ends: they free, allocate, and ask to be run again, to the C library's last round, when the
- * thread is over for the allocator too (PO-57). */
+/* The destructors of a thread's keys free, allocate and set their key again, up to the C library's last round. By then the allocator has
+ * closed the thread's heap (PO-57). */
 static pthread_key_t keys[3];
 
 static void at_end(void *value)
@@ -114,7 +114,7 @@ static void *short_life(void *from_parent)
     return kept;
 }
 
-/* Thousands of threads that come and go leave nothing behind (PO-56); what they allocated stays, and anybody frees it. */
+/* Thousands of short threads leave no memory behind (PO-56). Their live blocks stay, and any thread may free them. */
 static void short_lives(int count)
 {
     long before = 0;
@@ -137,7 +137,7 @@ static void short_lives(int count)
     CHECK(after <= before + lost + 2000);
 }
 
-/* A thread with the smallest stack that there is. */
+/* A thread with the smallest possible stack. */
 static void *on_little_stack(void *block)
 {
     free(block);
@@ -171,7 +171,7 @@ static void at_exit(void)
     free(until_exit);
 }
 
-static void *for_ever(void *unused)
+static void *allocate_endlessly(void *unused)
 {
     unsigned state = 1;
     for (;;) end(make(&state));
@@ -187,13 +187,13 @@ int main(int argc, char **argv)
     production();
     little_stacks();
     short_lives(argc > 1 ? 10000 : 1500);
-    /* The process ends while threads allocate, and its handlers still do. */
+    /* The process ends while threads allocate; its exit handlers allocate too. */
     until_exit = malloc(5000);
     fill(until_exit, 5000, 12);
     CHECK(atexit(at_exit) == 0);
     for (int i = 0; i < 2; i++) {
         pthread_t thread;
-        CHECK(pthread_create(&thread, NULL, for_ever, NULL) == 0 && pthread_detach(thread) == 0);
+        CHECK(pthread_create(&thread, NULL, allocate_endlessly, NULL) == 0 && pthread_detach(thread) == 0);
     }
     exit(0);
 }

@@ -1,5 +1,5 @@
-"""What Python programs do, with results that do not depend on the allocator: prints a line per part, to be compared with those of a run
-without the preload. The argument is how much: 1 takes a few seconds."""
+"""A Python workload whose results do not depend on the allocator. Prints a line per part, which must equal those of a run without the
+preload. The argument is the amount: 1 takes a few seconds."""
 
 import collections
 import gc
@@ -60,7 +60,7 @@ def cycles():
 
 
 def growth():
-    # What grows by realloc: lists, bytearrays, dicts that are emptied again.
+    # Containers that grow by realloc: lists, bytearrays, dicts that are emptied again.
     text, numbers, table = bytearray(), [], {}
     for i in range(300000 * SCALE):
         text += b"%d," % i
@@ -102,7 +102,7 @@ def part(seed):
 
 
 def processes():
-    # Forks of a process with threads, and programs of their own.
+    # Forks of a process with threads, and child programs.
     stop = threading.Event()
 
     def busy():

@@ -390,7 +390,7 @@ def cases():
     return [Case(dtype, layout, readonly) for layout in LAYOUTS for readonly in (False, True) for dtype in DTYPES]
 
 
-# ---- from one library through us to another
+# ---- from one library through Tenure to another
 
 PRODUCERS = {"NumPy": of_numpy, "pyarrow": of_arrow, "JAX": of_jax, "PyTorch": of_torch}
 

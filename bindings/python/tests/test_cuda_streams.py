@@ -274,7 +274,7 @@ def test_first_use_waits_and_other_threads_run(use):
     with released_later(s) as turns:
         back = d.copy_to_host(stream=s)
         use(back)
-        assert len(turns) == 20, "it did not wait, or nobody else ran meanwhile"
+        assert len(turns) == 20, "it did not wait, or no other thread ran meanwhile"
 
 
 @only_simulated

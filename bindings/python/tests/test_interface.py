@@ -101,7 +101,7 @@ def test_interface_exports_end_with_the_object(offered):
     assert twin.why_not() == 0
     handle = twin.clone()
     handle.__array_interface__
-    bits = handle.detach()  # the handle lives on, and so do the bytes that somebody knows
+    bits = handle.detach()  # the handle and the exported bytes live on
     assert twin.why_not() & Why.EXPORTED
     del handle
     gc.collect()

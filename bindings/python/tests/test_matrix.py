@@ -18,9 +18,9 @@ CROSSINGS = matrix.crossings()
 HERE = [library for library, module in matrix.LIBRARIES.items() if module is not None]
 
 
-def settle(crossing_or_library):
+def collect_jax_garbage(crossing_or_library):
     if "JAX" in str(crossing_or_library):
-        gc.collect(0)  # with which JAX gives back what it put off
+        gc.collect(0)  # JAX releases deferred arrays then
 
 
 def cases(layout):
@@ -50,7 +50,7 @@ def test_no_claim_is_left(crossing):
             except Exception:
                 end = None
             del end
-            settle(crossing.library)
+            collect_jax_garbage(crossing.library)
             assert start.why_not().holders == (), (case, start.why_not())
 
 
@@ -81,7 +81,7 @@ def test_writes_are_seen(crossing, swapped, refused):
         if "reads=True" in crossing.name:
             if start.flags.readonly:
                 continue
-            refused(tenure.Status.EXPORTED, start.fill, 3)  # it said that it reads: nobody writes
+            refused(tenure.Status.EXPORTED, start.fill, 3)  # an open read view excludes writers
             continue
         writer, reader = (end, start) if swapped else (start, end)
         assert not has(reader) or case.layout == "size 0"
@@ -112,7 +112,7 @@ def test_through_tenure(producer, consumer):
         if seen is not None:
             expected = matrix.pair_rule(consumer, case)
             assert matrix.agrees(seen, expected), (case, seen, expected)
-    settle(producer + consumer)
+    collect_jax_garbage(producer + consumer)
 
 
 def test_the_cases_are_there():
@@ -120,7 +120,7 @@ def test_the_cases_are_there():
     for crossing in CROSSINGS:
         outcomes = {matrix.observe(crossing, case)[0] for case in matrix.cases() if crossing.make(case) is not None}
         assert outcomes & {ALIAS, READS, COPY} and EMPTY in outcomes, crossing.name
-        settle(crossing.library)
+        collect_jax_garbage(crossing.library)
 
 
 def repository():
@@ -136,7 +136,7 @@ def test_the_document_is_fresh():
     old = (root / "docs" / "interop.md").read_text()
     assert matrix.document(old) == old, "out of date: cargo xtask interop"
     assert "## NumPy " in old and os.linesep == "\n"
-    settle("JAX")
+    collect_jax_garbage("JAX")
 
 
 def test_sections_of_missing_libraries_stay(monkeypatch):

@@ -322,7 +322,7 @@ def test_every_order_of_dropping(start, through, elsewhere):
             else:
                 boxes[i].clear()
         if through is through_jax:
-            gc.collect(0)  # with which JAX gives back what it put off
+            gc.collect(0)  # JAX releases deferred arrays then
         assert dead is None or dead() is None, order
         assert len(tenure.leaks()) == before, (order, tenure.leaks())
         assert pool.stats().live_blocks == 0, order

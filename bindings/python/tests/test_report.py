@@ -1,4 +1,4 @@
-"""Who holds what, what was copied, options."""
+"""Holders, copies and options."""
 
 import array
 import ctypes

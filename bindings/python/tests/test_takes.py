@@ -50,7 +50,7 @@ def test_given_and_shared():
     assert y.is_unique and y.tolist() == [1, 2]
     # Outside of an assert: pytest's rewriting would keep the temporary arrays.
     by_position, by_name = unique(tenure.zeros(3)), unique(m=tenure.zeros(3))
-    assert by_position and by_name, "nobody else has a temporary array"
+    assert by_position and by_name, "a temporary array has one reference"
 
 
 # PY-3

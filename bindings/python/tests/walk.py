@@ -1,7 +1,7 @@
 """Random programs against NumPy: ``python walk.py --minutes 5`` runs until a result differs.
 
 Contract: each `do_` method is one step of a program, which does the same to an array and to its model (walk_model.py). ``--device`` also puts
-arrays on a GPU and work on streams; ``--threads 4`` walks that often at once. What fails says its seed, which runs it again: ``--seed``.
+arrays on a GPU and work on streams; ``--threads 4`` walks that often at once. A failure prints its seed, which ``--seed`` repeats.
 """
 
 import gc
@@ -215,7 +215,7 @@ class Walk(Model):
         if source is None or self.reads(source.model, np.may_share_memory) or source is to:
             return
         if same_elements(to.model, source.model):
-            return  # Nothing is done, and nobody is asked.
+            return  # Nothing to do.
         options = {"stream": self.stream()} if to.remote or source.remote else {}
         values = source.model.copy()
         self.change(to, lambda: to.array.copy_from(source.array, **options), lambda: to.model.__setitem__(..., values))

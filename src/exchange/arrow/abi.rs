@@ -1,4 +1,4 @@
-//! Arrow's structs as its C data and C device interfaces have them, and what their format texts mean.
+//! The structs of Arrow's C data and C device interfaces, and their format strings.
 
 use crate::dtype::Dtype;
 use crate::types::*;
@@ -36,7 +36,7 @@ pub struct Array {
     pub private_data: *mut c_void,
 }
 
-/// ArrowDeviceArray: the bytes, and where they are.
+/// ArrowDeviceArray: the bytes, and their device.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct DeviceArray {
@@ -58,7 +58,7 @@ const _: () = {
 };
 
 impl Schema {
-    /// A released one.
+    /// A released schema.
     pub const NONE: Schema = Schema {
         format: core::ptr::null(),
         name: core::ptr::null(),
@@ -73,7 +73,7 @@ impl Schema {
 }
 
 impl Array {
-    /// A released one.
+    /// A released array.
     pub const NONE: Array = Array {
         length: 0,
         null_count: 0,
@@ -97,7 +97,7 @@ pub enum Format {
     Element(Dtype),
 }
 
-/// Arrow's letters for our element types; bool is packed bits there, and bfloat16 and complex numbers have none.
+/// The letters of Arrow's format strings for Tenure's element types. Arrow packs bool into bits, and has no bfloat16 or complex numbers.
 const LETTERS: [(u8, tn_dtype); 11] = [
     (b'c', TN_I8),
     (b's', TN_I16),
@@ -112,12 +112,12 @@ const LETTERS: [(u8, tn_dtype); 11] = [
     (b'g', TN_F64),
 ];
 
-/// Arrow's letter of a type; None where it has none.
+/// The letter of a type. None: Arrow has none.
 pub fn letter(dtype: Dtype) -> Option<u8> {
     LETTERS.into_iter().find(|(_, raw)| *raw == dtype.raw()).map(|(letter, _)| letter)
 }
 
-/// What a format text means; None for all that have no elements of fixed size with one byte order: strings, unions, packed bits.
+/// Parses a format string. None: its elements have no fixed size in whole bytes, as those of strings, unions and packed bits.
 pub fn format(text: &[u8]) -> Option<Format> {
     if let [letter] = text {
         let (_, raw) = LETTERS.into_iter().find(|(known, _)| known == letter)?;
@@ -132,7 +132,7 @@ pub fn format(text: &[u8]) -> Option<Format> {
     (size <= MAX_LIST).then_some(Format::Lists(size))
 }
 
-/// Longest list of a fixed size.
+/// The largest size of a fixed-size list.
 pub const MAX_LIST: i64 = i32::MAX as i64;
 
 #[cfg(test)]

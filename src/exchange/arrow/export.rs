@@ -1,11 +1,11 @@
-//! Arrays leave: two structs of the caller's, each with a record of ours behind it.
+//! Exports of arrays: the caller passes two structs, and each gets a record of the library as its private data.
 //!
-//! A record has what all levels of its struct need: the structs of the inner levels, their buffers and texts. Each level counts as one
-//! user of the record, because a consumer may move a child out and release its parent first; the last release frees the record, and ends
-//! the export.
+//! A record has the inner structs of all levels, their buffers and their format strings. Each level holds a reference on the record,
+//! because a consumer may move a child out and release its parent first. The last release frees the record. That of the array also ends the
+//! export.
 
 use super::abi::{Array, DeviceArray, MAX_LIST, Schema, letter};
-use super::{place, take};
+use super::{from_heap, to_heap};
 use crate::array::{self, HOST};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
@@ -21,49 +21,49 @@ use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::panic::catch_unwind;
 
-/// Longest format text with its NUL: `+w:2147483647`.
+/// Enough for the longest format string and its NUL: `+w:2147483647`.
 const FORMAT_BYTES: usize = 16;
 
-/// What lies behind a schema.
+/// The private data of a schema.
 struct SchemaRecord {
-    /// Levels that are not released.
-    users: AtomicU32,
+    /// References: the levels that are not released.
+    refs: AtomicU32,
     levels: Vec<SchemaLevel>,
 }
 
-/// Level 0 is the caller's struct; of that only the format and the pointer to the child are used here.
+/// A level of a schema. The struct of level 0 is the caller's, so its `schema` is unused.
 struct SchemaLevel {
     schema: Schema,
     child: *mut Schema,
     format: [u8; FORMAT_BYTES],
 }
 
-/// What lies behind an array.
+/// The private data of an array.
 struct ArrayRecord {
-    users: AtomicU32,
+    refs: AtomicU32,
     levels: Vec<ArrayLevel>,
-    /// Holds the bytes; None where there are none.
+    /// The guard of the export. None: the array is empty.
     guard: Option<&'static Guard>,
-    /// Forks before it was made: in a child the parent's exports hold nothing.
+    /// The number of forks before the export. In the child of a fork, an export of the parent holds no bytes.
     forks: u32,
 }
 
 struct ArrayLevel {
     array: Array,
     child: *mut Array,
-    /// Validity, which is never there, and data.
+    /// The validity bitmap, which is always NULL, and the data.
     buffers: [*const c_void; 2],
 }
 
-/// Where an array without elements points.
+/// The address of the data of an empty array.
 #[repr(align(64))]
-struct Nowhere(#[allow(dead_code)] [u8; 64]);
-static NOWHERE: Nowhere = Nowhere([0; 64]);
+struct NoData(#[allow(dead_code)] [u8; 64]);
+static NO_DATA: NoData = NoData([0; 64]);
 
-/// A record that is nobody's yet, freed by its drop.
-struct Fresh<T>(*mut T);
+/// A record that no struct has yet. Its drop frees it.
+struct NewRecord<T>(*mut T);
 
-impl<T> Fresh<T> {
+impl<T> NewRecord<T> {
     fn keep(self) -> *mut T {
         let at = self.0;
         core::mem::forget(self);
@@ -71,10 +71,10 @@ impl<T> Fresh<T> {
     }
 }
 
-impl<T> Drop for Fresh<T> {
+impl<T> Drop for NewRecord<T> {
     fn drop(&mut self) {
-        // SAFETY: made by `place`, and not kept.
-        drop(unsafe { take(self.0) });
+        // SAFETY: made by `to_heap`, and not passed on.
+        drop(unsafe { from_heap(self.0) });
     }
 }
 
@@ -83,7 +83,7 @@ fn levels<T>(count: usize, mut each: impl FnMut() -> T) -> Result<Vec<T>> {
     levels.try_reserve_exact(count).map_err(|_| {
         fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the Arrow structs of an array of {count} axes"))
     })?;
-    // Room is there.
+    // The capacity is reserved above.
     levels.extend((0..count).map(|_| each()));
     Ok(levels)
 }
@@ -108,7 +108,7 @@ pub unsafe fn export(
     Ok(how)
 }
 
-/// The same with the place where the bytes are, which is the host.
+/// Exports an array, and its device, into the caller's structs. The device is always the host.
 ///
 /// # Safety
 /// - `schema` and `out` may be written.
@@ -133,47 +133,47 @@ pub unsafe fn export_device(
 fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, tn_how)> {
     crate::ledger::find::<crate::ledger::Claim>(id)?;
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED | TN_WAIT)?;
-    // Number of axes and type stay what they are, whatever happens to the handle until it is exported.
+    // The number of axes and the type never change, whatever other threads do with the handle before the export.
     let layout = array::snapshot(id)?;
     let letter = check_type(layout.dtype())?;
     check_lists(&layout)?;
     let count = layout.ndim().max(1);
     let schemas = SchemaRecord {
-        users: AtomicU32::new(count as u32),
+        refs: AtomicU32::new(count as u32),
         levels: levels(count, || SchemaLevel { schema: Schema::NONE, child: null_mut(), format: [0; FORMAT_BYTES] })?,
     };
-    let schemas = Fresh(place(schemas)?);
+    let schemas = NewRecord(to_heap(schemas)?);
     let arrays = ArrayRecord {
-        users: AtomicU32::new(count as u32),
+        refs: AtomicU32::new(count as u32),
         levels: levels(count, || ArrayLevel { array: Array::NONE, child: null_mut(), buffers: [null(); 2] })?,
         guard: None,
         forks: thread::forks(),
     };
-    let arrays = Fresh(place(arrays)?);
-    let how = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
+    let arrays = NewRecord(to_heap(arrays)?);
+    let request = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
     let fits =
         |layout: &Layout| (!layout.is_c()).then_some("the elements are not C-contiguous, and Arrow has no strides");
-    let exported = host::export_ordered(id, &how, Stream::of(0), &fits, Order::C)?;
-    // From now on the consumer holds our releases.
+    let exported = host::export_ordered(id, &request, Stream::of(0), &fits, Order::C)?;
+    // From now on the consumer has pointers to the release functions.
     crate::sys::os::pin_library();
-    let layout = exported.hold.layout();
+    let layout = exported.guard.layout();
     let schema = fill_schema(schemas.keep(), layout, letter);
     let empty = layout.is_empty();
     let records = arrays.keep();
     let array = fill_array(records, layout);
-    // No bytes, no claim: the consumer has nothing to keep.
+    // An empty array has no bytes that the consumer could keep.
     if empty {
-        exported.hold.end(false);
+        exported.guard.end(false);
     } else {
-        // SAFETY: nobody has seen the record.
-        unsafe { (*records).guard = Some(exported.hold.into_guard()) };
+        // SAFETY: the record is not shared yet.
+        unsafe { (*records).guard = Some(exported.guard.into_guard()) };
     }
     Ok((schema, array, exported.how))
 }
 
 fn check_type(dtype: Dtype) -> Result<u8> {
     letter(dtype).ok_or_else(|| {
-        let (why, way) = match dtype.raw() {
+        let (why, instead) = match dtype.raw() {
             TN_BOOL => ("packs bools into bits", "uint8"),
             TN_BF16 => ("has no bfloat16", "uint16"),
             TN_C64 => ("has no complex numbers", "float32"),
@@ -181,7 +181,7 @@ fn check_type(dtype: Dtype) -> Result<u8> {
         };
         fail(
             TN_ERR_DTYPE,
-            format_args!("{} elements: Arrow {why}; export a view of them as {way} (view_dtype)", dtype.name()),
+            format_args!("{} elements: Arrow {why}; export a view of them as {instead} (view_dtype)", dtype.name()),
         )
     })
 }
@@ -192,7 +192,7 @@ fn check_lists(layout: &Layout) -> Result<()> {
         Some(inner) => Err(fail(
             TN_ERR_OVERFLOW,
             format_args!(
-                "axis {} has {} elements, and Arrow's lists at most {MAX_LIST}",
+                "axis {} has {} elements, and a list of Arrow has at most {MAX_LIST}",
                 inner + 1,
                 layout.shape()[inner + 1]
             ),
@@ -200,9 +200,9 @@ fn check_lists(layout: &Layout) -> Result<()> {
     }
 }
 
-/// Fills the record's inner levels and gives the outermost struct.
+/// Fills the record's inner levels, and returns the outermost struct.
 fn fill_schema(record: *mut SchemaRecord, layout: &Layout, letter: u8) -> Schema {
-    // SAFETY: fresh, and nobody has seen it; its levels never move from here on.
+    // SAFETY: the record is new and not shared yet. Its levels do not move any more.
     let levels = unsafe { &mut (*record).levels };
     let last = levels.len() - 1;
     let mut outer = Schema::NONE;
@@ -235,29 +235,29 @@ fn fill_schema(record: *mut SchemaRecord, layout: &Layout, letter: u8) -> Schema
     outer
 }
 
-/// `+w:N` with its NUL; N has at most ten digits.
+/// Writes `+w:N` with its NUL. N has at most ten digits.
 fn write_list(format: &mut [u8; FORMAT_BYTES], length: i64) {
     format[..3].copy_from_slice(b"+w:");
     let digits = length.checked_ilog10().unwrap_or(0) as usize + 1;
     let mut rest = length;
-    for place in format[3..3 + digits].iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
+    for digit in format[3..3 + digits].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
 }
 
 fn fill_array(record: *mut ArrayRecord, layout: &Layout) -> Array {
-    // SAFETY: fresh, and nobody has seen it; its levels never move from here on.
+    // SAFETY: the record is new and not shared yet. Its levels do not move any more.
     let levels = unsafe { &mut (*record).levels };
     let last = levels.len() - 1;
     let data = if layout.is_empty() {
-        core::ptr::from_ref(&NOWHERE).cast::<c_void>()
+        core::ptr::from_ref(&NO_DATA).cast::<c_void>()
     } else {
         layout.offset() as *const c_void
     };
     let mut outer = Array::NONE;
     for at in (0..=last).rev() {
-        // How many elements or lists there are at this level; no overflow, because the shape fits memory, zeros counted as ones.
+        // The number of elements or lists at this level. It cannot overflow: the shape fits in memory even if its zeros were ones.
         let length = layout.shape().iter().take(at + 1).product();
         let level = &mut levels[at];
         level.buffers[1] = if at == last { data } else { null() };
@@ -283,9 +283,10 @@ fn fill_array(record: *mut ArrayRecord, layout: &Layout) -> Array {
     outer
 }
 
-/// Releases a level of a schema and those inside it that were not moved out: any thread, no interpreter, while the process exits.
+/// Releases a level of a schema, and the levels inside it that were not moved out. Any thread may call this: without an interpreter, or
+/// while the process exits.
 unsafe extern "C" fn release_schema(schema: *mut Schema) {
-    // SAFETY: the consumer passes a struct that came from here and is not released, moved or not.
+    // SAFETY: the consumer passes a struct that this module made and that is not released. It may have been moved.
     let released = catch_unwind(|| unsafe {
         let Schema { n_children, children, private_data, .. } = *schema;
         if n_children == 1 {
@@ -296,16 +297,16 @@ unsafe extern "C" fn release_schema(schema: *mut Schema) {
         }
         (*schema).release = None;
         let record = private_data.cast::<SchemaRecord>();
-        // Acquire and Release pair with one another: the last one frees what the others have used.
-        if (*record).users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            drop(take(record));
+        // The AcqRel operations pair with each other: the last release sees all uses of the record before it frees it.
+        if (*record).refs.fetch_sub(1, Ordering::AcqRel) == 1 {
+            drop(from_heap(record));
         }
     });
-    // Nothing can be told to a consumer; a panic here is a bug, and must not leave the library.
+    // A release function cannot report an error. A panic is a bug, and must not unwind into the consumer.
     debug_assert!(released.is_ok());
 }
 
-/// The same for an array; the last level ends the export.
+/// Releases a level of an array, and the levels inside it that were not moved out. The last level ends the export.
 unsafe extern "C" fn release_array(array: *mut Array) {
     // SAFETY: as in `release_schema`.
     let released = catch_unwind(|| unsafe {
@@ -319,8 +320,8 @@ unsafe extern "C" fn release_array(array: *mut Array) {
         (*array).release = None;
         let record = private_data.cast::<ArrayRecord>();
         // As above.
-        if (*record).users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let record = take(record);
+        if (*record).refs.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let record = from_heap(record);
             if record.forks == thread::forks()
                 && let Some(guard) = record.guard
             {

@@ -1,7 +1,7 @@
-//! Arrays come in: the caller's array struct is moved to us, the schema stays the caller's.
+//! Imports of arrays. The library takes over the caller's array struct; the schema stays the caller's.
 
 use super::abi::{self, Array, DeviceArray, Format, Schema};
-use super::{place, take};
+use super::{from_heap, to_heap};
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Import, Imported};
@@ -10,16 +10,17 @@ use crate::ledger::Release;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_void};
 
-/// Flags of an import.
+/// The flags that an import accepts.
 const FLAGS: u32 = host::IMPORT_FLAGS | TN_UNORDERED | TN_WAIT;
 
-/// Longest part of a format text that is looked at; all that we know are shorter.
+/// The longest part of a format string that is read. All supported ones are shorter.
 const FORMAT_BYTES: usize = 32;
 
-/// Imports an array on the host. On success `source` is released, which is to say moved.
+/// Imports an array on the host. On success the struct is moved out of `source`, which is then marked as released.
 ///
 /// # Safety
-/// - `schema` and `source` are Arrow structs whose pointers point to what they say; `source` is the caller's and may be written.
+/// - `schema` and `source` are Arrow structs whose pointers point to what their fields say.
+/// - The caller owns `source`, and it may be written.
 pub unsafe fn import(
     function: &'static CStr,
     schema: *const c_void,
@@ -29,13 +30,13 @@ pub unsafe fn import(
     let (schema, source) = (schema.cast::<Schema>(), source.cast::<Array>());
     // SAFETY: the caller's promise.
     unsafe {
-        check_there(schema, source)?;
+        check_not_released(schema, source)?;
         host::check_flags(flags, FLAGS)?;
-        moved(function, schema, source, flags)
+        import_checked(function, schema, source, flags)
     }
 }
 
-/// Imports an array of the device interface, where its device is the host.
+/// Imports an array of the device interface. Its device must be the host.
 ///
 /// # Safety
 /// - As for [`import`]; `source` is an ArrowDeviceArray.
@@ -48,10 +49,10 @@ pub unsafe fn import_device(
     let (schema, source) = (schema.cast::<Schema>(), source.cast::<DeviceArray>());
     // SAFETY: the caller's promise; read as values.
     unsafe {
-        check_there(schema, &raw const (*source).array)?;
+        check_not_released(schema, &raw const (*source).array)?;
         host::check_flags(flags, FLAGS)?;
         let (kind, id, event) = ((*source).device_type, (*source).device_id, (*source).sync_event);
-        // Any device_id: Arrow leaves it open for the host.
+        // Arrow does not define the device_id of the host, so any is accepted.
         if !matches!(kind, TN_CPU | TN_CUDA_HOST) {
             return Err(fail(
                 TN_ERR_DEVICE,
@@ -61,16 +62,18 @@ pub unsafe fn import_device(
         if !event.is_null() {
             return Err(fail(
                 TN_ERR_DEVICE,
-                format_args!("sync_event is {event:p}, and no driver is in use that could wait for it"),
+                format_args!(
+                    "sync_event is {event:p}, and host memory is imported without events; wait for it, and pass NULL"
+                ),
             ));
         }
-        moved(function, schema, &raw mut (*source).array, flags)
+        import_checked(function, schema, &raw mut (*source).array, flags)
     }
 }
 
 /// # Safety
 /// - As for [`import`].
-unsafe fn check_there(schema: *const Schema, source: *const Array) -> Result<()> {
+unsafe fn check_not_released(schema: *const Schema, source: *const Array) -> Result<()> {
     // SAFETY: the caller's promise.
     let (schema, source) = unsafe { ((*schema).release, (*source).release) };
     if schema.is_none() {
@@ -90,39 +93,44 @@ fn absent(what: &str, level: usize) -> Status {
 }
 
 /// # Safety
-/// - As for [`import`]; neither is released.
-unsafe fn moved(function: &'static CStr, schema: *const Schema, source: *mut Array, flags: u32) -> Result<Imported> {
+/// - As for [`import`]; neither struct is released.
+unsafe fn import_checked(
+    function: &'static CStr,
+    schema: *const Schema,
+    source: *mut Array,
+    flags: u32,
+) -> Result<Imported> {
     // SAFETY: the caller's promise.
     let layout = unsafe { layout_of(schema, source)? };
     let mut flags = flags & host::IMPORT_FLAGS;
-    // What is not copied is immutable for everybody who has it; a copy that was asked for is the caller's own.
+    // Arrow's data are immutable, so an alias is read-only. A copy belongs to the caller alone.
     if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0 {
         flags |= TN_IMPORT_READONLY;
     }
     // SAFETY: the caller's promise; a value.
-    let kept = place(unsafe { source.read() })?;
-    let release = Release::Call(release_kept, kept as usize);
-    // SAFETY: checked as far as it can be; the bytes stay until the release is called.
+    let moved = to_heap(unsafe { source.read() })?;
+    let release = Release::Call(release_moved, moved as usize);
+    // SAFETY: the caller's promise, and the checks above. The bytes stay until the release is called.
     match unsafe { host::import(Import { function, layout: &layout, flags, release }) } {
         Ok(imported) => {
-            // SAFETY: the caller's promise. The struct is ours, and the caller's is as if released.
+            // SAFETY: the caller's promise. The struct was moved out, so the caller's copy counts as released.
             unsafe { (*source).release = None };
             Ok(imported)
         }
         Err(status) => {
-            // SAFETY: a failing import calls no release: still ours, and the contents still the caller's.
-            let _unused: Array = unsafe { take(kept) };
+            // SAFETY: a failed import calls no release function, so the copy on the heap still exists. Its contents stay the caller's.
+            let _unused: Array = unsafe { from_heap(moved) };
             Err(status)
         }
     }
 }
 
-/// What the library calls when nobody here uses the bytes any more.
-unsafe extern "C" fn release_kept(context: *mut c_void) {
-    // SAFETY: made by `moved`, called once.
-    let mut array = unsafe { take(context.cast::<Array>()) };
+/// Releases the producer's struct after the last use of the bytes.
+unsafe extern "C" fn release_moved(context: *mut c_void) {
+    // SAFETY: made by `import_checked`; the library calls a release once.
+    let mut array = unsafe { from_heap(context.cast::<Array>()) };
     if let Some(release) = array.release {
-        // SAFETY: the producer's function for the producer's struct, which may have been moved.
+        // SAFETY: the producer's function gets the producer's struct, which Arrow allows to be moved.
         unsafe { release(&raw mut array) };
     }
 }
@@ -135,21 +143,21 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
     let mut shape = [0i64; TN_MAX_NDIM];
     let mut ndim = 1;
     let (mut schema, mut array) = (schema, array);
-    // Of the level: the first element or list that is wanted, without the level's own offset, and how many.
+    // The first element or list of the level that the import needs, without the level's own offset, and their number.
     // SAFETY: the caller's promise.
     let (mut first, mut count) = (0i64, unsafe { (*array).length });
     shape[0] = count;
     for level in 0.. {
-        // SAFETY: the caller's promise for the outermost; the others were found not NULL.
+        // SAFETY: the caller's promise; the pointers of inner levels are checked for NULL below.
         let (kind, part) = unsafe { (schema.read(), array.read()) };
         check_level(&kind, &part, level, first, count)?;
-        let far = || {
+        let overflow = || {
             fail(
                 TN_ERR_OVERFLOW,
-                format_args!("offset {} at level {level} overflows in what it means inside", part.offset),
+                format_args!("offset {} at level {level} overflows when it is counted in elements", part.offset),
             )
         };
-        // SAFETY: the schema's own text, by the caller's promise.
+        // SAFETY: a text that ends with a NUL, by the caller's promise.
         let format = unsafe { format_of(kind.format, level)? };
         let (buffers, children) = if matches!(format, Format::Lists(_)) { (1, 1) } else { (2, 0) };
         if (part.n_buffers, part.n_children, kind.n_children) != (buffers, children, children) {
@@ -161,35 +169,37 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
                 ),
             ));
         }
-        // SAFETY: so many buffers are there, by the caller's promise.
+        // SAFETY: the array has `n_buffers` buffers, by the caller's promise; the number was checked.
         let buffer = |at: usize| unsafe { part.buffers.add(at).read() };
         if part.buffers.is_null() {
             return Err(absent("buffers", level));
         }
         check_nulls(&part, buffer(0), level)?;
-        let start = first.checked_add(part.offset).ok_or_else(far)?;
+        let start = first.checked_add(part.offset).ok_or_else(overflow)?;
         match format {
             Format::Lists(length) => {
                 let Some(next) = shape.get_mut(ndim) else {
                     return Err(fail(
                         TN_ERR_OVERFLOW,
-                        format_args!("lists in lists are more than {TN_MAX_NDIM} axes, the most that an array has"),
+                        format_args!(
+                            "the nested lists are more than {TN_MAX_NDIM} axes, the most that an array can have"
+                        ),
                     ));
                 };
                 *next = length;
                 ndim += 1;
-                first = start.checked_mul(length).ok_or_else(far)?;
+                first = start.checked_mul(length).ok_or_else(overflow)?;
                 count = count.checked_mul(length).ok_or_else(|| too_large(count, length))?;
                 if kind.children.is_null() || part.children.is_null() {
                     return Err(absent("children", level));
                 }
-                // SAFETY: one child is there, by the caller's promise.
+                // SAFETY: there is one child, by the caller's promise; the number was checked.
                 (schema, array) = unsafe { (kind.children.read(), part.children.read()) };
                 if schema.is_null() || array.is_null() {
                     return Err(absent("children[0]", level));
                 }
             }
-            Format::Element(dtype) => return place_at(dtype, &shape[..ndim], buffer(1), start),
+            Format::Element(dtype) => return element_layout(dtype, &shape[..ndim], buffer(1), start),
         }
     }
     unreachable!("levels end with the elements, or with the number of axes")
@@ -197,10 +207,13 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
 
 #[cold]
 fn too_large(count: i64, length: i64) -> Status {
-    fail(TN_ERR_OVERFLOW, format_args!("{count} lists of {length} elements each are more than can be counted"))
+    fail(
+        TN_ERR_OVERFLOW,
+        format_args!("the number of elements of {count} lists of {length} each does not fit in 63 bits"),
+    )
 }
 
-/// Whether a level is whole, and has what the level around it wants of it.
+/// Checks that a level is not released, and that it has the elements that the level around it needs.
 fn check_level(kind: &Schema, part: &Array, level: usize, first: i64, count: i64) -> Result<()> {
     if kind.release.is_none() {
         return Err(stale("schema's child"));
@@ -213,7 +226,10 @@ fn check_level(kind: &Schema, part: &Array, level: usize, first: i64, count: i64
     }
     let (length, offset) = (part.length, part.offset);
     if length < 0 || offset < 0 {
-        return Err(fail(TN_ERR_SHAPE, format_args!("length {length} and offset {offset} at level {level}: negative")));
+        return Err(fail(
+            TN_ERR_SHAPE,
+            format_args!("length {length} or offset {offset} at level {level} is negative"),
+        ));
     }
     match first.checked_add(count) {
         Some(end) if end <= length => Ok(()),
@@ -232,7 +248,7 @@ unsafe fn format_of(text: *const c_char, level: usize) -> Result<Format> {
     }
     let mut bytes = [0u8; FORMAT_BYTES];
     let mut length = 0;
-    // Not a byte behind the NUL, and none at all beyond what can be a format that we know.
+    // No byte after the NUL is read, nor more bytes than a supported format has.
     while length < FORMAT_BYTES {
         // SAFETY: the caller's promise; no byte before this one was the NUL.
         match unsafe { text.add(length).read() } {
@@ -245,8 +261,8 @@ unsafe fn format_of(text: *const c_char, level: usize) -> Result<Format> {
     abi::format(text).ok_or_else(|| {
         let hint = match text {
             b"b" => ": packed bits; cast them to uint8 first",
-            b"n" => ": nothing but nulls",
-            _ => "; only numbers, and lists of a fixed size of them, are arrays",
+            b"n" => ": an array of nulls has no elements",
+            _ => "; only numbers and fixed-size lists of numbers can be imported",
         };
         fail(TN_ERR_DTYPE, format_args!("format \"{}\" at level {level}{hint}", text.escape_ascii()))
     })
@@ -264,13 +280,13 @@ fn check_nulls(part: &Array, validity: *const c_void, level: usize) -> Result<()
         )),
         nulls => Err(fail(
             TN_ERR_UNSUPPORTED,
-            format_args!("level {level} has {nulls} nulls, which an array cannot have; fill them in first"),
+            format_args!("level {level} has {nulls} nulls, which an array cannot represent; fill them in first"),
         )),
     }
 }
 
-/// Elements of that shape, in C order, from element `start` of the buffer on.
-fn place_at(dtype: Dtype, shape: &[i64], data: *const c_void, start: i64) -> Result<Layout> {
+/// The layout of elements of that shape, in C order, from element `start` of the buffer on.
+fn element_layout(dtype: Dtype, shape: &[i64], data: *const c_void, start: i64) -> Result<Layout> {
     let mut layout = Layout::contiguous(dtype, shape, Order::C, 0)?;
     if layout.is_empty() {
         return Ok(layout);
@@ -278,7 +294,7 @@ fn place_at(dtype: Dtype, shape: &[i64], data: *const c_void, start: i64) -> Res
     if data.is_null() {
         return Err(fail(
             TN_ERR_NULL,
-            format_args!("the buffer of the elements is NULL, and there are {}", layout.count()),
+            format_args!("the buffer of the elements is NULL, and the array has {} elements", layout.count()),
         ));
     }
     let first = start.checked_mul(dtype.item()).and_then(|bytes| (data as u64).checked_add(bytes as u64));

@@ -1,10 +1,12 @@
 //! Arrow's C data interface and, for host memory, its C device interface: <https://arrow.apache.org/docs/format/CDataInterface.html>.
 //!
-//! Contract: Arrow's data are immutable, so an array leaves as a read-only export and comes in as a READONLY handle. One axis is a
-//! primitive array, each further one a list of fixed size around it; there are no nulls. Every struct that leaves has a release of its
-//! own that may run after the struct was moved, on any thread; the bytes stay until the last of them ran. On import nothing in the
-//! structs is believed but that pointers point to what they say: lengths, offsets and nesting are checked before a byte is touched.
-//! What an export or an import keeps lies on the heap, asked for with a way to fail before anything is held.
+//! Contract: Arrow's data are immutable, so an array is exported read-only and imported as a READONLY handle. An array of one axis is a
+//! primitive array; each further axis is a fixed-size list around it. There are no nulls.
+//!
+//! Every exported struct has its own release function, which may run on any thread, also after the struct was moved. The bytes stay until
+//! the last of them has run. On import every length, offset and nesting level is checked before any byte is accessed; only the pointers
+//! themselves are trusted. The records of exports and imports are on the heap. They are allocated, with a status on failure, before any
+//! guard is open.
 
 mod abi;
 
@@ -18,8 +20,8 @@ pub use import::{import, import_device};
 use crate::error::{Result, fail};
 use crate::types::TN_ERR_NO_HOST_MEMORY;
 
-/// The value on the heap, or TN_ERR_NO_HOST_MEMORY; taken back by [`take`].
-fn place<T>(value: T) -> Result<*mut T> {
+/// Moves a value to the heap, or fails with TN_ERR_NO_HOST_MEMORY. [`from_heap`] takes it back.
+fn to_heap<T>(value: T) -> Result<*mut T> {
     // SAFETY: no T here has size 0.
     let at = unsafe { std::alloc::alloc(core::alloc::Layout::new::<T>()) }.cast::<T>();
     if at.is_null() {
@@ -28,16 +30,16 @@ fn place<T>(value: T) -> Result<*mut T> {
             format_args!("no memory for the {} bytes that an Arrow struct needs", size_of::<T>()),
         ));
     }
-    // SAFETY: fresh memory of T's size and alignment.
+    // SAFETY: new memory of T's size and alignment.
     unsafe { at.write(value) };
     Ok(at)
 }
 
-/// The value back, its memory freed.
+/// Takes a value from the heap and frees its memory.
 ///
 /// # Safety
-/// - `at` comes from [`place`], is taken once, and nobody else uses it.
-unsafe fn take<T>(at: *mut T) -> T {
-    // SAFETY: the caller's promise; a Box is what the global allocator gave for that layout.
+/// - `at` comes from [`to_heap`], is taken once, and is not used by other code.
+unsafe fn from_heap<T>(at: *mut T) -> T {
+    // SAFETY: the caller's promise. A Box frees memory of that layout by the global allocator, which allocated it.
     *unsafe { Box::from_raw(at) }
 }

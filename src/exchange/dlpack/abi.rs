@@ -1,4 +1,4 @@
-//! DLPack's structs as its header has them (version 1.1), and the slots in which ours live.
+//! DLPack's structs as in its header (version 1.1), and the slots of exported structs.
 
 use crate::arena::{Link, Linked};
 use crate::ledger::Guard;
@@ -58,31 +58,31 @@ const _: () = {
     assert!(core::mem::offset_of!(Versioned, flags) == 24 && core::mem::offset_of!(Versioned, tensor) == 32);
 };
 
-/// What a slot holds while its struct is out. The consumer sees one of the two structs and the numbers behind it. In this order: of most
-/// exports only the beginning is touched.
+/// The contents of a slot whose struct a consumer has. The consumer sees one of the two structs, and the numbers. The fields are in this
+/// order so that most exports touch only the first cache lines.
 #[repr(C)]
 pub struct ExportedTensor {
-    /// The export that holds the bytes; None where there are none.
+    /// The guard of the export. None: the array is empty.
     pub guard: Option<&'static Guard>,
-    /// Forks before it was made: in a child the parent's exports hold nothing.
+    /// The number of forks before the export. In the child of a fork, an export of the parent holds no bytes.
     pub forks: u32,
     pub versioned: Versioned,
-    /// Shape and strides. Of as many axes as there can be, so that an export needs no memory once its bytes are held, or were copied.
+    /// Shape and strides, for the largest number of axes. So an export needs no memory once its guard is open or its bytes are copied.
     pub numbers: [i64; 2 * TN_MAX_NDIM],
     pub legacy: Legacy,
 }
 
-/// A struct that is out, in a slot of memory that is never unmapped.
+/// The slot of an exported struct, in memory that is never unmapped.
 #[repr(C, align(64))]
 pub struct Export {
     head: Head,
-    /// 1 while the struct is out: exactly one call of the deleter turns it to 0.
+    /// 1 while a consumer has the struct. Exactly one call of the deleter sets it to 0.
     pub live: AtomicU32,
     link: Link<Export>,
-    pub out: UnsafeCell<ExportedTensor>,
+    pub tensor: UnsafeCell<ExportedTensor>,
 }
 
-// SAFETY: `out` belongs to whoever took the slot off the queue or turned `live` to 0; the consumer's side of it is the consumer's.
+// SAFETY: `tensor` is accessed by the call that took the slot, by the one that set `live` to 0, and, in between, by the consumer.
 unsafe impl Sync for Export {}
 
 impl Linked for Export {
@@ -106,7 +106,7 @@ impl Slot for Export {
             strides: core::ptr::null_mut(),
             byte_offset: 0,
         };
-        let out = ExportedTensor {
+        let exported = ExportedTensor {
             legacy: Legacy { tensor: tensor(), manager_ctx: core::ptr::null_mut(), deleter: None },
             versioned: Versioned {
                 major: 0,
@@ -120,7 +120,7 @@ impl Slot for Export {
             guard: None,
             forks: 0,
         };
-        Export { head, live: AtomicU32::new(0), link: Link::new(), out: UnsafeCell::new(out) }
+        Export { head, live: AtomicU32::new(0), link: Link::new(), tensor: UnsafeCell::new(exported) }
     }
     fn head(&self) -> &Head {
         &self.head

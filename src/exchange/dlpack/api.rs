@@ -1,10 +1,10 @@
-//! DLPack's exchange table (since its version 1.2): C functions that a consumer finds once per Python type and calls in place of
+//! DLPack's exchange table (since its version 1.2): C functions that a consumer looks up once per Python type and calls instead of
 //! `__dlpack__`.
 //!
-//! Contract: one static table, whole or not to be had: the three functions that take Python objects are the Python package's and are
-//! registered once. Ours allocate an array for a consumer, which then owns it alone, and name the stream of a device.
+//! Contract: there is one static table, and callers get it only once it is complete. The Python package registers the three functions that
+//! take Python objects. The other two are here: one allocates an array that the consumer then owns alone, one names the stream of a device.
 
-use super::{Form, hold_by, quarantine};
+use super::{Form, quarantine, write_and_publish};
 use crate::array::{self, Contents, HOST, Options};
 use crate::boundary;
 use crate::dtype::Dtype;
@@ -20,10 +20,10 @@ use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// By which a failing allocation says why: the name of a Python exception, and a text.
+/// The function through which a failed allocation reports the name of a Python exception and a text.
 type SetError = Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char)>;
 
-/// DLPackExchangeAPI. Functions that take Python objects are kept as addresses: nothing here calls them.
+/// DLPackExchangeAPI. The functions that take Python objects are stored as addresses, because this library does not call them.
 #[repr(C)]
 pub struct ExchangeApi {
     version: [u32; 2],
@@ -56,10 +56,10 @@ pub fn exchange_api() -> Result<*const ExchangeApi> {
     if TABLE.tensor_of_object.load(Ordering::Acquire).is_null() {
         return Err(fail(
             TN_ERR_UNSUPPORTED,
-            format_args!("the functions for Python objects are the Python package's; import tenure in Python first"),
+            format_args!("the Python package provides the functions for Python objects; import tenure in Python first"),
         ));
     }
-    // From now on somebody may hold our functions.
+    // From now on foreign code may have pointers to this library's functions.
     crate::sys::os::pin_library();
     Ok(&raw const TABLE)
 }
@@ -67,11 +67,11 @@ pub fn exchange_api() -> Result<*const ExchangeApi> {
 /// Completes the table, once.
 ///
 /// # Safety
-/// - `slots` is a table whose three functions for Python objects are of the types that DLPack gives them.
+/// - `slots` is a table whose three functions for Python objects have the types that DLPack defines.
 pub unsafe fn register_python(slots: *const ExchangeApi) -> Result<()> {
     // SAFETY: the caller's promise.
     let slots = unsafe { &*slots };
-    // In this order: whoever sees the last one sees all.
+    // In this order: a reader that sees the last function sees all of them.
     for (own, given, what) in [
         (&TABLE.from_object, &slots.from_object, "managed_tensor_from_py_object_no_sync"),
         (&TABLE.to_object, &slots.to_object, "managed_tensor_to_py_object_no_sync"),
@@ -93,7 +93,7 @@ pub unsafe fn register_python(slots: *const ExchangeApi) -> Result<()> {
     Ok(())
 }
 
-/// The stream of this thread's work on a device: none yet but the host's, which has no handle.
+/// The stream of the thread's work on a device. Only the host is supported, which has no stream handle.
 unsafe extern "C" fn current_stream(_device_type: i32, _device_id: i32, out: *mut *mut c_void) -> c_int {
     if !out.is_null() {
         // SAFETY: writable by DLPack's documentation.
@@ -102,10 +102,10 @@ unsafe extern "C" fn current_stream(_device_type: i32, _device_id: i32, out: *mu
     0
 }
 
-/// New memory for a consumer, by the prototype's type, shape and device; the rest of the prototype is not read.
+/// Allocates an array for a consumer, with the type, shape and device of the prototype. No other field of the prototype is read.
 ///
 /// # Safety
-/// - By DLPack's documentation: `prototype` describes a tensor, `out` may be written, `set_error` may be called with `context`.
+/// - As DLPack documents: `prototype` describes a tensor, `out` may be written, and `set_error` may be called with `context`.
 unsafe extern "C" fn allocate(
     prototype: *const Tensor,
     out: *mut *mut Versioned,
@@ -117,7 +117,7 @@ unsafe extern "C" fn allocate(
             return Err(fail(TN_ERR_NULL, format_args!("the prototype or the output is NULL")));
         }
         // SAFETY: not NULL; the caller's promise.
-        let tensor = unsafe { fresh(prototype)? };
+        let tensor = unsafe { allocate_like(prototype)? };
         // SAFETY: the caller's promise.
         unsafe { out.write(tensor.cast()) };
         Ok(())
@@ -130,7 +130,7 @@ unsafe extern "C" fn allocate(
         _ => c"BufferError",
     };
     if let Some(set_error) = set_error {
-        // SAFETY: the caller's promise; both texts are terminated and outlive the call.
+        // SAFETY: the caller's promise; both texts end with a NUL and outlive the call.
         unsafe { set_error(context, kind.as_ptr(), error::published()) };
     }
     -1
@@ -138,14 +138,14 @@ unsafe extern "C" fn allocate(
 
 /// # Safety
 /// - `prototype` is a DLTensor whose shape has as many lengths as it says.
-unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
+unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
     // SAFETY: the caller's promise; a copy of the struct's own fields.
     let tensor = unsafe { core::ptr::read(prototype) };
     if (tensor.device_type, tensor.device_id) != (HOST.r#type, HOST.id) {
         return Err(fail(
             TN_ERR_DEVICE,
             format_args!(
-                "device ({}, {}): memory of this library is on the host, which is (1, 0)",
+                "device ({}, {}): this function allocates on the host only, which is (1, 0)",
                 tensor.device_type, tensor.device_id
             ),
         ));
@@ -157,16 +157,17 @@ unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
     }
     let mut shape = [0i64; TN_MAX_NDIM];
     for (axis, length) in shape[..ndim].iter_mut().enumerate() {
-        // SAFETY: so many lengths are there, by the caller's promise.
+        // SAFETY: the shape has `ndim` lengths, by the caller's promise.
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
     let mut layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    let exported = array::create(None, &mut layout, Contents::Undefined, &Options::DEFAULT.name).and_then(alone);
+    let exported =
+        array::create(None, &mut layout, Contents::Undefined, &Options::DEFAULT.name).and_then(export_exclusively);
     match exported {
-        // The consumer's alone, as a copy is, but nobody copied.
-        Ok(exported) => Ok(hold_by(slot, exported, Class::ExportExclusive, Form::Versioned).0),
+        // The consumer owns the bytes alone, as those of a copy, but the struct is not marked as copied.
+        Ok(exported) => Ok(write_and_publish(slot, exported, Class::ExportExclusive, Form::Versioned).0),
         Err(status) => {
             quarantine::put(thread, slot);
             Err(status)
@@ -174,16 +175,16 @@ unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
     }
 }
 
-/// An export that is the only holder of the array's bytes; the handle ends in any case.
-fn alone(id: Id) -> Result<host::Exported> {
-    let how = Export {
+/// Exports a new array, and releases its handle. Then the export alone holds the bytes.
+fn export_exclusively(id: Id) -> Result<host::Exported> {
+    let request = Export {
         function: c"managed_tensor_allocator",
         flags: TN_BORROW | TN_REQUIRE_BORROW,
         class: Class::ExportExclusive,
         copy: Class::ExportExclusive,
         unique: true,
     };
-    let exported = host::export(id, &how, Stream::of(0), &|_| None);
+    let exported = host::export(id, &request, Stream::of(0), &|_| None);
     array::release_now(id)?;
     exported
 }

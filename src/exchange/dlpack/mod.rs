@@ -1,10 +1,13 @@
-//! DLPack, version 1.1 and the struct without a version before it: <https://dmlc.github.io/dlpack/latest/>.
+//! DLPack, version 1.1 and the older struct without a version: <https://dmlc.github.io/dlpack/latest/>.
 //!
-//! Contract: an export's struct lives in a slot that is never unmapped and is reused oldest first, so a consumer that calls the deleter
-//! twice is noticed, not obeyed. `data` points at element (0,..,0), `byte_offset` is 0, strides are always there. On import nothing in
-//! the struct is believed but that pointers point to what they say; the library's own structs are recognised and become clones.
+//! Contract of exports: the struct lives in a slot that is never unmapped. The oldest free slot is reused first, so a second call of a
+//! deleter is detected and ignored. `data` points to element (0,..,0), `byte_offset` is 0, and strides are always present.
+//!
+//! Contract of imports: every field is checked; only the pointers themselves are trusted. A struct that this library exported is
+//! recognised, and its import is a clone of the exported array.
 
 mod abi;
+
 mod api;
 
 mod quarantine;
@@ -25,7 +28,7 @@ use abi::{Export, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::Ordering;
 
-/// What `tn_dlpack_options` says.
+/// The options of `tn_dlpack_options`.
 pub struct Options {
     /// Crossing flags.
     pub flags: u32,
@@ -33,7 +36,7 @@ pub struct Options {
     pub mode: u32,
     /// Device label.
     pub label: tn_device_type,
-    /// Where the consumer wants it.
+    /// The device on which the consumer wants the bytes.
     pub target: tn_device,
     /// The consumer's stream.
     pub consumer: Result<Stream>,
@@ -67,40 +70,40 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     export_slow(id, host::Export { function, flags, class, copy: Class::ExportExclusive, unique }, consumer, form)
 }
 
-/// What of a layout the format, or the caller's flags, cannot have.
+/// The reason why DLPack, or the caller's flags, cannot express a layout. None: they can.
 #[inline(always)]
-fn unfit(flags: u32, layout: &Layout) -> Option<&'static str> {
+fn why_not_expressible(flags: u32, layout: &Layout) -> Option<&'static str> {
     let item = layout.item();
-    // Sizes are powers of two.
+    // Item sizes are powers of two, so the mask has the remainder.
     if layout.axes().any(|(length, stride)| length > 1 && stride & (item - 1) != 0) {
         return Some("a stride is not a multiple of the element size, which DLPack counts in");
     }
     host::nonnegative(flags, layout)
 }
 
-/// An alias that nothing is in the way of, in the short way: what the consumer looks at is all in the slot, so that the export needs no
-/// layout of its own.
+/// The fast path of an aliasing export, for an array without a conflict. The consumer reads the slot only, so the export needs no layout of
+/// its own.
 #[inline(always)]
 fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_void> {
     let thread = thread::current();
     let (guard, (slot, tensor)) = crate::borrow::export_free(thread, id, class, |layout| {
-        if layout.is_empty() || unfit(flags, layout).is_some() {
+        if layout.is_empty() || why_not_expressible(flags, layout).is_some() {
             return None;
         }
         let slot = quarantine::take_own(thread)?;
         Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
     })?;
-    hand_out(slot, Some(guard));
+    publish(slot, Some(guard));
     Some(tensor)
 }
 
-/// The same for all cases and with every status.
+/// The slow path of an export, for all cases and with every status.
 #[inline(never)]
-fn export_slow(id: Id, how: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
+fn export_slow(id: Id, request: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    match host::export(id, &how, Ok(consumer), &|layout| unfit(how.flags, layout)) {
-        Ok(exported) => Ok(hold_by(slot, exported, how.class, form)),
+    match host::export(id, &request, Ok(consumer), &|layout| why_not_expressible(request.flags, layout)) {
+        Ok(exported) => Ok(write_and_publish(slot, exported, request.class, form)),
         Err(status) => {
             quarantine::put(thread, slot);
             Err(status)
@@ -120,39 +123,39 @@ fn check_target(label: tn_device_type, target: tn_device) -> Result<()> {
         (TN_CPU, id) => Err(wrong("target device", TN_CPU, id)),
         (kind, id) => Err(fail(
             TN_ERR_UNSUPPORTED,
-            format_args!("target device ({kind}, {id}): exports leave for host memory only, which is (1, 0)"),
+            format_args!("target device ({kind}, {id}): only exports to host memory are supported, which is (1, 0)"),
         )),
     }
 }
 
-/// Writes the struct of an export that is open into the slot and hands it out.
-fn hold_by(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, tn_how) {
-    let Exported { hold, how } = exported;
-    let layout = hold.layout();
+/// Writes the struct of an open export into the slot, and publishes it.
+fn write_and_publish(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, tn_how) {
+    let Exported { guard, how } = exported;
+    let layout = guard.layout();
     let copied = how == TN_COPIED;
     let tensor = fill(slot, layout, class == Class::ExportRead && !copied, copied, form);
-    // No bytes, no claim: the consumer has nothing to keep.
+    // An empty array has no bytes that the consumer could keep.
     let guard = if layout.is_empty() {
-        hold.end(false);
+        guard.end(false);
         None
     } else {
-        Some(hold.into_guard())
+        Some(guard.into_guard())
     };
-    hand_out(slot, guard);
+    publish(slot, guard);
     (tensor, how)
 }
 
-/// Writes the struct into the slot; its address.
+/// Writes the struct into the slot. Returns the struct's address.
 #[inline(always)]
 fn fill(slot: &'static Export, layout: &Layout, readonly: bool, copied: bool, form: Form) -> *mut c_void {
     let ndim = layout.ndim();
-    // SAFETY: taken off the queue: ours alone until it is out.
-    let out = unsafe { &mut *slot.out.get() };
+    // SAFETY: this call took the slot, and no consumer has it yet.
+    let out = unsafe { &mut *slot.tensor.get() };
     let numbers = &mut out.numbers[..2 * ndim];
     let (shape, strides) = numbers.split_at_mut(ndim);
-    // Sizes are powers of two, and what is no multiple of them does not get here.
+    // Item sizes are powers of two, and `why_not_expressible` refused all strides that are not multiples of them.
     let shift = layout.item().trailing_zeros();
-    // From the last axis on: a length of 1 gets the stride that contiguity would give it.
+    // Starts at the last axis. An axis of length 1 gets the stride of a contiguous layout.
     let mut dense = 1_i64;
     for (axis, (length, stride)) in layout.axes().enumerate().rev() {
         shape[axis] = length;
@@ -188,14 +191,14 @@ fn fill(slot: &'static Export, layout: &Layout, readonly: bool, copied: bool, fo
     }
 }
 
-/// From now on the struct in the slot is out, and `guard` holds its bytes, if it has any.
+/// Marks the slot's struct as exported. `guard` holds its bytes, if it has any.
 #[inline(always)]
-fn hand_out(slot: &'static Export, guard: Option<&'static Guard>) {
-    // SAFETY: taken off the queue: ours alone until it is out.
-    let out = unsafe { &mut *slot.out.get() };
+fn publish(slot: &'static Export, guard: Option<&'static Guard>) {
+    // SAFETY: this call took the slot, and no consumer has it yet.
+    let out = unsafe { &mut *slot.tensor.get() };
     out.forks = thread::forks();
     out.guard = guard;
-    // From now on the consumer holds our deleter.
+    // From now on the consumer has a pointer to the deleter.
     crate::sys::os::pin_library();
     // Release pairs with the AcqRel in `delete`.
     slot.live.store(1, Ordering::Release);
@@ -215,37 +218,37 @@ unsafe extern "C" fn delete_versioned(tensor: *mut Versioned) {
     }
 }
 
-/// Ends the export whose slot is `context`: any thread, no interpreter, also after a fork or while the process exits.
+/// Ends the export whose slot is `context`. Any thread may call this: without an interpreter, after a fork, or while the process exits.
 fn delete(context: *mut c_void) {
     let outcome = std::panic::catch_unwind(|| {
-        // SAFETY: our own structs carry their slot, which is never unmapped.
+        // SAFETY: the context of this library's structs is their slot, which is never unmapped.
         let slot: &'static Export = unsafe { &*context.cast::<Export>() };
         if slot.live.swap(0, Ordering::AcqRel) == 0 {
-            // A consumer's second call: there is nothing left to end, and nobody to tell.
+            // The consumer's second call. The export has ended, and a deleter cannot return an error.
             return;
         }
         let thread = thread::current();
-        if let Some(guard) = close(slot)
+        if let Some(guard) = take_guard(slot)
             && !LockedSlot::held(thread, guard).end_guard(false)
         {
             guard.lock().end_guard(guard, false);
         }
         quarantine::put(thread, slot);
     });
-    // Nothing can be told to a consumer; a panic here is a bug, and must not leave the library.
+    // A deleter cannot report an error. A panic is a bug, and must not unwind into the consumer.
     debug_assert!(outcome.is_ok());
 }
 
-/// What held the bytes of a struct that is not out any more.
+/// Takes the guard of an export that the caller ends. None: there is none, or the export was made before a fork.
 #[inline(always)]
-fn close(slot: &'static Export) -> Option<&'static Guard> {
-    // SAFETY: the exchange of `live` made it ours alone.
-    let out = unsafe { &mut *slot.out.get() };
+fn take_guard(slot: &'static Export) -> Option<&'static Guard> {
+    // SAFETY: the caller has set `live` to 0, so no other call ends the export.
+    let out = unsafe { &mut *slot.tensor.get() };
     let guard = out.guard.take();
     if out.forks == thread::forks() { guard } else { None }
 }
 
-/// Flags of an import.
+/// The flags that an import accepts.
 pub const IMPORT_FLAGS: u32 = TN_BORROW
     | TN_REQUIRE_BORROW
     | TN_MAY_OVERWRITE
@@ -259,7 +262,7 @@ pub const IMPORT_FLAGS: u32 = TN_BORROW
 /// Imports a struct without a version.
 ///
 /// # Safety
-/// - `tensor` is a DLManagedTensor whose pointers point to what they say, and which the caller owns.
+/// - `tensor` is a DLManagedTensor whose pointers point to what its fields say. The caller owns it.
 pub unsafe fn import_legacy(function: &'static CStr, tensor: *mut c_void, flags: u32) -> Result<Imported> {
     host::check_flags(flags, IMPORT_FLAGS)?;
     let tensor = tensor.cast::<Legacy>();
@@ -286,7 +289,7 @@ pub unsafe fn import_legacy(function: &'static CStr, tensor: *mut c_void, flags:
 /// Imports a struct with a version.
 ///
 /// # Safety
-/// - `tensor` is a DLManagedTensorVersioned whose pointers point to what they say, and which the caller owns.
+/// - `tensor` is a DLManagedTensorVersioned whose pointers point to what its fields say. The caller owns it.
 pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, flags: u32) -> Result<Imported> {
     host::check_flags(flags, IMPORT_FLAGS)?;
     let tensor = tensor.cast::<Versioned>();
@@ -294,7 +297,7 @@ pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, fla
     let (major, deleter, context) = unsafe { ((*tensor).major, (*tensor).deleter, (*tensor).manager_ctx) };
     if major != 1 {
         if let Some(deleter) = deleter {
-            // SAFETY: the format demands it of whoever does not know the version.
+            // SAFETY: DLPack demands that a consumer which does not support the version calls the deleter.
             unsafe { deleter(tensor) };
         }
         return Err(fail(TN_ERR_UNSUPPORTED, format_args!("DLPack version {major}: this library reads version 1")));
@@ -319,20 +322,20 @@ pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, fla
     unsafe { import(function, head, flags, readonly, bits & IS_COPIED != 0, release) }
 }
 
-/// One of our own structs: the export ends, and its handle's clone takes its place. None if the bytes shall be copied, or if the
-/// struct is not out.
+/// Imports a struct that this library exported: the export ends, and a clone of the exported array takes its place. None: the caller wants
+/// a copy, or the array is empty.
 fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) == 0 {
         return None;
     }
-    // SAFETY: our own structs carry their slot, which is never unmapped.
+    // SAFETY: the context of this library's structs is their slot, which is never unmapped.
     let slot: &'static Export = unsafe { &*context.cast::<Export>() };
-    // SAFETY: out, and the caller owns it: nobody else ends it.
-    let guard = unsafe { (*slot.out.get()).guard }?;
+    // SAFETY: the caller owns the exported struct, so no other call ends it.
+    let guard = unsafe { (*slot.tensor.get()).guard }?;
     let outcome = host::reclaim(guard, flags & TN_IMPORT_READONLY != 0).map(|id| Imported { id, how: TN_ALIASED });
     if outcome.is_ok() {
         slot.live.store(0, Ordering::Release);
-        close(slot);
+        take_guard(slot);
         quarantine::put(thread::current(), slot);
     }
     Some(outcome)
@@ -343,10 +346,10 @@ fn null(what: &str) -> Status {
     fail(TN_ERR_NULL, format_args!("the tensor's {what} is NULL"))
 }
 
-/// Axes of nearly all tensors.
-const FEW: usize = 8;
+/// Nearly all tensors have at most this many axes.
+const FEW_AXES: usize = 8;
 
-/// Shape and strides of a tensor of at most N axes, each number read once: it is checked here and may change there.
+/// Reads shape and strides of a tensor of at most N axes. Each number is read once, because the foreign struct may change after a check.
 ///
 /// # Safety
 /// - The tensor's shape and strides point to `ndim` numbers each; strides may be NULL.
@@ -354,7 +357,7 @@ const FEW: usize = 8;
 unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize, layout: &mut Layout) -> Result<()> {
     let (mut shape, mut strides) = ([0i64; N], [0i64; N]);
     for (axis, length) in shape[..ndim].iter_mut().enumerate() {
-        // SAFETY: so many lengths are there, by the caller's promise.
+        // SAFETY: the shape has `ndim` lengths, by the caller's promise.
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
     if tensor.strides.is_null() {
@@ -362,7 +365,7 @@ unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize
         return Ok(());
     }
     for (axis, stride) in strides[..ndim].iter_mut().enumerate() {
-        // SAFETY: so many strides are there, by the caller's promise.
+        // SAFETY: there are `ndim` strides, by the caller's promise.
         let elements = unsafe { tensor.strides.add(axis).read_unaligned() };
         *stride = elements.checked_mul(dtype.item()).ok_or_else(|| {
             fail(TN_ERR_OVERFLOW, format_args!("stride {elements} of axis {axis} overflows in bytes"))
@@ -371,10 +374,10 @@ unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize
     layout.set_strided(dtype, &shape[..ndim], &strides[..ndim], 0)
 }
 
-/// The same for the few tensors that have more axes.
+/// [`read_layout`] for the few tensors that have more axes.
 ///
 /// # Safety
-/// - As above.
+/// - As for [`read_layout`].
 #[cold]
 #[inline(never)]
 unsafe fn read_large_layout(tensor: &Tensor, dtype: Dtype, ndim: usize, layout: &mut Layout) -> Result<()> {
@@ -383,7 +386,7 @@ unsafe fn read_large_layout(tensor: &Tensor, dtype: Dtype, ndim: usize, layout: 
 }
 
 /// # Safety
-/// - `tensor` and its pointers point to what they say.
+/// - `tensor` is a DLTensor whose pointers point to what its fields say.
 unsafe fn import(
     function: &'static CStr,
     tensor: *const Tensor,
@@ -401,11 +404,11 @@ unsafe fn import(
     let dtype = Dtype::of(u32::from(tensor.code) | u32::from(tensor.bits) << 8 | u32::from(tensor.lanes) << 16)?;
     let ndim = crate::layout::check_ndim(ndim)?;
     let mut layout = Layout::EMPTY;
-    // Few tensors have more than eight axes, and clearing room for 64 costs more than all the rest here.
+    // Clearing arrays of 64 axes would cost more than the rest of this function.
     // SAFETY: the caller's promise.
     unsafe {
-        if ndim <= FEW {
-            read_layout::<FEW>(&tensor, dtype, ndim, &mut layout)?;
+        if ndim <= FEW_AXES {
+            read_layout::<FEW_AXES>(&tensor, dtype, ndim, &mut layout)?;
         } else {
             read_large_layout(&tensor, dtype, ndim, &mut layout)?;
         }
@@ -442,7 +445,7 @@ unsafe fn import(
         flags |= TN_IMPORT_READONLY;
     }
     let aliases = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-    // The producer made the copy for us: nobody else uses it, so it may be overwritten unless it overlaps what we know.
+    // The producer made this copy for the consumer. No one else uses it, so it may be overwritten unless it overlaps another store.
     if copied && aliases {
         flags |= TN_MAY_OVERWRITE;
     }

@@ -1,8 +1,9 @@
-//! The slots of exported structs that came back.
+//! The quarantine of exported structs that their consumers have deleted.
 //!
-//! Contract: a slot is reused only after [`KEPT`] others came back on the same thread, or went to the shared quarantine. Until then a
-//! second call of its deleter is detected. A thread passes on what it has too many of, and everything when it ends. Its own quarantine
-//! changes only in a critical section, so that a fork finds it complete. Allocates only in [`take`]; any thread.
+//! Contract: a slot is reused only after [`KEPT`] others entered the same quarantine: that of a thread, or the shared one. Until then a
+//! second call of its deleter is detected. A thread with too many slots moves some to the shared quarantine, and all of them when it ends.
+//! Its own quarantine changes only in a critical section, so that a fork finds it complete. Only [`take`] allocates. Any thread may call
+//! this module.
 
 use super::abi::Export;
 use crate::arena::Quarantine;
@@ -12,12 +13,11 @@ use crate::thread::{self, Area, ColdLock, CriticalSection, PerThread, Thread, ar
 
 /// Slots that stay in a quarantine.
 const KEPT: usize = 64;
-/// A thread with this many slots passes [`KEPT`] of them on, to threads that export what it deletes.
+/// A thread with this many slots passes [`KEPT`] of them on. It may delete structs that other threads export.
 const MAX_PER_THREAD: usize = 2 * KEPT;
 
 static SHARED: ColdLock<Quarantine<Export>> = ColdLock::new(Quarantine::new());
 
-/// A thread's quarantine.
 #[repr(transparent)]
 struct OwnQuarantine(Quarantine<Export>);
 
@@ -37,7 +37,7 @@ pub fn take_own(thread: &'static Thread) -> Option<&'static Export> {
     own.take_beyond(KEPT)
 }
 
-/// A slot for the caller alone.
+/// Takes a slot that nothing else uses.
 pub fn take(thread: &'static Thread) -> Result<&'static Export> {
     if let Some(slot) = take_own(thread) {
         return Ok(slot);
@@ -46,7 +46,7 @@ pub fn take(thread: &'static Thread) -> Result<&'static Export> {
     shared.map_or_else(|| Table::<Export>::take(thread), Ok)
 }
 
-/// Retires a slot whose struct came back.
+/// Retires a slot whose struct was deleted.
 #[inline(always)]
 pub fn put(thread: &'static Thread, slot: &'static Export) {
     let own = &OwnQuarantine::of(thread).0;

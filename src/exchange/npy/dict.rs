@@ -1,35 +1,35 @@
-//! Reads the text of a header: one Python dictionary with the keys descr, fortran_order and shape.
+//! Parses the text of a header: one Python dictionary with the keys descr, fortran_order and shape.
 //!
-//! Contract: goes over the text once and never back, so its time is linear; no recursion, no memory. Understands what
-//! NumPy writes and has written (keys in any order, free white space, `3L` of Python 2, `u'..'`), not all of Python's
-//! literals: a comment, a joined string or `0x10` is a syntax fault. Values of a structured type are only skipped.
+//! Contract: the parser reads the text once and never goes back, so its time is linear. It needs no recursion and no memory. It accepts
+//! what any version of NumPy writes: keys in any order, free white space, `3L` and `u'..'` of Python 2. Other Python literals are syntax
+//! faults, such as a comment, joined strings or `0x10`. The value of a structured type is skipped.
 #![forbid(unsafe_code)]
 
 use super::error::{Fault, MAX_DEPTH};
 use crate::types::TN_MAX_NDIM;
 
-/// What the header says, as it stands there.
+/// The values of the three keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Dict<'a> {
-    /// The text of `descr`; None where it is no string.
+    /// The text of `descr`. None: it is not a string.
     pub descr: Option<&'a [u8]>,
     pub fortran_order: bool,
     pub shape: Shape,
 }
 
-/// The lengths, or how they are too large.
+/// The value of `shape`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Shape {
-    /// May be more than are kept.
+    /// The number of lengths in the text, which may exceed that of `lengths`.
     pub ndim: usize,
     pub lengths: [i64; TN_MAX_NDIM],
-    /// A length did not fit.
+    /// Whether a length does not fit in 63 bits.
     pub overflow: bool,
 }
 
 const KEYS: [&str; 3] = ["descr", "fortran_order", "shape"];
 
-/// Reads all of `text`.
+/// Parses the whole text.
 pub(super) fn read(text: &[u8]) -> Result<Dict<'_>, Fault<'_>> {
     let mut cursor = Cursor { text, at: 0 };
     let (mut descr, mut fortran_order, mut shape) = (None, None, None);
@@ -37,13 +37,13 @@ pub(super) fn read(text: &[u8]) -> Result<Dict<'_>, Fault<'_>> {
     while !cursor.accept(b'}') {
         let key = cursor.string("key in quotes")?;
         cursor.expect(b':', "':' behind the key")?;
-        let double = match key {
+        let is_duplicate = match key {
             b"descr" => descr.replace(cursor.descr()?).is_some(),
             b"fortran_order" => fortran_order.replace(cursor.boolean()?).is_some(),
             b"shape" => shape.replace(cursor.shape()?).is_some(),
             _ => return Err(Fault::Key { key }),
         };
-        if let Some(key) = KEYS.into_iter().find(|name| double && name.as_bytes() == key) {
+        if let Some(key) = KEYS.into_iter().find(|name| is_duplicate && name.as_bytes() == key) {
             return Err(Fault::Double { key });
         }
         if !cursor.accept(b',') {
@@ -80,9 +80,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn accept(&mut self, wanted: u8) -> bool {
-        let there = self.peek() == Some(wanted);
-        self.at += usize::from(there);
-        there
+        let is_next = self.peek() == Some(wanted);
+        self.at += usize::from(is_next);
+        is_next
     }
 
     fn expect(&mut self, wanted: u8, name: &'static str) -> Result<(), Fault<'a>> {
@@ -93,12 +93,12 @@ impl<'a> Cursor<'a> {
         Fault::Syntax { at: self.at, wanted }
     }
 
-    /// A string in quotes of either kind; its escapes stay as they are.
+    /// The text of a string in single or double quotes. Its escapes are not decoded.
     fn string(&mut self, wanted: &'static str) -> Result<&'a [u8], Fault<'a>> {
         let mut quote = self.peek();
         if matches!(quote, Some(b'u' | b'U')) {
             self.at += 1;
-            // Nothing stands between the prefix and the quote.
+            // No white space is allowed between the prefix and the quote.
             quote = self.text.get(self.at).copied();
         }
         let Some(quote @ (b'\'' | b'"')) = quote else { return Err(self.wants(wanted)) };
@@ -118,7 +118,7 @@ impl<'a> Cursor<'a> {
         Err(self.wants("closing quote"))
     }
 
-    /// The value of descr: the text of a string; anything else is skipped and None.
+    /// The value of `descr`: the text of a string. None: a structured type, which is skipped.
     fn descr(&mut self) -> Result<Option<&'a [u8]>, Fault<'a>> {
         match self.peek() {
             Some(b'(' | b'[' | b'{') => self.skip_brackets().map(|()| None),
@@ -127,7 +127,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Goes behind the bracket that closes the one that stands here.
+    /// Skips a bracketed value, up to and including its closing bracket.
     fn skip_brackets(&mut self) -> Result<(), Fault<'a>> {
         let mut closers = [0u8; MAX_DEPTH];
         let mut depth = 0;
@@ -176,13 +176,13 @@ impl<'a> Cursor<'a> {
         Err(self.wants("True or False"))
     }
 
-    /// A tuple of lengths: `()`, `(3,)`, `(3, 4)`. All of them are read, as many as fit are kept.
+    /// A tuple of lengths: `()`, `(3,)`, `(3, 4)`. All lengths are parsed, and the first TN_MAX_NDIM are stored.
     fn shape(&mut self) -> Result<Shape, Fault<'a>> {
         let mut shape = Shape { ndim: 0, lengths: [0; TN_MAX_NDIM], overflow: false };
         self.expect(b'(', "tuple of lengths")?;
         while !self.accept(b')') {
             match self.length()? {
-                Some(length) => shape.lengths.get_mut(shape.ndim).into_iter().for_each(|kept| *kept = length),
+                Some(length) => shape.lengths.get_mut(shape.ndim).into_iter().for_each(|slot| *slot = length),
                 None => shape.overflow = true,
             }
             shape.ndim += 1;
@@ -199,7 +199,7 @@ impl<'a> Cursor<'a> {
         Ok(shape)
     }
 
-    /// A whole number in decimal digits; None if it does not fit.
+    /// A whole number in decimal digits. None: it does not fit in 63 bits.
     fn length(&mut self) -> Result<Option<i64>, Fault<'a>> {
         let negative = self.accept(b'-');
         let start = self.at;
@@ -218,7 +218,7 @@ impl<'a> Cursor<'a> {
         if negative && value != Some(0) {
             return Err(Fault::Negative { at: start.saturating_sub(1) });
         }
-        // A long of Python 2.
+        // The suffix of a long in Python 2.
         if matches!(self.text.get(self.at), Some(b'L' | b'l')) {
             self.at += 1;
         }

@@ -1,56 +1,88 @@
-//! What can be wrong with a file: the status, and a text that names the value.
+//! The faults of a file: their status, and a text that names the value.
 //!
-//! Contract: borrows from the header's text, allocates nothing. The file's name is put before it by who knows it.
+//! Contract: a fault borrows from the header's text, and allocates nothing. Its text follows the file's name, which the caller writes.
 #![forbid(unsafe_code)]
 
 use crate::types::*;
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter, Write};
 
-/// Most nested brackets in a header: structured types of structured types need three or four.
+/// The deepest nesting of brackets that is accepted. Structured types of structured types need three or four.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// What is wrong.
+/// A fault of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fault<'a> {
-    /// Fewer bytes than any file has.
-    Short { bytes: u64 },
+    /// The file ends before its header.
+    Short {
+        bytes: u64,
+    },
     /// Not a `.npy` file.
     Magic,
-    /// Neither 1.0 nor 2.0 nor 3.0.
-    Version { major: u8, minor: u8 },
+    /// The format version is not 1.0, 2.0 or 3.0.
+    Version {
+        major: u8,
+        minor: u8,
+    },
     /// The header is longer than the caller allows.
-    Long { header: u64, allowed: u64 },
+    Long {
+        header: u64,
+        allowed: u64,
+    },
     /// The header is longer than the file.
-    Past { header: u64, bytes: u64 },
-    /// Version 3.0, and not UTF-8.
-    Encoding { at: usize },
-    /// The header's text is no dictionary of the three keys.
-    Syntax { at: usize, wanted: &'static str },
-    /// A key that is none of the three.
-    Key { key: &'a [u8] },
-    /// A key twice.
-    Double { key: &'static str },
-    /// A key that is not there.
-    Missing { key: &'static str },
-    /// More brackets in one another than any header has.
-    Deep { at: usize },
-    /// A length below 0.
-    Negative { at: usize },
+    Past {
+        header: u64,
+        bytes: u64,
+    },
+    /// A header of version 3.0 that is not UTF-8.
+    Encoding {
+        at: usize,
+    },
+    /// The header's text is not a dictionary of the three keys.
+    Syntax {
+        at: usize,
+        wanted: &'static str,
+    },
+    /// An unknown key.
+    Key {
+        key: &'a [u8],
+    },
+    /// A key that occurs twice.
+    Double {
+        key: &'static str,
+    },
+    Missing {
+        key: &'static str,
+    },
+    /// More than [`MAX_DEPTH`] nested brackets.
+    Deep {
+        at: usize,
+    },
+    /// A negative length.
+    Negative {
+        at: usize,
+    },
     /// An element type that Tenure lacks.
-    Type { descr: &'a [u8] },
+    Type {
+        descr: &'a [u8],
+    },
     /// A structured type, or no type at all.
     Structured,
     /// More axes than 64.
-    Axes { ndim: usize },
+    Axes {
+        ndim: usize,
+    },
     /// A size beyond 63 bits.
     Size,
-    /// The data are shorter than the shape says.
-    Truncated { data: u64, wanted: u64 },
+    /// The data are shorter than the shape requires.
+    Truncated {
+        data: u64,
+        wanted: u64,
+    },
 }
 
 impl Fault<'_> {
-    /// The status that tells of it.
+    /// The status that reports the fault.
     pub fn status(&self) -> tn_status {
         match self {
             Fault::Type { .. } | Fault::Structured => TN_ERR_DTYPE,
@@ -64,10 +96,10 @@ impl Fault<'_> {
 impl Display for Fault<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
-            Fault::Short { bytes } => write!(f, "is no .npy file: {bytes} bytes are fewer than any such file has"),
-            Fault::Magic => f.write_str("is no .npy file: it does not begin with \\x93NUMPY"),
+            Fault::Short { bytes } => write!(f, "is not an .npy file: it ends after {bytes} bytes"),
+            Fault::Magic => f.write_str("is not an .npy file: it does not begin with \\x93NUMPY"),
             Fault::Version { major, minor } => {
-                write!(f, "has format version {major}.{minor}; only 1.0, 2.0 and 3.0 are known")
+                write!(f, "has format version {major}.{minor}; only 1.0, 2.0 and 3.0 are supported")
             }
             Fault::Long { header, allowed } => {
                 write!(
@@ -88,7 +120,7 @@ impl Display for Fault<'_> {
             Fault::Double { key } => write!(f, "is damaged: its header has the key '{key}' twice"),
             Fault::Missing { key } => write!(f, "is damaged: its header lacks the key '{key}'"),
             Fault::Deep { at } => {
-                write!(f, "has a header with more than {MAX_DEPTH} brackets in one another at byte {at}")
+                write!(f, "has a header with more than {MAX_DEPTH} nested brackets at byte {at}")
             }
             Fault::Negative { at } => {
                 write!(f, "is damaged: its shape has a negative length at byte {at} of the header")
@@ -96,7 +128,7 @@ impl Display for Fault<'_> {
             Fault::Type { descr } => {
                 write!(
                     f,
-                    "has elements of type {}; known are b1, i1 to i8, u1 to u8, f2 to f8, c8 and c16",
+                    "has elements of type {}; supported are b1, i1 to i8, u1 to u8, f2 to f8, c8 and c16",
                     Shown(descr)
                 )
             }
@@ -110,45 +142,45 @@ impl Display for Fault<'_> {
     }
 }
 
-/// Bytes of a header in quotes, escaped, and cut where they are long.
+/// Bytes of a header in quotes, escaped. Long ones are cut.
 struct Shown<'a>(&'a [u8]);
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 40;
-        let (text, more) = match self.0.get(..LONGEST) {
-            Some(start) if self.0.len() > LONGEST => (start, "..."),
+        const MAX_SHOWN_BYTES: usize = 40;
+        let (text, more) = match self.0.get(..MAX_SHOWN_BYTES) {
+            Some(start) if self.0.len() > MAX_SHOWN_BYTES => (start, "..."),
             _ => (self.0, ""),
         };
         write!(f, "'{}{more}'", text.escape_ascii())
     }
 }
 
-/// A path in quotes; of a long one the end, which tells more. What is not UTF-8 shows as replacement characters.
+/// A path in quotes. A long path is cut at its beginning, because the end says more. Bytes that are not UTF-8 become replacement
+/// characters.
 pub(in crate::exchange) struct Path<'a>(pub &'a CStr);
 
 impl Display for Path<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        // Leaves room for the longest reason in a text of 500 bytes, also where each byte becomes a replacement
-        // character.
-        const LONGEST: usize = 200;
+        // The longest reason must still fit in an error text of 500 bytes, even if each byte becomes a replacement character.
+        const MAX_SHOWN_BYTES: usize = 200;
         let bytes = self.0.to_bytes();
         f.write_char('"')?;
-        let mut start = bytes.len().saturating_sub(LONGEST);
+        let mut start = bytes.len().saturating_sub(MAX_SHOWN_BYTES);
         if start > 0 {
             f.write_str("...")?;
-            // Not in the middle of a character.
+            // Does not cut a character in two.
             while start < bytes.len() && bytes[start] & 0xC0 == 0x80 {
                 start += 1;
             }
         }
-        let mut room = LONGEST;
+        let mut remaining = MAX_SHOWN_BYTES;
         for chunk in bytes[start..].utf8_chunks() {
             f.write_str(chunk.valid())?;
-            room = room.saturating_sub(chunk.valid().len());
-            if !chunk.invalid().is_empty() && room >= 3 {
+            remaining = remaining.saturating_sub(chunk.valid().len());
+            if !chunk.invalid().is_empty() && remaining >= 3 {
                 f.write_char(char::REPLACEMENT_CHARACTER)?;
-                room -= 3;
+                remaining -= 3;
             }
         }
         f.write_char('"')

@@ -1,6 +1,6 @@
-//! What a header means: element type, byte order, element order, shape, where the data begin.
+//! Headers: element type, byte order, element order, shape, and the offset of the data.
 //!
-//! Contract: reads bytes that are in memory already. Called for every file before anything is mapped or read.
+//! Contract: reads bytes that are in memory already. Every file's header is checked here before its data are mapped or read.
 #![forbid(unsafe_code)]
 
 use super::MAGIC;
@@ -12,21 +12,21 @@ use crate::error::{self, fail};
 use crate::layout::{Layout, Order};
 use crate::types::*;
 
-/// Bytes that say how long the header is, in the longer form.
+/// The size of the longer form of magic, version and header length.
 pub(super) const PREAMBLE_BYTES: usize = 12;
 
-/// A header that was understood.
+/// A valid header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
-    /// Of each element.
+    /// The element type.
     pub dtype: Dtype,
-    /// The bytes of each component are swapped; never for types of one byte.
+    /// Whether the components are big-endian. False for types of one byte.
     pub big_endian: bool,
     /// C or F.
     pub order: Order,
-    /// Where the data begin, in bytes from the start of the file.
+    /// The offset of the data in the file.
     pub data_offset: u64,
-    /// Length of the data, at most i64::MAX.
+    /// The size of the data, at most i64::MAX.
     pub data_bytes: u64,
     ndim: usize,
     lengths: [i64; TN_MAX_NDIM],
@@ -38,21 +38,21 @@ impl Header {
         &self.lengths[..self.ndim]
     }
 
-    /// The layout of the data where its first byte has the address `address`.
+    /// The layout of the data if their first byte is at `address`.
     pub fn layout(&self, address: i64) -> error::Result<Layout> {
         Layout::contiguous(self.dtype, self.shape(), self.order, address)
     }
 }
 
-/// Reads a file's first bytes, at least up to the end of its header.
+/// Parses the header in a file's first bytes. They must reach at least to its end.
 ///
-/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 64 axes, a size beyond 63 bits, more than
-/// 32 brackets in one another. TN_ERR_IO: anything else that is no header.
+/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 32 nested brackets. TN_ERR_OVERFLOW: more than 64 axes, or a
+/// size beyond 63 bits. TN_ERR_IO: any other fault.
 pub fn parse(bytes: &[u8]) -> error::Result<Header> {
     read(bytes).map_err(|fault| fail(fault.status(), format_args!("the file {fault}")))
 }
 
-/// Where the header's text stands in the file: from the first number to the second.
+/// Begin and end of the header's text in the file.
 pub(super) fn span(bytes: &[u8]) -> Result<(usize, u64), Fault<'static>> {
     let Some((magic, rest)) = bytes.split_first_chunk() else { return Err(Fault::Short { bytes: bytes.len() as u64 }) };
     if *magic != MAGIC {
@@ -66,7 +66,7 @@ pub(super) fn span(bytes: &[u8]) -> Result<(usize, u64), Fault<'static>> {
     }
 }
 
-/// As [`parse`], with the fault itself.
+/// As [`parse`], but returns the fault itself.
 pub(super) fn read(bytes: &[u8]) -> Result<Header, Fault<'_>> {
     let (start, end) = span(bytes)?;
     let whole = usize::try_from(end).ok().and_then(|end| bytes.get(start..end));
@@ -79,22 +79,22 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, Fault<'_>> {
     interpret(&dict::read(text)?, end)
 }
 
-/// Errors in the order in which they are reported: the type, then the sizes.
+/// Makes the header of a dictionary. A fault of the type is reported before a fault of the sizes.
 fn interpret<'a>(dict: &Dict<'a>, data_offset: u64) -> Result<Header, Fault<'a>> {
     let descr = dict.descr.ok_or(Fault::Structured)?;
     let (dtype, big_endian) = element(descr).ok_or(Fault::Type { descr })?;
     let shape = &dict.shape;
     let Some(lengths) = shape.lengths.get(..shape.ndim) else { return Err(Fault::Axes { ndim: shape.ndim }) };
     let dense = if shape.overflow { None } else { arith::dense_bytes(dtype.item(), lengths) }.ok_or(Fault::Size)?;
-    // Zeros count as 1 in what must fit, and make the data empty.
+    // `dense_bytes` counts a length of 0 as 1, so that the product of the others is checked. The data are then empty.
     let data_bytes = if lengths.contains(&0) { 0 } else { dense as u64 };
     let order = if dict.fortran_order { Order::F } else { Order::C };
     Ok(Header { dtype, big_endian, order, data_offset, data_bytes, ndim: shape.ndim, lengths: shape.lengths })
 }
 
-/// The element type that a descr means, and whether its bytes are swapped; None if Tenure lacks it.
+/// The element type of a descr, and whether it is big-endian. None: Tenure lacks the type.
 ///
-/// Like NumPy, takes no sign, `=` and `|` as the machine's own order.
+/// As in NumPy, `=`, `|` and no sign stand for native byte order.
 fn element(descr: &[u8]) -> Option<(Dtype, bool)> {
     let (swapped, name) = match descr {
         [b'>', name @ ..] => (true, name),
@@ -106,7 +106,7 @@ fn element(descr: &[u8]) -> Option<(Dtype, bool)> {
     Some((dtype, swapped && dtype.item() > 1))
 }
 
-/// What NumPy calls our types, without the sign of the byte order; bfloat16 has no name there.
+/// NumPy's names of the element types, without the sign of the byte order. NumPy has no name for bfloat16.
 const NAMES: [(&str, tn_dtype); 14] = [
     ("b1", TN_BOOL),
     ("i1", TN_I8),
@@ -124,7 +124,7 @@ const NAMES: [(&str, tn_dtype); 14] = [
     ("c16", TN_C128),
 ];
 
-/// NumPy's name of a type, without the sign; None for bfloat16.
+/// NumPy's name of a type, without the sign. None: the type is bfloat16.
 pub(super) fn name(dtype: Dtype) -> Option<&'static str> {
     NAMES.into_iter().find(|(_, raw)| *raw == dtype.raw()).map(|(name, _)| name)
 }

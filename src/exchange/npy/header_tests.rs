@@ -1,9 +1,9 @@
-//! Headers good and bad: IO-3, IO-5 to IO-7, NP-1.
+//! Tests of valid and invalid headers: IO-3, IO-5 to IO-7, NP-1.
 
 use super::*;
 use std::time::{Duration, Instant};
 
-/// A file's first bytes with this text as header, and nothing behind it.
+/// The bytes of a file with this text as header, and without data.
 fn file(version: u8, text: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend([version, 0]);
@@ -131,7 +131,7 @@ fn io_6_no_header_at_all() {
     let mut old = full.clone();
     old[6..8].copy_from_slice(&[0, 9]);
     assert_eq!(parse(&old).unwrap_err().code(), TN_ERR_IO);
-    // A length of 4 GiB is no reason to read or reserve so much.
+    // A header length of 4 GiB in a short file must not make the parser read or allocate 4 GiB.
     assert_eq!(parse(b"\x93NUMPY\x02\x00\xFF\xFF\xFF\xFF{}").unwrap_err().code(), TN_ERR_IO);
 }
 
@@ -151,7 +151,7 @@ fn io_6_headers_that_are_no_dictionary_of_the_three_keys() {
         "{'descr'}",
         "{'descr':}",
         "'descr'",
-        // A key missing, double, unknown, or no string.
+        // A key that is missing, duplicate, unknown, or not a string.
         "{'fortran_order': False, 'shape': (3,)}",
         "{'descr': '<f8', 'shape': (3,)}",
         "{'descr': '<f8', 'fortran_order': False}",
@@ -162,7 +162,7 @@ fn io_6_headers_that_are_no_dictionary_of_the_three_keys() {
         "{'descr': '<f8', 'fortran_order': False, 'SHAPE': (3,)}",
         "{descr: '<f8', 'fortran_order': False, 'shape': (3,)}",
         "{1: '<f8', 'fortran_order': False, 'shape': (3,)}",
-        // Something before or behind, a comma too many or too few, an open end.
+        // Text before or after the dictionary, a comma too many or too few, a missing end.
         "x{'descr': '<f8', 'fortran_order': False, 'shape': (3,)}",
         "{'descr': '<f8', 'fortran_order': False, 'shape': (3,)} x",
         "{'descr': '<f8', 'fortran_order': False, 'shape': (3,)}\0",
@@ -171,7 +171,7 @@ fn io_6_headers_that_are_no_dictionary_of_the_three_keys() {
         "{'descr': '<f8', 'fortran_order': False, 'shape': (3,)",
         "{'descr': '<f8, 'fortran_order': False, 'shape': (3,)}",
         "{'descr': '<f8\n', 'fortran_order': False, 'shape': (3,)}",
-        // Values of another kind.
+        // Values of a wrong type.
         "{'descr': 8, 'fortran_order': False, 'shape': (3,)}",
         "{'descr': [(], 'fortran_order': False, 'shape': (3,)}",
         "{'descr': ['x', 'fortran_order': False, 'shape': (3,)}",
@@ -179,7 +179,7 @@ fn io_6_headers_that_are_no_dictionary_of_the_three_keys() {
         "{'descr': '<f8', 'fortran_order': 0, 'shape': (3,)}",
         "{'descr': '<f8', 'fortran_order': Falsely, 'shape': (3,)}",
         "{'descr': '<f8', 'fortran_order': 'False', 'shape': (3,)}",
-        // Shapes that are no tuple of whole numbers from 0 on.
+        // Shapes that are not tuples of non-negative whole numbers.
         "{'descr': '<f8', 'fortran_order': False, 'shape': 3}",
         "{'descr': '<f8', 'fortran_order': False, 'shape': (3)}",
         "{'descr': '<f8', 'fortran_order': False, 'shape': [3]}",
@@ -215,7 +215,7 @@ fn io_7_limits() {
     assert_eq!(shape(&"1, ".repeat(64), "<f8"), TN_OK);
     assert_eq!(shape(&"1, ".repeat(65), "<f8"), TN_ERR_OVERFLOW);
     assert_eq!(shape(&"1, ".repeat(20_000), "<f8"), TN_ERR_OVERFLOW);
-    // 2^63 - 1 bytes fit, 2^63 do not; a length of 10^30 does not even fit itself.
+    // 2^63 - 1 bytes fit, 2^63 bytes do not. The length 10^30 alone does not fit in 64 bits.
     assert_eq!(shape("9223372036854775807,", "|u1"), TN_OK);
     assert_eq!(shape("9223372036854775808,", "|u1"), TN_ERR_OVERFLOW);
     assert_eq!(shape("1152921504606846976,", "<f8"), TN_ERR_OVERFLOW);
@@ -233,14 +233,14 @@ fn io_7_brackets_are_bounded_and_need_no_stack() {
         let each = bracket.bytes().filter(|byte| b"([{".contains(byte)).count();
         for n in [1, 15, 33, 1000, 64 << 10] {
             let open = bracket.repeat(n);
-            // Never closed is no header; from the 33rd on it is too deep.
+            // Brackets that are never closed are a damaged header. From the 33rd on they are too deep.
             let wanted = if n * each > crate::exchange::npy::error::MAX_DEPTH { TN_ERR_LIMIT } else { TN_ERR_IO };
             assert_eq!(status(format!("{{'descr': {open}").as_bytes()), wanted, "{n} x {bracket}");
             assert_eq!(status(format!("{{'shape': {open}").as_bytes()), TN_ERR_IO);
             assert_eq!(status(open.as_bytes()), TN_ERR_IO);
         }
     }
-    // Closed again, 32 deep are structured, 33 are too many.
+    // 32 nested brackets that are closed are a structured type, 33 are too deep.
     let nested = |depth: usize| {
         format!("{{'descr': {}{}, 'fortran_order': False, 'shape': ()}}", "[".repeat(depth), "]".repeat(depth))
     };
@@ -250,7 +250,7 @@ fn io_7_brackets_are_bounded_and_need_no_stack() {
 
 #[test]
 fn io_7_time_is_linear() {
-    // 16 MiB each: quadratic time would be hours.
+    // Each text has 16 MiB: quadratic time would take hours.
     let size = 16 << 20;
     let good = "{'descr': '<f8', 'fortran_order': False, 'shape': (3,)";
     let texts = [

@@ -1,8 +1,8 @@
-//! Opens files: maps their data, or reads them into memory of the caller's choice.
+//! Opens files: maps their data, or reads them into the caller's memory.
 //!
-//! Contract: reads the header and nothing else until the data are asked for; a file of 1 TiB opens as fast as a small
-//! one (IO-1). A file that others cut short while it is mapped ends its reader with SIGBUS, which nobody can prevent;
-//! one that is read is TN_ERR_IO (IO-9).
+//! Contract: opening reads the header only, so a file of 1 TiB opens as fast as a small one (IO-1). If another process truncates a file
+//! while it is read, the call fails with TN_ERR_IO. If it truncates a mapped file, an access to the lost part raises SIGBUS, which no
+//! library can prevent (IO-9).
 
 use super::DEFAULT_MAX_HEADER_BYTES;
 use super::error::{Fault, Path};
@@ -14,13 +14,13 @@ use crate::types::*;
 use core::ffi::{CStr, c_int};
 use core::fmt::{self, Display, Formatter};
 
-/// Which file.
+/// The file to open.
 #[derive(Clone, Copy, Debug)]
 pub enum Origin<'a> {
-    /// The one with this path.
+    /// The file at this path.
     Path(&'a CStr),
-    /// The caller's descriptor, read from its first byte on wherever its position is; stays open, and its position
-    /// where it was.
+    /// The file of the caller's descriptor, from its first byte on. The descriptor stays open, and its position is neither used nor
+    /// changed.
     Descriptor(c_int),
 }
 
@@ -33,7 +33,7 @@ impl Display for Origin<'_> {
     }
 }
 
-/// An open file whose header was understood; its mapping ends with it unless [`Opened::keep`] takes it.
+/// An open file with a valid header. Its drop unmaps the data, unless [`Opened::into_mapping`] took the mapping.
 #[derive(Debug)]
 pub struct Opened<'a> {
     header: Header,
@@ -42,12 +42,12 @@ pub struct Opened<'a> {
     mapping: Option<Mapping>,
 }
 
-/// Opens a file in one of the modes TN_NPY_, and maps its data unless the mode is TN_NPY_COPY or there are none.
+/// Opens a file in one of the modes TN_NPY_. Maps its data, unless the mode is TN_NPY_COPY or the file has no data.
 ///
-/// `max_header_bytes` 0 is 64 KiB. In the order of the checks: TN_ERR_INVALID: no such mode. TN_ERR_DTYPE: an element
-/// type that Tenure lacks. TN_ERR_LIMIT: a header longer than allowed, more than 64 axes, a size beyond 63 bits.
-/// TN_ERR_WOULD_COPY: a mapped mode, and the data are big-endian or not aligned for their type. TN_ERR_NO_HOST_MEMORY.
-/// TN_ERR_IO: the file cannot be opened, read or mapped, or is damaged.
+/// `max_header_bytes` 0 stands for 64 KiB. In the order of the checks: TN_ERR_INVALID: there is no such mode. TN_ERR_DTYPE: an element type
+/// that Tenure lacks. TN_ERR_LIMIT: a header longer than allowed. TN_ERR_OVERFLOW: more than 64 axes, or a size beyond 63 bits.
+/// TN_ERR_WOULD_COPY: the mode maps, and the data are big-endian or not aligned for their type. TN_ERR_NO_HOST_MEMORY. TN_ERR_IO: the file
+/// cannot be opened, read or mapped, or is damaged.
 pub fn open<'a>(origin: Origin<'a>, mode: u32, max_header_bytes: u64) -> Result<Opened<'a>> {
     let access = match mode {
         TN_NPY_READ => Some(Access::Read),
@@ -59,7 +59,7 @@ pub fn open<'a>(origin: Origin<'a>, mode: u32, max_header_bytes: u64) -> Result<
     let file = match origin {
         Origin::Path(path) => {
             let flags = if mode == TN_NPY_WRITE { libc::O_RDWR } else { libc::O_RDONLY };
-            File::open(None, path, flags, 0).map_err(|errno| refused(&origin, "cannot be opened", errno))?
+            File::open(None, path, flags, 0).map_err(|errno| io_error(&origin, "cannot be opened", errno))?
         }
         Origin::Descriptor(fd) => File::lent(fd),
     };
@@ -67,25 +67,25 @@ pub fn open<'a>(origin: Origin<'a>, mode: u32, max_header_bytes: u64) -> Result<
     let mut opened = Opened { header, file, origin, mapping: None };
     if let Some(access) = access.filter(|_| header.data_bytes > 0) {
         opened.check_mappable()?;
-        opened.check_whole(file_bytes)?;
+        opened.check_complete(file_bytes)?;
         opened.map(access)?;
     } else {
-        opened.check_whole(file_bytes)?;
+        opened.check_complete(file_bytes)?;
     }
     Ok(opened)
 }
 
-/// Gives the header, and the length of the file.
+/// Reads the header. Returns it and the length of the file.
 fn read_header(file: &File, origin: &Origin, max_header_bytes: u64) -> Result<(Header, u64)> {
     let faulty = |fault: Fault| fail(fault.status(), format_args!("{origin} {fault}"));
-    let unread = |errno| refused(origin, "cannot be read", errno);
+    let unread = |errno| io_error(origin, "cannot be read", errno);
     let stat = file.stat().map_err(unread)?;
     if !stat.is_regular() {
-        let what = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
-        return Err(fail(TN_ERR_IO, format_args!("{origin} is {what}; only a regular file can be opened")));
+        let kind = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
+        return Err(fail(TN_ERR_IO, format_args!("{origin} is {kind}; only a regular file can be opened")));
     }
     let mut start = [0u8; PREAMBLE_BYTES];
-    // SAFETY: as many bytes as there is room for.
+    // SAFETY: `start` has that many bytes.
     let n = unsafe { file.read_at(start.as_mut_ptr(), PREAMBLE_BYTES, 0) }.map_err(unread)?;
     let (from, end) = header::span(&start[..n]).map_err(faulty)?;
     let allowed = if max_header_bytes == 0 { DEFAULT_MAX_HEADER_BYTES } else { max_header_bytes };
@@ -95,34 +95,34 @@ fn read_header(file: &File, origin: &Origin, max_header_bytes: u64) -> Result<(H
     if end > stat.bytes {
         return Err(faulty(Fault::Past { header: end, bytes: stat.bytes }));
     }
-    // The length is 32 bits at most.
+    // The format limits the length to 32 bits, so it fits in usize.
     let scratch = Scratch::new(end as usize)?;
-    // SAFETY: as many bytes as the scratch has.
+    // SAFETY: the scratch has that many bytes.
     let n = unsafe { file.read_at(scratch.address(), end as usize, 0) }.map_err(unread)?;
-    // SAFETY: so many bytes were just written, and they are ours alone until `scratch` goes.
+    // SAFETY: the call above wrote `n` bytes. Only this function uses them, and `scratch` outlives the slice.
     let bytes = unsafe { core::slice::from_raw_parts(scratch.address(), n) };
-    // Read again as a whole: what the file says now counts, and shorter than before is a fault.
+    // The whole header is read again, and only this version counts. The file may have changed; a shorter one is a fault.
     let header = header::read(bytes).map_err(faulty)?;
     Ok((header, stat.bytes))
 }
 
 impl Opened<'_> {
-    /// What the file holds.
+    /// The header of the file.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The first byte of the mapped data; None where nothing is mapped.
+    /// The first byte of the mapped data. None: no data are mapped.
     pub fn data(&self) -> Option<*mut u8> {
         self.mapping.map(|mapping| mapping.address.wrapping_add(self.header.data_offset as usize))
     }
 
-    /// Passes the mapping on: from now on the caller ends it. The file is closed.
-    pub fn keep(mut self) -> Option<Mapping> {
+    /// Takes the mapping, which the caller then unmaps, and closes the file.
+    pub fn into_mapping(mut self) -> Option<Mapping> {
         self.mapping.take()
     }
 
-    /// IO-4, IO-5: whether the bytes as they lie in the file are elements.
+    /// Checks that the bytes of the file are elements without a conversion (IO-4, IO-5).
     fn check_mappable(&self) -> Result<()> {
         let (origin, dtype, at) = (&self.origin, self.header.dtype, self.header.data_offset);
         if self.header.big_endian {
@@ -131,7 +131,7 @@ impl Opened<'_> {
                 format_args!("{origin} holds big-endian {}, which cannot be mapped; use TN_NPY_COPY", dtype.name()),
             ));
         }
-        // The mapping itself begins at a page.
+        // The mapping begins at a page, so the offset in the file decides.
         if at % dtype.align() as u64 != 0 {
             return Err(fail(
                 TN_ERR_WOULD_COPY,
@@ -144,7 +144,7 @@ impl Opened<'_> {
         Ok(())
     }
 
-    fn check_whole(&self, file_bytes: u64) -> Result<()> {
+    fn check_complete(&self, file_bytes: u64) -> Result<()> {
         let data = file_bytes.saturating_sub(self.header.data_offset);
         if data < self.header.data_bytes { Err(self.cut_short(data)) } else { Ok(()) }
     }
@@ -154,64 +154,65 @@ impl Opened<'_> {
         fail(fault.status(), format_args!("{} {fault}", self.origin))
     }
 
-    /// Maps from the file's first byte on, because a mapping begins at a page.
+    /// Maps the data, from the file's first byte on, because a mapping begins at a page.
     fn map(&mut self, access: Access) -> Result<()> {
-        // No overflow: no file is longer than i64::MAX, and this one was found to be long enough.
+        // Cannot overflow: `check_complete` found the file long enough, and no file is longer than i64::MAX.
         let bytes = self.header.data_offset + self.header.data_bytes;
         let mapping = self.file.map(bytes as usize, access).map_err(|errno| match errno.0 {
             libc::ENOMEM => fail(
                 TN_ERR_NO_HOST_MEMORY,
                 format_args!("{} cannot be mapped: no address space or memory for {bytes} bytes", self.origin),
             ),
-            libc::EACCES => refused(&self.origin, "cannot be mapped: the descriptor is not open for this mode", errno),
-            _ => refused(&self.origin, "cannot be mapped", errno),
+            libc::EACCES => io_error(&self.origin, "cannot be mapped: the descriptor is not open for this mode", errno),
+            _ => io_error(&self.origin, "cannot be mapped", errno),
         })?;
         self.mapping = Some(mapping);
         Ok(())
     }
 
-    /// Reads the data to `to`, dense and in the header's order, in the machine's byte order, booleans as 0 and 1
-    /// (IO-8).
+    /// Reads the data to `to`: dense, in the header's order and in native byte order. Booleans become 0 and 1 (IO-8).
     ///
-    /// TN_ERR_IO: the file cannot be read, or was cut short since it was opened; what `to` has then is undefined.
+    /// TN_ERR_IO: the file cannot be read, or was truncated since it was opened. The bytes at `to` are then undefined.
     ///
     /// # Safety
     /// - `to` may be written for the header's `data_bytes` bytes.
     pub unsafe fn read_into(&self, to: *mut u8) -> Result<()> {
-        // A multiple of every item size; small enough that what is changed after reading is still cached.
-        const CHANGED_AT_ONCE: u64 = 256 << 10;
-        let changed = self.header.big_endian || self.header.dtype == crate::dtype::Dtype::BOOL;
+        // A multiple of every item size, and small enough that the bytes are still cached when they are converted.
+        const CONVERT_STEP_BYTES: u64 = 256 << 10;
+        let needs_conversion = self.header.big_endian || self.header.dtype == crate::dtype::Dtype::BOOL;
         let whole = self.header.data_bytes;
-        let step = if changed { CHANGED_AT_ONCE } else { whole };
+        let step = if needs_conversion { CONVERT_STEP_BYTES } else { whole };
         let mut done = 0;
         while done < whole {
             let bytes = step.min(whole - done) as usize;
             let part = to.wrapping_add(done as usize);
-            // SAFETY: the caller's promise; a part of the data.
+            // SAFETY: the caller's promise, on a part of the data.
             let n = unsafe { self.file.read_at(part, bytes, self.header.data_offset + done) }
-                .map_err(|errno| refused(&self.origin, "cannot be read", errno))?;
+                .map_err(|errno| io_error(&self.origin, "cannot be read", errno))?;
             if n < bytes {
                 return Err(self.cut_short(done + n as u64));
             }
-            if changed {
+            if needs_conversion {
                 // SAFETY: as above.
-                unsafe { self.change(part, bytes) };
+                unsafe { self.convert(part, bytes) };
             }
             done += bytes as u64;
         }
         Ok(())
     }
 
+    /// Converts whole elements in place, to native byte order and booleans of 0 and 1.
+    ///
     /// # Safety
     /// - `at` may be read and written for `bytes` bytes, which are whole elements.
-    unsafe fn change(&self, at: *mut u8, bytes: usize) {
+    unsafe fn convert(&self, at: *mut u8, bytes: usize) {
         // SAFETY: the caller's promise. The components of a complex number are swapped one by one.
         unsafe {
             match self.header.dtype.align() {
-                1 => each(at, bytes, |byte: u8| u8::from(byte != 0)),
-                2 => each(at, bytes, u16::swap_bytes),
-                4 => each(at, bytes, u32::swap_bytes),
-                _ => each(at, bytes, u64::swap_bytes),
+                1 => convert_each(at, bytes, |byte: u8| u8::from(byte != 0)),
+                2 => convert_each(at, bytes, u16::swap_bytes),
+                4 => convert_each(at, bytes, u32::swap_bytes),
+                _ => convert_each(at, bytes, u64::swap_bytes),
             }
         }
     }
@@ -220,24 +221,24 @@ impl Opened<'_> {
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
         if let Some(mapping) = self.mapping.take() {
-            // SAFETY: made by `map`, not passed on, and no array was made on it.
+            // SAFETY: made by `map`, not passed on, and not used by any array.
             unsafe { mapping.unmap() };
         }
     }
 }
 
-/// Puts `change` of each number in its place.
+/// Replaces each number by the result of `change`.
 ///
 /// # Safety
-/// - `at` may be read and written for `bytes` bytes, which are a multiple of T's.
-unsafe fn each<T: Copy>(at: *mut u8, bytes: usize, change: impl Fn(T) -> T) {
+/// - `at` may be read and written for `bytes` bytes, a multiple of the size of T.
+unsafe fn convert_each<T: Copy>(at: *mut u8, bytes: usize, change: impl Fn(T) -> T) {
     let at = at.cast::<T>();
     for index in 0..bytes / size_of::<T>() {
-        // SAFETY: the caller's promise; unaligned, because the destination may be anything.
+        // SAFETY: the caller's promise. The accesses are unaligned, because the destination need not be aligned.
         unsafe { at.add(index).write_unaligned(change(at.add(index).read_unaligned())) };
     }
 }
 
-fn refused(origin: &Origin, what: &str, errno: Errno) -> Status {
+fn io_error(origin: &Origin, what: &str, errno: Errno) -> Status {
     fail(TN_ERR_IO, format_args!("{origin} {what}: {errno}"))
 }

@@ -1,9 +1,9 @@
-//! Writes files: beside the target, then put in its place in one step.
+//! Saves files. A new file is written in the target's folder, and then replaces the target in one step.
 //!
-//! Contract: until that step the old file is as it was, and if it fails nothing is left beside it (IO-11). Where the
-//! file system can, the new file has no name while it is written, so that not even a killed process leaves one behind.
-//! A link as target is followed; a folder, device or pipe is refused, so is a file that may not be written. The old
-//! file's permissions are kept. Needs one staging chunk of memory, and only for data that are not dense (IO-10).
+//! Contract: the old file stays unchanged until that step. A failure leaves no other file behind (IO-11). If the file system supports it,
+//! the new file has no name while it is written, so that even a killed process leaves none behind. A link as target is followed. A folder,
+//! device or pipe is refused, as is a file without write permission. The old file's permissions are kept. Only data that are not dense need
+//! memory: one staging buffer (IO-10).
 
 use super::error::Path;
 use super::write::Head;
@@ -15,14 +15,14 @@ use crate::sys::file::{self, Errno, File, Name};
 use crate::types::*;
 use core::ffi::CStr;
 
-/// What data that are not dense are packed into before they are written, in bytes.
+/// The size of the buffer into which data that are not dense are packed before they are written.
 const STAGING_BYTES: i64 = 1 << 20;
 
-/// Where the data go, one after the other.
+/// The new file, to which the data are written in order.
 pub struct Sink<'a> {
     file: &'a File,
     path: &'a CStr,
-    left: u64,
+    remaining: u64,
 }
 
 impl Sink<'_> {
@@ -31,21 +31,21 @@ impl Sink<'_> {
     /// # Safety
     /// - `from` may be read for `bytes` bytes.
     pub unsafe fn write(&mut self, from: *const u8, bytes: usize) -> Result<()> {
-        assert!(bytes as u64 <= self.left, "more data than the header says");
+        assert!(bytes as u64 <= self.remaining, "more data than the header says");
         // SAFETY: the caller's promise.
-        unsafe { self.file.write(from, bytes) }.map_err(|errno| refused(self.path, "cannot be written", errno))?;
-        self.left -= bytes as u64;
+        unsafe { self.file.write(from, bytes) }.map_err(|errno| io_error(self.path, "cannot be written", errno))?;
+        self.remaining -= bytes as u64;
         Ok(())
     }
 
-    /// Writes all elements of a place, in C or F order.
-    fn write_place(&mut self, place: &HostView, order: Order) -> Result<()> {
-        let layout = if order == Order::F { place.layout().transpose()? } else { place.layout().try_clone()? };
+    /// Writes all elements of a view, in C or F order.
+    fn write_view(&mut self, view: &HostView, order: Order) -> Result<()> {
+        let layout = if order == Order::F { view.layout().transpose()? } else { view.layout().try_clone()? };
         if layout.is_empty() {
             return Ok(());
         }
         if layout.is_c() {
-            // SAFETY: the place vouches for its elements, which are these bytes.
+            // SAFETY: the view vouches for its elements, which are these bytes.
             return unsafe {
                 self.write(core::ptr::with_exposed_provenance(layout.offset() as usize), layout.bytes() as usize)
             };
@@ -54,8 +54,8 @@ impl Sink<'_> {
         self.write_parts(&layout, 0, &scratch)
     }
 
-    /// Writes `layout` in parts along `axis`, each packed in the scratch; one index at a time, and then along the next
-    /// axis, where one index is too much. As deep as there are axes.
+    /// Writes `layout` in parts along `axis`, each packed in the scratch. If one index is larger than the scratch, it is cut along the next
+    /// axis. The recursion is at most as deep as there are axes.
     fn write_parts(&mut self, layout: &Layout, axis: usize, scratch: &Scratch) -> Result<()> {
         if layout.bytes() <= STAGING_BYTES {
             return self.write_packed(layout, scratch);
@@ -75,26 +75,24 @@ impl Sink<'_> {
     fn write_packed(&mut self, part: &Layout, scratch: &Scratch) -> Result<()> {
         let address = scratch.address();
         let packed = Layout::contiguous(part.dtype(), part.shape(), Order::C, address.expose_provenance() as i64)?;
-        // SAFETY: the scratch is at least as long as any part, and ours alone; the part is one of the place, which
-        // vouches for it.
+        // SAFETY: the scratch is at least as long as any part, and only this call uses it. The view vouches for its parts.
         unsafe { blit::copy(&HostView::new(&packed), &HostView::new(part))? };
-        // SAFETY: as above, and just filled.
+        // SAFETY: as above; the copy has initialised the bytes.
         unsafe { self.write(address, packed.bytes() as usize) }
     }
 }
 
-/// Saves a place: in C order, in F order if it is dense only so. TN_ERR_INVALID, TN_ERR_DTYPE, TN_ERR_NO_HOST_MEMORY,
-/// TN_ERR_IO as [`save`] says.
-pub fn save_place(path: &CStr, place: &HostView, flags: u32) -> Result<()> {
-    let layout = place.layout();
+/// Saves a view: in F order if it is F- but not C-contiguous, else in C order. Fails as [`save`], and with TN_ERR_NO_HOST_MEMORY.
+pub fn save_view(path: &CStr, view: &HostView, flags: u32) -> Result<()> {
+    let layout = view.layout();
     let order = if layout.is_f() && !layout.is_c() { Order::F } else { Order::C };
-    save(path, layout.dtype(), order, layout.shape(), flags, |sink| sink.write_place(place, order))
+    save(path, layout.dtype(), order, layout.shape(), flags, |sink| sink.write_view(view, order))
 }
 
-/// Saves what `produce` writes: all data of an array of that type and shape, in that order.
+/// Saves the data that `produce` writes: all elements of an array of that type and shape, in that order.
 ///
-/// TN_ERR_INVALID: flags other than TN_IO_SYNC and TN_IO_EXCLUSIVE. TN_ERR_DTYPE: bfloat16. TN_ERR_IO: the file cannot
-/// be written, or with TN_IO_EXCLUSIVE is there already. Any status of `produce` is passed on.
+/// TN_ERR_INVALID: flags other than TN_IO_SYNC and TN_IO_EXCLUSIVE. TN_ERR_DTYPE: bfloat16. TN_ERR_IO: the file cannot be written, or
+/// exists already and the flags have TN_IO_EXCLUSIVE. A failure of `produce` is returned.
 pub fn save(
     path: &CStr,
     dtype: Dtype,
@@ -107,33 +105,33 @@ pub fn save(
     if unknown != 0 {
         return Err(fail(
             TN_ERR_INVALID,
-            format_args!("flags {unknown:#x} are unknown; use TN_IO_SYNC, TN_IO_EXCLUSIVE"),
+            format_args!("flags {unknown:#x} are unknown; use TN_IO_SYNC and TN_IO_EXCLUSIVE"),
         ));
     }
     let head = Head::new(dtype, order, shape)?;
-    // Overflow and negative lengths are statuses of Layout.
+    // The layout checks for overflow and negative lengths.
     let data = Layout::contiguous(dtype, shape, order, 0)?.bytes() as u64;
     let target = Target::find(path, flags)?;
-    let fresh = Fresh::make(&target)?;
-    fresh.write(path, &head, data, produce)?;
-    fresh.put(&target)
+    let new_file = NewFile::make(&target)?;
+    new_file.write(path, &head, data, produce)?;
+    new_file.install(&target)
 }
 
-/// The place that the file shall take.
+/// The path that the new file gets.
 struct Target<'a> {
-    /// As the caller named it.
+    /// The caller's path.
     path: &'a CStr,
     flags: u32,
     folder: File,
-    /// In the folder; of a link, what it leads to.
+    /// The name in the folder. Links are resolved.
     name: Name,
-    /// Permissions of the file that is there.
+    /// The permissions of the old file. None: there is no old file.
     permissions: Option<u32>,
 }
 
 impl<'a> Target<'a> {
     fn find(path: &'a CStr, flags: u32) -> Result<Target<'a>> {
-        let unusable = |errno| refused(path, "cannot be saved to", errno);
+        let unusable = |errno| io_error(path, "cannot be saved to", errno);
         let (folder, name) = split(path, path, flags)?;
         let found = match file::stat_at(&folder, name.as_cstr()) {
             Err(Errno(libc::ENOENT)) => return Ok(Target { path, flags, folder, name, permissions: None }),
@@ -143,7 +141,8 @@ impl<'a> Target<'a> {
             return Err(unusable(Errno(libc::EEXIST)));
         }
         let (folder, name, found) = if found.is_link() {
-            let real = Name::resolved(path).map_err(|errno| refused(path, "is a link that leads to no file", errno))?;
+            let real =
+                Name::resolved(path).map_err(|errno| io_error(path, "is a link that leads to no file", errno))?;
             let (folder, name) = split(path, real.as_cstr(), flags)?;
             let found = file::stat_at(&folder, name.as_cstr()).map_err(unusable)?;
             (folder, name, found)
@@ -151,8 +150,8 @@ impl<'a> Target<'a> {
             (folder, name, found)
         };
         if !found.is_regular() {
-            let what = if found.is_folder() { "a folder" } else { "a pipe, socket or device" };
-            return Err(fail(TN_ERR_IO, format_args!("{} is {what}; only a regular file is replaced", Path(path))));
+            let kind = if found.is_folder() { "a folder" } else { "a pipe, socket or device" };
+            return Err(fail(TN_ERR_IO, format_args!("{} is {kind}; only a regular file is replaced", Path(path))));
         }
         file::check_writable(&folder, name.as_cstr()).map_err(unusable)?;
         Ok(Target { path, flags, folder, name, permissions: Some(found.permissions()) })
@@ -161,15 +160,15 @@ impl<'a> Target<'a> {
     fn syncs(&self) -> bool {
         self.flags & TN_IO_SYNC != 0
     }
-    fn keeps(&self) -> bool {
+    fn is_exclusive(&self) -> bool {
         self.flags & TN_IO_EXCLUSIVE != 0
     }
-    fn unplaced(&self, errno: Errno) -> Status {
-        refused(self.path, "cannot be put in its place", errno)
+    fn not_installed(&self, errno: Errno) -> Status {
+        io_error(self.path, "cannot be put in its place", errno)
     }
 }
 
-/// Opens the folder of `real`, and gives the name in it; `path` is what the caller said.
+/// Opens the folder of `real`. Returns it and the name in it. Errors name `path`, which the caller passed.
 fn split(path: &CStr, real: &CStr, flags: u32) -> Result<(File, Name)> {
     let bytes = real.to_bytes();
     let (folder, name) = match bytes.iter().rposition(|&byte| byte == b'/') {
@@ -178,140 +177,144 @@ fn split(path: &CStr, real: &CStr, flags: u32) -> Result<(File, Name)> {
         Some(at) => (&bytes[..at], &bytes[at + 1..]),
     };
     if matches!(name, b"" | b"." | b"..") {
-        return Err(fail(TN_ERR_IO, format_args!("{} names no file; put a name behind the folder", Path(path))));
+        return Err(fail(TN_ERR_IO, format_args!("{} names no file; add a file name to the folder", Path(path))));
     }
     let (Some(folder), Some(name)) = (Name::of(folder), Name::of(name)) else {
-        return Err(refused(path, "cannot be saved to", Errno(libc::ENAMETOOLONG)));
+        return Err(io_error(path, "cannot be saved to", Errno(libc::ENAMETOOLONG)));
     };
-    // A folder that is synced must be readable, one that is only used need not.
+    // Only a folder that is synced must be readable.
     let kind = if flags & TN_IO_SYNC != 0 { libc::O_RDONLY } else { libc::O_PATH };
     let folder = File::open(None, folder.as_cstr(), kind | libc::O_DIRECTORY, 0)
-        .map_err(|errno| refused(path, "cannot be saved: its folder cannot be opened", errno))?;
+        .map_err(|errno| io_error(path, "cannot be saved: its folder cannot be opened", errno))?;
     Ok((folder, name))
 }
 
-/// The new file, with a name of its own or without any; removed when it is dropped.
-struct Fresh<'a> {
+/// A new file with a temporary name or without a name. Its drop removes it.
+struct NewFile<'a> {
     file: File,
-    named: Option<Named<'a>>,
+    named: Option<TemporaryName<'a>>,
 }
 
-/// A temporary's name, removed when it is dropped.
-struct Named<'a> {
+/// The name of a temporary file. Its drop removes the file.
+struct TemporaryName<'a> {
     folder: &'a File,
     name: Name,
 }
 
-impl Drop for Named<'_> {
+impl Drop for TemporaryName<'_> {
     fn drop(&mut self) {
-        // It is the way out of another failure, which is the one to report.
+        // The call fails already, and reports that failure.
         let _ = file::remove(self.folder, self.name.as_cstr());
     }
 }
 
-impl<'a> Named<'a> {
-    /// Tries new names until `make` takes one.
-    fn make<T>(folder: &'a File, mut make: impl FnMut(&CStr) -> file::Outcome<T>) -> file::Outcome<(T, Named<'a>)> {
+impl<'a> TemporaryName<'a> {
+    /// Calls `make` with new names until it gets one that does not exist.
+    fn make<T>(
+        folder: &'a File,
+        mut make: impl FnMut(&CStr) -> file::Outcome<T>,
+    ) -> file::Outcome<(T, TemporaryName<'a>)> {
         let mut name = Name::new();
         loop {
             name.print(format_args!(".tenure-{:016x}.tmp", file::fresh_number()));
             match make(name.as_cstr()) {
                 Err(Errno(libc::EEXIST)) => {}
-                made => return made.map(|made| (made, Named { folder, name })),
+                made => return made.map(|made| (made, TemporaryName { folder, name })),
             }
         }
     }
 
-    /// Gives the file the target's name; the temporary one is gone then.
+    /// Renames the file to the target's name.
     fn rename(self, target: &Target) -> Result<()> {
-        file::rename(self.folder, self.name.as_cstr(), target.name.as_cstr(), target.keeps())
-            .map_err(|errno| target.unplaced(errno))?;
+        file::rename(self.folder, self.name.as_cstr(), target.name.as_cstr(), target.is_exclusive())
+            .map_err(|errno| target.not_installed(errno))?;
         core::mem::forget(self);
         Ok(())
     }
 }
 
-/// Who may do what with a new file, less what the process's mask takes away.
-const ANYBODY: u32 = 0o666;
+/// The permissions of a new file, before the process's umask applies.
+const ALL_PERMISSIONS: u32 = 0o666;
 
-impl<'a> Fresh<'a> {
-    /// Makes the file, without a name where the system can give it one later.
-    fn make(target: &'a Target) -> Result<Fresh<'a>> {
-        let fresh = match Fresh::nameless(target) {
-            Some(fresh) => fresh,
-            None => Fresh::named(target)?,
+impl<'a> NewFile<'a> {
+    /// Creates the file, without a name if the system can give it one later.
+    fn make(target: &'a Target) -> Result<NewFile<'a>> {
+        let new_file = match NewFile::nameless(target) {
+            Some(new_file) => new_file,
+            None => NewFile::named(target)?,
         };
         if let Some(permissions) = target.permissions {
-            // Some file systems know none; the contents matter more.
-            let _ = fresh.file.set_permissions(permissions);
+            // Some file systems have no permissions; the save succeeds without them.
+            let _ = new_file.file.set_permissions(permissions);
         }
-        Ok(fresh)
+        Ok(new_file)
     }
 
-    fn nameless(target: &'a Target) -> Option<Fresh<'a>> {
+    fn nameless(target: &'a Target) -> Option<NewFile<'a>> {
         if !file::can_link() {
             return None;
         }
-        let file = File::open(Some(&target.folder), c".", libc::O_TMPFILE | libc::O_WRONLY, ANYBODY).ok()?;
-        Some(Fresh { file, named: None })
+        let file = File::open(Some(&target.folder), c".", libc::O_TMPFILE | libc::O_WRONLY, ALL_PERMISSIONS).ok()?;
+        Some(NewFile { file, named: None })
     }
 
-    fn named(target: &'a Target) -> Result<Fresh<'a>> {
+    fn named(target: &'a Target) -> Result<NewFile<'a>> {
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-        let made = Named::make(&target.folder, |name| File::open(Some(&target.folder), name, flags, ANYBODY));
-        let unmade = |errno| refused(target.path, "cannot be saved: nothing can be written in its folder", errno);
+        let made =
+            TemporaryName::make(&target.folder, |name| File::open(Some(&target.folder), name, flags, ALL_PERMISSIONS));
+        let unmade = |errno| io_error(target.path, "cannot be saved: nothing can be written in its folder", errno);
         let (file, named) = made.map_err(unmade)?;
-        Ok(Fresh { file, named: Some(named) })
+        Ok(NewFile { file, named: Some(named) })
     }
 
     fn write(&self, path: &CStr, head: &Head, data: u64, produce: impl FnOnce(&mut Sink) -> Result<()>) -> Result<()> {
         let head = head.as_bytes();
-        let mut sink = Sink { file: &self.file, path, left: data + head.len() as u64 };
+        let mut sink = Sink { file: &self.file, path, remaining: data + head.len() as u64 };
         // SAFETY: the header's own bytes.
         unsafe { sink.write(head.as_ptr(), head.len())? };
         produce(&mut sink)?;
-        assert!(sink.left == 0, "{} bytes of data are missing", sink.left);
+        assert!(sink.remaining == 0, "{} bytes of data are missing", sink.remaining);
         Ok(())
     }
 
-    /// Puts the finished file in the target's place.
-    fn put(self, target: &Target) -> Result<()> {
-        let Fresh { file, named } = self;
+    /// Replaces the target by the finished file.
+    fn install(self, target: &Target) -> Result<()> {
+        let NewFile { file, named } = self;
         if target.syncs() {
-            file.sync().map_err(|errno| refused(target.path, "cannot be synced", errno))?;
+            file.sync().map_err(|errno| io_error(target.path, "cannot be synced", errno))?;
         }
         if let Some(named) = named {
-            file.close().map_err(|errno| refused(target.path, "cannot be written", errno))?;
+            file.close().map_err(|errno| io_error(target.path, "cannot be written", errno))?;
             named.rename(target)?;
         } else {
             link(&file, target)?;
         }
         if target.syncs() {
             target.folder.sync().or_else(|errno| match errno.0 {
-                // A file system that has no such thing.
+                // The file system does not support it.
                 libc::EINVAL => Ok(()),
-                _ => Err(refused(target.path, "is saved, but its folder cannot be synced", errno)),
+                _ => Err(io_error(target.path, "is saved, but its folder cannot be synced", errno)),
             })?;
         }
         Ok(())
     }
 }
 
-/// Gives a nameless file the target's name. A name that is taken cannot be linked to: a temporary one is renamed to it.
+/// Gives a file without a name the target's name. A link cannot replace an existing file, so then a temporary name is linked and renamed.
 fn link(file: &File, target: &Target) -> Result<()> {
     if target.permissions.is_none() {
         match file::link(file, &target.folder, target.name.as_cstr()) {
             Ok(()) => return Ok(()),
-            Err(Errno(libc::EEXIST)) if !target.keeps() => {}
-            Err(errno) => return Err(target.unplaced(errno)),
+            Err(Errno(libc::EEXIST)) if !target.is_exclusive() => {}
+            Err(errno) => return Err(target.not_installed(errno)),
         }
     }
-    let linked = Named::make(&target.folder, |name| file::link(file, &target.folder, name));
-    let ((), named) = linked.map_err(|errno| target.unplaced(errno))?;
+    let linked = TemporaryName::make(&target.folder, |name| file::link(file, &target.folder, name));
+    let ((), named) = linked.map_err(|errno| target.not_installed(errno))?;
     named.rename(target)
 }
 
-fn refused(path: &CStr, what: &str, errno: Errno) -> Status {
+fn io_error(path: &CStr, what: &str, errno: Errno) -> Status {
     fail(TN_ERR_IO, format_args!("{} {what}: {errno}", Path(path)))
 }
 
@@ -321,7 +324,7 @@ mod tests {
     use std::ffi::CString;
     use std::path::PathBuf;
 
-    /// A folder of the test's own, removed at its end.
+    /// A temporary folder. Its drop removes it.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -342,14 +345,14 @@ mod tests {
         }
     }
 
-    /// Saves three bytes as file systems without nameless files do.
+    /// Saves three bytes in the way of file systems that do not support files without a name.
     fn save_named(path: &CStr, flags: u32, bytes: &[u8; 3]) -> Result<()> {
         let head = Head::new(Dtype::U8, Order::C, &[3])?;
         let target = Target::find(path, flags)?;
-        let fresh = Fresh::named(&target)?;
+        let new_file = NewFile::named(&target)?;
         // SAFETY: the three bytes.
-        fresh.write(path, &head, 3, |sink| unsafe { sink.write(bytes.as_ptr(), 3) })?;
-        fresh.put(&target)
+        new_file.write(path, &head, 3, |sink| unsafe { sink.write(bytes.as_ptr(), 3) })?;
+        new_file.install(&target)
     }
 
     #[test]
@@ -372,16 +375,18 @@ mod tests {
             let folder = Folder::new();
             let path = CString::new(folder.0.join("a.npy").to_str().unwrap()).unwrap();
             let target = Target::find(&path, TN_IO_EXCLUSIVE).unwrap();
-            let fresh = if nameless { Fresh::nameless(&target).unwrap() } else { Fresh::named(&target).unwrap() };
-            // Somebody else was faster.
+            let new_file =
+                if nameless { NewFile::nameless(&target).unwrap() } else { NewFile::named(&target).unwrap() };
+            // Another process creates the file first.
             std::fs::write(folder.0.join("a.npy"), "theirs").unwrap();
-            assert_eq!(fresh.put(&target).unwrap_err().code(), TN_ERR_IO);
+            assert_eq!(new_file.install(&target).unwrap_err().code(), TN_ERR_IO);
             assert_eq!(std::fs::read(folder.0.join("a.npy")).unwrap(), b"theirs");
             assert_eq!(folder.names(), ["a.npy"]);
-            // Without the flag the name is taken over.
+            // Without the flag the file is replaced.
             let target = Target { flags: 0, ..target };
-            let fresh = if nameless { Fresh::nameless(&target).unwrap() } else { Fresh::named(&target).unwrap() };
-            fresh.put(&target).unwrap();
+            let new_file =
+                if nameless { NewFile::nameless(&target).unwrap() } else { NewFile::named(&target).unwrap() };
+            new_file.install(&target).unwrap();
             assert_eq!(std::fs::read(folder.0.join("a.npy")).unwrap(), b"");
             assert_eq!(folder.names(), ["a.npy"]);
         }
@@ -392,12 +397,12 @@ mod tests {
         let folder = Folder::new();
         let path = CString::new(folder.0.join("a.npy").to_str().unwrap()).unwrap();
         let target = Target::find(&path, 0).unwrap();
-        let fresh = Fresh::named(&target).unwrap();
+        let new_file = NewFile::named(&target).unwrap();
         assert_eq!(folder.names().len(), 1);
         let head = Head::new(Dtype::U8, Order::C, &[3]).unwrap();
-        let failed = fresh.write(&path, &head, 3, |_| Err(fail(TN_ERR_IO, format_args!("no"))));
+        let failed = new_file.write(&path, &head, 3, |_| Err(fail(TN_ERR_IO, format_args!("no"))));
         assert_eq!(failed.unwrap_err().code(), TN_ERR_IO);
-        drop(fresh);
+        drop(new_file);
         assert!(folder.names().is_empty());
     }
 }

@@ -1,7 +1,7 @@
-//! Makes headers, byte for byte as NumPy makes them.
+//! Writes headers that are byte for byte those of NumPy.
 //!
-//! Contract: in a buffer of fixed size, without memory. Always format version 1.0: that of 64 axes with 19 digits each
-//! is far from the 64 KiB from which on 2.0 is needed.
+//! Contract: a header is written into a buffer of fixed size, and needs no other memory. The format version is always 1.0. Even a header of
+//! 64 axes with 19 digits each is far below the 64 KiB that require version 2.0.
 #![forbid(unsafe_code)]
 
 use super::MAGIC;
@@ -12,28 +12,27 @@ use crate::layout::Order;
 use crate::types::*;
 use core::fmt::{self, Write};
 
-/// The data begin at a multiple of this.
-const ALIGN: usize = 64;
+/// The data begin at a multiple of this size.
+const ALIGNMENT_BYTES: usize = 64;
 
-/// NumPy leaves room for the first axis (F: the last) to grow to so many digits, so that a file can be appended to in
-/// place.
+/// NumPy pads the header so that the first axis (F: the last) can grow to this number of digits. So data can be appended to a file.
 const GROWTH_DIGITS: usize = 21;
 
-/// Magic, version, length.
-const PREFIX: usize = MAGIC.len() + 4;
+/// The size of magic, version and header length.
+const PREFIX_BYTES: usize = MAGIC.len() + 4;
 
-/// The longest: keys and type, 64 lengths of 19 digits with comma and space, room to grow, padding.
-const LONGEST: usize = 2048;
-const _: () = assert!(PREFIX + 70 + TN_MAX_NDIM * 21 + GROWTH_DIGITS + ALIGN + 1 < LONGEST);
+/// Enough for the longest header: keys and type, 64 lengths of 19 digits with comma and space, growth, padding.
+const MAX_HEADER_BYTES: usize = 2048;
+const _: () = assert!(PREFIX_BYTES + 70 + TN_MAX_NDIM * 21 + GROWTH_DIGITS + ALIGNMENT_BYTES + 1 < MAX_HEADER_BYTES);
 
-/// A header as it stands in a file, up to the first byte of the data.
+/// The bytes of a file up to its data: magic, version, and header.
 pub struct Head {
-    bytes: [u8; LONGEST],
+    bytes: [u8; MAX_HEADER_BYTES],
     length: usize,
 }
 
 impl Head {
-    /// The header of data in `order`, C or F. TN_ERR_DTYPE: NumPy's format has no name for bfloat16. TN_ERR_OVERFLOW: more
+    /// The header of data in `order`, C or F. TN_ERR_DTYPE: the type is bfloat16, for which the format has no name. TN_ERR_OVERFLOW: more
     /// than 64 axes.
     pub fn new(dtype: Dtype, order: Order, shape: &[i64]) -> Result<Head> {
         let Some(name) = name(dtype) else {
@@ -48,17 +47,17 @@ impl Head {
         if shape.len() > TN_MAX_NDIM {
             return Err(fail(TN_ERR_OVERFLOW, format_args!("{} axes are more than {TN_MAX_NDIM}", shape.len())));
         }
-        let mut head = Head { bytes: [b' '; LONGEST], length: PREFIX };
-        // Fits, as asserted above.
+        let mut head = Head { bytes: [b' '; MAX_HEADER_BYTES], length: PREFIX_BYTES };
+        // Cannot fail: the assertion above shows that the longest header fits.
         let _ = head.print(name, dtype, order, shape);
-        // NumPy fills up with 1 to 64 spaces, never none.
-        let text = head.length - PREFIX + 1;
-        let length = text + ALIGN - (PREFIX + text) % ALIGN;
-        head.length = PREFIX + length;
+        // NumPy pads with 1 to 64 spaces, never with none.
+        let text = head.length - PREFIX_BYTES + 1;
+        let length = text + ALIGNMENT_BYTES - (PREFIX_BYTES + text) % ALIGNMENT_BYTES;
+        head.length = PREFIX_BYTES + length;
         head.bytes[head.length - 1] = b'\n';
         head.bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
-        head.bytes[MAGIC.len()..PREFIX - 2].copy_from_slice(&[1, 0]);
-        head.bytes[PREFIX - 2..PREFIX].copy_from_slice(&(length as u16).to_le_bytes());
+        head.bytes[MAGIC.len()..PREFIX_BYTES - 2].copy_from_slice(&[1, 0]);
+        head.bytes[PREFIX_BYTES - 2..PREFIX_BYTES].copy_from_slice(&(length as u16).to_le_bytes());
         Ok(head)
     }
 
@@ -76,7 +75,7 @@ impl Head {
         write!(self, "{}), }}", if shape.len() == 1 { "," } else { "" })?;
         if let Some(&grows) = if fortran { shape.last() } else { shape.first() } {
             let digits = 1 + grows.checked_ilog10().unwrap_or(0) as usize;
-            // Spaces are there already.
+            // The buffer was filled with spaces.
             self.length += GROWTH_DIGITS - digits;
         }
         Ok(())
@@ -104,7 +103,7 @@ mod tests {
 
     fn text(raw: tn_dtype, order: Order, shape: &[i64]) -> String {
         let head = Head::new(Dtype::of(raw).unwrap(), order, shape).unwrap();
-        String::from_utf8_lossy(&head.as_bytes()[PREFIX..]).into_owned()
+        String::from_utf8_lossy(&head.as_bytes()[PREFIX_BYTES..]).into_owned()
     }
 
     #[test]
@@ -129,7 +128,7 @@ mod tests {
             assert_eq!(text(raw, order, shape), format!("{start}{}\n", spaces(padding)));
         }
         // 32 axes of length 1 need another 64 bytes.
-        assert_eq!(text(TN_F64, Order::C, &[1; 32]).len(), 192 - PREFIX);
+        assert_eq!(text(TN_F64, Order::C, &[1; 32]).len(), 192 - PREFIX_BYTES);
     }
 
     #[test]
@@ -139,7 +138,7 @@ mod tests {
             for order in [Order::C, Order::F] {
                 for shape in shapes {
                     let head = Head::new(dtype, order, shape).unwrap();
-                    assert_eq!(head.as_bytes().len() % ALIGN, 0);
+                    assert_eq!(head.as_bytes().len() % ALIGNMENT_BYTES, 0);
                     let header = parse(head.as_bytes()).unwrap();
                     assert_eq!((header.dtype, header.order, header.shape()), (dtype, order, shape));
                     assert_eq!((header.big_endian, header.data_offset), (false, head.as_bytes().len() as u64));

@@ -1,7 +1,7 @@
-//! Opens files: the header, and nothing else until tensors are asked for.
+//! Opens files. Opening reads the header only; the data are read or mapped on request.
 
 use super::header::{Header, Quoted, Tensor, parse};
-use super::{MAX_HEADER, PREFIX};
+use super::{MAX_HEADER_BYTES, PREFIX_BYTES};
 use crate::blit::Scratch;
 use crate::error::{Result, Status, fail};
 use crate::exchange::npy::Path;
@@ -9,23 +9,22 @@ use crate::sys::file::{self as sys, Access, Errno, Mapping};
 use crate::types::*;
 use core::ffi::CStr;
 
-/// An open file whose header was understood.
+/// An open file with a valid header.
 #[derive(Debug)]
 pub struct File<'a> {
     header: Header,
     file: sys::File,
     path: &'a CStr,
-    /// Where the data begin, in bytes from the start of the file.
+    /// The offset of the data in the file.
     data_offset: u64,
-    /// Length of the file when it was opened.
+    /// The length of the file when it was opened.
     bytes: u64,
 }
 
 impl<'a> File<'a> {
-    /// Opens the file with that path.
+    /// Opens the file at a path.
     ///
-    /// TN_ERR_LIMIT: a header of more than 100 000 000 bytes, and as [`parse`]. TN_ERR_IO: the file cannot be opened or read, and as
-    /// [`parse`].
+    /// TN_ERR_LIMIT: the header has more than 100 000 000 bytes. TN_ERR_IO: the file cannot be opened or read. Otherwise as [`parse`].
     pub fn open(path: &'a CStr) -> Result<File<'a>> {
         let shown = Path(path);
         let unread = |errno: Errno| fail(TN_ERR_IO, format_args!("{shown} cannot be read: {errno}"));
@@ -33,23 +32,23 @@ impl<'a> File<'a> {
             .map_err(|errno| fail(TN_ERR_IO, format_args!("{shown} cannot be opened: {errno}")))?;
         let stat = file.stat().map_err(unread)?;
         if !stat.is_regular() {
-            let what = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
-            return Err(fail(TN_ERR_IO, format_args!("{shown} is {what}; only a regular file can be opened")));
+            let kind = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
+            return Err(fail(TN_ERR_IO, format_args!("{shown} is {kind}; only a regular file can be opened")));
         }
-        let mut prefix = [0u8; PREFIX as usize];
-        // SAFETY: as many bytes as there is room for.
+        let mut prefix = [0u8; PREFIX_BYTES as usize];
+        // SAFETY: `prefix` has that many bytes.
         let n = unsafe { file.read_at(prefix.as_mut_ptr(), prefix.len(), 0) }.map_err(unread)?;
         if n < prefix.len() {
-            return Err(fail(TN_ERR_IO, format_args!("{shown} has {n} bytes; a file of safetensors has at least 10")));
+            return Err(fail(TN_ERR_IO, format_args!("{shown} has {n} bytes; a safetensors file has at least 10")));
         }
         let length = u64::from_le_bytes(prefix);
-        if length > MAX_HEADER {
+        if length > MAX_HEADER_BYTES {
             return Err(fail(
                 TN_ERR_LIMIT,
-                format_args!("{shown} says that its header has {length} bytes; the format allows {MAX_HEADER}"),
+                format_args!("{shown} says that its header has {length} bytes; the format allows {MAX_HEADER_BYTES}"),
             ));
         }
-        let data_offset = PREFIX + length;
+        let data_offset = PREFIX_BYTES + length;
         if data_offset > stat.bytes {
             return Err(fail(
                 TN_ERR_IO,
@@ -57,9 +56,9 @@ impl<'a> File<'a> {
             ));
         }
         let scratch = Scratch::new(length as usize)?;
-        // SAFETY: as many bytes as the scratch has.
-        let n = unsafe { file.read_at(scratch.address(), length as usize, PREFIX) }.map_err(unread)?;
-        // SAFETY: so many bytes were just written, and they are ours alone until `scratch` goes.
+        // SAFETY: the scratch has that many bytes.
+        let n = unsafe { file.read_at(scratch.address(), length as usize, PREFIX_BYTES) }.map_err(unread)?;
+        // SAFETY: the call above wrote `n` bytes. Only this function uses them, and `scratch` outlives the text.
         let text = unsafe { core::slice::from_raw_parts(scratch.address(), n) };
         if n < length as usize {
             return Err(fail(TN_ERR_IO, format_args!("{shown} was cut short while its header was read")));
@@ -68,12 +67,12 @@ impl<'a> File<'a> {
         Ok(File { header, file, path, data_offset, bytes: stat.bytes })
     }
 
-    /// What the file holds.
+    /// The header of the file.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The tensor of that name; a name that is not there is TN_ERR_INVALID.
+    /// The tensor of that name. TN_ERR_INVALID: there is none.
     pub fn tensor(&self, name: &CStr) -> Result<&Tensor> {
         self.header.find(name.to_bytes()).ok_or_else(|| {
             let (shown, count) = (Path(self.path), self.header.tensors().len());
@@ -85,30 +84,30 @@ impl<'a> File<'a> {
         })
     }
 
-    /// Where a tensor's bytes begin, from the start of the file on.
-    pub(super) fn place(&self, tensor: &Tensor) -> u64 {
+    /// The offset of a tensor's bytes in the file.
+    pub(super) fn offset_of(&self, tensor: &Tensor) -> u64 {
         self.data_offset + tensor.begin
     }
 
-    /// Where all data begin and end.
+    /// The offsets in the file of the begin and the end of all data.
     pub(super) fn data(&self) -> (u64, u64) {
         (self.data_offset, self.bytes)
     }
 
-    /// The refusal of an alias of a tensor that is not aligned for its elements.
-    pub(super) fn misplaced(&self, tensor: &Tensor) -> Status {
+    /// The error for an alias of a tensor that is not aligned for its elements.
+    pub(super) fn misaligned(&self, tensor: &Tensor) -> Status {
         let (shown, name, dtype) = (Path(self.path), Quoted(self.header.name(tensor)), tensor.dtype);
         fail(
             TN_ERR_WOULD_COPY,
             format_args!(
                 "{shown} has tensor {name} at byte {}, not aligned for {}; only a copy would do",
-                self.place(tensor),
+                self.offset_of(tensor),
                 dtype.name()
             ),
         )
     }
 
-    /// Maps the file read-only; it has a byte at least.
+    /// Maps the whole file read-only.
     pub(super) fn map(&self) -> Result<Mapping> {
         self.file.map(self.bytes as usize, Access::Read).map_err(|errno| {
             let shown = Path(self.path);
@@ -129,7 +128,7 @@ impl<'a> File<'a> {
     pub(super) unsafe fn read(&self, tensor: &Tensor, to: *mut u8) -> Result<()> {
         let bytes = (tensor.end - tensor.begin) as usize;
         // SAFETY: the caller's promise.
-        let read = unsafe { self.file.read_at(to, bytes, self.place(tensor)) };
+        let read = unsafe { self.file.read_at(to, bytes, self.offset_of(tensor)) };
         let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
         match read {
             Ok(n) if n == bytes => Ok(()),

@@ -1,7 +1,7 @@
-//! What a header means: names, element types, shapes, where the bytes are.
+//! Headers: the names, element types, shapes and offsets of tensors.
 //!
-//! Contract: reads bytes that are in memory already, in time `n log n`, with no recursion. The lists of tensors, lengths and names grow
-//! with a way to fail, by no more than a few times the text; `picojson` itself takes nothing from the heap.
+//! Contract: reads bytes that are in memory already, in time `n log n`, without recursion. The lists of tensors, lengths and names are
+//! allocated with a status on failure. They take no more than a few times the memory of the text. `picojson` uses no heap memory.
 #![forbid(unsafe_code)]
 
 use crate::arith;
@@ -14,26 +14,26 @@ use picojson::{Event, PullParser, SliceParser};
 /// A tensor of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor {
-    /// Of its elements.
+    /// The element type.
     pub dtype: Dtype,
-    /// Where its bytes begin, from the first byte of the data on.
+    /// The offset of its first byte in the data.
     pub begin: u64,
-    /// Where they end.
+    /// The offset behind its last byte in the data.
     pub end: u64,
-    /// Its name in the header's names.
+    /// Begin and end of its name in the header's names.
     name: (usize, usize),
-    /// Its lengths in the header's lengths.
+    /// Begin and end of its shape in the header's lengths.
     shape: (usize, usize),
-    /// Its place in the header.
+    /// Its index in the order of the header's text.
     position: usize,
 }
 
-/// A header that was understood.
+/// A valid header.
 #[derive(Debug)]
 pub struct Header {
     /// In the order of their bytes.
     tensors: Vec<Tensor>,
-    /// Places in `tensors`, in the order of their names.
+    /// Indices of `tensors`, in the order of their names.
     by_name: Vec<usize>,
     names: Vec<u8>,
     lengths: Vec<i64>,
@@ -45,7 +45,7 @@ impl Header {
         &self.tensors
     }
 
-    /// A tensor's name, which is UTF-8.
+    /// A tensor's name, in UTF-8.
     pub fn name(&self, tensor: &Tensor) -> &[u8] {
         &self.names[tensor.name.0..tensor.name.1]
     }
@@ -62,10 +62,10 @@ impl Header {
     }
 }
 
-/// Reads a header: `text` is the JSON, `data_bytes` what the file has behind it. `file` says in texts which file it is.
+/// Parses a header. `text` is the JSON, `data_bytes` the size of the file after it. `file` names the file in error texts.
 ///
-/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_OVERFLOW: more than 64 axes, a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY.
-/// TN_ERR_IO: anything else that is no header.
+/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_OVERFLOW: more than 64 axes, or a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY.
+/// TN_ERR_IO: any other fault.
 pub fn parse(text: &[u8], data_bytes: u64, file: &dyn fmt::Display) -> Result<Header> {
     if text.first() != Some(&b'{') {
         return Err(fail(TN_ERR_IO, format_args!("{file} has a header that does not begin with '{{'")));
@@ -74,7 +74,7 @@ pub fn parse(text: &[u8], data_bytes: u64, file: &dyn fmt::Display) -> Result<He
         fail(TN_ERR_IO, format_args!("{file} has a header that is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
     let mut header = Header { tensors: Vec::new(), by_name: Vec::new(), names: Vec::new(), lengths: Vec::new() };
-    // Texts with escapes become shorter.
+    // Unescaping makes a string shorter, so the length of the text is enough.
     let mut unescaped = Vec::new();
     if text.contains('\\') {
         grow(&mut unescaped, text.len())?;
@@ -84,23 +84,23 @@ pub fn parse(text: &[u8], data_bytes: u64, file: &dyn fmt::Display) -> Result<He
     json.read(&mut header)?;
     header.tensors.sort_unstable_by_key(|tensor| (tensor.begin, tensor.end, tensor.position));
     check_names(&mut header, file)?;
-    check_places(&header, data_bytes, file)?;
+    check_coverage(&header, data_bytes, file)?;
     Ok(header)
 }
 
-/// Makes room, or says TN_ERR_NO_HOST_MEMORY.
+/// Reserves capacity for `more` items, or fails with TN_ERR_NO_HOST_MEMORY.
 fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     list.try_reserve(more)
-        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to read a header of safetensors")))
+        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to read the header of a safetensors file")))
 }
 
-/// The header's text while it is read.
+/// The parser of a header's text.
 struct Json<'a, 'b> {
     parser: SliceParser<'a, 'b>,
     file: &'a dyn fmt::Display,
 }
 
-/// What stands in the header of one tensor.
+/// A key of a tensor's object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Dtype = 1,
@@ -115,24 +115,24 @@ impl Json<'_, '_> {
     }
 
     #[cold]
-    fn wants(&self, what: &str) -> Status {
+    fn damaged(&self, what: &str) -> Status {
         fail(TN_ERR_IO, format_args!("{} has a damaged header: {what}", self.file))
     }
 
-    fn open(&mut self, wanted: Event<'static, 'static>, what: &str) -> Result<()> {
-        if self.next()? == wanted { Ok(()) } else { Err(self.wants(what)) }
+    fn expect(&mut self, wanted: Event<'static, 'static>, what: &str) -> Result<()> {
+        if self.next()? == wanted { Ok(()) } else { Err(self.damaged(what)) }
     }
 
-    /// The whole header.
+    /// Reads the whole header.
     fn read(&mut self, header: &mut Header) -> Result<()> {
-        self.open(Event::StartObject, "it is no object")?;
+        self.expect(Event::StartObject, "it is not an object")?;
         let mut metadata = false;
         loop {
             let start = header.names.len();
             match self.next()? {
                 Event::Key(key) if key.as_str() == "__metadata__" => {
                     if metadata {
-                        return Err(self.wants("__metadata__ is there twice"));
+                        return Err(self.damaged("__metadata__ occurs twice"));
                     }
                     metadata = true;
                     self.metadata()?;
@@ -143,34 +143,34 @@ impl Json<'_, '_> {
                     header.names.extend_from_slice(key.as_bytes());
                 }
                 Event::EndObject => break,
-                _ => return Err(self.wants("a name in quotes is missing")),
+                _ => return Err(self.damaged("a name in quotes is missing")),
             }
             let tensor = self.tensor(header, start)?;
             grow(&mut header.tensors, 1)?;
             header.tensors.push(tensor);
         }
-        self.open(Event::EndDocument, "there is more behind its object")
+        self.expect(Event::EndDocument, "text follows its object")
     }
 
-    /// Texts that say something about the file: read, and not kept.
+    /// Checks the strings of `__metadata__`, and discards them.
     fn metadata(&mut self) -> Result<()> {
-        const WHAT: &str = "__metadata__ is no object of texts";
-        self.open(Event::StartObject, WHAT)?;
+        const WHAT: &str = "__metadata__ is not an object of strings";
+        self.expect(Event::StartObject, WHAT)?;
         loop {
             match self.next()? {
                 Event::EndObject => return Ok(()),
                 Event::Key(_) | Event::String(_) => {}
-                _ => return Err(self.wants(WHAT)),
+                _ => return Err(self.damaged(WHAT)),
             }
         }
     }
 
-    /// What is said of the tensor whose name begins at `start` of the names.
+    /// Reads the object of the tensor whose name begins at `start` in the header's names.
     fn tensor(&mut self, header: &mut Header, start: usize) -> Result<Tensor> {
         const WHAT: &str = "a tensor has dtype, shape and data_offsets, each once, and nothing else";
-        self.open(Event::StartObject, WHAT)?;
+        self.expect(Event::StartObject, WHAT)?;
         let first = header.lengths.len();
-        let (mut there, mut dtype, mut offsets) = (0, None, [0; 2]);
+        let (mut seen, mut dtype, mut offsets) = (0, None, [0; 2]);
         loop {
             let part = match self.next()? {
                 Event::EndObject => break,
@@ -178,14 +178,14 @@ impl Json<'_, '_> {
                     "dtype" => Part::Dtype,
                     "shape" => Part::Shape,
                     "data_offsets" => Part::Offsets,
-                    _ => return Err(self.wants(WHAT)),
+                    _ => return Err(self.damaged(WHAT)),
                 },
-                _ => return Err(self.wants(WHAT)),
+                _ => return Err(self.damaged(WHAT)),
             };
-            if there & part as u32 != 0 {
-                return Err(self.wants(WHAT));
+            if seen & part as u32 != 0 {
+                return Err(self.damaged(WHAT));
             }
-            there |= part as u32;
+            seen |= part as u32;
             match part {
                 Part::Dtype => dtype = Some(self.dtype(&header.names[start..])?),
                 Part::Shape => self.shape(header, start)?,
@@ -193,17 +193,20 @@ impl Json<'_, '_> {
             }
         }
         let all = Part::Dtype as u32 | Part::Shape as u32 | Part::Offsets as u32;
-        let (Some(dtype), true) = (dtype, there == all) else { return Err(self.wants(WHAT)) };
+        let (Some(dtype), true) = (dtype, seen == all) else { return Err(self.damaged(WHAT)) };
         let shape = &header.lengths[first..];
         let name = Quoted(&header.names[start..]);
         let dense = arith::dense_bytes(dtype.item(), shape).ok_or_else(|| too_large(self.file, &name))?;
-        // Zeros count as 1 in what must fit, and make the tensor empty.
+        // `dense_bytes` counts a length of 0 as 1, so that the product of the others is checked. The tensor itself is empty.
         let bytes = if shape.contains(&0) { 0 } else { dense as u64 };
         let [begin, end] = offsets;
         if end.checked_sub(begin) != Some(bytes) {
             return Err(fail(
                 TN_ERR_IO,
-                format_args!("{}: tensor {name} has bytes {begin} to {end}, and its lengths say {bytes}", self.file),
+                format_args!(
+                    "{}: tensor {name} has bytes {begin} to {end}, and its lengths give {bytes} bytes",
+                    self.file
+                ),
             ));
         }
         let (name, shape) = ((start, header.names.len()), (first, header.lengths.len()));
@@ -217,16 +220,16 @@ impl Json<'_, '_> {
                 let (name, text) = (Quoted(name), Quoted(text.as_bytes()));
                 fail(
                     TN_ERR_DTYPE,
-                    format_args!("{file}: tensor {name} has elements of type {text}, which no array has"),
+                    format_args!("{file}: tensor {name} has elements of type {text}, which Tenure does not support"),
                 )
             }),
-            _ => Err(self.wants("dtype is no text")),
+            _ => Err(self.damaged("dtype is not a string")),
         }
     }
 
     fn shape(&mut self, header: &mut Header, start: usize) -> Result<()> {
-        const WHAT: &str = "shape is no list of lengths";
-        self.open(Event::StartArray, WHAT)?;
+        const WHAT: &str = "shape is not a list of lengths";
+        self.expect(Event::StartArray, WHAT)?;
         let first = header.lengths.len();
         while let Some(length) = self.number(WHAT)? {
             let name = Quoted(&header.names[start..]);
@@ -245,23 +248,23 @@ impl Json<'_, '_> {
     }
 
     fn offsets(&mut self) -> Result<[u64; 2]> {
-        const WHAT: &str = "data_offsets is no list of two offsets";
-        self.open(Event::StartArray, WHAT)?;
+        const WHAT: &str = "data_offsets is not a list of two offsets";
+        self.expect(Event::StartArray, WHAT)?;
         let mut offsets = [0; 2];
         for offset in &mut offsets {
-            *offset = self.number(WHAT)?.flatten().ok_or_else(|| self.wants(WHAT))?;
+            *offset = self.number(WHAT)?.flatten().ok_or_else(|| self.damaged(WHAT))?;
         }
-        if self.number(WHAT)?.is_some() { Err(self.wants(WHAT)) } else { Ok(offsets) }
+        if self.number(WHAT)?.is_some() { Err(self.damaged(WHAT)) } else { Ok(offsets) }
     }
 
-    /// The next number of a list, which is whole and not negative, or the end of the list; a number may be too large for what counts.
+    /// The next number of a list: whole and not negative. None: the list has ended. Some(None): the number does not fit in 64 bits.
     fn number(&mut self, what: &str) -> Result<Option<Option<u64>>> {
         match self.next()? {
             Event::EndArray => Ok(None),
             Event::Number(number) if number.as_str().bytes().all(|byte| byte.is_ascii_digit()) => {
                 Ok(Some(number.parse().ok()))
             }
-            _ => Err(self.wants(what)),
+            _ => Err(self.damaged(what)),
         }
     }
 }
@@ -292,7 +295,7 @@ fn element(text: &str) -> Option<Dtype> {
     NAMES.into_iter().find(|(name, _)| *name == text).and_then(|(_, raw)| Dtype::known(raw))
 }
 
-/// Sorts the names; one that is there twice is refused.
+/// Sorts the names. Fails if two tensors have one name.
 fn check_names(header: &mut Header, file: &dyn fmt::Display) -> Result<()> {
     let Header { tensors, by_name, names, .. } = header;
     let name = |at: usize| &names[tensors[at].name.0..tensors[at].name.1];
@@ -305,17 +308,17 @@ fn check_names(header: &mut Header, file: &dyn fmt::Display) -> Result<()> {
     }
 }
 
-/// The tensors, sorted by their bytes, must cover the data from the first to the last byte, with no hole and no overlap.
-fn check_places(header: &Header, data_bytes: u64, file: &dyn fmt::Display) -> Result<()> {
+/// Checks that the tensors, sorted by their bytes, cover all data without a hole or an overlap.
+fn check_coverage(header: &Header, data_bytes: u64, file: &dyn fmt::Display) -> Result<()> {
     let mut end = 0;
     for tensor in &header.tensors {
         if tensor.begin != end {
-            let what = if tensor.begin > end { "a hole" } else { "an overlap" };
+            let fault = if tensor.begin > end { "a hole" } else { "an overlap" };
             let (name, begin) = (Quoted(header.name(tensor)), tensor.begin);
             return Err(fail(
                 TN_ERR_IO,
                 format_args!(
-                    "{file}: {what} before tensor {name}: it begins at byte {begin} of the data, not at {end}"
+                    "{file}: {fault} before tensor {name}: it begins at byte {begin} of the data, not at {end}"
                 ),
             ));
         }
@@ -327,14 +330,14 @@ fn check_places(header: &Header, data_bytes: u64, file: &dyn fmt::Display) -> Re
     Err(fail(TN_ERR_IO, format_args!("{file} has {data_bytes} bytes of data, and its tensors end at byte {end}")))
 }
 
-/// A name in quotes, of a long one the beginning.
+/// A name in quotes. A long name is cut after its beginning.
 pub(super) struct Quoted<'a>(pub &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 80;
-        let shown = &self.0[..self.0.len().min(LONGEST)];
-        // Not in the middle of a character.
+        const MAX_SHOWN_BYTES: usize = 80;
+        let shown = &self.0[..self.0.len().min(MAX_SHOWN_BYTES)];
+        // Does not cut a character in two.
         let text = shown.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         write!(f, "\"{text}{}\"", if text.len() < self.0.len() { "..." } else { "" })
     }

@@ -1,14 +1,19 @@
 //! Safetensors files: many named tensors behind one header, <https://huggingface.co/docs/safetensors>.
 //!
-//! Contract: reads; writing is left to who has the names. A file is input from anywhere: whatever is in it, the answer is a status, and
-//! no allocation is larger than 16 times the file (NP-13). Tensors that are opened together alias one read-only mapping, which ends with
-//! the last of them; all or none are opened. Errors name the file, and the tensor where it is one's.
+//! Contract: this module reads files; it writes none. A file is untrusted input: every fault in it is a status, and no allocation is larger
+//! than 16 times the file (NP-13). A call opens all of its tensors or none. Those that it can map share one read-only mapping, which ends
+//! with the last of them. Errors name the file, and the tensor if it is known.
 //!
-//! The header is JSON, read event by event by `picojson`, which has neither recursion nor heap. The `safetensors` crate itself does not
-//! do: of two tensors with one name it takes the last, and its maps and texts, as those of `serde_json`, grow without a way to fail.
+//! The header is JSON. `picojson` parses it event by event, without recursion or heap memory. The `safetensors` crate is not used for two
+//! reasons. Of two tensors with one name it silently takes the last. Its maps and strings abort the process when memory is short.
 //!
-//! `header` says what a header means and what is wrong with one, `file` opens files, `open` makes arrays. Tests: tests/safetensors.rs,
-//! and against the Python package of that name in ours.
+//! | file | contents |
+//! |---|---|
+//! | `header` | the meaning of a header, and its faults |
+//! | `file` | opening and reading of files |
+//! | `open` | arrays of tensors |
+//!
+//! Tests: tests/safetensors.rs, and the tests of the Python package against the Python package `safetensors`.
 
 mod file;
 
@@ -20,8 +25,8 @@ pub use file::File;
 pub use header::{Header, Tensor, parse};
 pub use open::open;
 
-/// Bytes before the header, which are its length.
-const PREFIX: u64 = 8;
+/// The size of the header's length, which precedes the header.
+const PREFIX_BYTES: u64 = 8;
 
-/// The longest header that the format allows, in bytes.
-const MAX_HEADER: u64 = 100_000_000;
+/// The longest header that the format allows.
+const MAX_HEADER_BYTES: u64 = 100_000_000;

@@ -1,4 +1,4 @@
-//! Arrays of tensors: all of them on one mapping, or read into a pool.
+//! Opens tensors as arrays. They share one mapping, or are read into a pool.
 
 use super::file::File;
 use super::header::Tensor;
@@ -18,33 +18,33 @@ use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ffi::CStr;
 
-/// Arrays that are not handed out yet: released again by its drop.
-struct Unseen {
+/// New arrays. The drop releases them, unless the caller has them.
+struct NewArrays {
     ids: Vec<(Id, tn_how)>,
-    /// How many of them go; the rest is released.
-    out: bool,
+    /// Whether the caller has them.
+    given: bool,
 }
 
-impl Drop for Unseen {
+impl Drop for NewArrays {
     fn drop(&mut self) {
-        for (id, _) in self.ids.drain(..).filter(|_| !self.out) {
-            // Just made, and nobody has seen it: it cannot fail.
+        for (id, _) in self.ids.drain(..).filter(|_| !self.given) {
+            // Cannot fail: no other code knows the new array.
             let _released = array::release_now(id);
         }
     }
 }
 
-/// A mapping that no store has yet: ended by its drop.
-struct Mapped(Mapping);
+/// A mapping that no store has yet. Its drop unmaps it.
+struct OwnMapping(Mapping);
 
-impl Drop for Mapped {
+impl Drop for OwnMapping {
     fn drop(&mut self) {
-        // SAFETY: made by `File::map`, not passed on, and no array was made on it.
+        // SAFETY: made by `File::map`, not passed on, and not used by any array.
         unsafe { self.0.unmap() };
     }
 }
 
-/// Opens tensors by their names, all or none; `give` gets each array with TN_ALIASED or TN_COPIED, and cannot fail.
+/// Opens tensors by their names: all or none. `give` gets the index of each name, its array, and TN_ALIASED or TN_COPIED.
 pub fn open<'a>(
     function: &'static CStr,
     path: &CStr,
@@ -60,17 +60,17 @@ pub fn open<'a>(
         Some(pool) => pool,
         None => pool::current(HOST)?,
     };
-    let mut made = Unseen { ids: list(names.len())?, out: false };
+    let mut made = NewArrays { ids: list(names.len())?, given: false };
     let mut wanted = list(names.len())?;
     for name in names {
-        // Room is there.
+        // The capacity is reserved above.
         wanted.push(*file.tensor(name)?);
     }
     let aliases = |tensor: &Tensor| {
         flags != 0
             && tensor.begin < tensor.end
-            // The mapping itself begins at a page.
-            && file.place(tensor).is_multiple_of(tensor.dtype.align() as u64)
+            // The mapping begins at a page, so the offset in the file decides.
+            && file.offset_of(tensor).is_multiple_of(tensor.dtype.align() as u64)
     };
     let mut mapped = Vec::new();
     for tensor in &wanted {
@@ -78,7 +78,7 @@ pub fn open<'a>(
             continue;
         }
         if tensor.begin < tensor.end && flags & TN_REQUIRE_BORROW != 0 {
-            return Err(file.misplaced(tensor));
+            return Err(file.misaligned(tensor));
         }
         if flags != 0 && tensor.begin < tensor.end && thread.forbids() > 0 {
             return Err(would_copy(TN_WHY_LAYOUT));
@@ -88,8 +88,8 @@ pub fn open<'a>(
     if shared > 0 {
         mapped = map(thread, &file, wanted.iter().filter(|tensor| aliases(tensor)), shared)?;
     }
-    // The mapped ones are handles already: from here on what fails releases them.
-    let mut mapped = Unseen { ids: mapped, out: false };
+    // The mapped tensors have handles now. A failure from here on releases them.
+    let mut mapped = NewArrays { ids: mapped, given: false };
     mapped.ids.reverse();
     for tensor in &wanted {
         let next = if aliases(tensor) {
@@ -101,9 +101,9 @@ pub fn open<'a>(
     }
     for tensor in wanted.iter().filter(|tensor| !aliases(tensor) && tensor.begin < tensor.end) {
         let why = if flags == 0 { 0 } else { TN_WHY_LAYOUT };
-        host::note(function, why, flags != 0, tensor.end - tensor.begin);
+        host::record_copy(function, why, flags != 0, tensor.end - tensor.begin);
     }
-    made.out = true;
+    made.given = true;
     for (index, (id, how)) in made.ids.iter().enumerate() {
         give(index, *id, *how);
     }
@@ -117,12 +117,12 @@ fn list<T>(count: usize) -> Result<Vec<T>> {
     Ok(list)
 }
 
-/// The layout of a tensor whose first byte has that address.
+/// The layout of a tensor whose first byte is at `address`.
 fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
     Layout::contiguous(tensor.dtype, file.header().shape(tensor), Order::C, address)
 }
 
-/// A tensor of its own memory; one without elements is read-only where its neighbours are.
+/// Reads a tensor into memory of its own. An empty tensor counts as aliased, and is read-only, if the caller asked for aliases.
 fn read(
     thread: &'static Thread,
     file: &File,
@@ -130,19 +130,19 @@ fn read(
     tensor: &Tensor,
     flags: u32,
 ) -> Result<(Id, tn_how)> {
-    let mut fresh = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
+    let mut new_store = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
-        let to = fresh.host_view()?.layout().offset() as *mut u8;
-        // SAFETY: fresh memory for a dense layout of the tensor's size.
+        let to = new_store.host_view()?.layout().offset() as *mut u8;
+        // SAFETY: new memory for a dense layout of the tensor's size.
         unsafe { file.read(tensor, to)? };
     }
     let aliased = empty && flags != 0;
-    fresh.claim().set_readonly(aliased);
-    Ok((fresh.finish(), if aliased { TN_ALIASED } else { TN_COPIED }))
+    new_store.claim().set_readonly(aliased);
+    Ok((new_store.finish(), if aliased { TN_ALIASED } else { TN_COPIED }))
 }
 
-/// Tensors on one new mapping, which is a store of its own: at least one.
+/// Makes arrays of at least one tensor on a new mapping, which becomes one store.
 fn map<'a>(
     thread: &'static Thread,
     file: &File,
@@ -151,12 +151,12 @@ fn map<'a>(
 ) -> Result<Vec<(Id, tn_how)>> {
     let mut ids = list(count)?;
     let mut claims = list::<SpareClaim>(count)?;
-    let mapped = Mapped(file.map()?);
+    let mapped = OwnMapping(file.map()?);
     let base = mapped.0.address as i64;
     let made = Origin::by(thread);
     for tensor in tensors {
         let mut claim = SpareClaim::take(thread)?;
-        *claim.layout() = layout(file, tensor, base + file.place(tensor) as i64)?;
+        *claim.layout() = layout(file, tensor, base + file.offset_of(tensor) as i64)?;
         claim.set_made(made);
         claims.push(claim);
     }
@@ -164,13 +164,13 @@ fn map<'a>(
     let (from, to) = file.data();
     let (start, end) = (base + from as i64, base + to as i64);
     let mut index = address_index::lock()?;
-    // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
+    // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes them.
     if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
     let lease = SpareLease::take(thread, Release::Unmap(mapped.0), false, false, (start, end))?;
     core::mem::forget(mapped);
-    let what = StoreParams {
+    let params = StoreParams {
         device: HOST,
         start,
         bytes: end - start,
@@ -180,8 +180,8 @@ fn map<'a>(
     };
     let mut claims = claims.into_iter();
     let first = claims.next().expect("at least one tensor");
-    let (mut locked, ledger, id) = ledger::create(store, what, first);
-    // Room is there.
+    let (mut locked, ledger, id) = ledger::create(store, params, first);
+    // The capacity is reserved above.
     ids.push((id, TN_ALIASED));
     for claim in claims {
         ids.push((locked.add_claim(ledger, claim, None), TN_ALIASED));

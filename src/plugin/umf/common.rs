@@ -1,11 +1,11 @@
-//! What UMF's two tables share: results, outputs, and the control function.
+//! The parts that UMF's two tables share: results, outputs, and the control function.
 
 use super::record::target;
 use super::tables;
 use crate::error::fail;
 use crate::types::*;
 
-/// UMF's result codes, as far as they are used here.
+/// The result codes of UMF that this library uses.
 pub(super) const SUCCESS: tables::Result = 0;
 pub(super) const OUT_OF_HOST_MEMORY: tables::Result = 1;
 pub(super) const PROVIDER_SPECIFIC: tables::Result = 2;
@@ -57,13 +57,13 @@ pub(super) fn write<T>(out: *mut T, value: T) -> crate::error::Result<()> {
     if out.is_null() {
         return Err(fail(TN_ERR_NULL, format_args!("an output is NULL")));
     }
-    // SAFETY: not NULL, and UMF's own variable.
+    // SAFETY: not NULL; a variable of UMF.
     unsafe { out.write(value) };
     Ok(())
 }
 
-/// A figure of a pool by the path that UMF's control functions take: "stats.used". None: no such path.
-fn figure(stats: &tn_pool_stats, path: &[u8]) -> Option<u64> {
+/// The value of a pool's statistic, by its path in UMF's control functions, such as "stats.used". None: there is no such path.
+fn statistic(stats: &tn_pool_stats, path: &[u8]) -> Option<u64> {
     let name = path.strip_prefix(b"stats.")?;
     match name {
         b"used" | b"used_memory" | b"allocated_memory" => Some(stats.in_use_bytes),
@@ -74,7 +74,7 @@ fn figure(stats: &tn_pool_stats, path: &[u8]) -> Option<u64> {
     }
 }
 
-/// UMF's control function: reads a figure, and supports nothing else.
+/// UMF's control function. It reads statistics, and supports nothing else.
 pub(super) extern "C" fn control(
     of: *mut core::ffi::c_void,
     _source: i32,
@@ -91,16 +91,16 @@ pub(super) extern "C" fn control(
             result = INVALID_ARGUMENT;
             return Ok(());
         }
-        // SAFETY: a text of UMF's.
+        // SAFETY: UMF passes a text that ends with a NUL.
         let path = unsafe { core::ffi::CStr::from_ptr(name) }.to_bytes();
         let stats = target(of)?.pool().map(crate::pool::Pool::query).unwrap_or_default();
-        if let Some(value) = figure(&stats, path) {
+        if let Some(value) = statistic(&stats, path) {
             result = SUCCESS;
             if query != READ || arg.is_null() || size != size_of::<u64>() {
                 result = INVALID_ARGUMENT;
                 return Ok(());
             }
-            // SAFETY: so many bytes, by the size that was passed.
+            // SAFETY: the size was checked above.
             unsafe { arg.cast::<u64>().write_unaligned(value) };
         }
         Ok(())

@@ -1,9 +1,9 @@
-//! The table of a UMF pool: one of our pools over the provider that UMF passes.
+//! The operations of a UMF pool: a pool of this library over the provider that UMF passes.
 //!
-//! Contract: memory comes from that provider alone and goes back to it as it came; with `finalize` all of it, also with blocks that are
-//! live. Until then, unless the options say otherwise, memory goes back when UMF trims the pool or the provider has no more. Blocks count
-//! for the client "umf", are aligned to 16 at least, and are checked as all of ours when they come back. After a NULL the thread can ask
-//! why.
+//! Contract: all memory comes from that provider, and returns to it in the pieces in which it came. `finalize` returns all of it, even if
+//! blocks are live. Before that, and unless the options say otherwise, memory returns when UMF trims the pool or the provider has no more.
+//! Blocks count for the client "umf" and are aligned to 16 bytes at least. A free is checked as in every pool. After a NULL,
+//! `get_last_allocation_error` returns the reason to the thread.
 
 use super::common::{
     DEPENDENCY_UNAVAILABLE, INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, result_of, write,
@@ -21,12 +21,12 @@ use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::null_mut;
 
-/// What the texts of these functions begin with.
-const DOOR: &str = "tn_umf_pool_ops";
-/// What UMF asks of `malloc`.
-const ALIGNMENT: usize = 16;
+/// The function that error texts name: the one that returned the table.
+const FUNCTION: &str = "tn_umf_pool_ops";
+/// The alignment that UMF requires of `malloc`.
+const ALIGNMENT_BYTES: usize = 16;
 
-/// By minor version.
+/// The tables, by minor version.
 pub(super) static TABLES: [PoolOps; 2] = [table(0x10000), table(0x10001)];
 
 const fn table(version: u32) -> PoolOps {
@@ -49,15 +49,15 @@ const fn table(version: u32) -> PoolOps {
 
 thread_local! {
     // `const` and without Drop, as those of `error`.
-    static WHY: Cell<tables::Result> = const { Cell::new(SUCCESS) };
+    static LAST_RESULT: Cell<tables::Result> = const { Cell::new(SUCCESS) };
 }
 
-/// Options that UMF passes on: NULL, or a `tn_pool_options` of this library's size.
+/// The pool's options: NULL, or a `tn_pool_options` of this library's size.
 fn options(params: *const c_void) -> Result<PoolOptions> {
     let mut options = PoolOptions::default();
     if !params.is_null() {
         let raw = params.cast::<tn_pool_options>();
-        // SAFETY: the program's struct, which starts with its size.
+        // SAFETY: the program passed a struct that starts with its size.
         let size = unsafe { raw.cast::<usize>().read_unaligned() };
         if size != size_of::<tn_pool_options>() {
             let known = size_of::<tn_pool_options>();
@@ -66,9 +66,9 @@ fn options(params: *const c_void) -> Result<PoolOptions> {
                 format_args!("params is NULL or a tn_pool_options, whose size is {known}, not {size}"),
             ));
         }
-        // SAFETY: so many bytes are there.
+        // SAFETY: the size was checked above.
         let raw = unsafe { raw.read_unaligned() };
-        // SAFETY: NULL or a NUL-terminated text of the program's.
+        // SAFETY: not NULL; the program's text ends with a NUL.
         let name = (!raw.name.is_null()).then(|| unsafe { CStr::from_ptr(raw.name) }.to_bytes());
         options = PoolOptions::of(&raw, name)?;
     }
@@ -77,7 +77,7 @@ fn options(params: *const c_void) -> Result<PoolOptions> {
 
 extern "C" fn initialize(provider: *mut c_void, params: *const c_void, out: *mut *mut c_void) -> tables::Result {
     let mut found = true;
-    let status = boundary::enter(DOOR, || {
+    let status = boundary::enter(FUNCTION, || {
         if provider.is_null() || out.is_null() {
             return Err(fail(TN_ERR_NULL, format_args!("provider or pool is NULL")));
         }
@@ -92,13 +92,13 @@ extern "C" fn initialize(provider: *mut c_void, params: *const c_void, out: *mut
         let made = match pool::import(HOST, &source.upstream(record), &options) {
             Ok(made) => made,
             Err(status) => {
-                // SAFETY: made above, and not shared.
+                // SAFETY: made above, and not shared yet.
                 unsafe { record.put() };
                 return Err(status);
             }
         };
         made.accept();
-        // SAFETY: the record is this call's, and `release` of the pool's upstream puts it back.
+        // SAFETY: the record is not shared yet. `release` of the pool's upstream retires it.
         unsafe { record.set_target(Target::new(made, Client::UMF)) };
         write(out, record.handle())
     });
@@ -106,7 +106,7 @@ extern "C" fn initialize(provider: *mut c_void, params: *const c_void, out: *mut
 }
 
 extern "C" fn finalize(pool: *mut c_void) -> tables::Result {
-    result_of(boundary::enter(DOOR, || {
+    result_of(boundary::enter(FUNCTION, || {
         if let Some(pool) = target(pool)?.pool() {
             pool.abandon();
         }
@@ -114,22 +114,22 @@ extern "C" fn finalize(pool: *mut c_void) -> tables::Result {
     }))
 }
 
-/// Runs a request and keeps why it failed.
+/// Runs a request, and records the reason of its failure. If the provider failed, the reason is the provider's result.
 fn request(body: impl FnOnce() -> Result<*mut c_void>) -> *mut c_void {
-    provider_upstream::forget();
+    provider_upstream::reset_last_result();
     let mut block = null_mut();
-    let status = boundary::enter(DOOR, || {
+    let status = boundary::enter(FUNCTION, || {
         block = body()?;
         Ok(())
     });
     if status != TN_OK {
-        let refused = provider_upstream::refused();
-        WHY.set(if refused == SUCCESS { result_of(status) } else { refused });
+        let of_provider = provider_upstream::last_result();
+        LAST_RESULT.set(if of_provider == SUCCESS { result_of(status) } else { of_provider });
     }
     block
 }
 
-/// A size that cannot be is the caller's mistake, not a lack of memory.
+/// Fails with TN_ERR_RANGE if no block can have that size: an error of the caller, not a lack of memory.
 fn check_size(bytes: usize) -> Result<()> {
     match isize::try_from(bytes) {
         Ok(_) => Ok(()),
@@ -143,12 +143,12 @@ fn allocate(pool: *mut c_void, bytes: usize, alignment: usize, zeroed: bool) -> 
 }
 
 extern "C" fn malloc(pool: *mut c_void, bytes: usize) -> *mut c_void {
-    request(|| allocate(pool, bytes, ALIGNMENT, false))
+    request(|| allocate(pool, bytes, ALIGNMENT_BYTES, false))
 }
 
 extern "C" fn calloc(pool: *mut c_void, count: usize, item: usize) -> *mut c_void {
     request(|| match count.checked_mul(item) {
-        Some(bytes) => allocate(pool, bytes, ALIGNMENT, true),
+        Some(bytes) => allocate(pool, bytes, ALIGNMENT_BYTES, true),
         None => {
             Err(fail(TN_ERR_RANGE, format_args!("{count} elements of {item} bytes are more than can be addressed")))
         }
@@ -158,7 +158,7 @@ extern "C" fn calloc(pool: *mut c_void, count: usize, item: usize) -> *mut c_voi
 extern "C" fn realloc(pool: *mut c_void, ptr: *mut c_void, bytes: usize) -> *mut c_void {
     request(|| {
         if ptr.is_null() {
-            return allocate(pool, bytes, ALIGNMENT, false);
+            return allocate(pool, bytes, ALIGNMENT_BYTES, false);
         }
         if bytes == 0 {
             target(pool)?.deallocate(ptr as usize, None)?;
@@ -177,12 +177,12 @@ extern "C" fn aligned_malloc(pool: *mut c_void, bytes: usize, alignment: usize) 
                 format_args!("alignment {alignment} is not a power of two up to {LARGEST_ALIGNMENT}"),
             ));
         }
-        allocate(pool, bytes, alignment.max(ALIGNMENT), false)
+        allocate(pool, bytes, alignment.max(ALIGNMENT_BYTES), false)
     })
 }
 
 extern "C" fn malloc_usable_size(pool: *mut c_void, ptr: *const c_void, out: *mut usize) -> tables::Result {
-    result_of(boundary::enter(DOOR, || {
+    result_of(boundary::enter(FUNCTION, || {
         let target = target(pool)?;
         if ptr.is_null() {
             return write(out, 0);
@@ -190,7 +190,7 @@ extern "C" fn malloc_usable_size(pool: *mut c_void, ptr: *const c_void, out: *mu
         let own = pool::locate(ptr as usize).is_some_and(|block| target.is(block.pool));
         let usable = pool::usable_size(ptr as usize)?;
         if !own {
-            return Err(fail(TN_ERR_FOREIGN, format_args!("the block at {ptr:p} is of another pool")));
+            return Err(fail(TN_ERR_FOREIGN, format_args!("the block at {ptr:p} belongs to another pool")));
         }
         write(out, usable)
     }))
@@ -200,21 +200,21 @@ extern "C" fn free(pool: *mut c_void, ptr: *mut c_void) -> tables::Result {
     if ptr.is_null() {
         return SUCCESS;
     }
-    result_of(boundary::enter(DOOR, || target(pool)?.deallocate(ptr as usize, None)))
+    result_of(boundary::enter(FUNCTION, || target(pool)?.deallocate(ptr as usize, None)))
 }
 
 extern "C" fn get_last_allocation_error(_pool: *mut c_void) -> tables::Result {
-    WHY.get()
+    LAST_RESULT.get()
 }
 
 extern "C" fn get_name(_pool: *mut c_void, out: *mut *const c_char) -> tables::Result {
-    result_of(boundary::enter(DOOR, || write(out, NAME.as_ptr())))
+    result_of(boundary::enter(FUNCTION, || write(out, NAME.as_ptr())))
 }
 
 extern "C" fn ext_trim_memory(pool: *mut c_void, keep: usize) -> tables::Result {
-    result_of(boundary::enter(DOOR, || {
+    result_of(boundary::enter(FUNCTION, || {
         if let Some(pool) = target(pool)?.pool() {
-            // UMF means by it what the pool has in all, we what is cached.
+            // In UMF, `keep` includes the live blocks; `trim` takes the size of the cache alone.
             let stats = pool.query();
             let live = (stats.in_use_bytes + stats.overhead_bytes) as usize;
             pool.trim(keep.saturating_sub(live));
@@ -223,5 +223,5 @@ extern "C" fn ext_trim_memory(pool: *mut c_void, keep: usize) -> tables::Result 
     }))
 }
 
-// What UMF's header says of the two that are named by number here.
+// The values of UMF's header.
 const _: () = assert!(INVALID_ARGUMENT == 3 && INVALID_ALIGNMENT == 4);

@@ -1,8 +1,8 @@
-//! The table of a UMF provider: coarse blocks of one of our pools.
+//! The operations of a UMF provider, which allocates coarse blocks from a pool.
 //!
-//! Contract: blocks begin and end where the pool's table can tell them apart ([`PAGE`]), so that each can be split and two neighbours can
-//! be merged. The size that comes with a block must be its own. The pool's handle may be released while a provider is over it: then it
-//! hands out nothing, and takes everything back.
+//! Contract: blocks begin and end at multiples of [`PAGE_BYTES`], the resolution of the pool's address table. So each block can be split,
+//! and two neighbours can be merged. UMF must pass a block's exact size. The pool's handle may be released while a provider uses the pool.
+//! The provider then allocates nothing, but still frees all blocks.
 
 use super::common::{INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, result_of, write};
 use super::record::{Record, target};
@@ -18,16 +18,16 @@ use crate::types::*;
 use core::cell::Cell;
 use core::ffi::{c_char, c_void};
 
-/// What the texts of these functions begin with.
-const DOOR: &str = "tn_umf_provider_ops";
-/// Bytes of what UMF calls a page: blocks are cut there.
-const PAGE: usize = GRANULE;
-/// For large allocations: those of huge pages.
-const LARGE_PAGE: usize = 2 << 20;
-/// Bytes of a cache line of the processors that we know.
-const CACHE_LINE: usize = 64;
+/// The function that error texts name: the one that returned the table.
+const FUNCTION: &str = "tn_umf_provider_ops";
+/// The page of UMF's interface: block sizes are multiples of it.
+const PAGE_BYTES: usize = GRANULE;
+/// The page size that is recommended for large allocations.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// The cache line of every supported processor.
+const CACHE_LINE_BYTES: usize = 64;
 
-/// By minor version.
+/// The tables, by minor version.
 pub(super) static TABLES: [ProviderOps; 3] = [table(0x10000), table(0x10001), table(0x10002)];
 
 const fn table(version: u32) -> ProviderOps {
@@ -45,7 +45,7 @@ const fn table(version: u32) -> ProviderOps {
         ext_purge_force,
         ext_allocation_merge,
         ext_allocation_split,
-        // No pool of this version shares memory between processes.
+        // Pools share no memory between processes.
         ipc: [0; 5],
         ext_ctl: control,
         properties: [0; 2],
@@ -55,14 +55,14 @@ const fn table(version: u32) -> ProviderOps {
 
 thread_local! {
     // `const` and without Drop, as those of `error`.
-    static STATUS: Cell<tn_status> = const { Cell::new(TN_OK) };
+    static LAST_STATUS: Cell<tn_status> = const { Cell::new(TN_OK) };
 }
 
-/// Runs the body of a function and keeps its status for `get_last_native_error`.
+/// Runs the body of a function, and records its status for `get_last_native_error`.
 fn enter(body: impl FnOnce() -> Result<()>) -> tables::Result {
-    let status = boundary::enter(DOOR, body);
+    let status = boundary::enter(FUNCTION, body);
     if status != TN_OK {
-        STATUS.set(status);
+        LAST_STATUS.set(status);
     }
     result_of(status)
 }
@@ -72,7 +72,7 @@ extern "C" fn initialize(params: *const c_void, out: *mut *mut c_void) -> tables
         if out.is_null() {
             return Err(fail(TN_ERR_NULL, format_args!("provider is NULL")));
         }
-        // The parameters are the pool's handle itself.
+        // UMF's parameters are the pool's handle itself.
         let pool = match params as u64 {
             0 => crate::plugin::host()?,
             bits => pool::of_handle(Id::from_bits(bits))?,
@@ -88,7 +88,7 @@ extern "C" fn finalize(provider: *mut c_void) -> tables::Result {
     enter(|| {
         target(provider)?;
         if let Some(record) = Record::of(provider) {
-            // SAFETY: UMF ends the provider, and uses it no more.
+            // SAFETY: UMF no longer uses a provider that it finalizes.
             unsafe { record.put() };
         }
         Ok(())
@@ -104,19 +104,19 @@ extern "C" fn alloc(provider: *mut c_void, bytes: usize, alignment: usize, out: 
         if bytes == 0 || out.is_null() {
             return Err(fail(TN_ERR_INVALID, format_args!("{bytes} bytes, or an output that is NULL")));
         }
-        let block = target(provider)?.allocate(bytes, alignment.max(PAGE), false)?;
+        let block = target(provider)?.allocate(bytes, alignment.max(PAGE_BYTES), false)?;
         write(out, block.as_ptr().cast())
     })
 }
 
-/// The block that starts there, if it is the provider's and has that size.
+/// Checks that a block of the provider starts at `ptr` and has `bytes` bytes.
 fn check_block(target: &Target, ptr: *const c_void, bytes: usize) -> Result<()> {
     let block = pool::locate(ptr as usize);
     let own = block.is_some_and(|block| target.is(block.pool) && block.start == ptr as usize && block.owner == 0);
     if own && block.is_some_and(|block| block.requested == bytes) {
         return Ok(());
     }
-    Err(fail(TN_ERR_INVALID, format_args!("at {ptr:p} is no block of {bytes} bytes that this provider gave")))
+    Err(fail(TN_ERR_INVALID, format_args!("{ptr:p} is not a block of {bytes} bytes that this provider allocated")))
 }
 
 extern "C" fn free(provider: *mut c_void, ptr: *mut c_void, bytes: usize) -> tables::Result {
@@ -138,20 +138,20 @@ extern "C" fn get_last_native_error(
     if text.is_null() || code.is_null() {
         return INVALID_ARGUMENT;
     }
-    // SAFETY: both are UMF's own variables.
+    // SAFETY: both are variables of UMF.
     unsafe {
         text.write(error::published());
-        code.write(STATUS.get() as i32);
+        code.write(LAST_STATUS.get() as i32);
     }
     SUCCESS
 }
 
 extern "C" fn get_recommended_page_size(_provider: *mut c_void, bytes: usize, out: *mut usize) -> tables::Result {
-    enter(|| write(out, if bytes >= LARGE_PAGE { LARGE_PAGE } else { PAGE }))
+    enter(|| write(out, if bytes >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { PAGE_BYTES }))
 }
 
 extern "C" fn get_min_page_size(_provider: *mut c_void, _ptr: *const c_void, out: *mut usize) -> tables::Result {
-    enter(|| write(out, PAGE))
+    enter(|| write(out, PAGE_BYTES))
 }
 
 extern "C" fn get_name(_provider: *mut c_void, out: *mut *const c_char) -> tables::Result {
@@ -159,7 +159,7 @@ extern "C" fn get_name(_provider: *mut c_void, out: *mut *const c_char) -> table
 }
 
 extern "C" fn get_cache_line_size(_provider: *mut c_void, out: *mut usize) -> tables::Result {
-    enter(|| write(out, CACHE_LINE))
+    enter(|| write(out, CACHE_LINE_BYTES))
 }
 
 fn purge(provider: *mut c_void, ptr: *mut c_void, bytes: usize, zero: bool) -> tables::Result {

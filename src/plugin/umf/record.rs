@@ -1,6 +1,6 @@
-//! What a handle of UMF leads to.
+//! The records that UMF's handles point to.
 //!
-//! Contract: a record is never unmapped, so a stale handle is harmless. A record that is put back is reused at once.
+//! Contract: a record is never unmapped, so a stale handle is harmless. A retired record is reused at once.
 
 use super::tables;
 use crate::arena::{Arena, Link, Linked, Quarantine};
@@ -11,14 +11,14 @@ use crate::types::*;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 
-/// A provider, and the functions of libumf that call it.
+/// A UMF provider, and the functions of libumf that call it.
 #[derive(Clone, Copy)]
 pub(super) struct Source {
     pub provider: *mut c_void,
     pub functions: Functions,
 }
 
-/// libumf's functions of a provider that a pool needs.
+/// The functions of libumf with which a pool calls its provider.
 #[derive(Clone, Copy)]
 pub(super) struct Functions {
     pub alloc: unsafe extern "C" fn(*mut c_void, usize, usize, *mut *mut c_void) -> tables::Result,
@@ -27,7 +27,7 @@ pub(super) struct Functions {
     pub purge: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> tables::Result,
 }
 
-/// What a handle leads to.
+/// The record of a handle: of a pool over a provider, or of a provider over a pool.
 pub(super) struct Record {
     link: Link<Record>,
     body: UnsafeCell<Body>,
@@ -35,9 +35,9 @@ pub(super) struct Record {
 
 #[derive(Clone, Copy)]
 struct Body {
-    /// The pool that the handle allocates from, once it exists.
+    /// The pool that the handle allocates from. None: it does not exist yet.
     target: Option<Target>,
-    /// Where a pool's memory comes from.
+    /// The provider of that pool's memory. None: the record is that of a provider.
     source: Option<Source>,
 }
 
@@ -54,13 +54,13 @@ static RECORDS: Arena<Record> = Arena::new();
 static FREE: ColdLock<Quarantine<Record>> = ColdLock::new(Quarantine::new());
 
 impl Record {
-    /// A record for the caller alone. None: no memory.
+    /// Makes a record that is not shared yet. None: there is no memory.
     pub fn make(target: Option<Target>, source: Option<Source>) -> Option<&'static Record> {
         let body = Body { target, source };
         let free = FREE.lock().take_beyond(0);
         match free {
             Some(record) => {
-                // SAFETY: this call's alone.
+                // SAFETY: this call took the record, so nothing else uses it.
                 unsafe { *record.body.get() = body };
                 Some(record)
             }
@@ -68,7 +68,7 @@ impl Record {
         }
     }
 
-    /// Ends the use of a record.
+    /// Retires a record.
     ///
     /// # Safety
     /// - The caller is the last user.
@@ -81,7 +81,7 @@ impl Record {
     /// Sets the pool of a record that is not shared yet.
     ///
     /// # Safety
-    /// - The caller alone has the record.
+    /// - Only the caller uses the record.
     pub unsafe fn set_target(&self, target: Target) {
         // SAFETY: the caller's promise.
         unsafe { (*self.body.get()).target = Some(target) };
@@ -103,7 +103,7 @@ impl Record {
         unsafe { *self.body.get() }
     }
 
-    /// Where a pool's memory comes from.
+    /// The provider of a pool's memory.
     pub fn source(&self) -> Option<Source> {
         self.body().source
     }
@@ -112,5 +112,5 @@ impl Record {
 /// The pool of a handle that UMF passes.
 pub(super) fn target(handle: *mut c_void) -> Result<Target> {
     let target = Record::of(handle).and_then(|record| record.body().target);
-    target.ok_or_else(|| fail(TN_ERR_INVALID, format_args!("{handle:p} is no handle that initialize gave")))
+    target.ok_or_else(|| fail(TN_ERR_INVALID, format_args!("{handle:p} is not a handle that initialize returned")))
 }

@@ -1,6 +1,6 @@
-//! UMF's two tables of operations, as their headers lay them out; later versions are longer.
+//! UMF's two tables of operations, laid out as in UMF's headers. Later versions are longer.
 //!
-//! Contract: layouts only. Sizes and places are checked here, and against UMF's own headers by c-tests/umf.c where these are there.
+//! Contract: layouts only. Sizes and offsets are checked here. If UMF's headers are installed, c-tests/umf.c checks them against these too.
 
 use core::ffi::{c_char, c_void};
 use core::mem::offset_of;
@@ -46,15 +46,15 @@ pub struct ProviderOps {
         extern "C" fn(provider: *mut c_void, low: *mut c_void, high: *mut c_void, total: usize) -> Result,
     pub(super) ext_allocation_split:
         extern "C" fn(provider: *mut c_void, ptr: *mut c_void, total: usize, first: usize) -> Result,
-    /// Handles for other processes: five functions that are there together or not at all.
+    /// Handles for other processes: either all five functions or none.
     pub(super) ipc: [usize; 5],
     pub(super) ext_ctl: Control,
-    /// Properties of an allocation: two functions, likewise.
+    /// Properties of an allocation: either both functions or none.
     pub(super) properties: [usize; 2],
     pub(super) get_cache_line_size: extern "C" fn(provider: *mut c_void, out: *mut usize) -> Result,
 }
 
-/// The control function of both. A `va_list` is passed as a pointer by the platforms that we know.
+/// The control function of both tables. Every supported platform passes a `va_list` as a pointer.
 pub type Control = extern "C" fn(
     of: *mut c_void,
     source: i32,

@@ -1,76 +1,76 @@
-//! The blocks of a span: what is known of each, handed out, taken back and collected.
+//! The blocks of a span: read, allocated, freed and collected.
 //!
-//! Contract: that of spans. What says "the owner" is called by the span's owner, or with the pool's lock where it has none.
+//! Contract: that of spans. Functions for the owner are called by the heap that owns the span, or under the pool's
+//! lock if no heap does.
 
-use super::Span;
-use crate::pool::cell::{self, Block, Cell, State};
-use crate::pool::returns::{self, Collected};
+use super::free_protocol::{self, Collected};
+use super::{Span, block_state};
+use crate::pool::span::block_state::{Block, BlockCell, BlockState};
 use core::sync::atomic::{AtomicU16, Ordering};
 
-/// A block that is about to be handed out.
+/// A block that is about to be allocated.
 pub(in crate::pool) struct Popped {
     pub index: usize,
-    /// It never was.
+    /// It was never allocated before.
     pub first: bool,
 }
 
 impl Span {
-    /// What is known of a block. Without the lock: inside `read`, with fields that an earlier `read` found to belong
-    /// together.
+    /// What is known of a block. Without the lock: inside `read`, with an index from an earlier consistent `read`.
     pub fn block(&self, index: usize) -> Block {
-        let Some(notes) = self.notes() else {
+        let Some(metadata) = self.metadata() else {
             let word = self.cell.get();
-            let requested = self.edge.get();
+            let requested = self.large_requested();
             return Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() };
         };
-        let columns = notes.columns();
+        let columns = metadata.columns();
         let word = columns.cell(index).get();
         let slack = match word.state() {
-            State::Store => columns.slack(index).load(Ordering::Relaxed) as usize,
+            BlockState::Store => columns.slack(index).load(Ordering::Relaxed) as usize,
             _ => word.slack(),
         };
-        let requested = self.unit.get().saturating_sub(slack);
+        let requested = self.block_bytes.get().saturating_sub(slack);
         Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() }
     }
 
-    /// Writes what is known of a block. The owner does, or who has the block.
+    /// Writes what is known of a block. Called by the owner, or by the thread that has the block in limbo.
     pub fn set_block(&self, index: usize, block: Block) {
-        let Some(notes) = self.notes() else {
-            self.edge.set(block.requested);
-            self.cell.set(cell::Word::of(block, 0));
+        let Some(metadata) = self.metadata() else {
+            self.set_large_requested(block.requested);
+            self.cell.set(block_state::BlockBits::of(block, 0));
             return;
         };
-        let (columns, slack) = (notes.columns(), self.unit.get() - block.requested);
+        let (columns, slack) = (metadata.columns(), self.block_bytes.get() - block.requested);
         columns.slack(index).store(slack as u16, Ordering::Relaxed);
-        columns.cell(index).set(cell::Word::of(block, slack));
+        columns.cell(index).set(block_state::BlockBits::of(block, slack));
     }
 
-    /// The word of a block.
-    pub fn cell_of(&self, index: usize) -> &Cell {
-        self.notes().map_or(&self.cell, |notes| notes.columns().cell(index))
+    pub fn cell_of(&self, index: usize) -> &BlockCell {
+        self.metadata().map_or(&self.cell, |metadata| metadata.columns().cell(index))
     }
 
-    /// Changes the state of a block from one to another; false if it is not in the first.
-    pub fn exchange(&self, index: usize, from: State, to: State) -> bool {
+    /// Changes the state of a block if it is `from`. False: it is not.
+    pub fn exchange(&self, index: usize, from: BlockState, to: BlockState) -> bool {
         self.cell_of(index).exchange(from, to)
     }
 
-    /// The word of a block, for a thread that does not own the span; None: it has no such block.
+    /// The word of a block, for a thread that does not own the span. None: there is no such block.
     #[inline]
-    pub fn shared_cell(&self, index: usize) -> Option<&'static Cell> {
-        let notes = self.notes()?;
-        // 0 blocks: they lost their pages meanwhile.
-        (index < notes.blocks.get()).then(|| notes.columns().cell(index))
+    pub fn shared_cell(&self, index: usize) -> Option<&'static BlockCell> {
+        let metadata = self.metadata()?;
+        // 0 entries: the record lost its pages meanwhile.
+        (index < metadata.blocks.get()).then(|| metadata.columns().cell(index))
     }
 
-    /// Changes the state of a live block, of which `cell` said `word`, without the lock. `version`: of the span when the block was found in it.
+    /// Changes the state of a live block without the lock. `word`: what `cell` said. `version`: the span's when the
+    /// block was found in it.
     #[inline]
-    pub fn claim(&self, version: u32, cell: &Cell, word: cell::Word, to: State) -> bool {
+    pub fn claim(&self, version: u32, cell: &BlockCell, word: block_state::BlockBits, to: BlockState) -> bool {
         if !cell.change(word, to) {
             return false;
         }
-        // A span with a live block stays what it is. It did not: then the address had been given back before, and that state was another
-        // block's, which gets it back.
+        // A span with a live block does not change. If it changed, the block had been freed before, and this state
+        // was another block's, which gets it back.
         let same = self.version() == version;
         if !same {
             cell.exchange(to, word.state());
@@ -78,35 +78,34 @@ impl Span {
         same
     }
 
-    /// Small: no block was ever handed out.
+    /// Small: resets it to "no block was ever allocated".
     pub fn start_over(&self) {
         self.bump.set(0);
         self.top.set(0);
     }
 
-    /// Small: blocks that are live, in limbo or wait for being collected.
+    /// Small: blocks that are live, in limbo, or returned and not collected.
     pub fn taken(&self) -> usize {
         self.bump.get() - self.top.get()
     }
 
-    /// Small: there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bump.get() == self.top.get()
     }
 
-    /// Small: blocks that were given back and can be had.
-    pub fn room(&self) -> usize {
+    /// Small: freed blocks that can be allocated.
+    pub fn free_count(&self) -> usize {
         self.top.get()
     }
 
-    /// Small: no block can be had.
+    /// Small: no block can be allocated.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.top.get() == 0 && self.bump.get() == self.count.get()
     }
 
-    /// Small: a block that can be had, the one given back last first; None: it is full. The owner calls.
+    /// Small: takes a free block off the span, the last freed one first. None: it is full. Only the owner may.
     #[inline(always)]
     pub fn pop(&self) -> Option<Popped> {
         let top = self.top.get();
@@ -124,13 +123,12 @@ impl Span {
         Some(Popped { index, first: top == 0 })
     }
 
-    /// Small: where a block begins.
     #[inline(always)]
-    pub fn address_of(&self, index: usize, unit: usize) -> usize {
-        self.start.get().wrapping_add(index.wrapping_mul(unit))
+    pub fn address_of(&self, index: usize, block_bytes: usize) -> usize {
+        self.start.get().wrapping_add(index.wrapping_mul(block_bytes))
     }
 
-    /// Small: the owner puts a block on the stack of those that can be had. How many there are now.
+    /// Small: puts a block on the stack of free ones. Returns how many there are now. Only the owner may.
     #[inline(always)]
     pub fn push(&self, index: usize) -> usize {
         let top = self.top.get();
@@ -139,38 +137,42 @@ impl Span {
         top + 1
     }
 
-    /// Small: the owner hands a block out, which has `unit` bytes.
+    /// Small: makes a block of `block_bytes` bytes live. Only the owner may.
     #[inline(always)]
-    pub fn begin_block(&self, index: usize, unit: usize, block: Block) {
-        let slack = unit.wrapping_sub(block.requested);
-        if block.state == State::Store {
+    pub fn begin_block(&self, index: usize, block_bytes: usize, block: Block) {
+        let slack = block_bytes.wrapping_sub(block.requested);
+        if block.state == BlockState::Store {
             self.own_slack(index).store(slack as u16, Ordering::Relaxed);
         }
-        self.own_cell(index).set(cell::Word::of(block, slack));
+        self.own_cell(index).set(block_state::BlockBits::of(block, slack));
     }
 
-    /// Small: the owner ends a live block, with a plain store; what it was, and how many of its usable bytes nobody had asked for. None: it
-    /// is not so.
+    /// Small: ends a live block with a plain store. Returns its word, and its slack. None: `is_right` refused. Only
+    /// the owner may.
     #[inline(always)]
-    pub fn end_block(&self, index: usize, is_right: impl FnOnce(cell::Word) -> bool) -> Option<(cell::Word, usize)> {
+    pub fn end_block(
+        &self,
+        index: usize,
+        is_right: impl FnOnce(block_state::BlockBits) -> bool,
+    ) -> Option<(block_state::BlockBits, usize)> {
         let cell = self.own_cell(index);
         let word = cell.get();
         if !is_right(word) {
             return None;
         }
-        cell.set_state(word, State::Freed);
+        cell.set_state(word, BlockState::Freed);
         let slack = match word.state() {
-            State::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
+            BlockState::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
             _ => word.slack(),
         };
         Some((word, slack))
     }
 
     #[inline(always)]
-    fn own_cell(&self, index: usize) -> &'static Cell {
-        // SAFETY: the owner's index is below `count`, for so many cells have the notes that `set_notes` took this from; they are never
-        // unmapped.
-        unsafe { &*(self.cells.get() as *const Cell).add(index) }
+    fn own_cell(&self, index: usize) -> &'static BlockCell {
+        // SAFETY: the owner's index is below `count`. The metadata from which `set_metadata` took the address has
+        // that many cells and is never unmapped.
+        unsafe { &*(self.cells.get() as *const BlockCell).add(index) }
     }
     #[inline(always)]
     fn own_slack(&self, index: usize) -> &'static AtomicU16 {
@@ -178,29 +180,29 @@ impl Span {
         unsafe { &*(self.slacks.get() as *const AtomicU16).add(index) }
     }
     #[inline(always)]
-    fn stack(&self, place: usize) -> &'static AtomicU16 {
+    fn stack(&self, depth: usize) -> &'static AtomicU16 {
         // SAFETY: as in `own_cell`: no more indices lie on the stack than there are blocks.
-        unsafe { &*(self.stack.get() as *const AtomicU16).add(place) }
+        unsafe { &*(self.stack.get() as *const AtomicU16).add(depth) }
     }
 
-    /// Small: lets the owner know of a block in limbo; see `returns`.
-    pub fn announce(&self, index: usize, queue_up: impl FnOnce()) {
-        let Some(notes) = self.notes() else { return };
-        let columns = notes.columns();
-        returns::announce(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
+    /// Small: publishes a block in limbo to the owner, see `free_protocol`.
+    pub fn publish(&self, index: usize, queue_up: impl FnOnce()) {
+        let Some(metadata) = self.metadata() else { return };
+        let columns = metadata.columns();
+        free_protocol::publish(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
     }
 
-    /// Small: takes the returned blocks back, as their owner.
+    /// Small: collects remote frees. Only the owner may.
     pub fn collect(&self) -> Collected {
         let mut all = Collected::default();
-        let Some(notes) = self.notes() else { return all };
-        let columns = notes.columns();
+        let Some(metadata) = self.metadata() else { return all };
+        let columns = metadata.columns();
         for word in 0..self.count.get().div_ceil(64) {
             let first = word * 64;
             let push = |bit| {
                 self.push(first + bit);
             };
-            returns::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
+            free_protocol::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
         }
         all
     }

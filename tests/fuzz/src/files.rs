@@ -1,4 +1,4 @@
-//! Files: `.npy` and safetensors, in a file in memory.
+//! Fuzz entries of files: `.npy` and safetensors, as a file in memory.
 
 use super::{info_of, release, sound, text};
 use std::ffi::{CStr, CString};
@@ -14,7 +14,7 @@ impl Memory {
         // SAFETY: a terminated name.
         let fd = unsafe { libc::memfd_create(c"fuzz".as_ptr(), libc::MFD_CLOEXEC) };
         assert!(fd >= 0, "no file in memory");
-        // SAFETY: the bytes may be read; the descriptor is ours.
+        // SAFETY: the bytes are readable; the descriptor is ours.
         let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
         assert_eq!(written, bytes.len() as isize);
         Memory(fd)
@@ -32,7 +32,7 @@ impl Drop for Memory {
     }
 }
 
-/// Reads every byte of an array; they are no more than the file has.
+/// Reads every byte of an array, which must not have more bytes than the file.
 fn touch(handle: *mut tn_array, file: usize) -> u64 {
     let info = info_of(handle);
     assert!(info.bytes <= file as u64, "{} bytes of a file of {file}", info.bytes);
@@ -40,7 +40,7 @@ fn touch(handle: *mut tn_array, file: usize) -> u64 {
     // SAFETY: writable outputs.
     let status = unsafe { borrow::tn_array_borrow_read(handle, 0, null_mut(), &mut data, null_mut(), &mut guard) };
     assert_eq!(sound(status), TN_OK);
-    // Dense, in C or F order, as all that comes from files.
+    // Contiguous in C or F order, as all arrays from files.
     let sum = (0..info.bytes as usize).map(|at| {
         // SAFETY: within the array's bytes, which the guard keeps.
         u64::from(unsafe { data.cast::<u8>().add(at).read_volatile() })
@@ -72,14 +72,14 @@ pub fn npy(bytes: &[u8]) {
     }
 }
 
-/// Opens the bytes as a file of safetensors: lists them, maps and reads all.
+/// Opens the bytes as a safetensors file: lists its tensors, maps and reads all.
 pub fn safetensors(bytes: &[u8]) {
     const MOST: usize = 64;
     let file = Memory::new(bytes);
     let path = file.path();
     let mut infos = Vec::<tn_safetensors_info>::with_capacity(MOST);
     let mut count = usize::MAX;
-    // SAFETY: so many places, a writable count.
+    // SAFETY: an output of that capacity, a writable count.
     let status = unsafe {
         tensors::tn_safetensors_query(
             path.as_ptr(),
@@ -93,11 +93,11 @@ pub fn safetensors(bytes: &[u8]) {
         assert_eq!(count, usize::MAX);
         return;
     }
-    // SAFETY: so many were filled.
+    // SAFETY: this many items were written.
     unsafe { infos.set_len(count.min(MOST)) };
     let all: u64 = infos.iter().map(|info| info.bytes).sum();
     assert!(all <= bytes.len() as u64);
-    // A name that is cut, or that has a NUL, cannot be asked for.
+    // A name that is truncated, or that contains a NUL, cannot be looked up.
     let whole = infos.iter().filter(|info| {
         // SAFETY: the library ends names with a NUL.
         let name = unsafe { CStr::from_ptr(info.name.as_ptr()) };
@@ -109,7 +109,7 @@ pub fn safetensors(bytes: &[u8]) {
         let options = tn_safetensors_options { size, pool: null_mut(), flags, reserved: 0 };
         let mut out = vec![null_mut(); names.len()];
         let mut how = vec![0; names.len()];
-        // SAFETY: terminated texts, as many places as names.
+        // SAFETY: C strings, and as many outputs as names.
         let status = unsafe {
             tensors::tn_array_open_safetensors(
                 path.as_ptr(),
@@ -133,7 +133,7 @@ pub fn safetensors(bytes: &[u8]) {
     }
 }
 
-/// Headers of all versions around some dictionaries.
+/// Headers of all versions with some dictionaries.
 pub(crate) fn npy_seeds() -> Vec<Vec<u8>> {
     let dicts = [
         "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }",
@@ -167,7 +167,7 @@ pub(crate) fn npy_seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Headers, good and bad, with as many bytes as the good ones need.
+/// Valid and invalid headers, with as many data bytes as the valid ones need.
 pub(crate) fn safetensors_seeds() -> Vec<Vec<u8>> {
     let headers = [
         ("{}", 0),

@@ -1,8 +1,8 @@
-//! Everything that reads foreign bytes, as functions of bytes: files of NumPy and of safetensors, the structs of DLPack and of Arrow.
+//! All parsers of foreign bytes, as functions of bytes: files of NumPy and of safetensors, the structs of DLPack and of Arrow.
 //!
-//! Each entry may be called with anything. It goes through the C functions, as a consumer does, and panics where the library does not
-//! keep its word: a panic status, a release that ran twice or never, an output that a failure touched, an array beyond its bytes.
-//! `cargo xtask fuzz` runs them under libFuzzer, tests/fuzz_short.rs with inputs that are always the same.
+//! Each entry accepts any input. It calls the C functions as a consumer does, and panics if the library breaks a promise: a panic status, a
+//! release that ran twice or never, an output that a failure touched, an array beyond its bytes. `cargo xtask fuzz` runs the entries under
+//! libFuzzer, tests/fuzz_short.rs with fixed inputs.
 
 mod files;
 
@@ -15,18 +15,18 @@ use std::ffi::CStr;
 use tenure::ffi::{array, library, report};
 use tenure::types::*;
 
-/// May be called with anything.
+/// A function that accepts any bytes.
 pub type Entry = fn(&[u8]);
 
-/// Something that is fuzzed.
+/// A fuzz target.
 pub struct Target {
     pub name: &'static str,
     pub entry: Entry,
-    /// Inputs to start from, good ones for the most part.
+    /// Initial inputs, mostly valid ones.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 4] = [
     Target { name: "npy", entry: npy, seeds: files::npy_seeds },
     Target { name: "safetensors", entry: safetensors, seeds: files::safetensors_seeds },
@@ -34,13 +34,13 @@ pub const TARGETS: [Target; 4] = [
     Target { name: "arrow", entry: arrow, seeds: structs::seeds },
 ];
 
-/// A status that is not a bug of the library's.
+/// Panics if the status shows a bug of the library.
 fn sound(status: tn_status) -> tn_status {
     assert_ne!(status, TN_ERR_PANIC, "{}", text());
     status
 }
 
-/// The text of the last failure.
+/// The message of the last failure.
 fn text() -> String {
     // SAFETY: NUL-terminated, valid until this thread's next failure.
     unsafe { CStr::from_ptr(library::tn_last_error()) }.to_string_lossy().into_owned()
@@ -60,10 +60,10 @@ fn release(handle: *mut tn_array) {
     assert_eq!(sound(array::tn_array_release(handle)), TN_OK);
 }
 
-/// Nothing of what the entries made is left.
+/// Checks that nothing of the entries is left.
 pub fn assert_nothing_left() {
     let mut count = 0;
-    // SAFETY: no room, and a writable count.
+    // SAFETY: capacity 0, and a writable count.
     assert_eq!(unsafe { report::tn_leaks(size_of::<tn_holder>(), 0, std::ptr::null_mut(), &mut count) }, TN_OK);
     assert_eq!(count, 0, "handles, guards or exports are left");
 }

@@ -1,5 +1,5 @@
-//! Structs: DLPack's, with and without a version, and Arrow's, filled from bytes. Pointers point to what they say, as both formats demand;
-//! nothing else is believed.
+//! Fuzz entries of structs: DLPack's, with and without a version, and Arrow's, filled from bytes. Pointers are valid, as both formats
+//! require; everything else may be wrong.
 
 use super::{info_of, release, sound, text};
 use std::cell::Cell;
@@ -13,7 +13,7 @@ thread_local! {
     static RELEASED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Values drawn from the input; zeros behind its end.
+/// Values drawn from the input; zeros after its end.
 struct Draw<'a>(&'a [u8]);
 
 impl Draw<'_> {
@@ -23,7 +23,7 @@ impl Draw<'_> {
         *first
     }
 
-    /// Mostly small numbers; now and then all 64 bits, or an extreme.
+    /// Mostly small numbers; sometimes all 64 bits, or an extreme.
     fn number(&mut self) -> i64 {
         match self.byte() {
             byte @ 0..=199 => i64::from(byte % 20),
@@ -43,7 +43,7 @@ impl Draw<'_> {
 #[repr(align(64))]
 struct Bytes([u8; 4096]);
 
-/// Where the elements are said to be: in the producer's bytes, anywhere, nowhere.
+/// The claimed address of the elements: in the producer's bytes, anywhere, or NULL.
 fn data(draw: &mut Draw<'_>, bytes: &Bytes) -> *mut c_void {
     let inside = bytes.0.as_ptr().cast_mut().cast::<u8>();
     match draw.byte() {
@@ -53,7 +53,7 @@ fn data(draw: &mut Draw<'_>, bytes: &Bytes) -> *mut c_void {
     }
 }
 
-/// Whether all elements of an array lie in the producer's bytes, and are few enough to be copied: those of a stretched one may be any number.
+/// Whether all elements of an array lie in the producer's bytes and are few enough to copy: a broadcast array may have any number.
 fn is_inside(handle: *mut tn_array, bytes: &Bytes) -> bool {
     let info = info_of(handle);
     if info.count == 0 {
@@ -72,13 +72,13 @@ fn is_inside(handle: *mut tn_array, bytes: &Bytes) -> bool {
         if reach < 0 { low += reach } else { high += reach }
     }
     let start = bytes.0.as_ptr() as i128;
-    // What the library says of itself.
+    // The library's own description.
     assert!(low >= 0 && high <= i128::from(i64::MAX), "{low:#x} to {high:#x} is no range of user addresses");
     const MOST: u64 = 1 << 16;
     info.bytes <= MOST && start <= low && high <= start + bytes.0.len() as i128
 }
 
-/// Views of an array, and questions about it, none of which touches a byte.
+/// Makes views of an array and queries it; none of these calls touches a byte.
 fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
     let (mut out, mut answer) = ([null_mut::<tn_array>(); 7], 0);
     let specs: [tn_slice_spec; 3] = std::array::from_fn(|_| {
@@ -88,7 +88,7 @@ fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
     let n = i32::from(draw.byte() % 4);
     let shape = [draw.number(), draw.number(), -1];
     let dtype = [TN_U8, TN_F64, TN_C128, TN_I16][usize::from(draw.byte() % 4)];
-    // SAFETY: as many values as said, writable outputs.
+    // SAFETY: as many values as the count says, writable outputs.
     let statuses = unsafe {
         [
             view::tn_array_slice(handle, n as usize, specs.as_ptr(), &mut out[0]),
@@ -122,7 +122,7 @@ fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
         if sound(unsafe { exchange::tn_array_export_dlpack_versioned(made, &options, &mut tensor, null_mut()) })
             == TN_OK
         {
-            // SAFETY: the library's struct, whose deleter is called once.
+            // SAFETY: the library's struct; its deleter is called once.
             unsafe {
                 let deleter = (*tensor.cast::<Versioned>()).deleter.expect("never NULL");
                 deleter(tensor.cast());
@@ -133,10 +133,10 @@ fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
     }
 }
 
-/// An import with each kind of flags; `import` makes the struct anew and gives the status, and where it is TN_OK the array.
+/// Imports with all kinds of flags. `import` makes a fresh struct and returns the status and, if it is TN_OK, the array.
 fn try_all(input: &[u8], bytes: &Bytes, import: &mut dyn FnMut(u32) -> (tn_status, *mut tn_array)) {
     RELEASED.set(0);
-    // Without a copy no byte is touched, wherever the elements are said to be.
+    // Without a copy no byte is touched, whatever the address.
     let (status, handle) = import(TN_REQUIRE_BORROW);
     if status != TN_OK {
         assert!(handle.is_null());
@@ -200,7 +200,7 @@ pub fn dlpack(bytes: &[u8]) {
     try_all(bytes, &memory, &mut |flags| {
         let mut draw = Draw(bytes);
         draw.byte();
-        // As many as any struct that is read can have, and some more.
+        // As many as any valid struct can have, and some more.
         let (mut shape, mut strides) = ([0i64; 80], [0i64; 80]);
         let ndim = draw.number() as i32;
         let [code, bits, lanes] = match draw.byte() {
@@ -239,7 +239,7 @@ pub fn dlpack(bytes: &[u8]) {
         if versioned {
             let mut made =
                 Versioned { version, context: null_mut(), deleter: Some(deleted), flags: bits_of_struct, tensor };
-            // SAFETY: pointers point to what they say; the elements are touched only where they are ours.
+            // SAFETY: pointers are valid; elements are touched only if they are the producer's.
             let status = unsafe {
                 exchange::tn_array_import_dlpack_versioned((&raw mut made).cast(), flags, &mut out, null_mut())
             };
@@ -288,7 +288,7 @@ struct Array {
 
 unsafe extern "C" fn array_released(array: *mut Array) {
     RELEASED.set(RELEASED.get() + 1);
-    // SAFETY: the struct, wherever it was moved to.
+    // SAFETY: the struct, wherever it was moved.
     unsafe { (*array).release = None };
 }
 
@@ -298,7 +298,7 @@ unsafe extern "C" fn schema_released(_: *mut Schema) {
 
 const LEVELS: usize = 70;
 
-/// Imports Arrow structs of up to as many levels as nobody has.
+/// Imports Arrow structs with more levels than any real one has.
 pub fn arrow(bytes: &[u8]) {
     let memory = Bytes([1; 4096]);
     try_all(bytes, &memory, &mut |flags| {
@@ -343,7 +343,7 @@ pub fn arrow(bytes: &[u8]) {
             format(&mut draw, inner, &mut texts[level]);
             buffers[level] =
                 [if draw.byte() > 230 { memory.0.as_ptr().cast() } else { null() }, data(&mut draw, &memory)];
-            // What the struct says, and now and then something else.
+            // The struct's own number, and sometimes another one.
             let mut said = |right: i64| if draw.byte() > 240 { draw.number() } else { right };
             let (n_buffers, n_children, kinds) =
                 (said(if inner { 1 } else { 2 }), said(i64::from(inner)), said(i64::from(inner)));
@@ -370,10 +370,10 @@ pub fn arrow(bytes: &[u8]) {
         }
         let before = arrays[0].release;
         let mut out = null_mut();
-        // SAFETY: pointers point to what they say; the elements are touched only where they are ours.
+        // SAFETY: pointers are valid; elements are touched only if they are the producer's.
         let status =
             unsafe { arrows::tn_array_import_arrow(schema_at.cast(), array_at.cast(), flags, &mut out, null_mut()) };
-        // SAFETY: still there; the library may have written it.
+        // SAFETY: still valid; the library may have written it.
         let after = unsafe { (*array_at).release };
         if status == TN_OK {
             assert!(after.is_none(), "moved");
@@ -384,7 +384,7 @@ pub fn arrow(bytes: &[u8]) {
     });
 }
 
-/// A format text, mostly one that fits its level, with a NUL behind it.
+/// A format string with its NUL, mostly one that fits its level.
 fn format(draw: &mut Draw<'_>, inner: bool, text: &mut [u8; 64]) {
     const LETTERS: &[u8] = b"lcsiLCSIefg";
     match draw.byte() {
@@ -416,7 +416,7 @@ fn format(draw: &mut Draw<'_>, inner: bool, text: &mut [u8; 64]) {
     }
 }
 
-/// Some bytes of each kind; what they mean says [`Draw`].
+/// Initial inputs of each kind; [`Draw`] defines their meaning.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = vec![vec![], vec![0; 64], vec![1; 64], (0..=255).collect()];
     for step in [3u8, 7, 11, 29, 57, 101] {

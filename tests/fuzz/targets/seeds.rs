@@ -1,4 +1,4 @@
-//! `seeds FOLDER`: the inputs from which the fuzzer starts, a folder for each target.
+//! `seeds FOLDER`: writes the fuzzer's initial inputs, a folder for each target.
 
 use std::path::Path;
 use tenure_fuzz::TARGETS;

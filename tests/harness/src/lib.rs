@@ -1,8 +1,8 @@
 //! A test harness in place of libtest, for programs whose tests need a process of their own, a time limit, or tools that may be missing.
 //!
-//! Promise: each test runs in a fresh process (the program itself, started again), so no test sees another's threads, memory or locks. A test
-//! that is not done at the limit is killed with all it started, and fails by name; the others go on. A test that calls [`skip`] is reported as
-//! "ignored, why". Arguments and output are libtest's, as far as people and `cargo xtask` use them.
+//! Promise: each test runs in a fresh process (the program itself, started again), so no test sees another's threads, memory or locks. A
+//! test that exceeds its limit is killed with its child processes and fails by name; the others go on. A test that calls [`skip`] is
+//! reported as "ignored, why". Arguments and output are libtest's, as far as people and `cargo xtask` use them.
 //!
 //! A program has `harness = false` in its manifest, `use tenure_harness::test;`, and a `main` that returns [`main()`].
 
@@ -18,22 +18,22 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Names the test that a process is to run itself.
+/// The variable with the name of the test that a process must run itself.
 pub const RUN: &str = "TENURE_HARNESS_TEST";
-/// Sets the time limit of a test, seconds.
+/// The variable with the time limit of a test, in seconds.
 pub const LIMIT: &str = "TENURE_TEST_LIMIT_SECONDS";
-/// The usual limit: some tests take a minute where nothing else runs, and machines may be busy.
+/// The default limit: some tests take a minute on an idle machine, and machines may be busy.
 const USUAL_LIMIT_SECONDS: u64 = 600;
-/// Exit status of a test that cannot run here, as Automake has it.
+/// Exit status of a test that cannot run here, as in Automake.
 const SKIPPED: u8 = 77;
-/// Exit status of a test that panicked, as Rust has it.
+/// Exit status of a test that panicked, as in Rust.
 const PANICKED: u8 = 101;
 
 /// A test as `#[test]` registers it.
 pub struct Test {
-    /// The function's path, from the name of the crate on.
+    /// The function's path from the name of the crate.
     pub name: &'static str,
-    /// Why it runs only when asked for.
+    /// The reason why it runs only on request.
     pub ignored: Option<&'static str>,
     /// The function.
     pub run: fn(),
@@ -57,7 +57,7 @@ impl Trial {
 pub enum Outcome {
     /// It passed.
     Passed,
-    /// It failed; what it printed and how it ended.
+    /// It failed; its output and how it ended.
     Failed(String),
     /// It did not run, and why.
     Ignored(String),
@@ -66,12 +66,12 @@ pub enum Outcome {
 /// The payload of [`skip`].
 struct Skip(String);
 
-/// Ends the test, which is then reported as "ignored, why". On the thread that the test runs on.
+/// Ends the test, which is reported as "ignored, why". Call it on the thread of the test.
 pub fn skip(why: impl Into<String>) -> ! {
     std::panic::resume_unwind(Box::new(Skip(why.into())))
 }
 
-/// Skips the test where a program is not installed; fails where TENURE_REQUIRE_TOOLS is set.
+/// Skips the test if a program is not installed; fails if TENURE_REQUIRE_TOOLS is set.
 pub fn require(programs: &[&str]) {
     for program in programs {
         let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
@@ -81,19 +81,19 @@ pub fn require(programs: &[&str]) {
     }
 }
 
-/// Skips the test for want of something that can be installed; fails where TENURE_REQUIRE_TOOLS is set.
+/// Skips the test because something that could be installed is missing; fails if TENURE_REQUIRE_TOOLS is set.
 pub fn missing(why: String) -> ! {
     assert!(std::env::var_os("TENURE_REQUIRE_TOOLS").is_none(), "{why}, and this run requires it");
     skip(why)
 }
 
-/// The limit of one test.
+/// The time limit of one test.
 pub fn limit() -> Duration {
     let seconds = std::env::var(LIMIT).ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(USUAL_LIMIT_SECONDS))
 }
 
-// One entry for programs that register none: the linker defines the section's ends only where there is a section.
+// One entry for programs that register none: the linker defines the section's ends only if the section exists.
 #[used]
 #[unsafe(link_section = "tenure_tests")]
 static NONE: Test = Test { name: "", ignored: None, run: || () };
@@ -105,10 +105,10 @@ unsafe extern "C" {
     static END: u8;
 }
 
-/// What `#[test]` registered.
+/// The tests that `#[test]` registered.
 fn registered() -> Vec<Trial> {
     let (first, end) = ((&raw const FIRST).cast::<Test>(), (&raw const END).cast::<Test>());
-    // SAFETY: both are ends of the section, in which there are values of this type only.
+    // SAFETY: both are ends of the section, which has only values of this type.
     let all = unsafe { std::slice::from_raw_parts(first, end.offset_from(first) as usize) };
     let trial = |test: &Test| {
         let (_, name) = test.name.split_once("::")?;
@@ -130,8 +130,8 @@ pub fn main_with(made: Vec<Trial>) -> ExitCode {
     if let Ok(name) = std::env::var(RUN)
         && let Some(test) = tests.iter().find(|test| test.name == name)
     {
-        // What the test starts is no test, not even this program: it would run itself without end.
-        // SAFETY: the process has this thread only.
+        // A program that the test starts must not run the test too, even if it is this program: it would recurse without end.
+        // SAFETY: the process has only this thread.
         unsafe { std::env::remove_var(RUN) };
         return here(test);
     }
@@ -147,7 +147,7 @@ pub fn main_with(made: Vec<Trial>) -> ExitCode {
 
 /// Runs one test in this process.
 fn here(test: &Trial) -> ExitCode {
-    // SAFETY: sets a timer of the process, which ends it soon after the limit if whoever watches it is gone.
+    // SAFETY: sets a timer of the process, which ends it soon after the limit if its parent is gone.
     unsafe { libc::alarm(limit().as_secs().saturating_add(30).min(u64::from(u32::MAX)) as u32) };
     match catch_unwind(AssertUnwindSafe(|| (test.run)())) {
         Ok(()) => ExitCode::SUCCESS,
@@ -161,14 +161,14 @@ fn here(test: &Trial) -> ExitCode {
     }
 }
 
-/// This program, started again to run one of its tests and nothing else, in that very process.
+/// This program, with arguments that run one of its tests in that process.
 pub fn again(test: &str) -> Command {
     let mut program = Command::new(std::env::current_exe().expect("a program knows its own path"));
     program.env(RUN, test);
     program
 }
 
-/// Runs one test of a program in a process of its own. The program may be one of libtest's.
+/// Runs one test of a program in a process of its own. The program may use libtest.
 pub fn run_one(program: &mut Command, name: &str) -> (Outcome, Duration) {
     program.env(RUN, name).args([name, "--exact", "--nocapture"]);
     let mut text = String::new();
@@ -198,7 +198,7 @@ pub fn run_one(program: &mut Command, name: &str) -> (Outcome, Duration) {
     (outcome, ended.took)
 }
 
-/// Hands the numbers below `count` to `work`, on so many threads.
+/// Passes the numbers below `count` to `work`, on several threads.
 pub fn in_parallel(count: usize, threads: usize, work: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -267,7 +267,7 @@ fn run_all(tests: &[Trial], arguments: &Arguments, filtered: usize) -> ExitCode 
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PANICKED) }
 }
 
-/// libtest's arguments, those that are used.
+/// The supported arguments of libtest.
 struct Arguments {
     filters: Vec<String>,
     skips: Vec<String>,

@@ -1,4 +1,4 @@
-//! Programs with a time limit: at the limit a program is killed with all that it started.
+//! Programs with a time limit, at which a program is killed with its child processes.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -7,12 +7,12 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often a program is looked at that is silent.
+/// How often a silent program is polled.
 const POLL: Duration = Duration::from_millis(50);
 
 /// How a program ended.
 pub struct Ended {
-    /// None: it was killed at its limit.
+    /// None if it was killed at its limit.
     pub status: Option<ExitStatus>,
     /// How long it ran.
     pub took: Duration,
@@ -25,8 +25,8 @@ impl Ended {
     }
 }
 
-/// Runs a program to its end or to `limit`, and hands over each line that it prints to stdout or stderr. Processes that it leaves behind in
-/// its group are killed, and so is the program if the caller dies.
+/// Runs a program to its end or to `limit`, and passes on each line that it prints to stdout or stderr. Processes that it leaves in its
+/// group are killed, and so is the program if the caller dies.
 pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str)) -> io::Result<Ended> {
     let (reader, writer) = io::pipe()?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
@@ -68,11 +68,11 @@ pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str))
             std::thread::sleep(Duration::from_millis(1));
         }
     };
-    // SAFETY: the leader is not reaped yet, so the number is still that of our group.
+    // SAFETY: the leader is not reaped yet, so the number still belongs to its group.
     unsafe { libc::kill(-group, libc::SIGKILL) };
     let status = child.wait()?;
     let took = start.elapsed();
-    // The pipe is closed now, unless a process left the group: then nobody waits for it.
+    // The pipe is closed now, unless a process left the group; that process is not waited for.
     while let Ok(text) = lines.recv_timeout(Duration::from_secs(1)) {
         line(&text);
     }
@@ -82,18 +82,18 @@ pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str))
     Ok(Ended { status: (!at_limit).then_some(status), took })
 }
 
-/// Whether a child ended, which stays to be reaped.
+/// Whether a child ended; it still has to be reaped.
 fn has_ended(child: i32) -> bool {
     // SAFETY: plain data, for which zero is valid.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: asks about a child of ours; the place is ours.
+    // SAFETY: queries our own child; the output is writable.
     let asked = unsafe { libc::waitid(libc::P_PID, child as u32, &mut info, how) };
     // SAFETY: waitid filled it in.
     asked == 0 && unsafe { info.si_pid() } == child
 }
 
-/// Waits for a child that shares the caller's terminal; at the limit it is killed with all that it started, and the answer is None.
+/// Waits for a child that shares the caller's terminal. At the limit it is killed with its child processes, and the result is None.
 pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
@@ -111,9 +111,9 @@ pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>
     }
 }
 
-/// What a program printed, by its end or its limit.
+/// The output of a program up to its end or its limit.
 pub struct Printed {
-    /// None: it was killed at its limit.
+    /// None if it was killed at its limit.
     pub status: Option<ExitStatus>,
     /// To stdout.
     pub stdout: String,
@@ -121,7 +121,7 @@ pub struct Printed {
     pub stderr: String,
 }
 
-/// Runs a program to its end or to `limit` and keeps what it prints.
+/// Runs a program to its end or to `limit` and returns its output.
 pub fn output(command: &mut Command, limit: Duration) -> io::Result<Printed> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
@@ -130,7 +130,7 @@ pub fn output(command: &mut Command, limit: Duration) -> io::Result<Printed> {
     Ok(Printed { status, stdout: text(stdout), stderr: text(stderr) })
 }
 
-/// Reads on a thread of its own: a full pipe would stop the program.
+/// Reads on a thread of its own, because a full pipe would stop the program.
 fn reader(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -139,7 +139,7 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     })
 }
 
-/// Kills a process and all that it started, as far as they are still its descendants.
+/// Kills a process and its child processes, as far as they are still its descendants.
 fn kill_tree(root: u32) {
     let mut all = vec![root];
     let processes: Vec<(u32, u32)> = std::fs::read_dir("/proc").into_iter().flatten().filter_map(parent).collect();
@@ -160,7 +160,7 @@ fn parent(entry: io::Result<std::fs::DirEntry>) -> Option<(u32, u32)> {
     let path = entry.ok()?.path();
     let process = path.file_name()?.to_str()?.parse().ok()?;
     let stat = std::fs::read_to_string(path.join("stat")).ok()?;
-    // "1234 (name) S 1230 ...", where the name may have anything in it.
+    // "1234 (name) S 1230 ...", where the name may contain any character.
     let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
     Some((process, parent))
 }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_hangs_is_killed_with_what_it_started() {
+    fn a_program_that_hangs_is_killed_with_its_children() {
         let mut started = String::new();
         let script = "sleep 1000 & echo $!; wait";
         let ended = watch(&mut shell(script), SOON, |line| started = line.to_owned()).unwrap();
@@ -199,7 +199,7 @@ mod tests {
         assert!(is_gone(printed.stdout.trim()));
     }
 
-    /// Whether a process that was killed ends; it may take its time, and its new parent may not have asked for its status yet.
+    /// Whether a killed process ends; that may take time, and its new parent may not have reaped it yet.
     fn is_gone(process: &str) -> bool {
         let file = format!("/proc/{process}/stat");
         let start = Instant::now();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_leaves_behind_is_killed() {
+    fn processes_that_a_program_leaves_behind_are_killed() {
         let mut left = String::new();
         let ended = watch(&mut shell("sleep 1000 & echo $!"), LATER, |line| left = line.to_owned()).unwrap();
         assert!(ended.well() && ended.took < LATER);

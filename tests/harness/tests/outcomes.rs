@@ -1,5 +1,5 @@
-//! A program of the harness, and what it says of tests that pass, fail, hang or cannot run. Started by `outcomes_are_told` below, which
-//! asks for the others by name: alone they would fail, as they should.
+//! A program of the harness with tests that pass, fail, hang or cannot run, and the harness's report of each. `outcomes_are_told` below
+//! starts the others by name; run by themselves, some must fail.
 
 use std::process::Command;
 use tenure_harness::{LIMIT, skip, test};
@@ -31,9 +31,9 @@ fn cannot_run() {
     skip("on purpose");
 }
 
-/// A test that starts its own program: that one must not take itself for the same test, and so on without end.
+/// A test that starts its own program, which must not run that test again without end.
 #[test]
-fn what_a_test_starts_is_no_test() {
+fn a_program_that_a_test_starts_is_no_test() {
     let program = std::env::current_exe().unwrap();
     let output = Command::new(program).args(["--exact", "passes"]).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("running 1 tests"));
@@ -57,7 +57,7 @@ fn outcomes_are_told() {
     ] {
         assert!(text.contains(line), "no \"{line}\" in\n{text}");
     }
-    // Without being asked for they do not run.
+    // They run only on request.
     let output = program_without_arguments();
     assert!(output.contains("test hangs ... ignored, for outcomes_are_told"), "{output}");
 }

@@ -8,7 +8,7 @@ fn main() {
     println!("cargo::rustc-link-lib=dylib=tenure");
     let bindings = bindgen::Builder::default()
         .header(header)
-        // The libclang of PyPI comes without the compiler's own headers; gcc's do.
+        // PyPI's libclang comes without the compiler's headers; gcc's serve.
         .clang_arg(format!("-isystem{}", set("COMPILER_INCLUDE")))
         .generate()
         .expect("bindgen takes the header");

@@ -1,11 +1,11 @@
-//! Rows OO-40..43 and EX-20..27: functions that give what they were given, and the figures of computing so.
+//! Rows OO-40..43 and EX-20..27: functions that pass on their given parameters, and the memory that such computations need.
 
 use super::super::calls::Call;
 use super::super::handle::{Ref, State};
 use super::expr::{LARGE, N, SMALL, factor_times};
 use super::*;
 
-/// A parameter: passed as it is, or given.
+/// A parameter: passed as it is, or given away.
 #[derive(Clone, Copy)]
 enum Pass {
     Lend(Ref),
@@ -13,7 +13,7 @@ enum Pass {
 }
 use Pass::{Give, Lend};
 
-/// What all computations of a test took, beside the live bytes when it began.
+/// The cost of all computations of a test, beside the live bytes at its start.
 struct Figures {
     blocks: u64,
     peak: i64,
@@ -41,7 +41,7 @@ fn enter(s: &mut Scene, params: &[Pass]) -> (Ref, Vec<Ref>) {
     (Ref::Scope(done.scope.expect("a scope")), done.arrays.into_iter().map(Ref::Array).collect())
 }
 
-/// v = cholesky(m1 + m2) * u, of a function that releases its parameters as soon as it has built its expression.
+/// v = cholesky(m1 + m2) * u, in a function that releases its parameters as soon as it has built its expression.
 fn compute_v(s: &mut Scene, figures: &mut Figures, m1: Pass, m2: Pass, u: Pass) -> Ref {
     let (scope, x) = enter(s, &[m1, m2, u]);
     let v = factor_times(s, x[0], x[1], x[2]);
@@ -55,7 +55,7 @@ fn compute_v(s: &mut Scene, figures: &mut Figures, m1: Pass, m2: Pass, u: Pass) 
     value
 }
 
-/// Both v1 = cholesky(x + y1) * u1 and v2 = cholesky(x + y2) * u2. What was given is given on with its last use.
+/// Both v1 = cholesky(x + y1) * u1 and v2 = cholesky(x + y2) * u2. A given parameter is given on with its last use.
 fn compute_both_v(s: &mut Scene, figures: &mut Figures, params: [Pass; 3], u: [Ref; 2], gives: bool) -> [Ref; 2] {
     let (scope, p) = enter(s, &params);
     let on = |array| if gives { Give(array) } else { Lend(array) };

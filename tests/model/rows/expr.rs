@@ -1,4 +1,4 @@
-//! Rows EX: what expressions take, overwrite, keep and leave, with the figures of section 8.2.
+//! Rows EX: the operands, overwriting, kept nodes and releases of expressions, with the figures of section 8.2.
 
 use super::super::calls::{Build, Call, Contents};
 use super::super::graph::Progress;
@@ -22,7 +22,7 @@ impl Scene {
         self.array(Call::Make { pool, dtype, shape, order: TN_ORDER_C, contents: Contents::Empty })
     }
 
-    /// A vector of one positive number.
+    /// A vector of equal positive numbers.
     pub fn positive(&mut self, n: i64) -> Ref {
         loop {
             let (pool, shape, contents) = (Ref::Null, vec![n], Contents::Full);
@@ -72,7 +72,7 @@ impl Scene {
     }
 }
 
-/// cholesky(m1 + m2) * u; vectors are diagonals. Only its own handle is out.
+/// cholesky(m1 + m2) * u; vectors are diagonals. Only its own handle is not released.
 pub fn factor_times(s: &mut Scene, m1: Ref, m2: Ref, u: Ref) -> Ref {
     let form = |s: &Scene, array: Ref| {
         let Ref::Array(k) = array else { panic!("{array:?} is no array") };
@@ -85,30 +85,30 @@ pub fn factor_times(s: &mut Scene, m1: Ref, m2: Ref, u: Ref) -> Ref {
     s.over(Build::Multiply, factor, z)
 }
 
-/// What holds A beside the caller, who does not.
+/// The holder of A other than the caller, who has released it.
 type Holder = fn(&mut Scene, Ref);
 
 #[test]
-fn ex_10_to_17_what_holds_an_operand() {
+fn ex_10_to_17_holders_of_an_operand() {
     let clone: Holder = |s, a| _ = s.clone(a);
     let row: Holder = |s, a| _ = s.row(a, 0);
     let xr: Holder = |s, a| _ = s.export(a, XR);
     let xs: Holder = |s, a| _ = s.export(a, XS);
     let reader: Holder = |s, a| _ = s.read(a);
     let weak: Holder = |s, array| _ = s.ok(Call::Weaken { array });
-    let nobody: Holder = |_, _| {};
-    // Row, whether A and D are released, and who else holds A; blocks, peak, live bytes afterwards.
+    let no_other: Holder = |_, _| {};
+    // Row, whether A and D are released, and A's other holder; blocks, peak, live bytes afterwards.
     for (number, a_goes, d_goes, holds, blocks, peak, after) in [
-        (10, false, false, nobody, 2, LARGE + SMALL, SMALL),
-        (11, true, true, nobody, 1, 0, -LARGE),
-        (12, false, true, nobody, 2, LARGE, 0),
+        (10, false, false, no_other, 2, LARGE + SMALL, SMALL),
+        (11, true, true, no_other, 1, 0, -LARGE),
+        (12, false, true, no_other, 2, LARGE, 0),
         (13, true, true, clone, 2, LARGE, 0),
         (14, true, true, row, 2, LARGE, 0),
         (15, true, true, xr, 2, LARGE, 0),
         (15, true, true, xs, 2, LARGE, 0),
         (16, true, true, reader, 2, LARGE, 0),
         (17, true, true, weak, 1, 0, -LARGE),
-        (26, true, false, nobody, 1, SMALL, -LARGE + SMALL),
+        (26, true, false, no_other, 1, SMALL, -LARGE + SMALL),
     ] {
         let mut s = Scene::new();
         let (a, d, u) = (s.filled(&[N, N]), s.zeros(&[N]), s.filled(&[N]));
@@ -134,7 +134,7 @@ fn ex_10_to_17_what_holds_an_operand() {
 }
 
 #[test]
-fn ex_1_to_8_building_and_what_is_overwritten() {
+fn ex_1_to_8_building_and_overwriting() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);
     let (at, live) = (s.at(a), s.live());
@@ -285,7 +285,7 @@ fn ex_34_a_leaf_is_a_read() {
 }
 
 #[test]
-fn ex_40_to_42_what_cannot_be_computed() {
+fn ex_40_to_42_failing_computations() {
     let mut s = Scene::new();
     let zeros = s.zeros(&[3, 3]);
     let held = s.filled(&[3, 3]);

@@ -1,4 +1,4 @@
-//! Traces that random runs once found, as small as they became, so that each stays found without luck.
+//! Shrunk traces that random runs once found, so that each is tested in every run.
 
 use super::super::calls::{Call, Parts};
 use super::super::handle::Ref;
@@ -113,7 +113,7 @@ fn parts_of_a_view_that_runs_backwards() {
 }
 
 #[test]
-fn who_writes_is_told_before_a_forbidden_copy() {
+fn a_write_conflict_is_reported_before_a_forbidden_copy() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);
     let back = s.slice(a, &[(NONE, NONE, -1)]);

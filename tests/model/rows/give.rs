@@ -231,7 +231,7 @@ fn oo_26_give_with_own_guards() {
 }
 
 #[test]
-fn oo_27_and_28_what_a_give_looks_at_and_what_it_stops() {
+fn oo_27_and_28_checks_of_give_and_calls_refused_after_it() {
     let mut s = Scene::new();
     let a = s.import(0, 4, TN_BORROW | TN_IMPORT_READONLY);
     s.export(a, XR);

@@ -1,4 +1,4 @@
-//! Rows OO of enter and leave: what parameters become, what outlives a scope, and in which order errors win.
+//! Rows OO of enter and leave: the handles of parameters, handles that outlive a scope, and the order of errors.
 
 use super::super::calls::Call;
 use super::super::handle::{Ref, State};
@@ -105,7 +105,7 @@ fn oo_13_to_17_arrays_beside_promises() {
 }
 
 #[test]
-fn oo_31_to_35_what_outlives_a_scope() {
+fn oo_31_to_35_handles_that_outlive_a_scope() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);
     let p = s.give(a, 1);

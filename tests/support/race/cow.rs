@@ -1,4 +1,4 @@
-//! Writes that copy beside another call: TH-13 and TH-21.
+//! Copying writes during another call: TH-13 and TH-21.
 
 use super::{INTACT, Pool, ROUNDS, each, guard, one_each, race};
 use crate::support::capi::*;
@@ -37,7 +37,7 @@ fn th_13_cow_and_the_release_of_the_clone() {
     assert_eq!((in_place + copied) as usize, ROUNDS);
 }
 
-/// TH-21: a write that copies, long enough that the other call meets it.
+/// TH-21: a copying write that takes long enough for the other call to meet it.
 fn beside_cow<B: Send>(
     rounds: usize,
     other: impl Fn(Handle, Handle) -> B + Sync,
@@ -56,7 +56,7 @@ fn beside_cow<B: Send>(
         |(a, twin)| other(a, twin),
         |(a, twin), x, y| {
             check(a, x, y);
-            // Wherever the handle is by now, its bytes are whole.
+            // Wherever the handle is by now, its bytes are complete.
             if let Ok(last) = index(a, 0, n - 1) {
                 assert_eq!(elements(last), [7]);
                 release(last).unwrap();
@@ -83,7 +83,7 @@ fn th_21_cow_and_a_clone_a_view_a_weak_handle() {
 }
 
 #[test]
-fn th_21_cow_and_what_conflicts_with_it() {
+fn th_21_cow_and_conflicting_calls() {
     beside_cow(
         100,
         |a, _| guard(read(a, 0)),
@@ -162,7 +162,7 @@ fn th_21_cow_and_a_writer_of_the_old_bytes() {
     );
 }
 
-/// TH-21, with nothing but the move itself to hold the store: lent bytes of one handle, overwritten.
+/// TH-21, where only the move itself holds the store: imported bytes of one handle, overwritten.
 #[test]
 fn th_21_cow_with_discard_and_the_release_of_its_handle() {
     static RAN: AtomicUsize = AtomicUsize::new(0);
@@ -199,7 +199,7 @@ fn th_21_cow_with_discard_and_the_release_of_its_handle() {
     );
 }
 
-/// TH-21: a leaf that came first is one more that needs the old bytes; one that came later meets the writer.
+/// TH-21: an earlier leaf is another user of the old bytes; a later one meets the writer.
 #[test]
 fn th_21_cow_and_a_leaf() {
     let pool = Pool::new();
@@ -230,7 +230,7 @@ fn th_21_cow_and_a_leaf() {
     );
 }
 
-/// TH-21: two that copy exclude each other, and so do a plain writer and a borrow_all.
+/// TH-21: two copying writes exclude each other, and so do a plain writer and a borrow_all.
 #[test]
 fn th_21_cow_and_another_writer_of_the_handle() {
     let others: [fn(Handle) -> Made; 3] =
@@ -248,7 +248,7 @@ fn th_21_cow_and_another_writer_of_the_handle() {
     }
 }
 
-/// TH-21: without memory for the copy the handle is as before, whatever came in between.
+/// TH-21: without memory for the copy the handle is unchanged, whatever else happened.
 #[test]
 fn th_21_cow_without_memory() {
     let pool = Pool(pool_of(|options| options.max_size = 1 << 20).unwrap());

@@ -1,4 +1,4 @@
-//! Six threads, and everything they can do to two dozen arrays, none of which any of them owns.
+//! Six threads that make all kinds of calls on two dozen shared arrays.
 
 use super::{Pool, QUEUE};
 use crate::support::capi::*;
@@ -7,21 +7,21 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use tenure::types::*;
 
-/// Handles that all threads use at the same time, each of which may be gone at any moment.
+/// Handles that all threads use at the same time; each may be released at any moment.
 struct Shared {
     pool: Handle,
     arrays: [AtomicUsize; 24],
     promises: [AtomicUsize; 8],
     weaks: [AtomicUsize; 8],
-    /// What the next writer writes.
+    /// The value of the next write.
     value: AtomicI64,
-    /// How often each kind of step did something.
+    /// How often each kind of step succeeded.
     worked: [AtomicUsize; KINDS],
 }
 
 const KINDS: usize = 17;
 
-/// One of a list.
+/// A random item of a list.
 fn one<T: Copy, const N: usize>(random: &mut Random, list: [T; N]) -> T {
     list[random.below(N)]
 }
@@ -31,7 +31,7 @@ static RETURNED: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" fn give_back(context: *mut c_void) {
     RETURNED.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: the box that the import leaked, once.
+    // SAFETY: the box that the import leaked, freed once.
     drop(unsafe { Box::from_raw(context.cast::<[i64; 16]>()) });
 }
 
@@ -43,10 +43,10 @@ fn import_one(random: &mut Random) -> Handle {
     unsafe { import(bytes.cast(), &[2, 8], flags, Some(give_back), bytes.cast()) }.unwrap()
 }
 
-/// What came out, or None for a status that a race may give; any other is a fault.
+/// The result, or None for a status that a race may cause; any other status is a bug.
 #[track_caller]
 fn may<T>(made: Result<T, tn_status>, statuses: &[tn_status]) -> Option<T> {
-    // Whoever uses a handle that others use may find it gone, given or taken.
+    // A shared handle may be released, given or taken at any moment.
     const ALWAYS: [tn_status; 3] = [TN_ERR_STALE, TN_ERR_DESTRUCTED, TN_ERR_GIVEN];
     match made {
         Ok(made) => Some(made),
@@ -59,7 +59,7 @@ const IN_THE_WAY: [tn_status; 6] =
     [TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_READONLY, TN_ERR_FOREIGN];
 
 impl Shared {
-    /// Puts a handle where another one is, which goes.
+    /// Replaces a handle by another one, and releases the old one.
     fn put(&self, list: &[AtomicUsize], random: &mut Random, handle: Handle, give_back: fn(Handle) -> Done) {
         let old = list[random.below(list.len())].swap(handle, Ordering::AcqRel);
         if old != 0 {
@@ -76,7 +76,7 @@ impl Shared {
         Some(list[random.below(list.len())].load(Ordering::Acquire)).filter(|handle| *handle != 0)
     }
 
-    /// One call, or a few that belong together; None if there was nothing to do it with, or somebody stood in the way.
+    /// One call, or a few related ones. None if there was nothing to do it with, or another thread was in the way.
     fn step(&self, kind: usize, random: &mut Random) -> Option<()> {
         if kind == 0 {
             let array = if random.below(3) == 0 { import_one(random) } else { zeros(self.pool, &[2, 8]).unwrap() };
@@ -85,7 +85,7 @@ impl Shared {
         let a = self.some(&self.arrays, random)?;
         match kind {
             1 => self.put_array(random, may(clone(a), &[])?),
-            // A row; of a row there is a view of no elements or none at all.
+            // A row. A row itself has a view of no elements, or no view at all.
             2 => {
                 let row = may(index(a, 0, random.below(2) as i64), &[TN_ERR_RANGE])?;
                 self.put_array(random, row)
@@ -139,30 +139,30 @@ impl Shared {
         }
     }
 
-    /// Nobody writes what a reader sees.
+    /// Checks that nothing writes what a reader sees.
     fn read(&self, a: Handle, random: &mut Random) -> Option<()> {
         let guard = may(read(a, 0), &IN_THE_WAY)?;
         let before = read_all(guard);
         (0..random.below(100)).for_each(|_| std::hint::spin_loop());
-        assert_eq!(before, read_all(guard), "somebody wrote under a read guard");
+        assert_eq!(before, read_all(guard), "a write under a read guard");
         may(end(guard.id, 0), &[])
     }
 
-    /// Nobody else writes what a writer does.
+    /// Checks that nothing else writes a writer's region.
     fn write(&self, a: Handle, random: &mut Random) -> Option<()> {
         let mode = one(random, [0, TN_WRITE_UNIQUE, TN_WRITE_COW, TN_WRITE_COW | TN_WRITE_DISCARD]);
         let guard = may(write(a, mode), &IN_THE_WAY)?;
         let value = self.value.fetch_add(1, Ordering::Relaxed);
         for i in 0..length_of(guard) {
-            // SAFETY: inside the guard's region, which nobody else may touch; volatile, so that each access happens.
+            // SAFETY: inside the guard's region, which no other thread may touch; volatile, so that each access happens.
             unsafe { (guard.data as *mut i64).add(i).write_volatile(value) };
         }
-        assert!(read_all(guard).iter().all(|seen| *seen == value), "somebody else wrote under a write guard");
+        assert!(read_all(guard).iter().all(|seen| *seen == value), "another write under a write guard");
         may(end(guard.id, 0), &[])
     }
 }
 
-/// Elements of a guard's region, which is dense here; the guard is still open.
+/// Elements of a guard's region, which is contiguous here; the guard is still open.
 fn length_of(guard: Guard) -> usize {
     let mut info =
         tn_borrow_info { size: size_of::<tn_borrow_info>(), data: std::ptr::null_mut(), device_data: 0, bytes: 0 };
@@ -177,14 +177,14 @@ fn read_all(guard: Guard) -> Vec<i64> {
     (0..length_of(guard)).map(|i| unsafe { (guard.data as *const i64).add(i).read_volatile() }).collect()
 }
 
-/// Everything at once, over handles that all threads share. TENURE_STRESS_STEPS is the number of steps of each of the six threads,
-/// TENURE_STRESS_SEED what they random them from.
+/// All kinds of calls over handles that all threads share. TENURE_STRESS_STEPS is the number of steps of each of the six threads,
+/// TENURE_STRESS_SEED the seed.
 #[test]
 fn six_threads_mix_everything() {
     let _alone = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let steps = number("TENURE_STRESS_STEPS").unwrap_or(40_000);
-    // Not 0, whatever the thread's number makes of it.
+    // Not 0 for any thread.
     let seed = number("TENURE_STRESS_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15) | 1;
     println!("seed {seed}");
     let pool = Pool::new();
@@ -202,7 +202,7 @@ fn six_threads_mix_everything() {
             scope.spawn(move || {
                 here(c"mix.c", thread as i32);
                 let mut random = Random::new(seed ^ (thread << 20));
-                // Copies of lent bytes go there.
+                // Copies of imported bytes go there.
                 set_current(shared.pool).unwrap();
                 for _ in 0..steps {
                     let kind = random.below(KINDS);

@@ -1,4 +1,4 @@
-/* What the installed library is tried with: makes an array, asks whose it is, leaves nothing. */
+/* A program on the installed library: makes an array, asks who holds it, and releases it. */
 #include <stdio.h>
 #include <tenure.h>
 

@@ -1,4 +1,4 @@
-// The same from C++, with the header that lies beside the C one.
+// The program in C++, with the header that is installed beside the C one.
 #include <iostream>
 #include <tenure.hpp>
 

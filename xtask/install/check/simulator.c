@@ -1,5 +1,5 @@
-/* Asks the driver that the loader finds for the name of device 0. With "simulated" as its argument that must be the simulator's, with
-   "not" anything else: another driver, or none. */
+/* Asks the driver that the loader finds for the name of device 0. With the argument "simulated", that must be the simulator's; with "not",
+   it must not: there is another driver or none. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 typedef int (*init_t)(unsigned);
 typedef int (*name_t)(char *, int, int);
 
-/* A function pointer out of an object pointer: ISO C has no conversion. */
+/* Converts an object pointer into a function pointer, for which ISO C has no conversion. */
 static void *find(void *library, const char *name, void *function) {
     void *found = dlsym(library, name);
     memcpy(function, &found, sizeof found);

@@ -1,26 +1,26 @@
-//! The bars of the host pools: what is compared with what, and whether it holds.
+//! The bars of the host pools: which figures are compared, and whether the bar holds.
 //!
-//! Promise: every bar is a ratio of minima of one run, or a number of bytes; one whose peer or case was not measured says so and is neither
-//! met nor missed.
+//! Promise: each bar is a ratio of minima of one run, or a number of bytes. A bar whose peer or case was not measured says so and counts as
+//! neither met nor missed.
 
 use super::cases::{self, Case, Unit as CaseUnit};
 use super::figures::Figures;
 use super::record::Record;
 use std::collections::BTreeMap;
 
-/// What was measured in one run: by peer.
+/// The figures of one run, by peer.
 pub type Run = BTreeMap<&'static str, Figures>;
 
-/// What a figure is held against.
+/// The figure that a bar compares with.
 #[derive(Clone, Copy)]
 pub enum Against {
-    /// The same cases of that peer.
+    /// The peer's figures for the same cases.
     Peer(&'static str),
-    /// Another case of that peer.
+    /// The peer's figure for another case.
     Other(&'static str, &'static str),
-    /// Another case of ours.
+    /// Tenure's figure for another case.
     Own(&'static str),
-    /// The best of all peers but UMF.
+    /// The best of all peers except UMF.
     Best,
     /// A number with a unit.
     Unit(&'static str),
@@ -29,9 +29,9 @@ pub enum Against {
 pub struct Bar {
     pub bar: &'static str,
     pub name: &'static str,
-    /// By which door.
+    /// The program that measures it.
     pub ours: &'static str,
-    /// The geometric mean over these.
+    /// The cases; the figure is their geometric mean.
     pub cases: &'static [&'static str],
     pub against: Against,
     pub limit: Limit,
@@ -39,16 +39,16 @@ pub struct Bar {
 
 #[derive(Clone, Copy)]
 pub enum Limit {
-    /// Ours at most so many times the peer's.
+    /// Tenure's figure is at most this multiple of the peer's.
     Most(f64),
-    /// The peer's at least so many times ours.
+    /// The peer's figure is at least this multiple of Tenure's.
     Faster(f64),
 }
 
 use Against::{Best, Other, Own, Peer, Unit};
 use Limit::{Faster, Most};
 
-/// The small blocks of T1 and T2.
+/// The small block sizes of T1 and T2.
 pub const SMALL: &[&str] = &[
     "alloc.lone_16",
     "alloc.lone_64",
@@ -136,23 +136,23 @@ pub const BARS: &[Bar] = &[
     ),
 ];
 
-/// The geometric mean of the minima, if each case was measured.
+/// The geometric mean of the minima, or None if a case was not measured.
 pub fn mean(figures: &Figures, cases: &[&str]) -> Option<f64> {
     let logs: Option<Vec<f64>> = cases.iter().map(|case| figures.minimum(case).map(f64::ln)).collect();
     let logs = logs?;
     if let [one] = cases {
-        return figures.minimum(one); // also where it is 0
+        return figures.minimum(one); // a minimum may be 0, whose logarithm is infinite
     }
     Some((logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }
 
-/// UMF's pools hold least, at many times the time of anybody else: the bars leave them out.
+/// UMF's pools use the least memory and are many times slower than all others, so the bars exclude them.
 fn counts_as_best(name: &str) -> bool {
     !name.starts_with("umf") && !name.starts_with("tenure")
 }
 
 impl Bar {
-    /// In this run.
+    /// The verdict in this run.
     pub fn record(&self, run: &Run) -> Record {
         let ours = run.get(self.ours);
         let value = ours.and_then(|figures| mean(figures, self.cases));
@@ -213,19 +213,19 @@ impl Bar {
     }
 }
 
-/// A bar in every run.
+/// The results of a bar over all runs.
 pub struct Verdict {
     pub records: Vec<Record>,
 }
 
 impl Verdict {
-    /// In how many runs it held; None: nothing was measured.
+    /// In how many runs it held; None if it was never measured.
     pub fn held(&self) -> Option<usize> {
         let known: Option<Vec<bool>> = self.records.iter().map(|record| record.met).collect();
         known.map(|known| known.iter().filter(|met| **met).count())
     }
 
-    /// "met", "NOT MET", and in how many runs of several.
+    /// "met" or "NOT MET", and for several runs in how many it held.
     pub fn text(&self) -> String {
         let runs = self.records.len();
         match self.held() {
@@ -238,12 +238,12 @@ impl Verdict {
     }
 }
 
-/// Every bar in every run.
+/// The results of all bars.
 pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
     BARS.iter().map(|bar| Verdict { records: runs.iter().map(|run| bar.record(run)).collect() }).collect()
 }
 
-/// Records of several runs, which name the same bars in the same order.
+/// Records of several runs, which have the same bars in the same order.
 pub fn by_bar(runs: Vec<Vec<Record>>) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = Vec::new();
     for (at, record) in runs.into_iter().flat_map(|run| run.into_iter().enumerate()) {
@@ -255,7 +255,7 @@ pub fn by_bar(runs: Vec<Vec<Record>>) -> Vec<Verdict> {
     verdicts
 }
 
-/// All runs as one.
+/// All runs merged into one.
 pub fn together(runs: &[Run]) -> Run {
     let mut all = Run::new();
     for (name, figures) in runs.iter().flatten() {
@@ -268,7 +268,7 @@ pub fn together(runs: &[Run]) -> Run {
     all
 }
 
-/// A case of ours beside that of an allocator, with no bar; None: it was not measured.
+/// A case of Tenure beside an allocator's, without a bar; None if it was not measured.
 pub fn beside(run: &Run, case: &Case, name: &str) -> Option<Record> {
     let (ours, theirs) = (run.get(HANDLE), run.get(name)?);
     let value = ours.and_then(|figures| figures.minimum(case.id));
@@ -291,7 +291,7 @@ pub fn beside(run: &Run, case: &Case, name: &str) -> Option<Record> {
     })
 }
 
-/// A case in which an allocator is more than twice as good as ours.
+/// A case in which an allocator is more than twice as good as Tenure.
 pub struct Behind {
     pub case: &'static Case,
     pub ours: f64,
@@ -300,10 +300,10 @@ pub struct Behind {
     pub best: f64,
 }
 
-/// Where allocators do different things: some answer with memory that they map anew, and which costs when it is touched.
+/// A case in which allocators do different work: some return freshly mapped memory, which costs time when it is touched.
 const UNLIKE: &[&str] = &["touch.zeros_again", "touch.memset"];
 
-/// All of them, in the order of the tables.
+/// All bars, in the order of the tables.
 pub fn behind(run: &Run) -> Vec<Behind> {
     let figure = |name: &str, case: &Case| run.get(name)?.minimum(case.id);
     let compared =

@@ -1,10 +1,10 @@
-//! What the programs of `benches/pool` measure: the cases by group, with the words that tables and plots have for them.
+//! The cases of `benches/pool` by group, with their names in tables and plots.
 
-/// In what a figure is counted.
+/// The unit of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
     Ns,
-    /// Bytes by bytes.
+    /// Ratios of bytes to bytes.
     Times,
     Percent,
     Bytes,
@@ -30,7 +30,7 @@ pub struct Case {
     pub unit: Unit,
 }
 
-/// Cases that stand in one table.
+/// The cases of one table.
 pub struct Group {
     /// The marker in docs/performance.md, and the name of the plot.
     pub name: &'static str,
@@ -54,7 +54,7 @@ const fn counted(id: &'static str, label: &'static str) -> Case {
     Case { id, label, unit: Unit::Instructions }
 }
 
-/// In the order of the tables.
+/// All groups, in the order of the tables.
 pub const GROUPS: &[Group] = &[
     Group {
         name: "small",

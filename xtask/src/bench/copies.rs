@@ -1,6 +1,6 @@
 //! `cargo xtask bench copy` and `bench strided`: bars T11 to T14, and clearing (PH-15).
 //!
-//! Promise: ratios are of speeds, the peer's least time by ours, from one run; a peer that is not there makes a line that says so.
+//! Promise: a ratio is one of speeds, the peer's least time divided by Tenure's, from one run. A missing peer makes a line that says so.
 
 use super::figures::Figures;
 use super::record::Record;
@@ -9,10 +9,10 @@ use crate::tools::{Done, copy_all, root};
 use crate::{dist, python};
 use std::path::Path;
 
-/// How large, in the program's words and in ours.
+/// The sizes, as the program and as the table name them.
 const SIZES: [(&str, &str); 3] = [("64k", "64 KiB"), ("4m", "4 MiB"), ("256m", "256 MiB")];
 
-/// Ours, against the fastest of some others. `least`: the speed that the bar asks for; none: for orientation.
+/// Tenure against the fastest of some others. `least`: the ratio that the bar asks for; None if it is shown without a bar.
 struct Bar<'a> {
     bar: &'static str,
     name: String,
@@ -48,7 +48,7 @@ impl Bar<'_> {
     }
 }
 
-/// What a program did not print is a bug of ours.
+/// A case that the program did not print is a bug of this module.
 fn measured(figures: &Figures, case: &str) -> Done<f64> {
     figures.minimum(case).ok_or_else(|| format!("no figure of {case}"))
 }
@@ -90,7 +90,7 @@ pub fn copy() -> Done<Vec<Record>> {
     Ok(lines)
 }
 
-/// What is copied how, and against whom each has a bar of its own: (case, words, (peers, least)).
+/// The copies, and the peers with which each has a bar: (case, words, (peers, least)).
 type Case = (&'static str, &'static str, &'static [(&'static [&'static str], f64)]);
 
 const EACH: &[(&[&str], f64)] = &[(&["numpy", "torch"], 1.0)];
@@ -109,7 +109,7 @@ const CASES: [Case; 10] = [
     ("reversed", "reversed, 8 Mi f64", EACH),
 ];
 
-/// Strided arrays, in Python; on usual pages and on large ones.
+/// Strided arrays, in Python, on 4 KiB pages and on huge pages.
 pub fn strided() -> Done<Vec<Record>> {
     let python = python::installed_with_most()?;
     let script = root().join("benches/strided.py");
@@ -142,7 +142,7 @@ pub fn strided() -> Done<Vec<Record>> {
     Ok(lines)
 }
 
-/// The geometric mean over the cases that the peer can do, or over all if it is not there: of our times, and of its.
+/// Geometric means of Tenure's times and of the peer's, over the cases that the peer can do, or over all if it is missing.
 fn mean(figures: &Figures, who: &'static str, least: f64, words: &str, version: String) -> Record {
     let time = |case: &str, who: &str| figures.minimum(&format!("{case}_{who}"));
     let there = CASES.iter().any(|(case, ..)| time(case, who).is_some());

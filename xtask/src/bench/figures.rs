@@ -1,6 +1,6 @@
-//! What programs that measure print, round by round.
+//! The output of measuring programs, round by round.
 //!
-//! A program prints a line "case <tab> minimum <tab> median" per case, and "# name <tab> value" for what it knows of the machine.
+//! A program prints a line "case <tab> minimum <tab> median" per case, and "# name <tab> value" for each fact about the machine.
 
 use crate::tools::{Done, command, output};
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use std::process::Command;
 /// Processes per program.
 pub const ROUNDS: usize = 7;
 
-/// In which order a round goes through its cases.
+/// The order in which a round goes through its cases.
 pub fn direction(round: usize) -> &'static str {
     if round.is_multiple_of(2) { "forwards" } else { "backwards" }
 }
 
-/// What the rounds said: per case the minima and medians, and what the programs tell of the machine.
+/// The output of all rounds: minima and medians per case, and facts about the machine.
 #[derive(Default)]
 pub struct Figures {
     pub cases: BTreeMap<String, Vec<(f64, f64)>>,
@@ -23,7 +23,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// One process a round, forwards and backwards in turn.
+    /// Runs one process per round, forwards and backwards in turn.
     pub fn measure(program: &Path, arguments: &[&Path]) -> Done<Figures> {
         let mut figures = Figures::default();
         for round in 0..ROUNDS {
@@ -33,7 +33,7 @@ impl Figures {
         Ok(figures)
     }
 
-    /// What one process says.
+    /// Adds the output of one process.
     pub fn take(&mut self, run: &mut Command) -> Done {
         for threads in ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
             run.env(threads, "1");
@@ -57,12 +57,12 @@ impl Figures {
         Some(())
     }
 
-    /// The least of all rounds.
+    /// The minimum over all rounds.
     pub fn minimum(&self, case: &str) -> Option<f64> {
         self.cases.get(case)?.iter().map(|(least, _)| *least).reduce(f64::min)
     }
 
-    /// The middle one of the rounds' medians.
+    /// The median of the rounds' medians.
     pub fn median(&self, case: &str) -> Option<f64> {
         let mut medians: Vec<f64> = self.cases.get(case)?.iter().map(|(_, median)| *median).collect();
         medians.sort_by(f64::total_cmp);

@@ -1,51 +1,51 @@
-//! The allocators to measure beside: where each comes from, and what is missing.
+//! The allocators to compare with: where each comes from, and why one is missing.
 //!
-//! Promise: nothing is installed and no privilege is needed. Debian's packages are downloaded and unpacked into `target/peers`, unless the
-//! library is installed; those of crates are built from `benches/peers`; UMF comes from its wheel. What cannot be had has a reason.
+//! Promise: nothing is installed and no privilege is needed. Debian packages are downloaded and unpacked into `target/peers`, unless the
+//! library is installed. Those of crates are built from `benches/peers`; UMF comes from its wheel. A missing allocator has a reason.
 
 use crate::tools::{Done, cargo, command, has, io, output, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// In which shape blocks are asked for: a program each.
+/// The functions through which a program allocates; one program each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Door {
+pub enum Api {
     Malloc,
     Handle,
     Umf,
 }
 
-impl Door {
+impl Api {
     pub fn name(self) -> &'static str {
         match self {
-            Door::Malloc => "malloc",
-            Door::Handle => "handle",
-            Door::Umf => "umf",
+            Api::Malloc => "malloc",
+            Api::Handle => "handle",
+            Api::Umf => "umf",
         }
     }
 }
 
-/// An allocator that is here.
+/// An available allocator.
 pub struct Peer {
     pub name: &'static str,
-    pub door: Door,
-    /// What the program opens; "-" if it is in the process already.
+    pub api: Api,
+    /// The library that the program opens; "-" if it is in the process already.
     pub library: PathBuf,
     pub preload: Option<PathBuf>,
-    /// Empty: the program knows it.
+    /// Its version; empty if the program prints it.
     pub version: String,
 }
 
-/// The name of one that cannot be had, and why.
+/// The name of a missing allocator, and why it is missing.
 pub type Missing = (&'static str, String);
 
 impl Peer {
-    /// What its library wants around the process.
+    /// Environment variables and the like that its library needs.
     pub fn surroundings<'a>(&self, run: &'a mut Command) -> Done<&'a mut Command> {
         if let Some(library) = &self.preload {
             run.env("LD_PRELOAD", library);
         }
-        if self.door == Door::Umf {
+        if self.api == Api::Umf {
             let needed = umf_needs()?;
             let paths: Vec<String> = needed.iter().map(|path| path.display().to_string()).collect();
             run.env("LD_LIBRARY_PATH", paths.join(":"));
@@ -54,23 +54,23 @@ impl Peer {
     }
 }
 
-/// Where an allocator comes from.
+/// The source of an allocator.
 enum Source {
     /// Tenure's C library.
     Tenure,
     /// Tenure's malloc.
     TenureMalloc,
-    /// It is in every process.
+    /// The C library, which is in every process.
     Glibc,
     /// A Debian package, and the library in it.
     Debian(&'static str, &'static str),
-    /// A package of the workspace benches/peers.
+    /// A package of the workspace `benches/peers`.
     Crate(&'static str),
     /// The wheel of UMF.
     Umf,
 }
 
-/// All of them, in the order of the tables.
+/// All allocators, in the order of the tables.
 const ALL: &[(&str, Source)] = &[
     ("tenure", Source::Tenure),
     ("tenure-malloc", Source::TenureMalloc),
@@ -87,15 +87,15 @@ const ALL: &[(&str, Source)] = &[
     ("umf-scalable", Source::Umf),
 ];
 
-/// The wheel that UMF is measured from.
+/// The wheel with the UMF that is measured.
 const UMF: &str = "1.2.0";
 
-/// Every name, for the help.
+/// All names, for the help text.
 pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|(name, _)| *name).collect()
 }
 
-/// Those asked for (none: all), and for each that cannot be had its name and why.
+/// The allocators with these names (all if there are none), and the missing ones with the reason.
 pub fn find(asked: &[&str], tenure: &Path) -> Done<(Vec<Peer>, Vec<Missing>)> {
     if let Some(unknown) = asked.iter().find(|name| !ALL.iter().any(|(known, _)| known == *name)) {
         return Err(format!("there is no peer {unknown}; there are {}", names().join(", ")));
@@ -112,22 +112,22 @@ pub fn find(asked: &[&str], tenure: &Path) -> Done<(Vec<Peer>, Vec<Missing>)> {
 
 impl Source {
     fn get(&self, name: &'static str, tenure: &Path) -> Done<Peer> {
-        let peer = |door, library: PathBuf, version: String| Peer { name, door, library, preload: None, version };
+        let peer = |api, library: PathBuf, version: String| Peer { name, api, library, preload: None, version };
         Ok(match self {
-            Source::Tenure => peer(Door::Handle, tenure.to_owned(), super::version()),
-            Source::TenureMalloc => peer(Door::Malloc, crate::malloc::build("release")?, super::version()),
-            Source::Glibc => peer(Door::Malloc, "-".into(), String::new()),
+            Source::Tenure => peer(Api::Handle, tenure.to_owned(), super::version()),
+            Source::TenureMalloc => peer(Api::Malloc, crate::malloc::build("release")?, super::version()),
+            Source::Glibc => peer(Api::Malloc, "-".into(), String::new()),
             Source::Debian(package, library) => {
                 let (library, version) = debian(package, library)?;
-                // Its thread-locals find no room in a process that runs already.
+                // Its thread-locals do not fit into a running process.
                 let early = *package == "libjemalloc2";
                 Peer {
                     preload: early.then(|| library.clone()),
-                    ..peer(Door::Malloc, if early { "-".into() } else { library }, format!("{name} {version}"))
+                    ..peer(Api::Malloc, if early { "-".into() } else { library }, format!("{name} {version}"))
                 }
             }
-            Source::Crate(package) => peer(Door::Malloc, built(package)?, String::new()),
-            Source::Umf => peer(Door::Umf, umf()?.join("lib/libumf.so.1"), format!("UMF {UMF}")),
+            Source::Crate(package) => peer(Api::Malloc, built(package)?, String::new()),
+            Source::Umf => peer(Api::Umf, umf()?.join("lib/libumf.so.1"), format!("UMF {UMF}")),
         })
     }
 }
@@ -136,17 +136,17 @@ fn folder() -> PathBuf {
     root().join("target/peers")
 }
 
-/// A library of benches/peers, built. One package at a time: two versions of one crate differ by a feature, which cargo would unite.
+/// Builds a library of benches/peers. One package per build: two versions of one crate differ by a feature, which cargo would unify.
 fn built(package: &str) -> Done<PathBuf> {
     let target = folder().join("build");
     let mut build = cargo();
     build.args(["build", "--quiet", "--locked", "--release", "--package"]).arg(format!("peer-{package}"));
-    build.arg("--target-dir").arg(&target).current_dir(root().join("benches/peers")); // where its configuration lies
+    build.arg("--target-dir").arg(&target).current_dir(root().join("benches/peers")); // cargo reads the configuration in this folder
     output(&mut build).map_err(|why| last_line(&why))?;
     Ok(target.join(format!("release/libpeer_{package}.so")))
 }
 
-/// The library of a Debian package with its version: unpacked before, else installed, else downloaded.
+/// The library of a Debian package with its version: from `target/peers`, the system, or a download.
 fn debian(package: &str, library: &str) -> Done<(PathBuf, String)> {
     let folder = folder().join(package);
     if !folder.join("version").exists() {
@@ -178,17 +178,17 @@ fn installed(package: &str, library: &str) -> Option<(PathBuf, String)> {
     Some((path.into(), upstream(&version)))
 }
 
-/// Debian's version without what Debian adds.
+/// Debian's version number without its revision.
 fn upstream(version: &str) -> String {
     version.trim().split(['-', '+']).next().unwrap_or_default().to_owned()
 }
 
-/// What is left of a long failure: the line that says it.
+/// The most telling line of a long error.
 fn last_line(text: &str) -> String {
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
 }
 
-/// A file of that name, below the folder.
+/// A file of this name below the folder.
 fn file(folder: &Path, fits: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -218,7 +218,7 @@ pub fn umf() -> Done<PathBuf> {
     Ok(data)
 }
 
-/// Where the libraries lie that UMF itself opens.
+/// The folder of the libraries that UMF itself opens.
 fn umf_needs() -> Done<Vec<PathBuf>> {
     let needed = [("libhwloc15", "libhwloc.so.15"), ("libtbbmalloc2", "libtbbmalloc.so.2")];
     needed.iter().map(|(package, library)| Ok(debian(package, library)?.0.with_file_name(""))).collect()

@@ -1,7 +1,6 @@
 //! docs/performance.md: the tables between its markers, and the plots beside it, from one measurement.
 //!
-//! Promise: what stands between `<!-- figures: NAME -->` and `<!-- end -->` is replaced, and nothing else; a marker that is missing is a
-//! failure that names it.
+//! Promise: replaces only the text between `<!-- figures: NAME -->` and `<!-- end -->`. A missing marker is an error that names it.
 
 use super::bars::{self, Run, Verdict};
 use super::cases::{Case, GROUPS, Group, Unit};
@@ -13,7 +12,7 @@ use std::path::Path;
 
 pub const DOCUMENT: &str = "docs/performance.md";
 
-/// Has the document every marker? Asked before the measuring, which takes long.
+/// Fails if the document lacks a marker. Called before the measuring, which takes long.
 pub fn check() -> Done {
     let text = read(DOCUMENT)?;
     let names = ["machine", "bars", "behind", "copies"].into_iter().chain(GROUPS.iter().map(|group| group.name));
@@ -48,7 +47,7 @@ fn store(path: &str, text: &str) -> Done {
     Ok(())
 }
 
-/// The text with other lines between the markers of that name.
+/// The text with new lines between the markers of this name.
 pub fn replaced(text: &str, name: &str, lines: &str) -> Done<String> {
     let begin = format!("<!-- figures: {name} -->\n");
     let (before, rest) =
@@ -57,7 +56,7 @@ pub fn replaced(text: &str, name: &str, lines: &str) -> Done<String> {
     Ok(format!("{before}{begin}{}\n<!-- end -->{after}", lines.trim_end()))
 }
 
-/// Where and beside what it was measured, and what was not.
+/// The machine, the peers with their versions, and what was not measured.
 fn machine(outcome: &Outcome, all: &Run) -> String {
     let cores = all.values().next().map_or("?", |figures| figures.fact("cores"));
     let quick = if outcome.quick { " of few rounds, for a first look" } else { "" };
@@ -76,7 +75,7 @@ fn many(runs: usize) -> String {
     if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") }
 }
 
-/// Every bar, with the ratio of each run.
+/// All bars, with the ratio of each run.
 fn bars_table(verdicts: &[Verdict]) -> String {
     let mut text =
         "| bar | what | ours | beside | ratio in each run | target | |\n|---|---|---|---|---|---|---|\n".to_owned();
@@ -84,7 +83,7 @@ fn bars_table(verdicts: &[Verdict]) -> String {
         let Some(last) = verdict.records.last() else { continue };
         let each = |record: &super::record::Record| match record.ratio {
             Some(ratio) => figure(ratio),
-            // A bar in units is its own ratio.
+            // A bar in units has no ratio; its figure is shown.
             None => record.value.filter(|_| record.peer.is_empty()).map_or("-".to_owned(), figure),
         };
         let ratios: Vec<String> = verdict.records.iter().map(each).collect();
@@ -105,7 +104,8 @@ fn bars_table(verdicts: &[Verdict]) -> String {
     text
 }
 
-/// Allocators down, cases across: glibc's figures, then ratios to them; or the figures, where they are ratios themselves.
+/// A table with a row per allocator and a column per case: glibc's figures, then ratios to them. Cases that are ratios themselves are shown
+/// as they are.
 fn table(group: &Group, outcome: &Outcome, all: &Run) -> String {
     let minimum = |name: &str, case: &Case| all.get(name).and_then(|figures| figures.minimum(case.id));
     let names: Vec<&str> = outcome.found.iter().map(|peer| peer.name).collect();
@@ -150,7 +150,7 @@ fn short(value: f64, ratio: bool, unit: Unit) -> String {
     }
 }
 
-/// The cases in which ours is more than twice the best of the others.
+/// The cases in which Tenure is more than twice the best of the others.
 fn behind(all: &Run) -> String {
     let cases = bars::behind(all);
     if cases.is_empty() {
@@ -172,7 +172,7 @@ fn behind(all: &Run) -> String {
     text
 }
 
-/// The pictures by name.
+/// The plots by name.
 fn plots() -> Vec<(&'static str, Plot<'static>)> {
     let of = |name: &str, fits: fn(&Case) -> bool| -> Vec<&'static Case> {
         GROUPS

@@ -1,6 +1,6 @@
-//! Figures as SVG: a row per case, a mark per allocator.
+//! Figures as SVG: a row per case and a mark per allocator.
 //!
-//! Promise: the same figures give the same bytes. The axis is logarithmic: equal distances are equal ratios.
+//! Promise: equal figures give equal bytes. The axis is logarithmic: equal distances are equal ratios.
 
 use super::bars::Run;
 use super::cases::Case;
@@ -9,11 +9,11 @@ use crate::tools::Done;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// A picture of some cases.
+/// A plot of some cases.
 pub struct Plot<'a> {
     pub title: &'a str,
     pub cases: Vec<&'a Case>,
-    /// In parts of the best of each row; else the figures themselves.
+    /// Whether figures are relative to the best of each row.
     pub beside_best: bool,
 }
 
@@ -22,7 +22,7 @@ const LABELS: i32 = 230;
 const LEGEND: i32 = 150;
 const ROW: u32 = 30;
 
-/// Far apart also where colours are hard to tell; ours are the two strong ones, and have marks of their own.
+/// Colours that colour-blind readers can tell apart. Tenure has the two strong ones and marks of its own.
 const COLORS: &[RGBColor] = &[
     RGBColor(0x7f, 0x7f, 0x7f),
     RGBColor(0xe6, 0x9f, 0x00),
@@ -51,7 +51,7 @@ fn color(peers: &[Peer], name: &str) -> RGBColor {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl Plot<'_> {
-    /// The picture's text.
+    /// The plot's SVG.
     pub fn svg(&self, peers: &[Peer], run: &Run) -> Done<String> {
         let mut text = String::new();
         let height = 90 + ROW * self.cases.len() as u32;
@@ -94,7 +94,7 @@ impl Plot<'_> {
             let (x, y) = chart.backend_coord(&(0.93, row));
             area.draw(&Text::new(case.label, (x - LABELS + 8, y - 6), ("sans-serif", 13)))?;
             chart.draw_series([PathElement::new(vec![(0.93, row), (most, row)], BLACK.mix(0.12))])?;
-            // Ours last, on top.
+            // Tenure's marks are drawn last, on top.
             for peer in peers.iter().rev() {
                 if let Some(ratio) = value(case, peer.name) {
                     mark(area, chart.backend_coord(&(ratio, row)), peers, peer.name)?;

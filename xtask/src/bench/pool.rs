@@ -1,12 +1,12 @@
-//! `cargo xtask bench pool`: the host pools beside the best allocators, in one run.
+//! `cargo xtask bench pool`: Tenure's host pools beside other allocators, in one run.
 //!
-//! Promise: a process per allocator, group of cases and round; the allocators forwards and backwards in turn; minima. Tenure is called
-//! through its C API in the library as it is shipped. A peer that is not here, or fails, is named with the reason.
+//! Promise: a process per allocator, group of cases and round; the allocators run forwards and backwards in turn; results are minima.
+//! Tenure is called through the C API of the staged library. A peer that is missing or fails is named with the reason.
 
 use super::bars::{self, Run, Verdict};
 use super::cases;
 use super::figures::direction;
-use super::peers::{self, Door, Missing, Peer};
+use super::peers::{self, Api, Missing, Peer};
 use super::record::Record;
 use super::{copies, instructions, performance, terminal};
 use crate::tools::{Done, command, has, io, output, root, run};
@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Cases that share a process, and how many such processes make a run. What one workload leaves behind would be the next one's gift, so
-/// those that look at memory are alone. How much is resident does not depend on what else the machine does: once is enough.
+/// Cases that share a process, and the number of such processes per run. A workload leaves memory that the next one could use, so cases
+/// that measure memory run alone. Resident memory does not depend on the machine's load, so one process is enough.
 const GROUPS: &[(&str, usize)] = &[
     ("alloc", 5),
     ("threads", 5),
@@ -30,21 +30,21 @@ const GROUPS: &[(&str, usize)] = &[
     ("mixes.arrays", 3),
 ];
 
-/// Are cases of this name in that group, or is it a part of the name's?
+/// Whether the case belongs to the group, or its name is a prefix of the group's.
 fn belongs(case: &str, group: &str) -> bool {
     case.starts_with(group) || group.starts_with(case)
 }
 
-/// The group that valgrind counts; not a process of its own.
+/// The group that valgrind counts, which is no process of its own.
 const INSTRUCTIONS: &str = "instructions";
 
-/// Beside which allocators the tuning loop looks.
+/// The allocators of the quick run.
 const QUICK: &[&str] = &["tenure", "tenure-malloc", "glibc", "mimalloc3"];
 
 pub const HELP: &str =
     "[--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write [--copies]]";
 
-/// What was asked for.
+/// The options of the command line.
 #[derive(Default)]
 struct Options<'a> {
     json: bool,
@@ -58,15 +58,15 @@ struct Options<'a> {
     library: Option<PathBuf>,
 }
 
-/// What was measured.
+/// The results of one run.
 pub struct Outcome {
     pub runs: Vec<Run>,
     pub found: Vec<Peer>,
     pub missing: Vec<Missing>,
     pub verdicts: Vec<Verdict>,
-    /// Bars of copies, where they were asked for.
+    /// Bars of copies, if requested.
     pub copies: Vec<Verdict>,
-    /// Fewer rounds and samples.
+    /// A quick run has fewer rounds and samples.
     pub quick: bool,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Options<'a> {
         let mut options = Options { runs: 1, ..Options::default() };
         let mut rest = arguments.iter();
         while let Some(&argument) = rest.next() {
-            let mut value = || rest.next().copied().ok_or_else(|| format!("{argument} wants a value: {HELP}"));
+            let mut value = || rest.next().copied().ok_or_else(|| format!("{argument} needs a value: {HELP}"));
             match argument {
                 "--json" => options.json = true,
                 "--write" => options.write = true,
@@ -119,7 +119,7 @@ impl<'a> Options<'a> {
         if self.quick { "quick" } else { "full" }
     }
 
-    /// Is any case of the group wanted? With --instructions alone those of valgrind only.
+    /// Whether a case of the group is selected. With --instructions alone, only those of valgrind.
     fn wants(&self, group: &str) -> bool {
         match group {
             INSTRUCTIONS => self.instructions || self.write,
@@ -128,7 +128,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// The cases of a group, as the program wants them.
+    /// The selected cases of a group, as the program's argument.
     fn cases(&self, group: &'a str) -> Vec<&'a str> {
         let own: Vec<&str> = self.cases.iter().copied().filter(|case| case.starts_with(group)).collect();
         let whole = self.cases.iter().any(|case| group.starts_with(case));
@@ -180,7 +180,7 @@ pub fn bench(arguments: &[&str]) -> Done {
     Ok(())
 }
 
-/// Every bar of every run, then the minima of all runs: each case of each allocator beside ours.
+/// Prints all bars of all runs, then the minima of all runs for each case of each allocator beside Tenure.
 fn json(outcome: &Outcome) -> String {
     let mut text = String::new();
     for verdict in outcome.verdicts.iter().chain(&outcome.copies) {
@@ -203,7 +203,7 @@ fn json(outcome: &Outcome) -> String {
     text
 }
 
-/// What `bench copy` and `bench strided` say; the second one where there is Python.
+/// The results of `bench copy`, and of `bench strided` if there is Python.
 fn copied() -> Done<Vec<Record>> {
     let start = Instant::now();
     let mut records = copies::copy()?;
@@ -215,7 +215,7 @@ fn copied() -> Done<Vec<Record>> {
     Ok(records)
 }
 
-/// One run: every round of every group. Instructions are the same every time: counted once.
+/// One run: all rounds of all groups. Instructions are counted once, because they do not vary.
 fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<Missing>) -> Done<Run> {
     let mut run = Run::new();
     let mut failed = |peer: &Peer, group: &str, why: String| {
@@ -239,7 +239,7 @@ fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<M
             }
             for peer in order {
                 let figures = run.entry(peer.name).or_default();
-                let mut program = command(program(peer.door));
+                let mut program = command(program(peer.api));
                 program.arg(direction(round)).arg(options.scale()).arg(peer.name).arg(&peer.library).args(&cases);
                 if let Err(why) = figures.take(peer.surroundings(&mut program)?) {
                     failed(peer, group, why)?;
@@ -266,11 +266,11 @@ fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<M
 }
 
 /// The program of one shape of call.
-pub fn program(door: Door) -> PathBuf {
-    root().join(format!("target/benches/pool-{}", door.name()))
+pub fn program(api: Api) -> PathBuf {
+    root().join(format!("target/benches/pool-{}", api.name()))
 }
 
-/// Compiles the program once per door that is needed.
+/// Compiles the program once per needed set of functions.
 fn programs(found: &[Peer]) -> Done {
     if !has("gcc") {
         return Err("gcc is not installed; on Debian: apt-get install gcc".to_owned());
@@ -282,14 +282,14 @@ fn programs(found: &[Peer]) -> Done {
         .collect();
     sources.sort();
     let mut done = BTreeSet::new();
-    for peer in found.iter().filter(|peer| done.insert(peer.door.name())) {
-        let program = program(peer.door);
+    for peer in found.iter().filter(|peer| done.insert(peer.api.name())) {
+        let program = program(peer.api);
         let parent = program.parent().expect("it lies in target/benches");
         io(parent, std::fs::create_dir_all(parent))?;
         let mut gcc = command("gcc");
         gcc.args(["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", "-Iinclude"]);
-        gcc.arg(format!("-DDOOR_{}", peer.door.name().to_uppercase()));
-        if peer.door == Door::Umf {
+        gcc.arg(format!("-DAPI_{}", peer.api.name().to_uppercase()));
+        if peer.api == Api::Umf {
             gcc.arg("-isystem").arg(peers::umf()?.join("include"));
         }
         run(gcc.args(&sources).arg("-o").arg(&program).args(["-ldl", "-lm"]))?;

@@ -1,6 +1,6 @@
-//! One figure beside its peer: what every benchmark hands over, and how it is written.
+//! One figure beside its peer: the result type of all benchmarks, and how it is written.
 //!
-//! Promise: a record names the peer with its version, the ratio and the bar, so that a file of them needs nothing else to be read.
+//! Promise: a record names the peer with its version, the ratio and the bar, so a file of records is complete by itself.
 
 /// A bar with its figures.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub struct Record {
     pub peer_value: Option<f64>,
     pub peer_median: Option<f64>,
     pub ratio: Option<f64>,
-    /// In compare-exchange pairs of the same run, for figures in ns.
+    /// For figures in ns: the figure in compare-exchange pairs of the same run.
     pub pairs: Option<f64>,
     pub target: String,
     pub met: Option<bool>,
@@ -48,7 +48,7 @@ impl Record {
         format!("{{{}}}", fields.join(", "))
     }
 
-    /// A line of the table on the terminal.
+    /// A line of the table in the terminal.
     pub fn row(&self) -> String {
         let number = |number: Option<f64>| match number {
             None => "-".to_owned(),

@@ -1,10 +1,10 @@
-//! Figures and verdicts of the pools, on the terminal.
+//! The pools' figures and bars, in the terminal.
 
 use super::bars::{Behind, Run, Verdict};
 use super::cases::GROUPS;
 use super::peers::Peer;
 
-/// A figure with as many places as it needs.
+/// A figure with as many digits as it needs.
 pub fn figure(figure: f64) -> String {
     match figure {
         large if large >= 1e4 => format!("{large:.0}"),
@@ -14,7 +14,7 @@ pub fn figure(figure: f64) -> String {
     }
 }
 
-/// Cases down, allocators across.
+/// A table with a row per case and a column per allocator.
 pub fn table(found: &[Peer], run: &Run) {
     print!("{:<34}", "");
     found.iter().for_each(|peer| print!("{:>14}", peer.name));
@@ -37,7 +37,7 @@ pub fn table(found: &[Peer], run: &Run) {
     println!();
 }
 
-/// Every bar that was measured: the last run's figures, and in how many runs it held.
+/// All bars that were measured: the last run's figures, and in how many runs each held.
 pub fn summary(verdicts: &[Verdict]) {
     for verdict in verdicts {
         let Some(last) = verdict.records.last().filter(|record| record.value.is_some()) else { continue };
@@ -57,7 +57,7 @@ pub fn summary(verdicts: &[Verdict]) {
     }
 }
 
-/// The aim beyond the bars: nowhere more than twice the best.
+/// The goal beyond the bars: no figure more than twice the best.
 pub fn behind(cases: &[Behind]) {
     println!("\nmore than twice the best of the others, by handle: {} cases", cases.len());
     for far in cases {

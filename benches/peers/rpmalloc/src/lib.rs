@@ -1,4 +1,4 @@
-//! rpmalloc, through a table of its functions.
+//! rpmalloc, as a table of its functions.
 
 include!("../../peer.rs");
 

@@ -1,4 +1,4 @@
-//! snmalloc, through a table of its functions.
+//! snmalloc, as a table of its functions.
 
 include!("../../peer.rs");
 

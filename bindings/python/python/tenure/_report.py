@@ -25,7 +25,7 @@ _KINDS = {
 
 
 def snapshot() -> dict[str, Any]:
-    """Who holds what now: the output of ``tn_report_json`` as a dictionary.
+    """The current pools, stores and their holders: the output of ``tn_report_json`` as a dictionary.
 
     It has ``pools``, ``stores`` with their holders, raw ``blocks`` by call site, other handles that are ``open``, and
     ``copies``. The project's ``docs/report.schema.json`` describes each field.

@@ -114,7 +114,7 @@ def why(bits: int, holders: tuple[Holder, ...]) -> Why:
 
 
 class HolderKind(enum.IntEnum):
-    """What holds bytes, or is still open."""
+    """The kind of a holder, or of something that is still open."""
 
     HANDLE = 1
     PROMISE = 2

@@ -1,6 +1,6 @@
 //! `__array_interface__` of host arrays, offered only after `tenure.set_array_interface(True)` (CA-29).
 //!
-//! Contract: the interface has no release, so a reader may keep the address for ever. The first read opens a shared
+//! Contract: the interface has no release, so a reader may keep the address without limit. The first read opens a shared
 //! view, which ends when the handle is released or at `end_exports`. While it is off the attribute does not exist: a
 //! debugger that reads all attributes would prevent reuse in place.
 

@@ -118,7 +118,7 @@ fn store<'py>(py: Python<'py>, s: &tn_store_info, list: &[tn_holder]) -> PyResul
     ))
 }
 
-/// Who holds the bytes of an object: an array, a NumPy array, a PyTorch tensor, a memoryview or another buffer, an
+/// Returns the holders of an object's bytes: an array, a NumPy array, a PyTorch tensor, a memoryview or another buffer, an
 /// object with DLPack or an array interface, or an address. The result is a `tenure.Store` with `.holders`, or None for
 /// memory that this library does not know. Nothing is read and nothing is copied.
 ///

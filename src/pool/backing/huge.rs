@@ -1,0 +1,177 @@
+//! Which aligned pages of 2 MiB were requested as huge pages.
+//!
+//! Contract: the marks lie outside the memory, in leaves that are made on demand and never removed. The marks of a
+//! range change under the lock of the pool that has it, or by the only thread that knows the range. A page is marked
+//! only while all of it belongs to one pool.
+
+use crate::arena;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+pub(in crate::pool) const HUGE_PAGE_BYTES: usize = 2 << 20;
+
+const ADDRESS_BITS: u32 = 48;
+/// Addresses of one leaf: 64 GiB.
+const LEAF_BITS: u32 = 36;
+const WORDS: usize = (1 << LEAF_BITS) / HUGE_PAGE_BYTES / 64;
+
+struct Leaf {
+    /// Marked pages.
+    huge: [AtomicU64; WORDS],
+    /// Marked pages of the system's reserve, which go back whole only.
+    whole: [AtomicU64; WORDS],
+}
+
+static TOP: [AtomicPtr<Leaf>; 1 << (ADDRESS_BITS - LEAF_BITS)] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; 1 << (ADDRESS_BITS - LEAF_BITS)];
+
+fn leaf(address: usize) -> Option<&'static Leaf> {
+    // Acquire pairs with the Release in `prepare`: a leaf is seen zeroed.
+    // SAFETY: NULL, or a leaf that stays mapped for ever.
+    unsafe { TOP.get(address >> LEAF_BITS)?.load(Ordering::Acquire).as_ref() }
+}
+
+/// Index of the word and mask of the bit for the page that contains the address.
+fn bit_of(address: usize) -> (usize, u64) {
+    let number = address / HUGE_PAGE_BYTES;
+    (number / 64 % WORDS, 1 << (number % 64))
+}
+
+/// Makes the leaves of a range. False: no memory. Called under no lock.
+pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
+    let Some(tops) = TOP.get(start >> LEAF_BITS..=(start + bytes - 1) >> LEAF_BITS) else { return false };
+    for top in tops {
+        if !top.load(Ordering::Acquire).is_null() {
+            continue;
+        }
+        let Some(fresh) = arena::take(size_of::<Leaf>(), align_of::<Leaf>()) else { return false };
+        let null = core::ptr::null_mut();
+        // Release pairs with the Acquire in `leaf`. If another thread was first, its leaf serves, and ours is lost.
+        let _ = top.compare_exchange(null, fresh.as_ptr().cast(), Ordering::Release, Ordering::Relaxed);
+    }
+    true
+}
+
+/// The huge pages that lie wholly in a range: start and bytes. None: there are none.
+pub(in crate::pool) fn inside(start: usize, end: usize) -> Option<(usize, usize)> {
+    let first = start.checked_next_multiple_of(HUGE_PAGE_BYTES)?;
+    let last = end / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    (first < last).then(|| (first, last - first))
+}
+
+/// Marks whole huge pages of a prepared range. Returns how many were not marked before.
+pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
+    let mut fresh = 0;
+    for page in (start..start + bytes).step_by(HUGE_PAGE_BYTES) {
+        let Some(leaf) = leaf(page) else { continue };
+        let (word, bit) = bit_of(page);
+        fresh += usize::from(leaf.huge[word].fetch_or(bit, Ordering::Relaxed) & bit == 0);
+        if whole {
+            leaf.whole[word].fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+    fresh
+}
+
+/// Removes the marks of all huge pages that a range touches. Returns how many there were.
+pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
+    let mut marked = 0;
+    for page in (start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES..start + bytes).step_by(HUGE_PAGE_BYTES) {
+        let Some(leaf) = leaf(page) else { continue };
+        let (word, bit) = bit_of(page);
+        if leaf.huge[word].load(Ordering::Relaxed) & bit != 0 {
+            leaf.huge[word].fetch_and(!bit, Ordering::Relaxed);
+            leaf.whole[word].fetch_and(!bit, Ordering::Relaxed);
+            marked += 1;
+        }
+    }
+    marked
+}
+
+/// Whether the huge page that contains the address is marked.
+pub(in crate::pool) fn is_marked(address: usize) -> bool {
+    let (word, bit) = bit_of(address);
+    leaf(address).is_some_and(|leaf| leaf.huge[word].load(Ordering::Relaxed) & bit != 0)
+}
+
+/// Whether it comes from the system's reserve.
+fn is_whole(address: usize) -> bool {
+    let (word, bit) = bit_of(address);
+    leaf(address).is_some_and(|leaf| leaf.whole[word].load(Ordering::Relaxed) & bit != 0)
+}
+
+/// The part of a range that can go back: without parts of pages that go back whole only.
+pub(in crate::pool) fn without_parts(start: usize, end: usize) -> (usize, usize) {
+    let first = if !start.is_multiple_of(HUGE_PAGE_BYTES) && is_whole(start) {
+        start.next_multiple_of(HUGE_PAGE_BYTES)
+    } else {
+        start
+    };
+    let last = if !end.is_multiple_of(HUGE_PAGE_BYTES) && is_whole(end) {
+        end / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES
+    } else {
+        end
+    };
+    if first < last { (first, last) } else { (start, start) }
+}
+
+/// Most parts of [`parts`]: before, in, and behind the huge pages of a block.
+pub(in crate::pool) const PARTS: usize = 3;
+
+/// Cuts a range where marked pages begin and end, because the system treats both kinds apart. Returns the number of
+/// parts. None: there are more than [`PARTS`], or a page must go whole.
+pub(in crate::pool) fn parts(start: usize, bytes: usize, out: &mut [(usize, usize); PARTS]) -> Option<usize> {
+    let (end, mut at, mut count) = (start + bytes, start, 0);
+    while at < end {
+        let marked = is_marked(at);
+        let mut to = (at / HUGE_PAGE_BYTES + 1) * HUGE_PAGE_BYTES;
+        while to < end && is_marked(to) == marked {
+            to += HUGE_PAGE_BYTES;
+        }
+        let to = to.min(end);
+        if is_whole(at) {
+            return None;
+        }
+        *out.get_mut(count)? = (at, to - at);
+        count += 1;
+        at = to;
+    }
+    Some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_counted_once_and_cut_ranges() {
+        // Addresses that no pool of this test has.
+        let base = 1usize << 46;
+        assert!(prepare(base, 64 * HUGE_PAGE_BYTES));
+        assert_eq!(inside(base + 1, base + 2 * HUGE_PAGE_BYTES), Some((base + HUGE_PAGE_BYTES, HUGE_PAGE_BYTES)));
+        assert_eq!(inside(base + 1, base + 2 * HUGE_PAGE_BYTES - 1), None);
+        assert_eq!(mark(base + HUGE_PAGE_BYTES, 3 * HUGE_PAGE_BYTES, false), 3);
+        assert_eq!(mark(base + HUGE_PAGE_BYTES, 4 * HUGE_PAGE_BYTES, false), 1);
+        let mut out = [(0, 0); PARTS];
+        assert_eq!(parts(base + 5, 6 * HUGE_PAGE_BYTES, &mut out), Some(3));
+        assert_eq!(
+            out,
+            [
+                (base + 5, HUGE_PAGE_BYTES - 5),
+                (base + HUGE_PAGE_BYTES, 4 * HUGE_PAGE_BYTES),
+                (base + 5 * HUGE_PAGE_BYTES, HUGE_PAGE_BYTES + 5)
+            ]
+        );
+        assert_eq!(parts(base + HUGE_PAGE_BYTES, HUGE_PAGE_BYTES, &mut out), Some(1));
+        assert_eq!(unmark(base + HUGE_PAGE_BYTES + 7, 1), 1, "a part of a page removes its mark");
+        assert_eq!(unmark(base, 64 * HUGE_PAGE_BYTES), 3);
+        assert_eq!(without_parts(base + 1, base + HUGE_PAGE_BYTES + 1), (base + 1, base + HUGE_PAGE_BYTES + 1));
+        mark(base, 2 * HUGE_PAGE_BYTES, true);
+        assert_eq!(without_parts(base + 1, base + HUGE_PAGE_BYTES + 1), (base + 1, base + 1));
+        assert_eq!(
+            without_parts(base + 1, base + 3 * HUGE_PAGE_BYTES),
+            (base + HUGE_PAGE_BYTES, base + 3 * HUGE_PAGE_BYTES)
+        );
+        assert_eq!(parts(base, HUGE_PAGE_BYTES, &mut out), None);
+        assert_eq!(unmark(base, 3 * HUGE_PAGE_BYTES), 2);
+    }
+}

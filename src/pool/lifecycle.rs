@@ -1,0 +1,86 @@
+//! References on pools, and the end of a pool. Dropping the last reference retires the pool. Its record is
+//! quarantined after the last block was freed (PO-6).
+
+use crate::pool::registry::retire;
+use crate::pool::requests::Open;
+use crate::pool::state::stream_lists::StreamLists;
+use crate::pool::{Pool, thread_heap};
+use crate::sys::os;
+use crate::thread;
+
+impl Pool {
+    /// Adds a reference. The caller has one already, or knows a live block.
+    pub fn add_ref(&'static self) {
+        self.state.lock().refs += 1;
+    }
+
+    /// Adds a reference, unless the pool is retired.
+    pub fn try_ref(&'static self) -> bool {
+        let mut state = self.state.lock();
+        state.refs += !state.retired as u64;
+        !state.retired
+    }
+
+    /// Drops a reference. With the last one the pool is retired (PO-6).
+    pub fn drop_ref(&'static self) {
+        let mut state = self.state.lock();
+        debug_assert!(state.refs > 0);
+        state.refs -= 1;
+        if state.refs == 0 {
+            state.retired = true;
+            if state.heaps.is_some() {
+                state = self.unlocked(state, || thread_heap::end_all(self)).0;
+            }
+            state.sort_returned(self);
+            if state.stream_lists.is_some() {
+                state = self.unlocked(state, || self.poll_all()).0;
+            }
+            if state.listeners.is_some() {
+                state = self.unlocked(state, || self.end_pressure()).0;
+            }
+            self.enforce_threshold(state, 0);
+        }
+    }
+
+    /// References of handles, threads and the library itself.
+    pub fn refs(&self) -> u64 {
+        self.state.lock().refs
+    }
+
+    /// Whether the last reference was dropped. Such a pool has live blocks, or is over.
+    pub fn is_retired(&self) -> bool {
+        self.state.lock().retired
+    }
+
+    /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed
+    /// something ends here. A pool that nothing refers to any more ends here too. `just_freed`: bytes that this very call
+    /// freed.
+    pub(super) fn enforce_threshold(&'static self, mut state: Open, just_freed: usize) {
+        if state.retired && state.ring.is_some_and(|ring| ring.count() > 0) {
+            state = self.unlocked(state, || self.free_ring()).0;
+        }
+        let now = os::coarse_ms();
+        if !self.is_calling(thread::current()) {
+            while let Some(piece) = state.evict_due(just_freed, now) {
+                state = self.give_back(state, piece);
+            }
+        }
+        if state.is_over() && !core::mem::replace(&mut state.quarantined, true) {
+            let ordered = state.stream_lists.take();
+            drop(state);
+            ordered.into_iter().for_each(StreamLists::release);
+            self.call(|_| self.upstream.end());
+            retire(self);
+        }
+    }
+
+    /// Runs `work` without the lock. The pool does not end before `work` has returned.
+    pub(super) fn unlocked<R>(&'static self, mut state: Open, work: impl FnOnce() -> R) -> (Open, R) {
+        state.busy += 1;
+        drop(state);
+        let result = work();
+        let mut state = self.state.lock();
+        state.busy -= 1;
+        (state, result)
+    }
+}

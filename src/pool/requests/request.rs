@@ -1,0 +1,61 @@
+//! A request on the slow path, and the results of its steps.
+//!
+//! Contract: owned by one call; no other thread sees it.
+
+use crate::pool::span::class;
+use crate::pool::state::{Count, Prealloc, Want};
+use crate::types::{TN_PRESSURE_LIMIT, tn_pressure};
+
+/// A request on the slow path.
+pub(in crate::pool) struct Request {
+    pub want: Want,
+    pub count: Count,
+    /// Descriptors for the current attempt.
+    pub prealloc: Prealloc,
+    pub progress: ReclaimProgress,
+    /// TN_PRESSURE_: why the pool cannot grow.
+    pub reason: tn_pressure,
+}
+
+/// Which steps were taken already.
+#[derive(Default)]
+pub(in crate::pool) struct ReclaimProgress {
+    pub trimmed: bool,
+    pub reclaimed_elsewhere: bool,
+    /// How often memory was reclaimed from thread heaps.
+    pub thread_reclaims: u32,
+    /// Bytes returned to the device to make up for the growth of this request.
+    pub exchanged_bytes: usize,
+    /// The pressure callback that was called last.
+    pub last_listener: usize,
+    /// Blocks that wait for being cleared were tried again.
+    pub cleared_pending: bool,
+    pub polled_what_fits: bool,
+    pub polled_some: bool,
+}
+
+/// The result of one step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::pool) enum StepOutcome {
+    /// The step changed something: the driver tries to take a block again.
+    Retry,
+    /// Nothing changed: the driver tries the next step.
+    NoEffect,
+}
+
+impl StepOutcome {
+    pub fn of(changed: bool) -> StepOutcome {
+        if changed { StepOutcome::Retry } else { StepOutcome::NoEffect }
+    }
+}
+
+impl Request {
+    pub fn new(want: Want, count: Count, prealloc: Prealloc) -> Request {
+        Request { want, count, prealloc, progress: ReclaimProgress::default(), reason: TN_PRESSURE_LIMIT }
+    }
+
+    /// Bytes of the smallest span that can serve it.
+    pub fn least_span_bytes(&self) -> usize {
+        self.want.class.map_or(self.want.span_bytes, class::least_span_bytes)
+    }
+}

@@ -1,0 +1,91 @@
+//! Steps of the slow path that free memory: those of host pools, and those that all pools share. `policy` lists which
+//! pools try which steps, in order.
+//!
+//! Contract: a step runs under no lock, and says whether it changed something. A step named `_once` is tried once for each request.
+
+use super::request::{Request, StepOutcome};
+use crate::pool::{Pool, thread_heap};
+use crate::sys::os;
+
+/// How often one request reclaims memory from threads. They may allocate it again at once, so the number is bounded.
+const THREAD_RECLAIMS: u32 = 3;
+
+/// For a large request while more free memory is cached than growth should add to (T5): returns some of it to the device.
+pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let want = &request.want;
+    if want.class.is_some() {
+        return StepOutcome::NoEffect;
+    }
+    let mut state = pool.state.lock();
+    if state.over_limit(state.least(want.span_bytes)) {
+        return StepOutcome::NoEffect;
+    }
+    let piece = state.evict_for_growth(want.span_bytes.saturating_sub(request.progress.exchanged_bytes));
+    let Some(piece) = piece else { return StepOutcome::NoEffect };
+    request.progress.exchanged_bytes += piece.bytes;
+    drop(pool.give_back(state, piece));
+    StepOutcome::Retry
+}
+
+/// While free memory is cached that does not fit: returns as much of it as the request needs below the limit.
+pub(super) fn return_cached_below_limit(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let mut state = pool.state.lock();
+    state.dissolve_empty(os::coarse_ms());
+    let needed = state.least(request.want.span_bytes);
+    let Some(piece) = state.evict(needed, usize::MAX / 2, Some(&mut request.prealloc)) else {
+        return StepOutcome::NoEffect;
+    };
+    drop(pool.give_back(state, piece));
+    StepOutcome::Retry
+}
+
+/// While strict mode holds freed blocks back: makes them free.
+pub(super) fn free_held_back(pool: &'static Pool, _: &mut Request) -> StepOutcome {
+    StepOutcome::of(pool.free_ring())
+}
+
+/// While threads keep free memory: takes it back.
+pub(super) fn reclaim_from_threads(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    request.progress.thread_reclaims += 1;
+    StepOutcome::of(
+        request.progress.thread_reclaims <= THREAD_RECLAIMS && thread_heap::reclaim_from_threads(pool, true),
+    )
+}
+
+/// For a small block while a whole span of its class would exceed the limit: requests a span of one block.
+pub(super) fn shrink_request(_: &'static Pool, request: &mut Request) -> StepOutcome {
+    let least = request.least_span_bytes();
+    let shrinks = least < request.want.span_bytes;
+    request.want.span_bytes = least.min(request.want.span_bytes);
+    StepOutcome::of(shrinks)
+}
+
+/// After the first refusal: returns everything that this pool has cached.
+pub(super) fn trim_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let first = !core::mem::replace(&mut request.progress.trimmed, true);
+    if first {
+        pool.trim(0);
+    }
+    StepOutcome::of(first)
+}
+
+/// After trimming did not suffice: other pools and layers return what they have cached. The memory of an upstream is not theirs.
+pub(super) fn reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let first = !core::mem::replace(&mut request.progress.reclaimed_elsewhere, true) && !pool.is_imported();
+    if first {
+        crate::reclaim::run(pool.device());
+    }
+    StepOutcome::of(first)
+}
+
+/// At last: calls the program's pressure callbacks, until one says that it freed something. What it freed may lie anywhere, so the other
+/// steps may help again.
+pub(in crate::pool) fn call_listeners(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let freed = pool.call_listeners(request.want.span_bytes, request.reason, &mut request.progress.last_listener);
+    if freed {
+        request.progress.thread_reclaims = 0;
+        request.progress.polled_some = false;
+        request.want.exhaustive = false;
+    }
+    StepOutcome::of(freed)
+}

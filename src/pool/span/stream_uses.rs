@@ -1,0 +1,245 @@
+//! The stream positions that must pass before a span's bytes can be reused.
+//!
+//! Contract: only read and written under the pool's lock. A span has one use in its record, and more in a chain of
+//! nodes that were allocated before the lock was taken. Only the latest point of each queue counts. Nothing here asks
+//! a driver.
+//!
+//! An *open* use covers work up to the moment when the block is freed (PD-6). Closing it takes the queue's point at
+//! that moment, or the end of the queue if that came first.
+
+use crate::pool::recycler::{Recycled, Recycler};
+pub(in crate::pool) use crate::stream::{Point, Queue};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Bit of an open use's tick; the other bits are the queue's number for that use. Greater than any tick of a closed
+/// use.
+const OPEN: u64 = 1 << 63;
+
+/// A node: one more use of a span.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Use {
+    queue: AtomicPtr<Queue>,
+    tick: AtomicU64,
+    next: AtomicPtr<Use>,
+    recycled: AtomicPtr<Use>,
+}
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Use {
+    fn link(&self) -> &AtomicPtr<Use> {
+        &self.recycled
+    }
+}
+
+static USES: Recycler<Use> = Recycler::new();
+
+impl Use {
+    /// A node. None: no memory.
+    pub fn create() -> Option<&'static Use> {
+        USES.get()
+    }
+    /// Returns the node to the free list.
+    pub fn release(&'static self) {
+        USES.put(self);
+    }
+}
+
+/// The uses of a span. All zero: none.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Uses {
+    queue: AtomicPtr<Queue>,
+    tick: AtomicU64,
+    more: AtomicPtr<Use>,
+}
+
+/// The list that a free span belongs in.
+#[derive(Clone, Copy)]
+pub(in crate::pool) enum FreeListKind {
+    /// No use is pending: any request may have it.
+    Finished,
+    /// One queue uses it.
+    On(Point),
+    /// Several queues use it.
+    MultiStream,
+}
+
+fn pointer<T>(to: Option<&'static T>) -> *mut T {
+    to.map_or(core::ptr::null_mut(), |to| core::ptr::from_ref(to).cast_mut())
+}
+
+impl Uses {
+    fn queue(&self) -> Option<&'static Queue> {
+        // SAFETY: NULL or set from a reference to a queue, and those are never unmapped.
+        unsafe { self.queue.load(Ordering::Relaxed).as_ref() }
+    }
+
+    fn first_more(&self) -> Option<&'static Use> {
+        // SAFETY: NULL or set from a reference to a node, and those are never unmapped.
+        unsafe { self.more.load(Ordering::Relaxed).as_ref() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Visits all uses: queue and tick.
+    fn each_place(&self, mut visit: impl FnMut(&'static Queue, &AtomicU64)) {
+        if let Some(queue) = self.queue() {
+            visit(queue, &self.tick);
+        }
+        let mut next = self.first_more();
+        while let Some(node) = next {
+            // SAFETY: as in `queue` and `first_more`.
+            let (queue, after) =
+                unsafe { (node.queue.load(Ordering::Relaxed).as_ref(), node.next.load(Ordering::Relaxed).as_ref()) };
+            next = after;
+            if let Some(queue) = queue {
+                visit(queue, &node.tick);
+            }
+        }
+    }
+
+    /// Calls `f` with the points of all uses, which are closed.
+    pub fn each(&self, mut f: impl FnMut(Point)) {
+        self.each_place(|queue, tick| f(Point::new(queue, tick.load(Ordering::Relaxed))));
+    }
+
+    /// Whether `is` holds for all points.
+    pub fn all(&self, is: impl Fn(Point) -> bool) -> bool {
+        let mut all = true;
+        self.each(|point| all = all && is(point));
+        all
+    }
+
+    /// Adds a use up to a tick of a queue. Returns the node if it was not needed. Err: a node was needed; nothing
+    /// changed.
+    fn add_tick(
+        &self,
+        queue: &'static Queue,
+        tick: u64,
+        node: Option<&'static Use>,
+    ) -> Result<Option<&'static Use>, ()> {
+        let mut known = false;
+        self.each_place(|of, at| {
+            if core::ptr::eq(of, queue) {
+                known = true;
+                let there = at.load(Ordering::Relaxed);
+                // An open use of an earlier life of the queue's record has ended, and says nothing about the queue
+                // of now.
+                let gone = there & OPEN != 0 && !queue.has_use(there & !OPEN);
+                at.store(if gone { tick } else { there.max(tick) }, Ordering::Relaxed);
+            }
+        });
+        if known {
+            return Ok(node);
+        }
+        if self.is_empty() {
+            self.queue.store(pointer(Some(queue)), Ordering::Relaxed);
+            self.tick.store(tick, Ordering::Relaxed);
+            return Ok(node);
+        }
+        let node = node.ok_or(())?;
+        node.queue.store(pointer(Some(queue)), Ordering::Relaxed);
+        node.tick.store(tick, Ordering::Relaxed);
+        node.next.store(self.more.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.more.store(pointer(Some(node)), Ordering::Relaxed);
+        Ok(None)
+    }
+
+    /// Adds a use up to a point. Returns the node if it was not needed. Err: a node was needed; nothing changed.
+    pub fn add(&self, point: Point, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
+        self.add_tick(point.queue(), point.tick(), node)
+    }
+
+    /// Whether a use of a queue can be added without a node.
+    pub fn can_add_use(&self, queue: &'static Queue) -> bool {
+        let mut known = self.is_empty();
+        self.each_place(|of, _| known = known || core::ptr::eq(of, queue));
+        known
+    }
+
+    /// Adds a use up to the moment when the block is freed, or the queue ends. The caller has a reference on the
+    /// queue.
+    pub fn add_open(&self, queue: &'static Queue, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
+        self.add_tick(queue, OPEN | queue.open_use(), node)
+    }
+
+    /// The block is freed: open uses end at this point.
+    pub fn close_open_uses(&self) {
+        self.each_place(|queue, tick| {
+            let opened = tick.load(Ordering::Relaxed);
+            if opened & OPEN != 0 {
+                tick.store(queue.close_use(opened & !OPEN).tick(), Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Removes the uses that have passed. Returns the list that the span belongs in then.
+    pub fn drop_passed(&self) -> FreeListKind {
+        loop {
+            let Some(queue) = self.queue() else { return FreeListKind::Finished };
+            if !Point::new(queue, self.tick.load(Ordering::Relaxed)).is_passed() {
+                break;
+            }
+            // The first node takes its place.
+            let Some(node) = self.first_more() else {
+                self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
+                return FreeListKind::Finished;
+            };
+            self.queue.store(node.queue.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.tick.store(node.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.more.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
+            node.release();
+        }
+        let mut link = &self.more;
+        // SAFETY: as in `first_more`, for every link.
+        while let Some(node) = unsafe { link.load(Ordering::Relaxed).as_ref::<'static>() } {
+            // SAFETY: as in `queue`.
+            let queue = unsafe { node.queue.load(Ordering::Relaxed).as_ref::<'static>() };
+            let passed = queue.is_none_or(|queue| Point::new(queue, node.tick.load(Ordering::Relaxed)).is_passed());
+            if passed {
+                link.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
+                node.release();
+            } else {
+                link = &node.next;
+            }
+        }
+        self.free_list_kind()
+    }
+
+    /// The list that the span belongs in, without a check of what has passed.
+    pub fn free_list_kind(&self) -> FreeListKind {
+        match (self.queue(), self.first_more()) {
+            (None, _) => FreeListKind::Finished,
+            (Some(queue), None) => FreeListKind::On(Point::new(queue, self.tick.load(Ordering::Relaxed))),
+            (Some(_), Some(_)) => FreeListKind::MultiStream,
+        }
+    }
+
+    /// Removes all uses.
+    pub fn clear(&self) {
+        self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
+        let mut next = self.first_more();
+        self.more.store(core::ptr::null_mut(), Ordering::Relaxed);
+        while let Some(node) = next {
+            // SAFETY: as in `first_more`.
+            next = unsafe { node.next.load(Ordering::Relaxed).as_ref() };
+            node.release();
+        }
+    }
+
+    /// Takes the use of another span over, if it has exactly one; else has none.
+    pub fn follow(&self, other: &Uses) {
+        match other.free_list_kind() {
+            FreeListKind::On(point) => self.set(point),
+            _ => self.clear(),
+        }
+    }
+
+    /// Replaces all uses by one.
+    pub fn set(&self, point: Point) {
+        self.clear();
+        self.queue.store(pointer(Some(point.queue())), Ordering::Relaxed);
+        self.tick.store(point.tick(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,407 @@
+//! The free spans of a pool: found by size, cut, merged, kept by age, returned to the device.
+//!
+//! Contract: that of `state`, under the same lock. A free span merges with its free neighbours at once. It is in
+//! exactly one bin, and in the list by age. Small spans with free blocks are listed here too, by class.
+
+use super::{Piece, PoolState, Prealloc};
+use crate::device::host::GRANULE;
+use crate::pool::Pool;
+use crate::pool::backing::huge;
+use crate::pool::span::UpstreamPiece;
+use crate::pool::span::{Kind, Span, SpanSource, table};
+use crate::pool::state::free_bins::LOOKS_PER_BIN;
+use crate::types::*;
+
+/// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
+const FREE_AT_GROWTH_BYTES: usize = 16 << 20;
+const FREE_AT_GROWTH_PART: usize = 20;
+
+impl PoolState {
+    pub(super) fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
+        span.pool().is_some_and(|owner| core::ptr::eq(owner, pool))
+    }
+
+    /// Makes a span that is in no list free, and merges it with free neighbours.
+    pub fn set_free(&mut self, span: &'static Span, now: u64) {
+        let mut span = span;
+        let Some(pool) = span.pool() else { return };
+        span.change(|| span.set_kind(Kind::Free));
+        span.set_freed_ms(now);
+        // There may be more than two, because the most recent free span is kept unmerged.
+        while let Some(neighbour) = self.free_neighbour(pool, span) {
+            self.unlist_free(neighbour);
+            span = self.merge(span, neighbour);
+        }
+        self.list_free(span);
+    }
+
+    /// A free neighbour that it may merge with.
+    fn free_neighbour(&self, pool: &'static Pool, span: &'static Span) -> Option<&'static Span> {
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let free = |other: &&'static Span| {
+            self.owns(pool, other) && other.kind() == Kind::Free && !other.is(span) && self.may_join(span, other)
+        };
+        [before, table::get(span.end())].into_iter().flatten().find(free)
+    }
+
+    /// Whether two neighbours may merge. Pieces that go back whole do not merge with others.
+    pub(super) fn may_join(&self, a: &Span, b: &Span) -> bool {
+        self.settings.terms.joins || a.same_source(b)
+    }
+
+    /// Whether a free span can go back to the device, at least in part, or is a whole piece.
+    pub(super) fn can_go(&self, span: &Span) -> bool {
+        self.settings.terms.splits || span.piece().is_some_and(|record| record.bytes() == span.bytes.get())
+    }
+
+    /// Makes a large block's span free and keeps it unmerged for the next request of its size. The span kept before
+    /// merges.
+    pub(super) fn set_free_recent(&mut self, span: &'static Span, now: u64) {
+        self.merge_recent();
+        self.set_free_apart(span, now);
+        self.recent = Some(span);
+    }
+
+    /// Merges the span that was kept unmerged. False: there is none.
+    pub fn merge_recent(&mut self) -> bool {
+        let Some(span) = self.recent else { return false };
+        self.unlist_free(span);
+        self.set_free(span, span.freed_ms());
+        true
+    }
+
+    /// Bytes of the unmerged span with its free neighbours.
+    pub(super) fn around_recent(&self) -> usize {
+        let Some(span) = self.recent else { return 0 };
+        let Some(pool) = span.pool() else { return 0 };
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let free = |other: &&'static Span| {
+            self.owns(pool, other) && other.kind() == Kind::Free && !other.is(span) && self.may_join(span, other)
+        };
+        let beside = [before, table::get(span.end())].into_iter().flatten().filter(free);
+        span.bytes.get() + beside.map(|other| other.bytes.get()).sum::<usize>()
+    }
+
+    /// Makes a span free without merging, because its neighbour is about to be used.
+    pub(super) fn set_free_apart(&mut self, span: &'static Span, since: u64) {
+        span.change(|| span.set_kind(Kind::Free));
+        span.set_freed_ms(since);
+        self.list_free(span);
+    }
+
+    /// Merges two free neighbours. The larger record stays, so that the shorter range is relabelled. Its age stays
+    /// too: a small block in steady use beside a large unused span must not keep that from ageing.
+    pub(super) fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
+        let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
+        let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
+        let (left, right) = if a.start.get() < b.start.get() { (a, b) } else { (b, a) };
+        let through = if right.clean.get() == right.bytes.get() { left.clean.get() } else { 0 };
+        let clean = right.clean.get() + through;
+        let source = if a.same_source(b) { a.source() } else { SpanSource::Several };
+        // The span first, then the table: a reader finds each address in a span that contains it.
+        large.change(|| {
+            large.start.set(start);
+            large.bytes.set(bytes);
+            large.clean.set(clean);
+            large.set_source(source);
+        });
+        table::put(small.start.get(), small.bytes.get(), Some(large));
+        table::begin(large);
+        self.drop_span(small);
+        large
+    }
+
+    pub(super) fn drop_span(&mut self, span: &'static Span) {
+        self.figures.metadata_bytes -= size_of::<Span>() as u64;
+        span.release();
+    }
+
+    /// Cuts the end off a span that is in no list. `span` keeps the first `keep` bytes; the result has the rest, and
+    /// kind None.
+    pub(super) fn cut_off(
+        &mut self,
+        span: &'static Span,
+        keep: usize,
+        prealloc: &mut Prealloc,
+    ) -> Option<&'static Span> {
+        let rest = prealloc.span()?;
+        let (start, bytes) = (span.start.get() + keep, span.bytes.get() - keep);
+        let pool = span.pool()?;
+        rest.change(|| {
+            rest.set_kind(Kind::None);
+            rest.set_pool(pool);
+            rest.start.set(start);
+            rest.bytes.set(bytes);
+            rest.clean.set(span.clean.get().min(bytes));
+            rest.set_source(span.source());
+            rest.set_metadata(None);
+        });
+        table::put(start, bytes, Some(rest));
+        span.change(|| {
+            span.bytes.set(keep);
+            span.clean.set(span.clean.get().saturating_sub(bytes));
+        });
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some(rest)
+    }
+
+    /// Takes a free span for a request, cut to size. Without descriptors only one that needs no cut.
+    pub(super) fn take_free(
+        &mut self,
+        pool: &'static Pool,
+        bytes: usize,
+        alignment: usize,
+        prealloc: Option<&mut Prealloc>,
+    ) -> Option<&'static Span> {
+        let pad_of = |span: &Span| span.start.get().next_multiple_of(alignment) - span.start.get();
+        let mut span = self.free_bins.find(bytes, alignment)?;
+        debug_assert!(self.owns(pool, span));
+        if pad_of(span) == 0 && span.bytes.get() == bytes {
+            self.unlist_free(span);
+            return Some(span);
+        }
+        let prealloc = prealloc?;
+        if self.recent.is_some_and(|recent| recent.is(span)) {
+            // What is left of it would lie beside free neighbours and never be merged.
+            self.merge_recent();
+            span = self.free_bins.find(bytes, alignment)?;
+        }
+        let pad = pad_of(span);
+        self.unlist_free(span);
+        let since = span.freed_ms();
+        if pad > 0 {
+            let Some(rest) = self.cut_off(span, pad, prealloc) else {
+                self.list_free(span);
+                return None;
+            };
+            self.set_free_apart(span, since);
+            span = rest;
+        }
+        if span.bytes.get() > bytes {
+            let Some((front, rest)) = self.front_of(span, bytes, prealloc) else {
+                self.set_free(span, since);
+                return None;
+            };
+            self.set_free_apart(rest, since);
+            span = front;
+        }
+        Some(span)
+    }
+
+    /// Cuts a span in two: (first `bytes`, rest). The shorter part gets the new record, so that little is relabelled.
+    pub(super) fn front_of(
+        &mut self,
+        span: &'static Span,
+        bytes: usize,
+        prealloc: &mut Prealloc,
+    ) -> Option<(&'static Span, &'static Span)> {
+        if bytes > span.bytes.get() / 2 {
+            return Some((span, self.cut_off(span, bytes, prealloc)?));
+        }
+        let front = prealloc.span()?;
+        let (start, pool) = (span.start.get(), span.pool()?);
+        front.change(|| {
+            front.set_kind(Kind::None);
+            front.set_pool(pool);
+            front.start.set(start);
+            front.bytes.set(bytes);
+            front.clean.set(span.clean.get().saturating_sub(span.bytes.get() - bytes));
+            front.set_source(span.source());
+            front.set_metadata(None);
+        });
+        table::put(start, bytes, Some(front));
+        span.change(|| {
+            span.start.set(start + bytes);
+            span.bytes.set(span.bytes.get() - bytes);
+            span.clean.set(span.clean.get().min(span.bytes.get()));
+        });
+        table::begin(span);
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some((front, span))
+    }
+
+    pub(super) fn list_free(&mut self, span: &'static Span) {
+        self.free_bins.put(span, self.can_go(span));
+    }
+
+    pub(super) fn unlist_free(&mut self, span: &'static Span) {
+        if self.recent.is_some_and(|recent| recent.is(span)) {
+            self.recent = None;
+        }
+        self.free_bins.take(span, self.can_go(span));
+    }
+
+    /// Puts a small span with free blocks in front of its class's list: the one freed last is used first.
+    pub fn enlist(&mut self, span: &'static Span) {
+        self.partial[span.class.get()].push(span);
+    }
+
+    /// The first small span of a class with free blocks and without an owner.
+    pub fn partial(&self, class: usize) -> Option<&'static Span> {
+        self.partial[class].first()
+    }
+
+    pub fn delist(&mut self, span: &'static Span) {
+        self.partial[span.class.get()].remove(span);
+    }
+
+    // ---- returning memory ----
+
+    /// Takes a piece of the free span that was unused longest, to be returned to the device: about `wanted` bytes, at
+    /// most `most`, in whole granules. Where pieces go back whole: one of at most `most` bytes. Without descriptors
+    /// only what leaves at most one span behind.
+    pub fn evict(&mut self, wanted: usize, most: usize, mut prealloc: Option<&mut Prealloc>) -> Option<Piece> {
+        if wanted == 0 {
+            return None;
+        }
+        self.merge_recent();
+        if !self.settings.terms.splits {
+            return self.evict_whole(most);
+        }
+        let most = wanted.min(most);
+        let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
+        let mut next = self.free_bins.oldest();
+        for _ in 0..LOOKS_PER_BIN {
+            let span = next?;
+            next = span.newer.get();
+            let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
+            // Bytes that were never allocated hold no memory: the other end goes first.
+            let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
+            // Marks in an upstream's memory belong to the pool below.
+            let own = self.settings.terms.joins;
+            let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
+            let record = span.piece();
+            if from < to && self.cut_out(span, from, to, prealloc.as_deref_mut()) {
+                if own {
+                    self.figures.huge_bytes -= (huge::unmark(from, to - from) * huge::HUGE_PAGE_BYTES) as u64;
+                }
+                return Some(self.count_return(from, to - from, record));
+            }
+        }
+        None
+    }
+
+    /// Takes the whole free piece that was unused longest, of those with at most `most` bytes.
+    fn evict_whole(&mut self, most: usize) -> Option<Piece> {
+        let all = self.figures.reserved_bytes as usize;
+        let stays = |span: &Span| span.piece().is_some_and(UpstreamPiece::is_kept) && most < all;
+        let mut span = self.free_bins.oldest()?;
+        while span.bytes.get() > most || stays(span) {
+            span = span.newer.get()?;
+        }
+        let (start, bytes, record) = (span.start.get(), span.bytes.get(), span.piece());
+        self.cut_out(span, start, start + bytes, None);
+        Some(self.count_return(start, bytes, record))
+    }
+
+    /// Counts a range that was taken out.
+    fn count_return(&mut self, start: usize, bytes: usize, record: Option<&'static UpstreamPiece>) -> Piece {
+        let f = &mut self.figures;
+        f.reserved_bytes -= bytes as u64;
+        f.address_bytes -= bytes as u64;
+        f.device_free_count += 1;
+        Piece { start, bytes, record: record.filter(|record| self.count_part_returned(record, bytes)) }
+    }
+
+    /// Takes a range out of a free span. False: two spans would be left, and there is no descriptor for the second.
+    fn cut_out(&mut self, span: &'static Span, from: usize, to: usize, prealloc: Option<&mut Prealloc>) -> bool {
+        self.unlist_free(span);
+        if span.start.get() < from && to < span.end() {
+            let since = span.freed_ms();
+            let Some(rest) = prealloc.and_then(|prealloc| self.cut_off(span, to - span.start.get(), prealloc)) else {
+                self.list_free(span);
+                return false;
+            };
+            self.set_free_apart(rest, since);
+        }
+        table::put(from, to - from, span.piece().and_then(UpstreamPiece::under));
+        let (start, end, clean) = (span.start.get(), span.end(), span.clean.get());
+        if (start, end) == (from, to) {
+            self.drop_span(span);
+            return true;
+        }
+        let (left_from, left_to) = if start == from { (to, end) } else { (start, from) };
+        span.change(|| {
+            span.start.set(left_from);
+            span.bytes.set(left_to - left_from);
+            span.clean.set(clean.saturating_sub(end - left_to).min(left_to - left_from));
+        });
+        self.list_free(span);
+        true
+    }
+
+    /// Takes out the free spans that were ever allocated, linked by `next`. [`PoolState::set_free`] puts them back.
+    pub fn take_used(&mut self) -> Option<&'static Span> {
+        let mut first = None;
+        self.merge_recent();
+        self.free_bins.each(|span| {
+            if span.clean.get() < span.bytes.get() {
+                self.free_bins.take(span, self.can_go(span));
+                span.change(|| span.set_kind(Kind::None));
+                span.next.set(first);
+                first = Some(span);
+            }
+        });
+        first
+    }
+
+    /// A piece that is due to go back: above the threshold, or unused for too long. `just_freed`: bytes that were freed in
+    /// this very call. They do not count, so that a loop with one large block keeps it.
+    pub fn evict_due(&mut self, just_freed: usize, now: u64) -> Option<Piece> {
+        if self.retired {
+            self.dissolve_empty(now);
+            self.merge_recent();
+            return self.drop_reserved().or_else(|| self.evict(usize::MAX / 2, usize::MAX / 2, None));
+        }
+        if self.settings.flags & TN_POOL_DIRECT != 0 {
+            return self.evict(self.spare(), self.spare(), None);
+        }
+        let free = self.free_bins.bytes().saturating_sub(just_freed);
+        // A quarter of the threshold may stay in any case.
+        let over =
+            if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.free_span_allowance()) };
+        let late =
+            self.free_bins.oldest().filter(|oldest| now.saturating_sub(oldest.freed_ms()) > self.settings.delay_ms);
+        self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
+    }
+
+    /// Bytes of free spans that may stay: the threshold without the free blocks inside spans, but at least a quarter
+    /// of it, because free blocks cannot serve large requests.
+    fn free_span_allowance(&self) -> usize {
+        let in_use = self.in_use_now();
+        let mut threshold = self.settings.threshold;
+        if self.settings.threshold_grows {
+            threshold = threshold.max(in_use / 4);
+        }
+        let f = &self.figures;
+        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
+        let inside = cached.saturating_sub(self.free_bins.bytes());
+        threshold.saturating_sub(inside).max(threshold / 4)
+    }
+
+    /// A piece to return before the pool grows for a large request, if too much free memory does not fit it. So free
+    /// memory is exchanged instead of added up (T5).
+    pub fn evict_for_growth(&mut self, bytes: usize) -> Option<Piece> {
+        if !self.settings.threshold_grows {
+            return None;
+        }
+        let over =
+            self.free_bins.bytes().saturating_sub(FREE_AT_GROWTH_BYTES.max(self.in_use_now() / FREE_AT_GROWTH_PART));
+        self.evict(bytes.min(over), self.spare(), None)
+    }
+
+    /// Bytes that may go back without falling below what was committed at creation.
+    pub fn spare(&self) -> usize {
+        (self.figures.reserved_bytes as usize).saturating_sub(self.settings.floor)
+    }
+
+    /// Whether nothing refers to the pool any more.
+    pub fn is_over(&self) -> bool {
+        self.retired
+            && self.refs == 0
+            && self.busy == 0
+            && self.heaps.is_none()
+            && self.counts().all().blocks() == 0
+            && self.figures.address_bytes == 0
+    }
+}

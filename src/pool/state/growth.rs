@@ -1,0 +1,98 @@
+//! How much a pool gets from its device, and the addresses that its growth steps reserve ahead.
+//!
+//! Contract: that of `state`, under the same lock. Reserved addresses count in `address_bytes` only.
+
+use super::address_reserve::AddressReserve;
+use super::{Piece, PoolState, Want};
+use crate::device::host::GRANULE;
+use crate::pool::backing::huge::HUGE_PAGE_BYTES;
+use crate::pool::options::Settings;
+use crate::types::*;
+
+/// A request to the device.
+#[derive(Clone, Copy)]
+pub(in crate::pool) struct BackingRequest {
+    pub bytes: usize,
+    pub alignment: usize,
+    /// Bytes that the pool's growth would take; less than `bytes`: no growth.
+    pub step: usize,
+    /// 0: no preference; n: NUMA node n - 1.
+    pub node: u32,
+    /// TN_HUGE_.
+    pub huge: tn_huge_pages,
+}
+
+/// What the pool gets from its device for a request.
+pub(in crate::pool) struct Growth {
+    pub backing: BackingRequest,
+    /// Bytes that count against the limit until the memory has arrived.
+    pub coming_bytes: usize,
+    /// Addresses that an earlier growth reserved, to be committed.
+    pub reserved: Option<usize>,
+}
+
+impl PoolState {
+    /// Takes addresses from the smallest reserve that has them.
+    pub fn take_reserved(&mut self, bytes: usize, alignment: usize) -> Option<usize> {
+        let start = self.reserves.take(bytes, alignment)?;
+        self.figures.address_bytes -= bytes as u64;
+        Some(start)
+    }
+
+    /// Keeps reserved addresses for later growth. Returns what the caller must give back to the system.
+    pub fn add_reserved(&mut self, start: usize, bytes: usize) -> Option<Piece> {
+        self.figures.address_bytes += bytes as u64;
+        let surplus = self.reserves.put(start, bytes);
+        self.give_up_reserved(surplus)
+    }
+
+    /// Removes a reserve, which the caller must give back to the system.
+    pub fn drop_reserved(&mut self) -> Option<Piece> {
+        let reserve = self.reserves.remove_any()?;
+        self.give_up_reserved(reserve)
+    }
+
+    fn give_up_reserved(&mut self, reserve: AddressReserve) -> Option<Piece> {
+        self.figures.address_bytes -= reserve.bytes() as u64;
+        self.figures.device_free_count += u64::from(reserve.bytes() > 0);
+        (reserve.bytes() > 0).then(|| Piece { start: reserve.start, bytes: reserve.bytes(), record: None })
+    }
+
+    /// Bytes to request from the device if `needed` are needed.
+    pub fn least(&self, needed: usize) -> usize {
+        needed.next_multiple_of(self.settings.terms.granule)
+    }
+
+    /// What to get from the system, or an upstream, for a request that finds nothing.
+    pub fn plan_growth(&mut self, want: &Want) -> Growth {
+        let bytes = self.least(want.span_bytes);
+        let Settings { node, huge, terms, .. } = self.settings;
+        let step = self.growth_step(bytes);
+        // Large blocks begin where a huge page does, if that wastes little.
+        let aligned = if want.span_bytes >= 2 * HUGE_PAGE_BYTES && huge != TN_HUGE_NEVER {
+            want.span_alignment.max(HUGE_PAGE_BYTES)
+        } else {
+            want.span_alignment
+        };
+        let reserved = self.take_reserved(want.span_bytes, aligned);
+        Growth {
+            backing: BackingRequest { bytes, alignment: aligned, step, node, huge },
+            coming_bytes: if terms.joins { bytes } else { step },
+            reserved: reserved.or_else(|| self.take_reserved(want.span_bytes, want.span_alignment)),
+        }
+    }
+
+    /// A growth step: how many addresses to reserve if `needed` bytes are needed. An upstream gives memory instead of
+    /// addresses, so its steps stay below the limit.
+    fn growth_step(&self, needed: usize) -> usize {
+        if self.settings.flags & TN_POOL_DIRECT != 0 {
+            return needed;
+        }
+        let committed = self.figures.reserved_bytes as f64;
+        // A number beyond usize becomes the largest one.
+        let step = ((committed * (self.settings.growth - 1.0)) as usize).min(self.settings.max_growth);
+        let unit = if step >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { GRANULE };
+        let step = step.checked_next_multiple_of(unit).map_or(needed, |step| self.least(step.max(needed)));
+        if self.settings.terms.joins || !self.over_limit(step) { step } else { needed }
+    }
+}

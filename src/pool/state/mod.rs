@@ -1,0 +1,220 @@
+//! The state of one pool, under the pool's lock: its spans, which of them are free, and its statistics.
+//!
+//! Contract: everything here runs under the pool's lock. It takes time bounded by the range that it relabels, and
+//! neither allocates, waits, calls a device nor formats a message. The caller prepares descriptors before
+//! ([`Prealloc`]), and handles memory that leaves after ([`Piece`]). After every function holds: reserved = in use +
+//! cached + pending + overhead.
+//!
+//! Free spans merge with their neighbours at once, except across pieces that must go back whole. They are found in
+//! `free_bins`; a stream-ordered pool has more of those in `stream_lists`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `take_block` | blocks that are allocated |
+//! | `return_block` | blocks that are freed |
+//! | `resize`, `split` | blocks that change their size, become two, or one |
+//! | `free_spans` | free spans: cut, merged, kept by age, returned to the device |
+//! | `free_bins` | free spans by size |
+//! | `stream_lists` | free spans of stream-ordered pools |
+//! | `growth`, `address_reserve` | how much to get from the device; addresses reserved ahead |
+//! | `upstream_pieces` | pieces of an upstream or a device |
+//! | `statistics` | bytes in use, counts and peaks |
+//! | `prealloc`, `ring` | descriptors allocated before the lock is taken; blocks that strict mode holds back |
+
+mod address_reserve;
+
+mod free_bins;
+
+mod free_spans;
+
+pub(super) mod growth;
+
+mod prealloc;
+
+mod resize;
+
+mod return_block;
+
+mod ring;
+
+mod split;
+
+mod statistics;
+
+pub(super) mod stream_lists;
+
+mod take_block;
+
+mod upstream_pieces;
+
+pub(super) use prealloc::Prealloc;
+pub(super) use ring::Ring;
+pub(super) use statistics::{AllocationCounts, Count};
+
+use crate::device::host::GRANULE;
+use crate::names::Name;
+use crate::pool::backing::listener::Listener;
+use crate::pool::client::{Account, CLIENTS, Tally};
+use crate::pool::options::Settings;
+use crate::pool::span::block_state::Block;
+use crate::pool::span::stream_uses::{Point, Queue};
+use crate::pool::span::{List, Span, UpstreamPiece, class};
+use crate::pool::thread_heap::Heap;
+use crate::types::*;
+use address_reserve::AddressReserves;
+use core::sync::atomic::AtomicUsize;
+use free_bins::FreeBins;
+use stream_lists::StreamLists;
+
+/// A rounded request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    /// Some: a block of that class. None: a span of its own.
+    pub class: Option<usize>,
+    /// Usable bytes of the block.
+    pub block_bytes: usize,
+    /// Bytes of a new span, if one is needed.
+    pub span_bytes: usize,
+    /// Alignment of a new span, at least a granule.
+    pub span_alignment: usize,
+    pub block: Block,
+    /// The heap that owns a new span of small blocks.
+    pub heap: Option<&'static Heap>,
+    /// Stream-ordered pools: the queue that uses the block first. None: the host, now.
+    pub queue: Option<&'static Queue>,
+    /// Stream-ordered pools: searches look at every span, because the request fails otherwise.
+    pub exhaustive: bool,
+}
+
+impl Want {
+    /// A request for a block with a span of its own.
+    pub fn alone(block_bytes: usize, span_bytes: usize, span_alignment: usize, block: Block) -> Want {
+        Want { class: None, block_bytes, span_bytes, span_alignment, block, heap: None, queue: None, exhaustive: false }
+    }
+}
+
+/// Memory on its way from the device into the state, or back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub start: usize,
+    pub bytes: usize,
+    /// The record of a piece that goes back whole. On the way back only with the last part of the piece.
+    pub record: Option<&'static UpstreamPiece>,
+}
+
+/// A block that was just allocated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewBlock {
+    pub address: usize,
+    /// The requested bytes are known to read 0.
+    pub zero: bool,
+    /// Bytes at the beginning that are not known to read 0.
+    pub dirty: usize,
+    /// The point that other queues must wait for before they touch it.
+    pub ready: Option<Point>,
+}
+
+impl NewBlock {
+    /// A block of which everything is known to read 0, or nothing.
+    #[inline]
+    pub fn new(address: usize, zero: bool) -> NewBlock {
+        NewBlock { address, zero, dirty: if zero { 0 } else { usize::MAX }, ready: None }
+    }
+}
+
+/// What an address is, under the lock of its pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    /// In a live block.
+    Block { index: usize, start: usize, block: Block },
+    /// In memory that was allocated before, and in no live block.
+    Gone,
+    /// In memory that was never allocated.
+    Never,
+}
+
+/// All that a pool's lock protects.
+pub(super) struct PoolState {
+    pub settings: Settings,
+    pub name: Name,
+    /// The pool's count of peak updates, which heaps read without the lock.
+    peak_updates: Option<&'static AtomicUsize>,
+    /// References of handles, threads and the library itself.
+    pub refs: u64,
+    /// The last reference was dropped. Nothing can be allocated any more.
+    pub retired: bool,
+    /// The record is in the registry's quarantine.
+    pub quarantined: bool,
+    /// Calls that released the lock and will take it again.
+    pub busy: u64,
+    /// Number of the last reservation.
+    reservations: usize,
+    /// Pieces that came from an upstream and did not go back.
+    pieces: Option<&'static UpstreamPiece>,
+    /// Bytes that calls are getting from the device now.
+    pub coming_bytes: usize,
+    /// Strict mode: freed blocks that are held back.
+    pub ring: Option<&'static Ring>,
+    /// Pending, reserved, peaks, counts. `stats` adds the rest from clients and heaps.
+    pub figures: tn_pool_stats,
+    /// What each client did.
+    pub clients: [Account; CLIENTS],
+    /// The sum of all clients' bytes.
+    total: Tally,
+    /// Allocations by class, large ones last. Without those of heaps.
+    pub classes: [AllocationCounts; class::COUNT + 1],
+    pub heaps: Option<&'static Heap>,
+    partial: [List; class::COUNT],
+    /// Small spans without a live block; each class keeps one.
+    empty: [u32; class::COUNT],
+    /// Free spans that every request may have.
+    free_bins: FreeBins,
+    /// The other free spans of a stream-ordered pool.
+    pub stream_lists: Option<&'static StreamLists>,
+    /// The free span that is not merged yet: the large block that was freed last.
+    recent: Option<&'static Span>,
+    /// Pressure callbacks, in the order of registration.
+    pub listeners: Option<&'static Listener>,
+    /// Addresses that growth reserved ahead.
+    reserves: AddressReserves,
+}
+
+impl PoolState {
+    /// The state of a new pool with one reference. `record_bytes`: size of the pool's record.
+    pub fn new(
+        settings: Settings,
+        name: Name,
+        ring: Option<&'static Ring>,
+        peak_updates: Option<&'static AtomicUsize>,
+        record_bytes: usize,
+    ) -> PoolState {
+        let mut figures = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..tn_pool_stats::default() };
+        figures.limit_bytes = settings.limit as u64;
+        figures.metadata_bytes = (record_bytes + ring.map_or(0, |_| size_of::<Ring>())) as u64;
+        PoolState {
+            settings,
+            name,
+            peak_updates,
+            refs: 1,
+            retired: false,
+            quarantined: false,
+            busy: 0,
+            reservations: 0,
+            pieces: None,
+            coming_bytes: 0,
+            ring,
+            figures,
+            clients: [Account::default(); CLIENTS],
+            total: Tally::default(),
+            classes: [AllocationCounts::default(); class::COUNT + 1],
+            heaps: None,
+            partial: [const { List::new() }; class::COUNT],
+            empty: [0; class::COUNT],
+            free_bins: FreeBins::new(GRANULE),
+            stream_lists: None,
+            recent: None,
+            listeners: None,
+            reserves: AddressReserves::default(),
+        }
+    }
+}

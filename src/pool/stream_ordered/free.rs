@@ -1,0 +1,323 @@
+//! Uses of blocks by streams, and frees while work is pending.
+//!
+//! Contract: a free makes no driver query and never waits.
+
+use crate::error::{Result, fail, quietly};
+use crate::pool::client::Client;
+use crate::pool::requests::Open;
+use crate::pool::span::PATTERN;
+use crate::pool::span::block_state::BlockState;
+use crate::pool::span::stream_uses::{FreeListKind, Point, Queue, Use};
+use crate::pool::span::{Span, StreamMark, table};
+use crate::pool::{HOST, Pool, requests};
+use crate::stream;
+use crate::sys::os;
+use crate::types::*;
+use core::sync::atomic::Ordering;
+
+/// Result of an attempt to clear a span.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cleared {
+    /// The clearing is queued, and recorded as the span's use.
+    Yes,
+    /// Nothing was done.
+    No,
+    /// A captured graph may contain the clearing, and would clear the span at each launch.
+    Captured,
+}
+
+impl Cleared {
+    /// Sets the span's mark accordingly.
+    fn apply_to(self, span: &'static Span) {
+        match self {
+            Cleared::Captured => span.set_mark(StreamMark::Captured),
+            Cleared::No => span.set_mark(StreamMark::NeedsClearing),
+            Cleared::Yes => span.set_mark(StreamMark::None),
+        }
+    }
+}
+
+impl Pool {
+    /// Records that work up to a point uses the block, so that its bytes are not reused before (PD-6). The caller has
+    /// the block. A host pool waits for the point instead, because its blocks can be reused at once. False: the use
+    /// can be neither recorded nor waited for, and the block must not be freed.
+    pub fn record_use(&'static self, address: usize, point: Point) -> bool {
+        if point.is_passed() {
+            return true;
+        }
+        if !self.is_stream_ordered() {
+            return point.outlast();
+        }
+        self.ensure_stream_list(point.queue());
+        let mut node = None;
+        let (state, span) = loop {
+            let Some((_, state, span)) = requests::owner(address) else {
+                debug_assert!(false, "{address:#x} is in no pool");
+                return true;
+            };
+            if node.is_some() || span.uses.can_add_use(point.queue()) {
+                break (state, span);
+            }
+            drop(state);
+            node = Use::create();
+            if node.is_none() {
+                let Some((_, state, span)) = requests::owner(address) else { return true };
+                break (state, span);
+            }
+        };
+        match span.uses.add(point, node) {
+            Ok(rest) => {
+                drop(state);
+                rest.into_iter().for_each(Use::release);
+                true
+            }
+            Err(()) => self.replace_uses(state, span, point),
+        }
+    }
+
+    /// Without memory for one more use: one of the block's queues waits for it on the device, or else the host waits.
+    /// False: neither can.
+    #[cold]
+    fn replace_uses(&'static self, state: Open, span: &'static Span, point: Point) -> bool {
+        let mut first = None;
+        span.uses.each(|other| first = first.or(Some(other)));
+        drop(state);
+        let waits = first.filter(|other| other.queue().wait_for(point).is_ok());
+        match waits {
+            Some(other) => {
+                let _state = self.state.lock();
+                let noted = span.uses.add(other.queue().now(), None);
+                debug_assert!(noted.is_ok(), "a queue with a use needs no node");
+                true
+            }
+            None => point.outlast(),
+        }
+    }
+
+    /// Frees a raw block in the order of a queue; None: on the host, now. Otherwise as `deallocate_for`.
+    pub(in crate::pool) fn deallocate_ordered(
+        &'static self,
+        client: Client,
+        through: Option<&'static Pool>,
+        address: usize,
+        bytes: Option<usize>,
+        queue: Option<&'static Queue>,
+    ) -> Result<()> {
+        let (mut node, mut tried) = (None, false);
+        loop {
+            let claimed = requests::claim(address, through, client);
+            let (pool, mut state, span, index) = match claimed {
+                Ok(claimed) => claimed,
+                Err(status) => {
+                    node.into_iter().for_each(Use::release);
+                    return Err(status);
+                }
+            };
+            if let Some(queue) = queue {
+                if !tried && (!state.has_stream_list(queue) || !span.uses.can_add_use(queue)) {
+                    // What is missing is made under no lock, once.
+                    drop(state);
+                    self.ensure_stream_list(queue);
+                    (node, tried) = (Use::create(), true);
+                    continue;
+                }
+                match span.uses.add(queue.now(), node) {
+                    Ok(rest) => node = rest,
+                    Err(()) => {
+                        if !self.replace_uses(state, span, queue.now()) {
+                            return Err(fail(
+                                TN_ERR_NO_HOST_MEMORY,
+                                format_args!(
+                                    "no memory to record the last use of the block, which stays live; free some memory and try again"
+                                ),
+                            ));
+                        }
+                        return self.deallocate_ordered(client, through, address, bytes, None);
+                    }
+                }
+            }
+            let block = span.block(index);
+            if bytes.is_some_and(|bytes| bytes != block.requested) {
+                state.account(block).mismatches += 1;
+            }
+            if pool.free(state, span, index, BlockState::Raw) {
+                node.into_iter().for_each(Use::release);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Frees a client's raw block in the order of a queue. Without one, on the host now, or on the thread's current
+    /// stream where the host cannot touch the memory.
+    pub(in crate::pool) fn free_in_order(
+        &'static self,
+        client: Client,
+        queue: Option<&'static Queue>,
+        address: usize,
+    ) -> Result<()> {
+        let queue = self.queue_of(queue)?;
+        self.deallocate_ordered(client, Some(self), address, None, queue)
+    }
+
+    /// As `free_in_order` without a queue. A lost device is no error.
+    pub(in crate::pool) fn deallocate_now(
+        &'static self,
+        client: Client,
+        through: Option<&'static Pool>,
+        address: usize,
+        bytes: Option<usize>,
+    ) -> Result<()> {
+        // A lost device, or one of the parent process, orders nothing any more.
+        let queue = self.queue_of(None).ok().flatten();
+        self.deallocate_ordered(client, through, address, bytes, queue)
+    }
+
+    /// Records that a queue uses a raw block until it is freed (PD-6).
+    fn record_open_use(
+        &'static self,
+        through: Option<&'static Pool>,
+        address: usize,
+        queue: &'static Queue,
+    ) -> Result<()> {
+        self.ensure_stream_list(queue);
+        let node = Use::create();
+        let release = |node: Option<&'static Use>| node.into_iter().for_each(Use::release);
+        let (_, state, span, _) = requests::claim(address, through, Client::RAW).inspect_err(|_| release(node))?;
+        let added = span.uses.add_open(queue, node);
+        drop(state);
+        let full =
+            |()| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to record one more stream; free some memory"));
+        added.map(release).map_err(full)
+    }
+
+    /// Fills a freed block with strict mode's pattern or clears it, as the flags say. The span's mark says afterwards
+    /// whether it has the pattern, or still must be cleared.
+    pub(in crate::pool) fn erase_in_order(&'static self, span: &'static Span, _: usize, flags: u32) {
+        self.erase_or_note(span, flags);
+        if !span.needs_clearing() {
+            self.clear_pending(1);
+        }
+    }
+
+    fn erase_or_note(&'static self, span: &'static Span, flags: u32) {
+        span.set_mark(StreamMark::None);
+        if self.ops().is_gone() {
+            return;
+        }
+        if self.touch.load(Ordering::Relaxed) {
+            let idle = matches!(span.uses.free_list_kind(), FreeListKind::Finished)
+                || span.uses.all(|point| point.is_passed());
+            // Else the host clears it when it is allocated again or goes back to the device.
+            if idle {
+                let strict = flags & TN_POOL_STRICT != 0;
+                let value = if strict { PATTERN } else { 0 };
+                // SAFETY: the block is in limbo: its holder freed it, and no device works on it any more.
+                unsafe { self.ops().fill(span.start.get(), span.block_bytes.get(), value) };
+                span.set_mark(if strict { StreamMark::Pattern } else { StreamMark::None });
+            }
+            return;
+        }
+        if flags & TN_POOL_ZERO_ON_FREE != 0 {
+            // A free while another error is reported keeps that error's message.
+            quietly(|| match self.clear_on(stream::current(self.device()), span) {
+                Cleared::No => self.clear_on(stream::internal_stream(self.device()), span),
+                cleared => cleared,
+            })
+            .apply_to(span);
+        }
+    }
+
+    /// Clears a span on a queue, behind all its uses. The caller alone has the span.
+    fn clear_on(&'static self, queue: Result<&'static Queue>, span: &'static Span) -> Cleared {
+        let Ok(queue) = queue else { return Cleared::No };
+        // Work that is captured runs at each launch of the graph instead of now.
+        if !matches!(queue.is_capturing(), Ok(false)) {
+            return Cleared::No;
+        }
+        let mut waits = true;
+        span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
+        // The whole span: its last block may have left bytes beyond its own end when it shrank.
+        // SAFETY: no other thread has the span, and the queue comes after all its uses.
+        if !waits || unsafe { self.ops().fill_on(queue, span.start.get(), span.bytes.get(), 0) }.is_err() {
+            return Cleared::No;
+        }
+        // Another thread may have begun a capture meanwhile, which nothing can prevent.
+        if queue.can_be_captured() && matches!(queue.is_capturing(), Ok(true)) {
+            return Cleared::Captured;
+        }
+        self.ensure_stream_list(queue);
+        span.uses.set(queue.now());
+        Cleared::Yes
+    }
+
+    /// Tries again to clear up to `most` spans that could not be cleared when they were freed. Cleared spans are
+    /// pending then. False: none was cleared. Called under no lock.
+    pub(in crate::pool) fn clear_pending(&'static self, most: usize) -> bool {
+        let mut left = self.state.lock().needs_clearing_count().min(most);
+        let mut any = false;
+        while left > 0 {
+            left -= 1;
+            let mut state = self.state.lock();
+            let Some(span) = state.take_needs_clearing() else { break };
+            state.busy += 1;
+            drop(state);
+            // Memory of a lost device cannot be read.
+            let gone = self.ops().is_gone();
+            let cleared = if gone {
+                Cleared::Yes
+            } else {
+                quietly(|| self.clear_on(stream::internal_stream(self.device()), span))
+            };
+            cleared.apply_to(span);
+            any |= cleared == Cleared::Yes;
+            let mut state = self.state.lock();
+            if gone {
+                span.uses.clear();
+            }
+            state.busy -= 1;
+            state.set_free_ordered(span, os::coarse_ms());
+        }
+        any
+    }
+
+    /// Clears a range before it goes back to the device, in pools where the host clears. All device work on it has
+    /// finished.
+    pub(in crate::pool) fn clear_leaving(&'static self, start: usize, bytes: usize) {
+        if self.host_clears() && !self.ops().is_gone() {
+            // SAFETY: it left the pool's state, which returns only memory without pending uses; no thread can reach
+            // it.
+            unsafe { self.ops().fill(start, bytes, 0) };
+        }
+    }
+
+    /// Whether the host clears blocks when they are allocated.
+    pub(super) fn host_clears(&self) -> bool {
+        self.is_stream_ordered()
+            && self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0
+            && self.touch.load(Ordering::Relaxed)
+    }
+}
+
+/// Records that a raw block is used on the queue that `stream` returns, until it is freed.
+pub fn record_use_on(
+    through: Option<&'static Pool>,
+    address: usize,
+    stream: impl FnOnce(tn_device) -> Result<Option<&'static Queue>>,
+) -> Result<()> {
+    let pool = owner_of(through, address);
+    let queue = stream(pool.map_or(HOST, Pool::device))?;
+    let queue = match pool {
+        Some(pool) => pool.queue_of(queue)?,
+        None => None,
+    };
+    match (pool, queue) {
+        (Some(pool), Some(queue)) => pool.record_open_use(through, address, queue),
+        _ => requests::claim(address, through, Client::RAW).map(drop),
+    }
+}
+
+/// The stream-ordered pool that has the address; else the pool that was passed, if it is stream-ordered.
+pub(in crate::pool) fn owner_of(through: Option<&'static Pool>, address: usize) -> Option<&'static Pool> {
+    let owner = table::find(address).and_then(Span::pool);
+    owner.or(through).filter(|pool| pool.is_stream_ordered() && address != 0)
+}

@@ -1,0 +1,230 @@
+//! Stream-ordered pools: devices work on their blocks. Requests, uses and frees in the order of streams.
+//!
+//! | file | what |
+//! |---|---|
+//! | `steps` | the steps of the slow path that only these pools have |
+//! | `free` | uses of blocks, and frees while work is pending |
+//! | `resize` | blocks that change their size |
+//!
+//! Contract: `state::stream_lists` decides which stream may have which free span. The driver is asked here, under no
+//! lock. The host waits for nothing.
+
+mod free;
+
+mod resize;
+
+pub(super) mod steps;
+
+use crate::device::host::GRANULE;
+use crate::error::{Result, Status, fail};
+use crate::pool::client::Client;
+use crate::pool::span::block_state::{Block, BlockState};
+use crate::pool::span::range_map::MIN_PIECE_BYTES;
+use crate::pool::span::stream_uses::{Point, Queue};
+use crate::pool::span::table;
+use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, StreamList};
+use crate::pool::state::{Count, NewBlock, Prealloc, Want};
+use crate::pool::{HOST, Pool};
+use crate::stream;
+use crate::thread;
+use crate::types::*;
+use core::sync::atomic::Ordering;
+pub(super) use free::owner_of;
+pub use free::record_use_on;
+pub use steps::collect;
+
+impl Pool {
+    /// Whether devices work on its blocks.
+    #[inline]
+    pub fn is_stream_ordered(&self) -> bool {
+        self.stream_ordered.load(Ordering::Relaxed)
+    }
+
+    /// The device whose streams its calls take; the host for other pools.
+    pub fn stream_device(&self) -> tn_device {
+        if self.is_stream_ordered() { self.device() } else { HOST }
+    }
+
+    /// The queue that a request means. Without one, memory that the host cannot touch uses the thread's current
+    /// stream (PD-9).
+    fn queue_of(&self, queue: Option<&'static Queue>) -> Result<Option<&'static Queue>> {
+        if queue.is_some() || self.touch.load(Ordering::Relaxed) {
+            return Ok(queue);
+        }
+        stream::current(self.device()).map(Some)
+    }
+
+    /// TN_ERR_DEVICE in a forked child of the process that made a pool on a device (PO-59).
+    pub fn check_process(&self) -> Result<()> {
+        if !self.is_stream_ordered() || self.forks.load(Ordering::Relaxed) == thread::forks() {
+            return Ok(());
+        }
+        Err(self.refuse_child())
+    }
+
+    #[cold]
+    fn refuse_child(&self) -> Status {
+        let name = self.name();
+        fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "pool \"{}\" belongs to a device of the parent process; \
+                 use devices in a new process instead of a forked one",
+                name.as_str()
+            ),
+        )
+    }
+
+    /// Makes the queue's free list, if it has none. Without memory for it the pool works, but finds the queue's free
+    /// spans more slowly.
+    fn ensure_stream_list(&'static self, queue: &'static Queue) {
+        let has = self.state.lock().has_stream_list(queue);
+        if !has && let Some(list) = StreamList::create(queue) {
+            let rest = self.state.lock().add_stream_list(queue, Some(list));
+            rest.into_iter().for_each(StreamList::release);
+        }
+    }
+
+    /// Allocates a raw block that is used first on a queue. None: on the host now, or on the thread's current stream
+    /// where the host cannot touch the memory.
+    pub fn allocate_raw_on(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        stamp: u64,
+    ) -> Result<core::ptr::NonNull<u8>> {
+        if !self.is_stream_ordered() {
+            return self.allocate_raw(bytes, alignment, zeroed, stamp);
+        }
+        self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Raw, Client::RAW.tag(stamp))
+            .map(|made| made.0)
+    }
+
+    /// Allocates the block of a store. The point, if any, is what other queues must wait for before they touch it.
+    pub fn allocate_store_on(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        owner: u64,
+    ) -> Result<(core::ptr::NonNull<u8>, Option<Point>)> {
+        if !self.is_stream_ordered() {
+            return self.allocate(bytes, alignment, zeroed, owner).map(|block| (block, None));
+        }
+        self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Store, owner)
+    }
+
+    pub(super) fn request_ordered(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        state: BlockState,
+        tag: u64,
+    ) -> Result<(core::ptr::NonNull<u8>, Option<Point>)> {
+        let alignment = self.alignment_of(alignment, Block { state, alignment: 8, requested: bytes, tag })?;
+        self.check_process()?;
+        let mut queue = self.queue_of(queue)?;
+        if zeroed && self.touch.load(Ordering::Relaxed) {
+            // The host clears it now, so no stream may use it still.
+            queue = None;
+        }
+        let block = Block { state, alignment, requested: bytes, tag };
+        let placed = self.take_ordered(queue, bytes, block, Count { allocation: true, zeroed: false })?;
+        let mut ready = placed.ready;
+        if zeroed && bytes > 0 {
+            match self.clear_ordered(queue, placed.address, bytes) {
+                Ok(point) => ready = point.or(ready),
+                Err(status) => {
+                    self.end_new(queue, placed.address, block);
+                    return Err(status);
+                }
+            }
+        }
+        // SAFETY: addresses of blocks are never 0.
+        Ok((unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) }, ready))
+    }
+
+    /// A block for a queue. In a pool where the host clears freed memory, the block is cleared now.
+    fn take_ordered(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        block: Block,
+        count: Count,
+    ) -> Result<NewBlock> {
+        let clears = self.host_clears();
+        let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
+        let placed = self.allocate_block_ordered(want, count)?;
+        if clears {
+            // Up to the end of the span, into which the block can grow in place.
+            let bytes = table::find(placed.address).map_or(want.block_bytes, |span| span.bytes.get());
+            // SAFETY: the block was just made for this call, and its span has that many bytes. It was requested on
+            // the host, so no device works on it.
+            unsafe { self.ops().fill(placed.address, bytes, 0) };
+        }
+        Ok(placed)
+    }
+
+    /// Clears a new block: on the host, or on the queue. Returns the queue's point behind the clearing.
+    fn clear_ordered(
+        &'static self,
+        queue: Option<&'static Queue>,
+        address: usize,
+        bytes: usize,
+    ) -> Result<Option<Point>> {
+        let Some(queue) = queue else {
+            // SAFETY: the block was just made for this call, has that many bytes, and no device works on it.
+            unsafe { self.ops().fill(address, bytes, 0) };
+            return Ok(None);
+        };
+        // SAFETY: as above, and the queue may have it: it is used in that order only.
+        unsafe { self.ops().fill_on(queue, address, bytes, 0)? };
+        let point = queue.now();
+        self.record_use(address, point);
+        Ok(Some(point))
+    }
+
+    /// Frees a block that was just made for a request that failed afterwards.
+    #[cold]
+    fn end_new(&'static self, queue: Option<&'static Queue>, address: usize, block: Block) {
+        match block.state {
+            BlockState::Store => self.free_store(thread::current(), address),
+            _ => {
+                let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, queue);
+                debug_assert!(given_back.is_ok(), "no other thread knows the new block");
+            }
+        }
+    }
+
+    /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
+    pub(super) fn round_for_streams(bytes: usize, block: Block) -> Option<Want> {
+        let in_range = bytes <= LARGEST_IN_RANGE_BYTES && block.alignment < GRANULE;
+        let unit = if in_range { MIN_PIECE_BYTES } else { GRANULE };
+        let span_bytes =
+            bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
+        Some(Want::alone(span_bytes, span_bytes, block.alignment.max(unit), block))
+    }
+
+    /// A block from what the pool has, else by the slow path.
+    pub(super) fn allocate_block_ordered(&'static self, want: Want, count: Count) -> Result<NewBlock> {
+        let look = |prealloc: Option<&mut Prealloc>| {
+            let mut state = self.state.lock();
+            let placed = if state.retired { None } else { state.take_block_for_stream(&want, prealloc) }?;
+            state.count(&want, count, &placed, true);
+            Some(placed)
+        };
+        // A span that fits may have to be cut. That needs fewer descriptors than the slow path.
+        if let Some(placed) = look(None).or_else(|| look(Some(&mut Prealloc::for_request(None)?))) {
+            return Ok(placed);
+        }
+        if let Some(queue) = want.queue {
+            self.ensure_stream_list(queue);
+        }
+        self.allocate_slow(want, count)
+    }
+}

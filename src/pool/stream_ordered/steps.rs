@@ -1,0 +1,194 @@
+//! Steps of the slow path that only stream-ordered pools have; how much these pools get from the device; and queries to
+//! the driver about pending uses.
+//! The order of the steps stands in `requests::policy`.
+//!
+//! Contract: the driver is asked and called under no lock; the host never waits. A step named `_once` is tried once for each request.
+
+use crate::device::host::GRANULE;
+use crate::pool::requests::{Request, StepOutcome};
+use crate::pool::span::range_map::RANGE_BYTES;
+use crate::pool::state::growth::{BackingRequest, Growth};
+use crate::pool::state::stream_lists::pending::PollRound;
+use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, Points};
+use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
+use crate::pool::{Pool, each_pool};
+use crate::sys::os;
+use crate::types::*;
+use core::sync::atomic::Ordering;
+
+/// Pieces of the device: for blocks up to 1 MiB; for blocks up to 10 MiB; multiples of the first one above (PD-10).
+const SMALL_PIECE_BYTES: usize = RANGE_BYTES;
+const PIECE_BYTES: usize = 20 << 20;
+const LARGEST_IN_PIECE_BYTES: usize = 10 << 20;
+
+/// While free spans wait for being cleared: tries again to clear them.
+pub(in crate::pool) fn clear_pending_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let first = !core::mem::replace(&mut request.progress.cleared_pending, true);
+    let pending = first && pool.state.lock().needs_clearing_count() > 0;
+    if pending {
+        pool.clear_pending(usize::MAX);
+    }
+    StepOutcome::of(pending)
+}
+
+/// While pending spans would fit: asks the driver whether their work has passed.
+pub(in crate::pool) fn poll_what_fits_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    if core::mem::replace(&mut request.progress.polled_what_fits, true) {
+        return StepOutcome::NoEffect;
+    }
+    let points = pool.state.lock().points(Some(&request.want));
+    poll(&points);
+    StepOutcome::of(points[0].is_some())
+}
+
+/// While anything is pending: asks the driver about a bounded part of it.
+pub(in crate::pool) fn poll_some_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    StepOutcome::of(!core::mem::replace(&mut request.progress.polled_some, true) && pool.poll_some())
+}
+
+/// While a pending span would fit, and not in strict mode: the request's queue waits for it on the device (PD-4).
+pub(in crate::pool) fn wait_on_device(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let strict = pool.flags.load(Ordering::Relaxed) & TN_POOL_STRICT != 0;
+    StepOutcome::of(!strict && pool.wait_for_pending(&request.want, &mut request.prealloc))
+}
+
+/// After the first refusal: this pool, and then other pools and layers, return what they have cached.
+pub(in crate::pool) fn trim_and_reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let first = !core::mem::replace(&mut request.progress.trimmed, true);
+    if first {
+        pool.trim(0);
+        crate::reclaim::run(pool.device());
+    }
+    StepOutcome::of(first)
+}
+
+/// Before the request is refused: asks the driver about all pending uses, and searches all spans.
+pub(in crate::pool) fn search_exhaustively_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    if core::mem::replace(&mut request.want.exhaustive, true) {
+        return StepOutcome::NoEffect;
+    }
+    if pool.poll_all() || pool.state.lock().has_for(&request.want) {
+        return StepOutcome::Retry;
+    }
+    wait_on_device(pool, request)
+}
+
+impl Pool {
+    /// Takes a pending span that fits, and lets the request's queue wait on the device for its uses, so that the span
+    /// is the queue's (PD-4). False: there is none, or the queue cannot wait.
+    fn wait_for_pending(&'static self, want: &Want, prealloc: &mut Prealloc) -> bool {
+        let Some(queue) = want.queue else { return false };
+        let mut state = self.state.lock();
+        state.merge_recents();
+        let mut taken = state.take_pending(want, prealloc);
+        if taken.is_none() && (state.dissolve_ranges() || state.open_pending_range(want, prealloc)) {
+            taken = state.take_pending(want, prealloc);
+        }
+        let Some(span) = taken else { return false };
+        state.busy += 1;
+        drop(state);
+        let mut waits = true;
+        span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
+        let mut state = self.state.lock();
+        state.busy -= 1;
+        if waits {
+            span.uses.set(queue.now());
+        }
+        state.set_free_ordered(span, os::coarse_ms());
+        waits
+    }
+
+    /// Asks the driver about a bounded part of what is pending, and lists what has passed. False: nothing has.
+    fn poll_some(&'static self) -> bool {
+        let mut any = self.clear_pending(usize::MAX);
+        let mut state = self.state.lock();
+        any |= state.collect_passed(os::coarse_ms());
+        let points = state.points(None);
+        state.busy += 1;
+        drop(state);
+        poll(&points);
+        let mut state = self.state.lock();
+        any |= state.collect_passed(os::coarse_ms());
+        state.busy -= 1;
+        any
+    }
+
+    /// Asks the driver about everything that is pending, and lists what has passed. False: nothing has.
+    pub(in crate::pool) fn poll_all(&'static self) -> bool {
+        let mut any = self.clear_pending(usize::MAX);
+        let mut round = PollRound::default();
+        let mut state = self.state.lock();
+        state.busy += 1;
+        loop {
+            any |= state.collect_passed(os::coarse_ms());
+            let points = state.more_points(&mut round);
+            if points[0].is_none() {
+                break;
+            }
+            drop(state);
+            poll(&points);
+            state = self.state.lock();
+        }
+        state.busy -= 1;
+        any
+    }
+}
+
+/// Asks the driver about points.
+fn poll(points: &Points) {
+    for point in points.iter().flatten() {
+        point.poll();
+    }
+}
+
+impl PoolState {
+    /// A block from what is free, after spans whose uses have passed were listed for all queues.
+    pub fn take_passed_block(&mut self, want: &Want, prealloc: &mut Prealloc) -> Option<NewBlock> {
+        if let Some(block) = self.take_block_for_stream(want, Some(prealloc)) {
+            return Some(block);
+        }
+        if self.collect_passed(os::coarse_ms()) { self.take_block_for_stream(want, Some(prealloc)) } else { None }
+    }
+
+    /// What to get from the device for a request that finds nothing: a piece that serves more requests of its kind,
+    /// or a growth step. Just what is needed if the limit has no room for that.
+    pub fn plan_piece(&mut self, want: &Want) -> Growth {
+        let bytes = self.least(want.span_bytes);
+        let step = self.piece_bytes(want);
+        let step = if self.over_limit(step) { bytes } else { step };
+        let alignment = want.span_alignment.max(GRANULE);
+        let node = self.settings.node;
+        Growth {
+            backing: BackingRequest { bytes, alignment, step, node, huge: TN_HUGE_NEVER },
+            coming_bytes: step,
+            reserved: None,
+        }
+    }
+
+    fn piece_bytes(&self, want: &Want) -> usize {
+        let least = want.span_bytes.next_multiple_of(GRANULE);
+        if self.settings.flags & TN_POOL_DIRECT != 0 {
+            return least;
+        }
+        let usual = match least {
+            _ if want.block_bytes <= LARGEST_IN_RANGE_BYTES => SMALL_PIECE_BYTES,
+            bytes if bytes <= LARGEST_IN_PIECE_BYTES => PIECE_BYTES,
+            bytes => bytes.checked_next_multiple_of(SMALL_PIECE_BYTES).unwrap_or(bytes),
+        };
+        let growth = (self.figures.reserved_bytes as f64 * (self.settings.growth - 1.0)) as usize;
+        let growth = growth.checked_next_multiple_of(SMALL_PIECE_BYTES).unwrap_or(usual);
+        usual.max(growth).min(self.settings.max_growth.next_multiple_of(GRANULE)).max(least)
+    }
+}
+
+/// Returns memory of released pools whose work has finished meanwhile, and clears what could not be cleared yet.
+pub fn collect() {
+    each_pool(|pool| {
+        if pool.is_retired() {
+            pool.poll_all();
+            pool.enforce_threshold(pool.state.lock(), 0);
+        } else {
+            pool.clear_pending(usize::MAX);
+        }
+    });
+}

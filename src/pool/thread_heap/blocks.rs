@@ -1,0 +1,368 @@
+//! Blocks of a heap: allocated and freed.
+//!
+//! Contract: called by the heap's thread, inside the library. Only the cold functions take a lock, call the system or
+//! allocate. Nothing panics.
+
+use super::{Heap, Watermark};
+use crate::device::host::GRANULE;
+use crate::pool::client::{Client, PLAIN};
+use crate::pool::span::block_state::{Block, BlockBits, BlockState};
+use crate::pool::span::{Kind, List, Popped, Span, class, table};
+use crate::pool::state::NewBlock;
+use crate::pool::{Pool, remote_free};
+use crate::sys::os;
+use crate::thread::{self, CriticalSection, Thread};
+use core::hint;
+use core::sync::atomic::Ordering;
+
+/// Large frees between two checks whether the pool should return memory to the device.
+const LARGE_FREES_PER_UPKEEP: usize = 64;
+
+/// A block of a class from the calling thread's heap. None: the heap has none.
+#[inline]
+pub fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: bool) -> Option<NewBlock> {
+    let thread = thread::current();
+    let inside = CriticalSection::enter(thread);
+    Heap::of(thread, pool)?.take_of(class, block, zeroed, inside)
+}
+
+/// A large block from the calling thread's heap. None: it keeps none of that size.
+pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<NewBlock> {
+    let thread = thread::current();
+    let _inside = CriticalSection::enter(thread);
+    let address = Heap::of(thread, pool)?.take_cached_large(block)?;
+    Some(NewBlock::new(address, false))
+}
+
+/// A small block after remote frees were collected; and the heap, which will own a new span.
+#[cold]
+#[inline(never)]
+pub fn allocate_collected(
+    pool: &'static Pool,
+    class: usize,
+    block: Block,
+    zeroed: bool,
+) -> (Option<NewBlock>, Option<&'static Heap>) {
+    let thread = thread::current();
+    let inside = CriticalSection::enter(thread);
+    let Some(heap) = Heap::of_or_new(thread, pool) else { return (None, None) };
+    heap.collect(pool);
+    if heap.span_with_free(class).is_none() {
+        heap.shed(pool);
+    }
+    // Shed memory may have gone back to an upstream. Its callbacks run outside the library, where a heap may end.
+    let Some(heap) = Heap::of(thread, pool) else { return (None, None) };
+    (heap.take_of(class, block, zeroed, inside), Some(heap))
+}
+
+/// Frees a block that a heap takes: a small block of a span that any heap owns, or a large one that the thread may
+/// keep. Returns its requested bytes. None, and nothing is changed: it is no such block, or not in the usual state.
+/// `through`: the pool that was passed.
+#[inline]
+pub fn deallocate(through: Option<&'static Pool>, address: usize, state: BlockState) -> Option<usize> {
+    let thread = thread::current();
+    let inside = CriticalSection::enter(thread);
+    let span = table::get(address)?;
+    let Some(heap) = span.heap() else { return free_large(thread, through, span, address, state) };
+    if through.is_some_and(|pool| !heap.is_in(pool)) {
+        return None;
+    }
+    if !heap.is_of(thread) {
+        return remote_free::free_block(thread, through, span, address, state);
+    }
+    let freed = heap.free_block(span, address.wrapping_sub(span.start.get()), |bits| bits.is(state))?;
+    if freed.rare {
+        heap.after_free(span, inside, ());
+    }
+    Some(freed.requested)
+}
+
+/// Keeps a large block in the thread's heap, and frees the one that the heap kept before to the pool. As
+/// `deallocate`.
+#[inline(never)]
+pub(super) fn free_large(
+    thread: &'static Thread,
+    through: Option<&'static Pool>,
+    span: &'static Span,
+    address: usize,
+    state: BlockState,
+) -> Option<usize> {
+    let version = span.version();
+    let pool = span.pool()?;
+    let large = version & 1 == 0 && span.kind() == Kind::Large && span.start.get() == address;
+    if !large || through.is_some_and(|through| !core::ptr::eq(through, pool)) {
+        return None;
+    }
+    let heap = Heap::of_or_new(thread, pool)?;
+    let (block_bytes, block) = (span.block_bytes.get(), span.block(0));
+    let fits = span.bytes.get() <= heap.keep.get() && span.version() == version;
+    let bits = span.cell_of(0).get();
+    if !fits || !bits.is(state) || !span.claim(version, span.cell_of(0), bits, BlockState::Freed) {
+        return None;
+    }
+    heap.count_elsewhere(block_bytes, block_bytes - block.requested, block.client());
+    let before = heap.keep_large(span);
+    // Checked now and then also in a loop that reuses one large block: the pool must return idle memory in time.
+    if before.is_some() || heap.kept.get() % LARGE_FREES_PER_UPKEEP == 0 {
+        let mut state = pool.state.lock();
+        let just_freed = before.map_or(usize::MAX, |before| state.end_free(before, 0, os::coarse_ms()));
+        pool.enforce_threshold(state, just_freed);
+    }
+    Some(block.requested)
+}
+
+pub(super) struct NewHeapBlock {
+    pub address: usize,
+    /// It was never allocated before.
+    pub first: bool,
+    /// The caller must call [`Heap::after_allocation`] before it leaves the library.
+    pub rare: bool,
+}
+
+pub(super) struct FreedBlock {
+    pub requested: usize,
+    /// The caller must call [`Heap::after_free`] before it leaves the library.
+    pub rare: bool,
+}
+
+impl Heap {
+    /// A block of a class, and whether its bytes are known to read 0. None: no free block.
+    #[inline]
+    fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: CriticalSection) -> Option<NewBlock> {
+        let span = self.span_with_free(class)?;
+        let taken = self.take(class, span, || block)?;
+        let zero = zeroed && taken.first && span.is_fresh();
+        if zero {
+            self.zero_skipped.add(block.requested);
+        }
+        if taken.rare {
+            self.after_allocation(inside, ());
+        }
+        Some(NewBlock::new(taken.address, zero))
+    }
+
+    /// A block of a span of this heap. None: the span is full.
+    #[inline(always)]
+    pub(super) fn take(
+        &self,
+        class: usize,
+        span: &'static Span,
+        block: impl FnOnce() -> Block,
+    ) -> Option<NewHeapBlock> {
+        let popped = span.pop()?;
+        let block = block();
+        self.count_allocation(class, block.client());
+        Some(self.hand_out(span, popped, block))
+    }
+
+    /// Makes a block live that is off the stack. Does not count as an allocation.
+    #[inline(always)]
+    pub(super) fn hand_out(&self, span: &'static Span, popped: Popped, block: Block) -> NewHeapBlock {
+        let block_bytes = span.block_bytes.get();
+        span.begin_block(popped.index, block_bytes, block);
+        let rare = self.count_out(block_bytes, block_bytes.wrapping_sub(block.requested), block.client());
+        NewHeapBlock { address: span.address_of(popped.index, block_bytes), first: popped.first, rare }
+    }
+
+    /// After an allocation that may have raised a peak.
+    // `extern "C"` never unwinds, so the fast path needs no landing pad. It returns `result`, which the compiler
+    // cannot know before, so that the fast path can end with a jump.
+    #[cold]
+    #[inline(never)]
+    pub(super) extern "C" fn after_allocation<Inside, R>(&self, inside: Inside, result: R) -> R {
+        self.check_peaks(false);
+        drop(inside);
+        hint::black_box(result)
+    }
+
+    /// The large block that the heap keeps, if it suits the request. None: it does not.
+    #[inline(never)]
+    pub(super) fn take_cached_large(&self, block: Block) -> Option<usize> {
+        let span = self.large.get()?;
+        let (block_bytes, start) = (span.block_bytes.get(), span.start.get());
+        // A span of its own exceeds the request by less than a page and a granule.
+        let fits = block.requested <= block_bytes
+            && block_bytes - block.requested < self.page.get()
+            && span.bytes.get() - block_bytes < GRANULE;
+        if !fits || start & (block.alignment - 1) != 0 {
+            return None;
+        }
+        self.large.set(None);
+        span.set_block(0, block);
+        self.count_allocation(class::COUNT, block.client());
+        if self.count_out(block_bytes, block_bytes - block.requested, block.client()) {
+            self.check_peaks(false);
+        }
+        Some(start)
+    }
+
+    /// Keeps a large block, which only this heap can allocate then. Returns the one that it kept before.
+    fn keep_large(&self, span: &'static Span) -> Option<&'static Span> {
+        let before = self.large.get();
+        self.large.set(Some(span));
+        self.kept.add(1);
+        before
+    }
+
+    /// Frees the block at an offset of a span of this heap. None, and nothing is changed: no block begins there, or
+    /// `is_right` refused its bits.
+    #[inline(always)]
+    pub(super) fn free_block(
+        &self,
+        span: &'static Span,
+        offset: usize,
+        is_right: impl FnOnce(BlockBits) -> bool,
+    ) -> Option<FreedBlock> {
+        let (freed, client) = self.end_block(span, offset, is_right)?;
+        self.count_free(client);
+        Some(freed)
+    }
+
+    /// As `free_block`, without counting a free. Returns the block's client, too.
+    #[inline(always)]
+    pub(super) fn end_block(
+        &self,
+        span: &'static Span,
+        offset: usize,
+        is_right: impl FnOnce(BlockBits) -> bool,
+    ) -> Option<(FreedBlock, Client)> {
+        let index = span.index_at(offset)?;
+        let (bits, slack) = span.end_block(index, is_right)?;
+        let (free_count, block_bytes) = (span.push(index), span.block_bytes.get());
+        self.count_back(block_bytes, slack, bits.client());
+        let rare = free_count == span.edge();
+        debug_assert_eq!(rare, self.is_at_edge(span), "{free_count} of {} blocks", span.bump.get());
+        Some((FreedBlock { requested: block_bytes.wrapping_sub(slack), rare }, bits.client()))
+    }
+
+    /// After a free to a span that was full, or is empty now.
+    // As `after_allocation`.
+    #[cold]
+    #[inline(never)]
+    pub(super) extern "C" fn after_free<Inside, R>(&self, span: &'static Span, inside: Inside, result: R) -> R {
+        // Callbacks of an upstream run outside the library, where a heap may end.
+        self.at_edge(span);
+        drop(inside);
+        hint::black_box(result)
+    }
+
+    /// Whether a span is the first in its class's list.
+    #[inline(always)]
+    pub(super) fn is_first(&self, span: &'static Span, class: usize) -> bool {
+        self.with_free.get(class).and_then(List::first).is_some_and(|first| first.is(span))
+    }
+
+    /// Counts an allocation; `class`: `class::COUNT` for a large block.
+    #[inline(always)]
+    fn count_allocation(&self, class: usize, client: Client) {
+        // SAFETY: a class, or their number; there is a count for each.
+        unsafe { self.handed.get_unchecked(class) }.add(1);
+        if client != PLAIN {
+            self.clients[client.index()].allocated.add(1);
+        }
+    }
+
+    /// Counts the bytes of an allocated block. True: the peaks must be checked.
+    #[inline(always)]
+    fn count_out(&self, block_bytes: usize, slack: usize, client: Client) -> bool {
+        self.slack.add(slack);
+        if client != PLAIN {
+            let part = &self.clients[client.index()];
+            part.requested.add(block_bytes.wrapping_sub(slack));
+            part.in_use.add(block_bytes);
+            self.shared.set(1);
+        }
+        self.out.add(block_bytes)
+    }
+
+    /// Counts a free by this thread, also to a span of another heap.
+    #[inline(always)]
+    fn count_free(&self, client: Client) {
+        self.freed.add(1);
+        if client != PLAIN {
+            self.clients[client.index()].freed.add(1);
+        }
+    }
+
+    /// Counts the bytes of a freed block.
+    #[inline(always)]
+    fn count_back(&self, block_bytes: usize, slack: usize, client: Client) {
+        self.slack.subtract(slack);
+        if client != PLAIN {
+            let part = &self.clients[client.index()];
+            part.requested.subtract(block_bytes.wrapping_sub(slack));
+            part.in_use.subtract(block_bytes);
+            self.shared.set(1);
+        }
+        self.out.subtract(block_bytes);
+    }
+
+    /// Counts `more` requested bytes (modulo 2^64: less) for a block of [`PLAIN`] that is resized in place.
+    pub(super) fn count_resized(&self, more: usize) {
+        self.slack.subtract(more);
+        // Requested bytes have a peak of their own, which can rise while usable bytes do not.
+        if (more as isize) > 0 {
+            self.grown.add(more);
+            if self.grown.get() > 2 * self.step() {
+                self.check_peaks(true);
+            }
+        }
+    }
+
+    /// Counts a free to a span that this heap does not own.
+    pub fn count_elsewhere(&self, block_bytes: usize, slack: usize, client: Client) {
+        self.count_free(client);
+        self.count_back(block_bytes, slack, client);
+    }
+
+    /// Bytes allocated between two checks of the peaks: an eighth of what the thread may keep.
+    pub(super) fn step(&self) -> usize {
+        self.keep.get() / 8
+    }
+
+    /// Checks the peaks after a step. `grown`: blocks were resized in place.
+    fn check_peaks(&self, grown: bool) {
+        let gone = self.out.allow(self.step()) as isize;
+        let more = gone + self.grown.get() as isize;
+        let mut rise = 0;
+        // The least since the last check, as if all frees had come first, and for requested bytes as if all growth
+        // had come last.
+        self.each_watermark(|watermark, now, asked| {
+            rise = rise.max(watermark.rise(now, if asked { more } else { gone }))
+        });
+        // So a peak is too low by at most four steps, the next step, and for requested bytes by two steps of growth.
+        if !grown && rise <= 4 * self.step() as isize {
+            return;
+        }
+        let mut higher = false;
+        self.each_watermark(|watermark, now, _| higher |= watermark.pass(now));
+        self.grown.set(0);
+        let Some(pool) = self.pool() else { return };
+        // The same values as then cannot be a new peak, unless the pool updated its peaks since: other heaps may
+        // have had less then.
+        let looks = pool.peak_updates.load(Ordering::Relaxed);
+        if grown || higher || self.looks.get() != looks {
+            pool.state.lock().peak();
+            self.each_watermark(|watermark, now, _| watermark.seen.set(now as usize));
+            self.looks.set(pool.peak_updates.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Calls `visit` with each watermark, its current value, and whether it is one of requested bytes.
+    fn each_watermark(&self, mut visit: impl FnMut(&Watermark, isize, bool)) {
+        let out = self.out.get() as isize;
+        let [all, requested, plain] = &self.watermarks;
+        visit(all, out, false);
+        visit(requested, out - self.slack.get() as isize, true);
+        if self.shared.get() == 0 {
+            return;
+        }
+        let mut rest = out;
+        for part in &self.clients {
+            let in_use = part.in_use.get() as isize;
+            visit(&part.watermark, in_use, false);
+            rest -= in_use;
+        }
+        visit(plain, rest, false);
+    }
+}

@@ -1,0 +1,333 @@
+//! Thread heaps: the front of a pool. A heap is what one thread keeps of one pool. It allocates and frees small
+//! blocks of the spans that it owns with plain loads and stores: no lock, no atomic read-modify-write.
+//!
+//! | thread | may change |
+//! |---|---|
+//! | the heap's thread, inside the library | the heap, and the blocks of its spans |
+//! | a thread that runs alone (`thread::stop_the_world`), or the child of a fork | the same, of any heap |
+//! | the holder of the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
+//!
+//! A heap also keeps the large block that its thread freed last, for the next request of that size.
+//!
+//! A block freed by another thread is marked, in its state and as a bit of its span. The owner collects it when it
+//! runs out of blocks: see `remote_free`. A heap's counts are summed up when statistics are read. Peaks are checked
+//! before more can be allocated than a thread may keep. Ideas: pages owned by threads, and upkeep when a list is
+//! empty, from mimalloc; descriptors outside the memory from jemalloc and snmalloc.
+
+mod blocks;
+
+mod end;
+
+mod fast_path;
+
+mod find;
+
+pub(super) mod handle_cache;
+
+mod outstanding;
+
+mod resize;
+
+mod spans;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
+pub(super) use end::{end_all, hide, reclaim_from_threads, show};
+pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
+pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
+pub use resize::reallocate_fast;
+
+use crate::pool::client::{CLIENT_CODES, CLIENTS, Client, PLAIN, Tally};
+use crate::pool::recycler::{Recycled, Recycler};
+use crate::pool::relaxed::RelaxedUsize;
+use crate::pool::span::owner::{HeapRole, OwnerLink, PoolRole, Role};
+use crate::pool::span::{Link, List, class};
+use crate::thread::{Area, PerThread, Thread, area};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicPtr, Ordering};
+use outstanding::Outstanding;
+
+/// All zero: a heap of no thread.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Heap {
+    // Read by other threads, and rarely written.
+    pool: OwnerLink<PoolRole>,
+    /// The thread that may use it now; NULL while it is hidden.
+    thread: AtomicPtr<Thread>,
+    /// The pool's next heap.
+    next: AtomicPtr<Heap>,
+    /// The thread's next heap.
+    sibling: AtomicPtr<Heap>,
+    /// Spans that wait for being collected, handed over by the pool.
+    pub pending: Link,
+    recycled: AtomicPtr<Heap>,
+    /// Most bytes of empty spans that it keeps, and the most by which peaks may be too low.
+    keep: RelaxedUsize,
+    /// The pool's.
+    alignment: RelaxedUsize,
+    page: RelaxedUsize,
+    /// The thread that it belongs to, also while it is hidden.
+    owner_thread: AtomicPtr<Thread>,
+    apart: Line,
+    // Written by the thread.
+    recent: Recent,
+    /// Usable bytes of live blocks.
+    out: Outstanding,
+    /// Bytes of them that were not requested, modulo 2^64; and the number of frees.
+    slack: RelaxedUsize,
+    freed: RelaxedUsize,
+    /// Of usable bytes, of requested bytes, and of the usable bytes of [`PLAIN`].
+    watermarks: [Watermark; 3],
+    /// Bytes by which blocks grew in place since the peaks were checked.
+    grown: RelaxedUsize,
+    /// The pool's count of peak updates at that time.
+    looks: RelaxedUsize,
+    /// 1: clients other than [`PLAIN`] have blocks.
+    shared: RelaxedUsize,
+    /// The counts of each client. Those of [`PLAIN`] are the remainder.
+    clients: [Counter; CLIENT_CODES],
+    zero_skipped: RelaxedUsize,
+    /// Blocks of [`PLAIN`] that were resized here.
+    reallocated: RelaxedUsize,
+    /// Bytes that were ever allocated in empty spans that are not the first of their class.
+    idle: RelaxedUsize,
+    /// The large block that the heap keeps; and how often it kept one.
+    large: Link,
+    kept: RelaxedUsize,
+    owned: Link,
+    /// Spans with free blocks. Blocks are taken from the first, which may be full by now.
+    with_free: [List; class::COUNT],
+    /// Empty spans in the list that are not the first.
+    empty: [RelaxedUsize; class::COUNT],
+    /// Allocations by class, large ones last.
+    handed: [RelaxedUsize; class::COUNT + 1],
+}
+
+/// The place of the span that the thread freed a block to last. 0 bytes: none.
+#[derive(Debug, Default)]
+struct Recent {
+    start: RelaxedUsize,
+    bytes: RelaxedUsize,
+    span: Link,
+}
+
+/// A [`Tally`] that other threads may read.
+#[derive(Debug, Default)]
+struct Counter {
+    in_use: RelaxedUsize,
+    requested: RelaxedUsize,
+    allocated: RelaxedUsize,
+    freed: RelaxedUsize,
+    watermark: Watermark,
+}
+
+/// Bounds for a value that has a peak. Only the heap's thread reads and writes it.
+#[derive(Debug, Default)]
+struct Watermark {
+    /// The least that the value can have been since the last check.
+    low: RelaxedUsize,
+    /// The value at the last update of the peaks.
+    seen: RelaxedUsize,
+}
+
+impl Watermark {
+    /// The value is `now`, and may have been lower by `less` since the last step. Returns by how much it may have
+    /// risen.
+    fn rise(&self, now: isize, less: isize) -> isize {
+        let low = (self.low.get() as isize).min(now - less);
+        self.low.set(low as usize);
+        now - low
+    }
+    /// Checks the value. True: it is higher than the peaks know.
+    fn pass(&self, now: isize) -> bool {
+        self.low.set(now as usize);
+        now > self.seen.get() as isize
+    }
+    fn clear(&self) {
+        self.low.set(0);
+        self.seen.set(0);
+    }
+}
+
+impl Counter {
+    fn read(&self) -> Tally {
+        let word = |word: &RelaxedUsize| word.get() as u64;
+        Tally {
+            in_use: word(&self.in_use),
+            requested: word(&self.requested),
+            allocated: word(&self.allocated),
+            freed: word(&self.freed),
+            reallocated: 0,
+        }
+    }
+
+    fn clear(&self) {
+        for word in [&self.in_use, &self.requested, &self.allocated, &self.freed] {
+            word.set(0);
+        }
+        self.watermark.clear();
+    }
+}
+
+/// Puts the next field on another cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line;
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Heap {
+    fn link(&self) -> &AtomicPtr<Heap> {
+        &self.recycled
+    }
+}
+
+impl Role for HeapRole {
+    type Record = Heap;
+}
+
+static HEAPS: Recycler<Heap> = Recycler::new();
+
+/// The heaps of one thread.
+#[repr(C)]
+struct ThreadHeaps {
+    /// The heap of the host's current pool. None: not cached, as after a change of the current pool.
+    current: Cell<Option<&'static Heap>>,
+    /// Head of the list that `Heap::sibling` links.
+    first: Cell<Option<&'static Heap>>,
+    /// The heap used last among those of pools whose numbers have this remainder. It may have ended since.
+    by_number: [Cell<Option<&'static Heap>>; 64],
+}
+
+// SAFETY: zeros are valid and mean no heaps. Only the thread, its exit hook, or a thread that has stopped the world
+// touches them. The area is for this type.
+unsafe impl PerThread for ThreadHeaps {
+    const AREA: Area = area::POOL_HEAPS;
+}
+
+impl ThreadHeaps {
+    #[inline(always)]
+    fn by_number(&self, pool_number: usize) -> &Cell<Option<&'static Heap>> {
+        &self.by_number[pool_number % self.by_number.len()]
+    }
+}
+
+/// The heap of the host's current pool, if the thread has cached it.
+#[inline(always)]
+pub fn current(thread: &Thread) -> Option<&'static Heap> {
+    ThreadHeaps::of(thread).current.get()
+}
+
+/// Caches the heap of the host's current pool.
+pub fn set_current(thread: &Thread, heap: Option<&'static Heap>) {
+    ThreadHeaps::of(thread).current.set(heap);
+}
+
+/// What a pool and its heaps counted.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub clients: [Tally; CLIENTS],
+    pub zero_skipped: u64,
+    /// Allocations by heaps.
+    pub hits: u64,
+    pub heaps: u64,
+}
+
+impl Counts {
+    /// The sum of all clients.
+    pub fn all(&self) -> Tally {
+        let mut all = Tally::default();
+        self.clients.iter().for_each(|tally| all.add(tally));
+        all
+    }
+}
+
+fn pointer<T>(object: Option<&'static T>) -> *mut T {
+    object.map_or(core::ptr::null_mut(), |object| core::ptr::from_ref(object).cast_mut())
+}
+
+impl Heap {
+    /// Whether the thread may use it now.
+    #[inline]
+    pub fn is_of(&self, thread: &'static Thread) -> bool {
+        core::ptr::eq(self.thread.load(Ordering::Relaxed), thread)
+    }
+
+    /// The next heap of its thread.
+    fn sibling(&self) -> Option<&'static Heap> {
+        // SAFETY: NULL or a heap, and those are never unmapped.
+        unsafe { self.sibling.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// The next heap of its pool. Under the pool's lock.
+    pub fn next(&self) -> Option<&'static Heap> {
+        // SAFETY: NULL or a heap.
+        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Adds its counts. Those of another thread's heap are of some moment of the call.
+    pub fn add_to(&self, counts: &mut Counts) {
+        let handed = self.handed.iter().map(|word| word.get() as u64).sum::<u64>();
+        let mut plain = self.total(handed);
+        for (sum, counter) in counts.clients.iter_mut().zip(&self.clients) {
+            let tally = counter.read();
+            sum.add(&tally);
+            plain.subtract(&tally);
+        }
+        counts.clients[PLAIN.index()].add(&plain);
+        counts.hits += handed;
+        counts.zero_skipped += self.zero_skipped.get() as u64;
+        counts.heaps += 1;
+    }
+
+    fn total(&self, allocated: u64) -> Tally {
+        let (in_use, requested) = (self.in_use(), self.requested());
+        let (freed, reallocated) = (self.freed.get() as u64, self.reallocated.get() as u64);
+        Tally { in_use, requested, allocated, freed, reallocated }
+    }
+
+    /// Adds the usable bytes of each client. Returns the requested bytes of all; modulo 2^64.
+    pub fn add_in_use(&self, clients: &mut [u64; CLIENTS]) -> u64 {
+        let mut plain = self.in_use();
+        for (sum, counter) in clients.iter_mut().zip(&self.clients) {
+            let in_use = counter.in_use.get() as u64;
+            *sum = sum.wrapping_add(in_use);
+            plain = plain.wrapping_sub(in_use);
+        }
+        let sum = &mut clients[PLAIN.index()];
+        *sum = sum.wrapping_add(plain);
+        self.requested()
+    }
+
+    /// Usable bytes of a client's live blocks, modulo 2^64.
+    pub fn in_use_of(&self, client: Client) -> u64 {
+        let of = |counter: &Counter| counter.in_use.get() as u64;
+        if client != PLAIN {
+            return of(&self.clients[client.index()]);
+        }
+        self.clients.iter().fold(self.in_use(), |rest, counter| rest.wrapping_sub(of(counter)))
+    }
+
+    /// Requested bytes of live blocks, modulo 2^64.
+    pub fn requested(&self) -> u64 {
+        self.in_use().wrapping_sub(self.slack.get() as u64)
+    }
+
+    /// Usable bytes of live blocks, modulo 2^64.
+    pub fn in_use(&self) -> u64 {
+        self.out.get() as u64
+    }
+
+    /// Allocations of a class, or large ones.
+    pub fn handed(&self, class: usize) -> u64 {
+        self.handed[class].get() as u64
+    }
+
+    /// Whether a span of the class has a free block.
+    pub fn has_free_block(&self, class: usize) -> bool {
+        // Only the first in the list can be full.
+        self.with_free[class].first().is_some_and(|first| !first.is_full() || first.next.get().is_some())
+    }
+}
