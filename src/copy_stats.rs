@@ -4,7 +4,7 @@
 //! without function and site. Any thread. The lock is held only for a table access.
 #![forbid(unsafe_code)]
 
-use crate::names::Site;
+use crate::sites::Site;
 use crate::thread::ColdLock;
 use core::ffi::CStr;
 

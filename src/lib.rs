@@ -34,6 +34,8 @@ pub mod region;
 
 pub mod slots;
 
+pub mod sites;
+
 pub mod copy_stats;
 
 pub mod reclaim;

@@ -1,6 +1,6 @@
 //! Forks while other threads work: the child has consistent state, no lock that stays locked, and runs none of its parent's callbacks.
 //!
-//! One test, because a fork copies the whole process.
+//! Each test forks many times, because a fork copies what the other threads happen to hold at that moment.
 
 mod support {
     pub mod capi;
@@ -114,7 +114,7 @@ fn in_child(body: impl FnOnce() -> Result<(), i32>) -> i32 {
     let mut status = 0;
     // SAFETY: waits for our own child.
     while unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == 0 {
-        if start.elapsed() > Duration::from_secs(300) {
+        if start.elapsed() > Duration::from_secs(60) {
             // SAFETY: as above; the next round sees its end.
             unsafe { libc::kill(child, libc::SIGKILL) };
         }
@@ -168,4 +168,49 @@ fn forks_while_threads_work() {
     assert_eq!(RAN.load(Ordering::Relaxed), IMPORTED.load(Ordering::Relaxed));
     assert_eq!(leak_count(), before, "{:?}", leaks());
     println!("{} rounds of work beside the forks", rounds.load(Ordering::Relaxed));
+}
+
+/// Interning a new call site must not leave a lock held in the child.
+#[test]
+fn forks_while_threads_set_new_call_sites() {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for number in 0..3 {
+            let stop = &stop;
+            scope.spawn(move || {
+                // Few names, so that the table never fills, and each thread forgets its recent ones between two uses.
+                for line in (0..5000).cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    here([c"a.c", c"b.c", c"c.c"][number], line);
+                }
+            });
+        }
+        let failed = (0..1500).find_map(|fork| {
+            let code = in_child(|| {
+                here(c"child.c", fork);
+                zeros(0, &[4]).and_then(release).map_err(|_| 1)
+            });
+            (code != 0).then_some((fork, code))
+        });
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(failed, None, "the fork, and the status of the child; -1: it hung");
+    });
+}
+
+/// A fork during another thread's first call, which starts the library, must not leave the child waiting for that start.
+#[test]
+fn forks_during_the_first_call() {
+    for attempt in 0..300 {
+        // The library is not in use in this process, so each child starts it anew.
+        let code = in_child(|| {
+            let called = || zeros(0, &[4]).and_then(release).map_err(|_| 1);
+            let first = std::thread::Builder::new().spawn(called).map_err(|_| 2)?;
+            (0..attempt * 20).for_each(|_| std::hint::spin_loop());
+            let code = in_child(called);
+            if code != 0 {
+                return Err(3);
+            }
+            first.join().map_err(|_| 4)?
+        });
+        assert_eq!(code, 0, "attempt {attempt}: 3: the child of the fork hung or failed");
+    }
 }

@@ -705,7 +705,8 @@ fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
     let small = pool.allocate(1 << 20, 0, false, 77).unwrap().as_ptr() as usize;
     pool.give(pool.get(1 << 20));
     pool::name_holders(|owner| {
-        use tenure::names::{Name, Site};
+        use tenure::names::Name;
+        use tenure::sites::Site;
         if owner == 1234 { (Name::head("weights"), Site::at("step.c", 41)) } else { (Name::NONE, Site::NONE) }
     });
     assert_eq!(code(pool.allocate(6 << 20, 4096, false, 0)), TN_ERR_POOL_LIMIT);

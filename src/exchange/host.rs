@@ -16,8 +16,8 @@ use crate::ledger::{
     self, Backing, Claim, Class, Found, Guard, InternalGuard, Points, Release, SpareClaim, SpareGuard, SpareLease,
     SpareLedger, StoreParams, StoreSource, UseTime,
 };
-use crate::names::Site;
 use crate::pool;
+use crate::sites::Site;
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread::{self, Thread};

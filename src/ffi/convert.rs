@@ -521,7 +521,7 @@ impl Holders {
             unsafe {
                 let item = self.0.items.add(index * self.0.item_size);
                 let number = item.add(core::mem::offset_of!(tn_holder, reserved)).cast::<u32>();
-                let site = crate::names::Site::from_number(number.read_unaligned());
+                let site = crate::sites::Site::from_number(number.read_unaligned());
                 number.write_unaligned(0);
                 item.add(core::mem::offset_of!(tn_holder, site))
                     .cast::<[c_char; 64]>()

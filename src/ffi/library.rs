@@ -3,8 +3,8 @@
 use crate::boundary::enter;
 use crate::error;
 use crate::ffi::convert::{self, Out, TextOut};
-use crate::names::Site;
 use crate::options;
+use crate::sites::Site;
 use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char};

@@ -1,6 +1,6 @@
 //! Where a handle, guard or promise was made.
 
-use crate::names::Site;
+use crate::sites::Site;
 use crate::thread::Thread;
 
 /// A call site and a thread.

@@ -5,9 +5,9 @@
 //! that moment. Such a call finds the pool retired, or does its work if another reference is left.
 
 use crate::error::{Result, fail};
-use crate::names::Site;
 use crate::pool::thread_heap::{self, Heap, handle_cache};
 use crate::pool::{Pool, current};
+use crate::sites::Site;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
 use crate::thread::{self, CriticalSection};

@@ -4,9 +4,10 @@
 //! offending values.
 
 use crate::error::{Status, fail};
-use crate::names::{Name, Site};
+use crate::names::Name;
 use crate::pool::state::Want;
 use crate::pool::{Client, Pool, lookup};
+use crate::sites::Site;
 use crate::types::*;
 use core::fmt;
 use std::sync::OnceLock;

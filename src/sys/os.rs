@@ -63,8 +63,7 @@ pub fn thread_number() -> u32 {
 
 /// Whether the calling thread is the main thread, whose end usually ends the process.
 pub fn is_main_thread() -> bool {
-    // SAFETY: no arguments.
-    thread_number() == unsafe { libc::getpid() } as u32
+    thread_number() == process_number()
 }
 
 /// Sleeps for a number of microseconds.
@@ -101,6 +100,12 @@ pub fn on_fork(before: extern "C" fn(), parent: extern "C" fn(), child: extern "
     unsafe {
         libc::pthread_atfork(Some(before), Some(parent), Some(child));
     }
+}
+
+/// The number of the process.
+pub fn process_number() -> u32 {
+    // SAFETY: no argument, and no failure.
+    unsafe { libc::getpid() as u32 }
 }
 
 /// The pthread key of [`at_thread_end`], plus 1.

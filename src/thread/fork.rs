@@ -13,19 +13,48 @@ use super::records::{current_if_registered, leave, records};
 use crate::sys::{os, tls};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+/// 0: the handlers are not registered. [`REGISTERED`]: they are. Otherwise the process whose thread registers them.
+#[cfg(not(loom))]
+static REGISTRATION: AtomicU32 = AtomicU32::new(0);
+
+#[cfg(not(loom))]
+const REGISTERED: u32 = u32::MAX;
+
 /// Registers the handlers around a fork, once. In the preload library `end` is called at the end of each thread.
 #[cfg(not(loom))]
+#[inline]
 pub(super) fn register_handlers(end: extern "C" fn(*mut core::ffi::c_void)) {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        if !os::register_membarrier() {
-            FORKING.fetch_or(2, Ordering::Relaxed);
+    if REGISTRATION.load(Ordering::Acquire) != REGISTERED {
+        register_handlers_once(end);
+    }
+}
+
+/// The slow path of [`register_handlers`]. Not `std::sync::Once`: no fork waits before the handlers are registered, and the child of a fork
+/// during another thread's registration would wait for that thread for ever. Here the child sees the number of another process, and does
+/// the registration itself. If the handlers were there at the fork, [`after_fork_child`] has noted so.
+#[cfg(not(loom))]
+#[cold]
+fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
+    let own = os::process_number();
+    loop {
+        let found = REGISTRATION.load(Ordering::Acquire);
+        if found == REGISTERED {
+            return;
         }
-        if cfg!(preload) {
-            os::on_thread_end(end);
+        if found == own {
+            os::sleep_us(5);
+        } else if REGISTRATION.compare_exchange(found, own, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            break;
         }
-        os::on_fork(before_fork, after_fork_parent, after_fork_child);
-    });
+    }
+    if !os::register_membarrier() {
+        FORKING.fetch_or(2, Ordering::Relaxed);
+    }
+    if cfg!(preload) {
+        os::on_thread_end(end);
+    }
+    os::on_fork(before_fork, after_fork_parent, after_fork_child);
+    REGISTRATION.store(REGISTERED, Ordering::Release);
 }
 
 /// 1: a thread forks, or stops the world. Others wait for their turn.
@@ -84,17 +113,10 @@ fn let_others_in() {
 #[cfg(not(loom))]
 extern "C" fn before_fork() {
     keep_others_out();
-    // The preload library has no sites.
-    if !cfg!(preload) {
-        crate::names::before_fork();
-    }
 }
 
 #[cfg(not(loom))]
 extern "C" fn after_fork_parent() {
-    if !cfg!(preload) {
-        crate::names::after_fork();
-    }
     let_others_in();
 }
 
@@ -127,12 +149,10 @@ pub fn are_devices_in_doubt() -> bool {
 
 #[cfg(not(loom))]
 extern "C" fn after_fork_child() {
+    REGISTRATION.store(REGISTERED, Ordering::Relaxed);
     FORKS.fetch_add(1, Ordering::Relaxed);
     if DEVICES.load(Ordering::Relaxed) != 0 {
         doubt_devices();
-    }
-    if !cfg!(preload) {
-        crate::names::after_fork();
     }
     tls::forget_others();
     let own = tls::get().cast::<Thread>();

@@ -35,6 +35,9 @@ pub mod options;
 #[path = "../../../src/names.rs"]
 pub mod names;
 
+#[path = "../../../src/sites.rs"]
+pub mod sites;
+
 #[path = "../../../src/sys/mod.rs"]
 pub mod sys;
 
