@@ -51,7 +51,7 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
     let mut info = tn_safetensors_info {
         dtype: tensor.dtype.raw(),
         ndim: shape.len() as i32,
-        bytes: tensor.end - tensor.begin,
+        bytes: tensor.bytes(),
         name_bytes: name.len() as u64,
         name: [0; 256],
         shape: [0; TN_MAX_NDIM],

@@ -1,7 +1,7 @@
 //! Checks of arguments that need no layout: orders, counts, steps.
 //!
-//! Contract: these checks do not look at a layout, because the order of checks puts them before the state of the array. All errors are
-//! TN_ERR_INVALID, except those of [`check_ndim`].
+//! Contract: a call makes these checks before it checks the state of the array, so they read no layout. All errors are TN_ERR_INVALID,
+//! except those of [`check_ndim`].
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -10,7 +10,7 @@ use crate::types::*;
 /// An absent bound of a slice: TN_NONE.
 pub const NONE: i64 = TN_NONE;
 
-/// Order of elements.
+/// Order of elements in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
     /// Row-major: the last axis runs fastest.
@@ -24,7 +24,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// TN_ORDER_C, TN_ORDER_F or TN_ORDER_A. TN_ORDER_K needs a prototype: [`Order::of_like`].
+    /// The order that a constant of C stands for. TN_ORDER_K is refused: it needs a prototype, see [`Order::of_like`].
     #[inline]
     pub fn of(order: tn_order) -> Result<Order> {
         match order {
@@ -42,14 +42,14 @@ impl Order {
         }
     }
 
-    /// As [`Order::of`], with TN_ORDER_K too.
+    /// As [`Order::of`], for a call with a prototype: TN_ORDER_K is accepted too.
     #[inline]
     pub fn of_like(order: tn_order) -> Result<Order> {
         if order == TN_ORDER_K { Ok(Order::K) } else { Order::of(order) }
     }
 }
 
-/// Checks a number of axes before a list of `ndim` lengths is read. TN_ERR_SHAPE: negative. TN_ERR_OVERFLOW: above 64.
+/// Checks a number of axes before a list of `ndim` lengths is read. TN_ERR_SHAPE: it is negative. TN_ERR_OVERFLOW: it is above 64.
 #[inline]
 pub fn check_ndim(ndim: i32) -> Result<usize> {
     if ndim < 0 {
@@ -76,7 +76,7 @@ pub fn check_count(n: i32) -> Result<usize> {
     Ok(n as usize)
 }
 
-/// Checks that no step is 0, and that reserved words are.
+/// Checks that no step is 0, and that all reserved words are 0.
 #[inline]
 pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
     for (axis, spec) in specs.iter().enumerate() {
@@ -93,7 +93,7 @@ pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a number of parts is at least 1. Numbers above `i64::MAX`, which no memory can hold, become `i64::MAX`.
+/// Checks that a number of parts is at least 1. A number above `i64::MAX` becomes `i64::MAX`: memory for so many parts does not exist.
 #[inline]
 pub fn check_parts(parts: usize) -> Result<i64> {
     if parts == 0 {

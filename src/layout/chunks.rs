@@ -6,27 +6,30 @@
 /// Consecutive parts of an axis as (start, length), made by [`even_parts`] and [`pieces`].
 #[derive(Clone, Debug)]
 pub struct Parts {
+    /// Start of the next part.
     start: i64,
+    /// Length of the axis.
     end: i64,
-    /// Length of a part.
+    /// Length of a part. The next `longer_left` parts have one index more, and the last one of [`pieces`] may have fewer.
     length: i64,
-    /// How many of the next parts are one longer.
-    longer: i64,
-    left: i64,
+    longer_left: i64,
+    parts_left: i64,
 }
 
-/// Exactly `parts` parts whose lengths differ by at most 1, the longer first (LA-16). A number below 1 counts as 1.
+/// Divides an axis of length `n` into exactly `parts` parts. Their lengths differ by at most 1, and the longer parts come first (LA-16).
+/// `parts` below 1 counts as 1.
 #[inline]
 pub fn even_parts(n: i64, parts: i64) -> Parts {
     let parts = parts.max(1);
-    Parts { start: 0, end: n, length: n / parts, longer: n % parts, left: parts }
+    Parts { start: 0, end: n, length: n / parts, longer_left: n % parts, parts_left: parts }
 }
 
-/// Pieces of `length`, of which the last may be shorter (LA-15). An axis of length 0 has none. A `length` below 1 counts as 1.
+/// Divides an axis of length `n` into pieces of `length`; the last one may be shorter (LA-15). An axis of length 0 has no pieces. `length`
+/// below 1 counts as 1.
 #[inline]
 pub fn pieces(n: i64, length: i64) -> Parts {
     let length = length.max(1);
-    Parts { start: 0, end: n, length, longer: 0, left: n / length + (n % length != 0) as i64 }
+    Parts { start: 0, end: n, length, longer_left: 0, parts_left: n / length + (n % length != 0) as i64 }
 }
 
 impl Iterator for Parts {
@@ -34,21 +37,21 @@ impl Iterator for Parts {
 
     #[inline]
     fn next(&mut self) -> Option<(i64, i64)> {
-        if self.left == 0 {
+        if self.parts_left == 0 {
             return None;
         }
-        let longer = self.longer > 0;
+        let extra = (self.longer_left > 0) as i64;
         let start = self.start;
-        let length = (self.length + longer as i64).min(self.end - start);
+        let length = (self.length + extra).min(self.end - start);
         self.start += length;
-        self.longer -= longer as i64;
-        self.left -= 1;
+        self.longer_left -= extra;
+        self.parts_left -= 1;
         Some((start, length))
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
+        (self.parts_left as usize, Some(self.parts_left as usize))
     }
 }
 
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_have_one_length_but_the_last() {
+    fn all_pieces_but_the_last_have_equal_lengths() {
         assert_eq!(lengths(pieces(10, 4)), [4, 4, 2]);
         assert_eq!(lengths(pieces(3, 7)), [3]);
         assert_eq!(lengths(pieces(0, 7)), [0i64; 0]);

@@ -30,7 +30,7 @@
 //! | `handle`, `current` | handles of C; the pool that a call without a pool means |
 //! | `options`, `client` | options; who allocated a block |
 //! | `query`, `lookup`, `messages` | statistics; from any address to its block; error messages |
-//! | `recycler`, `lock` | free lists of descriptors; the pool's lock |
+//! | `recycler`, `relaxed`, `lock` | free lists of descriptors; their plain fields; the pool's lock |
 //!
 //! # Terms
 //!

@@ -112,6 +112,13 @@ impl<T: Recycled> Recycler<T> {
         if let Some(object) = self.lists.lock().take(bytes) {
             return Some(object);
         }
+        self.get_from_slab(bytes)
+    }
+
+    /// An object of a new slab.
+    #[cold]
+    #[inline(never)]
+    fn get_from_slab(&self, bytes: usize) -> Option<&'static T> {
         let slab = arena::take(SLAB_BYTES, SLAB_BYTES)?.as_ptr().addr();
         let mut lists = self.lists.lock();
         if lists.next == 0 {

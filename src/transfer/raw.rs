@@ -5,10 +5,10 @@
 #![forbid(unsafe_code)]
 
 use super::operand::{acquire_one, check_match, location_of, write_use};
-use super::route::Route;
+use super::route::{Outcome, Route};
 use crate::array::{Checked, HOST};
 use crate::borrow::{self, BorrowContext, Use};
-use crate::device_copy::{Failed, Memory, MemoryView, Outstanding};
+use crate::device_copy::{Memory, MemoryView, Outstanding};
 use crate::error::{Result, fail};
 use crate::layout::{Layout, Tuple};
 use crate::ledger::{self, Claim, Locked};
@@ -44,7 +44,7 @@ impl RawMemory {
     }
 
     /// Records a copy that is outstanding: the pool reuses a block that the caller frees meanwhile only after it (PD-18).
-    fn record_use(&self, route: &Route, outcome: &core::result::Result<Outstanding, Failed>) {
+    fn record_use(&self, route: &Route, outcome: &Outcome) {
         if let (Some(block), Some(queue), Ok(Outstanding::Both)) = (&self.block, route.queue(), outcome) {
             block.pool.record_use(block.start, queue.now());
         }

@@ -86,7 +86,8 @@ pub fn register(
     owner(&mut address_index::lock()?, range)?;
     let thread = thread::current();
     let release = if gpu.is_some() { Release::Unlock(range.0) } else { Release::None };
-    let mut lease = SpareLease::take(thread, release, false, false, range)?;
+    let (queued, may_overwrite) = (false, false);
+    let mut lease = SpareLease::take(thread, release, queued, may_overwrite, range)?;
     lease.set_waits();
     let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = Layout::contiguous(Dtype::U8, &[bytes as i64], Order::C, range.0)?;

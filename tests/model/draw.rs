@@ -11,12 +11,12 @@ use super::store::{Memory, Origin};
 use super::views::{NONE, View};
 use tenure::types::*;
 
-/// The most elements of an array, because everything is enumerated.
+/// The most elements of an array. The limit is low because the model enumerates all elements.
 const MOST_ELEMENTS: i64 = 128;
 /// The most axes of an array.
 const MOST_AXES: usize = 4;
 
-/// Reads the bytes of an operation; zeros after the last one.
+/// Reads the bytes of an operation. After the last byte it reads zeros.
 pub struct Reader<'a> {
     pub bytes: &'a [u8],
     pub model: &'a Model,
@@ -29,8 +29,8 @@ impl Reader<'_> {
         first
     }
 
-    /// True in about `n` of 256 cases.
-    pub fn rarely(&mut self, n: u8) -> bool {
+    /// Whether the next byte is one of the `n` highest: true in `n` of 256 cases.
+    pub fn chance(&mut self, n: u8) -> bool {
         self.byte() > 255 - n
     }
 
@@ -42,7 +42,8 @@ impl Reader<'_> {
         of[self.below(of.len())]
     }
 
-    /// A handle: mostly one from `live`, sometimes one from `known`, any old one, or none at all.
+    /// One of `all` handles: mostly one for which `live` holds, sometimes one for which `known` holds. Rarely any of them, NULL, a number
+    /// that is no handle, or a handle of another kind.
     pub fn pick(
         &mut self,
         all: usize,
@@ -118,7 +119,7 @@ impl Reader<'_> {
         let n = self.one(&[1, 2, 1, 2, 2, 3, 0]);
         let mut shape: Vec<i64> = (0..n).map(|_| self.one(&[4, 3, 2, 6, 1, 5, 4, 3, 0])).collect();
         // Expressions want square matrices.
-        if n == 2 && self.rarely(150) {
+        if n == 2 && self.chance(150) {
             shape[1] = shape[0];
         }
         while shape.iter().product::<i64>() > MOST_ELEMENTS {
@@ -130,7 +131,7 @@ impl Reader<'_> {
     pub fn mode(&mut self) -> u32 {
         let (cow, unique, discard) = (TN_WRITE_COW, TN_WRITE_UNIQUE, TN_WRITE_DISCARD);
         let usual = [0, unique, cow, discard, 0, cow, cow | discard, unique | discard, TN_WAIT];
-        if self.rarely(6) { self.one(&[unique | cow, 1 << 31, TN_FROZEN, TN_READ_WRITE]) } else { self.one(&usual) }
+        if self.chance(6) { self.one(&[unique | cow, 1 << 31, TN_FROZEN, TN_READ_WRITE]) } else { self.one(&usual) }
     }
 
     pub fn access(&mut self) -> u32 {
@@ -138,7 +139,7 @@ impl Reader<'_> {
         let (r, w, rw) = (TN_READ, TN_WRITE, TN_READ_WRITE);
         let usual = [r, rw, w, r, rw | cow, w | cow, rw, r | TN_FROZEN, rw | unique, rw | discard, r | TN_WAIT];
         let wrong = [0, r | cow, rw | TN_FROZEN, r | 1 << 7, r | discard, rw | unique | cow, w | 1 << 30];
-        if self.rarely(5) { self.one(&wrong) } else { self.one(&usual) }
+        if self.chance(5) { self.one(&wrong) } else { self.one(&usual) }
     }
 
     /// The region of the picked array, or of any array if it has none.
@@ -151,10 +152,10 @@ impl Reader<'_> {
 
     pub fn axis(&mut self, ndim: usize) -> i32 {
         let axis = self.below(ndim) as i32;
-        if self.rarely(8) {
+        if self.chance(8) {
             return ndim as i32 + axis;
         }
-        if self.rarely(60) { axis - ndim as i32 } else { axis }
+        if self.chance(60) { axis - ndim as i32 } else { axis }
     }
 
     pub fn bound(&mut self) -> i64 {
@@ -166,16 +167,16 @@ impl Reader<'_> {
         let layout = region.layout.clone();
         let n = layout.shape.len();
         let order = |r: &mut Self| {
-            if r.rarely(6) { TN_ORDER_K } else { r.one(&[TN_ORDER_C, TN_ORDER_F, TN_ORDER_C, TN_ORDER_A]) }
+            if r.chance(6) { TN_ORDER_K } else { r.one(&[TN_ORDER_C, TN_ORDER_F, TN_ORDER_C, TN_ORDER_A]) }
         };
         match self.below(16) {
             0..=4 => {
-                let most = n + usize::from(self.rarely(6));
-                let count = if self.rarely(60) { most } else { most.min(1) };
+                let most = n + usize::from(self.chance(6));
+                let count = if self.chance(60) { most } else { most.min(1) };
                 let specs = (0..count)
                     .map(|_| {
                         let (start, stop) = (self.bound(), self.bound());
-                        let step = if self.rarely(4) { 0 } else { self.one(&[NONE, 2, -1, 3, -2, 1]) };
+                        let step = if self.chance(4) { 0 } else { self.one(&[NONE, 2, -1, 3, -2, 1]) };
                         tn_slice_spec { start, stop, step, reserved: [0; 4] }
                     })
                     .collect();
@@ -186,10 +187,10 @@ impl Reader<'_> {
             8 => {
                 let mut axes: Vec<i32> = (0..n as i32).collect();
                 axes.rotate_left(self.below(n));
-                if self.rarely(20) && n > 1 {
+                if self.chance(20) && n > 1 {
                     axes[0] = axes[1];
                 }
-                if self.rarely(8) {
+                if self.chance(8) {
                     axes.pop();
                 }
                 View::Permute { axes }
@@ -199,18 +200,18 @@ impl Reader<'_> {
             12 if n < MOST_AXES => View::Expand { axis: self.axis(n + 1) },
             13 => {
                 let ones: Vec<i32> = (0..n).filter(|&k| layout.shape[k] == 1).map(|k| k as i32).collect();
-                let named = self.rarely(128) && n > 0;
+                let named = self.chance(128) && n > 0;
                 let axes = named.then(|| if ones.is_empty() { vec![self.axis(n)] } else { ones });
                 View::Squeeze { axes }
             }
             14 => {
                 let mut shape = layout.shape.clone();
                 for length in &mut shape {
-                    if *length == 1 || self.rarely(6) {
+                    if *length == 1 || self.chance(6) {
                         *length = self.one(&[3, 2, 1, 0]);
                     }
                 }
-                if n < MOST_AXES && self.rarely(128) {
+                if n < MOST_AXES && self.chance(128) {
                     shape.insert(0, self.one(&[2, 1]));
                 }
                 if shape.iter().product::<i64>() > MOST_ELEMENTS { View::Transpose } else { View::Broadcast { shape } }
@@ -229,11 +230,11 @@ impl Reader<'_> {
             4 => layout.shape.clone(),
             _ => vec![count],
         };
-        if self.rarely(40) && !shape.is_empty() {
+        if self.chance(40) && !shape.is_empty() {
             let k = self.below(shape.len());
             shape[k] = -1;
         }
-        if self.rarely(6) {
+        if self.chance(6) {
             shape.push(self.one(&[2, -1, -5]));
         }
         shape
@@ -242,8 +243,8 @@ impl Reader<'_> {
     /// Foreign memory to import: memory of its own, a store's, or a range that extends beyond a store.
     pub fn import(&mut self) -> Call {
         let flags = self.import_flags();
-        let callback = !self.rarely(24);
-        let dtype = if self.rarely(3) { self.one(&[0, TN_F64 | 1 << 17]) } else { self.dtype() };
+        let callback = !self.chance(24);
+        let dtype = if self.chance(3) { self.one(&[0, TN_F64 | 1 << 17]) } else { self.dtype() };
         let place = self.byte();
         let offset = i64::from(self.byte());
         // The addresses of some expressions' values cannot be found out.
@@ -266,10 +267,10 @@ impl Reader<'_> {
                 }
             }
         };
-        if self.rarely(16) {
+        if self.chance(16) {
             start += 1;
         }
-        if self.rarely(3) {
+        if self.chance(3) {
             return null;
         }
         let shape = self.shape();
@@ -294,7 +295,7 @@ impl Reader<'_> {
         let (q, ro) = (TN_RELEASE_QUEUED, TN_IMPORT_READONLY);
         let usual =
             [b, t, r, 0, m, b | ro, b | q, t | q, b, t, r | m, t | r, q, ro, t | ro, r | q | ro, b | t, b | m | q];
-        if self.rarely(4) { self.one(&[1 << 2, b | 1 << 6, t | 1 << 31, TN_IMPORT_WRITABLE]) } else { self.one(&usual) }
+        if self.chance(4) { self.one(&[1 << 2, b | 1 << 6, t | 1 << 31, TN_IMPORT_WRITABLE]) } else { self.one(&usual) }
     }
 
     pub fn import_strides(&mut self, dtype: u32, shape: &[i64]) -> Option<Vec<i64>> {
@@ -311,7 +312,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A layout in the scratch memory for a copy from or to the host; None as a call without one has it.
+    /// The layout in the scratch memory that a copy from or to the host passes. None: the call passes no layout.
     pub fn host(&mut self, array: Ref) -> Option<Layout> {
         let how = self.byte();
         let a = self.region(array)?.layout.clone();
@@ -348,7 +349,7 @@ impl Reader<'_> {
             b | TN_WAIT,
         ];
         let wrong = [b | x, b | w | reads, b | TN_TAKE, b | 1 << 31, b | TN_IMPORT_READONLY];
-        let flags = if self.rarely(6) { self.one(&wrong) } else { self.one(&usual) };
+        let flags = if self.chance(6) { self.one(&wrong) } else { self.one(&usual) };
         let mode = match (flags & w != 0, self.byte()) {
             (_, 250..) => self.one(&[TN_WRITE_COW, TN_WRITE_DISCARD, TN_WRITE_UNIQUE, 1 << 30]),
             (true, 170..) => TN_WRITE_UNIQUE,

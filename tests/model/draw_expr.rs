@@ -1,6 +1,6 @@
 //! Arguments of random calls on expressions.
 //!
-//! Contract: as `draw`. Expressions whose success rounding decides are not computed.
+//! Contract: as `draw`. An expression is not computed if its success depends on rounding.
 
 use super::calls::{Build, Call, Contents};
 use super::draw::Reader;
@@ -14,14 +14,14 @@ impl Reader<'_> {
         self.pick(nodes.len(), |k| nodes[k].handle, |k| nodes[k].progress == Progress::Failed, Ref::Expr)
     }
 
-    /// Mostly one with something to compute.
-    fn open_expr(&mut self) -> Ref {
+    /// Mostly an expression that is not computed yet.
+    fn waiting_expr(&mut self) -> Ref {
         let nodes = &self.model.nodes;
         let waiting = |k: usize| nodes[k].handle && nodes[k].progress == Progress::Waiting;
         self.pick(nodes.len(), waiting, |k| nodes[k].handle, Ref::Expr)
     }
 
-    /// Shapes, many of which fit together.
+    /// The shape of an operand. Many of these shapes can be added, multiplied or solved with each other.
     pub fn matrix_shape(&mut self) -> Vec<i64> {
         let n = self.one(&[3, 3, 4, 1, 2]);
         match self.below(7) {
@@ -32,8 +32,8 @@ impl Reader<'_> {
         }
     }
 
-    /// An array for expressions.
-    fn matrix(&mut self) -> Call {
+    /// Makes an array that can be a leaf: a matrix, or a vector.
+    fn make_operand(&mut self) -> Call {
         let order = self.one(&[TN_ORDER_C, TN_ORDER_C, TN_ORDER_F]);
         let contents = self.one(&[Contents::Empty, Contents::Empty, Contents::Empty, Contents::Full, Contents::Zeros]);
         let dtype = self.one(&[TN_F64, TN_F64, TN_F64, TN_F32]);
@@ -44,12 +44,13 @@ impl Reader<'_> {
         let arrays = &self.model.arrays;
         let fits =
             |k: usize| arrays[k].state == State::Live && matches!(arrays[k].region.layout.dtype, TN_F32 | TN_F64);
-        if !(0..arrays.len()).any(fits) || self.rarely(60) {
-            return self.matrix();
+        if !(0..arrays.len()).any(fits) || self.chance(60) {
+            return self.make_operand();
         }
         let array = self.pick(arrays.len(), fits, |k| arrays[k].state == State::Live, Ref::Array);
         let shape = self.region(array).map_or(vec![], |region| region.layout.shape.clone());
         let form = match (shape[..].len(), self.byte()) {
+            // Forms that the shape need not allow, and unknown ones.
             (_, 250..) => self.one(&[TN_FORM_LOWER, TN_FORM_DIAGONAL, 3, 1 << 31]),
             (1, 0..=109) => TN_FORM_DIAGONAL,
             (2, 0..=49) if shape[0] == shape[1] => TN_FORM_LOWER,
@@ -58,6 +59,7 @@ impl Reader<'_> {
         Call::Leaf { array, form }
     }
 
+    /// Mostly an operation whose operands fit; otherwise any operation on any operands, which mostly fails.
     pub fn build(&mut self) -> Call {
         let op = self.one(&[TN_EXPR_MULTIPLY, TN_EXPR_DIVIDE, TN_EXPR_NEGATE, TN_EXPR_SQRT, TN_EXPR_EXP, TN_EXPR_LOG]);
         let factor = self.one(&[2.0, -1.0, 0.5, 0.0, 0.1, -3.0]);
@@ -79,16 +81,15 @@ impl Reader<'_> {
         ];
         let first = self.below(all.len());
         let x = self.expr();
-        if self.rarely(14) {
-            let what = if self.rarely(20) { Build::Elementwise(self.one(&[0, 9, TN_EXPR_ADD])) } else { all[first] };
+        if self.chance(14) {
+            let what = if self.chance(20) { Build::Elementwise(self.one(&[0, 9, TN_EXPR_ADD])) } else { all[first] };
             let diagonal = matches!(x, Ref::Expr(k) if self.model.nodes[k].form == Form::Diagonal);
-            // Whether a diagonal has one axis or two is left open by the rules.
+            // The rules leave open whether a diagonal has one axis or two, so the axes of its sum are not drawn.
             let what = if matches!(what, Build::Sum(_)) && diagonal { Build::Transpose } else { what };
-            return Call::Build { what, x, y: if self.rarely(60) { Ref::Null } else { self.expr() } };
+            return Call::Build { what, x, y: if self.chance(60) { Ref::Null } else { self.expr() } };
         }
         let turn = self.byte() as usize;
-        // With itself only if no other operand fits.
-        let live: Vec<Ref> = (0..self.model.nodes.len())
+        let others: Vec<Ref> = (0..self.model.nodes.len())
             .filter(|&k| self.model.nodes[k].handle && Ref::Expr(k) != x)
             .map(Ref::Expr)
             .collect();
@@ -97,8 +98,9 @@ impl Reader<'_> {
             if self.model.built(what, x, Ref::Null).is_ok() {
                 return Call::Build { what, x, y: Ref::Null };
             }
-            let others = (0..live.len()).map(|j| live[(turn + j) % live.len()]);
-            for y in others.chain(turn.is_multiple_of(8).then_some(x)) {
+            // `x` is its own second operand only if no other one fits, and then only in one of 8 cases.
+            let rotated = (0..others.len()).map(|j| others[(turn + j) % others.len()]);
+            for y in rotated.chain(turn.is_multiple_of(8).then_some(x)) {
                 if self.model.built(what, x, y).is_ok() {
                     return Call::Build { what, x, y };
                 }
@@ -107,29 +109,30 @@ impl Reader<'_> {
         Call::Build { what: Build::Add, x, y: x }
     }
 
+    /// Computes an expression. One whose success depends on rounding is released instead.
     pub fn compute(&mut self) -> Call {
-        let expr = self.open_expr();
-        let flags = if self.rarely(4) { 1 << 5 } else { self.one(&[0, 0, 0, TN_KEEP_ON_FAIL]) };
+        let expr = self.waiting_expr();
+        let flags = if self.chance(4) { 1 << 5 } else { self.one(&[0, 0, 0, TN_KEEP_ON_FAIL]) };
         if self.model.is_decided(expr) { Call::Compute { expr, flags } } else { Call::ExprRelease { expr } }
     }
 
-    /// Often one with a dependent operation, which may then overwrite its value.
+    /// Releases an expression, mostly an operand of another one. Computing the other one may then overwrite the operand's value.
     pub fn expr_release(&mut self) -> Call {
         let nodes = &self.model.nodes;
         let used: Vec<usize> = (0..nodes.len())
             .filter(|&k| nodes[k].handle && nodes.iter().any(|other| other.operands.contains(&k)))
             .collect();
-        let expr = if self.rarely(200) && !used.is_empty() { Ref::Expr(self.one(&used)) } else { self.expr() };
+        let expr = if self.chance(200) && !used.is_empty() { Ref::Expr(self.one(&used)) } else { self.expr() };
         Call::ExprRelease { expr }
     }
 
-    /// An array with bytes that an expression waits for, or any array.
+    /// Releases an array, mostly one whose store an expression has a claim on.
     pub fn release(&mut self) -> Call {
         let m = self.model;
-        let awaited: Vec<usize> = (0..m.arrays.len())
+        let claimed: Vec<usize> = (0..m.arrays.len())
             .filter(|&k| m.arrays[k].state == State::Live && m.node_claims(m.arrays[k].store).next().is_some())
             .collect();
-        let array = if self.rarely(170) && !awaited.is_empty() { Ref::Array(self.one(&awaited)) } else { self.array() };
+        let array = if self.chance(170) && !claimed.is_empty() { Ref::Array(self.one(&claimed)) } else { self.array() };
         Call::Release { array }
     }
 }

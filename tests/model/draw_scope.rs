@@ -11,7 +11,8 @@ impl Reader<'_> {
         self.pick(scopes.len(), |k| scopes[k].entered, |k| scopes[k].entered, Ref::Scope)
     }
 
-    /// A parameter of `enter`: an array, a promise, or an array beside a promise of it.
+    /// A parameter of `enter`: an array or a promise. If one of the parameters `before` it is a promise: often the array of that promise,
+    /// or another promise of that array.
     pub fn param(&mut self, before: &[Ref]) -> Ref {
         let m = self.model;
         let wrapped = before.iter().find_map(|param| match *param {
@@ -40,7 +41,7 @@ impl Reader<'_> {
         if let Ref::Scope(k) = scope {
             let released = |array: usize| self.model.arrays[array].state == State::Released;
             for &array in &self.model.scopes[k].arrays {
-                if self.rarely(90) && (!released(array) || self.rarely(10)) {
+                if self.chance(90) && (!released(array) || self.chance(10)) {
                     keep.push(Ref::Array(array));
                 }
             }

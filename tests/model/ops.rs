@@ -226,18 +226,18 @@ impl Op {
     fn main_call(&self, r: &mut Reader<'_>) -> Call {
         match self.possible(r.model) {
             Kind::Make => {
-                let dtype = if r.rarely(4) { r.one(&[0, TN_F64 | 1 << 17, TN_DTYPE_I4]) } else { r.dtype() };
+                let dtype = if r.chance(4) { r.one(&[0, TN_F64 | 1 << 17, TN_DTYPE_I4]) } else { r.dtype() };
                 let contents = r.one(&[Contents::Zeros, Contents::Empty, Contents::Full]);
-                let order = if r.rarely(4) {
+                let order = if r.chance(4) {
                     r.one(&[TN_ORDER_K, 7, u32::MAX])
                 } else {
                     r.one(&[TN_ORDER_C, TN_ORDER_C, TN_ORDER_F])
                 };
                 let mut shape = r.shape();
-                if r.rarely(4) {
+                if r.chance(4) {
                     shape.push(-1);
                 }
-                if matches!(dtype, TN_F32 | TN_F64) && r.rarely(110) {
+                if matches!(dtype, TN_F32 | TN_F64) && r.chance(110) {
                     shape = r.matrix_shape();
                 }
                 Call::Make { pool: r.pool(), dtype, shape, order, contents }
@@ -248,8 +248,8 @@ impl Op {
                 let export =
                     matches!(guard, Ref::Guard(k) if r.model.guards[k].holds.iter().any(|hold| !hold.kind.is_guard()));
                 // The rules leave open what a failed end of an export means.
-                let flags = if r.rarely(60) && !export { TN_END_FAILED } else { 0 };
-                Call::End { guard, flags: if r.rarely(3) { 1 << 5 } else { flags } }
+                let flags = if r.chance(60) && !export { TN_END_FAILED } else { 0 };
+                Call::End { guard, flags: if r.chance(3) { 1 << 5 } else { flags } }
             }
             Kind::Clone => Call::Clone { array: r.array() },
             Kind::View => {
@@ -258,7 +258,7 @@ impl Op {
             }
             Kind::BorrowRead => {
                 let array = r.array();
-                let flags = if r.rarely(4) {
+                let flags = if r.chance(4) {
                     r.one(&[TN_WRITE_COW, TN_READ, 1 << 31])
                 } else {
                     r.one(&[0, TN_FROZEN, TN_WAIT])
@@ -270,8 +270,8 @@ impl Op {
             Kind::Give => {
                 let arrays = &r.model.arrays;
                 let given: Vec<usize> = (0..arrays.len()).filter(|&k| arrays[k].state == State::Given).collect();
-                let array = if r.rarely(90) && !given.is_empty() { Ref::Array(r.one(&given)) } else { r.array() };
-                Call::Give { array, required: if r.rarely(5) { 0 } else { r.one(&[1, 2, 2, 3]) } }
+                let array = if r.chance(90) && !given.is_empty() { Ref::Array(r.one(&given)) } else { r.array() };
+                Call::Give { array, required: if r.chance(5) { 0 } else { r.one(&[1, 2, 2, 3]) } }
             }
             Kind::Take => {
                 let n = r.one(&[1, 2, 1, 3, 0]);
@@ -308,10 +308,10 @@ impl Op {
             Kind::ChunksWrite => {
                 let array = r.array();
                 let ndim = r.region(array).map_or(0, |region| region.layout.shape.len());
-                let n = if r.rarely(8) { 0 } else { r.one(&[2, 3, 1, 5]) };
+                let n = if r.chance(8) { 0 } else { r.one(&[2, 3, 1, 5]) };
                 Call::ChunksWrite { array, axis: r.axis(ndim), n, mode: r.mode() }
             }
-            Kind::Fill => Call::Fill { array: r.array(), value: !r.rarely(4), mode: r.mode() },
+            Kind::Fill => Call::Fill { array: r.array(), value: !r.chance(4), mode: r.mode() },
             Kind::Zero => Call::Zero { array: r.array(), mode: r.mode() },
             Kind::CopyInto => {
                 let source = r.array();
@@ -329,7 +329,7 @@ impl Op {
                 };
                 let fitting: Vec<usize> = (0..r.model.arrays.len()).filter(|&k| fits(k)).collect();
                 let destination =
-                    if r.rarely(40) || fitting.is_empty() { r.array() } else { Ref::Array(r.one(&fitting)) };
+                    if r.chance(40) || fitting.is_empty() { r.array() } else { Ref::Array(r.one(&fitting)) };
                 Call::CopyInto { source, destination, mode: r.mode() }
             }
             Kind::Copy => Call::Copy { array: r.array(), pool: r.pool() },
@@ -349,9 +349,9 @@ impl Op {
             Kind::Parts => {
                 let array = r.array();
                 let ndim = r.region(array).map_or(0, |region| region.layout.shape.len());
-                let n = if r.rarely(6) { r.one(&[0, -1]) } else { r.one(&[2, 3, 1]) };
-                let parts = if r.rarely(128) { Parts::Split(n) } else { Parts::Chunks(n) };
-                let capacity = if r.rarely(30) { r.one(&[None, Some(1)]) } else { Some(8) };
+                let n = if r.chance(6) { r.one(&[0, -1]) } else { r.one(&[2, 3, 1]) };
+                let parts = if r.chance(128) { Parts::Split(n) } else { Parts::Chunks(n) };
+                let capacity = if r.chance(30) { r.one(&[None, Some(1)]) } else { Some(8) };
                 Call::Parts { array, axis: r.axis(ndim), parts, capacity }
             }
             Kind::WhyNot => {
@@ -361,7 +361,7 @@ impl Op {
             Kind::Overlap => Call::Overlap { a: r.array(), b: r.array() },
             Kind::HoldersOf => self.holders_of(r),
             Kind::RunReleases => Call::RunReleases,
-            Kind::Forbid => Call::Forbid { on: i32::from(r.rarely(100)) },
+            Kind::Forbid => Call::Forbid { on: i32::from(r.chance(100)) },
             Kind::WriteForeign => {
                 let at = Memory::base(r.below(ARENAS)) + i64::from(r.byte());
                 Call::WriteForeign { at, bytes: 16 }

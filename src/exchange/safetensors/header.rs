@@ -28,6 +28,18 @@ pub struct Tensor {
     position: usize,
 }
 
+impl Tensor {
+    /// Bytes of its elements.
+    pub fn bytes(&self) -> u64 {
+        self.end - self.begin
+    }
+
+    /// Whether it has no element.
+    pub fn is_empty(&self) -> bool {
+        self.bytes() == 0
+    }
+}
+
 /// A valid header.
 #[derive(Debug)]
 pub struct Header {

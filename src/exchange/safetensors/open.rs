@@ -1,4 +1,4 @@
-//! Opens tensors as arrays. They share one mapping, or are read into a pool.
+//! Opens tensors as arrays. Aliased tensors share one mapping of the file; all others are read into memory of a pool.
 
 use super::file::File;
 use super::header::Tensor;
@@ -18,98 +18,90 @@ use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ffi::CStr;
 
-/// New arrays. The drop releases them, unless the caller has them.
-struct NewArrays {
-    ids: Vec<(Id, tn_how)>,
-    /// Whether the caller has them.
-    given: bool,
+/// Arrays that the caller does not have yet, each with the index of its name. The drop releases them.
+struct NewArrays(Vec<(usize, Id, tn_how)>);
+
+impl NewArrays {
+    /// Passes all arrays to the caller, which releases them from now on.
+    fn pass_on(mut self, mut write: impl FnMut(usize, Id, tn_how)) {
+        for (index, id, how) in self.0.drain(..) {
+            write(index, id, how);
+        }
+    }
 }
 
 impl Drop for NewArrays {
     fn drop(&mut self) {
-        for (id, _) in self.ids.drain(..).filter(|_| !self.given) {
+        for (_, id, _) in self.0.drain(..) {
             // Cannot fail: no other code knows the new array.
             let _released = array::release_now(id);
         }
     }
 }
 
-/// A mapping that no store has yet. Its drop unmaps it.
-struct OwnMapping(Mapping);
+/// A mapping that no store has yet. The drop unmaps it.
+struct UnmapOnDrop(Mapping);
 
-impl Drop for OwnMapping {
+impl Drop for UnmapOnDrop {
     fn drop(&mut self) {
-        // SAFETY: made by `File::map`, not passed on, and not used by any array.
+        // SAFETY: `File::map` made the mapping. No lease has it yet, so no array uses it.
         unsafe { self.0.unmap() };
     }
 }
 
-/// Opens tensors by their names: all or none. `give` gets the index of each name, its array, and TN_ALIASED or TN_COPIED.
+/// Opens tensors by their names: all or none. `write` gets the index of each name, its array, and TN_ALIASED or TN_COPIED.
 pub fn open<'a>(
     function: &'static CStr,
     path: &CStr,
     pool: Option<&'static Pool>,
     names: impl ExactSizeIterator<Item = &'a CStr>,
     flags: u32,
-    mut give: impl FnMut(usize, Id, tn_how),
+    write: impl FnMut(usize, Id, tn_how),
 ) -> Result<()> {
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW)?;
+    let wants_alias = flags != 0;
     let thread = thread::current();
     let file = File::open(path)?;
     let pool = match pool {
         Some(pool) => pool,
         None => pool::current(HOST)?,
     };
-    let mut made = NewArrays { ids: list(names.len())?, given: false };
-    let mut wanted = list(names.len())?;
+    let mut arrays = NewArrays(list(names.len())?);
+    let mut tensors = list(names.len())?;
     for name in names {
         // The capacity is reserved above.
-        wanted.push(*file.tensor(name)?);
+        tensors.push(*file.tensor(name)?);
     }
-    let aliases = |tensor: &Tensor| {
-        flags != 0
-            && tensor.begin < tensor.end
-            // The mapping begins at a page, so the offset in the file decides.
-            && file.offset_of(tensor).is_multiple_of(tensor.dtype.align() as u64)
-    };
-    let mut mapped = Vec::new();
-    for tensor in &wanted {
-        if aliases(tensor) {
-            continue;
+    // The mapping begins at a page boundary, so the offset in the file decides the alignment in memory.
+    let is_aligned = |tensor: &Tensor| file.offset_of(tensor).is_multiple_of(tensor.dtype.align() as u64);
+    let is_aliased = |tensor: &Tensor| wants_alias && !tensor.is_empty() && is_aligned(tensor);
+    let is_copied = |tensor: &Tensor| !tensor.is_empty() && !is_aliased(tensor);
+    if wants_alias && let Some(misaligned) = tensors.iter().find(|tensor| is_copied(tensor)) {
+        if flags & TN_REQUIRE_BORROW != 0 {
+            return Err(file.misaligned(misaligned));
         }
-        if tensor.begin < tensor.end && flags & TN_REQUIRE_BORROW != 0 {
-            return Err(file.misaligned(tensor));
-        }
-        if flags != 0 && tensor.begin < tensor.end && thread.forbids() > 0 {
+        if thread.forbids() > 0 {
             return Err(would_copy(TN_WHY_LAYOUT));
         }
     }
-    let shared = wanted.iter().filter(|tensor| aliases(tensor)).count();
-    if shared > 0 {
-        mapped = map(thread, &file, wanted.iter().filter(|tensor| aliases(tensor)), shared)?;
+    let aliased = tensors.iter().enumerate().filter(|(_, tensor)| is_aliased(tensor));
+    let aliased_count = aliased.clone().count();
+    if aliased_count > 0 {
+        map(thread, &file, aliased, aliased_count, &mut arrays)?;
     }
-    // The mapped tensors have handles now. A failure from here on releases them.
-    let mut mapped = NewArrays { ids: mapped, given: false };
-    mapped.ids.reverse();
-    for tensor in &wanted {
-        let next = if aliases(tensor) {
-            mapped.ids.pop().expect("one for each that aliases")
-        } else {
-            read(thread, &file, pool, tensor, flags)?
-        };
-        made.ids.push(next);
+    for (index, tensor) in tensors.iter().enumerate().filter(|(_, tensor)| !is_aliased(tensor)) {
+        let (id, how) = read(thread, &file, pool, tensor, wants_alias)?;
+        arrays.0.push((index, id, how));
     }
-    for tensor in wanted.iter().filter(|tensor| !aliases(tensor) && tensor.begin < tensor.end) {
-        let why = if flags == 0 { 0 } else { TN_WHY_LAYOUT };
-        host::record_copy(function, why, flags != 0, tensor.end - tensor.begin);
+    for tensor in tensors.iter().filter(|tensor| is_copied(tensor)) {
+        let why = if wants_alias { TN_WHY_LAYOUT } else { 0 };
+        host::record_copy(function, why, wants_alias, tensor.bytes());
     }
-    made.given = true;
-    for (index, (id, how)) in made.ids.iter().enumerate() {
-        give(index, *id, *how);
-    }
+    arrays.pass_on(write);
     Ok(())
 }
 
+/// An empty list with capacity for one item per tensor.
 fn list<T>(count: usize) -> Result<Vec<T>> {
     let mut list = Vec::new();
     list.try_reserve_exact(count)
@@ -122,54 +114,57 @@ fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
     Layout::contiguous(tensor.dtype, file.header().shape(tensor), Order::C, address)
 }
 
-/// Reads a tensor into memory of its own. An empty tensor counts as aliased, and is read-only, if the caller asked for aliases.
+/// Reads a tensor into a new array of a pool. If the caller wants aliases, an empty tensor is read-only and counts as aliased, because none
+/// of its bytes are copied.
 fn read(
     thread: &'static Thread,
     file: &File,
     pool: &'static Pool,
     tensor: &Tensor,
-    flags: u32,
+    wants_alias: bool,
 ) -> Result<(Id, tn_how)> {
     let mut new_store = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
-    let empty = tensor.begin == tensor.end;
-    if !empty {
+    if !tensor.is_empty() {
+        // The offset of a store's layout is an absolute address.
         let to = new_store.host_view()?.layout().offset() as *mut u8;
         // SAFETY: new memory for a dense layout of the tensor's size.
         unsafe { file.read(tensor, to)? };
     }
-    let aliased = empty && flags != 0;
+    let aliased = wants_alias && tensor.is_empty();
     new_store.claim().set_readonly(aliased);
     Ok((new_store.finish(), if aliased { TN_ALIASED } else { TN_COPIED }))
 }
 
-/// Makes arrays of at least one tensor on a new mapping, which becomes one store.
+/// Maps the file and makes an array for each of `count` tensors, at least one. The arrays share one store, whose memory is the mapping.
 fn map<'a>(
     thread: &'static Thread,
     file: &File,
-    tensors: impl Iterator<Item = &'a Tensor>,
+    tensors: impl Iterator<Item = (usize, &'a Tensor)>,
     count: usize,
-) -> Result<Vec<(Id, tn_how)>> {
-    let mut ids = list(count)?;
-    let mut claims = list::<SpareClaim>(count)?;
-    let mapped = OwnMapping(file.map()?);
-    let base = mapped.0.address as i64;
-    let made = Origin::by(thread);
-    for tensor in tensors {
+    arrays: &mut NewArrays,
+) -> Result<()> {
+    let mut claims = list::<(usize, SpareClaim)>(count)?;
+    let mapping = UnmapOnDrop(file.map()?);
+    let base = mapping.0.address as i64;
+    let origin = Origin::by(thread);
+    for (index, tensor) in tensors {
         let mut claim = SpareClaim::take(thread)?;
         *claim.layout() = layout(file, tensor, base + file.offset_of(tensor) as i64)?;
-        claim.set_made(made);
-        claims.push(claim);
+        claim.set_made(origin);
+        claims.push((index, claim));
     }
-    let store = SpareLedger::take(thread)?;
-    let (from, to) = file.data();
-    let (start, end) = (base + from as i64, base + to as i64);
-    let mut index = address_index::lock()?;
-    // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes them.
-    if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
+    let spare_ledger = SpareLedger::take(thread)?;
+    let (data_begin, data_end) = file.data();
+    let (start, end) = (base + data_begin as i64, base + data_end as i64);
+    let mut addresses = address_index::lock()?;
+    // The kernel chose unmapped addresses. So a store that is still alive there has lost its memory.
+    if !matches!(ledger::find_by_address(&mut addresses, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
-    let lease = SpareLease::take(thread, Release::Unmap(mapped.0), false, false, (start, end))?;
-    core::mem::forget(mapped);
+    let (queued, may_overwrite) = (false, false);
+    let lease = SpareLease::take(thread, Release::Unmap(mapping.0), queued, may_overwrite, (start, end))?;
+    // From here on nothing fails, and the end of the lease unmaps the file.
+    core::mem::forget(mapping);
     let params = StoreParams {
         device: HOST,
         start,
@@ -179,14 +174,14 @@ fn map<'a>(
         from: StoreSource::Taken(lease),
     };
     let mut claims = claims.into_iter();
-    let first = claims.next().expect("at least one tensor");
-    let (mut locked, ledger, id) = ledger::create(store, params, first);
-    // The capacity is reserved above.
-    ids.push((id, TN_ALIASED));
-    for claim in claims {
-        ids.push((locked.add_claim(ledger, claim, None), TN_ALIASED));
+    let (first_index, first_claim) = claims.next().expect("at least one tensor");
+    let (mut locked, ledger, id) = ledger::create(spare_ledger, params, first_claim);
+    // `open` reserved the capacity.
+    arrays.0.push((first_index, id, TN_ALIASED));
+    for (index, claim) in claims {
+        arrays.0.push((index, locked.add_claim(ledger, claim, None), TN_ALIASED));
     }
-    index.insert(start, end, ledger.tag());
+    addresses.insert(start, end, ledger.tag());
     drop(locked);
-    Ok(ids)
+    Ok(())
 }

@@ -389,6 +389,7 @@ impl Span {
         self.map()?.get(address.wrapping_sub(self.start.get()))
     }
     /// Range: enters a span of `bytes` that begins at `start` in its map.
+    #[inline(never)]
     pub fn map_span(&self, start: usize, bytes: usize, span: &'static Span) {
         if let Some(map) = self.map() {
             map.put(start - self.start.get(), bytes, span);
