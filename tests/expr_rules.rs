@@ -410,3 +410,35 @@ fn ex_43_no_memory_in_the_middle() {
     [value, m].into_iter().for_each(drop_array);
     end(pool);
 }
+
+/// Every status of an operand that changes while it is checked is one of its two states, never a failed check of the library.
+#[test]
+fn ex_1_array_handles_released_by_another_thread() {
+    let pool = pool();
+    let shared = std::sync::atomic::AtomicUsize::new(0);
+    let rounds = 100_000;
+    std::thread::scope(|scope| {
+        let shared = &shared;
+        scope.spawn(move || {
+            for seed in 0..rounds {
+                let a = vector(std::ptr::without_provenance_mut(0), seed, 1);
+                shared.store(a.addr(), std::sync::atomic::Ordering::Release);
+                (0..seed % 97).for_each(|_| std::hint::spin_loop());
+                drop_array(a);
+            }
+            shared.store(1, std::sync::atomic::Ordering::Release);
+        });
+        loop {
+            let id = shared.load(std::sync::atomic::Ordering::Acquire);
+            if id == 1 {
+                break;
+            }
+            let wrong: Expr = std::ptr::without_provenance_mut(id);
+            let mut out = null_mut();
+            // SAFETY: the place is ours, and any bits are checked as a handle.
+            let status = unsafe { tn_expr_add(wrong, wrong, &mut out) };
+            assert!([TN_ERR_NULL, TN_ERR_KIND, TN_ERR_STALE].contains(&status), "{status}");
+        }
+    });
+    end(pool);
+}

@@ -5,7 +5,7 @@ use super::node::{self, Node, Progress, SpareNode};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
-use crate::error::{Result, Status, about, fail, rank};
+use crate::error::{Result, Status, Text, about, drafted, fail, rank};
 use crate::kernels;
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
@@ -133,23 +133,20 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     let spare = SpareNode::take(thread)?;
     let mut graph = node::graph();
     let mut numbers = [node::NONE; 2];
-    let mut worst: Option<Status> = None;
+    // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up finds.
+    let mut first: Option<(Status, Text)> = None;
     for (number, (id, name)) in numbers.iter_mut().zip(operands) {
         match graph.find(*id) {
             Ok(found) => *number = found,
-            Err(status) if worst.is_none_or(|worst| rank(status.code()) < rank(worst.code())) => {
-                worst = Some(about(status, name));
+            Err(status) if first.as_ref().is_none_or(|(first, _)| rank(status.code()) < rank(first.code())) => {
+                let status = about(status, name);
+                first = Some((status, drafted()));
             }
             Err(_) => {}
         }
     }
-    if let Some(status) = worst {
-        // Writes the message of the first error in the order of checks; a later operand may have replaced it.
-        let (id, name) = operands
-            .iter()
-            .find(|(id, _)| graph.find(*id).is_err_and(|s| s.code() == status.code()))
-            .expect("one failed");
-        return graph.find(*id).map(|_| Id::NONE).map_err(|status| about(status, name));
+    if let Some((status, text)) = first {
+        return Err(fail(status.code(), format_args!("{}", text.as_str())));
     }
     let operation = operation?;
     if is_binary(operation) != (operands.len() == 2) {
