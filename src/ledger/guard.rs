@@ -162,7 +162,7 @@ impl Locked {
         let (whole, counted) = (core::ptr::eq(owner, region), self.get(owner).counted);
         let (mut poisons, mut heals) = (false, false);
         if class == Class::Write {
-            poisons = failed;
+            poisons = failed && !self.get(region).layout.is_empty();
             heals = written && discard && self.state(ledger).poisoned > 0;
         }
         let point = point.filter(|point| !point.is_passed() && !self.get(region).layout.is_empty());

@@ -63,6 +63,26 @@ impl Locked {
         {
             self.drop_superseded(ledger, guard, point);
         }
+        if poisons && self.state(ledger).poisoned > 1 {
+            self.drop_covered_poison(ledger, guard);
+        }
+    }
+
+    /// Removes the poisoned regions that a new one contains: whatever clears the new one clears them too. So a writer that fails again and
+    /// again leaves one record.
+    fn drop_covered_poison(&mut self, ledger: &'static Ledger, new: &'static Guard) {
+        let region = self.get(new).region();
+        let mut at = self.state(ledger).record_list;
+        while let Some(record) = self.take_next(&mut at) {
+            let body = self.get(record);
+            let (poisons, works, old) = (body.class == Class::Poison, body.point.is_some(), body.region());
+            if !poisons || works || core::ptr::eq(record, new) {
+                continue;
+            }
+            if core::ptr::eq(old, region) || region::contains(self.region(region), self.region(old)) {
+                self.remove_record(record);
+            }
+        }
     }
 
     /// Removes records that a new one supersedes: whatever must come after the old work must come after the new work too, and the new work
@@ -283,5 +303,52 @@ impl Locked {
             }
         }
         points
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::ffi::array::{tn_array_release, tn_array_zeros};
+    use crate::ffi::borrow::{tn_array_borrow_write, tn_borrow_end};
+    use crate::ffi::view::tn_array_slice;
+    use crate::ledger::{Claim, locked};
+    use crate::slots::Id;
+    use crate::types::*;
+    use core::ptr::{null, null_mut};
+
+    /// A write that fails; then the poisoned regions of the store.
+    fn fail_write(array: *mut tn_array) -> u32 {
+        let (mut data, mut guard) = (null_mut(), null_mut());
+        // SAFETY: the outputs are ours.
+        unsafe {
+            let opened = tn_array_borrow_write(array, TN_WRITE_DISCARD, null_mut(), &mut data, null_mut(), &mut guard);
+            assert_eq!(opened, TN_OK);
+            assert_eq!(tn_borrow_end(guard, TN_END_FAILED, null_mut()), TN_OK);
+        }
+        let (locked, claim) = locked::lock::<Claim>(Id::from_bits(array.addr() as u64)).unwrap();
+        let state = locked.state(locked.ledger_of(claim));
+        assert_eq!(state.records, state.poisoned);
+        state.poisoned
+    }
+
+    #[test]
+    fn failed_writes_on_the_same_bytes_leave_one_record() {
+        let part = |array: *mut tn_array, start: i64, stop: i64| {
+            let mut view = null_mut();
+            let spec = tn_slice_spec { start, stop, step: 1, reserved: [0; 4] };
+            // SAFETY: the output is ours.
+            assert_eq!(unsafe { tn_array_slice(array, 1, &spec, &mut view) }, TN_OK);
+            view
+        };
+        let mut whole = null_mut();
+        // SAFETY: the output is ours.
+        assert_eq!(unsafe { tn_array_zeros(null_mut(), TN_F64, 1, [10].as_ptr(), null(), &mut whole) }, TN_OK);
+        let (none, left, right) = (part(whole, 3, 3), part(whole, 0, 4), part(whole, 6, 10));
+        assert_eq!(fail_write(none), 0, "no byte is undefined");
+        assert_eq!([left, left, right, left, right].map(fail_write), [1, 1, 2, 2, 2]);
+        assert_eq!(fail_write(whole), 1);
+        for array in [none, left, right, whole] {
+            assert_eq!(tn_array_release(array), TN_OK);
+        }
     }
 }
