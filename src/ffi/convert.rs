@@ -502,10 +502,10 @@ impl Holders {
         let holder = tn_holder {
             kind: held.kind,
             device: held.device,
-            reserved: held.made.site,
+            reserved: held.origin.site,
             id: held.id,
             bytes: held.bytes,
-            thread: u64::from(held.made.thread),
+            thread: u64::from(held.origin.thread),
             time_ns: held.time_ns,
             name: held.name.to_c(),
             site: [0; 64],

@@ -34,11 +34,11 @@ impl GuardList {
     }
 
     /// Publishes the handle.
-    pub(crate) fn publish(self, made: Origin) -> Id {
+    pub(crate) fn publish(self, origin: Origin) -> Id {
         let head = self.head.into_guard();
         head.guarded.ledger.store(core::ptr::null_mut(), Ordering::Release);
         // SAFETY: not published yet: ours alone.
-        *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };
+        *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, origin, ..GuardBody::NEW };
         Table::publish(head)
     }
 }
@@ -90,5 +90,5 @@ pub fn end_guard_list(
 /// Where a borrow_all was opened.
 pub fn origin_of_head(head: &'static Guard) -> Origin {
     // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
-    unsafe { &*head.guarded.body.get() }.made
+    unsafe { &*head.guarded.body.get() }.origin
 }

@@ -49,8 +49,8 @@ fn out(state: State) -> bool {
 }
 
 /// A holder without bytes and name.
-fn bare(kind: tn_holder_kind, id: u64, made: ledger::Origin) -> HolderInfo {
-    HolderInfo { kind, device: HOST, id, bytes: 0, made, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
+fn bare(kind: tn_holder_kind, id: u64, origin: ledger::Origin) -> HolderInfo {
+    HolderInfo { kind, device: HOST, id, bytes: 0, origin, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
 }
 
 fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
@@ -84,25 +84,25 @@ fn beside_stores(visit: &mut dyn FnMut(HolderInfo)) {
             && let Ok((locked, weak)) = ledger::lock::<Weak>(Slot::id(weak))
         {
             let body = locked.get(weak);
-            visit(HolderInfo { name: body.name, ..bare(TN_HOLDER_WEAK, Slot::id(weak).bits(), body.made) });
+            visit(HolderInfo { name: body.name, ..bare(TN_HOLDER_WEAK, Slot::id(weak).bits(), body.origin) });
         }
     });
-    ledger::each_scope(|id, made| visit(bare(TN_HOLDER_SCOPE, id.bits(), made)));
+    ledger::each_scope(|id, origin| visit(bare(TN_HOLDER_SCOPE, id.bits(), origin)));
     #[cfg(not(loom))]
     expr::each_open(visit);
     pool::each_open(|opened| {
-        let made = ledger::Origin { site: opened.site.number(), thread: opened.thread };
+        let origin = ledger::Origin { site: opened.site.number(), thread: opened.thread };
         visit(HolderInfo {
             device: opened.pool.device(),
             time_ns: opened.time_ns,
             name: opened.pool.name(),
-            ..bare(TN_HOLDER_POOL, opened.id.bits(), made)
+            ..bare(TN_HOLDER_POOL, opened.id.bits(), origin)
         });
     });
 }
 
 fn queued(visit: &mut dyn FnMut(HolderInfo)) {
-    let mut waiting = |bytes, made| visit(HolderInfo { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) });
+    let mut waiting = |bytes, origin| visit(HolderInfo { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, origin) });
     ledger::each_queued(&mut waiting);
     // These wait for device work, and then for a later call.
     ledger::each_lingering(&mut waiting);

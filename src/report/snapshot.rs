@@ -210,8 +210,8 @@ fn write_holder(json: &mut Json<'_>, held: &HolderInfo) {
     json.text("kind", kind(held.kind));
     json.bits("id", held.id);
     json.text("name", held.name.as_str());
-    json.text("site", held.made.site().name().as_str());
-    json.number("thread", held.made.thread);
+    json.text("site", held.origin.site().name().as_str());
+    json.number("thread", held.origin.thread);
     json.number("time_ns", held.time_ns);
     json.number("bytes", held.bytes);
     if held.registered > 0 {
@@ -379,7 +379,7 @@ mod tests {
             device: crate::array::HOST,
             id,
             bytes: 0,
-            made: ledger::Origin::default(),
+            origin: ledger::Origin::default(),
             time_ns: 0,
             name: crate::names::Name::NONE,
             registered: 0,

@@ -91,7 +91,7 @@ impl Mapping {
     /// - The mapping was made by [`File::map`], and is unmapped once.
     /// - Its bytes are not used again.
     pub unsafe fn unmap(self) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         let result = unsafe { libc::munmap(self.address.cast(), self.bytes) };
         // Fails only for an invalid range.
         debug_assert_eq!(result, 0);
@@ -153,7 +153,7 @@ impl File {
     pub unsafe fn read_at(&self, to: *mut u8, bytes: usize, offset: u64) -> Outcome<usize> {
         let mut done = 0;
         while done < bytes {
-            // SAFETY: the caller's promise; the system writes at most the rest of the bytes.
+            // SAFETY: the caller's obligation; the system writes at most the rest of the bytes.
             let n = retry(|| unsafe {
                 libc::pread(self.fd, to.add(done).cast(), bytes - done, (offset + done as u64) as libc::off_t)
             })?;
@@ -172,7 +172,7 @@ impl File {
     pub unsafe fn write(&self, from: *const u8, bytes: usize) -> Outcome<()> {
         let mut done = 0;
         while done < bytes {
-            // SAFETY: the caller's promise; the system reads at most the rest of the bytes.
+            // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
             let n = retry(|| unsafe { libc::write(self.fd, from.add(done).cast(), bytes - done) })?;
             if n == 0 {
                 return Err(Errno(libc::EIO));

@@ -153,7 +153,7 @@ impl borrow::LayoutSink for Unseen {
 
 /// As the C functions do: the short way first.
 pub fn read(id: Id) -> Result<Id> {
-    match borrow::open_free(id, Use::Read { frozen: false }, &Unseen) {
+    match borrow::open_fast(id, Use::Read { frozen: false }, &Unseen) {
         Some(guard) => Ok(guard),
         None => borrow::open(call(), id, host_stream(), borrow::reading(0), false, &Unseen),
     }
@@ -162,7 +162,7 @@ pub fn read(id: Id) -> Result<Id> {
 /// The same.
 pub fn write(id: Id, mode: u32) -> Result<Id> {
     let aliased = Use::Write { mode: Mode::Aliased, discard: false };
-    let free = if mode == TN_WRITE_ALIASED { borrow::open_free(id, aliased, &Unseen) } else { None };
+    let free = if mode == TN_WRITE_ALIASED { borrow::open_fast(id, aliased, &Unseen) } else { None };
     match free {
         Some(guard) => Ok(guard),
         None => borrow::open(call(), id, host_stream(), borrow::mode(mode, 0), false, &Unseen),
@@ -180,7 +180,7 @@ pub fn share(id: Id) -> Result<()> {
 
 /// A shared view, as the doors of DLPack open it: the short way first.
 pub fn open_view(id: Id) -> Result<&'static Guard> {
-    if let Some((guard, ())) = borrow::export_free(thread::current(), id, Class::ExportShared, |_| Some(())) {
+    if let Some((guard, ())) = borrow::export_fast(thread::current(), id, Class::ExportShared, |_| Some(())) {
         return Ok(guard);
     }
     let flags = TN_BORROW | TN_EXPORT_WRITABLE;

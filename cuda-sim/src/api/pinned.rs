@@ -1,7 +1,7 @@
 //! Pinned host memory: allocated page-locked by the driver, or the program's own and registered.
 //!
-//! Its device address differs from its host address wherever the driver does not promise that the two are equal. A program that confuses
-//! them then faults here, though on many machines it would not. The driver promises equality for memory that it allocated, unless
+//! Its device address differs from its host address wherever the driver does not guarantee that the two are equal. A program that confuses
+//! them then faults here, though on many machines it would not. The driver guarantees equality for memory that it allocated, unless
 //! write-combined, if addresses are unified (attribute 41), and for registered memory if attribute 91 is set. A test can set both.
 
 use crate::base::args::put;

@@ -157,7 +157,7 @@ fn map<'a>(
     for tensor in tensors {
         let mut claim = SpareClaim::take(thread)?;
         *claim.layout() = layout(file, tensor, base + file.offset_of(tensor) as i64)?;
-        claim.set_made(made);
+        claim.set_origin(made);
         claims.push(claim);
     }
     let store = SpareLedger::take(thread)?;

@@ -95,7 +95,7 @@ impl Queue {
     }
 }
 
-/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference promises that the query
+/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference guarantees that the query
 /// breaks none, also where its result is IMPLICIT.
 pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
     const NONE: u32 = 0;
