@@ -17,7 +17,7 @@ use crate::elements::device_view::{DeviceView, entries};
 use crate::handles::array::{Array, brief};
 use crate::types::*;
 use crate::values::buffer_fields::BufferFields;
-use crate::values::convert::{Dims, HOST, is_remote, mode_of, tables};
+use crate::values::convert::{Dims, HOST, cached_objects, is_remote, mode_of};
 use core::ffi::{c_int, c_void};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
@@ -50,7 +50,7 @@ impl BorrowedBuffer {
 
     /// A NumPy array over the bytes.
     fn numpy(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        tables(py)?.asarray.bind(py).call1((Bound::new(py, self)?,))
+        cached_objects(py)?.asarray.bind(py).call1((Bound::new(py, self)?,))
     }
 }
 
@@ -334,9 +334,9 @@ fn invalidate_view(view: Bound<'_, PyAny>) {
     // `__setstate__` is NumPy's own way to replace the contents of an array: it drops the base, and with it the
     // buffer. The new content is one object that raises when it is used.
     let dead = || -> PyResult<()> {
-        let plain = tables(py)?.plain.bind(py);
-        let object = tables(py)?.dtype.bind(py).call1(("O",))?;
-        let ended = PyList::new(py, [plain.getattr("ended")?])?;
+        let types_module = cached_objects(py)?.types_module.bind(py);
+        let object = cached_objects(py)?.dtype.bind(py).call1(("O",))?;
+        let ended = PyList::new(py, [types_module.getattr("ended")?])?;
         let state = (1, PyTuple::empty(py), object, false, ended);
         view.call_method1(pyo3::intern!(py, "__setstate__"), (state,))?;
         Ok(())

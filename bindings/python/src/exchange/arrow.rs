@@ -95,7 +95,7 @@ unsafe extern "C" fn destroy_capsule(capsule: *mut ffi::PyObject) {
 /// Exports an array as two capsules.
 fn export<'py>(py: Python<'py>, array: &Array, kind: Kind) -> PyResult<Bound<'py, PyTuple>> {
     let (mut schema, mut out): (Box<StructWords>, Box<StructWords>) = (Box::new([0; WORDS]), Box::new([0; WORDS]));
-    array.finish(py)?;
+    array.wait_for_device_writes(py)?;
     let id = array.id()?.0 as *mut tn_array;
     let (flags, to) = (TN_BORROW | TN_WAIT, schema.as_mut_ptr().cast());
     let _site = site::here(py);

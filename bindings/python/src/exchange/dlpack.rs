@@ -175,7 +175,7 @@ pub fn _reads<'py>(
     dl_device: Option<Pair>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    export(py, array.get(), Class::Reads, stream, max_version, dl_device, copy)
+    export(py, array.get(), Class::ConsumerReads, stream, max_version, dl_device, copy)
 }
 
 /// Calls the object's `__dlpack__`; once more without the newer arguments where it does not know them.

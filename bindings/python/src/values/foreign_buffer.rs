@@ -123,7 +123,7 @@ impl ForeignBuffer {
             b"Zf" | b"Zd" => number(TN_CODE_COMPLEX),
             _ => 0,
         };
-        let known = KINDS.iter().any(|k| k.0 == dtype && k.3 as isize == size);
+        let known = KINDS.iter().any(|k| k.dtype == dtype && k.item_bytes as isize == size);
         if !known || swapped {
             return Err(PyTypeError::new_err(format!(
                 "a buffer of format {:?} with {size} bytes each is none of the supported element types in native \
