@@ -152,7 +152,7 @@ pub fn open(
     Ok(guard.publish())
 }
 
-/// When a use with a stream touches the bytes of an array, which depends on the device of the bytes. `wait`: TN_WAIT.
+/// When a use with a stream uses the bytes of an array, which depends on the device of the bytes. `wait`: TN_WAIT.
 pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
     if stream.is_null() {
         return Ok(UseTime::HOST.waiting(wait));
@@ -275,7 +275,7 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
     Ok(())
 }
 
-/// Ends a guard of any kind, once. No device work on its bytes goes on.
+/// Ends a guard of any kind, once. No device work on its bytes continues.
 #[inline(always)]
 pub fn end(id: Id, flags: u32) -> Result<()> {
     if flags & !TN_END_FAILED == 0
@@ -328,7 +328,7 @@ struct EndPoints<'a> {
 impl EndPoints<'_> {
     const CAPACITY: usize = 32;
 
-    /// The point until which work on bytes of that device goes on; None: it is done.
+    /// The point until which work on bytes of that device continues; None: it is done.
     fn point(&mut self, device: tn_device) -> Result<Option<Point>> {
         if let Some((_, point)) = self.known.iter().flatten().find(|(known, _)| *known == device) {
             return Ok(*point);

@@ -133,7 +133,7 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
             Some(pool) => pool,
             None => pool::current(moving.device)?,
         };
-        // The host can use the new bytes only if no device work on them goes on.
+        // The host can use the new bytes only if no device work on them continues.
         let by_host = moving.source.is_some() && ledger::is_reachable(moving.device);
         let queue = entries[moving.position].when.queue.filter(|_| !by_host);
         let mut fresh = NewStore::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
@@ -150,7 +150,7 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
 fn cancel_all(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
     for moving in moves.iter_mut() {
         debug_assert!(moving.position < entries.len());
-        // The copy goes on until here, and the new bytes are freed below.
+        // The copy continues until here, and the new bytes are freed below.
         let _ = moving.read_until.map(Point::wait);
         let claim = claims[moving.position];
         let mut locked = claim.lock_moving();

@@ -68,7 +68,7 @@ impl Device for Host {
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
-        // SAFETY: the caller's obligation is the one that both calls ask for.
+        // SAFETY: the caller's obligation is that of both calls.
         unsafe {
             if os::unmap(start, bytes) {
                 return true;

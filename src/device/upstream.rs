@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn po_50_the_gate_lets_one_through_at_a_time() {
         struct Shared(Gate, UnsafeCell<u64>);
-        // SAFETY: the number is touched behind the gate only.
+        // SAFETY: the number is accessed behind the gate only.
         unsafe impl Sync for Shared {}
         impl Shared {
             fn count(&self) {

@@ -25,7 +25,7 @@ pub enum Memory {
 }
 
 impl Memory {
-    /// The kind of memory of a store on `device`. `layout` covers the bytes that will be touched.
+    /// The kind of memory of a store on `device`. `layout` covers the bytes that will be accessed.
     pub fn of(device: tn_device, layout: &Layout) -> Result<Memory> {
         Ok(match device.r#type {
             TN_CUDA => Memory::Device(gpu::gpu(device.id)?),

@@ -191,7 +191,7 @@ pub fn poisoned(operation: Operation) -> Status {
     fail(
         TN_ERR_POISONED,
         format_args!(
-            "the expression ({}) failed, or one that it is built on; release it and build it anew",
+            "the expression ({}) failed, or one that it is built on; release it and build it again",
             operation.name()
         ),
     )

@@ -312,7 +312,7 @@ impl Graph {
         Some(operand)
     }
 
-    /// Notes which operation waits for a value, for the messages of calls that it refuses.
+    /// Stores which operation waits for a value, for the messages of calls that it refuses.
     fn tag(&mut self, number: u32, waits: Operation) {
         if let Some(claim) = self[number].value {
             claim.lock_own().tag_node(claim, NodeTag { id: self[number].id, waits });

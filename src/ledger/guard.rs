@@ -147,7 +147,7 @@ impl Locked {
         self.end_guard_at(guard, failed, None);
     }
 
-    /// As [`Locked::end_guard`]; device work on the bytes goes on until `point`.
+    /// As [`Locked::end_guard`]; device work on the bytes continues until `point`.
     pub(crate) fn end_guard_at(&mut self, guard: &'static Guard, failed: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
         let body = self.get(guard);

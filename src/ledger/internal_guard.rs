@@ -35,7 +35,7 @@ impl Locked {
         self.end_internal_at(guard, failed, None);
     }
 
-    /// Ends a guard whose ledger is locked. Device work on the bytes goes on until `point`.
+    /// Ends a guard whose ledger is locked. Device work on the bytes continues until `point`.
     pub(crate) fn end_internal_at(&mut self, guard: InternalGuard, failed: bool, point: Option<Point>) {
         self.end_guard_at(guard.guard, failed, point);
         core::mem::forget(guard);
@@ -110,7 +110,7 @@ impl InternalGuard {
         self.guard
     }
 
-    /// Ends a guard for device work that goes on until `point`. Later uses are ordered after it.
+    /// Ends a guard for device work that continues until `point`. Later uses are ordered after it.
     pub fn end_at(self, failed: bool, point: Point) {
         let guard = self.into_guard();
         guard.lock().end_guard_at(guard, failed, Some(point));

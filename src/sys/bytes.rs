@@ -102,7 +102,7 @@ fn choose(table: &[(usize, Method)], bytes: usize) -> Method {
 /// Copies `bytes` bytes; the ranges may overlap.
 ///
 /// # Safety
-/// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is touched.
+/// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is accessed.
 #[inline]
 pub unsafe fn copy(dst: *mut u8, src: *const u8, bytes: usize) {
     if bytes == 0 {

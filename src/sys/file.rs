@@ -196,13 +196,13 @@ impl File {
 
     /// Sets the permission bits.
     pub fn set_permissions(&self, permissions: u32) -> Outcome<()> {
-        // SAFETY: touches no memory.
+        // SAFETY: accesses no memory.
         retry(|| unsafe { libc::fchmod(self.fd, permissions as libc::mode_t) as isize }).map(|_| ())
     }
 
     /// Waits until the contents are on the storage medium; for a folder, its entries.
     pub fn sync(&self) -> Outcome<()> {
-        // SAFETY: touches no memory.
+        // SAFETY: accesses no memory.
         retry(|| unsafe { libc::fsync(self.fd) as isize }).map(|_| ())
     }
 
@@ -245,7 +245,7 @@ pub fn stat_at(folder: &File, name: &CStr) -> Outcome<Stat> {
     Ok(Stat::of(unsafe { stat.assume_init_ref() }))
 }
 
-/// Whether the process, with its effective user, may write `name` in `folder`.
+/// Fails unless the process, with its effective user, may write `name` in `folder`.
 pub fn check_writable(folder: &File, name: &CStr) -> Outcome<()> {
     // SAFETY: `name` ends with a NUL.
     retry(|| unsafe { libc::faccessat(folder.fd, name.as_ptr(), libc::W_OK, libc::AT_EACCESS) as isize }).map(|_| ())

@@ -463,7 +463,7 @@ impl Pages {
         (count.min(16), (scan.walk_end as usize).min(end))
     }
 
-    /// Whether the page at an address is resident or swapped, as far as the system tells.
+    /// Whether the page at an address is resident or swapped, as far as the system reports.
     pub fn has(&self, address: usize) -> bool {
         let (count, seen) = self.present(address, address + 1, 1, &mut [(0, 0); 16]);
         count > 0 || seen <= address

@@ -103,7 +103,7 @@ mod listed {
     }
 
     /// Runs the exit hooks, and then ends the use of a record. The thread, if it still exists, finds its record until the hooks have run,
-    /// because a lock that they take would otherwise register it anew. `forget` then makes the thread forget its record.
+    /// because a lock that they take would otherwise register it again. `forget` then makes the thread forget its record.
     pub fn leave(record: &'static Thread, forget: impl FnOnce()) {
         for entry in &HOOKS {
             let value = entry.load(Ordering::Acquire);

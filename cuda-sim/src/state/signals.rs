@@ -9,7 +9,7 @@ pub static WORKER: Condvar = Condvar::new();
 /// A host function or kernel waits for a thread to run it.
 pub static JOBS: Condvar = Condvar::new();
 
-/// Lets the device's own thread compute its waiting time anew.
+/// Lets the device's own thread compute its waiting time again.
 pub fn wake_worker() {
     WORKER.notify_one();
 }

@@ -54,7 +54,7 @@ fn get_lasti() -> Option<GetLasti> {
 /// between.
 struct Table(UnsafeCell<[CodeEntry; SLOTS]>);
 
-// SAFETY: only `get` and `put` touch it, both attached, neither across a call into the interpreter.
+// SAFETY: only `get` and `put` access it, both attached, neither across a call into the interpreter.
 unsafe impl Sync for Table {}
 
 static TABLE: Table = Table(UnsafeCell::new(

@@ -6,8 +6,8 @@
 //! the view does: bytes stay valid while Python can reach them. After an exception the guards of writers end with
 //! TN_END_FAILED.
 //!
-//! For memory that the host cannot touch the views are `DeviceView`s: they tell where the bytes are, and hold
-//! nothing.
+//! For memory that the host cannot access the views are `DeviceView`s, which have the address and layout of the bytes
+//! and no elements.
 
 use crate::api::{self, Id, cuda};
 use crate::base::guard::Guard;
@@ -95,7 +95,7 @@ fn shown<'py>(py: Python<'py>, guard: &Arc<Guard>, view: &tn_view_info, readonly
     Ok(BorrowedBuffer::of(guard, view, readonly).numpy(py)?.unbind())
 }
 
-/// A copy on the host of an array that it cannot touch.
+/// A copy on the host of an array that it cannot access.
 pub fn on_host<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, Array>> {
     let id = array.id()?;
     let copied = py.detach(|| cuda::to_device(id, HOST, Id::NULL, Id::NULL).map_err(PyErr::from))?;

@@ -182,7 +182,7 @@ pub fn full<'py>(
     new(py, &dims_of(shape)?, dtype, Initial::Full(value), order, name, &PoolChoice::of(pool, device)?)
 }
 
-/// Whether an object's flags say that it is F-contiguous and not C-contiguous.
+/// Whether an object's flags state that it is F-contiguous and not C-contiguous.
 fn is_fortran(object: &Bound<'_, PyAny>) -> bool {
     let says = |flag: &str| object.getattr("flags").and_then(|flags| flags.getattr(flag)?.is_truthy()).unwrap_or(false);
     says("f_contiguous") && !says("c_contiguous")

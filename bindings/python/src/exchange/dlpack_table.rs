@@ -171,7 +171,7 @@ impl Array {
 
 /// The cached result for a type.
 struct TypeEntry {
-    /// The type's address, and a weak reference that tells whether it is still that type.
+    /// The type's address, and a weak reference that shows whether it is still that type.
     address: usize,
     class: Py<PyWeakrefReference>,
     /// Makes structs of its objects. None: the type only has `__dlpack__`.

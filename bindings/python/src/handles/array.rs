@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 /// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes. A method
-/// copies elements only where its description says so.
+/// copies elements only if its description states it.
 ///
 /// Made by `tenure.empty`, `zeros`, `array`, `asarray` and the like:
 ///

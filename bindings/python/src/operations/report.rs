@@ -1,6 +1,6 @@
 //! Queries: who holds what, which handles are open, what was copied; and the process-wide options.
 //!
-//! Contract: converts the library's answers to the plain types of `tenure/_types.py`; changes nothing but options.
+//! Contract: converts the library's answers to the result types of `tenure/_types.py`; changes nothing but options.
 
 use crate::api::{self, Id};
 use crate::base::errors;
@@ -191,7 +191,7 @@ pub fn _report_json() -> PyResult<String> {
 }
 
 /// `with tenure.no_copies():` a copy on this thread that was not requested raises OwnershipError (WOULD_COPY). Blocks
-/// nest. In a test it proves that a path copies nothing; `tenure.copies()` tells where copies were made.
+/// nest. In a test it proves that a path copies nothing; `tenure.copies()` lists where copies were made.
 ///
 /// >>> with tenure.no_copies():
 /// ...     n = numpy.asarray(x)                 # an alias, so no copy is needed

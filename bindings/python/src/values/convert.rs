@@ -337,7 +337,7 @@ pub fn encode(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
             TN_F64 | TN_F32 | TN_F16 | TN_BF16 => return encode_float(value, value.extract()?, dtype),
             _ if int => {
                 let mut overflow: c_int = 0;
-                // SAFETY: attached, an int; overflow says which way.
+                // SAFETY: attached, an int; `overflow` has the direction.
                 let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
                 if let Some(element) = encode_int(number, overflow, value, dtype)? {
                     return Ok(element);

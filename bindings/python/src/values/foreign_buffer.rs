@@ -53,7 +53,7 @@ impl ForeignBuffer {
         match writable {
             Some(true) => Self::open(object, ffi::PyBUF_FULL),
             Some(false) => Self::read(object),
-            // Read-only and writable exporters both accept this request, and the buffer tells which it is.
+            // Read-only and writable exporters both accept this request, and the buffer shows which it is.
             None => Self::read(object),
         }
     }
