@@ -167,7 +167,7 @@ pub fn prefetch(queue: &'static Queue, start: u64, bytes: usize, device: tn_devi
 /// Waits for all work on a GPU, also of other libraries. Afterwards every point of its queues has passed (ST-14, PD-8).
 pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     let inside = gpu.enter()?;
-    let tick = queue::tick();
+    let tick = queue::advance_clock();
     // SAFETY: inside.
     gpu.check(unsafe { inside.cuCtxSynchronize()? }, "cuCtxSynchronize")?;
     queue::each(|queue| {

@@ -2,7 +2,7 @@
 //!
 //! Contract: no lock is held while the driver is called.
 
-use super::{Origin, Queue, tick};
+use super::{Origin, Queue, advance_clock};
 use crate::cuda_driver::CUstream;
 use crate::error::{Result, Status, fail};
 use crate::gpu::{Gpu, Inside};
@@ -55,7 +55,7 @@ impl Queue {
         if is_capturing(gpu, &inside, self.raw())? {
             return Err(capturing(gpu));
         }
-        let tick = tick();
+        let tick = advance_clock();
         // SAFETY: the caller has a reference on the stream.
         gpu.check(unsafe { inside.cuStreamSynchronize(self.raw())? }, "cuStreamSynchronize")?;
         self.pass(tick);
