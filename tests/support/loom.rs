@@ -186,7 +186,7 @@ pub fn open_view(id: Id) -> Result<&'static Guard> {
     let flags = TN_BORROW | TN_EXPORT_WRITABLE;
     let (class, unique) = host::class(flags, 0, true)?;
     let how = host::Export { function: c"model", flags, class, copy: Class::ExportExclusive, unique };
-    Ok(host::export(id, &how, host_stream(), &|_| None)?.hold.into_guard())
+    Ok(host::export(id, &how, host_stream(), &|_| None)?.guard.into_guard())
 }
 
 /// The same.
