@@ -84,7 +84,7 @@ impl Work<'_> {
 /// # Safety
 /// - `argument` points to the [`Work`] of an [`each`] that has not returned.
 unsafe extern "C" fn task(argument: *mut c_void, _index: usize) {
-    // SAFETY: the caller's promise, which `tn_run_callback` makes.
+    // SAFETY: the caller's obligation, which `tn_run_callback` makes.
     unsafe { &*argument.cast::<Work<'_>>() }.take_all();
 }
 

@@ -34,17 +34,17 @@ pub struct BorrowContext<'a> {
     /// Entries may overlap each other, as in a copy within one store.
     pub(crate) may_overlap: bool,
     /// Checks the arguments against the layouts: after the states of the handles, before conflicts with other holders.
-    pub(crate) fits: Option<&'a ShapeCheck<'a>>,
+    pub(crate) check_shapes: Option<&'a ShapeCheck<'a>>,
     /// Copies bytes for COW.
     pub(crate) copier: Copier,
-    /// The host uses the bytes: arrays that it cannot reach are refused.
+    /// The host uses the bytes: arrays that it cannot access are refused.
     pub(crate) by_host: bool,
 }
 
 impl<'a> BorrowContext<'a> {
-    /// Entries that may not overlap, without further checks.
+    /// For entries that may not overlap, without further checks.
     pub fn new(function: &'static CStr) -> BorrowContext<'a> {
-        BorrowContext { function, may_overlap: false, fits: None, copier: copy_bytes, by_host: false }
+        BorrowContext { function, may_overlap: false, check_shapes: None, copier: copy_bytes, by_host: false }
     }
 
     /// As [`BorrowContext::new`], for a use by the host.
@@ -53,7 +53,7 @@ impl<'a> BorrowContext<'a> {
     }
 }
 
-/// See [`BorrowContext::fits`].
+/// See [`BorrowContext::check_shapes`].
 pub type ShapeCheck<'a> = dyn Fn(&Locked, &[&'static Claim]) -> Checked<()> + 'a;
 
 /// A list of entries; short ones need no allocation.

@@ -120,7 +120,7 @@ pub trait Device: Sync {
     /// # Safety
     /// - the bytes are committed, and the caller has exclusive use of them.
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { self.fill(start, bytes, 0) };
         0
     }
@@ -143,7 +143,7 @@ pub trait Device: Sync {
     /// # Safety
     /// - the bytes are committed, and are not written during the call.
     unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
-        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
+        // SAFETY: the caller's obligation; read one by one, so that no reference to the bytes is formed.
         self.terms().touch.then(|| (start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
     }
 

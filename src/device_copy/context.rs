@@ -25,7 +25,7 @@ pub enum Memory {
 }
 
 impl Memory {
-    /// The kind of memory of a store on `device`. `layout` covers the bytes that will be touched.
+    /// The kind of memory of a store on `device`. `layout` covers the bytes that will be accessed.
     pub fn of(device: tn_device, layout: &Layout) -> Result<Memory> {
         Ok(match device.r#type {
             TN_CUDA => Memory::Device(gpu::gpu(device.id)?),
@@ -42,7 +42,7 @@ impl Memory {
     }
 }
 
-/// A layout in memory of any kind, with the promise that its bytes may be touched. [`HostView`] is the counterpart for host memory.
+/// A layout in memory of any kind, whose bytes the holder may access. [`HostView`] is the counterpart for host memory.
 #[derive(Clone, Copy)]
 pub struct MemoryView<'a> {
     pub(super) layout: &'a Layout,
@@ -50,10 +50,10 @@ pub struct MemoryView<'a> {
 }
 
 impl<'a> MemoryView<'a> {
-    /// Vouches for the bytes of a layout.
+    /// Makes a view of the bytes of a layout.
     ///
     /// # Safety
-    /// - The promises of [`HostView::new`], for memory of that kind.
+    /// - The obligations of [`HostView::new`], for memory of that kind.
     /// - They hold until the queue has completed the work of the call that gets the view.
     pub unsafe fn new(layout: &'a Layout, memory: Memory) -> MemoryView<'a> {
         MemoryView { layout, memory }
@@ -82,14 +82,18 @@ impl<'a> MemoryView<'a> {
 }
 
 /// The device address of the byte at a host address. 0: the memory is not mapped for devices. Called under no lock.
-pub fn seen_at(address: usize) -> u64 {
+pub fn device_address(address: usize) -> u64 {
     if address == 0 {
         return 0;
     }
     let registered = registered::device_address((address as i64, address as i64 + 1));
     let mapped = || {
         let pool = pool::locate(address)?.pool;
-        if pool.memory_flags() & TN_MAPPED != 0 { page_lock::seen_at(gpu::gpu(0).ok()?, address).ok() } else { None }
+        if pool.memory_flags() & TN_MAPPED != 0 {
+            page_lock::device_address(gpu::gpu(0).ok()?, address).ok()
+        } else {
+            None
+        }
     };
     if registered == 0 { mapped().unwrap_or(0) } else { registered }
 }
@@ -147,24 +151,20 @@ impl CopyContext {
         plan.map_or(Ok(()), |plan| enqueue_boxes(self.queue, kind, &plan, || ()))
     }
 
-    /// Fails if the copy must not be staged: because the caller forbids it, or because the queue captures a graph. Staged bytes would be
-    /// gone when the graph runs. The driver itself accepts pageable memory in a graph. But each launch then silently uses whatever bytes
-    /// are at the address at that time.
-    pub fn check_staging(&self, why: &str) -> Result<()> {
+    /// Fails if the copy must not be staged: because the caller forbids it, or because the queue captures a graph. `why` states why the
+    /// copy needs staging, and `remedy` how to avoid that. Staged bytes would be gone when the graph runs. The driver itself accepts
+    /// pageable memory in a graph. But each launch then silently uses whatever bytes are at the address at that time.
+    pub fn check_staging(&self, why: &str, remedy: &str) -> Result<()> {
         if self.strict {
             return Err(fail(
                 TN_ERR_WOULD_COPY,
-                format_args!(
-                    "TN_REQUIRE_ASYNC, and {why}, so the copy goes through staging memory; page-lock it (tn_host_register)"
-                ),
+                format_args!("TN_REQUIRE_ASYNC, and {why}, so the copy goes through staging memory; {remedy}"),
             ));
         }
         if self.queue.is_capturing()? {
             return Err(fail(
                 TN_ERR_UNSUPPORTED,
-                format_args!(
-                    "the stream is capturing a graph, and {why}, so the host must copy in between; use page-locked memory"
-                ),
+                format_args!("the stream is capturing a graph, and {why}, so the host must copy in between; {remedy}"),
             ));
         }
         Ok(())

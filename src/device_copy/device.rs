@@ -55,7 +55,7 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
 fn copy_disjoint(context: &mut CopyContext, kind: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
     if let Some(distinct) = BroadcastSplit::of(dst, src)? {
         let outstanding = copy_disjoint(context, kind, &distinct.dst, &distinct.src)?;
-        BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.onwards(), to, from))?;
+        BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.within_destination(), to, from))?;
         return Ok(outstanding);
     }
     let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
@@ -77,7 +77,10 @@ pub fn between(
         let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
         return copy_disjoint(context, kind, dst.layout, src.layout);
     }
-    context.check_staging("the two devices cannot access each other's memory")?;
+    context.check_staging(
+        "the two devices cannot access each other's memory",
+        "copy by way of an array in page-locked memory",
+    )?;
     // The other device works on a queue of its own. It starts after the caller's queue, which in turn waits for it at the end.
     let own = context.queue;
     let receives = own.gpu().id() == to.id();

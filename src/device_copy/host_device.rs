@@ -16,7 +16,7 @@ use crate::types::TN_HOST_READ_ONLY;
 use core::sync::atomic::Ordering;
 
 /// A run of pageable memory of at most this size is left to the driver. Drivers copy it into their command buffer before the call returns,
-/// although their reference promises this for synchronous copies only. A GPU that can access pageable memory might read it later, so
+/// although their reference guarantees this for synchronous copies only. A GPU that can access pageable memory might read it later, so
 /// copies to such a GPU are staged.
 const SMALL_BYTES: i64 = 64 << 10;
 /// A copy that must not be staged fails if it needs more driver calls.
@@ -36,19 +36,20 @@ enum HostAccess {
 fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device: bool) -> Result<HostAccess> {
     match host.memory {
         Memory::Pageable => {
-            context.check_staging("the host's memory is not page-locked")?;
+            context.check_staging("the host's memory is not page-locked", "page-lock it (tn_host_register)")?;
             let small = plan.is_run() && plan.bytes() as i64 <= SMALL_BYTES;
             let driver = small && !(to_device && context.queue.gpu().reaches_pageable());
             return Ok(if driver { HostAccess::Driver } else { HostAccess::Staging });
         }
         // Devices cannot write memory that is registered for reading.
         _ if !to_device && is_read_only(host) => {
-            context.check_staging("the memory is registered as TN_HOST_READ_ONLY")?
+            context.check_staging("the memory is registered as TN_HOST_READ_ONLY", "register it without that flag")?
         }
         _ if !plan.is_slower_than_staging() => return Ok(HostAccess::Device),
         _ if context.strict && plan.calls() <= MAX_CALLS => return Ok(HostAccess::Device),
         _ if !context.strict && context.queue.is_capturing()? => return Ok(HostAccess::Device),
-        _ => context.check_staging("the two layouts need too many driver calls")?,
+        _ => context
+            .check_staging("the two layouts need too many driver calls", "copy between arrays with equal strides")?,
     }
     Ok(HostAccess::Staging)
 }
@@ -126,7 +127,7 @@ pub fn to_host(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) ->
         }
         HostAccess::Driver => {
             context.enqueue_plan(CopyKind::ToHost, &plan)?;
-            // Most drivers have waited already, but their reference does not promise it.
+            // Most drivers have waited already, but their reference does not guarantee it.
             context.queue.synchronize()?;
             (Outstanding::Nothing, plan.bytes())
         }

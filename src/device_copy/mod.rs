@@ -31,7 +31,7 @@ pub mod registered;
 
 mod staging;
 
-pub use context::{Failed, Memory, MemoryView, Outstanding, seen_at};
+pub use context::{Failed, Memory, MemoryView, Outstanding, device_address};
 pub use fill::fill;
 pub use staging::trim;
 

@@ -93,12 +93,12 @@ pub fn record_use(range: (i64, i64), point: Point) {
 /// - The range is memory of the library's caller, and stays mapped until [`unlock`].
 pub unsafe fn lock(gpu: &'static Gpu, start: i64, end: i64, flags: u32) -> Result<()> {
     insert(start, end, Some(gpu), flags)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let locked = unsafe { page_lock::lock(gpu, start as usize, (end - start) as usize, flags) }.and_then(|()| {
         if flags & TN_HOST_MAPPED == 0 {
             return Ok(());
         }
-        match page_lock::seen_at(gpu, start as usize) {
+        match page_lock::device_address(gpu, start as usize) {
             Ok(address) => {
                 within((start, end), |registration| registration.device_address = address);
                 Ok(())

@@ -1,4 +1,4 @@
-//! When bytes are used, and the points of device work that come first.
+//! When bytes are used, and the points of the device work that must be done before.
 
 use super::locked::reserve;
 use crate::error::Result;
@@ -24,7 +24,7 @@ impl UseTime {
         UseTime { queue: Some(queue), wait: false }
     }
 
-    /// The time with another choice of waiting.
+    /// The same time, with `wait` set to the argument.
     pub(crate) fn waiting(self, wait: bool) -> UseTime {
         UseTime { wait, ..self }
     }
@@ -53,7 +53,7 @@ pub(super) fn leaves_unknown(device: tn_device, point: Point) -> bool {
 /// next check.
 #[derive(Default)]
 pub struct Points {
-    list: [Option<Wanted>; Points::ROOM],
+    list: [Option<Wanted>; Points::CAPACITY],
     length: usize,
     /// The waits that were already made, so that they are not repeated.
     done: SmallVec<[Wanted; 4]>,
@@ -67,7 +67,7 @@ struct Wanted {
 }
 
 impl Points {
-    const ROOM: usize = 8;
+    const CAPACITY: usize = 8;
 
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
@@ -106,7 +106,7 @@ impl Points {
         self.list.into_iter().flatten()
     }
 
-    /// Whether all points of the host have passed. Asks the driver, but never waits; under no lock.
+    /// Whether all points that the host has to wait for have passed. Queries the driver, but never waits; under no lock.
     pub(crate) fn have_passed(&self) -> bool {
         // All are polled, so that the records know which of them have passed.
         let mut all = true;
@@ -116,7 +116,7 @@ impl Points {
         all
     }
 
-    /// Makes queues wait on their device, and the host here, and empties the list. Under no lock.
+    /// Lets each queue wait for its points on the device, blocks until the host's points have passed, and empties the list. Under no lock.
     pub(crate) fn wait(&mut self) -> Result<()> {
         reserve(&mut self.done, self.length)?;
         self.length = 0;

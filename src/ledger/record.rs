@@ -188,7 +188,7 @@ impl Locked {
                 continue;
             }
             if body.point.is_some() {
-                // Device work of the failed writer goes on.
+                // Device work of the failed writer continues.
                 self.get_mut(record).class = Class::WorkWrite;
                 self.state_mut(ledger).poisoned -= 1;
             } else {

@@ -76,7 +76,7 @@ fn known(gpu: &'static Gpu, native: u64) -> Result<Option<QueueRef>> {
 fn serial(gpu: &'static Gpu, native: u64) -> Result<u64> {
     let inside = gpu.enter()?;
     let mut serial = 0;
-    // SAFETY: a stream, as the caller promises; the number is ours.
+    // SAFETY: a stream, by the caller's obligation; the number is ours.
     match unsafe { inside.cuStreamGetId(native as CUstream, &mut serial) } {
         Ok(number) => gpu.check(number, "cuStreamGetId").map(|()| serial),
         Err(_) => Ok(0),
@@ -88,7 +88,7 @@ fn adopt(gpu: &'static Gpu, native: u64) -> Result<QueueRef> {
     let inside = gpu.enter()?;
     let stream = native as CUstream;
     let (mut context, mut flags) = (core::ptr::null_mut(), 0);
-    // SAFETY: a stream, as the caller promises; the pointer is ours.
+    // SAFETY: a stream, by the caller's obligation; the pointer is ours.
     gpu.check(unsafe { inside.cuStreamGetCtx(stream, &mut context)? }, "cuStreamGetCtx")?;
     if context != inside.context() {
         return Err(fail(
@@ -167,7 +167,7 @@ pub fn prefetch(queue: &'static Queue, start: u64, bytes: usize, device: tn_devi
 /// Waits for all work on a GPU, also of other libraries. Afterwards every point of its queues has passed (ST-14, PD-8).
 pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     let inside = gpu.enter()?;
-    let tick = queue::tick();
+    let tick = queue::advance_clock();
     // SAFETY: inside.
     gpu.check(unsafe { inside.cuCtxSynchronize()? }, "cuCtxSynchronize")?;
     queue::each(|queue| {

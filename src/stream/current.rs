@@ -24,7 +24,7 @@ struct ThreadStreams {
     own: [Cell<Option<QueueRef>>; GPUS],
 }
 
-// SAFETY: zeros are no streams; only the thread, or its exit hook, touches them; the area is for this type.
+// SAFETY: zeros are no streams; only the thread, or its exit hook, accesses them; the area is for this type.
 unsafe impl PerThread for ThreadStreams {
     const AREA: Area = area::STREAMS;
 }

@@ -1,7 +1,7 @@
 //! Events of the driver, each recorded behind what a queue had at some tick.
 //!
 //! Contract: an event is created once and never destroyed; an unused one is recorded again later, on the same GPU. While an [`EventRef`]
-//! lives, its event stands for the same tick. Events lie in slots, so that a stale reference is harmless. None is recorded in a graph
+//! lives, its event keeps its tick. Events lie in slots, so that a stale reference is harmless. None is recorded in a graph
 //! capture: such an event can be queried neither then nor, as far as is known, afterwards (result 907).
 
 use crate::arena::{Link, Linked, Quarantine};
@@ -60,7 +60,7 @@ impl Linked for EventSlot {
 /// Unused events by GPU, without and with timing.
 static FREE: [QuickLock<Quarantine<EventSlot>>; 2 * GPUS] = [const { QuickLock::new(Quarantine::new()) }; 2 * GPUS];
 
-/// A reference on an event. The event stands for the same tick while it lives.
+/// A reference on an event. Its event keeps its tick while the reference lives.
 pub struct EventRef(&'static EventSlot);
 
 impl EventRef {
@@ -101,7 +101,7 @@ impl EventRef {
         self.0.event.load(Ordering::Relaxed)
     }
 
-    /// The tick that the event stands for.
+    /// The tick of the event: once the event has passed, all work up to this tick is done.
     pub fn tick(&self) -> u64 {
         self.0.tick.load(Ordering::Relaxed)
     }

@@ -5,7 +5,7 @@
 //! the tick up to which it has **passed**; an event of tick t that is done raises it to t. So a queue that ended can serve another CUstream
 //! later: its old points have passed.
 //!
-//! The driver gives a thread no name for another thread's per-thread stream. The legacy stream is ordered after it, so an event is recorded
+//! A thread cannot name another thread's per-thread stream to the driver. The legacy stream is ordered after it, so the event is recorded
 //! there, possibly later than necessary.
 //!
 //! | file | what |
@@ -38,7 +38,7 @@ pub const PER_THREAD: u64 = 2;
 static CLOCK: AtomicU64 = AtomicU64::new(1);
 
 /// Advances the clock, and returns the tick before.
-pub fn tick() -> u64 {
+pub fn advance_clock() -> u64 {
     CLOCK.fetch_add(1, Ordering::SeqCst)
 }
 
@@ -70,7 +70,7 @@ pub struct Queue {
     serial: AtomicU64,
     /// Its owner destroyed the CUstream while this library had it.
     gone: AtomicBool,
-    /// The tick at which it began to stand for its CUstream: unique among all queues and their uses.
+    /// The tick at which it was bound to its CUstream: unique among all queues and their uses.
     born: AtomicU64,
     /// Whether a use was opened.
     opened: AtomicBool,
@@ -79,7 +79,7 @@ pub struct Queue {
     /// References: see `queue_ref`. 0: it ended, or was never used.
     pub(super) refs: AtomicU32,
     /// The latest tick of a point that was returned without an event.
-    asked: AtomicU64,
+    last_point: AtomicU64,
     /// The latest tick of an event.
     recorded: AtomicU64,
     /// All work up to this tick is done.
@@ -106,7 +106,7 @@ impl Slot for Queue {
             opened: AtomicBool::new(false),
             ended: AtomicU64::new(0),
             refs: AtomicU32::new(0),
-            asked: AtomicU64::new(0),
+            last_point: AtomicU64::new(0),
             recorded: AtomicU64::new(0),
             passed: AtomicU64::new(0),
             events: QuickLock::new(PointCache::new()),
@@ -144,7 +144,7 @@ impl Queue {
         queue.owner.store(owner.cast_mut(), Ordering::Relaxed);
         queue.serial.store(0, Ordering::Relaxed);
         queue.gone.store(false, Ordering::Relaxed);
-        queue.born.store(tick(), Ordering::Relaxed);
+        queue.born.store(advance_clock(), Ordering::Relaxed);
         queue.opened.store(false, Ordering::Relaxed);
         queue.ended.store(0, Ordering::Relaxed);
         *queue.known_waits.lock() = KnownWaits::NONE;
@@ -189,7 +189,7 @@ impl Queue {
         }
     }
 
-    /// Whether the queue stands for the CUstream with this value.
+    /// Whether the queue is bound to the CUstream with this value.
     pub(super) fn is_of(&self, gpu: &Gpu, native: u64) -> bool {
         let in_use = self.refs.load(Ordering::Acquire) > 0 && !self.gone.load(Ordering::Relaxed);
         in_use && core::ptr::eq(self.gpu(), gpu) && self.native() == native

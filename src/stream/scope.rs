@@ -31,7 +31,7 @@ struct Body {
     outer: Option<&'static Scope>,
 }
 
-// SAFETY: the body is touched by its thread only, or by the exit hook for a thread that is gone.
+// SAFETY: the body is accessed by its thread only, or by the exit hook for a thread that is gone.
 unsafe impl Sync for Scope {}
 
 impl Slot for Scope {
@@ -48,7 +48,7 @@ impl Slot for Scope {
 #[repr(transparent)]
 struct Innermost(Cell<Option<&'static Scope>>);
 
-// SAFETY: zeros are no scope; only the thread, or its exit hook, touches it; the area is for this type.
+// SAFETY: zeros are no scope; only the thread, or its exit hook, accesses it; the area is for this type.
 unsafe impl PerThread for Innermost {
     const AREA: Area = area::STREAM_SCOPE;
 }

@@ -31,7 +31,7 @@ pub fn fill(
     let value = |item: usize| value.map_or([0; MAX_ITEM_BYTES], |value| value(item));
     if is_left_to_host(&stream)
         && is_default_mode(mode)
-        && let Some(target) = borrow::hold_free(thread::current(), id, OVERWRITE)
+        && let Some(target) = borrow::open_internal_fast(thread::current(), id, OVERWRITE)
     {
         // The host fills its own memory itself. It fills other memory that it can access only if the caller gave no stream.
         if target.device().r#type == TN_CPU

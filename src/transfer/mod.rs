@@ -163,7 +163,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     let strict = mode & TN_REQUIRE_ASYNC != 0;
     let route = Route::find(&stream, &[to, from], strict, is_empty);
     let same = Cell::new(false);
-    let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
+    let check_shapes = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let (from, to) = (claims[0], claims[1]);
         check_match(&locked.get(from).layout, &locked.get(to).layout)?;
         if let Err(failed) = &route {
@@ -176,7 +176,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     let when = route.as_ref().map_or(UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
     let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
     let opened = borrow::acquire(
-        BorrowContext { may_overlap: true, fits: Some(&fits), ..BorrowContext::new(function) },
+        BorrowContext { may_overlap: true, check_shapes: Some(&check_shapes), ..BorrowContext::new(function) },
         &entries,
     );
     if same.get() {
@@ -199,20 +199,20 @@ pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
         return None;
     }
     let thread = thread::current();
-    let from = borrow::hold_free(thread, source, Use::Read { frozen: false })?;
-    let Some(to) = borrow::hold_free(thread, target, OVERWRITE) else {
-        from.end_by(thread, false);
+    let from = borrow::open_internal_fast(thread, source, Use::Read { frozen: false })?;
+    let Some(to) = borrow::open_internal_fast(thread, target, OVERWRITE) else {
+        from.end_on_thread(thread, false);
         return None;
     };
     let outcome = match (to.host_view_if_reachable(), from.host_view_if_reachable()) {
         (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => blit::copy_alike(&dst, &src),
         _ => None,
     };
-    from.fetch();
-    to.fetch();
-    from.end_by(thread, false);
+    from.prefetch();
+    to.prefetch();
+    from.end_on_thread(thread, false);
     match outcome {
-        Some(Ok(())) => to.end_by(thread, false),
+        Some(Ok(())) => to.end_on_thread(thread, false),
         _ => borrow::abandon(to),
     }
     outcome

@@ -92,7 +92,7 @@ pub fn register(
     let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = Layout::contiguous(Dtype::U8, &[bytes as i64], Order::C, range.0)?;
     claim.set_readonly(flags & TN_HOST_READ_ONLY != 0 && gpu.is_some());
-    claim.set_made(Origin::by(thread));
+    claim.set_origin(Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut index = match gpu {
         Some(gpu) => {

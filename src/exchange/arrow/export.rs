@@ -100,7 +100,7 @@ pub unsafe fn export(
     out: *mut c_void,
 ) -> Result<tn_how> {
     let (made, array, how) = make(function, id, flags)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
         out.cast::<Array>().write(array);
@@ -122,7 +122,7 @@ pub unsafe fn export_device(
     let (made, array, how) = make(function, id, flags)?;
     let device =
         DeviceArray { array, device_id: -1, device_type: HOST.r#type, sync_event: null_mut(), reserved: [0; 3] };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
         out.cast::<DeviceArray>().write(device);

@@ -3,7 +3,7 @@
 //! Contract: only functions that record or query an event call the driver, and hold no lock.
 
 use super::waits::{capturing, is_capturing};
-use super::{CLOCK, LEGACY, Queue, tick};
+use super::{CLOCK, LEGACY, Queue, advance_clock};
 use crate::cuda_driver::{CUstream, code};
 use crate::error::{Result, Status, fail};
 use crate::gpu::Inside;
@@ -17,8 +17,8 @@ impl Queue {
     pub fn now(&'static self) -> Point {
         // SeqCst: read after the driver returned from what was issued last, see the head of `queue`.
         let tick = CLOCK.load(Ordering::SeqCst);
-        if self.asked.load(Ordering::Relaxed) < tick {
-            self.asked.fetch_max(tick, Ordering::Relaxed);
+        if self.last_point.load(Ordering::Relaxed) < tick {
+            self.last_point.fetch_max(tick, Ordering::Relaxed);
         }
         Point::new(self, tick)
     }
@@ -48,7 +48,7 @@ impl Queue {
             return Err(capturing(gpu));
         }
         let event = EventRef::take(gpu, &inside, timing)?;
-        event.set_tick(tick());
+        event.set_tick(advance_clock());
         // SAFETY: an event of this context that this call alone has, and a stream with a reference.
         gpu.check(unsafe { inside.cuEventRecord(event.event(), stream)? }, "cuEventRecord")?;
         self.recorded.fetch_max(event.tick(), Ordering::Relaxed);
@@ -102,13 +102,13 @@ impl Queue {
 
     /// Whether all points that were ever returned have passed.
     pub(in crate::stream) fn is_idle(&self) -> bool {
-        self.has_passed(self.asked.load(Ordering::Relaxed).max(self.recorded.load(Ordering::Relaxed)))
+        self.has_passed(self.last_point.load(Ordering::Relaxed).max(self.recorded.load(Ordering::Relaxed)))
     }
 
     /// Whether a point was returned that has not passed and has no event behind it.
     pub(in crate::stream) fn has_unrecorded(&self) -> bool {
-        let asked = self.asked.load(Ordering::Relaxed);
-        asked > self.recorded.load(Ordering::Relaxed) && !self.has_passed(asked)
+        let last_point = self.last_point.load(Ordering::Relaxed);
+        last_point > self.recorded.load(Ordering::Relaxed) && !self.has_passed(last_point)
     }
 
     /// Queries the last event of a queue that ended.

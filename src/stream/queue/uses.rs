@@ -13,12 +13,12 @@ impl Queue {
         self.born.load(Ordering::Relaxed)
     }
 
-    /// Whether the queue has stood for one CUstream since the use was opened.
+    /// Whether the queue has been bound to one CUstream since the use was opened.
     pub fn has_use(&self, opened: u64) -> bool {
         self.born.load(Ordering::Relaxed) == opened
     }
 
-    /// Closes a use, and returns a point behind its work. If the queue stands for another CUstream by now, that work is done.
+    /// Closes a use, and returns a point behind its work. If the queue is bound to another CUstream by now, that work is done.
     pub fn close_use(&'static self, opened: u64) -> Point {
         if !self.has_use(opened) {
             return Point::new(self, 0);

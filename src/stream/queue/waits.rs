@@ -2,7 +2,7 @@
 //!
 //! Contract: no lock is held while the driver is called.
 
-use super::{Origin, Queue, tick};
+use super::{Origin, Queue, advance_clock};
 use crate::cuda_driver::CUstream;
 use crate::error::{Result, Status, fail};
 use crate::gpu::{Gpu, Inside};
@@ -55,7 +55,7 @@ impl Queue {
         if is_capturing(gpu, &inside, self.raw())? {
             return Err(capturing(gpu));
         }
-        let tick = tick();
+        let tick = advance_clock();
         // SAFETY: the caller has a reference on the stream.
         gpu.check(unsafe { inside.cuStreamSynchronize(self.raw())? }, "cuStreamSynchronize")?;
         self.pass(tick);
@@ -95,7 +95,7 @@ impl Queue {
     }
 }
 
-/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference promises that the query
+/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference guarantees that the query
 /// breaks none, also where its result is IMPLICIT.
 pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
     const NONE: u32 = 0;
