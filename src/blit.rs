@@ -182,7 +182,7 @@ pub fn zero(dst: &HostView) {
 /// # Safety
 /// - `src` may be read and `dst` written for `count` bytes. With 0 bytes the call touches neither.
 pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
-    if count < runner::LEAST || (dst as usize).abs_diff(src as usize) < count {
+    if count < runner::MIN_DIVIDED_BYTES || (dst as usize).abs_diff(src as usize) < count {
         // SAFETY: the caller's obligation.
         return unsafe { bytes::copy(dst, src, count) };
     }

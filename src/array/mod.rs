@@ -187,7 +187,7 @@ pub fn wait(id: Id, access: u32) -> Result<()> {
             if thread::are_devices_in_doubt() {
                 // Work that was unfinished when its device was lost has ended without a result.
                 if let Some(point) = locked.lost_over(claim, access & TN_WRITE != 0) {
-                    point.queue().gpu().alive()?;
+                    point.stream().gpu().alive()?;
                 }
                 check_alive(locked.state(ledger).device)?;
             }

@@ -178,8 +178,8 @@ fn check(
     if let Some(refusal) = refusals {
         return Err(refusal);
     }
-    for queue in entries.iter().filter_map(|entry| entry.when.queue) {
-        queue.gpu().alive()?;
+    for stream in entries.iter().filter_map(|entry| entry.when.stream) {
+        stream.gpu().alive()?;
     }
     Ok(())
 }

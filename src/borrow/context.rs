@@ -7,7 +7,7 @@ use crate::device_copy::{self, Outstanding};
 use crate::error::{Result, drafted, fail};
 use crate::ledger::{self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, UseTime};
 use crate::slots::Id;
-use crate::stream::{self, Queue};
+use crate::stream::{self, Stream};
 use crate::sys::os;
 use core::ffi::CStr;
 use smallvec::SmallVec;
@@ -23,8 +23,8 @@ pub struct Entry {
     pub(crate) when: UseTime,
 }
 
-/// Copies a COW entry's bytes into its new store. Without a queue the copy is done on return, otherwise in the queue's order.
-pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()>;
+/// Copies a COW entry's bytes into its new store. Without a stream the copy is done on return, otherwise in the stream's order.
+pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()>;
 
 /// The call for which a list of entries is opened.
 #[derive(Clone, Copy)]
@@ -77,17 +77,17 @@ pub(super) fn list<T>(n: usize) -> Result<List<T>> {
     Ok(list)
 }
 
-/// Copies the bytes by the host if it can reach them. Otherwise a device copies them, on `queue`, or on the thread's current stream, for
+/// Copies the bytes by the host if it can reach them. Otherwise a device copies them, on `stream`, or on the thread's current stream, for
 /// which this call then waits.
-fn copy_bytes(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
-    let on = match (ledger::is_reachable(to.device()), queue) {
+fn copy_bytes(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()> {
+    let on = match (ledger::is_reachable(to.device()), stream) {
         (true, _) => return blit::copy(&to.host_view()?, &from.host_view()?),
-        (false, Some(queue)) => queue,
+        (false, Some(stream)) => stream,
         (false, None) => stream::current(to.device())?,
     };
     match device_copy::copy(on, &to.memory_view()?, &from.memory_view()?, false) {
         Ok(Outstanding::Nothing) => Ok(()),
-        Ok(_) if queue.is_some() => Ok(()),
+        Ok(_) if stream.is_some() => Ok(()),
         Ok(_) => on.synchronize(),
         Err(failed) => {
             // The new bytes are freed, so no work may be left on them.

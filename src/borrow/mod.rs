@@ -42,7 +42,7 @@ use crate::ledger::{
     self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, SpareClaim, SpareGuard, SpareRoot, UseTime,
 };
 use crate::slots::Id;
-use crate::stream::{Point, Stream};
+use crate::stream::{Point, StreamArg};
 use crate::thread::{self, Thread};
 use crate::types::*;
 
@@ -138,7 +138,7 @@ pub fn export_fast<T>(
 pub fn open(
     call: BorrowContext<'_>,
     id: Id,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     wanted: Result<Use>,
     wait: bool,
     outputs: &dyn LayoutSink,
@@ -153,7 +153,7 @@ pub fn open(
 }
 
 /// When a use with a stream uses the bytes of an array, which depends on the device of the bytes. `wait`: TN_WAIT.
-pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
+pub fn when(id: Id, stream: &StreamArg, wait: bool) -> Result<UseTime> {
     if stream.is_null() {
         return Ok(UseTime::HOST.waiting(wait));
     }
@@ -162,7 +162,7 @@ pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
         array::check_live(locked, claim)?;
         Ok(locked.state(locked.ledger_of(claim)).device)
     })?;
-    Ok(UseTime { queue: stream.on(device)?, wait })
+    Ok(UseTime { stream: stream.on(device)?, wait })
 }
 
 /// TN_ERR_DESTRUCTED or TN_ERR_GIVEN if one of several handles is: the first in the order of checks.
@@ -180,7 +180,7 @@ pub fn chunks(
     call: BorrowContext<'_>,
     id: Id,
     (axis, n): (i32, usize),
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     wanted: Result<Use>,
     wait: bool,
     mut visit: impl FnMut(usize, Id, &Layout, i64, i64),
@@ -284,13 +284,13 @@ pub fn end(id: Id, flags: u32) -> Result<()> {
     {
         return Ok(());
     }
-    end_slow(id, flags, Ok(Stream::Now))
+    end_slow(id, flags, Ok(StreamArg::Now))
 }
 
 /// The slow path of [`end`]. Work on the stream may go on to use the bytes.
 #[cold]
 #[inline(never)]
-pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
+pub fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     let stream = stream?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
@@ -321,7 +321,7 @@ pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
 
 /// The end points of a stream's work on several devices, each taken once.
 struct EndPoints<'a> {
-    stream: &'a Stream,
+    stream: &'a StreamArg,
     known: [Option<(tn_device, Option<Point>)>; EndPoints::CAPACITY],
 }
 
@@ -334,7 +334,7 @@ impl EndPoints<'_> {
             return Ok(*point);
         }
         let point = match self.stream.on(device)? {
-            Some(queue) => Some(ledger::point_behind(queue)?),
+            Some(stream) => Some(ledger::point_behind(stream)?),
             None => None,
         };
         if let Some(place) = self.known.iter_mut().find(|place| place.is_none()) {

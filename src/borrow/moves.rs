@@ -23,7 +23,7 @@ pub(super) struct Move {
     why: u32,
     /// The read guard on the old bytes; none with DISCARD.
     source: Option<InternalGuard>,
-    /// The point at which a queue has read them.
+    /// The point at which a stream has read them.
     read_until: Option<Point>,
     layout: Layout,
     device: tn_device,
@@ -135,11 +135,11 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
         };
         // The host can use the new bytes only if no device work on them continues.
         let by_host = moving.source.is_some() && ledger::is_reachable(moving.device);
-        let queue = entries[moving.position].when.queue.filter(|_| !by_host);
-        let mut fresh = NewStore::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
+        let stream = entries[moving.position].when.stream.filter(|_| !by_host);
+        let mut fresh = NewStore::allocate_on(thread, stream, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
-            (call.copier)(&mut fresh, source, queue)?;
-            moving.read_until = queue.map(|queue| ledger::point_behind(queue).unwrap_or_else(|_| queue.now()));
+            (call.copier)(&mut fresh, source, stream)?;
+            moving.read_until = stream.map(|stream| ledger::point_behind(stream).unwrap_or_else(|_| stream.now()));
         }
         moving.fresh = Some(fresh);
     }

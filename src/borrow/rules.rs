@@ -277,7 +277,7 @@ pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
 /// TN_ERR_DRIVER if the host would access managed bytes of a lost device, which no longer provides them (DV-8).
 #[inline]
 fn check_host(state: &LedgerState, order: UseTime) -> Checked<()> {
-    let in_doubt = thread::are_devices_in_doubt() && order.queue.is_none() && state.device.r#type == TN_CUDA_MANAGED;
+    let in_doubt = thread::are_devices_in_doubt() && order.stream.is_none() && state.device.r#type == TN_CUDA_MANAGED;
     if in_doubt { array::check_alive(state.device) } else { Ok(()) }
 }
 
@@ -340,7 +340,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     Ok(())
 }
 
-/// TN_ERR_PENDING, unless the caller waits or uses a queue. The points to wait for are added to `points` in any case.
+/// TN_ERR_PENDING, unless the caller waits or uses a stream. The points to wait for are added to `points` in any case.
 fn check_work(
     locked: &Locked,
     claim: &'static Claim,
@@ -354,11 +354,11 @@ fn check_work(
     let mut open = Open::default();
     locked.each_record_over(claim, |record| {
         if let Some(point) = locked.blocking_work(record, writing, order) {
-            points.add(point, order.queue);
+            points.add(point, order.stream);
             open.add(record);
         }
     });
-    if open.any() && order.queue.is_none() && !order.wait {
+    if open.any() && order.stream.is_none() && !order.wait {
         return Err(by_guard(locked, claim, TN_ERR_PENDING, open));
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::error::{Result, fail};
 use crate::gpu::{GPUS, Gpu, gpu};
 use crate::grow_unlocked;
 use crate::names::device_type_name;
-use crate::stream::Queue;
+use crate::stream::Stream;
 use crate::sys::bytes;
 use crate::thread::QuickLock;
 use crate::types::*;
@@ -195,14 +195,14 @@ impl Memory {
         }
     }
 
-    /// Makes the driver call `call` in the context of the queue's GPU.
+    /// Makes the driver call `call` in the context of the stream's GPU.
     fn call_on(
         &self,
-        queue: &'static Queue,
+        stream: &'static Stream,
         call: &'static str,
         work: impl FnOnce(&Driver) -> Result<u32>,
     ) -> Result<()> {
-        let gpu = queue.gpu();
+        let gpu = stream.gpu();
         let inside = gpu.enter()?;
         gpu.check(work(&inside)?, call)
     }
@@ -277,17 +277,17 @@ impl Device for Memory {
         unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 
-    unsafe fn fill_on(&self, queue: &'static Queue, start: usize, bytes: usize, value: u8) -> Result<()> {
+    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
         // SAFETY: the caller's obligation.
-        self.call_on(queue, "cuMemsetD8Async", |driver| unsafe {
-            driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, queue.raw())
+        self.call_on(stream, "cuMemsetD8Async", |driver| unsafe {
+            driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, stream.raw())
         })
     }
 
-    unsafe fn copy_on(&self, queue: &'static Queue, to: usize, from: usize, bytes: usize) -> Result<()> {
+    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
         // SAFETY: the caller's obligation; host and devices share one address space.
-        self.call_on(queue, "cuMemcpyAsync", |driver| unsafe {
-            driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, queue.raw())
+        self.call_on(stream, "cuMemcpyAsync", |driver| unsafe {
+            driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, stream.raw())
         })
     }
 

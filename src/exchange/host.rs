@@ -19,7 +19,7 @@ use crate::ledger::{
 use crate::names::Site;
 use crate::pool;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread::{self, Thread};
 use crate::transfer;
 use crate::types::*;
@@ -310,7 +310,7 @@ pub struct Exported {
 pub fn export(
     id: Id,
     request: &Export,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     why_not: &dyn Fn(&Layout) -> Option<&'static str>,
 ) -> Result<Exported> {
     export_ordered(id, request, stream, why_not, Order::A)
@@ -320,7 +320,7 @@ pub fn export(
 pub fn export_ordered(
     id: Id,
     request: &Export,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     why_not: &dyn Fn(&Layout) -> Option<&'static str>,
     order: Order,
 ) -> Result<Exported> {

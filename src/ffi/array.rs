@@ -12,7 +12,7 @@ use crate::ledger::Release;
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::transfer;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
@@ -40,7 +40,7 @@ unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options
 ///
 /// # Safety
 /// - As for [`options`].
-unsafe fn stream_of(options: *const tn_array_options) -> Noted<Stream> {
+unsafe fn stream_of(options: *const tn_array_options) -> Noted<StreamArg> {
     // SAFETY: the caller's obligation.
     let raw = unsafe { convert::sized(options)? };
     convert::stream(raw.map_or(core::ptr::null_mut(), |raw| raw.stream))

@@ -9,7 +9,7 @@ use crate::error::{Result, fail, rank};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::types::*;
 use core::ffi::{CStr, c_char};
 
@@ -309,19 +309,19 @@ pub fn switch(value: i32, name: &str) -> Result<bool> {
 
 /// What a stream argument means.
 #[inline]
-pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
-    Stream::of(stream as u64)
+pub fn stream(stream: *const tn_stream) -> Noted<StreamArg> {
+    StreamArg::of(stream as u64)
 }
 
 /// As [`stream`], where NULL is not allowed.
-pub fn some_stream(stream: *const tn_stream) -> Result<Noted<Stream>> {
+pub fn some_stream(stream: *const tn_stream) -> Result<Noted<StreamArg>> {
     if stream.is_null() { Err(null("stream")) } else { Ok(self::stream(stream)) }
 }
 
 /// Whether a stream argument means the host, now.
 #[inline(always)]
 pub fn is_now(stream: *const tn_stream) -> bool {
-    Stream::is_now(stream as u64)
+    StreamArg::is_now(stream as u64)
 }
 
 /// A pool argument; NULL: None.

@@ -24,7 +24,7 @@ impl GuardList {
         Ok(GuardList { head: SpareGuard::take(thread)?, first: None })
     }
 
-    /// Adds an entry. `streamed`: it was opened with a queue.
+    /// Adds an entry. `streamed`: it was opened with a stream.
     pub(crate) fn push(&mut self, locked: &mut Locked, guard: &'static Guard, streamed: bool) {
         let body = locked.get_mut(guard);
         body.streamed = streamed;
@@ -43,7 +43,7 @@ impl GuardList {
     }
 }
 
-/// Ends the borrow_all with this handle; false if another thread has ended it. For entries that were opened with a queue, `point_of` gives
+/// Ends the borrow_all with this handle; false if another thread has ended it. For entries that were opened with a stream, `point_of` gives
 /// the point until which work on a device continues. It is called for all entries first, and if it fails, all stay open.
 pub fn end_guard_list(
     id: Id,

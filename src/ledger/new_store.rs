@@ -141,13 +141,13 @@ impl NewStore {
         Ok(NewStore { ledger, claim, pool, start, bytes, ready: None })
     }
 
-    /// Allocates from any pool, for a use in the order of a queue. None: for the host, now, or on the thread's current stream of a device
+    /// Allocates from any pool, for a use in the order of a stream. None: for the host, now, or on the thread's current stream of a device
     /// that the host cannot reach.
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_on(
         thread: &'static Thread,
-        queue: Option<&'static stream::Queue>,
+        stream: Option<&'static stream::Stream>,
         pool: &'static Pool,
         layout: &mut Layout,
         zeroed: bool,
@@ -158,7 +158,7 @@ impl NewStore {
         let (bytes, mut start, mut ready) = (layout.bytes(), 0, None);
         if bytes > 0 {
             let tag = ledger.tag();
-            let (block, point) = pool.allocate_store_on(queue, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
+            let (block, point) = pool.allocate_store_on(stream, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
             start = block.as_ptr() as i64;
             ready = point.map(|point| StartPoint::at(guard, point));
         }
@@ -178,7 +178,7 @@ impl NewStore {
     pub(crate) fn memory_view(&mut self) -> Result<MemoryView<'_>> {
         let device = self.pool.device();
         let layout: &Layout = self.claim.layout();
-        // SAFETY: as in `host_view`. A caller that copies on a queue waits for the copy, or records its point on the store.
+        // SAFETY: as in `host_view`. A caller that copies on a stream waits for the copy, or records its point on the store.
         Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
     }
 

@@ -423,7 +423,7 @@ pub struct GuardBody {
     pub(crate) discard: bool,
     /// Ended without a use of the bytes.
     pub(super) abandoned: bool,
-    /// An entry of a borrow_all, opened with a queue.
+    /// An entry of a borrow_all, opened with a stream.
     pub(super) streamed: bool,
     pub(super) group: Option<Group>,
     /// Next entry of the borrow_all.

@@ -1,39 +1,39 @@
-//! The waits of a queue for other queues that were enqueued already: the last tick of each of a few queues.
+//! The waits of a stream for other streams that were enqueued already: the last tick of each of a few streams.
 
-/// Number of other queues whose last tick is stored.
-const MAX_QUEUES: usize = 8;
+/// Number of other streams whose last tick is stored.
+const MAX_STREAMS: usize = 8;
 
-/// Guarded by the queue's lock.
+/// Guarded by the stream's lock.
 pub struct KnownWaits {
-    known: [KnownWait; MAX_QUEUES],
+    known: [KnownWait; MAX_STREAMS],
 }
 
 #[derive(Clone, Copy)]
 struct KnownWait {
-    /// The number of the other queue plus one; 0: none.
+    /// The number of the other stream plus one; 0: none.
     queue_plus_1: u32,
     tick: u64,
 }
 
 impl KnownWaits {
     /// Nothing is known.
-    pub const NONE: KnownWaits = KnownWaits { known: [KnownWait { queue_plus_1: 0, tick: 0 }; MAX_QUEUES] };
+    pub const NONE: KnownWaits = KnownWaits { known: [KnownWait { queue_plus_1: 0, tick: 0 }; MAX_STREAMS] };
 
-    /// Whether new work is ordered after a tick of a queue.
-    pub fn has(&self, queue: u32, tick: u64) -> bool {
-        self.known.iter().any(|known| known.queue_plus_1 == queue + 1 && known.tick >= tick)
+    /// Whether new work is ordered after a tick of a stream.
+    pub fn has(&self, stream: u32, tick: u64) -> bool {
+        self.known.iter().any(|known| known.queue_plus_1 == stream + 1 && known.tick >= tick)
     }
 
-    /// New work is ordered after a tick of a queue from now on. All ticks come from one clock, so the oldest entry is replaced.
-    pub fn learn(&mut self, queue: u32, tick: u64) {
-        let same = self.known.iter_mut().find(|known| known.queue_plus_1 == queue + 1);
+    /// New work is ordered after a tick of a stream from now on. All ticks come from one clock, so the oldest entry is replaced.
+    pub fn learn(&mut self, stream: u32, tick: u64) {
+        let same = self.known.iter_mut().find(|known| known.queue_plus_1 == stream + 1);
         let entry = match same {
             Some(entry) => Some(entry),
             None => self.known.iter_mut().min_by_key(|known| known.tick),
         };
         if let Some(entry) = entry {
-            let before = if entry.queue_plus_1 == queue + 1 { entry.tick } else { 0 };
-            *entry = KnownWait { queue_plus_1: queue + 1, tick: tick.max(before) };
+            let before = if entry.queue_plus_1 == stream + 1 { entry.tick } else { 0 };
+            *entry = KnownWait { queue_plus_1: stream + 1, tick: tick.max(before) };
         }
     }
 }
@@ -49,8 +49,8 @@ mod tests {
         known.learn(3, 10);
         known.learn(3, 7);
         assert!(known.has(3, 10) && known.has(3, 2) && !known.has(3, 11) && !known.has(4, 1));
-        (0..MAX_QUEUES as u32).for_each(|queue| known.learn(20 + queue, 100 + u64::from(queue)));
+        (0..MAX_STREAMS as u32).for_each(|stream| known.learn(20 + stream, 100 + u64::from(stream)));
         assert!(!known.has(3, 1), "the oldest entry was replaced");
-        assert!((0..MAX_QUEUES as u32).all(|queue| known.has(20 + queue, 100)));
+        assert!((0..MAX_STREAMS as u32).all(|stream| known.has(20 + stream, 100)));
     }
 }

@@ -43,7 +43,7 @@ use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::cell::Cell;
@@ -80,7 +80,7 @@ pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
 }
 
 /// Copies an array to a new, dense one on the same device. The copy is in F order if the source is F- but not C-contiguous, else in C.
-pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<Stream>) -> Result<Id> {
+pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<StreamArg>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let at = location_of(id)?;
@@ -93,13 +93,13 @@ pub fn to_device(
     id: Id,
     device: tn_device,
     pool: Option<&'static Pool>,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let at = location_of(id)?;
     // Page-locked memory lets the copy be asynchronous.
-    let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, Stream::Now);
+    let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
     let device = if page_locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
     new(function, id, at, device, pool, &stream)
 }
@@ -110,7 +110,7 @@ fn new(
     (from, is_empty): (tn_device, bool),
     device: tn_device,
     pool: Option<&'static Pool>,
-    stream: &Stream,
+    stream: &StreamArg,
 ) -> Result<Id> {
     let pool = pool_for(device, pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
@@ -152,7 +152,7 @@ pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool)
 }
 
 /// Copies the elements of one array into another one: the slow path of [`copy_free`], for all cases and with every status.
-pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<Stream>) -> Result<()> {
+pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<StreamArg>) -> Result<()> {
     let ids = [source, target];
     drop(ledger::lock_all(2, &|i| {
         ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["source", "destination"][i]))

@@ -14,7 +14,7 @@ use crate::layout::{Layout, Tuple};
 use crate::ledger::{self, Claim, Locked};
 use crate::pool::{self, Located};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::types::*;
 use core::ffi::CStr;
 
@@ -45,14 +45,14 @@ impl RawMemory {
 
     /// Records a copy that is outstanding: the pool reuses a block that the caller frees meanwhile only after it (PD-18).
     fn record_use(&self, route: &Route, outcome: &Outcome) {
-        if let (Some(block), Some(queue), Ok(Outstanding::Both)) = (&self.block, route.queue(), outcome) {
-            block.pool.record_use(block.start, queue.now());
+        if let (Some(block), Some(stream), Ok(Outstanding::Both)) = (&self.block, route.stream(), outcome) {
+            block.pool.record_use(block.start, stream.now());
         }
     }
 }
 
 /// Copies the elements into raw host memory.
-pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, target: Side<'_>) -> Result<()> {
+pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<StreamArg>, target: Side<'_>) -> Result<()> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let (from, is_empty) = location_of(id)?;
@@ -101,7 +101,7 @@ pub fn copy_from_host(
     function: &'static CStr,
     id: Id,
     mode: u32,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     source: Side<'_>,
 ) -> Result<()> {
     ledger::find::<Claim>(id)?;

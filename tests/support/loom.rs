@@ -11,7 +11,7 @@ use tenure::exchange::host::{self, Import};
 use tenure::layout::{Layout, Order};
 use tenure::ledger::{Claim, Class, Guard, Lease, Ledger, LockedSlot, Promise, Release, Scope, Weak};
 use tenure::slots::{Id, Slot, State, Table};
-use tenure::stream::Stream;
+use tenure::stream::StreamArg;
 use tenure::thread;
 use tenure::types::*;
 
@@ -140,8 +140,8 @@ pub fn call() -> BorrowContext<'static> {
     BorrowContext::new(c"model")
 }
 
-pub fn host_stream() -> Result<Stream> {
-    Stream::of(0)
+pub fn host_stream() -> Result<StreamArg> {
+    StreamArg::of(0)
 }
 
 /// Unused outputs.

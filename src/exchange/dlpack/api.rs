@@ -14,7 +14,7 @@ use crate::exchange::host::{self, Export};
 use crate::layout::{Layout, Order, check_ndim};
 use crate::ledger::Class;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -184,7 +184,7 @@ fn export_exclusively(id: Id) -> Result<host::Exported> {
         copy: Class::ExportExclusive,
         unique: true,
     };
-    let exported = host::export(id, &request, Stream::of(0), &|_| None);
+    let exported = host::export(id, &request, StreamArg::of(0), &|_| None);
     array::release_now(id)?;
     exported
 }

@@ -19,7 +19,7 @@ use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::{Class, Guard, LockedSlot, Release};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 pub use api::{exchange_api, register_python};
@@ -39,7 +39,7 @@ pub struct Options {
     /// The device on which the consumer wants the bytes.
     pub target: tn_device,
     /// The consumer's stream.
-    pub consumer: Result<Stream>,
+    pub consumer: Result<StreamArg>,
 }
 
 /// The struct that the consumer asked for.
@@ -99,7 +99,7 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
 
 /// The slow path of an export, for all cases and with every status.
 #[inline(never)]
-fn export_slow(id: Id, request: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
+fn export_slow(id: Id, request: host::Export, consumer: StreamArg, form: Form) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
     match host::export(id, &request, Ok(consumer), &|layout| why_not_expressible(request.flags, layout)) {

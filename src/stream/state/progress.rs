@@ -1,9 +1,9 @@
-//! The progress of a queue: its points, the events behind them, and what is known to be done.
+//! The progress of a stream: its points, the events behind them, and what is known to be done.
 //!
 //! Contract: only functions that record or query an event call the driver, and hold no lock.
 
 use super::waits::{capturing, is_capturing};
-use super::{CLOCK, LEGACY, Queue, advance_clock};
+use super::{CLOCK, LEGACY, Stream, advance_clock};
 use crate::cuda_driver::{CUstream, code};
 use crate::error::{Result, Status, fail};
 use crate::gpu::Inside;
@@ -12,10 +12,10 @@ use crate::stream::point::Point;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-impl Queue {
+impl Stream {
     /// The point behind all work issued so far, and possibly some of what comes next. Calls no driver.
     pub fn now(&'static self) -> Point {
-        // SeqCst: read after the driver returned from what was issued last, see the head of `queue`.
+        // SeqCst: read after the driver returned from what was issued last, see the head of `state`.
         let tick = CLOCK.load(Ordering::SeqCst);
         if self.last_point.load(Ordering::Relaxed) < tick {
             self.last_point.fetch_max(tick, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Queue {
         }
     }
 
-    /// As [`Queue::record`], for a queue whose CUstream is known to exist.
+    /// As [`Stream::record`], for a stream whose CUstream is known to exist.
     pub(in crate::stream) fn record_held(&'static self, timing: bool) -> Result<EventRef> {
         let gpu = self.gpu();
         if self.gone.load(Ordering::Relaxed) {
@@ -111,7 +111,7 @@ impl Queue {
         last_point > self.recorded.load(Ordering::Relaxed) && !self.has_passed(last_point)
     }
 
-    /// Queries the last event of a queue that ended.
+    /// Queries the last event of a stream that ended.
     pub(in crate::stream) fn poll_last_event(&'static self) {
         let last = self.recorded.load(Ordering::Relaxed);
         if !self.has_passed(last) {
