@@ -37,7 +37,7 @@ use crate::sys::bytes::{self, Pattern};
 /// Parts of a plain copy or fill start at multiples of a page.
 const PART_ALIGNMENT_BYTES: usize = 4096;
 
-/// A layout whose offset is an absolute host address, with the promise that its bytes may be touched.
+/// A layout whose offset is an absolute host address, whose bytes the holder may access.
 #[derive(Clone, Copy)]
 pub struct HostView<'a> {
     layout: &'a Layout,
@@ -121,13 +121,13 @@ unsafe fn copy_by(loops: &mut Loops, order: OverlapDirection) {
     let whole = loops.bytes();
     let parts = if order == OverlapDirection::Any { runner::parts(whole) } else { 1 };
     let Some((axis, count)) = Some(parts).filter(|parts| *parts > 1).and_then(|parts| loops.divided(parts)) else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         return unsafe { items::copy(loops, order, whole) };
     };
     let loops = &*loops;
     runner::each(parts, &|index| {
         if let Some(mut part) = loops.part(axis, index * count, count) {
-            // SAFETY: the caller's promise. No two parts share an element, and any order is safe, so parts may run at the same time.
+            // SAFETY: the caller's obligation. No two parts share an element, and any order is safe, so parts may run at the same time.
             unsafe { items::copy(&mut part, order, whole) };
         }
     });
@@ -182,8 +182,8 @@ pub fn zero(dst: &HostView) {
 /// # Safety
 /// - `src` may be read and `dst` written for `count` bytes. With 0 bytes the call touches neither.
 pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
-    if count < runner::LEAST || (dst as usize).abs_diff(src as usize) < count {
-        // SAFETY: the caller's promise.
+    if count < runner::MIN_DIVIDED_BYTES || (dst as usize).abs_diff(src as usize) < count {
+        // SAFETY: the caller's obligation.
         return unsafe { bytes::copy(dst, src, count) };
     }
     let (dst, src) = (dst.expose_provenance(), src.expose_provenance());
@@ -191,7 +191,7 @@ pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
     divided(count, |from, count| {
         let dst = core::ptr::with_exposed_provenance_mut(dst + from);
         let src = core::ptr::with_exposed_provenance(src + from);
-        // SAFETY: the caller's promise. No two parts share a byte, and the two sides do not overlap.
+        // SAFETY: the caller's obligation. No two parts share a byte, and the two sides do not overlap.
         unsafe { bytes::copy_by(method, dst, src, count) };
         bytes::end(method);
     });

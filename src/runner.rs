@@ -18,7 +18,7 @@ const PARTS_PER_TASK: usize = 4;
 /// The least size of a part.
 const MIN_PART_BYTES: usize = 128 << 10;
 /// Work on fewer bytes is never divided.
-pub const LEAST: usize = 2 * MIN_PART_BYTES;
+pub const MIN_DIVIDED_BYTES: usize = 2 * MIN_PART_BYTES;
 
 const NONE: tn_runner =
     tn_runner { size: size_of::<tn_runner>(), run: None, context: core::ptr::null_mut(), threads: 0, least_bytes: 0 };
@@ -42,7 +42,7 @@ pub fn set_current(runner: Option<tn_runner>) {
 #[inline]
 pub fn parts(bytes: usize) -> usize {
     // Small work does not read the runner, which would cost more than it could gain.
-    if bytes < LEAST { 1 } else { parts_by(&CURRENT.get(), bytes) }
+    if bytes < MIN_DIVIDED_BYTES { 1 } else { parts_by(&CURRENT.get(), bytes) }
 }
 
 fn parts_by(runner: &tn_runner, bytes: usize) -> usize {
@@ -84,7 +84,7 @@ impl Work<'_> {
 /// # Safety
 /// - `argument` points to the [`Work`] of an [`each`] that has not returned.
 unsafe extern "C" fn task(argument: *mut c_void, _index: usize) {
-    // SAFETY: the caller's promise, which `tn_run_callback` makes.
+    // SAFETY: the caller's obligation, which `tn_run_callback` makes.
     unsafe { &*argument.cast::<Work<'_>>() }.take_all();
 }
 

@@ -52,8 +52,8 @@ pub enum Kind {
     Event = 13,
     /// tn_scope of tn_stream_enter
     StreamScope = 14,
-    /// Internal: the queue of a CUstream.
-    Queue = 15,
+    /// Internal: the record of a CUstream.
+    StreamRecord = 15,
     /// Internal: an event of the driver.
     EventSlot = 16,
 }

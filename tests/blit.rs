@@ -25,11 +25,11 @@ unsafe impl GlobalAlloc for Starved {
         if NO_MEMORY.get() {
             return core::ptr::null_mut();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { System.alloc(request) }
     }
     unsafe fn dealloc(&self, address: *mut u8, request: Request) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { System.dealloc(address, request) }
     }
 }

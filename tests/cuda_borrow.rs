@@ -131,25 +131,25 @@ fn br_62_the_ends_of_two_readers_change_places() {
         let memory = Memory::new(100);
         let a = memory.lend(gpu(0), true, false);
         let s = stream(0);
-        let taken = tenure::stream::Stream::of(s.addr() as u64).unwrap();
-        let queue = taken.on(gpu(0)).unwrap().unwrap();
+        let taken = tenure::stream::StreamArg::of(s.addr() as u64).unwrap();
+        let stream = taken.on(gpu(0)).unwrap().unwrap();
         let open = || {
             let wanted = Use::Read { frozen: false };
             transfer::acquire_one(
                 BorrowContext::new(c"reader"),
                 Id::from_bits(a.addr() as u64),
                 wanted,
-                UseTime::on(queue),
+                UseTime::on(stream),
             )
             .unwrap()
         };
         let (first, second) = (open(), open());
-        let early = queue.record_point().unwrap();
+        let early = stream.record_point().unwrap();
         // The work is done, but the library does not know it yet.
         let name = native(s);
         assert_eq!(with_context(0, || driver_call!(cuStreamSynchronize(name => u64))), 0);
         hands.hold(name);
-        let late = queue.record_point().unwrap();
+        let late = stream.record_point().unwrap();
         second.end_at(false, late);
         first.end_at(false, early);
         assert_eq!(host(a), (TN_OK, TN_ERR_PENDING), "the second reader is at work");

@@ -14,7 +14,7 @@ use tenure::device_copy::{self, Memory, MemoryView, Outstanding};
 use tenure::dtype::Dtype;
 use tenure::gpu::{self, Gpu, page_lock};
 use tenure::layout::Layout;
-use tenure::stream::{self, Queue};
+use tenure::stream::{self, Stream};
 use tenure::types::*;
 use tenure_harness::test;
 
@@ -93,7 +93,7 @@ impl Block {
     }
 
     fn memory_view<'a>(&self, layout: &'a Layout) -> MemoryView<'a> {
-        // SAFETY: every layout lies inside its block, which outlives the queue's work.
+        // SAFETY: every layout lies inside its block, which outlives the stream's work.
         unsafe { MemoryView::new(layout, self.memory) }
     }
 
@@ -119,7 +119,7 @@ impl Drop for Block {
     }
 }
 
-fn queue(gpu: i32) -> &'static Queue {
+fn stream(gpu: i32) -> &'static Stream {
     stream::current(gpu::gpu(gpu).unwrap().device()).unwrap()
 }
 
@@ -156,14 +156,14 @@ impl Pair {
         Pair { raw, shape, to, from, before, source, wanted }
     }
 
-    /// Copies on `queue` and checks. Returns the work that was outstanding on return.
-    fn check(&self, seed: u64, queue: &'static Queue, to: Memory, from: Memory, strict: bool) -> Option<Outstanding> {
+    /// Copies on `stream` and checks. Returns the work that was outstanding on return.
+    fn check(&self, seed: u64, stream: &'static Stream, to: Memory, from: Memory, strict: bool) -> Option<Outstanding> {
         let (dst, src) = (Block::new(to, self.before.len()), Block::new(from, self.source.len()));
         dst.write(&self.before);
         src.write(&self.source);
         let target = dst.layout(self.raw, &self.shape, &self.to.strides, self.to.offset);
         let source = src.layout(self.raw, &self.shape, &self.from.strides, self.from.offset);
-        let left = match device_copy::copy(queue, &dst.memory_view(&target), &src.memory_view(&source), strict) {
+        let left = match device_copy::copy(stream, &dst.memory_view(&target), &src.memory_view(&source), strict) {
             Ok(left) => left,
             Err(failed) if strict && failed.status.code() == TN_ERR_WOULD_COPY => {
                 assert!(!failed.wrote);
@@ -179,7 +179,7 @@ impl Pair {
             Outstanding::Writing if !matches!(from, Memory::Device(_)) => src.write(&vec![0xEE; self.source.len()]),
             _ => {}
         }
-        queue.synchronize().unwrap();
+        stream.synchronize().unwrap();
         let text =
             || format!("seed {seed}: {:?} {:?} <- {:?}, {left:?}", self.shape, self.to.strides, self.from.strides);
         assert!(dst.read() == self.wanted, "{}", text());
@@ -209,7 +209,7 @@ fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
         let mut random = Random::new(seed * 0x9E37_79B9);
         let pair = Pair::new(&mut random);
         let (to, from) = kinds(gpu)[random.below_i64(7) as usize];
-        pair.check(seed, queue(0), to, from, random.one_in(4));
+        pair.check(seed, stream(0), to, from, random.one_in(4));
     }
 }
 
@@ -225,7 +225,7 @@ fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
         }
         let pair = Pair::new(&mut random);
         let (to, from) = if random.one_in(2) { (zero, one) } else { (one, zero) };
-        pair.check(seed, queue(random.below_i64(2) as i32), to, from, false);
+        pair.check(seed, stream(random.below_i64(2) as i32), to, from, false);
     }
     if let Some(sim) = device.sim {
         sim.set("peers", 1);
@@ -260,8 +260,8 @@ fn tr_4_tr_5_overlap_within_a_device() {
         block.write(&bytes);
         let target = block.layout(raw, &shape, &to.strides, dst_offset);
         let source = block.layout(raw, &shape, &from.strides, src_offset);
-        device_copy::copy(queue(0), &block.memory_view(&target), &block.memory_view(&source), false).unwrap();
-        queue(0).synchronize().unwrap();
+        device_copy::copy(stream(0), &block.memory_view(&target), &block.memory_view(&source), false).unwrap();
+        stream(0).synchronize().unwrap();
         assert!(block.read() == wanted, "seed {seed}: {shape:?} {:?} <- {:?}", to.strides, from.strides);
     }
 }
@@ -291,8 +291,8 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
         let block = Block::new(memory, before.len());
         block.write(&before);
         let target = block.layout(raw, &shape, &to.strides, to.offset + shift);
-        device_copy::fill(queue(0), &block.memory_view(&target), &value).unwrap();
-        queue(0).synchronize().unwrap();
+        device_copy::fill(stream(0), &block.memory_view(&target), &value).unwrap();
+        stream(0).synchronize().unwrap();
         assert!(block.read() == wanted, "seed {seed}: {shape:?} {:?}, {value:?}, shifted by {shift}", to.strides);
     }
 }
@@ -309,11 +309,11 @@ fn tr_16_large_elements_are_doubled() {
         let names = ["cuMemsetD32Async", "cuMemsetD2D32Async", "cuMemcpyDtoDAsync"];
         let calls = || device.sim.map_or(0, |sim| names.iter().map(|name| sim.calls(name)).sum::<u64>());
         let there = calls();
-        device_copy::fill(queue(0), &block.memory_view(&target), &value).unwrap();
+        device_copy::fill(stream(0), &block.memory_view(&target), &value).unwrap();
         if device.sim.is_some() {
             assert!((least..=most).contains(&(calls() - there)), "{count}: {} calls", calls() - there);
         }
-        queue(0).synchronize().unwrap();
+        stream(0).synchronize().unwrap();
         let (is, end) = (block.read(), 32 + 16 * count as usize);
         assert!(is[..32] == before[..32] && is[end..] == before[end..] && is[32..end] == value.repeat(count as usize));
     }
@@ -328,10 +328,10 @@ fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&st
     let target = dst.layout(TN_F64, &[count as i64], &[8], 0);
     let source = src.layout(TN_F64, &[count as i64], &[8], 0);
     let before: Vec<u64> = names.iter().map(|name| sim.calls(name)).collect();
-    device_copy::copy(queue(0), &dst.memory_view(&target), &src.memory_view(&source), false)
+    device_copy::copy(stream(0), &dst.memory_view(&target), &src.memory_view(&source), false)
         .unwrap_or_else(|failed| panic!("{:?}: {}", failed.status, tenure::error::drafted().as_str()));
     let after = names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect();
-    queue(0).synchronize().unwrap();
+    stream(0).synchronize().unwrap();
     assert!(dst.read() == bytes);
     after
 }
@@ -373,7 +373,7 @@ fn tr_15_without_page_locked_memory_the_driver_copies() {
     for seed in 1..=200 {
         let mut random = Random::new(seed * 0x9E37_79B9);
         let (to, from) = if random.one_in(2) { (memory, Memory::Pageable) } else { (Memory::Pageable, memory) };
-        Pair::new(&mut random).check(seed, queue(0), to, from, false);
+        Pair::new(&mut random).check(seed, stream(0), to, from, false);
     }
     sim.clear_faults();
 }
@@ -409,13 +409,13 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
             src.write(&was);
             let target = dst.layout(TN_U8, &[bytes as i64], &[1], 0);
             let source = src.layout(TN_U8, &[bytes as i64], &[1], 0);
-            let stall = device.sim.map(|_| device.stall(queue(0).native()));
+            let stall = device.sim.map(|_| device.stall(stream(0).native()));
             let left =
-                device_copy::copy(queue(0), &dst.memory_view(&target), &src.memory_view(&source), false).unwrap();
+                device_copy::copy(stream(0), &dst.memory_view(&target), &src.memory_view(&source), false).unwrap();
             assert_eq!(left, Outstanding::Writing, "{bytes}");
             src.write(&vec![0xEE; bytes]);
             drop(stall);
-            queue(0).synchronize().unwrap();
+            stream(0).synchronize().unwrap();
             assert!(dst.read() == was, "{bytes} bytes were read after the call returned");
         }
     });
@@ -438,11 +438,11 @@ fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
         let there = [sim.calls("cuMemcpy2DAsync"), sim.calls("cuMemcpy3DAsync")];
         sim.fail("cuMemcpy2DAsync", 1, 1, 1);
         assert_eq!(
-            device_copy::copy(queue(0), &dst.memory_view(&target), &src.memory_view(&source), false).unwrap(),
+            device_copy::copy(stream(0), &dst.memory_view(&target), &src.memory_view(&source), false).unwrap(),
             Outstanding::Both
         );
         assert_eq!([sim.calls("cuMemcpy2DAsync"), sim.calls("cuMemcpy3DAsync")], there.map(|calls| calls + 1));
-        queue(0).synchronize().unwrap();
+        stream(0).synchronize().unwrap();
         let mut wanted = before;
         for row in 0..rows {
             let (to, from) = ((3 + row * to) as usize, (1 + row * from) as usize);

@@ -18,7 +18,7 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// More queues than a step polls, and more multi-stream spans than it examines.
+/// More streams than a step polls, and more multi-stream spans than it examines.
 const MANY: usize = 70;
 
 /// Work on each stream, on memory of its own, that ends when the simulator permits.
@@ -185,7 +185,7 @@ fn pd_2_orders_that_are_not_known() {
     let gpu = device();
     let sim = gpu.simulated();
     sim.set("free_waits", 0);
-    // More than a queue remembers.
+    // More than a stream remembers.
     const STREAMS: usize = 20;
     for by_another in [false, true] {
         let ((pool, live), work) = (all_of(GPU, STREAMS, 0), support::device_pools::pool());

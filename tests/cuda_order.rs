@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use support::cuda::{Device, Memory, device, with_context};
 use support::random::Random;
 use tenure::ffi::stream::*;
-use tenure::stream::{Point, Queue, Stream};
+use tenure::stream::{Point, Stream, StreamArg};
 use tenure::types::*;
 use tenure_harness::test;
 
@@ -55,8 +55,8 @@ struct Buffer {
     read: Vec<Point>,
 }
 
-/// The handles, released at the end, and the queues of all kinds.
-fn streams() -> (Vec<*mut tn_stream>, Vec<&'static Queue>) {
+/// The handles, released at the end, and the streams of all kinds.
+fn streams() -> (Vec<*mut tn_stream>, Vec<&'static Stream>) {
     let create = |flags| {
         let mut stream = null_mut();
         // SAFETY: the pointer is ours.
@@ -64,23 +64,23 @@ fn streams() -> (Vec<*mut tn_stream>, Vec<&'static Queue>) {
         stream
     };
     let handles: Vec<_> = [0, 0, TN_STREAM_BLOCKING, TN_STREAM_BLOCKING].map(create).into();
-    let on = |bits: u64| Stream::of(bits).unwrap().on(GPU).unwrap().unwrap();
-    let queues = handles.iter().map(|handle| *handle as u64).chain([1, 2]).map(on).collect();
-    (handles, queues)
+    let on = |bits: u64| StreamArg::of(bits).unwrap().on(GPU).unwrap().unwrap();
+    let streams = handles.iter().map(|handle| *handle as u64).chain([1, 2]).map(on).collect();
+    (handles, streams)
 }
 
-/// Makes later work on a queue follow a point. Returns whether the order was known without the driver.
-fn follow(queue: &'static Queue, point: Point) -> bool {
-    let known = queue.follows(point);
+/// Makes later work on a stream follow a point. Returns whether the order was known without the driver.
+fn follow(stream: &'static Stream, point: Point) -> bool {
+    let known = stream.follows(point);
     if !known {
-        queue.wait_for(point).unwrap();
+        stream.wait_for(point).unwrap();
     }
     known
 }
 
 fn run(_gpu: &Device, seed: u64) {
     let mut random = Random::new(seed);
-    let (handles, queues) = streams();
+    let (handles, streams) = streams();
     let results = Pinned::new(STEPS);
     let mut buffers: Vec<Buffer> = (0..BUFFERS)
         .map(|_| Buffer { memory: Memory::new(0, BYTES), value: 0, written: None, read: Vec::new() })
@@ -89,17 +89,17 @@ fn run(_gpu: &Device, seed: u64) {
     let mut known = 0;
     for step in 0..STEPS {
         let buffer = &mut buffers[random.below(BUFFERS)];
-        let queue = queues[random.below(queues.len())];
+        let stream = streams[random.below(streams.len())];
         if buffer.written.is_none() || random.below(3) == 0 {
             for point in buffer.written.take().into_iter().chain(buffer.read.drain(..)) {
-                known += usize::from(follow(queue, point));
+                known += usize::from(follow(stream, point));
             }
             buffer.value = 1 + random.below(250) as u8;
-            buffer.memory.fill(buffer.value, queue.native());
+            buffer.memory.fill(buffer.value, stream.native());
             // With an event at once, or only when it is needed.
-            buffer.written = Some(if random.below(2) == 0 { queue.now() } else { queue.record_point().unwrap() });
+            buffer.written = Some(if random.below(2) == 0 { stream.now() } else { stream.record_point().unwrap() });
         }
-        let reader = queues[random.below(queues.len())];
+        let reader = streams[random.below(streams.len())];
         known += usize::from(follow(reader, buffer.written.expect("written above or before")));
         let from = buffer.memory.at + random.below(BYTES) as u64;
         let to = results.0.wrapping_add(step);

@@ -12,7 +12,7 @@ use tenure::ffi::device::*;
 use tenure::ffi::library::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::stream::*;
-use tenure::stream::{Point, Queue, QueueRef, Stream};
+use tenure::stream::{Point, Stream, StreamArg, StreamRef};
 use tenure::types::*;
 use tenure_harness::test;
 
@@ -92,9 +92,9 @@ fn elapsed(start: *mut tn_event, end: *mut tn_event) -> Result<i64, tn_status> {
     }
 }
 
-/// A reference to the queue of a stream.
-fn queue(stream: *mut tn_stream, id: i32) -> QueueRef {
-    Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().new_ref()
+/// A reference to the stream of a handle.
+fn stream_ref(stream: *mut tn_stream, id: i32) -> StreamRef {
+    StreamArg::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().new_ref()
 }
 
 /// Polls until a point has passed; after ten minutes it never will.
@@ -221,13 +221,13 @@ fn st_4_st_5_imported_streams_stay_their_owners() {
     let own = foreign(0);
     let (a, b) = (import(0, own).unwrap(), import(0, own).unwrap());
     assert_eq!((native(a), native(b)), (own, own));
-    assert!(queue(a, 0) == queue(b, 0), "one order");
+    assert!(stream_ref(a, 0) == stream_ref(b, 0), "one order");
     release(a);
     let memory = Memory::new(0, 4096);
     let stall = gpu_there.stall(own);
     memory.fill(1, own);
-    let held = queue(b, 0);
-    let point = held.queue().now();
+    let held = stream_ref(b, 0);
+    let point = held.stream().now();
     drop(held);
     let records = gpu_there.sim.map(|sim| sim.calls("cuEventRecord"));
     release(b);
@@ -266,7 +266,7 @@ fn pd_8_open_work_of_a_destroyed_stream_is_pending_until_a_device_wait() {
     gpu_there.simulated();
     let own = foreign(0);
     let handle = import(0, own).unwrap();
-    let point = queue(handle, 0).queue().now();
+    let point = stream_ref(handle, 0).stream().now();
     destroy(0, own);
     assert!(!point.poll(), "no guess");
     assert_eq!(point.wait().unwrap_err().code(), TN_ERR_DRIVER);
@@ -285,9 +285,9 @@ fn st_6_synchronizing_waits_for_one_stream() {
     let (x, y) = (Memory::new(0, 4096), Memory::new(0, 4096));
     let stall = gpu_there.stall(native(b));
     y.fill(2, native(b));
-    let open = queue(b, 0).queue().record_point().unwrap();
+    let open = stream_ref(b, 0).stream().record_point().unwrap();
     x.fill(1, native(a));
-    let own = queue(a, 0).queue().now();
+    let own = stream_ref(a, 0).stream().now();
     assert_eq!(tn_stream_synchronize(a), TN_OK);
     assert!(own.is_passed(), "no driver call is needed afterwards");
     assert!(!open.is_passed() && !open.poll());
@@ -310,7 +310,7 @@ fn st_6_an_asynchronous_error_comes_out() {
         let sim = simulator().unwrap();
         let stream = create(0, 0);
         let memory = Memory::new(0, 4096);
-        let point = queue(stream, 0).queue().now();
+        let point = stream_ref(stream, 0).stream().now();
         sim.fail("*work", 1, 1, 719);
         memory.fill(1, native(stream));
         assert_eq!(tn_stream_synchronize(stream), TN_ERR_DRIVER);
@@ -338,7 +338,7 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
     assert_eq!(tn_stream_set_current(gpu(0), LEGACY), TN_OK);
     let memory = Memory::new(0, 4096);
     memory.fill(3, native(b));
-    let point = queue(b, 0).queue().now();
+    let point = stream_ref(b, 0).stream().now();
     assert_eq!(tn_stream_leave(inner), TN_OK);
     assert!(point.is_passed());
     assert_eq!(current(0), native(a));
@@ -393,7 +393,7 @@ fn st_8_a_stream_is_released_with_work_under_way() {
     let name = native(stream);
     let stall = gpu_there.stall(name);
     memory.fill(9, name);
-    let point = queue(stream, 0).queue().now();
+    let point = stream_ref(stream, 0).stream().now();
     if let Some(sim) = gpu_there.sim {
         let (synchronizes, ()) = sim.calls_of("cuStreamSynchronize", || release(stream));
         assert_eq!(synchronizes, 0);
@@ -422,7 +422,7 @@ fn st_11_events() {
     assert!(!is_done(e));
     assert_eq!(tn_stream_wait_event(t, e), TN_OK, "returns at once");
     y.fill(2, native(t));
-    let after = queue(t, 0).queue().record_point().unwrap();
+    let after = stream_ref(t, 0).stream().record_point().unwrap();
     assert!(!after.poll(), "t waits for s");
     // Recorded again elsewhere: earlier waits keep the old point.
     assert_eq!(tn_event_record(e, LEGACY), TN_OK);
@@ -495,7 +495,7 @@ fn st_13_events_across_devices() {
     assert_eq!(tn_event_record(e, s), TN_OK);
     assert_eq!(tn_stream_wait_event(t, e), TN_OK);
     y.fill(2, native(t));
-    let after = queue(t, 1).queue().record_point().unwrap();
+    let after = stream_ref(t, 1).stream().record_point().unwrap();
     assert!(!after.poll());
     drop(stall);
     assert_eq!(tn_stream_synchronize(t), TN_OK);
@@ -513,7 +513,7 @@ fn st_14_waiting_for_a_device() {
     let points: Vec<Point> = [a, b]
         .map(|stream| {
             memory.fill(1, native(stream));
-            queue(stream, 0).queue().now()
+            stream_ref(stream, 0).stream().now()
         })
         .into();
     assert_eq!(tn_device_synchronize(gpu(0)), TN_OK);
@@ -530,7 +530,7 @@ fn st_15_after_a_fork() {
     drop(device());
     alone("st_15_after_a_fork", &[], || {
         let (stream, e) = (create(0, 0), event(0, 0));
-        let point = queue(stream, 0).queue().now();
+        let point = stream_ref(stream, 0).stream().now();
         assert_eq!(tn_event_record(e, PER_THREAD), TN_OK);
         // SAFETY: the child calls the library, which is made for it, and ends.
         let child = unsafe { libc::fork() };
@@ -582,15 +582,15 @@ fn st_15_after_a_fork() {
 fn pd_2_pd_9_the_order_that_is_known() {
     let gpu_there = device();
     let handles = [create(0, 0), create(0, 0), create(0, TN_STREAM_BLOCKING), create(0, TN_STREAM_BLOCKING)];
-    let [free, other, blocking, second] = handles.map(|handle| queue(handle, 0));
-    let (free, other, blocking, second) = (free.queue(), other.queue(), blocking.queue(), second.queue());
-    let legacy = Stream::Legacy.on(gpu(0)).unwrap().unwrap();
-    let own = Stream::PerThread.on(gpu(0)).unwrap().unwrap();
+    let [free, other, blocking, second] = handles.map(|handle| stream_ref(handle, 0));
+    let (free, other, blocking, second) = (free.stream(), other.stream(), blocking.stream(), second.stream());
+    let legacy = StreamArg::Legacy.on(gpu(0)).unwrap().unwrap();
+    let own = StreamArg::PerThread.on(gpu(0)).unwrap().unwrap();
     let memory: Vec<_> = handles.iter().map(|_| Memory::new(0, 256)).collect();
     let stalls: Vec<_> = handles.iter().map(|handle| gpu_there.stall(native(*handle))).collect();
     handles.iter().zip(&memory).for_each(|(handle, memory)| memory.fill(1, native(*handle)));
     let no_calls = gpu_there.sim.map(|sim| sim.calls(""));
-    let points = [free, other, blocking, second].map(Queue::now);
+    let points = [free, other, blocking, second].map(Stream::now);
     assert!(free.follows(points[0]) && !free.follows(points[1]) && !blocking.follows(points[3]));
     assert!(legacy.follows(points[2]) && legacy.follows(points[3]) && !legacy.follows(points[0]));
     assert!(blocking.follows(legacy.now()) && own.follows(legacy.now()) && legacy.follows(own.now()));
@@ -616,7 +616,7 @@ fn tr_21_a_stream_means_its_device() {
     let stream = create(0, 0);
     let host = tn_device { r#type: TN_CPU, id: 0 };
     let on = |bits: u64, device| {
-        Stream::of(bits).unwrap().on(device).map(|queue| queue.map(Queue::native)).map_err(|status| status.code())
+        StreamArg::of(bits).unwrap().on(device).map(|stream| stream.map(Stream::native)).map_err(|status| status.code())
     };
     for constant in 0..=3 {
         assert_eq!(on(constant, host), Ok(None));
@@ -634,8 +634,8 @@ fn tr_21_a_stream_means_its_device() {
         assert_eq!(on(stream as u64, gpu(1)), Err(TN_ERR_DEVICE));
         assert_eq!(on(1, gpu(1)), Ok(Some(1)));
     }
-    assert_eq!(Stream::of(0x0100_0000_0000_0001).unwrap_err().code(), TN_ERR_STALE);
-    assert_eq!(Stream::of(4096).unwrap_err().code(), TN_ERR_KIND);
+    assert_eq!(StreamArg::of(0x0100_0000_0000_0001).unwrap_err().code(), TN_ERR_STALE);
+    assert_eq!(StreamArg::of(4096).unwrap_err().code(), TN_ERR_KIND);
     release(stream);
 }
 
@@ -646,27 +646,27 @@ fn pd_15_a_capture_is_not_disturbed() {
     let (s, t) = (create(0, 0), create(0, 0));
     let memory = Memory::new(0, 4096);
     let e = event(0, 0);
-    let held = queue(s, 0);
+    let held = stream_ref(s, 0);
     let captured = native(s);
     const GLOBAL: u32 = 0;
     assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(captured => u64, GLOBAL => u32))), 0);
-    assert!(held.queue().is_capturing().unwrap());
+    assert!(held.stream().is_capturing().unwrap());
     memory.fill(1, captured);
-    let point = held.queue().now();
+    let point = held.stream().now();
     assert!(!point.poll());
     assert_eq!(tn_event_record(e, s), TN_ERR_UNSUPPORTED);
     assert_eq!(tn_stream_synchronize(s), TN_ERR_UNSUPPORTED);
-    assert_eq!(queue(t, 0).queue().wait_for(point).unwrap_err().code(), TN_ERR_UNSUPPORTED);
+    assert_eq!(stream_ref(t, 0).stream().wait_for(point).unwrap_err().code(), TN_ERR_UNSUPPORTED);
     // Another stream, and from another thread, which otherwise breaks a capture in global mode.
     let t_bits = t as usize;
-    std::thread::spawn(move || passes(queue(t_bits as *mut tn_stream, 0).queue().record_point().unwrap()))
+    std::thread::spawn(move || passes(stream_ref(t_bits as *mut tn_stream, 0).stream().record_point().unwrap()))
         .join()
         .unwrap();
     let mut graph = null_mut::<c_void>();
     let ended = with_context(0, || driver_call!(cuStreamEndCapture(captured => u64, &mut graph => *mut *mut c_void)));
     assert!(ended == 0 && !graph.is_null(), "the capture is whole: {ended}");
     assert_eq!(driver_call!(cuGraphDestroy(graph => *mut c_void)), 0);
-    assert!(!held.queue().is_capturing().unwrap());
+    assert!(!held.stream().is_capturing().unwrap());
     passes(point);
     assert_eq!(tn_event_record(e, s), TN_OK);
     drop(held);
@@ -685,7 +685,7 @@ fn points_of_another_threads_own_stream() {
     std::thread::scope(|scope| {
         let memory = &memory;
         let owner = scope.spawn(move || {
-            let own = Stream::PerThread.on(gpu(0)).unwrap().unwrap();
+            let own = StreamArg::PerThread.on(gpu(0)).unwrap().unwrap();
             memory.fill(5, 2);
             tell.send(own.now()).unwrap();
             ended.recv().unwrap();
@@ -694,7 +694,7 @@ fn points_of_another_threads_own_stream() {
         });
         let point: Point = told.recv().unwrap();
         let here = create(0, 0);
-        queue(here, 0).queue().wait_for(point).unwrap();
+        stream_ref(here, 0).stream().wait_for(point).unwrap();
         assert!(memory.read(native(here)).iter().all(|byte| *byte == 5));
         passes(point);
         end.send(()).unwrap();
@@ -706,22 +706,22 @@ fn points_of_another_threads_own_stream() {
     assert!(memory.read(1).iter().all(|byte| *byte == 6));
 }
 
-/// Threads mark, poll and wait for one queue at the same time. Events are reused, and points of released streams stay valid.
+/// Threads mark, poll and wait for one stream at the same time. Events are reused, and points of released streams stay valid.
 #[test]
-fn queues_and_events_are_used_again() {
+fn streams_and_events_are_used_again() {
     let gpu_there = device();
     let shared = create(0, 0);
     let bits = shared as usize;
     let rounds = if gpu_there.sim.is_some() { 60 } else { 400 };
     let work = |thread: usize| {
-        let shared = queue(bits as *mut tn_stream, 0);
+        let shared = stream_ref(bits as *mut tn_stream, 0);
         let mut old = Vec::new();
         for round in 0..rounds {
-            let point = shared.queue().record_point().unwrap();
+            let point = shared.stream().record_point().unwrap();
             let stream = create(0, 0);
-            let own = queue(stream, 0);
-            own.queue().wait_for(point).unwrap();
-            let later = own.queue().now();
+            let own = stream_ref(stream, 0);
+            own.stream().wait_for(point).unwrap();
+            let later = own.stream().now();
             drop(own);
             release(stream);
             if (round + thread).is_multiple_of(3) {
@@ -772,11 +772,11 @@ fn driver_calls_of_streams_and_events() {
     assert_eq!(calls(&|| assert!(!is_done(e))), ENTER + 3, "query, without disturbing captures");
     drop(stall);
     assert_eq!(tn_event_synchronize(e), TN_OK);
-    let held = queue(s, 0);
+    let held = stream_ref(s, 0);
     let nothing = || {
         assert!(is_done(e));
         assert_eq!((tn_event_synchronize(e), tn_stream_wait_event(t, e)), (TN_OK, TN_OK));
-        assert!(held.queue().follows(held.queue().now()));
+        assert!(held.stream().follows(held.stream().now()));
         assert_eq!(tn_stream_set_current(gpu(0), s), TN_OK);
         assert_eq!((current(0), tn_stream_set_current(gpu(0), null_mut())), (native(s), TN_OK));
     };

@@ -39,11 +39,11 @@ unsafe impl GlobalAlloc for Rationed {
         if ALLOWANCE.get() != usize::MAX {
             ALLOWANCE.set(left);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { System.alloc(request) }
     }
     unsafe fn dealloc(&self, address: *mut u8, request: Request) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { System.dealloc(address, request) }
     }
 }

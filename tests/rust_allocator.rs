@@ -40,19 +40,19 @@ fn watch<R>(call: impl FnOnce() -> R) -> R {
 // SAFETY: every call is passed on; counting allocates nothing.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         watch(|| unsafe { PoolAllocator.alloc(layout) })
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         watch(|| unsafe { PoolAllocator.alloc_zeroed(layout) })
     }
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         watch(|| unsafe { PoolAllocator.realloc(at, layout, bytes) })
     }
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         watch(|| unsafe { PoolAllocator.dealloc(at, layout) })
     }
 }

@@ -13,27 +13,27 @@ use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// DESTRUCTED: the array was taken from this handle.
+/// TN_ERR_DESTRUCTED if the array was taken from this handle.
 #[inline]
-pub fn check_there(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+pub fn check_not_destructed(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     if ledger::is_spent(claim) {
         return Err(destructed(locked, claim));
     }
     Ok(())
 }
 
-/// DESTRUCTED or GIVEN, the second class of checks, or DEVICE as in [`check_process`].
+/// TN_ERR_DESTRUCTED or TN_ERR_GIVEN, unless the handle is live; then [`check_process`].
 #[inline]
 pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
-    check_there(locked, claim)?;
+    check_not_destructed(locked, claim)?;
     if locked.get(claim).given > 0 {
         return Err(given(locked, claim));
     }
     check_process(locked, claim)
 }
 
-/// DEVICE: this process was forked, and the bytes are on a device of its parent, or were page-locked there by the driver (ST-15). The
-/// driver does not say what such an address is in the child. Memory that the program itself allocated and registered stays usable.
+/// TN_ERR_DEVICE if this process was forked, and the bytes are on a device of its parent, or were page-locked there by the driver (ST-15).
+/// The driver does not document what such an address is in the child. Memory that the program itself allocated and registered stays usable.
 #[inline]
 pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Checked<()> {
     if thread::are_devices_in_doubt() { check_origin(locked.state(locked.ledger_of(slot))) } else { Ok(()) }
@@ -53,7 +53,7 @@ fn check_origin(state: &LedgerState) -> Checked<()> {
     Ok(())
 }
 
-/// DRIVER: the bytes are on a lost device; the message says what lost it (DV-8).
+/// TN_ERR_DRIVER if the bytes are on a lost device; the message names the cause (DV-8).
 #[cold]
 pub fn check_alive(device: tn_device) -> Checked<()> {
     if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) {
@@ -62,7 +62,7 @@ pub fn check_alive(device: tn_device) -> Checked<()> {
     Ok(())
 }
 
-/// DEVICE: the host cannot touch the bytes.
+/// TN_ERR_DEVICE if the host cannot access the bytes.
 pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     let device = locked.state(locked.ledger_of(claim)).device;
     if ledger::is_reachable(device) {
@@ -83,15 +83,15 @@ pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
 #[cold]
 fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
     let body = locked.get(claim);
-    Refusal::Taken { subject: body.name, made: body.made, entered: body.entered }
+    Refusal::Taken { subject: body.name, origin: body.origin, entered: body.entered }
 }
 
 #[cold]
 fn given(locked: &Locked, claim: &'static Claim) -> Refusal {
-    let mut made = Origin::default();
-    locked.each_promise(claim, |promise| made = locked.get(promise).made);
+    let mut origin = Origin::default();
+    locked.each_promise(claim, |promise| origin = locked.get(promise).origin);
     let name = locked.get(claim).name;
-    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, made, count: 1, why: 0, cow: false })
+    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, origin, count: 1, why: 0, cow: false })
 }
 
 /// Runs `body` on the locked claim of a handle, and turns a refusal into a status after unlocking.
@@ -100,7 +100,7 @@ pub fn with<T>(id: Id, body: impl FnOnce(&mut Locked, &'static Claim) -> Checked
     let (mut locked, claim) = ledger::lock::<Claim>(id)?;
     let outcome = body(&mut locked, claim);
     drop(locked);
-    outcome.map_err(Refusal::say)
+    outcome.map_err(Refusal::into_status)
 }
 
 /// Strict mode: the release of a handle that is given, or that has open guards or exports, is refused.
@@ -119,11 +119,11 @@ pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         (0, readers, _) => (TN_ERR_BORROWED, readers),
         (writers, _, _) => (TN_ERR_BORROWED_WRITE, writers),
     };
-    let mut made = Origin::default();
+    let mut origin = Origin::default();
     locked.each_guard(locked.ledger_of(claim), |guard| {
         if core::ptr::eq(locked.get(guard).owner(), claim) {
-            made = locked.get(guard).made;
+            origin = locked.get(guard).origin;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, made, count, why: 0, cow: false }))
+    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, origin, count, why: 0, cow: false }))
 }

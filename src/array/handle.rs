@@ -29,7 +29,7 @@ pub(super) fn lock_with_layout(id: Id, copy: &mut Layout) -> Result<(Locked, &'s
             return Ok((locked, claim));
         }
         drop(locked);
-        state.map_err(Refusal::say)?;
+        state.map_err(Refusal::into_status)?;
         *copy = Layout::room(ndim)?;
     }
 }
@@ -51,7 +51,7 @@ pub fn release_now(id: Id) -> Result<()> {
 pub fn clone(id: Id) -> Result<Id> {
     if let Some(mut one) = LockedSlot::<Claim>::live(thread::current(), id)
         && one.body().given == 0
-        && let Some(clone) = one.add_claim(|from, to| to.copy(from).then_some(true))
+        && let Some(clone) = one.add_claim(|from, to| to.copy_layout_and_name_from(from).then_some(true))
     {
         return Ok(clone);
     }

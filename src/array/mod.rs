@@ -23,7 +23,7 @@ mod view;
 
 mod weak;
 
-pub use check::{check_alive, check_live, check_process, check_reach, check_there, check_unused, with};
+pub use check::{check_alive, check_live, check_not_destructed, check_process, check_reach, check_unused, with};
 pub use handle::{clone, is_empty, release, release_now, snapshot};
 pub use refusal::{Checked, Holder, Quoted, Refusal, Where, Why, first_refusal};
 pub use view::{Axes, Cut, overlap, parts, view};
@@ -112,7 +112,7 @@ pub struct Info<'a> {
 /// Calls `visit` with the properties of an array, under the ledger's lock. Accepts live and given handles; allocates nothing.
 pub fn query(id: Id, visit: impl FnOnce(&Info<'_>)) -> Result<()> {
     with(id, |locked, claim| {
-        check_there(locked, claim)?;
+        check_not_destructed(locked, claim)?;
         check_process(locked, claim)?;
         let flags = flags(locked, claim);
         let body = locked.get(claim);
@@ -150,7 +150,7 @@ fn flags(locked: &Locked, claim: &'static Claim) -> u32 {
 pub fn set_name(id: Id, name: Result<Name>) -> Result<()> {
     with(id, |locked, claim| {
         let name = name?;
-        check_there(locked, claim)?;
+        check_not_destructed(locked, claim)?;
         check_process(locked, claim)?;
         locked.get_mut(claim).name = name;
         Ok(())
@@ -187,7 +187,7 @@ pub fn wait(id: Id, access: u32) -> Result<()> {
             if thread::are_devices_in_doubt() {
                 // Work that was unfinished when its device was lost has ended without a result.
                 if let Some(point) = locked.lost_over(claim, access & TN_WRITE != 0) {
-                    point.queue().gpu().alive()?;
+                    point.stream().gpu().alive()?;
                 }
                 check_alive(locked.state(ledger).device)?;
             }

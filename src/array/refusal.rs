@@ -11,8 +11,8 @@ use core::fmt;
 
 /// Why a call under a lock was refused.
 pub enum Refusal {
-    /// The error message is written already.
-    Said(Status),
+    /// The error message is stored already, for example by a check of another module.
+    Reported(Status),
     /// A holder of the bytes is in the way.
     By(Holder),
     /// The handle is destructed.
@@ -20,7 +20,7 @@ pub enum Refusal {
         /// Name of the array.
         subject: Name,
         /// Where it was taken.
-        made: Origin,
+        origin: Origin,
         /// Taken by `enter`, not by `take`.
         entered: bool,
     },
@@ -36,7 +36,7 @@ pub struct Holder {
     /// Name of the holder's array.
     pub(crate) name: Name,
     /// Where the holder was made.
-    pub(crate) made: Origin,
+    pub(crate) origin: Origin,
     /// Number of holders of its kind.
     pub(crate) count: u32,
     /// For TN_ERR_WOULD_COPY: TN_WHY_ bits. For TN_ERR_IN_EXPRESSION: number of the operation that waits for the array.
@@ -50,33 +50,33 @@ pub type Checked<T> = core::result::Result<T, Refusal>;
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Refusal {
-        Refusal::Said(status)
+        Refusal::Reported(status)
     }
 }
 
 impl Refusal {
     pub(crate) fn code(&self) -> tn_status {
         match self {
-            Refusal::Said(status) => status.code(),
+            Refusal::Reported(status) => status.code(),
             Refusal::By(holder) => holder.status,
             Refusal::Taken { .. } => TN_ERR_DESTRUCTED,
             Refusal::Nothing => TN_OK,
         }
     }
 
-    /// Writes the error message. Under no lock.
+    /// Stores the error message as the thread's, and returns the status. Under no lock.
     #[cold]
-    pub(crate) fn say(self) -> Status {
+    pub(crate) fn into_status(self) -> Status {
         match self {
-            Refusal::Said(status) => status,
-            Refusal::By(holder) => holder.say(),
-            Refusal::Taken { subject, made, entered } => fail(
+            Refusal::Reported(status) => status,
+            Refusal::By(holder) => holder.into_status(),
+            Refusal::Taken { subject, origin, entered } => fail(
                 TN_ERR_DESTRUCTED,
                 format_args!(
                     "{} was given away and taken with {} {}; this handle can only be released",
                     Quoted(&subject),
                     if entered { "tn_enter" } else { "tn_take" },
-                    Where(made),
+                    Where(origin),
                 ),
             ),
             Refusal::Nothing => fail(TN_ERR_PANIC, format_args!("a call with nothing to do went on")),
@@ -104,9 +104,9 @@ impl fmt::Display for Where {
 }
 
 impl Holder {
-    fn say(self) -> Status {
+    fn into_status(self) -> Status {
         let subject = Quoted(&self.subject);
-        let at = Where(self.made);
+        let at = Where(self.origin);
         let through = if self.name.is_none() || self.name == self.subject { Name::NONE } else { self.name };
         let other = |f: &mut fmt::Formatter<'_>| {
             if through.is_none() { Ok(()) } else { write!(f, ", through \"{}\"", through.as_str()) }
@@ -170,7 +170,7 @@ impl Holder {
             TN_ERR_FOREIGN => fail(
                 TN_ERR_FOREIGN,
                 format_args!(
-                    "{subject} is lent by somebody who may still use its bytes; import it with TN_MAY_OVERWRITE{or_cow}"
+                    "{subject} is lent memory, which its owner may still use; import it with TN_MAY_OVERWRITE{or_cow}"
                 ),
             ),
             TN_ERR_ALIASED => fail(
@@ -211,7 +211,7 @@ impl fmt::Display for Why {
                 first = false;
             }
         }
-        if first { f.write_str("asked for") } else { Ok(()) }
+        if first { f.write_str("requested") } else { Ok(()) }
     }
 }
 

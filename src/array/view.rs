@@ -98,7 +98,7 @@ fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout)
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         if let Err(refusal) = check_live(&locked, claim) {
             drop(locked);
-            return Err(refusal.say());
+            return Err(refusal.into_status());
         }
         let from = &locked.get(claim).layout;
         let ndim = from.ndim();
@@ -133,7 +133,7 @@ fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Resul
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         if let Err(refusal) = check_live(&locked, claim) {
             drop(locked);
-            return Err(refusal.say());
+            return Err(refusal.into_status());
         }
         if locked.get(claim).layout == from && (!keeps || locked.make_root(claim, &mut root)) {
             return Ok(add_view(&mut locked, claim, keeps, spare));
@@ -147,10 +147,10 @@ fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut sp
     if keeps_root {
         locked.share_root(claim, &mut spare);
     }
-    let made = locked.made();
+    let origin = locked.origin();
     let shares_bytes = spare.layout().stretched();
     spare.set_readonly(locked.get(claim).readonly || shares_bytes);
-    spare.set_made(made);
+    spare.set_origin(origin);
     let (ledger, lease) = (locked.ledger_of(claim), locked.lease(claim));
     locked.add_claim(ledger, spare, lease)
 }
@@ -212,5 +212,5 @@ pub fn overlap(a: Id, b: Id) -> Result<region::Overlap> {
         Err,
     );
     drop(locked);
-    outcome.map_err(Refusal::say)
+    outcome.map_err(Refusal::into_status)
 }

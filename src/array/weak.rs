@@ -17,7 +17,7 @@ pub fn weaken(id: Id) -> Result<Id> {
     Ok(locked.add_weak(claim, spare))
 }
 
-/// Makes a claim with the weak handle's layout. DESTRUCTED if the store has been without a claim since the weak handle was made.
+/// Makes a claim with the weak handle's layout. TN_ERR_DESTRUCTED if the store has been without a claim since the weak handle was made.
 pub fn upgrade(id: Id) -> Result<Id> {
     let thread = thread::current();
     let mut spare = SpareClaim::take(thread)?;
@@ -25,7 +25,7 @@ pub fn upgrade(id: Id) -> Result<Id> {
         let (mut locked, weak) = ledger::lock::<Weak>(id)?;
         if let Err(refusal) = check_process(&locked, weak) {
             drop(locked);
-            return Err(refusal.say());
+            return Err(refusal.into_status());
         }
         let ndim = locked.weak_layout(weak).ndim();
         if spare.layout().set(locked.weak_layout(weak)) {

@@ -29,7 +29,7 @@ pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usi
     if order == OverlapDirection::Backward {
         loops.reverse();
     }
-    // SAFETY: the caller's promise. A run is copied as memmove does, so it needs no order inside. A short run is an item.
+    // SAFETY: the caller's obligation. A run is copied as memmove does, so it needs no order inside. A short run is an item.
     unsafe {
         match run {
             1 => copy_items::<u8>(loops, any, far),
@@ -57,11 +57,11 @@ unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
         let plane = Plane { inner: pair[0], outer: pair[1] };
         #[cfg(target_arch = "x86_64")]
         if let Some(transposer) = super::plane::Transposer::new(plane, size_of::<T>(), far) {
-            // SAFETY: the caller's promise, on two of the axes.
+            // SAFETY: the caller's obligation, on two of the axes.
             return walk(outer, dst, src, |dst, src| unsafe { transposer.copy(dst, src) });
         }
         walk(outer, dst, src, |dst, src| {
-            // SAFETY: the caller's promise, on parts of two of the axes.
+            // SAFETY: the caller's obligation, on parts of two of the axes.
             plane.copy_by_rows(dst, src, |axis, dst, src| unsafe {
                 row::copy::<T>(RowKernel::Items, axis, dst, src, false)
             });
@@ -85,7 +85,7 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     if let Some(run) = inner.map(|inner| inner.length * loops.item).filter(|run| *run >= LONG_FILL_BYTES) {
         let pattern = Pattern::of(value);
         let (dst, src) = addresses(loops);
-        // SAFETY: the caller's promise; the innermost axis is one run of bytes.
+        // SAFETY: the caller's obligation; the innermost axis is one run of bytes.
         walk(&loops.axes()[1..], dst, src, |dst, _| unsafe { bytes::set(dst, &pattern, run) });
         return;
     }
@@ -93,6 +93,6 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     bytes[..value.len()].copy_from_slice(value);
     // The loops of a fill are those of a copy whose source strides are all 0.
     loops.src = bytes.as_ptr().expose_provenance() as isize;
-    // SAFETY: the caller's promise; the value does not overlap the destination.
+    // SAFETY: the caller's obligation; the value does not overlap the destination.
     unsafe { copy(loops, OverlapDirection::Forward, 0) };
 }

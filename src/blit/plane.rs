@@ -111,7 +111,7 @@ mod vectors {
         pub unsafe fn copy(&self, dst: *mut u8, src: *const u8) {
             let rows = self.plane.inner.length;
             let strip = |from, to, streamed| {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller's obligation.
                 unsafe { self.strip(&Strip { from, to, streamed }, dst, src) }
             };
             let head = (dst as usize).wrapping_neg() % LINE_BYTES;
@@ -137,10 +137,10 @@ mod vectors {
         unsafe fn strip(&self, strip: &Strip, dst: *mut u8, src: *const u8) {
             if self.far || (self.plane.inner.src as usize).is_multiple_of(SET_CONFLICT_STRIDE_BYTES) {
                 let mut buffer = Buffer(MaybeUninit::uninit());
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller's obligation.
                 unsafe { self.blocks(strip, dst, src, Some(&mut buffer)) };
             } else {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller's obligation.
                 unsafe { self.blocks(strip, dst, src, None) };
             }
         }

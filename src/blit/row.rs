@@ -50,11 +50,11 @@ impl RowKernel {
 pub(super) unsafe fn copy<T: Copy>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
     #[cfg(target_arch = "x86_64")]
     if kernel != RowKernel::Items {
-        // SAFETY: the caller's promise; `RowKernel::of` has checked that the processor has the vectors.
+        // SAFETY: the caller's obligation; `RowKernel::of` has checked that the processor has the vectors.
         return unsafe { vectors::copy(kernel, size_of::<T>(), axis, dst, src, far) };
     }
     let _ = (kernel, far);
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { copy_items::<T>(axis, dst, src) }
 }
 
@@ -62,11 +62,11 @@ pub(super) unsafe fn copy<T: Copy>(kernel: RowKernel, axis: Axis, dst: *mut u8, 
 /// - `axis.length` items of T may be read from `src` and written to `dst`, at the axis's strides.
 unsafe fn copy_items<T: Copy>(axis: Axis, mut dst: *mut u8, mut src: *const u8) {
     if axis.src == 0 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         return unsafe { fill::<T>(axis, dst, src.cast::<T>().read_unaligned()) };
     }
     for _ in 0..axis.length {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { dst.cast::<T>().write_unaligned(src.cast::<T>().read_unaligned()) };
         dst = dst.wrapping_offset(axis.dst);
         src = src.wrapping_offset(axis.src);
@@ -78,13 +78,13 @@ unsafe fn copy_items<T: Copy>(axis: Axis, mut dst: *mut u8, mut src: *const u8) 
 unsafe fn fill<T: Copy>(axis: Axis, mut dst: *mut u8, value: T) {
     if axis.dst == size_of::<T>() as isize {
         for at in 0..axis.length {
-            // SAFETY: the caller's promise. The constant stride lets the compiler use vectors.
+            // SAFETY: the caller's obligation. The constant stride lets the compiler use vectors.
             unsafe { dst.cast::<T>().add(at).write_unaligned(value) };
         }
         return;
     }
     for _ in 0..axis.length {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { dst.cast::<T>().write_unaligned(value) };
         dst = dst.wrapping_offset(axis.dst);
     }
@@ -113,7 +113,7 @@ mod vectors {
     /// As `super::copy`; `kernel` has vectors.
     pub unsafe fn copy(kernel: RowKernel, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         let wide = cpu::vectors() == Vectors::Avx512;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             match (wide, item) {
                 (true, 1) => avx512::<1>(kernel, axis, dst, src, far),
@@ -136,7 +136,7 @@ mod vectors {
     /// As `copy`; the processor has AVX-512.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn avx512<const ITEM: usize>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { row::<__m512i, ITEM>(kernel, axis, dst, src, far) }
     }
 
@@ -144,7 +144,7 @@ mod vectors {
     /// As `copy`; the processor has AVX2.
     #[target_feature(enable = "avx2")]
     unsafe fn avx2<const ITEM: usize>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { row::<__m256i, ITEM>(kernel, axis, dst, src, far) }
     }
 
@@ -159,7 +159,7 @@ mod vectors {
         let head = (dst as usize).wrapping_neg() % V::BYTES;
         let head = if head.is_multiple_of(ITEM) { (head / ITEM).min(length) } else { 0 };
         let far = far && (dst as usize).wrapping_add(head * ITEM).is_multiple_of(V::BYTES);
-        // SAFETY: the caller's promise, here and below on parts of the row. `EverySecond` would read beyond the last item with the
+        // SAFETY: the caller's obligation, here and below on parts of the row. `EverySecond` would read beyond the last item with the
         // last vectors, so these items belong to the rest.
         unsafe { rest::<ITEM>(axis, 0, head, dst, src) };
         let mut at = head;
@@ -189,7 +189,7 @@ mod vectors {
     unsafe fn rest<const ITEM: usize>(axis: Axis, from: usize, to: usize, dst: *mut u8, src: *const u8) {
         let part = Axis { length: to - from, ..axis };
         let (dst, src) = step_to(&axis, from, dst, src);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             match ITEM {
                 1 => copy_items::<u8>(part, dst, src),

@@ -20,7 +20,7 @@ const LEAST_STREAMED_BYTES: usize = 1024;
 pub(super) unsafe fn copy(loops: &Loops, run: usize, far: bool) {
     let (dst, src) = addresses(loops);
     let axes = loops.axes();
-    // SAFETY: the caller's promise, in all arms.
+    // SAFETY: the caller's obligation, in all arms.
     unsafe {
         match run {
             0..=1 => walk(axes, dst, src, |dst, src| core::ptr::copy(src, dst, run)),
@@ -45,7 +45,7 @@ pub(super) unsafe fn copy(loops: &Loops, run: usize, far: bool) {
 #[inline(always)]
 unsafe fn ends<T: Copy, const N: usize>(dst: *mut u8, src: *const u8, run: usize) {
     let last = run - N * size_of::<T>();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         let head = src.cast::<[T; N]>().read_unaligned();
         let tail = src.add(last).cast::<[T; N]>().read_unaligned();

@@ -89,7 +89,7 @@ static SSE2: [Kernel; 5] = [
 /// As for `Kernel::panel`, or `Kernel::streamed` if STREAMED; the processor has AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn avx512<const ITEM: usize, const STREAMED: bool>(panel: &Panel) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { tiles::<__m512i, ITEM, STREAMED>(panel) }
 }
 
@@ -97,14 +97,14 @@ unsafe fn avx512<const ITEM: usize, const STREAMED: bool>(panel: &Panel) {
 /// As `avx512`; the processor has AVX2.
 #[target_feature(enable = "avx2")]
 unsafe fn avx2<const ITEM: usize, const STREAMED: bool>(panel: &Panel) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { tiles::<__m256i, ITEM, STREAMED>(panel) }
 }
 
 /// # Safety
 /// As `avx512`, on any processor.
 unsafe fn sse2<const ITEM: usize, const STREAMED: bool>(panel: &Panel) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { tiles::<__m128i, ITEM, STREAMED>(panel) }
 }
 
@@ -140,7 +140,7 @@ unsafe fn tiles<V: Lanes, const ITEM: usize, const STREAMED: bool>(panel: &Panel
 /// As `Lanes::store` or `Lanes::stream`.
 #[inline(always)]
 unsafe fn put<V: Lanes, const STREAMED: bool>(vector: V, at: *mut u8) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { if STREAMED { vector.stream(at) } else { vector.store(at) } }
 }
 
@@ -157,7 +157,7 @@ macro_rules! tile {
             src: *const u8,
             src_stride: isize,
         ) {
-            // SAFETY: rows and columns of the tile, by the caller's promise.
+            // SAFETY: rows and columns of the tile, by the caller's obligation.
             unsafe {
                 let lane = src_stride.wrapping_mul($columns);
                 let mut v = [$(V::gather(src.wrapping_offset(src_stride.wrapping_mul($m)), lane)),*];

@@ -82,17 +82,17 @@ impl Lanes for __m128i {
 
     #[inline(always)]
     unsafe fn gather(at: *const u8, _: isize) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm_loadu_si128(at.cast()) }
     }
     #[inline(always)]
     unsafe fn store(self, at: *mut u8) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm_storeu_si128(at.cast(), self) }
     }
     #[inline(always)]
     unsafe fn stream(self, at: *mut u8) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm_stream_si128(at.cast(), self) }
     }
     #[inline(always)]
@@ -126,22 +126,22 @@ impl Lanes for __m256i {
 
     #[inline(always)]
     unsafe fn gather(at: *const u8, step: isize) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm256_loadu2_m128i(at.wrapping_offset(step).cast(), at.cast()) }
     }
     #[inline(always)]
     unsafe fn store(self, at: *mut u8) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm256_storeu_si256(at.cast(), self) }
     }
     #[inline(always)]
     unsafe fn stream(self, at: *mut u8) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm256_stream_si256(at.cast(), self) }
     }
     #[inline(always)]
     unsafe fn low<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             match ITEM {
                 1 => _mm256_unpacklo_epi8(a, b),
@@ -153,7 +153,7 @@ impl Lanes for __m256i {
     }
     #[inline(always)]
     unsafe fn high<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             match ITEM {
                 1 => _mm256_unpackhi_epi8(a, b),
@@ -168,18 +168,18 @@ impl Lanes for __m256i {
 impl Wide for __m256i {
     #[inline(always)]
     unsafe fn load(at: *const u8) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm256_loadu_si256(at.cast()) }
     }
     #[inline(always)]
     unsafe fn gather_pairs(at: *const u8, _: isize) -> Self {
-        // SAFETY: the caller's promise; the vector is one pair of lanes.
+        // SAFETY: the caller's obligation; the vector is one pair of lanes.
         unsafe { Self::load(at) }
     }
     #[inline(always)]
     unsafe fn reversed<const ITEM: usize>(self) -> Self {
         let order = const { opposite(ITEM) };
-        // SAFETY: the caller's promise; `order` has the size of a lane.
+        // SAFETY: the caller's obligation; `order` has the size of a lane.
         unsafe {
             let order = _mm256_broadcastsi128_si256(_mm_loadu_si128(order.as_ptr().cast()));
             let lanes = _mm256_shuffle_epi8(self, order);
@@ -188,7 +188,7 @@ impl Wide for __m256i {
     }
     #[inline(always)]
     unsafe fn every_second<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise. The instructions pack each lane, so halves of `a` and `b` alternate; the permutation sorts them.
+        // SAFETY: the caller's obligation. The instructions pack each lane, so halves of `a` and `b` alternate; the permutation sorts them.
         unsafe {
             let packed = match ITEM {
                 1 => {
@@ -215,7 +215,7 @@ impl Lanes for __m512i {
 
     #[inline(always)]
     unsafe fn gather(at: *const u8, step: isize) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             let row = |lane: isize| _mm_loadu_si128(at.wrapping_offset(step.wrapping_mul(lane)).cast());
             let vector = _mm512_castsi128_si512(row(0));
@@ -226,17 +226,17 @@ impl Lanes for __m512i {
     }
     #[inline(always)]
     unsafe fn store(self, at: *mut u8) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm512_storeu_si512(at.cast(), self) }
     }
     #[inline(always)]
     unsafe fn stream(self, at: *mut u8) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm512_stream_si512(at.cast(), self) }
     }
     #[inline(always)]
     unsafe fn low<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             match ITEM {
                 1 => _mm512_unpacklo_epi8(a, b),
@@ -248,7 +248,7 @@ impl Lanes for __m512i {
     }
     #[inline(always)]
     unsafe fn high<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             match ITEM {
                 1 => _mm512_unpackhi_epi8(a, b),
@@ -263,12 +263,12 @@ impl Lanes for __m512i {
 impl Wide for __m512i {
     #[inline(always)]
     unsafe fn load(at: *const u8) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { _mm512_loadu_si512(at.cast()) }
     }
     #[inline(always)]
     unsafe fn gather_pairs(at: *const u8, step: isize) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             let first = _mm512_castsi256_si512(_mm256_loadu_si256(at.cast()));
             _mm512_inserti64x4::<1>(first, _mm256_loadu_si256(at.wrapping_offset(step).cast()))
@@ -277,7 +277,7 @@ impl Wide for __m512i {
     #[inline(always)]
     unsafe fn reversed<const ITEM: usize>(self) -> Self {
         let order = const { opposite(ITEM) };
-        // SAFETY: the caller's promise; `order` has the size of a lane.
+        // SAFETY: the caller's obligation; `order` has the size of a lane.
         unsafe {
             let order = _mm512_broadcast_i32x4(_mm_loadu_si128(order.as_ptr().cast()));
             let lanes = _mm512_shuffle_epi8(self, order);
@@ -286,7 +286,7 @@ impl Wide for __m512i {
     }
     #[inline(always)]
     unsafe fn every_second<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's promise. The permutation sorts the packed lanes, as for 32 bytes.
+        // SAFETY: the caller's obligation. The permutation sorts the packed lanes, as for 32 bytes.
         unsafe {
             let packed = match ITEM {
                 1 => {

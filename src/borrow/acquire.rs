@@ -60,7 +60,7 @@ pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<Intern
         let outcome = check(call, &locked, entries, &claims, &mut plans, &mut points);
         if outcome.is_err() || !points.is_empty() {
             drop(locked);
-            rules::resolve(outcome, &mut points)?;
+            rules::wait_or_refuse(outcome, &mut points)?;
             continue;
         }
         // Layouts outside of their slots need memory, which is allocated under no lock.
@@ -88,7 +88,7 @@ pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<Intern
         }
         drop(locked);
         if !moves.is_empty()
-            && let Err(status) = moves::finish(call, thread, entries, &claims, &mut moves, &mut guards)
+            && let Err(status) = moves::copy_and_move(call, thread, entries, &claims, &mut moves, &mut guards)
         {
             for guard in guards.into_iter().flatten() {
                 abandon(guard);
@@ -121,8 +121,8 @@ fn check(
     if let Some(refusal) = array::first_refusal(state) {
         return Err(refusal);
     }
-    if let Some(fits) = call.fits {
-        fits(locked, claims)?;
+    if let Some(check_shapes) = call.check_shapes {
+        check_shapes(locked, claims)?;
     }
     if call.by_host {
         for claim in claims {
@@ -160,7 +160,7 @@ fn check(
                         status: TN_ERR_ALIASED,
                         subject: locked.get(claims[j]).name,
                         name: locked.get(claims[i]).name,
-                        made: locked.get(claims[i]).made,
+                        origin: locked.get(claims[i]).origin,
                         count: 1,
                         why: 0,
                         cow: false,
@@ -178,8 +178,8 @@ fn check(
     if let Some(refusal) = refusals {
         return Err(refusal);
     }
-    for queue in entries.iter().filter_map(|entry| entry.when.queue) {
-        queue.gpu().alive()?;
+    for stream in entries.iter().filter_map(|entry| entry.when.stream) {
+        stream.gpu().alive()?;
     }
     Ok(())
 }

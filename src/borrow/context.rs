@@ -7,7 +7,7 @@ use crate::device_copy::{self, Outstanding};
 use crate::error::{Result, drafted, fail};
 use crate::ledger::{self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, UseTime};
 use crate::slots::Id;
-use crate::stream::{self, Queue};
+use crate::stream::{self, Stream};
 use crate::sys::os;
 use crate::types::{TN_CUDA_MANAGED, tn_device};
 use core::ffi::CStr;
@@ -24,8 +24,8 @@ pub struct Entry {
     pub(crate) when: UseTime,
 }
 
-/// Copies a COW entry's bytes into its new store. Without a queue the copy is done on return, otherwise in the queue's order.
-pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()>;
+/// Copies a COW entry's bytes into its new store. Without a stream the copy is done on return, otherwise in the stream's order.
+pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()>;
 
 /// The call for which a list of entries is opened.
 #[derive(Clone, Copy)]
@@ -35,17 +35,17 @@ pub struct BorrowContext<'a> {
     /// Entries may overlap each other, as in a copy within one store.
     pub(crate) may_overlap: bool,
     /// Checks the arguments against the layouts: after the states of the handles, before conflicts with other holders.
-    pub(crate) fits: Option<&'a ShapeCheck<'a>>,
+    pub(crate) check_shapes: Option<&'a ShapeCheck<'a>>,
     /// Copies bytes for COW.
     pub(crate) copier: Copier,
-    /// The host uses the bytes: arrays that it cannot reach are refused.
+    /// The host uses the bytes: arrays that it cannot access are refused.
     pub(crate) by_host: bool,
 }
 
 impl<'a> BorrowContext<'a> {
-    /// Entries that may not overlap, without further checks.
+    /// For entries that may not overlap, without further checks.
     pub fn new(function: &'static CStr) -> BorrowContext<'a> {
-        BorrowContext { function, may_overlap: false, fits: None, copier: copy_bytes, by_host: false }
+        BorrowContext { function, may_overlap: false, check_shapes: None, copier: copy_bytes, by_host: false }
     }
 
     /// As [`BorrowContext::new`], for a use by the host.
@@ -54,7 +54,7 @@ impl<'a> BorrowContext<'a> {
     }
 }
 
-/// See [`BorrowContext::fits`].
+/// See [`BorrowContext::check_shapes`].
 pub type ShapeCheck<'a> = dyn Fn(&Locked, &[&'static Claim]) -> Checked<()> + 'a;
 
 /// A list of entries; short ones need no allocation.
@@ -80,20 +80,20 @@ pub(super) fn list<T>(n: usize) -> Result<List<T>> {
 
 /// Whether the host itself copies the bytes of a COW entry, on return. Otherwise a device copies them, in the order of the entry's stream.
 pub(super) fn is_copied_by_host(device: tn_device, when: UseTime) -> bool {
-    ledger::is_reachable(device) && (when.queue.is_none() || device.r#type != TN_CUDA_MANAGED)
+    ledger::is_reachable(device) && (when.stream.is_none() || device.r#type != TN_CUDA_MANAGED)
 }
 
-/// Copies the bytes on `queue`. Without one the copy is done on return: the host copies what it can reach, and the thread's current stream
+/// Copies the bytes on `stream`. Without one the copy is done on return: the host copies what it can reach, and the thread's current stream
 /// the rest.
-fn copy_bytes(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
-    let on = match queue {
-        Some(queue) => queue,
+fn copy_bytes(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()> {
+    let on = match stream {
+        Some(stream) => stream,
         None if ledger::is_reachable(to.device()) => return blit::copy(&to.host_view()?, &from.host_view()?),
         None => stream::current(to.device())?,
     };
     match device_copy::copy(on, &to.memory_view()?, &from.memory_view()?, false) {
         Ok(Outstanding::Nothing) => Ok(()),
-        Ok(_) if queue.is_some() => Ok(()),
+        Ok(_) if stream.is_some() => Ok(()),
         Ok(_) => on.synchronize(),
         Err(failed) => {
             // The new bytes are freed, so no work may be left on them.

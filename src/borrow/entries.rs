@@ -6,7 +6,7 @@ use crate::borrow::{access, check_states, when};
 use crate::error::{Result, fail};
 use crate::ledger::{self, Claim, GuardList, InternalGuard, UseTime};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 
@@ -23,7 +23,7 @@ pub fn all(
     for (position, guard) in guards.into_iter().enumerate() {
         visit(position, &guard);
         let guard = guard.into_guard();
-        head.push(&mut guard.lock(), guard, entries[position].when.queue.is_some());
+        head.push(&mut guard.lock(), guard, entries[position].when.stream.is_some());
     }
     Ok(head.publish(ledger::Origin::by(thread)))
 }
@@ -32,9 +32,9 @@ fn id(spec: &tn_borrow_spec) -> Id {
     Id::from_bits(spec.array as u64)
 }
 
-/// The checked entries, and the streams that keep the queues of the entries alive. An invalid access is reported only after all handles
+/// The checked entries, and the references that keep their streams alive. An invalid access is reported only after all handles
 /// were found valid.
-fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
+fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<StreamArg>)> {
     let mut list = List::new();
     ledger::reserve(&mut list, specs.len())?;
     if specs.iter().any(|spec| spec.array.is_null()) {
@@ -42,10 +42,10 @@ fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
     }
     let ids = |i: usize| ledger::ledger_of::<Claim>(id(&specs[i]));
     drop(ledger::lock_all(specs.len(), &ids)?);
-    let mut streams: List<Stream> = List::new();
+    let mut streams: List<StreamArg> = List::new();
     ledger::reserve(&mut streams, specs.len())?;
     for spec in specs {
-        streams.push(Stream::of(spec.stream as u64)?);
+        streams.push(StreamArg::of(spec.stream as u64)?);
     }
     for spec in specs {
         let wanted = access(spec.access)?;

@@ -10,7 +10,7 @@
 //! | `context` | what a call passes to open guards |
 //! | `acquire` | guards on several arrays, all or none |
 //! | `moves` | writes that copy (COW) |
-//! | `why` | who guards a store, and why its bytes may not be overwritten |
+//! | `why` | the holders of a store, and why its bytes may not be overwritten |
 #![forbid(unsafe_code)]
 
 mod acquire;
@@ -28,7 +28,7 @@ mod why;
 pub use acquire::{abandon, acquire, would_copy};
 pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, guard_params};
 pub use entries::all;
-pub use rules::{Mode, Use, check, resolve};
+pub use rules::{Mode, Use, check, wait_or_refuse};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
     holders_of, is_unique, store_of, why_not,
@@ -42,11 +42,11 @@ use crate::ledger::{
     self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, SpareClaim, SpareGuard, SpareRoot, UseTime,
 };
 use crate::slots::Id;
-use crate::stream::{Point, Stream};
+use crate::stream::{Point, StreamArg};
 use crate::thread::{self, Thread};
 use crate::types::*;
 
-/// Write modes as C passes them, with TN_WAIT: INVALID names the bits.
+/// The write that mode bits of C, with TN_WAIT, stand for; TN_ERR_INVALID for bits other than these and `also`.
 pub fn mode(bits: u32, also: u32) -> Result<Use> {
     let known = TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_WAIT | also;
     flags::check("mode", bits, known, &flags::USE)?;
@@ -64,14 +64,14 @@ pub fn mode(bits: u32, also: u32) -> Result<Use> {
     Ok(Use::Write { mode, discard: bits & TN_WRITE_DISCARD != 0 })
 }
 
-/// Flags of a reading borrow: INVALID names the bits.
+/// The read that flags of a reading borrow stand for; TN_ERR_INVALID for unknown bits.
 pub fn reading(flags: u32) -> Result<Use> {
     let known = TN_FROZEN | TN_WAIT;
     flags::check("flags", flags, known, &flags::USE)?;
     Ok(Use::Read { frozen: flags & TN_FROZEN != 0 })
 }
 
-/// The access of a borrow_all's entry: INVALID names the bits.
+/// The use that the access of a borrow_all's entry stands for; TN_ERR_INVALID for bits that do not go together.
 pub fn access(bits: u32) -> Result<Use> {
     let invalid = |why: &str| Err(fail(TN_ERR_INVALID, format_args!("access {bits:#x}: {why}")));
     let modes = bits & (TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD);
@@ -93,7 +93,7 @@ pub trait LayoutSink {
 
 /// The fast path of a borrow: opens a guard on one array, if the array is live and nothing conflicts.
 #[inline(always)]
-pub fn open_free(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
+pub fn open_fast(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
     let mut one = LockedSlot::<Claim>::live(thread::current(), id)?;
     if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
@@ -103,9 +103,9 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
     Some(one.publish(guard))
 }
 
-/// As [`open_free`], for a use by the library itself. Inlined, because its callers pass constant uses.
+/// As [`open_fast`], with a guard of the library itself. Inlined, because its callers pass constant uses.
 #[inline(always)]
-pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<InternalGuard> {
+pub fn open_internal_fast(thread: &'static Thread, id: Id, wanted: Use) -> Option<InternalGuard> {
     let one = LockedSlot::<Claim>::live(thread, id)?;
     if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
@@ -113,32 +113,32 @@ pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<Interna
     one.open_internal(guard_params(wanted))
 }
 
-/// The fast path of an export: opens it on one array, if the array is live and nothing conflicts. `see` copies the layout; it is called
-/// after all other checks, under the ledger's lock.
+/// The fast path of an export: opens it on one array, if the array is live and nothing conflicts. `copy_layout` is
+/// called after all other checks, under the ledger's lock.
 #[inline(always)]
-pub fn export_free<T>(
+pub fn export_fast<T>(
     thread: &'static Thread,
     id: Id,
     class: Class,
-    see: impl FnOnce(&Layout) -> Option<T>,
+    copy_layout: impl FnOnce(&Layout) -> Option<T>,
 ) -> Option<(&'static Guard, T)> {
     let wanted = Use::Export { class, unique: false };
-    let terms = guard_params(wanted);
+    let params = guard_params(wanted);
     let mut one = LockedSlot::<Claim>::live(thread, id)?;
     let reached = ledger::is_reachable(one.state().device);
     if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
-    one.add_export(terms, see)
+    one.add_export(params, copy_layout)
 }
 
-/// The general path of a borrow. A COW write may move the handle to a copy.
+/// The slow path of a borrow. A COW write may move the handle to a copy.
 #[cold]
 #[inline(never)]
 pub fn open(
     call: BorrowContext<'_>,
     id: Id,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     wanted: Result<Use>,
     wait: bool,
     outputs: &dyn LayoutSink,
@@ -152,8 +152,8 @@ pub fn open(
     Ok(guard.publish())
 }
 
-/// When a use with a stream touches the bytes of an array, which depends on the device of the bytes. `wait`: TN_WAIT.
-pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
+/// When a use with a stream uses the bytes of an array, which depends on the device of the bytes. `wait`: TN_WAIT.
+pub fn when(id: Id, stream: &StreamArg, wait: bool) -> Result<UseTime> {
     if stream.is_null() {
         return Ok(UseTime::HOST.waiting(wait));
     }
@@ -162,17 +162,17 @@ pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
         array::check_live(locked, claim)?;
         Ok(locked.state(locked.ledger_of(claim)).device)
     })?;
-    Ok(UseTime { queue: stream.on(device)?, wait })
+    Ok(UseTime { stream: stream.on(device)?, wait })
 }
 
-/// DESTRUCTED or GIVEN if one of several handles is: the first in the order of checks.
+/// TN_ERR_DESTRUCTED or TN_ERR_GIVEN if one of several handles is: the first in the order of checks.
 pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
     let locked = ledger::lock_all(n, &|i| ledger::ledger_of::<Claim>(id(i)))?;
     let states =
         (0..n).map(|i| ledger::find::<Claim>(id(i)).ok().and_then(|claim| array::check_live(&locked, claim).err()));
     let refusal = array::first_refusal(states);
     drop(locked);
-    refusal.map_or(Ok(()), |refusal| Err(refusal.say()))
+    refusal.map_or(Ok(()), |refusal| Err(refusal.into_status()))
 }
 
 /// Opens write guards on consecutive parts of an axis, all or none. `visit(i, guard, layout, start, length)` is called for each.
@@ -180,7 +180,7 @@ pub fn chunks(
     call: BorrowContext<'_>,
     id: Id,
     (axis, n): (i32, usize),
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     wanted: Result<Use>,
     wait: bool,
     mut visit: impl FnMut(usize, Id, &Layout, i64, i64),
@@ -275,7 +275,7 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
     Ok(())
 }
 
-/// Ends a guard of any kind, once. No device work on its bytes goes on.
+/// Ends a guard of any kind, once. No device work on its bytes continues.
 #[inline(always)]
 pub fn end(id: Id, flags: u32) -> Result<()> {
     if flags & !TN_END_FAILED == 0
@@ -284,18 +284,18 @@ pub fn end(id: Id, flags: u32) -> Result<()> {
     {
         return Ok(());
     }
-    end_slow(id, flags, Ok(Stream::Now))
+    end_slow(id, flags, Ok(StreamArg::Now))
 }
 
-/// The general path of [`end`]. Work on the stream may go on to use the bytes.
+/// The slow path of [`end`]. Work on the stream may go on to use the bytes.
 #[cold]
 #[inline(never)]
-pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
+pub fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     let stream = stream?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
     let failed = flags & TN_END_FAILED != 0;
-    let mut end_points = EndPoints { stream: &stream, known: [None; EndPoints::ROOM] };
+    let mut end_points = EndPoints { stream: &stream, known: [None; EndPoints::CAPACITY] };
     if guard.is_head() {
         if ledger::end_guard_list(id, guard, failed, &mut |device| end_points.point(device))? {
             return Ok(());
@@ -321,20 +321,20 @@ pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
 
 /// The end points of a stream's work on several devices, each taken once.
 struct EndPoints<'a> {
-    stream: &'a Stream,
-    known: [Option<(tn_device, Option<Point>)>; EndPoints::ROOM],
+    stream: &'a StreamArg,
+    known: [Option<(tn_device, Option<Point>)>; EndPoints::CAPACITY],
 }
 
 impl EndPoints<'_> {
-    const ROOM: usize = 32;
+    const CAPACITY: usize = 32;
 
-    /// The point until which work on bytes of that device goes on; None: it is done.
+    /// The point until which work on bytes of that device continues; None: it is done.
     fn point(&mut self, device: tn_device) -> Result<Option<Point>> {
         if let Some((_, point)) = self.known.iter().flatten().find(|(known, _)| *known == device) {
             return Ok(*point);
         }
         let point = match self.stream.on(device)? {
-            Some(queue) => Some(ledger::point_behind(queue)?),
+            Some(stream) => Some(ledger::point_behind(stream)?),
             None => None,
         };
         if let Some(place) = self.known.iter_mut().find(|place| place.is_none()) {

@@ -23,7 +23,7 @@ pub(super) struct Move {
     why: u32,
     /// The read guard on the old bytes; none with DISCARD.
     source: Option<InternalGuard>,
-    /// The point at which a queue has read them.
+    /// The point at which a stream has read them.
     read_until: Option<Point>,
     layout: Layout,
     device: tn_device,
@@ -32,7 +32,7 @@ pub(super) struct Move {
 }
 
 impl Move {
-    /// EndPoints a claim as moving, and opens a guard on its old bytes if a spare slot is given.
+    /// Marks a claim as moving, and opens a guard on its old bytes if a spare slot is given.
     pub(super) fn begin(
         locked: &mut Locked,
         claim: &'static Claim,
@@ -49,7 +49,7 @@ impl Move {
     }
 
     /// Counts the copy in the statistics of copies.
-    fn note(&self, call: BorrowContext<'_>, thread: &'static Thread, wanted: Use) {
+    fn count_copy(&self, call: BorrowContext<'_>, thread: &'static Thread, wanted: Use) {
         let bytes = match wanted {
             Use::Write { discard: true, .. } => 0,
             _ => self.layout.bytes() as u64,
@@ -61,7 +61,7 @@ impl Move {
 }
 
 /// Copies the bytes of all moves, and puts each claim on its new store with the requested guard. A failure restores everything.
-pub(super) fn finish(
+pub(super) fn copy_and_move(
     call: BorrowContext<'_>,
     thread: &'static Thread,
     entries: &[Entry],
@@ -82,7 +82,7 @@ pub(super) fn finish(
     let mut spares = match outcome {
         Ok(spares) => spares,
         Err(status) => {
-            cancel(entries, claims, moves);
+            cancel_all(entries, claims, moves);
             return Err(status);
         }
     };
@@ -99,7 +99,7 @@ pub(super) fn finish(
         Ok(locked) => locked,
         Err(status) => {
             // A handle was released meanwhile: the borrow is stale, and the copies are freed.
-            cancel(entries, claims, moves);
+            cancel_all(entries, claims, moves);
             for target in targets {
                 let _ = array::release_now(target);
             }
@@ -123,7 +123,7 @@ pub(super) fn finish(
             Some(locked.open_internal(spare(), guard_params(entries[moving.position].wanted), claim));
     }
     drop(locked);
-    moves.iter().for_each(|moving| moving.note(call, thread, entries[moving.position].wanted));
+    moves.iter().for_each(|moving| moving.count_copy(call, thread, entries[moving.position].wanted));
     Ok(())
 }
 
@@ -135,22 +135,22 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
         };
         let when = entries[moving.position].when;
         let by_host = moving.source.is_some() && is_copied_by_host(moving.device, when);
-        let queue = when.queue.filter(|_| !by_host);
-        let mut fresh = NewStore::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
+        let stream = when.stream.filter(|_| !by_host);
+        let mut fresh = NewStore::allocate_on(thread, stream, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
-            (call.copier)(&mut fresh, source, queue)?;
-            moving.read_until = queue.map(|queue| ledger::point_behind(queue).unwrap_or_else(|_| queue.now()));
+            (call.copier)(&mut fresh, source, stream)?;
+            moving.read_until = stream.map(|stream| ledger::point_behind(stream).unwrap_or_else(|_| stream.now()));
         }
         moving.fresh = Some(fresh);
     }
     Ok(())
 }
 
-/// Cancels all moves: the handles stay on their stores.
-fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
+/// Waits for the copies, and cancels all moves: the handles stay on their stores.
+fn cancel_all(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
     for moving in moves.iter_mut() {
         debug_assert!(moving.position < entries.len());
-        // The copy goes on until here, and the new bytes are freed below.
+        // The copy continues until here, and the new bytes are freed below.
         let _ = moving.read_until.map(Point::wait);
         let claim = claims[moving.position];
         let mut locked = claim.lock_moving();

@@ -103,16 +103,16 @@ impl Facts {
             foreign: state.foreign(),
         };
         if state.readers + state.writers + state.exports() + state.records > 0 {
-            facts.look(locked, claim);
+            facts.add_guards(locked, claim);
         }
         if state.nodes > 0 {
-            facts.look_at_nodes(locked, claim);
+            facts.count_nodes(locked, claim);
         }
         facts
     }
 
     #[inline(never)]
-    fn look(&mut self, locked: &Locked, claim: &'static Claim) {
+    fn add_guards(&mut self, locked: &Locked, claim: &'static Claim) {
         let ledger = locked.ledger_of(claim);
         let region = locked.region(claim);
         if locked.state(ledger).poisoned > 0 {
@@ -143,7 +143,7 @@ impl Facts {
     }
 
     #[cold]
-    fn look_at_nodes(&mut self, locked: &Locked, claim: &'static Claim) {
+    fn count_nodes(&mut self, locked: &Locked, claim: &'static Claim) {
         locked.each_claim(locked.ledger_of(claim), |other| {
             let over =
                 locked.get(other).node.is_some() && !region::disjoint(locked.region(other), locked.region(claim));
@@ -158,11 +158,11 @@ impl Facts {
 
 fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Open) -> Refusal {
     let subject = locked.get(claim).name;
-    let (name, made) = match open.first {
-        Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).made),
+    let (name, origin) = match open.first {
+        Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).origin),
         None => (Name::NONE, Origin::default()),
     };
-    Refusal::By(Holder { status, subject, name, made, count: open.count, why: 0, cow: false })
+    Refusal::By(Holder { status, subject, name, origin, count: open.count, why: 0, cow: false })
 }
 
 fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
@@ -170,7 +170,7 @@ fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u
         status,
         subject: locked.get(claim).name,
         name: Name::NONE,
-        made: Origin::default(),
+        origin: Origin::default(),
         count,
         why: 0,
         cow: false,
@@ -182,7 +182,7 @@ fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u
         let fits = status == TN_ERR_WOULD_COPY || body.node.is_some() == wants_node;
         if fits && !core::ptr::eq(other, claim) {
             holder.name = body.name;
-            holder.made = body.made;
+            holder.origin = body.origin;
             holder.why = body.node.map_or(0, |node| node.waits as u32);
         }
     });
@@ -204,9 +204,17 @@ pub fn would_copy(locked: &Locked, claim: &'static Claim) -> Refusal {
     }
 }
 
-fn plain(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
+fn refuse_by_state(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
     let body = locked.get(claim);
-    Refusal::By(Holder { status, subject: body.name, name: body.name, made: body.made, count: 1, why: 0, cow: false })
+    Refusal::By(Holder {
+        status,
+        subject: body.name,
+        name: body.name,
+        origin: body.origin,
+        count: 1,
+        why: 0,
+        cow: false,
+    })
 }
 
 /// The bits of why_not without a target: what prevents overwriting the bytes in place.
@@ -229,7 +237,7 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
 }
 
-/// A quick check for the common case: no other use, readers beside a reader, or shared views beside a shared view. If it is true, the
+/// Fast check of the common case: no other use, readers beside a reader, or shared views beside a shared view. If it is true, the
 /// use may begin; otherwise [`check`] decides.
 #[inline(always)]
 pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
@@ -251,7 +259,7 @@ pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
 /// Checks whether a use may begin now; for COW, whether it may begin in place, see also [`check_copy`].
 ///
 /// Unfinished device work that comes first is added to `points`. If there is any, the use may not begin yet, whatever is returned; the
-/// caller continues with [`resolve`].
+/// caller continues with [`wait_or_refuse`].
 pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime, points: &mut Points) -> Checked<()> {
     let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
     if is_free(body, state, wanted) {
@@ -266,11 +274,11 @@ pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     check_host(state, order)
 }
 
-/// DRIVER: the host would touch managed bytes of a lost device, which no longer provides them (DV-8).
+/// TN_ERR_DRIVER if the host would access managed bytes of a lost device, which no longer provides them (DV-8).
 #[inline]
 fn check_host(state: &LedgerState, order: UseTime) -> Checked<()> {
-    let asks = thread::are_devices_in_doubt() && order.queue.is_none() && state.device.r#type == TN_CUDA_MANAGED;
-    if asks { array::check_alive(state.device) } else { Ok(()) }
+    let in_doubt = thread::are_devices_in_doubt() && order.stream.is_none() && state.device.r#type == TN_CUDA_MANAGED;
+    if in_doubt { array::check_alive(state.device) } else { Ok(()) }
 }
 
 #[inline(never)]
@@ -283,10 +291,10 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     }
     let reads = matches!(wanted, Use::Read { .. } | Use::Export { class: Class::ExportRead, .. });
     if facts.readonly && !reads {
-        return Err(plain(locked, claim, TN_ERR_READONLY));
+        return Err(refuse_by_state(locked, claim, TN_ERR_READONLY));
     }
     if locked.get(claim).moving {
-        return Err(plain(locked, claim, TN_ERR_BORROWED_WRITE));
+        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
     }
     if facts.write.any() {
         return refuse(TN_ERR_BORROWED_WRITE, facts.write);
@@ -327,12 +335,12 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     }
     check_work(locked, claim, true, order, points)?;
     if alone && facts.foreign {
-        return Err(plain(locked, claim, TN_ERR_FOREIGN));
+        return Err(refuse_by_state(locked, claim, TN_ERR_FOREIGN));
     }
     Ok(())
 }
 
-/// PENDING, unless the caller waits or uses a queue. The points to wait for are noted in any case.
+/// TN_ERR_PENDING, unless the caller waits or uses a stream. The points to wait for are added to `points` in any case.
 fn check_work(
     locked: &Locked,
     claim: &'static Claim,
@@ -346,26 +354,26 @@ fn check_work(
     let mut open = Open::default();
     locked.each_record_over(claim, |record| {
         if let Some(point) = locked.blocking_work(record, writing, order) {
-            points.add(point, order.queue);
+            points.add(point, order.stream);
             open.add(record);
         }
     });
-    if open.any() && order.queue.is_none() && !order.wait {
+    if open.any() && order.stream.is_none() && !order.wait {
         return Err(by_guard(locked, claim, TN_ERR_PENDING, open));
     }
     Ok(())
 }
 
-/// Resolves a check that failed or found device work, under no lock. Ok: the work was waited for, or has passed, and the caller checks
+/// Handles a check that failed or found device work, under no lock. Ok: the work was waited for, or has passed, and the caller checks
 /// again. Err: the refusal, with its message. PENDING is polled first, and counts only if the work is still unfinished.
-pub fn resolve(outcome: Checked<()>, points: &mut Points) -> Result<()> {
+pub fn wait_or_refuse(outcome: Checked<()>, points: &mut Points) -> Result<()> {
     match outcome {
         Ok(()) => points.wait(),
         Err(refusal) if refusal.code() == TN_ERR_PENDING && points.have_passed() => {
             points.clear();
             Ok(())
         }
-        Err(refusal) => Err(refusal.say()),
+        Err(refusal) => Err(refusal.into_status()),
     }
 }
 
@@ -385,7 +393,7 @@ pub fn check_copy(
     }
     let body = locked.get(claim);
     if body.moving {
-        return Err(plain(locked, claim, TN_ERR_BORROWED_WRITE));
+        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
     }
     let own = |class: Class| {
         let mut open = Open::default();

@@ -1,4 +1,4 @@
-//! Queries: who guards a store, and why its bytes may not be overwritten in place.
+//! Queries: the holders of a store, and why its bytes may not be overwritten in place.
 
 use super::rules;
 use crate::address_index;
@@ -13,7 +13,7 @@ use crate::region::{self, Region};
 use crate::slots::Id;
 use crate::types::*;
 
-/// The array that a caller would like to put into an array's bytes.
+/// The array that a caller wants to put into the bytes of another one.
 pub struct Target<'a> {
     pub(crate) device: tn_device,
     pub(crate) dtype: tn_dtype,
@@ -30,7 +30,7 @@ pub struct HolderInfo {
     pub(crate) id: u64,
     /// Bytes of the store or block.
     pub(crate) bytes: u64,
-    pub(crate) made: Origin,
+    pub(crate) origin: Origin,
     /// Time since the epoch; 0: not recorded.
     pub(crate) time_ns: u64,
     /// Name of its array or pool.
@@ -59,7 +59,7 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> HolderInfo {
         device: state.device,
         id: body.shown_as(guard).id().bits(),
         bytes: state.bytes as u64,
-        made: body.made,
+        origin: body.origin,
         time_ns: body.time_ns,
         name: locked.get(body.owner()).name,
         registered: 0,
@@ -77,7 +77,7 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
             device,
             id: node.id.bits(),
             bytes,
-            made: body.made,
+            origin: body.origin,
             time_ns: 0,
             name: body.name,
             registered: 0,
@@ -86,19 +86,19 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
     // A destructed handle has no store.
     let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (state.device, state.bytes as u64) };
     let registered = locked.registered_bytes(claim);
-    let (kind, id, made, name) = (TN_HOLDER_HANDLE, claim.id().bits(), body.made, body.name);
-    HolderInfo { kind, device, id, bytes, made, time_ns: 0, name, registered }
+    let (kind, id, origin, name) = (TN_HOLDER_HANDLE, claim.id().bits(), body.origin, body.name);
+    HolderInfo { kind, device, id, bytes, origin, time_ns: 0, name, registered }
 }
 
 /// A promise as a holder, with the name of its array. A spent promise has no array.
 pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> HolderInfo {
-    let made = locked.get(promise).made;
+    let origin = locked.get(promise).origin;
     let shown = HolderInfo {
         kind: TN_HOLDER_PROMISE,
         device: array::HOST,
         id: promise.id().bits(),
         bytes: 0,
-        made,
+        origin,
         time_ns: 0,
         name: Name::NONE,
         registered: 0,
@@ -118,7 +118,7 @@ pub fn holder_of_block(block: &pool::Located) -> HolderInfo {
         device: block.pool.device(),
         id: block.start as u64,
         bytes: block.usable as u64,
-        made: Origin { site: block.site, thread: block.thread },
+        origin: Origin { site: block.site, thread: block.thread },
         time_ns: 0,
         // A block of another library is shown with that library's name.
         name: if block.client == pool::Client::RAW { block.pool.name() } else { Name::head(block.client.name()) },
@@ -126,19 +126,19 @@ pub fn holder_of_block(block: &pool::Located) -> HolderInfo {
     }
 }
 
-/// Calls `visit` with the holders of a store other than `asking`: claims and promises of the whole store; guards that overlap `over`
+/// Calls `visit` with the holders of a store other than `except`: claims and promises of the whole store; guards that overlap `over`
 /// (None: all); exports of the whole store or, with `exports_over`, those that overlap.
 fn each_holder(
     locked: &Locked,
     ledger: &'static Ledger,
-    asking: Option<&'static Claim>,
+    except: Option<&'static Claim>,
     over: Option<Region<'_>>,
     exports_over: bool,
     visit: &mut dyn FnMut(HolderInfo),
 ) {
     locked.each_claim(ledger, |claim| {
         let shown = locked.has_handle(claim) || locked.get(claim).node.is_some();
-        if shown && asking.is_none_or(|asking| !core::ptr::eq(asking, claim)) {
+        if shown && except.is_none_or(|except| !core::ptr::eq(except, claim)) {
             visit(holder_of_claim(locked, claim));
         }
         locked.each_promise(claim, |promise| {
@@ -162,7 +162,7 @@ pub fn all_holders(locked: &Locked, ledger: &'static Ledger, visit: &mut dyn FnM
 /// Whether the store has no other claim, guard or export.
 pub fn is_unique(id: Id) -> Result<bool> {
     array::with(id, |locked, claim| {
-        array::check_there(locked, claim)?;
+        array::check_not_destructed(locked, claim)?;
         array::check_process(locked, claim)?;
         let others = TN_WHY_GIVEN | TN_WHY_SHARED | TN_WHY_IN_EXPRESSION | TN_WHY_EXPORTED | TN_WHY_BORROWED;
         Ok(rules::why(locked, claim) & others == 0)
@@ -172,7 +172,7 @@ pub fn is_unique(id: Id) -> Result<bool> {
 /// Why the bytes may not be overwritten in place, as bits. Calls `visit` with each holder, under the lock.
 pub fn why_not(id: Id, target: Option<&Target<'_>>, visit: &mut dyn FnMut(HolderInfo)) -> Result<u32> {
     array::with(id, |locked, claim| {
-        array::check_there(locked, claim)?;
+        array::check_not_destructed(locked, claim)?;
         array::check_process(locked, claim)?;
         let mut bits = rules::why(locked, claim);
         if let Some(target) = target {

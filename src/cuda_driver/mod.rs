@@ -64,7 +64,7 @@ macro_rules! functions {
                 #[doc = concat!("`", stringify!($name), "`, with the obligations of the driver's documentation.")]
                 pub unsafe fn $name(&self, $($argument: $type),*) -> Result<u32> {
                     match self.table.$name {
-                        // SAFETY: the caller's promise.
+                        // SAFETY: the caller's obligation.
                         Some(function) => Ok(unsafe { function($($argument),*) }),
                         None => Err(missing(stringify!($name))),
                     }
@@ -212,7 +212,7 @@ fn load() -> Outcome {
     let mut driver = Driver { table: Table::of(&library), count: 0, version: 0, forks: thread::forks() };
     STARTS.fetch_add(1, Ordering::Relaxed);
     driver.start()?;
-    thread::use_devices();
+    thread::set_driver_loaded();
     Ok(driver)
 }
 

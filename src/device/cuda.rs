@@ -3,8 +3,8 @@
 //! Contract: that of every [`Device`]. Each range is one allocation of the driver and is freed whole. On a lost device, in the child of a
 //! fork and at the end of the process, a free makes no driver call: the memory is gone already.
 //!
-//! The driver aligns large allocations as pools need it, but does not promise to. A misaligned allocation is repeated with padding, and the
-//! address that the driver knows is kept for its free.
+//! The driver aligns large allocations as pools need it, but does not guarantee it. A misaligned allocation is repeated with padding, and
+//! the address that the driver knows is kept for its free.
 //!
 //! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing relies on it, and
 //! the caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED), also to thread-local destructors.
@@ -16,7 +16,7 @@ use crate::error::{Result, fail};
 use crate::gpu::{GPUS, Gpu, gpu};
 use crate::grow_unlocked;
 use crate::names::device_type_name;
-use crate::stream::Queue;
+use crate::stream::Stream;
 use crate::sys::bytes;
 use crate::thread::QuickLock;
 use crate::types::*;
@@ -195,14 +195,14 @@ impl Memory {
         }
     }
 
-    /// Makes the driver call `call` in the context of the queue's GPU.
+    /// Makes the driver call `call` in the context of the stream's GPU.
     fn call_on(
         &self,
-        queue: &'static Queue,
+        stream: &'static Stream,
         call: &'static str,
         work: impl FnOnce(&Driver) -> Result<u32>,
     ) -> Result<()> {
-        let gpu = queue.gpu();
+        let gpu = stream.gpu();
         let inside = gpu.enter()?;
         gpu.check(work(&inside)?, call)
     }
@@ -267,27 +267,27 @@ impl Device for Memory {
 
     unsafe fn fill(&self, start: usize, count: usize, value: u8) {
         debug_assert!(self.kind != Kind::Device, "PD-14");
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { bytes::fill(start as *mut u8, value, count) };
     }
 
     unsafe fn copy(&self, to: usize, from: usize, count: usize) {
         debug_assert!(self.kind != Kind::Device, "PD-14");
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 
-    unsafe fn fill_on(&self, queue: &'static Queue, start: usize, bytes: usize, value: u8) -> Result<()> {
-        // SAFETY: the caller's promise.
-        self.call_on(queue, "cuMemsetD8Async", |driver| unsafe {
-            driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, queue.raw())
+    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
+        // SAFETY: the caller's obligation.
+        self.call_on(stream, "cuMemsetD8Async", |driver| unsafe {
+            driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, stream.raw())
         })
     }
 
-    unsafe fn copy_on(&self, queue: &'static Queue, to: usize, from: usize, bytes: usize) -> Result<()> {
-        // SAFETY: the caller's promise; host and devices share one address space.
-        self.call_on(queue, "cuMemcpyAsync", |driver| unsafe {
-            driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, queue.raw())
+    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
+        // SAFETY: the caller's obligation; host and devices share one address space.
+        self.call_on(stream, "cuMemcpyAsync", |driver| unsafe {
+            driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, stream.raw())
         })
     }
 

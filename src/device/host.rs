@@ -53,7 +53,7 @@ impl Device for Host {
     }
 
     unsafe fn set_huge(&self, start: usize, bytes: usize, how: tn_huge_pages) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             match how {
                 TN_HUGE_NEVER => os::advise_huge(start, bytes, false),
@@ -68,7 +68,7 @@ impl Device for Host {
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
-        // SAFETY: the caller's promise is the one that both calls ask for.
+        // SAFETY: the caller's obligation is that of both calls.
         unsafe {
             if os::unmap(start, bytes) {
                 return true;
@@ -79,24 +79,24 @@ impl Device for Host {
     }
 
     unsafe fn discard(&self, start: usize, bytes: usize, _zero: bool) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { os::discard(start, bytes) }
     }
 
     unsafe fn prefault(&self, start: usize, bytes: usize) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { os::populate(start, bytes) };
     }
 
     unsafe fn move_pages(&self, old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { os::remap(old, old_bytes, to, new_bytes) }
     }
 
     unsafe fn move_parts(&self, parts: &[(usize, usize)], to: usize) -> bool {
         let start = parts.first().map_or(to, |part| part.0);
         for (done, &(at, bytes)) in parts.iter().enumerate() {
-            // SAFETY: the caller's promise; the old addresses stay mapped.
+            // SAFETY: the caller's obligation; the old addresses stay mapped.
             if unsafe { os::remap_contents(at, bytes, to + (at - start)) } {
                 continue;
             }
@@ -120,7 +120,7 @@ impl Device for Host {
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
         let pages = if bytes < SCAN_MIN_BYTES { None } else { os::Pages::open() };
         let Some(pages) = pages else {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's obligation.
             unsafe { self.fill(start, bytes, 0) };
             return 0;
         };
@@ -129,7 +129,7 @@ impl Device for Host {
         let (mut count, mut seen) = pages.present(start, end, bytes / SCAN_PART, &mut parts);
         // Resident at the beginning and at every sample: the whole range was probably written.
         if seen < end && (1..=SAMPLES).all(|n| pages.has(start + (bytes - 1) / SAMPLES * n)) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's obligation.
             unsafe { self.fill(start, bytes, 0) };
             return 0;
         }
@@ -137,7 +137,7 @@ impl Device for Host {
         for _ in 0..SCANS {
             for &(from, to) in &parts[..count] {
                 let (from, to) = (from.clamp(at, end), to.clamp(at, end));
-                // SAFETY: the caller's promise; the part lies in the range.
+                // SAFETY: the caller's obligation; the part lies in the range.
                 unsafe { self.fill(from, to - from, 0) };
                 (at, skipped) = (to, skipped + from - at);
             }
@@ -153,12 +153,12 @@ impl Device for Host {
     }
 
     unsafe fn fill(&self, start: usize, count: usize, value: u8) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { bytes::fill(start as *mut u8, value, count) };
     }
 
     unsafe fn copy(&self, to: usize, from: usize, count: usize) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 

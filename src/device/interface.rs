@@ -3,7 +3,7 @@
 //! Contract: a [`Device`] hands out ranges and takes them back; it keeps no list of them. The caller holds no lock.
 
 use crate::error::{Result, Status, fail};
-use crate::stream::Queue;
+use crate::stream::Stream;
 use crate::types::*;
 
 /// Every range is aligned to this many bytes, 64 KiB. It is the unit of the pools' address table, and the largest page size of supported
@@ -120,7 +120,7 @@ pub trait Device: Sync {
     /// # Safety
     /// - the bytes are committed, and the caller has exclusive use of them.
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { self.fill(start, bytes, 0) };
         0
     }
@@ -143,24 +143,24 @@ pub trait Device: Sync {
     /// # Safety
     /// - the bytes are committed, and are not written during the call.
     unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
-        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
+        // SAFETY: the caller's obligation; read one by one, so that no reference to the bytes is formed.
         self.terms().touch.then(|| (start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
     }
 
-    /// Sets committed bytes to a value asynchronously, in the order of a queue.
+    /// Sets committed bytes to a value asynchronously, in the order of a stream.
     ///
     /// # Safety
     /// - the bytes are committed, and until then are used only in that order.
-    unsafe fn fill_on(&self, _queue: &'static Queue, _start: usize, _bytes: usize, _value: u8) -> Result<()> {
-        Err(no_queue())
+    unsafe fn fill_on(&self, _stream: &'static Stream, _start: usize, _bytes: usize, _value: u8) -> Result<()> {
+        Err(no_streams())
     }
 
-    /// Copies between committed ranges that do not overlap asynchronously, in the order of a queue.
+    /// Copies between committed ranges that do not overlap asynchronously, in the order of a stream.
     ///
     /// # Safety
     /// - both ranges are committed and do not overlap, and until then are used only in that order.
-    unsafe fn copy_on(&self, _queue: &'static Queue, _to: usize, _from: usize, _bytes: usize) -> Result<()> {
-        Err(no_queue())
+    unsafe fn copy_on(&self, _stream: &'static Stream, _to: usize, _from: usize, _bytes: usize) -> Result<()> {
+        Err(no_streams())
     }
 
     /// Whether the memory is unreachable: the device is lost, or belongs to the parent of a forked process.
@@ -173,6 +173,6 @@ pub trait Device: Sync {
 }
 
 #[cold]
-fn no_queue() -> Status {
+fn no_streams() -> Status {
     fail(TN_ERR_DEVICE, format_args!("this memory has no streams; pass NULL as the stream"))
 }

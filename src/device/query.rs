@@ -1,7 +1,7 @@
 //! Which devices exist, and their description.
 //!
-//! Contract: looks at the host without calling anything else; for CUDA devices it asks the driver. Makes no CUDA context unless memory
-//! figures are requested.
+//! Contract: a query of the host makes no driver call; a query of a CUDA device does. A CUDA context is made only if memory figures are
+//! requested.
 
 #[cfg(not(preload))]
 use super::cuda_query;

@@ -52,7 +52,7 @@ struct Given {
     terms: Terms,
 }
 
-// SAFETY: `given` is written by `set` only, before the pool is shared. By importing its context the program promises that any thread may
+// SAFETY: `given` is written by `set` only, before the pool is shared. By importing its context the program ensures that any thread may
 // pass it to the callbacks: one at a time, or several with TN_UPSTREAM_THREAD_SAFE.
 unsafe impl Sync for Upstream {}
 // SAFETY: as above.
@@ -128,7 +128,7 @@ impl Upstream {
     /// # Safety
     /// - the pool is not shared yet.
     pub unsafe fn set(&self, raw: &tn_upstream, terms: Terms) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { *self.given.get() = Given { raw: *raw, terms } };
         self.refused.store(TN_OK, Ordering::Relaxed);
         self.release_due.store(false, Ordering::Relaxed);
@@ -147,7 +147,7 @@ impl Upstream {
         self.is_there() && self.given().raw.purge.is_some()
     }
 
-    /// The import succeeded: the program is promised a call of `release`.
+    /// The import succeeded: `release` will be called when the pool ends.
     pub fn accept(&self) {
         self.release_due.store(true, Ordering::Relaxed);
     }
@@ -249,13 +249,13 @@ impl Device for Upstream {
 
     unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
         debug_assert!(self.terms().touch);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { (start as *mut u8).write_bytes(value, bytes) };
     }
 
     unsafe fn copy(&self, to: usize, from: usize, bytes: usize) {
         debug_assert!(self.terms().touch);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
     }
 
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn po_50_the_gate_lets_one_through_at_a_time() {
         struct Shared(Gate, UnsafeCell<u64>);
-        // SAFETY: the number is touched behind the gate only.
+        // SAFETY: the number is accessed behind the gate only.
         unsafe impl Sync for Shared {}
         impl Shared {
             fn count(&self) {

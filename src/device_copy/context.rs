@@ -8,7 +8,7 @@ use crate::gpu::copy::{self, CopyKind};
 use crate::gpu::{self, Gpu, page_lock};
 use crate::layout::Layout;
 use crate::pool;
-use crate::stream::Queue;
+use crate::stream::Stream;
 use crate::types::*;
 
 /// The kind of memory that bytes lie in.
@@ -25,7 +25,7 @@ pub enum Memory {
 }
 
 impl Memory {
-    /// The kind of memory of a store on `device`. `layout` covers the bytes that will be touched.
+    /// The kind of memory of a store on `device`. `layout` covers the bytes that will be accessed.
     pub fn of(device: tn_device, layout: &Layout) -> Result<Memory> {
         Ok(match device.r#type {
             TN_CUDA => Memory::Device(gpu::gpu(device.id)?),
@@ -42,7 +42,7 @@ impl Memory {
     }
 }
 
-/// A layout in memory of any kind, with the promise that its bytes may be touched. [`HostView`] is the counterpart for host memory.
+/// A layout in memory of any kind, whose bytes the holder may access. [`HostView`] is the counterpart for host memory.
 #[derive(Clone, Copy)]
 pub struct MemoryView<'a> {
     pub(super) layout: &'a Layout,
@@ -50,11 +50,11 @@ pub struct MemoryView<'a> {
 }
 
 impl<'a> MemoryView<'a> {
-    /// Vouches for the bytes of a layout.
+    /// Makes a view of the bytes of a layout.
     ///
     /// # Safety
-    /// - The promises of [`HostView::new`], for memory of that kind.
-    /// - They hold until the queue has completed the work of the call that gets the view.
+    /// - The obligations of [`HostView::new`], for memory of that kind.
+    /// - They hold until the stream has completed the work of the call that gets the view.
     pub unsafe fn new(layout: &'a Layout, memory: Memory) -> MemoryView<'a> {
         MemoryView { layout, memory }
     }
@@ -82,26 +82,30 @@ impl<'a> MemoryView<'a> {
 }
 
 /// The device address of the byte at a host address. 0: the memory is not mapped for devices. Called under no lock.
-pub fn seen_at(address: usize) -> u64 {
+pub fn device_address(address: usize) -> u64 {
     if address == 0 {
         return 0;
     }
     let registered = registered::device_address((address as i64, address as i64 + 1));
     let mapped = || {
         let pool = pool::locate(address)?.pool;
-        if pool.memory_flags() & TN_MAPPED != 0 { page_lock::seen_at(gpu::gpu(0).ok()?, address).ok() } else { None }
+        if pool.memory_flags() & TN_MAPPED != 0 {
+            page_lock::device_address(gpu::gpu(0).ok()?, address).ok()
+        } else {
+            None
+        }
     };
     if registered == 0 { mapped().unwrap_or(0) } else { registered }
 }
 
-/// The work of a copy that its queue has not completed when the call returns.
+/// The work of a copy that its stream has not completed when the call returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outstanding {
     /// The copy is complete.
     Nothing,
-    /// The source has been read; the queue writes the destination.
+    /// The source has been read; the stream writes the destination.
     Writing,
-    /// The queue reads the source and writes the destination.
+    /// The stream reads the source and writes the destination.
     Both,
 }
 
@@ -110,16 +114,16 @@ pub enum Outstanding {
 pub struct Failed {
     /// Why it failed.
     pub status: Status,
-    /// Whether bytes of the destination may have been written, or may still be written by the queue.
+    /// Whether bytes of the destination may have been written, or may still be written by the stream.
     pub wrote: bool,
 }
 
 /// A copy that is being enqueued.
 pub(super) struct CopyContext {
-    pub queue: &'static Queue,
+    pub stream: &'static Stream,
     /// Staging is forbidden.
     pub strict: bool,
-    /// Whether bytes of the destination were written, or will be written by the queue.
+    /// Whether bytes of the destination were written, or will be written by the stream.
     pub wrote: bool,
 }
 
@@ -135,7 +139,7 @@ impl CopyContext {
     /// Enqueues the boxes of a plan into the destination.
     pub fn enqueue_plan(&mut self, kind: CopyKind, plan: &Plan) -> Result<()> {
         let wrote = &mut self.wrote;
-        enqueue_boxes(self.queue, kind, plan, || *wrote = true)
+        enqueue_boxes(self.stream, kind, plan, || *wrote = true)
     }
 
     /// Enqueues the boxes of a copy into a temporary. An element that the source repeats is copied once, as `packed` holds it.
@@ -144,27 +148,23 @@ impl CopyContext {
             Some(distinct) => Plan::copy(&distinct.dst, &distinct.src),
             None => Plan::copy(packed, src),
         };
-        plan.map_or(Ok(()), |plan| enqueue_boxes(self.queue, kind, &plan, || ()))
+        plan.map_or(Ok(()), |plan| enqueue_boxes(self.stream, kind, &plan, || ()))
     }
 
-    /// Fails if the copy must not be staged: because the caller forbids it, or because the queue captures a graph. Staged bytes would be
-    /// gone when the graph runs. The driver itself accepts pageable memory in a graph. But each launch then silently uses whatever bytes
-    /// are at the address at that time.
-    pub fn check_staging(&self, why: &str) -> Result<()> {
+    /// Fails if the copy must not be staged: because the caller forbids it, or because the stream captures a graph. `why` states why the
+    /// copy needs staging, and `remedy` how to avoid that. Staged bytes would be gone when the graph runs. The driver itself accepts
+    /// pageable memory in a graph. But each launch then silently uses whatever bytes are at the address at that time.
+    pub fn check_staging(&self, why: &str, remedy: &str) -> Result<()> {
         if self.strict {
             return Err(fail(
                 TN_ERR_WOULD_COPY,
-                format_args!(
-                    "TN_REQUIRE_ASYNC, and {why}, so the copy goes through staging memory; page-lock it (tn_host_register)"
-                ),
+                format_args!("TN_REQUIRE_ASYNC, and {why}, so the copy goes through staging memory; {remedy}"),
             ));
         }
-        if self.queue.is_capturing()? {
+        if self.stream.is_capturing()? {
             return Err(fail(
                 TN_ERR_UNSUPPORTED,
-                format_args!(
-                    "the stream is capturing a graph, and {why}, so the host must copy in between; use page-locked memory"
-                ),
+                format_args!("the stream is capturing a graph, and {why}, so the host must copy in between; {remedy}"),
             ));
         }
         Ok(())
@@ -172,12 +172,12 @@ impl CopyContext {
 }
 
 /// Enqueues the boxes of a plan, and calls `after` for each one that was enqueued.
-fn enqueue_boxes(queue: &'static Queue, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
-    let inside = queue.gpu().enter()?;
+fn enqueue_boxes(stream: &'static Stream, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
+    let inside = stream.gpu().enter()?;
     plan.each(|block| {
-        // SAFETY: the makers of memory views vouch for their bytes until the queue has completed the copy. Staging memory is not reused
+        // SAFETY: the makers of memory views vouch for their bytes until the stream has completed the copy. Staging memory is not reused
         // before that. Their memory is of `kind`, and the two sides of a plan share no byte.
-        unsafe { copy::copy(&inside, queue.raw(), kind, block) }?;
+        unsafe { copy::copy(&inside, stream.raw(), kind, block) }?;
         after();
         Ok(())
     })

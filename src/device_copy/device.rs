@@ -15,7 +15,7 @@ use crate::gpu::Gpu;
 use crate::gpu::copy::CopyKind;
 use crate::layout::{self, Layout};
 use crate::pool::{self, Pool};
-use crate::stream::{self, Queue};
+use crate::stream::{self, Stream};
 
 /// The alignment of temporaries, which is that of arrays.
 const ALIGNMENT_BYTES: usize = 256;
@@ -43,7 +43,7 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
             Ok(Outstanding::Both)
         }
         OverlapPlan::Through => {
-            let temporary = Temporary::new(context.queue, plan::packed_bytes(src))?;
+            let temporary = Temporary::new(context.stream, plan::packed_bytes(src))?;
             let packed = plan::packed(src, temporary.address)?;
             context.enqueue_packed(CopyKind::Within, &packed, src)?;
             copy_disjoint(context, CopyKind::Within, dst, &packed)
@@ -55,19 +55,19 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
 fn copy_disjoint(context: &mut CopyContext, kind: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
     if let Some(distinct) = BroadcastSplit::of(dst, src)? {
         let outstanding = copy_disjoint(context, kind, &distinct.dst, &distinct.src)?;
-        BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.onwards(), to, from))?;
+        BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.within_destination(), to, from))?;
         return Ok(outstanding);
     }
     let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
     // Staging is only an optimisation here. Where it is not allowed, many driver calls do the work.
-    if plan.is_slower_than_staging() && !context.strict && !context.queue.is_capturing()? {
-        return through_host(context, context.queue, dst, src);
+    if plan.is_slower_than_staging() && !context.strict && !context.stream.is_capturing()? {
+        return through_host(context, context.stream, dst, src);
     }
     context.enqueue_plan(kind, &plan)?;
     Ok(Outstanding::Both)
 }
 
-/// Copies between two devices. The queue belongs to one of them.
+/// Copies between two devices. The stream belongs to one of them.
 pub fn between(
     context: &mut CopyContext,
     (to, dst): (&'static Gpu, &MemoryView),
@@ -77,16 +77,19 @@ pub fn between(
         let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
         return copy_disjoint(context, kind, dst.layout, src.layout);
     }
-    context.check_staging("the two devices cannot access each other's memory")?;
-    // The other device works on a queue of its own. It starts after the caller's queue, which in turn waits for it at the end.
-    let own = context.queue;
+    context.check_staging(
+        "the two devices cannot access each other's memory",
+        "copy by way of an array in page-locked memory",
+    )?;
+    // The other device works on a stream of its own. It starts after the caller's stream, which in turn waits for it at the end.
+    let own = context.stream;
     let receives = own.gpu().id() == to.id();
     let other = stream::current(if receives { from } else { to }.device())?;
     other.wait_for(own.record_point()?)?;
     let (sender, receiver) = if receives { (other, own) } else { (own, other) };
-    context.queue = receiver;
+    context.stream = receiver;
     let outstanding = through_host(context, sender, dst.layout, src.layout);
-    context.queue = own;
+    context.stream = own;
     if !receives {
         own.wait_for(other.record_point()?)?;
     }
@@ -94,11 +97,11 @@ pub fn between(
 }
 
 /// Copies through host memory, in pieces of the destination. The source has been read on return.
-fn through_host(context: &mut CopyContext, sender: &'static Queue, dst: &Layout, src: &Layout) -> Result<Outstanding> {
+fn through_host(context: &mut CopyContext, sender: &'static Stream, dst: &Layout, src: &Layout) -> Result<Outstanding> {
     let scratch = Scratch::new(plan::packed_bytes(dst).min(HOST_PIECE_BYTES) as usize)?;
     plan::pieces(dst, src, HOST_PIECE_BYTES, &mut |to, from| {
         let packed = plan::packed(to, scratch.address().expose_provenance() as i64)?;
-        let mut to_scratch = CopyContext { queue: sender, strict: false, wrote: false };
+        let mut to_scratch = CopyContext { stream: sender, strict: false, wrote: false };
         stage_to_host(&mut to_scratch, &packed, from)?;
         stage_to_device(context, to, &packed)
     })?;
@@ -108,25 +111,25 @@ fn through_host(context: &mut CopyContext, sender: &'static Queue, dst: &Layout,
 /// The size of a piece that passes through host memory.
 const HOST_PIECE_BYTES: i64 = 16 << 20;
 
-/// Device memory for the duration of a copy. The drop frees it in the order of the queue, so its pool reuses it only after the copy.
+/// Device memory for the duration of a copy. The drop frees it in the order of the stream, so its pool reuses it only after the copy.
 struct Temporary {
     pool: &'static Pool,
-    queue: &'static Queue,
+    stream: &'static Stream,
     address: i64,
 }
 
 impl Temporary {
-    fn new(queue: &'static Queue, bytes: i64) -> Result<Temporary> {
-        let pool = pool::current(queue.device())?;
-        let address = pool.allocate_raw_on(Some(queue), bytes as usize, ALIGNMENT_BYTES, false, 0)?.as_ptr() as i64;
-        Ok(Temporary { pool, queue, address })
+    fn new(stream: &'static Stream, bytes: i64) -> Result<Temporary> {
+        let pool = pool::current(stream.device())?;
+        let address = pool.allocate_raw_on(Some(stream), bytes as usize, ALIGNMENT_BYTES, false, 0)?.as_ptr() as i64;
+        Ok(Temporary { pool, stream, address })
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         let address = self.address as usize;
-        let freed = pool::deallocate_on(Some(self.pool), address, |_| Ok(Some(self.queue)));
+        let freed = pool::deallocate_on(Some(self.pool), address, |_| Ok(Some(self.stream)));
         debug_assert!(freed.is_ok(), "the block belongs to this copy alone");
     }
 }

@@ -4,7 +4,7 @@
 //! units, and so is a value at addresses that are not multiples of its size. One memset sets one unit of all elements: a column of units as
 //! far apart as the elements. If that takes too many calls, or the fill is large, one element is set, and the filled part is doubled.
 //!
-//! Contract: a fill sets every element and no other byte, in the order of the queue. No call waits.
+//! Contract: a fill sets every element and no other byte, in the order of the stream. No call waits.
 
 use super::context::{CopyContext, Failed, MemoryView, Outstanding};
 use super::plan::{BroadcastSplit, Plan};
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::gpu::Inside;
 use crate::gpu::copy::{self, Block, CopyKind, Strip};
 use crate::layout::Layout;
-use crate::stream::Queue;
+use crate::stream::Stream;
 use crate::types::TN_MAX_NDIM;
 
 /// More memsets take longer than doubling.
@@ -21,9 +21,9 @@ const MAX_CALLS: u64 = 64;
 const MAX_COLUMN_BYTES: u64 = 1 << 20;
 
 /// Sets every element to `value`, the bytes of one element.
-pub fn fill(queue: &'static Queue, dst: &MemoryView, value: &[u8]) -> core::result::Result<Outstanding, Failed> {
+pub fn fill(stream: &'static Stream, dst: &MemoryView, value: &[u8]) -> core::result::Result<Outstanding, Failed> {
     debug_assert!(value.len() as i64 == dst.layout.item());
-    let mut context = CopyContext { queue, strict: true, wrote: false };
+    let mut context = CopyContext { stream, strict: true, wrote: false };
     fill_on(&mut context, dst.layout, value).map_err(|status| Failed { status, wrote: context.wrote })
 }
 
@@ -49,21 +49,21 @@ fn fill_on(context: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outs
 }
 
 fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
-    let inside = context.queue.gpu().enter()?;
-    let (queue, wrote) = (context.queue, &mut context.wrote);
+    let inside = context.stream.gpu().enter()?;
+    let (stream, wrote) = (context.stream, &mut context.wrote);
     plan.each(|block| {
         columns.strips(block, &mut |strip| {
-            set_strip(&inside, queue, strip)?;
+            set_strip(&inside, stream, strip)?;
             *wrote = true;
             Ok(())
         })
     })
 }
 
-fn set_strip(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
-    // SAFETY: the maker of the memory view vouches for its elements until the queue has completed the call. The unit divides all addresses
+fn set_strip(inside: &Inside, stream: &Stream, strip: Strip) -> Result<()> {
+    // SAFETY: the maker of the memory view vouches for its elements until the stream has completed the call. The unit divides all addresses
     // and pitches.
-    unsafe { copy::set(inside, queue.raw(), strip) }
+    unsafe { copy::set(inside, stream.raw(), strip) }
 }
 
 /// A value as units that a driver can set.

@@ -16,7 +16,7 @@ use crate::types::TN_HOST_READ_ONLY;
 use core::sync::atomic::Ordering;
 
 /// A run of pageable memory of at most this size is left to the driver. Drivers copy it into their command buffer before the call returns,
-/// although their reference promises this for synchronous copies only. A GPU that can access pageable memory might read it later, so
+/// although their reference guarantees this for synchronous copies only. A GPU that can access pageable memory might read it later, so
 /// copies to such a GPU are staged.
 const SMALL_BYTES: i64 = 64 << 10;
 /// A copy that must not be staged fails if it needs more driver calls.
@@ -36,19 +36,20 @@ enum HostAccess {
 fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device: bool) -> Result<HostAccess> {
     match host.memory {
         Memory::Pageable => {
-            context.check_staging("the host's memory is not page-locked")?;
+            context.check_staging("the host's memory is not page-locked", "page-lock it (tn_host_register)")?;
             let small = plan.is_run() && plan.bytes() as i64 <= SMALL_BYTES;
-            let driver = small && !(to_device && context.queue.gpu().reaches_pageable());
+            let driver = small && !(to_device && context.stream.gpu().reaches_pageable());
             return Ok(if driver { HostAccess::Driver } else { HostAccess::Staging });
         }
         // Devices cannot write memory that is registered for reading.
         _ if !to_device && is_read_only(host) => {
-            context.check_staging("the memory is registered as TN_HOST_READ_ONLY")?
+            context.check_staging("the memory is registered as TN_HOST_READ_ONLY", "register it without that flag")?
         }
         _ if !plan.is_slower_than_staging() => return Ok(HostAccess::Device),
         _ if context.strict && plan.calls() <= MAX_CALLS => return Ok(HostAccess::Device),
-        _ if !context.strict && context.queue.is_capturing()? => return Ok(HostAccess::Device),
-        _ => context.check_staging("the two layouts need too many driver calls")?,
+        _ if !context.strict && context.stream.is_capturing()? => return Ok(HostAccess::Device),
+        _ => context
+            .check_staging("the two layouts need too many driver calls", "copy between arrays with equal strides")?,
     }
     Ok(HostAccess::Staging)
 }
@@ -61,7 +62,7 @@ fn is_read_only(host: &MemoryView) -> bool {
 /// Makes the end of the registration wait for the copy.
 fn record_use(context: &CopyContext, host: &MemoryView) {
     if let Some(range) = host.layout.extent() {
-        registered::record_use(range, context.queue.now());
+        registered::record_use(range, context.stream.now());
     }
 }
 
@@ -90,7 +91,7 @@ pub fn to_device(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) 
             Outstanding::Writing
         }
     };
-    let traffic = &context.queue.gpu().traffic;
+    let traffic = &context.stream.gpu().traffic;
     traffic.to_device_count.fetch_add(1, Ordering::Relaxed);
     traffic.to_device_bytes.fetch_add(bytes, Ordering::Relaxed);
     Ok(outstanding)
@@ -98,7 +99,7 @@ pub fn to_device(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) 
 
 /// Copies to a device, piece by piece through the chunks. The source has been read on return.
 pub fn stage_to_device(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
-    let gpu = context.queue.gpu();
+    let gpu = context.stream.gpu();
     let mut ring = ChunkRing::new(gpu, Direction::ToDevice);
     plan::pieces(dst, src, ring.chunk_bytes(), &mut |to, from| {
         let (index, at) = ring.next()?;
@@ -108,7 +109,7 @@ pub fn stage_to_device(context: &mut CopyContext, dst: &Layout, src: &Layout) ->
         blit::copy(&chunk, &from)?;
         let sent = context.enqueue(CopyKind::ToDevice, to, &staged);
         // The device may use the chunk even if a box failed.
-        ring.busy_until(index, context.queue.record_point().unwrap_or_else(|_| context.queue.now()));
+        ring.busy_until(index, context.stream.record_point().unwrap_or_else(|_| context.stream.now()));
         gpu.traffic.staged_bytes.fetch_add(to.bytes() as u64, Ordering::Relaxed);
         sent
     })
@@ -126,8 +127,8 @@ pub fn to_host(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) ->
         }
         HostAccess::Driver => {
             context.enqueue_plan(CopyKind::ToHost, &plan)?;
-            // Most drivers have waited already, but their reference does not promise it.
-            context.queue.synchronize()?;
+            // Most drivers have waited already, but their reference does not guarantee it.
+            context.stream.synchronize()?;
             (Outstanding::Nothing, plan.bytes())
         }
         HostAccess::Staging => {
@@ -135,7 +136,7 @@ pub fn to_host(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) ->
             (Outstanding::Nothing, plan::packed_bytes(src.layout) as u64)
         }
     };
-    let traffic = &context.queue.gpu().traffic;
+    let traffic = &context.stream.gpu().traffic;
     traffic.to_host_count.fetch_add(1, Ordering::Relaxed);
     traffic.to_host_bytes.fetch_add(bytes, Ordering::Relaxed);
     Ok(outstanding)
@@ -150,7 +151,7 @@ struct Arriving {
 
 /// Copies to the host, piece by piece through the chunks. While one arrives, the host copies the one before. Complete on return.
 pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
-    let gpu = context.queue.gpu();
+    let gpu = context.stream.gpu();
     let mut ring = ChunkRing::new(gpu, Direction::ToHost);
     let mut arriving: Option<Arriving> = None;
     let wrote = &mut context.wrote;
@@ -172,7 +173,7 @@ pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> R
         let piece = Arriving { index, staged: plan::packed(from, at)?, to: to.try_clone()? };
         let fetched = context.enqueue_packed(CopyKind::ToHost, &piece.staged, from);
         // The device may use the chunk even if a box failed.
-        ring.busy_until(index, context.queue.record_point().unwrap_or_else(|_| context.queue.now()));
+        ring.busy_until(index, context.stream.record_point().unwrap_or_else(|_| context.stream.now()));
         gpu.traffic.staged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         fetched?;
         match arriving.replace(piece) {

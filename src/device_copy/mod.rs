@@ -1,11 +1,11 @@
 //! Copies and fills of raw bytes between host and devices.
 //!
-//! Contract: as for `blit`, but for memory of any kind, and in the order of a queue. A copy behaves as if it read the whole source first. A
+//! Contract: as for `blit`, but for memory of any kind, and in the order of a stream. A copy behaves as if it read the whole source first. A
 //! fill sets every element. Neither touches any other byte.
 //!
 //! The module knows no store, no ledger and no handle. The caller checks who may touch the bytes, and vouches for that with
-//! [`MemoryView::new`]. It also makes the queue wait for all earlier work on the bytes. A call may return before its work is complete; then
-//! the queue completes it, and [`Outstanding`] says what is left. Called under no lock.
+//! [`MemoryView::new`]. It also makes the stream wait for all earlier work on the bytes. A call may return before its work is complete; then
+//! the stream completes it, and [`Outstanding`] says what is left. Called under no lock.
 //!
 //! | file | contents |
 //! |---|---|
@@ -31,20 +31,20 @@ pub mod registered;
 
 mod staging;
 
-pub use context::{Failed, Memory, MemoryView, Outstanding, seen_at};
+pub use context::{Failed, Memory, MemoryView, Outstanding, device_address};
 pub use fill::fill;
 pub use staging::trim;
 
-use crate::stream::Queue;
+use crate::stream::Stream;
 use context::CopyContext;
 
-/// Copies every element of `src` to the element of `dst` at the same index, in the order of a queue. At least one of the two is memory of
+/// Copies every element of `src` to the element of `dst` at the same index, in the order of a stream. At least one of the two is memory of
 /// a GPU, or both are managed.
 ///
-/// Shapes and item sizes are equal. The queue belongs to the GPU of one of the two; for managed memory, to any GPU. `strict`: fails with
+/// Shapes and item sizes are equal. The stream belongs to the GPU of one of the two; for managed memory, to any GPU. `strict`: fails with
 /// TN_ERR_WOULD_COPY instead of staging.
 pub fn copy(
-    queue: &'static Queue,
+    stream: &'static Stream,
     dst: &MemoryView,
     src: &MemoryView,
     strict: bool,
@@ -53,7 +53,7 @@ pub fn copy(
     if dst.layout.is_empty() {
         return Ok(Outstanding::Nothing);
     }
-    let mut copy = CopyContext { queue, strict, wrote: false };
+    let mut copy = CopyContext { stream, strict, wrote: false };
     let outcome = match (dst.memory, src.memory) {
         (Memory::Device(to), Memory::Device(from)) if to.id() != from.id() => {
             device::between(&mut copy, (to, dst), (from, src))

@@ -3,7 +3,7 @@
 //! Contract: the registered ranges share no byte and are sorted by address. Every copy between host and device calls [`covers`], which
 //! costs one load while no range is registered.
 //!
-//! A registration records the last work of each queue that uses its bytes, whichever array the work was enqueued for. [`unlock`] waits for
+//! A registration records the last work of each stream that uses its bytes, whichever array the work was enqueued for. [`unlock`] waits for
 //! that work. Only [`lock`] allocates. No allocation and no driver call happens under the lock of this module.
 
 use crate::error::{Result, fail, quietly};
@@ -14,8 +14,8 @@ use crate::thread::QuickLock;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// The number of queues whose last work a registration records.
-const QUEUES: usize = 4;
+/// The number of streams whose last work a registration records.
+const STREAMS: usize = 4;
 
 /// The registration of [start, end).
 #[derive(Clone, Copy)]
@@ -26,8 +26,8 @@ struct Range {
     flags: u32,
     /// The address of its first byte for devices. 0: it is not mapped for them.
     device_address: u64,
-    /// The last work of some queues.
-    uses: [Option<Point>; QUEUES],
+    /// The last work of some streams.
+    uses: [Option<Point>; STREAMS],
 }
 
 static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
@@ -66,22 +66,23 @@ pub fn device_address(range: (i64, i64)) -> u64 {
     address.unwrap_or(0)
 }
 
-/// Records that a queue uses a range until `point`. Called under no lock.
+/// Records that a stream uses a range until `point`. Called under no lock.
 pub fn record_use(range: (i64, i64), point: Point) {
     let displaced = within(range, |registration| {
-        let is_usable =
-            |entry: &&mut Option<Point>| entry.is_none_or(|p| p.is_passed() || core::ptr::eq(p.queue(), point.queue()));
+        let is_usable = |entry: &&mut Option<Point>| {
+            entry.is_none_or(|p| p.is_passed() || core::ptr::eq(p.stream(), point.stream()))
+        };
         match registration.uses.iter_mut().find(is_usable) {
             Some(entry) => {
-                // Another thread may have recorded a later point of this queue.
-                let later = entry.filter(|p| core::ptr::eq(p.queue(), point.queue()) && p.tick() > point.tick());
+                // Another thread may have recorded a later point of this stream.
+                let later = entry.filter(|p| core::ptr::eq(p.stream(), point.stream()) && p.tick() > point.tick());
                 *entry = later.or(Some(point));
                 None
             }
             None => registration.uses[0].replace(point),
         }
     });
-    // There are more queues than entries: this call waits for the displaced point itself.
+    // There are more streams than entries: this call waits for the displaced point itself.
     if let Some(displaced) = displaced.flatten() {
         displaced.outlast();
     }
@@ -93,12 +94,12 @@ pub fn record_use(range: (i64, i64), point: Point) {
 /// - The range is memory of the library's caller, and stays mapped until [`unlock`].
 pub unsafe fn lock(gpu: &'static Gpu, start: i64, end: i64, flags: u32) -> Result<()> {
     insert(start, end, Some(gpu), flags)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let locked = unsafe { page_lock::lock(gpu, start as usize, (end - start) as usize, flags) }.and_then(|()| {
         if flags & TN_HOST_MAPPED == 0 {
             return Ok(());
         }
-        match page_lock::seen_at(gpu, start as usize) {
+        match page_lock::device_address(gpu, start as usize) {
             Ok(address) => {
                 within((start, end), |registration| registration.device_address = address);
                 Ok(())
@@ -147,7 +148,7 @@ fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result
             ));
         }
         if ranges.len() < ranges.capacity() {
-            ranges.insert(at, Range { start, end, gpu, flags, device_address: 0, uses: [None; QUEUES] });
+            ranges.insert(at, Range { start, end, gpu, flags, device_address: 0, uses: [None; STREAMS] });
             REGISTERED_BYTES.fetch_add((end - start) as u64, Ordering::Relaxed);
             return Ok(());
         }

@@ -52,7 +52,7 @@ pub fn open(
     let end = start + header.data_bytes as i64;
     let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = layout;
-    claim.set_made(ledger::Origin::by(thread));
+    claim.set_origin(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut index = address_index::lock()?;
     // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes them.
@@ -88,10 +88,10 @@ pub fn open(
 pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<()> {
     ledger::find::<ledger::Claim>(id)?;
     flags::check("flags", flags, TN_IO_SYNC | TN_IO_EXCLUSIVE, &flags::SAVE)?;
-    let fits = |locked: &ledger::Locked, claims: &[&'static ledger::Claim]| -> crate::array::Checked<()> {
+    let check_shapes = |locked: &ledger::Locked, claims: &[&'static ledger::Claim]| -> crate::array::Checked<()> {
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };
-    let call = BorrowContext { fits: Some(&fits), ..BorrowContext::by_host(function) };
+    let call = BorrowContext { check_shapes: Some(&check_shapes), ..BorrowContext::by_host(function) };
     let source = transfer::acquire_one(call, id, Use::Read { frozen: false }, UseTime::HOST)?;
     let outcome = source.host_view().and_then(|view| npy::save_view(path, &view, flags));
     source.end(false);

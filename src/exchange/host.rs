@@ -19,7 +19,7 @@ use crate::ledger::{
 use crate::pool;
 use crate::sites::Site;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread::{self, Thread};
 use crate::transfer;
 use crate::types::*;
@@ -92,12 +92,12 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let queued = flags & TN_RELEASE_QUEUED != 0;
     let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
     if !wants_alias || flags & TN_TAKE != 0 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         return unsafe { import_slow(thread, function, layout, flags, range, lease) };
     }
     match alias_fast(thread, layout, flags, range, lease)? {
         Ok(id) => Ok(Imported { id, how: TN_ALIASED }),
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         Err(lease) => unsafe { import_slow(thread, function, layout, flags, range, lease) },
     }
 }
@@ -120,7 +120,7 @@ fn alias_fast(
         return Ok(Err(lease));
     };
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
-    claim.set_made(ledger::Origin::by(thread));
+    claim.set_origin(ledger::Origin::by(thread));
     let (ledger, id) = ledger::lend(store, HOST, (start, end), lease, claim);
     index.insert(start, end, ledger.tag());
     Ok(Ok(id))
@@ -155,7 +155,7 @@ unsafe fn import_slow(
     if wants_alias && thread.forbids() > 0 {
         return Err(would_copy(why));
     }
-    // SAFETY: the caller's promise; the bytes are read during this call.
+    // SAFETY: the caller's obligation; the bytes are read during this call.
     let source = unsafe { HostView::new(layout) };
     let id = transfer::duplicate_raw(&source, pool::current(HOST)?, flags & TN_IMPORT_READONLY != 0)?;
     record_copy(function, why, wants_alias, layout.bytes() as u64);
@@ -186,7 +186,7 @@ fn alias_slow(
     let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = layout.try_clone()?;
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
-    claim.set_made(ledger::Origin::by(thread));
+    claim.set_origin(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut index = address_index::lock()?;
     let mut existing = None;
@@ -310,7 +310,7 @@ pub struct Exported {
 pub fn export(
     id: Id,
     request: &Export,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     why_not: &dyn Fn(&Layout) -> Option<&'static str>,
 ) -> Result<Exported> {
     export_ordered(id, request, stream, why_not, Order::A)
@@ -320,7 +320,7 @@ pub fn export(
 pub fn export_ordered(
     id: Id,
     request: &Export,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     why_not: &dyn Fn(&Layout) -> Option<&'static str>,
     order: Order,
 ) -> Result<Exported> {
@@ -346,20 +346,20 @@ pub fn export_ordered(
         let reached = |()| array::check_reach(&locked, claim);
         let outcome = array::check_live(&locked, claim).and_then(reached).and_then(|()| match why_not(layout) {
             Some(why) if requires => {
-                Err(Refusal::Said(fail(TN_ERR_LAYOUT, format_args!("{why}; only a copy would do"))))
+                Err(Refusal::Reported(fail(TN_ERR_LAYOUT, format_args!("{why}; only a copy would do"))))
             }
             Some(_) => Ok(false),
             None => crate::borrow::check(&locked, claim, wanted, when, &mut points).map(|()| true),
         });
         if outcome.is_err() || !points.is_empty() {
             drop(locked);
-            crate::borrow::resolve(outcome.map(drop), &mut points)?;
+            crate::borrow::wait_or_refuse(outcome.map(drop), &mut points)?;
             continue;
         }
         match outcome {
             Err(refusal) => {
                 drop(locked);
-                return Err(refusal.say());
+                return Err(refusal.into_status());
             }
             Ok(false) => {
                 drop(locked);

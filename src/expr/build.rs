@@ -28,7 +28,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let spare_node = SpareNode::take(thread)?;
     let tag = NodeTag { id: spare_node.id(), waits: Operation::Leaf };
     let mut spare = SpareClaim::take(thread)?;
-    let mut node = Node { made: Origin { site: thread.site(), thread: thread.number() }, ..Node::free() };
+    let mut node = Node { origin: Origin { site: thread.site(), thread: thread.number() }, ..Node::free() };
     let claim = loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         let ledger = locked.ledger_of(claim);
@@ -40,7 +40,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
         match checked {
             Err(refusal) => {
                 drop(locked);
-                borrow::resolve(Err(refusal), &mut points)?;
+                borrow::wait_or_refuse(Err(refusal), &mut points)?;
             }
             Ok(form) if spare.layout().set(layout) && node.shape.capacity() >= ndim => {
                 node.form = form;
@@ -177,7 +177,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         operands: numbers,
         factor: arguments.factor,
         axis,
-        made: Origin { site: thread.site(), thread: thread.number() },
+        origin: Origin { site: thread.site(), thread: thread.number() },
         ..Node::free()
     };
     Ok(graph.insert(spare, node))
@@ -188,7 +188,7 @@ pub fn poisoned(operation: Operation) -> Status {
     fail(
         TN_ERR_POISONED,
         format_args!(
-            "the expression ({}) failed, or one that it is built on; release it and build it anew",
+            "the expression ({}) failed, or one that it is built on; release it and build it again",
             operation.name()
         ),
     )

@@ -63,7 +63,7 @@ pub struct Node {
     pub(crate) value: Option<&'static Claim>,
     /// Element order of the value.
     pub(crate) order: Order,
-    pub(crate) made: Origin,
+    pub(crate) origin: Origin,
     pub(crate) id: Id,
     pub(super) handle: bool,
     /// Number of evaluations with it as their root.
@@ -106,7 +106,7 @@ impl Node {
             progress: Progress::Waiting,
             value: None,
             order: Order::C,
-            made: Origin { site: 0, thread: 0 },
+            origin: Origin { site: 0, thread: 0 },
             id: Id::NONE,
             handle: false,
             root_refs: 0,
@@ -312,7 +312,7 @@ impl Graph {
         Some(operand)
     }
 
-    /// Notes which operation waits for a value, for the messages of calls that it refuses.
+    /// Stores which operation waits for a value, for the messages of calls that it refuses.
     fn tag(&mut self, number: u32, waits: Operation) {
         if let Some(claim) = self[number].value {
             claim.lock_own().tag_node(claim, NodeTag { id: self[number].id, waits });
@@ -415,7 +415,7 @@ pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
                 device: crate::array::HOST,
                 id: node.id.bits(),
                 bytes: 0,
-                made: node.made,
+                origin: node.origin,
                 time_ns: 0,
                 name: Name::NONE,
                 registered: 0,

@@ -31,7 +31,7 @@ pub(super) enum Bytes {
     Own(i64),
 }
 
-/// The label that stands for the store of a claim: that of the first node on it, or the next free one.
+/// The label of the store of a claim: that of the first node on it, or the next free one.
 pub(super) fn base_of(graph: &Graph, claim: &'static Claim, locations: &[Location]) -> u32 {
     let mut base = locations.len() as u32;
     let locked = claim.lock_own();

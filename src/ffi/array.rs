@@ -12,7 +12,7 @@ use crate::ledger::Release;
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::transfer;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
@@ -22,7 +22,7 @@ use core::ffi::{c_char, c_void};
 /// # Safety
 /// - `options` is NULL or points to a struct of the size it says.
 unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let Some(raw) = (unsafe { convert::sized(options)? }) else { return Ok(Options::DEFAULT) };
     let order = if like { Order::of_like(raw.order)? } else { Order::of(raw.order)? };
     if raw.flags != 0 {
@@ -40,8 +40,8 @@ unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options
 ///
 /// # Safety
 /// - As for [`options`].
-unsafe fn stream_of(options: *const tn_array_options) -> Noted<Stream> {
-    // SAFETY: the caller's promise.
+unsafe fn stream_of(options: *const tn_array_options) -> Noted<StreamArg> {
+    // SAFETY: the caller's obligation.
     let raw = unsafe { convert::sized(options)? };
     convert::stream(raw.map_or(core::ptr::null_mut(), |raw| raw.stream))
 }
@@ -65,14 +65,14 @@ unsafe fn create(
     let (order, name) = if options.is_null() {
         (Order::C, &Name::NONE)
     } else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         given = unsafe { self::options(options, false)? };
         (given.order, &given.name)
     };
     let dtype = Dtype::of(dtype)?;
     let mut layout = Layout::EMPTY;
     layout.set_contiguous(dtype, shape?, order, 0)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let stream = || unsafe { stream_of(options) };
     let id = transfer::create(pool, &mut layout, contents(dtype), name, stream)?;
     // SAFETY: writable by the documentation of the functions that call this.
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn tn_array_like(
 /// # Safety
 /// - `layout` points to a struct of the size it says, whose arrays have ndim numbers.
 pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result<Layout> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let raw = unsafe { convert::sized(layout)? };
     let Some(raw) = raw else { return Err(fail(TN_ERR_NULL, format_args!("layout is NULL"))) };
     let dtype = Dtype::of(raw.dtype)?;

@@ -81,7 +81,7 @@ pub unsafe extern "C" fn tn_array_export_arrow_device(
 /// # Safety
 /// - `out` and `how` may be written, `how` may be NULL.
 unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut tn_how) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         convert::write_opt(how, imported.how);
         out.write(convert::handle(imported.id));

@@ -43,7 +43,7 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let outputs = Outputs { data: data.cast(), view };
         let plain = Use::Read { frozen: false };
         let free =
-            if stream.is_null() && flags & !TN_WAIT == 0 { borrow::open_free(id, plain, &outputs) } else { None };
+            if stream.is_null() && flags & !TN_WAIT == 0 { borrow::open_fast(id, plain, &outputs) } else { None };
         let guard = match free {
             Some(guard) => guard,
             None => {
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data, view };
         let plain = Use::Write { mode: Mode::Aliased, discard: false };
-        let free = if stream.is_null() && mode & !TN_WAIT == 0 { borrow::open_free(id, plain, &outputs) } else { None };
+        let free = if stream.is_null() && mode & !TN_WAIT == 0 { borrow::open_fast(id, plain, &outputs) } else { None };
         let guard = match free {
             Some(guard) => guard,
             None => {
@@ -229,7 +229,7 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
         })?;
         if value.device_data == 0 {
             // A device may use another address for page-locked memory.
-            value.device_data = device_copy::seen_at(value.data as usize);
+            value.device_data = device_copy::device_address(value.data as usize);
         }
         // SAFETY: writable by this function's documentation.
         unsafe { info.write(&value, size_of::<tn_borrow_info>()) };

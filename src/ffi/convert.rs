@@ -9,7 +9,7 @@ use crate::error::{Result, fail, rank};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::types::*;
 use core::ffi::{CStr, c_char};
 
@@ -45,10 +45,10 @@ impl<T> Out<T> {
     /// Writes the output.
     ///
     /// # Safety
-    /// - The pointer may be written for a `T`: the caller's promise by the function's documentation.
+    /// - The pointer may be written for a `T`: the caller's obligation by the function's documentation.
     #[inline]
     pub unsafe fn write(self, value: T) {
-        // SAFETY: not NULL, checked by `new`; the caller's promise.
+        // SAFETY: not NULL, checked by `new`; the caller's obligation.
         unsafe { self.0.write(value) }
     }
 
@@ -58,7 +58,7 @@ impl<T> Out<T> {
     /// - The pointer may be written for `index + 1` values of `T`.
     #[inline]
     pub unsafe fn write_at(self, index: usize, value: T) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { self.0.add(index).write(value) }
     }
 
@@ -75,7 +75,7 @@ impl<T> Out<T> {
 #[inline]
 pub unsafe fn write_opt<T>(out: *mut T, value: T) {
     if !out.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { out.write(value) }
     }
 }
@@ -88,7 +88,7 @@ pub unsafe fn slice<'a, T>(n: usize, values: *const T, name: &str) -> Result<&'a
     match (n, values.is_null()) {
         (0, _) => Ok(&[]),
         (_, true) => Err(null(name)),
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         _ => Ok(unsafe { core::slice::from_raw_parts(values, n) }),
     }
 }
@@ -101,7 +101,7 @@ pub unsafe fn per_axis<'a, T>(n: usize, values: *const T, name: &str) -> Result<
     if n > TN_MAX_NDIM && !values.is_null() {
         return Ok(Err(fail(TN_ERR_COUNT, format_args!("{n} {name} for an array of at most {TN_MAX_NDIM} axes"))));
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { slice(n, values, name) }.map(Ok)
 }
 
@@ -110,7 +110,7 @@ pub unsafe fn per_axis<'a, T>(n: usize, values: *const T, name: &str) -> Result<
 /// # Safety
 /// - `handles` is NULL or points to `n` pointers.
 pub unsafe fn ids<'a, T>(n: usize, handles: *const *mut T, name: &str) -> Result<&'a [Id]> {
-    // SAFETY: the caller's promise; an id has the bits of the pointer, and any bits are one.
+    // SAFETY: the caller's obligation; an id has the bits of the pointer, and any bits are one.
     let ids = unsafe { slice(n, handles.cast::<Id>(), name)? };
     match ids.iter().position(|id| id.bits() == 0) {
         Some(position) => Err(fail(TN_ERR_NULL, format_args!("{name}[{position}] is NULL"))),
@@ -128,7 +128,7 @@ pub unsafe fn shape<'a>(ndim: i32, shape: *const i64, name: &str) -> Result<Note
     }
     match crate::layout::check_ndim(ndim) {
         Ok(0) => Ok(Ok(&[])),
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         Ok(n) => Ok(Ok(unsafe { core::slice::from_raw_parts(shape, n) })),
         Err(status) => Ok(Err(status)),
     }
@@ -159,7 +159,7 @@ pub unsafe fn sized<T: VersionedStruct>(given: *const T) -> Noted<Option<T>> {
     // SAFETY: every such struct starts with its size.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
     if size == size_of::<T>() {
-        // SAFETY: the struct has `size` bytes by the caller's promise; T is plain data.
+        // SAFETY: the struct has `size` bytes by the caller's obligation; T is plain data.
         return Ok(Some(unsafe { given.read_unaligned() }));
     }
     check_size::<T>(size)?;
@@ -224,7 +224,7 @@ pub unsafe fn fill<T: VersionedStruct>(out: *mut T, name: &str) -> Result<Noted<
 /// # Safety
 /// - As for [`fill`].
 pub unsafe fn fill_opt<T: VersionedStruct>(out: *mut T) -> Result<Option<Fill<T>>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     if out.is_null() { Ok(None) } else { unsafe { fill(out, "")? }.map(Some) }
 }
 
@@ -309,19 +309,19 @@ pub fn switch(value: i32, name: &str) -> Result<bool> {
 
 /// What a stream argument means.
 #[inline]
-pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
-    Stream::of(stream as u64)
+pub fn stream(stream: *const tn_stream) -> Noted<StreamArg> {
+    StreamArg::of(stream as u64)
 }
 
 /// As [`stream`], where NULL is not allowed.
-pub fn some_stream(stream: *const tn_stream) -> Result<Noted<Stream>> {
+pub fn some_stream(stream: *const tn_stream) -> Result<Noted<StreamArg>> {
     if stream.is_null() { Err(null("stream")) } else { Ok(self::stream(stream)) }
 }
 
 /// Whether a stream argument means the host, now.
 #[inline(always)]
 pub fn is_now(stream: *const tn_stream) -> bool {
-    Stream::is_now(stream as u64)
+    StreamArg::is_now(stream as u64)
 }
 
 /// A pool argument; NULL: None.
@@ -351,7 +351,7 @@ pub unsafe fn name(name: *const c_char) -> Noted<Name> {
     if name.is_null() {
         return Ok(Name::NONE);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     Name::of(unsafe { CStr::from_ptr(name) })
 }
 
@@ -363,7 +363,7 @@ pub unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a CStr> {
     if text.is_null() {
         return Err(null(name));
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     Ok(unsafe { CStr::from_ptr(text) })
 }
 
@@ -396,7 +396,7 @@ impl TextOut {
     /// Appends a part.
     ///
     /// # Safety
-    /// - `capacity` bytes may be written: the caller's promise by the function's documentation.
+    /// - `capacity` bytes may be written: the caller's obligation by the function's documentation.
     pub unsafe fn add(&mut self, part: &str) {
         let room = self.capacity.saturating_sub(self.length + 1);
         if !self.is_cut {
@@ -406,7 +406,7 @@ impl TextOut {
             }
             self.is_cut = fitting < part.len();
             if self.capacity > 0 {
-                // SAFETY: the part and its NUL fit into `capacity` bytes, which are writable by the caller's promise.
+                // SAFETY: the part and its NUL fit into `capacity` bytes, which are writable by the caller's obligation.
                 unsafe {
                     core::ptr::copy_nonoverlapping(part.as_ptr().cast(), self.text.add(self.length), fitting);
                     self.text.add(self.length + fitting).write(0);
@@ -468,11 +468,11 @@ impl<T: Item> ListOut<T> {
     /// Counts an item, and adds it if it fits.
     ///
     /// # Safety
-    /// - `capacity` items of `item_size` bytes may be written: the caller's promise by the function's documentation.
+    /// - `capacity` items of `item_size` bytes may be written: the caller's obligation by the function's documentation.
     pub unsafe fn add(&mut self, item: &T) {
         if self.count < self.capacity {
             let known = size_of::<T>().min(self.item_size);
-            // SAFETY: within `capacity` items, by the caller's promise. Bytes that the library does not know are zeroed.
+            // SAFETY: within `capacity` items, by the caller's obligation. Bytes that the library does not know are zeroed.
             unsafe {
                 let to = self.items.add(self.count * self.item_size);
                 core::ptr::copy_nonoverlapping(core::ptr::from_ref(item).cast::<u8>(), to, known);
@@ -502,10 +502,10 @@ impl Holders {
         let holder = tn_holder {
             kind: held.kind,
             device: held.device,
-            reserved: held.made.site,
+            reserved: held.origin.site,
             id: held.id,
             bytes: held.bytes,
-            thread: u64::from(held.made.thread),
+            thread: u64::from(held.origin.thread),
             time_ns: held.time_ns,
             name: held.name.to_c(),
             site: [0; 64],

@@ -64,7 +64,7 @@ pub unsafe extern "C" fn tn_array_export_host(
 /// - `options` is NULL or points to a struct of the size it says.
 #[inline(always)]
 unsafe fn dlpack_options(options: *const tn_dlpack_options) -> Noted<Options> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let raw = unsafe { convert::sized(options)? };
     let raw = raw.unwrap_or(<tn_dlpack_options as convert::VersionedStruct>::defaults());
     if raw.reserved != 0 {
@@ -92,10 +92,10 @@ unsafe fn export<T>(
 ) -> Result<()> {
     let id = convert::id(array, "array")?;
     let out = Out::new(out, "out")?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let options = unsafe { dlpack_options(options) };
     let (tensor, was) = dlpack::export(function, id, options, form)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         convert::write_opt(how, was);
         out.write(tensor.cast());

@@ -41,9 +41,9 @@ fn find(pool: *mut tn_pool) -> Result<&'static Pool> {
 /// # Safety
 /// - NULL or a struct of the `size` in front, whose name is NULL or a NUL-terminated text.
 unsafe fn options(from: *const tn_pool_options) -> Result<PoolOptions> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let Some(raw) = (unsafe { convert::sized(from)? }) else { return Ok(PoolOptions::default()) };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let name = (!raw.name.is_null()).then(|| unsafe { CStr::from_ptr(raw.name) }.to_bytes());
     PoolOptions::of(&raw, name)
 }
@@ -258,11 +258,11 @@ unsafe extern "C" fn allocate_as_aligned(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     if let Some(done) = unsafe { allocate(pool, bytes, 0, stream, out) } {
         return done;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { allocate_slow(pool, bytes, 0, stream, out) }
 }
 
@@ -282,7 +282,7 @@ unsafe fn allocate(
         return None;
     }
     let block = pool::allocate_fast(pool as u64, bytes, alignment)?;
-    // SAFETY: not NULL, and writable by the caller's promise.
+    // SAFETY: not NULL, and writable by the caller's obligation.
     unsafe { out.write(block.address() as *mut c_void) };
     Some(block.finish(TN_OK))
 }
@@ -303,7 +303,7 @@ unsafe extern "C" fn allocate_slow(
     enter("tn_pool_allocate", || {
         let out = Out::new(out, "out")?;
         let block = raw::allocate_slow(pool as u64, bytes, alignment, stream as u64)?;
-        // SAFETY: writable by the caller's promise.
+        // SAFETY: writable by the caller's obligation.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
     })
@@ -398,7 +398,7 @@ unsafe extern "C" fn reallocate_slow(
     enter("tn_pool_reallocate", || {
         let out = Out::new(out, "out")?;
         let block = raw::reallocate_slow(pool as u64, address(ptr), bytes, stream as u64)?;
-        // SAFETY: writable by the caller's promise.
+        // SAFETY: writable by the caller's obligation.
         unsafe { out.write(block.map_or(core::ptr::null_mut(), |block| block.as_ptr().cast())) };
         Ok(())
     })

@@ -113,7 +113,7 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
 /// # Safety
 /// - `options` is NULL or points to a struct of the size it says.
 unsafe fn options(options: *const tn_safetensors_options) -> Result<(Option<&'static Pool>, tn_crossing_flags)> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let options = unsafe { convert::sized(options) };
     let options =
         options.map(|given| given.unwrap_or(<tn_safetensors_options as convert::VersionedStruct>::defaults()));
@@ -128,7 +128,7 @@ unsafe fn options(options: *const tn_safetensors_options) -> Result<(Option<&'st
 /// # Safety
 /// - `names` is NULL or points to `n` pointers.
 unsafe fn texts<'a>(n: usize, names: *const *const c_char) -> Result<&'a [*const c_char]> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let names = unsafe { convert::slice(n, names, "names")? };
     match names.iter().position(|name| name.is_null()) {
         Some(at) => Err(fail(TN_ERR_NULL, format_args!("names[{at}] is NULL"))),

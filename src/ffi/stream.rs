@@ -2,7 +2,7 @@
 
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
-use crate::stream::{self, Stream, event, scope};
+use crate::stream::{self, StreamArg, event, scope};
 use crate::types::*;
 
 /// Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams.
@@ -195,7 +195,7 @@ pub extern "C" fn tn_stream_wait_event(stream: *mut tn_stream, event: *mut tn_ev
 /// @ingroup stream
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_stream_legacy() -> *mut tn_stream {
-    Stream::LEGACY as *mut tn_stream
+    StreamArg::LEGACY as *mut tn_stream
 }
 
 /// Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header.
@@ -206,7 +206,7 @@ pub extern "C" fn tn_stream_legacy() -> *mut tn_stream {
 /// @ingroup stream
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_stream_per_thread() -> *mut tn_stream {
-    Stream::PER_THREAD as *mut tn_stream
+    StreamArg::PER_THREAD as *mut tn_stream
 }
 
 /// Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header. It means the stream that is current when it is
@@ -218,7 +218,7 @@ pub extern "C" fn tn_stream_per_thread() -> *mut tn_stream {
 /// @ingroup stream
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_stream_of_thread() -> *mut tn_stream {
-    Stream::CURRENT as *mut tn_stream
+    StreamArg::CURRENT as *mut tn_stream
 }
 
 /// Releases a handle on a stream. Issued work continues, and the memory that it uses is kept until it is done. A stream that is current or

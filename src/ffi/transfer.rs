@@ -88,7 +88,7 @@ pub unsafe extern "C" fn tn_array_to_device(
 /// - `layout` is NULL or points to a struct of the size it says, whose arrays have ndim numbers.
 unsafe fn raw_side(ptr: *const c_void, layout: *const tn_layout, array: &Layout) -> crate::error::Result<Layout> {
     if !layout.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         return unsafe { raw_layout(ptr, layout) };
     }
     let mut made = Layout::contiguous(array.dtype(), array.shape(), Order::C, 0)?;
@@ -101,7 +101,7 @@ unsafe fn raw_side(ptr: *const c_void, layout: *const tn_layout, array: &Layout)
 /// Raw memory for which the caller guarantees what the two functions document. It stays readable or writable until the call returns, or, if
 /// it is page-locked and a stream was given, until that stream's work is done. The elements of a target share no byte.
 fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side<'a> {
-    // SAFETY: the caller's promise, see above.
+    // SAFETY: the caller's obligation, see above.
     Side { layout, vouch: &|layout, memory| unsafe { MemoryView::new(layout, memory) } }
 }
 

@@ -23,7 +23,7 @@ pub struct Inside {
 }
 
 impl Gpu {
-    /// Makes the primary context current until the value drops. TN_ERR_DRIVER: the device is lost; the message says by which error.
+    /// Makes the primary context current until the value drops. TN_ERR_DRIVER: the device is lost; the message names the error.
     pub fn enter(&'static self) -> Result<Inside> {
         let driver = self.alive()?;
         let context = self.retained_context(driver)?;

@@ -67,8 +67,8 @@ pub enum CopyKind {
 }
 
 impl CopyKind {
-    /// A copy within the destination's memory.
-    pub fn onwards(self) -> CopyKind {
+    /// The kind of a copy from one part of the destination to another.
+    pub fn within_destination(self) -> CopyKind {
         match self {
             CopyKind::Peer { dst, .. } => CopyKind::Peer { dst, src: dst },
             kind => kind,
@@ -96,7 +96,7 @@ pub unsafe fn copy(inside: &Inside, stream: CUstream, kind: CopyKind, block: &Bl
     let (to, from) = (block.dst.at as CUdeviceptr, block.src.at as CUdeviceptr);
     let bytes = block.width as usize;
     if block.rows == 1 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         let (number, call) = unsafe {
             match kind {
                 CopyKind::ToDevice => {
@@ -113,7 +113,7 @@ pub unsafe fn copy(inside: &Inside, stream: CUstream, kind: CopyKind, block: &Bl
         };
         return inside.gpu().check(number?, call);
     }
-    // SAFETY: the caller's promise; the structs live during the calls.
+    // SAFETY: the caller's obligation; the structs live during the calls.
     let (number, call) = unsafe {
         match kind {
             CopyKind::Peer { dst, src } => {
@@ -143,7 +143,7 @@ pub unsafe fn set(inside: &Inside, stream: CUstream, strip: Strip) -> Result<()>
     let Strip { at, pitch, unit, value, count, rows } = strip;
     let (at, pitch, count, rows) = (at as CUdeviceptr, pitch as usize, count as usize, rows as usize);
     let (byte, half) = (value as u8, value as u16);
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let (number, call) = unsafe {
         match (unit, rows) {
             (1, 1) => (inside.cuMemsetD8Async(at, byte, count, stream), "cuMemsetD8Async"),

@@ -68,7 +68,7 @@ pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: tn_advice, devi
 /// - `stream` is one of the device of `inside`, and exists.
 pub unsafe fn prefetch(inside: &Inside, stream: CUstream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
     let location = location(device)?;
-    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the stream exists, as the caller promises.
+    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the stream exists, by the caller's obligation.
     let number = unsafe { inside.cuMemPrefetchAsync(start, bytes, location, stream) }?;
     inside.gpu().check(number, "cuMemPrefetchAsync")
 }

@@ -1,4 +1,4 @@
-//! GPUs: which exist, what the driver says about them, and whether they still work.
+//! GPUs: which exist, what the driver reports about them, and whether they still work.
 //!
 //! Contract: a [`Gpu`] is static and costs nothing until it is entered. Its primary context is retained at the first [`Gpu::enter`] and
 //! never released, because other libraries share it. Every driver call is made while the context is current, and its result goes through

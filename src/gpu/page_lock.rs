@@ -1,7 +1,7 @@
 //! Page-locked host memory: allocated for staging, or the caller's memory, locked in place.
 //!
-//! Contract: thin; each function makes one call of the driver, besides those that enter and leave the context. None disturbs a graph
-//! capture of another thread. Allocated memory is portable: all devices can access it. Keeps no list.
+//! Contract: each function makes one call of the driver, besides those that enter and leave the context. None disturbs a graph capture of
+//! another thread. Allocated memory is portable: all devices can access it. This module keeps no list of ranges.
 
 use super::context::Inside;
 use super::table::{self, Gpu};
@@ -34,7 +34,7 @@ pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
 pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
     let _relaxed = inside.relaxed();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemFreeHost(address as *mut c_void) }?;
     gpu.check(number, "cuMemFreeHost")
 }
@@ -48,7 +48,7 @@ pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) 
     let flags = flags & FLAGS;
     let inside = gpu.enter()?;
     let _relaxed = inside.relaxed();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemHostRegister_v2(address as *mut c_void, bytes, flags) }?;
     // For memory that it has allocated itself, and which is page-locked, the driver returns only INVALID_VALUE (libgdsync issue 25).
     let allocated = number == code::INVALID_VALUE && kind_of(&inside, address) == Some(MEMORY_HOST);
@@ -63,20 +63,20 @@ pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) 
 pub unsafe fn unlock(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
     let _relaxed = inside.relaxed();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemHostUnregister(address as *mut c_void) }?;
     gpu.check(number, "cuMemHostUnregister")
 }
 
 /// The device's address of page-locked and mapped memory, for any host address in it. The two addresses are equal only on some systems, so
 /// the driver is always queried.
-pub fn seen_at(gpu: &'static Gpu, address: usize) -> Result<u64> {
+pub fn device_address(gpu: &'static Gpu, address: usize) -> Result<u64> {
     let inside = gpu.enter()?;
-    let mut seen = 0;
+    let mut at_device = 0;
     // SAFETY: the number is ours; an address that is not mapped is refused.
-    let number = unsafe { inside.cuMemHostGetDevicePointer_v2(&mut seen, address as *mut c_void, 0) }?;
+    let number = unsafe { inside.cuMemHostGetDevicePointer_v2(&mut at_device, address as *mut c_void, 0) }?;
     gpu.check(number, "cuMemHostGetDevicePointer")?;
-    Ok(seen)
+    Ok(at_device)
 }
 
 /// Whether an address is memory of a GPU, which the host cannot access, as far as the driver knows. False before a GPU was used.

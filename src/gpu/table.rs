@@ -160,15 +160,15 @@ impl Gpu {
         self.check_as(number, call, TN_ERR_NO_DEVICE_MEMORY)
     }
 
-    /// As [`Gpu::check`]; `short` is the status where the driver has no memory left.
+    /// As [`Gpu::check`]; `out_of_memory` is the status where the driver has no memory left.
     #[inline]
-    pub fn check_as(&self, number: u32, call: &'static str, short: tn_status) -> Result<()> {
-        if number == code::SUCCESS { Ok(()) } else { Err(self.call_failed(number, call, short)) }
+    pub fn check_as(&self, number: u32, call: &'static str, out_of_memory: tn_status) -> Result<()> {
+        if number == code::SUCCESS { Ok(()) } else { Err(self.call_failed(number, call, out_of_memory)) }
     }
 
     #[cold]
     #[inline(never)]
-    fn call_failed(&self, number: u32, call: &'static str, short: tn_status) -> Status {
+    fn call_failed(&self, number: u32, call: &'static str, out_of_memory: tn_status) -> Status {
         let driver = match cuda_driver::driver() {
             Ok(driver) => driver,
             Err(status) => return status,
@@ -177,7 +177,7 @@ impl Gpu {
             self.mark_lost(number, call, driver);
         }
         fail(
-            code::status(number, short),
+            code::status(number, out_of_memory),
             format_args!("{call} on GPU {} failed with {}{}", self.id, driver.name(number), code::advice(number)),
         )
     }
@@ -190,7 +190,7 @@ impl Gpu {
             let _ = write!(why, "GPU {} was lost when {call} failed with {name}{}", self.id, code::advice(number));
             // Release pairs with the Acquire in `is_lost`.
             self.lost.store(true, Ordering::Release);
-            crate::thread::doubt_devices();
+            crate::thread::set_devices_in_doubt();
         }
     }
 

@@ -26,7 +26,7 @@ const TILE: usize = 32;
 /// - The elements may be read while the result is used.
 unsafe fn matrix_ref<'a, T: Float>(view: &HostView<'a>) -> MatRef<'a, T> {
     let (rows, columns, down, across) = shape::<T>(view.layout());
-    // SAFETY: the caller's promise; the shape and strides are those of the view.
+    // SAFETY: the caller's obligation; the shape and strides are those of the view.
     unsafe { MatRef::from_raw_parts(address::<T>(view).cast_const(), rows, columns, down, across) }
 }
 
@@ -36,7 +36,7 @@ unsafe fn matrix_ref<'a, T: Float>(view: &HostView<'a>) -> MatRef<'a, T> {
 /// - The elements may be read and written while the result is used, and no other view of them is used meanwhile.
 unsafe fn matrix_mut<'a, T: Float>(view: &HostView<'a>) -> MatMut<'a, T> {
     let (rows, columns, down, across) = shape::<T>(view.layout());
-    // SAFETY: the caller's promise; the shape and strides are those of the view.
+    // SAFETY: the caller's obligation; the shape and strides are those of the view.
     unsafe { MatMut::from_raw_parts_mut(address::<T>(view), rows, columns, down, across) }
 }
 

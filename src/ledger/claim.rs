@@ -1,7 +1,8 @@
 //! Claims: array handles, and the slots of released handles that promises or guards still need.
 //!
 //! A claim has a layout on its store. Its slot is Live while its handle is usable, and Spent after a take. A released handle that
-//! promises or guards still need is Kept. Kept for promises, it is a claim and counts in H; kept for guards, it is only a layout.
+//! promises or guards still need is Kept. If promises need it, it still counts as a claim (H in the specification). If only guards
+//! need it, it is only a layout.
 
 use super::locked::Locked;
 use super::origin::Origin;
@@ -43,6 +44,7 @@ impl SpareClaim {
     pub fn layout(&mut self) -> &mut Layout {
         &mut self.body().layout
     }
+
     /// Sets the layout of a new array whose bytes begin at `start`. `layout` is left unspecified.
     #[inline(always)]
     pub(super) fn lay_out(&mut self, thread: &'static Thread, layout: &mut Layout, bytes: i64, start: i64) {
@@ -53,17 +55,20 @@ impl SpareClaim {
         if bytes > 0 {
             place.begin_at(start);
         }
-        self.set_made(Origin::by(thread));
+        self.set_origin(Origin::by(thread));
     }
+
     pub(crate) fn set_readonly(&mut self, readonly: bool) {
         self.body().readonly = readonly;
     }
+
     pub(crate) fn set_name(&mut self, name: Name) {
         self.body().name = name;
     }
+
     /// Sets where the handle is made.
-    pub fn set_made(&mut self, made: Origin) {
-        self.body().made = made;
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.body().origin = origin;
     }
 }
 
@@ -84,10 +89,10 @@ pub struct SpareRoot {
 impl SpareRoot {
     /// Takes a slot whose layout has a capacity of `ndim` axes; outside of locks.
     pub(crate) fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
-        let room = Layout::room(ndim)?;
+        let layout = Layout::room(ndim)?;
         let root: &'static Root = Table::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
-        unsafe { root.guarded.own() }.layout = room;
+        unsafe { root.guarded.own() }.layout = layout;
         Ok(SpareRoot { root, thread, used: false })
     }
 }
@@ -142,7 +147,7 @@ impl Claim {
 }
 
 impl Locked {
-    /// Makes `spare` a claim on the store, H + 1, and publishes its handle.
+    /// Makes `spare` a claim on the store, and publishes its handle.
     #[inline]
     pub(crate) fn add_claim(
         &mut self,
@@ -183,14 +188,14 @@ impl Locked {
     pub(super) fn link(&mut self, ledger: &'static Ledger, claim: &'static Claim) {
         self.check(claim.guarded());
         let state = self.state_mut(ledger);
-        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the claim.
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim.
         unsafe { state.link_claim(claim) };
         if state.claims == 1 {
             self.count_held_bytes(ledger, false);
         }
     }
 
-    /// Ends the claim: H - 1. Its slot stays.
+    /// Ends the claim; its slot stays.
     #[inline]
     pub(super) fn unlink(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
@@ -300,7 +305,7 @@ impl Locked {
     pub(crate) fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
         self.check(claim.guarded());
         let ledger = self.ledger_of(claim);
-        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare one is new.
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare one is unpublished.
         unsafe { self.state_mut(ledger).share_root(claim, spare.claim) };
     }
 
@@ -379,7 +384,7 @@ impl Locked {
         let (root, lease) = (left.root.take(), left.lease.take());
         let layout_refs = core::mem::replace(&mut left.layout_refs, new_layout_refs);
         let exports = core::mem::take(&mut left.exports);
-        let (made, name) = (left.made, left.name);
+        let (origin, name) = (left.origin, left.name);
         claim.guarded.set_ledger(new);
         to.guarded.set_ledger(old);
         let stays = self.get_mut(to);
@@ -388,7 +393,7 @@ impl Locked {
         stays.lease = lease;
         stays.layout_refs = layout_refs;
         stays.exports = exports;
-        stays.made = made;
+        stays.origin = origin;
         stays.name = name;
         if layout_refs > 0 {
             self.rename_claim(old, claim, to);

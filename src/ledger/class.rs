@@ -3,15 +3,15 @@
 /// The class of a guard or record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// R
+    /// An open read guard.
     Read,
-    /// W
+    /// An open write guard.
     Write,
-    /// XR
+    /// A read-only export.
     ExportRead,
-    /// XS
+    /// A shared view.
     ExportShared,
-    /// XW
+    /// An exclusive export.
     ExportExclusive,
     /// Record of a region that a failed writer left undefined.
     Poison,
@@ -28,7 +28,7 @@ impl Class {
         matches!(self, Class::ExportRead | Class::ExportShared | Class::ExportExclusive)
     }
 
-    /// Whether an ended guard left it.
+    /// Whether it is the class of a record, which an ended guard left.
     pub(crate) fn is_record(self) -> bool {
         matches!(self, Class::Poison | Class::WorkRead | Class::WorkWrite)
     }

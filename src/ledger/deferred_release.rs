@@ -9,15 +9,15 @@ struct List {
     first: Option<&'static Ledger>,
     last: Option<&'static Ledger>,
     length: usize,
-    /// Ledgers that a call has taken off the list to poll them, and may add again.
-    looked_at: usize,
+    /// Number of ledgers that a call has taken off the list to poll them, and may add again.
+    being_polled: usize,
 }
 
-static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, length: 0, looked_at: 0 });
+static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, length: 0, being_polled: 0 });
 
 pub(super) fn is_empty() -> bool {
     let list = LIST.lock();
-    list.length + list.looked_at == 0
+    list.length + list.being_polled == 0
 }
 
 /// The list's link in a ledger.
@@ -25,62 +25,64 @@ pub(super) fn is_empty() -> bool {
 /// # Safety
 /// - The list is locked by the caller, who has no other link.
 #[allow(clippy::mut_from_ref)]
-unsafe fn place(ledger: &'static Ledger) -> &'static mut Place {
+unsafe fn link_of(ledger: &'static Ledger) -> &'static mut Place {
     ledger.waiting.watch.write();
-    // SAFETY: the caller's promise; ledgers are never unmapped.
+    // SAFETY: the caller's obligation; ledgers are never unmapped.
     unsafe { &mut *ledger.waiting.place.get() }
 }
 
 /// Adds a store on which something waits for device work. The caller may have ledgers locked; the list's lock comes after theirs.
 pub(super) fn add(ledger: &'static Ledger) {
     let mut list = LIST.lock();
-    // SAFETY: locked, and the only place that is out.
-    let own = unsafe { place(ledger) };
+    // SAFETY: locked, and the only reference to a link.
+    let own = unsafe { link_of(ledger) };
     if core::mem::replace(&mut own.queued, true) {
         return;
     }
     own.next = None;
     match list.last.replace(ledger) {
-        // SAFETY: locked; not the one above, which was in no list.
-        Some(last) => unsafe { place(last) }.next = Some(ledger),
+        // SAFETY: locked; another one than `own`, which was in no list.
+        Some(last) => unsafe { link_of(last) }.next = Some(ledger),
         None => list.first = Some(ledger),
     }
     list.length += 1;
 }
 
+/// Takes the store that waited longest off the list.
 fn take() -> Option<&'static Ledger> {
     let mut list = LIST.lock();
     let ledger = list.first?;
-    // SAFETY: locked, and the only place that is out.
-    let own = unsafe { place(ledger) };
+    // SAFETY: locked, and the only reference to a link.
+    let own = unsafe { link_of(ledger) };
     own.queued = false;
     list.first = own.next.take();
     if list.first.is_none() {
         list.last = None;
     }
     list.length -= 1;
-    list.looked_at += 1;
+    list.being_polled += 1;
     Some(ledger)
 }
 
 /// Number of stores that a call with device work polls in passing.
 pub const POLLED_PER_CALL: usize = 4;
 
-/// Polls the stores that waited longest, at most `most` of them, and ends what waited for device work that has passed. Asks the driver,
-/// but never waits; under no lock. Returns how many imports were released.
+/// Polls the stores that waited longest, at most `most` of them, and ends what waited for device work that has passed. Queries the
+/// driver, but never waits; under no lock. Returns how many imports were released.
 pub fn poll_deferred(most: usize) -> usize {
     let length = LIST.lock().length;
     let mut ran = 0;
     for _ in 0..length.min(most) {
         let Some(ledger) = take() else { break };
-        ran += visit(ledger);
-        LIST.lock().looked_at -= 1;
+        ran += poll_store(ledger);
+        LIST.lock().being_polled -= 1;
     }
     ran
 }
 
-/// The ledger may belong to another store by now, which does no harm.
-fn visit(ledger: &'static Ledger) -> usize {
+/// Ends what waited for passed device work of one ledger, which may belong to another store by now; that does no harm. Returns how many
+/// imports were released.
+fn poll_store(ledger: &'static Ledger) -> usize {
     let thread = thread::current();
     let mut ran = 0;
     loop {
@@ -105,7 +107,7 @@ fn visit(ledger: &'static Ledger) -> usize {
 
 /// Waits for the device work that keeps an import, and drops the use that a locked section of this thread added for the wait. Under no
 /// lock. Returns the next such import of the section, and how many imports were released.
-pub(super) fn finish(thread: &'static Thread, lease: &'static Lease) -> (Option<&'static Lease>, usize) {
+pub(super) fn wait_and_end_import(thread: &'static Thread, lease: &'static Lease) -> (Option<&'static Lease>, usize) {
     loop {
         let ledger = lease.guarded().ledger().expect("open leases have a ledger");
         let mut locked = Locked::one(thread, ledger);

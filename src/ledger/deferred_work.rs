@@ -1,4 +1,5 @@
-//! The deferred work of a locked section: slots and bytes are freed, then releases run.
+//! The deferred work of a locked section: slots and bytes are freed, then releases run. Last, the thread waits for device work, if the end
+//! of an import has to.
 
 use super::deferred_release;
 use super::locked::{DeferredWork, Locked};
@@ -7,7 +8,7 @@ use crate::address_index;
 use crate::slots::Table;
 
 impl DeferredWork {
-    /// Callbacks run last, so that they see a consistent state. Returns how many imports were released.
+    /// Runs all of it, and returns how many imports were released. Callbacks run after the frees, so that they see a consistent state.
     #[inline(never)]
     pub(super) fn run(self) -> usize {
         let this = core::mem::ManuallyDrop::new(self);
@@ -77,7 +78,7 @@ impl DeferredWork {
         }
         let mut at = this.urgent;
         while let Some(lease) = at {
-            let (next, ended) = deferred_release::finish(thread, lease);
+            let (next, ended) = deferred_release::wait_and_end_import(thread, lease);
             at = next;
             ran += ended;
         }

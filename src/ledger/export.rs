@@ -34,7 +34,7 @@ impl Locked {
         let owner = self.get(guard).owner();
         spare.set_name(self.get(owner).name);
         spare.set_readonly(readonly || reads || self.get(region).readonly);
-        spare.set_made(self.made());
+        spare.set_origin(self.origin());
         let lease = self.lease(region);
         let id = self.add_claim(ledger, spare, lease);
         self.end_guard(guard, false);

@@ -1,7 +1,7 @@
 //! The fast path of entering a scope with a few handles, whose ledgers it locks together. [`super::fast_path`] is that of one handle.
 //!
-//! It serves at most eight parameters: arrays that are lent, and promises that are the only ones of their arrays. It either does all of
-//! the work, or changes nothing; the caller then takes the general path, which knows every case and every status.
+//! It serves at most eight parameters: plain arrays, which their owners keep, and promises that are the only ones of their arrays. It
+//! either does all of the work, or changes nothing; the caller then takes the slow path, which knows every case and every status.
 
 use super::fast_path::SlotInLedger;
 use super::state::{Claim, Ledger, Promise};
@@ -10,10 +10,10 @@ use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
 const MAX_PARAMS: usize = 8;
 
-/// A parameter: an array that its owner keeps, or a promise.
+/// A parameter: an array that its owner keeps, or a promise of one.
 #[derive(Clone, Copy)]
 enum Param {
-    Lent(SlotInLedger<Claim>),
+    Plain(SlotInLedger<Claim>),
     Given(SlotInLedger<Promise>),
 }
 
@@ -23,14 +23,14 @@ impl Param {
         if id.is_of(Kind::Promise) {
             SlotInLedger::guess(id).map(Param::Given)
         } else {
-            SlotInLedger::guess(id).map(Param::Lent)
+            SlotInLedger::guess(id).map(Param::Plain)
         }
     }
 
     #[inline(always)]
     fn ledger(self) -> &'static Ledger {
         match self {
-            Param::Lent(at) => at.ledger,
+            Param::Plain(at) => at.ledger,
             Param::Given(at) => at.ledger,
         }
     }
@@ -40,9 +40,9 @@ impl Param {
     /// # Safety
     /// - Its ledger is locked by the caller, and no reference exists to anything that this ledger guards.
     #[inline(always)]
-    unsafe fn is_usual(self, id: Id) -> bool {
+    unsafe fn can_enter_fast(self, id: Id) -> bool {
         match self {
-            Param::Lent(at) => {
+            Param::Plain(at) => {
                 if !at.slot.head().is_live(id) || !at.guards() {
                     return false;
                 }
@@ -121,7 +121,7 @@ pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usiz
     let twice = |at: usize| ids[at].is_of(Kind::Promise) && ids[..at].contains(&ids[at]);
     for (at, param) in params.iter().map_while(|param| *param).enumerate() {
         // SAFETY: `locks` has its ledger, and no reference is out.
-        if twice(at) || !unsafe { param.is_usual(ids[at]) } {
+        if twice(at) || !unsafe { param.can_enter_fast(ids[at]) } {
             return false;
         }
     }
@@ -131,7 +131,9 @@ pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usiz
     for (at, param) in params.iter().map_while(|param| *param).enumerate() {
         let id = match param {
             // SAFETY: `locks` has its ledger, which guards the slot, as we saw, and no reference is out.
-            Param::Lent(lent) => unsafe { lent.add_claim(thread, |from, to| to.copy(from).then_some(true)) },
+            Param::Plain(plain) => unsafe {
+                plain.add_claim(thread, |from, to| to.copy_layout_and_name_from(from).then_some(true))
+            },
             Param::Given(given) => {
                 // SAFETY: as above.
                 unsafe { given.passing_claim().and_then(|claim| given.take(thread, claim, true)) }

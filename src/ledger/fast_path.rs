@@ -1,10 +1,10 @@
 //! The fast path for one handle: one locked ledger, slots from the thread's cache only, no deferred work.
 //!
 //! Each function either does all of its work or changes nothing and says so. It gives up if a check fails, if the thread's cache is
-//! empty, or if something else would end too. The caller then takes the general path through [`super::Locked`], which knows every case
+//! empty, or if something else would end too. The caller then takes the slow path through [`super::Locked`], which knows every case
 //! and every status. Both paths share `transitions`.
 //!
-//! Measured, borrow + end through C: 30 ns on the general path and 19 ns on this one, of which the lock's two exchanges take 9.
+//! Measured, borrow + end through C: 30 ns on the slow path and 19 ns on this one, of which the lock's two exchanges take 9.
 
 use super::class::{Class, GuardParams};
 use super::origin::Origin;
@@ -54,17 +54,18 @@ impl<S: GuardedSlot> SlotInLedger<S> {
     #[inline(always)]
     pub(super) unsafe fn body<'a>(self) -> &'a S::Body {
         self.slot.guarded().watch.read();
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { &*self.slot.guarded().body.get() }
     }
 
+    /// The state of the ledger.
     ///
     /// # Safety
     /// - As above; no other reference is made while this one is out.
     #[inline(always)]
     unsafe fn state_mut<'a>(self) -> &'a mut LedgerState {
         self.ledger.watch.write();
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { &mut *self.ledger.state.get() }
     }
 }
@@ -80,7 +81,7 @@ impl SlotInLedger<Claim> {
         thread: &'static Thread,
         fill: impl FnOnce(&ClaimBody, &mut ClaimBody) -> Option<bool>,
     ) -> Option<Id> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         let from = unsafe { self.body() };
         if from.lease.is_some() {
             return None;
@@ -93,8 +94,8 @@ impl SlotInLedger<Claim> {
             Table::free(thread, claim);
             return None;
         };
-        to.made = Origin::by(thread);
-        // SAFETY: the caller's promise; the claim is new, and the references above are not used any more.
+        to.origin = Origin::by(thread);
+        // SAFETY: the caller's obligation; the claim is new, and the references above are not used any more.
         unsafe {
             let state = self.state_mut();
             if keeps_root {
@@ -114,8 +115,8 @@ impl SlotInLedger<Promise> {
     /// - As above.
     #[inline(always)]
     pub(super) unsafe fn passing_claim(self) -> Option<&'static Claim> {
-        // SAFETY: the caller's promise.
-        let claim = unsafe { self.body() }.claim?; // None: it was used up
+        // SAFETY: the caller's obligation.
+        let claim = unsafe { self.body() }.claim?; // None: the promise is spent
         // SAFETY: the claim of an outstanding promise is guarded by its ledger.
         let from = unsafe { claim.guarded().own() };
         let only = from.given == 1 && from.required == 1 && claim.head().state() == State::Live;
@@ -130,11 +131,11 @@ impl SlotInLedger<Promise> {
     #[inline(always)]
     pub(super) unsafe fn take(self, thread: &'static Thread, claim: &'static Claim, entered: bool) -> Option<Id> {
         let new: &'static Claim = Table::take_cached(thread)?;
-        let made = Origin::by(thread);
-        // SAFETY: the caller's promise; the new claim is in no list, the old one is.
+        let origin = Origin::by(thread);
+        // SAFETY: the caller's obligation; the new claim is in no list, the old one is.
         unsafe {
             let state = self.state_mut();
-            state.pass_claim(claim, new, made, entered, false);
+            state.pass_claim(claim, new, origin, entered, false);
             state.spend_promise(self.slot, claim, true);
         }
         claim.head().set_state(State::Spent);
@@ -167,7 +168,7 @@ impl<S: GuardedSlot> LockedSlot<S> {
     #[inline(always)]
     pub(crate) fn live(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
         let one = LockedSlot::lock(thread, id, |slot: &S| slot.head().is_live(id))?;
-        // The general path asks whether such a device can be used.
+        // The slow path checks whether such a device can be used.
         (!are_devices_in_doubt() || one.state().device.r#type == TN_CPU).then_some(one)
     }
 
@@ -210,28 +211,28 @@ impl LockedSlot<Claim> {
         let guard: &'static Guard = Table::take_cached(thread)?;
         guard.guarded().set_ledger(self.at.ledger);
         let claim = self.at.slot;
-        // SAFETY: the ledger is locked by us and guards the claim; the guard is new.
+        // SAFETY: the ledger is locked by us and guards the claim; the guard is unpublished.
         unsafe { self.state_mut().link_guard(guard, claim, params, Origin::by(thread)) };
         Some(guard)
     }
 
-    /// Opens an export without a layout of its own, because `see` copies the layout for the consumer. `see` is called under the lock after
-    /// all other checks; None if it returns None.
+    /// Opens an export without a layout of its own, because `copy_layout` copies the layout for the consumer. It is called under the lock
+    /// after all other checks; None if it returns None.
     ///
     /// None also if the claim descends from an import: such an export needs a slot of its own for the lease, since the handle can pass on.
     #[inline(always)]
     pub(crate) fn add_export<T>(
         &mut self,
         params: GuardParams,
-        see: impl FnOnce(&Layout) -> Option<T>,
+        copy_layout: impl FnOnce(&Layout) -> Option<T>,
     ) -> Option<(&'static Guard, T)> {
         if self.body().lease.is_some() || Table::<Guard>::cached(self.inside.thread()) == 0 {
             return None;
         }
-        let seen = see(&self.body().layout)?;
+        let copied = copy_layout(&self.body().layout)?;
         let guard = self.add_guard(params).expect("there is one in the cache");
         guard.head().set_state(State::Kept);
-        Some((guard, seen))
+        Some((guard, copied))
     }
 
     /// Publishes the guard's handle, and unlocks.
@@ -335,7 +336,7 @@ impl LockedSlot<Claim> {
         }
         let promise: &'static Promise = Table::take_cached(thread)?;
         promise.guarded().set_ledger(self.at.ledger);
-        // SAFETY: the ledger is locked by us and guards the claim; the promise is new.
+        // SAFETY: the ledger is locked by us and guards the claim; the promise is unpublished.
         unsafe { self.state_mut().add_promise(claim, promise, required, Origin::by(thread)) };
         Some(Table::publish(promise))
     }
@@ -396,7 +397,8 @@ impl LockedSlot<Guard> {
         // SAFETY: as above; no other reference is out.
         unsafe { owner.guarded().own() }.layout_refs -= 1;
         if exports {
-            // SAFETY: as above. The next user of the slot sets only what it has.
+            // A free slot has no time, see `link_guard`.
+            // SAFETY: as above.
             unsafe { guard.guarded().own() }.time_ns = 0;
         }
         Table::free(thread, guard);

@@ -112,9 +112,10 @@ impl Locked {
         let ledger = self.ledger_of(region);
         self.check(owner.guarded());
         guard.guarded.set_ledger(ledger);
-        let made = self.made();
-        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the region and, with it, the owner; the guard is new.
-        unsafe { self.state_mut(ledger).link_guard(guard, owner, params, made) };
+        let origin = self.origin();
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the region and, with it, the owner; the guard is
+        // unpublished.
+        unsafe { self.state_mut(ledger).link_guard(guard, owner, params, origin) };
         let body = self.get_mut(guard);
         body.region = Some(region);
         body.group = group;
@@ -146,7 +147,7 @@ impl Locked {
         self.end_guard_at(guard, failed, None);
     }
 
-    /// As [`Locked::end_guard`]; device work on the bytes goes on until `point`.
+    /// As [`Locked::end_guard`]; device work on the bytes continues until `point`.
     pub(crate) fn end_guard_at(&mut self, guard: &'static Guard, failed: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
         let body = self.get(guard);

@@ -24,7 +24,7 @@ impl GuardList {
         Ok(GuardList { head: SpareGuard::take(thread)?, first: None })
     }
 
-    /// Adds an entry. `streamed`: it was opened with a queue.
+    /// Adds an entry. `streamed`: it was opened with a stream.
     pub(crate) fn push(&mut self, locked: &mut Locked, guard: &'static Guard, streamed: bool) {
         let body = locked.get_mut(guard);
         body.streamed = streamed;
@@ -34,17 +34,17 @@ impl GuardList {
     }
 
     /// Publishes the handle.
-    pub(crate) fn publish(self, made: Origin) -> Id {
+    pub(crate) fn publish(self, origin: Origin) -> Id {
         let head = self.head.into_guard();
         head.guarded.ledger.store(core::ptr::null_mut(), Ordering::Release);
         // SAFETY: not published yet: ours alone.
-        *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };
+        *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, origin, ..GuardBody::NEW };
         Table::publish(head)
     }
 }
 
-/// Ends the borrow_all with this handle; false if another thread has ended it. For entries that were opened with a queue, `point_of` gives
-/// the point until which work on a device goes on. It is called for all entries first, and if it fails, all stay open.
+/// Ends the borrow_all with this handle; false if another thread has ended it. For entries that were opened with a stream, `point_of` gives
+/// the point until which work on a device continues. It is called for all entries first, and if it fails, all stay open.
 pub fn end_guard_list(
     id: Id,
     head: &'static Guard,
@@ -90,5 +90,5 @@ pub fn end_guard_list(
 /// Where a borrow_all was opened.
 pub fn origin_of_head(head: &'static Guard) -> Origin {
     // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
-    unsafe { &*head.guarded.body.get() }.made
+    unsafe { &*head.guarded.body.get() }.origin
 }

@@ -4,7 +4,7 @@ use super::class::GuardParams;
 use super::fast_path::LockedSlot;
 use super::guard::SpareGuard;
 use super::locked::Locked;
-use super::reach::{is_reachable, reach};
+use super::reach::{check_reachable, is_reachable};
 use super::state::{Claim, Guard, GuardedSlot};
 use crate::blit::HostView;
 use crate::device_copy::{Memory, MemoryView};
@@ -31,14 +31,14 @@ impl Locked {
         InternalGuard { guard: self.add_guard(spare, params, claim, claim, None) }
     }
 
-    pub(crate) fn end_internal(&mut self, hold: InternalGuard, failed: bool) {
-        self.end_internal_at(hold, failed, None);
+    pub(crate) fn end_internal(&mut self, guard: InternalGuard, failed: bool) {
+        self.end_internal_at(guard, failed, None);
     }
 
-    /// Ends a guard whose ledger is locked. Device work on the bytes goes on until `point`.
-    pub(crate) fn end_internal_at(&mut self, hold: InternalGuard, failed: bool, point: Option<Point>) {
-        self.end_guard_at(hold.guard, failed, point);
-        core::mem::forget(hold);
+    /// Ends a guard whose ledger is locked. Device work on the bytes continues until `point`.
+    pub(crate) fn end_internal_at(&mut self, guard: InternalGuard, failed: bool, point: Option<Point>) {
+        self.end_guard_at(guard.guard, failed, point);
+        core::mem::forget(guard);
     }
 }
 
@@ -56,10 +56,10 @@ impl InternalGuard {
         InternalGuard { guard }
     }
 
-    /// The bytes for a use by the host, while the guard is open; DEVICE if the host cannot reach them.
+    /// The bytes for a use by the host, while the guard is open; TN_ERR_DEVICE if the host cannot access them.
     pub(crate) fn host_view(&self) -> Result<HostView<'_>> {
         let layout = self.layout();
-        reach(self.device())?;
+        check_reachable(self.device())?;
         // SAFETY: the guard is open and ours: the claim keeps its layout and the store its bytes, and a use
         // in conflict with it is refused. Its offset is an absolute address, of memory that the host can reach.
         Ok(unsafe { HostView::new(layout) })
@@ -68,14 +68,14 @@ impl InternalGuard {
     /// As [`InternalGuard::host_view`], but None without an error message.
     #[inline]
     pub(crate) fn host_view_if_reachable(&self) -> Option<HostView<'_>> {
-        // SAFETY: as in `place`.
+        // SAFETY: as in `host_view`.
         is_reachable(self.device()).then(|| unsafe { HostView::new(self.layout()) })
     }
 
     /// The bytes for `device_copy`, on any device.
     pub(crate) fn memory_view(&self) -> Result<MemoryView<'_>> {
         let memory = Memory::of(self.device(), self.layout())?;
-        // SAFETY: as for `place`; work of a queue keeps the store's bytes by the point that the guard's end records.
+        // SAFETY: as in `host_view`. After the guard's end, the point that it records keeps the bytes for work of a stream.
         Ok(unsafe { MemoryView::new(self.layout(), memory) })
     }
 
@@ -88,7 +88,7 @@ impl InternalGuard {
 
     #[inline]
     pub(crate) fn layout(&self) -> &Layout {
-        // SAFETY: the open guard layout_refs the claim, and the layout of a claim with an open guard does not change.
+        // SAFETY: the open guard has a reference on the claim's layout, which therefore does not change.
         unsafe { &(*(*self.guard.guarded.body.get()).region().guarded().body.get()).layout }
     }
 
@@ -110,7 +110,7 @@ impl InternalGuard {
         self.guard
     }
 
-    /// Ends a guard for device work that goes on until `point`. Later uses are ordered after it.
+    /// Ends a guard for device work that continues until `point`. Later uses are ordered after it.
     pub fn end_at(self, failed: bool, point: Point) {
         let guard = self.into_guard();
         guard.lock().end_guard_at(guard, failed, Some(point));
@@ -118,20 +118,20 @@ impl InternalGuard {
 
     /// Prefetches the cache lines that the end of the guard reads.
     #[inline(always)]
-    pub(crate) fn fetch(&self) {
+    pub(crate) fn prefetch(&self) {
         // SAFETY: as in `layout`; only the address of the claim is taken.
         let claim = unsafe { (*self.guard.guarded.body.get()).region() };
         cpu::prefetch(core::ptr::from_ref(claim));
         self.guard.guarded.ledger().inspect(|ledger| cpu::prefetch(core::ptr::from_ref(*ledger)));
     }
 
-    /// Ends it. `failed`: what was written is undefined.
+    /// Ends the guard. `failed`: what was written is undefined.
     pub(crate) fn end(self, failed: bool) {
-        self.end_by(crate::thread::current(), failed);
+        self.end_on_thread(crate::thread::current(), failed);
     }
 
-    /// As [`InternalGuard::end`], for a known calling thread.
-    pub(crate) fn end_by(self, thread: &'static Thread, failed: bool) {
+    /// As [`InternalGuard::end`], for a caller that has its thread's record.
+    pub(crate) fn end_on_thread(self, thread: &'static Thread, failed: bool) {
         let guard = self.into_guard();
         if !LockedSlot::held(thread, guard).end_guard(failed) {
             guard.lock().end_guard(guard, failed);

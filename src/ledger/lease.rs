@@ -14,7 +14,7 @@ use crate::thread::{self, Thread};
 use core::ffi::c_void;
 
 impl Lease {
-    /// Identifies this use of the slot; weak handles compare it.
+    /// Changes when the slot is reused; weak handles compare it.
     pub(crate) fn epoch(&self) -> u32 {
         self.head.epoch()
     }
@@ -42,11 +42,11 @@ impl Lease {
             Release::None => {}
             Release::Call(callback, context) => {
                 if forks == thread::forks() {
-                    // SAFETY: the caller of the import promised that the callback may run once, on any thread.
+                    // SAFETY: the caller of the import ensures that the callback may run once, on any thread.
                     unsafe { callback(context as *mut c_void) };
                 }
             }
-            // SAFETY: the mapping was made for this store, and nothing holds its bytes any more.
+            // SAFETY: the mapping was made for this store, and no use of its bytes is left.
             Release::Unmap(mapping) => unsafe { mapping.unmap() },
             Release::Unlock(start) => {
                 if forks == thread::forks() {
@@ -89,7 +89,7 @@ impl SpareLease {
             next_urgent: None,
             start: range.0,
             end: range.1,
-            made: Origin::by(thread),
+            origin: Origin::by(thread),
             forks: thread::forks(),
         };
         Ok(SpareLease { lease, thread })
@@ -101,7 +101,7 @@ impl SpareLease {
         unsafe { self.lease.guarded.own() }.waits = true;
     }
 
-    /// Runs or queues the release of bytes that were copied. Under no lock.
+    /// Runs or queues the release at once, because the bytes were copied. Under no lock.
     pub(crate) fn end_now(self) {
         let thread = self.thread;
         let _ = self.into_lease().end(thread);
@@ -132,7 +132,7 @@ impl Locked {
 
     pub(super) fn open_lease(&mut self, ledger: &'static Ledger, lease: &'static Lease) {
         lease.guarded.set_ledger(ledger);
-        // SAFETY: `state_mut` checks that the ledger is locked by us; the lease is new.
+        // SAFETY: `state_mut` checks that the ledger is locked by us; the lease is unpublished.
         unsafe { self.state_mut(ledger).link_lease(lease) };
     }
 
@@ -153,6 +153,7 @@ impl Locked {
         self.add_claim(ledger, claim, Some(lease))
     }
 
+    /// Adds a claim that descends from the import.
     #[inline]
     pub(super) fn hold_lease(&mut self, lease: &'static Lease) {
         self.get_mut(lease).users += 1;
@@ -168,7 +169,7 @@ impl Locked {
             self.get_mut(lease).lingering += 1;
         }
         deferred_release::add(self.ledger_of(claim));
-        self.make_urgent(lease);
+        self.add_urgent_wait_if_last(lease);
     }
 
     /// Whether only unfinished device work keeps an import, so that no further claim may descend from it.
@@ -177,8 +178,8 @@ impl Locked {
         body.users == body.lingering + u32::from(body.has_urgent_wait)
     }
 
-    /// If only unfinished work keeps an import whose end waits for that, this section will wait for it after unlocking.
-    fn make_urgent(&mut self, lease: &'static Lease) {
+    /// Adds a wait for device work, made by this thread after unlocking, if only that work keeps the import and its end has to wait for it.
+    fn add_urgent_wait_if_last(&mut self, lease: &'static Lease) {
         let urgent = self.after.urgent;
         let body = self.get_mut(lease);
         if body.waits && body.lingering == body.users {
@@ -213,7 +214,7 @@ impl Locked {
         let body = self.get_mut(lease);
         body.users -= 1;
         if body.users > 0 {
-            self.make_urgent(lease);
+            self.add_urgent_wait_if_last(lease);
             return;
         }
         let ledger = self.ledger_of(lease);

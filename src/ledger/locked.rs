@@ -137,7 +137,7 @@ impl Locked {
         unsafe { &*slot.guarded().body.get() }
     }
 
-    /// The mutable form.
+    /// The contents of the slot, to be changed.
     #[inline]
     pub(crate) fn get_mut<S: GuardedSlot>(&mut self, slot: &'static S) -> &mut S::Body {
         self.check(slot.guarded());
@@ -161,7 +161,7 @@ impl Locked {
         unsafe { &*ledger.state.get() }
     }
 
-    /// The mutable form.
+    /// The state of a ledger that is locked here, to be changed.
     #[inline]
     pub(crate) fn state_mut(&mut self, ledger: &'static Ledger) -> &mut LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");
@@ -172,7 +172,7 @@ impl Locked {
 
     /// The origin of anything made now: the thread and its call site.
     #[inline]
-    pub(crate) fn made(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin::by(self.thread())
     }
 
@@ -202,7 +202,7 @@ pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
     }
 }
 
-/// The ledger that guards the handle now, or STALE or KIND.
+/// The ledger that guards the handle now, or TN_ERR_STALE or TN_ERR_KIND.
 pub fn ledger_of<S: GuardedSlot>(id: Id) -> Result<&'static Ledger> {
     loop {
         if let Some(ledger) = Table::<S>::find(id)?.guarded().ledger() {

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `state` | the state of a store, and the slots that its lock guards |
 //! | `class`, `operation`, `origin`, `release` | plain data in these slots |
-//! | `transitions` | the changes of claims, guards, promises and leases that the fast and the general path share |
+//! | `transitions` | the changes of claims, guards, promises and leases that the fast and the slow path share |
 //! | `locked` | the lock, and the lookup of handles |
 //! | `deferred_work` | what a locked section leaves for the time after unlocking |
 //! | `by_address` | the store that has given addresses |
@@ -29,7 +29,7 @@
 //! | `lease`, `release_queue`, `deferred_release` | imports; releases that the caller runs; stores that wait for device work |
 //! | `new_store`, `store_end` | creation and end of stores |
 //! | `scope` | lists of handles that end together |
-//! | `reach` | memory that the host can touch |
+//! | `reach` | memory that the host can access |
 //! | `fast_path`, `fast_enter` | the fast path for one handle, and for entering a scope with a few |
 
 mod by_address;

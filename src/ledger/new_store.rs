@@ -7,7 +7,7 @@ use super::guard::{SpareGuard, StartPoint};
 use super::lease::SpareLease;
 use super::locked::{self, Locked};
 use super::origin::Origin;
-use super::reach::reach;
+use super::reach::check_reachable;
 use super::state::{Backing, Claim, GuardedSlot, Lease, Ledger};
 use crate::blit::HostView;
 use crate::device_copy::{Memory, MemoryView};
@@ -62,6 +62,7 @@ impl SpareLedger {
         }
         Ok(SpareLedger { ledger: Table::take(thread)?, thread })
     }
+
     #[inline]
     pub(super) fn thread(&self) -> &'static Thread {
         self.thread
@@ -85,18 +86,18 @@ static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
 
 /// The name that the program gave to an array on a store, and where the store's oldest array was made; none if the store has ended.
 fn name_of(tag: u64) -> (Name, Site) {
-    let (mut name, mut made) = (Name::NONE, Origin::default());
+    let (mut name, mut origin) = (Name::NONE, Origin::default());
     if let Some((locked, ledger)) = locked::lock_tag(tag) {
         locked.each_claim(ledger, |claim| {
             let body = locked.get(claim);
             // The list has the newest claim first.
-            made = body.made;
+            origin = body.origin;
             if !body.name.is_none() {
                 name = body.name;
             }
         });
     }
-    (name, made.site())
+    (name, origin.site())
 }
 
 impl Drop for SpareLedger {
@@ -118,7 +119,7 @@ pub struct NewStore {
 
 impl NewStore {
     /// Allocates memory for an array of that layout, which is dense and whose offset is 0. An empty array needs no call of the pool. A
-    /// failing call frees all it took. `layout` is left unspecified.
+    /// call that fails frees what it took. `layout` is left unspecified.
     #[inline(always)]
     pub(crate) fn allocate(
         thread: &'static Thread,
@@ -141,13 +142,13 @@ impl NewStore {
         Ok(NewStore { ledger, claim, pool, start, bytes, ready: None })
     }
 
-    /// Allocates from any pool, for a use in the order of a queue. None: for the host, now, or on the thread's current stream of a device
+    /// Allocates from any pool, for a use in the order of a stream. None: for the host, now, or on the thread's current stream of a device
     /// that the host cannot reach.
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_on(
         thread: &'static Thread,
-        queue: Option<&'static stream::Queue>,
+        stream: Option<&'static stream::Stream>,
         pool: &'static Pool,
         layout: &mut Layout,
         zeroed: bool,
@@ -158,7 +159,7 @@ impl NewStore {
         let (bytes, mut start, mut ready) = (layout.bytes(), 0, None);
         if bytes > 0 {
             let tag = ledger.tag();
-            let (block, point) = pool.allocate_store_on(queue, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
+            let (block, point) = pool.allocate_store_on(stream, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
             start = block.as_ptr() as i64;
             ready = point.map(|point| StartPoint::at(guard, point));
         }
@@ -166,10 +167,10 @@ impl NewStore {
         Ok(NewStore { ledger, claim, pool, start, bytes, ready })
     }
 
-    /// The bytes for the host; DEVICE if it cannot reach them.
+    /// The bytes for the host; TN_ERR_DEVICE if it cannot access them.
     pub(crate) fn host_view(&mut self) -> Result<HostView<'_>> {
         let layout = self.claim.layout();
-        reach(self.pool.device())?;
+        check_reachable(self.pool.device())?;
         // SAFETY: a block of our own of that many bytes, to which nothing else refers; the layout is dense in it, and the host reaches it.
         Ok(unsafe { HostView::new(layout) })
     }
@@ -178,7 +179,7 @@ impl NewStore {
     pub(crate) fn memory_view(&mut self) -> Result<MemoryView<'_>> {
         let device = self.pool.device();
         let layout: &Layout = self.claim.layout();
-        // SAFETY: as for `place`; who copies on a queue waits for that, or makes it a store whose work is recorded.
+        // SAFETY: as in `host_view`. A caller that copies on a stream waits for the copy, or records its point on the store.
         Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
     }
 
@@ -186,7 +187,7 @@ impl NewStore {
         self.pool.device()
     }
 
-    /// The claim to be.
+    /// The unpublished claim of the store.
     pub(crate) fn claim(&mut self) -> &mut SpareClaim {
         &mut self.claim
     }

@@ -1,4 +1,5 @@
-//! Claims of expression nodes. They have no handle and count in H and P. Until such a claim ends, no other holder can write its bytes.
+//! Claims of expression nodes. They have no handle, and are counted in `claims` and `nodes` (H and P in the specification). Until such a
+//! claim ends, no other holder can write its bytes.
 
 use super::claim::SpareClaim;
 use super::locked::{self, Locked};
@@ -27,7 +28,7 @@ impl Claim {
 }
 
 impl Locked {
-    /// Makes `spare` a node's claim, copied from `claim`: H + 1, P + 1. The layout of `spare` has room for that of `claim`.
+    /// Makes `spare` a node's claim, copied from `claim`. The layout of `spare` has room for that of `claim`.
     pub(crate) fn copy_to_node(&mut self, claim: &'static Claim, spare: SpareClaim, tag: NodeTag) -> &'static Claim {
         let id = self.copy_claim(claim, spare);
         self.make_node(id, tag)
@@ -43,7 +44,7 @@ impl Locked {
         claim
     }
 
-    /// Notes which node owns the claim, and which operation waits for it.
+    /// Stores which node owns the claim, and which operation waits for it.
     pub(crate) fn tag_node(&mut self, claim: &'static Claim, tag: NodeTag) {
         debug_assert!(self.get(claim).node.is_some());
         self.get_mut(claim).node = Some(tag);
@@ -57,7 +58,7 @@ impl Locked {
         self.drop_root(claim);
     }
 
-    /// Ends the claim of a node: H - 1, P - 1.
+    /// Ends the claim of a node.
     pub(crate) fn end_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).node = None;

@@ -1,47 +1,47 @@
-//! When bytes are used, and the points of device work that come first.
+//! When bytes are used, and the points of the device work that must be done before.
 
 use super::locked::reserve;
 use crate::error::Result;
-use crate::stream::{Point, Queue};
+use crate::stream::{Point, Stream};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
 use smallvec::SmallVec;
 
 /// When bytes are used.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct UseTime {
-    /// In the order of this queue; None: by the host, now.
-    pub(crate) queue: Option<&'static Queue>,
+    /// In the order of this stream; None: by the host, now.
+    pub(crate) stream: Option<&'static Stream>,
     /// The host waits for unfinished device work, instead of TN_ERR_PENDING.
     pub(crate) wait: bool,
 }
 
 impl UseTime {
     /// The host, now.
-    pub(crate) const HOST: UseTime = UseTime { queue: None, wait: false };
+    pub(crate) const HOST: UseTime = UseTime { stream: None, wait: false };
 
-    /// In the order of a queue.
-    pub fn on(queue: &'static Queue) -> UseTime {
-        UseTime { queue: Some(queue), wait: false }
+    /// In the order of a stream.
+    pub fn on(stream: &'static Stream) -> UseTime {
+        UseTime { stream: Some(stream), wait: false }
     }
 
-    /// The time with another choice of waiting.
+    /// The same time, with `wait` set to the argument.
     pub(crate) fn waiting(self, wait: bool) -> UseTime {
         UseTime { wait, ..self }
     }
 }
 
-/// A point after all work that was issued on a queue so far. It has an event, unless the queue is capturing a graph: then a later poll
+/// A point after all work that was issued on a stream so far. It has an event, unless the stream is capturing a graph: then a later poll
 /// records one.
-pub fn point_behind(queue: &'static Queue) -> Result<Point> {
-    match queue.record_point() {
-        Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(queue.now()),
+pub fn point_behind(stream: &'static Stream) -> Result<Point> {
+    match stream.record_point() {
+        Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(stream.now()),
         outcome => outcome,
     }
 }
 
 /// Whether the memory of a device is lost together with the GPU of a point.
 fn is_of(device: tn_device, point: Point) -> bool {
-    matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) && device.id == point.queue().device().id
+    matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) && device.id == point.stream().device().id
 }
 
 /// Whether a lost GPU left work unfinished in memory that still exists, so that the bytes there are undefined.
@@ -49,11 +49,11 @@ pub(super) fn leaves_unknown(device: tn_device, point: Point) -> bool {
     point.is_lost() && !is_of(device, point)
 }
 
-/// Unfinished device work to wait for, found under a lock: the last point of each queue. Points that do not fit are found again by the
+/// Unfinished device work to wait for, found under a lock: the last point of each stream. Points that do not fit are found again by the
 /// next check.
 #[derive(Default)]
 pub struct Points {
-    list: [Option<Wanted>; Points::ROOM],
+    list: [Option<Wanted>; Points::CAPACITY],
     length: usize,
     /// The waits that were already made, so that they are not repeated.
     done: SmallVec<[Wanted; 4]>,
@@ -62,20 +62,20 @@ pub struct Points {
 #[derive(Clone, Copy)]
 struct Wanted {
     point: Point,
-    /// The queue that waits; None: the host.
-    by: Option<&'static Queue>,
+    /// The stream that waits; None: the host.
+    by: Option<&'static Stream>,
 }
 
 impl Points {
-    const ROOM: usize = 8;
+    const CAPACITY: usize = 8;
 
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Adds a point that a queue, or the host, has to wait for.
-    pub(crate) fn add(&mut self, point: Point, by: Option<&'static Queue>) {
-        let alike = |wanted: &Wanted| wanted.by == by && wanted.point.queue() == point.queue();
+    /// Adds a point that a stream, or the host, has to wait for.
+    pub(crate) fn add(&mut self, point: Point, by: Option<&'static Stream>) {
+        let alike = |wanted: &Wanted| wanted.by == by && wanted.point.stream() == point.stream();
         if self.done.iter().any(|done| alike(done) && done.point.tick() >= point.tick()) {
             return;
         }
@@ -106,7 +106,7 @@ impl Points {
         self.list.into_iter().flatten()
     }
 
-    /// Whether all points of the host have passed. Asks the driver, but never waits; under no lock.
+    /// Whether all points that the host has to wait for have passed. Queries the driver, but never waits; under no lock.
     pub(crate) fn have_passed(&self) -> bool {
         // All are polled, so that the records know which of them have passed.
         let mut all = true;
@@ -116,13 +116,13 @@ impl Points {
         all
     }
 
-    /// Makes queues wait on their device, and the host here, and empties the list. Under no lock.
+    /// Lets each stream wait for its points on the device, blocks until the host's points have passed, and empties the list. Under no lock.
     pub(crate) fn wait(&mut self) -> Result<()> {
         reserve(&mut self.done, self.length)?;
         self.length = 0;
         for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
             match wanted.by {
-                Some(queue) => queue.wait_for(wanted.point)?,
+                Some(stream) => stream.wait_for(wanted.point)?,
                 None => wanted.point.wait()?,
             }
             self.done.push(wanted);

@@ -11,6 +11,7 @@ impl Promise {
     pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
+
     /// Frees the slot of a spent promise.
     pub(crate) fn free(&'static self, locked: &Locked) {
         Table::free(locked.thread(), self);
@@ -40,14 +41,14 @@ impl Drop for SparePromise {
 }
 
 impl Locked {
-    /// Adds an outstanding promise of the claim; `required` is how many of them its giver requires.
+    /// Adds an outstanding promise of the claim; `required`: see [`LedgerState::add_promise`].
     pub(crate) fn add_promise(&mut self, claim: &'static Claim, required: u32, mut spare: SparePromise) -> Id {
         spare.used = true;
-        let (promise, made) = (spare.promise, self.made());
+        let (promise, origin) = (spare.promise, self.origin());
         let ledger = self.ledger_of(claim);
         promise.guarded.set_ledger(ledger);
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and the promise is new.
-        unsafe { self.state_mut(ledger).add_promise(claim, promise, required, made) };
+        unsafe { self.state_mut(ledger).add_promise(claim, promise, required, origin) };
         Table::publish(promise)
     }
 
@@ -65,7 +66,7 @@ impl Locked {
         unsafe { self.state_mut(ledger).spend_promise(promise, claim, only) };
     }
 
-    /// Ends the state of a given claim without outstanding promises: its handle is live again, or, if that was released, the claim ends.
+    /// Makes a given claim without outstanding promises live again, or ends it if its handle was released.
     pub(crate) fn ungive(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         debug_assert_eq!(self.get(claim).given, 0);
@@ -78,11 +79,11 @@ impl Locked {
         }
     }
 
-    /// Passes the claim to `spare`, with layout, root, lease, name and READONLY; H is unchanged. The old handle, if it is unreleased, is
+    /// Passes the claim to `spare`, with layout, root, lease, name and READONLY. The old handle, if it is unreleased, is
     /// destructed, and stores where it was taken, and whether by entering a scope. The layout of `spare` has room for that of `claim`.
     pub(crate) fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);
-        let made = self.made();
+        let origin = self.origin();
         let to = spare.into_claim();
         to.guarded().set_ledger(ledger);
         let (lease, stays) = (self.get(claim).lease, self.get(claim).layout_refs > 0);
@@ -91,7 +92,7 @@ impl Locked {
             self.hold_lease(lease);
         }
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and `to` is new.
-        unsafe { self.state_mut(ledger).pass_claim(claim, to, made, entered, stays) };
+        unsafe { self.state_mut(ledger).pass_claim(claim, to, origin, entered, stays) };
         if claim.head().state() == State::Kept {
             self.drop_lease_if_unused(claim);
             self.free_if_unused(claim);
@@ -104,16 +105,16 @@ impl Locked {
         Table::publish(to)
     }
 
-    /// Makes `spare` a clone of the claim: H + 1. The layout of `spare` has room for that of `claim`.
+    /// Makes `spare` a clone of the claim. The layout of `spare` has room for that of `claim`.
     pub(crate) fn copy_claim(&mut self, claim: &'static Claim, mut spare: SpareClaim) -> Id {
         let ledger = self.ledger_of(claim);
-        let made = self.made();
+        let origin = self.origin();
         self.share_root(claim, &mut spare);
         let from = self.get(claim);
         let to = spare.body();
-        let fits = to.copy(from);
+        let fits = to.copy_layout_and_name_from(from);
         assert!(fits, "the caller has made room");
-        to.made = made;
+        to.origin = origin;
         let lease = from.lease;
         self.add_claim(ledger, spare, lease)
     }

@@ -1,18 +1,18 @@
-//! Which memory the host can reach.
+//! Which memory the host can access.
 
 use crate::error::{Result, Status, fail};
 use crate::names::DeviceName;
 use crate::types::{TN_CPU, TN_CUDA_HOST, TN_CUDA_MANAGED, TN_ERR_DEVICE, tn_device};
 
-/// Whether the host can touch memory of that device.
+/// Whether the host can access memory of that device.
 #[inline]
 pub fn is_reachable(device: tn_device) -> bool {
     matches!(device.r#type, TN_CPU | TN_CUDA_HOST | TN_CUDA_MANAGED)
 }
 
-/// DEVICE for memory that the host cannot touch.
+/// TN_ERR_DEVICE for memory that the host cannot access.
 #[inline]
-pub(super) fn reach(device: tn_device) -> Result<()> {
+pub(super) fn check_reachable(device: tn_device) -> Result<()> {
     if is_reachable(device) { Ok(()) } else { Err(out_of_reach(device)) }
 }
 

@@ -98,13 +98,13 @@ impl Locked {
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
             // Guards can end in another order than their points, so an earlier point supersedes no later one. Work of another GPU is
             // not superseded, because that GPU can be lost before its work is done.
-            if earlier.tick() > point.tick() || point.queue().device() != earlier.queue().device() {
+            if earlier.tick() > point.tick() || point.stream().device() != earlier.stream().device() {
                 continue;
             }
             // Only writers wait for a reader, so a reader supersedes no writer.
             let says = match (class, body.class) {
-                (Class::WorkWrite, Class::WorkRead | Class::WorkWrite) => point.queue().follows(earlier),
-                (Class::WorkRead, Class::WorkRead) => core::ptr::eq(point.queue(), earlier.queue()),
+                (Class::WorkWrite, Class::WorkRead | Class::WorkWrite) => point.stream().follows(earlier),
+                (Class::WorkRead, Class::WorkRead) => core::ptr::eq(point.stream(), earlier.stream()),
                 _ => false,
             };
             let within = || core::ptr::eq(old, region) || region::contains(self.region(region), self.region(old));
@@ -208,7 +208,7 @@ impl Locked {
                 continue;
             }
             if body.point.is_some() {
-                // Device work of the failed writer goes on.
+                // Device work of the failed writer continues.
                 self.get_mut(record).class = Class::WorkWrite;
                 self.state_mut(ledger).poisoned -= 1;
             } else {
@@ -243,12 +243,12 @@ impl Locked {
         body.point.filter(|_| writing || body.class != Class::WorkRead)
     }
 
-    /// The device work of a record for which a reader or writer has to wait: it is not known to have passed, and the queue of the use is
+    /// The device work of a record for which a reader or writer has to wait: it is not known to have passed, and the stream of the use is
     /// not ordered after it anyway.
     pub(crate) fn blocking_work(&self, record: &'static Guard, writing: bool, order: UseTime) -> Option<Point> {
         let point = self.work_before(record, writing)?;
-        let ordered = match order.queue {
-            Some(queue) => queue.follows(point),
+        let ordered = match order.stream {
+            Some(stream) => stream.follows(point),
             None => point.is_passed(),
         };
         (!ordered).then_some(point)

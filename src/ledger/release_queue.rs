@@ -54,7 +54,7 @@ pub fn each_queued(mut visit: impl FnMut(u64, Origin)) {
     while let Some(lease) = at {
         // SAFETY: queued leases are the queue's, which we have locked.
         let body = unsafe { lease.guarded.own() };
-        visit((body.end - body.start) as u64, body.made);
+        visit((body.end - body.start) as u64, body.origin);
         at = body.next;
     }
 }
@@ -68,9 +68,9 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
             return;
         }
         let mut show = |lease: &'static Lease| {
-            // SAFETY: of a store that is locked; a taken one's lease is its own, and changes when it is gone.
+            // SAFETY: of a store that is locked; the lease of taken bytes belongs to the store, and does not change while that exists.
             let body = unsafe { &*lease.guarded.body.get() };
-            visit((body.end - body.start) as u64, body.made);
+            visit((body.end - body.start) as u64, body.origin);
         };
         if let Backing::Taken(lease) = state.backing
             && state.is_unused()

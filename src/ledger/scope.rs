@@ -28,16 +28,16 @@ pub struct Scope {
 
 struct ScopeBody {
     handles: Handles,
-    made: Origin,
+    origin: Origin,
 }
 
-// SAFETY: the body is reached under the lock, or by the only one who knows the slot.
+// SAFETY: the body is reached under the lock, or by the only thread that knows the slot.
 unsafe impl Sync for Scope {}
 
 impl Slot for Scope {
     const KIND: Kind = Kind::Scope;
     fn new(head: Head) -> Scope {
-        let body = ScopeBody { handles: Handles::new(), made: Origin::default() };
+        let body = ScopeBody { handles: Handles::new(), origin: Origin::default() };
         Scope { head, lock: RawLock::new(), body: UnsafeCell::new(body), watch: Watch::new() }
     }
     fn head(&self) -> &Head {
@@ -79,9 +79,9 @@ impl SpareScope {
 
     /// Publishes the handle of the scope.
     pub(crate) fn publish(mut self) -> Id {
-        let made = Origin { site: self.thread.site(), thread: self.thread.number() };
+        let origin = Origin { site: self.thread.site(), thread: self.thread.number() };
         let body = self.body();
-        body.made = made;
+        body.origin = origin;
         self.used = true;
         Table::publish(self.scope)
     }
@@ -103,7 +103,7 @@ pub struct LockedScope {
     inside: CriticalSection,
 }
 
-/// Locks a scope that is entered, or STALE or KIND.
+/// Locks a scope that is entered; TN_ERR_STALE or TN_ERR_KIND for any other handle.
 pub fn lock_scope(id: Id) -> Result<LockedScope> {
     let scope = Table::<Scope>::find(id)?;
     let inside = CriticalSection::enter(thread::current());
@@ -154,9 +154,9 @@ pub fn each_scope(mut visit: impl FnMut(Id, Origin)) {
             scope.watch.read();
             // SAFETY: under the lock; copied out before anything else runs.
             let body = unsafe { &*scope.body.get() };
-            let (id, made) = (locked.id, body.made);
+            let (id, origin) = (locked.id, body.origin);
             drop(locked);
-            visit(id, made);
+            visit(id, origin);
         }
     });
 }

@@ -73,29 +73,29 @@ impl Ledger {
 pub struct LedgerState {
     pub(super) guard_list: Option<&'static Guard>,
     pub(super) claim_list: Option<&'static Claim>,
-    /// R: open read guards.
+    /// Open read guards. R in the specification.
     pub(crate) readers: u32,
-    /// W: open write guards.
+    /// Open write guards. W in the specification.
     pub(crate) writers: u32,
-    /// XR: read-only exports.
+    /// Read-only exports. XR in the specification.
     pub(crate) exports_read: u32,
-    /// XS: shared views.
+    /// Shared views. XS in the specification.
     pub(crate) exports_shared: u32,
-    /// XW: exclusive exports.
+    /// Exclusive exports. XW in the specification.
     pub(crate) exports_exclusive: u32,
     /// Records of ended guards: poisoned regions and unfinished device work. One count, so that most calls check one number.
     pub(crate) records: u32,
-    /// H: live and given handles, claims that promises keep, expression nodes.
+    /// Live and given handles, claims that promises keep, and expression nodes. H in the specification.
     pub claims: u32,
-    /// P: the expression nodes among H.
+    /// The expression nodes among `claims`. P in the specification.
     pub(crate) nodes: u32,
-    /// The frozen guards among R.
+    /// The frozen guards among `readers`.
     pub(crate) frozen: u32,
     /// COW writes that are copying the bytes. The handle of each may be released meanwhile.
     pub(super) moves: u32,
     pub(crate) leases: u32,
     /// Open leases without TN_MAY_OVERWRITE, which make the store FOREIGN.
-    pub(crate) lent: u32,
+    pub(crate) foreign_leases: u32,
     /// The memory must not be written.
     pub(crate) readonly: bool,
     /// A mapped file: the store is FOREIGN without a lease.
@@ -121,7 +121,7 @@ pub struct LedgerState {
     pub(super) next_dead: Option<&'static Ledger>,
     /// Device work that was unfinished when the store ended. The pool waits for it.
     pub(super) due: Option<&'static Guard>,
-    /// Next of the ledgers that one section has locked.
+    /// Next of the ledgers that one [`super::Locked`] has locked.
     pub(super) next_locked: Option<&'static Ledger>,
     /// Bytes that the pool's statistics count as held without a claim.
     pub(super) held: i64,
@@ -142,7 +142,7 @@ impl LedgerState {
         frozen: 0,
         moves: 0,
         leases: 0,
-        lent: 0,
+        foreign_leases: 0,
         readonly: false,
         mapped: false,
         managed: false,
@@ -170,14 +170,14 @@ impl LedgerState {
     /// Whether the bytes have an owner outside of this library, who may still use them.
     #[inline]
     pub(crate) fn foreign(&self) -> bool {
-        self.lent > 0 || self.mapped
+        self.foreign_leases > 0 || self.mapped
     }
 
     /// The invariants that hold between any two calls.
     pub(crate) fn is_valid(&self) -> bool {
         self.nodes <= self.claims
             && self.frozen <= self.readers
-            && self.lent <= self.leases
+            && self.foreign_leases <= self.leases
             && (self.claims == 0) == self.claim_list.is_none()
             && (self.readers + self.writers + self.exports() == 0) == self.guard_list.is_none()
             && (self.records == 0) == self.record_list.is_none()
@@ -213,7 +213,7 @@ pub struct Guarded<T> {
     pub(super) watch: Watch,
 }
 
-// SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only one who knows the slot.
+// SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only thread that knows the slot.
 unsafe impl<T> Sync for Guarded<T> {}
 
 impl<T> Guarded<T> {
@@ -242,7 +242,7 @@ impl<T> Guarded<T> {
     #[inline]
     pub(super) unsafe fn own(&self) -> &mut T {
         self.watch.write();
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { &mut *self.body.get() }
     }
 }
@@ -274,9 +274,9 @@ pub struct ClaimBody {
     pub(crate) exports: u32,
     /// References of guards, exports and records on this slot's layout.
     pub(super) layout_refs: u32,
-    /// g: number of outstanding promises.
+    /// Number of outstanding promises; g in the specification.
     pub(crate) given: u32,
-    /// r: the largest number of promises that a giver required since the handle was last live.
+    /// The largest `required` of a give since the handle was last live; r in the specification.
     pub(crate) required: u32,
     /// Writes through this handle are refused.
     pub(crate) readonly: bool,
@@ -284,12 +284,12 @@ pub struct ClaimBody {
     pub(crate) moving: bool,
     /// Of a destructed handle: it was taken by `enter`, not by `take`.
     pub(crate) entered: bool,
-    /// In the ledger's list of claims, counted in H.
+    /// In the ledger's list of claims, and counted in `claims`.
     pub(super) counted: bool,
     /// Only unfinished device work still needs the lease.
     pub(super) lingers: bool,
     /// Where the handle was made; of a destructed handle: where it was taken.
-    pub(crate) made: Origin,
+    pub(crate) origin: Origin,
     /// Next of the ledger's claims, or in a chain of dead slots.
     pub(super) next: Option<&'static Claim>,
     pub(super) previous: Option<&'static Claim>,
@@ -321,9 +321,9 @@ impl ClaimBody {
         self.root.is_some()
     }
 
-    /// Copies layout, READONLY and name into a slot that has no name yet. False if the layout needs memory outside of the slot.
+    /// Copies layout, READONLY and name into a slot that has no name yet. False if the slot's layout has no room for it.
     #[inline(always)]
-    pub(crate) fn copy(&mut self, from: &ClaimBody) -> bool {
+    pub(crate) fn copy_layout_and_name_from(&mut self, from: &ClaimBody) -> bool {
         self.readonly = from.readonly;
         if !from.name.is_none() {
             self.name = from.name;
@@ -347,7 +347,7 @@ impl Slot for Claim {
             entered: false,
             counted: false,
             lingers: false,
-            made: Origin::default(),
+            origin: Origin::default(),
             next: None,
             previous: None,
             promises: None,
@@ -423,7 +423,7 @@ pub struct GuardBody {
     pub(crate) discard: bool,
     /// Ended without a use of the bytes.
     pub(super) abandoned: bool,
-    /// An entry of a borrow_all, opened with a queue.
+    /// An entry of a borrow_all, opened with a stream.
     pub(super) streamed: bool,
     pub(super) group: Option<Group>,
     /// Next entry of the borrow_all.
@@ -433,7 +433,7 @@ pub struct GuardBody {
     /// Of a chunk group: the number of open chunks.
     pub(super) open: u32,
     pub(super) failed: bool,
-    pub(crate) made: Origin,
+    pub(crate) origin: Origin,
     /// Time since the epoch; 0: not recorded.
     pub(crate) time_ns: u64,
     /// Of a record: the point at which its device work is done.
@@ -462,7 +462,7 @@ impl GuardBody {
         head: None,
         open: 0,
         failed: false,
-        made: Origin { site: 0, thread: 0 },
+        origin: Origin { site: 0, thread: 0 },
         time_ns: 0,
         point: None,
     };
@@ -511,13 +511,13 @@ pub struct PromiseBody {
     pub(super) next: Option<&'static Promise>,
     /// None once the promise is spent.
     pub(super) claim: Option<&'static Claim>,
-    pub(crate) made: Origin,
+    pub(crate) origin: Origin,
 }
 
 impl Slot for Promise {
     const KIND: Kind = Kind::Promise;
     fn new(head: Head) -> Promise {
-        Promise { head, guarded: Guarded::new(PromiseBody { next: None, claim: None, made: Origin::default() }) }
+        Promise { head, guarded: Guarded::new(PromiseBody { next: None, claim: None, origin: Origin::default() }) }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -565,14 +565,14 @@ pub struct LeaseBody {
     pub(super) lingering: u32,
     /// The end of the import waits for device work, because the owner of the memory is about to use it.
     pub(super) waits: bool,
-    /// One of `users` is a section of a thread that waits for that work.
+    /// One of `users` is a thread that waits for that work.
     pub(super) has_urgent_wait: bool,
-    /// Next of the leases for which a section waits after unlocking.
+    /// Next of the leases for whose device work a thread waits after unlocking.
     pub(super) next_urgent: Option<&'static Lease>,
     /// Address of the first byte of the import.
     pub(super) start: i64,
     pub(super) end: i64,
-    pub(super) made: Origin,
+    pub(super) origin: Origin,
     /// Number of forks before the import. A child does not run releases of its parent.
     pub(super) forks: u32,
 }
@@ -593,7 +593,7 @@ impl Slot for Lease {
             next_urgent: None,
             start: 0,
             end: 0,
-            made: Origin::default(),
+            origin: Origin::default(),
             forks: 0,
         };
         Lease { head, guarded: Guarded::new(body) }

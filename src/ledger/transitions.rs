@@ -1,8 +1,11 @@
 //! Transitions: the changes that one event makes to the slots, lists and counts of a store.
 //!
-//! Contract: the fast path for one handle and the general path through `Locked` change claims, guards, promises and leases with the
-//! same functions. A transition checks no rule, allocates nothing and frees nothing. It returns what became unused; the fast path frees
-//! that at once, the general path after unlocking. All functions are inlined: in a caller that knows the case, the others fold away.
+//! Contract: the fast path for one handle and the slow path through `Locked` both use these functions to change claims, guards, promises
+//! and leases. A transition checks no rule, allocates nothing and frees nothing. `drop_root` returns a root that became unused: the fast
+//! path frees it at once, the slow path after unlocking.
+//!
+//! The functions of the hot paths are inlined. Where a caller passes a constant for `last`, `only`, `stays` or the class, the compiler
+//! removes the branches for the other values.
 
 use super::class::{Class, GuardParams};
 use super::origin::Origin;
@@ -10,17 +13,19 @@ use super::state::{Backing, Claim, ClaimBody, Guard, GuardedSlot, Lease, LedgerS
 use crate::slots::{Slot, State};
 use crate::types::tn_device;
 
-/// Obligations of the caller of each function: it has locked the ledger of this state; the ledger guards all slots that are passed; and
-/// no other reference exists to anything that the lock guards.
+/// Obligations of the caller of each function:
+/// - It has locked the ledger of this state.
+/// - The ledger guards all slots that are passed.
+/// - No other reference exists to anything that the lock guards.
 impl LedgerState {
-    /// Begins the state of a new store. The epoch goes on, because weak handles of the ledger's last store compare it.
+    /// Begins the state of a new store. The epoch is kept, because weak handles of the ledger's previous store compare it.
     #[inline(always)]
     pub(super) fn begin(&mut self, device: tn_device, start: i64, bytes: i64, backing: Backing) {
         // Built in place from constants: a state that passes through memory costs 5 ns.
         *self = LedgerState { device, start, bytes, backing, epoch: self.epoch, ..LedgerState::EMPTY };
     }
 
-    /// Adds a claim: H + 1.
+    /// Adds a claim to the list and to `claims`, which the specification calls H.
     ///
     /// # Safety
     /// - As above; the claim is in no list.
@@ -34,12 +39,12 @@ impl LedgerState {
         body.previous = None;
         body.counted = true;
         if let Some(next) = next {
-            // SAFETY: as above; not the one that was put in.
+            // SAFETY: as above. It was in the list before, so it is not `claim`.
             unsafe { next.guarded().own() }.previous = Some(claim);
         }
     }
 
-    /// Takes a claim out of the list: H - 1. Without another claim the epoch ends too, see [`LedgerState::end_claim`].
+    /// Takes a claim out of the list and out of `claims`. The epoch is unchanged, unlike in [`LedgerState::end_claim`].
     ///
     /// # Safety
     /// - As above; the claim is in the list.
@@ -49,10 +54,11 @@ impl LedgerState {
         let body = unsafe { claim.guarded().own() };
         debug_assert!(body.counted);
         body.counted = false;
+        // Cleared, because guards can keep the slot after its claim has ended.
         let (previous, next) = (body.previous.take(), body.next.take());
         self.claims -= 1;
         match previous {
-            // SAFETY: as above; nothing in a list is its own neighbour.
+            // SAFETY: as above; no slot in a list is its own neighbour.
             Some(previous) => unsafe { previous.guarded().own() }.next = next,
             None => self.claim_list = next,
         }
@@ -62,13 +68,13 @@ impl LedgerState {
         }
     }
 
-    /// Ends a claim: H - 1. `last`: no other claim is left, which ends the epoch of weak handles.
+    /// Ends a claim. `last`: no other claim is left, which ends the epoch of weak handles.
     ///
     /// # Safety
     /// - As above; the claim is in the list.
     #[inline(always)]
     pub(super) unsafe fn end_claim(&mut self, claim: &'static Claim, last: bool) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { self.unlink_claim(claim) };
         debug_assert_eq!(last, self.claims == 0);
         if last {
@@ -76,13 +82,13 @@ impl LedgerState {
         }
     }
 
-    /// Lets `to` share the root of `from`, if `from` has one.
+    /// Lets `to` share the root of `from`, if it has one: the layout of the array that the view `from` was made from.
     ///
     /// # Safety
-    /// - As above; `to` may be new.
+    /// - As above; `to` may be unpublished.
     #[inline(always)]
     pub(super) unsafe fn share_root(&mut self, from: &'static Claim, to: &'static Claim) {
-        // SAFETY: guarded by the locked ledger, or new; each reference ends in its line.
+        // SAFETY: guarded by the locked ledger, or unpublished; each reference ends in its line.
         unsafe {
             let Some(root) = from.guarded().own().root else { return };
             root.guarded().own().users += 1;
@@ -90,7 +96,7 @@ impl LedgerState {
         }
     }
 
-    /// Takes the root away from a claim. Returns the root if that was its last use.
+    /// Takes the root away from a claim. Returns the root if no other claim uses it.
     ///
     /// # Safety
     /// - As above.
@@ -105,25 +111,26 @@ impl LedgerState {
         }
     }
 
-    /// Adds an outstanding promise of a claim, of which its giver requires `required`.
+    /// Adds an outstanding promise of a claim. `required`: the number of its promises that one call must take for the claim to pass on, see
+    /// `tn_array_give`.
     ///
     /// # Safety
-    /// - As above; the promise is new: taken, and not published yet.
+    /// - As above; the promise is unpublished.
     #[inline(always)]
     pub(super) unsafe fn add_promise(
         &mut self,
         claim: &'static Claim,
         promise: &'static Promise,
         required: u32,
-        made: Origin,
+        origin: Origin,
     ) {
         // SAFETY: guarded by the locked ledger, and no other reference is out.
         let body = unsafe { claim.guarded().own() };
         body.given += 1;
         body.required = body.required.max(required);
         let next = body.promises.replace(promise);
-        // SAFETY: new, so only the caller knows it.
-        *unsafe { promise.guarded().own() } = PromiseBody { next, claim: Some(claim), made };
+        // SAFETY: unpublished, so only the caller has a reference.
+        *unsafe { promise.guarded().own() } = PromiseBody { next, claim: Some(claim), origin };
     }
 
     /// Marks an outstanding promise of a claim as spent, and takes it off the claim's list. Its handle stays until it is released.
@@ -134,14 +141,14 @@ impl LedgerState {
     #[inline(always)]
     pub(super) unsafe fn spend_promise(&mut self, promise: &'static Promise, claim: &'static Claim, only: bool) {
         // SAFETY: guarded by the locked ledger, and no other reference is out.
-        let of = unsafe { claim.guarded().own() };
-        debug_assert_eq!(only, of.given == 1);
+        let claim_body = unsafe { claim.guarded().own() };
+        debug_assert_eq!(only, claim_body.given == 1);
         if only {
-            of.given = 0;
-            of.promises = None;
+            claim_body.given = 0;
+            claim_body.promises = None;
         } else {
-            of.given -= 1;
-            // SAFETY: the caller's promise; the reference above is not used any more.
+            claim_body.given -= 1;
+            // SAFETY: the caller's obligation; the reference above is not used any more.
             unsafe { self.unlink_promise(promise, claim) };
         }
         // SAFETY: as above.
@@ -149,7 +156,7 @@ impl LedgerState {
         promise.head().set_state(State::Spent);
     }
 
-    /// Takes one of several promises off the list of their claim.
+    /// Takes one of several promises off the list of their claim. Not inlined, because most claims have one promise.
     ///
     /// # Safety
     /// - As above; the promise is in the list.
@@ -167,36 +174,40 @@ impl LedgerState {
         }
     }
 
-    /// Passes a claim to a new slot with layout, name and READONLY: H is unchanged. The root goes with it, or is shared if the old layout
-    /// `stays` for guards and records. The old claim remembers where it was taken, and whether by entering a scope.
+    /// Moves a claim, with its layout, name and READONLY, to an unpublished slot; `claims` is unchanged. The old slot then stores where the
+    /// claim was taken, and whether by entering a scope.
+    ///
+    /// `stays`: guards, or records of poison or of unfinished device work, still need the old layout. Then the two slots share the root.
+    /// Otherwise the root moves too.
     ///
     /// # Safety
-    /// - As above; `from` is in the list, and `to` is new. The layout of `to` has room for that of `from`.
+    /// - As above; `from` is in the list, and `to` is unpublished. The layout of `to` has room for that of `from`.
     #[inline(always)]
     pub(super) unsafe fn pass_claim(
         &mut self,
         from: &'static Claim,
         to: &'static Claim,
-        made: Origin,
+        origin: Origin,
         entered: bool,
         stays: bool,
     ) {
-        // SAFETY: guarded by the locked ledger, or new, and no other reference is out.
+        // SAFETY: guarded by the locked ledger, or unpublished, and no other reference is out.
         let (old, new) = unsafe { (from.guarded().own(), to.guarded().own()) };
-        let fits = new.copy(old);
+        let fits = new.copy_layout_and_name_from(old);
         assert!(fits, "the caller has made room");
-        new.made = made;
-        old.made = made;
+        new.origin = origin;
+        // Where the old handle was taken, for the message of TN_ERR_DESTRUCTED.
+        old.origin = origin;
         old.entered = entered;
         old.required = 0;
         debug_assert_eq!(stays, old.layout_refs > 0);
         if stays {
-            // SAFETY: the caller's promise; the references above are not used any more.
+            // SAFETY: the caller's obligation; the references above are not used any more.
             unsafe { self.share_root(from, to) };
         } else {
             new.root = old.root.take();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe {
             self.link_claim(to);
             self.unlink_claim(from);
@@ -215,14 +226,14 @@ impl LedgerState {
         body.next = next;
         body.previous = None;
         self.leases += 1;
-        self.lent += u32::from(!body.may_overwrite);
+        self.foreign_leases += u32::from(!body.may_overwrite);
         if let Some(next) = next {
-            // SAFETY: as above; not the one that was put in.
+            // SAFETY: as above. It was in the list before, so it is not `lease`.
             unsafe { next.guarded().own() }.previous = Some(lease);
         }
     }
 
-    /// Takes a lease out of the list and the counts.
+    /// Takes a lease out of the list and the counts. Its own links keep their values, which no function reads before it is linked again.
     ///
     /// # Safety
     /// - As above; the lease is in the list.
@@ -232,9 +243,9 @@ impl LedgerState {
         let body = unsafe { lease.guarded().own() };
         let (previous, next) = (body.previous, body.next);
         self.leases -= 1;
-        self.lent -= u32::from(!body.may_overwrite);
+        self.foreign_leases -= u32::from(!body.may_overwrite);
         match previous {
-            // SAFETY: as above; nothing in a list is its own neighbour.
+            // SAFETY: as above; no slot in a list is its own neighbour.
             Some(previous) => unsafe { previous.guarded().own() }.next = next,
             None => self.lease_list = next,
         }
@@ -247,26 +258,27 @@ impl LedgerState {
     /// Adds a guard on all of `owner`, and counts it for the store and for the owner, on whose layout it gets a reference.
     ///
     /// # Safety
-    /// - As above; the guard is new: taken, and not published yet. Its owner is guarded by the same ledger.
+    /// - As above; the guard is unpublished. Its owner is guarded by the same ledger.
     #[inline(always)]
     pub(super) unsafe fn link_guard(
         &mut self,
         guard: &'static Guard,
         owner: &'static Claim,
         params: GuardParams,
-        made: Origin,
+        origin: Origin,
     ) {
         let next = self.guard_list.replace(guard);
-        *self.count(params.class) += 1;
-        // On a cache line of its own, which readers do not write.
+        *self.store_count(params.class) += 1;
+        // A branch, not an unconditional addition, which would write a cache line that concurrent readers only read.
         if params.frozen {
             self.frozen += 1;
         }
         // SAFETY: guarded by the locked ledger, and no other reference is out.
         let claim = unsafe { owner.guarded().own() };
-        *claim.count(params.class) += 1;
+        *claim.claim_count(params.class) += 1;
         claim.layout_refs += 1;
-        // SAFETY: as above. What is not set here is as in `GuardBody::NEW`: that is how slots are given back.
+        // Free slots have all other fields as in `GuardBody::NEW`, so these need no store.
+        // SAFETY: as above.
         let body = unsafe { guard.guarded().own() };
         body.next = next;
         body.previous = None;
@@ -275,7 +287,7 @@ impl LedgerState {
         body.class = params.class;
         body.frozen = params.frozen;
         body.discard = params.discard;
-        body.made = made;
+        body.origin = origin;
         if params.time_ns != 0 {
             body.time_ns = params.time_ns;
         }
@@ -289,32 +301,33 @@ impl LedgerState {
                 && !body.streamed
         );
         if let Some(next) = next {
-            // SAFETY: as above; not the one that was put in.
+            // SAFETY: as above. It was in the list before, so it is not `guard`.
             unsafe { next.guarded().own() }.previous = Some(guard);
         }
     }
 
-    /// Takes a guard out of the list and the counts. `written`: the contents changed. The guard's reference on the owner's layout stays.
+    /// Takes a guard out of the list and the counts. `written`: the contents changed. The guard keeps its reference on the owner's layout,
+    /// and its own links, which no function reads before it is linked again.
     ///
     /// # Safety
     /// - As above; the guard is in the list, and its owner is guarded by the same ledger.
     #[inline(always)]
     pub(super) unsafe fn unlink_guard(&mut self, guard: &'static Guard, written: bool) {
-        // On a cache line of its own, which readers do not write.
+        // A branch, not an unconditional addition, which would write a cache line that concurrent readers only read.
         if written {
             self.version += 1;
         }
         // SAFETY: guarded by the locked ledger, and no other reference is out.
         let body = unsafe { guard.guarded().own() };
         let (previous, next, class, owner) = (body.previous, body.next, body.class, body.owner());
-        *self.count(class) -= 1;
+        *self.store_count(class) -= 1;
         if body.frozen {
             self.frozen -= 1;
         }
         // SAFETY: as above.
-        *unsafe { owner.guarded().own() }.count(class) -= 1;
+        *unsafe { owner.guarded().own() }.claim_count(class) -= 1;
         match previous {
-            // SAFETY: as above; nothing in a list is its own neighbour.
+            // SAFETY: as above; no slot in a list is its own neighbour.
             Some(previous) => unsafe { previous.guarded().own() }.next = next,
             None => self.guard_list = next,
         }
@@ -324,9 +337,9 @@ impl LedgerState {
         }
     }
 
-    /// The count of open guards or exports of a class. Records and groups are not in the list.
+    /// The store's count of open guards or exports of a class.
     #[inline(always)]
-    fn count(&mut self, class: Class) -> &mut u32 {
+    fn store_count(&mut self, class: Class) -> &mut u32 {
         match class {
             Class::Read => &mut self.readers,
             Class::Write => &mut self.writers,
@@ -334,20 +347,23 @@ impl LedgerState {
             Class::ExportShared => &mut self.exports_shared,
             Class::ExportExclusive => &mut self.exports_exclusive,
             Class::Poison | Class::WorkRead | Class::WorkWrite | Class::Group => {
-                unreachable!("none of them is in the list of guards")
+                unreachable!("records and groups are not in the list of guards")
             }
         }
     }
 }
 
 impl ClaimBody {
-    /// The count of guards or exports of a class that are open through this handle.
+    /// The count of guards of a class, or of exports of all classes, that are open through this handle.
     #[inline(always)]
-    fn count(&mut self, class: Class) -> &mut u32 {
+    fn claim_count(&mut self, class: Class) -> &mut u32 {
         match class {
             Class::Read => &mut self.readers,
             Class::Write => &mut self.writers,
-            _ => &mut self.exports,
+            export => {
+                debug_assert!(export.is_export());
+                &mut self.exports
+            }
         }
     }
 }

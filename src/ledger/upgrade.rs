@@ -13,7 +13,7 @@ impl Locked {
         spare.used = true;
         let weak = spare.weak;
         let ledger = self.ledger_of(claim);
-        let made = self.made();
+        let origin = self.origin();
         let epoch = self.state(ledger).epoch;
         let root = self.get(claim).root;
         if let Some(root) = root {
@@ -30,7 +30,7 @@ impl Locked {
         body.lease = lease;
         body.epoch = epoch;
         body.name = name;
-        body.made = made;
+        body.origin = origin;
         Table::publish(weak)
     }
 
@@ -52,12 +52,12 @@ impl Locked {
         if let Some(root) = root {
             self.use_root(root);
         }
-        let made = self.made();
+        let origin = self.origin();
         let to = spare.body();
         to.root = root;
         to.readonly = readonly;
         to.name = name;
-        to.made = made;
+        to.origin = origin;
         Some(self.add_claim(ledger, spare, lease.map(|(lease, _)| lease)))
     }
 

@@ -24,7 +24,7 @@ pub struct WeakBody {
     pub(super) lease: Option<(&'static Lease, u32)>,
     pub(super) epoch: u64,
     pub(crate) name: Name,
-    pub(crate) made: Origin,
+    pub(crate) origin: Origin,
 }
 
 impl Slot for Weak {
@@ -38,7 +38,7 @@ impl Slot for Weak {
             lease: None,
             epoch: 0,
             name: Name::NONE,
-            made: Origin::default(),
+            origin: Origin::default(),
         };
         Weak { head, guarded: Guarded::new(body) }
     }
@@ -66,6 +66,7 @@ impl SpareWeak {
     pub(crate) fn take(thread: &'static Thread) -> Result<SpareWeak> {
         Ok(SpareWeak { weak: Table::take(thread)?, thread, used: false })
     }
+
     /// The layout of the weak handle to be.
     pub(crate) fn layout(&mut self) -> &mut Layout {
         // SAFETY: not published, in no list: the slot is ours alone.

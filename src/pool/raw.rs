@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::pool::span::{Span, table};
 use crate::pool::{Pool, current, handle, requests, stream_ordered, thread_heap};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::ptr::NonNull;
@@ -51,7 +51,8 @@ fn handle_of(pool: u64) -> Option<Id> {
 /// Slow path of `tn_pool_allocate`.
 pub fn allocate_slow(pool: u64, bytes: usize, alignment: usize, stream: u64) -> Result<NonNull<u8>> {
     let fast = || thread_heap::allocate_cached(pool, bytes, alignment);
-    if let Some(block) = Stream::is_now(stream).then(fast).flatten().and_then(|block| NonNull::new(block as *mut u8)) {
+    if let Some(block) = StreamArg::is_now(stream).then(fast).flatten().and_then(|block| NonNull::new(block as *mut u8))
+    {
         return Ok(block);
     }
     let found = of_handle_or_current(pool)?;
@@ -66,28 +67,28 @@ pub fn allocate_zeroed(pool: u64, bytes: usize, alignment: usize, stream: u64) -
 }
 
 fn allocate_on(pool: &'static Pool, bytes: usize, alignment: usize, zeroed: bool, stream: u64) -> Result<NonNull<u8>> {
-    let stream = Stream::of(stream)?;
-    let queue = stream.on(pool.stream_device())?;
-    pool.allocate_raw_on(queue, bytes, alignment, zeroed, thread::current().stamp())
+    let stream = StreamArg::of(stream)?;
+    let stream = stream.on(pool.stream_device())?;
+    pool.allocate_raw_on(stream, bytes, alignment, zeroed, thread::current().stamp())
 }
 
 /// Slow path of `tn_pool_reallocate`. None for 0 bytes.
 pub fn reallocate_slow(pool: u64, address: usize, bytes: usize, stream: u64) -> Result<Option<NonNull<u8>>> {
     let found = of_handle_or_owner(pool, address)?;
-    let stream = Stream::of(stream)?;
-    let queue = stream.on(found.stream_device())?;
-    let block = found.reallocate_on(queue, address, bytes, thread::current().stamp())?;
+    let stream = StreamArg::of(stream)?;
+    let stream = stream.on(found.stream_device())?;
+    let block = found.reallocate_on(stream, address, bytes, thread::current().stamp())?;
     handle::remember(handle_of(pool), found);
     Ok(block)
 }
 
 /// Slow path of `tn_pool_deallocate`.
 pub fn deallocate_slow(pool: u64, address: usize, stream: u64) -> Result<()> {
-    if pool == 0 && Stream::is_now(stream) && thread_heap::deallocate_anywhere(address) {
+    if pool == 0 && StreamArg::is_now(stream) && thread_heap::deallocate_anywhere(address) {
         return Ok(());
     }
     let through = given(pool)?;
-    let stream = Stream::of(stream)?;
+    let stream = StreamArg::of(stream)?;
     requests::deallocate_on(through, address, |device| stream.on(device))?;
     if let Some(through) = through {
         handle::remember(handle_of(pool), through);
@@ -98,6 +99,6 @@ pub fn deallocate_slow(pool: u64, address: usize, stream: u64) -> Result<()> {
 /// Records that a stream uses a raw block.
 pub fn record_use(pool: u64, address: usize, stream: u64) -> Result<()> {
     let through = given(pool)?;
-    let stream = Stream::of(stream)?;
+    let stream = StreamArg::of(stream)?;
     stream_ordered::record_use_on(through, address, |device| stream.on(device))
 }

@@ -53,7 +53,7 @@ fn give_slow(id: Id, required: u32) -> Result<Id> {
             )
             .into());
         }
-        array::check_there(locked, claim)?;
+        array::check_not_destructed(locked, claim)?;
         array::check_process(locked, claim)?;
         let body = locked.get(claim);
         let needed = body.required.max(required);
@@ -80,7 +80,7 @@ fn given_already(locked: &Locked, claim: &'static Claim, needed: u32) -> Refusal
         .into()
 }
 
-/// BORROWED or BORROWED_WRITE: a handle with open guards of its own cannot be given.
+/// TN_ERR_BORROWED or TN_ERR_BORROWED_WRITE if the handle has open guards, which prevent giving it.
 fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     let body = locked.get(claim);
     let (status, count) = match (body.writers + u32::from(body.moving), body.readers) {
@@ -88,13 +88,13 @@ fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         (0, readers) => (TN_ERR_BORROWED, readers),
         (writers, _) => (TN_ERR_BORROWED_WRITE, writers),
     };
-    let mut made = body.made;
+    let mut origin = body.origin;
     locked.each_guard(locked.ledger_of(claim), |guard| {
         if core::ptr::eq(locked.get(guard).owner(), claim) && !locked.get(guard).class.is_export() {
-            made = locked.get(guard).made;
+            origin = locked.get(guard).origin;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0, cow: false }))
+    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, origin, count, why: 0, cow: false }))
 }
 
 /// Cancels a promise: the giver has its share of the array back. The promise still has to be released.
@@ -106,7 +106,7 @@ pub fn cancel(id: Id) -> Result<()> {
     }
     if let Err(refusal) = array::check_process(&locked, promise) {
         drop(locked);
-        return Err(refusal.say());
+        return Err(refusal.into_status());
     }
     withdraw(&mut locked, promise);
     Ok(())

@@ -34,7 +34,7 @@ pub fn leave(id: Id, keep: &[Id]) -> Result<()> {
     let scope = find(id, keep)?;
     if let Err(refusal) = check(&scope, keep) {
         drop(scope);
-        return Err(refusal.say());
+        return Err(refusal.into_status());
     }
     for handle in scope.end() {
         if !keep.contains(&handle) {
@@ -45,7 +45,7 @@ pub fn leave(id: Id, keep: &[Id]) -> Result<()> {
     Ok(())
 }
 
-/// STALE and KIND of the scope and the kept handles: the first in the order of checks, then by position.
+/// TN_ERR_STALE and TN_ERR_KIND of the scope and the kept handles: the first in the order of checks, then by position.
 fn find(id: Id, keep: &[Id]) -> Result<LockedScope> {
     let scope = ledger::lock_scope(id);
     let mut worst = scope.as_ref().err().map(|status| (rank(status.code()), None));

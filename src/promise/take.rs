@@ -101,7 +101,7 @@ pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usi
         }
         if let Err(refusal) = check(&locked, ids, &params) {
             drop(locked);
-            return Err(refusal.say());
+            return Err(refusal.into_status());
         }
         let small = (0..n).find(|i| {
             let claim = params[*i].claim(&locked);
@@ -128,7 +128,7 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
         match param {
             Param::Promise(promise) if ledger::is_spent(*promise) => return Err(used_up(*id).into()),
             Param::Promise(_) => {}
-            Param::Plain(claim) => array::check_there(locked, claim)?,
+            Param::Plain(claim) => array::check_not_destructed(locked, claim)?,
         }
     }
     for param in params {

@@ -21,7 +21,7 @@ pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
         }
     });
     Table::<Promise>::each(|promise| each_promise(promise, false, visit));
-    beside_stores(visit);
+    visit_without_store(visit);
     pool::each_block(|block| {
         if block.owner == 0 {
             visit(holder_of_block(block));
@@ -40,21 +40,21 @@ pub(super) fn without_bytes(visit: &mut dyn FnMut(HolderInfo)) {
         }
     });
     Table::<Promise>::each(|promise| each_promise(promise, true, visit));
-    beside_stores(visit);
+    visit_without_store(visit);
     queued(visit);
 }
 
-fn out(state: State) -> bool {
+fn is_unreleased(state: State) -> bool {
     matches!(state, State::Live | State::Spent)
 }
 
 /// A holder without bytes and name.
-fn bare(kind: tn_holder_kind, id: u64, made: ledger::Origin) -> HolderInfo {
-    HolderInfo { kind, device: HOST, id, bytes: 0, made, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
+fn nameless_holder(kind: tn_holder_kind, id: u64, origin: ledger::Origin) -> HolderInfo {
+    HolderInfo { kind, device: HOST, id, bytes: 0, origin, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
 }
 
 fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
-    if out(claim.head().state())
+    if is_unreleased(claim.head().state())
         && let Ok((locked, claim)) = ledger::lock::<Claim>(claim.id())
         && (!only_spent || ledger::is_spent(claim))
     {
@@ -63,7 +63,7 @@ fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(Hol
 }
 
 fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
-    if out(promise.head().state())
+    if is_unreleased(promise.head().state())
         && let Ok((locked, promise)) = ledger::lock::<Promise>(promise.id())
         && (!only_spent || ledger::is_spent(promise))
     {
@@ -72,37 +72,41 @@ fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnM
 }
 
 fn each_group(guard: &'static Guard, visit: &mut dyn FnMut(HolderInfo)) {
-    if out(guard.head().state()) && guard.is_head() {
-        visit(bare(TN_HOLDER_GUARD_WRITE, guard.id().bits(), ledger::origin_of_head(guard)));
+    if is_unreleased(guard.head().state()) && guard.is_head() {
+        visit(nameless_holder(TN_HOLDER_GUARD_WRITE, guard.id().bits(), ledger::origin_of_head(guard)));
     }
 }
 
 /// Weak handles, scopes, expressions, pools.
-fn beside_stores(visit: &mut dyn FnMut(HolderInfo)) {
+fn visit_without_store(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Weak>::each(|weak| {
-        if out(weak.head().state())
+        if is_unreleased(weak.head().state())
             && let Ok((locked, weak)) = ledger::lock::<Weak>(Slot::id(weak))
         {
             let body = locked.get(weak);
-            visit(HolderInfo { name: body.name, ..bare(TN_HOLDER_WEAK, Slot::id(weak).bits(), body.made) });
+            visit(HolderInfo {
+                name: body.name,
+                ..nameless_holder(TN_HOLDER_WEAK, Slot::id(weak).bits(), body.origin)
+            });
         }
     });
-    ledger::each_scope(|id, made| visit(bare(TN_HOLDER_SCOPE, id.bits(), made)));
+    ledger::each_scope(|id, origin| visit(nameless_holder(TN_HOLDER_SCOPE, id.bits(), origin)));
     #[cfg(not(loom))]
     expr::each_open(visit);
     pool::each_open(|opened| {
-        let made = ledger::Origin { site: opened.site.number(), thread: opened.thread };
+        let origin = ledger::Origin { site: opened.site.number(), thread: opened.thread };
         visit(HolderInfo {
             device: opened.pool.device(),
             time_ns: opened.time_ns,
             name: opened.pool.name(),
-            ..bare(TN_HOLDER_POOL, opened.id.bits(), made)
+            ..nameless_holder(TN_HOLDER_POOL, opened.id.bits(), origin)
         });
     });
 }
 
 fn queued(visit: &mut dyn FnMut(HolderInfo)) {
-    let mut waiting = |bytes, made| visit(HolderInfo { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) });
+    let mut waiting =
+        |bytes, origin| visit(HolderInfo { bytes, ..nameless_holder(TN_HOLDER_QUEUED_RELEASE, 0, origin) });
     ledger::each_queued(&mut waiting);
     // These wait for device work, and then for a later call.
     ledger::each_lingering(&mut waiting);

@@ -210,8 +210,8 @@ fn write_holder(json: &mut Json<'_>, holder: &HolderInfo) {
     json.text("kind", kind(holder.kind));
     json.bits("id", holder.id);
     json.text("name", holder.name.as_str());
-    json.text("site", holder.made.site().name().as_str());
-    json.number("thread", holder.made.thread);
+    json.text("site", holder.origin.site().name().as_str());
+    json.number("thread", holder.origin.thread);
     json.number("time_ns", holder.time_ns);
     json.number("bytes", holder.bytes);
     if holder.registered > 0 {
@@ -379,7 +379,7 @@ mod tests {
             device: crate::array::HOST,
             id,
             bytes: 0,
-            made: ledger::Origin::default(),
+            origin: ledger::Origin::default(),
             time_ns: 0,
             name: crate::names::Name::NONE,
             registered: 0,

@@ -1,11 +1,11 @@
 //! The functions behind C's functions on streams (ST-1 to ST-6, ST-14).
 
-use super::argument::Stream;
+use super::argument::StreamArg;
 use super::current::{current_of, gpu_with_streams, legacy, replace_current};
 use super::end;
 use super::handle::{self, Meaning};
-use super::queue::{self, LEGACY, Origin, PER_THREAD, Queue};
-use super::queue_ref::{self, QueueRef};
+use super::state::{self, LEGACY, Origin, PER_THREAD, Stream};
+use super::stream_ref::{self, StreamRef};
 use crate::cuda_driver::{CUstream, driver};
 use crate::error::{Result, fail};
 use crate::gpu::{self, Gpu, Inside, managed};
@@ -26,25 +26,25 @@ pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
     }
     let gpu = gpu_with_streams(device)?;
     let inside = gpu.enter()?;
-    // Reuse the queues that ended first.
+    // Reuse the streams that ended first.
     end::reap();
     let (mut least, mut greatest) = (0, 0);
     // SAFETY: the numbers are ours.
     let number = unsafe { inside.cuCtxGetStreamPriorityRange(&mut least, &mut greatest)? };
     gpu.check(number, "cuCtxGetStreamPriorityRange")?;
     let priority = priority.clamp(greatest.min(least), least.max(greatest));
-    handle::make(Meaning::QueueRef(create_native(&inside, flags & TN_STREAM_BLOCKING != 0, priority)?))
+    handle::make(Meaning::StreamRef(create_native(&inside, flags & TN_STREAM_BLOCKING != 0, priority)?))
 }
 
-/// Creates a CUstream, and its queue with one reference.
-pub(super) fn create_native(inside: &Inside, blocking: bool, priority: i32) -> Result<QueueRef> {
+/// Creates a CUstream, and a stream for it with one reference.
+pub(super) fn create_native(inside: &Inside, blocking: bool, priority: i32) -> Result<StreamRef> {
     let gpu = inside.gpu();
     let mut stream = core::ptr::null_mut();
     // SAFETY: the pointer is ours.
     let number =
         unsafe { inside.cuStreamCreateWithPriority(&mut stream, if blocking { 0 } else { NON_BLOCKING }, priority)? };
     gpu.check(number, "cuStreamCreateWithPriority")?;
-    Queue::begin(gpu, stream as u64, Origin::Created, blocking).inspect_err(|_| {
+    Stream::begin(gpu, stream as u64, Origin::Created, blocking).inspect_err(|_| {
         // SAFETY: created above, and not used.
         let _ = unsafe { inside.cuStreamDestroy_v2(stream) };
     })
@@ -55,20 +55,20 @@ pub fn import(device: tn_device, native: u64) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     handle::make(match native {
-        0 | LEGACY => Meaning::QueueRef(legacy(gpu)?.new_ref()),
+        0 | LEGACY => Meaning::StreamRef(legacy(gpu)?.new_ref()),
         PER_THREAD => Meaning::PerThread(gpu),
-        _ => Meaning::QueueRef(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
+        _ => Meaning::StreamRef(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
     })
 }
 
-/// The queue of a CUstream that is known already. The value may belong to a new stream by now, which its number shows.
-fn known(gpu: &'static Gpu, native: u64) -> Result<Option<QueueRef>> {
-    let Some(found) = queue_ref::find(gpu, native) else { return Ok(None) };
-    let queue = found.queue();
-    if queue.origin() == Origin::Created || queue.serial() == serial(gpu, native)? {
+/// The stream of a CUstream that is known already. The value may belong to a new stream by now, which its number shows.
+fn known(gpu: &'static Gpu, native: u64) -> Result<Option<StreamRef>> {
+    let Some(found) = stream_ref::find(gpu, native) else { return Ok(None) };
+    let stream = found.stream();
+    if stream.origin() == Origin::Created || stream.serial() == serial(gpu, native)? {
         return Ok(Some(found));
     }
-    queue.lose_stream();
+    stream.lose_stream();
     Ok(None)
 }
 
@@ -76,19 +76,19 @@ fn known(gpu: &'static Gpu, native: u64) -> Result<Option<QueueRef>> {
 fn serial(gpu: &'static Gpu, native: u64) -> Result<u64> {
     let inside = gpu.enter()?;
     let mut serial = 0;
-    // SAFETY: a stream, as the caller promises; the number is ours.
+    // SAFETY: a stream, by the caller's obligation; the number is ours.
     match unsafe { inside.cuStreamGetId(native as CUstream, &mut serial) } {
         Ok(number) => gpu.check(number, "cuStreamGetId").map(|()| serial),
         Err(_) => Ok(0),
     }
 }
 
-/// Makes a queue for a CUstream that is not known yet.
-fn adopt(gpu: &'static Gpu, native: u64) -> Result<QueueRef> {
+/// Makes a stream for a CUstream that is not known yet.
+fn adopt(gpu: &'static Gpu, native: u64) -> Result<StreamRef> {
     let inside = gpu.enter()?;
     let stream = native as CUstream;
     let (mut context, mut flags) = (core::ptr::null_mut(), 0);
-    // SAFETY: a stream, as the caller promises; the pointer is ours.
+    // SAFETY: a stream, by the caller's obligation; the pointer is ours.
     gpu.check(unsafe { inside.cuStreamGetCtx(stream, &mut context)? }, "cuStreamGetCtx")?;
     if context != inside.context() {
         return Err(fail(
@@ -102,51 +102,51 @@ fn adopt(gpu: &'static Gpu, native: u64) -> Result<QueueRef> {
     // SAFETY: as above.
     gpu.check(unsafe { inside.cuStreamGetFlags(stream, &mut flags)? }, "cuStreamGetFlags")?;
     let serial = serial(gpu, native)?;
-    let adopted = Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
-    adopted.queue().set_serial(serial);
+    let adopted = Stream::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
+    adopted.stream().set_serial(serial);
     Ok(adopted)
 }
 
 /// The CUstream value; never 0.
-pub fn native(stream: &Stream) -> Result<u64> {
+pub fn native(stream: &StreamArg) -> Result<u64> {
     match stream {
-        Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
-        Stream::Legacy => Ok(LEGACY),
-        Stream::PerThread => Ok(PER_THREAD),
-        Stream::Current => Err(fail(
+        StreamArg::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
+        StreamArg::Legacy => Ok(LEGACY),
+        StreamArg::PerThread => Ok(PER_THREAD),
+        StreamArg::Current => Err(fail(
             TN_ERR_KIND,
             format_args!(
                 "TN_STREAM_CURRENT means a different stream for each device; get one of them with tn_stream_current"
             ),
         )),
-        Stream::QueueRef(queue) => {
+        StreamArg::StreamRef(stream) => {
             driver()?;
-            Ok(queue.queue().native())
+            Ok(stream.stream().native())
         }
     }
 }
 
 /// Waits for a stream's work; for a constant, of that stream of every GPU that this process uses.
-pub fn synchronize(stream: &Stream) -> Result<()> {
+pub fn synchronize(stream: &StreamArg) -> Result<()> {
     match stream {
-        Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
-        Stream::QueueRef(queue) => queue.queue().synchronize(),
+        StreamArg::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
+        StreamArg::StreamRef(stream) => stream.stream().synchronize(),
         constant => {
             driver()?;
-            gpu::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())
+            gpu::used().try_for_each(|gpu| constant.stream_on(gpu)?.synchronize())
         }
     }
 }
 
 /// Makes a stream the calling thread's current one of a GPU; NULL restores the default.
-pub fn set_current(device: tn_device, stream: &Stream) -> Result<()> {
+pub fn set_current(device: tn_device, stream: &StreamArg) -> Result<()> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
-    let queue = match stream {
-        Stream::Now => None,
-        stream => Some(stream.queue_of(gpu)?.new_ref()),
+    let stream = match stream {
+        StreamArg::Now => None,
+        stream => Some(stream.stream_of(gpu)?.new_ref()),
     };
-    drop(replace_current(gpu, queue));
+    drop(replace_current(gpu, stream));
     Ok(())
 }
 
@@ -157,22 +157,22 @@ pub fn handle_on_current(device: tn_device) -> Result<Id> {
     handle::make(Meaning::of(current_of(gpu)?.new_ref()))
 }
 
-/// Prefetches a range of managed memory to a device, in the order of a queue that the caller has a reference on.
-pub fn prefetch(queue: &'static Queue, start: u64, bytes: usize, device: tn_device) -> Result<()> {
-    let inside = queue.gpu().enter()?;
-    // SAFETY: a queue's stream belongs to its GPU, and exists while the queue has a reference.
-    unsafe { managed::prefetch(&inside, queue.raw(), start, bytes, device) }
+/// Prefetches a range of managed memory to a device, in the order of a stream that the caller has a reference on.
+pub fn prefetch(stream: &'static Stream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
+    let inside = stream.gpu().enter()?;
+    // SAFETY: the CUstream of a stream belongs to its GPU, and exists while the stream has a reference.
+    unsafe { managed::prefetch(&inside, stream.raw(), start, bytes, device) }
 }
 
-/// Waits for all work on a GPU, also of other libraries. Afterwards every point of its queues has passed (ST-14, PD-8).
+/// Waits for all work on a GPU, also of other libraries. Afterwards every point of its streams has passed (ST-14, PD-8).
 pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     let inside = gpu.enter()?;
-    let tick = queue::tick();
+    let tick = state::advance_clock();
     // SAFETY: inside.
     gpu.check(unsafe { inside.cuCtxSynchronize()? }, "cuCtxSynchronize")?;
-    queue::each(|queue| {
-        if core::ptr::eq(queue.gpu(), gpu) {
-            queue.pass(tick);
+    state::each(|stream| {
+        if core::ptr::eq(stream.gpu(), gpu) {
+            stream.pass(tick);
         }
     });
     end::reap();

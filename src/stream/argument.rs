@@ -1,12 +1,12 @@
 //! Stream arguments of C.
 //!
-//! Contract: [`Stream::of`] looks at the handle alone, and keeps a reference on its queue. [`Stream::on`] resolves the argument for a
+//! Contract: [`StreamArg::of`] looks at the handle alone, and keeps a reference on its stream. [`StreamArg::on`] resolves the argument for a
 //! device. NULL and the constants need no driver until a GPU is meant.
 
 use super::current::{current_of, gpu_of, legacy, own};
 use super::handle::{self, Meaning};
-use super::queue::Queue;
-use super::queue_ref::QueueRef;
+use super::state::Stream;
+use super::stream_ref::StreamRef;
 use crate::error::{Result, fail};
 use crate::gpu::Gpu;
 use crate::slots::Id;
@@ -14,7 +14,7 @@ use crate::types::*;
 
 /// A stream argument.
 #[derive(Debug)]
-pub enum Stream {
+pub enum StreamArg {
     /// NULL: the host, now.
     Now,
     /// TN_STREAM_LEGACY, of the device of the call.
@@ -24,10 +24,10 @@ pub enum Stream {
     /// TN_STREAM_CURRENT, likewise.
     Current,
     /// A handle.
-    QueueRef(QueueRef),
+    StreamRef(StreamRef),
 }
 
-impl Stream {
+impl StreamArg {
     /// The bits of TN_STREAM_LEGACY.
     pub const LEGACY: u64 = 1;
     /// The bits of TN_STREAM_PER_THREAD.
@@ -38,79 +38,83 @@ impl Stream {
     /// Whether the argument is NULL or one of the three constants. On host memory all of them mean "the host, now".
     #[inline(always)]
     pub fn is_now(bits: u64) -> bool {
-        bits <= Stream::CURRENT
+        bits <= StreamArg::CURRENT
     }
 
     /// Whether the argument is NULL: the host, now, whatever the memory.
     pub fn is_null(&self) -> bool {
-        matches!(self, Stream::Now)
+        matches!(self, StreamArg::Now)
     }
 
     /// The argument with the bits that C passes. TN_ERR_STALE, TN_ERR_KIND.
     #[inline]
-    pub fn of(bits: u64) -> Result<Stream> {
+    pub fn of(bits: u64) -> Result<StreamArg> {
         match bits {
-            0 => Ok(Stream::Now),
-            Stream::LEGACY => Ok(Stream::Legacy),
-            Stream::PER_THREAD => Ok(Stream::PerThread),
-            Stream::CURRENT => Ok(Stream::Current),
-            _ => Stream::of_handle(Id::from_bits(bits)),
+            0 => Ok(StreamArg::Now),
+            StreamArg::LEGACY => Ok(StreamArg::Legacy),
+            StreamArg::PER_THREAD => Ok(StreamArg::PerThread),
+            StreamArg::CURRENT => Ok(StreamArg::Current),
+            _ => StreamArg::of_handle(Id::from_bits(bits)),
         }
     }
 
     #[inline(never)]
-    fn of_handle(id: Id) -> Result<Stream> {
-        Ok(Stream::QueueRef(match handle::meaning(id)? {
+    fn of_handle(id: Id) -> Result<StreamArg> {
+        Ok(StreamArg::StreamRef(match handle::meaning(id)? {
             Meaning::PerThread(gpu) => own(gpu)?.new_ref(),
-            Meaning::QueueRef(queue) => queue,
+            Meaning::StreamRef(stream) => stream,
         }))
     }
 
-    /// The queue; for a constant that of `gpu`. TN_ERR_NULL for NULL.
-    pub(super) fn queue_on(&self, gpu: &'static Gpu) -> Result<&'static Queue> {
+    /// The stream; for a constant that of `gpu`. TN_ERR_NULL for NULL.
+    pub(super) fn stream_on(&self, gpu: &'static Gpu) -> Result<&'static Stream> {
         match self {
-            Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
-            Stream::Legacy => legacy(gpu),
-            Stream::PerThread => own(gpu),
-            Stream::Current => current_of(gpu),
-            Stream::QueueRef(queue_ref) => Ok(queue_ref.queue()),
+            StreamArg::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
+            StreamArg::Legacy => legacy(gpu),
+            StreamArg::PerThread => own(gpu),
+            StreamArg::Current => current_of(gpu),
+            StreamArg::StreamRef(stream_ref) => Ok(stream_ref.stream()),
         }
     }
 
-    /// The queue, which must be of `gpu`: TN_ERR_DEVICE if not. TN_ERR_NULL for NULL.
-    pub(super) fn queue_of(&self, gpu: &'static Gpu) -> Result<&'static Queue> {
-        let queue = self.queue_on(gpu)?;
-        if core::ptr::eq(queue.gpu(), gpu) {
-            return Ok(queue);
+    /// The stream, which must be of `gpu`: TN_ERR_DEVICE if not. TN_ERR_NULL for NULL.
+    pub(super) fn stream_of(&self, gpu: &'static Gpu) -> Result<&'static Stream> {
+        let stream = self.stream_on(gpu)?;
+        if core::ptr::eq(stream.gpu(), gpu) {
+            return Ok(stream);
         }
         Err(fail(
             TN_ERR_DEVICE,
-            format_args!("the stream belongs to GPU {}, and this call needs one of GPU {}", queue.gpu().id(), gpu.id()),
+            format_args!(
+                "the stream belongs to GPU {}, and this call needs one of GPU {}",
+                stream.gpu().id(),
+                gpu.id()
+            ),
         ))
     }
 
-    /// The queue for memory of a device; None: the host, now. TN_ERR_DEVICE: a stream of another device; TN_ERR_UNSUPPORTED: no driver.
-    pub fn on(&self, device: tn_device) -> Result<Option<&'static Queue>> {
+    /// The stream for memory of a device; None: the host, now. TN_ERR_DEVICE: a stream of another device; TN_ERR_UNSUPPORTED: no driver.
+    pub fn on(&self, device: tn_device) -> Result<Option<&'static Stream>> {
         match (device.r#type, self) {
-            (_, Stream::Now) => Ok(None),
-            (TN_CPU, Stream::QueueRef(queue_ref)) => Err(fail(
+            (_, StreamArg::Now) => Ok(None),
+            (TN_CPU, StreamArg::StreamRef(stream_ref)) => Err(fail(
                 TN_ERR_DEVICE,
                 format_args!(
                     "a stream of GPU {} cannot order work on host memory; pass NULL or a constant",
-                    queue_ref.queue().gpu().id()
+                    stream_ref.stream().gpu().id()
                 ),
             )),
             (TN_CPU, _) => Ok(None),
-            (TN_CUDA, Stream::QueueRef(queue_ref)) if queue_ref.queue().gpu().id() != device.id => Err(fail(
+            (TN_CUDA, StreamArg::StreamRef(stream_ref)) if stream_ref.stream().gpu().id() != device.id => Err(fail(
                 TN_ERR_DEVICE,
                 format_args!(
                     "the stream belongs to GPU {}, and the memory is on GPU {}; pass a stream of that GPU",
-                    queue_ref.queue().gpu().id(),
+                    stream_ref.stream().gpu().id(),
                     device.id
                 ),
             )),
-            (_, Stream::QueueRef(queue_ref)) => Ok(Some(queue_ref.queue())),
-            _ => self.queue_on(gpu_of(device)?).map(Some),
+            (_, StreamArg::StreamRef(stream_ref)) => Ok(Some(stream_ref.stream())),
+            _ => self.stream_on(gpu_of(device)?).map(Some),
         }
     }
 }

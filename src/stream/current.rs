@@ -1,10 +1,10 @@
 //! The streams of a thread: its per-thread stream and its current stream, of each GPU.
 //!
-//! Contract: the current stream stays until the thread sets another or ends. The queue of the per-thread stream ends with the thread. The
-//! queues of legacy streams never end.
+//! Contract: the current stream stays until the thread sets another or ends. The per-thread stream ends with the thread.
+//! Legacy streams never end.
 
-use super::queue::{LEGACY, Origin, PER_THREAD, Queue};
-use super::queue_ref::QueueRef;
+use super::state::{LEGACY, Origin, PER_THREAD, Stream};
+use super::stream_ref::StreamRef;
 use crate::error::{Result, fail};
 use crate::gpu::{self, GPUS, Gpu};
 use crate::names::DeviceName;
@@ -19,18 +19,18 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 #[repr(C)]
 struct ThreadStreams {
     /// The current stream; None: the default.
-    current: [Cell<Option<QueueRef>>; GPUS],
+    current: [Cell<Option<StreamRef>>; GPUS],
     /// The stream that the driver calls per-thread.
-    own: [Cell<Option<QueueRef>>; GPUS],
+    own: [Cell<Option<StreamRef>>; GPUS],
 }
 
-// SAFETY: zeros are no streams; only the thread, or its exit hook, touches them; the area is for this type.
+// SAFETY: zeros are no streams; only the thread, or its exit hook, accesses them; the area is for this type.
 unsafe impl PerThread for ThreadStreams {
     const AREA: Area = area::STREAMS;
 }
 
-/// The queues of legacy streams, by GPU; each keeps a reference.
-static LEGACY_QUEUES: [AtomicPtr<Queue>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+/// The legacy streams, by GPU; each keeps a reference.
+static LEGACY_STREAMS: [AtomicPtr<Stream>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
 
 /// The GPU whose streams order work on a device's memory. TN_ERR_DEVICE: host memory.
 pub(super) fn gpu_of(device: tn_device) -> Result<&'static Gpu> {
@@ -52,62 +52,62 @@ pub(super) fn gpu_with_streams(device: tn_device) -> Result<&'static Gpu> {
 }
 
 /// The calling thread's current stream of a device (ST-2).
-pub fn current(device: tn_device) -> Result<&'static Queue> {
+pub fn current(device: tn_device) -> Result<&'static Stream> {
     current_of(gpu_of(device)?)
 }
 
-fn queue_in(entry: &Cell<Option<QueueRef>>) -> Option<&'static Queue> {
-    let queue = entry.take();
-    let found = queue.as_ref().map(QueueRef::queue);
-    entry.set(queue);
+fn stream_in(entry: &Cell<Option<StreamRef>>) -> Option<&'static Stream> {
+    let stream = entry.take();
+    let found = stream.as_ref().map(StreamRef::stream);
+    entry.set(stream);
     found
 }
 
-pub(super) fn current_of(gpu: &'static Gpu) -> Result<&'static Queue> {
-    match queue_in(&ThreadStreams::of(thread::current()).current[gpu.id() as usize]) {
-        Some(queue) => Ok(queue),
+pub(super) fn current_of(gpu: &'static Gpu) -> Result<&'static Stream> {
+    match stream_in(&ThreadStreams::of(thread::current()).current[gpu.id() as usize]) {
+        Some(stream) => Ok(stream),
         None if options::stream_per_thread() => own(gpu),
         None => legacy(gpu),
     }
 }
 
 /// The legacy stream of a GPU.
-pub(super) fn legacy(gpu: &'static Gpu) -> Result<&'static Queue> {
-    let entry = &LEGACY_QUEUES[gpu.id() as usize];
-    // SAFETY: NULL, or a queue; queues are never unmapped.
-    if let Some(queue) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
-        return Ok(queue);
+pub(super) fn legacy(gpu: &'static Gpu) -> Result<&'static Stream> {
+    let entry = &LEGACY_STREAMS[gpu.id() as usize];
+    // SAFETY: NULL, or a stream; streams are never unmapped.
+    if let Some(stream) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
+        return Ok(stream);
     }
-    let made = Queue::begin(gpu, LEGACY, Origin::Legacy, true)?;
-    let queue = made.queue();
-    let pointer = core::ptr::from_ref(queue).cast_mut();
+    let made = Stream::begin(gpu, LEGACY, Origin::Legacy, true)?;
+    let stream = made.stream();
+    let pointer = core::ptr::from_ref(stream).cast_mut();
     match entry.compare_exchange(core::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
             core::mem::forget(made);
-            Ok(queue)
+            Ok(stream)
         }
-        // Another thread was first; this queue ends unused.
+        // Another thread was first; this stream ends unused.
         Err(_) => legacy(gpu),
     }
 }
 
 /// The calling thread's own stream of a GPU, which the driver calls per-thread.
-pub(super) fn own(gpu: &'static Gpu) -> Result<&'static Queue> {
+pub(super) fn own(gpu: &'static Gpu) -> Result<&'static Stream> {
     let entry = &ThreadStreams::of(thread::current()).own[gpu.id() as usize];
-    if let Some(queue) = queue_in(entry) {
-        return Ok(queue);
+    if let Some(stream) = stream_in(entry) {
+        return Ok(stream);
     }
     thread::on_exit(forget);
-    let made = Queue::begin(gpu, PER_THREAD, Origin::PerThread, true)?;
-    let queue = made.queue();
+    let made = Stream::begin(gpu, PER_THREAD, Origin::PerThread, true)?;
+    let stream = made.stream();
     entry.set(Some(made));
-    Ok(queue)
+    Ok(stream)
 }
 
-/// Makes a queue the thread's current one of its GPU, or with None the default; returns the one before.
-pub(super) fn replace_current(gpu: &'static Gpu, queue: Option<QueueRef>) -> Option<QueueRef> {
+/// Makes a stream the thread's current one of its GPU, or with None the default; returns the one before.
+pub(super) fn replace_current(gpu: &'static Gpu, stream: Option<StreamRef>) -> Option<StreamRef> {
     thread::on_exit(forget);
-    ThreadStreams::of(thread::current()).current[gpu.id() as usize].replace(queue)
+    ThreadStreams::of(thread::current()).current[gpu.id() as usize].replace(stream)
 }
 
 /// Whether a thread ends where its references must not call the driver: in the child of a fork, for a thread that is gone, and at the end
@@ -121,9 +121,9 @@ fn forget(record: &'static Thread) {
     let silently = ends_silently(record);
     let streams = ThreadStreams::of(record);
     for entry in streams.current.iter().chain(&streams.own) {
-        let queue = entry.take();
+        let stream = entry.take();
         if silently {
-            core::mem::forget(queue);
+            core::mem::forget(stream);
         }
     }
 }

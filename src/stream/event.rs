@@ -3,7 +3,7 @@
 //! Contract: recording records an event of the driver and keeps its point, which can be waited for and queried. An event with timing keeps
 //! the driver's event, which has the time, until it is recorded again or released.
 
-use super::argument::Stream;
+use super::argument::StreamArg;
 use super::current::gpu_with_streams;
 use super::event_pool::EventRef;
 use super::point::Point;
@@ -52,25 +52,25 @@ pub fn create(device: tn_device, flags: u32) -> Result<Id> {
 }
 
 /// Records the event behind all work issued on a stream of its device so far.
-pub fn record(id: Id, stream: Result<Stream>) -> Result<()> {
+pub fn record(id: Id, stream: Result<StreamArg>) -> Result<()> {
     let event = find(id)?;
     let stream = stream?;
     event.gpu.alive()?;
-    let queue = stream.queue_of(event.gpu)?;
-    let driver_event = queue.record(event.timing)?;
-    let recorded = Some((Point::of(queue, &driver_event), event.timing.then_some(driver_event)));
+    let stream = stream.stream_of(event.gpu)?;
+    let driver_event = stream.record(event.timing)?;
+    let recorded = Some((Point::of(stream, &driver_event), event.timing.then_some(driver_event)));
     // The state before is dropped after the lock was released.
     slot::with(id, |event: &mut Event| core::mem::replace(&mut event.recorded, recorded)).map(drop)
 }
 
 /// Makes a stream of any device wait for the event; returns at once.
-pub fn wait(id: Id, stream: Result<Stream>) -> Result<()> {
+pub fn wait(id: Id, stream: Result<StreamArg>) -> Result<()> {
     let event = find(id)?;
     let stream = stream?;
     event.gpu.alive()?;
-    let queue = stream.queue_on(event.gpu)?;
-    queue.gpu().alive()?;
-    event.recorded.map_or(Ok(()), |(point, _)| queue.wait_for(point))
+    let stream = stream.stream_on(event.gpu)?;
+    stream.gpu().alive()?;
+    event.recorded.map_or(Ok(()), |(point, _)| stream.wait_for(point))
 }
 
 /// Waits for the event on the host.

@@ -1,7 +1,7 @@
-//! Events of the driver, each recorded behind what a queue had at some tick.
+//! Events of the driver, each recorded behind what a stream had at some tick.
 //!
 //! Contract: an event is created once and never destroyed; an unused one is recorded again later, on the same GPU. While an [`EventRef`]
-//! lives, its event stands for the same tick. Events lie in slots, so that a stale reference is harmless. None is recorded in a graph
+//! lives, its event keeps its tick. Events lie in slots, so that a stale reference is harmless. None is recorded in a graph
 //! capture: such an event can be queried neither then nor, as far as is known, afterwards (result 907).
 
 use crate::arena::{Link, Linked, Quarantine};
@@ -25,12 +25,12 @@ pub struct EventSlot {
     list: AtomicU32,
     tick: AtomicU64,
     users: AtomicU32,
-    /// The next event of its queue; guarded by the queue's lock.
+    /// The next event of its stream; guarded by the stream's lock.
     next: Cell<Option<&'static EventSlot>>,
     link: Link<EventSlot>,
 }
 
-// SAFETY: `next` is guarded by the lock of the queue that has the event; the rest is atomic.
+// SAFETY: `next` is guarded by the lock of the stream that has the event; the rest is atomic.
 unsafe impl Sync for EventSlot {}
 
 impl Slot for EventSlot {
@@ -60,7 +60,7 @@ impl Linked for EventSlot {
 /// Unused events by GPU, without and with timing.
 static FREE: [QuickLock<Quarantine<EventSlot>>; 2 * GPUS] = [const { QuickLock::new(Quarantine::new()) }; 2 * GPUS];
 
-/// A reference on an event. The event stands for the same tick while it lives.
+/// A reference on an event. Its event keeps its tick while the reference lives.
 pub struct EventRef(&'static EventSlot);
 
 impl EventRef {
@@ -101,7 +101,7 @@ impl EventRef {
         self.0.event.load(Ordering::Relaxed)
     }
 
-    /// The tick that the event stands for.
+    /// The tick of the event: once the event has passed, all work up to this tick is done.
     pub fn tick(&self) -> u64 {
         self.0.tick.load(Ordering::Relaxed)
     }
@@ -133,7 +133,7 @@ impl Drop for EventRef {
     }
 }
 
-/// The events of one queue that are not known to have passed, in the order of their ticks. Guarded by the queue's lock.
+/// The events of one stream that are not known to have passed, in the order of their ticks. Guarded by the stream's lock.
 pub struct PointCache {
     first: Option<&'static EventSlot>,
     count: usize,
@@ -144,7 +144,7 @@ pub struct PointCache {
 // SAFETY: events may be reached from any thread.
 unsafe impl Send for PointCache {}
 
-/// Events that a queue keeps without querying them.
+/// Events that a stream keeps without querying them.
 const MIN_THRESHOLD: usize = 16;
 
 impl PointCache {

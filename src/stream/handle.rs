@@ -1,11 +1,11 @@
 //! Handles on streams: `tn_stream`.
 //!
-//! Contract: a handle has a reference on its queue, so a stream lives as long as a handle, a thread or a scope uses it. A release never
+//! Contract: a handle has a reference on its stream, so a stream lives as long as a handle, a thread or a scope uses it. A release never
 //! waits. A handle on the per-thread stream means that of the calling thread, as the driver's constant does.
 
-use super::queue::Origin;
-use super::queue_ref::QueueRef;
 use super::slot;
+use super::state::Origin;
+use super::stream_ref::StreamRef;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::slots::{Id, Kind};
@@ -15,8 +15,8 @@ use crate::slots::{Id, Kind};
 pub(super) enum Meaning {
     /// The calling thread's per-thread stream of a GPU.
     PerThread(&'static Gpu),
-    /// The stream of a queue.
-    QueueRef(QueueRef),
+    /// A stream.
+    StreamRef(StreamRef),
 }
 
 impl slot::Body for Meaning {
@@ -25,10 +25,10 @@ impl slot::Body for Meaning {
 
 impl Meaning {
     /// The meaning of a new handle on a stream that the calling thread uses.
-    pub fn of(queue: QueueRef) -> Meaning {
-        match queue.queue().origin() {
-            Origin::PerThread => Meaning::PerThread(queue.queue().gpu()),
-            _ => Meaning::QueueRef(queue),
+    pub fn of(stream: StreamRef) -> Meaning {
+        match stream.stream().origin() {
+            Origin::PerThread => Meaning::PerThread(stream.stream().gpu()),
+            _ => Meaning::StreamRef(stream),
         }
     }
 }

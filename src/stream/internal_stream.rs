@@ -6,34 +6,34 @@
 
 use super::api::create_native;
 use super::current::gpu_of;
-use super::queue::Queue;
+use super::state::Stream;
 use crate::error::Result;
 use crate::gpu::GPUS;
 use crate::types::*;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// By GPU; each keeps a reference.
-static QUEUES: [AtomicPtr<Queue>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+static STREAMS: [AtomicPtr<Stream>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
 
 /// The library's own stream of the GPU whose streams order work on a device's memory.
-pub fn internal_stream(device: tn_device) -> Result<&'static Queue> {
+pub fn internal_stream(device: tn_device) -> Result<&'static Stream> {
     let gpu = gpu_of(device)?;
-    let entry = &QUEUES[gpu.id() as usize];
-    // SAFETY: NULL, or a queue; queues are never unmapped.
-    if let Some(queue) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
-        return Ok(queue);
+    let entry = &STREAMS[gpu.id() as usize];
+    // SAFETY: NULL, or a stream; streams are never unmapped.
+    if let Some(stream) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
+        return Ok(stream);
     }
     let inside = gpu.enter()?;
     let _relaxed = inside.relaxed();
-    let queue_ref = create_native(&inside, false, 0)?;
-    let queue = queue_ref.queue();
-    let pointer = core::ptr::from_ref(queue).cast_mut();
-    // AcqRel: a thread that finds the queue sees its fields.
+    let stream_ref = create_native(&inside, false, 0)?;
+    let stream = stream_ref.stream();
+    let pointer = core::ptr::from_ref(stream).cast_mut();
+    // AcqRel: a thread that finds the stream sees its fields.
     if entry.compare_exchange(core::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-        core::mem::forget(queue_ref);
-        return Ok(queue);
+        core::mem::forget(stream_ref);
+        return Ok(stream);
     }
-    // Another thread was first; this queue ends unused.
-    drop(queue_ref);
+    // Another thread was first; this stream ends unused.
+    drop(stream_ref);
     internal_stream(device)
 }

@@ -1,21 +1,21 @@
 //! Streams: the order of device work, and which of it is done.
 //!
-//! Each known CUstream has a [`Queue`]. A [`Point`] of a queue stands for all work that was issued there before. Making a point needs no
+//! Each known CUstream has a [`Stream`]. A [`Point`] of a stream stands for all work that was issued there before. Making a point needs no
 //! call of the driver. An event is recorded only where another stream or the host has to see the point, and is reused once it has passed.
 //!
-//! Contract: queues and points can be kept without limit. A point of a queue that ended has passed or not; the answer is never wrong.
-//! [`Point::is_passed`], [`Queue::now`] and [`Queue::follows`] call no driver, and may be called under any lock. Functions that call the
-//! driver ([`Point::poll`], [`Queue::record_point`], [`Queue::wait_for`]) or wait ([`Point::wait`]) are called under none. No event is
+//! Contract: streams and points can be kept without limit. A point of a stream that ended has passed or not; the answer is never wrong.
+//! [`Point::is_passed`], [`Stream::now`] and [`Stream::follows`] call no driver, and may be called under any lock. Functions that call the
+//! driver ([`Point::poll`], [`Stream::record_point`], [`Stream::wait_for`]) or wait ([`Point::wait`]) are called under none. No event is
 //! recorded on a stream that captures a graph.
 //!
 //! | file | what |
 //! |---|---|
-//! | `queue` | a CUstream's order of work |
-//! | `queue_ref` | references on queues |
-//! | `end` | a queue without references ends |
-//! | `point` | positions in a queue |
+//! | `state` | a CUstream and its work |
+//! | `stream_ref` | references on streams |
+//! | `end` | a stream without references ends |
+//! | `point` | positions in a stream |
 //! | `event_pool` | events of the driver, reused |
-//! | `known_waits` | what a queue is known to come after |
+//! | `known_waits` | what a stream is known to come after |
 //! | `current` | the streams of a thread: its own, and its current ones |
 //! | `internal_stream` | the library's own stream |
 //! | `argument` | stream arguments of C |
@@ -46,7 +46,7 @@ pub mod event;
 mod handle;
 
 #[cfg(not(preload))]
-mod queue_ref;
+mod stream_ref;
 
 #[cfg(not(preload))]
 mod event_pool;
@@ -58,7 +58,7 @@ mod known_waits;
 mod point;
 
 #[cfg(not(preload))]
-mod queue;
+mod state;
 
 #[cfg(not(preload))]
 pub mod scope;
@@ -72,14 +72,14 @@ mod no_device;
 #[cfg(not(preload))]
 pub use self::{
     api::{create, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu},
-    argument::Stream,
+    argument::StreamArg,
     current::current,
     handle::release,
     internal_stream::internal_stream,
     point::Point,
-    queue::Queue,
-    queue_ref::QueueRef,
+    state::Stream,
+    stream_ref::StreamRef,
 };
 
 #[cfg(preload)]
-pub use no_device::{Point, Queue, current, internal_stream};
+pub use no_device::{Point, Stream, current, internal_stream};

@@ -1,19 +1,19 @@
-//! Queues and points of the preload library, which supports no GPU: there are none. Pools use an `Option` of them, which is None.
+//! Streams and points of the preload library, which supports no GPU: there are none. Pools use an `Option` of them, which is None.
 
-#![allow(missing_docs, reason = "the functions of `queue` and `point`, none of which can be called")]
+#![allow(missing_docs, reason = "the functions of `stream` and `point`, none of which can be called")]
 
 use crate::error::{Result, fail};
 use crate::types::{TN_ERR_UNSUPPORTED, tn_device};
 
 /// Has no values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Queue {}
+pub enum Stream {}
 
 /// Has no values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Point(Queue);
+pub struct Point(Stream);
 
-impl Queue {
+impl Stream {
     pub fn now(&'static self) -> Point {
         match *self {}
     }
@@ -50,23 +50,23 @@ impl Queue {
 }
 
 /// TN_ERR_UNSUPPORTED.
-pub fn current(_device: tn_device) -> Result<&'static Queue> {
+pub fn current(_device: tn_device) -> Result<&'static Stream> {
     Err(fail(TN_ERR_UNSUPPORTED, format_args!("this library has no streams")))
 }
 
 /// TN_ERR_UNSUPPORTED.
-pub fn internal_stream(device: tn_device) -> Result<&'static Queue> {
+pub fn internal_stream(device: tn_device) -> Result<&'static Stream> {
     current(device)
 }
 
 impl Point {
-    pub fn new(queue: &'static Queue, _tick: u64) -> Point {
-        match *queue {}
+    pub fn new(stream: &'static Stream, _tick: u64) -> Point {
+        match *stream {}
     }
     pub fn tick(self) -> u64 {
         match self.0 {}
     }
-    pub fn queue(self) -> &'static Queue {
+    pub fn stream(self) -> &'static Stream {
         match self.0 {}
     }
     pub fn is_passed(self) -> bool {

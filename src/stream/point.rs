@@ -1,37 +1,37 @@
-//! Points: positions in a queue.
+//! Points: positions in a stream.
 //!
-//! A point is a queue and a tick of the clock (see `queue`), and so can be kept without limit. It has passed when all work that was issued
-//! on the queue before that tick is done, or when the device is lost.
+//! A point is a stream and a tick of the clock (see `state`), and so can be kept without limit. It has passed when all work that was issued
+//! on the stream before that tick is done, or when the device is lost.
 
 use super::event_pool::EventRef;
-use super::queue::Queue;
+use super::state::Stream;
 use crate::cuda_driver::code;
 use crate::error::{Result, quietly};
 
-/// All work that was issued on a queue before a tick.
+/// All work that was issued on a stream before a tick.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Point {
-    queue: &'static Queue,
+    stream: &'static Stream,
     tick: u64,
 }
 
 impl Point {
     /// The point of an event.
-    pub(super) fn of(queue: &'static Queue, event: &EventRef) -> Point {
-        Point { queue, tick: event.tick() }
+    pub(super) fn of(stream: &'static Stream, event: &EventRef) -> Point {
+        Point { stream, tick: event.tick() }
     }
 
-    /// The point of a queue with a tick that came from another point of that queue.
-    pub fn new(queue: &'static Queue, tick: u64) -> Point {
-        Point { queue, tick }
+    /// The point of a stream with a tick that came from another point of that stream.
+    pub fn new(stream: &'static Stream, tick: u64) -> Point {
+        Point { stream, tick }
     }
 
-    /// The queue.
-    pub fn queue(self) -> &'static Queue {
-        self.queue
+    /// The stream.
+    pub fn stream(self) -> &'static Stream {
+        self.stream
     }
 
-    /// The tick. Of two points of one queue, the one with the higher tick comes later.
+    /// The tick. Of two points of one stream, the one with the higher tick comes later.
     pub fn tick(self) -> u64 {
         self.tick
     }
@@ -39,12 +39,12 @@ impl Point {
     /// Whether the work is known to be done, or the device is lost. Calls no driver.
     #[inline]
     pub fn is_passed(self) -> bool {
-        self.queue.has_passed(self.tick) || self.queue.gpu().is_lost()
+        self.stream.has_passed(self.tick) || self.stream.gpu().is_lost()
     }
 
     /// Whether the device was lost before the work was known to be done. Calls no driver.
     pub fn is_lost(self) -> bool {
-        self.queue.gpu().is_lost() && !self.queue.has_passed(self.tick)
+        self.stream.gpu().is_lost() && !self.stream.has_passed(self.tick)
     }
 
     /// Whether the work is done: queries the driver, and records an event if there is none. Never waits; called under no lock. False where
@@ -53,12 +53,12 @@ impl Point {
         if self.is_passed() {
             return true;
         }
-        let gpu = self.queue.gpu();
+        let gpu = self.stream.gpu();
         if let (Ok(event), Ok(inside)) = (self.event(), gpu.enter()) {
             let _relaxed = inside.relaxed();
             // SAFETY: an event of ours, with a reference.
             match unsafe { inside.cuEventQuery(event.event()) } {
-                Ok(code::SUCCESS) => self.queue.pass(event.tick()),
+                Ok(code::SUCCESS) => self.stream.pass(event.tick()),
                 Ok(code::NOT_READY) | Err(_) => {}
                 Ok(number) => drop(gpu.check(number, "cuEventQuery")),
             }
@@ -66,23 +66,23 @@ impl Point {
         self.is_passed()
     }
 
-    /// Waits for the work on the host; if no event can be recorded, for all work of the queue. Called under no lock. TN_ERR_DRIVER: the
+    /// Waits for the work on the host; if no event can be recorded, for all work of the stream. Called under no lock. TN_ERR_DRIVER: the
     /// device is lost.
     pub fn wait(self) -> Result<()> {
-        let gpu = self.queue.gpu();
-        if self.queue.has_passed(self.tick) {
+        let gpu = self.stream.gpu();
+        if self.stream.has_passed(self.tick) {
             return Ok(());
         }
         let event = match self.event() {
             Ok(event) => event,
             // No event, and perhaps no memory for one.
-            Err(status) => return if quietly(|| self.queue.drain()).is_ok() { Ok(()) } else { Err(status) },
+            Err(status) => return if quietly(|| self.stream.drain()).is_ok() { Ok(()) } else { Err(status) },
         };
         let inside = gpu.enter()?;
         let _relaxed = inside.relaxed();
         // SAFETY: an event of ours, with a reference.
         gpu.check(unsafe { inside.cuEventSynchronize(event.event())? }, "cuEventSynchronize")?;
-        self.queue.pass(event.tick());
+        self.stream.pass(event.tick());
         Ok(())
     }
 
@@ -94,10 +94,10 @@ impl Point {
 
     /// The first event at or behind the point, recorded now if there is none.
     pub(super) fn event(self) -> Result<EventRef> {
-        let recorded = self.queue.behind(self.tick);
+        let recorded = self.stream.behind(self.tick);
         match recorded {
             Some(event) => Ok(event),
-            None => self.queue.record(false),
+            None => self.stream.record(false),
         }
     }
 }

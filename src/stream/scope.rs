@@ -3,9 +3,9 @@
 //! Contract: a scope belongs to the thread that entered it. The scopes of a thread nest, over all GPUs in one stack; the innermost is left
 //! first. Leaving restores the stream that was current before, whatever was set meanwhile. A thread that ends leaves its scopes.
 
-use super::argument::Stream;
+use super::argument::StreamArg;
 use super::current::{ends_silently, gpu_with_streams, replace_current};
-use super::queue_ref::QueueRef;
+use super::stream_ref::StreamRef;
 use crate::error::{Result, fail};
 use crate::gpu::Gpu;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
@@ -25,13 +25,13 @@ pub struct Scope {
 struct Body {
     gpu: &'static Gpu,
     /// The stream that was current before; None: the default.
-    before: Option<QueueRef>,
+    before: Option<StreamRef>,
     /// The stream that leaving waits for.
-    wait: Option<QueueRef>,
+    wait: Option<StreamRef>,
     outer: Option<&'static Scope>,
 }
 
-// SAFETY: the body is touched by its thread only, or by the exit hook for a thread that is gone.
+// SAFETY: the body is accessed by its thread only, or by the exit hook for a thread that is gone.
 unsafe impl Sync for Scope {}
 
 impl Slot for Scope {
@@ -48,13 +48,13 @@ impl Slot for Scope {
 #[repr(transparent)]
 struct Innermost(Cell<Option<&'static Scope>>);
 
-// SAFETY: zeros are no scope; only the thread, or its exit hook, touches it; the area is for this type.
+// SAFETY: zeros are no scope; only the thread, or its exit hook, accesses it; the area is for this type.
 unsafe impl PerThread for Innermost {
     const AREA: Area = area::STREAM_SCOPE;
 }
 
 /// Makes a stream current until the scope is left.
-pub fn enter(device: tn_device, stream: Result<Stream>, flags: u32) -> Result<Id> {
+pub fn enter(device: tn_device, stream: Result<StreamArg>, flags: u32) -> Result<Id> {
     let stream = stream?;
     if flags & !TN_AUTO_SYNCHRONIZE != 0 {
         return Err(fail(
@@ -64,12 +64,12 @@ pub fn enter(device: tn_device, stream: Result<Stream>, flags: u32) -> Result<Id
     }
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
-    let queue = stream.queue_of(gpu)?;
+    let stream = stream.stream_of(gpu)?;
     let thread = thread::current();
     thread::on_exit(forget);
     let scope = Table::<Scope>::take(thread)?;
-    let wait = (flags & TN_AUTO_SYNCHRONIZE != 0).then(|| queue.new_ref());
-    let before = replace_current(gpu, Some(queue.new_ref()));
+    let wait = (flags & TN_AUTO_SYNCHRONIZE != 0).then(|| stream.new_ref());
+    let before = replace_current(gpu, Some(stream.new_ref()));
     scope.owner.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
     let outer = Innermost::of(thread).0.replace(Some(scope));
     // SAFETY: not published: the slot is ours alone.
@@ -91,7 +91,7 @@ pub fn leave(id: Id) -> Result<()> {
         ));
     }
     let Some(body) = end(thread, scope) else { return Ok(()) };
-    let waited = body.wait.map_or(Ok(()), |queue| queue.queue().synchronize());
+    let waited = body.wait.map_or(Ok(()), |stream| stream.stream().synchronize());
     drop(replace_current(body.gpu, body.before));
     waited
 }

@@ -102,17 +102,17 @@ fn choose(table: &[(usize, Method)], bytes: usize) -> Method {
 /// Copies `bytes` bytes; the ranges may overlap.
 ///
 /// # Safety
-/// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is touched.
+/// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is accessed.
 #[inline]
 pub unsafe fn copy(dst: *mut u8, src: *const u8, bytes: usize) {
     if bytes == 0 {
         return;
     }
     if bytes < SMALL_BYTES || (dst as usize).abs_diff(src as usize) < bytes {
-        // SAFETY: the caller's promise; `ptr::copy` allows the overlap.
+        // SAFETY: the caller's obligation; `ptr::copy` allows the overlap.
         return unsafe { core::ptr::copy(src, dst, bytes) };
     }
-    // SAFETY: the caller's promise; the ranges do not overlap.
+    // SAFETY: the caller's obligation; the ranges do not overlap.
     unsafe { copy_disjoint(dst, src, bytes) };
 }
 
@@ -126,10 +126,10 @@ pub fn method(bytes: usize) -> Method {
 unsafe fn copy_disjoint(dst: *mut u8, src: *const u8, bytes: usize) {
     let method = method(bytes);
     if method == Method::Library {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         return unsafe { core::ptr::copy_nonoverlapping(src, dst, bytes) };
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { copy_by(method, dst, src, bytes) };
     end(method);
 }
@@ -163,7 +163,7 @@ pub unsafe fn copy_by(method: Method, dst: *mut u8, src: *const u8, bytes: usize
         let wide = cpu::vectors() == cpu::Vectors::Avx512;
         // Less than a cache line above the source, modulo a page.
         let chases = (dst as usize).wrapping_sub(src as usize).wrapping_sub(1) % 4096 < 63;
-        // SAFETY: the caller's promise; the processor has the instructions.
+        // SAFETY: the caller's obligation; the processor has the instructions.
         return unsafe {
             match method {
                 Method::Vectors if wide => x86::copy::<false>(dst, src, bytes),
@@ -175,7 +175,7 @@ pub unsafe fn copy_by(method: Method, dst: *mut u8, src: *const u8, bytes: usize
         };
     }
     let _ = method;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { core::ptr::copy_nonoverlapping(src, dst, bytes) };
 }
 
@@ -186,10 +186,10 @@ pub unsafe fn copy_by(method: Method, dst: *mut u8, src: *const u8, bytes: usize
 #[inline]
 pub unsafe fn fill(dst: *mut u8, value: u8, bytes: usize) {
     if bytes < SMALL_BYTES {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         return unsafe { dst.write_bytes(value, bytes) };
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { set(dst, &Pattern::of(&[value]), bytes) };
 }
 
@@ -199,7 +199,7 @@ pub unsafe fn fill(dst: *mut u8, value: u8, bytes: usize) {
 /// - `dst` may be written for `bytes` bytes.
 pub unsafe fn set(dst: *mut u8, pattern: &Pattern, bytes: usize) {
     let method = choose(&limits().set, bytes);
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { set_by(method, dst, pattern, bytes) };
     end(method);
 }
@@ -214,7 +214,7 @@ pub unsafe fn set_by(method: Method, dst: *mut u8, pattern: &Pattern, bytes: usi
     #[cfg(target_arch = "x86_64")]
     if bytes >= SMALL_BYTES {
         let wide = cpu::vectors() == cpu::Vectors::Avx512;
-        // SAFETY: the caller's promise; the processor has the instructions.
+        // SAFETY: the caller's obligation; the processor has the instructions.
         unsafe {
             match method {
                 Method::Vectors if wide => return x86::set::<false>(dst, pattern, bytes),
@@ -227,7 +227,7 @@ pub unsafe fn set_by(method: Method, dst: *mut u8, pattern: &Pattern, bytes: usi
     }
     let _ = method;
     if pattern.uniform {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         return unsafe { dst.write_bytes(value, bytes) };
     }
     let whole = bytes / PATTERN_BYTES * PATTERN_BYTES;
@@ -258,7 +258,7 @@ mod x86 {
     /// - `bytes` is at least a line; `src` may be read and `dst` written for that many, and they do not overlap.
     pub unsafe fn copy_string(dst: *mut u8, src: *const u8, bytes: usize) {
         let head = to_line(dst);
-        // SAFETY: the caller's promise; the direction flag is clear by the platform's convention. Bytes that are copied twice get equal
+        // SAFETY: the caller's obligation; the direction flag is clear by the platform's convention. Bytes that are copied twice get equal
         // values.
         unsafe {
             core::ptr::copy_nonoverlapping(src, dst, LINE_BYTES);

@@ -1,4 +1,4 @@
-//! Memory checkers: tells valgrind's memcheck and AddressSanitizer about blocks, so that they report a use after free with both stacks.
+//! Memory checkers: reports blocks to valgrind's memcheck and AddressSanitizer, so that they show a use after free with both stacks.
 //!
 //! Contract: nothing is linked or loaded for this. Memcheck is detected by an instruction sequence that has no effect elsewhere,
 //! AddressSanitizer by its functions, which are bound weakly. A process is checked from its start or not at all. Without a checker every
@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 /// The checker that was detected; 0: not checked yet.
 static FOUND: AtomicU8 = AtomicU8::new(0);
-const LOOKED: u8 = 1;
+const DETECTED: u8 = 1;
 const MEMCHECK: u8 = 2;
 const SANITIZER: u8 = 4;
 
@@ -23,24 +23,24 @@ const MAKE_MEM_NOACCESS: usize = 0x4d43_0000;
 /// Whether a checker runs in this process.
 #[inline]
 pub fn watches() -> bool {
-    found() != LOOKED
+    found() != DETECTED
 }
 
 #[inline]
 fn found() -> u8 {
     match FOUND.load(Ordering::Relaxed) {
-        0 => look(),
+        0 => detect(),
         found => found,
     }
 }
 
 #[cold]
-fn look() -> u8 {
+fn detect() -> u8 {
     let byte = 0u8;
     // Only memcheck answers this request. Valgrind's other tools must not: they count instructions, which are to be those of the fast path.
     let memcheck = request([MAKE_MEM_DEFINED, &raw const byte as usize, 1, 0, 0, 0]) != 0;
     let sanitizer = sanitizer::functions().is_some();
-    let found = LOOKED | if memcheck { MEMCHECK } else { 0 } | if sanitizer { SANITIZER } else { 0 };
+    let found = DETECTED | if memcheck { MEMCHECK } else { 0 } | if sanitizer { SANITIZER } else { 0 };
     FOUND.store(found, Ordering::Relaxed);
     found
 }
@@ -235,7 +235,7 @@ mod sanitizer {
 
     pub fn poison(address: usize, bytes: usize) {
         if let Some((poison, _)) = functions() {
-            // SAFETY: memory of the process; its contents are not touched.
+            // SAFETY: memory of the process; its contents are not accessed.
             unsafe { poison(address as *const _, bytes) };
         }
     }

@@ -75,13 +75,13 @@ fn found() -> u32 {
 
 #[cold]
 fn detect() -> u32 {
-    let found = ask();
+    let found = query_features();
     FOUND.store(found, Ordering::Relaxed);
     found
 }
 
 #[cfg(target_arch = "x86_64")]
-fn ask() -> u32 {
+fn query_features() -> u32 {
     use core::arch::x86_64::{__cpuid, __cpuid_count};
     use std::arch::is_x86_feature_detected as has;
     let level = if has!("avx512f") && has!("avx512bw") && has!("avx512vl") {
@@ -100,7 +100,7 @@ fn ask() -> u32 {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn ask() -> u32 {
+fn query_features() -> u32 {
     Vectors::Portable as u32
 }
 
@@ -116,7 +116,7 @@ static CACHE: AtomicUsize = AtomicUsize::new(0);
 pub fn cache_bytes() -> usize {
     match CACHE.load(Ordering::Relaxed) {
         0 => {
-            let bytes = cache_or_usual(ask_cache());
+            let bytes = cache_or_usual(query_cache_bytes());
             CACHE.store(bytes, Ordering::Relaxed);
             bytes
         }
@@ -124,9 +124,9 @@ pub fn cache_bytes() -> usize {
     }
 }
 
-/// What the processor answered, unless that cannot be the largest cache.
-fn cache_or_usual(asked: usize) -> usize {
-    if asked >= 1 << 20 { asked } else { USUAL_CACHE }
+/// The size that the processor reported, unless it is too small for the largest cache.
+fn cache_or_usual(reported: usize) -> usize {
+    if reported >= 1 << 20 { reported } else { USUAL_CACHE }
 }
 
 /// For tests: sets the size of the largest cache in bytes, for the whole process; 0 restores the real size.
@@ -135,7 +135,7 @@ pub fn pretend_cache(bytes: usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn ask_cache() -> usize {
+fn query_cache_bytes() -> usize {
     use core::arch::x86_64::{__cpuid, __cpuid_count};
     // The list of caches: leaf 4, or 0x8000001d on AMD processors with the topology extensions (bit 22 of ecx).
     let amd = __cpuid(0x8000_0000).eax >= 0x8000_001d && __cpuid(0x8000_0001).ecx >> 22 & 1 == 1;
@@ -156,7 +156,7 @@ fn ask_cache() -> usize {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn ask_cache() -> usize {
+fn query_cache_bytes() -> usize {
     0
 }
 
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(vectors(), best);
     }
 
-    /// Of every processor, not only of this one.
+    /// Covers every level, not only that of this processor.
     #[test]
     fn the_level_is_the_lower_of_what_is_found_and_the_limit() {
         for found in VECTORS {
@@ -189,10 +189,10 @@ mod tests {
     fn the_cache_is_the_processors_or_the_usual_one() {
         assert_eq!([0, 4096, (1 << 20) - 1].map(cache_or_usual), [USUAL_CACHE; 3]);
         assert_eq!([1 << 20, 48 << 20].map(cache_or_usual), [1 << 20, 48 << 20]);
-        assert_eq!(cache_bytes(), cache_or_usual(ask_cache()));
+        assert_eq!(cache_bytes(), cache_or_usual(query_cache_bytes()));
     }
 
-    /// The system asks the same instruction; a virtual machine may hide the caches from both.
+    /// The system uses the same instruction; a virtual machine may hide the caches from both.
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_cache_is_the_largest_that_the_system_lists() {
@@ -200,6 +200,6 @@ mod tests {
             let file = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
             std::fs::read_to_string(file).ok()?.trim().strip_suffix('K')?.parse::<usize>().ok()
         });
-        assert_eq!(ask_cache() >> 10, listed.max().unwrap_or(0));
+        assert_eq!(query_cache_bytes() >> 10, listed.max().unwrap_or(0));
     }
 }

@@ -91,7 +91,7 @@ impl Mapping {
     /// - The mapping was made by [`File::map`], and is unmapped once.
     /// - Its bytes are not used again.
     pub unsafe fn unmap(self) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         let result = unsafe { libc::munmap(self.address.cast(), self.bytes) };
         // Fails only for an invalid range.
         debug_assert_eq!(result, 0);
@@ -153,7 +153,7 @@ impl File {
     pub unsafe fn read_at(&self, to: *mut u8, bytes: usize, offset: u64) -> Outcome<usize> {
         let mut done = 0;
         while done < bytes {
-            // SAFETY: the caller's promise; the system writes at most the rest of the bytes.
+            // SAFETY: the caller's obligation; the system writes at most the rest of the bytes.
             let n = retry(|| unsafe {
                 libc::pread(self.fd, to.add(done).cast(), bytes - done, (offset + done as u64) as libc::off_t)
             })?;
@@ -172,7 +172,7 @@ impl File {
     pub unsafe fn write(&self, from: *const u8, bytes: usize) -> Outcome<()> {
         let mut done = 0;
         while done < bytes {
-            // SAFETY: the caller's promise; the system reads at most the rest of the bytes.
+            // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
             let n = retry(|| unsafe { libc::write(self.fd, from.add(done).cast(), bytes - done) })?;
             if n == 0 {
                 return Err(Errno(libc::EIO));
@@ -196,13 +196,13 @@ impl File {
 
     /// Sets the permission bits.
     pub fn set_permissions(&self, permissions: u32) -> Outcome<()> {
-        // SAFETY: touches no memory.
+        // SAFETY: accesses no memory.
         retry(|| unsafe { libc::fchmod(self.fd, permissions as libc::mode_t) as isize }).map(|_| ())
     }
 
     /// Waits until the contents are on the storage medium; for a folder, its entries.
     pub fn sync(&self) -> Outcome<()> {
-        // SAFETY: touches no memory.
+        // SAFETY: accesses no memory.
         retry(|| unsafe { libc::fsync(self.fd) as isize }).map(|_| ())
     }
 
@@ -245,7 +245,7 @@ pub fn stat_at(folder: &File, name: &CStr) -> Outcome<Stat> {
     Ok(Stat::of(unsafe { stat.assume_init_ref() }))
 }
 
-/// Whether the process, with its effective user, may write `name` in `folder`.
+/// Fails unless the process, with its effective user, may write `name` in `folder`.
 pub fn check_writable(folder: &File, name: &CStr) -> Outcome<()> {
     // SAFETY: `name` ends with a NUL.
     retry(|| unsafe { libc::faccessat(folder.fd, name.as_ptr(), libc::W_OK, libc::AT_EACCESS) as isize }).map(|_| ())

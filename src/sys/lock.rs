@@ -110,7 +110,7 @@ pub struct RawLock {
     guard: core::cell::UnsafeCell<Option<loom::sync::MutexGuard<'static, ()>>>,
 }
 
-// SAFETY: `guard` is touched by the holder of the mutex only.
+// SAFETY: `guard` is accessed by the holder of the mutex only.
 #[cfg(loom)]
 unsafe impl Sync for RawLock {}
 // SAFETY: the threads of a model take turns.
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn every_count_under_the_lock_is_kept() {
         struct Shared(RawLock, UnsafeCell<u64>);
-        // SAFETY: the number is touched under the lock only.
+        // SAFETY: the number is accessed under the lock only.
         unsafe impl Sync for Shared {}
         impl Shared {
             fn count(&self) {

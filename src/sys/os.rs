@@ -296,7 +296,7 @@ pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
 /// - the range is in mappings made by [`map`] or [`remap`];
 /// - it is not used again.
 pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     keep_errno(|| unsafe { libc::munmap(start as *mut _, bytes) == 0 })
 }
 
@@ -306,7 +306,7 @@ pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
 /// - the range is in mappings made by [`map`] or [`remap`];
 /// - its contents are not needed.
 pub unsafe fn discard(start: usize, bytes: usize) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 })
 }
 
@@ -321,7 +321,7 @@ pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -
     if must_fail() {
         return false;
     }
-    // SAFETY: the caller's promise; MREMAP_FIXED replaces the mapping at `to`.
+    // SAFETY: the caller's obligation; MREMAP_FIXED replaces the mapping at `to`.
     let at = unsafe {
         libc::mremap(
             old as *mut _,
@@ -345,7 +345,7 @@ pub unsafe fn remap_contents(at: usize, bytes: usize, to: usize) -> bool {
         return false;
     }
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
-    // SAFETY: the caller's promise; MREMAP_FIXED replaces the mapping at `to`.
+    // SAFETY: the caller's obligation; MREMAP_FIXED replaces the mapping at `to`.
     let moved = unsafe { libc::mremap(at as *mut _, bytes, bytes, flags, to as *mut libc::c_void) };
     moved != libc::MAP_FAILED
 }
@@ -356,7 +356,7 @@ pub unsafe fn remap_contents(at: usize, bytes: usize, to: usize) -> bool {
 /// - the range was made by [`map`] or [`remap`] and is whole pages.
 pub unsafe fn advise_huge(start: usize, bytes: usize, on: bool) -> bool {
     let advice = if on { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
-    // SAFETY: the caller's promise; the advice changes no contents.
+    // SAFETY: the caller's obligation; the advice changes no contents.
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, advice) == 0 })
 }
 
@@ -375,7 +375,7 @@ pub unsafe fn map_huge(start: usize, bytes: usize) -> bool {
         return false;
     }
     let move_it = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    // SAFETY: the mapping above is ours; the caller's promise for the one that is replaced.
+    // SAFETY: the mapping above is ours; the caller's obligation for the one that is replaced.
     if unsafe { libc::mremap(at, bytes, bytes, move_it, start as *mut libc::c_void) } != libc::MAP_FAILED {
         return true;
     }
@@ -468,7 +468,7 @@ impl Pages {
         (count.min(16), (scan.walk_end as usize).min(end))
     }
 
-    /// Whether the page at an address is resident or swapped, as far as the system tells.
+    /// Whether the page at an address is resident or swapped, as far as the system reports.
     pub fn has(&self, address: usize) -> bool {
         let (count, seen) = self.present(address, address + 1, 1, &mut [(0, 0); 16]);
         count > 0 || seen <= address
@@ -487,7 +487,7 @@ impl Drop for Pages {
 /// # Safety
 /// - the range is mapped and writable, and is not written during the call.
 pub unsafe fn populate(start: usize, bytes: usize) {
-    // SAFETY: the caller's promise; the advice changes no contents.
+    // SAFETY: the caller's obligation; the advice changes no contents.
     if unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_POPULATE_WRITE) } == 0 {
         return;
     }

@@ -1,17 +1,21 @@
 //! A thread-local pointer to each thread's record.
 //!
-//! Contract: NULL until the thread sets it. It works as long as the thread runs, also in exit handlers. [`get`] never allocates on a thread
-//! that has set it. A record that is registered by [`keep`] begins with a [`TlsSlot`] and is never unmapped.
+//! Contract: the pointer is NULL until the thread sets it. This module works as long as the thread runs, also in exit handlers. [`get`]
+//! never allocates on a thread that has set its pointer. A record that [`enter_in_table`] enters begins with a [`TlsSlot`] and is never
+//! unmapped.
 //!
 //! In a shared library every access to a `thread_local` costs a call of the loader's lookup function, which is slow if the library was
-//! loaded by dlopen. On x86-64 the record is found in a table by the thread pointer instead ([`keep`]). Where two threads share an entry of
-//! the table, it is found through a TLS descriptor ("Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo). The
-//! preload library is loaded at program start, so its thread-locals are always at a fixed offset from the thread pointer.
+//! loaded by dlopen. On x86-64 the record is found by the thread pointer instead, in a table of 1024 entries. Of several threads with one
+//! entry, the first uses the table. The others find their records through a TLS descriptor ("Thread-Local Storage Descriptors for IA32 and
+//! AMD64/EM64T", Oliva and Araújo).
+//!
+//! The preload library (`cfg(preload)`, bindings/malloc) replaces malloc by LD_PRELOAD. The loader maps it at program start, so its
+//! thread-locals are always at a fixed offset from the thread pointer, and it needs no table.
 
 use core::sync::atomic::AtomicUsize;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(loom)))]
-mod word {
+mod pointer {
     use super::TlsSlot;
     use core::arch::{asm, global_asm};
     use core::sync::atomic::{AtomicPtr, Ordering};
@@ -44,8 +48,8 @@ mod word {
             }
             return offset;
         }
-        // SAFETY: the sequence of the x86-64 ABI for a TLS descriptor; the called function changes no register but rax. The loader's slow
-        // function calls others, and old versions of it save no vector registers, hence the clobbers.
+        // SAFETY: the sequence of the x86-64 ABI for a TLS descriptor, by which the called function changes no register but rax. The lazy
+        // path of old loaders calls C functions, which overwrite vector registers, so these are listed as clobbered.
         unsafe {
             asm!(
                 "lea rax, [rip + tenure_record_of_thread@tlsdesc]",
@@ -60,8 +64,9 @@ mod word {
         offset
     }
 
-    /// Records that [`keep`] has registered, by some bits of the thread pointer, in which the stacks of neighbouring threads differ. The
-    /// slot at the start of a record says whose it is.
+    /// Records that [`enter_in_table`] has entered, indexed by bits 12 to 21 of the thread pointer. Thread pointers lie at the ends of
+    /// stacks, so those of neighbouring threads differ in these bits. The [`TlsSlot`] at the start of a record has the pointer of its
+    /// thread.
     static TABLE: [AtomicPtr<TlsSlot>; 1024] = [const { AtomicPtr::new(EMPTY) }; 1024];
 
     static EMPTY_SLOT: TlsSlot = TlsSlot::new();
@@ -75,27 +80,29 @@ mod word {
         value
     }
 
+    /// The table's entry for a thread pointer.
     #[inline(always)]
     fn entry(thread: usize) -> &'static AtomicPtr<TlsSlot> {
         &TABLE[(thread >> 12) % TABLE.len()]
     }
 
-    /// The slot of an entry.
+    /// The slot of the record in an entry.
     #[inline(always)]
     fn slot(entry: &AtomicPtr<TlsSlot>) -> &'static TlsSlot {
-        // Acquire pairs with the Release in `keep`.
-        // SAFETY: `EMPTY`, or what `keep` stored: never unmapped.
+        // Acquire pairs with the Release in `enter_in_table`.
+        // SAFETY: the entry has `EMPTY`, or a record from `enter_in_table`, which is never unmapped.
         unsafe { &*entry.load(Ordering::Acquire) }
     }
 
     /// The calling thread's pointer, if the table has it; else NULL.
     #[inline(always)]
-    pub fn current_fast() -> *const () {
+    pub fn get_from_table() -> *const () {
         if cfg!(preload) {
-            return word();
+            return load_pointer();
         }
         let thread = thread_pointer();
-        // Acquire pairs with the Release in `keep`. The entry's own pointer is returned, because it may be used for more than the slot.
+        // Acquire pairs with the Release in `enter_in_table`. Not `&TlsSlot`: its provenance would cover only the slot, and callers read
+        // the whole record.
         let at = entry(thread).load(Ordering::Acquire).cast_const();
         // SAFETY: as in `slot`.
         if unsafe { &*at }.0.load(Ordering::Relaxed) == thread { at.cast() } else { core::ptr::null() }
@@ -104,45 +111,49 @@ mod word {
     /// The calling thread's pointer.
     #[inline(always)]
     pub fn get() -> *const () {
-        let found = current_fast();
+        let found = get_from_table();
         if cfg!(preload) || !found.is_null() {
             return found;
         }
         #[cold]
         #[inline(never)]
         fn get_slow() -> *const () {
-            word()
+            load_pointer()
         }
         get_slow()
     }
 
-    /// Sets the calling thread's pointer.
+    /// Sets the calling thread's pointer, and removes the record of the old pointer from the table.
     pub fn set(value: *const ()) {
         let thread = thread_pointer();
         let entry = entry(thread);
         let slot = slot(entry);
         if slot.0.load(Ordering::Relaxed) == thread {
-            // The slot first: the next thread with the entry writes its own slot.
+            // The slot before the entry, because a record outside the table must have slot 0. In the other order, a fork by another thread
+            // between the two stores would leave the old thread pointer in the child's record: `forget_others` clears only slots of records
+            // in the table.
             slot.0.store(0, Ordering::Relaxed);
             entry.store(EMPTY, Ordering::Release);
         }
-        set_word(value);
+        store_pointer(value);
     }
 
-    /// Enters the calling thread's pointer into the table, until the thread sets another one. It must do so before it ends, because a later
-    /// thread may have its thread pointer.
+    /// Enters the calling thread's pointer into the table, until the thread sets another one. Has no effect if another thread has the
+    /// entry: then [`get`] takes the slow path.
     ///
     /// # Safety
-    /// - The pointer is that of a [`TlsSlot`] that is never unmapped, and is no other thread's.
-    pub unsafe fn keep() {
-        let (thread, slot) = (thread_pointer(), word().cast_mut().cast::<TlsSlot>());
-        // Release: a thread that reads the entry sees the record. Acquire pairs with the Release in `set`: the former thread reads it no
-        // more.
+    /// - The pointer is that of a [`TlsSlot`] that is never unmapped, and belongs to this thread alone.
+    /// - The thread sets another pointer before it ends, because a later thread may have its thread pointer.
+    pub unsafe fn enter_in_table() {
+        let (thread, slot) = (thread_pointer(), load_pointer().cast_mut().cast::<TlsSlot>());
+        // Release: a thread that reads the entry sees the initialized record. Acquire pairs with the Release in `set`, after which the
+        // entry's former thread does not use the entry.
         let won = |entry: &AtomicPtr<TlsSlot>| {
             entry.compare_exchange(EMPTY, slot, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
         if !cfg!(preload) && won(entry(thread)) {
-            // SAFETY: the caller's promise. Until this store no thread finds the record by the entry.
+            // SAFETY: by the caller's obligation the slot is mapped. Until this store the slot is 0, so no thread finds the record by the
+            // entry.
             unsafe { (*slot).0.store(thread, Ordering::Relaxed) };
         }
     }
@@ -157,7 +168,7 @@ mod word {
     }
 
     #[inline(always)]
-    fn word() -> *const () {
+    fn load_pointer() -> *const () {
         let value;
         // SAFETY: the thread-local lives as long as the thread, and is changed by this thread only.
         unsafe {
@@ -166,51 +177,51 @@ mod word {
         value
     }
 
-    fn set_word(value: *const ()) {
-        // SAFETY: as in `word`.
+    fn store_pointer(value: *const ()) {
+        // SAFETY: as in `load_pointer`.
         unsafe { asm!("mov fs:[{}], {}", in(reg) offset(), in(reg) value, options(nostack, preserves_flags)) };
     }
 }
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(loom))))]
-mod word {
+mod pointer {
     use core::cell::Cell;
 
     std::thread_local! {
         // `const` and without Drop: works while the thread ends, and costs no check.
-        static WORD: Cell<*const ()> = const { Cell::new(core::ptr::null()) };
+        static POINTER: Cell<*const ()> = const { Cell::new(core::ptr::null()) };
     }
 
     /// The calling thread's pointer.
     #[inline]
     pub fn get() -> *const () {
-        WORD.get()
+        POINTER.get()
     }
 
-    /// The calling thread's pointer.
+    /// The calling thread's pointer. There is no table here, so it is always found.
     #[inline]
-    pub fn current_fast() -> *const () {
-        WORD.get()
+    pub fn get_from_table() -> *const () {
+        POINTER.get()
     }
 
     /// Sets the calling thread's pointer.
     pub fn set(value: *const ()) {
-        WORD.set(value);
+        POINTER.set(value);
     }
 
     /// Has no effect here: there is no table.
     ///
     /// # Safety
     /// - None.
-    pub unsafe fn keep() {}
+    pub unsafe fn enter_in_table() {}
 
     /// Has no effect here: there is no table.
     pub fn forget_others() {}
 }
 
-pub use word::{current_fast, forget_others, get, keep, set};
+pub use pointer::{enter_in_table, forget_others, get, get_from_table, set};
 
-/// The first field of a record: the thread pointer of the thread that [`keep`] was called on; 0: none.
+/// The first field of a record: the thread pointer of the thread whose table entry has the record; 0: none.
 #[derive(Debug)]
 #[repr(transparent)]
 #[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux", not(loom))), allow(dead_code))]
@@ -234,11 +245,11 @@ mod tests {
     use super::TlsSlot;
 
     #[test]
-    fn each_thread_has_its_own() {
+    fn each_thread_has_its_own_pointer() {
         static ONE: TlsSlot = TlsSlot::new();
         super::set((&raw const ONE).cast());
         // SAFETY: static.
-        unsafe { super::keep() };
+        unsafe { super::enter_in_table() };
         let other = std::thread::spawn(|| super::get().is_null()).join();
         assert!(matches!(other, Ok(true)));
         assert!(core::ptr::eq(super::get().cast(), &raw const ONE));
@@ -247,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn threads_come_and_go_and_find_their_own() {
+    fn threads_that_start_and_end_find_their_own_record() {
         static SLOTS: [TlsSlot; 64] = [const { TlsSlot::new() }; 64];
         let turn = |number: usize| {
             assert!(super::get().is_null());
             let slot = &raw const SLOTS[number % SLOTS.len()];
             super::set(slot.cast());
             // SAFETY: static, and of one of the threads that run now.
-            unsafe { super::keep() };
+            unsafe { super::enter_in_table() };
             std::thread::yield_now();
             assert!(core::ptr::eq(super::get().cast(), slot));
             super::set(core::ptr::null());

@@ -43,7 +43,7 @@ impl Drop for CriticalSection {
     #[inline]
     fn drop(&mut self) {
         let depth = self.thread.inside.load(Ordering::Relaxed);
-        // Release pairs with the Acquire in `keep_others_out`: the child sees complete changes.
+        // Release pairs with the Acquire in `wait_until_alone`: the child sees complete changes.
         self.thread.inside.store(depth - 1, Ordering::Release);
     }
 }

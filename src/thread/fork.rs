@@ -1,7 +1,7 @@
-//! Forks: the process stands still, and what the child finds.
+//! Forks: other threads wait outside of critical sections, so that the child finds complete state.
 //!
 //! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it does not have run
-//! in it. [`stop_the_world`] is the same standstill without a fork.
+//! in it. [`stop_the_world`] does this without a fork.
 
 #[cfg(not(loom))]
 use super::critical::{FORKER, FORKING};
@@ -62,7 +62,7 @@ fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
 static TURN: AtomicU32 = AtomicU32::new(0);
 
 /// Runs `work`, for a few microseconds, while no other thread is in a critical section: they wait where they would enter. The caller must
-/// be in none: a thread that waits for others must not be waited for.
+/// be in none, because this waits until no thread is.
 #[cfg(not(loom))]
 pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
     debug_assert!(
@@ -72,10 +72,10 @@ pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
     struct Turn;
     impl Drop for Turn {
         fn drop(&mut self) {
-            let_others_in();
+            resume_others();
         }
     }
-    keep_others_out();
+    wait_until_alone();
     let _turn = Turn;
     work()
 }
@@ -86,8 +86,9 @@ pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Waits until no other thread is in a critical section, and keeps them from entering one.
 #[cfg(not(loom))]
-fn keep_others_out() {
+fn wait_until_alone() {
     while TURN.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
         os::sleep_us(50);
     }
@@ -104,20 +105,21 @@ fn keep_others_out() {
     }
 }
 
+/// Lets other threads enter critical sections again.
 #[cfg(not(loom))]
-fn let_others_in() {
+fn resume_others() {
     FORKING.fetch_and(!1, Ordering::Release);
     TURN.store(0, Ordering::Release);
 }
 
 #[cfg(not(loom))]
 extern "C" fn before_fork() {
-    keep_others_out();
+    wait_until_alone();
 }
 
 #[cfg(not(loom))]
 extern "C" fn after_fork_parent() {
-    let_others_in();
+    resume_others();
 }
 
 /// The number of forks between this process and the one that loaded the library.
@@ -131,17 +133,17 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 static DEVICES: AtomicU32 = AtomicU32::new(0);
 
 /// States that a device driver is loaded: a child of a fork cannot use the device memory that it inherits.
-pub fn use_devices() {
+pub fn set_driver_loaded() {
     DEVICES.fetch_or(1, Ordering::Relaxed);
 }
 
 /// States that a device was lost.
-pub fn doubt_devices() {
+pub fn set_devices_in_doubt() {
     DEVICES.fetch_or(2, Ordering::Relaxed);
 }
 
 /// Whether a device was lost, or this process was forked from one that uses devices. Then fast paths, which do not check for that, must not
-/// touch device memory. Stays true.
+/// access device memory. Stays true.
 #[inline(always)]
 pub fn are_devices_in_doubt() -> bool {
     DEVICES.load(Ordering::Relaxed) & 2 != 0
@@ -152,7 +154,7 @@ extern "C" fn after_fork_child() {
     REGISTRATION.store(REGISTERED, Ordering::Relaxed);
     FORKS.fetch_add(1, Ordering::Relaxed);
     if DEVICES.load(Ordering::Relaxed) != 0 {
-        doubt_devices();
+        set_devices_in_doubt();
     }
     tls::forget_others();
     let own = tls::get().cast::<Thread>();

@@ -53,7 +53,7 @@ impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
     }
 }
 
-/// A lock for data that is locked for nanoseconds. It costs one atomic exchange less than [`ColdLock`]; `sys::lock` says what may not
+/// A lock for data that is locked for nanoseconds. It costs one atomic exchange less than [`ColdLock`]; `sys::lock` lists what may not
 /// happen under it.
 #[cfg(not(loom))]
 pub struct QuickLock<T> {
@@ -123,7 +123,7 @@ impl<T> core::ops::DerefMut for QuickGuard<'_, T> {
 #[cfg(loom)]
 pub use self::{ColdGuard as QuickGuard, ColdLock as QuickLock};
 
-/// Both locks in the model checker. The lock is made anew in each iteration of a model, while the data stay.
+/// Both locks in the model checker. A new lock is made in each iteration of a model, while the data stay.
 #[cfg(loom)]
 pub struct ColdLock<T>(UnsafeCell<T>);
 

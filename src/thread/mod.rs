@@ -6,9 +6,9 @@
 //!
 //! Fork: a child must not inherit a lock whose holder no longer exists, nor state that was being changed. So a thread that holds a lock of
 //! the library is in a [`CriticalSection`], and the handler before the fork waits until no thread is. Entering costs a store and a load of
-//! the thread's own memory; `membarrier` on the side of the fork orders the two. [`stop_the_world`] is this standstill without a fork.
+//! the thread's own memory; `membarrier` on the side of the fork orders the two. [`stop_the_world`] waits likewise, without a fork.
 //!
-//! In the preload library (`cfg(preload)`, bindings/malloc) threads call also after their thread-locals are gone. It uses
+//! In the preload library (`cfg(preload)`, bindings/malloc) threads also call after their thread-locals are gone. It uses
 //! [`current_if_registered`], and [`visit`] gives a thread a record for one call. Nothing here may allocate from the C library, which that
 //! library replaces.
 //!
@@ -19,7 +19,7 @@
 //! | `record` | the record |
 //! | `records` | the list of all records, how a thread finds its own, and exit hooks |
 //! | `critical` | critical sections, which forks wait for |
-//! | `fork` | the process stands still; what a child finds |
+//! | `fork` | what happens before and after a fork |
 //! | `register` | a thread gets its record, and leaves it at its end |
 //! | `locks` | data behind locks whose holders are in a critical section |
 //! | `model` | what takes the place of `records` in the model checker |
@@ -45,7 +45,7 @@ mod register;
 
 pub use area::{Area, GPUS};
 pub use critical::{CriticalSection, FastEntry, outside};
-pub use fork::{are_devices_in_doubt, doubt_devices, forks, stop_the_world, use_devices};
+pub use fork::{are_devices_in_doubt, forks, set_devices_in_doubt, set_driver_loaded, stop_the_world};
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 pub use per_thread::PerThread;
 pub use record::{Thread, stamp, stamp_parts};

@@ -9,7 +9,7 @@ use super::record::Thread;
 ///
 /// # Safety
 /// - All-zero bytes are a valid value, which a new thread begins with. A value is never dropped, and outlives the thread.
-/// - A value is touched by its thread only, or by one that knows the owner to be gone; other threads may use its atomics.
+/// - A value is accessed by its thread only, or by a thread that has checked that the owner is gone; other threads may use its atomics.
 /// - No other type has the same area.
 pub unsafe trait PerThread: Sized + 'static {
     /// The area of this type: exactly its size.

@@ -29,7 +29,7 @@ const _: () = assert!(core::mem::offset_of!(Thread, tls) == 0);
 // The first areas share the cache line of the fast paths.
 const _: () = assert!(core::mem::offset_of!(Thread, areas) == 40);
 
-// SAFETY: Cells and areas are touched by the owner only (contract of this module, and of `PerThread`); the rest is atomic.
+// SAFETY: Cells and areas are accessed by the owner only (contract of this module, and of `PerThread`); the rest is atomic.
 unsafe impl Sync for Thread {}
 
 /// Bits of a thread's number (Linux has at most 2^22) and of a site's.

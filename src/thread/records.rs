@@ -10,7 +10,7 @@ use super::record::Thread;
 use crate::sys::tls;
 use core::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(loom))]
-pub use listed::{OVER, add, current_fast, current_if_registered, each_record, leave, records, reuse};
+pub use listed::{LEFT, add, current_fast, current_if_registered, each_record, leave, records, reuse};
 
 /// What a layer above does when a thread ended: `hook(record)`.
 pub type ExitHook = fn(&'static Thread);
@@ -37,28 +37,28 @@ mod listed {
     use super::{ExitHook, HOOKS, Thread, tls};
     use core::sync::atomic::{AtomicPtr, Ordering};
 
-    /// Stands in place of a record where a thread of the preload library has left its own for good; no record has this address.
-    pub const OVER: usize = 1;
+    /// Value of the thread-local pointer after a thread of the preload library has left its record for good; no record has this address.
+    pub const LEFT: usize = 1;
 
     /// The calling thread's record, if it has one.
     #[inline(always)]
     pub fn current_if_registered() -> Option<&'static Thread> {
         let record = tls::get().cast::<Thread>();
-        if cfg!(preload) && record as usize == OVER {
+        if cfg!(preload) && record as usize == LEFT {
             return None;
         }
         // SAFETY: NULL, or what `register` stored: a record, which is never freed.
         unsafe { record.as_ref() }
     }
 
-    /// The calling thread's record, if the shortest lookup finds it. None does not mean that it has none.
+    /// The calling thread's record, if the table of `sys::tls` has it. After None the thread may still have a record.
     #[inline(always)]
     pub fn current_fast() -> Option<&'static Thread> {
         if cfg!(preload) {
             return current_if_registered();
         }
         // SAFETY: as in `current_if_registered`.
-        unsafe { tls::current_fast().cast::<Thread>().as_ref() }
+        unsafe { tls::get_from_table().cast::<Thread>().as_ref() }
     }
 
     /// All records, newest first.
@@ -79,7 +79,7 @@ mod listed {
         records().for_each(visit);
     }
 
-    /// Adds a record that the caller alone has.
+    /// Adds a record that only the caller uses.
     pub fn add(record: &'static Thread) {
         let this = core::ptr::from_ref(record).cast_mut();
         let mut head = RECORDS.load(Ordering::Relaxed);
@@ -93,7 +93,7 @@ mod listed {
         }
     }
 
-    /// A record that a thread has left, for the caller alone.
+    /// A record that a thread has left, which only the caller uses from now on.
     pub fn reuse() -> Option<&'static Thread> {
         // Acquire pairs with the Release in `leave`: the former owner's writes are seen.
         records().find(|r| {
@@ -102,8 +102,8 @@ mod listed {
         })
     }
 
-    /// Ends the use of a record. The thread, if it still exists, finds its record until the hooks have run: a lock that they take would
-    /// otherwise register it anew. `forget` ends that.
+    /// Runs the exit hooks, and then ends the use of a record. The thread, if it still exists, finds its record until the hooks have run,
+    /// because a lock that they take would otherwise register it again. `forget` then makes the thread forget its record.
     pub fn leave(record: &'static Thread, forget: impl FnOnce()) {
         for entry in &HOOKS {
             let value = entry.load(Ordering::Acquire);

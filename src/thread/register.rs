@@ -7,7 +7,7 @@ use super::model::register;
 use super::record::Thread;
 use super::records::current_if_registered;
 #[cfg(not(loom))]
-use super::records::{OVER, add, leave, reuse};
+use super::records::{LEFT, add, leave, reuse};
 #[cfg(not(loom))]
 use crate::arena::Arena;
 #[cfg(not(loom))]
@@ -62,15 +62,15 @@ fn try_register() -> Option<&'static Thread> {
         }
     };
     record.set_number(os::thread_number());
-    let over = tls::get() as usize == OVER;
+    let left_before = tls::get() as usize == LEFT;
     tls::set(core::ptr::from_ref(record).cast());
     if !cfg!(preload) {
         // Fails only while the thread ends: then the record stays taken, once per such thread.
         if EXIT.try_with(|_| ()).is_ok() {
             // SAFETY: the record begins with its `TlsSlot`, is never freed, and belongs to this thread.
-            unsafe { tls::keep() };
+            unsafe { tls::enter_in_table() };
         }
-    } else if !over {
+    } else if !left_before {
         os::at_thread_end(core::ptr::from_ref(record) as usize);
     }
     Some(record)
@@ -86,17 +86,17 @@ static RECORDS: Arena<Thread, 32> = Arena::new();
 #[cold]
 #[inline(never)]
 pub fn visit<R>(work: impl FnOnce() -> R) -> Option<R> {
-    let over = tls::get() as usize == OVER;
+    let left_before = tls::get() as usize == LEFT;
     let record = try_register()?;
     let result = work();
-    if over {
-        leave(record, || tls::set(OVER as *const ()));
+    if left_before {
+        leave(record, || tls::set(LEFT as *const ()));
     }
     Some(result)
 }
 
 /// The end of a thread of the preload library. The C library calls this in each of its rounds of destructors, and the last one ends the
-/// record, after what others do then. They may still free memory, by [`visit`].
+/// record, after the destructors of other libraries. These may still free memory, by [`visit`].
 #[cfg(not(loom))]
 extern "C" fn end(value: *mut core::ffi::c_void) {
     // Records are multiples of 64 bytes, so the number of the round fits into the low bits.
@@ -105,7 +105,7 @@ extern "C" fn end(value: *mut core::ffi::c_void) {
     if round < LAST_ROUND {
         os::at_thread_end(value as usize + 1);
     } else if let Some(record) = current_if_registered() {
-        leave(record, || tls::set(OVER as *const ()));
+        leave(record, || tls::set(LEFT as *const ()));
     }
 }
 

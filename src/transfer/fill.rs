@@ -12,7 +12,7 @@ use crate::ledger::{self, Claim, InternalGuard, NewStore};
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::ffi::CStr;
@@ -26,16 +26,16 @@ pub fn fill(
     id: Id,
     value: Option<&dyn Fn(usize) -> [u8; MAX_ITEM_BYTES]>,
     mode: u32,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
 ) -> Result<()> {
     let value = |item: usize| value.map_or([0; MAX_ITEM_BYTES], |value| value(item));
     if is_left_to_host(&stream)
         && is_default_mode(mode)
-        && let Some(target) = borrow::hold_free(thread::current(), id, OVERWRITE)
+        && let Some(target) = borrow::open_internal_fast(thread::current(), id, OVERWRITE)
     {
         // The host fills its own memory itself. It fills other memory that it can access only if the caller gave no stream.
         if target.device().r#type == TN_CPU
-            || matches!(stream, Ok(Stream::Now)) && ledger::is_reachable(target.device())
+            || matches!(stream, Ok(StreamArg::Now)) && ledger::is_reachable(target.device())
         {
             let item = target.layout().item() as usize;
             let outcome = target.host_view().map(|view| blit::fill(&view, &value(item)[..item]));
@@ -62,7 +62,7 @@ pub fn create(
     layout: &mut Layout,
     contents: Contents<'_>,
     name: &Name,
-    stream: impl FnOnce() -> Result<Stream>,
+    stream: impl FnOnce() -> Result<StreamArg>,
 ) -> Result<Id> {
     match pool.filter(|pool| pool.device().r#type == TN_CUDA) {
         None => array::create(pool, layout, contents, name),
@@ -76,11 +76,11 @@ fn create_on_gpu(
     layout: &mut Layout,
     contents: Contents<'_>,
     name: &Name,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
 ) -> Result<Id> {
     // NULL stands for the current stream here, and this call does not wait: later uses of the array are ordered after the stream.
     let stream = match stream? {
-        Stream::Now => Stream::Current,
+        StreamArg::Now => StreamArg::Current,
         stream => stream,
     };
     if layout.is_empty() {
@@ -89,7 +89,7 @@ fn create_on_gpu(
     let route = Route::of(&stream, &[pool.device()], false)?;
     let Contents::Full(value) = contents else {
         let zeroed = matches!(contents, Contents::Zero);
-        let mut new_store = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, zeroed)?;
+        let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, zeroed)?;
         new_store.claim().set_name(*name);
         return Ok(new_store.finish());
     };
@@ -101,7 +101,7 @@ fn create_on_gpu(
 
 /// Creates an array with undefined contents, and opens a guard for writing it.
 pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route) -> Result<(Id, InternalGuard)> {
-    let mut new_store = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
+    let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, false)?;
     new_store.claim().set_name(*name);
     let id = new_store.finish();
     match acquire_one(BorrowContext::new(c"tn_array"), id, OVERWRITE, route.when(false)) {

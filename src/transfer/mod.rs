@@ -43,7 +43,7 @@ use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::cell::Cell;
@@ -80,7 +80,7 @@ pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
 }
 
 /// Copies an array to a new, dense one on the same device. The copy is in F order if the source is F- but not C-contiguous, else in C.
-pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<Stream>) -> Result<Id> {
+pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<StreamArg>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let at = location_of(id)?;
@@ -93,13 +93,13 @@ pub fn to_device(
     id: Id,
     device: tn_device,
     pool: Option<&'static Pool>,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let at = location_of(id)?;
     // Page-locked memory lets the copy be asynchronous.
-    let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, Stream::Now);
+    let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
     let device = if page_locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
     new(function, id, at, device, pool, &stream)
 }
@@ -110,7 +110,7 @@ fn new(
     (from, is_empty): (tn_device, bool),
     device: tn_device,
     pool: Option<&'static Pool>,
-    stream: &Stream,
+    stream: &StreamArg,
 ) -> Result<Id> {
     let pool = pool_for(device, pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
@@ -152,7 +152,7 @@ pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool)
 }
 
 /// Copies the elements of one array into another one: the slow path of [`copy_free`], for all cases and with every status.
-pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<Stream>) -> Result<()> {
+pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<StreamArg>) -> Result<()> {
     let ids = [source, target];
     drop(ledger::lock_all(2, &|i| {
         ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["source", "destination"][i]))
@@ -163,7 +163,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     let strict = mode & TN_REQUIRE_ASYNC != 0;
     let route = Route::find(&stream, &[to, from], strict, is_empty);
     let same = Cell::new(false);
-    let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
+    let check_shapes = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let (from, to) = (claims[0], claims[1]);
         check_match(&locked.get(from).layout, &locked.get(to).layout)?;
         if let Err(failed) = &route {
@@ -176,7 +176,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     let when = route.as_ref().map_or(UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
     let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
     let opened = borrow::acquire(
-        BorrowContext { may_overlap: true, fits: Some(&fits), ..BorrowContext::new(function) },
+        BorrowContext { may_overlap: true, check_shapes: Some(&check_shapes), ..BorrowContext::new(function) },
         &entries,
     );
     if same.get() {
@@ -199,20 +199,20 @@ pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
         return None;
     }
     let thread = thread::current();
-    let from = borrow::hold_free(thread, source, Use::Read { frozen: false })?;
-    let Some(to) = borrow::hold_free(thread, target, OVERWRITE) else {
-        from.end_by(thread, false);
+    let from = borrow::open_internal_fast(thread, source, Use::Read { frozen: false })?;
+    let Some(to) = borrow::open_internal_fast(thread, target, OVERWRITE) else {
+        from.end_on_thread(thread, false);
         return None;
     };
     let outcome = match (to.host_view_if_reachable(), from.host_view_if_reachable()) {
         (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => blit::copy_alike(&dst, &src),
         _ => None,
     };
-    from.fetch();
-    to.fetch();
-    from.end_by(thread, false);
+    from.prefetch();
+    to.prefetch();
+    from.end_on_thread(thread, false);
     match outcome {
-        Some(Ok(())) => to.end_by(thread, false),
+        Some(Ok(())) => to.end_on_thread(thread, false),
         _ => borrow::abandon(to),
     }
     outcome

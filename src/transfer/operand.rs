@@ -7,7 +7,7 @@ use crate::error::{Result, fail};
 use crate::layout::{Layout, Tuple};
 use crate::ledger::{InternalGuard, UseTime};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::types::*;
 
 /// The device of an array, and whether it is empty. An array that is not live counts as an empty one of the host; opening a guard on it
@@ -60,8 +60,8 @@ pub(super) fn check_match(from: &Layout, to: &Layout) -> Result<()> {
 }
 
 /// Whether the host may do the work on host memory without a look at the stream. All stream arguments but handles allow it.
-pub(super) fn is_left_to_host(stream: &Result<Stream>) -> bool {
-    matches!(stream, Ok(Stream::Now | Stream::Legacy | Stream::PerThread | Stream::Current))
+pub(super) fn is_left_to_host(stream: &Result<StreamArg>) -> bool {
+    matches!(stream, Ok(StreamArg::Now | StreamArg::Legacy | StreamArg::PerThread | StreamArg::Current))
 }
 
 /// Whether a mode is the default one, for which the fast path is enough. The slow path reports invalid modes.

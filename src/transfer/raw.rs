@@ -14,7 +14,7 @@ use crate::layout::{Layout, Tuple};
 use crate::ledger::{self, Claim, Locked};
 use crate::pool::{self, Located};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::types::*;
 use core::ffi::CStr;
 
@@ -45,19 +45,19 @@ impl RawMemory {
 
     /// Records a copy that is outstanding: the pool reuses a block that the caller frees meanwhile only after it (PD-18).
     fn record_use(&self, route: &Route, outcome: &Outcome) {
-        if let (Some(block), Some(queue), Ok(Outstanding::Both)) = (&self.block, route.queue(), outcome) {
-            block.pool.record_use(block.start, queue.now());
+        if let (Some(block), Some(stream), Ok(Outstanding::Both)) = (&self.block, route.stream(), outcome) {
+            block.pool.record_use(block.start, stream.now());
         }
     }
 }
 
 /// Copies the elements into raw host memory.
-pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, target: Side<'_>) -> Result<()> {
+pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<StreamArg>, target: Side<'_>) -> Result<()> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let (from, is_empty) = location_of(id)?;
     let route = Route::find(&stream, &[HOST, from], false, is_empty);
-    let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
+    let check_shapes = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let layout = &locked.get(claims[0]).layout;
         let target = (target.layout)(layout)?;
         check_match(layout, &target)?;
@@ -75,7 +75,7 @@ pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, tar
     };
     let when = route.as_ref().map_or(ledger::UseTime::HOST, |route| route.when(false));
     let opened = acquire_one(
-        BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) },
+        BorrowContext { check_shapes: Some(&check_shapes), ..BorrowContext::new(function) },
         id,
         Use::Read { frozen: false },
         when,
@@ -101,7 +101,7 @@ pub fn copy_from_host(
     function: &'static CStr,
     id: Id,
     mode: u32,
-    stream: Result<Stream>,
+    stream: Result<StreamArg>,
     source: Side<'_>,
 ) -> Result<()> {
     ledger::find::<Claim>(id)?;
@@ -110,13 +110,18 @@ pub fn copy_from_host(
     let (to, is_empty) = location_of(id)?;
     let strict = mode & TN_REQUIRE_ASYNC != 0;
     let route = Route::find(&stream, &[to, HOST], strict, is_empty);
-    let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
+    let check_shapes = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let layout = &locked.get(claims[0]).layout;
         check_match(&(source.layout)(layout)?, layout)?;
         route.as_ref().map(drop).map_err(|failed| failed.report().into())
     };
     let when = route.as_ref().map_or(ledger::UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
-    let opened = acquire_one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, wanted, when);
+    let opened = acquire_one(
+        BorrowContext { check_shapes: Some(&check_shapes), ..BorrowContext::new(function) },
+        id,
+        wanted,
+        when,
+    );
     let (target, route) = (opened?, route.map_err(|failed| failed.report())?);
     let outcome = (source.layout)(target.layout()).and_then(|from| {
         let raw = RawMemory::of(&from)?;

@@ -17,7 +17,7 @@ use crate::ledger::{
     StoreSource,
 };
 use crate::slots::Id;
-use crate::stream::{self, Stream};
+use crate::stream::{self, StreamArg};
 use crate::thread;
 use crate::types::*;
 
@@ -92,7 +92,7 @@ pub fn register(
     let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = Layout::contiguous(Dtype::U8, &[bytes as i64], Order::C, range.0)?;
     claim.set_readonly(flags & TN_HOST_READ_ONLY != 0 && gpu.is_some());
-    claim.set_made(Origin::by(thread));
+    claim.set_origin(Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut index = match gpu {
         Some(gpu) => {
@@ -164,7 +164,7 @@ pub fn advise(id: Id, advice: tn_advice, device: tn_device) -> Result<()> {
 }
 
 /// Prefetches managed memory to a device, in the order of a stream. With stream NULL the call waits for the thread's current stream.
-pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()> {
+pub fn prefetch(id: Id, device: tn_device, stream: Result<StreamArg>) -> Result<()> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let (from, _) = location_of(id)?;
@@ -173,10 +173,10 @@ pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()>
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
     let gpu = if device.r#type == TN_CUDA { device } else { from };
     let given = stream.on(gpu)?;
-    let queue = match given {
-        Some(queue) => queue,
+    let stream = match given {
+        Some(stream) => stream,
         None => stream::current(gpu)?,
     };
-    stream::prefetch(queue, start, bytes, device)?;
-    if given.is_none() { queue.synchronize() } else { Ok(()) }
+    stream::prefetch(stream, start, bytes, device)?;
+    if given.is_none() { stream.synchronize() } else { Ok(()) }
 }

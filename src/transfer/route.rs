@@ -1,9 +1,8 @@
-//! Routes: whether the host or a queue moves the bytes of a call, and what is outstanding when the call returns.
+//! Routes: whether the host or a stream moves the bytes of a call, and what is outstanding when the call returns.
 //!
 //! Contract: this module implements the table in section "Between host and devices" of docs/copies.md. If all operands of a copy are host
-//! memory, of whatever kind, the host moves the bytes before the call returns. If an operand is memory of a GPU, the queue of a stream
-//! moves them, after all work that is pending on the operands. With stream NULL, this is the queue of the thread's current stream, and the
-//! call waits for it alone.
+//! memory, of whatever kind, the host moves the bytes before the call returns. If an operand is memory of a GPU, a stream moves them, after
+//! all work that is pending on the operands. With stream NULL, this is the thread's current stream, and the call waits for it alone.
 #![forbid(unsafe_code)]
 
 use crate::blit;
@@ -11,7 +10,7 @@ use crate::borrow;
 use crate::device_copy::{self, Failed, MemoryView, Outstanding};
 use crate::error::{Result, Status, Text, drafted, fail, quietly};
 use crate::ledger::{InternalGuard, UseTime};
-use crate::stream::{self, Queue, Stream};
+use crate::stream::{self, Stream, StreamArg};
 use crate::types::*;
 
 /// The result of a copy or fill.
@@ -20,8 +19,8 @@ pub type Outcome = core::result::Result<Outstanding, Failed>;
 /// The way in which the bytes of a call are moved.
 #[derive(Clone, Copy)]
 pub struct Route {
-    /// The queue that moves them. None: the host does.
-    queue: Option<&'static Queue>,
+    /// The stream that moves them. None: the host does.
+    stream: Option<&'static Stream>,
     /// Whether the call waits until all work is complete.
     is_synchronous: bool,
     /// Whether a copy fails instead of using staging memory (TN_REQUIRE_ASYNC).
@@ -44,12 +43,12 @@ impl NoRoute {
 
 impl Route {
     /// The host moves the bytes before the call returns.
-    pub const HOST: Route = Route { queue: None, is_synchronous: true, strict: false };
+    pub const HOST: Route = Route { stream: None, is_synchronous: true, strict: false };
 
     /// As [`Route::of`], for a call that reports a failure later. If the arrays are empty, the stream is not checked, and the route is
     /// [`Route::HOST`].
     pub fn find(
-        stream: &Stream,
+        stream: &StreamArg,
         memories: &[tn_device],
         strict: bool,
         is_empty: bool,
@@ -59,7 +58,7 @@ impl Route {
     }
 
     /// The route of a copy between memories, the destination first. TN_ERR_DEVICE: the stream belongs to none of their devices.
-    pub fn of(stream: &Stream, memories: &[tn_device], strict: bool) -> Result<Route> {
+    pub fn of(stream: &StreamArg, memories: &[tn_device], strict: bool) -> Result<Route> {
         let mut gpus = memories.iter().copied().filter(|device| device.r#type == TN_CUDA);
         let Some(first) = gpus.next() else {
             // The host needs no stream, but the argument must be valid for one of the memories. The error names the destination.
@@ -69,20 +68,20 @@ impl Route {
             return Ok(Route::HOST);
         };
         // A stream of either GPU can order a copy between two.
-        let queue = match (stream.on(first), gpus.next()) {
+        let stream = match (stream.on(first), gpus.next()) {
             (Err(_), Some(second)) => stream.on(second)?,
-            (queue, _) => queue?,
+            (stream, _) => stream?,
         };
-        match queue {
-            Some(queue) => Ok(Route { queue: Some(queue), is_synchronous: false, strict }),
+        match stream {
+            Some(stream) => Ok(Route { stream: Some(stream), is_synchronous: false, strict }),
             None => Route::on_current_stream(first, strict),
         }
     }
 
     /// The route for stream NULL: the thread's current stream of a GPU, for which the call waits.
     fn on_current_stream(gpu: tn_device, strict: bool) -> Result<Route> {
-        let queue = stream::current(gpu)?;
-        if queue.is_capturing()? {
+        let stream = stream::current(gpu)?;
+        if stream.is_capturing()? {
             return Err(fail(
                 TN_ERR_UNSUPPORTED,
                 format_args!(
@@ -90,30 +89,30 @@ impl Route {
                 ),
             ));
         }
-        Ok(Route { queue: Some(queue), is_synchronous: true, strict })
+        Ok(Route { stream: Some(stream), is_synchronous: true, strict })
     }
 
     /// The route of a fill. Managed memory is filled on the stream that the caller gave, and by the host for stream NULL.
-    pub fn of_fill(stream: &Stream, memory: tn_device) -> Result<Route> {
+    pub fn of_fill(stream: &StreamArg, memory: tn_device) -> Result<Route> {
         match memory.r#type {
-            TN_CUDA_MANAGED => Ok(Route { queue: stream.on(memory)?, is_synchronous: false, strict: false }),
+            TN_CUDA_MANAGED => Ok(Route { stream: stream.on(memory)?, is_synchronous: false, strict: false }),
             _ => Route::of(stream, &[memory], false),
         }
     }
 
     /// Whether the host moves the bytes.
     pub fn is_host(&self) -> bool {
-        self.queue.is_none()
+        self.stream.is_none()
     }
 
-    /// The queue that moves the bytes. None: the host does.
-    pub fn queue(&self) -> Option<&'static Queue> {
-        self.queue
+    /// The stream that moves the bytes. None: the host does.
+    pub fn stream(&self) -> Option<&'static Stream> {
+        self.stream
     }
 
     /// The time at which the bytes are used. `wait`: the host waits for conflicting device work.
     pub fn when(&self, wait: bool) -> UseTime {
-        UseTime { queue: self.queue, wait }
+        UseTime { stream: self.stream, wait }
     }
 
     /// Copies every element, or enqueues the copy. If a view could not be made, that error is the outcome, so that [`Route::end`] can end
@@ -123,8 +122,8 @@ impl Route {
         if dst.layout().is_empty() {
             return Ok(Outstanding::Nothing);
         }
-        match (self.queue, dst.host_view(), src.host_view()) {
-            (Some(queue), ..) => self.wait_if_synchronous(device_copy::copy(queue, &dst, &src, self.strict)),
+        match (self.stream, dst.host_view(), src.host_view()) {
+            (Some(stream), ..) => self.wait_if_synchronous(device_copy::copy(stream, &dst, &src, self.strict)),
             (None, Some(to), Some(from)) => {
                 blit::copy(&to, &from).map(|()| Outstanding::Nothing).map_err(wrote_nothing)
             }
@@ -138,8 +137,8 @@ impl Route {
         if dst.layout().is_empty() {
             return Ok(Outstanding::Nothing);
         }
-        match (self.queue, dst.host_view()) {
-            (Some(queue), _) => self.wait_if_synchronous(device_copy::fill(queue, &dst, value)),
+        match (self.stream, dst.host_view()) {
+            (Some(stream), _) => self.wait_if_synchronous(device_copy::fill(stream, &dst, value)),
             (None, Some(to)) => {
                 blit::fill(&to, value);
                 Ok(Outstanding::Nothing)
@@ -150,9 +149,9 @@ impl Route {
 
     /// Waits for outstanding work if the route is synchronous.
     fn wait_if_synchronous(&self, outcome: Outcome) -> Outcome {
-        match (outcome, self.queue) {
-            (Ok(Outstanding::Writing | Outstanding::Both), Some(queue)) if self.is_synchronous => {
-                match queue.synchronize() {
+        match (outcome, self.stream) {
+            (Ok(Outstanding::Writing | Outstanding::Both), Some(stream)) if self.is_synchronous => {
+                match stream.synchronize() {
                     Ok(()) => Ok(Outstanding::Nothing),
                     Err(status) => Err(Failed { status, wrote: true }),
                 }
@@ -163,7 +162,7 @@ impl Route {
 
     /// Ends the guards of a copy or fill. The stores record outstanding work. A destination that was written in part is poisoned.
     pub fn end(&self, dst: Option<InternalGuard>, src: Option<InternalGuard>, outcome: Outcome) -> Result<()> {
-        let Some(queue) = self.queue else {
+        let Some(stream) = self.stream else {
             src.into_iter().for_each(|src| src.end(false));
             return match outcome {
                 Ok(_) => {
@@ -177,16 +176,16 @@ impl Route {
             Ok(Outstanding::Nothing) => [src, dst].into_iter().flatten().for_each(|guard| guard.end(false)),
             Ok(outstanding) => {
                 // No event can be recorded on a stream that captures a graph. Then a point without an event stands for the work.
-                let point = queue.record_point().unwrap_or_else(|_| queue.now());
+                let point = stream.record_point().unwrap_or_else(|_| stream.now());
                 if let Some(src) = src {
                     if outstanding == Outstanding::Both { src.end_at(false, point) } else { src.end(false) }
                 }
                 dst.into_iter().for_each(|dst| dst.end_at(false, point));
             }
             Err(failed) => {
-                // The queue may read the source already, for a part of the copy.
-                src.into_iter().for_each(|src| src.end_at(false, queue.now()));
-                return Err(end_failed(dst, failed, Some(queue)));
+                // The stream may read the source already, for a part of the copy.
+                src.into_iter().for_each(|src| src.end_at(false, stream.now()));
+                return Err(end_failed(dst, failed, Some(stream)));
             }
         }
         Ok(())
@@ -199,9 +198,9 @@ fn wrote_nothing(status: Status) -> Failed {
 }
 
 /// Ends the guard of a destination whose copy or fill failed, and keeps the error message of that failure.
-fn end_failed(dst: Option<InternalGuard>, failed: Failed, queue: Option<&'static Queue>) -> Status {
-    quietly(|| match (dst, queue) {
-        (Some(dst), Some(queue)) if failed.wrote => dst.end_at(true, queue.now()),
+fn end_failed(dst: Option<InternalGuard>, failed: Failed, stream: Option<&'static Stream>) -> Status {
+    quietly(|| match (dst, stream) {
+        (Some(dst), Some(stream)) if failed.wrote => dst.end_at(true, stream.now()),
         (Some(dst), None) if failed.wrote => dst.end(true),
         (Some(dst), _) => borrow::abandon(dst),
         (None, _) => {}

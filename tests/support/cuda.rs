@@ -63,7 +63,7 @@ pub unsafe fn symbol<F: Copy>(name: &str) -> Option<F> {
     let name = CString::new(name).unwrap();
     // SAFETY: the library stays loaded.
     let found = unsafe { libc::dlsym(library()? as *mut c_void, name.as_ptr()) };
-    // SAFETY: a pointer as large as it; the caller's promise.
+    // SAFETY: a pointer as large as it; the caller's obligation.
     (!found.is_null()).then(|| unsafe { std::mem::transmute_copy::<*mut c_void, F>(&found) })
 }
 

@@ -89,7 +89,7 @@ impl Memory {
         }
         let mut claim = SpareClaim::take(thread).unwrap();
         *claim.layout() = Layout::contiguous(dtype(), &[self.bytes.len() as i64], Order::C, start).unwrap();
-        claim.set_made(Origin::by(thread));
+        claim.set_origin(Origin::by(thread));
         let store = SpareLedger::take(thread).unwrap();
         let mut index = address_index::lock().unwrap();
         assert!(matches!(ledger::find_by_address(&mut index, start, end), ledger::Found::Nothing));

@@ -11,7 +11,7 @@ use tenure::exchange::host::{self, Import};
 use tenure::layout::{Layout, Order};
 use tenure::ledger::{Claim, Class, Guard, Lease, Ledger, LockedSlot, Promise, Release, Scope, Weak};
 use tenure::slots::{Id, Slot, State, Table};
-use tenure::stream::Stream;
+use tenure::stream::StreamArg;
 use tenure::thread;
 use tenure::types::*;
 
@@ -140,8 +140,8 @@ pub fn call() -> BorrowContext<'static> {
     BorrowContext::new(c"model")
 }
 
-pub fn host_stream() -> Result<Stream> {
-    Stream::of(0)
+pub fn host_stream() -> Result<StreamArg> {
+    StreamArg::of(0)
 }
 
 /// Unused outputs.
@@ -153,7 +153,7 @@ impl borrow::LayoutSink for Unseen {
 
 /// As the C functions do: the fast path first.
 pub fn read(id: Id) -> Result<Id> {
-    match borrow::open_free(id, Use::Read { frozen: false }, &Unseen) {
+    match borrow::open_fast(id, Use::Read { frozen: false }, &Unseen) {
         Some(guard) => Ok(guard),
         None => borrow::open(call(), id, host_stream(), borrow::reading(0), false, &Unseen),
     }
@@ -162,7 +162,7 @@ pub fn read(id: Id) -> Result<Id> {
 /// As `read`, for writing.
 pub fn write(id: Id, mode: u32) -> Result<Id> {
     let aliased = Use::Write { mode: Mode::Aliased, discard: false };
-    let free = if mode == TN_WRITE_ALIASED { borrow::open_free(id, aliased, &Unseen) } else { None };
+    let free = if mode == TN_WRITE_ALIASED { borrow::open_fast(id, aliased, &Unseen) } else { None };
     match free {
         Some(guard) => Ok(guard),
         None => borrow::open(call(), id, host_stream(), borrow::mode(mode, 0), false, &Unseen),
@@ -180,13 +180,13 @@ pub fn share(id: Id) -> Result<()> {
 
 /// A shared view, as the DLPack entry points open it: the fast path first.
 pub fn open_view(id: Id) -> Result<&'static Guard> {
-    if let Some((guard, ())) = borrow::export_free(thread::current(), id, Class::ExportShared, |_| Some(())) {
+    if let Some((guard, ())) = borrow::export_fast(thread::current(), id, Class::ExportShared, |_| Some(())) {
         return Ok(guard);
     }
     let flags = TN_BORROW | TN_EXPORT_WRITABLE;
     let (class, unique) = host::class(flags, 0, true)?;
     let how = host::Export { function: c"model", flags, class, copy: Class::ExportExclusive, unique };
-    Ok(host::export(id, &how, host_stream(), &|_| None)?.hold.into_guard())
+    Ok(host::export(id, &how, host_stream(), &|_| None)?.guard.into_guard())
 }
 
 /// The end of a shared view, fast path first.

@@ -38,11 +38,11 @@ fn refuses() -> bool {
 // SAFETY: the system's allocator, or NULL, which an allocator may always return. `realloc` and `alloc_zeroed` come here too.
 unsafe impl GlobalAlloc for Scarce {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         if refuses() { core::ptr::null_mut() } else { unsafe { System.alloc(layout) } }
     }
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { System.dealloc(at, layout) }
     }
 }

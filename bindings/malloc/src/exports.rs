@@ -264,7 +264,7 @@ unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, byt
     if block.is_null() {
         return libc::ENOMEM;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { *out = block };
     0
 }

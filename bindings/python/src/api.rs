@@ -105,7 +105,7 @@ pub fn option_get(name: &CStr) -> Result<String> {
     // SAFETY: capacity 0 writes the length only.
     check(unsafe { c::tn_option_get(name.as_ptr(), 0, null_mut(), &mut length) })?;
     let mut text = vec![0u8; length + 1];
-    // SAFETY: `text` has room for as many bytes as it says.
+    // SAFETY: `text` has room for the bytes of its length.
     check(unsafe { c::tn_option_get(name.as_ptr(), text.len(), text.as_mut_ptr().cast(), &mut length) })?;
     text.truncate(length);
     Ok(String::from_utf8_lossy(&text).into_owned())
@@ -163,7 +163,7 @@ pub fn pool_release(pool: Id) -> Result<()> {
 /// The statistics of a pool.
 pub fn pool_query(pool: Id) -> Result<tn_pool_stats> {
     let mut stats = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..Default::default() };
-    // SAFETY: writable, and `size` says how long it is.
+    // SAFETY: writable, and `size` is its length.
     check(unsafe { c::tn_pool_query(pool.raw(), &mut stats) })?;
     Ok(stats)
 }
@@ -186,7 +186,7 @@ pub fn pool_trim(pool: Id, keep_bytes: usize) -> Result<usize> {
 pub fn runner_current() -> Result<tn_runner> {
     let mut out =
         tn_runner { size: size_of::<tn_runner>(), run: None, context: null_mut(), threads: 0, least_bytes: 0 };
-    // SAFETY: writable, and `size` says how long it is.
+    // SAFETY: writable, and `size` is its length.
     check(unsafe { c::tn_runner_current(&mut out) })?;
     Ok(out)
 }
@@ -397,7 +397,7 @@ pub fn save_npy(array: Id, path: &CStr, flags: u32) -> Result<()> {
 
 /// A view with another shape.
 pub fn reshape(array: Id, shape: &[i64], order: tn_order) -> Result<Id> {
-    // SAFETY: `shape` has as many entries as said.
+    // SAFETY: `shape` has the stated number of entries.
     made(|out| unsafe { c::tn_array_reshape(array.raw(), shape.len() as i32, shape.as_ptr(), order, out) })
 }
 
@@ -415,14 +415,14 @@ pub fn transpose(array: Id) -> Result<Id> {
 
 /// A view with the axes in another order.
 pub fn permute(array: Id, axes: &[i32]) -> Result<Id> {
-    // SAFETY: `axes` has as many entries as said.
+    // SAFETY: `axes` has the stated number of entries.
     made(|out| unsafe { c::tn_array_permute(array.raw(), axes.len() as i32, axes.as_ptr(), out) })
 }
 
 /// A view of a part, one slice for each axis.
 #[inline]
 pub fn slice(array: Id, specs: &[tn_slice_spec]) -> Result<Id> {
-    // SAFETY: `specs` has as many entries as said.
+    // SAFETY: `specs` has the stated number of entries.
     made(|out| unsafe { c::tn_array_slice(array.raw(), specs.len(), specs.as_ptr(), out) })
 }
 
@@ -436,7 +436,7 @@ pub fn index(array: Id, axis: i32, index: i64) -> Result<Id> {
 /// A view without axes of length 1. No axis named: without all of them.
 pub fn squeeze(array: Id, axes: &[i32]) -> Result<Id> {
     let at = if axes.is_empty() { null() } else { axes.as_ptr() };
-    // SAFETY: `axes` has as many entries as said, NULL with 0.
+    // SAFETY: `axes` has the stated number of entries, NULL with 0.
     made(|out| unsafe { c::tn_array_squeeze(array.raw(), axes.len(), at, out) })
 }
 
@@ -448,7 +448,7 @@ pub fn expand(array: Id, axis: i32) -> Result<Id> {
 
 /// A view broadcast to a shape.
 pub fn broadcast(array: Id, shape: &[i64]) -> Result<Id> {
-    // SAFETY: `shape` has as many entries as said.
+    // SAFETY: `shape` has the stated number of entries.
     made(|out| unsafe { c::tn_array_broadcast(array.raw(), shape.len() as i32, shape.as_ptr(), out) })
 }
 
@@ -470,13 +470,13 @@ fn several(call: impl Fn(usize, *mut *mut tn_array, *mut usize) -> tn_status) ->
 
 /// Exactly `parts` views along an axis.
 pub fn split(array: Id, axis: i32, parts: usize) -> Result<Vec<Id>> {
-    // SAFETY: `several` passes as many places as it says.
+    // SAFETY: `several` passes as many places as its count.
     several(|n, outs, count| unsafe { c::tn_array_split(array.raw(), axis, parts, n, outs, count) })
 }
 
 /// Views of `length` along an axis; the last one may be shorter.
 pub fn chunks(array: Id, axis: i32, length: i64) -> Result<Vec<Id>> {
-    // SAFETY: `several` passes as many places as it says.
+    // SAFETY: `several` passes as many places as its count.
     several(|n, outs, count| unsafe { c::tn_array_chunks(array.raw(), axis, length, n, outs, count) })
 }
 
@@ -534,7 +534,7 @@ pub fn borrow_all(specs: &[tn_borrow_spec]) -> Result<(Id, Vec<tn_view_info>)> {
 /// Opens write guards on `n` consecutive parts of an axis.
 pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_chunk>> {
     let mut chunks = vec![tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; n];
-    // SAFETY: `chunks` has as many entries as said.
+    // SAFETY: `chunks` has the stated number of entries.
     check(unsafe { c::tn_array_chunks_write(array.raw(), axis, n, mode, null_mut(), chunks.as_mut_ptr()) })?;
     Ok(chunks)
 }
@@ -602,7 +602,7 @@ pub fn enter_and_keep(params: &[Id]) -> Result<Vec<Id>> {
     let mut outs = vec![null_mut::<tn_array>(); params.len()];
     // SAFETY: both have as many entries as said; an `Id` of 64 bits is read as the pointer whose bits it has.
     let scope = made(|out| unsafe { c::tn_enter(params.len(), params.as_ptr().cast(), outs.as_mut_ptr(), out) })?;
-    // SAFETY: `outs` has as many entries as said. No other code knows the scope or its handles, so this cannot fail.
+    // SAFETY: `outs` has the stated number of entries. No other code knows the scope or its handles, so this cannot fail.
     check(unsafe { c::tn_leave(scope.raw(), outs.len(), outs.as_ptr()) })?;
     Ok(outs.into_iter().map(|out| Id(out as u64)).collect())
 }
@@ -700,7 +700,7 @@ pub fn report_json() -> Result<String> {
     let mut text = vec![0u8; 1 << 16];
     loop {
         let mut length = 0;
-        // SAFETY: room for as many bytes as it says.
+        // SAFETY: room for the bytes of its length.
         check(unsafe { c::tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) })?;
         if length < text.len() {
             text.truncate(length);

@@ -86,7 +86,7 @@ impl Call<'_> {
 
     fn capture_info(&mut self, stream: Handle, status: *mut c_uint, id: *mut u64, graph: *mut Handle) -> Answer {
         let stream = self.stream(stream)?;
-        // Asking does not break the capture. The legacy stream exists by now: `stream` has created it.
+        // The query does not break the capture. The legacy stream exists by now: `stream` has created it.
         if stream == self.legacy_stream(self.context) && self.blocking_capture(self.context).is_some() {
             return Err(STREAM_CAPTURE_IMPLICIT);
         }

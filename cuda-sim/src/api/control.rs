@@ -288,7 +288,7 @@ unsafe extern "C" fn tenure_sim_register_kernel(
     })
 }
 
-/// Programs look this symbol up to learn whether the driver is the simulator.
+/// Programs look this symbol up to find out whether the driver is the simulator.
 #[unsafe(no_mangle)]
 extern "C" fn tenure_sim_version(version: *mut c_uint) -> u32 {
     put_optional(version, 1);

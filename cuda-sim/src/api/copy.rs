@@ -135,15 +135,15 @@ fn copy_2d_pitched(call: &mut Call, description: *const Copy2D, stream: Handle, 
 
 driver! {
     fn cuMemcpyHtoD_v2(to: Address, from: *const c_void, size: usize) | cuMemcpyHtoD_v2_ptds in Context => |call| {
-        copy(call, Side::flat(Memory::Device, to), Side::flat(Memory::Host, from as u64), line(size), 0, When::Now)
+        copy(call, Side::flat(Memory::Device, to), Side::flat(Memory::Host, from as u64), line(size), DEFAULT_STREAM, When::Now)
     }
 
     fn cuMemcpyDtoH_v2(to: *mut c_void, from: Address, size: usize) | cuMemcpyDtoH_v2_ptds in Context => |call| {
-        copy(call, Side::flat(Memory::Host, to as u64), Side::flat(Memory::Device, from), line(size), 0, When::Now)
+        copy(call, Side::flat(Memory::Host, to as u64), Side::flat(Memory::Device, from), line(size), DEFAULT_STREAM, When::Now)
     }
 
     fn cuMemcpyDtoD_v2(to: Address, from: Address, size: usize) | cuMemcpyDtoD_v2_ptds in Context => |call| {
-        copy(call, Side::flat(Memory::Device, to), Side::flat(Memory::Device, from), line(size), 0, When::Now)
+        copy(call, Side::flat(Memory::Device, to), Side::flat(Memory::Device, from), line(size), DEFAULT_STREAM, When::Now)
     }
 
     fn cuMemcpyHtoDAsync_v2(to: Address, from: *const c_void, size: usize, stream: Handle) | cuMemcpyHtoDAsync_v2_ptsz in Context => |call| {
@@ -159,7 +159,7 @@ driver! {
     }
 
     fn cuMemcpy(to: Address, from: Address, size: usize) | cuMemcpy_ptds in Context => |call| {
-        copy(call, Side::flat(Memory::Unified, to), Side::flat(Memory::Unified, from), line(size), 0, When::Now)
+        copy(call, Side::flat(Memory::Unified, to), Side::flat(Memory::Unified, from), line(size), DEFAULT_STREAM, When::Now)
     }
 
     fn cuMemcpyAsync(to: Address, from: Address, size: usize, stream: Handle) | cuMemcpyAsync_ptsz in Context => |call| {
@@ -169,7 +169,7 @@ driver! {
     fn cuMemcpyPeer(
         to: Address, to_context: Handle, from: Address, from_context: Handle, size: usize
     ) | cuMemcpyPeer_ptds in Context => |call| {
-        copy_peer(call, to, to_context, from, from_context, size, 0, When::Now)
+        copy_peer(call, to, to_context, from, from_context, size, DEFAULT_STREAM, When::Now)
     }
 
     fn cuMemcpyPeerAsync(
@@ -178,24 +178,28 @@ driver! {
         copy_peer(call, to, to_context, from, from_context, size, stream, When::Later)
     }
 
-    fn cuMemcpy2D_v2(it: *const Copy2D) | cuMemcpy2D_v2_ptds in Context => |call| { copy_2d_pitched(call, it, 0, When::Now) }
+    fn cuMemcpy2D_v2(it: *const Copy2D) | cuMemcpy2D_v2_ptds in Context => |call| {
+        copy_2d_pitched(call, it, DEFAULT_STREAM, When::Now)
+    }
 
     fn cuMemcpy2DUnaligned_v2(it: *const Copy2D) | cuMemcpy2DUnaligned_v2_ptds in Context => |call| {
         // This one accepts any pitch.
-        copy_2d(call, it, 0, When::Now, u64::MAX)
+        copy_2d(call, it, DEFAULT_STREAM, When::Now, u64::MAX)
     }
 
     fn cuMemcpy2DAsync_v2(it: *const Copy2D, stream: Handle) | cuMemcpy2DAsync_v2_ptsz in Context => |call| {
         copy_2d_pitched(call, it, stream, When::Later)
     }
 
-    fn cuMemcpy3D_v2(it: *const Copy3D) | cuMemcpy3D_v2_ptds in Context => |call| { copy_3d(call, it, 0, When::Now) }
+    fn cuMemcpy3D_v2(it: *const Copy3D) | cuMemcpy3D_v2_ptds in Context => |call| { copy_3d(call, it, DEFAULT_STREAM, When::Now) }
 
     fn cuMemcpy3DAsync_v2(it: *const Copy3D, stream: Handle) | cuMemcpy3DAsync_v2_ptsz in Context => |call| {
         copy_3d(call, it, stream, When::Later)
     }
 
-    fn cuMemcpy3DPeer(it: *const Copy3D) | cuMemcpy3DPeer_ptds in Context => |call| { copy_3d_peer(call, it, 0, When::Now) }
+    fn cuMemcpy3DPeer(it: *const Copy3D) | cuMemcpy3DPeer_ptds in Context => |call| {
+        copy_3d_peer(call, it, DEFAULT_STREAM, When::Now)
+    }
 
     fn cuMemcpy3DPeerAsync(it: *const Copy3D, stream: Handle) | cuMemcpy3DPeerAsync_ptsz in Context => |call| {
         copy_3d_peer(call, it, stream, When::Later)

@@ -50,7 +50,7 @@ fn record(call: &mut Call, event: Handle, stream: Handle, flags: c_uint) -> Answ
     Ok(())
 }
 
-/// What a call that asks for an event waits for.
+/// The dependency that a query of an event checks, or a wait waits for.
 fn awaited(call: &Call, event: Handle) -> Answer<Option<Dependency>> {
     let known = call.events.get(&event).ok_or(INVALID_HANDLE)?;
     if known.captured.is_some() {
@@ -77,7 +77,8 @@ fn elapsed(call: &mut Call, out: *mut f32, from: Handle, to: Handle) -> Answer {
 
 driver! {
     fn cuEventCreate(out: *mut Handle, flags: c_uint) in Context => |call| {
-        if flags & !KNOWN_FLAGS != 0 || flags & INTERPROCESS != 0 && flags & DISABLE_TIMING == 0 {
+        let shared_with_timing = flags & INTERPROCESS != 0 && flags & DISABLE_TIMING == 0;
+        if flags & !KNOWN_FLAGS != 0 || shared_with_timing {
             return Err(INVALID_VALUE);
         }
         let handle = call.new_handle(HandleKind::Event);

@@ -2,7 +2,7 @@
 
 use super::transfer::MAX_PITCH_BYTES;
 use crate::base::status::*;
-use crate::base::types::{Address, Handle};
+use crate::base::types::{Address, DEFAULT_STREAM, Handle};
 use crate::entry::call::Call;
 use crate::entry::enter::driver;
 use crate::state::machine::Machine;
@@ -50,10 +50,8 @@ fn fill(call: &mut Call, fill: Fill, stream: Handle, later: bool) -> Answer {
         return Ok(());
     }
     let row = fill.width.checked_mul(fill.item).ok_or(INVALID_VALUE)?;
-    if !fill.to.is_multiple_of(fill.item)
-        || fill.height > 1
-            && (fill.pitch < row || fill.pitch > MAX_PITCH_BYTES || !fill.pitch.is_multiple_of(fill.item))
-    {
+    let is_pitch = (row..=MAX_PITCH_BYTES).contains(&fill.pitch) && fill.pitch.is_multiple_of(fill.item);
+    if !fill.to.is_multiple_of(fill.item) || (fill.height > 1 && !is_pitch) {
         return Err(INVALID_VALUE);
     }
     if call.space.find(fill.to).is_none() {
@@ -75,15 +73,15 @@ fn rectangle(to: Address, pitch: usize, value: u32, item: u64, width: usize, hei
 
 driver! {
     fn cuMemsetD8_v2(to: Address, value: c_uchar, count: usize) | cuMemsetD8_v2_ptds in Context => |call| {
-        fill(call, line(to, value.into(), 1, count), 0, false)
+        fill(call, line(to, value.into(), 1, count), DEFAULT_STREAM, false)
     }
 
     fn cuMemsetD16_v2(to: Address, value: c_ushort, count: usize) | cuMemsetD16_v2_ptds in Context => |call| {
-        fill(call, line(to, value.into(), 2, count), 0, false)
+        fill(call, line(to, value.into(), 2, count), DEFAULT_STREAM, false)
     }
 
     fn cuMemsetD32_v2(to: Address, value: c_uint, count: usize) | cuMemsetD32_v2_ptds in Context => |call| {
-        fill(call, line(to, value, 4, count), 0, false)
+        fill(call, line(to, value, 4, count), DEFAULT_STREAM, false)
     }
 
     fn cuMemsetD8Async(to: Address, value: c_uchar, count: usize, stream: Handle) | cuMemsetD8Async_ptsz in Context => |call| {
@@ -101,19 +99,19 @@ driver! {
     fn cuMemsetD2D8_v2(
         to: Address, pitch: usize, value: c_uchar, width: usize, height: usize
     ) | cuMemsetD2D8_v2_ptds in Context => |call| {
-        fill(call, rectangle(to, pitch, value.into(), 1, width, height), 0, false)
+        fill(call, rectangle(to, pitch, value.into(), 1, width, height), DEFAULT_STREAM, false)
     }
 
     fn cuMemsetD2D16_v2(
         to: Address, pitch: usize, value: c_ushort, width: usize, height: usize
     ) | cuMemsetD2D16_v2_ptds in Context => |call| {
-        fill(call, rectangle(to, pitch, value.into(), 2, width, height), 0, false)
+        fill(call, rectangle(to, pitch, value.into(), 2, width, height), DEFAULT_STREAM, false)
     }
 
     fn cuMemsetD2D32_v2(
         to: Address, pitch: usize, value: c_uint, width: usize, height: usize
     ) | cuMemsetD2D32_v2_ptds in Context => |call| {
-        fill(call, rectangle(to, pitch, value, 4, width, height), 0, false)
+        fill(call, rectangle(to, pitch, value, 4, width, height), DEFAULT_STREAM, false)
     }
 
     fn cuMemsetD2D8Async(

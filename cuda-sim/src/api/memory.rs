@@ -40,7 +40,7 @@ driver! {
             _ => return Err(INVALID_VALUE),
         }
         call.refuse_in_capture()?;
-        // The driver does not wait for pooled memory: the caller promises that all work on it is done.
+        // The driver does not wait for pooled memory: the caller ensures that all work on it is done.
         if kind != MemoryKind::Pooled {
             call.wait_before_free(device)?;
         }

@@ -103,7 +103,7 @@ const INFO_LOG_SIZE: c_uint = 4;
 const ERROR_LOG: c_uint = 5;
 const ERROR_LOG_SIZE: c_uint = 6;
 
-/// Writes the empty logs of a compiler. Callers print the logs that they asked for, so these must be texts with sizes.
+/// Writes the empty logs of a compiler. Callers print the logs that they request, so these must be texts with sizes.
 pub fn put_empty_logs(count: c_uint, options: *const c_uint, values: *mut *mut c_void) -> Answer {
     for at in 0..count as usize {
         let value = values.wrapping_add(at);
@@ -193,8 +193,10 @@ pub fn get_attribute(call: &mut Call, value: *mut c_int, attribute: c_int, funct
 pub fn set_attribute(call: &mut Call, function: Handle, attribute: c_int, value: c_int) -> Answer {
     let limit = call.devices[call.device()].attribute(SHARED_BYTES_PER_BLOCK_OPT_IN)?;
     let function = call.world.modules.functions.get_mut(&function).ok_or(INVALID_HANDLE)?;
-    // Only the dynamic shared bytes (8) and later attributes can be set.
-    if attribute < 8 || attribute == 8 && !(0..=limit).contains(&value) {
+    // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES. The attributes before it cannot be set.
+    const MAX_DYNAMIC_SHARED_BYTES: c_int = 8;
+    let over_limit = attribute == MAX_DYNAMIC_SHARED_BYTES && !(0..=limit).contains(&value);
+    if attribute < MAX_DYNAMIC_SHARED_BYTES || over_limit {
         return Err(INVALID_VALUE);
     }
     function.attributes.insert(attribute, value);

@@ -1,7 +1,7 @@
 //! Pinned host memory: allocated page-locked by the driver, or the program's own and registered.
 //!
-//! Its device address differs from its host address wherever the driver does not promise that the two are equal. A program that confuses
-//! them then faults here, though on many machines it would not. The driver promises equality for memory that it allocated, unless
+//! Its device address differs from its host address wherever the driver does not guarantee that the two are equal. A program that confuses
+//! them then faults here, though on many machines it would not. The driver guarantees equality for memory that it allocated, unless
 //! write-combined, if addresses are unified (attribute 41), and for registered memory if attribute 91 is set. A test can set both.
 
 use crate::base::args::put;
@@ -76,7 +76,7 @@ fn allocate(call: &mut Call, out: *mut *mut c_void, size: usize, flags: c_uint) 
     put(out, host as *mut c_void)
 }
 
-/// Whether every page of the range is mapped readable, and writable if `write` says so, by the kernel's list of mappings.
+/// Whether every page of the range is mapped readable, and with `write` also writable, by the kernel's list of mappings.
 fn is_accessible(host: usize, size: u64, write: bool) -> bool {
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return true };
     let (mut at, end) = (host as u64, host as u64 + size);
@@ -85,7 +85,9 @@ fn is_accessible(host: usize, size: u64, write: bool) -> bool {
         let (Some(range), Some(rights)) = (words.next(), words.next()) else { continue };
         let Some((from, to)) = range.split_once('-') else { continue };
         let (Ok(from), Ok(to)) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16)) else { continue };
-        if from <= at && at < to && rights.starts_with('r') && (!write || rights.as_bytes().get(1) == Some(&b'w')) {
+        let readable = rights.starts_with('r');
+        let writable = rights.as_bytes().get(1) == Some(&b'w');
+        if (from..to).contains(&at) && readable && (writable || !write) {
             at = to;
             if at >= end {
                 return true;
@@ -151,7 +153,7 @@ driver! {
 
     fn cuMemHostGetFlags(out: *mut c_uint, host: *mut c_void) in Context => |call| {
         let (_, range) = call.pinned.covering(host as usize, 1).ok_or(INVALID_VALUE)?;
-        // With unified addresses all pinned memory is mapped, whatever the flags asked for.
+        // With unified addresses all pinned memory is mapped, whatever the flags request.
         put(out, range.flags | DEVICE_MAP)
     }
 }

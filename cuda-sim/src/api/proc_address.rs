@@ -35,7 +35,7 @@ const VERSIONS: &[(&str, &[(c_int, &str)])] = &[
 fn this_library() -> *mut c_void {
     static HANDLE: OnceLock<usize> = OnceLock::new();
     *HANDLE.get_or_init(|| {
-        // SAFETY: asks the loader about an address of this file, and opens the file that is loaded already.
+        // SAFETY: queries the loader about an address of this file, and opens the file that is loaded already.
         unsafe {
             let mut info: libc::Dl_info = std::mem::zeroed();
             if libc::dladdr((&raw const HANDLE).cast(), &mut info) == 0 {

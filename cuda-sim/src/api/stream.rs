@@ -131,7 +131,7 @@ driver! {
         let (stream, data) = (call.stream(stream)?, data as usize);
         let work = Work::Outside(Arc::new(move |status| {
             if status == SUCCESS {
-                // SAFETY: the caller's function with the caller's data, as the driver's interface promises to call it.
+                // SAFETY: the caller's function with the caller's data, as the driver's interface calls it.
                 unsafe { function(data as *mut c_void) };
             }
             Ok(())

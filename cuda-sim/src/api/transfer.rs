@@ -27,7 +27,7 @@ pub const MAX_PITCH_BYTES: u64 = 0x7fff_ffff;
 pub enum Memory {
     Host,
     Device,
-    /// The address tells.
+    /// Host or device, decided by the address.
     Unified,
 }
 
@@ -162,13 +162,13 @@ pub fn copy(call: &mut Call, mut to: Side, mut from: Side, shape: Shape, stream:
     let pageable_source = from.resolve_kind(&call.world, from.span(&shape));
     let pageable_target = to.resolve_kind(&call.world, to.span(&shape));
     let capturing = call.is_capturing(stream);
-    // A device that reaches pageable memory needs no staging; then it is open when the bytes are read or written.
+    // A device that reaches pageable memory needs no staging; when it reads or writes the bytes is then not defined.
     let direct = call.devices[call.device()].attribute(PAGEABLE_MEMORY_ACCESS)? != 0;
     let host_target =
         to.memory == Memory::Host || call.space.find(to.address).is_some_and(|there| there.kind.is_on_host());
     let host_source = from.memory == Memory::Host;
     let waits = match when {
-        When::Now => host_target || host_source && !pageable_source,
+        When::Now => host_target || (host_source && !pageable_source),
         When::Later => pageable_target && !capturing && !direct,
     };
     if when == When::Now && pageable_source && !waits {

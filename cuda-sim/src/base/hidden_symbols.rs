@@ -50,7 +50,7 @@ extern "C" fn at_load() {
 
 fn hide() {
     let Some((table, size)) = string_table() else { return };
-    // SAFETY: asks for a number.
+    // SAFETY: queries a number.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
     let start = table as usize / page * page;
     let length = (table as usize + size).next_multiple_of(page) - start;

@@ -20,7 +20,7 @@ thread_local! {
 
 /// The kernel's number of this thread.
 pub fn thread_id() -> u64 {
-    // SAFETY: asks the kernel for a number.
+    // SAFETY: queries a number from the kernel.
     unsafe { libc::syscall(libc::SYS_gettid) as u64 }
 }
 

@@ -2,11 +2,13 @@
 
 use std::ffi::c_void;
 
-/// A context, stream, event, graph, module or pool. Never dereferenced, never given out twice.
+/// A context, stream, event, graph, module or pool. Never dereferenced, and never reused.
 pub type Handle = u64;
 /// An address on the device.
 pub type Address = u64;
 
+/// The handle 0: the context's legacy stream, or the thread's per-thread stream in the `_ptsz` and `_ptds` variants of a function.
+pub const DEFAULT_STREAM: Handle = 0;
 /// The handle that means the context's legacy stream.
 pub const LEGACY: Handle = 1;
 /// The handle that means the calling thread's default stream.

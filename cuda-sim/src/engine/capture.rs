@@ -58,7 +58,8 @@ impl World {
         let mut broken = false;
         for capture in self.graphs.captures.values_mut() {
             let ours = capture.thread == thread && capture.mode != CAPTURE_RELAXED;
-            if ours || mode == CAPTURE_GLOBAL && capture.mode == CAPTURE_GLOBAL {
+            let both_global = mode == CAPTURE_GLOBAL && capture.mode == CAPTURE_GLOBAL;
+            if ours || both_global {
                 capture.invalid = true;
                 broken = true;
             }

@@ -2,7 +2,7 @@
 
 use crate::base::status::*;
 use crate::base::thread::thread_id;
-use crate::base::types::{Handle, LEGACY, PER_THREAD};
+use crate::base::types::{DEFAULT_STREAM, Handle, LEGACY, PER_THREAD};
 use crate::state::machine::HandleKind;
 use crate::state::point::{Dependency, Point};
 use crate::state::signals::WORKER;
@@ -45,8 +45,8 @@ impl World {
     /// The stream that a caller's handle means: 0, 1 and 2 mean streams of `context`.
     pub fn stream_of(&mut self, handle: Handle, context: Handle, per_thread: bool) -> Answer<Handle> {
         let handle = match (handle, per_thread) {
-            (0, true) => PER_THREAD,
-            (0, false) => LEGACY,
+            (DEFAULT_STREAM, true) => PER_THREAD,
+            (DEFAULT_STREAM, false) => LEGACY,
             (other, _) => other,
         };
         let known = self.contexts.get(&context).ok_or(INVALID_CONTEXT);

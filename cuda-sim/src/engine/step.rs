@@ -56,8 +56,9 @@ impl World {
         let Some(head) = stream.queue.front() else { return false };
         let lost = self.contexts.get(&stream.context).is_none_or(|context| context.lost.is_some());
         let slow = stream.slow > Duration::ZERO && Instant::now() < stream.free_at;
-        !stream.running
-            && (lost || !stream.held && !slow && head.after.iter().all(|dependency| self.is_met(dependency)))
+        // The work of a lost context waits for nothing.
+        let may_run = || !stream.held && !slow && head.after.iter().all(|dependency| self.is_met(dependency));
+        !stream.running && (lost || may_run())
     }
 
     /// Whether the work up to `point` is done. A stream that no longer exists has done all of its work.

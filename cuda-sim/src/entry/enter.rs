@@ -14,7 +14,7 @@ use crate::state::signals::PROGRESS;
 use crate::state::world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a function needs before its body may run.
+/// The conditions under which the body of a function may run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Works before `cuInit` and on a lost device.
@@ -23,7 +23,7 @@ pub enum Need {
     Init,
     /// The current context exists and is not lost.
     Context,
-    /// As `Context`, and the call only asks whether work is done: it always lets the device go on.
+    /// As `Context`, for a call that only queries whether work is done: it always lets the device make progress.
     Poll,
 }
 

@@ -4,7 +4,7 @@ use crate::base::random::Random;
 use crate::base::status::*;
 
 pub const PAGE_BYTES: u64 = 4096;
-/// Memory that the host may touch gets its junk at once; more than this gets it only at both ends.
+/// Memory that the host may access is filled with junk at once, but above this size only at both ends.
 const MAX_JUNK_BYTES: u64 = 2 << 20;
 
 /// An unreadable mapping of `size` bytes, somewhere.

@@ -169,7 +169,7 @@ impl Space {
         Some(arena.offset + (region.base - arena.base))
     }
 
-    /// Reserves addresses that the host cannot touch, and a shadow of the same size: (address, shadow). `wanted`: the address to try
+    /// Reserves addresses that the host cannot access, and a shadow of the same size: (address, shadow). `wanted`: the address to try
     /// first; 0: any.
     pub fn reserve(&mut self, size: u64, alignment: u64, wanted: Address) -> Answer<(Address, usize)> {
         let size = size.next_multiple_of(PAGE_BYTES);

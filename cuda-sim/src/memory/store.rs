@@ -16,7 +16,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// The file goes on in another store, without its event slots.
+    /// Moves the file to a new store, without the event slots.
     pub fn take_over(&mut self) -> Store {
         Store { file: self.file.take(), end: self.end, event_slots: BTreeMap::new() }
     }

@@ -34,10 +34,12 @@ pub struct Array {
 }
 
 impl Array {
-    pub fn rows(&self) -> u64 {
+    /// Rows of a plane; 1 for an array with one axis.
+    pub fn rows_per_plane(&self) -> u64 {
         self.descriptor.height.max(1) as u64
     }
 
+    /// Planes, or layers; 1 for an array with fewer axes.
     pub fn planes(&self) -> u64 {
         self.descriptor.depth.max(1) as u64
     }

@@ -52,7 +52,7 @@ pub struct Statistics {
     pub last_failure: &'static str,
 }
 
-/// What a handle refers to; its upper bytes say it, so that a stream is never taken for an event.
+/// What a handle refers to. The kind is in the upper bytes of the handle, so that a stream is never taken for an event.
 #[derive(Clone, Copy)]
 pub enum HandleKind {
     Context = 0xC0,

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 /// Runs on the machine, in a context.
 pub type Inside = Arc<dyn Fn(&mut Machine, Handle) -> Answer + Send + Sync>;
-/// Runs on nothing of ours; its argument is the result code of its context.
+/// Runs outside of the lock, without the machine; its argument is the result code of its context.
 pub type Outside = Arc<dyn Fn(u32) -> Answer + Send + Sync>;
 
 /// What one piece of work does.
 #[derive(Clone)]
 pub enum Work {
-    /// Only its place in the order matters.
+    /// Nothing to run: only its position in the order matters.
     Nothing,
     /// Under the lock, in the context of its stream.
     Inside(Inside),
@@ -45,7 +45,7 @@ pub struct Job {
 pub struct Jobs {
     pub waiting: VecDeque<Job>,
     pub idle_threads: usize,
-    /// The device's own thread sleeps until it is woken. When it does not, it looks again soon, and waking it would only cost time.
+    /// The device's own thread sleeps until it is woken. If false, it polls for work soon, and waking it would only cost time.
     pub worker_sleeps: bool,
 }
 

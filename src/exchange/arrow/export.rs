@@ -13,7 +13,7 @@ use crate::exchange::host;
 use crate::layout::{Layout, Order};
 use crate::ledger::{Class, Guard};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_void};
@@ -100,7 +100,7 @@ pub unsafe fn export(
     out: *mut c_void,
 ) -> Result<tn_how> {
     let (made, array, how) = make(function, id, flags)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
         out.cast::<Array>().write(array);
@@ -122,7 +122,7 @@ pub unsafe fn export_device(
     let (made, array, how) = make(function, id, flags)?;
     let device =
         DeviceArray { array, device_id: -1, device_type: HOST.r#type, sync_event: null_mut(), reserved: [0; 3] };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
         out.cast::<DeviceArray>().write(device);
@@ -153,7 +153,7 @@ fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, t
     let request = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
     let fits =
         |layout: &Layout| (!layout.is_c()).then_some("the elements are not C-contiguous, and Arrow has no strides");
-    let exported = host::export_ordered(id, &request, Stream::of(0), &fits, Order::C)?;
+    let exported = host::export_ordered(id, &request, StreamArg::of(0), &fits, Order::C)?;
     // From now on the consumer has pointers to the release functions.
     crate::sys::os::pin_library();
     let layout = exported.guard.layout();

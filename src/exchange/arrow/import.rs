@@ -28,7 +28,7 @@ pub unsafe fn import(
     flags: u32,
 ) -> Result<Imported> {
     let (schema, source) = (schema.cast::<Schema>(), source.cast::<Array>());
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         check_not_released(schema, source)?;
         host::check_flags(flags, FLAGS)?;
@@ -47,7 +47,7 @@ pub unsafe fn import_device(
     flags: u32,
 ) -> Result<Imported> {
     let (schema, source) = (schema.cast::<Schema>(), source.cast::<DeviceArray>());
-    // SAFETY: the caller's promise; read as values.
+    // SAFETY: the caller's obligation; read as values.
     unsafe {
         check_not_released(schema, &raw const (*source).array)?;
         host::check_flags(flags, FLAGS)?;
@@ -74,7 +74,7 @@ pub unsafe fn import_device(
 /// # Safety
 /// - As for [`import`].
 unsafe fn check_not_released(schema: *const Schema, source: *const Array) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let (schema, source) = unsafe { ((*schema).release, (*source).release) };
     if schema.is_none() {
         return Err(stale("schema"));
@@ -100,20 +100,20 @@ unsafe fn import_checked(
     source: *mut Array,
     flags: u32,
 ) -> Result<Imported> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let layout = unsafe { layout_of(schema, source)? };
     let mut flags = flags & host::IMPORT_FLAGS;
     // Arrow's data are immutable, so an alias is read-only. A copy belongs to the caller alone.
     if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0 {
         flags |= TN_IMPORT_READONLY;
     }
-    // SAFETY: the caller's promise; a value.
+    // SAFETY: the caller's obligation; a value.
     let moved = to_heap(unsafe { source.read() })?;
     let release = Release::Call(release_moved, moved as usize);
-    // SAFETY: the caller's promise, and the checks above. The bytes stay until the release is called.
+    // SAFETY: the caller's obligation, and the checks above. The bytes stay until the release is called.
     match unsafe { host::import(Import { function, layout: &layout, flags, release }) } {
         Ok(imported) => {
-            // SAFETY: the caller's promise. The struct was moved out, so the caller's copy counts as released.
+            // SAFETY: the caller's obligation. The struct was moved out, so the caller's copy counts as released.
             unsafe { (*source).release = None };
             Ok(imported)
         }
@@ -144,11 +144,11 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
     let mut ndim = 1;
     let (mut schema, mut array) = (schema, array);
     // The first element or list of the level that the import needs, without the level's own offset, and their number.
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let (mut first, mut count) = (0i64, unsafe { (*array).length });
     shape[0] = count;
     for level in 0.. {
-        // SAFETY: the caller's promise; the pointers of inner levels are checked for NULL below.
+        // SAFETY: the caller's obligation; the pointers of inner levels are checked for NULL below.
         let (kind, part) = unsafe { (schema.read(), array.read()) };
         check_level(&kind, &part, level, first, count)?;
         let overflow = || {
@@ -157,7 +157,7 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
                 format_args!("offset {} at level {level} overflows when it is counted in elements", part.offset),
             )
         };
-        // SAFETY: a text that ends with a NUL, by the caller's promise.
+        // SAFETY: a text that ends with a NUL, by the caller's obligation.
         let format = unsafe { format_of(kind.format, level)? };
         let (buffers, children) = if matches!(format, Format::Lists(_)) { (1, 1) } else { (2, 0) };
         if (part.n_buffers, part.n_children, kind.n_children) != (buffers, children, children) {
@@ -169,7 +169,7 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
                 ),
             ));
         }
-        // SAFETY: the array has `n_buffers` buffers, by the caller's promise; the number was checked.
+        // SAFETY: the array has `n_buffers` buffers, by the caller's obligation; the number was checked.
         let buffer = |at: usize| unsafe { part.buffers.add(at).read() };
         if part.buffers.is_null() {
             return Err(absent("buffers", level));
@@ -193,7 +193,7 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
                 if kind.children.is_null() || part.children.is_null() {
                     return Err(absent("children", level));
                 }
-                // SAFETY: there is one child, by the caller's promise; the number was checked.
+                // SAFETY: there is one child, by the caller's obligation; the number was checked.
                 (schema, array) = unsafe { (kind.children.read(), part.children.read()) };
                 if schema.is_null() || array.is_null() {
                     return Err(absent("children[0]", level));
@@ -250,7 +250,7 @@ unsafe fn format_of(text: *const c_char, level: usize) -> Result<Format> {
     let mut length = 0;
     // No byte after the NUL is read, nor more bytes than a supported format has.
     while length < FORMAT_BYTES {
-        // SAFETY: the caller's promise; no byte before this one was the NUL.
+        // SAFETY: the caller's obligation; no byte before this one was the NUL.
         match unsafe { text.add(length).read() } {
             0 => break,
             byte => bytes[length] = byte as u8,

@@ -40,6 +40,6 @@ fn to_heap<T>(value: T) -> Result<*mut T> {
 /// # Safety
 /// - `at` comes from [`to_heap`], is taken once, and is not used by other code.
 unsafe fn from_heap<T>(at: *mut T) -> T {
-    // SAFETY: the caller's promise. A Box frees memory of that layout by the global allocator, which allocated it.
+    // SAFETY: the caller's obligation. A Box frees memory of that layout by the global allocator, which allocated it.
     *unsafe { Box::from_raw(at) }
 }

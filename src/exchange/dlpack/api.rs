@@ -14,7 +14,7 @@ use crate::exchange::host::{self, Export};
 use crate::layout::{Layout, Order, check_ndim};
 use crate::ledger::Class;
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -69,7 +69,7 @@ pub fn exchange_api() -> Result<*const ExchangeApi> {
 /// # Safety
 /// - `slots` is a table whose three functions for Python objects have the types that DLPack defines.
 pub unsafe fn register_python(slots: *const ExchangeApi) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     let slots = unsafe { &*slots };
     // In this order: a reader that sees the last function sees all of them.
     for (own, given, what) in [
@@ -116,9 +116,9 @@ unsafe extern "C" fn allocate(
         if prototype.is_null() || out.is_null() {
             return Err(fail(TN_ERR_NULL, format_args!("the prototype or the output is NULL")));
         }
-        // SAFETY: not NULL; the caller's promise.
+        // SAFETY: not NULL; the caller's obligation.
         let tensor = unsafe { allocate_like(prototype)? };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { out.write(tensor.cast()) };
         Ok(())
     });
@@ -130,7 +130,7 @@ unsafe extern "C" fn allocate(
         _ => c"BufferError",
     };
     if let Some(set_error) = set_error {
-        // SAFETY: the caller's promise; both texts end with a NUL and outlive the call.
+        // SAFETY: the caller's obligation; both texts end with a NUL and outlive the call.
         unsafe { set_error(context, kind.as_ptr(), error::published()) };
     }
     -1
@@ -139,7 +139,7 @@ unsafe extern "C" fn allocate(
 /// # Safety
 /// - `prototype` is a DLTensor whose shape has as many lengths as it says.
 unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
-    // SAFETY: the caller's promise; a copy of the struct's own fields.
+    // SAFETY: the caller's obligation; a copy of the struct's own fields.
     let tensor = unsafe { core::ptr::read(prototype) };
     if (tensor.device_type, tensor.device_id) != (HOST.r#type, HOST.id) {
         return Err(fail(
@@ -157,7 +157,7 @@ unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
     }
     let mut shape = [0i64; TN_MAX_NDIM];
     for (axis, length) in shape[..ndim].iter_mut().enumerate() {
-        // SAFETY: the shape has `ndim` lengths, by the caller's promise.
+        // SAFETY: the shape has `ndim` lengths, by the caller's obligation.
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
     let mut layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
@@ -184,7 +184,7 @@ fn export_exclusively(id: Id) -> Result<host::Exported> {
         copy: Class::ExportExclusive,
         unique: true,
     };
-    let exported = host::export(id, &request, Stream::of(0), &|_| None);
+    let exported = host::export(id, &request, StreamArg::of(0), &|_| None);
     array::release_now(id)?;
     exported
 }

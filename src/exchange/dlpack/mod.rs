@@ -19,7 +19,7 @@ use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::{Class, Guard, LockedSlot, Release};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 pub use api::{exchange_api, register_python};
@@ -39,7 +39,7 @@ pub struct Options {
     /// The device on which the consumer wants the bytes.
     pub target: tn_device,
     /// The consumer's stream.
-    pub consumer: Result<Stream>,
+    pub consumer: Result<StreamArg>,
 }
 
 /// The struct that the consumer asked for.
@@ -86,7 +86,7 @@ fn why_not_expressible(flags: u32, layout: &Layout) -> Option<&'static str> {
 #[inline(always)]
 fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_void> {
     let thread = thread::current();
-    let (guard, (slot, tensor)) = crate::borrow::export_free(thread, id, class, |layout| {
+    let (guard, (slot, tensor)) = crate::borrow::export_fast(thread, id, class, |layout| {
         if layout.is_empty() || why_not_expressible(flags, layout).is_some() {
             return None;
         }
@@ -99,7 +99,7 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
 
 /// The slow path of an export, for all cases and with every status.
 #[inline(never)]
-fn export_slow(id: Id, request: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
+fn export_slow(id: Id, request: host::Export, consumer: StreamArg, form: Form) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
     match host::export(id, &request, Ok(consumer), &|layout| why_not_expressible(request.flags, layout)) {
@@ -266,7 +266,7 @@ pub const IMPORT_FLAGS: u32 = TN_BORROW
 pub unsafe fn import_legacy(function: &'static CStr, tensor: *mut c_void, flags: u32) -> Result<Imported> {
     host::check_flags(flags, IMPORT_FLAGS)?;
     let tensor = tensor.cast::<Legacy>();
-    // SAFETY: the caller's promise; read as values, no reference is kept.
+    // SAFETY: the caller's obligation; read as values, no reference is kept.
     let (head, deleter, context) = unsafe { (&raw const (*tensor).tensor, (*tensor).deleter, (*tensor).manager_ctx) };
     if deleter.is_some_and(|deleter| core::ptr::fn_addr_eq(deleter, delete_legacy as unsafe extern "C" fn(*mut Legacy)))
         && let Some(outcome) = reclaim(context, flags)
@@ -282,7 +282,7 @@ pub unsafe fn import_legacy(function: &'static CStr, tensor: *mut c_void, flags:
         };
         Release::Call(call, tensor as usize)
     });
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { import(function, head, flags, readonly, false, release) }
 }
 
@@ -293,7 +293,7 @@ pub unsafe fn import_legacy(function: &'static CStr, tensor: *mut c_void, flags:
 pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, flags: u32) -> Result<Imported> {
     host::check_flags(flags, IMPORT_FLAGS)?;
     let tensor = tensor.cast::<Versioned>();
-    // SAFETY: the caller's promise; the first fields are the same in every major version.
+    // SAFETY: the caller's obligation; the first fields are the same in every major version.
     let (major, deleter, context) = unsafe { ((*tensor).major, (*tensor).deleter, (*tensor).manager_ctx) };
     if major != 1 {
         if let Some(deleter) = deleter {
@@ -308,7 +308,7 @@ pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, fla
     {
         return outcome;
     }
-    // SAFETY: the caller's promise; read as values.
+    // SAFETY: the caller's obligation; read as values.
     let (head, bits) = unsafe { (&raw const (*tensor).tensor, (*tensor).flags) };
     let readonly = bits & READ_ONLY != 0 || flags & TN_IMPORT_READONLY != 0;
     let release = deleter.map_or(Release::None, |deleter| {
@@ -318,7 +318,7 @@ pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, fla
         };
         Release::Call(call, tensor as usize)
     });
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { import(function, head, flags, readonly, bits & IS_COPIED != 0, release) }
 }
 
@@ -357,7 +357,7 @@ const FEW_AXES: usize = 8;
 unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize, layout: &mut Layout) -> Result<()> {
     let (mut shape, mut strides) = ([0i64; N], [0i64; N]);
     for (axis, length) in shape[..ndim].iter_mut().enumerate() {
-        // SAFETY: the shape has `ndim` lengths, by the caller's promise.
+        // SAFETY: the shape has `ndim` lengths, by the caller's obligation.
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
     if tensor.strides.is_null() {
@@ -365,7 +365,7 @@ unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize
         return Ok(());
     }
     for (axis, stride) in strides[..ndim].iter_mut().enumerate() {
-        // SAFETY: there are `ndim` strides, by the caller's promise.
+        // SAFETY: there are `ndim` strides, by the caller's obligation.
         let elements = unsafe { tensor.strides.add(axis).read_unaligned() };
         *stride = elements.checked_mul(dtype.item()).ok_or_else(|| {
             fail(TN_ERR_OVERFLOW, format_args!("stride {elements} of axis {axis} overflows in bytes"))
@@ -381,7 +381,7 @@ unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize
 #[cold]
 #[inline(never)]
 unsafe fn read_large_layout(tensor: &Tensor, dtype: Dtype, ndim: usize, layout: &mut Layout) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe { read_layout::<TN_MAX_NDIM>(tensor, dtype, ndim, layout) }
 }
 
@@ -395,7 +395,7 @@ unsafe fn import(
     copied: bool,
     release: Release,
 ) -> Result<Imported> {
-    // SAFETY: the caller's promise; a copy of the struct's own fields.
+    // SAFETY: the caller's obligation; a copy of the struct's own fields.
     let tensor = unsafe { core::ptr::read(tensor) };
     let ndim = tensor.ndim;
     if ndim > 0 && tensor.shape.is_null() {
@@ -405,7 +405,7 @@ unsafe fn import(
     let ndim = crate::layout::check_ndim(ndim)?;
     let mut layout = Layout::EMPTY;
     // Clearing arrays of 64 axes would cost more than the rest of this function.
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's obligation.
     unsafe {
         if ndim <= FEW_AXES {
             read_layout::<FEW_AXES>(&tensor, dtype, ndim, &mut layout)?;
@@ -449,6 +449,6 @@ unsafe fn import(
     if copied && aliases {
         flags |= TN_MAY_OVERWRITE;
     }
-    // SAFETY: the caller's promise; the bytes stay until the deleter is called.
+    // SAFETY: the caller's obligation; the bytes stay until the deleter is called.
     unsafe { host::import(Import { function, layout: &layout, flags, release }) }
 }

@@ -186,7 +186,7 @@ impl Opened<'_> {
         while done < whole {
             let bytes = step.min(whole - done) as usize;
             let part = to.wrapping_add(done as usize);
-            // SAFETY: the caller's promise, on a part of the data.
+            // SAFETY: the caller's obligation, on a part of the data.
             let n = unsafe { self.file.read_at(part, bytes, self.header.data_offset + done) }
                 .map_err(|errno| io_error(&self.origin, "cannot be read", errno))?;
             if n < bytes {
@@ -206,7 +206,7 @@ impl Opened<'_> {
     /// # Safety
     /// - `at` may be read and written for `bytes` bytes, which are whole elements.
     unsafe fn convert(&self, at: *mut u8, bytes: usize) {
-        // SAFETY: the caller's promise. The components of a complex number are swapped one by one.
+        // SAFETY: the caller's obligation. The components of a complex number are swapped one by one.
         unsafe {
             match self.header.dtype.align() {
                 1 => convert_each(at, bytes, |byte: u8| u8::from(byte != 0)),
@@ -234,7 +234,7 @@ impl Drop for Opened<'_> {
 unsafe fn convert_each<T: Copy>(at: *mut u8, bytes: usize, change: impl Fn(T) -> T) {
     let at = at.cast::<T>();
     for index in 0..bytes / size_of::<T>() {
-        // SAFETY: the caller's promise. The accesses are unaligned, because the destination need not be aligned.
+        // SAFETY: the caller's obligation. The accesses are unaligned, because the destination need not be aligned.
         unsafe { at.add(index).write_unaligned(change(at.add(index).read_unaligned())) };
     }
 }

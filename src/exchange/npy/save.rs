@@ -32,7 +32,7 @@ impl Sink<'_> {
     /// - `from` may be read for `bytes` bytes.
     pub unsafe fn write(&mut self, from: *const u8, bytes: usize) -> Result<()> {
         assert!(bytes as u64 <= self.remaining, "more data than the header says");
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { self.file.write(from, bytes) }.map_err(|errno| io_error(self.path, "cannot be written", errno))?;
         self.remaining -= bytes as u64;
         Ok(())

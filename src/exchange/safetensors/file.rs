@@ -127,7 +127,7 @@ impl<'a> File<'a> {
     /// - `to` may be written for as many bytes as the tensor has.
     pub(super) unsafe fn read(&self, tensor: &Tensor, to: *mut u8) -> Result<()> {
         let bytes = tensor.bytes() as usize;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         let read = unsafe { self.file.read_at(to, bytes, self.offset_of(tensor)) };
         let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
         match read {

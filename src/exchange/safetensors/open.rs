@@ -150,7 +150,7 @@ fn map<'a>(
     for (index, tensor) in tensors {
         let mut claim = SpareClaim::take(thread)?;
         *claim.layout() = layout(file, tensor, base + file.offset_of(tensor) as i64)?;
-        claim.set_made(origin);
+        claim.set_origin(origin);
         claims.push((index, claim));
     }
     let spare_ledger = SpareLedger::take(thread)?;

@@ -73,7 +73,7 @@ impl Record {
     /// # Safety
     /// - The caller is the last user.
     pub unsafe fn put(&'static self) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { *self.body.get() = Body { target: None, source: None } };
         FREE.lock().put(self);
     }
@@ -83,7 +83,7 @@ impl Record {
     /// # Safety
     /// - Only the caller uses the record.
     pub unsafe fn set_target(&self, target: Target) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's obligation.
         unsafe { (*self.body.get()).target = Some(target) };
     }
 

@@ -8,7 +8,7 @@ use super::{Open, claim, owner};
 use crate::error::Result;
 use crate::pool::client::Client;
 use crate::pool::span::block_state::BlockState;
-use crate::pool::span::stream_uses::Queue;
+use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Kind, PATTERN, Span, table};
 use crate::pool::state::Found;
 use crate::pool::{HOST, Pool, messages, remote_free, stream_ordered, thread_heap};
@@ -47,12 +47,12 @@ pub fn deallocate_for(
     }
 }
 
-/// As [`deallocate`], in the order of the queue that `stream` returns for the block's device. None: on the
+/// As [`deallocate`], in the order of the stream that `stream` returns for the block's device. None: on the
 /// host now, or on the thread's current stream where the host cannot touch the memory.
 pub fn deallocate_on(
     through: Option<&'static Pool>,
     address: usize,
-    stream: impl FnOnce(tn_device) -> Result<Option<&'static Queue>>,
+    stream: impl FnOnce(tn_device) -> Result<Option<&'static Stream>>,
 ) -> Result<()> {
     let Some(pool) = stream_ordered::owner_of(through, address) else {
         stream(HOST)?;
@@ -60,7 +60,7 @@ pub fn deallocate_on(
     };
     match stream(pool.device())? {
         None => pool.deallocate_now(Client::RAW, through, address, None),
-        queue => pool.deallocate_ordered(Client::RAW, through, address, None, queue),
+        stream => pool.deallocate_ordered(Client::RAW, through, address, None, stream),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::pool::Pool;
 use crate::pool::client::Client;
 use crate::pool::span::block_state::Block;
-use crate::pool::span::stream_uses::Queue;
+use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Span, StreamMark};
 use crate::pool::state::growth::Growth;
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
@@ -21,7 +21,7 @@ use core::ptr::NonNull;
 pub(in crate::pool) type Step = fn(&'static Pool, &mut Request) -> StepOutcome;
 
 /// Changes the size of the block at an address to a number of bytes.
-type Resize = fn(&'static Pool, Client, Option<&'static Queue>, usize, usize) -> Result<NonNull<u8>>;
+type Resize = fn(&'static Pool, Client, Option<&'static Stream>, usize, usize) -> Result<NonNull<u8>>;
 
 /// How a pool serves requests that thread heaps do not.
 pub(in crate::pool) struct Policy {
@@ -39,10 +39,10 @@ pub(in crate::pool) struct Policy {
     pub plan_growth: fn(&mut PoolState, &Want) -> Growth,
     /// Rounds a request to what the pool hands out. None: no address space could hold it.
     pub round: fn(&'static Pool, usize, Block) -> Option<Want>,
-    /// Changes the size of a client's raw block, in the order of a queue if there is one.
+    /// Changes the size of a client's raw block, in the order of a stream if there is one.
     pub resize: Resize,
-    /// Frees a client's raw block, in the order of a queue if there is one.
-    pub free: fn(&'static Pool, Client, Option<&'static Queue>, usize) -> Result<()>,
+    /// Frees a client's raw block, in the order of a stream if there is one.
+    pub free: fn(&'static Pool, Client, Option<&'static Stream>, usize) -> Result<()>,
     /// Fills a freed block with the pattern of strict mode, or clears it, before it can be allocated again. TN_POOL_ flags say which.
     pub erase: fn(&'static Pool, &'static Span, usize, u32),
     /// Whether `erase` left the pattern in the block.

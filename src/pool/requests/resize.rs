@@ -11,7 +11,7 @@ use crate::pool::backing::huge::HUGE_PAGE_BYTES;
 use crate::pool::client::Client;
 use crate::pool::messages::Misuse;
 use crate::pool::span::block_state::{Block, BlockState};
-use crate::pool::span::stream_uses::Queue;
+use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Kind, Span, SpanSource, class};
 use crate::pool::state::growth::BackingRequest;
 use crate::pool::state::{Count, NewBlock, Piece, PoolState, Prealloc, Want};
@@ -34,21 +34,21 @@ impl Pool {
         self.reallocate_on(None, address, bytes, stamp)
     }
 
-    /// As `reallocate`, in the order of a queue, on which the old block is freed.
+    /// As `reallocate`, in the order of a stream, on which the old block is freed.
     pub fn reallocate_on(
         &'static self,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         address: usize,
         bytes: usize,
         stamp: u64,
     ) -> Result<Option<NonNull<u8>>> {
         if address == 0 {
-            return self.allocate_raw_on(queue, bytes, 0, false, stamp).map(Some);
+            return self.allocate_raw_on(stream, bytes, 0, false, stamp).map(Some);
         }
         if bytes == 0 {
-            return (self.policy().free)(self, Client::RAW, queue, address).map(|()| None);
+            return (self.policy().free)(self, Client::RAW, stream, address).map(|()| None);
         }
-        (self.policy().resize)(self, Client::RAW, queue, address, bytes).map(Some)
+        (self.policy().resize)(self, Client::RAW, stream, address, bytes).map(Some)
     }
 
     /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
@@ -56,11 +56,11 @@ impl Pool {
         (self.policy().resize)(self, client, None, address, bytes)
     }
 
-    /// Changes the size of a block of a host pool, for which queues mean nothing.
+    /// Changes the size of a block of a host pool, for which streams mean nothing.
     pub(super) fn resize_on_host(
         &'static self,
         client: Client,
-        _: Option<&'static Queue>,
+        _: Option<&'static Stream>,
         address: usize,
         bytes: usize,
     ) -> Result<NonNull<u8>> {

@@ -184,7 +184,7 @@ impl Pool {
     #[cold]
     fn refuse(&'static self, request: &Request) -> Status {
         let want = &request.want;
-        let capturing = want.queue.is_some_and(|queue| queue.is_capturing().unwrap_or(false));
+        let capturing = want.stream.is_some_and(|stream| stream.is_capturing().unwrap_or(false));
         let status = match request.reason {
             TN_PRESSURE_LIMIT => TN_ERR_POOL_LIMIT,
             _ => self.ops().terms().refusal,

@@ -1,24 +1,24 @@
 //! The stream positions that must pass before a span's bytes can be reused.
 //!
 //! Contract: only read and written under the pool's lock. A span has one use in its record, and more in a chain of
-//! nodes that were allocated before the lock was taken. Only the latest point of each queue counts. Nothing here asks
+//! nodes that were allocated before the lock was taken. Only the latest point of each stream counts. Nothing here asks
 //! a driver.
 //!
-//! An *open* use covers work up to the moment when the block is freed (PD-6). Closing it takes the queue's point at
-//! that moment, or the end of the queue if that came first.
+//! An *open* use covers work up to the moment when the block is freed (PD-6). Closing it takes the stream's point at
+//! that moment, or the end of the stream if that came first.
 
 use crate::pool::recycler::{Recycled, Recycler};
-pub(in crate::pool) use crate::stream::{Point, Queue};
+pub(in crate::pool) use crate::stream::{Point, Stream};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Bit of an open use's tick; the other bits are the queue's number for that use. Greater than any tick of a closed
+/// Bit of an open use's tick; the other bits are the stream's number for that use. Greater than any tick of a closed
 /// use.
 const OPEN: u64 = 1 << 63;
 
 /// A node: one more use of a span.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Use {
-    queue: AtomicPtr<Queue>,
+    stream: AtomicPtr<Stream>,
     tick: AtomicU64,
     next: AtomicPtr<Use>,
     recycled: AtomicPtr<Use>,
@@ -47,7 +47,7 @@ impl Use {
 /// The uses of a span. All zero: none.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Uses {
-    queue: AtomicPtr<Queue>,
+    stream: AtomicPtr<Stream>,
     tick: AtomicU64,
     more: AtomicPtr<Use>,
 }
@@ -57,9 +57,9 @@ pub(in crate::pool) struct Uses {
 pub(in crate::pool) enum FreeListKind {
     /// No use is pending: any request may have it.
     Finished,
-    /// One queue uses it.
+    /// One stream uses it.
     On(Point),
-    /// Several queues use it.
+    /// Several streams use it.
     MultiStream,
 }
 
@@ -68,9 +68,9 @@ fn pointer<T>(to: Option<&'static T>) -> *mut T {
 }
 
 impl Uses {
-    fn queue(&self) -> Option<&'static Queue> {
-        // SAFETY: NULL or set from a reference to a queue, and those are never unmapped.
-        unsafe { self.queue.load(Ordering::Relaxed).as_ref() }
+    fn stream(&self) -> Option<&'static Stream> {
+        // SAFETY: NULL or set from a reference to a stream, and those are never unmapped.
+        unsafe { self.stream.load(Ordering::Relaxed).as_ref() }
     }
 
     fn first_more(&self) -> Option<&'static Use> {
@@ -79,29 +79,29 @@ impl Uses {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.queue.load(Ordering::Relaxed).is_null()
+        self.stream.load(Ordering::Relaxed).is_null()
     }
 
-    /// Visits all uses: queue and tick.
-    fn each_place(&self, mut visit: impl FnMut(&'static Queue, &AtomicU64)) {
-        if let Some(queue) = self.queue() {
-            visit(queue, &self.tick);
+    /// Visits all uses: stream and tick.
+    fn each_place(&self, mut visit: impl FnMut(&'static Stream, &AtomicU64)) {
+        if let Some(stream) = self.stream() {
+            visit(stream, &self.tick);
         }
         let mut next = self.first_more();
         while let Some(node) = next {
-            // SAFETY: as in `queue` and `first_more`.
-            let (queue, after) =
-                unsafe { (node.queue.load(Ordering::Relaxed).as_ref(), node.next.load(Ordering::Relaxed).as_ref()) };
+            // SAFETY: as in `stream` and `first_more`.
+            let (stream, after) =
+                unsafe { (node.stream.load(Ordering::Relaxed).as_ref(), node.next.load(Ordering::Relaxed).as_ref()) };
             next = after;
-            if let Some(queue) = queue {
-                visit(queue, &node.tick);
+            if let Some(stream) = stream {
+                visit(stream, &node.tick);
             }
         }
     }
 
     /// Calls `f` with the points of all uses, which are closed.
     pub fn each(&self, mut f: impl FnMut(Point)) {
-        self.each_place(|queue, tick| f(Point::new(queue, tick.load(Ordering::Relaxed))));
+        self.each_place(|stream, tick| f(Point::new(stream, tick.load(Ordering::Relaxed))));
     }
 
     /// Whether `is` holds for all points.
@@ -111,22 +111,22 @@ impl Uses {
         all
     }
 
-    /// Adds a use up to a tick of a queue. Returns the node if it was not needed. Err: a node was needed; nothing
+    /// Adds a use up to a tick of a stream. Returns the node if it was not needed. Err: a node was needed; nothing
     /// changed.
     fn add_tick(
         &self,
-        queue: &'static Queue,
+        stream: &'static Stream,
         tick: u64,
         node: Option<&'static Use>,
     ) -> Result<Option<&'static Use>, ()> {
         let mut known = false;
         self.each_place(|of, at| {
-            if core::ptr::eq(of, queue) {
+            if core::ptr::eq(of, stream) {
                 known = true;
                 let there = at.load(Ordering::Relaxed);
-                // An open use of an earlier life of the queue's record has ended, and says nothing about the queue
+                // An open use of an earlier life of the stream's record has ended, and says nothing about the stream
                 // of now.
-                let gone = there & OPEN != 0 && !queue.has_use(there & !OPEN);
+                let gone = there & OPEN != 0 && !stream.has_use(there & !OPEN);
                 at.store(if gone { tick } else { there.max(tick) }, Ordering::Relaxed);
             }
         });
@@ -134,12 +134,12 @@ impl Uses {
             return Ok(node);
         }
         if self.is_empty() {
-            self.queue.store(pointer(Some(queue)), Ordering::Relaxed);
+            self.stream.store(pointer(Some(stream)), Ordering::Relaxed);
             self.tick.store(tick, Ordering::Relaxed);
             return Ok(node);
         }
         let node = node.ok_or(())?;
-        node.queue.store(pointer(Some(queue)), Ordering::Relaxed);
+        node.stream.store(pointer(Some(stream)), Ordering::Relaxed);
         node.tick.store(tick, Ordering::Relaxed);
         node.next.store(self.more.load(Ordering::Relaxed), Ordering::Relaxed);
         self.more.store(pointer(Some(node)), Ordering::Relaxed);
@@ -148,28 +148,28 @@ impl Uses {
 
     /// Adds a use up to a point. Returns the node if it was not needed. Err: a node was needed; nothing changed.
     pub fn add(&self, point: Point, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
-        self.add_tick(point.queue(), point.tick(), node)
+        self.add_tick(point.stream(), point.tick(), node)
     }
 
-    /// Whether a use of a queue can be added without a node.
-    pub fn can_add_use(&self, queue: &'static Queue) -> bool {
+    /// Whether a use of a stream can be added without a node.
+    pub fn can_add_use(&self, stream: &'static Stream) -> bool {
         let mut known = self.is_empty();
-        self.each_place(|of, _| known = known || core::ptr::eq(of, queue));
+        self.each_place(|of, _| known = known || core::ptr::eq(of, stream));
         known
     }
 
-    /// Adds a use up to the moment when the block is freed, or the queue ends. The caller has a reference on the
-    /// queue.
-    pub fn add_open(&self, queue: &'static Queue, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
-        self.add_tick(queue, OPEN | queue.open_use(), node)
+    /// Adds a use up to the moment when the block is freed, or the stream ends. The caller has a reference on the
+    /// stream.
+    pub fn add_open(&self, stream: &'static Stream, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
+        self.add_tick(stream, OPEN | stream.open_use(), node)
     }
 
     /// The block is freed: open uses end at this point.
     pub fn close_open_uses(&self) {
-        self.each_place(|queue, tick| {
+        self.each_place(|stream, tick| {
             let opened = tick.load(Ordering::Relaxed);
             if opened & OPEN != 0 {
-                tick.store(queue.close_use(opened & !OPEN).tick(), Ordering::Relaxed);
+                tick.store(stream.close_use(opened & !OPEN).tick(), Ordering::Relaxed);
             }
         });
     }
@@ -177,16 +177,16 @@ impl Uses {
     /// Removes the uses that have passed. Returns the list that the span belongs in then.
     pub fn drop_passed(&self) -> FreeListKind {
         loop {
-            let Some(queue) = self.queue() else { return FreeListKind::Finished };
-            if !Point::new(queue, self.tick.load(Ordering::Relaxed)).is_passed() {
+            let Some(stream) = self.stream() else { return FreeListKind::Finished };
+            if !Point::new(stream, self.tick.load(Ordering::Relaxed)).is_passed() {
                 break;
             }
             // The first node takes its place.
             let Some(node) = self.first_more() else {
-                self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
+                self.stream.store(core::ptr::null_mut(), Ordering::Relaxed);
                 return FreeListKind::Finished;
             };
-            self.queue.store(node.queue.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.stream.store(node.stream.load(Ordering::Relaxed), Ordering::Relaxed);
             self.tick.store(node.tick.load(Ordering::Relaxed), Ordering::Relaxed);
             self.more.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
             node.release();
@@ -194,9 +194,9 @@ impl Uses {
         let mut link = &self.more;
         // SAFETY: as in `first_more`, for every link.
         while let Some(node) = unsafe { link.load(Ordering::Relaxed).as_ref::<'static>() } {
-            // SAFETY: as in `queue`.
-            let queue = unsafe { node.queue.load(Ordering::Relaxed).as_ref::<'static>() };
-            let passed = queue.is_none_or(|queue| Point::new(queue, node.tick.load(Ordering::Relaxed)).is_passed());
+            // SAFETY: as in `stream`.
+            let stream = unsafe { node.stream.load(Ordering::Relaxed).as_ref::<'static>() };
+            let passed = stream.is_none_or(|stream| Point::new(stream, node.tick.load(Ordering::Relaxed)).is_passed());
             if passed {
                 link.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
                 node.release();
@@ -209,16 +209,16 @@ impl Uses {
 
     /// The list that the span belongs in, without a check of what has passed.
     pub fn free_list_kind(&self) -> FreeListKind {
-        match (self.queue(), self.first_more()) {
+        match (self.stream(), self.first_more()) {
             (None, _) => FreeListKind::Finished,
-            (Some(queue), None) => FreeListKind::On(Point::new(queue, self.tick.load(Ordering::Relaxed))),
+            (Some(stream), None) => FreeListKind::On(Point::new(stream, self.tick.load(Ordering::Relaxed))),
             (Some(_), Some(_)) => FreeListKind::MultiStream,
         }
     }
 
     /// Removes all uses.
     pub fn clear(&self) {
-        self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
+        self.stream.store(core::ptr::null_mut(), Ordering::Relaxed);
         let mut next = self.first_more();
         self.more.store(core::ptr::null_mut(), Ordering::Relaxed);
         while let Some(node) = next {
@@ -239,7 +239,7 @@ impl Uses {
     /// Replaces all uses by one.
     pub fn set(&self, point: Point) {
         self.clear();
-        self.queue.store(pointer(Some(point.queue())), Ordering::Relaxed);
+        self.stream.store(pointer(Some(point.stream())), Ordering::Relaxed);
         self.tick.store(point.tick(), Ordering::Relaxed);
     }
 }

@@ -57,7 +57,7 @@ use crate::pool::backing::listener::Listener;
 use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::options::Settings;
 use crate::pool::span::block_state::Block;
-use crate::pool::span::stream_uses::{Point, Queue};
+use crate::pool::span::stream_uses::{Point, Stream};
 use crate::pool::span::{List, Span, UpstreamPiece, class};
 use crate::pool::thread_heap::Heap;
 use crate::types::*;
@@ -80,8 +80,8 @@ pub(super) struct Want {
     pub block: Block,
     /// The heap that owns a new span of small blocks.
     pub heap: Option<&'static Heap>,
-    /// Stream-ordered pools: the queue that uses the block first. None: the host, now.
-    pub queue: Option<&'static Queue>,
+    /// Stream-ordered pools: the stream that uses the block first. None: the host, now.
+    pub stream: Option<&'static Stream>,
     /// Stream-ordered pools: searches look at every span, because the request fails otherwise.
     pub exhaustive: bool,
 }
@@ -89,7 +89,16 @@ pub(super) struct Want {
 impl Want {
     /// A request for a block with a span of its own.
     pub fn alone(block_bytes: usize, span_bytes: usize, span_alignment: usize, block: Block) -> Want {
-        Want { class: None, block_bytes, span_bytes, span_alignment, block, heap: None, queue: None, exhaustive: false }
+        Want {
+            class: None,
+            block_bytes,
+            span_bytes,
+            span_alignment,
+            block,
+            heap: None,
+            stream: None,
+            exhaustive: false,
+        }
     }
 }
 
@@ -110,7 +119,7 @@ pub(super) struct NewBlock {
     pub zero: bool,
     /// Bytes at the beginning that are not known to read 0.
     pub dirty: usize,
-    /// The point that other queues must wait for before they touch it.
+    /// The point that other streams must wait for before they touch it.
     pub ready: Option<Point>,
 }
 

@@ -7,7 +7,7 @@ use crate::pool::client::Client;
 use crate::pool::requests::Open;
 use crate::pool::span::PATTERN;
 use crate::pool::span::block_state::BlockState;
-use crate::pool::span::stream_uses::{FreeListKind, Point, Queue, Use};
+use crate::pool::span::stream_uses::{FreeListKind, Point, Stream, Use};
 use crate::pool::span::{Span, StreamMark, table};
 use crate::pool::{HOST, Pool, requests};
 use crate::stream;
@@ -48,14 +48,14 @@ impl Pool {
         if !self.is_stream_ordered() {
             return point.outlast();
         }
-        self.ensure_stream_list(point.queue());
+        self.ensure_stream_list(point.stream());
         let mut node = None;
         let (state, span) = loop {
             let Some((_, state, span)) = requests::owner(address) else {
                 debug_assert!(false, "{address:#x} is in no pool");
                 return true;
             };
-            if node.is_some() || span.uses.can_add_use(point.queue()) {
+            if node.is_some() || span.uses.can_add_use(point.stream()) {
                 break (state, span);
             }
             drop(state);
@@ -75,33 +75,33 @@ impl Pool {
         }
     }
 
-    /// Without memory for one more use: one of the block's queues waits for it on the device, or else the host waits.
+    /// Without memory for one more use: one of the block's streams waits for it on the device, or else the host waits.
     /// False: neither can.
     #[cold]
     fn replace_uses(&'static self, state: Open, span: &'static Span, point: Point) -> bool {
         let mut first = None;
         span.uses.each(|other| first = first.or(Some(other)));
         drop(state);
-        let waits = first.filter(|other| other.queue().wait_for(point).is_ok());
+        let waits = first.filter(|other| other.stream().wait_for(point).is_ok());
         match waits {
             Some(other) => {
                 let _state = self.state.lock();
-                let noted = span.uses.add(other.queue().now(), None);
-                debug_assert!(noted.is_ok(), "a queue with a use needs no node");
+                let noted = span.uses.add(other.stream().now(), None);
+                debug_assert!(noted.is_ok(), "a stream with a use needs no node");
                 true
             }
             None => point.outlast(),
         }
     }
 
-    /// Frees a raw block in the order of a queue; None: on the host, now. Otherwise as `deallocate_for`.
+    /// Frees a raw block in the order of a stream; None: on the host, now. Otherwise as `deallocate_for`.
     pub(in crate::pool) fn deallocate_ordered(
         &'static self,
         client: Client,
         through: Option<&'static Pool>,
         address: usize,
         bytes: Option<usize>,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
     ) -> Result<()> {
         let (mut node, mut tried) = (None, false);
         loop {
@@ -113,18 +113,18 @@ impl Pool {
                     return Err(status);
                 }
             };
-            if let Some(queue) = queue {
-                if !tried && (!state.has_stream_list(queue) || !span.uses.can_add_use(queue)) {
+            if let Some(stream) = stream {
+                if !tried && (!state.has_stream_list(stream) || !span.uses.can_add_use(stream)) {
                     // What is missing is made under no lock, once.
                     drop(state);
-                    self.ensure_stream_list(queue);
+                    self.ensure_stream_list(stream);
                     (node, tried) = (Use::create(), true);
                     continue;
                 }
-                match span.uses.add(queue.now(), node) {
+                match span.uses.add(stream.now(), node) {
                     Ok(rest) => node = rest,
                     Err(()) => {
-                        if !self.replace_uses(state, span, queue.now()) {
+                        if !self.replace_uses(state, span, stream.now()) {
                             return Err(fail(
                                 TN_ERR_NO_HOST_MEMORY,
                                 format_args!(
@@ -147,19 +147,19 @@ impl Pool {
         }
     }
 
-    /// Frees a client's raw block in the order of a queue. Without one, on the host now, or on the thread's current
+    /// Frees a client's raw block in the order of a stream. Without one, on the host now, or on the thread's current
     /// stream where the host cannot touch the memory.
     pub(in crate::pool) fn free_in_order(
         &'static self,
         client: Client,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         address: usize,
     ) -> Result<()> {
-        let queue = self.queue_of(queue)?;
-        self.deallocate_ordered(client, Some(self), address, None, queue)
+        let stream = self.stream_of(stream)?;
+        self.deallocate_ordered(client, Some(self), address, None, stream)
     }
 
-    /// As `free_in_order` without a queue. A lost device is no error.
+    /// As `free_in_order` without a stream. A lost device is no error.
     pub(in crate::pool) fn deallocate_now(
         &'static self,
         client: Client,
@@ -168,22 +168,22 @@ impl Pool {
         bytes: Option<usize>,
     ) -> Result<()> {
         // A lost device, or one of the parent process, orders nothing any more.
-        let queue = self.queue_of(None).ok().flatten();
-        self.deallocate_ordered(client, through, address, bytes, queue)
+        let stream = self.stream_of(None).ok().flatten();
+        self.deallocate_ordered(client, through, address, bytes, stream)
     }
 
-    /// Records that a queue uses a raw block until it is freed (PD-6).
+    /// Records that a stream uses a raw block until it is freed (PD-6).
     fn record_open_use(
         &'static self,
         through: Option<&'static Pool>,
         address: usize,
-        queue: &'static Queue,
+        stream: &'static Stream,
     ) -> Result<()> {
-        self.ensure_stream_list(queue);
+        self.ensure_stream_list(stream);
         let node = Use::create();
         let release = |node: Option<&'static Use>| node.into_iter().for_each(Use::release);
         let (_, state, span, _) = requests::claim(address, through, Client::RAW).inspect_err(|_| release(node))?;
-        let added = span.uses.add_open(queue, node);
+        let added = span.uses.add_open(stream, node);
         drop(state);
         let full =
             |()| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to record one more stream; free some memory"));
@@ -227,26 +227,26 @@ impl Pool {
         }
     }
 
-    /// Clears a span on a queue, behind all its uses. The caller alone has the span.
-    fn clear_on(&'static self, queue: Result<&'static Queue>, span: &'static Span) -> Cleared {
-        let Ok(queue) = queue else { return Cleared::No };
+    /// Clears a span on a stream, behind all its uses. The caller alone has the span.
+    fn clear_on(&'static self, stream: Result<&'static Stream>, span: &'static Span) -> Cleared {
+        let Ok(stream) = stream else { return Cleared::No };
         // Work that is captured runs at each launch of the graph instead of now.
-        if !matches!(queue.is_capturing(), Ok(false)) {
+        if !matches!(stream.is_capturing(), Ok(false)) {
             return Cleared::No;
         }
         let mut waits = true;
-        span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
+        span.uses.each(|point| waits = waits && stream.wait_for(point).is_ok());
         // The whole span: its last block may have left bytes beyond its own end when it shrank.
-        // SAFETY: no other thread has the span, and the queue comes after all its uses.
-        if !waits || unsafe { self.ops().fill_on(queue, span.start.get(), span.bytes.get(), 0) }.is_err() {
+        // SAFETY: no other thread has the span, and the stream comes after all its uses.
+        if !waits || unsafe { self.ops().fill_on(stream, span.start.get(), span.bytes.get(), 0) }.is_err() {
             return Cleared::No;
         }
         // Another thread may have begun a capture meanwhile, which nothing can prevent.
-        if queue.can_be_captured() && matches!(queue.is_capturing(), Ok(true)) {
+        if stream.can_be_captured() && matches!(stream.is_capturing(), Ok(true)) {
             return Cleared::Captured;
         }
-        self.ensure_stream_list(queue);
-        span.uses.set(queue.now());
+        self.ensure_stream_list(stream);
+        span.uses.set(stream.now());
         Cleared::Yes
     }
 
@@ -298,20 +298,20 @@ impl Pool {
     }
 }
 
-/// Records that a raw block is used on the queue that `stream` returns, until it is freed.
+/// Records that a raw block is used on the stream that `stream` returns, until it is freed.
 pub fn record_use_on(
     through: Option<&'static Pool>,
     address: usize,
-    stream: impl FnOnce(tn_device) -> Result<Option<&'static Queue>>,
+    stream: impl FnOnce(tn_device) -> Result<Option<&'static Stream>>,
 ) -> Result<()> {
     let pool = owner_of(through, address);
-    let queue = stream(pool.map_or(HOST, Pool::device))?;
-    let queue = match pool {
-        Some(pool) => pool.queue_of(queue)?,
+    let stream = stream(pool.map_or(HOST, Pool::device))?;
+    let stream = match pool {
+        Some(pool) => pool.stream_of(stream)?,
         None => None,
     };
-    match (pool, queue) {
-        (Some(pool), Some(queue)) => pool.record_open_use(through, address, queue),
+    match (pool, stream) {
+        (Some(pool), Some(stream)) => pool.record_open_use(through, address, stream),
         _ => requests::claim(address, through, Client::RAW).map(drop),
     }
 }

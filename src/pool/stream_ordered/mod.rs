@@ -20,7 +20,7 @@ use crate::error::{Result, Status, fail};
 use crate::pool::client::Client;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
-use crate::pool::span::stream_uses::{Point, Queue};
+use crate::pool::span::stream_uses::{Point, Stream};
 use crate::pool::span::table;
 use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, StreamList};
 use crate::pool::state::{Count, NewBlock, Prealloc, Want};
@@ -45,11 +45,11 @@ impl Pool {
         if self.is_stream_ordered() { self.device() } else { HOST }
     }
 
-    /// The queue that a request means. Without one, memory that the host cannot touch uses the thread's current
+    /// The stream that a request means. Without one, memory that the host cannot touch uses the thread's current
     /// stream (PD-9).
-    fn queue_of(&self, queue: Option<&'static Queue>) -> Result<Option<&'static Queue>> {
-        if queue.is_some() || self.touch.load(Ordering::Relaxed) {
-            return Ok(queue);
+    fn stream_of(&self, stream: Option<&'static Stream>) -> Result<Option<&'static Stream>> {
+        if stream.is_some() || self.touch.load(Ordering::Relaxed) {
+            return Ok(stream);
         }
         stream::current(self.device()).map(Some)
     }
@@ -75,21 +75,21 @@ impl Pool {
         )
     }
 
-    /// Makes the queue's free list, if it has none. Without memory for it the pool works, but finds the queue's free
+    /// Makes the stream's free list, if it has none. Without memory for it the pool works, but finds the stream's free
     /// spans more slowly.
-    fn ensure_stream_list(&'static self, queue: &'static Queue) {
-        let has = self.state.lock().has_stream_list(queue);
-        if !has && let Some(list) = StreamList::create(queue) {
-            let rest = self.state.lock().add_stream_list(queue, Some(list));
+    fn ensure_stream_list(&'static self, stream: &'static Stream) {
+        let has = self.state.lock().has_stream_list(stream);
+        if !has && let Some(list) = StreamList::create(stream) {
+            let rest = self.state.lock().add_stream_list(stream, Some(list));
             rest.into_iter().for_each(StreamList::release);
         }
     }
 
-    /// Allocates a raw block that is used first on a queue. None: on the host now, or on the thread's current stream
+    /// Allocates a raw block that is used first on a stream. None: on the host now, or on the thread's current stream
     /// where the host cannot touch the memory.
     pub fn allocate_raw_on(
         &'static self,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         bytes: usize,
         alignment: usize,
         zeroed: bool,
@@ -98,14 +98,14 @@ impl Pool {
         if !self.is_stream_ordered() {
             return self.allocate_raw(bytes, alignment, zeroed, stamp);
         }
-        self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Raw, Client::RAW.tag(stamp))
+        self.request_ordered(stream, bytes, alignment, zeroed, BlockState::Raw, Client::RAW.tag(stamp))
             .map(|made| made.0)
     }
 
-    /// Allocates the block of a store. The point, if any, is what other queues must wait for before they touch it.
+    /// Allocates the block of a store. The point, if any, is what other streams must wait for before they touch it.
     pub fn allocate_store_on(
         &'static self,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         bytes: usize,
         alignment: usize,
         zeroed: bool,
@@ -114,12 +114,12 @@ impl Pool {
         if !self.is_stream_ordered() {
             return self.allocate(bytes, alignment, zeroed, owner).map(|block| (block, None));
         }
-        self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Store, owner)
+        self.request_ordered(stream, bytes, alignment, zeroed, BlockState::Store, owner)
     }
 
     pub(super) fn request_ordered(
         &'static self,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         bytes: usize,
         alignment: usize,
         zeroed: bool,
@@ -128,19 +128,19 @@ impl Pool {
     ) -> Result<(core::ptr::NonNull<u8>, Option<Point>)> {
         let alignment = self.alignment_of(alignment, Block { state, alignment: 8, requested: bytes, tag })?;
         self.check_process()?;
-        let mut queue = self.queue_of(queue)?;
+        let mut stream = self.stream_of(stream)?;
         if zeroed && self.touch.load(Ordering::Relaxed) {
             // The host clears it now, so no stream may use it still.
-            queue = None;
+            stream = None;
         }
         let block = Block { state, alignment, requested: bytes, tag };
-        let placed = self.take_ordered(queue, bytes, block, Count { allocation: true, zeroed: false })?;
+        let placed = self.take_ordered(stream, bytes, block, Count { allocation: true, zeroed: false })?;
         let mut ready = placed.ready;
         if zeroed && bytes > 0 {
-            match self.clear_ordered(queue, placed.address, bytes) {
+            match self.clear_ordered(stream, placed.address, bytes) {
                 Ok(point) => ready = point.or(ready),
                 Err(status) => {
-                    self.end_new(queue, placed.address, block);
+                    self.end_new(stream, placed.address, block);
                     return Err(status);
                 }
             }
@@ -149,16 +149,16 @@ impl Pool {
         Ok((unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) }, ready))
     }
 
-    /// A block for a queue. In a pool where the host clears freed memory, the block is cleared now.
+    /// A block for a stream. In a pool where the host clears freed memory, the block is cleared now.
     fn take_ordered(
         &'static self,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         bytes: usize,
         block: Block,
         count: Count,
     ) -> Result<NewBlock> {
         let clears = self.host_clears();
-        let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
+        let want = Want { stream: stream.filter(|_| !clears), ..self.want(bytes, block)? };
         let placed = self.allocate_block_ordered(want, count)?;
         if clears {
             // Up to the end of the span, into which the block can grow in place.
@@ -170,32 +170,32 @@ impl Pool {
         Ok(placed)
     }
 
-    /// Clears a new block: on the host, or on the queue. Returns the queue's point behind the clearing.
+    /// Clears a new block: on the host, or on the stream. Returns the stream's point behind the clearing.
     fn clear_ordered(
         &'static self,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         address: usize,
         bytes: usize,
     ) -> Result<Option<Point>> {
-        let Some(queue) = queue else {
+        let Some(stream) = stream else {
             // SAFETY: the block was just made for this call, has that many bytes, and no device works on it.
             unsafe { self.ops().fill(address, bytes, 0) };
             return Ok(None);
         };
-        // SAFETY: as above, and the queue may have it: it is used in that order only.
-        unsafe { self.ops().fill_on(queue, address, bytes, 0)? };
-        let point = queue.now();
+        // SAFETY: as above, and the stream may have it: it is used in that order only.
+        unsafe { self.ops().fill_on(stream, address, bytes, 0)? };
+        let point = stream.now();
         self.record_use(address, point);
         Ok(Some(point))
     }
 
     /// Frees a block that was just made for a request that failed afterwards.
     #[cold]
-    fn end_new(&'static self, queue: Option<&'static Queue>, address: usize, block: Block) {
+    fn end_new(&'static self, stream: Option<&'static Stream>, address: usize, block: Block) {
         match block.state {
             BlockState::Store => self.free_store(thread::current(), address),
             _ => {
-                let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, queue);
+                let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, stream);
                 debug_assert!(given_back.is_ok(), "no other thread knows the new block");
             }
         }
@@ -222,8 +222,8 @@ impl Pool {
         if let Some(placed) = look(None).or_else(|| look(Some(&mut Prealloc::for_request(None)?))) {
             return Ok(placed);
         }
-        if let Some(queue) = want.queue {
-            self.ensure_stream_list(queue);
+        if let Some(stream) = want.stream {
+            self.ensure_stream_list(stream);
         }
         self.allocate_slow(want, count)
     }

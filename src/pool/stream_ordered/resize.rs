@@ -1,4 +1,4 @@
-//! Resizing in place, or by a copy in the order of a queue.
+//! Resizing in place, or by a copy in the order of a stream.
 //!
 //! Contract: on failure nothing changes.
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::pool::client::Client;
 use crate::pool::messages::Misuse;
 use crate::pool::span::block_state::{Block, BlockState};
-use crate::pool::span::stream_uses::Queue;
+use crate::pool::span::stream_uses::Stream;
 use crate::pool::state::{Count, Prealloc};
 use crate::pool::{Pool, requests};
 
@@ -15,12 +15,12 @@ impl Pool {
     pub(in crate::pool) fn resize_in_order(
         &'static self,
         client: Client,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         address: usize,
         bytes: usize,
     ) -> Result<core::ptr::NonNull<u8>> {
         self.check_process()?;
-        let queue = self.queue_of(queue)?;
+        let stream = self.stream_of(stream)?;
         let prealloc = Prealloc::for_stream_ordered();
         let (_, mut state, span, _) = requests::claim(address, Some(self), client)?;
         if state.retired {
@@ -29,9 +29,9 @@ impl Pool {
         let block = span.block(0);
         let Some(mut prealloc) = prealloc.filter(|_| state.fits_in_place(span, bytes)) else {
             drop(state);
-            return self.move_ordered(client, queue, address, block, bytes);
+            return self.move_ordered(client, stream, address, block, bytes);
         };
-        let resized = state.resize_ordered(span, block, bytes, queue.map(Queue::now), &mut prealloc);
+        let resized = state.resize_ordered(span, block, bytes, stream.map(Stream::now), &mut prealloc);
         let left = state.needs_clearing_count() > 0;
         self.enforce_threshold(state, usize::MAX);
         if left {
@@ -48,32 +48,32 @@ impl Pool {
     fn move_ordered(
         &'static self,
         client: Client,
-        queue: Option<&'static Queue>,
+        stream: Option<&'static Stream>,
         address: usize,
         block: Block,
         bytes: usize,
     ) -> Result<core::ptr::NonNull<u8>> {
         let count = Count { allocation: false, zeroed: false };
-        let placed = self.take_ordered(queue, bytes, Block { requested: bytes, ..block }, count)?;
+        let placed = self.take_ordered(stream, bytes, Block { requested: bytes, ..block }, count)?;
         let kept = bytes.min(requests::usable_size(address)?);
-        let copied = match queue {
+        let copied = match stream {
             None => {
                 // SAFETY: the caller has the old block, and no other thread knows the new one. Both have that many
-                // bytes. No queue was named, so the host may touch them now.
+                // bytes. No stream was named, so the host may touch them now.
                 unsafe { self.ops().copy(placed.address, address, kept) };
                 Ok(())
             }
-            // SAFETY: as above, in the order of the queue.
-            Some(queue) => unsafe { self.ops().copy_on(queue, placed.address, address, kept) },
+            // SAFETY: as above, in the order of the stream.
+            Some(stream) => unsafe { self.ops().copy_on(stream, placed.address, address, kept) },
         };
         if let Err(status) = copied {
             self.uncount_new(client, placed.address);
             return Err(status);
         }
-        if let Some(queue) = queue {
-            self.record_use(placed.address, queue.now());
+        if let Some(stream) = stream {
+            self.record_use(placed.address, stream.now());
         }
-        if let Err(status) = self.deallocate_ordered(client, Some(self), address, None, queue) {
+        if let Err(status) = self.deallocate_ordered(client, Some(self), address, None, stream) {
             self.uncount_new(client, placed.address);
             return Err(status);
         }

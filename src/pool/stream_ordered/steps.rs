@@ -46,7 +46,7 @@ pub(in crate::pool) fn poll_some_once(pool: &'static Pool, request: &mut Request
     StepOutcome::of(!core::mem::replace(&mut request.progress.polled_some, true) && pool.poll_some())
 }
 
-/// While a pending span would fit, and not in strict mode: the request's queue waits for it on the device (PD-4).
+/// While a pending span would fit, and not in strict mode: the request's stream waits for it on the device (PD-4).
 pub(in crate::pool) fn wait_on_device(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let strict = pool.flags.load(Ordering::Relaxed) & TN_POOL_STRICT != 0;
     StepOutcome::of(!strict && pool.wait_for_pending(&request.want, &mut request.prealloc))
@@ -74,10 +74,10 @@ pub(in crate::pool) fn search_exhaustively_once(pool: &'static Pool, request: &m
 }
 
 impl Pool {
-    /// Takes a pending span that fits, and lets the request's queue wait on the device for its uses, so that the span
-    /// is the queue's (PD-4). False: there is none, or the queue cannot wait.
+    /// Takes a pending span that fits, and lets the request's stream wait on the device for its uses, so that the span
+    /// is the stream's (PD-4). False: there is none, or the stream cannot wait.
     fn wait_for_pending(&'static self, want: &Want, prealloc: &mut Prealloc) -> bool {
-        let Some(queue) = want.queue else { return false };
+        let Some(stream) = want.stream else { return false };
         let mut state = self.state.lock();
         state.merge_recents();
         let mut taken = state.take_pending(want, prealloc);
@@ -88,11 +88,11 @@ impl Pool {
         state.busy += 1;
         drop(state);
         let mut waits = true;
-        span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
+        span.uses.each(|point| waits = waits && stream.wait_for(point).is_ok());
         let mut state = self.state.lock();
         state.busy -= 1;
         if waits {
-            span.uses.set(queue.now());
+            span.uses.set(stream.now());
         }
         state.set_free_ordered(span, os::coarse_ms());
         waits
@@ -142,7 +142,7 @@ fn poll(points: &Points) {
 }
 
 impl PoolState {
-    /// A block from what is free, after spans whose uses have passed were listed for all queues.
+    /// A block from what is free, after spans whose uses have passed were listed for all streams.
     pub fn take_passed_block(&mut self, want: &Want, prealloc: &mut Prealloc) -> Option<NewBlock> {
         if let Some(block) = self.take_block_for_stream(want, Some(prealloc)) {
             return Some(block);

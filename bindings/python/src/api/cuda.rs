@@ -18,7 +18,7 @@ pub fn device_count(r#type: tn_device_type) -> Result<usize> {
 /// The description of a device; with TN_QUERY_MEMORY also its free memory.
 pub fn device_query(device: tn_device, flags: u32) -> Result<tn_device_info> {
     let mut info = MaybeUninit::<tn_device_info>::zeroed();
-    // SAFETY: `info` is writable and `size` says how long it is; zeros are a value of this plain struct.
+    // SAFETY: `info` is writable and `size` is its length; zeros are a value of this plain struct.
     unsafe {
         (*info.as_mut_ptr()).size = size_of::<tn_device_info>();
         check(c::tn_device_query(device, flags, info.as_mut_ptr()))?;
@@ -78,7 +78,7 @@ pub fn stream_leave(scope: Id) -> Result<()> {
     check(unsafe { c::tn_stream_leave(scope.raw()) })
 }
 
-/// Releases a stream handle; pending work goes on.
+/// Releases a stream handle; pending work continues.
 pub fn stream_release(stream: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_stream_release(stream.raw()) })

@@ -81,7 +81,7 @@ pub fn explain(expr: Id, format: u32) -> Result<String> {
     loop {
         let mut length = 0;
         let at = if text.is_empty() { null_mut() } else { text.as_mut_ptr().cast() };
-        // SAFETY: `text` has room for as many bytes as it says; NULL only with none.
+        // SAFETY: `text` has room for the bytes of its length; NULL only with none.
         check(unsafe { c::tn_expr_explain(expr.raw(), format, text.len(), at, &mut length) })?;
         // Other threads may have made the text longer in between.
         if length < text.len() {

@@ -12,7 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::sync::OnceLock;
 
-/// The site of this thread is set while this value lives.
+/// A guard: this thread has a call site until the value is dropped. Callers bind it to `_site`.
 pub struct Site(());
 
 /// Number of cached code objects; a power of two.
@@ -54,7 +54,7 @@ fn get_lasti() -> Option<GetLasti> {
 /// between.
 struct Table(UnsafeCell<[CodeEntry; SLOTS]>);
 
-// SAFETY: only `get` and `put` touch it, both attached, neither across a call into the interpreter.
+// SAFETY: only `get` and `put` access it, both attached, neither across a call into the interpreter.
 unsafe impl Sync for Table {}
 
 static TABLE: Table = Table(UnsafeCell::new(
@@ -73,7 +73,7 @@ impl Table {
     }
 }
 
-/// Sets the site to the running Python code.
+/// Sets the site to the running Python code, until the returned value is dropped.
 #[inline]
 pub fn here(py: Python<'_>) -> Site {
     // SAFETY: attached, by `py`; a borrowed reference or NULL.

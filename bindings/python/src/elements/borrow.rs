@@ -6,8 +6,8 @@
 //! the view does: bytes stay valid while Python can reach them. After an exception the guards of writers end with
 //! TN_END_FAILED.
 //!
-//! For memory that the host cannot touch the views are `DeviceView`s: they tell where the bytes are, and hold
-//! nothing.
+//! For memory that the host cannot access the views are `DeviceView`s, which have the address and layout of the bytes
+//! and no elements.
 
 use crate::api::{self, Id, cuda};
 use crate::base::guard::Guard;
@@ -17,7 +17,7 @@ use crate::elements::device_view::{DeviceView, entries};
 use crate::handles::array::{Array, brief};
 use crate::types::*;
 use crate::values::buffer_fields::BufferFields;
-use crate::values::convert::{Dims, HOST, is_remote, mode_of, tables};
+use crate::values::convert::{Dims, HOST, cached_objects, is_remote, mode_of};
 use core::ffi::{c_int, c_void};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
@@ -50,7 +50,7 @@ impl BorrowedBuffer {
 
     /// A NumPy array over the bytes.
     fn numpy(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        tables(py)?.asarray.bind(py).call1((Bound::new(py, self)?,))
+        cached_objects(py)?.asarray.bind(py).call1((Bound::new(py, self)?,))
     }
 }
 
@@ -95,7 +95,7 @@ fn shown<'py>(py: Python<'py>, guard: &Arc<Guard>, view: &tn_view_info, readonly
     Ok(BorrowedBuffer::of(guard, view, readonly).numpy(py)?.unbind())
 }
 
-/// A copy on the host of an array that it cannot touch.
+/// A copy on the host of an array that it cannot access.
 pub fn on_host<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, Array>> {
     let id = array.id()?;
     let copied = py.detach(|| cuda::to_device(id, HOST, Id::NULL, Id::NULL).map_err(PyErr::from))?;
@@ -334,9 +334,9 @@ fn invalidate_view(view: Bound<'_, PyAny>) {
     // `__setstate__` is NumPy's own way to replace the contents of an array: it drops the base, and with it the
     // buffer. The new content is one object that raises when it is used.
     let dead = || -> PyResult<()> {
-        let plain = tables(py)?.plain.bind(py);
-        let object = tables(py)?.dtype.bind(py).call1(("O",))?;
-        let ended = PyList::new(py, [plain.getattr("ended")?])?;
+        let types_module = cached_objects(py)?.types_module.bind(py);
+        let object = cached_objects(py)?.dtype.bind(py).call1(("O",))?;
+        let ended = PyList::new(py, [types_module.getattr("ended")?])?;
         let state = (1, PyTuple::empty(py), object, false, ended);
         view.call_method1(pyo3::intern!(py, "__setstate__"), (state,))?;
         Ok(())

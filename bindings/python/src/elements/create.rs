@@ -10,7 +10,9 @@ use crate::elements::borrow::read_view;
 use crate::handles::array::Array;
 use crate::handles::pool::{Pool, PoolChoice};
 use crate::types::*;
-use crate::values::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, tables, text_of, with_dims};
+use crate::values::convert::{
+    self, Element, cached_objects, dims_of, dtype_object, dtype_of, order_of, text_of, with_dims,
+};
 use crate::values::foreign_buffer::ForeignBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -174,13 +176,13 @@ pub fn full<'py>(
 ) -> PyResult<Bound<'py, Array>> {
     let dtype = match dtype {
         Some(dtype) => dtype_of(dtype)?,
-        None => dtype_of(&tables(py)?.asarray.bind(py).call1((value,))?.getattr("dtype")?)?,
+        None => dtype_of(&cached_objects(py)?.asarray.bind(py).call1((value,))?.getattr("dtype")?)?,
     };
     let value = convert::encode_one(value, dtype)?;
     new(py, &dims_of(shape)?, dtype, Initial::Full(value), order, name, &PoolChoice::of(pool, device)?)
 }
 
-/// Whether an object's flags say that it is F-contiguous and not C-contiguous.
+/// Whether an object's flags state that it is F-contiguous and not C-contiguous.
 fn is_fortran(object: &Bound<'_, PyAny>) -> bool {
     let says = |flag: &str| object.getattr("flags").and_then(|flags| flags.getattr(flag)?.is_truthy()).unwrap_or(false);
     says("f_contiguous") && !says("c_contiguous")
@@ -303,7 +305,7 @@ pub fn array<'py>(
     if let Some(wanted) = wanted {
         options.set_item("dtype", dtype_object(py, wanted)?)?;
     }
-    let mut source = tables(py)?.asarray.bind(py).call((source,), Some(&options))?;
+    let mut source = cached_objects(py)?.asarray.bind(py).call((source,), Some(&options))?;
     let dtype = source.getattr("dtype")?;
     if !dtype.getattr("isnative")?.is_truthy()? {
         source = source.call_method1("astype", (dtype.call_method1("newbyteorder", ("=",))?,))?;

@@ -1,6 +1,6 @@
 //! Reads and overwrites the only element of an array, under a guard that ends before the call returns.
 //!
-//! Contract: one element is at most 16 bytes, so it is copied by value. The host copies where it can touch the memory; the device does it
+//! Contract: one element is at most 16 bytes, so it is copied by value. The host copies if it can access the memory; the device does it
 //! otherwise. Work of a device that is in the way is waited for with the interpreter released.
 
 use crate::api::{self, Id, cuda};
@@ -18,7 +18,7 @@ pub fn read_one(py: Python<'_>, array: Id, bytes: usize) -> PyResult<Option<Elem
     let one = is_one(&view, bytes);
     let remote = is_remote(view.device);
     if one && !remote {
-        // SAFETY: the open guard lends `bytes` bytes at `data`, which the host can touch; `is_one` checked the room in `element`.
+        // SAFETY: the open guard lends `bytes` bytes at `data`, which the host can access; `is_one` checked the room in `element`.
         unsafe { copy_nonoverlapping(view.data.cast::<u8>(), element.as_mut_ptr(), bytes) };
     }
     api::borrow_end(guard, 0)?;

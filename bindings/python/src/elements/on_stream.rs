@@ -90,7 +90,7 @@ impl Drop for OnStream {
 #[pymethods]
 impl Array {
     /// `with x.on(stream) as view:` lends the array to work on a stream. The block issues the work on the address in
-    /// `view`. Until that work is done, the library lets no other code touch the bytes. The stream waits for other
+    /// `view`. Until that work is done, the library lets no other code use the bytes. The stream waits for other
     /// streams' work on them.
     ///
     /// view: a `DeviceView` with `pointer`, `shape`, `strides`, `dtype`. write: the work writes; mode: as in `fill`.

@@ -5,7 +5,7 @@ use crate::elements::create;
 use crate::elements::element::read_one;
 use crate::handles::array::Array;
 use crate::types::*;
-use crate::values::convert::{self, as_numpy, kind, tables};
+use crate::values::convert::{self, as_numpy, cached_objects, kind};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -14,7 +14,7 @@ use pyo3::types::PyTuple;
 impl Array {
     /// The only element, as a Python scalar. what: the method, for the message.
     fn only(&self, py: Python<'_>, what: &str) -> PyResult<Py<PyAny>> {
-        match read_one(py, self.id()?, kind(self.dtype()).3)? {
+        match read_one(py, self.id()?, kind(self.dtype()).item_bytes)? {
             Some(element) => convert::decode(py, &element, self.dtype()),
             None => {
                 let shape = PyTuple::new(py, self.dims()?)?;
@@ -109,6 +109,6 @@ impl Array {
     /// array([0., 0., 0.])
     fn to_numpy<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        tables(py)?.asarray.bind(py).call1((slf,))
+        cached_objects(py)?.asarray.bind(py).call1((slf,))
     }
 }

@@ -37,7 +37,7 @@ pub fn set_array_interface(on: bool) {
 /// The typestr of an element type. None: NumPy has none.
 fn typestr(dtype: tn_dtype) -> Option<String> {
     let entry = kind(dtype);
-    entry.2?;
+    entry.format?;
     let letter = match dtype & 0xff {
         TN_CODE_BOOL => 'b',
         TN_CODE_INT => 'i',
@@ -45,8 +45,8 @@ fn typestr(dtype: tn_dtype) -> Option<String> {
         TN_CODE_COMPLEX => 'c',
         _ => 'f',
     };
-    let order = if entry.3 == 1 { '|' } else { '<' };
-    Some(format!("{order}{letter}{}", entry.3))
+    let order = if entry.item_bytes == 1 { '|' } else { '<' };
+    Some(format!("{order}{letter}{}", entry.item_bytes))
 }
 
 fn absent(why: &str) -> PyErr {
@@ -68,7 +68,7 @@ fn open(array: &Array, class: Class) -> PyResult<(Id, tn_view_info, bool)> {
 }
 
 fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool) -> PyResult<Bound<'py, PyDict>> {
-    let (ndim, item) = (view.ndim as usize, kind(view.dtype).3 as i64);
+    let (ndim, item) = (view.ndim as usize, kind(view.dtype).item_bytes as i64);
     // SAFETY: both have ndim entries while the guard of the view is open.
     let axes: Vec<(i64, i64)> = (0..ndim).map(|i| unsafe { (*view.shape.add(i), *view.strides.add(i)) }).collect();
     let empty = axes.iter().any(|(length, _)| *length == 0);

@@ -80,7 +80,7 @@ impl Kind {
 /// - Called by Python, for a capsule that `Kind::capsule` made.
 unsafe extern "C" fn destroy_capsule(capsule: *mut ffi::PyObject) {
     for kind in [SCHEMA, ARRAY, DEVICE_ARRAY] {
-        // SAFETY: a capsule. Its name tells which struct it holds, in a box that `Kind::capsule` made.
+        // SAFETY: a capsule. Its name states which struct it holds, in a box that `Kind::capsule` made.
         unsafe {
             if ffi::PyCapsule_IsValid(capsule, kind.name.as_ptr()) != 0 {
                 let at = ffi::PyCapsule_GetPointer(capsule, kind.name.as_ptr()).cast::<StructWords>();
@@ -95,7 +95,7 @@ unsafe extern "C" fn destroy_capsule(capsule: *mut ffi::PyObject) {
 /// Exports an array as two capsules.
 fn export<'py>(py: Python<'py>, array: &Array, kind: Kind) -> PyResult<Bound<'py, PyTuple>> {
     let (mut schema, mut out): (Box<StructWords>, Box<StructWords>) = (Box::new([0; WORDS]), Box::new([0; WORDS]));
-    array.finish(py)?;
+    array.wait_for_device_writes(py)?;
     let id = array.id()?.0 as *mut tn_array;
     let (flags, to) = (TN_BORROW | TN_WAIT, schema.as_mut_ptr().cast());
     let _site = site::here(py);
@@ -177,7 +177,7 @@ fn capsules<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     }
     for name in [pyo3::intern!(py, "__arrow_c_array__"), pyo3::intern!(py, "__arrow_c_device_array__")] {
         if object.hasattr(name)? {
-            // Until the nulls are counted, the struct tells that there may be some.
+            // Until the nulls are counted, the struct states that there may be some.
             if object.hasattr(pyo3::intern!(py, "null_count"))? {
                 object.getattr(pyo3::intern!(py, "null_count"))?;
             }

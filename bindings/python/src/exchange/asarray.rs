@@ -11,7 +11,7 @@ use crate::exchange::dlpack::from_dlpack;
 use crate::handles::array::Array;
 use crate::handles::expr::value;
 use crate::types::*;
-use crate::values::convert::{crossing, dtype_object, dtype_of, tables};
+use crate::values::convert::{cached_objects, crossing, dtype_object, dtype_of};
 use crate::values::foreign_buffer::ForeignBuffer;
 use pyo3::exceptions::{PyBufferError, PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -143,7 +143,7 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
     if object.hasattr("__array_interface__")? {
         let options = PyDict::new(py);
         options.set_item("copy", false)?;
-        let array = tables(py)?.asarray.bind(py).call((object,), Some(&options));
+        let array = cached_objects(py)?.asarray.bind(py).call((object,), Some(&options));
         return array.ok().map(|array| from_buffer(py, &array, None, None)).transpose();
     }
     Ok(None)

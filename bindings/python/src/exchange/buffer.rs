@@ -61,12 +61,12 @@ impl Array {
         let array = slf.clone();
         // SAFETY: Python passes a buffer to fill.
         unsafe { export(slf.into_any(), array.get(), Class::Default, view, flags) }?;
-        array.get().referred(1);
+        array.get().add_protocol_refs(1);
         Ok(())
     }
 
     unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
-        self.referred(-1);
+        self.add_protocol_refs(-1);
         // SAFETY: Python passes a buffer that `__getbuffer__` filled.
         unsafe { release(view) }
     }
@@ -99,7 +99,7 @@ pub struct Proxy {
 
 impl Proxy {
     fn of(array: Bound<'_, Array>, class: Class) -> Proxy {
-        array.get().referred(1);
+        array.get().add_protocol_refs(1);
         Proxy { array: array.unbind(), class, interface_export: AtomicU64::new(0) }
     }
 
@@ -131,7 +131,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.end_interface_export();
-        self.array.get().referred(-1);
+        self.array.get().add_protocol_refs(-1);
     }
 }
 

@@ -32,7 +32,7 @@ const VERSIONED_USED: &CStr = c"used_dltensor_versioned";
 /// # Safety
 /// - Called by Python, for a capsule that `export` made.
 unsafe extern "C" fn destroy_capsule(capsule: *mut ffi::PyObject) {
-    // SAFETY: a capsule. Its name, NULL or a text, tells which struct it holds and whether it still does. "used_..." is
+    // SAFETY: a capsule. Its name, NULL or a text, states which struct it holds, and whether it still does. "used_..." is
     // by far the most frequent name.
     unsafe {
         let name = ffi::PyCapsule_GetName(capsule);
@@ -175,7 +175,7 @@ pub fn _reads<'py>(
     dl_device: Option<Pair>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    export(py, array.get(), Class::Reads, stream, max_version, dl_device, copy)
+    export(py, array.get(), Class::ConsumerReads, stream, max_version, dl_device, copy)
 }
 
 /// Calls the object's `__dlpack__`; once more without the newer arguments where it does not know them.

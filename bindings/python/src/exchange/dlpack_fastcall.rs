@@ -44,7 +44,7 @@ struct LastCall {
 /// between.
 struct CallCache(UnsafeCell<LastCall>);
 
-// SAFETY: only code that is attached touches it, and never across a call into the interpreter.
+// SAFETY: only code that is attached accesses it, and never across a call into the interpreter.
 unsafe impl Sync for CallCache {}
 
 const NO_POSITIONS: ArgumentPositions = ArgumentPositions { names: null_mut(), version: 0, others: [0; 3], count: 0 };
@@ -83,7 +83,7 @@ unsafe extern "C" fn dlpack_method(
     positional: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: by the calling convention: attached, an object of this class, as many arguments as said.
+    // SAFETY: by the calling convention: attached, an object of this class, the stated number of arguments.
     let fast = catch_unwind(AssertUnwindSafe(|| unsafe { call_fast(this, arguments, positional, names) }));
     if let Ok(Some(capsule)) = fast {
         return capsule;

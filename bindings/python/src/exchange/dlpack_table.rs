@@ -114,7 +114,7 @@ unsafe extern "C" fn tensor_of_object(object: *mut ffi::PyObject, out: *mut Tens
 /// Describes a view; shape and strides live as long as the array object.
 fn described(py: Python<'_>, array: &Array, view: &tn_view_info) -> PyResult<Tensor> {
     let ndim = view.ndim as usize;
-    let item = kind(view.dtype).3 as i64;
+    let item = kind(view.dtype).item_bytes as i64;
     let mut numbers = [0i64; 2 * TN_MAX_NDIM];
     let (mut dense, mut count) = (1i64, 1i64);
     for axis in (0..ndim).rev() {
@@ -171,7 +171,7 @@ impl Array {
 
 /// The cached result for a type.
 struct TypeEntry {
-    /// The type's address, and a weak reference that tells whether it is still that type.
+    /// The type's address, and a weak reference that shows whether it is still that type.
     address: usize,
     class: Py<PyWeakrefReference>,
     /// Makes structs of its objects. None: the type only has `__dlpack__`.

@@ -16,7 +16,7 @@ pub enum Class {
     /// A read-only view (XR).
     ReadOnly,
     /// A read-only view, also in a struct that has no read-only flag: the consumer is known to read only.
-    Reads,
+    ConsumerReads,
     /// An exclusive view (XW).
     Exclusive,
 }
@@ -27,7 +27,7 @@ impl Class {
         match self {
             Class::Default => TN_EXPORT_WRITABLE,
             Class::ReadOnly => 0,
-            Class::Reads => TN_EXPORT_CONSUMER_READS,
+            Class::ConsumerReads => TN_EXPORT_CONSUMER_READS,
             Class::Exclusive => TN_EXPORT_WRITABLE | TN_EXPORT_EXCLUSIVE,
         }
     }

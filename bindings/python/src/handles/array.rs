@@ -1,9 +1,9 @@
 //! `tenure.Array`: the object that owns one array handle, its properties, and what it does as a whole.
 //!
-//! Contract: `release` and `detach` take the handle out. The end of the object releases a handle that is left; it
-//! never raises and needs nothing but the library. Element type and number of axes of a handle never change, so they
-//! are kept here; the library has everything else. The other layers add methods: single elements and borrows in
-//! `elements`, protocols in `exchange`, indexing and views in `operations`.
+//! Contract: `release` and `detach` take the handle out of the object. The end of the object releases the handle if it
+//! still has one; that never raises and calls only the library. The object caches the handle's element type and number
+//! of axes, which never change. All other properties are queried from the library. Other modules add methods: single
+//! elements and borrows in `elements`, protocols in `exchange`, indexing and views in `operations`.
 
 use crate::api::{self, Id, cuda};
 use crate::base::interpreter::retry_after_wait;
@@ -12,7 +12,7 @@ use crate::handles::array_extra::ArrayExtra;
 use crate::handles::pool::Pool;
 use crate::handles::stream::Stream;
 use crate::types::*;
-use crate::values::convert::{self, Dims, fixed_text, kind, mode_and_wait, parameter_of, tables};
+use crate::values::convert::{self, Dims, cached_objects, fixed_text, kind, mode_and_wait, parameter_of};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use pyo3::PyTypeInfo;
@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 /// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes. A method
-/// copies elements only where its description says so.
+/// copies elements only if its description states it.
 ///
 /// Made by `tenure.empty`, `zeros`, `array`, `asarray` and the like:
 ///
@@ -40,8 +40,9 @@ pub struct Array {
     dtype: AtomicU32,
     /// Number of axes of the handle; set with the type.
     ndim: AtomicI32,
-    /// References to the object from open buffers and proxies, which are not variables.
-    referred: AtomicI32,
+    /// References to the object from open buffers and proxies. They count as Python references, but are not variables
+    /// of the program, see `handles::references`.
+    protocol_refs: AtomicI32,
     /// Data that few arrays have; NULL, or a box that this object owns.
     extra: AtomicPtr<ArrayExtra>,
 }
@@ -57,8 +58,8 @@ impl Drop for Array {
         self.end_interface_exports();
         let id = *self.id.get_mut();
         if id > DETACHED {
-            // A finalizer cannot report a failure (PY-9). In strict mode the library refuses open guards here as
-            // everywhere.
+            // A finalizer cannot report a failure (PY-9). In strict mode the library refuses the release while borrows
+            // are open.
             let _ = api::release(Id(id));
         }
         let extra = *self.extra.get_mut();
@@ -73,8 +74,8 @@ impl Array {
     /// Makes the object that owns a handle. Where that fails the handle is released.
     #[inline]
     pub fn wrap(py: Python<'_>, id: Id, dtype: tn_dtype, ndim: i32) -> PyResult<Bound<'_, Array>> {
-        // Views are made in hot loops, and `Bound::new` would look up and call `object.__new__` with an empty tuple.
-        // That ends in this call. All-zero fields are an `Array` that was released.
+        // Fast, because hot loops make views: `Bound::new` reaches this call only by way of `object.__new__`, which it
+        // looks up and calls with an empty tuple. All-zero fields are an `Array` that was released.
         // SAFETY: attached, the type of this class, no items. The memory comes zeroed, which is a valid value of every field,
         // and of what pyo3 keeps beside them for a frozen class that may cross threads.
         let object = unsafe { ffi::PyType_GenericAlloc(Self::type_object_raw(py), 0) };
@@ -92,14 +93,14 @@ impl Array {
         Ok(array)
     }
 
-    /// Counts `more` buffers and proxies that refer to the object.
-    pub fn referred(&self, more: i32) {
-        self.referred.fetch_add(more, Ordering::Relaxed);
+    /// Adds `more`, which may be negative, to the number of buffers and proxies that refer to the object.
+    pub fn add_protocol_refs(&self, more: i32) {
+        self.protocol_refs.fetch_add(more, Ordering::Relaxed);
     }
 
     /// Number of buffers and proxies that refer to the object.
-    pub fn views(&self) -> u32 {
-        self.referred.load(Ordering::Relaxed).max(0) as u32
+    pub fn protocol_refs(&self) -> u32 {
+        self.protocol_refs.load(Ordering::Relaxed).max(0) as u32
     }
 
     /// The data that few arrays have, made at the first use.
@@ -197,9 +198,10 @@ impl Array {
         Ok(self.info()?.shape[0])
     }
 
-    /// Waits for device work that writes the array, where the host can touch its memory. For calls that have no
-    /// TN_WAIT, or would wait with the interpreter held.
-    pub fn finish(&self, py: Python<'_>) -> PyResult<()> {
+    /// Waits, with the interpreter released, for device work that writes an array in page-locked or managed memory. A
+    /// call that follows then does not wait with the interpreter held. Does nothing for TN_CPU, where the call
+    /// itself waits in the rare case that such work exists, and for TN_CUDA, whose memory the host cannot access.
+    pub fn wait_for_device_writes(&self, py: Python<'_>) -> PyResult<()> {
         let id = self.id()?;
         match self.info()?.device.r#type {
             TN_CPU | TN_CUDA => Ok(()),
@@ -207,13 +209,10 @@ impl Array {
         }
     }
 
-    fn take_id(&self, instead: u64) -> Option<Id> {
-        let id = self.id.swap(instead, Ordering::Relaxed);
-        if id > DETACHED {
-            return Some(Id(id));
-        }
-        self.id.store(id, Ordering::Relaxed);
-        None
+    /// Replaces the handle by `RELEASED` or `DETACHED`, and returns it; None: the object has no handle.
+    fn take_id(&self, replacement: u64) -> Option<Id> {
+        let replace = |id: u64| (id > DETACHED).then_some(replacement);
+        self.id.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replace).ok().map(Id)
     }
 }
 
@@ -254,7 +253,7 @@ impl Array {
     /// Bytes of one element.
     #[getter]
     fn itemsize(&self) -> usize {
-        kind(self.dtype()).3
+        kind(self.dtype()).item_bytes
     }
 
     /// Bytes of all elements.
@@ -285,10 +284,11 @@ impl Array {
     /// `x.flags["F"]`.
     #[getter]
     fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        tables(py)?.plain.bind(py).getattr("Flags")?.call1((self.info()?.flags,))
+        cached_objects(py)?.types_module.bind(py).getattr("Flags")?.call1((self.info()?.flags,))
     }
 
-    /// The pool of the bytes. Imported bytes have none and raise.
+    /// The pool that allocated the bytes. Raises an `OwnershipError` (FOREIGN) if there is none, because the array was
+    /// imported or has no elements.
     #[getter]
     fn pool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Pool>> {
         Pool::wrap(py, api::array_pool(self.id()?)?, self.info()?.device)
@@ -312,17 +312,18 @@ impl Array {
         self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.released_error())
     }
 
-    /// Releases this claim and empties the object. Open guards and exports keep the bytes. Calling it twice is
+    /// Releases this claim and empties the object. Open borrows and exports keep the bytes. Calling it twice is
     /// allowed.
     fn release(&self) -> PyResult<()> {
-        // Also for a handle that was handed out: the exports belong to the object.
+        // Also after `detach`: the exports belong to the object.
         self.end_interface_exports();
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
         api::release(id).map_err(|failure| {
-            // Strict mode refuses a release while guards are open (RL-4). The object keeps its handle.
+            // Strict mode refuses a release while borrows are open (RL-4). The object keeps its handle.
             self.id.store(id.0, Ordering::Relaxed);
             PyErr::from(failure)
         })?;
+        // The calls above can run callbacks, during which another thread may have opened one.
         self.end_interface_exports();
         Ok(())
     }
@@ -381,10 +382,10 @@ impl Array {
         ))
     }
 
-    /// Sets every element to `value`. mode: "aliased" (other handles see the change), "unique" (refused while others
-    /// exist) or "cow" (copies if others exist). stream: the fill becomes work of that stream; without one it is
-    /// complete on return. wait: whether a write by the host waits for unfinished device work; False raises
-    /// `PendingError`.
+    /// Sets every element to `value`. mode: "aliased" (the default: other handles see the change), "unique" (refused
+    /// while others exist) or "cow" (copies if others exist). "|discard" can be added, as in "cow|discard": the old
+    /// contents are not needed. stream: the fill becomes work of that stream; without one it is complete on return.
+    /// wait: whether a write by the host waits for unfinished device work. With False, such work raises `PendingError`.
     #[pyo3(signature = (value, mode=None, *, stream=None, wait=true))]
     fn fill(
         &self,
@@ -426,7 +427,7 @@ impl Array {
 /// Type, shape and name of an array, without its elements: `array float64 (2, 3) "K"`.
 pub fn brief(array: &Bound<'_, Array>) -> String {
     let array = array.get();
-    let name = kind(array.dtype()).1;
+    let name = kind(array.dtype()).name;
     let info = array.id().ok().and_then(|id| api::query(id).ok());
     let Some(info) = info else { return format!("array {name}") };
     let lengths: Vec<_> = info.shape[..info.ndim as usize].iter().map(i64::to_string).collect();

@@ -78,7 +78,7 @@ pub fn value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Arra
 impl Expr {
     /// The value, as an array. It is computed once and kept as long as this object exists.
     ///
-    /// An operation overwrites an operand whose bytes nothing else needs; `explain` says where. A failure (a matrix
+    /// An operation overwrites an operand whose bytes nothing else needs; `explain` shows where. A failure (a matrix
     /// that is not positive definite) poisons the expression and releases its operands. keep_on_fail=True leaves
     /// everything unchanged, at the cost of a copy.
     #[pyo3(signature = (*, keep_on_fail=false))]

@@ -7,7 +7,7 @@ use crate::api::{self, Id};
 use crate::base::errors;
 use crate::handles::pressure::Listeners;
 use crate::types::*;
-use crate::values::convert::{HOST, device_of, device_text, fixed_text, parameter_of, tables, text_of};
+use crate::values::convert::{HOST, cached_objects, device_of, device_text, fixed_text, parameter_of, text_of};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -232,13 +232,13 @@ impl Pool {
         set!(thread_hit_count device_allocate_count device_free_count device_bytes_total trim_count pressure_count);
         set!(oom_count misuse_count zero_bytes_skipped largest_free_bytes limit_bytes thread_count held_bytes);
         set!(shared_out_bytes serial);
-        tables(py)?.plain.bind(py).getattr("PoolStats")?.call((), Some(&fields))
+        cached_objects(py)?.types_module.bind(py).getattr("PoolStats")?.call((), Some(&fields))
     }
 
     /// The pool's statistics by client: a `tenure.PoolClient` for arrays, for raw blocks and for each library that
     /// allocates from the pool.
     fn clients<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let class = tables(py)?.plain.bind(py).getattr("PoolClient")?;
+        let class = cached_objects(py)?.types_module.bind(py).getattr("PoolClient")?;
         let entry = |c: &tn_pool_client| {
             class.call1((
                 fixed_text(&c.name),
@@ -258,7 +258,7 @@ impl Pool {
     /// The pool's statistics by block size: a `tenure.PoolClass` for large blocks (`block_bytes` 0), then one for each
     /// size that was used.
     fn classes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let class = tables(py)?.plain.bind(py).getattr("PoolClass")?;
+        let class = cached_objects(py)?.types_module.bind(py).getattr("PoolClass")?;
         let entry = |c: &tn_pool_class_stats| {
             let fields = (c.block_bytes, c.span_bytes, c.live_blocks, c.cached_blocks, c.span_count);
             class.call1((fields.0, fields.1, fields.2, fields.3, fields.4, c.allocation_count, c.hit_count))

@@ -22,7 +22,7 @@ fn references(object: &Bound<'_, PyAny>) -> u32 {
 /// The number of variables, attributes and containers that refer to the argument of `give`. Views of other libraries
 /// and proxies are not counted: `why_not` lists what they hold.
 pub fn variables(array: &Bound<'_, Array>) -> u32 {
-    let others = OF_THE_CALL.load(Ordering::Relaxed) + array.get().views();
+    let others = OF_THE_CALL.load(Ordering::Relaxed) + array.get().protocol_refs();
     references(array.as_any()).saturating_sub(others).max(1)
 }
 

@@ -157,7 +157,7 @@ impl Stream {
         self.scopes.leave(py)
     }
 
-    /// Releases the handle now; pending work goes on. Calling it twice is allowed.
+    /// Releases the handle now; pending work continues. Calling it twice is allowed.
     fn release(&self) -> PyResult<()> {
         match self.id.swap(0, Ordering::Relaxed) {
             0 => Ok(()),

@@ -6,7 +6,7 @@
 //! either.
 
 use crate::handles::expr::Expr;
-use crate::values::convert::tables;
+use crate::values::convert::cached_objects;
 use crate::values::foreign_buffer::ForeignBuffer;
 use core::ffi::{CStr, c_void};
 use pyo3::exceptions::PyTypeError;
@@ -40,7 +40,7 @@ pub fn of(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
         options.set_item("copy", false)?;
         // An object that NumPy can see without a copy, such as a column of a table. A list is not, because NumPy would
         // have to copy it.
-        if let Ok(seen) = tables(py)?.asarray.bind(py).call((object,), Some(&options))
+        if let Ok(seen) = cached_objects(py)?.asarray.bind(py).call((object,), Some(&options))
             && let Ok(interface) = seen.getattr(intern!(py, "__array_interface__"))
         {
             return of_interface(&interface);

@@ -10,7 +10,7 @@ use crate::elements::borrow::read_view;
 use crate::elements::element;
 use crate::handles::array::Array;
 use crate::types::*;
-use crate::values::convert::{self, int_of, tables};
+use crate::values::convert::{self, cached_objects, int_of};
 use crate::values::foreign_buffer::ForeignBuffer;
 use core::sync::atomic::{AtomicI64, Ordering};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -193,7 +193,7 @@ fn element(array: Id, index: &Index, ndim: i32) -> PyResult<OwnedHandle> {
 }
 
 fn read_element(py: Python<'_>, array: &Array, view: &OwnedHandle) -> PyResult<Py<PyAny>> {
-    let element = element::read_one(py, view.0, convert::kind(array.dtype()).3)?.unwrap_or_default();
+    let element = element::read_one(py, view.0, convert::kind(array.dtype()).item_bytes)?.unwrap_or_default();
     convert::decode(py, &element, array.dtype())
 }
 
@@ -234,7 +234,7 @@ impl Array {
         let view = OwnedHandle(view);
         if index.is_full(self.ndim()) {
             let element = convert::encode(value, self.dtype())?;
-            element::write_one(py, view.0, &element, convert::kind(self.dtype()).3)?;
+            element::write_one(py, view.0, &element, convert::kind(self.dtype()).item_bytes)?;
             return Ok(());
         }
         if is_scalar(value)? {
@@ -297,7 +297,7 @@ fn is_scalar(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(true);
     }
     // NumPy's scalars.
-    tables(value.py())?.numpy.bind(value.py()).getattr("generic").and_then(|g| value.is_instance(&g))
+    cached_objects(value.py())?.numpy.bind(value.py()).getattr("generic").and_then(|g| value.is_instance(&g))
 }
 
 /// Sets all elements of `target` from `value`, broadcast and converted as NumPy does.
@@ -315,13 +315,13 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
             return py.detach(|| api::copy_into(stretched.0, destination, TN_WAIT, Id::NULL).map_err(PyErr::from));
         }
     }
-    let numpy = tables(py)?.numpy.bind(py);
+    let numpy = cached_objects(py)?.numpy.bind(py);
     let options = PyDict::new(py);
     options.set_item("dtype", convert::dtype_object(py, to.dtype())?)?;
     let source = match value.cast::<Array>() {
         // Another element type: read under a guard, converted by NumPy.
         Ok(from) => read_view(from)?.call_method1("astype", (convert::dtype_object(py, to.dtype())?,))?,
-        Err(_) => tables(py)?.asarray.bind(py).call((value,), Some(&options))?,
+        Err(_) => cached_objects(py)?.asarray.bind(py).call((value,), Some(&options))?,
     };
     let shape = PyTuple::new(py, &dims)?;
     // NumPy drops leading axes of length 1.

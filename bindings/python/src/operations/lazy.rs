@@ -12,7 +12,7 @@ use crate::handles::array::Array;
 use crate::handles::expr::Expr;
 use crate::handles::promise::Promise;
 use crate::types::*;
-use crate::values::convert::tables;
+use crate::values::convert::cached_objects;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -64,7 +64,8 @@ fn no_operand(object: &Bound<'_, PyAny>) -> PyErr {
 /// A real number of Python or NumPy.
 fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
     let plain = object.is_instance_of::<PyFloat>() || object.is_instance_of::<PyInt>();
-    let of_numpy = |kind: &str| object.is_instance(&tables(object.py())?.numpy.bind(object.py()).getattr(kind)?);
+    let of_numpy =
+        |kind: &str| object.is_instance(&cached_objects(object.py())?.numpy.bind(object.py()).getattr(kind)?);
     // Complex numbers are no factors; as operands they are refused by type.
     Ok(if plain || of_numpy("floating")? || of_numpy("integer")? { Some(object.extract()?) } else { None })
 }

@@ -1,20 +1,20 @@
 //! Queries: who holds what, which handles are open, what was copied; and the process-wide options.
 //!
-//! Contract: converts the library's answers to the plain types of `tenure/_types.py`; changes nothing but options.
+//! Contract: converts the library's answers to the result types of `tenure/_types.py`; changes nothing but options.
 
 use crate::api::{self, Id};
 use crate::base::errors;
 use crate::handles::array::Array;
 use crate::operations::address_range;
 use crate::types::*;
-use crate::values::convert::{device_text, dims_of, dtype_of, fixed_text, kind, tables, text_of};
+use crate::values::convert::{cached_objects, device_text, dims_of, dtype_of, fixed_text, kind, text_of};
 use core::ffi::CStr;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::sync::{Mutex, PoisonError};
 
 fn holder<'py>(py: Python<'py>, h: &tn_holder) -> PyResult<Bound<'py, PyAny>> {
-    tables(py)?.plain.bind(py).getattr("Holder")?.call1((
+    cached_objects(py)?.types_module.bind(py).getattr("Holder")?.call1((
         h.kind,
         fixed_text(&h.name),
         fixed_text(&h.site),
@@ -55,7 +55,7 @@ pub fn why_not<'py>(py: Python<'py>, array: Id, target: Option<&Bound<'py, PyAny
             api::why_not(array, Some(&target))?
         }
     };
-    tables(py)?.plain.bind(py).getattr("why")?.call1((bits, holders(py, &list)?))
+    cached_objects(py)?.types_module.bind(py).getattr("why")?.call1((bits, holders(py, &list)?))
 }
 
 #[pymethods]
@@ -89,7 +89,7 @@ pub fn leaks(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
 /// `tenure.CopySite`, most bytes first.
 #[pyfunction]
 pub fn copies(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
-    let class = tables(py)?.plain.bind(py).getattr("CopySite")?;
+    let class = cached_objects(py)?.types_module.bind(py).getattr("CopySite")?;
     let entry = |s: &tn_copy_site| {
         // SAFETY: NULL or static text of the library.
         let function = if s.function.is_null() { c"" } else { unsafe { CStr::from_ptr(s.function) } };
@@ -107,7 +107,7 @@ pub fn holders_of(py: Python<'_>, address: u64, nbytes: usize) -> PyResult<Bound
 }
 
 fn store<'py>(py: Python<'py>, s: &tn_store_info, list: &[tn_holder]) -> PyResult<Bound<'py, PyAny>> {
-    tables(py)?.plain.bind(py).getattr("Store")?.call1((
+    cached_objects(py)?.types_module.bind(py).getattr("Store")?.call1((
         s.address,
         s.bytes,
         device_text(s.device),
@@ -147,7 +147,7 @@ fn of_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Option<Bound<'py, P
     let info = api::query(id)?;
     let Ok((guard, view)) = api::borrow_read(id, 0) else {
         let (_, list) = api::why_not(id, None)?;
-        let store = tables(py)?.plain.bind(py).getattr("Store")?;
+        let store = cached_objects(py)?.types_module.bind(py).getattr("Store")?;
         let (none, flags) = (0u64, info.flags);
         return store
             .call1((none, info.store_bytes, device_text(info.device), "", none, flags, holders(py, &list)?))
@@ -158,7 +158,7 @@ fn of_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Option<Bound<'py, P
     if address == 0 {
         return Ok(None);
     }
-    let (s, list) = api::holders_of(address, kind(info.dtype).3)?;
+    let (s, list) = api::holders_of(address, kind(info.dtype).item_bytes)?;
     store(py, &s, &list).map(Some)
 }
 
@@ -191,7 +191,7 @@ pub fn _report_json() -> PyResult<String> {
 }
 
 /// `with tenure.no_copies():` a copy on this thread that was not requested raises OwnershipError (WOULD_COPY). Blocks
-/// nest. In a test it proves that a path copies nothing; `tenure.copies()` tells where copies were made.
+/// nest. In a test it proves that a path copies nothing; `tenure.copies()` lists where copies were made.
 ///
 /// >>> with tenure.no_copies():
 /// ...     n = numpy.asarray(x)                 # an alias, so no copy is needed

@@ -19,7 +19,7 @@ fn all_names(path: &CStr) -> PyResult<Vec<String>> {
     let query = |infos: &mut Vec<tn_safetensors_info>| {
         let mut count = 0;
         let room = infos.capacity();
-        // SAFETY: a terminated path, as many places as said, a writable count.
+        // SAFETY: a terminated path, the stated number of places, a writable count.
         let status = unsafe {
             c::tn_safetensors_query(
                 path.as_ptr(),

@@ -9,7 +9,7 @@ use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::elements::borrow::read_view;
 use crate::handles::array::{Array, brief};
 use crate::types::*;
-use crate::values::convert::{device_text, is_remote, tables};
+use crate::values::convert::{cached_objects, device_text, is_remote};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -74,7 +74,7 @@ fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<
     let readable = if array.get().dtype() == TN_BF16 { widened(array)? } else { read_view(array)? };
     let options = PyDict::new(py);
     options.set_item("max_line_width", width)?;
-    tables(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
+    cached_objects(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
 }
 
 /// A bfloat16 array as float32, whose upper half it is.

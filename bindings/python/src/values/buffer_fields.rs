@@ -50,7 +50,7 @@ impl BufferFields {
 
     /// Whether the axes, in the order given, are packed from the last to the first.
     fn packed(&self, axes: impl Iterator<Item = usize>) -> bool {
-        let mut step = kind(self.dtype).3 as i64;
+        let mut step = kind(self.dtype).item_bytes as i64;
         for i in axes {
             let (length, stride) = self.axis(i);
             if length > 1 && stride != step {
@@ -72,8 +72,8 @@ impl BufferFields {
     /// The reason to refuse a request: a status and a message. None: it can be met.
     fn refuses(&self, flags: c_int) -> Option<(tn_status, String)> {
         let asks = |bits: c_int| flags & bits == bits;
-        let name = kind(self.dtype).1;
-        if kind(self.dtype).2.is_none() {
+        let name = kind(self.dtype).name;
+        if kind(self.dtype).format.is_none() {
             let text = format!("the buffer protocol has no code for {name}; use x.view(\"uint16\")");
             return Some((TN_ERR_DTYPE, text));
         }
@@ -116,14 +116,14 @@ impl BufferFields {
         let entry = kind(dtype);
         let asks = |bits: c_int| flags & bits == bits;
         let format =
-            entry.2.filter(|_| asks(ffi::PyBUF_FORMAT)).map_or(core::ptr::null_mut(), |f| f.as_ptr().cast_mut());
+            entry.format.filter(|_| asks(ffi::PyBUF_FORMAT)).map_or(core::ptr::null_mut(), |f| f.as_ptr().cast_mut());
         // SAFETY: `view` is writable; every field is set.
         unsafe {
             *view = ffi::Py_buffer {
                 buf: if data.is_null() { nowhere() } else { data },
                 obj: owner.into_ptr(),
-                len: self.count() as isize * entry.3 as isize,
-                itemsize: entry.3 as isize,
+                len: self.count() as isize * entry.item_bytes as isize,
+                itemsize: entry.item_bytes as isize,
                 readonly: readonly.into(),
                 // A consumer that takes no shape sees one axis of bytes, as with memoryview and NumPy; hashlib depends
                 // on that.

@@ -21,39 +21,52 @@ pub type Dims = SmallVec<[i64; 8]>;
 /// One element, at most 16 bytes; the first ones count.
 pub type Element = [u8; 16];
 
-/// Element type, NumPy's name, code of PEP 3118, bytes.
-pub struct Kind(pub tn_dtype, pub &'static str, pub Option<&'static CStr>, pub usize);
+/// An element type and its names.
+pub struct Kind {
+    pub dtype: tn_dtype,
+    /// NumPy's name.
+    pub name: &'static str,
+    /// The format code of PEP 3118, if it has one.
+    pub format: Option<&'static CStr>,
+    pub item_bytes: usize,
+}
+
+impl Kind {
+    const fn new(dtype: tn_dtype, name: &'static str, format: Option<&'static CStr>, item_bytes: usize) -> Kind {
+        Kind { dtype, name, format, item_bytes }
+    }
+}
 
 /// The fifteen element types. NumPy and PEP 3118 do not know the last one, bfloat16. NumPy calls the 64-bit code `l`
 /// int64; with `q` arrays would get another type number, which compiled code does not expect.
 pub static KINDS: [Kind; 15] = [
-    Kind(TN_F64, "float64", Some(c"d"), 8),
-    Kind(TN_F32, "float32", Some(c"f"), 4),
-    Kind(TN_I64, "int64", Some(c"l"), 8),
-    Kind(TN_I32, "int32", Some(c"i"), 4),
-    Kind(TN_U8, "uint8", Some(c"B"), 1),
-    Kind(TN_BOOL, "bool", Some(c"?"), 1),
-    Kind(TN_I8, "int8", Some(c"b"), 1),
-    Kind(TN_I16, "int16", Some(c"h"), 2),
-    Kind(TN_U16, "uint16", Some(c"H"), 2),
-    Kind(TN_U32, "uint32", Some(c"I"), 4),
-    Kind(TN_U64, "uint64", Some(c"L"), 8),
-    Kind(TN_F16, "float16", Some(c"e"), 2),
-    Kind(TN_C64, "complex64", Some(c"Zf"), 8),
-    Kind(TN_C128, "complex128", Some(c"Zd"), 16),
-    Kind(TN_BF16, "bfloat16", None, 2),
+    Kind::new(TN_F64, "float64", Some(c"d"), 8),
+    Kind::new(TN_F32, "float32", Some(c"f"), 4),
+    Kind::new(TN_I64, "int64", Some(c"l"), 8),
+    Kind::new(TN_I32, "int32", Some(c"i"), 4),
+    Kind::new(TN_U8, "uint8", Some(c"B"), 1),
+    Kind::new(TN_BOOL, "bool", Some(c"?"), 1),
+    Kind::new(TN_I8, "int8", Some(c"b"), 1),
+    Kind::new(TN_I16, "int16", Some(c"h"), 2),
+    Kind::new(TN_U16, "uint16", Some(c"H"), 2),
+    Kind::new(TN_U32, "uint32", Some(c"I"), 4),
+    Kind::new(TN_U64, "uint64", Some(c"L"), 8),
+    Kind::new(TN_F16, "float16", Some(c"e"), 2),
+    Kind::new(TN_C64, "complex64", Some(c"Zf"), 8),
+    Kind::new(TN_C128, "complex128", Some(c"Zd"), 16),
+    Kind::new(TN_BF16, "bfloat16", None, 2),
 ];
 
 /// The entry of an element type.
 pub fn kind(dtype: tn_dtype) -> &'static Kind {
-    KINDS.iter().find(|k| k.0 == dtype).unwrap_or(&KINDS[14])
+    KINDS.iter().find(|k| k.dtype == dtype).unwrap_or(&KINDS[14])
 }
 
 /// Objects of NumPy and of this package that are looked up once.
-pub struct Tables {
+pub struct CachedObjects {
     /// NumPy's dtype of each entry of `KINDS`; `tenure.bfloat16` for the last.
     dtypes: Vec<Py<PyAny>>,
-    /// Objects that mean an element type, by identity; `_keep` holds them.
+    /// Objects that mean an element type, by address. `_keep` has references on them, so that the addresses stay theirs.
     known: Vec<(usize, tn_dtype)>,
     _keep: Vec<Py<PyAny>>,
     /// `numpy.dtype`
@@ -64,17 +77,17 @@ pub struct Tables {
     pub empty: Py<PyAny>,
     /// numpy
     pub numpy: Py<PyAny>,
-    /// `tenure._types`, which has the plain result types.
-    pub plain: Py<PyAny>,
+    /// `tenure._types`, the module of the result types.
+    pub types_module: Py<PyAny>,
 }
 
-static TABLES: PyOnceLock<Tables> = PyOnceLock::new();
+static CACHED_OBJECTS: PyOnceLock<CachedObjects> = PyOnceLock::new();
 
-/// The tables, made at the first use.
-pub fn tables(py: Python<'_>) -> PyResult<&'static Tables> {
-    TABLES.get_or_try_init(py, || {
+/// The cached_objects, made at the first use.
+pub fn cached_objects(py: Python<'_>) -> PyResult<&'static CachedObjects> {
+    CACHED_OBJECTS.get_or_try_init(py, || {
         let numpy = py.import("numpy")?;
-        let plain = py.import("tenure._types")?;
+        let types_module = py.import("tenure._types")?;
         let dtype = numpy.getattr("dtype")?;
         let (mut dtypes, mut known, mut keep) = (Vec::new(), Vec::new(), Vec::new());
         let builtins = py.import("builtins")?;
@@ -82,19 +95,19 @@ pub fn tables(py: Python<'_>) -> PyResult<&'static Tables> {
             known.push((object.as_ptr() as usize, raw));
             keep.push(object.unbind());
         };
-        for &Kind(raw, name, code, _) in &KINDS {
-            let object = if code.is_some() { dtype.call1((name,))? } else { plain.getattr(name)? };
+        for &Kind { dtype: raw, name, format, .. } in &KINDS {
+            let object = if format.is_some() { dtype.call1((name,))? } else { types_module.getattr(name)? };
             dtypes.push(object.clone().unbind());
             know(object, raw);
             know(PyString::intern(py, name).into_any(), raw);
-            if code.is_some() {
+            if format.is_some() {
                 know(numpy.getattr(if name == "bool" { "bool_" } else { name })?, raw);
             }
         }
         for (name, raw) in [("float", TN_F64), ("int", TN_I64), ("bool", TN_BOOL), ("complex", TN_C128)] {
             know(builtins.getattr(name)?, raw);
         }
-        Ok(Tables {
+        Ok(CachedObjects {
             dtypes,
             known,
             _keep: keep,
@@ -102,22 +115,22 @@ pub fn tables(py: Python<'_>) -> PyResult<&'static Tables> {
             asarray: numpy.getattr("asarray")?.unbind(),
             empty: numpy.getattr("empty")?.unbind(),
             numpy: numpy.into_any().unbind(),
-            plain: plain.into_any().unbind(),
+            types_module: types_module.into_any().unbind(),
         })
     })
 }
 
 /// NumPy's dtype object of an element type.
 pub fn dtype_object(py: Python<'_>, raw: tn_dtype) -> PyResult<Bound<'_, PyAny>> {
-    let at = KINDS.iter().position(|k| k.0 == raw).unwrap_or(14);
-    Ok(tables(py)?.dtypes[at].bind(py).clone())
+    let at = KINDS.iter().position(|k| k.dtype == raw).unwrap_or(14);
+    Ok(cached_objects(py)?.dtypes[at].bind(py).clone())
 }
 
 /// The element type that an object means: whatever `numpy.dtype` takes, and `tenure.bfloat16`.
 #[inline]
 pub fn dtype_of(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
     let address = object.as_ptr() as usize;
-    if let Some((_, raw)) = tables(object.py())?.known.iter().find(|(known, _)| *known == address) {
+    if let Some((_, raw)) = cached_objects(object.py())?.known.iter().find(|(known, _)| *known == address) {
         return Ok(*raw);
     }
     dtype_slow(object)
@@ -129,7 +142,7 @@ fn dtype_slow(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
     if object.cast::<PyString>().is_ok_and(|s| s == "bfloat16") {
         return Ok(TN_BF16);
     }
-    let dtype = tables(py)?.dtype.bind(py).call1((object,))?;
+    let dtype = cached_objects(py)?.dtype.bind(py).call1((object,))?;
     let letter: String = dtype.getattr("kind")?.extract()?;
     let bytes: u32 = dtype.getattr("itemsize")?.extract()?;
     let native: bool = dtype.getattr("isnative")?.extract()?;
@@ -142,7 +155,7 @@ fn dtype_slow(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
         _ => u32::MAX,
     };
     let raw = code | (bytes * 8) << 8 | 1 << 16;
-    if code == u32::MAX || !native || !KINDS.iter().any(|k| k.0 == raw) {
+    if code == u32::MAX || !native || !KINDS.iter().any(|k| k.dtype == raw) {
         let text = dtype.str()?;
         return Err(PyTypeError::new_err(format!(
             "element type {text} is not supported; use bool, int8 to int64, uint8 to uint64, float16, float32, \
@@ -193,7 +206,7 @@ pub fn dims_of(object: &Bound<'_, PyAny>) -> PyResult<Dims> {
     Ok(dims)
 }
 
-/// Calls `body` with the integers of [`dims_of`]. Those of a short tuple stay where they are written.
+/// Calls `body` with the integers of [`dims_of`]. A short tuple needs no heap allocation.
 #[inline(always)]
 pub fn with_dims<R>(object: &Bound<'_, PyAny>, body: impl FnOnce(&[i64]) -> PyResult<R>) -> PyResult<R> {
     let mut few = [0; 4];
@@ -306,7 +319,7 @@ pub fn device_of(text: &str) -> PyResult<tn_device> {
 
 fn out_of_bounds(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyErr {
     let text = value.str().map(|t| t.to_string()).unwrap_or_default();
-    PyOverflowError::new_err(format!("{text} is out of bounds for {}", kind(dtype).1))
+    PyOverflowError::new_err(format!("{text} is out of bounds for {}", kind(dtype).name))
 }
 
 fn bytes_of(bytes: &[u8]) -> Element {
@@ -324,7 +337,7 @@ pub fn encode(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
             TN_F64 | TN_F32 | TN_F16 | TN_BF16 => return encode_float(value, value.extract()?, dtype),
             _ if int => {
                 let mut overflow: c_int = 0;
-                // SAFETY: attached, an int; overflow says which way.
+                // SAFETY: attached, an int; `overflow` has the direction.
                 let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
                 if let Some(element) = encode_int(number, overflow, value, dtype)? {
                     return Ok(element);
@@ -402,7 +415,7 @@ fn encode_slow(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
         let number: f64 = value.call_method0("__float__")?.extract()?;
         return encode_float(value, number, dtype);
     }
-    let place = tables(py)?.empty.bind(py).call1((PyTuple::empty(py), dtype_object(py, dtype)?))?;
+    let place = cached_objects(py)?.empty.bind(py).call1((PyTuple::empty(py), dtype_object(py, dtype)?))?;
     place.set_item(PyTuple::empty(py), value)?;
     let bytes: Vec<u8> = place.call_method0("tobytes")?.extract()?;
     Ok(bytes_of(&bytes))
@@ -455,7 +468,7 @@ fn half(bits: u16) -> f64 {
 /// The host.
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
-/// Whether the host cannot touch memory of a device.
+/// Whether the host cannot access memory of a device.
 pub fn is_remote(device: tn_device) -> bool {
     device.r#type == TN_CUDA
 }
@@ -487,5 +500,5 @@ pub fn as_numpy<'py>(
         options.set_item("dtype", dtype)?;
     }
     options.set_item("copy", copy)?;
-    tables(py)?.asarray.bind(py).call((memory,), Some(&options))
+    cached_objects(py)?.asarray.bind(py).call((memory,), Some(&options))
 }

@@ -53,7 +53,7 @@ impl ForeignBuffer {
         match writable {
             Some(true) => Self::open(object, ffi::PyBUF_FULL),
             Some(false) => Self::read(object),
-            // Read-only and writable exporters both accept this request, and the buffer tells which it is.
+            // Read-only and writable exporters both accept this request, and the buffer shows which it is.
             None => Self::read(object),
         }
     }
@@ -123,7 +123,7 @@ impl ForeignBuffer {
             b"Zf" | b"Zd" => number(TN_CODE_COMPLEX),
             _ => 0,
         };
-        let known = KINDS.iter().any(|k| k.0 == dtype && k.3 as isize == size);
+        let known = KINDS.iter().any(|k| k.dtype == dtype && k.item_bytes as isize == size);
         if !known || swapped {
             return Err(PyTypeError::new_err(format!(
                 "a buffer of format {:?} with {size} bytes each is none of the supported element types in native \

@@ -3,20 +3,20 @@
 use super::ranges::range_of;
 use super::{StreamList, StreamLists};
 use crate::pool::Pool;
-use crate::pool::span::stream_uses::{FreeListKind, Point, Queue};
+use crate::pool::span::stream_uses::{FreeListKind, Point, Stream};
 use crate::pool::span::{Kind, Span, StreamMark, table};
 use crate::pool::state::PoolState;
 use crate::sys::os;
 use core::sync::atomic::Ordering;
 
 impl PoolState {
-    /// Adds a queue's list, unless it has one. Returns what was not needed.
+    /// Adds a stream's list, unless it has one. Returns what was not needed.
     pub fn add_stream_list(
         &mut self,
-        queue: &'static Queue,
+        stream: &'static Stream,
         list: Option<&'static StreamList>,
     ) -> Option<&'static StreamList> {
-        let Some(lists) = self.stream_lists.filter(|_| !self.has_stream_list(queue)) else { return list };
+        let Some(lists) = self.stream_lists.filter(|_| !self.has_stream_list(stream)) else { return list };
         let list = list?;
         list.next.store(lists.lists.load(Ordering::Relaxed), Ordering::Relaxed);
         lists.lists.store(core::ptr::from_ref(list).cast_mut(), Ordering::Relaxed);
@@ -24,9 +24,9 @@ impl PoolState {
         None
     }
 
-    /// Whether a queue has its list, or needs none in this pool.
-    pub fn has_stream_list(&self, queue: &'static Queue) -> bool {
-        self.stream_lists.is_none_or(|lists| lists.of(queue).is_some())
+    /// Whether a stream has its list, or needs none in this pool.
+    pub fn has_stream_list(&self, stream: &'static Stream) -> bool {
+        self.stream_lists.is_none_or(|lists| lists.of(stream).is_some())
     }
 
     // ---- in and out of the lists ----
@@ -39,7 +39,7 @@ impl PoolState {
         match span.uses.free_list_kind() {
             FreeListKind::Finished if in_range => lists.in_range.put(span, false),
             FreeListKind::Finished => self.list_free(span),
-            FreeListKind::On(point) if let Some(list) = lists.of(point.queue()) => {
+            FreeListKind::On(point) if let Some(list) = lists.of(point.stream()) => {
                 span.set_use_tick(point.tick());
                 list.free_bins(in_range).put(span, true);
                 self.figures.pending_bytes += span.bytes.get() as u64;
@@ -61,7 +61,7 @@ impl PoolState {
                 lists.multi_stream.remove(span);
                 self.figures.pending_bytes -= span.bytes.get() as u64;
             }
-            FreeListKind::On(point) if let Some(list) = lists.of(point.queue()) => {
+            FreeListKind::On(point) if let Some(list) = lists.of(point.stream()) => {
                 if list.recent.get().is_some_and(|recent| recent.is(span)) {
                     list.recent.set(None);
                 }
@@ -82,7 +82,7 @@ impl PoolState {
             return;
         }
         let list = match (span.uses.drop_passed(), self.stream_lists) {
-            (FreeListKind::On(point), Some(lists)) => lists.of(point.queue()),
+            (FreeListKind::On(point), Some(lists)) => lists.of(point.stream()),
             _ => None,
         };
         if let Some(list) = list {
@@ -130,7 +130,7 @@ impl PoolState {
             neighbour.uses.clear();
             span = self.merge(span, neighbour);
             if let FreeListKind::On(point) = kind {
-                span.uses.set(Point::new(point.queue(), tick));
+                span.uses.set(Point::new(point.stream(), tick));
             }
         }
         span.set_freed_ms(now);
@@ -156,7 +156,7 @@ impl PoolState {
             };
             let same_home = match (kind, other.uses.free_list_kind()) {
                 (FreeListKind::Finished, FreeListKind::Finished) => true,
-                (FreeListKind::On(a), FreeListKind::On(b)) => core::ptr::eq(a.queue(), b.queue()),
+                (FreeListKind::On(a), FreeListKind::On(b)) => core::ptr::eq(a.stream(), b.stream()),
                 _ => false,
             };
             self.owns(pool, other)

@@ -2,27 +2,27 @@
 //!
 //! | term | meaning |
 //! |---|---|
-//! | use | a point on a queue that must pass before a span's bytes can be reused (`span::stream_uses`) |
+//! | use | a point on a stream that must pass before a span's bytes can be reused (`span::stream_uses`) |
 //! | finished | a free span without pending uses: every request may have it |
-//! | stream list | the free spans that only one queue uses; that queue may have them at once |
-//! | multi-stream | a free span with uses on several queues |
+//! | stream list | the free spans that only one stream uses; that stream may have them at once |
+//! | multi-stream | a free span with uses on several streams |
 //! | needs clearing | a free span that must be cleared before it is allocated again, in pools with TN_POOL_ZERO_ON_FREE |
 //! | range | granules cut into spans of multiples of 512 bytes, for blocks up to 1 MiB; it has a map (`span::range_map`) |
 //!
-//! A freed span goes to its queue's list without a question to the driver, so a loop on one queue never asks it
-//! (PD-1). A request looks at its own queue's list, then at finished spans, then at spans that its queue is known to
+//! A freed span goes to its stream's list without a question to the driver, so a loop on one stream never asks it
+//! (PD-1). A request looks at its own stream's list, then at finished spans, then at spans that its stream is known to
 //! come after (PD-2). Only then the caller asks the driver, under no lock: once for each list with a span that fits.
 //! The question is about a point that covers all spans of the list at that time (PD-3, [`PoolState::points`]). Spans
 //! whose uses have passed become finished and merge ([`PoolState::collect_passed`]). A span whose uses have not
 //! passed can be waited for on the device ([`PoolState::take_pending`], PD-4); the rest of its list stays.
 //!
 //! Neighbours merge if both are finished, or in one stream list, and lie in one piece of the device (PD-5). Bins find
-//! a span in a bounded number of steps. There is one stream list for each queue that was ever used.
+//! a span in a bounded number of steps. There is one stream list for each stream that was ever used.
 //!
 //! Comparison: PyTorch's caching allocator also keeps blocks by stream, and records an event on each other stream at
 //! a free; Tenure records none until a request needs it. RMM's coalescing lists are per stream too; a stream that
 //! finds nothing waits for another stream's event and takes one block. CUDA's pools follow dependencies that the
-//! driver sees; `Queue::follows` does so for those that Tenure sees.
+//! driver sees; `Stream::follows` does so for those that Tenure sees.
 //!
 //! | file | what |
 //! |---|---|
@@ -45,7 +45,7 @@ use crate::device::host::GRANULE;
 use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::relaxed::RelaxedUsize;
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
-use crate::pool::span::stream_uses::{Point, Queue};
+use crate::pool::span::stream_uses::{Point, Stream};
 use crate::pool::span::{Link, List};
 use crate::pool::state::free_bins::FreeBins;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -89,10 +89,10 @@ unsafe impl Recycled for StreamLists {
     }
 }
 
-/// The free spans of one queue.
+/// The free spans of one stream.
 #[derive(Debug)]
 pub(in crate::pool) struct StreamList {
-    queue: AtomicPtr<Queue>,
+    stream: AtomicPtr<Stream>,
     /// Spans in ranges.
     in_range: FreeBins,
     /// Spans of whole granules.
@@ -142,18 +142,18 @@ impl StreamLists {
         core::iter::successors(at(&self.lists), move |list: &&'static StreamList| at(&list.next))
     }
 
-    fn of(&self, queue: &'static Queue) -> Option<&'static StreamList> {
-        self.all().find(|list| list.is_of(queue))
+    fn of(&self, stream: &'static Stream) -> Option<&'static StreamList> {
+        self.all().find(|list| list.is_of(stream))
     }
 }
 
 impl StreamList {
-    /// A list for a queue. None: no memory.
-    pub fn create(queue: &'static Queue) -> Option<&'static StreamList> {
+    /// A list for a stream. None: no memory.
+    pub fn create(stream: &'static Stream) -> Option<&'static StreamList> {
         let list = LISTS.get()?;
         list.in_range.set_unit(MIN_PIECE_BYTES);
         list.whole.set_unit(GRANULE);
-        list.queue.store(core::ptr::from_ref(queue).cast_mut(), Ordering::Relaxed);
+        list.stream.store(core::ptr::from_ref(stream).cast_mut(), Ordering::Relaxed);
         list.watched.store(0, Ordering::Relaxed);
         list.recent.set(None);
         Some(list)
@@ -164,8 +164,8 @@ impl StreamList {
         LISTS.put(self);
     }
 
-    fn is_of(&self, queue: &'static Queue) -> bool {
-        core::ptr::eq(self.queue.load(Ordering::Relaxed), queue)
+    fn is_of(&self, stream: &'static Stream) -> bool {
+        core::ptr::eq(self.stream.load(Ordering::Relaxed), stream)
     }
 
     fn free_bins(&self, in_range: bool) -> &FreeBins {
@@ -173,9 +173,9 @@ impl StreamList {
     }
 
     fn point(&self, tick: u64) -> Option<Point> {
-        // SAFETY: set from a reference to a queue, and those are never unmapped.
-        let queue = unsafe { self.queue.load(Ordering::Relaxed).as_ref() };
-        queue.map(|queue| Point::new(queue, tick))
+        // SAFETY: set from a reference to a stream, and those are never unmapped.
+        let stream = unsafe { self.stream.load(Ordering::Relaxed).as_ref() };
+        stream.map(|stream| Point::new(stream, tick))
     }
 
     /// The point to ask about. It covers all spans that were here when it was chosen, and stays until it has passed.

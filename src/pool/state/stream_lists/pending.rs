@@ -48,7 +48,7 @@ impl PoolState {
         let mut next = lists.multi_stream.first();
         while let Some(span) = next {
             next = span.next.get();
-            let list_of = |point: Point| lists.of(point.queue()).is_some();
+            let list_of = |point: Point| lists.of(point.stream()).is_some();
             let stays = match span.uses.drop_passed() {
                 FreeListKind::MultiStream => true,
                 FreeListKind::On(point) => !list_of(point),
@@ -64,13 +64,13 @@ impl PoolState {
         any
     }
 
-    /// What to ask the driver about: for each other queue's list a point that covers its spans, and the uses of
+    /// What to ask the driver about: for each other stream's list a point that covers its spans, and the uses of
     /// multi-stream spans. With a request only where a span fits it.
     pub fn points(&self, want: Option<&Want>) -> Points {
         let mut points = [None; POINTS];
         let Some(lists) = self.stream_lists else { return points };
         let mut entries = points.iter_mut();
-        let own = want.and_then(|want| want.queue);
+        let own = want.and_then(|want| want.stream);
         let fits = |list: &StreamList| match want {
             None => true,
             Some(want) => {
@@ -80,7 +80,7 @@ impl PoolState {
             }
         };
         for list in lists.all() {
-            if own.is_some_and(|queue| list.is_of(queue)) || !fits(list) {
+            if own.is_some_and(|stream| list.is_of(stream)) || !fits(list) {
                 continue;
             }
             let Some(point) = list.watch() else { continue };
@@ -150,12 +150,12 @@ impl PoolState {
         points
     }
 
-    /// Takes out a pending span for a queue that will wait on the device for its uses.
+    /// Takes out a pending span for a stream that will wait on the device for its uses.
     /// [`PoolState::set_free_ordered`] puts it back.
     pub fn take_pending(&mut self, want: &Want, prealloc: &mut Prealloc) -> Option<&'static Span> {
-        let (lists, queue) = (self.stream_lists?, want.queue?);
+        let (lists, stream) = (self.stream_lists?, want.stream?);
         let in_range = want.is_in_range();
-        let stream_lists = lists.all().filter(|list| !list.is_of(queue));
+        let stream_lists = lists.all().filter(|list| !list.is_of(stream));
         let find = |list: &'static StreamList| want.find_on(list.free_bins(in_range));
         let found = stream_lists.filter_map(find).next();
         let span = match found {
@@ -206,15 +206,15 @@ impl PoolState {
         Some(span)
     }
 
-    /// Makes a range of another queue's pending granules, if a small block is wanted.
+    /// Makes a range of another stream's pending granules, if a small block is wanted.
     pub fn open_pending_range(&mut self, want: &Want, prealloc: &mut Prealloc) -> bool {
         let Some(lists) = self.stream_lists.filter(|_| want.is_in_range()) else { return false };
         let needed = want.span_bytes.next_multiple_of(GRANULE);
         let find = |list: &'static StreamList| {
             let point = list.whole.find(needed, GRANULE)?.uses.free_list_kind();
-            if let FreeListKind::On(point) = point { Some(point.queue()) } else { None }
+            if let FreeListKind::On(point) = point { Some(point.stream()) } else { None }
         };
-        let Some(queue) = lists.all().find_map(find) else { return false };
-        self.open_range(&Want { queue: Some(queue), ..*want }, prealloc)
+        let Some(stream) = lists.all().find_map(find) else { return false };
+        self.open_range(&Want { stream: Some(stream), ..*want }, prealloc)
     }
 }

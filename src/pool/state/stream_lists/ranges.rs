@@ -14,10 +14,10 @@ pub(super) fn range_of(span: &Span) -> Option<&'static Span> {
 }
 
 impl PoolState {
-    /// Makes a range with one free span of granules that the queue may have. False: there are none.
+    /// Makes a range with one free span of granules that the stream may have. False: there are none.
     pub(super) fn open_range(&mut self, want: &Want, prealloc: &mut Prealloc) -> bool {
         let Some(lists) = self.stream_lists.filter(|_| prealloc.map.is_some()) else { return false };
-        let list = want.queue.and_then(|queue| lists.of(queue));
+        let list = want.stream.and_then(|stream| lists.of(stream));
         let needed = want.span_bytes.next_multiple_of(GRANULE);
         let find = |bytes: usize| {
             let own = list.and_then(|list| list.whole.find(bytes, GRANULE));
@@ -91,7 +91,7 @@ impl PoolState {
         self.merge_free(outer, now);
     }
 
-    /// Turns ranges into whole granules if one free span of one queue fills them. False: there was none.
+    /// Turns ranges into whole granules if one free span of one stream fills them. False: there was none.
     pub fn dissolve_ranges(&mut self) -> bool {
         let Some(lists) = self.stream_lists else { return false };
         self.merge_recents();

@@ -1,7 +1,7 @@
 //! Requests: free spans are found, cut and allocated; live blocks change their size.
 //!
-//! Contract: that of `stream_lists`. The request's queue may use an allocated span without a wait, because only this
-//! queue used it, or the queue comes after its uses.
+//! Contract: that of `stream_lists`. The request's stream may use an allocated span without a wait, because only this
+//! stream used it, or the stream comes after its uses.
 
 use super::ranges::range_of;
 use super::{LARGEST_IN_RANGE_BYTES, LEAST_REST_BYTES, MULTI_STREAM_LOOKS};
@@ -38,11 +38,11 @@ impl Want {
 }
 
 impl PoolState {
-    /// A block that the request's queue may have without a wait. Without descriptors only one that needs no cut.
+    /// A block that the request's stream may have without a wait. Without descriptors only one that needs no cut.
     pub fn take_block_for_stream(&mut self, want: &Want, mut prealloc: Option<&mut Prealloc>) -> Option<NewBlock> {
         let lists = self.stream_lists?;
         let in_range = want.is_in_range();
-        let own = want.queue.and_then(|queue| lists.of(queue));
+        let own = want.stream.and_then(|stream| lists.of(stream));
         loop {
             let found = own.and_then(|list| want.find_on(list.free_bins(in_range)));
             let finished = if in_range { &lists.in_range } else { &self.free_bins };
@@ -65,21 +65,21 @@ impl PoolState {
         }
     }
 
-    /// A span of other queues that the request's queue is known to come after.
+    /// A span of other streams that the request's stream is known to come after.
     fn find_followed(&self, want: &Want, in_range: bool) -> Option<&'static Span> {
-        let (lists, queue) = (self.stream_lists?, want.queue?);
-        let follows = |span: &&'static Span| span.uses.all(|point| queue.follows(point));
-        let stream_lists = lists.all().filter(|list| !list.is_of(queue));
+        let (lists, stream) = (self.stream_lists?, want.stream?);
+        let follows = |span: &&'static Span| span.uses.all(|point| stream.follows(point));
+        let stream_lists = lists.all().filter(|list| !list.is_of(stream));
         let found = stream_lists.filter_map(|list| want.find_on(list.free_bins(in_range)));
         found.chain(self.multi_stream_for(want, in_range)).find(follows)
     }
 
-    /// Whether a span fits that the request's queue may have without a wait.
+    /// Whether a span fits that the request's stream may have without a wait.
     pub fn has_for(&self, want: &Want) -> bool {
         let Some(lists) = self.stream_lists else { return false };
         let in_range = want.is_in_range();
         let finished = if in_range { &lists.in_range } else { &self.free_bins };
-        let own = want.queue.and_then(|queue| lists.of(queue));
+        let own = want.stream.and_then(|stream| lists.of(stream));
         want.find_on(finished).is_some()
             || own.is_some_and(|list| want.find_on(list.free_bins(in_range)).is_some())
             || self.find_followed(want, in_range).is_some()
@@ -133,19 +133,19 @@ impl PoolState {
         Some(span)
     }
 
-    /// As `cut_to`, for a span of other queues that the request's queue comes after. The part taken out belongs to
-    /// that queue then.
+    /// As `cut_to`, for a span of other streams that the request's stream comes after. The part taken out belongs to
+    /// that stream then.
     fn take_for(&mut self, span: &'static Span, want: &Want, prealloc: Option<&mut Prealloc>) -> Option<&'static Span> {
-        let queue = want.queue?;
+        let stream = want.stream?;
         let whole = span.mark() == StreamMark::MultiStream;
         if whole {
             // The rest of a multi-stream span could not share its uses.
             self.remove_free(span);
-            span.uses.set(queue.now());
+            span.uses.set(stream.now());
             self.insert_free(span);
         }
         let taken = self.cut_to(span, want, prealloc)?;
-        taken.uses.set(queue.now());
+        taken.uses.set(stream.now());
         Some(taken)
     }
 
@@ -215,7 +215,7 @@ impl PoolState {
         let kind = match (span.uses.free_list_kind(), point) {
             (kind, None) => kind,
             (FreeListKind::Finished, Some(point)) => FreeListKind::On(point),
-            (FreeListKind::On(used), Some(point)) if point.queue().follows(used) => FreeListKind::On(point),
+            (FreeListKind::On(used), Some(point)) if point.stream().follows(used) => FreeListKind::On(point),
             _ => FreeListKind::MultiStream,
         };
         // The uses of a multi-stream block cannot be recorded twice.

@@ -1,30 +1,30 @@
-//! Uses: work that others issue on a queue until they close the use.
+//! Uses: work that others issue on a stream until they close the use.
 //!
-//! Contract: calls no driver. A use has no reference on its queue. A use that is open when its queue ends is closed then, behind an event.
+//! Contract: calls no driver. A use has no reference on its stream. A use that is open when its stream ends is closed then, behind an event.
 
-use super::Queue;
+use super::Stream;
 use crate::stream::point::Point;
 use core::sync::atomic::Ordering;
 
-impl Queue {
-    /// Opens a use, which ends when [`Queue::close_use`] is called with the returned number. The caller has a reference on the queue.
+impl Stream {
+    /// Opens a use, which ends when [`Stream::close_use`] is called with the returned number. The caller has a reference on the stream.
     pub fn open_use(&self) -> u64 {
         self.opened.store(true, Ordering::Relaxed);
         self.born.load(Ordering::Relaxed)
     }
 
-    /// Whether the queue has stood for one CUstream since the use was opened.
+    /// Whether the stream has been bound to one CUstream since the use was opened.
     pub fn has_use(&self, opened: u64) -> bool {
         self.born.load(Ordering::Relaxed) == opened
     }
 
-    /// Closes a use, and returns a point behind its work. If the queue stands for another CUstream by now, that work is done.
+    /// Closes a use, and returns a point behind its work. If the stream is bound to another CUstream by now, that work is done.
     pub fn close_use(&'static self, opened: u64) -> Point {
         if !self.has_use(opened) {
             return Point::new(self, 0);
         }
         let ended = || Some(self.ended.load(Ordering::SeqCst)).filter(|tick| *tick > 0);
-        // No new point of a queue that has ended. If it ends now, either this thread sees that, or the end sees the point of this thread.
+        // No new point of a stream that has ended. If it ends now, either this thread sees that, or the end sees the point of this thread.
         let tick = ended().unwrap_or_else(|| {
             let now = self.now().tick();
             ended().unwrap_or(now)
@@ -32,7 +32,7 @@ impl Queue {
         Point::new(self, tick)
     }
 
-    /// Closes the open uses of a queue that ends, before its last event is recorded.
+    /// Closes the open uses of a stream that ends, before its last event is recorded.
     pub(in crate::stream) fn close_uses(&'static self) {
         if self.opened.load(Ordering::Relaxed) {
             self.ended.store(self.now().tick(), Ordering::SeqCst);

@@ -1,11 +1,11 @@
-//! Queues: a CUstream's order of work, and points in it.
+//! Streams: a CUstream's order of work, and points in it.
 //!
 //! All ticks come from one clock of the process. It advances before an event is recorded, and before a wait for a whole stream or device.
-//! [`Queue::now`] reads the clock: work that was issued before the read comes before any event with that tick or a later one. A queue knows
-//! the tick up to which it has **passed**; an event of tick t that is done raises it to t. So a queue that ended can serve another CUstream
+//! [`Stream::now`] reads the clock: work that was issued before the read comes before any event with that tick or a later one. A stream knows
+//! the tick up to which it has **passed**; an event of tick t that is done raises it to t. So a stream that ended can serve another CUstream
 //! later: its old points have passed.
 //!
-//! The driver gives a thread no name for another thread's per-thread stream. The legacy stream is ordered after it, so an event is recorded
+//! A thread cannot name another thread's per-thread stream to the driver. The legacy stream is ordered after it, so the event is recorded
 //! there, possibly later than necessary.
 //!
 //! | file | what |
@@ -38,11 +38,11 @@ pub const PER_THREAD: u64 = 2;
 static CLOCK: AtomicU64 = AtomicU64::new(1);
 
 /// Advances the clock, and returns the tick before.
-pub fn tick() -> u64 {
+pub fn advance_clock() -> u64 {
     CLOCK.fetch_add(1, Ordering::SeqCst)
 }
 
-/// The origin of a queue's CUstream.
+/// The origin of a stream's CUstream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Origin {
@@ -57,7 +57,7 @@ pub enum Origin {
 }
 
 /// The work of a CUstream; type-stable.
-pub struct Queue {
+pub struct Stream {
     head: Head,
     gpu: AtomicPtr<Gpu>,
     native: AtomicU64,
@@ -70,30 +70,30 @@ pub struct Queue {
     serial: AtomicU64,
     /// Its owner destroyed the CUstream while this library had it.
     gone: AtomicBool,
-    /// The tick at which it began to stand for its CUstream: unique among all queues and their uses.
+    /// The tick at which it was bound to its CUstream: unique among all streams and their uses.
     born: AtomicU64,
     /// Whether a use was opened.
     opened: AtomicBool,
     /// The tick that closed the uses that were open at its end; 0: it has not ended, or had none.
     ended: AtomicU64,
-    /// References: see `queue_ref`. 0: it ended, or was never used.
+    /// References: see `stream_ref`. 0: it ended, or was never used.
     pub(super) refs: AtomicU32,
     /// The latest tick of a point that was returned without an event.
-    asked: AtomicU64,
+    last_point: AtomicU64,
     /// The latest tick of an event.
     recorded: AtomicU64,
     /// All work up to this tick is done.
     passed: AtomicU64,
     events: QuickLock<PointCache>,
     known_waits: QuickLock<KnownWaits>,
-    /// The next of the queues that ended with unfinished work; guarded by `end`.
-    pub(super) next: AtomicPtr<Queue>,
+    /// The next of the streams that ended with unfinished work; guarded by `end`.
+    pub(super) next: AtomicPtr<Stream>,
 }
 
-impl Slot for Queue {
-    const KIND: Kind = Kind::Queue;
-    fn new(head: Head) -> Queue {
-        Queue {
+impl Slot for Stream {
+    const KIND: Kind = Kind::StreamRecord;
+    fn new(head: Head) -> Stream {
+        Stream {
             head,
             gpu: AtomicPtr::new(core::ptr::null_mut()),
             native: AtomicU64::new(0),
@@ -106,7 +106,7 @@ impl Slot for Queue {
             opened: AtomicBool::new(false),
             ended: AtomicU64::new(0),
             refs: AtomicU32::new(0),
-            asked: AtomicU64::new(0),
+            last_point: AtomicU64::new(0),
             recorded: AtomicU64::new(0),
             passed: AtomicU64::new(0),
             events: QuickLock::new(PointCache::new()),
@@ -119,42 +119,42 @@ impl Slot for Queue {
     }
 }
 
-impl PartialEq for Queue {
-    fn eq(&self, other: &Queue) -> bool {
+impl PartialEq for Stream {
+    fn eq(&self, other: &Stream) -> bool {
         core::ptr::eq(self, other)
     }
 }
 
-impl core::fmt::Debug for Queue {
+impl core::fmt::Debug for Stream {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "queue {} of GPU {}", self.head.number(), self.gpu().id())
+        write!(f, "stream {} of GPU {}", self.head.number(), self.gpu().id())
     }
 }
 
-impl Queue {
-    /// Takes a queue for a CUstream, and counts one reference.
-    pub(super) fn start(gpu: &'static Gpu, native: u64, origin: Origin, blocking: bool) -> Result<&'static Queue> {
+impl Stream {
+    /// Takes a stream for a CUstream, and counts one reference.
+    pub(super) fn start(gpu: &'static Gpu, native: u64, origin: Origin, blocking: bool) -> Result<&'static Stream> {
         let thread = thread::current();
-        let queue = Table::<Queue>::take(thread)?;
-        queue.gpu.store(core::ptr::from_ref(gpu).cast_mut(), Ordering::Relaxed);
-        queue.native.store(native, Ordering::Relaxed);
-        queue.origin.store(origin as u32, Ordering::Relaxed);
-        queue.blocking.store(blocking, Ordering::Relaxed);
+        let stream = Table::<Stream>::take(thread)?;
+        stream.gpu.store(core::ptr::from_ref(gpu).cast_mut(), Ordering::Relaxed);
+        stream.native.store(native, Ordering::Relaxed);
+        stream.origin.store(origin as u32, Ordering::Relaxed);
+        stream.blocking.store(blocking, Ordering::Relaxed);
         let owner = if origin == Origin::PerThread { core::ptr::from_ref(thread) } else { core::ptr::null() };
-        queue.owner.store(owner.cast_mut(), Ordering::Relaxed);
-        queue.serial.store(0, Ordering::Relaxed);
-        queue.gone.store(false, Ordering::Relaxed);
-        queue.born.store(tick(), Ordering::Relaxed);
-        queue.opened.store(false, Ordering::Relaxed);
-        queue.ended.store(0, Ordering::Relaxed);
-        *queue.known_waits.lock() = KnownWaits::NONE;
-        queue.head.set_state(State::Kept);
-        // Release pairs with the Acquire in `try_ref`: a thread that finds the queue sees its fields.
-        queue.refs.store(1, Ordering::Release);
-        Ok(queue)
+        stream.owner.store(owner.cast_mut(), Ordering::Relaxed);
+        stream.serial.store(0, Ordering::Relaxed);
+        stream.gone.store(false, Ordering::Relaxed);
+        stream.born.store(advance_clock(), Ordering::Relaxed);
+        stream.opened.store(false, Ordering::Relaxed);
+        stream.ended.store(0, Ordering::Relaxed);
+        *stream.known_waits.lock() = KnownWaits::NONE;
+        stream.head.set_state(State::Kept);
+        // Release pairs with the Acquire in `try_ref`: a thread that finds the stream sees its fields.
+        stream.refs.store(1, Ordering::Release);
+        Ok(stream)
     }
 
-    /// Frees the slot of a queue that ended. Its old points have passed.
+    /// Frees the slot of a stream that ended. Its old points have passed.
     pub(super) fn recycle(&'static self) {
         Table::free(thread::current(), self);
     }
@@ -189,7 +189,7 @@ impl Queue {
         }
     }
 
-    /// Whether the queue stands for the CUstream with this value.
+    /// Whether the stream is bound to the CUstream with this value.
     pub(super) fn is_of(&self, gpu: &Gpu, native: u64) -> bool {
         let in_use = self.refs.load(Ordering::Acquire) > 0 && !self.gone.load(Ordering::Relaxed);
         in_use && core::ptr::eq(self.gpu(), gpu) && self.native() == native
@@ -200,7 +200,7 @@ impl Queue {
         self.serial.load(Ordering::Relaxed)
     }
 
-    /// Sets the number, before the queue is shared.
+    /// Sets the number, before the stream is shared.
     pub(super) fn set_serial(&self, serial: u64) {
         self.serial.store(serial, Ordering::Relaxed);
     }
@@ -217,11 +217,11 @@ impl Queue {
     }
 }
 
-/// Calls `visit` with every queue that has references, or ended with unfinished work.
-pub(super) fn each(mut visit: impl FnMut(&'static Queue)) {
-    Table::<Queue>::each(|queue| {
-        if queue.head.state() == State::Kept {
-            visit(queue);
+/// Calls `visit` with every stream that has references, or ended with unfinished work.
+pub(super) fn each(mut visit: impl FnMut(&'static Stream)) {
+    Table::<Stream>::each(|stream| {
+        if stream.head.state() == State::Kept {
+            visit(stream);
         }
     });
 }

@@ -1,9 +1,9 @@
-//! The progress of a queue: its points, the events behind them, and what is known to be done.
+//! The progress of a stream: its points, the events behind them, and what is known to be done.
 //!
 //! Contract: only functions that record or query an event call the driver, and hold no lock.
 
 use super::waits::{capturing, is_capturing};
-use super::{CLOCK, LEGACY, Queue, tick};
+use super::{CLOCK, LEGACY, Stream, advance_clock};
 use crate::cuda_driver::{CUstream, code};
 use crate::error::{Result, Status, fail};
 use crate::gpu::Inside;
@@ -12,13 +12,13 @@ use crate::stream::point::Point;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-impl Queue {
+impl Stream {
     /// The point behind all work issued so far, and possibly some of what comes next. Calls no driver.
     pub fn now(&'static self) -> Point {
-        // SeqCst: read after the driver returned from what was issued last, see the head of `queue`.
+        // SeqCst: read after the driver returned from what was issued last, see the head of `state`.
         let tick = CLOCK.load(Ordering::SeqCst);
-        if self.asked.load(Ordering::Relaxed) < tick {
-            self.asked.fetch_max(tick, Ordering::Relaxed);
+        if self.last_point.load(Ordering::Relaxed) < tick {
+            self.last_point.fetch_max(tick, Ordering::Relaxed);
         }
         Point::new(self, tick)
     }
@@ -36,7 +36,7 @@ impl Queue {
         }
     }
 
-    /// As [`Queue::record`], for a queue whose CUstream is known to exist.
+    /// As [`Stream::record`], for a stream whose CUstream is known to exist.
     pub(in crate::stream) fn record_held(&'static self, timing: bool) -> Result<EventRef> {
         let gpu = self.gpu();
         if self.gone.load(Ordering::Relaxed) {
@@ -48,7 +48,7 @@ impl Queue {
             return Err(capturing(gpu));
         }
         let event = EventRef::take(gpu, &inside, timing)?;
-        event.set_tick(tick());
+        event.set_tick(advance_clock());
         // SAFETY: an event of this context that this call alone has, and a stream with a reference.
         gpu.check(unsafe { inside.cuEventRecord(event.event(), stream)? }, "cuEventRecord")?;
         self.recorded.fetch_max(event.tick(), Ordering::Relaxed);
@@ -102,16 +102,16 @@ impl Queue {
 
     /// Whether all points that were ever returned have passed.
     pub(in crate::stream) fn is_idle(&self) -> bool {
-        self.has_passed(self.asked.load(Ordering::Relaxed).max(self.recorded.load(Ordering::Relaxed)))
+        self.has_passed(self.last_point.load(Ordering::Relaxed).max(self.recorded.load(Ordering::Relaxed)))
     }
 
     /// Whether a point was returned that has not passed and has no event behind it.
     pub(in crate::stream) fn has_unrecorded(&self) -> bool {
-        let asked = self.asked.load(Ordering::Relaxed);
-        asked > self.recorded.load(Ordering::Relaxed) && !self.has_passed(asked)
+        let last_point = self.last_point.load(Ordering::Relaxed);
+        last_point > self.recorded.load(Ordering::Relaxed) && !self.has_passed(last_point)
     }
 
-    /// Queries the last event of a queue that ended.
+    /// Queries the last event of a stream that ended.
     pub(in crate::stream) fn poll_last_event(&'static self) {
         let last = self.recorded.load(Ordering::Relaxed);
         if !self.has_passed(last) {

@@ -1,25 +1,25 @@
-//! Waits: of a queue for a point, and of the host for a queue. Neither may become part of a graph capture.
+//! Waits: of a stream for a point, and of the host for a stream. Neither may become part of a graph capture.
 //!
 //! Contract: no lock is held while the driver is called.
 
-use super::{Origin, Queue, tick};
+use super::{Origin, Stream, advance_clock};
 use crate::cuda_driver::CUstream;
 use crate::error::{Result, Status, fail};
 use crate::gpu::{Gpu, Inside};
 use crate::stream::point::Point;
-use crate::stream::queue_ref::QueueRef;
+use crate::stream::stream_ref::StreamRef;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-impl Queue {
-    /// Makes new work on this queue wait for a point, without waiting on the host. TN_ERR_UNSUPPORTED: one of the two streams captures a
+impl Stream {
+    /// Makes new work on this stream wait for a point, without waiting on the host. TN_ERR_UNSUPPORTED: one of the two streams captures a
     /// graph. TN_ERR_DRIVER: the point's stream ended with no event behind the point; or this one ended, or is another thread's per-thread
     /// stream, whose value would mean the calling thread's.
     pub fn wait_for(&'static self, point: Point) -> Result<()> {
         if self.follows(point) {
             return Ok(());
         }
-        let Some(_queue_ref) = self.try_ref().filter(|_| self.is_nameable()) else { return Err(self.unreachable()) };
+        let Some(_stream_ref) = self.try_ref().filter(|_| self.is_nameable()) else { return Err(self.unreachable()) };
         let event = point.event()?;
         let gpu = self.gpu();
         let inside = gpu.enter()?;
@@ -29,20 +29,20 @@ impl Queue {
         // The driver waits for the latest record of the event, also if the event is recorded again later (reference of cuEventRecord).
         // SAFETY: an event with a reference, of any GPU, and a stream with a reference.
         gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), event.event(), 0)? }, "cuStreamWaitEvent")?;
-        self.known_waits.lock().learn(point.queue().head.number(), event.tick());
+        self.known_waits.lock().learn(point.stream().head.number(), event.tick());
         Ok(())
     }
 
-    /// Whether new work on this queue is known to come after a point. Calls no driver.
+    /// Whether new work on this stream is known to come after a point. Calls no driver.
     pub fn follows(&'static self, point: Point) -> bool {
-        self == point.queue()
+        self == point.stream()
             || point.is_passed()
-            || self.is_ordered_with(point.queue())
-            || self.known_waits.lock().has(point.queue().head.number(), point.tick())
+            || self.is_ordered_with(point.stream())
+            || self.known_waits.lock().has(point.stream().head.number(), point.tick())
     }
 
     /// Whether the driver orders the two: the legacy stream of a GPU with its blocking streams (PD-9).
-    fn is_ordered_with(&self, other: &Queue) -> bool {
+    fn is_ordered_with(&self, other: &Stream) -> bool {
         let legacy = self.origin() == Origin::Legacy || other.origin() == Origin::Legacy;
         let blocking = self.blocking.load(Ordering::Relaxed) && other.blocking.load(Ordering::Relaxed);
         legacy && blocking && core::ptr::eq(self.gpu(), other.gpu())
@@ -55,18 +55,18 @@ impl Queue {
         if is_capturing(gpu, &inside, self.raw())? {
             return Err(capturing(gpu));
         }
-        let tick = tick();
+        let tick = advance_clock();
         // SAFETY: the caller has a reference on the stream.
         gpu.check(unsafe { inside.cuStreamSynchronize(self.raw())? }, "cuStreamSynchronize")?;
         self.pass(tick);
         Ok(())
     }
 
-    /// As [`Queue::synchronize`], for a queue that may have no reference, and without harm to captures of other threads. TN_ERR_DRIVER: it
+    /// As [`Stream::synchronize`], for a stream that may have no reference, and without harm to captures of other threads. TN_ERR_DRIVER: it
     /// ended, or is another thread's per-thread stream.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
-        let reachable = |_: &QueueRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
-        let Some(_queue_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
+        let reachable = |_: &StreamRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
+        let Some(_stream_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
         let inside = self.gpu().enter()?;
         let _relaxed = inside.relaxed();
         self.synchronize()
@@ -95,7 +95,7 @@ impl Queue {
     }
 }
 
-/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference promises that the query
+/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference guarantees that the query
 /// breaks none, also where its result is IMPLICIT.
 pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
     const NONE: u32 = 0;
