@@ -601,7 +601,7 @@ fn cow_and_unique_beside_unfinished_work() {
 }
 
 #[test]
-fn tr_11_everything_that_the_host_reads_is_pending() {
+fn tr_11_xc_10_everything_that_the_host_reads_is_pending() {
     with_seeds(|_, hands| {
         let memory = Memory::new(9);
         let a = memory.lend(MANAGED, true, false);
@@ -615,6 +615,9 @@ fn tr_11_everything_that_the_host_reads_is_pending() {
                 status => Err(status),
             }
         };
+        assert_eq!(export(TN_BORROW), Err(TN_ERR_PENDING));
+        // The caller has ordered its use, so the bytes are passed on as they are.
+        end(export(TN_BORROW | TN_UNORDERED).unwrap(), null_mut());
         assert_eq!(export(TN_BORROW), Err(TN_ERR_PENDING));
         let mut leaf = null_mut();
         // SAFETY: the pointer is ours.

@@ -356,6 +356,22 @@ fn dirty_of(lower: &[f64], n: usize) -> Vec<f64> {
     (0..n * n).map(|at| if at % n > at / n { f64::NAN } else { lower[at] }).collect()
 }
 
+/// A pivot is positive and finite, whatever the form of the matrix.
+#[test]
+fn cholesky_refuses_the_same_pivots_in_both_forms() {
+    let pool = pool();
+    for pivot in [f64::INFINITY, f64::NAN, 0.0, -1.0] {
+        let (full, vector) = (array(pool, &[1, 1], TN_ORDER_C, &[pivot]), array(pool, &[1], TN_ORDER_C, &[pivot]));
+        for x in [leaf(full), diagonal(vector)] {
+            let l: Expr = out!(tn_expr_cholesky(x));
+            assert_eq!(status!(tn_expr_compute(l, 0)), TN_ERR_FAILED, "{pivot}");
+            [x, l].into_iter().for_each(drop_expr);
+        }
+        [full, vector].into_iter().for_each(drop_array);
+    }
+    end(pool);
+}
+
 #[test]
 fn float32_too() {
     let pool = pool();

@@ -162,7 +162,7 @@ pub fn when(id: Id, stream: &StreamArg, wait: bool) -> Result<UseTime> {
         array::check_live(locked, claim)?;
         Ok(locked.state(locked.ledger_of(claim)).device)
     })?;
-    Ok(UseTime { stream: stream.on(device)?, wait })
+    Ok(UseTime { stream: stream.on(device)?, ..UseTime::HOST.waiting(wait) })
 }
 
 /// TN_ERR_DESTRUCTED or TN_ERR_GIVEN if one of several handles is: the first in the order of checks.

@@ -335,7 +335,8 @@ pub fn export_ordered(
     let mut spare = SpareClaim::take(thread)?;
     let spare_guard = SpareGuard::take(thread)?;
     let wanted = Use::Export { class: request.class, unique: request.unique };
-    let when = UseTime::HOST.waiting(request.flags & TN_WAIT != 0);
+    let unordered = request.flags & TN_UNORDERED != 0;
+    let when = UseTime { unordered, ..UseTime::HOST.waiting(request.flags & TN_WAIT != 0) };
     let mut points = Points::default();
     loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;

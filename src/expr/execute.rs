@@ -44,7 +44,7 @@ impl Work {
             Operation::Log => kernels::unary(Unary::Log, &dst, &left),
             Operation::Sum => kernels::sum(&dst, &left, op.axis)?,
             Operation::Cholesky if op.forms[0] == Form::Diagonal => {
-                kernels::all_positive(&left).map_err(broken(op.operation))?;
+                kernels::check_pivots(&left).map_err(broken(op.operation))?;
                 kernels::unary(Unary::Sqrt, &dst, &left);
             }
             Operation::Cholesky => {

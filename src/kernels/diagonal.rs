@@ -105,13 +105,14 @@ pub fn zero_above(dst: &HostView, triangle: Triangle) {
     });
 }
 
-/// Checks that all numbers of a vector are positive: the pivots of a diagonal matrix.
-pub fn all_positive(diagonal: &HostView) -> Result<(), Pivot> {
+/// Checks that all numbers of a vector are positive and finite: the pivots of a diagonal matrix, as the factorisation of a full one
+/// requires them.
+pub fn check_pivots(diagonal: &HostView) -> Result<(), Pivot> {
     with_float!(diagonal.layout().dtype(), T => {
         let (n, _, step, _) = shape::<T>(diagonal.layout());
         let from = address::<T>(diagonal);
         // SAFETY: elements of the vector, within the view.
-        let positive = |i: usize| unsafe { from.offset(i as isize * step).read() > T::ZERO };
-        (0..n).find(|i| !positive(*i)).map_or(Ok(()), |pivot| Err(Pivot(pivot)))
+        let value = |i: usize| unsafe { from.offset(i as isize * step).read() };
+        (0..n).find(|i| !(value(*i) > T::ZERO && value(*i) < T::INFINITY)).map_or(Ok(()), |pivot| Err(Pivot(pivot)))
     })
 }

@@ -22,7 +22,7 @@ mod linalg;
 #[path = "no_linalg.rs"]
 mod linalg;
 
-pub use diagonal::{Side, Triangle, add_diagonal, all_positive, divide_rows, scale_columns, scale_rows, zero_above};
+pub use diagonal::{Side, Triangle, add_diagonal, check_pivots, divide_rows, scale_columns, scale_rows, zero_above};
 pub use elementwise::{Binary, Unary, binary, scale, sum, unary};
 pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle};
 
@@ -73,6 +73,8 @@ impl RealField for f64 {}
 pub trait Float: RealField + Copy + PartialOrd + 'static {
     /// 0
     const ZERO: Self;
+    /// Larger than all finite numbers.
+    const INFINITY: Self;
     /// The number, rounded to the type.
     fn of(value: f64) -> Self;
     /// x + y
@@ -97,6 +99,7 @@ macro_rules! float {
     ($($type:ty),*) => {
         $(impl Float for $type {
             const ZERO: $type = 0.0;
+            const INFINITY: $type = <$type>::INFINITY;
             #[inline]
             fn of(value: f64) -> $type { value as $type }
             #[inline]

@@ -13,15 +13,17 @@ pub struct UseTime {
     pub(crate) stream: Option<&'static Stream>,
     /// The host waits for unfinished device work, instead of TN_ERR_PENDING.
     pub(crate) wait: bool,
+    /// Unfinished device work does not matter: the caller orders its use itself (TN_UNORDERED).
+    pub(crate) unordered: bool,
 }
 
 impl UseTime {
     /// The host, now.
-    pub(crate) const HOST: UseTime = UseTime { stream: None, wait: false };
+    pub(crate) const HOST: UseTime = UseTime { stream: None, wait: false, unordered: false };
 
     /// In the order of a stream.
     pub fn on(stream: &'static Stream) -> UseTime {
-        UseTime { stream: Some(stream), wait: false }
+        UseTime { stream: Some(stream), ..UseTime::HOST }
     }
 
     /// The same time, with `wait` set to the argument.

@@ -251,7 +251,7 @@ impl Locked {
             Some(stream) => stream.follows(point),
             None => point.is_passed(),
         };
-        (!ordered).then_some(point)
+        (!ordered && !order.unordered).then_some(point)
     }
 
     /// The unfinished work on a claim's region for which the host has to wait as a reader or writer.

@@ -112,7 +112,7 @@ impl Route {
 
     /// The time at which the bytes are used. `wait`: the host waits for conflicting device work.
     pub fn when(&self, wait: bool) -> UseTime {
-        UseTime { stream: self.stream, wait }
+        UseTime { stream: self.stream, ..UseTime::HOST.waiting(wait) }
     }
 
     /// Copies every element, or enqueues the copy. If a view could not be made, that error is the outcome, so that [`Route::end`] can end
