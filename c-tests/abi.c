@@ -66,7 +66,7 @@ AT(tn_pool_options, host_flags, 100);
 AT(tn_pool_options, flags, 104);
 AT(tn_pool_options, reserved, 108);
 
-SIZE(tn_pool_stats, 272);
+SIZE(tn_pool_stats, 280);
 AT(tn_pool_stats, size, 0);
 AT(tn_pool_stats, requested_bytes, 8);
 AT(tn_pool_stats, in_use_bytes, 16);
@@ -101,6 +101,7 @@ AT(tn_pool_stats, thread_count, 240);
 AT(tn_pool_stats, held_bytes, 248);
 AT(tn_pool_stats, shared_out_bytes, 256);
 AT(tn_pool_stats, serial, 264);
+AT(tn_pool_stats, device, 272);
 
 SIZE(tn_pool_class_stats, 64);
 AT(tn_pool_class_stats, block_bytes, 0);

@@ -781,6 +781,8 @@ typedef struct tn_pool_stats {
     uint64_t shared_out_bytes;
     /** Number of the pool, never reused in this process. Two handles with equal serials refer to one pool. */
     uint64_t serial;
+    /** The pool's device. */
+    tn_device device;
 } tn_pool_stats;
 
 /** Statistics of one size class of a pool. */

@@ -137,7 +137,7 @@ pub const TN_CUDA_MANAGED: tn_device_type = 13;
 
 /// A device, as in DLPack's DLDevice; passed by value.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct tn_device {
     /// TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
     pub r#type: tn_device_type,
@@ -652,6 +652,8 @@ pub struct tn_pool_stats {
     pub shared_out_bytes: u64,
     /// Number of the pool, never reused in this process. Two handles with equal serials refer to one pool.
     pub serial: u64,
+    /// The pool's device.
+    pub device: tn_device,
 }
 
 /// Statistics of one size class of a pool.

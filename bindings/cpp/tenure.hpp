@@ -1236,11 +1236,9 @@ private:
 /// While it lives, a pool is the thread's current one of its device. Its end restores the previous one. Destroyed on the same thread.
 class [[nodiscard]] use_pool {
 public:
-    /// `where`: the device of the pool.
-    [[nodiscard]] explicit use_pool(const pool &wanted, device where = {}, site place = site::here())
-        : before_(pool::current(where, place)) {
-        if (!wanted)
-            detail::refuse(TN_ERR_NULL, "%s", "tenure::use_pool: the pool is empty; it was moved from or never made");
+    /// Makes `wanted` the current pool of its device; throws NULL for an empty one.
+    [[nodiscard]] explicit use_pool(const pool &wanted, site place = site::here())
+        : before_(pool::current(device_of(wanted), place)) {
         detail::check(tn_pool_set_current(wanted.handle()));
     }
     ~use_pool() { static_cast<void>(tn_pool_set_current(before_.handle())); }
@@ -1248,6 +1246,11 @@ public:
     use_pool &operator=(const use_pool &) = delete;
 
 private:
+    static device device_of(const pool &wanted) {
+        if (!wanted)
+            detail::refuse(TN_ERR_NULL, "%s", "tenure::use_pool: the pool is empty; it was moved from or never made");
+        return device(wanted.stats().device);
+    }
     pool before_;
 };
 
@@ -1345,20 +1348,19 @@ public:
     /// Length of one axis.
     std::int64_t extent(std::int32_t axis) const noexcept { return shape()[static_cast<std::size_t>(axis)]; }
 
-    /// An element; `assert` checks the indices.
+    /// An element; throws COUNT for a wrong number of indices, and `assert` checks each index.
     template <class... I>
-    reference operator()(I... indices) const noexcept {
+    reference operator()(I... indices) const {
+        check_count(sizeof...(I));
         assert(in_range(indices...));
         return element(indices...);
     }
-    /// An element of one axis; `assert` checks the index.
-    reference operator[](std::int64_t index) const noexcept { return (*this)(index); }
+    /// An element of one axis; throws COUNT if there are more axes or none, and `assert` checks the index.
+    reference operator[](std::int64_t index) const { return (*this)(index); }
     /// An element; throws COUNT for a wrong number of indices, RANGE for an index outside.
     template <class... I>
     reference at(I... indices) const {
-        if (sizeof...(I) != static_cast<std::size_t>(ndim_))
-            detail::refuse(TN_ERR_COUNT, "tenure::view::at: %zu indices for %d axes", sizeof...(I),
-                           static_cast<int>(ndim_));
+        check_count(sizeof...(I));
         if (!in_range(indices...)) {
             const std::int64_t given[] = {static_cast<std::int64_t>(indices)..., 0};
             std::int32_t axis = 0;
@@ -1399,6 +1401,12 @@ public:
     T *end() const { return span().end(); }
 
 protected:
+    /// A wrong number of indices would reach bytes of other arrays, so it is checked without `assert` too. Compilers move the check out
+    /// of loops.
+    void check_count(std::size_t indices) const {
+        if (indices != static_cast<std::size_t>(ndim_))
+            detail::refuse(TN_ERR_COUNT, "tenure::view: %zu indices for %d axes", indices, static_cast<int>(ndim_));
+    }
     void count() noexcept {
         size_ = 1;
         for (std::int32_t axis = 0; axis < ndim_; axis++)

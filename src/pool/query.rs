@@ -54,6 +54,7 @@ impl Pool {
         let mut stats = state.stats();
         drop(state);
         stats.serial = self.serial();
+        stats.device = self.device();
         stats.held_bytes = self.held_bytes.load(Ordering::Relaxed).max(0) as u64;
         stats.address_bytes += self.lost_bytes.load(Ordering::Relaxed);
         stats

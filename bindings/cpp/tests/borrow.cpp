@@ -41,6 +41,8 @@ static void reading() {
         CHECK(says(e.what(), "tn_array_borrow_write") && says(e.what(), "borrowed for reading"));
     }
     THROWS(tenure::argument_error, TN_ERR_COUNT, static_cast<void>(r.at(1)));
+    THROWS(tenure::argument_error, TN_ERR_COUNT, static_cast<void>(r(1)));
+    THROWS(tenure::argument_error, TN_ERR_COUNT, static_cast<void>(r[1]));
     THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(r.at(3, 0)));
     THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(r.at(0, -1)));
     THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(r.at(0, ~std::uint64_t{0})));

@@ -132,6 +132,13 @@ static void blocks() {
     pool.record_use(block, t);
     pool.deallocate(block, s);
     CHECK(pool.stats().live_blocks == 0);
+    // The pool's device decides whose current pool it becomes, and its end restores that one.
+    const std::uint64_t before = tenure::pool::current(gpu).stats().serial, of_host = tenure::pool::current().stats().serial;
+    {
+        tenure::use_pool scope(pool);
+        CHECK(tenure::pool::current(gpu).stats().serial == pool.stats().serial);
+    }
+    CHECK(tenure::pool::current(gpu).stats().serial == before && tenure::pool::current().stats().serial == of_host);
     s.synchronize();
     t.synchronize();
 }
