@@ -2,7 +2,8 @@
 //!
 //! A handle is an opaque pointer in C, whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32 bits), slot number (24 bits). A
 //! slot's **word** has its generation and state. The generation advances when the handle is released, so a released id never matches again.
-//! A slot is retired before its generation wraps, after 2^32 uses.
+//! A slot is retired before its generation wraps, after at least 2^31 uses. The first generation differs between copies of the library in
+//! one process, so that a copy does not take an id of another one for its own.
 //!
 //! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read without hazard pointers or epochs,
 //! even if the id is stale and another thread reuses the slot. The rest of a slot is guarded by its owner's lock (`ledger`), or belongs to
@@ -174,13 +175,23 @@ pub struct Head {
 // SAFETY: `next_free` is guarded by the table's lock.
 unsafe impl Sync for Head {}
 
+/// The generation in which slots begin, from the page at which this copy of the library is loaded: a number below 2^31. The pages of two
+/// copies differ in low bits. The swap makes them high bits, so that slots of the two reach one generation only after tens of thousands of
+/// uses, and only by chance.
+fn first_generation() -> u32 {
+    static ANCHOR: u8 = 0;
+    let page = core::ptr::from_ref(&ANCHOR).addr() >> 12;
+    (page as u32).swap_bytes() >> 1
+}
+
 fn pack(generation: u32, state: State) -> u64 {
     (u64::from(generation) << 32) | state as u64
 }
 
 impl Head {
     fn new(number: u32) -> Head {
-        Head { word: AtomicU64::new(0), number, next_free: UnsafeCell::new(0) }
+        let word = AtomicU64::new(pack(first_generation(), State::Free));
+        Head { word, number, next_free: UnsafeCell::new(0) }
     }
     /// The state.
     #[inline]

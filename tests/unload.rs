@@ -1,4 +1,5 @@
-//! The library may be unloaded until foreign code holds one of its functions; then it stays loaded.
+//! Several copies of the library in one process: none takes a handle of another one. A copy may be unloaded until foreign code holds one of
+//! its functions; then it stays loaded.
 
 mod support {
     pub mod tools;
@@ -12,6 +13,9 @@ struct Copy {
     handle: *mut c_void,
     file: String,
 }
+
+// SAFETY: the library's functions may be called from any thread, and the loader's too.
+unsafe impl Sync for Copy {}
 
 impl Copy {
     fn load(name: &str) -> Copy {
@@ -41,19 +45,9 @@ impl Copy {
 
     /// Makes an array of two f64 and passes it to `then`, on a thread of its own, because the library may react to a thread's end.
     fn with_array(&self, then: impl Fn(&Copy, *mut c_void) + Send) {
-        struct Everywhere<T>(T);
-        // SAFETY: the functions of the library may be called from any thread.
-        unsafe impl<T> Send for Everywhere<T> {}
-        impl<T> Everywhere<T> {
-            fn get(&self) -> &T {
-                &self.0
-            }
-        }
-        let shared = Everywhere(self);
         std::thread::scope(|scope| {
             scope
                 .spawn(move || {
-                    let copy: &Copy = shared.get();
                     // SAFETY: the functions' own types.
                     let empty: extern "C" fn(
                         *mut c_void,
@@ -62,16 +56,16 @@ impl Copy {
                         *const i64,
                         *const c_void,
                         *mut *mut c_void,
-                    ) -> c_int = unsafe { std::mem::transmute(copy.function("tn_array_empty")) };
+                    ) -> c_int = unsafe { std::mem::transmute(self.function("tn_array_empty")) };
                     // SAFETY: as above.
                     let release: extern "C" fn(*mut c_void) -> c_int =
-                        unsafe { std::mem::transmute(copy.function("tn_array_release")) };
+                        unsafe { std::mem::transmute(self.function("tn_array_release")) };
                     let mut array = std::ptr::null_mut();
                     assert_eq!(
                         empty(std::ptr::null_mut(), 0x0001_4002, 1, [2i64].as_ptr(), std::ptr::null(), &mut array),
                         0
                     );
-                    then(copy, array);
+                    then(self, array);
                     assert_eq!(release(array), 0);
                 })
                 // The end of the scope alone does not wait for the thread-locals' destructors.
@@ -86,6 +80,21 @@ fn it_is_unmapped_without_foreign_holders() {
     let copy = Copy::load("libunload_free.so");
     copy.with_array(|_, _| ());
     assert!(!copy.close(), "still mapped");
+}
+
+#[test]
+fn a_handle_of_another_copy_is_stale() {
+    let (one, other) = (Copy::load("libunload_one.so"), Copy::load("libunload_other.so"));
+    one.with_array(|_, array_of_one| {
+        let id_of_one = array_of_one.addr();
+        other.with_array(|other, array_of_other| {
+            assert_ne!(id_of_one, array_of_other.addr());
+            // SAFETY: the function's own type.
+            let release: extern "C" fn(*mut c_void) -> u32 =
+                unsafe { std::mem::transmute(other.function("tn_array_release")) };
+            assert_eq!(release(std::ptr::without_provenance_mut(id_of_one)), 2, "TN_ERR_STALE");
+        });
+    });
 }
 
 /// AL-10: NumPy holds the handler's functions.
