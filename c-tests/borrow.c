@@ -370,6 +370,29 @@ static void wrong_flags(void) /* BR-17 */
     drop(a);
 }
 
+static void heal(void) /* AR-63 */
+{
+    tn_array *a = numbers(NULL, SHAPE(8)), *middle = part(a, 2, 4, 1), *half = part(a, 3, 6, 1), *last = part(a, 7, 8, 1);
+    OK(tn_array_heal(a)); /* nothing is poisoned */
+    poison(middle);
+    CHECK(why(a) & TN_WHY_POISONED);
+    OK(tn_array_heal(half)); /* the region reaches beyond it */
+    CHECK(try_read(a, 0) == TN_ERR_POISONED);
+    /* what refuses a writer refuses it */
+    tn_borrow *reader = reading(last);
+    FAILS(tn_array_heal(a), TN_ERR_BORROWED);
+    CHECK(try_read(middle, 0) == TN_ERR_POISONED);
+    end(reader);
+    OK(tn_array_heal(middle));
+    CHECK(HOLDS(a, 0, 1, 2, 3, 4, 5, 6, 7));
+    drop(last);
+    drop(half);
+    drop(middle);
+    drop(a);
+    FAILS(tn_array_heal(a), TN_ERR_STALE);
+    FAILS(tn_array_heal(NULL), TN_ERR_NULL);
+}
+
 static void nothing_to_borrow(void) /* BR-18 */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *none = part(a, 2, 2, 1);
@@ -809,6 +832,7 @@ int main(void)
     failure_leaves_outputs();
     wrong_flags();
     nothing_to_borrow();
+    heal();
     shared_elements();
     regions_by_extent();
     regions_by_axis();

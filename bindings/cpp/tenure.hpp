@@ -1816,6 +1816,8 @@ public:
     }
     /// Waits for device work on it: TN_READ, TN_WRITE.
     void wait(tn_access access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
+    /// Accepts the bytes as they are, after a writer that failed. Needs what a writer needs.
+    void heal() { detail::check(tn_array_heal(handle_)); }
 
     /* ---- claims ---- */
 

@@ -125,7 +125,7 @@ impl Holder {
             TN_ERR_POISONED => fail(
                 TN_ERR_POISONED,
                 format_args!(
-                    "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all of it with TN_WRITE_DISCARD"
+                    "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all of it with TN_WRITE_DISCARD, or accept it with tn_array_heal"
                 ),
             ),
             TN_ERR_READONLY => fail(TN_ERR_READONLY, format_args!("{subject} is read-only; write to a copy{or_cow}")),

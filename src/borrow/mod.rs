@@ -152,6 +152,14 @@ pub fn open(
     Ok(guard.publish())
 }
 
+/// Accepts the bytes of an array as they are: they count as written, so that no part of them is poisoned.
+pub fn heal(call: BorrowContext<'_>, id: Id) -> Result<()> {
+    let wanted = Use::Write { mode: Mode::Aliased, discard: true };
+    let entry = Entry { id, wanted, when: UseTime::HOST };
+    acquire(call, &[entry])?.pop().expect("one entry, one guard").end(false);
+    Ok(())
+}
+
 /// When a use with a stream uses the bytes of an array, which depends on the device of the bytes. `wait`: TN_WAIT.
 pub fn when(id: Id, stream: &StreamArg, wait: bool) -> Result<UseTime> {
     if stream.is_null() {

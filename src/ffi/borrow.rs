@@ -258,3 +258,18 @@ pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, str
         if stream.is_null() { borrow::end(id, flags) } else { borrow::end_slow(id, flags, convert::stream(stream)) }
     })
 }
+
+/// Accepts the bytes of an array as they are, after a writer that failed: they count as written. A write guard with TN_WRITE_DISCARD that
+/// is opened and ended has this effect too.
+///
+/// @param array    An array. Poisoned regions that lie wholly in it are poisoned no longer; those that reach beyond it stay.
+/// @return TN_OK, also if nothing is poisoned; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_READONLY,
+///         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_IN_EXPRESSION: whatever refuses a writer; TN_ERR_PENDING while a
+///         device uses the bytes: see `tn_array_wait`; TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_heal(array: *mut tn_array) -> tn_status {
+    enter("tn_array_heal", || borrow::heal(BorrowContext::new(c"tn_array_heal"), convert::id(array, "array")?))
+}

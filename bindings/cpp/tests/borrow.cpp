@@ -149,6 +149,8 @@ static void exceptions() {
     }
     THROWS(tenure::ownership_error, TN_ERR_POISONED, static_cast<void>(a.read<std::int64_t>()));
     CHECK(a.why_not().has(tenure::why::poisoned));
+    a.heal();
+    CHECK(elements(a)[0] == 1);
     a.zero();
     CHECK(elements(a) == (std::vector<std::int64_t>{0, 0, 0, 0}));
     // A guard that is opened and ended during stack unwinding is a writer that did not fail.

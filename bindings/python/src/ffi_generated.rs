@@ -329,6 +329,7 @@ unsafe extern "C" {
         flags: tn_end_flags,
         stream: *mut tn_stream,
     ) -> tn_status;
+    pub fn tn_array_heal(array: *mut tn_array) -> tn_status;
     pub fn tn_array_give(
         array: *mut tn_array,
         n_required: usize,
