@@ -46,6 +46,23 @@ static void three_tensors(size_t extra)
     write_file(THREE, (8 - length % 8) % 8 + extra, 24);
 }
 
+static void unknown_type(void) /* NP-10 */
+{
+    static const char header[] = "{\"__metadata__\":null,"
+                                 "\"small\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[0,4]},"
+                                 "\"plain\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[4,6]}}";
+    write_file(header, 0, 6);
+    tn_safetensors_info infos[2];
+    size_t count = 0;
+    OK(tn_safetensors_query(path, sizeof(tn_safetensors_info), 2, infos, &count));
+    CHECK(count == 2 && infos[0].dtype == 0 && infos[0].bytes == 4 && infos[0].shape[0] == 4 && infos[1].dtype == TN_U8);
+    tn_array *array = UNTOUCHED;
+    FAILS(open_tensors(path, NULL, 1, (const char *[]){"small"}, 0, &array, NULL), TN_ERR_DTYPE);
+    CHECK(array == UNTOUCHED && strstr(tn_last_error(), "small") != NULL && strstr(tn_last_error(), "F8_E4M3") != NULL);
+    OK(open_tensors(path, NULL, 1, (const char *[]){"plain"}, 0, &array, NULL));
+    drop(array);
+}
+
 static int is_mapped(void)
 {
     char line[512];
@@ -189,6 +206,7 @@ int main(void)
     CHECK(mkdtemp(folder) != NULL);
     snprintf(path, sizeof path, "%s/f.safetensors", folder);
     listed();
+    unknown_type();
     mapped();
     read_into_a_pool();
     not_aligned();

@@ -1029,7 +1029,7 @@ typedef struct tn_safetensors_options {
 
 /** A tensor of a safetensors file. */
 typedef struct tn_safetensors_info {
-    /** Element type. */
+    /** Element type; 0: one that no array can have, as floats of 8 bits. */
     tn_dtype dtype;
     /** Number of axes. */
     int32_t ndim;
@@ -3432,8 +3432,7 @@ tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
  * @param capacity   The number of items at infos.
  * @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
  * @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
- * @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
- *         that no array can have (floats of 8 bits and less); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT
+ * @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT
  *         for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read, or its
  *         header is invalid. The whole header is checked.
  * @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.

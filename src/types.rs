@@ -901,7 +901,7 @@ pub struct tn_safetensors_options {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct tn_safetensors_info {
-    /// Element type.
+    /// Element type; 0: one that no array can have, as floats of 8 bits.
     pub dtype: tn_dtype,
     /// Number of axes.
     pub ndim: i32,

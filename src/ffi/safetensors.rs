@@ -1,6 +1,7 @@
 //! Section "safetensors": files of many named tensors.
 
 use crate::boundary::enter;
+use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::exchange::safetensors::{self, File, Tensor};
 use crate::ffi::convert::{self, Out};
@@ -15,8 +16,7 @@ use core::ffi::{CStr, c_char};
 /// @param capacity   The number of items at infos.
 /// @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
 /// @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
-/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
-///         that no array can have (floats of 8 bits and less); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT
 ///         for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read, or its
 ///         header is invalid. The whole header is checked.
 /// @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn tn_safetensors_query(
 fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
     let (name, shape) = (file.header().name(tensor), file.header().shape(tensor));
     let mut info = tn_safetensors_info {
-        dtype: tensor.dtype.raw(),
+        dtype: tensor.dtype.map_or(0, Dtype::raw),
         ndim: shape.len() as i32,
         bytes: tensor.bytes(),
         name_bytes: name.len() as u64,

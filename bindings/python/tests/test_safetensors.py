@@ -113,7 +113,6 @@ def test_refused(tmp_path, refused):
     refused(Status.INVALID, tenure.open_safetensors, path, ["a", "missing"])
     for header, data, status in (
         (b'{"a":', b"", Status.IO),
-        (b" {}", b"", Status.IO),
         ({"a": one}, b"12", Status.IO),
         ({"a": one}, b"", Status.IO),
         (b'{"a":%s,"a":%s}' % ((json.dumps(one).encode(),) * 2), b"1", Status.IO),

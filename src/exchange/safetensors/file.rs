@@ -3,6 +3,7 @@
 use super::header::{Header, Quoted, Tensor, parse};
 use super::{MAX_HEADER_BYTES, PREFIX_BYTES};
 use crate::blit::Scratch;
+use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::exchange::npy::Path;
 use crate::sys::file::{self as sys, Access, Errno, Mapping};
@@ -94,15 +95,26 @@ impl<'a> File<'a> {
         (self.data_offset, self.bytes)
     }
 
+    /// The element type of a tensor; TN_ERR_DTYPE: no array can have it.
+    pub(super) fn dtype(&self, tensor: &Tensor) -> Result<Dtype> {
+        tensor.dtype.ok_or_else(|| {
+            let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
+            let type_name = Quoted(self.header.type_name(tensor));
+            fail(
+                TN_ERR_DTYPE,
+                format_args!("{shown}: tensor {name} has elements of type {type_name}, which Tenure does not support"),
+            )
+        })
+    }
+
     /// The error for an alias of a tensor that is not aligned for its elements.
     pub(super) fn misaligned(&self, tensor: &Tensor) -> Status {
-        let (shown, name, dtype) = (Path(self.path), Quoted(self.header.name(tensor)), tensor.dtype);
+        let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
         fail(
             TN_ERR_WOULD_COPY,
             format_args!(
-                "{shown} has tensor {name} at byte {}, not aligned for {}; only a copy would do",
-                self.offset_of(tensor),
-                dtype.name()
+                "{shown} has tensor {name} at byte {}, not aligned for its elements; only a copy would do",
+                self.offset_of(tensor)
             ),
         )
     }

@@ -14,14 +14,16 @@ use picojson::{Event, PullParser, SliceParser};
 /// A tensor of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor {
-    /// The element type.
-    pub dtype: Dtype,
+    /// The element type; None: one that no array can have, see [`Header::type_name`].
+    pub dtype: Option<Dtype>,
     /// The offset of its first byte in the data.
     pub begin: u64,
     /// The offset behind its last byte in the data.
     pub end: u64,
     /// Begin and end of its name in the header's names.
     name: (usize, usize),
+    /// Begin and end of the name of an element type that no array can have, there too; else empty.
+    type_name: (usize, usize),
     /// Begin and end of its shape in the header's lengths.
     shape: (usize, usize),
     /// Its index in the order of the header's text.
@@ -62,6 +64,11 @@ impl Header {
         &self.names[tensor.name.0..tensor.name.1]
     }
 
+    /// The name of a tensor's element type if no array can have that, in UTF-8; else empty.
+    pub fn type_name(&self, tensor: &Tensor) -> &[u8] {
+        &self.names[tensor.type_name.0..tensor.type_name.1]
+    }
+
     /// A tensor's lengths, at most 64.
     pub fn shape(&self, tensor: &Tensor) -> &[i64] {
         &self.lengths[tensor.shape.0..tensor.shape.1]
@@ -76,9 +83,10 @@ impl Header {
 
 /// Parses a header. `text` is the JSON, `data_bytes` the size of the file after it. `file` names the file in error texts.
 ///
-/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_OVERFLOW: more than 64 axes, or a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY.
-/// TN_ERR_IO: any other fault.
+/// TN_ERR_OVERFLOW: more than 64 axes, or a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY. TN_ERR_IO: any other fault.
 pub fn parse(text: &[u8], data_bytes: u64, file: &dyn fmt::Display) -> Result<Header> {
+    // The format wants the brace first. The reference implementation reads files with white space before it, so such files exist.
+    let text = text.trim_ascii_start();
     if text.first() != Some(&b'{') {
         return Err(fail(TN_ERR_IO, format_args!("{file} has a header that does not begin with '{{'")));
     }
@@ -164,10 +172,14 @@ impl Json<'_, '_> {
         self.expect(Event::EndDocument, "text follows its object")
     }
 
-    /// Checks the strings of `__metadata__`, and discards them.
+    /// Checks the strings of `__metadata__`, and discards them. Some writers put null there.
     fn metadata(&mut self) -> Result<()> {
         const WHAT: &str = "__metadata__ is not an object of strings";
-        self.expect(Event::StartObject, WHAT)?;
+        match self.next()? {
+            Event::Null => return Ok(()),
+            Event::StartObject => {}
+            _ => return Err(self.damaged(WHAT)),
+        }
         loop {
             match self.next()? {
                 Event::EndObject => return Ok(()),
@@ -181,7 +193,7 @@ impl Json<'_, '_> {
     fn tensor(&mut self, header: &mut Header, start: usize) -> Result<Tensor> {
         const WHAT: &str = "a tensor has dtype, shape and data_offsets, each once, and nothing else";
         self.expect(Event::StartObject, WHAT)?;
-        let first = header.lengths.len();
+        let (first, name_end) = (header.lengths.len(), header.names.len());
         let (mut seen, mut dtype, mut offsets) = (0, None, [0; 2]);
         loop {
             let part = match self.next()? {
@@ -199,20 +211,29 @@ impl Json<'_, '_> {
             }
             seen |= part as u32;
             match part {
-                Part::Dtype => dtype = Some(self.dtype(&header.names[start..])?),
-                Part::Shape => self.shape(header, start)?,
+                Part::Dtype => dtype = self.dtype(header)?,
+                Part::Shape => self.shape(header, start, name_end)?,
                 Part::Offsets => offsets = self.offsets()?,
             }
         }
         let all = Part::Dtype as u32 | Part::Shape as u32 | Part::Offsets as u32;
-        let (Some(dtype), true) = (dtype, seen == all) else { return Err(self.damaged(WHAT)) };
+        if seen != all {
+            return Err(self.damaged(WHAT));
+        }
         let shape = &header.lengths[first..];
-        let name = Quoted(&header.names[start..]);
-        let dense = arith::dense_bytes(dtype.item(), shape).ok_or_else(|| too_large(self.file, &name))?;
-        // `dense_bytes` counts a length of 0 as 1, so that the product of the others is checked. The tensor itself is empty.
-        let bytes = if shape.contains(&0) { 0 } else { dense as u64 };
+        let name = Quoted(&header.names[start..name_end]);
         let [begin, end] = offsets;
-        if end.checked_sub(begin) != Some(bytes) {
+        let between = end.checked_sub(begin);
+        let bytes = match dtype {
+            Some(dtype) => {
+                let dense = arith::dense_bytes(dtype.item(), shape).ok_or_else(|| too_large(self.file, &name))?;
+                // `dense_bytes` counts a length of 0 as 1, so that the product of the others is checked. The tensor itself is empty.
+                if shape.contains(&0) { 0 } else { dense as u64 }
+            }
+            // Its elements have a size that is not known here; they may be smaller than a byte.
+            None => between.unwrap_or(0),
+        };
+        if between != Some(bytes) {
             return Err(fail(
                 TN_ERR_IO,
                 format_args!(
@@ -221,30 +242,32 @@ impl Json<'_, '_> {
                 ),
             ));
         }
-        let (name, shape) = ((start, header.names.len()), (first, header.lengths.len()));
-        Ok(Tensor { dtype, begin, end, name, shape, position: header.tensors.len() })
+        let (name, type_name) = ((start, name_end), (name_end, header.names.len()));
+        let shape = (first, header.lengths.len());
+        Ok(Tensor { dtype, begin, end, name, type_name, shape, position: header.tensors.len() })
     }
 
-    fn dtype(&mut self, name: &[u8]) -> Result<Dtype> {
-        let file = self.file;
+    /// Reads an element type. If no array can have it, its name is added to the header's names, and the result is None.
+    fn dtype(&mut self, header: &mut Header) -> Result<Option<Dtype>> {
         match self.next()? {
-            Event::String(text) => element(&text).ok_or_else(|| {
-                let (name, text) = (Quoted(name), Quoted(text.as_bytes()));
-                fail(
-                    TN_ERR_DTYPE,
-                    format_args!("{file}: tensor {name} has elements of type {text}, which Tenure does not support"),
-                )
-            }),
+            Event::String(text) => {
+                let dtype = element(&text);
+                if dtype.is_none() {
+                    grow(&mut header.names, text.len())?;
+                    header.names.extend_from_slice(text.as_bytes());
+                }
+                Ok(dtype)
+            }
             _ => Err(self.damaged("dtype is not a string")),
         }
     }
 
-    fn shape(&mut self, header: &mut Header, start: usize) -> Result<()> {
+    fn shape(&mut self, header: &mut Header, start: usize, name_end: usize) -> Result<()> {
         const WHAT: &str = "shape is not a list of lengths";
         self.expect(Event::StartArray, WHAT)?;
         let first = header.lengths.len();
         while let Some(length) = self.number(WHAT)? {
-            let name = Quoted(&header.names[start..]);
+            let name = Quoted(&header.names[start..name_end]);
             let length = length.and_then(|length| i64::try_from(length).ok());
             let length = length.ok_or_else(|| too_large(self.file, &name))?;
             if header.lengths.len() - first == TN_MAX_NDIM {

@@ -69,11 +69,14 @@ pub fn open<'a>(
     let mut arrays = NewArrays(list(names.len())?);
     let mut tensors = list(names.len())?;
     for name in names {
+        let tensor = *file.tensor(name)?;
+        file.dtype(&tensor)?;
         // The capacity is reserved above.
-        tensors.push(*file.tensor(name)?);
+        tensors.push(tensor);
     }
     // The mapping begins at a page boundary, so the offset in the file decides the alignment in memory.
-    let is_aligned = |tensor: &Tensor| file.offset_of(tensor).is_multiple_of(tensor.dtype.align() as u64);
+    let alignment = |tensor: &Tensor| tensor.dtype.map_or(1, |dtype| dtype.align() as u64);
+    let is_aligned = |tensor: &Tensor| file.offset_of(tensor).is_multiple_of(alignment(tensor));
     let is_aliased = |tensor: &Tensor| wants_alias && !tensor.is_empty() && is_aligned(tensor);
     let is_copied = |tensor: &Tensor| !tensor.is_empty() && !is_aliased(tensor);
     if wants_alias && let Some(misaligned) = tensors.iter().find(|tensor| is_copied(tensor)) {
@@ -111,7 +114,7 @@ fn list<T>(count: usize) -> Result<Vec<T>> {
 
 /// The layout of a tensor whose first byte is at `address`.
 fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
-    Layout::contiguous(tensor.dtype, file.header().shape(tensor), Order::C, address)
+    Layout::contiguous(file.dtype(tensor)?, file.header().shape(tensor), Order::C, address)
 }
 
 /// Reads a tensor into a new array of a pool. If the caller wants aliases, an empty tensor is read-only and counts as aliased, because none

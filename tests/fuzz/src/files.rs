@@ -97,11 +97,11 @@ pub fn safetensors(bytes: &[u8]) {
     unsafe { infos.set_len(count.min(MOST)) };
     let all: u64 = infos.iter().map(|info| info.bytes).sum();
     assert!(all <= bytes.len() as u64);
-    // A name that is truncated, or that contains a NUL, cannot be looked up.
+    // A name that is truncated, or that contains a NUL, cannot be looked up. Element types that no array can have are 0.
     let whole = infos.iter().filter(|info| {
         // SAFETY: the library ends names with a NUL.
         let name = unsafe { CStr::from_ptr(info.name.as_ptr()) };
-        name.count_bytes() as u64 == info.name_bytes
+        info.dtype != 0 && name.count_bytes() as u64 == info.name_bytes
     });
     let names: Vec<_> = whole.map(|info| info.name.as_ptr()).collect();
     for flags in [TN_BORROW, TN_REQUIRE_BORROW, 0] {
