@@ -152,3 +152,16 @@ def test_signatures_show_the_defaults():
     assert str(inspect.signature(tenure.open_npy)).startswith("(path, mode='r', *")
     for name in ("pointer", "nbytes", "readonly", "shape", "strides", "dtype", "device"):
         assert getattr(tenure.DeviceView, name).__doc__
+
+
+# A type checker and a program may rely on `error.status.name`, also for a status of a newer library.
+def test_every_status_has_a_name():
+    error = _errors.make(99, "of a newer library", False)
+    assert type(error) is tenure.Error and error.status == 99 and error.status.name == "STATUS_99"
+    again = pickle.loads(pickle.dumps(error))
+    assert again.status == 99 and again.status.name == "STATUS_99"
+    assert len(Status) == len(set(Status)) and Status.OK.name == "OK"
+    for wrong in (-1, "x", 1.5):
+        with pytest.raises(ValueError):
+            Status(wrong)
+    assert tenure.Borrow[int].__origin__ is tenure.Borrow

@@ -2,7 +2,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum, IntFlag
 from types import EllipsisType, TracebackType
-from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, Self, SupportsIndex, TextIO, TypeVar, final, overload
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol, Self, SupportsIndex, TextIO, TypeVar, final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,10 +17,15 @@ _Dtype = DTypeLike | _BFloat16
 _Dims = SupportsIndex | Sequence[SupportsIndex]
 _Order = Literal["C", "F"]
 _LikeOrder = Literal["C", "F", "A", "K"]
-_Mode = int | str
+_Mode = (
+    WriteMode
+    | Literal["aliased", "unique", "cow", "discard", "aliased|discard", "unique|discard", "cow|discard"]
+    | Literal["discard|aliased", "discard|unique", "discard|cow"]
+)
 _Part = SupportsIndex | slice | EllipsisType | None
 _P = ParamSpec("_P")
 _R = TypeVar("_R", covariant=True)
+_View = TypeVar("_View", covariant=True)
 _Host = TypeVar("_Host", bound=Array | NDArray[Any] | bytearray | memoryview)
 _Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -71,7 +76,7 @@ class Status(IntEnum):
     OVERFLOW = 34
 
 class Error(Exception):
-    status: Status | int
+    status: Status
 
 class OwnershipError(Error): ...
 class PendingError(OwnershipError): ...
@@ -252,8 +257,9 @@ class Proxy:
     def end_exports(self) -> None: ...
 
 @final
-class Borrow:
-    def __enter__(self) -> Any: ...
+class Borrow(Generic[_View]):
+    # A DeviceView for memory that the host cannot touch.
+    def __enter__(self) -> _View: ...
     def __exit__(
         self,
         exception: type[BaseException] | None = None,
@@ -495,9 +501,13 @@ class Array:
     def copy_from(
         self, source: Array, mode: _Mode | None = None, *, stream: cuda._Stream = None, wait: bool = True
     ) -> None: ...
-    def read(self, frozen: bool = False, *, wait: bool = True) -> Borrow: ...
-    def write(self, mode: _Mode | None = None, *, wait: bool = True) -> Borrow: ...
-    def chunks_write(self, n: int, axis: int = 0, mode: _Mode | None = None) -> Borrow: ...
+    def read(self, frozen: bool = False, *, wait: bool = True, strict: bool | None = None) -> Borrow[NDArray[Any]]: ...
+    def write(
+        self, mode: _Mode | None = None, *, wait: bool = True, strict: bool | None = None
+    ) -> Borrow[NDArray[Any]]: ...
+    def chunks_write(
+        self, n: int, axis: int = 0, mode: _Mode | None = None, *, strict: bool | None = None
+    ) -> Borrow[tuple[NDArray[Any], ...]]: ...
     def why_not(self, target: Array | tuple[_Dims, _Dtype] | None = None) -> Why: ...
     def weak(self) -> Weak: ...
     def save_npy(self, path: _Path, *, sync: bool = False, exclusive: bool = False) -> None: ...
@@ -648,7 +658,8 @@ def access(
     mode: _Mode | None = None,
     frozen: bool = False,
     wait: bool = True,
-) -> Borrow: ...
+    strict: bool | None = None,
+) -> Borrow[tuple[NDArray[Any], ...]]: ...
 def lazy(x: _Operand, form: Literal["full", "diagonal", "lower"] = "full") -> Expr: ...
 def diagonal(v: _Operand) -> Expr: ...
 def lower(x: _Operand) -> Expr: ...

@@ -51,11 +51,21 @@ class Status(enum.IntEnum):
 
     __str__ = enum.Enum.__str__
 
+    @classmethod
+    def _missing_(cls, value):
+        # A status of a newer library has a name too, so `error.status.name` needs no check.
+        if not isinstance(value, int) or not 0 < value < 2**32:
+            return None
+        status = int.__new__(cls, value)
+        status._name_ = f"STATUS_{value}"
+        status._value_ = value
+        return status
+
 
 class Error(Exception):
     """A call that the library refused or could not complete. ``status`` is a :class:`Status`; the message has advice."""
 
-    status: Status | int = Status.OK
+    status: Status = Status.OK
 
 
 class OwnershipError(Error):
@@ -235,5 +245,5 @@ def make(status: int, text: str, exporting: bool) -> Error:
     error = kind(text)
     if isinstance(error, FileError) and number is not None:
         error.errno = number
-    error.status = Status(status) if status in Status._value2member_map_ else status
+    error.status = Status(status)
     return error

@@ -83,8 +83,8 @@ _REASONS = {
     "GIVEN": "it is given and its promise not taken yet; take or cancel the promise",
     "SHARED": "other arrays or promises claim the same bytes; del or release them, or give them all",
     "IN_EXPRESSION": "an expression needs or keeps these values; del the expression",
-    "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive; del the view",
-    "BORROWED": "a borrow overlaps: end its `with` block, and del views of it that are kept elsewhere",
+    "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive, perhaps one from an ended `with` block; del the view",
+    "BORROWED": "a borrow overlaps; end its `with` block",
     "READONLY": "it is read-only: a broadcast, a read-only file or import; mode=\"cow\" copies",
     "FOREIGN": "the bytes belong to another library; mode=\"cow\" copies",
     "POISONED": "a writer failed half way; rewrite all of it (fill, zero, or a write with \"|discard\")",
@@ -336,7 +336,7 @@ class _Ended:
 
     _TEXT = (
         "this view belonged to a borrow that ended with its `with` block; use it inside the block, copy what is needed "
-        "later, or keep another reference to it, which keeps the array borrowed"
+        "later, or use numpy.asarray(x), which shares the array's bytes"
     )
 
     def _raise(self, *_args, **_options):

@@ -5,6 +5,7 @@
 //! read guard only.
 
 use crate::api;
+use crate::base::guard;
 use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::elements::borrow::read_view;
 use crate::handles::array::{Array, brief};
@@ -48,7 +49,7 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
         TN_ERR_STALE => "<released array>".to_owned(),
         TN_ERR_GIVEN => format!("<given {} ({reason})>", brief(array)),
         TN_ERR_POISONED => format!("<poisoned {} ({reason})>", brief(array)),
-        TN_ERR_BORROWED_WRITE => format!("<borrowed {} ({reason})>", brief(array)),
+        TN_ERR_BORROWED_WRITE => format!("<borrowed {} ({reason}{})>", brief(array), guard::hint(failure.0)),
         TN_ERR_EXPORTED => format!("<exported {} ({reason})>", brief(array)),
         other => format!("<{} ({}: {reason})>", brief(array), api::status_name(other)),
     })
