@@ -12,6 +12,8 @@ from . import cuda
 class _BFloat16:
     name: str
     itemsize: int
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
 
 _Dtype = DTypeLike | _BFloat16
 _Dims = SupportsIndex | Sequence[SupportsIndex]

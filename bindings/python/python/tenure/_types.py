@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from ._errors import OwnershipError, Status, make
+from . import _bfloat16
+from ._errors import DtypeError, OwnershipError, Status, make
 
 NONE = 2**64 - 1
 """\"None\" or \"never\", for pool options that accept it."""
@@ -308,7 +309,8 @@ class Flags:
 
 
 class _BFloat16:
-    """The element type bfloat16, which NumPy does not have; ``x.view("uint16")`` gives its bits to NumPy."""
+    """The element type bfloat16, which NumPy itself does not have. Where ``ml_dtypes`` is installed, NumPy views have its type;
+    otherwise use ``x.view("uint16")`` for the bits and ``x.astype("float32")`` for the values."""
 
     name = "bfloat16"
     itemsize = 2
@@ -321,8 +323,19 @@ class _BFloat16:
     def __reduce__(self) -> str:
         return "bfloat16"
 
+    @property
+    def dtype(self):
+        """NumPy's dtype for ``numpy.dtype(tenure.bfloat16)``; no attribute without ``ml_dtypes``."""
+        try:
+            return _bfloat16.numpy_dtype()
+        except DtypeError as error:
+            raise AttributeError(str(error)) from None
+
     def __eq__(self, other: object) -> bool:
-        return other is self or (isinstance(other, str) and other == "bfloat16")
+        # Also the type and the dtype of `ml_dtypes`.
+        return other is self or "bfloat16" in (
+            name for name in (other, getattr(other, "name", None), getattr(other, "__name__", None)) if isinstance(name, str)
+        )
 
     def __hash__(self) -> int:
         return hash("bfloat16")

@@ -18,7 +18,7 @@ use crate::elements::device_view::{DeviceView, entries};
 use crate::handles::array::{Array, brief};
 use crate::types::*;
 use crate::values::buffer_fields::BufferFields;
-use crate::values::convert::{Dims, HOST, is_remote, mode_of, tables};
+use crate::values::convert::{Dims, HOST, is_remote, mode_of, numpy_bfloat16, tables, widened};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicIsize, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -49,7 +49,8 @@ impl BorrowedBuffer {
         BorrowedBuffer {
             guard: guard.clone(),
             data: view.data as usize,
-            dtype: view.dtype,
+            // Buffers have no code for bfloat16, so they show its bits.
+            dtype: if view.dtype == TN_BF16 { TN_U16 } else { view.dtype },
             shape: entries(view, view.shape),
             strides: entries(view, view.strides),
             readonly,
@@ -131,7 +132,11 @@ fn shown(py: Python<'_>, guard: &Arc<Guard>, view: &tn_view_info, readonly: bool
     let whole = tables(py)?.asarray.bind(py).call1((&buffer,))?;
     // Views of a view refer to `whole`, not to each other. So they keep the buffer open where the block's own view is
     // invalidated, and do not count as references to it.
-    let view = whole.call_method0(pyo3::intern!(py, "view"))?.unbind();
+    let view = match view.dtype {
+        TN_BF16 => whole.call_method1("view", (numpy_bfloat16(py)?,))?,
+        _ => whole.call_method0(pyo3::intern!(py, "view"))?,
+    };
+    let view = view.unbind();
     Ok(Shown { view, buffer: Some(buffer.unbind()) })
 }
 
@@ -142,8 +147,8 @@ pub fn on_host<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, Array
     Array::wrap(py, copied, array.dtype(), array.ndim())
 }
 
-/// A NumPy array for reading, whose guard ends with it. Device memory is copied first. For this package's own use of
-/// NumPy.
+/// A NumPy array for reading, whose guard ends with it. Device memory is copied first, and bfloat16 converted to float32.
+/// For this package's own use of NumPy.
 pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
     let id = array.get().id()?;
@@ -154,7 +159,8 @@ pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> 
     }
     let guard = Guard::new(id, true);
     let buffer = BorrowedBuffer::of(&guard, &view, true, view.data as usize);
-    tables(py)?.asarray.bind(py).call1((Bound::new(py, buffer)?,))
+    let shown = tables(py)?.asarray.bind(py).call1((Bound::new(py, buffer)?,))?;
+    if view.dtype == TN_BF16 { widened(&shown) } else { Ok(shown) }
 }
 
 /// The borrow that a `with` block makes.

@@ -10,7 +10,9 @@ use crate::elements::borrow::read_view;
 use crate::handles::array::Array;
 use crate::handles::pool::{Pool, PoolChoice};
 use crate::types::*;
-use crate::values::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, tables, text_of, with_dims};
+use crate::values::convert::{
+    self, Element, dims_of, dtype_object, dtype_of, narrowed, order_of, tables, text_of, with_dims,
+};
 use crate::values::foreign_buffer::ForeignBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -299,8 +301,10 @@ pub fn array<'py>(
         Ok(array) => read_view(array)?,
         Err(_) => object.clone(),
     };
+    let same = object.cast::<Array>().ok().map(|array| array.get().dtype());
+    let mut raw = wanted.or(same.filter(|dtype| *dtype == TN_BF16));
     let options = PyDict::new(py);
-    if let Some(wanted) = wanted {
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != TN_BF16) {
         options.set_item("dtype", dtype_object(py, wanted)?)?;
     }
     let mut source = tables(py)?.asarray.bind(py).call((source,), Some(&options))?;
@@ -308,10 +312,16 @@ pub fn array<'py>(
     if !dtype.getattr("isnative")?.is_truthy()? {
         source = source.call_method1("astype", (dtype.call_method1("newbyteorder", ("=",))?,))?;
     }
-    let raw = dtype_of(&source.getattr("dtype")?)?;
+    if raw != Some(TN_BF16) {
+        raw = Some(dtype_of(&source.getattr("dtype")?)?);
+    }
+    let raw = raw.unwrap_or(TN_BF16);
+    if raw == TN_BF16 {
+        source = narrowed(&source)?;
+    }
     let shape = dims_of(&source.getattr("shape")?)?;
     let made = new(py, &shape, raw, Initial::Empty, None, name, &PoolChoice::of(pool, device)?)?;
     let memory = ForeignBuffer::read(&source)?;
-    memory.copy_into(py, made.get().id()?)?;
+    memory.copy_into(py, made.get().id()?, raw)?;
     Ok(made)
 }

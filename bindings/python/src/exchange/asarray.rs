@@ -118,6 +118,21 @@ fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
 }
 
+/// An array on the bytes of a NumPy array of `ml_dtypes.bfloat16`. None: it is no such array.
+fn bfloat16_alias<'py>(
+    py: Python<'py>,
+    object: &Bound<'py, PyAny>,
+    copy: Option<bool>,
+) -> PyResult<Option<Bound<'py, Array>>> {
+    let numpy = tables(py)?.numpy.bind(py);
+    if !object.is_instance(&numpy.getattr("ndarray")?)? || dtype_of(&object.getattr("dtype")?).ok() != Some(TN_BF16) {
+        return Ok(None);
+    }
+    let bits = from_buffer(py, &object.call_method1("view", ("uint16",))?, None, copy)?;
+    let bits = bits.get();
+    Array::wrap(py, api::view_dtype(bits.id()?, TN_BF16)?, TN_BF16, bits.ndim()).map(Some)
+}
+
 /// An array on the object's own bytes. None: they cannot be shared. copy: None lets the library copy what it cannot alias,
 /// such as misaligned elements; False refuses that.
 fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -> PyResult<Option<Bound<'py, Array>>> {
@@ -131,9 +146,9 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -
     if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
         return match from_buffer(py, object, None, copy) {
             Ok(array) => Ok(Some(array)),
-            // A format without an element type here, which NumPy may convert.
+            // A format without an element type here, which NumPy may convert. That of bfloat16 is none.
             Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
-                Ok(None)
+                bfloat16_alias(py, object, copy)
             }
             // DLPack has types that buffers lack: JAX exports bfloat16 by DLPack only.
             Err(error) if error.is_instance_of::<PyBufferError>(py) && object.hasattr("__dlpack__")? => {

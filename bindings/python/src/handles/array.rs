@@ -314,7 +314,7 @@ impl Array {
 
     /// Releases this claim and empties the object. Open guards and exports keep the bytes. Calling it twice is
     /// allowed.
-    fn release(&self) -> PyResult<()> {
+    pub fn release(&self) -> PyResult<()> {
         // Also for a handle that was handed out: the exports belong to the object.
         self.end_interface_exports();
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
