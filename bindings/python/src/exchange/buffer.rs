@@ -117,7 +117,7 @@ fn bfloat16_as_numpy<'py>(
     let shared = as_numpy(Bound::new(py, Proxy::of(bits.clone(), class))?.into_any(), None, None)?;
     // The export keeps the bytes, so that no second claim shows up among the holders. Strict mode refuses a release
     // while an export is open; the claim then ends with the view.
-    let _ = bits.get().release();
+    let _ = bits.get().release(py);
     let shared = shared.call_method1("view", (bfloat16,))?;
     let options = PyDict::new(py);
     if let Some(dtype) = dtype {

@@ -8,7 +8,7 @@
 use crate::api::{self, Id, cuda};
 use crate::base::interpreter::retry_after_wait;
 use crate::base::{errors, site};
-use crate::handles::array_extra::ArrayExtra;
+use crate::handles::array_extra::{ArrayExtra, Description};
 use crate::handles::pool::Pool;
 use crate::handles::stream::Stream;
 use crate::types::*;
@@ -165,7 +165,9 @@ impl Array {
     #[cold]
     fn released_error(&self) -> PyErr {
         let how = self.fate().unwrap_or("released");
-        let text = format!("this array was {how}; only its repr works");
+        let Description { name, place } = self.extra().last();
+        let what = if name.is_empty() { "this array".to_owned() } else { format!("{name:?}") };
+        let text = format!("{what} was {how}{place}; only its repr works");
         Python::attach(|py| errors::with_text(py, TN_ERR_STALE, &text, false))
     }
 
@@ -205,6 +207,30 @@ impl Array {
             TN_CPU | TN_CUDA => Ok(()),
             _ => py.detach(|| cuda::wait(id, TN_READ).map_err(PyErr::from)),
         }
+    }
+
+    /// A copy with the axes in an order.
+    fn copy_in_order(&self, py: Python<'_>, order: tn_order, pool: Id, stream: Id) -> PyResult<Id> {
+        let id = self.id()?;
+        let options = tn_array_options {
+            size: size_of::<tn_array_options>(),
+            order,
+            flags: 0,
+            stream: stream.0 as *mut tn_stream,
+            name: core::ptr::null(),
+        };
+        let made = api::array_like(pool, id, Some(&options))?;
+        py.detach(|| api::copy_into(id, made, TN_WAIT, stream).map_err(PyErr::from)).inspect_err(|_| {
+            let _ = api::release(made);
+        })?;
+        Ok(made)
+    }
+
+    /// The name, and the running line, for messages once the handle is gone.
+    fn description(&self, py: Python<'_>) -> Description {
+        let name = self.name().unwrap_or_default();
+        let place = site::text(py).map(|place| format!(" at {place}")).unwrap_or_default();
+        Description { name, place }
     }
 
     fn take_id(&self, instead: u64) -> Option<Id> {
@@ -308,15 +334,19 @@ impl Array {
 
     /// Returns the handle as an integer and empties this object. The receiver owns the handle and must call
     /// `tn_array_release`.
-    fn detach(&self) -> PyResult<u64> {
-        self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.released_error())
+    fn detach(&self, py: Python<'_>) -> PyResult<u64> {
+        let description = self.description(py);
+        let id = self.take_id(DETACHED).ok_or_else(|| self.released_error())?;
+        self.extra().set_last(description);
+        Ok(id.0)
     }
 
     /// Releases this claim and empties the object. Open guards and exports keep the bytes. Calling it twice is
     /// allowed.
-    pub fn release(&self) -> PyResult<()> {
+    pub fn release(&self, py: Python<'_>) -> PyResult<()> {
         // Also for a handle that was handed out: the exports belong to the object.
         self.end_interface_exports();
+        let description = self.description(py);
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
         api::release(id).map_err(|failure| {
             // Strict mode refuses a release while guards are open (RL-4). The object keeps its handle.
@@ -324,6 +354,7 @@ impl Array {
             PyErr::from(failure)
         })?;
         self.end_interface_exports();
+        self.extra().set_last(description);
         Ok(())
     }
 
@@ -333,9 +364,9 @@ impl Array {
         Ok(slf)
     }
 
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.release()
+    #[pyo3(signature = (*exception))]
+    fn __exit__(&self, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release(exception.py())
     }
 
     /// A new array with its own claim on the same bytes, released separately.
@@ -344,20 +375,25 @@ impl Array {
         Self::wrap(py, api::clone(self.id()?)?, self.dtype(), self.ndim())
     }
 
-    /// A copy on the same device, from `pool` or the current one: in C order, or in F order if this array is only
-    /// F-contiguous. stream: the copy becomes work of that stream; without one it is complete on return.
-    #[pyo3(signature = (*, pool=None, name=None, stream=None))]
-    fn copy<'py>(
+    /// A copy on the same device, from `pool` or the current one. order: "C", "F", "A" or "K" as in NumPy; None is C order,
+    /// or F order if this array is only F-contiguous, unlike `numpy.ndarray.copy`. stream: the copy becomes work of that
+    /// stream; without one it is complete on return.
+    #[pyo3(signature = (order=None, *, pool=None, name=None, stream=None))]
+    pub fn copy<'py>(
         &self,
         py: Python<'py>,
+        order: Option<&str>,
         pool: Option<&Bound<'py, Pool>>,
         name: Option<&str>,
         stream: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
         let (id, pool, stream) = (self.id()?, Pool::id_of(pool)?, Stream::id_of(stream)?);
-        // Other threads may run while a large array is copied.
-        let copied = py.detach(|| retry_after_wait(id, || api::copy(id, pool, stream)).map_err(PyErr::from))?;
+        let copied = match order {
+            // Other threads may run while a large array is copied.
+            None => py.detach(|| retry_after_wait(id, || api::copy(id, pool, stream)).map_err(PyErr::from))?,
+            Some(_) => self.copy_in_order(py, convert::order_of(order)?, pool, stream)?,
+        };
         let copied = Self::wrap(py, copied, self.dtype(), self.ndim())?;
         if name.is_some() {
             copied.get().set_name(name)?;
@@ -365,12 +401,13 @@ impl Array {
         Ok(copied)
     }
 
+    /// `copy.copy(x)` copies the elements, as for NumPy's arrays; `x.clone()` shares them.
     fn __copy__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
-        self.clone(py)
+        self.copy(py, None, None, None, None)
     }
 
     fn __deepcopy__<'py>(&self, py: Python<'py>, _memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
-        self.copy(py, None, None, None)
+        self.copy(py, None, None, None, None)
     }
 
     /// Refused: another process has other memory, so the caller must copy explicitly.

@@ -125,8 +125,8 @@ fn warn(what: &str) {
 #[pymethods]
 impl Promise {
     /// Cancels the promise: the giver can use its array again. Raises if it was taken or cancelled before.
-    fn cancel(&self) -> PyResult<()> {
-        Ok(api::promise_cancel(self.id())?)
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        api::promise_cancel(self.id()).map_err(|failure| described(py, failure, &[self]))
     }
 
     /// The promise's handle as an integer, valid while this object exists.
@@ -158,10 +158,12 @@ impl Promise {
         format!("<tenure promise of {}, taken or cancelled>", self.what)
     }
 
-    /// An attribute of arrays raises a TypeError that explains promises.
+    /// An attribute of arrays raises a TypeError that explains promises, and so does a protocol by which a library would
+    /// read an array. Other special names are absent, as programs that look at any object expect.
     fn __getattr__(slf: &Bound<'_, Self>, name: &str) -> PyResult<Py<PyAny>> {
         let array = slf.py().get_type::<Array>();
-        if array.hasattr(name)? {
+        let protocol = ["__array_", "__dlpack_", "__arrow_"].iter().any(|start| name.starts_with(start));
+        if (protocol || !name.starts_with("__")) && array.hasattr(name)? {
             return Err(PyTypeError::new_err(format!("a promise has no {name}: {}", slf.get().help())));
         }
         Err(PyAttributeError::new_err(format!("'tenure.Promise' object has no attribute '{name}'")))
@@ -216,19 +218,24 @@ pub fn take<'py>(
     promise: &Bound<'py, PyAny>,
     more: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let id_of = |object: &Bound<'_, PyAny>| match object.cast::<Promise>() {
-        Ok(promise) => Ok(promise.get().id()),
-        Err(_) => {
-            let what = object.get_type().name()?;
-            Err(PyTypeError::new_err(format!("take takes promises, which tenure.give(x) makes, not {what}")))
-        }
-    };
-    let mut ids = vec![id_of(promise)?];
-    for promise in more.iter() {
-        ids.push(id_of(&promise)?);
+    let mut promises = Vec::with_capacity(1 + more.len());
+    for object in core::iter::once(promise.clone()).chain(more.iter()) {
+        promises.push(object.cast_into::<Promise>().map_err(|error| {
+            let object = error.into_inner();
+            match object.get_type().name() {
+                Ok(what) => {
+                    PyTypeError::new_err(format!("take takes promises, which tenure.give(x) makes, not {what}"))
+                }
+                Err(error) => error,
+            }
+        })?);
     }
+    let ids: Vec<_> = promises.iter().map(|promise| promise.get().id()).collect();
     let _site = site::here(py);
-    let taken = api::take(&ids)?;
+    let taken = api::take(&ids).map_err(|failure| {
+        let promises: Vec<_> = promises.iter().map(|promise| promise.get()).collect();
+        described(py, failure, &promises)
+    })?;
     // Every handle gets an object before an error is reported, so that none is lost.
     let mut arrays: Vec<PyResult<Bound<'_, Array>>> = taken.into_iter().map(|id| Array::adopt(py, id)).collect();
     if more.is_empty() {
@@ -236,6 +243,18 @@ pub fn take<'py>(
     }
     let arrays: Vec<_> = arrays.into_iter().collect::<PyResult<_>>()?;
     Ok(PyTuple::new(py, arrays)?.into_any())
+}
+
+/// The error of a call with promises. A message about one that is used up has what it is of in place of its handle.
+fn described(py: Python<'_>, failure: Failure, promises: &[&Promise]) -> PyErr {
+    if failure.0 != TN_ERR_DESTRUCTED {
+        return failure.into();
+    }
+    let mut text = api::last_error();
+    for promise in promises {
+        text = text.replace(&format!("{:#018x}", promise.id().0), &format!("of {}", promise.what));
+    }
+    errors::with_text(py, failure.0, &text, false)
 }
 
 /// The object for a handle of other code: an array or a promise. The object owns the handle from now on.
