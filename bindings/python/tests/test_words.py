@@ -214,10 +214,11 @@ def test_the_advice_for_a_reshape_works(order):
 
 def PyObject_GetBuffer(x, flags):
     """The length of the buffer that a consumer gets with these flags."""
+    python = ctypes.PyDLL(None)  # not `pythonapi`, whose types of arguments other tests set
     buffer = (ctypes.c_char * 128)()
-    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(x), buffer, flags)
+    python.PyObject_GetBuffer(ctypes.py_object(x), buffer, flags)
     length = ctypes.c_ssize_t.from_buffer(buffer, 16).value
-    ctypes.pythonapi.PyBuffer_Release(buffer)
+    python.PyBuffer_Release(buffer)
     return length
 
 

@@ -101,13 +101,18 @@ const UNSHARED: &str = "this object's memory cannot be shared, and copy=False fo
 /// The error of `copy=False` where an alias is refused because only a copy would do: a ValueError with the reason, as
 /// NumPy raises. Any other error is returned unchanged.
 fn unshared(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
-    let status = error.value(py).getattr("status").and_then(|s| s.extract::<u32>()).unwrap_or(TN_OK);
-    if !matches!(status, TN_ERR_WOULD_COPY | TN_ERR_LAYOUT) {
+    if !wants_a_copy(py, &error) {
         return Ok(error);
     }
     let refused = PyValueError::new_err(format!("{UNSHARED}: {}", error.value(py).str()?));
     refused.set_cause(py, Some(error));
     Ok(refused)
+}
+
+/// Whether the library refused to alias memory that it would copy.
+fn wants_a_copy(py: Python<'_>, error: &PyErr) -> bool {
+    let status = error.value(py).getattr("status").and_then(|status| status.extract::<u32>());
+    status.is_ok_and(|status| matches!(status, TN_ERR_WOULD_COPY | TN_ERR_LAYOUT))
 }
 
 /// Whether the object has its elements in memory, unlike a list of numbers. Then a copy is one that an alias could have
@@ -146,6 +151,8 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -
     if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
         return match from_buffer(py, object, None, copy) {
             Ok(array) => Ok(Some(array)),
+            // `asarray` raises it with the reason.
+            Err(error) if copy == Some(false) && wants_a_copy(py, &error) => Err(error),
             // A format without an element type here, which NumPy may convert. That of bfloat16 is none.
             Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
                 bfloat16_alias(py, object, copy)
