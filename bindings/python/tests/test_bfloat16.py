@@ -80,7 +80,7 @@ def test_blocks_have_views_of_ml_dtypes():
         for row in view:
             row += 1
     assert x.tolist() == [[2] * 3, [6] * 3] and x.why_not() == Why.EXPORTED
-    del row
+    del row, view
     assert x.why_not() == 0
 
 
@@ -107,6 +107,9 @@ def test_arrays_of_ml_dtypes():
     x[0, 0] = 9
     assert m[0, 0] == 9
     assert tenure.asarray(m.T, copy=False).strides == m.T.strides
+    assert tenure.from_buffer(m)[0, 0] == 9 and tenure.from_buffer(m, writable=False).flags.readonly
+    host = np.zeros((2, 3), ml_dtypes.bfloat16)
+    assert x.copy_to_host(host) is host and host[0, 0] == 9
     y = tenure.array(m)
     y.fill(0)
     assert m[0, 0] == 9 and y.dtype is tenure.bfloat16

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -186,14 +187,28 @@ def test_a_buffer_keeps_its_bytes_without_the_view():
         mine = locals()
         with y.write() as view:
             view[0] = 1
-        assert mine["y"] is y and mine["view"].shape == (3,)
+        assert mine["y"] is y and "ended" in repr(view)
         del mine
         with y.write() as view:
             view[0] = 1
         return sys.getrefcount(y) - before
 
     # Up to CPython 3.12 the frame keeps what `locals()` returned, which has one more reference to `y`.
-    assert references_are_unchanged(x) <= 1
+    assert references_are_unchanged(x) <= 1 and x.is_unique
+
+    def deep(n):
+        if n:
+            return deep(n - 1)
+        holder.view = None
+        with x.write() as holder.view:  # an attribute is no variable
+            holder.view[0] = 2
+        assert x.why_not() == Why.EXPORTED
+        holder.view[0] = 3
+        del holder.view
+        return x[0]
+
+    holder = types.SimpleNamespace()
+    assert deep(30) == 3 and x.is_unique
 
 
 def test_kept_views_of_several_arrays_and_of_parts(refused):

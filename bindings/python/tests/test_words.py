@@ -278,10 +278,14 @@ def test_stale_objects_say_where_they_went():
     line = inspect.currentframe().f_lineno - 1
     with pytest.raises(tenure.OwnershipError, match=f'"gone" was released at .*test_words.py:{line}; only its repr works'):
         x.shape
-    y = tenure.zeros(3)
+    y = tenure.zeros(3000)
     with y:
         pass
     with pytest.raises(tenure.OwnershipError, match=r"this array was released at .*test_words.py:\d+"):
+        y.tolist()
+    y = tenure.zeros(3)
+    y.release()
+    with pytest.raises(tenure.OwnershipError, match="this array was released; only its repr works"):
         y.tolist()
     z = tenure.zeros(3, name="out")
     tenure.from_handle(z.detach())

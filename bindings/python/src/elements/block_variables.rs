@@ -11,20 +11,23 @@ use pyo3::types::{PyDict, PyTuple};
 /// The flag of code whose variables are not in a dictionary: functions.
 const CO_OPTIMIZED: u32 = 1;
 
-/// Which of the views a variable of the running functions refers to, by itself or in a tuple of all views.
-pub fn bound_to_variables(py: Python<'_>, views: &[&Py<PyAny>]) -> PyResult<Vec<bool>> {
-    let mut found = vec![false; views.len()];
+/// The most functions that are looked at: the block's own, and those that called `contextlib.ExitStack`.
+const MOST_FRAMES: usize = 16;
+
+/// Which of the views has one reference besides the caller's, and that is a variable of the running functions, or a
+/// tuple of all views in one.
+pub fn bound_to_one_variable(py: Python<'_>, views: &[&Py<PyAny>]) -> PyResult<Vec<bool>> {
+    // SAFETY: live objects, attached.
+    let one: Vec<_> = views.iter().map(|view| unsafe { ffi::Py_REFCNT(view.as_ptr()) } == 2).collect();
+    let mut found: Vec<_> = one.iter().map(|one| !one).collect();
     // SAFETY: attached, by `py`; a borrowed reference or NULL.
     let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
-    // The block's own function comes first; behind it those that called `contextlib.ExitStack`.
-    while let Some(now) = frame {
+    for _ in 0..MOST_FRAMES {
+        let Some(now) = frame.filter(|_| found.contains(&false)) else { break };
         look(&now, views, &mut found)?;
-        if found.iter().all(|found| *found) {
-            break;
-        }
         frame = Some(now.getattr(pyo3::intern!(py, "f_back"))?).filter(|back| !back.is_none());
     }
-    Ok(found)
+    Ok(one.iter().zip(found).map(|(one, found)| *one && found).collect())
 }
 
 /// Looks through the variables of one frame.

@@ -24,6 +24,7 @@ use core::sync::atomic::{AtomicIsize, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyTuple, PyType};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -129,14 +130,11 @@ fn shown(py: Python<'_>, guard: &Arc<Guard>, view: &tn_view_info, readonly: bool
         return Ok(Shown { view, buffer: None });
     }
     let buffer = Bound::new(py, BorrowedBuffer::of(guard, view, readonly, origin))?;
-    let whole = tables(py)?.asarray.bind(py).call1((&buffer,))?;
-    // Views of a view refer to `whole`, not to each other. So they keep the buffer open where the block's own view is
-    // invalidated, and do not count as references to it.
-    let view = match view.dtype {
-        TN_BF16 => whole.call_method1("view", (numpy_bfloat16(py)?,))?,
-        _ => whole.call_method0(pyo3::intern!(py, "view"))?,
-    };
-    let view = view.unbind();
+    let mut shown = tables(py)?.asarray.bind(py).call1((&buffer,))?;
+    if view.dtype == TN_BF16 {
+        shown = shown.call_method1("view", (numpy_bfloat16(py)?,))?;
+    }
+    let view = shown.unbind();
     Ok(Shown { view, buffer: Some(buffer.unbind()) })
 }
 
@@ -327,7 +325,8 @@ impl Borrow {
         for guard in &guards {
             guard.mark_failed(failed);
         }
-        let known = block_variables::bound_to_variables(py, &views.iter().map(|shown| &shown.view).collect::<Vec<_>>());
+        let known =
+            block_variables::bound_to_one_variable(py, &views.iter().map(|shown| &shown.view).collect::<Vec<_>>());
         let mut outlived = Vec::new();
         for (at, Shown { view, buffer }) in views.into_iter().enumerate() {
             if known.as_ref().is_ok_and(|known| known[at]) {
@@ -433,22 +432,21 @@ fn strict() -> bool {
     api::option_get(c"strict").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "off" | "false"))
 }
 
-/// Invalidates a view to which a variable refers, unless anything else does.
+/// Invalidates a view to which nothing but a variable refers.
 fn invalidate_view(view: Bound<'_, PyAny>) {
-    // SAFETY: attached. One reference is `view`, the other the variable's; no other code can add one while this
-    // thread is attached.
-    if unsafe { ffi::Py_REFCNT(view.as_ptr()) } > 2 {
-        return;
-    }
+    static STATE: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let py = view.py();
     // `__setstate__` is NumPy's own way to replace the contents of an array: it drops the base, and with it the
     // buffer. The new content is one object that raises when it is used.
-    let dead = || -> PyResult<()> {
-        let plain = tables(py)?.plain.bind(py);
+    let state = || -> PyResult<Py<PyTuple>> {
+        let ended = PyList::new(py, [tables(py)?.plain.bind(py).getattr("ended")?])?;
         let object = tables(py)?.dtype.bind(py).call1(("O",))?;
-        let ended = PyList::new(py, [plain.getattr("ended")?])?;
-        let state = (1, PyTuple::empty(py), object, false, ended);
-        view.call_method1(pyo3::intern!(py, "__setstate__"), (state,))?;
+        let state = (1, PyTuple::empty(py), object, false, ended).into_pyobject(py)?;
+        Ok(PyTuple::new(py, [state])?.unbind())
+    };
+    let dead = || -> PyResult<()> {
+        let state = STATE.get_or_try_init(py, state)?;
+        view.getattr(pyo3::intern!(py, "__setstate__"))?.call1(state.bind(py))?;
         // Without this, `view[...] = 1` would overwrite that object and be lost.
         view.call_method1(pyo3::intern!(py, "setflags"), (false,))?;
         Ok(())

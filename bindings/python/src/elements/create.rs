@@ -7,7 +7,7 @@
 use crate::api::{self, Content, Id};
 use crate::base::site;
 use crate::elements::borrow::read_view;
-use crate::handles::array::Array;
+use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS};
 use crate::handles::pool::{Pool, PoolChoice};
 use crate::types::*;
 use crate::values::convert::{
@@ -21,8 +21,6 @@ use std::ffi::CString;
 
 /// From this number of elements on, filling takes long enough to let other threads run.
 const RELEASE_GIL_FROM_ELEMENTS: i64 = 1 << 12;
-/// From this number of elements on, a new array records its call site, for reports of what is still held.
-const RECORD_SITE_FROM_ELEMENTS: i64 = 1 << 9;
 
 /// Order and name for the C API. None: both are the default. `name` must outlive the options.
 fn options(order: tn_order, name: Option<&CString>) -> Option<tn_array_options> {

@@ -37,7 +37,16 @@ pub fn from_buffer<'py>(
     writable: Option<bool>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, Array>> {
-    let memory = ForeignBuffer::of(object, writable)?;
+    let memory = match ForeignBuffer::of(object, writable) {
+        Ok(memory) => memory,
+        // NumPy has no code for it in buffers.
+        Err(_) if is_numpy_bfloat16(object)? => {
+            let bits = from_buffer(py, &object.call_method1("view", ("uint16",))?, writable, copy)?;
+            let bits = bits.get();
+            return Array::wrap(py, api::view_dtype(bits.id()?, TN_BF16)?, TN_BF16, bits.ndim());
+        }
+        Err(error) => return Err(error),
+    };
     let layout = memory.layout()?;
     let mut flags = crossing(copy);
     if writable == Some(false) || (memory.readonly() && copy != Some(true)) {
@@ -46,6 +55,12 @@ pub fn from_buffer<'py>(
     let _site = site::here(py);
     let id = memory.import(&layout, flags)?;
     Array::wrap(py, id, layout.dtype, layout.shape.len() as i32)
+}
+
+/// Whether the object is a NumPy array of `ml_dtypes.bfloat16`.
+fn is_numpy_bfloat16(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let array = tables(object.py())?.numpy.bind(object.py()).getattr("ndarray")?;
+    Ok(object.is_instance(&array)? && dtype_of(&object.getattr("dtype")?).ok() == Some(TN_BF16))
 }
 
 /// The object as an array, without a copy where possible. An array is returned unchanged. NumPy arrays, other buffers,
@@ -123,21 +138,6 @@ fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
 }
 
-/// An array on the bytes of a NumPy array of `ml_dtypes.bfloat16`. None: it is no such array.
-fn bfloat16_alias<'py>(
-    py: Python<'py>,
-    object: &Bound<'py, PyAny>,
-    copy: Option<bool>,
-) -> PyResult<Option<Bound<'py, Array>>> {
-    let numpy = tables(py)?.numpy.bind(py);
-    if !object.is_instance(&numpy.getattr("ndarray")?)? || dtype_of(&object.getattr("dtype")?).ok() != Some(TN_BF16) {
-        return Ok(None);
-    }
-    let bits = from_buffer(py, &object.call_method1("view", ("uint16",))?, None, copy)?;
-    let bits = bits.get();
-    Array::wrap(py, api::view_dtype(bits.id()?, TN_BF16)?, TN_BF16, bits.ndim()).map(Some)
-}
-
 /// An array on the object's own bytes. None: they cannot be shared. copy: None lets the library copy what it cannot alias,
 /// such as misaligned elements; False refuses that.
 fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -> PyResult<Option<Bound<'py, Array>>> {
@@ -153,9 +153,9 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -
             Ok(array) => Ok(Some(array)),
             // `asarray` raises it with the reason.
             Err(error) if copy == Some(false) && wants_a_copy(py, &error) => Err(error),
-            // A format without an element type here, which NumPy may convert. That of bfloat16 is none.
+            // A format without an element type here, which NumPy may convert.
             Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
-                bfloat16_alias(py, object, copy)
+                Ok(None)
             }
             // DLPack has types that buffers lack: JAX exports bfloat16 by DLPack only.
             Err(error) if error.is_instance_of::<PyBufferError>(py) && object.hasattr("__dlpack__")? => {

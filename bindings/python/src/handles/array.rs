@@ -46,6 +46,9 @@ pub struct Array {
     extra: AtomicPtr<ArrayExtra>,
 }
 
+/// From this number of elements on, an array records the call site of its creation and of its release.
+pub const RECORD_SITE_FROM_ELEMENTS: i64 = 1 << 9;
+
 /// In place of a handle: the object was released.
 const RELEASED: u64 = 0;
 /// In place of a handle: `detach` handed it out.
@@ -226,11 +229,16 @@ impl Array {
         Ok(made)
     }
 
-    /// The name, and the running line, for messages once the handle is gone.
-    fn description(&self, py: Python<'_>) -> Description {
-        let name = self.name().unwrap_or_default();
+    /// The name, and the running line, for messages once the handle is gone. As for new arrays, finding the line would cost
+    /// more than the call itself, so small arrays without a name have none.
+    fn description(&self, py: Python<'_>) -> Option<Description> {
+        let info = self.info().ok()?;
+        if info.name[0] == 0 && info.count < RECORD_SITE_FROM_ELEMENTS as u64 {
+            return None;
+        }
+        let name = convert::fixed_text(&info.name);
         let place = site::text(py).map(|place| format!(" at {place}")).unwrap_or_default();
-        Description { name, place }
+        Some(Description { name, place })
     }
 
     fn take_id(&self, instead: u64) -> Option<Id> {
@@ -337,7 +345,9 @@ impl Array {
     fn detach(&self, py: Python<'_>) -> PyResult<u64> {
         let description = self.description(py);
         let id = self.take_id(DETACHED).ok_or_else(|| self.released_error())?;
-        self.extra().set_last(description);
+        if let Some(description) = description {
+            self.extra().set_last(description);
+        }
         Ok(id.0)
     }
 
@@ -354,7 +364,9 @@ impl Array {
             PyErr::from(failure)
         })?;
         self.end_interface_exports();
-        self.extra().set_last(description);
+        if let Some(description) = description {
+            self.extra().set_last(description);
+        }
         Ok(())
     }
 
