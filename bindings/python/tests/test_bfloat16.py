@@ -118,6 +118,8 @@ def test_arrays_of_ml_dtypes():
     for dtype in (ml_dtypes.bfloat16, np.dtype(ml_dtypes.bfloat16), "bfloat16"):
         assert tenure.empty(2, dtype).dtype is tenure.bfloat16 and tenure.bfloat16 == dtype
     assert tenure.bfloat16 != "float16" and tenure.bfloat16 != np.dtype("float16") and tenure.bfloat16 != 3
+    assert (tenure.bfloat16 == tenure.zeros(1, name="bfloat16")) is not True
+    assert (tenure.bfloat16 == np.zeros(3)) is not True
     assert np.dtype(tenure.bfloat16) == ml_dtypes.bfloat16
     with pytest.raises(TypeError, match="not supported"):
         tenure.empty(2, ml_dtypes.float8_e5m2)

@@ -95,6 +95,7 @@ def test_a_kept_view_becomes_a_shared_view(refused):
     (export,) = x.why_not().holders
     assert x.why_not() == Why.EXPORTED and export.kind == tenure.HolderKind.EXPORT_SHARED
     assert export.name == "kept" and "test_borrow.py:" in export.site
+    assert repr(x.why_not()) == f"<Why.EXPORTED: 8, EXPORT_SHARED 'kept' at {export.site}>" and repr(Why(0)) == "<Why: 0>"
     refused(Status.EXPORTED, x.write("unique").__enter__)
     other = memoryview(kept)  # opened after the block, on the same export
     del view, kept, reading, writing

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+import numpy as _numpy
+
 from . import _bfloat16
 from ._errors import DtypeError, OwnershipError, Status, make
 
@@ -70,6 +72,10 @@ class Why(enum.IntFlag):
         if holders:
             lines += ["  other holders of the bytes", *(f"    {h.text()}" for h in holders)]
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        holders = "".join(f", {holder.text()}" for holder in getattr(self, "holders", ()))
+        return f"{super().__repr__()[:-1]}{holders}>"
 
     def __str__(self) -> str:
         names = "|".join(flag.name for flag in Why if flag in self) or "nothing"
@@ -332,10 +338,11 @@ class _BFloat16:
             raise AttributeError(str(error)) from None
 
     def __eq__(self, other: object) -> bool:
-        # Also the type and the dtype of `ml_dtypes`.
-        return other is self or "bfloat16" in (
-            name for name in (other, getattr(other, "name", None), getattr(other, "__name__", None)) if isinstance(name, str)
-        )
+        # Also the dtype and the type of `ml_dtypes`.
+        if isinstance(other, _numpy.dtype):
+            return other.name == "bfloat16"
+        name = other.__name__ if isinstance(other, type) else other
+        return other is self or (isinstance(name, str) and name == "bfloat16")
 
     def __hash__(self) -> int:
         return hash("bfloat16")
