@@ -110,7 +110,9 @@ impl BorrowedBuffer {
 
     unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
         if self.views.fetch_sub(1, Ordering::AcqRel) == 1 {
-            drop(self.kept().take());
+            // Ending it may run other Python code, which must not find the lock taken.
+            let kept = self.kept().take();
+            drop(kept);
         }
         self.guard.view_gone();
     }
@@ -225,7 +227,7 @@ impl Borrow {
         guards.iter().for_each(|guard| guard.finish(failed));
         for ((_, buffer), (id, claim)) in views.iter().zip(claims) {
             let buffer = buffer.get();
-            // Exports of poisoned bytes are refused.
+            // An export of poisoned bytes would be refused.
             let shared = if failed { None } else { buffer.shared(id) };
             *buffer.kept() = Some(shared.unwrap_or(claim));
         }
