@@ -287,6 +287,11 @@ def test_stale_objects_say_where_they_went():
     y.release()
     with pytest.raises(tenure.OwnershipError, match="this array was released; only its repr works"):
         y.tolist()
+    y = tenure.zeros(3)
+    y.name = "later"
+    y.release()
+    with pytest.raises(tenure.OwnershipError, match=r'"later" was released at .*test_words.py:\d+'):
+        y.tolist()
     z = tenure.zeros(3, name="out")
     tenure.from_handle(z.detach())
     with pytest.raises(tenure.OwnershipError, match=r'"out" was detached at .*test_words.py:\d+'):

@@ -73,7 +73,11 @@ fn new<'py>(
         Initial::Full(value) => py.detach(|| make(Content::Full(value)))?,
         Initial::Zeros => py.detach(|| make(Content::Zeros))?,
     };
-    Array::wrap(py, id, dtype, shape.len() as i32)
+    let made = Array::wrap(py, id, dtype, shape.len() as i32)?;
+    if name.is_none() && count < RECORD_SITE_FROM_ELEMENTS {
+        made.get().set_plain();
+    }
+    Ok(made)
 }
 
 #[inline]
@@ -115,7 +119,9 @@ pub fn empty<'py>(
             && elements(shape) < RECORD_SITE_FROM_ELEMENTS
         {
             let id = api::array_new(Id::NULL, dtype, shape, Content::Empty, None)?;
-            return Array::wrap(py, id, dtype, shape.len() as i32);
+            let made = Array::wrap(py, id, dtype, shape.len() as i32)?;
+            made.get().set_plain();
+            return Ok(made);
         }
         new(py, shape, dtype, Initial::Empty, order, name, &PoolChoice::of(pool, device)?)
     })

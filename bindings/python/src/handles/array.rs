@@ -14,7 +14,7 @@ use crate::handles::stream::Stream;
 use crate::types::*;
 use crate::values::convert::{self, Dims, fixed_text, kind, mode_and_wait, parameter_of, tables};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -40,6 +40,8 @@ pub struct Array {
     dtype: AtomicU32,
     /// Number of axes of the handle; set with the type.
     ndim: AtomicI32,
+    /// The array is small and was made without a name, so its release records nothing.
+    plain: AtomicBool,
     /// References to the object from open buffers and proxies, which are not variables.
     referred: AtomicI32,
     /// Data that few arrays have; NULL, or a box that this object owns.
@@ -93,6 +95,11 @@ impl Array {
         this.ndim.store(ndim, Ordering::Relaxed);
         this.id.store(id.0, Ordering::Relaxed);
         Ok(array)
+    }
+
+    /// Notes that the array is small and has no name.
+    pub fn set_plain(&self) {
+        self.plain.store(true, Ordering::Relaxed);
     }
 
     /// Counts `more` buffers and proxies that refer to the object.
@@ -232,6 +239,9 @@ impl Array {
     /// The name, and the running line, for messages once the handle is gone. As for new arrays, finding the line would cost
     /// more than the call itself, so small arrays without a name have none.
     fn description(&self, py: Python<'_>) -> Option<Description> {
+        if self.plain.load(Ordering::Relaxed) {
+            return None;
+        }
         let info = self.info().ok()?;
         if info.name[0] == 0 && info.count < RECORD_SITE_FROM_ELEMENTS as u64 {
             return None;
@@ -311,6 +321,7 @@ impl Array {
 
     #[setter]
     fn set_name(&self, name: Option<&str>) -> PyResult<()> {
+        self.plain.store(false, Ordering::Relaxed);
         let name = name.filter(|n| !n.is_empty()).map(convert::text_of).transpose()?;
         Ok(api::set_name(self.id()?, name.as_deref())?)
     }

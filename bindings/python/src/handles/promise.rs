@@ -66,6 +66,11 @@ impl Promise {
         let _ = api::promise_release(Id(old));
     }
 
+    /// A message with what the promise is of in place of its handle.
+    fn named(&self, text: &str) -> String {
+        text.replace(&format!("{:#018x}", self.id().0), &format!("of {}", self.what))
+    }
+
     fn help(&self) -> String {
         format!(
             "<tenure promise of {}>\n  \
@@ -125,8 +130,9 @@ fn warn(what: &str) {
 #[pymethods]
 impl Promise {
     /// Cancels the promise: the giver can use its array again. Raises if it was taken or cancelled before.
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        api::promise_cancel(self.id()).map_err(|failure| described(py, failure, &[self]))
+    fn cancel(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let nothing = PyTuple::empty(slf.py());
+        api::promise_cancel(slf.get().id()).map_err(|failure| described(slf.py(), failure, slf.as_any(), &nothing))
     }
 
     /// The promise's handle as an integer, valid while this object exists.
@@ -218,24 +224,19 @@ pub fn take<'py>(
     promise: &Bound<'py, PyAny>,
     more: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut promises = Vec::with_capacity(1 + more.len());
-    for object in core::iter::once(promise.clone()).chain(more.iter()) {
-        promises.push(object.cast_into::<Promise>().map_err(|error| {
-            let object = error.into_inner();
-            match object.get_type().name() {
-                Ok(what) => {
-                    PyTypeError::new_err(format!("take takes promises, which tenure.give(x) makes, not {what}"))
-                }
-                Err(error) => error,
-            }
-        })?);
+    let id_of = |object: &Bound<'_, PyAny>| match object.cast::<Promise>() {
+        Ok(promise) => Ok(promise.get().id()),
+        Err(_) => {
+            let what = object.get_type().name()?;
+            Err(PyTypeError::new_err(format!("take takes promises, which tenure.give(x) makes, not {what}")))
+        }
+    };
+    let mut ids = vec![id_of(promise)?];
+    for promise in more.iter() {
+        ids.push(id_of(&promise)?);
     }
-    let ids: Vec<_> = promises.iter().map(|promise| promise.get().id()).collect();
     let _site = site::here(py);
-    let taken = api::take(&ids).map_err(|failure| {
-        let promises: Vec<_> = promises.iter().map(|promise| promise.get()).collect();
-        described(py, failure, &promises)
-    })?;
+    let taken = api::take(&ids).map_err(|failure| described(py, failure, promise, more))?;
     // Every handle gets an object before an error is reported, so that none is lost.
     let mut arrays: Vec<PyResult<Bound<'_, Array>>> = taken.into_iter().map(|id| Array::adopt(py, id)).collect();
     if more.is_empty() {
@@ -246,13 +247,15 @@ pub fn take<'py>(
 }
 
 /// The error of a call with promises. A message about one that is used up has what it is of in place of its handle.
-fn described(py: Python<'_>, failure: Failure, promises: &[&Promise]) -> PyErr {
+fn described(py: Python<'_>, failure: Failure, first: &Bound<'_, PyAny>, more: &Bound<'_, PyTuple>) -> PyErr {
     if failure.0 != TN_ERR_DESTRUCTED {
         return failure.into();
     }
     let mut text = api::last_error();
-    for promise in promises {
-        text = text.replace(&format!("{:#018x}", promise.id().0), &format!("of {}", promise.what));
+    for object in core::iter::once(first.clone()).chain(more.iter()) {
+        if let Ok(promise) = object.cast::<Promise>() {
+            text = promise.get().named(&text);
+        }
     }
     errors::with_text(py, failure.0, &text, false)
 }
