@@ -363,6 +363,12 @@ pub fn release(array: Id) -> Result<()> {
     check(unsafe { c::tn_array_release(array.raw()) })
 }
 
+/// Accepts the bytes of an array as they are, after a writer that failed.
+pub fn heal(array: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_array_heal(array.raw()) })
+}
+
 /// Makes a weak handle.
 pub fn weaken(array: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.

@@ -54,6 +54,7 @@ mod handles {
 }
 
 mod elements {
+    pub mod block_variables;
     pub mod borrow;
     pub mod create;
     pub mod device_view;

@@ -267,7 +267,7 @@ def reads(case: Case) -> bool:
 
 def to_numpy(refusal):
     def rule(case):
-        if case.dtype == "bfloat16":
+        if case.dtype == "bfloat16" and refusal:
             return refusal
         return EMPTY if case.layout == "size 0" else READS if reads(case) else ALIAS
 
@@ -308,7 +308,7 @@ def past(case):
 
 def jax_numpy(case):
     if case.dtype == "bfloat16":
-        return BUFFER
+        return Refused(ValueError)  # it reads `x.dtype`, which is no NumPy dtype; `tenure.to_jax(x)` works
     return EMPTY if case.layout == "size 0" else COPY
 
 
@@ -358,7 +358,8 @@ def crossings() -> list[Crossing]:
     def back(library, name, make, cross, rule):
         found.append(Crossing(library, name, make, cross, rule, False))
 
-    out("NumPy", "numpy.asarray(x)", np.asarray, to_numpy(BUFFER))
+    # The package of NumPy's bfloat16 comes with JAX.
+    out("NumPy", "numpy.asarray(x)", np.asarray, to_numpy(None if installed("ml_dtypes") else BUFFER))
     out("NumPy", "numpy.from_dlpack(x)", np.from_dlpack, to_numpy(Refused(RuntimeError, BufferError)))
     back("NumPy", "tenure.from_dlpack(n)", of_numpy, tenure.from_dlpack, from_numpy)
     back("NumPy", "tenure.from_buffer(n)", of_numpy, tenure.from_buffer, from_numpy)

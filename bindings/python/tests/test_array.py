@@ -297,7 +297,8 @@ def test_copies_clones_and_types():
     x[0, 0] = 7
     assert clone[0, 0] == 7 and copied[0, 0] == 0 and copied.name == "c"
     assert copy.deepcopy(x).tolist() == x.tolist()
-    assert copy.copy(x).overlap(x) == "exact"
+    assert copy.copy(x).overlap(x) == copy.deepcopy(x).overlap(x) == "none"
+    assert copy.copy(x).tolist() == x.tolist() and x.clone().overlap(x) == "exact"
     assert x.T.copy().flags.f_contiguous  # AR-22
     assert x[:, ::2].copy().flags.c_contiguous
     assert x.astype("int32").tolist() == [[7, 1, 2], [3, 4, 5]]
@@ -322,7 +323,7 @@ def test_messages_advise_with_pythons_names():
     y = x.clone()
     with x.read(), pytest.raises(tenure.OwnershipError, match='or use mode="cow"$'):
         y.fill(1)
-    with pytest.raises(tenure.ArgumentError, match=r"use x\.copy\(\) first$"):
+    with pytest.raises(tenure.ArgumentError, match=r"use x\.copy\(\"C\"\) first$"):
         x.T.reshape(6)
 
 
@@ -352,8 +353,6 @@ def test_bfloat16():
     assert x.view("uint16").tolist() == [0x3FC0, 0xC000, 0x4049]
     with pytest.raises(BufferError):  # CA-25
         memoryview(x)
-    with pytest.raises(BufferError, match="uint16"):
-        np.asarray(x)
     with pytest.raises(OverflowError):
         x[0] = 1e39
     x[0] = float("nan")

@@ -1,6 +1,9 @@
 """Guards as context managers (PY-7, PY-16), and the uses that they refuse."""
 
+import contextlib
+import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -49,22 +52,64 @@ def test_the_view_of_an_ended_block_is_invalid():
     assert x[0] == 5 and x.is_unique
 
 
-# PY-7: a view with other references keeps the array borrowed until it ends
-def test_a_kept_view_keeps_the_array_borrowed(refused):
+# PY-7: writing to an invalid view raises as well; nothing is lost without a sign
+def test_a_write_after_the_block_raises():
+    x = tenure.zeros((2, 3))
+    with x.write() as view:
+        view[:] = 1
+
+    def add():
+        nonlocal view
+        view += 1
+
+    for write in (
+        lambda: view.fill(5),
+        lambda: view.put(0, 5),
+        lambda: view.__setitem__(..., 5),
+        lambda: view.__setitem__((), 5),
+        lambda: np.copyto(view, 5),
+        lambda: view.flat.__setitem__(0, 5),
+        lambda: np.add(1, 2, out=view),
+        add,
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            write()
+    for write in (lambda: view.__setitem__(0, 5), lambda: view.__setitem__(slice(None), 5)):
+        with pytest.raises((ValueError, IndexError)):
+            write()
+    assert x.tolist() == [[1] * 3] * 2
+
+
+# PY-7: a view with other references becomes a shared view of the array
+def test_a_kept_view_becomes_a_shared_view(refused):
     x = tenure.zeros(3, name="kept")
     with x.write() as view:
-        kept = view
-    assert kept is view and kept.shape == (3,)
+        kept = view  # line of the block: 2 above
+    assert kept is view and kept.shape == (3,) and kept.flags.writeable
     kept[0] = 4
-    _, text = refused(Status.BORROWED_WRITE, x.read().__enter__)
-    assert "kept" in text and "block" in text
-    del view, kept
-    assert x[0] == 4
+    with x.read() as reading:
+        assert reading[0] == 4
+    with x.write() as writing:
+        writing[1] = 5
+    assert kept.tolist() == [4, 5, 0]
+    (export,) = x.why_not().holders
+    assert x.why_not() == Why.EXPORTED and export.kind == tenure.HolderKind.EXPORT_SHARED
+    assert export.name == "kept" and "test_borrow.py:" in export.site
+    assert repr(x.why_not()) == f"<Why.EXPORTED: 8, EXPORT_SHARED 'kept' at {export.site}>" and repr(Why(0)) == "<Why: 0>"
+    refused(Status.EXPORTED, x.write("unique").__enter__)
+    other = memoryview(kept)  # opened after the block, on the same export
+    del view, kept, reading, writing
+    assert x.why_not() == Why.EXPORTED and other[0] == 4
+    other.release()
+    del other
+    assert x.why_not() == 0
 
     with x.read() as view:
         part = view[1:]
-    refused(Status.BORROWED, x.fill, 1)
-    assert part.tolist() == [0, 0]
+    refused(Status.EXPORTED, x.fill, 1)
+    assert part.tolist() == [5, 0] and not part.flags.writeable and x.tolist() == [4, 5, 0]
+    (export,) = x.why_not().holders
+    assert export.kind == tenure.HolderKind.EXPORT_READ
     del part, view
     x.fill(1)
 
@@ -74,24 +119,172 @@ def test_a_kept_view_keeps_the_array_borrowed(refused):
 
     view = returned()
     assert view.tolist() == [1, 1, 1]
-    refused(Status.BORROWED, x.zero)
+    refused(Status.EXPORTED, x.zero)
     del view
     x.zero()
+
+
+# PY-7: the variable of a plain loop is such a view
+def test_a_loop_does_not_keep_the_borrow():
+    x = tenure.zeros((2, 3), name="x")
+    with x.write() as view:
+        for row in view:
+            row += 1
+    assert x.tolist() == [[1] * 3] * 2
+    x.fill(2)
+    assert row.tolist() == [2] * 3
+    with pytest.raises(ZeroDivisionError):
+        with x.write() as view:
+            for row in view:
+                1 / 0
+    assert x.why_not() & Why.POISONED and not x.why_not() & Why.BORROWED
+    x.fill(3)
+    assert x.tolist() == [[3] * 3] * 2 and row.tolist() == [3] * 3
+    del row, view
+    assert x.is_unique
+
+
+# PY-7: the bytes of a view stay, also where the block's variable was bound to it
+def test_a_part_keeps_its_bytes_without_the_whole_view():
+    x = tenure.full(3, 5.0)
+    with x.write() as view:
+        view = view[1:]
+    assert x.why_not() == Why.EXPORTED
+    x.release()
+    tenure.full(3, 9.0)
+    assert view.tolist() == [5, 5]
+
+
+# PY-7: as above, where the last reference is not a variable but uses the bytes without one
+def test_a_buffer_keeps_its_bytes_without_the_view():
+    x = tenure.full(3, 5.0)
+
+    def alone(borrow):
+        with borrow as view:
+            view = memoryview(view)
+        return view
+
+    rest = alone(x.write())
+    assert x.why_not() == Why.EXPORTED and rest[0] == 5
+    del rest
+    assert x.why_not() == 0
+    rest = alone(x.read())
+    x.release()
+    tenure.full(3, 9.0)
+    assert rest.tolist() == [5] * 3 and rest.readonly
+
+    x = tenure.zeros(3)
+    with contextlib.ExitStack() as stack:
+        view = stack.enter_context(x.write())
+    assert "ended" in repr(view) and x.why_not() == 0
+    with x.chunks_write(2) as parts:
+        pass
+    assert "ended" in repr(parts[0]) and x.why_not() == 0
+
+    def references_are_unchanged(y):
+        before = sys.getrefcount(y)
+        with y.write() as view:
+            view[0] = 1
+        mine = locals()
+        with y.write() as view:
+            view[0] = 1
+        assert mine["y"] is y and "ended" in repr(view)
+        del mine
+        with y.write() as view:
+            view[0] = 1
+        return sys.getrefcount(y) - before
+
+    # Up to CPython 3.12 the frame keeps what `locals()` returned, which has one more reference to `y`.
+    assert references_are_unchanged(x) <= 1 and x.is_unique
+
+    def deep(n):
+        if n:
+            return deep(n - 1)
+        holder.view = None
+        with x.write() as holder.view:  # an attribute is no variable
+            holder.view[0] = 2
+        assert x.why_not() == Why.EXPORTED
+        holder.view[0] = 3
+        del holder.view
+        return x[0]
+
+    holder = types.SimpleNamespace()
+    assert deep(30) == 3 and x.is_unique
+
+
+def test_kept_views_of_several_arrays_and_of_parts(refused):
+    a, b, c = (tenure.zeros(4, name=n) for n in "abc")
+    with tenure.access(read=a, write=(b, c)) as (va, vb, vc):
+        head, tail = va[:2], vc[2:]
+        del va, vc
+    assert a.why_not() == c.why_not() == Why.EXPORTED and b.why_not() == 0
+    refused(Status.EXPORTED, a.fill, 1)
+    c.fill(1)
+    assert tail.tolist() == [1, 1] and head.tolist() == [0, 0]
+    del head, tail
+    with c.chunks_write(2) as parts:
+        first = parts[0][:1]
+        del parts
+    first[0] = 7
+    assert c.tolist() == [7, 1, 1, 1] and c.why_not() == Why.EXPORTED
+    del first
+    clone = c.clone()
+    with c.write("cow") as view:
+        moved = view[:1]
+        moved[0] = 9
+    assert c.tolist() == [9, 1, 1, 1] and clone.tolist() == [7, 1, 1, 1] and clone.why_not() == 0
+    c.release()
+    assert moved.tolist() == [9]
+    del moved, view, vb
+    with b.write() as view:
+        kept = view
+        b.release()
+    assert kept.tolist() == [0] * 4
+    del kept, view
 
 
 # PY-7: strict mode makes that an error
 def test_strict_mode_reports_a_kept_view():
     x = tenure.zeros(3)
+
+    def keep(borrow):
+        with pytest.raises(BufferError, match="strict"):
+            with borrow as view:
+                kept = view if type(view) is np.ndarray else view[0]
+        assert x.why_not() == Why.EXPORTED
+        del kept, view
+        assert x.why_not() == 0
+
     tenure.option("strict", "1")
     try:
-        with pytest.raises(BufferError):
-            with x.read() as view:
-                kept = view
-        del kept, view
+        keep(x.read())
         with x.read() as view:
             assert view.shape == (3,)
+        with x.write(strict=False) as view:
+            kept = view
+        del kept, view
     finally:
         tenure.option("strict", "0")
+    for borrow in (x.read(strict=True), x.write(strict=True), x.chunks_write(2, strict=True), tenure.access(x, strict=True)):
+        keep(borrow)
+
+
+# PY-7: the advice inside the block itself
+def test_the_array_inside_its_own_write_block(refused):
+    x = tenure.zeros(3, name="x")
+    with x.write():
+        for use in (lambda: x[0], x.tolist, lambda: np.asarray(x), lambda: x.fill(0), x.copy):
+            _, text = refused(Status.BORROWED_WRITE, use)
+            assert "test_borrow.py:" in text and "use the view: v in `with x.write() as v:`" in text
+        assert "use the view" in repr(x)
+    borrow = x.write()
+    borrow.__enter__()
+    refusals = []
+    thread = threading.Thread(target=lambda: refusals.append(refused(Status.BORROWED_WRITE, x.tolist)[1]))
+    thread.start()
+    thread.join()
+    assert "use the view" not in refusals[0]
+    borrow.__exit__(None, None, None)
 
 
 # PY-7, BR-40..43: an exception poisons the array, a rewrite heals it
@@ -106,6 +299,17 @@ def test_an_exception_poisons(refused):
     assert issubclass(kind, BufferError) and issubclass(kind, tenure.OwnershipError)
     assert x.why_not() & Why.POISONED
     assert x[2:].tolist() == [0, 0]
+    with pytest.raises(tenure.OwnershipError, match=r"or accept it with x\.heal\(\)"):
+        x.tolist()
+    # AR-63: the bytes count as they are.
+    with x[2:].read():
+        refused(Status.BORROWED, x.heal)
+    x.heal()
+    assert x.tolist() == [1, 0, 0, 0] and not x.why_not() & Why.POISONED
+    with pytest.raises(ZeroDivisionError):
+        with x[:2].write() as view:
+            view[0] = 1
+            1 / 0
     with x[:2].write(mode="aliased|discard") as view:
         view[:] = 7
     assert x.tolist() == [7, 7, 0, 0]

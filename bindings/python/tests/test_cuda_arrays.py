@@ -18,6 +18,32 @@ if not cuda.is_available():
     pytest.skip("there is no CUDA driver", allow_module_level=True)
 
 
+def test_copies_in_an_order_stay_on_their_device():
+    n = np.arange(6.0).reshape(2, 3)
+    for device in ("cuda:0", "cuda_managed:0", "cuda_host"):
+        x = tenure.empty((2, 3), device=device)
+        x[...] = n
+        for order in "CF":
+            y = x.copy(order)
+            assert y.device == device and y.strides == n.copy(order).strides and y.tolist() == n.tolist()
+            assert x.flatten(order).device == device and x.flatten(order).tolist() == n.flatten(order).tolist()
+    with cuda.stream() as s:
+        assert x.copy("F", stream=s).tolist() == n.tolist()
+
+
+def test_bfloat16_on_devices():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    m = np.arange(4, dtype=ml_dtypes.bfloat16)
+    d = cuda.to_device(m)
+    assert d.dtype is tenure.bfloat16 and d.tolist() == [0, 1, 2, 3] and (d == d).all() and d.astype("float32")[3] == 3
+    host = np.zeros(4, ml_dtypes.bfloat16)
+    assert d.copy_to_host(host) is host and host[3] == 3
+    p = cuda.pinned_array(4, "bfloat16")
+    with p.write() as view:
+        view[...] = m
+    assert tenure.array_equal(p, d)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def pools():
     """Makes objects that stay after their first use, before a test checks for leaks."""

@@ -165,3 +165,25 @@ def test_foreign_bytes_are_not_overwritten_in_place(refused):
     with x.write("cow") as view:
         view[:] = 1
     assert n.tolist() == [0, 0, 0] and x.tolist() == [1, 1, 1] and not x.flags.foreign
+
+
+def misaligned():
+    return np.frombuffer(bytearray(9 + 8 * 4), np.uint8)[1:33].view(np.float64)
+
+
+def a_field():
+    return np.zeros(4, [("flag", "i1"), ("value", "f8")])["value"]
+
+
+# XC-1: without a copy means without a copy, also where the library could make one by itself
+@pytest.mark.parametrize("make", [misaligned, a_field])
+def test_no_silent_copy_of_what_cannot_be_shared(make):
+    source = make()
+    with pytest.raises(ValueError, match="copy=False forbids a copy: .*alignment of float64"):
+        tenure.asarray(source, copy=False)
+    x = tenure.asarray(source)
+    x.fill(7)
+    assert source.tolist() == [0] * 4 and x.tolist() == [7] * 4
+    aligned = np.zeros(4)
+    tenure.asarray(aligned, copy=False).fill(7)
+    assert aligned.tolist() == [7] * 4

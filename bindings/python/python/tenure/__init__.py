@@ -192,6 +192,7 @@ def _readable(x):
     """A Tenure array as a NumPy array for reading; any other object unchanged."""
     if isinstance(x, Array):
         x = x.copy_to_host() if x.device.startswith("cuda:") else x
+        x = x.astype("float32") if x.dtype is bfloat16 else x
         return _numpy.asarray(x.readonly)
     return x
 

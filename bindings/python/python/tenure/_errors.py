@@ -51,11 +51,21 @@ class Status(enum.IntEnum):
 
     __str__ = enum.Enum.__str__
 
+    @classmethod
+    def _missing_(cls, value):
+        # A status of a newer library has a name too, so `error.status.name` needs no check.
+        if not isinstance(value, int) or not 0 < value < 2**32:
+            return None
+        status = int.__new__(cls, value)
+        status._name_ = f"STATUS_{value}"
+        status._value_ = value
+        return status
+
 
 class Error(Exception):
     """A call that the library refused or could not complete. ``status`` is a :class:`Status`; the message has advice."""
 
-    status: Status | int = Status.OK
+    status: Status = Status.OK
 
 
 class OwnershipError(Error):
@@ -168,9 +178,23 @@ _WORDS = (
     ("TN_WRITE_COW", 'mode="cow"'),
     ("TN_WRITE_DISCARD", 'mode="aliased|discard"'),
     ("TN_NPY_COPY", "mode=None"),
+    ("accept it with tn_array_heal", "accept it with x.heal()"),
     ("wait with TN_WAIT or tn_array_wait", "call x.wait(), or leave wait=False out"),
     ("wait for its array with tn_array_wait", "wait for its array with x.wait()"),
-    ("use tn_array_copy first", "use x.copy() first"),
+    ("wait for that work with tn_device_synchronize", "wait for that work with tenure.cuda.synchronize()"),
+    ("end that with tn_pool_off_pressure, or pass another context", "call pool.off_pressure(callback) first"),
+    ("unwraps it with tn_take or tn_enter", "unwraps it with tenure.take or @tenure.takes"),
+    ("only tn_array_like takes it", "only tenure.empty_like and the like take it"),
+    ("get one of them with tn_stream_current", "get one of them with tenure.cuda.current_stream(device=n)"),
+    ("import it with TN_MAY_OVERWRITE", "make an array of its own with tenure.asarray(object, copy=True)"),
+    ("TN_FROZEN goes with TN_READ alone", "frozen=True goes with reading alone"),
+    ("; use {TN_CPU, 0} or {TN_CUDA, id}", '; use "cpu" or "cuda:0" and the like'),
+    ("; the host is {TN_CPU, 0}", '; the host is "cpu"'),
+    ("use TN_CPU", 'use "cpu"'),
+    ("arrays on TN_CPU work", "arrays on the host work"),
+    ("use a pool of TN_CUDA_HOST", 'use tenure.Pool("cuda_host")'),
+    ("use TN_HUGE_AUTO, TN_HUGE_NEVER or TN_HUGE_EXPLICIT", "use 0 (automatic), 1 (never) or 2 (explicit)"),
+    ("none of the TN_ADVISE_ constants", "none of those that x.advise lists"),
     ("with tn_array_to_device first", 'with x.to_device("cpu") first'),
     ("use tn_array_index", "use x[i]"),
     ("use tn_array_expand first", "use x.expand(0) first"),
@@ -192,6 +216,19 @@ _PLACE = re.compile(r"(?<=on ){(\w+), (\d+)}|device [({](\d+), (\d+)[)}]")
 _DEVICES = {"1": "cpu", "2": "cuda", "3": "cuda_host", "13": "cuda_managed"}
 
 
+# Other names of C in messages. A name of the user's own, such as a path, stands in quotes.
+_NAMES = (
+    (re.compile(r"""(?<![\w"'/.-])TN_ORDER_([CFAK])\b"""), r'"\1"'),
+    (re.compile(r"""(?<![\w"'/.-])TN_POOL_([A-Z_]+)\b"""), r"tenure.PoolFlags.\1"),
+    (re.compile(r"""(?<![\w"'/.-])TN_HOST_([A-Z_]+)\b"""), r"tenure.cuda.HostFlags.\1"),
+    (re.compile(r"""(?<![\w"'/.-])TN_ERR_([A-Z_]+)\b"""), r"tenure.Status.\1"),
+    (re.compile(r"""(?<![\w"'/.-])tn_(array|pool|promise|scope|stream_scope|stream|event|borrow|expr|weak|runner)\b(?!:)"""), r"\1"),
+)
+
+# Flags and the like have no name in Python; their words still help.
+_CONSTANT = re.compile(r"""(?<![\w"'/.-])TN_([A-Z][A-Z0-9_]*)\b""")
+
+
 def _place(found: re.Match) -> str:
     name, number = found[1] or _DEVICES.get(found[3]), found[2] or found[4]
     if name not in _DEVICES.values():
@@ -203,7 +240,14 @@ def reworded(text: str) -> str:
     """A message of the library with Python's names."""
     for c, python in _WORDS:
         text = text.replace(c, python)
-    return _PLACE.sub(_place, text)
+    if "use tn_array_copy first" in text:
+        # `x.copy()` keeps F order, and would be refused again.
+        order = '"F"' if "in order F without" in text else '"C"'
+        copy = f"x.flatten({order})" if text.startswith("tn_array_ravel") else f"x.copy({order}) first"
+        text = text.replace("use tn_array_copy first", f"use {copy}")
+    for c, python in _NAMES:
+        text = c.sub(python, text)
+    return _PLACE.sub(_place, _CONSTANT.sub(lambda found: found[1].lower().rstrip("_"), text))
 
 
 def _of_system(base: type[OSError]) -> type[FileError]:
@@ -228,6 +272,9 @@ def make(status: int, text: str, exporting: bool) -> Error:
     """Makes the exception for a status and its message."""
     text = reworded(text)
     kind, number = class_of(status, exporting), None
+    if status == Status.WOULD_COPY and kind is OwnershipError and "forbids copies" not in text:
+        # The object itself cannot be shared, whoever holds it.
+        kind = ArgumentError
     if kind is FileError:
         # The library's message ends with the system's text.
         said = os.strerror(errno.EISDIR) if '" is a folder;' in text else text.rpartition(": ")[2]
@@ -235,5 +282,5 @@ def make(status: int, text: str, exporting: bool) -> Error:
     error = kind(text)
     if isinstance(error, FileError) and number is not None:
         error.errno = number
-    error.status = Status(status) if status in Status._value2member_map_ else status
+    error.status = Status(status)
     return error

@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from ._errors import OwnershipError, Status, make
+import numpy as _numpy
+
+from . import _bfloat16
+from ._errors import DtypeError, OwnershipError, Status, make
 
 NONE = 2**64 - 1
 """\"None\" or \"never\", for pool options that accept it."""
@@ -70,6 +73,10 @@ class Why(enum.IntFlag):
             lines += ["  other holders of the bytes", *(f"    {h.text()}" for h in holders)]
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        holders = "".join(f", {holder.text()}" for holder in getattr(self, "holders", ()))
+        return f"{super().__repr__()[:-1]}{holders}>"
+
     def __str__(self) -> str:
         names = "|".join(flag.name for flag in Why if flag in self) or "nothing"
         holders = ", ".join(map(repr, getattr(self, "holders", ())))
@@ -83,11 +90,11 @@ _REASONS = {
     "GIVEN": "it is given and its promise not taken yet; take or cancel the promise",
     "SHARED": "other arrays or promises claim the same bytes; del or release them, or give them all",
     "IN_EXPRESSION": "an expression needs or keeps these values; del the expression",
-    "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive; del the view",
-    "BORROWED": "a borrow overlaps: end its `with` block, and del views of it that are kept elsewhere",
+    "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive, perhaps one from an ended `with` block; del the view",
+    "BORROWED": "a borrow overlaps; end its `with` block",
     "READONLY": "it is read-only: a broadcast, a read-only file or import; mode=\"cow\" copies",
     "FOREIGN": "the bytes belong to another library; mode=\"cow\" copies",
-    "POISONED": "a writer failed half way; rewrite all of it (fill, zero, or a write with \"|discard\")",
+    "POISONED": "a writer failed half way; rewrite all of it (fill, zero, or a write with \"|discard\"), or x.heal() accepts it",
     "LAYOUT": "the target has another element type, or a shape that does not fit these bytes",
     "DEVICE": "the target is on another device",
     "WASTE": "the bytes are more than twice what the target needs",
@@ -308,7 +315,8 @@ class Flags:
 
 
 class _BFloat16:
-    """The element type bfloat16, which NumPy does not have; ``x.view("uint16")`` gives its bits to NumPy."""
+    """The element type bfloat16, which NumPy itself does not have. Where ``ml_dtypes`` is installed, NumPy views have its type;
+    otherwise use ``x.view("uint16")`` for the bits and ``x.astype("float32")`` for the values."""
 
     name = "bfloat16"
     itemsize = 2
@@ -321,8 +329,20 @@ class _BFloat16:
     def __reduce__(self) -> str:
         return "bfloat16"
 
+    @property
+    def dtype(self):
+        """NumPy's dtype for ``numpy.dtype(tenure.bfloat16)``; no attribute without ``ml_dtypes``."""
+        try:
+            return _bfloat16.numpy_dtype()
+        except DtypeError as error:
+            raise AttributeError(str(error)) from None
+
     def __eq__(self, other: object) -> bool:
-        return other is self or (isinstance(other, str) and other == "bfloat16")
+        # Also the dtype and the type of `ml_dtypes`.
+        if isinstance(other, _numpy.dtype):
+            return other.name == "bfloat16"
+        name = other.__name__ if isinstance(other, type) else other
+        return other is self or (isinstance(name, str) and name == "bfloat16")
 
     def __hash__(self) -> int:
         return hash("bfloat16")
@@ -336,7 +356,7 @@ class _Ended:
 
     _TEXT = (
         "this view belonged to a borrow that ended with its `with` block; use it inside the block, copy what is needed "
-        "later, or keep another reference to it, which keeps the array borrowed"
+        "later, or use numpy.asarray(x), which shares the array's bytes"
     )
 
     def _raise(self, *_args, **_options):

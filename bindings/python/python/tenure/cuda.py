@@ -141,7 +141,14 @@ def _named(which=None, kind="cuda") -> str:
 
 def _within(stream):
     """The ``with`` block that makes memory for a stream."""
-    return _contextlib.nullcontext() if stream is None or stream == 0 else stream
+    if isinstance(stream, Stream):
+        return stream
+    if stream is None or (isinstance(stream, int) and stream == 0):
+        return _contextlib.nullcontext()
+    raise TypeError(
+        f"stream must be a tenure.cuda.Stream or None, not {type(stream).__name__}; "
+        f"tenure.cuda.external_stream(number) makes one of a CUstream"
+    )
 
 
 # ---- devices

@@ -29,7 +29,7 @@ fn raised(failure: Failure, exporting: bool) -> PyErr {
         text = api::status_name(status);
     }
     if matches!(status, TN_ERR_BORROWED | TN_ERR_BORROWED_WRITE) {
-        text.push_str(guard::hint());
+        text.push_str(guard::hint(status));
     }
     Python::attach(|py| with_text(py, status, &text, exporting))
 }

@@ -1,22 +1,57 @@
-//! One guard of the library that a `with` block and the views from it share.
+//! One guard of the library that a `with` block and the views from it share, and what keeps the bytes of views that
+//! outlive the block.
 //!
 //! Contract: the guard ends exactly once, when its block is over and no view is left. Ending needs no interpreter.
 
 use crate::api::{self, Id};
 use crate::types::*;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 /// Number of guards that outlive their block, because code still refers to a view.
 static LINGERING: AtomicUsize = AtomicUsize::new(0);
 
-/// The addition to the message of a conflict, where views outlive their block: that cause is hard to see.
-pub fn hint() -> &'static str {
+thread_local! {
+    /// Number of `with` blocks with a write borrow that this thread entered and did not leave. It only chooses a hint,
+    /// so a block that another thread leaves does no harm.
+    static WRITE_BLOCKS: Cell<i32> = const { Cell::new(0) };
+}
+
+/// Counts a `with` block with a write borrow that this thread enters (1) or leaves (-1).
+pub fn count_write_block(more: i32) {
+    WRITE_BLOCKS.set((WRITE_BLOCKS.get() + more).max(0));
+}
+
+/// The addition to the message of a conflict with a borrow, for causes that are hard to see: the program is inside the
+/// block itself, or views outlive their block.
+pub fn hint(status: tn_status) -> &'static str {
+    if status == TN_ERR_BORROWED_WRITE && WRITE_BLOCKS.get() > 0 {
+        return "; inside the block of that borrow, use the view: v in `with x.write() as v:`";
+    }
     match LINGERING.load(Ordering::Relaxed) {
         0 => "",
         _ => {
             " (some code still refers to a view from an ended `with` block; that borrow ends when the view is deleted)"
         }
+    }
+}
+
+/// What keeps the bytes of views that outlive their block, in place of the guard. Dropping it ends that.
+pub enum Kept {
+    /// A shared or read-only view, as `numpy.asarray(x)` opens one.
+    Export(Id),
+    /// A claim, where an export was refused: the bytes are poisoned, or an expression needs them.
+    Claim(Id),
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Neither fails for an open handle, and there is no caller to report to.
+        let _ = match *self {
+            Kept::Export(guard) => api::borrow_end(guard, 0),
+            Kept::Claim(array) => api::release(array),
+        };
     }
 }
 
@@ -77,17 +112,23 @@ impl Guard {
         }
     }
 
-    /// Ends the block. True: a view keeps the guard open.
-    pub fn close(&self, failed: bool) -> bool {
+    /// Ends the block and the guard, whatever refers to its views. Something else keeps their bytes.
+    pub fn finish(&self, failed: bool) {
+        self.failed.store(failed, Ordering::Relaxed);
+        self.over.store(true, Ordering::Release);
+        self.end();
+    }
+
+    /// Ends the block, and the guard unless a view keeps it open.
+    pub fn close(&self, failed: bool) {
         self.failed.store(failed, Ordering::Relaxed);
         self.over.store(true, Ordering::Release);
         if self.views.load(Ordering::Acquire) == 0 {
             self.end();
-            return false;
+            return;
         }
         self.lingers.store(true, Ordering::Relaxed);
         LINGERING.fetch_add(1, Ordering::Relaxed);
-        true
     }
 }
 

@@ -100,14 +100,30 @@ impl Drop for Site {
     }
 }
 
+/// The running Python code as "file:line".
+pub fn text(py: Python<'_>) -> Option<String> {
+    // SAFETY: attached, by `py`; a borrowed reference or NULL.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    let mut text = None;
+    if !frame.is_null() {
+        find(py, frame, &mut |file, line| text = Some(format!("{}:{line}", file.to_string_lossy())));
+    }
+    text
+}
+
 fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
+    find(py, frame, &mut |file, line| api::here(Some(file), line));
+}
+
+/// Calls `found` with the file and the line of a frame, or of the nearest caller outside this package.
+fn find(py: Python<'_>, frame: *mut ffi::PyFrameObject, found: &mut dyn FnMut(&CStr, c_int)) {
     // SAFETY: a live frame; the code object comes as a reference of our own.
     let code = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(frame).cast()) };
     let Some(code) = code else { return };
     if let Some(file) = file_of(py, &code) {
         let line = line_of(py, code.as_ptr(), frame);
         // SAFETY: terminated UTF-8, kept by the code object, which `code` keeps.
-        api::here(Some(unsafe { CStr::from_ptr(file) }), line);
+        found(unsafe { CStr::from_ptr(file) }, line);
         return;
     }
     // The frame belongs to this package: its caller is the site.
@@ -116,7 +132,7 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
     if let Ok(back) = frame.getattr(pyo3::intern!(py, "f_back"))
         && !back.is_none()
     {
-        at(py, back.as_ptr().cast());
+        find(py, back.as_ptr().cast(), found);
     }
 }
 

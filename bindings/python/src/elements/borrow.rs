@@ -1,29 +1,32 @@
 //! Borrows as context managers: `x.read()`, `x.write()`, `x.chunks_write(n)`, `tenure.access(...)` (PY-7, PY-16).
 //!
-//! Contract: `with` opens the guards and gives NumPy arrays over the bytes. Each array keeps its guard open, through
-//! a buffer. At the end of the block a view to which only the block's own variable refers is invalidated: it becomes
-//! an object that raises when it is used, and its guard ends. Any other view stays usable, and its guard ends when
-//! the view does: bytes stay valid while Python can reach them. After an exception the guards of writers end with
-//! TN_END_FAILED.
+//! Contract: `with` opens the guards and gives NumPy arrays over the bytes. Each array refers to its guard, through a
+//! buffer. All guards end with the block; those of writers with TN_END_FAILED after an exception. A view to which only
+//! the block's own variable refers is invalidated: it becomes an object that raises when it is used. Any other view
+//! stays usable and becomes what `numpy.asarray(x)` is: a shared view of the array, read-only after a read block. So
+//! bytes stay valid while Python can reach them.
 //!
 //! For memory that the host cannot access the views are `DeviceView`s, which have the address and layout of the bytes
 //! and no elements.
 
 use crate::api::{self, Id, cuda};
-use crate::base::guard::Guard;
+use crate::base::guard::{self, Guard, Kept};
 use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::base::{errors, site};
+use crate::elements::block_variables;
 use crate::elements::device_view::{DeviceView, entries};
 use crate::handles::array::{Array, brief};
 use crate::types::*;
 use crate::values::buffer_fields::BufferFields;
-use crate::values::convert::{Dims, HOST, cached_objects, is_remote, mode_of};
+use crate::values::convert::{Dims, HOST, cached_objects, is_remote, mode_of, numpy_bfloat16, widened};
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicIsize, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
-use std::sync::{Arc, Mutex, PoisonError};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyList, PyTuple, PyType};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The bytes of one array under a guard, as a buffer. It is the base of a NumPy view.
 #[pyclass(frozen, module = "tenure", name = "BorrowedBuffer")]
@@ -34,23 +37,45 @@ pub struct BorrowedBuffer {
     shape: Dims,
     strides: Dims,
     readonly: bool,
+    /// Address of the first element of the borrowed array, of which this may be a part.
+    origin: usize,
+    /// Number of open buffers, which are NumPy views.
+    views: AtomicIsize,
+    /// Keeps the bytes of the views after the block.
+    kept: Mutex<Option<Kept>>,
 }
 
 impl BorrowedBuffer {
-    fn of(guard: &Arc<Guard>, view: &tn_view_info, readonly: bool) -> BorrowedBuffer {
+    fn of(guard: &Arc<Guard>, view: &tn_view_info, readonly: bool, origin: usize) -> BorrowedBuffer {
         BorrowedBuffer {
             guard: guard.clone(),
             data: view.data as usize,
-            dtype: view.dtype,
+            // Buffers have no code for bfloat16, so they show its bits.
+            dtype: if view.dtype == TN_BF16 { TN_U16 } else { view.dtype },
             shape: entries(view, view.shape),
             strides: entries(view, view.strides),
             readonly,
+            origin,
+            views: AtomicIsize::new(0),
+            kept: Mutex::new(None),
         }
     }
 
-    /// A NumPy array over the bytes.
-    fn numpy(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        cached_objects(py)?.asarray.bind(py).call1((Bound::new(py, self)?,))
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_views(&self) -> bool {
+        self.views.load(Ordering::Acquire) > 0
+    }
+
+    /// The export that `numpy.asarray(x)` would open, of the array that was borrowed. None: it is refused, or the array
+    /// has moved to other bytes.
+    fn shared(&self, array: Id) -> Option<Kept> {
+        let access = if self.readonly { 0 } else { TN_EXPORT_WRITABLE };
+        let (guard, view) = api::export_host(array, TN_BORROW | TN_REQUIRE_BORROW | access, 0).ok()?;
+        let export = Kept::Export(guard);
+        (view.data as usize == self.origin).then_some(export)
     }
 }
 
@@ -59,7 +84,7 @@ impl BorrowedBuffer {
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let bytes = slf.clone();
         let bytes = bytes.get();
-        if !bytes.guard.is_open() {
+        if !bytes.guard.is_open() && bytes.kept().is_none() {
             // SAFETY: Python passes a buffer to fill; one without an owner counts as not filled.
             unsafe { (*view).obj = core::ptr::null_mut() };
             return Err(errors::buffer_error(slf.py(), TN_ERR_STALE, "this borrow ended"));
@@ -78,21 +103,41 @@ impl BorrowedBuffer {
             (*view).obj = core::ptr::null_mut();
             fields.fill(slf.into_any(), view, flags, core::ptr::null_mut())?;
         }
+        bytes.views.fetch_add(1, Ordering::AcqRel);
         bytes.guard.view_made();
         Ok(())
     }
 
     unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
+        if self.views.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Ending it may run other Python code, which must not find the lock taken.
+            let kept = self.kept().take();
+            drop(kept);
+        }
         self.guard.view_gone();
     }
 }
 
-/// The view that a block gets.
-fn shown<'py>(py: Python<'py>, guard: &Arc<Guard>, view: &tn_view_info, readonly: bool) -> PyResult<Py<PyAny>> {
+/// A view that a block gets.
+struct Shown {
+    view: Py<PyAny>,
+    /// The buffer below a NumPy view; None for memory that the host cannot touch.
+    buffer: Option<Py<BorrowedBuffer>>,
+}
+
+/// Makes the view of an array, or of a part of one, for a block.
+fn shown(py: Python<'_>, guard: &Arc<Guard>, view: &tn_view_info, readonly: bool, origin: usize) -> PyResult<Shown> {
     if is_remote(view.device) {
-        return Ok(Bound::new(py, DeviceView::of(view, readonly))?.into_any().unbind());
+        let view = Bound::new(py, DeviceView::of(view, readonly))?.into_any().unbind();
+        return Ok(Shown { view, buffer: None });
     }
-    Ok(BorrowedBuffer::of(guard, view, readonly).numpy(py)?.unbind())
+    let buffer = Bound::new(py, BorrowedBuffer::of(guard, view, readonly, origin))?;
+    let mut shown = cached_objects(py)?.asarray.bind(py).call1((&buffer,))?;
+    if view.dtype == TN_BF16 {
+        shown = shown.call_method1("view", (numpy_bfloat16(py)?,))?;
+    }
+    let view = shown.unbind();
+    Ok(Shown { view, buffer: Some(buffer.unbind()) })
 }
 
 /// A copy on the host of an array that it cannot access.
@@ -102,8 +147,8 @@ pub fn on_host<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, Array
     Array::wrap(py, copied, array.dtype(), array.ndim())
 }
 
-/// A NumPy array for reading, whose guard ends with it. Device memory is copied first. For this package's own use of
-/// NumPy.
+/// A NumPy array for reading, whose guard ends with it. Device memory is copied first, and bfloat16 converted to float32.
+/// For this package's own use of NumPy.
 pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
     let id = array.get().id()?;
@@ -113,7 +158,9 @@ pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> 
         return read_view(&on_host(py, array.get())?);
     }
     let guard = Guard::new(id, true);
-    BorrowedBuffer::of(&guard, &view, true).numpy(py)
+    let buffer = BorrowedBuffer::of(&guard, &view, true, view.data as usize);
+    let shown = cached_objects(py)?.asarray.bind(py).call1((Bound::new(py, buffer)?,))?;
+    if view.dtype == TN_BF16 { widened(&shown) } else { Ok(shown) }
 }
 
 /// The borrow that a `with` block makes.
@@ -129,7 +176,7 @@ enum Request {
 /// The guards and views of an open block.
 struct Open {
     guards: Vec<Arc<Guard>>,
-    views: Vec<Py<PyAny>>,
+    views: Vec<Shown>,
 }
 
 /// A borrow for a `with` block: the result of `x.read()`, `x.write()`, `x.chunks_write()` and `tenure.access()`. The
@@ -137,24 +184,53 @@ struct Open {
 #[pyclass(frozen, module = "tenure", name = "Borrow")]
 pub struct Borrow {
     request: Request,
+    /// Whether a view that outlives the block is an error; None: the option `strict` decides.
+    strict: Option<bool>,
     open: Mutex<Option<Open>>,
 }
 
 impl Borrow {
-    fn new(py: Python<'_>, request: Request) -> PyResult<Bound<'_, Borrow>> {
-        Bound::new(py, Borrow { request, open: Mutex::new(None) })
+    fn new(py: Python<'_>, request: Request, strict: Option<bool>) -> PyResult<Bound<'_, Borrow>> {
+        Bound::new(py, Borrow { request, strict, open: Mutex::new(None) })
     }
 
-    /// A borrow of one array.
-    pub fn one(array: Bound<'_, Array>, access: u32) -> PyResult<Bound<'_, Borrow>> {
-        let py = array.py();
-        Self::new(py, Request::One(array.unbind(), access))
+    /// The array of a view.
+    fn array(&self, view: usize) -> &Py<Array> {
+        match &self.request {
+            Request::One(array, _) | Request::Chunks(array, ..) => array,
+            Request::All(entries) => &entries[view].0,
+        }
     }
 
-    /// A borrow of consecutive parts of one array.
-    pub fn chunks(array: Bound<'_, Array>, n: usize, axis: i32, mode: u32) -> PyResult<Bound<'_, Borrow>> {
-        let py = array.py();
-        Self::new(py, Request::Chunks(array.unbind(), n, axis, mode))
+    fn writes(&self) -> bool {
+        match &self.request {
+            Request::One(_, access) => access & TN_WRITE != 0,
+            Request::All(entries) => entries.iter().any(|(_, access)| access & TN_WRITE != 0),
+            Request::Chunks(..) => true,
+        }
+    }
+
+    /// Ends the guards of a block, to whose views some code still refers. The views become shared views of their
+    /// arrays. Where an array has no handle any more, its guard ends with the last view.
+    fn outlived(&self, py: Python<'_>, guards: &[Arc<Guard>], views: &[(usize, Py<BorrowedBuffer>)], failed: bool) {
+        let _site = site::here(py);
+        // The claims keep the bytes between the end of a guard and the export.
+        let claim = |view: usize| {
+            let id = self.array(view).get().id().ok()?;
+            Some((id, Kept::Claim(api::clone(id).ok()?)))
+        };
+        let claims: Option<Vec<_>> = views.iter().map(|(view, _)| claim(*view)).collect();
+        let Some(claims) = claims else {
+            guards.iter().for_each(|guard| guard.close(failed));
+            return;
+        };
+        guards.iter().for_each(|guard| guard.finish(failed));
+        for ((_, buffer), (id, claim)) in views.iter().zip(claims) {
+            let buffer = buffer.get();
+            // An export of poisoned bytes would be refused.
+            let shared = if failed { None } else { buffer.shared(id) };
+            *buffer.kept() = Some(shared.unwrap_or(claim));
+        }
     }
 
     fn take_guards(&self, py: Python<'_>) -> PyResult<Open> {
@@ -167,7 +243,7 @@ impl Borrow {
                 let take = |flags| if writes { api::borrow_write(id, flags) } else { api::borrow_read(id, flags) };
                 let (id, view) = wait_without_gil(py, flags, |flags| take(flags).map(SameThread))?.0;
                 open.guards.push(Guard::new(id, false));
-                open.views.push(shown(py, &open.guards[0], &view, !writes)?);
+                open.views.push(shown(py, &open.guards[0], &view, !writes, view.data as usize)?);
             }
             Request::All(entries) => {
                 let mut specs = Vec::with_capacity(entries.len());
@@ -182,7 +258,7 @@ impl Borrow {
                 let (id, views) = api::borrow_all(&specs)?;
                 open.guards.push(Guard::new(id, false));
                 for (view, (_, access)) in views.iter().zip(entries) {
-                    open.views.push(shown(py, &open.guards[0], view, access & TN_WRITE == 0)?);
+                    open.views.push(shown(py, &open.guards[0], view, access & TN_WRITE == 0, view.data as usize)?);
                 }
             }
             Request::Chunks(array, n, axis, mode) => {
@@ -208,7 +284,7 @@ impl Borrow {
                         bytes: info.bytes / (info.shape[axis].max(1) as u64) * chunk.length as u64,
                         reserved: [0; 4],
                     };
-                    open.views.push(shown(py, guard, &view, false)?);
+                    open.views.push(shown(py, guard, &view, false, chunks[0].data as usize)?);
                 }
             }
         }
@@ -225,10 +301,13 @@ impl Borrow {
         }
         let open = self.take_guards(py)?;
         let given = match &self.request {
-            Request::One(..) => open.views[0].bind(py).clone(),
-            _ => PyTuple::new(py, open.views.iter().map(|v| v.bind(py)))?.into_any(),
+            Request::One(..) => open.views[0].view.bind(py).clone(),
+            _ => PyTuple::new(py, open.views.iter().map(|v| v.view.bind(py)))?.into_any(),
         };
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
+        if self.writes() {
+            guard::count_write_block(1);
+        }
         Ok(given)
     }
 
@@ -241,25 +320,44 @@ impl Borrow {
     ) -> PyResult<()> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Open { guards, views }) = open else { return Ok(()) };
+        if self.writes() {
+            guard::count_write_block(-1);
+        }
         let failed = exception.is_some();
         for guard in &guards {
             guard.mark_failed(failed);
         }
-        for view in views {
-            invalidate_view(view.into_bound(py));
+        let known =
+            block_variables::bound_to_one_variable(py, &views.iter().map(|shown| &shown.view).collect::<Vec<_>>());
+        let mut outlived = Vec::new();
+        for (at, Shown { view, buffer }) in views.into_iter().enumerate() {
+            if known.as_ref().is_ok_and(|known| known[at]) {
+                invalidate_view(view.into_bound(py));
+            } else {
+                drop(view);
+            }
+            outlived.extend(buffer.filter(|buffer| buffer.get().has_views()).map(|buffer| (at, buffer)));
         }
-        let mut lingering = 0;
-        for guard in guards {
-            lingering += usize::from(guard.close(failed));
+        if outlived.is_empty() {
+            guards.iter().for_each(|guard| guard.close(failed));
+            return Ok(());
         }
-        if lingering > 0 && !failed && strict() {
+        self.outlived(py, &guards, &outlived, failed);
+        if !failed && self.strict.unwrap_or_else(strict) {
             let text = format!(
-                "{lingering} borrow(s) cannot end with the block (strict mode): some code still refers to a view; delete it \
-                 to end the borrow"
+                "code outside this `with` block still refers to views of {} array(s) (strict mode); del the views, or \
+                 copy what is needed later",
+                outlived.len()
             );
-            return Err(errors::buffer_error(py, TN_ERR_BORROWED, &text));
+            return Err(errors::buffer_error(py, TN_ERR_EXPORTED, &text));
         }
         Ok(())
+    }
+
+    /// `tenure.Borrow[numpy.ndarray]` in annotations: the type of the view.
+    #[classmethod]
+    fn __class_getitem__<'py>(class: &Bound<'py, PyType>, view: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        class.py().import("types")?.getattr("GenericAlias")?.call1((class, view))
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
@@ -283,15 +381,17 @@ impl Borrow {
 impl Array {
     /// `with x.read() as view:` a NumPy array for reading. Nothing can write these bytes meanwhile.
     ///
-    /// The view holds the borrow. If only the block's own variable refers to it at the end of the block, the borrow
-    /// ends there and the view is invalid. A view that is kept elsewhere keeps the array borrowed until it is
-    /// deleted.
+    /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then. A view that
+    /// is kept elsewhere, or a part of one (`for row in view`), becomes a read-only view like
+    /// `numpy.asarray(x.readonly)`: until it is deleted the array cannot be written, and `why_not` names it.
     ///
-    /// frozen: refuse also where a shared view could change the bytes. wait: wait for device work on the array.
-    #[pyo3(signature = (frozen=false, *, wait=true))]
-    fn read(slf: Bound<'_, Self>, frozen: bool, wait: bool) -> PyResult<Bound<'_, Borrow>> {
+    /// frozen: refuse also where a shared view could change the bytes. wait: wait for device work on the array. strict:
+    /// whether a kept view is an error at the end of the block; None: if the option `strict` is on.
+    #[pyo3(signature = (frozen=false, *, wait=true, strict=None))]
+    fn read(slf: Bound<'_, Self>, frozen: bool, wait: bool, strict: Option<bool>) -> PyResult<Bound<'_, Borrow>> {
         let frozen = if frozen { TN_FROZEN } else { 0 };
-        Borrow::one(slf, TN_READ | frozen | if wait { TN_WAIT } else { 0 })
+        let access = TN_READ | frozen | if wait { TN_WAIT } else { 0 };
+        Borrow::new(slf.py(), Request::One(slf.unbind(), access), strict)
     }
 
     /// `with x.write() as view:` a NumPy array for reading and writing. Nothing else reads or writes these bytes
@@ -299,23 +399,34 @@ impl Array {
     ///
     /// mode: "aliased" (other handles to the bytes see the change), "unique" (refused while others exist), "cow"
     /// (this array moves to a copy if others exist). Add "|discard" where the old contents are not needed. An
-    /// exception that leaves the block poisons the array: reading it raises until it is rewritten. The view behaves
-    /// as in `read`.
-    #[pyo3(signature = (mode=None, *, wait=true))]
-    fn write<'py>(slf: Bound<'py, Self>, mode: Option<&Bound<'py, PyAny>>, wait: bool) -> PyResult<Bound<'py, Borrow>> {
-        Borrow::one(slf, TN_READ_WRITE | mode_of(mode)? | if wait { TN_WAIT } else { 0 })
+    /// exception that leaves the block poisons the array: reading it raises until it is rewritten.
+    ///
+    /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then: reading it
+    /// raises `OwnershipError`, and writing to it ValueError. A view that is kept elsewhere, or a part of one (`for row
+    /// in view`), becomes a shared view like `numpy.asarray(x)`, which `why_not` names. wait, strict: as in `read`.
+    #[pyo3(signature = (mode=None, *, wait=true, strict=None))]
+    fn write<'py>(
+        slf: Bound<'py, Self>,
+        mode: Option<&Bound<'py, PyAny>>,
+        wait: bool,
+        strict: Option<bool>,
+    ) -> PyResult<Bound<'py, Borrow>> {
+        let access = TN_READ_WRITE | mode_of(mode)? | if wait { TN_WAIT } else { 0 };
+        Borrow::new(slf.py(), Request::One(slf.unbind(), access), strict)
     }
 
     /// `with x.chunks_write(4) as parts:` n NumPy views of consecutive parts of an axis; each may be written by its
-    /// own thread.
-    #[pyo3(signature = (n, axis=0, mode=None))]
+    /// own thread. strict: as in `read`.
+    #[pyo3(signature = (n, axis=0, mode=None, *, strict=None))]
     fn chunks_write<'py>(
         slf: Bound<'py, Self>,
         n: usize,
         axis: i32,
         mode: Option<&Bound<'py, PyAny>>,
+        strict: Option<bool>,
     ) -> PyResult<Bound<'py, Borrow>> {
-        Borrow::chunks(slf, n, axis, mode_of(mode)? | TN_WAIT)
+        let mode = mode_of(mode)? | TN_WAIT;
+        Borrow::new(slf.py(), Request::Chunks(slf.unbind(), n, axis, mode), strict)
     }
 }
 
@@ -323,25 +434,26 @@ fn strict() -> bool {
     api::option_get(c"strict").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "off" | "false"))
 }
 
-/// Invalidates a view to which only the block's variable and this reference refer.
+/// Invalidates a view to which nothing but a variable refers.
 fn invalidate_view(view: Bound<'_, PyAny>) {
-    // SAFETY: attached. One reference is `view`, the other the variable's; no other code can add one while this
-    // thread is attached.
-    if unsafe { ffi::Py_REFCNT(view.as_ptr()) } > 2 {
-        return;
-    }
+    static STATE: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let py = view.py();
     // `__setstate__` is NumPy's own way to replace the contents of an array: it drops the base, and with it the
     // buffer. The new content is one object that raises when it is used.
-    let dead = || -> PyResult<()> {
-        let types_module = cached_objects(py)?.types_module.bind(py);
+    let state = || -> PyResult<Py<PyTuple>> {
+        let ended = PyList::new(py, [cached_objects(py)?.types_module.bind(py).getattr("ended")?])?;
         let object = cached_objects(py)?.dtype.bind(py).call1(("O",))?;
-        let ended = PyList::new(py, [types_module.getattr("ended")?])?;
-        let state = (1, PyTuple::empty(py), object, false, ended);
-        view.call_method1(pyo3::intern!(py, "__setstate__"), (state,))?;
+        let state = (1, PyTuple::empty(py), object, false, ended).into_pyobject(py)?;
+        Ok(PyTuple::new(py, [state])?.unbind())
+    };
+    let dead = || -> PyResult<()> {
+        let state = STATE.get_or_try_init(py, state)?;
+        view.getattr(pyo3::intern!(py, "__setstate__"))?.call1(state.bind(py))?;
+        // Without this, `view[...] = 1` would overwrite that object and be lost.
+        view.call_method1(pyo3::intern!(py, "setflags"), (false,))?;
         Ok(())
     };
-    // A view that cannot be invalidated keeps its guard, as a view with other references does.
+    // A view that cannot be invalidated is treated as one with other references.
     let _ = dead();
 }
 
@@ -367,9 +479,9 @@ fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py,
 /// deadlock.
 ///
 /// read, write: one array or several. The views come in the order read, write. mode: as in `Array.write`. An
-/// exception that leaves the block poisons the written arrays.
+/// exception that leaves the block poisons the written arrays. frozen, wait, strict: as in `Array.read`.
 #[pyfunction]
-#[pyo3(signature = (read=None, write=None, *, mode=None, frozen=false, wait=true))]
+#[pyo3(signature = (read=None, write=None, *, mode=None, frozen=false, wait=true, strict=None))]
 pub fn access<'py>(
     py: Python<'py>,
     read: Option<&Bound<'py, PyAny>>,
@@ -377,6 +489,7 @@ pub fn access<'py>(
     mode: Option<&Bound<'py, PyAny>>,
     frozen: bool,
     wait: bool,
+    strict: Option<bool>,
 ) -> PyResult<Bound<'py, Borrow>> {
     let wait = if wait { TN_WAIT } else { 0 };
     let reads = TN_READ | wait | if frozen { TN_FROZEN } else { 0 };
@@ -385,5 +498,5 @@ pub fn access<'py>(
     for (arrays, access) in [(arrays_of(read)?, reads), (arrays_of(write)?, writes)] {
         entries.extend(arrays.into_iter().map(|array| (array.unbind(), access)));
     }
-    Borrow::new(py, Request::All(entries))
+    Borrow::new(py, Request::All(entries), strict)
 }

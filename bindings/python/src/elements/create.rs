@@ -7,11 +7,11 @@
 use crate::api::{self, Content, Id};
 use crate::base::site;
 use crate::elements::borrow::read_view;
-use crate::handles::array::Array;
+use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS};
 use crate::handles::pool::{Pool, PoolChoice};
 use crate::types::*;
 use crate::values::convert::{
-    self, Element, cached_objects, dims_of, dtype_object, dtype_of, order_of, text_of, with_dims,
+    self, Element, cached_objects, dims_of, dtype_object, dtype_of, narrowed, order_of, text_of, with_dims,
 };
 use crate::values::foreign_buffer::ForeignBuffer;
 use pyo3::exceptions::PyValueError;
@@ -21,8 +21,6 @@ use std::ffi::CString;
 
 /// From this number of elements on, filling takes long enough to let other threads run.
 const RELEASE_GIL_FROM_ELEMENTS: i64 = 1 << 12;
-/// From this number of elements on, a new array records its call site, for reports of what is still held.
-const RECORD_SITE_FROM_ELEMENTS: i64 = 1 << 9;
 
 /// Order and name for the C API. None: both are the default. `name` must outlive the options.
 fn options(order: tn_order, name: Option<&CString>) -> Option<tn_array_options> {
@@ -75,7 +73,11 @@ fn new<'py>(
         Initial::Full(value) => py.detach(|| make(Content::Full(value)))?,
         Initial::Zeros => py.detach(|| make(Content::Zeros))?,
     };
-    Array::wrap(py, id, dtype, shape.len() as i32)
+    let made = Array::wrap(py, id, dtype, shape.len() as i32)?;
+    if name.is_none() && count < RECORD_SITE_FROM_ELEMENTS {
+        made.get().set_plain();
+    }
+    Ok(made)
 }
 
 #[inline]
@@ -117,7 +119,9 @@ pub fn empty<'py>(
             && elements(shape) < RECORD_SITE_FROM_ELEMENTS
         {
             let id = api::array_new(Id::NULL, dtype, shape, Content::Empty, None)?;
-            return Array::wrap(py, id, dtype, shape.len() as i32);
+            let made = Array::wrap(py, id, dtype, shape.len() as i32)?;
+            made.get().set_plain();
+            return Ok(made);
         }
         new(py, shape, dtype, Initial::Empty, order, name, &PoolChoice::of(pool, device)?)
     })
@@ -301,8 +305,10 @@ pub fn array<'py>(
         Ok(array) => read_view(array)?,
         Err(_) => object.clone(),
     };
+    let same = object.cast::<Array>().ok().map(|array| array.get().dtype());
+    let mut raw = wanted.or(same.filter(|dtype| *dtype == TN_BF16));
     let options = PyDict::new(py);
-    if let Some(wanted) = wanted {
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != TN_BF16) {
         options.set_item("dtype", dtype_object(py, wanted)?)?;
     }
     let mut source = cached_objects(py)?.asarray.bind(py).call((source,), Some(&options))?;
@@ -310,10 +316,16 @@ pub fn array<'py>(
     if !dtype.getattr("isnative")?.is_truthy()? {
         source = source.call_method1("astype", (dtype.call_method1("newbyteorder", ("=",))?,))?;
     }
-    let raw = dtype_of(&source.getattr("dtype")?)?;
+    if raw != Some(TN_BF16) {
+        raw = Some(dtype_of(&source.getattr("dtype")?)?);
+    }
+    let raw = raw.unwrap_or(TN_BF16);
+    if raw == TN_BF16 {
+        source = narrowed(&source)?;
+    }
     let shape = dims_of(&source.getattr("shape")?)?;
     let made = new(py, &shape, raw, Initial::Empty, None, name, &PoolChoice::of(pool, device)?)?;
     let memory = ForeignBuffer::read(&source)?;
-    memory.copy_into(py, made.get().id()?)?;
+    memory.copy_into(py, made.get().id()?, raw)?;
     Ok(made)
 }

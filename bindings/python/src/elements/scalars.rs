@@ -5,7 +5,7 @@ use crate::elements::create;
 use crate::elements::element::read_one;
 use crate::handles::array::Array;
 use crate::types::*;
-use crate::values::convert::{self, as_numpy, cached_objects, kind};
+use crate::values::convert::{self, cached_objects, kind};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -29,8 +29,12 @@ impl Array {
     /// A new array with the elements converted, as NumPy's `astype`.
     fn astype<'py>(slf: &Bound<'py, Self>, dtype: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let converted =
-            read_view(slf)?.call_method1("astype", (convert::dtype_object(py, convert::dtype_of(dtype)?)?,))?;
+        let dtype = convert::dtype_of(dtype)?;
+        if dtype == TN_BF16 {
+            let dtype = convert::dtype_object(py, dtype)?;
+            return Ok(create::array(py, slf.as_any(), Some(&dtype), None, None, None)?.into_any());
+        }
+        let converted = read_view(slf)?.call_method1("astype", (convert::dtype_object(py, dtype)?,))?;
         Ok(create::array(py, &converted, None, None, None, None)?.into_any())
     }
 
@@ -89,16 +93,6 @@ impl Array {
             Ok(other) => left.rich_compare(read_view(other)?, op),
             Err(_) => left.rich_compare(other, op),
         }
-    }
-
-    /// For NumPy where the buffer was refused: raises the reason.
-    #[pyo3(signature = (dtype=None, copy=None))]
-    fn __array__<'py>(
-        slf: Bound<'py, Self>,
-        dtype: Option<&Bound<'py, PyAny>>,
-        copy: Option<bool>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        as_numpy(slf.into_any(), dtype, copy)
     }
 
     /// A NumPy array on the same bytes, as `numpy.asarray`. Plotting libraries and data frames call this before they

@@ -37,7 +37,16 @@ pub fn from_buffer<'py>(
     writable: Option<bool>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, Array>> {
-    let memory = ForeignBuffer::of(object, writable)?;
+    let memory = match ForeignBuffer::of(object, writable) {
+        Ok(memory) => memory,
+        // NumPy has no code for it in buffers.
+        Err(_) if is_numpy_bfloat16(object)? => {
+            let bits = from_buffer(py, &object.call_method1("view", ("uint16",))?, writable, copy)?;
+            let bits = bits.get();
+            return Array::wrap(py, api::view_dtype(bits.id()?, TN_BF16)?, TN_BF16, bits.ndim());
+        }
+        Err(error) => return Err(error),
+    };
     let layout = memory.layout()?;
     let mut flags = crossing(copy);
     if writable == Some(false) || (memory.readonly() && copy != Some(true)) {
@@ -46,6 +55,12 @@ pub fn from_buffer<'py>(
     let _site = site::here(py);
     let id = memory.import(&layout, flags)?;
     Array::wrap(py, id, layout.dtype, layout.shape.len() as i32)
+}
+
+/// Whether the object is a NumPy array of `ml_dtypes.bfloat16`.
+fn is_numpy_bfloat16(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let array = cached_objects(object.py())?.numpy.bind(object.py()).getattr("ndarray")?;
+    Ok(object.is_instance(&array)? && dtype_of(&object.getattr("dtype")?).ok() == Some(TN_BF16))
 }
 
 /// The object as an array, without a copy where possible. An array is returned unchanged. NumPy arrays, other buffers,
@@ -67,14 +82,18 @@ pub fn asarray<'py>(
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, Array>> {
     let wanted = dtype.map(dtype_of).transpose()?;
-    let aliased = if copy == Some(true) { None } else { alias(py, object)? };
+    let forbidden = copy == Some(false);
+    let aliased = match copy {
+        Some(true) => None,
+        _ => alias(py, object, copy).or_else(|error| if forbidden { Err(unshared(py, error)?) } else { Err(error) })?,
+    };
     if let Some(array) = aliased
         && wanted.is_none_or(|w| w == array.get().dtype())
     {
         return Ok(array);
     }
-    if copy == Some(false) {
-        return Err(PyValueError::new_err("this object's memory cannot be shared, and copy=False forbids a copy"));
+    if forbidden {
+        return Err(PyValueError::new_err(UNSHARED));
     }
     if copy.is_none() && wanted.is_none() && has_memory(object)? && api::copies_forbidden()? {
         let text = format!(
@@ -92,6 +111,25 @@ pub fn asarray<'py>(
     create::array(py, &source, dtype.as_ref(), None, None, None)
 }
 
+const UNSHARED: &str = "this object's memory cannot be shared, and copy=False forbids a copy";
+
+/// The error of `copy=False` where an alias is refused because only a copy would do: a ValueError with the reason, as
+/// NumPy raises. Any other error is returned unchanged.
+fn unshared(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
+    if !wants_a_copy(py, &error) {
+        return Ok(error);
+    }
+    let refused = PyValueError::new_err(format!("{UNSHARED}: {}", error.value(py).str()?));
+    refused.set_cause(py, Some(error));
+    Ok(refused)
+}
+
+/// Whether the library refused to alias memory that it would copy.
+fn wants_a_copy(py: Python<'_>, error: &PyErr) -> bool {
+    let status = error.value(py).getattr("status").and_then(|status| status.extract::<u32>());
+    status.is_ok_and(|status| matches!(status, TN_ERR_WOULD_COPY | TN_ERR_LAYOUT))
+}
+
 /// Whether the object has its elements in memory, unlike a list of numbers. Then a copy is one that an alias could have
 /// avoided.
 fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -100,8 +138,9 @@ fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
 }
 
-/// An array on the object's own bytes. None: they cannot be shared.
-fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Array>>> {
+/// An array on the object's own bytes. None: they cannot be shared. copy: None lets the library copy what it cannot alias,
+/// such as misaligned elements; False refuses that.
+fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -> PyResult<Option<Bound<'py, Array>>> {
     if let Ok(array) = object.cast::<Array>() {
         return Ok(Some(array.clone()));
     }
@@ -110,8 +149,10 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
     }
     // SAFETY: attached, a live object.
     if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
-        return match from_buffer(py, object, None, None) {
+        return match from_buffer(py, object, None, copy) {
             Ok(array) => Ok(Some(array)),
+            // `asarray` raises it with the reason.
+            Err(error) if copy == Some(false) && wants_a_copy(py, &error) => Err(error),
             // A format without an element type here, which NumPy may convert.
             Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
                 Ok(None)
@@ -119,14 +160,14 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
             // DLPack has types that buffers lack: JAX exports bfloat16 by DLPack only.
             Err(error) if error.is_instance_of::<PyBufferError>(py) && object.hasattr("__dlpack__")? => {
                 drop(error);
-                from_dlpack(py, object, None, None).map(Some)
+                from_dlpack(py, object, None, copy).map(Some)
             }
             Err(error) => Err(error),
         };
     }
     // Before DLPack: Arrow's arrays have that as well, but for one axis only.
     if object.hasattr("__arrow_c_array__")? {
-        return match from_arrow(py, object, None) {
+        return match from_arrow(py, object, copy) {
             Ok(array) => Ok(Some(array)),
             // Nulls, packed bits, texts: NumPy may convert them.
             Err(error)
@@ -138,13 +179,13 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
         };
     }
     if object.hasattr("__dlpack__")? {
-        return from_dlpack(py, object, None, None).map(Some);
+        return from_dlpack(py, object, None, copy).map(Some);
     }
     if object.hasattr("__array_interface__")? {
         let options = PyDict::new(py);
         options.set_item("copy", false)?;
         let array = cached_objects(py)?.asarray.bind(py).call((object,), Some(&options));
-        return array.ok().map(|array| from_buffer(py, &array, None, None)).transpose();
+        return array.ok().map(|array| from_buffer(py, &array, None, copy)).transpose();
     }
     Ok(None)
 }

@@ -11,7 +11,7 @@ use crate::exchange::export_class::{Class, open};
 use crate::handles::array::{Array, brief};
 use crate::types::*;
 use crate::values::buffer_fields::BufferFields;
-use crate::values::convert::as_numpy;
+use crate::values::convert::{as_numpy, cached_objects, fixed_text, numpy_bfloat16, text_of};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::ffi;
@@ -71,6 +71,19 @@ impl Array {
         unsafe { release(view) }
     }
 
+    /// For NumPy where the buffer was refused: raises the reason. bfloat16 has no code in buffers, so NumPy gets it here.
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        slf: Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if slf.get().dtype() == TN_BF16 {
+            return bfloat16_as_numpy(slf.py(), slf.get(), Class::Default, dtype, copy);
+        }
+        as_numpy(slf.into_any(), dtype, copy)
+    }
+
     /// A proxy whose views are read-only: while a view exists the array cannot be written. The proxy itself holds
     /// nothing.
     ///
@@ -85,6 +98,33 @@ impl Array {
     fn exclusive(slf: Bound<'_, Self>) -> Proxy {
         Proxy::of(slf, Class::Exclusive)
     }
+}
+
+/// A NumPy array of the type of `ml_dtypes` on the bytes of a bfloat16 array.
+fn bfloat16_as_numpy<'py>(
+    py: Python<'py>,
+    array: &Array,
+    class: Class,
+    dtype: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let bfloat16 = numpy_bfloat16(py)?;
+    let bits = Array::wrap(py, api::view_dtype(array.id()?, TN_U16)?, TN_U16, array.ndim())?;
+    let name = array.info()?.name;
+    if name[0] != 0 {
+        api::set_name(bits.get().id()?, Some(&text_of(&fixed_text(&name))?))?;
+    }
+    let shared = as_numpy(Bound::new(py, Proxy::of(bits.clone(), class))?.into_any(), None, None)?;
+    // The export keeps the bytes, so that no second claim shows up among the holders. Strict mode refuses a release
+    // while an export is open; the claim then ends with the view.
+    let _ = bits.get().release(py);
+    let shared = shared.call_method1("view", (bfloat16,))?;
+    let options = PyDict::new(py);
+    if let Some(dtype) = dtype {
+        options.set_item("dtype", dtype)?;
+    }
+    options.set_item("copy", copy)?;
+    cached_objects(py)?.asarray.bind(py).call((shared,), Some(&options))
 }
 
 /// The array for consumers of another class: what `x.readonly` and `x.exclusive` return. Pass it to `numpy.asarray`,
@@ -155,6 +195,9 @@ impl Proxy {
         dtype: Option<&Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if slf.get().array().dtype() == TN_BF16 {
+            return bfloat16_as_numpy(slf.py(), slf.get().array(), slf.get().class(), dtype, copy);
+        }
         as_numpy(slf.into_any(), dtype, copy)
     }
 

@@ -8,13 +8,13 @@
 use crate::api::{self, Id, cuda};
 use crate::base::interpreter::retry_after_wait;
 use crate::base::{errors, site};
-use crate::handles::array_extra::ArrayExtra;
+use crate::handles::array_extra::{ArrayExtra, Description};
 use crate::handles::pool::Pool;
 use crate::handles::stream::Stream;
 use crate::types::*;
 use crate::values::convert::{self, Dims, cached_objects, fixed_text, kind, mode_and_wait, parameter_of};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -40,12 +40,17 @@ pub struct Array {
     dtype: AtomicU32,
     /// Number of axes of the handle; set with the type.
     ndim: AtomicI32,
+    /// The array is small and was made without a name, so its release records nothing.
+    plain: AtomicBool,
     /// References to the object from open buffers and proxies. They count as Python references, but are not variables
     /// of the program, see `handles::references`.
     protocol_refs: AtomicI32,
     /// Data that few arrays have; NULL, or a box that this object owns.
     extra: AtomicPtr<ArrayExtra>,
 }
+
+/// From this number of elements on, an array records the call site of its creation and of its release.
+pub const RECORD_SITE_FROM_ELEMENTS: i64 = 1 << 9;
 
 /// In place of a handle: the object was released.
 const RELEASED: u64 = 0;
@@ -91,6 +96,11 @@ impl Array {
         this.ndim.store(ndim, Ordering::Relaxed);
         this.id.store(id.0, Ordering::Relaxed);
         Ok(array)
+    }
+
+    /// Notes that the array is small and has no name.
+    pub fn set_plain(&self) {
+        self.plain.store(true, Ordering::Relaxed);
     }
 
     /// Adds `more`, which may be negative, to the number of buffers and proxies that refer to the object.
@@ -166,7 +176,9 @@ impl Array {
     #[cold]
     fn released_error(&self) -> PyErr {
         let how = self.fate().unwrap_or("released");
-        let text = format!("this array was {how}; only its repr works");
+        let Description { name, place } = self.extra().last();
+        let what = if name.is_empty() { "this array".to_owned() } else { format!("{name:?}") };
+        let text = format!("{what} was {how}{place}; only its repr works");
         Python::attach(|py| errors::with_text(py, TN_ERR_STALE, &text, false))
     }
 
@@ -207,6 +219,38 @@ impl Array {
             TN_CPU | TN_CUDA => Ok(()),
             _ => py.detach(|| cuda::wait(id, TN_READ).map_err(PyErr::from)),
         }
+    }
+
+    /// A copy with the axes in an order.
+    fn copy_in_order(&self, py: Python<'_>, order: tn_order, pool: Id, stream: Id) -> PyResult<Id> {
+        let id = self.id()?;
+        let options = tn_array_options {
+            size: size_of::<tn_array_options>(),
+            order,
+            flags: 0,
+            stream: stream.0 as *mut tn_stream,
+            name: core::ptr::null(),
+        };
+        let made = api::array_like(pool, id, Some(&options))?;
+        py.detach(|| api::copy_into(id, made, TN_WAIT, stream).map_err(PyErr::from)).inspect_err(|_| {
+            let _ = api::release(made);
+        })?;
+        Ok(made)
+    }
+
+    /// The name, and the running line, for messages once the handle is gone. As for new arrays, finding the line would cost
+    /// more than the call itself, so small arrays without a name have none.
+    fn description(&self, py: Python<'_>) -> Option<Description> {
+        if self.plain.load(Ordering::Relaxed) {
+            return None;
+        }
+        let info = self.info().ok()?;
+        if info.name[0] == 0 && info.count < RECORD_SITE_FROM_ELEMENTS as u64 {
+            return None;
+        }
+        let name = convert::fixed_text(&info.name);
+        let place = site::text(py).map(|place| format!(" at {place}")).unwrap_or_default();
+        Some(Description { name, place })
     }
 
     /// Replaces the handle by `RELEASED` or `DETACHED`, and returns it; None: the object has no handle.
@@ -276,6 +320,7 @@ impl Array {
 
     #[setter]
     fn set_name(&self, name: Option<&str>) -> PyResult<()> {
+        self.plain.store(false, Ordering::Relaxed);
         let name = name.filter(|n| !n.is_empty()).map(convert::text_of).transpose()?;
         Ok(api::set_name(self.id()?, name.as_deref())?)
     }
@@ -308,15 +353,27 @@ impl Array {
 
     /// Returns the handle as an integer and empties this object. The receiver owns the handle and must call
     /// `tn_array_release`.
-    fn detach(&self) -> PyResult<u64> {
-        self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.released_error())
+    fn detach(&self, py: Python<'_>) -> PyResult<u64> {
+        let description = self.description(py);
+        let id = self.take_id(DETACHED).ok_or_else(|| self.released_error())?;
+        if let Some(description) = description {
+            self.extra().set_last(description);
+        }
+        Ok(id.0)
+    }
+
+    /// Accepts the bytes as they are, after a writer that failed: no part of the array is poisoned afterwards. It is
+    /// refused where a write would be.
+    fn heal(&self) -> PyResult<()> {
+        Ok(api::heal(self.id()?)?)
     }
 
     /// Releases this claim and empties the object. Open borrows and exports keep the bytes. Calling it twice is
     /// allowed.
-    fn release(&self) -> PyResult<()> {
+    pub fn release(&self, py: Python<'_>) -> PyResult<()> {
         // Also after `detach`: the exports belong to the object.
         self.end_interface_exports();
+        let description = self.description(py);
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
         api::release(id).map_err(|failure| {
             // Strict mode refuses a release while borrows are open (RL-4). The object keeps its handle.
@@ -325,6 +382,9 @@ impl Array {
         })?;
         // The calls above can run callbacks, during which another thread may have opened one.
         self.end_interface_exports();
+        if let Some(description) = description {
+            self.extra().set_last(description);
+        }
         Ok(())
     }
 
@@ -334,9 +394,9 @@ impl Array {
         Ok(slf)
     }
 
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.release()
+    #[pyo3(signature = (*exception))]
+    fn __exit__(&self, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release(exception.py())
     }
 
     /// A new array with its own claim on the same bytes, released separately.
@@ -345,20 +405,25 @@ impl Array {
         Self::wrap(py, api::clone(self.id()?)?, self.dtype(), self.ndim())
     }
 
-    /// A copy on the same device, from `pool` or the current one: in C order, or in F order if this array is only
-    /// F-contiguous. stream: the copy becomes work of that stream; without one it is complete on return.
-    #[pyo3(signature = (*, pool=None, name=None, stream=None))]
-    fn copy<'py>(
+    /// A copy on the same device, from `pool` or the current one. order: "C", "F", "A" or "K" as in NumPy; None is C order,
+    /// or F order if this array is only F-contiguous, unlike `numpy.ndarray.copy`. stream: the copy becomes work of that
+    /// stream; without one it is complete on return.
+    #[pyo3(signature = (order=None, *, pool=None, name=None, stream=None))]
+    pub fn copy<'py>(
         &self,
         py: Python<'py>,
+        order: Option<&str>,
         pool: Option<&Bound<'py, Pool>>,
         name: Option<&str>,
         stream: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
         let (id, pool, stream) = (self.id()?, Pool::id_of(pool)?, Stream::id_of(stream)?);
-        // Other threads may run while a large array is copied.
-        let copied = py.detach(|| retry_after_wait(id, || api::copy(id, pool, stream)).map_err(PyErr::from))?;
+        let copied = match order {
+            // Other threads may run while a large array is copied.
+            None => py.detach(|| retry_after_wait(id, || api::copy(id, pool, stream)).map_err(PyErr::from))?,
+            Some(_) => self.copy_in_order(py, convert::order_of(order)?, pool, stream)?,
+        };
         let copied = Self::wrap(py, copied, self.dtype(), self.ndim())?;
         if name.is_some() {
             copied.get().set_name(name)?;
@@ -366,12 +431,13 @@ impl Array {
         Ok(copied)
     }
 
+    /// `copy.copy(x)` copies the elements, as for NumPy's arrays; `x.clone()` shares them.
     fn __copy__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
-        self.clone(py)
+        self.copy(py, None, None, None, None)
     }
 
     fn __deepcopy__<'py>(&self, py: Python<'py>, _memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
-        self.copy(py, None, None, None)
+        self.copy(py, None, None, None, None)
     }
 
     /// Refused: another process has other memory, so the caller must copy explicitly.

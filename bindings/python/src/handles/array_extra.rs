@@ -3,13 +3,23 @@
 use crate::api::{self, Id};
 use std::sync::{Mutex, PoisonError};
 
-/// Data of an array object that DLPack's exchange table or `__array_interface__` needed.
+/// Data of an array object that DLPack's exchange table, `__array_interface__` or an explicit release needed.
 #[derive(Default)]
 pub struct ArrayExtra {
     /// Shapes and strides that consumers point to; they live as long as the object.
     numbers: Mutex<Vec<Box<[i64]>>>,
     /// Addresses that readers of `__array_interface__` know, and the exports that keep their bytes.
     pub interface_exports: Mutex<Vec<(u64, Id)>>,
+    /// What was known of the array when its handle went.
+    last: Mutex<Description>,
+}
+
+/// What messages say of an array without a handle.
+#[derive(Clone, Default)]
+pub struct Description {
+    pub name: String,
+    /// " at " and the line that released the handle; "" where that is not known.
+    pub place: String,
 }
 
 impl ArrayExtra {
@@ -22,6 +32,16 @@ impl ArrayExtra {
         }
         lists.push(wanted.into());
         lists[lists.len() - 1].as_ptr()
+    }
+
+    /// Keeps a description for later messages.
+    pub fn set_last(&self, description: Description) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = description;
+    }
+
+    /// The description that was kept.
+    pub fn last(&self) -> Description {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends the exports that `__array_interface__` opened.

@@ -58,15 +58,11 @@ impl Pool {
     /// The handle for a call. NULL, where there is no pool, means the current one.
     #[inline]
     pub fn id_of(pool: Option<&Bound<'_, Pool>>) -> PyResult<Id> {
-        match pool.map(|pool| pool.get().id()) {
-            None => Ok(Id::NULL),
-            Some(Id::NULL) => Err(Self::released_error()),
-            Some(id) => Ok(id),
-        }
+        pool.map_or(Ok(Id::NULL), |pool| pool.get().live())
     }
 
     fn live(&self) -> PyResult<Id> {
-        if self.id() == Id::NULL { Err(Self::released_error()) } else { Ok(self.id()) }
+        if self.id() == Id::NULL { Err(self.released_error()) } else { Ok(self.id()) }
     }
 
     /// " on cuda:0" for memory that is not plain host memory.
@@ -74,8 +70,10 @@ impl Pool {
         if self.device.r#type == TN_CPU { String::new() } else { format!(" on {}", device_text(self.device)) }
     }
 
-    fn released_error() -> PyErr {
-        Python::attach(|py| errors::with_text(py, TN_ERR_STALE, "this pool was released; only its repr works", false))
+    fn released_error(&self) -> PyErr {
+        let what = self.name.as_ref().map_or_else(|| "this pool".to_owned(), |name| format!("pool {name:?}"));
+        let text = format!("{what} was released; only its repr works");
+        Python::attach(|py| errors::with_text(py, TN_ERR_STALE, &text, false))
     }
 }
 

@@ -66,6 +66,11 @@ impl Promise {
         let _ = api::promise_release(Id(old));
     }
 
+    /// A message with what the promise is of in place of its handle.
+    fn named(&self, text: &str) -> String {
+        text.replace(&format!("{:#018x}", self.id().0), &format!("of {}", self.what))
+    }
+
     fn help(&self) -> String {
         format!(
             "<tenure promise of {}>\n  \
@@ -125,8 +130,9 @@ fn warn(what: &str) {
 #[pymethods]
 impl Promise {
     /// Cancels the promise: the giver can use its array again. Raises if it was taken or cancelled before.
-    fn cancel(&self) -> PyResult<()> {
-        Ok(api::promise_cancel(self.id())?)
+    fn cancel(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let nothing = PyTuple::empty(slf.py());
+        api::promise_cancel(slf.get().id()).map_err(|failure| described(slf.py(), failure, slf.as_any(), &nothing))
     }
 
     /// The promise's handle as an integer, valid while this object exists.
@@ -158,10 +164,12 @@ impl Promise {
         format!("<tenure promise of {}, taken or cancelled>", self.what)
     }
 
-    /// An attribute of arrays raises a TypeError that explains promises.
+    /// An attribute of arrays raises a TypeError that explains promises, and so does a protocol by which a library would
+    /// read an array. Other special names are absent, as programs that look at any object expect.
     fn __getattr__(slf: &Bound<'_, Self>, name: &str) -> PyResult<Py<PyAny>> {
         let array = slf.py().get_type::<Array>();
-        if array.hasattr(name)? {
+        let protocol = ["__array_", "__dlpack_", "__arrow_"].iter().any(|start| name.starts_with(start));
+        if (protocol || !name.starts_with("__")) && array.hasattr(name)? {
             return Err(PyTypeError::new_err(format!("a promise has no {name}: {}", slf.get().help())));
         }
         Err(PyAttributeError::new_err(format!("'tenure.Promise' object has no attribute '{name}'")))
@@ -228,7 +236,7 @@ pub fn take<'py>(
         ids.push(id_of(&promise)?);
     }
     let _site = site::here(py);
-    let taken = api::take(&ids)?;
+    let taken = api::take(&ids).map_err(|failure| described(py, failure, promise, more))?;
     // Every handle gets an object before an error is reported, so that none is lost.
     let mut arrays: Vec<PyResult<Bound<'_, Array>>> = taken.into_iter().map(|id| Array::adopt(py, id)).collect();
     if more.is_empty() {
@@ -236,6 +244,20 @@ pub fn take<'py>(
     }
     let arrays: Vec<_> = arrays.into_iter().collect::<PyResult<_>>()?;
     Ok(PyTuple::new(py, arrays)?.into_any())
+}
+
+/// The error of a call with promises. A message about one that is used up has what it is of in place of its handle.
+fn described(py: Python<'_>, failure: Failure, first: &Bound<'_, PyAny>, more: &Bound<'_, PyTuple>) -> PyErr {
+    if failure.0 != TN_ERR_DESTRUCTED {
+        return failure.into();
+    }
+    let mut text = api::last_error();
+    for object in core::iter::once(first.clone()).chain(more.iter()) {
+        if let Ok(promise) = object.cast::<Promise>() {
+            text = promise.get().named(&text);
+        }
+    }
+    errors::with_text(py, failure.0, &text, false)
 }
 
 /// The object for a handle of other code: an array or a promise. The object owns the handle from now on.

@@ -317,11 +317,16 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
     }
     let numpy = cached_objects(py)?.numpy.bind(py);
     let options = PyDict::new(py);
-    options.set_item("dtype", convert::dtype_object(py, to.dtype())?)?;
     let source = match value.cast::<Array>() {
+        // NumPy has no such type.
+        Ok(from) if to.dtype() == TN_BF16 => convert::narrowed(&read_view(from)?)?,
+        Err(_) if to.dtype() == TN_BF16 => convert::narrowed(value)?,
         // Another element type: read under a guard, converted by NumPy.
         Ok(from) => read_view(from)?.call_method1("astype", (convert::dtype_object(py, to.dtype())?,))?,
-        Err(_) => cached_objects(py)?.asarray.bind(py).call((value,), Some(&options))?,
+        Err(_) => {
+            options.set_item("dtype", convert::dtype_object(py, to.dtype())?)?;
+            cached_objects(py)?.asarray.bind(py).call((value,), Some(&options))?
+        }
     };
     let shape = PyTuple::new(py, &dims)?;
     // NumPy drops leading axes of length 1.
@@ -340,5 +345,5 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
         false => error,
     })?;
     let memory = ForeignBuffer::read(&source)?;
-    memory.copy_into(py, to.id()?)
+    memory.copy_into(py, to.id()?, to.dtype())
 }

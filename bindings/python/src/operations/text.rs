@@ -5,6 +5,7 @@
 //! read guard only.
 
 use crate::api;
+use crate::base::guard;
 use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::elements::borrow::read_view;
 use crate::handles::array::{Array, brief};
@@ -48,7 +49,7 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
         TN_ERR_STALE => "<released array>".to_owned(),
         TN_ERR_GIVEN => format!("<given {} ({reason})>", brief(array)),
         TN_ERR_POISONED => format!("<poisoned {} ({reason})>", brief(array)),
-        TN_ERR_BORROWED_WRITE => format!("<borrowed {} ({reason})>", brief(array)),
+        TN_ERR_BORROWED_WRITE => format!("<borrowed {} ({reason}{})>", brief(array), guard::hint(failure.0)),
         TN_ERR_EXPORTED => format!("<exported {} ({reason})>", brief(array)),
         other => format!("<{} ({}: {reason})>", brief(array), api::status_name(other)),
     })
@@ -71,22 +72,10 @@ fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<
     if is_remote(array.get().info()?.device) && array.get().dtype() != TN_BF16 {
         return py.import("tenure._text")?.getattr("text_of")?.call1((array, function, width))?.extract();
     }
-    let readable = if array.get().dtype() == TN_BF16 { widened(array)? } else { read_view(array)? };
+    let readable = read_view(array)?;
     let options = PyDict::new(py);
     options.set_item("max_line_width", width)?;
     cached_objects(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
-}
-
-/// A bfloat16 array as float32, whose upper half it is.
-fn widened<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
-    let py = array.py();
-    let this = array.get();
-    let halves = Array::wrap(py, api::view_dtype(this.id()?, TN_U16)?, TN_U16, this.ndim())?;
-    read_view(&halves)?
-        .call_method1("astype", ("uint32",))?
-        .call_method1("__lshift__", (16,))?
-        .call_method1("astype", ("uint32",))?
-        .call_method1("view", ("float32",))
 }
 
 /// The text with the device before its last bracket. Where the line would be too long it is on its own line, as NumPy

@@ -7,7 +7,7 @@ use crate::handles::array::Array;
 use crate::handles::stream::Stream;
 use crate::types::*;
 use crate::values::convert::{axes_of, dims_of, dims_of_args, dtype_of, int_of, mode_and_wait, order_of};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -75,7 +75,24 @@ impl Array {
         self.viewed(py, api::reshape(self.id()?, &dims, order_of(order)?)?, dims.len())
     }
 
-    /// A view with one axis, as `reshape(-1)`.
+    /// A copy with one axis, as NumPy's `flatten`. order: "C", "F", or "A" for F where only that is contiguous.
+    #[pyo3(signature = (order=None))]
+    fn flatten<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, Array>> {
+        let flags = self.info()?.flags;
+        let order = match order {
+            Some("A" | "a") if flags & TN_F_CONTIGUOUS != 0 && flags & TN_C_CONTIGUOUS == 0 => "F",
+            Some("F" | "f") => "F",
+            None | Some("A" | "a" | "C" | "c") => "C",
+            Some(other) => {
+                return Err(PyValueError::new_err(format!("order must be \"C\", \"F\" or \"A\", not {other:?}")));
+            }
+        };
+        let _site = site::here(py);
+        self.copy(py, Some(order), None, None, None)?.get().ravel(py, Some(order))
+    }
+
+    /// A view with one axis, as `reshape(-1)`. It is never a copy: where one would be needed it raises ValueError;
+    /// `flatten` copies.
     #[pyo3(signature = (order=None))]
     fn ravel<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, Array>> {
         self.viewed(py, api::ravel(self.id()?, order_of(order)?)?, 1)

@@ -85,15 +85,15 @@ impl BufferFields {
         }
         let (c, f) = self.contiguous();
         let wanted = [
-            (asks(ffi::PyBUF_C_CONTIGUOUS), c, "C-contiguous"),
-            (asks(ffi::PyBUF_F_CONTIGUOUS), f, "F-contiguous"),
-            (asks(ffi::PyBUF_ANY_CONTIGUOUS), c || f, "contiguous"),
-            (!asks(ffi::PyBUF_STRIDES), c, "C-contiguous (it takes no strides)"),
+            (asks(ffi::PyBUF_C_CONTIGUOUS), c, "C-contiguous", "C"),
+            (asks(ffi::PyBUF_F_CONTIGUOUS), f, "F-contiguous", "F"),
+            (asks(ffi::PyBUF_ANY_CONTIGUOUS), c || f, "contiguous", "C"),
+            (!asks(ffi::PyBUF_STRIDES), c, "C-contiguous (it takes no strides)", "C"),
         ];
-        let missed = wanted.into_iter().find(|(asked, is, _)| *asked && !is)?;
+        let (_, _, missed, order) = wanted.into_iter().find(|(asked, is, ..)| *asked && !is)?;
         Some((
             TN_ERR_LAYOUT,
-            format!("the consumer requests {} elements, which these are not; pass x.copy()", missed.2),
+            format!("the consumer requests {missed} elements, which these are not; pass x.copy({order:?})"),
         ))
     }
 

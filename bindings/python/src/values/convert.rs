@@ -144,6 +144,10 @@ fn dtype_slow(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
     }
     let dtype = cached_objects(py)?.dtype.bind(py).call1((object,))?;
     let letter: String = dtype.getattr("kind")?.extract()?;
+    // The type of `ml_dtypes`.
+    if letter == "V" && dtype.getattr("name")?.cast::<PyString>().is_ok_and(|name| name == "bfloat16") {
+        return Ok(TN_BF16);
+    }
     let bytes: u32 = dtype.getattr("itemsize")?.extract()?;
     let native: bool = dtype.getattr("isnative")?.extract()?;
     let code = match letter.as_str() {
@@ -485,6 +489,21 @@ pub fn crossing(copy: Option<bool>) -> u32 {
         Some(false) => TN_REQUIRE_BORROW,
         Some(true) => 0,
     }
+}
+
+/// NumPy's dtype for bfloat16, which `ml_dtypes` has. Raises where that is not installed.
+pub fn numpy_bfloat16(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("tenure._bfloat16")?.getattr("numpy_dtype")?.call0()
+}
+
+/// bfloat16 values as float32, from a NumPy array of their bits.
+pub fn widened<'py>(bits: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    bits.py().import("tenure._bfloat16")?.getattr("widened")?.call1((bits,))
+}
+
+/// The bits of any values as bfloat16, in a NumPy array of uint16.
+pub fn narrowed<'py>(values: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    values.py().import("tenure._bfloat16")?.getattr("narrowed")?.call1((values,))
 }
 
 /// The result of `__array__`: a NumPy array over the object's buffer, or the exception of its refusal.

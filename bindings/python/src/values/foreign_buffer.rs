@@ -166,9 +166,13 @@ impl ForeignBuffer {
         }
     }
 
-    /// Copies the elements into an array of the same shape and type.
-    pub fn copy_into(&self, py: Python<'_>, array: api::Id) -> PyResult<()> {
-        let layout = self.layout()?;
+    /// Copies the elements into an array of the same shape and of `dtype`. The buffer has that type, or uint16 with the
+    /// bits of bfloat16, which buffers have no code for.
+    pub fn copy_into(&self, py: Python<'_>, array: api::Id, dtype: tn_dtype) -> PyResult<()> {
+        let mut layout = self.layout()?;
+        if dtype == TN_BF16 && layout.dtype == TN_U16 {
+            layout.dtype = TN_BF16;
+        }
         // The closure captures the whole buffer, which may cross threads; its pointer alone may not.
         py.detach(|| {
             let this = self;
