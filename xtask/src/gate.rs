@@ -365,12 +365,15 @@ fn build_all() -> Done<Vec<programs::Program>> {
     Ok(built)
 }
 
-/// Whether `--fast` leaves a test out: C and C++ programs that run under a checker, which takes minutes.
+/// Whether `--fast` leaves a test out: C and C++ programs that run under a checker, which takes minutes, and C++ with other compilers and
+/// in programs that must not compile.
 fn is_slow(program: &str, test: &str) -> bool {
     let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
     match program {
         "tests/c.rs" => checked,
-        "tests/cpp.rs" => checked || test.ends_with("::cpp20"),
+        "tests/cpp.rs" => {
+            checked || test.ends_with("::cpp20") || ["other_compilers_agree", "misuse_does_not_compile"].contains(&test)
+        }
         "tests/checkers.rs" => true,
         _ => false,
     }
