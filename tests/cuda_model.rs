@@ -1,6 +1,9 @@
 //! Random programs of borrows on several streams against a model: which work is PENDING for the host, which streams wait, when the bytes of
 //! imports are released. The simulator's streams stall until the model resumes them, so each call has one right result.
 //!
+//! Copies on write get their memory from small pools, whose free blocks often have unfinished work of former owners. The address of a copy
+//! tells which block it is, so the model knows what the copy's stream has to wait for.
+//!
 //! The model shares only the C functions with the library: regions are sets of elements, a stream is a list of marks and waits that run in
 //! order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS sets how many run.
 
@@ -11,13 +14,16 @@ mod support {
 }
 
 use std::cell::RefCell;
-use std::ptr::null_mut;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
 use std::rc::Rc;
 use support::cuda::{Sim, device};
 use support::device_arrays::*;
 use support::random::Random;
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
+use tenure::ffi::pool::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::view::*;
 use tenure::types::*;
@@ -57,12 +63,22 @@ struct Work {
     place: usize,
 }
 
+/// The bytes of a store.
+enum Bytes {
+    /// Memory that the test lends.
+    Lent(Memory),
+    /// A block of a pool, by its address.
+    Block(usize),
+}
+
 struct Store {
-    memory: Memory,
+    bytes: Bytes,
     device: tn_device,
     overwrite: bool,
     works: Vec<Work>,
     poison: Vec<Set>,
+    /// The last handle and the last guard have ended.
+    ended: bool,
 }
 
 struct Handle {
@@ -74,11 +90,16 @@ struct Handle {
 
 #[derive(Clone, Copy)]
 struct Hold {
+    /// The array whose handle opened the guard.
+    owner: Array,
     store: usize,
     set: Set,
     writes: bool,
     discards: bool,
     streamed: bool,
+    /// The only stream that may end the guard, of a copy on write that discards: until then the pool alone knows which of the block's former
+    /// work has passed.
+    ends_on: Option<usize>,
 }
 
 struct Open {
@@ -87,8 +108,62 @@ struct Open {
     holds: Vec<Hold>,
 }
 
-struct World {
+/// A pool with a few blocks for arrays. Blocks that are never freed fill the rest, also between those few, which therefore do not merge.
+struct SmallPool {
+    pool: *mut tn_pool,
+    device: tn_device,
+    filling: u64,
+}
+
+/// Number of arrays that a pool has memory for.
+const BLOCKS: usize = 3;
+
+impl SmallPool {
+    fn new(device: tn_device) -> SmallPool {
+        const RANGE_BYTES: usize = 2 << 20;
+        const BLOCK_BYTES: usize = 512;
+        let options =
+            // SAFETY: zero is valid for every field.
+            tn_pool_options { size: size_of::<tn_pool_options>(), max_size: RANGE_BYTES as _, ..unsafe { std::mem::zeroed() } };
+        let mut pool = null_mut();
+        // SAFETY: the pointers are ours.
+        assert_eq!(unsafe { tn_pool_create(device, &options, &mut pool) }, TN_OK);
+        let take = |bytes: usize| {
+            let mut block: *mut c_void = null_mut();
+            // SAFETY: the pointer is ours.
+            let status = unsafe { tn_pool_allocate(pool, bytes, 0, null_mut(), &mut block) };
+            (status == TN_OK).then_some(block)
+        };
+        let few: Vec<_> = (0..2 * BLOCKS).map(|_| take(BLOCK_BYTES).unwrap()).collect();
+        let mut bytes = RANGE_BYTES / 2;
+        while bytes >= BLOCK_BYTES {
+            if take(bytes).is_none() {
+                bytes /= 2;
+            }
+        }
+        for block in few.into_iter().step_by(2) {
+            assert_eq!(tn_pool_deallocate(pool, block, null_mut()), TN_OK);
+        }
+        assert_eq!(tn_pool_set_current(pool), TN_OK);
+        let mut of = SmallPool { pool, device, filling: 0 };
+        of.filling = of.live_blocks();
+        of
+    }
+
+    fn live_blocks(&self) -> u64 {
+        // SAFETY: zero is valid for every field; the pointer is ours.
+        let mut stats = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..unsafe { std::mem::zeroed() } };
+        // SAFETY: as above.
+        assert_eq!(unsafe { tn_pool_query(self.pool, &mut stats) }, TN_OK);
+        stats.live_blocks
+    }
+}
+
+struct World<'a> {
     sim: Sim,
+    pools: &'a [SmallPool],
+    /// Unfinished work of former owners, by the address of the block.
+    former: HashMap<usize, Vec<Work>>,
     queues: Vec<Queue>,
     stores: Vec<Store>,
     handles: Vec<Handle>,
@@ -123,28 +198,58 @@ fn first(statuses: impl IntoIterator<Item = tn_status>) -> tn_status {
     statuses.into_iter().filter(|status| *status != TN_OK).min_by_key(rank).unwrap_or(TN_OK)
 }
 
-impl World {
-    fn new(sim: Sim, log: Rc<RefCell<Vec<String>>>) -> World {
+impl World<'_> {
+    fn new(sim: Sim, pools: &[SmallPool], log: Rc<RefCell<Vec<String>>>) -> World<'_> {
         let queues = [0, 0, 0, 1].map(|gpu| {
             let handle = stream(gpu);
             Queue { handle, native: native(handle), gpu, held: false, items: Vec::new(), done: 0 }
         });
-        let devices = [(gpu(0), true), (MANAGED, false), (PINNED, true), (HOST, true)];
-        let stores = devices.map(|(device, overwrite)| Store {
-            memory: Memory::new(N as usize),
-            device,
-            overwrite,
-            works: Vec::new(),
-            poison: Vec::new(),
-        });
-        let handles = stores.iter().enumerate().map(|(store, of)| Handle {
-            array: of.memory.lend(of.device, of.overwrite, false),
-            store,
-            set: (1 << N) - 1,
-            promise: None,
-        });
-        let handles = handles.collect();
-        World { sim, queues: queues.into(), stores: stores.into(), handles, open: Vec::new(), log }
+        let mut world = World {
+            sim,
+            pools,
+            former: HashMap::new(),
+            queues: queues.into(),
+            stores: Vec::new(),
+            handles: Vec::new(),
+            open: Vec::new(),
+            log,
+        };
+        for (device, overwrite) in [(gpu(0), true), (MANAGED, false), (PINNED, true), (HOST, true)] {
+            let memory = Memory::new(N as usize);
+            let array = memory.lend(device, overwrite, false);
+            world.add(array, Bytes::Lent(memory), device, overwrite);
+        }
+        for pool in pools {
+            let (mut array, mut data, mut guard) = (null_mut(), null(), null_mut());
+            let stream = world.queues[0].handle;
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_array_empty(pool.pool, TN_F32, 1, [N].as_ptr(), null(), &mut array), TN_OK);
+                assert_eq!(tn_array_borrow_read(array, 0, stream, &mut data, null_mut(), &mut guard), TN_OK);
+            }
+            end(guard, null_mut());
+            world.add(array, Bytes::Block(data.addr()), pool.device, true);
+        }
+        world
+    }
+
+    fn add(&mut self, array: Array, bytes: Bytes, device: tn_device, overwrite: bool) {
+        self.handles.push(Handle { array, store: self.stores.len(), set: (1 << N) - 1, promise: None });
+        self.stores.push(Store { bytes, device, overwrite, works: Vec::new(), poison: Vec::new(), ended: false });
+    }
+
+    /// Ends the stores that have neither handles nor guards: the pool gets the block with its unfinished work.
+    fn end_stores(&mut self) {
+        for at in 0..self.stores.len() {
+            let held = self.open.iter().flat_map(|open| &open.holds).any(|hold| hold.store == at);
+            if self.stores[at].ended || held || self.handles.iter().any(|handle| handle.store == at) {
+                continue;
+            }
+            self.stores[at].ended = true;
+            if let Bytes::Block(address) = self.stores[at].bytes {
+                self.former.insert(address, self.stores[at].works.clone());
+            }
+        }
     }
 
     /// Runs what can run, in the model and in the simulator.
@@ -220,7 +325,7 @@ impl World {
 
     fn hold(&mut self, ask: &Ask) -> Hold {
         let handle = &self.handles[ask.handle];
-        let (store, set) = (handle.store, handle.set);
+        let (owner, store, set) = (handle.array, handle.store, handle.set);
         if let Some(q) = ask.queue {
             for work in self.before(store, set, ask.writes) {
                 if work.queue != q {
@@ -229,7 +334,7 @@ impl World {
             }
         }
         let discards = ask.mode & TN_WRITE_DISCARD != 0;
-        Hold { store, set, writes: ask.writes, discards, streamed: ask.queue.is_some() }
+        Hold { owner, store, set, writes: ask.writes, discards, streamed: ask.queue.is_some(), ends_on: None }
     }
 
     fn stream(&self, queue: Option<usize>) -> Stream {
@@ -266,6 +371,129 @@ impl World {
             let hold = self.hold(&ask);
             self.open.push(Open { guard, all: false, holds: vec![hold] });
         }
+    }
+
+    /// A mark behind everything in a queue.
+    fn mark(&mut self, q: usize) -> usize {
+        self.queues[q].items.push(Item::Mark);
+        self.queues[q].items.len() - 1
+    }
+
+    /// A write that moves the handle to a copy if anything is in the way.
+    fn copy_on_write(&mut self, random: &mut Random) {
+        let discards = if random.chance(50) { TN_WRITE_DISCARD } else { 0 };
+        let ask = Ask { writes: true, mode: discards, ..self.ask(random) };
+        let handle = &self.handles[ask.handle];
+        let (array, store, set) = (handle.array, handle.store, handle.set);
+        let (device, lent) = (self.stores[store].device, matches!(self.stores[store].bytes, Bytes::Lent(_)));
+        // Lent memory is the test's own, which no device can copy.
+        if set == 0 || device.r#type == TN_CPU || lent && discards == 0 {
+            return;
+        }
+        let in_place = Ask { mode: TN_WRITE_UNIQUE | discards, ..ask };
+        let copies = !matches!(self.verdict(&Ask { wait: true, ..in_place }), TN_OK | TN_ERR_GIVEN | TN_ERR_DEVICE);
+        // The memory of a copy that the host makes, and the bytes that it reads, have no unfinished work.
+        let by_host =
+            discards == 0 && device.r#type != TN_CUDA && (ask.queue.is_none() || device.r#type != TN_CUDA_MANAGED);
+        let queue = ask.queue.filter(|_| !by_host);
+        let expected = if copies { self.verdict_of_copy(&ask, by_host) } else { self.verdict(&in_place) };
+        if expected == TN_OK && copies {
+            let pool = self.pools.iter().find(|pool| pool.device == device).expect("a pool for each device");
+            let blocks = || self.stores.iter().filter(|store| store.device == device && !store.ended);
+            let used = blocks().filter(|store| matches!(store.bytes, Bytes::Block(_))).count();
+            let former = self.former_blocks(pool);
+            let free = BLOCKS - used;
+            let pending = former.iter().filter(|works| !works.is_empty()).count();
+            // Without a stream the current one would copy, and the call would wait for it.
+            if free == 0 || queue.is_none() && (device.r#type == TN_CUDA || pending == free) {
+                return;
+            }
+        }
+        let reads_pending = by_host && ask.wait && !self.before(store, set, false).is_empty();
+        if copies && expected == TN_OK && reads_pending || !copies && self.would_hang(&in_place) {
+            return;
+        }
+        self.log.borrow_mut().push(format!(
+            "copy on write {} discards {} wait {} on {:?} copies {copies}: {expected}",
+            ask.handle,
+            discards != 0,
+            ask.wait,
+            ask.queue
+        ));
+        let (mut data, mut guard) = (null_mut(), null_mut());
+        let mode = TN_WRITE_COW | discards | if ask.wait { TN_WAIT } else { 0 };
+        // SAFETY: the pointers are ours.
+        let got =
+            unsafe { tn_array_borrow_write(array, mode, self.stream(ask.queue), &mut data, null_mut(), &mut guard) };
+        assert_eq!(got, expected);
+        if expected != TN_OK {
+            return;
+        }
+        if !copies {
+            let hold = self.hold(&in_place);
+            self.open.push(Open { guard, all: false, holds: vec![hold] });
+            return;
+        }
+        let (address, whole) = (data.addr(), (1 << set.count_ones()) - 1);
+        let mut works = Vec::new();
+        if let Some(q) = queue {
+            let read = if discards == 0 { self.before(store, set, false) } else { Vec::new() };
+            let former = self.former.remove(&address).unwrap_or_default();
+            let former: Vec<Work> = former.into_iter().filter(|work| !self.is_done(work)).collect();
+            for work in read.iter().chain(&former).filter(|work| work.queue != q) {
+                self.queues[q].items.push(Item::Wait(work.queue, work.place));
+            }
+            if discards == 0 || !former.is_empty() {
+                let place = self.mark(q);
+                works.push(Work { set: whole, writes: true, queue: q, place });
+                if discards == 0 {
+                    self.stores[store].works.push(Work { set, writes: false, queue: q, place });
+                }
+            }
+        } else {
+            assert!(self.former.remove(&address).unwrap_or_default().iter().all(|work| self.is_done(work)));
+        }
+        let to = self.stores.len();
+        self.log.borrow_mut().push(format!("  store {to} at {address:#x}: {works:x?}"));
+        let bytes = Bytes::Block(address);
+        self.stores.push(Store { bytes, device, overwrite: true, works, poison: Vec::new(), ended: false });
+        let handle = &mut self.handles[ask.handle];
+        (handle.store, handle.set) = (to, whole);
+        let streamed = ask.queue.is_some();
+        let ends_on = queue.filter(|_| discards != 0);
+        let hold =
+            Hold { owner: array, store: to, set: whole, writes: true, discards: discards != 0, streamed, ends_on };
+        self.open.push(Open { guard, all: false, holds: vec![hold] });
+        self.end_stores();
+    }
+
+    /// Unfinished work of the free blocks of a pool that had owners.
+    fn former_blocks(&self, pool: &SmallPool) -> Vec<Vec<Work>> {
+        let of_pool = |address: &usize| {
+            self.stores
+                .iter()
+                .any(|store| store.device == pool.device && matches!(store.bytes, Bytes::Block(at) if at == *address))
+        };
+        let blocks = self.former.iter().filter(|(address, _)| of_pool(address));
+        blocks.map(|(_, works)| works.iter().filter(|work| !self.is_done(work)).copied().collect()).collect()
+    }
+
+    /// The result of a copy on write that copies.
+    fn verdict_of_copy(&self, ask: &Ask, by_host: bool) -> tn_status {
+        let handle = &self.handles[ask.handle];
+        let discards = ask.mode & TN_WRITE_DISCARD != 0;
+        let open = || self.open.iter().flat_map(|open| &open.holds).filter(|hold| hold.store == handle.store);
+        let own = |writes: bool| open().any(|hold| hold.owner == handle.array && hold.writes == writes);
+        let written = open().any(|hold| hold.writes && hold.set & handle.set != 0);
+        let poisoned = self.stores[handle.store].poison.iter().any(|bad| bad & handle.set != 0);
+        let pending = by_host && !ask.wait && !self.before(handle.store, handle.set, false).is_empty();
+        let on = |applies: bool, status: tn_status| if applies { status } else { TN_OK };
+        first([
+            on(!discards && poisoned, TN_ERR_POISONED),
+            on(own(true) || !discards && written, TN_ERR_BORROWED_WRITE),
+            on(own(false), TN_ERR_BORROWED),
+            on(pending, TN_ERR_PENDING),
+        ])
     }
 
     fn borrow_all(&mut self, random: &mut Random) {
@@ -337,6 +565,7 @@ impl World {
         let queue = random.chance(70).then(|| random.below(self.queues.len()));
         let failed = random.chance(10);
         let open = &self.open[at];
+        let queue = open.holds[0].ends_on.or(queue);
         // The stream of a borrow_all is for the entries that were taken with one.
         let meant = open.holds.iter().filter(|hold| !open.all || hold.streamed);
         let expected = first(meant.map(|hold| self.on(self.stores[hold.store].device, queue)));
@@ -362,6 +591,7 @@ impl World {
                 self.stores[hold.store].works.push(work);
             }
         }
+        self.end_stores();
     }
 
     fn view(&mut self, random: &mut Random) {
@@ -423,13 +653,16 @@ impl World {
         }
         self.log.borrow_mut().push(format!("release {at}"));
         release(self.handles.swap_remove(at).array);
+        self.end_stores();
     }
 
     fn wait(&mut self, random: &mut Random) {
         let at = random.below(self.handles.len());
         let writes = random.chance(50);
         let handle = &self.handles[at];
-        if handle.promise.is_some() || !self.before(handle.store, handle.set, writes).is_empty() {
+        let mut holds = self.open.iter().flat_map(|open| &open.holds);
+        let unknown = holds.any(|hold| hold.store == handle.store && hold.ends_on.is_some());
+        if handle.promise.is_some() || unknown || !self.before(handle.store, handle.set, writes).is_empty() {
             return;
         }
         assert_eq!(tn_array_wait(handle.array, if writes { TN_READ_WRITE } else { TN_READ }), TN_OK);
@@ -465,14 +698,20 @@ impl World {
             for store in &self.stores {
                 let left: Vec<&Work> = store.works.iter().filter(|work| !self.is_done(work)).collect();
                 let kind = store.device.r#type;
-                assert_eq!(store.memory.released(), u32::from(left.is_empty()), "memory {kind}, unfinished: {left:x?}");
+                let Bytes::Lent(memory) = &store.bytes else { continue };
+                assert_eq!(memory.released(), u32::from(left.is_empty()), "memory {kind}, unfinished: {left:x?}");
             }
             self.queues[q].held = false;
             self.sim.release(self.queues[q].native);
         }
         self.run();
         run_releases();
-        assert!(self.stores.iter().all(|store| store.memory.released() == 1));
+        for store in &self.stores {
+            assert!(!matches!(&store.bytes, Bytes::Lent(memory) if memory.released() != 1));
+        }
+        for pool in self.pools {
+            assert_eq!(pool.live_blocks(), pool.filling, "blocks of {} stay", pool.device.r#type);
+        }
         for queue in &self.queues {
             assert_eq!(tenure::ffi::stream::tn_stream_release(queue.handle), TN_OK);
         }
@@ -490,15 +729,16 @@ impl Drop for Told {
     }
 }
 
-fn program(sim: Sim, seed: u64) {
+fn program(sim: Sim, pools: &[SmallPool], seed: u64) {
     let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let log = Rc::new(RefCell::new(Vec::new()));
     let _told = Told(seed, log.clone());
-    let mut world = World::new(sim, log);
+    let mut world = World::new(sim, pools, log);
     for _ in 0..STEPS {
         world.run();
-        match random.below(20) {
+        match random.below(23) {
             0..=5 => world.borrow(&mut random),
+            20..=22 => world.copy_on_write(&mut random),
             6 => world.borrow_all(&mut random),
             7 => world.chunks(&mut random),
             8..=12 => world.end(&mut random),
@@ -516,18 +756,19 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// BR-60 to BR-67, BA-8, TR-10 to TR-12, ST-8, in random order.
+/// BR-8, BR-11, BR-60 to BR-67, BA-8, TR-10 to TR-12, ST-8, in random order.
 #[test]
 fn random_borrows_on_streams_agree_with_the_model() {
-    let gpu = device();
-    let sim = gpu.simulated();
-    gpu.require_two();
+    let found = device();
+    let sim = found.simulated();
+    found.require_two();
     const RANDOM: u64 = 0;
     const MANUAL: u64 = 3;
+    let pools = [gpu(0), MANAGED, PINNED].map(SmallPool::new);
     sim.set("pace", MANUAL);
     match number("TENURE_MODEL_SEED") {
-        Some(seed) => program(sim, seed),
-        None => (1..=number("TENURE_MODEL_PROGRAMS").unwrap_or(300)).for_each(|seed| program(sim, seed)),
+        Some(seed) => program(sim, &pools, seed),
+        None => (1..=number("TENURE_MODEL_PROGRAMS").unwrap_or(300)).for_each(|seed| program(sim, &pools, seed)),
     }
     sim.set("pace", RANDOM);
 }
