@@ -2714,6 +2714,7 @@ tn_status tn_array_borrow_read(tn_array *array,
  *                     is cleared. TN_WAIT: wait for unfinished device work.
  * @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
  *                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
+ *                     A copy of page-locked bytes (TN_WRITE_COW) is made by the host: TN_ERR_PENDING while a stream writes them.
  * @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
  * @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
  * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.

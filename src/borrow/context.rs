@@ -79,6 +79,7 @@ pub(super) fn list<T>(n: usize) -> Result<List<T>> {
 }
 
 /// Whether the host itself copies the bytes of a COW entry, on return. Otherwise a device copies them, in the order of the entry's stream.
+/// Page-locked bytes are always copied by the host: the driver's copy between two ranges of host memory would block the caller as well.
 pub(super) fn is_copied_by_host(device: tn_device, when: UseTime) -> bool {
     ledger::is_reachable(device) && (when.stream.is_none() || device.r#type != TN_CUDA_MANAGED)
 }
