@@ -3716,7 +3716,7 @@ tn_status tn_expr_explain(tn_expr *expr,
 
 /**
  * Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks
- * by call site, other open objects, and the copy book. docs/report.schema.json is its schema.
+ * by call site, other open objects, the copy book, and the copies of this library in the process. docs/report.schema.json is its schema.
  *
  * @param flags        0: no flag is defined yet.
  * @param capacity     The number of bytes at text.

@@ -11,6 +11,8 @@
 //! of the table. Any thread.
 
 use crate::error::{Result, fail};
+#[cfg(not(any(loom, preload)))]
+use crate::sys::instances;
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
@@ -669,7 +671,33 @@ fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
             format_args!("{id} is a {}, and this call needs a {}{hint}", kind.name(), wanted.name()),
         );
     }
-    fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))
+    stale(id, kind)
+}
+
+/// The status for a handle of that kind that was released.
+#[cold]
+#[inline(never)]
+pub fn stale(id: Id, kind: Kind) -> crate::error::Status {
+    let mut elsewhere = None;
+    #[cfg(not(any(loom, preload)))]
+    instances::owner_of(id.bits(), |copy| {
+        elsewhere = Some(fail(
+            TN_ERR_STALE,
+            format_args!(
+                "the {} {id} belongs to another copy of this library in the process, {}; let the whole process use one",
+                kind.name(),
+                copy.path()
+            ),
+        ));
+    });
+    elsewhere.unwrap_or_else(|| fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name())))
+}
+
+/// Whether this copy of the library has a handle with these bits: for other copies.
+#[cfg(not(any(loom, preload)))]
+extern "C" fn is_live_here(bits: u64) -> u32 {
+    let id = Id::from_bits(bits);
+    Kind::of(id.kind()).map_or(0, |kind| u32::from(word_is_live(kind, id)))
 }
 
 /// Whether the id is an unreleased handle of a kind whose slot type is not known here.
@@ -687,6 +715,8 @@ static LIVENESS: [AtomicPtr<()>; KINDS] = [const { AtomicPtr::new(core::ptr::nul
 
 /// Registers the table of `T`, so that the error for a handle of another kind can tell whether it is stale.
 fn register_kind<T: Slot>() {
+    #[cfg(not(any(loom, preload)))]
+    instances::start(first_generation(), is_live_here);
     LIVENESS[T::KIND as usize].store(Table::<T>::has as *mut (), Ordering::Release);
 }
 

@@ -5,7 +5,7 @@ mod support {
     pub mod tools;
 }
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 
 /// A copy of the library under another file name, which the loader treats as a different library.
@@ -35,6 +35,25 @@ impl Copy {
         let function = unsafe { libc::dlsym(self.handle, name.as_ptr()) };
         assert!(!function.is_null(), "{name:?}");
         function
+    }
+
+    /// The message of this thread's last failed call.
+    fn last_error(&self) -> String {
+        // SAFETY: the function's own type; it returns a text that lives until the thread's next call.
+        unsafe {
+            let last_error: extern "C" fn() -> *const c_char = std::mem::transmute(self.function("tn_last_error"));
+            CStr::from_ptr(last_error()).to_str().unwrap().to_owned()
+        }
+    }
+
+    fn report(&self) -> String {
+        // SAFETY: the function's own type.
+        let report: extern "C" fn(u32, usize, *mut u8, *mut usize) -> u32 =
+            unsafe { std::mem::transmute(self.function("tn_report_json")) };
+        let (mut text, mut length) = (vec![0; 1 << 16], 0);
+        assert_eq!(report(0, text.len(), text.as_mut_ptr(), &mut length), 0);
+        text.truncate(length);
+        String::from_utf8(text).unwrap()
     }
 
     fn close(self) -> bool {
@@ -93,7 +112,68 @@ fn a_handle_of_another_copy_is_stale() {
             let release: extern "C" fn(*mut c_void) -> u32 =
                 unsafe { std::mem::transmute(other.function("tn_array_release")) };
             assert_eq!(release(std::ptr::without_provenance_mut(id_of_one)), 2, "TN_ERR_STALE");
+            let text = other.last_error();
+            assert!(text.contains("another copy of this library") && text.contains(&one.file), "{text}");
         });
+        let text = other.last_error();
+        assert_eq!(text, "", "the other thread's message");
+        // Only a live handle has an owner.
+        // SAFETY: the function's own type.
+        let release: extern "C" fn(*mut c_void) -> u32 =
+            unsafe { std::mem::transmute(other.function("tn_array_release")) };
+        assert_eq!(release(std::ptr::without_provenance_mut(id_of_one + (1 << 24))), 2, "TN_ERR_STALE");
+        assert!(other.last_error().ends_with("was released already"), "{}", other.last_error());
+    });
+}
+
+/// PO-38: the copies in shared libraries, the one in this program, and those that are gone.
+#[test]
+fn the_report_names_every_copy() {
+    let one = Copy::load("libunload_named.so");
+    let program = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
+    let listed = |report: &str, path: &str, used: bool, this: bool| {
+        let generation = if used { "\"0x" } else { "null" };
+        let start = format!("{{\"path\":\"{path}\",\"version\":[0,1,0],\"first_generation\":{generation}");
+        let at = report.find(&start).unwrap_or_else(|| panic!("{start} in {report}"));
+        let entry = &report[at..at + report[at..].find('}').unwrap()];
+        assert!(entry.ends_with(&format!("\"this\":{this}")), "{entry}");
+    };
+    listed(&one.report(), &one.file, false, true);
+    one.with_array(|one, _| {
+        let report = one.report();
+        listed(&report, &one.file, true, true);
+        listed(&report, &program, false, false);
+        let mut n = 0;
+        // SAFETY: the number is ours. The call makes this program a copy too, whose library is linked statically.
+        assert_eq!(unsafe { tenure::ffi::report::tn_leaks(0, 0, std::ptr::null_mut(), &mut n) }, 0);
+        let other = Copy::load("libunload_second.so");
+        listed(&one.report(), &other.file, false, false);
+        other.with_array(|other, _| {
+            listed(&one.report(), &other.file, true, false);
+            listed(&other.report(), &one.file, true, false);
+        });
+        let file = other.file.clone();
+        assert!(!other.close());
+        assert!(!one.report().contains(&file));
+    });
+}
+
+#[test]
+fn a_forked_child_reports_its_own_copy() {
+    let one = Copy::load("libunload_forked.so");
+    one.with_array(|one, _| {
+        // SAFETY: the child only reports and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let report = one.report();
+            let own = format!("\"libraries\":[{{\"path\":\"{}\"", one.file);
+            // SAFETY: ends the child without its parent's handlers.
+            unsafe { libc::_exit(i32::from(!report.contains(&own))) };
+        }
+        let mut status = 0;
+        // SAFETY: our child, and room for its status.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0);
     });
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Result, fail};
 use crate::pool::thread_heap::{self, Heap, handle_cache};
 use crate::pool::{Pool, current};
 use crate::sites::Site;
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
@@ -94,7 +94,7 @@ pub fn of_handle(id: Id) -> Result<&'static Pool> {
     match pool_of(slot) {
         // Checked again: what was read belongs to this use of the slot.
         Some(pool) if slot.head.is(id) => Ok(pool),
-        _ => Err(released(id)),
+        _ => Err(slots::stale(id, Kind::Pool)),
     }
 }
 
@@ -125,7 +125,7 @@ pub fn close(id: Id) -> Result<()> {
     let slot = Table::<PoolSlot>::find(id)?;
     pool_of(slot).map_or(Ok(()), Pool::check_callable)?;
     if !slot.head.end(id) {
-        return Err(released(id));
+        return Err(slots::stale(id, Kind::Pool));
     }
     fence(Ordering::SeqCst);
     if slot.is_known.swap(false, Ordering::Relaxed) {
@@ -157,9 +157,4 @@ pub fn each_open(mut f: impl FnMut(&Opened)) {
             f(&opened);
         }
     });
-}
-
-#[cold]
-fn released(id: Id) -> crate::error::Status {
-    fail(TN_ERR_STALE, format_args!("the tn_pool {id} was released already"))
 }

@@ -12,6 +12,7 @@ use crate::ledger;
 use crate::names;
 use crate::pool::{self, Client, Located, Pool};
 use crate::sites::Site;
+use crate::sys::instances;
 use crate::types::*;
 use core::cell::Cell;
 use core::fmt::Write;
@@ -28,12 +29,12 @@ pub fn write(sink: &mut dyn Write) {
     let mut json = Json::new(sink);
     json.open('{');
     json.number("schema", SCHEMA);
-    let version = [TN_VERSION >> 16, TN_VERSION >> 8 & 0xff, TN_VERSION & 0xff];
-    json.open_field("version", '[');
-    version.into_iter().for_each(|part| json.value(part));
-    json.close(']');
+    write_version(&mut json, TN_VERSION);
     json.number("process", std::process::id());
     json.number("time_ns", crate::sys::os::coarse_time_ns());
+    json.open_field("libraries", '[');
+    instances::each(|copy| write_library(&mut json, copy));
+    json.close(']');
     json.open_field("pools", '[');
     pool::each_pool(|pool| write_pool(&mut json, pool));
     json.close(']');
@@ -49,6 +50,24 @@ pub fn write(sink: &mut dyn Write) {
     json.open_field("copies", '[');
     copy_stats::copies(&mut |_, copies| write_copies(&mut json, &copies), usize::MAX);
     json.close(']');
+    json.close('}');
+}
+
+fn write_version(json: &mut Json<'_>, version: u32) {
+    json.open_field("version", '[');
+    [version >> 16, version >> 8 & 0xff, version & 0xff].into_iter().for_each(|part| json.value(part));
+    json.close(']');
+}
+
+fn write_library(json: &mut Json<'_>, copy: &instances::Found) {
+    json.open('{');
+    json.text("path", copy.path());
+    write_version(json, copy.version);
+    match copy.generation {
+        Some(generation) => json.bits("first_generation", generation.into()),
+        None => json.null("first_generation"),
+    }
+    json.flag("this", copy.is_this);
     json.close('}');
 }
 

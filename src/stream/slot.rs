@@ -2,10 +2,9 @@
 //!
 //! Contract: the lock is held for a few instructions. The state is dropped under no lock, because that may call the driver.
 
-use crate::error::{Result, Status, fail};
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::error::Result;
+use crate::slots::{Head, Id, Kind, Slot, State, Table, stale};
 use crate::thread::{self, QuickLock};
-use crate::types::*;
 
 /// The state in slots of one kind.
 pub(super) trait Body: Send + 'static {
@@ -60,9 +59,4 @@ pub(super) fn release<B: Body>(id: Id) -> Result<()> {
     Table::free(thread::current(), slot);
     drop(body);
     Ok(())
-}
-
-#[cold]
-fn stale(id: Id, kind: Kind) -> Status {
-    fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))
 }

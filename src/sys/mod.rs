@@ -16,3 +16,6 @@ pub mod cpu;
 pub mod bytes;
 
 pub mod checker;
+
+#[cfg(not(any(loom, preload)))] // the preload library has no handles that a program sees
+pub mod instances;

@@ -108,6 +108,31 @@ pub fn process_number() -> u32 {
     unsafe { libc::getpid() as u32 }
 }
 
+/// Passes the file that the loader mapped at an address, if it knows one.
+#[cfg(not(any(loom, preload)))]
+pub fn with_file_of(address: *const core::ffi::c_void, then: impl FnOnce(&CStr)) {
+    let mut info = core::mem::MaybeUninit::<libc::Dl_info>::uninit();
+    // SAFETY: any address, and room for the answer.
+    if unsafe { libc::dladdr(address, info.as_mut_ptr()) } == 0 {
+        return;
+    }
+    // SAFETY: filled by the successful call.
+    let name = unsafe { info.assume_init() }.dli_fname;
+    if !name.is_null() {
+        // SAFETY: the loader's text, which lives as long as the object.
+        then(unsafe { CStr::from_ptr(name) });
+    }
+}
+
+/// The path of the program; returns its length, cut at the room for it, and 0 if the system does not tell.
+#[cfg(not(any(loom, preload)))]
+pub fn own_path(path: &mut [u8]) -> usize {
+    // SAFETY: a text, and room for that many bytes.
+    let length =
+        keep_errno(|| unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), path.as_mut_ptr().cast(), path.len()) });
+    usize::try_from(length).unwrap_or(0)
+}
+
 /// The pthread key of [`at_thread_end`], plus 1.
 static KEY: AtomicU32 = AtomicU32::new(0);
 

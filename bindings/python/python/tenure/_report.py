@@ -75,6 +75,7 @@ def _listed(lines: list[str], limit: int) -> Iterable[str]:
 def _lines(data: dict[str, Any], limit: int) -> Iterable[str]:
     stores, blocks, copies = data["stores"], data["blocks"], data["copies"]
     yield f"tenure {'.'.join(map(str, data['version']))}, process {data['process']}"
+    yield from _libraries(data["libraries"])
     pools = {pool["id"]: pool for pool in data["pools"]}
     for pool in sorted(pools.values(), key=lambda pool: -pool["stats"]["in_use_bytes"]):
         yield from ("", *_pool(pool))
@@ -93,6 +94,17 @@ def _lines(data: dict[str, Any], limit: int) -> Iterable[str]:
     if beside := [h for h in data["open"] if h["kind"] != "pool"]:
         yield ""
         yield f"also open: {_holders(beside)}"
+
+
+def _libraries(libraries: list[dict[str, Any]]) -> Iterable[str]:
+    """Warns of other copies of the library in the process."""
+    if len(libraries) < 2:
+        return
+    yield ""
+    yield f"{len(libraries)} copies of the library in this process; handles of one are stale in another:"
+    for copy in libraries:
+        notes = ", this report" if copy["this"] else ", has made no handle" if copy["first_generation"] is None else ""
+        yield f"  {copy['path'] or 'unknown file'}, version {'.'.join(map(str, copy['version']))}{notes}"
 
 
 def _pool(pool: dict[str, Any]) -> Iterable[str]:
