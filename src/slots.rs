@@ -678,10 +678,16 @@ fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
 #[cold]
 #[inline(never)]
 pub fn stale(id: Id, kind: Kind) -> crate::error::Status {
-    let mut elsewhere = None;
-    #[cfg(not(any(loom, preload)))]
+    of_another_copy(id, kind)
+        .unwrap_or_else(|| fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name())))
+}
+
+/// The status for a live handle of another copy of the library.
+#[cfg(not(any(loom, preload)))]
+fn of_another_copy(id: Id, kind: Kind) -> Option<crate::error::Status> {
+    let mut status = None;
     instances::owner_of(id.bits(), |copy| {
-        elsewhere = Some(fail(
+        status = Some(fail(
             TN_ERR_STALE,
             format_args!(
                 "the {} {id} belongs to another copy of this library in the process, {}; let the whole process use one",
@@ -690,7 +696,13 @@ pub fn stale(id: Id, kind: Kind) -> crate::error::Status {
             ),
         ));
     });
-    elsewhere.unwrap_or_else(|| fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name())))
+    status
+}
+
+/// The preload library has no handles that a program sees.
+#[cfg(any(loom, preload))]
+fn of_another_copy(_: Id, _: Kind) -> Option<crate::error::Status> {
+    None
 }
 
 /// Whether this copy of the library has a handle with these bits: for other copies.

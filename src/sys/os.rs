@@ -109,7 +109,7 @@ pub fn process_number() -> u32 {
 }
 
 /// Passes the file that the loader mapped at an address, if it knows one.
-#[cfg(not(any(loom, preload)))]
+#[cfg(not(preload))]
 pub fn with_file_of(address: *const core::ffi::c_void, then: impl FnOnce(&CStr)) {
     let mut info = core::mem::MaybeUninit::<libc::Dl_info>::uninit();
     // SAFETY: any address, and room for the answer.
@@ -125,7 +125,7 @@ pub fn with_file_of(address: *const core::ffi::c_void, then: impl FnOnce(&CStr))
 }
 
 /// The path of the program; returns its length, cut at the room for it, and 0 if the system does not tell.
-#[cfg(not(any(loom, preload)))]
+#[cfg(not(preload))]
 pub fn own_path(path: &mut [u8]) -> usize {
     // SAFETY: a text, and room for that many bytes.
     let length =
