@@ -186,6 +186,73 @@ def test_a_c_extension_shares_handles(tmp_path):
     assert out == "shared\n"
 
 
+def installed_library(tmp_path):
+    """The library in another folder, as an installation beside the package has it."""
+    path = tmp_path / "libtenure.so.0"
+    shutil.copyfile(tenure.get_library(), path)
+    return str(path)
+
+
+def test_a_library_that_c_code_loaded_first_is_used(tmp_path):
+    path = installed_library(tmp_path)
+    out = run(
+        f"""
+        import ctypes
+        first = ctypes.CDLL({path!r})
+        import tenure
+        assert tenure.get_library() == {path!r}, tenure.get_library()
+        x = tenure.zeros(3)
+        first.tn_array_release.argtypes = [ctypes.c_uint64]
+        assert first.tn_array_release(x.detach()) == tenure.Status.OK
+        assert [copy["path"] for copy in tenure.snapshot()["libraries"]] == [{path!r}]
+        tenure.report()
+        """
+    )
+    assert "copies of the library" not in out
+
+
+def test_a_second_copy_of_the_library_is_named(tmp_path):
+    path = installed_library(tmp_path)
+    out = run(
+        f"""
+        import ctypes, tenure
+        second = ctypes.CDLL({path!r})
+        x = tenure.zeros(3, name="x")
+        second.tn_array_release.argtypes = [ctypes.c_uint64]
+        second.tn_last_error.restype = ctypes.c_char_p
+        assert second.tn_array_release(x.handle) == tenure.Status.STALE
+        text = second.tn_last_error().decode()
+        assert "another copy" in text and tenure.get_library() in text, text
+        paths = {{copy["path"]: copy["this"] for copy in tenure.snapshot()["libraries"]}}
+        assert paths == {{tenure.get_library(): True, {path!r}: False}}, paths
+        x.release()
+        tenure.report()
+        """
+    )
+    assert "2 copies of the library" in out and path in out
+
+
+def test_an_old_library_that_c_code_loaded_first_is_refused(tmp_path):
+    gcc = shutil.which("gcc") or shutil.which("cc")
+    if gcc is None:
+        pytest.skip("no C compiler is installed")
+    (tmp_path / "old.c").write_text("unsigned tn_version(void) { return 9; }")
+    command = [gcc, "-shared", "-fPIC", "-Wl,-soname,libtenure.so.0", "old.c", "-o", "libtenure.so.0.old"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    path = str(tmp_path / "libtenure.so.0.old")
+    out = run(
+        f"""
+        import ctypes
+        ctypes.CDLL({path!r})
+        try:
+            import tenure
+        except ImportError as error:
+            print(error)
+        """
+    )
+    assert "libtenure 0.0.9" in out and path in out and "0.1.0 or newer" in out, out
+
+
 def test_the_wheel_carries_the_headers():
     for name, part in [("tenure.h", "tn_array_release"), ("tenure.hpp", "tn_array_release"), ("tenure_memory.hpp", "tn_cpp_allocate")]:
         with open(os.path.join(tenure.get_include(), name)) as header:

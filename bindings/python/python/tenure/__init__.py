@@ -15,7 +15,7 @@ Arrays whose bytes Python, C, C++, Rust and every other language that can call C
 
 The package contains the ``libtenure.so.0`` that C programs link. ``get_include()`` and ``get_library()`` return the paths of
 header and library. A C library that is linked with it and loaded after ``import tenure`` works on the same arrays
-(``x.handle``).
+(``x.handle``). If C code has loaded a ``libtenure.so.0`` before, the package uses that one.
 """
 
 import atexit as _atexit
@@ -23,6 +23,7 @@ import os as _os
 
 import numpy as _numpy
 
+from . import _loading  # first: it says why the library cannot be loaded
 from ._errors import (
     ArgumentError,
     DtypeError,
@@ -119,21 +120,9 @@ for _class in (*vars(_errors).values(), *vars(_types).values(), *vars(_install).
 _atexit.register(_tenure._ending)
 
 
-def _text_of_version(number: int) -> str:
-    return f"{number >> 16}.{number >> 8 & 0xFF}.{number & 0xFF}"
-
-
-version: str = _text_of_version(_tenure._versions()[0])
+version: str = _loading.text_of_version(_tenure._versions()[0])
 """The version of the library that runs."""
 __version__: str = version
-
-
-# The process uses a library that C code loaded before. It must not be older than the header of this package.
-if _tenure._versions()[0] < _tenure._versions()[1]:
-    raise ImportError(
-        f"this process has libtenure {version} loaded from {_tenure._library()}; "
-        f"tenure for Python needs {_text_of_version(_tenure._versions()[1])} or newer"
-    )
 
 
 def get_include() -> str:
