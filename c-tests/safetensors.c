@@ -111,6 +111,14 @@ static void listed(void) /* NP-10 */
     tn_array *a = NULL;
     OK(open_tensors(path, NULL, 1, names, 0, &a, NULL));
     drop(a);
+    names[0] = infos[0].name; /* as listed */
+    OK(open_tensors(path, NULL, 1, names, 0, &a, NULL));
+    drop(a);
+    a = NULL;
+    name[10] = 0;
+    names[0] = name;
+    FAILS(open_tensors(path, NULL, 1, names, 0, &a, NULL), TN_ERR_INVALID);
+    CHECK(a == NULL);
 }
 
 static void mapped(void) /* NP-11 */

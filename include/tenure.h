@@ -3451,7 +3451,8 @@ tn_status tn_safetensors_query(const char *path,
  *
  * @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises SIGBUS.
  * @param n_names  The number of names.
- * @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
+ * @param names    The n_names NUL-terminated names, in any length, or cut as `tn_safetensors_query` lists them if only one tensor is
+ *                 listed so. NULL only with n_names 0. A name that occurs twice makes two arrays.
  * @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on one mapping of the
  *                 file, which ends with the last of them; a tensor that is not aligned for its elements is read. TN_REQUIRE_BORROW: such a
  *                 tensor is an error. NULL: no flag, and the thread's current host pool.

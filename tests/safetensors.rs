@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::{ffi::CString, fs};
 use tenure::error::Status;
-use tenure::exchange::safetensors::{File, Header, parse};
+use tenure::exchange::safetensors::{File, Header, LISTED_NAME_BYTES, listed_name, parse};
 use tenure::types::*;
 
 fn read(text: impl AsRef<[u8]>, data_bytes: u64) -> Result<Header, Status> {
@@ -80,6 +80,43 @@ fn np_10_headers_mean_what_they_say() {
     assert_eq!(header.find("a/😀".as_bytes()).unwrap().dtype.unwrap().raw(), TN_F32);
     let most = tensor("deep", "U8", &vec!["1"; TN_MAX_NDIM].join(","), 0, 1);
     assert_eq!(read(object(&[most]), 1).unwrap().tensors().len(), 1);
+}
+
+/// A file with these tensors, all empty.
+fn file_of(name: &str, tensors: &[&str]) -> CString {
+    let text = object(&tensors.iter().map(|tensor| self::tensor(tensor, "U8", "0", 0, 0)).collect::<Vec<_>>());
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let bytes = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    fs::write(&path, bytes).unwrap();
+    CString::new(path.to_str().unwrap()).unwrap()
+}
+
+#[test]
+fn np_10_a_name_opens_as_it_is_listed() {
+    let long = "x".repeat(300);
+    let (longer, umlauts) = (format!("{long}y"), "\u{e4}".repeat(200));
+    let of = |file: &File<'_>, name: &str| {
+        let name = CString::new(name).unwrap();
+        file.tensor(&name).map(|tensor| file.header().name(tensor).to_vec()).map_err(|status| status.code())
+    };
+    let path = file_of("names_one.safetensors", &[&long, &umlauts, "a", "b\\u0000c", "d", "d\\u0000"]);
+    let file = File::open(&path).unwrap();
+    let listed = listed_name(umlauts.as_bytes());
+    assert_eq!((listed.len(), listed_name(long.as_bytes()).len()), (254, LISTED_NAME_BYTES));
+    assert_eq!(of(&file, &long), Ok(long.clone().into_bytes()));
+    assert_eq!(of(&file, &long[..255]), Ok(long.clone().into_bytes()));
+    assert_eq!(of(&file, listed), Ok(umlauts.clone().into_bytes()));
+    assert_eq!(of(&file, "b"), Ok(b"b\0c".to_vec()));
+    assert_eq!(of(&file, "d"), Ok(b"d".to_vec()), "the whole name comes first");
+    for unknown in ["", "x", &long[..254], &umlauts[..252], &longer] {
+        assert_eq!(of(&file, unknown), Err(TN_ERR_INVALID), "{unknown}");
+    }
+    let path = file_of("names_two.safetensors", &[&long, &longer, "b\\u0000c", "b\\u0000d"]);
+    let file = File::open(&path).unwrap();
+    for ambiguous in [&long[..255], "b"] {
+        assert_eq!(of(&file, ambiguous), Err(TN_ERR_INVALID), "{ambiguous}");
+    }
+    assert_eq!(of(&file, &longer), Ok(longer.clone().into_bytes()));
 }
 
 #[test]

@@ -58,9 +58,9 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
         reserved: [0; 2],
     };
     info.shape[..shape.len()].copy_from_slice(shape);
-    // Cut at a character boundary; the last byte stays the NUL.
-    let shown = name[..name.len().min(info.name.len() - 1)].utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    for (to, from) in info.name.iter_mut().zip(shown.bytes()) {
+    // The last byte stays the NUL.
+    const { assert!(size_of::<[c_char; 256]>() == safetensors::LISTED_NAME_BYTES + 1) };
+    for (to, from) in info.name.iter_mut().zip(safetensors::listed_name(name).bytes()) {
         *to = from as c_char;
     }
     info
@@ -70,7 +70,8 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
 ///
 /// @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises SIGBUS.
 /// @param n_names  The number of names.
-/// @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
+/// @param names    The n_names NUL-terminated names, in any length, or cut as `tn_safetensors_query` lists them if only one tensor is
+///                 listed so. NULL only with n_names 0. A name that occurs twice makes two arrays.
 /// @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on one mapping of the
 ///                 file, which ends with the last of them; a tensor that is not aligned for its elements is read. TN_REQUIRE_BORROW: such a
 ///                 tensor is an error. NULL: no flag, and the thread's current host pool.

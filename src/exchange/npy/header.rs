@@ -94,15 +94,18 @@ fn interpret<'a>(dict: &Dict<'a>, data_offset: u64) -> Result<Header, Fault<'a>>
 
 /// The element type of a descr, and whether it is big-endian. None: Tenure lacks the type.
 ///
-/// As in NumPy, `=`, `|` and no sign stand for native byte order.
+/// Besides the names that NumPy writes, its letters and its long names are accepted, as NumPy's own reader does. As in NumPy, `=`, `|` and no
+/// sign stand for native byte order; the long names have no sign.
 fn element(descr: &[u8]) -> Option<(Dtype, bool)> {
     let (swapped, name) = match descr {
         [b'>', name @ ..] => (true, name),
         [b'<' | b'=' | b'|', name @ ..] => (false, name),
         name => (false, name),
     };
-    let (_, raw) = NAMES.into_iter().find(|(known, _)| known.as_bytes() == name)?;
-    let dtype = Dtype::known(raw)?;
+    let short = || NAMES.into_iter().find(|(known, _)| known.as_bytes() == name).map(|(_, raw)| raw);
+    let letter = || LETTERS.into_iter().find(|(known, _)| [*known] == *name).map(|(_, raw)| raw);
+    let long = || LONG_NAMES.into_iter().find(|(known, _)| known.as_bytes() == descr).map(|(_, raw)| raw);
+    let dtype = Dtype::known(short().or_else(letter).or_else(long)?)?;
     Some((dtype, swapped && dtype.item() > 1))
 }
 
@@ -122,6 +125,46 @@ const NAMES: [(&str, tn_dtype); 14] = [
     ("f8", TN_F64),
     ("c8", TN_C64),
     ("c16", TN_C128),
+];
+
+/// NumPy's letters of the element types on 64-bit Linux.
+const LETTERS: [(u8, tn_dtype); 18] = [
+    (b'?', TN_BOOL),
+    (b'b', TN_I8),
+    (b'h', TN_I16),
+    (b'i', TN_I32),
+    (b'l', TN_I64),
+    (b'q', TN_I64),
+    (b'p', TN_I64),
+    (b'B', TN_U8),
+    (b'H', TN_U16),
+    (b'I', TN_U32),
+    (b'L', TN_U64),
+    (b'Q', TN_U64),
+    (b'P', TN_U64),
+    (b'e', TN_F16),
+    (b'f', TN_F32),
+    (b'd', TN_F64),
+    (b'F', TN_C64),
+    (b'D', TN_C128),
+];
+
+/// NumPy's names of the element types as attributes of its module.
+const LONG_NAMES: [(&str, tn_dtype); 14] = [
+    ("bool", TN_BOOL),
+    ("int8", TN_I8),
+    ("int16", TN_I16),
+    ("int32", TN_I32),
+    ("int64", TN_I64),
+    ("uint8", TN_U8),
+    ("uint16", TN_U16),
+    ("uint32", TN_U32),
+    ("uint64", TN_U64),
+    ("float16", TN_F16),
+    ("float32", TN_F32),
+    ("float64", TN_F64),
+    ("complex64", TN_C64),
+    ("complex128", TN_C128),
 ];
 
 /// NumPy's name of a type, without the sign. None: the type is bfloat16.

@@ -87,6 +87,17 @@ fn io_5_element_types() {
         assert_eq!(of(&format!("'{native}{name}'")), Ok((raw, false)));
         assert_eq!(of(&format!("'>{name}'")), Ok((raw, !single)));
     }
+    for (sign, big) in [("", false), ("=", false), ("|", false), ("<", false), (">", true)] {
+        for (name, raw) in [("f8", TN_F64), ("d", TN_F64), ("l", TN_I64), ("Q", TN_U64), ("e", TN_F16), ("D", TN_C128)]
+        {
+            assert_eq!(of(&format!("'{sign}{name}'")), Ok((raw, big)), "{sign}{name}");
+        }
+        assert_eq!(of(&format!("'{sign}?'")), Ok((TN_BOOL, false)));
+        assert_eq!(of(&format!("'{sign}B'")), Ok((TN_U8, false)));
+    }
+    for (name, raw) in [("'bool'", TN_BOOL), ("'int32'", TN_I32), ("\"float64\"", TN_F64), ("'complex64'", TN_C64)] {
+        assert_eq!(of(name), Ok((raw, false)), "{name}");
+    }
     let unknown = [
         "'|O'",
         "'O8'",
@@ -101,7 +112,11 @@ fn io_5_element_types() {
         "''",
         "'<'",
         "'<<f8'",
-        "'float64'",
+        "'<float64'",
+        "'f08'",
+        "'g'",
+        "'<M'",
+        "'dd'",
         "'<b1 '",
         "'<f\\x38'",
         "'<f8\\''",

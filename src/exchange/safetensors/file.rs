@@ -73,16 +73,29 @@ impl<'a> File<'a> {
         &self.header
     }
 
-    /// The tensor of that name. TN_ERR_INVALID: there is none.
+    /// The tensor of that name, or the only one whose name is listed so. TN_ERR_INVALID: there is none.
     pub fn tensor(&self, name: &CStr) -> Result<&Tensor> {
-        self.header.find(name.to_bytes()).ok_or_else(|| {
-            let (shown, count) = (Path(self.path), self.header.tensors().len());
-            let name = Quoted(name.to_bytes());
-            fail(
-                TN_ERR_INVALID,
-                format_args!("{shown} has no tensor {name} among its {count}; tn_safetensors_query lists them"),
-            )
-        })
+        if let Some(tensor) = self.header.find(name.to_bytes()) {
+            return Ok(tensor);
+        }
+        let mut listed = self.header.find_listed(name.to_bytes());
+        match (listed.next(), listed.next()) {
+            (Some(tensor), None) => Ok(tensor),
+            (first, _) => Err(self.unknown(Quoted(name.to_bytes()), first.is_some())),
+        }
+    }
+
+    #[cold]
+    fn unknown(&self, name: Quoted<'_>, ambiguous: bool) -> Status {
+        let (shown, count) = (Path(self.path), self.header.tensors().len());
+        if ambiguous {
+            let what = "several tensors whose names begin with";
+            return fail(TN_ERR_INVALID, format_args!("{shown} has {what} {name}; pass the whole name"));
+        }
+        fail(
+            TN_ERR_INVALID,
+            format_args!("{shown} has no tensor {name} among its {count}; tn_safetensors_query lists them"),
+        )
     }
 
     /// The offset of a tensor's bytes in the file.

@@ -79,6 +79,28 @@ impl Header {
         let at = self.by_name.binary_search_by(|at| self.name(&self.tensors[*at]).cmp(name)).ok()?;
         Some(&self.tensors[self.by_name[at]])
     }
+
+    /// The tensors whose names are cut to this one in lists.
+    pub(super) fn find_listed(&self, name: &[u8]) -> impl Iterator<Item = &Tensor> {
+        let first = self.by_name.partition_point(|at| self.name(&self.tensors[*at]) <= name);
+        let tensors = self.by_name[first..].iter().map(|at| &self.tensors[*at]);
+        // Names that continue with a NUL are the first of those that begin with `name`. The others are cut after at least this many bytes.
+        const LEAST_CUT_BYTES: usize = LISTED_NAME_BYTES - 3;
+        let is_cut =
+            |whole: &[u8]| whole.strip_prefix(name).is_some_and(|rest| rest[0] == 0 || name.len() >= LEAST_CUT_BYTES);
+        let candidates = tensors.take_while(move |tensor| is_cut(self.name(tensor)));
+        candidates.filter(move |tensor| listed_name(self.name(tensor)).as_bytes() == name)
+    }
+}
+
+/// The longest name that a list of tensors has room for.
+pub const LISTED_NAME_BYTES: usize = 255;
+
+/// A name as lists of tensors show it: cut before a NUL, and at a character if it is too long.
+pub fn listed_name(name: &[u8]) -> &str {
+    let end = name.iter().take(LISTED_NAME_BYTES).position(|byte| *byte == 0);
+    let shown = &name[..end.unwrap_or(name.len().min(LISTED_NAME_BYTES))];
+    shown.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
 /// Parses a header. `text` is the JSON, `data_bytes` the size of the file after it. `file` names the file in error texts.

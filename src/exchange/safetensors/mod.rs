@@ -22,7 +22,7 @@ mod header;
 mod open;
 
 pub use file::File;
-pub use header::{Header, Tensor, parse};
+pub use header::{Header, LISTED_NAME_BYTES, Tensor, listed_name, parse};
 pub use open::open;
 
 /// The size of the header's length, which precedes the header.

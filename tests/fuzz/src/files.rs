@@ -97,13 +97,15 @@ pub fn safetensors(bytes: &[u8]) {
     unsafe { infos.set_len(count.min(MOST)) };
     let all: u64 = infos.iter().map(|info| info.bytes).sum();
     assert!(all <= bytes.len() as u64);
-    // A name that is truncated, or that contains a NUL, cannot be looked up. Element types that no array can have are 0.
-    let whole = infos.iter().filter(|info| {
-        // SAFETY: the library ends names with a NUL.
-        let name = unsafe { CStr::from_ptr(info.name.as_ptr()) };
-        info.dtype != 0 && name.count_bytes() as u64 == info.name_bytes
+    // SAFETY: the library ends names with a NUL.
+    let name = |info: &tn_safetensors_info| unsafe { CStr::from_ptr(info.name.as_ptr()) }.to_owned();
+    // A name that is cut, or that contains a NUL, opens the only tensor that is listed so. Element types that no array can have are 0.
+    let opens = infos.iter().filter(|info| {
+        let listed = name(info);
+        let only = count <= MOST && infos.iter().filter(|other| name(other) == listed).count() == 1;
+        info.dtype != 0 && (listed.count_bytes() as u64 == info.name_bytes || only)
     });
-    let names: Vec<_> = whole.map(|info| info.name.as_ptr()).collect();
+    let names: Vec<_> = opens.map(|info| info.name.as_ptr()).collect();
     for flags in [TN_BORROW, TN_REQUIRE_BORROW, 0] {
         let size = size_of::<tn_safetensors_options>();
         let options = tn_safetensors_options { size, pool: null_mut(), flags, reserved: 0 };

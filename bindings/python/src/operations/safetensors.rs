@@ -12,7 +12,9 @@ use core::ptr::null_mut;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 
 /// The names of all tensors, in the order of their bytes.
 fn all_names(path: &CStr) -> PyResult<Vec<String>> {
@@ -46,18 +48,73 @@ fn all_names(path: &CStr) -> PyResult<Vec<String>> {
         infos.clear();
         infos.reserve_exact(count);
     }
-    let mut names = Vec::with_capacity(infos.len());
-    for info in &infos {
-        let name = fixed_text(&info.name);
-        if name.len() as u64 != info.name_bytes {
-            return Err(PyValueError::new_err(format!(
-                "a tensor has a name of {} bytes, too long to be listed ({name}...); pass the names of the tensors to open",
-                info.name_bytes
-            )));
-        }
-        names.push(name);
+    let mut names: Vec<String> = infos.iter().map(|info| fixed_text(&info.name)).collect();
+    if infos.iter().zip(&names).any(|(info, name)| name.len() as u64 != info.name_bytes) {
+        names = py_names(path, &names)?;
     }
     Ok(names)
+}
+
+/// The names from the text of the header, for a file with names that `tn_safetensors_query` cut. `listed` is its answer.
+fn py_names(path: &CStr, listed: &[String]) -> PyResult<Vec<String>> {
+    let text = header_text(path)?;
+    Python::attach(|py| {
+        let header = py.import("json")?.call_method1("loads", (text,))?;
+        let mut tensors = Vec::new();
+        for (position, entry) in header.cast::<PyDict>()?.iter().enumerate() {
+            let name: String = entry.0.extract()?;
+            if name != "__metadata__" {
+                let (begin, end): (u64, u64) = entry.1.get_item("data_offsets")?.extract()?;
+                tensors.push((begin, end, position, name));
+            }
+        }
+        // The order of the query.
+        tensors.sort();
+        let same = |(listed, whole): (&String, &(u64, u64, usize, String))| whole.3.starts_with(listed.as_str());
+        if tensors.len() != listed.len() || !listed.iter().zip(&tensors).all(same) {
+            return Err(PyValueError::new_err("the file has changed while its header was read"));
+        }
+        Ok(tensors.into_iter().map(|tensor| tensor.3).collect())
+    })
+}
+
+/// The JSON of a file whose header the library has checked.
+fn header_text(path: &CStr) -> PyResult<Vec<u8>> {
+    let mut file = std::fs::File::open(OsStr::from_bytes(path.to_bytes()))?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let mut text = Vec::new();
+    file.take(u64::from_le_bytes(length)).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// A tensor's name for the library, which takes names with a NUL by the part before it.
+fn c_name(name: &str) -> CString {
+    CString::new(name.split('\0').next().unwrap_or("")).expect("no NUL is left")
+}
+
+/// Raises KeyError for a name with a NUL that the library would not take for this tensor.
+fn check_nul(names: &[String], all: &[String]) -> PyResult<()> {
+    for name in names.iter().filter(|name| name.contains('\0')) {
+        let same = all.iter().filter(|other| c_name(other) == c_name(name)).count();
+        if same != 1 || !all.contains(name) {
+            let what = "the file has no such tensor, or several whose names differ only after an embedded null byte";
+            return Err(PyKeyError::new_err(format!("{name:?}: {what}")));
+        }
+    }
+    Ok(())
+}
+
+/// A tensor's name as its array has it, which the library would cut without a mark.
+fn shortened(name: &CStr) -> CString {
+    const MOST_BYTES: usize = 63;
+    const MARK: &str = "...";
+    let bytes = name.to_bytes();
+    if bytes.len() <= MOST_BYTES {
+        return name.to_owned();
+    }
+    let start = bytes[..MOST_BYTES - MARK.len()].utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    CString::new(format!("{start}{MARK}")).expect("a part of a text without a NUL")
 }
 
 /// The requested names: one, or several.
@@ -89,8 +146,11 @@ pub fn open_safetensors<'py>(
         Some(names) => requested_names(names)?,
         None => py.detach(|| all_names(&path))?,
     };
-    let texts = listed.iter().map(|name| CString::new(name.as_str())).collect::<Result<Vec<_>, _>>();
-    let texts = texts.map_err(|_| PyKeyError::new_err("a name with an embedded null byte"))?;
+    if listed.iter().any(|name| name.contains('\0')) {
+        let all = if names.is_some() { &py.detach(|| all_names(&path))? } else { &listed };
+        check_nul(&listed, all)?;
+    }
+    let texts: Vec<CString> = listed.iter().map(|name| c_name(name)).collect();
     let _site = site::here(py);
     let ids = py.detach(|| {
         let names: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
@@ -110,7 +170,7 @@ pub fn open_safetensors<'py>(
     for ((name, text), array) in listed.iter().zip(&texts).zip(arrays) {
         let array = array?;
         // The name in messages and reports.
-        api::set_name(array.get().id()?, Some(text))?;
+        api::set_name(array.get().id()?, Some(&shortened(text)))?;
         opened.set_item(name, array)?;
     }
     match names {
