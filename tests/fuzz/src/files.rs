@@ -171,6 +171,8 @@ pub(crate) fn npy_seeds() -> Vec<Vec<u8>> {
 
 /// Valid and invalid headers, with as many data bytes as the valid ones need.
 pub(crate) fn safetensors_seeds() -> Vec<Vec<u8>> {
+    // A name that is cut in a list.
+    let long = format!(r#"{{"{}":{{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}}}"#, "\u{e4}".repeat(150));
     let headers = [
         ("{}", 0),
         (r#"{"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}"#, 24),
@@ -187,6 +189,11 @@ pub(crate) fn safetensors_seeds() -> Vec<Vec<u8>> {
         ),
         (r#"{"a":[[[[[[[[[[[[[[[["#, 0),
         (r#"{"a":{"dtype":"U8","shape":["#, 0),
+        (
+            r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a\u0000b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#,
+            2,
+        ),
+        (&long, 1),
     ];
     let file =
         |(text, data): (&str, usize)| [&(text.len() as u64).to_le_bytes(), text.as_bytes(), &vec![7; data]].concat();

@@ -64,7 +64,7 @@ fn py_names(path: &CStr, listed: &[String]) -> PyResult<Vec<String>> {
         for (position, entry) in header.cast::<PyDict>()?.iter().enumerate() {
             let name: String = entry.0.extract()?;
             if name != "__metadata__" {
-                let (begin, end): (u64, u64) = entry.1.get_item("data_offsets")?.extract()?;
+                let [begin, end]: [u64; 2] = entry.1.get_item("data_offsets")?.extract()?;
                 tensors.push((begin, end, position, name));
             }
         }
