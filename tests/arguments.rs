@@ -1,0 +1,555 @@
+//! Extreme and random values of every number that the C functions take: sizes, counts, axes, flags, modes, element types, layouts, options.
+//! Each call returns a status of its documentation, never TN_ERR_PANIC, and nothing is left at the end. Pointers are valid, because the
+//! library cannot check those.
+//!
+//! TENURE_ARGUMENTS_CALLS (20000) sets the number of calls, TENURE_STRESS_SEED the draws.
+
+mod support {
+    pub mod capi;
+    pub mod random;
+}
+
+use std::ffi::{CString, c_void};
+use std::ptr::{null, null_mut};
+use support::capi::{self, HOST, name, text};
+use support::random::Random;
+use tenure::ffi::{array, borrow, device, exchange, expr, library, pool, promise, report, transfer, view};
+use tenure::types::*;
+
+/// The program's handles of one kind, of which old ones are released for new ones.
+struct Handles<T> {
+    live: Vec<*mut T>,
+    release: fn(*mut T) -> tn_status,
+}
+
+impl<T> Handles<T> {
+    const MOST: usize = 12;
+
+    fn new(release: fn(*mut T) -> tn_status) -> Handles<T> {
+        Handles { live: Vec::new(), release }
+    }
+    fn any(&self, random: &mut Random) -> *mut T {
+        // Sometimes none.
+        if self.live.is_empty() || random.chance(3) { null_mut() } else { self.live[random.below(self.live.len())] }
+    }
+    fn add(&mut self, random: &mut Random, made: *mut T) {
+        if self.live.len() == Self::MOST {
+            let old = self.live.swap_remove(random.below(Self::MOST));
+            (self.release)(old);
+        }
+        self.live.push(made);
+    }
+    fn end(&mut self) {
+        self.live.drain(..).for_each(|handle| {
+            (self.release)(handle);
+        });
+    }
+}
+
+struct Program {
+    random: Random,
+    arrays: Handles<tn_array>,
+    guards: Handles<tn_borrow>,
+    exprs: Handles<tn_expr>,
+    pools: Handles<tn_pool>,
+    blocks: Handles<c_void>,
+    /// What imports lend. Nothing reads or writes it, because their layouts may say anything.
+    lent: Vec<u8>,
+}
+
+const INTEGERS: [i64; 30] = [
+    0,
+    1,
+    -1,
+    2,
+    -2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    16,
+    63,
+    64,
+    65,
+    100,
+    4096,
+    1 << 20,
+    1 << 31,
+    (1 << 31) - 1,
+    -(1 << 31),
+    1 << 32,
+    1 << 40,
+    1 << 61,
+    1 << 62,
+    i64::MAX,
+    i64::MIN,
+    i64::MAX - 1,
+    i64::MIN + 1,
+    TN_NONE,
+    1 << 63 - 8,
+];
+
+const FACTORS: [f64; 8] = [0.0, 1.0, 0.5, 2.0, -1.0, f64::NAN, f64::INFINITY, 1e300];
+
+const DTYPES: [tn_dtype; 6] = [TN_F64, TN_F32, TN_I64, TN_U8, TN_C128, TN_BF16];
+
+impl Program {
+    fn number(&mut self) -> i64 {
+        match self.random.below(4) {
+            0 => self.random.next() as i64,
+            1 => self.random.below(10) as i64,
+            _ => INTEGERS[self.random.below(INTEGERS.len())],
+        }
+    }
+    /// A number with few bits set, often a combination of known flags.
+    fn flags(&mut self) -> u32 {
+        match self.random.below(6) {
+            0 => self.random.next() as u32,
+            1 => 0,
+            _ => (1 << self.random.below(16)) | (1 << self.random.below(16)),
+        }
+    }
+    fn dtype(&mut self) -> tn_dtype {
+        match self.random.below(5) {
+            0 => self.random.next() as u32,
+            1 => DTYPES[self.random.below(DTYPES.len())] ^ (1 << self.random.below(32)),
+            _ => DTYPES[self.random.below(DTYPES.len())],
+        }
+    }
+    /// A list for a function that takes its length too: more items than it may look at.
+    fn list(&mut self) -> (i32, [i64; TN_MAX_NDIM + 1]) {
+        let most = if self.random.chance(30) { 5000 } else { 6 };
+        let wild = self.random.chance(40);
+        let list = [0; TN_MAX_NDIM + 1].map(|_| if wild { self.number() } else { 1 + self.random.below(5) as i64 });
+        let ndim = self.random.below(4) as i32;
+        let ndim = if most == 5000 { [0, 1, 63, 64, 65, -1, i32::MIN][self.random.below(7)] } else { ndim };
+        (ndim, list)
+    }
+    fn device(&mut self) -> tn_device {
+        if self.random.chance(70) {
+            return HOST;
+        }
+        tn_device { r#type: self.number() as _, id: self.number() as i32 }
+    }
+    fn array(&mut self) -> *mut tn_array {
+        self.arrays.any(&mut self.random)
+    }
+    fn expr(&mut self) -> *mut tn_expr {
+        self.exprs.any(&mut self.random)
+    }
+    fn pool(&mut self) -> *mut tn_pool {
+        if self.random.chance(60) { null_mut() } else { self.pools.any(&mut self.random) }
+    }
+    fn keep(&mut self, call: impl FnOnce(&mut Self, *mut *mut tn_array) -> tn_status) -> tn_status {
+        let mut out = null_mut();
+        let status = call(self, &mut out);
+        if status == TN_OK {
+            self.arrays.add(&mut self.random, out);
+        }
+        status
+    }
+    fn keep_guard(&mut self, call: impl FnOnce(&mut Self, *mut *mut tn_borrow) -> tn_status) -> tn_status {
+        let mut out = null_mut();
+        let status = call(self, &mut out);
+        if status == TN_OK {
+            self.guards.add(&mut self.random, out);
+        }
+        status
+    }
+    fn keep_expr(&mut self, call: impl FnOnce(&mut Self, *mut *mut tn_expr) -> tn_status) -> tn_status {
+        let mut out = null_mut();
+        let status = call(self, &mut out);
+        if status == TN_OK {
+            self.exprs.add(&mut self.random, out);
+        }
+        status
+    }
+    fn keep_block(&mut self, call: impl FnOnce(&mut Self, *mut *mut c_void) -> tn_status) -> tn_status {
+        let mut out = null_mut();
+        let status = call(self, &mut out);
+        if status == TN_OK {
+            self.blocks.add(&mut self.random, out);
+        }
+        status
+    }
+}
+
+/// Plain data of which zero is a value.
+fn zero<T>() -> T {
+    // SAFETY: used for C structs and numbers only.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Arrays larger than this are refused by the pool, so that no call takes long.
+const POOL_BYTES: u64 = 1 << 20;
+
+/// Calls that make and release small arrays of all layouts, so that the others find some.
+fn ordinary(p: &mut Program) -> tn_status {
+    let shape: &[i64] = [&[][..], &[4], &[3, 4], &[4, 4], &[0, 3], &[2, 3, 4], &[1, 1]][p.random.below(7)];
+    let dtype = DTYPES[p.random.below(3)];
+    // SAFETY: a list of that length.
+    p.keep(|_, out| unsafe {
+        array::tn_array_zeros(null_mut(), dtype, shape.len() as i32, shape.as_ptr(), null(), out)
+    })
+}
+
+/// Number of cases in [`call`].
+const CASES: usize = 46;
+
+fn call(p: &mut Program, case: usize) -> tn_status {
+    let value = [0u8; 16];
+    let value: *const c_void = value.as_ptr().cast();
+    // SAFETY: lists are as long as the functions may read, outputs are writable, and what a layout describes is not touched.
+    unsafe {
+        match case {
+            0..=2 => ordinary(p),
+            3 => {
+                let ((ndim, shape), dtype) = (p.list(), p.dtype());
+                let options = tn_array_options {
+                    size: size_of::<tn_array_options>(),
+                    order: p.number() as _,
+                    flags: p.flags(),
+                    ..zero()
+                };
+                let options = if p.random.chance(50) { null() } else { &raw const options };
+                p.keep(|p, out| match p.random.below(3) {
+                    0 => array::tn_array_empty(p.pool(), dtype, ndim, shape.as_ptr(), options, out),
+                    1 => array::tn_array_zeros(p.pool(), dtype, ndim, shape.as_ptr(), options, out),
+                    _ => array::tn_array_full(p.pool(), dtype, ndim, shape.as_ptr(), value, options, out),
+                })
+            }
+            4 => p.keep(|p, out| array::tn_array_like(p.pool(), p.array(), null(), out)),
+            5 => p.keep(|p, out| array::tn_array_clone(p.array(), out)),
+            6 => array::tn_array_wait(p.array(), p.flags()),
+            7 => {
+                // Bytes that no call reads: the array is released at once.
+                let ((ndim, shape), (_, strides)) = (p.list(), p.list());
+                let strides = if p.random.chance(40) { null() } else { strides.as_ptr() };
+                let (dtype, offset) = (p.dtype(), if p.random.chance(50) { 0 } else { p.number() });
+                let flags = if p.random.chance(50) { TN_REQUIRE_BORROW } else { p.flags() | TN_REQUIRE_BORROW };
+                let layout =
+                    tn_layout { size: size_of::<tn_layout>(), dtype, ndim, shape: shape.as_ptr(), strides, offset };
+                let at = match p.random.below(3) {
+                    0 => p.number() as *mut c_void,
+                    _ => p.lent.as_mut_ptr().wrapping_add(p.random.below(9)).cast(),
+                };
+                let mut out = null_mut();
+                let status =
+                    array::tn_array_import_host(at, &layout, flags, Some(forget), null_mut(), &mut out, null_mut());
+                if status == TN_OK {
+                    let mut info = tn_array_info { size: size_of::<tn_array_info>(), ..zero() };
+                    assert_eq!(array::tn_array_query(out, &mut info), TN_OK);
+                    assert_eq!(array::tn_array_release(out), TN_OK);
+                }
+                status
+            }
+            8 => {
+                let (ndim, shape) = p.list();
+                let order = p.number() as _;
+                p.keep(|p, out| view::tn_array_reshape(p.array(), ndim, shape.as_ptr(), order, out))
+            }
+            9 => {
+                let order = p.number() as _;
+                p.keep(|p, out| view::tn_array_ravel(p.array(), order, out))
+            }
+            10 => p.keep(|p, out| view::tn_array_transpose(p.array(), out)),
+            11 => {
+                let (ndim, axes) = p.list();
+                let axes = axes.map(|axis| axis as i32);
+                p.keep(|p, out| view::tn_array_permute(p.array(), ndim, axes.as_ptr(), out))
+            }
+            12 => {
+                let (n, _) = p.list();
+                let specs = [0; TN_MAX_NDIM + 1].map(|_| tn_slice_spec {
+                    start: p.number(),
+                    stop: p.number(),
+                    step: p.number(),
+                    reserved: [0; 4],
+                });
+                let n = if n < 0 { usize::MAX } else { n as usize };
+                let n = if n > TN_MAX_NDIM { TN_MAX_NDIM + 1 } else { n };
+                p.keep(|p, out| view::tn_array_slice(p.array(), n, specs.as_ptr(), out))
+            }
+            13 => {
+                let (axis, index) = (p.number() as i32, p.number());
+                p.keep(|p, out| view::tn_array_index(p.array(), axis, index, out))
+            }
+            14 => {
+                let (n, axes) = p.list();
+                let axes = axes.map(|axis| axis as i32);
+                p.keep(|p, out| view::tn_array_squeeze(p.array(), n.clamp(0, 65) as usize, axes.as_ptr(), out))
+            }
+            15 => {
+                let axis = p.number() as i32;
+                p.keep(|p, out| view::tn_array_expand(p.array(), axis, out))
+            }
+            16 => {
+                let (ndim, shape) = p.list();
+                p.keep(|p, out| view::tn_array_broadcast(p.array(), ndim, shape.as_ptr(), out))
+            }
+            17 => {
+                let (mut outs, mut n) = ([null_mut(); 8], 0);
+                let (axis, parts, capacity) = (p.number() as i32, p.number(), p.random.below(9));
+                let status = if p.random.chance(50) {
+                    view::tn_array_split(p.array(), axis, parts as usize, capacity, outs.as_mut_ptr(), &mut n)
+                } else {
+                    view::tn_array_chunks(p.array(), axis, parts, capacity, outs.as_mut_ptr(), &mut n)
+                };
+                if status == TN_OK {
+                    outs.into_iter().take(n.min(capacity)).for_each(|made| p.arrays.add(&mut p.random, made));
+                }
+                status
+            }
+            18 => {
+                let dtype = p.dtype();
+                p.keep(|p, out| view::tn_array_view_dtype(p.array(), dtype, out))
+            }
+            19 => {
+                let mut overlap = 0;
+                view::tn_array_overlap(p.array(), p.array(), &mut overlap)
+            }
+            20 => {
+                let flags = p.flags();
+                p.keep_guard(|p, out| {
+                    borrow::tn_array_borrow_read(p.array(), flags, null_mut(), null_mut(), null_mut(), out)
+                })
+            }
+            21 => {
+                let mode = p.flags();
+                p.keep_guard(|p, out| {
+                    borrow::tn_array_borrow_write(p.array(), mode, null_mut(), null_mut(), null_mut(), out)
+                })
+            }
+            22 => {
+                let mut specs = [0; 5].map(|_| tn_borrow_spec { array: p.array(), access: p.flags(), ..zero() });
+                if p.random.chance(50) {
+                    specs
+                        .iter_mut()
+                        .for_each(|spec| spec.access = [TN_READ, TN_READ_WRITE, TN_WRITE][p.random.below(3)]);
+                }
+                let n = p.random.below(6);
+                p.keep_guard(|_, out| borrow::tn_borrow_all(n, specs.as_ptr(), null_mut(), out))
+            }
+            23 => {
+                let mut chunks: [tn_chunk; 9] = zero();
+                let (axis, n, mode) = (p.number() as i32, p.random.below(10), p.flags());
+                let status = borrow::tn_array_chunks_write(p.array(), axis, n, mode, null_mut(), chunks.as_mut_ptr());
+                if status == TN_OK {
+                    chunks.iter().take(n).for_each(|chunk| p.guards.add(&mut p.random, chunk.guard));
+                }
+                status
+            }
+            24 => {
+                let flags = p.flags();
+                borrow::tn_borrow_end(p.guards.any(&mut p.random), flags, null_mut())
+            }
+            25 => {
+                let (required, mut promise, mut taken) = (p.number() as usize, null_mut(), null_mut());
+                let status = promise::tn_array_give(p.array(), required, &mut promise);
+                if status == TN_OK {
+                    if promise::tn_take(1, &promise, &mut taken) == TN_OK && !taken.is_null() {
+                        p.arrays.add(&mut p.random, taken);
+                    }
+                    assert_eq!(promise::tn_promise_release(promise), TN_OK);
+                }
+                status
+            }
+            26 => {
+                let ((ndim, shape), dtype, device) = (p.list(), p.dtype(), p.device());
+                let target = tn_target { size: size_of::<tn_target>(), device, dtype, ndim, shape: shape.as_ptr() };
+                let (mut bits, mut n) = (0, 0);
+                promise::tn_array_why_not(p.array(), &target, 0, 0, &mut bits, null_mut(), &mut n)
+            }
+            27 => {
+                let mode = p.flags();
+                transfer::tn_array_copy_into(p.array(), p.array(), mode, null_mut())
+            }
+            28 => {
+                let mode = p.flags();
+                transfer::tn_array_fill(p.array(), value, mode, null_mut())
+            }
+            29 => {
+                let mode = p.flags();
+                transfer::tn_array_zero(p.array(), mode, null_mut())
+            }
+            30 => {
+                let device = p.device();
+                p.keep(|p, out| transfer::tn_array_to_device(p.array(), device, p.pool(), null_mut(), out))
+            }
+            31 => {
+                let (flags, mode) = (p.flags(), p.flags());
+                let mut info: tn_view_info = zero();
+                p.keep_guard(|p, out| {
+                    exchange::tn_array_export_host(p.array(), flags, mode, null_mut(), &mut info, out, null_mut())
+                })
+            }
+            32 => match capi::export_dlpack(p.array() as usize, p.flags()) {
+                Ok(tensor) => {
+                    capi::delete_dlpack(tensor);
+                    TN_OK
+                }
+                Err(status) => status,
+            },
+            33 => {
+                let form = if p.random.chance(80) { p.random.below(3) as u32 } else { p.flags() };
+                p.keep_expr(|p, out| expr::tn_expr_leaf(p.array(), form, out))
+            }
+            34 => {
+                let op = p.random.below(30) as u32;
+                let unary = p.random.chance(40);
+                p.keep_expr(|p, out| {
+                    expr::tn_expr_elementwise(op, p.expr(), if unary { null_mut() } else { p.expr() }, out)
+                })
+            }
+            35 => p.keep_expr(|p, out| match p.random.below(5) {
+                0 => expr::tn_expr_add(p.expr(), p.expr(), out),
+                1 => expr::tn_expr_multiply(p.expr(), p.expr(), out),
+                2 => expr::tn_expr_solve(p.expr(), p.expr(), out),
+                3 => expr::tn_expr_cholesky(p.expr(), out),
+                _ => expr::tn_expr_transpose(p.expr(), out),
+            }),
+            36 => {
+                let factor = FACTORS[p.random.below(FACTORS.len())];
+                p.keep_expr(|p, out| expr::tn_expr_scale(p.expr(), factor, out))
+            }
+            37 => {
+                let axis = p.number() as i32;
+                p.keep_expr(|p, out| expr::tn_expr_sum(p.expr(), axis, out))
+            }
+            38 => {
+                let flags = p.flags();
+                p.keep(|p, out| expr::tn_expr_compute(p.expr(), flags, out))
+            }
+            39 => {
+                let (mut text, mut length, format, capacity) = ([0; 64], 0, p.number() as u32, p.random.below(65));
+                expr::tn_expr_explain(p.expr(), format, capacity, text.as_mut_ptr(), &mut length)
+            }
+            40 => {
+                let mut options: tn_pool_options = zero();
+                options.size = if p.random.chance(90) { size_of::<tn_pool_options>() } else { p.random.below(200) };
+                options.max_size = POOL_BYTES;
+                // One or two fields that are not the default.
+                for _ in 0..1 + p.random.below(2) {
+                    let value = p.number();
+                    match p.random.below(12) {
+                        0 => options.max_size = p.random.below(POOL_BYTES as usize) as u64,
+                        1 => options.max_growth = value as u64,
+                        2 => options.growth_factor = FACTORS[p.random.below(FACTORS.len())],
+                        3 => options.alignment = value as u64,
+                        4 => options.thread_cache_size = value as u64,
+                        5 => options.release_threshold = value as u64,
+                        6 => options.release_delay_ms = value as u64,
+                        7 => options.peers = value as u64,
+                        8 => options.huge_pages = value as _,
+                        9 => options.backend = value as _,
+                        10 => options.numa_node = value as _,
+                        _ => options.flags = p.flags(),
+                    }
+                }
+                let (device, mut out) = (p.device(), null_mut());
+                let status = pool::tn_pool_create(device, &options, &mut out);
+                if status == TN_OK {
+                    p.pools.add(&mut p.random, out);
+                }
+                status
+            }
+            41 => {
+                let (bytes, alignment) = (p.number() as usize, p.number() as usize);
+                p.keep_block(|p, out| {
+                    let pool = p.pools.any(&mut p.random);
+                    if pool.is_null() {
+                        return TN_OK_WITHOUT_CALL;
+                    }
+                    if p.random.chance(50) {
+                        pool::tn_pool_allocate(pool, bytes, alignment, null_mut(), out)
+                    } else {
+                        pool::tn_pool_allocate_zeroed(pool, bytes, alignment, null_mut(), out)
+                    }
+                })
+            }
+            42 => {
+                let (bytes, old) = (p.number() as usize % (1 << 21), p.blocks.any(&mut p.random));
+                let mut out = null_mut();
+                let status = pool::tn_pool_reallocate(null_mut(), old, bytes, null_mut(), &mut out);
+                if status == TN_OK {
+                    p.blocks.live.retain(|block| *block != old);
+                    if !out.is_null() {
+                        p.blocks.add(&mut p.random, out);
+                    }
+                }
+                status
+            }
+            43 => {
+                let mut n = 0;
+                pool::tn_pool_trim(p.pools.any(&mut p.random), p.number() as usize, &mut n)
+            }
+            44 => {
+                let (at, bytes, mut n) = (p.number() as *const c_void, p.number() as usize, 0);
+                promise::tn_holders_of(at, bytes, 0, 0, null_mut(), null_mut(), &mut n)
+            }
+            _ => {
+                let file = CString::new(vec![b'x'; p.random.below(300)]).unwrap();
+                let (mut info, mut n) = (zero::<tn_device_info>(), 0);
+                info.size = if p.random.chance(50) { size_of::<tn_device_info>() } else { p.random.below(500) };
+                let n_items = &mut n;
+                match p.random.below(6) {
+                    0 => library::tn_here(file.as_ptr(), p.number() as i32),
+                    1 => array::tn_array_set_name(p.array(), file.as_ptr()),
+                    2 => library::tn_option_set(
+                        c"transfer.chunk".as_ptr(),
+                        CString::new(p.number().to_string()).unwrap().as_ptr(),
+                    ),
+                    3 => library::tn_option_set(file.as_ptr(), c"1".as_ptr()),
+                    4 => device::tn_device_query(p.device(), p.flags(), &mut info),
+                    _ => report::tn_leaks(p.random.below(400), 0, null_mut(), n_items),
+                }
+            }
+        }
+    }
+}
+
+/// For a case that finds no handle for its call.
+const TN_OK_WITHOUT_CALL: tn_status = TN_ERR_NULL;
+
+unsafe extern "C" fn forget(_: *mut c_void) {}
+
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+#[test]
+fn no_value_of_an_argument_panics() {
+    let seed = number("TENURE_STRESS_SEED", std::process::id().into());
+    println!("TENURE_STRESS_SEED={seed}");
+    let default = capi::pool_of(|options| options.max_size = POOL_BYTES).unwrap();
+    capi::set_current(default).unwrap();
+    let mut program = Program {
+        random: Random::new(seed),
+        arrays: Handles::new(|handle| array::tn_array_release(handle)),
+        guards: Handles::new(|handle| borrow::tn_borrow_end(handle, 0, null_mut())),
+        // SAFETY: a handle.
+        exprs: Handles::new(|handle| unsafe { expr::tn_expr_release(handle) }),
+        pools: Handles::new(|handle| pool::tn_pool_release(handle)),
+        blocks: Handles::new(|block| pool::tn_pool_deallocate(null_mut(), block, null_mut())),
+        lent: vec![0; 4096],
+    };
+    let mut worked = [0u32; CASES];
+    for _ in 0..number("TENURE_ARGUMENTS_CALLS", 20_000) {
+        let case = program.random.below(CASES);
+        let status = call(&mut program, case);
+        assert!(status != TN_ERR_PANIC, "case {case}: {}", text());
+        assert!(name(status).starts_with("TN_"), "case {case}: {status}");
+        worked[case] += u32::from(status == TN_OK);
+    }
+    println!("{worked:?}");
+    program.guards.end();
+    program.exprs.end();
+    program.arrays.end();
+    program.blocks.end();
+    program.pools.end();
+    capi::run_releases();
+    capi::set_current(0).unwrap();
+    capi::pool_release(default).unwrap();
+    assert_eq!(capi::leak_count(), 0, "{:?}", capi::leaks());
+}
