@@ -230,6 +230,11 @@ impl Pool {
         self.heaps.load(Ordering::Relaxed)
     }
 
+    /// Records that the host cannot access the pool's memory, which its device did not know. Called before any memory is in the pool.
+    pub fn set_untouchable(&self) {
+        self.touch.store(false, Ordering::Relaxed);
+    }
+
     /// Alignment of a block if the request names none, bytes.
     pub fn alignment(&self) -> usize {
         self.alignment.load(Ordering::Relaxed)

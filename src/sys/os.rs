@@ -214,6 +214,20 @@ pub fn print_error(parts: &[&str]) {
     }
 }
 
+/// Whether this process can read and write the 4 bytes at an address, which the call overwrites. The kernel answers, so an address without
+/// access is no fault.
+///
+/// # Safety
+/// - the caller has exclusive use of the bytes, if there are any, and their contents are not needed.
+pub unsafe fn overwrites(address: usize) -> bool {
+    // SAFETY: the caller's obligation; `getcpu` writes 4 bytes, or fails with EFAULT.
+    keep_errno(|| unsafe {
+        let nothing = core::ptr::null_mut::<libc::c_void>();
+        libc::syscall(libc::SYS_getcpu, address as *mut u32, nothing, nothing) == 0
+            || *libc::__errno_location() != libc::EFAULT
+    })
+}
+
 /// The size of a page.
 pub fn page_bytes() -> usize {
     static PAGE: AtomicUsize = AtomicUsize::new(0);

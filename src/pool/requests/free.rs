@@ -195,7 +195,8 @@ impl Pool {
         if watched {
             checker::open(address, block_bytes);
         }
-        let has_pattern = (self.policy().has_pattern)(span);
+        let is_erased = self.touch.load(Ordering::Relaxed) || self.is_stream_ordered();
+        let has_pattern = is_erased && (self.policy().has_pattern)(span);
         if flags & TN_POOL_STRICT != 0 && has_pattern {
             // SAFETY: in limbo, and this call took it off the ring: no other thread uses it.
             damaged = unsafe { self.ops().is_filled(address, block_bytes, PATTERN) } == Some(false);
