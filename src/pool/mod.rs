@@ -113,6 +113,8 @@ mod stream_ordered;
 mod thread_heap;
 
 pub use backing::listener::{Callback, Release};
+#[cfg(not(any(loom, preload)))]
+pub use backing::trim::trim_at_unload;
 pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, set_current};

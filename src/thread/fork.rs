@@ -54,6 +54,9 @@ fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
         os::on_thread_end(end);
     }
     os::on_fork(before_fork, after_fork_parent, after_fork_child);
+    if !cfg!(preload) {
+        os::watch_for_exit();
+    }
     REGISTRATION.store(REGISTERED, Ordering::Release);
 }
 
@@ -135,6 +138,11 @@ static DEVICES: AtomicU32 = AtomicU32::new(0);
 /// States that a device driver is loaded: a child of a fork cannot use the device memory that it inherits.
 pub fn set_driver_loaded() {
     DEVICES.fetch_or(1, Ordering::Relaxed);
+}
+
+/// Whether a device driver is loaded.
+pub fn is_driver_loaded() -> bool {
+    DEVICES.load(Ordering::Relaxed) & 1 != 0
 }
 
 /// States that a device was lost.
