@@ -128,6 +128,7 @@ impl Pool {
         let heaps =
             !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
         self.heaps.store(heaps, Ordering::Relaxed);
+        self.idle_check_ms.store(0, Ordering::Relaxed);
         self.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
     }
 }

@@ -161,6 +161,8 @@ pub struct Pool {
     peak_updates: AtomicUsize,
     /// Whether threads have heaps of this pool.
     heaps: AtomicBool,
+    /// The time of the last search for idle heaps.
+    idle_check_ms: AtomicU64,
     /// Whether the host may read and write its memory.
     touch: AtomicBool,
     /// Whether devices work on its blocks.
