@@ -8,7 +8,7 @@ mod support {
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::tools::{compiler, library, library_folder, output, root};
-use tenure_harness::{require, test};
+use tenure_harness::{require, skip, test};
 
 fn main() -> std::process::ExitCode {
     tenure_harness::main()
@@ -21,11 +21,15 @@ const OVERRUNS: &[&str] =
 const WRITES: &[&str] = &["behind-array", "grown-behind-class", "grown-behind-pages", "grown-behind-span"];
 
 fn compiled(name: &str, options: &[&str]) -> PathBuf {
+    compiled_of("use_after_free.c", name, options).unwrap()
+}
+
+fn compiled_of(file: &str, name: &str, options: &[&str]) -> Result<PathBuf, String> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut compile = compiler("c11");
-    compile.args(options).arg(root().join("c-tests/use_after_free.c")).arg("-o").arg(&program);
-    output(compile.arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()))).unwrap();
-    program
+    compile.args(options).arg(root().join("c-tests").join(file)).arg("-o").arg(&program);
+    output(compile.arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())))?;
+    Ok(program)
 }
 
 /// Runs the program without a mistake, which must succeed, then with each mistake, which must end it with the expected report.
@@ -63,4 +67,22 @@ fn address_sanitizer_reports_misuse_of_a_pools_block() {
     reports(run, MISTAKES, &["AddressSanitizer: use-after-poison", "READ of size 1"]);
     reports(run, OVERRUNS, &["AddressSanitizer: use-after-poison", "READ of size 1"]);
     reports(run, WRITES, &["AddressSanitizer: use-after-poison", "WRITE of size"]);
+}
+
+/// ThreadSanitizer reports no race where arrays and blocks pass from one thread to another, and still reports one without the library.
+#[test]
+fn thread_sanitizer_knows_that_calls_order_threads() {
+    require(&["gcc", "setarch"]);
+    let Ok(program) = compiled_of("hand_over.c", "hand_over_by_tsan", &["-fsanitize=thread"]) else {
+        skip("gcc has no ThreadSanitizer")
+    };
+    let run = || {
+        // Old runtimes do not start with the address space of newer kernels.
+        let mut command = Command::new("setarch");
+        command.arg("-R").arg(&program).env("TSAN_OPTIONS", "exitcode=9");
+        command
+    };
+    output(&mut run()).unwrap();
+    let text = output(run().arg("race")).expect_err("a race without a report");
+    assert!(text.contains("ThreadSanitizer: data race") && text.contains("unguarded"), "{text}");
 }
