@@ -29,7 +29,7 @@ static inline int rounds(int n)
     return checker != NULL && strcmp(checker, "valgrind") == 0 ? n / 10 : n;
 }
 
-/* Whether a memory checker runs; then threads cache nothing. */
+/* Whether a memory checker runs; then threads cache nothing, and a red zone follows each block of an own pool. */
 static inline int is_watched(void)
 {
     const char *checker = getenv("TENURE_CHECKED_BY");

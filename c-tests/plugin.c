@@ -299,10 +299,10 @@ static void c_al_24_named(void)
     tn_holder found[4];
     size_t count = 0;
     PyDataMem_Handler *h = handler_of(NULL);
-    void *p = h->allocator.malloc(h->allocator.ctx, 4096);
+    void *p = h->allocator.malloc(h->allocator.ctx, 4000);
     OK(tn_leaks(sizeof(tn_holder), 4, found, &count));
     CHECK(count == 1 && found[0].kind == TN_HOLDER_BLOCK && strcmp(found[0].name, "numpy") == 0 && found[0].bytes == 4096);
-    h->allocator.free(h->allocator.ctx, p, 4096);
+    h->allocator.free(h->allocator.ctx, p, 4000);
 }
 
 static void *other_thread(void *argument)

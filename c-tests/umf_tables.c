@@ -56,8 +56,11 @@ typedef struct umf_memory_provider_ops_t {
 /* ---- a provider, and libumf's functions that call it ---- */
 #define PIECES 1024
 typedef struct {
-    struct { char *start; size_t bytes; } pieces[PIECES];
+    struct { char *start; size_t bytes; char *mapping; size_t mapped; } pieces[PIECES];
     size_t count, bytes, budget, calls, wrong, purged, page;
+    size_t largest_alignment; /* larger ones are refused with `refusal`, as CUDA does; 0: none is */
+    int refusal;
+    int hidden; /* the host cannot access the memory */
     int answer;
     void *pool; /* the provider calls it, if it is set */
     pthread_mutex_t lock;
@@ -78,20 +81,29 @@ int umfMemoryProviderAlloc(void *provider, size_t size, size_t alignment, void *
         calls_back(m);
     pthread_mutex_lock(&m->lock);
     m->calls++;
-    m->wrong += size % m->page != 0 || (alignment % m->page != 0 && m->page % alignment != 0);
-    if (m->answer != SUCCESS || m->bytes + size > m->budget || m->count == PIECES) {
+    m->wrong += size % m->page != 0 || (alignment != 0 && alignment % m->page != 0 && m->page % alignment != 0);
+    if (m->largest_alignment != 0 && alignment > m->largest_alignment) {
+        answer = m->refusal;
+    } else if (m->answer != SUCCESS || m->bytes + size > m->budget || m->count == PIECES) {
         answer = m->answer != SUCCESS ? m->answer : OUT_OF_HOST_MEMORY;
     } else {
         size_t i = 0;
         while (m->pieces[i].start != NULL)
             i++;
-        char *wide = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        int protection = m->hidden ? PROT_NONE : PROT_READ | PROT_WRITE;
+        if (alignment == 0)
+            alignment = m->page;
+        size_t mapped = size + alignment + m->page;
+        char *wide = mmap(NULL, mapped, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         char *start = (char *)(((uintptr_t)wide + alignment - 1) / alignment * alignment);
-        munmap(wide, (size_t)(start - wide));
-        munmap(start + size, (size_t)(wide + alignment - start));
-        memset(start, 0x5a, size < 65536 ? size : 65536);
+        if (m->largest_alignment != 0) /* Never better aligned than it says. */
+            start += (uintptr_t)start % (2 * m->largest_alignment) == 0 ? m->largest_alignment : 0;
+        if (!m->hidden)
+            memset(start, 0x5a, size < 65536 ? size : 65536);
         m->pieces[i].start = start;
         m->pieces[i].bytes = size;
+        m->pieces[i].mapping = wide;
+        m->pieces[i].mapped = mapped;
         m->count++;
         m->bytes += size;
         *ptr = start;
@@ -109,7 +121,7 @@ int umfMemoryProviderFree(void *provider, void *ptr, size_t size)
     while (i < PIECES && !(m->pieces[i].start == ptr && m->pieces[i].bytes == size))
         i++;
     if (i < PIECES) {
-        munmap(ptr, size);
+        munmap(m->pieces[i].mapping, m->pieces[i].mapped);
         m->pieces[i].start = NULL;
         m->count--;
         m->bytes -= size;
@@ -311,7 +323,7 @@ static void resizing(void)
 /* AL-74 */
 static void alignments(void)
 {
-    static const size_t wrong[] = {0, 3, 6, 24, 48, 4097, 8 * MIB, (size_t)1 << 63, SIZE_MAX};
+    static const size_t wrong[] = {5, 3, 6, 24, 48, 4097, 8 * MIB, (size_t)1 << 63, SIZE_MAX};
     Memory *m = memory();
     void *pool = pool_over(m, NULL);
     for (size_t alignment = 1; alignment <= 4 * MIB; alignment *= 2)
@@ -323,8 +335,74 @@ static void alignments(void)
         }
     for (int i = 0; i < 9; i++)
         CHECK(ops->aligned_malloc(pool, 100, wrong[i]) == NULL && ops->get_last_allocation_error(pool) == INVALID_ALIGNMENT);
+    /* 0 is the default alignment, as in UMF's own pools. */
+    for (size_t size = 0; size < MIB; size = size * 5 + 1) {
+        void *block = ops->aligned_malloc(pool, size, 0);
+        CHECK(block != NULL && (uintptr_t)block % 16 == 0 && ops->free(pool, block) == SUCCESS);
+    }
     CHECK(ops->finalize(pool) == SUCCESS);
     memory_over(m);
+}
+
+/* AL-71, AL-74: a provider that cannot align as the pool needs it, as UMF's CUDA provider. */
+static void provider_that_cannot_align(void)
+{
+    static const int refusals[] = {INVALID_ALIGNMENT, NOT_SUPPORTED};
+    for (int round = 0; round < 4; round++) {
+        Memory *m = memory();
+        m->page = round < 2 ? 4096 : 512;
+        m->largest_alignment = round < 2 ? 4096 : 512;
+        m->refusal = refusals[round % 2];
+        void *pool = pool_over(m, NULL), *blocks[64];
+        for (size_t i = 0; i < 64; i++) {
+            blocks[i] = i % 2 ? ops->malloc(pool, i * 20000) : ops->aligned_malloc(pool, i * 20000, (size_t)64 << (i % 16));
+            CHECK(blocks[i] != NULL && inside(m, blocks[i], i * 20000));
+            CHECK(i % 2 || (uintptr_t)blocks[i] % ((size_t)64 << (i % 16)) == 0);
+            memset(blocks[i], (int)i, i * 20000);
+        }
+        for (size_t i = 0; i < 64; i += 3)
+            CHECK(ops->free(pool, blocks[i]) == SUCCESS);
+        CHECK(ops->ext_trim_memory(pool, 0) == SUCCESS && m->wrong == 0);
+        m->budget = 0;
+        CHECK(ops->malloc(pool, 8 * MIB) == NULL && ops->get_last_allocation_error(pool) == OUT_OF_HOST_MEMORY);
+        CHECK(ops->finalize(pool) == SUCCESS);
+        memory_over(m);
+    }
+}
+
+/* AL-72, AL-73: what needs access to the memory is refused where the host has none, and nothing else is. */
+static void memory_that_the_host_cannot_access(void)
+{
+    static const tn_pool_flags kinds[] = {0, TN_POOL_STRICT, TN_POOL_ZERO_ON_FREE, TN_POOL_DIRECT};
+    for (int kind = 0; kind < 8; kind++) {
+        Memory *m = memory();
+        m->hidden = 1;
+        tn_pool_options options = {.size = sizeof options, .flags = kinds[kind % 4], .initial_size = kind / 4 * MIB};
+        void *pool = pool_over(m, &options), *blocks[100];
+        int refused = 0;
+        for (size_t size = 1; size < 3 * MIB; size = size * 7 + 1) {
+            CHECK(ops->calloc(pool, size, 3) == NULL && ops->get_last_allocation_error(pool) == NOT_SUPPORTED);
+            char *block = ops->malloc(pool, size);
+            CHECK(block != NULL && inside(m, block, size));
+            uint64_t live = figure(pool, "stats.alloc_count");
+            char *grown = ops->realloc(pool, block, 20 * size + 1000);
+            /* In place, if there is free memory behind the block. */
+            CHECK(grown == block || (grown == NULL && ops->get_last_allocation_error(pool) == NOT_SUPPORTED));
+            CHECK(live == 1 && figure(pool, "stats.alloc_count") == live);
+            refused += grown == NULL;
+            size_t usable = 0;
+            CHECK(ops->malloc_usable_size(pool, block, &usable) == SUCCESS && usable >= size);
+            CHECK(ops->realloc(pool, block, usable) == block);
+            CHECK(ops->free(pool, block) == SUCCESS && ops->free(pool, block) == INVALID_ARGUMENT);
+        }
+        CHECK(refused > 0);
+        for (size_t i = 0; i < 100; i++)
+            CHECK((blocks[i] = ops->aligned_malloc(pool, i * 3000, 256)) != NULL);
+        for (size_t i = 0; i < 100; i++)
+            CHECK(ops->free(pool, blocks[i]) == SUCCESS);
+        CHECK(ops->ext_trim_memory(pool, 0) == SUCCESS && ops->finalize(pool) == SUCCESS);
+        memory_over(m);
+    }
 }
 
 static void *fails_elsewhere(void *pool)
@@ -556,6 +634,21 @@ static void providers(void)
     }
     CHECK(provider_ops->alloc(provider, page, page + 1, &other) == INVALID_ALIGNMENT);
     CHECK(provider_ops->alloc(provider, page, 3, &other) == INVALID_ALIGNMENT);
+    CHECK(provider_ops->alloc(provider, page, page / 2 * 3, &other) == INVALID_ALIGNMENT);
+    /* Multiples of the page that are no powers of two, or larger than pools' largest alignment. */
+    for (size_t times = 3; times < 200; times = times * 2 - 1)
+        for (size_t size = 1; size < 10 * page; size = size * 3 + page / 2) {
+            uint64_t in_use = stats_of(pool).in_use_bytes;
+            CHECK(provider_ops->alloc(provider, size, times * page, &block) == SUCCESS && (uintptr_t)block % (times * page) == 0);
+            memset(block, 1, size);
+            CHECK(stats_of(pool).live_blocks == 1 && stats_of(pool).requested_bytes == size);
+            CHECK(stats_of(pool).in_use_bytes <= in_use + (size + page - 1) / page * page);
+            CHECK(provider_ops->free(provider, block, size + 1) == INVALID_ARGUMENT);
+            CHECK(provider_ops->free(provider, block, size) == SUCCESS && stats_of(pool).live_blocks == 0);
+        }
+    CHECK(provider_ops->alloc(provider, page, 256 * page, &block) == SUCCESS && (uintptr_t)block % (256 * page) == 0);
+    CHECK(provider_ops->free(provider, block, page) == SUCCESS);
+    CHECK(provider_ops->alloc(provider, page, SIZE_MAX / page * page, &other) == INVALID_ARGUMENT);
     CHECK(provider_ops->alloc(provider, 0, 0, &other) == INVALID_ARGUMENT);
     CHECK(provider_ops->alloc(provider, page, 0, NULL) == INVALID_ARGUMENT);
     CHECK(provider_ops->alloc(provider, 33 * MIB, 0, &other) == OUT_OF_RESOURCES && other == UNTOUCHED);
@@ -699,6 +792,8 @@ int main(void)
     plain_blocks();
     resizing();
     alignments();
+    provider_that_cannot_align();
+    memory_that_the_host_cannot_access();
     errors();
     provider_calls_its_pool();
     names_figures_trim();

@@ -49,6 +49,48 @@ static void moved(tn_pool *pool, const char *name)
     OK(tn_pool_deallocate(pool, block, NULL));
 }
 
+/* The byte behind a block, of sizes that fill their class, their pages or their span, and of others. */
+static void behind(tn_pool *pool, const char *name, const char *which, size_t bytes)
+{
+    unsigned char *blocks[3], *grown = NULL;
+    size_t usable = 0;
+    for (int i = 0; i < 3; i++) {
+        OK(tn_pool_allocate(pool, bytes, 0, NULL, (void **)&blocks[i]));
+        OK(tn_pool_usable_size(blocks[i], &usable));
+        memset(blocks[i], i, usable);
+    }
+    if (strcmp(name, which) == 0)
+        seen = blocks[1][bytes];
+    /* A block that grew in place or moved, and one that shrank. */
+    OK(tn_pool_reallocate(pool, blocks[1], bytes + 5, NULL, (void **)&grown));
+    CHECK(grown[bytes - 1] == 1);
+    memset(grown, 2, bytes + 5);
+    if (strncmp(name, "grown-", 6) == 0 && strcmp(name + 6, which) == 0)
+        grown[bytes + 5] = 1;
+    OK(tn_pool_reallocate(pool, grown, bytes - 3, NULL, (void **)&blocks[1]));
+    CHECK(blocks[1][bytes - 4] == 2);
+    if (strncmp(name, "shrunk-", 7) == 0 && strcmp(name + 7, which) == 0)
+        seen = blocks[1][bytes - 3];
+    for (int i = 0; i < 3; i++)
+        OK(tn_pool_deallocate(pool, blocks[i], NULL));
+}
+
+/* The element behind an array. */
+static void behind_array(tn_pool *pool, const char *name)
+{
+    int64_t shape[] = {1024};
+    tn_array *array = NULL;
+    tn_borrow *guard = NULL;
+    void *bytes = NULL;
+    OK(tn_array_zeros(pool, TN_F64, 1, shape, NULL, &array));
+    OK(tn_array_borrow_write(array, 0, NULL, &bytes, NULL, &guard));
+    double *data = bytes;
+    for (int i = 0; i < 1024 + (strcmp(name, "behind-array") == 0); i++)
+        data[i] = i;
+    OK(tn_borrow_end(guard, 0, NULL));
+    OK(tn_array_release(array));
+}
+
 /* The bytes of a released array. */
 static void array(tn_pool *pool, const char *name)
 {
@@ -107,6 +149,12 @@ int main(int count, char **names)
     raw(pool, name);
     moved(pool, name);
     array(pool, name);
+    behind_array(pool, name);
+    behind(pool, name, "behind-100", 100);
+    behind(pool, name, "behind-class", 64);
+    behind(pool, name, "behind-pages", 8192);
+    behind(pool, name, "behind-largest-class", 65536);
+    behind(pool, name, "behind-span", 1 << 20);
     others(strict, pool, name);
     OK(tn_pool_release(pool));
     OK(tn_pool_release(strict));

@@ -42,6 +42,7 @@ pub fn take(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
         }
         let chunk = os::map(CHUNK_BYTES, CHUNK_BYTES)?;
         if NEXT.compare_exchange(next, chunk + bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            os::keep_until_unload(chunk, CHUNK_BYTES);
             return NonNull::new(chunk as *mut u8);
         }
         // SAFETY: mapped above, and not shared: another thread was first.

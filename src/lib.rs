@@ -81,6 +81,9 @@ pub mod plugin;
 
 pub mod report;
 
+#[cfg(not(loom))]
+mod unload;
+
 pub mod ffi;
 
 pub use plugin::rust::PoolAllocator;

@@ -49,6 +49,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("expr", 8, false),
     ("plugin", 8, true),
     ("report", 9, false),
+    ("unload", 9, true),
     ("ffi", 10, true),
 ];
 

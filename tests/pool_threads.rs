@@ -8,6 +8,7 @@ mod support {
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 use support::pools::{TestPool, checked, code, is_painted, paint};
 use support::random::Random;
 use tenure::pool;
@@ -333,4 +334,43 @@ fn po_55_an_owner_collects_while_others_return() {
     assert_eq!((s.live_blocks, s.in_use_bytes, s.misuse_count), (0, 0, 0));
     pool.trim(0);
     assert_eq!(pool.stats().reserved_bytes, 0);
+}
+
+/// PO-56: many idle threads keep no caches while another thread allocates. They lose no block, and get new caches when they go on.
+#[test]
+fn caches_of_idle_threads_end() {
+    const THREADS: usize = 40;
+    let pool = TestPool::plain();
+    let (idle, go_on) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let (pool, idle, go_on) = (&pool, &idle, &go_on);
+            scope.spawn(move || {
+                let blocks: Vec<_> = (0..2000).map(|i| pool.get_at(i, 16)).collect();
+                let kept = blocks[number];
+                paint(kept, number, number as u8);
+                blocks.iter().filter(|&&at| at != kept).for_each(|&at| pool.give(at));
+                idle.wait();
+                go_on.wait();
+                assert!(is_painted(kept, number, number as u8));
+                let more: Vec<_> = (0..2000).map(|i| pool.get_at(i, 16)).collect();
+                pool.give(kept);
+                more.into_iter().for_each(|at| pool.give(at));
+            });
+        }
+        idle.wait();
+        let before = pool.stats();
+        assert!(before.thread_count >= THREADS as u64);
+        let start = Instant::now();
+        while pool.stats().thread_count > 8 {
+            assert!(start.elapsed() < Duration::from_secs(60), "{} caches are left", pool.stats().thread_count);
+            pool.give(pool.get_at(3 << 20, 16));
+            thread::sleep(Duration::from_millis(5));
+        }
+        let after = checked(pool.0);
+        assert_eq!((after.live_blocks, after.in_use_bytes), (before.live_blocks, before.in_use_bytes));
+        go_on.wait();
+    });
+    let end = checked(pool.0);
+    assert_eq!((end.live_blocks, end.in_use_bytes, end.requested_bytes), (0, 0, 0));
 }

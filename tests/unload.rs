@@ -1,5 +1,5 @@
 //! Several copies of the library in one process: none takes a handle of another one. A copy may be unloaded until foreign code holds one of
-//! its functions; then it stays loaded.
+//! its functions; then it stays loaded. Neither an unloaded copy nor a thread that calls the library in its last destructors leaves memory.
 
 mod support {
     pub mod tools;
@@ -7,6 +7,7 @@ mod support {
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
+use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate};
 
 /// A copy of the library under another file name, which the loader treats as a different library.
 struct Copy {
@@ -222,4 +223,82 @@ fn an_export_that_outlives_dlclose_still_ends() {
     let tensor = exported.into_inner().unwrap() as *mut Head;
     // SAFETY: the struct is still exported, and the library is loaded.
     unsafe { ((*tensor).deleter)(tensor) };
+}
+
+/// A figure of this process in KiB, by its name in /proc/self/status.
+fn status_kib(name: &str) -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Loads a copy, uses it in a thread that ends, and unloads it. Live blocks would stay mapped, so there are none.
+fn use_and_unload(name: &str) {
+    let copy = Copy::load(name);
+    copy.with_array(|copy, _| {
+        type Allocate = extern "C" fn(*mut c_void, usize, usize, *mut c_void, *mut *mut u8) -> c_int;
+        // SAFETY: the functions' own types.
+        let (allocate, deallocate): (Allocate, extern "C" fn(*mut c_void, *mut u8, *mut c_void) -> c_int) = unsafe {
+            (
+                std::mem::transmute(copy.function("tn_pool_allocate")),
+                std::mem::transmute(copy.function("tn_pool_deallocate")),
+            )
+        };
+        let null = std::ptr::null_mut();
+        for bytes in [100, 5000, 1 << 20] {
+            let mut block = std::ptr::null_mut();
+            assert_eq!(allocate(null, bytes, 0, null, &mut block), 0);
+            // SAFETY: the block has that many bytes.
+            unsafe { block.write_bytes(1, bytes) };
+            assert_eq!(deallocate(null, block, null), 0);
+        }
+    });
+    assert!(!copy.close(), "still mapped");
+}
+
+#[test]
+fn copies_that_come_and_go_leave_no_memory() {
+    (0..10).for_each(|_| use_and_unload("libunload_turns.so"));
+    let (size, resident) = (status_kib("VmSize:"), status_kib("VmRSS:"));
+    (0..50).for_each(|_| use_and_unload("libunload_turns.so"));
+    let more = (status_kib("VmSize:") - size, status_kib("VmRSS:") - resident);
+    // The C library's own bookkeeping, and what other tests of this process use.
+    assert!(more.0 < 20_000 && more.1 < 1_000, "50 turns left {more:?} KiB of addresses and of memory");
+}
+
+/// Calls the library in a destructor of a pthread key, and again in each of the C library's next rounds. By then the thread-locals of the
+/// library have ended.
+fn end_late(key: libc::pthread_key_t) {
+    let mut block = std::ptr::null_mut();
+    // SAFETY: calls of the library with variables of this function; NULL is the default pool, and no stream.
+    unsafe {
+        assert_eq!(tn_pool_allocate(std::ptr::null_mut(), 1000, 0, std::ptr::null_mut(), &mut block), 0);
+        assert_eq!(tn_pool_deallocate(std::ptr::null_mut(), block, std::ptr::null_mut()), 0);
+        assert_eq!(libc::pthread_setspecific(key, 1 as *const c_void), 0);
+    }
+}
+
+static KEY: std::sync::OnceLock<libc::pthread_key_t> = std::sync::OnceLock::new();
+
+extern "C" fn at_end(_: *mut c_void) {
+    end_late(*KEY.get().unwrap());
+}
+
+#[test]
+fn threads_that_call_in_their_last_destructors_leave_no_memory() {
+    KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the key is ours, and the function stays.
+        assert_eq!(unsafe { libc::pthread_key_create(&mut key, Some(at_end)) }, 0);
+        key
+    });
+    let threads = |count: usize| {
+        (0..count).for_each(|_| std::thread::spawn(|| end_late(*KEY.get().unwrap())).join().unwrap());
+    };
+    threads(50);
+    let resident = status_kib("VmRSS:");
+    threads(1000);
+    // A record of the thread has 8 KiB.
+    let more = status_kib("VmRSS:") - resident;
+    assert!(more < 1_000, "1000 threads left {more} KiB");
 }

@@ -7,6 +7,7 @@
 #include <umf.h>
 #include <umf/experimental/ctl.h>
 #include <umf/pools/pool_disjoint.h>
+#include <umf/pools/pool_proxy.h>
 #include <umf/providers/provider_fixed_memory.h>
 #include <umf/providers/provider_os_memory.h>
 
@@ -252,8 +253,37 @@ static void providers(void)
     CHECK(stats_of(pool).live_blocks >= 1);
     DONE(umfPoolDestroy(over));
     CHECK(stats_of(pool).live_blocks == 0);
+
+    /* UMF's proxy passes each request on, with its alignment. */
+    DONE(umfPoolCreate(umfProxyPoolOps(), provider, NULL, 0, &over));
+    static const size_t alignments[] = {0, 1, 64, 4096};
+    for (int i = 0; i < 6; i++) {
+        size_t alignment = i < 4 ? alignments[i] : (size_t)(i - 3) * 3 * page;
+        block = umfPoolAlignedMalloc(over, 1000, alignment);
+        CHECK(block != NULL && (alignment == 0 || (uintptr_t)block % alignment == 0));
+        memset(block, 1, 1000);
+        DONE(umfPoolFree(over, block));
+    }
+    block = umfPoolMalloc(over, 1000);
+    CHECK(block != NULL);
+    DONE(umfPoolFree(over, block));
+    DONE(umfPoolDestroy(over));
+    CHECK(stats_of(pool).live_blocks == 0);
     DONE(umfMemoryProviderDestroy(provider));
     OK(tn_pool_release(pool));
+}
+
+/* AL-72, AL-73: memory that the host cannot access. */
+static void over_protected_memory(void)
+{
+    umf_memory_pool_handle_t pool = pool_over(os_provider(UMF_PROTECTION_NONE), UMF_POOL_CREATE_FLAG_OWN_PROVIDER);
+    CHECK(umfPoolCalloc(pool, 10, 10) == NULL);
+    CHECK(umfPoolGetLastAllocationError(pool) == UMF_RESULT_ERROR_NOT_SUPPORTED);
+    void *block = umfPoolAlignedMalloc(pool, 100, 0);
+    CHECK(block != NULL && umfPoolRealloc(pool, block, 100000) == NULL);
+    CHECK(umfPoolGetLastAllocationError(pool) == UMF_RESULT_ERROR_NOT_SUPPORTED);
+    DONE(umfPoolFree(pool, block));
+    DONE(umfPoolDestroy(pool));
 }
 
 /* AL-82: a Tenure pool over the functions of a UMF provider or pool; its failures map to Tenure's as in AL-80, reversed. */
@@ -340,6 +370,7 @@ int main(void)
     CHECK(provider_ops->ext_get_ipc_handle == NULL && provider_ops->ext_close_ipc_handle == NULL);
     over_the_system();
     over_fixed_memory();
+    over_protected_memory();
     many();
     providers();
     the_other_way();

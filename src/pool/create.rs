@@ -99,6 +99,14 @@ fn make(
     Err(status)
 }
 
+#[cfg(not(any(loom, preload)))]
+use crate::sys::race_detector::is_present as is_race_detected;
+
+#[cfg(any(loom, preload))]
+fn is_race_detected() -> bool {
+    false
+}
+
 /// "pool-7".
 fn numbered(serial: u64) -> Name {
     let mut text = crate::error::Text::new();
@@ -124,10 +132,11 @@ impl Pool {
         self.held_bytes.store(0, Ordering::Relaxed);
         self.lost_bytes.store(0, Ordering::Relaxed);
         let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
-        // Threads of loom's models end before pools do. A memory checker sees each block on the slow path only.
-        let heaps =
-            !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
+        // Threads of loom's models end before pools do. Memory checkers and race detectors see calls on the slow path only.
+        let is_checked = checker::watches() || is_race_detected();
+        let heaps = !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !is_checked;
         self.heaps.store(heaps, Ordering::Relaxed);
+        self.idle_check_ms.store(0, Ordering::Relaxed);
         self.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
     }
 }

@@ -113,6 +113,8 @@ mod stream_ordered;
 mod thread_heap;
 
 pub use backing::listener::{Callback, Release};
+#[cfg(not(any(loom, preload)))]
+pub use backing::trim::trim_at_unload;
 pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, set_current};
@@ -159,6 +161,8 @@ pub struct Pool {
     peak_updates: AtomicUsize,
     /// Whether threads have heaps of this pool.
     heaps: AtomicBool,
+    /// The time of the last search for idle heaps.
+    idle_check_ms: AtomicU64,
     /// Whether the host may read and write its memory.
     touch: AtomicBool,
     /// Whether devices work on its blocks.
@@ -228,6 +232,11 @@ impl Pool {
     #[inline]
     fn has_heaps(&self) -> bool {
         self.heaps.load(Ordering::Relaxed)
+    }
+
+    /// Records that the host cannot access the pool's memory, which its device did not know. Called before any memory is in the pool.
+    pub fn set_untouchable(&self) {
+        self.touch.store(false, Ordering::Relaxed);
     }
 
     /// Alignment of a block if the request names none, bytes.

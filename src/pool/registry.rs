@@ -72,6 +72,7 @@ fn blank() -> Pool {
         lost_bytes: AtomicU64::new(0),
         peak_updates: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
+        idle_check_ms: AtomicU64::new(0),
         touch: AtomicBool::new(false),
         stream_ordered: AtomicBool::new(false),
         forks: AtomicU32::new(0),

@@ -1,4 +1,5 @@
-//! Memory checkers: reports blocks to valgrind's memcheck and AddressSanitizer, so that they show a use after free with both stacks.
+//! Memory checkers: reports blocks to valgrind's memcheck and AddressSanitizer, so that they show a use after free with both stacks, and an
+//! access behind a block.
 //!
 //! Contract: nothing is linked or loaded for this. Memcheck is detected by an instruction sequence that has no effect elsewhere,
 //! AddressSanitizer by its functions, which are bound weakly. A process is checked from its start or not at all. Without a checker every
@@ -19,6 +20,7 @@ const RESIZEINPLACE_BLOCK: usize = 0x130b;
 const MAKE_MEM_UNDEFINED: usize = 0x4d43_0001;
 const MAKE_MEM_DEFINED: usize = 0x4d43_0002;
 const MAKE_MEM_NOACCESS: usize = 0x4d43_0000;
+const CHANGE_ERR_DISABLEMENT: usize = 0x1801;
 
 /// Whether a checker runs in this process.
 #[inline]
@@ -45,13 +47,23 @@ fn detect() -> u8 {
     found
 }
 
+/// Bytes behind each block that no other block has, while a checker runs. An access to them is reported.
+const RED_ZONE_BYTES: usize = 16;
+
+/// The size of the red zone behind a block: 0 without a checker.
+pub fn red_zone_bytes() -> usize {
+    if watches() { RED_ZONE_BYTES } else { 0 }
+}
+
 /// A block of host memory.
 #[derive(Clone, Copy)]
 pub struct Watched {
     /// The address of the first byte.
     pub address: usize,
-    /// The number of usable bytes.
+    /// The number of bytes that its user may access.
     pub bytes: usize,
+    /// The number of bytes from its address on that no other block has. At least `bytes`.
+    pub extent: usize,
     /// Whether it is in no other block that the checker knows. False for memory of a caller's upstream.
     pub outermost: bool,
 }
@@ -59,7 +71,7 @@ pub struct Watched {
 impl Watched {
     /// The block was allocated; `defined`: its bytes may be read.
     pub fn hand_out(self, defined: bool) {
-        let Watched { address, bytes, outermost } = self;
+        let Watched { address, bytes, outermost, .. } = self;
         let found = found();
         if found & MEMCHECK != 0 {
             if outermost {
@@ -72,25 +84,24 @@ impl Watched {
         if found & SANITIZER != 0 {
             sanitizer::unpoison(address, bytes);
         }
+        self.close_end();
+    }
+
+    /// Makes the bytes behind the block inaccessible.
+    fn close_end(self) {
+        shut(self.address + self.bytes, self.extent - self.bytes);
     }
 
     /// The block was freed.
     pub fn give_back(self) {
-        let Watched { address, bytes, outermost } = self;
-        let found = found();
-        if found & MEMCHECK != 0 {
-            if outermost {
-                request([FREELIKE_BLOCK, address, 0, 0, 0, 0]);
-            }
-            request([MAKE_MEM_NOACCESS, address, bytes, 0, 0, 0]);
+        if self.outermost && found() & MEMCHECK != 0 {
+            request([FREELIKE_BLOCK, self.address, 0, 0, 0, 0]);
         }
-        if found & SANITIZER != 0 {
-            sanitizer::poison(address, bytes);
-        }
+        shut(self.address, self.extent);
     }
 
-    /// The block was resized in place; `defined`: new bytes may be read.
-    pub fn resize(self, bytes: usize, defined: bool) {
+    /// The block was resized in place to `bytes` bytes of an extent that may have changed, too; `defined`: new bytes may be read.
+    pub fn resize(self, bytes: usize, extent: usize, defined: bool) {
         let found = found();
         let end = self.address + self.bytes;
         if found & MEMCHECK != 0 && bytes != self.bytes {
@@ -109,6 +120,7 @@ impl Watched {
                 None => sanitizer::poison(self.address + bytes, self.bytes - bytes),
             }
         }
+        Watched { bytes, extent, ..self }.close_end();
     }
 }
 
@@ -125,7 +137,27 @@ pub fn open(address: usize, bytes: usize) {
 
 /// Ends the access that `open` began.
 pub fn shut(address: usize, bytes: usize) {
-    Watched { address, bytes, outermost: false }.give_back();
+    let found = found();
+    if bytes == 0 {
+        return;
+    }
+    if found & MEMCHECK != 0 {
+        request([MAKE_MEM_NOACCESS, address, bytes, 0, 0, 0]);
+    }
+    if found & SANITIZER != 0 {
+        sanitizer::poison(address, bytes);
+    }
+}
+
+/// Runs `work` on this thread without reports of memcheck: it touches memory of which the library does not know whether it may.
+pub fn without_reports<R>(work: impl FnOnce() -> R) -> R {
+    if found() & MEMCHECK == 0 {
+        return work();
+    }
+    request([CHANGE_ERR_DISABLEMENT, 1, 0, 0, 0, 0]);
+    let result = work();
+    request([CHANGE_ERR_DISABLEMENT, usize::MAX, 0, 0, 0, 0]);
+    result
 }
 
 /// Makes a client request; 0 without valgrind.

@@ -6,6 +6,9 @@ pub mod os;
 
 pub mod lock;
 
+#[cfg(not(any(loom, preload)))]
+pub mod race_detector;
+
 pub mod file;
 
 #[cfg_attr(loom, allow(dead_code))] // models have thread records of their own

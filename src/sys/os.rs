@@ -9,7 +9,7 @@ use core::ffi::CStr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-/// Maps zeroed pages that are never unmapped. None: the system has no memory.
+/// Maps zeroed pages that are not unmapped before the library is unloaded. None: the system has no memory.
 pub fn map_forever(bytes: usize) -> Option<NonNull<u8>> {
     if must_fail() {
         return None;
@@ -25,7 +25,11 @@ pub fn map_forever(bytes: usize) -> Option<NonNull<u8>> {
             0,
         )
     };
-    if memory == libc::MAP_FAILED { None } else { NonNull::new(memory.cast()) }
+    if memory == libc::MAP_FAILED {
+        return None;
+    }
+    keep_until_unload(memory as usize, bytes.next_multiple_of(page_bytes()));
+    NonNull::new(memory.cast())
 }
 
 /// Makes a call that may fail, and preserves `errno`. A free must preserve it, and in the preload library a free leads to such calls.
@@ -59,6 +63,15 @@ pub fn futex_wake(word: &AtomicU32) {
 pub fn thread_number() -> u32 {
     // SAFETY: no arguments.
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}
+
+/// Whether the process has a thread with that number.
+pub fn thread_exists(number: u32) -> bool {
+    // SAFETY: integers only; signal 0 is not sent, only checked.
+    keep_errno(|| unsafe {
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), number as libc::pid_t, 0) == 0
+            || *libc::__errno_location() != libc::ESRCH
+    })
 }
 
 /// Whether the calling thread is the main thread, whose end usually ends the process.
@@ -99,6 +112,56 @@ pub fn on_fork(before: extern "C" fn(), parent: extern "C" fn(), child: extern "
     // SAFETY: functions of this library; the C library removes the handlers when this library is unloaded.
     unsafe {
         libc::pthread_atfork(Some(before), Some(parent), Some(child));
+    }
+}
+
+/// [`WATCHED`] after [`watch_for_exit`], then [`EXITS`] when the process exits.
+static END: AtomicU32 = AtomicU32::new(0);
+const WATCHED: u32 = 1;
+const EXITS: u32 = 2;
+
+/// Notes from now on that the process exits, for [`is_unloading`].
+pub fn watch_for_exit() {
+    extern "C" fn exits() {
+        END.store(EXITS, Ordering::Relaxed);
+    }
+    // Before the handler can run.
+    END.store(WATCHED, Ordering::Relaxed);
+    // SAFETY: a function of this library; the C library calls it when the process exits, or when this library is unloaded.
+    if unsafe { libc::atexit(exits) } != 0 {
+        END.store(EXITS, Ordering::Relaxed);
+    }
+}
+
+/// Whether this library is being unloaded from a process that goes on, in a termination function of the library. When a process exits,
+/// such functions run after those of `atexit`; when a library is unloaded, before its own.
+pub fn is_unloading() -> bool {
+    END.load(Ordering::Relaxed) == WATCHED
+}
+
+/// Mappings that [`unmap_kept`] unmaps: address and size in bytes, in the order in which they were added.
+static KEPT: [[AtomicUsize; 2]; 512] = [const { [const { AtomicUsize::new(0) }; 2] }; 512];
+static KEPT_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes a mapping that the library keeps until it is unloaded. Mappings beyond the capacity of the list stay.
+pub fn keep_until_unload(start: usize, bytes: usize) {
+    if let Some([at, size]) = KEPT.get(KEPT_COUNT.fetch_add(1, Ordering::Relaxed)) {
+        size.store(bytes, Ordering::Relaxed);
+        at.store(start, Ordering::Relaxed);
+    }
+}
+
+/// Unmaps what [`keep_until_unload`] noted.
+///
+/// # Safety
+/// - the library is being unloaded, and no thread uses these mappings any more.
+pub unsafe fn unmap_kept() {
+    for [at, size] in &KEPT {
+        let start = at.swap(0, Ordering::Relaxed);
+        if start != 0 {
+            // SAFETY: the caller's obligation.
+            unsafe { unmap(start, size.load(Ordering::Relaxed)) };
+        }
     }
 }
 
@@ -237,6 +300,20 @@ pub fn print_error(parts: &[&str]) {
         // SAFETY: the bytes of the text. A failure is ignored: the process ends.
         unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
     }
+}
+
+/// Whether this process can read and write the 4 bytes at an address, which the call overwrites. The kernel answers, so an address without
+/// access is no fault.
+///
+/// # Safety
+/// - the caller has exclusive use of the bytes, if there are any, and their contents are not needed.
+pub unsafe fn overwrites(address: usize) -> bool {
+    // SAFETY: the caller's obligation; `getcpu` writes 4 bytes, or fails with EFAULT.
+    keep_errno(|| unsafe {
+        let nothing = core::ptr::null_mut::<libc::c_void>();
+        libc::syscall(libc::SYS_getcpu, address as *mut u32, nothing, nothing) == 0
+            || *libc::__errno_location() != libc::EFAULT
+    })
 }
 
 /// The size of a page.

@@ -9,6 +9,10 @@ use super::critical::{FORKER, FORKING};
 use super::record::Thread;
 #[cfg(not(loom))]
 use super::records::{current_if_registered, leave, records};
+#[cfg(not(any(loom, preload)))]
+use crate::boundary;
+#[cfg(not(any(loom, preload)))]
+use crate::sys::race_detector;
 #[cfg(not(loom))]
 use crate::sys::{os, tls};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -54,6 +58,13 @@ fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
         os::on_thread_end(end);
     }
     os::on_fork(before_fork, after_fork_parent, after_fork_child);
+    #[cfg(not(preload))]
+    {
+        os::watch_for_exit();
+        if race_detector::is_present() {
+            boundary::tell_race_detector(race_detector::enter, race_detector::leave);
+        }
+    }
     REGISTRATION.store(REGISTERED, Ordering::Release);
 }
 
@@ -135,6 +146,11 @@ static DEVICES: AtomicU32 = AtomicU32::new(0);
 /// States that a device driver is loaded: a child of a fork cannot use the device memory that it inherits.
 pub fn set_driver_loaded() {
     DEVICES.fetch_or(1, Ordering::Relaxed);
+}
+
+/// Whether a device driver is loaded.
+pub fn is_driver_loaded() -> bool {
+    DEVICES.load(Ordering::Relaxed) & 1 != 0
 }
 
 /// States that a device was lost.

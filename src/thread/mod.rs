@@ -2,7 +2,8 @@
 //!
 //! Contract: [`current`] returns the calling thread's record, which is made at its first call and never unmapped. `Cell`s in a record
 //! belong to that thread. Another thread touches them only when the owner is gone: at its end, or in the child of a fork. Nothing runs at
-//! load.
+//! load. A destructor of a thread-local or of a pthread key may call after the thread has left its record. The thread then gets another
+//! one, which a later thread takes back.
 //!
 //! Fork: a child must not inherit a lock whose holder no longer exists, nor state that was being changed. So a thread that holds a lock of
 //! the library is in a [`CriticalSection`], and the handler before the fork waits until no thread is. Entering costs a store and a load of
@@ -45,11 +46,15 @@ mod register;
 
 pub use area::{Area, GPUS};
 pub use critical::{CriticalSection, FastEntry, outside};
-pub use fork::{are_devices_in_doubt, forks, set_devices_in_doubt, set_driver_loaded, stop_the_world};
+pub use fork::{
+    are_devices_in_doubt, forks, is_driver_loaded, set_devices_in_doubt, set_driver_loaded, stop_the_world,
+};
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 pub use per_thread::PerThread;
 pub use record::{Thread, stamp, stamp_parts};
 pub use records::{ExitHook, current_fast, current_if_registered, each_record, on_exit};
 #[cfg(not(loom))]
 pub use register::visit;
+#[cfg(not(any(loom, preload)))]
+pub use register::visit_at_unload;
 pub use register::{current, try_current};

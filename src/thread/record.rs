@@ -17,7 +17,7 @@ pub struct Thread {
     stamp: Cell<u64>,
     site: Cell<u32>,
     number: Cell<u32>,
-    /// Whether a thread has the record: 0 or 1.
+    /// Whether a thread has the record: [`UNUSED`], [`USED`] or [`LATE`].
     pub(super) used: AtomicU32,
     /// What the layers above keep here.
     areas: UnsafeCell<[u64; WORDS]>,
@@ -31,6 +31,16 @@ const _: () = assert!(core::mem::offset_of!(Thread, areas) == 40);
 
 // SAFETY: Cells and areas are accessed by the owner only (contract of this module, and of `PerThread`); the rest is atomic.
 unsafe impl Sync for Thread {}
+
+/// No thread has the record.
+#[cfg(not(loom))]
+pub(super) const UNUSED: u32 = 0;
+/// A thread has the record, and leaves it at its end.
+pub(super) const USED: u32 = 1;
+/// The record of a thread that called after its thread-locals had ended. It cannot leave the record: another thread takes it back once the
+/// thread is gone.
+#[cfg(not(loom))]
+pub(super) const LATE: u32 = 2;
 
 /// Bits of a thread's number (Linux has at most 2^22) and of a site's.
 const NUMBER_BITS: u32 = 22;
@@ -56,7 +66,7 @@ impl Thread {
             stamp: Cell::new(0),
             site: Cell::new(0),
             number: Cell::new(0),
-            used: AtomicU32::new(1),
+            used: AtomicU32::new(USED),
             areas: UnsafeCell::new([0; WORDS]),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }

@@ -10,7 +10,9 @@ use super::record::Thread;
 use crate::sys::tls;
 use core::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(loom))]
-pub use listed::{LEFT, add, current_fast, current_if_registered, each_record, leave, records, reuse};
+pub use listed::{
+    LEFT, add, current_fast, current_if_registered, each_record, leave, mark_late, records, reuse, take_back_late,
+};
 
 /// What a layer above does when a thread ended: `hook(record)`.
 pub type ExitHook = fn(&'static Thread);
@@ -35,7 +37,9 @@ pub fn on_exit(hook: ExitHook) {
 #[cfg(not(loom))]
 mod listed {
     use super::{ExitHook, HOOKS, Thread, tls};
-    use core::sync::atomic::{AtomicPtr, Ordering};
+    use crate::sys::os;
+    use crate::thread::record::{LATE, UNUSED, USED};
+    use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
     /// Value of the thread-local pointer after a thread of the preload library has left its record for good; no record has this address.
     pub const LEFT: usize = 1;
@@ -97,9 +101,38 @@ mod listed {
     pub fn reuse() -> Option<&'static Thread> {
         // Acquire pairs with the Release in `leave`: the former owner's writes are seen.
         records().find(|r| {
-            r.used.load(Ordering::Relaxed) == 0
-                && r.used.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            r.used.load(Ordering::Relaxed) == UNUSED
+                && r.used.compare_exchange(UNUSED, USED, Ordering::Acquire, Ordering::Relaxed).is_ok()
         })
+    }
+
+    /// The number of records marked [`LATE`].
+    static LATE_RECORDS: AtomicUsize = AtomicUsize::new(0);
+
+    /// Marks the calling thread's record as one that the thread cannot leave.
+    pub fn mark_late(record: &'static Thread) {
+        LATE_RECORDS.fetch_add(1, Ordering::Relaxed);
+        // Release pairs with the Acquire in `take_back_late`.
+        record.used.store(LATE, Ordering::Release);
+    }
+
+    /// Leaves the late records of threads that no longer exist. The calling thread has a record, because the exit hooks take locks.
+    pub fn take_back_late(own: &'static Thread) {
+        if LATE_RECORDS.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        for record in records().filter(|record| !core::ptr::eq(*record, own)) {
+            let is_late = record.used.load(Ordering::Acquire) == LATE;
+            // A thread with the calling thread's number has ended: the system has reused the number.
+            let is_gone = || record.number() == own.number() || !os::thread_exists(record.number());
+            if is_late
+                && is_gone()
+                && record.used.compare_exchange(LATE, USED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                LATE_RECORDS.fetch_sub(1, Ordering::Relaxed);
+                leave(record, || ());
+            }
+        }
     }
 
     /// Runs the exit hooks, and then ends the use of a record. The thread, if it still exists, finds its record until the hooks have run,
@@ -116,6 +149,6 @@ mod listed {
         record.reset();
         forget();
         // Last: another thread may take the record at once, with its `TlsSlot`.
-        record.used.store(0, Ordering::Release);
+        record.used.store(UNUSED, Ordering::Release);
     }
 }

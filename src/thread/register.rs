@@ -7,7 +7,7 @@ use super::model::register;
 use super::record::Thread;
 use super::records::current_if_registered;
 #[cfg(not(loom))]
-use super::records::{LEFT, add, leave, reuse};
+use super::records::{LEFT, add, leave, mark_late, reuse, take_back_late};
 #[cfg(not(loom))]
 use crate::arena::Arena;
 #[cfg(not(loom))]
@@ -53,6 +53,26 @@ fn register() -> &'static Thread {
 #[inline(never)]
 fn try_register() -> Option<&'static Thread> {
     fork::register_handlers(end);
+    let left_before = tls::get() as usize == LEFT;
+    let record = take_record()?;
+    if !cfg!(preload) {
+        if EXIT.try_with(|_| ()).is_ok() {
+            // SAFETY: the record begins with its `TlsSlot`, is never freed, and belongs to this thread.
+            unsafe { tls::enter_in_table() };
+        } else {
+            // A destructor of a thread-local or of a pthread key called the library after `EXIT` was dropped.
+            mark_late(record);
+        }
+        take_back_late(record);
+    } else if !left_before {
+        os::at_thread_end(core::ptr::from_ref(record) as usize);
+    }
+    Some(record)
+}
+
+/// Gives the calling thread a record, which it must leave. None: there is no memory.
+#[cfg(not(loom))]
+fn take_record() -> Option<&'static Thread> {
     let record = match reuse() {
         Some(record) => record,
         None => {
@@ -62,18 +82,19 @@ fn try_register() -> Option<&'static Thread> {
         }
     };
     record.set_number(os::thread_number());
-    let left_before = tls::get() as usize == LEFT;
     tls::set(core::ptr::from_ref(record).cast());
-    if !cfg!(preload) {
-        // Fails only while the thread ends: then the record stays taken, once per such thread.
-        if EXIT.try_with(|_| ()).is_ok() {
-            // SAFETY: the record begins with its `TlsSlot`, is never freed, and belongs to this thread.
-            unsafe { tls::enter_in_table() };
-        }
-    } else if !left_before {
-        os::at_thread_end(core::ptr::from_ref(record) as usize);
-    }
     Some(record)
+}
+
+/// Runs `work` in the thread that unloads the library, which has a record meanwhile. [`try_register`] would register a destructor, whose
+/// code would be gone at the thread's end. None: there is no memory for a record.
+#[cfg(not(any(loom, preload)))]
+pub fn visit_at_unload<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let own = current_if_registered();
+    let record = own.or_else(take_record)?;
+    let result = work();
+    leave(record, || tls::set(core::ptr::null()));
+    Some(result)
 }
 
 /// Records, and some for threads that come when the system has no memory: they may still have handles to release.

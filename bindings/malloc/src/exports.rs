@@ -63,7 +63,8 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
 // `extern "C"` never unwinds, so the fast path can end in a jump to it.
 #[inline(never)]
 extern "C" fn allocate_slow(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
-    if let (false, Some(block)) = (zeroed, pool::allocate_cached(0, bytes, alignment)) {
+    // What the thread keeps was not cleared.
+    if !zeroed && let Some(block) = pool::allocate_cached(0, bytes, alignment) {
         return block as *mut c_void;
     }
     let block = enter(|pool, thread| {

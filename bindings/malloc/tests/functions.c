@@ -63,6 +63,22 @@ static void large_alignments(void)
     free(p);
 }
 
+/* A block that is freed leaves nothing in use, whatever function made it. */
+static void all_of_it_is_freed(void)
+{
+    for (size_t bytes = 1; bytes < 4000000; bytes = bytes * 3 / 2 + 7) {
+        size_t before = 0;
+        for (int round = 0; round < 100; round++) {
+            free(malloc(bytes));
+            free(calloc(bytes, 1));
+            free(aligned_alloc(64, bytes));
+            free(realloc(calloc(1, bytes), bytes * 2));
+            if (round == 10) before = mallinfo2().uordblks;
+        }
+        CHECK(mallinfo2().uordblks <= before);
+    }
+}
+
 static void calloc_is_zero(void)
 {
     const size_t sizes[] = {1, 16, 100, 1000, 20000, 70000, 300000, 3000000};
@@ -227,6 +243,7 @@ int main(void)
     check_preloaded();
     sizes_and_alignment();
     large_alignments();
+    all_of_it_is_freed();
     calloc_is_zero();
     oversized_requests_fail();
     realloc_keeps_contents();

@@ -7,6 +7,8 @@
 
 mod common;
 
+mod padded;
+
 mod pool;
 
 mod provider;

@@ -2,6 +2,8 @@
 //!
 //! Contract: all memory comes from that provider, and returns to it in the pieces in which it came. `finalize` returns all of it, even if
 //! blocks are live. Before that, and unless the options say otherwise, memory returns when UMF trims the pool or the provider has no more.
+//! The first memory from the provider shows whether the host can access it. If not, `calloc` and a `realloc` that would copy fail with
+//! NOT_SUPPORTED, as in UMF's own pools.
 //! Blocks count for the client "umf" and are aligned to 16 bytes at least. A free is checked as in every pool. After a NULL,
 //! `get_last_allocation_error` returns the reason to the thread.
 
@@ -171,10 +173,11 @@ extern "C" fn realloc(pool: *mut c_void, ptr: *mut c_void, bytes: usize) -> *mut
 
 extern "C" fn aligned_malloc(pool: *mut c_void, bytes: usize, alignment: usize) -> *mut c_void {
     request(|| {
-        if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
+        // 0 is the default alignment, as in UMF's own pools.
+        if alignment != 0 && !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
             return Err(fail(
                 TN_ERR_LAYOUT,
-                format_args!("alignment {alignment} is not a power of two up to {LARGEST_ALIGNMENT}"),
+                format_args!("alignment {alignment} is not 0, or a power of two up to {LARGEST_ALIGNMENT}"),
             ));
         }
         allocate(pool, bytes, alignment.max(ALIGNMENT_BYTES), false)

@@ -11,12 +11,13 @@ use crate::boundary;
 use crate::device::host::GRANULE;
 use crate::error::{self, Result, fail};
 use crate::plugin::Target;
-use crate::pool::{self, Client, LARGEST_ALIGNMENT};
+use crate::pool::{self, Client, LARGEST_ALIGNMENT, Pool};
 use crate::slots::Id;
 use crate::sys::os;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::{c_char, c_void};
+use core::ptr::NonNull;
 
 /// The function that error texts name: the one that returned the table.
 const FUNCTION: &str = "tn_umf_provider_ops";
@@ -96,17 +97,68 @@ extern "C" fn finalize(provider: *mut c_void) -> tables::Result {
 }
 
 extern "C" fn alloc(provider: *mut c_void, bytes: usize, alignment: usize, out: *mut *mut c_void) -> tables::Result {
-    let possible = alignment == 0 || alignment.is_power_of_two() && alignment <= LARGEST_ALIGNMENT;
-    if !possible {
+    // As UMF's own providers: a multiple or a divisor of the page size.
+    let direct = alignment == 0 || alignment.is_power_of_two() && alignment <= LARGEST_ALIGNMENT;
+    if !direct && !alignment.is_multiple_of(PAGE_BYTES) {
         return INVALID_ALIGNMENT;
     }
     enter(|| {
         if bytes == 0 || out.is_null() {
             return Err(fail(TN_ERR_INVALID, format_args!("{bytes} bytes, or an output that is NULL")));
         }
-        let block = target(provider)?.allocate(bytes, alignment.max(PAGE_BYTES), false)?;
+        let target = target(provider)?;
+        let block = if direct {
+            target.allocate(bytes, alignment.max(PAGE_BYTES), false)?
+        } else {
+            allocate_at_multiple(&target, bytes, alignment)?
+        };
         write(out, block.as_ptr().cast())
     })
+}
+
+/// Allocates at a multiple of an alignment that pools do not have: a multiple of [`PAGE_BYTES`]. Cuts the block out of a larger one.
+fn allocate_at_multiple(target: &Target, bytes: usize, alignment: usize) -> Result<NonNull<u8>> {
+    let pool = target.live()?;
+    let whole = bytes.checked_next_multiple_of(PAGE_BYTES);
+    let total = whole.and_then(|whole| whole.checked_add(alignment - PAGE_BYTES));
+    let (Some(whole), Some(total)) = (whole, total.filter(|&total| isize::try_from(total).is_ok())) else {
+        return Err(fail(TN_ERR_RANGE, format_args!("{bytes} bytes at a multiple of {alignment} cannot be addressed")));
+    };
+    let start = target.allocate(total, PAGE_BYTES, false)?.as_ptr() as usize;
+    let mut part = Part { start, bytes: total };
+    let cut = part.cut_to(target, pool, start.next_multiple_of(alignment), whole);
+    // In place: UMF frees the block with the size that it requested.
+    let made = cut.and_then(|()| pool.reallocate_for(Client::UMF, part.start, bytes));
+    if made.is_err() {
+        let freed = target.deallocate(part.start, None);
+        debug_assert!(freed.is_ok(), "the block is this call's alone");
+    }
+    made
+}
+
+/// A block that is being cut.
+struct Part {
+    start: usize,
+    bytes: usize,
+}
+
+impl Part {
+    /// Cuts the block to `bytes` bytes at `start`, and frees the rest.
+    fn cut_to(&mut self, target: &Target, pool: &'static Pool, start: usize, bytes: usize) -> Result<()> {
+        let head = start - self.start;
+        if head > 0 {
+            pool.split(Client::UMF, self.start, self.bytes, head)?;
+            let freed = target.deallocate(self.start, None);
+            debug_assert!(freed.is_ok(), "the block is this call's alone");
+            *self = Part { start, bytes: self.bytes - head };
+        }
+        if self.bytes > bytes {
+            pool.split(Client::UMF, start, self.bytes, bytes)?;
+            self.bytes = bytes;
+            target.deallocate(start + bytes, None)?;
+        }
+        Ok(())
+    }
 }
 
 /// Checks that a block of the provider starts at `ptr` and has `bytes` bytes.

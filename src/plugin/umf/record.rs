@@ -6,10 +6,12 @@ use super::tables;
 use crate::arena::{Arena, Link, Linked, Quarantine};
 use crate::error::{Result, fail};
 use crate::plugin::Target;
+use crate::sys::{checker, os};
 use crate::thread::ColdLock;
 use crate::types::*;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// A UMF provider, and the functions of libumf that call it.
 #[derive(Clone, Copy)]
@@ -31,7 +33,14 @@ pub(super) struct Functions {
 pub(super) struct Record {
     link: Link<Record>,
     body: UnsafeCell<Body>,
+    /// Whether the host can access the provider's memory.
+    access: AtomicU32,
 }
+
+/// No memory has come yet, so it is unknown whether the host can access it.
+const UNKNOWN: u32 = 0;
+const ACCESSIBLE: u32 = 1;
+const INACCESSIBLE: u32 = 2;
 
 #[derive(Clone, Copy)]
 struct Body {
@@ -62,9 +71,14 @@ impl Record {
             Some(record) => {
                 // SAFETY: this call took the record, so nothing else uses it.
                 unsafe { *record.body.get() = body };
+                record.access.store(UNKNOWN, Ordering::Relaxed);
                 Some(record)
             }
-            None => RECORDS.get(|| Record { link: Link::new(), body: UnsafeCell::new(body) }),
+            None => RECORDS.get(|| Record {
+                link: Link::new(),
+                body: UnsafeCell::new(body),
+                access: AtomicU32::new(UNKNOWN),
+            }),
         }
     }
 
@@ -85,6 +99,29 @@ impl Record {
     pub unsafe fn set_target(&self, target: Target) {
         // SAFETY: the caller's obligation.
         unsafe { (*self.body.get()).target = Some(target) };
+        self.tell_access();
+    }
+
+    /// Finds out, once, whether the host can access the provider's memory, and tells the pool. UMF has no call for this.
+    ///
+    /// # Safety
+    /// - `new` is memory that just came from the provider, and that only the caller uses.
+    pub unsafe fn check_access(&self, new: usize) {
+        if self.access.load(Ordering::Relaxed) == UNKNOWN {
+            // SAFETY: the caller's obligation; the contents of new memory are unspecified.
+            let accessible = checker::without_reports(|| unsafe { os::overwrites(new) });
+            self.access.store(if accessible { ACCESSIBLE } else { INACCESSIBLE }, Ordering::Relaxed);
+            self.tell_access();
+        }
+    }
+
+    /// Tells the pool that the host cannot access its memory. Without a pool yet, `set_target` does this.
+    fn tell_access(&self) {
+        if self.access.load(Ordering::Relaxed) == INACCESSIBLE
+            && let Some(pool) = self.body().target.and_then(|target| target.pool())
+        {
+            pool.set_untouchable();
+        }
     }
 
     /// The record of a handle that UMF passes.

@@ -192,7 +192,7 @@ impl Pool {
 
     /// Returns a range to the device. Nothing refers to it.
     fn free_range(&'static self, start: usize, bytes: usize) {
-        if self.watched(start, bytes).is_some() {
+        if self.is_watched() {
             checker::open(start, bytes);
         }
         // SAFETY: it came from this device, and is not in the state or the table: no thread can reach it.
@@ -218,7 +218,7 @@ impl Pool {
         while let Some(span) = next {
             next = span.next.get();
             let used = (span.bytes.get() - span.clean.get()) / page * page;
-            if self.watched(span.start.get(), used).is_some() {
+            if self.is_watched() {
                 checker::open(span.start.get(), used);
             }
             // SAFETY: the span left the lists of free spans, and has no live block.

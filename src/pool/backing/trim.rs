@@ -16,6 +16,16 @@ pub(in crate::pool) fn trim_all(device: tn_device) {
     });
 }
 
+/// Trims the host's pools before the library is unloaded. Live blocks stay mapped. An upstream's callbacks may be gone.
+#[cfg(not(any(loom, preload)))]
+pub fn trim_at_unload() {
+    each_pool(|pool| {
+        if pool.device().r#type == TN_CPU && !pool.is_imported() {
+            pool.trim(0);
+        }
+    });
+}
+
 impl Pool {
     /// Returns cached memory to the device, longest unused first, until at most `keep` bytes are cached or no whole
     /// piece is left. Never goes below what was committed at creation. Purges what stays cached. Returns the bytes by

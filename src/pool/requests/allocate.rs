@@ -10,7 +10,7 @@ use crate::error::{Result, Status, fail};
 use crate::pool::client::Client;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::block_state::{Block, BlockState};
-use crate::pool::span::class;
+use crate::pool::span::{class, table};
 use crate::pool::state::{Count, NewBlock, Want};
 use crate::pool::{Pool, thread_heap};
 use crate::thread::Thread;
@@ -166,10 +166,18 @@ impl Pool {
             return Ok(placed);
         }
         let placed = self.allocate_block(want, Count { allocation: true, zeroed })?;
-        if let Some(watched) = self.watched(placed.address, want.block_bytes) {
-            watched.hand_out(zeroed);
-        }
+        self.tell_checker(&placed, bytes, zeroed);
         Ok(placed)
+    }
+
+    /// Tells a memory checker of a new block.
+    pub(super) fn tell_checker(&self, placed: &NewBlock, bytes: usize, defined: bool) {
+        if self.is_watched()
+            && let Some(span) = table::find(placed.address)
+            && let Some(watched) = self.watched(placed.address, bytes, span.extent())
+        {
+            watched.hand_out(defined);
+        }
     }
 
     /// A small block from the thread's heap.
@@ -188,12 +196,14 @@ impl Pool {
     /// Rounds a request of a host pool: to a size class, or above the largest one to pages.
     pub(super) fn round_for_host(&'static self, bytes: usize, block: Block) -> Option<Want> {
         let direct = self.flags.load(Ordering::Relaxed) & TN_POOL_DIRECT != 0;
-        if !direct && let Some(class) = class::fitting(bytes, block.alignment) {
+        let red_zone = self.red_zone_bytes(block.alignment);
+        if !direct && let Some(class) = class::fitting(bytes.checked_add(red_zone)?, block.alignment) {
             let span_bytes = class::span_bytes(class);
             return Some(Want { class: Some(class), ..Want::alone(class::bytes(class), span_bytes, GRANULE, block) });
         }
         let block_bytes = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed))?;
-        let span_bytes = block_bytes.checked_next_multiple_of(GRANULE)?;
+        let unused = block_bytes - bytes;
+        let span_bytes = block_bytes.checked_add(red_zone.saturating_sub(unused))?.checked_next_multiple_of(GRANULE)?;
         (bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize)
             .then(|| Want::alone(block_bytes, span_bytes, block.alignment.max(GRANULE), block))
     }

@@ -139,8 +139,8 @@ impl Pool {
     /// Frees a block in limbo, under the lock, which is released.
     pub(super) fn free_begun(&'static self, mut state: Open, span: &'static Span, index: usize) {
         let flags = state.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
-        let (address, usable) = (span.start.get() + index * span.block_bytes.get(), span.block_bytes.get());
-        let watched = self.watched(address, usable);
+        let (address, block) = (span.start.get() + index * span.block_bytes.get(), span.block(index));
+        let watched = self.watched(address, block.requested, span.extent());
         if flags == 0 {
             if let Some(watched) = watched {
                 watched.give_back();
@@ -154,6 +154,9 @@ impl Pool {
         state.busy += 1;
         span.uses.close_open_uses();
         drop(state);
+        if let Some(watched) = watched {
+            checker::open(address, watched.extent);
+        }
         (self.policy().erase)(self, span, address, flags);
         if let Some(watched) = watched {
             watched.give_back();
@@ -191,11 +194,12 @@ impl Pool {
         let (start, block_bytes) = (span.start.get(), span.block_bytes.get());
         let flags = self.flags.load(Ordering::Relaxed);
         let mut damaged = false;
-        let watched = self.watched(address, block_bytes).is_some();
+        let watched = self.is_watched();
         if watched {
             checker::open(address, block_bytes);
         }
-        let has_pattern = (self.policy().has_pattern)(span);
+        let is_erased = self.touch.load(Ordering::Relaxed) || self.is_stream_ordered();
+        let has_pattern = is_erased && (self.policy().has_pattern)(span);
         if flags & TN_POOL_STRICT != 0 && has_pattern {
             // SAFETY: in limbo, and this call took it off the ring: no other thread uses it.
             damaged = unsafe { self.ops().is_filled(address, block_bytes, PATTERN) } == Some(false);

@@ -34,6 +34,7 @@ pub(super) use allocate::creation;
 pub use free::{deallocate, deallocate_for, deallocate_on};
 pub(super) use request::{Request, StepOutcome};
 
+use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
 use crate::options;
 use crate::pool::Pool;
@@ -138,9 +139,11 @@ pub fn usable_size(address: usize) -> Result<usize> {
             drop(state);
             return Err(pool.refuse_callback());
         }
-        Some((_, state, span)) => match state.classify(span, address) {
+        Some((pool, state, span)) => match state.classify(span, address) {
             Found::Never => Misuse::Foreign,
             Found::Gone => Misuse::Stale { pool: state.name },
+            // A memory checker reports accesses beyond the requested bytes.
+            Found::Block { start, block, .. } if start == address && pool.is_watched() => return Ok(block.requested),
             Found::Block { start, .. } if start == address => return Ok(span.block_bytes.get()),
             Found::Block { start, block, .. } => Misuse::Inside { start, bytes: block.requested, pool: state.name },
         },
@@ -164,10 +167,21 @@ pub fn of(address: usize) -> Result<&'static Pool> {
 }
 
 impl Pool {
-    /// What a memory checker is told of a block. None: there is no checker, or the memory is not the host's.
-    pub(super) fn watched(&self, address: usize, bytes: usize) -> Option<Watched> {
-        let told = checker::watches() && self.touch.load(Ordering::Relaxed) && !self.is_stream_ordered();
-        told.then(|| Watched { address, bytes, outermost: !self.is_imported() })
+    /// Whether a memory checker is told of the pool's blocks: there is one, and the memory is the host's.
+    pub(super) fn is_watched(&self) -> bool {
+        checker::watches() && self.touch.load(Ordering::Relaxed) && !self.is_stream_ordered()
+    }
+
+    /// What a memory checker is told of a block of `bytes` requested bytes. None: it is told nothing.
+    pub(super) fn watched(&self, address: usize, bytes: usize, extent: usize) -> Option<Watched> {
+        self.is_watched().then(|| Watched { address, bytes, extent, outermost: !self.is_imported() })
+    }
+
+    /// Bytes behind a block that stay unused for a memory checker. Other allocators divide blocks with the alignment of a granule, and
+    /// join neighbours, so these have none. An upstream gets requests of the sizes that it gets without a checker.
+    pub(super) fn red_zone_bytes(&self, alignment: usize) -> usize {
+        let has_red_zones = alignment < GRANULE && self.is_watched() && !self.is_imported();
+        if has_red_zones { checker::red_zone_bytes() } else { 0 }
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 //!
 //! Contract: owned by one call; no other thread sees it.
 
+use crate::device::host::GRANULE;
 use crate::pool::span::class;
 use crate::pool::state::{Count, Prealloc, Want};
 use crate::types::{TN_PRESSURE_LIMIT, tn_pressure};
@@ -56,6 +57,10 @@ impl Request {
 
     /// Bytes of the smallest span that can serve it.
     pub fn least_span_bytes(&self) -> usize {
-        self.want.class.map_or(self.want.span_bytes, class::least_span_bytes)
+        match self.want.class {
+            Some(class) => class::least_span_bytes(class),
+            // Without a red zone.
+            None => self.want.block_bytes.next_multiple_of(GRANULE).min(self.want.span_bytes),
+        }
     }
 }

@@ -76,11 +76,11 @@ impl Pool {
             drop(state);
             return Err(Misuse::Stale { pool }.status(address));
         }
-        let usable = span.block_bytes.get();
+        let before = self.watched(address, block.requested, span.extent());
         state = self.clear_end(state, span, bytes);
         if self.resize_in_place(&mut state, span, index, block, bytes, prealloc.as_mut()) {
-            if let Some(watched) = self.watched(address, usable) {
-                watched.resize(span.block_bytes.get(), false);
+            if let Some(watched) = before {
+                watched.resize(bytes, span.extent(), false);
             }
             span.exchange(index, BlockState::Limbo, BlockState::Raw);
             state.account(block).tally.reallocated += 1;
@@ -123,6 +123,9 @@ impl Pool {
         let Some(usable) = usable.filter(|_| clears && span.kind() == Kind::Large) else { return state };
         state.busy += 1;
         drop(state);
+        if self.is_watched() {
+            checker::open(span.start.get() + usable, old - usable);
+        }
         // SAFETY: a block in limbo is this call's alone, and its holder keeps only the first `bytes`.
         unsafe { self.ops().fill(span.start.get() + usable, old - usable, 0) };
         let mut state = self.state.lock();
@@ -162,7 +165,8 @@ impl Pool {
         mut prealloc: Option<&mut Prealloc>,
     ) -> bool {
         if span.kind() == Kind::Small {
-            if class::fitting(bytes, block.alignment) != Some(span.class.get()) {
+            let with_red_zone = bytes.saturating_add(self.red_zone_bytes(block.alignment));
+            if class::fitting(with_red_zone, block.alignment) != Some(span.class.get()) {
                 return false;
             }
             state.resize(span, index, block, bytes);
@@ -170,8 +174,10 @@ impl Pool {
         }
         let Some(usable) = bytes.checked_next_multiple_of(self.page.load(Ordering::Relaxed)) else { return false };
         let old = span.block_bytes.get();
-        if usable > span.bytes.get() {
-            let Some(span_bytes) = usable.checked_next_multiple_of(GRANULE) else { return false };
+        let Some(whole) = bytes.checked_add(self.red_zone_bytes(block.alignment)) else { return false };
+        let whole = whole.max(usable);
+        if whole > span.bytes.get() {
+            let Some(span_bytes) = whole.checked_next_multiple_of(GRANULE) else { return false };
             state.merge_recent();
             if !prealloc.as_deref_mut().is_some_and(|prealloc| state.grow_in_place(self, span, span_bytes, prealloc)) {
                 return false;
@@ -209,13 +215,12 @@ impl Pool {
             return Err(self.untouchable("cannot grow in place, and the host cannot copy it; copy it"));
         }
         let placed = self.allocate_block(want, Count { allocation: false, zeroed: false })?;
-        if let Some(watched) = self.watched(placed.address, want.block_bytes) {
-            watched.hand_out(false);
-        }
-        // All usable bytes of the old block may have been written, so all are copied.
+        self.tell_checker(&placed, bytes, false);
+        // All usable bytes of the old block may have been written, so all are copied. A memory checker allows only the requested ones.
+        let old_bytes = if self.is_watched() { block.requested } else { span.block_bytes.get() };
         // SAFETY: the old block is in limbo, so no thread frees it; no other thread knows the new one. Both have
         // that many bytes, and live blocks do not overlap.
-        unsafe { self.ops().copy(placed.address, address, bytes.min(span.block_bytes.get())) };
+        unsafe { self.ops().copy(placed.address, address, bytes.min(old_bytes)) };
         Ok(Moved { address: placed.address, old_left: true })
     }
 

@@ -15,7 +15,12 @@ use crate::pool::span::UpstreamPiece;
 use crate::pool::state::growth::Growth;
 use crate::pool::state::{Count, NewBlock, Piece, Want};
 use crate::pool::{Pool, messages, thread_heap};
+use crate::sys::os;
 use crate::types::*;
+use core::sync::atomic::Ordering;
+
+/// Time between two searches for idle heaps.
+const IDLE_CHECK_MS: u64 = 50;
 
 /// The result of an attempt to grow.
 enum Grown {
@@ -29,6 +34,7 @@ impl Pool {
     /// A block for a request of a host pool: from the thread's heap once remote frees were collected, else from what the pool has, else by
     /// the slow path.
     pub(super) fn allocate_block(&'static self, mut want: Want, count: Count) -> Result<NewBlock> {
+        self.end_idle_heaps();
         if let Some(class) = want.class
             && self.has_heaps()
         {
@@ -53,6 +59,17 @@ impl Pool {
             }
         }
         self.allocate_slow(want, count)
+    }
+
+    /// Looks for idle heaps now and then.
+    fn end_idle_heaps(&'static self) {
+        let (now, last) = (os::coarse_ms(), self.idle_check_ms.load(Ordering::Relaxed));
+        if now.saturating_sub(last) < IDLE_CHECK_MS || !self.has_heaps() {
+            return;
+        }
+        if self.idle_check_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            thread_heap::end_idle(self, now);
+        }
     }
 
     /// The driver: tries to take a block, then to grow the pool, then the next step that frees memory, until the request is served.

@@ -31,14 +31,15 @@ impl Pool {
                 "the block at {address:#x} cannot be split into {first} and the rest of {total} bytes"
             )));
         }
-        let usable = span.block_bytes.get();
+        let (requested, extent) = (block.requested, span.extent());
         if !state.split(span, block, first, &mut prealloc) {
             drop(state);
             return Err(cannot(format_args!("the block at {address:#x} was freed meanwhile")));
         }
-        if let Some(watched) = self.watched(address, usable) {
-            watched.resize(first, true);
-            Watched { address: address + first, bytes: usable - first, ..watched }.hand_out(true);
+        if let Some(watched) = self.watched(address, requested, extent) {
+            watched.resize(first, first, true);
+            let (bytes, extent) = (requested - first, extent - first);
+            Watched { address: address + first, bytes, extent, ..watched }.hand_out(true);
         }
         Ok(())
     }
@@ -52,16 +53,17 @@ impl Pool {
         // The lock was released in between.
         let same = table::get(high).is_some_and(|now| now.is(above)) && above.start.get() == high;
         let large = below.kind() == Kind::Large && above.kind() == Kind::Large;
-        let (usable, more) = (below.block_bytes.get(), above.block_bytes.get());
+        let low_block = self.watched(low, below.block(0).requested, below.extent());
+        let high_block = self.watched(high, above.block(0).requested, above.extent());
         if !same || !large || !state.put_together(self, below, above, total) {
             drop(state);
             return Err(cannot(format_args!(
                 "the blocks at {low:#x} and {high:#x} cannot be merged into one of {total} bytes"
             )));
         }
-        if let Some(watched) = self.watched(low, usable) {
-            Watched { address: high, bytes: more, ..watched }.give_back();
-            watched.resize(below.block_bytes.get(), true);
+        if let (Some(low), Some(high)) = (low_block, high_block) {
+            high.give_back();
+            low.resize(total, below.extent(), true);
         }
         Ok(())
     }

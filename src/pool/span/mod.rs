@@ -227,6 +227,11 @@ pub(super) fn vacate() {
 }
 
 impl Span {
+    /// Bytes from the start of a block on that no other block has.
+    pub fn extent(&self) -> usize {
+        if self.kind() == Kind::Large { self.bytes.get() } else { self.block_bytes.get() }
+    }
+
     /// A span of kind None. None: no memory.
     pub fn create() -> Option<&'static Span> {
         let span = SPANS.get()?;

@@ -73,6 +73,8 @@ pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
         if top.compare_exchange(null, fresh as *mut Leaf, Ordering::Release, Ordering::Relaxed).is_err() {
             // SAFETY: another thread was first; no other thread knows ours.
             unsafe { os::unmap(fresh, bytes) };
+        } else {
+            os::keep_until_unload(fresh, bytes);
         }
     }
     true

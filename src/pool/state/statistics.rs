@@ -108,13 +108,15 @@ impl PoolState {
         for (in_use, account) in clients.iter_mut().zip(&self.clients) {
             *in_use = account.tally.in_use;
         }
+        let mut all = self.total;
         for heap in self.heaps() {
-            heap.add_in_use(&mut clients);
+            let (in_use, requested) = heap.add_in_use(&mut clients);
+            all.change(in_use, requested);
         }
         for (account, in_use) in self.clients.iter_mut().zip(clients) {
             account.peak = account.peak.max((in_use as i64).max(0) as u64);
         }
-        self.peak_of_all();
+        self.peak_of_all(&all);
     }
 
     /// Counts an update of the peaks. Heaps read this without the lock, to know whether their last update still
@@ -125,8 +127,8 @@ impl PoolState {
         }
     }
 
-    fn peak_of_all(&mut self) {
-        let (in_use, requested) = self.in_use(&self.now());
+    fn peak_of_all(&mut self, all: &Tally) {
+        let (in_use, requested) = self.in_use(all);
         let f = &mut self.figures;
         f.peak_in_use_bytes = f.peak_in_use_bytes.max(in_use);
         f.peak_requested_bytes = f.peak_requested_bytes.max(requested);
@@ -204,13 +206,20 @@ impl PoolState {
         self.change(block, usable as u64, block.requested as u64);
         let client = block.client();
         let mut in_use = self.account(block).tally.in_use;
+        let mut all = self.total;
         for heap in self.heaps() {
+            all.change(heap.in_use(), heap.requested());
             in_use = in_use.wrapping_add(heap.in_use_of(client));
         }
         let account = self.account(block);
         account.peak = account.peak.max((in_use as i64).max(0) as u64);
         self.count_peak_update();
-        self.peak_of_all();
+        self.peak_of_all(&all);
+    }
+
+    /// The number of heaps that have not been used for a while.
+    pub fn idle_heaps(&self, now: u64) -> usize {
+        self.heaps().filter(|heap| heap.note_idle(now)).count()
     }
 
     /// Counts a failed request, or a failed operation on a block.

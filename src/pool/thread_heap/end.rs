@@ -144,6 +144,34 @@ pub fn reclaim_from_threads(pool: &'static Pool, all: bool) -> bool {
     .unwrap_or(false)
 }
 
+/// Fewer idle heaps cost less than ending them.
+const MANY_IDLE_HEAPS: usize = 8;
+
+/// Ends the heaps of threads that have not used them for a while, if there are many. A thread that comes back gets a
+/// new one. Called as `reclaim_from_threads`.
+#[cold]
+pub fn end_idle(pool: &'static Pool, now: u64) {
+    if pool.state.lock().idle_heaps(now) < MANY_IDLE_HEAPS {
+        return;
+    }
+    let own = thread::current();
+    let ended = with_all(pool, |state| {
+        let mut at = state.heaps;
+        while let Some(heap) = at {
+            at = heap.next();
+            let thread = heap.thread.load(Ordering::Relaxed).cast_const();
+            let is_hidden = thread.is_null();
+            if !is_hidden && !core::ptr::eq(thread, own) && heap.is_idle(now) {
+                heap.end(pool, state);
+                heap.forget();
+            }
+        }
+    });
+    if ended.is_some() {
+        pool.enforce_threshold(pool.state.lock(), 0);
+    }
+}
+
 /// Ends all heaps of a released pool. Called as `reclaim_from_threads`.
 #[cold]
 pub fn end_all(pool: &'static Pool) {

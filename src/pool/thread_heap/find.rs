@@ -60,6 +60,8 @@ impl Heap {
         heap.alignment.set(state.settings.alignment);
         heap.page.set(pool.page.load(Ordering::Relaxed));
         heap.out.allow(heap.step());
+        // Not idle before it was seen twice.
+        heap.activity.set(usize::MAX);
         heap.next.store(pointer(state.heaps.replace(heap)), Ordering::Relaxed);
         state.figures.metadata_bytes += size_of::<Heap>() as u64;
         drop(state);

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | the heap's thread, inside the library | the heap, and the blocks of its spans |
 //! | a thread that runs alone (`thread::stop_the_world`), or the child of a fork | the same, of any heap |
-//! | the holder of the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
+//! | the holder of the pool's lock | `next`, `pending`, `pool`, `activity`, `idle_since_ms`, and spans without an owner |
 //!
-//! A heap also keeps the large block that its thread freed last, for the next request of that size.
+//! A heap also keeps the large block that its thread freed last, for the next request of that size. If many threads
+//! have not used their heaps for a while, another thread ends these heaps: they hold memory, and every update of the
+//! peaks would read them.
 //!
 //! A block freed by another thread is marked, in its state and as a bit of its span. The owner collects it when it
 //! runs out of blocks: see `remote_free`. A heap's counts are summed up when statistics are read. Peaks are checked
@@ -34,7 +36,7 @@ mod spans;
 mod tests;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
-pub(super) use end::{end_all, hide, reclaim_from_threads, show};
+pub(super) use end::{end_all, end_idle, hide, reclaim_from_threads, show};
 pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
 pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
 pub use resize::reallocate_fast;
@@ -71,6 +73,9 @@ pub(super) struct Heap {
     page: RelaxedUsize,
     /// The thread that it belongs to, also while it is hidden.
     owner_thread: AtomicPtr<Thread>,
+    /// [`Heap::activity`] when it last differed from the time before, and that time.
+    activity: RelaxedUsize,
+    idle_since_ms: RelaxedUsize,
     apart: Line,
     // Written by the thread.
     recent: Recent,
@@ -190,6 +195,9 @@ impl Role for HeapRole {
 
 static HEAPS: Recycler<Heap> = Recycler::new();
 
+/// A heap that has not been used for so long is idle.
+const IDLE_MS: u64 = 200;
+
 /// The heaps of one thread.
 #[repr(C)]
 struct ThreadHeaps {
@@ -288,21 +296,27 @@ impl Heap {
         Tally { in_use, requested, allocated, freed, reallocated }
     }
 
-    /// Adds the usable bytes of each client. Returns the requested bytes of all; modulo 2^64.
-    pub fn add_in_use(&self, clients: &mut [u64; CLIENTS]) -> u64 {
-        let mut plain = self.in_use();
-        for (sum, counter) in clients.iter_mut().zip(&self.clients) {
-            let in_use = counter.in_use.get() as u64;
-            *sum = sum.wrapping_add(in_use);
-            plain = plain.wrapping_sub(in_use);
+    /// Adds the usable bytes of each client. Returns the usable and the requested bytes of all; modulo 2^64.
+    pub fn add_in_use(&self, clients: &mut [u64; CLIENTS]) -> (u64, u64) {
+        let all = self.in_use();
+        let mut plain = all;
+        if self.shared.get() != 0 {
+            for (sum, counter) in clients.iter_mut().zip(&self.clients) {
+                let in_use = counter.in_use.get() as u64;
+                *sum = sum.wrapping_add(in_use);
+                plain = plain.wrapping_sub(in_use);
+            }
         }
         let sum = &mut clients[PLAIN.index()];
         *sum = sum.wrapping_add(plain);
-        self.requested()
+        (all, all.wrapping_sub(self.slack.get() as u64))
     }
 
     /// Usable bytes of a client's live blocks, modulo 2^64.
     pub fn in_use_of(&self, client: Client) -> u64 {
+        if self.shared.get() == 0 {
+            return if client == PLAIN { self.in_use() } else { 0 };
+        }
         let of = |counter: &Counter| counter.in_use.get() as u64;
         if client != PLAIN {
             return of(&self.clients[client.index()]);
@@ -323,6 +337,27 @@ impl Heap {
     /// Allocations of a class, or large ones.
     pub fn handed(&self, class: usize) -> u64 {
         self.handed[class].get() as u64
+    }
+
+    /// A value that changes with nearly every allocation and every free.
+    fn activity(&self) -> usize {
+        self.out.activity().wrapping_mul(31).wrapping_add(self.freed.get())
+    }
+
+    /// Notes whether the thread has used the heap since the last call. Returns whether it has not for a while. Under
+    /// the pool's lock.
+    pub fn note_idle(&self, now: u64) -> bool {
+        let activity = self.activity();
+        if self.activity.get() != activity {
+            self.activity.set(activity);
+            self.idle_since_ms.set(now as usize);
+        }
+        self.is_idle(now)
+    }
+
+    /// Whether the thread has not used the heap for a while before the last `note_idle`, nor since.
+    fn is_idle(&self, now: u64) -> bool {
+        self.activity.get() == self.activity() && now.saturating_sub(self.idle_since_ms.get() as u64) >= IDLE_MS
     }
 
     /// Whether a span of the class has a free block.

@@ -77,6 +77,11 @@ impl Outstanding {
         outstanding
     }
 
+    /// A value that changes with nearly every allocation and every free.
+    pub fn activity(&self) -> usize {
+        self.left.load(Ordering::Relaxed).wrapping_mul(31).wrapping_add(self.back.load(Ordering::Relaxed))
+    }
+
     /// Resets it to "nothing was ever allocated".
     pub fn clear(&self) {
         let [first, second] = &self.allowed;

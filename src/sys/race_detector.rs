@@ -1,0 +1,123 @@
+//! ThreadSanitizer: tells it that calls of the library order the accesses of threads, because it does not see the library's locks.
+//!
+//! Contract: nothing is linked or loaded for this. ThreadSanitizer is detected by its functions, which are bound weakly. A call releases
+//! what its thread did before, and acquires what other threads did before their calls; accesses in between are not recorded. So a race
+//! is not reported if calls of the library lie between its accesses, in both threads.
+
+use core::ffi::c_void;
+use core::sync::atomic::AtomicU8;
+
+type Synchronize = unsafe extern "C" fn(*const c_void);
+type Ignore = unsafe extern "C" fn();
+
+/// Functions of ThreadSanitizer's interface.
+struct Functions {
+    acquire: Synchronize,
+    release: Synchronize,
+    ignore_begin: Ignore,
+    ignore_end: Ignore,
+}
+
+/// Its address stands for all data that calls pass on.
+static ALL_DATA: AtomicU8 = AtomicU8::new(0);
+
+/// Whether ThreadSanitizer runs in this process.
+pub fn is_present() -> bool {
+    functions().is_some()
+}
+
+/// The calling thread enters the library.
+pub fn enter() {
+    if let Some(functions) = functions() {
+        // SAFETY: the first call takes any address; the second one takes nothing.
+        unsafe {
+            (functions.release)((&raw const ALL_DATA).cast());
+            (functions.ignore_begin)();
+        }
+    }
+}
+
+/// The calling thread leaves the library.
+pub fn leave() {
+    if let Some(functions) = functions() {
+        // SAFETY: `enter` began what the first call ends; the second one takes any address.
+        unsafe {
+            (functions.ignore_end)();
+            (functions.acquire)((&raw const ALL_DATA).cast());
+        }
+    }
+}
+
+fn functions() -> Option<Functions> {
+    let [acquire, release, ignore_begin, ignore_end] = addresses();
+    if [acquire, release, ignore_begin, ignore_end].contains(&0) {
+        return None;
+    }
+    // SAFETY: functions of ThreadSanitizer's interface, which have these types.
+    unsafe {
+        Some(Functions {
+            acquire: core::mem::transmute::<usize, Synchronize>(acquire),
+            release: core::mem::transmute::<usize, Synchronize>(release),
+            ignore_begin: core::mem::transmute::<usize, Ignore>(ignore_begin),
+            ignore_end: core::mem::transmute::<usize, Ignore>(ignore_end),
+        })
+    }
+}
+
+/// The addresses that the loader bound to the names; 0: none. An `extern` block cannot declare a weak function.
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
+fn addresses() -> [usize; 4] {
+    let (acquire, release, ignore_begin, ignore_end): (usize, usize, usize, usize);
+    // SAFETY: reads four entries of the global offset table, which the loader has filled.
+    unsafe {
+        core::arch::asm!(
+            ".weak __tsan_acquire",
+            ".weak __tsan_release",
+            ".weak __tsan_ignore_thread_begin",
+            ".weak __tsan_ignore_thread_end",
+            "mov {0}, qword ptr [rip + __tsan_acquire@GOTPCREL]",
+            "mov {1}, qword ptr [rip + __tsan_release@GOTPCREL]",
+            "mov {2}, qword ptr [rip + __tsan_ignore_thread_begin@GOTPCREL]",
+            "mov {3}, qword ptr [rip + __tsan_ignore_thread_end@GOTPCREL]",
+            out(reg) acquire,
+            out(reg) release,
+            out(reg) ignore_begin,
+            out(reg) ignore_end,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+    [acquire, release, ignore_begin, ignore_end]
+}
+
+#[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
+fn addresses() -> [usize; 4] {
+    let (acquire, release, ignore_begin, ignore_end): (usize, usize, usize, usize);
+    // SAFETY: reads four entries of the global offset table, which the loader has filled.
+    unsafe {
+        core::arch::asm!(
+            ".weak __tsan_acquire",
+            ".weak __tsan_release",
+            ".weak __tsan_ignore_thread_begin",
+            ".weak __tsan_ignore_thread_end",
+            "adrp {0}, :got:__tsan_acquire",
+            "ldr {0}, [{0}, :got_lo12:__tsan_acquire]",
+            "adrp {1}, :got:__tsan_release",
+            "ldr {1}, [{1}, :got_lo12:__tsan_release]",
+            "adrp {2}, :got:__tsan_ignore_thread_begin",
+            "ldr {2}, [{2}, :got_lo12:__tsan_ignore_thread_begin]",
+            "adrp {3}, :got:__tsan_ignore_thread_end",
+            "ldr {3}, [{3}, :got_lo12:__tsan_ignore_thread_end]",
+            out(reg) acquire,
+            out(reg) release,
+            out(reg) ignore_begin,
+            out(reg) ignore_end,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+    [acquire, release, ignore_begin, ignore_end]
+}
+
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
+fn addresses() -> [usize; 4] {
+    [0; 4]
+}
