@@ -57,13 +57,12 @@ pub fn flags(range: (i64, i64)) -> Option<u32> {
     within(range, |registration| registration.flags)
 }
 
-/// The address of a range's first byte for devices. 0: it is not mapped for them.
-pub fn device_address(range: (i64, i64)) -> u64 {
-    let address = within(range, |registration| match registration.device_address {
+/// The address of a range's first byte for devices; 0: it is not mapped for them. None: no registration contains the range.
+pub fn device_address(range: (i64, i64)) -> Option<u64> {
+    within(range, |registration| match registration.device_address {
         0 => 0,
         first => first + (range.0 - registration.start) as u64,
-    });
-    address.unwrap_or(0)
+    })
 }
 
 /// Records that a stream uses a range until `point`. Called under no lock.

@@ -53,7 +53,10 @@ pub unsafe extern "C" fn tn_array_borrow_read(
             }
         };
         // SAFETY: as above.
-        unsafe { out.write(convert::handle(guard)) };
+        unsafe {
+            convert::add_device_address(view);
+            out.write(convert::handle(guard));
+        }
         Ok(())
     })
 }
@@ -120,7 +123,10 @@ pub unsafe extern "C" fn tn_array_borrow_write(
             }
         };
         // SAFETY: as above.
-        unsafe { out.write(convert::handle(guard)) };
+        unsafe {
+            convert::add_device_address(view);
+            out.write(convert::handle(guard));
+        }
         Ok(())
     })
 }
@@ -154,7 +160,10 @@ pub unsafe extern "C" fn tn_borrow_all(
         let guard = borrow::all(BorrowContext::new(c"tn_borrow_all"), specs, |index, hold| {
             if !views.is_null() {
                 // SAFETY: n_specs places, by this function's documentation.
-                unsafe { views.add(index).write(convert::view(hold.layout(), hold.device())) };
+                unsafe {
+                    views.add(index).write(convert::view(hold.layout(), hold.device()));
+                    convert::add_device_address(views.add(index));
+                }
             }
         })?;
         // SAFETY: writable by this function's documentation.
@@ -223,14 +232,13 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
         ledger::find::<ledger::Guard>(id)?;
         let info = info?;
         let mut value = <tn_borrow_info as convert::VersionedStruct>::defaults();
+        let mut on = tn_device { r#type: TN_CPU, id: 0 };
         borrow::query(id, |layout, device| {
             let view = convert::view(layout, device);
-            value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
+            value = tn_borrow_info { size: 0, data: view.data, device_data: 0, bytes: view.bytes };
+            on = device;
         })?;
-        if value.device_data == 0 {
-            // A device may use another address for page-locked memory.
-            value.device_data = device_copy::device_address(value.data as usize);
-        }
+        value.device_data = device_copy::device_address(on, value.data as usize);
         // SAFETY: writable by this function's documentation.
         unsafe { info.write(&value, size_of::<tn_borrow_info>()) };
         Ok(())

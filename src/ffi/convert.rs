@@ -5,6 +5,7 @@
 
 use crate::array;
 use crate::borrow::HolderInfo;
+use crate::device_copy;
 use crate::error::{Result, fail, rank};
 use crate::names::Name;
 use crate::pool::{self, Pool};
@@ -538,12 +539,10 @@ pub fn data(layout: &crate::layout::Layout) -> *mut core::ffi::c_void {
     if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut core::ffi::c_void }
 }
 
-/// The view of an open guard's layout on a device.
+/// The view of an open guard's layout on a device. Its `device_data` is 0: see [`add_device_address`].
 pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
     let ndim = layout.ndim();
     let (data, bytes) = if layout.is_empty() { (0, 0) } else { (layout.offset() as u64, layout.bytes() as u64) };
-    // A device uses the host's address, if it can access the memory.
-    let for_kernels = matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED);
     tn_view_info {
         data: data as *mut core::ffi::c_void,
         device,
@@ -551,8 +550,20 @@ pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
         dtype: layout.dtype().raw(),
         shape: layout.shape().as_ptr(),
         strides: layout.strides().as_ptr(),
-        device_data: if for_kernels { data } else { 0 },
+        device_data: 0,
         bytes,
         reserved: [0; 4],
+    }
+}
+
+/// Sets the `device_data` of a view. It may call the driver, so the guard is open and no lock is held.
+///
+/// # Safety
+/// - `view` is NULL or points to what [`view`] made.
+#[inline]
+pub unsafe fn add_device_address(view: *mut tn_view_info) {
+    // SAFETY: the caller's obligation.
+    if let Some(view) = unsafe { view.as_mut() } {
+        view.device_data = device_copy::device_address(view.device, view.data as usize);
     }
 }
