@@ -81,6 +81,7 @@ CALL(borrow_query, (borrow_info.size = sizeof borrow_info, tn_borrow_query((tn_b
 CALL(borrow_end, tn_borrow_end((tn_borrow *)handle, 0, NULL))
 CALL(cancel, tn_promise_cancel((tn_promise *)handle))
 CALL(promise_release, tn_promise_release((tn_promise *)handle))
+CALL(promise_to_device, tn_promise_to_device((tn_promise *)handle, HOST, NULL, NULL, OUT(tn_array)))
 CALL(take, tn_take(1, (tn_promise *[]){(tn_promise *)handle}, outs))
 #define POOL ((tn_pool *)handle)
 static tn_pool_stats stats;
@@ -125,6 +126,7 @@ static const struct row {
     ROW(export_dlpack_versioned, AN_ARRAY, 0),
     ROW(upgrade, A_WEAK, 0), ROW(weak_release, A_WEAK, 0), ROW(borrow_query, A_BORROW, 0), ROW(borrow_end, A_BORROW, 0),
     ROW(cancel, A_PROMISE, 0), ROW(promise_release, A_PROMISE, 0), ROW(take, A_PROMISE, 0),
+    ROW(promise_to_device, A_PROMISE, 0),
     ROW(pool_release, A_POOL, 0), ROW(pool_query, A_POOL, 1), ROW(pool_reset_peak, A_POOL, 1),
     ROW(pool_trim, A_POOL, 1),
     ROW(pool_set_current, A_POOL, 1), ROW(pool_allocate, A_POOL, 1), ROW(pool_allocate_zeroed, A_POOL, 1),

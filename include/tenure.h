@@ -3048,6 +3048,32 @@ tn_status tn_array_to_device(tn_array *array,
                              tn_array **out);
 
 /**
+ * Moves a given array to a device: takes the promise, copies the elements to a new array there, and releases the old bytes. They return to
+ * their pool when the copy is done, in the order of the stream.
+ *
+ * An array that lies there already is taken as by `tn_take`, without a copy: with pool NULL an array on that device, else an array in that
+ * pool. If its giver required more promises than this one, the giver keeps the array and its bytes.
+ *
+ * @param promise  An outstanding promise. It cannot be taken again, and its owner still releases it. On failure: as before.
+ * @param device   The device to move to; the host is {TN_CPU, 0}.
+ * @param pool     A pool of that device; NULL: the thread's current pool of it.
+ * @param stream   The stream of the copy; NULL: the copy is done on return.
+ * @param[out] out The array, with the name of the handle that was given. A copy is dense, in F order if the array was F- and not
+ *                 C-contiguous, else in C order, and writable. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already; the other
+ *         statuses of `tn_array_to_device`.
+ * @note Threads: any. Blocks: if the host copies, until unfinished device work on the bytes is done. Allocates: the new array, from the
+ *       pool.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_promise_to_device(tn_promise *promise,
+                               tn_device device,
+                               tn_pool *pool,
+                               tn_stream *stream,
+                               tn_array **out);
+
+/**
  * Copies an array's elements into raw host memory.
  *
  * @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.

@@ -332,12 +332,22 @@ pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
 
 /// An array and a pool argument. If both are invalid, reports the status that comes first in the order of checks.
 pub fn array_and_pool(array: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
-    let found = crate::ledger::find::<crate::ledger::Claim>(array);
+    handle_and_pool::<crate::ledger::Claim>(array, pool)
+}
+
+/// As [`array_and_pool`], for a promise.
+pub fn promise_and_pool(promise: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
+    handle_and_pool::<crate::ledger::Promise>(promise, pool)
+}
+
+#[inline(always)]
+fn handle_and_pool<S: crate::slots::Slot>(handle: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
+    let found = crate::ledger::find::<S>(handle);
     let pool = self::pool(pool);
     match (found, &pool) {
         // Looked up again for its message, which the pool's has replaced.
         (Err(first), Err(second)) if rank(first.code()) <= rank(second.code()) => {
-            crate::ledger::find::<crate::ledger::Claim>(array).and(pool)
+            crate::ledger::find::<S>(handle).and(pool)
         }
         (Err(status), Ok(_)) => Err(status),
         _ => pool,

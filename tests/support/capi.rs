@@ -381,6 +381,14 @@ pub fn take(promises: &[Handle]) -> Result<Vec<Handle>, tn_status> {
     result(status).map(|()| out.into_iter().map(|out| out as usize).collect())
 }
 
+/// Moves the array of a promise to a pool of the host.
+pub fn promise_to_device(promise: Handle, pool: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe {
+        transfer::tn_promise_to_device(promise as *mut _, HOST, pool as *mut tn_pool, null_mut(), out)
+    })
+}
+
 /// Enters a scope with arrays and promises, mixed. Returns the new handles and the scope.
 pub fn enter(params: &[Handle]) -> Result<(Vec<Handle>, Handle), tn_status> {
     let list: Vec<*mut c_void> = params.iter().map(|p| *p as *mut _).collect();

@@ -385,6 +385,13 @@ unsafe extern "C" {
         stream: *mut tn_stream,
         out: *mut *mut tn_array,
     ) -> tn_status;
+    pub fn tn_promise_to_device(
+        promise: *mut tn_promise,
+        device: tn_device,
+        pool: *mut tn_pool,
+        stream: *mut tn_stream,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
     pub fn tn_array_copy_to_host(
         array: *mut tn_array,
         ptr: *mut c_void,
