@@ -90,6 +90,7 @@ CALL(pool_query, (stats.size = sizeof stats, tn_pool_query(POOL, &stats)))
 CALL(pool_reset_peak, tn_pool_reset_peak(POOL))
 CALL(pool_trim, tn_pool_trim(POOL, 0, &size))
 CALL(pool_set_current, tn_pool_set_current(POOL))
+CALL(pool_set_default, tn_pool_set_default(POOL))
 CALL(pool_allocate, tn_pool_allocate(POOL, 8, 0, NULL, &out))
 CALL(pool_allocate_zeroed, tn_pool_allocate_zeroed(POOL, 8, 0, NULL, &out))
 CALL(pool_reallocate, tn_pool_reallocate(POOL, NULL, 8, NULL, &out))
@@ -129,6 +130,7 @@ static const struct row {
     ROW(promise_to_device, A_PROMISE, 0),
     ROW(pool_release, A_POOL, 0), ROW(pool_query, A_POOL, 1), ROW(pool_reset_peak, A_POOL, 1),
     ROW(pool_trim, A_POOL, 1),
+    ROW(pool_set_default, A_POOL, 1),
     ROW(pool_set_current, A_POOL, 1), ROW(pool_allocate, A_POOL, 1), ROW(pool_allocate_zeroed, A_POOL, 1),
     ROW(pool_reallocate, A_POOL, 1), ROW(empty, A_POOL, 1), ROW(zeros, A_POOL, 1), ROW(full, A_POOL, 1),
     ROW(like_in, A_POOL, 1), ROW(copy_in, A_POOL, 1), ROW(to_device_in, A_POOL, 1),

@@ -89,6 +89,15 @@ pub fn set_current(pool: Handle) -> Done {
     done(|| pool::tn_pool_set_current(pool as *mut tn_pool))
 }
 
+pub fn set_default(pool: Handle) -> Done {
+    done(|| pool::tn_pool_set_default(pool as *mut tn_pool))
+}
+
+pub fn default_pool(device: tn_device) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { pool::tn_pool_default(device, out) })
+}
+
 pub fn stats(pool: Handle) -> tn_pool_stats {
     // SAFETY: plain data.
     let mut stats: tn_pool_stats = unsafe { std::mem::zeroed() };

@@ -80,6 +80,7 @@ unsafe extern "C" {
         out: *mut *mut tn_pool,
     ) -> tn_status;
     pub fn tn_pool_default(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
+    pub fn tn_pool_set_default(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_current(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_pool_release(pool: *mut tn_pool) -> tn_status;
