@@ -2431,6 +2431,25 @@ tn_status tn_array_open_npy(const char *path,
                             tn_array **out);
 
 /**
+ * Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does.
+ *
+ * @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+ * @param offset   The offset in bytes of the array's header in the file.
+ * @param options  The mode, pool and header limit; `fd` is ignored. NULL: TN_NPY_READ.
+ * @param[out] end The offset in bytes behind the array's data, where another array may begin; may be NULL.
+ * @param[out] out The array, as from `tn_array_open_npy`. On failure: both outputs are untouched.
+ * @return The statuses of `tn_array_open_npy`. Data that are mapped must be aligned for their type in the file.
+ * @note Threads: any. Blocks: for the file system.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_open_npy_fd(int32_t fd,
+                               uint64_t offset,
+                               const tn_npy_options *options,
+                               uint64_t *end,
+                               tn_array **out);
+
+/**
  * Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. The call writes a temporary file
  * beside the target and then renames it, so the target is at any time the old file or the complete new one. An array may be saved over the
  * file that it is mapped from.
@@ -2449,6 +2468,24 @@ tn_status tn_array_open_npy(const char *path,
 tn_status tn_array_save_npy(tn_array *array,
                             const char *path,
                             tn_io_flags flags);
+
+/**
+ * Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards.
+ *
+ * Unlike `tn_array_save_npy`, it writes in place: if it fails, a part may have been written, and the position is behind that part. An array
+ * that is mapped from the file must not be written over itself.
+ *
+ * @param array    The array, with any layout, read only during the call.
+ * @param fd       A descriptor that is open for writing, which the caller still closes.
+ * @param flags    TN_IO_SYNC: sync the file to disk before the call returns.
+ * @return The statuses of `tn_array_save_npy`; TN_ERR_INVALID also for TN_IO_EXCLUSIVE.
+ * @note Threads: any. Blocks: for the file system, or the reader of the pipe. Allocates: at most one chunk.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_save_npy_fd(tn_array *array,
+                               int32_t fd,
+                               tn_io_flags flags);
 
 /* ====================================================== view ====================================================== */
 /**
@@ -3491,6 +3528,27 @@ tn_status tn_safetensors_query(const char *path,
                                size_t *n_infos);
 
 /**
+ * Lists the tensors of an open safetensors file, as `tn_safetensors_query` does.
+ *
+ * @param fd         The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+ * @param offset     The offset in bytes at which the safetensors data begin; they reach to the end of the file.
+ * @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
+ * @param capacity   The number of items at infos.
+ * @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
+ * @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
+ * @return The statuses of `tn_safetensors_query`.
+ * @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_safetensors_query_fd(int32_t fd,
+                                  uint64_t offset,
+                                  size_t item_size,
+                                  size_t capacity,
+                                  tn_safetensors_info *infos,
+                                  size_t *n_infos);
+
+/**
  * Opens tensors of a safetensors file by their names, all or none.
  *
  * @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises SIGBUS.
@@ -3513,6 +3571,29 @@ tn_status tn_array_open_safetensors(const char *path,
                                     const tn_safetensors_options *options,
                                     tn_array **out,
                                     tn_how *how);
+
+/**
+ * Opens tensors of an open safetensors file by their names, all or none, as `tn_array_open_safetensors` does.
+ *
+ * @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+ * @param offset   The offset in bytes at which the safetensors data begin; they reach to the end of the file.
+ * @param n_names  The number of names.
+ * @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
+ * @param options  The pool and the flags, as for `tn_array_open_safetensors`. The alignment of a tensor is that of its offset in the file.
+ * @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+ * @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return The statuses of `tn_array_open_safetensors`.
+ * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_array_open_safetensors_fd(int32_t fd,
+                                       uint64_t offset,
+                                       size_t n_names,
+                                       const char *const *names,
+                                       const tn_safetensors_options *options,
+                                       tn_array **out,
+                                       tn_how *how);
 
 /* ====================================================== expr ====================================================== */
 /** @defgroup expr lazy expressions, which are computed once and reuse the memory of operands that have no other user */

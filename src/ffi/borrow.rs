@@ -7,6 +7,7 @@ use crate::device_copy;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
 use crate::ledger;
+use crate::slots::Id;
 use crate::types::*;
 use core::ffi::c_void;
 
@@ -52,11 +53,8 @@ pub unsafe extern "C" fn tn_array_borrow_read(
                 borrow::open(call, id, stream, wanted, flags & TN_WAIT != 0, &outputs)?
             }
         };
-        // SAFETY: as above.
-        unsafe {
-            convert::add_device_address(view);
-            out.write(convert::handle(guard));
-        }
+        // SAFETY: the outputs are writable by this function's documentation.
+        unsafe { outputs.finish(out, guard) };
         Ok(())
     })
 }
@@ -65,6 +63,21 @@ pub unsafe extern "C" fn tn_array_borrow_read(
 struct Outputs {
     data: *mut *mut c_void,
     view: *mut tn_view_info,
+}
+
+impl Outputs {
+    /// Completes the view, and writes the open guard.
+    ///
+    /// # Safety
+    /// - The outputs are writable, and the view was written.
+    #[inline(always)]
+    unsafe fn finish(&self, out: Out<*mut tn_borrow>, guard: Id) {
+        // SAFETY: the caller's obligation.
+        unsafe {
+            convert::add_device_address(self.view);
+            out.write(convert::handle(guard));
+        }
+    }
 }
 
 impl LayoutSink for Outputs {
@@ -122,11 +135,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
                 borrow::open(call, id, stream, wanted, mode & TN_WAIT != 0, &outputs)?
             }
         };
-        // SAFETY: as above.
-        unsafe {
-            convert::add_device_address(view);
-            out.write(convert::handle(guard));
-        }
+        // SAFETY: the outputs are writable by this function's documentation.
+        unsafe { outputs.finish(out, guard) };
         Ok(())
     })
 }

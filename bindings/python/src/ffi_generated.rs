@@ -209,9 +209,21 @@ unsafe extern "C" {
         options: *const tn_npy_options,
         out: *mut *mut tn_array,
     ) -> tn_status;
+    pub fn tn_array_open_npy_fd(
+        fd: i32,
+        offset: u64,
+        options: *const tn_npy_options,
+        end: *mut u64,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
     pub fn tn_array_save_npy(
         array: *mut tn_array,
         path: *const c_char,
+        flags: tn_io_flags,
+    ) -> tn_status;
+    pub fn tn_array_save_npy_fd(
+        array: *mut tn_array,
+        fd: i32,
         flags: tn_io_flags,
     ) -> tn_status;
     pub fn tn_array_reshape(
@@ -505,8 +517,25 @@ unsafe extern "C" {
         infos: *mut tn_safetensors_info,
         n_infos: *mut usize,
     ) -> tn_status;
+    pub fn tn_safetensors_query_fd(
+        fd: i32,
+        offset: u64,
+        item_size: usize,
+        capacity: usize,
+        infos: *mut tn_safetensors_info,
+        n_infos: *mut usize,
+    ) -> tn_status;
     pub fn tn_array_open_safetensors(
         path: *const c_char,
+        n_names: usize,
+        names: *const *const c_char,
+        options: *const tn_safetensors_options,
+        out: *mut *mut tn_array,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_open_safetensors_fd(
+        fd: i32,
+        offset: u64,
         n_names: usize,
         names: *const *const c_char,
         options: *const tn_safetensors_options,
