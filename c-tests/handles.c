@@ -62,6 +62,7 @@ CALL(borrow_all, tn_borrow_all(2, (tn_borrow_spec[]){{.array = other, .access = 
                                NULL, OUT(tn_borrow)))
 CALL(give, tn_array_give(ARRAY, 1, OUT(tn_promise)))
 CALL(is_unique, tn_array_is_unique(ARRAY, &number))
+CALL(holders, tn_array_holders(ARRAY, sizeof(tn_holder), 0, NULL, NULL, &size))
 CALL(why_not, tn_array_why_not(ARRAY, NULL, sizeof(tn_holder), 0, &bits, NULL, &size))
 CALL(copy_from, tn_array_copy_into(ARRAY, other, 0, NULL))
 CALL(copy_into, tn_array_copy_into(other, ARRAY, 0, NULL))
@@ -120,7 +121,8 @@ static const struct row {
     ROW(overlap_first, AN_ARRAY, 0), ROW(overlap_second, AN_ARRAY, 0), ROW(borrow_read, AN_ARRAY, 0),
     ROW(borrow_write, AN_ARRAY, 0), ROW(chunks_write, AN_ARRAY, 0), ROW(borrow_all, AN_ARRAY, 0),
     ROW(give, AN_ARRAY, 0),
-    ROW(is_unique, AN_ARRAY, 0), ROW(why_not, AN_ARRAY, 0), ROW(copy_from, AN_ARRAY, 0), ROW(copy_into, AN_ARRAY, 0),
+    ROW(is_unique, AN_ARRAY, 0), ROW(why_not, AN_ARRAY, 0),
+    ROW(holders, AN_ARRAY, 0), ROW(copy_from, AN_ARRAY, 0), ROW(copy_into, AN_ARRAY, 0),
     ROW(to_device, AN_ARRAY, 0), ROW(copy_to_host, AN_ARRAY, 0), ROW(copy_from_host, AN_ARRAY, 0),
     ROW(fill, AN_ARRAY, 0),
     ROW(zero, AN_ARRAY, 0), ROW(export_host, AN_ARRAY, 0), ROW(export_dlpack, AN_ARRAY, 0),

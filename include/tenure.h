@@ -1849,7 +1849,8 @@ tn_status tn_pool_set_default(tn_pool *pool);
 /**
  * Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
  *
- * The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
+ * The thread keeps the pool alive until it sets another or ends, even if every handle on it is released. A thread that sets the default
+ * pool follows later changes of the default.
  *
  * @param pool     The pool; NULL: the default pools again, for all devices.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
@@ -3054,6 +3055,29 @@ tn_status tn_holders_of(const void *ptr,
                         tn_store_info *store,
                         tn_holder *holders,
                         size_t *n_holders);
+
+/**
+ * Finds the store of an array, and its holders. Unlike a borrow, it is never refused for other holders.
+ *
+ * @param array            An array, also one that is given, written, or in use by a device.
+ * @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
+ * @param capacity         The number of items at holders.
+ * @param[out] store       The store; `size` is set by the caller. May be NULL.
+ * @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the array. NULL only with
+ *                         capacity 0.
+ * @param[out] n_holders   The total number of holders.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong store.size or item_size; TN_ERR_DESTRUCTED;
+ *         TN_ERR_FOREIGN for an array without elements. On failure all outputs are untouched.
+ * @note Threads: any. Blocks: never. Other threads that hold handles can change the result at any time.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_array_holders(tn_array *array,
+                           size_t item_size,
+                           size_t capacity,
+                           tn_store_info *store,
+                           tn_holder *holders,
+                           size_t *n_holders);
 
 /* ==================================================== transfer ==================================================== */
 /**

@@ -76,6 +76,16 @@ fn ar_61_the_default_changes_after_its_first_use() {
         let here = two();
         assert_eq!((blocks(own), blocks(next)), (0, 2));
         drop_two(here);
+        // So is the thread after a scope that restores what was current before it.
+        let before = default_pool(HOST).unwrap();
+        set_current(own).unwrap();
+        set_current(before).unwrap();
+        pool_release(before).unwrap();
+        set_default(own).unwrap();
+        let here = two();
+        assert_eq!((blocks(own), blocks(next)), (2, 0));
+        drop_two(here);
+        set_default(next).unwrap();
         set_default(0).unwrap();
         over.wait();
     });

@@ -182,7 +182,8 @@ pub extern "C" fn tn_pool_set_default(pool: *mut tn_pool) -> tn_status {
 
 /// Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
 ///
-/// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
+/// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released. A thread that sets the default
+/// pool follows later changes of the default.
 ///
 /// @param pool     The pool; NULL: the default pools again, for all devices.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.

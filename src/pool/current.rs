@@ -250,9 +250,13 @@ pub fn set_current(pool: Option<&'static Pool>) {
     let thread = thread::current();
     let Some(pool) = pool else { return forget_current(thread) };
     let Some(slot) = slot_of(pool.device()) else { return };
-    thread::on_exit(forget_current);
-    pool.add_ref();
-    let old = CurrentPools::of(thread).0[slot].set.replace(Some(pool));
+    // The end of a scope restores the pool that was current before it: a thread with the default pool then follows the default again.
+    let set = if default_of(slot).is_some_and(|default| ptr::eq(default, pool)) { None } else { Some(pool) };
+    if let Some(pool) = set {
+        thread::on_exit(forget_current);
+        pool.add_ref();
+    }
+    let old = CurrentPools::of(thread).0[slot].set.replace(set);
     thread_heap::set_current(thread, None);
     if let Some(old) = old {
         old.drop_ref();

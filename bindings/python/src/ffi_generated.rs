@@ -385,6 +385,14 @@ unsafe extern "C" {
         holders: *mut tn_holder,
         n_holders: *mut usize,
     ) -> tn_status;
+    pub fn tn_array_holders(
+        array: *mut tn_array,
+        item_size: usize,
+        capacity: usize,
+        store: *mut tn_store_info,
+        holders: *mut tn_holder,
+        n_holders: *mut usize,
+    ) -> tn_status;
     pub fn tn_array_copy_into(
         source: *mut tn_array,
         destination: *mut tn_array,
