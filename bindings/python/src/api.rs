@@ -565,6 +565,14 @@ pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_
     Ok(chunks)
 }
 
+/// The address for kernels of the bytes of an open guard; 0: no device reaches them.
+pub fn borrow_device_data(guard: Id) -> Result<u64> {
+    let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), data: null_mut(), device_data: 0, bytes: 0 };
+    // SAFETY: a checked id; `info` is writable and `size` is its length.
+    check(unsafe { c::tn_borrow_query(guard.raw(), &mut info) })?;
+    Ok(info.device_data)
+}
+
 /// Ends a guard of any kind.
 #[inline]
 pub fn borrow_end(guard: Id, flags: u32) -> Result<()> {
