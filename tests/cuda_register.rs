@@ -494,7 +494,7 @@ fn pn_20_every_guard_tells_the_address_for_kernels() {
     assert_eq!((data as u64, address), (views[0].data as u64, views[0].device_data));
     assert_ne!(address, seen(&combined).1);
     drop((shared, mapped, combined, plain_pinned));
-    pools.map(|pool| done(tenure::ffi::pool::tn_pool_release(pool)).unwrap());
+    pools.into_iter().for_each(|pool| done(tenure::ffi::pool::tn_pool_release(pool)).unwrap());
 }
 
 #[test]

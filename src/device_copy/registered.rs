@@ -33,8 +33,15 @@ struct Range {
 static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
 /// The size of all registered memory.
+#[inline]
 fn bytes() -> u64 {
     REGISTERED_BYTES.load(Ordering::Relaxed)
+}
+
+/// Whether any memory is registered.
+#[inline]
+pub fn is_any_registered() -> bool {
+    bytes() != 0
 }
 
 /// Calls `body` with the registration that contains a range. A range that spans several registrations lies in none.

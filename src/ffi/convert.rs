@@ -573,7 +573,15 @@ pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
 #[inline]
 pub unsafe fn add_device_address(view: *mut tn_view_info) {
     // SAFETY: the caller's obligation.
-    if let Some(view) = unsafe { view.as_mut() } {
-        view.device_data = device_copy::device_address(view.device, view.data as usize);
+    if let Some(view) = unsafe { view.as_mut() }
+        && (view.device.r#type != TN_CPU || device_copy::is_any_registered())
+    {
+        fill_device_address(view);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn fill_device_address(view: &mut tn_view_info) {
+    view.device_data = device_copy::device_address(view.device, view.data as usize);
 }
