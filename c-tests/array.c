@@ -261,6 +261,7 @@ static void names(void) /* AR-8 */
 
     OK(tn_array_set_name(a, "weights"));
     FAILS(tn_array_set_name(a, "bad \xff byte"), TN_ERR_INVALID);
+    CHECK(says("byte 4") && says("\"bad \"") && says("0xff"));
     CHECK(strcmp(info_of(a).name, "weights") == 0);
     options.name = "bad \xc3";
     tn_array *b = UNTOUCHED;

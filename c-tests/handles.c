@@ -62,6 +62,7 @@ CALL(borrow_all, tn_borrow_all(2, (tn_borrow_spec[]){{.array = other, .access = 
                                NULL, OUT(tn_borrow)))
 CALL(give, tn_array_give(ARRAY, 1, OUT(tn_promise)))
 CALL(is_unique, tn_array_is_unique(ARRAY, &number))
+CALL(holders, tn_array_holders(ARRAY, sizeof(tn_holder), 0, NULL, NULL, &size))
 CALL(why_not, tn_array_why_not(ARRAY, NULL, sizeof(tn_holder), 0, &bits, NULL, &size))
 CALL(copy_from, tn_array_copy_into(ARRAY, other, 0, NULL))
 CALL(copy_into, tn_array_copy_into(other, ARRAY, 0, NULL))
@@ -81,6 +82,7 @@ CALL(borrow_query, (borrow_info.size = sizeof borrow_info, tn_borrow_query((tn_b
 CALL(borrow_end, tn_borrow_end((tn_borrow *)handle, 0, NULL))
 CALL(cancel, tn_promise_cancel((tn_promise *)handle))
 CALL(promise_release, tn_promise_release((tn_promise *)handle))
+CALL(promise_to_device, tn_promise_to_device((tn_promise *)handle, HOST, NULL, NULL, OUT(tn_array)))
 CALL(take, tn_take(1, (tn_promise *[]){(tn_promise *)handle}, outs))
 #define POOL ((tn_pool *)handle)
 static tn_pool_stats stats;
@@ -89,6 +91,7 @@ CALL(pool_query, (stats.size = sizeof stats, tn_pool_query(POOL, &stats)))
 CALL(pool_reset_peak, tn_pool_reset_peak(POOL))
 CALL(pool_trim, tn_pool_trim(POOL, 0, &size))
 CALL(pool_set_current, tn_pool_set_current(POOL))
+CALL(pool_set_default, tn_pool_set_default(POOL))
 CALL(pool_allocate, tn_pool_allocate(POOL, 8, 0, NULL, &out))
 CALL(pool_allocate_zeroed, tn_pool_allocate_zeroed(POOL, 8, 0, NULL, &out))
 CALL(pool_reallocate, tn_pool_reallocate(POOL, NULL, 8, NULL, &out))
@@ -118,15 +121,18 @@ static const struct row {
     ROW(overlap_first, AN_ARRAY, 0), ROW(overlap_second, AN_ARRAY, 0), ROW(borrow_read, AN_ARRAY, 0),
     ROW(borrow_write, AN_ARRAY, 0), ROW(chunks_write, AN_ARRAY, 0), ROW(borrow_all, AN_ARRAY, 0),
     ROW(give, AN_ARRAY, 0),
-    ROW(is_unique, AN_ARRAY, 0), ROW(why_not, AN_ARRAY, 0), ROW(copy_from, AN_ARRAY, 0), ROW(copy_into, AN_ARRAY, 0),
+    ROW(is_unique, AN_ARRAY, 0), ROW(why_not, AN_ARRAY, 0),
+    ROW(holders, AN_ARRAY, 0), ROW(copy_from, AN_ARRAY, 0), ROW(copy_into, AN_ARRAY, 0),
     ROW(to_device, AN_ARRAY, 0), ROW(copy_to_host, AN_ARRAY, 0), ROW(copy_from_host, AN_ARRAY, 0),
     ROW(fill, AN_ARRAY, 0),
     ROW(zero, AN_ARRAY, 0), ROW(export_host, AN_ARRAY, 0), ROW(export_dlpack, AN_ARRAY, 0),
     ROW(export_dlpack_versioned, AN_ARRAY, 0),
     ROW(upgrade, A_WEAK, 0), ROW(weak_release, A_WEAK, 0), ROW(borrow_query, A_BORROW, 0), ROW(borrow_end, A_BORROW, 0),
     ROW(cancel, A_PROMISE, 0), ROW(promise_release, A_PROMISE, 0), ROW(take, A_PROMISE, 0),
+    ROW(promise_to_device, A_PROMISE, 0),
     ROW(pool_release, A_POOL, 0), ROW(pool_query, A_POOL, 1), ROW(pool_reset_peak, A_POOL, 1),
     ROW(pool_trim, A_POOL, 1),
+    ROW(pool_set_default, A_POOL, 1),
     ROW(pool_set_current, A_POOL, 1), ROW(pool_allocate, A_POOL, 1), ROW(pool_allocate_zeroed, A_POOL, 1),
     ROW(pool_reallocate, A_POOL, 1), ROW(empty, A_POOL, 1), ROW(zeros, A_POOL, 1), ROW(full, A_POOL, 1),
     ROW(like_in, A_POOL, 1), ROW(copy_in, A_POOL, 1), ROW(to_device_in, A_POOL, 1),

@@ -673,6 +673,58 @@ static void remove_folder(void)
     CHECK(rmdir(folder) == 0);
 }
 
+static void open_files(void) /* AR-62 */
+{
+    int fd = open(path_of("several.npy"), O_RDWR | O_CREAT, 0644);
+    CHECK(fd >= 0 && write(fd, "12345678", 8) == 8);
+    tn_array *a = numbers(NULL, SHAPE(2, 3)), *turned = NULL, *out = NULL;
+    OK(tn_array_transpose(a, &turned));
+    OK(tn_array_save_npy_fd(a, fd, TN_IO_SYNC));
+    off_t between = lseek(fd, 0, SEEK_CUR);
+    CHECK(between == 8 + 128 + 48);
+    OK(tn_array_save_npy_fd(turned, fd, 0));
+    off_t last = lseek(fd, 0, SEEK_CUR);
+    uint64_t end = 0;
+    tn_npy_options options = {.size = sizeof options, .mode = TN_NPY_COPY, .fd = -1};
+    OK(tn_array_open_npy_fd(fd, 8, NULL, &end, &out));
+    CHECK(end == (uint64_t)between && HOLDS(out, 0, 1, 2, 3, 4, 5) && (info_of(out).flags & TN_READONLY) != 0);
+    drop(out);
+    OK(tn_array_open_npy_fd(fd, end, &options, &end, &out));
+    CHECK(end == (uint64_t)last && HOLDS(out, 0, 3, 1, 4, 2, 5) && lseek(fd, 0, SEEK_CUR) == last);
+    drop(out);
+    OK(tn_array_open_npy_fd(fd, 8, &options, NULL, &out));
+    drop(out);
+    out = UNTOUCHED;
+    end = 7;
+    FAILS(tn_array_open_npy_fd(fd, 0, NULL, &end, &out), TN_ERR_IO);
+    FAILS(tn_array_open_npy_fd(fd, (uint64_t)last, NULL, &end, &out), TN_ERR_IO);
+    FAILS(tn_array_open_npy_fd(fd, UINT64_MAX, NULL, &end, &out), TN_ERR_IO);
+    FAILS(tn_array_open_npy_fd(-1, 0, NULL, &end, &out), TN_ERR_IO);
+    FAILS(tn_array_open_npy_fd(fd, 8, NULL, &end, NULL), TN_ERR_NULL);
+    options.mode = 9;
+    FAILS(tn_array_open_npy_fd(fd, 8, &options, &end, &out), TN_ERR_INVALID);
+    CHECK(out == UNTOUCHED && end == 7);
+    FAILS(tn_array_save_npy_fd(a, fd, TN_IO_EXCLUSIVE), TN_ERR_INVALID);
+    FAILS(tn_array_save_npy_fd(NULL, fd, 0), TN_ERR_NULL);
+    FAILS(tn_array_save_npy_fd(a, -1, 0), TN_ERR_IO);
+    CHECK(says("descriptor -1") && lseek(fd, 0, SEEK_CUR) == last);
+    CHECK(close(fd) == 0);
+    fd = open(path_of("several.npy"), O_RDONLY);
+    FAILS(tn_array_save_npy_fd(a, fd, 0), TN_ERR_IO);
+    CHECK(close(fd) == 0);
+    /* a pipe has no position; it can be written, and not opened */
+    int ends[2];
+    unsigned char header[128 + 48];
+    CHECK(pipe(ends) == 0);
+    OK(tn_array_save_npy_fd(a, ends[1], 0));
+    CHECK(read(ends[0], header, sizeof header) == (ssize_t)sizeof header && memcmp(header, "\x93NUMPY", 6) == 0);
+    FAILS(tn_array_open_npy_fd(ends[0], 0, NULL, NULL, &out), TN_ERR_IO);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+    drop(turned);
+    drop(a);
+    CHECK(remove(path_of("several.npy")) == 0);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL);
@@ -687,6 +739,7 @@ int main(void)
     saving();
     saving_is_all_or_nothing();
     statistics_and_copies();
+    open_files();
     remove_folder();
     return finish();
 }

@@ -283,6 +283,34 @@ static void current_pool(void)
     OK(tn_pool_release(standard));
 }
 
+/* AR-61 */
+static void default_pool(void)
+{
+    tn_pool *initial = NULL, *again = NULL, *next = own_pool("next");
+    OK(tn_pool_default(HOST, &initial));
+    void *old = block_of(NULL, 10);
+    CHECK(stats_of(initial).live_blocks == 1);
+    OK(tn_pool_set_default(next));
+    void *block = block_of(NULL, 10);
+    CHECK(stats_of(next).live_blocks == 1 && stats_of(initial).live_blocks == 1);
+    CHECK(stats_of(next).device.type == TN_CPU && stats_of(next).device.id == 0);
+    OK(tn_pool_default(HOST, &again));
+    CHECK(stats_of(again).serial == stats_of(next).serial);
+    OK(tn_pool_release(again));
+    FAILS(tn_pool_set_default(again), TN_ERR_STALE);
+    FAILS(tn_pool_set_default((tn_pool *)(uintptr_t)64), TN_ERR_KIND);
+    OK(tn_pool_release(next));
+    void *more = block_of(NULL, 20); /* the default is a reference */
+    OK(tn_pool_deallocate(NULL, more, NULL));
+    OK(tn_pool_set_default(NULL));
+    more = block_of(NULL, 20);
+    CHECK(stats_of(initial).live_blocks == 2);
+    OK(tn_pool_deallocate(NULL, more, NULL));
+    OK(tn_pool_deallocate(NULL, block, NULL));
+    OK(tn_pool_deallocate(NULL, old, NULL));
+    OK(tn_pool_release(initial));
+}
+
 /* PO-5: set before the first use, refused afterwards */
 static void options_of_the_default_pool(void)
 {
@@ -377,6 +405,7 @@ int main(void)
 {
     devices();
     options_of_the_default_pool();
+    default_pool();
     options();
     handles();
     blocks();

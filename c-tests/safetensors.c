@@ -6,6 +6,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -209,6 +210,32 @@ static void all_or_none(void) /* NP-12 */
     FAILS(open_tensors(path, small, 2, both, 0, out, NULL), TN_ERR_STALE);
 }
 
+static void open_files(void) /* AR-62 */
+{
+    three_tensors(0);
+    int fd = open(path, O_RDONLY);
+    CHECK(fd >= 0 && lseek(fd, 5, SEEK_SET) == 5);
+    size_t count = 0;
+    OK(tn_safetensors_query_fd(fd, 0, sizeof(tn_safetensors_info), 0, NULL, &count));
+    CHECK(count == 3);
+    tn_array *array = NULL;
+    tn_how how = 0;
+    tn_safetensors_options options = {.size = sizeof options, .flags = TN_REQUIRE_BORROW};
+    OK(tn_array_open_safetensors_fd(fd, 0, 1, (const char *[]){"first"}, &options, &array, &how));
+    CHECK(how == TN_ALIASED && info_of(array).dtype == TN_I64 && is_mapped() && lseek(fd, 0, SEEK_CUR) == 5);
+    drop(array);
+    array = UNTOUCHED;
+    count = 7;
+    FAILS(tn_safetensors_query_fd(fd, 3, sizeof(tn_safetensors_info), 0, NULL, &count), TN_ERR_LIMIT);
+    FAILS(tn_safetensors_query_fd(-1, 0, sizeof(tn_safetensors_info), 0, NULL, &count), TN_ERR_IO);
+    FAILS(tn_safetensors_query_fd(fd, 0, sizeof(tn_safetensors_info), 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_array_open_safetensors_fd(fd, 1 << 20, 1, (const char *[]){"first"}, NULL, &array, NULL), TN_ERR_IO);
+    FAILS(tn_array_open_safetensors_fd(fd, 0, 1, (const char *[]){"nobody"}, NULL, &array, NULL), TN_ERR_INVALID);
+    FAILS(tn_array_open_safetensors_fd(fd, 0, 1, NULL, NULL, &array, NULL), TN_ERR_NULL);
+    CHECK(array == UNTOUCHED && count == 7);
+    CHECK(close(fd) == 0);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL);
@@ -219,6 +246,7 @@ int main(void)
     read_into_a_pool();
     not_aligned();
     all_or_none();
+    open_files();
     remove(path);
     CHECK(rmdir(folder) == 0);
     return finish();

@@ -198,6 +198,49 @@ static void a_new_array_on_the_host(void) /* TR-8 */
     OK(tn_pool_release(pool));
 }
 
+static void a_given_array_moves(void) /* TR-30 */
+{
+    tn_pool *from = own_pool("tr-30 from"), *to = own_pool("tr-30 to");
+    tn_array *a = numbers(from, SHAPE(2, 3)), *out = UNTOUCHED;
+    const void *old = address(a);
+    OK(tn_array_set_name(a, "moving"));
+    tn_promise *p = give(a);
+    FAILS(tn_promise_to_device(NULL, HOST, to, NULL, &out), TN_ERR_NULL);
+    FAILS(tn_promise_to_device(p, HOST, to, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_promise_to_device((tn_promise *)a, HOST, to, NULL, &out), TN_ERR_KIND);
+    const tn_device nowhere = {TN_CPU, 5};
+    FAILS(tn_promise_to_device(p, nowhere, NULL, NULL, &out), TN_ERR_DEVICE);
+    CHECK(out == UNTOUCHED && why(a) == TN_WHY_GIVEN && live_bytes(from) == 48 && live_bytes(to) == 0);
+    OK(tn_promise_to_device(p, HOST, to, NULL, &out));
+    CHECK(live_bytes(from) == 0 && live_bytes(to) == 48 && HOLDS(out, 0, 1, 2, 3, 4, 5));
+    CHECK(address(out) != old && strcmp(info_of(out).name, "moving") == 0 && unique(out));
+    tn_array *again = UNTOUCHED;
+    FAILS(tn_promise_to_device(p, HOST, to, NULL, &again), TN_ERR_DESTRUCTED);
+    CHECK(again == UNTOUCHED);
+    FAILS(tn_array_copy(a, NULL, NULL, &again), TN_ERR_DESTRUCTED);
+    OK(tn_promise_release(p));
+    drop(a);
+    /* it is there: taken, without a copy */
+    old = address(out);
+    p = give(out);
+    OK(tn_promise_to_device(p, HOST, NULL, TN_STREAM_CURRENT, &again));
+    CHECK(address(again) == old && live_bytes(to) == 48);
+    OK(tn_promise_release(p));
+    drop(out);
+    /* beside another holder the bytes stay, and the array is a copy */
+    tn_array *twin = NULL;
+    OK(tn_array_clone(again, &twin));
+    p = give(again);
+    OK(tn_promise_to_device(p, HOST, from, NULL, &out));
+    CHECK(live_bytes(to) == 48 && live_bytes(from) == 48 && address(twin) == old && unique(twin));
+    OK(tn_promise_release(p));
+    drop(again);
+    drop(twin);
+    drop(out);
+    OK(tn_pool_release(from));
+    OK(tn_pool_release(to));
+}
+
 static void raw_memory(void) /* TR-9, TR-3 */
 {
     tn_array *a = numbers(NULL, SHAPE(2, 3));
@@ -363,6 +406,7 @@ int main(void)
     overlapping();
     conflicts();
     a_new_array_on_the_host();
+    a_given_array_moves();
     raw_memory();
     fill_and_zero();
     modes_of_fill();

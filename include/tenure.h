@@ -1811,9 +1811,10 @@ tn_status tn_pool_import(tn_device device,
                          tn_pool **out);
 
 /**
- * Makes a new handle on the process-wide default pool of a device. The pool is created at its first use and lives until the process ends.
+ * Makes a new handle on the process-wide default pool of a device: the pool that `tn_pool_set_default` set, else the initial default pool,
+ * which is created at its first use and lives until the process ends.
  *
- * `tn_option_set` can set its options before the first use.
+ * `tn_option_set` can set the options of the initial pool before its first use.
  *
  * @param device   The device of the pool.
  * @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
@@ -1828,9 +1829,28 @@ tn_status tn_pool_default(tn_device device,
                           tn_pool **out);
 
 /**
+ * Sets the process-wide default pool of the pool's device: the meaning of NULL as a pool on all threads that set no current pool.
+ *
+ * Existing arrays and blocks stay in their pools. A request of another thread that runs meanwhile comes from either pool; each later one
+ * from the new pool. The default keeps the pool alive as a handle does, also if every handle on it is released. After another pool is set,
+ * a thread that used the previous default may keep it alive until its next such request or its end. Plug-ins for other libraries that are
+ * called without a pool use the initial default pool.
+ *
+ * @param pool     The pool; NULL: the initial default pools again, for all devices. To restore the previous default of one device, pass the
+ *                 handle that `tn_pool_default` returned before.
+ * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID in a callback of a pool's upstream.
+ * @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library. Allocates: nothing. May end the previous
+ *       default pool, as `tn_pool_release` does.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_set_default(tn_pool *pool);
+
+/**
  * Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
  *
- * The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
+ * The thread keeps the pool alive until it sets another or ends, even if every handle on it is released. A thread that sets the default
+ * pool follows later changes of the default.
  *
  * @param pool     The pool; NULL: the default pools again, for all devices.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
@@ -2412,6 +2432,25 @@ tn_status tn_array_open_npy(const char *path,
                             tn_array **out);
 
 /**
+ * Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does.
+ *
+ * @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+ * @param offset   The offset in bytes of the array's header in the file.
+ * @param options  The mode, pool and header limit; `fd` is ignored. NULL: TN_NPY_READ.
+ * @param[out] end The offset in bytes behind the array's data, where another array may begin; may be NULL.
+ * @param[out] out The array, as from `tn_array_open_npy`. On failure: both outputs are untouched.
+ * @return The statuses of `tn_array_open_npy`. Data that are mapped must be aligned for their type in the file.
+ * @note Threads: any. Blocks: for the file system.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_open_npy_fd(int32_t fd,
+                               uint64_t offset,
+                               const tn_npy_options *options,
+                               uint64_t *end,
+                               tn_array **out);
+
+/**
  * Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. The call writes a temporary file
  * beside the target and then renames it, so the target is at any time the old file or the complete new one. An array may be saved over the
  * file that it is mapped from.
@@ -2430,6 +2469,24 @@ tn_status tn_array_open_npy(const char *path,
 tn_status tn_array_save_npy(tn_array *array,
                             const char *path,
                             tn_io_flags flags);
+
+/**
+ * Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards.
+ *
+ * Unlike `tn_array_save_npy`, it writes in place: if it fails, a part may have been written, and the position is behind that part. An array
+ * that is mapped from the file must not be written over itself.
+ *
+ * @param array    The array, with any layout, read only during the call.
+ * @param fd       A descriptor that is open for writing, which the caller still closes.
+ * @param flags    TN_IO_SYNC: sync the file to disk before the call returns.
+ * @return The statuses of `tn_array_save_npy`; TN_ERR_INVALID also for TN_IO_EXCLUSIVE.
+ * @note Threads: any. Blocks: for the file system, or the reader of the pipe. Allocates: at most one chunk.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_save_npy_fd(tn_array *array,
+                               int32_t fd,
+                               tn_io_flags flags);
 
 /* ====================================================== view ====================================================== */
 /**
@@ -3000,6 +3057,29 @@ tn_status tn_holders_of(const void *ptr,
                         tn_holder *holders,
                         size_t *n_holders);
 
+/**
+ * Finds the store of an array, and its holders. Unlike a borrow, it is never refused for other holders.
+ *
+ * @param array            An array, also one that is given, written, or in use by a device.
+ * @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
+ * @param capacity         The number of items at holders.
+ * @param[out] store       The store; `size` is set by the caller. May be NULL.
+ * @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the array. NULL only with
+ *                         capacity 0.
+ * @param[out] n_holders   The total number of holders.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong store.size or item_size; TN_ERR_DESTRUCTED;
+ *         TN_ERR_FOREIGN for an array without elements. On failure all outputs are untouched.
+ * @note Threads: any. Blocks: never. Other threads that hold handles can change the result at any time.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_array_holders(tn_array *array,
+                           size_t item_size,
+                           size_t capacity,
+                           tn_store_info *store,
+                           tn_holder *holders,
+                           size_t *n_holders);
+
 /* ==================================================== transfer ==================================================== */
 /**
  * @defgroup transfer copies between arrays and raw memory
@@ -3047,6 +3127,32 @@ tn_status tn_array_to_device(tn_array *array,
                              tn_pool *pool,
                              tn_stream *stream,
                              tn_array **out);
+
+/**
+ * Moves a given array to a device: takes the promise, copies the elements to a new array there, and releases the old bytes. They return to
+ * their pool when the copy is done, in the order of the stream.
+ *
+ * An array that lies there already is taken as by `tn_take`, without a copy: with pool NULL an array on that device, else an array in that
+ * pool. If its giver required more promises than this one, the giver keeps the array and its bytes.
+ *
+ * @param promise  An outstanding promise. It cannot be taken again, and its owner still releases it. On failure: as before.
+ * @param device   The device to move to; the host is {TN_CPU, 0}.
+ * @param pool     A pool of that device; NULL: the thread's current pool of it.
+ * @param stream   The stream of the copy; NULL: the copy is done on return.
+ * @param[out] out The array, with the name of the handle that was given. A copy is dense, in F order if the array was F- and not
+ *                 C-contiguous, else in C order, and writable. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already; the other
+ *         statuses of `tn_array_to_device`.
+ * @note Threads: any. Blocks: if the host copies, until unfinished device work on the bytes is done. Allocates: the new array, from the
+ *       pool.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_promise_to_device(tn_promise *promise,
+                               tn_device device,
+                               tn_pool *pool,
+                               tn_stream *stream,
+                               tn_array **out);
 
 /**
  * Copies an array's elements into raw host memory.
@@ -3447,6 +3553,27 @@ tn_status tn_safetensors_query(const char *path,
                                size_t *n_infos);
 
 /**
+ * Lists the tensors of an open safetensors file, as `tn_safetensors_query` does.
+ *
+ * @param fd         The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+ * @param offset     The offset in bytes at which the safetensors data begin; they reach to the end of the file.
+ * @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
+ * @param capacity   The number of items at infos.
+ * @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
+ * @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
+ * @return The statuses of `tn_safetensors_query`.
+ * @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_safetensors_query_fd(int32_t fd,
+                                  uint64_t offset,
+                                  size_t item_size,
+                                  size_t capacity,
+                                  tn_safetensors_info *infos,
+                                  size_t *n_infos);
+
+/**
  * Opens tensors of a safetensors file by their names, all or none.
  *
  * @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises SIGBUS.
@@ -3470,6 +3597,29 @@ tn_status tn_array_open_safetensors(const char *path,
                                     const tn_safetensors_options *options,
                                     tn_array **out,
                                     tn_how *how);
+
+/**
+ * Opens tensors of an open safetensors file by their names, all or none, as `tn_array_open_safetensors` does.
+ *
+ * @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+ * @param offset   The offset in bytes at which the safetensors data begin; they reach to the end of the file.
+ * @param n_names  The number of names.
+ * @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
+ * @param options  The pool and the flags, as for `tn_array_open_safetensors`. The alignment of a tensor is that of its offset in the file.
+ * @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+ * @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return The statuses of `tn_array_open_safetensors`.
+ * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_array_open_safetensors_fd(int32_t fd,
+                                       uint64_t offset,
+                                       size_t n_names,
+                                       const char *const *names,
+                                       const tn_safetensors_options *options,
+                                       tn_array **out,
+                                       tn_how *how);
 
 /* ====================================================== expr ====================================================== */
 /** @defgroup expr lazy expressions, which are computed once and reuse the memory of operands that have no other user */

@@ -52,8 +52,17 @@ impl Name {
     pub fn of(text: &CStr) -> Result<Name> {
         match text.to_str() {
             Ok(text) => Ok(Name::head(text)),
-            Err(at) => {
-                Err(fail(TN_ERR_INVALID, format_args!("the name is not UTF-8 from byte {} on", at.valid_up_to())))
+            Err(error) => {
+                let (at, bytes) = (error.valid_up_to(), text.to_bytes());
+                let valid = Name::head(core::str::from_utf8(&bytes[..at]).unwrap_or_default());
+                Err(fail(
+                    TN_ERR_INVALID,
+                    format_args!(
+                        "the name is not UTF-8: byte {at}, behind \"{}\", is {:#04x}; encode it in UTF-8",
+                        valid.as_str(),
+                        bytes[at]
+                    ),
+                ))
             }
         }
     }

@@ -13,7 +13,8 @@ use support::cuda::{NO_DRIVER, alone, device, with_context};
 use support::random::Random;
 use support::shadowed_arrays::*;
 use tenure::ffi::array::{tn_array_import_host, tn_array_release, tn_array_set_name};
-use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end, tn_borrow_query};
+use tenure::ffi::borrow::*;
+use tenure::ffi::exchange::tn_array_export_host;
 use tenure::ffi::library::tn_here;
 use tenure::ffi::pool::{tn_pool_create, tn_pool_trim};
 use tenure::ffi::report::tn_report_json;
@@ -350,6 +351,150 @@ fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
     let gpu = Store::new(&mut Random::new(1), GPU, (TN_F64, 8), &[4]);
     let (data, there) = seen(&gpu.array);
     assert_eq!(data as u64, there);
+}
+
+/// The address for kernels that each kind of guard gives for an array: read, write, by `tn_borrow_all`, export, and as queried.
+fn kernel_addresses(array: &Array, stream: *mut tn_stream) -> Vec<(u64, u64)> {
+    // SAFETY: plain data.
+    let blank = || -> tn_view_info { unsafe { std::mem::zeroed() } };
+    let mut seen = Vec::new();
+    let mut end = |guard: *mut tn_borrow, view: tn_view_info, is_one_array: bool| {
+        if is_one_array {
+            let mut info =
+                tn_borrow_info { size: size_of::<tn_borrow_info>(), data: null_mut(), device_data: 7, bytes: 0 };
+            // SAFETY: a struct of its size.
+            done(unsafe { tn_borrow_query(guard, &mut info) }).unwrap();
+            assert_eq!((info.data, info.device_data, info.bytes), (view.data, view.device_data, view.bytes));
+        }
+        done(tn_borrow_end(guard, 0, stream)).unwrap();
+        seen.push((view.data as u64, view.device_data));
+    };
+    let (mut view, mut guard) = (blank(), null_mut());
+    // SAFETY: writable outputs, here and below.
+    done(unsafe { tn_array_borrow_read(array.0, 0, stream, null_mut(), &mut view, &mut guard) }).unwrap();
+    end(guard, view, true);
+    for mode in [TN_WAIT, TN_WAIT | TN_WRITE_DISCARD] {
+        // SAFETY: see above.
+        done(unsafe { tn_array_borrow_write(array.0, mode, stream, null_mut(), &mut view, &mut guard) }).unwrap();
+        end(guard, view, true);
+    }
+    for access in [TN_READ, TN_WRITE, TN_READ_WRITE] {
+        let spec = tn_borrow_spec { array: array.0, stream, access: access | TN_WAIT, reserved: [0; 9] };
+        // SAFETY: see above.
+        done(unsafe { tn_borrow_all(1, &spec, &mut view, &mut guard) }).unwrap();
+        end(guard, view, false);
+    }
+    let mut chunks = [tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; 2];
+    // SAFETY: see above.
+    done(unsafe { tn_array_chunks_write(array.0, 0, 2, TN_WAIT, stream, chunks.as_mut_ptr()) }).unwrap();
+    for chunk in chunks {
+        let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), data: null_mut(), device_data: 7, bytes: 0 };
+        // SAFETY: a struct of its size.
+        done(unsafe { tn_borrow_query(chunk.guard, &mut info) }).unwrap();
+        done(tn_borrow_end(chunk.guard, 0, stream)).unwrap();
+        let offset = chunk.data as u64 - view.data as u64;
+        assert_eq!(info.data, chunk.data);
+        let first = if info.device_data == 0 { 0 } else { info.device_data - offset };
+        seen.push((info.data as u64 - offset, first));
+    }
+    let device = array.info().device;
+    if device.r#type != TN_CUDA {
+        // SAFETY: see above.
+        done(unsafe {
+            tn_array_export_host(array.0, TN_REQUIRE_BORROW | TN_WAIT, 0, NOW, &mut view, &mut guard, null_mut())
+        })
+        .unwrap();
+        done(tn_borrow_end(guard, 0, NOW)).unwrap();
+        seen.push((view.data as u64, view.device_data));
+    }
+    seen
+}
+
+#[test]
+fn pn_20_every_guard_tells_the_address_for_kernels() {
+    let device = device();
+    let pages = Pages::new(4 * PAGE);
+    let n = [1000_i64];
+    let in_pool = |pool: *mut tn_pool| {
+        let mut out = null_mut();
+        // SAFETY: a writable output.
+        done(unsafe { tenure::ffi::array::tn_array_empty(pool, TN_U8, 1, n.as_ptr(), null(), &mut out) }).unwrap();
+        Array(out)
+    };
+    let s = Stream::new(GPU);
+    let pools = [TN_HOST_MAPPED, TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED, 0].map(mapped_pool);
+    let [mapped, combined, plain_pinned] = pools.map(in_pool);
+    let registered = register_at(pages.0, PAGE, TN_HOST_MAPPED).unwrap();
+    let unmapped = register_at(pages.0.wrapping_add(PAGE), PAGE, 0).unwrap();
+    let in_registered = import(pages.0.wrapping_add(100), 1000);
+    let pageable = Array::empty(HOST, TN_U8, &n);
+    let managed = Array::empty(MANAGED, TN_U8, &n);
+    let there = Array::empty(GPU, TN_U8, &n);
+    for stream in [NOW, s.0] {
+        for (array, what) in [(&managed, "managed"), (&there, "CUDA")] {
+            for (data, address) in kernel_addresses(array, stream) {
+                assert_eq!(data, address, "{what}");
+            }
+        }
+        let pinned = |array: &Array| {
+            let stream = if array.info().device.r#type == TN_CPU { NOW } else { stream };
+            kernel_addresses(array, stream)
+        };
+        for (array, what) in [
+            (&mapped, "a mapped pool"),
+            (&combined, "write-combined"),
+            (&registered, "registered"),
+            (&in_registered, "imported"),
+        ] {
+            let seen = pinned(array);
+            for (data, address) in &seen {
+                assert!(*address != 0, "{what}");
+                assert_eq!((data, address), (&seen[0].0, &seen[0].1), "{what}");
+                // The driver guarantees one address for the mapped memory that it allocated, unless that is write-combined.
+                if device.sim.is_some() && what != "a mapped pool" {
+                    assert_ne!(data, address, "{what}: the simulator's differ");
+                }
+            }
+        }
+        for (array, what) in [(&plain_pinned, "not mapped"), (&unmapped, "registered"), (&pageable, "pageable")] {
+            for (_, address) in pinned(array) {
+                assert_eq!(address, 0, "{what}");
+            }
+        }
+    }
+    // A view of no element has no address, and each entry of a guard on several arrays has its own.
+    let none = Array::empty(GPU, TN_U8, &[0]);
+    let specs = [&mapped, &plain_pinned, &there, &pageable, &none].map(|array| tn_borrow_spec {
+        array: array.0,
+        stream: NOW,
+        access: TN_READ | TN_WAIT,
+        reserved: [0; 9],
+    });
+    // SAFETY: plain data.
+    let mut views: [tn_view_info; 5] = unsafe { std::mem::zeroed() };
+    let mut guard = null_mut();
+    // SAFETY: writable outputs.
+    done(unsafe { tn_borrow_all(specs.len(), specs.as_ptr(), views.as_mut_ptr(), &mut guard) }).unwrap();
+    assert_eq!(views.map(|view| view.device_data != 0), [true, false, true, false, false]);
+    done(tn_borrow_end(guard, 0, NOW)).unwrap();
+    // After a copy on write, the address is that of the copy.
+    let shared = combined.clone();
+    let spec = tn_borrow_spec {
+        array: shared.0,
+        stream: NOW,
+        access: TN_READ_WRITE | TN_WRITE_COW | TN_WAIT,
+        reserved: [0; 9],
+    };
+    // SAFETY: writable outputs.
+    done(unsafe { tn_borrow_all(1, &spec, views.as_mut_ptr(), &mut guard) })
+        .unwrap_or_else(|status| panic!("{status}: {}", text()));
+    assert_ne!(views[0].device_data, 0);
+    done(tn_borrow_end(guard, 0, NOW)).unwrap();
+    let (data, address) = seen(&shared);
+    assert_eq!((data as u64, address), (views[0].data as u64, views[0].device_data));
+    assert_ne!(address, seen(&combined).1);
+    drop((shared, mapped, combined, plain_pinned));
+    pools.into_iter().for_each(|pool| done(tenure::ffi::pool::tn_pool_release(pool)).unwrap());
 }
 
 #[test]

@@ -13,10 +13,13 @@ use std::ptr::{null, null_mut};
 use support::cuda::{Device, device, with_context};
 use support::random::Random;
 use support::shadowed_arrays::*;
-use tenure::ffi::array::tn_array_import_host;
+use tenure::ffi::array::{tn_array_empty, tn_array_import_host, tn_array_set_name};
 use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end};
-use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate, tn_pool_trim};
-use tenure::ffi::transfer::tn_array_copy_from_host;
+use tenure::ffi::pool::{
+    tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_query, tn_pool_release, tn_pool_trim,
+};
+use tenure::ffi::promise::{tn_array_give, tn_promise_cancel, tn_promise_release};
+use tenure::ffi::transfer::{tn_array_copy_from_host, tn_promise_to_device};
 use tenure::types::*;
 use tenure_harness::{skip, test};
 
@@ -708,4 +711,336 @@ fn tr_19_a_failing_driver_call_poisons_the_target() {
     }
     tenure::options::set("transfer.chunk", "4MiB").unwrap();
     assert!(poisoned > 3 && untouched > 3, "{poisoned} poisoned, {untouched} untouched");
+}
+
+/// A promise, released when it drops.
+struct Promise(*mut tn_promise);
+
+impl Promise {
+    fn of(array: &Array, required: usize) -> Promise {
+        let mut out = null_mut();
+        // SAFETY: a writable output.
+        done(unsafe { tn_array_give(array.0, required, &mut out) })
+            .unwrap_or_else(|status| panic!("{status}: {}", text()));
+        Promise(out)
+    }
+
+    fn to_device(&self, device: tn_device, pool: *mut tn_pool, stream: *mut tn_stream) -> Result<Array, tn_status> {
+        let mut out = 0x5e5e_usize as *mut tn_array;
+        // SAFETY: a writable output.
+        let moved = done(unsafe { tn_promise_to_device(self.0, device, pool, stream, &mut out) });
+        assert!(moved.is_ok() || out as usize == 0x5e5e, "untouched");
+        moved.map(|()| Array(out))
+    }
+
+    fn cancel(&self) -> Result<(), tn_status> {
+        done(tn_promise_cancel(self.0))
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        assert_eq!(tn_promise_release(self.0), TN_OK);
+    }
+}
+
+fn new_pool(device: tn_device) -> *mut tn_pool {
+    let mut pool = null_mut();
+    // SAFETY: a writable output.
+    done(unsafe { tn_pool_create(device, null(), &mut pool) }).unwrap_or_else(|status| panic!("{status}: {}", text()));
+    pool
+}
+
+/// The live bytes of a pool, including those that wait for a stream: requested, in use.
+fn live(pool: *mut tn_pool) -> (u64, u64) {
+    // SAFETY: plain data.
+    let mut stats: tn_pool_stats = unsafe { std::mem::zeroed() };
+    stats.size = size_of::<tn_pool_stats>();
+    // SAFETY: a struct of its size.
+    done(unsafe { tn_pool_query(pool, &mut stats) }).unwrap();
+    (stats.requested_bytes, stats.live_blocks)
+}
+
+fn in_pool(pool: *mut tn_pool, n: i64, value: u8) -> Array {
+    let mut out = null_mut();
+    // SAFETY: one axis, a writable output.
+    done(unsafe { tn_array_empty(pool, TN_U8, 1, [n].as_ptr(), null(), &mut out) }).unwrap();
+    let array = Array(out);
+    array.fill(&[value], 0, NOW).unwrap();
+    array
+}
+
+#[test]
+fn tr_30_a_given_array_moves_to_any_memory() {
+    let device = device();
+    let s = Stream::new(GPU);
+    for from in memories(&device) {
+        for to in memories(&device) {
+            let (there, here) = (new_pool(to), new_pool(from));
+            let on_gpu = [to, from].contains(&GPU);
+            for stream in [NOW, s.0].into_iter().take(1 + usize::from(on_gpu)) {
+                let why = format!("{from:?} -> {to:?}, {stream:?}");
+                let source = in_pool(here, 5000, 7);
+                // SAFETY: a C string.
+                done(unsafe { tn_array_set_name(source.0, c"moving".as_ptr()) }).unwrap();
+                let promise = Promise::of(&source, 1);
+                let moved = promise.to_device(to, there, stream).unwrap_or_else(|e| panic!("{why}: {e} {}", text()));
+                assert_eq!(source.look(0, NOW), Err(TN_ERR_DESTRUCTED), "{why}");
+                assert_eq!(promise.cancel(), Err(TN_ERR_DESTRUCTED), "{why}");
+                assert_eq!(promise.to_device(to, there, stream).err(), Some(TN_ERR_DESTRUCTED), "{why}");
+                drop((promise, source));
+                s.synchronize().unwrap();
+                assert_eq!(live(here), (0, 0), "{why}: the old bytes went back");
+                assert_eq!((live(there).0, live(there).1), (5000, 1), "{why}");
+                let info = moved.info();
+                // SAFETY: the name of a live array.
+                let name = unsafe { std::ffi::CStr::from_ptr(info.name.as_ptr()) };
+                assert_eq!((info.device.r#type, info.device.id, name), (to.r#type, to.id, c"moving"), "{why}");
+                assert!(info.flags & TN_READONLY == 0 && moved.read() == vec![7; 5000], "{why}");
+            }
+            done(tn_pool_release(there)).unwrap();
+            done(tn_pool_release(here)).unwrap();
+        }
+    }
+    // The layout is that of a copy, and its statistics count it.
+    let source = Array::empty(HOST, TN_F64, &[4, 5]);
+    source.fill(&1.5f64.to_ne_bytes(), 0, NOW).unwrap();
+    let turned = source.permute(&[1, 0]).slice(&[tn_slice_spec { start: 1, stop: 4, step: 1, reserved: [0; 4] }]);
+    let expected = turned.to_device(GPU, NOW).unwrap();
+    let before = describe(GPU);
+    let moved = Promise::of(&turned, 1).to_device(GPU, null_mut(), NOW).unwrap();
+    let after = describe(GPU);
+    assert_eq!(
+        (after.to_device_count - before.to_device_count, after.to_device_bytes - before.to_device_bytes),
+        (1, 3 * 4 * 8)
+    );
+    assert_eq!(moved.info().flags, expected.info().flags);
+    assert!(moved.read() == expected.read());
+    source.look(0, NOW).unwrap();
+}
+
+#[test]
+fn tr_30_an_array_that_is_there_already_is_taken() {
+    let device = device();
+    let s = Stream::new(GPU);
+    for place in memories(&device) {
+        let (pool, other) = (new_pool(place), new_pool(place));
+        let address = |array: &Array| borrowed(array, NOW) as usize;
+        for asked in [null_mut(), pool] {
+            let source = in_pool(pool, 3000, 9);
+            let at = address(&source);
+            let promise = Promise::of(&source, 1);
+            let count = live(pool);
+            let moved = promise.to_device(place, asked, if place == GPU { s.0 } else { NOW }).unwrap();
+            assert_eq!((address(&moved), live(pool)), (at, count), "{place:?}: no copy");
+            assert_eq!(source.look(0, NOW), Err(TN_ERR_DESTRUCTED));
+            assert!(moved.read() == vec![9; 3000]);
+        }
+        // Another pool of the device gets the bytes.
+        let source = in_pool(pool, 3000, 8);
+        let promise = Promise::of(&source, 1);
+        let moved = promise.to_device(place, other, NOW).unwrap();
+        assert_eq!((live(pool), live(other)), ((0, 0), (3000, 1)), "{place:?}");
+        assert!(moved.read() == vec![8; 3000]);
+        drop((moved, promise, source));
+        // Arrays without elements have no bytes to move.
+        let none = Array::empty(place, TN_U8, &[0, 3]);
+        let moved = Promise::of(&none, 1).to_device(GPU, null_mut(), s.0).unwrap();
+        assert_eq!((moved.info().device.r#type, moved.info().count), (TN_CUDA, 0));
+        // Arguments that do not fit leave the promise.
+        let source = in_pool(pool, 10, 1);
+        let promise = Promise::of(&source, 1);
+        let nowhere = tn_device { r#type: TN_CUDA, id: 40 };
+        assert_eq!(promise.to_device(nowhere, null_mut(), NOW).err(), Some(TN_ERR_DEVICE));
+        let wrong = if place == HOST { GPU } else { HOST };
+        assert_eq!(
+            promise.to_device(wrong, pool_of(if place == HOST { HOST } else { GPU }), NOW).err(),
+            Some(TN_ERR_DEVICE)
+        );
+        assert_eq!(source.look(0, NOW), Err(TN_ERR_GIVEN));
+        promise.cancel().unwrap();
+        assert!(source.read() == vec![1; 10]);
+        drop((promise, source));
+        done(tn_pool_release(pool)).unwrap();
+        done(tn_pool_release(other)).unwrap();
+    }
+    // A giver that required two promises keeps its bytes after one.
+    let source = Array::empty(HOST, TN_U8, &[100]);
+    source.fill(&[3], 0, NOW).unwrap();
+    let (first, second) = (Promise::of(&source, 2), Promise::of(&source, 2));
+    let moved = first.to_device(GPU, null_mut(), NOW).unwrap();
+    assert_eq!(source.look(0, NOW), Err(TN_ERR_GIVEN), "the second promise");
+    second.cancel().unwrap();
+    assert!(source.read() == vec![3; 100] && moved.read() == vec![3; 100]);
+    // A poisoned array does not move.
+    let mut guard = null_mut();
+    // SAFETY: writable outputs.
+    done(unsafe { tenure::ffi::borrow::tn_array_borrow_write(source.0, 0, NOW, null_mut(), null_mut(), &mut guard) })
+        .unwrap();
+    done(tn_borrow_end(guard, TN_END_FAILED, NOW)).unwrap();
+    let promise = Promise::of(&source, 1);
+    assert_eq!(promise.to_device(GPU, null_mut(), NOW).err(), Some(TN_ERR_POISONED));
+    promise.cancel().unwrap();
+}
+
+#[test]
+fn tr_30_the_bytes_are_not_reused_before_the_copy_is_done() {
+    let device = device();
+    let sim = device.simulated();
+    let (s, t) = (Stream::new(GPU), Stream::new(GPU));
+    for (from, to) in [(GPU, PINNED), (GPU, HOST), (PINNED, GPU), (MANAGED, GPU), (GPU, MANAGED), (GPU, GPU)] {
+        let why = format!("{from:?} -> {to:?}");
+        let (here, there) = (new_pool(from), new_pool(to));
+        let n = 1 << 16;
+        let source = in_pool(here, n, 0x5a);
+        let at = borrowed(&source, NOW) as usize;
+        s.synchronize().unwrap();
+        sim.hold(s.native());
+        let asked = if to == HOST { null_mut() } else { there };
+        let promise = Promise::of(&source, 1);
+        let (waits, moved) = sim.calls_of("cuStreamSynchronize", || promise.to_device(to, asked, s.0).unwrap());
+        drop((promise, source));
+        assert_eq!(waits, 0, "{why}: the host did not wait");
+        assert!(sim.get("pending") > 0, "{why}");
+        // Whoever gets the old bytes overwrites them after the copy: another stream, or the host.
+        let mut blocks = Vec::new();
+        for _ in 0..4 {
+            let (stream, mut block) = (if from == GPU { t.0 } else { NOW }, null_mut());
+            // SAFETY: a writable output.
+            done(unsafe { tn_pool_allocate(here, n as usize, 0, stream, &mut block) }).unwrap();
+            let is_host = matches!(from.r#type, TN_CUDA_HOST | TN_CUDA_MANAGED);
+            assert!(!is_host || block as usize != at, "{why}: the host may not have the bytes yet");
+            blocks.push((block, stream));
+        }
+        let other = in_pool_on(here, n, 0x11, &t, from);
+        sim.release_all();
+        s.synchronize().unwrap();
+        t.synchronize().unwrap();
+        moved.wait(TN_READ).unwrap();
+        assert!(moved.read() == vec![0x5a; n as usize], "{why}");
+        drop(other);
+        blocks.into_iter().for_each(|(block, stream)| done(tn_pool_deallocate(here, block, stream)).unwrap());
+        s.synchronize().unwrap();
+        drop(moved);
+        assert_eq!(live(here), (0, 0), "{why}");
+        done(tn_pool_release(here)).unwrap();
+        done(tn_pool_release(there)).unwrap();
+    }
+}
+
+/// An array that a stream fills, where the memory is a GPU's.
+fn in_pool_on(pool: *mut tn_pool, n: i64, value: u8, stream: &Stream, device: tn_device) -> Array {
+    let mut out = null_mut();
+    let options =
+        tn_array_options { size: size_of::<tn_array_options>(), order: 0, flags: 0, stream: null_mut(), name: null() };
+    // SAFETY: one axis, a writable output.
+    done(unsafe { tn_array_empty(pool, TN_U8, 1, [n].as_ptr(), &options, &mut out) }).unwrap();
+    let array = Array(out);
+    array.fill(&[value], 0, if device == GPU { stream.0 } else { NOW }).unwrap();
+    array
+}
+
+#[test]
+fn tr_30_a_failure_leaves_the_promise() {
+    let device = device();
+    let sim = device.simulated();
+    let calls = [
+        "cuMemAlloc_v2",
+        "cuMemAllocManaged",
+        "cuMemHostAlloc",
+        "cuMemcpyHtoDAsync",
+        "cuMemcpyDtoHAsync",
+        "cuMemcpyDtoDAsync",
+        "cuEventCreate",
+        "cuEventRecord",
+        "cuStreamSynchronize",
+        "cuStreamWaitEvent",
+        "cuCtxSetCurrent",
+    ];
+    let s = Stream::new(GPU);
+    let (mut failed, mut moved) = (0, 0);
+    for (from, to) in
+        [(HOST, GPU), (GPU, HOST), (PINNED, GPU), (GPU, PINNED), (MANAGED, GPU), (GPU, MANAGED), (GPU, GPU)]
+    {
+        for name in calls {
+            for nth in 1..=4 {
+                for stream in [NOW, s.0] {
+                    let why = format!("{name} {nth}, {from:?} -> {to:?}, {stream:?}");
+                    let (here, there) = (new_pool(from), new_pool(to));
+                    let source = in_pool(here, 6000, nth as u8);
+                    let promise = Promise::of(&source, 1);
+                    sim.fail(name, nth, 1, 2);
+                    let outcome = promise.to_device(to, there, stream);
+                    sim.clear_faults();
+                    match outcome {
+                        Ok(array) => {
+                            moved += 1;
+                            array.wait(TN_READ).unwrap();
+                            assert!(array.read() == vec![nth as u8; 6000], "{why}");
+                            s.synchronize().unwrap();
+                            drop((promise, source));
+                            assert_eq!(live(here), (0, 0), "{why}");
+                        }
+                        Err(_) => {
+                            failed += 1;
+                            assert_eq!(source.look(0, NOW), Err(TN_ERR_GIVEN), "{why}: {}", text());
+                            s.synchronize().unwrap();
+                            assert_eq!((live(here), live(there)), ((6000, 1), (0, 0)), "{why}");
+                            if nth % 2 == 0 {
+                                promise.cancel().unwrap();
+                                source.wait(TN_READ_WRITE).unwrap();
+                                assert!(source.read() == vec![nth as u8; 6000], "{why}");
+                            } else {
+                                let array = promise.to_device(to, there, stream).unwrap();
+                                array.wait(TN_READ).unwrap();
+                                assert!(array.read() == vec![nth as u8; 6000], "{why}");
+                            }
+                        }
+                    }
+                    s.synchronize().unwrap();
+                    done(tn_pool_release(there)).unwrap();
+                    done(tn_pool_release(here)).unwrap();
+                }
+            }
+        }
+    }
+    assert!(failed > 20 && moved > 100, "{failed} failed, {moved} moved");
+}
+
+#[test]
+fn tr_30_a_promise_moves_or_is_cancelled_once() {
+    let _device = device();
+    for round in 0..200 {
+        let source = Array::empty(HOST, TN_U8, &[1000]);
+        source.fill(&[round as u8], 0, NOW).unwrap();
+        let promise = Promise::of(&source, 1);
+        let gate = std::sync::Barrier::new(3);
+        let bits = promise.0 as usize;
+        let (moves, cancelled) = std::thread::scope(|scope| {
+            let mover = || {
+                scope.spawn(|| {
+                    gate.wait();
+                    let mut out = null_mut();
+                    // SAFETY: a writable output.
+                    let status =
+                        unsafe { tn_promise_to_device(bits as *mut tn_promise, GPU, null_mut(), NOW, &mut out) };
+                    done(status).map(|()| Array(out))
+                })
+            };
+            let movers = [mover(), mover()];
+            gate.wait();
+            let cancelled = promise.cancel();
+            (movers.map(|mover| mover.join().unwrap()), cancelled)
+        });
+        let winners = moves.iter().filter(|moved| moved.is_ok()).count() + usize::from(cancelled.is_ok());
+        assert_eq!(winners, 1, "{moves:?} {cancelled:?}");
+        for moved in moves {
+            match moved {
+                Ok(array) => assert!(array.read() == vec![round as u8; 1000]),
+                Err(status) => assert_eq!(status, TN_ERR_DESTRUCTED),
+            }
+        }
+        let expected = if cancelled.is_ok() { Ok(()) } else { Err(TN_ERR_DESTRUCTED) };
+        assert_eq!(source.look(0, NOW), expected);
+    }
 }

@@ -234,10 +234,10 @@ fn io_2_write_needs_permission() {
     let folder = Folder::new();
     folder.write("a.npy", &file(TN_U8, Order::C, &[4], &[1, 2, 3, 4]));
     let lent = fs::File::open(folder.path("a.npy")).unwrap();
-    let (status, text) = refusal(npy::open(Origin::Descriptor(lent.as_raw_fd()), TN_NPY_WRITE, 0));
+    let (status, text) = refusal(npy::open(Origin::Descriptor { fd: lent.as_raw_fd(), offset: 0 }, TN_NPY_WRITE, 0));
     assert_eq!(status, TN_ERR_IO);
     assert!(text.contains("Permission denied"), "{text}");
-    assert!(npy::open(Origin::Descriptor(lent.as_raw_fd()), TN_NPY_COW, 0).is_ok());
+    assert!(npy::open(Origin::Descriptor { fd: lent.as_raw_fd(), offset: 0 }, TN_NPY_COW, 0).is_ok());
     // No mode at all.
     assert_eq!(refusal(open(&folder.c("a.npy"), 4)).0, TN_ERR_INVALID);
 }
@@ -338,7 +338,7 @@ fn io_6_bad_files_are_io_with_path_and_reason() {
     assert!(status == TN_ERR_IO && text.contains("a folder"), "{text}");
     let (status, text) = refusal(open(c"/dev/zero", TN_NPY_READ));
     assert!(status == TN_ERR_IO && text.contains("device"), "{text}");
-    let (status, text) = refusal(npy::open(Origin::Descriptor(-1), TN_NPY_READ, 0));
+    let (status, text) = refusal(npy::open(Origin::Descriptor { fd: -1, offset: 0 }, TN_NPY_READ, 0));
     assert!(status == TN_ERR_IO && text.contains("descriptor -1"), "{text}");
     // A pipe without a writer does not block.
     let pipe = folder.c("pipe");
@@ -408,12 +408,49 @@ fn io_13_a_lent_descriptor_is_the_callers() {
     let fd: c_int = lent.as_raw_fd();
     // SAFETY: moves the file position, which no other code uses.
     assert_eq!(unsafe { libc::lseek(fd, 7, libc::SEEK_SET) }, 7);
-    let opened = npy::open(Origin::Descriptor(fd), TN_NPY_READ, 0).unwrap();
-    assert_eq!(contents(&npy::open(Origin::Descriptor(fd), TN_NPY_COPY, 0).unwrap()), [1, 2]);
+    let opened = npy::open(Origin::Descriptor { fd, offset: 0 }, TN_NPY_READ, 0).unwrap();
+    assert_eq!(contents(&npy::open(Origin::Descriptor { fd, offset: 0 }, TN_NPY_COPY, 0).unwrap()), [1, 2]);
     // SAFETY: asks for the position.
     assert_eq!(unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }, 7);
     drop(lent);
     assert_eq!(mapped(&opened), [1, 2]);
+}
+
+#[test]
+fn ar_62_an_array_that_begins_anywhere_in_a_file() {
+    let folder = Folder::new();
+    let (first, second) = (file(TN_U8, Order::C, &[5], &[1, 2, 3, 4, 5]), file(TN_F64, Order::C, &[2], &[7; 16]));
+    for prefix in [0, 1, 3, 8, 4096, 10_000] {
+        let bytes = [&vec![0xAA; prefix][..], &first, &second].concat();
+        folder.write("a.npy", &bytes);
+        let lent = fs::OpenOptions::new().read(true).write(true).open(folder.path("a.npy")).unwrap();
+        let at = |offset: u64, mode: u32| npy::open(Origin::Descriptor { fd: lent.as_raw_fd(), offset }, mode, 0);
+        for mode in [TN_NPY_READ, TN_NPY_COW, TN_NPY_WRITE, TN_NPY_COPY] {
+            let opened = at(prefix as u64, mode).unwrap();
+            assert_eq!(opened.end(), (prefix + first.len()) as u64);
+            let read = if mode == TN_NPY_COPY { contents(&opened) } else { mapped(&opened).to_vec() };
+            assert_eq!(read, [1, 2, 3, 4, 5], "{prefix} {mode}");
+            // The next one begins where this one ends, and is mapped only if it is aligned there.
+            let next = at(opened.end(), mode);
+            if mode == TN_NPY_COPY {
+                let next = next.unwrap();
+                assert_eq!((contents(&next), next.end()), (vec![7; 16], bytes.len() as u64));
+            } else if (prefix + first.len()).is_multiple_of(8) {
+                assert_eq!(mapped(&next.unwrap()), [7; 16]);
+            } else {
+                let (status, text) = refusal(next);
+                assert_eq!(status, TN_ERR_WOULD_COPY);
+                assert!(text.contains(&format!("from byte {} on", opened.end())), "{text}");
+            }
+        }
+        // Nothing begins elsewhere, also behind the end.
+        for offset in [prefix + 1, bytes.len() - 3, bytes.len(), bytes.len() + 1, usize::MAX] {
+            assert_eq!(refusal(at(offset as u64, TN_NPY_COPY)).0, TN_ERR_IO, "{offset}");
+        }
+        // A file that is cut short.
+        lent.set_len(bytes.len() as u64 - 1).unwrap();
+        assert_eq!(refusal(at((prefix + first.len()) as u64, TN_NPY_COPY)).0, TN_ERR_IO);
+    }
 }
 
 /// Byte offsets of all elements, last axis fastest.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::{ffi::CString, fs};
 use tenure::error::Status;
+use tenure::exchange::npy::Origin;
 use tenure::exchange::safetensors::{File, Header, LISTED_NAME_BYTES, listed_name, parse};
 use tenure::types::*;
 
@@ -318,8 +319,9 @@ fn file(length: u64, header: &str, data: &[u8]) -> Vec<u8> {
 #[test]
 fn np_12_files_that_are_none() {
     let folder = Folder::new("safetensors");
-    let open =
-        |name: &str, bytes: &[u8]| File::open(&folder.write(name, bytes)).map(drop).map_err(|status| status.code());
+    let open = |name: &str, bytes: &[u8]| {
+        File::open(Origin::Path(&folder.write(name, bytes))).map(drop).map_err(|status| status.code())
+    };
     assert_eq!(open("empty tensors", &file(2, "{}", b"")), Ok(()));
     let whole = file(60, &format!("{:60}", object(&[tensor("a", "U8", "3", 0, 3)])), b"123");
     assert_eq!(open("whole", &whole), Ok(()));
@@ -333,6 +335,22 @@ fn np_12_files_that_are_none() {
     assert_eq!(open("too long", &file(100_000_001, "{}", b"")), Err(TN_ERR_LIMIT));
     assert_eq!(open("far too long", &file(u64::MAX, "{}", b"")), Err(TN_ERR_LIMIT));
     let path = CString::new(folder.0.to_str().unwrap()).unwrap();
-    assert_eq!(File::open(&path).map(drop).map_err(|status| status.code()), Err(TN_ERR_IO), "a folder");
-    assert!(File::open(c"/nowhere/at all").is_err());
+    assert_eq!(File::open(Origin::Path(&path)).map(drop).map_err(|status| status.code()), Err(TN_ERR_IO), "a folder");
+    assert!(File::open(Origin::Path(c"/nowhere/at all")).is_err());
+}
+
+#[test]
+fn ar_62_tensors_that_begin_anywhere_in_a_file() {
+    let folder = Folder::new("safetensors-at");
+    let whole = file(60, &format!("{:60}", object(&[tensor("a", "U8", "3", 0, 3)])), b"123");
+    for prefix in [1u64, 4, 5000] {
+        let path = folder.write("a", &[&vec![0; prefix as usize][..], &whole].concat());
+        let lent = std::fs::File::open(path.to_str().unwrap()).unwrap();
+        let at = |offset| File::open(Origin::Descriptor { fd: std::os::fd::AsRawFd::as_raw_fd(&lent), offset });
+        let opened = at(prefix).unwrap();
+        assert_eq!(opened.tensor(c"a").unwrap().bytes(), 3);
+        for offset in [prefix - 1, prefix + 1, prefix + whole.len() as u64, prefix + 5000, u64::MAX] {
+            assert!(at(offset).is_err(), "{offset}");
+        }
+    }
 }

@@ -1063,6 +1063,13 @@ public:
         detail::check(tn_pool_import(where, &from, &c, &out.handle_));
         return out;
     }
+    /// Makes this the process-wide pool of its device, also after the first use: see `tn_pool_set_default`. `pool::process_default()` before,
+    /// and its `enable()` later, undo it.
+    void enable() const {
+        if (handle_ == nullptr)
+            detail::refuse(TN_ERR_NULL, "%s", "tenure::pool::enable: the pool is empty; it was moved from or never made");
+        detail::check(tn_pool_set_default(handle_));
+    }
     /// The process-wide pool of a device.
     static pool process_default(device where = {}, site place = site::here()) {
         detail::record(place);
@@ -2013,14 +2020,39 @@ public:
     }
     /// A new array on a device.
     [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
-                                  site place = site::here()) const {
+                                  site place = site::here()) const & {
         detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), on.handle(), out); });
     }
     /// As above, from the device's current pool.
-    [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) const {
+    [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) const & {
         return to_device(where, tenure::pool(), on, place);
+    }
+    /// Moves the array, `std::move(a).to_device(..)`: the old bytes go back to their pool when they were read, and an array that is there
+    /// already is not copied. If other holders share the bytes, it is copied. The object is empty afterwards; if this throws, it is
+    /// unchanged.
+    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
+                                  site place = site::here()) && {
+        array out;
+        if (!is_unique()) {
+            out = static_cast<const array &>(*this).to_device(where, from, on, place);
+        } else {
+            detail::record(place);
+            tn_promise *given = nullptr;
+            tn_array *moved = nullptr;
+            detail::check(tn_array_give(handle_, 1, &given));
+            const tn_status status = tn_promise_to_device(given, where, from.handle(), on.handle(), &moved);
+            static_cast<void>(tn_promise_release(given)); // cancels it where it was not taken
+            detail::check(status);
+            out = adopt(moved);
+        }
+        drop();
+        return out;
+    }
+    /// As above, to the device's current pool.
+    [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) && {
+        return std::move(*this).to_device(where, tenure::pool(), on, place);
     }
     /// Copies the elements, in C order, to `destination`, which has exactly `count` elements. With a stream, page-locked memory must stay
     /// valid until the stream has passed; other memory is written on return.
@@ -2769,6 +2801,17 @@ public:
         detail::check(tn_promise_cancel(handle_));
         static_cast<void>(tn_promise_release(detach()));
         return std::move(giver_);
+    }
+
+    /// Takes it and moves the array to a device: see `tn_promise_to_device`. The promise is empty afterwards; if this throws, it is
+    /// unchanged.
+    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
+                                  site place = site::here()) && {
+        detail::record(place);
+        array out = detail::make(
+            [&](tn_array **made) { return tn_promise_to_device(handle_, where, from.handle(), on.handle(), made); });
+        drop();
+        return out;
     }
 
 private:

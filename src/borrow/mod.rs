@@ -31,7 +31,7 @@ pub use entries::all;
 pub use rules::{Mode, Use, check, wait_or_refuse};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
-    holders_of, is_unique, store_of, why_not,
+    holders_of, holders_of_array, is_unique, store_of, why_not,
 };
 
 use crate::array;

@@ -251,6 +251,18 @@ pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
     }
 }
 
+/// The store of an array in whatever state, and its holders that overlap the array. `visit` runs under the store's lock.
+pub fn holders_of_array(id: Id, visit: &mut dyn FnMut(HolderInfo)) -> Result<Store> {
+    let extent = array::with(id, |locked, claim| {
+        array::check_not_destructed(locked, claim)?;
+        array::check_process(locked, claim)?;
+        let name = locked.get(claim).name;
+        let none = || fail(TN_ERR_FOREIGN, format_args!("{} has no elements, so no bytes", array::Quoted(&name)));
+        Ok(locked.get(claim).layout.extent().filter(|(start, end)| start < end).ok_or_else(none)?)
+    })?;
+    holders_of(extent.0 as u64, (extent.1 - extent.0) as u64, visit)
+}
+
 /// The store or block with [start, start + bytes), and its holders. No byte is read there. `visit` runs under the store's lock.
 pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(HolderInfo)) -> Result<Store> {
     if bytes == 0 {

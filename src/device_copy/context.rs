@@ -3,7 +3,7 @@
 use super::plan::{BroadcastSplit, Plan};
 use super::registered;
 use crate::blit::HostView;
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, fail, quietly};
 use crate::gpu::copy::{self, CopyKind};
 use crate::gpu::{self, Gpu, page_lock};
 use crate::layout::Layout;
@@ -81,21 +81,34 @@ impl<'a> MemoryView<'a> {
     }
 }
 
-/// The device address of the byte at a host address. 0: the memory is not mapped for devices. Called under no lock.
-pub fn device_address(address: usize) -> u64 {
-    if address == 0 {
-        return 0;
+/// The address at which kernels access the byte at `address` of a store on `device`. 0: no device can access it. Called under no lock.
+pub fn device_address(device: tn_device, address: usize) -> u64 {
+    match device.r#type {
+        _ if address == 0 => 0,
+        // Host and devices use one address for it.
+        TN_CUDA | TN_CUDA_MANAGED => address as u64,
+        TN_CUDA_HOST => registered_address(address).or_else(|| mapped_address(address)).unwrap_or(0),
+        _ => registered_address(address).unwrap_or(0),
     }
-    let registered = registered::device_address((address as i64, address as i64 + 1));
-    let mapped = || {
-        let pool = pool::locate(address)?.pool;
-        if pool.memory_flags() & TN_MAPPED != 0 {
-            page_lock::device_address(gpu::gpu(0).ok()?, address).ok()
-        } else {
-            None
-        }
+}
+
+/// The device's address of registered memory. None: the memory is not registered.
+fn registered_address(address: usize) -> Option<u64> {
+    registered::device_address((address as i64, address as i64 + 1))
+}
+
+/// The device's address of page-locked memory that is mapped for it. Whether imported memory is mapped is the driver's knowledge; before a
+/// GPU was used, such memory counts as not mapped.
+#[cold]
+fn mapped_address(address: usize) -> Option<u64> {
+    let is_mapped = match pool::locate(address) {
+        Some(found) => found.pool.memory_flags() & TN_MAPPED != 0,
+        None => gpu::any_used(),
     };
-    if registered == 0 { mapped().unwrap_or(0) } else { registered }
+    if !is_mapped {
+        return None;
+    }
+    quietly(|| page_lock::device_address(gpu::gpu(0).ok()?, address).ok())
 }
 
 /// The work of a copy that its stream has not completed when the call returns.

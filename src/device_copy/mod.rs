@@ -33,6 +33,7 @@ mod staging;
 
 pub use context::{Failed, Memory, MemoryView, Outstanding, device_address};
 pub use fill::fill;
+pub use registered::is_any_registered;
 pub use staging::trim;
 
 use crate::stream::Stream;

@@ -33,8 +33,15 @@ struct Range {
 static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
 /// The size of all registered memory.
+#[inline]
 fn bytes() -> u64 {
     REGISTERED_BYTES.load(Ordering::Relaxed)
+}
+
+/// Whether any memory is registered.
+#[inline]
+pub fn is_any_registered() -> bool {
+    bytes() != 0
 }
 
 /// Calls `body` with the registration that contains a range. A range that spans several registrations lies in none.
@@ -57,13 +64,12 @@ pub fn flags(range: (i64, i64)) -> Option<u32> {
     within(range, |registration| registration.flags)
 }
 
-/// The address of a range's first byte for devices. 0: it is not mapped for them.
-pub fn device_address(range: (i64, i64)) -> u64 {
-    let address = within(range, |registration| match registration.device_address {
+/// The address of a range's first byte for devices; 0: it is not mapped for them. None: no registration contains the range.
+pub fn device_address(range: (i64, i64)) -> Option<u64> {
+    within(range, |registration| match registration.device_address {
         0 => 0,
         first => first + (range.0 - registration.start) as u64,
-    });
-    address.unwrap_or(0)
+    })
 }
 
 /// Records that a stream uses a range until `point`. Called under no lock.

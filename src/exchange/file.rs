@@ -17,19 +17,19 @@ use crate::slots::Id;
 use crate::thread;
 use crate::transfer;
 use crate::types::*;
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 
-/// Opens a `.npy` file in one of the modes TN_NPY_.
+/// Opens a `.npy` file in one of the modes TN_NPY_. Returns the array, and the offset in the file of the byte behind it.
 pub fn open(
     function: &'static CStr,
     origin: Origin<'_>,
     mode: u32,
     pool: Option<&'static Pool>,
     max_header_bytes: u64,
-) -> Result<Id> {
+) -> Result<(Id, u64)> {
     let thread = thread::current();
     let opened = npy::open(origin, mode, max_header_bytes)?;
-    let header = opened.header();
+    let (header, file_end) = (opened.header(), opened.end());
     let Some(data) = opened.data() else {
         let pool = match pool {
             Some(pool) => pool,
@@ -45,7 +45,7 @@ pub fn open(
         if mode == TN_NPY_COPY {
             host::record_copy(function, 0, false, header.data_bytes);
         }
-        return Ok(new_store.finish());
+        return Ok((new_store.finish(), file_end));
     };
     let start = data as i64;
     let layout = header.layout(start)?;
@@ -81,19 +81,32 @@ pub fn open(
     let (locked, ledger, id) = ledger::create(store, params, claim);
     index.insert(start, end, ledger.tag());
     drop(locked);
-    Ok(id)
+    Ok((id, file_end))
+}
+
+/// The file that an array is saved to.
+#[derive(Clone, Copy)]
+pub enum Target<'a> {
+    /// The file at this path, which is replaced.
+    Path(&'a CStr),
+    /// The caller's descriptor, written at its position.
+    Descriptor(c_int),
 }
 
 /// Saves an array as a `.npy` file.
-pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<()> {
+pub fn save(function: &'static CStr, id: Id, target: Target<'_>, flags: u32) -> Result<()> {
     ledger::find::<ledger::Claim>(id)?;
-    flags::check("flags", flags, TN_IO_SYNC | TN_IO_EXCLUSIVE, &flags::SAVE)?;
+    let known = if matches!(target, Target::Path(_)) { TN_IO_SYNC | TN_IO_EXCLUSIVE } else { TN_IO_SYNC };
+    flags::check("flags", flags, known, &flags::SAVE)?;
     let check_shapes = |locked: &ledger::Locked, claims: &[&'static ledger::Claim]| -> crate::array::Checked<()> {
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };
     let call = BorrowContext { check_shapes: Some(&check_shapes), ..BorrowContext::by_host(function) };
     let source = transfer::acquire_one(call, id, Use::Read { frozen: false }, UseTime::HOST)?;
-    let outcome = source.host_view().and_then(|view| npy::save_view(path, &view, flags));
+    let outcome = source.host_view().and_then(|view| match target {
+        Target::Path(path) => npy::save_view(path, &view, flags),
+        Target::Descriptor(fd) => npy::append_view(fd, &view, flags),
+    });
     source.end(false);
     outcome
 }

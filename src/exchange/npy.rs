@@ -32,10 +32,9 @@ mod save;
 
 mod write;
 
-pub(super) use error::Path;
 pub use header::{Header, parse};
 pub use open::{Opened, Origin, open};
-pub use save::{Sink, save, save_view};
+pub use save::{Sink, append_view, save, save_view};
 pub use write::Head;
 
 /// The first bytes of every file.

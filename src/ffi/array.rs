@@ -551,11 +551,47 @@ pub unsafe extern "C" fn tn_array_open_npy(
         // SAFETY: NULL, or a text that stays during the call, by this function's documentation.
         let origin = match unsafe { convert::text(path, "path") } {
             Ok(path) => npy::Origin::Path(path),
-            Err(_) => npy::Origin::Descriptor(options.fd),
+            Err(_) => npy::Origin::Descriptor { fd: options.fd, offset: 0 },
         };
-        let id = file::open(c"tn_array_open_npy", origin, options.mode, pool, options.max_header_bytes)?;
+        let (id, _) = file::open(c"tn_array_open_npy", origin, options.mode, pool, options.max_header_bytes)?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
+/// Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does.
+///
+/// @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+/// @param offset   The offset in bytes of the array's header in the file.
+/// @param options  The mode, pool and header limit; `fd` is ignored. NULL: TN_NPY_READ.
+/// @param[out] end The offset in bytes behind the array's data, where another array may begin; may be NULL.
+/// @param[out] out The array, as from `tn_array_open_npy`. On failure: both outputs are untouched.
+/// @return The statuses of `tn_array_open_npy`. Data that are mapped must be aligned for their type in the file.
+/// @note Threads: any. Blocks: for the file system.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_open_npy_fd(
+    fd: i32,
+    offset: u64,
+    options: *const tn_npy_options,
+    end: *mut u64,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_open_npy_fd", || {
+        let out = Out::new(out, "out")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let options = unsafe { convert::sized(options) };
+        let options = options.map(|o| o.unwrap_or(<tn_npy_options as convert::VersionedStruct>::defaults()));
+        let pool = options.map_or(Ok(None), |options| convert::pool(options.pool))?;
+        let (options, origin) = (options?, npy::Origin::Descriptor { fd, offset });
+        let (id, after) = file::open(c"tn_array_open_npy_fd", origin, options.mode, pool, options.max_header_bytes)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            convert::write_opt(end, after);
+            out.write(convert::handle(id));
+        }
         Ok(())
     })
 }
@@ -580,6 +616,26 @@ pub unsafe extern "C" fn tn_array_save_npy(array: *mut tn_array, path: *const c_
         let id = convert::id(array, "array")?;
         // SAFETY: a text by this function's documentation.
         let path = unsafe { convert::text(path, "path")? };
-        file::save(c"tn_array_save_npy", id, path, flags)
+        file::save(c"tn_array_save_npy", id, file::Target::Path(path), flags)
+    })
+}
+
+/// Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards.
+///
+/// Unlike `tn_array_save_npy`, it writes in place: if it fails, a part may have been written, and the position is behind that part. An array
+/// that is mapped from the file must not be written over itself.
+///
+/// @param array    The array, with any layout, read only during the call.
+/// @param fd       A descriptor that is open for writing, which the caller still closes.
+/// @param flags    TN_IO_SYNC: sync the file to disk before the call returns.
+/// @return The statuses of `tn_array_save_npy`; TN_ERR_INVALID also for TN_IO_EXCLUSIVE.
+/// @note Threads: any. Blocks: for the file system, or the reader of the pipe. Allocates: at most one chunk.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_save_npy_fd(array: *mut tn_array, fd: i32, flags: tn_io_flags) -> tn_status {
+    enter("tn_array_save_npy_fd", || {
+        let id = convert::id(array, "array")?;
+        file::save(c"tn_array_save_npy_fd", id, file::Target::Descriptor(fd), flags)
     })
 }

@@ -7,6 +7,7 @@ use crate::device_copy;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
 use crate::ledger;
+use crate::slots::Id;
 use crate::types::*;
 use core::ffi::c_void;
 
@@ -52,8 +53,8 @@ pub unsafe extern "C" fn tn_array_borrow_read(
                 borrow::open(call, id, stream, wanted, flags & TN_WAIT != 0, &outputs)?
             }
         };
-        // SAFETY: as above.
-        unsafe { out.write(convert::handle(guard)) };
+        // SAFETY: the outputs are writable by this function's documentation.
+        unsafe { outputs.finish(out, guard) };
         Ok(())
     })
 }
@@ -62,6 +63,21 @@ pub unsafe extern "C" fn tn_array_borrow_read(
 struct Outputs {
     data: *mut *mut c_void,
     view: *mut tn_view_info,
+}
+
+impl Outputs {
+    /// Completes the view, and writes the open guard.
+    ///
+    /// # Safety
+    /// - The outputs are writable, and the view was written.
+    #[inline(always)]
+    unsafe fn finish(&self, out: Out<*mut tn_borrow>, guard: Id) {
+        // SAFETY: the caller's obligation.
+        unsafe {
+            convert::add_device_address(self.view);
+            out.write(convert::handle(guard));
+        }
+    }
 }
 
 impl LayoutSink for Outputs {
@@ -120,8 +136,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
                 borrow::open(call, id, stream, wanted, mode & TN_WAIT != 0, &outputs)?
             }
         };
-        // SAFETY: as above.
-        unsafe { out.write(convert::handle(guard)) };
+        // SAFETY: the outputs are writable by this function's documentation.
+        unsafe { outputs.finish(out, guard) };
         Ok(())
     })
 }
@@ -155,7 +171,10 @@ pub unsafe extern "C" fn tn_borrow_all(
         let guard = borrow::all(BorrowContext::new(c"tn_borrow_all"), specs, |index, hold| {
             if !views.is_null() {
                 // SAFETY: n_specs places, by this function's documentation.
-                unsafe { views.add(index).write(convert::view(hold.layout(), hold.device())) };
+                unsafe {
+                    views.add(index).write(convert::view(hold.layout(), hold.device()));
+                    convert::add_device_address(views.add(index));
+                }
             }
         })?;
         // SAFETY: writable by this function's documentation.
@@ -224,14 +243,13 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
         ledger::find::<ledger::Guard>(id)?;
         let info = info?;
         let mut value = <tn_borrow_info as convert::VersionedStruct>::defaults();
+        let mut on = tn_device { r#type: TN_CPU, id: 0 };
         borrow::query(id, |layout, device| {
             let view = convert::view(layout, device);
-            value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
+            value = tn_borrow_info { size: 0, data: view.data, device_data: 0, bytes: view.bytes };
+            on = device;
         })?;
-        if value.device_data == 0 {
-            // A device may use another address for page-locked memory.
-            value.device_data = device_copy::device_address(value.data as usize);
-        }
+        value.device_data = device_copy::device_address(on, value.data as usize);
         // SAFETY: writable by this function's documentation.
         unsafe { info.write(&value, size_of::<tn_borrow_info>()) };
         Ok(())

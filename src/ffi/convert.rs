@@ -5,6 +5,7 @@
 
 use crate::array;
 use crate::borrow::HolderInfo;
+use crate::device_copy;
 use crate::error::{Result, fail, rank};
 use crate::names::Name;
 use crate::pool::{self, Pool};
@@ -331,12 +332,22 @@ pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
 
 /// An array and a pool argument. If both are invalid, reports the status that comes first in the order of checks.
 pub fn array_and_pool(array: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
-    let found = crate::ledger::find::<crate::ledger::Claim>(array);
+    handle_and_pool::<crate::ledger::Claim>(array, pool)
+}
+
+/// As [`array_and_pool`], for a promise.
+pub fn promise_and_pool(promise: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
+    handle_and_pool::<crate::ledger::Promise>(promise, pool)
+}
+
+#[inline(always)]
+fn handle_and_pool<S: crate::slots::Slot>(handle: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
+    let found = crate::ledger::find::<S>(handle);
     let pool = self::pool(pool);
     match (found, &pool) {
         // Looked up again for its message, which the pool's has replaced.
         (Err(first), Err(second)) if rank(first.code()) <= rank(second.code()) => {
-            crate::ledger::find::<crate::ledger::Claim>(array).and(pool)
+            crate::ledger::find::<S>(handle).and(pool)
         }
         (Err(status), Ok(_)) => Err(status),
         _ => pool,
@@ -538,12 +549,10 @@ pub fn data(layout: &crate::layout::Layout) -> *mut core::ffi::c_void {
     if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut core::ffi::c_void }
 }
 
-/// The view of an open guard's layout on a device.
+/// The view of an open guard's layout on a device. Its `device_data` is 0: see [`add_device_address`].
 pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
     let ndim = layout.ndim();
     let (data, bytes) = if layout.is_empty() { (0, 0) } else { (layout.offset() as u64, layout.bytes() as u64) };
-    // A device uses the host's address, if it can access the memory.
-    let for_kernels = matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED);
     tn_view_info {
         data: data as *mut core::ffi::c_void,
         device,
@@ -551,8 +560,28 @@ pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
         dtype: layout.dtype().raw(),
         shape: layout.shape().as_ptr(),
         strides: layout.strides().as_ptr(),
-        device_data: if for_kernels { data } else { 0 },
+        device_data: 0,
         bytes,
         reserved: [0; 4],
     }
+}
+
+/// Sets the `device_data` of a view. It may call the driver, so the guard is open and no lock is held.
+///
+/// # Safety
+/// - `view` is NULL or points to what [`view`] made.
+#[inline]
+pub unsafe fn add_device_address(view: *mut tn_view_info) {
+    // SAFETY: the caller's obligation.
+    if let Some(view) = unsafe { view.as_mut() }
+        && (view.device.r#type != TN_CPU || device_copy::is_any_registered())
+    {
+        fill_device_address(view);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn fill_device_address(view: &mut tn_view_info) {
+    view.device_data = device_copy::device_address(view.device, view.data as usize);
 }

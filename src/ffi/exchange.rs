@@ -52,7 +52,9 @@ pub unsafe extern "C" fn tn_array_export_host(
         let exported = host::export(id, &export, Ok(stream), &|layout| host::nonnegative(flags, layout))?;
         // SAFETY: writable by this function's documentation.
         unsafe {
-            view.write(convert::view(exported.guard.layout(), exported.guard.device()));
+            let mut is = convert::view(exported.guard.layout(), exported.guard.device());
+            convert::add_device_address(&mut is);
+            view.write(is);
             convert::write_opt(how, exported.how);
             guard.write(convert::handle(exported.guard.publish()));
         }

@@ -133,9 +133,10 @@ pub unsafe extern "C" fn tn_pool_import(
     })
 }
 
-/// Makes a new handle on the process-wide default pool of a device. The pool is created at its first use and lives until the process ends.
+/// Makes a new handle on the process-wide default pool of a device: the pool that `tn_pool_set_default` set, else the initial default pool,
+/// which is created at its first use and lives until the process ends.
 ///
-/// `tn_option_set` can set its options before the first use.
+/// `tn_option_set` can set the options of the initial pool before its first use.
 ///
 /// @param device   The device of the pool.
 /// @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
@@ -156,9 +157,33 @@ pub unsafe extern "C" fn tn_pool_default(device: tn_device, out: *mut *mut tn_po
     })
 }
 
+/// Sets the process-wide default pool of the pool's device: the meaning of NULL as a pool on all threads that set no current pool.
+///
+/// Existing arrays and blocks stay in their pools. A request of another thread that runs meanwhile comes from either pool; each later one
+/// from the new pool. The default keeps the pool alive as a handle does, also if every handle on it is released. After another pool is set,
+/// a thread that used the previous default may keep it alive until its next such request or its end. Plug-ins for other libraries that are
+/// called without a pool use the initial default pool.
+///
+/// @param pool     The pool; NULL: the initial default pools again, for all devices. To restore the previous default of one device, pass the
+///                 handle that `tn_pool_default` returned before.
+/// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID in a callback of a pool's upstream.
+/// @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library. Allocates: nothing. May end the previous
+///       default pool, as `tn_pool_release` does.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_pool_set_default(pool: *mut tn_pool) -> tn_status {
+    enter("tn_pool_set_default", || {
+        let pool = convert::pool(pool)?;
+        pool.map_or(Ok(()), Pool::check_callable)?;
+        pool::set_default(pool)
+    })
+}
+
 /// Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
 ///
-/// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
+/// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released. A thread that sets the default
+/// pool follows later changes of the default.
 ///
 /// @param pool     The pool; NULL: the default pools again, for all devices.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.

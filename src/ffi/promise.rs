@@ -281,3 +281,43 @@ pub unsafe extern "C" fn tn_holders_of(
         Ok(())
     })
 }
+
+/// Finds the store of an array, and its holders. Unlike a borrow, it is never refused for other holders.
+///
+/// @param array            An array, also one that is given, written, or in use by a device.
+/// @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
+/// @param capacity         The number of items at holders.
+/// @param[out] store       The store; `size` is set by the caller. May be NULL.
+/// @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the array. NULL only with
+///                         capacity 0.
+/// @param[out] n_holders   The total number of holders.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong store.size or item_size; TN_ERR_DESTRUCTED;
+///         TN_ERR_FOREIGN for an array without elements. On failure all outputs are untouched.
+/// @note Threads: any. Blocks: never. Other threads that hold handles can change the result at any time.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_holders(
+    array: *mut tn_array,
+    item_size: usize,
+    capacity: usize,
+    store: *mut tn_store_info,
+    holders: *mut tn_holder,
+    n_holders: *mut usize,
+) -> tn_status {
+    enter("tn_array_holders", || {
+        let id = convert::id(array, "array")?;
+        let list = Holders::new(item_size, capacity, holders, "holders")?;
+        let n_holders = Out::new(n_holders, "n_holders")?;
+        let mut list = ledger::find::<Claim>(id).and(list)?;
+        // SAFETY: NULL, or a struct of that size, by this function's documentation.
+        let store = unsafe { convert::fill_opt(store)? };
+        let found = borrow::holders_of_array(id, &mut |held| list.add(held))?;
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            store.inspect(|store| store.write(&store_info(&found), size_of::<tn_store_info>()));
+            n_holders.write(list.finish());
+        }
+        Ok(())
+    })
+}

@@ -3,6 +3,7 @@
 use crate::boundary::enter;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
+use crate::exchange::npy::Origin;
 use crate::exchange::safetensors::{self, File, Tensor};
 use crate::ffi::convert::{self, Out};
 use crate::pool::Pool;
@@ -33,17 +34,57 @@ pub unsafe extern "C" fn tn_safetensors_query(
     enter("tn_safetensors_query", || {
         // SAFETY: NULL or a text, by this function's documentation.
         let path = unsafe { convert::text(path, "path")? };
-        let infos = convert::list(item_size, capacity, infos, "infos")?;
-        let n_infos = Out::new(n_infos, "n_infos")?;
-        let mut infos = infos?;
-        let file = File::open(path)?;
-        // SAFETY: `capacity` items and the number are writable, by this function's documentation.
-        unsafe {
-            file.header().tensors().iter().for_each(|tensor| infos.add(&info(&file, tensor)));
-            n_infos.write(infos.count());
-        }
-        Ok(())
+        // SAFETY: writable by this function's documentation.
+        unsafe { query(Origin::Path(path), item_size, capacity, infos, n_infos) }
     })
+}
+
+/// Lists the tensors of an open safetensors file, as `tn_safetensors_query` does.
+///
+/// @param fd         The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+/// @param offset     The offset in bytes at which the safetensors data begin; they reach to the end of the file.
+/// @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
+/// @param capacity   The number of items at infos.
+/// @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
+/// @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
+/// @return The statuses of `tn_safetensors_query`.
+/// @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.
+/// @since 0.1
+/// @ingroup safetensors
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_safetensors_query_fd(
+    fd: i32,
+    offset: u64,
+    item_size: usize,
+    capacity: usize,
+    infos: *mut tn_safetensors_info,
+    n_infos: *mut usize,
+) -> tn_status {
+    enter("tn_safetensors_query_fd", || {
+        // SAFETY: writable by this function's documentation.
+        unsafe { query(Origin::Descriptor { fd, offset }, item_size, capacity, infos, n_infos) }
+    })
+}
+
+/// # Safety
+/// - `infos` is writable for `capacity` items of `item_size` bytes, and `n_infos` is NULL or writable.
+unsafe fn query(
+    origin: Origin<'_>,
+    item_size: usize,
+    capacity: usize,
+    infos: *mut tn_safetensors_info,
+    n_infos: *mut usize,
+) -> Result<()> {
+    let infos = convert::list(item_size, capacity, infos, "infos")?;
+    let n_infos = Out::new(n_infos, "n_infos")?;
+    let mut infos = infos?;
+    let file = File::open(origin)?;
+    // SAFETY: the caller's obligation.
+    unsafe {
+        file.header().tensors().iter().for_each(|tensor| infos.add(&info(&file, tensor)));
+        n_infos.write(infos.count());
+    }
+    Ok(())
 }
 
 fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
@@ -92,20 +133,67 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
     how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_open_safetensors", || {
-        // SAFETY: texts and arrays as this function's documentation says.
-        let (path, names) = unsafe { (convert::text(path, "path")?, texts(n_names, names)?) };
-        let outs = if n_names == 0 { None } else { Some(Out::new(out, "out")?) };
-        // SAFETY: a struct of that size, by this function's documentation.
-        let (pool, flags) = unsafe { self::options(options)? };
-        // SAFETY: checked for NULL by `texts`; they stay during the call.
-        let names = names.iter().map(|name| unsafe { CStr::from_ptr(*name) });
-        safetensors::open(c"tn_array_open_safetensors", path, pool, names, flags, |at, id, was| {
-            // SAFETY: n_names places are writable, by this function's documentation.
-            unsafe {
-                outs.into_iter().for_each(|out| out.write_at(at, convert::handle(id)));
-                convert::write_opt(if how.is_null() { how } else { how.add(at) }, was);
-            }
-        })
+        // SAFETY: a text by this function's documentation.
+        let path = unsafe { convert::text(path, "path")? };
+        // SAFETY: arrays and outputs as this function's documentation says.
+        unsafe { open(c"tn_array_open_safetensors", Origin::Path(path), n_names, names, options, out, how) }
+    })
+}
+
+/// Opens tensors of an open safetensors file by their names, all or none, as `tn_array_open_safetensors` does.
+///
+/// @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+/// @param offset   The offset in bytes at which the safetensors data begin; they reach to the end of the file.
+/// @param n_names  The number of names.
+/// @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
+/// @param options  The pool and the flags, as for `tn_array_open_safetensors`. The alignment of a tensor is that of its offset in the file.
+/// @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+/// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+/// @return The statuses of `tn_array_open_safetensors`.
+/// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
+/// @since 0.1
+/// @ingroup safetensors
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_open_safetensors_fd(
+    fd: i32,
+    offset: u64,
+    n_names: usize,
+    names: *const *const c_char,
+    options: *const tn_safetensors_options,
+    out: *mut *mut tn_array,
+    how: *mut tn_how,
+) -> tn_status {
+    enter("tn_array_open_safetensors_fd", || {
+        let origin = Origin::Descriptor { fd, offset };
+        // SAFETY: arrays and outputs as this function's documentation says.
+        unsafe { open(c"tn_array_open_safetensors_fd", origin, n_names, names, options, out, how) }
+    })
+}
+
+/// # Safety
+/// - `names` has n_names texts, `options` is NULL or points to a struct of the size it says, and the outputs have n_names places.
+unsafe fn open(
+    function: &'static CStr,
+    origin: Origin<'_>,
+    n_names: usize,
+    names: *const *const c_char,
+    options: *const tn_safetensors_options,
+    out: *mut *mut tn_array,
+    how: *mut tn_how,
+) -> Result<()> {
+    // SAFETY: the caller's obligation.
+    let names = unsafe { texts(n_names, names)? };
+    let outs = if n_names == 0 { None } else { Some(Out::new(out, "out")?) };
+    // SAFETY: the caller's obligation.
+    let (pool, flags) = unsafe { self::options(options)? };
+    // SAFETY: checked for NULL by `texts`; they stay during the call.
+    let names = names.iter().map(|name| unsafe { CStr::from_ptr(*name) });
+    safetensors::open(function, origin, pool, names, flags, |at, id, was| {
+        // SAFETY: the caller's obligation.
+        unsafe {
+            outs.into_iter().for_each(|out| out.write_at(at, convert::handle(id)));
+            convert::write_opt(if how.is_null() { how } else { how.add(at) }, was);
+        }
     })
 }
 

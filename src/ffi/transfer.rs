@@ -82,6 +82,43 @@ pub unsafe extern "C" fn tn_array_to_device(
     })
 }
 
+/// Moves a given array to a device: takes the promise, copies the elements to a new array there, and releases the old bytes. They return to
+/// their pool when the copy is done, in the order of the stream.
+///
+/// An array that lies there already is taken as by `tn_take`, without a copy: with pool NULL an array on that device, else an array in that
+/// pool. If its giver required more promises than this one, the giver keeps the array and its bytes.
+///
+/// @param promise  An outstanding promise. It cannot be taken again, and its owner still releases it. On failure: as before.
+/// @param device   The device to move to; the host is {TN_CPU, 0}.
+/// @param pool     A pool of that device; NULL: the thread's current pool of it.
+/// @param stream   The stream of the copy; NULL: the copy is done on return.
+/// @param[out] out The array, with the name of the handle that was given. A copy is dense, in F order if the array was F- and not
+///                 C-contiguous, else in C order, and writable. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already; the other
+///         statuses of `tn_array_to_device`.
+/// @note Threads: any. Blocks: if the host copies, until unfinished device work on the bytes is done. Allocates: the new array, from the
+///       pool.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_promise_to_device(
+    promise: *mut tn_promise,
+    device: tn_device,
+    pool: *mut tn_pool,
+    stream: *mut tn_stream,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_promise_to_device", || {
+        let id = convert::id(promise, "promise")?;
+        let out = Out::new(out, "out")?;
+        let pool = convert::promise_and_pool(id, pool)?;
+        let new = transfer::move_to_device(c"tn_promise_to_device", id, device, pool, convert::stream(stream))?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(new)) };
+        Ok(())
+    })
+}
+
 /// The raw memory of a copy: the given layout over `ptr`, or C order with the array's type and shape.
 ///
 /// # Safety

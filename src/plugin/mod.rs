@@ -86,7 +86,7 @@ impl Target {
     }
 }
 
-/// The pool of a plug-in call that names none: the host's default pool, not the thread's current one (AL-2).
+/// The pool of a plug-in call that names none: the host's initial default pool, which never ends, not the thread's current one (AL-2).
 fn host() -> Result<&'static Pool> {
-    pool::default(HOST)
+    pool::initial(HOST)
 }

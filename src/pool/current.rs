@@ -1,61 +1,192 @@
 //! The pool that a call without a pool means: a default pool, or the one that the thread set.
 //!
-//! Contract: a default pool is made at its first use and never ends. A thread has a reference on each pool that it
-//! set. Both last until the thread sets another pool, so the lookups here add no reference.
+//! Contract: a device's initial default pool is made at its first use and never ends. A program can set another pool as the default. A thread
+//! has a reference on each pool that it set, and on the default pool that it used last unless that is the initial one. These last until the
+//! thread looks again, or ends. So the lookups add no reference, and a default pool that is replaced meanwhile does not end under them.
 
-use crate::error::Result;
+use crate::error::{Result, fail};
 use crate::names::Name;
 use crate::pool::options::{self, PoolOptions};
-use crate::pool::{Pool, create, thread_heap};
+use crate::pool::{Pool, calls, create, thread_heap};
 use crate::thread::{self, Area, GPUS, PerThread, Thread, area};
 use crate::types::*;
 use core::cell::Cell;
+use core::ptr::{self, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Number of devices that have a current pool: host, pinned memory, managed memory, and the GPUs.
 const SLOTS: usize = FIRST_GPU + GPUS;
 
-/// A thread's current pools, by the slot of their device. None: the default pool.
-struct CurrentPools([Cell<Option<&'static Pool>>; SLOTS]);
+/// A thread's pools of one device.
+#[repr(C)]
+struct CurrentPool {
+    /// The pool that the thread set. None: the default pool.
+    set: Cell<Option<&'static Pool>>,
+    /// The default pool at the thread's last lookup.
+    used: Cell<Option<&'static Pool>>,
+}
+
+/// A thread's current pools, by the slot of their device.
+struct CurrentPools([CurrentPool; SLOTS]);
 
 // SAFETY: zeros are no pools; only the thread, or its exit hook, touches them; the area is for this type.
 unsafe impl PerThread for CurrentPools {
     const AREA: Area = area::POOL_CURRENT;
 }
 
-/// The default pools that were used so far.
-static DEFAULTS: [AtomicPtr<Pool>; SLOTS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; SLOTS];
+/// The initial default pools that were made so far.
+static INITIAL: [AtomicPtr<Pool>; SLOTS] = [const { AtomicPtr::new(null_mut()) }; SLOTS];
 
-/// The default pool of a device, made at first use. Adds no reference (PO-5).
-pub fn default(device: tn_device) -> Result<&'static Pool> {
-    let made = &DEFAULTS[slot_of(device).unwrap_or(HOST_SLOT)];
-    if slot_of(device).is_some() {
-        // Acquire pairs with the Release below.
-        // SAFETY: NULL, or a pool, and those are never unmapped.
-        if let Some(pool) = unsafe { made.load(Ordering::Acquire).as_ref() } {
-            return Ok(pool);
-        }
+/// The default pools.
+static DEFAULTS: [AtomicPtr<Pool>; SLOTS] = [const { AtomicPtr::new(NONE) }; SLOTS];
+
+/// The default pool of a device where none was made. Not NULL, so that it differs from the pool of a thread that has used none.
+const NONE: *mut Pool = ptr::dangling_mut();
+
+/// The default pool of a slot, if it was made.
+fn default_of(slot: usize) -> Option<&'static Pool> {
+    // Acquire pairs with the Release in `default` and `set_default`.
+    let pool = DEFAULTS[slot].load(Ordering::Acquire);
+    // SAFETY: a pool that is not `NONE`, and pools are never unmapped.
+    (pool != NONE).then(|| unsafe { &*pool })
+}
+
+/// The initial default pool of a slot, if it was made.
+fn initial_of(slot: usize) -> Option<&'static Pool> {
+    // SAFETY: NULL, or a pool, and those are never unmapped. Acquire pairs with the Release in `initial`.
+    unsafe { INITIAL[slot].load(Ordering::Acquire).as_ref() }
+}
+
+fn is_initial(slot: usize, pool: &'static Pool) -> bool {
+    ptr::eq(INITIAL[slot].load(Ordering::Acquire), pool)
+}
+
+/// The initial default pool of a device, made at first use. It never ends (PO-5).
+pub fn initial(device: tn_device) -> Result<&'static Pool> {
+    if let Some(pool) = slot_of(device).and_then(initial_of) {
+        return Ok(pool);
     }
     let options = default_options(device.r#type);
     // Without a driver, pinned memory may fall back to plain host memory: then it is the host's default pool.
-    let slot = options::resolve_device(device, &options);
-    if slot != device {
-        return default(slot);
+    let actual = options::resolve_device(device, &options);
+    if actual != device {
+        return initial(actual);
     }
     // Wrong options fail here, and can still be changed.
     let pool = create(device, &options)?;
     if let Some(kind) = kind_of(device.r#type) {
         crate::options::seal_pool_options(kind);
     }
-    let this = core::ptr::from_ref(pool).cast_mut();
-    // Release pairs with the Acquire above. Acquire: the pool of the thread that was first is seen whole.
-    match made.compare_exchange(core::ptr::null_mut(), this, Ordering::Release, Ordering::Acquire) {
+    let this = ptr::from_ref(pool).cast_mut();
+    let slot = slot_of(device).unwrap_or(HOST_SLOT);
+    // Release pairs with the Acquire in `initial_of`. Acquire: the pool of the thread that was first is seen whole.
+    match INITIAL[slot].compare_exchange(null_mut(), this, Ordering::Release, Ordering::Acquire) {
         Ok(_) => Ok(pool),
         Err(first) => {
             pool.drop_ref();
             // SAFETY: set by the thread that was first.
             Ok(unsafe { &*first })
         }
+    }
+}
+
+/// The default pool of a device: the one that the program set, else the initial one. It lasts until the thread looks again.
+pub fn default(device: tn_device) -> Result<&'static Pool> {
+    let Some(slot) = slot_of(device) else { return initial(device) };
+    let thread = thread::current();
+    loop {
+        let Some(pool) = default_of(slot) else {
+            let initial = initial(device)?;
+            if initial.device() != device {
+                return default(initial.device());
+            }
+            // Fails if the program sets another one meanwhile. Release pairs with the Acquire in `default_of`.
+            let this = ptr::from_ref(initial).cast_mut();
+            let _ = DEFAULTS[slot].compare_exchange(NONE, this, Ordering::Release, Ordering::Relaxed);
+            continue;
+        };
+        if use_default(thread, slot, pool) {
+            return Ok(pool);
+        }
+    }
+}
+
+/// Notes the default pool that a thread uses. False: it was replaced meanwhile.
+fn use_default(thread: &'static Thread, slot: usize, pool: &'static Pool) -> bool {
+    let used = &CurrentPools::of(thread).0[slot].used;
+    if used.get().is_some_and(|used| ptr::eq(used, pool)) {
+        return true;
+    }
+    if thread.is_inside() || calls::is_any(thread) {
+        // Dropping the last reference of the previous one could run a callback, or wait for other threads.
+        return true;
+    }
+    if !is_initial(slot, pool) {
+        thread::on_exit(forget_used);
+        if !pool.try_ref() {
+            return false;
+        }
+        // The record may be another pool's by now.
+        if !default_of(slot).is_some_and(|now| ptr::eq(now, pool)) {
+            pool.drop_ref();
+            return false;
+        }
+    }
+    drop_used(slot, used.replace(Some(pool)));
+    true
+}
+
+fn drop_used(slot: usize, pool: Option<&'static Pool>) {
+    if let Some(pool) = pool.filter(|pool| !is_initial(slot, pool)) {
+        pool.drop_ref();
+    }
+}
+
+/// Drops a thread's references on the default pools that it used, when the thread ends.
+fn forget_used(thread: &'static Thread) {
+    for (slot, current) in CurrentPools::of(thread).0.iter().enumerate() {
+        drop_used(slot, current.used.take());
+    }
+}
+
+/// Sets the default pool of the pool's device. None: the initial default pools of all devices again. The caller has a reference on the pool.
+/// TN_ERR_INVALID in a callback of an upstream.
+pub fn set_default(pool: Option<&'static Pool>) -> Result<()> {
+    let thread = thread::current();
+    if thread.is_inside() || calls::is_any(thread) {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("a callback of an upstream cannot set the default pool; set it outside of the callback"),
+        ));
+    }
+    match pool {
+        Some(pool) => slot_of(pool.device()).into_iter().for_each(|slot| set_default_of(slot, Some(pool))),
+        None => (0..SLOTS).for_each(|slot| set_default_of(slot, None)),
+    }
+    Ok(())
+}
+
+fn set_default_of(slot: usize, pool: Option<&'static Pool>) {
+    let initial = || INITIAL[slot].load(Ordering::Acquire);
+    let pool = pool.filter(|pool| !is_initial(slot, pool));
+    if pool.is_none() && default_of(slot).is_none_or(|now| is_initial(slot, now)) {
+        return;
+    }
+    // The reference of the default.
+    pool.inspect(|pool| pool.add_ref());
+    let old = thread::stop_the_world(|| {
+        let new = pool.map_or_else(initial, |pool| ptr::from_ref(pool).cast_mut());
+        // Release pairs with the Acquire in `default_of`.
+        let old = DEFAULTS[slot].swap(if new.is_null() { NONE } else { new }, Ordering::AcqRel);
+        if slot == HOST_SLOT {
+            // The next request of each thread without a pool looks again.
+            thread::each_record(|thread| thread_heap::set_current(thread, None));
+        }
+        old
+    });
+    if old != NONE && !ptr::eq(old, initial()) {
+        // SAFETY: not `NONE`, so a pool; its reference as the default is dropped here.
+        unsafe { &*old }.drop_ref();
     }
 }
 
@@ -84,7 +215,7 @@ fn slot_of(device: tn_device) -> Option<usize> {
 /// The pool that this thread means for a device when a call names none: the one it set, else the default pool. Adds
 /// no reference. The reference of the thread, or of the library, lasts until the thread sets another pool (PO-62).
 pub fn current(device: tn_device) -> Result<&'static Pool> {
-    match slot_of(device).and_then(|slot| CurrentPools::of(thread::current()).0[slot].get()) {
+    match slot_of(device).and_then(|slot| CurrentPools::of(thread::current()).0[slot].set.get()) {
         Some(pool) if pool.device() == device => Ok(pool),
         _ => default(device),
     }
@@ -93,21 +224,22 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
 /// The pool that a thread means for the host when a call names none.
 #[inline(always)]
 pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
-    if let Some(pool) = CurrentPools::of(thread).0[HOST_SLOT].get() {
+    let current = &CurrentPools::of(thread).0[HOST_SLOT];
+    if let Some(pool) = current.set.get() {
         return Ok(pool);
     }
-    // SAFETY: as in `default`; the host is one device.
-    match unsafe { DEFAULTS[HOST_SLOT].load(Ordering::Acquire).as_ref() } {
-        Some(pool) => Ok(pool),
-        None => default(tn_device { r#type: TN_CPU, id: 0 }),
+    match current.used.get() {
+        // Relaxed: this thread has used the pool before.
+        Some(pool) if ptr::eq(DEFAULTS[HOST_SLOT].load(Ordering::Relaxed), pool) => Ok(pool),
+        _ => default(tn_device { r#type: TN_CPU, id: 0 }),
     }
 }
 
 /// Whether a thread means this pool for the host when a call names none.
 pub(super) fn is_current_of_host(thread: &'static Thread, pool: &'static Pool) -> bool {
-    match CurrentPools::of(thread).0[HOST_SLOT].get() {
-        Some(set) => core::ptr::eq(set, pool),
-        None => core::ptr::eq(DEFAULTS[HOST_SLOT].load(Ordering::Relaxed), pool),
+    match CurrentPools::of(thread).0[HOST_SLOT].set.get() {
+        Some(set) => ptr::eq(set, pool),
+        None => ptr::eq(DEFAULTS[HOST_SLOT].load(Ordering::Relaxed), pool),
     }
 }
 
@@ -118,9 +250,13 @@ pub fn set_current(pool: Option<&'static Pool>) {
     let thread = thread::current();
     let Some(pool) = pool else { return forget_current(thread) };
     let Some(slot) = slot_of(pool.device()) else { return };
-    thread::on_exit(forget_current);
-    pool.add_ref();
-    let old = CurrentPools::of(thread).0[slot].replace(Some(pool));
+    // The end of a scope restores the pool that was current before it: a thread with the default pool then follows the default again.
+    let set = if default_of(slot).is_some_and(|default| ptr::eq(default, pool)) { None } else { Some(pool) };
+    if let Some(pool) = set {
+        thread::on_exit(forget_current);
+        pool.add_ref();
+    }
+    let old = CurrentPools::of(thread).0[slot].set.replace(set);
     thread_heap::set_current(thread, None);
     if let Some(old) = old {
         old.drop_ref();
@@ -129,8 +265,8 @@ pub fn set_current(pool: Option<&'static Pool>) {
 
 /// Drops a thread's references; also called when the thread ends.
 fn forget_current(thread: &'static Thread) {
-    for slot in &CurrentPools::of(thread).0 {
-        let old = slot.take();
+    for current in &CurrentPools::of(thread).0 {
+        let old = current.set.take();
         thread_heap::set_current(thread, None);
         if let Some(old) = old {
             old.drop_ref();
@@ -141,7 +277,7 @@ fn forget_current(thread: &'static Thread) {
 /// Whether the default pool of a device type was made. Its options cannot change any more then.
 pub fn default_exists(device_type: tn_device_type) -> bool {
     let made = |id| slot_of(tn_device { r#type: device_type, id });
-    (0..SLOTS as i32).filter_map(made).any(|slot| !DEFAULTS[slot].load(Ordering::Acquire).is_null())
+    (0..SLOTS as i32).filter_map(made).any(|slot| initial_of(slot).is_some())
 }
 
 /// The options of a device type's default pool, as `tn_option_set` left them.

@@ -110,7 +110,10 @@ impl PoolOptions {
             Ok(text) => self.name = Name::head(text),
             Err(at) => {
                 let first = at.valid_up_to();
-                return Err(fail(TN_ERR_INVALID, format_args!("option name is not UTF-8 from byte {first} on")));
+                return Err(fail(
+                    TN_ERR_INVALID,
+                    format_args!("option name is not UTF-8: byte {first} is {:#04x}; encode it in UTF-8", name[first]),
+                ));
             }
         }
         Ok(())

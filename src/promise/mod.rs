@@ -7,7 +7,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `mod` | give, cancel, release |
+//! | `mod` | give, cancel, release; a claim beside an outstanding promise |
 //! | `take` | what `take` and `enter` share: Case I and Case II, all or none |
 //! | `scope` | `enter` and `leave` |
 #![forbid(unsafe_code)]
@@ -21,7 +21,8 @@ pub use scope::{enter, leave};
 use self::take::{By, used_up};
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, fail};
-use crate::ledger::{self, Claim, Locked, LockedSlot, Promise, SparePromise};
+use crate::layout::Layout;
+use crate::ledger::{self, Claim, Locked, LockedSlot, Promise, SpareClaim, SparePromise};
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
@@ -141,6 +142,36 @@ fn release_slow(id: Id) -> Result<()> {
     }
     promise.free(&locked);
     Ok(())
+}
+
+/// Makes a claim on the bytes of an outstanding promise's array, with its layout and name. The promise stays outstanding.
+pub fn clone(id: Id) -> Result<Id> {
+    let mut spare = SpareClaim::take(thread::current())?;
+    loop {
+        let (mut locked, promise) = ledger::lock::<Promise>(id)?;
+        if ledger::is_spent(promise) {
+            drop(locked);
+            return Err(used_up(id));
+        }
+        if let Err(refusal) = array::check_process(&locked, promise) {
+            drop(locked);
+            return Err(refusal.into_status());
+        }
+        let claim = locked.promised(promise);
+        if spare.layout().set(&locked.get(claim).layout) {
+            return Ok(locked.copy_claim(claim, spare));
+        }
+        let ndim = locked.get(claim).layout.ndim();
+        drop(locked);
+        *spare.layout() = Layout::room(ndim)?;
+    }
+}
+
+/// Takes one promise.
+pub fn take_one(id: Id) -> Result<Id> {
+    let mut taken = None;
+    take(&[id], |_, id| taken = Some(id))?;
+    Ok(taken.expect("one promise, one array"))
 }
 
 /// Takes promises, all or none: `out(i, id)` receives the new handle for the i-th.

@@ -13,6 +13,7 @@
 //! | `raw` | copies from and to raw host memory |
 //! | `fill` | fills, and new arrays of device memory |
 //! | `register` | page-locking of the caller's memory; advice for managed memory |
+//! | `relocate` | given arrays that move to another device |
 //! | `route` | the choice between host and device for a copy or fill, and its end |
 #![forbid(unsafe_code)]
 
@@ -24,12 +25,15 @@ mod raw;
 
 mod register;
 
+mod relocate;
+
 mod route;
 
 pub use fill::{create, fill};
 pub use operand::acquire_one;
 pub use raw::{Side, copy_from_host, copy_to_host};
 pub use register::{advise, prefetch, register};
+pub use relocate::move_to_device;
 
 use crate::array::{Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
@@ -84,7 +88,7 @@ pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let at = location_of(id)?;
-    new(function, id, at, at.0, pool, &stream)
+    new(function, id, at, &Destination { device: at.0, pool, stream: &stream, name: Name::NONE, waits: false })
 }
 
 /// Copies an array to a new one on a device, even if the array is on that device already.
@@ -98,29 +102,46 @@ pub fn to_device(
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let at = location_of(id)?;
-    // Page-locked memory lets the copy be asynchronous.
-    let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
-    let device = if page_locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
-    new(function, id, at, device, pool, &stream)
+    new(
+        function,
+        id,
+        at,
+        &Destination { device, pool, stream: &stream, name: Name::NONE, waits: false }.page_locked(at.0),
+    )
 }
 
-fn new(
-    function: &'static CStr,
-    id: Id,
-    (from, is_empty): (tn_device, bool),
+/// Where a new array goes.
+struct Destination<'a> {
     device: tn_device,
     pool: Option<&'static Pool>,
-    stream: &StreamArg,
-) -> Result<Id> {
-    let pool = pool_for(device, pool)?;
-    let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
-    let source = acquire_one(BorrowContext::new(function), id, Use::Read { frozen: false }, route.when(false))?;
+    stream: &'a StreamArg,
+    name: Name,
+    /// Where the host copies, it first waits for unfinished device work.
+    waits: bool,
+}
+
+impl Destination<'_> {
+    /// With page-locked memory in place of the host's, where that lets a copy from `source` be asynchronous.
+    fn page_locked(self, source: tn_device) -> Self {
+        let is_asynchronous = source.r#type == TN_CUDA && !matches!(self.stream, StreamArg::Now);
+        if is_asynchronous && self.pool.is_none() && self.device == HOST {
+            return Destination { device: tn_device { r#type: TN_CUDA_HOST, id: 0 }, ..self };
+        }
+        self
+    }
+}
+
+fn new(function: &'static CStr, id: Id, (from, is_empty): (tn_device, bool), to: &Destination<'_>) -> Result<Id> {
+    let pool = pool_for(to.device, to.pool)?;
+    let route = if is_empty { Route::HOST } else { Route::of(to.stream, &[pool.device(), from], false)? };
+    let when = route.when(to.waits && route.is_host());
+    let source = acquire_one(BorrowContext::new(function), id, Use::Read { frozen: false }, when)?;
     if route.is_host() {
-        let copied = duplicate(&source, pool, Order::A, Name::NONE);
+        let copied = duplicate(&source, pool, Order::A, to.name);
         source.end(false);
         return copied;
     }
-    let made = fill::open(pool, &mut source.layout().like(Order::A)?, &Name::NONE, &route);
+    let made = fill::open(pool, &mut source.layout().like(Order::A)?, &to.name, &route);
     let (id, target) = match made {
         Ok(made) => made,
         Err(status) => {

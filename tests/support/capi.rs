@@ -89,6 +89,15 @@ pub fn set_current(pool: Handle) -> Done {
     done(|| pool::tn_pool_set_current(pool as *mut tn_pool))
 }
 
+pub fn set_default(pool: Handle) -> Done {
+    done(|| pool::tn_pool_set_default(pool as *mut tn_pool))
+}
+
+pub fn default_pool(device: tn_device) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { pool::tn_pool_default(device, out) })
+}
+
 pub fn stats(pool: Handle) -> tn_pool_stats {
     // SAFETY: plain data.
     let mut stats: tn_pool_stats = unsafe { std::mem::zeroed() };
@@ -379,6 +388,14 @@ pub fn take(promises: &[Handle]) -> Result<Vec<Handle>, tn_status> {
     let status = inside(|| unsafe { promise::tn_take(list.len(), list.as_ptr(), out.as_mut_ptr()) });
     assert!(status == TN_OK || out.iter().all(|out| *out as usize == UNTOUCHED));
     result(status).map(|()| out.into_iter().map(|out| out as usize).collect())
+}
+
+/// Moves the array of a promise to a pool of the host.
+pub fn promise_to_device(promise: Handle, pool: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe {
+        transfer::tn_promise_to_device(promise as *mut _, HOST, pool as *mut tn_pool, null_mut(), out)
+    })
 }
 
 /// Enters a scope with arrays and promises, mixed. Returns the new handles and the scope.

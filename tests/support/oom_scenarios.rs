@@ -473,11 +473,25 @@ fn ownership() -> Vec<Path> {
             taken.into_iter().for_each(|array| release(array).unwrap());
             Ok(())
         }),
+        path("move of a promise", |w| moves(w, clone(w.lent)?)),
+        path("move of a promise, 6 axes", |w| moves(w, reshape(w.lent, &SIX)?)),
         path("enter of four", |w| {
             let (_, scope) = enter(&[w.a, w.promises[0], w.many, w.promises[1]])?;
             leave(scope)
         }),
     ]
+}
+
+/// Gives an array, and moves it to the world's pool.
+fn moves(w: &World, array: Handle) -> Done {
+    let moved = give(array, 1).and_then(|promise| {
+        let moved = promise_to_device(promise, w.pool);
+        assert!(moved.is_ok() || why_not(array).0 & TN_WHY_GIVEN != 0, "the promise is as before");
+        promise_release(promise).unwrap();
+        moved
+    });
+    release(array).unwrap();
+    release(moved?)
 }
 
 /// A node that is released with its variable.

@@ -80,6 +80,39 @@ static void copies() {
     CHECK(d.pool().stats().live_blocks > 0);
 }
 
+// TR-30
+static void moves() {
+    const tenure::pool own(tenure::pool_options().name("moves"), gpu);
+    array n = tenure::full<std::int64_t>({4, 6}, 5);
+    const tenure::pool host = n.pool();
+    const auto blocks = host.stats().live_blocks;
+    array d = std::move(n).to_device(gpu, own);
+    CHECK(!n && host.stats().live_blocks == blocks - 1 && own.stats().live_blocks == 1);
+    CHECK(d.device() == gpu && elements(d) == std::vector<std::int64_t>(24, 5));
+    // It is there already, and nothing is copied.
+    const tn_array *const before = d.handle();
+    array same = std::move(d).to_device(gpu);
+    CHECK(!d && same.handle() != before && own.stats().live_blocks == 1);
+    // Shared bytes are copied, also those of a temporary view.
+    array twin = same.clone();
+    array copied = std::move(twin).to_device(gpu, own);
+    CHECK(!twin && own.stats().live_blocks == 2 && copied.is_unique());
+    array column = same.transpose().to_device(gpu, own);
+    CHECK(own.stats().live_blocks == 3 && column.is_unique());
+    // A failure changes nothing.
+    THROWS(tenure::argument_error, TN_ERR_DEVICE, static_cast<void>(std::move(same).to_device(device::cuda(40))));
+    CHECK(same && elements(same) == std::vector<std::int64_t>(24, 5));
+    // A promise moves too, as work of a stream.
+    stream s(gpu);
+    auto given = tenure::give(std::move(same));
+    array back = std::move(given).to_device({}, {}, s);
+    CHECK(!given);
+    back.wait();
+    CHECK(back.device() == device::pinned() && elements(back) == std::vector<std::int64_t>(24, 5));
+    s.synchronize();
+    CHECK(own.stats().live_blocks == 2);
+}
+
 // Guards for work of a stream: BR-60, BR-62.
 static void guards() {
     stream s(gpu);
@@ -170,6 +203,7 @@ int main() {
     streams();
     scopes();
     copies();
+    moves();
     guards();
     host_memory();
     blocks();

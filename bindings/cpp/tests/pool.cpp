@@ -62,6 +62,14 @@ static void current() {
     CHECK(p.stats().live_blocks == 0);
     CHECK(pool::process_default().stats().live_blocks >= 1);
     THROWS(tenure::usage_error, TN_ERR_NULL, tenure::use_pool scope{pool()});
+    // AR-61
+    THROWS(tenure::usage_error, TN_ERR_NULL, pool().enable());
+    const pool previous = pool::process_default();
+    const pool next(pool_options().name("next"));
+    next.enable();
+    CHECK(tenure::zeros<double>({4}).pool().stats().serial == next.stats().serial);
+    previous.enable();
+    CHECK(tenure::zeros<double>({4}).pool().stats().serial == previous.stats().serial);
     CHECK(tn_pool_set_current(nullptr) == TN_OK);
     // An array outlives the handle of its pool.
     array e = tenure::zeros<double>({4}, tenure::options().pool(p));

@@ -154,6 +154,12 @@ pub fn pool_set_current(pool: Id) -> Result<()> {
     check(unsafe { c::tn_pool_set_current(pool.raw()) })
 }
 
+/// Makes a pool the process-wide default pool of its device.
+pub fn pool_set_default(pool: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_pool_set_default(pool.raw()) })
+}
+
 /// Releases a pool handle.
 pub fn pool_release(pool: Id) -> Result<()> {
     // SAFETY: a checked id.
@@ -393,6 +399,20 @@ pub fn open_npy(path: &CStr, options: &tn_npy_options) -> Result<Id> {
     made(|out| unsafe { c::tn_array_open_npy(path.as_ptr(), options, out) })
 }
 
+/// Opens an array in `.npy` format in an open file. Returns it, and the offset behind it.
+pub fn open_npy_fd(fd: c_int, offset: u64, options: &tn_npy_options) -> Result<(Id, u64)> {
+    let mut end = 0;
+    // SAFETY: whole options, writable outputs.
+    let id = made(|out| unsafe { c::tn_array_open_npy_fd(fd, offset, options, &mut end, out) })?;
+    Ok((id, end))
+}
+
+/// Writes an array in `.npy` format at the position of a descriptor.
+pub fn save_npy_fd(array: Id, fd: c_int, flags: u32) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_array_save_npy_fd(array.raw(), fd, flags) })
+}
+
 /// Writes an array as a `.npy` file.
 pub fn save_npy(array: Id, path: &CStr, flags: u32) -> Result<()> {
     // SAFETY: a checked id, a terminated path.
@@ -545,6 +565,14 @@ pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_
     Ok(chunks)
 }
 
+/// The address for kernels of the bytes of an open guard; 0: no device reaches them.
+pub fn borrow_device_data(guard: Id) -> Result<u64> {
+    let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), data: null_mut(), device_data: 0, bytes: 0 };
+    // SAFETY: a checked id; `info` is writable and `size` is its length.
+    check(unsafe { c::tn_borrow_query(guard.raw(), &mut info) })?;
+    Ok(info.device_data)
+}
+
 /// Ends a guard of any kind.
 #[inline]
 pub fn borrow_end(guard: Id, flags: u32) -> Result<()> {
@@ -667,9 +695,9 @@ pub fn why_not(array: Id, target: Option<&tn_target>) -> Result<(u32, Vec<tn_hol
     Ok((bits.get(), holders))
 }
 
-/// The store behind an address, and its holders.
-pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_holder>)> {
-    let store = core::cell::Cell::new(tn_store_info {
+/// A blank `tn_store_info`.
+fn no_store() -> tn_store_info {
+    tn_store_info {
         size: size_of::<tn_store_info>(),
         address: 0,
         bytes: 0,
@@ -678,12 +706,27 @@ pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_h
         reserved: 0,
         version: 0,
         pool_name: [0; 64],
-    });
+    }
+}
+
+/// The store behind an address, and its holders.
+pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_holder>)> {
+    let store = core::cell::Cell::new(no_store());
     let holders = listed(no_holder(), |n, at, count| {
         // SAFETY: nothing is read at the address; `store` is whole, room for n holders.
         unsafe {
             c::tn_holders_of(address as *const c_void, bytes, size_of::<tn_holder>(), n, store.as_ptr(), at, count)
         }
+    })?;
+    Ok((store.get(), holders))
+}
+
+/// The store of an array in whatever state, and its holders.
+pub fn array_holders(array: Id) -> Result<(tn_store_info, Vec<tn_holder>)> {
+    let store = core::cell::Cell::new(no_store());
+    let holders = listed(no_holder(), |n, at, count| {
+        // SAFETY: a checked id; `store` is whole, room for n holders.
+        unsafe { c::tn_array_holders(array.raw(), size_of::<tn_holder>(), n, store.as_ptr(), at, count) }
     })?;
     Ok((store.get(), holders))
 }

@@ -80,6 +80,7 @@ unsafe extern "C" {
         out: *mut *mut tn_pool,
     ) -> tn_status;
     pub fn tn_pool_default(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
+    pub fn tn_pool_set_default(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_current(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_pool_release(pool: *mut tn_pool) -> tn_status;
@@ -208,9 +209,21 @@ unsafe extern "C" {
         options: *const tn_npy_options,
         out: *mut *mut tn_array,
     ) -> tn_status;
+    pub fn tn_array_open_npy_fd(
+        fd: i32,
+        offset: u64,
+        options: *const tn_npy_options,
+        end: *mut u64,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
     pub fn tn_array_save_npy(
         array: *mut tn_array,
         path: *const c_char,
+        flags: tn_io_flags,
+    ) -> tn_status;
+    pub fn tn_array_save_npy_fd(
+        array: *mut tn_array,
+        fd: i32,
         flags: tn_io_flags,
     ) -> tn_status;
     pub fn tn_array_reshape(
@@ -372,6 +385,14 @@ unsafe extern "C" {
         holders: *mut tn_holder,
         n_holders: *mut usize,
     ) -> tn_status;
+    pub fn tn_array_holders(
+        array: *mut tn_array,
+        item_size: usize,
+        capacity: usize,
+        store: *mut tn_store_info,
+        holders: *mut tn_holder,
+        n_holders: *mut usize,
+    ) -> tn_status;
     pub fn tn_array_copy_into(
         source: *mut tn_array,
         destination: *mut tn_array,
@@ -380,6 +401,13 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_array_to_device(
         array: *mut tn_array,
+        device: tn_device,
+        pool: *mut tn_pool,
+        stream: *mut tn_stream,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_promise_to_device(
+        promise: *mut tn_promise,
         device: tn_device,
         pool: *mut tn_pool,
         stream: *mut tn_stream,
@@ -497,8 +525,25 @@ unsafe extern "C" {
         infos: *mut tn_safetensors_info,
         n_infos: *mut usize,
     ) -> tn_status;
+    pub fn tn_safetensors_query_fd(
+        fd: i32,
+        offset: u64,
+        item_size: usize,
+        capacity: usize,
+        infos: *mut tn_safetensors_info,
+        n_infos: *mut usize,
+    ) -> tn_status;
     pub fn tn_array_open_safetensors(
         path: *const c_char,
+        n_names: usize,
+        names: *const *const c_char,
+        options: *const tn_safetensors_options,
+        out: *mut *mut tn_array,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_open_safetensors_fd(
+        fd: i32,
+        offset: u64,
         n_names: usize,
         names: *const *const c_char,
         options: *const tn_safetensors_options,

@@ -12,7 +12,7 @@
 //! | `exchange` | buffers, DLPack, Arrow, `__array_interface__`: exports and imports |
 //! | `elements` | borrows, single elements, new arrays |
 //! | `handles` | classes that own one handle of the library: arrays, pools, streams, promises, expressions |
-//! | `values` | Python's values to C's and back; buffers of other objects |
+//! | `values` | Python's values to C's and back; buffers and files of other objects |
 //! | `base` | guards, exceptions, call sites, the interpreter's lock |
 //! | `api` | each C function as a safe Rust function |
 //! | `ffi_generated`, `types` | the declarations of the C header |
@@ -37,6 +37,7 @@ mod base {
 mod values {
     pub mod buffer_fields;
     pub mod convert;
+    pub mod file;
     pub mod foreign_buffer;
 }
 

@@ -74,10 +74,116 @@ def numbers(*shape, dtype="float64"):
     return np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
 
 
-# device_array(shape, dtype, order, stream, device)
+# AR-60: the positions of Numba's functions, called as its users do
+def test_positions_of_numba():
+    s = cuda.stream()
+    d = cuda.device_array((2, 3), np.int32, None, "F", s)
+    assert d.strides == (4, 8) and d.is_f_contiguous() and not d.is_c_contiguous()
+    assert cuda.device_array((2, 3), np.int32, (12, 4), "C", 0).is_c_contiguous()
+    assert cuda.device_array((2, 3), np.int32, (4, 8)).strides == (4, 8)
+    assert cuda.device_array(5, "u2", 2).strides == (2,) and cuda.device_array((), "f4", ()).shape == ()
+    assert cuda.device_array((1, 3), "f4", (99, 4)).strides == (12, 4) and cuda.device_array((0, 3), "f4", (1, 1)).size == 0
+    assert cuda.device_array(4, tenure.bfloat16, (2,)).nbytes == 8
+    assert cuda.device_array_like(d, s).is_f_contiguous()
+    assert cuda.pinned_array((2, 3), np.float32, None, "F").strides == (4, 8)
+    assert cuda.pinned_array((2, 3), np.float32, (12, 4), "C").is_c_contiguous()
+    assert cuda.pinned_array_like(np.zeros((2, 3), order="F")).is_f_contiguous()
+    assert cuda.mapped_array((2, 3), np.float32, None, "F", s, True, True).flags.write_combined
+    assert cuda.mapped_array_like(np.zeros(3), s, True, True).flags.mapped
+    assert cuda.managed_array((2, 3), np.float32, None, "F", s, False).strides == (4, 8)
+    assert cuda.to_device(np.arange(3.0), s, True, None).shape == (3,)
+    s.synchronize()
+    with pytest.raises(TypeError, match="pass order='F'"):
+        cuda.device_array((2, 3), "f4", "F")
+    with pytest.raises(ValueError, match="neither C nor F order"):
+        cuda.pinned_array((2, 3), "f4", (24, 4))
+    with pytest.raises(ValueError, match="1 entries, and the shape 2 axes"):
+        cuda.managed_array((2, 3), "f4", (24,))
+    for wrong in (5, "fast"):
+        with pytest.raises(TypeError, match="stream must be a tenure.cuda.Stream or None, not .*external_stream"):
+            cuda.device_array(3, stream=wrong)
+
+
+# TR-30
+def test_a_promise_moves_to_a_device(refused):
+    there, here = tenure.Pool("cuda:0", name="there"), tenure.Pool(name="here")
+    n = numbers(3, 4)
+    s = cuda.stream()
+    for stream in (None, s):
+        x = tenure.array(n, pool=here, name="x")
+        y = tenure.give(x, required=1).to_device("cuda:0", stream, pool=there)
+        s.synchronize()
+        refused(Status.DESTRUCTED, x.tolist)
+        assert y.device == "cuda:0" and y.name == "x" and y.pool.name == "there" and y.tolist() == n.tolist()
+        assert here.stats().live_blocks == 0 and there.stats().live_blocks == 1
+        back = tenure.give(y, required=1).to_device("cpu", stream, name="back")
+        assert back.device == ("cuda_host" if stream else "cpu") and back.name == "back" and back.tolist() == n.tolist()
+        s.synchronize()
+        assert there.stats().live_blocks == 0
+    # It is there already: no copy.
+    x = cuda.to_device(n)
+    with x.read() as view:
+        address = view.pointer
+    y = tenure.give(x, required=1).to_device("cuda:0")
+    with y.read() as view:
+        assert view.pointer == address
+    # A failure leaves the promise.
+    x = tenure.array(n)
+    p = tenure.give(x, required=1)
+    refused(Status.DEVICE, p.to_device, "cuda:40")
+    refused(Status.GIVEN, x.tolist)
+    with pytest.raises(ValueError):
+        p.to_device("nowhere")
+    p.cancel()
+    assert x.tolist() == n.tolist()
+    kind, text = refused(Status.DESTRUCTED, p.to_device, "cuda:0")
+    assert "array float64 (3, 4)" in text
+    # One promise of two variables gets a copy, and the giver keeps its array.
+    z = x
+    y = tenure.give(x).to_device("cuda:0")
+    assert z.tolist() == y.tolist() == n.tolist()
+
+
+# PN-20
+def test_the_address_for_kernels(refused):
+    s = cuda.stream()
+    mapped, plain = cuda.mapped_array(10), cuda.pinned_array(10)
+    managed, there = cuda.managed_array(10), cuda.device_array(10)
+    combined = cuda.mapped_array(10, wc=True)
+    for x in (mapped, managed, there, combined):
+        for write in (False, True):
+            with x.on(s, write=write) as view:
+                assert view.pointer and view.nbytes == 80
+                if x is there:
+                    refused(Status.UNSUPPORTED, lambda: view.host_pointer)
+                else:
+                    assert view.host_pointer
+                    assert (view.host_pointer == view.pointer) or x is combined or x is mapped
+    for write in (False, True):
+        with plain.on(s, write=write) as view:
+            kind, text = refused(Status.UNSUPPORTED, lambda: view.pointer)
+            assert "mapped_array" in text and view.host_pointer and hex(view.host_pointer) in repr(view)
+    with tenure.empty(0, device="cuda:0").on(s) as view:
+        assert view.pointer == 0 and view.host_pointer == 0
+    s.synchronize()
+    d = cuda.to_device(numbers(6))
+    with d.chunks_write(2) as (a, b):
+        assert a.pointer and b.pointer - a.pointer == 24
+
+
+def test_owner_of_an_array_in_use(refused):
+    pool = tenure.Pool("cuda_managed:0", name="busy")
+    x = tenure.zeros(4, pool=pool)
+    s = cuda.stream()
+    with x.on(s, write=True):
+        assert 'in pool "busy"' in str(tenure.owner_of(x))
+    assert tenure.owner_of(x).pool_name == "busy"
+    s.synchronize()
+
+
 def test_device_array():
     for shape, order in (((2, 3), "C"), ((2, 3), "F"), ((), "C"), ((0, 4), "C"), (5, "C")):
-        d, n = cuda.device_array(shape, "int32", order), np.empty(shape, "int32", order)
+        d, n = cuda.device_array(shape, "int32", None, order), np.empty(shape, "int32", order)
         assert d.shape == n.shape and d.dtype == n.dtype and d.device == "cuda:0"
         if n.size:
             assert d.strides == n.strides
@@ -101,7 +207,7 @@ def test_device_array_like():
     for n in (np.zeros((2, 3, 4), "f4", "F"), numbers(4, 6)[::2].T, np.zeros(3, "c16"), np.zeros((0, 2))):
         like, mine = np.empty_like(n), cuda.device_array_like(n)
         assert mine.shape == like.shape and mine.dtype == like.dtype and mine.device == "cuda:0"
-    again = cuda.device_array_like(cuda.device_array((3, 2), "u2", "F"))
+    again = cuda.device_array_like(cuda.device_array((3, 2), "u2", None, "F"))
     assert again.shape == (3, 2) and again.dtype == np.uint16 and again.flags.f_contiguous and again.device == "cuda:0"
 
 

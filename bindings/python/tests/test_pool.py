@@ -157,3 +157,32 @@ def test_memory_options(refused):
     assert pool.stats().address_bytes - pool.stats().reserved_bytes < 2 << 20
     del arrays
     refused(Status.INVALID, tenure.Pool, huge_pages=3)
+
+
+# AR-61
+def test_enable():
+    before, pool, own = tenure.default_pool(), tenure.Pool(name="enabled"), tenure.Pool(name="own")
+    old = tenure.zeros(3)
+    pool.enable()
+    assert tenure.zeros(3).pool.name == "enabled" and old.pool.name == "default"
+    assert tenure.default_pool().stats().serial == pool.stats().serial and pool.device == "cpu"
+    names = []
+    with own:
+        names.append(tenure.zeros(3).pool.name)
+        thread = threading.Thread(target=lambda: names.append(tenure.zeros(3).pool.name))
+        thread.start()
+        thread.join()
+    names.append(tenure.zeros(3).pool.name)
+    assert names == ["own", "enabled", "enabled"]
+    pool.release()
+    assert tenure.zeros(3).pool.name == "enabled"
+    before.enable()
+    assert tenure.zeros(3).pool.name == "default"
+    with own:
+        pass
+    own.enable()
+    assert tenure.zeros(3).pool.name == "own"
+    before.enable()
+    tenure.zeros(3)
+    with pytest.raises(tenure.Error):
+        pool.enable()

@@ -359,3 +359,20 @@ def test_readable_holders():
     assert f"shared with torch at {torch}" in text and "being read at step.py:9" in text and text.count('"K"') == 1
     many = [holder("handle", f"a{i}") for i in range(9)]
     assert tenure._report._holders(many).endswith('"a5", and 3 more')
+
+
+def test_owner_of_an_array_that_others_hold():
+    pool = tenure.Pool(name="owner")
+    x = tenure.zeros(6, pool=pool, name="x")
+    at = tenure.owner_of(x).address
+    with x.write():
+        store = tenure.owner_of(x)
+        assert 'in pool "owner"' in str(store) and store.address == at
+        assert HolderKind.GUARD_WRITE in [h.kind for h in store.holders]
+    p = tenure.give(x, required=1)
+    store = tenure.owner_of(x)
+    assert store.pool_name == "owner" and HolderKind.PROMISE in [h.kind for h in store.holders]
+    p.cancel()
+    with pytest.raises(RuntimeError), x.write():
+        raise RuntimeError
+    assert tenure.owner_of(x[1:3]).address == at and tenure.owner_of(x[:0]) is None

@@ -149,3 +149,23 @@ def test_refused(tmp_path, refused):
     write(path, {"x" * 300: one}, b"1")
     with pytest.raises(KeyError):
         tenure.open_safetensors(path, "a\0b")
+
+
+# AR-62
+def test_open_files(tmp_path):
+    path = tmp_path / "f.safetensors"
+    n = {"a": np.arange(6.0).reshape(2, 3), "b": np.arange(3, dtype="u1")}
+    theirs.save_file(n, path)
+    for prefix in (b"", b"12345678", b"odd"):
+        (tmp_path / "at").write_bytes(prefix + path.read_bytes())
+        for copy in (None, True):
+            with open(tmp_path / "at", "rb") as file:
+                file.seek(len(prefix))
+                opened = tenure.open_safetensors(file, copy=copy)
+                assert list(opened) == list(n) or set(opened) == set(n)
+                assert all(opened[name].tolist() == n[name].tolist() for name in n)
+                assert file.read() == b""
+                file.seek(len(prefix))
+                assert tenure.open_safetensors(file, "b", copy=copy).tolist() == [0, 1, 2]
+    with open(path, "rb") as file, pytest.raises(KeyError, match="NUL character"):
+        tenure.open_safetensors(file, "a\0")

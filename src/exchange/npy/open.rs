@@ -19,16 +19,42 @@ use core::fmt::{self, Display, Formatter};
 pub enum Origin<'a> {
     /// The file at this path.
     Path(&'a CStr),
-    /// The file of the caller's descriptor, from its first byte on. The descriptor stays open, and its position is neither used nor
+    /// The file of the caller's descriptor, from the byte at `offset` on. The descriptor stays open, and its position is neither used nor
     /// changed.
-    Descriptor(c_int),
+    Descriptor {
+        /// The descriptor.
+        fd: c_int,
+        /// The first byte.
+        offset: u64,
+    },
+}
+
+impl Origin<'_> {
+    /// The file, opened with the flags of open(2) unless it is the caller's.
+    pub(in crate::exchange) fn open(&self, flags: c_int) -> Result<File> {
+        match self {
+            Origin::Path(path) => {
+                File::open(None, path, flags, 0).map_err(|errno| io_error(self, "cannot be opened", errno))
+            }
+            Origin::Descriptor { fd, .. } => Ok(File::lent(*fd)),
+        }
+    }
+
+    /// The offset in the file of the first byte.
+    pub(in crate::exchange) fn offset(&self) -> u64 {
+        match self {
+            Origin::Path(_) => 0,
+            Origin::Descriptor { offset, .. } => *offset,
+        }
+    }
 }
 
 impl Display for Origin<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Path(path) => Path(path).fmt(f),
-            Origin::Descriptor(fd) => write!(f, "descriptor {fd}"),
+            Origin::Descriptor { fd, offset: 0 } => write!(f, "descriptor {fd}"),
+            Origin::Descriptor { fd, offset } => write!(f, "descriptor {fd}, from byte {offset} on,"),
         }
     }
 }
@@ -56,13 +82,7 @@ pub fn open<'a>(origin: Origin<'a>, mode: u32, max_header_bytes: u64) -> Result<
         TN_NPY_COPY => None,
         _ => return Err(fail(TN_ERR_INVALID, format_args!("mode {mode} is none of TN_NPY_READ, _COW, _WRITE, _COPY"))),
     };
-    let file = match origin {
-        Origin::Path(path) => {
-            let flags = if mode == TN_NPY_WRITE { libc::O_RDWR } else { libc::O_RDONLY };
-            File::open(None, path, flags, 0).map_err(|errno| io_error(&origin, "cannot be opened", errno))?
-        }
-        Origin::Descriptor(fd) => File::lent(fd),
-    };
+    let file = origin.open(if mode == TN_NPY_WRITE { libc::O_RDWR } else { libc::O_RDONLY })?;
     let (header, file_bytes) = read_header(&file, &origin, max_header_bytes)?;
     let mut opened = Opened { header, file, origin, mapping: None };
     if let Some(access) = access.filter(|_| header.data_bytes > 0) {
@@ -75,7 +95,7 @@ pub fn open<'a>(origin: Origin<'a>, mode: u32, max_header_bytes: u64) -> Result<
     Ok(opened)
 }
 
-/// Reads the header. Returns it and the length of the file.
+/// Reads the header. Returns it and the length of the file from its first byte on.
 fn read_header(file: &File, origin: &Origin, max_header_bytes: u64) -> Result<(Header, u64)> {
     let faulty = |fault: Fault| fail(fault.status(), format_args!("{origin} {fault}"));
     let unread = |errno| io_error(origin, "cannot be read", errno);
@@ -84,26 +104,29 @@ fn read_header(file: &File, origin: &Origin, max_header_bytes: u64) -> Result<(H
         let kind = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
         return Err(fail(TN_ERR_IO, format_args!("{origin} is {kind}; only a regular file can be opened")));
     }
+    // Nothing is behind the end of the file.
+    let first = origin.offset().min(stat.bytes);
+    let bytes = stat.bytes - first;
     let mut start = [0u8; PREAMBLE_BYTES];
     // SAFETY: `start` has that many bytes.
-    let n = unsafe { file.read_at(start.as_mut_ptr(), PREAMBLE_BYTES, 0) }.map_err(unread)?;
+    let n = unsafe { file.read_at(start.as_mut_ptr(), PREAMBLE_BYTES, first) }.map_err(unread)?;
     let (from, end) = header::span(&start[..n]).map_err(faulty)?;
     let allowed = if max_header_bytes == 0 { DEFAULT_MAX_HEADER_BYTES } else { max_header_bytes };
     if end - from as u64 > allowed {
         return Err(faulty(Fault::Long { header: end - from as u64, allowed }));
     }
-    if end > stat.bytes {
-        return Err(faulty(Fault::Past { header: end, bytes: stat.bytes }));
+    if end > bytes {
+        return Err(faulty(Fault::Past { header: end, bytes }));
     }
     // The format limits the length to 32 bits, so it fits in usize.
     let scratch = Scratch::new(end as usize)?;
     // SAFETY: the scratch has that many bytes.
-    let n = unsafe { file.read_at(scratch.address(), end as usize, 0) }.map_err(unread)?;
+    let n = unsafe { file.read_at(scratch.address(), end as usize, first) }.map_err(unread)?;
     // SAFETY: the call above wrote `n` bytes. Only this function uses them, and `scratch` outlives the slice.
-    let bytes = unsafe { core::slice::from_raw_parts(scratch.address(), n) };
+    let text = unsafe { core::slice::from_raw_parts(scratch.address(), n) };
     // The whole header is read again, and only this version counts. The file may have changed; a shorter one is a fault.
-    let header = header::read(bytes).map_err(faulty)?;
-    Ok((header, stat.bytes))
+    let header = header::read(text).map_err(faulty)?;
+    Ok((header, bytes))
 }
 
 impl Opened<'_> {
@@ -114,7 +137,19 @@ impl Opened<'_> {
 
     /// The first byte of the mapped data. None: no data are mapped.
     pub fn data(&self) -> Option<*mut u8> {
-        self.mapping.map(|mapping| mapping.address.wrapping_add(self.header.data_offset as usize))
+        self.mapping.map(|mapping| mapping.address.wrapping_add(self.data_offset() as usize))
+    }
+
+    /// The offset in the file of the first byte of the data.
+    fn data_offset(&self) -> u64 {
+        // Cannot overflow: the header was read from there.
+        self.origin.offset() + self.header.data_offset
+    }
+
+    /// The offset in the file of the byte behind the data.
+    pub fn end(&self) -> u64 {
+        // Cannot overflow: `check_complete` found the file long enough, and no file is longer than i64::MAX.
+        self.data_offset() + self.header.data_bytes
     }
 
     /// Takes the mapping, which the caller then unmaps, and closes the file.
@@ -124,7 +159,7 @@ impl Opened<'_> {
 
     /// Checks that the bytes of the file are elements without a conversion (IO-4, IO-5).
     fn check_mappable(&self) -> Result<()> {
-        let (origin, dtype, at) = (&self.origin, self.header.dtype, self.header.data_offset);
+        let (origin, dtype, at) = (&self.origin, self.header.dtype, self.data_offset());
         if self.header.big_endian {
             return Err(fail(
                 TN_ERR_WOULD_COPY,
@@ -156,8 +191,7 @@ impl Opened<'_> {
 
     /// Maps the data, from the file's first byte on, because a mapping begins at a page.
     fn map(&mut self, access: Access) -> Result<()> {
-        // Cannot overflow: `check_complete` found the file long enough, and no file is longer than i64::MAX.
-        let bytes = self.header.data_offset + self.header.data_bytes;
+        let bytes = self.end();
         let mapping = self.file.map(bytes as usize, access).map_err(|errno| match errno.0 {
             libc::ENOMEM => fail(
                 TN_ERR_NO_HOST_MEMORY,
@@ -187,7 +221,7 @@ impl Opened<'_> {
             let bytes = step.min(whole - done) as usize;
             let part = to.wrapping_add(done as usize);
             // SAFETY: the caller's obligation, on a part of the data.
-            let n = unsafe { self.file.read_at(part, bytes, self.header.data_offset + done) }
+            let n = unsafe { self.file.read_at(part, bytes, self.data_offset() + done) }
                 .map_err(|errno| io_error(&self.origin, "cannot be read", errno))?;
             if n < bytes {
                 return Err(self.cut_short(done + n as u64));

@@ -13,16 +13,33 @@ use crate::error::{Result, Status, fail};
 use crate::layout::{Layout, Order};
 use crate::sys::file::{self, Errno, File, Name};
 use crate::types::*;
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
+use core::fmt::{self, Display, Formatter};
 
 /// The size of the buffer into which data that are not dense are packed before they are written.
 const STAGING_BYTES: i64 = 1 << 20;
 
-/// The new file, to which the data are written in order.
+/// The file, to which the data are written in order.
 pub struct Sink<'a> {
     file: &'a File,
-    path: &'a CStr,
+    name: FileName<'a>,
     remaining: u64,
+}
+
+/// A file in error messages.
+#[derive(Clone, Copy)]
+enum FileName<'a> {
+    Path(&'a CStr),
+    Descriptor(c_int),
+}
+
+impl Display for FileName<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            FileName::Path(path) => Path(path).fmt(f),
+            FileName::Descriptor(fd) => write!(f, "descriptor {fd}"),
+        }
+    }
 }
 
 impl Sink<'_> {
@@ -33,8 +50,23 @@ impl Sink<'_> {
     pub unsafe fn write(&mut self, from: *const u8, bytes: usize) -> Result<()> {
         assert!(bytes as u64 <= self.remaining, "more data than the header says");
         // SAFETY: the caller's obligation.
-        unsafe { self.file.write(from, bytes) }.map_err(|errno| io_error(self.path, "cannot be written", errno))?;
+        unsafe { self.file.write(from, bytes) }.map_err(|errno| self.unwritten(errno))?;
         self.remaining -= bytes as u64;
+        Ok(())
+    }
+
+    #[cold]
+    fn unwritten(&self, errno: Errno) -> Status {
+        fail(TN_ERR_IO, format_args!("{} cannot be written: {errno}", self.name))
+    }
+
+    /// Writes the header and the data of a file.
+    fn write_file(&mut self, head: &Head, produce: impl FnOnce(&mut Sink) -> Result<()>) -> Result<()> {
+        let head = head.as_bytes();
+        // SAFETY: the header's own bytes.
+        unsafe { self.write(head.as_ptr(), head.len())? };
+        produce(self)?;
+        assert!(self.remaining == 0, "{} bytes of data are missing", self.remaining);
         Ok(())
     }
 
@@ -84,9 +116,27 @@ impl Sink<'_> {
 
 /// Saves a view: in F order if it is F- but not C-contiguous, else in C order. Fails as [`save`], and with TN_ERR_NO_HOST_MEMORY.
 pub fn save_view(path: &CStr, view: &HostView, flags: u32) -> Result<()> {
-    let layout = view.layout();
-    let order = if layout.is_f() && !layout.is_c() { Order::F } else { Order::C };
+    let (layout, order) = (view.layout(), order_of(view));
     save(path, layout.dtype(), order, layout.shape(), flags, |sink| sink.write_view(view, order))
+}
+
+fn order_of(view: &HostView) -> Order {
+    let layout = view.layout();
+    if layout.is_f() && !layout.is_c() { Order::F } else { Order::C }
+}
+
+/// Writes a view as [`save_view`] does, at the position of the caller's descriptor. A failure may leave a part of it there.
+pub fn append_view(fd: c_int, view: &HostView, flags: u32) -> Result<()> {
+    let (layout, order) = (view.layout(), order_of(view));
+    let head = Head::new(layout.dtype(), order, layout.shape())?;
+    let file = File::lent(fd);
+    let remaining = head.as_bytes().len() as u64 + layout.bytes() as u64;
+    let mut sink = Sink { file: &file, name: FileName::Descriptor(fd), remaining };
+    sink.write_file(&head, |sink| sink.write_view(view, order))?;
+    if flags & TN_IO_SYNC != 0 {
+        file.sync().map_err(|errno| fail(TN_ERR_IO, format_args!("{} cannot be synced: {errno}", sink.name)))?;
+    }
+    Ok(())
 }
 
 /// Saves the data that `produce` writes: all elements of an array of that type and shape, in that order.
@@ -268,13 +318,8 @@ impl<'a> NewFile<'a> {
     }
 
     fn write(&self, path: &CStr, head: &Head, data: u64, produce: impl FnOnce(&mut Sink) -> Result<()>) -> Result<()> {
-        let head = head.as_bytes();
-        let mut sink = Sink { file: &self.file, path, remaining: data + head.len() as u64 };
-        // SAFETY: the header's own bytes.
-        unsafe { sink.write(head.as_ptr(), head.len())? };
-        produce(&mut sink)?;
-        assert!(sink.remaining == 0, "{} bytes of data are missing", sink.remaining);
-        Ok(())
+        let remaining = data + head.as_bytes().len() as u64;
+        Sink { file: &self.file, name: FileName::Path(path), remaining }.write_file(head, produce)
     }
 
     /// Replaces the target by the finished file.

@@ -5,7 +5,7 @@ use super::{MAX_HEADER_BYTES, PREFIX_BYTES};
 use crate::blit::Scratch;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
-use crate::exchange::npy::Path;
+use crate::exchange::npy::Origin;
 use crate::sys::file::{self as sys, Access, Errno, Mapping};
 use crate::types::*;
 use core::ffi::CStr;
@@ -15,7 +15,7 @@ use core::ffi::CStr;
 pub struct File<'a> {
     header: Header,
     file: sys::File,
-    path: &'a CStr,
+    origin: Origin<'a>,
     /// The offset of the data in the file.
     data_offset: u64,
     /// The length of the file when it was opened.
@@ -23,22 +23,23 @@ pub struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    /// Opens the file at a path.
+    /// Opens a file, from its first byte to its end.
     ///
     /// TN_ERR_LIMIT: the header has more than 100 000 000 bytes. TN_ERR_IO: the file cannot be opened or read. Otherwise as [`parse`].
-    pub fn open(path: &'a CStr) -> Result<File<'a>> {
-        let shown = Path(path);
+    pub fn open(origin: Origin<'a>) -> Result<File<'a>> {
+        let shown = &origin;
         let unread = |errno: Errno| fail(TN_ERR_IO, format_args!("{shown} cannot be read: {errno}"));
-        let file = sys::File::open(None, path, libc::O_RDONLY, 0)
-            .map_err(|errno| fail(TN_ERR_IO, format_args!("{shown} cannot be opened: {errno}")))?;
+        let file = origin.open(libc::O_RDONLY)?;
         let stat = file.stat().map_err(unread)?;
         if !stat.is_regular() {
             let kind = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
             return Err(fail(TN_ERR_IO, format_args!("{shown} is {kind}; only a regular file can be opened")));
         }
+        // Nothing is behind the end of the file.
+        let first = origin.offset().min(stat.bytes);
         let mut prefix = [0u8; PREFIX_BYTES as usize];
         // SAFETY: `prefix` has that many bytes.
-        let n = unsafe { file.read_at(prefix.as_mut_ptr(), prefix.len(), 0) }.map_err(unread)?;
+        let n = unsafe { file.read_at(prefix.as_mut_ptr(), prefix.len(), first) }.map_err(unread)?;
         if n < prefix.len() {
             return Err(fail(TN_ERR_IO, format_args!("{shown} has {n} bytes; a safetensors file has at least 10")));
         }
@@ -49,23 +50,23 @@ impl<'a> File<'a> {
                 format_args!("{shown} says that its header has {length} bytes; the format allows {MAX_HEADER_BYTES}"),
             ));
         }
-        let data_offset = PREFIX_BYTES + length;
-        if data_offset > stat.bytes {
+        let (bytes, header_end) = (stat.bytes - first, PREFIX_BYTES + length);
+        if header_end > bytes {
             return Err(fail(
                 TN_ERR_IO,
-                format_args!("{shown} has {} bytes, and its header alone ends at byte {data_offset}", stat.bytes),
+                format_args!("{shown} has {bytes} bytes, and its header alone ends at byte {header_end}"),
             ));
         }
         let scratch = Scratch::new(length as usize)?;
         // SAFETY: the scratch has that many bytes.
-        let n = unsafe { file.read_at(scratch.address(), length as usize, PREFIX_BYTES) }.map_err(unread)?;
+        let n = unsafe { file.read_at(scratch.address(), length as usize, first + PREFIX_BYTES) }.map_err(unread)?;
         // SAFETY: the call above wrote `n` bytes. Only this function uses them, and `scratch` outlives the text.
         let text = unsafe { core::slice::from_raw_parts(scratch.address(), n) };
         if n < length as usize {
             return Err(fail(TN_ERR_IO, format_args!("{shown} was cut short while its header was read")));
         }
-        let header = parse(text, stat.bytes - data_offset, &shown)?;
-        Ok(File { header, file, path, data_offset, bytes: stat.bytes })
+        let header = parse(text, bytes - header_end, shown)?;
+        Ok(File { header, file, origin, data_offset: first + header_end, bytes: stat.bytes })
     }
 
     /// The header of the file.
@@ -87,7 +88,7 @@ impl<'a> File<'a> {
 
     #[cold]
     fn unknown(&self, name: Quoted<'_>, ambiguous: bool) -> Status {
-        let (shown, count) = (Path(self.path), self.header.tensors().len());
+        let (shown, count) = (&self.origin, self.header.tensors().len());
         if ambiguous {
             let what = "several tensors whose names begin with";
             return fail(TN_ERR_INVALID, format_args!("{shown} has {what} {name}; pass the whole name"));
@@ -111,7 +112,7 @@ impl<'a> File<'a> {
     /// The element type of a tensor; TN_ERR_DTYPE: no array can have it.
     pub(super) fn dtype(&self, tensor: &Tensor) -> Result<Dtype> {
         tensor.dtype.ok_or_else(|| {
-            let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
+            let (shown, name) = (&self.origin, Quoted(self.header.name(tensor)));
             let type_name = Quoted(self.header.type_name(tensor));
             fail(
                 TN_ERR_DTYPE,
@@ -122,7 +123,7 @@ impl<'a> File<'a> {
 
     /// The error for an alias of a tensor that is not aligned for its elements.
     pub(super) fn misaligned(&self, tensor: &Tensor) -> Status {
-        let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
+        let (shown, name) = (&self.origin, Quoted(self.header.name(tensor)));
         fail(
             TN_ERR_WOULD_COPY,
             format_args!(
@@ -135,7 +136,7 @@ impl<'a> File<'a> {
     /// Maps the whole file read-only.
     pub(super) fn map(&self) -> Result<Mapping> {
         self.file.map(self.bytes as usize, Access::Read).map_err(|errno| {
-            let shown = Path(self.path);
+            let shown = &self.origin;
             match errno.0 {
                 libc::ENOMEM => fail(
                     TN_ERR_NO_HOST_MEMORY,
@@ -154,7 +155,7 @@ impl<'a> File<'a> {
         let bytes = tensor.bytes() as usize;
         // SAFETY: the caller's obligation.
         let read = unsafe { self.file.read_at(to, bytes, self.offset_of(tensor)) };
-        let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
+        let (shown, name) = (&self.origin, Quoted(self.header.name(tensor)));
         match read {
             Ok(n) if n == bytes => Ok(()),
             Ok(n) => {

@@ -7,6 +7,7 @@ use crate::array::{self, HOST};
 use crate::borrow::would_copy;
 use crate::error::{Result, fail};
 use crate::exchange::host;
+use crate::exchange::npy::Origin as FileOrigin;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
     self, Found, NewStore, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource,
@@ -52,7 +53,7 @@ impl Drop for UnmapOnDrop {
 /// Opens tensors by their names: all or none. `write` gets the index of each name, its array, and TN_ALIASED or TN_COPIED.
 pub fn open<'a>(
     function: &'static CStr,
-    path: &CStr,
+    origin: FileOrigin<'_>,
     pool: Option<&'static Pool>,
     names: impl ExactSizeIterator<Item = &'a CStr>,
     flags: u32,
@@ -61,7 +62,7 @@ pub fn open<'a>(
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW)?;
     let wants_alias = flags != 0;
     let thread = thread::current();
-    let file = File::open(path)?;
+    let file = File::open(origin)?;
     let pool = match pool {
         Some(pool) => pool,
         None => pool::current(HOST)?,

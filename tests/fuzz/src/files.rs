@@ -69,6 +69,17 @@ pub fn npy(bytes: &[u8]) {
         } else {
             assert!(out.is_null());
         }
+        // From each of the first bytes on, which the data at the start of a file choose.
+        let (offset, mut end) = (bytes.first().map_or(0, |first| u64::from(first % 32)), u64::MAX);
+        out = null_mut();
+        // SAFETY: a struct of its size, writable outputs.
+        if sound(unsafe { array::tn_array_open_npy_fd(file.0, offset, &options, &mut end, &mut out) }) == TN_OK {
+            assert!(end <= bytes.len() as u64);
+            touch(out, bytes.len());
+            release(out);
+        } else {
+            assert!(out.is_null() && end == u64::MAX);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ from typing import NamedTuple as _NamedTuple
 
 import numpy as _numpy
 
-from . import _tenure
+from . import _tenure, _types
 from ._tenure import Event, Stream
 
 __all__ = [
@@ -270,17 +270,48 @@ def event_elapsed_time(start: Event, end: Event) -> float:
 # ---- arrays on the device
 
 
-def device_array(shape, dtype=None, order="C", stream=None, device=None, *, name=None, pool=None):
-    """An array on a device with undefined contents; the default type is float64. pool: a pool of that device."""
+def _order_of(shape, dtype, strides, order) -> str:
+    """The order of an array with these strides: Numba's functions take both."""
+    if strides is None:
+        return order
+    if isinstance(strides, str):
+        raise TypeError(f"strides comes before order, as in Numba; pass order={strides!r}")
+    lengths = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    strides = (strides,) if hasattr(strides, "__index__") else tuple(strides)
+    item = 2 if dtype is _types.bfloat16 or dtype == "bfloat16" else _numpy.dtype(dtype).itemsize
+    if len(strides) != len(lengths):
+        raise ValueError(f"strides has {len(strides)} entries, and the shape {len(lengths)} axes")
+
+    axes = range(len(lengths))
+    for name, inner_first in (("C", reversed(axes)), ("F", axes)):
+        step, fits = item, True
+        for axis in inner_first:
+            # The stride of an axis of length 1 does not matter.
+            fits = fits and (lengths[axis] == 1 or strides[axis] == step)
+            step *= lengths[axis]
+        if fits or 0 in lengths:
+            return name
+    raise ValueError(
+        f"strides {strides} are neither C nor F order for shape {lengths}; make an array in one of them, and view it with "
+        f"permute or a slice"
+    )
+
+
+def device_array(shape, dtype=None, strides=None, order="C", stream=None, *, device=None, name=None, pool=None):
+    """An array on a device with undefined contents; the default type is float64. pool: a pool of that device.
+
+    The positions are Numba's. strides: those of C or F order; other layouts are views.
+    """
     if pool is not None and not pool.device.startswith("cuda:"):
         raise ValueError(f"the pool's memory is on {pool.device}; pass a pool of a device, such as tenure.Pool('cuda:0')")
+    order = _order_of(shape, dtype, strides, order)
     with _within(stream):
         if pool is not None:
             return _tenure.empty(shape, dtype, order, name=name, pool=pool)
         return _tenure.empty(shape, dtype, order, name=name, device=_named(device))
 
 
-def device_array_like(prototype, stream=None, device=None, *, name=None):
+def device_array_like(prototype, stream=None, *, device=None, name=None):
     """An array on a device with the shape, type and order of axes of another array on any device."""
     with _within(stream):
         return _tenure.empty_like(prototype, name=name, device=_named(device))
@@ -316,9 +347,9 @@ def _pool_with(device: str, flags: int):
     return made
 
 
-def pinned_array(shape, dtype=None, order="C", *, name=None):
+def pinned_array(shape, dtype=None, strides=None, order="C", *, name=None):
     """An array in page-locked host memory. NumPy reads and writes it; devices copy from and to it directly."""
-    return _tenure.empty(shape, dtype, order, name=name, device="cuda_host")
+    return _tenure.empty(shape, dtype, _order_of(shape, dtype, strides, order), name=name, device="cuda_host")
 
 
 def pinned_array_like(prototype, *, name=None):
@@ -336,8 +367,9 @@ def _mapped_flags(portable: bool, wc: bool) -> HostFlags:
     return flags | (HostFlags.PORTABLE if portable else 0) | (HostFlags.WRITE_COMBINED if wc else 0)
 
 
-def mapped_array(shape, dtype=None, order="C", stream=None, portable=False, wc=False, *, name=None):
+def mapped_array(shape, dtype=None, strides=None, order="C", stream=None, portable=False, wc=False, *, name=None):
     """A page-locked array that kernels can access. wc: write-combined, which the host writes fast and reads slowly."""
+    order = _order_of(shape, dtype, strides, order)
     with _within(stream):
         pool = _pool_with("cuda_host", int(_mapped_flags(portable, wc)))
         return _tenure.empty(shape, dtype, order, name=name, pool=pool)
@@ -350,8 +382,11 @@ def mapped_array_like(prototype, stream=None, portable=False, wc=False, *, name=
         return _tenure.empty_like(prototype, name=name, pool=pool)
 
 
-def managed_array(shape, dtype=None, order="C", stream=None, attach_global=True, *, device=None, name=None):
+def managed_array(
+    shape, dtype=None, strides=None, order="C", stream=None, attach_global=True, *, device=None, name=None
+):
     """An array in managed memory, which moves between host and device on demand, at one address for both."""
+    order = _order_of(shape, dtype, strides, order)
     where = _named(device, "cuda_managed")
     with _within(stream):
         if attach_global:

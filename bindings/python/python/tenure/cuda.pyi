@@ -106,15 +106,16 @@ def event_elapsed_time(start: Event, end: Event) -> float: ...
 def device_array(
     shape: _Dims,
     dtype: _Dtype | None = None,
+    strides: _Dims | None = None,
     order: _Order = "C",
     stream: _Stream = None,
-    device: _Device = None,
     *,
+    device: _Device = None,
     name: str | None = None,
     pool: Pool | None = None,
 ) -> Array: ...
 def device_array_like(
-    prototype: Any, stream: _Stream = None, device: _Device = None, *, name: str | None = None
+    prototype: Any, stream: _Stream = None, *, device: _Device = None, name: str | None = None
 ) -> Array: ...
 def to_device(
     obj: Any,
@@ -127,7 +128,12 @@ def to_device(
     name: str | None = None,
 ) -> Array: ...
 def pinned_array(
-    shape: _Dims, dtype: _Dtype | None = None, order: _Order = "C", *, name: str | None = None
+    shape: _Dims,
+    dtype: _Dtype | None = None,
+    strides: _Dims | None = None,
+    order: _Order = "C",
+    *,
+    name: str | None = None,
 ) -> Array: ...
 def pinned_array_like(prototype: Any, *, name: str | None = None) -> Array: ...
 def zeros_pinned(
@@ -136,6 +142,7 @@ def zeros_pinned(
 def mapped_array(
     shape: _Dims,
     dtype: _Dtype | None = None,
+    strides: _Dims | None = None,
     order: _Order = "C",
     stream: _Stream = None,
     portable: bool = False,
@@ -149,6 +156,7 @@ def mapped_array_like(
 def managed_array(
     shape: _Dims,
     dtype: _Dtype | None = None,
+    strides: _Dims | None = None,
     order: _Order = "C",
     stream: _Stream = None,
     attach_global: bool = True,

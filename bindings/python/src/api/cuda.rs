@@ -140,6 +140,12 @@ pub fn wait(array: Id, access: u32) -> Result<()> {
     check(unsafe { c::tn_array_wait(array.raw(), access) })
 }
 
+/// Takes a promise and moves its array to a device.
+pub fn promise_to_device(promise: Id, device: tn_device, pool: Id, stream: Id) -> Result<Id> {
+    // SAFETY: checked ids, `out` is writable.
+    made(|out| unsafe { c::tn_promise_to_device(promise.raw(), device, pool.raw(), stream.raw(), out) })
+}
+
 /// Copies an array to a device. `pool` NULL: the current pool there.
 pub fn to_device(array: Id, device: tn_device, pool: Id, stream: Id) -> Result<Id> {
     // SAFETY: checked ids, `out` is writable.

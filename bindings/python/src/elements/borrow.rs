@@ -271,6 +271,7 @@ impl Borrow {
                 let ndim = info.ndim as usize;
                 let axis = if *axis < 0 { *axis + info.ndim } else { *axis } as usize;
                 for (chunk, guard) in chunks.iter().zip(&open.guards) {
+                    let remote = is_remote(info.device).then(|| api::borrow_device_data(Id(chunk.guard as u64)));
                     let mut shape = Dims::from(&info.shape[..ndim]);
                     shape[axis] = chunk.length;
                     let view = tn_view_info {
@@ -280,7 +281,7 @@ impl Borrow {
                         dtype,
                         shape: shape.as_ptr(),
                         strides: info.strides.as_ptr(),
-                        device_data: 0,
+                        device_data: remote.transpose()?.unwrap_or(0),
                         bytes: info.bytes / (info.shape[axis].max(1) as u64) * chunk.length as u64,
                         reserved: [0; 4],
                     };

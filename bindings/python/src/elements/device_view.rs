@@ -1,5 +1,6 @@
 //! `tenure.DeviceView`: the address and layout of an array's bytes, for work on a device.
 
+use crate::base::errors;
 use crate::types::*;
 use crate::values::convert::{Dims, device_text, dtype_object};
 use pyo3::prelude::*;
@@ -7,12 +8,13 @@ use pyo3::types::PyTuple;
 
 /// The place of an array's bytes, for device work that a block issues: what a `with` block gives for device memory.
 ///
-/// pointer: the address on the device, an integer. shape, strides (bytes), dtype, nbytes, readonly: as in NumPy.
+/// pointer: the address for kernels, an integer. host_pointer: the address on the host, for copies by the driver. shape,
+/// strides (bytes), dtype, nbytes, readonly: as in NumPy.
 #[pyclass(frozen, module = "tenure", name = "DeviceView")]
 pub struct DeviceView {
-    /// The address of the first element on the device.
-    #[pyo3(get)]
-    pointer: u64,
+    /// The address of the first element for kernels; 0: no device reaches it.
+    at_device: u64,
+    at_host: u64,
     /// Bytes of all elements.
     #[pyo3(get)]
     nbytes: u64,
@@ -29,7 +31,8 @@ impl DeviceView {
     /// The view of an open guard.
     pub fn of(view: &tn_view_info, readonly: bool) -> DeviceView {
         DeviceView {
-            pointer: if view.device_data == 0 { view.data as u64 } else { view.device_data },
+            at_device: view.device_data,
+            at_host: if view.device.r#type == TN_CUDA { 0 } else { view.data as u64 },
             nbytes: view.bytes,
             readonly,
             device: view.device,
@@ -42,6 +45,32 @@ impl DeviceView {
 
 #[pymethods]
 impl DeviceView {
+    /// The address of the first element for kernels; 0 for an array without elements. Raises where no device reaches the
+    /// bytes: the host's address is no substitute.
+    #[getter]
+    fn pointer(&self, py: Python<'_>) -> PyResult<u64> {
+        if self.at_device == 0 && self.nbytes > 0 {
+            let text = format!(
+                "kernels cannot access the array: its memory on {} is not mapped for devices. Use \
+                 tenure.cuda.mapped_array, or copy it with to_device; host_pointer is the address for copies",
+                self.device()
+            );
+            return Err(errors::with_text(py, TN_ERR_UNSUPPORTED, &text, false));
+        }
+        Ok(self.at_device)
+    }
+
+    /// The address of the first element on the host, as a copy by the driver needs it. Raises for memory that only a device
+    /// reaches.
+    #[getter]
+    fn host_pointer(&self, py: Python<'_>) -> PyResult<u64> {
+        if self.at_host == 0 && self.nbytes > 0 {
+            let text = format!("the host cannot access memory on {}; pointer is the device's address", self.device());
+            return Err(errors::with_text(py, TN_ERR_UNSUPPORTED, &text, false));
+        }
+        Ok(self.at_host)
+    }
+
     /// The lengths of the axes.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -67,7 +96,8 @@ impl DeviceView {
     }
 
     fn __repr__(&self) -> String {
-        format!("<{} bytes at {:#x} of {}>", self.nbytes, self.pointer, self.device())
+        let at = if self.at_device == 0 { self.at_host } else { self.at_device };
+        format!("<{} bytes at {at:#x} of {}>", self.nbytes, self.device())
     }
 }
 

@@ -332,6 +332,16 @@ impl Array {
         cached_objects(py)?.types_module.bind(py).getattr("Flags")?.call1((self.info()?.flags,))
     }
 
+    /// Whether the elements lie in C order without gaps, as for Numba's device arrays.
+    fn is_c_contiguous(&self) -> PyResult<bool> {
+        Ok(self.info()?.flags & TN_C_CONTIGUOUS != 0)
+    }
+
+    /// Whether the elements lie in F order without gaps, as for Numba's device arrays.
+    fn is_f_contiguous(&self) -> PyResult<bool> {
+        Ok(self.info()?.flags & TN_F_CONTIGUOUS != 0)
+    }
+
     /// The pool that allocated the bytes. Raises an `OwnershipError` (FOREIGN) if there is none, because the array was
     /// imported or has no elements.
     #[getter]

@@ -287,6 +287,22 @@ impl Pool {
         py.detach(|| api::pool_trim(id, keep).map_err(PyErr::from))
     }
 
+    /// Makes this pool the process-wide default of its device, also after the first use: NULL in C, and calls without
+    /// `pool=` on threads without a `with pool:` block take memory from it from now on. Existing arrays stay where they
+    /// are. The pool stays alive while it is the default. `previous = tenure.default_pool()` before, and
+    /// `previous.enable()` later, undo it.
+    ///
+    /// >>> previous = tenure.default_pool()
+    /// >>> pool.enable()
+    /// >>> tenure.zeros(3).pool.name == pool.name
+    /// True
+    /// >>> previous.enable()
+    fn enable(&self, py: Python<'_>) -> PyResult<()> {
+        let id = self.live()?;
+        // It waits until no other thread is inside the library.
+        py.detach(|| api::pool_set_default(id).map_err(PyErr::from))
+    }
+
     /// Sets the peaks in `stats` to the current values.
     fn reset_peak(&self) -> PyResult<()> {
         Ok(api::pool_reset_peak(self.live()?)?)

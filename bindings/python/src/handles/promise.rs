@@ -4,12 +4,14 @@
 //! Contract: a promise object owns its promise. When an unused one is collected, the giver can use its array again and
 //! a ResourceWarning reports it. Outside, handles are integers; a wrong one raises the exception of its status.
 
-use crate::api::{self, Failure, Id};
+use crate::api::{self, Failure, Id, cuda};
 use crate::base::{errors, site};
 use crate::handles::array::{Array, brief};
+use crate::handles::pool::Pool;
 use crate::handles::references;
+use crate::handles::stream::Stream;
 use crate::types::*;
-use crate::values::convert::parameter_of;
+use crate::values::convert::{device_of, parameter_of, text_of};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -133,6 +135,42 @@ impl Promise {
     fn cancel(slf: &Bound<'_, Self>) -> PyResult<()> {
         let nothing = PyTuple::empty(slf.py());
         api::promise_cancel(slf.get().id()).map_err(|failure| described(slf.py(), failure, slf.as_any(), &nothing))
+    }
+
+    /// Takes the promise and moves the array to a device, "cuda:0" or "cpu": the old bytes go back to their pool as soon as
+    /// they were read. An array that is there already is taken without a copy. If this raises, the promise is as before.
+    ///
+    /// stream: the copy becomes work of that stream. pool: the bytes come from there. name: otherwise the array's own.
+    ///
+    /// >>> y = tenure.give(x, required=1).to_device("cpu")       # x is gone; nothing was copied
+    #[pyo3(signature = (device, stream=None, *, pool=None, name=None))]
+    fn to_device<'py>(
+        slf: &Bound<'py, Self>,
+        device: &str,
+        stream: Option<&Bound<'py, PyAny>>,
+        pool: Option<&Bound<'py, Pool>>,
+        name: Option<&str>,
+    ) -> PyResult<Bound<'py, Array>> {
+        let py = slf.py();
+        let (id, device) = (slf.get().id(), device_of(device)?);
+        let (pool, stream) = (Pool::id_of(pool)?, Stream::id_of(stream)?);
+        let name = name.map(text_of).transpose()?;
+        let _site = site::here(py);
+        let moved = py.detach(|| {
+            let moved = cuda::promise_to_device(id, device, pool, stream);
+            moved.map_err(|failure| (failure, api::last_error()))
+        });
+        let moved = match moved {
+            Ok(moved) => Array::adopt(py, moved)?,
+            Err((Failure(TN_ERR_DESTRUCTED), text)) => {
+                return Err(errors::with_text(py, TN_ERR_DESTRUCTED, &slf.get().named(&text), false));
+            }
+            Err((Failure(status), text)) => return Err(errors::with_text(py, status, &text, false)),
+        };
+        if name.is_some() {
+            api::set_name(moved.get().id()?, name.as_deref())?;
+        }
+        Ok(moved)
     }
 
     /// The promise's handle as an integer, valid while this object exists.

@@ -7,7 +7,7 @@ use crate::base::errors;
 use crate::handles::array::Array;
 use crate::operations::address_range;
 use crate::types::*;
-use crate::values::convert::{cached_objects, device_text, dims_of, dtype_of, fixed_text, kind, text_of};
+use crate::values::convert::{cached_objects, device_text, dims_of, dtype_of, fixed_text, text_of};
 use core::ffi::CStr;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -141,25 +141,14 @@ pub fn owner_of<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Op
     }
 }
 
-/// The store of an array. Its address is read under a guard; where none can be had only the holders are known.
+/// The store of an array, also while other code writes it, was given it, or works on it on a device.
 fn of_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let id = array.id()?;
-    let info = api::query(id)?;
-    let Ok((guard, view)) = api::borrow_read(id, 0) else {
-        let (_, list) = api::why_not(id, None)?;
-        let store = cached_objects(py)?.types_module.bind(py).getattr("Store")?;
-        let (none, flags) = (0u64, info.flags);
-        return store
-            .call1((none, info.store_bytes, device_text(info.device), "", none, flags, holders(py, &list)?))
-            .map(Some);
-    };
-    let address = view.data as u64;
-    let _ = api::borrow_end(guard, 0);
-    if address == 0 {
-        return Ok(None);
+    match api::array_holders(array.id()?) {
+        Ok((s, list)) => store(py, &s, &list).map(Some),
+        // No elements, so no bytes.
+        Err(api::Failure(TN_ERR_FOREIGN)) => Ok(None),
+        Err(failure) => Err(failure.into()),
     }
-    let (s, list) = api::holders_of(address, kind(info.dtype).item_bytes)?;
-    store(py, &s, &list).map(Some)
 }
 
 /// Runs the queued release callbacks (imports of C code with TN_RELEASE_QUEUED). Returns how many ran.

@@ -6,30 +6,30 @@ use crate::ffi_generated as c;
 use crate::handles::array::Array;
 use crate::handles::pool::Pool;
 use crate::types::*;
-use crate::values::convert::{crossing, fixed_text, path_of};
-use core::ffi::{CStr, c_char};
+use crate::values::convert::{crossing, fixed_text};
+use crate::values::file::{FileArgument, Source};
+use core::ffi::c_char;
 use core::ptr::null_mut;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 
 /// The names of all tensors, in the order of their bytes.
-fn all_names(path: &CStr) -> PyResult<Vec<String>> {
+fn all_names(file: &FileArgument<'_>) -> PyResult<Vec<String>> {
     let query = |infos: &mut Vec<tn_safetensors_info>| {
         let mut count = 0;
         let room = infos.capacity();
+        let (size, to) = (size_of::<tn_safetensors_info>(), infos.as_mut_ptr());
         // SAFETY: a terminated path, the stated number of places, a writable count.
         let status = unsafe {
-            c::tn_safetensors_query(
-                path.as_ptr(),
-                size_of::<tn_safetensors_info>(),
-                room,
-                infos.as_mut_ptr(),
-                &mut count,
-            )
+            match file {
+                FileArgument::Path(path) => c::tn_safetensors_query(path.as_ptr(), size, room, to, &mut count),
+                FileArgument::Open(file) => {
+                    c::tn_safetensors_query_fd(file.fd(), file.position(), size, room, to, &mut count)
+                }
+            }
         };
         if status != TN_OK {
             return Err(PyErr::from(api::Failure(status)));
@@ -50,14 +50,14 @@ fn all_names(path: &CStr) -> PyResult<Vec<String>> {
     }
     let mut names: Vec<String> = infos.iter().map(|info| fixed_text(&info.name)).collect();
     if infos.iter().zip(&names).any(|(info, name)| name.len() as u64 != info.name_bytes) {
-        names = py_names(path, &names)?;
+        names = whole_names(file, &names)?;
     }
     Ok(names)
 }
 
 /// The names from the text of the header, for a file with names that `tn_safetensors_query` cut. `listed` is its answer.
-fn py_names(path: &CStr, listed: &[String]) -> PyResult<Vec<String>> {
-    let text = header_text(path)?;
+fn whole_names(file: &FileArgument<'_>, listed: &[String]) -> PyResult<Vec<String>> {
+    let text = header_text(file)?;
     Python::attach(|py| {
         let header = py.import("json")?.call_method1("loads", (text,))?;
         let mut tensors = Vec::new();
@@ -79,12 +79,12 @@ fn py_names(path: &CStr, listed: &[String]) -> PyResult<Vec<String>> {
 }
 
 /// The JSON of a file whose header the library has checked.
-fn header_text(path: &CStr) -> PyResult<Vec<u8>> {
-    let mut file = std::fs::File::open(OsStr::from_bytes(path.to_bytes()))?;
+fn header_text(file: &FileArgument<'_>) -> PyResult<Vec<u8>> {
     let mut length = [0; 8];
-    file.read_exact(&mut length)?;
+    let mut reader = file.reader()?;
+    reader.read_exact(&mut length)?;
     let mut text = Vec::new();
-    file.take(u64::from_le_bytes(length)).read_to_end(&mut text)?;
+    reader.take(u64::from_le_bytes(length)).read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -129,7 +129,8 @@ fn requested_names(names: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
 ///
 /// Each array has its tensor's name. names: None for all, in the order of the file. copy: None maps the file read-only,
 /// all arrays on one mapping, and copies only a tensor that is not aligned for its elements; False raises for such a
-/// tensor; True reads all into the pool, writable.
+/// tensor; True reads all into the pool, writable. path: a path, or an open binary file, which is read from its
+/// position to its end, where it stands afterwards.
 ///
 /// If a mapped file is truncated, the next access ends the process (SIGBUS), as with every mapping.
 #[pyfunction]
@@ -141,17 +142,18 @@ pub fn open_safetensors<'py>(
     copy: Option<bool>,
     pool: Option<&Bound<'py, Pool>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (path, pool) = (path_of(path)?, Pool::id_of(pool)?);
+    let (file, pool) = (FileArgument::to_read(path)?, Pool::id_of(pool)?);
     let listed = match names {
         Some(names) => requested_names(names)?,
-        None => py.detach(|| all_names(&path))?,
+        None => all_names(&file)?,
     };
     if listed.iter().any(|name| name.contains('\0')) {
-        let all = if names.is_some() { &py.detach(|| all_names(&path))? } else { &listed };
+        let all = if names.is_some() { &all_names(&file)? } else { &listed };
         check_nul(&listed, all)?;
     }
     let texts: Vec<CString> = listed.iter().map(|name| c_name(name)).collect();
     let _site = site::here(py);
+    let source = file.source();
     let ids = py.detach(|| {
         let names: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
         let mut out: Vec<*mut tn_array> = vec![null_mut(); names.len()];
@@ -159,13 +161,22 @@ pub fn open_safetensors<'py>(
         let size = size_of::<tn_safetensors_options>();
         let options = tn_safetensors_options { size, pool, flags: crossing(copy), reserved: 0 };
         // SAFETY: terminated texts, as many places as names.
-        let status =
-            unsafe { c::tn_array_open_safetensors(path.as_ptr(), n, names.as_ptr(), &options, to, null_mut()) };
+        let status = unsafe {
+            match source {
+                Source::Path(path) => {
+                    c::tn_array_open_safetensors(path.as_ptr(), n, names.as_ptr(), &options, to, null_mut())
+                }
+                Source::Open(fd, at) => {
+                    c::tn_array_open_safetensors_fd(fd, at, n, names.as_ptr(), &options, to, null_mut())
+                }
+            }
+        };
         if status == TN_OK { Ok(out.into_iter().map(|id| Id(id as u64)).collect()) } else { Err(api::Failure(status)) }
     });
     let ids: Vec<Id> = ids.map_err(PyErr::from)?;
     // All handles become objects before anything can fail, so that none is lost.
     let arrays: Vec<PyResult<Bound<'py, Array>>> = ids.into_iter().map(|id| Array::adopt(py, id)).collect();
+    file.move_to_end()?;
     let opened = PyDict::new(py);
     for ((name, text), array) in listed.iter().zip(&texts).zip(arrays) {
         let array = array?;

@@ -277,13 +277,10 @@ pub fn parameter_of(py: Python<'_>, id: Id) -> PyResult<Bound<'_, PyAny>> {
 
 /// A text for the library. One with a NUL is a ValueError.
 pub fn text_of(text: &str) -> PyResult<CString> {
-    CString::new(text).map_err(|_| PyValueError::new_err(format!("{text:?} contains a NUL character")))
-}
-
-/// A path from text, bytes or an object with `__fspath__`.
-pub fn path_of(object: &Bound<'_, PyAny>) -> PyResult<CString> {
-    let bytes: Vec<u8> = object.py().import("os")?.getattr("fsencode")?.call1((object,))?.extract()?;
-    CString::new(bytes).map_err(|_| PyValueError::new_err("embedded null byte in the path"))
+    CString::new(text).map_err(|error| {
+        let at = error.nul_position();
+        PyValueError::new_err(format!("{text:?} has a NUL character at byte {at}, where C ends a text; remove it"))
+    })
 }
 
 /// The text in a fixed array of the C API.
