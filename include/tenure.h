@@ -959,8 +959,8 @@ typedef struct tn_array_info {
     tn_device device;
     /** Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
     tn_array_flags flags;
-    /** Zero. */
-    uint32_t reserved;
+    /** The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER. */
+    tn_form form;
     /** Bytes of the elements. */
     uint64_t bytes;
     /** Number of elements. */
@@ -1137,7 +1137,7 @@ typedef struct tn_borrow_info {
     uint64_t bytes;
 } tn_borrow_info;
 
-/** How a leaf of an expression reads its array. */
+/** The form of a matrix: what expressions take an array for. It changes no byte and no shape. */
 typedef uint32_t tn_form;
 TN_ENUM {
     /** Form: all elements. */
@@ -1146,6 +1146,10 @@ TN_ENUM {
     TN_FORM_DIAGONAL = 1,
     /** Form: lower triangular. Elements above the diagonal of the square matrix are not read and count as 0. */
     TN_FORM_LOWER = 2,
+    /** Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0. */
+    TN_FORM_UPPER = 3,
+    /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
+    TN_FORM_OF_HANDLE = 4,
 };
 
 /** Flags of `tn_expr_compute`. */
@@ -2251,7 +2255,7 @@ tn_status tn_array_import_host(void *ptr,
                                tn_how *how);
 
 /**
- * Describes an array: type, shape, strides, device, flags, bytes, name.
+ * Describes an array: type, shape, strides, device, flags, form, bytes, name.
  *
  * @param array        An array, also a given one. It is neither read nor changed.
  * @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape and strides, only the first
@@ -2276,6 +2280,27 @@ tn_status tn_array_query(tn_array *array,
  */
 tn_status tn_array_set_name(tn_array *array,
                             const char *name);
+
+/**
+ * Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
+ *
+ * The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and a
+ * copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower triangle
+ * is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened files: exports
+ * and files have the elements alone.
+ *
+ * @param array    An array, which may be borrowed, exported, read-only or poisoned.
+ * @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix that
+ *                 is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count as 0 and
+ *                 are not read.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_SHAPE
+ *         if the array's shape does not fit the form.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_set_form(tn_array *array,
+                            tn_form form);
 
 /**
  * Makes a new handle on the pool of an array's bytes.
@@ -2308,7 +2333,7 @@ tn_status tn_array_wait(tn_array *array,
                         tn_access access);
 
 /**
- * Makes another handle with its own claim on the same bytes, and with the same layout and name.
+ * Makes another handle with its own claim on the same bytes, and with the same layout, form and name.
  *
  * @param array    An array, which may be borrowed, exported or poisoned.
  * @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
@@ -2473,7 +2498,7 @@ tn_status tn_array_reshape(tn_array *array,
 tn_status tn_array_ravel(tn_array *array, tn_order order, tn_array **out);
 
 /**
- * Makes a view with all axes reversed.
+ * Makes a view with all axes reversed. The view of an upper triangle is a lower one, and the reverse; that of a diagonal is a diagonal.
  *
  * @param array    An array. It stays usable, and is still released on its own.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
@@ -2482,10 +2507,11 @@ tn_status tn_array_ravel(tn_array *array, tn_order order, tn_array **out);
  * @since 0.1
  * @ingroup view
  */
-tn_status tn_array_transpose(tn_array *array, tn_array **out);
+tn_status tn_array_transpose(tn_array *array,
+                             tn_array **out);
 
 /**
- * Makes a view with the axes in another order.
+ * Makes a view with the axes in another order. A permutation of two axes has the form that `tn_array_transpose` gives it.
  *
  * @param array    An array. It stays usable, and is still released on its own.
  * @param ndim     The number of axes of the array.

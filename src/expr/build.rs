@@ -1,13 +1,12 @@
 //! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
-use super::form::Form;
 use super::node::{self, Node, Progress, SpareNode};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
 use crate::error::{Result, Status, Text, about, drafted, fail, rank};
 use crate::kernels;
-use crate::layout::{Layout, Order};
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
 use crate::slots::Id;
 use crate::thread;
@@ -47,7 +46,9 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
                 node.dtype = layout.dtype();
                 node.shape.extend_from_slice(layout.shape());
                 node.order = order_of(layout);
-                break locked.copy_to_node(claim, spare, tag);
+                let claim = locked.copy_to_node(claim, spare, tag);
+                locked.get_mut(claim).form = form;
+                break claim;
             }
             Ok(_) => {
                 drop(locked);
@@ -67,7 +68,7 @@ pub fn order_of(layout: &Layout) -> Order {
 }
 
 fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Points) -> Checked<Form> {
-    let form = Form::of(form)?;
+    let explicit = if form == TN_FORM_OF_HANDLE { None } else { Some(Form::of(form)?) };
     array::check_live(locked, claim)?;
     let body = locked.get(claim);
     let layout = &body.layout;
@@ -81,7 +82,8 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Po
             ),
         )));
     }
-    rules::check_form(form, layout.shape())?;
+    let form = explicit.unwrap_or(body.form);
+    form.check(layout.shape())?;
     let item = layout.item();
     if !layout.is_aligned() || layout.axes().any(|(length, stride)| length > 1 && stride % item != 0) {
         return Err(Refusal::from(fail(

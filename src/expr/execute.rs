@@ -3,12 +3,12 @@
 //! Contract: the caller has guards on what is read and written, and guards no lock. Results have identical bits in place and in new memory.
 
 use super::compute::Failure;
-use super::form::Form;
 use super::op::Op;
 use super::step::Work;
 use crate::blit::{self, HostView};
 use crate::error::Result;
 use crate::kernels::{self, Binary, Pivot, Side, Triangle, Unary};
+use crate::layout::Form;
 use crate::ledger::Operation;
 
 impl Work {

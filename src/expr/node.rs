@@ -5,11 +5,10 @@
 //! number of the slot. Lists of nodes to end or to compute are chained through the nodes, so they need no memory, and no function
 //! recurses. Claims and slots are freed after unlocking ([`EndedNodes::free`]), because that may run callbacks.
 
-use super::form::{Form, Shape};
 use crate::borrow::HolderInfo;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
-use crate::layout::Order;
+use crate::layout::{Form, Order};
 use crate::ledger::{Claim, NodeTag, Operation, Origin};
 use crate::names::Name;
 use crate::slots::{Head, Id, Kind, Slot, State as SlotState, Table};
@@ -31,6 +30,9 @@ impl Slot for Expr {
         &self.head
     }
 }
+
+/// The lengths of the axes; of a diagonal matrix its one length.
+pub type Shape = SmallVec<[i64; 4]>;
 
 /// No node.
 pub const NONE: u32 = u32::MAX;
@@ -418,6 +420,7 @@ pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
                 origin: node.origin,
                 time_ns: 0,
                 name: Name::NONE,
+                form: Form::Full,
                 registered: 0,
             });
         }

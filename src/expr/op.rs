@@ -2,13 +2,12 @@
 //!
 //! Contract: reads the graph and the operands' ledgers, and changes neither.
 
-use super::form::{Form, Shape};
-use super::node::{Graph, NONE};
+use super::node::{Graph, NONE, Shape};
 use super::rules::{self, Operand};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::kernels::Workspace;
-use crate::layout::Order;
+use crate::layout::{Form, Order};
 use crate::ledger::{self, Locked, Operation};
 
 /// One operation, copied from the graph.

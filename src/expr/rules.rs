@@ -1,9 +1,9 @@
 //! The rules of expressions: the result of each operation, and when an operand may be overwritten by it.
 
-use super::form::{Form, Shape};
+use super::node::Shape;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
-use crate::layout::Tuple;
+use crate::layout::{Form, Tuple};
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
 
@@ -31,17 +31,6 @@ impl Kind<'_> {
             _ => None,
         }
     }
-}
-
-/// SHAPE: a leaf of this form cannot have this shape.
-pub fn check_form(form: Form, shape: &[i64]) -> Result<()> {
-    let needed = match (form, shape) {
-        (Form::Full, _) | (Form::Diagonal, [_]) => return Ok(()),
-        (Form::Lower | Form::Upper, [rows, columns]) if rows == columns => return Ok(()),
-        (Form::Diagonal, _) => "a vector, the n numbers of the diagonal",
-        _ => "a square matrix",
-    };
-    Err(fail(TN_ERR_SHAPE, format_args!("the form {} needs {needed}, and the shape is {}", form.name(), Tuple(shape))))
 }
 
 fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Status {

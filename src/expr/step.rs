@@ -5,7 +5,6 @@
 //! If an operand takes the result, its claim passes to the operation, and weak handles of the old contents end.
 
 use super::compute::{Failure, Run, busy};
-use super::form::Form;
 use super::node::{self, EndedNodes, Graph};
 use super::op::{Op, Plan, decide};
 use super::rules::Operand;
@@ -14,7 +13,7 @@ use crate::borrow::{self, Mode, Use};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
-use crate::layout::{Layout, Order};
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::{
     self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, SpareClaim, SpareGuard, SpareRoot,
 };
@@ -188,7 +187,10 @@ impl Run {
 
     /// Sets the value of an operation, and releases operands that are no longer needed.
     fn finish(&self, op: &Op, claim: &'static Claim) {
-        let order = super::build::order_of(&claim.lock_own().get(claim).layout);
+        let mut locked = claim.lock_own();
+        locked.get_mut(claim).form = op.form;
+        let order = super::build::order_of(&locked.get(claim).layout);
+        drop(locked);
         let mut ended = EndedNodes::new();
         let mut over: [Option<&'static Claim>; 2] = [None; 2];
         let mut graph = node::graph();

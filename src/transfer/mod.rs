@@ -31,12 +31,12 @@ pub use operand::acquire_one;
 pub use raw::{Side, copy_from_host, copy_to_host};
 pub use register::{advise, prefetch, register};
 
-use crate::array::{Checked, HOST, Refusal};
+use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
 use crate::borrow::{self, BorrowContext, Entry, Use};
 use crate::device_copy;
 use crate::error::{Result, about, fail};
-use crate::layout::Order;
+use crate::layout::{Form, Order};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, UseTime};
 use crate::names::DeviceName;
 use crate::names::Name;
@@ -48,7 +48,7 @@ use crate::thread;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::CStr;
-use operand::{OVERWRITE, check_match, is_default_mode, location_of, write_use};
+use operand::{OVERWRITE, Source, check_match, is_default_mode, location_of, source_of, write_use};
 use route::Route;
 
 /// The pool of a new array on a device: the given one, which must be of that device, or the thread's current one. For the host, a pool of
@@ -83,8 +83,8 @@ pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
 pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<StreamArg>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let at = location_of(id)?;
-    new(function, id, at, at.0, pool, &stream)
+    let source = source_of(id)?;
+    new(function, id, &source, source.device, pool, &stream)
 }
 
 /// Copies an array to a new one on a device, even if the array is on that device already.
@@ -97,14 +97,30 @@ pub fn to_device(
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let at = location_of(id)?;
+    let source = source_of(id)?;
     // Page-locked memory lets the copy be asynchronous.
-    let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
+    let page_locked = pool.is_none() && device == HOST && source.device.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
     let device = if page_locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
-    new(function, id, at, device, pool, &stream)
+    new(function, id, &source, device, pool, &stream)
 }
 
 fn new(
+    function: &'static CStr,
+    id: Id,
+    Source { device: from, is_empty, form }: &Source,
+    device: tn_device,
+    pool: Option<&'static Pool>,
+    stream: &StreamArg,
+) -> Result<Id> {
+    let copy = new_full(function, id, (*from, *is_empty), device, pool, stream)?;
+    match form {
+        Form::Full => Ok(copy),
+        form => fill::release_if_failed(copy, array::set_form(copy, Ok(*form))),
+    }
+}
+
+/// As [`new`], without the form.
+fn new_full(
     function: &'static CStr,
     id: Id,
     (from, is_empty): (tn_device, bool),

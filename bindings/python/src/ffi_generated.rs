@@ -190,6 +190,7 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_array_query(array: *mut tn_array, info: *mut tn_array_info) -> tn_status;
     pub fn tn_array_set_name(array: *mut tn_array, name: *const c_char) -> tn_status;
+    pub fn tn_array_set_form(array: *mut tn_array, form: tn_form) -> tn_status;
     pub fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_status;
     pub fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status;
