@@ -1,6 +1,6 @@
 //! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
-use super::node::{self, Node, Progress, SpareNode};
+use super::node::{self, Graph, Node, Progress, Shape, SpareNode};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
@@ -132,8 +132,65 @@ fn is_binary(operation: Operation) -> bool {
 /// Makes a node for an operation. Each operand comes with the name of its parameter.
 pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Id> {
     let thread = thread::current();
+    let origin = Origin { site: thread.site(), thread: thread.number() };
     let spare = SpareNode::take(thread)?;
-    let mut graph = node::graph();
+    let mut spares: [Option<SpareNode>; 2] = [None, None];
+    loop {
+        let mut graph = node::graph();
+        let mut plan = plan(&graph, operation, operands, arguments)?;
+        if !(0..2).all(|side| spares[side].is_some() || !plan.writes_out(side)) {
+            drop(graph);
+            spares = [Some(SpareNode::take(thread)?), Some(SpareNode::take(thread)?)];
+            continue;
+        }
+        for side in 0..2 {
+            if let Some((operand, shape)) = plan.dense[side].take() {
+                let node = Node {
+                    operation: Operation::Dense,
+                    dtype: graph[operand].dtype,
+                    shape,
+                    operands: [operand, node::NONE],
+                    origin,
+                    ..Node::free()
+                };
+                let written_out = graph.insert_implied(spares[side].take().expect("taken above"), node);
+                plan.numbers.iter_mut().filter(|number| **number == operand).for_each(|number| *number = written_out);
+            }
+        }
+        let node = Node {
+            operation: plan.operation,
+            form: plan.form,
+            dtype: graph[plan.numbers[0]].dtype,
+            shape: plan.shape,
+            operands: plan.numbers,
+            factor: arguments.factor,
+            axis: plan.axis,
+            origin,
+            ..Node::free()
+        };
+        return Ok(graph.insert(spare, node));
+    }
+}
+
+/// A checked operation.
+struct Plan {
+    operation: Operation,
+    numbers: [u32; 2],
+    form: Form,
+    shape: Shape,
+    axis: usize,
+    /// By side: an operand whose zeros are written out first, and the shape of all its elements. None for the second of equal operands.
+    dense: [Option<(u32, Shape)>; 2],
+}
+
+impl Plan {
+    fn writes_out(&self, side: usize) -> bool {
+        self.dense[side].is_some()
+    }
+}
+
+/// Makes all checks of an operation.
+fn plan(graph: &Graph, operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Plan> {
     let mut numbers = [node::NONE; 2];
     // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up finds.
     let mut first: Option<(Status, Text)> = None;
@@ -157,10 +214,9 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
             format_args!("{} takes {} operand(s)", operation.name(), 1 + u32::from(is_binary(operation))),
         ));
     }
-    let left = &graph[numbers[0]];
     let kind = |node: u32| Kind { form: graph[node].form, dtype: graph[node].dtype, shape: &graph[node].shape };
     let axis = match operation {
-        Operation::Sum => axis_of(arguments.axis, left.shape.len())?,
+        Operation::Sum => axis_of(arguments.axis, kind(numbers[0]).dense_shape()?.len())?,
         _ => 0,
     };
     let (form, shape) = match numbers {
@@ -171,18 +227,14 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     if let Some(failed) = numbers.into_iter().find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed) {
         return Err(poisoned(graph[failed].operation));
     }
-    let node = Node {
-        operation,
-        form,
-        dtype: left.dtype,
-        shape,
-        operands: numbers,
-        factor: arguments.factor,
-        axis,
-        origin: Origin { site: thread.site(), thread: thread.number() },
-        ..Node::free()
-    };
-    Ok(graph.insert(spare, node))
+    let mut dense = [None, None];
+    for side in 0..operands.len() {
+        let operand = numbers[side];
+        if rules::needs_dense(operation, graph[operand].form) && (side == 0 || operand != numbers[0]) {
+            dense[side] = Some((operand, kind(operand).dense_shape()?));
+        }
+    }
+    Ok(Plan { operation, numbers, form, shape, axis, dense })
 }
 
 /// The status of a node that failed.

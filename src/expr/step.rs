@@ -10,6 +10,7 @@ use super::op::{Op, Plan, decide};
 use super::rules::Operand;
 use crate::array;
 use crate::borrow::{self, Mode, Use};
+use crate::copy_stats;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
@@ -18,6 +19,7 @@ use crate::ledger::{
     self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, SpareClaim, SpareGuard, SpareRoot,
 };
 use crate::pool::{self, Pool};
+use crate::sites::Site;
 use crate::slots::Id;
 use crate::types::*;
 
@@ -51,6 +53,9 @@ impl Run {
         let Work { op, plan, claims, result, copy, .. } = work;
         drop(copy);
         worked?;
+        if op.operation == Operation::Dense && result.is_some() {
+            self.count_copy(&op, &plan);
+        }
         let claim = match (plan.target, result) {
             (Some(side), _) => claims[side],
             (None, Some(fresh)) => fresh.finish_node(NodeTag { id: Id::NONE, waits: Operation::Leaf }),
@@ -58,6 +63,17 @@ impl Run {
         };
         self.finish(&op, claim);
         Ok(())
+    }
+
+    /// Counts a matrix that was written out to new bytes in the statistics of copies.
+    fn count_copy(&self, op: &Op, plan: &Plan) {
+        let key = copy_stats::Key {
+            function: Some(c"tn_expr_compute"),
+            site: Site::from_number(self.thread.site()),
+            why: op.why_written_out(plan),
+            forced: op.implied,
+        };
+        copy_stats::note_copy(key, op.bytes());
     }
 
     /// The operands, as the rule of overwriting needs them.
@@ -90,6 +106,9 @@ impl Run {
                 let pool = locked.pool(locked.ledger_of(claims[0]));
                 drop(locked);
                 drop(graph);
+                if op.implied && self.thread.forbids() > 0 {
+                    return Err(borrow::would_copy(op.why_written_out(&plan)));
+                }
                 let pool = match pool {
                     Some(pool) => pool,
                     None => pool::current(array::HOST)?,

@@ -441,7 +441,8 @@ pub unsafe extern "C" fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_
     })
 }
 
-/// Copies an array to new bytes. The copy is dense, in F order if the source is F- and not C-contiguous, else in C order.
+/// Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in C
+/// order.
 ///
 /// @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
 /// @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.

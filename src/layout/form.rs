@@ -66,6 +66,24 @@ impl Form {
         }
     }
 
+    /// The form of the elements that are in either of two forms: of a sum, a product or a solution.
+    pub(crate) fn union(self, other: Form) -> Form {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Form::Diagonal, form) | (form, Form::Diagonal) => form,
+            _ => Form::Full,
+        }
+    }
+
+    /// The form of the elements that are in both of two forms: of a product element by element.
+    pub(crate) fn intersection(self, other: Form) -> Form {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Form::Full, form) | (form, Form::Full) => form,
+            _ => Form::Diagonal,
+        }
+    }
+
     /// SHAPE: an array of this shape cannot have this form.
     pub(crate) fn check(self, shape: &[i64]) -> Result<()> {
         let needed = match (self, shape) {

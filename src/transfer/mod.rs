@@ -99,7 +99,8 @@ pub fn to_device(
     let stream = stream?;
     let source = source_of(id)?;
     // Page-locked memory lets the copy be asynchronous.
-    let page_locked = pool.is_none() && device == HOST && source.device.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
+    let page_locked =
+        pool.is_none() && device == HOST && source.device.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
     let device = if page_locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
     new(function, id, &source, device, pool, &stream)
 }

@@ -545,6 +545,7 @@ unsafe extern "C" {
         y: *mut tn_expr,
         out: *mut *mut tn_expr,
     ) -> tn_status;
+    pub fn tn_expr_dense(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_compute(
         expr: *mut tn_expr,
         flags: tn_compute_flags,
