@@ -57,7 +57,7 @@ impl Work {
             Operation::Exp => kernels::unary(Unary::Exp, &dst, &left),
             Operation::Log => kernels::unary(Unary::Log, &dst, &left),
             // The sums of the rows, or of the columns, of a diagonal matrix are its diagonal.
-            Operation::Sum if op.forms[0] == Form::Diagonal => blit::copy(&dst, &left)?,
+            Operation::Sum if op.forms[0] == Form::Diagonal && op.shape.len() == 1 => blit::copy(&dst, &left)?,
             Operation::Dense if op.forms[0] == Form::Diagonal => kernels::write_diagonal(&dst, &left),
             Operation::Dense => {
                 copy_operand(0, &left)?;
