@@ -82,10 +82,12 @@ from ._tenure import (
     save_npy,
     set_array_interface,
     take,
+    upper,
     zeros,
     zeros_like,
 )
 from . import cuda
+from ._forms import identity
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._install import Installed, install, numpy_allocator
@@ -263,6 +265,7 @@ __all__ = [
     "get_library",
     "give",
     "holders_of",
+    "identity",
     "install",
     "lazy",
     "leaks",
@@ -284,6 +287,7 @@ __all__ = [
     "takes",
     "to_jax",
     "to_torch",
+    "upper",
     "version",
     "why_not",
     "zeros",
