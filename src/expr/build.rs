@@ -11,6 +11,7 @@ use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, Spa
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
+use smallvec::SmallVec;
 
 /// The arguments of an operation beside its operands.
 #[derive(Clone, Copy, Default)]
@@ -134,63 +135,39 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     let thread = thread::current();
     let origin = Origin { site: thread.site(), thread: thread.number() };
     let spare = SpareNode::take(thread)?;
-    let mut spares: [Option<SpareNode>; 2] = [None, None];
+    let mut spares: SmallVec<[SpareNode; 2]> = SmallVec::new();
     loop {
         let mut graph = node::graph();
-        let mut plan = plan(&graph, operation, operands, arguments)?;
-        if !(0..2).all(|side| spares[side].is_some() || !plan.writes_out(side)) {
+        let NewOperation { mut node, dense } = check(&graph, operation, operands, arguments)?;
+        if dense.iter().flatten().count() > spares.len() {
             drop(graph);
-            spares = [Some(SpareNode::take(thread)?), Some(SpareNode::take(thread)?)];
+            spares.push(SpareNode::take(thread)?);
             continue;
         }
-        for side in 0..2 {
-            if let Some((operand, shape)) = plan.dense[side].take() {
-                let node = Node {
-                    operation: Operation::Dense,
-                    dtype: graph[operand].dtype,
-                    shape,
-                    operands: [operand, node::NONE],
-                    origin,
-                    ..Node::free()
-                };
-                let written_out = graph.insert_implied(spares[side].take().expect("taken above"), node);
-                plan.numbers.iter_mut().filter(|number| **number == operand).for_each(|number| *number = written_out);
-            }
+        for (operand, shape) in dense.into_iter().flatten() {
+            let (dtype, operands) = (node.dtype, [operand, node::NONE]);
+            let dense = Node { operation: Operation::Dense, dtype, shape, operands, origin, ..Node::free() };
+            let number = graph.insert_implied(spares.pop().expect("as many as are needed"), dense);
+            node.operands.iter_mut().filter(|other| **other == operand).for_each(|other| *other = number);
         }
-        let node = Node {
-            operation: plan.operation,
-            form: plan.form,
-            dtype: graph[plan.numbers[0]].dtype,
-            shape: plan.shape,
-            operands: plan.numbers,
-            factor: arguments.factor,
-            axis: plan.axis,
-            origin,
-            ..Node::free()
-        };
-        return Ok(graph.insert(spare, node));
+        return Ok(graph.insert(spare, Node { origin, ..node }));
     }
 }
 
 /// A checked operation.
-struct Plan {
-    operation: Operation,
-    numbers: [u32; 2],
-    form: Form,
-    shape: Shape,
-    axis: usize,
-    /// By side: an operand whose zeros are written out first, and the shape of all its elements. None for the second of equal operands.
+struct NewOperation {
+    node: Node,
+    /// Operands whose zeros are written out first, each once, and the shapes of all their elements.
     dense: [Option<(u32, Shape)>; 2],
 }
 
-impl Plan {
-    fn writes_out(&self, side: usize) -> bool {
-        self.dense[side].is_some()
-    }
-}
-
 /// Makes all checks of an operation.
-fn plan(graph: &Graph, operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Plan> {
+fn check(
+    graph: &Graph,
+    operation: Result<Operation>,
+    operands: &[(Id, &str)],
+    arguments: Arguments,
+) -> Result<NewOperation> {
     let mut numbers = [node::NONE; 2];
     // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up finds.
     let mut first: Option<(Status, Text)> = None;
@@ -234,7 +211,9 @@ fn plan(graph: &Graph, operation: Result<Operation>, operands: &[(Id, &str)], ar
             dense[side] = Some((operand, kind(operand).dense_shape()?));
         }
     }
-    Ok(Plan { operation, numbers, form, shape, axis, dense })
+    let (dtype, factor) = (graph[numbers[0]].dtype, arguments.factor);
+    let node = Node { operation, form, dtype, shape, operands: numbers, factor, axis, ..Node::free() };
+    Ok(NewOperation { node, dense })
 }
 
 /// The status of a node that failed.
