@@ -147,7 +147,7 @@ AT(tn_array_info, dtype, 8);
 AT(tn_array_info, ndim, 12);
 AT(tn_array_info, device, 16);
 AT(tn_array_info, flags, 24);
-AT(tn_array_info, reserved, 28);
+AT(tn_array_info, form, 28);
 AT(tn_array_info, bytes, 32);
 AT(tn_array_info, count, 40);
 AT(tn_array_info, store_bytes, 48);

@@ -947,6 +947,21 @@ TN_ENUM {
     TN_WRITE_COMBINED = 1 << 8,
 };
 
+/** The form of a matrix: what expressions take an array for. It changes no byte and no shape. */
+typedef uint32_t tn_form;
+TN_ENUM {
+    /** Form: all elements. */
+    TN_FORM_FULL = 0,
+    /** Form: the vector is the diagonal of a matrix that is 0 elsewhere. */
+    TN_FORM_DIAGONAL = 1,
+    /** Form: lower triangular. Elements above the diagonal of the square matrix are not read and count as 0. */
+    TN_FORM_LOWER = 2,
+    /** Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0. */
+    TN_FORM_UPPER = 3,
+    /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
+    TN_FORM_OF_HANDLE = 4,
+};
+
 /** Properties of an array. */
 typedef struct tn_array_info {
     /** sizeof this struct, set by the caller. */
@@ -959,8 +974,8 @@ typedef struct tn_array_info {
     tn_device device;
     /** Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
     tn_array_flags flags;
-    /** Zero. */
-    uint32_t reserved;
+    /** The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER. */
+    tn_form form;
     /** Bytes of the elements. */
     uint64_t bytes;
     /** Number of elements. */
@@ -1136,17 +1151,6 @@ typedef struct tn_borrow_info {
     /** Bytes of the elements. */
     uint64_t bytes;
 } tn_borrow_info;
-
-/** How a leaf of an expression reads its array. */
-typedef uint32_t tn_form;
-TN_ENUM {
-    /** Form: all elements. */
-    TN_FORM_FULL = 0,
-    /** Form: the vector is the diagonal of a matrix that is 0 elsewhere. */
-    TN_FORM_DIAGONAL = 1,
-    /** Form: lower triangular. Elements above the diagonal of the square matrix are not read and count as 0. */
-    TN_FORM_LOWER = 2,
-};
 
 /** Flags of `tn_expr_compute`. */
 typedef uint32_t tn_compute_flags;
@@ -2271,7 +2275,7 @@ tn_status tn_array_import_host(void *ptr,
                                tn_how *how);
 
 /**
- * Describes an array: type, shape, strides, device, flags, bytes, name.
+ * Describes an array: type, shape, strides, device, flags, form, bytes, name.
  *
  * @param array        An array, also a given one. It is neither read nor changed.
  * @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape and strides, only the first
@@ -2296,6 +2300,27 @@ tn_status tn_array_query(tn_array *array,
  */
 tn_status tn_array_set_name(tn_array *array,
                             const char *name);
+
+/**
+ * Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
+ *
+ * The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and a
+ * copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower triangle
+ * is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened files: exports
+ * and files have the elements alone.
+ *
+ * @param array    An array, which may be borrowed, exported, read-only or poisoned.
+ * @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix that
+ *                 is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count as 0 and
+ *                 are not read.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_SHAPE
+ *         if the array's shape does not fit the form.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_set_form(tn_array *array,
+                            tn_form form);
 
 /**
  * Makes a new handle on the pool of an array's bytes.
@@ -2328,7 +2353,7 @@ tn_status tn_array_wait(tn_array *array,
                         tn_access access);
 
 /**
- * Makes another handle with its own claim on the same bytes, and with the same layout and name.
+ * Makes another handle with its own claim on the same bytes, and with the same layout, form and name.
  *
  * @param array    An array, which may be borrowed, exported or poisoned.
  * @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
@@ -2341,7 +2366,8 @@ tn_status tn_array_clone(tn_array *array,
                          tn_array **out);
 
 /**
- * Copies an array to new bytes. The copy is dense, in F order if the source is F- and not C-contiguous, else in C order.
+ * Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in C
+ * order.
  *
  * @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
  * @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.
@@ -2530,7 +2556,7 @@ tn_status tn_array_reshape(tn_array *array,
 tn_status tn_array_ravel(tn_array *array, tn_order order, tn_array **out);
 
 /**
- * Makes a view with all axes reversed.
+ * Makes a view with all axes reversed. The view of an upper triangle is a lower one, and the reverse; that of a diagonal is a diagonal.
  *
  * @param array    An array. It stays usable, and is still released on its own.
  * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
@@ -2539,10 +2565,11 @@ tn_status tn_array_ravel(tn_array *array, tn_order order, tn_array **out);
  * @since 0.1
  * @ingroup view
  */
-tn_status tn_array_transpose(tn_array *array, tn_array **out);
+tn_status tn_array_transpose(tn_array *array,
+                             tn_array **out);
 
 /**
- * Makes a view with the axes in another order.
+ * Makes a view with the axes in another order. A permutation of two axes has the form that `tn_array_transpose` gives it.
  *
  * @param array    An array. It stays usable, and is still released on its own.
  * @param ndim     The number of axes of the array.
@@ -3113,8 +3140,8 @@ tn_status tn_array_copy_into(tn_array *source,
  * @param device   The device to copy to; the host is {TN_CPU, 0}.
  * @param pool     A pool of that device; NULL: the thread's current pool of it.
  * @param stream   The stream of the copy; NULL: the copy is done on return.
- * @param[out] out The new array, dense, in F order if the source is F- and not C-contiguous, else in C order. Released by
- *                 `tn_array_release`. On failure: untouched.
+ * @param[out] out The new array, of the source's form, dense, in F order if the source is F- and not C-contiguous, else in C order. Released
+ *                 by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
  *         or a pool of another device; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
  *         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -3629,8 +3656,10 @@ tn_status tn_array_open_safetensors_fd(int32_t fd,
  * may be released at once. Meanwhile, a write that would change the leaf's elements is TN_ERR_IN_EXPRESSION.
  *
  * @param array    An array of float32 or float64 whose address and strides are multiples of the element's size.
- * @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: the vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER:
- *                 the lower triangle of a square matrix; elements above the diagonal are not read and count as 0.
+ * @param form     TN_FORM_OF_HANDLE: the form that `tn_array_set_form` or a computation gave the array. Any other form takes the place of
+ *                 that one for this leaf. TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: the vector is the diagonal of a matrix that is 0
+ *                 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal are not read and
+ *                 count as 0.
  * @param[out] out The expression. Released by `tn_expr_release`, at any time. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE;
  *         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot access; as for a read by the host: TN_ERR_POISONED,
@@ -3645,15 +3674,15 @@ tn_status tn_expr_leaf(tn_array *array,
                        tn_expr **out);
 
 /**
- * Makes the sum x + y. Two operands of one form give that form. Full and diagonal give full; other forms cannot be combined. The result
- * may overwrite the left operand, else the right one; of full and diagonal, the full one.
+ * Makes the sum x + y. Two operands of one form give that form. A diagonal and another form give the other form. All else gives full. The
+ * result may overwrite the left operand, else the right one; of a diagonal and another form, only the other one.
  *
  * @param x        The left operand.
  * @param y        The right operand, of the same matrix shape and element type.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3669,8 +3698,8 @@ tn_status tn_expr_add(tn_expr *x,
  * @param y        The right operand, of the same matrix shape and element type.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3680,16 +3709,17 @@ tn_status tn_expr_subtract(tn_expr *x,
                            tn_expr **out);
 
 /**
- * Makes the product of a matrix and a matrix or vector. The result may overwrite x if m is diagonal or lower, m if x is diagonal, and
- * either of two diagonals. The product of two full operands overwrites neither.
+ * Makes the product of a matrix and a matrix or vector. Two matrices give the form of their sum. The result may overwrite either of two
+ * diagonals; of a diagonal and another operand, the other one; x if m is a triangle, and m if it is full and x is a triangle. The product
+ * of two full operands overwrites neither.
  *
- * @param m        A matrix: full, diagonal, lower, or the transpose of lower.
- * @param x        A full matrix or vector; or a diagonal matrix, if m is full or diagonal.
+ * @param m        A matrix of any form.
+ * @param x        A matrix of any form, or a vector.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation,
- *         and if the library was built without the Cargo feature `linalg` and no operand is diagonal; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if the
+ *         library was built without the Cargo feature `linalg` and no operand is diagonal; TN_ERR_POISONED if an operand failed;
+ *         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3705,7 +3735,7 @@ tn_status tn_expr_multiply(tn_expr *m,
  * @param x        A full square matrix, or a diagonal one.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation, and if the
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for a triangle, and if the
  *         library was built without the Cargo feature `linalg` and x is not diagonal; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT,
  *         TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
@@ -3716,15 +3746,16 @@ tn_status tn_expr_cholesky(tn_expr *x,
                            tn_expr **out);
 
 /**
- * Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for its transpose,
- * division for a diagonal m, and LU with partial pivoting for a full m. The computation may overwrite b, and LU also m.
+ * Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for an upper one,
+ * division for a diagonal m, and LU with partial pivoting for a full m. Two matrices give the form of their sum. The computation may
+ * overwrite b, unless b alone is diagonal, and LU also m.
  *
- * @param m        A square matrix: full, diagonal, lower, or the transpose of lower.
- * @param b        A full vector or matrix.
+ * @param m        A square matrix of any form.
+ * @param b        A vector, or a matrix of any form.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation,
- *         and if the library was built without the Cargo feature `linalg` and m is not diagonal; TN_ERR_POISONED if an operand failed;
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if the
+ *         library was built without the Cargo feature `linalg` and m is not diagonal; TN_ERR_POISONED if an operand failed;
  *         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
@@ -3741,8 +3772,8 @@ tn_status tn_expr_solve(tn_expr *m,
  * @param factor   The number, which is rounded to the element type.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3757,8 +3788,8 @@ tn_status tn_expr_scale(tn_expr *x,
  * @param x        A matrix.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3767,17 +3798,17 @@ tn_status tn_expr_transpose(tn_expr *x,
                             tn_expr **out);
 
 /**
- * Makes the sum over one axis.
+ * Makes the sum over one axis, of a diagonal matrix too. The zeros of a triangle are written out first, as by `tn_expr_dense`.
  *
  * The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight interleaved partial sums;
  * otherwise slices are added one after the other.
  *
- * @param x        A full expression.
+ * @param x        Any expression; a diagonal has two axes.
  * @param axis     The axis to sum over; a negative one counts from the end.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3787,8 +3818,10 @@ tn_status tn_expr_sum(tn_expr *x,
                       tn_expr **out);
 
 /**
- * Makes an operation that is applied element by element. Operands are full, of any shape, and two operands have equal shapes. TN_EXPR_ADD,
- * TN_EXPR_SUBTRACT and TN_EXPR_NEGATE also take other forms, as `tn_expr_add` does. The result may overwrite x, else y.
+ * Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes. Matrices may have any
+ * form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both operands have: a diagonal times a full matrix
+ * is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the others the zeros of an operand are written out first, as by
+ * `tn_expr_dense`. The result may overwrite x, else y, if it has that operand's number of elements.
  *
  * @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
  *                 TN_EXPR_SQRT, TN_EXPR_EXP or TN_EXPR_LOG.
@@ -3797,7 +3830,7 @@ tn_status tn_expr_sum(tn_expr *x,
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown op, a missing y or a superfluous y; TN_ERR_DTYPE;
- *         TN_ERR_SHAPE; TN_ERR_UNSUPPORTED; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ *         TN_ERR_SHAPE; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3808,7 +3841,25 @@ tn_status tn_expr_elementwise(tn_expr_op op,
                               tn_expr **out);
 
 /**
- * Computes an expression, and makes an array of its value. Nodes without a value are computed once each, on the calling thread, operands
+ * Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result may overwrite x, unless
+ * x is a diagonal. A copy to new bytes is counted in the statistics of copies (`tn_copies_query`).
+ *
+ * Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand themselves. That is a copy
+ * that the caller did not ask for: with `tn_copies_forbid`, computing it is TN_ERR_WOULD_COPY.
+ *
+ * @param x        Any expression.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_POISONED if the operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_dense(tn_expr *x,
+                        tn_expr **out);
+
+/**
+ * Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed once each, on the calling thread, operands
  * first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
  * `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
  * its expression.
@@ -3819,8 +3870,8 @@ tn_status tn_expr_elementwise(tn_expr_op op,
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before;
  *         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or
  *         would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a pivot of solve with a full matrix is 0: without
- *         TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on; TN_ERR_NO_HOST_MEMORY,
- *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or handles, the call can be repeated.
+ *         TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on; TN_ERR_WOULD_COPY under
+ *         `tn_copies_forbid`, see `tn_expr_dense`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or handles, the call can be repeated.
  * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the
  *       thread's current pool; and a workspace of a few numbers per row.
  * @since 0.1

@@ -817,6 +817,19 @@ pub const TN_MAPPED: tn_array_flags = 1 << 7;
 /// Array flag: page-locked and slow to read on the host.
 pub const TN_WRITE_COMBINED: tn_array_flags = 1 << 8;
 
+/// The form of a matrix: what expressions take an array for. It changes no byte and no shape.
+pub type tn_form = u32;
+/// Form: all elements.
+pub const TN_FORM_FULL: tn_form = 0;
+/// Form: the vector is the diagonal of a matrix that is 0 elsewhere.
+pub const TN_FORM_DIAGONAL: tn_form = 1;
+/// Form: lower triangular. Elements above the diagonal of the square matrix are not read and count as 0.
+pub const TN_FORM_LOWER: tn_form = 2;
+/// Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0.
+pub const TN_FORM_UPPER: tn_form = 3;
+/// Form, only for `tn_expr_leaf`: the form that the array's handle has.
+pub const TN_FORM_OF_HANDLE: tn_form = 4;
+
 /// Properties of an array.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -831,8 +844,8 @@ pub struct tn_array_info {
     pub device: tn_device,
     /// Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED.
     pub flags: tn_array_flags,
-    /// Zero.
-    pub reserved: u32,
+    /// The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER.
+    pub form: tn_form,
     /// Bytes of the elements.
     pub bytes: u64,
     /// Number of elements.
@@ -1014,15 +1027,6 @@ pub struct tn_borrow_info {
     /// Bytes of the elements.
     pub bytes: u64,
 }
-
-/// How a leaf of an expression reads its array.
-pub type tn_form = u32;
-/// Form: all elements.
-pub const TN_FORM_FULL: tn_form = 0;
-/// Form: the vector is the diagonal of a matrix that is 0 elsewhere.
-pub const TN_FORM_DIAGONAL: tn_form = 1;
-/// Form: lower triangular. Elements above the diagonal of the square matrix are not read and count as 0.
-pub const TN_FORM_LOWER: tn_form = 2;
 
 /// Flags of `tn_expr_compute`.
 pub type tn_compute_flags = u32;

@@ -371,6 +371,15 @@ enum class order : tn_order {
     k = TN_ORDER_K, ///< `like` only: that of the prototype's strides
 };
 
+/// The form of a matrix: what expressions take an array for.
+enum class form : tn_form {
+    full = TN_FORM_FULL,           ///< all elements
+    diagonal = TN_FORM_DIAGONAL,   ///< a vector as the diagonal of a matrix that is 0 elsewhere
+    lower = TN_FORM_LOWER,         ///< a square matrix whose elements above the diagonal count as 0 and are not read
+    upper = TN_FORM_UPPER,         ///< a square matrix whose elements below the diagonal count as 0 and are not read
+    of_handle = TN_FORM_OF_HANDLE, ///< `lazy` only: the form that the array has
+};
+
 /// How two arrays overlap.
 enum class overlap : tn_overlap {
     none = TN_OVERLAP_NONE,       ///< no byte in common
@@ -1815,6 +1824,19 @@ public:
         detail::check(tn_array_set_name(handle_, text));
         return *this;
     }
+    /// The form of its matrix.
+    tenure::form form() const { return static_cast<tenure::form>(info().form); }
+    /// Sets what expressions take this handle for; no byte changes, and other handles keep their form.
+    array &set_form(tenure::form as) {
+        detail::check(tn_array_set_form(handle_, static_cast<tn_form>(as)));
+        return *this;
+    }
+    /// Another claim on these bytes, with this form.
+    [[nodiscard]] array with_form(tenure::form as, site place = site::here()) const {
+        array out = clone(place);
+        out.set_form(as);
+        return out;
+    }
     /// The pool of the bytes.
     tenure::pool pool() const {
         tn_pool *out = nullptr;
@@ -2310,6 +2332,14 @@ template <class T>
         return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c,
                              out);
     });
+}
+
+/// The identity matrix of n rows, as a diagonal of n ones.
+template <class T>
+[[nodiscard]] array identity(std::int64_t n, const options &how = {}, site place = site::here()) {
+    array out = full<T>({n}, T(1), how, place);
+    out.set_form(form::diagonal);
+    return out;
 }
 
 /// An array with undefined contents, with the type and shape of another array.
@@ -3018,13 +3048,6 @@ scope<sizeof...(P)> enter(P &&...params) {
 
 /* ================================================== expressions =================================================== */
 
-/// The form of a leaf.
-enum class form : tn_form {
-    full = TN_FORM_FULL,         ///< all elements
-    diagonal = TN_FORM_DIAGONAL, ///< a vector as the diagonal of a matrix that is 0 elsewhere
-    lower = TN_FORM_LOWER,       ///< a square matrix whose elements above the diagonal count as 0 and are not read
-};
-
 /// The effect of a failing `compute`.
 enum class on_failure : tn_compute_flags {
     poison = 0,             ///< the expression cannot be computed any more, and its operands are released
@@ -3046,17 +3069,17 @@ public:
     /// No expression.
     lazy() noexcept = default;
     /// A leaf. The array stays the caller's, so it is not overwritten.
-    explicit lazy(const array &what, form as = form::full, site place = site::here()) {
+    explicit lazy(const array &what, form as = form::of_handle, site place = site::here()) {
         detail::record(place);
         detail::check(tn_expr_leaf(what.handle(), static_cast<std::uint32_t>(as), &handle_));
     }
     /// A leaf that takes the array's claim. If this throws, the array is unchanged.
-    explicit lazy(array &&what, form as = form::full, site place = site::here())
+    explicit lazy(array &&what, form as = form::of_handle, site place = site::here())
         : lazy(static_cast<const array &>(what), as, place) {
         what = array();
     }
     /// A leaf of a given array.
-    explicit lazy(promise &&given, form as = form::full, site place = site::here())
+    explicit lazy(promise &&given, form as = form::of_handle, site place = site::here())
         : lazy(take(std::move(given), place), as, place) {}
     /// Takes ownership of a C handle.
     static lazy adopt(tn_expr *handle) noexcept {
@@ -3115,6 +3138,12 @@ public:
     }
     /// As above for an expression that is not needed any more.
     lazy transpose() && { return used(*this, static_cast<const lazy &>(*this).transpose()); }
+    /// All elements of the matrix, with the zeros of its form. A copy of them is counted in the statistics of copies.
+    lazy dense() const & {
+        return made([&](tn_expr **out) { return tn_expr_dense(handle_, out); });
+    }
+    /// As above for an expression that is not needed any more.
+    lazy dense() && { return used(*this, static_cast<const lazy &>(*this).dense()); }
     /// The sum over an axis.
     lazy sum(std::int32_t axis) const & {
         return made([&](tn_expr **out) { return tn_expr_sum(handle_, axis, out); });
@@ -3198,6 +3227,11 @@ lazy diagonal(A &&vector, site place = site::here()) {
 template <class A>
 lazy lower(A &&matrix, site place = site::here()) {
     return lazy(std::forward<A>(matrix), form::lower, place);
+}
+/// A square matrix whose elements below the diagonal count as 0.
+template <class A>
+lazy upper(A &&matrix, site place = site::here()) {
+    return lazy(std::forward<A>(matrix), form::upper, place);
 }
 
 /// The sum.

@@ -1,4 +1,4 @@
-//! Arrays: creation, views, clones, names, queries, weak handles.
+//! Arrays: creation, views, clones, names, forms, queries, weak handles.
 //!
 //! Contract: a function takes ids, checks them in the order of the status codes, and changes nothing if it fails. A view touches no
 //! byte. This module knows ledgers and layouts; `borrow` decides who may use the bytes, and `transfer` moves them. Any thread may call it.
@@ -32,7 +32,7 @@ pub use weak::{release_weak, upgrade, weaken};
 use crate::blit;
 use crate::device_copy::registered;
 use crate::error::{Result, fail};
-use crate::layout::{Layout, Order};
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Locked, NewStore};
 use crate::names::Name;
 use crate::pool::{self, Pool};
@@ -105,6 +105,8 @@ pub struct Info<'a> {
     pub store_bytes: u64,
     /// Bytes from the store's start to element (0,..,0).
     pub offset: i64,
+    /// The form of the handle.
+    pub form: Form,
     /// The array's name.
     pub name: &'a Name,
 }
@@ -119,7 +121,7 @@ pub fn query(id: Id, visit: impl FnOnce(&Info<'_>)) -> Result<()> {
         let state = locked.state(locked.ledger_of(claim));
         let (layout, store_bytes) = (&body.layout, state.bytes as u64);
         let offset = layout.offset() - state.start;
-        visit(&Info { layout, device: state.device, flags, store_bytes, offset, name: &body.name });
+        visit(&Info { layout, device: state.device, flags, store_bytes, offset, form: body.form, name: &body.name });
         Ok(())
     })
 }
@@ -153,6 +155,17 @@ pub fn set_name(id: Id, name: Result<Name>) -> Result<()> {
         check_not_destructed(locked, claim)?;
         check_process(locked, claim)?;
         locked.get_mut(claim).name = name;
+        Ok(())
+    })
+}
+
+/// Changes the form. No byte is read or written, so the array may be borrowed, exported, READONLY or poisoned.
+pub fn set_form(id: Id, form: Result<Form>) -> Result<()> {
+    with(id, |locked, claim| {
+        let form = form?;
+        check_live(locked, claim)?;
+        form.check(locked.get(claim).layout.shape())?;
+        locked.get_mut(claim).form = form;
         Ok(())
     })
 }

@@ -4,7 +4,7 @@ use super::check::check_live;
 use super::handle::{release_now, snapshot};
 use super::refusal::{Refusal, first_refusal};
 use crate::error::{Result, about, fail};
-use crate::layout::{self, Layout};
+use crate::layout::{self, Form, Layout};
 use crate::ledger::{self, Claim, ClaimBody, Locked, LockedSlot, SpareClaim, SpareRoot};
 use crate::region;
 use crate::slots::Id;
@@ -14,8 +14,12 @@ use crate::types::*;
 /// Whether a view keeps the root of its array: the layout from which overlaps of views are computed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// slice, index, transpose and others: a box of the root.
+    /// slice, index and others: a box of the root.
     Within,
+    /// permute with the axes in their order: as Within, of the array's form.
+    Unturned,
+    /// transpose: as Within, of the transposed form.
+    Turned,
     /// reshape: a root of its own, unless the shape is the same.
     Reshaped,
     /// view_dtype: a root of its own.
@@ -26,9 +30,28 @@ impl Cut {
     #[inline]
     fn keeps(self, view: &Layout, from: &Layout) -> bool {
         match self {
-            Cut::Within => true,
+            Cut::Within | Cut::Unturned | Cut::Turned => true,
             Cut::Reshaped => view == from,
             Cut::OwnRoot => false,
+        }
+    }
+
+    /// The cut of permute. Axes that are wrong are refused later.
+    pub(crate) fn permuted(axes: &[i32]) -> Cut {
+        match axes {
+            [] | [0 | -1] | [0 | -2, 1 | -1] => Cut::Unturned,
+            [1 | -1, 0 | -2] => Cut::Turned,
+            _ => Cut::Within,
+        }
+    }
+
+    /// The form of the view of an array of this form.
+    #[inline]
+    fn form(self, form: Form) -> Form {
+        match self {
+            Cut::Unturned => form,
+            Cut::Turned => form.transposed(),
+            Cut::Within | Cut::Reshaped | Cut::OwnRoot => Form::Full,
         }
     }
 }
@@ -84,6 +107,7 @@ fn fill(
         return None;
     }
     to.readonly = from.readonly || to.layout.stretched();
+    to.form = cut.form(from.form);
     Some(keeps)
 }
 
@@ -116,7 +140,7 @@ fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout)
             root = Some(SpareRoot::take(thread, ndim)?);
             continue;
         }
-        return Ok(add_view(&mut locked, claim, keeps, spare));
+        return Ok(add_view(&mut locked, claim, cut, keeps, spare));
     }
 }
 
@@ -136,20 +160,21 @@ fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Resul
             return Err(refusal.into_status());
         }
         if locked.get(claim).layout == from && (!keeps || locked.make_root(claim, &mut root)) {
-            return Ok(add_view(&mut locked, claim, keeps, spare));
+            return Ok(add_view(&mut locked, claim, cut, keeps, spare));
         }
         drop(locked);
     }
 }
 
 #[inline]
-fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut spare: SpareClaim) -> Id {
+fn add_view(locked: &mut Locked, claim: &'static Claim, cut: Cut, keeps_root: bool, mut spare: SpareClaim) -> Id {
     if keeps_root {
         locked.share_root(claim, &mut spare);
     }
     let origin = locked.origin();
     let shares_bytes = spare.layout().stretched();
     spare.set_readonly(locked.get(claim).readonly || shares_bytes);
+    spare.set_form(cut.form(locked.get(claim).form));
     spare.set_origin(origin);
     let (ledger, lease) = (locked.ledger_of(claim), locked.lease(claim));
     locked.add_claim(ledger, spare, lease)

@@ -5,7 +5,7 @@ use crate::address_index;
 use crate::array::{self, Checked};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
-use crate::layout::Layout;
+use crate::layout::{Form, Layout};
 use crate::ledger::{self, Claim, Class, Found, Guard, Ledger, Locked, Origin, Promise};
 use crate::names::Name;
 use crate::pool;
@@ -35,6 +35,8 @@ pub struct HolderInfo {
     pub(crate) time_ns: u64,
     /// Name of its array or pool.
     pub(crate) name: Name,
+    /// The form of its matrix, for an array handle or an expression.
+    pub(crate) form: Form,
     /// Bytes that were page-locked by `tn_host_register`, for a handle that comes from it.
     pub(crate) registered: u64,
 }
@@ -62,6 +64,7 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> HolderInfo {
         origin: body.origin,
         time_ns: body.time_ns,
         name: locked.get(body.owner()).name,
+        form: Form::Full,
         registered: 0,
     }
 }
@@ -80,6 +83,7 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
             origin: body.origin,
             time_ns: 0,
             name: body.name,
+            form: body.form,
             registered: 0,
         };
     }
@@ -87,7 +91,7 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
     let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (state.device, state.bytes as u64) };
     let registered = locked.registered_bytes(claim);
     let (kind, id, origin, name) = (TN_HOLDER_HANDLE, claim.id().bits(), body.origin, body.name);
-    HolderInfo { kind, device, id, bytes, origin, time_ns: 0, name, registered }
+    HolderInfo { kind, device, id, bytes, origin, time_ns: 0, name, form: body.form, registered }
 }
 
 /// A promise as a holder, with the name of its array. A spent promise has no array.
@@ -101,6 +105,7 @@ pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> HolderIn
         origin,
         time_ns: 0,
         name: Name::NONE,
+        form: Form::Full,
         registered: 0,
     };
     if ledger::is_spent(promise) {
@@ -122,6 +127,7 @@ pub fn holder_of_block(block: &pool::Located) -> HolderInfo {
         time_ns: 0,
         // A block of another library is shown with that library's name.
         name: if block.client == pool::Client::RAW { block.pool.name() } else { Name::head(block.client.name()) },
+        form: Form::Full,
         registered: 0,
     }
 }

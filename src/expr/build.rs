@@ -1,17 +1,17 @@
 //! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
-use super::form::Form;
-use super::node::{self, Node, Progress, SpareNode};
+use super::node::{self, Graph, Node, Progress, Shape, SpareNode};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
 use crate::error::{Result, Status, Text, about, drafted, fail, rank};
 use crate::kernels;
-use crate::layout::{Layout, Order};
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
+use smallvec::SmallVec;
 
 /// The arguments of an operation beside its operands.
 #[derive(Clone, Copy, Default)]
@@ -47,7 +47,9 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
                 node.dtype = layout.dtype();
                 node.shape.extend_from_slice(layout.shape());
                 node.order = order_of(layout);
-                break locked.copy_to_node(claim, spare, tag);
+                let claim = locked.copy_to_node(claim, spare, tag);
+                locked.get_mut(claim).form = form;
+                break claim;
             }
             Ok(_) => {
                 drop(locked);
@@ -67,7 +69,7 @@ pub fn order_of(layout: &Layout) -> Order {
 }
 
 fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Points) -> Checked<Form> {
-    let form = Form::of(form)?;
+    let explicit = if form == TN_FORM_OF_HANDLE { None } else { Some(Form::of(form)?) };
     array::check_live(locked, claim)?;
     let body = locked.get(claim);
     let layout = &body.layout;
@@ -81,7 +83,8 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Po
             ),
         )));
     }
-    rules::check_form(form, layout.shape())?;
+    let form = explicit.unwrap_or(body.form);
+    form.check(layout.shape())?;
     let item = layout.item();
     if !layout.is_aligned() || layout.axes().any(|(length, stride)| length > 1 && stride % item != 0) {
         return Err(Refusal::from(fail(
@@ -130,8 +133,41 @@ fn is_binary(operation: Operation) -> bool {
 /// Makes a node for an operation. Each operand comes with the name of its parameter.
 pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Id> {
     let thread = thread::current();
+    let origin = Origin { site: thread.site(), thread: thread.number() };
     let spare = SpareNode::take(thread)?;
-    let mut graph = node::graph();
+    let mut spares: SmallVec<[SpareNode; 2]> = SmallVec::new();
+    loop {
+        let mut graph = node::graph();
+        let NewOperation { mut node, dense } = check(&graph, operation, operands, arguments)?;
+        if dense.iter().flatten().count() > spares.len() {
+            drop(graph);
+            spares.push(SpareNode::take(thread)?);
+            continue;
+        }
+        for (operand, shape) in dense.into_iter().flatten() {
+            let (dtype, operands) = (node.dtype, [operand, node::NONE]);
+            let dense = Node { operation: Operation::Dense, dtype, shape, operands, origin, ..Node::free() };
+            let number = graph.insert_implied(spares.pop().expect("as many as are needed"), dense);
+            node.operands.iter_mut().filter(|other| **other == operand).for_each(|other| *other = number);
+        }
+        return Ok(graph.insert(spare, Node { origin, ..node }));
+    }
+}
+
+/// A checked operation.
+struct NewOperation {
+    node: Node,
+    /// Operands whose zeros are written out first, each once, and the shapes of all their elements.
+    dense: [Option<(u32, Shape)>; 2],
+}
+
+/// Makes all checks of an operation.
+fn check(
+    graph: &Graph,
+    operation: Result<Operation>,
+    operands: &[(Id, &str)],
+    arguments: Arguments,
+) -> Result<NewOperation> {
     let mut numbers = [node::NONE; 2];
     // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up finds.
     let mut first: Option<(Status, Text)> = None;
@@ -155,10 +191,9 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
             format_args!("{} takes {} operand(s)", operation.name(), 1 + u32::from(is_binary(operation))),
         ));
     }
-    let left = &graph[numbers[0]];
     let kind = |node: u32| Kind { form: graph[node].form, dtype: graph[node].dtype, shape: &graph[node].shape };
     let axis = match operation {
-        Operation::Sum => axis_of(arguments.axis, left.shape.len())?,
+        Operation::Sum => axis_of(arguments.axis, kind(numbers[0]).dense_shape()?.len())?,
         _ => 0,
     };
     let (form, shape) = match numbers {
@@ -169,18 +204,16 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     if let Some(failed) = numbers.into_iter().find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed) {
         return Err(poisoned(graph[failed].operation));
     }
-    let node = Node {
-        operation,
-        form,
-        dtype: left.dtype,
-        shape,
-        operands: numbers,
-        factor: arguments.factor,
-        axis,
-        origin: Origin { site: thread.site(), thread: thread.number() },
-        ..Node::free()
-    };
-    Ok(graph.insert(spare, node))
+    let mut dense = [None, None];
+    for side in 0..operands.len() {
+        let operand = numbers[side];
+        if rules::needs_dense(operation, graph[operand].form) && (side == 0 || operand != numbers[0]) {
+            dense[side] = Some((operand, kind(operand).dense_shape()?));
+        }
+    }
+    let (dtype, factor) = (graph[numbers[0]].dtype, arguments.factor);
+    let node = Node { operation, form, dtype, shape, operands: numbers, factor, axis, ..Node::free() };
+    Ok(NewOperation { node, dense })
 }
 
 /// The status of a node that failed.

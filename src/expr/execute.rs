@@ -3,12 +3,12 @@
 //! Contract: the caller has guards on what is read and written, and guards no lock. Results have identical bits in place and in new memory.
 
 use super::compute::Failure;
-use super::form::Form;
 use super::op::Op;
 use super::step::Work;
 use crate::blit::{self, HostView};
 use crate::error::Result;
 use crate::kernels::{self, Binary, Pivot, Side, Triangle, Unary};
+use crate::layout::Form;
 use crate::ledger::Operation;
 
 impl Work {
@@ -30,11 +30,25 @@ impl Work {
         let copy_operand = |side: usize, from: &HostView| {
             if target == Some(side) { Ok(()) } else { blit::copy(&dst, from) }
         };
+        // Writes the right operand to where the result will be, with the zeros that its form implies.
+        let write_out_right = || -> Result<()> {
+            match op.forms[1] {
+                Form::Diagonal => kernels::write_diagonal(&dst, &right),
+                form => {
+                    copy_operand(1, &right)?;
+                    if form.is_triangle() {
+                        kernels::zero_above(&dst, triangle_of(form));
+                    }
+                }
+            }
+            Ok(())
+        };
         match op.operation {
             Operation::Add => add(op, (kernels::Binary::Add, Side::Plus), &dst, &left, &right, &copy_operand)?,
             Operation::Subtract => {
                 add(op, (kernels::Binary::Subtract, Side::Minus), &dst, &left, &right, &copy_operand)?
             }
+            Operation::Times if op.form == Form::Diagonal => kernels::times_diagonals(&dst, &left, &right),
             Operation::Times => kernels::binary(Binary::Multiply, &dst, &left, &right),
             Operation::Divide => kernels::binary(Binary::Divide, &dst, &left, &right),
             Operation::Scale => kernels::scale(op.factor, &dst, &left),
@@ -42,6 +56,15 @@ impl Work {
             Operation::Sqrt => kernels::unary(Unary::Sqrt, &dst, &left),
             Operation::Exp => kernels::unary(Unary::Exp, &dst, &left),
             Operation::Log => kernels::unary(Unary::Log, &dst, &left),
+            // The sums of the rows, or of the columns, of a diagonal matrix are its diagonal.
+            Operation::Sum if op.forms[0] == Form::Diagonal && op.shape.len() == 1 => blit::copy(&dst, &left)?,
+            Operation::Dense if op.forms[0] == Form::Diagonal => kernels::write_diagonal(&dst, &left),
+            Operation::Dense => {
+                copy_operand(0, &left)?;
+                if op.forms[0].is_triangle() {
+                    kernels::zero_above(&dst, triangle_of(op.forms[0]));
+                }
+            }
             Operation::Sum => kernels::sum(&dst, &left, op.axis)?,
             Operation::Cholesky if op.forms[0] == Form::Diagonal => {
                 kernels::check_pivots(&left).map_err(broken(op.operation))?;
@@ -55,14 +78,19 @@ impl Work {
             Operation::Multiply => match op.forms {
                 [Form::Diagonal, Form::Diagonal] => kernels::binary(Binary::Multiply, &dst, &left, &right),
                 [Form::Diagonal, _] => kernels::scale_rows(&dst, &left, &right),
-                [Form::Full, Form::Diagonal] => kernels::scale_columns(&dst, &right, &left),
-                [Form::Full, _] => kernels::matmul(&dst, &left, &right),
+                [_, Form::Diagonal] => kernels::scale_columns(&dst, &right, &left),
+                [Form::Full, Form::Full] => kernels::matmul(&dst, &left, &right),
+                [Form::Full, triangle] => {
+                    copy_operand(0, &left)?;
+                    kernels::times_triangle_from_right(triangle_of(triangle), &dst, &right);
+                }
                 [triangle, _] => {
-                    copy_operand(1, &right)?;
+                    write_out_right()?;
                     kernels::times_triangle(triangle_of(triangle), &left, &dst);
                 }
             },
             Operation::Solve => match op.forms[0] {
+                Form::Diagonal if op.forms[1] == Form::Diagonal => kernels::binary(Binary::Divide, &dst, &right, &left),
                 Form::Diagonal => kernels::divide_rows(&dst, &left, &right),
                 Form::Full => {
                     let matrix = match copy {
@@ -73,12 +101,12 @@ impl Work {
                         }
                         _ => left,
                     };
-                    copy_operand(1, &right)?;
+                    write_out_right()?;
                     let workspace = workspace.as_mut().expect("taken for a factorisation");
                     kernels::lu_solve(&matrix, &dst, workspace).map_err(broken(op.operation))?;
                 }
                 triangle => {
-                    copy_operand(1, &right)?;
+                    write_out_right()?;
                     kernels::solve_triangle(triangle_of(triangle), &left, &dst);
                 }
             },
@@ -106,18 +134,21 @@ fn add(
     copy_operand: &dyn Fn(usize, &HostView) -> Result<()>,
 ) -> Result<()> {
     match op.forms {
-        [Form::Full, Form::Diagonal] => {
+        [Form::Diagonal, Form::Diagonal] => kernels::binary(binary, dst, left, right),
+        [_, Form::Diagonal] => {
             copy_operand(0, left)?;
             kernels::add_diagonal(side, dst, right);
         }
-        [Form::Diagonal, Form::Full] => {
+        [Form::Diagonal, _] => {
             match binary {
                 Binary::Subtract => kernels::unary(Unary::Negate, dst, right),
                 _ => copy_operand(1, right)?,
             }
             kernels::add_diagonal(Side::Plus, dst, left);
         }
-        _ => kernels::binary(binary, dst, left, right),
+        // Elements outside of a triangle become zeros again at the end.
+        [x, y] if x == y => kernels::binary(binary, dst, left, right),
+        [x, y] => kernels::combine(side, dst, (left, x), (right, y)),
     }
     Ok(())
 }

@@ -148,7 +148,7 @@ fn write_step(
     count_uses(graph, at, true);
     for (side, &number) in op.numbers[..op.count].iter().enumerate() {
         let again = side == 1 && number == op.numbers[0];
-        let passed = step.passes && step.target.unwrap_or(0) == side;
+        let passed = step.passes && op.numbers[step.target.unwrap_or(0)] == number;
         if !again && !passed && graph[number].references() == 0 {
             let base = locations[graph[number].up as usize].base;
             locations[base as usize].alive -= 1;

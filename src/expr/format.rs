@@ -2,12 +2,12 @@
 //!
 //! Contract: pure, except that it reads the names of arrays under their ledgers' locks. Growing the text can fail.
 
-use super::form::Form;
 use super::node::{Graph, Node, Progress};
 use super::op::Op;
 use super::predict::Step;
 use crate::array::Why;
 use crate::error::{Result, fail};
+use crate::layout::Form;
 use crate::ledger::Operation;
 use crate::names::Name;
 use crate::types::*;

@@ -9,7 +9,6 @@
 //! | file | contents |
 //! |---|---|
 //! | `node` | the graph: nodes and their references |
-//! | `form` | forms of matrices |
 //! | `rules` | the results of operations, and which operands may be overwritten |
 //! | `build` | leaves and operations |
 //! | `compute` | evaluations |
@@ -40,8 +39,6 @@ mod rules;
 mod step;
 
 mod format;
-
-mod form;
 
 pub use build::{Arguments, elementwise, leaf, operation};
 pub use compute::compute;

@@ -5,11 +5,10 @@
 //! number of the slot. Lists of nodes to end or to compute are chained through the nodes, so they need no memory, and no function
 //! recurses. Claims and slots are freed after unlocking ([`EndedNodes::free`]), because that may run callbacks.
 
-use super::form::{Form, Shape};
 use crate::borrow::HolderInfo;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
-use crate::layout::Order;
+use crate::layout::{Form, Order};
 use crate::ledger::{Claim, NodeTag, Operation, Origin};
 use crate::names::Name;
 use crate::slots::{Head, Id, Kind, Slot, State as SlotState, Table};
@@ -31,6 +30,9 @@ impl Slot for Expr {
         &self.head
     }
 }
+
+/// The lengths of the axes; of a diagonal matrix its one length.
+pub type Shape = SmallVec<[i64; 4]>;
 
 /// No node.
 pub const NONE: u32 = u32::MAX;
@@ -58,6 +60,8 @@ pub struct Node {
     pub(crate) operands: [u32; 2],
     pub(crate) factor: f64,
     pub(crate) axis: usize,
+    /// The library added it, as an operand of another node. It never has a handle.
+    pub(crate) implied: bool,
     pub(crate) progress: Progress,
     /// A leaf's array, or the computed value.
     pub(crate) value: Option<&'static Claim>,
@@ -103,6 +107,7 @@ impl Node {
             operands: [NONE; 2],
             factor: 1.0,
             axis: 0,
+            implied: false,
             progress: Progress::Waiting,
             value: None,
             order: Order::C,
@@ -268,16 +273,29 @@ impl Graph {
 
     /// Adds `node` with the edges to its operands, and publishes its handle.
     pub(crate) fn insert(&mut self, mut spare: SpareNode, node: Node) -> Id {
+        let number = self.add(&mut spare, node);
+        self[number].handle = true;
+        Table::publish(spare.slot)
+    }
+
+    /// Adds `node` without a handle, as the operand of a node that is added next.
+    pub(crate) fn insert_implied(&mut self, mut spare: SpareNode, node: Node) -> u32 {
+        let number = self.add(&mut spare, Node { implied: true, ..node });
+        spare.slot.head().make_stale(SlotState::Kept);
+        number
+    }
+
+    fn add(&mut self, spare: &mut SpareNode, node: Node) -> u32 {
         spare.used = true;
         let number = spare.slot.head().number();
         let operands = node.operands;
-        self[number] = Node { handle: true, id: spare.slot.id(), ..node };
+        self[number] = Node { id: spare.slot.id(), ..node };
         for (side, operand) in operands.into_iter().enumerate() {
             if operand != NONE {
                 self.link(number, side as u8, operand);
             }
         }
-        Table::publish(spare.slot)
+        number
     }
 
     fn link(&mut self, user: u32, side: u8, operand: u32) {
@@ -418,6 +436,7 @@ pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
                 origin: node.origin,
                 time_ns: 0,
                 name: Name::NONE,
+                form: Form::Full,
                 registered: 0,
             });
         }

@@ -2,14 +2,14 @@
 //!
 //! Contract: reads the graph and the operands' ledgers, and changes neither.
 
-use super::form::{Form, Shape};
-use super::node::{Graph, NONE};
+use super::node::{Graph, NONE, Shape};
 use super::rules::{self, Operand};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::kernels::Workspace;
-use crate::layout::Order;
+use crate::layout::{Form, Order};
 use crate::ledger::{self, Locked, Operation};
+use crate::types::TN_WHY_LAYOUT;
 
 /// One operation, copied from the graph.
 pub(super) struct Op {
@@ -20,6 +20,8 @@ pub(super) struct Op {
     pub(crate) shape: Shape,
     pub(crate) factor: f64,
     pub(crate) axis: usize,
+    /// No caller asked for it: it writes out a form for another operation.
+    pub(crate) implied: bool,
     /// 1 or 2.
     pub(crate) count: usize,
     pub(crate) numbers: [u32; 2],
@@ -44,12 +46,8 @@ impl Op {
         let count = 2 - usize::from(numbers[1] == NONE);
         let of = |side: usize| &graph[numbers[side.min(count - 1)]];
         let forms = [of(0).form, of(1).form];
-        // The order of the operand that the result resembles: the full one, the right-hand side, or else the left one.
-        let like = match (node.operation, forms) {
-            (Operation::Add | Operation::Subtract, [Form::Diagonal, Form::Full]) | (Operation::Solve, _) => of(1),
-            (Operation::Multiply, [Form::Diagonal | Form::Lower | Form::Upper, Form::Full]) => of(1),
-            _ => of(0),
-        };
+        // The order of the operand that the result resembles: the one that it would overwrite first.
+        let like = of(rules::candidates(node.operation, forms).first().copied().unwrap_or(0));
         let order = if node.operation == Operation::Sum { Order::C } else { like.order };
         Ok(Op {
             number,
@@ -59,6 +57,7 @@ impl Op {
             shape: try_clone(&node.shape)?,
             factor: node.factor,
             axis: node.axis,
+            implied: node.implied,
             count,
             numbers,
             forms,
@@ -70,6 +69,16 @@ impl Op {
     /// Whether it is an LU factorisation, which overwrites the matrix or a copy of it.
     pub(crate) fn factors(&self) -> bool {
         self.operation == Operation::Solve && self.forms[0] == Form::Full
+    }
+
+    /// Bytes of the result.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.dtype.item().saturating_mul(self.shape.iter().product()) as u64
+    }
+
+    /// Why the matrix is written out to new bytes, as TN_WHY_ bits: those of a diagonal have another layout.
+    pub(crate) fn why_written_out(&self, plan: &Plan) -> u32 {
+        if self.forms[0] == Form::Diagonal { TN_WHY_LAYOUT } else { plan.why[0] }
     }
 
     pub(crate) fn elementwise(&self) -> bool {

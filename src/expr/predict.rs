@@ -3,11 +3,11 @@
 //! Contract: changes nothing. Each value has a [`Location`]: the bytes in which it would be, an operand's or new ones. The values that are
 //! still needed are counted as during an evaluation.
 
-use super::form::Form;
 use super::node::Graph;
 use super::op::Op;
 use super::rules::{self, Operand};
 use crate::error::Result;
+use crate::layout::Form;
 use crate::ledger::{self, Claim, Operation, ledger_of_claim};
 use crate::types::*;
 

@@ -1,9 +1,9 @@
 //! The rules of expressions: the result of each operation, and when an operand may be overwritten by it.
 
-use super::form::{Form, Shape};
+use super::node::Shape;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
-use crate::layout::Tuple;
+use crate::layout::{Form, Tuple};
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
 
@@ -25,23 +25,20 @@ impl Kind<'_> {
         }
     }
 
+    /// The shape of all its elements.
+    pub(crate) fn dense_shape(&self) -> Result<Shape> {
+        match self.matrix() {
+            Some((rows, columns)) => shape_of(&[rows, columns]),
+            None => shape_of(self.shape),
+        }
+    }
+
     fn vector(&self) -> Option<i64> {
         match (self.form, self.shape) {
             (Form::Full, &[n]) => Some(n),
             _ => None,
         }
     }
-}
-
-/// SHAPE: a leaf of this form cannot have this shape.
-pub fn check_form(form: Form, shape: &[i64]) -> Result<()> {
-    let needed = match (form, shape) {
-        (Form::Full, _) | (Form::Diagonal, [_]) => return Ok(()),
-        (Form::Lower | Form::Upper, [rows, columns]) if rows == columns => return Ok(()),
-        (Form::Diagonal, _) => "a vector, the n numbers of the diagonal",
-        _ => "a square matrix",
-    };
-    Err(fail(TN_ERR_SHAPE, format_args!("the form {} needs {needed}, and the shape is {}", form.name(), Tuple(shape))))
 }
 
 fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Status {
@@ -54,18 +51,6 @@ fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Sta
             Tuple(x.shape),
             y.form.name(),
             Tuple(y.shape)
-        ),
-    )
-}
-
-fn unsupported(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Status {
-    fail(
-        TN_ERR_UNSUPPORTED,
-        format_args!(
-            "{} of {} and {} is not supported; compute one of them and make a full leaf of it",
-            operation.name(),
-            x.form.name(),
-            y.form.name()
         ),
     )
 }
@@ -85,16 +70,6 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
             format_args!("{} needs {what}, and this is a {} {}", operation.name(), x.form.name(), Tuple(x.shape)),
         )
     };
-    let only_full = || {
-        fail(
-            TN_ERR_UNSUPPORTED,
-            format_args!(
-                "{} of a {} is not supported: its zeros do not stay zeros; make a full leaf",
-                operation.name(),
-                x.form.name()
-            ),
-        )
-    };
     match operation {
         Operation::Cholesky => match (x.form, x.matrix()) {
             (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
@@ -110,29 +85,17 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
         },
         Operation::Transpose => match (x.form, x.matrix()) {
             (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
-            (form, Some((rows, columns))) => {
-                let transposed = match form {
-                    Form::Lower => Form::Upper,
-                    Form::Upper => Form::Lower,
-                    same => same,
-                };
-                Ok((transposed, shape_of(&[columns, rows])?))
-            }
+            (form, Some((rows, columns))) => Ok((form.transposed(), shape_of(&[columns, rows])?)),
             _ => Err(need("a matrix")),
         },
-        Operation::Scale | Operation::Negate => Ok((x.form, shape_of(x.shape)?)),
-        Operation::Sqrt | Operation::Exp | Operation::Log => match x.form {
-            Form::Full => Ok((Form::Full, shape_of(x.shape)?)),
-            _ => Err(only_full()),
-        },
-        Operation::Sum => match x.form {
-            Form::Full => {
-                let mut shape = shape_of(x.shape)?;
-                shape.remove(axis);
-                Ok((Form::Full, shape))
-            }
-            _ => Err(only_full()),
-        },
+        // The zeros outside of the form stay zeros.
+        Operation::Scale | Operation::Negate | Operation::Sqrt => Ok((x.form, shape_of(x.shape)?)),
+        Operation::Dense | Operation::Exp | Operation::Log => Ok((Form::Full, x.dense_shape()?)),
+        Operation::Sum => {
+            let mut shape = x.dense_shape()?;
+            shape.remove(axis);
+            Ok((Form::Full, shape))
+        }
         _ => unreachable!("{} has two operands", operation.name()),
     }
 }
@@ -156,57 +119,45 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
         (true, true) => x.shape == y.shape,
         _ => x.matrix().is_some() && x.matrix() == y.matrix(),
     };
-    match operation {
-        Operation::Add | Operation::Subtract => {
-            if !same_shape {
-                return Err(wrong());
-            }
-            match (x.form, y.form) {
-                (a, b) if a == b => Ok((a, shape_of(x.shape)?)),
-                (Form::Full, Form::Diagonal) => Ok((Form::Full, shape_of(x.shape)?)),
-                (Form::Diagonal, Form::Full) => Ok((Form::Full, shape_of(y.shape)?)),
-                _ => Err(unsupported(operation, x, y)),
-            }
+    let shape = match operation {
+        Operation::Add | Operation::Subtract | Operation::Times | Operation::Divide if !same_shape => {
+            return Err(wrong());
         }
         Operation::Multiply => {
-            let Some((rows, inner)) = x.matrix() else {
-                return Err(wrong());
-            };
-            if let Some(n) = y.vector() {
-                return if n == inner { Ok((Form::Full, shape_of(&[rows])?)) } else { Err(wrong()) };
-            }
-            let Some((n, columns)) = y.matrix() else {
-                return Err(wrong());
-            };
-            if n != inner {
-                return Err(wrong());
-            }
-            match (x.form, y.form) {
-                (Form::Diagonal, Form::Diagonal) => Ok((Form::Diagonal, shape_of(x.shape)?)),
-                (_, Form::Full) | (Form::Full, Form::Diagonal) => Ok((Form::Full, shape_of(&[rows, columns])?)),
-                _ => Err(unsupported(operation, x, y)),
+            let (Some((rows, inner)), columns) = (x.matrix(), y.matrix()) else { return Err(wrong()) };
+            match (y.vector(), columns) {
+                (Some(n), _) if n == inner => shape_of(&[rows])?,
+                (None, Some((n, columns))) if n == inner => shape_of(&[rows, columns])?,
+                _ => return Err(wrong()),
             }
         }
         Operation::Solve => {
-            let Some((rows, columns)) = x.matrix() else {
-                return Err(wrong());
-            };
+            let Some((rows, columns)) = x.matrix() else { return Err(wrong()) };
             let fits = y.vector() == Some(rows) || y.matrix().is_some_and(|(n, _)| n == rows);
             if rows != columns || !fits {
                 return Err(wrong());
             }
-            if y.form != Form::Full { Err(unsupported(operation, x, y)) } else { Ok((Form::Full, shape_of(y.shape)?)) }
+            y.dense_shape()?
         }
-        Operation::Times | Operation::Divide => {
-            if !same_shape {
-                return Err(wrong());
-            }
-            if x.form != Form::Full || y.form != Form::Full {
-                return Err(unsupported(operation, x, y));
-            }
-            Ok((Form::Full, shape_of(x.shape)?))
-        }
-        _ => unreachable!("{} has one operand", operation.name()),
+        _ => x.dense_shape()?,
+    };
+    let form = match operation {
+        Operation::Times => x.form.intersection(y.form),
+        Operation::Divide => Form::Full,
+        _ => x.form.union(y.form),
+    };
+    Ok(match form {
+        Form::Diagonal => (form, shape_of(&shape[..1])?),
+        _ => (form, shape),
+    })
+}
+
+/// Whether an operation reads an operand of this form only after its zeros are written out ([`Operation::Dense`]).
+pub fn needs_dense(operation: Operation, form: Form) -> bool {
+    match operation {
+        Operation::Divide | Operation::Exp | Operation::Log => form != Form::Full,
+        Operation::Sum => form.is_triangle(),
+        _ => false,
     }
 }
 
@@ -232,9 +183,10 @@ pub fn check_linalg(operation: Operation, forms: [Form; 2]) -> Result<()> {
 
 /// Whether element i of the result needs element i of each operand and no other.
 pub fn is_elementwise(operation: Operation, forms: [Form; 2]) -> bool {
+    let same_storage = (forms[0] == Form::Diagonal) == (forms[1] == Form::Diagonal);
     match operation {
-        Operation::Add | Operation::Subtract => forms[0] == forms[1],
-        Operation::Multiply => forms == [Form::Diagonal, Form::Diagonal],
+        Operation::Add | Operation::Subtract => same_storage,
+        Operation::Multiply | Operation::Solve => forms == [Form::Diagonal, Form::Diagonal],
         Operation::Times | Operation::Divide => true,
         _ => false,
     }
@@ -246,15 +198,22 @@ pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
     const LEFT: &[usize] = &[0];
     const RIGHT: &[usize] = &[1];
     const BOTH: &[usize] = &[0, 1];
+    use Form::{Diagonal, Full};
     match (operation, forms) {
-        (Operation::Add | Operation::Subtract, [Form::Full, Form::Diagonal]) => LEFT,
-        (Operation::Add | Operation::Subtract, [Form::Diagonal, Form::Full]) => RIGHT,
-        (Operation::Add | Operation::Subtract | Operation::Times | Operation::Divide, _) => BOTH,
-        (Operation::Multiply, [Form::Diagonal, Form::Diagonal]) => BOTH,
-        (Operation::Multiply, [Form::Full, Form::Diagonal]) => LEFT,
-        (Operation::Multiply, [Form::Full, _]) => NEITHER,
+        (Operation::Multiply, [Diagonal, Diagonal]) => BOTH,
+        (Operation::Multiply, [Full, Full]) => NEITHER,
+        (Operation::Multiply, [Full, _] | [_, Diagonal]) => LEFT,
+        (Operation::Multiply | Operation::Solve, [Diagonal, _]) => RIGHT,
+        (Operation::Solve, [_, Diagonal]) => NEITHER,
         (Operation::Multiply | Operation::Solve, _) => RIGHT,
-        (Operation::Sum | Operation::Leaf, _) => NEITHER,
+        (Operation::Times, [Form::Lower, Form::Upper] | [Form::Upper, Form::Lower]) => NEITHER,
+        // The result of a product is a diagonal if one factor is; a sum is one only if both operands are.
+        (Operation::Times, [Diagonal, other]) if other != Diagonal => LEFT,
+        (Operation::Times, [other, Diagonal]) if other != Diagonal => RIGHT,
+        (Operation::Add | Operation::Subtract, [Diagonal, other]) if other != Diagonal => RIGHT,
+        (Operation::Add | Operation::Subtract, [other, Diagonal]) if other != Diagonal => LEFT,
+        (Operation::Add | Operation::Subtract | Operation::Times | Operation::Divide, _) => BOTH,
+        (Operation::Sum | Operation::Leaf, _) | (Operation::Dense, [Diagonal, _]) => NEITHER,
         _ => LEFT,
     }
 }

@@ -5,20 +5,21 @@
 //! If an operand takes the result, its claim passes to the operation, and weak handles of the old contents end.
 
 use super::compute::{Failure, Run, busy};
-use super::form::Form;
 use super::node::{self, EndedNodes, Graph};
 use super::op::{Op, Plan, decide};
 use super::rules::Operand;
 use crate::array;
 use crate::borrow::{self, Mode, Use};
+use crate::copy_stats;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
-use crate::layout::{Layout, Order};
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::{
     self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, SpareClaim, SpareGuard, SpareRoot,
 };
 use crate::pool::{self, Pool};
+use crate::sites::Site;
 use crate::slots::Id;
 use crate::types::*;
 
@@ -52,6 +53,9 @@ impl Run {
         let Work { op, plan, claims, result, copy, .. } = work;
         drop(copy);
         worked?;
+        if op.operation == Operation::Dense && result.is_some() {
+            self.count_copy(&op, &plan);
+        }
         let claim = match (plan.target, result) {
             (Some(side), _) => claims[side],
             (None, Some(fresh)) => fresh.finish_node(NodeTag { id: Id::NONE, waits: Operation::Leaf }),
@@ -59,6 +63,17 @@ impl Run {
         };
         self.finish(&op, claim);
         Ok(())
+    }
+
+    /// Counts a matrix that was written out to new bytes in the statistics of copies.
+    fn count_copy(&self, op: &Op, plan: &Plan) {
+        let key = copy_stats::Key {
+            function: Some(c"tn_expr_compute"),
+            site: Site::from_number(self.thread.site()),
+            why: op.why_written_out(plan),
+            forced: op.implied,
+        };
+        copy_stats::note_copy(key, op.bytes());
     }
 
     /// The operands, as the rule of overwriting needs them.
@@ -91,6 +106,9 @@ impl Run {
                 let pool = locked.pool(locked.ledger_of(claims[0]));
                 drop(locked);
                 drop(graph);
+                if op.implied && self.thread.forbids() > 0 {
+                    return Err(borrow::would_copy(op.why_written_out(&plan)));
+                }
                 let pool = match pool {
                     Some(pool) => pool,
                     None => pool::current(array::HOST)?,
@@ -188,7 +206,10 @@ impl Run {
 
     /// Sets the value of an operation, and releases operands that are no longer needed.
     fn finish(&self, op: &Op, claim: &'static Claim) {
-        let order = super::build::order_of(&claim.lock_own().get(claim).layout);
+        let mut locked = claim.lock_own();
+        locked.get_mut(claim).form = op.form;
+        let order = super::build::order_of(&locked.get(claim).layout);
+        drop(locked);
         let mut ended = EndedNodes::new();
         let mut over: [Option<&'static Claim>; 2] = [None; 2];
         let mut graph = node::graph();

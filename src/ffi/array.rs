@@ -7,7 +7,7 @@ use crate::error::{Result, fail};
 use crate::exchange::host::{self, Import};
 use crate::exchange::{file, npy};
 use crate::ffi::convert::{self, Fill, Noted, Out};
-use crate::layout::{Layout, Order};
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::Release;
 use crate::names::Name;
 use crate::pool::Pool;
@@ -303,7 +303,7 @@ pub unsafe extern "C" fn tn_array_import_host(
     })
 }
 
-/// Describes an array: type, shape, strides, device, flags, bytes, name.
+/// Describes an array: type, shape, strides, device, flags, form, bytes, name.
 ///
 /// @param array        An array, also a given one. It is neither read nor changed.
 /// @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape and strides, only the first
@@ -331,6 +331,7 @@ fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
         value.ndim = layout.ndim() as i32;
         value.device = found.device;
         value.flags = found.flags;
+        value.form = found.form.raw();
         value.bytes = if layout.is_empty() { 0 } else { layout.bytes() as u64 };
         value.count = layout.count() as u64;
         value.store_bytes = found.store_bytes;
@@ -360,6 +361,27 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
         // SAFETY: a text by this function's documentation.
         array::set_name(id, unsafe { convert::name(name) })
     })
+}
+
+/// Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
+///
+/// The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and a
+/// copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower triangle
+/// is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened files: exports
+/// and files have the elements alone.
+///
+/// @param array    An array, which may be borrowed, exported, read-only or poisoned.
+/// @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix that
+///                 is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count as 0 and
+///                 are not read.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_SHAPE
+///         if the array's shape does not fit the form.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_set_form(array: *mut tn_array, form: tn_form) -> tn_status {
+    enter("tn_array_set_form", || array::set_form(convert::id(array, "array")?, Form::of(form)))
 }
 
 /// Makes a new handle on the pool of an array's bytes.
@@ -399,7 +421,7 @@ pub extern "C" fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_s
     enter("tn_array_wait", || array::wait(convert::id(array, "array")?, access))
 }
 
-/// Makes another handle with its own claim on the same bytes, and with the same layout and name.
+/// Makes another handle with its own claim on the same bytes, and with the same layout, form and name.
 ///
 /// @param array    An array, which may be borrowed, exported or poisoned.
 /// @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
@@ -419,7 +441,8 @@ pub unsafe extern "C" fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_
     })
 }
 
-/// Copies an array to new bytes. The copy is dense, in F order if the source is F- and not C-contiguous, else in C order.
+/// Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in C
+/// order.
 ///
 /// @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
 /// @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.

@@ -86,7 +86,7 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: tn_order, o
     })
 }
 
-/// Makes a view with all axes reversed.
+/// Makes a view with all axes reversed. The view of an upper triangle is a lower one, and the reverse; that of a diagonal is a diagonal.
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
@@ -99,11 +99,11 @@ pub unsafe extern "C" fn tn_array_transpose(array: *mut tn_array, out: *mut *mut
     enter("tn_array_transpose", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.transpose_to(to))
+        view(id, Axes::NoMore, Cut::Turned, out, |from, to| from.transpose_to(to))
     })
 }
 
-/// Makes a view with the axes in another order.
+/// Makes a view with the axes in another order. A permutation of two axes has the form that `tn_array_transpose` gives it.
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param ndim     The number of axes of the array.
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn tn_array_permute(
         let axes = unsafe { convert::slice(ndim.max(0) as usize, axes, "axes")? };
         let out = Out::new(out, "out")?;
         second(id, layout::check_count(ndim))?;
-        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.permute_to(axes, to))
+        view(id, Axes::NoMore, Cut::permuted(axes), out, |from, to| from.permute_to(axes, to))
     })
 }
 

@@ -1,8 +1,8 @@
 //! Operations with diagonals and triangles. They need no other crate.
 
 use super::{Float, Pivot, address, step, with_float};
-use crate::blit::HostView;
-use crate::layout::Layout;
+use crate::blit::{self, HostView};
+use crate::layout::{Form, Layout};
 
 /// The part of a matrix that is read. The rest counts as 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +86,76 @@ pub fn scale_columns(dst: &HostView, diagonal: &HostView, x: &HostView) {
 /// dst = inverse of the diagonal * x: divides every row by its number. `dst` may be `x` itself, with an equal layout.
 pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| x.over(d)));
+}
+
+/// Whether a matrix of this form has the element (i, j).
+fn has(form: Form, i: usize, j: usize) -> bool {
+    match form {
+        Form::Full => true,
+        Form::Diagonal => i == j,
+        Form::Lower => i >= j,
+        Form::Upper => i <= j,
+    }
+}
+
+/// dst = x + y or x - y, of full matrices and triangles. Elements outside of a triangle count as 0 and are not read. `dst` may be an operand
+/// itself, with an equal layout.
+pub fn combine(side: Side, dst: &HostView, (x, x_form): (&HostView, Form), (y, y_form): (&HostView, Form)) {
+    with_float!(dst.layout().dtype(), T => {
+        let (rows, columns, down, across) = shape::<T>(dst.layout());
+        let (_, _, x_down, x_across) = shape::<T>(x.layout());
+        let (_, _, y_down, y_across) = shape::<T>(y.layout());
+        let (to, x, y) = (address::<T>(dst), address::<T>(x), address::<T>(y));
+        // The inner loop follows the destination's smaller stride.
+        let column_inside = across.unsigned_abs() <= down.unsigned_abs();
+        let (outer, inner) = if column_inside { (rows, columns) } else { (columns, rows) };
+        for a in 0..outer {
+            for b in 0..inner {
+                let (i, j) = if column_inside { (a, b) } else { (b, a) };
+                let at = |down: isize, across: isize| i as isize * down + j as isize * across;
+                // SAFETY: element (i, j) of each matrix, within the views.
+                unsafe {
+                    let left = if has(x_form, i, j) { x.offset(at(x_down, x_across)).read() } else { T::ZERO };
+                    let right = if has(y_form, i, j) { y.offset(at(y_down, y_across)).read() } else { T::ZERO };
+                    let value = if side == Side::Plus { left.plus(right) } else { left.minus(right) };
+                    to.offset(at(down, across)).write(value);
+                }
+            }
+        }
+    });
+}
+
+/// The stride of the diagonal of a matrix; of a vector, which is a diagonal, its own.
+fn diagonal_step<T>(view: &HostView) -> isize {
+    let (_, _, down, across) = shape::<T>(view.layout());
+    if view.layout().ndim() == 1 { down } else { down + across }
+}
+
+/// dst = x * y, element by element along the diagonals of both. A vector is a diagonal. `dst` may be an operand itself.
+pub fn times_diagonals(dst: &HostView, x: &HostView, y: &HostView) {
+    with_float!(dst.layout().dtype(), T => {
+        let (n, ..) = shape::<T>(dst.layout());
+        let steps = [dst, x, y].map(diagonal_step::<T>);
+        let (to, x, y) = (address::<T>(dst), address::<T>(x), address::<T>(y));
+        for i in 0..n as isize {
+            // SAFETY: element i of each diagonal, within the views.
+            unsafe { to.offset(i * steps[0]).write(x.offset(i * steps[1]).read().times(y.offset(i * steps[2]).read())) };
+        }
+    });
+}
+
+/// Writes a diagonal matrix with all its zeros. `dst` shares no byte with the diagonal.
+pub fn write_diagonal(dst: &HostView, diagonal: &HostView) {
+    blit::zero(dst);
+    with_float!(dst.layout().dtype(), T => {
+        let (n, ..) = shape::<T>(diagonal.layout());
+        let (step, from_step) = (diagonal_step::<T>(dst), diagonal_step::<T>(diagonal));
+        let (to, from) = (address::<T>(dst), address::<T>(diagonal));
+        for i in 0..n as isize {
+            // SAFETY: element (i, i) of the matrix and i of the vector, within the views.
+            unsafe { to.offset(i * step).write(from.offset(i * from_step).read()) };
+        }
+    });
 }
 
 /// Sets the elements strictly above the diagonal to 0; of an upper triangle, those below it.

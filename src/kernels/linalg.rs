@@ -152,6 +152,20 @@ pub fn times_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
     });
 }
 
+/// x = x * m with the triangle of `m`, in place. The two share no byte.
+pub fn times_triangle_from_right(triangle: Triangle, x: &HostView, m: &HostView) {
+    with_float!(x.layout().dtype(), T => {
+        // SAFETY: the elements of the views may be accessed, and the views share none.
+        let (m, x) = unsafe { (matrix_ref::<T>(m), matrix_mut::<T>(x)) };
+        // The transpose of the result is m' * x'.
+        let (m, x) = (m.transpose(), x.transpose_mut());
+        match triangle {
+            Triangle::Upper => times_lower(m, x),
+            Triangle::Lower => times_lower(m.reverse_rows_and_cols(), x.reverse_rows_mut()),
+        }
+    });
+}
+
 /// Goes from the last rows to the first: a row needs only rows above it, which are not yet overwritten.
 fn times_lower<T: Float>(m: MatRef<'_, T>, mut x: MatMut<'_, T>) {
     let n = m.nrows();

@@ -22,9 +22,12 @@ mod linalg;
 #[path = "no_linalg.rs"]
 mod linalg;
 
-pub use diagonal::{Side, Triangle, add_diagonal, check_pivots, divide_rows, scale_columns, scale_rows, zero_above};
+pub use diagonal::{
+    Side, Triangle, add_diagonal, check_pivots, combine, divide_rows, scale_columns, scale_rows, times_diagonals,
+    write_diagonal, zero_above,
+};
 pub use elementwise::{Binary, Unary, binary, scale, sum, unary};
-pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle};
+pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle, times_triangle_from_right};
 
 use crate::blit::{HostView, Scratch};
 use crate::dtype::Dtype;

@@ -29,6 +29,11 @@ pub fn solve_triangle(_: Triangle, _: &HostView, _: &HostView) {
 }
 
 /// See `linalg`.
+pub fn times_triangle_from_right(_: Triangle, _: &HostView, _: &HostView) {
+    unreachable!("{REFUSED}")
+}
+
+/// See `linalg`.
 pub fn times_triangle(_: Triangle, _: &HostView, _: &HostView) {
     unreachable!("{REFUSED}")
 }

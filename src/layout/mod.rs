@@ -11,6 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | `args` | checks of arguments that need no layout |
+//! | `form` | the form of a matrix |
 //! | `view`, `reshape` | views |
 //! | `nest` | how strides nest, and whether elements overlap |
 //! | `chunks` | splitting an axis |
@@ -20,12 +21,14 @@
 mod args;
 mod nest;
 mod chunks;
+mod form;
 pub mod loops;
 mod reshape;
 mod view;
 
 pub use args::{NONE, Order, check_count, check_length, check_ndim, check_parts, check_slices};
 pub use chunks::{Parts, even_parts, pieces};
+pub use form::Form;
 pub use nest::Nest;
 
 use crate::arith;

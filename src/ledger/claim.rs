@@ -8,7 +8,7 @@ use super::locked::Locked;
 use super::origin::Origin;
 use super::state::{Claim, ClaimBody, Guard, GuardedSlot, Lease, Ledger, Root};
 use crate::error::Result;
-use crate::layout::Layout;
+use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
@@ -60,6 +60,10 @@ impl SpareClaim {
 
     pub(crate) fn set_readonly(&mut self, readonly: bool) {
         self.body().readonly = readonly;
+    }
+
+    pub(crate) fn set_form(&mut self, form: Form) {
+        self.body().form = form;
     }
 
     pub(crate) fn set_name(&mut self, name: Name) {
@@ -126,6 +130,7 @@ impl Claim {
             body.name = Name::NONE;
         }
         body.readonly = false;
+        body.form = Form::Full;
         body.entered = false;
         body.required = 0;
         debug_assert!(

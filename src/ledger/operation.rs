@@ -36,10 +36,12 @@ pub enum Operation {
     Log,
     /// The sum over an axis.
     Sum,
+    /// All elements of a matrix, with the zeros that its form implies.
+    Dense,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Operation; 15] = [
+    pub(crate) const ALL: [Operation; 16] = [
         Operation::Leaf,
         Operation::Add,
         Operation::Subtract,
@@ -55,6 +57,7 @@ impl Operation {
         Operation::Exp,
         Operation::Log,
         Operation::Sum,
+        Operation::Dense,
     ];
 
     /// Its name in messages.
@@ -75,6 +78,7 @@ impl Operation {
             Operation::Exp => "exp",
             Operation::Log => "log",
             Operation::Sum => "sum",
+            Operation::Dense => "dense",
         }
     }
 }

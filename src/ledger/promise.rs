@@ -79,7 +79,7 @@ impl Locked {
         }
     }
 
-    /// Passes the claim to `spare`, with layout, root, lease, name and READONLY. The old handle, if it is unreleased, is
+    /// Passes the claim to `spare`, with layout, root, lease, form, name and READONLY. The old handle, if it is unreleased, is
     /// destructed, and stores where it was taken, and whether by entering a scope. The layout of `spare` has room for that of `claim`.
     pub(crate) fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);

@@ -6,7 +6,7 @@ use super::class::Class;
 use super::operation::NodeTag;
 use super::origin::Origin;
 use super::release::Release;
-use crate::layout::Layout;
+use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::{self, Head, Kind, Slot, State, Table};
@@ -280,6 +280,8 @@ pub struct ClaimBody {
     pub(crate) required: u32,
     /// Writes through this handle are refused.
     pub(crate) readonly: bool,
+    /// The form of the handle's matrix.
+    pub(crate) form: Form,
     /// A COW write is copying the bytes.
     pub(crate) moving: bool,
     /// Of a destructed handle: it was taken by `enter`, not by `take`.
@@ -321,10 +323,11 @@ impl ClaimBody {
         self.root.is_some()
     }
 
-    /// Copies layout, READONLY and name into a slot that has no name yet. False if the slot's layout has no room for it.
+    /// Copies layout, form, READONLY and name into a slot that has no name yet. False if the slot's layout has no room for it.
     #[inline(always)]
     pub(crate) fn copy_layout_and_name_from(&mut self, from: &ClaimBody) -> bool {
         self.readonly = from.readonly;
+        self.form = from.form;
         if !from.name.is_none() {
             self.name = from.name;
         }
@@ -343,6 +346,7 @@ impl Slot for Claim {
             given: 0,
             required: 0,
             readonly: false,
+            form: Form::Full,
             moving: false,
             entered: false,
             counted: false,

@@ -174,7 +174,7 @@ impl LedgerState {
         }
     }
 
-    /// Moves a claim, with its layout, name and READONLY, to an unpublished slot; `claims` is unchanged. The old slot then stores where the
+    /// Moves a claim, with its layout, form, name and READONLY, to an unpublished slot; `claims` is unchanged. The old slot then stores where the
     /// claim was taken, and whether by entering a scope.
     ///
     /// `stays`: guards, or records of poison or of unfinished device work, still need the old layout. Then the two slots share the root.

@@ -19,14 +19,15 @@ impl Locked {
         if let Some(root) = root {
             self.use_root(root);
         }
-        let (readonly, name, lease) = {
+        let (readonly, form, name, lease) = {
             let body = self.get(claim);
-            (body.readonly, body.name, body.lease.map(|lease| (lease, lease.epoch())))
+            (body.readonly, body.form, body.name, body.lease.map(|lease| (lease, lease.epoch())))
         };
         weak.guarded.set_ledger(ledger);
         let body = self.get_mut(weak);
         body.root = root;
         body.readonly = readonly;
+        body.form = form;
         body.lease = lease;
         body.epoch = epoch;
         body.name = name;
@@ -44,6 +45,7 @@ impl Locked {
         let ledger = self.ledger_of(weak);
         let body = self.get(weak);
         let (root, readonly, lease, epoch, name) = (body.root, body.readonly, body.lease, body.epoch, body.name);
+        let form = body.form;
         let state = self.state(ledger);
         let there = state.claims > 0 && state.epoch == epoch && ledger.is_alive();
         if !there || lease.is_some_and(|(lease, epoch)| lease.epoch() != epoch || self.is_over(lease)) {
@@ -56,6 +58,7 @@ impl Locked {
         let to = spare.body();
         to.root = root;
         to.readonly = readonly;
+        to.form = form;
         to.name = name;
         to.origin = origin;
         Some(self.add_claim(ledger, spare, lease.map(|(lease, _)| lease)))

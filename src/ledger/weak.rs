@@ -3,7 +3,7 @@
 use super::origin::Origin;
 use super::state::{Guarded, GuardedSlot, Lease, Root};
 use crate::error::Result;
-use crate::layout::Layout;
+use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::slots::{Head, Kind, Slot, Table};
 use crate::thread::Thread;
@@ -21,6 +21,7 @@ pub struct WeakBody {
     pub(super) layout: Layout,
     pub(super) root: Option<&'static Root>,
     pub(super) readonly: bool,
+    pub(super) form: Form,
     pub(super) lease: Option<(&'static Lease, u32)>,
     pub(super) epoch: u64,
     pub(crate) name: Name,
@@ -35,6 +36,7 @@ impl Slot for Weak {
             layout: Layout::EMPTY,
             root: None,
             readonly: false,
+            form: Form::Full,
             lease: None,
             epoch: 0,
             name: Name::NONE,

@@ -4,6 +4,7 @@ use crate::array::HOST;
 use crate::borrow::{HolderInfo, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
 #[cfg(not(loom))]
 use crate::expr;
+use crate::layout::Form;
 use crate::ledger::{self, Claim, Guard, Promise, Weak};
 use crate::pool;
 use crate::slots::{Slot, State, Table};
@@ -50,7 +51,17 @@ fn is_unreleased(state: State) -> bool {
 
 /// A holder without bytes and name.
 fn nameless_holder(kind: tn_holder_kind, id: u64, origin: ledger::Origin) -> HolderInfo {
-    HolderInfo { kind, device: HOST, id, bytes: 0, origin, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
+    HolderInfo {
+        kind,
+        device: HOST,
+        id,
+        bytes: 0,
+        origin,
+        time_ns: 0,
+        name: crate::names::Name::NONE,
+        form: Form::Full,
+        registered: 0,
+    }
 }
 
 fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {

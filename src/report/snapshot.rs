@@ -8,6 +8,7 @@ use super::json::Json;
 use super::open_handles;
 use crate::borrow::{self, HolderInfo, Store};
 use crate::copy_stats;
+use crate::layout::Form;
 use crate::ledger;
 use crate::names;
 use crate::pool::{self, Client, Located, Pool};
@@ -233,6 +234,9 @@ fn write_holder(json: &mut Json<'_>, holder: &HolderInfo) {
     json.number("thread", holder.origin.thread);
     json.number("time_ns", holder.time_ns);
     json.number("bytes", holder.bytes);
+    if holder.form != Form::Full {
+        json.text("form", holder.form.name());
+    }
     if holder.registered > 0 {
         json.number("registered_bytes", holder.registered);
     }
@@ -401,6 +405,7 @@ mod tests {
             origin: ledger::Origin::default(),
             time_ns: 0,
             name: crate::names::Name::NONE,
+            form: Form::Full,
             registered: 0,
         };
         let mut seen = Vec::new();

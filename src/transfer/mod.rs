@@ -35,12 +35,12 @@ pub use raw::{Side, copy_from_host, copy_to_host};
 pub use register::{advise, prefetch, register};
 pub use relocate::move_to_device;
 
-use crate::array::{Checked, HOST, Refusal};
+use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
 use crate::borrow::{self, BorrowContext, Entry, Use};
 use crate::device_copy;
 use crate::error::{Result, about, fail};
-use crate::layout::Order;
+use crate::layout::{Form, Order};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, UseTime};
 use crate::names::DeviceName;
 use crate::names::Name;
@@ -52,7 +52,7 @@ use crate::thread;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::CStr;
-use operand::{OVERWRITE, check_match, is_default_mode, location_of, write_use};
+use operand::{OVERWRITE, Source, check_match, is_default_mode, location_of, source_of, write_use};
 use route::Route;
 
 /// The pool of a new array on a device: the given one, which must be of that device, or the thread's current one. For the host, a pool of
@@ -87,8 +87,9 @@ pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
 pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<StreamArg>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let at = location_of(id)?;
-    new(function, id, at, &Destination { device: at.0, pool, stream: &stream, name: Name::NONE, waits: false })
+    let source = source_of(id)?;
+    let device = source.device;
+    new(function, id, &source, &Destination { device, pool, stream: &stream, name: Name::NONE, waits: false })
 }
 
 /// Copies an array to a new one on a device, even if the array is on that device already.
@@ -101,13 +102,9 @@ pub fn to_device(
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let at = location_of(id)?;
-    new(
-        function,
-        id,
-        at,
-        &Destination { device, pool, stream: &stream, name: Name::NONE, waits: false }.page_locked(at.0),
-    )
+    let source = source_of(id)?;
+    let to = Destination { device, pool, stream: &stream, name: Name::NONE, waits: false };
+    new(function, id, &source, &to.page_locked(source.device))
 }
 
 /// Where a new array goes.
@@ -131,7 +128,22 @@ impl Destination<'_> {
     }
 }
 
-fn new(function: &'static CStr, id: Id, (from, is_empty): (tn_device, bool), to: &Destination<'_>) -> Result<Id> {
+/// Copies an array, with its form, to a new one.
+fn new(function: &'static CStr, id: Id, source: &Source, to: &Destination<'_>) -> Result<Id> {
+    let copy = new_full(function, id, (source.device, source.is_empty), to)?;
+    match source.form {
+        Form::Full => Ok(copy),
+        form => fill::release_if_failed(copy, array::set_form(copy, Ok(form))),
+    }
+}
+
+/// As [`new`], without the form.
+fn new_full(
+    function: &'static CStr,
+    id: Id,
+    (from, is_empty): (tn_device, bool),
+    to: &Destination<'_>,
+) -> Result<Id> {
     let pool = pool_for(to.device, to.pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(to.stream, &[pool.device(), from], false)? };
     let when = route.when(to.waits && route.is_host());

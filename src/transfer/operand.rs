@@ -4,7 +4,7 @@
 use crate::array::{self, HOST};
 use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
 use crate::error::{Result, fail};
-use crate::layout::{Layout, Tuple};
+use crate::layout::{Form, Layout, Tuple};
 use crate::ledger::{InternalGuard, UseTime};
 use crate::slots::Id;
 use crate::stream::StreamArg;
@@ -13,10 +13,25 @@ use crate::types::*;
 /// The device of an array, and whether it is empty. An array that is not live counts as an empty one of the host; opening a guard on it
 /// fails later.
 pub(super) fn location_of(id: Id) -> Result<(tn_device, bool)> {
+    source_of(id).map(|source| (source.device, source.is_empty))
+}
+
+/// The source of a copy to a new array.
+pub(super) struct Source {
+    pub(super) device: tn_device,
+    pub(super) is_empty: bool,
+    pub(super) form: Form,
+}
+
+/// As [`location_of`], with the form of the handle.
+pub(super) fn source_of(id: Id) -> Result<Source> {
     array::with(id, |locked, claim| {
         Ok(match array::check_live(locked, claim) {
-            Ok(()) => (locked.state(locked.ledger_of(claim)).device, locked.get(claim).layout.is_empty()),
-            Err(_) => (HOST, true),
+            Ok(()) => {
+                let (state, body) = (locked.state(locked.ledger_of(claim)), locked.get(claim));
+                Source { device: state.device, is_empty: body.layout.is_empty(), form: body.form }
+            }
+            Err(_) => Source { device: HOST, is_empty: true, form: Form::Full },
         })
     })
 }

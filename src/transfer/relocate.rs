@@ -5,6 +5,7 @@
 //! their pool in the order of the stream. An array that lies there already is taken, without a copy.
 #![forbid(unsafe_code)]
 
+use super::operand::source_of;
 use super::{Destination, new, pool_for};
 use crate::array;
 use crate::error::{Result, quietly};
@@ -33,7 +34,7 @@ pub fn move_to_device(
             return if stream.is_null() { Ok(None) } else { stream.on(from.device).map(|_| None) };
         }
         let to = Destination { device, pool, stream: &stream, name: from.name, waits: true };
-        new(function, source, (from.device, from.is_empty), &to.page_locked(from.device)).map(Some)
+        new(function, source, &source_of(source)?, &to.page_locked(from.device)).map(Some)
     });
     // Ends the claim. Work that reads the bytes keeps its record in the store.
     quietly(|| array::release_now(source))?;

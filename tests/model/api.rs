@@ -167,6 +167,8 @@ unsafe extern "C" {
         n_holders: *mut usize,
     ) -> tn_status;
 
+    pub fn tn_expr_dense(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_array_set_form(array: *mut tn_array, form: u32) -> tn_status;
     pub fn tn_expr_leaf(array: *mut tn_array, form: u32, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_add(x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_subtract(x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;

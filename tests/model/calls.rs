@@ -33,6 +33,7 @@ pub enum Build {
     Solve,
     Scale(f64),
     Transpose,
+    Dense,
     Sum(i32),
     /// TN_EXPR_
     Elementwise(u32),
@@ -70,6 +71,10 @@ pub enum Call {
     },
     Clone {
         array: Ref,
+    },
+    SetForm {
+        array: Ref,
+        form: u32,
     },
     Copy {
         array: Ref,

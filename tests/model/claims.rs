@@ -4,6 +4,7 @@
 //! OO-*, RL-*, AR-1..9, LA-*.
 
 use super::calls::{Contents, Done, Parts};
+use super::graph::Form;
 use super::handle::{Model, PromiseState, Ref, State};
 use super::layout::{Layout, item};
 use super::region::Region;
@@ -67,7 +68,15 @@ impl Model {
         let array = array.expect("no fault");
         self.live(array)?;
         let region = self.arrays[array].region.view(view)?;
-        Ok(Done { arrays: vec![self.add_view(array, region)], ..Done::default() })
+        let form = self.arrays[array].form;
+        let view = match view.turns() {
+            None => Form::Full,
+            Some(false) => form,
+            Some(true) => form.turned(),
+        };
+        let made = self.add_view(array, region);
+        self.arrays[made].form = view;
+        Ok(Done { arrays: vec![made], ..Done::default() })
     }
 
     /// A view is READONLY if its array is, or if its own elements share bytes. Reading of LA-13: a stride of 0 on an axis longer than 1
@@ -107,6 +116,21 @@ impl Model {
         Ok(done)
     }
 
+    /// FM-1
+    pub fn set_form(&mut self, array: Ref, raw: u32) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let array = faults.take(self.array(array));
+        faults.when(Form::of(raw).is_none(), TN_ERR_INVALID);
+        faults.none()?;
+        let (array, form) = (array.expect("no fault"), Form::of(raw).expect("no fault"));
+        self.live(array)?;
+        if !form.fits(&self.arrays[array].region.layout.shape) {
+            return Err(TN_ERR_SHAPE);
+        }
+        self.arrays[array].form = form;
+        Ok(Done::default())
+    }
+
     pub fn clone_array(&mut self, array: Ref) -> Result<Done, Status> {
         let array = self.array(array)?;
         self.live(array)?;
@@ -125,7 +149,9 @@ impl Model {
         self.read_faults(array, false, &mut faults);
         faults.none()?;
         let made = self.dense_copy(&self.arrays[array].region.layout.clone(), pool.expect("no fault"), None);
-        Ok(Done { arrays: vec![self.add_array(made.0, made.1, false, None)], ..Done::default() })
+        let copy = self.add_array(made.0, made.1, false, None);
+        self.arrays[copy].form = self.arrays[array].form;
+        Ok(Done { arrays: vec![copy], ..Done::default() })
     }
 
     /// A new store with the layout that `copy` chooses: order C unless the source is F-contiguous only (AR-22). `fresh`: its bytes are not

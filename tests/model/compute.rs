@@ -3,7 +3,7 @@
 //! Contract: [`Model::compute`] is one call. All numbers are computed first, from the memory at the start of the call, because overwriting
 //! never changes an expression's value (EX-4). Then the state follows operation by operation. Rows EX-1 to EX-8 and EX-30 to EX-43.
 
-use super::calls::Done;
+use super::calls::{Crossing, Done};
 use super::graph::{Form, Node, NodeClaim, Operation, Progress};
 use super::handle::{CURRENT_POOL, Model, RELEASED_POOL, Ref};
 use super::layout::Layout;
@@ -26,6 +26,8 @@ pub struct Meter {
     pub new_results: usize,
     pub factored: usize,
     pub moved: bool,
+    /// Matrices that the library wrote out to new bytes for an operation.
+    pub copies: Vec<Crossing>,
 }
 
 /// Operands that an operation may overwrite.
@@ -86,6 +88,14 @@ impl Model {
         !matches!(self.evaluate_all(&order).1, Some((_, Trouble::Open)))
     }
 
+    /// Whether a matrix may have to be written out to new bytes while copies are forbidden. It may be refused in the middle.
+    pub fn would_copy(&self, expr: Ref) -> bool {
+        let Ok(node) = self.expr(expr) else { return false };
+        let mut order = vec![];
+        self.waiting_under(node, &mut order);
+        self.forbidden > 0 && order.iter().any(|&k| self.nodes[k].implied)
+    }
+
     pub fn compute(&mut self, expr: Ref, flags: u32) -> Result<Done, Status> {
         self.scrapped.clear();
         let mut faults = Faults::default();
@@ -108,6 +118,7 @@ impl Model {
         for &node in &order {
             let failed = trouble.is_some_and(|(bad, _)| bad == node);
             let plan = self.plan(node, &order, keep);
+            self.count_copy(node, &plan, &order, keep);
             let claim = self.take_place(node, &plan);
             if failed {
                 self.fail(node);
@@ -120,7 +131,23 @@ impl Model {
             order.iter().for_each(|&node| self.let_go(node));
         }
         let NodeClaim { store, region, readonly, lease } = self.nodes[root].value.clone().expect("computed");
-        Ok(Done { arrays: vec![self.add_array(store, region, readonly, lease)], ..Done::default() })
+        let array = self.add_array(store, region, readonly, lease);
+        self.arrays[array].form = self.nodes[root].form;
+        Ok(Done { arrays: vec![array], ..Done::default() })
+    }
+
+    /// FM-4: a matrix that the library writes out to new bytes, which no caller asked for.
+    fn count_copy(&mut self, node: usize, plan: &Plan, order: &[usize], keep: bool) {
+        let Node { what, shape, operands, dtype, .. } = &self.nodes[node];
+        if !self.nodes[node].implied || plan.target.is_some() {
+            return;
+        }
+        debug_assert_eq!(*what, Operation::Dense);
+        let diagonal = self.nodes[operands[0]].form == Form::Diagonal;
+        let why = if diagonal { TN_WHY_LAYOUT } else { self.why_not_take(node, 0, shape, order, keep) };
+        let bytes = Layout::dense(*dtype, shape, TN_ORDER_C, 0).bytes();
+        let copy = Crossing { function: "tn_expr_compute", why, forced: true, bytes };
+        self.meter.as_mut().expect("a computation").copies.push(copy);
     }
 
     /// Counts newly allocated blocks beside the live ones.
@@ -138,24 +165,38 @@ impl Model {
     fn plan(&self, node: usize, order: &[usize], keep: bool) -> Plan {
         let Node { what, shape, operands, .. } = &self.nodes[node];
         let form = |side: usize| self.nodes[operands[side]].form;
-        let triangle = |side: usize| matches!(form(side), Form::Lower | Form::Upper);
-        let candidates: &[usize] = match what {
-            Operation::Add | Operation::Subtract => match (form(0), form(1)) {
-                (Form::Full, Form::Diagonal) => &[0],
-                (Form::Diagonal, Form::Full) => &[1],
-                _ => &[0, 1],
-            },
-            Operation::Multiply => match (form(0), form(1)) {
-                (Form::Diagonal, Form::Diagonal) => &[0, 1],
-                (Form::Full, Form::Diagonal) => &[0],
-                _ if triangle(0) || form(0) == Form::Diagonal => &[1],
-                _ => &[],
-            },
-            Operation::Times | Operation::Divide => &[0, 1],
-            Operation::Solve => &[1],
-            Operation::Sum(_) => &[],
-            _ => &[0],
-        };
+        let diagonal = |side: usize| form(side) == Form::Diagonal;
+        let candidates: &[usize] =
+            match what {
+                Operation::Add | Operation::Subtract | Operation::Multiply if diagonal(0) != diagonal(1) => {
+                    if diagonal(0) { &[1] } else { &[0] }
+                }
+                Operation::Times if diagonal(0) != diagonal(1) => {
+                    if diagonal(0) {
+                        &[0]
+                    } else {
+                        &[1]
+                    }
+                }
+                Operation::Times if form(0) != form(1) && form(0) != Form::Full && form(1) != Form::Full => &[],
+                Operation::Multiply => match (form(0), form(1)) {
+                    (Form::Diagonal, Form::Diagonal) => &[0, 1],
+                    (Form::Full, Form::Full) => &[],
+                    (Form::Full, _) => &[0],
+                    _ => &[1],
+                },
+                Operation::Add | Operation::Subtract | Operation::Times | Operation::Divide => &[0, 1],
+                Operation::Solve => {
+                    if diagonal(1) && !diagonal(0) {
+                        &[]
+                    } else {
+                        &[1]
+                    }
+                }
+                Operation::Sum(_) => &[],
+                Operation::Dense if diagonal(0) => &[],
+                _ => &[0],
+            };
         let target = candidates.iter().copied().find(|&side| self.may_take(node, side, shape, order, keep));
         let lu = *what == Operation::Solve && form(0) == Form::Full;
         let own = &self.nodes[operands[0]].shape;
@@ -164,6 +205,11 @@ impl Model {
 
     /// The rule of overwriting: conditions 1 to 7 for the operand on one side.
     fn may_take(&self, node: usize, side: usize, shape: &[i64], order: &[usize], keep: bool) -> bool {
+        self.why_not_take(node, side, shape, order, keep) == 0
+    }
+
+    /// The conditions that the operand on one side does not meet.
+    fn why_not_take(&self, node: usize, side: usize, shape: &[i64], order: &[usize], keep: bool) -> u32 {
         let Node { what, operands, .. } = &self.nodes[node];
         let sole = |k: usize| {
             let edges = operands.iter().filter(|&&other| other == k).count();
@@ -171,24 +217,36 @@ impl Model {
         };
         let claim = |k: usize| self.nodes[k].value.as_ref().expect("operands come first");
         let (k, NodeClaim { store, region, readonly, .. }) = (operands[side], claim(operands[side]));
-        let claims_end = self.claims(*store).next().is_none()
-            && self.node_claims(*store).all(|(other, _)| operands.contains(&other) && sole(other));
-        let in_use = self.holdings(*store).next().is_some();
-        let protected = self.is_foreign(*store) || *readonly || self.is_poisoned(*store, region);
+        let others_end = self.node_claims(*store).all(|(other, _)| operands.contains(&other) && sole(other));
         let layout = &region.layout;
         let fits = layout.shape == shape && (layout.is_c() || layout.is_f());
         let wastes = self.stores[*store].bytes() > 2 * shape.iter().product::<i64>() * layout.item();
-        let same_forms = operands.iter().all(|&other| self.nodes[other].form == self.nodes[k].form);
+        let is_diagonal = |k: usize| self.nodes[k].form == Form::Diagonal;
         let by_element = match what {
-            Operation::Add | Operation::Subtract => same_forms,
-            Operation::Multiply => same_forms && self.nodes[k].form == Form::Diagonal,
+            Operation::Add | Operation::Subtract => operands.iter().all(|&other| is_diagonal(other) == is_diagonal(k)),
+            Operation::Multiply | Operation::Solve => operands.iter().all(|&other| is_diagonal(other)),
             Operation::Times | Operation::Divide => true,
             _ => false,
         };
         let beside = (0..operands.len()).filter(|&other| other != side).map(|other| claim(operands[other]));
         let clash =
             beside.filter(|other| other.store == *store).any(|other| !by_element || other.region.layout != *layout);
-        sole(k) && claims_end && !in_use && !protected && fits && !wastes && !clash
+        let mut bits = 0;
+        for (condition, bit) in [
+            (self.claims(*store).next().is_some(), TN_WHY_SHARED),
+            (!sole(k) || !others_end, TN_WHY_IN_EXPRESSION),
+            (self.holdings(*store).any(|(_, hold)| hold.kind.class().is_some()), TN_WHY_EXPORTED),
+            (self.holdings(*store).any(|(_, hold)| hold.kind.is_guard()), TN_WHY_BORROWED),
+            (*readonly, TN_WHY_READONLY),
+            (self.is_foreign(*store), TN_WHY_FOREIGN),
+            (self.is_poisoned(*store, region), TN_WHY_POISONED),
+            (!fits, TN_WHY_LAYOUT),
+            (wastes, TN_WHY_WASTE),
+            (clash, TN_WHY_NOT_ALIASABLE),
+        ] {
+            bits |= if condition { bit } else { 0 };
+        }
+        bits
     }
 
     /// The claim of the result: an operand's, or one on a new store.
@@ -212,14 +270,17 @@ impl Model {
             _ => CURRENT_POOL,
         };
         let lu = what == Operation::Solve && form_of(0) == Form::Full;
-        // Reading: a new result has the layout of the operand that it resembles: the full one, the right-hand side, else the left one; a
-        // sum has order C.
+        // Reading: a new result has the layout of the operand that it resembles: the one that it would overwrite first, else the left one;
+        // a sum has order C.
+        let diagonals = (form_of(0) == Form::Diagonal, forms.get(1) == Some(&Form::Diagonal));
         let right = match what {
-            Operation::Add | Operation::Subtract => (form_of(0), form_of(1)) == (Form::Diagonal, Form::Full),
-            Operation::Multiply => form_of(0) != Form::Full && form_of(1) == Form::Full,
-            Operation::Solve => true,
+            Operation::Add | Operation::Subtract => diagonals == (true, false),
+            Operation::Multiply => form_of(0) != Form::Full && diagonals.0 >= diagonals.1,
+            Operation::Times => diagonals == (false, true),
+            Operation::Solve => diagonals.0 || !diagonals.1,
             _ => false,
         };
+        let right = right && !(what == Operation::Multiply && diagonals == (true, true));
         let like = claim(usize::from(right)).region.layout;
         let order = if matches!(what, Operation::Sum(_)) { TN_ORDER_C } else { like.natural_order() };
         let mut layout = Layout::dense(dtype, &shape, order, 0);

@@ -43,6 +43,7 @@ impl Model {
             Call::View { array, view } => self.view(*array, view),
             Call::Parts { array, axis, parts, capacity } => self.parts(*array, *axis, *parts, *capacity),
             Call::Clone { array } => self.clone_array(*array),
+            Call::SetForm { array, form } => self.set_form(*array, *form),
             Call::Copy { array, pool } => self.copy(*array, *pool, stream),
             Call::Release { array } => self.release(*array),
             Call::Weaken { array } => self.weaken(*array),
@@ -349,6 +350,7 @@ impl Call {
             | Call::PromiseRelease { .. }
             | Call::Leave { .. }
             | Call::ExprRelease { .. }
+            | Call::SetForm { .. }
             | Call::RunReleases
             | Call::Forbid { .. }
             | Call::WriteThrough { .. }

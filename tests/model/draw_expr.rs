@@ -4,14 +4,18 @@
 
 use super::calls::{Build, Call, Contents};
 use super::draw::Reader;
-use super::graph::{Form, Progress};
+use super::graph::Progress;
 use super::handle::{Ref, State};
 use tenure::types::*;
 
 impl Reader<'_> {
     pub fn expr(&mut self) -> Ref {
         let nodes = &self.model.nodes;
-        self.pick(nodes.len(), |k| nodes[k].handle, |k| nodes[k].progress == Progress::Failed, Ref::Expr)
+        match self.pick(nodes.len(), |k| nodes[k].handle, |k| nodes[k].progress == Progress::Failed, Ref::Expr) {
+            // A node that the library added never had a handle.
+            Ref::Expr(k) if nodes[k].implied => Ref::Null,
+            expr => expr,
+        }
     }
 
     /// Mostly an expression that is not computed yet.
@@ -51,12 +55,34 @@ impl Reader<'_> {
         let shape = self.region(array).map_or(vec![], |region| region.layout.shape.clone());
         let form = match (shape[..].len(), self.byte()) {
             // Forms that the shape need not allow, and unknown ones.
-            (_, 250..) => self.one(&[TN_FORM_LOWER, TN_FORM_DIAGONAL, 3, 1 << 31]),
+            (_, 250..) => self.one(&[TN_FORM_LOWER, TN_FORM_DIAGONAL, TN_FORM_OF_HANDLE + 1, 1 << 31]),
+            (_, 200..) => TN_FORM_OF_HANDLE,
             (1, 0..=109) => TN_FORM_DIAGONAL,
-            (2, 0..=49) if shape[0] == shape[1] => TN_FORM_LOWER,
+            (2, 0..=39) if shape[0] == shape[1] => TN_FORM_LOWER,
+            (2, 40..=69) if shape[0] == shape[1] => TN_FORM_UPPER,
             _ => TN_FORM_FULL,
         };
         Call::Leaf { array, form }
+    }
+
+    /// Mostly a form that fits a vector or a square matrix.
+    pub fn set_form(&mut self) -> Call {
+        let arrays = &self.model.arrays;
+        let shapes = |k: usize| &arrays[k].region.layout.shape[..];
+        let fits = |k: usize| match (arrays[k].state, shapes(k)) {
+            (State::Live, [_]) => true,
+            (State::Live, [rows, columns]) => rows == columns,
+            _ => false,
+        };
+        let array = self.pick(arrays.len(), fits, |k| arrays[k].state == State::Live, Ref::Array);
+        let axes = self.region(array).map_or(0, |region| region.layout.shape.len());
+        let form = match (axes, self.byte()) {
+            (_, 240..) => self.one(&[TN_FORM_OF_HANDLE, TN_FORM_DIAGONAL, TN_FORM_UPPER, 1 << 30]),
+            (_, 200..) => TN_FORM_FULL,
+            (1, _) => TN_FORM_DIAGONAL,
+            _ => self.one(&[TN_FORM_LOWER, TN_FORM_UPPER]),
+        };
+        Call::SetForm { array, form }
     }
 
     /// Mostly an operation whose operands fit; otherwise any operation on any operands, which mostly fails.
@@ -75,6 +101,7 @@ impl Reader<'_> {
             Build::Elementwise(op),
             Build::Scale(factor),
             Build::Transpose,
+            Build::Dense,
             Build::Sum(axis),
             Build::Add,
             Build::Multiply,
@@ -83,9 +110,6 @@ impl Reader<'_> {
         let x = self.expr();
         if self.chance(14) {
             let what = if self.chance(20) { Build::Elementwise(self.one(&[0, 9, TN_EXPR_ADD])) } else { all[first] };
-            let diagonal = matches!(x, Ref::Expr(k) if self.model.nodes[k].form == Form::Diagonal);
-            // The rules leave open whether a diagonal has one axis or two, so the axes of its sum are not drawn.
-            let what = if matches!(what, Build::Sum(_)) && diagonal { Build::Transpose } else { what };
             return Call::Build { what, x, y: if self.chance(60) { Ref::Null } else { self.expr() } };
         }
         let turn = self.byte() as usize;
@@ -109,11 +133,15 @@ impl Reader<'_> {
         Call::Build { what: Build::Add, x, y: x }
     }
 
-    /// Computes an expression. One whose success depends on rounding is released instead.
+    /// Computes an expression. One whose success depends on rounding, or on a copy that the thread forbids, is released instead.
     pub fn compute(&mut self) -> Call {
         let expr = self.waiting_expr();
         let flags = if self.chance(4) { 1 << 5 } else { self.one(&[0, 0, 0, TN_KEEP_ON_FAIL]) };
-        if self.model.is_decided(expr) { Call::Compute { expr, flags } } else { Call::ExprRelease { expr } }
+        if self.model.is_decided(expr) && !self.model.would_copy(expr) {
+            Call::Compute { expr, flags }
+        } else {
+            Call::ExprRelease { expr }
+        }
     }
 
     /// Releases an expression, mostly an operand of another one. Computing the other one may then overwrite the operand's value.

@@ -19,6 +19,70 @@ pub enum Form {
     Upper,
 }
 
+impl Form {
+    /// TN_FORM_.
+    pub fn of(raw: u32) -> Option<Form> {
+        match raw {
+            TN_FORM_FULL => Some(Form::Full),
+            TN_FORM_DIAGONAL => Some(Form::Diagonal),
+            TN_FORM_LOWER => Some(Form::Lower),
+            TN_FORM_UPPER => Some(Form::Upper),
+            _ => None,
+        }
+    }
+
+    pub fn raw(self) -> u32 {
+        match self {
+            Form::Full => TN_FORM_FULL,
+            Form::Diagonal => TN_FORM_DIAGONAL,
+            Form::Lower => TN_FORM_LOWER,
+            Form::Upper => TN_FORM_UPPER,
+        }
+    }
+
+    /// FM-1
+    pub fn fits(self, shape: &[i64]) -> bool {
+        match self {
+            Form::Full => true,
+            Form::Diagonal => shape.len() == 1,
+            Form::Lower | Form::Upper => shape.len() == 2 && shape[0] == shape[1],
+        }
+    }
+
+    pub fn turned(self) -> Form {
+        match self {
+            Form::Lower => Form::Upper,
+            Form::Upper => Form::Lower,
+            same => same,
+        }
+    }
+
+    /// Whether a matrix of this form has the element (i, j).
+    pub fn has(self, i: usize, j: usize) -> bool {
+        match self {
+            Form::Full => true,
+            Form::Diagonal => i == j,
+            Form::Lower => i >= j,
+            Form::Upper => i <= j,
+        }
+    }
+
+    pub fn union(a: Form, b: Form) -> Form {
+        Form::smallest(|i, j| a.has(i, j) || b.has(i, j))
+    }
+
+    pub fn intersection(a: Form, b: Form) -> Form {
+        Form::smallest(|i, j| a.has(i, j) && b.has(i, j))
+    }
+
+    /// The smallest form that has every element for which `needed` says so, judged by a 2 x 2 matrix.
+    fn smallest(needed: impl Fn(usize, usize) -> bool) -> Form {
+        let all = [(0, 0), (0, 1), (1, 0), (1, 1)];
+        let fits = |form: &Form| all.iter().all(|&(i, j)| form.has(i, j) || !needed(i, j));
+        [Form::Diagonal, Form::Lower, Form::Upper].into_iter().find(fits).unwrap_or(Form::Full)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Operation {
     Leaf,
@@ -36,6 +100,18 @@ pub enum Operation {
     Sqrt,
     Exp,
     Log,
+    Dense,
+}
+
+impl Operation {
+    /// Whether 0 of an operand of this form gives something that the form of the result does not have.
+    fn reads_zeros_of(self, form: Form) -> bool {
+        match self {
+            Operation::Divide | Operation::Exp | Operation::Log => form != Form::Full,
+            Operation::Sum(_) => matches!(form, Form::Lower | Form::Upper),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +134,8 @@ pub struct NodeClaim {
 pub struct Node {
     /// Its handle is not released.
     pub handle: bool,
+    /// The library added it, so it never had a handle.
+    pub implied: bool,
     pub what: Operation,
     pub form: Form,
     pub dtype: u32,
@@ -80,18 +158,13 @@ impl Node {
         }
     }
 
+    /// The shape of all elements.
+    fn dense_shape(&self) -> Vec<i64> {
+        self.matrix().map_or_else(|| self.shape.clone(), |(rows, columns)| vec![rows, columns])
+    }
+
     fn vector(&self) -> Option<i64> {
         if self.form == Form::Full && self.shape.len() == 1 { Some(self.shape[0]) } else { None }
-    }
-}
-
-/// TN_FORM_.
-fn form(raw: u32) -> Option<Form> {
-    match raw {
-        TN_FORM_FULL => Some(Form::Full),
-        TN_FORM_DIAGONAL => Some(Form::Diagonal),
-        TN_FORM_LOWER => Some(Form::Lower),
-        _ => None,
     }
 }
 
@@ -115,20 +188,16 @@ impl Model {
     pub fn leaf(&mut self, array: Ref, raw: u32) -> Result<Done, Status> {
         let mut faults = Faults::default();
         let array = faults.take(self.array(array));
-        faults.when(form(raw).is_none(), TN_ERR_INVALID);
+        faults.when(Form::of(raw).is_none() && raw != TN_FORM_OF_HANDLE, TN_ERR_INVALID);
         faults.none()?;
-        let (array, form) = (array.expect("no fault"), form(raw).expect("no fault"));
+        let array = array.expect("no fault");
+        let form = Form::of(raw).unwrap_or(self.arrays[array].form);
         self.live(array)?;
         let Array { store, region, readonly, lease, .. } = self.arrays[array].clone();
         let layout = &region.layout;
         let (dtype, shape) = (layout.dtype, layout.shape.clone());
         faults.when(!matches!(dtype, TN_F32 | TN_F64), TN_ERR_DTYPE);
-        let fits = match form {
-            Form::Full => true,
-            Form::Diagonal => shape.len() == 1,
-            Form::Lower | Form::Upper => shape.len() == 2 && shape[0] == shape[1],
-        };
-        faults.when(!fits, TN_ERR_SHAPE);
+        faults.when(!form.fits(&shape), TN_ERR_SHAPE);
         let steps = shape.iter().zip(&layout.strides).all(|(&n, &stride)| n <= 1 || stride % layout.item() == 0);
         faults.when(!layout.is_aligned() || !steps, TN_ERR_LAYOUT);
         self.read_faults(array, false, &mut faults);
@@ -137,6 +206,7 @@ impl Model {
         let (what, progress) = (Operation::Leaf, Progress::Done);
         Ok(self.add_node(Node {
             handle: true,
+            implied: false,
             what,
             form,
             dtype,
@@ -149,7 +219,29 @@ impl Model {
     }
 
     pub fn build(&mut self, build: Build, x: Ref, y: Ref) -> Result<Done, Status> {
-        let node = self.built(build, x, y)?;
+        let mut node = self.built(build, x, y)?;
+        for at in 0..node.operands.len() {
+            let k = node.operands[at];
+            if !node.what.reads_zeros_of(self.nodes[k].form) {
+                continue;
+            }
+            // Its zeros are written out first, for this operation alone.
+            let dense = Node {
+                handle: false,
+                implied: true,
+                what: Operation::Dense,
+                form: Form::Full,
+                dtype: node.dtype,
+                shape: self.nodes[k].dense_shape(),
+                operands: vec![k],
+                progress: Progress::Waiting,
+                value: None,
+                unseen: None,
+            };
+            self.nodes.push(dense);
+            let written_out = self.nodes.len() - 1;
+            node.operands.iter_mut().filter(|operand| **operand == k).for_each(|operand| *operand = written_out);
+        }
         Ok(self.add_node(node))
     }
 
@@ -166,6 +258,7 @@ impl Model {
             Build::Scale(factor) => (false, Some(Operation::Scale(factor))),
             Build::Transpose => (false, Some(Operation::Transpose)),
             Build::Sum(_) => (false, Some(Operation::Sum(0))),
+            Build::Dense => (false, Some(Operation::Dense)),
             Build::Elementwise(TN_EXPR_ADD) => (true, Some(Operation::Add)),
             Build::Elementwise(TN_EXPR_SUBTRACT) => (true, Some(Operation::Subtract)),
             Build::Elementwise(TN_EXPR_MULTIPLY) => (true, Some(Operation::Times)),
@@ -187,7 +280,7 @@ impl Model {
         let (x, mut what) = (x.expect("no fault"), what.expect("no fault"));
         let node = &self.nodes[x];
         if let Build::Sum(axis) = build {
-            let n = node.shape.len() as i64;
+            let n = node.dense_shape().len() as i64;
             let at = if axis < 0 { i64::from(axis) + n } else { i64::from(axis) };
             faults.when(!(0..n).contains(&at), TN_ERR_RANGE);
             what = Operation::Sum(at.clamp(0, (n - 1).max(0)) as usize);
@@ -200,7 +293,18 @@ impl Model {
         faults.when(operands.iter().any(|&k| self.nodes[k].progress == Progress::Failed), TN_ERR_POISONED);
         faults.none()?;
         let (dtype, progress) = (node.dtype, Progress::Waiting);
-        Ok(Node { handle: true, what, form, dtype, shape, operands, progress, value: None, unseen: None })
+        Ok(Node {
+            handle: true,
+            implied: false,
+            what,
+            form,
+            dtype,
+            shape,
+            operands,
+            progress,
+            value: None,
+            unseen: None,
+        })
     }
 
     pub fn expr_release(&mut self, expr: Ref) -> Result<Done, Status> {
@@ -268,70 +372,51 @@ fn unary(what: Operation, x: &Node, faults: &mut Faults) -> (Form, Vec<i64>) {
         Operation::Transpose => {
             faults.when(x.matrix().is_none(), TN_ERR_SHAPE);
             shape.reverse();
-            let turned = match form {
-                Form::Lower => Form::Upper,
-                Form::Upper => Form::Lower,
-                same => same,
-            };
-            (turned, shape)
+            (form.turned(), shape)
         }
-        Operation::Scale(_) | Operation::Negate => (form, shape),
+        Operation::Scale(_) | Operation::Negate | Operation::Sqrt => (form, shape),
         Operation::Sum(axis) => {
-            faults.when(form != Form::Full, TN_ERR_UNSUPPORTED);
+            shape = x.dense_shape();
             if axis < shape.len() {
                 shape.remove(axis);
             }
             (Form::Full, shape)
         }
-        _ => {
-            // The function does not map 0 to 0.
-            faults.when(form != Form::Full, TN_ERR_UNSUPPORTED);
-            (form, shape)
-        }
+        // These do not map 0 to 0, or show the zeros.
+        _ => (Form::Full, x.dense_shape()),
     }
 }
 
 fn binary_of(what: Operation, x: &Node, y: &Node, faults: &mut Faults) -> (Form, Vec<i64>) {
     faults.when(x.dtype != y.dtype, TN_ERR_DTYPE);
-    let forms = (x.form, y.form);
     let square = |node: &Node| node.matrix().is_some_and(|(rows, columns)| rows == columns);
-    match what {
+    let shape = match what {
         Operation::Multiply | Operation::Solve => {
             let inner = x.matrix().map(|(_, columns)| columns);
             let rows = y.vector().or(y.matrix().map(|(rows, _)| rows));
             faults.when(inner.is_none() || inner != rows, TN_ERR_SHAPE);
             faults.when(what == Operation::Solve && !square(x), TN_ERR_SHAPE);
-            let both_diagonal = forms == (Form::Diagonal, Form::Diagonal);
-            let right_diagonal = y.form == Form::Diagonal && matches!(x.form, Form::Full | Form::Diagonal);
-            let supported = y.form == Form::Full || what == Operation::Multiply && right_diagonal;
-            faults.when(!supported, TN_ERR_UNSUPPORTED);
-            if both_diagonal {
-                return (Form::Diagonal, x.shape.clone());
-            }
             let rows = x.matrix().map_or(0, |(rows, _)| rows);
-            let shape = match (y.vector(), y.matrix()) {
+            match (y.vector(), y.matrix()) {
                 (None, Some((_, columns))) => vec![rows, columns],
                 _ => vec![rows],
-            };
-            (Form::Full, shape)
+            }
         }
         _ => {
-            let fits = if forms == (Form::Full, Form::Full) {
+            let fits = if (x.form, y.form) == (Form::Full, Form::Full) {
                 x.shape == y.shape
             } else {
                 x.matrix().is_some() && x.matrix() == y.matrix()
             };
             faults.when(!fits, TN_ERR_SHAPE);
-            let sum = matches!(what, Operation::Add | Operation::Subtract);
-            match forms {
-                (a, b) if a == b && (sum || a == Form::Full) => (a, x.shape.clone()),
-                (Form::Full, Form::Diagonal) if sum => (Form::Full, x.shape.clone()),
-                (Form::Diagonal, Form::Full) if sum => (Form::Full, y.shape.clone()),
-                _ => {
-                    faults.add(TN_ERR_UNSUPPORTED);
-                    (x.form, x.shape.clone())
-                }
-            }
+            x.dense_shape()
         }
-    }
+    };
+    let form = match what {
+        Operation::Times => Form::intersection(x.form, y.form),
+        Operation::Divide => Form::Full,
+        _ => Form::union(x.form, y.form),
+    };
+    let axes = if form == Form::Diagonal { 1 } else { shape.len() };
+    (form, shape.into_iter().take(axes).collect())
 }

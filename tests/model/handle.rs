@@ -4,7 +4,7 @@
 //! handles. [`Model::end_unused`] is the only place where leases, stores and callbacks end (I2, I15).
 
 use super::compute::Meter;
-use super::graph::Node;
+use super::graph::{Form, Node};
 use super::region::Region;
 use super::rules::Status;
 use super::store::{Group, Guard, Holding, Lease, Memory, Origin, Store};
@@ -40,6 +40,7 @@ pub struct Array {
     pub store: usize,
     pub region: Region,
     pub readonly: bool,
+    pub form: Form,
     pub lease: Option<usize>,
     /// Of the open give: the giver's variables (r) and outstanding promises (g).
     pub required: u32,
@@ -181,6 +182,8 @@ impl Model {
     pub fn known(&self, handle: Ref) -> Result<(), Status> {
         let released = match handle {
             Ref::Null => return Err(TN_ERR_NULL),
+            // A node that the library added: the test passes NULL in its place.
+            Ref::Expr(index) if self.nodes[index].implied => return Err(TN_ERR_NULL),
             Ref::Array(index) => self.arrays[index].state == State::Released,
             Ref::Weak(index) => self.weaks[index].released,
             Ref::Promise(index) => self.promises[index].state == PromiseState::Released,
@@ -257,6 +260,7 @@ impl Model {
             store,
             region,
             readonly,
+            form: Form::Full,
             lease,
             required: 0,
             given: 0,
@@ -268,7 +272,9 @@ impl Model {
 
     /// Another claim like this one, on the same store.
     pub fn add_clone(&mut self, like: &Array) -> usize {
-        self.add_array(like.store, like.region.clone(), like.readonly, like.lease)
+        let clone = self.add_array(like.store, like.region.clone(), like.readonly, like.lease);
+        self.arrays[clone].form = like.form;
+        clone
     }
 
     pub fn call_back(&mut self, callback: Option<usize>, queued: bool) {

@@ -109,6 +109,7 @@ impl Library {
                 Build::Solve => tn_expr_solve(x, y, out),
                 Build::Scale(factor) => tn_expr_scale(x, factor, out),
                 Build::Transpose => tn_expr_transpose(x, out),
+                Build::Dense => tn_expr_dense(x, out),
                 Build::Sum(axis) => tn_expr_sum(x, axis, out),
                 Build::Elementwise(op) => tn_expr_elementwise(op, x, y, out),
             }

@@ -30,6 +30,7 @@ pub struct Described {
     pub bytes: u64,
     pub count: u64,
     pub store_bytes: u64,
+    pub form: u32,
     pub offset: i64,
 }
 
@@ -247,7 +248,7 @@ impl Library {
             assert_eq!((info.ndim, info.bytes, info.shape[0]), (0, 0, 0), "a failing query wrote its output");
             return Err(status);
         }
-        assert_eq!((info.device, info.reserved), (HOST, 0));
+        assert_eq!(info.device, HOST);
         let n = info.ndim as usize;
         Ok(Described {
             dtype: info.dtype,
@@ -257,6 +258,7 @@ impl Library {
             bytes: info.bytes,
             count: info.count,
             store_bytes: info.store_bytes,
+            form: info.form,
             offset: info.offset,
         })
     }

@@ -52,6 +52,31 @@ impl Values {
         Values { elements, ..self.clone() }
     }
 
+    /// All elements, with the zeros that the form implies.
+    fn dense(&self) -> Values {
+        if self.form == Form::Full {
+            return self.clone();
+        }
+        let (rows, columns) = self.size();
+        Values::full(&[rows as i64, columns as i64], |i, j| self.at(i, j).unwrap_or(Number::ZERO))
+    }
+
+    /// The elements of a matrix that are not in this form count as 0, and a diagonal has no others.
+    fn in_form(self, form: Form) -> Values {
+        match form {
+            Form::Full => self,
+            Form::Diagonal => {
+                let n = self.shape[0] as usize;
+                let elements = (0..n).map(|i| self.elements[i * (n + 1)]).collect();
+                Values { form, shape: vec![n as i64], elements }
+            }
+            _ => {
+                let shown = |i, j| self.at(i, j).filter(|_| form.has(i, j)).unwrap_or(Number::ZERO);
+                Values { form, ..Values::full(&self.shape, shown) }
+            }
+        }
+    }
+
     /// A full matrix, or a vector if the shape says so.
     fn full(shape: &[i64], mut element: impl FnMut(usize, usize) -> Number) -> Values {
         let (rows, columns) = (shape[0] as usize, shape.get(1).map_or(1, |&n| n as usize));
@@ -67,8 +92,9 @@ pub fn evaluate(what: Operation, x: &Values, y: Option<&Values>, a: Arithmetic) 
     Ok(match what {
         Operation::Add => both(&|x, y| a.add(x, y)),
         Operation::Subtract => both(&|x, y| a.subtract(x, y)),
-        Operation::Times => both(&|x, y| a.multiply(x, y)),
+        Operation::Times => times(x, y.expect("two operands"), a),
         Operation::Divide => both(&|x, y| a.divide(x, y)),
+        Operation::Dense => x.dense(),
         Operation::Negate => each(&|x| x.negative()),
         Operation::Sqrt => each(&|x| a.sqrt(x)),
         Operation::Exp => each(&|x| a.exp(x)),
@@ -97,21 +123,31 @@ fn masked(x: &Values, f: &dyn Fn(Number) -> Number) -> Vec<Number> {
 }
 
 fn combine(x: &Values, y: &Values, f: &dyn Fn(Number, Number) -> Number) -> Values {
-    let number = |v: Option<Number>| v.unwrap_or(Number::ZERO);
-    match (x.form, y.form) {
-        (Form::Full, Form::Full) | (Form::Diagonal, Form::Diagonal) => {
-            x.like(x.elements.iter().zip(&y.elements).map(|(&x, &y)| f(x, y)).collect())
-        }
-        (a, b) if a == b => {
-            let pair = |i, j| if x.is_here(i, j) { f(number(x.at(i, j)), number(y.at(i, j))) } else { Number::ZERO };
-            Values { form: a, ..Values::full(&x.shape, pair) }
-        }
-        (Form::Full, _) => Values::full(&x.shape, |i, j| f(number(x.at(i, j)), number(y.at(i, j)))),
-        _ => Values::full(&y.shape, |i, j| f(number(x.at(i, j)), number(y.at(i, j)))),
+    if x.form == y.form && !matches!(x.form, Form::Lower | Form::Upper) {
+        return x.like(x.elements.iter().zip(&y.elements).map(|(&x, &y)| f(x, y)).collect());
     }
+    let (left, right) = (x.dense(), y.dense());
+    let pairs = left.elements.iter().zip(&right.elements);
+    left.like(pairs.map(|(&x, &y)| f(x, y)).collect()).in_form(Form::union(x.form, y.form))
+}
+
+/// Element by element, where both have one.
+fn times(x: &Values, y: &Values, a: Arithmetic) -> Values {
+    if x.form == y.form && !matches!(x.form, Form::Lower | Form::Upper) {
+        return combine(x, y, &|x, y| a.multiply(x, y));
+    }
+    let product = |i, j| match (x.at(i, j), y.at(i, j)) {
+        (Some(x), Some(y)) => a.multiply(x, y),
+        _ => Number::ZERO,
+    };
+    let (rows, columns) = x.size();
+    Values::full(&[rows as i64, columns as i64], product).in_form(Form::intersection(x.form, y.form))
 }
 
 fn sum(x: &Values, axis: usize, a: Arithmetic) -> Values {
+    if x.form == Form::Diagonal {
+        return Values { form: Form::Full, ..x.clone() };
+    }
     let length = |axes: &[i64]| axes.iter().product::<i64>() as usize;
     let (outer, n, inner) = (length(&x.shape[..axis]), x.shape[axis] as usize, length(&x.shape[axis + 1..]));
     let mut shape = x.shape.clone();
@@ -146,20 +182,24 @@ fn multiply(m: &Values, x: &Values, a: Arithmetic) -> Values {
         return combine(m, x, &|m, x| a.multiply(m, x));
     }
     let (rows, inner) = m.size();
-    let mut shape = x.shape.clone();
-    shape[0] = rows as i64;
-    if x.form == Form::Diagonal {
-        return Values::full(&m.shape, |i, j| a.multiply(m.elements[i * inner + j], x.elements[j]));
-    }
     let columns = x.size().1;
-    Values::full(&shape, |i, j| {
-        let right = |k: usize| x.elements[k * columns + j];
+    let shape = if x.dense().shape.len() == 1 { vec![rows as i64] } else { vec![rows as i64, columns as i64] };
+    // The zeros of a triangle on the left are skipped. Those of one on the right are written out, unless the left one is full.
+    let right = |k: usize, j: usize| match x.at(k, j) {
+        None if m.form != Form::Full => Some(Number::ZERO),
+        other => other,
+    };
+    let product = |i: usize, j: usize| {
         if m.form == Form::Diagonal {
-            return a.multiply(m.elements[i], right(i));
+            return a.multiply(m.elements[i], right(i, j).expect("not skipped"));
         }
-        let pairs: Vec<_> = (0..inner).filter_map(|k| m.at(i, k).map(|m| (m, right(k)))).collect();
+        if x.form == Form::Diagonal {
+            return m.at(i, j).map_or(Number::ZERO, |m| a.multiply(m, x.elements[j]));
+        }
+        let pairs: Vec<_> = (0..inner).filter_map(|k| Some((m.at(i, k)?, right(k, j)?))).collect();
         a.dot(&pairs)
-    })
+    };
+    Values::full(&shape, product).in_form(Form::union(m.form, if shape.len() == 1 { Form::Full } else { x.form }))
 }
 
 /// Computes first - the sum of the products.
@@ -210,6 +250,15 @@ fn cholesky(x: &Values, a: Arithmetic) -> Result<Values, Trouble> {
 }
 
 fn solve(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
+    if (m.form, b.form) == (Form::Diagonal, Form::Diagonal) {
+        return Ok(combine(b, m, &|b, m| a.divide(b, m)));
+    }
+    let form = if b.shape.len() == 1 && b.form == Form::Full { Form::Full } else { Form::union(m.form, b.form) };
+    solve_dense(m, &b.dense(), a).map(|x| x.in_form(form))
+}
+
+/// As [`solve`], of a vector or a full matrix.
+fn solve_dense(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     let (n, columns) = b.size();
     let right = |i: usize, j: usize| b.elements[i * columns + j];
     if m.form == Form::Diagonal {

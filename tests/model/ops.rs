@@ -55,10 +55,11 @@ pub enum Kind {
     WriteForeign,
     Query,
     IsUnique,
+    SetForm,
 }
 
 /// Relative frequency of each kind.
-const WEIGHTS: [(u32, Kind); 40] = [
+const WEIGHTS: [(u32, Kind); 41] = [
     (7, Kind::Make),
     (10, Kind::Release),
     (13, Kind::End),
@@ -93,6 +94,7 @@ const WEIGHTS: [(u32, Kind); 40] = [
     (2, Kind::WriteForeign),
     (1, Kind::Query),
     (1, Kind::IsUnique),
+    (4, Kind::SetForm),
     (6, Kind::Enter),
     (5, Kind::Leave),
     (11, Kind::Leaf),
@@ -252,6 +254,7 @@ impl Op {
                 Call::End { guard, flags: if r.chance(3) { 1 << 5 } else { flags } }
             }
             Kind::Clone => Call::Clone { array: r.array() },
+            Kind::SetForm => r.set_form(),
             Kind::View => {
                 let array = r.array();
                 Call::View { array, view: r.view(array) }

@@ -168,6 +168,7 @@ impl Names {
             Call::View { array, .. }
             | Call::Parts { array, .. }
             | Call::Clone { array }
+            | Call::SetForm { array, .. }
             | Call::Release { array }
             | Call::Weaken { array }
             | Call::BorrowRead { array, .. }

@@ -86,6 +86,7 @@ impl Driver {
                 Operation::Solve => Build::Solve,
                 Operation::Scale(factor) => Build::Scale(factor),
                 Operation::Transpose => Build::Transpose,
+                Operation::Dense => Build::Dense,
                 Operation::Sum(axis) => Build::Sum(axis as i32),
                 Operation::Times => Build::Elementwise(TN_EXPR_MULTIPLY),
                 Operation::Divide => Build::Elementwise(TN_EXPR_DIVIDE),
@@ -107,12 +108,7 @@ impl Driver {
 impl Library {
     /// A leaf over a copy of these bytes.
     fn leaf_apart(&self, layout: &Layout, form: Form, copies: &mut Copies) -> *mut tn_expr {
-        let upper = form == Form::Upper;
-        let (mut shape, mut strides) = (layout.shape.clone(), layout.strides.clone());
-        if upper {
-            shape.reverse();
-            strides.reverse();
-        }
+        let (shape, strides) = (&layout.shape, &layout.strides);
         let (low, high) = layout.extent().unwrap_or((layout.at, layout.at));
         let bytes = self.peek(low, (high - low) as usize);
         let mut memory = vec![0u8; bytes.len() + 2 * ALIGN];
@@ -132,27 +128,16 @@ impl Library {
             offset: layout.at - low,
         };
         let (mut array, mut how, mut expr) = (null_mut(), 0, null_mut());
-        let form = match form {
-            Form::Full => TN_FORM_FULL,
-            Form::Diagonal => TN_FORM_DIAGONAL,
-            Form::Lower | Form::Upper => TN_FORM_LOWER,
-        };
         // SAFETY: the memory outlives `copies`, the layout lies in it; outputs are writable.
         unsafe {
             let imported =
                 tn_array_import_host(at.cast(), &described, TN_REQUIRE_BORROW, None, null_mut(), &mut array, &mut how);
             must(imported, "a copy of a leaf");
-            must(tn_expr_leaf(array, form, &mut expr), "a copy of a leaf");
+            must(tn_expr_leaf(array, form.raw(), &mut expr), "a copy of a leaf");
         }
         copies.arrays.push(array);
         copies.exprs.push(expr);
         copies.memory.push(memory);
-        if upper {
-            let leaf = std::mem::replace(&mut expr, null_mut());
-            // SAFETY: handles are checked ids, the output is writable.
-            must(unsafe { tn_expr_transpose(leaf, &mut expr) }, "a copy of a leaf");
-            copies.exprs.push(expr);
-        }
         expr
     }
 

@@ -63,6 +63,21 @@ impl View {
     }
 }
 
+impl View {
+    /// FM-2: whether the view permutes the axes, and so keeps the form or turns it; None for all other views. No form has more than two axes.
+    pub fn turns(&self) -> Option<bool> {
+        match self {
+            View::Transpose => Some(true),
+            View::Permute { axes } => match axes[..] {
+                [] | [0 | -1] | [0 | -2, 1 | -1] => Some(false),
+                [1 | -1, 0 | -2] => Some(true),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 impl Region {
     /// The view, or the error of its arguments for this array.
     pub fn view(&self, view: &View) -> Result<Region, Status> {

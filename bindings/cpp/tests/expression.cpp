@@ -123,8 +123,44 @@ static void explained() {
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(nothing.explain()));
 }
 
+// The Cholesky factor of a sum; the callee does not know the forms.
+static array factor(tenure::promise x, tenure::promise y) {
+    return (lazy(std::move(x)) + lazy(std::move(y))).cholesky().compute();
+}
+
+// FM-1 to FM-4: the form belongs to the handle, is given with it, and results have the form that they are stored in.
+static void forms() {
+    using tenure::form;
+    const std::int64_t n = 20;
+    pool own(tenure::pool_options().name("forms"));
+    array k = matrix(n, own), same = k.copy(own), d = vector(n, 5.0, own);
+    CHECK(k.form() == form::full && &d.set_form(form::diagonal) == &d && d.form() == form::diagonal);
+    array low = k.with_form(form::lower);
+    CHECK(low.form() == form::lower && k.form() == form::full && tenure::overlap_of(low, k) == tenure::overlap::exact);
+    CHECK(low.transpose().form() == form::upper && low.slice({{0, 2}}).form() == form::full);
+    CHECK(low.copy().form() == form::lower && lazy(low).dense().compute().form() == form::full);
+    low.reset();
+    const void *place = address(k);
+    auto allocations = own.stats().allocation_count;
+    array l = factor(tenure::give(std::move(k)), tenure::give(std::move(d)));
+    CHECK(l.form() == form::lower && address(l) == place && own.stats().allocation_count == allocations);
+    check_factor(same, l, 5.0);
+    array x = vector(n, 4.0, own).set_form(form::diagonal).clone(), y = vector(n, 5.0, own).with_form(form::diagonal);
+    array root = factor(tenure::give(std::move(x)), tenure::give(std::move(y)));
+    CHECK(root.form() == form::diagonal && root.ndim() == 1 && root.read<double>()[0] == 3.0);
+    array one = tenure::identity<double>(3);
+    CHECK(one.form() == form::diagonal && one.to_vector<double>() == std::vector<double>({1, 1, 1}));
+    array all = lazy(one).dense().compute();
+    CHECK(all.to_vector<double>() == std::vector<double>({1, 0, 0, 0, 1, 0, 0, 0, 1}));
+    CHECK(lazy(one, form::full).compute().form() == form::full && tenure::upper(all).compute().form() == form::upper);
+    THROWS(tenure::argument_error, TN_ERR_SHAPE, one.set_form(form::lower));
+    THROWS(tenure::usage_error, TN_ERR_INVALID, one.set_form(form::of_handle));
+    CHECK(one.form() == form::diagonal);
+}
+
 int main() {
     in_place();
+    forms();
     explained();
     operations();
     refused();

@@ -344,6 +344,12 @@ pub fn set_name(array: Id, name: Option<&CStr>) -> Result<()> {
     check(unsafe { c::tn_array_set_name(array.raw(), name.map_or(null(), CStr::as_ptr)) })
 }
 
+/// Sets the form of the handle's matrix.
+pub fn set_form(array: Id, form: tn_form) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_array_set_form(array.raw(), form) })
+}
+
 /// A new handle to the pool of an array's bytes.
 pub fn array_pool(array: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.

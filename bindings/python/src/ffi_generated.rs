@@ -191,6 +191,7 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_array_query(array: *mut tn_array, info: *mut tn_array_info) -> tn_status;
     pub fn tn_array_set_name(array: *mut tn_array, name: *const c_char) -> tn_status;
+    pub fn tn_array_set_form(array: *mut tn_array, form: tn_form) -> tn_status;
     pub fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_status;
     pub fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status;
@@ -589,6 +590,7 @@ unsafe extern "C" {
         y: *mut tn_expr,
         out: *mut *mut tn_expr,
     ) -> tn_status;
+    pub fn tn_expr_dense(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_compute(
         expr: *mut tn_expr,
         flags: tn_compute_flags,

@@ -139,7 +139,7 @@ mod _tenure {
     #[pymodule_export]
     use crate::operations::index::Items;
     #[pymodule_export]
-    use crate::operations::lazy::{diagonal, lazy, lower};
+    use crate::operations::lazy::{diagonal, lazy, lower, upper};
     #[pymodule_export]
     use crate::operations::npy::{open_npy, save_npy};
     #[pymodule_export]

@@ -241,7 +241,7 @@ def test_refusals(refused):
     with pytest.raises(TypeError, match="already"):
         tenure.lazy(e)
     with pytest.raises(ValueError, match="form"):
-        tenure.lazy(x, "upper")
+        tenure.lazy(x, "middle")
     with pytest.raises(ValueError, match="format"):
         e.explain("svg")
     with pytest.raises(TypeError):

@@ -83,10 +83,12 @@ from ._tenure import (
     save_npy,
     set_array_interface,
     take,
+    upper,
     zeros,
     zeros_like,
 )
 from . import cuda
+from ._forms import identity
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._install import Installed, install, numpy_allocator
@@ -252,6 +254,7 @@ __all__ = [
     "get_library",
     "give",
     "holders_of",
+    "identity",
     "install",
     "lazy",
     "leaks",
@@ -273,6 +276,7 @@ __all__ = [
     "takes",
     "to_jax",
     "to_torch",
+    "upper",
     "version",
     "why_not",
     "zeros",

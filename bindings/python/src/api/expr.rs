@@ -13,6 +13,8 @@ pub enum Unary {
     Scale(f64),
     /// Sums over this axis.
     Sum(i32),
+    /// Writes out the zeros of a form.
+    Dense,
     /// A member of TN_EXPR_ with one operand.
     Elementwise(u32),
 }
@@ -44,6 +46,7 @@ pub fn unary(operation: Unary, x: Id) -> Result<Id> {
             Unary::Transpose => c::tn_expr_transpose(x.raw(), out),
             Unary::Scale(factor) => c::tn_expr_scale(x.raw(), factor, out),
             Unary::Sum(axis) => c::tn_expr_sum(x.raw(), axis, out),
+            Unary::Dense => c::tn_expr_dense(x.raw(), out),
             Unary::Elementwise(op) => c::tn_expr_elementwise(op, x.raw(), null_mut(), out),
         }
     })

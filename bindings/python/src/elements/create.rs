@@ -327,5 +327,8 @@ pub fn array<'py>(
     let made = new(py, &shape, raw, Initial::Empty, None, name, &PoolChoice::of(pool, device)?)?;
     let memory = ForeignBuffer::read(&source)?;
     memory.copy_into(py, made.get().id()?, raw)?;
+    if let Ok(array) = object.cast::<Array>() {
+        api::set_form(made.get().id()?, array.get().info()?.form)?;
+    }
     Ok(made)
 }

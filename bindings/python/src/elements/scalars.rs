@@ -1,5 +1,6 @@
 //! Array values as Python and NumPy objects: single elements, lists, comparisons, `numpy.asarray`.
 
+use crate::api;
 use crate::elements::borrow::read_view;
 use crate::elements::create;
 use crate::elements::element::read_one;
@@ -35,7 +36,9 @@ impl Array {
             return Ok(create::array(py, slf.as_any(), Some(&dtype), None, None, None)?.into_any());
         }
         let converted = read_view(slf)?.call_method1("astype", (convert::dtype_object(py, dtype)?,))?;
-        Ok(create::array(py, &converted, None, None, None, None)?.into_any())
+        let made = create::array(py, &converted, None, None, None, None)?;
+        api::set_form(made.get().id()?, slf.get().info()?.form)?;
+        Ok(made.into_any())
     }
 
     /// The only element, as a Python scalar.

@@ -231,8 +231,10 @@ impl Array {
             stream: stream.0 as *mut tn_stream,
             name: core::ptr::null(),
         };
+        let form = self.info()?.form;
         let made = api::array_like(pool, id, Some(&options))?;
-        py.detach(|| api::copy_into(id, made, TN_WAIT, stream).map_err(PyErr::from)).inspect_err(|_| {
+        let copied = py.detach(|| api::copy_into(id, made, TN_WAIT, stream)).and_then(|()| api::set_form(made, form));
+        copied.map_err(PyErr::from).inspect_err(|_| {
             let _ = api::release(made);
         })?;
         Ok(made)
@@ -323,6 +325,19 @@ impl Array {
         self.plain.store(false, Ordering::Relaxed);
         let name = name.filter(|n| !n.is_empty()).map(convert::text_of).transpose()?;
         Ok(api::set_name(self.id()?, name.as_deref())?)
+    }
+
+    /// The form of the matrix that expressions take this handle for: "full"; "diagonal": the array is a vector, the diagonal
+    /// of a matrix that is 0 elsewhere; "lower" or "upper": the elements above or below the diagonal count as 0 and are not
+    /// read. Assigning changes no element, and other handles keep their form.
+    #[getter]
+    pub fn form(&self) -> PyResult<&'static str> {
+        Ok(convert::form_name(self.info()?.form))
+    }
+
+    #[setter]
+    fn set_form(&self, form: &str) -> PyResult<()> {
+        Ok(api::set_form(self.id()?, convert::form_of(form)?)?)
     }
 
     /// The layout of the elements and the permitted uses: `x.flags.c_contiguous`, `x.flags.writeable`,
@@ -509,6 +524,9 @@ pub fn brief(array: &Bound<'_, Array>) -> String {
     let lengths: Vec<_> = info.shape[..info.ndim as usize].iter().map(i64::to_string).collect();
     let comma = if lengths.len() == 1 { "," } else { "" };
     let mut text = format!("array {name} ({}{comma})", lengths.join(", "));
+    if info.form != TN_FORM_FULL {
+        text += &format!(" {}", convert::form_name(info.form));
+    }
     let label = fixed_text(&info.name);
     if !label.is_empty() {
         text += &format!(" {label:?}");

@@ -4,7 +4,7 @@
 //! built. So the operation alone holds the operand.
 
 use crate::api::expr::{self as api, Binary, Unary};
-use crate::api::{Id, take};
+use crate::api::{Id, clone, set_form, take};
 use crate::base::interpreter::{retry_after_wait, wait_without_gil};
 use crate::base::site;
 use crate::exchange::asarray::asarray;
@@ -12,8 +12,8 @@ use crate::handles::array::Array;
 use crate::handles::expr::Expr;
 use crate::handles::promise::Promise;
 use crate::types::*;
-use crate::values::convert::cached_objects;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use crate::values::convert::{cached_objects, form_of};
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
@@ -82,7 +82,7 @@ fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
         || buffer
         || object.hasattr("__array__")?
         || object.hasattr("__dlpack__")?;
-    if known { leaf_of(object, TN_FORM_FULL).map(Some) } else { Ok(None) }
+    if known { leaf_of(object, TN_FORM_OF_HANDLE).map(Some) } else { Ok(None) }
 }
 
 fn leaf_of(object: &Bound<'_, PyAny>, form: u32) -> PyResult<Operand> {
@@ -105,11 +105,36 @@ fn leaf_of(object: &Bound<'_, PyAny>, form: u32) -> PyResult<Operand> {
     Ok(Operand { id: leaf, temporary: true })
 }
 
-fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>> {
-    let py = object.py();
+fn refuse_expression(object: &Bound<'_, PyAny>) -> PyResult<()> {
     if object.is_instance_of::<Expr>() {
         return Err(PyTypeError::new_err("this is already an expression; the form of an expression cannot be changed"));
     }
+    Ok(())
+}
+
+/// An array of its own for an object, with a form: another claim on the bytes of an array, the taken array of a promise, or
+/// an import.
+fn with_form<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Array>> {
+    let py = object.py();
+    refuse_expression(object)?;
+    let array = match (object.cast::<Promise>(), object.cast::<Array>()) {
+        (Ok(promise), _) => {
+            let _site = site::here(py);
+            Array::adopt(py, take(&[promise.get().id()])?[0])?
+        }
+        (_, Ok(array)) => {
+            let _site = site::here(py);
+            Array::wrap(py, clone(array.get().id()?)?, array.get().dtype(), array.get().ndim())?
+        }
+        _ => asarray(py, object, None, None)?,
+    };
+    set_form(array.get().id()?, form)?;
+    Ok(array)
+}
+
+fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>> {
+    let py = object.py();
+    refuse_expression(object)?;
     let leaf = leaf_of(object, form)?;
     let id = leaf.id;
     core::mem::forget(leaf);
@@ -118,39 +143,63 @@ fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>
 
 /// An array as an expression: the beginning of `(tenure.lazy(A) + D).cholesky() * u`.
 ///
-/// x: float32 or float64; a promise is taken. form: "full"; "diagonal": a vector is the diagonal of a matrix that is
-/// 0 elsewhere; "lower": the diagonal of a square matrix and the elements below it. The expression has its own claim:
-/// `del x` once x is not needed any more, and a result may take its bytes.
+/// x: float32 or float64; a promise is taken. form: in place of `x.form`, the form in which x is read: "full"; "diagonal":
+/// a vector is the diagonal of a matrix that is 0 elsewhere; "lower", "upper": the diagonal of a square matrix and the
+/// elements below or above it. The expression has its own claim: `del x` once x is not needed any more, and a result may
+/// take its bytes.
 ///
 /// >>> e = tenure.lazy(x) + numpy.ones((2, 3))
 /// >>> e.sum(0).tolist()
 /// [2.0, 2.0, 2.0]
 #[pyfunction]
-#[pyo3(signature = (x, form="full"))]
-pub fn lazy<'py>(x: &Bound<'py, PyAny>, form: &str) -> PyResult<Bound<'py, Expr>> {
-    let form = match form {
-        "full" => TN_FORM_FULL,
-        "diagonal" => TN_FORM_DIAGONAL,
-        "lower" => TN_FORM_LOWER,
-        other => {
-            return Err(PyValueError::new_err(format!(
-                "form must be \"full\", \"diagonal\" or \"lower\", not {other:?}"
-            )));
-        }
-    };
-    leaf(x, form)
+#[pyo3(signature = (x, form=None))]
+pub fn lazy<'py>(x: &Bound<'py, PyAny>, form: Option<&str>) -> PyResult<Bound<'py, Expr>> {
+    leaf(x, form.map_or(Ok(TN_FORM_OF_HANDLE), form_of)?)
 }
 
-/// A diagonal matrix as an expression, stored as its n values: `tenure.lazy(v, "diagonal")`.
+/// A diagonal matrix, stored as its n values: one more array on the bytes of v, with the form "diagonal".
+///
+/// >>> d = tenure.diagonal([1.0, 2.0])
+/// >>> (tenure.lazy(numpy.ones((2, 2))) + d).tolist()
+/// [[2.0, 1.0], [1.0, 3.0]]
 #[pyfunction]
-pub fn diagonal<'py>(v: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Expr>> {
-    leaf(v, TN_FORM_DIAGONAL)
+pub fn diagonal<'py>(v: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
+    with_form(v, TN_FORM_DIAGONAL)
 }
 
-/// The lower triangle of a square matrix as an expression, with zeros above: `tenure.lazy(x, "lower")`.
+/// The lower triangle of a square matrix, with zeros above: one more array on the bytes of x, with the form "lower".
 #[pyfunction]
-pub fn lower<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Expr>> {
-    leaf(x, TN_FORM_LOWER)
+pub fn lower<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
+    with_form(x, TN_FORM_LOWER)
+}
+
+/// The upper triangle of a square matrix, with zeros below: one more array on the bytes of x, with the form "upper".
+#[pyfunction]
+pub fn upper<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
+    with_form(x, TN_FORM_UPPER)
+}
+
+#[pymethods]
+impl Array {
+    /// The lower Cholesky factor, as an expression: `tenure.lazy(x).cholesky()`.
+    fn cholesky<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Expr>> {
+        let operand = leaf_of(slf.as_any(), TN_FORM_OF_HANDLE)?;
+        let _site = site::here(slf.py());
+        Expr::wrap(slf.py(), api::unary(Unary::Cholesky, operand.id)?)
+    }
+
+    /// The solution y of x * y = b, as an expression: `tenure.lazy(x).solve(b)`.
+    fn solve<'py>(slf: &Bound<'py, Self>, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        leaf(slf.as_any(), TN_FORM_OF_HANDLE)?.get().method(b, Binary::Solve)
+    }
+
+    /// A copy with all elements of the matrix, also the zeros of a diagonal or a triangle, in form "full". float32 or
+    /// float64.
+    fn dense<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Array>> {
+        let py = slf.py();
+        let expr = leaf(slf.as_any(), TN_FORM_OF_HANDLE)?.get().unary(py, Unary::Dense)?;
+        expr.call_method0("compute")?.cast_into::<Array>().map_err(PyErr::from)
+    }
 }
 
 #[pymethods]
@@ -234,6 +283,12 @@ impl Expr {
     #[getter(T)]
     fn t<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
         self.unary(py, Unary::Transpose)
+    }
+
+    /// The matrix with all elements, also the zeros of a diagonal or a triangle. A copy of them is counted in
+    /// `tenure.copies()`.
+    fn dense<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Dense)
     }
 
     /// The sum over one axis, which is removed. A negative axis counts from the last.

@@ -10,7 +10,7 @@ use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::elements::borrow::read_view;
 use crate::handles::array::{Array, brief};
 use crate::types::*;
-use crate::values::convert::{cached_objects, device_text, is_remote};
+use crate::values::convert::{cached_objects, device_text, form_name, is_remote};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -78,17 +78,17 @@ fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<
     cached_objects(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
 }
 
-/// The text with the device before its last bracket. Where the line would be too long it is on its own line, as NumPy
-/// does with types.
-fn with_device(text: &str, device: &str) -> String {
+/// The text with a property, such as the device, before its last bracket. Where the line would be too long it is on its own
+/// line, as NumPy does with types.
+fn with_property(text: &str, property: &str, value: &str) -> String {
     let elements = text.strip_suffix(')').unwrap_or(text);
     let last = elements.rsplit('\n').next().unwrap_or(elements);
-    let gap = if last.len() + device.len() + ", device='')".len() > WIDTH_COLUMNS {
+    let gap = if last.len() + property.len() + value.len() + ", ='')".len() > WIDTH_COLUMNS {
         format!("\n{}", " ".repeat(TENURE_PREFIX.len()))
     } else {
         " ".to_owned()
     };
-    format!("{elements},{gap}device='{device}')")
+    format!("{elements},{gap}{property}='{value}')")
 }
 
 /// The result of `repr(x)`.
@@ -106,8 +106,13 @@ pub fn repr(array: &Bound<'_, Array>) -> String {
                 TN_BF16 => format!("{TENURE_PREFIX}{}", text.replace("dtype=float32", "dtype=bfloat16")),
                 _ => format!("{TENURE_PREFIX}{text}"),
             };
-            match array.get().info().map(|info| info.device) {
-                Ok(device) if device.r#type != TN_CPU => with_device(&text, &device_text(device)),
+            let Ok(info) = array.get().info() else { return text };
+            let text = match info.form {
+                TN_FORM_FULL => text,
+                form => with_property(&text, "form", form_name(form)),
+            };
+            match info.device {
+                device if device.r#type != TN_CPU => with_property(&text, "device", &device_text(device)),
                 _ => text,
             }
         }

@@ -236,6 +236,21 @@ pub fn axes_of(dims: &[i64]) -> SmallVec<[i32; 8]> {
     dims.iter().map(|&d| d.clamp(i32::MIN.into(), i32::MAX.into()) as i32).collect()
 }
 
+/// The forms by name, in the order of TN_FORM_.
+const FORMS: [&str; 4] = ["full", "diagonal", "lower", "upper"];
+
+/// The name of a form.
+pub fn form_name(form: tn_form) -> &'static str {
+    FORMS.get(form as usize).copied().unwrap_or("full")
+}
+
+/// The form with this name.
+pub fn form_of(name: &str) -> PyResult<tn_form> {
+    FORMS.iter().position(|form| *form == name).map(|form| form as tn_form).ok_or_else(|| {
+        PyValueError::new_err(format!("form must be \"full\", \"diagonal\", \"lower\" or \"upper\", not {name:?}"))
+    })
+}
+
 /// The constant of "C", "F", "A" or "K".
 pub fn order_of(text: Option<&str>) -> PyResult<tn_order> {
     match text {
