@@ -141,6 +141,12 @@ AT(tn_layout, shape, 16);
 AT(tn_layout, strides, 24);
 AT(tn_layout, offset, 32);
 
+SIZE(tn_expr_info, 528);
+AT(tn_expr_info, size, 0);
+AT(tn_expr_info, dtype, 8);
+AT(tn_expr_info, ndim, 12);
+AT(tn_expr_info, shape, 16);
+
 SIZE(tn_array_info, 1152);
 AT(tn_array_info, size, 0);
 AT(tn_array_info, dtype, 8);

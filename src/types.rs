@@ -1024,6 +1024,23 @@ pub const TN_FORM_DIAGONAL: tn_form = 1;
 /// Form: lower triangular. Elements above the diagonal of the square matrix are not read and count as 0.
 pub const TN_FORM_LOWER: tn_form = 2;
 
+/// `tn_expr_sum`: over all axes.
+pub const TN_ALL_AXES: i32 = -0x7fff_ffff;
+
+/// Properties of the array that an expression makes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_expr_info {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// Element type.
+    pub dtype: tn_dtype,
+    /// Number of axes.
+    pub ndim: i32,
+    /// Lengths in elements; only the first ndim entries are written.
+    pub shape: [i64; TN_MAX_NDIM],
+}
+
 /// Flags of `tn_expr_compute`.
 pub type tn_compute_flags = u32;
 /// `tn_expr_compute`: if it fails, all arrays and expressions are as before, so no existing array is overwritten.

@@ -43,7 +43,7 @@ mod format;
 
 mod form;
 
-pub use build::{Arguments, elementwise, leaf, operation};
+pub use build::{Arguments, elementwise, leaf, operation, query};
 pub use compute::compute;
 pub use explain::explain;
 pub use format::Format;

@@ -3,6 +3,7 @@
 use super::form::{Form, Shape};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
+use crate::kernels;
 use crate::layout::Tuple;
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
@@ -77,7 +78,7 @@ fn shape_of(lengths: &[i64]) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Form and shape of the result of an operation with one operand. `axis`: of sum.
+/// Form and shape of the result of an operation with one operand. `axis`: of sum, or ALL_AXES.
 pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Shape)> {
     let need = |what: &str| {
         fail(
@@ -128,7 +129,10 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
         Operation::Sum => match x.form {
             Form::Full => {
                 let mut shape = shape_of(x.shape)?;
-                shape.remove(axis);
+                match axis {
+                    kernels::ALL_AXES => shape.clear(),
+                    axis => drop(shape.remove(axis)),
+                }
                 Ok((Form::Full, shape))
             }
             _ => Err(only_full()),

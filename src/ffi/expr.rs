@@ -200,13 +200,13 @@ pub unsafe extern "C" fn tn_expr_transpose(x: *mut tn_expr, out: *mut *mut tn_ex
     })
 }
 
-/// Makes the sum over one axis.
+/// Makes the sum over one axis, or over all axes.
 ///
 /// The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight interleaved partial sums;
 /// otherwise slices are added one after the other.
 ///
 /// @param x        A full expression.
-/// @param axis     The axis to sum over; a negative one counts from the end.
+/// @param axis     The axis to sum over; a negative one counts from the end. TN_ALL_AXES: the result has one element and no axes.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
 ///                 failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms without this operation;
@@ -255,6 +255,35 @@ pub unsafe extern "C" fn tn_expr_elementwise(
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(node)) };
         Ok(())
+    })
+}
+
+/// Describes the array that an expression makes: its type and its shape. Computes nothing.
+///
+/// @param expr         An expression, also one that failed.
+/// @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape, only the first ndim entries.
+///                     A diagonal matrix of n rows has the shape of its n values. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup expr
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_info) -> tn_status {
+    enter("tn_expr_query", || {
+        let id = convert::id(expr, "expr")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let info = unsafe { convert::fill(info, "info")? };
+        expr::query(id, |dtype, shape| {
+            let info = info?;
+            let mut value = <tn_expr_info as convert::VersionedStruct>::defaults();
+            (value.dtype, value.ndim) = (dtype.raw(), shape.len() as i32);
+            // SAFETY: checked by `fill`, and writable by this function's documentation.
+            unsafe {
+                info.write(&value, core::mem::offset_of!(tn_expr_info, shape));
+                info.write_numbers(core::mem::offset_of!(tn_expr_info, shape), shape);
+            }
+            Ok(())
+        })
     })
 }
 

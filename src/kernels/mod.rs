@@ -23,7 +23,7 @@ mod linalg;
 mod linalg;
 
 pub use diagonal::{Side, Triangle, add_diagonal, check_pivots, divide_rows, scale_columns, scale_rows, zero_above};
-pub use elementwise::{Binary, Unary, binary, scale, sum, unary};
+pub use elementwise::{ALL_AXES, Binary, Unary, binary, scale, sum, unary};
 pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle};
 
 use crate::blit::{HostView, Scratch};

@@ -544,6 +544,7 @@ unsafe extern "C" {
         y: *mut tn_expr,
         out: *mut *mut tn_expr,
     ) -> tn_status;
+    pub fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_info) -> tn_status;
     pub fn tn_expr_compute(
         expr: *mut tn_expr,
         flags: tn_compute_flags,

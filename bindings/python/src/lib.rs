@@ -8,7 +8,7 @@
 //! | layer | what |
 //! |---|---|
 //! | `lib.rs` | the table of what Python sees |
-//! | `operations` | indexing, views, files, devices, printing, lazy operators, reports |
+//! | `operations` | indexing, views, NumPy's functions, files, devices, printing, lazy operators, reports |
 //! | `exchange` | buffers, DLPack, Arrow, `__array_interface__`: exports and imports |
 //! | `elements` | borrows, single elements, new arrays |
 //! | `handles` | classes that own one handle of the library: arrays, pools, streams, promises, expressions |
@@ -86,6 +86,7 @@ mod operations {
     pub mod safetensors;
     pub mod takes;
     pub mod text;
+    pub mod ufunc;
     pub mod views;
 }
 
@@ -151,6 +152,8 @@ mod _tenure {
     use crate::operations::safetensors::open_safetensors;
     #[pymodule_export]
     use crate::operations::takes::_enter;
+    #[pymodule_export]
+    use crate::operations::ufunc::{_copied, _run};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -39,7 +39,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _errors, _install, _report, _tenure, _types
+from . import _errors, _install, _report, _tenure, _types, _ufunc
 from ._tenure import (
     Array,
     Borrow,
@@ -86,6 +86,7 @@ from ._tenure import (
     zeros_like,
 )
 from . import cuda
+from ._create import arange, eye, linspace
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._install import Installed, install, numpy_allocator
@@ -240,6 +241,7 @@ __all__ = [
     "WriteMode",
     "access",
     "allclose",
+    "arange",
     "array",
     "array_equal",
     "asarray",
@@ -253,6 +255,7 @@ __all__ = [
     "diagonal",
     "empty",
     "empty_like",
+    "eye",
     "from_arrow",
     "from_buffer",
     "from_dlpack",
@@ -266,6 +269,7 @@ __all__ = [
     "install",
     "lazy",
     "leaks",
+    "linspace",
     "lower",
     "no_copies",
     "numpy_allocator",
