@@ -40,7 +40,7 @@ def linspace(
     return (made, step) if retstep else made
 
 
-def eye(N, M=None, k=0, dtype=float, order="C", *, name=None, pool=None, device=None) -> Array:
+def eye(N, M=None, k=0, dtype="float64", order="C", *, name=None, pool=None, device=None) -> Array:
     """A matrix with ones on a diagonal and zeros elsewhere, as ``numpy.eye``: N rows, M columns; k: the diagonal, 0 for the main one. name,
     pool, device: as in ``zeros``.
 

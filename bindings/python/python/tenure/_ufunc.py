@@ -98,7 +98,8 @@ def _reduced_type(reduction, method, dtype, wanted):
         made = getattr(reduction, method)(sample, **options)
     else:
         made = reduction(sample, **options)
-    return _held(made.dtype, f"numpy.{reduction.__name__}")
+    # A Python object has no element type.
+    return _held(getattr(made, "dtype", numpy.dtype(object)), f"numpy.{reduction.__name__}")
 
 
 @functools.lru_cache(maxsize=64)
