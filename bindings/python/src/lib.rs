@@ -38,6 +38,7 @@ mod values {
     pub mod buffer_fields;
     pub mod convert;
     pub mod foreign_buffer;
+    pub mod numpy_api;
 }
 
 mod handles {
@@ -59,6 +60,7 @@ mod elements {
     pub mod create;
     pub mod device_view;
     pub mod element;
+    pub mod lent;
     pub mod on_stream;
     pub mod scalars;
 }
@@ -78,10 +80,12 @@ mod exchange {
 mod operations {
     pub mod address_range;
     pub mod device;
+    pub mod elementwise;
     pub mod index;
     pub mod lazy;
     pub mod npy;
     pub mod numpy_allocator;
+    pub mod operators;
     pub mod report;
     pub mod safetensors;
     pub mod takes;
@@ -136,6 +140,8 @@ mod _tenure {
 
     #[pymodule_export]
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
+    #[pymodule_export]
+    use crate::operations::elementwise::_new_like;
     #[pymodule_export]
     use crate::operations::index::Items;
     #[pymodule_export]

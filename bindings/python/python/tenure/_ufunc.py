@@ -5,7 +5,8 @@ written, all or none. A conflict raises the error of ``x.read()`` and ``x.write(
 thread's current pool. Their shape, element type and order of axes are those of NumPy's own result; NumPy writes into their memory, so
 nothing is copied. As in NumPy, a result without axes is a scalar, and an array that is passed as ``out`` is the result.
 
-This module decides what is called and makes the results; ``_tenure._run`` opens the guards and calls.
+This module decides what is called and makes the results; ``_tenure._run`` opens the guards and calls. The native half makes simple calls
+without it, such as ``x + 1``, as fast as that can be.
 """
 
 import functools
@@ -15,7 +16,7 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from . import _bfloat16
-from ._tenure import Array, Promise, _copied, _run, empty
+from ._tenure import Array, Promise, _copied, _new_like, _run, empty
 from ._types import bfloat16
 
 _ndarray = numpy.ndarray
@@ -134,29 +135,6 @@ def _core_shapes(ufunc, operands):
     return [loop + core for core in cores], strides
 
 
-def _axes_in_memory(ndim, strides):
-    """The axes of a new array from the outermost to the innermost, as NumPy's iterator orders them for operands with these strides.
-    A stride of 0 has no say."""
-    axes = list(range(ndim))[::-1]
-    for at in range(1, ndim):
-        axis, place = axes[at], at
-        for other in range(at - 1, -1, -1):
-            swap = None
-            for stride in strides:
-                mine, theirs = abs(stride[axis]), abs(stride[axes[other]])
-                if mine and theirs:
-                    if theirs <= mine:
-                        swap = False
-                    elif swap is None:
-                        swap = True
-            if swap is False:
-                break
-            if swap:
-                place = other
-        axes.insert(place, axes.pop(at))
-    return axes[::-1]
-
-
 def _strides_over(x, ndim, end, count=None):
     """The strides of an operand over the axes of a result, of which its own axes, or the first `count`, are the last before `end`; 0 over
     others."""
@@ -166,18 +144,11 @@ def _strides_over(x, ndim, end, count=None):
 
 def _fresh(shape, dtype, strides, order="K"):
     """A new array. With the order K its axes lie in memory as those of the operands with these strides, and further axes inside."""
-    ndim = len(shape)
-    if ndim < 2 or order == "C" or order == "K" and not strides:
-        return empty(shape, dtype)
     if order == "F":
         return empty(shape, dtype, "F")
-    # Each operand in C order, as is usual, leaves nothing to decide.
-    if all(sorted(filter(None, stride), reverse=True) == [s for s in stride if s] for stride in strides):
+    if order == "C" or len(shape) < 2 or not strides:
         return empty(shape, dtype)
-    axes = _axes_in_memory(len(strides[0]), strides)
-    axes += range(len(axes), ndim)
-    made = empty(tuple(shape[axis] for axis in axes), dtype)
-    return made.permute(*(axes.index(axis) for axis in range(ndim)))
+    return _new_like(shape, dtype, strides)
 
 
 # ---- calls
@@ -261,6 +232,8 @@ def _along(reduction, method, x, axis, out, keepdims, kwargs, more=()):
     arguments = (x, *more)
     if out is not None:
         return _run(function, arguments, {**kwargs, "out": out}, (out,) if type(out) is Array else ())
+    if axis is None and not keepdims and method in ("", "reduce"):
+        return _run(function, arguments, kwargs, ())
     dtype, wanted = _dtype_of(x), _dtype_or_none(kwargs.get("dtype"))
     if wanted is None and dtype == numpy.float16 and reduction in _ROUNDED_LAST:
         return _converted(_run(function, arguments, kwargs, ()), reduction)
@@ -292,7 +265,7 @@ _DEFAULT = _ndarray.__array_ufunc__
 
 
 def _array_ufunc(self, ufunc, method, *inputs, out=(), **kwargs):
-    """NumPy calls it for ``numpy.add(x, y)`` and the like."""
+    """``Array.__array_ufunc__``, beside the simple calls that the native half makes."""
     for x in (*inputs, *out, kwargs.get("where")):
         if type(x) not in _PLAIN and _overriding(type(x)) is not _DEFAULT:
             return NotImplemented
@@ -347,7 +320,18 @@ def _shared(x, written):
     return x
 
 
-# ---- operators
+# ---- operators whose operands the native half leaves
+
+
+def _simple_type(ufunc, dtypes):
+    """The element type of the only result of a ufunc; None for a ufunc or operands that `_call` must look at."""
+    if ufunc.nin != len(dtypes) or ufunc.nout != 1 or ufunc.signature is not None and ufunc is not numpy.matmul:
+        return None
+    try:
+        (made,) = _result_types(ufunc, dtypes, None, None)
+    except TypeError:
+        return None
+    return made
 
 
 def _defers(other):
@@ -359,53 +343,38 @@ def _defers(other):
     return getattr(other, "__array_priority__", 0) > 0 if found is _DEFAULT else found is None
 
 
-def _is_operand(other):
-    """Whether an object has numbers, or its type takes over."""
-    return type(other) in _PLAIN or hasattr(type(other), "__array_ufunc__") or not numpy.asarray(other).dtype.hasobject
+def _operator(ufunc, x, y, turned):
+    """An operator of an array, which is the right operand if turned."""
+    other = x if turned else y
+    if _defers(other):
+        return NotImplemented
+    # An object without numbers is no operand, unless its type takes over.
+    if type(other) not in _PLAIN and not hasattr(type(other), "__array_ufunc__") and numpy.asarray(other).dtype.hasobject:
+        return NotImplemented
+    return ufunc(x, y)
 
 
-def _operators(ufunc):
-    """The methods of an operator with two operands: ``x + y``, ``y + x`` and ``x += y``."""
-
-    def forward(self, other):
-        if type(other) in _PLAIN:
-            return _call(ufunc, (self, other), {})
-        return NotImplemented if _defers(other) or not _is_operand(other) else ufunc(self, other)
-
-    def reflected(self, other):
-        if type(other) in _PLAIN:
-            return _call(ufunc, (other, self), {})
-        return NotImplemented if _defers(other) or not _is_operand(other) else ufunc(other, self)
-
-    def in_place(self, other):
-        if type(other) in _PLAIN:
-            return _call(ufunc, (self, other), {}, (self,))
-        return NotImplemented if _overriding(type(other)) is None else ufunc(self, other, out=self)
-
-    return forward, reflected, in_place
+def _in_place(ufunc, x, other):
+    if ufunc is numpy.matmul:
+        # The axes of NumPy's own `@=`, which refuse a vector on the right: its result would have another shape.
+        return ufunc(x, other, out=x, axes=[(-1,), (-2, -1), (-1,)] if x.ndim == 1 else [(-2, -1)] * 3)
+    return ufunc(x, other, out=x)
 
 
-def _unary(ufunc):
-    return lambda self: _call(ufunc, (self,), {})
-
-
-def _comparison(ufunc, compare):
-    """The method of an operator such as ``==``."""
-
-    def compared(self, other):
-        if _defers(other):
-            return NotImplemented
-        if self.device.startswith("cuda:") or type(other) is Array and other.device.startswith("cuda:"):
-            # Copies of memory that the host cannot access, which NumPy compares.
-            return compare(_on_host(self), _on_host(other))
-        # Reading bfloat16 needs no other package.
-        x, other = (y.astype("float32") if type(y) is Array and y.dtype is bfloat16 else y for y in (self, other))
-        if ufunc in (numpy.equal, numpy.not_equal) and not _has_numbers(other):
-            # Texts and other objects are no error.
-            return _converted(_run(compare, (x, other), {}, ()), ufunc)
-        return ufunc(x, other)
-
-    return compared
+def _compared(ufunc, name, x, other):
+    """A comparison such as ``==``."""
+    if _defers(other):
+        return NotImplemented
+    compare = getattr(operator, name)
+    if x.device.startswith("cuda:") or type(other) is Array and other.device.startswith("cuda:"):
+        # Copies of memory that the host cannot access, which NumPy compares.
+        return compare(_on_host(x), _on_host(other))
+    # Reading bfloat16 needs no other package.
+    x, other = (y.astype("float32") if type(y) is Array and y.dtype is bfloat16 else y for y in (x, other))
+    if name in ("eq", "ne") and not _has_numbers(other):
+        # Texts and other objects are no error.
+        return _converted(_run(compare, (x, other), {}, ()), ufunc)
+    return ufunc(x, other)
 
 
 def _has_numbers(other):
@@ -420,66 +389,6 @@ def _on_host(x):
     return numpy.asarray(x.copy_to_host()) if type(x) is Array and x.device.startswith("cuda:") else x
 
 
-def _power(self, other, modulo=None):
-    if modulo is not None or _defers(other) or not _is_operand(other):
-        return NotImplemented
-    fast = _fast_power(self, other)
-    return fast(self) if fast else numpy.power(self, other)
-
-
-def _power_in_place(self, other):
-    if _overriding(type(other)) is None:
-        return NotImplemented
-    fast = _fast_power(self, other)
-    return fast(self, out=self) if fast else numpy.power(self, other, out=self)
-
-
-def _fast_power(x, exponent):
-    """The ufunc of NumPy's own ``**`` for some exponents, whose result may differ from that of numpy.power in the last bit."""
-    fast = _POWERS.get((type(exponent), exponent)) if type(exponent) in _NUMBERS else None
-    if fast and x.dtype is not bfloat16 and (fast is numpy.square or x.dtype.kind in "fc"):
-        return fast
-    return None
-
-
-_POWERS = {(int, -1): numpy.reciprocal, (int, 2): numpy.square, (float, 0.5): numpy.sqrt}
-
-
-def _matmul_in_place(self, other):
-    if _overriding(type(other)) is None:
-        return NotImplemented
-    # The axes of NumPy's own `@=`, which refuse a vector on the right: its result would have another shape.
-    axes = [(-1,), (-2, -1), (-1,)] if self.ndim == 1 else [(-2, -1)] * 3
-    return numpy.matmul(self, other, out=self, axes=axes)
-
-
-_BINARY = {
-    "add": numpy.add,
-    "sub": numpy.subtract,
-    "mul": numpy.multiply,
-    "truediv": numpy.true_divide,
-    "floordiv": numpy.floor_divide,
-    "mod": numpy.remainder,
-    "divmod": numpy.divmod,
-    "pow": numpy.power,
-    "matmul": numpy.matmul,
-    "lshift": numpy.left_shift,
-    "rshift": numpy.right_shift,
-    "and": numpy.bitwise_and,
-    "or": numpy.bitwise_or,
-    "xor": numpy.bitwise_xor,
-}
-_UNARY = {"neg": numpy.negative, "pos": numpy.positive, "abs": numpy.absolute, "invert": numpy.invert}
-_COMPARED = {
-    "eq": numpy.equal,
-    "ne": numpy.not_equal,
-    "lt": numpy.less,
-    "le": numpy.less_equal,
-    "gt": numpy.greater,
-    "ge": numpy.greater_equal,
-}
-
-
 def _promise_ufunc(self, *_, **__):
     raise TypeError(f"a promise is no operand: {self!r}")
 
@@ -488,6 +397,9 @@ def _promise_operator(self, other):
     if type(other) is not Array and _overriding(type(other)) is None:
         return NotImplemented  # an expression, which takes it
     return _promise_ufunc(self)
+
+
+_LEFT = "add sub mul truediv floordiv mod divmod pow matmul lshift rshift and or xor lt le gt ge".split()
 
 
 # ---- methods of arrays
@@ -559,24 +471,15 @@ class _Methods:
 
 
 def _install():
-    """Adds the operators and methods to the classes of the native half."""
+    """Adds the methods to the classes of the native half."""
     methods = {name: value for name, value in vars(_Methods).items() if not name.startswith("_")}
-    for name, ufunc in _BINARY.items():
-        methods |= zip((f"__{name}__", f"__r{name}__", f"__i{name}__"), _operators(ufunc))
-    del methods["__idivmod__"]
-    methods |= {f"__{name}__": _unary(ufunc) for name, ufunc in _UNARY.items()}
-    methods |= {f"__{name}__": _comparison(ufunc, getattr(operator, name)) for name, ufunc in _COMPARED.items()}
-    methods |= {"__pow__": _power, "__ipow__": _power_in_place, "__imatmul__": _matmul_in_place}
-    methods |= {"__array_ufunc__": _array_ufunc, "__array_function__": _array_function}
+    methods["__array_function__"] = _array_function
     for name, method in methods.items():
         method.__name__, method.__qualname__, method.__module__ = name, f"Array.{name}", "tenure"
         setattr(Array, name, method)
-    # A type with `==` and no hash of its own.
-    Array.__hash__ = None
     Promise.__array_ufunc__ = _promise_ufunc
-    for name in (*_BINARY, *_COMPARED):
-        if name not in ("eq", "ne"):
-            setattr(Promise, f"__{name}__", _promise_operator)
+    for name in _LEFT:
+        setattr(Promise, f"__{name}__", _promise_operator)
 
 
 _install()

@@ -18,7 +18,7 @@ use crate::elements::device_view::{DeviceView, entries};
 use crate::handles::array::{Array, brief};
 use crate::types::*;
 use crate::values::buffer_fields::BufferFields;
-use crate::values::convert::{Dims, HOST, cached_objects, device_text, is_remote, mode_of, numpy_bfloat16, widened};
+use crate::values::convert::{Dims, HOST, cached_objects, is_remote, mode_of, numpy_bfloat16, widened};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicIsize, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -161,32 +161,6 @@ pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> 
     let buffer = BorrowedBuffer::of(&guard, &view, true, view.data as usize);
     let shown = cached_objects(py)?.asarray.bind(py).call1((Bound::new(py, buffer)?,))?;
     if view.dtype == TN_BF16 { widened(&shown) } else { Ok(shown) }
-}
-
-/// Opens a guard for one call of a function. It waits for device work, with the interpreter released.
-pub fn open_guard(array: &Bound<'_, Array>, writes: bool) -> PyResult<api::Result<(Id, tn_view_info)>> {
-    let id = array.get().id()?;
-    let take = |flags| if writes { api::borrow_write(id, flags) } else { api::borrow_read(id, flags) };
-    Ok(wait_without_gil(array.py(), TN_WAIT, |flags| take(flags).map(SameThread)).map(|taken| taken.0))
-}
-
-/// A NumPy array over the bytes of a guard, which ends with the array, and with those that are made from it. Raises for memory
-/// that the host cannot access.
-pub fn guarded_view<'py>(
-    array: &Bound<'py, Array>,
-    guard: Id,
-    view: &tn_view_info,
-    writes: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    let guard = Guard::new(guard, true);
-    if is_remote(view.device) {
-        return Err(PyTypeError::new_err(format!(
-            "{} is on {}, and NumPy computes on the host only; x.copy_to_host() makes a copy there",
-            brief(array),
-            device_text(view.device)
-        )));
-    }
-    Ok(shown(array.py(), &guard, view, !writes, view.data as usize)?.view.into_bound(array.py()))
 }
 
 /// The borrow that a `with` block makes.

@@ -9,7 +9,7 @@
 
 use crate::api;
 use crate::base::{errors, site};
-use crate::elements::borrow::{guarded_view, open_guard};
+use crate::elements::lent::{Lent, open_guard};
 use crate::exchange::asarray::from_buffer;
 use crate::handles::array::Array;
 use crate::types::*;
@@ -22,6 +22,14 @@ struct Operand<'py> {
     array: Bound<'py, Array>,
     view: Bound<'py, PyAny>,
     writes: bool,
+}
+
+/// The arrays of a call.
+#[derive(Default)]
+struct Operands<'py> {
+    // Dropped in this order, so that the last reference to an array of NumPy is that of its guard.
+    each: SmallVec<[Operand<'py>; 4]>,
+    lent: SmallVec<[Lent<'py>; 4]>,
 }
 
 /// What came of the attempt to open all guards.
@@ -42,10 +50,6 @@ enum Relation {
 
 type Arrays<'py> = SmallVec<[Bound<'py, Array>; 4]>;
 
-/// The arrays of a call.
-#[derive(Default)]
-struct Operands<'py>(SmallVec<[Operand<'py>; 4]>);
-
 impl<'py> Operands<'py> {
     /// Opens a write guard on each array of `written`, and then a read guard on each other one. `copies`: arrays to read in
     /// place of others.
@@ -60,8 +64,8 @@ impl<'py> Operands<'py> {
             let array = array.cast_into::<Array>()?;
             if open.view_of(&array).is_none() {
                 let (guard, view) = open_guard(&array, true)??;
-                let view = guarded_view(&array, guard, &view, true)?;
-                open.0.push(Operand { array, view, writes: true });
+                let lent = Lent::new(&array, guard, &view, true)?;
+                open.add(array, lent, true);
             }
         }
         for array in arrays {
@@ -70,26 +74,33 @@ impl<'py> Operands<'py> {
             }
             let copy = copies.iter().find(|(copied, _)| copied.is(array)).map(|(_, copy)| copy);
             let source = copy.unwrap_or(array);
-            let view = match open_guard(source, false)? {
-                Ok((guard, view)) => guarded_view(source, guard, &view, false)?,
+            match open_guard(source, false)? {
+                Ok((guard, view)) => open.add(array.clone(), Lent::new(source, guard, &view, false)?, false),
                 Err(failure) => {
                     // The next call replaces the message.
                     let refused = PyErr::from(failure);
                     match open.relation(array)? {
-                        Relation::Equal(at) => open.0[at].view.clone(),
+                        Relation::Equal(at) => {
+                            let view = open.each[at].view.clone();
+                            open.each.push(Operand { array: array.clone(), view, writes: false });
+                        }
                         Relation::Overlapping if copy.is_none() => return Ok(Opening::Overlaps(array.clone())),
                         _ => return Err(refused),
                     }
                 }
-            };
-            open.0.push(Operand { array: array.clone(), view, writes: false });
+            }
         }
         Ok(Opening::Done(open))
     }
 
+    fn add(&mut self, array: Bound<'py, Array>, lent: Lent<'py>, writes: bool) {
+        self.each.push(Operand { array, view: lent.view().clone(), writes });
+        self.lent.push(lent);
+    }
+
     fn relation(&self, array: &Bound<'py, Array>) -> PyResult<Relation> {
         let this = array.get();
-        for (at, operand) in self.0.iter().enumerate().filter(|(_, operand)| operand.writes) {
+        for (at, operand) in self.each.iter().enumerate().filter(|(_, operand)| operand.writes) {
             let other = operand.array.get();
             match api::overlap(this.id()?, other.id()?)? {
                 TN_OVERLAP_NONE => {}
@@ -103,7 +114,7 @@ impl<'py> Operands<'py> {
     }
 
     fn view_of(&self, array: &Bound<'py, Array>) -> Option<&Bound<'py, PyAny>> {
-        self.0.iter().find(|operand| operand.array.is(array)).map(|operand| &operand.view)
+        self.each.iter().find(|operand| operand.array.is(array)).map(|operand| &operand.view)
     }
 
     /// The argument with views in place of arrays.
@@ -129,7 +140,7 @@ impl<'py> Operands<'py> {
             let all: SmallVec<[_; 4]> = tuple.iter().map(|item| self.restored(item)).collect::<PyResult<_>>()?;
             return Ok(PyTuple::new(result.py(), all)?.into_any());
         }
-        let written = self.0.iter().find(|operand| operand.writes && operand.view.is(&result));
+        let written = self.each.iter().find(|operand| operand.writes && operand.view.is(&result));
         Ok(written.map_or(result, |operand| operand.array.clone().into_any()))
     }
 }
@@ -165,7 +176,7 @@ pub fn _run<'py>(
             // NumPy would copy these elements too, before it writes.
             Opening::Overlaps(array) => {
                 let (guard, view) = open_guard(&array, false)??;
-                let copy = _copied(&guarded_view(&array, guard, &view, false)?)?;
+                let copy = _copied(Lent::new(&array, guard, &view, false)?.view())?;
                 copies.push((array, copy));
             }
         }
