@@ -3,6 +3,7 @@
 import itertools
 import operator
 import random
+import threading
 import warnings
 
 import numpy as np
@@ -633,6 +634,67 @@ def test_other_functions_share_or_write_under_a_guard():
     with pytest.raises(TypeError, match=r"tenure.zeros"):
         np.zeros(3, like=x)
     assert not guards()
+
+
+def test_a_view_that_is_kept_keeps_its_guard():
+    x = tenure.arange(4.0)
+    kept = tenure._tenure._run(lambda view: view[1:], (x,), {}, ())
+    with pytest.raises(tenure.OwnershipError, match="is borrowed for reading"):
+        x += 1
+    assert kept.tolist() == [1, 2, 3]
+    part = kept[:1]
+    del kept
+    assert guards()
+    del x
+    assert part.tolist() == [1]
+    del part
+    assert not guards()
+
+
+def test_warnings_name_the_callers_line():
+    x = tenure.zeros(3)
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn"):
+        warnings.simplefilter("always")
+        x / 0
+        np.log(x)
+        x /= 0
+    assert [warning.filename for warning in caught] == [__file__] * 3
+
+
+def test_threads_add_to_their_parts_and_conflict_on_one():
+    x = tenure.zeros(40000)
+    parts = x.array_split(4)
+
+    def work(part):
+        for _ in range(50):
+            part += 1
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert x.min() == x.max() == 50
+    refused = []
+
+    def other():
+        try:
+            work(x)
+        except tenure.OwnershipError as error:
+            refused.append(error.status)
+
+    with x.read():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert refused == [tenure.Status.BORROWED] and x.max() == 50
+
+
+def test_proxies_are_operands():
+    x = tenure.ones(3)
+    assert (x + x.readonly).tolist() == [2, 2, 2] and type(x + x.readonly) is tenure.Array
+    memory = np.ones(3).view(np.memmap)
+    assert (x + memory).tolist() == [2, 2, 2]
 
 
 def test_pools_and_names(pool):

@@ -365,16 +365,17 @@ def _compared(ufunc, name, x, other):
     """A comparison such as ``==``."""
     if _defers(other):
         return NotImplemented
-    compare = getattr(operator, name)
-    if x.device.startswith("cuda:") or type(other) is Array and other.device.startswith("cuda:"):
-        # Copies of memory that the host cannot access, which NumPy compares.
-        return compare(_on_host(x), _on_host(other))
-    # Reading bfloat16 needs no other package.
-    x, other = (y.astype("float32") if type(y) is Array and y.dtype is bfloat16 else y for y in (x, other))
+    x, other = (_comparable(y) if type(y) is Array else y for y in (x, other))
     if name in ("eq", "ne") and not _has_numbers(other):
         # Texts and other objects are no error.
-        return _converted(_run(compare, (x, other), {}, ()), ufunc)
+        return _converted(_run(getattr(operator, name), (x, other), {}, ()), ufunc)
     return ufunc(x, other)
+
+
+def _comparable(x):
+    """A copy of memory that the host cannot access, and of bfloat16, so that comparing needs no other package."""
+    x = x.copy_to_host() if x.device.startswith("cuda:") else x
+    return x.astype("float32") if x.dtype is bfloat16 else x
 
 
 def _has_numbers(other):
@@ -383,10 +384,6 @@ def _has_numbers(other):
     if kind in _PLAIN and kind is not _ndarray or _overriding(kind) is not _DEFAULT:
         return True
     return _operand(other).dtype.kind in "biufcV"
-
-
-def _on_host(x):
-    return numpy.asarray(x.copy_to_host()) if type(x) is Array and x.device.startswith("cuda:") else x
 
 
 def _promise_ufunc(self, *_, **__):
