@@ -285,6 +285,8 @@ def test_where_dtype_casting_and_order(pool):
     both(lambda a: np.add.reduce(a, axis=0, where=n > 3, initial=5), [x], [n], pool)
     assert np.add.reduce(x, axis=0, where=mask).tolist() == np.add.reduce(n, axis=0, where=n % 2 == 0).tolist()
     both(lambda a: np.add(a, 1, signature="dd->d"), [x], [n])
+    given = np.empty((3, 4))
+    assert np.add(x, 1, out=given, signature="dd->d") is given and given.tolist() == (n + 1).tolist()
     both(lambda a: np.vecdot(a, a, axis=0), [x], [n])
     both(lambda a: np.matmul(a, a, axes=[(1, 0), (0, 1), (0, 1)]), [x], [n])
     assert not guards()

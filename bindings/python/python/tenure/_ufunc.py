@@ -129,8 +129,9 @@ def _core_shapes(ufunc, operands):
         loop = numpy.broadcast_shapes(*loops)
     except ValueError:
         return (), ()
-    # An axis that an input lacks is missing in the results too.
-    cores = [tuple(lengths[name.rstrip("?")] for name in names if name.rstrip("?") in lengths) for names in outputs]
+    # Some signatures have lengths for names. An axis that an input lacks is missing in the results too.
+    known = {name: int(name) for names in outputs for name in names if name.isdigit()} | lengths
+    cores = [tuple(known[name.rstrip("?")] for name in names if name.rstrip("?") in known) for names in outputs]
     strides = [_strides_over(x, len(loop), len(loop), len(own)) for x, own in zip(operands, loops) if own]
     return [loop + core for core in cores], strides
 
@@ -165,7 +166,7 @@ def _call(ufunc, inputs, kwargs, outs=(), function=None):
         if isinstance(x, _ndarray) and type(x) is not _ndarray and x.__array_priority__ > 0:
             return _run(function or ufunc, operands, kwargs, written)
     if kwargs and not _OWN_SHAPES.isdisjoint(kwargs):
-        return _converted(_run(function or ufunc, operands, kwargs, written), ufunc)
+        return _converted(_run(function or ufunc, operands, kwargs, written), ufunc, outs)
     dtypes = tuple(kind if kind in _NUMBERS else _dtype_of(x) for kind, x in zip(map(type, operands), operands))
     types = _result_types(ufunc, dtypes, _dtype_or_none(kwargs.get("dtype")), kwargs.get("casting"))
     made = outs or (None,) * ufunc.nout
@@ -211,11 +212,11 @@ def _result_shapes(ufunc, operands, kwargs, outs, outer):
     return [shape] * ufunc.nout, [_strides_over(x, ndim, ndim) for x in operands if _shape_of(x)] if ndim > 1 else ()
 
 
-def _converted(result, function):
-    """The result of NumPy, with new arrays of Tenure in place of NumPy's. They are copies, and the copy book has them."""
+def _converted(result, function, outs=()):
+    """The result of NumPy, with new arrays of Tenure in place of those that NumPy made. They are copies, and the copy book has them."""
     if isinstance(result, tuple):
-        return tuple(_converted(item, function) for item in result)
-    if not isinstance(result, _ndarray):
+        return tuple(_converted(item, function, outs) for item in result)
+    if not isinstance(result, _ndarray) or any(result is out for out in outs):
         return result
     _held(result.dtype, f"numpy.{function.__name__}")
     return _copied(result)
@@ -242,7 +243,11 @@ def _along(reduction, method, x, axis, out, keepdims, kwargs, more=()):
         (at,) = normalize_axis_tuple(axis, len(shape))
         shape[at], strides[at] = len(more[0]), 0
     elif method != "accumulate":
-        axes = range(len(shape)) if axis is None or not shape else normalize_axis_tuple(axis, len(shape))
+        ndim = len(shape)
+        if axis is None or not shape:
+            axes = range(ndim)
+        else:
+            axes = (axis % ndim,) if type(axis) is int and -ndim <= axis < ndim else normalize_axis_tuple(axis, ndim)
         for at in sorted(axes, reverse=True):
             if keepdims:
                 shape[at], strides[at] = 1, 0
@@ -403,6 +408,7 @@ _LEFT = "add sub mul truediv floordiv mod divmod pow matmul lshift rshift and or
 
 # With a result of float16, NumPy computes these in float32, and rounds last.
 _ROUNDED_LAST = frozenset((_ndarray.mean, _ndarray.std, _ndarray.var))
+# NumPy makes the results of these in order C, whatever the order of the array.
 _IN_ORDER_C = frozenset((_ndarray.argmin, _ndarray.argmax))
 _NO_VALUE = numpy._NoValue
 
