@@ -141,6 +141,14 @@ AT(tn_layout, shape, 16);
 AT(tn_layout, strides, 24);
 AT(tn_layout, offset, 32);
 
+SIZE(tn_expr_info, 536);
+AT(tn_expr_info, size, 0);
+AT(tn_expr_info, dtype, 8);
+AT(tn_expr_info, ndim, 12);
+AT(tn_expr_info, form, 16);
+AT(tn_expr_info, reserved, 20);
+AT(tn_expr_info, shape, 24);
+
 SIZE(tn_array_info, 1152);
 AT(tn_array_info, size, 0);
 AT(tn_array_info, dtype, 8);

@@ -53,7 +53,7 @@
  * unknown, or that the function does not take, is TN_ERR_INVALID.
  *
  * **Other languages.** rust-bindgen, cffi, SWIG, zig translate-c and cgo take this file unchanged, with every function
- * and every constant of a family. TN_VERSION, TN_NONE and TN_POOL_NONE are variables, and macros in C. Macros with
+ * and every constant of a family. TN_VERSION, TN_NONE, TN_POOL_NONE and TN_ALL_AXES are variables, and macros in C. Macros with
  * arguments, `__FILE__` and casts do not translate. Instead of TN_DTYPE and TN_SLICE, write the values. Instead of
  * TN_HERE, call `tn_here` with a file and a line. Instead of TN_STREAM_*, call `tn_stream_legacy`,
  * `tn_stream_per_thread` or `tn_stream_of_thread`.
@@ -1151,6 +1151,28 @@ typedef struct tn_borrow_info {
     /** Bytes of the elements. */
     uint64_t bytes;
 } tn_borrow_info;
+
+/** `tn_expr_sum`: over all axes. */
+static const int32_t TN_ALL_AXES = -0x7fffffff;
+#ifndef SWIG
+#define TN_ALL_AXES (-0x7fffffff)
+#endif
+
+/** Properties of the array that an expression makes. */
+typedef struct tn_expr_info {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Form of the matrix. A diagonal matrix of n rows has the shape of its n values. */
+    tn_form form;
+    /** Zero. */
+    uint32_t reserved;
+    /** Lengths in elements; only the first ndim entries are written. */
+    int64_t shape[TN_MAX_NDIM];
+} tn_expr_info;
 
 /** Flags of `tn_expr_compute`. */
 typedef uint32_t tn_compute_flags;
@@ -3798,13 +3820,14 @@ tn_status tn_expr_transpose(tn_expr *x,
                             tn_expr **out);
 
 /**
- * Makes the sum over one axis, of a diagonal matrix too. The zeros of a triangle are written out first, as by `tn_expr_dense`.
+ * Makes the sum over one axis or over all axes, of a diagonal matrix too. The zeros of a triangle are written out first, as by
+ * `tn_expr_dense`.
  *
  * The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight interleaved partial sums;
  * otherwise slices are added one after the other.
  *
  * @param x        Any expression; a diagonal has two axes.
- * @param axis     The axis to sum over; a negative one counts from the end.
+ * @param axis     The axis to sum over; a negative one counts from the end. TN_ALL_AXES: the result has one element and no axes.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
@@ -3859,7 +3882,22 @@ tn_status tn_expr_dense(tn_expr *x,
                         tn_expr **out);
 
 /**
- * Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed once each, on the calling thread, operands
+ * Describes the array that an expression makes: its type, its form and its shape. Computes nothing.
+ *
+ * @param expr         An expression, also one that failed.
+ * @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape, only the first ndim entries.
+ *                     A diagonal matrix of n rows has the shape of its n values. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_query(tn_expr *expr,
+                        tn_expr_info *info);
+
+/**
+ * Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed
+ * once each, on the calling thread, operands
  * first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
  * `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
  * its expression.

@@ -1028,6 +1028,27 @@ pub struct tn_borrow_info {
     pub bytes: u64,
 }
 
+/// `tn_expr_sum`: over all axes.
+pub const TN_ALL_AXES: i32 = -0x7fff_ffff;
+
+/// Properties of the array that an expression makes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_expr_info {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// Element type.
+    pub dtype: tn_dtype,
+    /// Number of axes.
+    pub ndim: i32,
+    /// Form of the matrix. A diagonal matrix of n rows has the shape of its n values.
+    pub form: tn_form,
+    /// Zero.
+    pub reserved: u32,
+    /// Lengths in elements; only the first ndim entries are written.
+    pub shape: [i64; TN_MAX_NDIM],
+}
+
 /// Flags of `tn_expr_compute`.
 pub type tn_compute_flags = u32;
 /// `tn_expr_compute`: if it fails, all arrays and expressions are as before, so no existing array is overwritten.

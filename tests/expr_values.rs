@@ -164,10 +164,72 @@ fn sums_over_each_axis() {
     }
     let vector = array(pool, &[3], TN_ORDER_C, &[1.0, 2.0, 3.0]);
     let x = leaf(vector);
+    assert_eq!(status!(tn_expr_sum(x, TN_ALL_AXES + 1)), TN_ERR_RANGE);
     assert_eq!(status!(tn_expr_sum(x, 1)), TN_ERR_RANGE);
     assert_eq!(status!(tn_expr_sum(x, -2)), TN_ERR_RANGE);
     drop_expr(x);
     drop_array(vector);
+    end(pool);
+}
+
+#[test]
+fn sums_over_all_axes() {
+    let pool = pool();
+    let mut numbers = Numbers::new(5);
+    for shape in [&[][..], &[1i64], &[100], &[5, 9], &[3, 4, 19], &[2, 3, 2, 2, 3], &[0, 3], &[0]] {
+        let count = shape.iter().product::<i64>() as usize;
+        let x = numbers.vector(count);
+        for lie in if count == 0 { vec![Lie::C] } else { LIES.to_vec() } {
+            let make = || vec![lying(pool, lie, shape, &x)];
+            let build = |arrays: &[Array]| {
+                let a = leaf(arrays[0]);
+                over(&[a], out!(tn_expr_sum(a, TN_ALL_AXES)))
+            };
+            both_ways(&format!("sum {shape:?} {lie:?}"), pool, &make, &build, &[x.iter().sum()]);
+        }
+    }
+    let values = array(pool, &[3], TN_ORDER_C, &[1.0, 2.0, 3.0]);
+    let diagonal: Expr = out!(tn_expr_leaf(values, TN_FORM_DIAGONAL));
+    assert_eq!(status!(tn_expr_sum(diagonal, TN_ALL_AXES)), TN_ERR_UNSUPPORTED);
+    drop_expr(diagonal);
+    drop_array(values);
+    end(pool);
+}
+
+#[test]
+fn an_expression_tells_its_type_and_shape_before_it_is_computed() {
+    let pool = pool();
+    let info = |expr: Expr| {
+        let mut info = tn_expr_info {
+            size: size_of::<tn_expr_info>(),
+            dtype: 0,
+            ndim: -1,
+            form: 9,
+            reserved: 9,
+            shape: [-1; TN_MAX_NDIM],
+        };
+        assert_eq!(unsafe { tn_expr_query(expr, &mut info) }, TN_OK);
+        let (shape, rest) = info.shape.split_at(info.ndim as usize);
+        assert!(rest.iter().all(|length| *length == -1), "more than ndim lengths were written");
+        (info.dtype, shape.to_vec())
+    };
+    let matrix = array(pool, &[2, 3], TN_ORDER_C, &[1.0; 6]);
+    let x = leaf(matrix);
+    let sum: Expr = out!(tn_expr_sum(x, 0));
+    let all: Expr = out!(tn_expr_sum(x, TN_ALL_AXES));
+    assert_eq!(info(x), (TN_F64, vec![2, 3]));
+    assert_eq!(info(sum), (TN_F64, vec![3]));
+    assert_eq!(info(all), (TN_F64, vec![]));
+    drop_array(finish(out!(tn_expr_sum(x, 0))));
+    let mut short = tn_expr_info { size: 4, dtype: 0, ndim: 0, shape: [0; TN_MAX_NDIM] };
+    assert_eq!(unsafe { tn_expr_query(x, &mut short) }, TN_ERR_INVALID);
+    assert_eq!(unsafe { tn_expr_query(x, core::ptr::null_mut()) }, TN_ERR_NULL);
+    [sum, all].into_iter().for_each(drop_expr);
+    drop_expr(x);
+    short.size = size_of::<tn_expr_info>();
+    assert_eq!(unsafe { tn_expr_query(x, &mut short) }, TN_ERR_STALE);
+    assert_eq!(unsafe { tn_expr_query(matrix.cast(), &mut short) }, TN_ERR_KIND);
+    drop_array(matrix);
     end(pool);
 }
 

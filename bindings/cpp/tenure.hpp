@@ -3150,8 +3150,25 @@ public:
     }
     /// As above for an expression that is not needed any more.
     lazy sum(std::int32_t axis) && { return used(*this, static_cast<const lazy &>(*this).sum(axis)); }
+    /// The lengths of the axes of the array that `compute` makes.
+    [[nodiscard]] dims shape() const {
+        const tn_expr_info is = info();
+        return dims(is.shape, static_cast<std::size_t>(is.ndim));
+    }
+    /// The element type of that array.
+    [[nodiscard]] tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
+    /// The sum over all axes.
+    lazy sum() const & { return sum(TN_ALL_AXES); }
+    /// As above for an expression that is not needed any more.
+    lazy sum() && { return std::move(*this).sum(TN_ALL_AXES); }
 
 private:
+    [[nodiscard]] tn_expr_info info() const {
+        tn_expr_info out;
+        out.size = sizeof out;
+        detail::check(tn_expr_query(handle_, &out));
+        return out;
+    }
     template <class Call>
     static lazy made(Call call) {
         lazy out;

@@ -4,6 +4,7 @@ use super::node::{self, Graph, Node, Progress, Shape, SpareNode};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
+use crate::dtype::Dtype;
 use crate::error::{Result, Status, Text, about, drafted, fail, rank};
 use crate::kernels;
 use crate::layout::{Form, Layout, Order};
@@ -18,7 +19,7 @@ use smallvec::SmallVec;
 pub struct Arguments {
     /// The factor of scale.
     pub(crate) factor: f64,
-    /// The axis of sum; a negative one counts from the end.
+    /// The axis of sum, or TN_ALL_AXES; a negative one counts from the end.
     pub(crate) axis: i32,
 }
 
@@ -227,7 +228,17 @@ pub fn poisoned(operation: Operation) -> Status {
     )
 }
 
+/// Calls `read` with the element type, the form and the shape of the value.
+pub fn query(id: Id, read: impl FnOnce(Dtype, Form, &[i64]) -> Result<()>) -> Result<()> {
+    let graph = node::graph();
+    let node = &graph[graph.find(id)?];
+    read(node.dtype, node.form, &node.shape)
+}
+
 fn axis_of(axis: i32, ndim: usize) -> Result<usize> {
+    if axis == TN_ALL_AXES {
+        return Ok(kernels::ALL_AXES);
+    }
     let at = if axis < 0 { i64::from(axis) + ndim as i64 } else { i64::from(axis) };
     if (0..ndim as i64).contains(&at) {
         Ok(at as usize)

@@ -40,7 +40,7 @@ mod step;
 
 mod format;
 
-pub use build::{Arguments, elementwise, leaf, operation};
+pub use build::{Arguments, elementwise, leaf, operation, query};
 pub use compute::compute;
 pub use explain::explain;
 pub use format::Format;

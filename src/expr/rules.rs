@@ -3,6 +3,7 @@
 use super::node::Shape;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
+use crate::kernels;
 use crate::layout::{Form, Tuple};
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
@@ -62,7 +63,7 @@ fn shape_of(lengths: &[i64]) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Form and shape of the result of an operation with one operand. `axis`: of sum.
+/// Form and shape of the result of an operation with one operand. `axis`: of sum, or ALL_AXES.
 pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Shape)> {
     let need = |what: &str| {
         fail(
@@ -93,7 +94,10 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
         Operation::Dense | Operation::Exp | Operation::Log => Ok((Form::Full, x.dense_shape()?)),
         Operation::Sum => {
             let mut shape = x.dense_shape()?;
-            shape.remove(axis);
+            match axis {
+                kernels::ALL_AXES => shape.clear(),
+                axis => drop(shape.remove(axis)),
+            }
             Ok((Form::Full, shape))
         }
         _ => unreachable!("{} has two operands", operation.name()),

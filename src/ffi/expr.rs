@@ -204,13 +204,14 @@ pub unsafe extern "C" fn tn_expr_transpose(x: *mut tn_expr, out: *mut *mut tn_ex
     })
 }
 
-/// Makes the sum over one axis, of a diagonal matrix too. The zeros of a triangle are written out first, as by `tn_expr_dense`.
+/// Makes the sum over one axis or over all axes, of a diagonal matrix too. The zeros of a triangle are written out first, as by
+/// `tn_expr_dense`.
 ///
 /// The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight interleaved partial sums;
 /// otherwise slices are added one after the other.
 ///
 /// @param x        Any expression; a diagonal has two axes.
-/// @param axis     The axis to sum over; a negative one counts from the end.
+/// @param axis     The axis to sum over; a negative one counts from the end. TN_ALL_AXES: the result has one element and no axes.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
 ///                 failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
@@ -289,7 +290,37 @@ pub unsafe extern "C" fn tn_expr_dense(x: *mut tn_expr, out: *mut *mut tn_expr) 
     })
 }
 
-/// Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed once each, on the calling thread, operands
+/// Describes the array that an expression makes: its type, its form and its shape. Computes nothing.
+///
+/// @param expr         An expression, also one that failed.
+/// @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape, only the first ndim entries.
+///                     A diagonal matrix of n rows has the shape of its n values. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup expr
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_info) -> tn_status {
+    enter("tn_expr_query", || {
+        let id = convert::id(expr, "expr")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let info = unsafe { convert::fill(info, "info")? };
+        expr::query(id, |dtype, form, shape| {
+            let info = info?;
+            let mut value = <tn_expr_info as convert::VersionedStruct>::defaults();
+            (value.dtype, value.form, value.ndim) = (dtype.raw(), form.raw(), shape.len() as i32);
+            // SAFETY: checked by `fill`, and writable by this function's documentation.
+            unsafe {
+                info.write(&value, core::mem::offset_of!(tn_expr_info, shape));
+                info.write_numbers(core::mem::offset_of!(tn_expr_info, shape), shape);
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed
+/// once each, on the calling thread, operands
 /// first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
 /// `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
 /// its expression.

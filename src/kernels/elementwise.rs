@@ -147,9 +147,16 @@ pub fn scale(factor: f64, dst: &HostView, x: &HostView) {
     });
 }
 
-/// dst = sum of x over an axis; an empty sum is 0. Adjacent elements of the axis are added in several partial sums; otherwise slices are
+/// `sum` over all axes.
+pub const ALL_AXES: usize = usize::MAX;
+
+/// dst = sum of x over an axis, or over all of them; an empty sum is 0. Adjacent elements of the axis are added in several partial sums; otherwise slices are
 /// added one after the other. The two share no byte.
 pub fn sum(dst: &HostView, x: &HostView, axis: usize) -> Result<()> {
+    if axis == ALL_AXES {
+        total(dst, x);
+        return Ok(());
+    }
     let length = x.layout().shape()[axis];
     if length == 0 || dst.layout().is_empty() {
         blit::zero(dst);
@@ -181,6 +188,27 @@ pub fn sum(dst: &HostView, x: &HostView, axis: usize) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// dst = the sum of all elements of x. `dst` has one element.
+fn total(dst: &HostView, x: &HostView) {
+    with_float!(dst.layout().dtype(), T => {
+        let mut total = T::ZERO;
+        each_run::<T>(x.layout(), x.layout(), x.layout(), |run| {
+            // SAFETY: the runs are those of `x`, whose elements may be read.
+            let more = unsafe {
+                match run.steps[1] {
+                    1 => add_up::<T>(run.x, run.length),
+                    step => (0..run.length as isize).fold(T::ZERO, |sum, i| sum.plus(run.x.offset(i * step).read())),
+                }
+            };
+            total = total.plus(more);
+        });
+        each_run::<T>(dst.layout(), dst.layout(), dst.layout(), |run| {
+            // SAFETY: the element of `dst`, which may be written.
+            unsafe { run.dst.write(total) };
+        });
+    });
 }
 
 /// The sum of `n` adjacent elements.

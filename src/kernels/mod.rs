@@ -26,7 +26,7 @@ pub use diagonal::{
     Side, Triangle, add_diagonal, check_pivots, combine, divide_rows, scale_columns, scale_rows, times_diagonals,
     write_diagonal, zero_above,
 };
-pub use elementwise::{Binary, Unary, binary, scale, sum, unary};
+pub use elementwise::{ALL_AXES, Binary, Unary, binary, scale, sum, unary};
 pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle, times_triangle_from_right};
 
 use crate::blit::{HostView, Scratch};

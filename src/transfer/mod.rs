@@ -138,12 +138,7 @@ fn new(function: &'static CStr, id: Id, source: &Source, to: &Destination<'_>) -
 }
 
 /// As [`new`], without the form.
-fn new_full(
-    function: &'static CStr,
-    id: Id,
-    (from, is_empty): (tn_device, bool),
-    to: &Destination<'_>,
-) -> Result<Id> {
+fn new_full(function: &'static CStr, id: Id, (from, is_empty): (tn_device, bool), to: &Destination<'_>) -> Result<Id> {
     let pool = pool_for(to.device, to.pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(to.stream, &[pool.device(), from], false)? };
     let when = route.when(to.waits && route.is_host());

@@ -256,6 +256,7 @@ fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, S
             let c = match family {
                 "u32" => "uint32_t",
                 "u64" => "uint64_t",
+                "i32" => "int32_t",
                 "i64" => "int64_t",
                 other => return Err(format!("src/types.rs: {}: no constant of type {other} is expected", first.name)),
             };

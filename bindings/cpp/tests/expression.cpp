@@ -78,6 +78,9 @@ static void operations() {
     CHECK(value(sqrt(lazy(two)).compute()) == std::sqrt(2.0));
     CHECK(std::abs(value(log(exp(lazy(two))).compute()) - 2.0) < 1e-15);
     CHECK(value(lazy(two).sum(0).compute()) == 4.0);
+    CHECK(value(lazy(two).sum().compute()) == 8.0);
+    CHECK(lazy(two).sum(0).shape() == tenure::dims({2}) && lazy(two).sum().shape().size() == 0);
+    CHECK(lazy(two).dtype() == tenure::dtype::f64);
     CHECK(value(lazy(two).transpose().compute()) == 2.0);
     CHECK(value(solve(diagonal(v), lazy(v)).compute()) == 1.0);
     CHECK(value(solve(tenure::lower(two), lazy(v)).compute()) == 1.5);

@@ -591,6 +591,7 @@ unsafe extern "C" {
         out: *mut *mut tn_expr,
     ) -> tn_status;
     pub fn tn_expr_dense(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_info) -> tn_status;
     pub fn tn_expr_compute(
         expr: *mut tn_expr,
         flags: tn_compute_flags,

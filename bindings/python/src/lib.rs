@@ -8,7 +8,7 @@
 //! | layer | what |
 //! |---|---|
 //! | `lib.rs` | the table of what Python sees |
-//! | `operations` | indexing, views, files, devices, printing, lazy operators, reports |
+//! | `operations` | indexing, views, NumPy's functions, files, devices, printing, lazy operators, reports |
 //! | `exchange` | buffers, DLPack, Arrow, `__array_interface__`: exports and imports |
 //! | `elements` | borrows, single elements, new arrays |
 //! | `handles` | classes that own one handle of the library: arrays, pools, streams, promises, expressions |
@@ -39,6 +39,7 @@ mod values {
     pub mod convert;
     pub mod file;
     pub mod foreign_buffer;
+    pub mod numpy_api;
 }
 
 mod handles {
@@ -60,6 +61,7 @@ mod elements {
     pub mod create;
     pub mod device_view;
     pub mod element;
+    pub mod lent;
     pub mod on_stream;
     pub mod scalars;
 }
@@ -79,14 +81,17 @@ mod exchange {
 mod operations {
     pub mod address_range;
     pub mod device;
+    pub mod elementwise;
     pub mod index;
     pub mod lazy;
     pub mod npy;
     pub mod numpy_allocator;
+    pub mod operators;
     pub mod report;
     pub mod safetensors;
     pub mod takes;
     pub mod text;
+    pub mod ufunc;
     pub mod views;
 }
 
@@ -137,6 +142,8 @@ mod _tenure {
     #[pymodule_export]
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
     #[pymodule_export]
+    use crate::operations::elementwise::_new_like;
+    #[pymodule_export]
     use crate::operations::index::Items;
     #[pymodule_export]
     use crate::operations::lazy::{diagonal, lazy, lower, upper};
@@ -152,6 +159,8 @@ mod _tenure {
     use crate::operations::safetensors::open_safetensors;
     #[pymodule_export]
     use crate::operations::takes::_enter;
+    #[pymodule_export]
+    use crate::operations::ufunc::{_copied, _run};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

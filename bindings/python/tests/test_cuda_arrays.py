@@ -405,13 +405,52 @@ def test_creation():
         tenure.zeros(3, device="cuda:99")
 
 
+# NumPy computes on the host only. The message names the call that makes a copy there.
+def test_operators_on_memory_of_a_gpu_are_refused():
+    n = numbers(3, 4)
+    d, x = cuda.to_device(n), tenure.ones((3, 4))
+    for call in (
+        lambda: d + 1,
+        lambda: n - d,
+        lambda: x * d,
+        lambda: d.sum(),
+        lambda: np.sqrt(d),
+        lambda: np.add(x, 1, out=d),
+        lambda: np.add.at(d, [0], 1),
+        lambda: np.copyto(d, x),
+        lambda: d.__iadd__(1),
+    ):
+        with pytest.raises(TypeError, match=r"on cuda:0, and NumPy computes on the host only; x.copy_to_host\(\)"):
+            call()
+    with pytest.raises(BufferError, match=r'copy it with x.to_device\("cpu"\) first'):
+        np.concatenate([d, d])
+    assert (d.copy_to_host() + 1).tolist() == (n + 1).tolist() and (d == n).all() and x.sum() == 12
+    assert d.item(1, 2) == n.item(1, 2) == d.item(6) and d.tobytes() == n.tobytes()
+    assert d.swapaxes(0, 1).copy_to_host().tolist() == n.T.tolist()
+    with d.on(cuda.stream(), write=True):
+        pass
+
+
+def test_operators_on_memory_that_host_and_gpu_share():
+    for x in (cuda.pinned_array(3), cuda.managed_array(3), cuda.mapped_array(3)):
+        x[...] = 2
+        x += 1
+        y = x * 2
+        assert x.tolist() == [3] * 3 and y.tolist() == [6] * 3 and y.device == "cpu" and x.sum() == 9
+    for order, device in (("C", "cuda:0"), ("F", "cuda:0"), ("F", "cuda_host")):
+        made = tenure.eye(3, 4, 1, "float32", order, device=device)
+        assert made.device == device and made.tolist() == np.eye(3, 4, 1).tolist()
+    assert tenure.arange(3, device="cuda:0").tolist() == [0, 1, 2]
+    assert tenure.linspace(0, 1, 3, device="cuda:0").tolist() == [0, 0.5, 1]
+
+
 # PA-5: str, repr, len, iteration, bool, comparisons, through the host
 def test_day_one_basics():
     n = numbers(3, 4)
     d = cuda.to_device(n)
     assert len(d) == 3 and [row.tolist() for row in d] == n.tolist() and list(cuda.to_device(numbers(3))) == [0, 1, 2]
     assert str(d) == str(n) and repr(d) == placed(repr(tenure.array(n)))
-    assert isinstance(d == n, np.ndarray) and (d == n).all() and (d == d.T.T).all() and (d < 5).sum() == 5
+    assert isinstance(d == n, tenure.Array) and (d == n).all() and (d == d.T.T).all() and (d < 5).sum() == 5
     assert bool(cuda.to_device(np.ones(1))) and float(cuda.to_device(np.array(2.5))) == 2.5
     assert 5.0 in d and 50.0 not in d
     assert d.astype("i4").copy_to_host().tolist() == n.astype("i4").tolist()

@@ -40,7 +40,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _errors, _install, _report, _tenure, _types
+from . import _errors, _install, _report, _tenure, _types, _ufunc
 from ._tenure import (
     Array,
     Borrow,
@@ -88,6 +88,7 @@ from ._tenure import (
     zeros_like,
 )
 from . import cuda
+from ._create import arange, eye, linspace
 from ._forms import identity
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
@@ -231,6 +232,7 @@ __all__ = [
     "WriteMode",
     "access",
     "allclose",
+    "arange",
     "array",
     "array_equal",
     "asarray",
@@ -244,6 +246,7 @@ __all__ = [
     "diagonal",
     "empty",
     "empty_like",
+    "eye",
     "from_arrow",
     "from_buffer",
     "from_dlpack",
@@ -258,6 +261,7 @@ __all__ = [
     "install",
     "lazy",
     "leaks",
+    "linspace",
     "lower",
     "no_copies",
     "numpy_allocator",

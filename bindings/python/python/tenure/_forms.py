@@ -1,10 +1,13 @@
 """Operators of arrays that have a form: they build expressions, which know what a diagonal or a triangle is.
 
 Contract: where an operand of ``+ - * / @`` is an array of a form other than "full", the result is a lazy expression, as if the first
-operand were ``tenure.lazy(x)``. For full arrays the operators are what they were before: this module wraps those that `Array` has.
-NumPy's functions see the stored elements, those of a diagonal as a vector; with more than one operand that would broadcast where a matrix
-is meant, so it is refused.
+operand were ``tenure.lazy(x)``. NumPy's functions see the stored elements, those of a diagonal as a vector. With more than one operand
+that would broadcast where a matrix is meant, so it is refused. The native half calls this module where an operand has a form.
 """
+
+import operator
+
+import numpy
 
 from ._tenure import Array, lazy, ones
 
@@ -20,80 +23,38 @@ def identity(n, dtype=None, *, name=None, pool=None, device=None):
     return x
 
 
-def _has_form(x):
-    return type(x) is Array and x.form != "full"
-
-
-def _refusal(what):
-    return TypeError(
+def _refuse(what):
+    """Raises for an operation that expressions do not have, or that writes its operand."""
+    raise TypeError(
         f"{what} takes an array of a form for its stored elements; build an expression with + - * / @ and tenure.lazy(x), or pass "
         "x.dense() or numpy.asarray(x)"
     )
 
 
-def _not_there(self, other):
-    return NotImplemented
+# The operators that expressions have, by their ufuncs.
+_BUILD = {"add": "add", "subtract": "sub", "multiply": "mul", "true_divide": "truediv", "matmul": "matmul"}
 
 
-def _no_negative(self):
-    raise TypeError("bad operand type for unary -: 'tenure.Array'; write -tenure.lazy(x)")
+def _binary(ufunc, x, y, turned):
+    """``x op y``; turned: `y` is the array that is asked."""
+    name = _BUILD.get(ufunc) or _refuse(f"numpy.{ufunc}")
+    return getattr(lazy(y), f"__r{name}__")(x) if turned else getattr(lazy(x), f"__{name}__")(y)
 
 
-def _expression(name, previous):
-    """An operator of expressions, for arrays with a form."""
-
-    def method(self, *other):
-        if _has_form(self) or any(map(_has_form, other)):
-            return getattr(lazy(self), name)(*other)
-        return previous(self, *other)
-
-    return method
+def _negative(x):
+    return -lazy(x)
 
 
-def _refused(name, previous):
-    """An operator that expressions do not have, or that writes its operand."""
-
-    def method(self, *other):
-        if _has_form(self) or any(map(_has_form, other)):
-            raise _refusal(f"Array.{name}")
-        return previous(self, *other)
-
-    return method
+def _compared(name, x, y):
+    """``x < y`` and the like: of two arrays of one form, or an array and a number."""
+    if numpy.ndim(y) != 0 and getattr(y, "form", None) != x.form:
+        _refuse(f"operator.{name}")
+    return getattr(operator, name)(_stored(x), _stored(y))
 
 
-def _function(previous):
-    """``__array_ufunc__``: NumPy calls it for ``numpy.add(x, y)``, and for ``n + x`` with an array of its own."""
-
-    def method(self, ufunc, method, *inputs, **kwargs):
-        if ufunc.nin > 1 and any(map(_has_form, (*inputs, *kwargs.get("out", ())))):
-            raise _refusal(f"numpy.{ufunc.__name__}")
-        return previous(self, ufunc, method, *inputs, **kwargs)
-
-    return method
-
-
-_BUILD = ("add", "sub", "mul", "truediv", "matmul")
-_OTHERS = ("floordiv", "mod", "divmod", "pow")
-
-
-def _install():
-    """Wraps the operators that the class has, and adds those that expressions need."""
-    had = vars(Array)
-    methods = {"__neg__": _expression("__neg__", had.get("__neg__", _no_negative))}
-    for operator in _BUILD:
-        for name in (f"__{operator}__", f"__r{operator}__"):
-            methods[name] = _expression(name, had.get(name, _not_there))
-        name = f"__i{operator}__"
-        methods[name] = _refused(name, had.get(name, _not_there))
-    for operator in _OTHERS:
-        for name in (f"__{operator}__", f"__r{operator}__", f"__i{operator}__"):
-            if name in had:
-                methods[name] = _refused(name, had[name])
-    if "__array_ufunc__" in had:
-        methods["__array_ufunc__"] = _function(had["__array_ufunc__"])
-    for name, method in methods.items():
-        method.__name__, method.__qualname__, method.__module__ = name, f"Array.{name}", "tenure"
-        setattr(Array, name, method)
-
-
-_install()
+def _stored(x):
+    """The stored elements of an array, without its form."""
+    if type(x) is Array:
+        x = x.clone()
+        x.form = "full"
+    return x

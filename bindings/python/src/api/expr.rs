@@ -2,6 +2,7 @@
 
 use super::{Id, Result, check, made};
 use crate::ffi_generated as c;
+use crate::types::*;
 use core::ptr::null_mut;
 
 /// An operation with one operand.
@@ -11,7 +12,7 @@ pub enum Unary {
     Transpose,
     /// Multiplies by a number.
     Scale(f64),
-    /// Sums over this axis.
+    /// Sums over this axis, or all.
     Sum(i32),
     /// Writes out the zeros of a form.
     Dense,
@@ -64,6 +65,21 @@ pub fn binary(operation: Binary, x: Id, y: Id) -> Result<Id> {
             Binary::Elementwise(op) => c::tn_expr_elementwise(op, x.raw(), y.raw(), out),
         }
     })
+}
+
+/// Element type and shape of the array that the expression makes.
+pub fn query(expr: Id) -> Result<tn_expr_info> {
+    let mut info = tn_expr_info {
+        size: size_of::<tn_expr_info>(),
+        dtype: 0,
+        ndim: 0,
+        form: 0,
+        reserved: 0,
+        shape: [0; TN_MAX_NDIM],
+    };
+    // SAFETY: a checked id; `info` is writable, and `size` is its length.
+    check(unsafe { c::tn_expr_query(expr.raw(), &mut info) })?;
+    Ok(info)
 }
 
 /// Computes an expression; the result is an array.

@@ -1,4 +1,4 @@
-//! Array values as Python and NumPy objects: single elements, lists, comparisons, `numpy.asarray`.
+//! Array values as Python and NumPy objects: single elements, lists, `numpy.asarray`.
 
 use crate::api;
 use crate::elements::borrow::read_view;
@@ -6,9 +6,8 @@ use crate::elements::create;
 use crate::elements::element::read_one;
 use crate::handles::array::Array;
 use crate::types::*;
-use crate::values::convert::{self, cached_objects, kind};
-use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use crate::values::convert::{self, Dims, cached_objects, dims_of_args, kind};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -23,6 +22,20 @@ impl Array {
             }
         }
     }
+}
+
+/// The index of an element with this number in C order. A negative number counts from the end.
+fn place_of(number: i64, dims: &Dims) -> PyResult<Dims> {
+    let count = dims.iter().product::<i64>();
+    let mut rest = if number < 0 { number + count } else { number };
+    if !(0..count).contains(&rest) {
+        return Err(PyIndexError::new_err(format!("index {number} is outside an array of {count} elements")));
+    }
+    let mut index = dims.clone();
+    for place in index.iter_mut().rev() {
+        (rest, *place) = (rest / *place, rest % *place);
+    }
+    Ok(index)
 }
 
 #[pymethods]
@@ -41,15 +54,31 @@ impl Array {
         Ok(made.into_any())
     }
 
-    /// The only element, as a Python scalar.
-    fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.only(py, "item()")
+    /// An element as a Python scalar: the only one, or `x.item(i, j)`, or `x.item(i)` of the array as if it had one axis, in C
+    /// order.
+    #[pyo3(signature = (*args))]
+    fn item<'py>(slf: &Bound<'py, Self>, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let this = slf.get();
+        if args.is_empty() {
+            return Ok(this.only(slf.py(), "item()")?.into_bound(slf.py()));
+        }
+        let mut index = dims_of_args(args)?;
+        let dims = this.dims()?;
+        if index.len() == 1 && dims.len() != 1 {
+            index = place_of(index[0], &dims)?;
+        }
+        if index.len() != dims.len() {
+            let text =
+                format!("item() needs one index or {}, one for each axis; {} were given", dims.len(), index.len());
+            return Err(PyValueError::new_err(text));
+        }
+        slf.as_any().get_item(PyTuple::new(slf.py(), &index)?)
     }
 
     /// The elements as nested lists.
     fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         if slf.get().ndim() == 0 {
-            return Ok(slf.get().item(slf.py())?.into_bound(slf.py()));
+            return Ok(slf.get().only(slf.py(), "tolist()")?.into_bound(slf.py()));
         }
         read_view(slf)?.call_method0("tolist")
     }
@@ -83,19 +112,6 @@ impl Array {
 
     fn __contains__(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         read_view(slf)?.contains(value)
-    }
-
-    /// Compares element by element, as NumPy does. The result is a NumPy array of bool.
-    fn __richcmp__<'py>(
-        slf: &Bound<'py, Self>,
-        other: &Bound<'py, PyAny>,
-        op: CompareOp,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let left = read_view(slf)?;
-        match other.cast::<Array>() {
-            Ok(other) => left.rich_compare(read_view(other)?, op),
-            Err(_) => left.rich_compare(other, op),
-        }
     }
 
     /// A NumPy array on the same bytes, as `numpy.asarray`. Plotting libraries and data frames call this before they

@@ -9,10 +9,11 @@ use crate::api::{Failure, Id};
 use crate::base::{errors, site};
 use crate::handles::array::Array;
 use crate::types::*;
-use crate::values::convert::as_numpy;
+use crate::values::convert::{as_numpy, dtype_object};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 /// A lazy expression, which begins with `tenure.lazy(a)`. Operators and methods build a larger one. Nothing is
 /// computed until `compute()` or a conversion (`numpy.asarray(e)`, `tenure.asarray(e)`, `e.tolist()`, `float(e)`)
@@ -104,6 +105,25 @@ impl Expr {
             0 => Ok(()),
             id => Ok(api::release(Id(id))?),
         }
+    }
+
+    /// The lengths of the axes of the array that `compute()` makes. A diagonal matrix has the shape of its n values.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let info = api::query(self.id()?)?;
+        PyTuple::new(py, &info.shape[..info.ndim as usize])
+    }
+
+    /// The number of axes of that array.
+    #[getter]
+    fn ndim(&self) -> PyResult<i32> {
+        Ok(api::query(self.id()?)?.ndim)
+    }
+
+    /// The element type of that array, as a NumPy dtype.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        dtype_object(py, api::query(self.id()?)?.dtype)
     }
 
     /// The handle as an integer, valid while this object exists.

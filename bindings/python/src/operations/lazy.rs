@@ -291,9 +291,10 @@ impl Expr {
         self.unary(py, Unary::Dense)
     }
 
-    /// The sum over one axis, which is removed. A negative axis counts from the last.
-    fn sum<'py>(&self, py: Python<'py>, axis: i32) -> PyResult<Bound<'py, Expr>> {
-        self.unary(py, Unary::Sum(axis))
+    /// The sum over one axis, which is removed; without an axis, over all of them. A negative axis counts from the last.
+    #[pyo3(signature = (axis=None))]
+    fn sum<'py>(&self, py: Python<'py>, axis: Option<i32>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Sum(axis.unwrap_or(TN_ALL_AXES)))
     }
 
     /// The square root of each element.

@@ -5,12 +5,11 @@
 
 use crate::api;
 use crate::handles::pool::Pool;
+use crate::values::numpy_api::function;
 use core::ffi::{CStr, c_void};
-use core::ptr::null;
-use pyo3::exceptions::{PyImportError, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
 
 /// The name of a handler's capsule.
 const HANDLER: &CStr = c"mem_handler";
@@ -21,27 +20,6 @@ const GET_HANDLER: usize = 305;
 
 type SetHandler = unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject;
 type GetHandler = unsafe extern "C" fn() -> *mut ffi::PyObject;
-
-/// A function of NumPy's table.
-fn function(py: Python<'_>, place: usize) -> PyResult<*const c_void> {
-    let table = py.import("numpy._core._multiarray_umath")?.getattr("_ARRAY_API")?;
-    let table = table
-        .cast_into::<PyCapsule>()
-        .map_err(|_| PyImportError::new_err("this numpy has no table of C functions; use NumPy 2.0 or newer"))?;
-    // SAFETY: a capsule without a name; NumPy's table has more entries than these and lives as long as NumPy.
-    let entry = unsafe {
-        let functions = ffi::PyCapsule_GetPointer(table.as_ptr(), null()).cast::<*const c_void>();
-        if functions.is_null() {
-            return Err(PyErr::fetch(py));
-        }
-        *functions.add(place)
-    };
-    if entry.is_null() {
-        Err(PyImportError::new_err("this numpy cannot change its allocator; use NumPy 2.0 or newer"))
-    } else {
-        Ok(entry)
-    }
-}
 
 /// A capsule around the pool's handler. None: that of the process-wide pool.
 #[pyfunction]

@@ -7,9 +7,10 @@ use crate::handles::array::Array;
 use crate::handles::stream::Stream;
 use crate::types::*;
 use crate::values::convert::{axes_of, dims_of, dims_of_args, dtype_of, int_of, mode_and_wait, order_of};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use smallvec::SmallVec;
 
 impl Array {
     /// Makes the object for a view with this element type.
@@ -60,6 +61,18 @@ impl Array {
     fn permute<'py>(&self, py: Python<'py>, axes: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, Array>> {
         let axes = axes_of(&dims_of_args(axes)?);
         self.viewed(py, api::permute(self.id()?, &axes)?, self.ndim() as usize)
+    }
+
+    /// The array with two of its axes exchanged.
+    fn swapaxes<'py>(&self, py: Python<'py>, axis1: i64, axis2: i64) -> PyResult<Bound<'py, Array>> {
+        let ndim = i64::from(self.ndim());
+        let mut axes: SmallVec<[i32; 8]> = (0..self.ndim()).collect();
+        let place = |axis: i64| match if axis < 0 { axis + ndim } else { axis } {
+            at if (0..ndim).contains(&at) => Ok(at as usize),
+            _ => Err(PyIndexError::new_err(format!("axis {axis} does not exist; the array has {ndim}"))),
+        };
+        axes.swap(place(axis1)?, place(axis2)?);
+        self.viewed(py, api::permute(self.id()?, &axes)?, ndim as usize)
     }
 
     /// A view with another shape; one length may be -1. It is never a copy: where one would be needed it raises

@@ -73,6 +73,8 @@ pub struct CachedObjects {
     pub dtype: Py<PyAny>,
     /// `numpy.asarray`
     pub asarray: Py<PyAny>,
+    /// `numpy.ndarray`
+    pub ndarray: Py<PyAny>,
     /// `numpy.empty`
     pub empty: Py<PyAny>,
     /// numpy
@@ -113,6 +115,7 @@ pub fn cached_objects(py: Python<'_>) -> PyResult<&'static CachedObjects> {
             _keep: keep,
             dtype: dtype.unbind(),
             asarray: numpy.getattr("asarray")?.unbind(),
+            ndarray: numpy.getattr("ndarray")?.unbind(),
             empty: numpy.getattr("empty")?.unbind(),
             numpy: numpy.into_any().unbind(),
             types_module: types_module.into_any().unbind(),
@@ -134,6 +137,14 @@ pub fn dtype_of(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
         return Ok(*raw);
     }
     dtype_slow(object)
+}
+
+/// The element type that an object means, if it is one of the usual objects for it.
+#[inline]
+pub fn known_dtype_of(object: &Bound<'_, PyAny>) -> PyResult<Option<tn_dtype>> {
+    let address = object.as_ptr() as usize;
+    let found = cached_objects(object.py())?.known.iter().find(|(known, _)| *known == address);
+    Ok(found.map(|(_, raw)| *raw).filter(|raw| *raw != TN_BF16))
 }
 
 #[cold]
