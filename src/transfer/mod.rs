@@ -84,7 +84,13 @@ pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let at = location_of(id)?;
-    new(function, id, at, at.0, pool, &stream)
+    new(function, id, at, pool_for(at.0, pool)?, Order::A, &stream)
+}
+
+/// Copies an array to a new, dense one of a pool, in the given order.
+pub fn copy_to(function: &'static CStr, id: Id, order: Order, pool: &'static Pool, stream: &StreamArg) -> Result<Id> {
+    ledger::find::<Claim>(id)?;
+    new(function, id, location_of(id)?, pool, order, stream)
 }
 
 /// Copies an array to a new one on a device, even if the array is on that device already.
@@ -101,26 +107,25 @@ pub fn to_device(
     // Page-locked memory lets the copy be asynchronous.
     let page_locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, StreamArg::Now);
     let device = if page_locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
-    new(function, id, at, device, pool, &stream)
+    new(function, id, at, pool_for(device, pool)?, Order::A, &stream)
 }
 
 fn new(
     function: &'static CStr,
     id: Id,
     (from, is_empty): (tn_device, bool),
-    device: tn_device,
-    pool: Option<&'static Pool>,
+    pool: &'static Pool,
+    order: Order,
     stream: &StreamArg,
 ) -> Result<Id> {
-    let pool = pool_for(device, pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
     let source = acquire_one(BorrowContext::new(function), id, Use::Read { frozen: false }, route.when(false))?;
     if route.is_host() {
-        let copied = duplicate(&source, pool, Order::A, Name::NONE);
+        let copied = duplicate(&source, pool, order, Name::NONE);
         source.end(false);
         return copied;
     }
-    let made = fill::open(pool, &mut source.layout().like(Order::A)?, &Name::NONE, &route);
+    let made = fill::open(pool, &mut source.layout().like(order)?, &Name::NONE, &route);
     let (id, target) = match made {
         Ok(made) => made,
         Err(status) => {
