@@ -46,7 +46,9 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     if let Some(poison) = facts.poison {
         return refuse(TN_ERR_POISONED, Open::one(poison));
     }
-    if required && facts.readonly {
+    // A stretched view is READONLY because its elements share bytes, so the layout is the reason that helps.
+    let is_stretched = layout.self_overlaps();
+    if required && facts.readonly && !is_stretched {
         return Err(refuse_by_state(locked, claim, TN_ERR_READONLY));
     }
     if body.moving {
@@ -74,9 +76,9 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     let of_another = owner.is_some_and(|owner| owner != wanted.variable);
     let reasons = [
         (TN_WHY_DEVICE, state.device != wanted.device),
+        (TN_WHY_LAYOUT, is_stretched),
         (TN_WHY_READONLY, facts.readonly),
         (TN_WHY_SHARED, of_another),
-        (TN_WHY_LAYOUT, layout.self_overlaps()),
         (TN_WHY_EXPORTED, facts.export_shared.any()),
         (TN_WHY_BORROWED, facts.read.any()),
         (TN_WHY_WASTE, !required && owner.is_none() && state.bytes > layout.bytes().saturating_mul(2)),

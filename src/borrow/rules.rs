@@ -2,7 +2,7 @@
 //! table of section 5.1 of the ownership model. The bits of why_not come from the same facts.
 
 use crate::array::{self, Checked, Holder, Refusal};
-use crate::error::Result;
+use crate::error::{Result, fail};
 use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
 use crate::names::Name;
 use crate::region;
@@ -407,6 +407,16 @@ pub fn check_copy(
     let body = locked.get(claim);
     if body.moving {
         return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
+    }
+    if body.grants {
+        return Err(fail(
+            TN_ERR_SHARED,
+            format_args!(
+                "{} is lent to this callback and has another holder now; end that one, or write with TN_WRITE_ALIASED",
+                array::Quoted(&body.name)
+            ),
+        )
+        .into());
     }
     let own = |class: Class| {
         let mut open = Open::default();

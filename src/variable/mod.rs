@@ -35,7 +35,6 @@ use crate::ledger;
 use crate::names::{DeviceName, Name};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
-use crate::stream::StreamArg;
 use crate::types::*;
 use core::ffi::CStr;
 use slot::{Fixed, VariableRef};
@@ -136,7 +135,7 @@ pub fn set(function: &'static CStr, id: Id, value: Id, flags: u32) -> Result<Cro
     let work = variable.begin()?;
     let stored = value::store(function, &variable, value, flags, Some(variable.value()))?;
     match stored.array {
-        Some(array) => value::end(variable.commit(array, stored.is_detached)),
+        Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
         None => variable.touch(),
     }
     drop(work);
@@ -205,9 +204,4 @@ pub fn check_handle(id: Id) -> Result<()> {
 /// Ends the caller's handle. Borrowed values outlive it.
 pub fn release(id: Id) -> Result<()> {
     slot::release(id)
-}
-
-/// The stream of a copy into or out of a variable: the current one. The host waits for its own ordinary memory alone.
-fn stream_to(device: tn_device) -> StreamArg {
-    if device.r#type == TN_CPU { StreamArg::Now } else { StreamArg::Current }
 }

@@ -3,10 +3,10 @@
 //! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. A reader therefore copies the value's
 //! handle and uses it unlocked. If the value was replaced meanwhile, the handle is stale, and the reader tries again.
 
-use super::value;
 use crate::array;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
+use crate::ledger::{self, Claim};
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
@@ -84,7 +84,7 @@ impl VariableSlot {
         let ended = if contents.refs == 0 { inside.take() } else { None };
         drop(inside);
         if let Some(ended) = ended {
-            value::end(Some(ended.value.array).filter(|array| *array != Id::NONE));
+            end_value(Some(ended.value.array).filter(|array| *array != Id::NONE));
             ended.fixed.pool.drop_ref();
             Table::free(thread::current(), self);
         }
@@ -243,6 +243,15 @@ impl VariableRef {
 impl Drop for VariableRef {
     fn drop(&mut self) {
         self.slot.drop_ref();
+    }
+}
+
+/// Ends the array of a value that was replaced. Its store is constant no longer.
+pub fn end_value(array: Option<Id>) {
+    let Some(array) = array else { return };
+    if let Ok((mut locked, claim)) = ledger::lock::<Claim>(array) {
+        locked.end_variable(claim);
+        locked.release(claim);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Updates: a callback changes the value, in a copy or in place.
 
 use super::lent::{self, Left, Lent};
-use super::slot::{Value, VariableRef};
+use super::slot::{self, Value, VariableRef};
 use super::value::{self, ALIASED, Crossing};
 use crate::array;
 use crate::error::{self, Result, Status, fail};
@@ -65,7 +65,7 @@ fn update_copy(
     outcome_of(status, lent.end())?;
     let stored = value::store(function, variable, scratch, TN_TAKE, Some(present))?;
     match stored.array {
-        Some(array) => value::end(variable.commit(array, stored.is_detached)),
+        Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
         None => variable.touch(),
     }
     Ok(())

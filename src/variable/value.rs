@@ -5,7 +5,6 @@
 
 use super::lent;
 use super::slot::{Value, VariableRef};
-use super::stream_to;
 use crate::array::{self, Axes, Cut};
 use crate::borrow::{self, Adopted, Wanted};
 use crate::copy_stats;
@@ -17,6 +16,7 @@ use crate::pool::Pool;
 use crate::promise;
 use crate::sites::Site;
 use crate::slots::Id;
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::transfer;
 use crate::types::*;
@@ -195,6 +195,11 @@ pub fn copy(function: &'static CStr, source: Id, pool: &'static Pool, order: Ord
     Ok(array)
 }
 
+/// The stream of a copy into or out of a variable: the current one. The host waits for its own ordinary memory alone.
+fn stream_to(device: tn_device) -> StreamArg {
+    if device.r#type == TN_CPU { StreamArg::Now } else { StreamArg::Current }
+}
+
 fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
     let site = Site::from_number(thread::current().site());
     copy_stats::note_copy(copy_stats::Key { function: Some(function), site, why, forced: why != 0 }, bytes as u64);
@@ -203,15 +208,6 @@ fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
 /// TN_ERR_WOULD_COPY for a copy instead of an alias, on a thread that forbids copies.
 pub fn check_forbidden(why: u32) -> Result<()> {
     if why != 0 && thread::current().forbids() > 0 { Err(borrow::would_copy(why)) } else { Ok(()) }
-}
-
-/// Ends the array of a value that was replaced. Its store is constant no longer.
-pub fn end(array: Option<Id>) {
-    let Some(array) = array else { return };
-    if let Ok((mut locked, claim)) = ledger::lock::<Claim>(array) {
-        locked.end_variable(claim);
-        locked.release(claim);
-    }
 }
 
 /// An array that was given with TN_TAKE, until its copy is made. Its drop gives it back.
