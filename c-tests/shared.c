@@ -383,7 +383,7 @@ static void strict(void) /* SV-6, the line of TN_STRICT */
     drop(every_second);
 }
 
-static void bad_values(void) /* SV-17, SV-30, SV-37 */
+static void bad_values(void) /* SV-8, SV-17, SV-30, SV-37 */
 {
     tn_shared *shared = counting("w", SHAPE(2, 2)), *none = UNTOUCHED;
     tn_array *fine = numbers(NULL, SHAPE(2, 2)), *flat = numbers(NULL, SHAPE(4)), *given = numbers(NULL, SHAPE(2, 2));
@@ -536,6 +536,30 @@ static void foreign(void) /* SV-7, SV-39: lent memory is a value, and is never w
     shared = shared_of(wide, TN_TAKE, COPY(TN_WHY_LAYOUT)); /* copied, so the memory goes back at once */
     CHECK(released == 1 && state_of(wide) == TN_ERR_DESTRUCTED);
     drop(wide);
+    end_shared(shared);
+    released = 0;
+}
+
+static void changed_from_outside(void) /* SV-5 */
+{
+    int64_t memory[3] = {0, 1, 2};
+    tn_array *lent = lend_memory(memory, TN_BORROW), *fine = numbers(NULL, SHAPE(3));
+    OK(tn_option_set("check_managed", "1"));
+    tn_shared *shared = shared_of(lent, TN_BORROW, ALIAS);
+    memory[1] = 7;
+    FAILS(tn_shared_update(shared, 0, unused, NULL, NULL), TN_ERR_ALIASED);
+    CHECK(facts(shared).version == 1);
+    OK(tn_shared_set(shared, lent, TN_BORROW, NULL)); /* reported once */
+    memory[2] = 8;
+    FAILS(tn_shared_set(shared, fine, 0, NULL), TN_ERR_ALIASED);
+    CHECK(facts(shared).version == 2);
+    OK(tn_shared_set(shared, fine, 0, NULL));
+    OK(tn_shared_update(shared, TN_MAY_OVERWRITE, add_one, NULL, NULL));
+    OK(tn_shared_update(shared, 0, add_one, NULL, NULL));
+    CHECK(counts_from(shared, 2, 3));
+    OK(tn_option_set("check_managed", "0"));
+    drop(lent);
+    drop(fine);
     end_shared(shared);
     released = 0;
 }
@@ -793,6 +817,7 @@ int main(void)
     bad_values();
     set_in_place();
     foreign();
+    changed_from_outside();
     updates();
     forbidden_copies();
     counted_copies();

@@ -991,6 +991,9 @@ typedef struct tn_crossing {
     tn_why why;
 } tn_crossing;
 
+/** Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure. */
+typedef tn_status (*tn_update_callback)(void *context, tn_array *value);
+
 /** Options of a shared variable; a NULL pointer means the defaults. */
 typedef struct tn_shared_options {
     /** sizeof this struct, set by the caller. */
@@ -1443,7 +1446,8 @@ const char *tn_last_error(void);
  * Sets an option of the whole process.
  *
  * @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
- *                 "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
+ *                 "check_managed", for tests: each set and update of a shared variable first checks that nobody changed its bytes through
+ *                 a raw pointer. "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
  *                 between host and device are staged. "stream.default": the stream that is a thread's current one until it sets another,
  *                 legacy or per-thread. "pool.<device>.<field>": a field of tn_pool_options of the default pool of cpu, cuda, cuda_host or
  *                 cuda_managed, before its first use.
@@ -3871,7 +3875,7 @@ tn_status tn_shared_set(tn_shared *shared,
  */
 tn_status tn_shared_update(tn_shared *shared,
                            tn_crossing_flags flags,
-                           tn_status (*callback)(void *context, tn_array *value),
+                           tn_update_callback callback,
                            void *context,
                            tn_crossing *how);
 

@@ -867,6 +867,10 @@ pub struct tn_crossing {
     pub why: tn_why,
 }
 
+/// Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure.
+pub type tn_update_callback =
+    Option<unsafe extern "C" fn(context: *mut core::ffi::c_void, value: *mut tn_array) -> tn_status>;
+
 /// Options of a shared variable; a NULL pointer means the defaults.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

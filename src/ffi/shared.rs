@@ -157,7 +157,7 @@ pub unsafe extern "C" fn tn_shared_set(
 pub unsafe extern "C" fn tn_shared_update(
     shared: *mut tn_shared,
     flags: tn_crossing_flags,
-    callback: Option<unsafe extern "C" fn(context: *mut c_void, value: *mut tn_array) -> tn_status>,
+    callback: tn_update_callback,
     context: *mut c_void,
     how: *mut tn_crossing,
 ) -> tn_status {

@@ -70,6 +70,7 @@ pub fn create(function: &'static CStr, value: Id, flags: u32, options: Result<Op
     let variable = VariableRef::create(fixed)?;
     let stored = value::store(function, &variable, value, flags, None)?;
     variable.commit(stored.array.expect("there is no present value to overwrite"), false);
+    value::note_checksum(&variable);
     Ok((variable.publish(), stored.crossing))
 }
 
@@ -133,11 +134,13 @@ pub fn set(function: &'static CStr, id: Id, value: Id, flags: u32) -> Result<Cro
     let source = Source::of(value)?;
     check_fits(variable.fixed(), &source.layout)?;
     let work = variable.begin()?;
+    value::verify(&variable)?;
     let stored = value::store(function, &variable, value, flags, Some(variable.value()))?;
     match stored.array {
         Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
         None => variable.touch(),
     }
+    value::note_checksum(&variable);
     drop(work);
     Ok(stored.crossing)
 }

@@ -41,9 +41,11 @@ pub struct Value {
     pub detach_count: u64,
     /// An update in place failed.
     pub is_poisoned: bool,
+    /// The checksum of its bytes, with the option check_managed.
+    pub checksum: Option<u64>,
 }
 
-const NO_VALUE: Value = Value { array: Id::NONE, version: 0, detach_count: 0, is_poisoned: false };
+const NO_VALUE: Value = Value { array: Id::NONE, version: 0, detach_count: 0, is_poisoned: false, checksum: None };
 
 /// A slot; its contents are None while it has no variable.
 struct VariableSlot {
@@ -54,8 +56,8 @@ struct VariableSlot {
 struct Contents {
     fixed: Fixed,
     value: Value,
-    /// A call is changing the value.
-    is_busy: bool,
+    /// The number of forks when a call began to change the value; None: no call does. A call of the parent does not go on in a child.
+    busy: Option<u32>,
     /// The handle, and each [`VariableRef`].
     refs: u32,
 }
@@ -125,7 +127,7 @@ impl VariableRef {
         let slot: &'static VariableSlot = Table::take(thread::current())?;
         fixed.pool.add_ref();
         slot.head.set_state(State::Kept);
-        *slot.contents.lock() = Some(Contents { fixed, value: NO_VALUE, is_busy: false, refs: 1 });
+        *slot.contents.lock() = Some(Contents { fixed, value: NO_VALUE, busy: None, refs: 1 });
         Ok(VariableRef { slot, fixed, id: slot.id() })
     }
 
@@ -194,12 +196,27 @@ impl VariableRef {
     pub fn clone_value(&self) -> Result<Id> {
         self.with_value(|_| {
             let value = self.check_value()?;
-            array::clone(value.array).map_err(|status| match status.code() {
+            array::clone(value.array).or_else(|status| match status.code() {
                 // The value rests: a call writes it through another handle.
-                TN_ERR_GIVEN => self.busy(),
-                _ => status,
+                TN_ERR_GIVEN => {
+                    self.poison_if_abandoned();
+                    self.check_value().and_then(|_| Err(self.busy()))
+                }
+                _ => Err(status),
             })
         })
+    }
+
+    /// TN_ERR_ALIASED: the bytes were changed by somebody whom the library does not see.
+    #[cold]
+    pub fn changed(&self) -> Status {
+        fail(
+            TN_ERR_ALIASED,
+            format_args!(
+                "the bytes of {} were changed from outside, through a raw pointer to memory that it borrows; the next call accepts them",
+                Named(&self.fixed)
+            ),
+        )
     }
 
     #[cold]
@@ -212,8 +229,30 @@ impl VariableRef {
 
     /// Begins to change the value. TN_ERR_BORROWED_WRITE if another call does.
     pub fn begin(&self) -> Result<Work<'_>> {
-        let was_busy = self.slot.with(|contents| core::mem::replace(&mut contents.is_busy, true));
-        if was_busy { Err(self.busy()) } else { Ok(Work(self)) }
+        self.poison_if_abandoned();
+        let now = thread::forks();
+        let busy = self.slot.with(|contents| {
+            let before = contents.busy;
+            contents.busy = Some(now);
+            before
+        });
+        if busy == Some(now) { Err(self.busy()) } else { Ok(Work(self)) }
+    }
+
+    /// In the child of a fork: if a thread of the parent was writing the value in place, the value is undefined.
+    fn poison_if_abandoned(&self) {
+        let now = thread::forks();
+        let abandoned = self.slot.with(|contents| {
+            let abandoned = contents.busy.filter(|forks| *forks != now).map(|_| contents.value.array);
+            if abandoned.is_some() {
+                contents.busy = None;
+            }
+            abandoned
+        });
+        let rests = |array| array::snapshot(array).is_err_and(|status| status.code() == TN_ERR_GIVEN);
+        if abandoned.is_some_and(rests) {
+            self.poison();
+        }
     }
 
     /// Makes an array the value. Returns the array of the value before.
@@ -221,7 +260,7 @@ impl VariableRef {
         self.slot.with(|contents| {
             let Value { array: before, version, detach_count, .. } = contents.value;
             let detach_count = detach_count + u64::from(detached);
-            contents.value = Value { array, version: version + 1, detach_count, is_poisoned: false };
+            contents.value = Value { array, version: version + 1, detach_count, is_poisoned: false, checksum: None };
             Some(before).filter(|before| *before != Id::NONE)
         })
     }
@@ -231,12 +270,21 @@ impl VariableRef {
         self.slot.with(|contents| {
             contents.value.version += 1;
             contents.value.is_poisoned = false;
+            contents.value.checksum = None;
         });
+    }
+
+    /// Stores the checksum of the value; None: it is unknown.
+    pub fn set_checksum(&self, checksum: Option<u64>) {
+        self.slot.with(|contents| contents.value.checksum = checksum);
     }
 
     /// Marks the value as undefined.
     pub fn poison(&self) {
-        self.slot.with(|contents| contents.value.is_poisoned = true);
+        self.slot.with(|contents| {
+            contents.value.is_poisoned = true;
+            contents.value.checksum = None;
+        });
     }
 }
 
@@ -260,7 +308,7 @@ pub struct Work<'a>(&'a VariableRef);
 
 impl Drop for Work<'_> {
     fn drop(&mut self) {
-        self.0.slot.with(|contents| contents.is_busy = false);
+        self.0.slot.with(|contents| contents.busy = None);
     }
 }
 

@@ -22,6 +22,7 @@ pub fn update(
     let variable = VariableRef::find(id)?;
     flags::check("flags", flags, TN_MAY_OVERWRITE, &flags::CROSSING)?;
     let _work = variable.begin()?;
+    value::verify(&variable)?;
     let present = variable.check_value()?;
     let mut why = 0;
     if flags & TN_MAY_OVERWRITE != 0 {
@@ -44,6 +45,7 @@ fn update_in_place(variable: &VariableRef, lent: Lent, callback: &mut dyn FnMut(
     match outcome_of(status, left) {
         Ok(()) => {
             variable.touch();
+            value::note_checksum(variable);
             Ok(ALIASED)
         }
         Err(status) => {
@@ -68,6 +70,7 @@ fn update_copy(
         Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
         None => variable.touch(),
     }
+    value::note_checksum(variable);
     Ok(())
 }
 

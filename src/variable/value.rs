@@ -6,12 +6,14 @@
 use super::lent;
 use super::slot::{Value, VariableRef};
 use crate::array::{self, Axes, Cut};
-use crate::borrow::{self, Adopted, Wanted};
+use crate::blit;
+use crate::borrow::{self, Adopted, BorrowContext, Entry, Use, Wanted};
 use crate::copy_stats;
 use crate::error::Result;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Points, SpareClaim};
+use crate::ledger::{self, Claim, Points, SpareClaim, UseTime};
 use crate::names::Name;
+use crate::options;
 use crate::pool::Pool;
 use crate::promise;
 use crate::sites::Site;
@@ -146,6 +148,10 @@ fn overwrite(
     present: Value,
     why: u32,
 ) -> Result<core::result::Result<Option<Id>, u32>> {
+    // In the child of a fork, a value that the parent was writing rests for ever, and its buffer is not used again.
+    if present.is_poisoned {
+        return Ok(Err(TN_WHY_POISONED));
+    }
     let (from, to) = (array::snapshot(source)?, array::snapshot(present.array)?);
     if !to.is_c() || from.bytes() != to.bytes() {
         return Ok(Err(TN_WHY_LAYOUT));
@@ -203,6 +209,33 @@ fn stream_to(device: tn_device) -> StreamArg {
 fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
     let site = Site::from_number(thread::current().site());
     copy_stats::note_copy(copy_stats::Key { function: Some(function), site, why, forced: why != 0 }, bytes as u64);
+}
+
+/// Compares the value with its checksum (option check_managed). TN_ERR_ALIASED, once: it was changed from outside.
+pub fn verify(variable: &VariableRef) -> Result<()> {
+    let value = variable.value();
+    let Some(expected) = value.checksum else { return Ok(()) };
+    if checksum(value.array).is_none_or(|found| found == expected) {
+        return Ok(());
+    }
+    variable.set_checksum(None);
+    Err(variable.changed())
+}
+
+/// Stores the checksum of a new value (option check_managed).
+pub fn note_checksum(variable: &VariableRef) {
+    if options::check_managed() {
+        variable.set_checksum(checksum(variable.value().array));
+    }
+}
+
+/// The checksum of an array's bytes. None: the host cannot read them now.
+fn checksum(array: Id) -> Option<u64> {
+    let entry = Entry { id: array, wanted: Use::Read { frozen: false }, when: UseTime::HOST };
+    let guard = borrow::acquire(BorrowContext::by_host(c"tn_shared"), &[entry]).ok()?.pop()?;
+    let sum = guard.host_view().ok().map(|view| blit::checksum(&view));
+    guard.end(false);
+    sum
 }
 
 /// TN_ERR_WOULD_COPY for a copy instead of an alias, on a thread that forbids copies.
