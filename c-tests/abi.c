@@ -164,6 +164,30 @@ AT(tn_array_info, name, 64);
 AT(tn_array_info, shape, 128);
 AT(tn_array_info, strides, 640);
 
+SIZE(tn_crossing, 8);
+AT(tn_crossing, how, 0);
+AT(tn_crossing, why, 4);
+
+SIZE(tn_shared_options, 32);
+AT(tn_shared_options, size, 0);
+AT(tn_shared_options, device, 8);
+AT(tn_shared_options, pool, 16);
+AT(tn_shared_options, name, 24);
+
+SIZE(tn_shared_info, 640);
+AT(tn_shared_info, size, 0);
+AT(tn_shared_info, device, 8);
+AT(tn_shared_info, home, 16);
+AT(tn_shared_info, dtype, 24);
+AT(tn_shared_info, ndim, 28);
+AT(tn_shared_info, flags, 32);
+AT(tn_shared_info, is_poisoned, 36);
+AT(tn_shared_info, version, 40);
+AT(tn_shared_info, bytes, 48);
+AT(tn_shared_info, detach_count, 56);
+AT(tn_shared_info, name, 64);
+AT(tn_shared_info, shape, 128);
+
 SIZE(tn_npy_options, 32);
 AT(tn_npy_options, size, 0);
 AT(tn_npy_options, mode, 8);

@@ -225,6 +225,8 @@ typedef struct tn_event tn_event;
 typedef struct tn_array tn_array;
 /** A weak handle: an array's layout, without a claim on its store. Released by `tn_weak_release`. */
 typedef struct tn_weak tn_weak;
+/** A shared variable: one array value that the library keeps. Released by `tn_shared_release`. */
+typedef struct tn_shared tn_shared;
 /** An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`. */
 typedef struct tn_borrow tn_borrow;
 /** An array that was given and not yet taken. Released by `tn_promise_release`. */
@@ -339,6 +341,8 @@ TN_ENUM {
      * Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
      */
     TN_REQUIRE_BORROW = 1 << 1,
+    /** Crossing flag of shared variables: on the variable's own device, with its own layout; no transfer. */
+    TN_RAW = 1 << 2,
     /** Crossing flag: the importer may overwrite the contents. Implies TN_BORROW. */
     TN_MAY_OVERWRITE = 1 << 3,
     /**
@@ -347,6 +351,8 @@ TN_ENUM {
     TN_TAKE = 1 << 4,
     /** Import: the release callback runs only in `tn_run_releases`. */
     TN_RELEASE_QUEUED = 1 << 5,
+    /** Crossing flag of shared variables: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead. */
+    TN_STRICT = 1 << 6,
     /** Import: the new handle is READONLY. */
     TN_IMPORT_READONLY = 1 << 8,
     /** Import of a DLPack struct without a version: the producer permits writing. */
@@ -992,6 +998,57 @@ typedef struct tn_array_info {
     int64_t strides[TN_MAX_NDIM];
 } tn_array_info;
 
+/** What became of a value that entered or left a shared variable. */
+typedef struct tn_crossing {
+    /** TN_ALIASED or TN_COPIED. */
+    tn_how how;
+    /** TN_WHY_ bits that made it a copy; 0 for an alias, and for a copy that the caller wanted. */
+    tn_why why;
+} tn_crossing;
+
+/** Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure. */
+typedef tn_status (*tn_update_callback)(void *context, tn_array *value);
+
+/** Options of a shared variable; a NULL pointer means the defaults. */
+typedef struct tn_shared_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The device that keeps the value; all zero: that of the value at creation. */
+    tn_device device;
+    /** The pool for copies of new values, of that device; NULL: the creating thread's current pool of it. */
+    tn_pool *pool;
+    /** At most 63 bytes of UTF-8, copied; NULL: the name of the value at creation. */
+    const char *name;
+} tn_shared_options;
+
+/** Properties of a shared variable and of its value. */
+typedef struct tn_shared_info {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The device that keeps the value. */
+    tn_device device;
+    /** The device of the value at creation, to which `tn_shared_get` copies without TN_RAW. */
+    tn_device home;
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
+    tn_array_flags flags;
+    /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
+    int32_t is_poisoned;
+    /** 1 at creation; incremented by each successful set and update. */
+    uint64_t version;
+    /** Bytes of the elements. */
+    uint64_t bytes;
+    /** Number of sets and updates that took another buffer because a holder keeps the old value. */
+    uint64_t detach_count;
+    /** NUL-terminated; empty without a name. */
+    char name[64];
+    /** Lengths in elements; only the first ndim entries are written. */
+    int64_t shape[TN_MAX_NDIM];
+} tn_shared_info;
+
 /** How `tn_array_open_npy` opens a file. */
 typedef uint32_t tn_npy_mode;
 TN_ENUM {
@@ -1222,6 +1279,8 @@ TN_ENUM {
     TN_HOLDER_PROMISE = 2,
     /** Holder: a node of a lazy expression. */
     TN_HOLDER_EXPRESSION = 3,
+    /** Holder: a shared variable. */
+    TN_HOLDER_SHARED_VARIABLE = 4,
     /** Holder: a read-only export (XR). */
     TN_HOLDER_EXPORT_READ = 5,
     /** Holder: a shared view (XS). */
@@ -1413,7 +1472,8 @@ const char *tn_last_error(void);
  * Sets an option of the whole process.
  *
  * @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
- *                 "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
+ *                 "check_managed", for tests: each set and update of a shared variable first checks that nobody changed its bytes through
+ *                 a raw pointer. "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
  *                 between host and device are staged. "stream.default": the stream that is a thread's current one until it sets another,
  *                 legacy or per-thread. "pool.<device>.<field>": a field of tn_pool_options of the default pool of cpu, cuda, cuda_host or
  *                 cuda_managed, before its first use.
@@ -3950,6 +4010,139 @@ tn_status tn_expr_explain(tn_expr *expr,
                           size_t capacity,
                           char *text,
                           size_t *length);
+
+/* ===================================================== shared ===================================================== */
+/**
+ * @defgroup shared shared variables, which keep one array value inside the library
+ * Flags decide what is aliased and what is copied.
+ */
+
+/**
+ * Creates a shared variable from an array. By default the variable copies the value, and shares no byte with the caller.
+ *
+ * While the variable has a value, that is constant: through the caller's handles on the same bytes, a write is TN_ERR_SHARED, except with
+ * TN_WRITE_COW, and a writable export is TN_ERR_SHARED. Only `tn_shared_set` and `tn_shared_update` change it. A buffer belongs to one
+ * variable at most.
+ *
+ * @param value    The value. With TN_TAKE its handle is destructed on success, and is still released by the caller.
+ * @param flags    No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error. TN_TAKE: the claim of
+ *                 `value` moves to the variable; copied only where an alias is impossible. TN_STRICT: `value` is on the variable's device
+ *                 and C-contiguous, else an error.
+ * @param options  The options, copied; NULL: the device and name of the value, and the current pool.
+ * @param[out] out The variable. Released by `tn_shared_release`. On failure: untouched.
+ * @param[out] how Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT with TN_STRICT;
+ *         TN_ERR_DEVICE for a device that does not exist, a pool of another device, or with TN_STRICT; TN_ERR_POISONED,
+ *         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive export, TN_ERR_PENDING; TN_ERR_BORROWED with TN_TAKE for an open guard of
+ *         the handle. With TN_REQUIRE_BORROW: TN_ERR_READONLY, TN_ERR_BORROWED, TN_ERR_EXPORTED for a shared view, TN_ERR_ALIASED for the
+ *         buffer of another variable, else TN_ERR_WOULD_COPY. On a thread that forbids copies: TN_ERR_WOULD_COPY for a copy in place of an
+ *         alias. TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping; for a copy its bytes, from the variable's pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_create(tn_array *value,
+                           tn_crossing_flags flags,
+                           const tn_shared_options *options,
+                           tn_shared **out,
+                           tn_crossing *how);
+
+/**
+ * Reads a shared variable. By default the array is a copy on the device that the value had when the variable was created.
+ *
+ * The bytes of the array never change, whatever is set later: a set that finds it takes another buffer.
+ *
+ * @param shared   A shared variable.
+ * @param flags    No flag: a C-contiguous copy. TN_BORROW: an alias if the variable is on that device, or in memory that the host can
+ *                 access, else a copy. TN_REQUIRE_BORROW: an alias, else an error. TN_RAW: on the variable's own device, without a
+ *                 transfer. With TN_BORROW as well: an alias, in constant time.
+ * @param[out] out The array. Released by `tn_array_release`; it outlives the variable. On failure: untouched.
+ * @param[out] how Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED after an update in place that failed;
+ *         TN_ERR_BORROWED_WRITE while a call changes the value in place; TN_ERR_WOULD_COPY; TN_ERR_DEVICE in the child of a fork;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: to wait for a copy into ordinary host memory. Allocates: bookkeeping; for a copy its bytes, from the calling
+ *       thread's current pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_get(tn_shared *shared,
+                        tn_crossing_flags flags,
+                        tn_array **out,
+                        tn_crossing *how);
+
+/**
+ * Replaces the value of a shared variable. Element type and number of axes stay; the lengths may change.
+ *
+ * A copy goes into the present buffer if nobody else holds it and its size is equal, and allocates nothing then.
+ *
+ * @param shared   A shared variable.
+ * @param value    The new value. With TN_TAKE its handle is destructed on success.
+ * @param flags    As for `tn_shared_create`.
+ * @param[out] how Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+ * @return The statuses of `tn_shared_create`; TN_ERR_DTYPE, TN_ERR_SHAPE if element type or number of axes differ; TN_ERR_BORROWED_WRITE
+ *         while another call changes the variable. On failure the value and its version are unchanged. If the driver fails during a
+ *         transfer into the present buffer, the value is undefined: reading it is TN_ERR_POISONED.
+ * @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool, unless the present buffer is used.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_set(tn_shared *shared,
+                        tn_array *value,
+                        tn_crossing_flags flags,
+                        tn_crossing *how);
+
+/**
+ * Changes the value of a shared variable by a callback.
+ *
+ * By default the callback works on a copy, which becomes the value if it returns TN_OK. With TN_MAY_OVERWRITE it works on the value
+ * itself, if nobody else holds it and its memory is not lent. If the callback then fails, the value is undefined, and reading it is
+ * TN_ERR_POISONED until a set succeeds.
+ *
+ * @param shared   A shared variable.
+ * @param flags    0 or TN_MAY_OVERWRITE.
+ * @param callback Gets the context and an array that has the value, and may use it in every way until it returns. The library releases the
+ *                 array. TN_WRITE_COW on it does not move it to a copy: if there is another holder, it is TN_ERR_SHARED. The callback
+ *                 leaves no write guard and no writable export open. It returns TN_OK or a failure, and runs under no lock.
+ * @param context  Passed to the callback.
+ * @param[out] how TN_ALIASED if the callback worked on the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_BORROWED_WRITE while another call changes the variable,
+ *         also from the callback; TN_ERR_POISONED; what the callback returned, TN_ERR_FAILED if that is no status code; TN_ERR_FAILED if the
+ *         callback left the value open for writing; TN_ERR_WOULD_COPY on a thread that forbids copies, with TN_MAY_OVERWRITE;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: as long as the callback runs. Allocates: for a copy its bytes, from the variable's pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_update(tn_shared *shared,
+                           tn_crossing_flags flags,
+                           tn_update_callback callback,
+                           void *context,
+                           tn_crossing *how);
+
+/**
+ * Queries a shared variable.
+ *
+ * @param shared   A shared variable.
+ * @param[out] info The properties; `size` set by the caller. Version and value belong together. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child of a fork.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_query(tn_shared *shared,
+                          tn_shared_info *info);
+
+/**
+ * Releases a shared variable. Arrays that were read from it keep their bytes, and may be written again if no other variable has them.
+ *
+ * @param shared   A shared variable. It is released exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_release(tn_shared *shared);
 
 /* ===================================================== report ===================================================== */
 /** @defgroup report holders, copies of imports and exports, and leaks */

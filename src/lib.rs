@@ -77,6 +77,9 @@ pub mod kernels;
 #[cfg(not(loom))]
 pub mod expr;
 
+#[cfg(not(loom))]
+pub mod variable;
+
 pub mod plugin;
 
 pub mod report;

@@ -10,6 +10,7 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 static STRICT: AtomicBool = AtomicBool::new(false);
+static CHECK_MANAGED: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
 static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 
@@ -21,6 +22,11 @@ static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 #[inline]
 pub fn strict() -> bool {
     STRICT.load(Ordering::Relaxed)
+}
+
+/// Whether the values of shared variables are checked for writes that the library did not see.
+pub fn check_managed() -> bool {
+    CHECK_MANAGED.load(Ordering::Relaxed)
 }
 
 /// Whether an invalid free ends the process.
@@ -120,7 +126,7 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, abort_on_misuse, transfer.chunk, stream.default and \
+            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, stream.default and \
              pool.<device>.<field of tn_pool_options>"
         ),
     )
@@ -152,6 +158,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
     }
     match name {
         "strict" => STRICT.store(switch(name, text)?, Ordering::Relaxed),
+        "check_managed" => CHECK_MANAGED.store(switch(name, text)?, Ordering::Relaxed),
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "stream.default" => match text {
@@ -183,6 +190,7 @@ pub fn get(name: &str) -> Result<Text> {
     } else {
         match name {
             "strict" => text.write_str(flag(strict())),
+            "check_managed" => text.write_str(flag(check_managed())),
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),

@@ -59,10 +59,12 @@ pub enum Kind {
     StreamRecord = 15,
     /// Internal: an event of the driver.
     EventSlot = 16,
+    /// tn_shared
+    Variable = 17,
 }
 
 /// The number of kinds, including the unused 0. The preload library does not have the last ones.
-const KINDS: usize = if cfg!(preload) { 12 } else { 17 };
+const KINDS: usize = if cfg!(preload) { 12 } else { 18 };
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -77,6 +79,7 @@ impl Kind {
             12 => Kind::Stream,
             13 => Kind::Event,
             14 => Kind::StreamScope,
+            17 => Kind::Variable,
             _ => return None,
         })
     }
@@ -94,6 +97,7 @@ impl Kind {
             Kind::Stream => "tn_stream",
             Kind::Event => "tn_event",
             Kind::StreamScope => "tn_scope of tn_stream_enter",
+            Kind::Variable => "tn_shared",
             _ => "internal",
         }
     }

@@ -102,6 +102,10 @@ pub struct tn_array {
 pub struct tn_weak {
     _opaque: [u8; 0],
 }
+/// A shared variable: one array value that the library keeps. Released by `tn_shared_release`.
+pub struct tn_shared {
+    _opaque: [u8; 0],
+}
 /// An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`.
 pub struct tn_borrow {
     _opaque: [u8; 0],
@@ -212,12 +216,16 @@ pub type tn_crossing_flags = u32;
 pub const TN_BORROW: tn_crossing_flags = 1 << 0;
 /// Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
 pub const TN_REQUIRE_BORROW: tn_crossing_flags = 1 << 1;
+/// Crossing flag of shared variables: on the variable's own device, with its own layout; no transfer.
+pub const TN_RAW: tn_crossing_flags = 1 << 2;
 /// Crossing flag: the importer may overwrite the contents. Implies TN_BORROW.
 pub const TN_MAY_OVERWRITE: tn_crossing_flags = 1 << 3;
 /// Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias.
 pub const TN_TAKE: tn_crossing_flags = 1 << 4;
 /// Import: the release callback runs only in `tn_run_releases`.
 pub const TN_RELEASE_QUEUED: tn_crossing_flags = 1 << 5;
+/// Crossing flag of shared variables: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead.
+pub const TN_STRICT: tn_crossing_flags = 1 << 6;
 /// Import: the new handle is READONLY.
 pub const TN_IMPORT_READONLY: tn_crossing_flags = 1 << 8;
 /// Import of a DLPack struct without a version: the producer permits writing.
@@ -862,6 +870,64 @@ pub struct tn_array_info {
     pub strides: [i64; TN_MAX_NDIM],
 }
 
+/// What became of a value that entered or left a shared variable.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct tn_crossing {
+    /// TN_ALIASED or TN_COPIED.
+    pub how: tn_how,
+    /// TN_WHY_ bits that made it a copy; 0 for an alias, and for a copy that the caller wanted.
+    pub why: tn_why,
+}
+
+/// Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure.
+pub type tn_update_callback =
+    Option<unsafe extern "C" fn(context: *mut core::ffi::c_void, value: *mut tn_array) -> tn_status>;
+
+/// Options of a shared variable; a NULL pointer means the defaults.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_shared_options {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// The device that keeps the value; all zero: that of the value at creation.
+    pub device: tn_device,
+    /// The pool for copies of new values, of that device; NULL: the creating thread's current pool of it.
+    pub pool: *mut tn_pool,
+    /// At most 63 bytes of UTF-8, copied; NULL: the name of the value at creation.
+    pub name: *const core::ffi::c_char,
+}
+
+/// Properties of a shared variable and of its value.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_shared_info {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// The device that keeps the value.
+    pub device: tn_device,
+    /// The device of the value at creation, to which `tn_shared_get` copies without TN_RAW.
+    pub home: tn_device,
+    /// Element type.
+    pub dtype: tn_dtype,
+    /// Number of axes.
+    pub ndim: i32,
+    /// Flags of the value, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED.
+    pub flags: tn_array_flags,
+    /// 1: an update in place failed, and the value is undefined until a set succeeds. Else 0.
+    pub is_poisoned: i32,
+    /// 1 at creation; incremented by each successful set and update.
+    pub version: u64,
+    /// Bytes of the elements.
+    pub bytes: u64,
+    /// Number of sets and updates that took another buffer because a holder keeps the old value.
+    pub detach_count: u64,
+    /// NUL-terminated; empty without a name.
+    pub name: [core::ffi::c_char; 64],
+    /// Lengths in elements; only the first ndim entries are written.
+    pub shape: [i64; TN_MAX_NDIM],
+}
+
 /// How `tn_array_open_npy` opens a file.
 pub type tn_npy_mode = u32;
 /// `tn_array_open_npy`: map the file read-only; the default.
@@ -1088,6 +1154,8 @@ pub const TN_HOLDER_HANDLE: tn_holder_kind = 1;
 pub const TN_HOLDER_PROMISE: tn_holder_kind = 2;
 /// Holder: a node of a lazy expression.
 pub const TN_HOLDER_EXPRESSION: tn_holder_kind = 3;
+/// Holder: a shared variable.
+pub const TN_HOLDER_SHARED_VARIABLE: tn_holder_kind = 4;
 /// Holder: a read-only export (XR).
 pub const TN_HOLDER_EXPORT_READ: tn_holder_kind = 5;
 /// Holder: a shared view (XS).

@@ -52,6 +52,10 @@ fn work(round: i64, own_bytes: usize) {
     promise_release(p).unwrap();
     let weak = weaken(taken[0]).unwrap();
     release(upgrade(weak).unwrap()).unwrap();
+    let variable = shared_create(b, TN_BORROW).unwrap();
+    shared_set(variable, b, 0).unwrap();
+    release(shared_get(variable, TN_BORROW).unwrap()).unwrap();
+    shared_release(variable).unwrap();
     weak_release(weak).unwrap();
     end(borrow_all(&[(row, TN_READ), (b, TN_READ_WRITE)]).unwrap(), 0).unwrap();
     let tensor = export_dlpack(b, TN_BORROW).unwrap();
@@ -71,7 +75,7 @@ fn work(round: i64, own_bytes: usize) {
 }
 
 /// The child's calls. Err names the step that failed. It must not panic, because the message needs locks of the process.
-fn child(shared: Handle, guard: Handle, lent: [Handle; 3]) -> Result<(), i32> {
+fn child(shared: Handle, guard: Handle, lent: [Handle; 3], variable: Handle) -> Result<(), i32> {
     let step = |number: i32, ok: bool| if ok { Ok(()) } else { Err(number) };
     let before = RAN.load(Ordering::Relaxed);
     let pool = pool_of(|_| ()).map_err(|_| 2)?;
@@ -96,7 +100,18 @@ fn child(shared: Handle, guard: Handle, lent: [Handle; 3]) -> Result<(), i32> {
     step(14, thread.join().is_ok())?;
     // A child may fork in turn.
     step(15, in_child(|| step(16, zeros(pool, &[8]).and_then(release).is_ok())) == 0)?;
-    step(17, pool_release(pool).is_ok())
+    // SV-38: a variable has its value, or is poisoned if a thread of the parent was writing it. It takes a new one in either case.
+    match shared_get(variable, TN_BORROW) {
+        Ok(value) => {
+            let read = elements(value);
+            step(18, read.iter().all(|element| *element == read[0]) && release(value).is_ok())?;
+        }
+        Err(status) => step(19, status == TN_ERR_POISONED)?,
+    }
+    let value = numbers(0, &[64]);
+    step(20, shared_set(variable, value, 0).is_ok())?;
+    step(21, shared_get(variable, TN_BORROW).is_ok_and(|now| elements(now)[63] == 63))?;
+    step(22, pool_release(pool).is_ok())
 }
 
 /// Runs `body` in a child and returns its exit status: 0, a step, or -1 if it hung and was killed. It may hang in the fork itself, so the
@@ -128,7 +143,19 @@ fn forks_while_threads_work() {
     let stop = AtomicBool::new(false);
     let rounds = AtomicUsize::new(0);
     let before = leak_count();
+    let first = zeros(0, &[64]).unwrap();
+    let variable = shared_create(first, 0).unwrap();
+    release(first).unwrap();
     std::thread::scope(|scope| {
+        let setter_stop = &stop;
+        scope.spawn(move || {
+            for round in (0..).take_while(|_| !setter_stop.load(Ordering::Relaxed)) {
+                let value = zeros(0, &[64]).unwrap();
+                fill(value, round, 0).unwrap();
+                shared_set(variable, value, 0).unwrap();
+                release(value).unwrap();
+            }
+        });
         for number in 0..4 {
             let (stop, rounds) = (&stop, &rounds);
             scope.spawn(move || {
@@ -149,7 +176,7 @@ fn forks_while_threads_work() {
                 let lent = [0, 1, 2].map(|i| import_some(32 + 4 * i, flags[i]));
                 // Lets the threads be anywhere.
                 std::thread::yield_now();
-                let code = in_child(|| child(shared, guard, lent));
+                let code = in_child(|| child(shared, guard, lent, variable));
                 assert_eq!(code, 0, "fork {fork}: the child ended with that step; -1: it hung");
                 // The parent is unaffected.
                 assert_eq!(elements(shared), [0, 1, 2, 3, 4, 5]);
@@ -164,6 +191,7 @@ fn forks_while_threads_work() {
             std::panic::resume_unwind(panic);
         }
     });
+    shared_release(variable).unwrap();
     run_releases();
     assert_eq!(RAN.load(Ordering::Relaxed), IMPORTED.load(Ordering::Relaxed));
     assert_eq!(leak_count(), before, "{:?}", leaks());

@@ -47,6 +47,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("exchange", 7, true),
     ("kernels", 7, true),
     ("expr", 8, false),
+    ("variable", 8, false),
     ("plugin", 8, true),
     ("report", 9, false),
     ("unload", 9, true),

@@ -310,8 +310,10 @@ enum class flag : tn_crossing_flags {
     copy = 0,                                         ///< nothing aliases after the call
     borrow = TN_BORROW,                               ///< an alias where possible
     require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
+    raw = TN_RAW,                                     ///< shared variable: on its own device, without a transfer
     may_overwrite = TN_MAY_OVERWRITE,                 ///< import: an alias whose contents may be destroyed
     take = TN_TAKE,                                   ///< import: the library owns the memory afterwards
+    strict = TN_STRICT,                               ///< shared variable: neither a transfer nor packing
     release_queued = TN_RELEASE_QUEUED,               ///< import: the release callback runs in `run_releases` only
     import_readonly = TN_IMPORT_READONLY,             ///< import: the array cannot be written
     import_writable = TN_IMPORT_WRITABLE,             ///< import of a legacy DLPack struct: its producer permits writes
@@ -3045,6 +3047,204 @@ scope<sizeof...(P)> enter(P &&...params) {
     (promise::used(params), ...);
     return scope<sizeof...(P)>(entered, made);
 }
+
+/* ================================================ shared variables ================================================ */
+
+/// What became of a value that entered or left a shared variable.
+struct crossing {
+    tenure::how how = tenure::how::copied; ///< aliased or copied
+    tenure::why why = tenure::why::none;   ///< the reasons for a copy in place of an alias
+    /// Whether both sides share the bytes.
+    bool is_alias() const noexcept { return how == tenure::how::aliased; }
+};
+
+/// Options of a shared variable.
+class shared_options {
+public:
+    /// The device that keeps the value; default: that of the value at creation.
+    shared_options &on(device where) noexcept {
+        c_.device = where;
+        return *this;
+    }
+    /// The pool for copies of new values, of that device; default: the current one.
+    shared_options &from(const pool &of) noexcept {
+        c_.pool = of.handle();
+        return *this;
+    }
+    /// The name; default: that of the value.
+    shared_options &name(std::string text) {
+        name_ = std::move(text);
+        return *this;
+    }
+    /// The struct of C, valid as long as this object.
+    tn_shared_options get() const noexcept {
+        tn_shared_options c = c_;
+        c.size = sizeof c;
+        c.name = name_.empty() ? nullptr : name_.c_str();
+        return c;
+    }
+
+private:
+    tn_shared_options c_{};
+    std::string name_;
+};
+
+/// A shared variable: one array value that the library keeps. The value is constant while no call changes it, and what a caller got from
+/// the variable never changes.
+class shared {
+public:
+    /// No variable.
+    shared() noexcept = default;
+    /// A variable with a copy of the value, or with `flag::borrow` with its bytes.
+    explicit shared(const array &value, flag flags = flag::copy, const shared_options &how = {}, crossing *what = nullptr,
+                    site place = site::here()) {
+        detail::record(place);
+        create(value.handle(), flags, how, what);
+    }
+    /// A variable that takes the value over: its bytes move, and are copied only where an alias is impossible.
+    explicit shared(array &&value, const shared_options &how = {}, crossing *what = nullptr, site place = site::here()) {
+        detail::record(place);
+        create(value.handle(), flag::take, how, what);
+        value = array();
+    }
+    /// Takes ownership of a C handle.
+    static shared adopt(tn_shared *handle) noexcept {
+        shared out;
+        out.handle_ = handle;
+        return out;
+    }
+    shared(shared &&other) noexcept : handle_(other.detach()) {}
+    shared &operator=(shared &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    shared(const shared &) = delete;
+    shared &operator=(const shared &) = delete;
+    ~shared() { drop(); }
+
+    /// The handle, not released.
+    tn_shared *handle() const noexcept { return handle_; }
+    /// Returns the handle, which the caller then releases.
+    [[nodiscard]] tn_shared *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Whether it has a handle.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// The value: a copy, or with `flag::borrow` an alias that cannot be written. `flag::raw` is on the variable's own device.
+    [[nodiscard]] array get(flag flags = flag::copy, crossing *what = nullptr, site place = site::here()) const {
+        detail::record(place);
+        tn_crossing became{};
+        array out = detail::make([&](tn_array **made) {
+            return tn_shared_get(handle_, static_cast<tn_crossing_flags>(flags), made, &became);
+        });
+        report(became, what);
+        return out;
+    }
+    /// Replaces the value by a copy, or with `flag::borrow` by an alias. Element type and number of axes stay.
+    void set(const array &value, flag flags = flag::copy, crossing *what = nullptr, site place = site::here()) {
+        detail::record(place);
+        store(value.handle(), flags, what);
+    }
+    /// Replaces the value, and takes the new one over.
+    void set(array &&value, crossing *what = nullptr, site place = site::here()) {
+        detail::record(place);
+        store(value.handle(), flag::take, what);
+        value = array();
+    }
+    /// Calls `body` with an array that has the value, and makes what it leaves there the value. By default this is a copy, which is dropped
+    /// if `body` throws. With `flag::may_overwrite` it is the value itself, if nobody else holds it; if `body` then throws, the value is
+    /// undefined until a set. An exception of `body` passes through.
+    template <class F>
+    void update(F &&body, flag flags = flag::copy, crossing *what = nullptr, site place = site::here()) {
+        detail::record(place);
+        call<std::remove_reference_t<F>> task{&body, {}};
+        tn_crossing became{};
+        const tn_status status = tn_shared_update(handle_, static_cast<tn_crossing_flags>(flags),
+                                                  &call<std::remove_reference_t<F>>::run, &task, &became);
+#if defined(__cpp_exceptions)
+        if (task.thrown)
+            std::rethrow_exception(task.thrown);
+#endif
+        detail::check(status);
+        report(became, what);
+    }
+
+    /// All properties, in one call.
+    tn_shared_info info() const {
+        tn_shared_info out;
+        out.size = sizeof out;
+        detail::check(tn_shared_query(handle_, &out));
+        return out;
+    }
+    /// 1 at first; incremented by each successful set and update.
+    std::uint64_t version() const { return info().version; }
+    /// Its name; "" without one.
+    std::string name() const { return info().name; }
+    /// Element type.
+    tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
+    /// Lengths in elements.
+    dims shape() const {
+        const tn_shared_info is = info();
+        return dims(is.shape, static_cast<std::size_t>(is.ndim));
+    }
+    /// The device that keeps the value.
+    tenure::device device() const { return info().device; }
+    /// The device of the value at creation.
+    tenure::device home() const { return info().home; }
+
+private:
+    template <class F>
+    struct call {
+        F *body;
+#if defined(__cpp_exceptions)
+        std::exception_ptr thrown;
+#else
+        char thrown;
+#endif
+        static tn_status run(void *context, tn_array *handle) noexcept {
+            call &self = *static_cast<call *>(context);
+            array value = array::adopt(handle);
+            tn_status status = TN_OK;
+#if defined(__cpp_exceptions)
+            try {
+                (*self.body)(value);
+            } catch (...) {
+                self.thrown = std::current_exception();
+                status = TN_ERR_FAILED;
+            }
+#else
+            (*self.body)(value);
+#endif
+            // The library releases the handle.
+            static_cast<void>(value.detach());
+            return status;
+        }
+    };
+
+    static void report(const tn_crossing &became, crossing *what) noexcept {
+        if (what != nullptr)
+            *what = {static_cast<tenure::how>(became.how), static_cast<tenure::why>(became.why)};
+    }
+    void create(tn_array *value, flag flags, const shared_options &how, crossing *what) {
+        const tn_shared_options c = how.get();
+        tn_crossing became{};
+        detail::check(tn_shared_create(value, static_cast<tn_crossing_flags>(flags), &c, &handle_, &became));
+        report(became, what);
+    }
+    void store(tn_array *value, flag flags, crossing *what) {
+        tn_crossing became{};
+        detail::check(tn_shared_set(handle_, value, static_cast<tn_crossing_flags>(flags), &became));
+        report(became, what);
+    }
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_shared_release(detach()));
+    }
+
+    tn_shared *handle_ = nullptr;
+};
 
 /* ================================================== expressions =================================================== */
 

@@ -19,7 +19,7 @@ pub fn snapshot(id: Id) -> Result<Layout> {
 }
 
 /// Locks the store of a live handle, and copies its layout. Memory for the copy is allocated under no lock.
-pub(super) fn lock_with_layout(id: Id, copy: &mut Layout) -> Result<(Locked, &'static Claim)> {
+pub fn lock_with_layout(id: Id, copy: &mut Layout) -> Result<(Locked, &'static Claim)> {
     loop {
         let (locked, claim) = ledger::lock::<Claim>(id)?;
         let state = check_live(&locked, claim);

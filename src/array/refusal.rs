@@ -24,6 +24,17 @@ pub enum Refusal {
         /// Taken by `enter`, not by `take`.
         entered: bool,
     },
+    /// The bytes are the value of a shared variable, which no other handle may write.
+    Managed {
+        /// TN_ERR_SHARED, or TN_ERR_ALIASED if another variable would share the value.
+        status: tn_status,
+        /// Name of the array.
+        subject: Name,
+        /// Name of the variable.
+        variable: Name,
+        /// Whether the call would succeed with TN_WRITE_COW.
+        cow: bool,
+    },
     /// No error: the call has nothing to do.
     Nothing,
 }
@@ -60,6 +71,7 @@ impl Refusal {
             Refusal::Reported(status) => status.code(),
             Refusal::By(holder) => holder.status,
             Refusal::Taken { .. } => TN_ERR_DESTRUCTED,
+            Refusal::Managed { status, .. } => *status,
             Refusal::Nothing => TN_OK,
         }
     }
@@ -77,6 +89,22 @@ impl Refusal {
                     Quoted(&subject),
                     if entered { "tn_enter" } else { "tn_take" },
                     Where(origin),
+                ),
+            ),
+            Refusal::Managed { status, subject, variable, cow } => fail(
+                status,
+                format_args!(
+                    "{} is the value of {}, {}{}",
+                    Quoted(&subject),
+                    Fmt(|f: &mut fmt::Formatter<'_>| match variable.is_none() {
+                        true => f.write_str("a shared variable"),
+                        false => write!(f, "the shared variable \"{}\"", variable.as_str()),
+                    }),
+                    match status {
+                        TN_ERR_ALIASED => "which another one cannot share; copy it",
+                        _ => "which only a function or tn_shared_update may write; write to a copy",
+                    },
+                    if cow { ", or use TN_WRITE_COW" } else { "" },
                 ),
             ),
             Refusal::Nothing => fail(TN_ERR_PANIC, format_args!("a call with nothing to do went on")),

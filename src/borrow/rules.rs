@@ -2,7 +2,7 @@
 //! table of section 5.1 of the ownership model. The bits of why_not come from the same facts.
 
 use crate::array::{self, Checked, Holder, Refusal};
-use crate::error::Result;
+use crate::error::{Result, fail};
 use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
 use crate::names::Name;
 use crate::region;
@@ -45,15 +45,15 @@ pub enum Use {
 }
 
 /// The guards, exports and claims on the bytes of one claim, and on its store.
-struct Facts {
-    poison: Option<&'static Guard>,
-    readonly: bool,
-    write: Open,
-    read: Open,
+pub(super) struct Facts {
+    pub(super) poison: Option<&'static Guard>,
+    pub(super) readonly: bool,
+    pub(super) write: Open,
+    pub(super) read: Open,
     frozen: Open,
     export_read: Open,
-    export_shared: Open,
-    export_exclusive: Open,
+    pub(super) export_shared: Open,
+    pub(super) export_exclusive: Open,
     any_export: Open,
     shared: u32,
     nodes: u32,
@@ -65,24 +65,27 @@ struct Facts {
 
 /// Number of open guards of a kind, and the oldest.
 #[derive(Clone, Copy, Default)]
-struct Open {
+pub(super) struct Open {
     count: u32,
     first: Option<&'static Guard>,
 }
 
 impl Open {
+    pub(super) fn one(guard: &'static Guard) -> Open {
+        Open { count: 1, first: Some(guard) }
+    }
     fn add(&mut self, guard: &'static Guard) {
         self.count += 1;
         self.first = Some(guard); // the list has the newest first
     }
-    fn any(self) -> bool {
+    pub(super) fn any(self) -> bool {
         self.count > 0
     }
 }
 
 impl Facts {
     #[inline]
-    fn of(locked: &Locked, claim: &'static Claim) -> Facts {
+    pub(super) fn of(locked: &Locked, claim: &'static Claim) -> Facts {
         let ledger = locked.ledger_of(claim);
         let state = locked.state(ledger);
         let body = locked.get(claim);
@@ -96,10 +99,10 @@ impl Facts {
             export_shared: Open::default(),
             export_exclusive: Open::default(),
             any_export: Open::default(),
-            shared: state.claims - state.nodes - 1,
+            shared: state.claims - state.nodes - u32::from(body.counted),
             nodes: state.nodes,
             nodes_over: 0,
-            managed: state.managed,
+            managed: state.managed > 0 && !body.grants,
             foreign: state.foreign(),
         };
         if state.readers + state.writers + state.exports() + state.records > 0 {
@@ -156,7 +159,7 @@ impl Facts {
     }
 }
 
-fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Open) -> Refusal {
+pub(super) fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Open) -> Refusal {
     let subject = locked.get(claim).name;
     let (name, origin) = match open.first {
         Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).origin),
@@ -189,6 +192,12 @@ fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u
     Refusal::By(holder)
 }
 
+/// The refusal of a use of a shared variable's value.
+pub(super) fn by_variable(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
+    let variable = locked.variable_beside(claim).map_or(Name::NONE, |variable| locked.get(variable).name);
+    Refusal::Managed { status, subject: locked.get(claim).name, variable, cow: false }
+}
+
 /// The refusal of a COW write that would copy on a thread that forbids copies.
 pub fn would_copy(locked: &Locked, claim: &'static Claim) -> Refusal {
     let facts = Facts::of(locked, claim);
@@ -204,7 +213,7 @@ pub fn would_copy(locked: &Locked, claim: &'static Claim) -> Refusal {
     }
 }
 
-fn refuse_by_state(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
+pub(super) fn refuse_by_state(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
     let body = locked.get(claim);
     Refusal::By(Holder {
         status,
@@ -244,7 +253,7 @@ pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
     let quiet = state.writers | state.exports_read | state.exports_shared | state.exports_exclusive | state.records
         == 0
         && !body.moving;
-    let writable = || state.nodes == 0 && !body.readonly && !state.readonly && !state.managed;
+    let writable = || state.nodes == 0 && !body.readonly && !state.readonly && state.managed == 0;
     // Shared views may coexist.
     let shareable = || state.writers | state.exports_exclusive | state.records == 0 && !body.moving;
     match wanted {
@@ -269,6 +278,7 @@ pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     let cow = matches!(wanted, Use::Write { .. }) && body.readers == 0;
     check_all(locked, claim, wanted, order, points).map_err(|refusal| match refusal {
         Refusal::By(holder) => Refusal::By(Holder { cow, ..holder }),
+        Refusal::Managed { status, subject, variable, .. } => Refusal::Managed { status, subject, variable, cow },
         other => other,
     })?;
     check_host(state, order)
@@ -287,7 +297,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
     let discards = matches!(wanted, Use::Write { discard: true, .. });
     if let Some(poison) = facts.poison.filter(|_| !discards) {
-        return refuse(TN_ERR_POISONED, Open { count: 1, first: Some(poison) });
+        return refuse(TN_ERR_POISONED, Open::one(poison));
     }
     let reads = matches!(wanted, Use::Read { .. } | Use::Export { class: Class::ExportRead, .. });
     if facts.readonly && !reads {
@@ -325,7 +335,10 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     if reads {
         return check_work(locked, claim, false, order, points);
     }
-    if facts.managed || (alone && facts.shared > 0) {
+    if facts.managed {
+        return Err(by_variable(locked, claim, TN_ERR_SHARED));
+    }
+    if alone && facts.shared > 0 {
         return Err(by_claims(locked, claim, TN_ERR_SHARED, facts.shared));
     }
     // A unique use conflicts with any node of the store, another use with those that overlap.
@@ -341,7 +354,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
 }
 
 /// TN_ERR_PENDING, unless the caller waits or uses a stream. The points to wait for are added to `points` in any case.
-fn check_work(
+pub(super) fn check_work(
     locked: &Locked,
     claim: &'static Claim,
     writing: bool,
@@ -388,12 +401,22 @@ pub fn check_copy(
     if !discard {
         let facts = Facts::of(locked, claim);
         if let Some(poison) = facts.poison {
-            return Err(by_guard(locked, claim, TN_ERR_POISONED, Open { count: 1, first: Some(poison) }));
+            return Err(by_guard(locked, claim, TN_ERR_POISONED, Open::one(poison)));
         }
     }
     let body = locked.get(claim);
     if body.moving {
         return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
+    }
+    if body.grants {
+        return Err(fail(
+            TN_ERR_SHARED,
+            format_args!(
+                "{} is lent to this callback and has another holder now; end that one, or write with TN_WRITE_ALIASED",
+                array::Quoted(&body.name)
+            ),
+        )
+        .into());
     }
     let own = |class: Class| {
         let mut open = Open::default();

@@ -87,6 +87,19 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
             registered: 0,
         };
     }
+    if body.variable != Id::NONE {
+        return HolderInfo {
+            kind: TN_HOLDER_SHARED_VARIABLE,
+            device: state.device,
+            id: body.variable.bits(),
+            bytes: state.bytes as u64,
+            origin: body.origin,
+            time_ns: 0,
+            name: body.name,
+            form: body.form,
+            registered: 0,
+        };
+    }
     // A destructed handle has no store.
     let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (state.device, state.bytes as u64) };
     let registered = locked.registered_bytes(claim);

@@ -294,6 +294,13 @@ sized! {
         size: 0, flags: 0, mode: 0, label: 0, reserved: 0, target: NOWHERE, consumer: core::ptr::null_mut(),
     },
     tn_expr_info: tn_expr_info { size: 0, dtype: 0, ndim: 0, form: 0, reserved: 0, shape: [0; TN_MAX_NDIM] },
+    tn_shared_options: tn_shared_options {
+        size: 0, device: NOWHERE, pool: core::ptr::null_mut(), name: core::ptr::null(),
+    },
+    tn_shared_info: tn_shared_info {
+        size: 0, device: NOWHERE, home: NOWHERE, dtype: 0, ndim: 0, flags: 0, is_poisoned: 0, version: 0, bytes: 0,
+        detach_count: 0, name: [0; 64], shape: [0; TN_MAX_NDIM],
+    },
     tn_array_info: tn_array_info {
         size: 0, dtype: 0, ndim: 0, device: NOWHERE, flags: 0, form: 0, bytes: 0, count: 0, store_bytes: 0, offset: 0,
         name: [0; 64], shape: [0; TN_MAX_NDIM], strides: [0; TN_MAX_NDIM],

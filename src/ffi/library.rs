@@ -48,7 +48,8 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 /// Sets an option of the whole process.
 ///
 /// @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
-///                 "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
+///                 "check_managed", for tests: each set and update of a shared variable first checks that nobody changed its bytes through
+///                 a raw pointer. "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
 ///                 between host and device are staged. "stream.default": the stream that is a thread's current one until it sets another,
 ///                 legacy or per-thread. "pool.<device>.<field>": a field of tn_pool_options of the default pool of cpu, cuda, cuda_host or
 ///                 cuda_managed, before its first use.

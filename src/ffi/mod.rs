@@ -39,6 +39,9 @@ pub mod safetensors;
 #[cfg(not(loom))]
 pub mod expr;
 
+#[cfg(not(loom))]
+pub mod shared;
+
 pub mod report;
 
 pub mod plugin;

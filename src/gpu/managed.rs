@@ -31,8 +31,16 @@ pub fn check_location(device: tn_device) -> Result<Option<&'static Gpu>> {
 /// The driver's number of a location. TN_ERR_UNSUPPORTED: the GPU has no concurrent access to managed memory.
 fn location(device: tn_device) -> Result<CUdevice> {
     let Some(gpu) = check_location(device)? else { return Ok(HOST) };
-    let shares = gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS)? != 0;
-    if shares { Ok(gpu.id()) } else { Err(not_concurrent(gpu)) }
+    if shares(gpu)? { Ok(gpu.id()) } else { Err(not_concurrent(gpu)) }
+}
+
+/// Whether the host may access managed memory while GPU 0 works.
+pub fn is_concurrent() -> Result<bool> {
+    shares(table::gpu(0)?)
+}
+
+fn shares(gpu: &Gpu) -> Result<bool> {
+    Ok(gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS)? != 0)
 }
 
 #[cold]

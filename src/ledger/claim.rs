@@ -129,10 +129,11 @@ impl Claim {
         if !body.name.is_none() {
             body.name = Name::NONE;
         }
+        body.required = 0;
         body.readonly = false;
         body.form = Form::Full;
         body.entered = false;
-        body.required = 0;
+        body.grants = false;
         debug_assert!(
             body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none()
         );

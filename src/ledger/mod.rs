@@ -25,6 +25,7 @@
 //! | `internal_guard`, `export` | guards of the library itself; exports |
 //! | `record`, `points` | poisoned regions and unfinished device work that ended guards leave |
 //! | `promise` | promises |
+//! | `variable` | claims of shared variables; claims that rest while a call lends their bytes |
 //! | `weak`, `upgrade` | weak handles, and claims made from them |
 //! | `lease`, `release_queue`, `deferred_release` | imports; releases that the caller runs; stores that wait for device work |
 //! | `new_store`, `store_end` | creation and end of stores |
@@ -89,6 +90,10 @@ mod store_end;
 mod transitions;
 
 mod upgrade;
+
+// Used by shared variables only, which the model checker leaves out.
+#[cfg_attr(loom, allow(dead_code))]
+mod variable;
 
 mod weak;
 

@@ -9,7 +9,7 @@ use super::release::Release;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::pool::Pool;
-use crate::slots::{self, Head, Kind, Slot, State, Table};
+use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
 use crate::stream::Point;
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
@@ -100,8 +100,8 @@ pub struct LedgerState {
     pub(crate) readonly: bool,
     /// A mapped file: the store is FOREIGN without a lease.
     pub(crate) mapped: bool,
-    /// The buffer of a shared variable, which no other handle may write.
-    pub(crate) managed: bool,
+    /// Claims of shared variables, whose value only the claims with `grants` may write.
+    pub(crate) managed: u32,
     pub(crate) device: tn_device,
     /// Address of the first byte; 0 for an empty store.
     pub start: i64,
@@ -145,7 +145,7 @@ impl LedgerState {
         foreign_leases: 0,
         readonly: false,
         mapped: false,
-        managed: false,
+        managed: 0,
         device: tn_device { r#type: TN_CPU, id: 0 },
         start: 0,
         bytes: 0,
@@ -282,12 +282,14 @@ pub struct ClaimBody {
     pub(crate) readonly: bool,
     /// The form of the handle's matrix.
     pub(crate) form: Form,
-    /// A COW write is copying the bytes.
-    pub(crate) moving: bool,
     /// Of a destructed handle: it was taken by `enter`, not by `take`.
     pub(crate) entered: bool,
-    /// In the ledger's list of claims, and counted in `claims`.
-    pub(super) counted: bool,
+    /// Writes through this handle are allowed although the store is a shared variable's value.
+    pub(crate) grants: bool,
+    /// A COW write is copying the bytes, or a call lends them through another handle. Uses of this handle are refused meanwhile.
+    pub(crate) moving: bool,
+    /// In the ledger's list of claims, and counted in `claims`. A claim that rests is not.
+    pub(crate) counted: bool,
     /// Only unfinished device work still needs the lease.
     pub(super) lingers: bool,
     /// Where the handle was made; of a destructed handle: where it was taken.
@@ -306,6 +308,8 @@ pub struct ClaimBody {
     pub(crate) name: Name,
     /// The expression node that owns the claim; such a claim has no handle.
     pub(crate) node: Option<NodeTag>,
+    /// The shared variable that owns the claim, whose handle no caller knows; else none.
+    pub(crate) variable: Id,
 }
 
 const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
@@ -347,8 +351,9 @@ impl Slot for Claim {
             required: 0,
             readonly: false,
             form: Form::Full,
-            moving: false,
             entered: false,
+            grants: false,
+            moving: false,
             counted: false,
             lingers: false,
             origin: Origin::default(),
@@ -360,6 +365,7 @@ impl Slot for Claim {
             layout: Layout::EMPTY,
             name: Name::NONE,
             node: None,
+            variable: Id::NONE,
         };
         Claim { head, guarded: Guarded::new(body) }
     }

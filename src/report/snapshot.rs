@@ -249,6 +249,7 @@ fn kind(kind: tn_holder_kind) -> &'static str {
         TN_HOLDER_HANDLE => "handle",
         TN_HOLDER_PROMISE => "promise",
         TN_HOLDER_EXPRESSION => "expression",
+        TN_HOLDER_SHARED_VARIABLE => "shared_variable",
         TN_HOLDER_EXPORT_READ => "export_read",
         TN_HOLDER_EXPORT_SHARED => "export_shared",
         TN_HOLDER_EXPORT_EXCLUSIVE => "export_exclusive",

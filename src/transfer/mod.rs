@@ -89,7 +89,14 @@ pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream
     let stream = stream?;
     let source = source_of(id)?;
     let device = source.device;
-    new(function, id, &source, &Destination { device, pool, stream: &stream, name: Name::NONE, waits: false })
+    new(function, id, &source, &Destination::new(device, pool, &stream))
+}
+
+/// Copies an array to a new, dense one of a pool, in the given order.
+pub fn copy_to(function: &'static CStr, id: Id, order: Order, pool: &'static Pool, stream: &StreamArg) -> Result<Id> {
+    ledger::find::<Claim>(id)?;
+    let to = Destination { order, ..Destination::new(pool.device(), Some(pool), stream) };
+    new(function, id, &source_of(id)?, &to)
 }
 
 /// Copies an array to a new one on a device, even if the array is on that device already.
@@ -103,8 +110,7 @@ pub fn to_device(
     ledger::find::<Claim>(id)?;
     let stream = stream?;
     let source = source_of(id)?;
-    let to = Destination { device, pool, stream: &stream, name: Name::NONE, waits: false };
-    new(function, id, &source, &to.page_locked(source.device))
+    new(function, id, &source, &Destination::new(device, pool, &stream).page_locked(source.device))
 }
 
 /// Where a new array goes.
@@ -115,9 +121,14 @@ struct Destination<'a> {
     name: Name,
     /// Where the host copies, it first waits for unfinished device work.
     waits: bool,
+    order: Order,
 }
 
-impl Destination<'_> {
+impl<'a> Destination<'a> {
+    fn new(device: tn_device, pool: Option<&'static Pool>, stream: &'a StreamArg) -> Self {
+        Destination { device, pool, stream, name: Name::NONE, waits: false, order: Order::A }
+    }
+
     /// With page-locked memory in place of the host's, where that lets a copy from `source` be asynchronous.
     fn page_locked(self, source: tn_device) -> Self {
         let is_asynchronous = source.r#type == TN_CUDA && !matches!(self.stream, StreamArg::Now);
@@ -144,11 +155,11 @@ fn new_full(function: &'static CStr, id: Id, (from, is_empty): (tn_device, bool)
     let when = route.when(to.waits && route.is_host());
     let source = acquire_one(BorrowContext::new(function), id, Use::Read { frozen: false }, when)?;
     if route.is_host() {
-        let copied = duplicate(&source, pool, Order::A, to.name);
+        let copied = duplicate(&source, pool, to.order, to.name);
         source.end(false);
         return copied;
     }
-    let made = fill::open(pool, &mut source.layout().like(Order::A)?, &to.name, &route);
+    let made = fill::open(pool, &mut source.layout().like(to.order)?, &to.name, &route);
     let (id, target) = match made {
         Ok(made) => made,
         Err(status) => {

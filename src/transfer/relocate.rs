@@ -33,7 +33,7 @@ pub fn move_to_device(
         if from.is_there(device, pool)? {
             return if stream.is_null() { Ok(None) } else { stream.on(from.device).map(|_| None) };
         }
-        let to = Destination { device, pool, stream: &stream, name: from.name, waits: true };
+        let to = Destination { name: from.name, waits: true, ..Destination::new(device, pool, &stream) };
         new(function, source, &source_of(source)?, &to.page_locked(from.device)).map(Some)
     });
     // Ends the claim. Work that reads the bytes keeps its record in the store.

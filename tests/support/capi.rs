@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
-use tenure::ffi::{array, arrow, borrow, exchange, expr, library, pool, promise, report, safetensors, transfer, view};
+use tenure::ffi::{
+    array, arrow, borrow, exchange, expr, library, pool, promise, report, safetensors, shared, transfer, view,
+};
 use tenure::types::*;
 
 /// The bits of a handle of any kind.
@@ -221,6 +223,25 @@ pub fn try_info(a: Handle) -> Result<tn_array_info, tn_status> {
 
 pub fn info(a: Handle) -> tn_array_info {
     try_info(a).unwrap()
+}
+
+pub fn shared_create(value: Handle, flags: u32) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { shared::tn_shared_create(value as *mut _, flags, null(), out, null_mut()) })
+}
+
+pub fn shared_get(variable: Handle, flags: u32) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { shared::tn_shared_get(variable as *mut _, flags, out, null_mut()) })
+}
+
+pub fn shared_set(variable: Handle, value: Handle, flags: u32) -> Done {
+    // SAFETY: no output.
+    done(|| unsafe { shared::tn_shared_set(variable as *mut _, value as *mut _, flags, null_mut()) })
+}
+
+pub fn shared_release(variable: Handle) -> Done {
+    done(|| shared::tn_shared_release(variable as *mut _))
 }
 
 pub fn weaken(a: Handle) -> Made {

@@ -605,6 +605,37 @@ unsafe extern "C" {
         text: *mut c_char,
         length: *mut usize,
     ) -> tn_status;
+    pub fn tn_shared_create(
+        value: *mut tn_array,
+        flags: tn_crossing_flags,
+        options: *const tn_shared_options,
+        out: *mut *mut tn_shared,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_get(
+        shared: *mut tn_shared,
+        flags: tn_crossing_flags,
+        out: *mut *mut tn_array,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_set(
+        shared: *mut tn_shared,
+        value: *mut tn_array,
+        flags: tn_crossing_flags,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_update(
+        shared: *mut tn_shared,
+        flags: tn_crossing_flags,
+        callback: tn_update_callback,
+        context: *mut c_void,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_query(
+        shared: *mut tn_shared,
+        info: *mut tn_shared_info,
+    ) -> tn_status;
+    pub fn tn_shared_release(shared: *mut tn_shared) -> tn_status;
     pub fn tn_report_json(
         flags: tn_report_flags,
         capacity: usize,

@@ -1,0 +1,828 @@
+/*
+ * shared.c - shared variables: every cell of the tables for creating, setting and reading, updates in a copy and in place, the constant
+ * value, failures that change nothing, and threads (SV-1 to SV-39 on the host; devices are in cuda_shared.c).
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "helpers.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define NONE 0u
+#define REQUIRE TN_REQUIRE_BORROW
+#define ALIAS ((tn_crossing){TN_ALIASED, 0})
+#define COPY(why) ((tn_crossing){TN_COPIED, (why)})
+
+static int crossed(tn_crossing how, tn_crossing expected)
+{
+    return how.how == expected.how && how.why == expected.why;
+}
+
+static tn_shared *shared_of(tn_array *value, uint32_t flags, tn_crossing expected)
+{
+    tn_shared *shared = NULL;
+    tn_crossing how = {0};
+    OK(tn_shared_create(value, flags, NULL, &shared, &how));
+    CHECK(crossed(how, expected));
+    return shared;
+}
+
+/* A variable that has its own copy of 0, 1, 2, .. */
+static tn_shared *counting(const char *name, int32_t ndim, const int64_t *shape)
+{
+    tn_array *value = numbers(NULL, ndim, shape);
+    tn_shared_options options = {.size = sizeof options, .name = name};
+    tn_shared *shared = NULL;
+    OK(tn_shared_create(value, NONE, &options, &shared, NULL));
+    drop(value);
+    return shared;
+}
+
+static tn_array *got(tn_shared *shared, uint32_t flags, tn_crossing expected)
+{
+    tn_array *value = NULL;
+    tn_crossing how = {0};
+    OK(tn_shared_get(shared, flags, &value, &how));
+    CHECK(crossed(how, expected));
+    return value;
+}
+
+static tn_shared_info facts(tn_shared *shared)
+{
+    tn_shared_info info = {.size = sizeof info};
+    OK(tn_shared_query(shared, &info));
+    return info;
+}
+
+static void end_shared(tn_shared *shared)
+{
+    OK(tn_shared_release(shared));
+}
+
+/* The variable's value is n int64 from `first` on. */
+static int counts_from(tn_shared *shared, int64_t first, size_t n)
+{
+    tn_array *value = got(shared, NONE, COPY(0));
+    int64_t expected[64];
+    for (size_t i = 0; i < n; i++)
+        expected[i] = first + (int64_t)i;
+    int same = holds(value, n, expected);
+    drop(value);
+    return same;
+}
+
+static tn_status unused(void *context, tn_array *value)
+{
+    (void)context, (void)value;
+    CHECK(0);
+    return TN_OK;
+}
+
+static void copies_by_default(void) /* SV-1, SV-6, SV-10, SV-20 */
+{
+    tn_array *value = numbers(NULL, SHAPE(2, 3));
+    tn_shared *shared = shared_of(value, NONE, COPY(0));
+    CHECK(unique(value) && try_write(value, TN_WRITE_UNIQUE) == TN_OK);
+    fill_i64(value, 7);
+    tn_array *first = got(shared, NONE, COPY(0)), *second = got(shared, NONE, COPY(0));
+    CHECK(HOLDS(first, 0, 1, 2, 3, 4, 5) && unique(first) && address(first) != address(second));
+    CHECK(info_of(first).flags & TN_C_CONTIGUOUS);
+    fill_i64(first, 8);
+    CHECK(HOLDS(second, 0, 1, 2, 3, 4, 5) && counts_from(shared, 0, 6));
+    tn_shared_info info = facts(shared);
+    CHECK(info.version == 1 && info.dtype == TN_I64 && info.ndim == 2 && info.shape[1] == 3 && info.bytes == 48);
+    CHECK(info.device.type == TN_CPU && info.home.type == TN_CPU && !info.is_poisoned && info.detach_count == 0);
+    tn_shared *none = UNTOUCHED;
+    FAILS(tn_shared_create(value, 1u << 30, NULL, &none, NULL), TN_ERR_INVALID);
+    FAILS(tn_shared_create(value, TN_RAW, NULL, &none, NULL), TN_ERR_INVALID);
+    FAILS(tn_shared_create(value, TN_MAY_OVERWRITE, NULL, &none, NULL), TN_ERR_INVALID);
+    FAILS(tn_shared_set(shared, value, TN_RAW, NULL), TN_ERR_INVALID);
+    tn_array *no_value = UNTOUCHED;
+    FAILS(tn_shared_get(shared, TN_TAKE, &no_value, NULL), TN_ERR_INVALID);
+    FAILS(tn_shared_get(shared, TN_STRICT, &no_value, NULL), TN_ERR_INVALID);
+    FAILS(tn_shared_update(shared, TN_BORROW, unused, NULL, NULL), TN_ERR_INVALID);
+    CHECK(none == UNTOUCHED && no_value == UNTOUCHED);
+    drop(value);
+    drop(first);
+    drop(second);
+    end_shared(shared);
+}
+
+static void borrowed_is_constant(void) /* SV-3, SV-11, SV-25 */
+{
+    tn_array *value = numbers(NULL, SHAPE(4));
+    OK(tn_array_set_name(value, "weights"));
+    void *bytes = address(value);
+    tn_shared *shared = shared_of(value, TN_BORROW, ALIAS);
+    CHECK(!strcmp(facts(shared).name, "weights"));
+    CHECK(try_read(value, 0) == TN_OK && try_write(value, TN_WRITE_ALIASED) == TN_ERR_SHARED);
+    CHECK(says("shared variable \"weights\""));
+    CHECK(try_write(value, TN_WRITE_UNIQUE) == TN_ERR_SHARED && try_export(value, XS, 0) == TN_ERR_SHARED);
+    CHECK(try_export(value, XW, 0) == TN_ERR_SHARED && try_export(value, XR, 0) == TN_OK);
+    CHECK((why(value) & TN_WHY_SHARED) && count_holders(value, TN_HOLDER_SHARED_VARIABLE) == 1);
+    tn_array *borrowed = got(shared, TN_BORROW, ALIAS), *view = part(borrowed, 1, 3, 1);
+    CHECK(address(borrowed) == bytes && try_write(view, TN_WRITE_ALIASED) == TN_ERR_SHARED);
+    OK(tn_borrow_end(writing(view, TN_WRITE_COW | TN_WRITE_DISCARD), 0, NULL));
+    CHECK(address(view) != (char *)bytes + 8 && try_write(view, TN_WRITE_UNIQUE) == TN_OK);
+    int64_t five = 5;
+    FAILS(tn_array_fill(value, &five, 0, NULL), TN_ERR_SHARED);
+    OK(tn_array_fill(value, &five, TN_WRITE_COW, NULL));
+    CHECK(address(value) != bytes && counts_from(shared, 0, 4) && HOLDS(borrowed, 0, 1, 2, 3));
+    end_shared(shared);
+    CHECK(HOLDS(borrowed, 0, 1, 2, 3) && unique(borrowed) && try_write(borrowed, TN_WRITE_UNIQUE) == TN_OK);
+    drop(borrowed);
+    drop(view);
+    drop(value);
+}
+
+/* ---- the table of creating and setting ---- */
+
+/* A value in some state, and what keeps it so. */
+typedef struct {
+    tn_array *value;
+    tn_array *other;
+    tn_borrow *guard;
+    tn_shared *owner;
+    tn_expr *leaf;
+    void *memory;
+} state;
+
+static void end_state(state *s)
+{
+    if (s->guard)
+        end(s->guard);
+    if (s->leaf)
+        OK(tn_expr_release(s->leaf));
+    drop(s->value);
+    if (s->other)
+        drop(s->other);
+    if (s->owner)
+        end_shared(s->owner);
+    free(s->memory);
+}
+
+static state alone(void)
+{
+    return (state){.value = numbers(NULL, SHAPE(2, 3))};
+}
+
+static state with_clone(void)
+{
+    state s = alone();
+    s.other = clone(s.value);
+    return s;
+}
+
+static state written(void)
+{
+    state s = with_clone();
+    s.guard = writing(s.other, 0);
+    return s;
+}
+
+static state poisoned(void)
+{
+    state s = alone();
+    poison(s.value);
+    return s;
+}
+
+static state readonly(void)
+{
+    state s = {.memory = calloc(6, sizeof(int64_t))};
+    int64_t shape[2] = {2, 3};
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
+    OK(tn_array_import_host(s.memory, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &s.value, NULL));
+    return s;
+}
+
+static state owned(void)
+{
+    state s = alone();
+    OK(tn_shared_create(s.value, TN_BORROW, NULL, &s.owner, NULL));
+    return s;
+}
+
+static state stretched(void)
+{
+    tn_array *row = numbers(NULL, SHAPE(3));
+    state s = {.value = broadcast(row, SHAPE(2, 3))};
+    drop(row);
+    return s;
+}
+
+static state exclusive(void)
+{
+    state s = alone();
+    s.guard = exporting(s.value, XW);
+    return s;
+}
+
+static state viewed(void)
+{
+    state s = alone();
+    s.guard = exporting(s.value, XS);
+    return s;
+}
+
+static state read_by_another(void)
+{
+    state s = with_clone();
+    s.guard = reading(s.other);
+    return s;
+}
+
+static state read_by_itself(void)
+{
+    state s = alone();
+    s.guard = reading(s.value);
+    return s;
+}
+
+static state wasteful(void)
+{
+    tn_array *large = numbers(NULL, SHAPE(100, 3));
+    state s = {.value = part(large, 0, 2, 1)};
+    drop(large);
+    return s;
+}
+
+static state strided(void)
+{
+    tn_array *large = numbers(NULL, SHAPE(3, 3));
+    state s = {.value = part(large, 2, TN_NONE, -2)};
+    drop(large);
+    return s;
+}
+
+static state exported(void)
+{
+    state s = alone();
+    s.guard = exporting(s.value, XR);
+    return s;
+}
+
+/* What a call gives: a status, or a crossing. */
+typedef struct {
+    tn_status status;
+    tn_crossing how;
+} outcome;
+
+#define A {TN_OK, {TN_ALIASED, 0}}
+#define C(bits) {TN_OK, {TN_COPIED, bits}}
+#define E(name) {TN_ERR_##name, {0, 0}}
+
+static const uint32_t columns[5] = {NONE, TN_BORROW, REQUIRE, TN_TAKE, TN_TAKE | REQUIRE};
+
+static const struct {
+    const char *name;
+    state (*make)(void);
+    outcome expected[5];
+    int is_unique; /* with TN_TAKE the variable becomes the only holder */
+} table[] = {
+    {"written", written, {E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE)}, 0},
+    {"poisoned", poisoned, {E(POISONED), E(POISONED), E(POISONED), E(POISONED), E(POISONED)}, 0},
+    {"readonly", readonly, {C(0), C(TN_WHY_READONLY), E(READONLY), C(TN_WHY_READONLY), E(READONLY)}, 0},
+    {"owned", owned, {C(0), C(TN_WHY_SHARED), E(ALIASED), C(TN_WHY_SHARED), E(ALIASED)}, 0},
+    {"stretched", stretched, {C(0), C(TN_WHY_LAYOUT), E(WOULD_COPY), C(TN_WHY_LAYOUT), E(WOULD_COPY)}, 0},
+    {"exclusive", exclusive, {E(EXPORTED), E(EXPORTED), E(EXPORTED), E(EXPORTED), E(EXPORTED)}, 0},
+    {"viewed", viewed, {C(0), C(TN_WHY_EXPORTED), E(EXPORTED), C(TN_WHY_EXPORTED), E(EXPORTED)}, 0},
+    {"read by another", read_by_another, {C(0), C(TN_WHY_BORROWED), E(BORROWED), C(TN_WHY_BORROWED), E(BORROWED)}, 0},
+    {"read by itself", read_by_itself, {C(0), C(TN_WHY_BORROWED), E(BORROWED), E(BORROWED), E(BORROWED)}, 0},
+    {"wasteful", wasteful, {C(0), C(TN_WHY_WASTE), A, C(TN_WHY_WASTE), A}, 0},
+    {"strided", strided, {C(0), A, A, A, A}, 0},
+    {"cloned", with_clone, {C(0), A, A, A, A}, 0},
+    {"exported", exported, {C(0), A, A, A, A}, 0},
+    {"alone", alone, {C(0), A, A, A, A}, 1},
+};
+
+#define ROWS (sizeof table / sizeof *table)
+
+static void note(const char *what, size_t row, size_t column)
+{
+    int before = check_failures;
+    (void)before;
+    fprintf(stderr, "    in %s: \"%s\", column %zu\n", what, table[row].name, column);
+}
+
+/* SV-2, SV-7, SV-12..17: every cell, for a new variable and for one that has a value. */
+static void table_of_storing(int by_set)
+{
+    const char *what = by_set ? "set" : "create";
+    for (size_t row = 0; row < ROWS; row++) {
+        for (size_t column = 0; column < 5; column++) {
+            int failures = check_failures;
+            state s = table[row].make();
+            int64_t before[6], after[6];
+            int readable = tn_array_copy_to_host(s.value, before, NULL, NULL) == TN_OK;
+            void *bytes = readable ? address(s.value) : NULL;
+            tn_shared *shared = by_set ? counting("v", SHAPE(1, 2)) : NULL;
+            tn_crossing how = {77, 77};
+            outcome expected = table[row].expected[column];
+            tn_status status = by_set ? tn_shared_set(shared, s.value, columns[column], &how)
+                                      : tn_shared_create(s.value, columns[column], NULL, &shared, &how);
+            CHECK(status == expected.status);
+            if (expected.status == TN_OK) {
+                CHECK(crossed(how, expected.how));
+                tn_array *value = got(shared, TN_BORROW, ALIAS);
+                OK(tn_array_copy_to_host(value, after, NULL, NULL));
+                CHECK(memcmp(before, after, sizeof after) == 0);
+                CHECK((address(value) == bytes) == (how.how == TN_ALIASED));
+                CHECK(facts(shared).version == (by_set ? 2u : 1u) && facts(shared).shape[1] == 3);
+                int taken = (columns[column] & TN_TAKE) != 0;
+                CHECK(state_of(s.value) == (taken ? TN_ERR_DESTRUCTED : TN_OK));
+                if (table[row].is_unique && taken)
+                    CHECK(count_holders(value, TN_HOLDER_HANDLE) == 0);
+                drop(value);
+            } else {
+                CHECK(how.how == 77 && state_of(s.value) == TN_OK);
+                if (by_set)
+                    CHECK(counts_from(shared, 0, 2) && facts(shared).version == 1);
+            }
+            if (shared)
+                end_shared(shared);
+            end_state(&s);
+            if (check_failures > failures)
+                note(what, row, column);
+        }
+    }
+}
+
+static void own_value(void) /* SV-2, SV-33: a value that the variable has already */
+{
+    tn_shared *shared = counting("own", SHAPE(4));
+    tn_array *value = got(shared, TN_BORROW, ALIAS), *turned = part(value, TN_NONE, TN_NONE, -1);
+    void *bytes = address(value);
+    tn_crossing how;
+    OK(tn_shared_set(shared, value, TN_BORROW, &how));
+    CHECK(crossed(how, ALIAS) && facts(shared).version == 2);
+    OK(tn_shared_set(shared, turned, REQUIRE, &how));
+    CHECK(crossed(how, ALIAS) && facts(shared).version == 3);
+    tn_array *now = got(shared, TN_BORROW, ALIAS);
+    CHECK(HOLDS(now, 3, 2, 1, 0) && address(now) == (char *)bytes + 24 && HOLDS(value, 0, 1, 2, 3));
+    CHECK(try_write(value, 0) == TN_ERR_SHARED);
+    OK(tn_shared_set(shared, value, NONE, &how)); /* the bytes that are read are those of the value */
+    CHECK(crossed(how, COPY(0)) && counts_from(shared, 0, 4) && HOLDS(now, 3, 2, 1, 0));
+    CHECK(facts(shared).detach_count == 0 && try_write(value, 0) == TN_OK);
+    drop(value);
+    drop(turned);
+    drop(now);
+    end_shared(shared);
+}
+
+static void strict(void) /* SV-6, the line of TN_STRICT */
+{
+    tn_array *rows = numbers(NULL, SHAPE(4, 2)), *every_second = part(rows, 0, 4, 2);
+    tn_shared *shared = UNTOUCHED;
+    FAILS(tn_shared_create(every_second, TN_STRICT, NULL, &shared, NULL), TN_ERR_LAYOUT);
+    FAILS(tn_shared_create(every_second, TN_STRICT | TN_BORROW, NULL, &shared, NULL), TN_ERR_LAYOUT);
+    CHECK(shared == UNTOUCHED);
+    shared = shared_of(rows, TN_STRICT | TN_BORROW, ALIAS);
+    FAILS(tn_shared_set(shared, every_second, TN_STRICT, NULL), TN_ERR_LAYOUT);
+    end_shared(shared);
+    drop(rows);
+    drop(every_second);
+}
+
+static void bad_values(void) /* SV-8, SV-17, SV-30, SV-37 */
+{
+    tn_shared *shared = counting("w", SHAPE(2, 2)), *none = UNTOUCHED;
+    tn_array *fine = numbers(NULL, SHAPE(2, 2)), *flat = numbers(NULL, SHAPE(4)), *given = numbers(NULL, SHAPE(2, 2));
+    tn_array *floats = zeros(NULL, TN_F64, SHAPE(2, 2)), *gone = destructed(), *old = stale(), *out = UNTOUCHED;
+    tn_promise *promise = give(given);
+    FAILS(tn_shared_create(NULL, 0, NULL, &none, NULL), TN_ERR_NULL);
+    FAILS(tn_shared_create(fine, 0, NULL, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_shared_create(old, 0, NULL, &none, NULL), TN_ERR_STALE);
+    FAILS(tn_shared_create((tn_array *)shared, 0, NULL, &none, NULL), TN_ERR_KIND);
+    FAILS(tn_shared_create(gone, 0, NULL, &none, NULL), TN_ERR_DESTRUCTED);
+    FAILS(tn_shared_create(given, TN_TAKE, NULL, &none, NULL), TN_ERR_GIVEN);
+    FAILS(tn_shared_set(shared, NULL, 0, NULL), TN_ERR_NULL);
+    FAILS(tn_shared_set(NULL, fine, 0, NULL), TN_ERR_NULL);
+    FAILS(tn_shared_set(shared, flat, TN_BORROW, NULL), TN_ERR_SHAPE);
+    FAILS(tn_shared_set(shared, floats, TN_BORROW, NULL), TN_ERR_DTYPE);
+    FAILS(tn_shared_set(shared, gone, 0, NULL), TN_ERR_DESTRUCTED);
+    FAILS(tn_shared_get(shared, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_shared_get((tn_shared *)fine, 0, &out, NULL), TN_ERR_KIND);
+    FAILS(tn_shared_update(shared, 0, NULL, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_shared_query(shared, NULL), TN_ERR_NULL);
+    tn_shared_info small = {.size = 8};
+    FAILS(tn_shared_query(shared, &small), TN_ERR_INVALID);
+    tn_pool *pool = own_pool("mine");
+    tn_shared_options options = {.size = sizeof options, .device = {TN_CUDA, 99}};
+    CHECK(tn_shared_create(fine, 0, &options, &none, NULL) != TN_OK);
+    options = (tn_shared_options){.size = 4};
+    FAILS(tn_shared_create(fine, 0, &options, &none, NULL), TN_ERR_INVALID);
+    CHECK(none == UNTOUCHED && out == UNTOUCHED && counts_from(shared, 0, 4) && facts(shared).version == 1);
+    OK(tn_promise_release(promise));
+    drop(given);
+    drop(gone);
+    drop(floats);
+    drop(flat);
+
+    options = (tn_shared_options){.size = sizeof options, .pool = pool, .name = "pooled"};
+    OK(tn_shared_create(fine, 0, &options, &none, NULL));
+    CHECK(live_bytes(pool) == 32 && !strcmp(facts(none).name, "pooled"));
+    OK(tn_pool_release(pool)); /* the variable keeps its pool */
+    OK(tn_shared_set(none, fine, 0, NULL));
+    end_shared(none);
+    FAILS(tn_shared_release(none), TN_ERR_STALE);
+    FAILS(tn_shared_set(none, fine, 0, NULL), TN_ERR_STALE);
+    FAILS(tn_shared_query(none, &(tn_shared_info){.size = sizeof(tn_shared_info)}), TN_ERR_STALE);
+    drop(fine);
+    end_shared(shared);
+
+    tn_array *nothing = numbers(NULL, SHAPE(0, 3)), *one = numbers(NULL, 0, NULL);
+    tn_shared *empty_one = shared_of(nothing, TN_BORROW, ALIAS), *scalar = shared_of(one, NONE, COPY(0));
+    CHECK(facts(empty_one).bytes == 0 && facts(scalar).ndim == 0 && facts(scalar).bytes == 8);
+    OK(tn_shared_set(empty_one, nothing, NONE, NULL));
+    end_shared(empty_one);
+    end_shared(scalar);
+    drop(nothing);
+    drop(one);
+}
+
+static void set_in_place(void) /* SV-4, SV-31, SV-32, SV-35 */
+{
+    tn_pool *pool = own_pool("sets");
+    tn_array *value = numbers(NULL, SHAPE(2, 3)), *more = numbers(NULL, SHAPE(3, 4)), *turned = numbers(NULL, SHAPE(3, 2));
+    tn_shared_options options = {.size = sizeof options, .pool = pool};
+    tn_shared *shared = NULL;
+    OK(tn_shared_create(value, NONE, &options, &shared, NULL));
+    uint64_t before = allocations(pool);
+    fill_i64(value, 9);
+    OK(tn_shared_set(shared, value, NONE, NULL)); /* alone, equal size: the buffer is used again */
+    OK(tn_shared_set(shared, turned, NONE, NULL)); /* also with other lengths */
+    CHECK(allocations(pool) == before && counts_from(shared, 0, 6) && facts(shared).shape[0] == 3);
+    CHECK(facts(shared).version == 3 && facts(shared).detach_count == 0);
+    tn_array *kept = got(shared, TN_BORROW, ALIAS);
+    OK(tn_shared_set(shared, value, NONE, NULL)); /* a holder keeps the old bytes */
+    CHECK(HOLDS(kept, 0, 1, 2, 3, 4, 5) && try_write(kept, TN_WRITE_UNIQUE) == TN_OK);
+    CHECK(allocations(pool) == before + 1 && facts(shared).detach_count == 1);
+    OK(tn_shared_set(shared, more, NONE, NULL));
+    CHECK(facts(shared).bytes == 96 && counts_from(shared, 0, 12));
+    drop(kept);
+    drop(value);
+    drop(turned);
+    end_shared(shared);
+    CHECK(live_bytes(pool) == 0);
+    OK(tn_pool_release(pool));
+
+    pool = limited_pool("small", 1 << 20);
+    options.pool = pool;
+    tn_array *large = zeros(NULL, TN_I64, SHAPE(300, 1000));
+    OK(tn_shared_create(more, NONE, &options, &shared, NULL));
+    FAILS(tn_shared_set(shared, large, NONE, NULL), TN_ERR_POOL_LIMIT);
+    FAILS(tn_shared_create(large, NONE, &options, &(tn_shared *){NULL}, NULL), TN_ERR_POOL_LIMIT);
+    CHECK(counts_from(shared, 0, 12) && facts(shared).version == 1);
+    CHECK(tn_shared_set(shared, large, TN_TAKE, NULL) == TN_OK && state_of(large) == TN_ERR_DESTRUCTED);
+    drop(large);
+    drop(more);
+    end_shared(shared);
+    OK(tn_pool_release(pool));
+}
+
+static int released;
+static void note_release(void *context)
+{
+    (void)context;
+    released++;
+}
+
+static tn_array *lend_memory(void *memory, uint32_t flags)
+{
+    int64_t shape[1] = {3};
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
+    tn_array *array = NULL;
+    OK(tn_array_import_host(memory, &layout, flags, note_release, NULL, &array, NULL));
+    return array;
+}
+
+static tn_status add_one(void *context, tn_array *value)
+{
+    (void)context;
+    tn_view_info view;
+    tn_borrow *guard;
+    tn_status status = tn_array_borrow_write(value, TN_WRITE_UNIQUE, NULL, NULL, &view, &guard);
+    if (status != TN_OK)
+        return status;
+    for (int64_t i = 0; i < view.shape[0]; i++)
+        *(int64_t *)((char *)view.data + i * view.strides[0]) += 1;
+    return tn_borrow_end(guard, 0, NULL);
+}
+
+static void foreign(void) /* SV-7, SV-39: lent memory is a value, and is never written */
+{
+    int64_t memory[3] = {0, 1, 2};
+    tn_array *lent = lend_memory(memory, TN_BORROW);
+    tn_shared *shared = shared_of(lent, TN_BORROW, ALIAS);
+    drop(lent);
+    tn_crossing how;
+    OK(tn_shared_update(shared, TN_MAY_OVERWRITE, add_one, NULL, &how));
+    CHECK(crossed(how, COPY(TN_WHY_FOREIGN)) && memory[0] == 0 && counts_from(shared, 1, 3) && released == 1);
+    end_shared(shared);
+
+    released = 0;
+    lent = lend_memory(memory, TN_TAKE);
+    shared = shared_of(lent, TN_TAKE, ALIAS); /* the release callback comes along */
+    drop(lent);
+    OK(tn_shared_update(shared, TN_MAY_OVERWRITE, add_one, NULL, &how));
+    CHECK(crossed(how, ALIAS) && memory[2] == 3 && released == 0);
+    end_shared(shared);
+    CHECK(released == 1);
+
+    released = 0;
+    lent = lend_memory(memory, TN_TAKE);
+    tn_array *wide = broadcast(lent, SHAPE(2, 3));
+    drop(lent);
+    shared = shared_of(wide, TN_TAKE, COPY(TN_WHY_LAYOUT)); /* copied, so the memory goes back at once */
+    CHECK(released == 1 && state_of(wide) == TN_ERR_DESTRUCTED);
+    drop(wide);
+    end_shared(shared);
+    released = 0;
+}
+
+static void changed_from_outside(void) /* SV-5 */
+{
+    int64_t memory[3] = {0, 1, 2};
+    tn_array *lent = lend_memory(memory, TN_BORROW), *fine = numbers(NULL, SHAPE(3));
+    OK(tn_option_set("check_managed", "1"));
+    tn_shared *shared = shared_of(lent, TN_BORROW, ALIAS);
+    memory[1] = 7;
+    FAILS(tn_shared_update(shared, 0, unused, NULL, NULL), TN_ERR_ALIASED);
+    CHECK(facts(shared).version == 1);
+    OK(tn_shared_set(shared, lent, TN_BORROW, NULL)); /* reported once */
+    memory[2] = 8;
+    FAILS(tn_shared_set(shared, fine, 0, NULL), TN_ERR_ALIASED);
+    CHECK(facts(shared).version == 2);
+    OK(tn_shared_set(shared, fine, 0, NULL));
+    OK(tn_shared_update(shared, TN_MAY_OVERWRITE, add_one, NULL, NULL));
+    OK(tn_shared_update(shared, 0, add_one, NULL, NULL));
+    CHECK(counts_from(shared, 2, 3));
+    OK(tn_option_set("check_managed", "0"));
+    drop(lent);
+    drop(fine);
+    end_shared(shared);
+    released = 0;
+}
+
+/* ---- updates ---- */
+typedef struct {
+    tn_shared *shared;
+    tn_status status;
+    void *seen;
+    int leave;
+} job;
+
+enum { LEAVE_NOTHING, LEAVE_RELEASED, LEAVE_GUARD, LEAVE_CLONE, LEAVE_COW, LEAVE_POISON };
+static tn_array *left_clone;
+static tn_borrow *left_guard;
+
+static tn_status work(void *context, tn_array *value)
+{
+    job *j = context;
+    tn_borrow *guard = NULL;
+    CHECK(unique(value) && add_one(NULL, value) == TN_OK);
+    j->seen = address(value);
+    tn_array *none = UNTOUCHED;
+    if (j->shared) { /* SV-36 */
+        FAILS(tn_shared_set(j->shared, value, 0, NULL), TN_ERR_BORROWED_WRITE);
+        FAILS(tn_shared_update(j->shared, 0, work, NULL, NULL), TN_ERR_BORROWED_WRITE);
+        tn_status status = tn_shared_get(j->shared, TN_RAW | TN_BORROW, &none, NULL);
+        CHECK(status == TN_OK || status == TN_ERR_BORROWED_WRITE);
+        if (status == TN_OK) {
+            CHECK(address(none) != j->seen && HOLDS(none, 0, 1, 2, 3));
+            drop(none);
+        }
+        CHECK(facts(j->shared).version == 1);
+    }
+    switch (j->leave) {
+    case LEAVE_RELEASED: drop(value); break;
+    case LEAVE_GUARD: left_guard = writing(value, 0); break;
+    case LEAVE_CLONE: left_clone = clone(value); break;
+    case LEAVE_COW:
+        left_clone = clone(value);
+        CHECK(try_write(value, TN_WRITE_COW) == TN_ERR_SHARED && try_write(value, 0) == TN_OK);
+        drop(left_clone);
+        break;
+    case LEAVE_POISON: poison(value); break;
+    default: break;
+    }
+    (void)guard;
+    return j->status;
+}
+
+static void updates(void) /* SV-34, SV-35, SV-36 */
+{
+    for (int in_place = 0; in_place < 2; in_place++) {
+        uint32_t flags = in_place ? TN_MAY_OVERWRITE : 0;
+        tn_shared *shared = counting("u", SHAPE(4));
+        tn_array *before = got(shared, TN_RAW | TN_BORROW, ALIAS);
+        void *bytes = address(before);
+        drop(before);
+        tn_crossing how;
+        job j = {.shared = shared};
+        OK(tn_shared_update(shared, flags, work, &j, &how));
+        CHECK(crossed(how, in_place ? ALIAS : COPY(0)) && (j.seen == bytes) == in_place);
+        CHECK(counts_from(shared, 1, 4) && facts(shared).version == 2);
+
+        static const struct {
+            int leave;
+            tn_status returned, expected;
+        } cases[] = {
+            {LEAVE_NOTHING, TN_ERR_IO, TN_ERR_IO},       {LEAVE_NOTHING, 4711, TN_ERR_FAILED},
+            {LEAVE_RELEASED, TN_OK, TN_OK},              {LEAVE_CLONE, TN_OK, TN_OK},
+            {LEAVE_COW, TN_OK, TN_OK},                   {LEAVE_GUARD, TN_OK, TN_ERR_FAILED},
+            {LEAVE_POISON, TN_OK, TN_ERR_FAILED},
+        };
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            tn_shared *one = counting("one", SHAPE(4));
+            j = (job){.status = cases[i].returned, .leave = cases[i].leave};
+            how = (tn_crossing){77, 77};
+            tn_status status = tn_shared_update(one, flags, work, &j, &how);
+            CHECK(status == cases[i].expected);
+            if (status != cases[i].expected)
+                fprintf(stderr, "    case %zu, in place %d: %s\n", i, in_place, tn_last_error());
+            if (left_clone && cases[i].leave == LEAVE_CLONE) {
+                CHECK(HOLDS(left_clone, 1, 2, 3, 4) && try_write(left_clone, 0) == TN_ERR_SHARED);
+                drop(left_clone);
+            }
+            if (left_guard)
+                end(left_guard);
+            left_clone = NULL;
+            left_guard = NULL;
+            if (status == TN_OK) {
+                CHECK(counts_from(one, 1, 4) && facts(one).version == 2);
+            } else if (!in_place) {
+                CHECK(counts_from(one, 0, 4) && facts(one).version == 1 && how.how == 77);
+            } else {
+                tn_array *none = UNTOUCHED, *fine = numbers(NULL, SHAPE(4));
+                CHECK(facts(one).is_poisoned && facts(one).version == 1);
+                FAILS(tn_shared_get(one, TN_RAW | TN_BORROW, &none, NULL), TN_ERR_POISONED);
+                FAILS(tn_shared_get(one, 0, &none, NULL), TN_ERR_POISONED);
+                FAILS(tn_shared_update(one, 0, add_one, NULL, NULL), TN_ERR_POISONED);
+                OK(tn_shared_set(one, fine, 0, NULL));
+                CHECK(counts_from(one, 0, 4) && facts(one).version == 2 && !facts(one).is_poisoned);
+                drop(fine);
+            }
+            end_shared(one);
+        }
+        tn_array *kept = got(shared, TN_BORROW, ALIAS);
+        j = (job){0};
+        OK(tn_shared_update(shared, TN_MAY_OVERWRITE, work, &j, &how)); /* a holder keeps the old value */
+        CHECK(crossed(how, COPY(TN_WHY_SHARED)) && HOLDS(kept, 1, 2, 3, 4) && counts_from(shared, 2, 4));
+        drop(kept);
+        end_shared(shared);
+    }
+}
+
+static void forbidden_copies(void) /* SV-9 */
+{
+    tn_array *value = numbers(NULL, SHAPE(4)), *wide = broadcast(value, SHAPE(2, 4)), *none = UNTOUCHED;
+    tn_shared *shared = counting("f", SHAPE(2, 4)), *other = UNTOUCHED;
+    OK(tn_copies_forbid(1));
+    FAILS(tn_shared_create(wide, TN_BORROW, NULL, &other, NULL), TN_ERR_WOULD_COPY);
+    FAILS(tn_shared_create(wide, TN_TAKE, NULL, &other, NULL), TN_ERR_WOULD_COPY);
+    FAILS(tn_shared_set(shared, wide, TN_BORROW, NULL), TN_ERR_WOULD_COPY);
+    OK(tn_shared_set(shared, wide, NONE, NULL)); /* the caller asks for a copy */
+    none = got(shared, NONE, COPY(0));
+    OK(tn_copies_forbid(0));
+    CHECK(other == UNTOUCHED && state_of(wide) == TN_OK && facts(shared).version == 2);
+    drop(none);
+    drop(wide);
+    drop(value);
+    end_shared(shared);
+}
+
+static uint64_t copies_of(const char *function, uint32_t bits)
+{
+    tn_copy_site entries[256];
+    size_t n = 0;
+    uint64_t count = 0;
+    OK(tn_copies_query(sizeof *entries, 256, entries, &n));
+    for (size_t i = 0; i < n && i < 256; i++)
+        if (!strcmp(entries[i].function, function) && entries[i].why == bits)
+            count += entries[i].count;
+    return count;
+}
+
+static void counted_copies(void) /* SV-9 */
+{
+    tn_array *value = numbers(NULL, SHAPE(4)), *wide = broadcast(value, SHAPE(2, 4));
+    uint64_t asked = copies_of("tn_shared_create", 0), forced = copies_of("tn_shared_create", TN_WHY_LAYOUT);
+    end_shared(shared_of(value, NONE, COPY(0)));
+    end_shared(shared_of(wide, TN_BORROW, COPY(TN_WHY_LAYOUT)));
+    end_shared(shared_of(value, TN_BORROW, ALIAS));
+    CHECK(copies_of("tn_shared_create", 0) == asked + 1);
+    CHECK(copies_of("tn_shared_create", TN_WHY_LAYOUT) == forced + 1);
+    drop(value);
+    drop(wide);
+}
+
+/* SV-20..23 on the host: every flag. */
+static void table_of_reading(void)
+{
+    tn_array *rows = numbers(NULL, SHAPE(4, 2)), *odd = part(rows, 1, 4, 2), *f = numbers_in(NULL, TN_ORDER_F, SHAPE(2, 3));
+    tn_shared *shared = shared_of(odd, TN_BORROW, ALIAS), *fortran = shared_of(f, TN_BORROW, ALIAS);
+    static const struct {
+        uint32_t flags;
+        tn_how how;
+    } cases[] = {
+        {NONE, TN_COPIED},   {TN_BORROW, TN_ALIASED},          {REQUIRE, TN_ALIASED},
+        {TN_RAW, TN_COPIED}, {TN_RAW | TN_BORROW, TN_ALIASED}, {TN_RAW | REQUIRE, TN_ALIASED},
+    };
+    for (size_t i = 0; i < 6; i++) {
+        int aliased = cases[i].how == TN_ALIASED;
+        tn_array *value = got(shared, cases[i].flags, aliased ? ALIAS : COPY(0));
+        CHECK(HOLDS(value, 2, 3, 6, 7) && (address(value) == address(odd)) == aliased);
+        CHECK(info_of(value).strides[0] == (aliased ? 32 : 16));
+        drop(value);
+        value = got(fortran, cases[i].flags, aliased ? ALIAS : COPY(0));
+        uint32_t order = cases[i].flags == NONE ? TN_C_CONTIGUOUS : TN_F_CONTIGUOUS;
+        CHECK(HOLDS(value, 0, 1, 2, 3, 4, 5) && info_of(value).flags & order);
+        drop(value);
+    }
+    end_shared(shared);
+    end_shared(fortran);
+    drop(rows);
+    drop(odd);
+    drop(f);
+}
+
+static void reported(void) /* SV-37: a variable that is not released is a leak */
+{
+    tn_shared *shared = counting("leaky", SHAPE(4));
+    tn_holder leaks[64];
+    size_t n = 0, variables = 0, handles = 0;
+    OK(tn_leaks(sizeof *leaks, 64, leaks, &n));
+    for (size_t i = 0; i < n && i < 64; i++) {
+        variables += leaks[i].kind == TN_HOLDER_SHARED_VARIABLE && !strcmp(leaks[i].name, "leaky");
+        handles += leaks[i].kind == TN_HOLDER_HANDLE;
+    }
+    CHECK(variables == 1 && handles == 0);
+    end_shared(shared);
+}
+
+/* ---- threads ---- */
+static tn_shared *common;
+static atomic_int stop;
+
+static void *reads(void *none)
+{
+    (void)none;
+    intptr_t wrong = 0;
+    while (!stop) {
+        tn_array *value = NULL;
+        tn_status status = tn_shared_get(common, TN_BORROW, &value, NULL);
+        if (status == TN_ERR_BORROWED_WRITE)
+            continue;
+        int64_t numbers[64];
+        wrong += status != TN_OK || tn_array_copy_to_host(value, numbers, NULL, NULL) != TN_OK;
+        for (int i = 1; i < 64; i++)
+            wrong += numbers[i] != numbers[0];
+        wrong += tn_array_release(value) != TN_OK;
+    }
+    return (void *)wrong;
+}
+
+static void from_threads(void) /* SV-4, SV-36: readers see whole values while one thread sets and updates */
+{
+    tn_array *value = zeros(NULL, TN_I64, SHAPE(64));
+    common = shared_of(value, NONE, COPY(0));
+    pthread_t threads[2];
+    void *wrong[2];
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, reads, NULL);
+    for (int64_t i = 0; i < rounds(3000); i++) {
+        if (i % 2)
+            OK(tn_shared_update(common, i % 4 == 1 ? TN_MAY_OVERWRITE : 0, add_one, NULL, NULL));
+        fill_i64(value, i);
+        OK(tn_shared_set(common, value, NONE, NULL));
+    }
+    stop = 1;
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], &wrong[i]);
+        CHECK(wrong[i] == NULL);
+    }
+    end_shared(common);
+    drop(value);
+}
+
+int main(void)
+{
+    copies_by_default();
+    borrowed_is_constant();
+    table_of_storing(0);
+    table_of_storing(1);
+    own_value();
+    strict();
+    bad_values();
+    set_in_place();
+    foreign();
+    changed_from_outside();
+    updates();
+    forbidden_copies();
+    counted_copies();
+    table_of_reading();
+    reported();
+    from_threads();
+    return finish();
+}

@@ -1,0 +1,126 @@
+//! Whether a shared variable may have the bytes of an array as its value, or needs a copy of them.
+//!
+//! It implements the table "creating and setting" of docs/spec/shared-variables.md. To store a value is to read it, so a conflict with a
+//! reader is a refusal. Anything else that prevents an alias makes a copy, unless the caller requires the alias.
+#![forbid(unsafe_code)]
+
+use super::rules::{Facts, Open, by_guard, by_variable, check_work, refuse_by_state};
+use crate::array::{Checked, Quoted, Why};
+use crate::error::{Status, fail};
+use crate::ledger::{self, Claim, Locked, Points, UseTime};
+use crate::names::DeviceName;
+use crate::slots::Id;
+use crate::types::*;
+
+/// What becomes of an array's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Adopted {
+    /// The variable has the bytes themselves.
+    Alias,
+    /// The variable has a copy. TN_WHY_ bits; 0: the caller wanted one.
+    Copy(u32),
+}
+
+/// How a value enters a shared variable.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE, TN_STRICT.
+    pub flags: u32,
+    /// The device of the variable.
+    pub device: tn_device,
+    /// The variable.
+    pub variable: Id,
+}
+
+/// Decides about one array, which is live. `points` receives the device work to wait for, as in [`super::check`].
+pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mut Points) -> Checked<Adopted> {
+    let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
+    let layout = &body.layout;
+    let (required, takes) = (wanted.flags & TN_REQUIRE_BORROW != 0, wanted.flags & TN_TAKE != 0);
+    let may_alias = required || takes || wanted.flags & TN_BORROW != 0;
+    if wanted.flags & TN_STRICT != 0 {
+        check_strict(locked, claim, wanted.device)?;
+    }
+    let facts = Facts::of(locked, claim);
+    let refuse = |status, open| Err(by_guard(locked, claim, status, open));
+    if let Some(poison) = facts.poison {
+        return refuse(TN_ERR_POISONED, Open::one(poison));
+    }
+    // A stretched view is READONLY because its elements share bytes, so the layout is the reason that helps.
+    let is_stretched = layout.self_overlaps();
+    if required && facts.readonly && !is_stretched {
+        return Err(refuse_by_state(locked, claim, TN_ERR_READONLY));
+    }
+    if body.moving {
+        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
+    }
+    if facts.write.any() {
+        return refuse(TN_ERR_BORROWED_WRITE, facts.write);
+    }
+    if facts.read.any() && (required || takes && body.readers > 0) {
+        return refuse(TN_ERR_BORROWED, facts.read);
+    }
+    if facts.export_exclusive.any() {
+        return refuse(TN_ERR_EXPORTED, facts.export_exclusive);
+    }
+    if required && facts.export_shared.any() {
+        return refuse(TN_ERR_EXPORTED, facts.export_shared);
+    }
+    if ledger::is_reachable(state.device) {
+        check_work(locked, claim, false, UseTime::HOST, points)?;
+    }
+    if !may_alias {
+        return Ok(Adopted::Copy(0));
+    }
+    let owner = locked.variable_beside(claim).map(|owner| locked.get(owner).variable);
+    let of_another = owner.is_some_and(|owner| owner != wanted.variable);
+    let reasons = [
+        (TN_WHY_DEVICE, state.device != wanted.device),
+        (TN_WHY_LAYOUT, is_stretched),
+        (TN_WHY_READONLY, facts.readonly),
+        (TN_WHY_SHARED, of_another),
+        (TN_WHY_EXPORTED, facts.export_shared.any()),
+        (TN_WHY_BORROWED, facts.read.any()),
+        (TN_WHY_WASTE, !required && owner.is_none() && state.bytes > layout.bytes().saturating_mul(2)),
+    ];
+    match reasons.iter().find(|(_, is_so)| *is_so) {
+        None => Ok(Adopted::Alias),
+        Some(_) if required && of_another => Err(by_variable(locked, claim, TN_ERR_ALIASED)),
+        Some((why, _)) if required => Err(would_copy(*why).into()),
+        Some((why, _)) => Ok(Adopted::Copy(*why)),
+    }
+}
+
+/// TN_ERR_DEVICE or TN_ERR_LAYOUT for a value that would have to be moved or packed.
+fn check_strict(locked: &Locked, claim: &'static Claim, device: tn_device) -> Checked<()> {
+    let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
+    if state.device != device {
+        return Err(fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "{} is on device {}, the value is to be on {}, and TN_STRICT allows no transfer",
+                Quoted(&body.name),
+                DeviceName(state.device),
+                DeviceName(device)
+            ),
+        )
+        .into());
+    }
+    if !body.layout.is_c() {
+        return Err(fail(
+            TN_ERR_LAYOUT,
+            format_args!("{} is not C-contiguous, and TN_STRICT allows no packing", Quoted(&body.name)),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// The status of a copy where the caller requires an alias.
+#[cold]
+pub fn would_copy(why: u32) -> Status {
+    fail(
+        TN_ERR_WOULD_COPY,
+        format_args!("the value can only be copied ({}), and TN_REQUIRE_BORROW requires an alias", Why(why)),
+    )
+}

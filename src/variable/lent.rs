@@ -1,0 +1,83 @@
+//! The handle through which a callback has the bytes of an array that the library keeps.
+//!
+//! Contract: while the bytes are lent, the library's own claim rests. So the callback's handle can be the only holder and may write in any
+//! mode. The callback may release it; the bytes stay. Afterwards the claim counts again.
+
+use crate::array;
+use crate::borrow;
+use crate::error::Result;
+use crate::ledger::{self, Claim, SpareClaim};
+use crate::slots::Id;
+use crate::thread;
+
+/// An array that is lent.
+pub struct Lent {
+    resting: &'static Claim,
+    handle: Id,
+}
+
+/// What a callback left behind.
+#[derive(Clone, Copy)]
+pub struct Left {
+    /// An open write guard, or an export through which the bytes can be written.
+    pub is_writable: bool,
+    /// A write that failed.
+    pub is_poisoned: bool,
+}
+
+/// Lends an array to a callback.
+pub fn lend(array: Id) -> Result<Lent> {
+    lend_if(array, |_| true).map(|lent| lent.expect("nothing prevents it"))
+}
+
+/// Lends an array whose bytes may be overwritten, because nobody else holds them. Err: TN_WHY_ bits.
+pub fn lend_alone(array: Id) -> Result<core::result::Result<Lent, u32>> {
+    let mut reasons = 0;
+    let lent = lend_if(array, |found| {
+        reasons = found;
+        found == 0
+    })?;
+    Ok(lent.ok_or(reasons))
+}
+
+fn lend_if(array: Id, mut may: impl FnMut(u32) -> bool) -> Result<Option<Lent>> {
+    let mut spare = SpareClaim::take(thread::current())?;
+    let (mut locked, resting) = array::lock_with_layout(array, spare.layout())?;
+    if !may(borrow::reasons_against_writing(&locked, resting)) {
+        return Ok(None);
+    }
+    let handle = locked.copy_claim(resting, spare);
+    let claim = ledger::find::<Claim>(handle).expect("only this function knows it");
+    locked.grant(claim);
+    locked.rest(resting);
+    Ok(Some(Lent { resting, handle }))
+}
+
+impl Lent {
+    /// The callback's handle.
+    pub fn handle(&self) -> Id {
+        self.handle
+    }
+
+    /// Lets a view of the handle write too.
+    pub fn share(&self, view: Id) {
+        if let Ok((mut locked, claim)) = ledger::lock::<Claim>(view) {
+            locked.grant(claim);
+        }
+    }
+
+    /// Ends the callback's handle, if it did not release it. The library's claim counts again.
+    pub fn end(self) -> Left {
+        if let Ok((mut locked, claim)) = ledger::lock::<Claim>(self.handle) {
+            locked.end_granted(claim);
+        }
+        let mut locked = self.resting.lock_moving();
+        let state = locked.state(locked.ledger_of(self.resting));
+        let left = Left {
+            is_writable: state.writers + state.exports_shared + state.exports_exclusive > 0,
+            is_poisoned: state.poisoned > 0,
+        };
+        locked.wake(self.resting);
+        left
+    }
+}

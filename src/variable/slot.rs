@@ -1,0 +1,323 @@
+//! The variable behind a handle of C: what stays the same, its value, and the count of references.
+//!
+//! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. A reader therefore copies the value's
+//! handle and uses it unlocked. If the value was replaced meanwhile, the handle is stale, and the reader tries again.
+
+use crate::array;
+use crate::dtype::Dtype;
+use crate::error::{Result, Status, fail};
+use crate::ledger::{self, Claim};
+use crate::names::Name;
+use crate::pool::Pool;
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::thread::{self, QuickLock};
+use crate::types::*;
+
+/// What stays the same during the life of a variable.
+#[derive(Clone, Copy)]
+pub struct Fixed {
+    /// The device that keeps the value.
+    pub device: tn_device,
+    /// The device of the value at creation.
+    pub home: tn_device,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Number of axes.
+    pub ndim: usize,
+    /// The pool for copies of values. The variable has a reference on it.
+    pub pool: &'static Pool,
+    /// The name.
+    pub name: Name,
+}
+
+/// The value.
+#[derive(Clone, Copy)]
+pub struct Value {
+    /// The array; none before the first value.
+    pub array: Id,
+    /// Number of the value, from 1.
+    pub version: u64,
+    /// Number of values that took another buffer because of a holder.
+    pub detach_count: u64,
+    /// An update in place failed.
+    pub is_poisoned: bool,
+    /// The checksum of its bytes, with the option check_managed.
+    pub checksum: Option<u64>,
+}
+
+const NO_VALUE: Value = Value { array: Id::NONE, version: 0, detach_count: 0, is_poisoned: false, checksum: None };
+
+/// A slot; its contents are None while it has no variable.
+struct VariableSlot {
+    head: Head,
+    contents: QuickLock<Option<Contents>>,
+}
+
+struct Contents {
+    fixed: Fixed,
+    value: Value,
+    /// The number of forks when a call began to change the value; None: no call does. A call of the parent does not go on in a child.
+    busy: Option<u32>,
+    /// The handle, and each [`VariableRef`].
+    refs: u32,
+}
+
+impl Slot for VariableSlot {
+    const KIND: Kind = Kind::Variable;
+    fn new(head: Head) -> VariableSlot {
+        VariableSlot { head, contents: QuickLock::new(None) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl VariableSlot {
+    /// Runs `work` on the contents, under the lock. The caller has a reference.
+    fn with<R>(&self, work: impl FnOnce(&mut Contents) -> R) -> R {
+        work(self.contents.lock().as_mut().expect("a referenced variable has contents"))
+    }
+
+    /// Drops a reference. The last one ends the variable: its value is released, under no lock.
+    fn drop_ref(&'static self) {
+        let mut inside = self.contents.lock();
+        let contents = inside.as_mut().expect("a referenced variable has contents");
+        contents.refs -= 1;
+        let ended = if contents.refs == 0 { inside.take() } else { None };
+        drop(inside);
+        if let Some(ended) = ended {
+            end_value(Some(ended.value.array).filter(|array| *array != Id::NONE));
+            ended.fixed.pool.drop_ref();
+            Table::free(thread::current(), self);
+        }
+    }
+}
+
+#[cold]
+fn stale(id: Id) -> Status {
+    fail(TN_ERR_STALE, format_args!("the {} {id} was released already", Kind::Variable.name()))
+}
+
+/// Ends the caller's handle. TN_ERR_STALE, TN_ERR_KIND.
+pub fn release(id: Id) -> Result<()> {
+    let slot = Table::<VariableSlot>::find(id)?;
+    let inside = slot.contents.lock();
+    let is_open = inside.is_some() && slot.head.is(id);
+    if is_open {
+        slot.head.make_stale(State::Kept);
+    }
+    drop(inside);
+    if !is_open {
+        return Err(stale(id));
+    }
+    slot.drop_ref();
+    Ok(())
+}
+
+/// A reference on a variable.
+pub struct VariableRef {
+    slot: &'static VariableSlot,
+    fixed: Fixed,
+    id: Id,
+}
+
+impl VariableRef {
+    /// A new variable without a value. [`VariableRef::publish`] gives it a handle.
+    pub fn create(fixed: Fixed) -> Result<VariableRef> {
+        let slot: &'static VariableSlot = Table::take(thread::current())?;
+        fixed.pool.add_ref();
+        slot.head.set_state(State::Kept);
+        *slot.contents.lock() = Some(Contents { fixed, value: NO_VALUE, busy: None, refs: 1 });
+        Ok(VariableRef { slot, fixed, id: slot.id() })
+    }
+
+    /// The variable of a handle. TN_ERR_STALE, TN_ERR_KIND.
+    pub fn find(id: Id) -> Result<VariableRef> {
+        let slot = Table::<VariableSlot>::find(id)?;
+        let mut inside = slot.contents.lock();
+        let Some(contents) = inside.as_mut().filter(|_| slot.head.is(id)) else {
+            drop(inside);
+            return Err(stale(id));
+        };
+        contents.refs += 1;
+        let fixed = contents.fixed;
+        drop(inside);
+        Ok(VariableRef { slot, fixed, id })
+    }
+
+    /// Gives a new variable its handle, which the caller owns.
+    pub fn publish(&self) -> Id {
+        self.slot.with(|contents| contents.refs += 1);
+        Table::publish(self.slot)
+    }
+
+    /// The bits of the handle.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// What stays the same.
+    pub fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// The value now.
+    pub fn value(&self) -> Value {
+        self.slot.with(|contents| contents.value)
+    }
+
+    /// The value now; TN_ERR_POISONED if an update in place failed.
+    pub fn check_value(&self) -> Result<Value> {
+        let value = self.value();
+        if !value.is_poisoned {
+            return Ok(value);
+        }
+        Err(fail(
+            TN_ERR_POISONED,
+            format_args!(
+                "{} was left undefined by an update in place that failed; set a new value",
+                Named(&self.fixed)
+            ),
+        ))
+    }
+
+    /// Runs `work` on the value. If its array was replaced before `work` found it, `work` runs again.
+    pub fn with_value<R>(&self, mut work: impl FnMut(Value) -> Result<R>) -> Result<R> {
+        loop {
+            let value = self.value();
+            match work(value) {
+                Err(status) if status.code() == TN_ERR_STALE && self.value().array != value.array => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Another handle on the value's bytes. TN_ERR_BORROWED_WRITE while a call writes them.
+    pub fn clone_value(&self) -> Result<Id> {
+        self.with_value(|_| {
+            let value = self.check_value()?;
+            array::clone(value.array).or_else(|status| match status.code() {
+                // The value rests: a call writes it through another handle.
+                TN_ERR_GIVEN => {
+                    self.poison_if_abandoned();
+                    self.check_value().and_then(|_| Err(self.busy()))
+                }
+                _ => Err(status),
+            })
+        })
+    }
+
+    /// TN_ERR_ALIASED: the bytes were changed by somebody whom the library does not see.
+    #[cold]
+    pub fn changed(&self) -> Status {
+        fail(
+            TN_ERR_ALIASED,
+            format_args!(
+                "the bytes of {} were changed from outside, through a raw pointer to memory that it borrows; the next call accepts them",
+                Named(&self.fixed)
+            ),
+        )
+    }
+
+    #[cold]
+    fn busy(&self) -> Status {
+        fail(
+            TN_ERR_BORROWED_WRITE,
+            format_args!("{} is being changed by another call; try again when that call is done", Named(&self.fixed)),
+        )
+    }
+
+    /// Begins to change the value. TN_ERR_BORROWED_WRITE if another call does.
+    pub fn begin(&self) -> Result<Work<'_>> {
+        self.poison_if_abandoned();
+        let now = thread::forks();
+        let busy = self.slot.with(|contents| {
+            let before = contents.busy;
+            contents.busy = Some(now);
+            before
+        });
+        if busy == Some(now) { Err(self.busy()) } else { Ok(Work(self)) }
+    }
+
+    /// In the child of a fork: if a thread of the parent was writing the value in place, the value is undefined.
+    fn poison_if_abandoned(&self) {
+        let now = thread::forks();
+        let abandoned = self.slot.with(|contents| {
+            let abandoned = contents.busy.filter(|forks| *forks != now).map(|_| contents.value.array);
+            if abandoned.is_some() {
+                contents.busy = None;
+            }
+            abandoned
+        });
+        let rests = |array| array::snapshot(array).is_err_and(|status| status.code() == TN_ERR_GIVEN);
+        if abandoned.is_some_and(rests) {
+            self.poison();
+        }
+    }
+
+    /// Makes an array the value. Returns the array of the value before.
+    pub fn commit(&self, array: Id, detached: bool) -> Option<Id> {
+        self.slot.with(|contents| {
+            let Value { array: before, version, detach_count, .. } = contents.value;
+            let detach_count = detach_count + u64::from(detached);
+            contents.value = Value { array, version: version + 1, detach_count, is_poisoned: false, checksum: None };
+            Some(before).filter(|before| *before != Id::NONE)
+        })
+    }
+
+    /// Counts a value that was written into the same bytes.
+    pub fn touch(&self) {
+        self.slot.with(|contents| {
+            contents.value.version += 1;
+            contents.value.is_poisoned = false;
+            contents.value.checksum = None;
+        });
+    }
+
+    /// Stores the checksum of the value; None: it is unknown.
+    pub fn set_checksum(&self, checksum: Option<u64>) {
+        self.slot.with(|contents| contents.value.checksum = checksum);
+    }
+
+    /// Marks the value as undefined.
+    pub fn poison(&self) {
+        self.slot.with(|contents| {
+            contents.value.is_poisoned = true;
+            contents.value.checksum = None;
+        });
+    }
+}
+
+impl Drop for VariableRef {
+    fn drop(&mut self) {
+        self.slot.drop_ref();
+    }
+}
+
+/// Ends the array of a value that was replaced. Its store is constant no longer.
+pub fn end_value(array: Option<Id>) {
+    let Some(array) = array else { return };
+    if let Ok((mut locked, claim)) = ledger::lock::<Claim>(array) {
+        locked.end_variable(claim);
+        locked.release(claim);
+    }
+}
+
+/// A call that is changing the value; its drop ends that.
+pub struct Work<'a>(&'a VariableRef);
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        self.0.slot.with(|contents| contents.busy = None);
+    }
+}
+
+/// `the shared variable "w"`, or `the shared variable`.
+struct Named<'a>(&'a Fixed);
+
+impl core::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the shared variable")?;
+        if self.0.name.is_none() { Ok(()) } else { write!(f, " \"{}\"", self.0.name.as_str()) }
+    }
+}

@@ -1,0 +1,279 @@
+//! How an array becomes the value of a variable: by alias, by a copy into the present buffer, or by a copy into a new one.
+//!
+//! Contract: the decision and an alias are one step under the lock of the array's ledger. A copy makes all allocations before it writes the
+//! first byte, so a failure leaves the value as it was. With TN_TAKE the caller's handle is destructed on success, and untouched on failure.
+
+use super::lent;
+use super::slot::{Value, VariableRef};
+use crate::array::{self, Axes, Cut};
+use crate::blit;
+use crate::borrow::{self, Adopted, BorrowContext, Entry, Use, Wanted};
+use crate::copy_stats;
+use crate::error::Result;
+use crate::layout::{Layout, Order};
+use crate::ledger::{self, Claim, Points, SpareClaim, UseTime};
+use crate::names::Name;
+use crate::options;
+use crate::pool::Pool;
+use crate::promise;
+use crate::sites::Site;
+use crate::slots::Id;
+use crate::stream::StreamArg;
+use crate::thread;
+use crate::transfer;
+use crate::types::*;
+use core::ffi::CStr;
+
+/// What became of a value that entered or left.
+pub type Crossing = tn_crossing;
+
+/// An alias.
+pub const ALIASED: Crossing = tn_crossing { how: TN_ALIASED, why: 0 };
+
+/// An array that may become a value.
+pub struct Source {
+    /// Where its bytes are.
+    pub device: tn_device,
+    /// Its elements.
+    pub layout: Layout,
+    /// Its name.
+    pub name: Name,
+}
+
+impl Source {
+    /// The properties of a live array.
+    pub fn of(id: Id) -> Result<Source> {
+        let layout = array::snapshot(id)?;
+        let (device, name) = array::with(id, |locked, claim| {
+            array::check_live(locked, claim)?;
+            Ok((locked.state(locked.ledger_of(claim)).device, locked.get(claim).name))
+        })?;
+        Ok(Source { device, layout, name })
+    }
+}
+
+/// A stored value.
+pub struct Stored {
+    /// The array of the value; None: the present array, whose bytes were overwritten.
+    pub array: Option<Id>,
+    /// Alias or copy.
+    pub crossing: Crossing,
+    /// A holder of the present buffer made the library take another one.
+    pub is_detached: bool,
+}
+
+/// Makes an array the value-to-be of a variable, whose value now is `present`. The caller commits it.
+pub fn store(
+    function: &'static CStr,
+    variable: &VariableRef,
+    value: Id,
+    flags: u32,
+    present: Option<Value>,
+) -> Result<Stored> {
+    let why = match adopt(variable, value, flags)? {
+        Ok(array) => return Ok(Stored { array: Some(array), crossing: ALIASED, is_detached: false }),
+        Err(why) => why,
+    };
+    check_forbidden(why)?;
+    let given = if flags & TN_TAKE != 0 { Some(Given::give(value)?) } else { None };
+    let source = given.as_ref().map_or(value, |given| given.source);
+    let stored = store_copy(function, variable, source, why, present)?;
+    if let Some(given) = given {
+        given.take();
+    }
+    Ok(stored)
+}
+
+/// Makes another claim on the bytes of an array that of the variable, or with TN_TAKE its own. Err: only a copy is possible, with TN_WHY_
+/// bits.
+fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::Result<Id, u32>> {
+    let wanted = Wanted { flags, device: variable.fixed().device, variable: variable.id() };
+    let mut points = Points::default();
+    loop {
+        let mut spare = SpareClaim::take(thread::current())?;
+        let (mut locked, claim) = array::lock_with_layout(value, spare.layout())?;
+        let adopted = match borrow::adopt(&locked, claim, wanted, &mut points) {
+            Ok(adopted) => adopted,
+            Err(refusal) => {
+                drop(locked);
+                borrow::wait_or_refuse(Err(refusal), &mut points)?;
+                continue;
+            }
+        };
+        return Ok(match adopted {
+            Adopted::Copy(why) => Err(why),
+            Adopted::Alias => {
+                let passes = flags & TN_TAKE != 0;
+                let array =
+                    if passes { locked.pass_claim(claim, spare, false) } else { locked.copy_claim(claim, spare) };
+                let claim = ledger::find::<Claim>(array).expect("only this function knows it");
+                locked.begin_variable(claim, variable.id(), variable.fixed().name);
+                Ok(array)
+            }
+        });
+    }
+}
+
+/// Copies an array into the present buffer, if nobody else holds that and the size is equal, or else into a new one.
+fn store_copy(
+    function: &'static CStr,
+    variable: &VariableRef,
+    source: Id,
+    why: u32,
+    present: Option<Value>,
+) -> Result<Stored> {
+    let crossing = Crossing { how: TN_COPIED, why };
+    let mut is_detached = false;
+    if let Some(present) = present {
+        match overwrite(function, source, present, why)? {
+            Ok(array) => {
+                if let Some(array) = array {
+                    mark(variable, array)?;
+                }
+                return Ok(Stored { array, crossing, is_detached });
+            }
+            Err(reasons) => is_detached = reasons & (TN_WHY_SHARED | TN_WHY_EXPORTED | TN_WHY_BORROWED) != 0,
+        }
+    }
+    let array = copy(function, source, variable.fixed().pool, Order::C, why)?;
+    mark(variable, array)?;
+    Ok(Stored { array: Some(array), crossing, is_detached })
+}
+
+/// Copies an array over the present value. Ok: the array with the new shape, or None if the shape is unchanged. Err: this is not possible,
+/// with TN_WHY_ bits.
+fn overwrite(
+    function: &'static CStr,
+    source: Id,
+    present: Value,
+    why: u32,
+) -> Result<core::result::Result<Option<Id>, u32>> {
+    // In the child of a fork, a value that the parent was writing rests for ever, and its buffer is not used again.
+    if present.is_poisoned {
+        return Ok(Err(TN_WHY_POISONED));
+    }
+    let (from, to) = (array::snapshot(source)?, array::snapshot(present.array)?);
+    if !to.is_c() || from.bytes() != to.bytes() {
+        return Ok(Err(TN_WHY_LAYOUT));
+    }
+    let lent = match lent::lend_alone(present.array)? {
+        Ok(lent) => lent,
+        Err(reasons) => return Ok(Err(reasons)),
+    };
+    let reshaped = if from.shape() == to.shape() {
+        Ok(None)
+    } else {
+        let shape = from.shape();
+        let reshape = |layout: &Layout, view: &mut Layout| layout.reshape_to(shape, Order::C, view);
+        array::view(lent.handle(), Axes::Known(shape.len()), Cut::Reshaped, reshape).map(|reshaped| {
+            lent.share(reshaped);
+            Some(reshaped)
+        })
+    };
+    let device = array::with(lent.handle(), |locked, claim| Ok(locked.state(locked.ledger_of(claim)).device));
+    let copied = reshaped.and_then(|reshaped| {
+        let target = reshaped.unwrap_or(lent.handle());
+        let copied = transfer::copy_into(function, source, target, TN_WRITE_ALIASED, Ok(stream_to(device?)));
+        if copied.is_err() {
+            reshaped.map(array::release_now);
+        }
+        copied.map(|()| reshaped)
+    });
+    lent.end();
+    let copied = copied?;
+    note_copy(function, why, to.bytes());
+    Ok(Ok(copied))
+}
+
+/// Marks a new array, which only the library knows, as the value of a variable. A failure releases it.
+fn mark(variable: &VariableRef, array: Id) -> Result<()> {
+    array::with(array, |locked, claim| {
+        locked.begin_variable(claim, variable.id(), variable.fixed().name);
+        Ok(())
+    })
+}
+
+/// Copies an array to a new one, and counts the copy.
+pub fn copy(function: &'static CStr, source: Id, pool: &'static Pool, order: Order, why: u32) -> Result<Id> {
+    let bytes = array::snapshot(source)?.bytes();
+    let array = transfer::copy_to(function, source, order, pool, &stream_to(pool.device()))?;
+    note_copy(function, why, bytes);
+    Ok(array)
+}
+
+/// The stream of a copy into or out of a variable: the current one. The host waits for its own ordinary memory alone.
+fn stream_to(device: tn_device) -> StreamArg {
+    if device.r#type == TN_CPU { StreamArg::Now } else { StreamArg::Current }
+}
+
+fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
+    let site = Site::from_number(thread::current().site());
+    copy_stats::note_copy(copy_stats::Key { function: Some(function), site, why, forced: why != 0 }, bytes as u64);
+}
+
+/// Compares the value with its checksum (option check_managed). TN_ERR_ALIASED, once: it was changed from outside.
+pub fn verify(variable: &VariableRef) -> Result<()> {
+    let value = variable.value();
+    let Some(expected) = value.checksum else { return Ok(()) };
+    if checksum(value.array).is_none_or(|found| found == expected) {
+        return Ok(());
+    }
+    variable.set_checksum(None);
+    Err(variable.changed())
+}
+
+/// Stores the checksum of a new value (option check_managed).
+pub fn note_checksum(variable: &VariableRef) {
+    if options::check_managed() {
+        variable.set_checksum(checksum(variable.value().array));
+    }
+}
+
+/// The checksum of an array's bytes. None: the host cannot read them now.
+fn checksum(array: Id) -> Option<u64> {
+    let entry = Entry { id: array, wanted: Use::Read { frozen: false }, when: UseTime::HOST };
+    let guard = borrow::acquire(BorrowContext::by_host(c"tn_shared"), &[entry]).ok()?.pop()?;
+    let sum = guard.host_view().ok().map(|view| blit::checksum(&view));
+    guard.end(false);
+    sum
+}
+
+/// TN_ERR_WOULD_COPY for a copy instead of an alias, on a thread that forbids copies.
+pub fn check_forbidden(why: u32) -> Result<()> {
+    if why != 0 && thread::current().forbids() > 0 { Err(borrow::would_copy(why)) } else { Ok(()) }
+}
+
+/// An array that was given with TN_TAKE, until its copy is made. Its drop gives it back.
+struct Given {
+    /// Another handle, through which the bytes are read.
+    source: Id,
+    promise: Id,
+}
+
+impl Given {
+    fn give(value: Id) -> Result<Given> {
+        let source = array::clone(value)?;
+        match promise::give(value, 1) {
+            Ok(promise) => Ok(Given { source, promise }),
+            Err(status) => {
+                let _ = array::release_now(source);
+                Err(status)
+            }
+        }
+    }
+
+    /// Destructs the giver's handle.
+    fn take(self) {
+        let mut taken = Id::NONE;
+        let outcome = promise::take(&[self.promise], |_, id| taken = id);
+        debug_assert!(outcome.is_ok(), "only this function knows the promise");
+        let _ = array::release_now(taken);
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        let _ = promise::release(self.promise);
+        let _ = array::release_now(self.source);
+    }
+}
