@@ -509,7 +509,7 @@ pub unsafe extern "C" fn tn_pool_of(ptr: *const c_void, out: *mut *mut tn_pool) 
     })
 }
 
-/// Writes the usable size of a live block: at least the requested size.
+/// Writes the usable size of a live block: at least the requested size. Under AddressSanitizer or valgrind it is exactly that.
 ///
 /// @param ptr      The start of a live block, raw or of an array.
 /// @param[out] out The number of bytes. On failure: untouched.
