@@ -228,11 +228,16 @@ pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
     if let Some(pool) = current.set.get() {
         return Ok(pool);
     }
-    match current.used.get() {
-        // Relaxed: this thread has used the pool before.
-        Some(pool) if ptr::eq(DEFAULTS[HOST_SLOT].load(Ordering::Relaxed), pool) => Ok(pool),
-        _ => default(tn_device { r#type: TN_CPU, id: 0 }),
+    let used = current.used.get();
+    // Relaxed: if the two are equal, this thread has used the pool before.
+    if ptr::eq(
+        used.map_or(null_mut(), |pool| ptr::from_ref(pool).cast_mut()),
+        DEFAULTS[HOST_SLOT].load(Ordering::Relaxed),
+    ) {
+        // SAFETY: the default is never NULL.
+        return Ok(unsafe { used.unwrap_unchecked() });
     }
+    default(tn_device { r#type: TN_CPU, id: 0 })
 }
 
 /// Whether a thread means this pool for the host when a call names none.
