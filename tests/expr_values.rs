@@ -199,6 +199,8 @@ fn sums_over_all_axes() {
 #[test]
 fn an_expression_tells_its_type_and_shape_before_it_is_computed() {
     let pool = pool();
+    // SAFETY: a checked id; the struct is writable, or NULL.
+    let query = |expr: Expr, info: *mut tn_expr_info| unsafe { tn_expr_query(expr, info) };
     let info = |expr: Expr| {
         let mut info = tn_expr_info {
             size: size_of::<tn_expr_info>(),
@@ -208,9 +210,10 @@ fn an_expression_tells_its_type_and_shape_before_it_is_computed() {
             reserved: 9,
             shape: [-1; TN_MAX_NDIM],
         };
-        assert_eq!(unsafe { tn_expr_query(expr, &mut info) }, TN_OK);
+        assert_eq!(query(expr, &mut info), TN_OK);
         let (shape, rest) = info.shape.split_at(info.ndim as usize);
         assert!(rest.iter().all(|length| *length == -1), "more than ndim lengths were written");
+        assert_eq!((info.form, info.reserved), (TN_FORM_FULL, 0));
         (info.dtype, shape.to_vec())
     };
     let matrix = array(pool, &[2, 3], TN_ORDER_C, &[1.0; 6]);
@@ -221,14 +224,14 @@ fn an_expression_tells_its_type_and_shape_before_it_is_computed() {
     assert_eq!(info(sum), (TN_F64, vec![3]));
     assert_eq!(info(all), (TN_F64, vec![]));
     drop_array(finish(out!(tn_expr_sum(x, 0))));
-    let mut short = tn_expr_info { size: 4, dtype: 0, ndim: 0, shape: [0; TN_MAX_NDIM] };
-    assert_eq!(unsafe { tn_expr_query(x, &mut short) }, TN_ERR_INVALID);
-    assert_eq!(unsafe { tn_expr_query(x, core::ptr::null_mut()) }, TN_ERR_NULL);
+    let mut short = tn_expr_info { size: 4, dtype: 0, ndim: 0, form: 0, reserved: 0, shape: [0; TN_MAX_NDIM] };
+    assert_eq!(query(x, &mut short), TN_ERR_INVALID);
+    assert_eq!(query(x, null_mut()), TN_ERR_NULL);
     [sum, all].into_iter().for_each(drop_expr);
     drop_expr(x);
     short.size = size_of::<tn_expr_info>();
-    assert_eq!(unsafe { tn_expr_query(x, &mut short) }, TN_ERR_STALE);
-    assert_eq!(unsafe { tn_expr_query(matrix.cast(), &mut short) }, TN_ERR_KIND);
+    assert_eq!(query(x, &mut short), TN_ERR_STALE);
+    assert_eq!(query(matrix.cast(), &mut short), TN_ERR_KIND);
     drop_array(matrix);
     end(pool);
 }
