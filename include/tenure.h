@@ -3707,10 +3707,10 @@ tn_status tn_expr_dense(tn_expr *x,
                         tn_expr **out);
 
 /**
- * Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed once each, on the calling thread, operands
- * first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
- * `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
- * its expression.
+ * Computes an expression, and makes an array of its value, which has the form that `tn_expr_explain` tells. Nodes without a value are
+ * computed once each, on the calling thread, operands first and left before right. An operation overwrites an operand, instead of
+ * allocating, if no other claim holds the operand's bytes; `tn_expr_explain` says where and why. An intermediate value is released after
+ * its last use, unless the caller still has the handle of its expression.
  *
  * @param expr     The expression.
  * @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten.

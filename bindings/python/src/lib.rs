@@ -78,6 +78,7 @@ mod exchange {
 mod operations {
     pub mod address_range;
     pub mod device;
+    pub mod forms;
     pub mod index;
     pub mod lazy;
     pub mod npy;
