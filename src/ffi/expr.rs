@@ -231,8 +231,8 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
 }
 
 /// Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes. Matrices may have any
-/// form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both operands have: a diagonal times a full matrix
-/// is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the others the zeros of an operand are written out first, as by
+/// form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both operands have: a diagonal times a full
+/// matrix is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the others the zeros of an operand are written out first, as by
 /// `tn_expr_dense`. The result may overwrite x, else y, if it has that operand's number of elements.
 ///
 /// @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
@@ -264,11 +264,11 @@ pub unsafe extern "C" fn tn_expr_elementwise(
     })
 }
 
-/// Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result may overwrite x, unless
-/// x is a diagonal. A copy to new bytes is counted in the statistics of copies (`tn_copies_query`).
+/// Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result may overwrite x,
+/// unless x is a diagonal. A copy to new bytes is counted in the statistics of copies (`tn_copies_query`).
 ///
-/// Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand themselves. That is a copy
-/// that the caller did not ask for: with `tn_copies_forbid`, computing it is TN_ERR_WOULD_COPY.
+/// Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand themselves. That is a
+/// copy that the caller did not ask for: with `tn_copies_forbid`, computing it is TN_ERR_WOULD_COPY.
 ///
 /// @param x        Any expression.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
@@ -301,7 +301,8 @@ pub unsafe extern "C" fn tn_expr_dense(x: *mut tn_expr, out: *mut *mut tn_expr) 
 ///         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or
 ///         would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a pivot of solve with a full matrix is 0: without
 ///         TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on; TN_ERR_WOULD_COPY under
-///         `tn_copies_forbid`, see `tn_expr_dense`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or handles, the call can be repeated.
+///         `tn_copies_forbid`, see `tn_expr_dense`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for
+///         lack of memory or handles, the call can be repeated.
 /// @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the
 ///       thread's current pool; and a workspace of a few numbers per row.
 /// @since 0.1
