@@ -2103,7 +2103,7 @@ tn_status tn_pool_of(const void *ptr,
                      tn_pool **out);
 
 /**
- * Writes the usable size of a live block: at least the requested size.
+ * Writes the usable size of a live block: at least the requested size. Under AddressSanitizer or valgrind it is exactly that.
  *
  * @param ptr      The start of a live block, raw or of an array.
  * @param[out] out The number of bytes. On failure: untouched.
@@ -2386,15 +2386,15 @@ tn_status tn_array_set_name(tn_array *array,
 /**
  * Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
  *
- * The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and a
- * copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower triangle
- * is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened files: exports
- * and files have the elements alone.
+ * The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and
+ * a copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower
+ * triangle is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened
+ * files: exports and files have the elements alone.
  *
  * @param array    An array, which may be borrowed, exported, read-only or poisoned.
- * @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix that
- *                 is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count as 0 and
- *                 are not read.
+ * @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix
+ *                 that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count
+ *                 as 0 and are not read.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_SHAPE
  *         if the array's shape does not fit the form.
  * @note Threads: any. Blocks: never. Allocates: nothing.
@@ -2448,8 +2448,8 @@ tn_status tn_array_clone(tn_array *array,
                          tn_array **out);
 
 /**
- * Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in C
- * order.
+ * Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in
+ * C order.
  *
  * @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
  * @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.
@@ -3222,8 +3222,8 @@ tn_status tn_array_copy_into(tn_array *source,
  * @param device   The device to copy to; the host is {TN_CPU, 0}.
  * @param pool     A pool of that device; NULL: the thread's current pool of it.
  * @param stream   The stream of the copy; NULL: the copy is done on return.
- * @param[out] out The new array, of the source's form, dense, in F order if the source is F- and not C-contiguous, else in C order. Released
- *                 by `tn_array_release`. On failure: untouched.
+ * @param[out] out The new array, of the source's form, dense, in F order if the source is F- and not C-contiguous, else in C order.
+ *                 Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
  *         or a pool of another device; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
  *         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -3902,8 +3902,8 @@ tn_status tn_expr_sum(tn_expr *x,
 
 /**
  * Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes. Matrices may have any
- * form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both operands have: a diagonal times a full matrix
- * is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the others the zeros of an operand are written out first, as by
+ * form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both operands have: a diagonal times a full
+ * matrix is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the others the zeros of an operand are written out first, as by
  * `tn_expr_dense`. The result may overwrite x, else y, if it has that operand's number of elements.
  *
  * @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
@@ -3924,11 +3924,11 @@ tn_status tn_expr_elementwise(tn_expr_op op,
                               tn_expr **out);
 
 /**
- * Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result may overwrite x, unless
- * x is a diagonal. A copy to new bytes is counted in the statistics of copies (`tn_copies_query`).
+ * Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result may overwrite x,
+ * unless x is a diagonal. A copy to new bytes is counted in the statistics of copies (`tn_copies_query`).
  *
- * Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand themselves. That is a copy
- * that the caller did not ask for: with `tn_copies_forbid`, computing it is TN_ERR_WOULD_COPY.
+ * Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand themselves. That is a
+ * copy that the caller did not ask for: with `tn_copies_forbid`, computing it is TN_ERR_WOULD_COPY.
  *
  * @param x        Any expression.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
@@ -3956,11 +3956,10 @@ tn_status tn_expr_query(tn_expr *expr,
                         tn_expr_info *info);
 
 /**
- * Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed
- * once each, on the calling thread, operands
- * first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
- * `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
- * its expression.
+ * Computes an expression, and makes an array of its value, which has the form that `tn_expr_explain` tells. Nodes without a value are
+ * computed once each, on the calling thread, operands first and left before right. An operation overwrites an operand, instead of
+ * allocating, if no other claim holds the operand's bytes; `tn_expr_explain` says where and why. An intermediate value is released after
+ * its last use, unless the caller still has the handle of its expression.
  *
  * @param expr     The expression.
  * @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten.
@@ -3969,7 +3968,8 @@ tn_status tn_expr_query(tn_expr *expr,
  *         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or
  *         would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a pivot of solve with a full matrix is 0: without
  *         TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on; TN_ERR_WOULD_COPY under
- *         `tn_copies_forbid`, see `tn_expr_dense`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or handles, the call can be repeated.
+ *         `tn_copies_forbid`, see `tn_expr_dense`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for
+ *         lack of memory or handles, the call can be repeated.
  * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the
  *       thread's current pool; and a workspace of a few numbers per row.
  * @since 0.1

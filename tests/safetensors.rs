@@ -101,7 +101,7 @@ fn np_10_a_name_opens_as_it_is_listed() {
         file.tensor(&name).map(|tensor| file.header().name(tensor).to_vec()).map_err(|status| status.code())
     };
     let path = file_of("names_one.safetensors", &[&long, &umlauts, "a", "b\\u0000c", "d", "d\\u0000"]);
-    let file = File::open(&path).unwrap();
+    let file = File::open(Origin::Path(&path)).unwrap();
     let listed = listed_name(umlauts.as_bytes());
     assert_eq!((listed.len(), listed_name(long.as_bytes()).len()), (254, LISTED_NAME_BYTES));
     assert_eq!(of(&file, &long), Ok(long.clone().into_bytes()));
@@ -113,7 +113,7 @@ fn np_10_a_name_opens_as_it_is_listed() {
         assert_eq!(of(&file, unknown), Err(TN_ERR_INVALID), "{unknown}");
     }
     let path = file_of("names_two.safetensors", &[&long, &longer, "b\\u0000c", "b\\u0000d"]);
-    let file = File::open(&path).unwrap();
+    let file = File::open(Origin::Path(&path)).unwrap();
     for ambiguous in [&long[..255], "b"] {
         assert_eq!(of(&file, ambiguous), Err(TN_ERR_INVALID), "{ambiguous}");
     }

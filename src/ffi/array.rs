@@ -365,15 +365,15 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
 
 /// Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
 ///
-/// The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and a
-/// copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower triangle
-/// is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened files: exports
-/// and files have the elements alone.
+/// The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and
+/// a copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower
+/// triangle is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened
+/// files: exports and files have the elements alone.
 ///
 /// @param array    An array, which may be borrowed, exported, read-only or poisoned.
-/// @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix that
-///                 is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count as 0 and
-///                 are not read.
+/// @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix
+///                 that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count
+///                 as 0 and are not read.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_SHAPE
 ///         if the array's shape does not fit the form.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
@@ -441,8 +441,8 @@ pub unsafe extern "C" fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_
     })
 }
 
-/// Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in C
-/// order.
+/// Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in
+/// C order.
 ///
 /// @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
 /// @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.

@@ -232,8 +232,8 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
 }
 
 /// Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes. Matrices may have any
-/// form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both operands have: a diagonal times a full matrix
-/// is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the others the zeros of an operand are written out first, as by
+/// form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both operands have: a diagonal times a full
+/// matrix is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the others the zeros of an operand are written out first, as by
 /// `tn_expr_dense`. The result may overwrite x, else y, if it has that operand's number of elements.
 ///
 /// @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
@@ -265,11 +265,11 @@ pub unsafe extern "C" fn tn_expr_elementwise(
     })
 }
 
-/// Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result may overwrite x, unless
-/// x is a diagonal. A copy to new bytes is counted in the statistics of copies (`tn_copies_query`).
+/// Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result may overwrite x,
+/// unless x is a diagonal. A copy to new bytes is counted in the statistics of copies (`tn_copies_query`).
 ///
-/// Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand themselves. That is a copy
-/// that the caller did not ask for: with `tn_copies_forbid`, computing it is TN_ERR_WOULD_COPY.
+/// Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand themselves. That is a
+/// copy that the caller did not ask for: with `tn_copies_forbid`, computing it is TN_ERR_WOULD_COPY.
 ///
 /// @param x        Any expression.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
@@ -319,11 +319,10 @@ pub unsafe extern "C" fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_in
     })
 }
 
-/// Computes an expression, and makes an array of its value, in the form that `tn_expr_explain` tells. Nodes without a value are computed
-/// once each, on the calling thread, operands
-/// first and left before right. An operation overwrites an operand, instead of allocating, if no other claim holds the operand's bytes;
-/// `tn_expr_explain` says where and why. An intermediate value is released after its last use, unless the caller still has the handle of
-/// its expression.
+/// Computes an expression, and makes an array of its value, which has the form that `tn_expr_explain` tells. Nodes without a value are
+/// computed once each, on the calling thread, operands first and left before right. An operation overwrites an operand, instead of
+/// allocating, if no other claim holds the operand's bytes; `tn_expr_explain` says where and why. An intermediate value is released after
+/// its last use, unless the caller still has the handle of its expression.
 ///
 /// @param expr     The expression.
 /// @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten.
@@ -332,7 +331,8 @@ pub unsafe extern "C" fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_in
 ///         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or
 ///         would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a pivot of solve with a full matrix is 0: without
 ///         TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on; TN_ERR_WOULD_COPY under
-///         `tn_copies_forbid`, see `tn_expr_dense`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or handles, the call can be repeated.
+///         `tn_copies_forbid`, see `tn_expr_dense`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for
+///         lack of memory or handles, the call can be repeated.
 /// @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the
 ///       thread's current pool; and a workspace of a few numbers per row.
 /// @since 0.1

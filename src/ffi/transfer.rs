@@ -55,8 +55,8 @@ fn copy_into_slow(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream)
 /// @param device   The device to copy to; the host is {TN_CPU, 0}.
 /// @param pool     A pool of that device; NULL: the thread's current pool of it.
 /// @param stream   The stream of the copy; NULL: the copy is done on return.
-/// @param[out] out The new array, of the source's form, dense, in F order if the source is F- and not C-contiguous, else in C order. Released
-///                 by `tn_array_release`. On failure: untouched.
+/// @param[out] out The new array, of the source's form, dense, in F order if the source is F- and not C-contiguous, else in C order.
+///                 Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
 ///         or a pool of another device; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
 ///         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.

@@ -98,8 +98,8 @@ fn has(form: Form, i: usize, j: usize) -> bool {
     }
 }
 
-/// dst = x + y or x - y, of full matrices and triangles. Elements outside of a triangle count as 0 and are not read. `dst` may be an operand
-/// itself, with an equal layout.
+/// dst = x + y or x - y, of full matrices and triangles. Elements outside of a triangle count as 0 and are not read. `dst` may be an
+/// operand itself, with an equal layout.
 pub fn combine(side: Side, dst: &HostView, (x, x_form): (&HostView, Form), (y, y_form): (&HostView, Form)) {
     with_float!(dst.layout().dtype(), T => {
         let (rows, columns, down, across) = shape::<T>(dst.layout());

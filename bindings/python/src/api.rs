@@ -344,6 +344,11 @@ pub fn set_name(array: Id, name: Option<&CStr>) -> Result<()> {
     check(unsafe { c::tn_array_set_name(array.raw(), name.map_or(null(), CStr::as_ptr)) })
 }
 
+/// The form of the handle's matrix.
+pub fn form(array: Id) -> Result<tn_form> {
+    Ok(query(array)?.form)
+}
+
 /// Sets the form of the handle's matrix.
 pub fn set_form(array: Id, form: tn_form) -> Result<()> {
     // SAFETY: a checked id.

@@ -82,6 +82,7 @@ mod operations {
     pub mod address_range;
     pub mod device;
     pub mod elementwise;
+    pub mod forms;
     pub mod index;
     pub mod lazy;
     pub mod npy;

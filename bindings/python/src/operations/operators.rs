@@ -5,6 +5,7 @@
 
 use crate::handles::array::Array;
 use crate::operations::elementwise::call;
+use crate::operations::forms;
 use crate::types::*;
 use crate::values::convert::kind;
 use pyo3::basic::CompareOp;
@@ -85,15 +86,6 @@ struct Functions {
     in_place: Py<PyAny>,
     compared: Py<PyAny>,
     array_ufunc: Py<PyAny>,
-    /// Of `tenure._forms`, for operands that have a form.
-    forms: Forms,
-}
-
-struct Forms {
-    binary: Py<PyAny>,
-    negative: Py<PyAny>,
-    compared: Py<PyAny>,
-    refuse: Py<PyAny>,
 }
 
 fn functions(py: Python<'_>) -> PyResult<&'static Functions> {
@@ -101,20 +93,12 @@ fn functions(py: Python<'_>) -> PyResult<&'static Functions> {
     FOUND.get_or_try_init(py, || {
         let (numpy, module) = (py.import("numpy")?, py.import("tenure._ufunc")?);
         let function = |name: &str| module.getattr(name).map(Bound::unbind);
-        let forms = py.import("tenure._forms")?;
-        let of_forms = |name: &str| forms.getattr(name).map(Bound::unbind);
         Ok(Functions {
             ufuncs: UFUNCS.iter().map(|name| numpy.getattr(*name).map(Bound::unbind)).collect::<PyResult<_>>()?,
             operator: function("_operator")?,
             in_place: function("_in_place")?,
             compared: function("_compared")?,
             array_ufunc: function("_array_ufunc")?,
-            forms: Forms {
-                binary: of_forms("_binary")?,
-                negative: of_forms("_negative")?,
-                compared: of_forms("_compared")?,
-                refuse: of_forms("_refuse")?,
-            },
         })
     })
 }
@@ -132,26 +116,25 @@ impl<'py> FromPyObject<'_, 'py> for Right<'py> {
     }
 }
 
-/// Whether an object is an array of a form: an operator takes it for a whole matrix, and builds an expression.
-fn has_form(object: &Bound<'_, PyAny>) -> bool {
-    // An array that was released or given away has none; the call itself reports that.
-    object.cast::<Array>().is_ok_and(|array| array.get().info().is_ok_and(|info| info.form != TN_FORM_FULL))
-}
-
-/// Raises TypeError for a ufunc of several operands, of which one has a form.
-fn refuse_forms(ufunc: &Bound<'_, PyAny>, operands: &[&Bound<'_, PyAny>]) -> PyResult<()> {
-    let py = ufunc.py();
-    if operands.iter().any(|operand| has_form(operand)) && ufunc.getattr("nin")?.extract::<usize>()? > 1 {
-        let name: String = ufunc.getattr("__name__")?.extract()?;
-        functions(py)?.forms.refuse.bind(py).call1((format!("numpy.{name}"),))?;
+/// Raises TypeError for a ufunc of several operands, of which one has a form. Comparisons compare the stored elements.
+fn check_forms(functions: &Functions, ufunc: &Bound<'_, PyAny>, operands: &[Bound<'_, PyAny>]) -> PyResult<()> {
+    let mut has_form = false;
+    for operand in operands {
+        has_form |= forms::has_form(operand)?;
+    }
+    let compares = || (Ufunc::Less as usize..=Ufunc::GreaterEqual as usize).any(|at| functions.ufuncs[at].is(ufunc));
+    if has_form && !compares() && ufunc.getattr("nin")?.extract::<usize>()? > 1 {
+        return Err(forms::refusal(&format!("numpy.{}", ufunc.getattr("__name__")?.extract::<String>()?)));
     }
     Ok(())
 }
 
 fn unary<'py>(array: &Bound<'py, Array>, ufunc: Ufunc) -> Made<'py> {
     let functions = functions(array.py())?;
-    if ufunc == Ufunc::Negative && has_form(array.as_any()) {
-        return functions.forms.negative.bind(array.py()).call1((array,));
+    if ufunc == Ufunc::Negative
+        && let Some(expression) = forms::negative(array.as_any())?
+    {
+        return Ok(expression);
     }
     let ufunc = functions.ufuncs[ufunc as usize].bind(array.py());
     match call(ufunc, &[array.as_any()], None, false)? {
@@ -163,8 +146,8 @@ fn unary<'py>(array: &Bound<'py, Array>, ufunc: Ufunc) -> Made<'py> {
 /// `x op y`. turned: the array is the right operand, for the decision which of the two is asked.
 fn binary<'py>(x: &Bound<'py, PyAny>, y: &Bound<'py, PyAny>, ufunc: Ufunc, turned: bool) -> Made<'py> {
     let functions = functions(x.py())?;
-    if has_form(x) || has_form(y) {
-        return functions.forms.binary.bind(x.py()).call1((UFUNCS[ufunc as usize], x, y, turned));
+    if let Some(expression) = forms::binary(UFUNCS[ufunc as usize], x, y)? {
+        return Ok(expression);
     }
     let is_matmul = ufunc == Ufunc::Matmul;
     let ufunc = functions.ufuncs[ufunc as usize].bind(x.py());
@@ -177,8 +160,8 @@ fn binary<'py>(x: &Bound<'py, PyAny>, y: &Bound<'py, PyAny>, ufunc: Ufunc, turne
 fn in_place(array: &Bound<'_, Array>, other: &Right<'_>, ufunc: Ufunc) -> PyResult<()> {
     let functions = functions(array.py())?;
     let of_axes = ufunc == Ufunc::Matmul;
+    forms::check_in_place(UFUNCS[ufunc as usize], array.as_any(), &other.0)?;
     let ufunc = functions.ufuncs[ufunc as usize].bind(array.py());
-    refuse_forms(ufunc, &[array.as_any(), &other.0])?;
     let done = if of_axes { None } else { call(ufunc, &[array.as_any(), &other.0], Some(array), false)? };
     if done.is_none() {
         functions.in_place.bind(array.py()).call1((ufunc, array, &other.0))?;
@@ -362,7 +345,7 @@ impl Array {
         if modulo.is_some() {
             return Ok(slf.py().NotImplemented().into_bound(slf.py()));
         }
-        match power_of(slf.get(), other)?.filter(|_| !has_form(slf.as_any())) {
+        match power_of(slf.get(), other)?.filter(|_| !forms::has_form(slf.as_any()).unwrap_or(false)) {
             Some(ufunc) => unary(slf, ufunc),
             None => binary(slf.as_any(), other, Ufunc::Power, false),
         }
@@ -380,7 +363,8 @@ impl Array {
     }
 
     fn __ipow__(slf: &Bound<'_, Self>, other: Right<'_>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let Some(ufunc) = power_of(slf.get(), &other.0)?.filter(|_| !has_form(slf.as_any())) else {
+        let Some(ufunc) = power_of(slf.get(), &other.0)?.filter(|_| !forms::has_form(slf.as_any()).unwrap_or(false))
+        else {
             return in_place(slf, &other, Ufunc::Power);
         };
         let ufunc = functions(slf.py())?.ufuncs[ufunc as usize].bind(slf.py());
@@ -417,9 +401,6 @@ impl Array {
             CompareOp::Ge => (Ufunc::GreaterEqual, "ge"),
         };
         let functions = functions(slf.py())?;
-        if has_form(slf.as_any()) || has_form(other) {
-            return functions.forms.compared.bind(slf.py()).call1((name, slf, other));
-        }
         let ufunc = functions.ufuncs[ufunc as usize].bind(slf.py());
         match call(ufunc, &[slf.as_any(), other], None, false)? {
             Some(result) => Ok(result),
@@ -444,7 +425,7 @@ impl Array {
                 Err(other) => operands.push(other.into_inner()),
             }
         }
-        refuse_forms(ufunc, &operands.iter().collect::<Vec<_>>())?;
+        check_forms(functions, ufunc, &operands)?;
         if matches!(inputs.len(), 1 | 2)
             && method.to_str()? == "__call__"
             && let Some(out) = only_out(kwargs)?
