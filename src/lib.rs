@@ -85,7 +85,7 @@ pub mod plugin;
 pub mod report;
 
 #[cfg(not(loom))]
-mod unload;
+pub mod unload;
 
 pub mod ffi;
 
