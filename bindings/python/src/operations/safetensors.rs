@@ -98,8 +98,9 @@ fn check_nul(names: &[String], all: &[String]) -> PyResult<()> {
     for name in names.iter().filter(|name| name.contains('\0')) {
         let same = all.iter().filter(|other| c_name(other) == c_name(name)).count();
         if same != 1 || !all.contains(name) {
-            let what = "the file has no such tensor, or several whose names differ only after an embedded null byte";
-            return Err(PyKeyError::new_err(format!("{name:?}: {what}")));
+            let what =
+                "the file has no such tensor, or several whose names differ only after it; pass a name of the file";
+            return Err(PyKeyError::new_err(format!("{name:?} has a NUL character: {what}")));
         }
     }
     Ok(())
