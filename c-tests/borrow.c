@@ -173,8 +173,17 @@ static void cow_moves(void) /* BR-8 */
     end(guard);
     CHECK(live_bytes(current) == 24 && address(a) != (void *)lent && HOLDS(a, 4, 5, 6) && why(a) == 0);
     drop(a);
-    OK(tn_pool_set_current(NULL));
+
+    /* a pool that was released allocates nothing: the current one */
+    a = numbers(pool, SHAPE(3));
+    twin = clone(a);
     OK(tn_pool_release(pool));
+    guard = writing(a, TN_WRITE_COW);
+    end(guard);
+    CHECK(live_bytes(current) == 24 && HOLDS(a, 0, 1, 2) && HOLDS(twin, 0, 1, 2));
+    drop(a);
+    drop(twin);
+    OK(tn_pool_set_current(NULL));
     OK(tn_pool_release(current));
 }
 

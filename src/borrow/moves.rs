@@ -129,10 +129,7 @@ pub(super) fn copy_and_move(
 
 fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry], moves: &mut List<Move>) -> Result<()> {
     for moving in moves.iter_mut() {
-        let pool = match moving.pool {
-            Some(pool) => pool,
-            None => pool::current(moving.device)?,
-        };
+        let pool = pool::like(moving.pool, moving.device)?;
         let when = entries[moving.position].when;
         let by_host = moving.source.is_some() && is_copied_by_host(moving.device, when);
         let stream = when.stream.filter(|_| !by_host);

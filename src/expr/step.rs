@@ -109,10 +109,7 @@ impl Run {
                 if op.implied && self.thread.forbids() > 0 {
                     return Err(borrow::would_copy(op.why_written_out(&plan)));
                 }
-                let pool = match pool {
-                    Some(pool) => pool,
-                    None => pool::current(array::HOST)?,
-                };
+                let pool = pool::like(pool, array::HOST)?;
                 if wants_result {
                     result = Some(self.fresh(pool, op.dtype, &op.shape, op.order)?);
                 }

@@ -221,6 +221,12 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
+/// The pool for bytes that replace others: the pool of those, or the current one if they have none or it was released. Adds no reference.
+/// The other bytes keep their pool.
+pub fn like(pool: Option<&'static Pool>, device: tn_device) -> Result<&'static Pool> {
+    pool.filter(|pool| !pool.is_retired()).map_or_else(|| current(device), Ok)
+}
+
 /// The pool that a thread means for the host when a call names none.
 #[inline(always)]
 pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
