@@ -674,6 +674,50 @@ static void updates(void) /* SV-34, SV-35, SV-36 */
     }
 }
 
+static void begun_and_ended(void) /* SV-34, SV-36 in two calls */
+{
+    for (int in_place = 0; in_place < 2; in_place++) {
+        uint32_t flags = in_place ? TN_MAY_OVERWRITE : 0;
+        tn_shared *shared = counting("b", SHAPE(4));
+        tn_array *value = UNTOUCHED, *other = UNTOUCHED;
+        tn_crossing how;
+        FAILS(tn_shared_update_end(shared, 0), TN_ERR_INVALID);
+        FAILS(tn_shared_update_begin(shared, TN_BORROW, &value, NULL), TN_ERR_INVALID);
+        FAILS(tn_shared_update_begin(shared, 0, NULL, NULL), TN_ERR_NULL);
+        OK(tn_shared_update_begin(shared, flags, &value, &how));
+        CHECK(crossed(how, in_place ? ALIAS : COPY(0)) && unique(value));
+        OK(add_one(NULL, value));
+        FAILS(tn_shared_update_begin(shared, flags, &other, NULL), TN_ERR_BORROWED_WRITE);
+        FAILS(tn_shared_set(shared, value, 0, NULL), TN_ERR_BORROWED_WRITE);
+        FAILS(tn_shared_update_end(shared, TN_END_FAILED | 2u), TN_ERR_INVALID);
+        OK(tn_shared_update_end(shared, 0));
+        CHECK(other == UNTOUCHED && counts_from(shared, 1, 4) && facts(shared).version == 2);
+        CHECK(tn_array_release(value) == TN_ERR_STALE);
+        FAILS(tn_shared_update_end(shared, 0), TN_ERR_INVALID);
+
+        OK(tn_shared_update_begin(shared, flags, &value, NULL));
+        OK(add_one(NULL, value));
+        OK(tn_shared_update_end(shared, TN_END_FAILED));
+        CHECK(facts(shared).version == 2 && facts(shared).is_poisoned == in_place);
+        if (!in_place)
+            CHECK(counts_from(shared, 1, 4));
+        end_shared(shared);
+
+        shared = counting("released", SHAPE(4)); /* a release ends the update */
+        OK(tn_shared_update_begin(shared, flags, &value, NULL));
+        end_shared(shared);
+        CHECK(tn_array_release(value) == TN_ERR_STALE);
+
+        shared = counting("open", SHAPE(4));
+        OK(tn_shared_update_begin(shared, flags, &value, NULL));
+        tn_borrow *guard = writing(value, 0);
+        FAILS(tn_shared_update_end(shared, 0), TN_ERR_FAILED);
+        end(guard);
+        CHECK(facts(shared).is_poisoned == in_place);
+        end_shared(shared);
+    }
+}
+
 static void forbidden_copies(void) /* SV-9 */
 {
     tn_array *value = numbers(NULL, SHAPE(4)), *wide = broadcast(value, SHAPE(2, 4)), *none = UNTOUCHED;
@@ -819,6 +863,7 @@ int main(void)
     foreign();
     changed_from_outside();
     updates();
+    begun_and_ended();
     forbidden_copies();
     counted_copies();
     table_of_reading();

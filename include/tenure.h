@@ -4121,6 +4121,41 @@ tn_status tn_shared_update(tn_shared *shared,
                            tn_crossing *how);
 
 /**
+ * Begins to change the value of a shared variable. `tn_shared_update` does the work between begin and end in a callback.
+ *
+ * @param shared   A shared variable. Until `tn_shared_update_end`, other changes of it are TN_ERR_BORROWED_WRITE. The release of its last
+ *                 handle ends the update as failed.
+ * @param flags    As for `tn_shared_update`.
+ * @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the end, which releases it
+ *                 if the caller did not. On failure: untouched.
+ * @param[out] how TN_ALIASED for the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
+ * @return As `tn_shared_update`.
+ * @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_update_begin(tn_shared *shared,
+                                 tn_crossing_flags flags,
+                                 tn_array **value,
+                                 tn_crossing *how);
+
+/**
+ * Ends an update of a shared variable. What the array of `tn_shared_update_begin` has is the value from now on.
+ *
+ * @param shared   A shared variable with an update in progress.
+ * @param flags    0; TN_END_FAILED: the update failed. A copy is dropped; a value that was changed in place is undefined, and reading it is
+ *                 TN_ERR_POISONED until a set succeeds.
+ * @return TN_OK, also with TN_END_FAILED; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for other flags, and if no update is in
+ *         progress. If the end fails otherwise, the update is over and counts as failed: TN_ERR_FAILED if the value was left open for
+ *         writing, or a write of it failed; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_update_end(tn_shared *shared,
+                               tn_end_flags flags);
+
+/**
  * Queries a shared variable.
  *
  * @param shared   A shared variable.

@@ -54,6 +54,11 @@ fn lend_if(array: Id, mut may: impl FnMut(u32) -> bool) -> Result<Option<Lent>> 
 }
 
 impl Lent {
+    /// The array that is lent.
+    pub fn array(&self) -> Id {
+        self.resting.id()
+    }
+
     /// The callback's handle.
     pub fn handle(&self) -> Id {
         self.handle

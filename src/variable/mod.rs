@@ -23,7 +23,7 @@ mod update;
 
 mod value;
 
-pub use update::update;
+pub use update::{begin_update, end_update, update};
 
 use crate::array;
 use crate::borrow;

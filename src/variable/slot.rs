@@ -3,6 +3,7 @@
 //! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. A reader therefore copies the value's
 //! handle and uses it unlocked. If the value was replaced meanwhile, the handle is stale, and the reader tries again.
 
+use super::lent::Lent;
 use crate::array;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
@@ -58,6 +59,8 @@ struct Contents {
     value: Value,
     /// The number of forks when a call began to change the value; None: no call does. A call of the parent does not go on in a child.
     busy: Option<u32>,
+    /// The update that is in progress: the value, or a copy of it, which is lent.
+    update: Option<Lent>,
     /// The handle, and each [`VariableRef`].
     refs: u32,
 }
@@ -86,6 +89,7 @@ impl VariableSlot {
         let ended = if contents.refs == 0 { inside.take() } else { None };
         drop(inside);
         if let Some(ended) = ended {
+            abandon(ended.update, ended.value.array);
             end_value(Some(ended.value.array).filter(|array| *array != Id::NONE));
             ended.fixed.pool.drop_ref();
             Table::free(thread::current(), self);
@@ -127,7 +131,7 @@ impl VariableRef {
         let slot: &'static VariableSlot = Table::take(thread::current())?;
         fixed.pool.add_ref();
         slot.head.set_state(State::Kept);
-        *slot.contents.lock() = Some(Contents { fixed, value: NO_VALUE, busy: None, refs: 1 });
+        *slot.contents.lock() = Some(Contents { fixed, value: NO_VALUE, busy: None, update: None, refs: 1 });
         Ok(VariableRef { slot, fixed, id: slot.id() })
     }
 
@@ -239,20 +243,33 @@ impl VariableRef {
         if busy == Some(now) { Err(self.busy()) } else { Ok(Work(self)) }
     }
 
+    /// Continues the update that is in progress, to end it. TN_ERR_INVALID: there is none.
+    pub fn resume(&self) -> Result<(Work<'_>, Lent)> {
+        self.poison_if_abandoned();
+        let lent = self.slot.with(|contents| contents.update.take());
+        let lent = lent.ok_or_else(|| {
+            fail(TN_ERR_INVALID, format_args!("no update of {} is in progress; begin one first", Named(&self.fixed)))
+        })?;
+        Ok((Work(self), lent))
+    }
+
     /// In the child of a fork: if a thread of the parent was writing the value in place, the value is undefined.
     fn poison_if_abandoned(&self) {
         let now = thread::forks();
         let abandoned = self.slot.with(|contents| {
-            let abandoned = contents.busy.filter(|forks| *forks != now).map(|_| contents.value.array);
-            if abandoned.is_some() {
+            let is_abandoned = contents.busy.is_some_and(|forks| forks != now);
+            if is_abandoned {
                 contents.busy = None;
             }
-            abandoned
+            is_abandoned.then(|| (contents.update.take(), contents.value.array))
         });
+        let Some((update, array)) = abandoned else { return };
+        // A set that was interrupted leaves the value resting for ever.
         let rests = |array| array::snapshot(array).is_err_and(|status| status.code() == TN_ERR_GIVEN);
-        if abandoned.is_some_and(rests) {
+        if rests(array) {
             self.poison();
         }
+        abandon(update, array);
     }
 
     /// Makes an array the value. Returns the array of the value before.
@@ -303,8 +320,27 @@ pub fn end_value(array: Option<Id>) {
     }
 }
 
+/// Ends an update that nobody will end. A copy is released.
+fn abandon(update: Option<Lent>, value: Id) {
+    let Some(lent) = update else { return };
+    let array = lent.array();
+    lent.end();
+    if array != value {
+        let _ = array::release_now(array);
+    }
+}
+
 /// A call that is changing the value; its drop ends that.
 pub struct Work<'a>(&'a VariableRef);
+
+impl Work<'_> {
+    /// Lets the change go on after this call, until [`VariableRef::resume`].
+    pub fn suspend(self, lent: Lent) {
+        let before = self.0.slot.with(|contents| contents.update.replace(lent));
+        debug_assert!(before.is_none(), "one change at a time");
+        core::mem::forget(self);
+    }
+}
 
 impl Drop for Work<'_> {
     fn drop(&mut self) {

@@ -1,18 +1,30 @@
-//! Updates: a callback changes the value, in a copy or in place.
+//! Updates: the caller changes the value, in a copy or in place.
 
 use super::lent::{self, Left, Lent};
 use super::slot::{self, Value, VariableRef};
 use super::value::{self, ALIASED, Crossing};
 use crate::array;
-use crate::error::{self, Result, Status, fail};
+use crate::error::{self, Result, Status, fail, quietly};
 use crate::flags;
 use crate::layout::Order;
 use crate::slots::Id;
 use crate::types::*;
 use core::ffi::CStr;
 
-/// Runs a callback with an array that has the value. Without TN_MAY_OVERWRITE, and if another holder needs the old bytes, the array is a
-/// copy, which becomes the value if the callback succeeds.
+/// Begins an update, and returns an array that has the value. Without TN_MAY_OVERWRITE, and if another holder needs the old bytes, the
+/// array is a copy, which becomes the value if the update succeeds.
+pub fn begin_update(function: &'static CStr, id: Id, flags: u32) -> Result<(Id, Crossing)> {
+    begin(function, &VariableRef::find(id)?, flags)
+}
+
+/// Ends an update. With TN_END_FAILED a copy is dropped, and a value that was changed in place is poisoned.
+pub fn end_update(function: &'static CStr, id: Id, flags: u32) -> Result<()> {
+    let variable = VariableRef::find(id)?;
+    flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
+    end(function, &variable, flags & TN_END_FAILED != 0)
+}
+
+/// Runs a callback between begin and end of an update. The callback may release the variable's handle.
 pub fn update(
     function: &'static CStr,
     id: Id,
@@ -20,69 +32,81 @@ pub fn update(
     callback: &mut dyn FnMut(Id) -> tn_status,
 ) -> Result<Crossing> {
     let variable = VariableRef::find(id)?;
+    let (value, crossing) = begin(function, &variable, flags)?;
+    let status = callback(value);
+    end(function, &variable, status != TN_OK)?;
+    if status == TN_OK { Ok(crossing) } else { Err(status_of(status)) }
+}
+
+fn begin(function: &'static CStr, variable: &VariableRef, flags: u32) -> Result<(Id, Crossing)> {
     flags::check("flags", flags, TN_MAY_OVERWRITE, &flags::CROSSING)?;
-    let _work = variable.begin()?;
-    value::verify(&variable)?;
+    let work = variable.begin()?;
+    value::verify(variable)?;
     let present = variable.check_value()?;
+    let (lent, crossing) = lend_value(function, variable, present, flags)?;
+    let handle = lent.handle();
+    work.suspend(lent);
+    Ok((handle, crossing))
+}
+
+fn lend_value(function: &'static CStr, variable: &VariableRef, present: Value, flags: u32) -> Result<(Lent, Crossing)> {
     let mut why = 0;
     if flags & TN_MAY_OVERWRITE != 0 {
         match lent::lend_alone(present.array)? {
-            Ok(lent) => return update_in_place(&variable, lent, callback),
+            Ok(lent) => return Ok((lent, ALIASED)),
             Err(reasons) => why = reasons,
         }
     }
     value::check_forbidden(why)?;
     let scratch = value::copy(function, present.array, variable.fixed().pool, Order::A, why)?;
-    let outcome = update_copy(function, &variable, present, scratch, callback);
-    // Destructed if it became the value.
-    let _ = array::release_now(scratch);
-    outcome.map(|()| Crossing { how: TN_COPIED, why })
-}
-
-fn update_in_place(variable: &VariableRef, lent: Lent, callback: &mut dyn FnMut(Id) -> tn_status) -> Result<Crossing> {
-    let status = callback(lent.handle());
-    let left = lent.end();
-    match outcome_of(status, left) {
-        Ok(()) => {
-            variable.touch();
-            value::note_checksum(variable);
-            Ok(ALIASED)
-        }
+    match lent::lend(scratch) {
+        Ok(lent) => Ok((lent, Crossing { how: TN_COPIED, why })),
         Err(status) => {
-            variable.poison();
+            let _ = array::release_now(scratch);
             Err(status)
         }
     }
 }
 
-fn update_copy(
-    function: &'static CStr,
-    variable: &VariableRef,
-    present: Value,
-    scratch: Id,
-    callback: &mut dyn FnMut(Id) -> tn_status,
-) -> Result<()> {
-    let lent = lent::lend(scratch)?;
-    let status = callback(lent.handle());
-    outcome_of(status, lent.end())?;
-    let stored = value::store(function, variable, scratch, TN_TAKE, Some(present))?;
+fn end(function: &'static CStr, variable: &VariableRef, failed: bool) -> Result<()> {
+    let (_work, lent) = variable.resume()?;
+    let array = lent.array();
+    let left = lent.end();
+    let checked = if failed { Ok(()) } else { check_left(left) };
+    let keeps = checked.is_ok() && !failed;
+    if variable.value().array == array {
+        if keeps { variable.touch() } else { variable.poison() }
+    } else {
+        let stored = if keeps { store(function, variable, array) } else { Ok(()) };
+        // Destructed if it became the value.
+        let _ = quietly(|| array::release_now(array));
+        stored?;
+    }
+    if keeps {
+        value::note_checksum(variable);
+    }
+    checked
+}
+
+fn store(function: &'static CStr, variable: &VariableRef, scratch: Id) -> Result<()> {
+    let stored = value::store(function, variable, scratch, TN_TAKE, Some(variable.value()))?;
     match stored.array {
         Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
         None => variable.touch(),
     }
-    value::note_checksum(variable);
     Ok(())
 }
 
-/// The outcome of a callback, from its status and from what it left behind.
-fn outcome_of(status: tn_status, left: Left) -> Result<()> {
-    let failed = |text: &str| Err(fail(TN_ERR_FAILED, format_args!("the callback {text}")));
-    match status {
-        TN_OK if left.is_writable => failed("left the value open for writing; end its guards and exports"),
-        TN_OK if left.is_poisoned => failed("returned TN_OK after a write that failed"),
-        TN_OK => Ok(()),
-        status => Err(status_of(status)),
+/// TN_ERR_FAILED if something is left behind through which the value can still change, or if a write of it failed.
+fn check_left(left: Left) -> Result<()> {
+    let failed = |text: &str| Err(fail(TN_ERR_FAILED, format_args!("{text}")));
+    if left.is_writable {
+        return failed("the value was left open for writing; end its guards and exports before the update ends");
     }
+    if left.is_poisoned {
+        return failed("a write of the value failed, and the update did not say so");
+    }
+    Ok(())
 }
 
 /// The status of a failed callback: its own, if the library knows it.

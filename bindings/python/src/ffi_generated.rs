@@ -631,6 +631,16 @@ unsafe extern "C" {
         context: *mut c_void,
         how: *mut tn_crossing,
     ) -> tn_status;
+    pub fn tn_shared_update_begin(
+        shared: *mut tn_shared,
+        flags: tn_crossing_flags,
+        value: *mut *mut tn_array,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_update_end(
+        shared: *mut tn_shared,
+        flags: tn_end_flags,
+    ) -> tn_status;
     pub fn tn_shared_query(
         shared: *mut tn_shared,
         info: *mut tn_shared_info,
