@@ -52,6 +52,7 @@ mod handles {
     pub mod references;
     pub mod runner;
     pub mod stream;
+    pub mod variable;
     pub mod weak;
 }
 
@@ -119,6 +120,8 @@ mod _tenure {
     use crate::handles::runner::Runner;
     #[pymodule_export]
     use crate::handles::stream::{_current_stream, _event, _external_stream, _stream, Event, Stream};
+    #[pymodule_export]
+    use crate::handles::variable::{_shared, SharedVariable};
     #[pymodule_export]
     use crate::handles::weak::Weak;
 

@@ -50,6 +50,7 @@ from ._tenure import (
     Promise,
     Proxy,
     Runner,
+    SharedVariable,
     Weak,
     access,
     array,
@@ -94,6 +95,7 @@ from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._install import Installed, install, numpy_allocator
 from ._takes import takes
+from ._variable import Crossing, shared
 from ._types import (
     ALIASED,
     COW,
@@ -196,6 +198,7 @@ __all__ = [
     "Borrow",
     "COW",
     "CopySite",
+    "Crossing",
     "DISCARD",
     "DeviceView",
     "DtypeError",
@@ -223,6 +226,7 @@ __all__ = [
     "RangeError",
     "ReadOnlyError",
     "Runner",
+    "SharedVariable",
     "Status",
     "Store",
     "UNIQUE",
@@ -275,6 +279,7 @@ __all__ = [
     "run_releases",
     "save_npy",
     "set_array_interface",
+    "shared",
     "snapshot",
     "take",
     "takes",
