@@ -1,7 +1,7 @@
 //! Updates: a callback changes the value, in a copy or in place.
 
 use super::lent::{self, Left, Lent};
-use super::slot::{self, Value, VariableRef};
+use super::slot::{self, VariableRef};
 use super::value::{self, ALIASED, Crossing};
 use crate::array;
 use crate::error::{self, Result, Status, fail};
@@ -32,11 +32,26 @@ pub fn update(
         }
     }
     value::check_forbidden(why)?;
-    let scratch = value::copy(function, present.array, variable.fixed().pool, Order::A, why)?;
-    let outcome = update_copy(function, &variable, present, scratch, callback);
-    // Destructed if it became the value.
-    let _ = array::release_now(scratch);
-    outcome.map(|()| Crossing { how: TN_COPIED, why })
+    let (scratch, bytes) = value::copy_uncounted(function, present.array, variable.fixed().pool, Order::A)?;
+    let lent = match lent::lend(scratch) {
+        Ok(lent) => lent,
+        Err(status) => {
+            let _ = array::release_now(scratch);
+            return Err(status);
+        }
+    };
+    value::note_copy(function, why, bytes);
+    let status = callback(lent.handle());
+    let outcome = outcome_of(status, lent.end()).and_then(|()| value::store_own(function, &variable, scratch, present));
+    if !outcome.as_ref().is_ok_and(|stored| stored.array == Some(scratch)) {
+        let _ = array::release_now(scratch);
+    }
+    match outcome?.array {
+        Some(array) => slot::end_value(variable.commit(array, why & value::BY_HOLDER != 0)),
+        None => variable.touch(),
+    }
+    value::note_checksum(&variable);
+    Ok(Crossing { how: TN_COPIED, why })
 }
 
 fn update_in_place(variable: &VariableRef, lent: Lent, callback: &mut dyn FnMut(Id) -> tn_status) -> Result<Crossing> {
@@ -53,25 +68,6 @@ fn update_in_place(variable: &VariableRef, lent: Lent, callback: &mut dyn FnMut(
             Err(status)
         }
     }
-}
-
-fn update_copy(
-    function: &'static CStr,
-    variable: &VariableRef,
-    present: Value,
-    scratch: Id,
-    callback: &mut dyn FnMut(Id) -> tn_status,
-) -> Result<()> {
-    let lent = lent::lend(scratch)?;
-    let status = callback(lent.handle());
-    outcome_of(status, lent.end())?;
-    let stored = value::store(function, variable, scratch, TN_TAKE, Some(present))?;
-    match stored.array {
-        Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
-        None => variable.touch(),
-    }
-    value::note_checksum(variable);
-    Ok(())
 }
 
 /// The outcome of a callback, from its status and from what it left behind.
