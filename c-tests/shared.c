@@ -718,6 +718,173 @@ static void begun_and_ended(void) /* SV-34, SV-36 in two calls */
     }
 }
 
+/* What a callback does with the handle that it got, beside writing to it. */
+enum { WRITE_THROUGH_OTHERS, STORE_ALIAS, STORE_TAKE, GIVE, GIVE_RELEASED, ENTER, LEAVE_EXPORT, RELEASE_ALL };
+
+typedef struct {
+    int act;
+    int in_place;
+    tn_shared *variable;
+    tn_shared *second;
+    tn_promise *promise;
+    tn_scope *scope;
+    tn_array *entered;
+    tn_borrow *export;
+} use;
+
+static tn_status uses(void *context, tn_array *value)
+{
+    use *u = context;
+    int64_t nine = 9;
+    tn_array *view;
+    switch (u->act) {
+    case WRITE_THROUGH_OTHERS:
+        OK(tn_array_fill(view = part(value, 0, 2, 1), &nine, 0, NULL));
+        drop(view);
+        OK(tn_array_fill(view = clone(value), &nine, 0, NULL));
+        drop(view);
+        OK(tn_enter(1, (void *const[]){value}, &u->entered, &u->scope));
+        OK(tn_array_fill(u->entered, &nine, 0, NULL));
+        OK(tn_leave(u->scope, 0, NULL));
+        u->scope = NULL;
+        break;
+    case STORE_ALIAS: /* the value of another variable is constant, also for this callback */
+        u->second = shared_of(value, TN_BORROW, u->in_place ? COPY(TN_WHY_SHARED) : ALIAS);
+        CHECK(tn_array_fill(value, &nine, 0, NULL) == (u->in_place ? TN_OK : TN_ERR_SHARED));
+        CHECK(counts_from(u->second, 0, 4));
+        break;
+    case STORE_TAKE:
+        u->second = shared_of(value, TN_TAKE, u->in_place ? COPY(TN_WHY_SHARED) : ALIAS);
+        CHECK(state_of(value) == TN_ERR_DESTRUCTED);
+        break;
+    case GIVE: u->promise = give(value); break;
+    case GIVE_RELEASED:
+        u->promise = give(value);
+        drop(value);
+        break;
+    case ENTER: OK(tn_enter(1, (void *const[]){value}, &u->entered, &u->scope)); break;
+    case LEAVE_EXPORT: u->export = exporting(value, XR); break;
+    case RELEASE_ALL:
+        end_shared(u->variable);
+        drop(value);
+        break;
+    default: break;
+    }
+    return TN_OK;
+}
+
+/* SV-2, SV-3, SV-34: a callback may do everything with its handle. What is left afterwards cannot write the value. */
+static void uses_of_the_value(void)
+{
+    for (int in_place = 0; in_place < 2; in_place++) {
+        for (int act = WRITE_THROUGH_OTHERS; act <= RELEASE_ALL; act++) {
+            tn_shared *shared = counting("v", SHAPE(4));
+            use u = {.act = act, .in_place = in_place, .variable = shared};
+            tn_crossing how = {0};
+            OK(tn_shared_update(shared, in_place ? TN_MAY_OVERWRITE : 0, uses, &u, &how));
+            CHECK(crossed(how, in_place ? ALIAS : COPY(0)));
+            if (act == RELEASE_ALL)
+                continue;
+            CHECK(facts(shared).version == 2 && facts(shared).detach_count == 0);
+            tn_array *value = got(shared, TN_BORROW, ALIAS), *taken = NULL;
+            int first = act == WRITE_THROUGH_OTHERS || (act == STORE_ALIAS && in_place) ? 9 : 0;
+            int64_t elements[4];
+            OK(tn_array_copy_to_host(value, elements, NULL, NULL));
+            CHECK(elements[0] == first && try_write(value, 0) == (u.export ? TN_ERR_EXPORTED : TN_ERR_SHARED));
+            if (u.second) {
+                tn_array *other = got(u.second, TN_BORROW, ALIAS);
+                CHECK(address(other) != address(value) && HOLDS(other, 0, 1, 2, 3));
+                drop(other);
+                end_shared(u.second);
+            }
+            if (u.promise) {
+                OK(tn_take(1, &u.promise, &taken));
+                CHECK(address(taken) == address(value) && try_write(taken, 0) == TN_ERR_SHARED);
+                OK(tn_promise_release(u.promise));
+                drop(taken);
+            }
+            if (u.scope) {
+                CHECK(address(u.entered) == address(value) && try_write(u.entered, 0) == TN_ERR_SHARED);
+                OK(tn_leave(u.scope, 0, NULL));
+            }
+            drop(value);
+            if (u.export) {
+                OK(tn_shared_update(shared, TN_MAY_OVERWRITE, add_one, NULL, &how));
+                CHECK(crossed(how, COPY(TN_WHY_EXPORTED)) && facts(shared).detach_count == 1);
+                end(u.export);
+            }
+            end_shared(shared);
+        }
+    }
+}
+
+static tn_status releases(void *context, tn_array *value)
+{
+    (void)context;
+    drop(value);
+    CHECK(released == 0);
+    return TN_OK;
+}
+
+static void lent_memory_stays(void) /* SV-7: the callback's handle is not the last one on lent memory */
+{
+    int64_t memory[3] = {0, 1, 2};
+    tn_array *lent = lend_memory(memory, TN_TAKE);
+    tn_shared *shared = shared_of(lent, TN_TAKE, ALIAS);
+    drop(lent);
+    OK(tn_shared_update(shared, TN_MAY_OVERWRITE, releases, NULL, NULL));
+    CHECK(released == 0 && counts_from(shared, 0, 3));
+    OK(tn_shared_update(shared, 0, releases, NULL, NULL));
+    CHECK(released == 1 && counts_from(shared, 0, 3));
+    end_shared(shared);
+    CHECK(released == 1);
+    released = 0;
+}
+
+static void formed_values(void) /* SV-30, FM-1: the form of a value comes and goes with it */
+{
+    tn_array *full = zeros(NULL, TN_F64, SHAPE(3, 3)), *lower = clone(full), *upper;
+    OK(tn_array_set_form(lower, TN_FORM_LOWER));
+    OK(tn_array_transpose(lower, &upper));
+    tn_shared *shared = shared_of(lower, NONE, COPY(0));
+    tn_array *sequence[] = {lower, full, upper, upper, lower, full};
+    for (size_t i = 0; i < sizeof sequence / sizeof *sequence; i++) {
+        OK(tn_shared_set(shared, sequence[i], NONE, NULL));
+        tn_array *value = got(shared, NONE, COPY(0));
+        CHECK(info_of(value).form == info_of(sequence[i]).form);
+        drop(value);
+        CHECK(facts(shared).version == i + 2 && facts(shared).detach_count == 0);
+    }
+    drop(full);
+    drop(lower);
+    drop(upper);
+    end_shared(shared);
+}
+
+static void detached(void) /* SV-4: a holder of every kind makes the library take another buffer, which is counted */
+{
+    tn_array *value = zeros(NULL, TN_F64, SHAPE(4));
+    tn_shared *shared = shared_of(value, NONE, COPY(0));
+    tn_array *held = got(shared, TN_BORROW, ALIAS);
+    tn_expr *leaf = NULL;
+    OK(tn_expr_leaf(held, TN_FORM_FULL, &leaf));
+    drop(held);
+    OK(tn_shared_set(shared, value, NONE, NULL));
+    CHECK(facts(shared).detach_count == 1);
+    OK(tn_expr_release(leaf));
+    held = got(shared, TN_BORROW, ALIAS);
+    use nothing = {.act = -1};
+    OK(tn_shared_update(shared, 0, uses, &nothing, NULL)); /* a copy is asked for */
+    CHECK(facts(shared).detach_count == 1);
+    drop(held);
+    held = got(shared, TN_BORROW, ALIAS);
+    OK(tn_shared_update(shared, TN_MAY_OVERWRITE, uses, &nothing, NULL));
+    CHECK(facts(shared).detach_count == 2);
+    drop(held);
+    drop(value);
+    end_shared(shared);
+}
+
 static void forbidden_copies(void) /* SV-9 */
 {
     tn_array *value = numbers(NULL, SHAPE(4)), *wide = broadcast(value, SHAPE(2, 4)), *none = UNTOUCHED;
@@ -864,6 +1031,10 @@ int main(void)
     changed_from_outside();
     updates();
     begun_and_ended();
+    uses_of_the_value();
+    lent_memory_stays();
+    formed_values();
+    detached();
     forbidden_copies();
     counted_copies();
     table_of_reading();

@@ -96,7 +96,7 @@ def solve(kernel, targets, digits):
     claim("the factor is where K was", tenure.owner_of(factor.compute()).address == of_k)
     claim("the solution is where Y was", tenure.owner_of(weights).address == of_y)
     known, new = split(np.asarray(digits))
-    return (similarity(new, known) @ weights).argmax(axis=1)
+    return np.argmax(similarity(new, known) @ np.asarray(weights), axis=1)
 
 
 def with_copies():

@@ -107,6 +107,7 @@ fn fill(
         return None;
     }
     to.readonly = from.readonly || to.layout.stretched();
+    to.grants = from.grants;
     to.form = cut.form(from.form);
     Some(keeps)
 }
@@ -175,6 +176,7 @@ fn add_view(locked: &mut Locked, claim: &'static Claim, cut: Cut, keeps_root: bo
     let shares_bytes = spare.layout().stretched();
     spare.set_readonly(locked.get(claim).readonly || shares_bytes);
     spare.set_form(cut.form(locked.get(claim).form));
+    spare.set_grants(locked.get(claim).grants);
     spare.set_origin(origin);
     let (ledger, lease) = (locked.ledger_of(claim), locked.lease(claim));
     locked.add_claim(ledger, spare, lease)

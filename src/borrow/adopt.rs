@@ -73,7 +73,8 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
         return Ok(Adopted::Copy(0));
     }
     let owner = locked.variable_beside(claim).map(|owner| locked.get(owner).variable);
-    let of_another = owner.is_some_and(|owner| owner != wanted.variable);
+    // The claim of a variable that lends its value to a callback rests, and is not found.
+    let of_another = state.managed > 0 && owner != Some(wanted.variable);
     let reasons = [
         (TN_WHY_DEVICE, state.device != wanted.device),
         (TN_WHY_LAYOUT, is_stretched),
@@ -81,7 +82,7 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
         (TN_WHY_SHARED, of_another),
         (TN_WHY_EXPORTED, facts.export_shared.any()),
         (TN_WHY_BORROWED, facts.read.any()),
-        (TN_WHY_WASTE, !required && owner.is_none() && state.bytes > layout.bytes().saturating_mul(2)),
+        (TN_WHY_WASTE, !required && state.managed == 0 && state.bytes > layout.bytes().saturating_mul(2)),
     ];
     match reasons.iter().find(|(_, is_so)| *is_so) {
         None => Ok(Adopted::Alias),

@@ -6,6 +6,7 @@ use crate::error::{Result, fail};
 use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
 use crate::names::Name;
 use crate::region;
+use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
@@ -102,7 +103,7 @@ impl Facts {
             shared: state.claims - state.nodes - u32::from(body.counted),
             nodes: state.nodes,
             nodes_over: 0,
-            managed: state.managed > 0 && !body.grants,
+            managed: state.managed > 0 && !body.grants && body.variable == Id::NONE,
             foreign: state.foreign(),
         };
         if state.readers + state.writers + state.exports() + state.records > 0 {
@@ -408,7 +409,7 @@ pub fn check_copy(
     if body.moving {
         return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
     }
-    if body.grants {
+    if body.lent {
         return Err(fail(
             TN_ERR_SHARED,
             format_args!(

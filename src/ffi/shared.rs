@@ -141,9 +141,11 @@ pub unsafe extern "C" fn tn_shared_set(
 ///
 /// @param shared   A shared variable.
 /// @param flags    0 or TN_MAY_OVERWRITE.
-/// @param callback Gets the context and an array that has the value, and may use it in every way until it returns. The library releases the
-///                 array. TN_WRITE_COW on it does not move it to a copy: if there is another holder, it is TN_ERR_SHARED. The callback
-///                 leaves no write guard and no writable export open. It returns TN_OK or a failure, and runs under no lock.
+/// @param callback Gets the context and an array that has the value, and may use it in every way until it returns, also through views and
+///                 clones. The library releases the array; other handles that are left cannot write the value. TN_WRITE_COW on the array
+///                 does not move it to a copy: if there is another holder, it is TN_ERR_SHARED. Another variable gets a copy of the value,
+///                 or with the default flags shares the bytes, which the callback then cannot write any more. The callback leaves no write
+///                 guard and no writable export open. It returns TN_OK or a failure, and runs under no lock.
 /// @param context  Passed to the callback.
 /// @param[out] how TN_ALIASED if the callback worked on the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_BORROWED_WRITE while another call changes the variable,

@@ -66,6 +66,10 @@ impl SpareClaim {
         self.body().form = form;
     }
 
+    pub(crate) fn set_grants(&mut self, grants: bool) {
+        self.body().grants = grants;
+    }
+
     pub(crate) fn set_name(&mut self, name: Name) {
         self.body().name = name;
     }
@@ -134,6 +138,7 @@ impl Claim {
         body.form = Form::Full;
         body.entered = false;
         body.grants = false;
+        body.lent = false;
         debug_assert!(
             body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none()
         );
@@ -386,6 +391,7 @@ impl Locked {
         let left = self.get_mut(claim);
         left.moving = false;
         left.readonly = false;
+        left.grants = false;
         let layout = core::mem::replace(&mut left.layout, layout);
         let (root, lease) = (left.root.take(), left.lease.take());
         let layout_refs = core::mem::replace(&mut left.layout_refs, new_layout_refs);

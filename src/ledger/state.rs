@@ -100,7 +100,7 @@ pub struct LedgerState {
     pub(crate) readonly: bool,
     /// A mapped file: the store is FOREIGN without a lease.
     pub(crate) mapped: bool,
-    /// Claims of shared variables, whose value only the claims with `grants` may write.
+    /// Claims of shared variables. Only they and the claims with `grants` may write the value.
     pub(crate) managed: u32,
     pub(crate) device: tn_device,
     /// Address of the first byte; 0 for an empty store.
@@ -284,8 +284,10 @@ pub struct ClaimBody {
     pub(crate) form: Form,
     /// Of a destructed handle: it was taken by `enter`, not by `take`.
     pub(crate) entered: bool,
-    /// Writes through this handle are allowed although the store is a shared variable's value.
+    /// A shared variable lends its value to a callback, which may write it through this handle.
     pub(crate) grants: bool,
+    /// The callback's own handle, or the one that it was passed to. A COW write does not move it, because its bytes become the value.
+    pub(crate) lent: bool,
     /// A COW write is copying the bytes, or a call lends them through another handle. Uses of this handle are refused meanwhile.
     pub(crate) moving: bool,
     /// In the ledger's list of claims, and counted in `claims`. A claim that rests is not.
@@ -327,10 +329,12 @@ impl ClaimBody {
         self.root.is_some()
     }
 
-    /// Copies layout, form, READONLY and name into a slot that has no name yet. False if the slot's layout has no room for it.
+    /// Copies layout, form, READONLY, the grant to write a lent value, and the name into a slot that has no name yet. False if the slot's
+    /// layout has no room for it.
     #[inline(always)]
     pub(crate) fn copy_layout_and_name_from(&mut self, from: &ClaimBody) -> bool {
         self.readonly = from.readonly;
+        self.grants = from.grants;
         self.form = from.form;
         if !from.name.is_none() {
             self.name = from.name;
@@ -353,6 +357,7 @@ impl Slot for Claim {
             form: Form::Full,
             entered: false,
             grants: false,
+            lent: false,
             moving: false,
             counted: false,
             lingers: false,

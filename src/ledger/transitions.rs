@@ -196,6 +196,7 @@ impl LedgerState {
         let fits = new.copy_layout_and_name_from(old);
         assert!(fits, "the caller has made room");
         new.origin = origin;
+        new.lent = old.lent;
         // Where the old handle was taken, for the message of TN_ERR_DESTRUCTED.
         old.origin = origin;
         old.entered = entered;

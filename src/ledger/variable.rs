@@ -1,7 +1,8 @@
 //! Claims of shared variables, and claims that rest while a call lends their bytes.
 //!
-//! The value of a shared variable is constant: only a claim that `grants` may write it. A claim rests while a callback has the bytes through
-//! another handle: it is not counted among the claims, so the callback's handle can be the only holder.
+//! The value of a shared variable is constant: only its own claim and claims that `grants` may write it. A claim rests while a callback has
+//! the bytes through another handle: it is not counted among the claims, so the callback's handle can be the only holder. Clones, views and
+//! promises of the callback's handle inherit its grant, and lose it when the claim wakes.
 
 use super::locked::Locked;
 use super::state::Claim;
@@ -15,7 +16,6 @@ impl Locked {
         let body = self.get_mut(claim);
         debug_assert!(body.variable == Id::NONE);
         body.variable = variable;
-        body.grants = true;
         body.name = name;
         self.state_mut(ledger).managed += 1;
     }
@@ -26,19 +26,15 @@ impl Locked {
         let body = self.get_mut(claim);
         debug_assert!(body.variable != Id::NONE);
         body.variable = Id::NONE;
-        body.grants = false;
         self.state_mut(ledger).managed -= 1;
     }
 
-    /// Lets a claim write although its store is the value of a shared variable.
-    pub(crate) fn grant(&mut self, claim: &'static Claim) {
-        self.get_mut(claim).grants = true;
-    }
-
-    /// Ends the handle of a claim that [`Locked::grant`] let write.
-    pub(crate) fn end_granted(&mut self, claim: &'static Claim) {
-        self.get_mut(claim).grants = false;
-        self.release(claim);
+    /// Makes a claim the handle of a callback, and lets it write the value if its store is one.
+    pub(crate) fn begin_lent(&mut self, claim: &'static Claim) {
+        let is_value = self.state(self.ledger_of(claim)).managed > 0;
+        let body = self.get_mut(claim);
+        body.lent = true;
+        body.grants = is_value;
     }
 
     /// Lets a claim rest: uses of its handle are refused, and it is not counted. The claim and its store stay, also if the handle is
@@ -51,8 +47,16 @@ impl Locked {
         self.get_mut(claim).given = 1;
     }
 
-    /// Ends [`Locked::rest`]. If the handle was released meanwhile, the claim ends.
+    /// Ends [`Locked::rest`], and the grants of all claims that descend from the callback's handle. If the handle of the resting claim was
+    /// released meanwhile, that claim ends.
     pub(crate) fn wake(&mut self, claim: &'static Claim) {
+        let mut at = self.state(self.ledger_of(claim)).claim_list;
+        while let Some(other) = at {
+            let body = self.get_mut(other);
+            body.lent = false;
+            body.grants = false;
+            at = body.next;
+        }
         self.get_mut(claim).given = 0;
         if claim.head().state() == State::Kept {
             self.cancel_move(claim);

@@ -145,7 +145,7 @@ impl List {
 /// This copy, without a search.
 fn this() -> Found {
     let mut found = Found { version: TN_VERSION, generation: INSTANCE.generation(), is_this: true, ..Found::NONE };
-    os::with_file_of(core::ptr::from_ref(&INSTANCE).cast(), |path| found.set_path(path.to_bytes()));
+    os::with_file_of(core::ptr::from_ref(&INSTANCE).addr(), |path| found.set_path(path.to_bytes()));
     found
 }
 

@@ -173,10 +173,10 @@ pub fn process_number() -> u32 {
 
 /// Passes the file that the loader mapped at an address, if it knows one.
 #[cfg(not(preload))]
-pub fn with_file_of(address: *const core::ffi::c_void, then: impl FnOnce(&CStr)) {
+pub fn with_file_of(address: usize, then: impl FnOnce(&CStr)) {
     let mut info = core::mem::MaybeUninit::<libc::Dl_info>::uninit();
     // SAFETY: any address, and room for the answer.
-    if unsafe { libc::dladdr(address, info.as_mut_ptr()) } == 0 {
+    if unsafe { libc::dladdr(core::ptr::without_provenance(address), info.as_mut_ptr()) } == 0 {
         return;
     }
     // SAFETY: filled by the successful call.

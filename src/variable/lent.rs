@@ -1,7 +1,8 @@
 //! The handle through which a callback has the bytes of an array that the library keeps.
 //!
 //! Contract: while the bytes are lent, the library's own claim rests. So the callback's handle can be the only holder and may write in any
-//! mode. The callback may release it; the bytes stay. Afterwards the claim counts again.
+//! mode; so may its clones and views. The callback may release it; the bytes stay. Afterwards the claim counts again, and no other handle
+//! may write the value.
 
 use crate::array;
 use crate::borrow;
@@ -14,6 +15,14 @@ use crate::thread;
 pub struct Lent {
     resting: &'static Claim,
     handle: Id,
+}
+
+/// An update in progress.
+pub struct Update {
+    /// The value, or a copy of it.
+    pub lent: Lent,
+    /// The reasons for a copy in place of the value itself: TN_WHY_ bits.
+    pub why: u32,
 }
 
 /// What a callback left behind.
@@ -48,7 +57,7 @@ fn lend_if(array: Id, mut may: impl FnMut(u32) -> bool) -> Result<Option<Lent>> 
     }
     let handle = locked.copy_claim(resting, spare);
     let claim = ledger::find::<Claim>(handle).expect("only this function knows it");
-    locked.grant(claim);
+    locked.begin_lent(claim);
     locked.rest(resting);
     Ok(Some(Lent { resting, handle }))
 }
@@ -64,17 +73,10 @@ impl Lent {
         self.handle
     }
 
-    /// Lets a view of the handle write too.
-    pub fn share(&self, view: Id) {
-        if let Ok((mut locked, claim)) = ledger::lock::<Claim>(view) {
-            locked.grant(claim);
-        }
-    }
-
     /// Ends the callback's handle, if it did not release it. The library's claim counts again.
     pub fn end(self) -> Left {
         if let Ok((mut locked, claim)) = ledger::lock::<Claim>(self.handle) {
-            locked.end_granted(claim);
+            locked.release(claim);
         }
         let mut locked = self.resting.lock_moving();
         let state = locked.state(locked.ledger_of(self.resting));

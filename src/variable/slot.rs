@@ -3,7 +3,7 @@
 //! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. A reader therefore copies the value's
 //! handle and uses it unlocked. If the value was replaced meanwhile, the handle is stale, and the reader tries again.
 
-use super::lent::Lent;
+use super::lent::Update;
 use crate::array;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
@@ -59,8 +59,8 @@ struct Contents {
     value: Value,
     /// The number of forks when a call began to change the value; None: no call does. A call of the parent does not go on in a child.
     busy: Option<u32>,
-    /// The update that is in progress: the value, or a copy of it, which is lent.
-    update: Option<Lent>,
+    /// The update that is in progress.
+    update: Option<Update>,
     /// The handle, and each [`VariableRef`].
     refs: u32,
 }
@@ -244,13 +244,13 @@ impl VariableRef {
     }
 
     /// Continues the update that is in progress, to end it. TN_ERR_INVALID: there is none.
-    pub fn resume(&self) -> Result<(Work<'_>, Lent)> {
+    pub fn resume(&self) -> Result<(Work<'_>, Update)> {
         self.poison_if_abandoned();
-        let lent = self.slot.with(|contents| contents.update.take());
-        let lent = lent.ok_or_else(|| {
+        let update = self.slot.with(|contents| contents.update.take());
+        let update = update.ok_or_else(|| {
             fail(TN_ERR_INVALID, format_args!("no update of {} is in progress; begin one first", Named(&self.fixed)))
         })?;
-        Ok((Work(self), lent))
+        Ok((Work(self), update))
     }
 
     /// In the child of a fork: if a thread of the parent was writing the value in place, the value is undefined.
@@ -321,8 +321,8 @@ pub fn end_value(array: Option<Id>) {
 }
 
 /// Ends an update that nobody will end. A copy is released.
-fn abandon(update: Option<Lent>, value: Id) {
-    let Some(lent) = update else { return };
+fn abandon(update: Option<Update>, value: Id) {
+    let Some(Update { lent, .. }) = update else { return };
     let array = lent.array();
     lent.end();
     if array != value {
@@ -335,8 +335,8 @@ pub struct Work<'a>(&'a VariableRef);
 
 impl Work<'_> {
     /// Lets the change go on after this call, until [`VariableRef::resume`].
-    pub fn suspend(self, lent: Lent) {
-        let before = self.0.slot.with(|contents| contents.update.replace(lent));
+    pub fn suspend(self, update: Update) {
+        let before = self.0.slot.with(|contents| contents.update.replace(update));
         debug_assert!(before.is_none(), "one change at a time");
         core::mem::forget(self);
     }

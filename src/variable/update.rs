@@ -1,6 +1,6 @@
 //! Updates: the caller changes the value, in a copy or in place.
 
-use super::lent::{self, Left, Lent};
+use super::lent::{self, Left, Lent, Update};
 use super::slot::{self, Value, VariableRef};
 use super::value::{self, ALIASED, Crossing};
 use crate::array;
@@ -45,7 +45,7 @@ fn begin(function: &'static CStr, variable: &VariableRef, flags: u32) -> Result<
     let present = variable.check_value()?;
     let (lent, crossing) = lend_value(function, variable, present, flags)?;
     let handle = lent.handle();
-    work.suspend(lent);
+    work.suspend(Update { lent, why: crossing.why });
     Ok((handle, crossing))
 }
 
@@ -58,9 +58,12 @@ fn lend_value(function: &'static CStr, variable: &VariableRef, present: Value, f
         }
     }
     value::check_forbidden(why)?;
-    let scratch = value::copy(function, present.array, variable.fixed().pool, Order::A, why)?;
+    let (scratch, bytes) = value::copy_uncounted(function, present.array, variable.fixed().pool, Order::A)?;
     match lent::lend(scratch) {
-        Ok(lent) => Ok((lent, Crossing { how: TN_COPIED, why })),
+        Ok(lent) => {
+            value::note_copy(function, why, bytes);
+            Ok((lent, Crossing { how: TN_COPIED, why }))
+        }
         Err(status) => {
             let _ = array::release_now(scratch);
             Err(status)
@@ -69,18 +72,17 @@ fn lend_value(function: &'static CStr, variable: &VariableRef, present: Value, f
 }
 
 fn end(function: &'static CStr, variable: &VariableRef, failed: bool) -> Result<()> {
-    let (_work, lent) = variable.resume()?;
+    let (_work, Update { lent, why }) = variable.resume()?;
     let array = lent.array();
     let left = lent.end();
     let checked = if failed { Ok(()) } else { check_left(left) };
     let keeps = checked.is_ok() && !failed;
-    if variable.value().array == array {
-        if keeps { variable.touch() } else { variable.poison() }
-    } else {
-        let stored = if keeps { store(function, variable, array) } else { Ok(()) };
-        // Destructed if it became the value.
-        let _ = quietly(|| array::release_now(array));
-        stored?;
+    let present = variable.value();
+    match (present.array == array, keeps) {
+        (true, true) => variable.touch(),
+        (true, false) => variable.poison(),
+        (false, true) => store(function, variable, array, present, why)?,
+        (false, false) => quietly(|| array::release_now(array))?,
     }
     if keeps {
         value::note_checksum(variable);
@@ -88,10 +90,14 @@ fn end(function: &'static CStr, variable: &VariableRef, failed: bool) -> Result<
     checked
 }
 
-fn store(function: &'static CStr, variable: &VariableRef, scratch: Id) -> Result<()> {
-    let stored = value::store(function, variable, scratch, TN_TAKE, Some(variable.value()))?;
-    match stored.array {
-        Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
+/// Makes a copy the value. `why`: the reasons for which the value itself was not lent.
+fn store(function: &'static CStr, variable: &VariableRef, copy: Id, present: Value, why: u32) -> Result<()> {
+    let stored = value::store_own(function, variable, copy, present);
+    if !stored.as_ref().is_ok_and(|stored| stored.array == Some(copy)) {
+        let _ = quietly(|| array::release_now(copy));
+    }
+    match stored?.array {
+        Some(array) => slot::end_value(variable.commit(array, why & value::BY_HOLDER != 0)),
         None => variable.touch(),
     }
     Ok(())

@@ -10,8 +10,8 @@ use crate::blit;
 use crate::borrow::{self, Adopted, BorrowContext, Entry, Use, Wanted};
 use crate::copy_stats;
 use crate::error::Result;
-use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Points, SpareClaim, UseTime};
+use crate::layout::{Form, Layout, Order};
+use crate::ledger::{self, Claim, Locked, Points, Promise, SpareClaim, UseTime};
 use crate::names::Name;
 use crate::options;
 use crate::pool::Pool;
@@ -29,6 +29,9 @@ pub type Crossing = tn_crossing;
 
 /// An alias.
 pub const ALIASED: Crossing = tn_crossing { how: TN_ALIASED, why: 0 };
+
+/// The reasons for another buffer that come from a holder of the present one.
+pub const BY_HOLDER: u32 = TN_WHY_SHARED | TN_WHY_IN_EXPRESSION | TN_WHY_EXPORTED | TN_WHY_BORROWED;
 
 /// An array that may become a value.
 pub struct Source {
@@ -84,33 +87,53 @@ pub fn store(
     Ok(stored)
 }
 
+/// Makes an array that only the library knows the value-to-be of a variable, by an alias where that is possible. The caller releases the
+/// array unless it became the value, and then commits that. An alias allocates nothing.
+pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, present: Value) -> Result<Stored> {
+    match check_alias(variable, TN_TAKE, || ledger::lock::<Claim>(own))? {
+        Ok((mut locked, claim)) => {
+            locked.begin_variable(claim, variable.id(), variable.fixed().name);
+            Ok(Stored { array: Some(own), crossing: ALIASED, is_detached: false })
+        }
+        Err(why) => {
+            check_forbidden(why)?;
+            store_copy(function, variable, own, why, Some(present))
+        }
+    }
+}
+
 /// Makes another claim on the bytes of an array that of the variable, or with TN_TAKE its own. Err: only a copy is possible, with TN_WHY_
 /// bits.
 fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::Result<Id, u32>> {
+    let mut spare = SpareClaim::take(thread::current())?;
+    let checked = check_alias(variable, flags, || array::lock_with_layout(value, spare.layout()))?;
+    Ok(checked.map(|(mut locked, claim)| {
+        let passes = flags & TN_TAKE != 0;
+        let array = if passes { locked.pass_claim(claim, spare, false) } else { locked.copy_claim(claim, spare) };
+        let claim = ledger::find::<Claim>(array).expect("only this function knows it");
+        locked.begin_variable(claim, variable.id(), variable.fixed().name);
+        array
+    }))
+}
+
+/// Locks an array whose bytes the variable may have. Err: only a copy is possible, with TN_WHY_ bits.
+fn check_alias(
+    variable: &VariableRef,
+    flags: u32,
+    mut lock: impl FnMut() -> Result<(Locked, &'static Claim)>,
+) -> Result<core::result::Result<(Locked, &'static Claim), u32>> {
     let wanted = Wanted { flags, device: variable.fixed().device, variable: variable.id() };
     let mut points = Points::default();
     loop {
-        let mut spare = SpareClaim::take(thread::current())?;
-        let (mut locked, claim) = array::lock_with_layout(value, spare.layout())?;
-        let adopted = match borrow::adopt(&locked, claim, wanted, &mut points) {
-            Ok(adopted) => adopted,
+        let (locked, claim) = lock()?;
+        match borrow::adopt(&locked, claim, wanted, &mut points) {
+            Ok(Adopted::Alias) => return Ok(Ok((locked, claim))),
+            Ok(Adopted::Copy(why)) => return Ok(Err(why)),
             Err(refusal) => {
                 drop(locked);
                 borrow::wait_or_refuse(Err(refusal), &mut points)?;
-                continue;
             }
-        };
-        return Ok(match adopted {
-            Adopted::Copy(why) => Err(why),
-            Adopted::Alias => {
-                let passes = flags & TN_TAKE != 0;
-                let array =
-                    if passes { locked.pass_claim(claim, spare, false) } else { locked.copy_claim(claim, spare) };
-                let claim = ledger::find::<Claim>(array).expect("only this function knows it");
-                locked.begin_variable(claim, variable.id(), variable.fixed().name);
-                Ok(array)
-            }
-        });
+        }
     }
 }
 
@@ -132,7 +155,7 @@ fn store_copy(
                 }
                 return Ok(Stored { array, crossing, is_detached });
             }
-            Err(reasons) => is_detached = reasons & (TN_WHY_SHARED | TN_WHY_EXPORTED | TN_WHY_BORROWED) != 0,
+            Err(reasons) => is_detached = reasons & BY_HOLDER != 0,
         }
     }
     let array = copy(function, source, variable.fixed().pool, Order::C, why)?;
@@ -140,8 +163,8 @@ fn store_copy(
     Ok(Stored { array: Some(array), crossing, is_detached })
 }
 
-/// Copies an array over the present value. Ok: the array with the new shape, or None if the shape is unchanged. Err: this is not possible,
-/// with TN_WHY_ bits.
+/// Copies an array over the present value. Ok: the array with the new shape and form, or None if both are unchanged. Err: this is not
+/// possible, with TN_WHY_ bits.
 fn overwrite(
     function: &'static CStr,
     source: Id,
@@ -153,6 +176,7 @@ fn overwrite(
         return Ok(Err(TN_WHY_POISONED));
     }
     let (from, to) = (array::snapshot(source)?, array::snapshot(present.array)?);
+    let forms = [form_of(source)?, form_of(present.array)?];
     if !to.is_c() || from.bytes() != to.bytes() {
         return Ok(Err(TN_WHY_LAYOUT));
     }
@@ -160,20 +184,19 @@ fn overwrite(
         Ok(lent) => lent,
         Err(reasons) => return Ok(Err(reasons)),
     };
-    let reshaped = if from.shape() == to.shape() {
+    let reshaped = if from.shape() == to.shape() && forms[0] == forms[1] {
         Ok(None)
     } else {
         let shape = from.shape();
         let reshape = |layout: &Layout, view: &mut Layout| layout.reshape_to(shape, Order::C, view);
-        array::view(lent.handle(), Axes::Known(shape.len()), Cut::Reshaped, reshape).map(|reshaped| {
-            lent.share(reshaped);
-            Some(reshaped)
-        })
+        array::view(lent.handle(), Axes::Known(shape.len()), Cut::Reshaped, reshape).map(Some)
     };
     let device = array::with(lent.handle(), |locked, claim| Ok(locked.state(locked.ledger_of(claim)).device));
     let copied = reshaped.and_then(|reshaped| {
         let target = reshaped.unwrap_or(lent.handle());
-        let copied = transfer::copy_into(function, source, target, TN_WRITE_ALIASED, Ok(stream_to(device?)));
+        let copied = reshaped
+            .map_or(Ok(()), |reshaped| array::set_form(reshaped, Ok(forms[0])))
+            .and_then(|()| transfer::copy_into(function, source, target, TN_WRITE_ALIASED, Ok(stream_to(device?))));
         if copied.is_err() {
             reshaped.map(array::release_now);
         }
@@ -183,6 +206,10 @@ fn overwrite(
     let copied = copied?;
     note_copy(function, why, to.bytes());
     Ok(Ok(copied))
+}
+
+fn form_of(array: Id) -> Result<Form> {
+    array::with(array, |locked, claim| Ok(locked.get(claim).form))
 }
 
 /// Marks a new array, which only the library knows, as the value of a variable. A failure releases it.
@@ -195,10 +222,16 @@ fn mark(variable: &VariableRef, array: Id) -> Result<()> {
 
 /// Copies an array to a new one, and counts the copy.
 pub fn copy(function: &'static CStr, source: Id, pool: &'static Pool, order: Order, why: u32) -> Result<Id> {
-    let bytes = array::snapshot(source)?.bytes();
-    let array = transfer::copy_to(function, source, order, pool, &stream_to(pool.device()))?;
+    let (array, bytes) = copy_uncounted(function, source, pool, order)?;
     note_copy(function, why, bytes);
     Ok(array)
+}
+
+/// Copies an array to a new one. Returns the number of its bytes as well, which [`note_copy`] counts.
+pub fn copy_uncounted(function: &'static CStr, source: Id, pool: &'static Pool, order: Order) -> Result<(Id, i64)> {
+    let bytes = array::snapshot(source)?.bytes();
+    let array = transfer::copy_to(function, source, order, pool, &stream_to(pool.device()))?;
+    Ok((array, bytes))
 }
 
 /// The stream of a copy into or out of a variable: the current one. The host waits for its own ordinary memory alone.
@@ -206,7 +239,8 @@ fn stream_to(device: tn_device) -> StreamArg {
     if device.r#type == TN_CPU { StreamArg::Now } else { StreamArg::Current }
 }
 
-fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
+/// Counts a copy.
+pub fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
     let site = Site::from_number(thread::current().site());
     copy_stats::note_copy(copy_stats::Key { function: Some(function), site, why, forced: why != 0 }, bytes as u64);
 }
@@ -248,13 +282,18 @@ struct Given {
     /// Another handle, through which the bytes are read.
     source: Id,
     promise: Id,
+    /// The slot to which the claim passes in the end, so that the end cannot fail.
+    spare: Option<SpareClaim>,
 }
 
 impl Given {
     fn give(value: Id) -> Result<Given> {
+        let mut spare = SpareClaim::take(thread::current())?;
+        // Makes room for the layout.
+        drop(array::lock_with_layout(value, spare.layout())?);
         let source = array::clone(value)?;
         match promise::give(value, 1) {
-            Ok(promise) => Ok(Given { source, promise }),
+            Ok(promise) => Ok(Given { source, promise, spare: Some(spare) }),
             Err(status) => {
                 let _ = array::release_now(source);
                 Err(status)
@@ -262,11 +301,14 @@ impl Given {
         }
     }
 
-    /// Destructs the giver's handle.
-    fn take(self) {
-        let mut taken = Id::NONE;
-        let outcome = promise::take(&[self.promise], |_, id| taken = id);
-        debug_assert!(outcome.is_ok(), "only this function knows the promise");
+    /// Destructs the giver's handle. Allocates nothing.
+    fn take(mut self) {
+        let spare = self.spare.take().expect("taken once");
+        let (mut locked, promise) = ledger::lock::<Promise>(self.promise).expect("only this function knows it");
+        let claim = locked.promised(promise);
+        locked.spend_promise(promise);
+        let taken = locked.pass_claim(claim, spare, false);
+        drop(locked);
         let _ = array::release_now(taken);
     }
 }

@@ -240,6 +240,20 @@ pub fn shared_set(variable: Handle, value: Handle, flags: u32) -> Done {
     done(|| unsafe { shared::tn_shared_set(variable as *mut _, value as *mut _, flags, null_mut()) })
 }
 
+pub fn shared_update(variable: Handle, flags: u32, callback: tn_update_callback) -> Done {
+    // SAFETY: a callback without a context, and no output.
+    done(|| unsafe { shared::tn_shared_update(variable as *mut _, flags, callback, null_mut(), null_mut()) })
+}
+
+pub fn shared_info(variable: Handle) -> tn_shared_info {
+    // SAFETY: plain data.
+    let mut info: tn_shared_info = unsafe { std::mem::zeroed() };
+    info.size = size_of::<tn_shared_info>();
+    // SAFETY: a struct of its size.
+    done(|| unsafe { shared::tn_shared_query(variable as *mut _, &mut info) }).unwrap();
+    info
+}
+
 pub fn shared_release(variable: Handle) -> Done {
     done(|| shared::tn_shared_release(variable as *mut _))
 }

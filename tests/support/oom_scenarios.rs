@@ -335,6 +335,7 @@ pub fn paths() -> Vec<Path> {
         claims(),
         borrows(),
         ownership(),
+        variables(),
         expressions(),
         exports(),
         files(),
@@ -492,6 +493,90 @@ fn moves(w: &World, array: Handle) -> Done {
     });
     release(array).unwrap();
     release(moved?)
+}
+
+fn variables() -> Vec<Path> {
+    let taken = |array: Handle, flags: u32| {
+        let made = shared_create(array, TN_TAKE | flags);
+        assert_eq!(made.is_ok(), try_unique(array) == Err(TN_ERR_DESTRUCTED), "the handle is as before");
+        release(array).unwrap();
+        shared_release(made?)
+    };
+    let got = |w: &World, flags: u32| {
+        changes(w, &SIX, |variable| {
+            gone(shared_get(variable, flags)?)?;
+            Err(TN_OK)
+        })
+    };
+    vec![
+        path("variable, copied", |w| shared_release(shared_create(w.a, 0)?)),
+        path("variable, copied, 6 axes", |w| shared_release(shared_create(w.many, 0)?)),
+        path("variable, TN_BORROW", |w| shared_release(shared_create(w.b, TN_BORROW)?)),
+        path("variable, TN_BORROW, 6 axes", |w| shared_release(shared_create(w.many, TN_BORROW)?)),
+        path("variable, TN_TAKE", move |w| taken(clone(w.a)?, TN_REQUIRE_BORROW)),
+        path("variable, TN_TAKE, copied", move |w| taken(broadcast(w.b, &[5, 2, 3, 4])?, 0)),
+        path("read of a variable, copied", move |w| got(w, 0)),
+        path("read of a variable", move |w| got(w, TN_BORROW)),
+        path("set, into the buffer", |w| changes(w, &SHAPE, |variable| shared_set(variable, w.a, 0))),
+        path("set, into the buffer, 6 axes", |w| changes(w, &[1, 4, 1, 2, 1, 3], |it| shared_set(it, w.many, 0))),
+        path("set, into the buffer, another shape", |w| changes(w, &[4, 3, 2], |it| shared_set(it, w.b, 0))),
+        path("set, longer", |w| changes(w, &[3], |variable| shared_set(variable, w.line, 0))),
+        path("set, held", |w| {
+            changes(w, &SHAPE, |variable| {
+                let held = shared_get(variable, TN_BORROW)?;
+                let done = shared_set(variable, w.a, 0);
+                release(held).unwrap();
+                done
+            })
+        }),
+        path("set, TN_BORROW, 6 axes", |w| changes(w, &SIX, |variable| shared_set(variable, w.wide, TN_BORROW))),
+        path("set, TN_TAKE, copied into the buffer", |w| {
+            let stretched = broadcast(w.b, &[5, 2, 3, 4])?;
+            let done = changes(w, &[5, 2, 3, 4], |variable| shared_set(variable, stretched, TN_TAKE));
+            assert_eq!(done.is_ok(), try_unique(stretched) == Err(TN_ERR_DESTRUCTED), "the handle is as before");
+            release(stretched).unwrap();
+            done
+        }),
+        path("update", |w| changes(w, &SHAPE, |variable| shared_update(variable, 0, Some(fill_8)))),
+        path("update, 6 axes", |w| changes(w, &SIX, |variable| shared_update(variable, 0, Some(fill_8)))),
+        path("update in place, 6 axes", |w| {
+            changes(w, &SIX, |variable| shared_update(variable, TN_MAY_OVERWRITE, Some(do_nothing)))
+        }),
+    ]
+}
+
+/// Makes a variable of zeros, and changes it. A change that fails leaves value and version; `Err(TN_OK)` stands for success without one.
+fn changes(w: &World, shape: &[i64], change: impl FnOnce(Handle) -> Done) -> Done {
+    let value = zeros(w.pool, shape)?;
+    let guard = read(value, 0).inspect_err(|_| release(value).unwrap())?;
+    let at = guard.data as *const i64;
+    end(guard.id, 0).unwrap();
+    let made = shared_create(value, TN_TAKE);
+    release(value).unwrap();
+    let variable = made?;
+    let before = shared_info(variable);
+    let changed = change(variable);
+    let after = shared_info(variable);
+    if changed.is_err() {
+        assert_eq!((before.version, before.shape, after.is_poisoned), (after.version, after.shape, 0));
+        // SAFETY: the value's first element; the variable has not taken another buffer.
+        assert_eq!(unsafe { at.read() }, 0, "the value is as before");
+    }
+    shared_release(variable).unwrap();
+    changed.or_else(|status| if status == TN_OK { Ok(()) } else { Err(status) })
+}
+
+/// Allocations in it are those of the library.
+unsafe extern "C" fn fill_8(_: *mut c_void, value: *mut tn_array) -> tn_status {
+    let eight = 8i64;
+    // SAFETY: one element.
+    unsafe {
+        tenure::ffi::transfer::tn_array_fill(value, (&raw const eight).cast(), TN_WRITE_UNIQUE, std::ptr::null_mut())
+    }
+}
+
+unsafe extern "C" fn do_nothing(_: *mut c_void, _: *mut tn_array) -> tn_status {
+    TN_OK
 }
 
 /// A node that is released with its variable.

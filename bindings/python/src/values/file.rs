@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyString};
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
@@ -180,7 +180,7 @@ fn open<'py>(object: &Bound<'py, PyAny>, otherwise: &str) -> PyResult<OpenFile<'
         return refuse(", whose fileno() is negative");
     }
     // SAFETY: used for the duplicate only; a number that is not open gives an error.
-    let file = File::from(unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned().map(OwnedFd::from)?);
+    let file = File::from(unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?);
     if object.hasattr("flush")? {
         object.call_method0("flush")?;
     }
