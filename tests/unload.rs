@@ -237,11 +237,12 @@ fn use_and_unload(name: &str) {
     let copy = Copy::load(name);
     copy.with_array(|copy, _| {
         type Allocate = extern "C" fn(*mut c_void, usize, usize, *mut c_void, *mut *mut u8) -> c_int;
+        type Deallocate = extern "C" fn(*mut c_void, *mut u8, *mut c_void) -> c_int;
         // SAFETY: the functions' own types.
-        let (allocate, deallocate): (Allocate, extern "C" fn(*mut c_void, *mut u8, *mut c_void) -> c_int) = unsafe {
+        let (allocate, deallocate) = unsafe {
             (
-                std::mem::transmute(copy.function("tn_pool_allocate")),
-                std::mem::transmute(copy.function("tn_pool_deallocate")),
+                std::mem::transmute::<*mut c_void, Allocate>(copy.function("tn_pool_allocate")),
+                std::mem::transmute::<*mut c_void, Deallocate>(copy.function("tn_pool_deallocate")),
             )
         };
         let null = std::ptr::null_mut();
@@ -274,7 +275,7 @@ fn end_late(key: libc::pthread_key_t) {
     unsafe {
         assert_eq!(tn_pool_allocate(std::ptr::null_mut(), 1000, 0, std::ptr::null_mut(), &mut block), 0);
         assert_eq!(tn_pool_deallocate(std::ptr::null_mut(), block, std::ptr::null_mut()), 0);
-        assert_eq!(libc::pthread_setspecific(key, 1 as *const c_void), 0);
+        assert_eq!(libc::pthread_setspecific(key, std::ptr::dangling()), 0);
     }
 }
 
