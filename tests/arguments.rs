@@ -87,7 +87,7 @@ const INTEGERS: [i64; 30] = [
     i64::MAX - 1,
     i64::MIN + 1,
     TN_NONE,
-    1 << 63 - 8,
+    1 << (63 - 8),
 ];
 
 const FACTORS: [f64; 8] = [0.0, 1.0, 0.5, 2.0, -1.0, f64::NAN, f64::INFINITY, 1e300];
