@@ -2,6 +2,7 @@
  * hand_over.c - threads that hand bytes over under ThreadSanitizer, which tests/checkers.rs runs. No race may be reported, except with the
  * argument "race".
  */
+#define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>
 #include <sched.h>
@@ -80,8 +81,32 @@ static void *other(void *pool)
     return NULL;
 }
 
+/* The first call of the process, on several threads at once. */
+static void *first_call(void *barrier)
+{
+    tn_pool *pool = NULL;
+    pthread_barrier_wait(barrier);
+    OK(tn_pool_default((tn_device){TN_CPU, 0}, &pool));
+    OK(tn_pool_release(pool));
+    return NULL;
+}
+
+static void start_together(void)
+{
+    enum { THREADS = 16 };
+    pthread_t threads[THREADS];
+    pthread_barrier_t barrier;
+    CHECK(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, first_call, &barrier) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(pthread_barrier_destroy(&barrier) == 0);
+}
+
 int main(int count, char **names)
 {
+    start_together();
     const int64_t shape[1] = {ELEMENTS};
     tn_pool_options options = {.size = sizeof options, .name = "handed over"};
     tn_pool *pool = NULL;

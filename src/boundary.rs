@@ -11,24 +11,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a race detector must be told when a thread enters and leaves the library.
+/// What a race detector must be told when a thread enters and leaves the library. On a cache line of its own, because each call reads
+/// `is_set`.
+#[repr(align(64))]
 struct RaceDetector {
+    /// Each call reads this twice, with two instructions. It changes once, and may do so during a call.
+    is_set: AtomicBool,
+    /// A layer above knows them.
+    functions: OnceLock<Functions>,
+}
+
+struct Functions {
     enter: fn(),
     leave: fn(),
 }
 
-/// Not set without a race detector. A layer above knows it.
-static RACE_DETECTOR: OnceLock<RaceDetector> = OnceLock::new();
+/// Not set without a race detector.
+static RACE_DETECTOR: RaceDetector = RaceDetector { is_set: AtomicBool::new(false), functions: OnceLock::new() };
 
-/// Whether it is set. Each call reads this twice, with two instructions; it changes once, and may do so during a call.
-static HAS_RACE_DETECTOR: AtomicBool = AtomicBool::new(false);
-
-/// Calls `enter` at the beginning of each call from now on, and `leave` at its end.
+/// Calls `enter` at the beginning of each call from now on, and `leave` at its end. `leave` is also called at the end of calls that have
+/// begun already.
 pub fn tell_race_detector(enter: fn(), leave: fn()) {
-    if RACE_DETECTOR.set(RaceDetector { enter, leave }).is_ok() {
-        // The call that this one is in.
-        enter();
-        HAS_RACE_DETECTOR.store(true, Ordering::Release);
+    if RACE_DETECTOR.functions.set(Functions { enter, leave }).is_ok() {
+        RACE_DETECTOR.is_set.store(true, Ordering::Release);
     }
 }
 
@@ -38,9 +43,9 @@ fn begin() {
     #[cold]
     #[inline(never)]
     fn begin_told() {
-        RACE_DETECTOR.get().into_iter().for_each(|detector| (detector.enter)());
+        RACE_DETECTOR.functions.get().into_iter().for_each(|functions| (functions.enter)());
     }
-    if HAS_RACE_DETECTOR.load(Ordering::Relaxed) {
+    if RACE_DETECTOR.is_set.load(Ordering::Relaxed) {
         begin_told();
     }
 }
@@ -51,9 +56,9 @@ fn end() {
     #[cold]
     #[inline(never)]
     fn end_told() {
-        RACE_DETECTOR.get().into_iter().for_each(|detector| (detector.leave)());
+        RACE_DETECTOR.functions.get().into_iter().for_each(|functions| (functions.leave)());
     }
-    if HAS_RACE_DETECTOR.load(Ordering::Relaxed) {
+    if RACE_DETECTOR.is_set.load(Ordering::Relaxed) {
         end_told();
     }
 }

@@ -780,10 +780,10 @@ fn zero_on_free_of_a_block_that_shrinks() {
 fn po_62_63_64_65_the_current_pool_of_a_thread() {
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));
     let a = TestPool::plain();
-    pool::set_current(Some(a.0));
+    pool::set_current(Some(a.0)).unwrap();
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), a.0));
     assert_eq!(a.refs(), 2);
-    pool::set_current(Some(a.0));
+    pool::set_current(Some(a.0)).unwrap();
     assert_eq!(a.refs(), 2);
     std::thread::spawn(|| assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap())))
         .join()
@@ -791,7 +791,7 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     // The thread's reference keeps a released pool; PO-6 applies when the thread ends.
     let b = pool::create(HOST, &PoolOptions::default()).unwrap();
     std::thread::spawn(move || {
-        pool::set_current(Some(b));
+        pool::set_current(Some(b)).unwrap();
         b.drop_ref();
         assert!(!b.is_retired());
         let at = pool::current(HOST).unwrap().allocate(10, 0, false, 0).unwrap();
@@ -800,7 +800,7 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     .join()
     .unwrap();
     assert!(b.is_retired());
-    pool::set_current(None);
+    pool::set_current(None).unwrap();
     assert_eq!(a.refs(), 1);
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));
     assert_eq!(a.stats().device_allocate_count, 0, "neither call allocates");

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use support::capi::*;
-use tenure::ffi::pool::tn_pool_import;
+use tenure::ffi::pool::{tn_pool_import, tn_pool_of};
 use tenure::sys::os;
 use tenure::types::*;
 use tenure_harness::test;
@@ -149,6 +149,12 @@ unsafe extern "C" fn ended(_: *mut c_void) {
 }
 
 fn over_upstream() -> Handle {
+    over(map)
+}
+
+type Map = unsafe extern "C" fn(*mut c_void, usize, usize, u64, *mut *mut c_void) -> tn_status;
+
+fn over(map: Map) -> Handle {
     let upstream = tn_upstream {
         size: size_of::<tn_upstream>(),
         context: std::ptr::null_mut(),
@@ -295,4 +301,91 @@ fn ar_61_the_default_after_a_fork() {
     set_default(0).unwrap();
     pool_release(a).unwrap();
     pool_release(b).unwrap();
+}
+
+/// One thread releases handles while others set their pools: each of these calls works or finds the handle stale.
+#[test]
+fn ar_61_a_pool_is_released_while_others_set_it() {
+    let (over, current) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let pool = current.load(Ordering::Relaxed) as Handle;
+                assert!(matches!(set_default(pool), Ok(()) | Err(TN_ERR_STALE)), "{}", text());
+                drop_two(two());
+                assert!(matches!(set_current(pool), Ok(()) | Err(TN_ERR_STALE)), "{}", text());
+                drop_two(two());
+            }
+            set_current(0).unwrap();
+        });
+        for _ in 0..20_000 {
+            let pool = new_pool();
+            current.store(pool as usize, Ordering::Relaxed);
+            pool_release(pool).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    set_default(0).unwrap();
+    drop_two(two());
+    assert_eq!(leak_count(), 0, "{:?}", leaks());
+}
+
+/// A live block still leads to its pool after the last handle is released, and that pool allocates nothing more.
+#[test]
+fn ar_61_a_released_pool_becomes_no_default() {
+    let pool = new_pool();
+    let block = allocate(pool, 100).unwrap();
+    pool_release(pool).unwrap();
+    let mut released = std::ptr::null_mut();
+    // SAFETY: a live block, and a writable output.
+    done(|| unsafe { tn_pool_of(block as *const c_void, &mut released) }).unwrap();
+    let released = released as Handle;
+    assert_eq!(set_default(released), Err(TN_ERR_STALE));
+    assert_eq!(set_current(released), Err(TN_ERR_STALE));
+    drop_two(two());
+    pool_release(released).unwrap();
+    deallocate(block).unwrap();
+    assert_eq!(leak_count(), 0, "{:?}", leaks());
+}
+
+static IN_CALLBACK: AtomicUsize = AtomicUsize::new(0);
+
+/// Uses the default pool for a while.
+unsafe extern "C" fn map_slowly(
+    context: *mut c_void,
+    bytes: usize,
+    align: usize,
+    _: u64,
+    out: *mut *mut c_void,
+) -> tn_status {
+    while IN_CALLBACK.fetch_add(1, Ordering::Relaxed) < CALLS_IN_CALLBACK {
+        match allocate(0, 200_000).and_then(deallocate) {
+            Ok(()) => {}
+            Err(status) => panic!("{}: {}", name(status), text()),
+        }
+    }
+    // SAFETY: the arguments of this call.
+    unsafe { map(context, bytes, align, 0, out) }
+}
+
+const CALLS_IN_CALLBACK: usize = 20_000;
+
+#[test]
+fn ar_61_a_callback_uses_the_default_while_it_changes() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let pool = over(map_slowly);
+            deallocate(allocate(pool, 100).unwrap()).unwrap();
+            pool_release(pool).unwrap();
+        });
+        while IN_CALLBACK.load(Ordering::Relaxed) < CALLS_IN_CALLBACK {
+            let pool = new_pool();
+            set_default(pool).unwrap();
+            std::thread::yield_now();
+            pool_release(pool).unwrap();
+            set_default(0).unwrap();
+        }
+    });
+    drop_two(two());
+    assert_eq!(leak_count(), 0, "{:?}", leaks());
 }

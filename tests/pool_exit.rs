@@ -137,7 +137,7 @@ fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
     let _alone = ALONE.lock();
     let pool = TestPool::new(|o| o.set_name(b"parent").unwrap());
     let it = pool.0;
-    pool::set_current(Some(it));
+    pool::set_current(Some(it)).unwrap();
     let (ready, done) = (Barrier::new(2), Barrier::new(2));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -173,7 +173,7 @@ fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
         kept.iter().for_each(|&at| pool.give(at));
         done.wait();
     });
-    pool::set_current(None);
+    pool::set_current(None).unwrap();
 }
 
 /// PO-56: thousands of short threads leave nothing.

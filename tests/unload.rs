@@ -7,7 +7,15 @@ mod support {
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::tools::{compiler, library, output};
 use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate};
+use tenure_harness::{require, test};
+
+// Each test runs in a process of its own: some measure the memory of the process.
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// A copy of the library under another file name, which the loader treats as a different library.
 struct Copy {
@@ -21,8 +29,11 @@ unsafe impl Sync for Copy {}
 impl Copy {
     fn load(name: &str) -> Copy {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::copy(support::tools::library(), &file).unwrap();
-        let file = file.to_str().unwrap().to_owned();
+        std::fs::copy(library(), &file).unwrap();
+        Copy::open(file.to_str().unwrap().to_owned())
+    }
+
+    fn open(file: String) -> Copy {
         let path = CString::new(file.as_str()).unwrap();
         // SAFETY: a path; the object has no constructors.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
@@ -57,7 +68,7 @@ impl Copy {
         String::from_utf8(text).unwrap()
     }
 
-    fn close(self) -> bool {
+    fn close(&self) -> bool {
         // SAFETY: opened above, closed once.
         assert_eq!(unsafe { libc::dlclose(self.handle) }, 0);
         std::fs::read_to_string("/proc/self/maps").unwrap().contains(&self.file)
@@ -159,6 +170,33 @@ fn the_report_names_every_copy() {
     });
 }
 
+/// A stale handle makes one copy ask all others, also one that is being unloaded.
+#[test]
+fn a_stale_handle_while_another_copy_is_unloaded() {
+    let one = Copy::load("libunload_asks.so");
+    let unloaded = Copy::load("libunload_asked.so").file;
+    let over = AtomicBool::new(false);
+    one.with_array(|one, array| {
+        // SAFETY: the function's own type.
+        let release: extern "C" fn(*mut c_void) -> u32 =
+            unsafe { std::mem::transmute(one.function("tn_array_release")) };
+        let stale = array.addr() + (1 << 24);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert_eq!(release(std::ptr::without_provenance_mut(stale)), 2, "TN_ERR_STALE");
+                }
+            });
+            for _ in 0..100 {
+                let copy = Copy::open(unloaded.clone());
+                copy.with_array(|_, _| ());
+                copy.close();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
 #[test]
 fn a_forked_child_reports_its_own_copy() {
     let one = Copy::load("libunload_forked.so");
@@ -225,6 +263,61 @@ fn an_export_that_outlives_dlclose_still_ends() {
     unsafe { ((*tensor).deleter)(tensor) };
 }
 
+/// An object that contains the library, and calls it in a destructor.
+const OBJECT: &str = r#"
+#include "tenure.h"
+static tn_array *array;
+static tn_status (*release_of_other)(tn_array *);
+static tn_array *stale;
+static tn_status *results;
+void begin(tn_status (*release)(tn_array *), tn_array *handle, tn_status *out);
+void begin(tn_status (*release)(tn_array *), tn_array *handle, tn_status *out)
+{
+    release_of_other = release;
+    stale = handle;
+    results = out;
+    out[0] = tn_array_zeros(NULL, TN_F64, 0, NULL, NULL, &array);
+}
+__attribute__((destructor)) static void at_unload(void)
+{
+    results[1] = tn_array_release(array);
+    results[2] = release_of_other(stale);
+}
+"#;
+
+/// The loader runs the destructor when it unloads the object. In it, another copy also asks the object's library for the owner of a handle.
+#[test]
+fn a_destructor_of_an_object_with_the_library_calls_it() {
+    require(&["gcc"]);
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libunload_static.so");
+    let source = file.with_extension("c");
+    std::fs::write(&source, OBJECT).unwrap();
+    let mut compile = compiler("c11");
+    compile.args(["-fPIC", "-shared", "-Wl,-Bsymbolic"]).arg(source);
+    compile.arg(library().with_extension("a")).args(["-lgcc_s", "-lm", "-lrt", "-lpthread", "-ldl"]);
+    output(compile.arg("-o").arg(&file)).unwrap();
+    let other = Copy::load("libunload_beside.so");
+    let stale = std::sync::Mutex::new(0);
+    other.with_array(|_, array| *stale.lock().unwrap() = array.addr());
+    let object = Copy::open(file.to_str().unwrap().to_owned());
+    let mut results = [99; 3];
+    let to = (&raw mut results[0]).expose_provenance();
+    std::thread::scope(|scope| {
+        let call = || {
+            type Begin = extern "C" fn(*const c_void, *const c_void, *mut u32);
+            // SAFETY: the function's own type.
+            let begin: Begin = unsafe { std::mem::transmute(object.function("begin")) };
+            let stale = std::ptr::without_provenance(*stale.lock().unwrap());
+            begin(other.function("tn_array_release"), stale, std::ptr::with_exposed_provenance_mut(to));
+        };
+        scope.spawn(call).join().unwrap();
+    });
+    // In a thread of its own, because its end must not call the unloaded object.
+    let is_mapped = std::thread::scope(|scope| scope.spawn(|| object.close()).join().unwrap());
+    assert!(!is_mapped, "still mapped");
+    assert_eq!(results, [0, 0, 2], "TN_OK, TN_OK, TN_ERR_STALE");
+}
+
 /// A figure of this process in KiB, by its name in /proc/self/status.
 fn status_kib(name: &str) -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -238,13 +331,10 @@ fn use_and_unload(name: &str) {
     copy.with_array(|copy, _| {
         type Allocate = extern "C" fn(*mut c_void, usize, usize, *mut c_void, *mut *mut u8) -> c_int;
         type Deallocate = extern "C" fn(*mut c_void, *mut u8, *mut c_void) -> c_int;
-        // SAFETY: the functions' own types.
-        let (allocate, deallocate) = unsafe {
-            (
-                std::mem::transmute::<*mut c_void, Allocate>(copy.function("tn_pool_allocate")),
-                std::mem::transmute::<*mut c_void, Deallocate>(copy.function("tn_pool_deallocate")),
-            )
-        };
+        // SAFETY: the function's own type.
+        let allocate: Allocate = unsafe { std::mem::transmute(copy.function("tn_pool_allocate")) };
+        // SAFETY: as above.
+        let deallocate: Deallocate = unsafe { std::mem::transmute(copy.function("tn_pool_deallocate")) };
         let null = std::ptr::null_mut();
         for bytes in [100, 5000, 1 << 20] {
             let mut block = std::ptr::null_mut();
@@ -285,21 +375,29 @@ extern "C" fn at_end(_: *mut c_void) {
     end_late(*KEY.get().unwrap());
 }
 
-#[test]
-fn threads_that_call_in_their_last_destructors_leave_no_memory() {
+/// Runs threads, one after the other, that call the library in their last destructors.
+fn run_late_callers(count: usize) {
     KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: the key is ours, and the function stays.
         assert_eq!(unsafe { libc::pthread_key_create(&mut key, Some(at_end)) }, 0);
         key
     });
-    let threads = |count: usize| {
-        (0..count).for_each(|_| std::thread::spawn(|| end_late(*KEY.get().unwrap())).join().unwrap());
-    };
-    threads(50);
+    (0..count).for_each(|_| std::thread::spawn(|| end_late(*KEY.get().unwrap())).join().unwrap());
+}
+
+#[test]
+fn threads_that_call_in_their_last_destructors_leave_no_memory() {
+    run_late_callers(50);
     let resident = status_kib("VmRSS:");
-    threads(1000);
+    run_late_callers(1000);
     // A record of the thread has 8 KiB.
     let more = status_kib("VmRSS:") - resident;
     assert!(more < 1_000, "1000 threads left {more} KiB");
+}
+
+/// No thread takes the record of another one that is still in its last destructors.
+#[test]
+fn threads_call_in_their_last_destructors_at_once() {
+    std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(|| run_late_callers(400)))));
 }

@@ -195,8 +195,7 @@ pub extern "C" fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status {
     enter("tn_pool_set_current", || {
         let pool = convert::pool(pool)?;
         pool.map_or(Ok(()), Pool::check_callable)?;
-        pool::set_current(pool);
-        Ok(())
+        pool::set_current(pool)
     })
 }
 

@@ -117,8 +117,9 @@ fn use_default(thread: &'static Thread, slot: usize, pool: &'static Pool) -> boo
     if used.get().is_some_and(|used| ptr::eq(used, pool)) {
         return true;
     }
-    if thread.is_inside() || calls::is_any(thread) {
-        // Dropping the last reference of the previous one could run a callback, or wait for other threads.
+    // Dropping the last reference of the previous one could run a callback, or wait for other threads. A thread that is inside needs no
+    // reference: `set_default` waits until it leaves.
+    if thread.is_inside() || used.get().is_some_and(|used| calls::is_of(thread, used)) {
         return true;
     }
     if !is_initial(slot, pool) {
@@ -149,8 +150,8 @@ fn forget_used(thread: &'static Thread) {
     }
 }
 
-/// Sets the default pool of the pool's device. None: the initial default pools of all devices again. The caller has a reference on the pool.
-/// TN_ERR_INVALID in a callback of an upstream.
+/// Sets the default pool of the pool's device. None: the initial default pools of all devices again. TN_ERR_STALE if the pool was released
+/// meanwhile; TN_ERR_INVALID in a callback of an upstream.
 pub fn set_default(pool: Option<&'static Pool>) -> Result<()> {
     let thread = thread::current();
     if thread.is_inside() || calls::is_any(thread) {
@@ -160,20 +161,19 @@ pub fn set_default(pool: Option<&'static Pool>) -> Result<()> {
         ));
     }
     match pool {
-        Some(pool) => slot_of(pool.device()).into_iter().for_each(|slot| set_default_of(slot, Some(pool))),
-        None => (0..SLOTS).for_each(|slot| set_default_of(slot, None)),
+        Some(pool) => slot_of(pool.device()).map_or(Ok(()), |slot| set_default_of(slot, Some(pool))),
+        None => (0..SLOTS).try_for_each(|slot| set_default_of(slot, None)),
     }
-    Ok(())
 }
 
-fn set_default_of(slot: usize, pool: Option<&'static Pool>) {
+fn set_default_of(slot: usize, pool: Option<&'static Pool>) -> Result<()> {
     let initial = || INITIAL[slot].load(Ordering::Acquire);
     let pool = pool.filter(|pool| !is_initial(slot, pool));
     if pool.is_none() && default_of(slot).is_none_or(|now| is_initial(slot, now)) {
-        return;
+        return Ok(());
     }
     // The reference of the default.
-    pool.inspect(|pool| pool.add_ref());
+    pool.map_or(Ok(()), Pool::keep)?;
     let old = thread::stop_the_world(|| {
         let new = pool.map_or_else(initial, |pool| ptr::from_ref(pool).cast_mut());
         // Release pairs with the Acquire in `default_of`.
@@ -188,6 +188,7 @@ fn set_default_of(slot: usize, pool: Option<&'static Pool>) {
         // SAFETY: not `NONE`, so a pool; its reference as the default is dropped here.
         unsafe { &*old }.drop_ref();
     }
+    Ok(())
 }
 
 /// Device types, in the order of the library's options for default pools.
@@ -255,23 +256,27 @@ pub(super) fn is_current_of_host(thread: &'static Thread, pool: &'static Pool) -
 }
 
 /// Sets the pool that this thread means for the pool's device when a call names none. None: the default pools of all
-/// devices again. The thread keeps a reference until it sets another pool or ends (PO-64, PO-65). The caller has a
-/// reference on the pool.
-pub fn set_current(pool: Option<&'static Pool>) {
+/// devices again. The thread keeps a reference until it sets another pool or ends (PO-64, PO-65). TN_ERR_STALE if the
+/// pool was released meanwhile.
+pub fn set_current(pool: Option<&'static Pool>) -> Result<()> {
     let thread = thread::current();
-    let Some(pool) = pool else { return forget_current(thread) };
-    let Some(slot) = slot_of(pool.device()) else { return };
+    let Some(pool) = pool else {
+        forget_current(thread);
+        return Ok(());
+    };
+    let Some(slot) = slot_of(pool.device()) else { return Ok(()) };
     // The end of a scope restores the pool that was current before it: a thread with the default pool then follows the default again.
     let set = if default_of(slot).is_some_and(|default| ptr::eq(default, pool)) { None } else { Some(pool) };
     if let Some(pool) = set {
         thread::on_exit(forget_current);
-        pool.add_ref();
+        pool.keep()?;
     }
     let old = CurrentPools::of(thread).0[slot].set.replace(set);
     thread_heap::set_current(thread, None);
     if let Some(old) = old {
         old.drop_ref();
     }
+    Ok(())
 }
 
 /// Drops a thread's references; also called when the thread ends.

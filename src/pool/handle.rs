@@ -4,14 +4,13 @@
 //! drops the reference, exactly once. A closed handle is stale at once, also for a thread that is looking it up at
 //! that moment. Such a call finds the pool retired, or does its work if another reference is left.
 
-use crate::error::{Result, fail};
+use crate::error::Result;
 use crate::pool::thread_heap::{self, Heap, handle_cache};
 use crate::pool::{Pool, current};
 use crate::sites::Site;
 use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
 use crate::thread::{self, CriticalSection};
-use crate::types::*;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The slot behind a `tn_pool`.
@@ -81,10 +80,7 @@ pub fn open(pool: &'static Pool) -> Result<Id> {
 
 /// Opens a handle with a reference of its own. TN_ERR_STALE for a pool that was released.
 pub fn new_handle(pool: &'static Pool) -> Result<Id> {
-    if !pool.try_ref() {
-        let name = pool.name();
-        return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", name.as_str())));
-    }
+    pool.keep()?;
     open(pool)
 }
 

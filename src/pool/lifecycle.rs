@@ -1,12 +1,14 @@
 //! References on pools, and the end of a pool. Dropping the last reference retires the pool. Its record is
 //! quarantined after the last block was freed (PO-6).
 
+use crate::error::{Result, fail};
 use crate::pool::registry::retire;
 use crate::pool::requests::Open;
 use crate::pool::state::stream_lists::StreamLists;
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 use crate::thread;
+use crate::types::TN_ERR_STALE;
 
 impl Pool {
     /// Adds a reference. The caller has one already, or knows a live block.
@@ -19,6 +21,14 @@ impl Pool {
         let mut state = self.state.lock();
         state.refs += !state.retired as u64;
         !state.retired
+    }
+
+    /// Adds a reference. TN_ERR_STALE if the pool is retired.
+    pub fn keep(&'static self) -> Result<()> {
+        if self.try_ref() {
+            return Ok(());
+        }
+        Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", self.name().as_str())))
     }
 
     /// Drops a reference. With the last one the pool is retired (PO-6).

@@ -23,7 +23,7 @@ struct Instance {
     generation: AtomicU32,
     /// The process that made the first handle.
     process: AtomicU32,
-    /// An [`IsLive`]; NULL before the first handle. Set last.
+    /// An [`IsLive`]; NULL before the first handle, and while the copy is unloaded. Set last.
     is_live: AtomicPtr<()>,
 }
 
@@ -67,6 +67,13 @@ pub fn start(generation: u32, is_live: IsLive) {
     INSTANCE.process.store(os::process_number(), Ordering::Relaxed);
     // Pairs with the Acquire in `Found::is_live`.
     INSTANCE.is_live.store(is_live as *mut (), Ordering::Release);
+}
+
+/// Ends what [`start`] began. When it returns, no other copy is asking this one.
+pub fn stop() {
+    INSTANCE.is_live.store(core::ptr::null_mut(), Ordering::Release);
+    // Waits for searches of other threads: the loader's lock is held during a search.
+    search(&mut |_| true);
 }
 
 /// A copy of the library.
@@ -190,8 +197,8 @@ impl Instance {
         if function.is_null() {
             return false;
         }
-        // SAFETY: only `start` stores here, in this copy or another one of this format, and only such functions. The caller keeps the
-        // copy's object from being unloaded.
+        // SAFETY: only `start` stores here, in this copy or another one of this format, and only such functions. The caller holds the
+        // loader's lock: [`stop`] waits for it before the copy's handles end.
         let function = unsafe { core::mem::transmute::<*mut (), IsLive>(function) };
         function(bits) != 0
     }

@@ -115,28 +115,38 @@ pub fn on_fork(before: extern "C" fn(), parent: extern "C" fn(), child: extern "
     }
 }
 
-/// [`WATCHED`] after [`watch_for_exit`], then [`EXITS`] when the process exits.
+/// [`WATCHED`] after [`watch_for_exit`], then [`EXITS`] when the process exits, or [`UNLOADS`] when only the library ends.
 static END: AtomicU32 = AtomicU32::new(0);
 const WATCHED: u32 = 1;
 const EXITS: u32 = 2;
+const UNLOADS: u32 = 3;
 
-/// Notes from now on that the process exits, for [`is_unloading`].
+/// Notes from now on that the process exits, for [`begin_unloading`].
 pub fn watch_for_exit() {
     extern "C" fn exits() {
-        END.store(EXITS, Ordering::Relaxed);
+        leave_watched(EXITS);
     }
     // Before the handler can run.
     END.store(WATCHED, Ordering::Relaxed);
     // SAFETY: a function of this library; the C library calls it when the process exits, or when this library is unloaded.
     if unsafe { libc::atexit(exits) } != 0 {
-        END.store(EXITS, Ordering::Relaxed);
+        leave_watched(EXITS);
     }
 }
 
-/// Whether this library is being unloaded from a process that goes on, in a termination function of the library. When a process exits,
-/// such functions run after those of `atexit`; when a library is unloaded, before its own.
+fn leave_watched(end: u32) {
+    let _ = END.compare_exchange(WATCHED, end, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Called by a termination function of the library. When a process exits, such functions run after those of `atexit`; when a library is
+/// unloaded, before its own.
+pub fn begin_unloading() {
+    leave_watched(UNLOADS);
+}
+
+/// Whether this library is being unloaded from a process that goes on.
 pub fn is_unloading() -> bool {
-    END.load(Ordering::Relaxed) == WATCHED
+    END.load(Ordering::Relaxed) == UNLOADS
 }
 
 /// Mappings that [`unmap_kept`] unmaps: address and size in bytes, in the order in which they were added.

@@ -4,6 +4,7 @@
 //! what its thread did before, and acquires what other threads did before their calls; accesses in between are not recorded. So a race
 //! is not reported if calls of the library lie between its accesses, in both threads.
 
+use core::cell::Cell;
 use core::ffi::c_void;
 use core::sync::atomic::AtomicU8;
 
@@ -26,25 +27,39 @@ pub fn is_present() -> bool {
     functions().is_some()
 }
 
+thread_local! {
+    /// Calls of [`enter`] that [`leave`] has not ended. Less than the thread's depth if calls began before the detector was found.
+    static ENTERED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Tells other threads what the calling thread did before, in a call that began without [`enter`].
+pub fn release() {
+    if let Some(functions) = functions() {
+        // SAFETY: it takes any address.
+        unsafe { (functions.release)((&raw const ALL_DATA).cast()) };
+    }
+}
+
 /// The calling thread enters the library.
 pub fn enter() {
     if let Some(functions) = functions() {
-        // SAFETY: the first call takes any address; the second one takes nothing.
-        unsafe {
-            (functions.release)((&raw const ALL_DATA).cast());
-            (functions.ignore_begin)();
-        }
+        release();
+        ENTERED.set(ENTERED.get() + 1);
+        // SAFETY: it takes nothing.
+        unsafe { (functions.ignore_begin)() };
     }
 }
 
 /// The calling thread leaves the library.
 pub fn leave() {
     if let Some(functions) = functions() {
-        // SAFETY: `enter` began what the first call ends; the second one takes any address.
-        unsafe {
-            (functions.ignore_end)();
-            (functions.acquire)((&raw const ALL_DATA).cast());
+        if let Some(rest) = ENTERED.get().checked_sub(1) {
+            ENTERED.set(rest);
+            // SAFETY: `enter` began what this ends. It takes nothing.
+            unsafe { (functions.ignore_end)() };
         }
+        // SAFETY: it takes any address.
+        unsafe { (functions.acquire)((&raw const ALL_DATA).cast()) };
     }
 }
 

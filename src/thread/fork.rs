@@ -62,6 +62,7 @@ fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
     {
         os::watch_for_exit();
         if race_detector::is_present() {
+            race_detector::release();
             boundary::tell_race_detector(race_detector::enter, race_detector::leave);
         }
     }

@@ -122,16 +122,20 @@ mod listed {
             return;
         }
         for record in records().filter(|record| !core::ptr::eq(*record, own)) {
-            let is_late = record.used.load(Ordering::Acquire) == LATE;
-            // A thread with the calling thread's number has ended: the system has reused the number.
-            let is_gone = || record.number() == own.number() || !os::thread_exists(record.number());
-            if is_late
-                && is_gone()
-                && record.used.compare_exchange(LATE, USED, Ordering::Acquire, Ordering::Relaxed).is_ok()
-            {
-                LATE_RECORDS.fetch_sub(1, Ordering::Relaxed);
-                leave(record, || ());
+            let is_late = record.used.load(Ordering::Relaxed) == LATE;
+            // Acquire pairs with the Release in `mark_late`: the number is that of the thread that has the record now.
+            if !is_late || record.used.compare_exchange(LATE, USED, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                continue;
             }
+            // A thread with the calling thread's number has ended: the system has reused the number.
+            if record.number() != own.number() && os::thread_exists(record.number()) {
+                record.used.store(LATE, Ordering::Release);
+                continue;
+            }
+            LATE_RECORDS.fetch_sub(1, Ordering::Relaxed);
+            // Pairs with the Release at the end of the thread's last critical section.
+            record.inside.load(Ordering::Acquire);
+            leave(record, || ());
         }
     }
 

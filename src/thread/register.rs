@@ -56,11 +56,12 @@ fn try_register() -> Option<&'static Thread> {
     let left_before = tls::get() as usize == LEFT;
     let record = take_record()?;
     if !cfg!(preload) {
-        if EXIT.try_with(|_| ()).is_ok() {
+        // A library that is being unloaded must register no destructor: its code would be gone at the thread's end.
+        if !os::is_unloading() && EXIT.try_with(|_| ()).is_ok() {
             // SAFETY: the record begins with its `TlsSlot`, is never freed, and belongs to this thread.
             unsafe { tls::enter_in_table() };
         } else {
-            // A destructor of a thread-local or of a pthread key called the library after `EXIT` was dropped.
+            // In the other case, a destructor of a thread-local or of a pthread key called the library after `EXIT` was dropped.
             mark_late(record);
         }
         take_back_late(record);

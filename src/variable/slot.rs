@@ -128,8 +128,12 @@ pub struct VariableRef {
 impl VariableRef {
     /// A new variable without a value. [`VariableRef::publish`] gives it a handle.
     pub fn create(fixed: Fixed) -> Result<VariableRef> {
-        let slot: &'static VariableSlot = Table::take(thread::current())?;
-        fixed.pool.add_ref();
+        let thread = thread::current();
+        let slot: &'static VariableSlot = Table::take(thread)?;
+        if let Err(status) = fixed.pool.keep() {
+            Table::free(thread, slot);
+            return Err(status);
+        }
         slot.head.set_state(State::Kept);
         *slot.contents.lock() = Some(Contents { fixed, value: NO_VALUE, busy: None, update: None, refs: 1 });
         Ok(VariableRef { slot, fixed, id: slot.id() })

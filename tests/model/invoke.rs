@@ -137,7 +137,7 @@ impl Library {
             }
             // SAFETY: as above.
             Call::Clone { array } => unsafe { tn_array_clone(self.array(*array), array_out) },
-            // SAFETY: a checked id.
+            // SAFETY: as above.
             Call::SetForm { array, form } => unsafe { tn_array_set_form(self.array(*array), *form) },
             Call::Copy { array, pool } => {
                 // SAFETY: as above.

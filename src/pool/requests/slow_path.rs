@@ -19,7 +19,7 @@ use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// Time between two searches for idle heaps.
+/// The least time between two searches for idle heaps.
 const IDLE_CHECK_MS: u64 = 50;
 
 /// The result of an attempt to grow.
@@ -63,11 +63,13 @@ impl Pool {
 
     /// Looks for idle heaps now and then.
     fn end_idle_heaps(&'static self) {
-        let (now, last) = (os::coarse_ms(), self.idle_check_ms.load(Ordering::Relaxed));
-        if now.saturating_sub(last) < IDLE_CHECK_MS || !self.has_heaps() {
+        if !self.has_heaps() {
             return;
         }
-        if self.idle_check_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        let (now, last) = (os::coarse_ms(), self.idle_check_ms.load(Ordering::Relaxed));
+        if now.saturating_sub(last) >= IDLE_CHECK_MS
+            && self.idle_check_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
             thread_heap::end_idle(self, now);
         }
     }

@@ -76,13 +76,13 @@ pub(in crate::pool) fn remember(
 #[inline(always)]
 pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap> {
     if handle == 0 {
-        // A heap ends with its thread, or with the last reference on its pool. Then no thread has it as its current one.
+        // A heap that ends leaves this cache first.
         return super::current(thread);
     }
     let entry = KnownHandles::of(thread).entry(handle);
     let heap = entry.heap.get();
     // After the handle is closed, no entry has it: `forget_handle` removes it from all of them.
-    // SAFETY: `remember` stored a heap of this thread. After the last reference on its pool was dropped, no entry
-    // has a handle of it.
+    // SAFETY: `remember` stored a heap of this thread before the handle. When the heap ends, `forget_heap` removes the
+    // handles of its entries.
     (entry.handle.load(Ordering::Relaxed) == handle).then(|| unsafe { heap.unwrap_unchecked() })
 }
