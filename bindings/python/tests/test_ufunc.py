@@ -785,6 +785,16 @@ def test_expressions_tell_shape_and_type():
         e.shape
 
 
+def test_the_error_for_an_operand_that_is_given_names_the_borrow(pool):
+    x = tenure.ones(3)
+    promise = tenure.give(x)
+    for call in (lambda: x + 1, lambda: np.add(1, x), lambda: operator.iadd(x, 1), lambda: x.sum(axis=0)):
+        with pytest.raises(tenure.OwnershipError, match="tn_array_borrow_.*: the array was given away"):
+            call()
+    promise.cancel()
+    assert (x + 1).tolist() == [2] * 3 and not guards()
+
+
 # ---- bfloat16
 
 

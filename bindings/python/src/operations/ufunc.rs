@@ -79,7 +79,8 @@ impl<'py> Operands<'py> {
                 Err(failure) => {
                     // The next call replaces the message.
                     let refused = PyErr::from(failure);
-                    match open.relation(array)? {
+                    // An array that is not live has none, and the refusal names the reason.
+                    match open.relation(array).unwrap_or(Relation::Apart) {
                         Relation::Equal(at) => {
                             let view = open.each[at].view.clone();
                             open.each.push(Operand { array: array.clone(), view, writes: false });
