@@ -8,6 +8,49 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::sync::atomic::AtomicU8;
 
+/// The address that the loader bound to a name; 0: none. An `extern` block cannot declare a weak function.
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
+macro_rules! weak_address {
+    ($name:literal) => {{
+        let address: usize;
+        // SAFETY: reads an entry of the global offset table, which the loader has filled.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("mov {0}, qword ptr [rip + ", $name, "@GOTPCREL]"),
+                out(reg) address,
+                options(nostack, readonly, preserves_flags)
+            );
+        }
+        address
+    }};
+}
+
+#[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
+macro_rules! weak_address {
+    ($name:literal) => {{
+        let address: usize;
+        // SAFETY: reads an entry of the global offset table, which the loader has filled.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("adrp {0}, :got:", $name),
+                concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
+                out(reg) address,
+                options(nostack, readonly, preserves_flags)
+            );
+        }
+        address
+    }};
+}
+
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
+macro_rules! weak_address {
+    ($name:literal) => {
+        0
+    };
+}
+
 type Synchronize = unsafe extern "C" fn(*const c_void);
 type Ignore = unsafe extern "C" fn();
 
@@ -79,60 +122,12 @@ fn functions() -> Option<Functions> {
     }
 }
 
-/// The addresses that the loader bound to the names; 0: none. An `extern` block cannot declare a weak function.
-#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
+/// The addresses that the loader bound to the names; 0: none.
 fn addresses() -> [usize; 4] {
-    let (acquire, release, ignore_begin, ignore_end): (usize, usize, usize, usize);
-    // SAFETY: reads four entries of the global offset table, which the loader has filled.
-    unsafe {
-        core::arch::asm!(
-            ".weak __tsan_acquire",
-            ".weak __tsan_release",
-            ".weak __tsan_ignore_thread_begin",
-            ".weak __tsan_ignore_thread_end",
-            "mov {0}, qword ptr [rip + __tsan_acquire@GOTPCREL]",
-            "mov {1}, qword ptr [rip + __tsan_release@GOTPCREL]",
-            "mov {2}, qword ptr [rip + __tsan_ignore_thread_begin@GOTPCREL]",
-            "mov {3}, qword ptr [rip + __tsan_ignore_thread_end@GOTPCREL]",
-            out(reg) acquire,
-            out(reg) release,
-            out(reg) ignore_begin,
-            out(reg) ignore_end,
-            options(nostack, readonly, preserves_flags)
-        );
-    }
-    [acquire, release, ignore_begin, ignore_end]
-}
-
-#[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
-fn addresses() -> [usize; 4] {
-    let (acquire, release, ignore_begin, ignore_end): (usize, usize, usize, usize);
-    // SAFETY: reads four entries of the global offset table, which the loader has filled.
-    unsafe {
-        core::arch::asm!(
-            ".weak __tsan_acquire",
-            ".weak __tsan_release",
-            ".weak __tsan_ignore_thread_begin",
-            ".weak __tsan_ignore_thread_end",
-            "adrp {0}, :got:__tsan_acquire",
-            "ldr {0}, [{0}, :got_lo12:__tsan_acquire]",
-            "adrp {1}, :got:__tsan_release",
-            "ldr {1}, [{1}, :got_lo12:__tsan_release]",
-            "adrp {2}, :got:__tsan_ignore_thread_begin",
-            "ldr {2}, [{2}, :got_lo12:__tsan_ignore_thread_begin]",
-            "adrp {3}, :got:__tsan_ignore_thread_end",
-            "ldr {3}, [{3}, :got_lo12:__tsan_ignore_thread_end]",
-            out(reg) acquire,
-            out(reg) release,
-            out(reg) ignore_begin,
-            out(reg) ignore_end,
-            options(nostack, readonly, preserves_flags)
-        );
-    }
-    [acquire, release, ignore_begin, ignore_end]
-}
-
-#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
-fn addresses() -> [usize; 4] {
-    [0; 4]
+    [
+        weak_address!("__tsan_acquire"),
+        weak_address!("__tsan_release"),
+        weak_address!("__tsan_ignore_thread_begin"),
+        weak_address!("__tsan_ignore_thread_end"),
+    ]
 }

@@ -69,8 +69,7 @@ pub fn create(function: &'static CStr, value: Id, flags: u32, options: Result<Op
     let fixed = Fixed { device, home, dtype: source.layout.dtype(), ndim: source.layout.ndim(), pool, name };
     let variable = VariableRef::create(fixed)?;
     let stored = value::store(function, &variable, value, flags, None)?;
-    variable.commit(stored.array.expect("there is no present value to overwrite"), false);
-    value::note_checksum(&variable);
+    value::commit(&variable, stored.array, stored.is_detached);
     Ok((variable.publish(), stored.crossing))
 }
 
@@ -136,11 +135,7 @@ pub fn set(function: &'static CStr, id: Id, value: Id, flags: u32) -> Result<Cro
     let work = variable.begin()?;
     value::verify(&variable)?;
     let stored = value::store(function, &variable, value, flags, Some(variable.value()))?;
-    match stored.array {
-        Some(array) => slot::end_value(variable.commit(array, stored.is_detached)),
-        None => variable.touch(),
-    }
-    value::note_checksum(&variable);
+    value::commit(&variable, stored.array, stored.is_detached);
     drop(work);
     Ok(stored.crossing)
 }

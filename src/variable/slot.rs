@@ -90,7 +90,7 @@ impl VariableSlot {
         drop(inside);
         if let Some(ended) = ended {
             abandon(ended.update, ended.value.array);
-            end_value(Some(ended.value.array).filter(|array| *array != Id::NONE));
+            end_value(ended.value.array);
             ended.fixed.pool.drop_ref();
             Table::free(thread::current(), self);
         }
@@ -276,23 +276,21 @@ impl VariableRef {
         abandon(update, array);
     }
 
-    /// Makes an array the value. Returns the array of the value before.
-    pub fn commit(&self, array: Id, detached: bool) -> Option<Id> {
-        self.slot.with(|contents| {
-            let Value { array: before, version, detach_count, .. } = contents.value;
-            let detach_count = detach_count + u64::from(detached);
-            contents.value = Value { array, version: version + 1, detach_count, is_poisoned: false, checksum: None };
-            Some(before).filter(|before| *before != Id::NONE)
-        })
-    }
-
-    /// Counts a value that was written into the same bytes.
-    pub fn touch(&self) {
-        self.slot.with(|contents| {
-            contents.value.version += 1;
-            contents.value.is_poisoned = false;
-            contents.value.checksum = None;
+    /// Makes an array the value, and ends the array of the value before. None: the value was written into the bytes that it had.
+    /// `detached`: a holder of those made the library take another buffer.
+    pub fn commit(&self, array: Option<Id>, detached: bool) {
+        let before = self.slot.with(|contents| {
+            let value = &mut contents.value;
+            value.version += 1;
+            value.is_poisoned = false;
+            value.checksum = None;
+            let array = array?;
+            value.detach_count += u64::from(detached);
+            Some(core::mem::replace(&mut value.array, array))
         });
+        if let Some(before) = before {
+            end_value(before);
+        }
     }
 
     /// Stores the checksum of the value; None: it is unknown.
@@ -315,9 +313,11 @@ impl Drop for VariableRef {
     }
 }
 
-/// Ends the array of a value that was replaced. Its store is constant no longer.
-pub fn end_value(array: Option<Id>) {
-    let Some(array) = array else { return };
+/// Ends the array of a value, if there is one. Its store is constant no longer.
+fn end_value(array: Id) {
+    if array == Id::NONE {
+        return;
+    }
     if let Ok((mut locked, claim)) = ledger::lock::<Claim>(array) {
         locked.end_variable(claim);
         locked.release(claim);

@@ -1,7 +1,7 @@
 //! Updates: the caller changes the value, in a copy or in place.
 
 use super::lent::{self, Left, Lent, Update};
-use super::slot::{self, Value, VariableRef};
+use super::slot::{Value, VariableRef};
 use super::value::{self, ALIASED, Crossing};
 use crate::array;
 use crate::error::{self, Result, Status, fail, quietly};
@@ -79,13 +79,10 @@ fn end(function: &'static CStr, variable: &VariableRef, failed: bool) -> Result<
     let keeps = checked.is_ok() && !failed;
     let present = variable.value();
     match (present.array == array, keeps) {
-        (true, true) => variable.touch(),
+        (true, true) => value::commit(variable, None, false),
         (true, false) => variable.poison(),
         (false, true) => store(function, variable, array, present, why)?,
         (false, false) => quietly(|| array::release_now(array))?,
-    }
-    if keeps {
-        value::note_checksum(variable);
     }
     checked
 }
@@ -96,10 +93,7 @@ fn store(function: &'static CStr, variable: &VariableRef, copy: Id, present: Val
     if !stored.as_ref().is_ok_and(|stored| stored.array == Some(copy)) {
         let _ = quietly(|| array::release_now(copy));
     }
-    match stored?.array {
-        Some(array) => slot::end_value(variable.commit(array, why & value::BY_HOLDER != 0)),
-        None => variable.touch(),
-    }
+    value::commit(variable, stored?.array, why & value::BY_HOLDER != 0);
     Ok(())
 }
 

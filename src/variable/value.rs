@@ -256,8 +256,9 @@ pub fn verify(variable: &VariableRef) -> Result<()> {
     Err(variable.changed())
 }
 
-/// Stores the checksum of a new value (option check_managed).
-pub fn note_checksum(variable: &VariableRef) {
+/// Makes a stored array the value, as [`VariableRef::commit`], and notes its checksum (option check_managed).
+pub fn commit(variable: &VariableRef, array: Option<Id>, detached: bool) {
+    variable.commit(array, detached);
     if options::check_managed() {
         variable.set_checksum(checksum(variable.value().array));
     }
