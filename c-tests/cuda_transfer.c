@@ -89,16 +89,14 @@ static void registered(void) /* PN-2 to PN-5 */
 
 int main(void)
 {
-    size_t gpus = 0;
     static double values[COUNT];
     tn_array *x = NULL;
     for (int i = 0; i < COUNT; i++) {
         values[i] = i;
     }
-    OK(tn_device_count(TN_CUDA, &gpus));
     OK(tn_array_empty(NULL, TN_F64, 2, SHAPE, NULL, &x));
     OK(tn_array_copy_from_host(x, values, NULL, 0, NULL));
-    if (gpus > 0) {
+    if (gpus() > 0) {
         there_and_back(x, values);
         registered();
     } else {
