@@ -8,7 +8,9 @@ mod support {
     pub mod random;
 }
 
+use std::cell::Cell;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::expr::*;
 use tenure::ffi::{array::*, expr::*, pool::*, view::*};
 use tenure::types::*;
@@ -411,6 +413,74 @@ fn ex_43_no_memory_in_the_middle() {
     end(pool);
 }
 
+/// What another thread gets in the middle of an evaluation with TN_KEEP_ON_FAIL.
+struct Meanwhile {
+    /// It has a value already.
+    computed: usize,
+    asked: AtomicBool,
+    /// None: the other thread panicked.
+    statuses: Cell<Option<[tn_status; 3]>>,
+}
+
+unsafe extern "C" fn use_computed(context: *mut std::ffi::c_void, _: usize, _: tn_pressure) -> usize {
+    // SAFETY: the context of the test. The first call is the only one that touches the statuses.
+    let meanwhile = unsafe { &*context.cast::<Meanwhile>() };
+    let computed = meanwhile.computed;
+    // The other thread can run out of memory in turn.
+    if meanwhile.asked.swap(true, Ordering::Relaxed) {
+        return 0;
+    }
+    let statuses = std::thread::spawn(move || {
+        let computed: Expr = std::ptr::without_provenance_mut(computed);
+        let on_it: Expr = out!(tn_expr_scale(computed, 2.0));
+        let mut length = 0;
+        let statuses = [
+            status!(tn_expr_compute(computed, 0)),
+            status!(tn_expr_compute(on_it, 0)),
+            // SAFETY: the length is the only output.
+            unsafe { tn_expr_explain(computed, TN_EXPLAIN_TEXT, 0, null_mut(), &mut length) },
+        ];
+        drop_expr(on_it);
+        statuses
+    });
+    meanwhile.statuses.set(statuses.join().ok());
+    0
+}
+
+/// EX-42: a value that a failure takes back is used by no other evaluation before.
+#[test]
+fn ex_42_values_are_private_until_the_evaluation_succeeds() {
+    let host = tn_device { r#type: TN_CPU, id: 0 };
+    let size = size_of::<tn_pool_options>();
+    let options = tn_pool_options { size, max_size: 4 << 20, ..tn_pool_options::default() };
+    let pool: *mut tn_pool = out!(tn_pool_create(host, &options));
+    let a = vector(pool, 3, (1 << 20) / 8);
+    // Each value takes 1 MiB, because its expression has a handle. The last one does not fit.
+    let mut chain = vec![leaf(a)];
+    for _ in 0..4 {
+        chain.push(out!(tn_expr_scale(*chain.last().unwrap(), 0.5)));
+    }
+    let (computed, last) = (chain[1], chain[4]);
+    let meanwhile = Meanwhile { computed: computed.addr(), asked: AtomicBool::new(false), statuses: Cell::new(None) };
+    let context = (&raw const meanwhile).cast_mut().cast();
+    // SAFETY: the context outlives the registration.
+    ok(unsafe { tn_pool_on_pressure(pool, Some(use_computed), context, None) });
+    let before = stats(pool).requested_bytes;
+    assert_eq!(status!(tn_expr_compute(last, TN_KEEP_ON_FAIL)), TN_ERR_POOL_LIMIT, "{}", last_error());
+    // SAFETY: as above.
+    ok(unsafe { tn_pool_off_pressure(pool, Some(use_computed), context) });
+    assert_eq!(meanwhile.statuses.get(), Some([TN_ERR_IN_EXPRESSION; 3]));
+    assert_eq!(stats(pool).requested_bytes, before);
+    // Nothing refers to the failed evaluation.
+    let half: Vec<f64> = read(a).iter().map(|x| 0.5 * x).collect();
+    let value = compute(computed);
+    assert_same(&read(value), &half);
+    drop_array(value);
+    chain.into_iter().for_each(drop_expr);
+    drop_array(a);
+    end(pool);
+}
+
 /// Every status of an operand that changes while it is checked is one of its two states, never a failed check of the library.
 #[test]
 fn ex_1_array_handles_released_by_another_thread() {
@@ -422,14 +492,14 @@ fn ex_1_array_handles_released_by_another_thread() {
         scope.spawn(move || {
             for seed in 0..rounds {
                 let a = vector(std::ptr::without_provenance_mut(0), seed, 1);
-                shared.store(a.addr(), std::sync::atomic::Ordering::Release);
+                shared.store(a.addr(), Ordering::Release);
                 (0..seed % 97).for_each(|_| std::hint::spin_loop());
                 drop_array(a);
             }
-            shared.store(1, std::sync::atomic::Ordering::Release);
+            shared.store(1, Ordering::Release);
         });
         loop {
-            let id = shared.load(std::sync::atomic::Ordering::Acquire);
+            let id = shared.load(Ordering::Acquire);
             if id == 1 {
                 break;
             }

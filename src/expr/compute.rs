@@ -4,7 +4,9 @@
 //! after another (`step`). It ends with a value, with a failure of a node and all that depend on it, or with an error after which it can
 //! be tried again.
 //!
-//! With TN_KEEP_ON_FAIL, values that existed before are neither overwritten nor released until the whole evaluation has succeeded.
+//! With TN_KEEP_ON_FAIL, values that existed before are neither overwritten nor released until the whole evaluation has succeeded. Its nodes
+//! stay in progress until then, because a failure takes their values back: no other evaluation may use such a value. So a node that is
+//! done keeps its value for all operations that depend on it.
 
 use super::build::poisoned;
 use super::node::{self, EndedNodes, Graph, NONE, Progress};
@@ -98,7 +100,7 @@ impl Run {
     fn end(&mut self, outcome: core::result::Result<(), Failure>) -> Result<()> {
         match outcome {
             Ok(()) => {
-                self.release_kept();
+                self.publish();
                 Ok(())
             }
             Err(failure) => {
@@ -118,8 +120,8 @@ impl Run {
         }
     }
 
-    /// After success: releases the values that were kept for the case of a failure.
-    fn release_kept(&mut self) {
+    /// After success: publishes the values of an evaluation that keeps its operands, and releases those operands.
+    fn publish(&mut self) {
         if !self.keep {
             return;
         }
@@ -128,6 +130,7 @@ impl Run {
         let mut at = self.first;
         while at != NONE {
             self.uncount(&mut graph, at);
+            graph[at].progress = Progress::Done;
             graph.release_operands(at, &mut ended);
             at = graph[at].next;
         }
@@ -149,7 +152,7 @@ impl Run {
     fn give_up(&mut self, breaks: bool) {
         let failed = core::mem::replace(&mut self.current, NONE);
         if self.keep {
-            return self.revert();
+            return self.revert(failed);
         }
         let mut ended = EndedNodes::new();
         let mut graph = node::graph();
@@ -167,21 +170,25 @@ impl Run {
         ended.free(self.thread);
     }
 
-    /// Discards everything that was computed.
-    fn revert(&mut self) {
+    /// Discards everything that was computed before `failed`.
+    fn revert(&mut self, failed: u32) {
         let mut at = self.first;
-        while at != NONE {
+        while at != failed {
             let mut graph = node::graph();
-            if graph[at].progress == Progress::Done {
-                self.uncount(&mut graph, at);
-            }
-            graph[at].progress = Progress::Waiting;
+            self.uncount(&mut graph, at);
             let value = graph[at].value.take();
             at = graph[at].next;
             drop(graph);
             if let Some(claim) = value {
                 claim.lock_own().end_node(claim);
             }
+        }
+        // At once, when no node has a value or a count: another evaluation can begin with any of them.
+        let mut graph = node::graph();
+        let mut at = self.first;
+        while at != NONE {
+            graph[at].progress = Progress::Waiting;
+            at = graph[at].next;
         }
     }
 }

@@ -92,11 +92,14 @@ fn write_all(
     }
     let mut outcome = Ok(());
     let mut at = first;
-    while at != NONE && outcome.is_ok() {
+    while at != NONE {
         outcome = write_step(graph, at, &mut locations, format, text);
+        if outcome.is_err() {
+            break;
+        }
         at = graph[at].next;
     }
-    // Restores the counts.
+    // Restores the counts, which a step changes only if it succeeds.
     let end = at;
     let mut at = first;
     while at != end {
@@ -145,6 +148,7 @@ fn write_step(
     if step.location.base != label && !step.passes {
         locations[step.location.base as usize].alive += 1;
     }
+    write_operation(graph, &op, label, &step, format, text)?;
     count_uses(graph, at, true);
     for (side, &number) in op.numbers[..op.count].iter().enumerate() {
         let again = side == 1 && number == op.numbers[0];
@@ -154,7 +158,6 @@ fn write_step(
             locations[base as usize].alive -= 1;
         }
     }
-    write_operation(graph, &op, label, &step, format, text)?;
     graph[at].up = label;
     Ok(())
 }

@@ -362,7 +362,6 @@ impl Graph {
         let node = &mut self[number];
         node.value = Some(claim);
         node.order = order;
-        node.progress = Progress::Done;
         let waits = node.users.map_or(Operation::Leaf, |(user, _)| self[user].operation);
         self.tag(number, waits);
     }

@@ -5,7 +5,7 @@
 //! If an operand takes the result, its claim passes to the operation, and weak handles of the old contents end.
 
 use super::compute::{Failure, Run, busy};
-use super::node::{self, EndedNodes, Graph};
+use super::node::{self, EndedNodes, Graph, Progress};
 use super::op::{Op, Plan, decide};
 use super::rules::Operand;
 use crate::array;
@@ -217,6 +217,7 @@ impl Run {
         }
         graph.set_value(op.number, claim, order);
         if self.keep {
+            // The node is done when the whole evaluation has succeeded.
             for (side, &number) in op.numbers[..op.count].iter().enumerate() {
                 if graph[number].run != self.number {
                     continue;
@@ -227,6 +228,7 @@ impl Run {
                 }
             }
         } else {
+            graph[op.number].progress = Progress::Done;
             graph.release_operands(op.number, &mut ended);
         }
         drop(graph);
