@@ -124,9 +124,15 @@ impl Tally {
         self.requested = self.requested.wrapping_add(requested);
     }
 
-    /// Live blocks. Heaps count without a lock, so a sum taken while they run may have more frees than allocations.
+    /// Live blocks. Heaps count without a lock, so a sum taken while they run may have more frees than allocations. One client's part of
+    /// such a sum may also have a negative number of allocations or frees.
     pub fn blocks(&self) -> u64 {
-        self.allocated.max(self.freed) - self.freed
+        (self.allocated.wrapping_sub(self.freed) as i64).max(0) as u64
+    }
+
+    /// Allocations and reallocations, at least 0 for the same reason.
+    pub fn requests(&self) -> u64 {
+        (self.allocated.wrapping_add(self.reallocated) as i64).max(0) as u64
     }
 
     /// Usable bytes of live blocks, at least 0 for the same reason.
@@ -148,7 +154,7 @@ pub(super) struct Account {
 
 impl Account {
     pub fn is_used(&self, all: &Tally) -> bool {
-        all.allocated + all.reallocated + self.failures + self.misuses > 0
+        all.requests() + self.failures + self.misuses > 0
     }
 
     /// As C sees it. `all`: with the counts of thread heaps.
@@ -165,7 +171,7 @@ impl Account {
             live_bytes: all.bytes(),
             requested_bytes: (all.requested as i64).max(0) as u64,
             peak_bytes: self.peak.max(all.bytes()),
-            allocation_count: all.allocated + all.reallocated,
+            allocation_count: all.requests(),
             failure_count: self.failures,
             misuse_count: self.misuses,
             mismatch_count: self.mismatches,
@@ -176,6 +182,19 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A heap can count the block of an array between the reads of all its blocks and of those of the arrays. The difference, for
+    /// raw blocks, then is -1.
+    #[test]
+    fn a_sum_that_is_one_block_behind_is_0() {
+        let behind = Tally { allocated: 0u64.wrapping_sub(1), ..Tally::default() };
+        let account = Account { misuses: 1, ..Account::default() };
+        assert!(account.is_used(&behind) && !Account::default().is_used(&behind));
+        let reported = account.to_c(Client::RAW, &behind);
+        assert_eq!((reported.live_blocks, reported.allocation_count), (0, 0));
+        let behind = Tally { allocated: 3, freed: 0u64.wrapping_sub(1), ..Tally::default() };
+        assert_eq!(behind.blocks(), 4);
+    }
 
     #[test]
     fn a_tag_keeps_client_thread_and_site() {
