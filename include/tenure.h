@@ -227,6 +227,8 @@ typedef struct tn_array tn_array;
 typedef struct tn_weak tn_weak;
 /** A shared variable: one array value that the library keeps. Released by `tn_shared_release`. */
 typedef struct tn_shared tn_shared;
+/** Code of the program with declared inputs, outputs and updates. Released by `tn_function_release`. */
+typedef struct tn_function tn_function;
 /** An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`. */
 typedef struct tn_borrow tn_borrow;
 /** An array that was given and not yet taken. Released by `tn_promise_release`. */
@@ -341,9 +343,11 @@ TN_ENUM {
      * Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
      */
     TN_REQUIRE_BORROW = 1 << 1,
-    /** Crossing flag of shared variables: on the variable's own device, with its own layout; no transfer. */
+    /**
+     * Crossing flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer.
+     */
     TN_RAW = 1 << 2,
-    /** Crossing flag: the importer may overwrite the contents. Implies TN_BORROW. */
+    /** Crossing flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW. */
     TN_MAY_OVERWRITE = 1 << 3,
     /**
      * Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias.
@@ -351,8 +355,12 @@ TN_ENUM {
     TN_TAKE = 1 << 4,
     /** Import: the release callback runs only in `tn_run_releases`. */
     TN_RELEASE_QUEUED = 1 << 5,
-    /** Crossing flag of shared variables: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead. */
+    /**
+     * Crossing flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead.
+     */
     TN_STRICT = 1 << 6,
+    /** Crossing flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one. */
+    TN_REUSE = 1 << 7,
     /** Import: the new handle is READONLY. */
     TN_IMPORT_READONLY = 1 << 8,
     /** Import of a DLPack struct without a version: the producer permits writing. */
@@ -998,7 +1006,7 @@ typedef struct tn_array_info {
     int64_t strides[TN_MAX_NDIM];
 } tn_array_info;
 
-/** What became of a value that entered or left a shared variable. */
+/** What became of a value that entered or left a shared variable or a function. */
 typedef struct tn_crossing {
     /** TN_ALIASED or TN_COPIED. */
     tn_how how;
@@ -1008,6 +1016,105 @@ typedef struct tn_crossing {
 
 /** Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure. */
 typedef tn_status (*tn_update_callback)(void *context, tn_array *value);
+
+/**
+ * The body of a function: code with declared inputs, outputs and updates. `in[i]` belongs to the library and is valid until the body
+ * returns. On success, `out[i]` and `update[k]` have arrays that become the library's. See `tn_function_create`.
+ */
+typedef tn_status (*tn_function_body)(void *context,
+                                      tn_array *const *in,
+                                      tn_array **out,
+                                      tn_array **update);
+
+/**
+ * The body of a function as expressions: it builds them from the inputs, and the library computes them. See `tn_function_create`.
+ */
+typedef tn_status (*tn_function_expr_body)(void *context,
+                                           tn_expr *const *in,
+                                           tn_expr **out,
+                                           tn_expr **update);
+
+/** An input of a function. */
+typedef struct tn_in {
+    /** sizeof this struct, set by the caller; one size for all inputs. */
+    size_t size;
+    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
+    const char *name;
+    /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT. */
+    tn_crossing_flags flags;
+    /** Element type; 0: any. */
+    tn_dtype dtype;
+    /** The device on which the body gets the input; all zero: where the argument is. */
+    tn_device device;
+    /** Number of axes; -1: any. */
+    int32_t ndim;
+    /** 0. */
+    int32_t reserved;
+    /** The value of an argument that is NULL, copied; NULL: the argument is required. */
+    tn_array *default_value;
+    /**
+     * An implicit input: the value of this variable at the time of the call. It has no place among the arguments. NULL: an argument.
+     */
+    tn_shared *shared;
+} tn_in;
+
+/** An output of a function. */
+typedef struct tn_out {
+    /** sizeof this struct, set by the caller; one size for all outputs. */
+    size_t size;
+    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
+    const char *name;
+    /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_REUSE. */
+    tn_crossing_flags flags;
+    /** Element type; 0: any. */
+    tn_dtype dtype;
+    /** The device on which the caller gets the output; all zero: where the body left it. */
+    tn_device device;
+    /** Number of axes; -1: any. */
+    int32_t ndim;
+    /** 0. */
+    int32_t reserved;
+} tn_out;
+
+/** An update of a function: a shared variable that gets a new value in each call. */
+typedef struct tn_update {
+    /** sizeof this struct, set by the caller; one size for all updates. */
+    size_t size;
+    /** The variable. The function keeps it alive. */
+    tn_shared *target;
+    /** 0, TN_MAY_OVERWRITE or TN_REUSE. */
+    tn_crossing_flags flags;
+    /** 0. */
+    uint32_t reserved;
+} tn_update;
+
+/** The description of a function. All of it is copied. */
+typedef struct tn_function_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
+    const char *name;
+    /** The body; NULL: `expr_body`. */
+    tn_function_body body;
+    /** The body as expressions, in place of `body`; else NULL. */
+    tn_function_expr_body expr_body;
+    /** Passed to the body. */
+    void *context;
+    /** Called once with `context`, after the function was released and its last call has returned; may be NULL. */
+    tn_release_callback release;
+    /** Number of inputs. */
+    size_t n_in;
+    /** Number of outputs. */
+    size_t n_out;
+    /** Number of updates. */
+    size_t n_update;
+    /** The inputs, including the implicit ones. */
+    const tn_in *in;
+    /** The outputs. */
+    const tn_out *out;
+    /** The updates. A variable has one at most. */
+    const tn_update *update;
+} tn_function_options;
 
 /** Options of a shared variable; a NULL pointer means the defaults. */
 typedef struct tn_shared_options {
@@ -4180,6 +4287,106 @@ tn_status tn_shared_query(tn_shared *shared,
  * @ingroup shared
  */
 tn_status tn_shared_release(tn_shared *shared);
+
+/* ==================================================== function ==================================================== */
+/**
+ * @defgroup function code of the program with declared inputs, outputs and updates of shared variables
+ * Flags decide what is aliased and what is copied at each border.
+ */
+
+/**
+ * Creates a function: code of the program, which the library calls with declared inputs, outputs and updates.
+ *
+ * In each call, the body gets arrays for the inputs and leaves arrays for the outputs and the new values of the updated variables. The
+ * library decides for every array that crosses whether it is aliased or copied. All updates of a call become visible together, or none.
+ *
+ * The body's places. `in[i]`: the argument, the default, or the variable's value. It cannot be written, except with TN_WRITE_COW, unless
+ * the input has TN_MAY_OVERWRITE or TN_TAKE. `out[i]`, `update[k]`: NULL at first; with TN_REUSE a spare buffer of an earlier call, if
+ * there is one, with undefined contents; for an update with TN_MAY_OVERWRITE the value itself, or a copy if another holder needs it. The
+ * body puts arrays there: what it found, a new array, an input, a clone or view of one. They become the library's, also on failure. NULL
+ * in `update[k]` leaves that variable as it is. The body may release `in[i]` and what it found in a place. It leaves no write guard and no
+ * exclusive export open. It returns TN_OK or a failure; it does not throw or longjmp.
+ *
+ * With `expr_body`, the places have expressions, and the library computes them. An operation overwrites an input with TN_MAY_OVERWRITE or
+ * TN_TAKE, and the value of an update with TN_MAY_OVERWRITE, by the rules of `tn_expr_compute`. TN_REUSE offers no spare buffer.
+ *
+ * Inputs: no flag: the body reads the argument, and no output may alias it. TN_BORROW: an output may alias it. TN_MAY_OVERWRITE: the body
+ * may write the argument's own bytes, if nobody else holds them, else it gets a copy; contents are undefined afterwards. TN_TAKE: as
+ * before, and the argument's handle is destructed. TN_REQUIRE_BORROW: never a copy. TN_RAW: not moved to the declared device. TN_STRICT:
+ * on that device and C-contiguous, else an error. A default value and an implicit input are never written.
+ *
+ * Outputs: no flag: shares no byte with any other array. TN_BORROW: may alias an input with TN_BORROW, a variable's value, another output.
+ * TN_REQUIRE_BORROW: is not copied after the body. TN_RAW: stays on its device. TN_REUSE: the function keeps the buffer after the caller
+ * has released the output.
+ *
+ * @param options  The description, copied. Exactly one of `body` and `expr_body` is not NULL. On success, `release` is called once with
+ *                 `context`, after the function was released and its last call has returned; if this call fails, it is not called.
+ * @param[out] out The function. Released by `tn_function_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, also for missing bodies, inputs, outputs, updates and targets; TN_ERR_STALE, TN_ERR_KIND for a default or
+ *         variable; TN_ERR_INVALID for a wrong size, for flags that do not fit, for two bodies, for an implicit input with TN_TAKE, a
+ *         default, or an element type or number of axes that its variable lacks; TN_ERR_DTYPE for an unknown element
+ *         type; TN_ERR_SHAPE, TN_ERR_OVERFLOW for an impossible number of axes; TN_ERR_DTYPE, TN_ERR_SHAPE for a default that is not as
+ *         declared; TN_ERR_DEVICE; TN_ERR_DUPLICATE for two updates of one variable; TN_ERR_DESTRUCTED,
+ *         TN_ERR_GIVEN, TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED, TN_ERR_PENDING for a default;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping; the bytes of defaults, from the current pool of their device.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_create(const tn_function_options *options,
+                             tn_function **out);
+
+/**
+ * Calls a function.
+ *
+ * Before the body runs, the call checks the arguments, reserves the updated variables, and moves, copies or passes each input. After it,
+ * the call checks the arrays that the body left, and copies where the flags require that. Then it exchanges the values of all updated
+ * variables at once and hands out the outputs.
+ *
+ * On failure, arguments, variables and outputs are as they were. The exceptions: the bytes of an input with TN_MAY_OVERWRITE or TN_TAKE,
+ * which the body may have written; a variable that the body wrote in place is undefined, and reading it is TN_ERR_POISONED until a set.
+ *
+ * Arguments that share bytes: an argument is copied if it shares a byte with an earlier one that was not copied, and one of the two has
+ * TN_MAY_OVERWRITE or TN_TAKE. The comparison is exact: interleaved views share no byte.
+ *
+ * @param function A function. If it is released meanwhile, it lives until the call returns.
+ * @param n_in     Number of arguments: that of the inputs without the implicit ones.
+ * @param in       The arguments; NULL for an input with a default. NULL if n_in is 0.
+ * @param n_out    Number of outputs that the caller takes; the others are released.
+ * @param[out] out The outputs, n_out arrays; NULL if n_out is 0. Each is released by `tn_array_release`. On failure: untouched.
+ * @param[out] in_how  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On failure: untouched.
+ * @param[out] out_how The same for each output, n_out items; may be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many outputs;
+ *         TN_ERR_DUPLICATE for one handle twice with TN_TAKE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE for an argument
+ *         of another type or number of axes; TN_ERR_LAYOUT, TN_ERR_DEVICE with TN_STRICT; TN_ERR_POISONED; TN_ERR_READONLY;
+ *         TN_ERR_BORROWED_WRITE, also for a variable that another call changes; TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
+ *         TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN; TN_ERR_PENDING for a host argument with unfinished device work; TN_ERR_WOULD_COPY; what the
+ *         body returned, TN_ERR_FAILED if that is no status code; TN_ERR_FAILED for what the body left in a place; TN_ERR_ALIASED with
+ *         the option check_managed; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. A message names the
+ *         input, output or update by index and name.
+ * @note Threads: any, also several at once; two calls that update one variable exclude each other, and the second one is refused. Blocks:
+ *       as long as the body runs. Allocates: bookkeeping; for copies their bytes, from the thread's current pool or the variable's pool.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_call(tn_function *function,
+                           size_t n_in,
+                           tn_array *const *in,
+                           size_t n_out,
+                           tn_array **out,
+                           tn_crossing *in_how,
+                           tn_crossing *out_how);
+
+/**
+ * Releases a function. Calls that are running end first. Variables that only the function kept end with it.
+ *
+ * @param function A function. It is released exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the function's release callback, under no lock.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_release(tn_function *function);
 
 /* ===================================================== report ===================================================== */
 /** @defgroup report holders, copies of imports and exports, and leaks */

@@ -119,7 +119,7 @@ pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
 
 /// Puts a parameter's name in front of the draft.
 #[cold]
-pub fn about(status: Status, parameter: &str) -> Status {
+pub fn about(status: Status, parameter: impl fmt::Display) -> Status {
     let mut text = Text::new();
     DRAFT.with(|draft| {
         let _ = write!(text, "{parameter}: {}", draft.borrow().as_str());

@@ -80,6 +80,9 @@ pub mod expr;
 #[cfg(not(loom))]
 pub mod variable;
 
+#[cfg(not(loom))]
+pub mod function;
+
 pub mod plugin;
 
 pub mod report;

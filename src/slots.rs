@@ -61,10 +61,12 @@ pub enum Kind {
     EventSlot = 16,
     /// tn_shared
     Variable = 17,
+    /// tn_function
+    Function = 18,
 }
 
 /// The number of kinds, including the unused 0. The preload library does not have the last ones.
-const KINDS: usize = if cfg!(preload) { 12 } else { 18 };
+const KINDS: usize = if cfg!(preload) { 12 } else { 19 };
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -80,6 +82,7 @@ impl Kind {
             13 => Kind::Event,
             14 => Kind::StreamScope,
             17 => Kind::Variable,
+            18 => Kind::Function,
             _ => return None,
         })
     }
@@ -98,6 +101,7 @@ impl Kind {
             Kind::Event => "tn_event",
             Kind::StreamScope => "tn_scope of tn_stream_enter",
             Kind::Variable => "tn_shared",
+            Kind::Function => "tn_function",
             _ => "internal",
         }
     }

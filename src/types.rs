@@ -106,6 +106,10 @@ pub struct tn_weak {
 pub struct tn_shared {
     _opaque: [u8; 0],
 }
+/// Code of the program with declared inputs, outputs and updates. Released by `tn_function_release`.
+pub struct tn_function {
+    _opaque: [u8; 0],
+}
 /// An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`.
 pub struct tn_borrow {
     _opaque: [u8; 0],
@@ -216,16 +220,18 @@ pub type tn_crossing_flags = u32;
 pub const TN_BORROW: tn_crossing_flags = 1 << 0;
 /// Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
 pub const TN_REQUIRE_BORROW: tn_crossing_flags = 1 << 1;
-/// Crossing flag of shared variables: on the variable's own device, with its own layout; no transfer.
+/// Crossing flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer.
 pub const TN_RAW: tn_crossing_flags = 1 << 2;
-/// Crossing flag: the importer may overwrite the contents. Implies TN_BORROW.
+/// Crossing flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW.
 pub const TN_MAY_OVERWRITE: tn_crossing_flags = 1 << 3;
 /// Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias.
 pub const TN_TAKE: tn_crossing_flags = 1 << 4;
 /// Import: the release callback runs only in `tn_run_releases`.
 pub const TN_RELEASE_QUEUED: tn_crossing_flags = 1 << 5;
-/// Crossing flag of shared variables: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead.
+/// Crossing flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead.
 pub const TN_STRICT: tn_crossing_flags = 1 << 6;
+/// Crossing flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one.
+pub const TN_REUSE: tn_crossing_flags = 1 << 7;
 /// Import: the new handle is READONLY.
 pub const TN_IMPORT_READONLY: tn_crossing_flags = 1 << 8;
 /// Import of a DLPack struct without a version: the producer permits writing.
@@ -870,7 +876,7 @@ pub struct tn_array_info {
     pub strides: [i64; TN_MAX_NDIM],
 }
 
-/// What became of a value that entered or left a shared variable.
+/// What became of a value that entered or left a shared variable or a function.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct tn_crossing {
@@ -883,6 +889,115 @@ pub struct tn_crossing {
 /// Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure.
 pub type tn_update_callback =
     Option<unsafe extern "C" fn(context: *mut core::ffi::c_void, value: *mut tn_array) -> tn_status>;
+
+/// The body of a function: code with declared inputs, outputs and updates. `in[i]` belongs to the library and is valid until the body
+/// returns. On success, `out[i]` and `update[k]` have arrays that become the library's. See `tn_function_create`.
+pub type tn_function_body = Option<
+    unsafe extern "C" fn(
+        context: *mut core::ffi::c_void,
+        r#in: *const *mut tn_array,
+        out: *mut *mut tn_array,
+        update: *mut *mut tn_array,
+    ) -> tn_status,
+>;
+
+/// The body of a function as expressions: it builds them from the inputs, and the library computes them. See `tn_function_create`.
+pub type tn_function_expr_body = Option<
+    unsafe extern "C" fn(
+        context: *mut core::ffi::c_void,
+        r#in: *const *mut tn_expr,
+        out: *mut *mut tn_expr,
+        update: *mut *mut tn_expr,
+    ) -> tn_status,
+>;
+
+/// An input of a function.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_in {
+    /// sizeof this struct, set by the caller; one size for all inputs.
+    pub size: usize,
+    /// At most 63 bytes of UTF-8, copied; NULL: no name.
+    pub name: *const core::ffi::c_char,
+    /// TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT.
+    pub flags: tn_crossing_flags,
+    /// Element type; 0: any.
+    pub dtype: tn_dtype,
+    /// The device on which the body gets the input; all zero: where the argument is.
+    pub device: tn_device,
+    /// Number of axes; -1: any.
+    pub ndim: i32,
+    /// 0.
+    pub reserved: i32,
+    /// The value of an argument that is NULL, copied; NULL: the argument is required.
+    pub default_value: *mut tn_array,
+    /// An implicit input: the value of this variable at the time of the call. It has no place among the arguments. NULL: an argument.
+    pub shared: *mut tn_shared,
+}
+
+/// An output of a function.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_out {
+    /// sizeof this struct, set by the caller; one size for all outputs.
+    pub size: usize,
+    /// At most 63 bytes of UTF-8, copied; NULL: no name.
+    pub name: *const core::ffi::c_char,
+    /// TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_REUSE.
+    pub flags: tn_crossing_flags,
+    /// Element type; 0: any.
+    pub dtype: tn_dtype,
+    /// The device on which the caller gets the output; all zero: where the body left it.
+    pub device: tn_device,
+    /// Number of axes; -1: any.
+    pub ndim: i32,
+    /// 0.
+    pub reserved: i32,
+}
+
+/// An update of a function: a shared variable that gets a new value in each call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_update {
+    /// sizeof this struct, set by the caller; one size for all updates.
+    pub size: usize,
+    /// The variable. The function keeps it alive.
+    pub target: *mut tn_shared,
+    /// 0, TN_MAY_OVERWRITE or TN_REUSE.
+    pub flags: tn_crossing_flags,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// The description of a function. All of it is copied.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_function_options {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// At most 63 bytes of UTF-8, copied; NULL: no name.
+    pub name: *const core::ffi::c_char,
+    /// The body; NULL: `expr_body`.
+    pub body: tn_function_body,
+    /// The body as expressions, in place of `body`; else NULL.
+    pub expr_body: tn_function_expr_body,
+    /// Passed to the body.
+    pub context: *mut core::ffi::c_void,
+    /// Called once with `context`, after the function was released and its last call has returned; may be NULL.
+    pub release: tn_release_callback,
+    /// Number of inputs.
+    pub n_in: usize,
+    /// Number of outputs.
+    pub n_out: usize,
+    /// Number of updates.
+    pub n_update: usize,
+    /// The inputs, including the implicit ones.
+    pub r#in: *const tn_in,
+    /// The outputs.
+    pub out: *const tn_out,
+    /// The updates. A variable has one at most.
+    pub update: *const tn_update,
+}
 
 /// Options of a shared variable; a NULL pointer means the defaults.
 #[repr(C)]

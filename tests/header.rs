@@ -159,7 +159,9 @@ fn every_type_field_and_constant_has_a_comment() {
     let mut missing = Vec::new();
     let mut documented = false;
     for line in types.lines() {
-        let field = line.starts_with("    ") && line.ends_with(';') || line.starts_with("    TN_");
+        // Deeper lines continue a list of parameters.
+        let is_indented_once = line.starts_with("    ") && !line.starts_with("     ");
+        let field = is_indented_once && line.ends_with(';') || line.starts_with("    TN_");
         let item = line.starts_with("typedef ")
             || line.starts_with("static const ")
             || (line.starts_with("#define ") && line != "#define TENURE_H" && !is_twin(line));

@@ -48,6 +48,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("kernels", 7, true),
     ("expr", 8, false),
     ("variable", 8, false),
+    ("function", 8, false),
     ("plugin", 8, true),
     ("report", 9, false),
     ("unload", 9, true),

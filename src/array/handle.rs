@@ -4,7 +4,7 @@
 
 use super::check::{check_live, check_unused, with};
 use super::refusal::Refusal;
-use crate::error::Result;
+use crate::error::{Result, quietly};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
 use crate::options;
@@ -44,6 +44,16 @@ pub fn release_now(id: Id) -> Result<()> {
     let (mut locked, claim) = ledger::lock::<Claim>(id)?;
     locked.release(claim);
     Ok(())
+}
+
+/// As [`release_now`], for a handle that may be released already. It keeps the draft of the message.
+pub fn release_if_open(id: Id) {
+    if let Some(one) = LockedSlot::<Claim>::of(thread::current(), id)
+        && one.release()
+    {
+        return;
+    }
+    let _ = quietly(|| release_now(id));
 }
 
 /// Makes another claim with the layout and name of this one.

@@ -24,12 +24,16 @@ pub enum Adopted {
 /// How a value enters a shared variable.
 #[derive(Clone, Copy)]
 pub struct Wanted {
-    /// TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE, TN_STRICT.
+    /// TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE.
     pub flags: u32,
     /// The device of the variable.
     pub device: tn_device,
     /// The variable.
     pub variable: Id,
+    /// Another variable, which lets its value go in this call; else none.
+    pub from: Id,
+    /// Only the library knows the array. Its unfinished device work becomes that of the value.
+    pub is_own: bool,
 }
 
 /// Decides about one array, which is live. `points` receives the device work to wait for, as in [`super::check`].
@@ -38,9 +42,6 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     let layout = &body.layout;
     let (required, takes) = (wanted.flags & TN_REQUIRE_BORROW != 0, wanted.flags & TN_TAKE != 0);
     let may_alias = required || takes || wanted.flags & TN_BORROW != 0;
-    if wanted.flags & TN_STRICT != 0 {
-        check_strict(locked, claim, wanted.device)?;
-    }
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
     if let Some(poison) = facts.poison {
@@ -66,23 +67,26 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     if required && facts.export_shared.any() {
         return refuse(TN_ERR_EXPORTED, facts.export_shared);
     }
-    if ledger::is_reachable(state.device) {
+    if ledger::is_reachable(state.device) && !wanted.is_own {
         check_work(locked, claim, false, UseTime::HOST, points)?;
     }
     if !may_alias {
         return Ok(Adopted::Copy(0));
     }
     let owner = locked.variable_beside(claim).map(|owner| locked.get(owner).variable);
+    let is_value = state.managed > 0 && owner == Some(wanted.variable);
     // The claim of a variable that lends its value to a callback rests, and is not found.
-    let of_another = state.managed > 0 && owner != Some(wanted.variable);
+    let is_let_go = state.managed > 0 && wanted.from != Id::NONE && owner.is_none_or(|owner| owner == wanted.from);
+    let of_another = state.managed > 0 && !is_value && !is_let_go;
+    let is_wasteful = !is_value && state.bytes > layout.bytes().saturating_mul(2);
     let reasons = [
         (TN_WHY_DEVICE, state.device != wanted.device),
-        (TN_WHY_LAYOUT, is_stretched),
-        (TN_WHY_READONLY, facts.readonly),
+        (TN_WHY_READONLY, facts.readonly && !is_stretched),
         (TN_WHY_SHARED, of_another),
+        (TN_WHY_LAYOUT, is_stretched),
         (TN_WHY_EXPORTED, facts.export_shared.any()),
         (TN_WHY_BORROWED, facts.read.any()),
-        (TN_WHY_WASTE, !required && state.managed == 0 && state.bytes > layout.bytes().saturating_mul(2)),
+        (TN_WHY_WASTE, !required && is_wasteful),
     ];
     match reasons.iter().find(|(_, is_so)| *is_so) {
         None => Ok(Adopted::Alias),
@@ -92,8 +96,8 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     }
 }
 
-/// TN_ERR_DEVICE or TN_ERR_LAYOUT for a value that would have to be moved or packed.
-fn check_strict(locked: &Locked, claim: &'static Claim, device: tn_device) -> Checked<()> {
+/// TN_STRICT: TN_ERR_DEVICE or TN_ERR_LAYOUT for a value that would have to be moved or packed.
+pub fn check_strict(locked: &Locked, claim: &'static Claim, device: tn_device) -> Checked<()> {
     let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
     if state.device != device {
         return Err(fail(

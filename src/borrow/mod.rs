@@ -12,6 +12,7 @@
 //! | `moves` | writes that copy (COW) |
 //! | `why` | the holders of a store, and why its bytes may not be overwritten |
 //! | `adopt` | whether a shared variable may have the bytes of an array, or needs a copy |
+//! | `pass` | how the bytes of an argument reach the body of a function |
 #![forbid(unsafe_code)]
 
 mod acquire;
@@ -26,15 +27,20 @@ mod entries;
 
 mod moves;
 
+// As `adopt`.
+#[cfg_attr(loom, allow(dead_code))]
+mod pass;
+
 mod rules;
 
 mod why;
 
 pub use acquire::{abandon, acquire, would_copy};
-pub use adopt::{Adopted, Wanted, adopt, would_copy as alias_required};
+pub use adopt::{Adopted, Wanted, adopt, check_strict, would_copy as alias_required};
 pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, guard_params};
 pub use entries::all;
-pub use rules::{Mode, Use, check, wait_or_refuse, why as reasons_against_writing};
+pub use pass::{Argument, Passed, check_left, pass};
+pub use rules::{Mode, Use, check, is_free, wait_or_refuse, why as reasons_against_writing};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
     holders_of, holders_of_array, is_unique, store_of, why_not,

@@ -55,13 +55,13 @@ pub(super) struct Facts {
     export_read: Open,
     pub(super) export_shared: Open,
     pub(super) export_exclusive: Open,
-    any_export: Open,
-    shared: u32,
-    nodes: u32,
+    pub(super) any_export: Open,
+    pub(super) shared: u32,
+    pub(super) nodes: u32,
     /// The nodes whose region overlaps.
     nodes_over: u32,
-    managed: bool,
-    foreign: bool,
+    pub(super) managed: bool,
+    pub(super) foreign: bool,
 }
 
 /// Number of open guards of a kind, and the oldest.
@@ -169,7 +169,7 @@ pub(super) fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status
     Refusal::By(Holder { status, subject, name, origin, count: open.count, why: 0, cow: false })
 }
 
-fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
+pub(super) fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
     let mut holder = Holder {
         status,
         subject: locked.get(claim).name,
@@ -230,6 +230,9 @@ pub(super) fn refuse_by_state(locked: &Locked, claim: &'static Claim, status: tn
 /// The bits of why_not without a target: what prevents overwriting the bytes in place.
 #[inline]
 pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
+    if is_alone(locked.get(claim), locked.state(locked.ledger_of(claim))) {
+        return 0;
+    }
     let facts = Facts::of(locked, claim);
     let body = locked.get(claim);
     [
@@ -247,6 +250,17 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
 }
 
+/// Fast check of the common case: the claim is the only holder of its bytes, which nobody uses and which may be written.
+#[inline(always)]
+fn is_alone(body: &ClaimBody, state: &LedgerState) -> bool {
+    let is_constant = state.managed > 0 && !body.grants && body.variable == Id::NONE;
+    body.given == 0
+        && body.counted
+        && state.claims == 1
+        && state.readers | state.writers | state.exports() | state.records == 0
+        && !(body.readonly || state.readonly || state.foreign() || is_constant)
+}
+
 /// Fast check of the common case: no other use, readers beside a reader, or shared views beside a shared view. If it is true, the
 /// use may begin; otherwise [`check`] decides.
 #[inline(always)]
@@ -254,7 +268,8 @@ pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
     let quiet = state.writers | state.exports_read | state.exports_shared | state.exports_exclusive | state.records
         == 0
         && !body.moving;
-    let writable = || state.nodes == 0 && !body.readonly && !state.readonly && state.managed == 0;
+    let may_write = || state.managed == 0 || body.grants;
+    let writable = || state.nodes == 0 && !body.readonly && !state.readonly && may_write();
     // Shared views may coexist.
     let shareable = || state.writers | state.exports_exclusive | state.records == 0 && !body.moving;
     match wanted {
@@ -409,16 +424,6 @@ pub fn check_copy(
     if body.moving {
         return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
     }
-    if body.lent {
-        return Err(fail(
-            TN_ERR_SHARED,
-            format_args!(
-                "{} is lent to this callback and has another holder now; end that one, or write with TN_WRITE_ALIASED",
-                array::Quoted(&body.name)
-            ),
-        )
-        .into());
-    }
     let own = |class: Class| {
         let mut open = Open::default();
         locked.each_guard(locked.ledger_of(claim), |guard| {
@@ -442,6 +447,16 @@ pub fn check_copy(
     }
     if body.readers > 0 {
         return Err(by_guard(locked, claim, TN_ERR_BORROWED, own(Class::Read)));
+    }
+    if body.lent {
+        return Err(fail(
+            TN_ERR_SHARED,
+            format_args!(
+                "{} is lent to this callback and has another holder now; end that one, or write with TN_WRITE_ALIASED",
+                array::Quoted(&body.name)
+            ),
+        )
+        .into());
     }
     Ok(())
 }

@@ -253,7 +253,7 @@ pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], e
     debug_assert!(number == operands[k].number);
     let result = layout.item().saturating_mul(shape.iter().product());
     [
-        (TN_WHY_SHARED, state.claims > state.nodes || state.managed > 0),
+        (TN_WHY_SHARED, state.claims > state.nodes || state.managed > 0 && !body.grants),
         (TN_WHY_IN_EXPRESSION, !sole || state.nodes > ours),
         (TN_WHY_EXPORTED, state.exports() > 0),
         (TN_WHY_BORROWED, state.readers + state.writers > 0),

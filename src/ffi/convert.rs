@@ -297,6 +297,18 @@ sized! {
     tn_shared_options: tn_shared_options {
         size: 0, device: NOWHERE, pool: core::ptr::null_mut(), name: core::ptr::null(),
     },
+    tn_in: tn_in {
+        size: 0, name: core::ptr::null(), flags: 0, dtype: 0, device: NOWHERE, ndim: -1, reserved: 0,
+        default_value: core::ptr::null_mut(), shared: core::ptr::null_mut(),
+    },
+    tn_out: tn_out {
+        size: 0, name: core::ptr::null(), flags: 0, dtype: 0, device: NOWHERE, ndim: -1, reserved: 0,
+    },
+    tn_update: tn_update { size: 0, target: core::ptr::null_mut(), flags: 0, reserved: 0 },
+    tn_function_options: tn_function_options {
+        size: 0, name: core::ptr::null(), body: None, expr_body: None, context: core::ptr::null_mut(), release: None,
+        n_in: 0, n_out: 0, n_update: 0, r#in: core::ptr::null(), out: core::ptr::null(), update: core::ptr::null(),
+    },
     tn_shared_info: tn_shared_info {
         size: 0, device: NOWHERE, home: NOWHERE, dtype: 0, ndim: 0, flags: 0, is_poisoned: 0, version: 0, bytes: 0,
         detach_count: 0, name: [0; 64], shape: [0; TN_MAX_NDIM],

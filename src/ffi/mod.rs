@@ -42,6 +42,9 @@ pub mod expr;
 #[cfg(not(loom))]
 pub mod shared;
 
+#[cfg(not(loom))]
+pub mod function;
+
 pub mod report;
 
 pub mod plugin;

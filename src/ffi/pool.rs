@@ -4,6 +4,8 @@ use crate::boundary::enter;
 use crate::device::upstream::NO_UPSTREAM;
 use crate::error::Result;
 use crate::ffi::convert::{self, Out};
+#[cfg(not(loom))]
+use crate::function;
 use crate::pool::{self, Pool, PoolOptions, raw};
 use crate::transfer;
 use crate::types::*;
@@ -579,7 +581,10 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, released_bytes: *mut usize) -> tn_status {
     enter("tn_pool_trim", || {
-        let released = transfer::trim(find(pool)?, keep_bytes)?;
+        let pool = find(pool)?;
+        #[cfg(not(loom))]
+        function::drop_spares(|of| core::ptr::eq(of, pool));
+        let released = transfer::trim(pool, keep_bytes)?;
         // SAFETY: NULL or writable, by the function's documentation.
         unsafe { convert::write_opt(released_bytes, released) };
         Ok(())

@@ -214,7 +214,8 @@ impl Locked {
         let last = state.claims == 1;
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, which is in the list.
         unsafe { state.end_claim(claim, last) };
-        if last && !state.can_end() {
+        // A claim that rests, or that moves, has the bytes.
+        if last && state.moves == 0 && !state.can_end() {
             self.count_held_bytes(ledger, true);
         }
     }
@@ -373,6 +374,10 @@ impl Locked {
         self.state_mut(ledger).moves -= 1;
         self.drop_lease_if_unused(claim);
         self.free_if_unused(claim);
+        let state = self.state(ledger);
+        if state.claims == 0 && state.moves == 0 && !state.can_end() {
+            self.count_held_bytes(ledger, true);
+        }
         self.mark_dead_if_unused(ledger);
     }
 

@@ -188,6 +188,12 @@ impl<S: GuardedSlot> LockedSlot<S> {
         unsafe { self.at.body() }
     }
 
+    /// The tag of its ledger.
+    #[inline(always)]
+    pub(crate) fn tag(&self) -> u64 {
+        self.at.ledger.tag()
+    }
+
     /// The state of its ledger.
     #[inline(always)]
     pub(crate) fn state(&self) -> &LedgerState {
@@ -266,7 +272,8 @@ impl LockedSlot<Claim> {
             let root = unsafe { &*root.guarded().body.get() };
             root.users > 1 || root.layout.is_inline()
         });
-        if !unused || !plain_root || (last && !state.ends_with_last_claim()) {
+        let (ends, rests) = (last && state.ends_with_last_claim(), state.rests());
+        if !unused || !plain_root || (last && !ends && !rests) {
             return false;
         }
         if body.counted {
@@ -278,7 +285,7 @@ impl LockedSlot<Claim> {
             Table::free(thread, root);
         }
         claim.reset(thread);
-        if last {
+        if ends {
             let state = self.state_mut();
             let start = state.start;
             let backing = core::mem::replace(&mut state.backing, Backing::None);

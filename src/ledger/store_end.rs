@@ -23,7 +23,7 @@ impl LedgerState {
 
     /// Whether the bytes are a pool's, which waits for unfinished device work itself. The owner of foreign bytes would not.
     #[inline]
-    fn is_own_memory(&self) -> bool {
+    pub(crate) fn is_own_memory(&self) -> bool {
         matches!(self.backing, Backing::None | Backing::Pool(..))
     }
 
@@ -33,6 +33,17 @@ impl LedgerState {
         self.readers | self.writers | self.exports_read | self.exports_shared | self.exports_exclusive == 0
             && self.records | self.moves == 0
             && self.held == 0
+    }
+
+    /// Number of claims that rest or move, and that `claims` may not count.
+    pub(crate) fn resting(&self) -> u32 {
+        self.moves
+    }
+
+    /// Whether another claim rests, so that the store goes on to exist.
+    #[inline(always)]
+    pub(super) fn rests(&self) -> bool {
+        self.moves > 0
     }
 
     /// Whether the end of the last claim ends the store, whose bytes then go back to a pool, and nothing else.
@@ -50,6 +61,9 @@ impl Locked {
         debug_assert!(state.is_valid());
         // A spent handle may outlive its store. The ledger that it names is then free, or belongs to another store.
         if state.is_unused() && ledger.is_alive() {
+            // The last claim may have ended while another one rested.
+            self.state_mut(ledger).epoch += 1;
+            let state = self.state(ledger);
             if state.can_end() {
                 self.mark_dead(ledger);
             } else {

@@ -68,7 +68,7 @@ impl LedgerState {
         }
     }
 
-    /// Ends a claim. `last`: no other claim is left, which ends the epoch of weak handles.
+    /// Ends a claim. `last`: no other claim is left, which ends the epoch of weak handles, unless a claim rests.
     ///
     /// # Safety
     /// - As above; the claim is in the list.
@@ -77,7 +77,7 @@ impl LedgerState {
         // SAFETY: the caller's obligation.
         unsafe { self.unlink_claim(claim) };
         debug_assert_eq!(last, self.claims == 0);
-        if last {
+        if last && self.moves == 0 {
             self.epoch += 1;
         }
     }

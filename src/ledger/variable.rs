@@ -5,9 +5,9 @@
 //! promises of the callback's handle inherit its grant, and lose it when the claim wakes.
 
 use super::locked::Locked;
-use super::state::Claim;
+use super::state::{Claim, GuardedSlot};
 use crate::names::Name;
-use crate::slots::{Id, Slot, State};
+use crate::slots::{Id, Slot, State, Table};
 
 impl Locked {
     /// Makes a claim that of a shared variable, whose handle no caller knows. Its store becomes constant for all other handles.
@@ -17,6 +17,9 @@ impl Locked {
         debug_assert!(body.variable == Id::NONE);
         body.variable = variable;
         body.name = name;
+        // It may have come from a callback, whose bytes were another value's.
+        body.lent = false;
+        body.grants = false;
         self.state_mut(ledger).managed += 1;
     }
 
@@ -27,6 +30,19 @@ impl Locked {
         debug_assert!(body.variable != Id::NONE);
         body.variable = Id::NONE;
         self.state_mut(ledger).managed -= 1;
+    }
+
+    /// Ends all weak handles of a store, as if it had been without a claim.
+    pub(crate) fn end_weak_handles(&mut self, claim: &'static Claim) {
+        let ledger = self.ledger_of(claim);
+        self.state_mut(ledger).epoch += 1;
+    }
+
+    /// Gives a claim, whose handle only the library knows, another handle.
+    pub(crate) fn renew_handle(&mut self, claim: &'static Claim) -> Id {
+        self.check(claim.guarded());
+        claim.head().make_stale(State::Live);
+        claim.id()
     }
 
     /// Makes a claim the handle of a callback, and lets it write the value if its store is one.
@@ -47,16 +63,29 @@ impl Locked {
         self.get_mut(claim).given = 1;
     }
 
-    /// Ends [`Locked::rest`], and the grants of all claims that descend from the callback's handle. If the handle of the resting claim was
-    /// released meanwhile, that claim ends.
+    /// Ends [`Locked::rest`], and the grants of all claims that descend from the callback's handle, unless that callback itself had the
+    /// bytes from another call. If the handle of the resting claim was released meanwhile, that claim ends.
     pub(crate) fn wake(&mut self, claim: &'static Claim) {
-        let mut at = self.state(self.ledger_of(claim)).claim_list;
+        let descends = self.get(claim).grants || self.get(claim).lent;
+        // A variable's claim counts again after its lending ended.
+        let is_nested = descends && self.variable_beside(claim).is_none();
+        let mut at = self.state(self.ledger_of(claim)).claim_list.filter(|_| !is_nested);
         while let Some(other) = at {
             let body = self.get_mut(other);
             body.lent = false;
             body.grants = false;
             at = body.next;
         }
+        if !is_nested {
+            let body = self.get_mut(claim);
+            body.lent = false;
+            body.grants = false;
+        }
+        self.resume(claim);
+    }
+
+    /// Ends [`Locked::rest`] of a claim that no callback's handle descends from. If its handle was released meanwhile, the claim ends.
+    pub(crate) fn resume(&mut self, claim: &'static Claim) {
         self.get_mut(claim).given = 0;
         if claim.head().state() == State::Kept {
             self.cancel_move(claim);
@@ -66,6 +95,13 @@ impl Locked {
         self.link(ledger, claim);
         self.get_mut(claim).moving = false;
         self.state_mut(ledger).moves -= 1;
+    }
+
+    /// The claim of a handle, if that is on the store of `claim`.
+    pub(crate) fn find_beside(&self, claim: &'static Claim, handle: Id) -> Option<&'static Claim> {
+        let found = Table::<Claim>::guess(handle).filter(|found| found.head().is(handle))?;
+        let ledger = found.guarded().ledger()?;
+        core::ptr::eq(ledger, self.ledger_of(claim)).then_some(found)
     }
 
     /// The claim of a shared variable on the store of `claim`, if it has one.

@@ -113,6 +113,7 @@ mod stream_ordered;
 mod thread_heap;
 
 pub use backing::listener::{Callback, Release};
+pub use backing::pressure::on_missing_memory;
 #[cfg(not(any(loom, preload)))]
 pub use backing::trim::trim_at_unload;
 pub use client::{CLIENTS, Client};

@@ -58,6 +58,10 @@ fn give_slow(id: Id, required: u32) -> Result<Id> {
         array::check_process(locked, claim)?;
         let body = locked.get(claim);
         let needed = body.required.max(required);
+        if !body.counted {
+            // The claim rests: a call has the bytes.
+            return Err(given_already(locked, claim, 1));
+        }
         if body.given + 1 > needed {
             return Err(given_already(locked, claim, needed));
         }
@@ -82,7 +86,7 @@ fn given_already(locked: &Locked, claim: &'static Claim, needed: u32) -> Refusal
 }
 
 /// TN_ERR_BORROWED or TN_ERR_BORROWED_WRITE if the handle has open guards, which prevent giving it.
-fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+pub fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     let body = locked.get(claim);
     let (status, count) = match (body.writers + u32::from(body.moving), body.readers) {
         (0, 0) => return Ok(()),

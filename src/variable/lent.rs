@@ -7,7 +7,7 @@
 use crate::array;
 use crate::borrow;
 use crate::error::Result;
-use crate::ledger::{self, Claim, SpareClaim};
+use crate::ledger::{self, Claim, Locked, SpareClaim};
 use crate::slots::Id;
 use crate::thread;
 
@@ -15,6 +15,8 @@ use crate::thread;
 pub struct Lent {
     resting: &'static Claim,
     handle: Id,
+    /// The store's number of finished writes when the bytes were lent.
+    version: u64,
 }
 
 /// An update in progress.
@@ -23,6 +25,8 @@ pub struct Update {
     pub lent: Lent,
     /// The reasons for a copy in place of the value itself: TN_WHY_ bits.
     pub why: u32,
+    /// It ends when its callback returns.
+    pub by_callback: bool,
 }
 
 /// What a callback left behind.
@@ -32,6 +36,8 @@ pub struct Left {
     pub is_writable: bool,
     /// A write that failed.
     pub is_poisoned: bool,
+    /// The bytes may differ from those that were lent.
+    pub is_changed: bool,
 }
 
 /// Lends an array to a callback.
@@ -59,7 +65,8 @@ fn lend_if(array: Id, mut may: impl FnMut(u32) -> bool) -> Result<Option<Lent>> 
     let claim = ledger::find::<Claim>(handle).expect("only this function knows it");
     locked.begin_lent(claim);
     locked.rest(resting);
-    Ok(Some(Lent { resting, handle }))
+    let version = locked.state(locked.ledger_of(resting)).version;
+    Ok(Some(Lent { resting, handle, version }))
 }
 
 impl Lent {
@@ -75,16 +82,38 @@ impl Lent {
 
     /// Ends the callback's handle, if it did not release it. The library's claim counts again.
     pub fn end(self) -> Left {
-        if let Ok((mut locked, claim)) = ledger::lock::<Claim>(self.handle) {
+        array::release_if_open(self.handle);
+        self.keep_handle()
+    }
+
+    /// As [`Lent::end`], for bytes that are the value from now on. Its form is that of the callback's handle.
+    pub fn end_in_place(self) {
+        let mut locked = self.resting.lock_moving();
+        if let Some(claim) = locked.find_beside(self.resting, self.handle) {
+            let form = locked.get(claim).form;
+            locked.get_mut(self.resting).form = form;
             locked.release(claim);
         }
+        locked.wake(self.resting);
+    }
+
+    /// As [`Lent::end`], for a handle that the library goes on to use.
+    pub fn keep_handle(self) -> Left {
         let mut locked = self.resting.lock_moving();
-        let state = locked.state(locked.ledger_of(self.resting));
-        let left = Left {
-            is_writable: state.writers + state.exports_shared + state.exports_exclusive > 0,
-            is_poisoned: state.poisoned > 0,
-        };
+        let left = self.left_in(&locked);
         locked.wake(self.resting);
         left
+    }
+
+    /// What the callback left until now.
+    pub fn left(&self) -> Left {
+        self.left_in(&self.resting.lock_moving())
+    }
+
+    fn left_in(&self, locked: &Locked) -> Left {
+        let state = locked.state(locked.ledger_of(self.resting));
+        let is_writable = state.writers + state.exports_shared + state.exports_exclusive > 0;
+        let is_poisoned = state.poisoned > 0;
+        Left { is_writable, is_poisoned, is_changed: is_writable || is_poisoned || state.version != self.version }
     }
 }

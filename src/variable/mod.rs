@@ -23,11 +23,17 @@ mod update;
 
 mod value;
 
-pub use update::{begin_update, end_update, update};
+pub use lent::{Lent, lend_alone};
+pub use slot::{Exchange, Fixed, Value, VariableRef, Work, clone_values, end_value, exchange_all, tag_of};
+pub use update::{begin_update, end_update, lend_value, status_of, update};
+pub use value::{
+    ALIASED, BY_HOLDER, Crossing, adopt_left, check_forbidden, copy, mark, mark_left, note_checksum, note_copy,
+    stream_to, verify,
+};
 
 use crate::array;
 use crate::borrow;
-use crate::error::{Result, fail};
+use crate::error::{Result, fail, quietly, rank};
 use crate::flags;
 use crate::gpu;
 use crate::layout::{Layout, Order, Tuple};
@@ -37,8 +43,7 @@ use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::types::*;
 use core::ffi::CStr;
-use slot::{Fixed, VariableRef};
-use value::{ALIASED, Crossing, Source};
+use value::Source;
 
 /// The options of a new variable.
 #[derive(Clone, Copy)]
@@ -58,12 +63,11 @@ const LEAVING: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW;
 
 /// Creates a variable.
 pub fn create(function: &'static CStr, value: Id, flags: u32, options: Result<Options>) -> Result<(Id, Crossing)> {
-    ledger::find::<ledger::Claim>(value)?;
-    flags::check("flags", flags, ENTERING, &flags::CROSSING)?;
-    let options = options?;
+    let options = with_check(options, || check_entering(value, flags))?;
     let source = Source::of(value)?;
     let home = source.device;
     let device = options.device.unwrap_or(home);
+    value::check_strict(value, flags, device)?;
     let pool = pool_of(device, options.pool)?;
     let name = if options.name.is_none() { source.name } else { options.name };
     let fixed = Fixed { device, home, dtype: source.layout.dtype(), ndim: source.layout.ndim(), pool, name };
@@ -71,6 +75,23 @@ pub fn create(function: &'static CStr, value: Id, flags: u32, options: Result<Op
     let stored = value::store(function, &variable, value, flags, None)?;
     value::commit(&variable, stored.array, stored.is_detached);
     Ok((variable.publish(), stored.crossing))
+}
+
+/// The checks of a value's handle and flags.
+fn check_entering(value: Id, flags: u32) -> Result<()> {
+    ledger::find::<ledger::Claim>(value)?;
+    flags::check("flags", flags, ENTERING, &flags::CROSSING)
+}
+
+/// Makes a check of another argument. If both fail, the status that comes first in the order of checks is reported.
+fn with_check<T>(noted: Result<T>, check: impl Fn() -> Result<()>) -> Result<T> {
+    match noted {
+        Ok(noted) => check().map(|()| noted),
+        Err(status) => match quietly(&check) {
+            Err(other) if rank(other.code()) < rank(status.code()) => Err(check().err().unwrap_or(status)),
+            _ => Err(status),
+        },
+    }
 }
 
 /// The pool for copies of values: the given one, which must be of the variable's device, or the thread's current one.
@@ -93,6 +114,11 @@ fn pool_of(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static Po
 
 /// Reads a variable: an alias of its value, or a copy.
 pub fn get(function: &'static CStr, id: Id, flags: u32) -> Result<(Id, Crossing)> {
+    if flags & !TN_REQUIRE_BORROW == TN_RAW | TN_BORROW
+        && let Some(value) = slot::clone_value_fast(id)
+    {
+        return Ok((value, ALIASED));
+    }
     let variable = VariableRef::find(id)?;
     flags::check("flags", flags, LEAVING, &flags::CROSSING)?;
     let fixed = variable.fixed();
@@ -127,14 +153,13 @@ fn host_reads(fixed: &Fixed) -> Result<bool> {
 
 /// Replaces the value. TN_ERR_DTYPE, TN_ERR_SHAPE if element type or number of axes differ.
 pub fn set(function: &'static CStr, id: Id, value: Id, flags: u32) -> Result<Crossing> {
-    let variable = VariableRef::find(id)?;
-    ledger::find::<ledger::Claim>(value)?;
-    flags::check("flags", flags, ENTERING, &flags::CROSSING)?;
+    let variable = with_check(VariableRef::find(id), || check_entering(value, flags))?;
     let source = Source::of(value)?;
     check_fits(variable.fixed(), &source.layout)?;
-    let work = variable.begin()?;
-    value::verify(&variable)?;
-    let stored = value::store(function, &variable, value, flags, Some(variable.value()))?;
+    value::check_strict(value, flags, variable.fixed().device)?;
+    let (work, present) = variable.begin()?;
+    value::verify(&variable, present)?;
+    let stored = value::store(function, &variable, value, flags, Some(present))?;
     value::commit(&variable, stored.array, stored.is_detached);
     drop(work);
     Ok(stored.crossing)

@@ -36,6 +36,8 @@ pub struct Fixed {
 pub struct Value {
     /// The array; none before the first value.
     pub array: Id,
+    /// The tag of its store.
+    pub store: u64,
     /// Number of the value, from 1.
     pub version: u64,
     /// Number of values that took another buffer because of a holder.
@@ -46,7 +48,8 @@ pub struct Value {
     pub checksum: Option<u64>,
 }
 
-const NO_VALUE: Value = Value { array: Id::NONE, version: 0, detach_count: 0, is_poisoned: false, checksum: None };
+const NO_VALUE: Value =
+    Value { array: Id::NONE, store: 0, version: 0, detach_count: 0, is_poisoned: false, checksum: None };
 
 /// A slot; its contents are None while it has no variable.
 struct VariableSlot {
@@ -118,6 +121,14 @@ pub fn release(id: Id) -> Result<()> {
     Ok(())
 }
 
+/// The fast path of another handle on a value's bytes, without a reference on the variable. If the variable or its value ends meanwhile, the
+/// array is stale. None: only the slow path knows why.
+pub fn clone_value_fast(id: Id) -> Option<Id> {
+    let slot = Table::<VariableSlot>::guess(id)?;
+    let value = slot.contents.lock().as_ref().filter(|_| slot.head.is(id))?.value;
+    if value.is_poisoned { None } else { array::clone(value.array).ok() }
+}
+
 /// A reference on a variable.
 pub struct VariableRef {
     slot: &'static VariableSlot,
@@ -176,7 +187,11 @@ impl VariableRef {
 
     /// The value now; TN_ERR_POISONED if an update in place failed.
     pub fn check_value(&self) -> Result<Value> {
-        let value = self.value();
+        self.check(self.value())
+    }
+
+    /// TN_ERR_POISONED if an update in place failed.
+    pub fn check(&self, value: Value) -> Result<Value> {
         if !value.is_poisoned {
             return Ok(value);
         }
@@ -202,17 +217,26 @@ impl VariableRef {
 
     /// Another handle on the value's bytes. TN_ERR_BORROWED_WRITE while a call writes them.
     pub fn clone_value(&self) -> Result<Id> {
-        self.with_value(|_| {
-            let value = self.check_value()?;
-            array::clone(value.array).or_else(|status| match status.code() {
-                // The value rests: a call writes it through another handle.
-                TN_ERR_GIVEN => {
-                    self.poison_if_abandoned();
-                    self.check_value().and_then(|_| Err(self.busy()))
-                }
-                _ => Err(status),
-            })
-        })
+        loop {
+            if let Some(clone) = self.clone_array(self.check_value()?.array)? {
+                return Ok(clone);
+            }
+        }
+    }
+
+    /// Another handle on the bytes of an array that is or was the value. None: the value was replaced meanwhile.
+    fn clone_array(&self, value: Id) -> Result<Option<Id>> {
+        self.check_value()?;
+        match array::clone(value) {
+            Ok(clone) => Ok(Some(clone)),
+            Err(_) if self.value().array != value => Ok(None),
+            // The value rests: a call writes it through another handle.
+            Err(status) if status.code() == TN_ERR_GIVEN => {
+                self.poison_if_abandoned();
+                self.check_value().and_then(|_| Err(self.busy()))
+            }
+            Err(status) => Err(status),
+        }
     }
 
     /// TN_ERR_ALIASED: the bytes were changed by somebody whom the library does not see.
@@ -235,24 +259,31 @@ impl VariableRef {
         )
     }
 
-    /// Begins to change the value. TN_ERR_BORROWED_WRITE if another call does.
-    pub fn begin(&self) -> Result<Work<'_>> {
-        self.poison_if_abandoned();
+    /// Begins to change the value, and returns the present one. TN_ERR_BORROWED_WRITE if another call changes it.
+    pub fn begin(&self) -> Result<(Work<'_>, Value)> {
         let now = thread::forks();
-        let busy = self.slot.with(|contents| {
-            let before = contents.busy;
-            contents.busy = Some(now);
-            before
-        });
-        if busy == Some(now) { Err(self.busy()) } else { Ok(Work(self)) }
+        loop {
+            let busy = self.slot.with(|contents| match contents.busy {
+                None => {
+                    contents.busy = Some(now);
+                    Ok(contents.value)
+                }
+                Some(forks) => Err(forks),
+            });
+            match busy {
+                Ok(value) => return Ok((Work(self), value)),
+                Err(forks) if forks == now => return Err(self.busy()),
+                Err(_) => self.poison_if_abandoned(),
+            }
+        }
     }
 
-    /// Continues the update that is in progress, to end it. TN_ERR_INVALID: there is none.
-    pub fn resume(&self) -> Result<(Work<'_>, Update)> {
+    /// Continues the update that is in progress, to end it. TN_ERR_INVALID: there is none, or only a callback's return ends it.
+    pub fn resume(&self, by_callback: bool) -> Result<(Work<'_>, Update)> {
         self.poison_if_abandoned();
-        let update = self.slot.with(|contents| contents.update.take());
+        let update = self.slot.with(|contents| contents.update.take_if(|update| update.by_callback == by_callback));
         let update = update.ok_or_else(|| {
-            fail(TN_ERR_INVALID, format_args!("no update of {} is in progress; begin one first", Named(&self.fixed)))
+            fail(TN_ERR_INVALID, format_args!("no update of {} was begun; begin one first", Named(&self.fixed)))
         })?;
         Ok((Work(self), update))
     }
@@ -279,18 +310,28 @@ impl VariableRef {
     /// Makes an array the value, and ends the array of the value before. None: the value was written into the bytes that it had.
     /// `detached`: a holder of those made the library take another buffer.
     pub fn commit(&self, array: Option<Id>, detached: bool) {
-        let before = self.slot.with(|contents| {
+        let array = array.map(|array| (array, tag_of(array)));
+        if let Some(before) = self.exchange(array, detached, false) {
+            end_value(before);
+        }
+    }
+
+    /// As [`VariableRef::commit`], but returns the array of the value before, which the caller ends. The array comes with the tag of its
+    /// store. `ends`: the call that changes the value does no more with it.
+    fn exchange(&self, array: Option<(Id, u64)>, detached: bool, ends: bool) -> Option<Id> {
+        self.slot.with(|contents| {
+            if ends {
+                contents.busy = None;
+            }
             let value = &mut contents.value;
             value.version += 1;
             value.is_poisoned = false;
             value.checksum = None;
-            let array = array?;
+            let (array, store) = array?;
             value.detach_count += u64::from(detached);
+            value.store = store;
             Some(core::mem::replace(&mut value.array, array))
-        });
-        if let Some(before) = before {
-            end_value(before);
-        }
+        })
     }
 
     /// Stores the checksum of the value; None: it is unknown.
@@ -313,8 +354,77 @@ impl Drop for VariableRef {
     }
 }
 
+/// A new value of a variable.
+pub struct Exchange<'a> {
+    /// The variable, which the call is changing.
+    pub variable: &'a VariableRef,
+    /// The array of the new value, and the tag of its store; None: the value was written into the bytes that it had.
+    pub array: Option<(Id, u64)>,
+    /// The call does no more with the variable: its [`Work`] is ended here, and the caller forgets it.
+    pub ends: bool,
+    /// A holder of the bytes made the library take others.
+    pub detached: bool,
+    /// Afterwards: the array of the value before, which the caller ends with [`end_value`].
+    pub before: Option<Id>,
+}
+
+/// Held while the values of several variables are exchanged or looked up, so that a reader sees either all exchanges of a call or none.
+static SEVERAL: QuickLock<()> = QuickLock::new(());
+
+/// Exchanges the values of several variables at once. Cannot fail.
+pub fn exchange_all(exchanges: &mut [Exchange<'_>]) {
+    let _together = (exchanges.len() > 1).then(|| SEVERAL.lock());
+    for exchange in exchanges {
+        exchange.before = exchange.variable.exchange(exchange.array, exchange.detached, exchange.ends);
+    }
+}
+
+/// Other handles on the values of several variables, all of one time, and the versions of those. A failure releases what it made, and comes
+/// with the position of its variable.
+pub fn clone_values(variables: &[&VariableRef], clones: &mut [(Id, u64)]) -> core::result::Result<(), (usize, Status)> {
+    if let ([variable], [(handle, _)]) = (variables, &mut *clones) {
+        *handle = variable.clone_value().map_err(|status| (0, status))?;
+        return Ok(());
+    }
+    loop {
+        let together = SEVERAL.lock();
+        for (variable, clone) in variables.iter().zip(&mut *clones) {
+            let value = variable.value();
+            *clone = (value.array, value.version);
+        }
+        drop(together);
+        let (made, outcome) = clone_all(variables, clones);
+        if matches!(outcome, Ok(true)) {
+            // A value that was changed in place still has the array of before.
+            let _together = SEVERAL.lock();
+            if variables.iter().zip(&*clones).all(|(variable, (_, version))| variable.value().version == *version) {
+                return Ok(());
+            }
+        }
+        clones[..made].iter().for_each(|(handle, _)| array::release_if_open(*handle));
+        outcome.map_err(|status| (made, status))?;
+    }
+}
+
+/// Replaces the arrays of values by clones. Returns how many it made, and whether none of the values was replaced meanwhile.
+fn clone_all(variables: &[&VariableRef], clones: &mut [(Id, u64)]) -> (usize, Result<bool>) {
+    for (made, (variable, (handle, _))) in variables.iter().zip(clones).enumerate() {
+        match variable.clone_array(*handle) {
+            Ok(Some(clone)) => *handle = clone,
+            Ok(None) => return (made, Ok(false)),
+            Err(status) => return (made, Err(status)),
+        }
+    }
+    (variables.len(), Ok(true))
+}
+
+/// The tag of the store of an array that the library owns.
+pub fn tag_of(array: Id) -> u64 {
+    ledger::lock::<Claim>(array).map_or(0, |(locked, claim)| locked.ledger_of(claim).tag())
+}
+
 /// Ends the array of a value, if there is one. Its store is constant no longer.
-fn end_value(array: Id) {
+pub fn end_value(array: Id) {
     if array == Id::NONE {
         return;
     }
@@ -338,6 +448,11 @@ fn abandon(update: Option<Update>, value: Id) {
 pub struct Work<'a>(&'a VariableRef);
 
 impl Work<'_> {
+    /// Forgets a change that [`exchange_all`] ended.
+    pub fn forget(self) {
+        core::mem::forget(self);
+    }
+
     /// Lets the change go on after this call, until [`VariableRef::resume`].
     pub fn suspend(self, update: Update) {
         let before = self.0.slot.with(|contents| contents.update.replace(update));

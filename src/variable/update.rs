@@ -14,14 +14,14 @@ use core::ffi::CStr;
 /// Begins an update, and returns an array that has the value. Without TN_MAY_OVERWRITE, and if another holder needs the old bytes, the
 /// array is a copy, which becomes the value if the update succeeds.
 pub fn begin_update(function: &'static CStr, id: Id, flags: u32) -> Result<(Id, Crossing)> {
-    begin(function, &VariableRef::find(id)?, flags)
+    begin(function, &VariableRef::find(id)?, flags, false)
 }
 
 /// Ends an update. With TN_END_FAILED a copy is dropped, and a value that was changed in place is poisoned.
 pub fn end_update(function: &'static CStr, id: Id, flags: u32) -> Result<()> {
     let variable = VariableRef::find(id)?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
-    end(function, &variable, flags & TN_END_FAILED != 0)
+    end(function, &variable, flags & TN_END_FAILED != 0, false)
 }
 
 /// Runs a callback between begin and end of an update. The callback may release the variable's handle.
@@ -32,24 +32,30 @@ pub fn update(
     callback: &mut dyn FnMut(Id) -> tn_status,
 ) -> Result<Crossing> {
     let variable = VariableRef::find(id)?;
-    let (value, crossing) = begin(function, &variable, flags)?;
+    let (value, crossing) = begin(function, &variable, flags, true)?;
     let status = callback(value);
-    end(function, &variable, status != TN_OK)?;
-    if status == TN_OK { Ok(crossing) } else { Err(status_of(status)) }
+    end(function, &variable, status != TN_OK, true)?;
+    if status == TN_OK { Ok(crossing) } else { Err(status_of("the callback", status)) }
 }
 
-fn begin(function: &'static CStr, variable: &VariableRef, flags: u32) -> Result<(Id, Crossing)> {
+fn begin(function: &'static CStr, variable: &VariableRef, flags: u32, by_callback: bool) -> Result<(Id, Crossing)> {
     flags::check("flags", flags, TN_MAY_OVERWRITE, &flags::CROSSING)?;
-    let work = variable.begin()?;
-    value::verify(variable)?;
-    let present = variable.check_value()?;
+    let (work, present) = variable.begin()?;
+    value::verify(variable, present)?;
+    let present = variable.check(present)?;
     let (lent, crossing) = lend_value(function, variable, present, flags)?;
     let handle = lent.handle();
-    work.suspend(Update { lent, why: crossing.why });
+    work.suspend(Update { lent, why: crossing.why, by_callback });
     Ok((handle, crossing))
 }
 
-fn lend_value(function: &'static CStr, variable: &VariableRef, present: Value, flags: u32) -> Result<(Lent, Crossing)> {
+/// Lends the value to a callback: the value itself with TN_MAY_OVERWRITE, if nobody else holds it, else a copy.
+pub fn lend_value(
+    function: &'static CStr,
+    variable: &VariableRef,
+    present: Value,
+    flags: u32,
+) -> Result<(Lent, Crossing)> {
     let mut why = 0;
     if flags & TN_MAY_OVERWRITE != 0 {
         match lent::lend_alone(present.array)? {
@@ -71,8 +77,8 @@ fn lend_value(function: &'static CStr, variable: &VariableRef, present: Value, f
     }
 }
 
-fn end(function: &'static CStr, variable: &VariableRef, failed: bool) -> Result<()> {
-    let (_work, Update { lent, why }) = variable.resume()?;
+fn end(function: &'static CStr, variable: &VariableRef, failed: bool, by_callback: bool) -> Result<()> {
+    let (_work, Update { lent, why, .. }) = variable.resume(by_callback)?;
     let array = lent.array();
     let left = lent.end();
     let checked = if failed { Ok(()) } else { check_left(left) };
@@ -109,10 +115,10 @@ fn check_left(left: Left) -> Result<()> {
     Ok(())
 }
 
-/// The status of a failed callback: its own, if the library knows it.
-fn status_of(status: tn_status) -> Status {
+/// The status of code of the program that failed: its own, if the library knows it. `code`: what the message calls it.
+pub fn status_of(code: &str, status: tn_status) -> Status {
     if status > TN_ERR_OVERFLOW {
-        return fail(TN_ERR_FAILED, format_args!("the callback returned {status}, which is no status code"));
+        return fail(TN_ERR_FAILED, format_args!("{code} returned {status}, which is no status code"));
     }
-    fail(status, format_args!("the callback returned {}", error::name(status).to_str().unwrap_or_default()))
+    fail(status, format_args!("{code} returned {}", error::name(status).to_str().unwrap_or_default()))
 }

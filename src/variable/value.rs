@@ -55,6 +55,14 @@ impl Source {
     }
 }
 
+/// With TN_STRICT: TN_ERR_DEVICE or TN_ERR_LAYOUT for a value that would have to be moved or packed.
+pub fn check_strict(value: Id, flags: u32, device: tn_device) -> Result<()> {
+    if flags & TN_STRICT == 0 {
+        return Ok(());
+    }
+    array::with(value, |locked, claim| borrow::check_strict(locked, claim, device))
+}
+
 /// A stored value.
 pub struct Stored {
     /// The array of the value; None: the present array, whose bytes were overwritten.
@@ -90,7 +98,8 @@ pub fn store(
 /// Makes an array that only the library knows the value-to-be of a variable, by an alias where that is possible. The caller releases the
 /// array unless it became the value, and then commits that. An alias allocates nothing.
 pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, present: Value) -> Result<Stored> {
-    match check_alias(variable, TN_TAKE, || ledger::lock::<Claim>(own))? {
+    let wanted = Wanted { is_own: true, ..wanted(variable, TN_TAKE) };
+    match check_alias(wanted, || ledger::lock::<Claim>(own))? {
         Ok((mut locked, claim)) => {
             locked.begin_variable(claim, variable.id(), variable.fixed().name);
             Ok(Stored { array: Some(own), crossing: ALIASED, is_detached: false })
@@ -102,27 +111,70 @@ pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, prese
     }
 }
 
+/// Makes an array that the body of a function left the value-to-be of a variable, by an alias. `from`: another variable that lets its value
+/// go; else none. Returns a new handle, because the body knows the old one. Err: only a copy is possible, with TN_WHY_ bits.
+pub fn adopt_left(variable: &VariableRef, left: Id, from: Id) -> Result<core::result::Result<Id, u32>> {
+    let wanted = Wanted { from, is_own: true, ..wanted(variable, TN_TAKE) };
+    Ok(check_alias(wanted, || lock_live(left))?.map(|(mut locked, claim)| {
+        locked.begin_variable(claim, variable.id(), variable.fixed().name);
+        locked.renew_handle(claim)
+    }))
+}
+
+/// Marks an array that the body of a function left, and that has the bytes of the variable's value. Returns a new handle. Err: only a copy is
+/// possible, with TN_WHY_ bits.
+pub fn mark_left(variable: &VariableRef, left: Id) -> Result<core::result::Result<Id, u32>> {
+    let (mut locked, claim) = lock_live(left)?;
+    if locked.get(claim).layout.self_overlaps() {
+        return Ok(Err(TN_WHY_LAYOUT));
+    }
+    locked.begin_variable(claim, variable.id(), variable.fixed().name);
+    Ok(Ok(locked.renew_handle(claim)))
+}
+
+/// Locks an array whose handle a body knows, and which another thread may therefore give away at any time.
+fn lock_live(array: Id) -> Result<(Locked, &'static Claim)> {
+    let (locked, claim) = ledger::lock::<Claim>(array)?;
+    let live = array::check_live(&locked, claim);
+    match live {
+        Ok(()) => Ok((locked, claim)),
+        Err(refusal) => {
+            drop(locked);
+            Err(refusal.into_status())
+        }
+    }
+}
+
 /// Makes another claim on the bytes of an array that of the variable, or with TN_TAKE its own. Err: only a copy is possible, with TN_WHY_
 /// bits.
 fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::Result<Id, u32>> {
     let mut spare = SpareClaim::take(thread::current())?;
-    let checked = check_alias(variable, flags, || array::lock_with_layout(value, spare.layout()))?;
-    Ok(checked.map(|(mut locked, claim)| {
-        let passes = flags & TN_TAKE != 0;
-        let array = if passes { locked.pass_claim(claim, spare, false) } else { locked.copy_claim(claim, spare) };
-        let claim = ledger::find::<Claim>(array).expect("only this function knows it");
-        locked.begin_variable(claim, variable.id(), variable.fixed().name);
-        array
-    }))
+    let (mut locked, claim) =
+        match check_alias(wanted(variable, flags), || array::lock_with_layout(value, spare.layout()))? {
+            Ok(locked) => locked,
+            Err(why) => return Ok(Err(why)),
+        };
+    let passes = flags & TN_TAKE != 0;
+    // A guard on no bytes conflicts with nothing, but its handle stays.
+    if passes && let Err(refusal) = promise::check_guards(&locked, claim) {
+        drop(locked);
+        return Err(refusal.into_status());
+    }
+    let array = if passes { locked.pass_claim(claim, spare, false) } else { locked.copy_claim(claim, spare) };
+    let claim = ledger::find::<Claim>(array).expect("only this function knows it");
+    locked.begin_variable(claim, variable.id(), variable.fixed().name);
+    Ok(Ok(array))
+}
+
+fn wanted(variable: &VariableRef, flags: u32) -> Wanted {
+    Wanted { flags, device: variable.fixed().device, variable: variable.id(), from: Id::NONE, is_own: false }
 }
 
 /// Locks an array whose bytes the variable may have. Err: only a copy is possible, with TN_WHY_ bits.
 fn check_alias(
-    variable: &VariableRef,
-    flags: u32,
+    wanted: Wanted,
     mut lock: impl FnMut() -> Result<(Locked, &'static Claim)>,
 ) -> Result<core::result::Result<(Locked, &'static Claim), u32>> {
-    let wanted = Wanted { flags, device: variable.fixed().device, variable: variable.id() };
     let mut points = Points::default();
     loop {
         let (locked, claim) = lock()?;
@@ -175,8 +227,7 @@ fn overwrite(
     if present.is_poisoned {
         return Ok(Err(TN_WHY_POISONED));
     }
-    let (from, to) = (array::snapshot(source)?, array::snapshot(present.array)?);
-    let forms = [form_of(source)?, form_of(present.array)?];
+    let ((from, form), (to, present_form)) = (layout_and_form(source)?, layout_and_form(present.array)?);
     if !to.is_c() || from.bytes() != to.bytes() {
         return Ok(Err(TN_WHY_LAYOUT));
     }
@@ -184,19 +235,18 @@ fn overwrite(
         Ok(lent) => lent,
         Err(reasons) => return Ok(Err(reasons)),
     };
-    let reshaped = if from.shape() == to.shape() && forms[0] == forms[1] {
+    let reshaped = if from.shape() == to.shape() && form == present_form {
         Ok(None)
     } else {
         let shape = from.shape();
         let reshape = |layout: &Layout, view: &mut Layout| layout.reshape_to(shape, Order::C, view);
         array::view(lent.handle(), Axes::Known(shape.len()), Cut::Reshaped, reshape).map(Some)
     };
-    let device = array::with(lent.handle(), |locked, claim| Ok(locked.state(locked.ledger_of(claim)).device));
     let copied = reshaped.and_then(|reshaped| {
         let target = reshaped.unwrap_or(lent.handle());
         let copied = reshaped
-            .map_or(Ok(()), |reshaped| array::set_form(reshaped, Ok(forms[0])))
-            .and_then(|()| transfer::copy_into(function, source, target, TN_WRITE_ALIASED, Ok(stream_to(device?))));
+            .map_or(Ok(()), |reshaped| array::set_form(reshaped, Ok(form)))
+            .and_then(|()| write(function, source, target));
         if copied.is_err() {
             reshaped.map(array::release_now);
         }
@@ -208,12 +258,25 @@ fn overwrite(
     Ok(Ok(copied))
 }
 
-fn form_of(array: Id) -> Result<Form> {
-    array::with(array, |locked, claim| Ok(locked.get(claim).form))
+fn layout_and_form(array: Id) -> Result<(Layout, Form)> {
+    let mut layout = Layout::EMPTY;
+    let (locked, claim) = array::lock_with_layout(array, &mut layout)?;
+    let form = locked.get(claim).form;
+    drop(locked);
+    Ok((layout, form))
 }
 
-/// Marks a new array, which only the library knows, as the value of a variable. A failure releases it.
-fn mark(variable: &VariableRef, array: Id) -> Result<()> {
+/// Copies an array into one that is lent.
+fn write(function: &'static CStr, source: Id, target: Id) -> Result<()> {
+    if let Some(outcome) = transfer::copy_free(source, target, TN_WRITE_ALIASED) {
+        return outcome;
+    }
+    let device = array::with(target, |locked, claim| Ok(locked.state(locked.ledger_of(claim)).device))?;
+    transfer::copy_into(function, source, target, TN_WRITE_ALIASED, Ok(stream_to(device)))
+}
+
+/// Marks a new array, which only the library knows, as the value of a variable.
+pub fn mark(variable: &VariableRef, array: Id) -> Result<()> {
     array::with(array, |locked, claim| {
         locked.begin_variable(claim, variable.id(), variable.fixed().name);
         Ok(())
@@ -235,7 +298,7 @@ pub fn copy_uncounted(function: &'static CStr, source: Id, pool: &'static Pool, 
 }
 
 /// The stream of a copy into or out of a variable: the current one. The host waits for its own ordinary memory alone.
-fn stream_to(device: tn_device) -> StreamArg {
+pub fn stream_to(device: tn_device) -> StreamArg {
     if device.r#type == TN_CPU { StreamArg::Now } else { StreamArg::Current }
 }
 
@@ -245,20 +308,25 @@ pub fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
     copy_stats::note_copy(copy_stats::Key { function: Some(function), site, why, forced: why != 0 }, bytes as u64);
 }
 
-/// Compares the value with its checksum (option check_managed). TN_ERR_ALIASED, once: it was changed from outside.
-pub fn verify(variable: &VariableRef) -> Result<()> {
-    let value = variable.value();
+/// Compares the value with its checksum (option check_managed). TN_ERR_ALIASED, once for each change: it was changed from outside.
+pub fn verify(variable: &VariableRef, value: Value) -> Result<()> {
     let Some(expected) = value.checksum else { return Ok(()) };
-    if checksum(value.array).is_none_or(|found| found == expected) {
+    let found = checksum(value.array);
+    if found.is_none_or(|found| found == expected) {
         return Ok(());
     }
-    variable.set_checksum(None);
+    variable.set_checksum(found);
     Err(variable.changed())
 }
 
 /// Makes a stored array the value, as [`VariableRef::commit`], and notes its checksum (option check_managed).
 pub fn commit(variable: &VariableRef, array: Option<Id>, detached: bool) {
     variable.commit(array, detached);
+    note_checksum(variable);
+}
+
+/// Notes the checksum of the value (option check_managed).
+pub fn note_checksum(variable: &VariableRef) {
     if options::check_managed() {
         variable.set_checksum(checksum(variable.value().array));
     }

@@ -646,6 +646,20 @@ unsafe extern "C" {
         info: *mut tn_shared_info,
     ) -> tn_status;
     pub fn tn_shared_release(shared: *mut tn_shared) -> tn_status;
+    pub fn tn_function_create(
+        options: *const tn_function_options,
+        out: *mut *mut tn_function,
+    ) -> tn_status;
+    pub fn tn_function_call(
+        function: *mut tn_function,
+        n_in: usize,
+        r#in: *const *mut tn_array,
+        n_out: usize,
+        out: *mut *mut tn_array,
+        in_how: *mut tn_crossing,
+        out_how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_function_release(function: *mut tn_function) -> tn_status;
     pub fn tn_report_json(
         flags: tn_report_flags,
         capacity: usize,

@@ -11,6 +11,17 @@ use crate::pool::state::PoolState;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::c_void;
+use std::sync::OnceLock;
+
+/// Drops the buffers that a layer above keeps in a pool for later use. True: it dropped some. It may not allocate from a pool.
+pub type SpareHook = fn(&'static Pool) -> bool;
+
+static SPARES: OnceLock<SpareHook> = OnceLock::new();
+
+/// Sets the function that drops buffers kept for later use. Only the first call counts.
+pub fn on_missing_memory(drop_spares: SpareHook) {
+    let _ = SPARES.set(drop_spares);
+}
 
 thread_local! {
     // Without Drop, so that no destructor is registered. True: the thread is in a callback.
@@ -120,6 +131,11 @@ impl Pool {
                 None => return,
             }
         }
+    }
+
+    /// Drops the buffers that a layer above keeps in this pool for later use. True: it dropped some. Called under no lock.
+    pub(in crate::pool) fn drop_spares(&'static self) -> bool {
+        SPARES.get().is_some_and(|drop_spares| drop_spares(self))
     }
 
     /// Calls the callbacks after number `heard`, which is 0 for a new request, until one says that it freed

@@ -78,10 +78,11 @@ pub(super) fn reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request)
     StepOutcome::of(first)
 }
 
-/// At last: calls the program's pressure callbacks, until one says that it freed something. What it freed may lie anywhere, so the other
+/// At last: drops buffers that are kept for later use, and calls the program's pressure callbacks, until one says that it freed something. What it freed may lie anywhere, so the other
 /// steps may help again.
 pub(in crate::pool) fn call_listeners(pool: &'static Pool, request: &mut Request) -> StepOutcome {
-    let freed = pool.call_listeners(request.want.span_bytes, request.reason, &mut request.progress.last_listener);
+    let freed = pool.drop_spares()
+        || pool.call_listeners(request.want.span_bytes, request.reason, &mut request.progress.last_listener);
     if freed {
         request.progress.thread_reclaims = 0;
         request.progress.polled_some = false;

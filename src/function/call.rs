@@ -1,0 +1,383 @@
+//! A call of a function, step by step.
+//!
+//! Contract: until the last step, every failure undoes what was done, by the drops of what the call has so far. The last step cannot fail. The
+//! body runs under no lock.
+
+use super::body;
+use super::declaration::{At, Done, List};
+use super::input::{self, Passed};
+use super::left::{self, Left, Places};
+use super::output::{self, Output};
+use super::slot::{From, Function, FunctionRef};
+use super::spare::Spares;
+use super::update::{self, Reserved, Stores};
+use crate::array;
+use crate::borrow::{self, Argument};
+use crate::error::{Result, Status, about, drafted, fail, quietly, rank};
+use crate::ledger::{self, Claim};
+use crate::slots::Id;
+use crate::types::*;
+use crate::variable::{self, Crossing, VariableRef};
+use core::ffi::CStr;
+
+/// A call in progress. The fields are dropped in this order.
+struct Call<'a> {
+    places: Places,
+    offered: Offered<'a>,
+    inputs: List<Passed>,
+    updates: List<Reserved<'a>>,
+}
+
+/// Calls a function. `hand_out` gets the outputs, and owns them afterwards.
+pub fn call(
+    function: &'static CStr,
+    id: Id,
+    arguments: &[Id],
+    n_out: usize,
+    hand_out: &mut dyn FnMut(Done<'_>),
+) -> Result<()> {
+    let reference = FunctionRef::find(id)?;
+    let of = &*reference.function();
+    run(function, of, arguments, n_out, hand_out).map_err(|status| match of.name.is_none() {
+        true => status,
+        false => about(status, format_args!("\"{}\"", of.name.as_str())),
+    })
+}
+
+fn run(
+    function: &'static CStr,
+    of: &Function,
+    arguments: &[Id],
+    n_out: usize,
+    hand_out: &mut dyn FnMut(Done<'_>),
+) -> Result<()> {
+    let (places, offered) = (Places::create(of)?, Offered::create(of)?);
+    let mut call = Call { places, offered, inputs: List::new(), updates: List::new() };
+    if let Err(status) = prepare(function, of, arguments, n_out, &mut call) {
+        drop(call);
+        return Err(first_error(of, arguments, n_out, status));
+    }
+    let outcome = body::run(of, &mut call.inputs, &mut call.places);
+    call.sort_out();
+    outcome?;
+    finish(function, of, &mut call, n_out, hand_out)
+}
+
+/// Everything before the body: checks, reservations, and the way of each input to the body.
+fn prepare<'a>(
+    function: &'static CStr,
+    of: &'a Function,
+    arguments: &[Id],
+    n_out: usize,
+    call: &mut Call<'a>,
+) -> Result<()> {
+    check_counts(of, arguments, n_out)?;
+    ledger::reserve(&mut call.updates, of.updates.len())?;
+    ledger::reserve(&mut call.inputs, of.inputs.len())?;
+    for (index, update) in of.updates.iter().enumerate() {
+        let reserved = update::reserve(update);
+        let place = call.places.of_update(index);
+        call.updates.push(reserved.map_err(|status| about(status, left::at(of, place)))?);
+    }
+    for (index, update) in call.updates.iter_mut().enumerate() {
+        let place = call.places.of_update(index);
+        call.places.arrays[place] = update.offer(function).map_err(|status| about(status, left::at(of, place)))?;
+    }
+    let mut values = values(of, &call.updates)?.into_iter();
+    let mut arguments_left = arguments.iter();
+    for (index, input) in of.inputs.iter().enumerate() {
+        let at = At { what: "in", index, name: &input.name };
+        let passed = match &input.from {
+            From::Variable(variable) => {
+                let value = values.next().expect("one for each implicit input");
+                let is_written = call.updates.iter().any(|update| update.lends(variable));
+                input::pass_value(function, (at, input), value.take(), is_written)
+            }
+            From::Argument(default) => match arguments_left.next() {
+                Some(argument) if *argument != Id::NONE => {
+                    input::pass_argument(function, (at, input), *argument, &call.inputs, arguments)
+                }
+                _ => input::pass_default((at, input), default.as_ref().expect("checked").array()),
+            },
+        };
+        call.inputs.push(passed?);
+    }
+    call.offer(of);
+    Ok(())
+}
+
+/// A handle that is released unless it is taken.
+struct Handle(Id);
+
+impl Handle {
+    fn take(mut self) -> Id {
+        core::mem::replace(&mut self.0, Id::NONE)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.0 != Id::NONE {
+            let _ = quietly(|| array::release_now(self.0));
+        }
+    }
+}
+
+/// Handles on the values of the implicit inputs, all of one time. For a value that is lent to the body, that is a handle on the lent bytes.
+fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Handle>> {
+    let mut handles = List::new();
+    let implicit = || {
+        of.inputs.iter().enumerate().filter_map(|(index, input)| match &input.from {
+            From::Variable(variable) => Some((At { what: "in", index, name: &input.name }, variable)),
+            From::Argument(_) => None,
+        })
+    };
+    let count = implicit().count();
+    if count == 0 {
+        return Ok(handles);
+    }
+    let lent =
+        |variable: &VariableRef| updates.iter().find(|update| update.lends(variable)).map(|update| update.offered);
+    let mut variables: List<&VariableRef> = List::new();
+    ledger::reserve(&mut variables, count)?;
+    ledger::reserve(&mut handles, count)?;
+    for (at, variable) in implicit() {
+        if lent(variable).is_none() {
+            variable::verify(variable, variable.value()).map_err(|status| about(status, at))?;
+            variables.push(variable);
+        }
+    }
+    let mut clones: List<(Id, u64)> = List::new();
+    ledger::reserve(&mut clones, variables.len())?;
+    clones.resize(variables.len(), (Id::NONE, 0));
+    variable::clone_values(&variables, &mut clones).map_err(|(position, status)| {
+        let mut cloned = implicit().filter(|(_, variable)| lent(variable).is_none());
+        about(status, cloned.nth(position).expect("one for each").0)
+    })?;
+    let mut clones = clones.into_iter().map(|(handle, _)| handle);
+    handles.extend(implicit().map(|(_, variable)| match lent(variable) {
+        Some(_) => Handle(Id::NONE),
+        None => Handle(clones.next().expect("one for each")),
+    }));
+    for (handle, (at, variable)) in handles.iter_mut().zip(implicit()) {
+        if let Some(lent) = lent(variable) {
+            handle.0 = array::clone(lent).map_err(|status| about(status, at))?;
+        }
+    }
+    Ok(handles)
+}
+
+impl Call<'_> {
+    /// Puts spare buffers into the places that are empty.
+    fn offer(&mut self, of: &Function) {
+        if of.code.expr_body.is_some() {
+            return;
+        }
+        let flags = of.outputs.iter().map(|output| output.flags).chain(of.updates.iter().map(|update| update.flags));
+        for (place, _) in flags.enumerate().filter(|(_, flags)| flags & TN_REUSE != 0) {
+            if let Some(spare) = self.offered.spares.take(place) {
+                self.places.arrays[place] = spare;
+                self.offered.handles[place] = spare;
+            }
+        }
+    }
+
+    /// After the body: each handle has one owner, the places or the call. Ends the handles of the inputs.
+    fn sort_out(&mut self) {
+        for input in &mut self.inputs {
+            if self.places.have(input.handle) {
+                input.handle = Id::NONE;
+            }
+            input.end_handle();
+        }
+        for handle in &mut self.offered.handles {
+            if self.places.have(*handle) {
+                *handle = Id::NONE;
+            }
+        }
+        for update in &self.updates {
+            if update.offered != Id::NONE && !self.places.have(update.offered) {
+                array::release_if_open(update.offered);
+            }
+        }
+    }
+}
+
+/// The spare buffers that the body found, by place. Its drop keeps those that the body left there unused.
+struct Offered<'a> {
+    spares: &'a Spares,
+    handles: List<Id>,
+}
+
+impl Offered<'_> {
+    fn create(of: &Function) -> Result<Offered<'_>> {
+        let places = of.outputs.len() + of.updates.len();
+        let mut handles = List::new();
+        ledger::reserve(&mut handles, places)?;
+        handles.resize(places, Id::NONE);
+        Ok(Offered { spares: &of.spares, handles })
+    }
+}
+
+impl Offered<'_> {
+    /// Keeps the buffers that the body left unused.
+    fn end(&mut self) {
+        for (place, handle) in self.handles.iter_mut().enumerate() {
+            let handle = core::mem::replace(handle, Id::NONE);
+            if handle != Id::NONE {
+                quietly(|| self.spares.keep(place, handle));
+            }
+        }
+    }
+}
+
+impl Drop for Offered<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Everything after the body: checks, copies, and the commit.
+fn finish(
+    function: &'static CStr,
+    of: &Function,
+    call: &mut Call<'_>,
+    n_out: usize,
+    hand_out: &mut dyn FnMut(Done<'_>),
+) -> Result<()> {
+    let all = call.places.settle(of)?;
+    let mut taken = List::new();
+    ledger::reserve(&mut taken, call.updates.len())?;
+    let mut stores = Stores { updates: &mut call.updates, taken };
+    update::decide(function, of, &mut call.places, &all, &call.inputs, &mut stores)?;
+    let mut outputs: List<Output> = List::new();
+    ledger::reserve(&mut outputs, n_out)?;
+    for place in 0..n_out {
+        outputs.push(output::decide(function, of, place, &mut call.places, &all, &call.inputs, &stores)?);
+    }
+    // Buffers that were offered are kept first, so that newer ones, of this call, replace them.
+    call.offered.end();
+    keep_unwanted(of, &mut call.places, &all, &call.inputs, &stores, n_out);
+    let mut exchanges = List::new();
+    ledger::reserve(&mut exchanges, call.updates.len())?;
+    let mut inputs: List<Crossing> = List::new();
+    ledger::reserve(&mut inputs, of.arguments)?;
+    let mut handed: List<(Id, Crossing)> = List::new();
+    ledger::reserve(&mut handed, n_out)?;
+    // From here on nothing can fail.
+    update::commit(&mut call.updates, &mut exchanges, &of.spares, of.outputs.len());
+    call.places.end();
+    for (input, passed) in of.inputs.iter().zip(&mut call.inputs) {
+        if input.is_argument() {
+            inputs.push(passed.how);
+        }
+        passed.finish();
+    }
+    for (place, output) in outputs.iter_mut().enumerate() {
+        output.leave_readers(function);
+        if let Some(kept) = output.kept.take() {
+            of.spares.keep_handed_out(place, output.array, kept);
+        }
+        handed.push((core::mem::replace(&mut output.array, Id::NONE), output.how));
+    }
+    hand_out(Done { inputs: &inputs, outputs: &handed });
+    Ok(())
+}
+
+/// Keeps the buffers of outputs that the caller does not take.
+fn keep_unwanted(
+    of: &Function,
+    places: &mut Places,
+    all: &[Option<Left>],
+    inputs: &[Passed],
+    stores: &Stores<'_, '_>,
+    n_out: usize,
+) {
+    for (place, output) in of.outputs.iter().enumerate().skip(n_out) {
+        let Some(left) = all[place].filter(|_| output.flags & TN_REUSE != 0) else { continue };
+        let is_shared = all.iter().flatten().filter(|other| other.store == left.store).count() > 1;
+        if !is_shared && left.holders == 0 && output::may_keep(left, inputs, stores) {
+            // The body may have left a copy that it could only read.
+            left::make_writable(left.array);
+            of.spares.keep(place, places.take(place));
+        }
+    }
+}
+
+/// TN_ERR_COUNT, TN_ERR_NULL for a missing argument, TN_ERR_DUPLICATE.
+fn check_counts(of: &Function, arguments: &[Id], n_out: usize) -> Result<()> {
+    if arguments.len() != of.arguments {
+        let text = format_args!("{} arguments, and {} are declared", arguments.len(), of.arguments);
+        return Err(fail(TN_ERR_COUNT, text));
+    }
+    let mut position = 0;
+    for (index, input) in of.inputs.iter().enumerate() {
+        let From::Argument(default) = &input.from else { continue };
+        let argument = arguments[position];
+        if argument == Id::NONE && default.is_none() {
+            let at = At { what: "in", index, name: &input.name };
+            return Err(fail(TN_ERR_NULL, format_args!("{at} is NULL, and has no default value")));
+        }
+        position += 1;
+    }
+    if n_out > of.outputs.len() {
+        return Err(fail(TN_ERR_COUNT, format_args!("{n_out} outputs, and {} are declared", of.outputs.len())));
+    }
+    if of.takes { check_taken_once(of, arguments) } else { Ok(()) }
+}
+
+/// TN_ERR_DUPLICATE for an array that is taken twice.
+fn check_taken_once(of: &Function, arguments: &[Id]) -> Result<()> {
+    let inputs = of.inputs.iter().enumerate().filter(|(_, input)| input.is_argument());
+    for (position, ((index, input), argument)) in inputs.zip(arguments).enumerate() {
+        if *argument == Id::NONE || input.flags & TN_TAKE == 0 {
+            continue;
+        }
+        let taken = |other: &usize| arguments[*other] == *argument && argument_flags(of, *other) & TN_TAKE != 0;
+        if let Some(other) = (0..position).find(taken) {
+            let at = At { what: "in", index, name: &input.name };
+            return Err(fail(
+                TN_ERR_DUPLICATE,
+                format_args!("{at} is also argument {other}, and an array can be taken once; clone it"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The flags of the input of an argument.
+fn argument_flags(of: &Function, argument: usize) -> u32 {
+    let mut arguments = of.inputs.iter().filter(|input| input.is_argument());
+    arguments.nth(argument).map_or(0, |input| input.flags)
+}
+
+/// Of all errors of the arguments and `found`, the first in the order of checks.
+#[cold]
+fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> Status {
+    let text = drafted();
+    let mut first = (rank(found.code()), found, text);
+    let mut see = |outcome: Result<()>| {
+        if let Err(status) = outcome
+            && rank(status.code()) < first.0
+        {
+            first = (rank(status.code()), status, drafted());
+        }
+    };
+    see(check_counts(of, arguments, n_out));
+    let inputs = of.inputs.iter().enumerate().filter(|(_, input)| input.is_argument());
+    for ((index, input), argument) in inputs.zip(arguments).filter(|(_, argument)| **argument != Id::NONE) {
+        let outcome = ledger::find::<Claim>(*argument).and_then(|_| {
+            array::with(*argument, |locked, claim| {
+                array::check_live(locked, claim)?;
+                input::check_declared(locked, claim, &input.declared, input.flags)?;
+                // Other claims are not known here, so they prevent nothing.
+                let argument =
+                    Argument { flags: input.flags, device: input.declared.device, claims: u32::MAX, overlaps: false };
+                borrow::pass(locked, claim, argument).map(drop)
+            })
+        });
+        see(outcome.map_err(|status| about(status, At { what: "in", index, name: &input.name })));
+    }
+    let (_, status, text) = first;
+    fail(status.code(), format_args!("{}", text.as_str()))
+}

@@ -1,0 +1,364 @@
+//! Inputs: how the arguments of a call reach the body.
+//!
+//! Contract: the body gets handles of its own. One that it may only read cannot write the bytes. While the body may write an argument's own
+//! bytes, or takes them, the argument's handle cannot be used. The end of a [`Passed`] undoes all that; after a call that succeeded,
+//! [`Passed::finish`] destructs what was taken.
+
+use super::declaration::{self, At, Declared};
+use super::slot::Input;
+use crate::array::{self, Checked, Refusal};
+use crate::borrow::{self, Argument, Use};
+use crate::error::{Result, about, fail};
+use crate::layout::{Layout, Order};
+use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
+use crate::names::DeviceName;
+use crate::pool;
+use crate::promise;
+use crate::region;
+use crate::slots::Id;
+use crate::thread;
+use crate::types::*;
+use crate::variable::{self, ALIASED, Crossing};
+use core::ffi::CStr;
+
+/// An input of a call.
+pub struct Passed {
+    /// The handle that the body has; none if it passed to somebody else.
+    pub handle: Id,
+    /// Whether the body has the bytes themselves, or a copy.
+    pub how: Crossing,
+    /// TN_BORROW and the like.
+    pub flags: u32,
+    /// The tag of the store whose bytes the body has.
+    pub store: u64,
+    /// Whose bytes they are.
+    pub bytes: Bytes,
+    /// The bytes can be written through the argument.
+    pub is_writable: bool,
+    argument: Id,
+    /// The claim of an argument that the call writes or takes.
+    claim: Option<&'static Claim>,
+    /// The argument cannot be used during the call.
+    rests: bool,
+    /// The slot to which the claim passes in the end, so that the end cannot fail.
+    taken: Option<SpareClaim>,
+}
+
+/// Whose bytes the body has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// A copy's.
+    Copy,
+    /// The argument's.
+    Argument,
+    /// The default value's.
+    Default,
+    /// A variable's.
+    Variable,
+}
+
+impl Passed {
+    fn new(handle: Id, flags: u32) -> Passed {
+        Passed {
+            handle,
+            how: ALIASED,
+            flags,
+            store: 0,
+            bytes: Bytes::Copy,
+            is_writable: false,
+            argument: Id::NONE,
+            claim: None,
+            rests: false,
+            taken: None,
+        }
+    }
+
+    /// Whether the body may write the bytes of the argument itself.
+    fn is_written(&self) -> bool {
+        self.bytes == Bytes::Argument && self.rests
+    }
+
+    /// Ends the body's handle, if the body left it.
+    pub fn end_handle(&mut self) {
+        let handle = core::mem::replace(&mut self.handle, Id::NONE);
+        if handle != Id::NONE {
+            array::release_if_open(handle);
+        }
+    }
+
+    /// Ends the input of a call that succeeded. Allocates nothing, and cannot fail.
+    pub fn finish(&mut self) {
+        self.end_handle();
+        let Some(claim) = self.claim.take() else { return };
+        let mut locked = claim.lock_moving();
+        if core::mem::take(&mut self.rests) {
+            locked.wake(claim);
+        }
+        let Some(spare) = self.taken.take().filter(|_| locked.has_handle(claim)) else { return };
+        let taken = locked.pass_claim(claim, spare, false);
+        drop(locked);
+        let _ = array::release_now(taken);
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        self.end_handle();
+        if let Some(claim) = self.claim.take().filter(|_| self.rests) {
+            claim.lock_moving().wake(claim);
+        }
+    }
+}
+
+/// Passes an argument. `before`: the inputs before it. `arguments`: all arguments of the call.
+pub fn pass_argument(
+    function: &'static CStr,
+    (at, input): (At<'_>, &Input),
+    argument: Id,
+    before: &[Passed],
+    arguments: &[Id],
+) -> Result<Passed> {
+    try_argument(function, input, argument, before, arguments).map_err(|status| about(status, at))
+}
+
+fn try_argument(
+    function: &'static CStr,
+    input: &Input,
+    argument: Id,
+    before: &[Passed],
+    arguments: &[Id],
+) -> Result<Passed> {
+    let thread = thread::current();
+    let mut passed = Passed::new(Id::NONE, input.flags);
+    passed.argument = argument;
+    if passed.try_to_read(input, before) {
+        return Ok(passed);
+    }
+    // An argument that an earlier input made unusable is read through the handle of that one.
+    let earlier = before.iter().find(|passed| passed.argument == argument && passed.rests);
+    let source = earlier.map_or(argument, |passed| passed.handle);
+    let takes = input.flags & TN_TAKE != 0;
+    if takes {
+        let mut taken = SpareClaim::take(thread)?;
+        *taken.layout() = Layout::room(array::snapshot(source)?.ndim())?;
+        passed.taken = Some(taken);
+        passed.claim = earlier.and_then(|passed| passed.claim);
+    }
+    let mut spare = SpareClaim::take(thread)?;
+    let (mut locked, claim) = array::lock_with_layout(source, spare.layout())?;
+    let outcome = check_declared(&locked, claim, &input.declared, input.flags).and_then(|()| {
+        if takes && earlier.is_none() {
+            promise::check_guards(&locked, claim)?;
+        }
+        let (claims, overlaps) = beside(&locked, claim, input.flags, before, (argument, arguments));
+        let overlaps = overlaps || earlier.is_some();
+        borrow::pass(&locked, claim, Argument { flags: input.flags, device: input.declared.device, claims, overlaps })
+    });
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(refusal) => {
+            drop(locked);
+            return Err(refusal.into_status());
+        }
+    };
+    passed.is_writable = !locked.get(claim).readonly && !locked.state(locked.ledger_of(claim)).readonly;
+    (passed.store, passed.bytes) = (locked.ledger_of(claim).tag(), Bytes::Argument);
+    match outcome {
+        borrow::Passed::Read => passed.handle = lend_to_read(&mut locked, claim, spare, input),
+        borrow::Passed::Written => {
+            passed.handle = locked.copy_claim(claim, spare);
+            passed.rest(&mut locked, claim);
+        }
+        borrow::Passed::Copied(why) if takes && earlier.is_none() => {
+            let reader = locked.copy_claim(claim, spare);
+            passed.rest(&mut locked, claim);
+            drop(locked);
+            let copied = passed.copy(function, reader, input, why);
+            array::release_if_open(reader);
+            copied?;
+        }
+        borrow::Passed::Copied(why) => {
+            drop(locked);
+            passed.copy(function, source, input, why)?;
+        }
+    }
+    Ok(passed)
+}
+
+/// A handle on the bytes, through which they cannot be written. It has the array's name, or else that of the input.
+fn lend_to_read(locked: &mut Locked, claim: &'static Claim, spare: SpareClaim, input: &Input) -> Id {
+    let handle = locked.copy_claim(claim, spare);
+    let claim = ledger::find::<Claim>(handle).expect("only this function knows it");
+    make_readonly(locked, claim, input);
+    handle
+}
+
+fn make_readonly(locked: &mut Locked, claim: &'static Claim, input: &Input) {
+    let body = locked.get_mut(claim);
+    body.readonly = true;
+    body.grants = false;
+    if body.name.is_none() {
+        body.name = input.name;
+    }
+}
+
+impl Passed {
+    /// The fast path of an argument that is only read, as most are: it is live, and nothing conflicts.
+    fn try_to_read(&mut self, input: &Input, before: &[Passed]) -> bool {
+        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT) != 0;
+        if writes || before.iter().any(Passed::is_written) {
+            return false;
+        }
+        let Some(mut one) = LockedSlot::<Claim>::live(thread::current(), self.argument) else { return false };
+        let (body, state) = (one.body(), one.state());
+        let is_there = input.flags & TN_RAW != 0 || input.declared.device.is_none_or(|device| device == state.device);
+        let fits = is_there && input.declared.fits(&body.layout);
+        if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
+            return false;
+        }
+        self.is_writable = !body.readonly && !state.readonly;
+        let handle = one.add_claim(|from, to| {
+            let fits = to.copy_layout_and_name_from(from);
+            to.readonly = true;
+            to.grants = false;
+            if to.name.is_none() && !input.name.is_none() {
+                to.name = input.name;
+            }
+            fits.then_some(true)
+        });
+        (self.store, self.bytes) = (one.tag(), Bytes::Argument);
+        self.handle = handle.unwrap_or(Id::NONE);
+        handle.is_some()
+    }
+
+    /// Makes an argument unusable until the end of the call.
+    fn rest(&mut self, locked: &mut Locked, claim: &'static Claim) {
+        locked.rest(claim);
+        (self.claim, self.rests) = (Some(claim), true);
+    }
+
+    /// Gives the body a copy, on the input's device. It is read-only unless the body may write the argument.
+    fn copy(&mut self, function: &'static CStr, source: Id, input: &Input, why: u32) -> Result<()> {
+        variable::check_forbidden(why)?;
+        let device = match input.declared.device {
+            Some(device) if input.flags & TN_RAW == 0 => device,
+            _ => declaration::device_of(source)?,
+        };
+        let copy = variable::copy(function, source, pool::current(device)?, Order::A, why)?;
+        // The handle that the body has had so far, if it has one, is the source.
+        self.end_handle();
+        (self.handle, self.how, self.bytes) = (copy, Crossing { how: TN_COPIED, why }, Bytes::Copy);
+        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0 && input.is_argument();
+        self.store = array::with(copy, |locked, claim| {
+            if !writes {
+                make_readonly(locked, claim, input);
+            }
+            Ok(locked.ledger_of(claim).tag())
+        })?;
+        Ok(())
+    }
+}
+
+/// TN_ERR_DTYPE, TN_ERR_SHAPE, with TN_STRICT also TN_ERR_LAYOUT and TN_ERR_DEVICE, for an array that is not what was declared.
+pub fn check_declared(locked: &Locked, claim: &'static Claim, declared: &Declared, flags: u32) -> Checked<()> {
+    let (layout, device) = (&locked.get(claim).layout, locked.state(locked.ledger_of(claim)).device);
+    let refuse = |status, text: core::fmt::Arguments<'_>| Err(Refusal::from(fail(status, text)));
+    if let Some(dtype) = declared.dtype.filter(|dtype| *dtype != layout.dtype()) {
+        let text = format_args!("elements of {} are declared, not {}", dtype.name(), layout.dtype().name());
+        return refuse(TN_ERR_DTYPE, text);
+    }
+    if let Some(ndim) = declared.ndim.filter(|ndim| *ndim != layout.ndim()) {
+        return refuse(TN_ERR_SHAPE, format_args!("{ndim} axes are declared, not {}", layout.ndim()));
+    }
+    if flags & TN_STRICT == 0 {
+        return Ok(());
+    }
+    if !layout.is_c() {
+        return refuse(TN_ERR_LAYOUT, format_args!("the array is not C-contiguous, and TN_STRICT allows no packing"));
+    }
+    match declared.device.filter(|declared| *declared != device) {
+        None => Ok(()),
+        Some(declared) => refuse(
+            TN_ERR_DEVICE,
+            format_args!(
+                "the array is on device {}, {} is declared, and TN_STRICT allows no transfer",
+                DeviceName(device),
+                DeviceName(declared)
+            ),
+        ),
+    }
+}
+
+/// What else the call has on the store of an argument: the number of claims, and whether an earlier input that was not copied shares a byte,
+/// where one of the two may be written.
+fn beside(
+    locked: &Locked,
+    claim: &'static Claim,
+    flags: u32,
+    before: &[Passed],
+    (argument, arguments): (Id, &[Id]),
+) -> (u32, bool) {
+    let writes = flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0;
+    if !writes && !before.iter().any(Passed::is_written) {
+        return (0, false);
+    }
+    let ledger = locked.ledger_of(claim);
+    let here = |id: Id| {
+        let found = ledger::find::<Claim>(id).ok()?;
+        core::ptr::eq(locked.ledger_of(found), ledger).then_some(found)
+    };
+    let (mut claims, mut overlaps) = (0, false);
+    for passed in before.iter().filter(|passed| passed.bytes != Bytes::Copy && passed.store == ledger.tag()) {
+        let Some(other) = here(passed.handle) else { continue };
+        claims += 1;
+        overlaps |= (writes || passed.is_written()) && !region::disjoint(locked.region(other), locked.region(claim));
+    }
+    for (position, other) in arguments.iter().enumerate() {
+        let is_new = *other != argument && !arguments[..position].contains(other);
+        if is_new && here(*other).is_some_and(|other| locked.get(other).counted) {
+            claims += 1;
+        }
+    }
+    (claims, overlaps)
+}
+
+/// Passes a default value, which the body may only read.
+pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<Passed> {
+    let pass = || {
+        let mut passed = Passed::new(Id::NONE, input.flags);
+        let mut spare = SpareClaim::take(thread::current())?;
+        let (mut locked, claim) = array::lock_with_layout(default, spare.layout())?;
+        passed.handle = lend_to_read(&mut locked, claim, spare, input);
+        (passed.store, passed.bytes) = (locked.ledger_of(claim).tag(), Bytes::Default);
+        Ok(passed)
+    };
+    pass().map_err(|status| about(status, at))
+}
+
+/// Passes the value of a variable, which the body may only read. `value`: a handle on it, which is used up. `is_written`: the call updates
+/// the value in place, so the body gets a copy.
+pub fn pass_value(
+    function: &'static CStr,
+    (at, input): (At<'_>, &Input),
+    value: Id,
+    is_written: bool,
+) -> Result<Passed> {
+    let mut passed = Passed::new(value, input.flags);
+    let outcome = array::with(value, |locked, claim| {
+        check_declared(locked, claim, &input.declared, input.flags)?;
+        let flags = input.flags & !(TN_MAY_OVERWRITE | TN_TAKE);
+        let argument = Argument { flags, device: input.declared.device, claims: 0, overlaps: is_written };
+        let outcome = borrow::pass(locked, claim, argument)?;
+        make_readonly(locked, claim, input);
+        Ok((outcome, locked.ledger_of(claim).tag()))
+    });
+    let mut pass = || match outcome? {
+        (borrow::Passed::Copied(why), _) => passed.copy(function, value, input, why),
+        (_, store) => {
+            (passed.store, passed.bytes) = (store, Bytes::Variable);
+            Ok(())
+        }
+    };
+    let outcome = pass();
+    outcome.map(|()| passed).map_err(|status| about(status, at))
+}

@@ -1,0 +1,182 @@
+//! Outputs: which array the caller gets for each.
+//!
+//! It implements the table "outputs" of docs/spec/shared-variables.md. Nothing is handed out before the call can no longer fail.
+
+use super::declaration::device_of;
+use super::input::{Bytes, Passed};
+use super::left::{self, Left, Places};
+use super::slot::Function;
+use super::update::{Stores, lets_go};
+use crate::array;
+use crate::borrow;
+use crate::error::{Result, about, quietly};
+use crate::layout::{Layout, Order};
+use crate::ledger::{Locked, SpareClaim};
+use crate::pool;
+use crate::slots::Id;
+use crate::thread;
+use crate::types::*;
+use crate::variable::{self, ALIASED, Crossing};
+use core::ffi::CStr;
+
+/// An array for the caller. Its drop releases the array.
+pub struct Output {
+    /// The array.
+    pub array: Id,
+    /// What became of the array that the body left.
+    pub how: Crossing,
+    /// With TN_REUSE: the slot for the function's own claim on the buffer.
+    pub kept: Option<SpareClaim>,
+    /// The array is the former value of a variable, for the caller alone.
+    was_value: bool,
+}
+
+impl Output {
+    fn new(array: Id, how: Crossing) -> Output {
+        Output { array, how, kept: None, was_value: false }
+    }
+
+    /// Makes the caller the only holder of a former value, after the commit: until then, other threads may have borrowed it from the
+    /// variable. The caller then gets a copy; without memory for that, an array through which the bytes cannot be written. Cannot fail.
+    pub fn leave_readers(&mut self, function: &'static CStr) {
+        let is_shared = |locked: &mut Locked, claim| {
+            let state = locked.state(locked.ledger_of(claim));
+            Ok(state.claims > 1 || state.readers + state.exports() > 0)
+        };
+        if !self.was_value || !array::with(self.array, is_shared).unwrap_or(false) {
+            return;
+        }
+        let copied = quietly(|| {
+            let device = device_of(self.array)?;
+            variable::copy(function, self.array, pool::current(device)?, Order::C, TN_WHY_SHARED)
+        });
+        match copied {
+            Ok(copy) => {
+                let shared = core::mem::replace(&mut self.array, copy);
+                self.how = Crossing { how: TN_COPIED, why: TN_WHY_SHARED };
+                let _ = quietly(|| array::release_now(shared));
+            }
+            Err(_) => left::make_readonly(self.array),
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let array = core::mem::replace(&mut self.array, Id::NONE);
+        if array != Id::NONE {
+            let _ = quietly(|| array::release_now(array));
+        }
+    }
+}
+
+/// What becomes of an array that the body left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// The caller is its only holder.
+    HandedOut,
+    /// The caller has another handle on bytes that somebody else has.
+    Aliased,
+    Copied(u32),
+}
+
+/// Decides about an output, and makes the copy that is needed.
+pub fn decide(
+    function: &'static CStr,
+    of: &Function,
+    place: usize,
+    places: &mut Places,
+    all: &[Option<Left>],
+    inputs: &[Passed],
+    stores: &Stores<'_, '_>,
+) -> Result<Output> {
+    let mut made = || {
+        let flags = of.outputs[place].flags;
+        let borrows = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
+        let left = all[place].expect("checked by `settle`");
+        let wanted = of.outputs[place].declared.device.filter(|_| flags & TN_RAW == 0).unwrap_or(left.device);
+        let mut fate = fate(of, place, places, all, inputs, stores);
+        if wanted != left.device {
+            fate = Fate::Copied(TN_WHY_DEVICE);
+        }
+        let Fate::Copied(why) = fate else {
+            let mut output = Output::new(places.take(place), ALIASED);
+            output.was_value = fate == Fate::HandedOut && !borrows && stores.of(left.store).is_some();
+            if fate == Fate::HandedOut && flags & TN_REUSE != 0 && may_keep(left, inputs, stores) {
+                output.kept = Some(room_for(left.ndim)?);
+            }
+            return Ok(output);
+        };
+        if flags & TN_REQUIRE_BORROW != 0 {
+            return Err(borrow::alias_required(why));
+        }
+        if borrows {
+            variable::check_forbidden(why)?;
+        }
+        let copy = variable::copy(function, left.array, pool::current(wanted)?, Order::C, why)?;
+        let mut output = Output::new(copy, Crossing { how: TN_COPIED, why });
+        if flags & TN_REUSE != 0 {
+            output.kept = Some(room_for(left.ndim)?);
+        }
+        Ok(output)
+    };
+    made().map_err(|status| about(status, left::at(of, place)))
+}
+
+/// Whether the function may keep the buffer of an output: it is neither a variable's, nor an argument's, nor foreign memory.
+pub fn may_keep(left: Left, inputs: &[Passed], stores: &Stores<'_, '_>) -> bool {
+    let has_other = |input: &Passed| input.store == left.store && input.bytes != Bytes::Copy;
+    stores.of(left.store).is_none() && !left.is_foreign && !inputs.iter().any(has_other)
+}
+
+fn room_for(ndim: usize) -> Result<SpareClaim> {
+    let mut spare = SpareClaim::take(thread::current())?;
+    *spare.layout() = Layout::room(ndim)?;
+    Ok(spare)
+}
+
+fn fate(
+    of: &Function,
+    place: usize,
+    places: &Places,
+    all: &[Option<Left>],
+    inputs: &[Passed],
+    stores: &Stores<'_, '_>,
+) -> Fate {
+    const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE;
+    let left = all[place].expect("checked by `settle`");
+    let borrows = |output: usize| of.outputs[output].flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
+    let shared = Fate::Copied(TN_WHY_SHARED);
+    let aliased_if = |may: bool| if may { Fate::Aliased } else { shared };
+    let earlier = (0..place).filter(|other| all[*other].is_some_and(|other| other.store == left.store));
+    let with_earlier = earlier.clone().all(|other| borrows(other) && borrows(place));
+    let from_caller = |input: &&Passed| matches!(input.bytes, Bytes::Argument | Bytes::Default);
+    let mut from = inputs.iter().filter(|input| input.store == left.store).filter(from_caller).peekable();
+    if from.peek().is_some() {
+        if from.clone().any(|input| input.bytes == Bytes::Default || input.flags & MAY_ALIAS == 0) {
+            return shared;
+        }
+        let is_taken = from.clone().all(|input| input.flags & TN_TAKE != 0);
+        if is_taken && left.holders == 0 && earlier.count() == 0 && !stores.taken.contains(&left.store) {
+            return Fate::HandedOut;
+        }
+        if from.all(|input| input.is_writable) {
+            left::make_writable(left.array);
+        }
+        return aliased_if(borrows(place) && with_earlier);
+    }
+    let own = stores.of(left.store);
+    let is_free = own.is_some_and(|own| {
+        lets_go(&stores.updates[own], all[places.of_update(own)]) && !stores.taken.contains(&left.store)
+    });
+    if own.is_some() || inputs.iter().any(|input| input.store == left.store) {
+        left::make_writable(left.array);
+    }
+    // A variable that lets its value go still has its claim; one that is lent is not counted.
+    let own_claims = own.filter(|own| is_free && !stores.updates[*own].is_lent()).map_or(0, |_| 1);
+    let alone = (own.is_none() || is_free) && left.holders == own_claims;
+    if alone && !stores.taken.contains(&left.store) && earlier.count() == 0 {
+        return Fate::HandedOut;
+    }
+    aliased_if(borrows(place) && with_earlier)
+}
