@@ -168,6 +168,46 @@ SIZE(tn_crossing, 8);
 AT(tn_crossing, how, 0);
 AT(tn_crossing, why, 4);
 
+SIZE(tn_in, 56);
+AT(tn_in, size, 0);
+AT(tn_in, name, 8);
+AT(tn_in, flags, 16);
+AT(tn_in, dtype, 20);
+AT(tn_in, device, 24);
+AT(tn_in, ndim, 32);
+AT(tn_in, reserved, 36);
+AT(tn_in, default_value, 40);
+AT(tn_in, shared, 48);
+
+SIZE(tn_out, 40);
+AT(tn_out, size, 0);
+AT(tn_out, name, 8);
+AT(tn_out, flags, 16);
+AT(tn_out, dtype, 20);
+AT(tn_out, device, 24);
+AT(tn_out, ndim, 32);
+AT(tn_out, reserved, 36);
+
+SIZE(tn_update, 24);
+AT(tn_update, size, 0);
+AT(tn_update, target, 8);
+AT(tn_update, flags, 16);
+AT(tn_update, reserved, 20);
+
+SIZE(tn_function_options, 96);
+AT(tn_function_options, size, 0);
+AT(tn_function_options, name, 8);
+AT(tn_function_options, body, 16);
+AT(tn_function_options, expr_body, 24);
+AT(tn_function_options, context, 32);
+AT(tn_function_options, release, 40);
+AT(tn_function_options, n_in, 48);
+AT(tn_function_options, n_out, 56);
+AT(tn_function_options, n_update, 64);
+AT(tn_function_options, in, 72);
+AT(tn_function_options, out, 80);
+AT(tn_function_options, update, 88);
+
 SIZE(tn_shared_options, 32);
 AT(tn_shared_options, size, 0);
 AT(tn_shared_options, device, 8);

@@ -3,72 +3,9 @@
  * value, failures that change nothing, and threads (SV-1 to SV-39 on the host; devices are in cuda_shared.c).
  */
 #define _POSIX_C_SOURCE 200809L
-#include "helpers.h"
+#include "crossings.h"
 #include <pthread.h>
 #include <stdatomic.h>
-
-#define NONE 0u
-#define REQUIRE TN_REQUIRE_BORROW
-#define ALIAS ((tn_crossing){TN_ALIASED, 0})
-#define COPY(why) ((tn_crossing){TN_COPIED, (why)})
-
-static int crossed(tn_crossing how, tn_crossing expected)
-{
-    return how.how == expected.how && how.why == expected.why;
-}
-
-static tn_shared *shared_of(tn_array *value, uint32_t flags, tn_crossing expected)
-{
-    tn_shared *shared = NULL;
-    tn_crossing how = {0};
-    OK(tn_shared_create(value, flags, NULL, &shared, &how));
-    CHECK(crossed(how, expected));
-    return shared;
-}
-
-/* A variable that has its own copy of 0, 1, 2, .. */
-static tn_shared *counting(const char *name, int32_t ndim, const int64_t *shape)
-{
-    tn_array *value = numbers(NULL, ndim, shape);
-    tn_shared_options options = {.size = sizeof options, .name = name};
-    tn_shared *shared = NULL;
-    OK(tn_shared_create(value, NONE, &options, &shared, NULL));
-    drop(value);
-    return shared;
-}
-
-static tn_array *got(tn_shared *shared, uint32_t flags, tn_crossing expected)
-{
-    tn_array *value = NULL;
-    tn_crossing how = {0};
-    OK(tn_shared_get(shared, flags, &value, &how));
-    CHECK(crossed(how, expected));
-    return value;
-}
-
-static tn_shared_info facts(tn_shared *shared)
-{
-    tn_shared_info info = {.size = sizeof info};
-    OK(tn_shared_query(shared, &info));
-    return info;
-}
-
-static void end_shared(tn_shared *shared)
-{
-    OK(tn_shared_release(shared));
-}
-
-/* The variable's value is n int64 from `first` on. */
-static int counts_from(tn_shared *shared, int64_t first, size_t n)
-{
-    tn_array *value = got(shared, NONE, COPY(0));
-    int64_t expected[64];
-    for (size_t i = 0; i < n; i++)
-        expected[i] = first + (int64_t)i;
-    int same = holds(value, n, expected);
-    drop(value);
-    return same;
-}
 
 static tn_status unused(void *context, tn_array *value)
 {
@@ -135,131 +72,6 @@ static void borrowed_is_constant(void) /* SV-3, SV-11, SV-25 */
 }
 
 /* ---- the table of creating and setting ---- */
-
-/* A value in some state, and what keeps it so. */
-typedef struct {
-    tn_array *value;
-    tn_array *other;
-    tn_borrow *guard;
-    tn_shared *owner;
-    tn_expr *leaf;
-    void *memory;
-} state;
-
-static void end_state(state *s)
-{
-    if (s->guard)
-        end(s->guard);
-    if (s->leaf)
-        OK(tn_expr_release(s->leaf));
-    drop(s->value);
-    if (s->other)
-        drop(s->other);
-    if (s->owner)
-        end_shared(s->owner);
-    free(s->memory);
-}
-
-static state alone(void)
-{
-    return (state){.value = numbers(NULL, SHAPE(2, 3))};
-}
-
-static state with_clone(void)
-{
-    state s = alone();
-    s.other = clone(s.value);
-    return s;
-}
-
-static state written(void)
-{
-    state s = with_clone();
-    s.guard = writing(s.other, 0);
-    return s;
-}
-
-static state poisoned(void)
-{
-    state s = alone();
-    poison(s.value);
-    return s;
-}
-
-static state readonly(void)
-{
-    state s = {.memory = calloc(6, sizeof(int64_t))};
-    int64_t shape[2] = {2, 3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(s.memory, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &s.value, NULL));
-    return s;
-}
-
-static state owned(void)
-{
-    state s = alone();
-    OK(tn_shared_create(s.value, TN_BORROW, NULL, &s.owner, NULL));
-    return s;
-}
-
-static state stretched(void)
-{
-    tn_array *row = numbers(NULL, SHAPE(3));
-    state s = {.value = broadcast(row, SHAPE(2, 3))};
-    drop(row);
-    return s;
-}
-
-static state exclusive(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XW);
-    return s;
-}
-
-static state viewed(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XS);
-    return s;
-}
-
-static state read_by_another(void)
-{
-    state s = with_clone();
-    s.guard = reading(s.other);
-    return s;
-}
-
-static state read_by_itself(void)
-{
-    state s = alone();
-    s.guard = reading(s.value);
-    return s;
-}
-
-static state wasteful(void)
-{
-    tn_array *large = numbers(NULL, SHAPE(100, 3));
-    state s = {.value = part(large, 0, 2, 1)};
-    drop(large);
-    return s;
-}
-
-static state strided(void)
-{
-    tn_array *large = numbers(NULL, SHAPE(3, 3));
-    state s = {.value = part(large, 2, TN_NONE, -2)};
-    drop(large);
-    return s;
-}
-
-static state exported(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XR);
-    return s;
-}
 
 /* What a call gives: a status, or a crossing. */
 typedef struct {
@@ -393,6 +205,12 @@ static void bad_values(void) /* SV-8, SV-17, SV-30, SV-37 */
     FAILS(tn_shared_create(fine, 0, NULL, NULL, NULL), TN_ERR_NULL);
     FAILS(tn_shared_create(old, 0, NULL, &none, NULL), TN_ERR_STALE);
     FAILS(tn_shared_create((tn_array *)shared, 0, NULL, &none, NULL), TN_ERR_KIND);
+    tn_pool *released = own_pool("released"); /* ER-2: the list of statuses decides, then the position */
+    OK(tn_pool_release(released));
+    tn_shared_options wrong = {.size = sizeof wrong, .pool = released};
+    FAILS(tn_shared_create((tn_array *)shared, 0, &wrong, &none, NULL), TN_ERR_STALE);
+    FAILS(tn_shared_create(fine, TN_RAW, &wrong, &none, NULL), TN_ERR_STALE);
+    FAILS(tn_shared_set((tn_shared *)fine, old, 0, NULL), TN_ERR_STALE);
     FAILS(tn_shared_create(gone, 0, NULL, &none, NULL), TN_ERR_DESTRUCTED);
     FAILS(tn_shared_create(given, TN_TAKE, NULL, &none, NULL), TN_ERR_GIVEN);
     FAILS(tn_shared_set(shared, NULL, 0, NULL), TN_ERR_NULL);
@@ -586,6 +404,7 @@ static tn_status work(void *context, tn_array *value)
     if (j->shared) { /* SV-36 */
         FAILS(tn_shared_set(j->shared, value, 0, NULL), TN_ERR_BORROWED_WRITE);
         FAILS(tn_shared_update(j->shared, 0, work, NULL, NULL), TN_ERR_BORROWED_WRITE);
+        FAILS(tn_shared_update_end(j->shared, TN_END_FAILED), TN_ERR_INVALID); /* the return ends it */
         tn_status status = tn_shared_get(j->shared, TN_RAW | TN_BORROW, &none, NULL);
         CHECK(status == TN_OK || status == TN_ERR_BORROWED_WRITE);
         if (status == TN_OK) {
@@ -841,6 +660,18 @@ static void lent_memory_stays(void) /* SV-7: the callback's handle is not the la
     released = 0;
 }
 
+static void guarded_and_empty(void) /* SV-7: the rule of give counts a guard on no bytes */
+{
+    tn_array *nothing = numbers(NULL, SHAPE(0));
+    tn_borrow *guard = writing(nothing, 0);
+    tn_shared *none = UNTOUCHED;
+    FAILS(tn_shared_create(nothing, TN_TAKE, NULL, &none, NULL), TN_ERR_BORROWED_WRITE);
+    CHECK(none == UNTOUCHED && state_of(nothing) == TN_OK);
+    end(guard);
+    end_shared(shared_of(nothing, TN_TAKE, ALIAS));
+    drop(nothing);
+}
+
 static void formed_values(void) /* SV-30, FM-1: the form of a value comes and goes with it */
 {
     tn_array *full = zeros(NULL, TN_F64, SHAPE(3, 3)), *lower = clone(full), *upper;
@@ -901,18 +732,6 @@ static void forbidden_copies(void) /* SV-9 */
     drop(wide);
     drop(value);
     end_shared(shared);
-}
-
-static uint64_t copies_of(const char *function, uint32_t bits)
-{
-    tn_copy_site entries[256];
-    size_t n = 0;
-    uint64_t count = 0;
-    OK(tn_copies_query(sizeof *entries, 256, entries, &n));
-    for (size_t i = 0; i < n && i < 256; i++)
-        if (!strcmp(entries[i].function, function) && entries[i].why == bits)
-            count += entries[i].count;
-    return count;
 }
 
 static void counted_copies(void) /* SV-9 */
@@ -1033,6 +852,7 @@ int main(void)
     begun_and_ended();
     uses_of_the_value();
     lent_memory_stays();
+    guarded_and_empty();
     formed_values();
     detached();
     forbidden_copies();

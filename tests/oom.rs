@@ -36,7 +36,7 @@ fn fail_each_step(path: &Path, kind: Kind) -> usize {
         let mut tables = tables();
         let world = World::new();
         let fill = if matches!(kind, Kind::Maps { .. }) { world.fill_pool(false) } else { Vec::new() };
-        let before = world.snapshot(&tables);
+        let before = world.snapshot(&tables).of(path);
         if let Kind::Slots(table) = kind {
             tables[table].fill();
             tables[table].give(step);
@@ -67,7 +67,7 @@ fn fail_each_step(path: &Path, kind: Kind) -> usize {
                 let what = || format!("{}, {kind:?} {step}: {}", path.name, text());
                 assert_eq!(name(status), "TN_ERR_NO_HOST_MEMORY", "{}", what());
                 assert!(fired, "{}: nothing had failed", what());
-                assert_eq!(world.snapshot(&tables).changes(&before), "", "{}", what());
+                assert_eq!(world.snapshot(&tables).of(path).changes(&before), "", "{}", what());
                 failed += 1;
                 // The failure was for lack of memory only.
                 if let Err(status) = (path.run)(&world) {
@@ -126,12 +126,12 @@ fn every_path_in_a_full_pool_changes_nothing() {
             let tables = tables();
             let world = World::new();
             let fill = world.fill_pool(true);
-            let before = world.snapshot(&tables);
+            let before = world.snapshot(&tables).of(&path);
             match (path.run)(&world) {
                 Ok(()) => world.empty_pool(fill),
                 Err(status) => {
                     assert_eq!(name(status), "TN_ERR_POOL_LIMIT", "{}: {}", path.name, text());
-                    assert_eq!(world.snapshot(&tables).changes(&before), "", "{}", path.name);
+                    assert_eq!(world.snapshot(&tables).of(&path).changes(&before), "", "{}", path.name);
                     world.empty_pool(fill);
                     (path.run)(&world).unwrap_or_else(|status| panic!("{}, again: {}", path.name, name(status)));
                     refused.push(path.name);

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 use tenure::ffi::{
-    array, arrow, borrow, exchange, expr, library, pool, promise, report, safetensors, shared, transfer, view,
+    array, arrow, borrow, exchange, expr, function, library, pool, promise, report, safetensors, shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -256,6 +256,72 @@ pub fn shared_info(variable: Handle) -> tn_shared_info {
 
 pub fn shared_release(variable: Handle) -> Done {
     done(|| shared::tn_shared_release(variable as *mut _))
+}
+
+/// An input: a default value, a variable, or neither.
+pub fn input(flags: u32, default: Handle, variable: Handle) -> tn_in {
+    // SAFETY: plain data; 0 is the default of every field but the next ones.
+    let blank: tn_in = unsafe { std::mem::zeroed() };
+    let size = size_of::<tn_in>();
+    tn_in { size, flags, ndim: -1, default_value: default as *mut _, shared: variable as *mut _, ..blank }
+}
+
+/// # Safety
+/// - The body, which is one of the two, may be called with the context until the function is released.
+pub unsafe fn function_create(
+    (body, expr_body): (tn_function_body, tn_function_expr_body),
+    context: *mut c_void,
+    inputs: &[tn_in],
+    outputs: &[u32],
+    updates: &[(Handle, u32)],
+) -> Made {
+    // SAFETY: plain data; 0 is the default of every field but the next ones.
+    let (blank, blank_options): (tn_out, tn_function_options) = unsafe { std::mem::zeroed() };
+    let outputs: Vec<tn_out> =
+        outputs.iter().map(|flags| tn_out { size: size_of::<tn_out>(), flags: *flags, ndim: -1, ..blank }).collect();
+    let size = size_of::<tn_update>();
+    let updates: Vec<tn_update> = updates
+        .iter()
+        .map(|(target, flags)| tn_update { size, target: *target as *mut _, flags: *flags, reserved: 0 })
+        .collect();
+    let options = tn_function_options {
+        size: size_of::<tn_function_options>(),
+        body,
+        expr_body,
+        context,
+        n_in: inputs.len(),
+        n_out: outputs.len(),
+        n_update: updates.len(),
+        r#in: inputs.as_ptr(),
+        out: outputs.as_ptr(),
+        update: updates.as_ptr(),
+        ..blank_options
+    };
+    // SAFETY: a struct of its size with lists of their lengths, and a writable output.
+    made(|out| unsafe { function::tn_function_create(&options, out) })
+}
+
+pub fn function_call(function: Handle, arguments: &[Handle], n_out: usize) -> Result<Vec<Handle>, tn_status> {
+    let mut out = vec![UNTOUCHED; n_out];
+    // SAFETY: as many places as said.
+    let outcome = done(|| unsafe {
+        let (arguments, n_in, places) = (arguments.as_ptr(), arguments.len(), out.as_mut_ptr());
+        function::tn_function_call(
+            function as *mut _,
+            n_in,
+            arguments.cast(),
+            n_out,
+            places.cast(),
+            null_mut(),
+            null_mut(),
+        )
+    });
+    assert!(outcome.is_ok() || out.iter().all(|place| *place == UNTOUCHED), "a failing call wrote its outputs");
+    outcome.map(|()| out)
+}
+
+pub fn function_release(function: Handle) -> Done {
+    done(|| function::tn_function_release(function as *mut _))
 }
 
 pub fn weaken(a: Handle) -> Made {
@@ -520,6 +586,13 @@ pub fn solve(m: Handle, b: Handle) -> Made {
 pub fn compute(x: Handle, flags: u32) -> Made {
     // SAFETY: a writable output.
     made(|out| unsafe { expr::tn_expr_compute(x as *mut _, flags, out) })
+}
+
+/// Explains an expression, and drops the text.
+pub fn explain(x: Handle, format: u32) -> Done {
+    let mut length = 0;
+    // SAFETY: the length is the only output.
+    done(|| unsafe { expr::tn_expr_explain(x as *mut _, format, 0, null_mut(), &mut length) })
 }
 
 pub fn expr_release(x: Handle) -> Done {

@@ -65,6 +65,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// For a path of several calls: the copies of those that succeeded stay in the copy book.
+    pub fn of(mut self, path: &Path) -> Snapshot {
+        if path.calls_several {
+            self.copies = 0;
+        }
+        self
+    }
+
     /// The differences from `before`.
     pub fn changes(&self, before: &Snapshot) -> String {
         let mut text = String::new();
@@ -308,6 +316,8 @@ pub struct Path {
     pub name: &'static str,
     /// It requests memory from the system in any case.
     pub maps: bool,
+    /// It makes several calls that copy, or one that copies several times.
+    pub calls_several: bool,
     pub run: Box<dyn Fn(&World) -> Done>,
 }
 
@@ -323,7 +333,8 @@ fn ended(guard: Result<Guard, tn_status>) -> Done {
 }
 
 fn path(name: &'static str, run: impl Fn(&World) -> Done + 'static) -> Path {
-    Path { name, maps: name.starts_with("pool with") || name.starts_with("block, longer"), run: Box::new(run) }
+    let maps = name.starts_with("pool with") || name.starts_with("block, longer");
+    Path { name, maps, calls_several: name.starts_with("call") || name.starts_with("function"), run: Box::new(run) }
 }
 
 /// All paths.
@@ -336,6 +347,7 @@ pub fn paths() -> Vec<Path> {
         borrows(),
         ownership(),
         variables(),
+        functions(),
         expressions(),
         exports(),
         files(),
@@ -579,6 +591,165 @@ unsafe extern "C" fn do_nothing(_: *mut c_void, _: *mut tn_array) -> tn_status {
     TN_OK
 }
 
+fn functions() -> Vec<Path> {
+    let plain = |flags: u32| input(flags, 0, 0);
+    vec![
+        path("function", |w| {
+            changes(w, &SHAPE, |variable| {
+                let inputs = [input(0, 0, 0), input(0, w.many, 0), input(TN_BORROW, 0, variable)];
+                function_release(function(do_not_run, &inputs, &[0, TN_REUSE], &[(variable, TN_REUSE)], [0, 0])?)
+                    .unwrap();
+                Err(TN_OK)
+            })
+        }),
+        path("call", move |w| called(&[plain(0), plain(TN_BORROW)], &[], &[], &[w.a, w.many])),
+        path("call, an input overwritten", move |w| called(&[plain(TN_MAY_OVERWRITE)], &[], &[], &[w.wide])),
+        path("call, an input copied", move |w| called(&[plain(TN_MAY_OVERWRITE)], &[], &[], &[w.a])),
+        path("call, an input copied, 6 axes", move |w| called(&[plain(TN_MAY_OVERWRITE)], &[], &[], &[w.many])),
+        path("call, an input of lent bytes copied", move |w| called(&[plain(TN_MAY_OVERWRITE)], &[], &[], &[w.lent])),
+        path("call, an input taken", move |w| {
+            let array = copy(w.many, w.pool)?;
+            let done = called(&[plain(TN_TAKE)], &[], &[], &[array]);
+            assert_eq!(done.is_ok(), try_unique(array) == Err(TN_ERR_DESTRUCTED), "the handle is as before");
+            release(array).unwrap();
+            done
+        }),
+        path("call, a default", |w| called(&[input(0, w.many, 0)], &[], &[], &[0])),
+        path("call, an output copied", move |w| called(&[plain(0)], &[0], &[], &[w.b])),
+        path("call, outputs copied, 6 axes", move |w| {
+            called(&[plain(0), plain(TN_BORROW)], &[TN_BORROW, 0], &[], &[w.wide, w.many])
+        }),
+        path("call, an output aliased, 6 axes", move |w| {
+            called(&[plain(TN_BORROW)], &[TN_REQUIRE_BORROW], &[], &[w.many])
+        }),
+        path("call, an output kept", move |w| {
+            let array = copy(w.many, w.pool)?;
+            let done = called(&[plain(TN_TAKE)], &[TN_REUSE], &[], &[array]);
+            release(array).unwrap();
+            done
+        }),
+        path("call, a new value, copied", |w| {
+            changes(w, &SHAPE, |variable| called(&[input(0, 0, 0)], &[], &[(variable, 0)], &[w.a]))
+        }),
+        path("call, a new value, copied, 6 axes", |w| {
+            changes(w, &SIX, |variable| called(&[input(0, 0, 0)], &[], &[(variable, TN_REUSE)], &[w.many]))
+        }),
+        path("call, a value and its output", |w| {
+            changes(w, &SIX, |variable| called(&[input(TN_BORROW, 0, variable)], &[TN_BORROW], &[(variable, 0)], &[]))
+        }),
+        path("call, two values exchanged, 6 axes", |w| {
+            let other = shared_create(w.many, 0)?;
+            let done = changes(w, &SIX, |variable| {
+                let inputs = [input(0, 0, other), input(0, 0, variable)];
+                called(&inputs, &[0], &[(variable, 0), (other, 0)], &[])
+            });
+            shared_release(other).unwrap();
+            done
+        }),
+        path("call, expressions", |w| {
+            let inputs = [input(0, 0, 0), input(TN_BORROW, 0, 0), input(0, w.vector, 0)];
+            // SAFETY: the body needs no context.
+            let f =
+                unsafe { function_create((None, Some(scale_and_solve)), std::ptr::null_mut(), &inputs, &[0, 0], &[]) }?;
+            let done = function_call(f, &[w.matrix, w.vector, 0], 2);
+            function_release(f).unwrap();
+            done?.into_iter().for_each(|array| release(array).unwrap());
+            Ok(())
+        }),
+        path("call, a value held, in place", |w| {
+            changes(w, &SIX, |variable| {
+                let held = shared_get(variable, TN_BORROW)?;
+                let f = function(do_not_fail, &[], &[], &[(variable, TN_MAY_OVERWRITE)], [0, 0]);
+                let done = f.and_then(|f| {
+                    let done = function_call(f, &[], 0);
+                    function_release(f).unwrap();
+                    done
+                });
+                release(held).unwrap();
+                done.map(drop)
+            })
+        }),
+    ]
+}
+
+/// Creates a function.
+fn function(
+    body: unsafe extern "C" fn(*mut c_void, *const *mut tn_array, *mut *mut tn_array, *mut *mut tn_array) -> tn_status,
+    inputs: &[tn_in],
+    outputs: &[u32],
+    updates: &[(Handle, u32)],
+    counts: [u32; 2],
+) -> Made {
+    let context = (counts[0] << 8 | counts[1]) as usize as *mut c_void;
+    // SAFETY: the bodies here take a number as their context.
+    unsafe { function_create((Some(body), None), context, inputs, outputs, updates) }
+}
+
+/// Calls a function whose body leaves clones of the inputs: of the first ones as outputs, and of the first ones as values.
+fn called(inputs: &[tn_in], outputs: &[u32], updates: &[(Handle, u32)], arguments: &[Handle]) -> Done {
+    let f = function(leave_clones, inputs, outputs, updates, [outputs.len() as u32, updates.len() as u32])?;
+    let done = function_call(f, arguments, outputs.len());
+    function_release(f).unwrap();
+    done?.into_iter().for_each(|array| release(array).unwrap());
+    Ok(())
+}
+
+/// Allocations in it are those of the library.
+unsafe extern "C" fn leave_clones(
+    context: *mut c_void,
+    inputs: *const *mut tn_array,
+    outputs: *mut *mut tn_array,
+    updates: *mut *mut tn_array,
+) -> tn_status {
+    let (n_out, n_update) = (context as usize >> 8, context as usize & 0xff);
+    for index in 0..n_out + n_update {
+        // SAFETY: as many places and inputs as declared.
+        let status = unsafe {
+            let (from, to) = if index < n_out { (index, outputs) } else { (index - n_out, updates) };
+            tenure::ffi::array::tn_array_clone(*inputs.add(from), to.add(from))
+        };
+        if status != TN_OK {
+            return status;
+        }
+    }
+    TN_OK
+}
+
+/// Leaves 2 x and the solution of the equations m x = b. Allocations in it are those of the library.
+unsafe extern "C" fn scale_and_solve(
+    _: *mut c_void,
+    inputs: *const *mut tn_expr,
+    outputs: *mut *mut tn_expr,
+    _: *mut *mut tn_expr,
+) -> tn_status {
+    // SAFETY: three inputs and two outputs are declared.
+    unsafe {
+        let status = tenure::ffi::expr::tn_expr_scale(*inputs.add(2), 2.0, outputs);
+        if status != TN_OK {
+            return status;
+        }
+        tenure::ffi::expr::tn_expr_solve(*inputs, *inputs.add(1), outputs.add(1))
+    }
+}
+
+unsafe extern "C" fn do_not_fail(
+    _: *mut c_void,
+    _: *const *mut tn_array,
+    _: *mut *mut tn_array,
+    _: *mut *mut tn_array,
+) -> tn_status {
+    TN_OK
+}
+
+unsafe extern "C" fn do_not_run(
+    _: *mut c_void,
+    _: *const *mut tn_array,
+    _: *mut *mut tn_array,
+    _: *mut *mut tn_array,
+) -> tn_status {
+    panic!("this function is not called")
+}
+
 /// A node that is released with its variable.
 struct Node(Handle);
 
@@ -610,6 +781,12 @@ fn expressions() -> Vec<Path> {
             let factor = Node(cholesky(x.0)?);
             let solved = Node(solve(factor.0, y.0)?);
             gone(compute(solved.0, 0)?)
+        }),
+        path("an explanation", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_DIAGONAL)?);
+            let sum = Node(add(x.0, y.0)?);
+            let twice = Node(add(sum.0, x.0)?);
+            explain(twice.0, TN_EXPLAIN_DOT)
         }),
         path("equations of a full matrix", |w| {
             let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
