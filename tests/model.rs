@@ -1,12 +1,13 @@
 //! An executable model of the ownership rules, run beside the library.
 //!
 //! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `scope`, `borrows`, `crossing`;
-//! `graph` and `compute` for expressions, whose numbers come from scalar loops in `matrices`; checked by `invariants`). They are written
-//! from the ownership document and share only the plain C types with the implementation. `library` and `invoke` make the calls through the
-//! C functions. `driver` compares the two after every step; `seen` and `shadow` compare computed values. `rows` are hand-written traces,
-//! one for each row. `ops` and `draw` make random traces, and `reduce` shrinks a failing one. The ordinary run uses a fixed seed:
-//! TENURE_MODEL_STEPS sets the number of steps, TENURE_MODEL_SEED the seed. `soak` (ignored) runs without end from a seed of the clock and
-//! prints each seed, which TENURE_MODEL_SEED replays.
+//! `variable` and `update` for shared variables; `function`, `pass` and `left` for functions; `graph` and `compute` for expressions, whose
+//! numbers come from scalar loops in `matrices`; checked by `invariants`). They are written from the specification and share only the plain
+//! C types with the implementation. `library` and `invoke` make the calls through the C functions; the calls of a callback are those that
+//! follow in the trace, see `callback`. `driver` and `compare` compare the two after every step; `seen` and `shadow` compare computed
+//! values. `rows` are hand-written traces, one for each row. `ops`, `kinds` and `draw` make random traces, and `reduce` shrinks a failing
+//! one. The ordinary run uses a fixed seed: TENURE_MODEL_STEPS sets the number of steps, TENURE_MODEL_SEED the seed. `soak` (ignored) runs
+//! without end from a seed of the clock and prints each seed, which TENURE_MODEL_SEED replays.
 
 // The functions are called by their C names; this keeps the crate linked.
 use tenure as _;
@@ -17,24 +18,34 @@ mod random;
 mod model {
     pub mod api;
     pub mod borrows;
+    pub mod callback;
     pub mod calls;
     pub mod claims;
+    pub mod compare;
     pub mod compute;
     pub mod crossing;
     pub mod draw;
     pub mod draw_expr;
+    pub mod draw_function;
     pub mod draw_scope;
+    pub mod draw_shared;
     pub mod driver;
+    pub mod function;
     pub mod graph;
     pub mod handle;
     pub mod invariants;
     pub mod invoke;
+    pub mod invoke_function;
     pub mod invoke_more;
+    pub mod invoke_shared;
+    pub mod kinds;
     pub mod layout;
+    pub mod left;
     pub mod library;
     pub mod matrices;
     pub mod numbers;
     pub mod ops;
+    pub mod pass;
     pub mod reduce;
     pub mod region;
     pub mod rows;
@@ -43,10 +54,15 @@ mod model {
     pub mod seen;
     pub mod shadow;
     pub mod store;
+    pub mod update;
+    pub mod variable;
     pub mod views;
 }
 
+use model::callback::Trace;
+use model::calls::{Beside, Call};
 use model::driver::Driver;
+use model::handle::Model;
 use model::ops::{Op, traces};
 use model::reduce::{self, TRACE, reduce};
 use proptest::test_runner::{
@@ -66,13 +82,19 @@ fn from_environment(name: &str) -> Option<u64> {
 /// Runs one trace on both sides to its end.
 fn run(strict: bool, ops: &[Op]) -> Result<(), TestCaseError> {
     let mut driver = Driver::new(strict);
-    for op in ops {
-        let (call, beside) = op.call(&driver.model);
-        if let Err(what) = driver.step(call, beside) {
-            return Err(TestCaseError::fail(what));
-        }
-    }
+    driver.play(&mut Ops(ops)).map_err(TestCaseError::fail)?;
     driver.finish().map_err(TestCaseError::fail)
+}
+
+/// Operations, which become calls in the state before them.
+struct Ops<'a>(&'a [Op]);
+
+impl Trace for Ops<'_> {
+    fn next(&mut self, model: &Model) -> Option<(Call, Beside)> {
+        let (op, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(op.call(model))
+    }
 }
 
 fn config(cases: u32) -> Config {

@@ -221,6 +221,49 @@ unsafe extern "C" {
         how: *mut u32,
     ) -> tn_status;
 
+    pub fn tn_shared_create(
+        value: *mut tn_array,
+        flags: u32,
+        options: *const tn_shared_options,
+        out: *mut *mut tn_shared,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_get(
+        shared: *mut tn_shared,
+        flags: u32,
+        out: *mut *mut tn_array,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_set(shared: *mut tn_shared, value: *mut tn_array, flags: u32, how: *mut tn_crossing) -> tn_status;
+    pub fn tn_shared_update(
+        shared: *mut tn_shared,
+        flags: u32,
+        callback: tn_update_callback,
+        context: *mut c_void,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_update_begin(
+        shared: *mut tn_shared,
+        flags: u32,
+        value: *mut *mut tn_array,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_shared_update_end(shared: *mut tn_shared, flags: u32) -> tn_status;
+    pub fn tn_shared_query(shared: *mut tn_shared, info: *mut tn_shared_info) -> tn_status;
+    pub fn tn_shared_release(shared: *mut tn_shared) -> tn_status;
+
+    pub fn tn_function_create(options: *const tn_function_options, out: *mut *mut tn_function) -> tn_status;
+    pub fn tn_function_call(
+        function: *mut tn_function,
+        n_in: usize,
+        r#in: *const *mut tn_array,
+        n_out: usize,
+        out: *mut *mut tn_array,
+        in_how: *mut tn_crossing,
+        out_how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_function_release(function: *mut tn_function) -> tn_status;
+
     pub fn tn_copies_query(item_size: usize, capacity: usize, sites: *mut tn_copy_site, count: *mut usize)
     -> tn_status;
     pub fn tn_copies_forbid(on: i32) -> tn_status;

@@ -110,7 +110,7 @@ impl Model {
         done.copies.push(Crossing { function, why, forced: true, bytes: if discard { 0 } else { layout.bytes() } });
         let (store, region) = self.dense_copy(&layout, pool, fresh);
         let a = &mut self.arrays[array];
-        (a.store, a.region, a.readonly, a.lease) = (store, region, false, None);
+        (a.store, a.region, a.readonly, a.lease, a.granted) = (store, region, false, None, false);
     }
 
     pub fn chunks_write(
@@ -234,8 +234,12 @@ impl Model {
         self.guards[guard].open = false;
         self.open.retain(|&open| open != guard);
         for hold in self.guards[guard].holds.clone() {
+            // The consumer of a writable export may have written.
+            self.stores[hold.store].writes +=
+                u32::from(matches!(hold.kind.class(), Some(Class::Shared | Class::Exclusive)));
             let HoldKind::Write { discard, group } = hold.kind else { continue };
             let failed = flags & TN_END_FAILED != 0;
+            self.stores[hold.store].writes += 1;
             if failed && hold.region.layout.count() > 0 {
                 self.stores[hold.store].poison.push(hold.region.clone());
             }
@@ -268,6 +272,7 @@ impl Model {
         let a = self.arrays[array].clone();
         self.memory.write_all(&a.region.layout, bytes);
         self.heal(a.store, &a.region);
+        self.stores[a.store].writes += 1;
         done
     }
 

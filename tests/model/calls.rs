@@ -5,7 +5,9 @@
 
 use super::handle::Ref;
 use super::layout::Layout;
+use super::rules::{Faults, Status};
 use super::views::View;
+use tenure::types::{TN_ERR_DTYPE, TN_ERR_SHAPE};
 
 /// The source of a new array's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,6 +202,59 @@ pub enum Call {
         at: i64,
         bytes: i64,
     },
+    SharedCreate {
+        value: Ref,
+        flags: u32,
+        pool: Ref,
+    },
+    SharedGet {
+        shared: Ref,
+        flags: u32,
+    },
+    SharedSet {
+        shared: Ref,
+        value: Ref,
+        flags: u32,
+    },
+    /// The calls that follow are its callback, up to a Return.
+    SharedUpdate {
+        shared: Ref,
+        flags: u32,
+    },
+    /// A callback returns. Outside of one it is nothing.
+    Return {
+        status: u32,
+    },
+    UpdateBegin {
+        shared: Ref,
+        flags: u32,
+    },
+    UpdateEnd {
+        shared: Ref,
+        flags: u32,
+    },
+    SharedRelease {
+        shared: Ref,
+    },
+    FunctionCreate {
+        inputs: Vec<Input>,
+        outputs: Vec<Output>,
+        updates: Vec<(Ref, u32)>,
+    },
+    /// The calls that follow are its body, up to a Return.
+    RunFunction {
+        function: Ref,
+        arguments: Vec<Ref>,
+        n_out: usize,
+    },
+    FunctionRelease {
+        function: Ref,
+    },
+    /// The body leaves an array in a place: the outputs, and then the updates. Outside of a body it is nothing.
+    Place {
+        place: usize,
+        array: Ref,
+    },
     RunReleases,
     Forbid {
         on: i32,
@@ -213,6 +268,44 @@ pub enum Call {
         at: i64,
         bytes: i64,
     },
+}
+
+/// tn_in, on the host. dtype 0 and ndim -1: any.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub flags: u32,
+    pub dtype: u32,
+    pub ndim: i32,
+    pub default: Ref,
+    pub shared: Ref,
+}
+
+impl Input {
+    /// TN_ERR_DTYPE, TN_ERR_SHAPE.
+    pub fn check(&self, layout: &Layout) -> Result<(), Status> {
+        check_declared(self.dtype, self.ndim, layout)
+    }
+}
+
+/// tn_out, on the host.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub flags: u32,
+    pub dtype: u32,
+    pub ndim: i32,
+}
+
+impl Output {
+    pub fn check(&self, layout: &Layout) -> Result<(), Status> {
+        check_declared(self.dtype, self.ndim, layout)
+    }
+}
+
+fn check_declared(dtype: u32, ndim: i32, layout: &Layout) -> Result<(), Status> {
+    let mut faults = Faults::default();
+    faults.when(dtype != 0 && dtype != layout.dtype, TN_ERR_DTYPE);
+    faults.when(ndim >= 0 && ndim as usize != layout.shape.len(), TN_ERR_SHAPE);
+    faults.none()
 }
 
 /// tn_target, on the host.
@@ -268,12 +361,16 @@ pub struct Done {
     pub promise: Option<usize>,
     pub scope: Option<usize>,
     pub expr: Option<usize>,
+    pub shared: Option<usize>,
+    pub function: Option<usize>,
     pub guards: Vec<usize>,
     /// One per guard entry: the expected data pointer and view.
     pub views: Vec<Layout>,
     /// start and length of each chunk.
     pub chunks: Vec<(i64, i64)>,
     pub how: Option<u32>,
+    /// The crossings that a call on variables reports: how and why.
+    pub crossed: Vec<(u32, u32)>,
     /// The number that a query returns: a count, a truth value, bits.
     pub number: Option<i64>,
     pub holders: Option<Vec<Holder>>,

@@ -84,7 +84,9 @@ impl Model {
     fn add_view(&mut self, array: usize, region: Region) -> usize {
         let a = self.arrays[array].clone();
         let readonly = a.readonly || region.shares_bytes() || region.layout.is_stretched();
-        self.add_array(a.store, region, readonly, a.lease)
+        let view = self.add_array(a.store, region, readonly, a.lease);
+        self.arrays[view].granted = a.granted;
+        view
     }
 
     pub fn parts(&mut self, array: Ref, axis: i32, parts: Parts, capacity: Option<usize>) -> Result<Done, Status> {
@@ -199,7 +201,8 @@ impl Model {
     pub fn weaken(&mut self, array: Ref) -> Result<Done, Status> {
         let array = self.array(array)?;
         self.live(array)?;
-        let like = self.arrays[array].clone();
+        // A weak handle passes on no grant to write a value that is lent.
+        let like = super::handle::Array { granted: false, ..self.arrays[array].clone() };
         let epoch = self.stores[like.store].epoch;
         self.weaks.push(super::handle::Weak { released: false, like, epoch });
         Ok(Done { weak: Some(self.weaks.len() - 1), ..Done::default() })
@@ -210,7 +213,9 @@ impl Model {
         let like = self.weaks[weak].like.clone();
         let store = &self.stores[like.store];
         let ended = like.lease.is_some_and(|lease| !self.leases[lease].open);
-        if !store.alive || !store.claimed || store.epoch != self.weaks[weak].epoch || ended {
+        // Reading: what is lent, and has no other holder, has no claim to share.
+        let held = self.others(like.store, None) > 0 || self.node_claims(like.store).next().is_some();
+        if !store.alive || !store.claimed || !held || store.epoch != self.weaks[weak].epoch || ended {
             return Err(TN_ERR_DESTRUCTED);
         }
         Ok(Done { arrays: vec![self.add_clone(&like)], ..Done::default() })
@@ -229,6 +234,9 @@ impl Model {
         faults.none()?;
         let array = array.expect("no fault");
         self.not_destructed(array)?;
+        if self.arrays[array].rests {
+            return Err(TN_ERR_GIVEN);
+        }
         let given = self.arrays[array].state == State::Given;
         let r = if given { self.arrays[array].required.max(required) } else { required };
         let g = if given { self.arrays[array].given } else { 0 };

@@ -96,6 +96,14 @@ impl Model {
         self.forbidden > 0 && order.iter().any(|&k| self.nodes[k].implied)
     }
 
+    /// Whether computing fails after a matrix may have been written out to new bytes. Then it is open which copies are in the copy book.
+    pub fn fails_after_copies(&self, expr: Ref) -> bool {
+        let Ok(node) = self.expr(expr) else { return false };
+        let mut order = vec![];
+        self.waiting_under(node, &mut order);
+        order.iter().any(|&k| self.nodes[k].implied) && self.evaluate_all(&order).1.is_some()
+    }
+
     pub fn compute(&mut self, expr: Ref, flags: u32) -> Result<Done, Status> {
         self.scrapped.clear();
         let mut faults = Faults::default();
@@ -130,8 +138,9 @@ impl Model {
         if keep {
             order.iter().for_each(|&node| self.let_go(node));
         }
-        let NodeClaim { store, region, readonly, lease } = self.nodes[root].value.clone().expect("computed");
+        let NodeClaim { store, region, readonly, lease, granted } = self.nodes[root].value.clone().expect("computed");
         let array = self.add_array(store, region, readonly, lease);
+        self.arrays[array].granted = granted;
         self.arrays[array].form = self.nodes[root].form;
         Ok(Done { arrays: vec![array], ..Done::default() })
     }
@@ -216,7 +225,7 @@ impl Model {
             self.references(k) == edges && (!keep || order.contains(&k))
         };
         let claim = |k: usize| self.nodes[k].value.as_ref().expect("operands come first");
-        let (k, NodeClaim { store, region, readonly, .. }) = (operands[side], claim(operands[side]));
+        let (k, NodeClaim { store, region, readonly, granted, .. }) = (operands[side], claim(operands[side]));
         let others_end = self.node_claims(*store).all(|(other, _)| operands.contains(&other) && sole(other));
         let layout = &region.layout;
         let fits = layout.shape == shape && (layout.is_c() || layout.is_f());
@@ -233,7 +242,7 @@ impl Model {
             beside.filter(|other| other.store == *store).any(|other| !by_element || other.region.layout != *layout);
         let mut bits = 0;
         for (condition, bit) in [
-            (self.claims(*store).next().is_some(), TN_WHY_SHARED),
+            (self.others(*store, None) > 0 || self.is_managed(*store) && !granted, TN_WHY_SHARED),
             (!sole(k) || !others_end, TN_WHY_IN_EXPRESSION),
             (self.holdings(*store).any(|(_, hold)| hold.kind.class().is_some()), TN_WHY_EXPORTED),
             (self.holdings(*store).any(|(_, hold)| hold.kind.is_guard()), TN_WHY_BORROWED),
@@ -297,15 +306,15 @@ impl Model {
             self.meter.as_mut().expect("a computation").new_results += 1;
             let store = self.allocate(pool, vec![0; layout.bytes() as usize]);
             layout.at = self.stores[store].start;
-            return NodeClaim { store, region: Region::new(layout), readonly: false, lease: None };
+            return NodeClaim { store, region: Region::new(layout), readonly: false, lease: None, granted: false };
         };
-        let NodeClaim { store, region, lease, .. } = claim(side);
+        let NodeClaim { store, region, lease, granted, .. } = claim(side);
         self.meter_up(&blocks);
         let there = region.layout;
         self.overwrite_at(store, &there, &layout);
         // A weak handle to the old contents finds nothing (EX-17).
         self.stores[store].epoch += 1;
-        NodeClaim { store, region: Region::new(there), readonly: false, lease }
+        NodeClaim { store, region: Region::new(there), readonly: false, lease, granted }
     }
 
     /// Notes that bytes are reused in place of a new array of this layout.
@@ -313,6 +322,7 @@ impl Model {
         let strides = |l: &Layout| -> Vec<i64> {
             l.shape.iter().zip(&l.strides).filter(|&(&n, _)| n > 1).map(|(_, &stride)| stride).collect()
         };
+        self.stores[store].writes += 1;
         let meter = self.meter.as_mut().expect("a computation");
         meter.moved |= there.at % 64 != 0 || strides(there) != strides(new);
         if !matches!(self.stores[store].origin, Origin::Pool(_)) {

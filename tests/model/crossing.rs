@@ -85,6 +85,38 @@ impl Model {
             Call::WhyNot { array, target } => self.why_not(*array, target.as_ref()),
             Call::Overlap { a, b } => self.overlap(*a, *b),
             Call::HoldersOf { at, bytes } => self.holders_of(*at, *bytes),
+            Call::SharedCreate { value, flags, pool } => self.shared_create(*value, *flags, *pool),
+            Call::SharedGet { shared, flags } => self.shared_get(*shared, *flags),
+            Call::SharedSet { shared, value, flags } => self.shared_set(*shared, *value, *flags),
+            Call::SharedUpdate { shared, flags } => self.shared_update(*shared, *flags),
+            Call::Return { status } => {
+                let done = self.return_from_callback(*status);
+                if done.is_err() {
+                    self.end_unused();
+                }
+                done
+            }
+            Call::UpdateBegin { shared, flags } => self.update_begin(*shared, *flags),
+            Call::UpdateEnd { shared, flags } => {
+                let done = self.update_end(*shared, *flags);
+                if done.is_err() {
+                    self.end_unused();
+                }
+                done
+            }
+            Call::SharedRelease { shared } => self.shared_release(*shared),
+            Call::FunctionCreate { inputs, outputs, updates } => {
+                let before = self.clone();
+                let done = self.function_create(inputs, outputs, updates);
+                if done.is_err() {
+                    let copied = std::mem::take(&mut self.copied);
+                    *self = Model { copied, ..before };
+                }
+                done
+            }
+            Call::RunFunction { function, arguments, n_out } => self.function_call(*function, arguments, *n_out),
+            Call::FunctionRelease { function } => self.function_release(*function),
+            Call::Place { place, array } => Ok(self.place(*place, *array)),
             Call::RunReleases => {
                 let waiting = std::mem::take(&mut self.queue);
                 let number = Some(waiting.len() as i64);
@@ -263,7 +295,8 @@ impl Model {
         let mut all = Vec::new();
         for array in self.claims(store) {
             if Some(array) != asking && self.arrays[array].state != State::Released {
-                all.push(Holder { kind: TN_HOLDER_HANDLE, who: Ref::Array(array) });
+                let who = if self.arrays[array].hidden { Ref::Hidden } else { Ref::Array(array) };
+                all.push(Holder { kind: TN_HOLDER_HANDLE, who });
             }
             for (k, promise) in self.promises.iter().enumerate() {
                 if promise.state == PromiseState::Outstanding && promise.array == array {
@@ -273,6 +306,12 @@ impl Model {
         }
         for (node, _) in self.node_claims(store) {
             all.push(Holder { kind: TN_HOLDER_EXPRESSION, who: Ref::Expr(node) });
+        }
+        for _ in 0..self.function_claims(store) {
+            all.push(Holder { kind: TN_HOLDER_HANDLE, who: Ref::Hidden });
+        }
+        for variable in self.counted_variables(store) {
+            all.push(Holder { kind: TN_HOLDER_SHARED_VARIABLE, who: Ref::Shared(variable) });
         }
         for (guard, hold) in self.holdings(store) {
             use super::rules::Class;
@@ -351,11 +390,18 @@ impl Call {
             | Call::Leave { .. }
             | Call::ExprRelease { .. }
             | Call::SetForm { .. }
+            | Call::SharedSet { .. }
+            | Call::Return { .. }
+            | Call::UpdateEnd { .. }
+            | Call::SharedRelease { .. }
+            | Call::FunctionRelease { .. }
+            | Call::Place { .. }
             | Call::RunReleases
             | Call::Forbid { .. }
             | Call::WriteThrough { .. }
             | Call::WriteForeign { .. } => false,
             Call::Take { promises } => !promises.is_empty(),
+            Call::RunFunction { n_out, .. } => *n_out > 0,
             _ => true,
         }
     }

@@ -4,6 +4,7 @@
 //! whose result the rules leave open are not drawn; each such case has a comment.
 
 use super::calls::{Call, Target};
+use super::function::Function;
 use super::handle::{ARENA_BYTES, ARENAS, Model, PromiseState, RELEASED_POOL, Ref, SCRATCH_BYTES, State};
 use super::layout::{Layout, item};
 use super::region::Region;
@@ -75,12 +76,23 @@ impl Reader<'_> {
         all.extend(m.guards.len().checked_sub(1).map(|k| Ref::Guard(n % (k + 1))));
         all.extend(m.nodes.len().checked_sub(1).map(|k| Ref::Expr(n % (k + 1))));
         all.extend(m.scopes.len().checked_sub(1).map(|k| Ref::Scope(n % (k + 1))));
+        all.extend(m.variables.len().checked_sub(1).map(|k| Ref::Shared(n % (k + 1))));
+        all.extend(m.functions.len().checked_sub(1).map(|k| Ref::Function(n % (k + 1))));
         all.extend(m.weaks.len().checked_sub(1).map(|k| Ref::Weak(n % (k + 1))));
-        all[n % all.len()]
+        // A node that the library added never had a handle, and NULL is a pool.
+        match all[n % all.len()] {
+            Ref::Expr(k) if m.nodes[k].implied => Ref::Pool(0),
+            Ref::Array(k) if m.arrays[k].hidden => Ref::Pool(0),
+            other => other,
+        }
     }
 
     pub fn array(&mut self) -> Ref {
         let arrays = &self.model.arrays;
+        let lent = self.model.lent_arrays();
+        if !lent.is_empty() && self.chance(90) {
+            return Ref::Array(self.one(&lent));
+        }
         let is = |state| move |k: usize| arrays[k].state == state;
         self.pick(arrays.len(), is(State::Live), |k| arrays[k].state != State::Released, Ref::Array)
     }
@@ -247,8 +259,12 @@ impl Reader<'_> {
         let dtype = if self.chance(3) { self.one(&[0, TN_F64 | 1 << 17]) } else { self.dtype() };
         let place = self.byte();
         let offset = i64::from(self.byte());
-        // The addresses of some expressions' values cannot be found out.
-        let hidden = |k: usize| self.model.node_claims(k).any(|(node, _)| self.model.nodes[node].unseen.is_some());
+        // The addresses of some expressions' values, and of what functions keep, cannot be found out.
+        let hidden = |k: usize| {
+            let mut kept = self.model.functions.iter().flat_map(Function::values);
+            self.model.node_claims(k).any(|(node, _)| self.model.nodes[node].unseen.is_some())
+                || kept.any(|value| value.store == k)
+        };
         let fits = |&k: &usize| {
             let store = &self.model.stores[k];
             store.alive && !store.private && store.bytes() > 0 && !hidden(k)

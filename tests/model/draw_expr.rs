@@ -136,7 +136,10 @@ impl Reader<'_> {
     /// Computes an expression. One whose success depends on rounding, or on a copy that the thread forbids, is released instead.
     pub fn compute(&mut self) -> Call {
         let expr = self.waiting_expr();
-        let flags = if self.chance(4) { 1 << 5 } else { self.one(&[0, 0, 0, TN_KEEP_ON_FAIL]) };
+        let mut flags = if self.chance(4) { 1 << 5 } else { self.one(&[0, 0, 0, TN_KEEP_ON_FAIL]) };
+        if self.model.fails_after_copies(expr) {
+            flags &= !TN_KEEP_ON_FAIL;
+        }
         if self.model.is_decided(expr) && !self.model.would_copy(expr) {
             Call::Compute { expr, flags }
         } else {

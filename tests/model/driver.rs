@@ -4,14 +4,15 @@
 //! bytes, callbacks and pool statistics. A failing call leaves the model unchanged, so this also shows that it changed nothing (I7). A
 //! difference is an Err with the whole trace. The library's state belongs to the process, so only one driver exists at a time.
 
+use super::callback::{End, Trace};
 use super::calls::{Beside, Call, Crossing, Done};
-use super::handle::{Model, RELEASED_POOL, Ref, State};
+use super::handle::{Model, Ref, State};
 use super::invoke::Got;
 use super::layout::{Layout, item};
-use super::library::{self, Described, Library};
-use super::rules::{NOT_UNIQUE, Status};
+use super::library::{self, Library};
+use super::rules::Status;
 use super::seen::Before;
-use super::store::{Memory, pattern};
+use super::store::pattern;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -86,16 +87,31 @@ impl Driver {
         }
     }
 
-    /// Runs one call on both sides.
+    /// Runs one call on both sides. A callback returns at once.
     pub fn step(&mut self, call: Call, beside: Beside) -> Result<Outcome, String> {
+        self.step_in(call, beside, &mut End)
+    }
+
+    /// As above, where callbacks take their calls from a trace.
+    pub fn step_in(&mut self, call: Call, beside: Beside, trace: &mut dyn Trace) -> Result<Outcome, String> {
         let element = self.next_element(&call);
         let before = self.before(&call);
         self.model.meter = None;
         let expected = self.model.run(&call, beside);
+        let copied = std::mem::take(&mut self.model.copied);
+        self.expect_copies(&copied);
         // The model's invariants; not after each step, which would take most of the time.
         let books = if self.model.calls.is_multiple_of(8) { self.model.broken() } else { Ok(()) };
         books.map_err(|what| format!("the model breaks an invariant: {what}\n{call:?}"))?;
         self.trace.push((call.clone(), beside, expected.as_ref().map(|_| ()).map_err(|&status| status)));
+        match call {
+            // The call that it ends is compared when it has returned.
+            Call::Return { .. } => return Ok(expected),
+            Call::SharedUpdate { .. } | Call::RunFunction { .. } => {
+                return self.run_with_callback(&call, beside, expected, trace);
+            }
+            _ => {}
+        }
         self.compare(&call, beside, &expected, &element, before).map_err(|what| self.tell(&what))?;
         Ok(expected)
     }
@@ -111,7 +127,7 @@ impl Driver {
         pattern(&Layout::dense(dtype, &[], TN_ORDER_C, 0), self.model.seed + 1)
     }
 
-    fn tell(&self, what: &str) -> String {
+    pub fn tell(&self, what: &str) -> String {
         let mut text = format!(
             "{what}\nlast text: {}\ntrace{}:",
             library::last_error(),
@@ -150,12 +166,17 @@ impl Driver {
                 same("status", expected.as_ref().err().copied().unwrap_or(TN_OK), got.err().unwrap_or(TN_OK))?;
             }
         }
+        self.compare_rest(call)
+    }
+
+    /// Compares everything except the outputs of the call.
+    pub fn compare_rest(&mut self, call: &Call) -> Result<(), String> {
         self.look_at_values()?;
         self.compare_callbacks(call)?;
         self.compare_world()
     }
 
-    fn compare_outputs(&mut self, call: &Call, done: &Done, got: &Got) -> Result<(), String> {
+    pub fn compare_outputs(&mut self, call: &Call, done: &Done, got: &Got) -> Result<(), String> {
         same("new arrays", done.arrays.len(), got.arrays.len())?;
         self.library.arrays.extend(&got.arrays);
         self.library.guards.extend(&got.guards);
@@ -167,12 +188,18 @@ impl Driver {
             self.library.exprs.resize(number, std::ptr::null_mut());
         }
         self.library.exprs.extend(&got.expr);
+        self.library.variables.extend(&got.shared);
+        self.library.functions.extend(&got.function);
+        same("new function", done.function, got.function.map(|_| self.library.functions.len() - 1))?;
         same("guards", self.model.guards.len(), self.library.guards.len())?;
         self.find_new_blocks(done, got)?;
         for layout in &done.pokes {
             for at in layout.addresses() {
                 self.library.poke(at, self.model.memory.bytes(at, layout.item()));
             }
+        }
+        if !done.crossed.is_empty() {
+            same("crossings", &done.crossed, &got.crossed)?;
         }
         if done.how.is_some() {
             same("how", done.how, got.how)?;
@@ -186,10 +213,7 @@ impl Driver {
             )?;
         }
         if let Some(holders) = &done.holders {
-            let holders = holders.iter().map(|holder| (holder.kind, self.library.bits(holder.who)));
-            let mut holders: Vec<(u32, u64)> = holders.collect();
-            holders.sort_unstable();
-            same("holders", holders, got.holders.clone().unwrap_or_default())?;
+            same("holders", self.ids_of(holders), self.known(got.holders.clone().unwrap_or_default()))?;
         }
         same("chunks", &done.chunks, &got.chunks)?;
         same("views", done.views.len(), got.views.len())?;
@@ -209,7 +233,7 @@ impl Driver {
         Ok(())
     }
 
-    fn expect_copies(&mut self, copies: &[Crossing]) {
+    pub fn expect_copies(&mut self, copies: &[Crossing]) {
         for copy in copies {
             let sum = self.copies.entry((copy.function.to_string(), copy.why, copy.forced)).or_insert((0, 0));
             *sum = (sum.0 + 1, sum.1 + copy.bytes as u64);
@@ -233,7 +257,7 @@ impl Driver {
         same("callbacks that ran", expected, ran)
     }
 
-    fn compare_copies(&self) -> Result<(), String> {
+    pub fn compare_copies(&self) -> Result<(), String> {
         let mut now = book();
         now.retain(|key, sum| {
             let before = self.book.get(key).copied().unwrap_or((0, 0));
@@ -241,105 +265,6 @@ impl Driver {
             sum.0 > 0
         });
         same("copy book", &self.copies, &now)
-    }
-
-    /// Makes all queries, which change nothing.
-    fn compare_world(&self) -> Result<(), String> {
-        for array in 0..self.model.arrays.len() {
-            match self.model.arrays[array].state {
-                State::Live | State::Given => {
-                    self.compare_array(array).map_err(|what| format!("array {array}: {what}"))?
-                }
-                State::Destructed => same(
-                    "query of a destructed array",
-                    Some(TN_ERR_DESTRUCTED),
-                    self.library.describe(Ref::Array(array)).err(),
-                )?,
-                State::Released => {}
-            }
-        }
-        for store in 0..self.model.stores.len() {
-            if self.model.stores[store].alive {
-                self.compare_store(store).map_err(|what| format!("store {store}: {what}"))?;
-            }
-        }
-        for (block, memory) in self.model.memory.blocks.iter().enumerate() {
-            if memory.alive && !memory.bytes.is_empty() && !self.unknown.contains(&block) {
-                let now = self.library.peek(Memory::base(block), memory.bytes.len());
-                if memory.bytes != now {
-                    let first = memory.bytes.iter().zip(&now).position(|(a, b)| a != b);
-                    return Err(format!("bytes of block {block} differ, first at {first:?}"));
-                }
-            }
-        }
-        for pool in 0..RELEASED_POOL {
-            same("live and held bytes of a pool", self.model.pool_bytes(pool), self.library.pool_bytes(pool))?;
-        }
-        Ok(())
-    }
-
-    fn compare_array(&self, array: usize) -> Result<(), String> {
-        let a = &self.model.arrays[array];
-        let layout = &a.region.layout;
-        let store = &self.model.stores[a.store];
-        let mut flags = 0;
-        for (condition, flag) in [
-            (layout.is_c(), TN_C_CONTIGUOUS),
-            (layout.is_f(), TN_F_CONTIGUOUS),
-            (a.readonly, TN_READONLY),
-            (layout.is_aligned(), TN_ALIGNED),
-            (a.region.shares_bytes(), TN_SELF_OVERLAP),
-            (self.model.is_foreign(a.store), TN_FOREIGN),
-        ] {
-            flags |= if condition { flag } else { 0 };
-        }
-        let described = Described {
-            dtype: layout.dtype,
-            shape: layout.shape.clone(),
-            strides: layout.strides.clone(),
-            flags,
-            bytes: layout.bytes() as u64,
-            count: layout.count() as u64,
-            store_bytes: store.bytes() as u64,
-            form: a.form.raw(),
-            offset: layout.at - store.start,
-        };
-        let mut library = self.library.describe(Ref::Array(array));
-        if let (0, Ok(library)) = (layout.count(), &mut library) {
-            // An empty array has no address.
-            library.offset = described.offset;
-        }
-        same("query", Ok(described), library)?;
-        let expected = self.model.why_not(Ref::Array(array), None).expect("the handle can be queried");
-        let (unique, bits, holders) = self.library.ask(Ref::Array(array));
-        let expected_bits = expected.number.expect("bits") as u32;
-        same("why_not", expected_bits, bits)?;
-        same("is_unique", expected_bits & NOT_UNIQUE == 0, unique)?;
-        same("holders", self.ids(&expected), holders)
-    }
-
-    fn ids(&self, done: &Done) -> Vec<(u32, u64)> {
-        let holders = done.holders.iter().flatten().map(|holder| (holder.kind, self.library.bits(holder.who)));
-        let mut holders: Vec<(u32, u64)> = holders.collect();
-        holders.sort_unstable();
-        holders
-    }
-
-    /// H, guards, exports and range of a store, found by its address.
-    fn compare_store(&self, store: usize) -> Result<(), String> {
-        let s = &self.model.stores[store];
-        if s.bytes() == 0 || s.private || !self.is_known(s.start) {
-            return Ok(());
-        }
-        let real = self.library.real(s.start);
-        let (range, holders) = self
-            .library
-            .holders_of(real, s.bytes() as usize, false)
-            .map_err(|status| format!("tn_holders_of gives {status}"))?;
-        let foreign = if self.model.is_foreign(store) { TN_FOREIGN } else { 0 };
-        same("address, bytes, flags", (real as u64, s.bytes() as u64, foreign), range)?;
-        let expected = self.model.holders_of(s.start, s.bytes()).expect("a store that lives");
-        same("holders", self.ids(&expected), holders)
     }
 
     /// Releases everything and checks that nothing is left (I12).
@@ -360,6 +285,11 @@ impl Driver {
         as_new?;
         self.model.open.clear();
         self.model.nodes.clear();
+        self.model.variables.clear();
+        for function in 0..self.model.functions.len() {
+            self.model.functions[function].handle = false;
+            self.model.end_unused_function(function);
+        }
         for array in &mut self.model.arrays {
             (array.state, array.kept) = (State::Released, false);
         }

@@ -128,9 +128,11 @@ pub struct NodeClaim {
     pub region: Region,
     pub readonly: bool,
     pub lease: Option<usize>,
+    /// As `Array::granted`.
+    pub granted: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// Its handle is not released.
     pub handle: bool,
@@ -193,7 +195,7 @@ impl Model {
         let array = array.expect("no fault");
         let form = Form::of(raw).unwrap_or(self.arrays[array].form);
         self.live(array)?;
-        let Array { store, region, readonly, lease, .. } = self.arrays[array].clone();
+        let Array { store, region, readonly, lease, granted, .. } = self.arrays[array].clone();
         let layout = &region.layout;
         let (dtype, shape) = (layout.dtype, layout.shape.clone());
         faults.when(!matches!(dtype, TN_F32 | TN_F64), TN_ERR_DTYPE);
@@ -202,7 +204,7 @@ impl Model {
         faults.when(!layout.is_aligned() || !steps, TN_ERR_LAYOUT);
         self.read_faults(array, false, &mut faults);
         faults.none()?;
-        let value = Some(NodeClaim { store, region, readonly, lease });
+        let value = Some(NodeClaim { store, region, readonly, lease, granted });
         let (what, progress) = (Operation::Leaf, Progress::Done);
         Ok(self.add_node(Node {
             handle: true,

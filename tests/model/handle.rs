@@ -3,11 +3,15 @@
 //! Contract: tables only grow, so an index keeps its meaning and a released id stays recognisable (I14). Claims are counted by scanning all
 //! handles. [`Model::end_unused`] is the only place where leases, stores and callbacks end (I2, I15).
 
+use super::calls::Crossing;
 use super::compute::Meter;
+use super::function::Function;
 use super::graph::{Form, Node};
 use super::region::Region;
 use super::rules::Status;
 use super::store::{Group, Guard, Holding, Lease, Memory, Origin, Store};
+use super::update::Frame;
+use super::variable::Variable;
 use std::collections::BTreeMap;
 use tenure::types::*;
 
@@ -21,6 +25,10 @@ pub enum Ref {
     Guard(usize),
     Scope(usize),
     Expr(usize),
+    Shared(usize),
+    Function(usize),
+    /// A claim that only the library knows.
+    Hidden,
     Pool(usize),
     /// Bits that no call ever returned.
     Junk,
@@ -42,6 +50,14 @@ pub struct Array {
     pub readonly: bool,
     pub form: Form,
     pub lease: Option<usize>,
+    /// It may write the value that a variable lends to a callback (SV-34).
+    pub granted: bool,
+    /// The callback's own handle, which TN_WRITE_COW never moves.
+    pub lent: bool,
+    /// A call of a function uses it as an argument that it writes or takes. Until the end of the call it is GIVEN, and has no claim.
+    pub rests: bool,
+    /// The test does not know its handle.
+    pub hidden: bool,
     /// Of the open give: the giver's variables (r) and outstanding promises (g).
     pub required: u32,
     pub given: u32,
@@ -51,7 +67,7 @@ pub struct Array {
 
 impl Array {
     pub fn has_claim(&self) -> bool {
-        matches!(self.state, State::Live | State::Given) || self.kept
+        !self.rests && (matches!(self.state, State::Live | State::Given) || self.kept)
     }
 }
 
@@ -62,14 +78,14 @@ pub enum PromiseState {
     Released,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Promise {
     pub state: PromiseState,
     /// The array that it refers to.
     pub array: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Weak {
     pub released: bool,
     /// The kind of handle that an upgrade makes.
@@ -79,7 +95,7 @@ pub struct Weak {
 }
 
 /// The handles that one `enter` made, in the order of its parameters.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scope {
     pub entered: bool,
     pub arrays: Vec<usize>,
@@ -89,6 +105,8 @@ pub struct Scope {
 pub const CURRENT_POOL: usize = 0;
 /// The number of a pool whose handle was released before the trace began.
 pub const RELEASED_POOL: usize = 2;
+/// The number of a pool that refuses every allocation. Only variables have it.
+pub const FULL_POOL: usize = 3;
 /// Blocks 0 and 1 are memory for imports, block 2 is for copies to and from the host.
 pub const ARENAS: usize = 2;
 pub const SCRATCH: usize = 2;
@@ -96,7 +114,7 @@ pub const ARENA_BYTES: usize = 512;
 pub const SCRATCH_BYTES: usize = 8192;
 
 /// The state of the rules.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Model {
     pub arrays: Vec<Array>,
     pub weaks: Vec<Weak>,
@@ -104,6 +122,10 @@ pub struct Model {
     pub guards: Vec<Guard>,
     pub scopes: Vec<Scope>,
     pub nodes: Vec<Node>,
+    pub variables: Vec<Variable>,
+    pub functions: Vec<Function>,
+    /// The callbacks that are running, the innermost last.
+    pub frames: Vec<Frame>,
     /// About the last computation, unless it was refused.
     pub meter: Option<Meter>,
     /// Imported bytes that an expression was allowed to overwrite: [start, end).
@@ -126,6 +148,8 @@ pub struct Model {
     pub calls: usize,
     /// Callbacks of imports with TN_TAKE and TN_RELEASE_QUEUED.
     pub take_queued: Vec<usize>,
+    /// Copies that calls of functions made, also those that failed, until the driver has seen them.
+    pub copied: Vec<Crossing>,
     /// Depth of tn_copies_forbid.
     pub forbidden: u32,
     pub strict: bool,
@@ -147,6 +171,14 @@ impl Model {
     pub fn array(&self, array: Ref) -> Result<usize, Status> {
         self.known(array)?;
         if let Ref::Array(index) = array { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
+    /// An argument that may be NULL, as the test passes it.
+    pub fn passed(&self, array: Ref) -> Ref {
+        match array {
+            Ref::Array(index) if self.arrays[index].hidden => Ref::Null,
+            other => other,
+        }
     }
 
     pub fn weak(&self, weak: Ref) -> Result<usize, Status> {
@@ -184,14 +216,18 @@ impl Model {
             Ref::Null => return Err(TN_ERR_NULL),
             // A node that the library added: the test passes NULL in its place.
             Ref::Expr(index) if self.nodes[index].implied => return Err(TN_ERR_NULL),
+            // As above: a handle that the test does not know.
+            Ref::Array(index) if self.arrays[index].hidden => return Err(TN_ERR_NULL),
             Ref::Array(index) => self.arrays[index].state == State::Released,
             Ref::Weak(index) => self.weaks[index].released,
             Ref::Promise(index) => self.promises[index].state == PromiseState::Released,
             Ref::Guard(index) => !self.guards[index].open,
             Ref::Expr(index) => !self.nodes[index].handle,
             Ref::Scope(index) => !self.scopes[index].entered,
+            Ref::Shared(index) => !self.variables[index].handle,
+            Ref::Function(index) => !self.functions[index].handle,
             Ref::Pool(index) => index == RELEASED_POOL,
-            Ref::Junk => return Err(TN_ERR_KIND),
+            Ref::Junk | Ref::Hidden => return Err(TN_ERR_KIND),
         };
         if released { Err(TN_ERR_STALE) } else { Ok(()) }
     }
@@ -239,6 +275,7 @@ impl Model {
             start,
             end,
             poison: vec![],
+            writes: 0,
             alive: true,
             claimed: false,
             epoch: 0,
@@ -262,6 +299,10 @@ impl Model {
             readonly,
             form: Form::Full,
             lease,
+            granted: false,
+            lent: false,
+            rests: false,
+            hidden: false,
             required: 0,
             given: 0,
             kept: false,
@@ -274,6 +315,7 @@ impl Model {
     pub fn add_clone(&mut self, like: &Array) -> usize {
         let clone = self.add_array(like.store, like.region.clone(), like.readonly, like.lease);
         self.arrays[clone].form = like.form;
+        self.arrays[clone].granted = like.granted;
         clone
     }
 
@@ -297,7 +339,7 @@ impl Model {
     /// As above, in the middle of a call.
     pub fn sweep(&mut self) {
         let arrays = &self.arrays;
-        self.claiming.retain(|&k| arrays[k].has_claim());
+        self.claiming.retain(|&k| arrays[k].has_claim() || arrays[k].rests);
         for lease in 0..self.leases.len() {
             if self.leases[lease].open && !self.descends(lease) {
                 self.leases[lease].open = false;
@@ -313,13 +355,20 @@ impl Model {
 
     /// A claim, guard or export descends from the import.
     pub fn descends(&self, lease: usize) -> bool {
-        self.claiming.iter().map(|&k| &self.arrays[k]).any(|a| a.lease == Some(lease) && a.has_claim())
+        self.claiming.iter().map(|&k| &self.arrays[k]).any(|a| a.lease == Some(lease) && (a.has_claim() || a.rests))
             || self.open_holdings().any(|(_, hold)| hold.lease == Some(lease))
             || self.nodes.iter().filter_map(|node| node.value.as_ref()).any(|claim| claim.lease == Some(lease))
+            || self.variables.iter().flat_map(Variable::values).any(|value| value.lease == Some(lease))
+            || self.functions.iter().flat_map(Function::values).any(|value| value.lease == Some(lease))
     }
 
     fn end_unused_store(&mut self, store: usize) {
-        let claimed = self.claims(store).next().is_some() || self.node_claims(store).next().is_some();
+        let claimed = self.claims(store).next().is_some()
+            || self.node_claims(store).next().is_some()
+            || self.counted_variables(store).next().is_some()
+            || self.function_claims(store) > 0
+            // What the library lends to a callback.
+            || self.is_kept(store);
         let held = self.holdings(store).next().is_some();
         let s = &mut self.stores[store];
         if s.claimed && !claimed {

@@ -4,6 +4,7 @@
 //! (ER-3).
 
 use super::api::*;
+use super::callback::on_body;
 use super::calls::{Beside, Call, Contents, Parts, Stream};
 use super::handle::SCRATCH;
 use super::layout::Layout;
@@ -33,10 +34,13 @@ pub struct Got {
     pub promise: Option<*mut tn_promise>,
     pub scope: Option<*mut tn_scope>,
     pub expr: Option<*mut tn_expr>,
+    pub shared: Option<*mut tn_shared>,
+    pub function: Option<*mut tn_function>,
     pub guards: Vec<*mut tn_borrow>,
     pub views: Vec<Seen>,
     pub chunks: Vec<(i64, i64)>,
     pub how: Option<u32>,
+    pub crossed: Vec<(u32, u32)>,
     pub number: Option<i64>,
     /// (kind, the handle's bits), sorted.
     pub holders: Option<Vec<(u32, u64)>>,
@@ -341,7 +345,21 @@ impl Library {
                 }
                 status
             }
-            Call::WriteThrough { .. } | Call::WriteForeign { .. } => TN_OK,
+            Call::SharedCreate { .. }
+            | Call::SharedGet { .. }
+            | Call::SharedSet { .. }
+            | Call::UpdateBegin { .. }
+            | Call::UpdateEnd { .. }
+            | Call::SharedRelease { .. } => self.shared_call(call, out_at, &mut got),
+            Call::FunctionCreate { inputs, outputs, updates } => {
+                self.function_create(inputs, outputs, updates, Some(on_body), out_at)
+            }
+            // SAFETY: as above.
+            Call::FunctionRelease { function } => unsafe { tn_function_release(self.function(*function)) },
+            Call::SharedUpdate { .. } | Call::RunFunction { .. } => {
+                unreachable!("the driver makes calls with a callback")
+            }
+            Call::WriteThrough { .. } | Call::WriteForeign { .. } | Call::Return { .. } | Call::Place { .. } => TN_OK,
         };
         if status != TN_OK {
             assert_eq!(out, UNTOUCHED, "a failing call wrote its output");
@@ -350,6 +368,11 @@ impl Library {
         match call {
             Call::Weaken { .. } => got.weak = Some(out as *mut tn_weak),
             Call::Give { .. } => got.promise = Some(out as *mut tn_promise),
+            Call::FunctionCreate { .. } => {
+                got.function = Some(out as *mut tn_function);
+                self.callbacks += 1;
+            }
+            Call::SharedCreate { .. } => got.shared = Some(out as *mut tn_shared),
             Call::Leaf { .. } | Call::Build { .. } => got.expr = Some(out as *mut tn_expr),
             Call::BorrowRead { .. } | Call::BorrowWrite { .. } | Call::BorrowAll { .. } | Call::Export { .. } => {
                 got.guards.push(out as *mut tn_borrow)

@@ -4,7 +4,7 @@
 //! process has one library, so the maker of a `Library` holds the lock of `driver`.
 
 use super::api::*;
-use super::handle::{ARENA_BYTES, ARENAS, Ref, SCRATCH, SCRATCH_BYTES};
+use super::handle::{ARENA_BYTES, ARENAS, FULL_POOL, Ref, SCRATCH, SCRATCH_BYTES};
 use super::rules::Status;
 use super::store::Memory;
 use core::cell::{RefCell, RefMut};
@@ -60,6 +60,8 @@ pub struct Library {
     pub guards: Vec<*mut tn_borrow>,
     pub scopes: Vec<*mut tn_scope>,
     pub exprs: Vec<*mut tn_expr>,
+    pub variables: Vec<*mut tn_shared>,
+    pub functions: Vec<*mut tn_function>,
     pools: Vec<*mut tn_pool>,
     /// The real address of each block of the model's memory; 0 until known.
     pub blocks: Vec<usize>,
@@ -125,11 +127,13 @@ impl Library {
         // SAFETY: both texts are NUL-terminated.
         must(unsafe { tn_option_set(c"strict".as_ptr(), option.as_ptr()) }, "strict");
         let mut pools = Vec::new();
-        for number in 0..3 {
+        for number in 0..=FULL_POOL {
             let mut pool = null_mut();
             let options = tn_pool_options {
                 size: size_of::<tn_pool_options>(),
                 // Peaks are exact in pools without thread caches (PO-33).
+                // No block fits below this limit; 0 would be none.
+                max_size: if number == FULL_POOL { 1 } else { 0 },
                 thread_cache_size: if number == EXACT_POOL { TN_POOL_NONE } else { 0 },
                 ..tn_pool_options::default()
             };
@@ -199,6 +203,9 @@ impl Library {
             Ref::Guard(k) => self.guards[k] as u64,
             Ref::Scope(k) => self.scopes[k] as u64,
             Ref::Expr(k) => self.exprs[k] as u64,
+            Ref::Shared(k) => self.variables[k] as u64,
+            Ref::Function(k) => self.functions[k] as u64,
+            Ref::Hidden => 0,
             Ref::Pool(k) => self.pools[k] as u64,
             Ref::Junk => 0x1000,
         }
@@ -380,6 +387,12 @@ impl Library {
             }
             for &expr in &self.exprs {
                 tn_expr_release(expr);
+            }
+            for &function in &self.functions {
+                tn_function_release(function);
+            }
+            for &shared in &self.variables {
+                tn_shared_release(shared);
             }
             for &weak in &self.weaks {
                 tn_weak_release(weak);

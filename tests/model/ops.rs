@@ -8,100 +8,12 @@ use super::calls::{Beside, Call, Contents, Parts, Stream};
 use super::draw::Reader;
 use super::graph::{Node, Progress};
 use super::handle::{ARENAS, Model, PromiseState, Ref, State};
+use super::kinds::{Kind, Theme, WEIGHTS};
 use super::store::Memory;
+use super::update::Frame;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use tenure::types::*;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    Make,
-    Release,
-    End,
-    Clone,
-    View,
-    BorrowRead,
-    BorrowWrite,
-    Import,
-    Give,
-    Take,
-    Enter,
-    Leave,
-    Leaf,
-    Build,
-    Compute,
-    ExprRelease,
-    Export,
-    WriteThrough,
-    BorrowAll,
-    ChunksWrite,
-    Fill,
-    Zero,
-    CopyInto,
-    Copy,
-    CopyToHost,
-    CopyFromHost,
-    Cancel,
-    PromiseRelease,
-    Weaken,
-    Upgrade,
-    WeakRelease,
-    Parts,
-    WhyNot,
-    Overlap,
-    HoldersOf,
-    RunReleases,
-    Forbid,
-    WriteForeign,
-    Query,
-    IsUnique,
-    SetForm,
-}
-
-/// Relative frequency of each kind.
-const WEIGHTS: [(u32, Kind); 41] = [
-    (7, Kind::Make),
-    (10, Kind::Release),
-    (13, Kind::End),
-    (6, Kind::Clone),
-    (10, Kind::View),
-    (6, Kind::BorrowRead),
-    (9, Kind::BorrowWrite),
-    (8, Kind::Import),
-    (7, Kind::Give),
-    (5, Kind::Take),
-    (6, Kind::Export),
-    (4, Kind::WriteThrough),
-    (5, Kind::BorrowAll),
-    (3, Kind::ChunksWrite),
-    (3, Kind::Fill),
-    (2, Kind::Zero),
-    (4, Kind::CopyInto),
-    (2, Kind::Copy),
-    (2, Kind::CopyToHost),
-    (2, Kind::CopyFromHost),
-    (2, Kind::Cancel),
-    (3, Kind::PromiseRelease),
-    (3, Kind::Weaken),
-    (3, Kind::Upgrade),
-    (1, Kind::WeakRelease),
-    (2, Kind::Parts),
-    (2, Kind::WhyNot),
-    (2, Kind::Overlap),
-    (2, Kind::HoldersOf),
-    (2, Kind::RunReleases),
-    (1, Kind::Forbid),
-    (2, Kind::WriteForeign),
-    (1, Kind::Query),
-    (1, Kind::IsUnique),
-    (4, Kind::SetForm),
-    (6, Kind::Enter),
-    (5, Kind::Leave),
-    (11, Kind::Leaf),
-    (13, Kind::Build),
-    (7, Kind::Compute),
-    (8, Kind::ExprRelease),
-];
 
 #[derive(Clone)]
 pub struct Op {
@@ -117,55 +29,19 @@ impl std::fmt::Debug for Op {
     }
 }
 
-/// The kinds that dominate a trace.
-#[derive(Clone, Copy, Debug)]
-enum Theme {
-    Everything,
-    /// Expressions over a few arrays, most of which are released soon.
-    Expressions,
-    /// Promises, scopes, and handles that they pass on.
-    Scopes,
+fn ops(theme: Theme) -> impl Strategy<Value = Vec<Op>> {
+    let kinds = WEIGHTS.iter().map(|&(weight, kind)| (theme.weight(weight, kind), Just(kind)));
+    let op = (Union::new_weighted(kinds.collect()), any::<[u8; 20]>()).prop_map(|(kind, bytes)| Op { kind, bytes });
+    prop::collection::vec(op, 1..=119)
 }
 
-impl Theme {
-    fn weight(self, weight: u32, kind: Kind) -> u32 {
-        use Kind::*;
-        let favoured = match self {
-            Theme::Everything => return weight,
-            Theme::Expressions => match kind {
-                Make => 8,
-                Leaf => 18,
-                Build => 30,
-                Compute => 14,
-                ExprRelease => 22,
-                Release => 20,
-                Clone | View | Weaken | Upgrade | BorrowRead | Export | End | Import => 2,
-                _ => 0,
-            },
-            Theme::Scopes => match kind {
-                Give => 30,
-                Enter => 26,
-                Leave => 18,
-                Take | Release | Clone => 10,
-                View | Import | Make => 5,
-                _ => 0,
-            },
-        };
-        // Of all other kinds about one in six.
-        if favoured > 0 { 8 * favoured } else { weight }
-    }
-
-    fn ops(self) -> impl Strategy<Value = Vec<Op>> {
-        let kinds = WEIGHTS.iter().map(|&(weight, kind)| (self.weight(weight, kind), Just(kind)));
-        let op = (Union::new_weighted(kinds.collect()), any::<[u8; 20]>()).prop_map(|(kind, bytes)| Op { kind, bytes });
-        prop::collection::vec(op, 1..=119)
-    }
-}
+/// The most callbacks that run within one another.
+const MOST_FRAMES: usize = 2;
 
 /// One trace: whether in strict mode, and the operations.
 pub fn traces() -> impl Strategy<Value = (bool, Vec<Op>)> {
-    let themes = prop_oneof![4 => Just(Theme::Everything), 4 => Just(Theme::Expressions), 2 => Just(Theme::Scopes)];
-    (prop::bool::weighted(0.15), themes.prop_flat_map(Theme::ops))
+    let themes = prop_oneof![4 => Just(Theme::Everything), 4 => Just(Theme::Expressions), 2 => Just(Theme::Scopes), 4 => Just(Theme::Variables), 5 => Just(Theme::Functions)];
+    (prop::bool::weighted(0.15), themes.prop_flat_map(ops))
 }
 
 impl Op {
@@ -212,6 +88,23 @@ impl Op {
             Kind::Compute if self.bytes[17] < 200 && !model.nodes.iter().any(is_open) => Kind::Build,
             Kind::Leave if !model.scopes.iter().any(|scope| scope.entered) => Kind::Enter,
             Kind::End | Kind::WriteThrough if !model.guards.iter().any(|guard| guard.open) => Kind::BorrowWrite,
+            Kind::SharedGet | Kind::SharedSet | Kind::SharedUpdate | Kind::UpdateBegin | Kind::SharedRelease
+                if !model.variables.iter().any(|variable| variable.handle) =>
+            {
+                Kind::SharedCreate
+            }
+            // A callback is short.
+            _ if !model.frames.is_empty() && self.bytes[16] > 210 => Kind::Return,
+            Kind::Return if model.frames.is_empty() => Kind::RunReleases,
+            Kind::SharedUpdate if model.frames.len() >= MOST_FRAMES => Kind::SharedGet,
+            Kind::FunctionCall | Kind::FunctionRelease if !model.functions.iter().any(|f| f.handle) => {
+                Kind::FunctionCreate
+            }
+            Kind::FunctionCall if model.frames.len() >= MOST_FRAMES => Kind::Return,
+            Kind::Place if !matches!(model.frames.last(), Some(Frame::Call(call)) if !call.places.is_empty()) => {
+                Kind::Clone
+            }
+            Kind::UpdateEnd if !model.variables.iter().any(|variable| variable.update.is_some()) => Kind::UpdateBegin,
             Kind::Upgrade | Kind::WeakRelease if !model.weaks.iter().any(|weak| !weak.released) => Kind::Weaken,
             kind => kind,
         };
@@ -219,7 +112,7 @@ impl Op {
             Kind::Import | Kind::RunReleases | Kind::Forbid | Kind::WriteForeign => kind,
             Kind::Take | Kind::Cancel | Kind::PromiseRelease | Kind::End | Kind::WriteThrough => kind,
             Kind::Upgrade | Kind::WeakRelease | Kind::Leave => kind,
-            Kind::Build | Kind::Compute | Kind::ExprRelease => kind,
+            Kind::Build | Kind::Compute | Kind::ExprRelease | Kind::Return | Kind::Place => kind,
             _ if live => kind,
             _ => Kind::Make,
         }
@@ -371,6 +264,21 @@ impl Op {
             }
             Kind::Query => Call::Query { array: r.array() },
             Kind::IsUnique => Call::IsUnique { array: r.array() },
+            Kind::SharedCreate => r.shared_create(),
+            Kind::SharedGet => r.shared_get(),
+            Kind::SharedSet => r.shared_set(),
+            Kind::SharedUpdate => r.shared_update(),
+            Kind::UpdateBegin => r.update_begin(),
+            Kind::UpdateEnd => r.update_end(),
+            Kind::SharedRelease => Call::SharedRelease { shared: r.shared() },
+            Kind::Return => r.end_of_body(),
+            Kind::FunctionCreate => r.function_create(),
+            Kind::FunctionCall => r.function_call(),
+            Kind::FunctionRelease => Call::FunctionRelease { function: r.function() },
+            Kind::Place => match r.model.frames.last() {
+                Some(Frame::Call(call)) => r.place(call),
+                _ => Call::RunReleases,
+            },
         }
     }
 

@@ -3,16 +3,18 @@
 //! Contract: proptest shrinks operations, whose meaning shifts when one is removed. Here the calls themselves are removed, together with
 //! those that need their results, and all others keep their meaning. The result is for people to read.
 
+use super::callback::Trace;
 use super::calls::{Beside, Call};
 use super::driver::Driver;
 use super::handle::{Model, Ref, SCRATCH};
 use super::ops::Op;
 use super::store::Memory;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::process::Command;
 
-/// A call, and the sizes of the model's tables before it: arrays, weak handles, promises, guards, scopes, expressions and blocks.
+/// A call, and the sizes of the model's tables before it: arrays, weak handles, promises, guards, scopes, expressions, variables and
+/// blocks.
 pub struct Step {
     pub call: Call,
     pub beside: Beside,
@@ -20,13 +22,23 @@ pub struct Step {
 }
 
 /// Tables of the model in which calls make things; blocks of memory are the last.
-const TABLES: usize = 7;
+const TABLES: usize = 9;
 
 /// The sizes of the tables in which calls make things.
 pub fn sizes(model: &Model) -> [usize; TABLES] {
     let blocks = model.memory.blocks.len();
-    let Model { arrays, weaks, promises, guards, scopes, nodes, .. } = model;
-    [arrays.len(), weaks.len(), promises.len(), guards.len(), scopes.len(), nodes.len(), blocks]
+    let Model { arrays, weaks, promises, guards, scopes, nodes, variables, functions, .. } = model;
+    [
+        arrays.len(),
+        weaks.len(),
+        promises.len(),
+        guards.len(),
+        scopes.len(),
+        nodes.len(),
+        variables.len(),
+        functions.len(),
+        blocks,
+    ]
 }
 
 /// The calls of the operations, which the model alone determines.
@@ -98,20 +110,38 @@ pub fn replay(file: &str) -> Result<(), String> {
         lines.filter_map(|line| line.split_once(' ')).map(|(kept, op)| (kept == "true", Op::load(op))).collect();
     let ops: Vec<Op> = lines.iter().map(|(_, op)| op.clone()).collect();
     let mut driver = Driver::new(strict);
-    let mut now = Names::default();
-    for (step, (kept, _)) in steps(strict, &ops).iter().zip(&lines) {
-        let Some(call) = now.rename(&step.call).filter(|_| *kept) else { continue };
-        if let Call::Compute { expr, .. } = call
-            && !driver.model.is_decided(expr)
-        {
-            // Without the calls that were left out, its result is unknown.
-            continue;
-        }
-        let before = sizes(&driver.model);
-        driver.step(call, step.beside)?.ok();
-        now.learn(step.before, before, sizes(&driver.model));
-    }
+    let steps = steps(strict, &ops);
+    let kept = steps.iter().zip(&lines).filter(|(_, (kept, _))| *kept).map(|(step, _)| step).collect();
+    driver.play(&mut Shorter { steps: kept, now: Names::default(), last: None })?;
     driver.finish()
+}
+
+/// What is left of a trace.
+struct Shorter<'a> {
+    steps: VecDeque<&'a Step>,
+    now: Names,
+    /// Sizes of the tables before the last call, in the whole trace and in this one.
+    last: Option<([usize; TABLES], [usize; TABLES])>,
+}
+
+impl Trace for Shorter<'_> {
+    fn next(&mut self, model: &Model) -> Option<(Call, Beside)> {
+        if let Some((was, before)) = self.last.take() {
+            self.now.learn(was, before, sizes(model));
+        }
+        while let Some(step) = self.steps.pop_front() {
+            let Some(call) = self.now.rename(&step.call) else { continue };
+            if let Call::Compute { expr, .. } = call
+                && !model.is_decided(expr)
+            {
+                // Without the calls that were left out, its result is unknown.
+                continue;
+            }
+            self.last = Some((step.before, sizes(model)));
+            return Some((call, step.beside));
+        }
+        None
+    }
 }
 
 /// Maps numbers of the whole trace to those of the shorter one.
@@ -137,6 +167,8 @@ impl Names {
             Ref::Guard(index) => (3, index),
             Ref::Scope(index) => (4, index),
             Ref::Expr(index) => (5, index),
+            Ref::Shared(index) => (6, index),
+            Ref::Function(index) => (7, index),
             _ => return true,
         };
         match self.known[table].get(index) {
@@ -161,7 +193,7 @@ impl Names {
     fn rename(&self, call: &Call) -> Option<Call> {
         let mut call = call.clone();
         let known = match &mut call {
-            Call::RunReleases | Call::Forbid { .. } => true,
+            Call::RunReleases | Call::Forbid { .. } | Call::Return { .. } => true,
             Call::Import { ptr: at, .. } | Call::HoldersOf { at, .. } | Call::WriteForeign { at, .. } => {
                 self.address(at)
             }
@@ -200,6 +232,22 @@ impl Names {
             }
             Call::Take { promises } => promises.iter_mut().all(|promise| self.handle(promise)),
             Call::CopyInto { source, destination, .. } => self.handle(source) && self.handle(destination),
+            Call::SharedCreate { value, pool, .. } => self.handle(value) && self.handle(pool),
+            Call::SharedSet { shared, value, .. } => self.handle(shared) && self.handle(value),
+            Call::SharedGet { shared, .. }
+            | Call::SharedUpdate { shared, .. }
+            | Call::UpdateBegin { shared, .. }
+            | Call::UpdateEnd { shared, .. }
+            | Call::SharedRelease { shared } => self.handle(shared),
+            Call::FunctionCreate { inputs, updates, .. } => {
+                inputs.iter_mut().all(|input| self.handle(&mut input.default) && self.handle(&mut input.shared))
+                    && updates.iter_mut().all(|(target, _)| self.handle(target))
+            }
+            Call::RunFunction { function, arguments, .. } => {
+                self.handle(function) && arguments.iter_mut().all(|argument| self.handle(argument))
+            }
+            Call::FunctionRelease { function } => self.handle(function),
+            Call::Place { array, .. } => self.handle(array),
             Call::Overlap { a, b } => self.handle(a) && self.handle(b),
             Call::WriteThrough { guard } => {
                 let mut handle = Ref::Guard(*guard);

@@ -35,7 +35,7 @@ pub struct Region {
     pub shares: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Root {
     layout: Layout,
     nested: bool,

@@ -11,6 +11,7 @@ mod found;
 mod give;
 mod order;
 mod scope;
+mod shared;
 
 use super::calls::{Beside, Call, Done, Stream};
 use super::driver::Driver;

@@ -13,7 +13,7 @@ use tenure::types::*;
 pub type Status = tn_status;
 
 /// The order in which statuses win.
-const ORDER: [Status; 26] = [
+const ORDER: [Status; 27] = [
     TN_ERR_NULL,
     TN_ERR_STALE,
     TN_ERR_KIND,
@@ -40,6 +40,7 @@ const ORDER: [Status; 26] = [
     TN_ERR_FOREIGN,
     TN_ERR_ALIASED,
     TN_ERR_WOULD_COPY,
+    TN_ERR_POOL_LIMIT,
 ];
 
 /// Collects statuses and keeps the one that wins.
@@ -112,8 +113,8 @@ impl Model {
 
     /// Another handle, or a claim that promises keep, on the array's store.
     pub fn is_shared(&self, array: usize) -> bool {
-        let store = self.arrays[array].store;
-        self.claims(store).any(|other| other != array)
+        let a = &self.arrays[array];
+        self.others(a.store, Some(&[array])) > 0 || self.is_managed(a.store) && !a.granted
     }
 
     pub fn is_foreign(&self, store: usize) -> bool {
@@ -166,6 +167,7 @@ impl Model {
         faults.when(overlap(&|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
         faults
             .when(overlap(&|hold| matches!(hold.kind.class(), Some(Class::Read | Class::Exclusive))), TN_ERR_EXPORTED);
+        faults.when(self.is_managed(a.store) && !a.granted, TN_ERR_SHARED);
         faults.when(self.is_awaited(a.store, &a.region), TN_ERR_IN_EXPRESSION);
         if mode & TN_WRITE_UNIQUE != 0 {
             self.alone_faults(array, faults);
@@ -201,6 +203,8 @@ impl Model {
         if mode & TN_WRITE_DISCARD == 0 {
             self.read_faults(array, false, faults);
         }
+        // SV-34: the handle of a callback stays on its bytes.
+        faults.when(self.arrays[array].lent, TN_ERR_SHARED);
         faults.when(self.forbidden > 0, TN_ERR_WOULD_COPY);
     }
 
@@ -219,6 +223,7 @@ impl Model {
             }),
             TN_ERR_BORROWED,
         );
+        faults.when(self.is_managed(a.store) && !a.granted, TN_ERR_SHARED);
         faults.when(self.is_awaited(a.store, &a.region), TN_ERR_IN_EXPRESSION);
         faults.when(
             class == Class::Exclusive && self.meets(a.store, &a.region, |hold| hold.kind.class().is_some()),

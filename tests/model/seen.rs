@@ -60,6 +60,15 @@ impl Driver {
                 self.library.probe(Ref::Array(array)) as i64 - offset(&self.model.arrays[array].region.layout),
             );
         }
+        let readable = |k: usize| {
+            let v = &self.model.variables[k];
+            let inside = v.value.as_ref().is_some_and(|value| within(&value.region.layout));
+            v.handle && !v.is_poisoned && !v.is_lent() && inside
+        };
+        if let Some(variable) = (0..self.model.variables.len()).find(|&k| readable(k)) {
+            let real = self.library.probe_variable(Ref::Shared(variable)) as i64;
+            return Some(real - offset(&self.model.value(variable).region.layout));
+        }
         let (node, claim) = self.model.nodes.iter().enumerate().find_map(|(k, node)| {
             let claim = node.value.as_ref().filter(|claim| node.handle && within(&claim.region.layout));
             claim.map(|claim| (k, claim))

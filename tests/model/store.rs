@@ -21,12 +21,14 @@ pub enum Origin {
     Lent,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store {
     pub origin: Origin,
     pub start: i64,
     pub end: i64,
     pub poison: Vec<Region>,
+    /// Number of writes that ended.
+    pub writes: u32,
     pub alive: bool,
     /// It had a claim at the end of the last call.
     pub claimed: bool,
@@ -43,7 +45,7 @@ impl Store {
 }
 
 /// An import with TN_BORROW and its descendants.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     pub store: usize,
     pub start: i64,
@@ -100,14 +102,14 @@ pub struct Holding {
 }
 
 /// A `tn_borrow`: of one array, of several (one region each), a chunk, or an export.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Guard {
     pub open: bool,
     pub holds: Vec<Holding>,
 }
 
 /// The guards of one chunks_write (BR-44).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     pub region: Region,
     pub open: usize,
@@ -115,12 +117,12 @@ pub struct Group {
 }
 
 /// All bytes, in blocks one megabyte apart, so that an address identifies its block.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Memory {
     pub blocks: Vec<Block>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Block {
     pub bytes: Vec<u8>,
     /// False once the pool has it back; its contents are undefined then.
