@@ -310,10 +310,11 @@ enum class flag : tn_crossing_flags {
     copy = 0,                                         ///< nothing aliases after the call
     borrow = TN_BORROW,                               ///< an alias where possible
     require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
-    raw = TN_RAW,                                     ///< shared variable: on its own device, without a transfer
-    may_overwrite = TN_MAY_OVERWRITE,                 ///< import: an alias whose contents may be destroyed
-    take = TN_TAKE,                                   ///< import: the library owns the memory afterwards
-    strict = TN_STRICT,                               ///< shared variable: neither a transfer nor packing
+    raw = TN_RAW,                                     ///< shared variable, function: on its own device, without a transfer
+    may_overwrite = TN_MAY_OVERWRITE,                 ///< import, input: an alias whose contents may be destroyed
+    take = TN_TAKE,                                   ///< import, input: the library owns the memory afterwards
+    strict = TN_STRICT,                               ///< shared variable, input: neither a transfer nor packing
+    reuse = TN_REUSE,                                 ///< output, update: the body finds a buffer of an earlier call
     release_queued = TN_RELEASE_QUEUED,               ///< import: the release callback runs in `run_releases` only
     import_readonly = TN_IMPORT_READONLY,             ///< import: the array cannot be written
     import_writable = TN_IMPORT_WRITABLE,             ///< import of a legacy DLPack struct: its producer permits writes
@@ -3512,6 +3513,571 @@ template <class X, class = detail::if_lazy<X>>
 lazy log(X &&x) {
     return detail::elementwise(TN_EXPR_LOG, std::forward<X>(x));
 }
+
+/* =================================================== functions ==================================================== */
+
+/// An input of a function: `tenure::in("x")`, or `tenure::in(w)` for the value of a shared variable, which is no argument of the calls.
+///
+/// The flags: `borrow`, `require_borrow`, `may_overwrite`, `take`, `raw`, `strict`.
+class in {
+public:
+    /// An argument without a name.
+    explicit in(flag flags = flag::copy) noexcept : in(nullptr, nullptr, flags) {}
+    /// An argument. The name appears in messages.
+    in(const char *name, flag flags = flag::copy) noexcept : in(name, nullptr, flags) {}
+    /// The value of a variable at the time of the call. The function keeps the variable alive.
+    in(const shared &variable, flag flags = flag::copy) noexcept : in(nullptr, variable.handle(), flags) {}
+    /// Only arguments of this element type; default: any.
+    in &dtype(tenure::dtype type) noexcept {
+        c_.dtype = static_cast<tn_dtype>(type);
+        return *this;
+    }
+    /// Only arguments with this number of axes; default: any.
+    in &ndim(std::int32_t axes) noexcept {
+        c_.ndim = axes;
+        return *this;
+    }
+    /// The device on which the body gets it; default: where the argument is.
+    in &on(device where) noexcept {
+        c_.device = where;
+        return *this;
+    }
+    /// The value of an omitted argument. The function copies it.
+    in &value(const array &by_default) noexcept {
+        c_.default_value = by_default.handle();
+        return *this;
+    }
+    /// The struct of C, valid as long as the name, the variable and the default.
+    tn_in get() const noexcept { return c_; }
+
+private:
+    in(const char *name, tn_shared *variable, flag flags) noexcept {
+        c_.size = sizeof c_;
+        c_.name = name;
+        c_.flags = static_cast<tn_crossing_flags>(flags);
+        c_.ndim = -1;
+        c_.shared = variable;
+    }
+
+    tn_in c_{};
+};
+
+/// An output of a function: `tenure::out("loss")`.
+///
+/// The flags: `borrow`, `require_borrow`, `raw`, `reuse`.
+class out {
+public:
+    /// An output without a name.
+    explicit out(flag flags = flag::copy) noexcept : out(nullptr, flags) {}
+    /// An output. The name appears in messages.
+    out(const char *name, flag flags = flag::copy) noexcept {
+        c_.size = sizeof c_;
+        c_.name = name;
+        c_.flags = static_cast<tn_crossing_flags>(flags);
+        c_.ndim = -1;
+    }
+    /// The body must return this element type; default: any.
+    out &dtype(tenure::dtype type) noexcept {
+        c_.dtype = static_cast<tn_dtype>(type);
+        return *this;
+    }
+    /// The body must return this number of axes; default: any.
+    out &ndim(std::int32_t axes) noexcept {
+        c_.ndim = axes;
+        return *this;
+    }
+    /// The device on which the caller gets it; default: where the body left it.
+    out &on(device where) noexcept {
+        c_.device = where;
+        return *this;
+    }
+    /// The struct of C, valid as long as the name.
+    tn_out get() const noexcept { return c_; }
+
+private:
+    tn_out c_{};
+};
+
+/// A shared variable that each call of a function gives a new value: `tenure::update(w)`.
+///
+/// The flags: `may_overwrite`: the body finds the value itself, or a copy if another holder needs it. `reuse`: it finds a buffer of an
+/// earlier call, if there is one, with undefined contents.
+class update {
+public:
+    /// The function keeps the variable alive.
+    update(const shared &target, flag flags = flag::copy) noexcept {
+        c_.size = sizeof c_;
+        c_.target = target.handle();
+        c_.flags = static_cast<tn_crossing_flags>(flags);
+    }
+    /// The struct of C, valid as long as the variable.
+    tn_update get() const noexcept { return c_; }
+
+private:
+    tn_update c_{};
+};
+
+/// What became of the arguments and outputs of a call.
+struct crossings {
+    std::vector<crossing> in;  ///< one for each argument
+    std::vector<crossing> out; ///< one for each output
+};
+
+/// What a body works on that takes any number of arrays: `[](tenure::places &at) { at.out[0] = at.in[0].copy(); }`.
+struct places {
+    span<array> in;     ///< the inputs, also the implicit ones
+    span<array> out;    ///< the outputs: empty arrays, or spare buffers; the body leaves an array in each
+    span<array> update; ///< the new values: as `out`, or the values themselves; an empty array changes nothing
+};
+
+namespace detail {
+
+template <class R, class... A>
+struct signature {
+    using result = R;
+    template <std::size_t I>
+    using parameter = std::tuple_element_t<I, std::tuple<A...>>;
+    static constexpr std::size_t count = sizeof...(A);
+    static constexpr bool has_lazy = (is_lazy<A> || ...);
+    static constexpr bool has_places = (std::is_same_v<std::decay_t<A>, places> || ...);
+    template <class Box>
+    static constexpr bool takes_only =
+        ((std::is_same_v<Box, std::decay_t<A>> || (std::is_same_v<Box, array> && std::is_same_v<taken, A>)) && ...);
+};
+
+template <class Member>
+struct member_signature;
+template <class C, class R, class... A>
+struct member_signature<R (C::*)(A...)> : signature<R, A...> {};
+template <class C, class R, class... A>
+struct member_signature<R (C::*)(A...) const> : signature<R, A...> {};
+template <class C, class R, class... A>
+struct member_signature<R (C::*)(A...) noexcept> : signature<R, A...> {};
+template <class C, class R, class... A>
+struct member_signature<R (C::*)(A...) const noexcept> : signature<R, A...> {};
+
+/// The result and the parameters of a callable, which has one signature.
+template <class F, class = void>
+struct signature_of {
+    static_assert(sizeof(F) == 0,
+                  "tenure::function: the callable's parameters must have types: const tenure::array &, not auto");
+};
+template <class R, class... A>
+struct signature_of<R (*)(A...), void> : signature<R, A...> {};
+template <class R, class... A>
+struct signature_of<R (*)(A...) noexcept, void> : signature<R, A...> {};
+template <class F>
+struct signature_of<F, std::void_t<decltype(&F::operator())>> : member_signature<decltype(&F::operator())> {};
+
+/// The results of a body as a tuple of references.
+template <class R>
+struct results_of {
+    static_assert(std::is_base_of_v<array, R> || is_lazy<R>,
+                  "tenure::function: the callable returns arrays, expressions, or a tuple of them, by value");
+    static constexpr std::size_t count = 1;
+    static auto all(R &one) noexcept { return std::tie(one); }
+};
+template <>
+struct results_of<void> {
+    static constexpr std::size_t count = 0;
+};
+template <class... R>
+struct results_of<std::tuple<R...>> {
+    static_assert(((std::is_base_of_v<array, R> || is_lazy<R>) && ...),
+                  "tenure::function: the callable returns a tuple of arrays and expressions");
+    static constexpr std::size_t count = sizeof...(R);
+    static auto &all(std::tuple<R...> &tuple) noexcept { return tuple; }
+};
+template <class X, std::size_t N>
+struct results_of<std::array<X, N>> {
+    static_assert(std::is_base_of_v<array, X> || is_lazy<X>,
+                  "tenure::function: the callable returns an array of arrays or of expressions");
+    static constexpr std::size_t count = N;
+    static auto &all(std::array<X, N> &results) noexcept { return results; }
+};
+template <class A, class B>
+struct results_of<std::pair<A, B>> : results_of<std::tuple<A, B>> {
+    static auto all(std::pair<A, B> &pair) noexcept { return std::tie(pair.first, pair.second); }
+};
+
+/// What a callable gets for a parameter of this type: a reference, or a value that is moved into it.
+template <class Parameter, class Box>
+decltype(auto) passed_as(Box &box) noexcept {
+    if constexpr (std::is_same_v<Parameter, taken>)
+        return taken(std::move(box));
+    else
+        return static_cast<Parameter &&>(box);
+}
+
+/// A result as what the library expects.
+template <class Box, class X>
+Box result_as(X &&x) {
+    if constexpr (std::is_same_v<Box, array> && is_lazy<X>)
+        return std::move(x).compute();
+    else
+        return Box(std::move(x));
+}
+
+/// A call that waits for its body, which stores the exception that it throws here, because it must not pass through C.
+struct waiting_call {
+    const tn_function *function;
+#if defined(__cpp_exceptions)
+    std::exception_ptr thrown;
+#endif
+
+    /// The innermost one of this thread whose body has not begun.
+    static waiting_call *&innermost() noexcept {
+        thread_local waiting_call *call = nullptr;
+        return call;
+    }
+};
+
+/// Runs the body of a function, and returns the status that says what it threw.
+template <class Work>
+tn_status run_body([[maybe_unused]] const tn_function *function, Work work) noexcept {
+#if defined(__cpp_exceptions)
+    waiting_call *call = waiting_call::innermost();
+    // The call is another one if a C caller called this function.
+    if (call != nullptr && call->function == function)
+        waiting_call::innermost() = nullptr;
+    else
+        call = nullptr;
+    const auto failed = [&](tn_status status) {
+        if (call != nullptr)
+            call->thrown = std::current_exception();
+        return status;
+    };
+    try {
+        work();
+        return TN_OK;
+    } catch (const error &e) {
+        return failed(e.status());
+    } catch (const std::bad_alloc &) {
+        return failed(TN_ERR_NO_HOST_MEMORY);
+    } catch (...) {
+        return failed(TN_ERR_FAILED);
+    }
+#else
+    work();
+    return TN_OK;
+#endif
+}
+
+/// What a function has of its callable, however that is called.
+struct body_base {
+    std::size_t n_in, n_out, n_update;
+    tn_function *function = nullptr;
+};
+
+/// A callable with a parameter for each array.
+template <class F, bool = signature_of<F>::has_places>
+struct body : body_base {
+    using sign = signature_of<F>;
+    using result = typename sign::result;
+    /// Expressions, or arrays.
+    using box = std::conditional_t<sign::has_lazy, lazy, array>;
+    using pointer = std::conditional_t<sign::has_lazy, tn_expr *, tn_array *>;
+    static_assert(sign::template takes_only<box>,
+                  "tenure::function: the callable's parameters are all arrays, or all expressions");
+
+    F callable;
+
+    body(body_base counts, F &&from) : body_base(counts), callable(std::move(from)) {}
+
+    /// Throws if the callable does not fit the declarations.
+    void check() const {
+        const std::size_t arrays = n_in + n_out + n_update, returned = results_of<result>::count;
+        if (!(sign::count >= n_in && sign::count + returned == arrays &&
+              (sign::count == n_in || sign::count == n_in + n_update || sign::count == arrays)))
+            refuse(TN_ERR_COUNT,
+                   "tenure::function: %zu inputs, %zu outputs and %zu updates for a callable with %zu parameters that "
+                   "returns %zu arrays; it has a parameter for each input, may have one for each update, or for each "
+                   "output and update, and returns the others",
+                   n_in, n_out, n_update, sign::count, returned);
+    }
+    void set(tn_function_options &options) const noexcept {
+        if constexpr (sign::has_lazy)
+            options.expr_body = &run;
+        else
+            options.body = &run;
+    }
+
+private:
+    static tn_status run(void *context, const pointer *in, pointer *out, pointer *update) noexcept {
+        body &self = *static_cast<body *>(context);
+        std::array<box, sign::count> boxes;
+        for (std::size_t at = 0; at < sign::count; at++)
+            boxes[at] = box::adopt(at < self.n_in ? in[at] : *self.place(at, out, update));
+        const tn_status status =
+            run_body(self.function, [&] { self.call(boxes, out, update, std::make_index_sequence<sign::count>()); });
+        // What is left in the boxes belongs to the library, also on failure.
+        for (std::size_t at = 0; at < sign::count; at++) {
+            const pointer left = boxes[at].detach();
+            if (at >= self.n_in)
+                *self.place(at, out, update) = left;
+        }
+        return status;
+    }
+    /// The place of a parameter behind the inputs.
+    pointer *place(std::size_t parameter, pointer *out, pointer *update) const noexcept {
+        const std::size_t at = parameter - n_in;
+        const bool has_outputs = sign::count == n_in + n_out + n_update;
+        return has_outputs && at < n_out ? out + at : update + (has_outputs ? at - n_out : at);
+    }
+    template <std::size_t... I>
+    void call(std::array<box, sign::count> &boxes, pointer *out, pointer *update, std::index_sequence<I...>) {
+        if constexpr (std::is_void_v<result>) {
+            callable(passed_as<typename sign::template parameter<I>>(boxes[I])...);
+        } else {
+            result results = callable(passed_as<typename sign::template parameter<I>>(boxes[I])...);
+            const auto convert = [](auto &...one) {
+                return std::array<box, sizeof...(one)>{{result_as<box>(std::move(one))...}};
+            };
+            store(std::apply(convert, results_of<result>::all(results)), out, update);
+        }
+    }
+    /// Results in the places that have no parameter: the outputs, then the updates.
+    void store(std::array<box, results_of<result>::count> &&results, pointer *out, pointer *update) const noexcept {
+        // A spare buffer that was there stays the library's.
+        for (std::size_t at = 0; at < results.size(); at++)
+            (at < n_out ? out[at] : update[at - n_out]) = results[at].detach();
+    }
+};
+
+/// A callable that takes `places`.
+template <class F>
+struct body<F, true> : body_base {
+    static_assert(signature_of<F>::count == 1 && std::is_void_v<typename signature_of<F>::result>,
+                  "tenure::function: a callable with tenure::places & has no other parameter and returns nothing");
+
+    F callable;
+
+    body(body_base counts, F &&from) : body_base(counts), callable(std::move(from)) {}
+
+    void check() const noexcept {}
+    void set(tn_function_options &options) const noexcept { options.body = &run; }
+
+private:
+    static tn_status run(void *context, tn_array *const *in, tn_array **out, tn_array **update) noexcept {
+        body &self = *static_cast<body *>(context);
+        const std::size_t n_in = self.n_in, n_out = self.n_out, n_all = n_in + n_out + self.n_update;
+        return run_body(self.function, [&] {
+            std::vector<array> boxes(n_all);
+            const auto handle = [&](std::size_t at) -> tn_array *& {
+                return at < n_in + n_out ? out[at - n_in] : update[at - n_in - n_out];
+            };
+            // What is left in the boxes belongs to the library, also if the callable throws.
+            struct giver {
+                std::vector<array> &boxes;
+                decltype(handle) &handle_of;
+                std::size_t n_in;
+                ~giver() {
+                    for (std::size_t at = 0; at < boxes.size(); at++) {
+                        tn_array *left = boxes[at].detach();
+                        if (at >= n_in)
+                            handle_of(at) = left;
+                    }
+                }
+            } const gives{boxes, handle, n_in};
+            for (std::size_t at = 0; at < n_all; at++)
+                boxes[at] = array::adopt(at < n_in ? in[at] : handle(at));
+            array *const first = boxes.data();
+            places all{{first, n_in}, {first + n_in, n_out}, {first + n_in + n_out, self.n_update}};
+            self.callable(all);
+        });
+    }
+};
+
+/// The handle of an argument; NULL takes the default.
+inline tn_array *argument(const array &passed) noexcept { return passed.handle(); }
+inline tn_array *argument(std::nullptr_t) noexcept { return nullptr; }
+
+template <class A>
+void used_up([[maybe_unused]] A &&argument) noexcept {
+    if constexpr (!std::is_lvalue_reference_v<A> && !std::is_const_v<A> && !std::is_same_v<A, std::nullptr_t>)
+        argument = std::remove_reference_t<A>(array());
+}
+
+inline crossing to_crossing(const tn_crossing &from) noexcept {
+    return {static_cast<how>(from.how), static_cast<why>(from.why)};
+}
+
+} // namespace detail
+
+/// Code of the program with declared inputs, outputs and updates of shared variables. Flags decide what is aliased and what is copied at
+/// each border; all updates of a call become visible together, or none.
+///
+///     tenure::function step([](const array &x, const array &w) { return lazy(w) - 0.1 * lazy(x); }, {"x", w}, {}, {w});
+///     step(x);
+///
+/// **The callable** has a parameter for each input: `const array &`, or `array` for one that it may release. It returns the arrays for the
+/// outputs, then those for the updates: one, or a tuple. It may have further parameters, `array &`, for the updates, or for the outputs and
+/// then the updates; it does not return those. Such a parameter is empty at first, or has what the flags `reuse` and `may_overwrite` offer.
+/// The callable writes it or assigns another array. An empty array leaves a variable as it is. A returned expression is computed.
+///
+/// With parameters of type `lazy` in place of `array`, the callable builds expressions, and the library computes them; operations overwrite
+/// an input with `may_overwrite` or `take`, and the value of an update with `may_overwrite`.
+///
+/// **Exceptions** of the callable do not pass through the library: the call fails, and throws them to its caller. A caller in C or in
+/// another language gets the status of a `tenure::error`, or TN_ERR_FAILED.
+///
+/// **Threads.** Any number of threads may call it at once, and the callable then runs on them at once. Of two calls that update one
+/// variable, the second is refused.
+class function {
+public:
+    /// No function.
+    function() noexcept = default;
+    /// From a callable and declarations: `{"x", {"y", flag::borrow}, w}`. Throws COUNT if they do not fit. The callable is moved in, and
+    /// destroyed after the last call.
+    template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, function>>>
+    function(F &&callable, std::initializer_list<tenure::in> inputs, std::initializer_list<tenure::out> outputs = {},
+             std::initializer_list<tenure::update> updates = {}, const std::string &name = {},
+             site place = site::here())
+        : function(std::forward<F>(callable), span<const tenure::in>(inputs.begin(), inputs.size()),
+                   span<const tenure::out>(outputs.begin(), outputs.size()),
+                   span<const tenure::update>(updates.begin(), updates.size()), name, place) {}
+    /// As above, with lists that the program made.
+    template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, function>>>
+    function(F &&callable, span<const tenure::in> inputs, span<const tenure::out> outputs,
+             span<const tenure::update> updates, const std::string &name = {}, site place = site::here())
+        : n_out_(outputs.size()) {
+        using body = detail::body<std::decay_t<F>>;
+        auto made = std::make_unique<body>(detail::body_base{inputs.size(), outputs.size(), updates.size()},
+                                           std::decay_t<F>(std::forward<F>(callable)));
+        made->check();
+        const std::vector<tn_in> in = listed<tn_in>(inputs);
+        const std::vector<tn_out> out = listed<tn_out>(outputs);
+        const std::vector<tn_update> update = listed<tn_update>(updates);
+        tn_function_options options{};
+        options.size = sizeof options;
+        options.name = name.empty() ? nullptr : name.c_str();
+        made->set(options);
+        options.context = made.get();
+        options.release = [](void *context) { delete static_cast<body *>(context); };
+        options.n_in = in.size();
+        options.n_out = out.size();
+        options.n_update = update.size();
+        options.in = in.data();
+        options.out = out.data();
+        options.update = update.data();
+        detail::record(place);
+        detail::check(tn_function_create(&options, &handle_));
+        made.release()->function = handle_;
+    }
+    /// Takes ownership of a C handle of a function with so many outputs.
+    static function adopt(tn_function *handle, std::size_t n_out) noexcept {
+        function made;
+        made.handle_ = handle;
+        made.n_out_ = n_out;
+        return made;
+    }
+    function(function &&other) noexcept : n_out_(other.n_out_), handle_(other.detach()) {}
+    function &operator=(function &&other) noexcept {
+        if (this != &other) {
+            drop();
+            n_out_ = other.n_out_;
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    function(const function &) = delete;
+    function &operator=(const function &) = delete;
+    ~function() { drop(); }
+
+    /// The handle, not released.
+    tn_function *handle() const noexcept { return handle_; }
+    /// Returns the handle, which the caller then releases.
+    [[nodiscard]] tn_function *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Whether it has a handle.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// Calls it and returns its output, or an empty array if it has none; throws COUNT if it has several.
+    ///
+    /// An argument is a named array, or one that is moved in and empty afterwards; `nullptr` or an empty array takes the default. If the
+    /// call throws, they are as before. Exceptions of the callable are thrown on.
+    template <class... A>
+    array operator()(A &&...arguments) const {
+        return one(nullptr, std::forward<A>(arguments)...);
+    }
+    /// As above; `what` tells what became of each argument and output.
+    template <class... A>
+    array operator()(crossings *what, A &&...arguments) const {
+        return one(what, std::forward<A>(arguments)...);
+    }
+    /// Calls it and returns the first N outputs; others are released: `auto [loss, gradient] = step.call<2>(x, y);`
+    template <std::size_t N, class... A>
+    std::array<array, N> call(A &&...arguments) const {
+        return invoke<N>(nullptr, std::forward<A>(arguments)...);
+    }
+    /// As above; `what` tells what became of each argument and output.
+    template <std::size_t N, class... A>
+    std::array<array, N> call(crossings *what, A &&...arguments) const {
+        return invoke<N>(what, std::forward<A>(arguments)...);
+    }
+
+private:
+    template <class C, class T>
+    static std::vector<C> listed(span<const T> items) {
+        std::vector<C> list;
+        list.reserve(items.size());
+        for (const T &item : items)
+            list.push_back(item.get());
+        return list;
+    }
+    template <class... A>
+    array one(crossings *what, A &&...arguments) const {
+        if (n_out_ > 1)
+            detail::refuse(TN_ERR_COUNT, "tenure::function: it has %zu outputs; write call<%zu>(...)", n_out_, n_out_);
+        if (n_out_ == 0) {
+            static_cast<void>(invoke<0>(what, std::forward<A>(arguments)...));
+            return array();
+        }
+        return std::move(invoke<1>(what, std::forward<A>(arguments)...)[0]);
+    }
+    template <std::size_t N, class... A>
+    std::array<array, N> invoke(crossings *what, A &&...arguments) const {
+        static_assert(((std::is_base_of_v<array, std::decay_t<A>> || std::is_same_v<std::decay_t<A>, std::nullptr_t>) &&
+                       ...),
+                      "tenure::function: the arguments are arrays, or nullptr for a default");
+        // One more than needed: there are no arrays of length 0.
+        tn_array *const given[sizeof...(A) + 1] = {detail::argument(arguments)...};
+        tn_array *made[N + 1] = {};
+        tn_crossing in_how[sizeof...(A) + 1] = {}, out_how[N + 1] = {};
+        // Allocates first, because the outputs must be stored.
+        if (what != nullptr) {
+            what->in.resize(sizeof...(A));
+            what->out.resize(N);
+        }
+        detail::waiting_call call{};
+        call.function = handle_;
+        detail::waiting_call *const outer = std::exchange(detail::waiting_call::innermost(), &call);
+        const tn_status status = tn_function_call(handle_, sizeof...(A), given, N, made, in_how, out_how);
+        detail::waiting_call::innermost() = outer;
+#if defined(__cpp_exceptions)
+        if (status != TN_OK && call.thrown)
+            std::rethrow_exception(std::move(call.thrown));
+#endif
+        detail::check(status);
+        (detail::used_up<A>(std::forward<A>(arguments)), ...);
+        std::array<array, N> outputs;
+        for (std::size_t at = 0; at < N; at++)
+            outputs[at] = array::adopt(made[at]);
+        if (what != nullptr) {
+            for (std::size_t at = 0; at < sizeof...(A); at++)
+                what->in[at] = detail::to_crossing(in_how[at]);
+            for (std::size_t at = 0; at < N; at++)
+                what->out[at] = detail::to_crossing(out_how[at]);
+        }
+        return outputs;
+    }
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_function_release(detach()));
+    }
+
+    std::size_t n_out_ = 0;
+    tn_function *handle_ = nullptr;
+};
 
 } // namespace tenure
 

@@ -176,6 +176,27 @@ static void blocks() {
     t.synchronize();
 }
 
+// Functions: arguments move to the declared device, outputs to theirs, and values of variables stay on their own (FN-2, FN-15, SV-12).
+static void functions() {
+    using tenure::flag;
+    tenure::shared w(numbers({3}), flag::copy, tenure::shared_options().on(gpu));
+    CHECK(w.device() == gpu && w.home() == device());
+    device of_x, of_w;
+    const auto body = [&](const array &x, const array &value) {
+        of_x = x.device(), of_w = value.device();
+        return std::tuple(value.clone(), x.clone());
+    };
+    tenure::function step(body, {tenure::in("x").on(gpu), w}, {tenure::out("before").on(device())}, {w});
+    tenure::crossings what;
+    const array before = step(&what, tenure::full<std::int64_t>({3}, 7));
+    CHECK(of_x == gpu && of_w == gpu && before.device() == device() && w.device() == gpu);
+    CHECK(what.in[0].why == tenure::why::device && what.out[0].why == tenure::why::device);
+    CHECK(elements(before)[2] == 2 && elements(w.get())[2] == 7);
+    tenure::function stays([&](const array &x) { return of_x = x.device(), x.copy(); },
+                           {{"x", flag::raw}}, {"y"});
+    CHECK(elements(stays(numbers({3})))[2] == 2 && of_x == device());
+}
+
 static void without_driver() {
     CHECK(tenure::device_count(TN_CUDA) == 0);
     THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, stream(gpu).synchronize());
@@ -207,5 +228,6 @@ int main() {
     guards();
     host_memory();
     blocks();
+    functions();
     return finish();
 }

@@ -21,6 +21,10 @@ int main() {
         wrong += x[2] != 4.0;
         tenure::array c = tenure::from(std::vector<float>{1, 2, 3});
         wrong += c.size() != 3;
+        tenure::shared w(b);
+        tenure::function halves([](const tenure::array &value) { return 0.5 * tenure::lazy(value); }, {w}, {}, {w});
+        halves();
+        wrong += w.get().read<double>()[0] != 2.0;
     }
     wrong += !tenure::leaks().empty();
     std::set_terminate([] { std::_Exit(7); });

@@ -94,6 +94,20 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     static_cast<void>(x * "2"); // REFUSED: no match for 'operator*'
     static_cast<void>(x + x);
 
+    // A function has a callable with one signature, whose arrays are declared one by one.
+    tenure::shared variable(fixed);
+    tenure::function identity([](const tenure::array &one) { return one.clone(); }, {"one"}, {"same"});
+    auto variable_copy = variable; // REFUSED: use of deleted function
+    auto function_copy = identity; // REFUSED: use of deleted function
+    identity(1); // REFUSED: the arguments are arrays, or nullptr for a default
+    identity(variable); // REFUSED: the arguments are arrays, or nullptr for a default
+    tenure::function generic([](const auto &one) { return one.clone(); }, {"one"}, {"same"}); // REFUSED: the callable's parameters must have types
+    tenure::function both([](const tenure::array &, const tenure::lazy &) {}, {"one", "two"}); // REFUSED: the callable's parameters are all arrays, or all expressions
+    tenure::function number([](const tenure::array &) { return 1; }, {"one"}, {"two"}); // REFUSED: the callable returns arrays, expressions, or a tuple of them, by value
+    tenure::function reference([](tenure::array &one) -> tenure::array & { return one; }, {"one"}, {"two"}); // REFUSED: the callable returns arrays, expressions, or a tuple of them, by value
+    tenure::function mixed([](tenure::places &, tenure::array &) {}, {"one"}); // REFUSED: a callable with tenure::places & has no other parameter and returns nothing
+    tenure::function list([](const tenure::array &one) { return one.clone(); }, {"one", tenure::flag::borrow}, {"two"}); // REFUSED: no matching function for call
+
     // The intended forms compile.
     reader(r);
     reader(fixed.read<double>());
