@@ -7,6 +7,7 @@
 
 pub mod cuda;
 pub mod expr;
+pub mod function;
 pub mod variable;
 
 use crate::ffi_generated as c;

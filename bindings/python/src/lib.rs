@@ -8,7 +8,7 @@
 //! | layer | what |
 //! |---|---|
 //! | `lib.rs` | the table of what Python sees |
-//! | `operations` | indexing, views, NumPy's functions, files, devices, printing, lazy operators, reports |
+//! | `operations` | indexing, views, NumPy's functions, files, devices, printing, lazy operators, functions, reports |
 //! | `exchange` | buffers, DLPack, Arrow, `__array_interface__`: exports and imports |
 //! | `elements` | borrows, single elements, new arrays |
 //! | `handles` | classes that own one handle of the library: arrays, pools, streams, promises, expressions |
@@ -84,6 +84,8 @@ mod operations {
     pub mod device;
     pub mod elementwise;
     pub mod forms;
+    pub mod function;
+    pub mod function_body;
     pub mod index;
     pub mod lazy;
     pub mod npy;
@@ -147,6 +149,8 @@ mod _tenure {
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
     #[pymodule_export]
     use crate::operations::elementwise::_new_like;
+    #[pymodule_export]
+    use crate::operations::function::{_function, Function};
     #[pymodule_export]
     use crate::operations::index::Items;
     #[pymodule_export]

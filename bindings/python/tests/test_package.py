@@ -272,6 +272,15 @@ def test_the_stubs_match_the_package():
         assert real <= stubbed, (name, real - stubbed)
         assert {m for m in stubbed if not m.startswith("__")} <= real, (name, stubbed - real)
     for name, node in top.items():
+        once = [n.name for n in node.body if isinstance(n, ast.FunctionDef) and not n.decorator_list]
+        assert len(once) == len(set(once)), (name, [n for n in once if once.count(n) > 1])
+    functions = {m for m in vars(tenure.Function) if not m.startswith("_")}
+    assert functions == {n.name for n in top["Function"].body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
+    for name in ("In", "Out", "Update"):
+        made = next(n for n in top[name].body if isinstance(n, ast.FunctionDef) and n.name == "__init__").args
+        stub = [a.arg for a in (*made.args[1:], *made.kwonlyargs)]
+        assert stub == list(inspect.signature(getattr(tenure, name)).parameters), name
+    for name, node in top.items():
         if isinstance(node, ast.FunctionDef) and not node.decorator_list:
             arguments = node.args
             stub = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]

@@ -46,6 +46,7 @@ from ._tenure import (
     Borrow,
     DeviceView,
     Expr,
+    Function,
     Pool,
     Promise,
     Proxy,
@@ -91,6 +92,7 @@ from ._tenure import (
 from . import cuda
 from ._create import arange, eye, linspace
 from ._forms import identity
+from ._function import Crossings, In, Out, Update, function
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._install import Installed, install, numpy_allocator
@@ -199,6 +201,7 @@ __all__ = [
     "COW",
     "CopySite",
     "Crossing",
+    "Crossings",
     "DISCARD",
     "DeviceView",
     "DtypeError",
@@ -209,10 +212,13 @@ __all__ = [
     "FailedError",
     "FileError",
     "Flags",
+    "Function",
     "Holder",
     "HolderKind",
+    "In",
     "Installed",
     "NONE",
+    "Out",
     "OutOfMemoryError",
     "OwnershipError",
     "PendingError",
@@ -231,6 +237,7 @@ __all__ = [
     "Store",
     "UNIQUE",
     "UnsupportedError",
+    "Update",
     "Weak",
     "Why",
     "WriteMode",
@@ -257,6 +264,7 @@ __all__ = [
     "from_handle",
     "full",
     "full_like",
+    "function",
     "get_include",
     "get_library",
     "give",

@@ -108,10 +108,13 @@ def _update(self, in_place=False):
     return _Update(self, in_place)
 
 
+def _crossing_of(how, why):
+    return Crossing({1: "aliased", 2: "copied"}[how], Why(why))
+
+
 def _crossing(self):
     """What became of the last value that entered or left through this object: ``Crossing(how, why)``."""
-    how, why = self._crossing
-    return Crossing({1: "aliased", 2: "copied"}[how], Why(why))
+    return _crossing_of(*self._crossing)
 
 
 def _install():

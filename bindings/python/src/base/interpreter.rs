@@ -7,6 +7,7 @@ use crate::api::{self, Failure, Id, cuda};
 use crate::types::*;
 use core::ffi::c_int;
 use pyo3::exceptions::PySystemError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -68,7 +69,36 @@ pub fn while_alive<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     if ENDING.get().is_some_and(|thread| *thread != std::thread::current().id()) {
         return None;
     }
+    // Declared first, so that it is dropped last.
+    let _lock = Lock::of_this_thread()?;
     Python::try_attach(body)
+}
+
+/// The interpreter's lock, taken again on a thread that Python knows. pyo3 assumes that a thread below one of its calls has the lock. That is
+/// wrong where a callable, run by this crate, calls C code through ctypes, which lets go of the lock, and that code calls back.
+struct Lock(Option<ffi::PyGILState_STATE>);
+
+impl Lock {
+    /// None: there is no interpreter.
+    fn of_this_thread() -> Option<Lock> {
+        // SAFETY: may always be called.
+        if unsafe { ffi::Py_IsInitialized() } == 0 {
+            return None;
+        }
+        // SAFETY: the interpreter is initialized.
+        let is_known = unsafe { !ffi::PyGILState_GetThisThreadState().is_null() };
+        // SAFETY: as above; `drop` releases what this takes.
+        Some(Lock(is_known.then(|| unsafe { ffi::PyGILState_Ensure() })))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(state) = self.0 {
+            // SAFETY: taken by `of_this_thread` on this thread.
+            unsafe { ffi::PyGILState_Release(state) };
+        }
+    }
 }
 
 /// Runs the body of a function that C called. On failure sets a Python exception and returns -1.

@@ -255,6 +255,17 @@ impl Array {
         Some(Description { name, place })
     }
 
+    /// Takes the handle, which belongs to the library from now on, out of the object. Messages of later uses have the description. None: the
+    /// object has no handle.
+    pub fn surrender(&self, description: impl FnOnce() -> Option<Description>) -> Option<Id> {
+        self.end_interface_exports();
+        let id = self.take_id(RELEASED)?;
+        if let Some(description) = description() {
+            self.extra().set_last(description);
+        }
+        Some(id)
+    }
+
     /// Replaces the handle by `RELEASED` or `DETACHED`, and returns it; None: the object has no handle.
     fn take_id(&self, replacement: u64) -> Option<Id> {
         let replace = |id: u64| (id > DETACHED).then_some(replacement);

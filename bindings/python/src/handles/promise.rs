@@ -52,6 +52,11 @@ impl Promise {
         Id(self.id.load(Ordering::Relaxed))
     }
 
+    /// The given handle, if this package gave it.
+    pub fn giver(&self) -> Option<Id> {
+        self.giver.map(|(giver, _)| giver)
+    }
+
     /// The given handle, if its variables were counted.
     pub fn counted(&self) -> Option<Id> {
         self.giver.filter(|_| self.counted).map(|(giver, _)| giver)

@@ -6,6 +6,7 @@
 //! `sys.unraisablehook`; the copy is complete all the same.
 
 use crate::api;
+use crate::base::interpreter::while_alive;
 use crate::types::*;
 use core::ffi::c_void;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -177,7 +178,7 @@ unsafe extern "C" fn run(context: *mut c_void, task: tn_task, argument: *mut c_v
     let state = Mutex::new(State { over: false, running: 0 });
     let call = Arc::new(Call { task, argument: argument as usize, state, idle: Condvar::new() });
     // Where the interpreter is ending this does nothing, and the library does all tasks on this thread.
-    Python::try_attach(|py| {
+    while_alive(|py| {
         // SAFETY: the object, which `__enter__` keeps alive; the interpreter is attached.
         let runner = unsafe { Bound::from_borrowed_ptr(py, context.cast()) };
         if let Err(error) = submit(&runner, &call, count) {

@@ -21,7 +21,8 @@ pub struct SharedVariable {
 }
 
 impl SharedVariable {
-    fn id(&self) -> PyResult<Id> {
+    /// The handle, if the object still has one.
+    pub fn id(&self) -> PyResult<Id> {
         match self.id.load(Ordering::Relaxed) {
             0 => Err(Python::attach(|py| {
                 errors::with_text(py, TN_ERR_STALE, "this shared variable was released; only its repr works", false)

@@ -56,6 +56,17 @@ impl Expr {
     }
 }
 
+#[pymethods]
+impl Array {
+    /// The array itself, so that code can call `compute()` on an expression and on an array alike.
+    #[pyo3(signature = (*, keep_on_fail=false))]
+    fn compute<'py>(slf: Bound<'py, Self>, keep_on_fail: bool) -> PyResult<Bound<'py, Self>> {
+        let _ = keep_on_fail;
+        slf.get().id()?;
+        Ok(slf)
+    }
+}
+
 fn no_operand(object: &Bound<'_, PyAny>) -> PyErr {
     let kind = object.get_type().name().map_or_else(|_| "this".to_owned(), |name| name.to_string());
     PyTypeError::new_err(format!("operands of expressions are arrays, promises of arrays and expressions, not {kind}"))

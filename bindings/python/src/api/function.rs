@@ -1,0 +1,141 @@
+//! The C functions for functions with declared inputs, outputs and updates.
+
+use super::{Id, Result, check, made};
+use crate::ffi_generated as c;
+use crate::types::*;
+use core::ffi::{CStr, c_void};
+use core::ptr::null;
+
+/// What an array that crosses has to be.
+pub struct Declared<'a> {
+    pub name: Option<&'a CStr>,
+    pub flags: u32,
+    /// 0: any.
+    pub dtype: tn_dtype,
+    /// None: where it is.
+    pub device: Option<tn_device>,
+    /// -1: any.
+    pub ndim: i32,
+}
+
+/// An input. `default`, `variable`: NULL for none.
+pub struct Input<'a> {
+    pub declared: Declared<'a>,
+    pub default: Id,
+    pub variable: Id,
+}
+
+/// An update of a variable.
+pub struct Update {
+    pub variable: Id,
+    pub flags: u32,
+}
+
+/// The code of a function: two callbacks and what both get.
+pub struct Code {
+    pub body: tn_function_body,
+    pub release: tn_release_callback,
+    pub context: *mut c_void,
+}
+
+fn device_of(declared: &Declared<'_>) -> tn_device {
+    declared.device.unwrap_or(tn_device { r#type: 0, id: 0 })
+}
+
+fn name_of(name: Option<&CStr>) -> *const core::ffi::c_char {
+    name.map_or(null(), CStr::as_ptr)
+}
+
+/// Creates a function.
+///
+/// # Safety
+/// - Both callbacks accept `code.context` until `code.release` was called. If this fails, that is not called.
+pub unsafe fn create(
+    name: Option<&CStr>,
+    code: Code,
+    inputs: &[Input<'_>],
+    outputs: &[Declared<'_>],
+    updates: &[Update],
+) -> Result<Id> {
+    let inputs: Vec<tn_in> = inputs
+        .iter()
+        .map(|input| tn_in {
+            size: size_of::<tn_in>(),
+            name: name_of(input.declared.name),
+            flags: input.declared.flags,
+            dtype: input.declared.dtype,
+            device: device_of(&input.declared),
+            ndim: input.declared.ndim,
+            reserved: 0,
+            default_value: input.default.raw(),
+            shared: input.variable.raw(),
+        })
+        .collect();
+    let outputs: Vec<tn_out> = outputs
+        .iter()
+        .map(|output| tn_out {
+            size: size_of::<tn_out>(),
+            name: name_of(output.name),
+            flags: output.flags,
+            dtype: output.dtype,
+            device: device_of(output),
+            ndim: output.ndim,
+            reserved: 0,
+        })
+        .collect();
+    let updates: Vec<tn_update> = updates
+        .iter()
+        .map(|update| tn_update {
+            size: size_of::<tn_update>(),
+            target: update.variable.raw(),
+            flags: update.flags,
+            reserved: 0,
+        })
+        .collect();
+    let options = tn_function_options {
+        size: size_of::<tn_function_options>(),
+        name: name_of(name),
+        body: code.body,
+        expr_body: None,
+        context: code.context,
+        release: code.release,
+        n_in: inputs.len(),
+        n_out: outputs.len(),
+        n_update: updates.len(),
+        r#in: inputs.as_ptr(),
+        out: outputs.as_ptr(),
+        update: updates.as_ptr(),
+    };
+    // SAFETY: the lists have the lengths that the options say; the callbacks by this function's list.
+    made(|out| unsafe { c::tn_function_create(&options, out) })
+}
+
+/// Calls a function. `arguments` and `in_how` have an item for each input that is no variable, `outputs` and `out_how` one for each output.
+pub fn call(
+    function: Id,
+    arguments: &[Id],
+    outputs: &mut [Id],
+    in_how: &mut [tn_crossing],
+    out_how: &mut [tn_crossing],
+) -> Result<()> {
+    assert!(arguments.len() == in_how.len() && outputs.len() == out_how.len());
+    // SAFETY: a checked id; the lists have the lengths that are passed; an `Id` of 64 bits is read and written as the pointer whose bits it
+    // has.
+    check(unsafe {
+        c::tn_function_call(
+            function.raw(),
+            arguments.len(),
+            arguments.as_ptr().cast(),
+            outputs.len(),
+            outputs.as_mut_ptr().cast(),
+            in_how.as_mut_ptr(),
+            out_how.as_mut_ptr(),
+        )
+    })
+}
+
+/// Releases a function.
+pub fn release(function: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_function_release(function.raw()) })
+}
