@@ -1,5 +1,5 @@
 /*
- * objects.c - the cost of bookkeeping, in nanoseconds, through the C API of the staged library (bars T15 to T19, T21).
+ * objects.c - the cost of bookkeeping, in nanoseconds, through the C API of the staged library (bars T15 to T19, T21, SV-22, FN-43).
  *
  *     objects forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
  *     objects one <case> <turns>     runs one case alone, for profilers
@@ -41,16 +41,60 @@ static double now_ns(void)
 static tn_array *matrix; /* 64 x 8 float64 */
 static tn_array *column; /* 64 x 1 float64 */
 static tn_array *given;  /* 8 float64 */
+static tn_array *arguments[4];  /* 8 float64 each */
+static tn_shared *variables[2]; /* 8 float64 each */
+static tn_function *function;   /* 4 inputs, 2 outputs, an update of each variable */
+
+/* Leaves the buffers of an earlier call in all places: what remains is the library's work. */
+static tn_status keep_spares(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    (void)context;
+    for (int i = 0; i < 2; i++) {
+        if (out[i] == NULL && tn_array_copy(in[i], NULL, NULL, &out[i]) != TN_OK) {
+            return TN_ERR_FAILED;
+        }
+        if (update[i] == NULL && tn_array_copy(in[i], NULL, NULL, &update[i]) != TN_OK) {
+            return TN_ERR_FAILED;
+        }
+    }
+    return TN_OK;
+}
 
 static void prepare(void)
 {
     OK(tn_array_empty(NULL, TN_F64, 2, (int64_t[]){64, 8}, NULL, &matrix));
     OK(tn_array_empty(NULL, TN_F64, 2, (int64_t[]){64, 1}, NULL, &column));
     OK(tn_array_empty(NULL, TN_F64, 1, (int64_t[]){8}, NULL, &given));
+    tn_in in[4];
+    tn_out out[2];
+    tn_update update[2];
+    for (int i = 0; i < 4; i++) {
+        in[i] = (tn_in){.size = sizeof *in, .ndim = -1};
+    }
+    for (int i = 0; i < 2; i++) {
+        tn_array *zeros;
+        OK(tn_array_zeros(NULL, TN_F64, 1, (int64_t[]){8}, NULL, &zeros));
+        OK(tn_shared_create(zeros, TN_TAKE | TN_REQUIRE_BORROW, NULL, &variables[i], NULL));
+        OK(tn_array_release(zeros));
+        OK(tn_array_zeros(NULL, TN_F64, 1, (int64_t[]){8}, NULL, &arguments[i]));
+        OK(tn_array_zeros(NULL, TN_F64, 1, (int64_t[]){8}, NULL, &arguments[i + 2]));
+        out[i] = (tn_out){.size = sizeof *out, .flags = TN_REUSE, .ndim = -1};
+        update[i] = (tn_update){.size = sizeof *update, .target = variables[i], .flags = TN_REUSE};
+    }
+    const tn_function_options options = {.size = sizeof options, .body = keep_spares, .n_in = 4, .n_out = 2, .n_update = 2,
+                                         .in = in, .out = out, .update = update};
+    OK(tn_function_create(&options, &function));
 }
 
 static void tidy(void)
 {
+    OK(tn_function_release(function));
+    for (int i = 0; i < 2; i++) {
+        OK(tn_shared_release(variables[i]));
+    }
+    for (int i = 0; i < 4; i++) {
+        OK(tn_array_release(arguments[i]));
+    }
     OK(tn_array_release(matrix));
     OK(tn_array_release(column));
     OK(tn_array_release(given));
@@ -159,6 +203,27 @@ static void enter_leave(uint64_t turns)
     }
 }
 
+/* ---- SV-22, FN-43: shared variables and functions ---- */
+static void shared_get(uint64_t turns)
+{
+    while (turns-- > 0) {
+        tn_array *value;
+        OK(tn_shared_get(variables[0], TN_RAW | TN_BORROW, &value, NULL));
+        OK(tn_array_release(value));
+    }
+}
+
+/* Four arguments, two outputs and two updates. Nothing is copied or allocated. */
+static void function_call(uint64_t turns)
+{
+    while (turns-- > 0) {
+        tn_array *out[2];
+        OK(tn_function_call(function, 4, arguments, 2, out, NULL, NULL));
+        OK(tn_array_release(out[0]));
+        OK(tn_array_release(out[1]));
+    }
+}
+
 /* ---- T18 ---- */
 #define VIEW(name, ...)                   \
     static void name(uint64_t turns)      \
@@ -240,7 +305,8 @@ static const struct {
 } cases[] = {
     {"library_call", library_call}, {"malloc_free", malloc_free}, {"compare_exchange", compare_exchange}, {"mutex", mutex},
     {"create", create}, {"borrow_read", borrow_read}, {"borrow_write", borrow_write}, {"borrow_view", borrow_view},
-    {"give_take", give_take}, {"enter_leave", enter_leave}, {"clone", another}, {"reshape", reshape}, {"ravel", ravel}, {"transpose", transpose},
+    {"give_take", give_take}, {"enter_leave", enter_leave},
+    {"shared_get", shared_get}, {"function_call", function_call}, {"clone", another}, {"reshape", reshape}, {"ravel", ravel}, {"transpose", transpose},
     {"permute", permute}, {"slice", slice}, {"index", row}, {"squeeze", squeeze}, {"expand", expand},
     {"broadcast", broadcast}, {"view_dtype", view_dtype}, {"dlpack_export", dlpack_export}, {"dlpack_import", dlpack_import},
 };

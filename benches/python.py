@@ -1,5 +1,5 @@
-"""The cost of small arrays from Python, beside numpy (bar T20); the exchange between libraries, beside their own; and numpy with Tenure's
-allocator, beside numpy with its own.
+"""The cost of small arrays from Python, beside numpy (bar T20); the exchange between libraries, beside their own; a training step of a
+function, beside a loop in numpy; and numpy with Tenure's allocator, beside numpy with its own.
 
     python.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
 
@@ -12,6 +12,7 @@ import statistics
 import sys
 import threading
 import timeit
+import types
 
 import numpy as np
 import tenure
@@ -39,6 +40,14 @@ CASES = {
     "numpy_dlpack": "from_dlpack(a)",
     "numpy_buffer": "asarray(memoryview(a))",
 }
+# A step of gradient descent on multinomial regression: with an array for the new weights, and in place.
+STEP = {
+    "tenure_step": "step(batch, targets)",
+    "numpy_step": "model.weights = next_weights(batch, targets, model.weights)",
+    "tenure_step_in_place": "step_in_place(batch, targets)",
+    "numpy_step_in_place": "descend(batch, targets, model.weights)",
+}
+CASES |= STEP
 TORCH = {
     "tenure_from_torch": "tenure_from_dlpack(t)",
     "tenure_to_torch": "to_torch(x)",
@@ -70,6 +79,47 @@ CASES |= HANDLED
 NAMES |= {"np_zeros": np.zeros, "u1": np.uint8}
 
 
+def gradient(pixels, targets, weights):
+    """Of the loss of these rows."""
+    p = np.exp(pixels @ weights)
+    p /= p.sum(axis=1, keepdims=True)
+    p -= targets
+    return pixels.T @ p / len(pixels)
+
+
+def next_weights(pixels, targets, weights):
+    return weights - 0.1 * gradient(pixels, targets, weights)
+
+
+def descend(pixels, targets, weights):
+    weights -= 0.1 * gradient(pixels, targets, weights)
+
+
+def define_steps() -> dict:
+    """A batch of 256 rows of 64 pixels in 10 classes, and the two functions of Tenure."""
+    random = np.random.default_rng(1)
+    batch, targets = random.random((256, 64)), np.eye(10)[random.integers(10, size=256)]
+    weights = tenure.shared(np.zeros((64, 10)), name="weights")
+
+    def body(pixels, targets, weights):
+        return next_weights(np.asarray(pixels), np.asarray(targets), np.asarray(weights))
+
+    def body_in_place(pixels, targets, weights):
+        with weights.write() as view:
+            descend(np.asarray(pixels), np.asarray(targets), view)
+
+    declared = {"inputs": ["pixels", "targets"], "shared": [weights], "outputs": []}
+    return {
+        "batch": batch,
+        "targets": targets,
+        "model": types.SimpleNamespace(weights=np.zeros((64, 10))),
+        "next_weights": next_weights,
+        "descend": descend,
+        "step": tenure.function(body, updates=[tenure.Update(weights)], **declared),
+        "step_in_place": tenure.function(body_in_place, updates=[tenure.Update(weights, mutable=True)], **declared),
+    }
+
+
 def samples(statement: str) -> list[float]:
     """Seconds per turn; samples are short, so the minimum is undisturbed by other processes."""
     timer = timeit.Timer(statement, globals=NAMES)
@@ -89,6 +139,7 @@ def main() -> None:
     print(f"# numpy\t{np.__version__}")
     if torch:
         print(f"# torch\t{torch.__version__}")
+    NAMES.update(define_steps())
     loop = min(samples("pass"))
     for name in reversed(cases) if sys.argv[1] == "backwards" else cases:
         with tenure.numpy_allocator() if name in HANDLED and name.startswith("tenure") else contextlib.nullcontext():

@@ -1,4 +1,5 @@
-//! The C programs of `examples/` compile without warnings and print what the comment at their end shows.
+//! The C programs of `examples/`, and those of several files in its folders, compile without warnings and print what the comment at their
+//! end shows.
 //!
 //! So do the Rust programs, which link the library as a crate.
 //!
@@ -34,6 +35,30 @@ fn examples_print_what_they_say() {
         let printed = output(&mut Command::new(&binary)).unwrap();
 
         compare(&program, &printed);
+    }
+}
+
+/// Programs of several files: `examples/<name>/main.c` is compiled with the other C files beside it and runs in their folder.
+#[test]
+fn programs_of_several_files_print_what_they_say() {
+    require(&["gcc"]);
+    let sources = files("examples", ".c");
+    let programs: Vec<_> =
+        sources.iter().filter(|path| path.file_name().is_some_and(|name| name == "main.c")).collect();
+    assert!(!programs.is_empty(), "examples/ has no folder with a main.c");
+    for program in programs {
+        let folder = program.parent().expect("a listed file lies in a folder");
+        let name = folder.file_name().expect("a folder below examples/ has a name").to_string_lossy();
+        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("example_{name}"));
+        let mut compile = compiler("c11");
+        compile
+            .arg("-O2")
+            .args(sources.iter().filter(|path| path.parent() == Some(folder)).filter_map(|path| path.file_name()));
+        compile.arg(library()).arg("-lm").arg(format!("-Wl,-rpath,{}", library_folder().display()));
+        compile.arg("-o").arg(&binary);
+        output(compile.current_dir(root().join(folder))).unwrap();
+        let printed = output(Command::new(&binary).current_dir(root().join(folder))).unwrap();
+        compare(program, &printed);
     }
 }
 

@@ -68,6 +68,8 @@ const OBJECTS: &[Bar] = &[
     bar("T16", "borrow_write + end", "borrow_write", Target::Ns(20.0, Some(2.2))),
     bar("T17", "give + take + both releases", "give_take", Target::Ns(40.0, None)),
     bar("OO", "enter + leave, 4 parameters", "enter_leave", Target::Ns(150.0, None)),
+    bar("SV-22", "shared_get, raw and borrowed + release", "shared_get", Target::Ns(60.0, None)),
+    bar("FN-43", "call: 4 inputs, 2 outputs, 2 updates", "function_call", Target::Ns(500.0, None)),
     bar("T18", "clone + release", "clone", Target::Ns(30.0, None)),
     view("reshape + release", "reshape"),
     view("ravel + release", "ravel"),
@@ -105,6 +107,11 @@ const PYTHON: &[Bar] = &[
     exchange_bar("tenure.from_dlpack(PyTorch's)", "tenure_from_torch", "torch_dlpack"),
     exchange_bar("torch.from_dlpack(ours)", "torch_from_tenure", "torch_dlpack"),
     exchange_bar("tenure.to_torch(ours)", "tenure_to_torch", "torch_dlpack"),
+    Bar { peer: "numpy_step", ..bar("FN", "training step, new weights", "tenure_step", Target::Times(1.5)) },
+    Bar {
+        peer: "numpy_step_in_place",
+        ..bar("FN", "training step, in place", "tenure_step_in_place", Target::Times(1.5))
+    },
     handled("np.empty on our pool, 1 KiB", "tenure_np_empty_1k", "default_np_empty_1k"),
     handled("np.empty on our pool, 64 KiB", "tenure_np_empty_64k", "default_np_empty_64k"),
     handled("np.empty on our pool, 1 MiB", "tenure_np_empty_1m", "default_np_empty_1m"),
