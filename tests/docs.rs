@@ -81,8 +81,8 @@ fn installed_documents_link_installed_files() {
 fn a_dangling_link_of_an_installed_page_is_found() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dangling");
     std::fs::create_dir_all(folder.join("docs")).expect("the target folder is writable");
-    let page =
-        "[read\nme](../README.md#top), [there](https://example.org), [source](../CONTRIBUTING.md), [gone](gone.md)";
+    let page = "[read\nme](../README.md#top), [there](https://example.org), [source](../CONTRIBUTING.md), [gone](gone.md), \
+         `[](const array &x) {}`";
     let kept = documents::keep_links("docs/page.md", page, |target| !documents::SOURCE_ONLY.contains(&target));
     assert_eq!(kept, page.replace("[source](../CONTRIBUTING.md)", "source"));
     std::fs::write(folder.join("docs/page.md"), kept).expect("the target folder is writable");

@@ -188,7 +188,7 @@ impl Model {
     /// The first spare buffer of a place that nobody else has.
     pub fn take_spare(&mut self, function: usize, place: usize) -> Option<Value> {
         let spares = &self.functions[function].spares[place];
-        let free = spares.iter().position(|spare| self.is_free(spare))?;
+        let free = spares.iter().position(|spare| self.is_free(spare) && !self.is_lent(spare.value.store))?;
         Some(self.functions[function].spares[place].remove(free).value)
     }
 

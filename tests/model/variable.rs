@@ -95,9 +95,14 @@ impl Model {
 
     /// The library keeps the store for a variable, a function, or an argument of one.
     pub fn is_kept(&self, store: usize) -> bool {
+        let values = self.functions.iter().flat_map(Function::values).map(|value| value.store);
+        self.is_lent(store) || values.into_iter().any(|kept| kept == store)
+    }
+
+    /// The store is that of a variable, or of an argument that a function has.
+    pub fn is_lent(&self, store: usize) -> bool {
         let arguments = self.claiming.iter().filter(|&&k| self.arrays[k].rests).map(|&k| self.arrays[k].store);
-        let values = self.variables.iter().flat_map(Variable::values);
-        let values = values.chain(self.functions.iter().flat_map(Function::values)).map(|value| value.store);
+        let values = self.variables.iter().flat_map(Variable::values).map(|value| value.store);
         arguments.chain(values).any(|kept| kept == store)
     }
 

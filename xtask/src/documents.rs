@@ -83,14 +83,15 @@ pub fn dangling_links(folder: &Path) -> std::io::Result<Vec<String>> {
 
 /// The paths in the repository that a page links.
 pub fn relative_links(page: &str, text: &str) -> Vec<String> {
-    let links = text.split("](").skip(1).filter_map(|link| link.split([')', ' ', '\n']).next());
+    let links = text.split("](").skip(1).filter_map(|link| link.split(')').next());
     links.filter_map(|link| target(page, link)).collect()
 }
 
 /// The path in the repository that a page's link leads to, if it leads to a file.
 fn target(page: &str, link: &str) -> Option<String> {
     let path = link.split('#').next().filter(|path| !path.is_empty())?;
-    if path.contains("://") || path.starts_with("mailto:") {
+    // A lambda in a block of C++ looks like a link, but a link has no spaces.
+    if path.contains("://") || path.starts_with("mailto:") || path.contains(char::is_whitespace) {
         return None;
     }
     let mut found = PathBuf::new();

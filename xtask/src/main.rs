@@ -40,6 +40,7 @@ cargo xtask <command>
   interop [--check] [--peers]
                         tests the exchange with each installed library and writes docs/interop.md; --check only compares,
                         --peers includes the large libraries
+  borrowing             writes the tables of docs/borrowing.md from what its tests observe; the tests only compare
   header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt and the Python crate's extern block; --check only compares
   header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program with each (a first
                         download of 120 MB)
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         ["test", "--peers"] => gate::peers(),
         ["test", "--sim", rest @ ..] => cuda::main(rest),
         ["interop", rest @ ..] => interop(rest),
+        ["borrowing"] => borrowing(),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["header-tools"] => header_tools::main(),
@@ -152,6 +154,16 @@ fn interop(options: &[&str]) -> tools::Done {
     }
     let python = if options.contains(&"--peers") { python::installed_with_peers()? } else { python::installed()? };
     python::interop(&python, if options.contains(&"--check") { "--check" } else { "--write" })
+}
+
+/// Writes the tables of docs/borrowing.md: those of the host, then those of devices on the simulated driver.
+fn borrowing() -> tools::Done {
+    for (test, driver) in [("borrowing", sim::none()?), ("cuda_borrowing", sim::stage()?)] {
+        let mut tests = tools::cargo();
+        tests.args(["test", "--test", test]).env("TENURE_WRITE_TABLES", "1").env("LD_LIBRARY_PATH", driver);
+        tools::run(&mut tests)?;
+    }
+    Ok(())
 }
 
 /// Draws every `docs/*.dot`.
