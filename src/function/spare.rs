@@ -91,7 +91,7 @@ impl Spares {
         let kept = locked.copy_claim(claim, spare);
         let claim = ledger::find::<Claim>(kept).expect("only this function knows it");
         locked.get_mut(claim).name = Name::NONE;
-        locked.rest(claim);
+        locked.rest_spare(claim);
         self.add(place, locked, claim);
     }
 
@@ -157,8 +157,8 @@ fn is_unheld(locked: &Locked, claim: &'static Claim) -> bool {
     let state = locked.state(locked.ledger_of(claim));
     let body = locked.get(claim);
     let (counted, is_value) = (u32::from(body.counted), u32::from(body.variable != Id::NONE));
-    // A variable whose value is lent has a claim that rests.
-    let is_only_claim = state.claims == counted && state.resting() == 1 - counted && state.managed == is_value;
+    // The claim of an argument or a value that is lent to a body rests.
+    let is_only_claim = state.claims == counted && !state.is_lent() && state.managed == is_value;
     is_only_claim && state.readers + state.writers + state.exports() == 0
 }
 
@@ -168,7 +168,7 @@ fn make_free(claim: &'static Claim) -> bool {
     let free = is_free(&locked, claim);
     if free {
         if !locked.get(claim).counted {
-            locked.resume(claim);
+            locked.resume_spare(claim);
         }
         locked.end_weak_handles(claim);
     }
@@ -185,7 +185,7 @@ fn is_like(claim: &'static Claim, layout: &Layout) -> bool {
 fn end(claim: &'static Claim) {
     let mut locked = claim.lock_moving();
     if !locked.get(claim).counted {
-        locked.resume(claim);
+        locked.resume_spare(claim);
     }
     locked.release(claim);
 }

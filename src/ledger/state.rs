@@ -93,6 +93,8 @@ pub struct LedgerState {
     pub(crate) frozen: u32,
     /// COW writes that are copying the bytes. The handle of each may be released meanwhile.
     pub(super) moves: u32,
+    /// Of `moves`: claims of functions on buffers that they keep for later calls.
+    pub(super) spares: u32,
     pub(crate) leases: u32,
     /// Open leases without TN_MAY_OVERWRITE, which make the store FOREIGN.
     pub(crate) foreign_leases: u32,
@@ -141,6 +143,7 @@ impl LedgerState {
         nodes: 0,
         frozen: 0,
         moves: 0,
+        spares: 0,
         leases: 0,
         foreign_leases: 0,
         readonly: false,

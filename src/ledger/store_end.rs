@@ -35,9 +35,9 @@ impl LedgerState {
             && self.held == 0
     }
 
-    /// Number of claims that rest or move, and that `claims` may not count.
-    pub(crate) fn resting(&self) -> u32 {
-        self.moves
+    /// Whether a claim rests or moves that is not a function's on a spare buffer. `claims` may not count it.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.moves > self.spares
     }
 
     /// Whether another claim rests, so that the store goes on to exist.

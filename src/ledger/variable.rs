@@ -84,8 +84,21 @@ impl Locked {
         self.resume(claim);
     }
 
-    /// Ends [`Locked::rest`] of a claim that no callback's handle descends from. If its handle was released meanwhile, the claim ends.
-    pub(crate) fn resume(&mut self, claim: &'static Claim) {
+    /// [`Locked::rest`] of a function's claim on a buffer that it keeps for a later call.
+    pub(crate) fn rest_spare(&mut self, claim: &'static Claim) {
+        self.rest(claim);
+        let ledger = self.ledger_of(claim);
+        self.state_mut(ledger).spares += 1;
+    }
+
+    /// Ends [`Locked::rest_spare`]. No callback's handle descends from the claim.
+    pub(crate) fn resume_spare(&mut self, claim: &'static Claim) {
+        let ledger = self.ledger_of(claim);
+        self.state_mut(ledger).spares -= 1;
+        self.resume(claim);
+    }
+
+    fn resume(&mut self, claim: &'static Claim) {
         self.get_mut(claim).given = 0;
         if claim.head().state() == State::Kept {
             self.cancel_move(claim);
