@@ -74,7 +74,7 @@ impl Model {
         };
         let arrays: Vec<usize> = params.iter().map(|param| wraps(self, param)).collect();
         let before: Vec<Array> = arrays.iter().map(|&array| self.arrays[array].clone()).collect();
-        let made = before.iter().map(|like| self.add_clone(like)).collect();
+        let made: Vec<usize> = before.iter().map(|like| self.add_clone(like)).collect();
         for (k, &param) in params.iter().enumerate() {
             let Param::Promise(promise) = param else { continue };
             let beside = |j: &usize| matches!(params[*j], Param::Promise(_)) && arrays[*j] == arrays[k];
@@ -82,6 +82,9 @@ impl Model {
             self.undo(promise);
             if together == before[k].required {
                 // Case I: the leftmost new handle is the old claim, so the giver's handle has none.
+                if !(0..k).any(|j| beside(&j)) {
+                    self.arrays[made[k]].lent = before[k].lent;
+                }
                 let a = &mut self.arrays[arrays[k]];
                 a.kept = false;
                 if a.state != State::Released {
