@@ -376,6 +376,8 @@ impl Model {
         for update in &call.updates {
             self.variables[update.variable].reserved = None;
         }
+        // First, so that newer buffers replace them.
+        self.keep_unused(call);
         for (k, old) in before {
             if self.functions[call.function].updates[k].1 & TN_REUSE != 0 && self.is_let_go(&old) {
                 self.keep_spare(call.function, n_out + k, Spare { value: old, rests: false });
@@ -400,7 +402,6 @@ impl Model {
                 self.end_if_there(array);
             }
         }
-        self.keep_unused(call);
         for input in &call.inputs {
             self.wake(input);
             if let Some(argument) = input.argument
