@@ -82,7 +82,7 @@ static void prepare(void)
         update[i] = (tn_update){.size = sizeof *update, .target = variables[i], .flags = TN_REUSE};
     }
     const tn_function_options options = {.size = sizeof options, .body = keep_spares, .n_in = 4, .n_out = 2, .n_update = 2,
-                                         .in = in, .out = out, .update = update};
+                                         .inputs = in, .outputs = out, .updates = update};
     OK(tn_function_create(&options, &function));
 }
 

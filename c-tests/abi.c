@@ -204,9 +204,9 @@ AT(tn_function_options, release, 40);
 AT(tn_function_options, n_in, 48);
 AT(tn_function_options, n_out, 56);
 AT(tn_function_options, n_update, 64);
-AT(tn_function_options, in, 72);
-AT(tn_function_options, out, 80);
-AT(tn_function_options, update, 88);
+AT(tn_function_options, inputs, 72);
+AT(tn_function_options, outputs, 80);
+AT(tn_function_options, updates, 88);
 
 SIZE(tn_shared_options, 32);
 AT(tn_shared_options, size, 0);

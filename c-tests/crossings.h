@@ -264,9 +264,9 @@ static inline void assigns(plan *p, tn_shared *target, uint32_t flags)
 /* The description of the plan, whose arrays lie in the plan. */
 static inline const tn_function_options *described(plan *p)
 {
-    p->options.in = p->options.n_in ? p->in : NULL;
-    p->options.out = p->options.n_out ? p->out : NULL;
-    p->options.update = p->options.n_update ? p->update : NULL;
+    p->options.inputs = p->options.n_in ? p->in : NULL;
+    p->options.outputs = p->options.n_out ? p->out : NULL;
+    p->options.updates = p->options.n_update ? p->update : NULL;
     return &p->options;
 }
 

@@ -117,15 +117,15 @@ static void null_in_a_description(void) /* FN-3, FN-41: every pointer in turn */
     CHECK(says("body"));
     p.options.body = nothing;
     described(&p);
-    p.options.in = NULL;
+    p.options.inputs = NULL;
     FAILS(tn_function_create(&p.options, &f), TN_ERR_NULL);
     CHECK(says("in"));
     described(&p);
-    p.options.out = NULL;
+    p.options.outputs = NULL;
     FAILS(tn_function_create(&p.options, &f), TN_ERR_NULL);
     CHECK(says("out"));
     described(&p);
-    p.options.update = NULL;
+    p.options.updates = NULL;
     FAILS(tn_function_create(&p.options, &f), TN_ERR_NULL);
     CHECK(says("update") && f == UNTOUCHED);
     CHECK(try_create(&p) == TN_OK);

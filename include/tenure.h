@@ -1109,11 +1109,11 @@ typedef struct tn_function_options {
     /** Number of updates. */
     size_t n_update;
     /** The inputs, including the implicit ones. */
-    const tn_in *in;
+    const tn_in *inputs;
     /** The outputs. */
-    const tn_out *out;
+    const tn_out *outputs;
     /** The updates. A variable has one at most. */
-    const tn_update *update;
+    const tn_update *updates;
 } tn_function_options;
 
 /** Options of a shared variable; a NULL pointer means the defaults. */

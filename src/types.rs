@@ -992,11 +992,11 @@ pub struct tn_function_options {
     /// Number of updates.
     pub n_update: usize,
     /// The inputs, including the implicit ones.
-    pub r#in: *const tn_in,
+    pub inputs: *const tn_in,
     /// The outputs.
-    pub out: *const tn_out,
+    pub outputs: *const tn_out,
     /// The updates. A variable has one at most.
-    pub update: *const tn_update,
+    pub updates: *const tn_update,
 }
 
 /// Options of a shared variable; a NULL pointer means the defaults.

@@ -173,6 +173,24 @@ fn every_type_field_and_constant_has_a_comment() {
     assert!(missing.is_empty(), "no comment above:\n{}", missing.join("\n"));
 }
 
+/// `struct.in` is a syntax error in Python, and SWIG and bindgen rename such a field.
+#[test]
+fn no_field_is_a_keyword_of_python_or_cpp() {
+    let keywords = "and as assert async await class def del elif except finally from global import in is lambda nonlocal not or pass raise \
+                    try with yield catch delete explicit export friend mutable namespace new operator private protected public template \
+                    this throw typename using virtual";
+    let header = read("include/tenure.h");
+    let fields = header.lines().filter(|line| line.starts_with("    ") && line.ends_with(';'));
+    let taken: Vec<&str> = fields
+        .filter(|line| {
+            let name = line.trim_end_matches(';').split('[').next().expect("a first part");
+            let name = name.rsplit([' ', '*']).next().expect("a last word");
+            keywords.split_whitespace().any(|keyword| keyword == name)
+        })
+        .collect();
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
+}
+
 /// A macro named like a variable, which has the comment.
 fn is_twin(line: &str) -> bool {
     ["TN_VERSION", "TN_NONE", "TN_POOL_NONE", "TN_ALL_AXES"]

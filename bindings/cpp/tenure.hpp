@@ -3957,9 +3957,9 @@ public:
         options.n_in = in.size();
         options.n_out = out.size();
         options.n_update = update.size();
-        options.in = in.data();
-        options.out = out.data();
-        options.update = update.data();
+        options.inputs = in.data();
+        options.outputs = out.data();
+        options.updates = update.data();
         detail::record(place);
         detail::check(tn_function_create(&options, &handle_));
         made.release()->function = handle_;

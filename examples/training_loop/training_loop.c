@@ -104,7 +104,7 @@ tn_status training_create(tn_shared *weights, tn_function **out)
     const tn_out loss = {.size = sizeof loss, .name = "loss", .flags = TN_REUSE, .dtype = TN_F64};
     const tn_update next = {.size = sizeof next, .target = weights, .flags = TN_REUSE};
     const tn_function_options options = {.size = sizeof options, .name = "training step", .body = body, .n_in = N_IN,
-                                         .n_out = 1, .n_update = 1, .in = in, .out = &loss, .update = &next};
+                                         .n_out = 1, .n_update = 1, .inputs = in, .outputs = &loss, .updates = &next};
     status = tn_function_create(&options, out);
     tn_status released = tn_array_release(rate); /* the function has a copy */
     return status == TN_OK ? released : status;

@@ -307,7 +307,7 @@ sized! {
     tn_update: tn_update { size: 0, target: core::ptr::null_mut(), flags: 0, reserved: 0 },
     tn_function_options: tn_function_options {
         size: 0, name: core::ptr::null(), body: None, expr_body: None, context: core::ptr::null_mut(), release: None,
-        n_in: 0, n_out: 0, n_update: 0, r#in: core::ptr::null(), out: core::ptr::null(), update: core::ptr::null(),
+        n_in: 0, n_out: 0, n_update: 0, inputs: core::ptr::null(), outputs: core::ptr::null(), updates: core::ptr::null(),
     },
     tn_shared_info: tn_shared_info {
         size: 0, device: NOWHERE, home: NOWHERE, dtype: 0, ndim: 0, flags: 0, is_poisoned: 0, version: 0, bytes: 0,

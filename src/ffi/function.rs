@@ -164,9 +164,9 @@ unsafe fn describe(options: &tn_function_options) -> Result<Description> {
     // SAFETY: the caller's obligation.
     let (inputs, outputs, updates) = unsafe {
         (
-            items(options.n_in, options.r#in, "in")?,
-            items(options.n_out, options.out, "out")?,
-            items(options.n_update, options.update, "update")?,
+            items(options.n_in, options.inputs, "inputs")?,
+            items(options.n_out, options.outputs, "outputs")?,
+            items(options.n_update, options.updates, "updates")?,
         )
     };
     if let Some(position) =

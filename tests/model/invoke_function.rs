@@ -75,9 +75,9 @@ impl Library {
             n_in: inputs.len(),
             n_out: outputs.len(),
             n_update: updates.len(),
-            r#in: inputs.as_ptr(),
-            out: outputs.as_ptr(),
-            update: updates.as_ptr(),
+            inputs: inputs.as_ptr(),
+            outputs: outputs.as_ptr(),
+            updates: updates.as_ptr(),
         };
         // SAFETY: handles are checked ids; all lists have the length passed beside them and outlive the call.
         unsafe { tn_function_create(&options, out.cast()) }

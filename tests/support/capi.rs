@@ -292,9 +292,9 @@ pub unsafe fn function_create(
         n_in: inputs.len(),
         n_out: outputs.len(),
         n_update: updates.len(),
-        r#in: inputs.as_ptr(),
-        out: outputs.as_ptr(),
-        update: updates.as_ptr(),
+        inputs: inputs.as_ptr(),
+        outputs: outputs.as_ptr(),
+        updates: updates.as_ptr(),
         ..blank_options
     };
     // SAFETY: a struct of its size with lists of their lengths, and a writable output.

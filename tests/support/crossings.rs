@@ -553,7 +553,7 @@ impl<'a> Function<'a> {
         options.expr_body = expr_body;
         options.context = (&raw const *context).cast_mut().cast();
         (options.n_in, options.n_out, options.n_update) = (inputs.len(), outputs.len(), updates.len());
-        (options.r#in, options.out, options.update) = (inputs.as_ptr(), outputs.as_ptr(), updates.as_ptr());
+        (options.inputs, options.outputs, options.updates) = (inputs.as_ptr(), outputs.as_ptr(), updates.as_ptr());
         let mut handle = null_mut();
         // SAFETY: a struct of its size with lists of the lengths that it says, and a writable output.
         ok(unsafe { function::tn_function_create(&options, &mut handle) });

@@ -102,9 +102,9 @@ pub unsafe fn create(
         n_in: inputs.len(),
         n_out: outputs.len(),
         n_update: updates.len(),
-        r#in: inputs.as_ptr(),
-        out: outputs.as_ptr(),
-        update: updates.as_ptr(),
+        inputs: inputs.as_ptr(),
+        outputs: outputs.as_ptr(),
+        updates: updates.as_ptr(),
     };
     // SAFETY: the lists have the lengths that the options say; the callbacks by this function's list.
     made(|out| unsafe { c::tn_function_create(&options, out) })
