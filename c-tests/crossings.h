@@ -325,4 +325,17 @@ static inline int overlap(tn_array *a, tn_array *b)
     return answer != TN_OVERLAP_NONE;
 }
 
+/* Adds 1 to each element of an array of one axis, in place. */
+static inline tn_status add_one(tn_array *value)
+{
+    tn_view_info view;
+    tn_borrow *guard;
+    tn_status status = tn_array_borrow_write(value, TN_WRITE_UNIQUE, NULL, NULL, &view, &guard);
+    if (status != TN_OK)
+        return status;
+    for (int64_t i = 0; i < view.shape[0]; i++)
+        *(int64_t *)((char *)view.data + i * view.strides[0]) += 1;
+    return tn_borrow_end(guard, 0, NULL);
+}
+
 #endif

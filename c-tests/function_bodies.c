@@ -334,9 +334,7 @@ static void many_places(void) /* FN-16, FN-31: more than a call keeps without an
             end_function(f);
             for (int i = 0; i < 8; i++)
                 end_shared(w[i]);
-            CHECK(live_bytes(pool) == 0);
-            OK(tn_pool_set_current(NULL));
-            OK(tn_pool_release(pool));
+            end_own_pool(pool);
             if (check_failures > failures)
                 fprintf(stderr, "    kind %d, reuse %d: %s\n", kind, reuse, tn_last_error());
         }

@@ -129,9 +129,7 @@ static void gradient_descent(void) /* FN-12, FN-14, FN-35: in place, without an 
         drop(g);
         end_function(f);
         end_shared(w);
-        CHECK(live_bytes(pool) == 0);
-        OK(tn_pool_set_current(NULL));
-        OK(tn_pool_release(pool));
+        end_own_pool(pool);
         if (check_failures > failures)
             fprintf(stderr, "    in case %zu: %s\n", i, tn_last_error());
     }
@@ -313,9 +311,7 @@ static void exchanged(void) /* FN-31 */
     end_function(f);
     end_shared(a);
     end_shared(b);
-    CHECK(live_bytes(pool) == 0);
-    OK(tn_pool_set_current(NULL));
-    OK(tn_pool_release(pool));
+    end_own_pool(pool);
 }
 
 static tn_status turns(void *context, tn_expr *const *in, tn_expr **out, tn_expr **update)

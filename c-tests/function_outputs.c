@@ -512,9 +512,7 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         end_function(f); /* the output outlives the function, its spares do not */
         CHECK(all_are(last, 5) && unique(last) && live_bytes(pool) == 9600);
         drop(last);
-        CHECK(live_bytes(pool) == 0);
-        OK(tn_pool_set_current(NULL));
-        OK(tn_pool_release(pool));
+        end_own_pool(pool);
         if (check_failures > failures)
             fprintf(stderr, "    flags %u: %s\n", flags[i], tn_last_error());
     }

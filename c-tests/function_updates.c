@@ -59,9 +59,7 @@ static void permuted(const int *from, uint32_t flags)
     end_function(f);
     for (int i = 0; i < 4; i++)
         end_shared(variables[i]);
-    CHECK(live_bytes(pool) == 0);
-    OK(tn_pool_set_current(NULL));
-    OK(tn_pool_release(pool));
+    end_own_pool(pool);
     if (check_failures > failures)
         fprintf(stderr, "    in permutation %d %d %d %d: %s\n", from[0], from[1], from[2], from[3], tn_last_error());
 }
@@ -166,9 +164,7 @@ static void exchanged_views(void) /* FN-31 */
     end_function(f);
     end_shared(a);
     end_shared(b);
-    CHECK(live_bytes(pool) == 0);
-    OK(tn_pool_set_current(NULL));
-    OK(tn_pool_release(pool));
+    end_own_pool(pool);
 }
 
 static tn_status turns(void *context, tn_array *const *in, tn_array **out, tn_array **update)
@@ -206,9 +202,7 @@ static void turned_ten_thousand_times(void) /* FN-34 */
     drop(value);
     end_function(f);
     end_shared(a);
-    CHECK(live_bytes(pool) == 0);
-    OK(tn_pool_set_current(NULL));
-    OK(tn_pool_release(pool));
+    end_own_pool(pool);
 }
 
 /* ---- values that are copied ---- */
@@ -495,18 +489,6 @@ typedef struct {
     int runs;
 } in_place;
 
-static tn_status add_one(tn_array *value)
-{
-    tn_view_info view;
-    tn_borrow *guard;
-    tn_status status = tn_array_borrow_write(value, TN_WRITE_UNIQUE, NULL, NULL, &view, &guard);
-    if (status != TN_OK)
-        return status;
-    for (int64_t i = 0; i < view.shape[0]; i++)
-        *(int64_t *)((char *)view.data + i * view.strides[0]) += 1;
-    return tn_borrow_end(guard, 0, NULL);
-}
-
 static tn_status works_in_place(void *context, tn_array *const *in, tn_array **out, tn_array **update)
 {
     in_place *c = context;
@@ -595,9 +577,7 @@ static void updates_in_place(void) /* FN-14, SV-4, SV-34, SV-35 */
     drop(fine);
     end_function(f);
     end_shared(w);
-    CHECK(live_bytes(pool) == 0);
-    OK(tn_pool_set_current(NULL));
-    OK(tn_pool_release(pool));
+    end_own_pool(pool);
 }
 
 /* What a body makes of the two values that it found in their places, after it has added one to each element. */
@@ -734,9 +714,7 @@ static void found_values_moved(void) /* FN-14, FN-16, FN-31, FN-32, SV-13 */
                     end_function(f);
                     end_shared(a);
                     end_shared(b);
-                    CHECK(live_bytes(pool) == 0);
-                    OK(tn_pool_set_current(NULL));
-                    OK(tn_pool_release(pool));
+                    end_own_pool(pool);
                     if (check_failures > failures)
                         fprintf(stderr, "    moved %d, held %d, fails %d, out %d: (%u, %u), %s\n", moved, held, fails, out_flags, how.how,
                                 how.why, tn_last_error());
@@ -867,9 +845,7 @@ static void no_allocation_after_warm_up(void) /* FN-35 */
     end_function(f);
     CHECK(live_bytes(pool) == 1600); /* a function's spares end with it */
     end_shared(w);
-    CHECK(live_bytes(pool) == 0);
-    OK(tn_pool_set_current(NULL));
-    OK(tn_pool_release(pool));
+    end_own_pool(pool);
 }
 
 /* ---- claims ---- */
@@ -1201,9 +1177,7 @@ static void spares_make_room(int by_upstream)
     drop(more);
     drop(x);
     end_function(n.self);
-    CHECK(live_bytes(pool) == 0);
-    OK(tn_pool_set_current(NULL));
-    OK(tn_pool_release(pool));
+    end_own_pool(pool);
 }
 
 /* ---- what a set and a call leave of each other ---- */

@@ -70,6 +70,14 @@ static inline uint64_t live_bytes(tn_pool *pool)
     return stats_of(pool).requested_bytes;
 }
 
+/* Ends a test's pool, which was current and has no block left. */
+static inline void end_own_pool(tn_pool *pool)
+{
+    CHECK(live_bytes(pool) == 0);
+    OK(tn_pool_set_current(NULL));
+    OK(tn_pool_release(pool));
+}
+
 static inline uint64_t held_bytes(tn_pool *pool)
 {
     return stats_of(pool).held_bytes;

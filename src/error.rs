@@ -127,6 +127,12 @@ pub fn about(status: Status, parameter: impl fmt::Display) -> Status {
     fail(status.code(), format_args!("{}", text.as_str()))
 }
 
+/// Another status with the draft of this one as its message.
+#[cold]
+pub fn recode(status: Status, code: tn_status) -> Status {
+    if status.code() == code { status } else { Status(code) }
+}
+
 /// Publishes the draft, with the function's name in front, as the message of `tn_last_error`. Called only by `boundary`.
 #[cold]
 #[inline(never)]

@@ -10,6 +10,7 @@ use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
 use crate::options;
 use crate::slots::Id;
 use crate::thread;
+use crate::types::tn_device;
 
 /// Copies the layout of a live handle.
 pub fn snapshot(id: Id) -> Result<Layout> {
@@ -54,6 +55,42 @@ pub fn release_if_open(id: Id) {
         return;
     }
     let _ = quietly(|| release_now(id));
+}
+
+/// A handle that only the library knows. Its drop releases it.
+pub struct Owned(Id);
+
+impl Owned {
+    /// Takes over a handle, or none.
+    pub fn new(id: Id) -> Owned {
+        Owned(id)
+    }
+
+    /// The handle.
+    pub fn id(&self) -> Id {
+        self.0
+    }
+
+    /// The handle, which the caller owns.
+    pub fn into_id(mut self) -> Id {
+        core::mem::replace(&mut self.0, Id::NONE)
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if self.0 != Id::NONE {
+            release_if_open(self.0);
+        }
+    }
+}
+
+/// The device of a live array's bytes.
+pub fn device(id: Id) -> Result<tn_device> {
+    with(id, |locked, claim| {
+        check_live(locked, claim)?;
+        Ok(locked.state(locked.ledger_of(claim)).device)
+    })
 }
 
 /// Makes another claim with the layout and name of this one.

@@ -24,7 +24,7 @@ mod view;
 mod weak;
 
 pub use check::{check_alive, check_live, check_not_destructed, check_process, check_reach, check_unused, with};
-pub use handle::{clone, is_empty, lock_with_layout, release, release_if_open, release_now, snapshot};
+pub use handle::{Owned, clone, device, is_empty, lock_with_layout, release, release_if_open, release_now, snapshot};
 pub use refusal::{Checked, Holder, Quoted, Refusal, Where, Why, first_refusal};
 pub use view::{Axes, Cut, overlap, parts, view};
 pub use weak::{release_weak, upgrade, weaken};
@@ -88,7 +88,7 @@ pub fn like(pool: Option<&'static Pool>, prototype: Id, options: Options) -> Res
     let mut layout = snapshot(prototype)?.like(options.order)?;
     let pool = match pool {
         Some(pool) => pool,
-        None => pool::current(with(prototype, |locked, claim| Ok(locked.state(locked.ledger_of(claim)).device))?)?,
+        None => pool::current(device(prototype)?)?,
     };
     create(Some(pool), &mut layout, Contents::Undefined, &options.name)
 }

@@ -4,7 +4,7 @@
 //! reader is a refusal. Anything else that prevents an alias makes a copy, unless the caller requires the alias.
 #![forbid(unsafe_code)]
 
-use super::rules::{Facts, Open, by_guard, by_variable, check_work, refuse_by_state};
+use super::rules::{Facts, by_guard, by_variable, check_work, refuse_by_state};
 use crate::array::{Checked, Quoted, Why};
 use crate::error::{Status, fail};
 use crate::ledger::{self, Claim, Locked, Points, UseTime};
@@ -44,20 +44,13 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     let may_alias = required || takes || wanted.flags & TN_BORROW != 0;
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
-    if let Some(poison) = facts.poison {
-        return refuse(TN_ERR_POISONED, Open::one(poison));
-    }
+    facts.check_poison(locked, claim)?;
     // A stretched view is READONLY because its elements share bytes, so the layout is the reason that helps.
     let is_stretched = layout.self_overlaps();
     if required && facts.readonly && !is_stretched {
         return Err(refuse_by_state(locked, claim, TN_ERR_READONLY));
     }
-    if body.moving {
-        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
-    }
-    if facts.write.any() {
-        return refuse(TN_ERR_BORROWED_WRITE, facts.write);
-    }
+    facts.check_writers(locked, claim)?;
     if facts.read.any() && (required || takes && body.readers > 0) {
         return refuse(TN_ERR_BORROWED, facts.read);
     }

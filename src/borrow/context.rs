@@ -72,10 +72,17 @@ pub fn guard_params(wanted: Use) -> GuardParams {
 }
 
 /// An empty list with a capacity of `n`.
-pub(super) fn list<T>(n: usize) -> Result<List<T>> {
+pub fn list<T>(n: usize) -> Result<List<T>> {
     let mut list = List::new();
     ledger::reserve(&mut list, n)?;
     Ok(list)
+}
+
+/// A list of `n` equal items.
+pub fn filled<T: Clone>(n: usize, item: T) -> Result<List<T>> {
+    let mut filled = list(n)?;
+    filled.resize(n, item);
+    Ok(filled)
 }
 
 /// Whether the host itself copies the bytes of a COW entry, on return. Otherwise a device copies them, in the order of the entry's stream.

@@ -37,7 +37,7 @@ mod why;
 
 pub use acquire::{abandon, acquire, would_copy};
 pub use adopt::{Adopted, Wanted, adopt, check_strict, would_copy as alias_required};
-pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, guard_params};
+pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, filled, guard_params, list};
 pub use entries::all;
 pub use pass::{Argument, Passed, check_left, pass};
 pub use rules::{Mode, Use, check, is_free, wait_or_refuse, why as reasons_against_writing};
@@ -178,11 +178,7 @@ pub fn when(id: Id, stream: &StreamArg, wait: bool) -> Result<UseTime> {
         return Ok(UseTime::HOST.waiting(wait));
     }
     // A handle keeps its device when it moves to a copy.
-    let device = array::with(id, |locked, claim| {
-        array::check_live(locked, claim)?;
-        Ok(locked.state(locked.ledger_of(claim)).device)
-    })?;
-    Ok(UseTime { stream: stream.on(device)?, ..UseTime::HOST.waiting(wait) })
+    Ok(UseTime { stream: stream.on(array::device(id)?)?, ..UseTime::HOST.waiting(wait) })
 }
 
 /// TN_ERR_DESTRUCTED or TN_ERR_GIVEN if one of several handles is: the first in the order of checks.

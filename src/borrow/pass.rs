@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::adopt::would_copy;
-use super::rules::{Facts, Open, by_claims, by_guard, by_variable, refuse_by_state};
+use super::rules::{Facts, by_claims, by_guard, by_variable, refuse_by_state};
 use crate::array::{Checked, Refusal};
 use crate::error::rank;
 use crate::ledger::{Claim, Locked};
@@ -42,20 +42,13 @@ pub fn pass(locked: &Locked, claim: &'static Claim, argument: Argument) -> Check
     let writes = takes || argument.flags & TN_MAY_OVERWRITE != 0;
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
-    if let Some(poison) = facts.poison {
-        return refuse(TN_ERR_POISONED, Open::one(poison));
-    }
+    facts.check_poison(locked, claim)?;
     // A stretched view is READONLY because its elements share bytes, so the layout is the reason that helps.
     let is_stretched = writes && body.layout.self_overlaps();
     if required && writes && facts.readonly && !is_stretched {
         return Err(refuse_by_state(locked, claim, TN_ERR_READONLY));
     }
-    if body.moving {
-        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
-    }
-    if facts.write.any() {
-        return refuse(TN_ERR_BORROWED_WRITE, facts.write);
-    }
+    facts.check_writers(locked, claim)?;
     if takes && body.readers > 0 {
         return refuse(TN_ERR_BORROWED, facts.read);
     }
@@ -98,15 +91,8 @@ pub fn pass(locked: &Locked, claim: &'static Claim, argument: Argument) -> Check
 pub fn check_left(locked: &Locked, claim: &'static Claim) -> Checked<u32> {
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
-    if let Some(poison) = facts.poison {
-        return refuse(TN_ERR_POISONED, Open::one(poison));
-    }
-    if locked.get(claim).moving {
-        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
-    }
-    if facts.write.any() {
-        return refuse(TN_ERR_BORROWED_WRITE, facts.write);
-    }
+    facts.check_poison(locked, claim)?;
+    facts.check_writers(locked, claim)?;
     if facts.export_exclusive.any() {
         return refuse(TN_ERR_EXPORTED, facts.export_exclusive);
     }

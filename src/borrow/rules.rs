@@ -47,7 +47,7 @@ pub enum Use {
 
 /// The guards, exports and claims on the bytes of one claim, and on its store.
 pub(super) struct Facts {
-    pub(super) poison: Option<&'static Guard>,
+    poison: Option<&'static Guard>,
     pub(super) readonly: bool,
     pub(super) write: Open,
     pub(super) read: Open,
@@ -72,9 +72,6 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn one(guard: &'static Guard) -> Open {
-        Open { count: 1, first: Some(guard) }
-    }
     fn add(&mut self, guard: &'static Guard) {
         self.count += 1;
         self.first = Some(guard); // the list has the newest first
@@ -153,6 +150,28 @@ impl Facts {
                 locked.get(other).node.is_some() && !region::disjoint(locked.region(other), locked.region(claim));
             self.nodes_over += u32::from(over);
         });
+    }
+
+    /// TN_ERR_POISONED for bytes that a failed writer left undefined.
+    pub(super) fn check_poison(&self, locked: &Locked, claim: &'static Claim) -> Checked<()> {
+        match self.poison {
+            None => Ok(()),
+            Some(poison) => {
+                let open = Open { count: 1, first: Some(poison) };
+                Err(by_guard(locked, claim, TN_ERR_POISONED, open))
+            }
+        }
+    }
+
+    /// TN_ERR_BORROWED_WRITE while somebody moves the handle or may write the bytes.
+    pub(super) fn check_writers(&self, locked: &Locked, claim: &'static Claim) -> Checked<()> {
+        if locked.get(claim).moving {
+            return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
+        }
+        if self.write.any() {
+            return Err(by_guard(locked, claim, TN_ERR_BORROWED_WRITE, self.write));
+        }
+        Ok(())
     }
 
     fn exports_over(&self) -> [Open; 3] {
@@ -312,19 +331,14 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
     let discards = matches!(wanted, Use::Write { discard: true, .. });
-    if let Some(poison) = facts.poison.filter(|_| !discards) {
-        return refuse(TN_ERR_POISONED, Open::one(poison));
+    if !discards {
+        facts.check_poison(locked, claim)?;
     }
     let reads = matches!(wanted, Use::Read { .. } | Use::Export { class: Class::ExportRead, .. });
     if facts.readonly && !reads {
         return Err(refuse_by_state(locked, claim, TN_ERR_READONLY));
     }
-    if locked.get(claim).moving {
-        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
-    }
-    if facts.write.any() {
-        return refuse(TN_ERR_BORROWED_WRITE, facts.write);
-    }
+    facts.check_writers(locked, claim)?;
     // Conflicting readers and exports, per column of the table.
     let alone = matches!(wanted, Use::Write { mode: Mode::Unique | Mode::Cow, .. } | Use::Export { unique: true, .. });
     let readers = match wanted {
@@ -415,10 +429,7 @@ pub fn check_copy(
     points: &mut Points,
 ) -> Checked<()> {
     if !discard {
-        let facts = Facts::of(locked, claim);
-        if let Some(poison) = facts.poison {
-            return Err(by_guard(locked, claim, TN_ERR_POISONED, Open::one(poison)));
-        }
+        Facts::of(locked, claim).check_poison(locked, claim)?;
     }
     let body = locked.get(claim);
     if body.moving {

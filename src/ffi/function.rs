@@ -200,7 +200,7 @@ unsafe fn describe(options: &tn_function_options) -> Result<Description> {
 /// # Safety
 /// - `items` points to `n` structs, each of as many bytes as the `size` of the first one.
 unsafe fn items<T: VersionedStruct>(n: usize, items: *const T, name: &str) -> Result<Vec<Noted<T>>> {
-    let mut list = function::list(n)?;
+    let mut list = function::vector(n)?;
     if n > 0 && items.is_null() {
         return Err(convert::null(name));
     }
@@ -231,7 +231,7 @@ unsafe fn items<T: VersionedStruct>(n: usize, items: *const T, name: &str) -> Re
 
 /// Converts items; an error names the item.
 fn collect<T, U>(items: Vec<Noted<T>>, name: &str, convert: impl Fn(T) -> Result<U>) -> Result<Vec<U>> {
-    let mut list = function::list(items.len())?;
+    let mut list = function::vector(items.len())?;
     for (index, item) in items.into_iter().enumerate() {
         let converted = item.and_then(&convert);
         list.push(converted.map_err(|status| about(status, format_args!("{name}[{index}]")))?);

@@ -1,21 +1,19 @@
 //! Runs the body of a function, on arrays or on expressions.
 
-use super::declaration::{At, List};
 use super::input::Passed;
-use super::left::{self, Places};
+use super::left::Places;
 use super::slot::Function;
 use crate::array;
-use crate::error::{Result, about, drafted, fail, quietly};
+use crate::borrow::{self, List};
+use crate::error::{Result, about, quietly, recode};
 use crate::expr;
-use crate::ledger;
 use crate::slots::Id;
 use crate::types::*;
 use crate::variable;
 
 /// Runs the body. Afterwards the places have arrays, also on failure.
 pub fn run(of: &Function, inputs: &mut [Passed], places: &mut Places) -> Result<()> {
-    let mut handles = List::new();
-    ledger::reserve(&mut handles, inputs.len())?;
+    let mut handles = borrow::list(inputs.len())?;
     if of.code.expr_body.is_some() {
         return run_on_expressions(of, inputs, handles, places);
     }
@@ -31,26 +29,20 @@ fn checked(status: tn_status) -> Result<()> {
 /// Builds expressions from the inputs and the places, lets the body build on, and computes what it left.
 fn run_on_expressions(of: &Function, inputs: &mut [Passed], leaves: List<Id>, places: &mut Places) -> Result<()> {
     let mut leaves = Expressions(leaves);
-    for (index, (input, declared)) in inputs.iter_mut().zip(&of.inputs).enumerate() {
-        let at = At { what: "in", index, name: &declared.name };
+    for (input, (at, _)) in inputs.iter_mut().zip(of.inputs()) {
         leaves.0.push(expr::leaf(input.handle, TN_FORM_OF_HANDLE).map_err(|status| about(status, at))?);
         // Then the leaf is the only holder of bytes that may be overwritten.
         input.end_handle();
     }
-    let mut nodes = List::new();
-    ledger::reserve(&mut nodes, places.arrays.len())?;
-    nodes.resize(places.arrays.len(), Id::NONE);
-    let mut nodes = Expressions(nodes);
+    let mut nodes = Expressions(borrow::filled(places.arrays.len(), Id::NONE)?);
     for (place, (node, array)) in nodes.0.iter_mut().zip(&mut places.arrays).enumerate() {
         if *array != Id::NONE {
-            *node = expr::leaf(*array, TN_FORM_OF_HANDLE).map_err(|status| about(status, left::at(of, place)))?;
+            *node = expr::leaf(*array, TN_FORM_OF_HANDLE).map_err(|status| about(status, of.at(place)))?;
             array::release_if_open(core::mem::replace(array, Id::NONE));
         }
     }
-    let mut offered = List::new();
-    ledger::reserve(&mut offered, nodes.0.len())?;
-    offered.extend(nodes.0.iter().copied());
-    let mut offered = Expressions(offered);
+    let mut offered = Expressions(borrow::list(nodes.0.len())?);
+    offered.0.extend(nodes.0.iter().copied());
     let (out, update) = nodes.0.split_at_mut(of.outputs.len());
     let status = (of.code.run)(of.code, &leaves.0, out, update);
     // A handle that the body left in a place belongs to that place.
@@ -67,10 +59,9 @@ fn run_on_expressions(of: &Function, inputs: &mut [Passed], leaves: List<Id>, pl
             continue;
         }
         places.arrays[place] = expr::compute(node, 0).map_err(|status| {
-            let text = drafted();
             // A handle that the body should not have left is its mistake.
             let code = if matches!(status.code(), TN_ERR_STALE | TN_ERR_KIND) { TN_ERR_FAILED } else { status.code() };
-            fail(code, format_args!("{}: {}", left::at(of, place), text.as_str()))
+            about(recode(status, code), of.at(place))
         })?;
         if !nodes.0[place + 1..].contains(&node) {
             let _ = quietly(|| expr::release(node));

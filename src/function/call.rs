@@ -4,15 +4,16 @@
 //! body runs under no lock.
 
 use super::body;
-use super::declaration::{At, Done, List};
+use super::declaration::{At, Done};
 use super::input::{self, Passed};
-use super::left::{self, Left, Places};
-use super::output::{self, Output};
-use super::slot::{From, Function, FunctionRef};
+use super::left::Places;
+use super::outcome::Outcome;
+use super::output::Output;
+use super::slot::{From, Function, FunctionRef, Input};
 use super::spare::Spares;
-use super::update::{self, Reserved, Stores};
-use crate::array;
-use crate::borrow::{self, Argument};
+use super::update::{self, Reserved};
+use crate::array::{self, Owned};
+use crate::borrow::{self, Argument, List};
 use crate::error::{Result, Status, about, drafted, fail, quietly, rank};
 use crate::ledger::{self, Claim};
 use crate::slots::Id;
@@ -77,27 +78,26 @@ fn prepare<'a>(
     for (index, update) in of.updates.iter().enumerate() {
         let reserved = update::reserve(update);
         let place = call.places.of_update(index);
-        call.updates.push(reserved.map_err(|status| about(status, left::at(of, place)))?);
+        call.updates.push(reserved.map_err(|status| about(status, of.at(place)))?);
     }
     for (index, update) in call.updates.iter_mut().enumerate() {
         let place = call.places.of_update(index);
-        call.places.arrays[place] = update.offer(function).map_err(|status| about(status, left::at(of, place)))?;
+        call.places.arrays[place] = update.offer(function).map_err(|status| about(status, of.at(place)))?;
     }
     let mut values = values(of, &call.updates)?.into_iter();
     let mut arguments_left = arguments.iter();
-    for (index, input) in of.inputs.iter().enumerate() {
-        let at = At { what: "in", index, name: &input.name };
+    for (at, input) in of.inputs() {
         let passed = match &input.from {
             From::Variable(variable) => {
                 let value = values.next().expect("one for each implicit input");
                 let is_written = call.updates.iter().any(|update| update.lends(variable));
-                input::pass_value(function, (at, input), value.take(), is_written)
+                input::pass_value(function, (at, input), value.into_id(), is_written)
             }
             From::Argument(default) => match arguments_left.next() {
                 Some(argument) if *argument != Id::NONE => {
                     input::pass_argument(function, (at, input), *argument, &call.inputs, arguments)
                 }
-                _ => input::pass_default((at, input), default.as_ref().expect("checked").array()),
+                _ => input::pass_default((at, input), default.as_ref().expect("checked").id()),
             },
         };
         call.inputs.push(passed?);
@@ -106,62 +106,41 @@ fn prepare<'a>(
     Ok(())
 }
 
-/// A handle that is released unless it is taken.
-struct Handle(Id);
-
-impl Handle {
-    fn take(mut self) -> Id {
-        core::mem::replace(&mut self.0, Id::NONE)
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if self.0 != Id::NONE {
-            let _ = quietly(|| array::release_now(self.0));
-        }
-    }
-}
-
 /// Handles on the values of the implicit inputs, all of one time. For a value that is lent to the body, that is a handle on the lent bytes.
-fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Handle>> {
-    let mut handles = List::new();
+fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
     let implicit = || {
-        of.inputs.iter().enumerate().filter_map(|(index, input)| match &input.from {
-            From::Variable(variable) => Some((At { what: "in", index, name: &input.name }, variable)),
+        of.inputs().filter_map(|(at, input)| match &input.from {
+            From::Variable(variable) => Some((at, variable)),
             From::Argument(_) => None,
         })
     };
     let count = implicit().count();
     if count == 0 {
-        return Ok(handles);
+        return Ok(List::new());
     }
     let lent =
         |variable: &VariableRef| updates.iter().find(|update| update.lends(variable)).map(|update| update.offered);
-    let mut variables: List<&VariableRef> = List::new();
-    ledger::reserve(&mut variables, count)?;
-    ledger::reserve(&mut handles, count)?;
+    let mut variables: List<&VariableRef> = borrow::list(count)?;
+    let mut handles: List<Owned> = borrow::list(count)?;
     for (at, variable) in implicit() {
         if lent(variable).is_none() {
             variable::verify(variable, variable.value()).map_err(|status| about(status, at))?;
             variables.push(variable);
         }
     }
-    let mut clones: List<(Id, u64)> = List::new();
-    ledger::reserve(&mut clones, variables.len())?;
-    clones.resize(variables.len(), (Id::NONE, 0));
+    let mut clones: List<(Id, u64)> = borrow::filled(variables.len(), (Id::NONE, 0))?;
     variable::clone_values(&variables, &mut clones).map_err(|(position, status)| {
         let mut cloned = implicit().filter(|(_, variable)| lent(variable).is_none());
         about(status, cloned.nth(position).expect("one for each").0)
     })?;
     let mut clones = clones.into_iter().map(|(handle, _)| handle);
     handles.extend(implicit().map(|(_, variable)| match lent(variable) {
-        Some(_) => Handle(Id::NONE),
-        None => Handle(clones.next().expect("one for each")),
+        Some(_) => Owned::new(Id::NONE),
+        None => Owned::new(clones.next().expect("one for each")),
     }));
     for (handle, (at, variable)) in handles.iter_mut().zip(implicit()) {
         if let Some(lent) = lent(variable) {
-            handle.0 = array::clone(lent).map_err(|status| about(status, at))?;
+            *handle = Owned::new(array::clone(lent).map_err(|status| about(status, at))?);
         }
     }
     Ok(handles)
@@ -211,15 +190,10 @@ struct Offered<'a> {
 
 impl Offered<'_> {
     fn create(of: &Function) -> Result<Offered<'_>> {
-        let places = of.outputs.len() + of.updates.len();
-        let mut handles = List::new();
-        ledger::reserve(&mut handles, places)?;
-        handles.resize(places, Id::NONE);
+        let handles = borrow::filled(of.outputs.len() + of.updates.len(), Id::NONE)?;
         Ok(Offered { spares: &of.spares, handles })
     }
-}
 
-impl Offered<'_> {
     /// Keeps the buffers that the body left unused.
     fn end(&mut self) {
         for (place, handle) in self.handles.iter_mut().enumerate() {
@@ -245,25 +219,19 @@ fn finish(
     n_out: usize,
     hand_out: &mut dyn FnMut(Done<'_>),
 ) -> Result<()> {
-    let all = call.places.settle(of)?;
-    let mut taken = List::new();
-    ledger::reserve(&mut taken, call.updates.len())?;
-    let mut stores = Stores { updates: &mut call.updates, taken };
-    update::decide(function, of, &mut call.places, &all, &call.inputs, &mut stores)?;
-    let mut outputs: List<Output> = List::new();
-    ledger::reserve(&mut outputs, n_out)?;
+    let left = call.places.settle(of)?;
+    let mut outcome = Outcome::new((function, of), &call.inputs, &mut call.places, &left, &mut call.updates)?;
+    outcome.decide_updates()?;
+    let mut outputs: List<Output> = borrow::list(n_out)?;
     for place in 0..n_out {
-        outputs.push(output::decide(function, of, place, &mut call.places, &all, &call.inputs, &stores)?);
+        outputs.push(outcome.output(place)?);
     }
     // Buffers that were offered are kept first, so that newer ones, of this call, replace them.
     call.offered.end();
-    keep_unwanted(of, &mut call.places, &all, &call.inputs, &stores, n_out);
-    let mut exchanges = List::new();
-    ledger::reserve(&mut exchanges, call.updates.len())?;
-    let mut inputs: List<Crossing> = List::new();
-    ledger::reserve(&mut inputs, of.arguments)?;
-    let mut handed: List<(Id, Crossing)> = List::new();
-    ledger::reserve(&mut handed, n_out)?;
+    outcome.keep_unwanted(n_out);
+    let mut exchanges = borrow::list(call.updates.len())?;
+    let mut inputs: List<Crossing> = borrow::list(of.n_arguments)?;
+    let mut handed: List<(Id, Crossing)> = borrow::list(n_out)?;
     // From here on nothing can fail.
     update::commit(&mut call.updates, &mut exchanges, &of.spares, of.outputs.len());
     call.places.end();
@@ -284,41 +252,16 @@ fn finish(
     Ok(())
 }
 
-/// Keeps the buffers of outputs that the caller does not take.
-fn keep_unwanted(
-    of: &Function,
-    places: &mut Places,
-    all: &[Option<Left>],
-    inputs: &[Passed],
-    stores: &Stores<'_, '_>,
-    n_out: usize,
-) {
-    for (place, output) in of.outputs.iter().enumerate().skip(n_out) {
-        let Some(left) = all[place].filter(|_| output.flags & TN_REUSE != 0) else { continue };
-        let is_shared = all.iter().flatten().filter(|other| other.store == left.store).count() > 1;
-        if !is_shared && left.holders == 0 && output::may_keep(left, inputs, stores) {
-            // The body may have left a copy that it could only read.
-            left::make_writable(left.array);
-            of.spares.keep(place, places.take(place));
-        }
-    }
-}
-
 /// TN_ERR_COUNT, TN_ERR_NULL for a missing argument, TN_ERR_DUPLICATE.
 fn check_counts(of: &Function, arguments: &[Id], n_out: usize) -> Result<()> {
-    if arguments.len() != of.arguments {
-        let text = format_args!("{} arguments, and {} are declared", arguments.len(), of.arguments);
+    if arguments.len() != of.n_arguments {
+        let text = format_args!("{} arguments, and {} are declared", arguments.len(), of.n_arguments);
         return Err(fail(TN_ERR_COUNT, text));
     }
-    let mut position = 0;
-    for (index, input) in of.inputs.iter().enumerate() {
-        let From::Argument(default) = &input.from else { continue };
-        let argument = arguments[position];
-        if argument == Id::NONE && default.is_none() {
-            let at = At { what: "in", index, name: &input.name };
+    for ((at, input), argument) in of.arguments().zip(arguments) {
+        if *argument == Id::NONE && matches!(input.from, From::Argument(None)) {
             return Err(fail(TN_ERR_NULL, format_args!("{at} is NULL, and has no default value")));
         }
-        position += 1;
     }
     if n_out > of.outputs.len() {
         return Err(fail(TN_ERR_COUNT, format_args!("{n_out} outputs, and {} are declared", of.outputs.len())));
@@ -328,14 +271,13 @@ fn check_counts(of: &Function, arguments: &[Id], n_out: usize) -> Result<()> {
 
 /// TN_ERR_DUPLICATE for an array that is taken twice.
 fn check_taken_once(of: &Function, arguments: &[Id]) -> Result<()> {
-    let inputs = of.inputs.iter().enumerate().filter(|(_, input)| input.is_argument());
-    for (position, ((index, input), argument)) in inputs.zip(arguments).enumerate() {
+    for (position, ((at, input), argument)) in of.arguments().zip(arguments).enumerate() {
         if *argument == Id::NONE || input.flags & TN_TAKE == 0 {
             continue;
         }
-        let taken = |other: &usize| arguments[*other] == *argument && argument_flags(of, *other) & TN_TAKE != 0;
-        if let Some(other) = (0..position).find(taken) {
-            let at = At { what: "in", index, name: &input.name };
+        let mut before = of.arguments().zip(&arguments[..position]);
+        let is_taken = |((_, input), other): ((At<'_>, &Input), &Id)| other == argument && input.flags & TN_TAKE != 0;
+        if let Some(other) = before.position(is_taken) {
             return Err(fail(
                 TN_ERR_DUPLICATE,
                 format_args!("{at} is also argument {other}, and an array can be taken once; clone it"),
@@ -343,12 +285,6 @@ fn check_taken_once(of: &Function, arguments: &[Id]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The flags of the input of an argument.
-fn argument_flags(of: &Function, argument: usize) -> u32 {
-    let mut arguments = of.inputs.iter().filter(|input| input.is_argument());
-    arguments.nth(argument).map_or(0, |input| input.flags)
 }
 
 /// Of all errors of the arguments and `found`, the first in the order of checks.
@@ -364,8 +300,7 @@ fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> 
         }
     };
     see(check_counts(of, arguments, n_out));
-    let inputs = of.inputs.iter().enumerate().filter(|(_, input)| input.is_argument());
-    for ((index, input), argument) in inputs.zip(arguments).filter(|(_, argument)| **argument != Id::NONE) {
+    for ((at, input), argument) in of.arguments().zip(arguments).filter(|(_, argument)| **argument != Id::NONE) {
         let outcome = ledger::find::<Claim>(*argument).and_then(|_| {
             array::with(*argument, |locked, claim| {
                 array::check_live(locked, claim)?;
@@ -376,7 +311,7 @@ fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> 
                 borrow::pass(locked, claim, argument).map(drop)
             })
         });
-        see(outcome.map_err(|status| about(status, At { what: "in", index, name: &input.name })));
+        see(outcome.map_err(|status| about(status, at)));
     }
     let (_, status, text) = first;
     fail(status.code(), format_args!("{}", text.as_str()))

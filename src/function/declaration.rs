@@ -1,6 +1,5 @@
 //! What a function declares, and how messages name its parts.
 
-use crate::array;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Layout;
@@ -115,14 +114,6 @@ pub struct Done<'a> {
     pub outputs: &'a [(Id, tn_crossing)],
 }
 
-/// The device of a live array's bytes.
-pub fn device_of(array: Id) -> Result<tn_device> {
-    array::with(array, |locked, claim| {
-        array::check_live(locked, claim)?;
-        Ok(locked.state(locked.ledger_of(claim)).device)
-    })
-}
-
 /// `in[2] "x"`: an input, output or update in a message.
 #[derive(Clone, Copy)]
 pub struct At<'a> {
@@ -141,13 +132,11 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// A list of a call; short ones need no allocation.
-pub type List<T> = smallvec::SmallVec<[T; 4]>;
-
-/// An empty list with a capacity of `n`.
-pub fn list<T>(n: usize) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    list.try_reserve_exact(n)
+/// An empty vector with a capacity of `n`.
+pub fn vector<T>(n: usize) -> Result<Vec<T>> {
+    let mut vector = Vec::new();
+    vector
+        .try_reserve_exact(n)
         .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {n} items")))?;
-    Ok(list)
+    Ok(vector)
 }

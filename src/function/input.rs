@@ -4,7 +4,7 @@
 //! bytes, or takes them, the argument's handle cannot be used. The end of a [`Passed`] undoes all that; after a call that succeeded,
 //! [`Passed::finish`] destructs what was taken.
 
-use super::declaration::{self, At, Declared};
+use super::declaration::{At, Declared};
 use super::slot::Input;
 use crate::array::{self, Checked, Refusal};
 use crate::borrow::{self, Argument, Use};
@@ -242,7 +242,7 @@ impl Passed {
         variable::check_forbidden(why)?;
         let device = match input.declared.device {
             Some(device) if input.flags & TN_RAW == 0 => device,
-            _ => declaration::device_of(source)?,
+            _ => array::device(source)?,
         };
         let copy = variable::copy(function, source, pool::current(device)?, Order::A, why)?;
         // The handle that the body has had so far, if it has one, is the source.

@@ -3,12 +3,12 @@
 //! Contract: every array there is the library's from now on, also if the call fails; the drop of [`Places`] releases what was not handed out
 //! or stored. After [`Places::settle`] each place has a handle of its own.
 
-use super::declaration::{At, Declared, List};
+use super::declaration::Declared;
 use super::input::check_declared;
 use super::slot::Function;
 use crate::array;
-use crate::borrow::{self, Use};
-use crate::error::{Result, drafted, fail};
+use crate::borrow::{self, List, Use};
+use crate::error::{Result, about, fail, recode};
 use crate::ledger::{self, Claim, ClaimBody, LedgerState, LockedSlot};
 use crate::slots::Id;
 use crate::thread;
@@ -44,10 +44,7 @@ impl Places {
     /// The places of a function, all empty.
     pub fn create(function: &Function) -> Result<Places> {
         let (n_out, n_update) = (function.outputs.len(), function.updates.len());
-        let mut arrays = List::new();
-        ledger::reserve(&mut arrays, n_out + n_update)?;
-        arrays.resize(n_out + n_update, Id::NONE);
-        Ok(Places { arrays, n_out })
+        Ok(Places { arrays: borrow::filled(n_out + n_update, Id::NONE)?, n_out })
     }
 
     /// The places of the outputs, and those of the updates.
@@ -80,13 +77,12 @@ impl Places {
                 self.arrays[place] = named(array::clone(array), function, place)?;
             }
         }
-        let mut all = List::new();
-        ledger::reserve(&mut all, self.arrays.len())?;
+        let mut all = borrow::list(self.arrays.len())?;
         for (place, array) in self.arrays.iter().enumerate() {
             if *array != Id::NONE {
                 all.push(Some(named(look(*array, declared(function, place)), function, place)?));
             } else if place < self.n_out {
-                return Err(fail(TN_ERR_FAILED, format_args!("the body left NULL in {}", at(function, place))));
+                return Err(fail(TN_ERR_FAILED, format_args!("the body left NULL in {}", function.at(place))));
             } else {
                 all.push(None);
             }
@@ -100,15 +96,7 @@ impl Places {
         }
         Ok(all)
     }
-}
 
-impl Drop for Places {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl Places {
     /// Releases what is left in the places.
     pub fn end(&mut self) {
         for place in 0..self.arrays.len() {
@@ -120,11 +108,9 @@ impl Places {
     }
 }
 
-/// The name of a place, for messages.
-pub fn at(function: &Function, place: usize) -> At<'_> {
-    match place.checked_sub(function.outputs.len()) {
-        None => At { what: "out", index: place, name: &function.outputs[place].name },
-        Some(index) => At { what: "update", index, name: &function.updates[index].variable.fixed().name },
+impl Drop for Places {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -141,12 +127,11 @@ fn declared(function: &Function, place: usize) -> Declared {
 /// What the body did wrong is TN_ERR_FAILED. Missing memory keeps its status.
 fn named<T>(outcome: Result<T>, function: &Function, place: usize) -> Result<T> {
     outcome.map_err(|status| {
-        let text = drafted();
         let code = match status.code() {
             memory @ (TN_ERR_NO_HOST_MEMORY | TN_ERR_LIMIT) => memory,
             _ => TN_ERR_FAILED,
         };
-        fail(code, format_args!("the body left in {}: {}", at(function, place), text.as_str()))
+        about(recode(status, code), format_args!("the body left in {}", function.at(place)))
     })
 }
 

@@ -13,6 +13,7 @@
 //! | `input` | how arguments, default values and values of variables reach the body |
 //! | `body` | runs the body, on arrays or on expressions |
 //! | `left` | what the body left |
+//! | `outcome` | what a call has between its body and its commit |
 //! | `update` | the new values of variables, and their commit |
 //! | `output` | what the caller gets |
 //! | `spare` | buffers kept for later calls |
@@ -28,6 +29,8 @@ mod input;
 
 mod left;
 
+mod outcome;
+
 mod output;
 
 mod slot;
@@ -37,7 +40,7 @@ mod spare;
 mod update;
 
 pub use call::call;
-pub use declaration::{Code, Declared, Description, Done, InputSpec, OutputSpec, UpdateSpec, list};
+pub use declaration::{Code, Declared, Description, Done, InputSpec, OutputSpec, UpdateSpec, vector};
 
 use crate::array;
 use crate::error::{Result, about, fail};
@@ -51,7 +54,7 @@ use crate::types::*;
 use crate::variable::{self, VariableRef};
 use core::ffi::CStr;
 use declaration::At;
-use slot::{Default, From, Function, Input, Output, Update};
+use slot::{From, Function, Input, Output, Update};
 use spare::Spares;
 
 /// The flags of inputs.
@@ -71,7 +74,7 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     check_defaults(&description)?;
     check_devices(&description)?;
     let mut variables = variables.into_iter();
-    let mut inputs: Vec<Input> = list(description.inputs.len())?;
+    let mut inputs: Vec<Input> = vector(description.inputs.len())?;
     for (at, spec) in description.inputs() {
         let from = match spec.variable {
             Id::NONE => From::Argument(default_of(function, spec).map_err(|status| about(status, at))?),
@@ -79,13 +82,13 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
         };
         inputs.push(Input { name: spec.name, flags: spec.flags, declared: spec.declared, from });
     }
-    let mut outputs = list(description.outputs.len())?;
+    let mut outputs = vector(description.outputs.len())?;
     outputs.extend(description.outputs.iter().map(|spec| Output {
         name: spec.name,
         flags: spec.flags,
         declared: spec.declared,
     }));
-    let mut updates = list(description.updates.len())?;
+    let mut updates = vector(description.updates.len())?;
     updates.extend(
         description.updates.iter().zip(variables).map(|(spec, variable)| Update { variable, flags: spec.flags }),
     );
@@ -93,14 +96,14 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     pool::on_missing_memory(|pool| drop_spares(|of| core::ptr::eq(of, pool)));
     reclaim::register(|device| _ = drop_spares(|of| of.device() == device));
     let Description { name, code, .. } = description;
-    let arguments = inputs.iter().filter(|input| input.is_argument()).count();
+    let n_arguments = inputs.iter().filter(|input| input.is_argument()).count();
     let takes = inputs.iter().any(|input| input.flags & TN_TAKE != 0);
-    slot::publish(Function { name, code, inputs, outputs, updates, arguments, takes, spares })
+    slot::publish(Function { name, code, inputs, outputs, updates, n_arguments, takes, spares })
 }
 
 /// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default values.
 fn find_all(description: &Description) -> Result<Vec<VariableRef>> {
-    let mut variables = list(description.inputs.len() + description.updates.len())?;
+    let mut variables = vector(description.inputs.len() + description.updates.len())?;
     for (at, input) in description.inputs() {
         if input.default != Id::NONE {
             ledger::find::<Claim>(input.default).map_err(|status| about(status, at))?;
@@ -196,17 +199,17 @@ fn check_devices(description: &Description) -> Result<()> {
 }
 
 /// A copy of the default value of an input, on the declared device.
-fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<Default>> {
+fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<array::Owned>> {
     if spec.default == Id::NONE {
         return Ok(None);
     }
     let device = match spec.declared.device {
         Some(device) if spec.flags & TN_RAW == 0 => device,
-        _ => declaration::device_of(spec.default)?,
+        _ => array::device(spec.default)?,
     };
     let order = if spec.flags & TN_STRICT == 0 { Order::A } else { Order::C };
     let copy = variable::copy(function, spec.default, pool::current(device)?, order, 0)?;
-    Ok(Some(Default::new(copy)))
+    Ok(Some(array::Owned::new(copy)))
 }
 
 /// Releases a function.

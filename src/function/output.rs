@@ -2,11 +2,9 @@
 //!
 //! It implements the table "outputs" of docs/spec/shared-variables.md. Nothing is handed out before the call can no longer fail.
 
-use super::declaration::device_of;
 use super::input::{Bytes, Passed};
-use super::left::{self, Left, Places};
-use super::slot::Function;
-use super::update::{Stores, lets_go};
+use super::left::{self, Left};
+use super::outcome::Outcome;
 use crate::array;
 use crate::borrow;
 use crate::error::{Result, about, quietly};
@@ -47,14 +45,14 @@ impl Output {
             return;
         }
         let copied = quietly(|| {
-            let device = device_of(self.array)?;
-            variable::copy(function, self.array, pool::current(device)?, Order::C, TN_WHY_SHARED)
+            let pool = pool::current(array::device(self.array)?)?;
+            variable::copy(function, self.array, pool, Order::C, TN_WHY_SHARED)
         });
         match copied {
             Ok(copy) => {
                 let shared = core::mem::replace(&mut self.array, copy);
                 self.how = Crossing { how: TN_COPIED, why: TN_WHY_SHARED };
-                let _ = quietly(|| array::release_now(shared));
+                array::release_if_open(shared);
             }
             Err(_) => left::make_readonly(self.array),
         }
@@ -65,7 +63,7 @@ impl Drop for Output {
     fn drop(&mut self) {
         let array = core::mem::replace(&mut self.array, Id::NONE);
         if array != Id::NONE {
-            let _ = quietly(|| array::release_now(array));
+            array::release_if_open(array);
         }
     }
 }
@@ -80,29 +78,26 @@ enum Fate {
     Copied(u32),
 }
 
-/// Decides about an output, and makes the copy that is needed.
-pub fn decide(
-    function: &'static CStr,
-    of: &Function,
-    place: usize,
-    places: &mut Places,
-    all: &[Option<Left>],
-    inputs: &[Passed],
-    stores: &Stores<'_, '_>,
-) -> Result<Output> {
-    let mut made = || {
-        let flags = of.outputs[place].flags;
+impl Outcome<'_, '_> {
+    /// Decides about an output, and makes the copy that is needed.
+    pub fn output(&mut self, place: usize) -> Result<Output> {
+        self.try_output(place).map_err(|status| about(status, self.function.at(place)))
+    }
+
+    fn try_output(&mut self, place: usize) -> Result<Output> {
+        let declared = &self.function.outputs[place];
+        let flags = declared.flags;
         let borrows = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-        let left = all[place].expect("checked by `settle`");
-        let wanted = of.outputs[place].declared.device.filter(|_| flags & TN_RAW == 0).unwrap_or(left.device);
-        let mut fate = fate(of, place, places, all, inputs, stores);
+        let left = self.left[place].expect("checked by `settle`");
+        let wanted = declared.declared.device.filter(|_| flags & TN_RAW == 0).unwrap_or(left.device);
+        let mut fate = self.fate(place, left);
         if wanted != left.device {
             fate = Fate::Copied(TN_WHY_DEVICE);
         }
         let Fate::Copied(why) = fate else {
-            let mut output = Output::new(places.take(place), ALIASED);
-            output.was_value = fate == Fate::HandedOut && !borrows && stores.of(left.store).is_some();
-            if fate == Fate::HandedOut && flags & TN_REUSE != 0 && may_keep(left, inputs, stores) {
+            let mut output = Output::new(self.places.take(place), ALIASED);
+            output.was_value = fate == Fate::HandedOut && !borrows && self.update_on(left.store).is_some();
+            if fate == Fate::HandedOut && flags & TN_REUSE != 0 && self.may_keep(left) {
                 output.kept = Some(room_for(left.ndim)?);
             }
             return Ok(output);
@@ -113,70 +108,71 @@ pub fn decide(
         if borrows {
             variable::check_forbidden(why)?;
         }
-        let copy = variable::copy(function, left.array, pool::current(wanted)?, Order::C, why)?;
+        let copy = variable::copy(self.caller, left.array, pool::current(wanted)?, Order::C, why)?;
         let mut output = Output::new(copy, Crossing { how: TN_COPIED, why });
         if flags & TN_REUSE != 0 {
             output.kept = Some(room_for(left.ndim)?);
         }
         Ok(output)
-    };
-    made().map_err(|status| about(status, left::at(of, place)))
-}
+    }
 
-/// Whether the function may keep the buffer of an output: it is neither a variable's, nor an argument's, nor foreign memory.
-pub fn may_keep(left: Left, inputs: &[Passed], stores: &Stores<'_, '_>) -> bool {
-    let has_other = |input: &Passed| input.store == left.store && input.bytes != Bytes::Copy;
-    stores.of(left.store).is_none() && !left.is_foreign && !inputs.iter().any(has_other)
+    fn fate(&self, place: usize, left: Left) -> Fate {
+        const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE;
+        let borrows = |output: usize| self.function.outputs[output].flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
+        let shared = Fate::Copied(TN_WHY_SHARED);
+        let aliased_if = |may: bool| if may { Fate::Aliased } else { shared };
+        let is_first = |place: &usize| self.left[*place].is_some_and(|other| other.store == left.store);
+        let mut earlier = (0..place).filter(is_first).peekable();
+        let is_new = earlier.peek().is_none() && !self.taken.contains(&left.store);
+        let may_alias = borrows(place) && earlier.all(borrows);
+        let from_caller = |input: &&Passed| matches!(input.bytes, Bytes::Argument | Bytes::Default);
+        let mut from = self.inputs.iter().filter(|input| input.store == left.store).filter(from_caller).peekable();
+        if from.peek().is_some() {
+            if from.clone().any(|input| input.bytes == Bytes::Default || input.flags & MAY_ALIAS == 0) {
+                return shared;
+            }
+            let is_taken = from.clone().all(|input| input.flags & TN_TAKE != 0);
+            if is_taken && left.holders == 0 && is_new {
+                return Fate::HandedOut;
+            }
+            if from.all(|input| input.is_writable) {
+                left::make_writable(left.array);
+            }
+            return aliased_if(may_alias);
+        }
+        let own = self.update_on(left.store);
+        let is_free = own.is_some_and(|own| self.lets_go(own) && !self.taken.contains(&left.store));
+        if own.is_some() || self.is_of_input(left.store) {
+            left::make_writable(left.array);
+        }
+        // A variable that lets its value go still has its claim; one that is lent is not counted.
+        let own_claims = own.filter(|own| is_free && !self.updates[*own].is_lent()).map_or(0, |_| 1);
+        let is_alone = (own.is_none() || is_free) && left.holders == own_claims;
+        if is_alone && is_new { Fate::HandedOut } else { aliased_if(may_alias) }
+    }
+
+    /// Whether the function may keep the buffer of an output: it is neither a variable's, nor an argument's, nor foreign memory.
+    fn may_keep(&self, left: Left) -> bool {
+        let has_other = |input: &Passed| input.store == left.store && input.bytes != Bytes::Copy;
+        self.update_on(left.store).is_none() && !left.is_foreign && !self.inputs.iter().any(has_other)
+    }
+
+    /// Keeps the buffers of outputs that the caller does not take.
+    pub fn keep_unwanted(&mut self, n_out: usize) {
+        for (place, output) in self.function.outputs.iter().enumerate().skip(n_out) {
+            let Some(left) = self.left[place].filter(|_| output.flags & TN_REUSE != 0) else { continue };
+            let is_shared = self.left.iter().flatten().filter(|other| other.store == left.store).count() > 1;
+            if !is_shared && left.holders == 0 && self.may_keep(left) {
+                // The body may have left a copy that it could only read.
+                left::make_writable(left.array);
+                self.function.spares.keep(place, self.places.take(place));
+            }
+        }
+    }
 }
 
 fn room_for(ndim: usize) -> Result<SpareClaim> {
     let mut spare = SpareClaim::take(thread::current())?;
     *spare.layout() = Layout::room(ndim)?;
     Ok(spare)
-}
-
-fn fate(
-    of: &Function,
-    place: usize,
-    places: &Places,
-    all: &[Option<Left>],
-    inputs: &[Passed],
-    stores: &Stores<'_, '_>,
-) -> Fate {
-    const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE;
-    let left = all[place].expect("checked by `settle`");
-    let borrows = |output: usize| of.outputs[output].flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-    let shared = Fate::Copied(TN_WHY_SHARED);
-    let aliased_if = |may: bool| if may { Fate::Aliased } else { shared };
-    let earlier = (0..place).filter(|other| all[*other].is_some_and(|other| other.store == left.store));
-    let with_earlier = earlier.clone().all(|other| borrows(other) && borrows(place));
-    let from_caller = |input: &&Passed| matches!(input.bytes, Bytes::Argument | Bytes::Default);
-    let mut from = inputs.iter().filter(|input| input.store == left.store).filter(from_caller).peekable();
-    if from.peek().is_some() {
-        if from.clone().any(|input| input.bytes == Bytes::Default || input.flags & MAY_ALIAS == 0) {
-            return shared;
-        }
-        let is_taken = from.clone().all(|input| input.flags & TN_TAKE != 0);
-        if is_taken && left.holders == 0 && earlier.count() == 0 && !stores.taken.contains(&left.store) {
-            return Fate::HandedOut;
-        }
-        if from.all(|input| input.is_writable) {
-            left::make_writable(left.array);
-        }
-        return aliased_if(borrows(place) && with_earlier);
-    }
-    let own = stores.of(left.store);
-    let is_free = own.is_some_and(|own| {
-        lets_go(&stores.updates[own], all[places.of_update(own)]) && !stores.taken.contains(&left.store)
-    });
-    if own.is_some() || inputs.iter().any(|input| input.store == left.store) {
-        left::make_writable(left.array);
-    }
-    // A variable that lets its value go still has its claim; one that is lent is not counted.
-    let own_claims = own.filter(|own| is_free && !stores.updates[*own].is_lent()).map_or(0, |_| 1);
-    let alone = (own.is_none() || is_free) && left.holders == own_claims;
-    if alone && !stores.taken.contains(&left.store) && earlier.count() == 0 {
-        return Fate::HandedOut;
-    }
-    aliased_if(borrows(place) && with_earlier)
 }

@@ -3,7 +3,7 @@
 //! Contract: what was declared never changes. The handle and each running call have a reference. The last one ends the function, under no
 //! lock, so a call may release its own function.
 
-use super::declaration::{Code, Declared};
+use super::declaration::{At, Code, Declared};
 use super::spare::Spares;
 use crate::array;
 use crate::error::{Result, Status, fail};
@@ -37,30 +37,9 @@ impl Input {
 /// Where the bytes of an input come from.
 pub enum From {
     /// An argument of the call. The array is the value of one that is missing; none: the argument is required.
-    Argument(Option<Default>),
+    Argument(Option<array::Owned>),
     /// A variable.
     Variable(VariableRef),
-}
-
-/// A default value.
-pub struct Default(Id);
-
-impl Default {
-    /// Takes over an array that only the library knows.
-    pub fn new(array: Id) -> Default {
-        Default(array)
-    }
-
-    /// The array.
-    pub fn array(&self) -> Id {
-        self.0
-    }
-}
-
-impl Drop for Default {
-    fn drop(&mut self) {
-        let _ = array::release_now(self.0);
-    }
 }
 
 /// An output.
@@ -94,11 +73,31 @@ pub struct Function {
     /// The updates.
     pub updates: Vec<Update>,
     /// Number of inputs without the implicit ones.
-    pub arguments: usize,
+    pub n_arguments: usize,
     /// An input has TN_TAKE.
     pub takes: bool,
     /// The buffers kept for the outputs and then for the updates.
     pub spares: Spares,
+}
+
+impl Function {
+    /// The inputs, and their names in messages.
+    pub fn inputs(&self) -> impl Iterator<Item = (At<'_>, &Input)> {
+        self.inputs.iter().enumerate().map(|(index, input)| (At { what: "in", index, name: &input.name }, input))
+    }
+
+    /// The inputs that have a place among the arguments, and their names in messages.
+    pub fn arguments(&self) -> impl Iterator<Item = (At<'_>, &Input)> {
+        self.inputs().filter(|(_, input)| input.is_argument())
+    }
+
+    /// What messages call a place. The outputs come first, and then the updates.
+    pub fn at(&self, place: usize) -> At<'_> {
+        match place.checked_sub(self.outputs.len()) {
+            None => At { what: "out", index: place, name: &self.outputs[place].name },
+            Some(index) => At { what: "update", index, name: &self.updates[index].variable.fixed().name },
+        }
+    }
 }
 
 /// A slot; its contents are None while it has no function.

@@ -23,7 +23,7 @@ pub struct Spares(Vec<QuickLock<Kept>>);
 impl Spares {
     /// None yet, for that many places.
     pub fn create(places: usize) -> Result<Spares> {
-        let mut list = declaration::list(places)?;
+        let mut list = declaration::vector(places)?;
         list.resize_with(places, || QuickLock::new([None; KEPT]));
         Ok(Spares(list))
     }

@@ -3,12 +3,13 @@
 //! Contract: a call reserves all its variables or none. Until the commit each variable has its old value, except for one that the body writes
 //! in place. The drop of a [`Reserved`] undoes everything, and poisons a value that was written in place. [`commit`] cannot fail.
 
-use super::declaration::List;
 use super::input::{Bytes, Passed};
-use super::left::{self, Left, Places};
-use super::slot::{Function, Update};
+use super::left::{self, Left};
+use super::outcome::Outcome;
+use super::slot::Update;
 use super::spare::Spares;
-use crate::error::{Result, about, drafted, fail, quietly};
+use crate::borrow::List;
+use crate::error::{Result, about, fail, quietly, recode};
 use crate::layout::Order;
 use crate::options;
 use crate::slots::Id;
@@ -23,7 +24,7 @@ pub struct Reserved<'a> {
     /// The array of the value.
     array: Id,
     /// The tag of the store that has the value.
-    store: u64,
+    pub store: u64,
     /// What the body found in the place, with TN_MAY_OVERWRITE; else none.
     pub offered: Id,
     /// The value is lent to the body.
@@ -80,6 +81,17 @@ impl Reserved<'_> {
         self.lent.is_some()
     }
 
+    /// The body left NULL.
+    fn stay(&self) -> Result<New> {
+        if self.lent.as_ref().is_some_and(|lent| lent.left().is_changed) {
+            return Err(fail(
+                TN_ERR_FAILED,
+                format_args!("the body wrote the value in place, and left NULL; leave the array in its place"),
+            ));
+        }
+        Ok(New::None)
+    }
+
     /// Whether it is this variable, and its value is lent.
     pub fn lends(&self, variable: &VariableRef) -> bool {
         self.lent.is_some() && self.variable.id() == variable.id()
@@ -101,117 +113,67 @@ impl Drop for Reserved<'_> {
     }
 }
 
-/// What all updates of a call need to know about each other.
-pub struct Stores<'a, 'b> {
-    /// The variables.
-    pub updates: &'a mut [Reserved<'b>],
-    /// The stores that are new values.
-    pub taken: List<u64>,
-}
-
-impl Stores<'_, '_> {
-    /// The update whose variable had its value on that store when the call began.
-    pub fn of(&self, store: u64) -> Option<usize> {
-        self.updates.iter().position(|update| update.store == store)
+impl Outcome<'_, '_> {
+    /// Decides what becomes the new value of each variable, and makes the copies that are needed.
+    pub fn decide_updates(&mut self) -> Result<()> {
+        for index in 0..self.updates.len() {
+            let place = self.places.of_update(index);
+            let new = match self.left[place] {
+                None => self.updates[index].stay(),
+                Some(left) => self.new_value(index, place, left),
+            };
+            self.updates[index].new = new.map_err(|status| about(status, self.function.at(place)))?;
+        }
+        Ok(())
     }
-}
 
-/// Whether a variable gets a value on another store, so that its present one is free.
-pub fn lets_go(update: &Reserved<'_>, left: Option<Left>) -> bool {
-    left.is_some_and(|left| left.store != update.store)
-}
-
-/// Decides what becomes the new value of each variable, and makes the copies that are needed.
-pub fn decide(
-    function: &'static CStr,
-    of: &Function,
-    places: &mut Places,
-    all: &[Option<Left>],
-    inputs: &[Passed],
-    stores: &mut Stores<'_, '_>,
-) -> Result<()> {
-    for index in 0..stores.updates.len() {
-        let place = places.of_update(index);
-        let new = match all[place] {
-            None => nothing(&stores.updates[index]),
-            Some(_) => value(function, place, places, all, inputs, stores, index),
-        };
-        stores.updates[index].new = new.map_err(|status| about(status, left::at(of, place)))?;
-    }
-    Ok(())
-}
-
-/// The body left NULL.
-fn nothing(update: &Reserved<'_>) -> Result<New> {
-    if update.lent.as_ref().is_some_and(|lent| lent.left().is_changed) {
-        return Err(fail(
-            TN_ERR_FAILED,
-            format_args!("the body wrote the value in place, and left NULL; leave the array in its place"),
-        ));
-    }
-    Ok(New::None)
-}
-
-fn value(
-    function: &'static CStr,
-    place: usize,
-    places: &mut Places,
-    all: &[Option<Left>],
-    inputs: &[Passed],
-    stores: &mut Stores<'_, '_>,
-    index: usize,
-) -> Result<New> {
-    let left = all[place].expect("the caller has looked");
-    let update = &stores.updates[index];
-    let (variable, store) = (update.variable, left.store);
-    let why = if store == update.store && update.lent.is_some() {
-        let kept = if left.is_open {
-            Err(TN_WHY_EXPORTED)
-        } else if left.array == update.offered {
-            Ok(New::InPlace)
-        } else {
-            variable::mark_left(variable, left.array)?.map(|array| New::Array(array, store))
-        };
-        match kept {
+    fn new_value(&mut self, index: usize, place: usize, left: Left) -> Result<New> {
+        let variable = self.updates[index].variable;
+        let why = match self.keep(index, left)? {
             Ok(new) => {
-                stores.taken.push(store);
-                places.take(place);
+                self.taken.push(left.store);
+                self.places.take(place);
                 return Ok(new);
             }
             Err(why) => why,
+        };
+        variable::check_forbidden(why)?;
+        let copy = variable::copy(self.caller, left.array, variable.fixed().pool, Order::C, why)?;
+        variable::mark(variable, copy)?;
+        Ok(New::Array(copy, variable::tag_of(copy)))
+    }
+
+    /// Makes what the body left the value without a copy, or says why that cannot be: TN_WHY_ bits.
+    fn keep(&self, index: usize, left: Left) -> Result<core::result::Result<New, u32>> {
+        let (update, store) = (&self.updates[index], left.store);
+        let variable = update.variable;
+        if store == update.store && update.is_lent() {
+            return if left.is_open {
+                Ok(Err(TN_WHY_EXPORTED))
+            } else if left.array == update.offered {
+                Ok(Ok(New::InPlace))
+            } else {
+                Ok(variable::mark_left(variable, left.array)?.map(|array| New::Array(array, store)))
+            };
         }
-    } else {
-        let from = match stores.of(store) {
-            _ if stores.taken.contains(&store) => None,
+        let own = self.update_on(store);
+        let from = match own {
+            _ if self.taken.contains(&store) => None,
             Some(own) if own == index => Some(Id::NONE),
-            Some(other) if lets_go(&stores.updates[other], all[places.of_update(other)]) => {
-                Some(stores.updates[other].variable.id())
-            }
+            Some(other) if self.lets_go(other) => Some(self.updates[other].variable.id()),
             Some(_) => None,
-            None if inputs.iter().any(|input| keeps_bytes(input, store)) => None,
+            None if self.inputs.iter().any(|input| keeps_bytes(input, store)) => None,
             None => Some(Id::NONE),
         };
-        match from {
-            None => TN_WHY_SHARED,
-            Some(from) => {
-                if stores.of(store).is_some() || inputs.iter().any(|input| input.store == store) {
-                    left::make_writable(left.array);
-                }
-                match adopt(variable, left.array, from)? {
-                    Ok(array) => {
-                        stores.taken.push(store);
-                        places.take(place);
-                        return Ok(New::Array(array, store));
-                    }
-                    Err(why) => why,
-                }
-            }
+        let Some(from) = from else { return Ok(Err(TN_WHY_SHARED)) };
+        if own.is_some() || self.is_of_input(store) {
+            left::make_writable(left.array);
         }
-    };
-    variable::check_forbidden(why)?;
-    let copy = variable::copy(function, left.array, variable.fixed().pool, Order::C, why)?;
-    variable::mark(variable, copy)?;
-    Ok(New::Array(copy, variable::tag_of(copy)))
+        // A refusal is the body's mistake.
+        let adopted =
+            variable::adopt_left(variable, left.array, from).map_err(|status| recode(status, TN_ERR_FAILED))?;
+        Ok(adopted.map(|array| New::Array(array, store)))
+    }
 }
 
 /// Whether an input has the bytes of somebody who goes on to use them.
@@ -222,15 +184,6 @@ fn keeps_bytes(input: &Passed, store: u64) -> bool {
         Bytes::Default | Bytes::Variable => true,
     };
     keeps && input.store == store
-}
-
-/// [`variable::adopt_left`], where a refusal is the body's mistake.
-fn adopt(variable: &VariableRef, array: Id, from: Id) -> Result<core::result::Result<Id, u32>> {
-    variable::adopt_left(variable, array, from).map_err(|status| {
-        let text = drafted();
-        let _ = status;
-        fail(TN_ERR_FAILED, format_args!("{}", text.as_str()))
-    })
 }
 
 /// Makes all new values those of their variables, at once. `exchanges` has room for all. Cannot fail.

@@ -24,11 +24,10 @@ mod update;
 mod value;
 
 pub use lent::{Lent, lend_alone};
-pub use slot::{Exchange, Fixed, Value, VariableRef, Work, clone_values, end_value, exchange_all, tag_of};
-pub use update::{begin_update, end_update, lend_value, status_of, update};
+pub use slot::{Exchange, Value, VariableRef, Work, clone_values, end_value, exchange_all, tag_of};
+pub use update::{begin_update, end_update, status_of, update};
 pub use value::{
-    ALIASED, BY_HOLDER, Crossing, adopt_left, check_forbidden, copy, mark, mark_left, note_checksum, note_copy,
-    stream_to, verify,
+    ALIASED, BY_HOLDER, Crossing, adopt_left, check_forbidden, copy, mark, mark_left, note_checksum, note_copy, verify,
 };
 
 use crate::array;
@@ -43,6 +42,7 @@ use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::types::*;
 use core::ffi::CStr;
+use slot::Fixed;
 use value::Source;
 
 /// The options of a new variable.

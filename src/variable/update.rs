@@ -97,7 +97,7 @@ fn end(function: &'static CStr, variable: &VariableRef, failed: bool, by_callbac
 fn store(function: &'static CStr, variable: &VariableRef, copy: Id, present: Value, why: u32) -> Result<()> {
     let stored = value::store_own(function, variable, copy, present);
     if !stored.as_ref().is_ok_and(|stored| stored.array == Some(copy)) {
-        let _ = quietly(|| array::release_now(copy));
+        array::release_if_open(copy);
     }
     value::commit(variable, stored?.array, why & value::BY_HOLDER != 0);
     Ok(())

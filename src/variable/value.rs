@@ -271,8 +271,8 @@ fn write(function: &'static CStr, source: Id, target: Id) -> Result<()> {
     if let Some(outcome) = transfer::copy_free(source, target, TN_WRITE_ALIASED) {
         return outcome;
     }
-    let device = array::with(target, |locked, claim| Ok(locked.state(locked.ledger_of(claim)).device))?;
-    transfer::copy_into(function, source, target, TN_WRITE_ALIASED, Ok(stream_to(device)))
+    let stream = stream_to(array::device(target)?);
+    transfer::copy_into(function, source, target, TN_WRITE_ALIASED, Ok(stream))
 }
 
 /// Marks a new array, which only the library knows, as the value of a variable.

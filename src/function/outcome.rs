@@ -1,0 +1,60 @@
+//! What a call has between its body and its commit: what the body left, and which bytes are spoken for.
+//!
+//! Contract: the decisions are made in the order of the places, updates first. Bytes that became the new value of a variable are in `taken`,
+//! so no later place gets them. `update` decides about the new values, `output` about what the caller gets.
+
+use super::input::Passed;
+use super::left::{Left, Places};
+use super::slot::Function;
+use super::update::Reserved;
+use crate::borrow::{self, List};
+use crate::error::Result;
+use core::ffi::CStr;
+
+/// The state of a call after its body.
+pub struct Outcome<'c, 'a> {
+    /// The C function, for the statistics of copies.
+    pub caller: &'static CStr,
+    /// The function that is called.
+    pub function: &'c Function,
+    /// The inputs as the body had them.
+    pub inputs: &'c [Passed],
+    /// The arrays that the body left and that nobody has taken yet.
+    pub places: &'c mut Places,
+    /// What the body left, by place.
+    pub left: &'c [Option<Left>],
+    /// The variables that the call changes.
+    pub updates: &'c mut [Reserved<'a>],
+    /// The stores that are new values.
+    pub taken: List<u64>,
+}
+
+impl<'c, 'a> Outcome<'c, 'a> {
+    /// Nothing is decided yet.
+    pub fn new(
+        (caller, function): (&'static CStr, &'c Function),
+        inputs: &'c [Passed],
+        places: &'c mut Places,
+        left: &'c [Option<Left>],
+        updates: &'c mut [Reserved<'a>],
+    ) -> Result<Self> {
+        let taken = borrow::list(updates.len())?;
+        Ok(Outcome { caller, function, inputs, places, left, updates, taken })
+    }
+
+    /// The update whose variable had its value on that store when the call began.
+    pub fn update_on(&self, store: u64) -> Option<usize> {
+        self.updates.iter().position(|update| update.store == store)
+    }
+
+    /// Whether a variable gets a value on another store, so that its present one is free.
+    pub fn lets_go(&self, update: usize) -> bool {
+        let left = self.left[self.places.of_update(update)];
+        left.is_some_and(|left| left.store != self.updates[update].store)
+    }
+
+    /// Whether an input is on that store.
+    pub fn is_of_input(&self, store: u64) -> bool {
+        self.inputs.iter().any(|input| input.store == store)
+    }
+}
