@@ -9,9 +9,10 @@ use super::input::{self, Passed};
 use super::left::Places;
 use super::outcome::Outcome;
 use super::output::Output;
+use super::reserved::{self, Reserved};
 use super::slot::{From, Function, FunctionRef, Input};
 use super::spare::Spares;
-use super::update::{self, Reserved};
+use super::update;
 use crate::array::{self, Owned};
 use crate::borrow::{self, Argument, List};
 use crate::error::{Result, Status, about, drafted, fail, quietly, rank};
@@ -76,7 +77,7 @@ fn prepare<'a>(
     ledger::reserve(&mut call.updates, of.updates.len())?;
     ledger::reserve(&mut call.inputs, of.inputs.len())?;
     for (index, update) in of.updates.iter().enumerate() {
-        let reserved = update::reserve(update);
+        let reserved = reserved::reserve(update);
         let place = call.places.of_update(index);
         call.updates.push(reserved.map_err(|status| about(status, of.at(place)))?);
     }

@@ -12,6 +12,7 @@
 //! | `call` | a call, step by step |
 //! | `input` | how arguments, default values and values of variables reach the body |
 //! | `body` | runs the body, on arrays or on expressions |
+//! | `reserved` | the variables that a call changes |
 //! | `left` | what the body left |
 //! | `outcome` | what a call has between its body and its commit |
 //! | `update` | the new values of variables, and their commit |
@@ -32,6 +33,8 @@ mod left;
 mod outcome;
 
 mod output;
+
+mod reserved;
 
 mod slot;
 

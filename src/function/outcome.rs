@@ -5,8 +5,8 @@
 
 use super::input::Passed;
 use super::left::{Left, Places};
+use super::reserved::Reserved;
 use super::slot::Function;
-use super::update::Reserved;
 use crate::borrow::{self, List};
 use crate::error::Result;
 use core::ffi::CStr;

@@ -1,0 +1,111 @@
+//! Reservations: the variables that a call changes, until its commit.
+//!
+//! Contract: a call reserves all its variables or none. Until the commit each variable has its old value, except for one that the body writes
+//! in place. The drop of a [`Reserved`] undoes everything, and poisons a value that was written in place.
+
+use super::slot::Update;
+use crate::error::{Result, fail, quietly};
+use crate::layout::Order;
+use crate::slots::Id;
+use crate::types::*;
+use crate::variable::{self, Lent, Value, VariableRef, Work};
+use core::ffi::CStr;
+
+/// A variable that a call changes.
+pub struct Reserved<'a> {
+    /// The variable.
+    pub variable: &'a VariableRef,
+    /// 0, TN_MAY_OVERWRITE or TN_REUSE.
+    pub flags: u32,
+    /// The array of the value.
+    array: Id,
+    /// The tag of the store that has the value.
+    pub store: u64,
+    /// What the body found in the place, with TN_MAY_OVERWRITE; else none.
+    pub offered: Id,
+    /// The value is lent to the body.
+    pub lent: Option<Lent>,
+    /// Why the value was not lent: TN_WHY_ bits.
+    pub why: u32,
+    /// What becomes of it.
+    pub new: New,
+    /// Its drop ends the reservation, after that of the fields above.
+    pub work: Option<Work<'a>>,
+}
+
+/// The new value.
+pub enum New {
+    /// The variable stays as it is.
+    None,
+    /// The value was written in place.
+    InPlace,
+    /// An array that is marked as the variable's, and the tag of its store.
+    Array(Id, u64),
+}
+
+/// Reserves a variable. TN_ERR_BORROWED_WRITE if another call changes it, TN_ERR_POISONED.
+pub fn reserve(update: &Update) -> Result<Reserved<'_>> {
+    let variable = &update.variable;
+    let (work, present) = variable.begin()?;
+    variable::verify(variable, present)?;
+    let Value { array, store, .. } = variable.check(present)?;
+    let (flags, offered, lent, why, new) = (update.flags, Id::NONE, None, 0, New::None);
+    Ok(Reserved { variable, flags, array, store, offered, lent, why, new, work: Some(work) })
+}
+
+impl Reserved<'_> {
+    /// Prepares what the body finds in the place. With TN_MAY_OVERWRITE that is the value itself, if nobody else holds it, or a copy.
+    pub fn offer(&mut self, function: &'static CStr) -> Result<Id> {
+        if self.flags & TN_MAY_OVERWRITE != 0 {
+            match variable::lend_alone(self.array)? {
+                Ok(lent) => {
+                    self.offered = lent.handle();
+                    self.lent = Some(lent);
+                    return Ok(self.offered);
+                }
+                Err(why) => {
+                    self.why = why;
+                    variable::check_forbidden(why)?;
+                    self.offered = variable::copy(function, self.array, self.variable.fixed().pool, Order::A, why)?;
+                }
+            }
+        }
+        Ok(self.offered)
+    }
+
+    /// Whether the value is lent to the body.
+    pub fn is_lent(&self) -> bool {
+        self.lent.is_some()
+    }
+
+    /// The body left NULL.
+    pub fn stay(&self) -> Result<New> {
+        if self.lent.as_ref().is_some_and(|lent| lent.left().is_changed) {
+            return Err(fail(
+                TN_ERR_FAILED,
+                format_args!("the body wrote the value in place, and left NULL; leave the array in its place"),
+            ));
+        }
+        Ok(New::None)
+    }
+
+    /// Whether it is this variable, and its value is lent.
+    pub fn lends(&self, variable: &VariableRef) -> bool {
+        self.lent.is_some() && self.variable.id() == variable.id()
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if let New::Array(array, _) = core::mem::replace(&mut self.new, New::None) {
+            quietly(|| variable::end_value(array));
+        }
+        if let Some(lent) = self.lent.take() {
+            if lent.left().is_changed {
+                self.variable.poison();
+            }
+            // Also a handle that the call had taken out of its place.
+            lent.end();
+        }
+    }
+}
