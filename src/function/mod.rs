@@ -50,7 +50,7 @@ use crate::slots::Id;
 use crate::types::*;
 use crate::variable::{self, VariableRef};
 use core::ffi::CStr;
-use declaration::At;
+use declaration::{At, List};
 use slot::{Default, From, Function, Input, Output, Update};
 use spare::Spares;
 
@@ -72,9 +72,17 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     check_devices(&description)?;
     let mut variables = variables.into_iter();
     let mut inputs: Vec<Input> = list(description.inputs.len())?;
+    let mut copied: List<i64> = List::new();
+    ledger::reserve(&mut copied, description.inputs.len())?;
     for (at, spec) in description.inputs() {
         let from = match spec.variable {
-            Id::NONE => From::Argument(default_of(function, spec).map_err(|status| about(status, at))?),
+            Id::NONE => {
+                let default = default_of(function, spec).map_err(|status| about(status, at))?;
+                From::Argument(default.map(|(default, bytes)| {
+                    copied.push(bytes);
+                    default
+                }))
+            }
             _ => From::Variable(variables.next().expect("one for each implicit input")),
         };
         inputs.push(Input { name: spec.name, flags: spec.flags, declared: spec.declared, from });
@@ -95,7 +103,10 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     let Description { name, code, .. } = description;
     let arguments = inputs.iter().filter(|input| input.is_argument()).count();
     let takes = inputs.iter().any(|input| input.flags & TN_TAKE != 0);
-    slot::publish(Function { name, code, inputs, outputs, updates, arguments, takes, spares })
+    let id = slot::publish(Function { name, code, inputs, outputs, updates, arguments, takes, spares })?;
+    // Only now, because a failure drops the copies.
+    copied.iter().for_each(|bytes| variable::note_copy(function, 0, *bytes));
+    Ok(id)
 }
 
 /// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default values.
@@ -195,8 +206,8 @@ fn check_devices(description: &Description) -> Result<()> {
     Ok(())
 }
 
-/// A copy of the default value of an input, on the declared device.
-fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<Default>> {
+/// A copy of the default value of an input, on the declared device, and the number of its bytes, which the caller counts.
+fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(Default, i64)>> {
     if spec.default == Id::NONE {
         return Ok(None);
     }
@@ -205,8 +216,8 @@ fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<Defaul
         _ => declaration::device_of(spec.default)?,
     };
     let order = if spec.flags & TN_STRICT == 0 { Order::A } else { Order::C };
-    let copy = variable::copy(function, spec.default, pool::current(device)?, order, 0)?;
-    Ok(Some(Default::new(copy)))
+    let (copy, bytes) = variable::copy_uncounted(function, spec.default, pool::current(device)?, order)?;
+    Ok(Some((Default::new(copy), bytes)))
 }
 
 /// Releases a function.
