@@ -1410,6 +1410,8 @@ TN_ENUM {
     TN_HOLDER_SCOPE = 14,
     /** Not released: a weak handle. */
     TN_HOLDER_WEAK = 15,
+    /** Not released: a function. */
+    TN_HOLDER_FUNCTION = 16,
     /** Not called yet: a queued release callback, see `tn_run_releases`. */
     TN_HOLDER_QUEUED_RELEASE = 18,
 };
@@ -4444,8 +4446,9 @@ tn_status tn_copies_query(size_t item_size,
 tn_status tn_copies_forbid(int32_t on);
 
 /**
- * Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
- * blocks of pools, queued release callbacks. The list is empty at the end of a program without leaks.
+ * Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared
+ * variables, functions, pools, raw blocks of pools, queued release callbacks. The default values and spare buffers of a function are
+ * listed as handles beside it. The list is empty at the end of a program without leaks.
  *
  * @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity     The number of items at leaks.

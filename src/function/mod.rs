@@ -38,15 +38,17 @@ mod update;
 
 pub use call::call;
 pub use declaration::{Code, Declared, Description, Done, InputSpec, OutputSpec, UpdateSpec, list};
+pub use slot::each_open;
 
 use crate::array;
 use crate::error::{Result, about, fail};
 use crate::flags;
 use crate::layout::Order;
-use crate::ledger::{self, Claim, Locked};
+use crate::ledger::{self, Claim, Locked, Origin};
 use crate::pool::{self, Pool};
 use crate::reclaim;
 use crate::slots::Id;
+use crate::thread;
 use crate::types::*;
 use crate::variable::{self, VariableRef};
 use core::ffi::CStr;
@@ -103,7 +105,8 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     let Description { name, code, .. } = description;
     let arguments = inputs.iter().filter(|input| input.is_argument()).count();
     let takes = inputs.iter().any(|input| input.flags & TN_TAKE != 0);
-    let id = slot::publish(Function { name, code, inputs, outputs, updates, arguments, takes, spares })?;
+    let origin = Origin::by(thread::current());
+    let id = slot::publish(Function { name, origin, code, inputs, outputs, updates, arguments, takes, spares })?;
     // Only now, because a failure drops the copies.
     copied.iter().for_each(|bytes| variable::note_copy(function, 0, *bytes));
     Ok(id)
