@@ -814,6 +814,22 @@ static void counted_copies(void) /* SV-9 */
     end_function(f);
 }
 
+static void copies_of_a_failed_create(void) /* FN-4, SV-9: the copy of a default that is dropped again is not counted */
+{
+    trace t = {0};
+    plan p = planned(nothing, &t);
+    tn_array *x = numbers(NULL, SHAPE(4)), *y = numbers(NULL, SHAPE(4));
+    takes_default(&p, "x", NONE, x);
+    takes_default(&p, "y", NONE, y);
+    uint64_t before = copies_of("tn_function_create", 0);
+    tn_borrow *guard = writing(y, 0);
+    CHECK(try_create(&p) == TN_ERR_BORROWED_WRITE && copies_of("tn_function_create", 0) == before);
+    end(guard);
+    CHECK(try_create(&p) == TN_OK && copies_of("tn_function_create", 0) == before + 2);
+    drop(x);
+    drop(y);
+}
+
 static void changed_from_outside(void) /* SV-5 */
 {
     int64_t memory[4] = {0, 1, 2, 3};
@@ -868,6 +884,7 @@ int main(void)
     poisoned_variables();
     forbidden_copies();
     counted_copies();
+    copies_of_a_failed_create();
     changed_from_outside();
     return finish();
 }

@@ -549,25 +549,51 @@ static void in_a_child(void) /* SV-38: functions of host values go on in the chi
     end_shared(n.variable);
 }
 
-static void reported(void) /* a function that is not released is a leak, and its default is no other one */
+static void reported(void) /* a function that is not released is a leak, with its name and site; its default is listed beside it */
 {
     tn_array *value = numbers(NULL, SHAPE(4));
     plan p = planned(identity, NULL);
     p.options.name = "leaky";
     takes_default(&p, "x", NONE, value);
     gives(&p, "y", TN_REUSE);
+    OK(tn_here("leak.c", 7));
     tn_function *f = made(&p);
+    OK(tn_here(NULL, 0));
     drop(value);
     tn_holder leaks[64];
-    size_t n = 0;
+    size_t n = 0, functions = 0, handles = 0;
     OK(tn_leaks(sizeof *leaks, 64, leaks, &n));
-    CHECK(n == 1);
-    for (size_t i = 0; i < n && i < 64; i++)
-        if (n != 1)
-            fprintf(stderr, "    leak: kind %u, \"%s\"\n", leaks[i].kind, leaks[i].name);
+    for (size_t i = 0; i < n && i < 64; i++) {
+        functions += leaks[i].kind == TN_HOLDER_FUNCTION && !strcmp(leaks[i].name, "leaky") &&
+                     !strcmp(leaks[i].site, "leak.c:7") && leaks[i].id == (uint64_t)(uintptr_t)f &&
+                     leaks[i].thread == (uint64_t)getpid() && leaks[i].bytes == 0;
+        handles += leaks[i].kind == TN_HOLDER_HANDLE;
+    }
+    CHECK(n == 2 && functions == 1 && handles == 1);
     end_function(f);
     OK(tn_leaks(sizeof *leaks, 64, leaks, &n));
     CHECK(n == 0);
+}
+
+static tn_status releases_itself(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    tn_function **self = context;
+    (void)in, (void)update;
+    end_function(*self);
+    size_t n = 0;
+    OK(tn_leaks(sizeof(tn_holder), 0, NULL, &n));
+    CHECK(n == 0);
+    out[0] = numbers(NULL, SHAPE(1));
+    return TN_OK;
+}
+
+static void released_and_running(void) /* a function whose handle is released is no leak, also while a call of it runs */
+{
+    tn_function *f = NULL;
+    plan p = planned(releases_itself, &f);
+    gives(&p, "out", NONE);
+    f = made(&p);
+    drop(output_of(f, NULL, NULL));
 }
 
 int main(void)
@@ -583,5 +609,6 @@ int main(void)
     variable_released_in_the_body();
     in_a_child();
     reported();
+    released_and_running();
     return finish();
 }

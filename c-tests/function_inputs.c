@@ -624,6 +624,30 @@ static void clones_taken(void) /* FN-20: two handles on one store are two argume
     end_function(f);
 }
 
+static void taken_as_a_copy_and_passed_again(void) /* FN-20: an earlier argument that was itself copied overlaps nothing */
+{
+    static const struct {
+        uint32_t flags, reasons;
+    } cases[] = {{NONE, 0}, {TN_BORROW, 0}, {REQUIRE, 0}, {MAY, S | TN_WHY_LAYOUT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int failures = check_failures;
+        adder a = {.n = 2};
+        state s = stretched();
+        plan p = planned(adds, &a);
+        takes(&p, "left", TN_TAKE);
+        takes(&p, "right", cases[i].flags);
+        tn_function *f = made(&p);
+        tn_crossing how[2];
+        OK(tn_function_call(f, 2, ((tn_array *[]){s.value, s.value}), 0, NULL, how, NULL));
+        CHECK(crossed(how[0], COPY(TN_WHY_LAYOUT)) && crossed(how[1], cases[i].reasons ? COPY(cases[i].reasons) : ALIAS));
+        CHECK(a.written[0] && a.written[1] == (cases[i].flags == MAY) && state_of(s.value) == TN_ERR_DESTRUCTED);
+        end_state(&s);
+        end_function(f);
+        if (check_failures > failures)
+            fprintf(stderr, "    flags %u: %s\n", cases[i].flags, tn_last_error());
+    }
+}
+
 /* ---- a taken argument's memory ---- */
 
 static int returned;
@@ -675,6 +699,7 @@ int main(void)
     overlapping_views();
     one_handle_twice();
     clones_taken();
+    taken_as_a_copy_and_passed_again();
     taken_memory_goes_back();
     return finish();
 }

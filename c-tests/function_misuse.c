@@ -489,7 +489,7 @@ static void stretched_value(void) /* SV-13: also where the stretched bytes are t
 
 /* ---- lent values that the body leaves open, forgets or passes on ---- */
 
-enum forgetting { WRITES_AND_LEAVES_NULL, LEAVES_NULL, LEAVES_AN_EXPORT };
+enum forgetting { WRITES_AND_LEAVES_NULL, WRITES_THROUGH_AN_EXPORT, LEAVES_NULL, LEAVES_AN_EXPORT, FORGETTING };
 
 typedef struct {
     enum forgetting forgetting;
@@ -506,20 +506,28 @@ static tn_status forgets(void *context, tn_array *const *in, tn_array **out, tn_
     }
     if (f->forgetting == WRITES_AND_LEAVES_NULL)
         fill_i64(update[0], 7);
+    if (f->forgetting == WRITES_THROUGH_AN_EXPORT) { /* as NumPy does with a view that it drops again */
+        tn_view_info view;
+        tn_borrow *guard = NULL;
+        OK(tn_array_export_host(update[0], XS, 0, NULL, &view, &guard, NULL));
+        ((int64_t *)view.data)[0] = 7;
+        end(guard);
+    }
     update[0] = NULL;
     return TN_OK;
 }
 
 static void lent_value_left(void) /* FN-14, FN-15, FN-33 */
 {
-    for (int forgetting = 0; forgetting < 3; forgetting++) {
+    for (int forgetting = 0; forgetting < FORGETTING; forgetting++) {
         forgetter c = {.forgetting = (enum forgetting)forgetting};
         tn_shared *v = counting("v", SHAPE(4));
         void *before = address_in(v);
         plan p = planned(forgets, &c);
         assigns(&p, v, TN_MAY_OVERWRITE);
         tn_function *f = made(&p);
-        int written = forgetting == WRITES_AND_LEAVES_NULL, open = forgetting == LEAVES_AN_EXPORT;
+        int written = forgetting == WRITES_AND_LEAVES_NULL || forgetting == WRITES_THROUGH_AN_EXPORT;
+        int open = forgetting == LEAVES_AN_EXPORT;
         CHECK(run(f) == (written ? TN_ERR_FAILED : TN_OK));
         if (written)
             CHECK(says("update[0]") && facts(v).is_poisoned && facts(v).version == 1);

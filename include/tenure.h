@@ -1410,6 +1410,8 @@ TN_ENUM {
     TN_HOLDER_SCOPE = 14,
     /** Not released: a weak handle. */
     TN_HOLDER_WEAK = 15,
+    /** Not released: a function. */
+    TN_HOLDER_FUNCTION = 16,
     /** Not called yet: a queued release callback, see `tn_run_releases`. */
     TN_HOLDER_QUEUED_RELEASE = 18,
 };
@@ -4069,7 +4071,9 @@ tn_status tn_expr_query(tn_expr *expr,
  * its last use, unless the caller still has the handle of its expression.
  *
  * @param expr     The expression.
- * @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten.
+ * @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten. All
+ *                 nodes of the computation are TN_ERR_IN_EXPRESSION for other threads until the call returns; without the flag, each node
+ *                 until it has its value.
  * @param[out] out The array, another claim on the expression's value. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before;
  *         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or
@@ -4442,8 +4446,9 @@ tn_status tn_copies_query(size_t item_size,
 tn_status tn_copies_forbid(int32_t on);
 
 /**
- * Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
- * blocks of pools, queued release callbacks. The list is empty at the end of a program without leaks.
+ * Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared
+ * variables, functions, pools, raw blocks of pools, queued release callbacks. The default values and spare buffers of a function are
+ * listed as handles beside it. The list is empty at the end of a program without leaks.
  *
  * @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity     The number of items at leaks.

@@ -1293,6 +1293,8 @@ pub const TN_HOLDER_EVENT: tn_holder_kind = 13;
 pub const TN_HOLDER_SCOPE: tn_holder_kind = 14;
 /// Not released: a weak handle.
 pub const TN_HOLDER_WEAK: tn_holder_kind = 15;
+/// Not released: a function.
+pub const TN_HOLDER_FUNCTION: tn_holder_kind = 16;
 /// Not called yet: a queued release callback, see `tn_run_releases`.
 pub const TN_HOLDER_QUEUED_RELEASE: tn_holder_kind = 18;
 

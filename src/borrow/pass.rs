@@ -33,6 +33,8 @@ pub struct Argument {
     pub claims: u32,
     /// An earlier argument, which was not copied, shares a byte, and one of the two may be written.
     pub overlaps: bool,
+    /// The array rests for the call, because an earlier input is a copy of it that was taken.
+    pub rests: bool,
 }
 
 /// Decides about one argument, which is live.
@@ -48,7 +50,11 @@ pub fn pass(locked: &Locked, claim: &'static Claim, argument: Argument) -> Check
     if required && writes && facts.readonly && !is_stretched {
         return Err(refuse_by_state(locked, claim, TN_ERR_READONLY));
     }
-    facts.check_writers(locked, claim)?;
+    // An argument that rests moves in this call.
+    if !argument.rests {
+        facts.check_moves(locked, claim)?;
+    }
+    facts.check_write_guards(locked, claim)?;
     if takes && body.readers > 0 {
         return refuse(TN_ERR_BORROWED, facts.read);
     }

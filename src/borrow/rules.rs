@@ -163,15 +163,20 @@ impl Facts {
         }
     }
 
-    /// TN_ERR_BORROWED_WRITE while somebody moves the handle or may write the bytes.
+    /// TN_ERR_BORROWED_WRITE while somebody moves the handle, or may write the bytes.
     pub(super) fn check_writers(&self, locked: &Locked, claim: &'static Claim) -> Checked<()> {
-        if locked.get(claim).moving {
-            return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
-        }
-        if self.write.any() {
-            return Err(by_guard(locked, claim, TN_ERR_BORROWED_WRITE, self.write));
-        }
-        Ok(())
+        self.check_moves(locked, claim)?;
+        self.check_write_guards(locked, claim)
+    }
+
+    /// TN_ERR_BORROWED_WRITE while somebody moves the handle.
+    pub(super) fn check_moves(&self, locked: &Locked, claim: &'static Claim) -> Checked<()> {
+        if locked.get(claim).moving { Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE)) } else { Ok(()) }
+    }
+
+    /// TN_ERR_BORROWED_WRITE while a write guard is open.
+    pub(super) fn check_write_guards(&self, locked: &Locked, claim: &'static Claim) -> Checked<()> {
+        if self.write.any() { Err(by_guard(locked, claim, TN_ERR_BORROWED_WRITE, self.write)) } else { Ok(()) }
     }
 
     fn exports_over(&self) -> [Open; 3] {

@@ -325,7 +325,9 @@ pub unsafe extern "C" fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_in
 /// its last use, unless the caller still has the handle of its expression.
 ///
 /// @param expr     The expression.
-/// @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten.
+/// @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is overwritten. All
+///                 nodes of the computation are TN_ERR_IN_EXPRESSION for other threads until the call returns; without the flag, each node
+///                 until it has its value.
 /// @param[out] out The array, another claim on the expression's value. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before;
 ///         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses bytes that the call reads or

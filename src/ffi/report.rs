@@ -103,8 +103,9 @@ pub extern "C" fn tn_copies_forbid(on: i32) -> tn_status {
     enter("tn_copies_forbid", || report::forbid_copies(convert::switch(on, "on")?))
 }
 
-/// Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
-/// blocks of pools, queued release callbacks. The list is empty at the end of a program without leaks.
+/// Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared
+/// variables, functions, pools, raw blocks of pools, queued release callbacks. The default values and spare buffers of a function are
+/// listed as handles beside it. The list is empty at the end of a program without leaks.
 ///
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
 /// @param capacity     The number of items at leaks.

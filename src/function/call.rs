@@ -307,8 +307,8 @@ fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> 
                 array::check_live(locked, claim)?;
                 input::check_declared(locked, claim, &input.declared, input.flags)?;
                 // Other claims are not known here, so they prevent nothing.
-                let argument =
-                    Argument { flags: input.flags, device: input.declared.device, claims: u32::MAX, overlaps: false };
+                let device = input.declared.device;
+                let argument = Argument { flags: input.flags, device, claims: u32::MAX, overlaps: false, rests: false };
                 borrow::pass(locked, claim, argument).map(drop)
             })
         });

@@ -134,10 +134,10 @@ fn try_argument(
     if passed.try_to_read(input, before) {
         return Ok(passed);
     }
-    // An argument that an earlier input made unusable is read through the handle of that one.
+    // An argument that an earlier input made unusable is copied through the handle of that one.
     let earlier = before.iter().find(|passed| passed.argument == argument && passed.rests);
     let source = earlier.map_or(argument, |passed| passed.handle);
-    let takes = input.flags & TN_TAKE != 0;
+    let (takes, writes) = (input.flags & TN_TAKE != 0, input.flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0);
     if takes {
         let mut taken = SpareClaim::take(thread)?;
         *taken.layout() = Layout::room(array::snapshot(source)?.ndim())?;
@@ -145,14 +145,22 @@ fn try_argument(
         passed.claim = earlier.and_then(|passed| passed.claim);
     }
     let mut spare = SpareClaim::take(thread)?;
-    let (mut locked, claim) = array::lock_with_layout(source, spare.layout())?;
+    let copied = earlier.filter(|earlier| earlier.bytes == Bytes::Copy).and_then(|earlier| earlier.claim);
+    let (mut locked, claim) = match copied {
+        Some(resting) => {
+            *spare.layout() = Layout::room(array::snapshot(source)?.ndim())?;
+            (resting.lock_moving(), resting)
+        }
+        None => array::lock_with_layout(source, spare.layout())?,
+    };
     let outcome = check_declared(&locked, claim, &input.declared, input.flags).and_then(|()| {
         if takes && earlier.is_none() {
             promise::check_guards(&locked, claim)?;
         }
         let (claims, overlaps) = beside(&locked, claim, input.flags, before, (argument, arguments));
-        let overlaps = overlaps || earlier.is_some();
-        borrow::pass(&locked, claim, Argument { flags: input.flags, device: input.declared.device, claims, overlaps })
+        let overlaps = overlaps || earlier.is_some() && (writes || copied.is_none());
+        let (device, rests) = (input.declared.device, copied.is_some());
+        borrow::pass(&locked, claim, Argument { flags: input.flags, device, claims, overlaps, rests })
     });
     let outcome = match outcome {
         Ok(outcome) => outcome,
@@ -347,7 +355,8 @@ pub fn pass_value(
     let outcome = array::with(value, |locked, claim| {
         check_declared(locked, claim, &input.declared, input.flags)?;
         let flags = input.flags & !(TN_MAY_OVERWRITE | TN_TAKE);
-        let argument = Argument { flags, device: input.declared.device, claims: 0, overlaps: is_written };
+        let device = input.declared.device;
+        let argument = Argument { flags, device, claims: 0, overlaps: is_written, rests: false };
         let outcome = borrow::pass(locked, claim, argument)?;
         make_readonly(locked, claim, input);
         Ok((outcome, locked.ledger_of(claim).tag()))

@@ -44,15 +44,18 @@ mod update;
 
 pub use call::call;
 pub use declaration::{Code, Declared, Description, Done, InputSpec, OutputSpec, UpdateSpec, vector};
+pub use slot::each_open;
 
 use crate::array;
+use crate::borrow;
 use crate::error::{Result, about, fail};
 use crate::flags;
 use crate::layout::Order;
-use crate::ledger::{self, Claim, Locked};
+use crate::ledger::{self, Claim, Locked, Origin};
 use crate::pool::{self, Pool};
 use crate::reclaim;
 use crate::slots::Id;
+use crate::thread;
 use crate::types::*;
 use crate::variable::{self, VariableRef};
 use core::ffi::CStr;
@@ -78,9 +81,16 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     check_devices(&description)?;
     let mut variables = variables.into_iter();
     let mut inputs: Vec<Input> = vector(description.inputs.len())?;
+    let mut copied = borrow::list(description.inputs.len())?;
     for (at, spec) in description.inputs() {
         let from = match spec.variable {
-            Id::NONE => From::Argument(default_of(function, spec).map_err(|status| about(status, at))?),
+            Id::NONE => {
+                let default = default_of(function, spec).map_err(|status| about(status, at))?;
+                From::Argument(default.map(|(default, bytes)| {
+                    copied.push(bytes);
+                    default
+                }))
+            }
             _ => From::Variable(variables.next().expect("one for each implicit input")),
         };
         inputs.push(Input { name: spec.name, flags: spec.flags, declared: spec.declared, from });
@@ -101,7 +111,11 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     let Description { name, code, .. } = description;
     let n_arguments = inputs.iter().filter(|input| input.is_argument()).count();
     let takes = inputs.iter().any(|input| input.flags & TN_TAKE != 0);
-    slot::publish(Function { name, code, inputs, outputs, updates, n_arguments, takes, spares })
+    let origin = Origin::by(thread::current());
+    let id = slot::publish(Function { name, origin, code, inputs, outputs, updates, n_arguments, takes, spares })?;
+    // Only now, because a failure drops the copies.
+    copied.iter().for_each(|bytes| variable::note_copy(function, 0, *bytes));
+    Ok(id)
 }
 
 /// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default values.
@@ -201,8 +215,8 @@ fn check_devices(description: &Description) -> Result<()> {
     Ok(())
 }
 
-/// A copy of the default value of an input, on the declared device.
-fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<array::Owned>> {
+/// A copy of the default value of an input, on the declared device, and the number of its bytes, which the caller counts.
+fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array::Owned, i64)>> {
     if spec.default == Id::NONE {
         return Ok(None);
     }
@@ -211,8 +225,8 @@ fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<array:
         _ => array::device(spec.default)?,
     };
     let order = if spec.flags & TN_STRICT == 0 { Order::A } else { Order::C };
-    let copy = variable::copy(function, spec.default, pool::current(device)?, order, 0)?;
-    Ok(Some(array::Owned::new(copy)))
+    let (copy, bytes) = variable::copy_uncounted(function, spec.default, pool::current(device)?, order)?;
+    Ok(Some((array::Owned::new(copy), bytes)))
 }
 
 /// Releases a function.

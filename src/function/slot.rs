@@ -5,8 +5,11 @@
 
 use super::declaration::{At, Code, Declared};
 use super::spare::Spares;
-use crate::array;
+use crate::array::{self, HOST};
+use crate::borrow::HolderInfo;
 use crate::error::{Result, Status, fail};
+use crate::layout::Form;
+use crate::ledger::Origin;
 use crate::names::Name;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::thread;
@@ -64,6 +67,8 @@ pub struct Update {
 pub struct Function {
     /// Its name.
     pub name: Name,
+    /// Where it was made.
+    pub origin: Origin,
     /// Its body.
     pub code: Code,
     /// The inputs.
@@ -170,6 +175,27 @@ pub fn each(mut visit: impl FnMut(&Function)) {
         if let Some(reference) = slot.add_ref() {
             visit(&reference.function());
         }
+    });
+}
+
+/// Calls `visit` with each function whose handle is not released.
+pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
+    Table::<FunctionSlot>::each(|slot| {
+        // Without a reference, because the end of the last one would run the release callback here.
+        let contents = slot.contents.read();
+        let id = slot.id();
+        let Some(function) = contents.as_ref().filter(|_| slot.head.is_live(id)) else { return };
+        visit(HolderInfo {
+            kind: TN_HOLDER_FUNCTION,
+            device: HOST,
+            id: id.bits(),
+            bytes: 0,
+            origin: function.origin,
+            time_ns: 0,
+            name: function.name,
+            form: Form::Full,
+            registered: 0,
+        });
     });
 }
 

@@ -28,6 +28,11 @@ impl Class {
         matches!(self, Class::ExportRead | Class::ExportShared | Class::ExportExclusive)
     }
 
+    /// Whether the consumer of such an export may write the bytes.
+    pub(super) fn is_writable_export(self) -> bool {
+        matches!(self, Class::ExportShared | Class::ExportExclusive)
+    }
+
     /// Whether it is the class of a record, which an ended guard left.
     pub(crate) fn is_record(self) -> bool {
         matches!(self, Class::Poison | Class::WorkRead | Class::WorkWrite)

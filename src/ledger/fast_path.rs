@@ -404,6 +404,7 @@ impl LockedSlot<Guard> {
         // SAFETY: as above; no other reference is out.
         unsafe { owner.guarded().own() }.layout_refs -= 1;
         if exports {
+            state.was_exported |= class.is_writable_export();
             // A free slot has no time, see `link_guard`.
             // SAFETY: as above.
             unsafe { guard.guarded().own() }.time_ns = 0;

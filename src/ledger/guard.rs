@@ -158,6 +158,7 @@ impl Locked {
         let lost = point.is_some_and(|point| leaves_unknown(device, point));
         let failed = failed || lost && !self.get(region).layout.is_empty();
         let written = class == Class::Write && !failed && !abandoned;
+        self.state_mut(ledger).was_exported |= class.is_writable_export();
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the guard, and with it the owner.
         unsafe { self.state_mut(ledger).unlink_guard(guard, written) };
         let (whole, counted) = (core::ptr::eq(owner, region), self.get(owner).counted);

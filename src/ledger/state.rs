@@ -102,6 +102,8 @@ pub struct LedgerState {
     pub(crate) readonly: bool,
     /// A mapped file: the store is FOREIGN without a lease.
     pub(crate) mapped: bool,
+    /// An export through which the bytes could be written has ended since they were lent to a callback.
+    pub(crate) was_exported: bool,
     /// Claims of shared variables. Only they and the claims with `grants` may write the value.
     pub(crate) managed: u32,
     pub(crate) device: tn_device,
@@ -148,6 +150,7 @@ impl LedgerState {
         foreign_leases: 0,
         readonly: false,
         mapped: false,
+        was_exported: false,
         managed: 0,
         device: tn_device { r#type: TN_CPU, id: 0 },
         start: 0,

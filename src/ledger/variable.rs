@@ -47,7 +47,9 @@ impl Locked {
 
     /// Makes a claim the handle of a callback, and lets it write the value if its store is one.
     pub(crate) fn begin_lent(&mut self, claim: &'static Claim) {
-        let is_value = self.state(self.ledger_of(claim)).managed > 0;
+        let state = self.state_mut(self.ledger_of(claim));
+        state.was_exported = false;
+        let is_value = state.managed > 0;
         let body = self.get_mut(claim);
         body.lent = true;
         body.grants = is_value;

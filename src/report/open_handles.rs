@@ -4,14 +4,16 @@ use crate::array::HOST;
 use crate::borrow::{HolderInfo, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
 #[cfg(not(loom))]
 use crate::expr;
+#[cfg(not(loom))]
+use crate::function;
 use crate::layout::Form;
 use crate::ledger::{self, Claim, Guard, Promise, Weak};
 use crate::pool;
 use crate::slots::{Slot, State, Table};
 use crate::types::*;
 
-/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw blocks
-/// and queued releases.
+/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions, functions, pools,
+/// raw blocks and queued releases.
 pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, false, visit));
     Table::<Guard>::each(|guard| {
@@ -32,7 +34,7 @@ pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
 }
 
 /// Calls `visit` with everything that is open and holds no store: spent handles and promises, heads of a borrow_all, weak handles, scopes,
-/// expressions, pools and queued releases.
+/// expressions, functions, pools and queued releases.
 pub(super) fn without_bytes(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, true, visit));
     Table::<Guard>::each(|guard| {
@@ -88,7 +90,7 @@ fn each_group(guard: &'static Guard, visit: &mut dyn FnMut(HolderInfo)) {
     }
 }
 
-/// Weak handles, scopes, expressions, pools.
+/// Weak handles, scopes, expressions, functions, pools.
 fn visit_without_store(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Weak>::each(|weak| {
         if is_unreleased(weak.head().state())
@@ -104,6 +106,8 @@ fn visit_without_store(visit: &mut dyn FnMut(HolderInfo)) {
     ledger::each_scope(|id, origin| visit(nameless_holder(TN_HOLDER_SCOPE, id.bits(), origin)));
     #[cfg(not(loom))]
     expr::each_open(visit);
+    #[cfg(not(loom))]
+    function::each_open(visit);
     pool::each_open(|opened| {
         let origin = ledger::Origin { site: opened.site.number(), thread: opened.thread };
         visit(HolderInfo {

@@ -114,6 +114,7 @@ impl Lent {
         let state = locked.state(locked.ledger_of(self.resting));
         let is_writable = state.writers + state.exports_shared + state.exports_exclusive > 0;
         let is_poisoned = state.poisoned > 0;
-        Left { is_writable, is_poisoned, is_changed: is_writable || is_poisoned || state.version != self.version }
+        let is_written = state.version != self.version || state.was_exported;
+        Left { is_writable, is_poisoned, is_changed: is_writable || is_poisoned || is_written }
     }
 }

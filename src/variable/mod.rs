@@ -27,7 +27,8 @@ pub use lent::{Lent, lend_alone};
 pub use slot::{Exchange, Value, VariableRef, Work, clone_values, end_value, exchange_all, tag_of};
 pub use update::{begin_update, end_update, status_of, update};
 pub use value::{
-    ALIASED, BY_HOLDER, Crossing, adopt_left, check_forbidden, copy, mark, mark_left, note_checksum, note_copy, verify,
+    ALIASED, BY_HOLDER, Crossing, adopt_left, check_forbidden, copy, copy_uncounted, mark, mark_left, note_checksum,
+    note_copy, verify,
 };
 
 use crate::array;

@@ -239,7 +239,8 @@ impl Model {
                 u32::from(matches!(hold.kind.class(), Some(Class::Shared | Class::Exclusive)));
             let HoldKind::Write { discard, group } = hold.kind else { continue };
             let failed = flags & TN_END_FAILED != 0;
-            self.stores[hold.store].writes += 1;
+            // A failed write leaves poison, unless it was a write of no bytes.
+            self.stores[hold.store].writes += u32::from(!failed);
             if failed && hold.region.layout.count() > 0 {
                 self.stores[hold.store].poison.push(hold.region.clone());
             }

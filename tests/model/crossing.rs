@@ -109,8 +109,7 @@ impl Model {
                 let before = self.clone();
                 let done = self.function_create(inputs, outputs, updates);
                 if done.is_err() {
-                    let copied = std::mem::take(&mut self.copied);
-                    *self = Model { copied, ..before };
+                    *self = before;
                 }
                 done
             }

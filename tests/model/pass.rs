@@ -327,9 +327,13 @@ impl Model {
     ) -> Result<Passed, Status> {
         let flags = input.flags;
         let earlier = |before: &&Passed| before.argument.map(Ref::Array) == Some(argument) && before.rests;
-        // The body's handle of the earlier input has the bytes.
-        let (array, source) = match call.inputs.iter().find(earlier) {
-            Some(before) => (before.argument.expect("it rests"), before.array),
+        let rests = call.inputs.iter().find(earlier).cloned();
+        // The body's handle of the earlier input has the bytes, unless that is a copy.
+        let (array, source) = match &rests {
+            Some(before) => {
+                let array = before.argument.expect("it rests");
+                (array, if before.bytes == Bytes::Copy { array } else { before.array })
+            }
             None => {
                 let array = self.argument(argument, input, false)?;
                 (array, array)
@@ -341,9 +345,10 @@ impl Model {
             return Err(TN_ERR_LAYOUT);
         }
         let (takes, writes) = (flags & TN_TAKE != 0, flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0);
-        // FN-21: also if the array has no bytes. Reading: an array that is taken is not read beside that, even if it was copied.
+        // FN-21: also if the array has no bytes. Reading: an array that is taken is not written beside that, even if it was copied.
         // FN-20.
         let overlaps = source != array
+            || rests.is_some() && writes
             || call.inputs.iter().filter(|before| before.bytes != Bytes::Copy && before.store == a.store).any(
                 |before| {
                     (writes || before.is_written())
