@@ -446,6 +446,8 @@ fn po_23_zeros_in_the_stream_s_order() {
 fn pd_16_out_of_memory() {
     let gpu = device();
     let sim = gpu.simulated();
+    // An allocation that no piece was made of would be freed first.
+    sim.set("askew", 0);
     let (pool, other, s) = (pool(), support::device_pools::pool(), stream());
     let cached = other.take(30 * MIB, &s).unwrap();
     other.give(cached, &s);
@@ -671,6 +673,8 @@ fn po_6_a_pool_goes_with_work_under_way() {
     let gpu = device();
     let sim = gpu.simulated();
     sim.set("free_waits", 0);
+    // Each piece is one allocation.
+    sim.set("askew", 0);
     let (pool, s) = (pool(), stream());
     // Memory of other tests goes first.
     assert_eq!(tn_device_synchronize(GPU), TN_OK);
@@ -1063,4 +1067,36 @@ fn pd_10_many_direct_pieces() {
         pool.give(block, &s);
         assert_eq!(with_context(0, || driver_call!(cuMemFree_v2(other => u64))), 0);
     }
+}
+
+/// PD-10: an address that the driver did not align costs one more allocation once, and no free while work is under way, which would wait for
+/// that work. Later pieces have room for the alignment, until an address comes aligned again.
+#[test]
+fn pd_10_an_address_askew_is_remembered() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    sim.set("askew", 0);
+    let plain = || pool_on(GPU, |o| o.backend = TN_BACKEND_PLAIN).unwrap();
+    let (pool, s, before) = (plain(), stream(), sim.get("allocations"));
+    let first = pool.take(12 * MIB, &s).unwrap();
+    let stalled = Stalled::begin(sim, &s, first);
+    let grow = || {
+        let (frees, (allocations, block)) =
+            sim.calls_of("cuMemFree", || sim.calls_of("cuMemAlloc", || pool.take(12 * MIB, &s).unwrap()));
+        assert!(frees == 0 && block.is_multiple_of(64 << 10));
+        allocations
+    };
+    assert_eq!(grow(), 1, "aligned as the driver aligns");
+    sim.set("askew", 256);
+    assert_eq!([grow(), grow(), grow()], [2, 1, 1]);
+    sim.set("askew", 0);
+    assert_eq!([grow(), grow()], [1, 1]);
+    drop(stalled);
+    assert_eq!(sim.get("allocations") - before, 8, "seven pieces, and the allocation that none was made of");
+    // That one goes with the first piece that goes.
+    let other = plain();
+    other.give(other.take(12 * MIB, &s).unwrap(), &s);
+    s.finish();
+    other.trim();
+    assert_eq!(sim.get("allocations") - before, 7);
 }

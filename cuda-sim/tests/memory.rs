@@ -597,3 +597,28 @@ fn a_kernel_is_a_host_function() {
         assert_eq!((launch(3), cuStreamSynchronize(on)), (0, ILLEGAL), "past the end");
     }
 }
+
+#[test]
+fn large_allocations_are_aligned_as_drivers_align_them() {
+    const LARGE: usize = 2 << 20;
+    let driver = fresh(1, RANDOM);
+    set("askew", 0);
+    for size in [LARGE, LARGE + 1, 3 * LARGE, 5 * LARGE] {
+        // A small one in between, with an address that is no multiple.
+        let (small, large) = (device_memory(100), device_memory(size));
+        assert!(small.is_multiple_of(512) && large.is_multiple_of(LARGE as u64), "{size}: {large:#x}");
+    }
+    set("askew", 256);
+    let askew = device_memory(LARGE);
+    assert!(askew.is_multiple_of(512) && !askew.is_multiple_of(LARGE as u64));
+    // All of it is usable.
+    assert_eq!((cuMemsetD8Async(askew, 1, LARGE, stream(1)), cuCtxSynchronize(), cuMemFree_v2(askew)), (0, 0, 0));
+    drop(driver);
+    // Some seeds, and not all, give some such addresses.
+    let comes_askew = |seed: u64| {
+        let _driver = fresh(1, RANDOM);
+        set("seed", seed);
+        (0..30).any(|_| !device_memory(LARGE).is_multiple_of(LARGE as u64))
+    };
+    assert_eq!([4, 5, 6, 7, 8].map(comes_askew), [true, false, false, false, true]);
+}

@@ -4,7 +4,8 @@
 //! fork and at the end of the process, a free makes no driver call: the memory is gone already.
 //!
 //! The driver aligns large allocations as pools need it, but does not guarantee it. A misaligned allocation is repeated with padding, and
-//! the address that the driver knows is kept for its free.
+//! the address that the driver knows is kept for its free. Later allocations of the kind and size are padded at once, until one comes
+//! aligned. The misaligned allocation is freed with the next range, or when memory runs out, because a free may wait for the device.
 //!
 //! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing relies on it, and
 //! the caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED), also to thread-local destructors.
@@ -21,7 +22,7 @@ use crate::sys::bytes;
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Blocks up to 1 MiB are rounded up to this (PO-16).
 const PAGE_BYTES: usize = 512;
@@ -39,10 +40,21 @@ enum Kind {
 pub struct Memory {
     gpu: i32,
     kind: Kind,
+    /// Whether the last allocation came misaligned: of those below [`LARGE_BYTES`], and of the others.
+    askew: [AtomicBool; 2],
+}
+
+/// The driver is known to align allocations of at least this size to it.
+const LARGE_BYTES: usize = 2 << 20;
+
+impl Memory {
+    const fn new(kind: Kind) -> Memory {
+        Memory { gpu: 0, kind, askew: [const { AtomicBool::new(false) }; 2] }
+    }
 }
 
 static DEVICES: [Memory; GPUS] = {
-    let mut all = [const { Memory { gpu: 0, kind: Kind::Device } }; GPUS];
+    let mut all = [const { Memory::new(Kind::Device) }; GPUS];
     let mut id = 0;
     while id < GPUS {
         all[id].gpu = id as i32;
@@ -56,7 +68,7 @@ const HOST_FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_WRITE_COMBIN
 const _: () = assert!(HOST_FLAGS == 7, "CU_MEMHOSTALLOC_PORTABLE, _DEVICEMAP and _WRITECOMBINED are 1, 2 and 4");
 
 static PINNED: [Memory; 8] = {
-    let mut all = [const { Memory { gpu: 0, kind: Kind::Pinned(0) } }; 8];
+    let mut all = [const { Memory::new(Kind::Pinned(0)) }; 8];
     let mut flags = 0;
     while flags < 8 {
         all[flags].kind = Kind::Pinned(flags as u32);
@@ -69,8 +81,7 @@ static PINNED: [Memory; 8] = {
 const ATTACH_GLOBAL: u32 = 1;
 const ATTACH_HOST: u32 = 2;
 
-static MANAGED: [Memory; 2] =
-    [Memory { gpu: 0, kind: Kind::Managed(ATTACH_GLOBAL) }, Memory { gpu: 0, kind: Kind::Managed(ATTACH_HOST) }];
+static MANAGED: [Memory; 2] = [Memory::new(Kind::Managed(ATTACH_GLOBAL)), Memory::new(Kind::Managed(ATTACH_HOST))];
 
 /// The memory of a CUDA device with the TN_HOST_ or TN_MANAGED_ flags given. TN_ERR_DEVICE: no such device; TN_ERR_UNSUPPORTED: no driver.
 pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
@@ -140,7 +151,82 @@ fn allocation_of(start: usize) -> Allocation {
     }
 }
 
+/// A misaligned allocation that no pool has.
+#[derive(Clone, Copy)]
+struct LeftOver {
+    gpu: i32,
+    kind: Kind,
+    at: usize,
+}
+
+static LEFT_OVER: QuickLock<Vec<LeftOver>> = QuickLock::new(Vec::new());
+
 impl Memory {
+    /// Keeps a misaligned allocation until `free_left_over`. Without memory for the record it is freed now.
+    fn leave_over(&self, at: usize) {
+        loop {
+            let mut all = LEFT_OVER.lock();
+            if all.len() < all.capacity() {
+                all.push(LeftOver { gpu: self.gpu, kind: self.kind, at });
+                return;
+            }
+            drop(all);
+            if grow_unlocked::make(&LEFT_OVER, 8).is_err() {
+                self.free_allocation(at);
+                return;
+            }
+        }
+    }
+
+    /// Frees the misaligned allocations of this kind. False: there are none.
+    fn free_left_over(&self) -> bool {
+        let mut any = false;
+        loop {
+            let mut all = LEFT_OVER.lock();
+            let Some(index) = all.iter().position(|other| (other.gpu, other.kind) == (self.gpu, self.kind)) else {
+                return any;
+            };
+            let LeftOver { at, .. } = all.swap_remove(index);
+            drop(all);
+            self.free_allocation(at);
+            any = true;
+        }
+    }
+
+    /// As `allocate`; frees misaligned allocations if the driver has no memory left.
+    fn allocate_or_tidy(&self, bytes: usize) -> Result<Option<usize>> {
+        match self.allocate(bytes)? {
+            None if self.free_left_over() => self.allocate(bytes),
+            at => Ok(at),
+        }
+    }
+
+    /// As [`Device::reserve`].
+    fn reserve_aligned(&self, bytes: usize, alignment: usize) -> Result<Option<usize>> {
+        // A larger alignment than the driver's is a matter of luck, from which nothing can be learnt.
+        let usual = alignment <= LARGE_BYTES;
+        let askew = &self.askew[usize::from(bytes >= LARGE_BYTES)];
+        if usual && !askew.load(Ordering::Relaxed) {
+            let Some(at) = self.allocate_or_tidy(bytes)? else { return Ok(None) };
+            if at.is_multiple_of(alignment) {
+                return Ok(Some(at));
+            }
+            askew.store(true, Ordering::Relaxed);
+            self.leave_over(at);
+        }
+        let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
+        let Some(given) = self.allocate_or_tidy(more)? else { return Ok(None) };
+        let start = given.next_multiple_of(alignment);
+        if usual {
+            askew.store(start != given, Ordering::Relaxed);
+        }
+        if start == given || note_padded(Allocation { start, at: given }) {
+            return Ok(Some(start));
+        }
+        self.free_allocation(given);
+        Ok(None)
+    }
+
     fn gpu(&self) -> Result<&'static Gpu> {
         gpu(self.gpu)
     }
@@ -231,20 +317,7 @@ impl Device for Memory {
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, _node: u32) -> Result<Option<usize>> {
-        let alignment = alignment.max(GRANULE);
-        let Some(at) = self.allocate(bytes)? else { return Ok(None) };
-        if at.is_multiple_of(alignment) {
-            return Ok(Some(at));
-        }
-        self.free_allocation(at);
-        let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
-        let Some(given) = self.allocate(more)? else { return Ok(None) };
-        let start = given.next_multiple_of(alignment);
-        if start == given && more == bytes || note_padded(Allocation { start, at: given }) {
-            return Ok(Some(start));
-        }
-        self.free_allocation(given);
-        Ok(None)
+        self.reserve_aligned(bytes, alignment.max(GRANULE))
     }
 
     fn commit(&self, _start: usize, _bytes: usize) -> bool {
@@ -252,7 +325,9 @@ impl Device for Memory {
     }
 
     unsafe fn free(&self, start: usize, _bytes: usize) -> bool {
-        self.free_allocation(allocation_of(start).at)
+        let freed = self.free_allocation(allocation_of(start).at);
+        self.free_left_over();
+        freed
     }
 
     unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {

@@ -29,4 +29,4 @@ pub mod page_lock;
 mod table;
 
 pub use context::{Inside, Relaxed};
-pub use table::{GPUS, Gpu, REGISTERED_BYTES, Traffic, any_used, count, gpu, used};
+pub use table::{GPUS, Gpu, REGISTERED_BYTES, Traffic, any_used, count, gpu, lost_count, used};

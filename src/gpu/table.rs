@@ -101,6 +101,13 @@ pub fn any_used() -> bool {
     USED.load(Ordering::Relaxed)
 }
 
+/// How many GPUs were lost. Changes after the GPU counts as lost.
+pub fn lost_count() -> u64 {
+    LOST.load(Ordering::Acquire)
+}
+
+static LOST: AtomicU64 = AtomicU64::new(0);
+
 static USED: AtomicBool = AtomicBool::new(false);
 
 /// The GPUs whose context this library has retained.
@@ -190,6 +197,7 @@ impl Gpu {
             let _ = write!(why, "GPU {} was lost when {call} failed with {name}{}", self.id, code::advice(number));
             // Release pairs with the Acquire in `is_lost`.
             self.lost.store(true, Ordering::Release);
+            LOST.fetch_add(1, Ordering::Release);
             crate::thread::set_devices_in_doubt();
         }
     }

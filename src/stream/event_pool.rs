@@ -136,6 +136,8 @@ impl Drop for EventRef {
 /// The events of one stream that are not known to have passed, in the order of their ticks. Guarded by the stream's lock.
 pub struct PointCache {
     first: Option<&'static EventSlot>,
+    /// The event with the highest tick.
+    last: Option<&'static EventSlot>,
     count: usize,
     /// From this count on, the events are queried.
     threshold: usize,
@@ -150,16 +152,20 @@ const MIN_THRESHOLD: usize = 16;
 impl PointCache {
     /// No events.
     pub const fn new() -> PointCache {
-        PointCache { first: None, count: 0, threshold: MIN_THRESHOLD }
+        PointCache { first: None, last: None, count: 0, threshold: MIN_THRESHOLD }
     }
 
     /// Adds an event; the cache gets a reference of its own.
     pub fn insert(&mut self, event: &EventRef) {
         let slot = event.0;
         core::mem::forget(EventRef::more(slot));
-        let mut before: Option<&'static EventSlot> = None;
-        let mut at = self.first;
-        while let Some(other) = at.filter(|other| other.tick.load(Ordering::Relaxed) < event.tick()) {
+        let is_earlier = |other: &&'static EventSlot| other.tick.load(Ordering::Relaxed) < event.tick();
+        // A new event nearly always has the highest tick. Only two threads that record at the same time insert in another order.
+        let (mut before, mut at) = match self.last.filter(is_earlier) {
+            Some(last) => (Some(last), None),
+            None => (None, self.first),
+        };
+        while let Some(other) = at.filter(is_earlier) {
             before = Some(other);
             at = other.next.get();
         }
@@ -168,11 +174,16 @@ impl PointCache {
             Some(before) => before.next.set(Some(slot)),
             None => self.first = Some(slot),
         }
+        if at.is_none() {
+            self.last = Some(slot);
+        }
         self.count += 1;
     }
 
     /// The first event at or behind a tick.
     pub fn behind(&self, tick: u64) -> Option<EventRef> {
+        // Nearly always the question is about work behind the last event.
+        self.last.filter(|last| last.tick.load(Ordering::Relaxed) >= tick)?;
         let mut at = self.first;
         while let Some(event) = at {
             if event.tick.load(Ordering::Relaxed) >= tick {
@@ -187,6 +198,9 @@ impl PointCache {
     pub fn take_passed(&mut self, passed: u64) -> Option<EventRef> {
         let event = self.first.filter(|event| event.tick.load(Ordering::Relaxed) <= passed)?;
         self.first = event.next.take();
+        if self.first.is_none() {
+            self.last = None;
+        }
         self.count -= 1;
         Some(EventRef(event))
     }
@@ -199,5 +213,41 @@ impl PointCache {
     /// Sets the next threshold, after the events were queried.
     pub fn adapt_threshold(&mut self) {
         self.threshold = MIN_THRESHOLD.max(2 * self.count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An event that was never recorded.
+    fn event(tick: u64) -> EventRef {
+        let slot = Table::<EventSlot>::take(thread::current()).unwrap();
+        slot.users.store(1, Ordering::Relaxed);
+        slot.tick.store(tick, Ordering::Relaxed);
+        EventRef(slot)
+    }
+
+    #[test]
+    fn events_are_sorted_by_their_ticks() {
+        let mut cache = PointCache::new();
+        assert!(cache.behind(0).is_none());
+        for tick in [5, 9, 7, 3, 11, 11] {
+            cache.insert(&event(tick));
+        }
+        for (tick, first) in [(0, 3), (3, 3), (4, 5), (8, 9), (10, 11), (11, 11)] {
+            assert_eq!(cache.behind(tick).unwrap().tick(), first);
+        }
+        assert!(cache.behind(12).is_none());
+        let passed = core::iter::from_fn(|| cache.take_passed(9)).map(|event| event.tick()).collect::<Vec<_>>();
+        assert_eq!(passed, [3, 5, 7, 9]);
+        assert!(cache.take_passed(10).is_none());
+        // The list may run empty, and begin again.
+        assert_eq!(core::iter::from_fn(|| cache.take_passed(20)).count(), 2);
+        assert!(cache.behind(0).is_none() && cache.count == 0);
+        cache.insert(&event(30));
+        cache.insert(&event(20));
+        assert_eq!((cache.behind(25).unwrap().tick(), cache.behind(1).unwrap().tick()), (30, 20));
+        while cache.take_passed(u64::MAX).is_some() {}
     }
 }

@@ -77,9 +77,9 @@ pub use self::{
     handle::release,
     internal_stream::internal_stream,
     point::Point,
-    state::Stream,
+    state::{Stream, progress},
     stream_ref::StreamRef,
 };
 
 #[cfg(preload)]
-pub use no_device::{Point, Stream, current, internal_stream};
+pub use no_device::{Point, Stream, current, internal_stream, progress};

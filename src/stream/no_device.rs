@@ -17,6 +17,9 @@ impl Stream {
     pub fn now(&'static self) -> Point {
         match *self {}
     }
+    pub fn number(&self) -> u32 {
+        match *self {}
+    }
     pub fn open_use(&self) -> u64 {
         match *self {}
     }
@@ -47,6 +50,11 @@ impl Stream {
     pub fn native(&'static self) -> u64 {
         match *self {}
     }
+}
+
+/// Never changes.
+pub fn progress() -> u64 {
+    1
 }
 
 /// TN_ERR_UNSUPPORTED.

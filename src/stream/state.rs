@@ -20,6 +20,8 @@ mod uses;
 
 mod waits;
 
+pub use progress::progress;
+
 use super::event_pool::PointCache;
 use super::known_waits::KnownWaits;
 use crate::cuda_driver::CUstream;
@@ -163,6 +165,11 @@ impl Stream {
     pub fn gpu(&self) -> &'static Gpu {
         // SAFETY: set by `start` from a static reference.
         unsafe { &*self.gpu.load(Ordering::Relaxed) }
+    }
+
+    /// A small number that no other stream of the process has at the same time.
+    pub fn number(&self) -> u32 {
+        self.head.number()
     }
 
     /// The device, as C names it.

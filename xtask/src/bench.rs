@@ -6,6 +6,7 @@
 mod bars;
 mod cases;
 mod copies;
+mod device_pool;
 mod figures;
 mod instructions;
 mod peers;
@@ -226,12 +227,15 @@ pub fn bench(arguments: &[&str]) -> Done {
     if let ["pool", options @ ..] = arguments {
         return pool::bench(options);
     }
+    if arguments == ["device-pool"] {
+        return device_pool::bench();
+    }
     let json = arguments.contains(&"--json");
     let names: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
     if let Some(unknown) = names.iter().find(|name| !["objects", "copy", "python", "linalg", "strided"].contains(*name))
     {
         return Err(format!(
-            "there is no benchmark {unknown}: objects, copy, python, linalg or strided, or pool with options of its own"
+            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool; or pool with options of its own"
         ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);

@@ -59,6 +59,7 @@ cargo xtask <command>
   diagram               draws docs/*.dot as SVG beside them, by Graphviz's dot
   bench [objects|copy|python|linalg|strided] [--json]
                         measures the staged library beside the other libraries of this machine
+  bench device-pool     measures what device pools cost the host, on the simulated driver
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
                         measures host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute;

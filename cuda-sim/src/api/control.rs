@@ -46,6 +46,10 @@ fn set_number(world: &mut World, name: &str, value: u64) -> Answer {
         "trace" => config::set_tracing(value != 0),
         "junk" => world.config.junk = value != 0,
         "reuse" => world.space.reuses = value != 0,
+        "askew" => {
+            world.config.askew = Some(value.min(256) as u32);
+            world.space.askew = world.config.askew();
+        }
         "free_waits" => world.config.free_waits = value != 0,
         "peers" => world.config.peers = value != 0,
         "version" => world.config.version = i32::try_from(value).map_err(|_| INVALID_VALUE)?,

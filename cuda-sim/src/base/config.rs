@@ -50,6 +50,8 @@ pub struct Config {
     pub junk: bool,
     /// Freed device addresses are given out again at once, as a real driver does; else as late as possible.
     pub reuses: bool,
+    /// The part of large allocations, of 256, whose addresses are not aligned to 2 MiB; None: the seed decides.
+    pub askew: Option<u32>,
     /// Freeing waits for the device, as the real driver does; without, work that still uses the memory faults.
     pub free_waits: bool,
 }
@@ -71,8 +73,19 @@ impl Config {
             patience: std::time::Duration::from_millis(number("TENURE_SIM_PATIENCE_MS").unwrap_or(10_000)),
             junk: number("TENURE_SIM_JUNK").is_none_or(|flag| flag != 0),
             reuses: number("TENURE_SIM_REUSE").is_some_and(|flag| flag != 0),
+            askew: number("TENURE_SIM_ASKEW").map(|part| part.min(256) as u32),
             free_waits: number("TENURE_SIM_FREE_WAITS").is_none_or(|flag| flag != 0),
         }
+    }
+}
+
+/// The part of large allocations, of 256, that come askew with every fourth seed.
+const ASKEW_PART: u32 = 64;
+
+impl Config {
+    /// See the field of that name.
+    pub fn askew(&self) -> u32 {
+        self.askew.unwrap_or(if self.seed % 4 == 0 { ASKEW_PART } else { 0 })
     }
 }
 

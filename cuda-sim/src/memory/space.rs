@@ -6,13 +6,16 @@
 use super::pages::{self, PAGE_BYTES, unmap};
 use super::region::{MemoryKind, Region};
 use super::store::Store;
+use crate::base::random::Random;
 use crate::base::status::*;
 use crate::base::types::{Address, Handle};
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
-/// Every allocation has this alignment, and on purpose no larger one.
+/// Small allocations have this alignment, and on purpose no larger one.
 const ALIGNMENT_BYTES: u64 = 512;
+/// Allocations of at least this size have this alignment, except for those that come askew.
+const LARGE_BYTES: u64 = 2 << 20;
 /// The size of an arena of small allocations. A larger allocation gets an arena of its own.
 const ARENA_BYTES: u64 = 2 << 30;
 /// The part of an arena that is used at first.
@@ -34,7 +37,6 @@ struct Arena {
     offset: u64,
 }
 
-#[derive(Default)]
 pub struct Space {
     regions: BTreeMap<Address, Region>,
     arenas: Vec<Arena>,
@@ -42,11 +44,24 @@ pub struct Space {
     next_id: u64,
     /// Freed addresses are given out again at once.
     pub reuses: bool,
+    /// The part of large allocations, of 256, that are only aligned as small ones are.
+    pub askew: u32,
+    /// Decides which.
+    pub random: Random,
 }
 
 impl Space {
-    pub fn new(reuses: bool) -> Space {
-        Space { reuses, ..Space::default() }
+    pub fn new(reuses: bool, askew: u32, seed: u64) -> Space {
+        let random = Random::new(seed);
+        Space {
+            regions: BTreeMap::new(),
+            arenas: Vec::new(),
+            store: Store::default(),
+            next_id: 0,
+            reuses,
+            askew,
+            random,
+        }
     }
 
     /// Takes over the reservations of a former space, with none of its regions.
@@ -202,16 +217,21 @@ impl Space {
             // The search begins at the lowest address.
             self.arenas.iter_mut().for_each(|arena| arena.cursor = arena.base);
         }
-        let step = size.next_multiple_of(ALIGNMENT_BYTES) + ALIGNMENT_BYTES;
+        let alignment = if size >= LARGE_BYTES { LARGE_BYTES } else { ALIGNMENT_BYTES };
+        // An address that is a multiple of 512 and of nothing larger.
+        let skew = if size >= LARGE_BYTES && self.random.chance(self.askew) { ALIGNMENT_BYTES } else { 0 };
+        let step = skew + size.next_multiple_of(ALIGNMENT_BYTES) + ALIGNMENT_BYTES;
         for index in 0..self.arenas.len() {
             let arena = &self.arenas[index];
             let (base, shadow, most, mut span) = (arena.base, arena.shadow, arena.size, arena.span);
             loop {
-                let found = self.gap(arena.cursor, base + span, step).or_else(|| self.gap(base, base + span, step));
+                let end = base + span;
+                let found =
+                    self.gap(arena.cursor, end, step, alignment).or_else(|| self.gap(base, end, step, alignment));
                 if let Some(at) = found {
                     let arena = &mut self.arenas[index];
                     (arena.cursor, arena.span) = (at + step, span);
-                    return Ok((at, shadow + (at - base) as usize));
+                    return Ok((at + skew, shadow + (at + skew - base) as usize));
                 }
                 if span == most {
                     break;
@@ -220,29 +240,33 @@ impl Space {
             }
         }
         let size = step.max(ARENA_BYTES).next_multiple_of(PAGE_BYTES);
-        let (base, shadow) = self.reserve(size, PAGE_BYTES, 0)?;
+        let (base, shadow) = self.reserve(size, LARGE_BYTES, 0)?;
         let offset = self.store.take(size)?;
         self.store.map(offset, size, Some(shadow))?;
         let span = size.min(step.max(FIRST_SPAN_BYTES));
         self.arenas.push(Arena { base, shadow, size, span, cursor: base + step, offset });
-        Ok((base, shadow))
+        Ok((base + skew, shadow + skew as usize))
     }
 
-    /// The first gap of `size` bytes in [from, end).
-    fn gap(&self, from: Address, end: Address, size: u64) -> Option<Address> {
+    /// The first gap of `size` bytes in [from, end) that begins at a multiple of the alignment.
+    fn gap(&self, from: Address, end: Address, size: u64, alignment: u64) -> Option<Address> {
+        let behind = |region: &Region| {
+            let end = (region.base + region.size).next_multiple_of(ALIGNMENT_BYTES) + ALIGNMENT_BYTES;
+            end.next_multiple_of(alignment)
+        };
         if from > end {
             // The cursor is still where a former run left it, beyond this run's span.
             return None;
         }
-        let mut at = from;
+        let mut at = from.next_multiple_of(alignment);
         if let Some((_, before)) = self.regions.range(..from).next_back() {
-            at = at.max((before.base + before.size).next_multiple_of(ALIGNMENT_BYTES) + ALIGNMENT_BYTES);
+            at = at.max(behind(before));
         }
         for (_, region) in self.regions.range(from..end) {
             if region.base >= at && region.base - at >= size {
                 return Some(at);
             }
-            at = at.max((region.base + region.size).next_multiple_of(ALIGNMENT_BYTES) + ALIGNMENT_BYTES);
+            at = at.max(behind(region));
         }
         (at <= end && end - at >= size).then_some(at)
     }

@@ -76,7 +76,7 @@ impl Machine {
             devices: Vec::new(),
             contexts: BTreeMap::new(),
             events: BTreeMap::new(),
-            space: Space::new(config.reuses),
+            space: Space::new(config.reuses, config.askew(), config.seed),
             pinned: PinnedRanges::default(),
             advice: BTreeMap::new(),
             pools: Pools::default(),

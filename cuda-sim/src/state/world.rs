@@ -73,6 +73,7 @@ impl World {
     pub fn reseed(&mut self, seed: u64) {
         self.config.seed = seed;
         self.random = Random::new(seed);
+        (self.space.random, self.space.askew) = (Random::new(seed), self.config.askew());
         self.progress_chance = draw_progress_chance(&mut self.random);
     }
 }

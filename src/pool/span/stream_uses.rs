@@ -78,6 +78,16 @@ impl Uses {
         unsafe { self.more.load(Ordering::Relaxed).as_ref() }
     }
 
+    /// The tick of the first use; 0 without a use.
+    pub fn first_tick(&self) -> u64 {
+        if self.is_empty() { 0 } else { self.tick.load(Ordering::Relaxed) }
+    }
+
+    /// The stream of the first use.
+    pub fn first_stream(&self) -> Option<&'static Stream> {
+        self.stream()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.stream.load(Ordering::Relaxed).is_null()
     }

@@ -7,6 +7,7 @@
 use crate::device::host::GRANULE;
 use crate::pool::requests::{Request, StepOutcome};
 use crate::pool::span::range_map::RANGE_BYTES;
+use crate::pool::span::stream_uses::Stream;
 use crate::pool::state::growth::{BackingRequest, Growth};
 use crate::pool::state::stream_lists::pending::PollRound;
 use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, Points};
@@ -136,8 +137,15 @@ impl Pool {
 
 /// Asks the driver about points.
 fn poll(points: &Points) {
+    let mut points = *points;
+    // The earliest first: if that has not passed, nothing behind it on its stream has.
+    points
+        .sort_unstable_by_key(|point| point.map(|point| (core::ptr::from_ref(point.stream()) as usize, point.tick())));
+    let mut pending: Option<&'static Stream> = None;
     for point in points.iter().flatten() {
-        point.poll();
+        if pending != Some(point.stream()) && !point.poll() {
+            pending = Some(point.stream());
+        }
     }
 }
 

@@ -6,11 +6,25 @@ use super::waits::{capturing, is_capturing};
 use super::{CLOCK, LEGACY, Stream, advance_clock};
 use crate::cuda_driver::{CUstream, code};
 use crate::error::{Result, Status, fail};
-use crate::gpu::Inside;
+use crate::gpu::{self, Inside};
 use crate::stream::event_pool::EventRef;
 use crate::stream::point::Point;
 use crate::types::*;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// How often work of any stream became known to be done, or lost with its device; never 0.
+static PROGRESS: AtomicU64 = AtomicU64::new(1);
+
+/// A number that changes whenever a point may have passed. Points that had not passed when it was read have not passed while it is unchanged.
+pub fn progress() -> u64 {
+    // Acquire pairs with the Release in `note_progress`.
+    PROGRESS.load(Ordering::Acquire).wrapping_add(gpu::lost_count())
+}
+
+fn note_progress() {
+    // Release: a thread that sees the new number sees what passed.
+    PROGRESS.fetch_add(1, Ordering::Release);
+}
 
 impl Stream {
     /// The point behind all work issued so far, and possibly some of what comes next. Calls no driver.
@@ -80,7 +94,9 @@ impl Stream {
     /// States that all work up to a tick is done.
     pub(in crate::stream) fn pass(&self, tick: u64) {
         // Release pairs with the Acquire in `has_passed`: a thread that sees the tick sees what the work wrote.
-        self.passed.fetch_max(tick, Ordering::AcqRel);
+        if self.passed.fetch_max(tick, Ordering::AcqRel) < tick {
+            note_progress();
+        }
         loop {
             let passed = self.events.lock().take_passed(tick);
             if passed.is_none() {

@@ -7,7 +7,6 @@ use crate::pool::span::stream_uses::{FreeListKind, Point, Stream};
 use crate::pool::span::{Kind, Span, StreamMark, table};
 use crate::pool::state::PoolState;
 use crate::sys::os;
-use core::sync::atomic::Ordering;
 
 impl PoolState {
     /// Adds a stream's list, unless it has one. Returns what was not needed.
@@ -18,9 +17,14 @@ impl PoolState {
     ) -> Option<&'static StreamList> {
         let Some(lists) = self.stream_lists.filter(|_| !self.has_stream_list(stream)) else { return list };
         let list = list?;
-        list.next.store(lists.lists.load(Ordering::Relaxed), Ordering::Relaxed);
-        lists.lists.store(core::ptr::from_ref(list).cast_mut(), Ordering::Relaxed);
+        lists.add(stream, list);
         self.figures.metadata_bytes += size_of::<StreamList>() as u64;
+        // Some may belong into the new list's heap.
+        let unlisted = lists.unlisted.take_all();
+        while let Some(span) = unlisted.first() {
+            unlisted.remove(span);
+            lists.heap_of(span).insert(span);
+        }
         None
     }
 
@@ -47,6 +51,7 @@ impl PoolState {
             FreeListKind::On(_) | FreeListKind::MultiStream => {
                 span.set_mark(StreamMark::MultiStream);
                 lists.multi_stream.push(span);
+                lists.heap_of(span).insert(span);
                 self.figures.pending_bytes += span.bytes.get() as u64;
             }
         }
@@ -58,6 +63,7 @@ impl PoolState {
         let in_range = range_of(span).is_some();
         match span.uses.free_list_kind() {
             _ if span.mark() == StreamMark::MultiStream => {
+                lists.heap_of(span).remove(span);
                 lists.multi_stream.remove(span);
                 self.figures.pending_bytes -= span.bytes.get() as u64;
             }

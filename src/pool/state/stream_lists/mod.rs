@@ -30,6 +30,7 @@
 //! | `requests` | free spans are found, cut and allocated |
 //! | `ranges` | granules become ranges, and granules again |
 //! | `pending` | which uses have passed |
+//! | `tick_heap` | multi-stream spans by the tick of their first use |
 //!
 //! Contract: that of `state`, under the same lock. Nothing here asks a driver.
 
@@ -41,14 +42,17 @@ mod ranges;
 
 mod requests;
 
+mod tick_heap;
+
 use crate::device::host::GRANULE;
 use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::relaxed::RelaxedUsize;
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
 use crate::pool::span::stream_uses::{Point, Stream};
-use crate::pool::span::{Link, List};
+use crate::pool::span::{Link, List, Span};
 use crate::pool::state::free_bins::FreeBins;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use tick_heap::TickHeap;
 
 /// Largest block that is cut from a range. Rests in a range are kept down to [`MIN_PIECE_BYTES`].
 pub(in crate::pool) const LARGEST_IN_RANGE_BYTES: usize = 1 << 20;
@@ -59,6 +63,9 @@ const MULTI_STREAM_LOOKS: usize = 32;
 /// Points that one poll asks the driver about.
 pub(in crate::pool) const POINTS: usize = 64;
 
+/// Chains of lists by the numbers of their streams. With 512 streams a chain has two lists.
+const CHAINS: usize = 256;
+
 pub(in crate::pool) type Points = [Option<Point>; POINTS];
 
 /// Free spans beside the pool's own bins, which have the finished spans of whole granules.
@@ -67,7 +74,15 @@ pub(in crate::pool) struct StreamLists {
     /// Finished spans in ranges.
     in_range: FreeBins,
     lists: AtomicPtr<StreamList>,
+    /// The lists by the number of their stream.
+    chains: [AtomicPtr<StreamList>; CHAINS],
+    /// All multi-stream spans, the newest first. Each is also in the heap of the stream of its first use.
     multi_stream: List,
+    /// Multi-stream spans whose first use is on a stream without a list.
+    unlisted: TickHeap,
+    /// The progress of all streams (`stream::progress`) when passed uses were collected last. No use that was recorded before has passed
+    /// since unless the progress has changed.
+    collected_at: AtomicU64,
     needs_clearing: ClearingQueue,
     /// How many poll rounds began.
     rounds: RelaxedUsize,
@@ -99,9 +114,13 @@ pub(in crate::pool) struct StreamList {
     whole: FreeBins,
     /// The newest span. It is not merged yet, because the next request is likely to want it as it is.
     recent: Link,
+    /// Multi-stream spans whose first use is on this stream.
+    multi_stream: TickHeap,
     /// The tick that the driver is asked about until it has passed; 0: none.
     watched: AtomicU64,
     next: AtomicPtr<StreamList>,
+    /// The next in its chain.
+    chained: AtomicPtr<StreamList>,
     recycled: AtomicPtr<StreamList>,
 }
 
@@ -120,6 +139,7 @@ impl StreamLists {
     pub fn create() -> Option<&'static StreamLists> {
         let lists = STREAM_LISTS.get()?;
         lists.in_range.set_unit(MIN_PIECE_BYTES);
+        lists.collected_at.store(0, Ordering::Relaxed);
         Some(lists)
     }
 
@@ -131,6 +151,7 @@ impl StreamLists {
             next = list.next.load(Ordering::Relaxed);
             LISTS.put(list);
         }
+        self.chains.iter().for_each(|chain| chain.store(core::ptr::null_mut(), Ordering::Relaxed));
         STREAM_LISTS.put(self);
     }
 
@@ -142,8 +163,34 @@ impl StreamLists {
         core::iter::successors(at(&self.lists), move |list: &&'static StreamList| at(&list.next))
     }
 
+    fn chain(&self, stream: &'static Stream) -> &AtomicPtr<StreamList> {
+        &self.chains[stream.number() as usize % CHAINS]
+    }
+
     fn of(&self, stream: &'static Stream) -> Option<&'static StreamList> {
-        self.all().find(|list| list.is_of(stream))
+        let mut next = self.chain(stream).load(Ordering::Relaxed);
+        // SAFETY: NULL, or a list, and those are never unmapped.
+        while let Some(list) = unsafe { next.as_ref::<'static>() } {
+            if list.is_of(stream) {
+                return Some(list);
+            }
+            next = list.chained.load(Ordering::Relaxed);
+        }
+        None
+    }
+
+    fn add(&self, stream: &'static Stream, list: &'static StreamList) {
+        let at = core::ptr::from_ref(list).cast_mut();
+        for (head, link) in [(&self.lists, &list.next), (self.chain(stream), &list.chained)] {
+            link.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+            head.store(at, Ordering::Relaxed);
+        }
+    }
+
+    /// The heap that a multi-stream span belongs in.
+    fn heap_of(&self, span: &'static Span) -> &TickHeap {
+        let list = span.uses.first_stream().and_then(|stream| self.of(stream));
+        list.map_or(&self.unlisted, |list| &list.multi_stream)
     }
 }
 

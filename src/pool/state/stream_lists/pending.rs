@@ -4,10 +4,12 @@
 
 use super::{MULTI_STREAM_LOOKS, POINTS, Points, StreamList, StreamLists};
 use crate::device::host::GRANULE;
-use crate::pool::span::stream_uses::{FreeListKind, Point};
+use crate::pool::span::stream_uses::FreeListKind;
 use crate::pool::span::{Kind, Span, StreamMark};
 use crate::pool::state::{PoolState, Prealloc, Want};
+use crate::stream;
 use crate::sys::os;
+use core::sync::atomic::Ordering;
 
 /// The state of one round of questions about everything that is pending.
 #[derive(Default)]
@@ -31,9 +33,15 @@ impl PollRound {
 }
 
 impl PoolState {
-    /// Makes spans finished whose uses have passed. False: there were none.
+    /// Makes spans finished whose uses have passed. False: there were none. Takes time for these spans and for each stream, and none if
+    /// no stream has progressed since the last call.
     pub fn collect_passed(&mut self, now: u64) -> bool {
         let Some(lists) = self.stream_lists else { return false };
+        // Before the first look at a use: what passes during this call counts for the next one.
+        let progress = stream::progress();
+        if lists.collected_at.swap(progress, Ordering::Relaxed) == progress {
+            return false;
+        }
         let mut any = false;
         for list in lists.all() {
             for in_range in [true, false] {
@@ -45,23 +53,35 @@ impl PoolState {
                 }
             }
         }
-        let mut next = lists.multi_stream.first();
-        while let Some(span) = next {
-            next = span.next.get();
-            let list_of = |point: Point| lists.of(point.stream()).is_some();
-            let stays = match span.uses.drop_passed() {
-                FreeListKind::MultiStream => true,
-                FreeListKind::On(point) => !list_of(point),
-                FreeListKind::Finished => false,
-            };
-            if !stays {
-                self.remove_free(span);
-                self.set_free_ordered(span, now);
-                any = true;
-                // A multi-stream span does not merge, so `next` is still in the list.
+        for list in lists.all() {
+            let passed =
+                |span: &&'static Span| list.point(span.uses.first_tick()).is_none_or(|point| point.is_passed());
+            while let Some(span) = list.multi_stream.first().filter(passed) {
+                list.multi_stream.remove(span);
+                any |= self.list_again(lists, span, now);
             }
         }
+        let unlisted = lists.unlisted.take_all();
+        while let Some(span) = unlisted.first() {
+            unlisted.remove(span);
+            any |= self.list_again(lists, span, now);
+        }
         any
+    }
+
+    /// Lists a multi-stream span of which a use may have passed. It was taken out of its heap. False: it is multi-stream still.
+    fn list_again(&mut self, lists: &'static StreamLists, span: &'static Span, now: u64) -> bool {
+        let stays = match span.uses.drop_passed() {
+            FreeListKind::MultiStream => true,
+            FreeListKind::On(point) => lists.of(point.stream()).is_none(),
+            FreeListKind::Finished => false,
+        };
+        lists.heap_of(span).insert(span);
+        if !stays {
+            self.remove_free(span);
+            self.set_free_ordered(span, now);
+        }
+        !stays
     }
 
     /// What to ask the driver about: for each other stream's list a point that covers its spans, and the uses of
