@@ -10,7 +10,7 @@
 //! | `context` | makes a GPU's context current, and restores the caller's |
 //! | `copy` | copies and memsets on a stream |
 //! | `info` | attributes, features and the description of a GPU |
-//! | `peer` | which GPU can access the memory of which |
+//! | `peer` | access of GPUs to each other's memory |
 //! | `managed` | advice and prefetches for managed memory |
 //! | `page_lock` | page-locked host memory |
 
