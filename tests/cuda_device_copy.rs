@@ -17,7 +17,7 @@ use tenure::gpu::{self, Gpu, page_lock};
 use tenure::layout::Layout;
 use tenure::stream::{self, Stream};
 use tenure::types::*;
-use tenure_harness::test;
+use tenure_harness::{skip, test};
 
 fn main() -> std::process::ExitCode {
     tenure_harness::main()
@@ -357,6 +357,81 @@ fn tr_7_a_copy_through_the_host_waits_for_its_own_stream_only() {
             assert_eq!(tn_stream_set_current(other, std::ptr::null_mut()), TN_OK);
             assert_eq!(tn_stream_release(theirs), TN_OK);
         }
+    });
+}
+
+/// Memory that another library page-locked: a part of it is allocated, and all of it labelled as plain memory.
+struct Foreign(Block);
+
+impl Foreign {
+    fn view<'a>(&self, layout: &'a Layout) -> MemoryView<'a> {
+        // SAFETY: every layout lies inside its block, which outlives the stream's work.
+        unsafe { MemoryView::new(layout, Memory::Pageable) }
+    }
+}
+
+/// PyTorch's pinned tensors and CuPy's pinned arrays reach the library as plain addresses.
+#[test]
+fn tr_9_pn_3_large_memory_that_another_library_page_locked_is_copied_directly() {
+    let device = start();
+    let gpu = gpu::gpu(0).unwrap();
+    let staged = || gpu.traffic.staged_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    for (bytes, is_direct) in [((1 << 20) + 8, true), (5 << 20, true), (1 << 20, false)] {
+        let (there, foreign) = (Block::new(Memory::Device(gpu), bytes), Foreign(Block::new(Memory::PageLocked, bytes)));
+        let was = noise(&mut Random::new(bytes as u64), bytes as i64);
+        foreign.0.write(&was);
+        let (target, source) =
+            (there.layout(TN_U8, &[bytes as i64], &[1], 0), foreign.0.layout(TN_U8, &[bytes as i64], &[1], 0));
+        let before = staged();
+        let left = device_copy::copy(stream(0), &there.memory_view(&target), &foreign.view(&source), false).unwrap();
+        assert_eq!(left, if is_direct { Outstanding::Nothing } else { Outstanding::Writing }, "{bytes}");
+        // The source was read.
+        foreign.0.write(&vec![0xEE; bytes]);
+        let left = device_copy::copy(stream(0), &foreign.view(&source), &there.memory_view(&target), false).unwrap();
+        assert_eq!(left, Outstanding::Nothing);
+        assert!(foreign.0.read() == was, "{bytes} bytes there and back");
+        assert_eq!(staged() - before, if is_direct { 0 } else { 2 * bytes as u64 }, "{bytes}");
+        // The library cannot promise that the call does not wait.
+        let strict = device_copy::copy(stream(0), &there.memory_view(&target), &foreign.view(&source), true);
+        assert_eq!(strict.map_err(|failed| failed.status.code()), Err(TN_ERR_WOULD_COPY));
+    }
+    let Some(sim) = device.sim else { return };
+    // The driver refuses a range that is page-locked in part, though both ends are.
+    let bytes = 2 << 20;
+    let (there, foreign) = (Block::new(Memory::Device(gpu), bytes), Foreign(Block::new(Memory::PageLocked, bytes)));
+    let was = noise(&mut Random::new(9), bytes as i64);
+    foreign.0.write(&was);
+    let (target, source) =
+        (there.layout(TN_U8, &[bytes as i64], &[1], 0), foreign.0.layout(TN_U8, &[bytes as i64], &[1], 0));
+    sim.fail("cuMemcpyHtoDAsync", 1, 1, 1);
+    let left = device_copy::copy(stream(0), &there.memory_view(&target), &foreign.view(&source), false).unwrap();
+    assert_eq!(left, Outstanding::Writing, "staged");
+    stream(0).synchronize().unwrap();
+    assert!(there.read() == was);
+}
+
+/// CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID.
+const HOST_NUMA_ID: i32 = 134;
+
+#[test]
+fn pn_1_page_locked_memory_comes_from_the_node_of_its_gpu() {
+    alone("pn_1_page_locked_memory_comes_from_the_node_of_its_gpu", &[], || {
+        let device = device();
+        let sim = device.simulated();
+        if tenure::sys::os::NodePreference::set(0).is_none() {
+            skip("the system does not let this process choose a NUMA node");
+        }
+        sim.set_attribute(0, HOST_NUMA_ID, 0);
+        assert_eq!(gpu::gpu(0).unwrap().numa_node(), Some(0));
+        let block = Block::new(Memory::PageLocked, 4096);
+        assert_eq!(sim.get("host_alloc_node"), 1, "staging memory");
+        drop(block);
+        with_context(0, || {
+            let mut at = std::ptr::null_mut::<c_void>();
+            assert_eq!(driver_call!(cuMemHostAlloc(&mut at => *mut *mut c_void, 4096 => usize, 1 => u32)), 0);
+            assert_eq!(sim.get("host_alloc_node"), 0, "the thread has its own policy again");
+            assert_eq!(driver_call!(cuMemFreeHost(at => *mut c_void)), 0);
+        });
     });
 }
 

@@ -150,8 +150,9 @@ impl Memory {
         if matches!(self.kind, Kind::Pinned(_)) { TN_ERR_NO_HOST_MEMORY } else { TN_ERR_NO_DEVICE_MEMORY }
     }
 
-    /// Makes one allocation of the driver. None: the driver has no memory left.
-    fn allocate(&self, bytes: usize) -> Result<Option<usize>> {
+    /// Makes one allocation of the driver. None: the driver has no memory left. Page-locked memory comes from NUMA node `node` - 1 while that
+    /// has room; 0: from the node of the GPU.
+    fn allocate(&self, bytes: usize, node: u32) -> Result<Option<usize>> {
         let gpu = self.gpu()?;
         let inside = gpu.enter()?;
         let _relaxed = inside.relaxed();
@@ -161,6 +162,7 @@ impl Memory {
             Kind::Device => (unsafe { inside.cuMemAlloc_v2(&mut at, bytes)? }, "cuMemAlloc"),
             Kind::Pinned(flags) => {
                 let mut pointer: *mut c_void = core::ptr::null_mut();
+                let _preferred = gpu.prefer_node(node.checked_sub(1));
                 // SAFETY: the pointer is ours.
                 let number = unsafe { inside.cuMemHostAlloc(&mut pointer, bytes, flags)? };
                 at = pointer as CUdeviceptr;
@@ -230,15 +232,15 @@ impl Device for Memory {
         }
     }
 
-    fn reserve(&self, bytes: usize, alignment: usize, _node: u32) -> Result<Option<usize>> {
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
         let alignment = alignment.max(GRANULE);
-        let Some(at) = self.allocate(bytes)? else { return Ok(None) };
+        let Some(at) = self.allocate(bytes, node)? else { return Ok(None) };
         if at.is_multiple_of(alignment) {
             return Ok(Some(at));
         }
         self.free_allocation(at);
         let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
-        let Some(given) = self.allocate(more)? else { return Ok(None) };
+        let Some(given) = self.allocate(more, node)? else { return Ok(None) };
         let start = given.next_multiple_of(alignment);
         if start == given && more == bytes || note_padded(Allocation { start, at: given }) {
             return Ok(Some(start));

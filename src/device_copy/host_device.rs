@@ -1,6 +1,7 @@
 //! Copies between host and device.
 //!
-//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. All other memory is staged.
+//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. Large memory that another
+//! library page-locked is copied so too, but the call waits for the copy. All other memory is staged.
 //! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of
 //! the host's side. Page-locked memory is staged too if the copy would need too many boxes.
 //!
@@ -14,10 +15,13 @@ use super::staging::ChunkRing;
 use crate::blit::{self, HostView};
 use crate::error::Result;
 use crate::gpu::copy::CopyKind;
+use crate::gpu::page_lock;
 use crate::layout::Layout;
 use crate::types::TN_HOST_READ_ONLY;
 use core::sync::atomic::Ordering;
 
+/// For smaller copies of pageable memory the driver is not asked whether another library page-locked it.
+const MIN_RECOGNISED_BYTES: u64 = 1 << 20;
 /// A copy that must not be staged fails if it needs more driver calls.
 const MAX_CALLS: u64 = 4096;
 
@@ -25,6 +29,8 @@ const MAX_CALLS: u64 = 4096;
 enum HostAccess {
     /// The device, perhaps after the call has returned.
     Device,
+    /// The device, before the call returns. Another library page-locked the memory.
+    DeviceNow,
     /// The host, which copies through staging memory.
     Staging,
 }
@@ -33,7 +39,10 @@ enum HostAccess {
 fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device: bool) -> Result<HostAccess> {
     match host.memory {
         Memory::Pageable => {
-            context.check_staging("the host's memory is not page-locked", "page-lock it (tn_host_register)")?
+            context.check_staging("the host's memory is not page-locked", "page-lock it (tn_host_register)")?;
+            if is_page_locked_elsewhere(context, host, plan) {
+                return Ok(HostAccess::DeviceNow);
+            }
         }
         // Devices cannot write memory that is registered for reading.
         _ if !to_device && is_read_only(host) => {
@@ -46,6 +55,14 @@ fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device:
             .check_staging("the two layouts need too many driver calls", "copy between arrays with equal strides")?,
     }
     Ok(HostAccess::Staging)
+}
+
+/// Whether another library page-locked the memory of a large copy. Its owner does not know of the copy, so the call waits for it. A single
+/// driver call, so that staging is possible if the driver refuses it.
+fn is_page_locked_elsewhere(context: &CopyContext, host: &MemoryView, plan: &Plan) -> bool {
+    let is_large = plan.bytes() > MIN_RECOGNISED_BYTES && plan.calls() == 1;
+    let range = host.layout.extent().filter(|_| is_large);
+    range.is_some_and(|range| page_lock::is_page_locked(context.stream.gpu(), range))
 }
 
 fn is_read_only(host: &MemoryView) -> bool {
@@ -76,7 +93,11 @@ pub fn to_device(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) 
             sent?;
             Outstanding::Both
         }
-        HostAccess::Staging => {
+        HostAccess::DeviceNow if context.enqueue_plan(CopyKind::ToDevice, &plan).is_ok() => {
+            context.stream.now().wait()?;
+            Outstanding::Nothing
+        }
+        HostAccess::DeviceNow | HostAccess::Staging => {
             stage_to_device(context, dst.layout, src.layout)?;
             Outstanding::Writing
         }
@@ -115,7 +136,11 @@ pub fn to_host(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) ->
             sent?;
             (Outstanding::Both, plan.bytes())
         }
-        HostAccess::Staging => {
+        HostAccess::DeviceNow if context.enqueue_plan(CopyKind::ToHost, &plan).is_ok() => {
+            context.stream.now().wait()?;
+            (Outstanding::Nothing, plan.bytes())
+        }
+        HostAccess::DeviceNow | HostAccess::Staging => {
             stage_to_host(context, dst.layout, src.layout)?;
             (Outstanding::Nothing, plan::packed_bytes(src.layout) as u64)
         }

@@ -31,8 +31,7 @@ fn pool_of(gpu: &'static Gpu) -> Result<&'static Pool> {
     if let Some(pool) = existing(gpu) {
         return Ok(pool);
     }
-    let options = PoolOptions { name: Name::head("staging"), host_flags: TN_HOST_PORTABLE, ..PoolOptions::default() };
-    let pool = pool::create(tn_device { r#type: TN_CUDA_HOST, id: 0 }, &options)?;
+    let pool = create(gpu)?;
     let this = core::ptr::from_ref(pool).cast_mut();
     // AcqRel: a thread that finds the pool sees its fields.
     match POOLS[gpu.id() as usize].compare_exchange(core::ptr::null_mut(), this, Ordering::AcqRel, Ordering::Acquire) {
@@ -43,6 +42,14 @@ fn pool_of(gpu: &'static Gpu) -> Result<&'static Pool> {
             Ok(unsafe { &*first })
         }
     }
+}
+
+/// Makes a pool near a GPU, or without a preference where the system allows none.
+fn create(gpu: &'static Gpu) -> Result<&'static Pool> {
+    let options = PoolOptions { name: Name::head("staging"), host_flags: TN_HOST_PORTABLE, ..PoolOptions::default() };
+    let host = tn_device { r#type: TN_CUDA_HOST, id: 0 };
+    let near = gpu.numa_node().map(|node| PoolOptions { numa_node: node as i32 + 1, ..options });
+    near.and_then(|near| pool::create(host, &near).ok()).map_or_else(|| pool::create(host, &options), Ok)
 }
 
 /// A block of page-locked memory that one copy has.

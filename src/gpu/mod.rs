@@ -11,6 +11,7 @@
 //! | `copy` | copies and memsets on a stream |
 //! | `info` | attributes, features and the description of a GPU |
 //! | `peer` | access of GPUs to each other's memory |
+//! | `numa` | the NUMA node of a GPU |
 //! | `managed` | advice and prefetches for managed memory |
 //! | `page_lock` | page-locked host memory |
 
@@ -21,6 +22,8 @@ pub mod copy;
 mod info;
 
 pub mod managed;
+
+mod numa;
 
 mod peer;
 
