@@ -13,9 +13,12 @@ static STRICT: AtomicBool = AtomicBool::new(false);
 static CHECK_MANAGED: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
 static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
+static TRANSFER_CHUNKS: AtomicU64 = AtomicU64::new(8);
 
 /// The valid values of `transfer.chunk`: from one page to the most that is reasonable to page-lock temporarily.
 const VALID_CHUNK_BYTES: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
+/// The largest value of `transfer.chunks`.
+pub const MAX_TRANSFER_CHUNKS: usize = 64;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 
 /// Whether a release is refused while the array is borrowed, given or exported.
@@ -42,6 +45,19 @@ pub fn stream_per_thread() -> bool {
 /// The size in bytes of the chunks in which copies between host and device are staged.
 pub fn transfer_chunk() -> u64 {
     TRANSFER_CHUNK_BYTES.load(Ordering::Relaxed)
+}
+
+/// The most staging chunks of a device.
+pub fn transfer_chunks() -> usize {
+    TRANSFER_CHUNKS.load(Ordering::Relaxed) as usize
+}
+
+fn chunks(name: &str, text: &str) -> Result<u64> {
+    let count = number(name, text)?;
+    if (1..=MAX_TRANSFER_CHUNKS as u64).contains(&count) {
+        return Ok(count);
+    }
+    Err(fail(TN_ERR_INVALID, format_args!("option {name} must be between 1 and {MAX_TRANSFER_CHUNKS}, not \"{text}\"")))
 }
 
 fn chunk(name: &str, text: &str) -> Result<u64> {
@@ -126,7 +142,7 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, stream.default and \
+            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, transfer.chunks, stream.default and \
              pool.<device>.<field of tn_pool_options>"
         ),
     )
@@ -161,6 +177,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
         "check_managed" => CHECK_MANAGED.store(switch(name, text)?, Ordering::Relaxed),
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
+        "transfer.chunks" => TRANSFER_CHUNKS.store(chunks(name, text)?, Ordering::Relaxed),
         "stream.default" => match text {
             "legacy" => STREAM_PER_THREAD.store(false, Ordering::Relaxed),
             "per-thread" => STREAM_PER_THREAD.store(true, Ordering::Relaxed),
@@ -193,6 +210,7 @@ pub fn get(name: &str) -> Result<Text> {
             "check_managed" => text.write_str(flag(check_managed())),
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
+            "transfer.chunks" => write!(text, "{}", transfer_chunks()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
             _ => return Err(unknown(name)),
         }
@@ -222,5 +240,11 @@ mod tests {
         set("transfer.chunk", "64KiB").unwrap();
         assert_eq!((get("transfer.chunk").unwrap().as_str(), transfer_chunk()), ("65536", 64 << 10));
         set("transfer.chunk", "4MiB").unwrap();
+        for refused in ["0", "65", "none", "two"] {
+            assert!(set("transfer.chunks", refused).is_err(), "{refused}");
+        }
+        set("transfer.chunks", "3").unwrap();
+        assert_eq!((get("transfer.chunks").unwrap().as_str(), transfer_chunks()), ("3", 3));
+        set("transfer.chunks", "8").unwrap();
     }
 }

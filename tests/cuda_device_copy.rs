@@ -12,11 +12,12 @@ use support::cuda::{Device, alone, device, with_context};
 use support::strided_cases::*;
 use tenure::device_copy::{self, Memory, MemoryView, Outstanding};
 use tenure::dtype::Dtype;
+use tenure::ffi::stream::{tn_stream_create, tn_stream_native, tn_stream_release, tn_stream_set_current};
 use tenure::gpu::{self, Gpu, page_lock};
 use tenure::layout::Layout;
 use tenure::stream::{self, Stream};
 use tenure::types::*;
-use tenure_harness::test;
+use tenure_harness::{skip, test};
 
 fn main() -> std::process::ExitCode {
     tenure_harness::main()
@@ -213,23 +214,225 @@ fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
     }
 }
 
-#[test]
-fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
+fn any_strides_between_two_devices() {
     let device = start();
     device.require_two();
     let (zero, one) = (Memory::Device(gpu::gpu(0).unwrap()), Memory::Device(gpu::gpu(1).unwrap()));
     for seed in 1..=rounds() / 3 {
         let mut random = Random::new(seed * 0xC2B2_AE35);
-        if let Some(sim) = device.sim {
-            sim.set("peers", u64::from(!random.one_in(2)));
-        }
         let pair = Pair::new(&mut random);
         let (to, from) = if random.one_in(2) { (zero, one) } else { (one, zero) };
         pair.check(seed, stream(random.below_i64(2) as i32), to, from, false);
     }
-    if let Some(sim) = device.sim {
-        sim.set("peers", 1);
+}
+
+#[test]
+fn tr_7_two_devices_with_peer_access() {
+    any_strides_between_two_devices();
+}
+
+#[test]
+fn tr_7_two_devices_without_peer_access() {
+    alone("tr_7_two_devices_without_peer_access", &[("TENURE_SIM_PEERS", "0")], any_strides_between_two_devices);
+}
+
+/// Copies `rows` runs of 1000 bytes from one GPU to another, rows 1000 or more bytes apart, on a stream of GPU `on`, and checks the result.
+fn copy_to_peer(rows: i64, pitch: i64, on: i32) {
+    let (to, from) = (Memory::Device(gpu::gpu(1).unwrap()), Memory::Device(gpu::gpu(0).unwrap()));
+    let bytes = (rows * pitch) as usize;
+    let (dst, src) = (Block::new(to, bytes), Block::new(from, bytes));
+    let data = noise(&mut Random::new(rows as u64), bytes as i64);
+    src.write(&data);
+    dst.write(&vec![0; bytes]);
+    let (target, source) = (&[rows, 1000], &[pitch, 1]);
+    let (target, source) = (dst.layout(TN_U8, target, source, 0), src.layout(TN_U8, target, source, 0));
+    let left = device_copy::copy(stream(on), &dst.memory_view(&target), &src.memory_view(&source), false).unwrap();
+    assert_ne!(left, Outstanding::Nothing);
+    stream(on).synchronize().unwrap();
+    let is = dst.read();
+    for row in (0..bytes).step_by(pitch as usize) {
+        assert!(is[row..row + 1000] == data[row..row + 1000]);
+        assert!(is[row + 1000..row + pitch as usize].iter().all(|byte| *byte == 0));
     }
+}
+
+const PEER_CALLS: [&str; 4] = ["cuCtxEnablePeerAccess", "cuMemcpyPeerAsync", "cuMemcpy3DPeerAsync", "cuMemcpy2DAsync"];
+
+/// The number of calls of each of [`PEER_CALLS`], and of copies that the driver staged.
+fn peer_calls(device: &Device, work: impl FnOnce()) -> [u64; 5] {
+    let sim = device.simulated();
+    let now = || {
+        let mut calls = [0; 5];
+        calls.iter_mut().zip(PEER_CALLS).for_each(|(calls, name)| *calls = sim.calls(name));
+        calls[4] = sim.get("staged_peer_copies");
+        calls
+    };
+    let before = now();
+    work();
+    let mut calls = now();
+    calls.iter_mut().zip(before).for_each(|(calls, before)| *calls -= before);
+    calls
+}
+
+/// The contexts' access is enabled at the first copy, and no copy is staged by the driver.
+#[test]
+fn tr_7_access_between_two_devices_is_enabled_once_and_both_ways() {
+    let device = start();
+    device.require_two();
+    device.simulated();
+    assert_eq!(peer_calls(&device, || copy_to_peer(1, 1000, 0)), [2, 1, 0, 0, 0]);
+    assert_eq!(peer_calls(&device, || copy_to_peer(1, 1000, 1)), [0, 1, 0, 0, 0], "both directions are enabled");
+    assert_eq!(peer_calls(&device, || copy_to_peer(50, 1024, 1)), [0, 0, 1, 0, 0]);
+}
+
+/// PyTorch and NCCL enable the access of the primary contexts, too.
+#[test]
+fn tr_7_access_that_another_library_enabled_is_used() {
+    let device = start();
+    device.require_two();
+    device.simulated();
+    for (own, other) in [(0, 1), (1, 0)] {
+        let mut context = std::ptr::null_mut::<c_void>();
+        assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut context => *mut *mut c_void, other => i32)), 0);
+        let code = with_context(own, || driver_call!(cuCtxEnablePeerAccess(context => *mut c_void, 0 => u32)));
+        assert_eq!(code, 0);
+    }
+    assert_eq!(peer_calls(&device, || copy_to_peer(1, 1000, 0)), [2, 1, 0, 0, 0], "each returned 704");
+}
+
+/// The driver copies runs by itself, staged. For rows the library's staging is needed.
+fn runs_without_access(code: u32) {
+    let device = start();
+    device.require_two();
+    device.simulated().fail("cuCtxEnablePeerAccess", 1, 1, code);
+    assert_eq!(peer_calls(&device, || copy_to_peer(1, 1000, 0)), [1, 1, 0, 0, 1]);
+    assert_eq!(peer_calls(&device, || copy_to_peer(1, 1000, 1)), [0, 1, 0, 0, 1], "asked once");
+    assert_eq!(peer_calls(&device, || copy_to_peer(50, 1024, 0)), [0, 0, 0, 2, 0]);
+}
+
+/// PEER_ACCESS_UNSUPPORTED.
+#[test]
+fn tr_7_between_two_devices_that_have_no_link_the_driver_copies_runs() {
+    runs_without_access(217);
+}
+
+/// TOO_MANY_PEERS.
+#[test]
+fn tr_7_where_a_device_has_too_many_peers_the_driver_copies_runs() {
+    runs_without_access(711);
+}
+
+/// The copy of rows needs streams of both devices. It must not wait for what the program does on the other one.
+#[test]
+fn tr_7_a_copy_through_the_host_waits_for_its_own_stream_only() {
+    alone("tr_7_a_copy_through_the_host_waits_for_its_own_stream_only", &[("TENURE_SIM_PEERS", "0")], || {
+        let device = start();
+        device.require_two();
+        device.simulated();
+        let hands = device.hands();
+        for on in [0, 1] {
+            let (mut theirs, mut native) = (std::ptr::null_mut(), 0);
+            let other = gpu::gpu(1 - on).unwrap().device();
+            // SAFETY: writable outputs.
+            unsafe {
+                assert_eq!(tn_stream_create(other, 0, 0, &mut theirs), TN_OK);
+                assert_eq!(tn_stream_native(theirs, &mut native), TN_OK);
+            }
+            assert_eq!(tn_stream_set_current(other, theirs), TN_OK);
+            let stall = device.stall(native);
+            let (done, is_done) = std::sync::mpsc::channel::<()>();
+            std::thread::scope(|scope| {
+                let watch = scope.spawn(move || {
+                    let late = is_done.recv_timeout(std::time::Duration::from_secs(20)).is_err();
+                    if late {
+                        hands.release_all();
+                    }
+                    late
+                });
+                copy_to_peer(50, 1024, on);
+                let _ = done.send(());
+                assert!(!watch.join().unwrap(), "a copy on GPU {on} waited for a stream of GPU {}", 1 - on);
+            });
+            drop(stall);
+            assert_eq!(tn_stream_set_current(other, std::ptr::null_mut()), TN_OK);
+            assert_eq!(tn_stream_release(theirs), TN_OK);
+        }
+    });
+}
+
+/// Memory that another library page-locked: a part of it is allocated, and all of it labelled as plain memory.
+struct Foreign(Block);
+
+impl Foreign {
+    fn view<'a>(&self, layout: &'a Layout) -> MemoryView<'a> {
+        // SAFETY: every layout lies inside its block, which outlives the stream's work.
+        unsafe { MemoryView::new(layout, Memory::Pageable) }
+    }
+}
+
+/// PyTorch's pinned tensors and CuPy's pinned arrays reach the library as plain addresses.
+#[test]
+fn tr_9_pn_3_large_memory_that_another_library_page_locked_is_copied_directly() {
+    let device = start();
+    let gpu = gpu::gpu(0).unwrap();
+    let staged = || gpu.traffic.staged_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    for (bytes, is_direct) in [((1 << 20) + 8, true), (5 << 20, true), (1 << 20, false)] {
+        let (there, foreign) = (Block::new(Memory::Device(gpu), bytes), Foreign(Block::new(Memory::PageLocked, bytes)));
+        let was = noise(&mut Random::new(bytes as u64), bytes as i64);
+        foreign.0.write(&was);
+        let (target, source) =
+            (there.layout(TN_U8, &[bytes as i64], &[1], 0), foreign.0.layout(TN_U8, &[bytes as i64], &[1], 0));
+        let before = staged();
+        let left = device_copy::copy(stream(0), &there.memory_view(&target), &foreign.view(&source), false).unwrap();
+        assert_eq!(left, if is_direct { Outstanding::Nothing } else { Outstanding::Writing }, "{bytes}");
+        // The source was read.
+        foreign.0.write(&vec![0xEE; bytes]);
+        let left = device_copy::copy(stream(0), &foreign.view(&source), &there.memory_view(&target), false).unwrap();
+        assert_eq!(left, Outstanding::Nothing);
+        assert!(foreign.0.read() == was, "{bytes} bytes there and back");
+        assert_eq!(staged() - before, if is_direct { 0 } else { 2 * bytes as u64 }, "{bytes}");
+        // The library cannot promise that the call does not wait.
+        let strict = device_copy::copy(stream(0), &there.memory_view(&target), &foreign.view(&source), true);
+        assert_eq!(strict.map_err(|failed| failed.status.code()), Err(TN_ERR_WOULD_COPY));
+    }
+    let Some(sim) = device.sim else { return };
+    // The driver refuses a range that is page-locked in part, though both ends are.
+    let bytes = 2 << 20;
+    let (there, foreign) = (Block::new(Memory::Device(gpu), bytes), Foreign(Block::new(Memory::PageLocked, bytes)));
+    let was = noise(&mut Random::new(9), bytes as i64);
+    foreign.0.write(&was);
+    let (target, source) =
+        (there.layout(TN_U8, &[bytes as i64], &[1], 0), foreign.0.layout(TN_U8, &[bytes as i64], &[1], 0));
+    sim.fail("cuMemcpyHtoDAsync", 1, 1, 1);
+    let left = device_copy::copy(stream(0), &there.memory_view(&target), &foreign.view(&source), false).unwrap();
+    assert_eq!(left, Outstanding::Writing, "staged");
+    stream(0).synchronize().unwrap();
+    assert!(there.read() == was);
+}
+
+/// CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID.
+const HOST_NUMA_ID: i32 = 134;
+
+#[test]
+fn pn_1_page_locked_memory_comes_from_the_node_of_its_gpu() {
+    alone("pn_1_page_locked_memory_comes_from_the_node_of_its_gpu", &[], || {
+        let device = device();
+        let sim = device.simulated();
+        if tenure::sys::os::NodePreference::set(0).is_none() {
+            skip("the system does not let this process choose a NUMA node");
+        }
+        sim.set_attribute(0, HOST_NUMA_ID, 0);
+        assert_eq!(gpu::gpu(0).unwrap().numa_node(), Some(0));
+        let block = Block::new(Memory::PageLocked, 4096);
+        assert_eq!(sim.get("host_alloc_node"), 1, "staging memory");
+        drop(block);
+        with_context(0, || {
+            let mut at = std::ptr::null_mut::<c_void>();
+            assert_eq!(driver_call!(cuMemHostAlloc(&mut at => *mut *mut c_void, 4096 => usize, 1 => u32)), 0);
+            assert_eq!(sim.get("host_alloc_node"), 0, "the thread has its own policy again");
+            assert_eq!(driver_call!(cuMemFreeHost(at => *mut c_void)), 0);
+        });
+    });
 }
 
 #[test]
@@ -349,7 +552,8 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
             let names = ["cuMemHostAlloc", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuCtxSynchronize"];
             let calls = counted(&device, to, from, count, &names);
             let pieces = (8 * count as u64).div_ceil(64 << 10);
-            assert_eq!(calls[0], if turn == 0 { 2 } else { 0 }, "chunks are made once");
+            let is_first = turn == 0 && matches!(from, Memory::Pageable);
+            assert_eq!(calls[0], if is_first { 2 } else { 0 }, "chunks are made once, for both directions");
             assert_eq!((calls[1] + calls[2], calls[3]), (pieces, 0));
         }
     }
@@ -357,7 +561,7 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
         assert_eq!(staged() - there, 6 * 8 * count as u64);
         let pinned = sim.get("pinned");
         device_copy::trim(gpu.device());
-        assert_eq!(pinned - sim.get("pinned"), 4, "two per direction");
+        assert_eq!(pinned - sim.get("pinned"), 2);
     }
     tenure::options::set("transfer.chunk", "4MiB").unwrap();
 }
@@ -390,7 +594,11 @@ fn tr_6_counts_of_driver_calls() {
         assert!(calls[5] <= 4, "{calls:?}: one copy, and the context there and back");
     }
     let calls = counted(&device, gpu, Memory::Pageable, 8 << 10, &names);
-    assert_eq!((calls[0], calls[3], calls[4]), (1, 0, 0), "64 KiB are left to the driver");
+    assert_eq!(
+        (calls[0], calls[3], calls[4]),
+        (1, 0, 0),
+        "64 KiB go through one block of page-locked memory, and nothing is waited for"
+    );
 }
 
 /// A device with direct access to pageable memory may not have read it when the driver's call returns.

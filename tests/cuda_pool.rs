@@ -17,7 +17,7 @@ use tenure::ffi::pool::*;
 use tenure::ffi::report::tn_report_json;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tenure_harness::test;
+use tenure_harness::{skip, test};
 
 fn main() -> std::process::ExitCode {
     tenure_harness::main()
@@ -65,6 +65,52 @@ fn read(stream: &Stream, block: usize, bytes: usize) -> Vec<u8> {
         with_context(0, || driver_call!(cuMemcpyDtoH_v2(at => *mut c_void, block as u64 => u64, bytes => usize)));
     assert_eq!(status, 0);
     to
+}
+
+/// Makes set_mempolicy fail with EPERM for this process, as container runtimes do by default. False: the system has no such filters.
+fn forbid_memory_policies() -> bool {
+    const LOAD_SYSTEM_CALL: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, k| libc::sock_filter { code, jt, jf: 0, k };
+    let mut steps = [
+        step(LOAD_SYSTEM_CALL, 0, 0),
+        libc::sock_filter { jf: 1, ..step(JUMP_IF_EQUAL, 0, libc::SYS_set_mempolicy as u32) },
+        step(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: the filter lives during the calls, which concern this process only.
+    unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) == 0
+    }
+}
+
+/// PO-3: the NUMA node of a page-locked pool. Memory of GPUs and managed memory have none.
+#[test]
+fn po_3_page_locked_pools_take_a_numa_node() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    if tenure::sys::os::NodePreference::set(0).is_none() {
+        skip("the system does not let this process choose a NUMA node");
+    }
+    let of_node = |device, node| pool_on(device, |options| options.numa_node = node);
+    let near = of_node(PINNED, 1).unwrap();
+    near.take_at(3 * MIB, 0, null_mut()).map(|block| assert_eq!(near.try_give(block, null_mut()), TN_OK)).unwrap();
+    assert_eq!(sim.get("host_alloc_node"), 1);
+    let any = of_node(PINNED, 0).unwrap();
+    any.take_at(3 * MIB, 0, null_mut()).map(|block| assert_eq!(any.try_give(block, null_mut()), TN_OK)).unwrap();
+    assert_eq!(sim.get("host_alloc_node"), 0, "the simulated GPU names no node");
+    assert_eq!(of_node(PINNED, 4001).map(drop), Err(TN_ERR_RANGE));
+    for device in [GPU, MANAGED] {
+        assert_eq!(of_node(device, 1).map(drop), Err(TN_ERR_UNSUPPORTED), "{device:?}");
+    }
+    if forbid_memory_policies() {
+        assert_eq!(of_node(PINNED, 1).map(drop), Err(TN_ERR_UNSUPPORTED));
+        assert!(last_error().contains("numa_node") && last_error().contains("set_mempolicy"), "{}", last_error());
+        any.take_at(30 * MIB, 0, null_mut()).map(|block| assert_eq!(any.try_give(block, null_mut()), TN_OK)).unwrap();
+    }
 }
 
 /// PD-1, PO-37: a stream gets a block that it freed again at once, without a driver call.

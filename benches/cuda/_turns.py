@@ -30,7 +30,7 @@ def use_primary_context():
 
 
 def peers():
-    """torch and CuPy, if they are installed and work on this device."""
+    """torch, CuPy and RMM, if they are installed and work on this device. The folder of TENURE_BENCH_WHEELS may have RMM."""
     found = {}
     if SIMULATED:
         return found
@@ -48,6 +48,15 @@ def peers():
         found["cupy"] = cupy
     except Exception as error:
         print(f"skipped: cupy: {error!r:.200}")
+    if os.environ.get("TENURE_BENCH_WHEELS"):
+        sys.path.append(os.environ["TENURE_BENCH_WHEELS"])
+    try:
+        import rmm
+
+        rmm.mr.CudaMemoryResource()
+        found["rmm"] = rmm
+    except Exception as error:
+        print(f"skipped: rmm: {error!r:.200}")
     return found
 
 
@@ -92,6 +101,12 @@ class Figures:
             self.failed += who == "tenure"
             return False
 
+    def note(self, case, **values):
+        """Keeps values that are no times of competing libraries."""
+        self.cases[case] = values
+        print(f"{case:34} {', '.join(f'{name} {value}' for name, value in values.items())}", flush=True)
+        self.save()
+
     def bar(self, name, case, against, least):
         """A target: Tenure is at least this many times as fast as another library."""
         if case not in self.cases:
@@ -107,7 +122,7 @@ class Figures:
 
     def save(self):
         """Writes the file that the command line names."""
-        versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in ("tenure", "torch", "cupy", "numpy")}
+        versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in ("tenure", "torch", "cupy", "rmm", "numpy")}
         text = {"device": cuda.devices()[0].name, "simulated": SIMULATED, "versions": versions, "cases": self.cases}
         if len(sys.argv) > 1:
             with open(sys.argv[1], "w") as file:

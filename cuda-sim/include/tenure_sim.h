@@ -58,7 +58,10 @@ int tenure_sim_set(const char *name, uint64_t value);
  *   "device_synchronizes"                     calls of cuCtxSynchronize
  *   "implicit_synchronizes"                   calls that free memory and found unfinished work
  *   "copied_to_device", "copied_from_device", "copied_on_device"   bytes of copies that ran
+ *   "direct_peer_copies", "staged_peer_copies"  copies between two devices that ran: with peer access enabled in the context of their
+ *                                             stream, and those that a driver stages through host memory
  *   "host_alloc_flags", "host_register_flags" the flags of the last cuMemHostAlloc and cuMemHostRegister
+ *   "host_alloc_node"                         1 + the NUMA node that the thread of the last cuMemHostAlloc preferred then; 0: none
  *   "allocations" (by cuMemAlloc), "pooled", "managed", "physical", "reserved", "pinned", "streams", "events", "contexts"
  *                                             how many exist now
  *   "faults"                                  faults that were not injected yet, or go on */

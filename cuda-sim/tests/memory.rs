@@ -444,6 +444,33 @@ fn work_of_one_device_reaches_another_only_with_peer_access() {
     }
 }
 
+/// A copy is direct if the context of its stream has access to the other device's memory, whichever side that is.
+#[test]
+fn copies_between_devices_are_direct_once_access_is_enabled() {
+    let first = fresh(2, RANDOM);
+    let (memory, on_first) = (device_memory(64), stream(1));
+    let second = primary(1);
+    assert_eq!(cuCtxSetCurrent(second), 0);
+    let (there, on_second) = (device_memory(64), stream(1));
+    let copies = || (ask("direct_peer_copies"), ask("staged_peer_copies"));
+    let copy = |context: Handle, on: Handle| {
+        let before = copies();
+        assert_eq!(cuCtxSetCurrent(context), 0);
+        assert_eq!(cuMemcpyPeerAsync(there, second, memory, first.context, 64, on), 0);
+        assert_eq!(cuStreamSynchronize(on), 0);
+        (copies().0 - before.0, copies().1 - before.1)
+    };
+    assert_eq!((copy(first.context, on_first), copy(second, on_second)), ((0, 1), (0, 1)));
+    assert_eq!((cuCtxSetCurrent(second), cuCtxEnablePeerAccess(first.context, 0)), (0, 0));
+    assert_eq!((copy(first.context, on_first), copy(second, on_second)), ((0, 1), (1, 0)), "enabled in one context");
+    assert_eq!((cuCtxSetCurrent(first.context), cuCtxEnablePeerAccess(second, 0)), (0, 0));
+    assert_eq!((copy(first.context, on_first), copy(second, on_second)), ((1, 0), (1, 0)));
+    // Within one device there is no peer.
+    let before = copies();
+    assert_eq!((cuMemcpyDtoDAsync_v2(memory + 32, memory, 32, on_first), cuStreamSynchronize(on_first)), (0, 0));
+    assert_eq!(copies(), before);
+}
+
 #[test]
 fn mapped_memory_is_usable_only_where_it_is_mapped_and_allowed() {
     const GRANULE: usize = 2 << 20;

@@ -15,8 +15,14 @@ pub const OUT_OF_MEMORY: u32 = 2;
 pub const DEINITIALIZED: u32 = 4;
 /// There is no device.
 pub const NO_DEVICE: u32 = 100;
+/// The hardware has no access between the two devices.
+pub const PEER_ACCESS_UNSUPPORTED: u32 = 217;
 /// The work is not finished.
 pub const NOT_READY: u32 = 600;
+/// This or another library of the process enabled the access.
+pub const PEER_ACCESS_ALREADY_ENABLED: u32 = 704;
+/// The device has as many peers as it can have.
+pub const TOO_MANY_PEERS: u32 = 711;
 /// The range is page-locked already.
 pub const HOST_MEMORY_ALREADY_REGISTERED: u32 = 712;
 /// The range is not page-locked.

@@ -96,6 +96,7 @@ functions! {
     cuCtxGetCurrent(context: *mut CUcontext);
     cuCtxSetCurrent(context: CUcontext);
     cuCtxSynchronize();
+    cuCtxEnablePeerAccess(peer: CUcontext, flags: c_uint);
     cuCtxGetStreamPriorityRange(least: *mut c_int, greatest: *mut c_int);
 
     cuMemGetInfo_v2(free: *mut usize, total: *mut usize);

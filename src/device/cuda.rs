@@ -194,20 +194,20 @@ impl Memory {
     }
 
     /// As `allocate`; frees misaligned allocations if the driver has no memory left.
-    fn allocate_or_tidy(&self, bytes: usize) -> Result<Option<usize>> {
-        match self.allocate(bytes)? {
-            None if self.free_left_over() => self.allocate(bytes),
+    fn allocate_or_tidy(&self, bytes: usize, node: u32) -> Result<Option<usize>> {
+        match self.allocate(bytes, node)? {
+            None if self.free_left_over() => self.allocate(bytes, node),
             at => Ok(at),
         }
     }
 
     /// As [`Device::reserve`].
-    fn reserve_aligned(&self, bytes: usize, alignment: usize) -> Result<Option<usize>> {
+    fn reserve_aligned(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
         // A larger alignment than the driver's is a matter of luck, from which nothing can be learnt.
         let usual = alignment <= LARGE_BYTES;
         let askew = &self.askew[usize::from(bytes >= LARGE_BYTES)];
         if usual && !askew.load(Ordering::Relaxed) {
-            let Some(at) = self.allocate_or_tidy(bytes)? else { return Ok(None) };
+            let Some(at) = self.allocate_or_tidy(bytes, node)? else { return Ok(None) };
             if at.is_multiple_of(alignment) {
                 return Ok(Some(at));
             }
@@ -215,7 +215,7 @@ impl Memory {
             self.leave_over(at);
         }
         let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
-        let Some(given) = self.allocate_or_tidy(more)? else { return Ok(None) };
+        let Some(given) = self.allocate_or_tidy(more, node)? else { return Ok(None) };
         let start = given.next_multiple_of(alignment);
         if usual {
             askew.store(start != given, Ordering::Relaxed);
@@ -236,8 +236,9 @@ impl Memory {
         if matches!(self.kind, Kind::Pinned(_)) { TN_ERR_NO_HOST_MEMORY } else { TN_ERR_NO_DEVICE_MEMORY }
     }
 
-    /// Makes one allocation of the driver. None: the driver has no memory left.
-    fn allocate(&self, bytes: usize) -> Result<Option<usize>> {
+    /// Makes one allocation of the driver. None: the driver has no memory left. Page-locked memory comes from NUMA node `node` - 1 while that
+    /// has room; 0: from the node of the GPU.
+    fn allocate(&self, bytes: usize, node: u32) -> Result<Option<usize>> {
         let gpu = self.gpu()?;
         let inside = gpu.enter()?;
         let _relaxed = inside.relaxed();
@@ -247,6 +248,7 @@ impl Memory {
             Kind::Device => (unsafe { inside.cuMemAlloc_v2(&mut at, bytes)? }, "cuMemAlloc"),
             Kind::Pinned(flags) => {
                 let mut pointer: *mut c_void = core::ptr::null_mut();
+                let _preferred = gpu.prefer_node(node.checked_sub(1));
                 // SAFETY: the pointer is ours.
                 let number = unsafe { inside.cuMemHostAlloc(&mut pointer, bytes, flags)? };
                 at = pointer as CUdeviceptr;
@@ -316,8 +318,8 @@ impl Device for Memory {
         }
     }
 
-    fn reserve(&self, bytes: usize, alignment: usize, _node: u32) -> Result<Option<usize>> {
-        self.reserve_aligned(bytes, alignment.max(GRANULE))
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
+        self.reserve_aligned(bytes, alignment.max(GRANULE), node)
     }
 
     fn commit(&self, _start: usize, _bytes: usize) -> bool {

@@ -3,8 +3,9 @@
 //! Within a device the two sides may share bytes. [`OverlapPlan`] gives an order of pieces that is safe, or says that the copy needs a
 //! temporary. The temporary is device memory, and no call waits for it.
 //!
-//! Between two devices the driver copies if one can access the memory of the other. Otherwise the bytes pass through the host's staging
-//! memory, where the processor rearranges them. So do the bytes of a copy within a device that would need too many driver calls.
+//! Between two devices the driver copies directly if they can access each other's memory. Otherwise it stages a run through host memory by
+//! itself, and all other layouts pass through the staging memory of this library, where the processor rearranges them. So do the bytes of a
+//! copy within a device that would need too many driver calls.
 
 use super::context::{CopyContext, MemoryView, Outstanding};
 use super::host_device::{stage_to_device, stage_to_host};
@@ -73,22 +74,28 @@ pub fn between(
     (to, dst): (&'static Gpu, &MemoryView),
     (from, src): (&'static Gpu, &MemoryView),
 ) -> Result<Outstanding> {
-    if to.reaches(from)? {
-        let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
-        return copy_disjoint(context, kind, dst.layout, src.layout);
+    let (dst, src) = (dst.layout, src.layout);
+    let is_direct = to.has_peer_access(from)?;
+    if !is_direct {
+        context.check_staging(
+            "the two devices cannot access each other's memory",
+            "copy by way of an array in page-locked memory",
+        )?;
     }
-    context.check_staging(
-        "the two devices cannot access each other's memory",
-        "copy by way of an array in page-locked memory",
-    )?;
-    // The other device works on a stream of its own. It starts after the caller's stream, which in turn waits for it at the end.
+    // Without access the driver stages a run by itself, in the order of the stream.
+    if is_direct || !src.stretched() && Plan::copy(dst, src).is_some_and(|plan| plan.is_run()) {
+        let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
+        return copy_disjoint(context, kind, dst, src);
+    }
     let own = context.stream;
     let receives = own.gpu().id() == to.id();
-    let other = stream::current(if receives { from } else { to }.device())?;
-    other.wait_for(own.record_point()?)?;
+    // The other device works on a stream of the library's, which may wait for nothing: other copies use it too. So the host waits for the
+    // earlier work of the caller's stream, as it would for the first piece anyway.
+    let other = stream::undelayed_stream(if receives { from } else { to }.device())?;
+    own.record_point()?.wait()?;
     let (sender, receiver) = if receives { (other, own) } else { (own, other) };
     context.stream = receiver;
-    let outstanding = through_host(context, sender, dst.layout, src.layout);
+    let outstanding = through_host(context, sender, dst, src);
     context.stream = own;
     if !receives {
         own.wait_for(other.record_point()?)?;

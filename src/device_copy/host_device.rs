@@ -1,24 +1,27 @@
 //! Copies between host and device.
 //!
-//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. All other memory is staged.
+//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. Large memory that another
+//! library page-locked is copied so too, but the call waits for the copy. All other memory is staged.
 //! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of
 //! the host's side. Page-locked memory is staged too if the copy would need too many boxes.
+//!
+//! Pageable memory is never left to the driver while page-locked memory can be had. When the driver reads it, and for which stream it waits
+//! meanwhile, depends on the size, the driver and the machine.
 
 use super::context::{CopyContext, Memory, MemoryView, Outstanding};
 use super::plan::{self, BroadcastSplit, Plan};
 use super::registered;
-use super::staging::{ChunkRing, Direction};
+use super::staging::ChunkRing;
 use crate::blit::{self, HostView};
 use crate::error::Result;
 use crate::gpu::copy::CopyKind;
+use crate::gpu::page_lock;
 use crate::layout::Layout;
 use crate::types::TN_HOST_READ_ONLY;
 use core::sync::atomic::Ordering;
 
-/// A run of pageable memory of at most this size is left to the driver. Drivers copy it into their command buffer before the call returns,
-/// although their reference guarantees this for synchronous copies only. A GPU that can access pageable memory might read it later, so
-/// copies to such a GPU are staged.
-const SMALL_BYTES: i64 = 64 << 10;
+/// For smaller copies of pageable memory the driver is not asked whether another library page-locked it.
+const MIN_RECOGNISED_BYTES: u64 = 1 << 20;
 /// A copy that must not be staged fails if it needs more driver calls.
 const MAX_CALLS: u64 = 4096;
 
@@ -26,9 +29,9 @@ const MAX_CALLS: u64 = 4096;
 enum HostAccess {
     /// The device, perhaps after the call has returned.
     Device,
-    /// The driver, before its call returns.
-    Driver,
-    /// The host, which copies through staging.
+    /// The device, before the call returns. Another library page-locked the memory.
+    DeviceNow,
+    /// The host, which copies through staging memory.
     Staging,
 }
 
@@ -37,9 +40,9 @@ fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device:
     match host.memory {
         Memory::Pageable => {
             context.check_staging("the host's memory is not page-locked", "page-lock it (tn_host_register)")?;
-            let small = plan.is_run() && plan.bytes() as i64 <= SMALL_BYTES;
-            let driver = small && !(to_device && context.stream.gpu().reaches_pageable());
-            return Ok(if driver { HostAccess::Driver } else { HostAccess::Staging });
+            if is_page_locked_elsewhere(context, host, plan) {
+                return Ok(HostAccess::DeviceNow);
+            }
         }
         // Devices cannot write memory that is registered for reading.
         _ if !to_device && is_read_only(host) => {
@@ -52,6 +55,14 @@ fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device:
             .check_staging("the two layouts need too many driver calls", "copy between arrays with equal strides")?,
     }
     Ok(HostAccess::Staging)
+}
+
+/// Whether another library page-locked the memory of a large copy. Its owner does not know of the copy, so the call waits for it. A single
+/// driver call, so that staging is possible if the driver refuses it.
+fn is_page_locked_elsewhere(context: &CopyContext, host: &MemoryView, plan: &Plan) -> bool {
+    let is_large = plan.bytes() > MIN_RECOGNISED_BYTES && plan.calls() == 1;
+    let range = host.layout.extent().filter(|_| is_large);
+    range.is_some_and(|range| page_lock::is_page_locked(context.stream.gpu(), range))
 }
 
 fn is_read_only(host: &MemoryView) -> bool {
@@ -82,11 +93,11 @@ pub fn to_device(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) 
             sent?;
             Outstanding::Both
         }
-        HostAccess::Driver => {
-            context.enqueue_plan(CopyKind::ToDevice, &plan)?;
-            Outstanding::Writing
+        HostAccess::DeviceNow if context.enqueue_plan(CopyKind::ToDevice, &plan).is_ok() => {
+            context.stream.now().wait()?;
+            Outstanding::Nothing
         }
-        HostAccess::Staging => {
+        HostAccess::DeviceNow | HostAccess::Staging => {
             stage_to_device(context, dst.layout, src.layout)?;
             Outstanding::Writing
         }
@@ -100,8 +111,8 @@ pub fn to_device(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) 
 /// Copies to a device, piece by piece through the chunks. The source has been read on return.
 pub fn stage_to_device(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
     let gpu = context.stream.gpu();
-    let mut ring = ChunkRing::new(gpu, Direction::ToDevice);
-    plan::pieces(dst, src, ring.chunk_bytes(), &mut |to, from| {
+    let mut ring = ChunkRing::new(context.stream, plan::packed_bytes(dst))?;
+    plan::pieces(dst, src, ring.piece_bytes(), &mut |to, from| {
         let (index, at) = ring.next()?;
         let staged = plan::packed(to, at)?;
         // SAFETY: this copy has the chunk, and the device has finished with it. The maker of the view vouches for the source.
@@ -109,7 +120,7 @@ pub fn stage_to_device(context: &mut CopyContext, dst: &Layout, src: &Layout) ->
         blit::copy(&chunk, &from)?;
         let sent = context.enqueue(CopyKind::ToDevice, to, &staged);
         // The device may use the chunk even if a box failed.
-        ring.busy_until(index, context.stream.record_point().unwrap_or_else(|_| context.stream.now()));
+        ring.mark_used(index);
         gpu.traffic.staged_bytes.fetch_add(to.bytes() as u64, Ordering::Relaxed);
         sent
     })
@@ -125,13 +136,11 @@ pub fn to_host(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) ->
             sent?;
             (Outstanding::Both, plan.bytes())
         }
-        HostAccess::Driver => {
-            context.enqueue_plan(CopyKind::ToHost, &plan)?;
-            // Most drivers have waited already, but their reference does not guarantee it.
-            context.stream.synchronize()?;
+        HostAccess::DeviceNow if context.enqueue_plan(CopyKind::ToHost, &plan).is_ok() => {
+            context.stream.now().wait()?;
             (Outstanding::Nothing, plan.bytes())
         }
-        HostAccess::Staging => {
+        HostAccess::DeviceNow | HostAccess::Staging => {
             stage_to_host(context, dst.layout, src.layout)?;
             (Outstanding::Nothing, plan::packed_bytes(src.layout) as u64)
         }
@@ -152,7 +161,7 @@ struct Arriving {
 /// Copies to the host, piece by piece through the chunks. While one arrives, the host copies the one before. Complete on return.
 pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
     let gpu = context.stream.gpu();
-    let mut ring = ChunkRing::new(gpu, Direction::ToHost);
+    let mut ring = ChunkRing::new(context.stream, plan::packed_bytes(src))?;
     let mut arriving: Option<Arriving> = None;
     let wrote = &mut context.wrote;
     let mut unpack = |ring: &mut ChunkRing, piece: Arriving| {
@@ -163,7 +172,7 @@ pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> R
         blit::copy(&to, &chunk)
     };
     let context = CopyContext { wrote: false, ..*context };
-    plan::pieces(src, dst, ring.chunk_bytes(), &mut |from, to| {
+    plan::pieces(src, dst, ring.piece_bytes(), &mut |from, to| {
         let bytes = plan::packed_bytes(from);
         let (index, at) = ring.next()?;
         // A ring with one chunk: its piece is copied out before the chunk is filled again.
@@ -173,7 +182,7 @@ pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> R
         let piece = Arriving { index, staged: plan::packed(from, at)?, to: to.try_clone()? };
         let fetched = context.enqueue_packed(CopyKind::ToHost, &piece.staged, from);
         // The device may use the chunk even if a box failed.
-        ring.busy_until(index, context.stream.record_point().unwrap_or_else(|_| context.stream.now()));
+        ring.mark_used(index);
         gpu.traffic.staged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         fetched?;
         match arriving.replace(piece) {

@@ -13,7 +13,8 @@
 //! | `context` | the operands of a copy, and the driver calls that it makes |
 //! | `host_device` | copies between host and device: direct if the host memory is page-locked, else staged |
 //! | `device` | copies within one device, with overlap, and between two devices |
-//! | `staging` | the ring of page-locked chunks |
+//! | `staging` | the page-locked chunks of large copies |
+//! | `staging_pool` | the page-locked blocks of small copies |
 //! | `fill` | fills, without kernels |
 //! | `registered` | the host memory that `tn_host_register` page-locked |
 
@@ -30,6 +31,8 @@ pub mod plan;
 pub mod registered;
 
 mod staging;
+
+mod staging_pool;
 
 pub use context::{Failed, Memory, MemoryView, Outstanding, device_address};
 pub use fill::fill;

@@ -1,32 +1,30 @@
-//! Staging: page-locked chunks for copies of memory that a device cannot access itself.
+//! Staging: page-locked memory for copies of memory that a device cannot access itself.
 //!
-//! Each device has two chunks per direction, of `transfer.chunk` bytes. They are allocated at their first use and freed by [`trim`]. While
-//! the device copies one chunk, the host copies the other. A chunk records the [`Point`] at which the device has finished with it, and its
-//! next user waits for that point only. If no chunk is available, pageable memory takes its place. The driver then copies more slowly, with
-//! the same result.
+//! A small copy gets a block of exactly its size (`staging_pool`). A larger one is cut into pieces and goes through up to
+//! [`CHUNKS_PER_COPY`] chunks of `transfer.chunk` bytes: while the device copies one, the host copies the other. Each device has at most
+//! `transfer.chunks` chunks, for both directions. They are allocated at their first use and freed by [`trim`]. A chunk records the [`Point`]
+//! at which its device has finished with it.
+//!
+//! A copy never waits for work of a stream other than its own. It takes a chunk that no stream uses, or one that its own stream uses and
+//! waits for that stream. If there is none, pageable memory takes its place. The driver then copies more slowly, with an equal result.
 //!
 //! Contract: a [`ChunkRing`] belongs to one copy. No allocation, wait or driver call happens under the lock of this module.
 
+use super::staging_pool::{self, Piece};
 use crate::blit::Scratch;
 use crate::error::Result;
 use crate::gpu::{self, GPUS, Gpu, page_lock};
 use crate::options;
 use crate::reclaim;
-use crate::stream::Point;
+use crate::stream::{Point, Stream};
 use crate::thread::ColdLock;
 use crate::types::*;
 
-/// The direction of a chunk's bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
-    /// From the host to the device.
-    ToDevice,
-    /// From the device to the host.
-    ToHost,
-}
+/// The most chunks that a copy uses, and that a stream keeps from other streams while its earlier copies run.
+const CHUNKS_PER_COPY: usize = 2;
 
-/// Chunks per direction and device.
-const CHUNKS: usize = 2;
+/// Copies up to this size are small: they wait for no chunk.
+const SMALL_BYTES: i64 = 64 << 10;
 
 /// The slot of a page-locked chunk.
 #[derive(Clone, Copy)]
@@ -42,20 +40,35 @@ struct Slot {
 
 const NO_SLOT: Slot = Slot { address: 0, bytes: 0, taken: false, after: None };
 
-static SLOTS: [[ColdLock<[Slot; CHUNKS]>; 2]; GPUS] = [const { [const { ColdLock::new([NO_SLOT; CHUNKS]) }; 2] }; GPUS];
+impl Slot {
+    /// Whether the chunk is allocated, and neither a copy nor the device uses it. Calls no driver.
+    fn is_idle(&self) -> bool {
+        self.address != 0 && !self.taken && self.after.is_none_or(Point::is_passed)
+    }
 
-/// The chunks that one copy uses in turn, for one device and direction.
+    /// Whether only work that comes before new work on `stream` uses the chunk. Calls no driver.
+    fn is_pending_on(&self, stream: &'static Stream) -> bool {
+        self.address != 0 && !self.taken && self.after.is_some_and(|point| stream.follows(point))
+    }
+}
+
+type Slots = [Slot; options::MAX_TRANSFER_CHUNKS];
+
+static SLOTS: [ColdLock<Slots>; GPUS] = [const { ColdLock::new([NO_SLOT; options::MAX_TRANSFER_CHUNKS]) }; GPUS];
+
+/// The memory through which one copy goes: chunks in turn, or one block.
 pub struct ChunkRing {
-    gpu: &'static Gpu,
-    direction: Direction,
+    stream: &'static Stream,
+    /// The size of a piece.
     bytes: usize,
-    chunks: [Option<Chunk>; CHUNKS],
+    chunks: [Option<Chunk>; CHUNKS_PER_COPY],
     next: usize,
 }
 
-/// A chunk that a copy uses.
+/// Memory that a copy uses.
 struct Chunk {
     address: usize,
+    /// The point at which the device has finished with it.
     after: Option<Point>,
     location: Location,
 }
@@ -63,19 +76,39 @@ struct Chunk {
 enum Location {
     /// Page-locked, in the slot of that index.
     Slot(usize),
+    /// Page-locked, for a small copy.
+    Piece(Piece),
     /// Pageable memory of the copy's own.
     Own(Scratch),
 }
 
 impl ChunkRing {
-    /// A ring that has no chunks yet.
-    pub fn new(gpu: &'static Gpu, direction: Direction) -> ChunkRing {
-        let bytes = options::transfer_chunk() as usize;
-        ChunkRing { gpu, direction, bytes, chunks: [const { None }; CHUNKS], next: 0 }
+    /// The staging memory of a copy of `total_bytes` bytes on a stream.
+    pub fn new(stream: &'static Stream, total_bytes: i64) -> Result<ChunkRing> {
+        let mut ring = ChunkRing {
+            stream,
+            bytes: options::transfer_chunk() as usize,
+            chunks: [const { None }; CHUNKS_PER_COPY],
+            next: 0,
+        };
+        if total_bytes <= SMALL_BYTES.min(ring.bytes as i64) {
+            ring.bytes = total_bytes as usize;
+            if let Ok(piece) = Piece::take(stream, ring.bytes) {
+                let location = Location::Piece(piece);
+                ring.chunks[0] = Some(Chunk { address: location.address(), after: None, location });
+                return Ok(ring);
+            }
+        } else if let Some(chunk) = ring.claim(true) {
+            ring.chunks[0] = Some(chunk);
+            return Ok(ring);
+        }
+        let location = Location::Own(Scratch::new(ring.bytes)?);
+        ring.chunks[0] = Some(Chunk { address: location.address(), after: None, location });
+        Ok(ring)
     }
 
-    /// The size of a chunk.
-    pub fn chunk_bytes(&self) -> i64 {
+    /// The size of a piece.
+    pub fn piece_bytes(&self) -> i64 {
         self.bytes as i64
     }
 
@@ -84,21 +117,25 @@ impl ChunkRing {
     pub fn next(&mut self) -> Result<(usize, i64)> {
         let mut index = self.next;
         if self.chunks[index].is_none() {
-            match self.take(index > 0)? {
-                Some(chunk) => self.chunks[index] = Some(chunk),
-                None => index = 0,
+            self.chunks[index] = self.claim(false);
+            if self.chunks[index].is_none() {
+                index = 0;
             }
         }
-        self.next = (index + 1) % CHUNKS;
+        self.next = (index + 1) % CHUNKS_PER_COPY;
         self.wait(index)?;
         Ok((index, self.chunks[index].as_ref().map_or(0, |chunk| chunk.address as i64)))
     }
 
-    /// Records that the device uses a chunk until `point`.
-    pub fn busy_until(&mut self, index: usize, point: Point) {
-        if let Some(chunk) = &mut self.chunks[index] {
-            chunk.after = Some(point);
-        }
+    /// Records that the device uses a chunk for all work that was issued on the stream so far.
+    pub fn mark_used(&mut self, index: usize) {
+        let stream = self.stream;
+        let Some(chunk) = &mut self.chunks[index] else { return };
+        chunk.after = Some(match chunk.location {
+            // Nothing follows in this copy that a wait for the stream would include.
+            Location::Piece(_) => stream.now(),
+            _ => stream.record_point().unwrap_or_else(|_| stream.now()),
+        });
     }
 
     /// Waits until the device has finished with a chunk. If that fails, the chunk stays busy, so that no other copy uses it too early.
@@ -109,68 +146,102 @@ impl ChunkRing {
         Ok(())
     }
 
-    /// Takes a page-locked chunk, which may have to be allocated, or else pageable memory. None: other copies use all page-locked chunks,
-    /// and the caller can do without (`optional`).
-    fn take(&self, optional: bool) -> Result<Option<Chunk>> {
-        match self.claim() {
-            Some((index, slot)) => {
-                let location = Location::Slot(index);
-                if slot.bytes == self.bytes {
-                    return Ok(Some(Chunk { address: slot.address, after: slot.after, location }));
-                }
-                // The chunk is not allocated, or has the size of an earlier value of the option.
-                let freed = slot.address == 0 || self.discard(&slot);
-                match if freed { page_lock::allocate(self.gpu, self.bytes).ok() } else { None } {
-                    Some(address) => return Ok(Some(Chunk { address, after: None, location })),
-                    None => self.put_back(index, if freed { NO_SLOT } else { slot }),
-                }
-            }
-            None if optional => return Ok(None),
-            None => {}
-        }
-        let own = Scratch::new(self.bytes)?;
-        Ok(Some(Chunk { address: own.address() as usize, after: None, location: Location::Own(own) }))
+    fn gpu(&self) -> &'static Gpu {
+        self.stream.gpu()
     }
 
-    fn slots(&self) -> &'static ColdLock<[Slot; CHUNKS]> {
-        &SLOTS[self.gpu.id() as usize][self.direction as usize]
+    fn slots(&self) -> &'static ColdLock<Slots> {
+        &SLOTS[self.gpu().id() as usize]
     }
 
-    /// Takes an unused slot. It prefers one that the device has finished with.
-    fn claim(&self) -> Option<(usize, Slot)> {
+    /// Takes a page-locked chunk, which may have to be allocated. None: there is none that no other stream uses. `first`: the size of the
+    /// ring's pieces may still change.
+    fn claim(&mut self, first: bool) -> Option<Chunk> {
         reclaim::register(trim);
+        self.poll_if_none_is_idle();
+        let (index, slot) = self.take_slot(first)?;
+        if slot.address != 0 {
+            self.bytes = self.bytes.min(slot.bytes);
+            return Some(Chunk { address: slot.address, after: slot.after, location: Location::Slot(index) });
+        }
+        match page_lock::allocate(self.gpu(), self.bytes) {
+            Ok(address) => {
+                (self.slots().lock()[index]) = Slot { address, bytes: self.bytes, taken: true, after: None };
+                Some(Chunk { address, after: None, location: Location::Slot(index) })
+            }
+            Err(_) => {
+                self.slots().lock()[index] = NO_SLOT;
+                None
+            }
+        }
+    }
+
+    /// Asks the driver which chunks the device has finished with, if none is known to be idle.
+    fn poll_if_none_is_idle(&self) {
+        let mut points = [None; options::MAX_TRANSFER_CHUNKS];
+        {
+            let slots = self.slots().lock();
+            if slots.iter().any(|slot| slot.is_idle() && slot.bytes >= self.bytes) {
+                return;
+            }
+            for (point, slot) in points.iter_mut().zip(slots.iter()) {
+                *point = slot.after.filter(|_| !slot.taken);
+            }
+        }
+        for point in points.into_iter().flatten() {
+            point.poll();
+        }
+    }
+
+    /// Takes a slot whose chunk no other stream uses. An empty slot is taken if its chunk may be allocated.
+    fn take_slot(&self, first: bool) -> Option<(usize, Slot)> {
         let mut slots = self.slots().lock();
-        let free = slots.iter().enumerate().filter(|(_, slot)| !slot.taken);
-        let (index, _) = free.min_by_key(|(_, slot)| slot.after.is_some_and(|point| !point.is_passed()))?;
+        // Chunks that were allocated while `transfer.chunk` was smaller.
+        let serves = |slot: &Slot| slot.bytes >= self.bytes;
+        let idle = slots.iter().position(|slot| slot.is_idle() && serves(slot));
+        let own = |slots: &Slots| {
+            let own = slots.iter().enumerate().filter(|(_, slot)| slot.is_pending_on(self.stream) && serves(slot));
+            (own.clone().count(), own.min_by_key(|(_, slot)| slot.after.map(Point::tick)).map(|(index, _)| index))
+        };
+        let allocated = slots.iter().filter(|slot| slot.address != 0 || slot.taken).count();
+        let empty = || {
+            let empty = slots.iter().position(|slot| slot.address == 0 && !slot.taken);
+            empty.filter(|_| allocated < options::transfer_chunks())
+        };
+        let (n_own, oldest_own) = own(&slots);
+        let n_own = n_own + self.chunks.iter().flatten().count();
+        let smaller = || slots.iter().position(|slot| first && slot.is_idle());
+        let index = idle
+            .or_else(|| oldest_own.filter(|_| n_own >= CHUNKS_PER_COPY))
+            .or_else(empty)
+            .or(oldest_own)
+            .or_else(smaller)?;
         slots[index].taken = true;
         Some((index, slots[index]))
     }
+}
 
-    fn put_back(&self, index: usize, slot: Slot) {
-        self.slots().lock()[index] = Slot { taken: false, ..slot };
-    }
-
-    /// Waits until the device has finished with a chunk, and frees it. Returns whether it was freed.
-    fn discard(&self, slot: &Slot) -> bool {
-        if slot.after.is_some_and(|point| point.wait().is_err()) {
-            return false;
+impl Location {
+    fn address(&self) -> usize {
+        match self {
+            // The slot has it.
+            Location::Slot(_) => 0,
+            Location::Piece(piece) => piece.address(),
+            Location::Own(own) => own.address() as usize,
         }
-        // SAFETY: this call has taken the chunk, and the device has finished with it.
-        unsafe { page_lock::free(self.gpu, slot.address) }.is_ok()
     }
 }
 
 impl Drop for ChunkRing {
     fn drop(&mut self) {
-        for index in 0..CHUNKS {
+        for index in 0..CHUNKS_PER_COPY {
             let Some(chunk) = self.chunks[index].take() else { continue };
             match chunk.location {
                 Location::Slot(index) => {
-                    self.put_back(
-                        index,
-                        Slot { address: chunk.address, bytes: self.bytes, taken: false, after: chunk.after },
-                    );
+                    let slot = &mut self.slots().lock()[index];
+                    (slot.taken, slot.after) = (false, chunk.after);
                 }
+                Location::Piece(piece) => piece.give_back(chunk.after),
                 Location::Own(own) => {
                     // If the wait fails, the driver has stopped reading as well.
                     let _ = chunk.after.map(|point| point.wait());
@@ -181,21 +252,21 @@ impl Drop for ChunkRing {
     }
 }
 
-/// Frees the chunks that no copy and no device uses: those of one GPU, or all of them if `device` is TN_CUDA_HOST.
+/// Frees the staging memory that no copy and no device uses: that of one GPU, or all of it if `device` is TN_CUDA_HOST.
 pub fn trim(device: tn_device) {
     for gpu in gpu::used() {
         if device.r#type == TN_CUDA_HOST || device.r#type == TN_CUDA && device.id == gpu.id() {
-            for direction in [Direction::ToDevice, Direction::ToHost] {
-                trim_ring(&ChunkRing::new(gpu, direction));
-            }
+            trim_chunks(gpu);
+            staging_pool::trim(gpu);
         }
     }
 }
 
-fn trim_ring(ring: &ChunkRing) {
-    for index in 0..CHUNKS {
+fn trim_chunks(gpu: &'static Gpu) {
+    let slots = &SLOTS[gpu.id() as usize];
+    for index in 0..options::MAX_TRANSFER_CHUNKS {
         let slot = {
-            let mut slots = ring.slots().lock();
+            let mut slots = slots.lock();
             let slot = &mut slots[index];
             if slot.taken || slot.address == 0 {
                 continue;
@@ -203,8 +274,9 @@ fn trim_ring(ring: &ChunkRing) {
             slot.taken = true;
             *slot
         };
-        let passed = slot.after.is_none_or(|point| point.poll());
-        let freed = passed && ring.discard(&slot);
-        ring.put_back(index, if freed { NO_SLOT } else { slot });
+        // SAFETY: this call has taken the chunk, and the device has finished with it.
+        let free = || unsafe { page_lock::free(gpu, slot.address) }.is_ok();
+        let freed = slot.after.is_none_or(Point::poll) && free();
+        slots.lock()[index] = if freed { NO_SLOT } else { Slot { taken: false, ..slot } };
     }
 }

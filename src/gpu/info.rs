@@ -8,7 +8,6 @@ use crate::cuda_driver::{self, Attribute, CUdevice, Driver, code};
 use crate::error::Result;
 use crate::types::*;
 use core::ffi::c_char;
-use core::sync::atomic::Ordering;
 
 const FEATURES: [(u32, Attribute); 9] = [
     (TN_FEATURE_MEMORY_POOLS, Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED),
@@ -33,18 +32,6 @@ impl Gpu {
         let driver = self.alive()?;
         let device = self.ordinal(driver)?;
         self.attribute_of(driver, device, attribute)
-    }
-
-    /// Whether the GPU accesses pageable host memory directly, by the driver's answer, which is cached.
-    pub fn reaches_pageable(&self) -> bool {
-        let known = self.pageable.load(Ordering::Relaxed);
-        if known != 0 {
-            return known == 2;
-        }
-        let reaches =
-            self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS).is_ok_and(|value| value != 0);
-        self.pageable.store(1 + u32::from(reaches), Ordering::Relaxed);
-        reaches
     }
 
     fn ordinal(&self, driver: &Driver) -> Result<CUdevice> {

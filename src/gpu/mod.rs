@@ -10,7 +10,8 @@
 //! | `context` | makes a GPU's context current, and restores the caller's |
 //! | `copy` | copies and memsets on a stream |
 //! | `info` | attributes, features and the description of a GPU |
-//! | `peer` | which GPU can access the memory of which |
+//! | `peer` | access of GPUs to each other's memory |
+//! | `numa` | the NUMA node of a GPU |
 //! | `managed` | advice and prefetches for managed memory |
 //! | `page_lock` | page-locked host memory |
 
@@ -21,6 +22,8 @@ pub mod copy;
 mod info;
 
 pub mod managed;
+
+mod numa;
 
 mod peer;
 

@@ -16,10 +16,11 @@ use core::ptr::null_mut;
 const FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_READ_ONLY;
 const _: () = assert!(FLAGS == 11, "CU_MEMHOSTREGISTER_PORTABLE, _DEVICEMAP and _READ_ONLY are 1, 2 and 8");
 
-/// Allocates page-locked memory, which is freed by [`free`].
+/// Allocates page-locked memory, which is freed by [`free`], on the GPU's NUMA node if that is known.
 pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
     let inside = gpu.enter()?;
     let _relaxed = inside.relaxed();
+    let _preferred = gpu.prefer_node(None);
     let mut address = null_mut();
     // SAFETY: the number is ours.
     let number = unsafe { inside.cuMemHostAlloc(&mut address, bytes, TN_HOST_PORTABLE) }?;
@@ -83,6 +84,14 @@ pub fn device_address(gpu: &'static Gpu, address: usize) -> Result<u64> {
 #[inline]
 pub fn is_device(address: usize) -> bool {
     table::any_used() && is_known_as_device(address)
+}
+
+/// Whether another library of the process page-locked [start, end): the driver knows its first and its last byte as host memory. In between
+/// there may be pageable memory; the driver refuses to copy such a range.
+pub fn is_page_locked(gpu: &'static Gpu, (start, end): (i64, i64)) -> bool {
+    let Ok(inside) = gpu.enter() else { return false };
+    let _relaxed = inside.relaxed();
+    [start, end - 1].into_iter().all(|address| kind_of(&inside, address as usize) == Some(MEMORY_HOST))
 }
 
 /// CU_MEMORYTYPE_HOST: page-locked.

@@ -7,7 +7,7 @@ use crate::error::{Result, Status, Text, fail};
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 /// Most GPUs that this library tracks. The driver numbers no more for one process.
 pub const GPUS: usize = crate::thread::GPUS;
@@ -18,8 +18,6 @@ pub struct Gpu {
     /// The primary context; NULL until it is retained.
     context: AtomicPtr<cuda_driver::sys::CUctx_st>,
     lost: AtomicBool,
-    /// Whether the GPU reads pageable memory: 0 unknown, 1 no, 2 yes.
-    pub(super) pageable: AtomicU32,
     /// The message of the error that lost the GPU.
     why_lost: QuickLock<Text>,
     /// The counters of `transfer`.
@@ -121,7 +119,6 @@ impl Gpu {
             id: 0,
             context: AtomicPtr::new(core::ptr::null_mut()),
             lost: AtomicBool::new(false),
-            pageable: AtomicU32::new(0),
             why_lost: QuickLock::new(Text::new()),
             traffic: Traffic::none(),
         }

@@ -29,13 +29,27 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     let source = Source::of(resolved, options.host_flags)?;
     let terms = source.device().terms();
     options::check_possible(resolved, options)?;
-    let settings = if terms.ordered { options::on_device(settings, options)? } else { settings };
+    let settings = match terms.ordered {
+        true => options::on_device(resolved, settings, options, can_prefer_node)?,
+        false => settings,
+    };
     crate::reclaim::register(trim_all);
     if terms.ordered {
         // Work on pools that were released earlier may be finished by now.
         stream_ordered::collect();
     }
     make(resolved, Settings { terms, ..settings }, options.name, source, None)
+}
+
+/// Whether the system lets the calling thread prefer a NUMA node.
+#[cfg(not(preload))]
+fn can_prefer_node(node: u32) -> bool {
+    os::NodePreference::set(node).is_some()
+}
+
+#[cfg(preload)]
+fn can_prefer_node(_: u32) -> bool {
+    false
 }
 
 /// Creates a pool over a caller's upstream, with one reference, the caller's. Its memory counts as `device`'s. Fails

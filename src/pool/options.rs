@@ -340,15 +340,31 @@ fn kept(settings: Settings, o: &PoolOptions) -> Settings {
     }
 }
 
-/// The settings of a stream-ordered pool. By default it keeps free memory until it is trimmed.
-pub(super) fn on_device(settings: Settings, options: &PoolOptions) -> Result<Settings> {
+/// The settings of a stream-ordered pool. By default it keeps free memory until it is trimmed. `can_prefer`: whether the system lets this
+/// thread prefer a NUMA node.
+pub(super) fn on_device(
+    device: tn_device,
+    settings: Settings,
+    options: &PoolOptions,
+    can_prefer: impl Fn(u32) -> bool,
+) -> Result<Settings> {
     let o = options;
-    let asked = [(o.huge_pages == TN_HUGE_EXPLICIT, "huge_pages"), (o.numa_node != 0, "numa_node")];
+    let is_host = device.r#type == TN_CUDA_HOST;
+    let asked = [(o.huge_pages == TN_HUGE_EXPLICIT, "huge_pages"), (o.numa_node != 0 && !is_host, "numa_node")];
     if let Some((_, field)) = asked.iter().find(|(asked, _)| *asked) {
         return Err(fail(
             TN_ERR_UNSUPPORTED,
             format_args!(
                 "option {field} is for memory of the system, and this comes from the CUDA driver; leave it out"
+            ),
+        ));
+    }
+    if o.numa_node > 0 && !can_prefer(o.numa_node as u32 - 1) {
+        return Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "option numa_node is {}, and the system does not let this process choose a node (set_mempolicy); leave it out",
+                o.numa_node
             ),
         ));
     }

@@ -60,6 +60,11 @@ impl Pool {
         stats
     }
 
+    /// Bytes of freed blocks that devices may still use, as far as is known without asking the driver.
+    pub fn pending_bytes(&self) -> u64 {
+        self.state.lock().figures.pending_bytes
+    }
+
     /// Calls `f` with each client that ever used the pool, all of one moment (PO-61).
     pub fn each_client(&self, mut f: impl FnMut(tn_pool_client)) {
         let (accounts, counts) = {

@@ -1,8 +1,8 @@
-//! The library's own stream of each GPU, for work that none of the program's streams can take: it captures a graph, or must not be waited
+//! The library's own streams of each GPU, for work that none of the program's streams can take: it captures a graph, or must not be waited
 //! for.
 //!
-//! Contract: the stream is not shared, so it is never captured, and it is ordered only after what it was made to wait for. It is created at
-//! its first use, without harm to captures of other threads, and never destroyed.
+//! Contract: the streams are not shared, so they are never captured, and they are ordered only after what they were made to wait for. Each is
+//! created at its first use, without harm to captures of other threads, and never destroyed.
 
 use super::api::create_native;
 use super::current::gpu_of;
@@ -12,13 +12,25 @@ use crate::gpu::GPUS;
 use crate::types::*;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// By GPU; each keeps a reference.
-static STREAMS: [AtomicPtr<Stream>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+/// One stream for each GPU; each keeps a reference.
+type Streams = [AtomicPtr<Stream>; GPUS];
+
+static STREAMS: Streams = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+static UNDELAYED_STREAMS: Streams = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
 
 /// The library's own stream of the GPU whose streams order work on a device's memory.
 pub fn internal_stream(device: tn_device) -> Result<&'static Stream> {
+    find_or_create(&STREAMS, device)
+}
+
+/// Another stream, which the library makes wait for nothing. Work on it depends on finished work only, so it is never delayed for long.
+pub fn undelayed_stream(device: tn_device) -> Result<&'static Stream> {
+    find_or_create(&UNDELAYED_STREAMS, device)
+}
+
+fn find_or_create(streams: &'static Streams, device: tn_device) -> Result<&'static Stream> {
     let gpu = gpu_of(device)?;
-    let entry = &STREAMS[gpu.id() as usize];
+    let entry = &streams[gpu.id() as usize];
     // SAFETY: NULL, or a stream; streams are never unmapped.
     if let Some(stream) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
         return Ok(stream);
@@ -35,5 +47,5 @@ pub fn internal_stream(device: tn_device) -> Result<&'static Stream> {
     }
     // Another thread was first; this stream ends unused.
     drop(stream_ref);
-    internal_stream(device)
+    find_or_create(streams, device)
 }

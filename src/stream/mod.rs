@@ -17,7 +17,7 @@
 //! | `event_pool` | events of the driver, reused |
 //! | `known_waits` | what a stream is known to come after |
 //! | `current` | the streams of a thread: its own, and its current ones |
-//! | `internal_stream` | the library's own stream |
+//! | `internal_stream` | the library's own streams |
 //! | `argument` | stream arguments of C |
 //! | `api` | the functions behind C's functions on streams |
 //! | `handle`, `event`, `scope` | `tn_stream`, `tn_event`, `tn_scope` of `tn_stream_enter` |
@@ -75,7 +75,7 @@ pub use self::{
     argument::StreamArg,
     current::current,
     handle::release,
-    internal_stream::internal_stream,
+    internal_stream::{internal_stream, undelayed_stream},
     point::Point,
     state::{Stream, progress},
     stream_ref::StreamRef,

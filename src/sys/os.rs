@@ -612,12 +612,60 @@ pub unsafe fn populate(start: usize, bytes: usize) {
 
 /// Prefers NUMA node `node` for the pages of a new range. A failure is ignored.
 pub fn prefer_node(start: usize, bytes: usize, node: u32) {
-    const MPOL_PREFERRED: libc::c_long = 1;
-    let mut mask = [0u64; 16];
+    let mut mask: NodeMask = [0; 16];
     let Some(word) = mask.get_mut(node as usize / 64) else { return };
     *word = 1 << (node % 64);
     // SAFETY: mbind changes where pages come from, not what they hold; the mask lives during the call.
     unsafe { libc::syscall(libc::SYS_mbind, start, bytes, MPOL_PREFERRED, mask.as_ptr(), mask.len() * 64, 0) };
+}
+
+/// MPOL_PREFERRED: pages come from the node while it has room, and then from others.
+const MPOL_PREFERRED: libc::c_long = 1;
+
+/// A set of NUMA nodes, as the system calls take it.
+type NodeMask = [u64; 16];
+
+/// While it lives, new pages of the calling thread come from one NUMA node while that has room, also those that the kernel allocates for
+/// it in a driver. The drop restores the thread's policy.
+#[cfg(not(preload))]
+pub struct NodePreference {
+    mode: libc::c_int,
+    mask: NodeMask,
+    /// Not Send: the policy belongs to a thread.
+    own: core::marker::PhantomData<*const ()>,
+}
+
+#[cfg(not(preload))]
+impl NodePreference {
+    /// Prefers a node. None: the system refuses, as some sandboxes do, or numbers no such node.
+    pub fn set(node: u32) -> Option<NodePreference> {
+        let mut mask: NodeMask = [0; 16];
+        *mask.get_mut(node as usize / 64)? = 1 << (node % 64);
+        let mut before = NodePreference { mode: 0, mask: [0; 16], own: core::marker::PhantomData };
+        let (mode, old, bits) = (&raw mut before.mode, before.mask.as_mut_ptr(), size_of::<NodeMask>() * 8);
+        // SAFETY: writes the number and the mask, which are ours.
+        let known = unsafe { libc::syscall(libc::SYS_get_mempolicy, mode, old, bits, 0_usize, 0_usize) };
+        if known != 0 {
+            return None;
+        }
+        // SAFETY: reads the mask; the policy decides where new pages come from, not what they hold.
+        let set = unsafe { libc::syscall(libc::SYS_set_mempolicy, MPOL_PREFERRED, mask.as_ptr(), bits) };
+        if set == 0 {
+            return Some(before);
+        }
+        // The policy of the thread is as before, and needs no restoring.
+        core::mem::forget(before);
+        None
+    }
+}
+
+#[cfg(not(preload))]
+impl Drop for NodePreference {
+    fn drop(&mut self) {
+        let bits = size_of::<NodeMask>() * 8;
+        // SAFETY: reads the mask.
+        unsafe { libc::syscall(libc::SYS_set_mempolicy, self.mode, self.mask.as_ptr(), bits) };
+    }
 }
 
 /// Whether the machine has NUMA node `node`.
@@ -738,6 +786,12 @@ fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     // SAFETY: opened above, closed once.
     unsafe { libc::close(file) };
     Some(&buffer[..length])
+}
+
+/// The NUMA node of the PCI device with this id, such as "0000:3b:00.0". None: the system names no node for it.
+#[cfg(not(preload))]
+pub fn node_of_pci_device(id: &[u8]) -> Option<u32> {
+    number_in(&[b"/sys/bus/pci/devices/", id, b"/numa_node"]).and_then(|node| u32::try_from(node).ok())
 }
 
 fn number_in(path: &[&[u8]]) -> Option<u64> {
@@ -869,6 +923,25 @@ mod tests {
         assert!(has_node(0) && !has_node(4000));
         let mut name = [0u8; 128];
         assert!(processor_name(&mut name) > 0);
+    }
+
+    #[test]
+    fn a_node_is_preferred_until_the_preference_drops() {
+        let policy = || {
+            let (mut mode, mut mask): (libc::c_int, NodeMask) = (0, [0; 16]);
+            let (out, bits) = (mask.as_mut_ptr(), size_of::<NodeMask>() * 8);
+            // SAFETY: writes the number and the mask, which are ours.
+            unsafe { libc::syscall(libc::SYS_get_mempolicy, &mut mode, out, bits, 0_usize, 0_usize) };
+            (mode, mask)
+        };
+        let before = policy();
+        if let Some(preference) = NodePreference::set(0) {
+            assert_eq!((policy().0, policy().1[0]), (MPOL_PREFERRED as libc::c_int, 1));
+            drop(preference);
+        }
+        assert!(NodePreference::set(5000).is_none());
+        assert_eq!(policy(), before);
+        assert!(node_of_pci_device(b"no such device").is_none());
     }
 
     #[test]

@@ -1,15 +1,17 @@
 """Tests behaviour that the driver's reference leaves open, and compares the answers with those of the simulated driver.
 
-    probe.py [EXPECTED]            a line per question; EXPECTED: the simulator's answers, by --record
+    probe.py [EXPECTED] [ANSWERS]  a line per question; EXPECTED: the simulator's answers, by --record; ANSWERS: a file for all answers
     probe.py --record EXPECTED     writes the answers of this driver
 
-Each group of questions has a process of its own, because some may lose the device or hang. A different answer is no failure.
+Each group of questions has a process of its own, because some lose the device, crash or hang. How such a process ended is the answer to its
+last question. A different answer is no failure. Answers that are times are not compared.
 """
 
 import ctypes
 import json
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -48,9 +50,18 @@ class Driver:
         if code != 0:
             raise RuntimeError(f"{name} gave {code}")
 
-    def tell(self, question, *answer):
-        self.answers.append((question, ", ".join(map(str, answer))))
+    def tell(self, question, *answer, compared=True):
+        self.answers.append((question, ", ".join(map(str, answer)), compared))
         print(json.dumps(self.answers[-1]), flush=True)
+
+    def tell_figure(self, question, *answer):
+        """An answer that depends on the machine, such as a time."""
+        self.tell(question, *answer, compared=False)
+
+    def risk(self, question, *call):
+        """A call that may end the process."""
+        print(json.dumps(["may end the process", question]), flush=True)
+        self.tell(question, self.call(*call))
 
     def made(self, name, *arguments):
         handle = c_void_p()
@@ -87,6 +98,22 @@ class Driver:
         self.must("cuLaunchHostFunc", stream, function, None)
         threading.Timer(seconds, gone.set).start()
         return gone
+
+
+def in_thread(function):
+    """Runs a function on a thread of its own, and returns its result."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join(STALL + 5)
+    return results[0] if results else "does not return"
+
+
+def nanoseconds(function, rounds=1):
+    start = time.perf_counter_ns()
+    for _ in range(rounds):
+        function()
+    return (time.perf_counter_ns() - start) // rounds
 
 
 def host(size):
@@ -385,6 +412,9 @@ def host_functions(d):
 
 @group
 def other_things(d):
+    name = ctypes.create_string_buffer(100)
+    d.must("cuDeviceGetName", name, c_int(100), c_int(0))
+    d.tell_figure("the name of the device", name.value.decode(errors="replace"))
     names = {
         11: "largest pitch", 41: "unified addressing", 83: "managed memory", 88: "pageable memory access", 89: "concurrent managed access",
         91: "host pointers of registered memory", 99: "registration", 100: "pageable access by host page tables",
@@ -419,6 +449,230 @@ def other_things(d):
     d.tell("an event that was never recorded", d.call("cuEventQuery", passed))
 
 
+def destroyed(d):
+    """A stream that its owner destroyed, while other streams live."""
+    stream, keep = d.stream(), d.stream()
+    d.keep.append(keep)
+    d.must("cuStreamDestroy_v2", stream)
+    return stream
+
+
+@group
+def destroyed_stream_capturing(d):
+    d.risk("destroyed stream: cuStreamIsCapturing", "cuStreamIsCapturing", destroyed(d), byref(c_int()))
+
+
+@group
+def destroyed_stream_record(d):
+    d.risk("destroyed stream: cuEventRecord", "cuEventRecord", d.event(), destroyed(d))
+
+
+@group
+def destroyed_stream_id(d):
+    d.risk("destroyed stream: cuStreamGetId", "cuStreamGetId", destroyed(d), byref(c_uint64()))
+
+
+@group
+def stream_handles(d):
+    seen, again = set(), 0
+    for _ in range(1000):
+        stream = d.stream()
+        again += stream.value in seen
+        seen.add(stream.value)
+        d.must("cuStreamDestroy_v2", stream)
+    d.tell("of 1000 streams made and destroyed, handles that came back", "none" if again == 0 else "nearly all" if again > 900 else "some")
+    d.tell_figure("their number", again)
+
+
+@group
+def small_copies(d):
+    """A loop that enqueues work and small copies behind it runs ahead of the device, or does not."""
+    attribute, stream, at = c_int(), d.stream(), d.memory(1 << 20)
+    d.call("cuDeviceGetAttribute", byref(attribute), c_int(88), c_int(0))
+    for size in (64, 1 << 12, 1 << 16):
+        source = (c_ubyte * size)()
+        gone, first = d.stall(stream), None
+        for number in range(10):
+            d.must("cuMemsetD8Async", c_uint64(at), c_ubyte(1), c_size_t(1 << 20), stream)
+            d.must("cuMemcpyHtoDAsync_v2", c_uint64(at), source, c_size_t(size), stream)
+            if first is None and gone.is_set():
+                first = number + 1
+        d.must("cuStreamSynchronize", stream)
+        d.tell(f"driver: ten copies of {size} bytes on a stalled stream", f"copy {first} waits" if first else "all return")
+    try:
+        import numpy
+        from tenure import cuda
+    except ImportError as error:
+        return d.tell_figure("Tenure: ten small copies on a stalled stream", f"not asked: {error}")
+    own = cuda.stream()
+    for size in (64, 1 << 12, 1 << 16):
+        sources, there = [numpy.ones(size, "u1") for _ in range(10)], [cuda.device_array(size, "u1") for _ in range(10)]
+        gone, first = d.stall(c_void_p(own.native)), None
+        for number in range(10):
+            there[number].copy_to_device(sources[number], own)
+            if first is None and gone.is_set():
+                first = number + 1
+        own.synchronize()
+        d.tell(f"Tenure: ten copies of {size} bytes on a stalled stream", f"copy {first} waits" if first else "all return")
+
+
+@group
+def captures_of_another_thread(d):
+    """A thread captures in global mode, another one calls the driver. The second number is the status of the end of the capture."""
+    at, done, place, other = d.memory(1 << 20), d.event(), host(2 << 20), d.stream()
+    d.keep.append(place)
+    d.must("cuEventRecord", done, c_void_p(1))
+    d.must("cuCtxSynchronize")
+    out, numbers, pinned, value = c_uint64(), (c_size_t * 2)(), c_void_p(), c_int()
+    memory, pageable = c_void_p(place[1]), (c_ubyte * (1 << 20))()
+    module = b".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry nothing() { ret; }\n\0"
+
+    def fresh(name, *arguments):
+        handle = c_void_p()
+        d.must(name, byref(handle), *arguments)
+        return handle
+
+    def memory_of_host():
+        return fresh("cuMemHostAlloc", c_size_t(4096), c_uint(0))
+
+    calls = {
+        "cuMemAlloc": lambda: ("cuMemAlloc_v2", byref(out), c_size_t(512)),
+        "cuMemFree": lambda: ("cuMemFree_v2", c_uint64(d.memory(512))),
+        "cuMemHostAlloc": lambda: ("cuMemHostAlloc", byref(pinned), c_size_t(4096), c_uint(0)),
+        "cuMemFreeHost": lambda: ("cuMemFreeHost", memory_of_host()),
+        "cuMemHostRegister": lambda: ("cuMemHostRegister_v2", memory, c_size_t(4096), c_uint(0)),
+        "cuMemHostUnregister": lambda: (
+            d.must("cuMemHostRegister_v2", memory, c_size_t(4096), c_uint(0)), ("cuMemHostUnregister", memory),
+        )[1],
+        "cuMemAllocManaged": lambda: ("cuMemAllocManaged", byref(out), c_size_t(4096), c_uint(1)),
+        "cuStreamSynchronize of another stream": lambda: ("cuStreamSynchronize", other),
+        "cuStreamQuery of another stream": lambda: ("cuStreamQuery", other),
+        "cuStreamCreate": lambda: ("cuStreamCreate", byref(pinned), c_uint(1)),
+        "cuStreamDestroy": lambda: ("cuStreamDestroy_v2", d.stream()),
+        "cuEventCreate": lambda: ("cuEventCreate", byref(pinned), c_uint(2)),
+        "cuEventDestroy": lambda: ("cuEventDestroy_v2", d.event()),
+        "cuEventQuery": lambda: ("cuEventQuery", done),
+        "cuEventSynchronize": lambda: ("cuEventSynchronize", done),
+        "cuEventRecord on another stream": lambda: ("cuEventRecord", done, other),
+        "copy of 64 pageable bytes": lambda: ("cuMemcpyHtoDAsync_v2", c_uint64(at), pageable, c_size_t(64), other),
+        "copy of 1 MiB of pageable bytes": lambda: ("cuMemcpyHtoDAsync_v2", c_uint64(at), pageable, c_size_t(1 << 20), other),
+        "copy to 64 pageable bytes": lambda: ("cuMemcpyDtoHAsync_v2", pageable, c_uint64(at), c_size_t(64), other),
+        "cuPointerGetAttribute": lambda: ("cuPointerGetAttribute", byref(out), c_int(2), c_uint64(at)),
+        "cuMemGetInfo": lambda: ("cuMemGetInfo_v2", byref(numbers), byref(numbers, 8)),
+        "cuModuleLoadData": lambda: ("cuModuleLoadData", byref(pinned), c_char_p(module)),
+        "cuCtxEnablePeerAccess with itself": lambda: ("cuCtxEnablePeerAccess", d.context, c_uint(0)),
+        "cuDevicePrimaryCtxGetState": lambda: ("cuDevicePrimaryCtxGetState", c_int(0), byref(value), byref(value)),
+    }
+    for name, prepare in calls.items():
+        for how in ("", ", relaxed"):
+            call, stream, graph, mode = prepare(), d.stream(), c_void_p(), c_int(2)
+
+            def there():
+                d.must("cuCtxSetCurrent", d.context)
+                if how:
+                    d.must("cuThreadExchangeStreamCaptureMode", byref(mode))
+                return d.call(*call)
+
+            d.must("cuStreamBeginCapture_v2", stream, c_int(0))
+            code = in_thread(there)
+            d.tell(f"while another thread captures: {name}{how}, end", code, d.call("cuStreamEndCapture", stream, byref(graph)))
+            d.call("cuMemHostUnregister", memory)
+            d.call("cuStreamDestroy_v2", stream)
+
+
+@group
+def per_thread_streams(d):
+    """An event on the legacy stream comes after the per-thread streams of other threads, and holds up all of them."""
+    legacy, own, done = c_void_p(1), c_void_p(2), d.event()
+
+    def stalled():
+        d.must("cuCtxSetCurrent", d.context)
+        return d.stall(own)
+
+    gone = in_thread(stalled)
+    d.must("cuEventRecord", done, legacy)
+    d.tell("an event on the legacy stream, while a per-thread stream stands still", d.call("cuEventQuery", done))
+
+    def second():
+        d.must("cuCtxSetCurrent", d.context)
+        mine = d.event()
+        d.must("cuEventRecord", mine, own)
+        return d.call("cuEventQuery", mine)
+
+    d.tell("and then an event on the per-thread stream of a third thread", in_thread(second))
+    gone.wait()
+    d.must("cuCtxSynchronize")
+    blocking, mine = d.stream(0), d.event()
+    gone = d.stall(blocking)
+    d.must("cuEventRecord", done, legacy)
+    d.tell("an event on the legacy stream, while a blocking stream stands still", d.call("cuEventQuery", done))
+    free = d.stream()
+    d.must("cuEventRecord", mine, free)
+    time.sleep(0.05)
+    d.tell("an event on a non-blocking stream then", d.call("cuEventQuery", mine))
+    gone.wait()
+    d.must("cuCtxSynchronize")
+
+
+@group
+def addresses(d):
+    out, pointer = c_uint64(), c_void_p()
+
+    def begins(address):
+        return "at 2 MiB" if address % (2 << 20) == 0 else "at 64 KiB" if address % (1 << 16) == 0 else "at 4 KiB" if address % 4096 == 0 else "elsewhere"
+
+    for size in (1 << 16, 2 << 20, 4 << 20, 20 << 20):
+        for name, call, kept in (
+            ("cuMemHostAlloc", lambda: d.must("cuMemHostAlloc", byref(pointer), c_size_t(size), c_uint(1)), pointer),
+            ("cuMemAllocManaged", lambda: d.must("cuMemAllocManaged", byref(out), c_size_t(size), c_uint(1)), out),
+            ("cuMemAlloc", lambda: d.must("cuMemAlloc_v2", byref(out), c_size_t(size)), out),
+        ):
+            took = nanoseconds(call)
+            d.tell(f"{name} of {size} bytes begins", begins(kept.value))
+            d.tell_figure(f"{name} of {size} bytes takes, us", took // 1000)
+    for size in (100, 512, 700):
+        d.must("cuMemAlloc_v2", byref(out), c_size_t(size))
+    d.must("cuMemAlloc_v2", byref(out), c_size_t(1 << 16))
+    d.tell("cuMemAlloc of 65536 bytes after small ones begins", begins(out.value))
+
+
+@group
+def two_devices(d):
+    count, can, other, active, flags = c_int(), c_int(), c_void_p(), c_int(), c_uint()
+    d.must("cuDeviceGetCount", byref(count))
+    if count.value < 2:
+        return d.tell_figure("two devices", "not asked: there is one")
+    d.tell("can the second access the first", d.call("cuDeviceCanAccessPeer", byref(can), c_int(1), c_int(0)), can.value)
+    size, stream = 64 << 20, d.stream()
+    source = d.memory(size)
+    d.must("cuDevicePrimaryCtxRetain", byref(other), c_int(1))
+    d.must("cuCtxSetCurrent", other)
+    there = d.memory(size)
+    d.must("cuCtxSetCurrent", d.context)
+
+    def copy():
+        d.must("cuMemcpyPeerAsync", c_uint64(there), other, c_uint64(source), d.context, c_size_t(size), stream)
+        d.must("cuStreamSynchronize", stream)
+
+    def rate():
+        copy()
+        return f"{size / min(nanoseconds(copy) for _ in range(5)):.1f} GB/s"
+
+    before = rate()
+    gone = d.stall(stream)
+    d.must("cuMemcpyPeerAsync", c_uint64(there), other, c_uint64(source), d.context, c_size_t(size), stream)
+    d.tell("a peer copy without access, on a stalled stream", "waits" if gone.is_set() else "returns")
+    d.must("cuStreamSynchronize", stream)
+    d.tell("cuCtxEnablePeerAccess, and again", *(d.call("cuCtxEnablePeerAccess", other, c_uint(0)) for _ in range(2)))
+    d.must("cuCtxSetCurrent", other)
+    d.tell("cuCtxEnablePeerAccess the other way", d.call("cuCtxEnablePeerAccess", d.context, c_uint(0)))
+    d.must("cuCtxSetCurrent", d.context)
+    d.tell_figure("a peer copy of 64 MiB before and after that", before, rate())
+    if count.value > 2:
+        d.must("cuDevicePrimaryCtxGetState", c_int(2), byref(flags), byref(active))
+        d.tell("a device that nobody used has a context", bool(active.value))
+
+
 @group
 def forks(d):
     out, (receive, send) = c_uint64(), os.pipe()
@@ -431,11 +685,31 @@ def forks(d):
     d.tell("in a child of fork: cuMemAlloc, cuInit", os.read(receive, 100).decode())
 
 
+@group
+def reset(d):
+    """The last group: it ends the contexts of its process."""
+    stream, done, at, now, number, again = d.stream(), d.event(), d.memory(4096), c_void_p(), c_uint64(), c_void_p()
+    d.must("cuEventRecord", done, stream)
+    d.tell("cuCtxGetId", d.call("cuCtxGetId", d.context, byref(number)))
+    before = number.value
+    d.tell("cuDevicePrimaryCtxReset with a retained context", d.call("cuDevicePrimaryCtxReset_v2", c_int(0)))
+    d.tell("then cuCtxGetCurrent", d.call("cuCtxGetCurrent", byref(now)), "the old context" if now.value == d.context.value else "another")
+    d.risk("cuCtxSetCurrent of the old context", "cuCtxSetCurrent", d.context)
+    d.risk("cuMemFree of its memory", "cuMemFree_v2", c_uint64(at))
+    d.risk("cuEventQuery of its event", "cuEventQuery", done)
+    d.tell("cuDevicePrimaryCtxRetain again", d.call("cuDevicePrimaryCtxRetain", byref(again), c_int(0)))
+    d.tell("the handle of the new context", "the old one" if again.value == d.context.value else "another")
+    code = d.call("cuCtxGetId", again, byref(number))
+    d.tell("its cuCtxGetId", code, "the old one" if number.value == before else "another")
+    d.must("cuCtxSetCurrent", again)
+    d.risk("cuMemFree of the old memory in the new context", "cuMemFree_v2", c_uint64(at))
+
+
 def asked(name):
-    """The answers of one group, from a separate process."""
+    """The answers of one group, from a separate process: (question, answer, whether it is compared)."""
     start = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, __file__, "--one", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-B", __file__, "--one", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         out, why = process.communicate(timeout=LIMIT)
@@ -444,8 +718,15 @@ def asked(name):
         os.killpg(process.pid, 9)
         out, _ = process.communicate()
         end = f"hung: ended after {time.monotonic() - start:.0f} s"
-    answers = [tuple(json.loads(line)) for line in out.splitlines() if line.startswith("[")]
-    return answers + ([(f"{name}: how it ended", end)] if end else [])
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("[")]
+    answers = [tuple(line) for line in lines if len(line) == 3]
+    if end and lines and len(lines[-1]) == 2:
+        # The process took a risk, and did not survive it.
+        code = process.returncode
+        answers.append((lines[-1][1], f"ends the process by {signal.Signals(-code).name}" if code < 0 else end, True))
+    elif end:
+        answers.append((f"{name}: how it ended", end, True))
+    return answers
 
 
 def main():
@@ -455,7 +736,7 @@ def main():
         # No destructor runs: only the answers matter.
         os._exit(0)
     if sys.argv[1:2] == ["--record"]:
-        answers = {question: answer for name in GROUPS for question, answer in asked(name)}
+        answers = {question: answer for name in GROUPS for question, answer, compared in asked(name) if compared}
         with open(sys.argv[2], "w") as file:
             json.dump(answers, file, indent=1)
         bad = [f"{question}: {answer}" for question, answer in answers.items() if question.endswith(": how it ended")]
@@ -465,14 +746,21 @@ def main():
     if len(sys.argv) > 1 and os.path.exists(sys.argv[1]):
         with open(sys.argv[1]) as file:
             expected = json.load(file)
-    differ = 0
+    differ, groups = 0, {}
     for name in GROUPS:
         print(f"-- {name.replace('_', ' ')}")
-        for question, answer in asked(name):
-            other = expected.get(question, "nothing") != answer
+        groups[name] = []
+        for question, answer, compared in asked(name):
+            other = compared and expected.get(question, "nothing") != answer
             differ += other
-            beside = f"      DIFFERS: the simulator says {expected.get(question, 'nothing')}" if other else ""
+            said = expected.get(question, "nothing") if other else None
+            groups[name].append({"question": question, "answer": answer, "simulator": said})
+            beside = f"      DIFFERS: the simulator says {said}" if other else ""
             print(f"{question:66} {answer}{beside}", flush=True)
+        if len(sys.argv) > 2:
+            # Written after each group, so that a run that is killed leaves its answers.
+            with open(sys.argv[2], "w") as file:
+                json.dump(groups, file, indent=1)
     print(f"{differ} answers differ from the simulator's")
     return 0
 

@@ -1,4 +1,4 @@
-"""Runs every CUDA test and benchmark of this folder, and writes report.txt, report.json and log.txt.
+"""Runs every CUDA test and benchmark of this folder, and writes report.txt, report.json, log.txt and docs/gpu/CARD.md.
 
 First come questions about undocumented behaviour of the driver (probe.py), then the tests, then the benchmarks, for which time is kept at
 the end. A test that prints nothing for a while is killed, and so is a program that exceeds its limit. The tests after one that hung or
@@ -20,13 +20,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Time limits of a program and of a single test, and the time that is kept for the benchmarks; seconds.
-LIMITS = {"probe": 100, "c": 40, "cpp": 40, "rust": 100, "python": 120, "bench": 100}
-ALONE, BENCHES = 20, 150
-# A program with many tests that prints nothing for this long hangs in one of them.
-QUIET = 25
+LIMITS = {"probe": 150, "c": 40, "cpp": 40, "rust": 100, "python": 120, "bench": 100}
+ALONE, BENCHES = 20, 200
+# A program with many tests that prints nothing for this long hangs in one of them. The Rust tests end a test that takes longer by
+# themselves, and go on with the next one.
+QUIET, ONE_TEST = 60, 50
+# Rounds of a random test on a GPU: each makes driver calls that take a millisecond in some virtual machines.
+ROUNDS = 300
 # Of the tests that failed beside others, this many are run again alone.
 TRIED = 4
 # Folders with drivers that the loader does not search.
@@ -57,15 +61,21 @@ def loads(have):
 
 
 @functools.cache
-def environment():
-    """The environment of the programs: the package first, the driver, and none of Tenure's settings."""
+def environment(tests=True):
+    """The environment of the tests, or of the other programs: the package first, the driver, and none of Tenure's settings."""
     kept = ("TENURE_TEST_", "TENURE_SIM_")
     have = {name: value for name, value in os.environ.items() if not name.startswith("TENURE_") or name.startswith(kept)}
     have.setdefault("TENURE_TEST_DEVICE", "gpu")
     paths = [str(HERE / "python"), str(HERE / "tools")]
     have["PYTHONPATH"] = os.pathsep.join(paths + [p for p in [have.get("PYTHONPATH")] if p])
-    # Otherwise more than eight streams share the GPU's queues, and a blocked stream stalls others.
-    have.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+    if tests:
+        # Otherwise more than eight streams share the GPU's queues, and a blocked stream stalls others. Figures are those of the default.
+        have.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+        have.setdefault("TENURE_TEST_LIMIT_SECONDS", str(ONE_TEST))
+        if have["TENURE_TEST_DEVICE"] == "gpu":
+            have.setdefault("TENURE_TEST_ROUNDS", str(ROUNDS))
+    # Plug-ins of the machine's Python may not fit the pytest of this folder.
+    have["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # TENURE_NO_PEERS: the package's tests import none of the large libraries, which these tests do not need.
     have.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", RUST_BACKTRACE="0", TENURE_NO_PEERS="1")
     folders = [folder for folder in have.get("LD_LIBRARY_PATH", "").split(os.pathsep) if folder]
@@ -85,7 +95,7 @@ def environment():
 class Done:
     """Runs a program; returns its output and its exit status, or None if it exceeded its limit or was silent longer than `quiet`."""
 
-    def __init__(self, command, seconds, folder, quiet=None):
+    def __init__(self, command, seconds, folder, quiet=None, have=None):
         start = time.monotonic()
         log = folder / "output"
         with open(log, "wb") as out:
@@ -95,7 +105,7 @@ class Done:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env=environment(),
+                env=have or environment(),
                 start_new_session=True,
             )
             self.status = self.wait(process, start + max(seconds, 1), log, quiet)
@@ -137,7 +147,9 @@ class Program:
         self.kind, self.file, self.name = kind, file, f"{kind}/{file.stem}"
 
     def run(self, seconds, folder):
-        done = Done(self.command(folder), seconds, folder)
+        if lacks := self.lacks():
+            return lacks, {self.name: ("skipped", f"skipped: {lacks}")}
+        done = Done(self.command(folder), seconds, folder, have=self.environment(folder))
         skipped = re.search(r"^skipped: .*", done.output, re.M)
         outcome = "passed" if done.status == 0 else "failed"
         if outcome == "passed" and skipped:
@@ -148,6 +160,48 @@ class Program:
     def command(self, _folder):
         return [self.file]
 
+    def environment(self, _folder):
+        return environment()
+
+    def lacks(self):
+        """Why the program cannot start on this machine: it was linked with a newer C++ library."""
+        needs, there = newest_glibcxx(self.file), newest_glibcxx(cpp_library())
+        if needs and there and needs > there:
+            return f"it needs GLIBCXX_3.4.{needs}, and the C++ library of this machine has GLIBCXX_3.4.{there}"
+        return None
+
+
+def newest_glibcxx(file):
+    """N of the newest symbol version GLIBCXX_3.4.N in a file, or 0."""
+    if file is None:
+        return 0
+    return max(map(int, re.findall(rb"GLIBCXX_3\.4\.(\d+)", pathlib.Path(file).read_bytes())), default=0)
+
+
+@functools.cache
+def cpp_library():
+    """The path of the C++ library that the loader finds, or None."""
+    script = (
+        "import ctypes; ctypes.CDLL('libstdc++.so.6'); "
+        "print(next(line.split()[-1] for line in open('/proc/self/maps') if 'libstdc++' in line))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True)
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+@functools.cache
+def wheels():
+    """A folder with the packages of `wheels`, unpacked, or None: there are none, or they are for another version of Python."""
+    tags = ("-py3-none-", "-abi3-", f"-cp{sys.version_info.major}{sys.version_info.minor}-")
+    files = sorted((HERE / "wheels").glob("*.whl"))
+    if not files or not all(any(tag in file.name for tag in tags) for file in files):
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="tenure-wheels-")
+    for file in files:
+        with zipfile.ZipFile(file) as wheel:
+            wheel.extractall(folder.name)
+    return folder
+
 
 class Bench(Program):
     """A benchmark, which writes its figures into the file that it is given."""
@@ -156,6 +210,16 @@ class Bench(Program):
 
     def command(self, folder):
         return [sys.executable, self.file, folder / "figures.json"]
+
+    def environment(self, _folder):
+        have = dict(environment(tests=False))
+        if wheels():
+            # Behind the machine's own packages, so that an installed RMM is preferred.
+            have["TENURE_BENCH_WHEELS"] = wheels().name
+        return have
+
+    def lacks(self):
+        return None
 
     def run(self, seconds, folder):
         told = super().run(seconds, folder)
@@ -169,8 +233,24 @@ class Bench(Program):
 class Probe(Program):
     """The table of the driver's answers. An answer that differs from the simulator's is no failure."""
 
-    def command(self, _folder):
-        return [sys.executable, self.file, HERE / "probe.json"]
+    answers = None
+
+    def command(self, folder):
+        return [sys.executable, self.file, HERE / "probe.json", folder / "answers.json"]
+
+    def environment(self, _folder):
+        return environment(tests=False)
+
+    def lacks(self):
+        return None
+
+    def run(self, seconds, folder):
+        told = super().run(seconds, folder)
+        try:
+            self.answers = json.loads((folder / "answers.json").read_text())
+        except (OSError, ValueError):
+            self.answers = None
+        return told
 
 
 class Suite:
@@ -337,6 +417,7 @@ def machine():
         "numpy": version("numpy"),
         "torch": version("torch"),
         "cupy": cupy,
+        "rmm": next((v for p in ("rmm-cu13", "rmm-cu12", "rmm") if (v := version(p))), "of this folder" if wheels() else None),
         "pytest": "of this folder" if (HERE / "tools/pytest").is_dir() else version("pytest"),
         "device": environment()["TENURE_TEST_DEVICE"],
         "driver": loads(environment()),
@@ -367,6 +448,85 @@ def text_of(report):
     return "\n".join(lines) + "\n"
 
 
+# What was asked of the driver, in the order of the page: a title, and the groups of probe.py that answer it.
+SECTIONS = (
+    ("The device, and its attributes", ("other_things",)),
+    ("Streams that their owner destroyed", (
+        "destroyed_stream_capturing", "destroyed_stream_record", "destroyed_stream_id", "stream_handles",
+    )),
+    ("Pageable memory: when it is read and written, and which copies wait", (
+        "small_copies", "pageable_sources", "pageable_targets", "synchronous_copies",
+    )),
+    ("Captures: what a call does to the capture of its own and of another thread", (
+        "captures_of_another_thread", "captures", "captured_copies", "legacy_and_captures",
+    )),
+    ("Legacy and per-thread streams", ("per_thread_streams",)),
+    ("Rows and pitches", ("pitches", "largest_pitch")),
+    ("Addresses and times of allocations", ("addresses", "page_locking")),
+    ("A context that was reset", ("reset", "forks")),
+    ("What waits for the device", ("who_waits", "host_functions")),
+    ("Two devices", ("two_devices",)),
+)
+
+
+def slug(card):
+    return re.sub(r"[^a-z0-9]+", "-", card.lower()).strip("-")
+
+
+def cell(text):
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def card_of(answers):
+    """The name of the device that the driver gave."""
+    named = [it["answer"] for it in (answers or {}).get("other_things", []) if it["question"] == "the name of the device"]
+    return named[0] if named else "unknown device"
+
+
+def page_of(report):
+    """What this run found out about the card and its driver, as a page of documentation."""
+    answers, bundle = report["answers"] or {}, report["bundle"]
+    lines = [f"# {card_of(answers)}", ""]
+    lines += [f"Written by the GPU bundle of Tenure {bundle.get('version')} ({bundle.get('commit')}). All of it was measured or asked in one run.", ""]
+    lines += ["| machine | |", "|---|---|"]
+    lines += [f"| {name} | {cell(value)} |" for name, value in report["machine"].items() if value]
+    lines.append(f"| tests | {report['counts']['passed']} passed, {report['counts']['failed']} failed, {report['counts']['skipped']} skipped |")
+    shown = set()
+    for title, groups in SECTIONS + (("Other questions", tuple(answers)),):
+        rows = [it for group in groups if group not in shown for it in answers.get(group, [])]
+        shown.update(groups)
+        if rows:
+            lines += ["", f"## {title}", "", "| question | answer | simulator, where it differs |", "|---|---|---|"]
+            lines += [f"| {cell(it['question'])} | {cell(it['answer'])} | {cell(it['simulator'] or '')} |" for it in rows]
+    for name, figures in report["figures"].items():
+        lines += ["", f"## Benchmark {name}", "", *tables_of(figures)]
+    return "\n".join(lines) + "\n"
+
+
+def tables_of(figures):
+    """The figures of one benchmark: a row per case and library, and other values as they are."""
+    if not figures:
+        return ["It has no figures; the report says why."]
+    rows, values = [], []
+    for case, entry in figures["cases"].items():
+        if "ways" not in entry:
+            values.append(f"| {cell(case)} | {cell(', '.join(f'{name} {value}' for name, value in entry.items()))} |")
+            continue
+        for who, way in entry["ways"].items():
+            rate = f"{entry['bytes'] / way['ns']:.2f} GB/s" if entry.get("bytes") else ""
+            rows.append(f"| {cell(case)} | {who} | {way['ns']:.1f} | {way['median']:.1f} | {rate} |")
+    bars = [
+        f"| {bar['bar']} | {cell(case)} | {bar['against']} | {bar['least']} | {bar['ratio']:.2f} | {'yes' if bar['ratio'] >= bar['least'] else 'no'} |"
+        for case, entry in figures["cases"].items()
+        for bar in entry.get("bars", [])
+    ]
+    lines = ["On the simulated driver times mean nothing.", ""] if figures.get("simulated") else []
+    lines += ["| case | by | ns, least | ns, median | |", "|---|---|---|---|---|", *rows, ""] if rows else []
+    lines += ["| | |", "|---|---|", *values, ""] if values else []
+    lines += ["| bar | case | against | wanted | ratio | met |", "|---|---|---|---|---|---|", *bars, ""] if bars else []
+    return lines[:-1]
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("folder", nargs="?", default="report", type=pathlib.Path)
@@ -377,7 +537,7 @@ def main():
     chosen.folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     bundle = json.loads((HERE / "bundle.json").read_text())
-    report = {"schema": 1, "bundle": bundle, "machine": machine(), "jobs": [], "figures": {}}
+    report = {"schema": 1, "bundle": bundle, "machine": machine(), "jobs": [], "figures": {}, "answers": None}
     logs = []
     wanted = lambda job: chosen.only in job.name and chosen.without not in job.name  # noqa: E731
     tests, benches = (list(filter(wanted, jobs)) for jobs in suites())
@@ -397,6 +557,8 @@ def main():
             entry["table"] = output
         if job in benches:
             report["figures"][job.file.stem] = job.figures
+        if isinstance(job, Probe):
+            report["answers"] = job.answers
         report["jobs"].append(entry)
         logs.append(f"######## {job.name}\n{output}\n")
         bad = sum(t["how"] == "failed" for t in entry["tests"])
@@ -408,6 +570,10 @@ def main():
         (chosen.folder / "report.json").write_text(json.dumps(report, indent=1))
         (chosen.folder / "report.txt").write_text(text_of(report))
         (chosen.folder / "log.txt").write_text("".join(logs))
+        if report["answers"]:
+            page = chosen.folder / "docs/gpu" / f"{slug(card_of(report['answers']))}.md"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(page_of(report))
     if not report["jobs"]:
         print(f"nothing has {chosen.only!r} in its name", file=sys.stderr)
         return 2

@@ -1,4 +1,5 @@
-"""Tests that run.py survives programs that hang, crash or print nothing. Runs before each bundle is made and takes about a minute."""
+"""Tests that run.py survives programs that hang, crash or print nothing, and that it writes a card's page. Runs before each bundle is made
+and takes about a minute."""
 
 import gzip
 import pathlib
@@ -55,9 +56,44 @@ def told(suite, seconds, folder):
     return {name.split("::", 1)[1] if "::" in name else name: how for name, how in found.items()}
 
 
+def test_programs_for_a_newer_cpp_library_are_skipped(place):
+    (place / "newer").write_bytes(b"\x7fELF GLIBCXX_3.4.9 GLIBCXX_3.4.99 ")
+    _, found = run.Program("cpp", place / "newer").run(10, place)
+    how, why = found["cpp/newer"]
+    assert how == "skipped" and "GLIBCXX_3.4.99" in why, found
+    (place / "any").write_bytes(b"\x7fELF GLIBCXX_3.4.9")
+    assert run.Program("cpp", place / "any").lacks() is None
+
+
+def test_the_page_of_a_card():
+    answers = {
+        "other_things": [{"question": "the name of the device", "answer": "NVIDIA X-1 | 80GB", "simulator": None}],
+        "reset": [{"question": "then", "answer": "201", "simulator": "709"}],
+        "a_new_group": [{"question": "new", "answer": "yes", "simulator": None}],
+    }
+    cases = {
+        "copy": {"bytes": 100, "ways": {"tenure": {"ns": 10, "median": 20}}, "bars": [{"bar": "T24", "against": "driver", "least": 1, "ratio": 2}]},
+        "memory": {"reserved": 7},
+    }
+    report = {
+        "bundle": {"version": "1", "commit": "c"}, "machine": {"gpu": "X", "torch": None}, "answers": answers,
+        "counts": {"passed": 1, "failed": 0, "skipped": 2}, "figures": {"some": {"cases": cases}, "none": None},
+    }
+    page = run.page_of(report)
+    assert run.slug(run.card_of(answers)) == "nvidia-x-1-80gb"
+    for line in (
+        "# NVIDIA X-1 | 80GB", "| then | 201 | 709 |", "| new | yes |  |", "| copy | tenure | 10.0 | 20.0 | 10.00 GB/s |",
+        "| T24 | copy | driver | 1 | 2.00 | yes |", "| memory | reserved 7 |", "| tests | 1 passed, 0 failed, 2 skipped |",
+    ):
+        assert line in page.splitlines(), (line, page)
+
+
 def main():
+    run.QUIET = 15
+    test_the_page_of_a_card()
     with tempfile.TemporaryDirectory() as place:
         place = pathlib.Path(place)
+        test_programs_for_a_newer_cpp_library_are_skipped(place)
         (place / "rust.gz").write_bytes(gzip.compress(LIBTEST.encode()))
         found = told(run.Rust(place / "rust.gz"), 900, place)
         hows = {name: how for name, (how, _) in found.items()}

@@ -1,7 +1,7 @@
 //! `cargo xtask gpu-bundle`: one folder with every CUDA test and benchmark, for a machine with a GPU and little else.
 //!
 //! Promise: `target/gpu-bundle/tenure-gpu` and the tarball beside it need no Rust, no compiler, no network and no file of this repository.
-//! Binaries use no symbol of a glibc newer than 2.34; Python finds the package and pytest in the folder. With `--check` the bundle runs
+//! Binaries use no symbol of a glibc newer than 2.34, or of a C++ library newer than GCC 12's; Python finds the package and pytest in the folder. With `--check` the bundle runs
 //! here, from another folder and with an empty environment: on the simulated driver, and on that driver disguised as a GPU's, without its
 //! control functions and under another name. Every test has to pass or say why it is skipped.
 
@@ -13,8 +13,13 @@ use std::path::{Path, PathBuf};
 const MAX_BYTES: u64 = 40 << 20;
 /// The memory of the simulated device: more than any probe or test needs.
 const MEMORY: &str = "16G";
-/// The newest glibc whose symbols binaries may use.
-const MAX_GLIBC: (u32, u32) = (2, 34);
+/// The newest versions whose symbols binaries may use. On a machine with an older C++ library, `run.py` skips the C++ tests and says why.
+const MAX_VERSIONS: [(&str, [u32; 3]); 2] = [("@GLIBC_", [2, 34, 0]), ("@GLIBCXX_", [3, 4, 30])];
+/// The pinned packages of RMM, and the tags of the machines for which they are fetched.
+const RMM: &str = "xtask/bundle/rmm.txt";
+const RMM_PYTHON: &str = "3.12";
+const RMM_PLATFORMS: [&str; 4] =
+    ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_24_x86_64", "manylinux2014_x86_64"];
 /// The names of test files begin with this: `tests/cuda_*.rs`, `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
 const PREFIX: &str = "cuda";
 /// The library: part of the Python package, and used by all other tests too.
@@ -41,13 +46,16 @@ pub fn bundle(check: bool) -> Done {
     c_tests(&folder)?;
     python_tests(&folder.join("tests/python"))?;
     benches(&folder)?;
+    rmm(&folder.join("wheels"), &python)?;
     for name in ["run.sh", "run.py", "probe.py", "README.md"] {
         copy(&root().join("xtask/bundle").join(name), &folder.join(name))?;
     }
     // The simulator's results, to show where a GPU's driver differs.
     let mut probe = command(&python);
     probe.arg("-B").arg(folder.join("probe.py")).arg("--record").arg(folder.join("probe.json"));
-    run(probe.env("LD_LIBRARY_PATH", sim::stage()?).env("TENURE_SIM_MEMORY", MEMORY))?;
+    // Two devices: the answers about them are expected wherever there are two.
+    probe.env("LD_LIBRARY_PATH", sim::stage()?).env("TENURE_SIM_MEMORY", MEMORY).env("TENURE_SIM_DEVICES", "2");
+    run(probe.env("PYTHONPATH", folder.join("python")))?;
     let commit = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
     let about = format!("{{\"version\": \"{}\", \"commit\": \"{}\"}}\n", version()?, commit.trim());
     write(&folder.join("bundle.json"), &about)?;
@@ -215,6 +223,33 @@ fn benches(folder: &Path) -> Done {
     Ok(())
 }
 
+/// RMM's wheels, packed, because unpacked they are three times as large. Where they cannot be fetched, the bundle goes without: RMM is then
+/// measured only on machines that have it.
+fn rmm(folder: &Path, python: &Path) -> Done {
+    io(folder, std::fs::create_dir_all(folder))?;
+    let mut fetch = command(python);
+    fetch.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+        "--no-deps",
+    ]);
+    fetch
+        .args(["--python-version", RMM_PYTHON])
+        .args(RMM_PLATFORMS.iter().flat_map(|platform| ["--platform", platform]));
+    if let Err(why) = run(fetch.arg("--dest").arg(folder).arg("-r").arg(root().join(RMM))) {
+        println!("RMM is left out: {why}");
+        let _ = std::fs::remove_dir_all(folder);
+        return Ok(());
+    }
+    let wheels = files_below(folder)?.into_iter().map(|(path, _)| path);
+    run(command(python).arg("-B").arg(root().join("xtask/bundle/slim_wheels.py")).args(wheels))
+}
+
 fn version() -> Done<String> {
     let manifest = read("Cargo.toml")?;
     let line = manifest.lines().find_map(|line| line.strip_prefix("version = \"")).unwrap_or("\"");
@@ -250,13 +285,14 @@ fn check_size(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
     Err(format!("{whole} bytes are more than {MAX_BYTES}; the largest file is {} with {bytes}", largest.display()))
 }
 
-/// Checks that a binary needs no glibc newer than [`MAX_GLIBC`], and that the project's own binaries contain no path of this repository.
+/// Checks that a binary needs no system library newer than [`MAX_VERSIONS`], and that the project's own binaries contain no path of this
+/// repository.
 fn check_portable(path: &Path, ours: bool) -> Done {
     let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
-    for line in symbols.lines() {
-        let Some(version) = line.split("@GLIBC_").nth(1) else { continue };
+    for (line, (library, newest)) in symbols.lines().flat_map(|line| MAX_VERSIONS.map(|limit| (line, limit))) {
+        let Some(version) = line.split(library).nth(1) else { continue };
         let mut numbers = version.split([' ', '.']).map(|part| part.parse::<u32>().unwrap_or(0));
-        if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) > MAX_GLIBC {
+        if [(); 3].map(|()| numbers.next().unwrap_or(0)) > newest {
             return Err(format!("{} needs {}", path.display(), line.trim()));
         }
     }

@@ -72,8 +72,11 @@ fn get_number(world: &World, name: &str) -> Answer<u64> {
         "copied_to_device" => world.statistics.copied[0],
         "copied_from_device" => world.statistics.copied[1],
         "copied_on_device" => world.statistics.copied[2],
+        "direct_peer_copies" => world.statistics.peer_copies[0],
+        "staged_peer_copies" => world.statistics.peer_copies[1],
         "host_alloc_flags" => world.statistics.host_alloc_flags.into(),
         "host_register_flags" => world.statistics.host_register_flags.into(),
+        "host_alloc_node" => world.statistics.host_alloc_node,
         "allocations" => world.space.count(MemoryKind::Device),
         "pooled" => world.space.count(MemoryKind::Pooled),
         "managed" => world.space.count(MemoryKind::Managed),
@@ -235,8 +238,9 @@ unsafe extern "C" fn tenure_sim_calls(name: *const c_char) -> u64 {
 extern "C" fn tenure_sim_reset_calls() -> u32 {
     call_counts::reset();
     control(|world| {
-        let Statistics { device_synchronizes, implicit_synchronizes, executed, copied, .. } = &mut world.statistics;
-        (*device_synchronizes, *implicit_synchronizes, *executed, *copied) = (0, 0, 0, [0; 3]);
+        let Statistics { device_synchronizes, implicit_synchronizes, executed, copied, peer_copies, .. } =
+            &mut world.statistics;
+        (*device_synchronizes, *implicit_synchronizes, *executed, *copied, *peer_copies) = (0, 0, 0, [0; 3], [0; 2]);
         Ok(())
     })
 }

@@ -9,7 +9,7 @@ use crate::base::status::*;
 use crate::base::types::{Address, Handle};
 use crate::entry::call::Call;
 use crate::entry::enter::driver;
-use crate::memory::pages::{PAGE_BYTES, fill_with_junk, map_host, unmap};
+use crate::memory::pages::{PAGE_BYTES, fill_with_junk, map_host, preferred_numa_node, unmap};
 use crate::memory::region::{MemoryKind, Region};
 use crate::state::device::{HOST_POINTER_FOR_REGISTERED, UNIFIED_ADDRESSING};
 use crate::state::machine::Machine;
@@ -69,6 +69,7 @@ fn allocate(call: &mut Call, out: *mut *mut c_void, size: usize, flags: c_uint) 
         return Err(INVALID_VALUE);
     }
     call.refuse_in_capture()?;
+    call.statistics.host_alloc_node = preferred_numa_node().map_or(0, |node| u64::from(node) + 1);
     let host = map_host(whole_pages(size as u64).ok_or(OUT_OF_MEMORY)?)?;
     fill_with_junk(host, size.min(MAX_JUNK_BYTES) as u64, &mut call.world.random);
     let context = call.context;

@@ -7,10 +7,14 @@
 //!
 //! A synchronous copy of pageable memory to a device has read it on return, and no more: the bytes may still be on their way, so a
 //! stream that is not ordered behind the legacy one finds the old ones. NVIDIA's page on synchronisation says so, for any size.
+//!
+//! A copy between two devices always works. It is direct if peer access is enabled in the context of its stream. Otherwise a driver stages it
+//! through host memory, which `staged_peer_copies` counts.
 
 use crate::base::status::*;
 use crate::base::types::Handle;
 use crate::entry::call::Call;
+use crate::memory::region::MemoryKind;
 use crate::state::device::PAGEABLE_MEMORY_ACCESS;
 use crate::state::machine::Machine;
 use crate::state::work::Work;
@@ -126,7 +130,25 @@ fn run(machine: &mut Machine, context: Handle, from: &Side, to: &Side, shape: &S
         _ => 2,
     };
     machine.statistics.copied[direction] += shape.width * shape.height * shape.depth;
+    if let Some(is_direct) = peer_access(machine, context, from, to) {
+        machine.statistics.peer_copies[usize::from(!is_direct)] += 1;
+    }
     Ok(())
+}
+
+/// For a copy between the memories of two devices: whether the context has enabled access to the other device. None: any other copy.
+fn peer_access(machine: &Machine, context: Handle, from: &Side, to: &Side) -> Option<bool> {
+    let device_of = |side: &Side| {
+        let region = machine.space.find(side.address).filter(|_| side.memory == Memory::Device)?;
+        let is_local = matches!(region.kind, MemoryKind::Device | MemoryKind::Array | MemoryKind::Pooled);
+        is_local.then_some(region.device)
+    };
+    let (from, to) = (device_of(from)?, device_of(to)?);
+    if from == to {
+        return None;
+    }
+    let context = machine.contexts.get(&context)?;
+    Some([(from, to), (to, from)].iter().any(|(own, other)| context.device == *own && context.peers.contains(other)))
 }
 
 /// Copies between overlapping rows, with a result that no program can rely on.

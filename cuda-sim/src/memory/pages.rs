@@ -69,3 +69,17 @@ pub fn fill_with_junk(bytes: usize, size: u64, random: &mut Random) {
         }
     }
 }
+
+/// The NUMA node that the calling thread prefers for new memory, if its policy names one.
+pub fn preferred_numa_node() -> Option<u32> {
+    const DEFAULT: libc::c_int = 0;
+    let (mut mode, mut mask) = (DEFAULT, [0_u64; 16]);
+    let bits = 8 * size_of_val(&mask);
+    // SAFETY: writes the number and the mask, which are ours.
+    let code = unsafe { libc::syscall(libc::SYS_get_mempolicy, &mut mode, mask.as_mut_ptr(), bits, 0_usize, 0_usize) };
+    if code != 0 || mode == DEFAULT {
+        return None;
+    }
+    let word = mask.iter().position(|word| *word != 0)?;
+    Some(64 * word as u32 + mask[word].trailing_zeros())
+}

@@ -40,6 +40,8 @@ pub struct Machine {
 pub struct Statistics {
     pub host_alloc_flags: u32,
     pub host_register_flags: u32,
+    /// 1 + the NUMA node that the calling thread preferred at the last allocation of pinned memory; 0: none.
+    pub host_alloc_node: u64,
     /// Calls that wait for all work of a context.
     pub device_synchronizes: u64,
     /// Calls that free memory and found unfinished work on the device.
@@ -48,6 +50,8 @@ pub struct Statistics {
     pub executed: u64,
     /// Bytes moved by copies that ran, by direction: to the device, from it, on or between devices.
     pub copied: [u64; 3],
+    /// Copies between two devices that ran: direct ones, and those that a driver stages through host memory.
+    pub peer_copies: [u64; 2],
     /// The label of the last piece of work that failed.
     pub last_failure: &'static str,
 }
