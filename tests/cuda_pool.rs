@@ -310,6 +310,95 @@ fn pd_8_a_stream_that_is_released() {
     assert_eq!(pool.take(12 * MIB, &t), Ok(block));
 }
 
+/// A stream of another library, which destroys it on drop.
+struct Foreign(u64);
+
+impl Foreign {
+    fn new() -> Foreign {
+        let mut stream = 0u64;
+        assert_eq!(with_context(0, || driver_call!(cuStreamCreate(&mut stream => *mut u64, 1 => u32))), 0);
+        Foreign(stream)
+    }
+
+    /// A handle on it.
+    fn import(&self) -> Stream {
+        let mut handle = null_mut();
+        // SAFETY: the pointer is ours.
+        assert_eq!(unsafe { tn_stream_import(GPU, self.0, &mut handle) }, TN_OK);
+        Stream(handle)
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        assert_eq!(with_context(0, || driver_call!(cuStreamDestroy_v2(self.0 => u64))), 0);
+    }
+}
+
+/// PD-8, ST-4: the owner of an imported stream destroys it before its handle is released. What was freed on it has an event, and no call
+/// touches the stream afterwards: the simulator ends a process that does.
+#[test]
+fn pd_8_the_owner_destroys_an_imported_stream_first() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (pool, t) = (pool(), stream());
+    let foreign = Foreign::new();
+    let s = foreign.import();
+    let blocks: Vec<usize> = (0..3).map(|_| pool.take(12 * MIB, &s).unwrap()).collect();
+    let kept = pool.take(12 * MIB, &t).unwrap();
+    sim.set("free_waits", 0);
+    sim.hold(foreign.0);
+    fill(&s, blocks[0], 64, 0x11);
+    pool.record_use(blocks[2], &s);
+    pool.record_use(kept, &s);
+    let (records, ()) = sim.calls_of("cuEventRecord", || blocks.iter().for_each(|&block| pool.give(block, &s)));
+    assert!((3..=4).contains(&records), "one for each free, and at most one for the open use: {records}");
+    // Freed by another stream while the caller still vouches for this one.
+    pool.give(kept, &t);
+    drop(foreign);
+    assert_eq!(pool.stats().pending_bytes, 48 * MIB as u64);
+    let other = pool.take(12 * MIB, &t).unwrap();
+    assert!(!blocks.contains(&other) && other != kept);
+    assert_eq!(tn_stream_synchronize(t.0), TN_OK);
+    sim.release_all();
+    sim.set("pace", 1);
+    t.finish();
+    sim.set("pace", 0);
+    let mut again: Vec<usize> = (0..4).map(|_| pool.take(12 * MIB, &t).unwrap()).collect();
+    again.retain(|block| blocks.contains(block) || *block == kept);
+    assert_eq!(again.len(), 4, "all have passed, without a wait for the device");
+    // The handle goes last.
+    drop(s);
+    sim.set("free_waits", 1);
+}
+
+/// PD-8: the library's own streams record nothing at a free, and an imported one that was released in time costs nothing afterwards.
+#[test]
+fn pd_8_an_open_use_ends_with_the_handle() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (pool, t) = (pool(), stream());
+    let foreign = Foreign::new();
+    let s = foreign.import();
+    let block = pool.take(12 * MIB, &t).unwrap();
+    pool.record_use(block, &s);
+    sim.set("free_waits", 0);
+    sim.hold(foreign.0);
+    fill(&s, block, 64, 0x11);
+    let (records, ()) = sim.calls_of("cuEventRecord", || drop(s));
+    assert_eq!(records, 1, "behind the open use");
+    drop(foreign);
+    pool.give(block, &t);
+    assert_ne!(pool.take(12 * MIB, &t), Ok(block), "the other stream works on it");
+    sim.release_all();
+    sim.set("pace", 1);
+    t.finish();
+    sim.set("pace", 0);
+    sim.set("free_waits", 1);
+    let again = [pool.take(12 * MIB, &t), pool.take(12 * MIB, &t)];
+    assert!(again.contains(&Ok(block)));
+}
+
 /// PD-9: the legacy stream (the constant 1) is ordered with blocking streams, and NULL is the thread's current one.
 #[test]
 fn pd_9_legacy_blocking_and_current_streams() {

@@ -19,6 +19,8 @@
  *   TENURE_SIM_REUSE       1: addresses of freed device memory are given out again at once; 0: as late as possible; default 0
  *   TENURE_SIM_FREE_WAITS  1: cuMemFree and cuMemFreeHost wait for the device, as the real driver does; 0: they do not, and work that
  *                          still uses the memory fails with 700; default 1
+ *   TENURE_SIM_ABORT       1: a call with a stream that was destroyed, or never was one, prints which and ends the process, as a driver
+ *                          may; 0: it returns 400; default 1
  *   TENURE_SIM_TRACE       1: each call with its result, and each piece of work when it runs, is printed to stderr; default 0
  *   TENURE_SIM_MISSING     functions to hide, separated by commas: an exact name (cuMemCreate), or a name without version for all its
  *                          versions (cuMemAlloc). Neither dlsym nor cuGetProcAddress finds them. Read only when the library is loaded
@@ -46,7 +48,7 @@ int tenure_sim_reset(void);
  *   "pace"        0 random: each call lets some of the queued work run or none, as the seed decides; 1 eager: all work that can run has run
  *                 when a call returns; 2 lazy: only polls, waiting calls and idle time run work; 3 manual: only waiting calls and
  *                 tenure_sim_step run work
- *   "idle_us", "junk", "reuse", "free_waits", "peers", "version", "trace"  as in the environment
+ *   "idle_us", "junk", "reuse", "free_waits", "abort", "peers", "version", "trace"  as in the environment
  *   "devices", "memory"  before cuInit only, else 401 */
 int tenure_sim_set(const char *name, uint64_t value);
 

@@ -29,7 +29,8 @@ pub(super) fn end(stream: &'static Stream) {
 fn end_stream(stream: &'static Stream) {
     stream.close_uses();
     if stream.gpu().alive().is_ok() {
-        if stream.has_unrecorded() {
+        // The caller vouches for another library's stream only while uses are open.
+        if stream.has_unrecorded() && (stream.origin() != Origin::Imported || stream.has_ended()) {
             // Fails if the stream captures or is gone: its points stay pending.
             let _ = stream.record_held(false);
         }

@@ -17,6 +17,15 @@ impl Stream {
     pub fn now(&'static self) -> Point {
         match *self {}
     }
+    pub fn end_of_use(&'static self) -> Point {
+        match *self {}
+    }
+    pub fn needs_early_events(&self) -> bool {
+        match *self {}
+    }
+    pub fn has_ended(&self) -> bool {
+        match *self {}
+    }
     pub fn open_use(&self) -> u64 {
         match *self {}
     }

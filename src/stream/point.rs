@@ -92,11 +92,13 @@ impl Point {
         quietly(|| self.wait()).is_ok() || self.is_passed()
     }
 
-    /// The first event at or behind the point, recorded now if there is none.
+    /// The first event at or behind the point, recorded now if there is none. TN_ERR_DRIVER: there is none, and the stream is another
+    /// library's, which may have destroyed it.
     pub(super) fn event(self) -> Result<EventRef> {
         let recorded = self.stream.behind(self.tick);
         match recorded {
             Some(event) => Ok(event),
+            None if self.stream.needs_early_events() => Err(self.stream.ended_error()),
             None => self.stream.record(false),
         }
     }

@@ -72,8 +72,8 @@ pub struct Stream {
     gone: AtomicBool,
     /// The tick at which it was bound to its CUstream: unique among all streams and their uses.
     born: AtomicU64,
-    /// Whether a use was opened.
-    opened: AtomicBool,
+    /// Number of open uses.
+    open_uses: AtomicU32,
     /// The tick that closed the uses that were open at its end; 0: it has not ended, or had none.
     ended: AtomicU64,
     /// References: see `stream_ref`. 0: it ended, or was never used.
@@ -103,7 +103,7 @@ impl Slot for Stream {
             serial: AtomicU64::new(0),
             gone: AtomicBool::new(false),
             born: AtomicU64::new(0),
-            opened: AtomicBool::new(false),
+            open_uses: AtomicU32::new(0),
             ended: AtomicU64::new(0),
             refs: AtomicU32::new(0),
             last_point: AtomicU64::new(0),
@@ -145,7 +145,7 @@ impl Stream {
         stream.serial.store(0, Ordering::Relaxed);
         stream.gone.store(false, Ordering::Relaxed);
         stream.born.store(advance_clock(), Ordering::Relaxed);
-        stream.opened.store(false, Ordering::Relaxed);
+        stream.open_uses.store(0, Ordering::Relaxed);
         stream.ended.store(0, Ordering::Relaxed);
         *stream.known_waits.lock() = KnownWaits::NONE;
         stream.head.set_state(State::Kept);

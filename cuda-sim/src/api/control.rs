@@ -47,6 +47,7 @@ fn set_number(world: &mut World, name: &str, value: u64) -> Answer {
         "junk" => world.config.junk = value != 0,
         "reuse" => world.space.reuses = value != 0,
         "free_waits" => world.config.free_waits = value != 0,
+        "abort" => world.config.aborts = value != 0,
         "peers" => world.config.peers = value != 0,
         "version" => world.config.version = i32::try_from(value).map_err(|_| INVALID_VALUE)?,
         // cuInit creates the devices from these.

@@ -39,7 +39,10 @@ driver! {
     }
 
     fn cuStreamDestroy_v2(stream: Handle) in Init => |call| {
-        let known = call.world.streams.get_mut(&stream).filter(|stream| !stream.destroyed).ok_or(INVALID_HANDLE)?;
+        let Some(known) = call.world.streams.get_mut(&stream).filter(|stream| !stream.destroyed) else {
+            call.abort_for_stream(stream);
+            return Err(INVALID_HANDLE);
+        };
         known.destroyed = true;
         if known.is_idle() {
             call.world.remove_stream(stream);

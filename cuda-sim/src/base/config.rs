@@ -52,6 +52,8 @@ pub struct Config {
     pub reuses: bool,
     /// Freeing waits for the device, as the real driver does; without, work that still uses the memory faults.
     pub free_waits: bool,
+    /// A call with a stream that does not exist ends the process, as a driver may; else it returns 400.
+    pub aborts: bool,
 }
 
 pub const MAX_DEVICES: usize = 8;
@@ -72,6 +74,7 @@ impl Config {
             junk: number("TENURE_SIM_JUNK").is_none_or(|flag| flag != 0),
             reuses: number("TENURE_SIM_REUSE").is_some_and(|flag| flag != 0),
             free_waits: number("TENURE_SIM_FREE_WAITS").is_none_or(|flag| flag != 0),
+            aborts: number("TENURE_SIM_ABORT").is_none_or(|flag| flag != 0),
         }
     }
 }

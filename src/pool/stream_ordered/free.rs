@@ -80,7 +80,8 @@ impl Pool {
     #[cold]
     fn replace_uses(&'static self, state: Open, span: &'static Span, point: Point) -> bool {
         let mut first = None;
-        span.uses.each(|other| first = first.or(Some(other)));
+        // The caller vouches for none of the imported streams here.
+        span.uses.each(|other| first = first.or(Some(other).filter(|other| !other.stream().needs_early_events())));
         drop(state);
         let waits = first.filter(|other| other.stream().wait_for(point).is_ok());
         match waits {
@@ -104,6 +105,7 @@ impl Pool {
         stream: Option<&'static Stream>,
     ) -> Result<()> {
         let (mut node, mut tried) = (None, false);
+        let point = stream.map(Stream::end_of_use);
         loop {
             let claimed = requests::claim(address, through, client);
             let (pool, mut state, span, index) = match claimed {
@@ -113,7 +115,16 @@ impl Pool {
                     return Err(status);
                 }
             };
-            if let Some(stream) = stream {
+            if let Some((other, opened)) = span.uses.open_use_to_record() {
+                // The event behind the use is recorded under no lock.
+                drop(state);
+                let end = other.end_of_use();
+                if let Ok((_, _state, span, _)) = requests::claim(address, through, client) {
+                    span.uses.close_at(opened, end);
+                }
+                continue;
+            }
+            if let (Some(stream), Some(point)) = (stream, point) {
                 if !tried && (!state.has_stream_list(stream) || !span.uses.can_add_use(stream)) {
                     // What is missing is made under no lock, once.
                     drop(state);
@@ -121,10 +132,10 @@ impl Pool {
                     (node, tried) = (Use::create(), true);
                     continue;
                 }
-                match span.uses.add(stream.now(), node) {
+                match span.uses.add(point, node) {
                     Ok(rest) => node = rest,
                     Err(()) => {
-                        if !self.replace_uses(state, span, stream.now()) {
+                        if !self.replace_uses(state, span, point) {
                             return Err(fail(
                                 TN_ERR_NO_HOST_MEMORY,
                                 format_args!(
@@ -246,7 +257,7 @@ impl Pool {
             return Cleared::Captured;
         }
         self.ensure_stream_list(stream);
-        span.uses.set(stream.now());
+        span.uses.set(stream.end_of_use());
         Cleared::Yes
     }
 

@@ -184,7 +184,7 @@ impl Pool {
         };
         // SAFETY: as above, and the stream may have it: it is used in that order only.
         unsafe { self.ops().fill_on(stream, address, bytes, 0)? };
-        let point = stream.now();
+        let point = stream.end_of_use();
         self.record_use(address, point);
         Ok(Some(point))
     }

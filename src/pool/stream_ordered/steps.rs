@@ -89,10 +89,11 @@ impl Pool {
         drop(state);
         let mut waits = true;
         span.uses.each(|point| waits = waits && stream.wait_for(point).is_ok());
+        let end = stream.end_of_use();
         let mut state = self.state.lock();
         state.busy -= 1;
         if waits {
-            span.uses.set(stream.now());
+            span.uses.set(end);
         }
         state.set_free_ordered(span, os::coarse_ms());
         waits

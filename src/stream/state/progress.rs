@@ -3,9 +3,9 @@
 //! Contract: only functions that record or query an event call the driver, and hold no lock.
 
 use super::waits::{capturing, is_capturing};
-use super::{CLOCK, LEGACY, Stream, advance_clock};
+use super::{CLOCK, LEGACY, Origin, Stream, advance_clock};
 use crate::cuda_driver::{CUstream, code};
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, fail, quietly};
 use crate::gpu::Inside;
 use crate::stream::event_pool::EventRef;
 use crate::stream::point::Point;
@@ -23,7 +23,29 @@ impl Stream {
         Point::new(self, tick)
     }
 
-    /// The point behind all work issued so far, with an event recorded. TN_ERR_UNSUPPORTED: the stream captures a graph; TN_ERR_DRIVER.
+    /// The point behind all work issued so far, where a use of the stream ends. The caller vouches that the CUstream exists during this call.
+    ///
+    /// For another library's stream an event is recorded now, because nobody vouches for it later. Where none can be recorded, as in a
+    /// capture, the point passes with a later event of the stream, or with the next wait for the whole device. For all other streams this
+    /// is [`Stream::now`], which calls no driver. Called under no lock.
+    #[inline]
+    pub fn end_of_use(&'static self) -> Point {
+        if self.needs_early_events() { self.end_of_use_recorded() } else { self.now() }
+    }
+
+    #[cold]
+    fn end_of_use_recorded(&'static self) -> Point {
+        quietly(|| self.record_point()).unwrap_or_else(|_| self.now())
+    }
+
+    /// Whether events must be recorded while a caller vouches for the CUstream: its owner may destroy it at any time afterwards.
+    #[inline]
+    pub fn needs_early_events(&self) -> bool {
+        self.origin() == Origin::Imported
+    }
+
+    /// The point behind all work issued so far, with an event recorded. The caller vouches for the CUstream, as in
+    /// [`Stream::end_of_use`]. TN_ERR_UNSUPPORTED: the stream captures a graph; TN_ERR_DRIVER.
     pub fn record_point(&'static self) -> Result<Point> {
         self.record(false).map(|event| Point::of(self, &event))
     }
@@ -119,8 +141,9 @@ impl Stream {
         }
     }
 
+    /// The error of a point that has no event, where nobody vouches for the CUstream any more.
     #[cold]
-    fn ended_error(&self) -> Status {
+    pub(in crate::stream) fn ended_error(&self) -> Status {
         fail(
             TN_ERR_DRIVER,
             format_args!(

@@ -65,7 +65,7 @@ impl Stream {
     /// As [`Stream::synchronize`], for a stream that may have no reference, and without harm to captures of other threads. TN_ERR_DRIVER: it
     /// ended, or is another thread's per-thread stream.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
-        let reachable = |_: &StreamRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
+        let reachable = |_: &StreamRef| self.is_nameable() && !self.needs_early_events();
         let Some(_stream_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
         let inside = self.gpu().enter()?;
         let _relaxed = inside.relaxed();
