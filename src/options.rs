@@ -17,6 +17,7 @@ static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 /// The valid values of `transfer.chunk`: from one page to the most that is reasonable to page-lock temporarily.
 const VALID_CHUNK_BYTES: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
+static STREAM_WAITS_BLOCK: AtomicBool = AtomicBool::new(false);
 
 /// Whether a release is refused while the array is borrowed, given or exported.
 #[inline]
@@ -37,6 +38,11 @@ pub fn abort_on_misuse() -> bool {
 /// Whether a thread's default stream is its per-thread stream; else it is the legacy stream.
 pub fn stream_per_thread() -> bool {
     STREAM_PER_THREAD.load(Ordering::Relaxed)
+}
+
+/// Whether a thread that waits for a stream or an event sleeps; else the driver lets it spin.
+pub fn stream_waits_block() -> bool {
+    STREAM_WAITS_BLOCK.load(Ordering::Relaxed)
 }
 
 /// The size in bytes of the chunks in which copies between host and device are staged.
@@ -126,8 +132,8 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, stream.default and \
-             pool.<device>.<field of tn_pool_options>"
+            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, stream.default, stream.wait \
+             and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -171,6 +177,13 @@ pub fn set(name: &str, text: &str) -> Result<()> {
                 ));
             }
         },
+        "stream.wait" => match text {
+            "spin" => STREAM_WAITS_BLOCK.store(false, Ordering::Relaxed),
+            "block" => STREAM_WAITS_BLOCK.store(true, Ordering::Relaxed),
+            _ => {
+                return Err(fail(TN_ERR_INVALID, format_args!("option {name} must be spin or block, not \"{text}\"")));
+            }
+        },
         _ => return Err(unknown(name)),
     }
     Ok(())
@@ -194,6 +207,7 @@ pub fn get(name: &str) -> Result<Text> {
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
+            "stream.wait" => text.write_str(if stream_waits_block() { "block" } else { "spin" }),
             _ => return Err(unknown(name)),
         }
     };

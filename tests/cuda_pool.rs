@@ -628,6 +628,85 @@ fn pd_15_during_a_capture() {
     pool.give(fresh, &s);
 }
 
+/// PD-15: nothing goes back to the driver while the requesting stream captures, although it would make room.
+#[test]
+fn pd_15_a_capture_returns_no_memory() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (pool, s) = (pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap(), stream());
+    let cached = [pool.take(2 * MIB, &s).unwrap(), pool.take(2 * MIB, &s).unwrap()];
+    cached.iter().for_each(|&block| pool.give(block, &s));
+    s.finish();
+    let capture = Capture::begin(&s);
+    let (frees, taken) = sim.calls_of("cuMemFree", || pool.take(4 * MIB, &s));
+    assert_eq!((frees, taken), (0, Err(TN_ERR_UNSUPPORTED)));
+    sim.fail("cuMemAlloc", 1, 0, 2);
+    let other = support::device_pools::pool();
+    assert_eq!(sim.calls_of("cuMemFree", || other.take(4 * MIB, &s)), (0, Err(TN_ERR_UNSUPPORTED)));
+    sim.clear_faults();
+    let graph = capture.end();
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
+    assert!(pool.take(4 * MIB, &s).is_ok(), "after the capture it does");
+}
+
+/// PO-44, PD-16: before a request fails, the host waits for memory that is only pending: for what fits, then for all work of the device.
+#[test]
+fn po_44_the_host_waits_for_pending_memory() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (device_pool, s) = (pool(), stream());
+    let work = device_pool.take(64, &s).unwrap();
+    // Work runs only in calls that wait.
+    sim.set("pace", 3);
+    sim.set("idle_us", 60_000_000);
+    for flags in [0, TN_POOL_STRICT] {
+        let pinned = pool_on(PINNED, |o| (o.max_size, o.flags) = (4 * MIB as u64, flags)).unwrap();
+        let block = pinned.take(3 * MIB, &NOW).unwrap();
+        fill(&s, work, 64, 1);
+        pinned.give(block, &s);
+        let (waits, taken) = sim.calls_of("cuEventSynchronize", || pinned.take(3 * MIB, &NOW));
+        match flags {
+            0 => assert_eq!((waits, taken), (1, Ok(block)), "the work of the stream is done now"),
+            _ => assert_eq!((waits, taken), (0, Err(TN_ERR_POOL_LIMIT)), "tests in strict mode are deterministic"),
+        }
+        s.finish();
+    }
+    // What has no event: it was freed on an imported stream within a capture.
+    let pool = pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap();
+    let foreign = Foreign::new();
+    let t = foreign.import();
+    let block = pool.take(3 * MIB, &t).unwrap();
+    let capture = Capture::begin(&t);
+    pool.give(block, &t);
+    let graph = capture.end();
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
+    drop(foreign);
+    let before = sim.get("device_synchronizes");
+    assert_eq!(pool.take(3 * MIB, &s), Ok(block), "{}", last_error());
+    assert_eq!(sim.get("device_synchronizes"), before + 1);
+    sim.set("idle_us", 5000);
+    sim.set("pace", 0);
+}
+
+/// PD-9: a per-thread stream records an event at a free, so that other threads need none on the legacy stream, a barrier for all.
+#[test]
+fn pd_9_per_thread_streams_record_their_own_events() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let pool = pool();
+    let own = || Stream(std::ptr::without_provenance_mut(2));
+    let block = pool.take(12 * MIB, &own()).unwrap();
+    let (records, ()) = sim.calls_of("cuEventRecord", || pool.give(block, &own()));
+    assert_eq!(records, 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (records, taken) = sim.calls_of("cuEventRecord", || pool.take(12 * MIB, &own()));
+            assert_eq!(records, 0, "none on the legacy stream");
+            pool.give(taken.unwrap(), &own());
+        });
+    });
+}
+
 /// PD-1, PD-15: within the capture, the stream gets blocks that it freed before at once, without a poll. The graph is ordered after that
 /// work if it is launched on that stream or on one that waits for it.
 #[test]

@@ -49,6 +49,9 @@ int tenure_sim_reset(void);
  *                 when a call returns; 2 lazy: only polls, waiting calls and idle time run work; 3 manual: only waiting calls and
  *                 tenure_sim_step run work
  *   "idle_us", "junk", "reuse", "free_waits", "abort", "peers", "version", "trace"  as in the environment
+ *   "same_context"  1: the primary context after cuDevicePrimaryCtxReset has the handle of the one before; 0: another. Without it, as the
+ *                 seed decides. Its number (cuCtxGetId) is new in either case
+ *   "green"       1: streams that are created from now on belong to a green context of the current device
  *   "devices", "memory"  before cuInit only, else 401 */
 int tenure_sim_set(const char *name, uint64_t value);
 
@@ -59,7 +62,8 @@ int tenure_sim_set(const char *name, uint64_t value);
  *   "implicit_synchronizes"                   calls that free memory and found unfinished work
  *   "copied_to_device", "copied_from_device", "copied_on_device"   bytes of copies that ran
  *   "host_alloc_flags", "host_register_flags" the flags of the last cuMemHostAlloc and cuMemHostRegister
- *   "allocations" (by cuMemAlloc), "pooled", "managed", "physical", "reserved", "pinned", "streams", "events", "contexts"
+ *   "allocations" (by cuMemAlloc), "pooled", "managed", "physical", "reserved", "pinned", "streams", "events", "contexts",
+ *   "blocking_events" (made with CU_EVENT_BLOCKING_SYNC)
  *                                             how many exist now
  *   "faults"                                  faults that were not injected yet, or go on */
 int tenure_sim_get(const char *name, uint64_t *value);

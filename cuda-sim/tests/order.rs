@@ -370,7 +370,10 @@ fn a_stream_that_does_not_exist_ends_the_process() {
             "foreign" => cuStreamQuery(0xdead_beef),
             _ => {
                 set("abort", 0);
-                assert_eq!((cuStreamQuery(dead), cuStreamDestroy_v2(dead), cuStreamQuery(0xdead_beef)), (400, 400, 400));
+                assert_eq!(
+                    (cuStreamQuery(dead), cuStreamDestroy_v2(dead), cuStreamQuery(0xdead_beef)),
+                    (400, 400, 400)
+                );
                 0
             }
         };

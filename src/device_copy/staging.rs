@@ -112,6 +112,8 @@ impl ChunkRing {
     /// Takes a page-locked chunk, which may have to be allocated, or else pageable memory. None: other copies use all page-locked chunks,
     /// and the caller can do without (`optional`).
     fn take(&self, optional: bool) -> Result<Option<Chunk>> {
+        // Finds out about a reset, with which the chunks are gone.
+        drop(self.gpu.enter()?);
         match self.claim() {
             Some((index, slot)) => {
                 let location = Location::Slot(index);
@@ -139,6 +141,7 @@ impl ChunkRing {
     /// Takes an unused slot. It prefers one that the device has finished with.
     fn claim(&self) -> Option<(usize, Slot)> {
         reclaim::register(trim);
+        gpu::on_reset(gpu::Layer::Copies, forget_chunks);
         let mut slots = self.slots().lock();
         let free = slots.iter().enumerate().filter(|(_, slot)| !slot.taken);
         let (index, _) = free.min_by_key(|(_, slot)| slot.after.is_some_and(|point| !point.is_passed()))?;
@@ -178,6 +181,19 @@ impl Drop for ChunkRing {
                 }
             }
         }
+    }
+}
+
+/// A GPU's context was reset: its chunks are gone.
+fn forget_chunks(gpu: i32) {
+    let Ok(gpu) = gpu::gpu(gpu) else { return };
+    for direction in [Direction::ToDevice, Direction::ToHost] {
+        ChunkRing::new(gpu, direction)
+            .slots()
+            .lock()
+            .iter_mut()
+            .filter(|slot| !slot.taken)
+            .for_each(|slot| *slot = NO_SLOT);
     }
 }
 

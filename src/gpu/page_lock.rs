@@ -19,7 +19,6 @@ const _: () = assert!(FLAGS == 11, "CU_MEMHOSTREGISTER_PORTABLE, _DEVICEMAP and 
 /// Allocates page-locked memory, which is freed by [`free`].
 pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     let mut address = null_mut();
     // SAFETY: the number is ours.
     let number = unsafe { inside.cuMemHostAlloc(&mut address, bytes, TN_HOST_PORTABLE) }?;
@@ -33,7 +32,6 @@ pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
 /// - The memory came from there, is not used again, and all work on it is done.
 pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemFreeHost(address as *mut c_void) }?;
     gpu.check(number, "cuMemFreeHost")
@@ -47,7 +45,6 @@ pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
 pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) -> Result<()> {
     let flags = flags & FLAGS;
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemHostRegister_v2(address as *mut c_void, bytes, flags) }?;
     // For memory that it has allocated itself, and which is page-locked, the driver returns only INVALID_VALUE (libgdsync issue 25).
@@ -62,7 +59,6 @@ pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) 
 /// - The range was locked there, and all work on it is done: whether the driver waits for work is not documented.
 pub unsafe fn unlock(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemHostUnregister(address as *mut c_void) }?;
     gpu.check(number, "cuMemHostUnregister")

@@ -84,6 +84,9 @@ impl Point {
     pub fn poll(self) -> bool {
         match self.0 {}
     }
+    pub fn wait_for_event(self) -> Result<()> {
+        match self.0 {}
+    }
     pub fn outlast(self) -> bool {
         match self.0 {}
     }

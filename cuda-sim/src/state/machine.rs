@@ -110,7 +110,8 @@ impl Machine {
 
     /// Whether a stream had this handle, now or before.
     pub fn was_stream(&self, handle: Handle) -> bool {
-        handle & !0xffff_ffff_fff0 == handle_bits(HandleKind::Stream) && handle >> 4 & 0xfff_ffff_ffff < self.next_handle
+        handle & !0xffff_ffff_fff0 == handle_bits(HandleKind::Stream)
+            && handle >> 4 & 0xfff_ffff_ffff < self.next_handle
     }
 
     /// An error unless the context exists.

@@ -118,7 +118,8 @@ impl Pool {
             if let Some((other, opened)) = span.uses.open_use_to_record() {
                 // The event behind the use is recorded under no lock.
                 drop(state);
-                let end = other.end_of_use();
+                // A stream that ended has recorded it.
+                let end = if other.has_ended() { Point::new(other, 0) } else { other.end_of_use() };
                 if let Ok((_, _state, span, _)) = requests::claim(address, through, client) {
                     span.uses.close_at(opened, end);
                 }
@@ -294,7 +295,7 @@ impl Pool {
     /// Clears a range before it goes back to the device, in pools where the host clears. All device work on it has
     /// finished.
     pub(in crate::pool) fn clear_leaving(&'static self, start: usize, bytes: usize) {
-        if self.host_clears() && !self.ops().is_gone() {
+        if self.host_clears() && !self.ops().is_gone() && !self.is_dead(start) {
             // SAFETY: it left the pool's state, which returns only memory without pending uses; no thread can reach
             // it.
             unsafe { self.ops().fill(start, bytes, 0) };

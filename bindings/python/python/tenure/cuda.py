@@ -224,8 +224,8 @@ def stream(priority: int = 0, *, blocking: bool = False, device=None) -> Stream:
 def external_stream(stream, *, device=None) -> Stream:
     """Another library's stream, which that library keeps owning.
 
-    stream: an object with ``__cuda_stream__``, such as one of cuda.core. It lives as long as the result. Or a
-    ``CUstream`` as an integer: its owner must keep it as long as the result is used.
+    stream: an object with ``__cuda_stream__``, such as one of cuda.core, which lives as long as the result; or a
+    ``CUstream`` as an integer, which must exist whenever the result is used.
     """
     named = _named(device)
     protocol = getattr(stream, "__cuda_stream__", None)
@@ -233,7 +233,9 @@ def external_stream(stream, *, device=None) -> Stream:
         return _tenure._external_stream(named, stream)
     version, native = protocol() if callable(protocol) else protocol
     if version != 0:
-        raise NotImplementedError(f"__cuda_stream__ of {type(stream).__name__} has version {version}; this release knows version 0")
+        raise NotImplementedError(
+            f"__cuda_stream__ of {type(stream).__name__} has version {version}; this release knows version 0"
+        )
     return _tenure._external_stream(named, native, stream)
 
 

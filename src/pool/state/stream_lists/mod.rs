@@ -30,6 +30,7 @@
 //! | `requests` | free spans are found, cut and allocated |
 //! | `ranges` | granules become ranges, and granules again |
 //! | `pending` | which uses have passed |
+//! | `withheld` | free spans whose memory is gone |
 //!
 //! Contract: that of `state`, under the same lock. Nothing here asks a driver.
 
@@ -40,6 +41,8 @@ pub(in crate::pool) mod pending;
 mod ranges;
 
 mod requests;
+
+mod withheld;
 
 use crate::device::host::GRANULE;
 use crate::pool::recycler::{Recycled, Recycler};
