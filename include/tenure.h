@@ -1583,10 +1583,11 @@ const char *tn_last_error(void);
  * @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
  *                 "check_managed", for tests: each set and update of a shared variable first checks that nobody changed its bytes through
  *                 a raw pointer. "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in which copies
- *                 between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64. "stream.default": the stream that is a
- *                 thread's current one until it sets another, legacy or per-thread. "pool.<device>.<field>": a field of tn_pool_options of the default
+ *                 between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64. "stream.default": the
+ *                 stream that is a thread's current one until it sets another, legacy or per-thread. "stream.wait": whether a thread that waits
+ *                 for a stream or an event spins or sleeps, spin or block. "pool.<device>.<field>": a field of tn_pool_options of the default
  *                 pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
- * @param value    The value as NUL-terminated text: 0 or 1; legacy or per-thread; a number, optionally followed by KiB, MiB or GiB; none.
+ * @param value    The value as NUL-terminated text: 0 or 1; legacy or per-thread; spin or block; a number, optionally followed by KiB, MiB or GiB; none.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, or a default pool that exists already.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -1706,9 +1707,9 @@ tn_status tn_stream_create(tn_device device,
                            tn_stream **out);
 
 /**
- * Makes a handle on another library's stream. Tenure never destroys that stream. The release of the last handle records an event after
- * Tenure's unfinished work there, and Tenure does not touch the stream afterwards. Its owner must not destroy the stream before: drivers
- * do not detect a destroyed stream, and may crash.
+ * Makes a handle on another library's stream. Tenure never destroys that stream. Its owner may destroy it at any time when no call has a
+ * handle on it, it is no thread's current stream, and no live block has it by `tn_pool_record_use`. Handles on it can be released
+ * afterwards. The stream must exist whenever it is passed: drivers do not detect a destroyed stream, and may crash.
  *
  * @param device   {TN_CUDA, id}: the GPU of the stream.
  * @param native   A live CUstream, or cudaStream_t, of the GPU's primary context. 0 and 1 mean the legacy stream; 2 means the per-thread
@@ -2184,7 +2185,7 @@ tn_status tn_pool_deallocate(tn_pool *pool,
  * @param pool     The block's pool; NULL: the pool that the block belongs to.
  * @param ptr      The block.
  * @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can access records
- *                 nothing.
+ *                 nothing. An imported stream must exist until the block is freed, or the last handle on the stream is released.
  * @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
  *         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block;
  *         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.

@@ -20,6 +20,7 @@ const VALID_CHUNK_BYTES: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 /// The largest value of `transfer.chunks`.
 pub const MAX_TRANSFER_CHUNKS: usize = 64;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
+static STREAM_WAITS_BLOCK: AtomicBool = AtomicBool::new(false);
 
 /// Whether a release is refused while the array is borrowed, given or exported.
 #[inline]
@@ -40,6 +41,11 @@ pub fn abort_on_misuse() -> bool {
 /// Whether a thread's default stream is its per-thread stream; else it is the legacy stream.
 pub fn stream_per_thread() -> bool {
     STREAM_PER_THREAD.load(Ordering::Relaxed)
+}
+
+/// Whether a thread that waits for a stream or an event sleeps; else the driver lets it spin.
+pub fn stream_waits_block() -> bool {
+    STREAM_WAITS_BLOCK.load(Ordering::Relaxed)
 }
 
 /// The size in bytes of the chunks in which copies between host and device are staged.
@@ -142,8 +148,8 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, transfer.chunks, stream.default and \
-             pool.<device>.<field of tn_pool_options>"
+            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, transfer.chunks, \
+             stream.default, stream.wait and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -188,6 +194,13 @@ pub fn set(name: &str, text: &str) -> Result<()> {
                 ));
             }
         },
+        "stream.wait" => match text {
+            "spin" => STREAM_WAITS_BLOCK.store(false, Ordering::Relaxed),
+            "block" => STREAM_WAITS_BLOCK.store(true, Ordering::Relaxed),
+            _ => {
+                return Err(fail(TN_ERR_INVALID, format_args!("option {name} must be spin or block, not \"{text}\"")));
+            }
+        },
         _ => return Err(unknown(name)),
     }
     Ok(())
@@ -212,6 +225,7 @@ pub fn get(name: &str) -> Result<Text> {
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "transfer.chunks" => write!(text, "{}", transfer_chunks()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
+            "stream.wait" => text.write_str(if stream_waits_block() { "block" } else { "spin" }),
             _ => return Err(unknown(name)),
         }
     };

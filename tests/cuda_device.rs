@@ -106,6 +106,89 @@ fn dv_1_no_device() {
     });
 }
 
+/// DV-1, DV-5: a system that is not ready yet, or an MPS server, is tried again by the next call. The message says what the code means.
+#[test]
+fn dv_5_a_failure_that_passes_is_tried_again() {
+    let said = [
+        (802, "fabric manager"),
+        (803, "different versions"),
+        (804, "compatibility package"),
+        (805, "MPS server"),
+        (807, "MPS server"),
+        (809, "connections"),
+    ];
+    let sim = require_simulator();
+    alone("dv_5_a_failure_that_passes_is_tried_again", &[], || {
+        for (code, part) in said {
+            sim.fail("cuInit", 1, 2, code);
+            for _ in 0..2 {
+                assert_eq!(count(TN_CUDA), Err(TN_ERR_DRIVER));
+                assert!(last_error().contains(&format!("({code})")) && last_error().contains(part), "{}", last_error());
+            }
+        }
+        assert!(count(TN_CUDA).unwrap() > 0, "at last it is ready");
+    });
+}
+
+/// PN-1: page-locked and managed memory, and what the program locks, make no context on a GPU that the program does not use.
+#[test]
+fn pn_1_memory_of_the_host_uses_a_gpu_in_use() {
+    /// How the program uses GPU 1 before.
+    const USES: [&str; 3] = ["its context is current", "the library has it", "another library has it"];
+    const CASE: &str = "TENURE_TEST_CASE";
+    require_simulator();
+    for case in ["0", "1", "2"] {
+        alone("pn_1_memory_of_the_host_uses_a_gpu_in_use", &[(CASE, case)], || {
+            let at: usize = std::env::var(CASE).unwrap().parse().unwrap();
+            let by = USES[at];
+            let gpu_there = device();
+            gpu_there.require_two();
+            let is_active = |id: i32| {
+                let (mut flags, mut active) = (0u32, 0i32);
+                driver_call!(cuDevicePrimaryCtxGetState(id => i32, &mut flags => *mut u32, &mut active => *mut i32));
+                active != 0
+            };
+            let mut context = null_mut::<c_void>();
+            match at {
+                1 => assert_eq!(tn_stream_release(create(gpu(1)).unwrap()), TN_OK),
+                _ => {
+                    assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut context => *mut *mut c_void, 1 => i32)), 0);
+                    let current = if at == 0 { context } else { null_mut() };
+                    assert_eq!(driver_call!(cuCtxSetCurrent(current => *mut c_void)), 0);
+                }
+            }
+            let mut memory = vec![0u8; 1 << 16];
+            let mut arrays = [null_mut(); 3];
+            for (out, device) in arrays.iter_mut().zip([PINNED, MANAGED]) {
+                let mut pool = null_mut();
+                // SAFETY: the pointers are ours.
+                unsafe {
+                    assert_eq!(tenure::ffi::pool::tn_pool_default(device, &mut pool), TN_OK);
+                    assert_eq!(
+                        tenure::ffi::array::tn_array_zeros(pool, TN_F64, 1, &1000, std::ptr::null(), out),
+                        TN_OK,
+                        "{}",
+                        last_error()
+                    );
+                }
+                assert_eq!(tenure::ffi::pool::tn_pool_release(pool), TN_OK);
+            }
+            let at_memory = memory.as_mut_ptr().cast::<c_void>();
+            // SAFETY: memory of ours, which lives on.
+            let locked = unsafe { tenure::ffi::transfer::tn_host_register(at_memory, memory.len(), 0, &mut arrays[2]) };
+            assert_eq!(locked, TN_OK, "{}", last_error());
+            assert_eq!((is_active(0), is_active(1)), (false, true), "{by}");
+            for array in arrays {
+                assert_eq!(tenure::ffi::array::tn_array_release(array), TN_OK);
+            }
+            assert_eq!((is_active(0), is_active(1)), (false, true), "{by}");
+        });
+        if std::env::var_os(CASE).is_some() {
+            return;
+        }
+    }
+}
+
 /// DV-1, DV-5: the result of the start is remembered.
 #[test]
 fn dv_1_a_broken_installation() {

@@ -356,6 +356,95 @@ fn pd_8_a_stream_that_is_released() {
     assert_eq!(pool.take(12 * MIB, &t), Ok(block));
 }
 
+/// A stream of another library, which destroys it on drop.
+struct Foreign(u64);
+
+impl Foreign {
+    fn new() -> Foreign {
+        let mut stream = 0u64;
+        assert_eq!(with_context(0, || driver_call!(cuStreamCreate(&mut stream => *mut u64, 1 => u32))), 0);
+        Foreign(stream)
+    }
+
+    /// A handle on it.
+    fn import(&self) -> Stream {
+        let mut handle = null_mut();
+        // SAFETY: the pointer is ours.
+        assert_eq!(unsafe { tn_stream_import(GPU, self.0, &mut handle) }, TN_OK);
+        Stream(handle)
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        assert_eq!(with_context(0, || driver_call!(cuStreamDestroy_v2(self.0 => u64))), 0);
+    }
+}
+
+/// PD-8, ST-4: the owner of an imported stream destroys it before its handle is released. What was freed on it has an event, and no call
+/// touches the stream afterwards: the simulator ends a process that does.
+#[test]
+fn pd_8_the_owner_destroys_an_imported_stream_first() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (pool, t) = (pool(), stream());
+    let foreign = Foreign::new();
+    let s = foreign.import();
+    let blocks: Vec<usize> = (0..3).map(|_| pool.take(12 * MIB, &s).unwrap()).collect();
+    let kept = pool.take(12 * MIB, &t).unwrap();
+    sim.set("free_waits", 0);
+    sim.hold(foreign.0);
+    fill(&s, blocks[0], 64, 0x11);
+    pool.record_use(blocks[2], &s);
+    pool.record_use(kept, &s);
+    let (records, ()) = sim.calls_of("cuEventRecord", || blocks.iter().for_each(|&block| pool.give(block, &s)));
+    assert!((3..=4).contains(&records), "one for each free, and at most one for the open use: {records}");
+    // Freed by another stream while the caller still vouches for this one.
+    pool.give(kept, &t);
+    drop(foreign);
+    assert_eq!(pool.stats().pending_bytes, 48 * MIB as u64);
+    let other = pool.take(12 * MIB, &t).unwrap();
+    assert!(!blocks.contains(&other) && other != kept);
+    assert_eq!(tn_stream_synchronize(t.0), TN_OK);
+    sim.release_all();
+    sim.set("pace", 1);
+    t.finish();
+    sim.set("pace", 0);
+    let mut again: Vec<usize> = (0..4).map(|_| pool.take(12 * MIB, &t).unwrap()).collect();
+    again.retain(|block| blocks.contains(block) || *block == kept);
+    assert_eq!(again.len(), 4, "all have passed, without a wait for the device");
+    // The handle goes last.
+    drop(s);
+    sim.set("free_waits", 1);
+}
+
+/// PD-8: the library's own streams record nothing at a free, and an imported one that was released in time costs nothing afterwards.
+#[test]
+fn pd_8_an_open_use_ends_with_the_handle() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (pool, t) = (pool(), stream());
+    let foreign = Foreign::new();
+    let s = foreign.import();
+    let block = pool.take(12 * MIB, &t).unwrap();
+    pool.record_use(block, &s);
+    sim.set("free_waits", 0);
+    sim.hold(foreign.0);
+    fill(&s, block, 64, 0x11);
+    let (records, ()) = sim.calls_of("cuEventRecord", || drop(s));
+    assert_eq!(records, 1, "behind the open use");
+    drop(foreign);
+    pool.give(block, &t);
+    assert_ne!(pool.take(12 * MIB, &t), Ok(block), "the other stream works on it");
+    sim.release_all();
+    sim.set("pace", 1);
+    t.finish();
+    sim.set("pace", 0);
+    sim.set("free_waits", 1);
+    let again = [pool.take(12 * MIB, &t), pool.take(12 * MIB, &t)];
+    assert!(again.contains(&Ok(block)));
+}
+
 /// PD-9: the legacy stream (the constant 1) is ordered with blocking streams, and NULL is the thread's current one.
 #[test]
 fn pd_9_legacy_blocking_and_current_streams() {
@@ -585,6 +674,85 @@ fn pd_15_during_a_capture() {
     assert_eq!(pool.take(2 * MIB, &t), Ok(done), "it has ended");
     assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
     pool.give(fresh, &s);
+}
+
+/// PD-15: nothing goes back to the driver while the requesting stream captures, although it would make room.
+#[test]
+fn pd_15_a_capture_returns_no_memory() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (pool, s) = (pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap(), stream());
+    let cached = [pool.take(2 * MIB, &s).unwrap(), pool.take(2 * MIB, &s).unwrap()];
+    cached.iter().for_each(|&block| pool.give(block, &s));
+    s.finish();
+    let capture = Capture::begin(&s);
+    let (frees, taken) = sim.calls_of("cuMemFree", || pool.take(4 * MIB, &s));
+    assert_eq!((frees, taken), (0, Err(TN_ERR_UNSUPPORTED)));
+    sim.fail("cuMemAlloc", 1, 0, 2);
+    let other = support::device_pools::pool();
+    assert_eq!(sim.calls_of("cuMemFree", || other.take(4 * MIB, &s)), (0, Err(TN_ERR_UNSUPPORTED)));
+    sim.clear_faults();
+    let graph = capture.end();
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
+    assert!(pool.take(4 * MIB, &s).is_ok(), "after the capture it does");
+}
+
+/// PO-44, PD-16: before a request fails, the host waits for memory that is only pending: for what fits, then for all work of the device.
+#[test]
+fn po_44_the_host_waits_for_pending_memory() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let (device_pool, s) = (pool(), stream());
+    let work = device_pool.take(64, &s).unwrap();
+    // Work runs only in calls that wait.
+    sim.set("pace", 3);
+    sim.set("idle_us", 60_000_000);
+    for flags in [0, TN_POOL_STRICT] {
+        let pinned = pool_on(PINNED, |o| (o.max_size, o.flags) = (4 * MIB as u64, flags)).unwrap();
+        let block = pinned.take(3 * MIB, &NOW).unwrap();
+        fill(&s, work, 64, 1);
+        pinned.give(block, &s);
+        let (waits, taken) = sim.calls_of("cuEventSynchronize", || pinned.take(3 * MIB, &NOW));
+        match flags {
+            0 => assert_eq!((waits, taken), (1, Ok(block)), "the work of the stream is done now"),
+            _ => assert_eq!((waits, taken), (0, Err(TN_ERR_POOL_LIMIT)), "tests in strict mode are deterministic"),
+        }
+        s.finish();
+    }
+    // What has no event: it was freed on an imported stream within a capture.
+    let pool = pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap();
+    let foreign = Foreign::new();
+    let t = foreign.import();
+    let block = pool.take(3 * MIB, &t).unwrap();
+    let capture = Capture::begin(&t);
+    pool.give(block, &t);
+    let graph = capture.end();
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
+    drop(foreign);
+    let before = sim.get("device_synchronizes");
+    assert_eq!(pool.take(3 * MIB, &s), Ok(block), "{}", last_error());
+    assert_eq!(sim.get("device_synchronizes"), before + 1);
+    sim.set("idle_us", 5000);
+    sim.set("pace", 0);
+}
+
+/// PD-9: a per-thread stream records an event at a free, so that other threads need none on the legacy stream, a barrier for all.
+#[test]
+fn pd_9_per_thread_streams_record_their_own_events() {
+    let gpu = device();
+    let sim = gpu.simulated();
+    let pool = pool();
+    let own = || Stream(std::ptr::without_provenance_mut(2));
+    let block = pool.take(12 * MIB, &own()).unwrap();
+    let (records, ()) = sim.calls_of("cuEventRecord", || pool.give(block, &own()));
+    assert_eq!(records, 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (records, taken) = sim.calls_of("cuEventRecord", || pool.take(12 * MIB, &own()));
+            assert_eq!(records, 0, "none on the legacy stream");
+            pool.give(taken.unwrap(), &own());
+        });
+    });
 }
 
 /// PD-1, PD-15: within the capture, the stream gets blocks that it freed before at once, without a poll. The graph is ordered after that

@@ -21,6 +21,8 @@
  *                          default 0, and 64 with seeds that are multiples of 4. Smaller ones are always aligned to 512
  *   TENURE_SIM_FREE_WAITS  1: cuMemFree and cuMemFreeHost wait for the device, as the real driver does; 0: they do not, and work that
  *                          still uses the memory fails with 700; default 1
+ *   TENURE_SIM_ABORT       1: a call with a stream that was destroyed, or never was one, prints which and ends the process, as a driver
+ *                          may; 0: it returns 400; default 1
  *   TENURE_SIM_TRACE       1: each call with its result, and each piece of work when it runs, is printed to stderr; default 0
  *   TENURE_SIM_MISSING     functions to hide, separated by commas: an exact name (cuMemCreate), or a name without version for all its
  *                          versions (cuMemAlloc). Neither dlsym nor cuGetProcAddress finds them. Read only when the library is loaded
@@ -48,7 +50,10 @@ int tenure_sim_reset(void);
  *   "pace"        0 random: each call lets some of the queued work run or none, as the seed decides; 1 eager: all work that can run has run
  *                 when a call returns; 2 lazy: only polls, waiting calls and idle time run work; 3 manual: only waiting calls and
  *                 tenure_sim_step run work
- *   "idle_us", "junk", "reuse", "askew", "free_waits", "peers", "version", "trace"  as in the environment
+ *   "idle_us", "junk", "reuse", "askew", "free_waits", "abort", "peers", "version", "trace"  as in the environment
+ *   "same_context"  1: the primary context after cuDevicePrimaryCtxReset has the handle of the one before; 0: another. Without it, as the
+ *                 seed decides. Its number (cuCtxGetId) is new in either case
+ *   "green"       1: streams that are created from now on belong to a green context of the current device
  *   "devices", "memory"  before cuInit only, else 401 */
 int tenure_sim_set(const char *name, uint64_t value);
 
@@ -62,7 +67,8 @@ int tenure_sim_set(const char *name, uint64_t value);
  *                                             stream, and those that a driver stages through host memory
  *   "host_alloc_flags", "host_register_flags" the flags of the last cuMemHostAlloc and cuMemHostRegister
  *   "host_alloc_node"                         1 + the NUMA node that the thread of the last cuMemHostAlloc preferred then; 0: none
- *   "allocations" (by cuMemAlloc), "pooled", "managed", "physical", "reserved", "pinned", "streams", "events", "contexts"
+ *   "allocations" (by cuMemAlloc), "pooled", "managed", "physical", "reserved", "pinned", "streams", "events", "contexts",
+ *   "blocking_events" (made with CU_EVENT_BLOCKING_SYNC)
  *                                             how many exist now
  *   "faults"                                  faults that were not injected yet, or go on */
 int tenure_sim_get(const char *name, uint64_t *value);

@@ -199,6 +199,37 @@ fn a_broken_device_loses_its_contexts() {
 }
 
 #[test]
+fn a_reset_begins_a_new_context_perhaps_with_the_same_handle() {
+    let driver = fresh(1, RANDOM);
+    let mut before = driver.context;
+    for same in [0, 1, 1, 0] {
+        set("same_context", same);
+        let (memory, mut id, mut new_id, mut active, mut flags) = (device_memory(8), 0, 0, 9, 0);
+        assert_eq!(cuCtxGetId(before, &mut id), 0);
+        assert_eq!(cuDevicePrimaryCtxReset_v2(0), 0);
+        assert_eq!((cuDevicePrimaryCtxGetState(0, &mut flags, &mut active), active), (0, 0));
+        assert_eq!((cuCtxGetId(before, &mut new_id), cuCtxSynchronize(), ask("allocations")), (709, 709, 0));
+        let after = primary(0);
+        assert_eq!((cuCtxGetId(after, &mut new_id), after == before, new_id == id), (0, same == 1, false));
+        assert_eq!((cuCtxSetCurrent(after), cuMemFree_v2(memory)), (0, 1));
+        before = after;
+    }
+}
+
+#[test]
+fn a_green_contexts_stream_has_two_contexts() {
+    let driver = fresh(1, RANDOM);
+    set("green", 1);
+    let (on, mut context, mut green, mut old) = (stream(1), 0, 0, 0);
+    set("green", 0);
+    assert_eq!((cuStreamGetCtx(on, &mut old), cuStreamGetCtx_v2(on, &mut context, &mut green)), (0, 0));
+    assert_eq!((context, green == old, green == context), (driver.context, true, false));
+    let plain = stream(1);
+    assert_eq!((cuStreamGetCtx(plain, &mut old), cuStreamGetCtx_v2(plain, &mut context, &mut green)), (0, 0));
+    assert_eq!((old, context, green), (driver.context, driver.context, 0));
+}
+
+#[test]
 fn captured_work_runs_when_the_graph_is_launched() {
     let _driver = fresh(1, RANDOM);
     let (first, second, fork, join) = (stream(1), stream(1), event(2), event(2));

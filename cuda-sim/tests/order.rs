@@ -346,11 +346,51 @@ fn a_destroyed_stream_finishes_its_work() {
     let _driver = fresh(1, MANUAL);
     let (memory, on, other, point) = (device_memory(8), stream(1), stream(1), event(2));
     assert_eq!((cuMemsetD8Async(memory, 5, 8, on), cuEventRecord(point, on)), (0, 0));
-    assert_eq!((cuStreamDestroy_v2(on), cuStreamQuery(on)), (0, 400));
+    assert_eq!(cuStreamDestroy_v2(on), 0);
     assert_eq!(cuStreamWaitEvent(other, point, 0), 0);
     assert_eq!((ask("streams"), step(9), cuEventQuery(point)), (1, 3, 0));
     // SAFETY: eight bytes of device memory on which nothing runs.
     assert_eq!(unsafe { *bytes(memory, 8, 0) }, 5);
+}
+
+#[test]
+fn a_stream_that_does_not_exist_ends_the_process() {
+    const CHILD: &str = "TENURE_SIM_TEST_DEAD_STREAM";
+    let name = "a_stream_that_does_not_exist_ends_the_process";
+    if let Ok(which) = std::env::var(CHILD) {
+        let _driver = fresh(1, MANUAL);
+        let dead = stream(1);
+        assert_eq!(cuStreamDestroy_v2(dead), 0);
+        let mut status = 0;
+        match which.as_str() {
+            "query" => cuStreamQuery(dead),
+            "capturing" => cuStreamIsCapturing(dead, &mut status),
+            "record" => cuEventRecord(event(2), dead),
+            "destroy" => cuStreamDestroy_v2(dead),
+            "foreign" => cuStreamQuery(0xdead_beef),
+            _ => {
+                set("abort", 0);
+                assert_eq!(
+                    (cuStreamQuery(dead), cuStreamDestroy_v2(dead), cuStreamQuery(0xdead_beef)),
+                    (400, 400, 400)
+                );
+                0
+            }
+        };
+        return;
+    }
+    for which in ["query", "capturing", "record", "destroy", "foreign", "without"] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let done = child.args(["--exact", name, "--nocapture"]).env(CHILD, which).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        if which == "without" {
+            assert!(done.status.success(), "{said}");
+            continue;
+        }
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&done.status), Some(libc::SIGABRT), "{which}: {said}");
+        let what = if which == "foreign" { "is no stream of this driver" } else { "does not exist any more" };
+        assert!(said.contains("A driver may crash here") && said.contains(what), "{which}: {said}");
+    }
 }
 
 #[test]

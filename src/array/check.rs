@@ -4,9 +4,10 @@
 
 use super::refusal::{Checked, Holder, Quoted, Refusal};
 use crate::cuda_driver::driver;
+use crate::device;
 use crate::device_copy::registered;
 use crate::error::{Result, fail};
-use crate::gpu;
+use crate::gpu::{self, managed};
 use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, Origin};
 use crate::names::DeviceName;
 use crate::slots::Id;
@@ -39,8 +40,12 @@ pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Check
     if thread::are_devices_in_doubt() { check_origin(locked.state(locked.ledger_of(slot))) } else { Ok(()) }
 }
 
+/// As above, and TN_ERR_DRIVER if the bytes went with a context that was reset.
 #[cold]
 fn check_origin(state: &LedgerState) -> Checked<()> {
+    if state.device.r#type != TN_CPU && state.bytes > 0 && device::is_dead(state.start as usize) {
+        return Err(device::dead_error().into());
+    }
     let ours = match state.device.r#type {
         TN_CPU => true,
         TN_CUDA_HOST => registered::flags((state.start, state.start + state.bytes.max(1))).is_some(),
@@ -56,8 +61,10 @@ fn check_origin(state: &LedgerState) -> Checked<()> {
 /// TN_ERR_DRIVER if the bytes are on a lost device; the message names the cause (DV-8).
 #[cold]
 pub fn check_alive(device: tn_device) -> Checked<()> {
-    if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) {
-        gpu::gpu(device.id)?.alive()?;
+    match device.r#type {
+        TN_CUDA => gpu::gpu(device.id)?.alive().map(drop)?,
+        TN_CUDA_MANAGED => gpu::gpu(managed::gpu_of(device))?.alive().map(drop)?,
+        _ => {}
     }
     Ok(())
 }

@@ -41,9 +41,19 @@ pub fn status(number: u32, short: tn_status) -> tn_status {
     }
 }
 
+/// Whether the code means that the context does not exist, or is none: after a reset a new one can be retained.
+pub fn is_of_context(number: u32) -> bool {
+    matches!(number, 201 | 709)
+}
+
+/// Whether the code means that the driver cannot start now, and may later: the machine, or the MPS server, is not ready.
+pub fn is_passing(number: u32) -> bool {
+    matches!(number, 802..=809)
+}
+
 /// Whether the code means that the context is lost, and the device is unusable for this process.
 pub fn is_fatal(number: u32) -> bool {
-    matches!(number, 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719 | 721)
+    matches!(number, 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719 | 721 | 810 | 911)
 }
 
 /// Advice on an error, for the end of a message.
@@ -55,6 +65,19 @@ pub fn advice(number: u32) -> &'static str {
             "; another library page-locked some of these bytes: unlock them there first, or do not register them"
         }
         801 => "; this device or driver does not support it",
+        802 => {
+            "; the system is not ready yet, as on a machine with several GPUs until its fabric manager has started: try again"
+        }
+        803 => {
+            "; the kernel module and the driver library have different versions: restart the machine, or install one version"
+        }
+        804 => "; the driver's compatibility package does not support this GPU: remove it from the library path",
+        805 => "; the connection to the MPS server failed: try again, or restart the server",
+        806 => "; the MPS server did not answer: try again, or restart the server",
+        807 => "; the MPS server is not ready for new clients, perhaps because it recovers from an error: try again",
+        808 => "; the MPS server has no room for another client: try again when one has ended",
+        809 => "; the MPS server has no connections left on this device: try again when a client has ended",
+        810 => "; the MPS server ended this client, and the process must be restarted",
         900..=907 => "; a stream captures a graph, which this call cannot be part of",
         _ if is_fatal(number) => "; this process cannot use the device any more, and must be restarted",
         _ => "",
@@ -95,6 +118,6 @@ mod tests {
             assert_eq!(of(number), TN_ERR_DRIVER, "{number}");
         }
         let fatal: Vec<u32> = (0..2000).filter(|number| is_fatal(*number)).collect();
-        assert_eq!(fatal, [214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721]);
+        assert_eq!(fatal, [214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911]);
     }
 }

@@ -1,11 +1,11 @@
 //! The CUDA driver, loaded when it is first needed.
 //!
 //! Contract: thin, without policy. [`driver`] loads `libcuda.so.1` once for the process, and remembers the result, also that there is no
-//! driver. [`Driver`] has a method for each function of the driver. The method returns the driver's result as a number, which [`code`]
+//! driver. A failure that passes (802 to 809) is not remembered. [`Driver`] has a method for each function of the driver. The method returns the driver's result as a number, which [`code`]
 //! interprets: an enum would be undefined for a newer driver's codes. A function that the driver lacks is TN_ERR_UNSUPPORTED with its name.
 //! The types are those of `cudarc`; functions are called through a table of this module. Nothing here makes a context current.
 
-use crate::error::{Result, Text, fail};
+use crate::error::{Result, Status, Text, fail};
 use crate::sys::os::Library;
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
@@ -19,6 +19,7 @@ pub use cudarc::driver::sys::{
 use cudarc::driver::sys::{
     CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmem_advise, CUpointer_attribute, CUuuid,
 };
+use parking_lot::Mutex;
 use std::sync::OnceLock;
 
 pub mod code;
@@ -93,7 +94,10 @@ functions! {
 
     cuDevicePrimaryCtxRetain(context: *mut CUcontext, device: CUdevice);
     cuDevicePrimaryCtxRelease_v2(device: CUdevice);
+    cuDevicePrimaryCtxGetState(device: CUdevice, flags: *mut c_uint, active: *mut c_int);
     cuCtxGetCurrent(context: *mut CUcontext);
+    cuCtxGetDevice(device: *mut CUdevice);
+    cuCtxGetId(context: CUcontext, id: *mut c_ulonglong);
     cuCtxSetCurrent(context: CUcontext);
     cuCtxSynchronize();
     cuCtxEnablePeerAccess(peer: CUcontext, flags: c_uint);
@@ -135,6 +139,7 @@ functions! {
     cuStreamWaitEvent(stream: CUstream, event: CUevent, flags: c_uint);
     cuStreamGetFlags(stream: CUstream, flags: *mut c_uint);
     cuStreamGetCtx(stream: CUstream, context: *mut CUcontext);
+    cuStreamGetCtx_v2(stream: CUstream, context: *mut CUcontext, green: *mut *mut c_void);
     cuStreamGetId(stream: CUstream, id: *mut c_ulonglong);
     cuStreamIsCapturing(stream: CUstream, status: *mut u32);
     cuThreadExchangeStreamCaptureMode(mode: *mut u32);
@@ -158,10 +163,38 @@ pub struct Driver {
     forks: u32,
 }
 
-/// The loaded driver, or TN_ERR_UNSUPPORTED or TN_ERR_DRIVER with the message of every later call.
-type Outcome = core::result::Result<Driver, (tn_status, Text)>;
+/// Why the driver cannot be used: TN_ERR_UNSUPPORTED or TN_ERR_DRIVER, with the message of the calls that need it.
+struct Failure {
+    status: tn_status,
+    text: Text,
+    /// The next call tries again.
+    passes: bool,
+}
+
+impl Failure {
+    fn new(status: tn_status, text: Text) -> Failure {
+        Failure { status, text, passes: false }
+    }
+
+    /// The status of a call that needs the driver, with the message.
+    fn status(&self) -> Status {
+        fail(self.status, format_args!("{}", self.text.as_str()))
+    }
+
+    fn of(other: &Failure) -> Failure {
+        let mut text = Text::new();
+        let _ = text.write_str(other.text.as_str());
+        Failure { text, ..*other }
+    }
+}
+
+/// The loaded driver, or the failure of every later call.
+type Outcome = core::result::Result<Driver, Failure>;
 
 static OUTCOME: OnceLock<Outcome> = OnceLock::new();
+
+/// Guards loading the driver.
+static LOADING: Mutex<()> = Mutex::new(());
 
 static STARTS: AtomicU32 = AtomicU32::new(0);
 
@@ -175,25 +208,34 @@ pub fn starts() -> u32 {
 pub fn driver() -> Result<&'static Driver> {
     match outcome() {
         Ok(driver) => driver.of_this_process(),
-        Err((status, text)) => Err(fail(*status, format_args!("{}", text.as_str()))),
+        Err(failure) => Err(failure.status()),
     }
 }
 
 /// As [`driver`], but None without a driver: counting devices is no error then.
 pub fn if_there() -> Result<Option<&'static Driver>> {
     match outcome() {
-        Err((TN_ERR_UNSUPPORTED, _)) => Ok(None),
-        _ => driver().map(Some),
+        Ok(driver) => driver.of_this_process().map(Some),
+        Err(Failure { status: TN_ERR_UNSUPPORTED, .. }) => Ok(None),
+        Err(failure) => Err(failure.status()),
     }
 }
 
-fn outcome() -> &'static Outcome {
+/// The remembered outcome, or that of another attempt. An outcome that may change is not remembered.
+fn outcome() -> core::result::Result<&'static Driver, Failure> {
     if let Some(outcome) = OUTCOME.get() {
-        return outcome;
+        return outcome.as_ref().map_err(Failure::of);
     }
     // A fork waits until the driver is loaded.
     let _inside = CriticalSection::enter(thread::current());
-    OUTCOME.get_or_init(load)
+    let _alone = LOADING.lock();
+    if OUTCOME.get().is_none() {
+        match load() {
+            Err(failure) if failure.passes => return Err(failure),
+            outcome => drop(OUTCOME.set(outcome)),
+        }
+    }
+    outcome()
 }
 
 #[cold]
@@ -208,7 +250,7 @@ fn load() -> Outcome {
     let found = names.find_map(|name| Library::open(name, &mut why).or_else(|| why.write_str("; ").err().and(None)));
     let Some(library) = found else {
         let _ = why.write_str("no other name to try)");
-        return Err((TN_ERR_UNSUPPORTED, why));
+        return Err(Failure::new(TN_ERR_UNSUPPORTED, why));
     };
     let mut driver = Driver { table: Table::of(&library), count: 0, version: 0, forks: thread::forks() };
     STARTS.fetch_add(1, Ordering::Relaxed);
@@ -219,19 +261,19 @@ fn load() -> Outcome {
 
 impl Driver {
     /// Initialises the driver. A driver without devices is no error.
-    fn start(&mut self) -> core::result::Result<(), (tn_status, Text)> {
+    fn start(&mut self) -> core::result::Result<(), Failure> {
         let refused = |status: Result<u32>, call: &str, driver: &Driver| match status {
             Ok(SUCCESS) => Ok(()),
             Ok(number) => {
                 let mut text = Text::new();
-                let _ = write!(
-                    text,
-                    "the CUDA driver's {call} failed with {}; its installation is broken, or older than this library",
-                    driver.name(number)
-                );
-                Err((TN_ERR_DRIVER, text))
+                let advice = match code::advice(number) {
+                    "" => "; its installation is broken, or older than this library",
+                    advice => advice,
+                };
+                let _ = write!(text, "the CUDA driver's {call} failed with {}{advice}", driver.name(number));
+                Err(Failure { passes: code::is_passing(number), ..Failure::new(TN_ERR_DRIVER, text) })
             }
-            Err(status) => Err((status.code(), crate::error::drafted())),
+            Err(status) => Err(Failure::new(status.code(), crate::error::drafted())),
         };
         // SAFETY: the driver's first call.
         match unsafe { self.cuInit(0) } {

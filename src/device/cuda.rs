@@ -3,9 +3,12 @@
 //! Contract: that of every [`Device`]. Each range is one allocation of the driver and is freed whole. On a lost device, in the child of a
 //! fork and at the end of the process, a free makes no driver call: the memory is gone already.
 //!
-//! The driver aligns large allocations as pools need it, but does not guarantee it. A misaligned allocation is repeated with padding, and
-//! the address that the driver knows is kept for its free. Later allocations of the kind and size are padded at once, until one comes
-//! aligned. The misaligned allocation is freed with the next range, or when memory runs out, because a free may wait for the device.
+//! The driver aligns large allocations as pools need it, but does not guarantee it. A misaligned allocation is repeated with padding. Later
+//! allocations of the kind and size are padded at once, until one comes aligned. The misaligned allocation is freed with the next range, or
+//! when memory runs out, because a free may wait for the device.
+//!
+//! The address that the driver knows is recorded for its free, with the GPU and its context: memory goes with a context that is reset. While
+//! dead blocks are not freed yet, new memory is taken at other addresses.
 //!
 //! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing relies on it, and
 //! the caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED), also to thread-local destructors.
@@ -13,8 +16,8 @@
 use super::host::HOST;
 use super::interface::{Device, GRANULE, Terms};
 use crate::cuda_driver::{CUdeviceptr, Driver, code};
-use crate::error::{Result, fail};
-use crate::gpu::{GPUS, Gpu, gpu};
+use crate::error::{Result, Status, fail};
+use crate::gpu::{self, GPUS, Gpu, gpu, managed};
 use crate::grow_unlocked;
 use crate::names::device_type_name;
 use crate::stream::Stream;
@@ -22,7 +25,7 @@ use crate::sys::bytes;
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Blocks up to 1 MiB are rounded up to this (PO-16).
 const PAGE_BYTES: usize = 512;
@@ -35,9 +38,11 @@ enum Kind {
     Managed(u32),
 }
 
-/// A kind of memory of a GPU. Page-locked and managed memory belong to the context of GPU 0.
+/// A kind of memory: of a GPU, or of the host. Page-locked memory is allocated in the context of [`gpu::home`], managed memory in that of
+/// [`managed::gpu`].
 #[derive(Debug)]
 pub struct Memory {
+    /// The GPU of device memory; else 0.
     gpu: i32,
     kind: Kind,
     /// Whether the last allocation came misaligned: of those below [`LARGE_BYTES`], and of the others.
@@ -102,77 +107,101 @@ pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
     Ok(&PINNED[(host_flags & HOST_FLAGS) as usize])
 }
 
-/// The allocation of the driver behind a range.
+/// An allocation of the driver.
 #[derive(Clone, Copy)]
 struct Allocation {
     /// The aligned start of the range.
     start: usize,
+    /// Bytes of the range.
+    bytes: usize,
     /// The address that the driver knows.
     at: usize,
+    gpu: &'static Gpu,
+    /// Which of the GPU's contexts has it.
+    epoch: u32,
 }
 
-/// The allocations whose address is not the start of their range, sorted by `start`.
-static PADDED: QuickLock<Vec<Allocation>> = QuickLock::new(Vec::new());
-/// Their number, usually 0, which is read without the lock.
-static PADDED_COUNT: AtomicUsize = AtomicUsize::new(0);
+impl Allocation {
+    /// Whether it went with a context that was reset.
+    fn is_dead(&self) -> bool {
+        self.epoch != self.gpu.epoch()
+    }
+}
 
-/// Records a padded allocation. False: no memory for the record.
-fn note_padded(allocation: Allocation) -> bool {
+/// All allocations, sorted by `start`.
+static ALLOCATIONS: QuickLock<Vec<Allocation>> = QuickLock::new(Vec::new());
+
+/// Records an allocation. False: no memory for the record.
+fn note(allocation: Allocation) -> bool {
     loop {
-        let mut all = PADDED.lock();
+        let mut all = ALLOCATIONS.lock();
         if all.len() < all.capacity() {
             let index = all.partition_point(|other| other.start < allocation.start);
             all.insert(index, allocation);
-            PADDED_COUNT.store(all.len(), Ordering::Relaxed);
             return true;
         }
         drop(all);
-        if grow_unlocked::make(&PADDED, 64).is_err() {
+        if grow_unlocked::make(&ALLOCATIONS, 64).is_err() {
             return false;
         }
     }
 }
 
-/// The driver's allocation behind a range that is being freed.
-fn allocation_of(start: usize) -> Allocation {
-    let unpadded = Allocation { start, at: start };
-    // Relaxed: the caller got the range after the allocation was recorded.
-    if PADDED_COUNT.load(Ordering::Relaxed) == 0 {
-        return unpadded;
-    }
-    let mut all = PADDED.lock();
-    match all.binary_search_by_key(&start, |allocation| allocation.start) {
-        Ok(index) => {
-            let allocation = all.remove(index);
-            PADDED_COUNT.store(all.len(), Ordering::Relaxed);
-            allocation
-        }
-        Err(_) => unpadded,
-    }
+/// Takes the record of a range that is being freed.
+fn take_allocation(start: usize) -> Option<Allocation> {
+    let mut all = ALLOCATIONS.lock();
+    let index = all.binary_search_by_key(&start, |allocation| allocation.start).ok()?;
+    Some(all.remove(index))
 }
 
-/// A misaligned allocation that no pool has.
-#[derive(Clone, Copy)]
-struct LeftOver {
-    gpu: i32,
-    kind: Kind,
-    at: usize,
+/// Whether an allocation that went with a context has bytes in a range.
+fn has_dead(start: usize, bytes: usize) -> bool {
+    if !gpu::any_reset() {
+        return false;
+    }
+    let all = ALLOCATIONS.lock();
+    // The allocations of one context do not overlap, and those of an earlier one are kept apart by `reserve`.
+    let end = all.partition_point(|other| other.start < start.saturating_add(bytes));
+    all[..end].iter().rev().take_while(|other| other.start + other.bytes > start).any(Allocation::is_dead)
 }
 
-static LEFT_OVER: QuickLock<Vec<LeftOver>> = QuickLock::new(Vec::new());
+/// Whether the memory at an address went with a context that was reset, and was not freed yet.
+pub fn is_dead(address: usize) -> bool {
+    has_dead(address, 1)
+}
+
+/// TN_ERR_DRIVER if the memory at an address went with a context that was reset. Checked before each call that uses memory: the reset may
+/// have been found out after the checks of the array.
+pub fn refuse_dead(address: usize) -> Result<()> {
+    if is_dead(address) { Err(dead_error()) } else { Ok(()) }
+}
+
+/// TN_ERR_DRIVER, for memory that went with a context.
+#[cold]
+pub fn dead_error() -> Status {
+    fail(
+        TN_ERR_DRIVER,
+        format_args!(
+            "this memory went with a GPU's primary context, which the program or another library reset; release it and make new arrays"
+        ),
+    )
+}
+
+/// Misaligned allocations that no pool has.
+static LEFT_OVER: QuickLock<Vec<(Kind, Allocation)>> = QuickLock::new(Vec::new());
 
 impl Memory {
     /// Keeps a misaligned allocation until `free_left_over`. Without memory for the record it is freed now.
-    fn leave_over(&self, at: usize) {
+    fn leave_over(&self, allocation: Allocation) {
         loop {
             let mut all = LEFT_OVER.lock();
             if all.len() < all.capacity() {
-                all.push(LeftOver { gpu: self.gpu, kind: self.kind, at });
+                all.push((self.kind, allocation));
                 return;
             }
             drop(all);
             if grow_unlocked::make(&LEFT_OVER, 8).is_err() {
-                self.free_allocation(at);
+                self.free_allocation(allocation);
                 return;
             }
         }
@@ -180,55 +209,63 @@ impl Memory {
 
     /// Frees the misaligned allocations of this kind. False: there are none.
     fn free_left_over(&self) -> bool {
+        let is_ours = |(kind, allocation): &(Kind, Allocation)| {
+            *kind == self.kind && (self.kind != Kind::Device || allocation.gpu.id() == self.gpu)
+        };
         let mut any = false;
         loop {
             let mut all = LEFT_OVER.lock();
-            let Some(index) = all.iter().position(|other| (other.gpu, other.kind) == (self.gpu, self.kind)) else {
-                return any;
-            };
-            let LeftOver { at, .. } = all.swap_remove(index);
+            let Some(index) = all.iter().position(is_ours) else { return any };
+            let (_, allocation) = all.swap_remove(index);
             drop(all);
-            self.free_allocation(at);
+            self.free_allocation(allocation);
             any = true;
         }
     }
 
     /// As `allocate`; frees misaligned allocations if the driver has no memory left.
-    fn allocate_or_tidy(&self, bytes: usize, node: u32) -> Result<Option<usize>> {
-        match self.allocate(bytes, node)? {
-            None if self.free_left_over() => self.allocate(bytes, node),
-            at => Ok(at),
+    fn allocate_or_tidy(&self, gpu: &'static Gpu, bytes: usize, node: u32) -> Result<Option<Allocation>> {
+        match self.allocate(gpu, bytes, node)? {
+            None if self.free_left_over() => self.allocate(gpu, bytes, node),
+            found => Ok(found),
         }
     }
 
-    /// As [`Device::reserve`].
-    fn reserve_aligned(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
+    /// As [`Memory::allocate`], at an aligned address.
+    fn allocate_aligned(
+        &self,
+        gpu: &'static Gpu,
+        bytes: usize,
+        alignment: usize,
+        node: u32,
+    ) -> Result<Option<Allocation>> {
         // A larger alignment than the driver's is a matter of luck, from which nothing can be learnt.
         let usual = alignment <= LARGE_BYTES;
         let askew = &self.askew[usize::from(bytes >= LARGE_BYTES)];
         if usual && !askew.load(Ordering::Relaxed) {
-            let Some(at) = self.allocate_or_tidy(bytes, node)? else { return Ok(None) };
-            if at.is_multiple_of(alignment) {
-                return Ok(Some(at));
+            let Some(first) = self.allocate_or_tidy(gpu, bytes, node)? else { return Ok(None) };
+            if first.at.is_multiple_of(alignment) {
+                return Ok(Some(first));
             }
             askew.store(true, Ordering::Relaxed);
-            self.leave_over(at);
+            self.leave_over(first);
         }
         let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
-        let Some(given) = self.allocate_or_tidy(more, node)? else { return Ok(None) };
-        let start = given.next_multiple_of(alignment);
+        let Some(padded) = self.allocate_or_tidy(gpu, more, node)? else { return Ok(None) };
+        let start = padded.at.next_multiple_of(alignment);
         if usual {
-            askew.store(start != given, Ordering::Relaxed);
+            askew.store(start != padded.at, Ordering::Relaxed);
         }
-        if start == given || note_padded(Allocation { start, at: given }) {
-            return Ok(Some(start));
-        }
-        self.free_allocation(given);
-        Ok(None)
+        Ok(Some(Allocation { start, bytes, ..padded }))
     }
 
+    /// The GPU in whose context new memory is allocated.
     fn gpu(&self) -> Result<&'static Gpu> {
-        gpu(self.gpu)
+        match self.kind {
+            Kind::Device => gpu(self.gpu),
+            Kind::Pinned(_) => gpu::home(),
+            Kind::Managed(_) => managed::gpu(),
+        }
     }
 
     /// The status where the driver has no memory left.
@@ -238,10 +275,8 @@ impl Memory {
 
     /// Makes one allocation of the driver. None: the driver has no memory left. Page-locked memory comes from NUMA node `node` - 1 while that
     /// has room; 0: from the node of the GPU.
-    fn allocate(&self, bytes: usize, node: u32) -> Result<Option<usize>> {
-        let gpu = self.gpu()?;
+    fn allocate(&self, gpu: &'static Gpu, bytes: usize, node: u32) -> Result<Option<Allocation>> {
         let inside = gpu.enter()?;
-        let _relaxed = inside.relaxed();
         let mut at: CUdeviceptr = 0;
         let (number, call) = match self.kind {
             // SAFETY: the pointer is ours.
@@ -261,19 +296,26 @@ impl Memory {
             return Ok(None);
         }
         gpu.check_as(number, call, self.no_memory())?;
-        Ok((at != 0).then_some(at as usize))
+        let at = at as usize;
+        Ok((at != 0).then_some(Allocation { start: at, bytes, at, gpu, epoch: gpu.epoch() }))
     }
 
     /// Frees an allocation. False: the driver refuses it.
-    fn free_allocation(&self, at: usize) -> bool {
-        let Ok(gpu) = self.gpu() else { return true };
+    fn free_allocation(&self, allocation: Allocation) -> bool {
+        let gpu = allocation.gpu;
+        if allocation.is_dead() {
+            return true;
+        }
         let Ok(inside) = gpu.enter() else { return true };
-        let _relaxed = inside.relaxed();
+        // Entering finds out about a reset.
+        if allocation.is_dead() {
+            return true;
+        }
         // SAFETY: from `allocate`, and not used again.
         let (number, call) = unsafe {
             match self.kind {
-                Kind::Pinned(_) => (inside.cuMemFreeHost(at as *mut c_void), "cuMemFreeHost"),
-                _ => (inside.cuMemFree_v2(at as CUdeviceptr), "cuMemFree"),
+                Kind::Pinned(_) => (inside.cuMemFreeHost(allocation.at as *mut c_void), "cuMemFreeHost"),
+                _ => (inside.cuMemFree_v2(allocation.at as CUdeviceptr), "cuMemFree"),
             }
         };
         match number {
@@ -290,9 +332,8 @@ impl Memory {
         call: &'static str,
         work: impl FnOnce(&Driver) -> Result<u32>,
     ) -> Result<()> {
-        let gpu = stream.gpu();
-        let inside = gpu.enter()?;
-        gpu.check(work(&inside)?, call)
+        let inside = stream.enter()?;
+        stream.gpu().check(work(&inside)?, call)
     }
 }
 
@@ -319,7 +360,28 @@ impl Device for Memory {
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
-        self.reserve_aligned(bytes, alignment.max(GRANULE), node)
+        /// Allocations that one call sets aside because they lie where dead blocks are.
+        const MOST_ASIDE: usize = 16;
+        let alignment = alignment.max(GRANULE);
+        let gpu = self.gpu()?;
+        let (mut aside, mut found) = ([None; MOST_ASIDE], Ok(None));
+        for overlapping in &mut aside {
+            found = self.allocate_aligned(gpu, bytes, alignment, node);
+            match found {
+                Ok(Some(given)) if has_dead(given.start, bytes) => *overlapping = Some(given),
+                _ => break,
+            }
+            found = Ok(None);
+        }
+        aside.into_iter().flatten().for_each(|given| {
+            self.free_allocation(given);
+        });
+        let Some(given) = found? else { return Ok(None) };
+        if note(given) {
+            return Ok(Some(given.start));
+        }
+        self.free_allocation(given);
+        Ok(None)
     }
 
     fn commit(&self, _start: usize, _bytes: usize) -> bool {
@@ -327,7 +389,7 @@ impl Device for Memory {
     }
 
     unsafe fn free(&self, start: usize, _bytes: usize) -> bool {
-        let freed = self.free_allocation(allocation_of(start).at);
+        let freed = take_allocation(start).is_none_or(|allocation| self.free_allocation(allocation));
         self.free_left_over();
         freed
     }
@@ -355,6 +417,7 @@ impl Device for Memory {
     }
 
     unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
+        refuse_dead(start)?;
         // SAFETY: the caller's obligation.
         self.call_on(stream, "cuMemsetD8Async", |driver| unsafe {
             driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, stream.raw())
@@ -362,6 +425,7 @@ impl Device for Memory {
     }
 
     unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
+        refuse_dead(from)?;
         // SAFETY: the caller's obligation; host and devices share one address space.
         self.call_on(stream, "cuMemcpyAsync", |driver| unsafe {
             driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, stream.raw())
@@ -369,7 +433,17 @@ impl Device for Memory {
     }
 
     fn is_gone(&self) -> bool {
-        self.gpu().map_or(true, Gpu::is_lost)
+        let is_lost = |id: i32| gpu(id).map_or(true, Gpu::is_lost);
+        match self.kind {
+            Kind::Device => is_lost(self.gpu),
+            Kind::Managed(_) => is_lost(managed::gpu_id().unwrap_or(0)),
+            // The host reaches it as long as any context exists.
+            Kind::Pinned(_) => gpu::used().next().is_some() && gpu::used().all(Gpu::is_lost) || gpu(0).is_err(),
+        }
+    }
+
+    fn is_dead(&self, start: usize) -> bool {
+        has_dead(start, 1)
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

@@ -168,6 +168,11 @@ pub trait Device: Sync {
         false
     }
 
+    /// Whether the memory at an address went with a context that was reset, although the range was not freed yet.
+    fn is_dead(&self, _start: usize) -> bool {
+        false
+    }
+
     /// Memory of the device in bytes: (total, free now). None: unknown.
     fn memory(&self) -> Option<(u64, u64)>;
 }

@@ -36,9 +36,11 @@ mod synchronize;
 pub mod upstream;
 
 pub use crate::names::device_type_name as type_name;
+#[cfg(not(preload))]
+pub use cuda::{dead_error, is_dead, refuse_dead};
 pub use interface::{Device, Terms};
 pub use no_info::NO_INFO;
 pub use query::{count, find, query};
 pub use source::Source;
 #[cfg(not(preload))]
-pub use synchronize::synchronize;
+pub use synchronize::{synchronize, synchronize_outside_captures};

@@ -15,3 +15,12 @@ pub fn synchronize(device: tn_device) -> Result<()> {
     query(device, 0)?;
     if device.r#type == TN_CPU { Ok(()) } else { gpu::used().try_for_each(stream::synchronize_gpu) }
 }
+
+/// As [`synchronize`] for a GPU's memory, page-locked or managed memory. TN_ERR_UNSUPPORTED: a stream captures a graph, as far as the library
+/// knows; a capture in progress may not take a wait for the device.
+pub fn synchronize_outside_captures(device: tn_device) -> Result<()> {
+    if device.r#type == TN_CUDA {
+        return stream::synchronize_gpu_outside_captures(gpu::gpu(device.id)?);
+    }
+    gpu::used().try_for_each(stream::synchronize_gpu_outside_captures)
+}

@@ -3,6 +3,7 @@
 use super::plan::{BroadcastSplit, Plan};
 use super::registered;
 use crate::blit::HostView;
+use crate::device::refuse_dead;
 use crate::error::{Result, Status, fail, quietly};
 use crate::gpu::copy::{self, CopyKind};
 use crate::gpu::{self, Gpu, page_lock};
@@ -108,7 +109,7 @@ fn mapped_address(address: usize) -> Option<u64> {
     if !is_mapped {
         return None;
     }
-    quietly(|| page_lock::device_address(gpu::gpu(0).ok()?, address).ok())
+    quietly(|| page_lock::device_address(gpu::home().ok()?, address).ok())
 }
 
 /// The work of a copy that its stream has not completed when the call returns.
@@ -186,8 +187,10 @@ impl CopyContext {
 
 /// Enqueues the boxes of a plan, and calls `after` for each one that was enqueued.
 fn enqueue_boxes(stream: &'static Stream, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
-    let inside = stream.gpu().enter()?;
+    let inside = stream.enter()?;
     plan.each(|block| {
+        refuse_dead(block.dst.at as usize)?;
+        refuse_dead(block.src.at as usize)?;
         // SAFETY: the makers of memory views vouch for their bytes until the stream has completed the copy. Staging memory is not reused
         // before that. Their memory is of `kind`, and the two sides of a plan share no byte.
         unsafe { copy::copy(&inside, stream.raw(), kind, block) }?;

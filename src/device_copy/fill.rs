@@ -8,6 +8,7 @@
 
 use super::context::{CopyContext, Failed, MemoryView, Outstanding};
 use super::plan::{BroadcastSplit, Plan};
+use crate::device::refuse_dead;
 use crate::error::Result;
 use crate::gpu::Inside;
 use crate::gpu::copy::{self, Block, CopyKind, Strip};
@@ -49,7 +50,7 @@ fn fill_on(context: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outs
 }
 
 fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
-    let inside = context.stream.gpu().enter()?;
+    let inside = context.stream.enter()?;
     let (stream, wrote) = (context.stream, &mut context.wrote);
     plan.each(|block| {
         columns.strips(block, &mut |strip| {
@@ -61,6 +62,7 @@ fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> 
 }
 
 fn set_strip(inside: &Inside, stream: &Stream, strip: Strip) -> Result<()> {
+    refuse_dead(strip.at as usize)?;
     // SAFETY: the maker of the memory view vouches for its elements until the stream has completed the call. The unit divides all addresses
     // and pitches.
     unsafe { copy::set(inside, stream.raw(), strip) }

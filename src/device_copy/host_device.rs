@@ -73,7 +73,7 @@ fn is_read_only(host: &MemoryView) -> bool {
 /// Makes the end of the registration wait for the copy.
 fn record_use(context: &CopyContext, host: &MemoryView) {
     if let Some(range) = host.layout.extent() {
-        registered::record_use(range, context.stream.now());
+        registered::record_use(range, context.stream.end_of_use());
     }
 }
 

@@ -85,6 +85,8 @@ enum Location {
 impl ChunkRing {
     /// The staging memory of a copy of `total_bytes` bytes on a stream.
     pub fn new(stream: &'static Stream, total_bytes: i64) -> Result<ChunkRing> {
+        // Finds out about a reset, with which the chunks are gone.
+        drop(stream.enter()?);
         let mut ring = ChunkRing {
             stream,
             bytes: options::transfer_chunk() as usize,
@@ -158,6 +160,7 @@ impl ChunkRing {
     /// ring's pieces may still change.
     fn claim(&mut self, first: bool) -> Option<Chunk> {
         reclaim::register(trim);
+        gpu::on_reset(gpu::Layer::Copies, forget_chunks);
         self.poll_if_none_is_idle();
         let (index, slot) = self.take_slot(first)?;
         if slot.address != 0 {
@@ -250,6 +253,12 @@ impl Drop for ChunkRing {
             }
         }
     }
+}
+
+/// A GPU's context was reset: its chunks are gone.
+fn forget_chunks(gpu: i32) {
+    let mut slots = SLOTS[gpu as usize].lock();
+    slots.iter_mut().filter(|slot| !slot.taken).for_each(|slot| *slot = NO_SLOT);
 }
 
 /// Frees the staging memory that no copy and no device uses: that of one GPU, or all of it if `device` is TN_CUDA_HOST.

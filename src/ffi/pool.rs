@@ -457,7 +457,7 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
 /// @param pool     The block's pool; NULL: the pool that the block belongs to.
 /// @param ptr      The block.
 /// @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can access records
-///                 nothing.
+///                 nothing. An imported stream must exist until the block is freed, or the last handle on the stream is released.
 /// @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
 ///         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block;
 ///         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.

@@ -32,9 +32,9 @@ pub unsafe extern "C" fn tn_stream_create(
     })
 }
 
-/// Makes a handle on another library's stream. Tenure never destroys that stream. The release of the last handle records an event after
-/// Tenure's unfinished work there, and Tenure does not touch the stream afterwards. Its owner must not destroy the stream before: drivers
-/// do not detect a destroyed stream, and may crash.
+/// Makes a handle on another library's stream. Tenure never destroys that stream. Its owner may destroy it at any time when no call has a
+/// handle on it, it is no thread's current stream, and no live block has it by `tn_pool_record_use`. Handles on it can be released
+/// afterwards. The stream must exist whenever it is passed: drivers do not detect a destroyed stream, and may crash.
 ///
 /// @param device   {TN_CUDA, id}: the GPU of the stream.
 /// @param native   A live CUstream, or cudaStream_t, of the GPU's primary context. 0 and 1 mean the legacy stream; 2 means the per-thread

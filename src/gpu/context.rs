@@ -2,6 +2,10 @@
 //!
 //! Contract: while an [`Inside`] lives, the GPU's primary context is current; its drop restores the caller's context, which may be none,
 //! the primary one or a foreign one (DV-6). Values nest, and drop in reverse order.
+//!
+//! The thread's capture mode is relaxed meanwhile, so that no call of the library breaks a graph capture (PD-15). Otherwise a capture in
+//! global mode forbids every thread to allocate, to page-lock memory and to query events, and one in thread-local mode forbids it to its own
+//! thread; a violation breaks the capture. PyTorch's caching allocators and its NCCL watchdog relax the mode for the same reason.
 
 use super::table::Gpu;
 use crate::cuda_driver::{CUcontext, Driver, SUCCESS};
@@ -18,6 +22,8 @@ pub struct Inside {
     gpu: &'static Gpu,
     /// The context to restore; None: it was current already.
     before: Option<CUcontext>,
+    /// The capture mode to restore; None: the driver is older than capture modes.
+    mode: Option<u32>,
     /// Not Send: the current context belongs to a thread.
     own: PhantomData<*const ()>,
 }
@@ -26,11 +32,15 @@ impl Gpu {
     /// Makes the primary context current until the value drops. TN_ERR_DRIVER: the device is lost; the message names the error.
     pub fn enter(&'static self) -> Result<Inside> {
         let driver = self.alive()?;
-        let context = self.retained_context(driver)?;
+        let mode = exchange_mode(driver, CAPTURE_MODE_RELAXED);
+        let mut inside = Inside { driver, gpu: self, before: None, mode, own: PhantomData };
+        let mut context = self.retained_context(driver)?;
+        if !self.is_retained(driver) && self.renew_if_reset(driver) {
+            context = self.context();
+        }
         let mut before = core::ptr::null_mut();
         // SAFETY: the pointer is ours.
         self.check(unsafe { driver.cuCtxGetCurrent(&mut before)? }, "cuCtxGetCurrent")?;
-        let mut inside = Inside { driver, gpu: self, before: None, own: PhantomData };
         if before != context {
             // SAFETY: a context that is never released.
             self.check(unsafe { driver.cuCtxSetCurrent(context)? }, "cuCtxSetCurrent")?;
@@ -50,16 +60,13 @@ impl Inside {
     pub fn context(&self) -> CUcontext {
         self.gpu.context()
     }
+}
 
-    /// Until the value drops, this thread's calls disturb no graph capture of another thread (PD-15). Without it, a capture in global mode
-    /// forbids every thread to allocate, to page-lock memory and to query events; a violation breaks the capture. PyTorch's caching
-    /// allocators and its NCCL watchdog do this for the same reason.
-    pub fn relaxed(&self) -> Relaxed<'_> {
-        let mut mode = CAPTURE_MODE_RELAXED;
-        // SAFETY: the number is ours. A driver without this function has no such captures.
-        let exchanged = unsafe { self.driver.cuThreadExchangeStreamCaptureMode(&mut mode) };
-        Relaxed { inside: self, before: matches!(exchanged, Ok(SUCCESS)).then_some(mode) }
-    }
+/// Sets the thread's capture mode, and returns the one before. A driver without this function has no such captures.
+fn exchange_mode(driver: &Driver, mut mode: u32) -> Option<u32> {
+    // SAFETY: the number is ours.
+    let exchanged = unsafe { driver.cuThreadExchangeStreamCaptureMode(&mut mode) };
+    matches!(exchanged, Ok(SUCCESS)).then_some(mode)
 }
 
 impl Deref for Inside {
@@ -75,21 +82,8 @@ impl Drop for Inside {
             // SAFETY: it was current before, and its owner keeps it that long.
             let _ = unsafe { self.driver.cuCtxSetCurrent(before) };
         }
-    }
-}
-
-/// See [`Inside::relaxed`].
-pub struct Relaxed<'a> {
-    inside: &'a Inside,
-    /// The mode to restore, if one was replaced.
-    before: Option<u32>,
-}
-
-impl Drop for Relaxed<'_> {
-    fn drop(&mut self) {
-        if let Some(mut mode) = self.before {
-            // SAFETY: the number is ours.
-            let _ = unsafe { self.inside.driver.cuThreadExchangeStreamCaptureMode(&mut mode) };
+        if let Some(mode) = self.mode {
+            exchange_mode(self.driver, mode);
         }
     }
 }

@@ -4,11 +4,13 @@
 //! called with their signatures from before CUDA 12.2, which drivers keep for the plain names (headers of CUDA 13 map these to `_v2`).
 
 use super::context::Inside;
+use super::home::home;
 use super::table::{self, Gpu};
 use crate::cuda_driver::sys::CUmem_advise;
 use crate::cuda_driver::{Attribute, CUdevice, CUstream};
 use crate::error::{Result, fail};
 use crate::types::*;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// CU_DEVICE_CPU: the host, where the driver expects a device.
 const HOST: CUdevice = -1;
@@ -34,9 +36,35 @@ fn location(device: tn_device) -> Result<CUdevice> {
     if shares(gpu)? { Ok(gpu.id()) } else { Err(not_concurrent(gpu)) }
 }
 
-/// Whether the host may access managed memory while GPU 0 works.
+/// The GPU whose context has the managed memory of this library, plus one; 0: there is none yet.
+static GPU_PLUS_1: AtomicU32 = AtomicU32::new(0);
+
+/// The GPU whose context has the managed memory of this library. The first call chooses it.
+pub fn gpu() -> Result<&'static Gpu> {
+    if let Some(id) = gpu_id() {
+        return table::gpu(id);
+    }
+    let chosen = home()?.id() as u32 + 1;
+    let id = match GPU_PLUS_1.compare_exchange(0, chosen, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => chosen - 1,
+        Err(other) => other - 1,
+    };
+    table::gpu(id as i32)
+}
+
+/// The ordinal of that GPU, with which managed memory is lost. None: none is chosen yet.
+pub fn gpu_id() -> Option<i32> {
+    GPU_PLUS_1.load(Ordering::Relaxed).checked_sub(1).map(|id| id as i32)
+}
+
+/// The ordinal of the GPU with which a managed array is lost: the one that an import names, or that of this library's memory.
+pub fn gpu_of(device: tn_device) -> i32 {
+    if device.id == 0 { gpu_id().unwrap_or(0) } else { device.id }
+}
+
+/// Whether the host may access managed memory while its GPU works.
 pub fn is_concurrent() -> Result<bool> {
-    shares(table::gpu(0)?)
+    shares(gpu()?)
 }
 
 fn shares(gpu: &Gpu) -> Result<bool> {

@@ -19,7 +19,6 @@ const _: () = assert!(FLAGS == 11, "CU_MEMHOSTREGISTER_PORTABLE, _DEVICEMAP and 
 /// Allocates page-locked memory, which is freed by [`free`], on the GPU's NUMA node if that is known.
 pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     let _preferred = gpu.prefer_node(None);
     let mut address = null_mut();
     // SAFETY: the number is ours.
@@ -34,7 +33,6 @@ pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
 /// - The memory came from there, is not used again, and all work on it is done.
 pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemFreeHost(address as *mut c_void) }?;
     gpu.check(number, "cuMemFreeHost")
@@ -48,7 +46,6 @@ pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
 pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) -> Result<()> {
     let flags = flags & FLAGS;
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemHostRegister_v2(address as *mut c_void, bytes, flags) }?;
     // For memory that it has allocated itself, and which is page-locked, the driver returns only INVALID_VALUE (libgdsync issue 25).
@@ -63,7 +60,6 @@ pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) 
 /// - The range was locked there, and all work on it is done: whether the driver waits for work is not documented.
 pub unsafe fn unlock(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
     // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemHostUnregister(address as *mut c_void) }?;
     gpu.check(number, "cuMemHostUnregister")
@@ -90,7 +86,6 @@ pub fn is_device(address: usize) -> bool {
 /// there may be pageable memory; the driver refuses to copy such a range.
 pub fn is_page_locked(gpu: &'static Gpu, (start, end): (i64, i64)) -> bool {
     let Ok(inside) = gpu.enter() else { return false };
-    let _relaxed = inside.relaxed();
     [start, end - 1].into_iter().all(|address| kind_of(&inside, address as usize) == Some(MEMORY_HOST))
 }
 

@@ -28,7 +28,7 @@ impl Gpu {
         let pair = &PAIRS[low.id() as usize][high.id() as usize];
         let context_of = |gpu: &'static Gpu| gpu.retained_context(gpu.alive()?);
         let contexts = (context_of(low)?, context_of(high)?);
-        let key = key_of(contexts);
+        let key = key_of(low, high);
         let known = pair.load(Ordering::Relaxed);
         if known & !ANSWER == key && known & ANSWER != 0 {
             return Ok(known & ANSWER == ENABLED);
@@ -51,7 +51,6 @@ impl Gpu {
         if can == 0 {
             return Ok(false);
         }
-        let _relaxed = inside.relaxed();
         // SAFETY: the other GPU's primary context, which is never released.
         match unsafe { inside.cuCtxEnablePeerAccess(context, 0) }? {
             // Another library of the process may have enabled it.
@@ -62,7 +61,7 @@ impl Gpu {
     }
 }
 
-/// Bits that tell two contexts from others, apart from those of the answer.
-fn key_of((low, high): (CUcontext, CUcontext)) -> u64 {
-    ((low as u64) ^ (high as u64).rotate_left(20)) & !ANSWER
+/// Bits that tell the present contexts of two GPUs from earlier ones, apart from those of the answer.
+fn key_of(low: &Gpu, high: &Gpu) -> u64 {
+    u64::from(low.epoch()) << 33 | u64::from(high.epoch()) << 2
 }

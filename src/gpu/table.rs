@@ -2,12 +2,14 @@
 //!
 //! Contract: entries are static, and any thread may use them. The lost state of a GPU is final, and the first error's message stays.
 
+use super::reset;
 use crate::cuda_driver::{self, CUcontext, Driver, code};
-use crate::error::{Result, Status, Text, fail};
+use crate::error::{Result, Status, Text, fail, quietly};
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use parking_lot::Mutex;
 
 /// Most GPUs that this library tracks. The driver numbers no more for one process.
 pub const GPUS: usize = crate::thread::GPUS;
@@ -17,6 +19,10 @@ pub struct Gpu {
     pub(super) id: i32,
     /// The primary context; NULL until it is retained.
     context: AtomicPtr<cuda_driver::sys::CUctx_st>,
+    /// The driver's unique number of that context; 0: none yet, or the driver is older than 12.0.
+    context_id: AtomicU64,
+    /// How often the primary context was reset.
+    epoch: AtomicU32,
     lost: AtomicBool,
     /// The message of the error that lost the GPU.
     why_lost: QuickLock<Text>,
@@ -105,6 +111,16 @@ pub fn lost_count() -> u64 {
 }
 
 static LOST: AtomicU64 = AtomicU64::new(0);
+/// Whether any GPU's primary context was reset while this library used it.
+#[inline]
+pub fn any_reset() -> bool {
+    RESET.load(Ordering::Acquire)
+}
+
+static RESET: AtomicBool = AtomicBool::new(false);
+
+/// Guards retaining contexts. A thread may wait for the driver under it.
+static RETAINING: Mutex<()> = Mutex::new(());
 
 static USED: AtomicBool = AtomicBool::new(false);
 
@@ -118,6 +134,8 @@ impl Gpu {
         Gpu {
             id: 0,
             context: AtomicPtr::new(core::ptr::null_mut()),
+            context_id: AtomicU64::new(0),
+            epoch: AtomicU32::new(0),
             lost: AtomicBool::new(false),
             why_lost: QuickLock::new(Text::new()),
             traffic: Traffic::none(),
@@ -177,6 +195,16 @@ impl Gpu {
             Ok(driver) => driver,
             Err(status) => return status,
         };
+        if code::is_of_context(number) && self.renew_if_reset(driver) {
+            return fail(
+                TN_ERR_DRIVER,
+                format_args!(
+                    "{call} on GPU {} failed with {}: the GPU's primary context was reset; what was in it is gone, and the next call uses the new one",
+                    self.id,
+                    driver.name(number)
+                ),
+            );
+        }
         if code::is_fatal(number) {
             self.mark_lost(number, call, driver);
         }
@@ -210,8 +238,25 @@ impl Gpu {
         if context.is_null() { self.retain(driver) } else { Ok(context) }
     }
 
+    /// Which of the GPU's primary contexts is in use: a reset by the program, or by another library, begins a new one. What was made in
+    /// an earlier one does not exist any more.
+    #[inline]
+    pub fn epoch(&self) -> u32 {
+        // Acquire pairs with the Release in `renew`.
+        self.epoch.load(Ordering::Acquire)
+    }
+
     #[cold]
     fn retain(&self, driver: &'static Driver) -> Result<CUcontext> {
+        let _alone = RETAINING.lock();
+        if self.context().is_null() {
+            self.retain_new(driver)?;
+        }
+        Ok(self.context())
+    }
+
+    /// Retains the primary context and records it. The caller has `RETAINING`.
+    fn retain_new(&self, driver: &'static Driver) -> Result<()> {
         let mut device = 0;
         let mut context = core::ptr::null_mut();
         // SAFETY: the number is ours.
@@ -219,14 +264,62 @@ impl Gpu {
         // SAFETY: the driver's own device, and the pointer is ours.
         let number = unsafe { driver.cuDevicePrimaryCtxRetain(&mut context, device)? };
         self.check(number, "cuDevicePrimaryCtxRetain")?;
+        // A context without a number, as a failure leaves it, is never found to be reset.
+        self.context_id.store(quietly(|| id_of(driver, context)).unwrap_or(0), Ordering::Relaxed);
         USED.store(true, Ordering::Relaxed);
-        // AcqRel: a thread that reads the context sees what the driver made.
-        let first = core::ptr::null_mut();
-        if self.context.compare_exchange(first, context, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // Another thread retained it first, and one reference is enough.
-            // SAFETY: releases what was retained above.
-            let _ = unsafe { driver.cuDevicePrimaryCtxRelease_v2(device) };
+        // Release: a thread that reads the context sees what the driver made.
+        self.context.store(context, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether the recorded context is the one that was retained. A reset may end it and give its handle to the next one, so the driver's
+    /// number decides. Drivers before 12.0 have no numbers.
+    pub(super) fn is_retained(&self, driver: &'static Driver) -> bool {
+        let known = self.context_id.load(Ordering::Relaxed);
+        if known == 0 {
+            return true;
         }
-        Ok(context)
+        match id_of(driver, self.context()) {
+            Ok(id) => id == known,
+            // Any other failure says nothing about the context.
+            Err(number) => !code::is_of_context(number),
+        }
+    }
+
+    /// Retains the new primary context if the one in use was reset, and lets the layers above forget what was in it. False: it was not
+    /// reset, or the driver gives no new one.
+    #[cold]
+    pub(super) fn renew_if_reset(&self, driver: &'static Driver) -> bool {
+        let before = self.epoch();
+        let alone = RETAINING.lock();
+        if self.epoch() != before {
+            return true;
+        }
+        let numbered = self.context_id.load(Ordering::Relaxed) != 0;
+        if self.context().is_null() || !numbered || self.is_retained(driver) {
+            return false;
+        }
+        let renewed = quietly(|| self.retain_new(driver)).is_ok();
+        if renewed {
+            self.epoch.fetch_add(1, Ordering::Release);
+            RESET.store(true, Ordering::Release);
+            crate::thread::set_devices_in_doubt();
+        }
+        drop(alone);
+        if renewed {
+            reset::tell(self.id);
+        }
+        renewed
+    }
+}
+
+/// The driver's unique number of a context, or the result code of a failure; 0: the driver is too old.
+fn id_of(driver: &'static Driver, context: CUcontext) -> core::result::Result<u64, u32> {
+    let mut id = 0;
+    // SAFETY: the number is ours; the driver recognises a primary context that was reset.
+    match unsafe { driver.cuCtxGetId(context, &mut id) } {
+        Ok(code::SUCCESS) => Ok(id),
+        Ok(number) => Err(number),
+        Err(_) => Ok(0),
     }
 }

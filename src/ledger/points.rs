@@ -2,6 +2,7 @@
 
 use super::locked::reserve;
 use crate::error::Result;
+use crate::gpu::managed;
 use crate::stream::{Point, Stream};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
 use smallvec::SmallVec;
@@ -43,7 +44,12 @@ pub fn point_behind(stream: &'static Stream) -> Result<Point> {
 
 /// Whether the memory of a device is lost together with the GPU of a point.
 fn is_of(device: tn_device, point: Point) -> bool {
-    matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) && device.id == point.stream().device().id
+    let gpu = match device.r#type {
+        TN_CUDA => device.id,
+        TN_CUDA_MANAGED => managed::gpu_of(device),
+        _ => return false,
+    };
+    gpu == point.stream().device().id
 }
 
 /// Whether a lost GPU left work unfinished in memory that still exists, so that the bytes there are undefined.

@@ -86,6 +86,9 @@ fn make(
         },
     };
     let ordered = if terms.ordered { StreamLists::create() } else { None };
+    if terms.ordered {
+        stream_ordered::watch_resets();
+    }
     if terms.ordered && ordered.is_none() {
         retire(pool);
         return Err(no_memory());
@@ -152,5 +155,6 @@ impl Pool {
         self.heaps.store(heaps, Ordering::Relaxed);
         self.idle_check_ms.store(0, Ordering::Relaxed);
         self.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
+        self.has_dead.store(false, Ordering::Relaxed);
     }
 }

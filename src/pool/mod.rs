@@ -182,6 +182,8 @@ pub struct Pool {
     returned: AtomicStack<Span>,
     /// Data of the plug-in layer; NULL at creation.
     plugin: AtomicPtr<()>,
+    /// It may have blocks in memory that went with a context that was reset.
+    has_dead: AtomicBool,
     /// The next record in the list of all.
     next: AtomicPtr<Pool>,
     /// The next record in the registry's quarantine.

@@ -82,6 +82,7 @@ fn blank() -> Pool {
         number: AtomicUsize::new(0),
         returned: AtomicStack::new(),
         plugin: AtomicPtr::new(core::ptr::null_mut()),
+        has_dead: AtomicBool::new(false),
         next: AtomicPtr::new(core::ptr::null_mut()),
         quarantine_link: Link::new(),
     }

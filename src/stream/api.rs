@@ -6,8 +6,8 @@ use super::end;
 use super::handle::{self, Meaning};
 use super::state::{self, LEGACY, Origin, PER_THREAD, Stream};
 use super::stream_ref::{self, StreamRef};
-use crate::cuda_driver::{CUstream, driver};
-use crate::error::{Result, fail};
+use crate::cuda_driver::{CUcontext, CUstream, driver};
+use crate::error::{Result, fail, quietly};
 use crate::gpu::{self, Gpu, Inside, managed};
 use crate::slots::Id;
 use crate::types::*;
@@ -87,9 +87,8 @@ fn serial(gpu: &'static Gpu, native: u64) -> Result<u64> {
 fn adopt(gpu: &'static Gpu, native: u64) -> Result<StreamRef> {
     let inside = gpu.enter()?;
     let stream = native as CUstream;
-    let (mut context, mut flags) = (core::ptr::null_mut(), 0);
-    // SAFETY: a stream, by the caller's obligation; the pointer is ours.
-    gpu.check(unsafe { inside.cuStreamGetCtx(stream, &mut context)? }, "cuStreamGetCtx")?;
+    let mut flags = 0;
+    let context = context_of(&inside, stream)?;
     if context != inside.context() {
         return Err(fail(
             TN_ERR_DEVICE,
@@ -105,6 +104,20 @@ fn adopt(gpu: &'static Gpu, native: u64) -> Result<StreamRef> {
     let adopted = Stream::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
     adopted.stream().set_serial(serial);
     Ok(adopted)
+}
+
+/// The context of a stream. For a stream of a green context this is the GPU's primary context, where the driver has the second version of
+/// the function; the first one gives the green context since CUDA 13.
+fn context_of(inside: &Inside, stream: CUstream) -> Result<CUcontext> {
+    let (mut context, mut green) = (core::ptr::null_mut(), core::ptr::null_mut());
+    // SAFETY: a stream, by the caller's obligation; the pointers are ours.
+    let asked = match quietly(|| unsafe { inside.cuStreamGetCtx_v2(stream, &mut context, &mut green) }) {
+        Ok(number) => number,
+        // SAFETY: as above.
+        Err(_) => unsafe { inside.cuStreamGetCtx(stream, &mut context)? },
+    };
+    inside.gpu().check(asked, "cuStreamGetCtx")?;
+    Ok(context)
 }
 
 /// The CUstream value; never 0.
@@ -159,7 +172,7 @@ pub fn handle_on_current(device: tn_device) -> Result<Id> {
 
 /// Prefetches a range of managed memory to a device, in the order of a stream that the caller has a reference on.
 pub fn prefetch(stream: &'static Stream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
-    let inside = stream.gpu().enter()?;
+    let inside = stream.enter()?;
     // SAFETY: the CUstream of a stream belongs to its GPU, and exists while the stream has a reference.
     unsafe { managed::prefetch(&inside, stream.raw(), start, bytes, device) }
 }
@@ -177,4 +190,18 @@ pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     });
     end::reap();
     Ok(())
+}
+
+/// As [`synchronize_gpu`]. TN_ERR_UNSUPPORTED: a stream captures a graph, as far as the library may ask. It does not ask imported streams,
+/// which their owners may have destroyed.
+pub fn synchronize_gpu_outside_captures(gpu: &'static Gpu) -> Result<()> {
+    let mut captures = Ok(());
+    state::each(|stream| {
+        let asks = core::ptr::eq(stream.gpu(), gpu) && stream.origin() != Origin::Imported;
+        if asks && captures.is_ok() {
+            captures = stream.refuse_capture();
+        }
+    });
+    captures?;
+    synchronize_gpu(gpu)
 }

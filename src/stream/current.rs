@@ -35,6 +35,7 @@ static LEGACY_STREAMS: [AtomicPtr<Stream>; GPUS] = [const { AtomicPtr::new(core:
 /// The GPU whose streams order work on a device's memory. TN_ERR_DEVICE: host memory.
 pub(super) fn gpu_of(device: tn_device) -> Result<&'static Gpu> {
     match device.r#type {
+        TN_CUDA_HOST | TN_CUDA_MANAGED if device.id == 0 => gpu::home(),
         TN_CUDA_HOST | TN_CUDA_MANAGED => gpu::gpu(device.id),
         _ => gpu_with_streams(device),
     }

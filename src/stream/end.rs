@@ -29,12 +29,13 @@ pub(super) fn end(stream: &'static Stream) {
 fn end_stream(stream: &'static Stream) {
     stream.close_uses();
     if stream.gpu().alive().is_ok() {
-        if stream.has_unrecorded() {
+        // The caller vouches for another library's stream only while uses are open.
+        if stream.has_unrecorded() && (!stream.is_imported() || stream.has_ended()) {
             // Fails if the stream captures or is gone: its points stay pending.
             let _ = stream.record_held(false);
         }
         if stream.origin() == Origin::Created
-            && let Ok(inside) = stream.gpu().enter()
+            && let Ok(inside) = stream.enter()
         {
             // SAFETY: created by this library, and without references.
             let _ = unsafe { inside.cuStreamDestroy_v2(stream.raw()) };

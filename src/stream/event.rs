@@ -112,6 +112,12 @@ pub fn elapsed(start: Id, end: Id) -> Result<i64> {
     }
     let gpu = gpus.0;
     let inside = gpu.enter()?;
+    if !(start.1.is_of(gpu) && end.1.is_of(gpu)) {
+        return Err(fail(
+            TN_ERR_DRIVER,
+            format_args!("the primary context of GPU {} was reset, and the times of the two events are gone", gpu.id()),
+        ));
+    }
     if !(start.0.poll() && end.0.poll()) {
         return Err(fail(TN_ERR_PENDING, format_args!("the work before the two events is not finished")));
     }

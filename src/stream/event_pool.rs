@@ -8,6 +8,7 @@ use crate::arena::{Link, Linked, Quarantine};
 use crate::cuda_driver::CUevent;
 use crate::error::{Result, fail};
 use crate::gpu::{GPUS, Gpu, Inside};
+use crate::options;
 use crate::slots::{Head, Kind, Slot, State, Table};
 use crate::thread::{self, QuickLock};
 use crate::types::TN_ERR_NO_HOST_MEMORY;
@@ -16,13 +17,17 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// CU_EVENT_DISABLE_TIMING: makes an event cheaper.
 const DISABLE_TIMING: u32 = 2;
+/// CU_EVENT_BLOCKING_SYNC: a thread that waits for the event sleeps, instead of spinning.
+const BLOCKING_SYNC: u32 = 1;
 
 /// An event.
 pub struct EventSlot {
     head: Head,
     event: AtomicPtr<cudarc::driver::sys::CUevent_st>,
-    /// The index of its free list: 2 * GPU + whether it has timing.
+    /// The index of its free list: see `list_of`.
     list: AtomicU32,
+    /// Which of the GPU's contexts has it.
+    epoch: AtomicU32,
     tick: AtomicU64,
     users: AtomicU32,
     /// The next event of its stream; guarded by the stream's lock.
@@ -40,6 +45,7 @@ impl Slot for EventSlot {
             head,
             event: AtomicPtr::new(core::ptr::null_mut()),
             list: AtomicU32::new(0),
+            epoch: AtomicU32::new(0),
             tick: AtomicU64::new(0),
             users: AtomicU32::new(0),
             next: Cell::new(None),
@@ -57,8 +63,16 @@ impl Linked for EventSlot {
     }
 }
 
-/// Unused events by GPU, without and with timing.
-static FREE: [QuickLock<Quarantine<EventSlot>>; 2 * GPUS] = [const { QuickLock::new(Quarantine::new()) }; 2 * GPUS];
+/// Unused events by GPU; without and with timing; for waits that spin and that block.
+static FREE: [QuickLock<Quarantine<EventSlot>>; KINDS * GPUS] =
+    [const { QuickLock::new(Quarantine::new()) }; KINDS * GPUS];
+
+/// Kinds of events of a GPU.
+const KINDS: usize = 4;
+
+fn list_of(gpu: &Gpu, timing: bool, blocking: bool) -> usize {
+    KINDS * gpu.id() as usize + 2 * usize::from(blocking) + usize::from(timing)
+}
 
 /// A reference on an event. Its event keeps its tick while the reference lives.
 pub struct EventRef(&'static EventSlot);
@@ -66,22 +80,26 @@ pub struct EventRef(&'static EventSlot);
 impl EventRef {
     /// An unused event of a GPU.
     pub fn take(gpu: &'static Gpu, inside: &Inside, timing: bool) -> Result<EventRef> {
-        let list = 2 * gpu.id() as usize + usize::from(timing);
-        let free = FREE[list].lock().take_beyond(0);
-        match free {
-            Some(event) => {
-                event.users.store(1, Ordering::Relaxed);
-                Ok(EventRef(event))
+        let blocking = options::stream_waits_block();
+        let list = list_of(gpu, timing, blocking);
+        loop {
+            let free = FREE[list].lock().take_beyond(0);
+            match free {
+                Some(event) if event.epoch.load(Ordering::Relaxed) == gpu.epoch() => {
+                    event.users.store(1, Ordering::Relaxed);
+                    return Ok(EventRef(event));
+                }
+                // It went with its context.
+                Some(_) => {}
+                None => return EventRef::create(gpu, inside, timing, blocking),
             }
-            None => EventRef::create(gpu, inside, timing, list),
         }
     }
 
     #[cold]
-    fn create(gpu: &'static Gpu, inside: &Inside, timing: bool, list: usize) -> Result<EventRef> {
-        let _relaxed = inside.relaxed();
+    fn create(gpu: &'static Gpu, inside: &Inside, timing: bool, blocking: bool) -> Result<EventRef> {
         let mut event: CUevent = core::ptr::null_mut();
-        let flags = if timing { 0 } else { DISABLE_TIMING };
+        let flags = if timing { 0 } else { DISABLE_TIMING } | if blocking { BLOCKING_SYNC } else { 0 };
         // SAFETY: the pointer is ours.
         gpu.check(unsafe { inside.cuEventCreate(&mut event, flags)? }, "cuEventCreate")?;
         let Ok(slot) = Table::<EventSlot>::take(thread::current()) else {
@@ -91,9 +109,15 @@ impl EventRef {
         };
         slot.head.set_state(State::Kept);
         slot.event.store(event, Ordering::Relaxed);
-        slot.list.store(list as u32, Ordering::Relaxed);
+        slot.list.store(list_of(gpu, timing, blocking) as u32, Ordering::Relaxed);
+        slot.epoch.store(gpu.epoch(), Ordering::Relaxed);
         slot.users.store(1, Ordering::Relaxed);
         Ok(EventRef(slot))
+    }
+
+    /// Whether the event exists in the context of its GPU that is in use now.
+    pub fn is_of(&self, gpu: &Gpu) -> bool {
+        self.0.epoch.load(Ordering::Relaxed) == gpu.epoch()
     }
 
     /// The driver's event.

@@ -32,16 +32,17 @@ fn find_or_create(streams: &'static Streams, device: tn_device) -> Result<&'stat
     let gpu = gpu_of(device)?;
     let entry = &streams[gpu.id() as usize];
     // SAFETY: NULL, or a stream; streams are never unmapped.
-    if let Some(stream) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
-        return Ok(stream);
-    }
-    let inside = gpu.enter()?;
-    let _relaxed = inside.relaxed();
+    let known = unsafe { entry.load(Ordering::Acquire).as_ref() };
+    let inside = match known {
+        Some(stream) if !stream.is_gone() => return Ok(stream),
+        _ => gpu.enter()?,
+    };
     let stream_ref = create_native(&inside, false, 0)?;
     let stream = stream_ref.stream();
     let pointer = core::ptr::from_ref(stream).cast_mut();
     // AcqRel: a thread that finds the stream sees its fields.
-    if entry.compare_exchange(core::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+    let known = known.map_or(core::ptr::null_mut(), |known| core::ptr::from_ref(known).cast_mut());
+    if entry.compare_exchange(known, pointer, Ordering::AcqRel, Ordering::Acquire).is_ok() {
         core::mem::forget(stream_ref);
         return Ok(stream);
     }

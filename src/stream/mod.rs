@@ -71,7 +71,10 @@ mod no_device;
 
 #[cfg(not(preload))]
 pub use self::{
-    api::{create, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu},
+    api::{
+        create, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu,
+        synchronize_gpu_outside_captures,
+    },
     argument::StreamArg,
     current::current,
     handle::release,

@@ -17,6 +17,15 @@ impl Stream {
     pub fn now(&'static self) -> Point {
         match *self {}
     }
+    pub fn end_of_use(&'static self) -> Point {
+        match *self {}
+    }
+    pub fn needs_early_events(&self) -> bool {
+        match *self {}
+    }
+    pub fn has_ended(&self) -> bool {
+        match *self {}
+    }
     pub fn number(&self) -> u32 {
         match *self {}
     }
@@ -81,6 +90,9 @@ impl Point {
         match self.0 {}
     }
     pub fn poll(self) -> bool {
+        match self.0 {}
+    }
+    pub fn wait_for_event(self) -> Result<()> {
         match self.0 {}
     }
     pub fn outlast(self) -> bool {

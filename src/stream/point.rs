@@ -54,8 +54,11 @@ impl Point {
             return true;
         }
         let gpu = self.stream.gpu();
-        if let (Ok(event), Ok(inside)) = (self.event(), gpu.enter()) {
-            let _relaxed = inside.relaxed();
+        // Entering finds out about a reset, with which the work has passed.
+        if let Ok(inside) = gpu.enter()
+            && !self.is_passed()
+            && let Ok(event) = self.event()
+        {
             // SAFETY: an event of ours, with a reference.
             match unsafe { inside.cuEventQuery(event.event()) } {
                 Ok(code::SUCCESS) => self.stream.pass(event.tick()),
@@ -69,21 +72,23 @@ impl Point {
     /// Waits for the work on the host; if no event can be recorded, for all work of the stream. Called under no lock. TN_ERR_DRIVER: the
     /// device is lost.
     pub fn wait(self) -> Result<()> {
-        let gpu = self.stream.gpu();
         if self.stream.has_passed(self.tick) {
             return Ok(());
         }
-        let event = match self.event() {
-            Ok(event) => event,
+        match self.event() {
+            Ok(event) => self.stream.wait_for_own(&event),
             // No event, and perhaps no memory for one.
-            Err(status) => return if quietly(|| self.stream.drain()).is_ok() { Ok(()) } else { Err(status) },
-        };
-        let inside = gpu.enter()?;
-        let _relaxed = inside.relaxed();
-        // SAFETY: an event of ours, with a reference.
-        gpu.check(unsafe { inside.cuEventSynchronize(event.event())? }, "cuEventSynchronize")?;
-        self.stream.pass(event.tick());
-        Ok(())
+            Err(_) if quietly(|| self.stream.drain()).is_ok() => Ok(()),
+            Err(status) => Err(status),
+        }
+    }
+
+    /// As [`Point::wait`], but TN_ERR_UNSUPPORTED or TN_ERR_DRIVER where no event can be recorded.
+    pub fn wait_for_event(self) -> Result<()> {
+        if self.stream.has_passed(self.tick) {
+            return Ok(());
+        }
+        self.stream.wait_for_own(&self.event()?)
     }
 
     /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it
@@ -92,11 +97,13 @@ impl Point {
         quietly(|| self.wait()).is_ok() || self.is_passed()
     }
 
-    /// The first event at or behind the point, recorded now if there is none.
+    /// The first event at or behind the point, recorded now if there is none. TN_ERR_DRIVER: there is none, and the stream is another
+    /// library's, which may have destroyed it.
     pub(super) fn event(self) -> Result<EventRef> {
         let recorded = self.stream.behind(self.tick);
         match recorded {
             Some(event) => Ok(event),
+            None if self.stream.is_imported() => Err(self.stream.ended_error()),
             None => self.stream.record(false),
         }
     }

@@ -5,8 +5,8 @@
 //! the tick up to which it has **passed**; an event of tick t that is done raises it to t. So a stream that ended can serve another CUstream
 //! later: its old points have passed.
 //!
-//! A thread cannot name another thread's per-thread stream to the driver. The legacy stream is ordered after it, so the event is recorded
-//! there, possibly later than necessary.
+//! A thread cannot name another thread's per-thread stream to the driver. So its owner records an event where a use ends. Where there is none,
+//! as after a capture, the event is recorded on the legacy stream, which is ordered after it: possibly later than necessary.
 //!
 //! | file | what |
 //! |---|---|
@@ -25,8 +25,8 @@ pub use progress::progress;
 use super::event_pool::PointCache;
 use super::known_waits::KnownWaits;
 use crate::cuda_driver::CUstream;
-use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::error::{Result, Status, fail};
+use crate::gpu::{self, Gpu, Inside};
 use crate::slots::{Head, Kind, Slot, State, Table};
 use crate::thread::{self, QuickLock, Thread};
 use crate::types::*;
@@ -70,12 +70,12 @@ pub struct Stream {
     owner: AtomicPtr<Thread>,
     /// The driver's unique number of an imported stream; 0: unknown.
     serial: AtomicU64,
-    /// Its owner destroyed the CUstream while this library had it.
+    /// The CUstream does not exist any more: its owner destroyed it while this library had it, or it went with a context that was reset.
     gone: AtomicBool,
     /// The tick at which it was bound to its CUstream: unique among all streams and their uses.
     born: AtomicU64,
-    /// Whether a use was opened.
-    opened: AtomicBool,
+    /// Number of open uses.
+    open_uses: AtomicU32,
     /// The tick that closed the uses that were open at its end; 0: it has not ended, or had none.
     ended: AtomicU64,
     /// References: see `stream_ref`. 0: it ended, or was never used.
@@ -105,7 +105,7 @@ impl Slot for Stream {
             serial: AtomicU64::new(0),
             gone: AtomicBool::new(false),
             born: AtomicU64::new(0),
-            opened: AtomicBool::new(false),
+            open_uses: AtomicU32::new(0),
             ended: AtomicU64::new(0),
             refs: AtomicU32::new(0),
             last_point: AtomicU64::new(0),
@@ -136,6 +136,7 @@ impl core::fmt::Debug for Stream {
 impl Stream {
     /// Takes a stream for a CUstream, and counts one reference.
     pub(super) fn start(gpu: &'static Gpu, native: u64, origin: Origin, blocking: bool) -> Result<&'static Stream> {
+        gpu::on_reset(gpu::Layer::Streams, forget_context);
         let thread = thread::current();
         let stream = Table::<Stream>::take(thread)?;
         stream.gpu.store(core::ptr::from_ref(gpu).cast_mut(), Ordering::Relaxed);
@@ -147,7 +148,7 @@ impl Stream {
         stream.serial.store(0, Ordering::Relaxed);
         stream.gone.store(false, Ordering::Relaxed);
         stream.born.store(advance_clock(), Ordering::Relaxed);
-        stream.opened.store(false, Ordering::Relaxed);
+        stream.open_uses.store(0, Ordering::Relaxed);
         stream.ended.store(0, Ordering::Relaxed);
         *stream.known_waits.lock() = KnownWaits::NONE;
         stream.head.set_state(State::Kept);
@@ -196,6 +197,11 @@ impl Stream {
         }
     }
 
+    /// Whether the CUstream is another library's.
+    pub(super) fn is_imported(&self) -> bool {
+        self.origin() == Origin::Imported
+    }
+
     /// Whether the stream is bound to the CUstream with this value.
     pub(super) fn is_of(&self, gpu: &Gpu, native: u64) -> bool {
         let in_use = self.refs.load(Ordering::Acquire) > 0 && !self.gone.load(Ordering::Relaxed);
@@ -212,9 +218,37 @@ impl Stream {
         self.serial.store(serial, Ordering::Relaxed);
     }
 
-    /// States that the CUstream was destroyed by its owner: another stream has its value. It is not used again.
+    /// States that the CUstream does not exist any more. It is not used again.
     pub(super) fn lose_stream(&self) {
         self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the CUstream is known not to exist any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Makes the GPU's context current, for calls with this stream. TN_ERR_DRIVER: the device is lost; or the stream does not exist any
+    /// more; or this call found out that the context was reset, and its memory may have gone with it.
+    pub fn enter(&self) -> Result<Inside> {
+        let gpu = self.gpu();
+        let before = gpu.epoch();
+        let inside = gpu.enter()?;
+        if self.is_gone() {
+            return Err(self.gone_error());
+        }
+        if gpu.epoch() != before { Err(reset_error(gpu)) } else { Ok(inside) }
+    }
+
+    #[cold]
+    fn gone_error(&self) -> Status {
+        fail(
+            TN_ERR_DRIVER,
+            format_args!(
+                "a stream of GPU {} does not exist any more: its owner destroyed it, or the GPU's primary context was reset; make a new one",
+                self.gpu().id()
+            ),
+        )
     }
 
     /// Whether the CUstream's value means this stream on the calling thread.
@@ -229,6 +263,32 @@ pub(super) fn each(mut visit: impl FnMut(&'static Stream)) {
     Table::<Stream>::each(|stream| {
         if stream.head.state() == State::Kept {
             visit(stream);
+        }
+    });
+}
+
+#[cold]
+fn reset_error(gpu: &Gpu) -> Status {
+    fail(
+        TN_ERR_DRIVER,
+        format_args!(
+            "the primary context of GPU {} was reset by the program or another library, with all memory and streams in it; \
+             later calls use the new context",
+            gpu.id()
+        ),
+    )
+}
+
+/// A GPU's primary context was reset: its streams and events are gone, and nothing of their work runs any more. The legacy stream and the
+/// per-thread streams go on in the new context.
+fn forget_context(gpu: i32) {
+    let tick = advance_clock();
+    each(|stream| {
+        if stream.gpu().id() == gpu {
+            if matches!(stream.origin(), Origin::Created | Origin::Imported) {
+                stream.lose_stream();
+            }
+            stream.pass(tick);
         }
     });
 }

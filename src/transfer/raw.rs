@@ -46,7 +46,7 @@ impl RawMemory {
     /// Records a copy that is outstanding: the pool reuses a block that the caller frees meanwhile only after it (PD-18).
     fn record_use(&self, route: &Route, outcome: &Outcome) {
         if let (Some(block), Some(stream), Ok(Outstanding::Both)) = (&self.block, route.stream(), outcome) {
-            block.pool.record_use(block.start, stream.now());
+            block.pool.record_use(block.start, stream.end_of_use());
         }
     }
 }

@@ -70,7 +70,7 @@ pub fn register(
     lock: &dyn Fn(&'static Gpu, (i64, i64), u32) -> Result<()>,
 ) -> Result<Id> {
     let range = check(start, bytes, flags)?;
-    let gpu = match gpu::gpu(0) {
+    let gpu = match gpu::home() {
         Ok(gpu) => Some(gpu),
         Err(_) if flags & TN_HOST_BEST_EFFORT != 0 => None,
         // There is a driver, but no device that the memory could be locked for.
@@ -160,7 +160,7 @@ pub fn advise(id: Id, advice: tn_advice, device: tn_device) -> Result<()> {
     gpu::gpu(0)?;
     managed::check_location(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
-    managed::advise(&gpu::gpu(0)?.enter()?, start, bytes, advice, device)
+    managed::advise(&managed::gpu()?.enter()?, start, bytes, advice, device)
 }
 
 /// Prefetches managed memory to a device, in the order of a stream. With stream NULL the call waits for the thread's current stream.

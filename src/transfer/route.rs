@@ -184,7 +184,7 @@ impl Route {
             }
             Err(failed) => {
                 // The stream may read the source already, for a part of the copy.
-                src.into_iter().for_each(|src| src.end_at(false, stream.now()));
+                src.into_iter().for_each(|src| src.end_at(false, stream.end_of_use()));
                 return Err(end_failed(dst, failed, Some(stream)));
             }
         }
@@ -200,7 +200,7 @@ fn wrote_nothing(status: Status) -> Failed {
 /// Ends the guard of a destination whose copy or fill failed, and keeps the error message of that failure.
 fn end_failed(dst: Option<InternalGuard>, failed: Failed, stream: Option<&'static Stream>) -> Status {
     quietly(|| match (dst, stream) {
-        (Some(dst), Some(stream)) if failed.wrote => dst.end_at(true, stream.now()),
+        (Some(dst), Some(stream)) if failed.wrote => dst.end_at(true, stream.end_of_use()),
         (Some(dst), None) if failed.wrote => dst.end(true),
         (Some(dst), _) => borrow::abandon(dst),
         (None, _) => {}

@@ -7,9 +7,11 @@ still runs on the simulated one only, whose streams stop on demand.
 import asyncio
 import contextlib
 import ctypes
+import gc
 import os
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -116,6 +118,39 @@ def test_streams():
     with pytest.raises(tenure.OwnershipError):
         s.synchronize()
     cuda.synchronize()
+
+
+# ST-4, PD-8: the owner of an imported stream lives as long as the stream's object.
+@pytest.mark.parametrize("attribute", [False, True])
+def test_an_external_stream_keeps_its_owner(attribute):
+    class Owner:
+        def __init__(self, version=0):
+            self.stream, self.version = cuda.stream(), version
+
+        if attribute:
+            __cuda_stream__ = property(lambda self: (self.version, self.stream.native))
+        else:
+
+            def __cuda_stream__(self):
+                return self.version, self.stream.native
+
+    owner = Owner()
+    alive = weakref.ref(owner)
+    native = owner.stream.native
+    s = cuda.external_stream(owner)
+    del owner
+    gc.collect()
+    assert alive() is not None and s.native == native
+    d = cuda.to_device(numbers(4, 4), stream=s)
+    s.synchronize()
+    del s
+    gc.collect()
+    assert alive() is None
+    assert (d.copy_to_host() == numbers(4, 4)).all()
+    with pytest.raises(NotImplementedError, match="version 1"):
+        cuda.external_stream(Owner(1))
+    with pytest.raises(TypeError):
+        cuda.external_stream(object())
 
 
 # with stream, with stream.auto_synchronize(): ST-3, ST-7

@@ -16,9 +16,22 @@ use std::ffi::{c_int, c_uint, c_void};
 
 impl World {
     fn create_context(&mut self, device: usize, primary: bool, flags: c_uint) -> Handle {
-        let handle = self.new_handle(HandleKind::Context);
-        self.contexts.insert(handle, Context::new(device, primary, flags));
+        let fresh = self.new_handle(HandleKind::Context);
+        let former = self.devices[device].former;
+        let returns = primary && former != 0 && self.config.same_context.unwrap_or_else(|| self.random.below(2) == 0);
+        let handle = if returns { former } else { fresh };
+        // The number of a fresh handle was never given out before.
+        self.contexts.insert(handle, Context::new(fresh >> 4 & 0xffff_ffff, device, primary, flags));
         handle
+    }
+
+    /// Ends the primary context of a device. It stays retained: the next call that retains it gets a new one, perhaps with its handle.
+    fn reset_primary(&mut self, device: usize) {
+        let (primary, retained) = (self.devices[device].primary, self.devices[device].retained);
+        if primary != 0 {
+            self.remove_context(primary);
+            (self.devices[device].former, self.devices[device].retained) = (primary, retained);
+        }
     }
 
     /// Removes a context with all that it has: queued work is dropped, memory is freed, handles become invalid.
@@ -103,10 +116,15 @@ driver! {
         Ok(())
     }
 
+    fn cuDevicePrimaryCtxReset(device: c_int) in Init => |call| {
+        let device = call.ordinal(device)?;
+        call.reset_primary(device);
+        Ok(())
+    }
+
     fn cuDevicePrimaryCtxReset_v2(device: c_int) in Init => |call| {
         let device = call.ordinal(device)?;
-        let primary = call.devices[device].primary;
-        call.remove_context(primary);
+        call.reset_primary(device);
         Ok(())
     }
 
@@ -177,7 +195,7 @@ driver! {
     fn cuCtxGetId(context: Handle, id: *mut u64) in Init => |call| {
         let context = if context == 0 { call.context } else { context };
         call.check_exists(context)?;
-        put(id, context)
+        put(id, call.contexts.get(&context).ok_or(INVALID_CONTEXT)?.id)
     }
 
     fn cuCtxGetApiVersion(context: Handle, version: *mut c_uint) in Init => |call| {

@@ -9,6 +9,7 @@ use crate::base::thread::current_context;
 use crate::base::types::{Address, Handle, PER_THREAD};
 use crate::engine::start;
 use crate::memory::region::MemoryKind;
+use crate::state::event::BLOCKING_SYNC;
 use crate::state::fault::Fault;
 use crate::state::machine::{Machine, Statistics};
 use crate::state::module::{Kernel, Registered};
@@ -51,6 +52,9 @@ fn set_number(world: &mut World, name: &str, value: u64) -> Answer {
             world.space.askew = world.config.askew();
         }
         "free_waits" => world.config.free_waits = value != 0,
+        "abort" => world.config.aborts = value != 0,
+        "same_context" => world.config.same_context = Some(value != 0),
+        "green" => world.config.green = value != 0,
         "peers" => world.config.peers = value != 0,
         "version" => world.config.version = i32::try_from(value).map_err(|_| INVALID_VALUE)?,
         // cuInit creates the devices from these.
@@ -86,6 +90,7 @@ fn get_number(world: &World, name: &str) -> Answer<u64> {
         "faults" => world.faults.len() as u64,
         "streams" => world.streams.values().filter(|stream| !stream.destroyed).count() as u64,
         "events" => world.events.len() as u64,
+        "blocking_events" => world.events.values().filter(|event| event.flags & BLOCKING_SYNC != 0).count() as u64,
         "contexts" => world.contexts.len() as u64,
         _ => return Err(INVALID_VALUE),
     })

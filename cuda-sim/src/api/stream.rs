@@ -26,6 +26,7 @@ driver! {
         if flags & !NON_BLOCKING != 0 {
             return Err(INVALID_VALUE);
         }
+        call.refuse_in_capture()?;
         let context = call.context;
         put(out, call.create_stream(context, flags, 0))
     }
@@ -34,12 +35,17 @@ driver! {
         if flags & !NON_BLOCKING != 0 {
             return Err(INVALID_VALUE);
         }
+        call.refuse_in_capture()?;
         let context = call.context;
         put(out, call.create_stream(context, flags, priority))
     }
 
     fn cuStreamDestroy_v2(stream: Handle) in Init => |call| {
-        let known = call.world.streams.get_mut(&stream).filter(|stream| !stream.destroyed).ok_or(INVALID_HANDLE)?;
+        call.refuse_in_capture()?;
+        let Some(known) = call.world.streams.get_mut(&stream).filter(|stream| !stream.destroyed) else {
+            call.abort_for_stream(stream);
+            return Err(INVALID_HANDLE);
+        };
         known.destroyed = true;
         if known.is_idle() {
             call.world.remove_stream(stream);
@@ -50,6 +56,7 @@ driver! {
     fn cuStreamSynchronize(stream: Handle) | cuStreamSynchronize_ptsz in Context => |call| {
         let stream = call.stream(stream)?;
         call.refuse_if_capturing(stream)?;
+        call.refuse_in_capture()?;
         call.wait_for_stream(stream)?;
         call.trim_pools();
         Ok(())
@@ -98,13 +105,15 @@ driver! {
 
     fn cuStreamGetCtx(stream: Handle, context: *mut Handle) | cuStreamGetCtx_ptsz in Context => |call| {
         let stream = call.stream(stream)?;
-        put(context, call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context)
+        let known = call.streams.get(&stream).ok_or(INVALID_HANDLE)?;
+        put(context, if known.green != 0 { known.green } else { known.context })
     }
 
     fn cuStreamGetCtx_v2(stream: Handle, context: *mut Handle, green: *mut Handle) | cuStreamGetCtx_v2_ptsz in Context => |call| {
         let stream = call.stream(stream)?;
-        put(context, call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context)?;
-        put(green, 0)
+        let known = call.streams.get(&stream).ok_or(INVALID_HANDLE)?;
+        put(context, known.context)?;
+        put(green, known.green)
     }
 
     fn cuStreamGetDevice(stream: Handle, device: *mut c_int) | cuStreamGetDevice_ptsz in Context => |call| {

@@ -54,6 +54,12 @@ pub struct Config {
     pub askew: Option<u32>,
     /// Freeing waits for the device, as the real driver does; without, work that still uses the memory faults.
     pub free_waits: bool,
+    /// A call with a stream that does not exist ends the process, as a driver may; else it returns 400.
+    pub aborts: bool,
+    /// Whether the primary context after a reset has the handle of the one before; None: as the seed decides.
+    pub same_context: Option<bool>,
+    /// Streams that are created now belong to a green context.
+    pub green: bool,
 }
 
 pub const MAX_DEVICES: usize = 8;
@@ -75,6 +81,9 @@ impl Config {
             reuses: number("TENURE_SIM_REUSE").is_some_and(|flag| flag != 0),
             askew: number("TENURE_SIM_ASKEW").map(|part| part.min(256) as u32),
             free_waits: number("TENURE_SIM_FREE_WAITS").is_none_or(|flag| flag != 0),
+            aborts: number("TENURE_SIM_ABORT").is_none_or(|flag| flag != 0),
+            same_context: None,
+            green: false,
         }
     }
 }

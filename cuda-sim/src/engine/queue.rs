@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 impl World {
     pub fn create_stream(&mut self, context: Handle, flags: c_uint, priority: c_int) -> Handle {
         let handle = self.new_handle(HandleKind::Stream);
+        let green = if self.config.green { self.new_handle(HandleKind::Context) } else { 0 };
         let stream = Stream {
             context,
+            green,
             flags,
             priority: priority.clamp(GREATEST_PRIORITY, LEAST_PRIORITY),
             id: handle >> 4 & 0xffff_ffff,

@@ -86,10 +86,28 @@ impl Call<'_> {
         if self.config.free_waits { self.wait(move |world| !is_pending(world)) } else { Ok(()) }
     }
 
-    /// The stream that a caller's handle means.
+    /// The stream that a caller's handle means. A driver may dereference a handle that is none, so the process ends there.
     pub fn stream(&mut self, handle: Handle) -> Answer<Handle> {
         let (context, per_thread) = (self.context, self.per_thread);
-        self.world.stream_of(handle, context, per_thread)
+        let stream = self.world.stream_of(handle, context, per_thread);
+        if stream == Err(INVALID_HANDLE) {
+            self.abort_for_stream(handle);
+        }
+        stream
+    }
+
+    /// Ends the process because a call named a stream that does not exist, unless the program turned that off.
+    pub fn abort_for_stream(&self, handle: Handle) {
+        if !self.config.aborts {
+            return;
+        }
+        let what = if self.was_stream(handle) { "does not exist any more" } else { "is no stream of this driver" };
+        eprintln!(
+            "cuda-sim: {} was called with the stream {handle:#x}, which {what}. A driver may crash here, or use another \
+             stream that got the same handle. The process ends (TENURE_SIM_ABORT=0: the call returns 400).",
+            self.name
+        );
+        std::process::abort();
     }
 
     /// The index of the current context's device.

@@ -6,6 +6,8 @@ use std::ffi::c_uint;
 
 #[derive(Default)]
 pub struct Context {
+    /// Unique among all contexts, also when a later one gets the same handle.
+    pub id: u64,
     pub device: usize,
     pub primary: bool,
     pub flags: c_uint,
@@ -23,7 +25,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(device: usize, primary: bool, flags: c_uint) -> Context {
-        Context { device, primary, flags, ..Context::default() }
+    pub fn new(id: u64, device: usize, primary: bool, flags: c_uint) -> Context {
+        Context { id, device, primary, flags, ..Context::default() }
     }
 }

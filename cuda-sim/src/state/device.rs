@@ -38,6 +38,8 @@ pub struct Device {
     /// Its primary context while it is retained, or 0, and how often it is retained.
     pub primary: Handle,
     pub retained: u32,
+    /// The handle of the primary context that was reset last; 0: none was.
+    pub former: Handle,
     pub primary_flags: c_uint,
     /// Its position in the machine, also when CUDA_VISIBLE_DEVICES renumbers it for the program.
     pub ordinal: usize,
@@ -45,7 +47,16 @@ pub struct Device {
 
 impl Device {
     pub fn new(ordinal: usize, memory: u64) -> Device {
-        Device { memory, used: 0, attributes: BTreeMap::new(), primary: 0, retained: 0, primary_flags: 0, ordinal }
+        Device {
+            memory,
+            used: 0,
+            attributes: BTreeMap::new(),
+            primary: 0,
+            retained: 0,
+            former: 0,
+            primary_flags: 0,
+            ordinal,
+        }
     }
 
     /// Takes `bytes` of this device's memory, if that much is left.

@@ -6,6 +6,7 @@ use crate::memory::shared::EventSlot;
 use std::ffi::c_uint;
 use std::time::Instant;
 
+pub const BLOCKING_SYNC: c_uint = 1;
 pub const DISABLE_TIMING: c_uint = 2;
 pub const INTERPROCESS: c_uint = 4;
 

@@ -73,6 +73,12 @@ pub enum HandleKind {
     Function = 0xF0,
 }
 
+/// What all handles of a kind begin with: above the addresses that a process can map, so that a handle used as a pointer crashes; positive
+/// as a signed number.
+fn handle_bits(kind: HandleKind) -> Handle {
+    0x0100_0000_0000_0000 | (kind as u64) << 48
+}
+
 impl Machine {
     pub fn new(config: Config) -> Machine {
         Machine {
@@ -103,8 +109,13 @@ impl Machine {
     pub fn new_handle(&mut self, kind: HandleKind) -> Handle {
         let number = self.next_handle;
         self.next_handle += 1;
-        // Above the addresses that a process can map, so that a handle used as a pointer crashes; positive as a signed number.
-        0x0100_0000_0000_0000 | (kind as u64) << 48 | number << 4
+        handle_bits(kind) | number << 4
+    }
+
+    /// Whether a stream had this handle, now or before.
+    pub fn was_stream(&self, handle: Handle) -> bool {
+        handle & !0xffff_ffff_fff0 == handle_bits(HandleKind::Stream)
+            && handle >> 4 & 0xfff_ffff_ffff < self.next_handle
     }
 
     /// An error unless the context exists.

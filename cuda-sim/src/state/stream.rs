@@ -13,6 +13,8 @@ pub const NON_BLOCKING: c_uint = 1;
 
 pub struct Stream {
     pub context: Handle,
+    /// The green context that it belongs to, besides the primary one; 0: none.
+    pub green: Handle,
     pub flags: c_uint,
     pub priority: c_int,
     pub id: u64,

@@ -70,6 +70,10 @@ driver! {
     fn cuDeviceCanAccessPeer(can: *mut c_int, device: c_int, peer: c_int);
     fn cuDevicePrimaryCtxRetain(context: *mut Handle, device: c_int);
     fn cuDevicePrimaryCtxRelease_v2(device: c_int);
+    fn cuDevicePrimaryCtxReset_v2(device: c_int);
+    fn cuCtxGetId(context: Handle, id: *mut u64);
+    fn cuStreamGetCtx(stream: Handle, context: *mut Handle);
+    fn cuStreamGetCtx_v2(stream: Handle, context: *mut Handle, green: *mut Handle);
     fn cuDevicePrimaryCtxGetState(device: c_int, flags: *mut c_uint, active: *mut c_int);
     fn cuCtxSetCurrent(context: Handle);
     fn cuCtxGetCurrent(context: *mut Handle);

@@ -138,8 +138,12 @@ impl Pool {
 
     /// Frees a block in limbo, under the lock, which is released.
     pub(super) fn free_begun(&'static self, mut state: Open, span: &'static Span, index: usize) {
-        let flags = state.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
+        let mut flags = state.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
         let (address, block) = (span.start.get() + index * span.block_bytes.get(), span.block(index));
+        if self.is_dead(address) {
+            self.mark_dead(span);
+            flags = 0;
+        }
         let watched = self.watched(address, block.requested, span.extent());
         if flags == 0 {
             if let Some(watched) = watched {
@@ -198,7 +202,7 @@ impl Pool {
         if watched {
             checker::open(address, block_bytes);
         }
-        let is_erased = self.touch.load(Ordering::Relaxed) || self.is_stream_ordered();
+        let is_erased = (self.touch.load(Ordering::Relaxed) || self.is_stream_ordered()) && !self.is_dead(address);
         let has_pattern = is_erased && (self.policy().has_pattern)(span);
         if flags & TN_POOL_STRICT != 0 && has_pattern {
             // SAFETY: in limbo, and this call took it off the ring: no other thread uses it.

@@ -28,7 +28,7 @@ mod slow_path;
 
 mod split;
 
-mod steps;
+pub(super) mod steps;
 
 pub(super) use allocate::creation;
 pub use free::{deallocate, deallocate_for, deallocate_on};

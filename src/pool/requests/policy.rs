@@ -75,8 +75,9 @@ pub(in crate::pool) static STREAM_ORDERED: Policy = Policy {
         stream_steps::poll_some_once,
         steps::free_held_back,
         stream_steps::wait_on_device,
-        steps::return_cached_below_limit,
+        stream_steps::return_cached_below_limit,
         stream_steps::search_exhaustively_once,
+        stream_steps::wait_on_host,
         steps::call_listeners,
     ],
     at_refusal: &[
@@ -85,6 +86,7 @@ pub(in crate::pool) static STREAM_ORDERED: Policy = Policy {
         stream_steps::wait_on_device,
         stream_steps::trim_and_reclaim_elsewhere_once,
         stream_steps::search_exhaustively_once,
+        stream_steps::wait_on_host,
         steps::call_listeners,
     ],
     preallocate: |_| Prealloc::for_stream_ordered(),

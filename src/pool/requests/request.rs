@@ -4,6 +4,7 @@
 
 use crate::device::host::GRANULE;
 use crate::pool::span::class;
+use crate::pool::span::stream_uses::Stream;
 use crate::pool::state::{Count, Prealloc, Want};
 use crate::types::{TN_PRESSURE_LIMIT, tn_pressure};
 
@@ -33,6 +34,10 @@ pub(in crate::pool) struct ReclaimProgress {
     pub cleared_pending: bool,
     pub polled_what_fits: bool,
     pub polled_some: bool,
+    /// The host waited for all work of the device.
+    pub waited_for_device: bool,
+    /// Whether the request's stream captures a graph; None: not asked yet.
+    captures: Option<bool>,
 }
 
 /// The result of one step.
@@ -53,6 +58,14 @@ impl StepOutcome {
 impl Request {
     pub fn new(want: Want, count: Count, prealloc: Prealloc) -> Request {
         Request { want, count, prealloc, progress: ReclaimProgress::default(), reason: TN_PRESSURE_LIMIT }
+    }
+
+    /// Whether its stream captures a graph: then the request returns no memory to the device, and the host waits for nothing (PD-15). Asks
+    /// the driver once, under no lock. Where the driver cannot tell, it counts as capturing.
+    pub fn captures(&mut self) -> bool {
+        let asks = |stream: &'static Stream| stream.can_be_captured() && stream.is_capturing().unwrap_or(true);
+        let stream = self.want.stream;
+        *self.progress.captures.get_or_insert_with(|| stream.is_some_and(asks))
     }
 
     /// Bytes of the smallest span that can serve it.

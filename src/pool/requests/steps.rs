@@ -28,7 +28,7 @@ pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Req
 }
 
 /// While free memory is cached that does not fit: returns as much of it as the request needs below the limit.
-pub(super) fn return_cached_below_limit(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+pub(in crate::pool) fn return_cached_below_limit(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let mut state = pool.state.lock();
     state.dissolve_empty(os::coarse_ms());
     let needed = state.least(request.want.span_bytes);

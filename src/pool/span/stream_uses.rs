@@ -171,7 +171,41 @@ impl Uses {
     /// Adds a use up to the moment when the block is freed, or the stream ends. The caller has a reference on the
     /// stream.
     pub fn add_open(&self, stream: &'static Stream, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
-        self.add_tick(stream, OPEN | stream.open_use(), node)
+        if self.open_use_of(|of| core::ptr::eq(of, stream)).is_some() {
+            return Ok(node);
+        }
+        let opened = stream.open_use();
+        self.add_tick(stream, OPEN | opened, node).inspect_err(|()| {
+            let _ = stream.close_use(opened);
+        })
+    }
+
+    /// An open use of a stream for which `is` holds, by its number.
+    fn open_use_of(&self, is: impl Fn(&'static Stream) -> bool) -> Option<(&'static Stream, u64)> {
+        let mut found = None;
+        self.each_place(|stream, tick| {
+            let tick = tick.load(Ordering::Relaxed);
+            if tick & OPEN != 0 && stream.has_use(tick & !OPEN) && is(stream) {
+                found = Some((stream, tick & !OPEN));
+            }
+        });
+        found
+    }
+
+    /// An open use whose end must be recorded under no lock, before [`Uses::close_open_uses`].
+    pub fn open_use_to_record(&self) -> Option<(&'static Stream, u64)> {
+        self.open_use_of(Stream::needs_early_events)
+    }
+
+    /// Closes an open use at a point of its stream, if it is still open.
+    pub fn close_at(&self, opened: u64, point: Point) {
+        self.each_place(|stream, tick| {
+            if core::ptr::eq(stream, point.stream()) && tick.load(Ordering::Relaxed) == OPEN | opened {
+                let ended = stream.close_use(opened);
+                // A stream that ended meanwhile has recorded its end.
+                tick.store(if stream.has_ended() { ended.tick() } else { point.tick() }, Ordering::Relaxed);
+            }
+        });
     }
 
     /// The block is freed: open uses end at this point.
@@ -246,9 +280,12 @@ impl Uses {
         }
     }
 
-    /// Replaces all uses by one.
+    /// Replaces all uses by one. An open use counts once more.
     pub fn set(&self, point: Point) {
         self.clear();
+        if point.tick() & OPEN != 0 {
+            point.stream().open_use();
+        }
         self.stream.store(pointer(Some(point.stream())), Ordering::Relaxed);
         self.tick.store(point.tick(), Ordering::Relaxed);
     }

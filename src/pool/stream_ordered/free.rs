@@ -80,7 +80,8 @@ impl Pool {
     #[cold]
     fn replace_uses(&'static self, state: Open, span: &'static Span, point: Point) -> bool {
         let mut first = None;
-        span.uses.each(|other| first = first.or(Some(other)));
+        // The caller vouches for none of the imported streams here.
+        span.uses.each(|other| first = first.or(Some(other).filter(|other| !other.stream().needs_early_events())));
         drop(state);
         let waits = first.filter(|other| other.stream().wait_for(point).is_ok());
         match waits {
@@ -104,6 +105,7 @@ impl Pool {
         stream: Option<&'static Stream>,
     ) -> Result<()> {
         let (mut node, mut tried) = (None, false);
+        let point = stream.map(Stream::end_of_use);
         loop {
             let claimed = requests::claim(address, through, client);
             let (pool, mut state, span, index) = match claimed {
@@ -113,7 +115,17 @@ impl Pool {
                     return Err(status);
                 }
             };
-            if let Some(stream) = stream {
+            if let Some((other, opened)) = span.uses.open_use_to_record() {
+                // The event behind the use is recorded under no lock.
+                drop(state);
+                // A stream that ended has recorded it.
+                let end = if other.has_ended() { Point::new(other, 0) } else { other.end_of_use() };
+                if let Ok((_, _state, span, _)) = requests::claim(address, through, client) {
+                    span.uses.close_at(opened, end);
+                }
+                continue;
+            }
+            if let (Some(stream), Some(point)) = (stream, point) {
                 if !tried && (!state.has_stream_list(stream) || !span.uses.can_add_use(stream)) {
                     // What is missing is made under no lock, once.
                     drop(state);
@@ -121,10 +133,10 @@ impl Pool {
                     (node, tried) = (Use::create(), true);
                     continue;
                 }
-                match span.uses.add(stream.now(), node) {
+                match span.uses.add(point, node) {
                     Ok(rest) => node = rest,
                     Err(()) => {
-                        if !self.replace_uses(state, span, stream.now()) {
+                        if !self.replace_uses(state, span, point) {
                             return Err(fail(
                                 TN_ERR_NO_HOST_MEMORY,
                                 format_args!(
@@ -246,7 +258,7 @@ impl Pool {
             return Cleared::Captured;
         }
         self.ensure_stream_list(stream);
-        span.uses.set(stream.now());
+        span.uses.set(stream.end_of_use());
         Cleared::Yes
     }
 
@@ -283,7 +295,7 @@ impl Pool {
     /// Clears a range before it goes back to the device, in pools where the host clears. All device work on it has
     /// finished.
     pub(in crate::pool) fn clear_leaving(&'static self, start: usize, bytes: usize) {
-        if self.host_clears() && !self.ops().is_gone() {
+        if self.host_clears() && !self.ops().is_gone() && !self.is_dead(start) {
             // SAFETY: it left the pool's state, which returns only memory without pending uses; no thread can reach
             // it.
             unsafe { self.ops().fill(start, bytes, 0) };

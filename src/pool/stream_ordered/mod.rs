@@ -5,11 +5,14 @@
 //! | `steps` | the steps of the slow path that only these pools have |
 //! | `free` | uses of blocks, and frees while work is pending |
 //! | `resize` | blocks that change their size |
+//! | `reset` | contexts that were reset |
 //!
 //! Contract: `state::stream_lists` decides which stream may have which free span. The driver is asked here, under no
-//! lock. The host waits for nothing.
+//! lock. The host waits only where a request would fail otherwise (`steps::wait_on_host`).
 
 mod free;
+
+mod reset;
 
 mod resize;
 
@@ -31,6 +34,7 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 pub(super) use free::owner_of;
 pub use free::record_use_on;
+pub(super) use reset::watch_resets;
 pub use steps::collect;
 
 impl Pool {
@@ -184,7 +188,7 @@ impl Pool {
         };
         // SAFETY: as above, and the stream may have it: it is used in that order only.
         unsafe { self.ops().fill_on(stream, address, bytes, 0)? };
-        let point = stream.now();
+        let point = stream.end_of_use();
         self.record_use(address, point);
         Ok(Some(point))
     }

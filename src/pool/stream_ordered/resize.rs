@@ -22,6 +22,7 @@ impl Pool {
         self.check_process()?;
         let stream = self.stream_of(stream)?;
         let prealloc = Prealloc::for_stream_ordered();
+        let point = stream.map(Stream::end_of_use);
         let (_, mut state, span, _) = requests::claim(address, Some(self), client)?;
         if state.retired {
             return Err(requests::refuse_retired(state, span.block(0)));
@@ -31,7 +32,7 @@ impl Pool {
             drop(state);
             return self.move_ordered(client, stream, address, block, bytes);
         };
-        let resized = state.resize_ordered(span, block, bytes, stream.map(Stream::now), &mut prealloc);
+        let resized = state.resize_ordered(span, block, bytes, point, &mut prealloc);
         let left = state.needs_clearing_count() > 0;
         self.enforce_threshold(state, usize::MAX);
         if left {
@@ -71,7 +72,7 @@ impl Pool {
             return Err(status);
         }
         if let Some(stream) = stream {
-            self.record_use(placed.address, stream.now());
+            self.record_use(placed.address, stream.end_of_use());
         }
         if let Err(status) = self.deallocate_ordered(client, Some(self), address, None, stream) {
             self.uncount_new(client, placed.address);

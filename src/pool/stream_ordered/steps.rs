@@ -2,10 +2,11 @@
 //! the driver about pending uses.
 //! The order of the steps stands in `requests::policy`.
 //!
-//! Contract: the driver is asked and called under no lock; the host never waits. A step named `_once` is tried once for each request.
+//! Contract: the driver is asked and called under no lock; the host waits in `wait_on_host` alone. A step named `_once` is tried once for each request.
 
 use crate::device::host::GRANULE;
-use crate::pool::requests::{Request, StepOutcome};
+use crate::error::{Result, quietly};
+use crate::pool::requests::{Request, StepOutcome, steps};
 use crate::pool::span::range_map::RANGE_BYTES;
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::state::growth::{BackingRequest, Growth};
@@ -53,9 +54,15 @@ pub(in crate::pool) fn wait_on_device(pool: &'static Pool, request: &mut Request
     StepOutcome::of(!strict && pool.wait_for_pending(&request.want, &mut request.prealloc))
 }
 
-/// After the first refusal: this pool, and then other pools and layers, return what they have cached.
+/// As for host pools, but not while the request's stream captures a graph: a free of the driver may break the capture.
+pub(in crate::pool) fn return_cached_below_limit(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    if request.captures() { StepOutcome::NoEffect } else { steps::return_cached_below_limit(pool, request) }
+}
+
+/// After the first refusal: this pool, and then other pools and layers, return what they have cached. Not while the request's stream
+/// captures a graph.
 pub(in crate::pool) fn trim_and_reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
-    let first = !core::mem::replace(&mut request.progress.trimmed, true);
+    let first = !request.captures() && !core::mem::replace(&mut request.progress.trimmed, true);
     if first {
         pool.trim(0);
         crate::reclaim::run(pool.device());
@@ -74,7 +81,48 @@ pub(in crate::pool) fn search_exhaustively_once(pool: &'static Pool, request: &m
     wait_on_device(pool, request)
 }
 
+/// At last, before the program's pressure callbacks, while memory is only pending: the host waits for a pending span that fits, then once
+/// for all work of the device, which also ends what has no event. Not in strict mode, and not while the request's stream captures a graph.
+pub(in crate::pool) fn wait_on_host(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let strict = pool.flags.load(Ordering::Relaxed) & TN_POOL_STRICT != 0;
+    if strict || request.captures() {
+        return StepOutcome::NoEffect;
+    }
+    let points = pool.state.lock().points(Some(&request.want));
+    if points.into_iter().flatten().any(|point| !point.is_passed() && quietly(|| point.wait_for_event()).is_ok()) {
+        return StepOutcome::Retry;
+    }
+    let device = pool.device();
+    let mut pending = false;
+    each_pool(|other| pending = pending || other.device() == device && other.has_pending());
+    if !pending || core::mem::replace(&mut request.progress.waited_for_device, true) {
+        return StepOutcome::NoEffect;
+    }
+    let waited = quietly(|| wait_for_device(device)).is_ok();
+    // What was pending can be taken, or goes back to the device.
+    request.progress.trimmed = false;
+    request.progress.polled_some = false;
+    request.want.exhaustive = false;
+    StepOutcome::of(waited)
+}
+
+#[cfg(not(preload))]
+fn wait_for_device(device: tn_device) -> Result<()> {
+    crate::device::synchronize_outside_captures(device)
+}
+
+/// The library without devices has no stream-ordered pools.
+#[cfg(preload)]
+fn wait_for_device(_: tn_device) -> Result<()> {
+    Ok(())
+}
+
 impl Pool {
+    /// Whether freed memory waits for work of its device.
+    fn has_pending(&self) -> bool {
+        self.is_stream_ordered() && self.state.lock().figures.pending_bytes > 0
+    }
+
     /// Takes a pending span that fits, and lets the request's stream wait on the device for its uses, so that the span
     /// is the stream's (PD-4). False: there is none, or the stream cannot wait.
     fn wait_for_pending(&'static self, want: &Want, prealloc: &mut Prealloc) -> bool {
@@ -90,10 +138,11 @@ impl Pool {
         drop(state);
         let mut waits = true;
         span.uses.each(|point| waits = waits && stream.wait_for(point).is_ok());
+        let end = stream.end_of_use();
         let mut state = self.state.lock();
         state.busy -= 1;
         if waits {
-            span.uses.set(stream.now());
+            span.uses.set(end);
         }
         state.set_free_ordered(span, os::coarse_ms());
         waits

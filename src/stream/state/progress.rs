@@ -3,9 +3,9 @@
 //! Contract: only functions that record or query an event call the driver, and hold no lock.
 
 use super::waits::{capturing, is_capturing};
-use super::{CLOCK, LEGACY, Stream, advance_clock};
+use super::{CLOCK, LEGACY, Origin, Stream, advance_clock};
 use crate::cuda_driver::{CUstream, code};
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, fail, quietly};
 use crate::gpu::{self, Inside};
 use crate::stream::event_pool::EventRef;
 use crate::stream::point::Point;
@@ -37,7 +37,30 @@ impl Stream {
         Point::new(self, tick)
     }
 
-    /// The point behind all work issued so far, with an event recorded. TN_ERR_UNSUPPORTED: the stream captures a graph; TN_ERR_DRIVER.
+    /// The point behind all work issued so far, where a use of the stream ends. The caller vouches that the CUstream exists during this call.
+    ///
+    /// For another library's stream an event is recorded now, because no caller vouches for it later; for a per-thread stream too, because
+    /// other threads cannot name it. Where none can be recorded, as in a capture, the point passes with a later event of the stream, or with
+    /// the next wait for the whole device. For all other streams this is [`Stream::now`], which calls no driver. Called under no lock.
+    #[inline]
+    pub fn end_of_use(&'static self) -> Point {
+        if self.needs_early_events() { self.end_of_use_recorded() } else { self.now() }
+    }
+
+    #[cold]
+    fn end_of_use_recorded(&'static self) -> Point {
+        quietly(|| self.record_point()).unwrap_or_else(|_| self.now())
+    }
+
+    /// Whether events must be recorded when a use ends. The owner of an imported stream may destroy it at any time afterwards. Another thread
+    /// cannot name a per-thread stream: it would have to record on the legacy stream, which all blocking streams wait for.
+    #[inline]
+    pub fn needs_early_events(&self) -> bool {
+        matches!(self.origin(), Origin::Imported | Origin::PerThread)
+    }
+
+    /// The point behind all work issued so far, with an event recorded. The caller vouches for the CUstream, as in
+    /// [`Stream::end_of_use`]. TN_ERR_UNSUPPORTED: the stream captures a graph; TN_ERR_DRIVER.
     pub fn record_point(&'static self) -> Result<Point> {
         self.record(false).map(|event| Point::of(self, &event))
     }
@@ -53,10 +76,7 @@ impl Stream {
     /// As [`Stream::record`], for a stream whose CUstream is known to exist.
     pub(in crate::stream) fn record_held(&'static self, timing: bool) -> Result<EventRef> {
         let gpu = self.gpu();
-        if self.gone.load(Ordering::Relaxed) {
-            return Err(self.ended_error());
-        }
-        let inside = gpu.enter()?;
+        let inside = self.enter()?;
         let stream = if self.is_nameable() { self.raw() } else { LEGACY as CUstream };
         if is_capturing(gpu, &inside, stream)? {
             return Err(capturing(gpu));
@@ -76,10 +96,21 @@ impl Stream {
         Ok(event)
     }
 
+    /// Waits on the host for an event of this stream. Called under no lock.
+    pub(in crate::stream) fn wait_for_own(&'static self, event: &EventRef) -> Result<()> {
+        let gpu = self.gpu();
+        let inside = gpu.enter()?;
+        if event.is_of(gpu) {
+            // SAFETY: an event of ours, with a reference.
+            gpu.check(unsafe { inside.cuEventSynchronize(event.event())? }, "cuEventSynchronize")?;
+        }
+        self.pass(event.tick());
+        Ok(())
+    }
+
     /// Finds out which of many events have passed.
     #[cold]
     fn query_events(&'static self, inside: &Inside) {
-        let _relaxed = inside.relaxed();
         loop {
             let Some(event) = self.behind(0) else { break };
             // SAFETY: an event of ours.
@@ -135,8 +166,9 @@ impl Stream {
         }
     }
 
+    /// The error of a point that has no event, where nobody vouches for the CUstream any more.
     #[cold]
-    fn ended_error(&self) -> Status {
+    pub(in crate::stream) fn ended_error(&self) -> Status {
         fail(
             TN_ERR_DRIVER,
             format_args!(

@@ -1,6 +1,7 @@
 //! Uses: work that others issue on a stream until they close the use.
 //!
 //! Contract: calls no driver. A use has no reference on its stream. A use that is open when its stream ends is closed then, behind an event.
+//! So the owner of an imported stream keeps it until its open uses are closed, or the last handle on it is released.
 
 use super::Stream;
 use crate::stream::point::Point;
@@ -9,7 +10,7 @@ use core::sync::atomic::Ordering;
 impl Stream {
     /// Opens a use, which ends when [`Stream::close_use`] is called with the returned number. The caller has a reference on the stream.
     pub fn open_use(&self) -> u64 {
-        self.opened.store(true, Ordering::Relaxed);
+        self.open_uses.fetch_add(1, Ordering::Relaxed);
         self.born.load(Ordering::Relaxed)
     }
 
@@ -18,11 +19,13 @@ impl Stream {
         self.born.load(Ordering::Relaxed) == opened
     }
 
-    /// Closes a use, and returns a point behind its work. If the stream is bound to another CUstream by now, that work is done.
+    /// Closes a use, and returns a point behind its work. If the stream is bound to another CUstream by now, that work is done. Where the
+    /// stream needs early events, the point has none unless the caller replaces it by one of [`Stream::end_of_use`].
     pub fn close_use(&'static self, opened: u64) -> Point {
         if !self.has_use(opened) {
             return Point::new(self, 0);
         }
+        let _ = self.open_uses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| open.checked_sub(1));
         let ended = || Some(self.ended.load(Ordering::SeqCst)).filter(|tick| *tick > 0);
         // No new point of a stream that has ended. If it ends now, either this thread sees that, or the end sees the point of this thread.
         let tick = ended().unwrap_or_else(|| {
@@ -32,9 +35,14 @@ impl Stream {
         Point::new(self, tick)
     }
 
+    /// Whether the stream ended while it had open uses.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst) > 0
+    }
+
     /// Closes the open uses of a stream that ends, before its last event is recorded.
     pub(in crate::stream) fn close_uses(&'static self) {
-        if self.opened.load(Ordering::Relaxed) {
+        if self.open_uses.load(Ordering::Relaxed) > 0 {
             self.ended.store(self.now().tick(), Ordering::SeqCst);
         }
     }

@@ -6,6 +6,7 @@ use super::{Origin, Stream, advance_clock};
 use crate::cuda_driver::CUstream;
 use crate::error::{Result, Status, fail};
 use crate::gpu::{Gpu, Inside};
+use crate::options;
 use crate::stream::point::Point;
 use crate::stream::stream_ref::StreamRef;
 use crate::types::*;
@@ -20,9 +21,16 @@ impl Stream {
             return Ok(());
         }
         let Some(_stream_ref) = self.try_ref().filter(|_| self.is_nameable()) else { return Err(self.unreachable()) };
+        let (gpu, other) = (self.gpu(), point.stream().gpu());
+        if !core::ptr::eq(gpu, other) {
+            // Finds out about a reset of the other GPU, whose events are gone then.
+            drop(other.enter()?);
+        }
+        let inside = self.enter()?;
+        if point.is_passed() {
+            return Ok(());
+        }
         let event = point.event()?;
-        let gpu = self.gpu();
-        let inside = gpu.enter()?;
         if is_capturing(gpu, &inside, self.raw())? {
             return if point.poll() { Ok(()) } else { Err(capturing(gpu)) };
         }
@@ -51,9 +59,13 @@ impl Stream {
     /// Waits on the host for all work issued so far (ST-6). TN_ERR_UNSUPPORTED: the stream captures a graph, which continues.
     pub fn synchronize(&'static self) -> Result<()> {
         let gpu = self.gpu();
-        let inside = gpu.enter()?;
+        let inside = self.enter()?;
         if is_capturing(gpu, &inside, self.raw())? {
             return Err(capturing(gpu));
+        }
+        if options::stream_waits_block() {
+            // The driver waits for a stream as the context's flags say, which belong to the program.
+            return self.wait_for_own(&self.record(false)?);
         }
         let tick = advance_clock();
         // SAFETY: the caller has a reference on the stream.
@@ -62,13 +74,11 @@ impl Stream {
         Ok(())
     }
 
-    /// As [`Stream::synchronize`], for a stream that may have no reference, and without harm to captures of other threads. TN_ERR_DRIVER: it
-    /// ended, or is another thread's per-thread stream.
+    /// As [`Stream::synchronize`], for a stream that may have no reference. TN_ERR_DRIVER: it ended, is another thread's per-thread stream,
+    /// or another library's, which nobody vouches for.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
-        let reachable = |_: &StreamRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
+        let reachable = |_: &StreamRef| self.is_nameable() && !self.is_imported();
         let Some(_stream_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
-        let inside = self.gpu().enter()?;
-        let _relaxed = inside.relaxed();
         self.synchronize()
     }
 
@@ -80,7 +90,15 @@ impl Stream {
     /// Whether the stream captures a graph.
     pub fn is_capturing(&'static self) -> Result<bool> {
         let gpu = self.gpu();
-        is_capturing(gpu, &gpu.enter()?, self.raw())
+        is_capturing(gpu, &self.enter()?, self.raw())
+    }
+
+    /// TN_ERR_UNSUPPORTED: the stream captures a graph. A stream that ended, or that this thread cannot name, is not asked.
+    pub(in crate::stream) fn refuse_capture(&'static self) -> Result<()> {
+        match self.try_ref().filter(|_| self.is_nameable()) {
+            Some(_stream_ref) if self.is_capturing()? => Err(capturing(self.gpu())),
+            _ => Ok(()),
+        }
     }
 
     #[cold]

@@ -147,7 +147,7 @@ def _within(stream):
         return _contextlib.nullcontext()
     raise TypeError(
         f"stream must be a tenure.cuda.Stream or None, not {type(stream).__name__}; "
-        f"tenure.cuda.external_stream(number) makes one of a CUstream"
+        f"tenure.cuda.external_stream(stream) makes one of another library's stream"
     )
 
 
@@ -221,9 +221,22 @@ def stream(priority: int = 0, *, blocking: bool = False, device=None) -> Stream:
     return _tenure._stream(_named(device), priority, blocking)
 
 
-def external_stream(native: int, *, device=None) -> Stream:
-    """Another library's stream, by its ``CUstream``. The other library keeps owning it."""
-    return _tenure._external_stream(_named(device), native)
+def external_stream(stream, *, device=None) -> Stream:
+    """Another library's stream, which that library keeps owning.
+
+    stream: an object with ``__cuda_stream__``, such as one of cuda.core, which lives as long as the result; or a
+    ``CUstream`` as an integer, which must exist whenever the result is used.
+    """
+    named = _named(device)
+    protocol = getattr(stream, "__cuda_stream__", None)
+    if protocol is None:
+        return _tenure._external_stream(named, stream)
+    version, native = protocol() if callable(protocol) else protocol
+    if version != 0:
+        raise NotImplementedError(
+            f"__cuda_stream__ of {type(stream).__name__} has version {version}; this release knows version 0"
+        )
+    return _tenure._external_stream(named, native, stream)
 
 
 def legacy_default_stream(*, device=None) -> Stream:

@@ -58,11 +58,13 @@ pub struct Stream {
     id: AtomicU64,
     device: tn_device,
     scopes: Scopes,
+    /// The object that has the CUstream of another library: it lives as long as this one.
+    _owner: Option<Py<PyAny>>,
 }
 
 impl Stream {
-    fn wrap(py: Python<'_>, id: Id, device: tn_device) -> PyResult<Bound<'_, Stream>> {
-        Bound::new(py, Stream { id: AtomicU64::new(id.0), device, scopes: Scopes::default() })
+    fn wrap(py: Python<'_>, id: Id, device: tn_device, owner: Option<Py<PyAny>>) -> PyResult<Bound<'_, Stream>> {
+        Bound::new(py, Stream { id: AtomicU64::new(id.0), device, scopes: Scopes::default(), _owner: owner })
     }
 
     /// The handle, if the object still has one.
@@ -91,7 +93,7 @@ impl Stream {
             return Ok(Id::NULL);
         }
         Err(PyTypeError::new_err(format!(
-            "stream must be a tenure.cuda.Stream or None, not {}; tenure.cuda.external_stream(number) makes one of a CUstream",
+            "stream must be a tenure.cuda.Stream or None, not {}; tenure.cuda.external_stream(stream) makes one of another library's stream",
             stream.get_type().name()?
         )))
     }
@@ -222,15 +224,21 @@ pub fn _stream<'py>(py: Python<'py>, device: &str, priority: i32, blocking: bool
     let device = device_of(device)?;
     let flags = if blocking { TN_STREAM_BLOCKING } else { 0 };
     let id = py.detach(|| cuda::stream_create(device, flags, priority).map_err(PyErr::from))?;
-    Stream::wrap(py, id, device)
+    Stream::wrap(py, id, device, None)
 }
 
-/// Makes the object for a stream of another library, which keeps the stream.
+/// Makes the object for a stream of another library, which keeps the stream. `owner` lives as long as the object.
 #[pyfunction]
-pub fn _external_stream<'py>(py: Python<'py>, device: &str, native: u64) -> PyResult<Bound<'py, Stream>> {
+#[pyo3(signature = (device, native, owner=None))]
+pub fn _external_stream<'py>(
+    py: Python<'py>,
+    device: &str,
+    native: u64,
+    owner: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, Stream>> {
     let device = device_of(device)?;
     let id = py.detach(|| cuda::stream_import(device, native).map_err(PyErr::from))?;
-    Stream::wrap(py, id, device)
+    Stream::wrap(py, id, device, owner)
 }
 
 /// The thread's current stream.
@@ -238,7 +246,7 @@ pub fn _external_stream<'py>(py: Python<'py>, device: &str, native: u64) -> PyRe
 pub fn _current_stream<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py, Stream>> {
     let device = device_of(device)?;
     let id = py.detach(|| cuda::stream_current(device).map_err(PyErr::from))?;
-    Stream::wrap(py, id, device)
+    Stream::wrap(py, id, device, None)
 }
 
 /// A point in a stream, made by `tenure.cuda.event()`.

@@ -31,6 +31,7 @@
 //! | `ranges` | granules become ranges, and granules again |
 //! | `pending` | which uses have passed |
 //! | `tick_heap` | multi-stream spans by the tick of their first use |
+//! | `withheld` | free spans whose memory is gone |
 //!
 //! Contract: that of `state`, under the same lock. Nothing here asks a driver.
 
@@ -43,6 +44,8 @@ mod ranges;
 mod requests;
 
 mod tick_heap;
+
+mod withheld;
 
 use crate::device::host::GRANULE;
 use crate::pool::recycler::{Recycled, Recycler};

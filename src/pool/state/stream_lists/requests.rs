@@ -138,6 +138,11 @@ impl PoolState {
     fn take_for(&mut self, span: &'static Span, want: &Want, prealloc: Option<&mut Prealloc>) -> Option<&'static Span> {
         let stream = want.stream?;
         let whole = span.mark() == StreamMark::MultiStream;
+        if stream.needs_early_events() {
+            // The stream's point would have no event, and none may be recorded under the lock. So the span keeps its uses, and a
+            // multi-stream span stays: the slow path makes the stream wait for it.
+            return if whole { None } else { self.cut_to(span, want, prealloc) };
+        }
         if whole {
             // The rest of a multi-stream span could not share its uses.
             self.remove_free(span);
