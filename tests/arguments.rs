@@ -5,15 +5,20 @@
 //! TENURE_ARGUMENTS_CALLS (20000) sets the number of calls, TENURE_STRESS_SEED the draws.
 
 mod support {
+    pub mod bodies;
     pub mod capi;
     pub mod random;
 }
 
+use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};
+use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
-use tenure::ffi::{array, borrow, device, exchange, expr, library, pool, promise, report, transfer, view};
+use tenure::ffi::{
+    array, borrow, device, exchange, expr, function, library, pool, promise, report, shared, transfer, view,
+};
 use tenure::types::*;
 
 /// The program's handles of one kind, of which old ones are released for new ones.
@@ -51,6 +56,10 @@ struct Program {
     arrays: Handles<tn_array>,
     guards: Handles<tn_borrow>,
     exprs: Handles<tn_expr>,
+    variables: Handles<tn_shared>,
+    functions: Handles<tn_function>,
+    /// The number of arguments of each function.
+    n_arguments: HashMap<*mut tn_function, usize>,
     pools: Handles<tn_pool>,
     blocks: Handles<c_void>,
     /// What imports lend. Nothing reads or writes it, because their layouts may say anything.
@@ -138,6 +147,88 @@ impl Program {
     fn expr(&mut self) -> *mut tn_expr {
         self.exprs.any(&mut self.random)
     }
+    fn variable(&mut self) -> *mut tn_shared {
+        self.variables.any(&mut self.random)
+    }
+    /// The flags of a value that enters or leaves a variable or function, mostly those of the list.
+    fn crossing(&mut self, list: &[u32]) -> u32 {
+        match self.random.below(8) {
+            0 => self.flags(),
+            1 | 2 => 0,
+            _ => list[self.random.below(list.len())] | if self.random.chance(20) { TN_REQUIRE_BORROW } else { 0 },
+        }
+    }
+    /// A value that is 0 in most structs.
+    fn rarely(&mut self) -> i64 {
+        if self.random.chance(98) { 0 } else { self.number() }
+    }
+    /// The size of a struct, or a smaller one.
+    fn size_of<T>(&mut self) -> usize {
+        if self.random.chance(98) { size_of::<T>() } else { self.random.below(size_of::<T>()) }
+    }
+    fn declared(&mut self) -> (tn_dtype, tn_device, i32) {
+        let dtype = match self.random.below(8) {
+            0 => self.dtype(),
+            1 => TN_F64,
+            _ => 0,
+        };
+        let device = if self.random.chance(90) { zero() } else { self.device() };
+        let ndim = match self.random.below(10) {
+            0 => self.number() as i32,
+            1 => self.random.below(4) as i32,
+            _ => -1,
+        };
+        (dtype, device, ndim)
+    }
+    fn inputs(&mut self) -> Vec<tn_in> {
+        let n = self.random.below(4);
+        let flags = [TN_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT, TN_MAY_OVERWRITE | TN_STRICT];
+        let inputs = (0..n).map(|_| {
+            let (dtype, device, ndim) = self.declared();
+            tn_in {
+                size: self.size_of::<tn_in>(),
+                name: if self.random.chance(50) { c"x".as_ptr() } else { null() },
+                flags: self.crossing(&flags),
+                dtype,
+                device,
+                ndim,
+                reserved: self.rarely() as i32,
+                default_value: if self.random.chance(30) { self.array() } else { null_mut() },
+                shared: if self.random.chance(20) { self.variable() } else { null_mut() },
+            }
+        });
+        inputs.collect()
+    }
+    fn outputs(&mut self) -> Vec<tn_out> {
+        let n = self.random.below(4);
+        let outputs = (0..n).map(|_| {
+            let (dtype, device, ndim) = self.declared();
+            tn_out {
+                size: self.size_of::<tn_out>(),
+                name: if self.random.chance(50) { c"y".as_ptr() } else { null() },
+                flags: self.crossing(&[TN_BORROW, TN_RAW, TN_REUSE, TN_BORROW | TN_REUSE]),
+                dtype,
+                device,
+                ndim,
+                reserved: self.rarely() as i32,
+            }
+        });
+        outputs.collect()
+    }
+    fn updates(&mut self) -> Vec<tn_update> {
+        let n = self.random.below(3);
+        let updates = (0..n).map(|_| tn_update {
+            size: self.size_of::<tn_update>(),
+            target: self.variable(),
+            flags: if self.random.chance(5) {
+                self.flags()
+            } else {
+                [0, TN_MAY_OVERWRITE, TN_REUSE][self.random.below(3)]
+            },
+            reserved: self.rarely() as u32,
+        });
+        updates.collect()
+    }
     fn pool(&mut self) -> *mut tn_pool {
         if self.random.chance(60) { null_mut() } else { self.pools.any(&mut self.random) }
     }
@@ -195,7 +286,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 46;
+const CASES: usize = 55;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -485,6 +576,71 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 pool::tn_pool_trim(p.pools.any(&mut p.random), p.number() as usize, &mut n)
             }
             44 => {
+                let (flags, mut out) =
+                    (p.crossing(&[TN_BORROW, TN_TAKE, TN_STRICT, TN_BORROW | TN_STRICT]), null_mut());
+                let options = tn_shared_options {
+                    size: p.size_of::<tn_shared_options>(),
+                    device: if p.random.chance(80) { zero() } else { p.device() },
+                    pool: p.pool(),
+                    name: if p.random.chance(50) { c"w".as_ptr() } else { null() },
+                };
+                let options = if p.random.chance(50) { null() } else { &raw const options };
+                let status = shared::tn_shared_create(p.array(), flags, options, &mut out, null_mut());
+                if status == TN_OK {
+                    p.variables.add(&mut p.random, out);
+                }
+                status
+            }
+            45 => {
+                let flags = p.crossing(&[TN_BORROW, TN_RAW, TN_RAW | TN_BORROW]);
+                p.keep(|p, out| shared::tn_shared_get(p.variable(), flags, out, null_mut()))
+            }
+            46 => {
+                let flags = p.crossing(&[TN_BORROW, TN_TAKE, TN_STRICT, TN_BORROW | TN_STRICT]);
+                shared::tn_shared_set(p.variable(), p.array(), flags, null_mut())
+            }
+            47 => {
+                let (flags, mut random) = (p.crossing(&[TN_MAY_OVERWRITE]), p.random.clone());
+                let context = (&raw mut random).cast();
+                shared::tn_shared_update(p.variable(), flags, Some(bodies::change), context, null_mut())
+            }
+            48 => {
+                let flags = p.crossing(&[TN_MAY_OVERWRITE]);
+                p.keep(|p, out| shared::tn_shared_update_begin(p.variable(), flags, out, null_mut()))
+            }
+            49 => {
+                let flags = p.crossing(&[TN_END_FAILED]);
+                shared::tn_shared_update_end(p.variable(), flags)
+            }
+            50 => {
+                let mut info = tn_shared_info { size: p.size_of::<tn_shared_info>(), ..zero() };
+                shared::tn_shared_query(p.variable(), &mut info)
+            }
+            51 => {
+                let (inputs, outputs, updates, mut out) = (p.inputs(), p.outputs(), p.updates(), null_mut());
+                let status = bodies::create(&mut p.random, &inputs, &outputs, &updates, &mut out);
+                if status == TN_OK {
+                    p.n_arguments.insert(out, inputs.iter().filter(|input| input.shared.is_null()).count());
+                    p.functions.add(&mut p.random, out);
+                }
+                status
+            }
+            52 => {
+                let called = p.functions.any(&mut p.random);
+                let n_in = if p.random.chance(10) { None } else { p.n_arguments.get(&called).copied() };
+                let n_in = n_in.unwrap_or_else(|| p.random.below(4));
+                let (n_out, mut out) = (p.random.below(4), [null_mut(); 4]);
+                let arguments = [0; 4].map(|_| p.array());
+                let (mut in_how, mut out_how): ([tn_crossing; 4], [tn_crossing; 4]) = zero();
+                let (in_how, out_how) = (in_how.as_mut_ptr(), out_how.as_mut_ptr());
+                let (arguments, places) = (arguments.as_ptr(), out.as_mut_ptr());
+                let status = function::tn_function_call(called, n_in, arguments, n_out, places, in_how, out_how);
+                if status == TN_OK {
+                    out.into_iter().take(n_out).for_each(|made| p.arrays.add(&mut p.random, made));
+                }
+                status
+            }
+            53 => {
                 let (at, bytes, mut n) = (p.number() as *const c_void, p.number() as usize, 0);
                 promise::tn_holders_of(at, bytes, 0, 0, null_mut(), null_mut(), &mut n)
             }
@@ -530,6 +686,9 @@ fn no_value_of_an_argument_panics() {
         guards: Handles::new(|handle| borrow::tn_borrow_end(handle, 0, null_mut())),
         // SAFETY: a handle.
         exprs: Handles::new(|handle| unsafe { expr::tn_expr_release(handle) }),
+        variables: Handles::new(|handle| shared::tn_shared_release(handle)),
+        functions: Handles::new(|handle| function::tn_function_release(handle)),
+        n_arguments: HashMap::new(),
         pools: Handles::new(|handle| pool::tn_pool_release(handle)),
         blocks: Handles::new(|block| pool::tn_pool_deallocate(null_mut(), block, null_mut())),
         lent: vec![0; 4096],
@@ -545,6 +704,8 @@ fn no_value_of_an_argument_panics() {
     println!("{worked:?}");
     program.guards.end();
     program.exprs.end();
+    program.functions.end();
+    program.variables.end();
     program.arrays.end();
     program.blocks.end();
     program.pools.end();

@@ -5,6 +5,7 @@
 //! interleaving of the threads is not.
 
 mod support {
+    pub mod bodies;
     pub mod capi;
     pub mod random;
 }
@@ -15,9 +16,12 @@ use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::bodies;
 use support::capi::{self, HOST, Handle, name, stats, text};
 use support::random::Random;
-use tenure::ffi::{array, arrow, borrow, exchange, expr, library, pool, promise, report, transfer, view};
+use tenure::ffi::{
+    array, arrow, borrow, exchange, expr, function, library, pool, promise, report, shared, transfer, view,
+};
 use tenure::types::*;
 
 const THREADS: usize = 4;
@@ -32,13 +36,25 @@ enum Kind {
     Guard,
     Scope,
     Expr,
+    Variable,
+    Function,
     Pool,
     /// A block of a pool, by its address.
     Block,
 }
 
-const KINDS: [Kind; 8] =
-    [Kind::Array, Kind::Promise, Kind::Weak, Kind::Guard, Kind::Scope, Kind::Expr, Kind::Pool, Kind::Block];
+const KINDS: [Kind; 10] = [
+    Kind::Array,
+    Kind::Promise,
+    Kind::Weak,
+    Kind::Guard,
+    Kind::Scope,
+    Kind::Expr,
+    Kind::Variable,
+    Kind::Function,
+    Kind::Pool,
+    Kind::Block,
+];
 
 struct Shared {
     tables: [[AtomicUsize; CELLS]; KINDS.len()],
@@ -80,6 +96,8 @@ fn release(kind: Kind, handle: Handle) -> tn_status {
             Kind::Guard => borrow::tn_borrow_end(handle as *mut _, 0, null_mut()),
             Kind::Scope => promise::tn_leave(handle as *mut _, 0, null()),
             Kind::Expr => expr::tn_expr_release(handle as *mut _),
+            Kind::Variable => shared::tn_shared_release(handle as *mut _),
+            Kind::Function => function::tn_function_release(handle as *mut _),
             Kind::Pool => pool::tn_pool_release(handle as *mut _),
             Kind::Block => pool::tn_pool_deallocate(null_mut(), handle as *mut _, null_mut()),
         }
@@ -119,6 +137,35 @@ impl Caller<'_> {
     fn out<T>(&mut self) -> *mut *mut T {
         self.out = null_mut();
         (&raw mut self.out).cast()
+    }
+    fn variable(&mut self) -> *mut tn_shared {
+        self.any(Kind::Variable)
+    }
+    /// Creates a function with random flags, defaults and variables. Its body is one of `support/bodies`.
+    fn function(&mut self) -> tn_status {
+        let inputs = [0; 2].map(|_| tn_in {
+            size: size_of::<tn_in>(),
+            flags: self.one(&[0, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE]),
+            ndim: -1,
+            default_value: if self.random.chance(30) { self.array() } else { null_mut() },
+            ..zero()
+        });
+        let implicit = tn_in { size: size_of::<tn_in>(), ndim: -1, shared: self.variable(), ..zero() };
+        let outputs = [0; 2].map(|_| {
+            let flags = self.one(&[0, TN_BORROW, TN_REUSE, TN_BORROW | TN_REUSE]);
+            tn_out { size: size_of::<tn_out>(), flags, ndim: -1, ..zero() }
+        });
+        let updates = [0; 2].map(|_| {
+            let flags = self.one(&[0, TN_MAY_OVERWRITE, TN_REUSE]);
+            tn_update { size: size_of::<tn_update>(), target: self.variable(), flags, reserved: 0 }
+        });
+        let inputs = if self.random.chance(30) { vec![inputs[0], implicit] } else { inputs.to_vec() };
+        let (n_in, n_out, n_update) = (self.one(&[0, 1, 2, 2, 2]), self.random.below(3), self.random.below(3));
+        let out = self.out();
+        // SAFETY: a writable output; no names.
+        let status =
+            unsafe { bodies::create(&mut self.random, &inputs[..n_in], &outputs[..n_out], &updates[..n_update], out) };
+        self.keep(Kind::Function, status)
     }
     fn mode(&mut self) -> u32 {
         let mode = self.one(&[0, 0, TN_WRITE_UNIQUE, TN_WRITE_COW]);
@@ -237,6 +284,21 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_expr_compute: |c| { let (x, flags, out) = (c.expr(), c.one(&[0, 0, TN_KEEP_ON_FAIL]), c.out()); let status = expr::tn_expr_compute(x, flags, out); c.keep(Kind::Array, status) };
     tn_expr_explain: |c| { let mut text = [0; 512]; let mut length = 0; let format = c.one(&[TN_EXPLAIN_TEXT, TN_EXPLAIN_DOT]); expr::tn_expr_explain(c.expr(), format, 512, text.as_mut_ptr(), &mut length) };
     tn_expr_release: |c| release(Kind::Expr, c.expr() as usize);
+
+    tn_shared_create: |c| { let (a, flags, out) = (c.array(), c.one(&[0, TN_BORROW, TN_TAKE]), c.out()); let status = shared::tn_shared_create(a, flags, null(), out, null_mut()); c.keep(Kind::Variable, status) };
+    tn_shared_get: |c| { let (v, flags, out) = (c.variable(), c.one(&[0, TN_BORROW, TN_RAW, TN_RAW | TN_BORROW]), c.out()); let status = shared::tn_shared_get(v, flags, out, null_mut()); c.keep(Kind::Array, status) };
+    tn_shared_set: |c| { let (v, a, flags) = (c.variable(), c.array(), c.one(&[0, TN_BORROW, TN_TAKE])); shared::tn_shared_set(v, a, flags, null_mut()) };
+    tn_shared_update: |c| { let (v, flags, mut random) = (c.variable(), c.one(&[0, TN_MAY_OVERWRITE]), Random::new(c.random.next())); shared::tn_shared_update(v, flags, Some(bodies::change), (&raw mut random).cast(), null_mut()) };
+    tn_shared_update_begin: |c| { let (v, flags, out) = (c.variable(), c.one(&[0, TN_MAY_OVERWRITE]), c.out()); let status = shared::tn_shared_update_begin(v, flags, out, null_mut()); c.keep(Kind::Array, status) };
+    tn_shared_update_end: |c| { let (v, flags) = (c.variable(), c.one(&[0, TN_END_FAILED])); shared::tn_shared_update_end(v, flags) };
+    tn_shared_update_end: |c| shared::tn_shared_update_end(c.variable(), 0);
+    tn_shared_query: |c| { let mut info = tn_shared_info { size: size_of::<tn_shared_info>(), ..zero() }; shared::tn_shared_query(c.variable(), &mut info) };
+    tn_shared_release: |c| release(Kind::Variable, c.variable() as usize);
+
+    tn_function_create: |c| c.function();
+    tn_function_call: |c| { let arguments = [c.array(), c.array()]; let (mut outs, n_in, n_out) = ([null_mut(); 2], c.one(&[0, 1, 2, 2, 2]), c.random.below(3)); let status = function::tn_function_call(c.any(Kind::Function), n_in, arguments.as_ptr(), n_out, outs.as_mut_ptr(), null_mut(), null_mut()); c.keep_all(Kind::Array, status, &outs[..n_out]) };
+    tn_function_call: |c| { let (arguments, mut outs) = ([c.array(), c.array()], [null_mut(); 2]); let n_in = c.one(&[0, 1, 2, 2, 2]); let status = function::tn_function_call(c.any(Kind::Function), n_in, arguments.as_ptr(), 0, outs.as_mut_ptr(), null_mut(), null_mut()); checked("tn_function_call", status) };
+    tn_function_release: |c| release(Kind::Function, c.any::<()>(Kind::Function) as usize);
 
     tn_pool_create: |c| { let mut options: tn_pool_options = zero(); options.size = size_of::<tn_pool_options>(); options.max_size = if c.random.chance(50) { 1 << 20 } else { 0 }; let out = c.out(); let status = pool::tn_pool_create(HOST, &options, out); c.keep(Kind::Pool, status) };
     tn_pool_release: |c| if c.random.chance(10) { release(Kind::Pool, c.any::<()>(Kind::Pool) as usize) } else { TN_OK };
@@ -368,8 +430,18 @@ fn stress(only: &[&str]) {
         assert!(called < 1000 || worked > 0, "{function} never succeeds in {called} calls");
     }
     // Scopes end the handles of their callees, guards and expressions come before the pools.
-    for kind in [Kind::Scope, Kind::Guard, Kind::Expr, Kind::Promise, Kind::Array, Kind::Weak, Kind::Block, Kind::Pool]
-    {
+    for kind in [
+        Kind::Scope,
+        Kind::Guard,
+        Kind::Expr,
+        Kind::Function,
+        Kind::Variable,
+        Kind::Promise,
+        Kind::Array,
+        Kind::Weak,
+        Kind::Block,
+        Kind::Pool,
+    ] {
         for cell in &shared.tables[kind as usize] {
             release(kind, cell.swap(0, Ordering::Relaxed));
         }
@@ -381,4 +453,5 @@ fn stress(only: &[&str]) {
     assert_eq!(unsafe { pool::tn_pool_default(HOST, &mut default) }, TN_OK);
     let left = stats(default as usize);
     assert_eq!((left.live_blocks, left.requested_bytes, left.held_bytes), (0, 0, 0));
+    assert_eq!(pool::tn_pool_release(default), TN_OK);
 }
