@@ -17,6 +17,8 @@ static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 /// The valid values of `transfer.chunk`: from one page to the most that is reasonable to page-lock temporarily.
 const VALID_CHUNK_BYTES: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
+/// A [`Kernels`].
+static TRANSFER_KERNELS: AtomicU32 = AtomicU32::new(Kernels::Auto as u32);
 
 /// Whether a release is refused while the array is borrowed, given or exported.
 #[inline]
@@ -42,6 +44,35 @@ pub fn stream_per_thread() -> bool {
 /// The size in bytes of the chunks in which copies between host and device are staged.
 pub fn transfer_chunk() -> u64 {
     TRANSFER_CHUNK_BYTES.load(Ordering::Relaxed)
+}
+
+/// When copies and fills on a GPU are made by kernels of the library.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kernels {
+    /// Where they are estimated to be faster. A GPU loads them once they would have saved as much time as loading takes.
+    Auto,
+    /// Wherever they can.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Kernels {
+    const ALL: [(Kernels, &str); 3] = [(Kernels::Auto, "auto"), (Kernels::On, "on"), (Kernels::Off, "off")];
+
+    fn name(self) -> &'static str {
+        Kernels::ALL[self as usize].1
+    }
+}
+
+/// When copies and fills on a GPU are made by kernels of the library.
+pub fn transfer_kernels() -> Kernels {
+    Kernels::ALL[TRANSFER_KERNELS.load(Ordering::Relaxed) as usize].0
+}
+
+fn kernels(name: &str, text: &str) -> Result<Kernels> {
+    let found = Kernels::ALL.iter().find(|(_, known)| *known == text).map(|(kernels, _)| *kernels);
+    found.ok_or_else(|| fail(TN_ERR_INVALID, format_args!("option {name} must be auto, on or off, not \"{text}\"")))
 }
 
 fn chunk(name: &str, text: &str) -> Result<u64> {
@@ -126,8 +157,8 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, stream.default and \
-             pool.<device>.<field of tn_pool_options>"
+            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, transfer.kernels, \
+             stream.default and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -161,6 +192,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
         "check_managed" => CHECK_MANAGED.store(switch(name, text)?, Ordering::Relaxed),
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
+        "transfer.kernels" => TRANSFER_KERNELS.store(kernels(name, text)? as u32, Ordering::Relaxed),
         "stream.default" => match text {
             "legacy" => STREAM_PER_THREAD.store(false, Ordering::Relaxed),
             "per-thread" => STREAM_PER_THREAD.store(true, Ordering::Relaxed),
@@ -193,6 +225,7 @@ pub fn get(name: &str) -> Result<Text> {
             "check_managed" => text.write_str(flag(check_managed())),
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
+            "transfer.kernels" => text.write_str(transfer_kernels().name()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
             _ => return Err(unknown(name)),
         }
@@ -222,5 +255,10 @@ mod tests {
         set("transfer.chunk", "64KiB").unwrap();
         assert_eq!((get("transfer.chunk").unwrap().as_str(), transfer_chunk()), ("65536", 64 << 10));
         set("transfer.chunk", "4MiB").unwrap();
+        assert!(set("transfer.kernels", "1").is_err());
+        for name in ["on", "off", "auto"] {
+            set("transfer.kernels", name).unwrap();
+            assert_eq!(get("transfer.kernels").unwrap().as_str(), name);
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! | `peer` | which GPU can access the memory of which |
 //! | `managed` | advice and prefetches for managed memory |
 //! | `page_lock` | page-locked host memory |
+//! | `module` | modules of device code, and launches of their kernels |
 
 mod context;
 
@@ -21,6 +22,8 @@ pub mod copy;
 mod info;
 
 pub mod managed;
+
+pub mod module;
 
 mod peer;
 
