@@ -9,7 +9,7 @@ SIZE(tn_device, 8);
 AT(tn_device, type, 0);
 AT(tn_device, id, 4);
 
-SIZE(tn_device_info, 312);
+SIZE(tn_device_info, 328);
 AT(tn_device_info, size, 0);
 AT(tn_device_info, name, 8);
 AT(tn_device_info, uuid, 136);
@@ -35,6 +35,8 @@ AT(tn_device_info, staged_bytes, 280);
 AT(tn_device_info, registered_bytes, 288);
 AT(tn_device_info, queued_releases, 296);
 AT(tn_device_info, queued_bytes, 304);
+AT(tn_device_info, kernel_count, 312);
+AT(tn_device_info, kernel_error, 320);
 
 SIZE(tn_upstream, 72);
 AT(tn_upstream, size, 0);

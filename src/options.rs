@@ -21,6 +21,8 @@ const VALID_CHUNK_BYTES: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 pub const MAX_TRANSFER_CHUNKS: usize = 64;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 static STREAM_WAITS_BLOCK: AtomicBool = AtomicBool::new(false);
+/// A [`Kernels`].
+static TRANSFER_KERNELS: AtomicU32 = AtomicU32::new(Kernels::Auto as u32);
 
 /// Whether a release is refused while the array is borrowed, given or exported.
 #[inline]
@@ -64,6 +66,35 @@ fn chunks(name: &str, text: &str) -> Result<u64> {
         return Ok(count);
     }
     Err(fail(TN_ERR_INVALID, format_args!("option {name} must be between 1 and {MAX_TRANSFER_CHUNKS}, not \"{text}\"")))
+}
+
+/// When copies and fills on a GPU are made by kernels of the library.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kernels {
+    /// Where they are estimated to be faster. A GPU loads them once they would have saved as much time as loading takes.
+    Auto,
+    /// Wherever they can.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Kernels {
+    const ALL: [(Kernels, &str); 3] = [(Kernels::Auto, "auto"), (Kernels::On, "on"), (Kernels::Off, "off")];
+
+    fn name(self) -> &'static str {
+        Kernels::ALL[self as usize].1
+    }
+}
+
+/// When copies and fills on a GPU are made by kernels of the library.
+pub fn transfer_kernels() -> Kernels {
+    Kernels::ALL[TRANSFER_KERNELS.load(Ordering::Relaxed) as usize].0
+}
+
+fn kernels(name: &str, text: &str) -> Result<Kernels> {
+    let found = Kernels::ALL.iter().find(|(_, known)| *known == text).map(|(kernels, _)| *kernels);
+    found.ok_or_else(|| fail(TN_ERR_INVALID, format_args!("option {name} must be auto, on or off, not \"{text}\"")))
 }
 
 fn chunk(name: &str, text: &str) -> Result<u64> {
@@ -149,7 +180,7 @@ fn unknown(name: &str) -> crate::error::Status {
         TN_ERR_INVALID,
         format_args!(
             "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, transfer.chunks, \
-             stream.default, stream.wait and pool.<device>.<field of tn_pool_options>"
+             transfer.kernels, stream.default, stream.wait and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -184,6 +215,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "transfer.chunks" => TRANSFER_CHUNKS.store(chunks(name, text)?, Ordering::Relaxed),
+        "transfer.kernels" => TRANSFER_KERNELS.store(kernels(name, text)? as u32, Ordering::Relaxed),
         "stream.default" => match text {
             "legacy" => STREAM_PER_THREAD.store(false, Ordering::Relaxed),
             "per-thread" => STREAM_PER_THREAD.store(true, Ordering::Relaxed),
@@ -224,6 +256,7 @@ pub fn get(name: &str) -> Result<Text> {
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "transfer.chunks" => write!(text, "{}", transfer_chunks()),
+            "transfer.kernels" => text.write_str(transfer_kernels().name()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
             "stream.wait" => text.write_str(if stream_waits_block() { "block" } else { "spin" }),
             _ => return Err(unknown(name)),
@@ -260,5 +293,10 @@ mod tests {
         set("transfer.chunks", "3").unwrap();
         assert_eq!((get("transfer.chunks").unwrap().as_str(), transfer_chunks()), ("3", 3));
         set("transfer.chunks", "8").unwrap();
+        assert!(set("transfer.kernels", "1").is_err());
+        for name in ["on", "off", "auto"] {
+            set("transfer.kernels", name).unwrap();
+            assert_eq!(get("transfer.kernels").unwrap().as_str(), name);
+        }
     }
 }

@@ -405,6 +405,10 @@ pub struct tn_device_info {
     pub queued_releases: u64,
     /// Bytes of those.
     pub queued_bytes: u64,
+    /// Number of copies and fills that kernels of the library did; the option `transfer.kernels` decides about them.
+    pub kernel_count: u64,
+    /// The driver's result code if it refused to load these kernels, so that copies and fills go by other ways; 0: it did not.
+    pub kernel_error: u64,
 }
 
 /// "None" or "never" in the fields of `tn_pool_options` marked (n). Every larger number means the same.

@@ -131,6 +131,12 @@ fn start() -> Device {
     device
 }
 
+/// Lets the library's kernels do all copies and fills that they can, or none, or those for which they are faster.
+fn draw_kernels(random: &mut Random) {
+    let how = ["on", "on", "off", "auto"][random.below_i64(4) as usize];
+    tenure::options::set("transfer.kernels", how).unwrap();
+}
+
 /// A pair of layouts in two blocks, with the expected result.
 struct Pair {
     raw: u32,
@@ -208,6 +214,7 @@ fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
     let gpu = gpu::gpu(0).unwrap();
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x9E37_79B9);
+        draw_kernels(&mut random);
         let pair = Pair::new(&mut random);
         let (to, from) = kinds(gpu)[random.below_i64(7) as usize];
         pair.check(seed, stream(0), to, from, random.one_in(4));
@@ -220,6 +227,10 @@ fn any_strides_between_two_devices() {
     let (zero, one) = (Memory::Device(gpu::gpu(0).unwrap()), Memory::Device(gpu::gpu(1).unwrap()));
     for seed in 1..=rounds() / 3 {
         let mut random = Random::new(seed * 0xC2B2_AE35);
+        if let Some(sim) = device.sim {
+            sim.set("peers", u64::from(!random.one_in(2)));
+        }
+        draw_kernels(&mut random);
         let pair = Pair::new(&mut random);
         let (to, from) = if random.one_in(2) { (zero, one) } else { (one, zero) };
         pair.check(seed, stream(random.below_i64(2) as i32), to, from, false);
@@ -441,6 +452,7 @@ fn tr_4_tr_5_overlap_within_a_device() {
     let memory = Memory::Device(gpu::gpu(0).unwrap());
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x51_7CC1);
+        draw_kernels(&mut random);
         let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(&mut random);
@@ -475,6 +487,7 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
     let gpu = gpu::gpu(0).unwrap();
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x2545_F491);
+        draw_kernels(&mut random);
         let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let mut shape = random_shape(&mut random);
@@ -501,8 +514,9 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
 }
 
 #[test]
-fn tr_16_large_elements_are_doubled() {
+fn tr_16_large_elements_are_doubled_without_kernels() {
     let device = start();
+    tenure::options::set("transfer.kernels", "off").unwrap();
     let block = Block::new(Memory::Device(gpu::gpu(0).unwrap()), 3 << 20);
     let value: Vec<u8> = (1..=16).collect();
     for (count, least, most) in [(1000i64, 4, 4), (100_000, 20, 21)] {

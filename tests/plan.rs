@@ -238,15 +238,39 @@ fn tr_6_as_few_calls_as_the_driver_allows() {
 }
 
 #[test]
-fn tr_6_many_calls_are_worth_the_way_through_the_host() {
-    let cost = |shape: &[i64], dst: &[i64], src: &[i64]| {
+fn tr_6_many_calls_or_rows_are_worth_the_way_through_the_host() {
+    let is_slower = |shape: &[i64], device: &[i64], host: &[i64]| {
         let dtype = Dtype::of(TN_F64).unwrap();
+        let to = Layout::strided(dtype, shape, device, 1 << 40).unwrap();
+        let from = Layout::strided(dtype, shape, host, 1 << 44).unwrap();
+        let slower = |plan: Plan| plan.is_slower_than_staging(true, &[&to]);
+        let there = slower(Plan::copy(&to, &from).unwrap());
+        assert_eq!(there, slower(Plan::copy(&from, &to).unwrap()), "in both directions");
+        there
+    };
+    // Every second element in memory of the host: the processor packs the rows. In memory of the device: the driver has to copy them anyway.
+    assert!(is_slower(&[1 << 20], &[8], &[16]));
+    assert!(!is_slower(&[1 << 20], &[16], &[8]));
+    // Reversed, one call for each element; a few of them; few calls with long rows.
+    assert!(is_slower(&[1 << 20], &[8], &[-8]));
+    assert!(!is_slower(&[12], &[8], &[-8]));
+    assert!(!is_slower(&[16, 1 << 20], &[8 << 20, 8], &[-(8 << 20), 8]));
+}
+
+#[test]
+fn tr_6_the_cost_of_a_copy_counts_calls_rows_and_bytes() {
+    let driver_ns = |raw: u32, shape: &[i64], dst: &[i64], src: &[i64]| {
+        let dtype = Dtype::of(raw).unwrap();
         let to = Layout::strided(dtype, shape, dst, 1 << 40).unwrap();
         let from = Layout::strided(dtype, shape, src, 1 << 44).unwrap();
-        Plan::copy(&to, &from).unwrap().is_slower_than_staging()
+        Plan::copy(&to, &from).unwrap().driver_ns(false)
     };
-    assert!(!cost(&[1 << 20], &[8], &[16]));
-    assert!(cost(&[1 << 20], &[8], &[-8]));
-    assert!(!cost(&[12], &[8], &[-8]));
-    assert!(!cost(&[16, 1 << 20], &[8 << 20, 8], &[-(8 << 20), 8]));
+    assert_eq!(driver_ns(TN_F32, &[10], &[4], &[4]), plan::CALL_NS);
+    assert_eq!(driver_ns(TN_U8, &[1 << 20], &[1], &[2]), 2_621_440 + 2_097, "2.5 ns for each row");
+    assert_eq!(driver_ns(TN_F32, &[1 << 28], &[4], &[4]), 2 + (4 << 28) / 500, "a row and its bytes");
+    // A transposition of 8192 x 8192 f32: 8192 calls of 8192 rows, 168 ms by the rows.
+    let transposed = driver_ns(TN_F32, &[8192, 8192], &[4 * 8192, 4], &[4, 4 * 8192]);
+    assert!((168_000_000..170_000_000).contains(&transposed), "{transposed} ns");
+    // Doubled, not repeated a thousand times.
+    assert_eq!(driver_ns(TN_F64, &[1000, 64], &[512, 8], &[0, 8]), 11 * plan::CALL_NS);
 }

@@ -29,4 +29,6 @@ pub const NO_INFO: tn_device_info = tn_device_info {
     registered_bytes: 0,
     queued_releases: 0,
     queued_bytes: 0,
+    kernel_count: 0,
+    kernel_error: 0,
 };

@@ -1,5 +1,6 @@
 //! The operands of a copy between memories, and the driver calls that it makes.
 
+use super::kernels;
 use super::plan::{BroadcastSplit, Plan};
 use super::registered;
 use crate::blit::HostView;
@@ -185,8 +186,11 @@ impl CopyContext {
     }
 }
 
-/// Enqueues the boxes of a plan, and calls `after` for each one that was enqueued.
+/// Enqueues the boxes of a plan, or kernels where these are faster. Calls `after` for each box or launch that was enqueued.
 fn enqueue_boxes(stream: &'static Stream, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
+    if let Some(kernels) = kernels::for_copy(stream, kind, plan) {
+        return kernels.enqueue(stream, after);
+    }
     let inside = stream.enter()?;
     plan.each(|block| {
         refuse_dead(block.dst.at as usize)?;

@@ -9,6 +9,7 @@
 
 use super::context::{CopyContext, MemoryView, Outstanding};
 use super::host_device::{stage_to_device, stage_to_host};
+use super::kernels;
 use super::plan::{self, BroadcastSplit, OverlapPlan, Plan};
 use crate::blit::Scratch;
 use crate::error::Result;
@@ -54,14 +55,19 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
 
 /// Copies between two sides that share no byte.
 fn copy_disjoint(context: &mut CopyContext, kind: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
+    let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
+    if let Some(kernels) = kernels::for_copy(context.stream, kind, &plan) {
+        let wrote = &mut context.wrote;
+        kernels.enqueue(context.stream, || *wrote = true)?;
+        return Ok(Outstanding::Both);
+    }
     if let Some(distinct) = BroadcastSplit::of(dst, src)? {
         let outstanding = copy_disjoint(context, kind, &distinct.dst, &distinct.src)?;
         BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.within_destination(), to, from))?;
         return Ok(outstanding);
     }
-    let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
     // Staging is only an optimisation here. Where it is not allowed, many driver calls do the work.
-    if plan.is_slower_than_staging() && !context.strict && !context.stream.is_capturing()? {
+    if plan.is_slower_than_staging(false, &[dst, src]) && !context.strict && !context.stream.is_capturing()? {
         return through_host(context, context.stream, dst, src);
     }
     context.enqueue_plan(kind, &plan)?;

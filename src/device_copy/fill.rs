@@ -1,4 +1,4 @@
-//! Fills of device and managed memory, without kernels.
+//! Fills of device and managed memory, by kernels or by the driver's memsets.
 //!
 //! A driver's memset sets units of 1, 2 or 4 bytes. A value whose bytes repeat after one unit is set by rows. Any other value is cut into
 //! units, and so is a value at addresses that are not multiples of its size. One memset sets one unit of all elements: a column of units as
@@ -7,7 +7,8 @@
 //! Contract: a fill sets every element and no other byte, in the order of the stream. No call waits.
 
 use super::context::{CopyContext, Failed, MemoryView, Outstanding};
-use super::plan::{BroadcastSplit, Plan};
+use super::kernels;
+use super::plan::{BroadcastSplit, CALL_NS, DEVICE_BYTES_PER_NS, Plan, rows_ns};
 use crate::device::refuse_dead;
 use crate::error::Result;
 use crate::gpu::Inside;
@@ -32,7 +33,15 @@ fn fill_on(context: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outs
     let Some(plan) = Plan::copy(dst, dst) else { return Ok(Outstanding::Nothing) };
     let columns = Columns::of(dst, value);
     let large = columns.period > columns.unit && plan.bytes() > MAX_COLUMN_BYTES;
-    if !large && plan.calls().saturating_mul(columns.calls(plan.block())) <= MAX_CALLS {
+    let calls = plan.calls().saturating_mul(columns.calls(plan.block()));
+    let is_set = !large && calls <= MAX_CALLS;
+    let driver_ns = if is_set { columns.driver_ns(&plan, calls) } else { doubling_ns(&plan, dst.item()) };
+    if let Some(kernels) = kernels::for_fill(context.stream, &plan, value, driver_ns) {
+        let wrote = &mut context.wrote;
+        kernels.enqueue(context.stream, || *wrote = true)?;
+        return Ok(Outstanding::Writing);
+    }
+    if is_set {
         set(context, &plan, &columns)?;
         return Ok(Outstanding::Writing);
     }
@@ -47,6 +56,14 @@ fn fill_on(context: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outs
     let repeated = Layout::strided(dst.dtype(), dst.shape(), &[0; TN_MAX_NDIM][..dst.ndim()], dst.offset())?;
     BroadcastSplit::doublings(dst, &repeated, |to, from| context.enqueue(CopyKind::Within, to, from))?;
     Ok(Outstanding::Writing)
+}
+
+/// About the time of a fill that doubles the filled part, for elements of `item` bytes.
+fn doubling_ns(plan: &Plan, item: i64) -> u64 {
+    let doublings = |length: usize| u64::from(length.next_power_of_two().trailing_zeros());
+    let along_runs = doublings((plan.block().width / item) as usize);
+    let calls = plan.axes().fold(along_runs, |calls, axis| calls + doublings(axis.length));
+    (calls * CALL_NS).max(rows_ns(plan.rows()).saturating_add(plan.bytes() / (DEVICE_BYTES_PER_NS / 2)))
 }
 
 fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
@@ -97,6 +114,13 @@ impl Columns {
         // A column has one pitch: rows of one value each, or the values of one row.
         let columns = if parts == 1 || block.width == self.period { 1 } else { block.rows };
         (parts * columns * block.planes) as u64
+    }
+
+    /// About the time of `calls` memsets, which are all memsets of a plan.
+    fn driver_ns(&self, plan: &Plan, calls: u64) -> u64 {
+        // Each unit of a column is a row.
+        let rows = if self.period > self.unit { plan.bytes() / self.unit as u64 } else { plan.rows() };
+        calls.saturating_mul(CALL_NS).max(rows_ns(rows).saturating_add(plan.bytes() / DEVICE_BYTES_PER_NS))
     }
 
     /// Visits the memsets of a block's destination.

@@ -3,12 +3,14 @@
 //! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. Large memory that another
 //! library page-locked is copied so too, but the call waits for the copy. All other memory is staged.
 //! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of
-//! the host's side. Page-locked memory is staged too if the copy would need too many boxes.
+//! the host's side. Page-locked memory is staged too if the copy would need too many boxes, and no kernel is
+//! faster.
 //!
 //! Pageable memory is never left to the driver while page-locked memory can be had. When the driver reads it, and for which stream it waits
 //! meanwhile, depends on the size, the driver and the machine.
 
 use super::context::{CopyContext, Memory, MemoryView, Outstanding};
+use super::kernels;
 use super::plan::{self, BroadcastSplit, Plan};
 use super::registered;
 use super::staging::ChunkRing;
@@ -36,7 +38,15 @@ enum HostAccess {
 }
 
 /// Chooses the access, or fails if the copy needs staging and must not be staged.
-fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device: bool) -> Result<HostAccess> {
+fn host_access(
+    context: &CopyContext,
+    host: &MemoryView,
+    device: &Layout,
+    plan: &Plan,
+    to_device: bool,
+) -> Result<HostAccess> {
+    let kind = if to_device { CopyKind::ToDevice } else { CopyKind::ToHost };
+    let kernels_ns = || kernels::for_copy(context.stream, kind, plan).map(|kernels| kernels.ns);
     match host.memory {
         Memory::Pageable => {
             context.check_staging("the host's memory is not page-locked", "page-lock it (tn_host_register)")?;
@@ -48,7 +58,10 @@ fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device:
         _ if !to_device && is_read_only(host) => {
             context.check_staging("the memory is registered as TN_HOST_READ_ONLY", "register it without that flag")?
         }
-        _ if !plan.is_slower_than_staging() => return Ok(HostAccess::Device),
+        _ if !plan.is_slower_than_staging(true, &[device]) => return Ok(HostAccess::Device),
+        _ if kernels_ns().is_some_and(|ns| context.strict || ns <= plan.staged_ns(&[device])) => {
+            return Ok(HostAccess::Device);
+        }
         _ if context.strict && plan.calls() <= MAX_CALLS => return Ok(HostAccess::Device),
         _ if !context.strict && context.stream.is_capturing()? => return Ok(HostAccess::Device),
         _ => context
@@ -86,7 +99,7 @@ pub fn to_device(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) 
     }
     let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Outstanding::Nothing) };
     let bytes = plan.bytes();
-    let outstanding = match host_access(context, src, &plan, true)? {
+    let outstanding = match host_access(context, src, dst.layout, &plan, true)? {
         HostAccess::Device => {
             let sent = context.enqueue_plan(CopyKind::ToDevice, &plan);
             record_use(context, src);
@@ -129,7 +142,7 @@ pub fn stage_to_device(context: &mut CopyContext, dst: &Layout, src: &Layout) ->
 /// Copies from a device to the host.
 pub fn to_host(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
     let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Outstanding::Nothing) };
-    let (outstanding, bytes) = match host_access(context, dst, &plan, false)? {
+    let (outstanding, bytes) = match host_access(context, dst, src.layout, &plan, false)? {
         HostAccess::Device => {
             let sent = context.enqueue_plan(CopyKind::ToHost, &plan);
             record_use(context, dst);

@@ -26,6 +26,8 @@ mod fill;
 
 mod host_device;
 
+pub mod kernels;
+
 pub mod plan;
 
 pub mod registered;

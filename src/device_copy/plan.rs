@@ -27,11 +27,23 @@ use crate::types::TN_MAX_NDIM;
 const MAX_PITCH_BYTES: i64 = i32::MAX as i64;
 
 /// About the time that the host needs for a driver call.
-const CALL_NS: u64 = 2_000;
+pub const CALL_NS: u64 = 2_000;
+/// The time that a copy engine needs for ten rows, however short they are. (CUDA's copy of 2^20 rows of one byte takes 2.6 ms:
+/// ROCm/rocm-systems#6910.)
+const TEN_ROWS_NS: u64 = 25;
+/// The bytes that a device reads and writes together.
+pub const DEVICE_BYTES_PER_NS: u64 = 1_000;
+/// The throughput of copies between page-locked memory and a device.
+const BUS_BYTES_PER_NS: u64 = 25;
 /// The time that staging adds to a copy, whatever its size: a round trip between host and device.
 const STAGED_NS: u64 = 40_000;
 /// The throughput of staging: less than that of one core that copies.
 const STAGED_BYTES_PER_NS: u64 = 8;
+
+/// About the time that a copy engine needs for rows, however short they are.
+pub fn rows_ns(rows: u64) -> u64 {
+    rows.saturating_mul(TEN_ROWS_NS) / 10
+}
 
 /// Whether a box of `width` bytes can repeat along the axis as rows.
 fn is_row(axis: &Axis, width: i64) -> bool {
@@ -78,6 +90,15 @@ impl Plan {
         &self.block
     }
 
+    /// All axes but the run: rows, planes and the loops around the box, in this order.
+    pub fn axes(&self) -> impl Iterator<Item = Axis> + '_ {
+        let Block { dst, src, rows, planes, .. } = self.block;
+        let axis =
+            |length: i64, dst: i64, src: i64| Axis { length: length as usize, dst: dst as isize, src: src as isize };
+        let inner = [axis(rows, dst.pitch, src.pitch), axis(planes, dst.plane, src.plane)];
+        inner.into_iter().filter(|axis| axis.length > 1).chain(self.loops.axes().iter().copied())
+    }
+
     /// The size of all elements.
     pub fn bytes(&self) -> u64 {
         let block = &self.block;
@@ -89,9 +110,47 @@ impl Plan {
         self.loops.axes().is_empty() && self.block.rows == 1
     }
 
-    /// Whether the driver calls take longer than a copy through host memory, in which the processor gathers the elements.
-    pub fn is_slower_than_staging(&self) -> bool {
-        self.calls().saturating_mul(CALL_NS) > STAGED_NS + self.bytes() / STAGED_BYTES_PER_NS
+    /// The number of rows of all boxes. A run counts as one.
+    pub fn rows(&self) -> u64 {
+        self.calls().saturating_mul((self.block.rows * self.block.planes) as u64)
+    }
+
+    /// About the time that the driver calls take: of the host to make them, or of the device to copy the rows. `over_bus`: one side is
+    /// memory of the host.
+    ///
+    /// An axis along which the source repeats counts as the copies that double it ([`BroadcastSplit`]).
+    pub fn driver_ns(&self, over_bus: bool) -> u64 {
+        let (mut calls, mut doublings) = (1u64, 0);
+        for axis in self.loops.axes() {
+            match axis.src {
+                0 => doublings += u64::from(axis.length.next_power_of_two().trailing_zeros()),
+                _ => calls = calls.saturating_mul(axis.length as u64),
+            }
+        }
+        let rows = calls.saturating_mul((self.block.rows * self.block.planes) as u64);
+        let bytes_per_ns = if over_bus { BUS_BYTES_PER_NS } else { DEVICE_BYTES_PER_NS / 2 };
+        let engine_ns = rows_ns(rows).saturating_add(self.bytes() / bytes_per_ns);
+        calls.saturating_add(doublings).saturating_mul(CALL_NS).max(engine_ns)
+    }
+
+    /// Whether the driver calls take longer than a copy through host memory, where the processor rearranges the elements. `over_bus`: as
+    /// for [`Plan::driver_ns`]. `on_device`: the sides in memory of a device, whose rows the driver copies in both cases.
+    pub fn is_slower_than_staging(&self, over_bus: bool, on_device: &[&Layout]) -> bool {
+        let driver_ns = self.driver_ns(over_bus);
+        driver_ns > STAGED_NS + self.bytes() / STAGED_BYTES_PER_NS && driver_ns > self.staged_ns(on_device)
+    }
+
+    /// About the time of a copy through host memory.
+    pub fn staged_ns(&self, on_device: &[&Layout]) -> u64 {
+        let rows = |layout: &&Layout| {
+            let plan = packed(layout, 0).ok().and_then(|packed| match BroadcastSplit::of(&packed, layout).ok()? {
+                Some(distinct) => Plan::copy(&distinct.dst, &distinct.src),
+                None => Plan::copy(&packed, layout),
+            });
+            plan.map_or(0, |plan| plan.rows())
+        };
+        let rows = on_device.iter().map(rows).fold(0, u64::saturating_add);
+        (STAGED_NS + self.bytes() / STAGED_BYTES_PER_NS).saturating_add(rows_ns(rows))
     }
 
     /// Visits every box, the first axis of the loops innermost. Stops at the first failure.

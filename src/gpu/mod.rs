@@ -17,6 +17,7 @@
 //! | `managed` | advice and prefetches for managed memory |
 //! | `page_lock` | page-locked host memory |
 //! | `reset` | tells the layers above that a context was reset |
+//! | `module` | modules of device code, and launches of their kernels |
 
 mod context;
 
@@ -27,6 +28,8 @@ mod home;
 mod info;
 
 pub mod managed;
+
+pub mod module;
 
 mod numa;
 

@@ -103,6 +103,11 @@ fn attribute_of(inside: &Inside, address: usize, attribute: Attribute) -> Option
     matches!(number, Ok(SUCCESS)).then_some(value)
 }
 
+/// Whether an address is memory of this GPU, as far as the driver knows.
+pub fn is_memory_of(inside: &Inside, address: usize) -> bool {
+    attribute_of(inside, address, Attribute::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL) == Some(inside.gpu().id() as u32)
+}
+
 fn kind_of(inside: &Inside, address: usize) -> Option<u32> {
     attribute_of(inside, address, Attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE)
 }

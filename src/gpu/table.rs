@@ -42,6 +42,10 @@ pub struct Traffic {
     pub to_host_bytes: AtomicU64,
     /// Bytes, of both directions, that went through the library's page-locked staging memory.
     pub staged_bytes: AtomicU64,
+    /// Copies and fills that the library's kernels did.
+    pub kernel_count: AtomicU64,
+    /// The driver's latest reason for not loading these kernels; 0: none.
+    pub kernel_error: AtomicU64,
 }
 
 impl Traffic {
@@ -52,6 +56,8 @@ impl Traffic {
             to_host_count: AtomicU64::new(0),
             to_host_bytes: AtomicU64::new(0),
             staged_bytes: AtomicU64::new(0),
+            kernel_count: AtomicU64::new(0),
+            kernel_error: AtomicU64::new(0),
         }
     }
 
@@ -62,6 +68,8 @@ impl Traffic {
         info.to_host_count = read(&self.to_host_count);
         info.to_host_bytes = read(&self.to_host_bytes);
         info.staged_bytes = read(&self.staged_bytes);
+        info.kernel_count = read(&self.kernel_count);
+        info.kernel_error = read(&self.kernel_error);
     }
 }
 

@@ -5,7 +5,7 @@
 //! The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{self, Done, cargo, command, exists, plainly};
-use crate::{cuda, doc, header_tools, install, malloc, programs, python, run, setup, sim, sim_install, sim_peers};
+use crate::{cuda, doc, header_tools, install, malloc, programs, ptx, python, run, setup, sim, sim_install, sim_peers};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -89,6 +89,7 @@ pub fn run(extent: Extent) -> Done {
         });
         gate.loom();
         gate.stage("header in five languages", header_tools::missing(), header_tools);
+        gate.kernels();
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
         gate.bindings();
@@ -275,6 +276,13 @@ impl Gate {
                 },
             )
         });
+    }
+
+    /// The committed PTX is that of its source, and compiles for each generation of GPUs. Only `--all` downloads the compilers.
+    fn kernels(&mut self) {
+        let absent = (self.extent != Extent::All && !ptx::is_installed())
+            .then(|| "NVIDIA's compilers are not installed: cargo xtask ptx --check (a download of 64 MB)".to_owned());
+        self.stage("CUDA kernels", python::missing().or(absent), || Row::of(ptx::check()));
     }
 
     /// The Python package's tests against the installed wheel.

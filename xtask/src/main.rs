@@ -16,6 +16,7 @@ mod header_tools;
 mod install;
 mod malloc;
 mod programs;
+mod ptx;
 mod python;
 mod run;
 mod setup;
@@ -52,6 +53,8 @@ cargo xtask <command>
   gpu-bundle [--no-check]
                         puts all CUDA tests and benchmarks into target/gpu-bundle, for a machine with a GPU and no Rust, and
                         runs them on the simulated driver
+  ptx [--check]         compiles the CUDA kernels to PTX, which is committed; --check only compares, and compiles the PTX for each
+                        generation of GPUs (a first download of 64 MB)
   umf                   downloads UMF's wheels into target/umf; c-tests/umf is built with their headers and library
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
@@ -105,6 +108,8 @@ fn main() -> ExitCode {
         ["gpu-bundle"] => bundle::bundle(true),
         ["gpu-bundle", "--no-check"] => bundle::bundle(false),
         ["setup"] => setup::check(),
+        ["ptx"] => ptx::write(),
+        ["ptx", "--check"] => ptx::check(),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),

@@ -12,7 +12,7 @@ use crate::memory::region::MemoryKind;
 use crate::state::event::BLOCKING_SYNC;
 use crate::state::fault::Fault;
 use crate::state::machine::{Machine, Statistics};
-use crate::state::module::{Kernel, Registered};
+use crate::state::module::{Kernel, Registered, Run};
 use crate::state::signals::{PROGRESS, wake_worker};
 use crate::state::stream::Stream;
 use crate::state::world::{self, World};
@@ -296,7 +296,7 @@ unsafe extern "C" fn tenure_sim_register_kernel(
     control(|world| {
         let (name, run) = (text(name)?.to_owned(), kernel.ok_or(INVALID_VALUE)?);
         let sizes = (0..count).map(|at| get(sizes.wrapping_add(at))).collect::<Answer<Vec<usize>>>()?;
-        world.modules.kernels.insert(name, Registered { run, sizes, waits: waits != 0 });
+        world.modules.kernels.insert(name, Registered { run: Run::Registered(run), sizes, waits: waits != 0 });
         Ok(())
     })
 }

@@ -13,6 +13,7 @@ use crate::state::device::{
     BLOCKS_PER_MULTIPROCESSOR, MAX_THREADS_PER_BLOCK, MAX_THREADS_PER_MULTIPROCESSOR, MULTIPROCESSORS,
     SHARED_BYTES_PER_BLOCK_OPT_IN, SHARED_BYTES_PER_MULTIPROCESSOR,
 };
+use crate::state::module::Function;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};
@@ -34,8 +35,8 @@ fn put_name(call: &Call, out: *mut *const c_char, function: Handle) -> Answer {
 
 /// Writes the size of parameter `index` and its offset behind the ones before it.
 fn put_parameter(call: &Call, function: Handle, index: usize, offset: *mut usize, size: *mut usize) -> Answer {
-    let name = &call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.name;
-    let sizes = &call.modules.kernels.get(name).ok_or(INVALID_HANDLE)?.sizes;
+    let Function { name, module, .. } = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
+    let sizes = &call.modules.kernel(*module, name).ok_or(INVALID_HANDLE)?.sizes;
     let own = *sizes.get(index).ok_or(INVALID_VALUE)?;
     let align = |at: usize, size: usize| at.next_multiple_of(size.next_power_of_two().clamp(1, 16));
     let before = sizes[..index].iter().fold(0, |at, size| align(at, *size) + size);
@@ -142,7 +143,7 @@ driver! {
     ) in Context => |call| {
         get(file)?;
         let context = call.context;
-        put(out, call.load_module(context))
+        put(out, call.load_module(context, std::ptr::null())?)
     }
 
     fn cuLibraryGetGlobal(_address: *mut u64, _size: *mut usize, library: Handle, _name: *const c_char) in Context => |call| {

@@ -1,17 +1,19 @@
 //! Modules and launches. A kernel is a host function that the program registered under the kernel's name.
 //!
-//! Any image is accepted as a module, and every module has all registered kernels. Arguments are copied at the launch, by the registered
-//! sizes, so the caller may reuse its variables at once.
+//! Any image is accepted as a module, and every module has all registered kernels. PTX that declares kernels of the library Tenure also has
+//! those, which the simulator implements itself (`strided`); the driver and the device must be new enough for such PTX. Arguments are copied
+//! at the launch, by the registered sizes, so the caller may reuse its variables at once.
 
+use super::strided;
 use crate::base::args::{get, get_text, put, put_optional};
 use crate::base::status::*;
 use crate::base::thread::as_callback;
 use crate::base::types::Handle;
 use crate::entry::call::Call;
 use crate::entry::enter::driver;
-use crate::state::device::SHARED_BYTES_PER_BLOCK_OPT_IN;
+use crate::state::device::{COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR, SHARED_BYTES_PER_BLOCK_OPT_IN};
 use crate::state::machine::{HandleKind, Machine};
-use crate::state::module::{Function, Kernel, Launch, Registered};
+use crate::state::module::{Function, Kernel, Launch, Module, Registered, Run};
 use crate::state::work::Work;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -19,10 +21,43 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
 
 impl Machine {
-    pub fn load_module(&mut self, context: Handle) -> Handle {
+    /// Loads an image; NULL: of unknown contents.
+    pub fn load_module(&mut self, context: Handle, image: *const c_void) -> Answer<Handle> {
+        let own = match ptx_of(image) {
+            Some(text) => self.own_kernels(context, &text)?,
+            None => BTreeMap::new(),
+        };
         let handle = self.new_handle(HandleKind::Module);
-        self.modules.modules.insert(handle, context);
-        handle
+        self.modules.modules.insert(handle, Module { context, own });
+        Ok(handle)
+    }
+
+    /// The kernels of PTX that the simulator implements.
+    fn own_kernels(&self, context: Handle, text: &str) -> Answer<BTreeMap<String, Registered>> {
+        let names = text.split(".entry ").skip(1).filter_map(|rest| rest.split(['(', ' ', '\n']).next());
+        let own: BTreeMap<String, Registered> = names
+            .filter_map(|name| {
+                let run = Run::Own(strided::find(name)?);
+                Some((name.to_owned(), Registered { run, sizes: vec![strided::PARAMETER_BYTES], waits: false }))
+            })
+            .collect();
+        if own.is_empty() {
+            return Ok(own);
+        }
+        let number = |directive: &str| {
+            let rest = text.split_once(directive)?.1;
+            let digits: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+            digits.replace('.', "").parse::<c_int>().ok()
+        };
+        let version = number("\n.version ").ok_or(INVALID_PTX)?;
+        let target = number("\n.target sm_").ok_or(INVALID_PTX)?;
+        if version > newest_ptx(self.config.version) {
+            return Err(UNSUPPORTED_PTX_VERSION);
+        }
+        let device = &self.devices[self.contexts.get(&context).ok_or(INVALID_CONTEXT)?.device];
+        let capability =
+            10 * device.attribute(COMPUTE_CAPABILITY_MAJOR)? + device.attribute(COMPUTE_CAPABILITY_MINOR)?;
+        if target > capability { Err(INVALID_PTX) } else { Ok(own) }
     }
 
     fn unload_module(&mut self, module: Handle) -> Answer {
@@ -36,7 +71,7 @@ impl Machine {
         if !self.modules.modules.contains_key(&module) {
             return Err(INVALID_HANDLE);
         }
-        if !self.modules.kernels.contains_key(&name) {
+        if self.modules.kernel(module, &name).is_none() {
             return Err(NOT_FOUND);
         }
         let known =
@@ -48,6 +83,20 @@ impl Machine {
         self.modules.functions.insert(handle, Function { name, module, attributes: BTreeMap::new() });
         Ok(handle)
     }
+}
+
+/// The text of an image that is PTX. Other images are binary; none begins with a printable character.
+fn ptx_of(image: *const c_void) -> Option<String> {
+    let first = get(image.cast::<u8>()).ok()?;
+    let is_text = first.is_ascii_graphic() || first.is_ascii_whitespace();
+    Some(get_text(image.cast()).ok().filter(|_| is_text)?.to_string_lossy().into_owned())
+}
+
+/// The newest version of PTX that a driver accepts, times ten, by the release notes of PTX: 6.3 came with CUDA 10.0, 7.0 with 11.0, 8.0 with
+/// 12.0, 9.0 with 13.0.
+fn newest_ptx(driver: c_int) -> c_int {
+    let (major, minor) = (driver / 1000, driver % 1000 / 10);
+    if major <= 10 { 63 + minor } else { 10 * (major - 4) + minor }
 }
 
 /// CU_LAUNCH_PARAM_*, in the `extra` of a launch.
@@ -146,8 +195,8 @@ fn launch(
     extra: *mut *mut c_void,
 ) -> Answer {
     let stream = call.stream(stream)?;
-    let name = &call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.name;
-    let Registered { run, sizes, waits } = call.modules.kernels.get(name).ok_or(INVALID_HANDLE)?.clone();
+    let Function { name, module, .. } = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
+    let Registered { run, sizes, waits } = call.modules.kernel(*module, name).ok_or(INVALID_HANDLE)?.clone();
     let blocks = launch.block.iter().map(|size| u64::from(*size)).product::<u64>();
     if launch.grid.contains(&0) || blocks == 0 || blocks > 1024 {
         return Err(INVALID_VALUE);
@@ -155,17 +204,19 @@ fn launch(
     let owner = call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context;
     launch.device = call.contexts.get(&owner).map_or(0, |context| context.device) as c_int;
     let arguments = copy_arguments(&sizes, pointers, extra)?;
-    let work = if waits {
-        Work::Outside(Arc::new(
-            move |status| if status == SUCCESS { call_kernel(run, &launch, &arguments) } else { Ok(()) },
-        ))
-    } else {
-        Work::Inside(Arc::new(move |machine, _| {
+    let work = match run {
+        Run::Own(run) => Work::Inside(Arc::new(move |machine, context| run(machine, context, &launch, &arguments[0]))),
+        Run::Registered(run) if waits => {
+            Work::Outside(Arc::new(
+                move |status| if status == SUCCESS { call_kernel(run, &launch, &arguments) } else { Ok(()) },
+            ))
+        }
+        Run::Registered(run) => Work::Inside(Arc::new(move |machine, _| {
             KERNEL_MACHINE.set(machine);
             let answer = as_callback(|| call_kernel(run, &launch, &arguments));
             KERNEL_MACHINE.set(std::ptr::null());
             answer
-        }))
+        })),
     };
     call.enqueue(stream, "kernel", Vec::new(), work).map(|_| ())
 }
@@ -207,7 +258,7 @@ driver! {
     fn cuModuleLoad(out: *mut Handle, _file: *const c_char) in Context => |call| {
         call.refuse_in_capture()?;
         let context = call.context;
-        put(out, call.load_module(context))
+        put(out, call.load_module(context, std::ptr::null())?)
     }
 
     fn cuModuleLoadData(out: *mut Handle, image: *const c_void) in Context => |call| {
@@ -216,7 +267,7 @@ driver! {
         }
         call.refuse_in_capture()?;
         let context = call.context;
-        put(out, call.load_module(context))
+        put(out, call.load_module(context, image)?)
     }
 
     fn cuModuleLoadDataEx(
@@ -228,7 +279,7 @@ driver! {
         put_empty_logs(count, options, values)?;
         call.refuse_in_capture()?;
         let context = call.context;
-        put(out, call.load_module(context))
+        put(out, call.load_module(context, image)?)
     }
 
     fn cuModuleLoadFatBinary(out: *mut Handle, image: *const c_void) in Context => |call| {
@@ -236,7 +287,7 @@ driver! {
             return Err(INVALID_VALUE);
         }
         let context = call.context;
-        put(out, call.load_module(context))
+        put(out, call.load_module(context, std::ptr::null())?)
     }
 
     fn cuModuleUnload(module: Handle) in Context => |call| { call.unload_module(module) }
@@ -261,7 +312,7 @@ driver! {
         }
         put_empty_logs(jit_count, jit, jit_values)?;
         let context = call.context;
-        put(out, call.load_module(context))
+        put(out, call.load_module(context, image)?)
     }
 
     fn cuLibraryUnload(library: Handle) in Context => |call| { call.unload_module(library) }

@@ -1,8 +1,11 @@
 //! Modules, their functions, and the kernels that a program registered.
 
+use super::machine::Machine;
+use crate::base::status::Answer;
 use crate::base::types::Handle;
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uint, c_void};
+use std::sync::Arc;
 
 /// tenure_sim_launch: the launch as a kernel sees it.
 #[repr(C)]
@@ -17,10 +20,19 @@ pub struct Launch {
 /// tenure_sim_kernel: returns a result code, 0 for success.
 pub type Kernel = unsafe extern "C" fn(*const Launch, *mut *mut c_void) -> c_uint;
 
+/// A kernel of the simulator, which runs in a context, with the bytes of its only parameter.
+pub type Own = Arc<dyn Fn(&mut Machine, Handle, &Launch, &[u8]) -> Answer + Send + Sync>;
+
+#[derive(Clone)]
+pub enum Run {
+    Registered(Kernel),
+    Own(Own),
+}
+
 /// A host function that implements the kernels of its name.
 #[derive(Clone)]
 pub struct Registered {
-    pub run: Kernel,
+    pub run: Run,
     /// Bytes of each parameter.
     pub sizes: Vec<usize>,
     /// It may wait for the host, so it runs on a thread of its own.
@@ -33,18 +45,29 @@ pub struct Function {
     pub attributes: BTreeMap<c_int, c_int>,
 }
 
+pub struct Module {
+    pub context: Handle,
+    /// Its kernels that the simulator implements.
+    pub own: BTreeMap<String, Registered>,
+}
+
 #[derive(Default)]
 pub struct Modules {
+    /// The kernels that every module has.
     pub kernels: BTreeMap<String, Registered>,
-    /// The context of each module.
-    pub modules: BTreeMap<Handle, Handle>,
+    pub modules: BTreeMap<Handle, Module>,
     pub functions: BTreeMap<Handle, Function>,
 }
 
 impl Modules {
     /// Removes the modules of a context that is destroyed.
     pub fn remove_context(&mut self, context: Handle) {
-        self.modules.retain(|_, owner| *owner != context);
+        self.modules.retain(|_, module| module.context != context);
         self.functions.retain(|_, function| self.modules.contains_key(&function.module));
+    }
+
+    /// The kernel of this name in a module.
+    pub fn kernel(&self, module: Handle, name: &str) -> Option<&Registered> {
+        self.kernels.get(name).or_else(|| self.modules.get(&module)?.own.get(name))
     }
 }

@@ -115,6 +115,8 @@ class Device(_NamedTuple):
     to_host_count: int
     to_host_bytes: int
     staged_bytes: int
+    kernel_count: int
+    kernel_error: int
 
 
 class MemoryInfo(_NamedTuple):

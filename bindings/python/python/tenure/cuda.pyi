@@ -44,6 +44,8 @@ class Device(NamedTuple):
     to_host_count: int
     to_host_bytes: int
     staged_bytes: int
+    kernel_count: int
+    kernel_error: int
 
 class MemoryInfo(NamedTuple):
     free: int

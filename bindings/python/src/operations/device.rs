@@ -207,6 +207,7 @@ pub fn _device_info<'py>(py: Python<'py>, device: &str, memory: bool) -> PyResul
     }
     set!(driver_version multiprocessors warp_size features block_memory_bytes block_memory_optin_bytes total_bytes);
     set!(to_device_count to_device_bytes to_host_count to_host_bytes staged_bytes registered_bytes);
+    set!(kernel_count kernel_error);
     if memory {
         set!(free_bytes used_bytes pool_bytes pool_free_bytes);
     }
