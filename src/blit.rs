@@ -8,7 +8,6 @@
 //! The code reaches bytes through raw pointers only, never through a slice: foreign code may hold pointers to the same memory. The slow,
 //! obvious twin and the properties are in tests/blit.rs.
 
-#[cfg_attr(loom, allow(dead_code))]
 mod checksum;
 
 mod items;
@@ -29,7 +28,6 @@ mod vector;
 
 mod walk;
 
-#[cfg(not(loom))]
 pub use checksum::checksum;
 pub use scratch::Scratch;
 

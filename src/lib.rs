@@ -77,7 +77,6 @@ pub mod kernels;
 #[cfg(not(loom))]
 pub mod expr;
 
-#[cfg(not(loom))]
 pub mod variable;
 
 #[cfg(not(loom))]

@@ -15,11 +15,13 @@ use support::loom::{
 };
 use tenure::array::Cut;
 use tenure::borrow;
+use tenure::names::Name;
 use tenure::pool::loom_model::{BLOCKS, Stage};
 use tenure::promise;
 use tenure::slots::Id;
 use tenure::types::*;
-use tenure::{array, ledger};
+use tenure::variable::{Exchange, Options, VariableRef};
+use tenure::{array, ledger, variable};
 
 fn drop_all(handles: impl IntoIterator<Item = Id>) {
     handles.into_iter().for_each(|id| array::release(id).unwrap());
@@ -974,6 +976,59 @@ fn loom_leaks_beside_leave() {
         array::release(a).unwrap();
         assert_eq!(bytes.released(), 1);
         seen.to_string()
+    });
+}
+
+// ---- shared variables ----
+
+/// A variable whose value has these bytes.
+fn variable_of(bytes: Bytes) -> Id {
+    let options = Options { device: None, pool: None, name: Name::NONE };
+    let value = bytes.import(TN_TAKE);
+    let (created, _) = variable::create(c"model", value, TN_TAKE | TN_REQUIRE_BORROW, Ok(options)).unwrap();
+    array::release(value).unwrap();
+    created
+}
+
+/// FN-30: a thread that looks up two variables, while another one exchanges the values of both, gets two old values or two new ones.
+#[test]
+fn loom_values_that_are_exchanged_together_are_seen_together() {
+    explore_with(3, Some(&["new", "old"]), || {
+        let (old, new) = ([Bytes::new(), Bytes::new()], [Bytes::new(), Bytes::new()]);
+        let variables = old.map(variable_of);
+        let references = variables.map(|variable| VariableRef::find(variable).unwrap());
+        let mut exchanges = [0, 1].map(|k| {
+            let array = new[k].import(TN_TAKE);
+            variable::mark(&references[k], array).unwrap();
+            let array = Some((array, variable::tag_of(array)));
+            Exchange { variable: &references[k], array, ends: false, detached: false, before: None }
+        });
+        let (before, seen) = both(
+            || {
+                variable::exchange_all(&mut exchanges);
+                exchanges.map(|exchange| exchange.before.unwrap())
+            },
+            move || {
+                let references = variables.map(|variable| VariableRef::find(variable).unwrap());
+                let mut clones = [(Id::NONE, 0); 2];
+                variable::clone_values(&[&references[0], &references[1]], &mut clones)
+                    .map_err(|(_, status)| status)
+                    .unwrap();
+                let seen = clones.map(|(clone, _)| address_and_claims(clone).0);
+                drop_all(clones.map(|(clone, _)| clone));
+                seen
+            },
+        );
+        before.into_iter().for_each(variable::end_value);
+        drop(references);
+        variables.into_iter().for_each(|variable| variable::release(variable).unwrap());
+        assert!(old.into_iter().chain(new).all(|bytes| bytes.released() == 1));
+        match seen {
+            _ if seen == old.map(Bytes::address) => "old",
+            _ if seen == new.map(Bytes::address) => "new",
+            _ => "mixed",
+        }
+        .to_owned()
     });
 }
 
