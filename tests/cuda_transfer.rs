@@ -589,6 +589,8 @@ fn small_copies_on_a_stalled_stream(reaches_pageable: bool) {
     let there: Vec<Array> = sizes.iter().map(|n| Array::empty(GPU, TN_F64, &[*n])).collect();
     let (kernel, back) = (Array::empty(GPU, TN_F64, &[1000]), Array::empty(HOST, TN_F64, &[1000]));
     kernel.zero(0, NOW).unwrap();
+    // A driver may wait for the device when the first page-locked memory is allocated.
+    stores[0].array.copy_into(&there[0], 0, NOW).unwrap();
     let stall = device.stall(s.native());
     without_blocking(&device, "ten small copies", || {
         for (store, there) in stores.iter().zip(&there) {
