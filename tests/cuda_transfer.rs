@@ -589,6 +589,8 @@ fn small_copies_on_a_stalled_stream(reaches_pageable: bool) {
     let there: Vec<Array> = sizes.iter().map(|n| Array::empty(GPU, TN_F64, &[*n])).collect();
     let (kernel, back) = (Array::empty(GPU, TN_F64, &[1000]), Array::empty(HOST, TN_F64, &[1000]));
     kernel.zero(0, NOW).unwrap();
+    // A driver may wait for the device when the first page-locked memory is allocated.
+    stores[0].array.copy_into(&there[0], 0, NOW).unwrap();
     let stall = device.stall(s.native());
     without_blocking(&device, "ten small copies", || {
         for (store, there) in stores.iter().zip(&there) {
@@ -615,6 +617,48 @@ fn tr_14_small_copies_on_a_stalled_stream_return_at_once() {
 #[test]
 fn tr_14_small_copies_return_at_once_where_the_device_reaches_pageable_memory() {
     small_copies_on_a_stalled_stream(true);
+}
+
+/// Blocks of small copies take no more than 32 MiB, and a little for each stream beyond that.
+#[test]
+fn tr_14_very_many_small_copies_wait_for_their_own_stream() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const ONE: usize = 64 << 10;
+    let device = device();
+    let (s, hands) = (Stream::new(GPU), device.hands());
+    let there = Array::empty(GPU, TN_U8, &[ONE as i64]);
+    let store = Store::new(&mut Random::new(6), HOST, (TN_U8, 1), &[ONE as i64]);
+    let stall = device.stall(s.native());
+    let copied = AtomicUsize::new(0);
+    let at_stop = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut last = 0;
+            loop {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+                let now = copied.load(Ordering::Relaxed);
+                if now == last && now > 0 {
+                    // Another stream goes on, although the bound is reached.
+                    let t = Stream::new(GPU);
+                    let theirs = Store::new(&mut Random::new(7), HOST, (TN_U8, 1), &[ONE as i64]);
+                    let other = Array::empty(GPU, TN_U8, &[ONE as i64]);
+                    theirs.array.copy_into(&other, 0, t.0).unwrap();
+                    t.synchronize().unwrap();
+                    hands.release_all();
+                    assert!(other.read() == theirs.bytes);
+                    return now;
+                }
+                last = now;
+            }
+        });
+        for _ in 0..600 {
+            store.array.copy_into(&there, 0, s.0).unwrap();
+            copied.fetch_add(1, Ordering::Relaxed);
+        }
+        watch.join().unwrap()
+    });
+    drop(stall);
+    assert!((500..=530).contains(&at_stop), "{at_stop} copies of 64 KiB were enqueued on a stalled stream");
+    assert!(there.read() == store.bytes);
 }
 
 #[test]

@@ -133,8 +133,9 @@ class Rmm:
     name = "rmm"
 
     def __init__(self, limit, rmm):
-        upstream = rmm.mr.LimitingResourceAdaptor(rmm.mr.CudaMemoryResource(), limit)
-        self.upstream, self.pool = upstream, rmm.mr.PoolMemoryResource(upstream, initial_pool_size=1 << 20, maximum_pool_size=limit // 256 * 256)
+        self.upstream = rmm.mr.LimitingResourceAdaptor(rmm.mr.CudaMemoryResource(), limit)
+        most = limit // 256 * 256
+        self.pool = rmm.mr.PoolMemoryResource(self.upstream, initial_pool_size=1 << 20, maximum_pool_size=most)
 
     def allocate(self, size, _stream=0):
         try:

@@ -3,9 +3,9 @@ several threads and streams, for the pools that can be called from C.
 
     pool.py [FILE]     a line per case and way; the figures go into FILE
 
-Tenure's and the driver's pool are called from C (pool.c). torch, CuPy and RMM are called from Python by their fastest functions. The time of
-a loop that calls as many empty functions is subtracted; this favours them by the cost of their arguments. "tenure, Python" makes and drops
-an array from Python, measured in the same way.
+Tenure's and the driver's pool are called from C (pool.c). torch, CuPy and RMM are called from Python by their fastest functions. The time
+of a loop that calls as many empty functions is subtracted; this favours them by the cost of their arguments. "tenure, Python" makes and
+drops an array from Python, measured in the same way.
 """
 
 import ctypes

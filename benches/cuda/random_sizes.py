@@ -3,9 +3,9 @@
     random_sizes.py [FILE]             a line per allocator; the figures go into FILE
     random_sizes.py --one NAME LIMIT   one allocator, in a process of its own
 
-Sizes are drawn from a seed, with evenly distributed logarithms from 1 KiB to a 64th of the limit. While more than 80 % of the limit is live, random
-blocks are freed first. torch runs twice, with and without expandable segments. Each allocator has a process of its own, so that none has the
-memory of another.
+Sizes are drawn from a seed, with evenly distributed logarithms from 1 KiB to a 64th of the limit. While more than 80 % of the limit is live,
+random blocks are freed first. torch runs twice, with and without expandable segments. Each allocator has a process of its own, so that none
+has the memory of another.
 """
 
 import json

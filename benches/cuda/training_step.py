@@ -50,7 +50,7 @@ def recorded(torch):
 
 
 def generated():
-    """Three steps of twelve layers: activations are kept for the backward pass, temporaries are not, gradients are made on a second stream."""
+    """Three steps of twelve layers. Activations are kept for the backward pass, temporaries are not. A second stream has the gradients."""
     draw, trace, steps = random.Random(1), [], 3
     unit = 1 << (14 if SIMULATED else 20)
 

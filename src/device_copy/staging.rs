@@ -169,7 +169,7 @@ impl ChunkRing {
         }
         match page_lock::allocate(self.gpu(), self.bytes) {
             Ok(address) => {
-                (self.slots().lock()[index]) = Slot { address, bytes: self.bytes, taken: true, after: None };
+                self.slots().lock()[index] = Slot { address, bytes: self.bytes, taken: true, after: None };
                 Some(Chunk { address, after: None, location: Location::Slot(index) })
             }
             Err(_) => {
@@ -199,26 +199,20 @@ impl ChunkRing {
     /// Takes a slot whose chunk no other stream uses. An empty slot is taken if its chunk may be allocated.
     fn take_slot(&self, first: bool) -> Option<(usize, Slot)> {
         let mut slots = self.slots().lock();
-        // Chunks that were allocated while `transfer.chunk` was smaller.
         let serves = |slot: &Slot| slot.bytes >= self.bytes;
         let idle = slots.iter().position(|slot| slot.is_idle() && serves(slot));
-        let own = |slots: &Slots| {
-            let own = slots.iter().enumerate().filter(|(_, slot)| slot.is_pending_on(self.stream) && serves(slot));
-            (own.clone().count(), own.min_by_key(|(_, slot)| slot.after.map(Point::tick)).map(|(index, _)| index))
-        };
-        let allocated = slots.iter().filter(|slot| slot.address != 0 || slot.taken).count();
-        let empty = || {
-            let empty = slots.iter().position(|slot| slot.address == 0 && !slot.taken);
-            empty.filter(|_| allocated < options::transfer_chunks())
-        };
-        let (n_own, oldest_own) = own(&slots);
-        let n_own = n_own + self.chunks.iter().flatten().count();
-        let smaller = || slots.iter().position(|slot| first && slot.is_idle());
+        let pending = slots.iter().enumerate().filter(|(_, slot)| slot.is_pending_on(self.stream) && serves(slot));
+        let n_own = pending.clone().count() + self.chunks.iter().flatten().count();
+        let oldest_own = pending.min_by_key(|(_, slot)| slot.after.map(Point::tick)).map(|(index, _)| index);
+        let n_chunks = slots.iter().filter(|slot| slot.address != 0 || slot.taken).count();
+        let empty = slots.iter().position(|slot| slot.address == 0 && !slot.taken);
+        // A chunk that was allocated while `transfer.chunk` was smaller.
+        let smaller = slots.iter().position(|slot| first && slot.is_idle());
         let index = idle
-            .or_else(|| oldest_own.filter(|_| n_own >= CHUNKS_PER_COPY))
-            .or_else(empty)
+            .or(oldest_own.filter(|_| n_own >= CHUNKS_PER_COPY))
+            .or(empty.filter(|_| n_chunks < options::transfer_chunks()))
             .or(oldest_own)
-            .or_else(smaller)?;
+            .or(smaller)?;
         slots[index].taken = true;
         Some((index, slots[index]))
     }

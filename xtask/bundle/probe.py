@@ -619,7 +619,8 @@ def addresses(d):
     out, pointer = c_uint64(), c_void_p()
 
     def begins(address):
-        return "at 2 MiB" if address % (2 << 20) == 0 else "at 64 KiB" if address % (1 << 16) == 0 else "at 4 KiB" if address % 4096 == 0 else "elsewhere"
+        units = ((2 << 20, "at 2 MiB"), (1 << 16, "at 64 KiB"), (4096, "at 4 KiB"))
+        return next((name for unit, name in units if address % unit == 0), "elsewhere")
 
     for size in (1 << 16, 2 << 20, 4 << 20, 20 << 20):
         for name, call, kept in (

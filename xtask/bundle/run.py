@@ -487,10 +487,11 @@ def page_of(report):
     """What this run found out about the card and its driver, as a page of documentation."""
     answers, bundle = report["answers"] or {}, report["bundle"]
     lines = [f"# {card_of(answers)}", ""]
-    lines += [f"Written by the GPU bundle of Tenure {bundle.get('version')} ({bundle.get('commit')}). All of it was measured or asked in one run.", ""]
+    written = f"Written by the GPU bundle of Tenure {bundle.get('version')} ({bundle.get('commit')})."
+    lines += [f"{written} All of it was measured or asked in one run.", ""]
     lines += ["| machine | |", "|---|---|"]
     lines += [f"| {name} | {cell(value)} |" for name, value in report["machine"].items() if value]
-    lines.append(f"| tests | {report['counts']['passed']} passed, {report['counts']['failed']} failed, {report['counts']['skipped']} skipped |")
+    lines.append("| tests | {passed} passed, {failed} failed, {skipped} skipped |".format(**report["counts"]))
     shown = set()
     for title, groups in SECTIONS + (("Other questions", tuple(answers)),):
         rows = [it for group in groups if group not in shown for it in answers.get(group, [])]
@@ -516,7 +517,8 @@ def tables_of(figures):
             rate = f"{entry['bytes'] / way['ns']:.2f} GB/s" if entry.get("bytes") else ""
             rows.append(f"| {cell(case)} | {who} | {way['ns']:.1f} | {way['median']:.1f} | {rate} |")
     bars = [
-        f"| {bar['bar']} | {cell(case)} | {bar['against']} | {bar['least']} | {bar['ratio']:.2f} | {'yes' if bar['ratio'] >= bar['least'] else 'no'} |"
+        f"| {bar['bar']} | {cell(case)} | {bar['against']} | {bar['least']} | {bar['ratio']:.2f} "
+        f"| {'yes' if bar['ratio'] >= bar['least'] else 'no'} |"
         for case, entry in figures["cases"].items()
         for bar in entry.get("bars", [])
     ]

@@ -71,8 +71,9 @@ def test_the_page_of_a_card():
         "reset": [{"question": "then", "answer": "201", "simulator": "709"}],
         "a_new_group": [{"question": "new", "answer": "yes", "simulator": None}],
     }
+    bar = {"bar": "T24", "against": "driver", "least": 1, "ratio": 2}
     cases = {
-        "copy": {"bytes": 100, "ways": {"tenure": {"ns": 10, "median": 20}}, "bars": [{"bar": "T24", "against": "driver", "least": 1, "ratio": 2}]},
+        "copy": {"bytes": 100, "ways": {"tenure": {"ns": 10, "median": 20}}, "bars": [bar]},
         "memory": {"reserved": 7},
     }
     report = {
