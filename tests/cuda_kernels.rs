@@ -228,7 +228,7 @@ fn tr_6_kernels_are_loaded_once_they_would_have_saved_the_time_of_a_load() {
 fn tr_6_the_option_turns_kernels_off_and_on() {
     let device = device();
     let sim = device.simulated();
-    let (large, tiny) = (Transposition::new(on_gpu(), on_gpu(), 1024), Transposition::new(on_gpu(), on_gpu(), 2));
+    let (large, tiny) = (Transposition::new(on_gpu(), on_gpu(), 256), Transposition::new(on_gpu(), on_gpu(), 2));
     assert_eq!(tenure::options::get("transfer.kernels").unwrap().as_str(), "auto");
     tenure::options::set("transfer.kernels", "off").unwrap();
     let (loads, launches, copies) = calls_of(sim, || large.run());
@@ -255,7 +255,7 @@ fn tr_6_where_kernels_cannot_be_loaded_the_driver_copies() {
             }
             let device = device();
             let sim = device.simulated();
-            let large = Transposition::new(on_gpu(), on_gpu(), 1024);
+            let large = Transposition::new(on_gpu(), on_gpu(), 256);
             tenure::options::set("transfer.kernels", "on").unwrap();
             sim.fail(function, 1, 0, code);
             let (loads, launches, copies) = calls_of(sim, || large.run());
@@ -277,7 +277,7 @@ fn tr_6_an_old_driver_does_without() {
     alone("tr_6_an_old_driver_does_without", &[("TENURE_SIM_VERSION", "11080")], || {
         let device = device();
         device.simulated();
-        let large = Transposition::new(on_gpu(), on_gpu(), 512);
+        let large = Transposition::new(on_gpu(), on_gpu(), 128);
         tenure::options::set("transfer.kernels", "on").unwrap();
         large.run();
         assert_eq!(kernels_used(), (0, 222));
@@ -289,7 +289,7 @@ fn tr_6_an_old_gpu_does_without() {
     let device = device();
     // 75: CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR.
     device.simulated().set_attribute(0, 75, 6);
-    let large = Transposition::new(on_gpu(), on_gpu(), 512);
+    let large = Transposition::new(on_gpu(), on_gpu(), 128);
     tenure::options::set("transfer.kernels", "on").unwrap();
     large.run();
     assert_eq!(kernels_used(), (0, 218));

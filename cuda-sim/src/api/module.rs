@@ -205,7 +205,9 @@ fn launch(
     launch.device = call.contexts.get(&owner).map_or(0, |context| context.device) as c_int;
     let arguments = copy_arguments(&sizes, pointers, extra)?;
     let work = match run {
-        Run::Own(run) => Work::Inside(Arc::new(move |machine, context| run(machine, context, &launch, &arguments[0]))),
+        Run::Own(own) => {
+            Work::Inside(Arc::new(move |machine, context| strided::run(machine, context, &launch, own, &arguments[0])))
+        }
         Run::Registered(run) if waits => {
             Work::Outside(Arc::new(
                 move |status| if status == SUCCESS { call_kernel(run, &launch, &arguments) } else { Ok(()) },

@@ -8,8 +8,7 @@ use crate::base::random::Random;
 use crate::base::status::*;
 use crate::base::types::{Address, Handle};
 use crate::state::machine::Machine;
-use crate::state::module::{Launch, Own};
-use std::sync::Arc;
+use crate::state::module::{Launch, Operation, Own};
 
 /// Bytes of the parameter.
 pub const PARAMETER_BYTES: usize = 1096;
@@ -20,7 +19,7 @@ const TILE: u32 = 32;
 const MAX_AXES: usize = 32;
 const UNIT_BYTES: [u64; 5] = [1, 2, 4, 8, 16];
 
-/// The host function of the kernel with this name.
+/// The kernel with this name.
 pub fn find(name: &str) -> Option<Own> {
     let (operation, bytes) = name.strip_prefix("tenure_")?.split_once('_')?;
     let operation = match operation {
@@ -29,17 +28,8 @@ pub fn find(name: &str) -> Option<Own> {
         "transpose" => Operation::Transpose,
         _ => return None,
     };
-    let unit = UNIT_BYTES.into_iter().find(|unit| unit.to_string() == bytes)?;
-    Some(Arc::new(move |machine: &mut Machine, context: Handle, launch: &Launch, parameter: &[u8]| {
-        run(machine, context, launch, operation, unit, parameter)
-    }))
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Operation {
-    Copy,
-    Fill,
-    Transpose,
+    let unit_bytes = UNIT_BYTES.into_iter().find(|unit| unit.to_string() == bytes)?;
+    Some(Own { operation, unit_bytes })
 }
 
 #[derive(Clone, Copy)]
@@ -51,7 +41,7 @@ struct Divider {
 
 impl Divider {
     fn quotient(self, index: u32) -> u32 {
-        let high = (u64::from(index) * u64::from(self.multiplier) >> 32) as u32;
+        let high = ((u64::from(index) * u64::from(self.multiplier)) >> 32) as u32;
         high.wrapping_add(index).wrapping_shr(self.shift)
     }
 }
@@ -176,14 +166,9 @@ impl Side {
     }
 }
 
-fn run(
-    machine: &mut Machine,
-    context: Handle,
-    launch: &Launch,
-    operation: Operation,
-    unit: u64,
-    parameter: &[u8],
-) -> Answer {
+/// Runs a kernel in a context, with the bytes of its parameter.
+pub fn run(machine: &mut Machine, context: Handle, launch: &Launch, kernel: Own, parameter: &[u8]) -> Answer {
+    let Own { operation, unit_bytes: unit } = kernel;
     let parameter = Parameter::read(parameter)?;
     if parameter.axes.len() < if operation == Operation::Transpose { 2 } else { 1 } {
         return Err(ILLEGAL_ADDRESS);

@@ -1,11 +1,8 @@
 //! Modules, their functions, and the kernels that a program registered.
 
-use super::machine::Machine;
-use crate::base::status::Answer;
 use crate::base::types::Handle;
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uint, c_void};
-use std::sync::Arc;
 
 /// tenure_sim_launch: the launch as a kernel sees it.
 #[repr(C)]
@@ -20,8 +17,20 @@ pub struct Launch {
 /// tenure_sim_kernel: returns a result code, 0 for success.
 pub type Kernel = unsafe extern "C" fn(*const Launch, *mut *mut c_void) -> c_uint;
 
-/// A kernel of the simulator, which runs in a context, with the bytes of its only parameter.
-pub type Own = Arc<dyn Fn(&mut Machine, Handle, &Launch, &[u8]) -> Answer + Send + Sync>;
+/// What a kernel of the library Tenure does.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Operation {
+    Copy,
+    Fill,
+    Transpose,
+}
+
+/// A kernel of the library Tenure, which the simulator implements itself.
+#[derive(Clone, Copy)]
+pub struct Own {
+    pub operation: Operation,
+    pub unit_bytes: u64,
+}
 
 #[derive(Clone)]
 pub enum Run {

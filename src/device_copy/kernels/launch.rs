@@ -100,7 +100,7 @@ impl Divider {
 
     /// The quotient, as kernels compute it.
     pub fn quotient(self, index: u32) -> u32 {
-        let high = (u64::from(index) * u64::from(self.multiplier) >> 32) as u32;
+        let high = ((u64::from(index) * u64::from(self.multiplier)) >> 32) as u32;
         (high + index) >> self.shift
     }
 }
