@@ -13,6 +13,7 @@
 //! | `peer` | which GPU can access the memory of which |
 //! | `managed` | advice and prefetches for managed memory |
 //! | `page_lock` | page-locked host memory |
+//! | `virtual_memory` | granules of memory that are mapped at reserved addresses |
 
 mod context;
 
@@ -27,6 +28,8 @@ mod peer;
 pub mod page_lock;
 
 mod table;
+
+pub mod virtual_memory;
 
 pub use context::{Inside, Relaxed};
 pub use table::{GPUS, Gpu, REGISTERED_BYTES, Traffic, any_used, count, gpu, lost_count, used};
