@@ -4,7 +4,8 @@
  *     device_pool [CASE]     a line "case <tab> minimum <tab> median" per case, in ns of the thread's CPU time
  *
  * `cargo xtask bench device-pool` runs it on the simulated driver. The simulator's memory is sparse, so that pools of 64 GiB fit. A case
- * that includes calls of the driver says so; the simulator's calls take part in its figure.
+ * that includes calls of the driver says so; the simulator's calls take part in its figure. Traces print failed requests, and the peak of the
+ * reserved bytes divided by that of the bytes in use.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -55,12 +56,17 @@ static int wanted(const char *name)
 }
 
 /* ---- the simulator and the driver ---- */
-static void *symbol(const char *name)
+typedef void (*function)(void);
+
+static function symbol(const char *name)
 {
     static void *driver;
     if (driver == NULL)
         driver = dlopen("libcuda.so.1", RTLD_NOW);
-    void *found = driver == NULL ? NULL : dlsym(driver, name);
+    function found = NULL;
+    /* ISO C converts no pointer to an object into one to a function. */
+    void *at = driver == NULL ? NULL : dlsym(driver, name);
+    memcpy(&found, &at, sizeof found);
     if (found == NULL) {
         fprintf(stderr, "device_pool: no %s; run `cargo xtask bench device-pool`\n", name);
         exit(1);
@@ -172,7 +178,7 @@ static void hit(uint64_t n)
     OK(tn_pool_release(pool));
 }
 
-/* Cuts half of n GiB off, and merges it again: two sizes in turn, of which the second does not fit into what the first one left. */
+/* Cuts n GiB in halves, and merges them again. */
 static void cut(uint64_t n)
 {
     enum { TURNS = 20 };
@@ -182,10 +188,12 @@ static void cut(uint64_t n)
     for (int i = 0; i < ROUNDS; i++) {
         const double start = now_ns();
         for (int turn = 0; turn < TURNS; turn++) {
-            give(pool, take(pool, n * GIB / 2 - 64 * MIB, s), s);
-            give(pool, take(pool, n * GIB / 2 + 128 * MIB, s), s);
+            give(pool, take(pool, n * GIB, s), s);
+            void *half = take(pool, n * GIB / 2, s), *other = take(pool, n * GIB / 2, s);
+            give(pool, half, s);
+            give(pool, other, s);
         }
-        ns[i] = (now_ns() - start) / (2 * TURNS);
+        ns[i] = (now_ns() - start) / TURNS;
     }
     print("cut_and_merge_gib", n, ns, ROUNDS);
     OK(tn_pool_release(pool));
@@ -223,6 +231,120 @@ static void record(uint64_t n)
     OK(tn_pool_release(pool));
 }
 
+/* ---- fragmentation (PD-21, T23) ----
+ *
+ * Generated traces, not recorded ones. "random": sizes from 4 KiB to 256 MiB, log-uniform, freed in random order. "steps": the shape of
+ * training steps that papers on GPU allocators describe (GMLake, ASPLOS 2024; PyTorch's expandable segments): weights that stay, activations
+ * that are freed in reverse order, workspaces that live for one operation, and a sequence length that differs from step to step. */
+
+static uint64_t state = 1;
+
+static uint64_t below(uint64_t n)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (state >> 33) % n;
+}
+
+struct trace {
+    tn_pool *pool;
+    tn_stream *stream;
+    uint64_t failures, calls;
+    double ns;
+};
+
+static void *try_take(struct trace *trace, uint64_t bytes)
+{
+    void *block = NULL;
+    const double start = now_ns();
+    const tn_status status = tn_pool_allocate(trace->pool, bytes, 0, trace->stream, &block);
+    trace->ns += now_ns() - start;
+    trace->calls++;
+    if (status != TN_OK) {
+        trace->failures++;
+        return NULL;
+    }
+    return block;
+}
+
+static void drop(struct trace *trace, void *block)
+{
+    if (block == NULL)
+        return;
+    const double start = now_ns();
+    give(trace->pool, block, trace->stream);
+    trace->ns += now_ns() - start;
+}
+
+static void random_sizes(struct trace *trace, uint64_t limit)
+{
+    enum { MOST = 4096 };
+    static void *blocks[MOST];
+    static uint64_t sizes[MOST];
+    uint64_t live = 0, bytes = 0;
+    for (int i = 0; i < 30000; i++) {
+        const uint64_t base = (uint64_t)1 << (12 + below(16)), size = base + below(base);
+        while (live == MOST || bytes + size > limit / 10 * 8) {
+            const uint64_t at = below(live);
+            drop(trace, blocks[at]);
+            bytes -= sizes[at];
+            blocks[at] = blocks[--live];
+            sizes[at] = sizes[live];
+        }
+        blocks[live] = try_take(trace, size);
+        if (blocks[live] != NULL) {
+            sizes[live++] = size;
+            bytes += size;
+        }
+    }
+    while (live > 0)
+        drop(trace, blocks[--live]);
+}
+
+static void steps(struct trace *trace, uint64_t limit)
+{
+    enum { LAYERS = 32, PARTS = 6 };
+    void *weights[LAYERS], *parts[LAYERS][PARTS];
+    for (int layer = 0; layer < LAYERS; layer++)
+        weights[layer] = try_take(trace, limit / 4 / LAYERS);
+    for (int step = 0; step < 150; step++) {
+        /* Activations take up to 55 % of the limit. */
+        const uint64_t all = limit / 100 * (30 + below(26));
+        for (int layer = 0; layer < LAYERS; layer++) {
+            for (int part = 0; part < PARTS; part++) {
+                void *workspace = try_take(trace, MIB + below(limit / 128));
+                parts[layer][part] = try_take(trace, all / LAYERS / PARTS / 2 * (1 + below(2)) + 512 * below(100));
+                drop(trace, workspace);
+            }
+        }
+        for (int layer = LAYERS - 1; layer >= 0; layer--) {
+            void *gradient = try_take(trace, limit / 8 / LAYERS);
+            for (int part = PARTS - 1; part >= 0; part--)
+                drop(trace, parts[layer][part]);
+            drop(trace, gradient);
+        }
+    }
+    for (int layer = 0; layer < LAYERS; layer++)
+        drop(trace, weights[layer]);
+}
+
+static void fragment(const char *name, uint32_t backend, void (*run)(struct trace *, uint64_t))
+{
+    const uint64_t limit = 8 * GIB;
+    tn_pool_options options = {.size = sizeof options, .max_size = limit, .backend = backend};
+    struct trace trace = {.stream = new_stream()};
+    OK(tn_pool_create(GPU, &options, &trace.pool));
+    state = 1;
+    run(&trace, limit);
+    tn_pool_stats stats = {.size = sizeof stats};
+    OK(tn_pool_query(trace.pool, &stats));
+    const double ratio = (double)stats.peak_reserved_bytes / (double)stats.peak_in_use_bytes;
+    printf("%s_failures\t%llu\t%llu\n", name, (unsigned long long)trace.failures, (unsigned long long)trace.failures);
+    printf("%s_reserved_by_in_use\t%.3f\t%.3f\n", name, ratio, ratio);
+    printf("%s_ns\t%.1f\t%.1f\n", name, trace.ns / (double)trace.calls, trace.ns / (double)trace.calls);
+    fflush(stdout);
+    OK(tn_pool_release(trace.pool));
+}
+
 int main(int count, char **arguments)
 {
     only = count > 1 ? arguments[1] : NULL;
@@ -244,5 +366,12 @@ int main(int count, char **arguments)
     for (int i = 0; i < 3; i++)
         if (wanted("record"))
             record((const uint64_t[]){1, 128, 4096}[i]);
+    if (wanted("traces")) {
+        simulate("pace", 1);
+        fragment("random_mapped", TN_BACKEND_AUTO, random_sizes);
+        fragment("random_plain", TN_BACKEND_PLAIN, random_sizes);
+        fragment("steps_mapped", TN_BACKEND_AUTO, steps);
+        fragment("steps_plain", TN_BACKEND_PLAIN, steps);
+    }
     return 0;
 }

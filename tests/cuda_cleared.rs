@@ -114,7 +114,8 @@ fn po_47_clearing_fails() {
     let functions = ["cuMemsetD8Async", "cuStreamWaitEvent", "cuEventRecord", "cuStreamIsCapturing", "cuCtxGetCurrent"];
     for (number, function) in functions.into_iter().enumerate() {
         for next in 0..4 {
-            let (pool, s, t) = (clearing(|o| o.max_size = 4 * LARGE as u64), stream(), stream());
+            let (pool, s, t) =
+                (clearing(|o| (o.max_size, o.backend) = (4 * LARGE as u64, TN_BACKEND_PLAIN)), stream(), stream());
             let (block, other) = (pool.take(LARGE, &s).unwrap(), pool.take(LARGE, &s).unwrap());
             fill(&s, block, LARGE, 0x77);
             sim.fail(function, 1, 0, 999);
@@ -193,7 +194,7 @@ fn po_6_released_before_it_was_cleared() {
     let gpu = device();
     let sim = gpu.simulated();
     let before = sim.get("allocations");
-    let (pool, s) = (clearing(|_| ()), stream());
+    let (pool, s) = (clearing(|o| o.backend = TN_BACKEND_PLAIN), stream());
     let block = pool.take(LARGE, &s).unwrap();
     fill(&s, block, LARGE, 0x77);
     let capture = Capture::begin(&s);

@@ -48,6 +48,12 @@ impl Drop for Stalled<'_> {
     }
 }
 
+/// A pool of plain allocations, whose sizes and driver calls these tests know. Those of mapped granules are in cuda_mapped.rs, and
+/// cuda_pool_random.rs runs both.
+fn pool() -> Pool {
+    pool_on(GPU, |o| o.backend = TN_BACKEND_PLAIN).unwrap()
+}
+
 /// Sets bytes on a device, in a stream's order.
 fn fill(stream: &Stream, block: usize, bytes: usize, value: u8) {
     let (block, native) = (block as u64, stream.native() as usize);
@@ -280,7 +286,7 @@ fn pd_6_uses_on_other_streams_add_up() {
     assert_eq!(pool.take(12 * MIB, &s), Ok(block));
     // PO-24 to PO-27 for this function.
     let wrong = |pool: &Pool, block: usize| tn_pool_record_use(pool.0, block as *mut c_void, s.0);
-    assert_eq!(wrong(&support::device_pools::pool(), block), TN_ERR_FOREIGN);
+    assert_eq!(wrong(&self::pool(), block), TN_ERR_FOREIGN);
     assert_eq!(wrong(&pool, block + 512), TN_ERR_INVALID);
     assert_eq!(wrong(&pool, 0x1000), TN_ERR_FOREIGN);
 }
@@ -583,7 +589,7 @@ fn pd_16_out_of_memory() {
     let sim = gpu.simulated();
     // An allocation that no piece was made of would be freed first.
     sim.set("askew", 0);
-    let (pool, other, s) = (pool(), support::device_pools::pool(), stream());
+    let (pool, other, s) = (pool(), self::pool(), stream());
     let cached = other.take(30 * MIB, &s).unwrap();
     other.give(cached, &s);
     s.finish();
@@ -620,7 +626,7 @@ fn pd_16_out_of_memory() {
     // Another error number is the driver's failure, with its name.
     sim.clear_faults();
     sim.fail("cuMemAlloc", 1, 1, 999);
-    assert_eq!(support::device_pools::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
+    assert_eq!(self::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
     assert!(last_error().contains("999"), "{}", last_error());
 }
 
@@ -816,7 +822,7 @@ fn pn_1_pd_18_pinned_pools() {
     assert_eq!(unsafe { *(block as *const u8).add(99_999) }, 0);
     assert_eq!(pool_on(PINNED, |o| o.host_flags = TN_MANAGED_HOST).map(drop), Err(TN_ERR_INVALID));
     let sim = gpu.simulated();
-    let (pool, work, s) = (pool_on(PINNED, |_| ()).unwrap(), support::device_pools::pool(), stream());
+    let (pool, work, s) = (pool_on(PINNED, |_| ()).unwrap(), self::pool(), stream());
     let on_device = work.take(64, &s).unwrap();
     let block = pool.take(100_000, &NOW).unwrap();
     let stalled = Stalled::begin(sim, &s, on_device);
@@ -892,7 +898,7 @@ fn po_6_a_pool_goes_with_work_under_way() {
     let (pool, s) = (pool(), stream());
     // Memory of other tests goes first.
     assert_eq!(tn_device_synchronize(GPU), TN_OK);
-    drop(support::device_pools::pool());
+    drop(self::pool());
     let before = sim.get("allocations");
     let (block, live) = (pool.take(30 * MIB, &s).unwrap(), pool.take(3 * MIB, &s).unwrap());
     let stalled = Stalled::begin(sim, &s, block);
@@ -900,11 +906,11 @@ fn po_6_a_pool_goes_with_work_under_way() {
     drop(pool);
     assert_eq!(sim.get("allocations"), before + 2, "one is used still, and one is live");
     drop(stalled);
-    drop(support::device_pools::pool());
+    drop(self::pool());
     assert_eq!(sim.get("allocations"), before + 1, "the next call frees it");
     assert_eq!(tn_pool_deallocate(null_mut(), live as *mut c_void, s.0), TN_OK);
     s.finish();
-    drop(support::device_pools::pool());
+    drop(self::pool());
     assert_eq!(sim.get("allocations"), before);
     sim.set("free_waits", 1);
 }
@@ -964,7 +970,7 @@ fn pd_14_addresses_are_only_numbers() {
             assert_eq!(pool.try_give(block + 1, s.0), TN_ERR_INVALID);
         }
     }
-    let other = support::device_pools::pool();
+    let other = self::pool();
     assert_eq!(other.try_give(blocks[0].0, s.0), TN_ERR_FOREIGN);
     for (block, _) in &blocks {
         pool.give(*block, &s);

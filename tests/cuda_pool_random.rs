@@ -269,6 +269,12 @@ fn pd_7_no_reuse_before_its_time_under_pressure() {
     run(number("TENURE_TEST_SEEDS", 1), |o| o.max_size = 24 * MIB as u64);
 }
 
+/// PD-7 with plain segments.
+#[test]
+fn pd_7_no_reuse_before_its_time_in_plain_segments() {
+    run(number("TENURE_TEST_SEEDS", 1), |o| (o.backend, o.max_size) = (TN_BACKEND_PLAIN, 48 * MIB as u64));
+}
+
 /// PD-7 with nothing cached: each piece goes back as soon as it is finished, and not before.
 #[test]
 fn pd_7_direct_pools_give_back_in_time() {

@@ -151,9 +151,9 @@ fn ph_20_cuts_and_merges_of_large_blocks() {
         let (pool, s) = (pool_on(GPU, change).unwrap(), stream());
         least(10, || {
             for _ in 0..4 {
-                pool.give(pool.take(bytes / 2 - 4 * MIB, &s).unwrap(), &s);
-                // Does not fit into what is left.
-                pool.give(pool.take(bytes / 2 + 8 * MIB, &s).unwrap(), &s);
+                pool.give(pool.take(bytes, &s).unwrap(), &s);
+                let halves = [(); 2].map(|()| pool.take(bytes / 2, &s).unwrap());
+                halves.into_iter().for_each(|half| pool.give(half, &s));
             }
         })
     };

@@ -17,7 +17,8 @@ pub use cudarc::driver::sys::{
     self, CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr, CUevent, CUfunction, CUmodule, CUstream,
 };
 use cudarc::driver::sys::{
-    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmem_advise, CUpointer_attribute, CUuuid,
+    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmem_advise, CUmemAccessDesc, CUmemAllocationProp,
+    CUpointer_attribute, CUuuid,
 };
 use parking_lot::Mutex;
 use std::sync::OnceLock;
@@ -113,6 +114,16 @@ functions! {
     cuMemHostGetDevicePointer_v2(seen: *mut CUdeviceptr, address: *mut c_void, flags: c_uint);
     cuMemAllocManaged(address: *mut CUdeviceptr, bytes: usize, flags: c_uint);
     cuMemAdvise(address: CUdeviceptr, bytes: usize, advice: CUmem_advise, device: CUdevice);
+    cuMemGetAllocationGranularity(bytes: *mut usize, properties: *const CUmemAllocationProp, option: c_uint);
+    cuMemAddressReserve(
+        address: *mut CUdeviceptr, bytes: usize, alignment: usize, wanted: CUdeviceptr, flags: c_ulonglong,
+    );
+    cuMemAddressFree(address: CUdeviceptr, bytes: usize);
+    cuMemCreate(handle: *mut c_ulonglong, bytes: usize, properties: *const CUmemAllocationProp, flags: c_ulonglong);
+    cuMemRelease(handle: c_ulonglong);
+    cuMemMap(address: CUdeviceptr, bytes: usize, offset: usize, handle: c_ulonglong, flags: c_ulonglong);
+    cuMemUnmap(address: CUdeviceptr, bytes: usize);
+    cuMemSetAccess(address: CUdeviceptr, bytes: usize, access: *const CUmemAccessDesc, count: usize);
     cuMemPrefetchAsync(address: CUdeviceptr, bytes: usize, device: CUdevice, stream: CUstream);
     cuPointerGetAttribute(value: *mut c_void, attribute: CUpointer_attribute, address: CUdeviceptr);
 
@@ -316,6 +327,19 @@ impl Driver {
                  use the GPU in a process that was started by exec (host arrays work here)"
             ),
         ))
+    }
+
+    /// Whether it has all functions of mapped memory.
+    pub fn can_map_memory(&self) -> bool {
+        let table = &self.table;
+        table.cuMemGetAllocationGranularity.is_some()
+            && table.cuMemAddressReserve.is_some()
+            && table.cuMemAddressFree.is_some()
+            && table.cuMemCreate.is_some()
+            && table.cuMemRelease.is_some()
+            && table.cuMemMap.is_some()
+            && table.cuMemUnmap.is_some()
+            && table.cuMemSetAccess.is_some()
     }
 
     /// The number of GPUs.

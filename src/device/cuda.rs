@@ -28,7 +28,7 @@ use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Blocks up to 1 MiB are rounded up to this (PO-16).
-const PAGE_BYTES: usize = 512;
+pub(super) const PAGE_BYTES: usize = 512;
 
 /// The kind of memory, with the driver's flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -324,17 +324,34 @@ impl Memory {
             Err(_) => false,
         }
     }
+}
 
-    /// Makes the driver call `call` in the context of the stream's GPU.
-    fn call_on(
-        &self,
-        stream: &'static Stream,
-        call: &'static str,
-        work: impl FnOnce(&Driver) -> Result<u32>,
-    ) -> Result<()> {
-        let inside = stream.enter()?;
-        stream.gpu().check(work(&inside)?, call)
-    }
+/// Makes the driver call `call` in the context of the stream's GPU.
+fn call_on(stream: &'static Stream, call: &'static str, work: impl FnOnce(&Driver) -> Result<u32>) -> Result<()> {
+    let inside = stream.enter()?;
+    stream.gpu().check(work(&inside)?, call)
+}
+
+/// As [`Device::fill_on`], for memory of any kind.
+///
+/// # Safety
+/// - that of [`Device::fill_on`].
+pub(super) unsafe fn fill_on(stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
+    // SAFETY: the caller's obligation.
+    call_on(stream, "cuMemsetD8Async", |driver| unsafe {
+        driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, stream.raw())
+    })
+}
+
+/// As [`Device::copy_on`], for memory of any kind.
+///
+/// # Safety
+/// - that of [`Device::copy_on`].
+pub(super) unsafe fn copy_on(stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
+    // SAFETY: the caller's obligation; host and devices share one address space.
+    call_on(stream, "cuMemcpyAsync", |driver| unsafe {
+        driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, stream.raw())
+    })
 }
 
 impl Device for Memory {
@@ -353,6 +370,7 @@ impl Device for Memory {
             joins: false,
             splits: false,
             moves: false,
+            keeps: false,
             zeroed: false,
             touch: self.kind != Kind::Device,
             ordered: true,
@@ -419,17 +437,13 @@ impl Device for Memory {
     unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
         refuse_dead(start)?;
         // SAFETY: the caller's obligation.
-        self.call_on(stream, "cuMemsetD8Async", |driver| unsafe {
-            driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, stream.raw())
-        })
+        unsafe { fill_on(stream, start, bytes, value) }
     }
 
     unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
         refuse_dead(from)?;
-        // SAFETY: the caller's obligation; host and devices share one address space.
-        self.call_on(stream, "cuMemcpyAsync", |driver| unsafe {
-            driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, stream.raw())
-        })
+        // SAFETY: the caller's obligation.
+        unsafe { copy_on(stream, to, from, bytes) }
     }
 
     fn is_gone(&self) -> bool {

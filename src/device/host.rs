@@ -34,6 +34,7 @@ impl Device for Host {
             joins: true,
             splits: true,
             moves: true,
+            keeps: false,
             zeroed: true,
             touch: true,
             ordered: false,

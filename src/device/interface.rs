@@ -25,6 +25,8 @@ pub struct Terms {
     pub splits: bool,
     /// The pages of a range can be remapped to other addresses.
     pub moves: bool,
+    /// Part of a range can go back with [`Device::keep`].
+    pub keeps: bool,
     /// New memory reads 0.
     pub zeroed: bool,
     /// The host can read and write the memory.
@@ -42,6 +44,7 @@ impl Terms {
         joins: false,
         splits: false,
         moves: false,
+        keeps: false,
         zeroed: false,
         touch: false,
         ordered: false,
@@ -84,6 +87,23 @@ pub trait Device: Sync {
     /// # Safety
     /// - the range came from `reserve` of this device, whole or, if `splits`, in part, and is not used again.
     unsafe fn free(&self, start: usize, bytes: usize) -> bool;
+
+    /// Takes the addresses of a range back and keeps its memory, of which the next `reserve` makes a range, until `release_kept`. False:
+    /// nothing changed.
+    ///
+    /// # Safety
+    /// - that of `free`.
+    unsafe fn keep(&self, _start: usize, _bytes: usize) -> bool {
+        false
+    }
+
+    /// Frees the memory that `keep` kept.
+    fn release_kept(&self) {}
+
+    /// Bytes of addresses that are reserved and not handed out, and of the library's records of them.
+    fn ahead(&self) -> (usize, usize) {
+        (0, 0)
+    }
 
     /// Frees the memory of committed pages and keeps the addresses committed. The contents are left unspecified, or read 0 with `zero`.
     /// False: the device cannot do this, and the pages are unchanged.

@@ -9,6 +9,7 @@
 //! | `host` | the memory of the operating system |
 //! | `upstream` | callbacks of the program: one device for each pool that is made over them |
 //! | `cuda` | memory of the CUDA driver: of a GPU, page-locked, managed |
+//! | `mapped` | memory of a GPU that is mapped in granules, for one pool each |
 //! | `source` | which device a pool takes its memory from |
 //! | `query`, `cuda_query`, `no_info` | which devices exist, and their description |
 //! | `synchronize` | waits for all work on a device |
@@ -23,6 +24,9 @@ mod cuda_query;
 pub mod host;
 
 mod interface;
+
+#[cfg(not(preload))]
+mod mapped;
 
 mod no_info;
 

@@ -4,11 +4,19 @@
 use super::cuda;
 use super::host;
 use super::interface::Device;
+#[cfg(not(preload))]
+use super::mapped;
 use super::query::known_type;
 use crate::error::{Result, fail};
+#[cfg(not(preload))]
+use crate::gpu::gpu;
 #[cfg(preload)]
 use crate::names::device_type_name;
 use crate::types::*;
+
+/// Bit of a source: mapped memory. Records are aligned to more.
+#[cfg(not(preload))]
+const MAPPED: usize = 1;
 
 /// The device of a pool, as a number that fits an atomic; 0: the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +50,38 @@ impl Source {
         Err(fail(TN_ERR_UNSUPPORTED, format_args!("this build does not support devices of type {name}")))
     }
 
+    /// Mapped memory of a GPU for one pool (PD-10), which [`Source::end`] returns. `peers`: GPUs that may access it too. None: the driver or
+    /// the GPU has no support for that.
+    #[cfg(not(preload))]
+    pub fn mapped(device: tn_device, peers: u64) -> Result<Option<Source>> {
+        let owner = gpu(device.id)?;
+        if !owner.maps_granules() {
+            return Ok(None);
+        }
+        let mapped = mapped::Mapped::create(owner, peers)?;
+        Ok(Some(Source(core::ptr::from_ref(mapped) as usize | MAPPED)))
+    }
+
+    /// This library has no GPU.
+    #[cfg(preload)]
+    pub fn mapped(_device: tn_device, _peers: u64) -> Result<Option<Source>> {
+        Ok(None)
+    }
+
+    /// Ends the source of a pool that has ended.
+    pub fn end(self) {
+        #[cfg(not(preload))]
+        if let Some(mapped) = self.as_mapped() {
+            mapped.end();
+        }
+    }
+
+    #[cfg(not(preload))]
+    fn as_mapped(self) -> Option<&'static mapped::Mapped> {
+        // SAFETY: set by `mapped` from a static reference.
+        (self.0 & MAPPED != 0).then(|| unsafe { &*((self.0 & !MAPPED) as *const mapped::Mapped) })
+    }
+
     /// The source as a number.
     pub fn bits(self) -> usize {
         self.0
@@ -55,6 +95,10 @@ impl Source {
 
     /// The device that the source stands for.
     pub fn device(self) -> &'static dyn Device {
+        #[cfg(not(preload))]
+        if let Some(mapped) = self.as_mapped() {
+            return mapped;
+        }
         match self.0 {
             0 => &host::HOST,
             // SAFETY: set by `cuda` from a static reference.

@@ -18,6 +18,7 @@
 //! | `page_lock` | page-locked host memory |
 //! | `reset` | tells the layers above that a context was reset |
 //! | `module` | modules of device code, and launches of their kernels |
+//! | `virtual_memory` | granules of memory that are mapped at reserved addresses |
 
 mod context;
 
@@ -40,6 +41,8 @@ pub mod page_lock;
 mod reset;
 
 mod table;
+
+pub mod virtual_memory;
 
 pub use context::Inside;
 pub use home::home;

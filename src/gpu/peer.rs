@@ -40,17 +40,23 @@ impl Gpu {
         Ok(is_enabled)
     }
 
-    /// Lets this GPU's context access the memory of another GPU. False: the two cannot.
-    fn enable_access_to(&'static self, other: &'static Gpu, context: CUcontext) -> Result<bool> {
+    /// Whether the hardware and the system allow this GPU to access the memory of another GPU.
+    pub fn can_access(&'static self, other: &Gpu) -> Result<bool> {
         let inside = self.enter()?;
         let mut can = 0;
         // A GPU's ordinal is the driver's device.
         // SAFETY: the number is ours.
         let number = unsafe { inside.cuDeviceCanAccessPeer(&mut can, self.id(), other.id()) }?;
         self.check(number, "cuDeviceCanAccessPeer")?;
-        if can == 0 {
+        Ok(can != 0)
+    }
+
+    /// Lets this GPU's context access the memory of another GPU. False: the two cannot.
+    fn enable_access_to(&'static self, other: &'static Gpu, context: CUcontext) -> Result<bool> {
+        if !self.can_access(other)? {
             return Ok(false);
         }
+        let inside = self.enter()?;
         // SAFETY: the other GPU's primary context, which is never released.
         match unsafe { inside.cuCtxEnablePeerAccess(context, 0) }? {
             // Another library of the process may have enabled it.

@@ -27,18 +27,39 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     let resolved = options::resolve_device(device, options);
     let settings = options::check(device, options, os::has_node)?;
     let source = Source::of(resolved, options.host_flags)?;
-    let terms = source.device().terms();
     options::check_possible(resolved, options)?;
-    let settings = match terms.ordered {
+    let settings = match source.device().terms().ordered {
         true => options::on_device(resolved, settings, options, can_prefer_node)?,
         false => settings,
     };
+    let source = mapped_or(source, resolved, options)?;
+    let terms = source.device().terms();
     crate::reclaim::register(trim_all);
     if terms.ordered {
         // Work on pools that were released earlier may be finished by now.
         stream_ordered::collect();
     }
-    make(resolved, Settings { terms, ..settings }, options.name, source, None)
+    let floor = settings.floor.next_multiple_of(terms.granule);
+    make(resolved, Settings { terms, floor, ..settings }, options.name, source, None)
+}
+
+/// The source of a pool's memory: granules that are mapped, with TN_BACKEND_AUTO where the GPU supports that (PD-10), else what was found.
+fn mapped_or(found: Source, device: tn_device, options: &PoolOptions) -> Result<Source> {
+    let is_wanted = device.r#type == TN_CUDA && options.backend == TN_BACKEND_AUTO;
+    // A block of its own from the device for each request would take a whole granule.
+    let direct = options.flags & TN_POOL_DIRECT != 0;
+    let mapped = if is_wanted && !direct { Source::mapped(device, options.peers)? } else { None };
+    match mapped {
+        None if options.peers != 0 => Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "option peers is {:#x}, which needs mapped memory: TN_BACKEND_AUTO without TN_POOL_DIRECT, and a driver and a GPU that \
+                 support virtual memory management",
+                options.peers
+            ),
+        )),
+        mapped => Ok(mapped.unwrap_or(found)),
+    }
 }
 
 /// Whether the system lets the calling thread prefer a NUMA node.
@@ -73,13 +94,17 @@ fn make(
     let Settings { terms, .. } = settings;
     let no_memory =
         || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the descriptor of a pool; free some memory"));
-    let pool = take_record().ok_or_else(no_memory)?;
+    let Some(pool) = take_record() else {
+        source.end();
+        return Err(no_memory());
+    };
     let ring = match settings.flags & TN_POOL_STRICT {
         0 => None,
         _ => match arena::take(size_of::<Ring>(), align_of::<Ring>()) {
             // SAFETY: zeroed memory of the right size and alignment, never unmapped; zero is a valid, empty ring.
             Some(at) => Some(unsafe { at.cast::<Ring>().as_ref() }),
             None => {
+                source.end();
                 retire(pool);
                 return Err(no_memory());
             }
@@ -90,6 +115,7 @@ fn make(
         stream_ordered::watch_resets();
     }
     if terms.ordered && ordered.is_none() {
+        source.end();
         retire(pool);
         return Err(no_memory());
     }

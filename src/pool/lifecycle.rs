@@ -80,6 +80,7 @@ impl Pool {
             drop(state);
             ordered.into_iter().for_each(StreamLists::release);
             self.call(|_| self.upstream.end());
+            self.end_source();
             retire(self);
         }
     }

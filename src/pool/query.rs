@@ -56,7 +56,9 @@ impl Pool {
         stats.serial = self.serial();
         stats.device = self.device();
         stats.held_bytes = self.held_bytes.load(Ordering::Relaxed).max(0) as u64;
-        stats.address_bytes += self.lost_bytes.load(Ordering::Relaxed);
+        let (addresses, records) = self.ahead();
+        stats.address_bytes += self.lost_bytes.load(Ordering::Relaxed) + addresses as u64;
+        stats.metadata_bytes += records as u64;
         stats
     }
 

@@ -97,12 +97,74 @@ impl Pool {
         if !self.is_imported() && !self.is_stream_ordered() {
             return Ok(self.reserve(request).and_then(|start| self.commit(start, request.bytes)));
         }
+        if self.ops().terms().keeps {
+            return self.map_piece(request);
+        }
         let Some(record) = UpstreamPiece::create() else { return Ok(None) };
         let fetched = self.import_piece(request, record);
         if !matches!(fetched, Ok(Some(_))) {
             record.release();
         }
         fetched
+    }
+
+    /// Mapped memory: a growth step, or else just what is needed.
+    fn map_piece(&'static self, request: BackingRequest) -> Result<Option<Piece>> {
+        let get = |bytes| self.ops().reserve(bytes, request.alignment, request.node);
+        let mut bytes = request.step.max(request.bytes);
+        let mut start = get(bytes)?;
+        if start.is_none() && bytes > request.bytes {
+            bytes = request.bytes;
+            start = get(bytes)?;
+        }
+        let Some(start) = start else { return Ok(None) };
+        if !table::prepare(start, bytes) {
+            self.free_range(start, bytes);
+            return Ok(None);
+        }
+        Ok(Some(Piece { start, bytes, record: None }))
+    }
+
+    /// Bytes of addresses that the device has reserved for the pool and not handed out, and of the records of them.
+    pub(super) fn ahead(&self) -> (usize, usize) {
+        if self.is_imported() { (0, 0) } else { self.source().device().ahead() }
+    }
+
+    /// Ends what the pool's device keeps for it. The pool has ended.
+    pub(super) fn end_source(&self) {
+        if !self.is_imported() {
+            self.source().end();
+        }
+    }
+
+    /// Takes up to `bytes` of finished free memory out of the pool, in whole granules wherever they lie, and keeps the granules for the next
+    /// growth (PD-11). Returns how many bytes.
+    pub(super) fn keep_free_granules(&'static self, bytes: usize) -> usize {
+        let mut kept = 0;
+        while kept < bytes {
+            let mut prealloc = Prealloc::for_request(None);
+            let mut state = self.state.lock();
+            let Some(piece) = state.evict(bytes - kept, usize::MAX / 2, prealloc.as_mut()) else { break };
+            state.figures.device_free_count -= 1;
+            state.busy += 1;
+            drop(state);
+            self.clear_leaving(piece.start, piece.bytes);
+            // SAFETY: it came from this device, and is not in the state or the table: no thread can reach it.
+            let moved = unsafe { self.ops().keep(piece.start, piece.bytes) };
+            if moved {
+                kept += piece.bytes;
+            } else {
+                self.free_range(piece.start, piece.bytes);
+            }
+            let mut state = self.state.lock();
+            state.busy -= 1;
+            if moved {
+                state.figures.device_bytes_total -= piece.bytes as u64;
+            } else {
+                state.figures.device_free_count += 1;
+            }
+        }
+        kept
     }
 
     /// Reserves addresses of the host: a growth step, whose rest the pool keeps, or else just what is needed.

@@ -54,6 +54,11 @@ impl Pool {
             let Some(piece) = state.evict(cached.saturating_sub(keep), most, prealloc.as_mut()) else { break };
             released += piece.bytes;
             state = self.give_back(state, piece);
+            if state.settings.terms.keeps {
+                // Each piece may leave two spans behind.
+                let more = || prealloc = Prealloc::for_request(None);
+                state = self.unlocked(state, more).0;
+            }
         }
         while let Some(piece) = state.drop_reserved() {
             state = self.give_back(state, piece);

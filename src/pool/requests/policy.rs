@@ -70,7 +70,11 @@ pub(in crate::pool) static HOST: Policy = Policy {
 };
 
 pub(in crate::pool) static STREAM_ORDERED: Policy = Policy {
-    before_growth: &[stream_steps::clear_pending_once, stream_steps::poll_what_fits_once],
+    before_growth: &[
+        stream_steps::clear_pending_once,
+        stream_steps::poll_what_fits_once,
+        stream_steps::remap_free_granules_once,
+    ],
     at_limit: &[
         stream_steps::poll_some_once,
         steps::free_held_back,

@@ -33,6 +33,8 @@ pub(in crate::pool) struct ReclaimProgress {
     /// Blocks that wait for being cleared were tried again.
     pub cleared_pending: bool,
     pub polled_what_fits: bool,
+    /// Free granules were kept for the growth of this request.
+    pub remapped: bool,
     pub polled_some: bool,
     /// The host waited for all work of the device.
     pub waited_for_device: bool,

@@ -74,10 +74,17 @@ impl Pool {
         }
     }
 
+    /// As `serve`. Granules that were kept for the request's growth and not used go back to the device.
+    pub(in crate::pool) fn allocate_slow(&'static self, want: Want, count: Count) -> Result<NewBlock> {
+        let served = self.serve(want, count);
+        self.ops().release_kept();
+        served
+    }
+
     /// The driver: tries to take a block, then to grow the pool, then the next step that frees memory, until the request is served.
     #[cold]
     #[inline(never)]
-    pub(in crate::pool) fn allocate_slow(&'static self, want: Want, count: Count) -> Result<NewBlock> {
+    fn serve(&'static self, want: Want, count: Count) -> Result<NewBlock> {
         let policy = self.policy();
         let no_descriptors = |want: &Want| self.out_of_memory(TN_ERR_NO_HOST_MEMORY, want);
         let prealloc = (policy.preallocate)(&want).ok_or_else(|| no_descriptors(&want))?;

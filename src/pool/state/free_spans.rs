@@ -4,17 +4,23 @@
 //! exactly one bin, and in the list by age. Small spans with free blocks are listed here too, by class.
 
 use super::{Piece, PoolState, Prealloc};
+use crate::device::Terms;
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::backing::huge;
 use crate::pool::span::UpstreamPiece;
-use crate::pool::span::{Kind, Span, SpanSource, table};
+use crate::pool::span::{Kind, Span, SpanSource, StreamMark, table};
 use crate::pool::state::free_bins::LOOKS_PER_BIN;
 use crate::types::*;
 
 /// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
 const FREE_AT_GROWTH_BYTES: usize = 16 << 20;
 const FREE_AT_GROWTH_PART: usize = 20;
+
+/// The whole granules of a range of addresses: (start, end).
+fn inner(start: usize, end: usize, granule: usize) -> (usize, usize) {
+    if granule == GRANULE { (start, end) } else { (start.next_multiple_of(granule), end / granule * granule) }
+}
 
 impl PoolState {
     pub(super) fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
@@ -51,7 +57,15 @@ impl PoolState {
 
     /// Whether a free span can go back to the device, at least in part, or is a whole piece.
     pub(super) fn can_go(&self, span: &Span) -> bool {
-        self.settings.terms.splits || span.piece().is_some_and(|record| record.bytes() == span.bytes.get())
+        let Terms { splits, granule, .. } = self.settings.terms;
+        match splits {
+            true if granule == GRANULE => true,
+            true => {
+                let (first, end) = inner(span.start.get(), span.end(), granule);
+                first < end
+            }
+            false => span.piece().is_some_and(|record| record.bytes() == span.bytes.get()),
+        }
     }
 
     /// Makes a large block's span free and keeps it unmerged for the next request of its size. The span kept before
@@ -258,17 +272,23 @@ impl PoolState {
         if !self.settings.terms.splits {
             return self.evict_whole(most);
         }
-        let most = wanted.min(most);
-        let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
+        let unit = self.settings.terms.granule;
+        let most = wanted
+            .checked_next_multiple_of(unit)
+            .unwrap_or(wanted)
+            .min(most.checked_next_multiple_of(GRANULE).unwrap_or(most))
+            / unit
+            * unit;
         let mut next = self.free_bins.oldest();
         for _ in 0..LOOKS_PER_BIN {
             let span = next?;
             next = span.newer.get();
-            let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
+            let (start, end) = inner(span.start.get(), span.end(), unit);
+            let bytes = most.min(end.saturating_sub(start));
             // Bytes that were never allocated hold no memory: the other end goes first.
             let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
             // Marks in an upstream's memory belong to the pool below.
-            let own = self.settings.terms.joins;
+            let own = self.settings.terms.joins && !self.settings.terms.ordered;
             let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
             let record = span.piece();
             if from < to && self.cut_out(span, from, to, prealloc.as_deref_mut()) {
@@ -312,6 +332,9 @@ impl PoolState {
                 self.list_free(span);
                 return false;
             };
+            // The record may have the mark of an earlier use, and this path leads through no stream list, which would reset it.
+            rest.set_mark(StreamMark::None);
+            rest.uses.clear();
             self.set_free_apart(rest, since);
         }
         table::put(from, to - from, span.piece().and_then(UpstreamPiece::under));

@@ -38,7 +38,9 @@ pub(in crate::pool) fn poll_what_fits_once(pool: &'static Pool, request: &mut Re
     if core::mem::replace(&mut request.progress.polled_what_fits, true) {
         return StepOutcome::NoEffect;
     }
-    let points = pool.state.lock().points(Some(&request.want));
+    // Granules of any free span serve a large request where they can be mapped elsewhere.
+    let any = pool.ops().terms().keeps && !request.want.is_in_range();
+    let points = pool.state.lock().points((!any).then_some(&request.want));
     poll(&points);
     StepOutcome::of(points[0].is_some())
 }
@@ -46,6 +48,20 @@ pub(in crate::pool) fn poll_what_fits_once(pool: &'static Pool, request: &mut Re
 /// While anything is pending: asks the driver about a bounded part of it.
 pub(in crate::pool) fn poll_some_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     StepOutcome::of(!core::mem::replace(&mut request.progress.polled_some, true) && pool.poll_some())
+}
+
+/// For a large request of a pool whose granules can be mapped anywhere: frees the addresses of free granules. The growth of the request maps
+/// them again, side by side (PD-11). While its stream captures a graph, nothing is unmapped.
+pub(in crate::pool) fn remap_free_granules_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let want = &request.want;
+    if core::mem::replace(&mut request.progress.remapped, true) || want.is_in_range() || !pool.ops().terms().keeps {
+        return StepOutcome::NoEffect;
+    }
+    if want.stream.is_some_and(|stream| !matches!(stream.is_capturing(), Ok(false))) {
+        return StepOutcome::NoEffect;
+    }
+    let needed = pool.state.lock().least(want.span_bytes);
+    StepOutcome::of(pool.keep_free_granules(needed) > 0)
 }
 
 /// While a pending span would fit, and not in strict mode: the request's stream waits for it on the device (PD-4).
@@ -228,13 +244,15 @@ impl PoolState {
             return least;
         }
         let usual = match least {
+            // Mapped memory grows in place.
+            bytes if self.settings.terms.keeps => self.least(bytes),
             _ if want.block_bytes <= LARGEST_IN_RANGE_BYTES => SMALL_PIECE_BYTES,
             bytes if bytes <= LARGEST_IN_PIECE_BYTES => PIECE_BYTES,
             bytes => bytes.checked_next_multiple_of(SMALL_PIECE_BYTES).unwrap_or(bytes),
         };
         let growth = (self.figures.reserved_bytes as f64 * (self.settings.growth - 1.0)) as usize;
         let growth = growth.checked_next_multiple_of(SMALL_PIECE_BYTES).unwrap_or(usual);
-        usual.max(growth).min(self.settings.max_growth.next_multiple_of(GRANULE)).max(least)
+        usual.max(growth).min(self.settings.max_growth.next_multiple_of(GRANULE)).max(self.least(least))
     }
 }
 

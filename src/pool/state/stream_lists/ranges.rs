@@ -19,12 +19,26 @@ impl PoolState {
         let Some(lists) = self.stream_lists.filter(|_| prealloc.map.is_some()) else { return false };
         let list = want.stream.and_then(|stream| lists.of(stream));
         let needed = want.span_bytes.next_multiple_of(GRANULE);
-        let find = |bytes: usize| {
-            let own = list.and_then(|list| list.whole.find(bytes, GRANULE));
-            own.or_else(|| self.free_bins.find(bytes, GRANULE))
+        let find = |bytes: usize, alignment: usize| {
+            let own = list.and_then(|list| list.whole.find(bytes, alignment));
+            own.or_else(|| self.free_bins.find(bytes, alignment))
         };
-        let Some(outer) = find(RANGE_BYTES).or_else(|| find(needed)) else { return false };
+        // Where granules go back to the device one by one, a range is one of them, so that few are in use for small blocks.
+        let alignment = self.settings.terms.granule.min(RANGE_BYTES);
+        let aligned = find(RANGE_BYTES, alignment);
+        let Some(mut outer) = aligned.or_else(|| find(needed, GRANULE)) else { return false };
         self.remove_free(outer);
+        let pad = outer.start.get().next_multiple_of(alignment) - outer.start.get();
+        if aligned.is_some() && pad > 0 {
+            let Some(rest) = self.cut_off(outer, pad, prealloc) else {
+                self.insert_free(outer);
+                return false;
+            };
+            let front = outer;
+            self.rest_of(rest, front, front);
+            rest.change(|| rest.set_kind(Kind::Free));
+            outer = rest;
+        }
         if outer.bytes.get() > RANGE_BYTES {
             let Some((front, rest)) = self.front_of(outer, RANGE_BYTES, prealloc) else {
                 self.insert_free(outer);

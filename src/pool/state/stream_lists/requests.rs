@@ -5,6 +5,7 @@
 
 use super::ranges::range_of;
 use super::{LARGEST_IN_RANGE_BYTES, LEAST_REST_BYTES, MULTI_STREAM_LOOKS};
+use crate::device::Terms;
 use crate::device::host::GRANULE;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
@@ -17,7 +18,7 @@ use crate::types::TN_POOL_ZERO_ON_FREE;
 
 impl Want {
     /// Whether the block is cut from a range.
-    pub(super) fn is_in_range(&self) -> bool {
+    pub fn is_in_range(&self) -> bool {
         self.block_bytes <= LARGEST_IN_RANGE_BYTES && self.span_alignment < GRANULE
     }
 
@@ -32,8 +33,13 @@ impl Want {
     }
 
     /// Smallest rest that is cut off.
-    pub(super) fn least_rest(&self) -> usize {
-        if self.is_in_range() { MIN_PIECE_BYTES } else { LEAST_REST_BYTES }
+    pub(super) fn least_rest(&self, terms: &Terms) -> usize {
+        match self.is_in_range() {
+            true => MIN_PIECE_BYTES,
+            // Merges with any neighbour.
+            false if terms.joins => GRANULE,
+            false => LEAST_REST_BYTES,
+        }
     }
 }
 
@@ -105,7 +111,8 @@ impl PoolState {
     ) -> Option<&'static Span> {
         let pad = span.start.get().next_multiple_of(want.span_alignment) - span.start.get();
         let spare = span.bytes.get() - pad - want.span_bytes;
-        if pad == 0 && spare < want.least_rest() {
+        let least_rest = want.least_rest(&self.settings.terms);
+        if pad == 0 && spare < least_rest {
             self.remove_free(span);
             return Some(span);
         }
@@ -121,7 +128,7 @@ impl PoolState {
             self.rest_of(rest, front, front);
             span = rest;
         }
-        if spare >= want.least_rest() {
+        if spare >= least_rest {
             let Some((front, rest)) = self.front_of(span, want.span_bytes, prealloc) else {
                 span.change(|| span.set_kind(Kind::Free));
                 self.insert_free(span);

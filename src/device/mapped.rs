@@ -1,0 +1,442 @@
+//! Mapped memory of a GPU: each pool has address ranges of its own, of the GPU's total size, into which granules are mapped.
+//!
+//! Contract: that of every [`Device`]. A range that is handed out consists of whole granules. Any part of it can go back in whole granules,
+//! and ranges that touch can be merged. The granules of a part that goes back by [`Device::keep`] stay the pool's: the next range is made
+//! of them, at other addresses. No lock is held while the driver is called.
+//!
+//! Single granules, which small blocks are cut from, are mapped at the end of a range, and larger ones from its beginning. So small blocks
+//! do not break the addresses up that large ones need.
+//!
+//! Comparison: PyTorch's expandable segments also reserve addresses for the whole GPU and map granules there (2 MiB for small blocks, 20
+//! MiB for large ones). GMLake maps free granules of 2 MiB to a new contiguous range, as `keep` does here.
+
+use super::cuda;
+use super::interface::{Device, Terms};
+use crate::arena::{self, Link, Linked, Quarantine};
+use crate::error::{Result, fail, quietly};
+use crate::gpu::virtual_memory::{self, GRANULE_BYTES, Granule, Maker};
+use crate::gpu::{Gpu, Inside, gpu};
+use crate::stream::Stream;
+use crate::sys::os;
+use crate::thread::QuickLock;
+use crate::types::*;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+/// The mapped memory of one pool; type-stable.
+pub struct Mapped {
+    gpu: AtomicI32,
+    /// GPUs that may access the memory too, by the bits of their ordinals.
+    peers: AtomicU64,
+    ranges: QuickLock<Ranges>,
+    link: Link<Mapped>,
+}
+
+impl Linked for Mapped {
+    fn link(&self) -> &Link<Mapped> {
+        &self.link
+    }
+}
+
+/// What the lock guards.
+struct Ranges {
+    first: Option<&'static AddressRange>,
+    /// Granules that have an address.
+    mapped: usize,
+    /// Granules without one.
+    kept: usize,
+}
+
+/// Reserved addresses. The record lies in front of its three tables, in memory of its own. The tables change under the lock.
+struct AddressRange {
+    start: usize,
+    granules: usize,
+    next: Option<&'static AddressRange>,
+    /// A bit for each granule of addresses: they are handed out.
+    used: &'static [AtomicU64],
+    /// A bit for each entry of `handles`: it has a granule without an address.
+    kept: &'static [AtomicU64],
+    handles: &'static [AtomicU64],
+}
+
+/// Some granules of addresses: range, index of the first, number.
+#[derive(Clone, Copy)]
+struct Hole {
+    range: &'static AddressRange,
+    first: usize,
+    count: usize,
+}
+
+fn bit(bits: &[AtomicU64], at: usize) -> bool {
+    bits[at / 64].load(Ordering::Relaxed) & 1 << (at % 64) != 0
+}
+
+fn set_bit(bits: &[AtomicU64], at: usize, on: bool) {
+    let word = bits[at / 64].load(Ordering::Relaxed);
+    let mask = 1 << (at % 64);
+    bits[at / 64].store(if on { word | mask } else { word & !mask }, Ordering::Relaxed);
+}
+
+/// The first bit in [from, end) that is `on`.
+fn next_bit(bits: &[AtomicU64], from: usize, end: usize, on: bool) -> Option<usize> {
+    let mut at = from;
+    while at < end {
+        let word = bits[at / 64].load(Ordering::Relaxed);
+        let rest = (if on { word } else { !word }) >> (at % 64);
+        if rest != 0 {
+            return Some(at + rest.trailing_zeros() as usize).filter(|&at| at < end);
+        }
+        at = (at / 64 + 1) * 64;
+    }
+    None
+}
+
+impl AddressRange {
+    /// Bytes of the record and its tables.
+    fn record_bytes(granules: usize) -> usize {
+        let words = granules.div_ceil(64);
+        (size_of::<AddressRange>() + (2 * words + granules) * 8).next_multiple_of(os::page_bytes())
+    }
+
+    /// A record for reserved addresses. None: no memory.
+    fn create(start: usize, granules: usize) -> Option<&'static mut AddressRange> {
+        let at = os::map(AddressRange::record_bytes(granules), os::page_bytes())?;
+        let words = granules.div_ceil(64);
+        let tables = (at + size_of::<AddressRange>()) as *const AtomicU64;
+        // SAFETY: the mapping is zeroed, has room for the record and behind it for the tables, and is unmapped in `Mapped::end`, when no
+        // other thread uses them.
+        unsafe {
+            let table = |first: usize, count: usize| core::slice::from_raw_parts(tables.add(first), count);
+            let (used, kept, handles) = (table(0, words), table(words, words), table(2 * words, granules));
+            let record = at as *mut AddressRange;
+            record.write(AddressRange { start, granules, next: None, used, kept, handles });
+            Some(&mut *record)
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.granules * GRANULE_BYTES
+    }
+
+    /// The first of `count` unused granules at a multiple of `step`, or the last single one.
+    fn find(&self, count: usize, step: usize) -> Option<usize> {
+        if (count, step) == (1, 1) {
+            return (0..self.used.len()).rev().find_map(|word| {
+                let valid = u64::MAX >> (64 - (self.granules - word * 64).min(64));
+                let free = !self.used[word].load(Ordering::Relaxed) & valid;
+                (free != 0).then(|| word * 64 + free.ilog2() as usize)
+            });
+        }
+        let mut at = 0;
+        loop {
+            at = next_bit(self.used, at, self.granules, false)?.next_multiple_of(step);
+            match next_bit(self.used, at, self.granules.min(at + count), true) {
+                _ if at + count > self.granules => return None,
+                None => return Some(at),
+                Some(used) => at = used,
+            }
+        }
+    }
+
+    fn take_kept(&self, at: usize) -> Granule {
+        set_bit(self.kept, at, false);
+        self.handles[at].load(Ordering::Relaxed)
+    }
+}
+
+impl Ranges {
+    fn all(&self) -> impl Iterator<Item = &'static AddressRange> {
+        core::iter::successors(self.first, |range| range.next)
+    }
+
+    /// Takes unused addresses.
+    fn take(&mut self, count: usize, step: usize) -> Option<Hole> {
+        let hole = self.all().find_map(|range| Some(Hole { range, first: range.find(count, step)?, count }))?;
+        (hole.first..hole.first + count).for_each(|at| set_bit(hole.range.used, at, true));
+        self.mapped += count;
+        Some(hole)
+    }
+
+    fn give_back(&mut self, hole: Hole) {
+        (hole.first..hole.first + hole.count).for_each(|at| set_bit(hole.range.used, at, false));
+        self.mapped -= hole.count;
+    }
+
+    /// A granule without an address: that of the entry, else any.
+    fn take_kept(&mut self, range: &'static AddressRange, at: usize) -> Option<Granule> {
+        if self.kept == 0 {
+            return None;
+        }
+        let own = bit(range.kept, at).then(|| range.take_kept(at));
+        let any = |range: &'static AddressRange| {
+            let at = next_bit(range.kept, 0, range.granules, true)?;
+            Some(range.take_kept(at))
+        };
+        let granule = own.or_else(|| self.all().find_map(any));
+        self.kept -= usize::from(granule.is_some());
+        granule
+    }
+
+    /// The part of a range at an address.
+    fn hole(&self, start: usize, bytes: usize) -> Option<Hole> {
+        let range = self.all().find(|range| start.wrapping_sub(range.start) < range.bytes())?;
+        Some(Hole { range, first: (start - range.start) / GRANULE_BYTES, count: bytes / GRANULE_BYTES })
+    }
+}
+
+impl Hole {
+    fn start(&self) -> usize {
+        self.range.start + self.first * GRANULE_BYTES
+    }
+    fn bytes(&self) -> usize {
+        self.count * GRANULE_BYTES
+    }
+}
+
+/// Records without a pool.
+static FREE: QuickLock<Quarantine<Mapped>> = QuickLock::new(Quarantine::new());
+
+impl Mapped {
+    /// The memory of a new pool; nothing is reserved yet. `peers`: GPUs that may access it too. TN_ERR_DEVICE: a peer does not exist or
+    /// cannot access it; TN_ERR_NO_HOST_MEMORY.
+    pub fn create(owner: &'static Gpu, peers: u64) -> Result<&'static Mapped> {
+        if let Some(peer) = virtual_memory::unreachable_peer(owner, peers) {
+            return Err(fail(
+                TN_ERR_DEVICE,
+                format_args!(
+                    "option peers is {peers:#x}: there is no GPU {peer} that can access the memory of GPU {}",
+                    owner.id()
+                ),
+            ));
+        }
+        let unused = FREE.lock().take_beyond(0);
+        let mapped = unused.or_else(|| {
+            let at = arena::take(size_of::<Mapped>(), align_of::<Mapped>())?.cast::<Mapped>();
+            let ranges = QuickLock::new(Ranges { first: None, mapped: 0, kept: 0 });
+            let record = Mapped { gpu: AtomicI32::new(0), peers: AtomicU64::new(0), ranges, link: Link::new() };
+            // SAFETY: fresh memory of the right size and alignment, which is never unmapped.
+            unsafe {
+                at.write(record);
+                Some(at.as_ref())
+            }
+        });
+        let Some(mapped) = mapped else {
+            return Err(fail(
+                TN_ERR_NO_HOST_MEMORY,
+                format_args!("no memory for the descriptor of a pool; free some memory"),
+            ));
+        };
+        mapped.gpu.store(owner.id(), Ordering::Relaxed);
+        mapped.peers.store(peers, Ordering::Relaxed);
+        Ok(mapped)
+    }
+
+    fn gpu(&self) -> Result<&'static Gpu> {
+        gpu(self.gpu.load(Ordering::Relaxed))
+    }
+
+    /// Reserves addresses for `bytes` at least. False: there are none, or no memory for their record.
+    fn add_range(&self, inside: &Inside, bytes: usize) -> Result<bool> {
+        let (_, total) = inside.gpu().memory()?;
+        let bytes = (total as usize).max(bytes).next_multiple_of(2 * GRANULE_BYTES);
+        let Some(start) = virtual_memory::reserve(inside, bytes)? else { return Ok(false) };
+        let Some(range) = AddressRange::create(start, bytes / GRANULE_BYTES) else {
+            // SAFETY: just reserved, and nothing is mapped there.
+            let _ = unsafe { virtual_memory::release_addresses(inside, start, bytes) };
+            return Ok(false);
+        };
+        let mut ranges = self.ranges.lock();
+        range.next = ranges.first;
+        ranges.first = Some(range);
+        Ok(true)
+    }
+
+    /// Maps granules into a hole. The second value says how many were mapped. Ok(false): the GPU has no memory left.
+    fn fill_hole(&self, inside: &Inside, hole: Hole) -> (Result<bool>, usize) {
+        let maker = Maker::new(inside.gpu());
+        for done in 0..hole.count {
+            let at = hole.first + done;
+            let kept = self.ranges.lock().take_kept(hole.range, at);
+            let granule = match kept.map_or_else(|| maker.create(inside), |kept| Ok(Some(kept))) {
+                Ok(Some(granule)) => granule,
+                Ok(None) => return (Ok(false), done),
+                Err(status) => return (Err(status), done),
+            };
+            // SAFETY: the addresses were just taken, so nothing is mapped there.
+            let is_mapped = unsafe { virtual_memory::map(inside, hole.start() + done * GRANULE_BYTES, granule) };
+            if !matches!(is_mapped, Ok(true)) {
+                // SAFETY: not mapped.
+                unsafe { virtual_memory::release(inside, granule) };
+                return (is_mapped, done);
+            }
+            // The entry has no kept granule any more: this one was that granule, or another thread took it.
+            hole.range.handles[at].store(granule, Ordering::Relaxed);
+        }
+        let peers = self.peers.load(Ordering::Relaxed);
+        (virtual_memory::allow(inside, hole.start(), hole.bytes(), peers), hole.count)
+    }
+
+    /// Unmaps the first granules of a hole, and frees them. False: the driver refused.
+    ///
+    /// # Safety
+    /// - all work on them is done, and they are not used again.
+    unsafe fn empty_hole(&self, inside: &Inside, hole: Hole, mapped: usize) -> bool {
+        // SAFETY: the caller's obligation.
+        if mapped > 0 && !unsafe { virtual_memory::unmap(inside, hole.start(), mapped * GRANULE_BYTES) } {
+            return false;
+        }
+        for at in hole.first..hole.first + mapped {
+            // SAFETY: unmapped, and in no list.
+            unsafe { virtual_memory::release(inside, hole.range.handles[at].load(Ordering::Relaxed)) };
+        }
+        true
+    }
+
+    /// Frees all addresses and the record: the pool has ended, and nothing is mapped.
+    pub fn end(&'static self) {
+        self.release_kept();
+        let mut next = self.ranges.lock().first.take();
+        let inside = quietly(|| self.gpu().and_then(Gpu::enter)).ok();
+        while let Some(range) = next {
+            next = range.next;
+            if let Some(inside) = &inside {
+                // SAFETY: the pool has ended, so no granule is mapped there.
+                let _ = quietly(|| unsafe { virtual_memory::release_addresses(inside, range.start, range.bytes()) });
+            }
+            // SAFETY: from `create`; no pool has this record any more.
+            unsafe { os::unmap(core::ptr::from_ref(range) as usize, AddressRange::record_bytes(range.granules)) };
+        }
+        let mut ranges = self.ranges.lock();
+        (ranges.mapped, ranges.kept) = (0, 0);
+        drop(ranges);
+        FREE.lock().put(self);
+    }
+}
+
+impl Device for Mapped {
+    fn terms(&self) -> Terms {
+        Terms {
+            granule: GRANULE_BYTES,
+            page: cuda::PAGE_BYTES,
+            refusal: TN_ERR_NO_DEVICE_MEMORY,
+            joins: true,
+            splits: true,
+            moves: false,
+            keeps: true,
+            zeroed: false,
+            touch: false,
+            ordered: true,
+        }
+    }
+
+    fn reserve(&self, bytes: usize, alignment: usize, _node: u32) -> Result<Option<usize>> {
+        let (count, step) = (bytes / GRANULE_BYTES, alignment.div_ceil(GRANULE_BYTES));
+        let inside = self.gpu()?.enter()?;
+        let taken = self.ranges.lock().take(count, step);
+        let hole = match taken {
+            Some(hole) => hole,
+            None if self.add_range(&inside, bytes)? => match self.ranges.lock().take(count, step) {
+                Some(hole) => hole,
+                None => return Ok(None),
+            },
+            None => return Ok(None),
+        };
+        let (filled, mapped) = self.fill_hole(&inside, hole);
+        if let Ok(true) = filled {
+            return Ok(Some(hole.start()));
+        }
+        // SAFETY: no other thread knows the addresses. Addresses that the driver does not unmap are never used again.
+        if unsafe { self.empty_hole(&inside, hole, mapped) } {
+            self.ranges.lock().give_back(hole);
+        }
+        filled.map(|_| None)
+    }
+
+    fn commit(&self, _start: usize, _bytes: usize) -> bool {
+        true
+    }
+
+    unsafe fn free(&self, start: usize, bytes: usize) -> bool {
+        let Some(hole) = self.ranges.lock().hole(start, bytes) else { return false };
+        let Ok(inside) = self.gpu().and_then(Gpu::enter) else { return true };
+        // SAFETY: the caller's obligation.
+        let freed = unsafe { self.empty_hole(&inside, hole, hole.count) };
+        if freed {
+            self.ranges.lock().give_back(hole);
+        }
+        freed
+    }
+
+    unsafe fn keep(&self, start: usize, bytes: usize) -> bool {
+        let Some(hole) = self.ranges.lock().hole(start, bytes) else { return false };
+        let Ok(inside) = self.gpu().and_then(Gpu::enter) else { return true };
+        // SAFETY: the caller's obligation.
+        if !unsafe { virtual_memory::unmap(&inside, start, bytes) } {
+            return false;
+        }
+        let mut ranges = self.ranges.lock();
+        (hole.first..hole.first + hole.count).for_each(|at| set_bit(hole.range.kept, at, true));
+        ranges.kept += hole.count;
+        ranges.give_back(hole);
+        true
+    }
+
+    fn release_kept(&self) {
+        if self.ranges.lock().kept == 0 {
+            return;
+        }
+        let Ok(inside) = quietly(|| self.gpu().and_then(Gpu::enter)) else { return };
+        loop {
+            let mut ranges = self.ranges.lock();
+            let Some(first) = ranges.first else { return };
+            let Some(granule) = ranges.take_kept(first, 0) else { return };
+            drop(ranges);
+            // SAFETY: it has no address, and is in no list.
+            unsafe { virtual_memory::release(&inside, granule) };
+        }
+    }
+
+    fn ahead(&self) -> (usize, usize) {
+        let ranges = self.ranges.lock();
+        let all = ranges.all().fold((0, 0), |(addresses, records), range| {
+            (addresses + range.bytes(), records + AddressRange::record_bytes(range.granules))
+        });
+        (all.0 - ranges.mapped * GRANULE_BYTES, all.1)
+    }
+
+    unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {
+        false
+    }
+
+    unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
+
+    unsafe fn move_pages(&self, _old: usize, _old_bytes: usize, _to: usize, _new_bytes: usize) -> bool {
+        false
+    }
+
+    unsafe fn fill(&self, _start: usize, _count: usize, _value: u8) {
+        debug_assert!(false, "PD-14");
+    }
+
+    unsafe fn copy(&self, _to: usize, _from: usize, _count: usize) {
+        debug_assert!(false, "PD-14");
+    }
+
+    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
+        // SAFETY: the caller's obligation.
+        unsafe { cuda::fill_on(stream, start, bytes, value) }
+    }
+
+    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
+        // SAFETY: the caller's obligation.
+        unsafe { cuda::copy_on(stream, to, from, bytes) }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gpu().map_or(true, Gpu::is_lost)
+    }
+
+    fn memory(&self) -> Option<(u64, u64)> {
+        let (free, total) = quietly(|| self.gpu().and_then(Gpu::memory)).ok()?;
+        Some((total, free))
+    }
+}

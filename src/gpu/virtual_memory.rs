@@ -1,0 +1,162 @@
+//! Mapped memory of a GPU: addresses that are reserved ahead, and granules of physical memory that are mapped there.
+//!
+//! Contract: thin; keeps no list of what it made. The caller is [`Inside`] the GPU's context, and made its calls relaxed. Unmapping does not
+//! wait for work, so the caller unmaps only memory whose work is done.
+
+use super::context::Inside;
+use super::table::{Gpu, gpu};
+use crate::cuda_driver::sys::{
+    CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationHandleType, CUmemAllocationProp, CUmemAllocationType,
+    CUmemLocation, CUmemLocationType,
+};
+use crate::cuda_driver::{Attribute, CUdeviceptr, SUCCESS, code};
+use crate::error::Result;
+use core::mem::MaybeUninit;
+
+/// Physical memory is made and mapped in units of this size.
+pub const GRANULE_BYTES: usize = 2 << 20;
+
+/// Alignment of reserved addresses.
+const ALIGNMENT_BYTES: usize = 2 * GRANULE_BYTES;
+
+/// A granule of physical memory: the driver's handle.
+pub type Granule = u64;
+
+fn location(id: i32) -> CUmemLocation {
+    CUmemLocation { type_: CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE, id }
+}
+
+impl Gpu {
+    /// Whether the driver maps memory of this GPU in granules of [`GRANULE_BYTES`].
+    pub fn maps_granules(&'static self) -> bool {
+        let Ok(driver) = self.alive() else { return false };
+        let managed = self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED);
+        if !driver.can_map_memory() || managed.unwrap_or(0) == 0 {
+            return false;
+        }
+        let mut granularity = 0;
+        const MINIMUM: u32 = 0;
+        // SAFETY: the number and the struct are ours.
+        let number = unsafe { driver.cuMemGetAllocationGranularity(&mut granularity, &self.properties(), MINIMUM) };
+        matches!(number, Ok(SUCCESS)) && granularity > 0 && GRANULE_BYTES.is_multiple_of(granularity)
+    }
+
+    /// The properties of its granules. Other devices than GPUs may access them too, where the GPU supports that.
+    fn properties(&self) -> CUmemAllocationProp {
+        // SAFETY: all zero is a valid value: no handle type, no compression, no usage.
+        let mut properties: CUmemAllocationProp = unsafe { MaybeUninit::zeroed().assume_init() };
+        properties.type_ = CUmemAllocationType::CU_MEM_ALLOCATION_TYPE_PINNED;
+        properties.requestedHandleTypes = CUmemAllocationHandleType::CU_MEM_HANDLE_TYPE_NONE;
+        properties.location = location(self.id());
+        let direct = self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED);
+        properties.allocFlags.gpuDirectRDMACapable = u8::from(direct.unwrap_or(0) != 0);
+        properties
+    }
+}
+
+/// Reserves addresses. None: there are none of that size.
+pub fn reserve(inside: &Inside, bytes: usize) -> Result<Option<usize>> {
+    let mut start: CUdeviceptr = 0;
+    // SAFETY: the number is ours.
+    let number = unsafe { inside.cuMemAddressReserve(&mut start, bytes, ALIGNMENT_BYTES, 0, 0)? };
+    if number == code::OUT_OF_MEMORY {
+        return Ok(None);
+    }
+    inside.gpu().check(number, "cuMemAddressReserve")?;
+    Ok((start != 0).then_some(start as usize))
+}
+
+/// Frees reserved addresses.
+///
+/// # Safety
+/// - [`reserve`] returned them, nothing is mapped there, and they are not used again.
+pub unsafe fn release_addresses(inside: &Inside, start: usize, bytes: usize) -> Result<()> {
+    // SAFETY: the caller's obligation.
+    let number = unsafe { inside.cuMemAddressFree(start as CUdeviceptr, bytes)? };
+    inside.gpu().check(number, "cuMemAddressFree")
+}
+
+/// Makes granules of one kind.
+pub struct Maker(CUmemAllocationProp);
+
+impl Maker {
+    /// For granules of the GPU.
+    pub fn new(gpu: &'static Gpu) -> Maker {
+        Maker(gpu.properties())
+    }
+
+    /// Makes a granule. None: the GPU has no memory left.
+    pub fn create(&self, inside: &Inside) -> Result<Option<Granule>> {
+        let mut granule = 0;
+        // SAFETY: the number and the struct are ours.
+        let number = unsafe { inside.cuMemCreate(&mut granule, GRANULE_BYTES, &self.0, 0)? };
+        if number == code::OUT_OF_MEMORY {
+            return Ok(None);
+        }
+        inside.gpu().check(number, "cuMemCreate")?;
+        Ok(Some(granule))
+    }
+}
+
+/// Frees a granule, which keeps its memory while it is mapped.
+///
+/// # Safety
+/// - The granule is not used again, except where it is mapped.
+pub unsafe fn release(inside: &Inside, granule: Granule) {
+    // SAFETY: the caller's obligation. Nothing can be done about a refusal.
+    let _ = unsafe { inside.cuMemRelease(granule) };
+}
+
+/// Maps a granule at reserved addresses, where no device can access it yet. False: the driver has no memory for that.
+///
+/// # Safety
+/// - Nothing is mapped at the addresses, which are reserved.
+pub unsafe fn map(inside: &Inside, start: usize, granule: Granule) -> Result<bool> {
+    // SAFETY: the caller's obligation.
+    let number = unsafe { inside.cuMemMap(start as CUdeviceptr, GRANULE_BYTES, 0, granule, 0)? };
+    done(inside, number, "cuMemMap")
+}
+
+/// Whether a call succeeded; false: the driver has no memory left. PyTorch's users saw that from the call that sets the access, when all else
+/// had succeeded (pytorch/pytorch#188008).
+fn done(inside: &Inside, number: u32, call: &'static str) -> Result<bool> {
+    if number == code::OUT_OF_MEMORY {
+        return Ok(false);
+    }
+    inside.gpu().check(number, call).map(|()| true)
+}
+
+/// Lets a GPU, and the `peers` by the bits of their ordinals, read and write what is mapped in a range. False: the driver has no memory for
+/// that.
+pub fn allow(inside: &Inside, start: usize, bytes: usize, peers: u64) -> Result<bool> {
+    let all = peers | 1 << inside.gpu().id();
+    let flags = CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    let mut list = [const { MaybeUninit::<CUmemAccessDesc>::uninit() }; u64::BITS as usize];
+    let mut count = 0;
+    for id in (0..u64::BITS as i32).filter(|id| all & 1 << id != 0) {
+        list[count].write(CUmemAccessDesc { location: location(id), flags });
+        count += 1;
+    }
+    // SAFETY: the first `count` are initialised.
+    let number = unsafe { inside.cuMemSetAccess(start as CUdeviceptr, bytes, list.as_ptr().cast(), count)? };
+    done(inside, number, "cuMemSetAccess")
+}
+
+/// Unmaps all granules in a range. False: the driver refused.
+///
+/// # Safety
+/// - The range consists of whole granules that are mapped, all work on it is done, and it is not used again.
+pub unsafe fn unmap(inside: &Inside, start: usize, bytes: usize) -> bool {
+    // SAFETY: the caller's obligation.
+    match unsafe { inside.cuMemUnmap(start as CUdeviceptr, bytes) } {
+        Ok(code::DEINITIALIZED) => true,
+        Ok(number) => inside.gpu().check(number, "cuMemUnmap").is_ok() || inside.gpu().is_lost(),
+        Err(_) => false,
+    }
+}
+
+/// The first of the `peers`, by the bits of their ordinals, that does not exist or cannot access the memory of a GPU.
+pub fn unreachable_peer(owner: &'static Gpu, peers: u64) -> Option<i32> {
+    let reaches = |id: i32| gpu(id).is_ok_and(|peer| id == owner.id() || peer.can_access(owner).unwrap_or(false));
+    (0..u64::BITS as i32).filter(|id| peers & 1 << id != 0).find(|&id| !reaches(id))
+}
