@@ -79,6 +79,17 @@ fn copy_2d(call: &mut Call, description: *const Copy2D, stream: Handle, when: Wh
 }
 
 fn copy_3d(call: &mut Call, description: *const Copy3D, stream: Handle, when: When) -> Answer {
+    copy_3d_of(call, description, stream, when, (0, 0))
+}
+
+/// `owners`: the contexts of destination and source; 0: the stream's.
+fn copy_3d_of(
+    call: &mut Call,
+    description: *const Copy3D,
+    stream: Handle,
+    when: When,
+    owners: (Handle, Handle),
+) -> Answer {
     let it = get(description)?;
     let shape = Shape { width: it.width as u64, height: it.height as u64, depth: it.depth as u64 };
     let from = Part {
@@ -103,15 +114,16 @@ fn copy_3d(call: &mut Call, description: *const Copy3D, stream: Handle, when: Wh
         pitch: it.dst_pitch,
         height: it.dst_height,
     };
-    let (to, from) =
+    let (mut to, mut from) =
         (side(&call.world, to, &shape, MAX_PITCH_BYTES)?, side(&call.world, from, &shape, MAX_PITCH_BYTES)?);
+    (to.owner, from.owner) = owners;
     copy(call, to, from, shape, stream, when)
 }
 
 fn copy_3d_peer(call: &mut Call, description: *const Copy3D, stream: Handle, when: When) -> Answer {
     let it = get(description)?;
     call.check_exists(it.src_owner).and(call.check_exists(it.dst_owner)).map_err(|_| INVALID_CONTEXT)?;
-    copy_3d(call, description, stream, when)
+    copy_3d_of(call, description, stream, when, (it.dst_owner, it.src_owner))
 }
 
 fn copy_peer(
@@ -125,7 +137,9 @@ fn copy_peer(
     when: When,
 ) -> Answer {
     call.check_exists(to_context).and(call.check_exists(from_context)).map_err(|_| INVALID_CONTEXT)?;
-    copy(call, Side::flat(Memory::Unified, to), Side::flat(Memory::Unified, from), line(size), stream, when)
+    let (mut to, mut from) = (Side::flat(Memory::Unified, to), Side::flat(Memory::Unified, from));
+    (to.owner, from.owner) = (to_context, from_context);
+    copy(call, to, from, line(size), stream, when)
 }
 
 /// For the functions that refuse a pitch above MAX_PITCH_BYTES.

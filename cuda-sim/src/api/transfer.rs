@@ -41,6 +41,8 @@ pub struct Side {
     pub address: u64,
     pub pitch: u64,
     pub plane: u64,
+    /// The context whose device reads or writes it, where that is not the stream's; 0: the stream's. Peer copies name one for each side.
+    pub owner: Handle,
     /// The id of the pinned range that contains it; 0: none.
     pinned: u64,
     /// The bytes of a pageable source, read when the copy was queued.
@@ -56,7 +58,7 @@ pub struct Shape {
 
 impl Side {
     pub fn new(memory: Memory, address: u64, pitch: u64, plane: u64) -> Side {
-        Side { memory, address, pitch, plane, pinned: 0, staged: None }
+        Side { memory, address, pitch, plane, owner: 0, pinned: 0, staged: None }
     }
 
     /// A side without rows and planes.
@@ -99,6 +101,7 @@ impl Side {
             return Ok(staged.as_ptr().wrapping_add(offset as usize).cast_mut());
         }
         if self.memory == Memory::Device {
+            let device = machine.contexts.get(&self.owner).map_or(device, |context| context.device);
             return machine.space.resolve(self.address + offset, width, device, write);
         }
         if self.pinned != 0 && !machine.pinned.contains_by(self.address as usize, self.pinned) {
