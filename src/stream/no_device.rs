@@ -26,6 +26,9 @@ impl Stream {
     pub fn has_ended(&self) -> bool {
         match *self {}
     }
+    pub fn life(&self) -> u64 {
+        match *self {}
+    }
     pub fn open_use(&self) -> u64 {
         match *self {}
     }
