@@ -2107,7 +2107,8 @@ tn_status tn_pool_release(tn_pool *pool);
  *         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
  *         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
  *         cached block fits; TN_ERR_DRIVER.
- * @note Threads: any. Blocks: never. Allocates: the block.
+ * @note Threads: any. Blocks: on memory of devices, where the request would fail otherwise, until work on freed
+ *       blocks is done. Allocates: the block.
  * @since 0.1
  * @ingroup pool
  */
@@ -2133,7 +2134,8 @@ tn_status tn_pool_allocate(tn_pool *pool,
  *         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
  *         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
  *         cached block fits; TN_ERR_DRIVER.
- * @note Threads: any. Blocks: never. Allocates: the block.
+ * @note Threads: any. Blocks: on memory of devices, where the request would fail otherwise, until work on freed
+ *       blocks is done. Allocates: the block.
  * @since 0.1
  * @ingroup pool
  */
@@ -2159,7 +2161,7 @@ tn_status tn_pool_allocate_zeroed(tn_pool *pool,
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a
  *         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool or of none; TN_ERR_DEVICE for a
  *         stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
- * @note Threads: any; no other thread may use the block during the call. Blocks: never. Allocates: the new block.
+ * @note Threads: any; no other thread may use the block during the call. Blocks: as `tn_pool_allocate`. Allocates: the new block.
  * @since 0.1
  * @ingroup pool
  */
@@ -2206,6 +2208,41 @@ tn_status tn_pool_deallocate(tn_pool *pool,
 tn_status tn_pool_record_use(tn_pool *pool,
                              void *ptr,
                              tn_stream *stream);
+
+/**
+ * Lets another pool serve the requests for a pool's memory on a stream, until `tn_pool_private_end`: `tn_pool_allocate`,
+ * `tn_pool_allocate_zeroed` and new arrays. For a stream that captures a graph: a launch of the graph uses its blocks again, so blocks that
+ * were freed within the capture must not go to others while the graph lives. They stay in the private pool, which serves further captures
+ * of that graph's group. Blocks of it can be freed and resized with either pool. Release the private pool after the last launch, to
+ * return its memory.
+ *
+ * @param pool         A pool of TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
+ * @param private_pool Another pool of that device, by `tn_pool_create`. It serves one pool, on any number of streams, and lives on at least
+ *                     until `tn_pool_private_end`. Its limits and statistics are its own.
+ * @param stream       The stream. NULL and the constants: as for `tn_pool_allocate`, but NULL is refused for memory that the host can access.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for pools of different devices, of the host, or in the child of a
+ *         fork; TN_ERR_INVALID for one pool twice, and for a private pool that has served another one; TN_ERR_DUPLICATE for a stream that a
+ *         private pool serves already; TN_ERR_LIMIT for more than 16 streams of a pool.
+ * @note Threads: any. Blocks: never. Allocates: nothing. Does not call the driver.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_private_begin(tn_pool *pool,
+                                tn_pool *private_pool,
+                                tn_stream *stream);
+
+/**
+ * Ends what `tn_pool_private_begin` began: the pool serves its requests on the stream itself. Blocks of the private pool stay that pool's.
+ *
+ * @param pool     The pool.
+ * @param stream   The stream that was passed there.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID if no private pool serves the stream.
+ * @note Threads: any. Blocks: never. Allocates: nothing. Does not call the driver.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_private_end(tn_pool *pool,
+                              tn_stream *stream);
 
 /**
  * Makes a new handle on the pool whose live block, raw or of an array, contains an address. The address is not dereferenced.

@@ -682,6 +682,70 @@ fn pd_15_during_a_capture() {
     pool.give(fresh, &s);
 }
 
+/// PD-15: a private pool keeps the blocks of a captured graph: what was freed within the capture goes to no other stream while the graph
+/// lives, and to the next capture that uses the private pool.
+#[test]
+fn pd_15_a_private_pool_keeps_a_graphs_blocks() {
+    let _gpu = device();
+    let (pool, private) = (pool(), pool_on(GPU, |o| o.growth_factor = 1.0).unwrap());
+    let (s, t) = (stream(), stream());
+    let begin = |stream: &Stream| tn_pool_private_begin(pool.0, private.0, stream.0);
+    let end = |stream: &Stream| tn_pool_private_end(pool.0, stream.0);
+    assert_eq!((begin(&s), begin(&s)), (TN_OK, TN_ERR_DUPLICATE));
+    let capture = Capture::begin(&s);
+    let temporary = pool.take(12 * MIB, &s).unwrap();
+    fill(&s, temporary, 12 * MIB, 0x11);
+    // The rest of its piece is too small for another block like the first one.
+    let result = pool.take(10 * MIB, &s).unwrap();
+    fill(&s, result, 10 * MIB, 0x22);
+    pool.give(temporary, &s);
+    let graph = capture.end();
+    assert_eq!((end(&s), end(&s)), (TN_OK, TN_ERR_INVALID));
+    assert_eq!((pool.stats().live_blocks, private.stats().live_blocks), (0, 1));
+    s.finish();
+    // The pool serves both streams itself, and none gets the graph's block, although no work is pending.
+    let others = [pool.take(12 * MIB, &t).unwrap(), pool.take(12 * MIB, &s).unwrap()];
+    assert!(!others.contains(&temporary));
+    others.iter().for_each(|&block| fill(&t, block, 12 * MIB, 0x33));
+    t.finish();
+    launch(graph, &s);
+    assert!(others.iter().all(|&block| read(&t, block, 12 * MIB).iter().all(|&byte| byte == 0x33)));
+    s.finish();
+    // Another capture of the group, on another stream: work on the first one is done. Arrays come from there too.
+    assert_eq!(begin(&t), TN_OK);
+    assert_eq!(pool.take(12 * MIB, &t), Ok(temporary));
+    pool.give(temporary, &t);
+    assert_eq!(pool.take(3 * MIB, &s).map(|block| pool.give(block, &s)), Ok(()), "the other stream is not redirected");
+    assert_eq!(private.stats().live_blocks, 1);
+    assert_eq!(tn_stream_set_current(GPU, t.0), TN_OK);
+    let mut array = null_mut();
+    // SAFETY: the shape and the pointer are ours.
+    assert_eq!(unsafe { tn_array_zeros(pool.0, TN_F32, 1, &1000, std::ptr::null(), &mut array) }, TN_OK);
+    assert_eq!(private.stats().live_blocks, 2);
+    assert_eq!((tn_array_release(array), tn_stream_set_current(GPU, null_mut())), (TN_OK, TN_OK));
+    // A block can be resized and freed with either pool.
+    let moved = pool.resize(result, 30 * MIB, &t).unwrap();
+    assert_eq!((private.stats().live_blocks, pool.try_give(moved, t.0)), (1, TN_OK));
+    assert_eq!((private.stats().live_blocks, pool.stats().live_blocks), (0, 2));
+    // The pool that is released ends it.
+    others.iter().for_each(|&block| pool.give(block, &t));
+    t.finish();
+    drop(pool);
+    assert!(private.trim() >= 15 * MIB);
+    // Misuse.
+    let (first, second) = (support::device_pools::pool(), support::device_pools::pool());
+    assert_eq!(tn_pool_private_begin(first.0, first.0, s.0), TN_ERR_INVALID);
+    assert_eq!(tn_pool_private_begin(first.0, private.0, s.0), TN_ERR_INVALID, "it has served another pool");
+    assert_eq!(tn_pool_private_begin(first.0, null_mut(), s.0), TN_ERR_NULL);
+    let host = pool_on(HOST, |_| ()).unwrap();
+    assert_eq!(tn_pool_private_begin(first.0, host.0, s.0), TN_ERR_DEVICE);
+    assert_eq!(tn_pool_private_begin(host.0, first.0, null_mut()), TN_ERR_DEVICE);
+    let streams: Vec<Stream> = (0..17).map(|_| stream()).collect();
+    let begun: Vec<tn_status> =
+        streams.iter().map(|stream| tn_pool_private_begin(first.0, second.0, stream.0)).collect();
+    assert!(begun[..16].iter().all(|&status| status == TN_OK) && begun[16] == TN_ERR_LIMIT, "{begun:?}");
+}
+
 /// PD-15: nothing goes back to the driver while the requesting stream captures, although it would make room.
 #[test]
 fn pd_15_a_capture_returns_no_memory() {

@@ -153,6 +153,7 @@ impl NewStore {
         layout: &mut Layout,
         zeroed: bool,
     ) -> Result<NewStore> {
+        let pool = pool.serving(stream);
         let ledger = SpareLedger::take(thread)?;
         let mut claim = SpareClaim::take(thread)?;
         let guard = SpareGuard::take(thread)?;

@@ -182,5 +182,6 @@ impl Pool {
         self.idle_check_ms.store(0, Ordering::Relaxed);
         self.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
         self.has_dead.store(false, Ordering::Relaxed);
+        self.serves.store(0, Ordering::Relaxed);
     }
 }

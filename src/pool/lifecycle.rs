@@ -9,6 +9,7 @@ use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 use crate::thread;
 use crate::types::TN_ERR_STALE;
+use core::sync::atomic::Ordering;
 
 impl Pool {
     /// Adds a reference. The caller has one already, or knows a live block.
@@ -47,6 +48,9 @@ impl Pool {
             }
             if state.listeners.is_some() {
                 state = self.unlocked(state, || self.end_pressure()).0;
+            }
+            if self.redirection_count.load(Ordering::Relaxed) > 0 {
+                state = self.unlocked(state, || self.end_redirections()).0;
             }
             self.enforce_threshold(state, 0);
         }

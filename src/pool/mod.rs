@@ -98,6 +98,8 @@ mod recycler;
 
 mod relaxed;
 
+mod redirections;
+
 mod registry;
 
 mod remote_free;
@@ -137,6 +139,7 @@ use crate::names::Name;
 use crate::types::*;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::Lock;
+use redirections::Redirections;
 use span::Span;
 use span::free_protocol::AtomicStack;
 use span::owner::{PoolRole, Role};
@@ -182,6 +185,11 @@ pub struct Pool {
     returned: AtomicStack<Span>,
     /// Data of the plug-in layer; NULL at creation.
     plugin: AtomicPtr<()>,
+    /// The streams that private pools serve in place of this one, and their number, which is read without the lock.
+    redirections: Lock<Redirections<Pool>>,
+    redirection_count: AtomicU32,
+    /// The serial of the pool that it serves or has served as a private pool; 0: none.
+    serves: AtomicU64,
     /// It may have blocks in memory that went with a context that was reset.
     has_dead: AtomicBool,
     /// The next record in the list of all.

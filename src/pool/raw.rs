@@ -38,7 +38,8 @@ pub fn of_handle_outside(pool: u64) -> Result<&'static Pool> {
 fn of_handle_or_owner(pool: u64, address: usize) -> Result<&'static Pool> {
     let owner = || if address == 0 { None } else { table::find(address).and_then(Span::pool) };
     match given(pool)?.or_else(owner) {
-        Some(pool) => Ok(pool),
+        // A block of a private pool may be passed with the pool that it serves.
+        Some(pool) => Ok(owner().filter(|owner| owner.serves(pool)).unwrap_or(pool)),
         None => current::current(HOST),
     }
 }
@@ -69,7 +70,7 @@ pub fn allocate_zeroed(pool: u64, bytes: usize, alignment: usize, stream: u64) -
 fn allocate_on(pool: &'static Pool, bytes: usize, alignment: usize, zeroed: bool, stream: u64) -> Result<NonNull<u8>> {
     let stream = StreamArg::of(stream)?;
     let stream = stream.on(pool.stream_device())?;
-    pool.allocate_raw_on(stream, bytes, alignment, zeroed, thread::current().stamp())
+    pool.serving(stream).allocate_raw_on(stream, bytes, alignment, zeroed, thread::current().stamp())
 }
 
 /// Slow path of `tn_pool_reallocate`. None for 0 bytes.
@@ -101,4 +102,18 @@ pub fn record_use(pool: u64, address: usize, stream: u64) -> Result<()> {
     let through = given(pool)?;
     let stream = StreamArg::of(stream)?;
     stream_ordered::record_use_on(through, address, |device| stream.on(device))
+}
+
+/// Lets a private pool serve a pool's requests on a stream.
+pub fn private_begin(pool: Id, private: Id, stream: u64) -> Result<()> {
+    let (pool, private) = (handle::of_handle(pool)?, handle::of_handle(private)?);
+    let stream = StreamArg::of(stream)?;
+    pool.private_begin(private, stream.on(pool.stream_device())?)
+}
+
+/// Ends it.
+pub fn private_end(pool: Id, stream: u64) -> Result<()> {
+    let pool = handle::of_handle(pool)?;
+    let stream = StreamArg::of(stream)?;
+    pool.private_end(stream.on(pool.stream_device())?)
 }

@@ -6,6 +6,7 @@ use crate::device::Source;
 use crate::device::upstream::Upstream;
 use crate::names::Name;
 use crate::pool::lock::Lock;
+use crate::pool::redirections::Redirections;
 use crate::pool::span::free_protocol::AtomicStack;
 use crate::pool::state::PoolState;
 use crate::pool::{Pool, options};
@@ -82,6 +83,9 @@ fn blank() -> Pool {
         number: AtomicUsize::new(0),
         returned: AtomicStack::new(),
         plugin: AtomicPtr::new(core::ptr::null_mut()),
+        redirections: Lock::new(Redirections::NONE),
+        redirection_count: AtomicU32::new(0),
+        serves: AtomicU64::new(0),
         has_dead: AtomicBool::new(false),
         next: AtomicPtr::new(core::ptr::null_mut()),
         quarantine_link: Link::new(),

@@ -29,6 +29,9 @@ impl Stream {
     pub fn number(&self) -> u32 {
         match *self {}
     }
+    pub fn life(&self) -> u64 {
+        match *self {}
+    }
     pub fn open_use(&self) -> u64 {
         match *self {}
     }

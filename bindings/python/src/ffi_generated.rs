@@ -115,6 +115,12 @@ unsafe extern "C" {
         ptr: *mut c_void,
         stream: *mut tn_stream,
     ) -> tn_status;
+    pub fn tn_pool_private_begin(
+        pool: *mut tn_pool,
+        private_pool: *mut tn_pool,
+        stream: *mut tn_stream,
+    ) -> tn_status;
+    pub fn tn_pool_private_end(pool: *mut tn_pool, stream: *mut tn_stream) -> tn_status;
     pub fn tn_pool_of(ptr: *const c_void, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_pool_usable_size(ptr: *const c_void, out: *mut usize) -> tn_status;
     pub fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_stats) -> tn_status;

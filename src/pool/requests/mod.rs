@@ -104,7 +104,9 @@ pub(super) fn claim(
         Found::Block { block, .. } if block.state == BlockState::Store => {
             Misuse::Store { bytes: block.requested, pool: name }
         }
-        Found::Block { .. } if through.is_some_and(|through| !core::ptr::eq(through, pool)) => {
+        Found::Block { .. }
+            if through.is_some_and(|through| !core::ptr::eq(through, pool) && !pool.serves(through)) =>
+        {
             drop(state);
             let passed = through.map_or(name, Pool::name);
             return Err(refuse(Some(pool), Misuse::Other { owner: name, passed }));

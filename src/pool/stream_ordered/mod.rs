@@ -5,12 +5,15 @@
 //! | `steps` | the steps of the slow path that only these pools have |
 //! | `free` | uses of blocks, and frees while work is pending |
 //! | `resize` | blocks that change their size |
+//! | `private` | pools that serve a stream of another pool |
 //! | `reset` | contexts that were reset |
 //!
 //! Contract: `state::stream_lists` decides which stream may have which free span. The driver is asked here, under no
 //! lock. The host waits only where a request would fail otherwise (`steps::wait_on_host`).
 
 mod free;
+
+mod private;
 
 mod reset;
 

@@ -166,7 +166,7 @@ impl Stream {
         }
     }
 
-    /// The error of a point that has no event, where nobody vouches for the CUstream any more.
+    /// The error of a point that has no event, where no caller vouches for the CUstream any more.
     #[cold]
     pub(in crate::stream) fn ended_error(&self) -> Status {
         fail(

@@ -11,6 +11,11 @@ impl Stream {
     /// Opens a use, which ends when [`Stream::close_use`] is called with the returned number. The caller has a reference on the stream.
     pub fn open_use(&self) -> u64 {
         self.open_uses.fetch_add(1, Ordering::Relaxed);
+        self.life()
+    }
+
+    /// The number of the stream's life: its record serves another CUstream later.
+    pub fn life(&self) -> u64 {
         self.born.load(Ordering::Relaxed)
     }
 
