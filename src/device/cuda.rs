@@ -147,6 +147,16 @@ fn note(allocation: Allocation) -> bool {
     }
 }
 
+/// Records reserved addresses of a GPU's present context. False: no memory for the record.
+pub(super) fn note_addresses(gpu: &'static Gpu, start: usize, bytes: usize) -> bool {
+    note(Allocation { start, bytes, at: start, gpu, epoch: gpu.epoch() })
+}
+
+/// Forgets addresses that are released.
+pub(super) fn forget_addresses(start: usize) {
+    take_allocation(start);
+}
+
 /// Takes the record of a range that is being freed.
 fn take_allocation(start: usize) -> Option<Allocation> {
     let mut all = ALLOCATIONS.lock();
@@ -337,6 +347,7 @@ fn call_on(stream: &'static Stream, call: &'static str, work: impl FnOnce(&Drive
 /// # Safety
 /// - that of [`Device::fill_on`].
 pub(super) unsafe fn fill_on(stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
+    refuse_dead(start)?;
     // SAFETY: the caller's obligation.
     call_on(stream, "cuMemsetD8Async", |driver| unsafe {
         driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, stream.raw())
@@ -348,6 +359,7 @@ pub(super) unsafe fn fill_on(stream: &'static Stream, start: usize, bytes: usize
 /// # Safety
 /// - that of [`Device::copy_on`].
 pub(super) unsafe fn copy_on(stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
+    refuse_dead(from)?;
     // SAFETY: the caller's obligation; host and devices share one address space.
     call_on(stream, "cuMemcpyAsync", |driver| unsafe {
         driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, stream.raw())
@@ -435,13 +447,11 @@ impl Device for Memory {
     }
 
     unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
-        refuse_dead(start)?;
         // SAFETY: the caller's obligation.
         unsafe { fill_on(stream, start, bytes, value) }
     }
 
     unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
-        refuse_dead(from)?;
         // SAFETY: the caller's obligation.
         unsafe { copy_on(stream, to, from, bytes) }
     }

@@ -4,6 +4,9 @@
 //! and ranges that touch can be merged. The granules of a part that goes back by [`Device::keep`] stay the pool's: the next range is made
 //! of them, at other addresses. No lock is held while the driver is called.
 //!
+//! A range belongs to the context in which it was reserved. Whether the driver keeps its granules when that context is reset is not
+//! documented, so nothing in it is used again: the memory is lost to the process if the driver kept it.
+//!
 //! Single granules, which small blocks are cut from, are mapped at the end of a range, and larger ones from its beginning. So small blocks
 //! do not break the addresses up that large ones need.
 //!
@@ -50,6 +53,8 @@ struct Ranges {
 struct AddressRange {
     start: usize,
     granules: usize,
+    /// Which of the GPU's contexts it was reserved in.
+    epoch: u32,
     next: Option<&'static AddressRange>,
     /// A bit for each granule of addresses: they are handed out.
     used: &'static [AtomicU64],
@@ -98,7 +103,7 @@ impl AddressRange {
     }
 
     /// A record for reserved addresses. None: no memory.
-    fn create(start: usize, granules: usize) -> Option<&'static mut AddressRange> {
+    fn create(start: usize, granules: usize, epoch: u32) -> Option<&'static mut AddressRange> {
         let at = os::map(AddressRange::record_bytes(granules), os::page_bytes())?;
         let words = granules.div_ceil(64);
         let tables = (at + size_of::<AddressRange>()) as *const AtomicU64;
@@ -108,7 +113,7 @@ impl AddressRange {
             let table = |first: usize, count: usize| core::slice::from_raw_parts(tables.add(first), count);
             let (used, kept, handles) = (table(0, words), table(words, words), table(2 * words, granules));
             let record = at as *mut AddressRange;
-            record.write(AddressRange { start, granules, next: None, used, kept, handles });
+            record.write(AddressRange { start, granules, epoch, next: None, used, kept, handles });
             Some(&mut *record)
         }
     }
@@ -148,9 +153,14 @@ impl Ranges {
         core::iter::successors(self.first, |range| range.next)
     }
 
+    /// The ranges of a context.
+    fn of(&self, epoch: u32) -> impl Iterator<Item = &'static AddressRange> {
+        self.all().filter(move |range| range.epoch == epoch)
+    }
+
     /// Takes unused addresses.
-    fn take(&mut self, count: usize, step: usize) -> Option<Hole> {
-        let hole = self.all().find_map(|range| Some(Hole { range, first: range.find(count, step)?, count }))?;
+    fn take(&mut self, count: usize, step: usize, epoch: u32) -> Option<Hole> {
+        let hole = self.of(epoch).find_map(|range| Some(Hole { range, first: range.find(count, step)?, count }))?;
         (hole.first..hole.first + count).for_each(|at| set_bit(hole.range.used, at, true));
         self.mapped += count;
         Some(hole)
@@ -171,7 +181,7 @@ impl Ranges {
             let at = next_bit(range.kept, 0, range.granules, true)?;
             Some(range.take_kept(at))
         };
-        let granule = own.or_else(|| self.all().find_map(any));
+        let granule = own.or_else(|| self.of(range.epoch).find_map(any));
         self.kept -= usize::from(granule.is_some());
         granule
     }
@@ -239,11 +249,19 @@ impl Mapped {
         let (_, total) = inside.gpu().memory()?;
         let bytes = (total as usize).max(bytes).next_multiple_of(2 * GRANULE_BYTES);
         let Some(start) = virtual_memory::reserve(inside, bytes)? else { return Ok(false) };
-        let Some(range) = AddressRange::create(start, bytes / GRANULE_BYTES) else {
+        let Some(range) = AddressRange::create(start, bytes / GRANULE_BYTES, inside.gpu().epoch()) else {
             // SAFETY: just reserved, and nothing is mapped there.
             let _ = unsafe { virtual_memory::release_addresses(inside, start, bytes) };
             return Ok(false);
         };
+        if !cuda::note_addresses(inside.gpu(), start, bytes) {
+            // SAFETY: just reserved, and nothing is mapped there; no other thread knows the record.
+            unsafe {
+                let _ = virtual_memory::release_addresses(inside, start, bytes);
+                os::unmap(core::ptr::from_mut(range) as usize, AddressRange::record_bytes(range.granules));
+            }
+            return Ok(false);
+        }
         let mut ranges = self.ranges.lock();
         range.next = ranges.first;
         ranges.first = Some(range);
@@ -298,6 +316,7 @@ impl Mapped {
         let inside = quietly(|| self.gpu().and_then(Gpu::enter)).ok();
         while let Some(range) = next {
             next = range.next;
+            cuda::forget_addresses(range.start);
             if let Some(inside) = &inside {
                 // SAFETY: the pool has ended, so no granule is mapped there.
                 let _ = quietly(|| unsafe { virtual_memory::release_addresses(inside, range.start, range.bytes()) });
@@ -331,10 +350,11 @@ impl Device for Mapped {
     fn reserve(&self, bytes: usize, alignment: usize, _node: u32) -> Result<Option<usize>> {
         let (count, step) = (bytes / GRANULE_BYTES, alignment.div_ceil(GRANULE_BYTES));
         let inside = self.gpu()?.enter()?;
-        let taken = self.ranges.lock().take(count, step);
+        let epoch = inside.gpu().epoch();
+        let taken = self.ranges.lock().take(count, step, epoch);
         let hole = match taken {
             Some(hole) => hole,
-            None if self.add_range(&inside, bytes)? => match self.ranges.lock().take(count, step) {
+            None if self.add_range(&inside, bytes)? => match self.ranges.lock().take(count, step, epoch) {
                 Some(hole) => hole,
                 None => return Ok(None),
             },
@@ -358,6 +378,9 @@ impl Device for Mapped {
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
         let Some(hole) = self.ranges.lock().hole(start, bytes) else { return false };
         let Ok(inside) = self.gpu().and_then(Gpu::enter) else { return true };
+        if hole.range.epoch != inside.gpu().epoch() {
+            return true;
+        }
         // SAFETY: the caller's obligation.
         let freed = unsafe { self.empty_hole(&inside, hole, hole.count) };
         if freed {
@@ -369,6 +392,9 @@ impl Device for Mapped {
     unsafe fn keep(&self, start: usize, bytes: usize) -> bool {
         let Some(hole) = self.ranges.lock().hole(start, bytes) else { return false };
         let Ok(inside) = self.gpu().and_then(Gpu::enter) else { return true };
+        if hole.range.epoch != inside.gpu().epoch() {
+            return true;
+        }
         // SAFETY: the caller's obligation.
         if !unsafe { virtual_memory::unmap(&inside, start, bytes) } {
             return false;
@@ -387,7 +413,7 @@ impl Device for Mapped {
         let Ok(inside) = quietly(|| self.gpu().and_then(Gpu::enter)) else { return };
         loop {
             let mut ranges = self.ranges.lock();
-            let Some(first) = ranges.first else { return };
+            let Some(first) = ranges.of(inside.gpu().epoch()).next() else { return };
             let Some(granule) = ranges.take_kept(first, 0) else { return };
             drop(ranges);
             // SAFETY: it has no address, and is in no list.
@@ -429,6 +455,10 @@ impl Device for Mapped {
     unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
         // SAFETY: the caller's obligation.
         unsafe { cuda::copy_on(stream, to, from, bytes) }
+    }
+
+    fn is_dead(&self, start: usize) -> bool {
+        cuda::is_dead(start)
     }
 
     fn is_gone(&self) -> bool {

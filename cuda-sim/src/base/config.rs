@@ -94,7 +94,7 @@ const ASKEW_PART: u32 = 64;
 impl Config {
     /// See the field of that name.
     pub fn askew(&self) -> u32 {
-        self.askew.unwrap_or(if self.seed % 4 == 0 { ASKEW_PART } else { 0 })
+        self.askew.unwrap_or(if self.seed.is_multiple_of(4) { ASKEW_PART } else { 0 })
     }
 }
 
