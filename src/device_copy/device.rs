@@ -25,7 +25,7 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
     let (dst, src) = (dst.layout, src.layout);
     match OverlapPlan::of(dst, src) {
         OverlapPlan::Done => Ok(Outstanding::Nothing),
-        OverlapPlan::Any => copy_disjoint(context, CopyKind::Within, dst, src),
+        OverlapPlan::Any => copy_disjoint(context, CopyKind::Within, None, dst, src),
         OverlapPlan::Pieces { axis, length, upwards } => {
             let count = dst.shape()[axis];
             let parts = layout::pieces(count, length);
@@ -46,22 +46,35 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
             let temporary = Temporary::new(context.stream, plan::packed_bytes(src))?;
             let packed = plan::packed(src, temporary.address)?;
             context.enqueue_packed(CopyKind::Within, &packed, src)?;
-            copy_disjoint(context, CopyKind::Within, dst, &packed)
+            copy_disjoint(context, CopyKind::Within, None, dst, &packed)
         }
     }
 }
 
+/// The GPUs of destination and source of a copy between two.
+type Gpus = Option<(&'static Gpu, &'static Gpu)>;
+
 /// Copies between two sides that share no byte.
-fn copy_disjoint(context: &mut CopyContext, kind: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
+fn copy_disjoint(
+    context: &mut CopyContext,
+    kind: CopyKind,
+    gpus: Gpus,
+    dst: &Layout,
+    src: &Layout,
+) -> Result<Outstanding> {
     if let Some(distinct) = BroadcastSplit::of(dst, src)? {
-        let outstanding = copy_disjoint(context, kind, &distinct.dst, &distinct.src)?;
+        let outstanding = copy_disjoint(context, kind, gpus, &distinct.dst, &distinct.src)?;
         BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.within_destination(), to, from))?;
         return Ok(outstanding);
     }
     let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
     // Staging is only an optimisation here. Where it is not allowed, many driver calls do the work.
     if plan.is_slower_than_staging() && !context.strict && !context.stream.is_capturing()? {
-        return through_host(context, context.stream, dst, src);
+        return match gpus {
+            // Only a stream of its own GPU may access memory that is mapped for that GPU alone.
+            Some((to, from)) => by_host(context, to, from, dst, src),
+            None => through_host(context, context.stream, dst, src),
+        };
     }
     context.enqueue_plan(kind, &plan)?;
     Ok(Outstanding::Both)
@@ -75,12 +88,23 @@ pub fn between(
 ) -> Result<Outstanding> {
     if to.reaches(from)? {
         let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
-        return copy_disjoint(context, kind, dst.layout, src.layout);
+        return copy_disjoint(context, kind, Some((to, from)), dst.layout, src.layout);
     }
     context.check_staging(
         "the two devices cannot access each other's memory",
         "copy by way of an array in page-locked memory",
     )?;
+    by_host(context, to, from, dst.layout, src.layout)
+}
+
+/// Copies between two devices through host memory.
+fn by_host(
+    context: &mut CopyContext,
+    to: &'static Gpu,
+    from: &'static Gpu,
+    dst: &Layout,
+    src: &Layout,
+) -> Result<Outstanding> {
     // The other device works on a stream of its own. It starts after the caller's stream, which in turn waits for it at the end.
     let own = context.stream;
     let receives = own.gpu().id() == to.id();
@@ -88,7 +112,7 @@ pub fn between(
     other.wait_for(own.record_point()?)?;
     let (sender, receiver) = if receives { (other, own) } else { (own, other) };
     context.stream = receiver;
-    let outstanding = through_host(context, sender, dst.layout, src.layout);
+    let outstanding = through_host(context, sender, dst, src);
     context.stream = own;
     if !receives {
         own.wait_for(other.record_point()?)?;
