@@ -27,7 +27,7 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
     let (dst, src) = (dst.layout, src.layout);
     match OverlapPlan::of(dst, src) {
         OverlapPlan::Done => Ok(Outstanding::Nothing),
-        OverlapPlan::Any => copy_disjoint(context, CopyKind::Within, dst, src),
+        OverlapPlan::Any => copy_disjoint(context, CopyKind::Within, None, dst, src),
         OverlapPlan::Pieces { axis, length, upwards } => {
             let count = dst.shape()[axis];
             let parts = layout::pieces(count, length);
@@ -48,13 +48,22 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
             let temporary = Temporary::new(context.stream, plan::packed_bytes(src))?;
             let packed = plan::packed(src, temporary.address)?;
             context.enqueue_packed(CopyKind::Within, &packed, src)?;
-            copy_disjoint(context, CopyKind::Within, dst, &packed)
+            copy_disjoint(context, CopyKind::Within, None, dst, &packed)
         }
     }
 }
 
+/// The GPUs of destination and source of a copy between two.
+type Gpus = Option<(&'static Gpu, &'static Gpu)>;
+
 /// Copies between two sides that share no byte.
-fn copy_disjoint(context: &mut CopyContext, kind: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
+fn copy_disjoint(
+    context: &mut CopyContext,
+    kind: CopyKind,
+    gpus: Gpus,
+    dst: &Layout,
+    src: &Layout,
+) -> Result<Outstanding> {
     let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
     if let Some(kernels) = kernels::for_copy(context.stream, kind, &plan) {
         let wrote = &mut context.wrote;
@@ -62,13 +71,17 @@ fn copy_disjoint(context: &mut CopyContext, kind: CopyKind, dst: &Layout, src: &
         return Ok(Outstanding::Both);
     }
     if let Some(distinct) = BroadcastSplit::of(dst, src)? {
-        let outstanding = copy_disjoint(context, kind, &distinct.dst, &distinct.src)?;
+        let outstanding = copy_disjoint(context, kind, gpus, &distinct.dst, &distinct.src)?;
         BroadcastSplit::doublings(dst, src, |to, from| context.enqueue(kind.within_destination(), to, from))?;
         return Ok(outstanding);
     }
     // Staging is only an optimisation here. Where it is not allowed, many driver calls do the work.
     if plan.is_slower_than_staging(false, &[dst, src]) && !context.strict && !context.stream.is_capturing()? {
-        return through_host(context, context.stream, dst, src);
+        return match gpus {
+            // Only a stream of its own GPU may access memory that is mapped for that GPU alone.
+            Some((to, from)) => by_host(context, to, from, dst, src),
+            None => through_host(context, context.stream, dst, src),
+        };
     }
     context.enqueue_plan(kind, &plan)?;
     Ok(Outstanding::Both)
@@ -91,8 +104,19 @@ pub fn between(
     // Without access the driver stages a run by itself, in the order of the stream.
     if is_direct || !src.stretched() && Plan::copy(dst, src).is_some_and(|plan| plan.is_run()) {
         let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
-        return copy_disjoint(context, kind, dst, src);
+        return copy_disjoint(context, kind, Some((to, from)), dst, src);
     }
+    by_host(context, to, from, dst, src)
+}
+
+/// Copies between two devices through host memory.
+fn by_host(
+    context: &mut CopyContext,
+    to: &'static Gpu,
+    from: &'static Gpu,
+    dst: &Layout,
+    src: &Layout,
+) -> Result<Outstanding> {
     let own = context.stream;
     let receives = own.gpu().id() == to.id();
     // The other device works on a stream of the library's, which may wait for nothing: other copies use it too. So the host waits for the
