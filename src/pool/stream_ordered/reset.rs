@@ -3,15 +3,15 @@
 //! Contract: memory of the old context is never handed out again. Free pieces leave the pool. A live block can still be freed; its bytes
 //! then count as pending until the pool ends. No driver call is made for dead memory.
 
+use crate::pool::Pool;
 use crate::pool::span::{Span, StreamMark};
-use crate::pool::{Pool, each_pool};
 use crate::sys::os;
 use core::sync::atomic::Ordering;
 
 /// Lets pools forget memory of contexts that are reset from now on.
 #[cfg(not(preload))]
 pub(in crate::pool) fn watch_resets() {
-    crate::gpu::on_reset(crate::gpu::Layer::Pools, |_| each_pool(Pool::drop_dead));
+    crate::gpu::on_reset(crate::gpu::Layer::Pools, |_| crate::pool::each_pool(Pool::drop_dead));
 }
 
 /// The library without devices has no stream-ordered pools.
