@@ -751,7 +751,9 @@ fn pd_15_a_private_pool_keeps_a_graphs_blocks() {
 fn pd_15_a_capture_returns_no_memory() {
     let gpu = device();
     let sim = gpu.simulated();
-    let (pool, s) = (pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap(), stream());
+    // Mapped granules side by side would serve the request.
+    let limited = |o: &mut tn_pool_options| (o.max_size, o.backend) = (4 * MIB as u64, TN_BACKEND_PLAIN);
+    let (pool, s) = (pool_on(GPU, limited).unwrap(), stream());
     let cached = [pool.take(2 * MIB, &s).unwrap(), pool.take(2 * MIB, &s).unwrap()];
     cached.iter().for_each(|&block| pool.give(block, &s));
     s.finish();
@@ -790,7 +792,11 @@ fn po_44_the_host_waits_for_pending_memory() {
         s.finish();
     }
     // What has no event: it was freed on an imported stream within a capture.
-    let pool = pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap();
+    let pool = pool_on(GPU, |o| {
+        o.max_size = 4 * MIB as u64;
+        o.backend = TN_BACKEND_PLAIN;
+    })
+    .unwrap();
     let foreign = Foreign::new();
     let t = foreign.import();
     let block = pool.take(3 * MIB, &t).unwrap();

@@ -53,14 +53,11 @@ pub(in crate::pool) fn poll_some_once(pool: &'static Pool, request: &mut Request
 /// For a large request of a pool whose granules can be mapped anywhere: frees the addresses of free granules. The growth of the request maps
 /// them again, side by side (PD-11). While its stream captures a graph, nothing is unmapped.
 pub(in crate::pool) fn remap_free_granules_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
-    let want = &request.want;
-    if core::mem::replace(&mut request.progress.remapped, true) || want.is_in_range() || !pool.ops().terms().keeps {
+    let is_large = pool.ops().terms().keeps && !request.want.is_in_range();
+    if core::mem::replace(&mut request.progress.remapped, true) || !is_large || request.captures() {
         return StepOutcome::NoEffect;
     }
-    if want.stream.is_some_and(|stream| !matches!(stream.is_capturing(), Ok(false))) {
-        return StepOutcome::NoEffect;
-    }
-    let needed = pool.state.lock().least(want.span_bytes);
+    let needed = pool.state.lock().least(request.want.span_bytes);
     StepOutcome::of(pool.keep_free_granules(needed) > 0)
 }
 
