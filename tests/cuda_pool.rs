@@ -761,7 +761,7 @@ fn pd_15_a_capture_returns_no_memory() {
     let (frees, taken) = sim.calls_of("cuMemFree", || pool.take(4 * MIB, &s));
     assert_eq!((frees, taken), (0, Err(TN_ERR_UNSUPPORTED)));
     sim.fail("cuMemAlloc", 1, 0, 2);
-    let other = support::device_pools::pool();
+    let other = self::pool();
     assert_eq!(sim.calls_of("cuMemFree", || other.take(4 * MIB, &s)), (0, Err(TN_ERR_UNSUPPORTED)));
     sim.clear_faults();
     let graph = capture.end();

@@ -270,10 +270,10 @@ mod tests {
             let span = [None, Some(below(5)), Some(below(5))][below(3)];
             put(at(first), count * GRANULE, span.map(|span| spans[span]));
             model[first..first + count].fill(span);
-            for granule in 0..GRANULES {
+            for (granule, span) in model.iter().enumerate() {
                 let found = get(at(granule) + below(GRANULE));
                 assert!(
-                    match (model[granule], found) {
+                    match (*span, found) {
                         (Some(span), Some(found)) => found.is(spans[span]),
                         (span, found) => span.is_none() && found.is_none(),
                     },
@@ -292,7 +292,7 @@ mod tests {
                     assert_eq!(found, (first + same < GRANULES).then_some(at(first + same)));
                 }
             }
-            assert_eq!(uniform(at(first), same * GRANULE).is_ok(), true);
+            assert!(uniform(at(first), same * GRANULE).is_ok());
             if first + same < GRANULES {
                 assert!(uniform(at(first), (same + 1) * GRANULE).is_err());
             }
