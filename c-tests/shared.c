@@ -665,6 +665,60 @@ static void guarded_and_empty(void) /* SV-7: the rule of give counts a guard on 
     drop(nothing);
 }
 
+/* An upstream whose callback tries to use an array that the call takes. */
+typedef struct {
+    tn_array *value;
+    int releases, requests;
+} meddler;
+
+static tn_status meddle(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
+{
+    meddler *m = context;
+    tn_promise *promise = UNTOUCHED;
+    tn_array *copy = UNTOUCHED;
+    (void)stream;
+    if (m->value) {
+        m->requests++;
+        FAILS(tn_array_give(m->value, 2, &promise), TN_ERR_GIVEN);
+        FAILS(tn_array_clone(m->value, &copy), TN_ERR_GIVEN);
+        CHECK(promise == UNTOUCHED && copy == UNTOUCHED);
+        if (m->releases)
+            drop(m->value);
+    }
+    return posix_memalign(out, alignment, bytes) == 0 ? TN_OK : TN_ERR_NO_HOST_MEMORY;
+}
+
+static tn_status free_bytes(void *context, void *bytes, size_t n, uint64_t stream)
+{
+    (void)context, (void)n, (void)stream;
+    free(bytes);
+    return TN_OK;
+}
+
+static void taken_by_a_copy(int releases) /* SV-7: while it is copied, an array that is taken can be released and nothing else */
+{
+    state s = read_by_another();
+    meddler m = {.releases = releases};
+    tn_upstream upstream = {.size = sizeof upstream, .context = &m, .flags = TN_UPSTREAM_THREAD_SAFE, .allocate = meddle,
+                            .deallocate = free_bytes};
+    tn_pool_options direct = {.size = sizeof direct, .name = "meddled", .flags = TN_POOL_DIRECT};
+    tn_pool *pool = NULL;
+    tn_shared *shared = NULL;
+    tn_crossing how = {0};
+    OK(tn_pool_import(HOST, &upstream, &direct, &pool));
+    tn_shared_options options = {.size = sizeof options, .pool = pool};
+    m.value = s.value;
+    OK(tn_shared_create(s.value, TN_TAKE, &options, &shared, &how));
+    CHECK(m.requests == 1 && crossed(how, COPY(TN_WHY_BORROWED)) && counts_from(shared, 0, 6));
+    m.value = NULL;
+    CHECK(state_of(s.value) == (releases ? TN_ERR_STALE : TN_ERR_DESTRUCTED));
+    if (releases)
+        s.value = clone(s.other); /* what end_state releases */
+    end_shared(shared);
+    end_state(&s);
+    OK(tn_pool_release(pool));
+}
+
 static void formed_values(void) /* SV-30, FM-1: the form of a value comes and goes with it */
 {
     tn_array *full = zeros(NULL, TN_F64, SHAPE(3, 3)), *lower = clone(full), *upper;
@@ -846,6 +900,8 @@ int main(void)
     uses_of_the_value();
     lent_memory_stays();
     guarded_and_empty();
+    taken_by_a_copy(0);
+    taken_by_a_copy(1);
     formed_values();
     detached();
     forbidden_copies();

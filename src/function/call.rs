@@ -96,7 +96,7 @@ fn prepare<'a>(
             }
             From::Argument(default) => match arguments_left.next() {
                 Some(argument) if *argument != Id::NONE => {
-                    input::pass_argument(function, (at, input), *argument, &call.inputs, arguments)
+                    input::pass_argument(function, (at, input), *argument, &mut call.inputs, arguments)
                 }
                 _ => input::pass_default((at, input), default.as_ref().expect("checked").id()),
             },

@@ -6,7 +6,7 @@
 
 use super::declaration::{At, Declared};
 use super::slot::Input;
-use crate::array::{self, Checked, Refusal};
+use crate::array::{self, Checked, Owned, Refusal};
 use crate::borrow::{self, Argument, Use};
 use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order};
@@ -18,7 +18,7 @@ use crate::region;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
-use crate::variable::{self, ALIASED, Crossing};
+use crate::variable::{self, ALIASED, Crossing, Resting};
 use core::ffi::CStr;
 
 /// An input of a call.
@@ -37,11 +37,7 @@ pub struct Passed {
     pub is_writable: bool,
     argument: Id,
     /// The claim of an argument that the call writes or takes.
-    claim: Option<&'static Claim>,
-    /// The argument cannot be used during the call.
-    rests: bool,
-    /// The slot to which the claim passes in the end, so that the end cannot fail.
-    taken: Option<SpareClaim>,
+    resting: Option<Resting>,
 }
 
 /// Whose bytes the body has.
@@ -67,15 +63,13 @@ impl Passed {
             bytes: Bytes::Copy,
             is_writable: false,
             argument: Id::NONE,
-            claim: None,
-            rests: false,
-            taken: None,
+            resting: None,
         }
     }
 
     /// Whether the body may write the bytes of the argument itself.
     fn is_written(&self) -> bool {
-        self.bytes == Bytes::Argument && self.rests
+        self.bytes == Bytes::Argument && self.resting.is_some()
     }
 
     /// Ends the body's handle, if the body left it.
@@ -89,24 +83,15 @@ impl Passed {
     /// Ends the input of a call that succeeded. Allocates nothing, and cannot fail.
     pub fn finish(&mut self) {
         self.end_handle();
-        let Some(claim) = self.claim.take() else { return };
-        let mut locked = claim.lock_moving();
-        if core::mem::take(&mut self.rests) {
-            locked.wake(claim);
+        if let Some(resting) = self.resting.take() {
+            resting.end();
         }
-        let Some(spare) = self.taken.take().filter(|_| locked.has_handle(claim)) else { return };
-        let taken = locked.pass_claim(claim, spare, false);
-        drop(locked);
-        let _ = array::release_now(taken);
     }
 }
 
 impl Drop for Passed {
     fn drop(&mut self) {
         self.end_handle();
-        if let Some(claim) = self.claim.take().filter(|_| self.rests) {
-            claim.lock_moving().wake(claim);
-        }
     }
 }
 
@@ -115,7 +100,7 @@ pub fn pass_argument(
     function: &'static CStr,
     (at, input): (At<'_>, &Input),
     argument: Id,
-    before: &[Passed],
+    before: &mut [Passed],
     arguments: &[Id],
 ) -> Result<Passed> {
     try_argument(function, input, argument, before, arguments).map_err(|status| about(status, at))
@@ -125,7 +110,7 @@ fn try_argument(
     function: &'static CStr,
     input: &Input,
     argument: Id,
-    before: &[Passed],
+    before: &mut [Passed],
     arguments: &[Id],
 ) -> Result<Passed> {
     let thread = thread::current();
@@ -135,21 +120,20 @@ fn try_argument(
         return Ok(passed);
     }
     // An argument that an earlier input made unusable is copied through the handle of that one.
-    let earlier = before.iter().find(|passed| passed.argument == argument && passed.rests);
+    let position = before.iter().position(|passed| passed.argument == argument && passed.resting.is_some());
+    let earlier = position.map(|at| &before[at]);
     let source = earlier.map_or(argument, |passed| passed.handle);
     let (takes, writes) = (input.flags & TN_TAKE != 0, input.flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0);
-    if takes {
-        let mut taken = SpareClaim::take(thread)?;
+    let mut taken = if takes { Some(SpareClaim::take(thread)?) } else { None };
+    if let Some(taken) = &mut taken {
         *taken.layout() = Layout::room(array::snapshot(source)?.ndim())?;
-        passed.taken = Some(taken);
-        passed.claim = earlier.and_then(|passed| passed.claim);
     }
     let mut spare = SpareClaim::take(thread)?;
-    let copied = earlier.filter(|earlier| earlier.bytes == Bytes::Copy).and_then(|earlier| earlier.claim);
+    let copied = earlier.filter(|earlier| earlier.bytes == Bytes::Copy).and_then(|earlier| earlier.resting.as_ref());
     let (mut locked, claim) = match copied {
         Some(resting) => {
             *spare.layout() = Layout::room(array::snapshot(source)?.ndim())?;
-            (resting.lock_moving(), resting)
+            (resting.claim().lock_moving(), resting.claim())
         }
         None => array::lock_with_layout(source, spare.layout())?,
     };
@@ -175,20 +159,23 @@ fn try_argument(
         borrow::Passed::Read => passed.handle = lend_to_read(&mut locked, claim, spare, input),
         borrow::Passed::Written => {
             passed.handle = locked.copy_claim(claim, spare);
-            passed.rest(&mut locked, claim);
+            passed.resting = Some(Resting::begin(&mut locked, claim));
         }
         borrow::Passed::Copied(why) if takes && earlier.is_none() => {
-            let reader = locked.copy_claim(claim, spare);
-            passed.rest(&mut locked, claim);
+            let reader = Owned::new(locked.copy_claim(claim, spare));
+            passed.resting = Some(Resting::begin(&mut locked, claim));
             drop(locked);
-            let copied = passed.copy(function, reader, input, why);
-            array::release_if_open(reader);
-            copied?;
+            passed.copy(function, reader.id(), input, why)?;
         }
         borrow::Passed::Copied(why) => {
             drop(locked);
             passed.copy(function, source, input, why)?;
         }
+    }
+    // The input that made the handle unusable destructs it.
+    let resting = position.map_or(&mut passed.resting, |at| &mut before[at].resting);
+    if let (Some(taken), Some(resting)) = (taken, resting) {
+        resting.take(taken);
     }
     Ok(passed)
 }
@@ -237,12 +224,6 @@ impl Passed {
         (self.store, self.bytes) = (one.tag(), Bytes::Argument);
         self.handle = handle.unwrap_or(Id::NONE);
         handle.is_some()
-    }
-
-    /// Makes an argument unusable until the end of the call.
-    fn rest(&mut self, locked: &mut Locked, claim: &'static Claim) {
-        locked.rest(claim);
-        (self.claim, self.rests) = (Some(claim), true);
     }
 
     /// Gives the body a copy, on the input's device. It is read-only unless the body may write the argument.

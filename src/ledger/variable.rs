@@ -65,8 +65,8 @@ impl Locked {
         self.get_mut(claim).given = 1;
     }
 
-    /// Ends [`Locked::rest`], and the grants of all claims that descend from the callback's handle, unless that callback itself had the
-    /// bytes from another call. If the handle of the resting claim was released meanwhile, that claim ends.
+    /// [`Locked::resume`] of a claim whose bytes were lent. The grants of all claims that descend from the callback's handle end too, unless
+    /// that callback itself had the bytes from another call.
     pub(crate) fn wake(&mut self, claim: &'static Claim) {
         let descends = self.get(claim).grants || self.get(claim).lent;
         // A variable's claim counts again after its lending ended.
@@ -100,7 +100,8 @@ impl Locked {
         self.resume(claim);
     }
 
-    fn resume(&mut self, claim: &'static Claim) {
+    /// Ends [`Locked::rest`]. If the handle of the resting claim was released meanwhile, that claim ends.
+    pub(crate) fn resume(&mut self, claim: &'static Claim) {
         self.get_mut(claim).given = 0;
         if claim.head().state() == State::Kept {
             self.cancel_move(claim);

@@ -11,11 +11,14 @@
 //! | `mod` | creation, reading, setting, release |
 //! | `slot` | the variable behind a handle, and references on it |
 //! | `value` | how an array becomes the value: by alias or by copy |
+//! | `resting` | the claim of an argument that a call writes or takes |
 //! | `lent` | the handle through which a callback has the bytes |
 //! | `update` | updates by a callback |
 #![forbid(unsafe_code)]
 
 mod lent;
+
+mod resting;
 
 mod slot;
 
@@ -24,6 +27,7 @@ mod update;
 mod value;
 
 pub use lent::{Lent, lend_alone};
+pub use resting::Resting;
 pub use slot::{Exchange, Value, VariableRef, Work, clone_values, end_value, exchange_all, tag_of};
 pub use update::{begin_update, end_update, status_of, update};
 pub use value::{

@@ -4,14 +4,15 @@
 //! first byte, so a failure leaves the value as it was. With TN_TAKE the caller's handle is destructed on success, and untouched on failure.
 
 use super::lent;
+use super::resting::Resting;
 use super::slot::{Value, VariableRef};
-use crate::array::{self, Axes, Cut};
+use crate::array::{self, Axes, Cut, Owned};
 use crate::blit;
 use crate::borrow::{self, Adopted, BorrowContext, Entry, Use, Wanted};
 use crate::copy_stats;
 use crate::error::Result;
 use crate::layout::{Form, Layout, Order};
-use crate::ledger::{self, Claim, Locked, Points, Promise, SpareClaim, UseTime};
+use crate::ledger::{self, Claim, Locked, Points, SpareClaim, UseTime};
 use crate::names::Name;
 use crate::options;
 use crate::pool::Pool;
@@ -86,11 +87,11 @@ pub fn store(
         Err(why) => why,
     };
     check_forbidden(why)?;
-    let given = if flags & TN_TAKE != 0 { Some(Given::give(value)?) } else { None };
-    let source = given.as_ref().map_or(value, |given| given.source);
+    let taken = if flags & TN_TAKE != 0 { Some(Taken::begin(value)?) } else { None };
+    let source = taken.as_ref().map_or(value, |taken| taken.source.id());
     let stored = store_copy(function, variable, source, why, present)?;
-    if let Some(given) = given {
-        given.take();
+    if let Some(taken) = taken {
+        taken.resting.end();
     }
     Ok(stored)
 }
@@ -346,45 +347,24 @@ pub fn check_forbidden(why: u32) -> Result<()> {
     if why != 0 && thread::current().forbids() > 0 { Err(borrow::would_copy(why)) } else { Ok(()) }
 }
 
-/// An array that was given with TN_TAKE, until its copy is made. Its drop gives it back.
-struct Given {
+/// An array that is taken with TN_TAKE, until its copy is made. Its drop gives it back.
+struct Taken {
     /// Another handle, through which the bytes are read.
-    source: Id,
-    promise: Id,
-    /// The slot to which the claim passes in the end, so that the end cannot fail.
-    spare: Option<SpareClaim>,
+    source: Owned,
+    resting: Resting,
 }
 
-impl Given {
-    fn give(value: Id) -> Result<Given> {
+impl Taken {
+    fn begin(value: Id) -> Result<Taken> {
+        let source = Owned::new(array::clone(value)?);
         let mut spare = SpareClaim::take(thread::current())?;
-        // Makes room for the layout.
-        drop(array::lock_with_layout(value, spare.layout())?);
-        let source = array::clone(value)?;
-        match promise::give(value, 1) {
-            Ok(promise) => Ok(Given { source, promise, spare: Some(spare) }),
-            Err(status) => {
-                let _ = array::release_now(source);
-                Err(status)
-            }
+        let (mut locked, claim) = array::lock_with_layout(value, spare.layout())?;
+        if let Err(refusal) = promise::check_guards(&locked, claim) {
+            drop(locked);
+            return Err(refusal.into_status());
         }
-    }
-
-    /// Destructs the giver's handle. Allocates nothing.
-    fn take(mut self) {
-        let spare = self.spare.take().expect("taken once");
-        let (mut locked, promise) = ledger::lock::<Promise>(self.promise).expect("only this function knows it");
-        let claim = locked.promised(promise);
-        locked.spend_promise(promise);
-        let taken = locked.pass_claim(claim, spare, false);
-        drop(locked);
-        let _ = array::release_now(taken);
-    }
-}
-
-impl Drop for Given {
-    fn drop(&mut self) {
-        let _ = promise::release(self.promise);
-        let _ = array::release_now(self.source);
+        let mut resting = Resting::begin(&mut locked, claim);
+        resting.take(spare);
+        Ok(Taken { source, resting })
     }
 }
