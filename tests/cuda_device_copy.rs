@@ -8,7 +8,7 @@ mod support {
 }
 
 use std::ffi::c_void;
-use support::cuda::{Device, alone, device, with_context};
+use support::cuda::{Device, alone, device, with_context, without_blocking};
 use support::strided_cases::*;
 use tenure::device_copy::{self, Memory, MemoryView, Outstanding};
 use tenure::dtype::Dtype;
@@ -340,7 +340,6 @@ fn tr_7_a_copy_through_the_host_waits_for_its_own_stream_only() {
         let device = start();
         device.require_two();
         device.simulated();
-        let hands = device.hands();
         for on in [0, 1] {
             let (mut theirs, mut native) = (std::ptr::null_mut(), 0);
             let other = gpu::gpu(1 - on).unwrap().device();
@@ -351,19 +350,7 @@ fn tr_7_a_copy_through_the_host_waits_for_its_own_stream_only() {
             }
             assert_eq!(tn_stream_set_current(other, theirs), TN_OK);
             let stall = device.stall(native);
-            let (done, is_done) = std::sync::mpsc::channel::<()>();
-            std::thread::scope(|scope| {
-                let watch = scope.spawn(move || {
-                    let late = is_done.recv_timeout(std::time::Duration::from_secs(20)).is_err();
-                    if late {
-                        hands.release_all();
-                    }
-                    late
-                });
-                copy_to_peer(50, 1024, on);
-                let _ = done.send(());
-                assert!(!watch.join().unwrap(), "a copy on GPU {on} waited for a stream of GPU {}", 1 - on);
-            });
+            without_blocking(&device, &format!("a copy on GPU {on}"), || copy_to_peer(50, 1024, on));
             drop(stall);
             assert_eq!(tn_stream_set_current(other, std::ptr::null_mut()), TN_OK);
             assert_eq!(tn_stream_release(theirs), TN_OK);

@@ -10,7 +10,7 @@ mod support {
 
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
-use support::cuda::{Device, device, with_context};
+use support::cuda::{Device, device, with_context, without_blocking};
 use support::random::Random;
 use support::shadowed_arrays::*;
 use tenure::ffi::array::{tn_array_empty, tn_array_import_host, tn_array_set_name};
@@ -556,24 +556,6 @@ fn borrowed(array: &Array, stream: *mut tn_stream) -> *mut c_void {
     done(unsafe { tn_array_borrow_read(array.0, 0, stream, &mut data, null_mut(), &mut guard) }).unwrap();
     done(tn_borrow_end(guard, 0, stream)).unwrap();
     data.cast_mut()
-}
-
-/// Runs something that must return although streams are stalled. If it does not, the streams go on after 20 s, and the test fails.
-fn without_blocking<R>(device: &Device, what: &str, work: impl FnOnce() -> R) -> R {
-    let (hands, (done, is_done)) = (device.hands(), std::sync::mpsc::channel::<()>());
-    std::thread::scope(|scope| {
-        let watch = scope.spawn(move || {
-            let late = is_done.recv_timeout(std::time::Duration::from_secs(20)).is_err();
-            if late {
-                hands.release_all();
-            }
-            late
-        });
-        let result = work();
-        let _ = done.send(());
-        assert!(!watch.join().unwrap(), "{what}: the host waited for a stalled stream");
-        result
-    })
 }
 
 /// Whether or not the device reaches pageable memory, which CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS (88) tells.

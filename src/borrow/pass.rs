@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::adopt::would_copy;
-use super::rules::{Facts, by_claims, by_guard, by_variable, refuse_by_state};
+use super::rules::{Facts, by_claims, by_guard, by_variable, check_moves, refuse_by_state};
 use crate::array::{Checked, Refusal};
 use crate::error::rank;
 use crate::ledger::{Claim, Locked};
@@ -52,7 +52,7 @@ pub fn pass(locked: &Locked, claim: &'static Claim, argument: Argument) -> Check
     }
     // An argument that rests moves in this call.
     if !argument.rests {
-        facts.check_moves(locked, claim)?;
+        check_moves(locked, claim)?;
     }
     facts.check_write_guards(locked, claim)?;
     if takes && body.readers > 0 {

@@ -165,13 +165,8 @@ impl Facts {
 
     /// TN_ERR_BORROWED_WRITE while somebody moves the handle, or may write the bytes.
     pub(super) fn check_writers(&self, locked: &Locked, claim: &'static Claim) -> Checked<()> {
-        self.check_moves(locked, claim)?;
+        check_moves(locked, claim)?;
         self.check_write_guards(locked, claim)
-    }
-
-    /// TN_ERR_BORROWED_WRITE while somebody moves the handle.
-    pub(super) fn check_moves(&self, locked: &Locked, claim: &'static Claim) -> Checked<()> {
-        if locked.get(claim).moving { Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE)) } else { Ok(()) }
     }
 
     /// TN_ERR_BORROWED_WRITE while a write guard is open.
@@ -182,6 +177,11 @@ impl Facts {
     fn exports_over(&self) -> [Open; 3] {
         [self.export_read, self.export_shared, self.export_exclusive]
     }
+}
+
+/// TN_ERR_BORROWED_WRITE while somebody moves the handle.
+pub(super) fn check_moves(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+    if locked.get(claim).moving { Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE)) } else { Ok(()) }
 }
 
 pub(super) fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Open) -> Refusal {
@@ -436,10 +436,8 @@ pub fn check_copy(
     if !discard {
         Facts::of(locked, claim).check_poison(locked, claim)?;
     }
+    check_moves(locked, claim)?;
     let body = locked.get(claim);
-    if body.moving {
-        return Err(refuse_by_state(locked, claim, TN_ERR_BORROWED_WRITE));
-    }
     let own = |class: Class| {
         let mut open = Open::default();
         locked.each_guard(locked.ledger_of(claim), |guard| {

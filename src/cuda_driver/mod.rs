@@ -1,8 +1,9 @@
 //! The CUDA driver, loaded when it is first needed.
 //!
 //! Contract: thin, without policy. [`driver`] loads `libcuda.so.1` once for the process, and remembers the result, also that there is no
-//! driver. A failure that passes (802 to 809) is not remembered. [`Driver`] has a method for each function of the driver. The method returns the driver's result as a number, which [`code`]
-//! interprets: an enum would be undefined for a newer driver's codes. A function that the driver lacks is TN_ERR_UNSUPPORTED with its name.
+//! driver. A failure that passes (802 to 809) is not remembered. [`Driver`] has a method for each function of the driver. The method returns
+//! the driver's result as a number, which [`code`] interprets: an enum would be undefined for a newer driver's codes. A function that the
+//! driver lacks is TN_ERR_UNSUPPORTED with its name.
 //! The types are those of `cudarc`; functions are called through a table of this module. Nothing here makes a context current.
 
 use crate::error::{Result, Status, Text, fail};

@@ -467,7 +467,7 @@ impl Device for Memory {
     }
 
     fn is_dead(&self, start: usize) -> bool {
-        has_dead(start, 1)
+        is_dead(start)
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

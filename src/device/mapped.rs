@@ -309,6 +309,13 @@ impl Mapped {
         true
     }
 
+    /// The part of a range that goes back, and the GPU's context. Err: no driver call may be made; true: the memory is gone already.
+    fn leaving(&self, start: usize, bytes: usize) -> core::result::Result<(Inside, Hole), bool> {
+        let hole = self.ranges.lock().hole(start, bytes).ok_or(false)?;
+        let inside = self.gpu().and_then(Gpu::enter).map_err(|_| true)?;
+        if hole.range.epoch == inside.gpu().epoch() { Ok((inside, hole)) } else { Err(true) }
+    }
+
     /// Frees all addresses and the record: the pool has ended, and nothing is mapped.
     pub fn end(&'static self) {
         self.release_kept();
@@ -376,11 +383,10 @@ impl Device for Mapped {
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
-        let Some(hole) = self.ranges.lock().hole(start, bytes) else { return false };
-        let Ok(inside) = self.gpu().and_then(Gpu::enter) else { return true };
-        if hole.range.epoch != inside.gpu().epoch() {
-            return true;
-        }
+        let (inside, hole) = match self.leaving(start, bytes) {
+            Ok(leaving) => leaving,
+            Err(done) => return done,
+        };
         // SAFETY: the caller's obligation.
         let freed = unsafe { self.empty_hole(&inside, hole, hole.count) };
         if freed {
@@ -390,11 +396,10 @@ impl Device for Mapped {
     }
 
     unsafe fn keep(&self, start: usize, bytes: usize) -> bool {
-        let Some(hole) = self.ranges.lock().hole(start, bytes) else { return false };
-        let Ok(inside) = self.gpu().and_then(Gpu::enter) else { return true };
-        if hole.range.epoch != inside.gpu().epoch() {
-            return true;
-        }
+        let (inside, hole) = match self.leaving(start, bytes) {
+            Ok(leaving) => leaving,
+            Err(done) => return done,
+        };
         // SAFETY: the caller's obligation.
         if !unsafe { virtual_memory::unmap(&inside, start, bytes) } {
             return false;

@@ -192,9 +192,10 @@ fn enqueue_boxes(stream: &'static Stream, kind: CopyKind, plan: &Plan, mut after
         return kernels.enqueue(stream, after);
     }
     let inside = stream.enter()?;
+    // All boxes of a side are in one block.
+    refuse_dead(plan.block().dst.at as usize)?;
+    refuse_dead(plan.block().src.at as usize)?;
     plan.each(|block| {
-        refuse_dead(block.dst.at as usize)?;
-        refuse_dead(block.src.at as usize)?;
         // SAFETY: the makers of memory views vouch for their bytes until the stream has completed the copy. Staging memory is not reused
         // before that. Their memory is of `kind`, and the two sides of a plan share no byte.
         unsafe { copy::copy(&inside, stream.raw(), kind, block) }?;

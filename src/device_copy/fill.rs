@@ -68,6 +68,7 @@ fn doubling_ns(plan: &Plan, item: i64) -> u64 {
 
 fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
     let inside = context.stream.enter()?;
+    refuse_dead(plan.block().dst.at as usize)?;
     let (stream, wrote) = (context.stream, &mut context.wrote);
     plan.each(|block| {
         columns.strips(block, &mut |strip| {
@@ -79,7 +80,6 @@ fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> 
 }
 
 fn set_strip(inside: &Inside, stream: &Stream, strip: Strip) -> Result<()> {
-    refuse_dead(strip.at as usize)?;
     // SAFETY: the maker of the memory view vouches for its elements until the stream has completed the call. The unit divides all addresses
     // and pitches.
     unsafe { copy::set(inside, stream.raw(), strip) }

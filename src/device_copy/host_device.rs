@@ -3,8 +3,8 @@
 //! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. Large memory that another
 //! library page-locked is copied so too, but the call waits for the copy. All other memory is staged.
 //! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of
-//! the host's side. Page-locked memory is staged too if the copy would need too many boxes, and no kernel is
-//! faster.
+//! the host's side. Page-locked memory is staged too if the copy would need too many boxes, and no kernel
+//! is faster.
 //!
 //! Pageable memory is never left to the driver while page-locked memory can be had. When the driver reads it, and for which stream it waits
 //! meanwhile, depends on the size, the driver and the machine.

@@ -10,7 +10,7 @@ use crate::cuda_driver::{CUcontext, SUCCESS, code};
 use crate::error::Result;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// The answer is in these bits, and above them the contexts that it belongs to.
+/// The answer is in these bits, and above them the key of the contexts that it belongs to.
 const ANSWER: u64 = 3;
 /// There is no access.
 const REFUSED: u64 = 1;

@@ -119,6 +119,7 @@ pub fn lost_count() -> u64 {
 }
 
 static LOST: AtomicU64 = AtomicU64::new(0);
+
 /// Whether any GPU's primary context was reset while this library used it.
 #[inline]
 pub fn any_reset() -> bool {

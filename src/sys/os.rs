@@ -612,9 +612,7 @@ pub unsafe fn populate(start: usize, bytes: usize) {
 
 /// Prefers NUMA node `node` for the pages of a new range. A failure is ignored.
 pub fn prefer_node(start: usize, bytes: usize, node: u32) {
-    let mut mask: NodeMask = [0; 16];
-    let Some(word) = mask.get_mut(node as usize / 64) else { return };
-    *word = 1 << (node % 64);
+    let Some(mask) = mask_of(node) else { return };
     // SAFETY: mbind changes where pages come from, not what they hold; the mask lives during the call.
     unsafe { libc::syscall(libc::SYS_mbind, start, bytes, MPOL_PREFERRED, mask.as_ptr(), mask.len() * 64, 0) };
 }
@@ -624,6 +622,13 @@ const MPOL_PREFERRED: libc::c_long = 1;
 
 /// A set of NUMA nodes, as the system calls take it.
 type NodeMask = [u64; 16];
+
+/// The set of one node. None: its number is too large.
+fn mask_of(node: u32) -> Option<NodeMask> {
+    let mut mask: NodeMask = [0; 16];
+    *mask.get_mut(node as usize / 64)? = 1 << (node % 64);
+    Some(mask)
+}
 
 /// While it lives, new pages of the calling thread come from one NUMA node while that has room, also those that the kernel allocates for
 /// it in a driver. The drop restores the thread's policy.
@@ -639,8 +644,7 @@ pub struct NodePreference {
 impl NodePreference {
     /// Prefers a node. None: the system refuses, as some sandboxes do, or numbers no such node.
     pub fn set(node: u32) -> Option<NodePreference> {
-        let mut mask: NodeMask = [0; 16];
-        *mask.get_mut(node as usize / 64)? = 1 << (node % 64);
+        let mask = mask_of(node)?;
         let mut before = NodePreference { mode: 0, mask: [0; 16], own: core::marker::PhantomData };
         let (mode, old, bits) = (&raw mut before.mode, before.mask.as_mut_ptr(), size_of::<NodeMask>() * 8);
         // SAFETY: writes the number and the mask, which are ours.

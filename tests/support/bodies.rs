@@ -86,6 +86,12 @@ unsafe fn any<T>(body: &Body, random: &mut Random, inputs: *const *mut T) -> *mu
     }
 }
 
+/// The places of a body: its outputs, and then its updates.
+fn places<T>(body: &Body, out: *mut *mut T, update: *mut *mut T) -> impl Iterator<Item = *mut *mut T> {
+    let outputs = (0..body.n_out).map(move |at| out.wrapping_add(at));
+    outputs.chain((0..body.n_update).map(move |at| update.wrapping_add(at)))
+}
+
 unsafe extern "C" fn on_arrays(
     context: *mut c_void,
     inputs: *const *mut tn_array,
@@ -96,8 +102,7 @@ unsafe extern "C" fn on_arrays(
     unsafe {
         let body = &*context.cast::<Body>();
         let mut random = body.random();
-        for place in 0..body.n_out + body.n_update {
-            let place = if place < body.n_out { out.add(place) } else { update.add(place - body.n_out) };
+        for place in places(body, out, update) {
             let from = if random.chance(70) { any(body, &mut random, inputs) } else { *place };
             let mut made = null_mut();
             match random.below(12) {
@@ -139,8 +144,7 @@ unsafe extern "C" fn on_expressions(
     unsafe {
         let body = &*context.cast::<Body>();
         let mut random = body.random();
-        for place in 0..body.n_out + body.n_update {
-            let place = if place < body.n_out { out.add(place) } else { update.add(place - body.n_out) };
+        for place in places(body, out, update) {
             let (x, y) = (any(body, &mut random, inputs), any(body, &mut random, inputs));
             let mut made = null_mut();
             *place = match random.below(8) {

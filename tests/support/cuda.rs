@@ -517,3 +517,21 @@ pub fn last_error() -> String {
     // SAFETY: the library's text, valid until this thread's next failure.
     unsafe { CStr::from_ptr(tenure::ffi::library::tn_last_error()) }.to_string_lossy().into_owned()
 }
+
+/// Runs something that must return although streams are stalled. If it does not, the streams go on after 20 s, and the test fails.
+pub fn without_blocking<R>(device: &Device, what: &str, work: impl FnOnce() -> R) -> R {
+    let (hands, (done, is_done)) = (device.hands(), std::sync::mpsc::channel::<()>());
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(move || {
+            let late = is_done.recv_timeout(std::time::Duration::from_secs(20)).is_err();
+            if late {
+                hands.release_all();
+            }
+            late
+        });
+        let result = work();
+        let _ = done.send(());
+        assert!(!watch.join().unwrap(), "{what}: the host waited for a stalled stream");
+        result
+    })
+}

@@ -43,6 +43,14 @@ SIMULATED = b"Tenure simulated device"
 KEPT = 200_000
 
 
+def written(path):
+    """The JSON that a program left in a file, or None."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def is_simulator(folder):
     try:
         return SIMULATED in (pathlib.Path(folder) / "libcuda.so.1").read_bytes()
@@ -223,10 +231,7 @@ class Bench(Program):
 
     def run(self, seconds, folder):
         told = super().run(seconds, folder)
-        try:
-            self.figures = json.loads((folder / "figures.json").read_text())
-        except (OSError, ValueError):
-            self.figures = None
+        self.figures = written(folder / "figures.json")
         return told
 
 
@@ -246,10 +251,7 @@ class Probe(Program):
 
     def run(self, seconds, folder):
         told = super().run(seconds, folder)
-        try:
-            self.answers = json.loads((folder / "answers.json").read_text())
-        except (OSError, ValueError):
-            self.answers = None
+        self.answers = written(folder / "answers.json")
         return told
 
 

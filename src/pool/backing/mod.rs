@@ -110,7 +110,16 @@ impl Pool {
 
     /// Mapped memory: a growth step, or else just what is needed.
     fn map_piece(&'static self, request: BackingRequest) -> Result<Option<Piece>> {
-        let get = |bytes| self.ops().reserve(bytes, request.alignment, request.node);
+        let range = self.get_range(request, |bytes| self.ops().reserve(bytes, request.alignment, request.node))?;
+        Ok(range.map(|(start, bytes)| Piece { start, bytes, record: None }))
+    }
+
+    /// A range of a growth step, or else of just what is needed, with room in the address table. `get` takes a number of bytes.
+    fn get_range(
+        &'static self,
+        request: BackingRequest,
+        get: impl Fn(usize) -> Result<Option<usize>>,
+    ) -> Result<Option<(usize, usize)>> {
         let mut bytes = request.step.max(request.bytes);
         let mut start = get(bytes)?;
         if start.is_none() && bytes > request.bytes {
@@ -122,7 +131,7 @@ impl Pool {
             self.free_range(start, bytes);
             return Ok(None);
         }
-        Ok(Some(Piece { start, bytes, record: None }))
+        Ok(Some((start, bytes)))
     }
 
     /// Bytes of addresses that the device has reserved for the pool and not handed out, and of the records of them.
@@ -207,17 +216,7 @@ impl Pool {
     /// Memory from an upstream or a device: a growth step, or else just what is needed.
     fn import_piece(&'static self, request: BackingRequest, record: &'static UpstreamPiece) -> Result<Option<Piece>> {
         let get = |bytes| self.call(|device| device.reserve(bytes, request.alignment, request.node));
-        let mut bytes = request.step.max(request.bytes);
-        let mut start = get(bytes)?;
-        if start.is_none() && bytes > request.bytes {
-            bytes = request.bytes;
-            start = get(bytes)?;
-        }
-        let Some(start) = start else { return Ok(None) };
-        if !table::prepare(start, bytes) {
-            self.free_range(start, bytes);
-            return Ok(None);
-        }
+        let Some((start, bytes)) = self.get_range(request, get)? else { return Ok(None) };
         let Ok(under) = self.span_under(start, bytes) else { return Err(self.send_back(start, bytes)) };
         record.set(start, bytes, under);
         Ok(Some(Piece { start, bytes, record: Some(record) }))

@@ -1,6 +1,7 @@
 //! Uses of blocks by streams, and frees while work is pending.
 //!
-//! Contract: a free makes no driver query and never waits. It records an event only on streams that need one early: imported and per-thread ones.
+//! Contract: a free makes no driver query and never waits. It records an event only on streams that need one early:
+//! imported and per-thread ones.
 
 use crate::error::{Result, fail, quietly};
 use crate::pool::client::Client;

@@ -2,7 +2,8 @@
 //! the driver about pending uses.
 //! The order of the steps stands in `requests::policy`.
 //!
-//! Contract: the driver is asked and called under no lock; the host waits in `wait_on_host` alone. A step named `_once` is tried once for each request.
+//! Contract: the driver is asked and called under no lock; the host waits in `wait_on_host` alone. A step named `_once`
+//! is tried once for each request.
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, quietly};
