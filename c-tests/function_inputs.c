@@ -652,6 +652,37 @@ static void taken_as_a_copy_and_passed_again(void) /* FN-20: an earlier argument
 
 static int returned;
 
+static tn_status updates_and_fails(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    tn_shared *shared = context;
+    tn_array *value = NULL;
+    tn_crossing how = {0};
+    (void)out, (void)update;
+    CHECK(in[0] != NULL);
+    OK(tn_shared_update_begin(shared, TN_MAY_OVERWRITE, &value, &how));
+    CHECK(crossed(how, COPY(TN_WHY_SHARED)));
+    fill_i64(value, 9);
+    OK(tn_shared_update_end(shared, 0));
+    return TN_ERR_IO;
+}
+
+/* FN-12: an argument that is taken, and copied for the body, holds its bytes until the end of the call. */
+static void taken_as_a_copy_holds_its_bytes(void)
+{
+    state s = from_variable();
+    plan p = planned(updates_and_fails, s.owner);
+    tn_crossing how = {0};
+    takes(&p, "x", TN_TAKE);
+    tn_function *f = made(&p);
+    CHECK(tn_function_call(f, 1, &s.value, 0, NULL, &how, NULL) == TN_ERR_IO);
+    CHECK(state_of(s.value) == TN_OK && holds(s.value, 6, (int64_t[]){0, 1, 2, 3, 4, 5}));
+    tn_array *now = got(s.owner, NONE, COPY(0));
+    CHECK(holds(now, 6, (int64_t[]){9, 9, 9, 9, 9, 9}));
+    drop(now);
+    OK(tn_function_release(f));
+    end_state(&s);
+}
+
 static void note_return(void *memory)
 {
     returned++;
@@ -700,6 +731,7 @@ int main(void)
     one_handle_twice();
     clones_taken();
     taken_as_a_copy_and_passed_again();
+    taken_as_a_copy_holds_its_bytes();
     taken_memory_goes_back();
     return finish();
 }

@@ -7,7 +7,7 @@
 use super::rules::{Facts, by_guard, by_variable, check_work, refuse_by_state};
 use crate::array::{Checked, Quoted, Why};
 use crate::error::{Status, fail};
-use crate::ledger::{self, Claim, Locked, Points, UseTime};
+use crate::ledger::{self, Claim, ClaimBody, LedgerState, Locked, Points, UseTime};
 use crate::names::DeviceName;
 use crate::slots::Id;
 use crate::types::*;
@@ -34,6 +34,17 @@ pub struct Wanted {
     pub from: Id,
     /// Only the library knows the array. Its unfinished device work becomes that of the value.
     pub is_own: bool,
+}
+
+/// The fast path of [`adopt`]: nothing prevents that a variable on `device` takes the bytes of an array which its caller owns. Stretched
+/// arrays are READONLY.
+pub fn is_free_value(body: &ClaimBody, state: &LedgerState, device: tn_device) -> bool {
+    let quiet = state.has_only_claims() && state.managed == 0 && body.given == 0;
+    quiet
+        && !body.readonly
+        && !state.readonly
+        && state.device == device
+        && state.bytes <= body.layout.bytes().saturating_mul(2)
 }
 
 /// Decides about one array, which is live. `points` receives the device work to wait for, as in [`super::check`].

@@ -72,16 +72,24 @@ pub fn guard_params(wanted: Use) -> GuardParams {
 }
 
 /// An empty list with a capacity of `n`.
+#[inline]
 pub fn list<T>(n: usize) -> Result<List<T>> {
     let mut list = List::new();
-    ledger::reserve(&mut list, n)?;
+    if n > list.inline_size() {
+        ledger::reserve(&mut list, n)?;
+    }
     Ok(list)
 }
 
 /// A list of `n` equal items.
-pub fn filled<T: Clone>(n: usize, item: T) -> Result<List<T>> {
-    let mut filled = list(n)?;
-    filled.resize(n, item);
+#[inline]
+pub fn filled<T: Copy>(n: usize, item: T) -> Result<List<T>> {
+    let mut filled = List::from_buf([item; 4]);
+    if n > filled.len() {
+        ledger::reserve(&mut filled, n)?;
+        filled.resize(n, item);
+    }
+    filled.truncate(n);
     Ok(filled)
 }
 

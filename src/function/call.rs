@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::output::Output;
 use super::reserved::{self, Reserved};
 use super::slot::{From, Function, FunctionRef, Input};
-use super::spare::Spares;
+use super::spare::{Returned, Spares};
 use super::update;
 use crate::array::{self, Owned};
 use crate::borrow::{self, Argument, List};
@@ -74,8 +74,8 @@ fn prepare<'a>(
     call: &mut Call<'a>,
 ) -> Result<()> {
     check_counts(of, arguments, n_out)?;
-    ledger::reserve(&mut call.updates, of.updates.len())?;
-    ledger::reserve(&mut call.inputs, of.inputs.len())?;
+    call.updates = borrow::list(of.updates.len())?;
+    call.inputs = borrow::list(of.inputs.len())?;
     for (index, update) in of.updates.iter().enumerate() {
         let reserved = reserved::reserve(update);
         let place = call.places.of_update(index);
@@ -153,11 +153,10 @@ impl Call<'_> {
         if of.code.expr_body.is_some() {
             return;
         }
-        let flags = of.outputs.iter().map(|output| output.flags).chain(of.updates.iter().map(|update| update.flags));
-        for (place, _) in flags.enumerate().filter(|(_, flags)| flags & TN_REUSE != 0) {
-            if let Some(spare) = self.offered.spares.take(place) {
-                self.places.arrays[place] = spare;
-                self.offered.handles[place] = spare;
+        of.spares.take(&mut self.offered.handles);
+        for (array, spare) in self.places.arrays.iter_mut().zip(&self.offered.handles) {
+            if *spare != Id::NONE {
+                *array = *spare;
             }
         }
     }
@@ -196,11 +195,11 @@ impl Offered<'_> {
     }
 
     /// Keeps the buffers that the body left unused.
-    fn end(&mut self) {
+    fn end(&mut self, returned: &mut Returned<'_>) {
         for (place, handle) in self.handles.iter_mut().enumerate() {
             let handle = core::mem::replace(handle, Id::NONE);
             if handle != Id::NONE {
-                quietly(|| self.spares.keep(place, handle));
+                quietly(|| returned.keep(place, handle));
             }
         }
     }
@@ -208,7 +207,7 @@ impl Offered<'_> {
 
 impl Drop for Offered<'_> {
     fn drop(&mut self) {
-        self.end();
+        self.end(&mut Returned::new(self.spares));
     }
 }
 
@@ -228,13 +227,14 @@ fn finish(
         outputs.push(outcome.output(place)?);
     }
     // Buffers that were offered are kept first, so that newer ones, of this call, replace them.
-    call.offered.end();
-    outcome.keep_unwanted(n_out);
+    let mut returned = Returned::new(&of.spares);
+    call.offered.end(&mut returned);
+    outcome.keep_unwanted(n_out, &mut returned);
     let mut exchanges = borrow::list(call.updates.len())?;
     let mut inputs: List<Crossing> = borrow::list(of.n_arguments)?;
     let mut handed: List<(Id, Crossing)> = borrow::list(n_out)?;
     // From here on nothing can fail.
-    update::commit(&mut call.updates, &mut exchanges, &of.spares, of.outputs.len());
+    update::commit(&mut call.updates, &mut exchanges, &mut returned, of.outputs.len());
     call.places.end();
     for (input, passed) in of.inputs.iter().zip(&mut call.inputs) {
         if input.is_argument() {
@@ -245,7 +245,7 @@ fn finish(
     for (place, output) in outputs.iter_mut().enumerate() {
         output.leave_readers(function);
         if let Some(kept) = output.kept.take() {
-            of.spares.keep_handed_out(place, output.array, kept);
+            returned.keep_handed_out(place, output.array, kept);
         }
         handed.push((core::mem::replace(&mut output.array, Id::NONE), output.how));
     }

@@ -163,7 +163,8 @@ fn try_argument(
         }
         borrow::Passed::Copied(why) if takes && earlier.is_none() => {
             let reader = Owned::new(locked.copy_claim(claim, spare));
-            passed.resting = Some(Resting::begin(&mut locked, claim));
+            // It still is a holder of the bytes: if the call fails, the caller has the argument back as it was.
+            passed.resting = Some(Resting::begin_counted(&mut locked, claim));
             drop(locked);
             passed.copy(function, reader.id(), input, why)?;
         }

@@ -105,7 +105,11 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     updates.extend(
         description.updates.iter().zip(variables).map(|(spec, variable)| Update { variable, flags: spec.flags }),
     );
-    let spares = Spares::create(outputs.len() + updates.len())?;
+    let mut flags = vector(outputs.len() + updates.len())?;
+    flags.extend(
+        outputs.iter().map(|output: &Output| output.flags).chain(updates.iter().map(|update: &Update| update.flags)),
+    );
+    let spares = Spares::create(flags.into_iter())?;
     pool::on_missing_memory(|pool| drop_spares(|of| core::ptr::eq(of, pool)));
     reclaim::register(|device| _ = drop_spares(|of| of.device() == device));
     let Description { name, code, .. } = description;

@@ -5,6 +5,7 @@
 use super::input::{Bytes, Passed};
 use super::left::{self, Left};
 use super::outcome::Outcome;
+use super::spare::Returned;
 use crate::array;
 use crate::borrow;
 use crate::error::{Result, about, quietly};
@@ -158,14 +159,12 @@ impl Outcome<'_, '_> {
     }
 
     /// Keeps the buffers of outputs that the caller does not take.
-    pub fn keep_unwanted(&mut self, n_out: usize) {
+    pub fn keep_unwanted(&mut self, n_out: usize, returned: &mut Returned<'_>) {
         for (place, output) in self.function.outputs.iter().enumerate().skip(n_out) {
             let Some(left) = self.left[place].filter(|_| output.flags & TN_REUSE != 0) else { continue };
             let is_shared = self.left.iter().flatten().filter(|other| other.store == left.store).count() > 1;
             if !is_shared && left.holders == 0 && self.may_keep(left) {
-                // The body may have left a copy that it could only read.
-                left::make_writable(left.array);
-                self.function.spares.keep(place, self.places.take(place));
+                returned.keep(place, self.places.take(place));
             }
         }
     }

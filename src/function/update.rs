@@ -6,7 +6,7 @@ use super::input::{Bytes, Passed};
 use super::left::{self, Left};
 use super::outcome::Outcome;
 use super::reserved::{New, Reserved};
-use super::spare::Spares;
+use super::spare::Returned;
 use crate::borrow::List;
 use crate::error::{Result, about, recode};
 use crate::layout::Order;
@@ -92,7 +92,7 @@ fn keeps_bytes(input: &Passed, store: u64) -> bool {
 pub fn commit<'b>(
     updates: &mut [Reserved<'b>],
     exchanges: &mut List<Exchange<'b>>,
-    spares: &Spares,
+    returned: &mut Returned<'_>,
     first_place: usize,
 ) {
     for update in updates.iter() {
@@ -129,7 +129,7 @@ pub fn commit<'b>(
         }
         variable::note_checksum(update.variable);
         let Some(before) = exchange.before else { continue };
-        let is_kept = update.flags & TN_REUSE != 0 && spares.keep_value(first_place + index, before);
+        let is_kept = update.flags & TN_REUSE != 0 && returned.keep_value(first_place + index, before);
         if !is_kept {
             variable::end_value(before);
         }

@@ -49,6 +49,8 @@ mod fast_enter;
 
 mod fast_path;
 
+mod fast_variable;
+
 mod guard;
 
 mod guard_list;

@@ -296,7 +296,7 @@ pub struct ClaimBody {
     pub(crate) lent: bool,
     /// A COW write is copying the bytes, or a call lends them through another handle. Uses of this handle are refused meanwhile.
     pub(crate) moving: bool,
-    /// In the ledger's list of claims, and counted in `claims`. A claim that rests is not.
+    /// In the ledger's list of claims, and counted in `claims`. A claim that rests is not, if its bytes are lent.
     pub(crate) counted: bool,
     /// Only unfinished device work still needs the lease.
     pub(super) lingers: bool,

@@ -29,9 +29,15 @@ impl LedgerState {
 
     /// Whether the store has claims only: no guard, export, record or move.
     #[inline(always)]
-    pub(super) fn has_only_claims(&self) -> bool {
+    pub(crate) fn has_only_claims(&self) -> bool {
+        self.moves == 0 && self.has_only_claims_and_moves()
+    }
+
+    /// Whether the store has neither guard nor export nor record.
+    #[inline(always)]
+    pub(super) fn has_only_claims_and_moves(&self) -> bool {
         self.readers | self.writers | self.exports_read | self.exports_shared | self.exports_exclusive == 0
-            && self.records | self.moves == 0
+            && self.records == 0
             && self.held == 0
     }
 

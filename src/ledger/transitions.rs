@@ -10,7 +10,8 @@
 use super::class::{Class, GuardParams};
 use super::origin::Origin;
 use super::state::{Backing, Claim, ClaimBody, Guard, GuardedSlot, Lease, LedgerState, Promise, PromiseBody, Root};
-use crate::slots::{Slot, State};
+use crate::names::Name;
+use crate::slots::{Id, Slot, State};
 use crate::types::tn_device;
 
 /// Obligations of the caller of each function:
@@ -80,6 +81,68 @@ impl LedgerState {
         if last && self.moves == 0 {
             self.epoch += 1;
         }
+    }
+
+    /// Makes a claim that of a shared variable, see [`super::Locked::begin_variable`].
+    ///
+    /// # Safety
+    /// - As above.
+    #[inline(always)]
+    pub(super) unsafe fn begin_variable(&mut self, claim: &'static Claim, variable: Id, name: Name) {
+        // SAFETY: guarded by the locked ledger, and no other reference is out.
+        let body = unsafe { claim.guarded().own() };
+        debug_assert!(body.variable == Id::NONE);
+        body.variable = variable;
+        if !name.is_none() || !body.name.is_none() {
+            body.name = name;
+        }
+        // It may have come from a callback, whose bytes were another value's.
+        body.lent = false;
+        body.grants = false;
+        self.managed += 1;
+    }
+
+    /// Undoes [`LedgerState::begin_variable`].
+    ///
+    /// # Safety
+    /// - As above.
+    #[inline(always)]
+    pub(super) unsafe fn end_variable(&mut self, claim: &'static Claim) {
+        // SAFETY: guarded by the locked ledger, and no other reference is out.
+        let body = unsafe { claim.guarded().own() };
+        debug_assert!(body.variable != Id::NONE);
+        body.variable = Id::NONE;
+        self.managed -= 1;
+    }
+
+    /// Lets a new claim rest as a function's on a spare buffer, see [`super::Locked::rest_spare`].
+    ///
+    /// # Safety
+    /// - As above; the claim is in no list.
+    #[inline(always)]
+    pub(super) unsafe fn begin_resting_spare(&mut self, claim: &'static Claim) {
+        // SAFETY: guarded by the locked ledger, and no other reference is out.
+        let body = unsafe { claim.guarded().own() };
+        body.moving = true;
+        body.given = 1;
+        self.moves += 1;
+        self.spares += 1;
+    }
+
+    /// Ends the rest of a function's claim, which has a handle, on a spare buffer. It counts from now on.
+    ///
+    /// # Safety
+    /// - As above; the claim rests.
+    #[inline(always)]
+    pub(super) unsafe fn end_resting_spare(&mut self, claim: &'static Claim) {
+        // SAFETY: guarded by the locked ledger, and no other reference is out.
+        let body = unsafe { claim.guarded().own() };
+        body.moving = false;
+        body.given = 0;
+        self.moves -= 1;
+        self.spares -= 1;
+        // SAFETY: as above; the reference above is not used any more.
+        unsafe { self.link_claim(claim) };
     }
 
     /// Lets `to` share the root of `from`, if it has one: the layout of the array that the view `from` was made from.

@@ -13,23 +13,15 @@ impl Locked {
     /// Makes a claim that of a shared variable, whose handle no caller knows. Its store becomes constant for all other handles.
     pub(crate) fn begin_variable(&mut self, claim: &'static Claim, variable: Id, name: Name) {
         let ledger = self.ledger_of(claim);
-        let body = self.get_mut(claim);
-        debug_assert!(body.variable == Id::NONE);
-        body.variable = variable;
-        body.name = name;
-        // It may have come from a callback, whose bytes were another value's.
-        body.lent = false;
-        body.grants = false;
-        self.state_mut(ledger).managed += 1;
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim.
+        unsafe { self.state_mut(ledger).begin_variable(claim, variable, name) };
     }
 
     /// Undoes [`Locked::begin_variable`].
     pub(crate) fn end_variable(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
-        let body = self.get_mut(claim);
-        debug_assert!(body.variable != Id::NONE);
-        body.variable = Id::NONE;
-        self.state_mut(ledger).managed -= 1;
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim.
+        unsafe { self.state_mut(ledger).end_variable(claim) };
     }
 
     /// Ends all weak handles of a store, as if it had been without a claim.
@@ -62,6 +54,13 @@ impl Locked {
         self.begin_move(claim);
         self.unlink(claim);
         // No promise stands for this one. The checks of every call refuse a handle that is given.
+        self.get_mut(claim).given = 1;
+    }
+
+    /// As [`Locked::rest`], but the claim is counted all the time.
+    pub(crate) fn rest_counted(&mut self, claim: &'static Claim) {
+        debug_assert_eq!(self.get(claim).given, 0);
+        self.begin_move(claim);
         self.get_mut(claim).given = 1;
     }
 
@@ -102,13 +101,20 @@ impl Locked {
 
     /// Ends [`Locked::rest`]. If the handle of the resting claim was released meanwhile, that claim ends.
     pub(crate) fn resume(&mut self, claim: &'static Claim) {
-        self.get_mut(claim).given = 0;
+        let body = self.get_mut(claim);
+        body.given = 0;
+        let counted = body.counted;
         if claim.head().state() == State::Kept {
+            if counted {
+                self.unlink(claim);
+            }
             self.cancel_move(claim);
             return;
         }
         let ledger = self.ledger_of(claim);
-        self.link(ledger, claim);
+        if !counted {
+            self.link(ledger, claim);
+        }
         self.get_mut(claim).moving = false;
         self.state_mut(ledger).moves -= 1;
     }

@@ -58,8 +58,8 @@ fn give_slow(id: Id, required: u32) -> Result<Id> {
         array::check_process(locked, claim)?;
         let body = locked.get(claim);
         let needed = body.required.max(required);
-        if !body.counted {
-            // The claim rests: a call has the bytes.
+        if body.given > 0 && body.moving {
+            // The claim rests: a call has the array.
             return Err(given_already(locked, claim, 1));
         }
         if body.given + 1 > needed {

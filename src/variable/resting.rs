@@ -14,9 +14,15 @@ pub struct Resting {
 }
 
 impl Resting {
-    /// Makes the handle unusable. The store has another claim.
+    /// Makes the handle unusable. The store has another claim, which may be the only holder of the bytes.
     pub fn begin(locked: &mut Locked, claim: &'static Claim) -> Resting {
         locked.rest(claim);
+        Resting { claim, taken: None }
+    }
+
+    /// As [`Resting::begin`], but the claim remains a holder, so nobody else can be the only one.
+    pub fn begin_counted(locked: &mut Locked, claim: &'static Claim) -> Resting {
+        locked.rest_counted(claim);
         Resting { claim, taken: None }
     }
 

@@ -9,6 +9,7 @@ use super::handle::{ARENA_BYTES, ARENAS, Model, PromiseState, RELEASED_POOL, Ref
 use super::layout::{Layout, item};
 use super::region::Region;
 use super::store::{Memory, Origin};
+use super::variable::Variable;
 use super::views::{NONE, View};
 use tenure::types::*;
 
@@ -259,11 +260,12 @@ impl Reader<'_> {
         let dtype = if self.chance(3) { self.one(&[0, TN_F64 | 1 << 17]) } else { self.dtype() };
         let place = self.byte();
         let offset = i64::from(self.byte());
-        // The addresses of some expressions' values, and of what functions keep, cannot be found out.
+        // The addresses of some expressions' values, of what functions keep, and of variables without a handle cannot be found out.
         let hidden = |k: usize| {
-            let mut kept = self.model.functions.iter().flat_map(Function::values);
+            let kept = self.model.functions.iter().flat_map(Function::values);
+            let unnamed = self.model.variables.iter().filter(|variable| !variable.handle);
             self.model.node_claims(k).any(|(node, _)| self.model.nodes[node].unseen.is_some())
-                || kept.any(|value| value.store == k)
+                || kept.chain(unnamed.flat_map(Variable::values)).any(|value| value.store == k)
         };
         let fits = |&k: &usize| {
             let store = &self.model.stores[k];

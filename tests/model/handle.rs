@@ -56,6 +56,8 @@ pub struct Array {
     pub lent: bool,
     /// A call of a function uses it as an argument that it writes or takes. Until the end of the call it is GIVEN, and has no claim.
     pub rests: bool,
+    /// The body has a copy of its bytes, so it has its claim in spite of that.
+    pub copied: bool,
     /// The test does not know its handle.
     pub hidden: bool,
     /// Of the open give: the giver's variables (r) and outstanding promises (g).
@@ -67,7 +69,7 @@ pub struct Array {
 
 impl Array {
     pub fn has_claim(&self) -> bool {
-        !self.rests && (matches!(self.state, State::Live | State::Given) || self.kept)
+        (!self.rests || self.copied) && (matches!(self.state, State::Live | State::Given) || self.kept)
     }
 }
 
@@ -302,6 +304,7 @@ impl Model {
             granted: false,
             lent: false,
             rests: false,
+            copied: false,
             hidden: false,
             required: 0,
             given: 0,

@@ -132,7 +132,8 @@ impl Model {
     fn keep_unused(&mut self, call: &Running) {
         for (place, offered) in call.offered.iter().enumerate() {
             let Some(array) = *offered else { continue };
-            if self.arrays[array].has_claim() {
+            // One that the body gave away is not the function's any more.
+            if self.arrays[array].has_claim() && self.arrays[array].state == State::Live {
                 let value = self.value_of(array);
                 self.keep_spare(call.function, place, Spare { value, rests: false });
                 self.arrays[array].state = State::Released;

@@ -225,21 +225,17 @@ fn pivot(p: Option<bool>) -> Result<(), Trouble> {
 }
 
 fn cholesky(x: &Values, a: Arithmetic) -> Result<Values, Trouble> {
+    // Whether an infinite pivot has a root here is left open by the rules.
+    let check = |d: Number| pivot(d.is_positive().filter(|positive| !positive || a.is_tame(d)));
     if x.form == Form::Diagonal {
-        for &d in &x.elements {
-            pivot(d.is_positive())?;
-        }
+        x.elements.iter().try_for_each(|&d| check(d))?;
         return Ok(x.like(x.elements.iter().map(|&d| a.sqrt(d)).collect()));
     }
     let n = x.size().0;
     let mut l = vec![vec![Number::ZERO; n]; n];
     for j in 0..n {
         let d = less(x.elements[j * n + j], (0..j).map(|k| (l[j][k], l[j][k])), a);
-        pivot(d.is_positive())?;
-        if !a.is_tame(d) {
-            // Whether an infinite pivot has a root here is left open by the rules.
-            return Err(Trouble::Open);
-        }
+        check(d)?;
         l[j][j] = a.root(d);
         for i in j + 1..n {
             let pairs: Vec<_> = (0..j).map(|k| (l[i][k], l[j][k])).collect();

@@ -382,6 +382,7 @@ impl Model {
         passed.argument = Some(array);
         if passed.rests {
             self.arrays[array].rests = true;
+            self.arrays[array].copied = passed.bytes == Bytes::Copy;
             self.arrays[array].state = State::Given;
         }
         Ok(passed)
@@ -390,13 +391,8 @@ impl Model {
     /// An argument can be used again.
     pub fn wake(&mut self, input: &Passed) {
         let Some(argument) = input.argument.filter(|_| input.rests) else { return };
-        let store = self.arrays[argument].store;
-        let nested = self.arrays[argument].granted || self.arrays[argument].lent;
-        if !nested {
-            self.end_grants(store);
-        }
         let a = &mut self.arrays[argument];
-        a.rests = false;
+        (a.rests, a.copied) = (false, false);
         if a.state == State::Given {
             a.state = State::Live;
         }
