@@ -1001,11 +1001,11 @@ fn loom_values_that_are_exchanged_together_are_seen_together() {
             let array = new[k].import(TN_TAKE);
             variable::mark(&references[k], array).unwrap();
             let array = Some((array, variable::tag_of(array)));
-            Exchange { variable: &references[k], array, ends: false, detached: false, before: None }
+            Exchange { array, ..Exchange::default() }
         });
         let (before, seen) = both(
             || {
-                variable::exchange_all(&mut exchanges);
+                variable::exchange_all(true, references.iter().zip(&mut exchanges));
                 exchanges.map(|exchange| exchange.before.unwrap())
             },
             move || {

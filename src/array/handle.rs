@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
 use crate::options;
 use crate::slots::Id;
-use crate::thread;
+use crate::thread::{self, Thread};
 use crate::types::tn_device;
 
 /// Copies the layout of a live handle.
@@ -49,7 +49,12 @@ pub fn release_now(id: Id) -> Result<()> {
 
 /// As [`release_now`], for a handle that may be released already. It keeps the draft of the message.
 pub fn release_if_open(id: Id) {
-    if let Some(one) = LockedSlot::<Claim>::of(thread::current(), id)
+    release_if_open_as(thread::current(), id);
+}
+
+/// [`release_if_open`]; `thread` is the calling thread.
+pub fn release_if_open_as(thread: &'static Thread, id: Id) {
+    if let Some(one) = LockedSlot::<Claim>::of(thread, id)
         && one.release()
     {
         return;

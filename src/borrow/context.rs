@@ -75,18 +75,18 @@ pub fn guard_params(wanted: Use) -> GuardParams {
 #[inline]
 pub fn list<T>(n: usize) -> Result<List<T>> {
     let mut list = List::new();
-    if n > list.inline_size() {
-        ledger::reserve(&mut list, n)?;
-    }
+    ledger::reserve(&mut list, n)?;
     Ok(list)
 }
 
 /// A list of `n` equal items.
 #[inline]
 pub fn filled<T: Copy>(n: usize, item: T) -> Result<List<T>> {
+    // Filled in one go, and shortened: shorter than a loop.
     let mut filled = List::from_buf([item; 4]);
     if n > filled.len() {
-        ledger::reserve(&mut filled, n)?;
+        let more = n - filled.len();
+        ledger::reserve(&mut filled, more)?;
         filled.resize(n, item);
     }
     filled.truncate(n);

@@ -5,7 +5,7 @@ use crate::boundary::enter;
 use crate::dtype::Dtype;
 use crate::error::{Result, about, fail};
 use crate::ffi::convert::{self, Noted, Out, VersionedStruct};
-use crate::function::{self, Code, Declared, Description, Done, InputSpec, OutputSpec, UpdateSpec};
+use crate::function::{self, Code, Declared, Description, HandedOut, InputSpec, OutputSpec, UpdateSpec};
 use crate::layout::check_ndim;
 use crate::slots::Id;
 use crate::types::*;
@@ -117,9 +117,9 @@ pub unsafe extern "C" fn tn_function_call(
         if n_out > 0 && out.is_null() {
             return Err(convert::null("out"));
         }
-        function::call(c"tn_function_call", id, arguments, n_out, &mut |done| {
+        function::call(c"tn_function_call", id, arguments, n_out, &mut |item| {
             // SAFETY: `n_in` and `n_out` items by this function's documentation, and the call has checked both numbers.
-            unsafe { hand_out(&done, out, in_how, out_how) }
+            unsafe { hand_out(item, out, in_how, out_how) }
         })
     })
 }
@@ -139,17 +139,17 @@ pub extern "C" fn tn_function_release(function: *mut tn_function) -> tn_status {
 /// # Safety
 /// - `out` may be written for as many handles as there are outputs. `in_how` and `out_how` are NULL, or may be written for as many items as
 ///   there are inputs and outputs.
-unsafe fn hand_out(done: &Done<'_>, out: *mut *mut tn_array, in_how: *mut tn_crossing, out_how: *mut tn_crossing) {
-    for (index, how) in done.inputs.iter().enumerate().filter(|_| !in_how.is_null()) {
-        // SAFETY: the caller's obligation.
-        unsafe { in_how.add(index).write(*how) };
-    }
-    for (index, (array, how)) in done.outputs.iter().enumerate() {
-        // SAFETY: the caller's obligation.
-        unsafe {
-            out.add(index).write(convert::handle(*array));
-            if !out_how.is_null() {
-                out_how.add(index).write(*how);
+unsafe fn hand_out(item: HandedOut, out: *mut *mut tn_array, in_how: *mut tn_crossing, out_how: *mut tn_crossing) {
+    // SAFETY: the caller's obligation.
+    unsafe {
+        match item {
+            HandedOut::Input(index, how) if !in_how.is_null() => in_how.add(index).write(how),
+            HandedOut::Input(..) => {}
+            HandedOut::Output(index, array, how) => {
+                out.add(index).write(convert::handle(array));
+                if !out_how.is_null() {
+                    out_how.add(index).write(how);
+                }
             }
         }
     }

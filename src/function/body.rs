@@ -32,7 +32,7 @@ fn run_on_expressions(of: &Function, inputs: &mut [Passed], leaves: List<Id>, pl
     for (input, (at, _)) in inputs.iter_mut().zip(of.inputs()) {
         leaves.0.push(expr::leaf(input.handle, TN_FORM_OF_HANDLE).map_err(|status| about(status, at))?);
         // Then the leaf is the only holder of bytes that may be overwritten.
-        input.end_handle();
+        input.end_handle(places.thread);
     }
     let mut nodes = Expressions(borrow::filled(places.arrays.len(), Id::NONE)?);
     for (place, (node, array)) in nodes.0.iter_mut().zip(&mut places.arrays).enumerate() {

@@ -4,9 +4,9 @@
 //! body runs under no lock.
 
 use super::body;
-use super::declaration::{At, Done};
+use super::declaration::{At, HandedOut};
 use super::input::{self, Passed};
-use super::left::Places;
+use super::left::{Left, Places};
 use super::outcome::Outcome;
 use super::output::Output;
 use super::reserved::{self, Reserved};
@@ -18,8 +18,9 @@ use crate::borrow::{self, Argument, List};
 use crate::error::{Result, Status, about, drafted, fail, quietly, rank};
 use crate::ledger::{self, Claim};
 use crate::slots::Id;
+use crate::thread;
 use crate::types::*;
-use crate::variable::{self, Crossing, VariableRef};
+use crate::variable::{self, VariableRef};
 use core::ffi::CStr;
 
 /// A call in progress. The fields are dropped in this order.
@@ -36,7 +37,7 @@ pub fn call(
     id: Id,
     arguments: &[Id],
     n_out: usize,
-    hand_out: &mut dyn FnMut(Done<'_>),
+    hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
     let reference = FunctionRef::find(id)?;
     let of = &*reference.function();
@@ -51,9 +52,10 @@ fn run(
     of: &Function,
     arguments: &[Id],
     n_out: usize,
-    hand_out: &mut dyn FnMut(Done<'_>),
+    hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
-    let (places, offered) = (Places::create(of)?, Offered::create(of)?);
+    let thread = thread::current();
+    let (places, offered) = (Places::create(thread, of)?, Offered::create(of)?);
     let mut call = Call { places, offered, inputs: List::new(), updates: List::new() };
     if let Err(status) = prepare(function, of, arguments, n_out, &mut call) {
         drop(call);
@@ -74,8 +76,8 @@ fn prepare<'a>(
     call: &mut Call<'a>,
 ) -> Result<()> {
     check_counts(of, arguments, n_out)?;
-    call.updates = borrow::list(of.updates.len())?;
-    call.inputs = borrow::list(of.inputs.len())?;
+    ledger::reserve(&mut call.updates, of.updates.len())?;
+    ledger::reserve(&mut call.inputs, of.inputs.len())?;
     for (index, update) in of.updates.iter().enumerate() {
         let reserved = reserved::reserve(update);
         let place = call.places.of_update(index);
@@ -85,23 +87,30 @@ fn prepare<'a>(
         let place = call.places.of_update(index);
         call.places.arrays[place] = update.offer(function).map_err(|status| about(status, of.at(place)))?;
     }
-    let mut values = values(of, &call.updates)?.into_iter();
+    let mut values = if of.has_implicit() { Some(values(of, &call.updates)?.into_iter()) } else { None };
     let mut arguments_left = arguments.iter();
     for (at, input) in of.inputs() {
         let passed = match &input.from {
             From::Variable(variable) => {
-                let value = values.next().expect("one for each implicit input");
+                let value = values.as_mut().and_then(Iterator::next).expect("one for each implicit input");
                 let is_written = call.updates.iter().any(|update| update.lends(variable));
-                input::pass_value(function, (at, input), value.into_id(), is_written)
+                input::pass_value(function, (at, input), value.into_id(), is_written)?
             }
             From::Argument(default) => match arguments_left.next() {
                 Some(argument) if *argument != Id::NONE => {
-                    input::pass_argument(function, (at, input), *argument, &mut call.inputs, arguments)
+                    input::pass_argument(
+                        (call.places.thread, function),
+                        (at, input),
+                        *argument,
+                        &mut call.inputs,
+                        arguments,
+                    )?;
+                    continue;
                 }
-                _ => input::pass_default((at, input), default.as_ref().expect("checked").id()),
+                _ => input::pass_default((at, input), default.as_ref().expect("checked").id())?,
             },
         };
-        call.inputs.push(passed?);
+        call.inputs.push(passed);
     }
     call.offer(of);
     Ok(())
@@ -116,9 +125,6 @@ fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
         })
     };
     let count = implicit().count();
-    if count == 0 {
-        return Ok(List::new());
-    }
     let lent =
         |variable: &VariableRef| updates.iter().find(|update| update.lends(variable)).map(|update| update.offered);
     let mut variables: List<&VariableRef> = borrow::list(count)?;
@@ -153,7 +159,7 @@ impl Call<'_> {
         if of.code.expr_body.is_some() {
             return;
         }
-        of.spares.take(&mut self.offered.handles);
+        of.spares.take(self.places.thread, &mut self.offered.handles);
         for (array, spare) in self.places.arrays.iter_mut().zip(&self.offered.handles) {
             if *spare != Id::NONE {
                 *array = *spare;
@@ -163,19 +169,20 @@ impl Call<'_> {
 
     /// After the body: each handle has one owner, the places or the call. Ends the handles of the inputs.
     fn sort_out(&mut self) {
+        let left = &self.places.arrays[..];
         for input in &mut self.inputs {
-            if self.places.have(input.handle) {
+            if left.contains(&input.handle) {
                 input.handle = Id::NONE;
             }
-            input.end_handle();
+            input.end_handle(self.places.thread);
         }
-        for handle in &mut self.offered.handles {
-            if self.places.have(*handle) {
+        for (place, handle) in self.offered.handles.iter_mut().enumerate() {
+            if left[place] == *handle || left.contains(handle) {
                 *handle = Id::NONE;
             }
         }
         for update in &self.updates {
-            if update.offered != Id::NONE && !self.places.have(update.offered) {
+            if update.offered != Id::NONE && !left.contains(&update.offered) {
                 array::release_if_open(update.offered);
             }
         }
@@ -196,8 +203,7 @@ impl Offered<'_> {
 
     /// Keeps the buffers that the body left unused.
     fn end(&mut self, returned: &mut Returned<'_>) {
-        for (place, handle) in self.handles.iter_mut().enumerate() {
-            let handle = core::mem::replace(handle, Id::NONE);
+        for (place, handle) in self.handles.drain(..).enumerate() {
             if handle != Id::NONE {
                 quietly(|| returned.keep(place, handle));
             }
@@ -207,7 +213,9 @@ impl Offered<'_> {
 
 impl Drop for Offered<'_> {
     fn drop(&mut self) {
-        self.end(&mut Returned::new(self.spares));
+        if !self.handles.is_empty() {
+            self.end(&mut Returned::new(thread::current(), self.spares));
+        }
     }
 }
 
@@ -217,28 +225,28 @@ fn finish(
     of: &Function,
     call: &mut Call<'_>,
     n_out: usize,
-    hand_out: &mut dyn FnMut(Done<'_>),
+    hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
-    let left = call.places.settle(of)?;
+    let (mut left, mut outputs): (List<Option<Left>>, List<Output>) = (List::new(), List::new());
+    ledger::reserve(&mut left, call.places.arrays.len())?;
+    ledger::reserve(&mut outputs, n_out)?;
+    call.places.settle(of, &call.inputs, &mut call.updates, &mut left)?;
     let mut outcome = Outcome::new((function, of), &call.inputs, &mut call.places, &left, &mut call.updates)?;
     outcome.decide_updates()?;
-    let mut outputs: List<Output> = borrow::list(n_out)?;
     for place in 0..n_out {
         outputs.push(outcome.output(place)?);
     }
-    // Buffers that were offered are kept first, so that newer ones, of this call, replace them.
-    let mut returned = Returned::new(&of.spares);
+    // From here on nothing can fail. Buffers that were offered are kept first, so that newer ones, of this call, replace them.
+    let mut returned = Returned::new(outcome.places.thread, &of.spares);
     call.offered.end(&mut returned);
     outcome.keep_unwanted(n_out, &mut returned);
-    let mut exchanges = borrow::list(call.updates.len())?;
-    let mut inputs: List<Crossing> = borrow::list(of.n_arguments)?;
-    let mut handed: List<(Id, Crossing)> = borrow::list(n_out)?;
-    // From here on nothing can fail.
-    update::commit(&mut call.updates, &mut exchanges, &mut returned, of.outputs.len());
+    update::commit(&mut call.updates, &mut returned, of.outputs.len());
     call.places.end();
+    let mut argument = 0;
     for (input, passed) in of.inputs.iter().zip(&mut call.inputs) {
         if input.is_argument() {
-            inputs.push(passed.how);
+            hand_out(HandedOut::Input(argument, passed.how));
+            argument += 1;
         }
         passed.finish();
     }
@@ -247,9 +255,8 @@ fn finish(
         if let Some(kept) = output.kept.take() {
             returned.keep_handed_out(place, output.array, kept);
         }
-        handed.push((core::mem::replace(&mut output.array, Id::NONE), output.how));
+        hand_out(HandedOut::Output(place, core::mem::replace(&mut output.array, Id::NONE), output.how));
     }
-    hand_out(Done { inputs: &inputs, outputs: &handed });
     Ok(())
 }
 
@@ -259,9 +266,11 @@ fn check_counts(of: &Function, arguments: &[Id], n_out: usize) -> Result<()> {
         let text = format_args!("{} arguments, and {} are declared", arguments.len(), of.n_arguments);
         return Err(fail(TN_ERR_COUNT, text));
     }
-    for ((at, input), argument) in of.arguments().zip(arguments) {
-        if *argument == Id::NONE && matches!(input.from, From::Argument(None)) {
-            return Err(fail(TN_ERR_NULL, format_args!("{at} is NULL, and has no default value")));
+    if arguments.contains(&Id::NONE) {
+        for ((at, input), argument) in of.arguments().zip(arguments) {
+            if *argument == Id::NONE && matches!(input.from, From::Argument(None)) {
+                return Err(fail(TN_ERR_NULL, format_args!("{at} is NULL, and has no default value")));
+            }
         }
     }
     if n_out > of.outputs.len() {

@@ -106,12 +106,12 @@ impl Description {
     }
 }
 
-/// What a call hands out.
-pub struct Done<'a> {
-    /// For each argument, what became of it.
-    pub inputs: &'a [tn_crossing],
-    /// For each output that the caller takes, the array and what became of it.
-    pub outputs: &'a [(Id, tn_crossing)],
+/// What a call that succeeded hands out, item by item.
+pub enum HandedOut {
+    /// The index of an argument, and what became of it.
+    Input(usize, tn_crossing),
+    /// The index of an output that the caller takes, the array, and what became of the one that the body left.
+    Output(usize, Id, tn_crossing),
 }
 
 /// `in[2] "x"`: an input, output or update in a message.

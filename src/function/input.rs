@@ -7,7 +7,7 @@
 use super::declaration::{At, Declared};
 use super::slot::Input;
 use crate::array::{self, Checked, Owned, Refusal};
-use crate::borrow::{self, Argument, Use};
+use crate::borrow::{self, Argument, List, Use};
 use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
@@ -16,7 +16,7 @@ use crate::pool;
 use crate::promise;
 use crate::region;
 use crate::slots::Id;
-use crate::thread;
+use crate::thread::{self, Thread};
 use crate::types::*;
 use crate::variable::{self, ALIASED, Crossing, Resting};
 use core::ffi::CStr;
@@ -54,6 +54,7 @@ pub enum Bytes {
 }
 
 impl Passed {
+    #[inline]
     fn new(handle: Id, flags: u32) -> Passed {
         Passed {
             handle,
@@ -73,16 +74,15 @@ impl Passed {
     }
 
     /// Ends the body's handle, if the body left it.
-    pub fn end_handle(&mut self) {
+    pub fn end_handle(&mut self, thread: &'static Thread) {
         let handle = core::mem::replace(&mut self.handle, Id::NONE);
         if handle != Id::NONE {
-            array::release_if_open(handle);
+            array::release_if_open_as(thread, handle);
         }
     }
 
-    /// Ends the input of a call that succeeded. Allocates nothing, and cannot fail.
+    /// Ends the input of a call that succeeded, whose handle has ended. Allocates nothing, and cannot fail.
     pub fn finish(&mut self) {
-        self.end_handle();
         if let Some(resting) = self.resting.take() {
             resting.end();
         }
@@ -91,22 +91,33 @@ impl Passed {
 
 impl Drop for Passed {
     fn drop(&mut self) {
-        self.end_handle();
+        if self.handle != Id::NONE {
+            self.end_handle(thread::current());
+        }
     }
 }
 
-/// Passes an argument. `before`: the inputs before it. `arguments`: all arguments of the call.
+/// Passes an argument, and adds it to the inputs `before` it. `arguments`: all arguments of the call.
+#[inline]
 pub fn pass_argument(
-    function: &'static CStr,
+    (thread, function): (&'static Thread, &'static CStr),
     (at, input): (At<'_>, &Input),
     argument: Id,
-    before: &mut [Passed],
+    before: &mut List<Passed>,
     arguments: &[Id],
-) -> Result<Passed> {
-    try_argument(function, input, argument, before, arguments).map_err(|status| about(status, at))
+) -> Result<()> {
+    if let Some(passed) = try_to_read(thread, input, argument, before) {
+        before.push(passed);
+        return Ok(());
+    }
+    let passed = pass_slow(function, input, argument, before, arguments).map_err(|status| about(status, at))?;
+    before.push(passed);
+    Ok(())
 }
 
-fn try_argument(
+/// Passes an argument that the body may write, or that only the slow path can pass or refuse.
+#[inline(never)]
+fn pass_slow(
     function: &'static CStr,
     input: &Input,
     argument: Id,
@@ -116,9 +127,6 @@ fn try_argument(
     let thread = thread::current();
     let mut passed = Passed::new(Id::NONE, input.flags);
     passed.argument = argument;
-    if passed.try_to_read(input, before) {
-        return Ok(passed);
-    }
     // An argument that an earlier input made unusable is copied through the handle of that one.
     let position = before.iter().position(|passed| passed.argument == argument && passed.resting.is_some());
     let earlier = position.map(|at| &before[at]);
@@ -198,35 +206,37 @@ fn make_readonly(locked: &mut Locked, claim: &'static Claim, input: &Input) {
     }
 }
 
-impl Passed {
-    /// The fast path of an argument that is only read, as most are: it is live, and nothing conflicts.
-    fn try_to_read(&mut self, input: &Input, before: &[Passed]) -> bool {
-        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT) != 0;
-        if writes || before.iter().any(Passed::is_written) {
-            return false;
-        }
-        let Some(mut one) = LockedSlot::<Claim>::live(thread::current(), self.argument) else { return false };
-        let (body, state) = (one.body(), one.state());
-        let is_there = input.flags & TN_RAW != 0 || input.declared.device.is_none_or(|device| device == state.device);
-        let fits = is_there && input.declared.fits(&body.layout);
-        if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
-            return false;
-        }
-        self.is_writable = !body.readonly && !state.readonly;
-        let handle = one.add_claim(|from, to| {
-            let fits = to.copy_layout_and_name_from(from);
-            to.readonly = true;
-            to.grants = false;
-            if to.name.is_none() && !input.name.is_none() {
-                to.name = input.name;
-            }
-            fits.then_some(true)
-        });
-        (self.store, self.bytes) = (one.tag(), Bytes::Argument);
-        self.handle = handle.unwrap_or(Id::NONE);
-        handle.is_some()
+/// The fast path of an argument that is only read, as most are: it is live, and nothing conflicts.
+#[inline]
+fn try_to_read(thread: &'static Thread, input: &Input, argument: Id, before: &[Passed]) -> Option<Passed> {
+    let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT) != 0;
+    if writes || before.iter().any(Passed::is_written) {
+        return None;
     }
+    let mut one = LockedSlot::<Claim>::live(thread, argument)?;
+    let (body, state) = (one.body(), one.state());
+    let is_there = input.flags & TN_RAW != 0 || input.declared.device.is_none_or(|device| device == state.device);
+    let fits = is_there && input.declared.fits(&body.layout);
+    if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
+        return None;
+    }
+    let is_writable = !body.readonly && !state.readonly;
+    let handle = one.add_claim(|from, to| {
+        let fits = to.copy_layout_and_name_from(from);
+        to.readonly = true;
+        to.grants = false;
+        if to.name.is_none() && !input.name.is_none() {
+            to.name = input.name;
+        }
+        fits.then_some(true)
+    })?;
+    let mut passed = Passed::new(handle, input.flags);
+    (passed.argument, passed.store, passed.bytes, passed.is_writable) =
+        (argument, one.tag(), Bytes::Argument, is_writable);
+    Some(passed)
+}
 
+impl Passed {
     /// Gives the body a copy, on the input's device. It is read-only unless the body may write the argument.
     fn copy(&mut self, function: &'static CStr, source: Id, input: &Input, why: u32) -> Result<()> {
         variable::check_forbidden(why)?;
@@ -236,7 +246,7 @@ impl Passed {
         };
         let copy = variable::copy(function, source, pool::current(device)?, Order::A, why)?;
         // The handle that the body has had so far, if it has one, is the source.
-        self.end_handle();
+        self.end_handle(thread::current());
         (self.handle, self.how, self.bytes) = (copy, Crossing { how: TN_COPIED, why }, Bytes::Copy);
         let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0 && input.is_argument();
         self.store = array::with(copy, |locked, claim| {

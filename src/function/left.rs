@@ -4,14 +4,15 @@
 //! or stored. After [`Places::settle`] each place has a handle of its own.
 
 use super::declaration::Declared;
-use super::input::check_declared;
+use super::input::{Passed, check_declared};
+use super::reserved::{New, Reserved};
 use super::slot::Function;
 use crate::array;
 use crate::borrow::{self, List, Use};
 use crate::error::{Result, about, fail, recode};
 use crate::ledger::{self, Claim, ClaimBody, LedgerState, LockedSlot};
 use crate::slots::Id;
-use crate::thread;
+use crate::thread::Thread;
 use crate::types::*;
 
 /// The places of a call: the outputs, and then the updates.
@@ -19,6 +20,8 @@ pub struct Places {
     /// The arrays; none in an empty place.
     pub arrays: List<Id>,
     n_out: usize,
+    /// The calling thread.
+    pub thread: &'static Thread,
 }
 
 /// An array that the body left, as it is after the body.
@@ -37,14 +40,14 @@ pub struct Left {
     /// A guard or an export through which the bytes can be written is open.
     pub is_open: bool,
     /// Number of axes.
-    pub ndim: usize,
+    pub ndim: u8,
 }
 
 impl Places {
     /// The places of a function, all empty.
-    pub fn create(function: &Function) -> Result<Places> {
+    pub fn create(thread: &'static Thread, function: &Function) -> Result<Places> {
         let (n_out, n_update) = (function.outputs.len(), function.updates.len());
-        Ok(Places { arrays: borrow::filled(n_out + n_update, Id::NONE)?, n_out })
+        Ok(Places { arrays: borrow::filled(n_out + n_update, Id::NONE)?, n_out, thread })
     }
 
     /// The places of the outputs, and those of the updates.
@@ -67,8 +70,15 @@ impl Places {
         self.arrays.contains(&handle)
     }
 
-    /// Gives each place a handle of its own, and checks the arrays. Returns what is in each place.
-    pub fn settle(&mut self, function: &Function) -> Result<List<Option<Left>>> {
+    /// Gives each place a handle of its own, and checks the arrays. `all`, which has room, receives what is in each place. An update's array that nothing else in the
+    /// call has, and that prevents nothing, becomes the new value here, under the lock of the check.
+    pub fn settle(
+        &mut self,
+        function: &Function,
+        inputs: &[Passed],
+        updates: &mut [Reserved<'_>],
+        all: &mut List<Option<Left>>,
+    ) -> Result<()> {
         for place in 1..self.arrays.len() {
             let array = self.arrays[place];
             if array != Id::NONE && self.arrays[..place].contains(&array) {
@@ -77,30 +87,48 @@ impl Places {
                 self.arrays[place] = named(array::clone(array), function, place)?;
             }
         }
-        let mut all = borrow::list(self.arrays.len())?;
-        for (place, array) in self.arrays.iter().enumerate() {
-            if *array != Id::NONE {
-                all.push(Some(named(look(*array, declared(function, place)), function, place)?));
-            } else if place < self.n_out {
-                return Err(fail(TN_ERR_FAILED, format_args!("the body left NULL in {}", function.at(place))));
-            } else {
+        for (place, array) in self.arrays.iter_mut().enumerate() {
+            let index = place.checked_sub(self.n_out);
+            if *array == Id::NONE {
+                if index.is_none() {
+                    return Err(fail(TN_ERR_FAILED, format_args!("the body left NULL in {}", function.at(place))));
+                }
                 all.push(None);
+                continue;
+            }
+            let Some((one, left)) = look(self.thread, *array, function, place) else {
+                all.push(Some(named(look_slow(*array, declared(function, place)), function, place)?));
+                continue;
+            };
+            if let Some(index) = index {
+                let fixed = updates[index].variable.fixed();
+                let has = |store: u64| store == left.store;
+                let is_known = inputs.iter().any(|input| has(input.store))
+                    || updates.iter().any(|update| has(update.store))
+                    || all.iter().flatten().any(|other| has(other.store));
+                if !is_known && borrow::is_free_value(one.body(), one.state(), fixed.device) {
+                    let value = one.become_variable(updates[index].variable.id(), fixed.name);
+                    updates[index].new = New::Array(value, left.store);
+                    *array = Id::NONE;
+                }
+            }
+            all.push(Some(left));
+        }
+        // The arrays of other places on a store are no holders.
+        for place in 1..all.len() {
+            let (before, at) = all.split_at_mut(place);
+            let Some(left) = &mut at[0] else { continue };
+            for other in before.iter_mut().flatten().filter(|other| other.store == left.store) {
+                other.holders = other.holders.saturating_sub(1);
+                left.holders = left.holders.saturating_sub(1);
             }
         }
-        for place in 0..all.len() {
-            let Some(left) = all[place] else { continue };
-            let beside = all.iter().flatten().filter(|other| other.store == left.store).count() as u32 - 1;
-            if let Some(left) = &mut all[place] {
-                left.holders = left.holders.saturating_sub(beside);
-            }
-        }
-        Ok(all)
+        Ok(())
     }
 
     /// Releases what is left in the places.
     pub fn end(&mut self) {
-        for place in 0..self.arrays.len() {
-            let array = self.take(place);
+        while let Some(array) = self.arrays.pop() {
             if array != Id::NONE && !self.have(array) {
                 array::release_if_open(array);
             }
@@ -135,15 +163,28 @@ fn named<T>(outcome: Result<T>, function: &Function, place: usize) -> Result<T> 
     })
 }
 
-fn look(array: Id, declared: Declared) -> Result<Left> {
-    // The fast path: an array that is live and fits, and whose bytes nobody uses.
-    if let Some(one) = LockedSlot::<Claim>::live(thread::current(), array)
-        && one.body().given == 0
-        && declared.fits(&one.body().layout)
-        && borrow::is_free(one.body(), one.state(), Use::Read { frozen: false })
-    {
-        return Ok(Left::new(array, one.tag(), one.body(), one.state(), one.state().claims - 1));
+/// The fast path of [`look_slow`]: an array that is live and fits, and whose bytes nobody uses. Its store stays locked.
+#[inline]
+fn look(thread: &'static Thread, array: Id, function: &Function, place: usize) -> Option<(LockedSlot<Claim>, Left)> {
+    let one = LockedSlot::<Claim>::live(thread, array)?;
+    let (body, state) = (one.body(), one.state());
+    let layout = &body.layout;
+    let fits = match place.checked_sub(function.outputs.len()) {
+        None => function.outputs[place].declared.fits(layout),
+        Some(index) => {
+            let fixed = function.updates[index].variable.fixed();
+            fixed.dtype == layout.dtype() && fixed.ndim == layout.ndim()
+        }
+    };
+    if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
+        return None;
     }
+    let left = Left::new(array, one.tag(), body, state, state.claims - 1);
+    Some((one, left))
+}
+
+#[cold]
+fn look_slow(array: Id, declared: Declared) -> Result<Left> {
     array::with(array, |locked, claim| {
         array::check_live(locked, claim)?;
         check_declared(locked, claim, &declared, 0)?;
@@ -162,7 +203,7 @@ impl Left {
             holders,
             is_foreign: state.leases > 0 || !state.is_own_memory(),
             is_open: state.writers + state.exports_shared + state.exports_exclusive > 0,
-            ndim: body.layout.ndim(),
+            ndim: body.layout.ndim() as u8,
         }
     }
 }

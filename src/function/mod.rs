@@ -43,7 +43,7 @@ mod spare;
 mod update;
 
 pub use call::call;
-pub use declaration::{Code, Declared, Description, Done, InputSpec, OutputSpec, UpdateSpec, vector};
+pub use declaration::{Code, Declared, Description, HandedOut, InputSpec, OutputSpec, UpdateSpec, vector};
 pub use slot::each_open;
 
 use crate::array;

@@ -57,4 +57,13 @@ impl<'c, 'a> Outcome<'c, 'a> {
     pub fn is_of_input(&self, store: u64) -> bool {
         self.inputs.iter().any(|input| input.store == store)
     }
+
+    /// Whether the store is new to the library: no input, updated variable or new value has it, nor an output before `place`.
+    pub fn is_unknown(&self, store: u64, place: usize) -> bool {
+        let is_before = |left: &Option<Left>| left.is_some_and(|left| left.store == store);
+        !self.is_of_input(store)
+            && !self.updates.iter().any(|update| update.store == store)
+            && !self.taken.contains(&store)
+            && !self.left[..place].iter().any(is_before)
+    }
 }

@@ -13,7 +13,7 @@ use crate::layout::{Layout, Order};
 use crate::ledger::{Locked, SpareClaim};
 use crate::pool;
 use crate::slots::Id;
-use crate::thread;
+use crate::thread::Thread;
 use crate::types::*;
 use crate::variable::{self, ALIASED, Crossing};
 use core::ffi::CStr;
@@ -91,15 +91,21 @@ impl Outcome<'_, '_> {
         let borrows = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
         let left = self.left[place].expect("checked by `settle`");
         let wanted = declared.declared.device.filter(|_| flags & TN_RAW == 0).unwrap_or(left.device);
-        let mut fate = self.fate(place, left);
-        if wanted != left.device {
-            fate = Fate::Copied(TN_WHY_DEVICE);
+        let is_in_place = wanted == left.device;
+        if is_in_place && left.holders == 0 && self.is_unknown(left.store, place) {
+            // The usual case: an array that the body made or found.
+            let mut output = Output::new(self.places.take(place), ALIASED);
+            if flags & TN_REUSE != 0 && !left.is_foreign {
+                output.kept = Some(room_for(self.places.thread, left.ndim)?);
+            }
+            return Ok(output);
         }
+        let fate = if is_in_place { self.fate(place, left) } else { Fate::Copied(TN_WHY_DEVICE) };
         let Fate::Copied(why) = fate else {
             let mut output = Output::new(self.places.take(place), ALIASED);
             output.was_value = fate == Fate::HandedOut && !borrows && self.update_on(left.store).is_some();
             if fate == Fate::HandedOut && flags & TN_REUSE != 0 && self.may_keep(left) {
-                output.kept = Some(room_for(left.ndim)?);
+                output.kept = Some(room_for(self.places.thread, left.ndim)?);
             }
             return Ok(output);
         };
@@ -112,7 +118,7 @@ impl Outcome<'_, '_> {
         let copy = variable::copy(self.caller, left.array, pool::current(wanted)?, Order::C, why)?;
         let mut output = Output::new(copy, Crossing { how: TN_COPIED, why });
         if flags & TN_REUSE != 0 {
-            output.kept = Some(room_for(left.ndim)?);
+            output.kept = Some(room_for(self.places.thread, left.ndim)?);
         }
         Ok(output)
     }
@@ -170,8 +176,10 @@ impl Outcome<'_, '_> {
     }
 }
 
-fn room_for(ndim: usize) -> Result<SpareClaim> {
-    let mut spare = SpareClaim::take(thread::current())?;
-    *spare.layout() = Layout::room(ndim)?;
+fn room_for(thread: &'static Thread, ndim: u8) -> Result<SpareClaim> {
+    let mut spare = SpareClaim::take(thread)?;
+    if usize::from(ndim) > Layout::INLINE_NDIM {
+        *spare.layout() = Layout::room(ndim.into())?;
+    }
     Ok(spare)
 }

@@ -8,7 +8,7 @@ use crate::error::{Result, fail, quietly};
 use crate::layout::Order;
 use crate::slots::Id;
 use crate::types::*;
-use crate::variable::{self, Lent, Value, VariableRef, Work};
+use crate::variable::{self, Exchange, Lent, Value, VariableRef, Work};
 use core::ffi::CStr;
 
 /// A variable that a call changes.
@@ -29,6 +29,8 @@ pub struct Reserved<'a> {
     pub why: u32,
     /// What becomes of it.
     pub new: New,
+    /// The change at the commit.
+    pub exchange: Exchange,
     /// Its drop ends the reservation, after that of the fields above.
     pub work: Option<Work<'a>>,
 }
@@ -50,7 +52,8 @@ pub fn reserve(update: &Update) -> Result<Reserved<'_>> {
     variable::verify(variable, present)?;
     let Value { array, store, .. } = variable.check(present)?;
     let (flags, offered, lent, why, new) = (update.flags, Id::NONE, None, 0, New::None);
-    Ok(Reserved { variable, flags, array, store, offered, lent, why, new, work: Some(work) })
+    let (exchange, work) = (Exchange::default(), Some(work));
+    Ok(Reserved { variable, flags, array, store, offered, lent, why, new, exchange, work })
 }
 
 impl Reserved<'_> {

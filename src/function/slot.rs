@@ -96,6 +96,11 @@ impl Function {
         self.inputs().filter(|(_, input)| input.is_argument())
     }
 
+    /// Whether an input has the value of a variable.
+    pub fn has_implicit(&self) -> bool {
+        self.n_arguments < self.inputs.len()
+    }
+
     /// What messages call a place. The outputs come first, and then the updates.
     pub fn at(&self, place: usize) -> At<'_> {
         match place.checked_sub(self.outputs.len()) {

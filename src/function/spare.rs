@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
 use crate::names::Name;
 use crate::slots::Id;
-use crate::thread::{self, QuickLock};
+use crate::thread::{QuickLock, Thread};
 use crate::types::TN_REUSE;
 use smallvec::SmallVec;
 
@@ -39,14 +39,14 @@ impl Spares {
     }
 
     /// Takes a buffer that nobody else has for each place that has one. `found`: by place, all none. The caller owns the handles.
-    pub fn take(&self, found: &mut [Id]) {
+    pub fn take(&self, thread: &'static Thread, found: &mut [Id]) {
         if !self.is_used {
             return;
         }
         for (chunk, found) in found.chunks_mut(AT_ONCE).enumerate() {
             let first = chunk * AT_ONCE;
             let mut oldest = [None; AT_ONCE];
-            let mut lists = self.lists.lock();
+            let mut lists = self.lists.lock_as(thread);
             for (oldest, kept) in oldest.iter_mut().zip(&mut lists[first..]) {
                 if let Some(claim) = kept[0].take() {
                     kept.rotate_left(1);
@@ -56,7 +56,7 @@ impl Spares {
             drop(lists);
             for (at, found) in found.iter_mut().enumerate() {
                 if let Some(claim) = oldest[at] {
-                    *found = match LockedSlot::held_claim(thread::current(), claim).take_spare() {
+                    *found = match LockedSlot::held_claim(thread, claim).take_spare() {
                         Some(handle) => handle,
                         None => self.take_slow(first + at, claim),
                     };
@@ -144,14 +144,15 @@ impl Drop for Spares {
 /// Buffers that a call leaves for later ones. Its drop puts them to their places.
 pub struct Returned<'a> {
     spares: &'a Spares,
+    thread: &'static Thread,
     /// At most [`AT_ONCE`].
     waiting: SmallVec<[(usize, &'static Claim); AT_ONCE]>,
 }
 
 impl<'a> Returned<'a> {
     /// None yet.
-    pub fn new(spares: &'a Spares) -> Returned<'a> {
-        Returned { spares, waiting: SmallVec::new() }
+    pub fn new(thread: &'static Thread, spares: &'a Spares) -> Returned<'a> {
+        Returned { spares, thread, waiting: SmallVec::new() }
     }
 
     /// Keeps an array that the library owns. An array that the body gave away or passed on is released.
@@ -171,7 +172,7 @@ impl<'a> Returned<'a> {
     /// Keeps the buffer of a former value of a variable, if nobody else has it. False: somebody has, and nothing was done. The handle becomes
     /// another one, because a reader may still have the old one and take the array for the value.
     pub fn keep_value(&mut self, place: usize, before: Id) -> bool {
-        let kept = LockedSlot::<Claim>::live(thread::current(), before).and_then(LockedSlot::become_spare);
+        let kept = LockedSlot::<Claim>::live(self.thread, before).and_then(LockedSlot::become_spare);
         let kept = kept.or_else(|| value_to_spare(before));
         kept.is_some_and(|claim| {
             self.push(place, claim);
@@ -181,7 +182,7 @@ impl<'a> Returned<'a> {
 
     /// Keeps the buffer of an array that a caller gets, for the time after. Cannot fail: a buffer that cannot be kept is not.
     pub fn keep_handed_out(&mut self, place: usize, array: Id, spare: SpareClaim) {
-        let kept = match LockedSlot::<Claim>::live(thread::current(), array) {
+        let kept = match LockedSlot::<Claim>::live(self.thread, array) {
             Some(one) => one.add_resting_spare(spare).or_else(|spare| output_to_spare(array, spare)),
             None => output_to_spare(array, spare),
         };
@@ -201,7 +202,7 @@ impl<'a> Returned<'a> {
         if self.waiting.is_empty() {
             return;
         }
-        let mut lists = self.spares.lists.lock();
+        let mut lists = self.spares.lists.lock_as(self.thread);
         // A place usually has no buffer now.
         self.waiting.retain(|(place, claim)| {
             let kept = &mut lists[*place];

@@ -7,18 +7,21 @@ use super::left::{self, Left};
 use super::outcome::Outcome;
 use super::reserved::{New, Reserved};
 use super::spare::Returned;
-use crate::borrow::List;
 use crate::error::{Result, about, recode};
 use crate::layout::Order;
 use crate::options;
 use crate::slots::Id;
 use crate::types::*;
-use crate::variable::{self, Exchange, Work};
+use crate::variable::{self, Work};
 
 impl Outcome<'_, '_> {
     /// Decides what becomes the new value of each variable, and makes the copies that are needed.
     pub fn decide_updates(&mut self) -> Result<()> {
         for index in 0..self.updates.len() {
+            if let New::Array(_, store) = self.updates[index].new {
+                self.taken.push(store);
+                continue;
+            }
             let place = self.places.of_update(index);
             let new = match self.left[place] {
                 None => self.updates[index].stay(),
@@ -88,25 +91,20 @@ fn keeps_bytes(input: &Passed, store: u64) -> bool {
     keeps && input.store == store
 }
 
-/// Makes all new values those of their variables, at once. `exchanges` has room for all. Cannot fail.
-pub fn commit<'b>(
-    updates: &mut [Reserved<'b>],
-    exchanges: &mut List<Exchange<'b>>,
-    returned: &mut Returned<'_>,
-    first_place: usize,
-) {
-    for update in updates.iter() {
-        let array = match update.new {
-            New::None => continue,
-            New::InPlace => None,
+/// Makes all new values those of their variables, at once. Cannot fail.
+pub fn commit(updates: &mut [Reserved<'_>], returned: &mut Returned<'_>, first_place: usize) {
+    for update in updates.iter_mut() {
+        update.exchange.array = match update.new {
+            New::None | New::InPlace => None,
             New::Array(array, store) => Some((array, store)),
         };
         // A checksum is noted at the end, and a value that is lent ends being so.
-        let ends = update.lent.is_none() && !options::check_managed();
-        let detached = update.why & variable::BY_HOLDER != 0;
-        exchanges.push(Exchange { variable: update.variable, array, ends, detached, before: None });
+        update.exchange.ends = update.lent.is_none() && !options::check_managed();
+        update.exchange.detached = update.why & variable::BY_HOLDER != 0;
     }
-    variable::exchange_all(exchanges);
+    let several = updates.len() > 1;
+    let changed = updates.iter_mut().filter(|update| !matches!(update.new, New::None));
+    variable::exchange_all(several, changed.map(|update| (update.variable, &mut update.exchange)));
     // All before the first reservation ends, because a value that was lent may have become that of another variable.
     for update in updates.iter_mut() {
         match (update.lent.take(), &update.new) {
@@ -115,20 +113,17 @@ pub fn commit<'b>(
             (Some(lent), _) => _ = lent.keep_handle(),
         }
     }
-    let mut exchanges = exchanges.iter();
     for (index, update) in updates.iter_mut().enumerate() {
         // Its drop ends the reservation of the variable.
         let work = update.work.take();
-        let new = core::mem::replace(&mut update.new, New::None);
-        if matches!(new, New::None) {
+        if matches!(core::mem::replace(&mut update.new, New::None), New::None) {
             continue;
         }
-        let exchange = exchanges.next().expect("one for each change");
-        if exchange.ends {
+        if update.exchange.ends {
             work.into_iter().for_each(Work::forget);
         }
         variable::note_checksum(update.variable);
-        let Some(before) = exchange.before else { continue };
+        let Some(before) = update.exchange.before else { continue };
         let is_kept = update.flags & TN_REUSE != 0 && returned.keep_value(first_place + index, before);
         if !is_kept {
             variable::end_value(before);

@@ -254,7 +254,13 @@ pub fn lock_tag(tag: u64) -> Option<(Locked, &'static Ledger)> {
 }
 
 /// Reserves a capacity of `more` further elements, or returns TN_ERR_NO_HOST_MEMORY.
+#[inline]
 pub fn reserve<A: smallvec::Array>(vector: &mut SmallVec<A>, more: usize) -> Result<()> {
+    if vector.capacity() - vector.len() >= more { Ok(()) } else { reserve_slow(vector, more) }
+}
+
+#[cold]
+fn reserve_slow<A: smallvec::Array>(vector: &mut SmallVec<A>, more: usize) -> Result<()> {
     vector
         .try_reserve(more)
         .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {more} entries of bookkeeping")))

@@ -355,9 +355,8 @@ impl Drop for VariableRef {
 }
 
 /// A new value of a variable.
-pub struct Exchange<'a> {
-    /// The variable, which the call is changing.
-    pub variable: &'a VariableRef,
+#[derive(Default)]
+pub struct Exchange {
     /// The array of the new value, and the tag of its store; None: the value was written into the bytes that it had.
     pub array: Option<(Id, u64)>,
     /// The call does no more with the variable: its [`Work`] is ended here, and the caller forgets it.
@@ -371,11 +370,11 @@ pub struct Exchange<'a> {
 /// Held while the values of several variables are exchanged or looked up, so that a reader sees either all exchanges of a call or none.
 static SEVERAL: QuickLock<()> = QuickLock::new(());
 
-/// Exchanges the values of several variables at once. Cannot fail.
-pub fn exchange_all(exchanges: &mut [Exchange<'_>]) {
-    let _together = (exchanges.len() > 1).then(|| SEVERAL.lock());
-    for exchange in exchanges {
-        exchange.before = exchange.variable.exchange(exchange.array, exchange.detached, exchange.ends);
+/// Exchanges the values of variables, which the call is changing, at once. `several`: there may be more than one. Cannot fail.
+pub fn exchange_all<'a>(several: bool, exchanges: impl Iterator<Item = (&'a VariableRef, &'a mut Exchange)>) {
+    let _together = several.then(|| SEVERAL.lock());
+    for (variable, exchange) in exchanges {
+        exchange.before = variable.exchange(exchange.array, exchange.detached, exchange.ends);
     }
 }
 

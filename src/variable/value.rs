@@ -12,7 +12,7 @@ use crate::borrow::{self, Adopted, BorrowContext, Entry, Use, Wanted};
 use crate::copy_stats;
 use crate::error::Result;
 use crate::layout::{Form, Layout, Order};
-use crate::ledger::{self, Claim, Locked, LockedSlot, Points, SpareClaim, UseTime};
+use crate::ledger::{self, Claim, Locked, Points, SpareClaim, UseTime};
 use crate::names::Name;
 use crate::options;
 use crate::pool::Pool;
@@ -115,17 +115,6 @@ pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, prese
 /// Makes an array that the body of a function left the value-to-be of a variable, by an alias. `from`: another variable that lets its value
 /// go; else none. Returns a new handle, because the body knows the old one. Err: only a copy is possible, with TN_WHY_ bits.
 pub fn adopt_left(variable: &VariableRef, left: Id, from: Id) -> Result<core::result::Result<Id, u32>> {
-    if let Some(one) = LockedSlot::<Claim>::live(thread::current(), left)
-        && borrow::is_free_value(one.body(), one.state(), variable.fixed().device)
-    {
-        return Ok(Ok(one.become_variable(variable.id(), variable.fixed().name)));
-    }
-    adopt_left_slow(variable, left, from)
-}
-
-/// The slow path of [`adopt_left`].
-#[cold]
-fn adopt_left_slow(variable: &VariableRef, left: Id, from: Id) -> Result<core::result::Result<Id, u32>> {
     let wanted = Wanted { from, is_own: true, ..wanted(variable, TN_TAKE) };
     Ok(check_alias(wanted, || lock_live(left))?.map(|(mut locked, claim)| {
         locked.begin_variable(claim, variable.id(), variable.fixed().name);
