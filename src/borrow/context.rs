@@ -82,15 +82,17 @@ pub fn list<T>(n: usize) -> Result<List<T>> {
 /// A list of `n` equal items.
 #[inline]
 pub fn filled<T: Copy>(n: usize, item: T) -> Result<List<T>> {
-    // Filled in one go, and shortened: shorter than a loop.
-    let mut filled = List::from_buf([item; 4]);
-    if n > filled.len() {
-        let more = n - filled.len();
-        ledger::reserve(&mut filled, more)?;
-        filled.resize(n, item);
-    }
-    filled.truncate(n);
+    let mut filled = List::new();
+    fill(&mut filled, n, item)?;
     Ok(filled)
+}
+
+/// Adds `n` equal items to an empty list.
+#[inline]
+pub fn fill<T: Copy>(list: &mut List<T>, n: usize, item: T) -> Result<()> {
+    ledger::reserve(list, n)?;
+    (0..n).for_each(|_| list.push(item));
+    Ok(())
 }
 
 /// Whether the host itself copies the bytes of a COW entry, on return. Otherwise a device copies them, in the order of the entry's stream.

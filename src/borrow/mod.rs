@@ -37,7 +37,7 @@ mod why;
 
 pub use acquire::{abandon, acquire, would_copy};
 pub use adopt::{Adopted, Wanted, adopt, check_strict, is_free_value, would_copy as alias_required};
-pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, filled, guard_params, list};
+pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, guard_params, list};
 pub use entries::all;
 pub use pass::{Argument, Passed, check_left, pass};
 pub use rules::{Mode, Use, check, is_free, wait_or_refuse, why as reasons_against_writing};

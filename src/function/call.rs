@@ -6,10 +6,10 @@
 use super::body;
 use super::declaration::{At, HandedOut};
 use super::input::{self, Passed};
-use super::left::{Left, Places};
+use super::left::{AllLeft, Places};
 use super::outcome::Outcome;
 use super::output::Output;
-use super::reserved::{self, Reserved};
+use super::reserved::Reserved;
 use super::slot::{From, Function, FunctionRef, Input};
 use super::spare::{Returned, Spares};
 use super::update;
@@ -55,8 +55,8 @@ fn run(
     hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
     let thread = thread::current();
-    let (places, offered) = (Places::create(thread, of)?, Offered::create(of)?);
-    let mut call = Call { places, offered, inputs: List::new(), updates: List::new() };
+    let offered = Offered { spares: &of.spares, handles: List::new() };
+    let mut call = Call { places: Places::new(thread, of), offered, inputs: List::new(), updates: List::new() };
     if let Err(status) = prepare(function, of, arguments, n_out, &mut call) {
         drop(call);
         return Err(first_error(of, arguments, n_out, status));
@@ -76,12 +76,14 @@ fn prepare<'a>(
     call: &mut Call<'a>,
 ) -> Result<()> {
     check_counts(of, arguments, n_out)?;
+    call.places.fill(of)?;
+    borrow::fill(&mut call.offered.handles, call.places.arrays.len(), Id::NONE)?;
     ledger::reserve(&mut call.updates, of.updates.len())?;
     ledger::reserve(&mut call.inputs, of.inputs.len())?;
     for (index, update) in of.updates.iter().enumerate() {
-        let reserved = reserved::reserve(update);
+        call.updates.push(Reserved::new(update));
         let place = call.places.of_update(index);
-        call.updates.push(reserved.map_err(|status| about(status, of.at(place)))?);
+        call.updates[index].reserve().map_err(|status| about(status, of.at(place)))?;
     }
     for (index, update) in call.updates.iter_mut().enumerate() {
         let place = call.places.of_update(index);
@@ -196,11 +198,6 @@ struct Offered<'a> {
 }
 
 impl Offered<'_> {
-    fn create(of: &Function) -> Result<Offered<'_>> {
-        let handles = borrow::filled(of.outputs.len() + of.updates.len(), Id::NONE)?;
-        Ok(Offered { spares: &of.spares, handles })
-    }
-
     /// Keeps the buffers that the body left unused.
     fn end(&mut self, returned: &mut Returned<'_>) {
         for (place, handle) in self.handles.drain(..).enumerate() {
@@ -227,14 +224,16 @@ fn finish(
     n_out: usize,
     hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
-    let (mut left, mut outputs): (List<Option<Left>>, List<Output>) = (List::new(), List::new());
-    ledger::reserve(&mut left, call.places.arrays.len())?;
+    let mut left = AllLeft::default();
+    let mut outputs: List<Output> = List::new();
+    left.reserve(call.places.arrays.len())?;
     ledger::reserve(&mut outputs, n_out)?;
-    call.places.settle(of, &call.inputs, &mut call.updates, &mut left)?;
-    let mut outcome = Outcome::new((function, of), &call.inputs, &mut call.places, &left, &mut call.updates)?;
+    call.places.settle(of, n_out, &call.inputs, &mut call.updates, &mut left)?;
+    let mut outcome = Outcome::new((function, of), &call.inputs, &mut call.places, &mut left, &mut call.updates)?;
     outcome.decide_updates()?;
     for place in 0..n_out {
-        outputs.push(outcome.output(place)?);
+        outputs.push(Output::NONE);
+        outcome.output(place, &mut outputs[place])?;
     }
     // From here on nothing can fail. Buffers that were offered are kept first, so that newer ones, of this call, replace them.
     let mut returned = Returned::new(outcome.places.thread, &of.spares);
@@ -252,8 +251,11 @@ fn finish(
     }
     for (place, output) in outputs.iter_mut().enumerate() {
         output.leave_readers(function);
-        if let Some(kept) = output.kept.take() {
-            returned.keep_handed_out(place, output.array, kept);
+        let kept = left[place].as_mut().and_then(|left| left.kept.take_if(|_| output.is_left));
+        if let Some(claim) = kept {
+            returned.push(place, claim);
+        } else if let Some(spare) = output.kept.take() {
+            returned.keep_handed_out(place, output.array, spare);
         }
         hand_out(HandedOut::Output(place, core::mem::replace(&mut output.array, Id::NONE), output.how));
     }

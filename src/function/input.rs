@@ -54,18 +54,23 @@ pub enum Bytes {
 }
 
 impl Passed {
+    /// Nothing is passed yet.
+    const NONE: Passed = Passed {
+        handle: Id::NONE,
+        how: ALIASED,
+        flags: 0,
+        store: 0,
+        bytes: Bytes::Copy,
+        is_writable: false,
+        argument: Id::NONE,
+        resting: None,
+    };
+
     #[inline]
     fn new(handle: Id, flags: u32) -> Passed {
-        Passed {
-            handle,
-            how: ALIASED,
-            flags,
-            store: 0,
-            bytes: Bytes::Copy,
-            is_writable: false,
-            argument: Id::NONE,
-            resting: None,
-        }
+        let mut passed = Passed::NONE;
+        (passed.handle, passed.flags) = (handle, flags);
+        passed
     }
 
     /// Whether the body may write the bytes of the argument itself.
@@ -98,7 +103,6 @@ impl Drop for Passed {
 }
 
 /// Passes an argument, and adds it to the inputs `before` it. `arguments`: all arguments of the call.
-#[inline]
 pub fn pass_argument(
     (thread, function): (&'static Thread, &'static CStr),
     (at, input): (At<'_>, &Input),
@@ -106,12 +110,12 @@ pub fn pass_argument(
     before: &mut List<Passed>,
     arguments: &[Id],
 ) -> Result<()> {
-    if let Some(passed) = try_to_read(thread, input, argument, before) {
-        before.push(passed);
-        return Ok(());
+    // Filled where it stays: a copy of what was just written would wait for that.
+    before.push(Passed::NONE);
+    let (passed, before) = before.split_last_mut().expect("pushed");
+    if !passed.try_to_read(thread, input, argument, before) {
+        *passed = pass_slow(function, input, argument, before, arguments).map_err(|status| about(status, at))?;
     }
-    let passed = pass_slow(function, input, argument, before, arguments).map_err(|status| about(status, at))?;
-    before.push(passed);
     Ok(())
 }
 
@@ -206,37 +210,38 @@ fn make_readonly(locked: &mut Locked, claim: &'static Claim, input: &Input) {
     }
 }
 
-/// The fast path of an argument that is only read, as most are: it is live, and nothing conflicts.
-#[inline]
-fn try_to_read(thread: &'static Thread, input: &Input, argument: Id, before: &[Passed]) -> Option<Passed> {
-    let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT) != 0;
-    if writes || before.iter().any(Passed::is_written) {
-        return None;
-    }
-    let mut one = LockedSlot::<Claim>::live(thread, argument)?;
-    let (body, state) = (one.body(), one.state());
-    let is_there = input.flags & TN_RAW != 0 || input.declared.device.is_none_or(|device| device == state.device);
-    let fits = is_there && input.declared.fits(&body.layout);
-    if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
-        return None;
-    }
-    let is_writable = !body.readonly && !state.readonly;
-    let handle = one.add_claim(|from, to| {
-        let fits = to.copy_layout_and_name_from(from);
-        to.readonly = true;
-        to.grants = false;
-        if to.name.is_none() && !input.name.is_none() {
-            to.name = input.name;
-        }
-        fits.then_some(true)
-    })?;
-    let mut passed = Passed::new(handle, input.flags);
-    (passed.argument, passed.store, passed.bytes, passed.is_writable) =
-        (argument, one.tag(), Bytes::Argument, is_writable);
-    Some(passed)
-}
-
 impl Passed {
+    /// The fast path of an argument that is only read, as most are: it is live, and nothing conflicts.
+    #[inline]
+    fn try_to_read(&mut self, thread: &'static Thread, input: &Input, argument: Id, before: &[Passed]) -> bool {
+        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT) != 0;
+        if writes || before.iter().any(Passed::is_written) {
+            return false;
+        }
+        let Some(mut one) = LockedSlot::<Claim>::live(thread, argument) else { return false };
+        let (body, state) = (one.body(), one.state());
+        let is_there = input.flags & TN_RAW != 0 || input.declared.device.is_none_or(|device| device == state.device);
+        let fits = is_there && input.declared.fits(&body.layout);
+        if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
+            return false;
+        }
+        let is_writable = !body.readonly && !state.readonly;
+        let handle = one.add_claim(|from, to| {
+            let fits = to.copy_layout_and_name_from(from);
+            to.readonly = true;
+            to.grants = false;
+            if to.name.is_none() && !input.name.is_none() {
+                to.name = input.name;
+            }
+            fits.then_some(true)
+        });
+        let Some(handle) = handle else { return false };
+        self.store = one.tag();
+        (self.argument, self.handle, self.flags) = (argument, handle, input.flags);
+        (self.bytes, self.is_writable) = (Bytes::Argument, is_writable);
+        true
+    }
+
     /// Gives the body a copy, on the input's device. It is read-only unless the body may write the argument.
     fn copy(&mut self, function: &'static CStr, source: Id, input: &Input, why: u32) -> Result<()> {
         variable::check_forbidden(why)?;

@@ -7,9 +7,10 @@ use super::declaration::Declared;
 use super::input::{Passed, check_declared};
 use super::reserved::{New, Reserved};
 use super::slot::Function;
+use super::spare;
 use crate::array;
 use crate::borrow::{self, List, Use};
-use crate::error::{Result, about, fail, recode};
+use crate::error::{Result, about, fail, quietly, recode};
 use crate::ledger::{self, Claim, ClaimBody, LedgerState, LockedSlot};
 use crate::slots::Id;
 use crate::thread::Thread;
@@ -39,15 +40,27 @@ pub struct Left {
     pub is_foreign: bool,
     /// A guard or an export through which the bytes can be written is open.
     pub is_open: bool,
+    /// An input, an updated variable or an earlier place may have the store too.
+    pub is_known: bool,
     /// Number of axes.
     pub ndim: u8,
+    /// The function's claim on the buffer, for later calls, if it has one already.
+    pub kept: Option<&'static Claim>,
 }
 
+/// What is in each place. Its drop ends the claims of the function.
+#[derive(Default)]
+pub struct AllLeft(List<Option<Left>>);
+
 impl Places {
-    /// The places of a function, all empty.
-    pub fn create(thread: &'static Thread, function: &Function) -> Result<Places> {
-        let (n_out, n_update) = (function.outputs.len(), function.updates.len());
-        Ok(Places { arrays: borrow::filled(n_out + n_update, Id::NONE)?, n_out, thread })
+    /// No places yet; see [`Places::fill`].
+    pub fn new(thread: &'static Thread, function: &Function) -> Places {
+        Places { arrays: List::new(), n_out: function.outputs.len(), thread }
+    }
+
+    /// Makes the places of the function, all empty.
+    pub fn fill(&mut self, function: &Function) -> Result<()> {
+        borrow::fill(&mut self.arrays, self.n_out + function.updates.len(), Id::NONE)
     }
 
     /// The places of the outputs, and those of the updates.
@@ -70,14 +83,17 @@ impl Places {
         self.arrays.contains(&handle)
     }
 
-    /// Gives each place a handle of its own, and checks the arrays. `all`, which has room, receives what is in each place. An update's array that nothing else in the
-    /// call has, and that prevents nothing, becomes the new value here, under the lock of the check.
+    /// Gives each place a handle of its own, and checks the arrays. `all`, which has room, receives what is in each place.
+    ///
+    /// Two things are done under the lock of the check, where nothing prevents them. An update's array that nothing else in the call has
+    /// becomes the new value. The buffer of an output with TN_REUSE that the caller wants gets a claim of the function.
     pub fn settle(
         &mut self,
         function: &Function,
+        n_wanted: usize,
         inputs: &[Passed],
         updates: &mut [Reserved<'_>],
-        all: &mut List<Option<Left>>,
+        AllLeft(all): &mut AllLeft,
     ) -> Result<()> {
         for place in 1..self.arrays.len() {
             let array = self.arrays[place];
@@ -96,23 +112,35 @@ impl Places {
                 all.push(None);
                 continue;
             }
-            let Some((one, left)) = look(self.thread, *array, function, place) else {
+            let Some(mut one) = look(self.thread, *array, function, place) else {
                 all.push(Some(named(look_slow(*array, declared(function, place)), function, place)?));
                 continue;
             };
-            if let Some(index) = index {
-                let fixed = updates[index].variable.fixed();
-                let has = |store: u64| store == left.store;
-                let is_known = inputs.iter().any(|input| has(input.store))
-                    || updates.iter().any(|update| has(update.store))
-                    || all.iter().flatten().any(|other| has(other.store));
-                if !is_known && borrow::is_free_value(one.body(), one.state(), fixed.device) {
-                    let value = one.become_variable(updates[index].variable.id(), fixed.name);
-                    updates[index].new = New::Array(value, left.store);
-                    *array = Id::NONE;
+            let store = one.tag();
+            let has = |other: u64| other == store;
+            let is_known = inputs.iter().any(|input| has(input.store))
+                || updates.iter().any(|update| has(update.store))
+                || all.iter().flatten().any(|other| has(other.store));
+            all.push(Some(Left::new(*array, store, one.body(), one.state(), one.state().claims - 1)));
+            let left = all.last_mut().and_then(Option::as_mut).expect("pushed");
+            left.is_known = is_known;
+            if is_known {
+                continue;
+            }
+            match index {
+                None if place < n_wanted && function.outputs[place].flags & TN_REUSE != 0 => {
+                    left.kept = one.add_resting_spare();
+                }
+                None => {}
+                Some(index) => {
+                    let fixed = updates[index].variable.fixed();
+                    if borrow::is_free_value(one.body(), one.state(), fixed.device) {
+                        let value = one.become_variable(updates[index].variable.id(), fixed.name);
+                        updates[index].new = New::Array(value, store);
+                        *array = Id::NONE;
+                    }
                 }
             }
-            all.push(Some(left));
         }
         // The arrays of other places on a store are no holders.
         for place in 1..all.len() {
@@ -131,6 +159,36 @@ impl Places {
         while let Some(array) = self.arrays.pop() {
             if array != Id::NONE && !self.have(array) {
                 array::release_if_open(array);
+            }
+        }
+    }
+}
+
+impl AllLeft {
+    /// Makes room for `n` places.
+    pub fn reserve(&mut self, n: usize) -> Result<()> {
+        ledger::reserve(&mut self.0, n)
+    }
+}
+
+impl core::ops::Deref for AllLeft {
+    type Target = [Option<Left>];
+    fn deref(&self) -> &[Option<Left>] {
+        &self.0
+    }
+}
+
+impl core::ops::DerefMut for AllLeft {
+    fn deref_mut(&mut self) -> &mut [Option<Left>] {
+        &mut self.0
+    }
+}
+
+impl Drop for AllLeft {
+    fn drop(&mut self) {
+        for left in self.0.iter_mut().flatten() {
+            if let Some(kept) = left.kept.take() {
+                quietly(|| spare::end(kept));
             }
         }
     }
@@ -165,7 +223,7 @@ fn named<T>(outcome: Result<T>, function: &Function, place: usize) -> Result<T> 
 
 /// The fast path of [`look_slow`]: an array that is live and fits, and whose bytes nobody uses. Its store stays locked.
 #[inline]
-fn look(thread: &'static Thread, array: Id, function: &Function, place: usize) -> Option<(LockedSlot<Claim>, Left)> {
+fn look(thread: &'static Thread, array: Id, function: &Function, place: usize) -> Option<LockedSlot<Claim>> {
     let one = LockedSlot::<Claim>::live(thread, array)?;
     let (body, state) = (one.body(), one.state());
     let layout = &body.layout;
@@ -176,11 +234,8 @@ fn look(thread: &'static Thread, array: Id, function: &Function, place: usize) -
             fixed.dtype == layout.dtype() && fixed.ndim == layout.ndim()
         }
     };
-    if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
-        return None;
-    }
-    let left = Left::new(array, one.tag(), body, state, state.claims - 1);
-    Some((one, left))
+    let is_free = body.given == 0 && borrow::is_free(body, state, Use::Read { frozen: false });
+    (fits && is_free).then_some(one)
 }
 
 #[cold]
@@ -195,6 +250,7 @@ fn look_slow(array: Id, declared: Declared) -> Result<Left> {
 }
 
 impl Left {
+    #[inline]
     fn new(array: Id, store: u64, body: &ClaimBody, state: &LedgerState, holders: u32) -> Left {
         Left {
             array,
@@ -203,7 +259,9 @@ impl Left {
             holders,
             is_foreign: state.leases > 0 || !state.is_own_memory(),
             is_open: state.writers + state.exports_shared + state.exports_exclusive > 0,
+            is_known: true,
             ndim: body.layout.ndim() as u8,
+            kept: None,
         }
     }
 }

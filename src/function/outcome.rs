@@ -22,7 +22,7 @@ pub struct Outcome<'c, 'a> {
     /// The arrays that the body left and that nobody has taken yet.
     pub places: &'c mut Places,
     /// What the body left, by place.
-    pub left: &'c [Option<Left>],
+    pub left: &'c mut [Option<Left>],
     /// The variables that the call changes.
     pub updates: &'c mut [Reserved<'a>],
     /// The stores that are new values.
@@ -35,7 +35,7 @@ impl<'c, 'a> Outcome<'c, 'a> {
         (caller, function): (&'static CStr, &'c Function),
         inputs: &'c [Passed],
         places: &'c mut Places,
-        left: &'c [Option<Left>],
+        left: &'c mut [Option<Left>],
         updates: &'c mut [Reserved<'a>],
     ) -> Result<Self> {
         let taken = borrow::list(updates.len())?;
@@ -56,14 +56,5 @@ impl<'c, 'a> Outcome<'c, 'a> {
     /// Whether an input is on that store.
     pub fn is_of_input(&self, store: u64) -> bool {
         self.inputs.iter().any(|input| input.store == store)
-    }
-
-    /// Whether the store is new to the library: no input, updated variable or new value has it, nor an output before `place`.
-    pub fn is_unknown(&self, store: u64, place: usize) -> bool {
-        let is_before = |left: &Option<Left>| left.is_some_and(|left| left.store == store);
-        !self.is_of_input(store)
-            && !self.updates.iter().any(|update| update.store == store)
-            && !self.taken.contains(&store)
-            && !self.left[..place].iter().any(is_before)
     }
 }

@@ -26,14 +26,15 @@ pub struct Output {
     pub how: Crossing,
     /// With TN_REUSE: the slot for the function's own claim on the buffer.
     pub kept: Option<SpareClaim>,
+    /// The caller gets the array that the body left, of which the function may have a claim already.
+    pub is_left: bool,
     /// The array is the former value of a variable, for the caller alone.
     was_value: bool,
 }
 
 impl Output {
-    fn new(array: Id, how: Crossing) -> Output {
-        Output { array, how, kept: None, was_value: false }
-    }
+    /// None yet.
+    pub const NONE: Output = Output { array: Id::NONE, how: ALIASED, kept: None, is_left: false, was_value: false };
 
     /// Makes the caller the only holder of a former value, after the commit: until then, other threads may have borrowed it from the
     /// variable. The caller then gets a copy; without memory for that, an array through which the bytes cannot be written. Cannot fail.
@@ -80,34 +81,36 @@ enum Fate {
 }
 
 impl Outcome<'_, '_> {
-    /// Decides about an output, and makes the copy that is needed.
-    pub fn output(&mut self, place: usize) -> Result<Output> {
-        self.try_output(place).map_err(|status| about(status, self.function.at(place)))
+    /// Decides about an output, and makes the copy that is needed. `output`, which is none yet, becomes it.
+    pub fn output(&mut self, place: usize, output: &mut Output) -> Result<()> {
+        self.try_output(place, output).map_err(|status| about(status, self.function.at(place)))
     }
 
-    fn try_output(&mut self, place: usize) -> Result<Output> {
+    fn try_output(&mut self, place: usize, output: &mut Output) -> Result<()> {
         let declared = &self.function.outputs[place];
         let flags = declared.flags;
         let borrows = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-        let left = self.left[place].expect("checked by `settle`");
+        let left = self.left[place].as_ref().expect("checked by `settle`");
         let wanted = declared.declared.device.filter(|_| flags & TN_RAW == 0).unwrap_or(left.device);
         let is_in_place = wanted == left.device;
-        if is_in_place && left.holders == 0 && self.is_unknown(left.store, place) {
+        if is_in_place && left.holders == 0 && !left.is_known && !self.taken.contains(&left.store) {
             // The usual case: an array that the body made or found.
-            let mut output = Output::new(self.places.take(place), ALIASED);
-            if flags & TN_REUSE != 0 && !left.is_foreign {
+            output.array = self.places.take(place);
+            output.is_left = true;
+            if flags & TN_REUSE != 0 && left.kept.is_none() && !left.is_foreign {
                 output.kept = Some(room_for(self.places.thread, left.ndim)?);
             }
-            return Ok(output);
+            return Ok(());
         }
+        let left = *left;
         let fate = if is_in_place { self.fate(place, left) } else { Fate::Copied(TN_WHY_DEVICE) };
         let Fate::Copied(why) = fate else {
-            let mut output = Output::new(self.places.take(place), ALIASED);
+            output.array = self.places.take(place);
             output.was_value = fate == Fate::HandedOut && !borrows && self.update_on(left.store).is_some();
             if fate == Fate::HandedOut && flags & TN_REUSE != 0 && self.may_keep(left) {
                 output.kept = Some(room_for(self.places.thread, left.ndim)?);
             }
-            return Ok(output);
+            return Ok(());
         };
         if flags & TN_REQUIRE_BORROW != 0 {
             return Err(borrow::alias_required(why));
@@ -115,12 +118,12 @@ impl Outcome<'_, '_> {
         if borrows {
             variable::check_forbidden(why)?;
         }
-        let copy = variable::copy(self.caller, left.array, pool::current(wanted)?, Order::C, why)?;
-        let mut output = Output::new(copy, Crossing { how: TN_COPIED, why });
+        output.array = variable::copy(self.caller, left.array, pool::current(wanted)?, Order::C, why)?;
+        output.how = Crossing { how: TN_COPIED, why };
         if flags & TN_REUSE != 0 {
             output.kept = Some(room_for(self.places.thread, left.ndim)?);
         }
-        Ok(output)
+        Ok(())
     }
 
     fn fate(&self, place: usize, left: Left) -> Fate {

@@ -8,7 +8,7 @@ use crate::error::{Result, fail, quietly};
 use crate::layout::Order;
 use crate::slots::Id;
 use crate::types::*;
-use crate::variable::{self, Exchange, Lent, Value, VariableRef, Work};
+use crate::variable::{self, Exchange, Lent, VariableRef, Work};
 use core::ffi::CStr;
 
 /// A variable that a call changes.
@@ -45,18 +45,29 @@ pub enum New {
     Array(Id, u64),
 }
 
-/// Reserves a variable. TN_ERR_BORROWED_WRITE if another call changes it, TN_ERR_POISONED.
-pub fn reserve(update: &Update) -> Result<Reserved<'_>> {
-    let variable = &update.variable;
-    let (work, present) = variable.begin()?;
-    variable::verify(variable, present)?;
-    let Value { array, store, .. } = variable.check(present)?;
-    let (flags, offered, lent, why, new) = (update.flags, Id::NONE, None, 0, New::None);
-    let (exchange, work) = (Exchange::default(), Some(work));
-    Ok(Reserved { variable, flags, array, store, offered, lent, why, new, exchange, work })
-}
+impl<'a> Reserved<'a> {
+    /// Nothing is reserved yet.
+    #[inline]
+    pub fn new(update: &'a Update) -> Reserved<'a> {
+        let (variable, flags) = (&update.variable, update.flags);
+        let (array, store, offered, lent, why, new) = (Id::NONE, 0, Id::NONE, None, 0, New::None);
+        Reserved { variable, flags, array, store, offered, lent, why, new, exchange: Exchange::default(), work: None }
+    }
 
-impl Reserved<'_> {
+    /// Reserves the variable. TN_ERR_BORROWED_WRITE if another call changes it, TN_ERR_POISONED.
+    pub fn reserve(&mut self) -> Result<()> {
+        let (work, (array, store, is_plain)) = self
+            .variable
+            .begin_with(|value| (value.array, value.store, !value.is_poisoned && value.checksum.is_none()))?;
+        (self.work, self.array, self.store) = (Some(work), array, store);
+        if !is_plain {
+            let present = self.variable.value();
+            variable::verify(self.variable, present)?;
+            self.variable.check(present)?;
+        }
+        Ok(())
+    }
+
     /// Prepares what the body finds in the place. With TN_MAY_OVERWRITE that is the value itself, if nobody else holds it, or a copy.
     pub fn offer(&mut self, function: &'static CStr) -> Result<Id> {
         if self.flags & TN_MAY_OVERWRITE != 0 {

@@ -182,16 +182,14 @@ impl<'a> Returned<'a> {
 
     /// Keeps the buffer of an array that a caller gets, for the time after. Cannot fail: a buffer that cannot be kept is not.
     pub fn keep_handed_out(&mut self, place: usize, array: Id, spare: SpareClaim) {
-        let kept = match LockedSlot::<Claim>::live(self.thread, array) {
-            Some(one) => one.add_resting_spare(spare).or_else(|spare| output_to_spare(array, spare)),
-            None => output_to_spare(array, spare),
-        };
-        if let Ok(claim) = kept {
+        let fast = LockedSlot::<Claim>::live(self.thread, array).and_then(|mut one| one.add_resting_spare());
+        if let Some(claim) = fast.or_else(|| output_to_spare(array, spare)) {
             self.push(place, claim);
         }
     }
 
-    fn push(&mut self, place: usize, claim: &'static Claim) {
+    /// Keeps a buffer of which the function has a claim already.
+    pub fn push(&mut self, place: usize, claim: &'static Claim) {
         if self.waiting.len() == AT_ONCE {
             self.put_all();
         }
@@ -239,18 +237,18 @@ fn value_to_spare(before: Id) -> Option<&'static Claim> {
     Some(claim)
 }
 
-/// The slow path of [`Returned::keep_handed_out`]. Err: the buffer cannot be kept.
+/// The slow path of [`Returned::keep_handed_out`]. None: the buffer cannot be kept.
 #[cold]
-fn output_to_spare(array: Id, spare: SpareClaim) -> core::result::Result<&'static Claim, ()> {
-    let (mut locked, claim) = ledger::lock::<Claim>(array).map_err(drop)?;
+fn output_to_spare(array: Id, spare: SpareClaim) -> Option<&'static Claim> {
+    let (mut locked, claim) = ledger::lock::<Claim>(array).ok()?;
     if !is_ours(&locked, claim) {
-        return Err(());
+        return None;
     }
     let kept = locked.copy_claim(claim, spare);
     let claim = ledger::find::<Claim>(kept).expect("only this function knows it");
     make_plain(&mut locked, claim);
     locked.rest_spare(claim);
-    Ok(claim)
+    Some(claim)
 }
 
 /// Makes a claim that of a buffer without a name, which the next body can write.
@@ -301,7 +299,7 @@ fn is_like(claim: &'static Claim, layout: &Layout) -> bool {
 }
 
 /// Ends the claim of the function on a buffer. Other holders keep the buffer.
-fn end(claim: &'static Claim) {
+pub fn end(claim: &'static Claim) {
     let mut locked = claim.lock_moving();
     if !locked.get(claim).counted {
         locked.resume_spare(claim);

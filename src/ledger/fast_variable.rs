@@ -3,7 +3,6 @@
 //! As in [`super::fast_path`], each function either does all of its work or changes nothing and says so. The slow path is in
 //! [`super::variable`].
 
-use super::claim::SpareClaim;
 use super::fast_path::{LockedSlot, SlotInLedger};
 use super::origin::Origin;
 use super::state::{Claim, GuardedSlot};
@@ -52,30 +51,30 @@ impl LockedSlot<Claim> {
         Some(claim)
     }
 
-    /// Adds a function's claim on the buffer of an array that its caller gets: it rests, see [`super::Locked::rest_spare`]. The layout of
-    /// `spare` has room. Err: anything else is on the store, or the array could not be written.
+    /// Adds a function's claim on the buffer of an array that its caller gets: it rests, see [`super::Locked::rest_spare`]. None: anything
+    /// else is on the store, the array could not be written, or the thread's cache is empty.
     #[inline(always)]
-    pub(crate) fn add_resting_spare(mut self, spare: SpareClaim) -> core::result::Result<&'static Claim, SpareClaim> {
+    pub(crate) fn add_resting_spare(&mut self) -> Option<&'static Claim> {
         let (body, state) = (self.body(), self.state());
         let alone = body.counted && body.given == 0 && state.claims == 1 && state.has_only_claims();
         let is_plain = body.root.is_none() && body.lease.is_none() && !body.readonly && body.layout.is_inline();
-        if !alone || !is_plain {
-            return Err(spare);
+        if !alone || !is_plain || !state.is_own_memory() || state.leases > 0 {
+            return None;
         }
-        let kept = spare.into_claim();
+        let kept: &'static Claim = Table::take_cached(self.inside.thread())?;
         kept.guarded().set_ledger(self.at.ledger);
         let origin = Origin::by(self.inside.thread());
         // SAFETY: the ledger is locked by us and guards `claim`; the kept one is unpublished. Each reference ends in its line.
         unsafe {
             let to = kept.guarded().own();
             let fits = to.layout.set(&self.at.body().layout);
-            assert!(fits, "the caller has made room");
+            debug_assert!(fits, "both are inline");
             to.form = self.at.body().form;
             to.origin = origin;
             self.state_mut().begin_resting_spare(kept);
         }
         Table::publish(kept);
-        Ok(kept)
+        Some(kept)
     }
 
     /// Takes a function's claim on a spare buffer, resting or not, for the use of the buffer. Returns its handle. Weak handles of the buffer

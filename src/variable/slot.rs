@@ -261,17 +261,23 @@ impl VariableRef {
 
     /// Begins to change the value, and returns the present one. TN_ERR_BORROWED_WRITE if another call changes it.
     pub fn begin(&self) -> Result<(Work<'_>, Value)> {
+        self.begin_with(|value| *value)
+    }
+
+    /// As [`VariableRef::begin`], but returns what `see` takes from the present value.
+    #[inline]
+    pub fn begin_with<R>(&self, mut see: impl FnMut(&Value) -> R) -> Result<(Work<'_>, R)> {
         let now = thread::forks();
         loop {
             let busy = self.slot.with(|contents| match contents.busy {
                 None => {
                     contents.busy = Some(now);
-                    Ok(contents.value)
+                    Ok(see(&contents.value))
                 }
                 Some(forks) => Err(forks),
             });
             match busy {
-                Ok(value) => return Ok((Work(self), value)),
+                Ok(seen) => return Ok((Work(self), seen)),
                 Err(forks) if forks == now => return Err(self.busy()),
                 Err(_) => self.poison_if_abandoned(),
             }
