@@ -101,7 +101,7 @@ impl Model {
     /// The value that was lent may have changed: a write of it ended, failed, or is still possible.
     fn is_changed(&self, update: &Reserved) -> bool {
         let Some((store, writes)) = update.lent else { return false };
-        self.is_left_writable(store) || !self.stores[store].poison.is_empty() || self.stores[store].writes != writes
+        self.left_open(self.value(update.variable)) || self.stores[store].writes != writes
     }
 
     fn is_left_writable(&self, store: usize) -> bool {
