@@ -291,9 +291,11 @@ impl Model {
         let may = borrows(place) && earlier.iter().all(|&other| borrows(other));
         let borrowed = borrows(place);
         let mut fate = self.fate(call, &left, earlier.is_empty(), may, decided);
-        // A former value is handed out without flags only if nothing else is open on it.
+        // A former value is handed out without flags only if nobody else reads it. A writer is the body's own, on other bytes: on these,
+        // the call would have failed.
         let was_value = self.updated(call, left.store).is_some();
-        if fate == Fate::HandedOut && was_value && !borrowed && self.holdings(left.store).next().is_some() {
+        let is_read = || self.holdings(left.store).any(|(_, hold)| !hold.kind.is_writer());
+        if fate == Fate::HandedOut && was_value && !borrowed && is_read() {
             fate = Fate::Copied;
         }
         if fate != Fate::Copied {
