@@ -1,6 +1,7 @@
 /*
  * function.c - functions: what a description may say, how arguments are checked and in which order, what a body may do, what a failure
- * leaves, and how long a function lives (FN-1 to FN-4, FN-10, FN-11, FN-14 to FN-18, FN-41, and SV-5, SV-8, SV-9, SV-37 of functions).
+ * leaves, and how long a function lives (ER-2, FN-1 to FN-4, FN-10, FN-11, FN-14 to FN-18, FN-41, and SV-5, SV-8, SV-9, SV-37 of
+ * functions).
  *
  * The tables of inputs and outputs and the updates are in function_inputs.c, function_outputs.c and function_updates.c.
  */
@@ -230,6 +231,15 @@ static void wrong_descriptions(void) /* FN-2, FN-3, FN-4, FN-41 */
     CHECK(try_create(&p) == TN_ERR_STALE && says("update[1]"));
     p.update[1].target = (tn_shared *)value;
     CHECK(try_create(&p) == TN_ERR_KIND && says("update[1]"));
+    p.update[0].target = gone_variable; /* ER-2: the order of the checks decides, and then the position */
+    CHECK(try_create(&p) == TN_ERR_STALE && says("update[0]"));
+    p.update[0].target = (tn_shared *)value;
+    p.update[1].target = gone_variable;
+    CHECK(try_create(&p) == TN_ERR_STALE && says("update[1]"));
+    p.update[1].target = (tn_shared *)value;
+    CHECK(try_create(&p) == TN_ERR_KIND && says("update[0]"));
+    takes_default(&p, "x", NONE, old);
+    CHECK(try_create(&p) == TN_ERR_STALE && says("in[0]"));
 
     /* defaults */
     struct {

@@ -743,6 +743,45 @@ static void poisoned_by_a_failed_check(void) /* FN-14, FN-15, FN-30 */
     end_shared(b);
 }
 
+/* FN-14, SV-34: a guard on the bytes beside the value, and a write of them that failed, are no writes of the value */
+static void guarded_beside_the_value(int poisoned)
+{
+    tn_array *whole = numbers(NULL, SHAPE(10)), *value = part(whole, 0, 8, 1), *rest = part(whole, 8, 10, 1);
+    tn_array *wrong = zeros(NULL, TN_F64, SHAPE(1)), *right = numbers(NULL, SHAPE(1)), *found = NULL;
+    tn_borrow *guard = NULL;
+    if (poisoned)
+        poison(rest);
+    else
+        guard = writing(rest, 0);
+    drop(whole);
+    drop(rest);
+    tn_shared *w = shared_of(value, TN_BORROW, ALIAS);
+    drop(value);
+    in_place c = {0};
+    plan p = planned(works_in_place, &c);
+    takes(&p, "x", NONE)->dtype = TN_I64;
+    assigns(&p, w, TN_MAY_OVERWRITE);
+    tn_function *f = made(&p);
+    void *bytes = address_in(w);
+    CHECK(tn_function_call(f, 1, &wrong, 0, NULL, NULL, NULL) == TN_ERR_DTYPE && c.runs == 0);
+    CHECK(!facts(w).is_poisoned && counts_from(w, 0, 8) && facts(w).version == 1);
+    c = (in_place){.deed = UNTOUCHED_VALUE, .answer = TN_ERR_IO};
+    CHECK(tn_function_call(f, 1, &right, 0, NULL, NULL, NULL) == TN_ERR_IO && c.runs == 1 && c.found == bytes);
+    CHECK(!facts(w).is_poisoned && counts_from(w, 0, 8) && facts(w).version == 1);
+    tn_crossing how = {0};
+    OK(tn_shared_update_begin(w, TN_MAY_OVERWRITE, &found, &how));
+    CHECK(crossed(how, ALIAS));
+    OK(add_one(found));
+    OK(tn_shared_update_end(w, 0));
+    CHECK(address_in(w) == bytes && counts_from(w, 1, 8) && facts(w).version == 2);
+    if (guard)
+        end(guard);
+    drop(wrong);
+    drop(right);
+    end_function(f);
+    end_shared(w);
+}
+
 static void lent_buffer_is_never_written(void) /* SV-39 */
 {
     int64_t memory[4] = {0, 1, 2, 3}, shape[1] = {4};
@@ -1223,6 +1262,8 @@ int main(void)
     updates_in_place();
     found_values_moved();
     poisoned_by_a_failed_check();
+    guarded_beside_the_value(0);
+    guarded_beside_the_value(1);
     lent_buffer_is_never_written();
     no_allocation_after_warm_up();
     claims_of_a_call();

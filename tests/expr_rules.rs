@@ -253,6 +253,28 @@ fn explain_predicts_compute() {
     end(pool);
 }
 
+/// The rule of overwriting, condition 7: the transpose of one element has the layout of the matrix itself.
+#[test]
+fn explain_predicts_a_sum_with_the_transpose_of_one_element() {
+    let pool = pool();
+    for n in 1..=2i64 {
+        let a = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(12).vector((n * n) as usize));
+        let x = leaf(a);
+        let negated: Expr = out!(tn_expr_elementwise(TN_EXPR_NEGATE, x, null_mut()));
+        let turned: Expr = out!(tn_expr_transpose(negated));
+        let sum: Expr = out!(tn_expr_add(negated, turned));
+        [negated, turned].into_iter().for_each(drop_expr);
+        let explained = explain(sum, TN_EXPLAIN_TEXT);
+        let (figures, v) = measure(pool, || finish(sum));
+        assert_eq!(figures.allocations, n, "the negated matrix, and the sum of more than one element");
+        assert_eq!(explained.matches("a new array").count() as i64, n, "{explained}");
+        assert_eq!(explained.contains("not aliasable"), n > 1, "{explained}");
+        drop_expr(x);
+        [a, v].into_iter().for_each(drop_array);
+    }
+    end(pool);
+}
+
 #[test]
 fn transposes_are_views() {
     let pool = pool();

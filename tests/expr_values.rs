@@ -172,6 +172,33 @@ fn sums_over_each_axis() {
     end(pool);
 }
 
+/// EX-10 and the following rows: equal bits in place and not. The stride of an axis with one element means nothing.
+#[test]
+fn a_sum_of_one_element_keeps_its_sign() {
+    let pool = pool();
+    for (shape, axis) in [([1i64, 3], 0), ([3, 1], 1)] {
+        for lie in LIES {
+            for held in [true, false] {
+                let a = lying(pool, lie, &shape, &[0.0; 3]);
+                let x = leaf(a);
+                let scaled: Expr = out!(tn_expr_scale(x, -1.0));
+                drop_expr(x);
+                let sum = over(&[scaled], out!(tn_expr_sum(scaled, axis)));
+                if !held {
+                    drop_array(a);
+                }
+                let value = finish(sum);
+                assert_same(&read(value), &[-0.0; 3]);
+                drop_array(value);
+                if held {
+                    drop_array(a);
+                }
+            }
+        }
+    }
+    end(pool);
+}
+
 #[test]
 fn sums_over_all_axes() {
     let pool = pool();

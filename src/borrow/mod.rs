@@ -40,7 +40,7 @@ pub use adopt::{Adopted, Wanted, adopt, check_strict, is_free_value, would_copy 
 pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, guard_params, list};
 pub use entries::all;
 pub use pass::{Argument, Passed, check_left, pass};
-pub use rules::{Mode, Use, check, is_free, wait_or_refuse, why as reasons_against_writing};
+pub use rules::{Mode, Use, check, is_free, wait_or_refuse, why as reasons_against_writing, writes_over};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
     holders_of, holders_of_array, is_unique, store_of, why_not,

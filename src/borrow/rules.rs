@@ -251,6 +251,13 @@ pub(super) fn refuse_by_state(locked: &Locked, claim: &'static Claim, status: tn
     })
 }
 
+/// Whether a write guard is open on the bytes, and whether a failed writer left them undefined.
+#[cold]
+pub fn writes_over(locked: &Locked, claim: &'static Claim) -> (bool, bool) {
+    let facts = Facts::of(locked, claim);
+    (facts.write.any(), facts.poison.is_some())
+}
+
 /// The bits of why_not without a target: what prevents overwriting the bytes in place.
 #[inline]
 pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {

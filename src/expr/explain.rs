@@ -7,7 +7,7 @@ use super::compute::order;
 use super::format::{Buffer, Format, write_known, write_operation};
 use super::node::{self, Graph, NONE, Progress};
 use super::op::Op;
-use super::predict::{Bytes, Location, base_of, predict};
+use super::predict::{Location, base_of, predict};
 use crate::error::{Result, fail};
 use crate::slots::Id;
 use crate::types::*;
@@ -136,7 +136,7 @@ fn write_step(
             let claim = graph[operand].value.ok_or(NoMemory)?;
             graph[operand].up = locations.len() as u32;
             let base = base_of(graph, claim, locations);
-            locations.push(Location { bytes: Bytes::Claim(claim), transposed: false, base, alive: 0 });
+            locations.push(Location::of_claim(claim, base));
             locations[base as usize].alive += 1;
             write_known(&graph[operand], format, text)?;
         }

@@ -7,7 +7,7 @@ use super::node::Graph;
 use super::op::Op;
 use super::rules::{self, Operand};
 use crate::error::Result;
-use crate::layout::Form;
+use crate::layout::{Form, Layout};
 use crate::ledger::{self, Claim, Operation, ledger_of_claim};
 use crate::types::*;
 
@@ -15,8 +15,10 @@ use crate::types::*;
 #[derive(Clone, Copy)]
 pub(super) struct Location {
     pub(crate) bytes: Bytes,
-    /// The value is the transpose of these bytes.
+    /// The value is the transpose of these bytes, with another layout.
     pub(crate) transposed: bool,
+    /// The transpose has the layout of these bytes, as of a matrix with one element.
+    pub(crate) symmetric: bool,
     /// The label of the first value in these bytes.
     pub(crate) base: u32,
     /// Of a base: the number of values in these bytes that are still needed.
@@ -29,6 +31,19 @@ pub(super) enum Bytes {
     Claim(&'static Claim),
     /// This many bytes that only the expression would use.
     Own(i64),
+}
+
+impl Location {
+    /// A value that exists.
+    pub(super) fn of_claim(claim: &'static Claim, base: u32) -> Location {
+        let symmetric = is_symmetric(&claim.lock_own().get(claim).layout);
+        Location { bytes: Bytes::Claim(claim), transposed: false, symmetric, base, alive: 0 }
+    }
+}
+
+/// Whether the transpose has the same layout.
+fn is_symmetric(layout: &Layout) -> bool {
+    layout.ndim() == 2 && layout.transpose().is_ok_and(|transposed| transposed == *layout)
 }
 
 /// The label of the store of a claim: that of the first node on it, or the next free one.
@@ -61,18 +76,26 @@ pub(super) struct Step {
 pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<Step> {
     let numbers = &op.numbers[..op.count];
     let bytes = op.dtype.item().saturating_mul(op.shape.iter().product());
+    let symmetric = is_symmetric(&Layout::contiguous(op.dtype, &op.shape, op.order, 0)?);
     let mut step = Step {
         target: None,
         destroys: false,
         passes: false,
         asked: [false; 2],
         why: [0; 2],
-        location: Location { bytes: Bytes::Own(bytes), transposed: false, base: locations.len() as u32, alive: 1 },
+        location: Location {
+            bytes: Bytes::Own(bytes),
+            transposed: false,
+            symmetric,
+            base: locations.len() as u32,
+            alive: 1,
+        },
     };
     if op.operation == Operation::Transpose {
         let from = locations[graph[numbers[0]].up as usize];
         step.passes = is_sole(graph, op.number, numbers[0]);
-        step.location = Location { transposed: from.transposed != (op.form != Form::Diagonal), alive: 0, ..from };
+        let turns = op.form != Form::Diagonal && !from.symmetric;
+        step.location = Location { transposed: from.transposed != turns, alive: 0, ..from };
         return Ok(step);
     }
     for &k in rules::candidates(op.operation, op.forms) {

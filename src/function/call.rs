@@ -61,6 +61,7 @@ fn run(
         drop(call);
         return Err(first_error(of, arguments, n_out, status));
     }
+    call.updates.iter_mut().for_each(|update| update.body_ran = true);
     let outcome = body::run(of, &mut call.inputs, &mut call.places);
     call.sort_out();
     outcome?;

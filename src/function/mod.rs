@@ -48,7 +48,7 @@ pub use slot::each_open;
 
 use crate::array;
 use crate::borrow;
-use crate::error::{Result, about, fail};
+use crate::error::{Result, Status, Text, about, drafted, fail, rank};
 use crate::flags;
 use crate::layout::Order;
 use crate::ledger::{self, Claim, Locked, Origin};
@@ -125,18 +125,31 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
 /// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default values.
 fn find_all(description: &Description) -> Result<Vec<VariableRef>> {
     let mut variables = vector(description.inputs.len() + description.updates.len())?;
+    let mut first: Option<(Status, Text)> = None;
+    let mut note = |at: At<'_>, found: Result<Option<VariableRef>>| match found {
+        Ok(found) => variables.extend(found),
+        // The order of the checks decides, and then the position.
+        Err(status) if first.as_ref().is_none_or(|(first, _)| rank(status.code()) < rank(first.code())) => {
+            let status = about(status, at);
+            first = Some((status, drafted()));
+        }
+        Err(_) => {}
+    };
     for (at, input) in description.inputs() {
         if input.default != Id::NONE {
-            ledger::find::<Claim>(input.default).map_err(|status| about(status, at))?;
+            note(at, ledger::find::<Claim>(input.default).map(|_| None));
         }
         if input.variable != Id::NONE {
-            variables.push(VariableRef::find(input.variable).map_err(|status| about(status, at))?);
+            note(at, VariableRef::find(input.variable).map(Some));
         }
     }
     for (at, update) in description.updates() {
-        variables.push(VariableRef::find(update.variable).map_err(|status| about(status, at))?);
+        note(at, VariableRef::find(update.variable).map(Some));
     }
-    Ok(variables)
+    match first {
+        None => Ok(variables),
+        Some((status, text)) => Err(fail(status.code(), format_args!("{}", text.as_str()))),
+    }
 }
 
 fn check_flags(description: &Description) -> Result<()> {

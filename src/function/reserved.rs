@@ -1,7 +1,7 @@
 //! Reservations: the variables that a call changes, until its commit.
 //!
 //! Contract: a call reserves all its variables or none. Until the commit each variable has its old value, except for one that the body writes
-//! in place. The drop of a [`Reserved`] undoes everything, and poisons a value that was written in place.
+//! in place. The drop of a [`Reserved`] undoes everything, and poisons a value that the body may have written in place.
 
 use super::slot::Update;
 use crate::error::{Result, fail, quietly};
@@ -25,6 +25,8 @@ pub struct Reserved<'a> {
     pub offered: Id,
     /// The value is lent to the body.
     pub lent: Option<Lent>,
+    /// The body ran. Before that, a write that ends on other bytes of the store is no change of the value.
+    pub body_ran: bool,
     /// Why the value was not lent: TN_WHY_ bits.
     pub why: u32,
     /// What becomes of it.
@@ -51,7 +53,8 @@ impl<'a> Reserved<'a> {
     pub fn new(update: &'a Update) -> Reserved<'a> {
         let (variable, flags) = (&update.variable, update.flags);
         let (array, store, offered, lent, why, new) = (Id::NONE, 0, Id::NONE, None, 0, New::None);
-        Reserved { variable, flags, array, store, offered, lent, why, new, exchange: Exchange::default(), work: None }
+        let (body_ran, exchange, work) = (false, Exchange::default(), None);
+        Reserved { variable, flags, array, store, offered, lent, body_ran, why, new, exchange, work }
     }
 
     /// Reserves the variable. TN_ERR_BORROWED_WRITE if another call changes it, TN_ERR_POISONED.
@@ -115,7 +118,7 @@ impl Drop for Reserved<'_> {
             quietly(|| variable::end_value(array));
         }
         if let Some(lent) = self.lent.take() {
-            if lent.left().is_changed {
+            if self.body_ran && lent.left().is_changed {
                 self.variable.poison();
             }
             // Also a handle that the call had taken out of its place.

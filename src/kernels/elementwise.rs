@@ -165,7 +165,8 @@ pub fn sum(dst: &HostView, x: &HostView, axis: usize) -> Result<()> {
     let first = x.layout().index(axis as i32, 0)?;
     let stride = x.layout().strides()[axis];
     with_float!(dst.layout().dtype(), T => {
-        if stride == size_of::<T>() as i64 {
+        // The stride of one element means nothing, so one is copied in every layout. Added to 0, -0 would become 0.
+        if stride == size_of::<T>() as i64 && length > 1 {
             each_run::<T>(dst.layout(), &first, &first, |run| {
                 for i in 0..run.length as isize {
                     // SAFETY: the runs visit the elements of `dst`, and of `x` the first element of each sum.

@@ -112,8 +112,12 @@ impl Lent {
 
     fn left_in(&self, locked: &Locked) -> Left {
         let state = locked.state(locked.ledger_of(self.resting));
-        let is_writable = state.writers + state.exports_shared + state.exports_exclusive > 0;
-        let is_poisoned = state.poisoned > 0;
+        // A guard on bytes of the store beside these, and a write of such bytes that failed, can be from before.
+        let (is_writing, is_poisoned) = match state.writers + state.poisoned {
+            0 => (false, false),
+            _ => borrow::writes_over(locked, self.resting),
+        };
+        let is_writable = is_writing || state.exports_shared + state.exports_exclusive > 0;
         let is_written = state.version != self.version || state.was_exported;
         Left { is_writable, is_poisoned, is_changed: is_writable || is_poisoned || is_written }
     }

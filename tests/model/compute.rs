@@ -129,6 +129,12 @@ impl Model {
             self.count_copy(node, &plan, &order, keep);
             let claim = self.take_place(node, &plan);
             if failed {
+                // The operand that the result was to overwrite is undefined. A store that is lent to a callback goes on to exist.
+                if let Some(side) = plan.target {
+                    let operand = &self.nodes[self.nodes[node].operands[side]].value;
+                    let region = operand.as_ref().expect("operands come first").region.clone();
+                    self.stores[claim.store].poison.push(region);
+                }
                 self.fail(node);
                 // Reading: a result that overwrote no operand is released with the operation.
                 return Err(TN_ERR_FAILED);
@@ -325,7 +331,7 @@ impl Model {
         self.stores[store].writes += 1;
         let meter = self.meter.as_mut().expect("a computation");
         meter.moved |= there.at % 64 != 0 || strides(there) != strides(new);
-        if !matches!(self.stores[store].origin, Origin::Pool(_)) {
+        if !matches!(self.stores[store].origin, Origin::Pool(_)) || self.is_lent(store) {
             self.scrapped.extend(there.extent());
         }
     }

@@ -206,10 +206,10 @@ impl Model {
         }
     }
 
-    /// An update's former buffer may become a spare: it is the library's alone.
+    /// An update's former buffer may become a spare: it is the library's alone, and no argument of a call that still runs.
     pub fn is_let_go(&self, value: &Value) -> bool {
         let spare = Spare { value: value.clone(), rests: true };
-        self.is_free(&spare) && !self.is_imported(value.store)
+        self.is_free(&spare) && !self.is_imported(value.store) && !self.is_lent(value.store)
     }
 
     /// The bytes were imported, so they are no spare buffer.

@@ -130,7 +130,7 @@ pub struct Model {
     pub frames: Vec<Frame>,
     /// About the last computation, unless it was refused.
     pub meter: Option<Meter>,
-    /// Imported bytes that an expression was allowed to overwrite: [start, end).
+    /// Bytes that an expression was allowed to overwrite, and that go on to exist: imported ones, and those lent to a callback. [start, end).
     pub scrapped: Vec<(i64, i64)>,
     /// The open guards.
     pub open: Vec<usize>,

@@ -101,7 +101,7 @@ impl Model {
     /// The value that was lent may have changed: a write of it ended, failed, or is still possible.
     fn is_changed(&self, update: &Reserved) -> bool {
         let Some((store, writes)) = update.lent else { return false };
-        self.is_left_writable(store) || !self.stores[store].poison.is_empty() || self.stores[store].writes != writes
+        self.left_open(self.value(update.variable)) || self.stores[store].writes != writes
     }
 
     fn is_left_writable(&self, store: usize) -> bool {
@@ -249,7 +249,7 @@ impl Model {
             if may && self.holds_through(array).any(|hold| hold.kind.is_reader() && hold.region.overlaps(region)) {
                 return Err(TN_ERR_FAILED);
             }
-            let entry = if may { self.entry_of_left(call, array, own) } else { Ok(Entry::Copy(TN_WHY_SHARED)) };
+            let entry = if may { self.entry_of_left(call, array, own, k) } else { Ok(Entry::Copy(TN_WHY_SHARED)) };
             match entry {
                 Err(_) => return Err(TN_ERR_FAILED),
                 Ok(Entry::Copy(why)) => why,
@@ -269,8 +269,9 @@ impl Model {
         Ok(New::Copy(copy))
     }
 
-    /// The table of setting, for an array that the body left. `own`: the update whose variable has the store and lets it go.
-    fn entry_of_left(&mut self, call: &Running, array: usize, own: Option<usize>) -> Result<Entry, Status> {
+    /// The table of setting, for an array that the body left in the place of update `k`. `own`: the update whose variable has the store; if it
+    /// is another one, its variable lets the store go.
+    fn entry_of_left(&mut self, call: &Running, array: usize, own: Option<usize>, k: usize) -> Result<Entry, Status> {
         let store = self.arrays[array].store;
         if own.is_some() || call.inputs.iter().any(|input| input.store == store) {
             self.make_writable(array);
@@ -278,7 +279,12 @@ impl Model {
         let forbidden = std::mem::take(&mut self.forbidden);
         let entry = self.entry(array, TN_BORROW, own.map(|own| call.updates[own].variable));
         self.forbidden = forbidden;
-        entry
+        // FN-31: the bytes of another variable are exchanged if the view covers at least half of them.
+        let wasteful = self.stores[store].bytes() > 2 * self.arrays[array].region.layout.bytes();
+        match entry? {
+            Entry::Alias if wasteful && own.is_some_and(|own| own != k) => Ok(Entry::Copy(TN_WHY_WASTE)),
+            entry => Ok(entry),
+        }
     }
 
     fn decide_output(&mut self, call: &Running, place: usize, decided: &mut Decided) -> Result<(), Status> {
@@ -291,9 +297,11 @@ impl Model {
         let may = borrows(place) && earlier.iter().all(|&other| borrows(other));
         let borrowed = borrows(place);
         let mut fate = self.fate(call, &left, earlier.is_empty(), may, decided);
-        // A former value is handed out without flags only if nothing else is open on it.
+        // A former value is handed out without flags only if nobody else reads it. A writer is the body's own, on other bytes: on these,
+        // the call would have failed.
         let was_value = self.updated(call, left.store).is_some();
-        if fate == Fate::HandedOut && was_value && !borrowed && self.holdings(left.store).next().is_some() {
+        let is_read = || self.holdings(left.store).any(|(_, hold)| !hold.kind.is_writer());
+        if fate == Fate::HandedOut && was_value && !borrowed && is_read() {
             fate = Fate::Copied;
         }
         if fate != Fate::Copied {

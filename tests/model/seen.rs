@@ -88,6 +88,9 @@ impl Driver {
     /// Compares values that become visible for the first time.
     pub fn look_at_values(&mut self) -> Result<(), String> {
         for (start, end) in std::mem::take(&mut self.model.scrapped) {
+            if !self.is_known(start) {
+                continue;
+            }
             let now = self.library.peek(start, (end - start) as usize);
             self.model.memory.write(start, &now);
         }

@@ -204,8 +204,10 @@ impl Model {
 
     /// Something through which the value can still change, or a write of it that failed.
     pub fn left_open(&self, value: &Value) -> bool {
+        // Reading: a guard on other bytes of the store is from before. An export there would have prevented that the value is lent.
         let writes = self.holdings(value.store).any(|(_, hold)| {
-            hold.kind.is_writer() || matches!(hold.kind.class(), Some(Class::Shared | Class::Exclusive))
+            hold.kind.is_writer() && hold.region.overlaps(&value.region)
+                || matches!(hold.kind.class(), Some(Class::Shared | Class::Exclusive))
         });
         writes || self.is_poisoned(value.store, &value.region)
     }
