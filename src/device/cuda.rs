@@ -217,30 +217,6 @@ impl Memory {
         }
     }
 
-    /// Frees the misaligned allocations of this kind. False: there are none.
-    fn free_left_over(&self) -> bool {
-        let is_ours = |(kind, allocation): &(Kind, Allocation)| {
-            *kind == self.kind && (self.kind != Kind::Device || allocation.gpu.id() == self.gpu)
-        };
-        let mut any = false;
-        loop {
-            let mut all = LEFT_OVER.lock();
-            let Some(index) = all.iter().position(is_ours) else { return any };
-            let (_, allocation) = all.swap_remove(index);
-            drop(all);
-            self.free_allocation(allocation);
-            any = true;
-        }
-    }
-
-    /// As `allocate`; frees misaligned allocations if the driver has no memory left.
-    fn allocate_or_tidy(&self, gpu: &'static Gpu, bytes: usize, node: u32) -> Result<Option<Allocation>> {
-        match self.allocate(gpu, bytes, node)? {
-            None if self.free_left_over() => self.allocate(gpu, bytes, node),
-            found => Ok(found),
-        }
-    }
-
     /// As [`Memory::allocate`], at an aligned address.
     fn allocate_aligned(
         &self,
@@ -253,7 +229,7 @@ impl Memory {
         let usual = alignment <= LARGE_BYTES;
         let askew = &self.askew[usize::from(bytes >= LARGE_BYTES)];
         if usual && !askew.load(Ordering::Relaxed) {
-            let Some(first) = self.allocate_or_tidy(gpu, bytes, node)? else { return Ok(None) };
+            let Some(first) = self.allocate(gpu, bytes, node)? else { return Ok(None) };
             if first.at.is_multiple_of(alignment) {
                 return Ok(Some(first));
             }
@@ -261,7 +237,7 @@ impl Memory {
             self.leave_over(first);
         }
         let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
-        let Some(padded) = self.allocate_or_tidy(gpu, more, node)? else { return Ok(None) };
+        let Some(padded) = self.allocate(gpu, more, node)? else { return Ok(None) };
         let start = padded.at.next_multiple_of(alignment);
         if usual {
             askew.store(start != padded.at, Ordering::Relaxed);
@@ -422,6 +398,21 @@ impl Device for Memory {
         let freed = take_allocation(start).is_none_or(|allocation| self.free_allocation(allocation));
         self.free_left_over();
         freed
+    }
+
+    fn free_left_over(&self) -> bool {
+        let is_ours = |(kind, allocation): &(Kind, Allocation)| {
+            *kind == self.kind && (self.kind != Kind::Device || allocation.gpu.id() == self.gpu)
+        };
+        let mut any = false;
+        loop {
+            let mut all = LEFT_OVER.lock();
+            let Some(index) = all.iter().position(is_ours) else { return any };
+            let (_, allocation) = all.swap_remove(index);
+            drop(all);
+            self.free_allocation(allocation);
+            any = true;
+        }
     }
 
     unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {

@@ -100,6 +100,11 @@ pub trait Device: Sync {
     /// Frees the memory that `keep` kept.
     fn release_kept(&self) {}
 
+    /// Frees allocations that no range was made of. False: there are none. Not called while the stream of the request captures a graph.
+    fn free_left_over(&self) -> bool {
+        false
+    }
+
     /// Bytes of addresses that are reserved and not handed out, and of the library's records of them.
     fn ahead(&self) -> (usize, usize) {
         (0, 0)

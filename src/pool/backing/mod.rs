@@ -300,7 +300,11 @@ impl Pool {
         self.state.lock().figures.device_allocate_count += 1;
         let bytes = settings.floor.next_multiple_of(settings.terms.granule);
         let request = BackingRequest { bytes, alignment: GRANULE, step: 0, node: settings.node, huge: settings.huge };
-        let Some(piece) = self.fetch(request)? else { return Ok(false) };
+        let piece = match self.fetch(request)? {
+            None if self.ops().free_left_over() => self.fetch(request)?,
+            piece => piece,
+        };
+        let Some(piece) = piece else { return Ok(false) };
         piece.record.into_iter().for_each(UpstreamPiece::keep);
         if settings.flags & TN_POOL_PREFAULT != 0 {
             // SAFETY: committed above; no other thread knows it.

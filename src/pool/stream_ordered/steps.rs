@@ -79,6 +79,7 @@ pub(in crate::pool) fn trim_and_reclaim_elsewhere_once(pool: &'static Pool, requ
     let first = !request.captures() && !core::mem::replace(&mut request.progress.trimmed, true);
     if first {
         pool.trim(0);
+        pool.ops().free_left_over();
         crate::reclaim::run(pool.device());
     }
     StepOutcome::of(first)
