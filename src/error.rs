@@ -127,6 +127,26 @@ pub fn about(status: Status, parameter: impl fmt::Display) -> Status {
     fail(status.code(), format_args!("{}", text.as_str()))
 }
 
+/// Of several errors the first in the order of checks, see [`rank`], with its message. Of those with one rank it is the one that was seen
+/// first.
+#[derive(Default)]
+pub struct FirstError(Option<(Status, Text)>);
+
+impl FirstError {
+    /// Sees an error, whose message is the draft.
+    #[cold]
+    pub fn see(&mut self, found: Status) {
+        if self.0.as_ref().is_none_or(|(first, _)| rank(found.code()) < rank(first.code())) {
+            self.0 = Some((found, drafted()));
+        }
+    }
+
+    /// The first error, with its message as the draft; None: none was seen.
+    pub fn into_status(self) -> Option<Status> {
+        self.0.map(|(status, text)| fail(status.code(), format_args!("{}", text.as_str())))
+    }
+}
+
 /// Another status with the draft of this one as its message.
 #[cold]
 pub fn recode(status: Status, code: tn_status) -> Status {

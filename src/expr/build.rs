@@ -5,7 +5,7 @@ use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
 use crate::dtype::Dtype;
-use crate::error::{Result, Status, Text, about, drafted, fail, rank};
+use crate::error::{FirstError, Result, Status, about, fail};
 use crate::kernels;
 use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
@@ -171,19 +171,15 @@ fn check(
 ) -> Result<NewOperation> {
     let mut numbers = [node::NONE; 2];
     // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up finds.
-    let mut first: Option<(Status, Text)> = None;
+    let mut first = FirstError::default();
     for (number, (id, name)) in numbers.iter_mut().zip(operands) {
         match graph.find(*id) {
             Ok(found) => *number = found,
-            Err(status) if first.as_ref().is_none_or(|(first, _)| rank(status.code()) < rank(first.code())) => {
-                let status = about(status, name);
-                first = Some((status, drafted()));
-            }
-            Err(_) => {}
+            Err(status) => first.see(about(status, name)),
         }
     }
-    if let Some((status, text)) = first {
-        return Err(fail(status.code(), format_args!("{}", text.as_str())));
+    if let Some(status) = first.into_status() {
+        return Err(status);
     }
     let operation = operation?;
     if is_binary(operation) != (operands.len() == 2) {

@@ -15,7 +15,7 @@ use super::spare::{Returned, Spares};
 use super::update;
 use crate::array::{self, Owned};
 use crate::borrow::{self, Argument, List};
-use crate::error::{Result, Status, about, drafted, fail, quietly, rank};
+use crate::error::{FirstError, Result, Status, about, fail, quietly};
 use crate::ledger::{self, Claim};
 use crate::slots::Id;
 use crate::thread;
@@ -179,8 +179,8 @@ impl Call<'_> {
             }
             input.end_handle(self.places.thread);
         }
-        for (place, handle) in self.offered.handles.iter_mut().enumerate() {
-            if left[place] == *handle || left.contains(handle) {
+        for handle in &mut self.offered.handles {
+            if left.contains(handle) {
                 *handle = Id::NONE;
             }
         }
@@ -303,13 +303,11 @@ fn check_taken_once(of: &Function, arguments: &[Id]) -> Result<()> {
 /// Of all errors of the arguments and `found`, the first in the order of checks.
 #[cold]
 fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> Status {
-    let text = drafted();
-    let mut first = (rank(found.code()), found, text);
+    let mut first = FirstError::default();
+    first.see(found);
     let mut see = |outcome: Result<()>| {
-        if let Err(status) = outcome
-            && rank(status.code()) < first.0
-        {
-            first = (rank(status.code()), status, drafted());
+        if let Err(status) = outcome {
+            first.see(status);
         }
     };
     see(check_counts(of, arguments, n_out));
@@ -326,6 +324,5 @@ fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> 
         });
         see(outcome.map_err(|status| about(status, at)));
     }
-    let (_, status, text) = first;
-    fail(status.code(), format_args!("{}", text.as_str()))
+    first.into_status().unwrap_or(found)
 }

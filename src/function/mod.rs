@@ -48,7 +48,7 @@ pub use slot::each_open;
 
 use crate::array;
 use crate::borrow;
-use crate::error::{Result, Status, Text, about, drafted, fail, rank};
+use crate::error::{FirstError, Result, about, fail};
 use crate::flags;
 use crate::layout::Order;
 use crate::ledger::{self, Claim, Locked, Origin};
@@ -105,11 +105,10 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     updates.extend(
         description.updates.iter().zip(variables).map(|(spec, variable)| Update { variable, flags: spec.flags }),
     );
-    let mut flags = vector(outputs.len() + updates.len())?;
-    flags.extend(
-        outputs.iter().map(|output: &Output| output.flags).chain(updates.iter().map(|update: &Update| update.flags)),
-    );
-    let spares = Spares::create(flags.into_iter())?;
+    let reuses = |flags: u32| flags & TN_REUSE != 0;
+    let are_kept = outputs.iter().any(|output: &Output| reuses(output.flags))
+        || updates.iter().any(|update: &Update| reuses(update.flags));
+    let spares = Spares::create(outputs.len() + updates.len(), are_kept)?;
     pool::on_missing_memory(|pool| drop_spares(|of| core::ptr::eq(of, pool)));
     reclaim::register(|device| _ = drop_spares(|of| of.device() == device));
     let Description { name, code, .. } = description;
@@ -125,15 +124,10 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
 /// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default values.
 fn find_all(description: &Description) -> Result<Vec<VariableRef>> {
     let mut variables = vector(description.inputs.len() + description.updates.len())?;
-    let mut first: Option<(Status, Text)> = None;
+    let mut first = FirstError::default();
     let mut note = |at: At<'_>, found: Result<Option<VariableRef>>| match found {
         Ok(found) => variables.extend(found),
-        // The order of the checks decides, and then the position.
-        Err(status) if first.as_ref().is_none_or(|(first, _)| rank(status.code()) < rank(first.code())) => {
-            let status = about(status, at);
-            first = Some((status, drafted()));
-        }
-        Err(_) => {}
+        Err(status) => first.see(about(status, at)),
     };
     for (at, input) in description.inputs() {
         if input.default != Id::NONE {
@@ -146,10 +140,7 @@ fn find_all(description: &Description) -> Result<Vec<VariableRef>> {
     for (at, update) in description.updates() {
         note(at, VariableRef::find(update.variable).map(Some));
     }
-    match first {
-        None => Ok(variables),
-        Some((status, text)) => Err(fail(status.code(), format_args!("{}", text.as_str()))),
-    }
+    first.into_status().map_or(Ok(variables), Err)
 }
 
 fn check_flags(description: &Description) -> Result<()> {

@@ -11,7 +11,6 @@ use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread::{QuickLock, Thread};
-use crate::types::TN_REUSE;
 use smallvec::SmallVec;
 
 /// The most buffers that are kept for one output or update. A caller may have the output of the call before, and several threads may call.
@@ -31,11 +30,11 @@ pub struct Spares {
 }
 
 impl Spares {
-    /// None yet, for places with these flags.
-    pub fn create(flags: impl ExactSizeIterator<Item = u32>) -> Result<Spares> {
-        let mut lists = declaration::vector(flags.len())?;
-        lists.resize(flags.len(), [None; KEPT]);
-        Ok(Spares { lists: QuickLock::new(lists), is_used: flags.into_iter().any(|flags| flags & TN_REUSE != 0) })
+    /// None yet, for that many places. `is_used`: some output or update has TN_REUSE.
+    pub fn create(places: usize, is_used: bool) -> Result<Spares> {
+        let mut lists = declaration::vector(places)?;
+        lists.resize(places, [None; KEPT]);
+        Ok(Spares { lists: QuickLock::new(lists), is_used })
     }
 
     /// Takes a buffer that nobody else has for each place that has one. `found`: by place, all none. The caller owns the handles.
@@ -56,7 +55,7 @@ impl Spares {
             drop(lists);
             for (at, found) in found.iter_mut().enumerate() {
                 if let Some(claim) = oldest[at] {
-                    *found = match LockedSlot::held_claim(thread, claim).take_spare() {
+                    *found = match LockedSlot::held(thread, claim).take_spare() {
                         Some(handle) => handle,
                         None => self.take_slow(first + at, claim),
                     };

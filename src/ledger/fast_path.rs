@@ -172,6 +172,15 @@ impl<S: GuardedSlot> LockedSlot<S> {
         (!are_devices_in_doubt() || one.state().device.r#type == TN_CPU).then_some(one)
     }
 
+    /// Locks the ledger of a slot that only the caller can end, or of a claim that moves: it stays on its ledger.
+    #[inline(always)]
+    pub fn held(thread: &'static Thread, slot: &'static S) -> LockedSlot<S> {
+        let ledger = slot.guarded().ledger().expect("not a head");
+        let inside = CriticalSection::enter(thread);
+        ledger.lock.lock();
+        LockedSlot { at: SlotInLedger { slot, ledger }, inside }
+    }
+
     #[inline(always)]
     fn lock(thread: &'static Thread, id: Id, is: impl FnOnce(&S) -> bool) -> Option<LockedSlot<S>> {
         let at = SlotInLedger::guess(id)?;
@@ -371,15 +380,6 @@ impl LockedSlot<Promise> {
 }
 
 impl LockedSlot<Guard> {
-    /// Locks the ledger of a guard that the caller owns, and that therefore stays open.
-    #[inline(always)]
-    pub fn held(thread: &'static Thread, guard: &'static Guard) -> LockedSlot<Guard> {
-        let ledger = guard.guarded().ledger().expect("not a head");
-        let inside = CriticalSection::enter(thread);
-        ledger.lock.lock();
-        LockedSlot { at: SlotInLedger { slot: guard, ledger }, inside }
-    }
-
     /// Ends a guard with which nothing else ends: a reader, an export without a layout of its own, or a writer that neither leaves nor
     /// clears poison, opened through a handle that is still a claim.
     #[inline(always)]

@@ -3,23 +3,13 @@
 //! As in [`super::fast_path`], each function either does all of its work or changes nothing and says so. The slow path is in
 //! [`super::variable`].
 
-use super::fast_path::{LockedSlot, SlotInLedger};
+use super::fast_path::LockedSlot;
 use super::origin::Origin;
 use super::state::{Claim, GuardedSlot};
 use crate::names::Name;
 use crate::slots::{Id, Slot, State, Table};
-use crate::thread::{CriticalSection, Thread};
 
 impl LockedSlot<Claim> {
-    /// Locks the ledger of a claim that moves, or that only the caller can end: it stays on its ledger.
-    #[inline(always)]
-    pub(crate) fn held_claim(thread: &'static Thread, claim: &'static Claim) -> LockedSlot<Claim> {
-        let ledger = claim.guarded().ledger().expect("not a head");
-        let inside = CriticalSection::enter(thread);
-        ledger.lock.lock();
-        LockedSlot { at: SlotInLedger { slot: claim, ledger }, inside }
-    }
-
     /// Makes a claim that of a shared variable, see [`super::Locked::begin_variable`], and gives it another handle.
     #[inline(always)]
     pub(crate) fn become_variable(mut self, variable: Id, name: Name) -> Id {

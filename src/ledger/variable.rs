@@ -50,17 +50,15 @@ impl Locked {
     /// Lets a claim rest: uses of its handle are refused, and it is not counted. The claim and its store stay, also if the handle is
     /// released meanwhile. The store has another claim, through which a callback uses the bytes.
     pub(crate) fn rest(&mut self, claim: &'static Claim) {
-        debug_assert_eq!(self.get(claim).given, 0);
-        self.begin_move(claim);
+        self.rest_counted(claim);
         self.unlink(claim);
-        // No promise stands for this one. The checks of every call refuse a handle that is given.
-        self.get_mut(claim).given = 1;
     }
 
     /// As [`Locked::rest`], but the claim is counted all the time.
     pub(crate) fn rest_counted(&mut self, claim: &'static Claim) {
         debug_assert_eq!(self.get(claim).given, 0);
         self.begin_move(claim);
+        // No promise stands for this one. The checks of every call refuse a handle that is given.
         self.get_mut(claim).given = 1;
     }
 
