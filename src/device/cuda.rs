@@ -58,6 +58,11 @@ impl Memory {
     }
 }
 
+/// The memory of a GPU.
+pub(super) fn of_gpu(id: i32) -> &'static Memory {
+    &DEVICES[id as usize]
+}
+
 static DEVICES: [Memory; GPUS] = {
     let mut all = [const { Memory::new(Kind::Device) }; GPUS];
     let mut id = 0;
@@ -109,21 +114,21 @@ pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
 
 /// An allocation of the driver.
 #[derive(Clone, Copy)]
-struct Allocation {
+pub(super) struct Allocation {
     /// The aligned start of the range.
-    start: usize,
+    pub start: usize,
     /// Bytes of the range.
-    bytes: usize,
+    pub bytes: usize,
     /// The address that the driver knows.
-    at: usize,
-    gpu: &'static Gpu,
+    pub at: usize,
+    pub gpu: &'static Gpu,
     /// Which of the GPU's contexts has it.
-    epoch: u32,
+    pub epoch: u32,
 }
 
 impl Allocation {
     /// Whether it went with a context that was reset.
-    fn is_dead(&self) -> bool {
+    pub fn is_dead(&self) -> bool {
         self.epoch != self.gpu.epoch()
     }
 }
@@ -158,7 +163,7 @@ pub(super) fn forget_addresses(start: usize) {
 }
 
 /// Takes the record of a range that is being freed.
-fn take_allocation(start: usize) -> Option<Allocation> {
+pub(super) fn take_allocation(start: usize) -> Option<Allocation> {
     let mut all = ALLOCATIONS.lock();
     let index = all.binary_search_by_key(&start, |allocation| allocation.start).ok()?;
     Some(all.remove(index))
@@ -173,6 +178,32 @@ fn has_dead(start: usize, bytes: usize) -> bool {
     // The allocations of one context do not overlap, and those of an earlier one are kept apart by `reserve`.
     let end = all.partition_point(|other| other.start < start.saturating_add(bytes));
     all[..end].iter().rev().take_while(|other| other.start + other.bytes > start).any(Allocation::is_dead)
+}
+
+/// An allocation that `get` makes, noted, at addresses where no dead memory is. What lies there is set aside, and freed at the end. None:
+/// the driver has no memory left, or there is none for the record.
+pub(super) fn take_noted(
+    get: impl Fn() -> Result<Option<Allocation>>,
+    free: impl Fn(Allocation),
+) -> Result<Option<usize>> {
+    /// Allocations that one call sets aside.
+    const MOST_ASIDE: usize = 16;
+    let (mut aside, mut found) = ([None; MOST_ASIDE], Ok(None));
+    for overlapping in &mut aside {
+        found = get();
+        match found {
+            Ok(Some(given)) if has_dead(given.start, given.bytes) => *overlapping = Some(given),
+            _ => break,
+        }
+        found = Ok(None);
+    }
+    aside.into_iter().flatten().for_each(&free);
+    let Some(given) = found? else { return Ok(None) };
+    if note(given) {
+        return Ok(Some(given.start));
+    }
+    free(given);
+    Ok(None)
 }
 
 /// Whether the memory at an address went with a context that was reset, and was not freed yet.
@@ -362,32 +393,16 @@ impl Device for Memory {
             zeroed: false,
             touch: self.kind != Kind::Device,
             ordered: true,
+            in_order: false,
         }
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
-        /// Allocations that one call sets aside because they lie where dead blocks are.
-        const MOST_ASIDE: usize = 16;
-        let alignment = alignment.max(GRANULE);
         let gpu = self.gpu()?;
-        let (mut aside, mut found) = ([None; MOST_ASIDE], Ok(None));
-        for overlapping in &mut aside {
-            found = self.allocate_aligned(gpu, bytes, alignment, node);
-            match found {
-                Ok(Some(given)) if has_dead(given.start, bytes) => *overlapping = Some(given),
-                _ => break,
-            }
-            found = Ok(None);
-        }
-        aside.into_iter().flatten().for_each(|given| {
+        let get = || self.allocate_aligned(gpu, bytes, alignment.max(GRANULE), node);
+        take_noted(get, |given| {
             self.free_allocation(given);
-        });
-        let Some(given) = found? else { return Ok(None) };
-        if note(given) {
-            return Ok(Some(given.start));
-        }
-        self.free_allocation(given);
-        Ok(None)
+        })
     }
 
     fn commit(&self, _start: usize, _bytes: usize) -> bool {

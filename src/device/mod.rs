@@ -10,6 +10,7 @@
 //! | `upstream` | callbacks of the program: one device for each pool that is made over them |
 //! | `cuda` | memory of the CUDA driver: of a GPU, page-locked, managed |
 //! | `mapped` | memory of a GPU that is mapped in granules, for one pool each |
+//! | `driver_pool` | memory of a GPU from a pool of the driver, for one pool each |
 //! | `source` | which device a pool takes its memory from |
 //! | `query`, `cuda_query`, `no_info` | which devices exist, and their description |
 //! | `synchronize` | waits for all work on a device |
@@ -20,6 +21,9 @@ mod cuda;
 
 #[cfg(not(preload))]
 mod cuda_query;
+
+#[cfg(not(preload))]
+mod driver_pool;
 
 pub mod host;
 
