@@ -15,6 +15,7 @@
 
 use super::host::HOST;
 use super::interface::{Device, GRANULE, Terms};
+use super::page_locked;
 use crate::cuda_driver::{CUdeviceptr, Driver, code};
 use crate::error::{Result, Status, fail};
 use crate::gpu::{self, GPUS, Gpu, gpu, managed};
@@ -124,9 +125,16 @@ pub(super) struct Allocation {
     pub gpu: &'static Gpu,
     /// Which of the GPU's contexts has it.
     pub epoch: u32,
+    /// Bytes that the library mapped and page-locked itself; 0: the driver allocated it.
+    pub mapped_bytes: usize,
 }
 
 impl Allocation {
+    /// What a GPU's present context has at an address.
+    pub fn of(gpu: &'static Gpu, start: usize, bytes: usize) -> Allocation {
+        Allocation { start, bytes, at: start, gpu, epoch: gpu.epoch(), mapped_bytes: 0 }
+    }
+
     /// Whether it went with a context that was reset.
     pub fn is_dead(&self) -> bool {
         self.epoch != self.gpu.epoch()
@@ -154,7 +162,7 @@ fn note(allocation: Allocation) -> bool {
 
 /// Records reserved addresses of a GPU's present context. False: no memory for the record.
 pub(super) fn note_addresses(gpu: &'static Gpu, start: usize, bytes: usize) -> bool {
-    note(Allocation { start, bytes, at: start, gpu, epoch: gpu.epoch() })
+    note(Allocation::of(gpu, start, bytes))
 }
 
 /// Forgets addresses that are released.
@@ -299,6 +307,11 @@ impl Memory {
             // SAFETY: the pointer is ours.
             Kind::Device => (unsafe { inside.cuMemAlloc_v2(&mut at, bytes)? }, "cuMemAlloc"),
             Kind::Pinned(flags) => {
+                if flags & TN_HOST_WRITE_COMBINED == 0
+                    && let Some(at) = page_locked::allocate(gpu, bytes, LARGE_BYTES, flags, node.checked_sub(1))
+                {
+                    return Ok(Some(Allocation { mapped_bytes: bytes, ..Allocation::of(gpu, at, bytes) }));
+                }
                 let mut pointer: *mut c_void = core::ptr::null_mut();
                 let _preferred = gpu.prefer_node(node.checked_sub(1));
                 // SAFETY: the pointer is ours.
@@ -314,12 +327,18 @@ impl Memory {
         }
         gpu.check_as(number, call, self.no_memory())?;
         let at = at as usize;
-        Ok((at != 0).then_some(Allocation { start: at, bytes, at, gpu, epoch: gpu.epoch() }))
+        Ok((at != 0).then(|| Allocation::of(gpu, at, bytes)))
     }
 
     /// Frees an allocation. False: the driver refuses it.
     fn free_allocation(&self, allocation: Allocation) -> bool {
         let gpu = allocation.gpu;
+        if allocation.mapped_bytes > 0 {
+            // Entering finds out about a reset.
+            let is_locked = gpu.enter().is_ok() && !allocation.is_dead();
+            // SAFETY: from `allocate`, and not used again.
+            return unsafe { page_locked::free(gpu, allocation.at, allocation.mapped_bytes, is_locked) };
+        }
         if allocation.is_dead() {
             return true;
         }

@@ -154,7 +154,7 @@ impl DriverPool {
             // SAFETY: the caller vouches for the stream.
             let Some(at) = (unsafe { pool.allocate(inside, bytes, stream.raw())? }) else { return Ok(None) };
             if at.is_multiple_of(alignment) {
-                return Ok(Some(Allocation { start: at, bytes, at, gpu, epoch: gpu.epoch() }));
+                return Ok(Some(Allocation::of(gpu, at, bytes)));
             }
             self.askew.store(true, Ordering::Relaxed);
             // SAFETY: nothing uses it; the stream as above.
@@ -163,7 +163,7 @@ impl DriverPool {
         let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
         // SAFETY: as above.
         let Some(at) = (unsafe { pool.allocate(inside, more, stream.raw())? }) else { return Ok(None) };
-        Ok(Some(Allocation { start: at.next_multiple_of(alignment), bytes, at, gpu, epoch: gpu.epoch() }))
+        Ok(Some(Allocation { start: at.next_multiple_of(alignment), ..Allocation::of(gpu, at, bytes) }))
     }
 
     /// Ends the driver's pool and the record: our pool has ended, and nothing is allocated.
