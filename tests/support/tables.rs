@@ -1,19 +1,17 @@
 //! Tables of docs/borrowing.md that tests write from what they observe.
 
 use std::fs::File;
-use std::path::Path;
 
 /// The page as it was compiled in: a test of GPUs may run on a machine without the repository.
 const PAGE: &str = include_str!("../../docs/borrowing.md");
-/// With this environment variable, a test writes its tables in place of comparing them.
+/// With this environment variable, a test writes its tables into that file in place of comparing them.
 const WRITE: &str = "TENURE_WRITE_TABLES";
 
 /// Compares the table below this head, such as `| the value | no flag |`, with the observed rows.
 pub fn check(head: &str, rows: &[Vec<String>]) {
     assert!(!rows.is_empty() && rows.iter().all(|row| row.len() == head.matches(" | ").count() + 1));
     let body: String = rows.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();
-    if std::env::var_os(WRITE).is_some() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/borrowing.md");
+    if let Some(path) = std::env::var_os(WRITE) {
         // Other tests write other tables.
         let lock = File::open(&path).expect("the page is there");
         lock.lock().expect("it can be locked");
