@@ -375,6 +375,8 @@ TN_ENUM {
     TN_EXPORT_NONNEGATIVE = 1 << 13,
     /** Crossing flag: the library adds no stream ordering; the caller has ordered the work. */
     TN_UNORDERED = 1 << 14,
+    /** Export to CUDAMat: a C-contiguous array crosses as its transpose. */
+    TN_CUDAMAT_TRANSPOSED = 1 << 15,
     /**
      * Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
      * and tn_access.
@@ -1499,6 +1501,54 @@ typedef struct tn_dlpack_options {
     /** The consumer's stream, which is made to wait for pending work on the bytes; NULL: the legacy stream. */
     tn_stream *consumer;
 } tn_dlpack_options;
+
+/** An array as the CUDA array interface describes it, version 3. */
+typedef struct tn_cuda_array_interface {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** Device address of element (0,..,0); 0 without elements. */
+    uint64_t data;
+    /** ndim lengths in elements. Of an export, they live as long as its guard. */
+    const int64_t *shape;
+    /** ndim strides in bytes, which live as long as the lengths. NULL in an import: C-contiguous. */
+    const int64_t *strides;
+    /** Number of axes. */
+    int32_t ndim;
+    /** 1: the consumer may only read; else 0. */
+    int32_t readonly;
+    /** 1: the elements are C-contiguous; else 0. Not read by an import. */
+    int32_t c_contiguous;
+    /** Version of the interface: 3 in an export. */
+    int32_t version;
+    /** Byte order, kind and bytes of an element, as in "<f4"; NUL-terminated. */
+    char typestr[8];
+    /**
+     * With has_stream, the stream on which the elements are ready: 1 is the legacy default stream, 2 the per-thread one, else a CUstream.
+     */
+    uint64_t stream;
+    /** 0: no work on the elements is unfinished. */
+    int32_t has_stream;
+    /** Zero. */
+    int32_t reserved;
+} tn_cuda_array_interface;
+
+/** CUDAMat's matrix: float32 on a GPU, column by column. */
+typedef struct tn_cudamat {
+    /** Not used: NULL in an export, not read by an import. */
+    float *data_host;
+    /** Device address of the elements: (i, j) is element i + j * size[0]. */
+    float *data_device;
+    /** 1: the elements are on the GPU. */
+    int32_t on_device;
+    /** 1: the elements are on the host too; 0 in an export. */
+    int32_t on_host;
+    /** Rows and columns. */
+    int32_t size[2];
+    /** 1: the matrix is the transpose of what the other fields describe; 0 in an export. */
+    int32_t is_trans;
+    /** 1: CUDAMat frees the elements; 0 in an export. */
+    int32_t owns_data;
+} tn_cudamat;
 
 /** Flags of `tn_report_json`: none is defined yet. */
 typedef uint32_t tn_report_flags;
@@ -3581,7 +3631,7 @@ tn_status tn_runner_set_current(const tn_runner *runner);
 tn_status tn_runner_current(tn_runner *out);
 
 /* ==================================================== exchange ==================================================== */
-/** @defgroup exchange exports to other libraries and imports from them, with DLPack */
+/** @defgroup exchange exports to other libraries and imports from them, with DLPack and the CUDA array interface */
 
 /**
  * Exports an array as raw host bytes with a layout, for consumers without an exchange format. It is the counterpart of
@@ -3700,6 +3750,107 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
  * @ingroup exchange
  */
 tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
+
+/**
+ * Exports an array that devices can access, as the CUDA array interface describes it. The interface has no release: the guard is the
+ * release.
+ *
+ * @param array        An array in memory of a GPU, in managed memory, or in page-locked memory that is mapped. It may be released while the
+ *                     export lives.
+ * @param flags        As for `tn_array_export_host`. A copy stays on the array's device.
+ * @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+ * @param stream       The consumer's stream, which is made to wait for unfinished work on the bytes. NULL: it is not known, and `out` names
+ *                     a stream to wait for.
+ * @param[out] out     The struct to fill, with `size` set by the caller. Its lists are valid until the guard ends. Its stream never ends.
+ * @param[out] guard   The guard. Ended by `tn_borrow_end` with the stream of the consumer's last work; that ends the export.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE for bfloat16, which the interface does not have; TN_ERR_DEVICE for bytes
+ *         that no device can access, and for a stream of another device; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_export_cuda_array_interface(tn_array *array,
+                                               tn_crossing_flags flags,
+                                               tn_write_mode mode,
+                                               tn_stream *stream,
+                                               tn_cuda_array_interface *out,
+                                               tn_borrow **guard,
+                                               tn_how *how);
+
+/**
+ * Makes an array of memory that the CUDA array interface of another library describes. The driver says whose memory it is.
+ *
+ * @param source       The description; the lists are read during the call only. Versions up to 3, and later ones with these fields. The
+ *                     pointers in it must point to what its fields say.
+ * @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
+ * @param release      As for `tn_array_import_host`. It also runs only after this library's work on the bytes is done.
+ * @param context      Passed to release.
+ * @param[out] out     The array, READONLY if the description says so. Work of the description's stream counts as unfinished work on it,
+ *                     and the thread's current stream waits for it. At the end of the import that stream waits for work on the array.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the bytes stay the caller's.
+ * @return The statuses of `tn_array_import_host`; TN_ERR_INVALID for stream 0; TN_ERR_DTYPE for a typestr without an element type;
+ *         TN_ERR_DEVICE for an address that the driver does not know, or of a context other than the primary one; TN_ERR_UNSUPPORTED
+ *         without a driver; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_import_cuda_array_interface(const tn_cuda_array_interface *source,
+                                               tn_crossing_flags flags,
+                                               tn_release_callback release,
+                                               void *context,
+                                               tn_array **out,
+                                               tn_how *how);
+
+/**
+ * Exports an array as CUDAMat's matrix of float32. CUDAMat works on the legacy stream, which is made to wait for unfinished work.
+ *
+ * @param array        An array of float32 with 2 axes in memory of a GPU or in managed memory, and at most 2^31 - 1 elements. It may be
+ *                     released while the export lives.
+ * @param flags        As for `tn_array_export_host`. An F-contiguous array is shared, and CUDAMat sees it as it is. With
+ *                     TN_CUDAMAT_TRANSPOSED a C-contiguous array is shared, and CUDAMat sees its transpose. Any other order needs a copy.
+ *                     The struct cannot express "read-only": an export is a shared view, unless TN_EXPORT_CONSUMER_READS is given.
+ * @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+ * @param[out] out     The struct to fill, for one matrix of CUDAMat, which may change it. owns_data is 0.
+ * @param[out] guard   The guard. Ended by `tn_borrow_end`, with TN_STREAM_LEGACY if CUDAMat's work may be unfinished.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE, TN_ERR_SHAPE for another number of axes, TN_ERR_OVERFLOW; TN_ERR_LAYOUT if
+ *         only a copy is possible; TN_ERR_DEVICE for memory of the host; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_export_cudamat(tn_array *array,
+                                  tn_crossing_flags flags,
+                                  tn_write_mode mode,
+                                  tn_cudamat *out,
+                                  tn_borrow **guard,
+                                  tn_how *how);
+
+/**
+ * Makes an array of the elements of CUDAMat's matrix.
+ *
+ * @param source       The matrix, with its elements on a GPU. It is read during the call only.
+ * @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
+ * @param release      As for `tn_array_import_host`. NULL is refused if the matrix owns its elements.
+ * @param context      Passed to release.
+ * @param[out] out     The array: size[0] x size[1], by columns; with is_trans its transpose. CUDAMat's unfinished work, which is on the
+ *                     legacy stream, counts as unfinished work on it.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the elements stay CUDAMat's.
+ * @return The statuses of `tn_array_import_host`; TN_ERR_NULL, also for data_device with elements; TN_ERR_INVALID for is_trans;
+ *         TN_ERR_OVERFLOW for more than 2^31 - 1 elements; TN_ERR_SHAPE for a negative size; TN_ERR_DEVICE if the elements are not on a
+ *         GPU, or not in its primary context; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_import_cudamat(const tn_cudamat *source,
+                                  tn_crossing_flags flags,
+                                  tn_release_callback release,
+                                  void *context,
+                                  tn_array **out,
+                                  tn_how *how);
 
 /* ===================================================== arrow ===================================================== */
 /** @defgroup arrow Arrow's C data interface, and its C device interface for host memory */

@@ -246,6 +246,8 @@ pub const TN_EXPORT_CONSUMER_READS: tn_crossing_flags = 1 << 12;
 pub const TN_EXPORT_NONNEGATIVE: tn_crossing_flags = 1 << 13;
 /// Crossing flag: the library adds no stream ordering; the caller has ordered the work.
 pub const TN_UNORDERED: tn_crossing_flags = 1 << 14;
+/// Export to CUDAMat: a C-contiguous array crosses as its transpose.
+pub const TN_CUDAMAT_TRANSPOSED: tn_crossing_flags = 1 << 15;
 /// Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
 /// and tn_access.
 pub const TN_WAIT: tn_crossing_flags = 1 << 19;
@@ -1417,6 +1419,56 @@ pub struct tn_dlpack_options {
     pub target: tn_device,
     /// The consumer's stream, which is made to wait for pending work on the bytes; NULL: the legacy stream.
     pub consumer: *mut tn_stream,
+}
+
+/// An array as the CUDA array interface describes it, version 3.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_cuda_array_interface {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// Device address of element (0,..,0); 0 without elements.
+    pub data: u64,
+    /// ndim lengths in elements. Of an export, they live as long as its guard.
+    pub shape: *const i64,
+    /// ndim strides in bytes, which live as long as the lengths. NULL in an import: C-contiguous.
+    pub strides: *const i64,
+    /// Number of axes.
+    pub ndim: i32,
+    /// 1: the consumer may only read; else 0.
+    pub readonly: i32,
+    /// 1: the elements are C-contiguous; else 0. Not read by an import.
+    pub c_contiguous: i32,
+    /// Version of the interface: 3 in an export.
+    pub version: i32,
+    /// Byte order, kind and bytes of an element, as in "<f4"; NUL-terminated.
+    pub typestr: [core::ffi::c_char; 8],
+    /// With has_stream, the stream on which the elements are ready: 1 is the legacy default stream, 2 the per-thread one, else a CUstream.
+    pub stream: u64,
+    /// 0: no work on the elements is unfinished.
+    pub has_stream: i32,
+    /// Zero.
+    pub reserved: i32,
+}
+
+/// CUDAMat's matrix: float32 on a GPU, column by column.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_cudamat {
+    /// Not used: NULL in an export, not read by an import.
+    pub data_host: *mut f32,
+    /// Device address of the elements: (i, j) is element i + j * size[0].
+    pub data_device: *mut f32,
+    /// 1: the elements are on the GPU.
+    pub on_device: i32,
+    /// 1: the elements are on the host too; 0 in an export.
+    pub on_host: i32,
+    /// Rows and columns.
+    pub size: [i32; 2],
+    /// 1: the matrix is the transpose of what the other fields describe; 0 in an export.
+    pub is_trans: i32,
+    /// 1: CUDAMat frees the elements; 0 in an export.
+    pub owns_data: i32,
 }
 
 /// Flags of `tn_report_json`: none is defined yet.

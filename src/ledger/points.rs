@@ -124,6 +124,12 @@ impl Points {
         all
     }
 
+    /// Whether new work on a stream is known to come after all points. Calls no driver.
+    #[cfg_attr(loom, allow(dead_code))]
+    pub(crate) fn are_before(&self, stream: &'static Stream) -> bool {
+        self.wanted().all(|wanted| stream.follows(wanted.point))
+    }
+
     /// Lets each stream wait for its points on the device, blocks until the host's points have passed, and empties the list. Under no lock.
     pub(crate) fn wait(&mut self) -> Result<()> {
         reserve(&mut self.done, self.length)?;

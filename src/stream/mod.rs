@@ -72,13 +72,13 @@ mod no_device;
 #[cfg(not(preload))]
 pub use self::{
     api::{
-        create, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu,
+        create, foreign, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu,
         synchronize_gpu_outside_captures,
     },
     argument::StreamArg,
     current::current,
     handle::release,
-    internal_stream::{internal_stream, undelayed_stream},
+    internal_stream::{export_stream, internal_stream, undelayed_stream},
     point::Point,
     state::{Stream, progress},
     stream_ref::StreamRef,

@@ -496,6 +496,39 @@ unsafe extern "C" {
         how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeAPI) -> tn_status;
+    pub fn tn_array_export_cuda_array_interface(
+        array: *mut tn_array,
+        flags: tn_crossing_flags,
+        mode: tn_write_mode,
+        stream: *mut tn_stream,
+        out: *mut tn_cuda_array_interface,
+        guard: *mut *mut tn_borrow,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_import_cuda_array_interface(
+        source: *const tn_cuda_array_interface,
+        flags: tn_crossing_flags,
+        release: tn_release_callback,
+        context: *mut c_void,
+        out: *mut *mut tn_array,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_export_cudamat(
+        array: *mut tn_array,
+        flags: tn_crossing_flags,
+        mode: tn_write_mode,
+        out: *mut tn_cudamat,
+        guard: *mut *mut tn_borrow,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_import_cudamat(
+        source: *const tn_cudamat,
+        flags: tn_crossing_flags,
+        release: tn_release_callback,
+        context: *mut c_void,
+        out: *mut *mut tn_array,
+        how: *mut tn_how,
+    ) -> tn_status;
     pub fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status;
     pub fn tn_array_export_arrow(
         array: *mut tn_array,

@@ -450,5 +450,5 @@ unsafe fn import(
         flags |= TN_MAY_OVERWRITE;
     }
     // SAFETY: the caller's obligation; the bytes stay until the deleter is called.
-    unsafe { host::import(Import { function, layout: &layout, flags, release }) }
+    unsafe { host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None }) }
 }
