@@ -102,6 +102,9 @@ struct ArrowDeviceArray;
 struct umf_memory_pool_ops_t;
 struct umf_memory_provider_ops_t;
 
+/* CUDA's stream: cudaStream_t and CUstream are pointers to it. */
+struct CUstream_st;
+
 #ifdef __cplusplus
 /** Begins a family of constants. In C++ its values are unsigned, as the family's type. */
 #define TN_ENUM enum : uint32_t
@@ -856,15 +859,15 @@ TN_ENUM {
     TN_CLIENT_RAW = 1,
     /** Client: NumPy, through `tn_numpy_handler`. */
     TN_CLIENT_NUMPY = 2,
-    /** Client: PyTorch. Reserved. */
+    /** Client: PyTorch, through `tn_torch_alloc`. */
     TN_CLIENT_TORCH = 3,
-    /** Client: CuPy. Reserved. */
+    /** Client: CuPy, through `tn_cupy_malloc` or the Python package. */
     TN_CLIENT_CUPY = 4,
-    /** Client: Numba. Reserved. */
+    /** Client: Numba, through the Python package. */
     TN_CLIENT_NUMBA = 5,
-    /** Client: RMM. Reserved. */
+    /** Client: RMM, through `tn_rmm_allocate` or the Python package. */
     TN_CLIENT_RMM = 6,
-    /** UMF. */
+    /** Client: UMF, through `tn_umf_pool_ops` and `tn_umf_provider_ops`. */
     TN_CLIENT_UMF = 7,
     /** Client: C++ containers, through `tn_cpp_allocate`. */
     TN_CLIENT_CPP = 8,
@@ -4748,6 +4751,123 @@ tn_status tn_cpp_allocate(tn_pool *pool,
  */
 tn_status tn_cpp_deallocate(tn_pool *pool,
                             void *ptr);
+
+/**
+ * Allocates a block of a GPU for PyTorch, with the signature that its CUDAPluggableAllocator loads. The block comes from the GPU's initial
+ * default pool, not from a thread's current one, is aligned to at least 256 bytes, and counts for the client "torch".
+ *
+ * PyTorch does not test the result. The Python package therefore loads a function that throws where this one returns NULL.
+ *
+ * @param bytes    The number of bytes; 0 gives NULL.
+ * @param device   The ordinal of the GPU.
+ * @param stream   The stream that uses the block first, a cudaStream_t of that GPU's primary context; NULL: the legacy stream. While it
+ *                 captures a graph, only free blocks serve the request.
+ * @return The block, freed by `tn_torch_free`. NULL on failure, with the message in `tn_last_error`, after cached memory was released.
+ * @note Threads: any. Blocks: as `tn_pool_allocate`. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void *tn_torch_alloc(ptrdiff_t bytes,
+                     int device,
+                     struct CUstream_st *stream);
+
+/**
+ * Frees a block from `tn_torch_alloc`, in the order of a stream. The block's pool is found by its address. An invalid address is counted and
+ * never dereferenced.
+ *
+ * @param ptr      The block. NULL: nothing happens.
+ * @param bytes    Its size for PyTorch. A difference from the recorded size is counted, and the recorded size holds.
+ * @param device   The ordinal of the GPU.
+ * @param stream   The stream that used the block last. The block is reused on it at once, on others after its work. NULL: the legacy
+ *                 stream. If it is not usable, the block is reused after a wait for the whole device.
+ * @note Threads: any, also after the CUDA driver has shut down. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_torch_free(void *ptr,
+                   ptrdiff_t bytes,
+                   int device,
+                   struct CUstream_st *stream);
+
+/**
+ * Records that a stream uses a block until it is freed. The block is then reused only after the work that the stream has at the free.
+ * PyTorch calls it for `Tensor.record_stream`.
+ *
+ * @param ptr      A block from `tn_torch_alloc`. NULL: nothing happens.
+ * @param stream   A cudaStream_t of the GPU's primary context, which lives until the block is freed; NULL: the legacy stream.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only. Failures are counted, with the message in `tn_last_error`.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_torch_record_stream(void *ptr,
+                            struct CUstream_st *stream);
+
+/**
+ * Allocates a block of a GPU for CuPy's CFunctionAllocator, whose parameter is the pool's handle. The signature has no stream: the block is
+ * used first on the thread's current stream (`tn_stream_set_current`), by default the legacy stream. It is aligned to at least 256 bytes and
+ * counts for the client "cupy".
+ *
+ * @param pool     A tn_pool on a GPU, or of managed or page-locked memory; NULL: the GPU's initial default pool.
+ * @param bytes    The number of bytes; 0 gives NULL.
+ * @param device   The ordinal of the GPU.
+ * @return The block, freed by `tn_cupy_free`. NULL on failure, with the message in `tn_last_error`, after cached memory was released. CuPy
+ *         does not test it.
+ * @note Threads: any. Blocks: as `tn_pool_allocate`. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void *tn_cupy_malloc(void *pool,
+                     size_t bytes,
+                     int device);
+
+/**
+ * Frees a block from `tn_cupy_malloc`. If the thread has set no current stream, the block is reused on the legacy stream, and on others after
+ * a wait for the whole device. An invalid address is counted and never dereferenced.
+ *
+ * @param pool     The pool of the block, also after its handle was released; NULL: the pool that the block belongs to.
+ * @param ptr      The block. NULL: nothing happens.
+ * @param device   The ordinal of the GPU.
+ * @note Threads: any, also after the CUDA driver has shut down. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_cupy_free(void *pool,
+                  void *ptr,
+                  int device);
+
+/**
+ * Allocates a block of a GPU for a memory resource of RMM. The block is aligned to at least 256 bytes and counts for the client "rmm".
+ *
+ * @param bytes    The number of bytes; 0 gives NULL.
+ * @param stream   The stream that uses the block first, a cudaStream_t of the GPU's primary context; NULL: the legacy stream. While it
+ *                 captures a graph, only free blocks serve the request.
+ * @param pool     A tn_pool on a GPU, or of managed or page-locked memory; NULL: the initial default pool of the GPU of the thread's current
+ *                 context.
+ * @return The block, freed by `tn_rmm_deallocate`. NULL on failure, with the message in `tn_last_error`, after cached memory was released.
+ * @note Threads: any. Blocks: as `tn_pool_allocate`. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void *tn_rmm_allocate(size_t bytes,
+                      struct CUstream_st *stream,
+                      void *pool);
+
+/**
+ * Frees a block from `tn_rmm_allocate`, in the order of a stream. An invalid address is counted and never dereferenced.
+ *
+ * @param ptr      The block. NULL: nothing happens.
+ * @param bytes    Its size for RMM. A difference from the recorded size is counted, and the recorded size holds.
+ * @param stream   The stream that used the block last. The block is reused on it at once, on others after its work. NULL: the legacy
+ *                 stream. If it is not usable, the block is reused after a wait for the whole device.
+ * @param pool     The pool of the block, also after its handle was released; NULL: the pool that the block belongs to.
+ * @note Threads: any, also after the CUDA driver has shut down. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_rmm_deallocate(void *ptr,
+                       size_t bytes,
+                       struct CUstream_st *stream,
+                       void *pool);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -721,15 +721,15 @@ pub const TN_CLIENT_ARRAYS: tn_client = 0;
 pub const TN_CLIENT_RAW: tn_client = 1;
 /// Client: NumPy, through `tn_numpy_handler`.
 pub const TN_CLIENT_NUMPY: tn_client = 2;
-/// Client: PyTorch. Reserved.
+/// Client: PyTorch, through `tn_torch_alloc`.
 pub const TN_CLIENT_TORCH: tn_client = 3;
-/// Client: CuPy. Reserved.
+/// Client: CuPy, through `tn_cupy_malloc` or the Python package.
 pub const TN_CLIENT_CUPY: tn_client = 4;
-/// Client: Numba. Reserved.
+/// Client: Numba, through the Python package.
 pub const TN_CLIENT_NUMBA: tn_client = 5;
-/// Client: RMM. Reserved.
+/// Client: RMM, through `tn_rmm_allocate` or the Python package.
 pub const TN_CLIENT_RMM: tn_client = 6;
-/// UMF.
+/// Client: UMF, through `tn_umf_pool_ops` and `tn_umf_provider_ops`.
 pub const TN_CLIENT_UMF: tn_client = 7;
 /// Client: C++ containers, through `tn_cpp_allocate`.
 pub const TN_CLIENT_CPP: tn_client = 8;
@@ -1366,6 +1366,10 @@ pub struct tn_target {
     pub shape: *const i64,
 }
 
+/// CUDA's stream, which is a cudaStream_t's and a CUstream's target.
+pub struct CUstream_st {
+    _opaque: [u8; 0],
+}
 /// UMF's table of a pool's operations, declared in umf/memory_pool_ops.h.
 pub struct umf_memory_pool_ops_t {
     _opaque: [u8; 0],

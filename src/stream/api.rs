@@ -1,7 +1,7 @@
 //! The functions behind C's functions on streams (ST-1 to ST-6, ST-14).
 
 use super::argument::StreamArg;
-use super::current::{current_of, gpu_of, gpu_with_streams, legacy, own, replace_current};
+use super::current::{current_of, gpu_with_streams, legacy, replace_current};
 use super::end;
 use super::handle::{self, Meaning};
 use super::state::{self, LEGACY, Origin, PER_THREAD, Stream};
@@ -55,22 +55,15 @@ pub fn import(device: tn_device, native: u64) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     handle::make(match native {
+        0 | LEGACY => Meaning::StreamRef(legacy(gpu)?.new_ref()),
         PER_THREAD => Meaning::PerThread(gpu),
-        _ => Meaning::StreamRef(of_native(gpu, native)?),
+        _ => Meaning::StreamRef(known_or_adopted(gpu, native)?),
     })
 }
 
-/// The stream of another library that orders its work on a device's memory. 0 and 1 are the legacy stream, 2 the calling thread's.
-pub fn foreign(device: tn_device, native: u64) -> Result<StreamRef> {
-    of_native(gpu_of(device)?, native)
-}
-
-fn of_native(gpu: &'static Gpu, native: u64) -> Result<StreamRef> {
-    match native {
-        0 | LEGACY => legacy(gpu).map(Stream::new_ref),
-        PER_THREAD => own(gpu).map(Stream::new_ref),
-        _ => known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok),
-    }
+/// The stream of a CUstream with a value of its own.
+pub(super) fn known_or_adopted(gpu: &'static Gpu, native: u64) -> Result<StreamRef> {
+    known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)
 }
 
 /// The stream of a CUstream that is known already. The value may belong to a new stream by now, which its number shows.

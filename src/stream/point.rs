@@ -103,7 +103,7 @@ impl Point {
         let recorded = self.stream.behind(self.tick);
         match recorded {
             Some(event) => Ok(event),
-            None if self.stream.is_imported() => Err(self.stream.ended_error()),
+            None if self.stream.is_foreign() => Err(self.stream.ended_error()),
             None => self.stream.record(false),
         }
     }
