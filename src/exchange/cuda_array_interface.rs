@@ -6,7 +6,7 @@
 use crate::array;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
-use crate::exchange::device::{self, DeviceImport};
+use crate::exchange::device::{self, DeviceImport, Producer};
 use crate::exchange::host::{self, Export, Imported};
 use crate::layout::{Layout, Order, check_ndim};
 use crate::ledger::{self, Claim, Class, InternalGuard, Release};
@@ -135,7 +135,7 @@ pub unsafe fn import(
         ));
     }
     let producer = match (source.has_stream, source.stream) {
-        (0, _) => None,
+        (0, _) => Producer::None,
         (1, 0) => {
             return Err(fail(
                 TN_ERR_INVALID,
@@ -144,7 +144,8 @@ pub unsafe fn import(
                 ),
             ));
         }
-        (1, stream) => Some(stream).filter(|_| flags & TN_UNORDERED == 0),
+        (1, _) if flags & TN_UNORDERED != 0 => Producer::None,
+        (1, stream) => Producer::Stream(stream),
         (other, _) => return Err(fail(TN_ERR_INVALID, format_args!("has_stream is {other}; it is 0 or 1"))),
     };
     // SAFETY: the caller's obligation.
@@ -153,7 +154,8 @@ pub unsafe fn import(
     let flags = flags & host::IMPORT_FLAGS | readonly;
     // SAFETY: the caller's obligation. The layout was checked.
     unsafe {
-        device::import(DeviceImport { function, layout: &mut layout, data: source.data, flags, producer, release })
+        let (layout, data) = (&mut layout, source.data);
+        device::import(DeviceImport { function, layout, data, stated: None, flags, producer, release })
     }
 }
 

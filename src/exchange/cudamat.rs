@@ -7,7 +7,7 @@
 use crate::array;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
-use crate::exchange::device::{self, DeviceImport};
+use crate::exchange::device::{self, DeviceImport, Producer};
 use crate::exchange::host::{self, Export, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Class, InternalGuard, Release};
@@ -128,10 +128,13 @@ pub unsafe fn import(function: &'static CStr, source: &tn_cudamat, flags: u32, r
     if !layout.is_empty() && data == 0 {
         return Err(fail(TN_ERR_NULL, format_args!("data_device is NULL, and the matrix is {first} x {second}")));
     }
-    let producer = (flags & TN_UNORDERED == 0).then_some(StreamArg::LEGACY);
+    let producer = if flags & TN_UNORDERED == 0 { Producer::Stream(StreamArg::LEGACY) } else { Producer::None };
     let flags = flags & host::IMPORT_FLAGS;
     // SAFETY: the caller's obligation. The layout was checked.
-    unsafe { device::import(DeviceImport { function, layout: &mut layout, data, flags, producer, release }) }
+    unsafe {
+        let layout = &mut layout;
+        device::import(DeviceImport { function, layout, data, stated: None, flags, producer, release })
+    }
 }
 
 /// The layout of the elements, at offset 0.

@@ -46,7 +46,7 @@ pub fn export(id: Id, request: &Export, stream: &StreamArg, why_not: &WhyNot, or
     };
     match aliased {
         Some(export) => Ok(export),
-        None => export_copy(id, request, stream, order),
+        None => export_copy(id, request, stream, order, device),
     }
 }
 
@@ -119,23 +119,69 @@ fn stream_after_work(id: Id, device: tn_device, class: Class) -> Result<Option<&
     }
 }
 
-/// Copies an array, on its device and in the order of the consumer's stream, and opens an export of the copy.
-fn export_copy(id: Id, request: &Export, stream: &StreamArg, order: Order) -> Result<DeviceExport> {
-    let device = array::device(id)?;
+/// Copies an array to a device, in the order of the consumer's stream, and opens an export of the copy.
+pub fn export_copy(
+    id: Id,
+    request: &Export,
+    stream: &StreamArg,
+    order: Order,
+    device: tn_device,
+) -> Result<DeviceExport> {
     check_device(device)?;
-    let (forced, why) = if request.wants_alias() { (true, TN_WHY_LAYOUT) } else { (false, 0) };
-    if forced && thread::current().forbids() > 0 {
-        return Err(would_copy(why));
-    }
     let current = StreamArg::Current;
     let on = if stream.is_null() { &current } else { stream };
-    let copy = transfer::copy_to(request.function, id, order, pool::current(device)?, on)?;
-    let of_copy = Export { flags: TN_BORROW, class: request.copy, unique: false, ..*request };
-    let opened = open_alias(copy, &of_copy, stream, &|_| None);
-    array::release_if_open(copy);
-    let DeviceExport { exported, address, ready } = opened?.expect("every layout can be expressed");
-    host::record_copy(request.function, why, forced, exported.guard.layout().bytes() as u64);
+    let of_copy = of_copy(request);
+    let opened = copied(id, request, order, device, on, |copy| open_alias(copy, &of_copy, stream, &|_| None))?;
+    let DeviceExport { exported, address, ready } = opened.expect("every layout can be expressed");
     Ok(DeviceExport { exported: Exported { how: TN_COPIED, ..exported }, address, ready })
+}
+
+/// Copies an array of a device to the host, or to another device that the host reaches, and opens an export of the copy, which is done.
+pub fn copy_out(id: Id, request: &Export, target: tn_device) -> Result<Exported> {
+    let of_copy = of_copy(request);
+    let export = |copy| host::export(copy, &of_copy, Ok(StreamArg::Now), &|_| None);
+    let exported = copied(id, request, Order::A, target, &StreamArg::Now, export)?;
+    Ok(Exported { how: TN_COPIED, ..exported })
+}
+
+/// The export of a copy that was made for it.
+fn of_copy(request: &Export) -> Export {
+    Export { flags: TN_BORROW, class: request.copy, unique: false, ..*request }
+}
+
+/// Copies an array to a device in the order of a stream, and passes the copy to `export`.
+fn copied<R>(
+    id: Id,
+    request: &Export,
+    order: Order,
+    target: tn_device,
+    stream: &StreamArg,
+    export: impl FnOnce(Id) -> Result<R>,
+) -> Result<R> {
+    let moves = array::device(id)? != target;
+    let why = if moves { TN_WHY_DEVICE } else { TN_WHY_LAYOUT };
+    let (forced, why) = if request.wants_alias() { (true, why) } else { (false, 0) };
+    if forced && (thread::current().forbids() > 0 || moves && request.flags & TN_REQUIRE_BORROW != 0) {
+        return Err(would_copy(why));
+    }
+    let copy = transfer::copy_to(request.function, id, order, pool::current(target)?, stream)?;
+    let bytes = array::snapshot(copy)?.bytes() as u64;
+    let exported = export(copy);
+    array::release_if_open(copy);
+    let exported = exported?;
+    host::record_copy(request.function, why, forced, bytes);
+    Ok(exported)
+}
+
+/// Where a producer's unfinished work is.
+#[derive(Clone, Copy)]
+pub enum Producer {
+    /// There is none, or the caller has ordered it.
+    None,
+    /// On this CUstream, which waits for this library's work when the import ends.
+    Stream(u64),
+    /// Before the present work of the thread's current stream, which the producer made wait.
+    Current,
 }
 
 /// An import of bytes that devices access.
@@ -148,8 +194,10 @@ pub struct DeviceImport<'a> {
     pub data: u64,
     /// Crossing flags, checked.
     pub flags: u32,
-    /// The CUstream of the producer's unfinished work. None: there is none, or the caller has ordered it.
-    pub producer: Option<u64>,
+    /// The device that the producer states. None: it states none.
+    pub stated: Option<tn_device>,
+    /// The producer's unfinished work.
+    pub producer: Producer,
     /// As for an import of the host.
     pub release: Release,
 }
@@ -160,7 +208,7 @@ pub struct DeviceImport<'a> {
 /// - The elements of the layout may be read by devices during the call, and lie in one allocation.
 /// - If the import aliases them: they may be read until the release has run.
 pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
-    let DeviceImport { function, layout, data, flags, producer, release } = import;
+    let DeviceImport { function, layout, data, stated, flags, producer, release } = import;
     let Some((start, _)) = layout.extent() else {
         let device = gpu::home()?.device();
         let import = Import { function, device, layout, flags, release, after: None };
@@ -168,16 +216,38 @@ pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
         return unsafe { host::import(import) };
     };
     let memory = pointer::locate(data.wrapping_add_signed(start))?;
+    check_stated(stated, memory.device)?;
     layout.rebase(memory.address.wrapping_sub(start as u64))?;
     let after = match producer {
-        None => None,
-        Some(native) => Some(work_of(memory.device, native)?),
+        Producer::None => None,
+        Producer::Current => {
+            let point = stream::current(memory.device)?.end_of_use();
+            Some(ProducerWork { point, waits_at_end: None })
+        }
+        Producer::Stream(native) => {
+            let work = work_of(memory.device, native)?;
+            stream::current(memory.device)?.wait_for(work.point)?;
+            Some(work)
+        }
     };
-    if let Some(after) = &after {
-        stream::current(memory.device)?.wait_for(after.point)?;
-    }
     // SAFETY: the caller's obligation, and the driver's answer about the memory.
     unsafe { host::import(Import { function, device: memory.device, layout, flags, release, after }) }
+}
+
+/// TN_ERR_DEVICE: the memory is not what the producer states. Managed and page-locked memory may be stated to be a GPU's.
+fn check_stated(stated: Option<tn_device>, memory: tn_device) -> Result<()> {
+    let Some(stated) = stated else { return Ok(()) };
+    let is_right = match stated.r#type {
+        TN_CUDA => memory.r#type != TN_CUDA || memory.id == stated.id,
+        kind => memory.r#type == kind,
+    };
+    if is_right {
+        return Ok(());
+    }
+    Err(fail(
+        TN_ERR_DEVICE,
+        format_args!("the memory is of device {}, and is stated to be of {}", DeviceName(memory), DeviceName(stated)),
+    ))
 }
 
 /// The unfinished work of a producer's stream, and the stream that waits for this library's work when the import ends.
@@ -187,5 +257,5 @@ fn work_of(device: tn_device, native: u64) -> Result<ProducerWork> {
     // A per-thread stream cannot be named when another thread ends the import. The legacy stream comes before its later work.
     let waits_at_end =
         if native == StreamArg::PER_THREAD { stream::foreign(device, StreamArg::LEGACY)? } else { producer };
-    Ok(ProducerWork { point, waits_at_end })
+    Ok(ProducerWork { point, waits_at_end: Some(waits_at_end) })
 }

@@ -66,7 +66,7 @@ pub struct ProducerWork {
     /// All uses of the new array come after it.
     pub point: Point,
     /// The stream that waits for this library's work on the bytes when the import ends.
-    pub waits_at_end: StreamRef,
+    pub waits_at_end: Option<StreamRef>,
 }
 
 /// The result of an import.
@@ -105,7 +105,10 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let queued = flags & TN_RELEASE_QUEUED != 0;
     let mut lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
     let after = after.map(|work| {
-        lease.set_producer(work.waits_at_end);
+        lease.set_begin(work.point);
+        if let Some(producer) = work.waits_at_end {
+            lease.set_producer(producer);
+        }
         work.point
     });
     if !wants_alias || flags & TN_TAKE != 0 || after.is_some() {

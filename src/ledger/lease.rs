@@ -10,7 +10,7 @@ use super::state::{Backing, Claim, Lease, LeaseBody, Ledger};
 use crate::device_copy::registered;
 use crate::error::Result;
 use crate::slots::{Id, State, Table};
-use crate::stream::StreamRef;
+use crate::stream::{Point, StreamRef};
 use crate::thread::{self, Thread};
 use core::ffi::c_void;
 
@@ -96,6 +96,7 @@ impl SpareLease {
             lingering: 0,
             waits: false,
             producer: None,
+            begins: None,
             has_urgent_wait: false,
             next_urgent: None,
             start: range.0,
@@ -116,6 +117,12 @@ impl SpareLease {
     pub fn set_producer(&mut self, producer: StreamRef) {
         // SAFETY: taken, in no list: ours alone.
         unsafe { self.lease.guarded.own() }.producer = Some(producer);
+    }
+
+    /// The producer's work on the bytes is done at this point.
+    pub fn set_begin(&mut self, point: Point) {
+        // SAFETY: taken, in no list: ours alone.
+        unsafe { self.lease.guarded.own() }.begins = Some(point);
     }
 
     /// Runs or queues the release at once, because the bytes were copied. Under no lock.

@@ -278,14 +278,19 @@ impl Locked {
         lost
     }
 
-    /// Whether unfinished work is recorded for the layout of this claim, apart from work on the stream of an import's producer: what the
-    /// producer does with its bytes there comes after it.
+    /// Whether unfinished work is recorded for the layout of this claim, apart from the work of an import's producer, and work on the stream of
+    /// that producer: what the producer does with its bytes there comes after it.
     pub(super) fn has_work(&self, claim: &'static Claim) -> bool {
         let ledger = self.ledger_of(claim);
-        let producer = self.lease(claim).and_then(|lease| self.get(lease).producer.as_ref()).map(StreamRef::stream);
+        let lease = self.lease(claim).map(|lease| self.get(lease));
+        let producer = lease.and_then(|lease| lease.producer.as_ref()).map(StreamRef::stream);
+        let begins = lease.and_then(|lease| lease.begins);
+        let is_before =
+            |point: Point| begins.is_some_and(|at| at.stream() == point.stream() && point.tick() <= at.tick());
         let is_work = |record: &'static Guard| {
             let body = self.get(record);
-            core::ptr::eq(body.region(), claim) && body.point.is_some_and(|point| producer != Some(point.stream()))
+            core::ptr::eq(body.region(), claim)
+                && body.point.is_some_and(|point| producer != Some(point.stream()) && !is_before(point))
         };
         self.state(ledger).works > 0 && self.records(ledger).any(is_work)
     }

@@ -588,6 +588,8 @@ pub struct LeaseBody {
     pub(super) waits: bool,
     /// The stream of the bytes' producer, which waits for that work when the import ends.
     pub(super) producer: Option<StreamRef>,
+    /// The point of the producer's work. What comes before it on its stream is no use by this library.
+    pub(super) begins: Option<Point>,
     /// One of `users` is a thread that waits for that work, or makes the producer wait.
     pub(super) has_urgent_wait: bool,
     /// Next of the leases for whose device work a thread waits after unlocking.
@@ -613,6 +615,7 @@ impl Slot for Lease {
             lingering: 0,
             waits: false,
             producer: None,
+            begins: None,
             has_urgent_wait: false,
             next_urgent: None,
             start: 0,

@@ -52,11 +52,16 @@ pub fn foreign(device: tn_device, native: u64) -> Result<StreamRef> {
 /// The stream of a use that another library ends without naming a stream: the one that the calling thread set as its current one, else the
 /// stream that stands for unnamed ones.
 pub fn unnamed(device: tn_device) -> Result<&'static Stream> {
-    let gpu: &'static Gpu = gpu_of(device)?;
-    match set_stream_of(gpu) {
+    match set_stream_of(gpu_of(device)?) {
         Some(stream) => Ok(stream),
-        None => permanent(gpu, &UNNAMED[gpu.id() as usize], Origin::Unnamed),
+        None => unknown(device),
     }
+}
+
+/// The stream that stands for unnamed ones.
+pub fn unknown(device: tn_device) -> Result<&'static Stream> {
+    let gpu: &'static Gpu = gpu_of(device)?;
+    permanent(gpu, &UNNAMED[gpu.id() as usize], Origin::Unnamed)
 }
 
 /// Keeps a reference on a stream. The stream that makes room for it has no open use, and ends after the lock was released.

@@ -81,7 +81,7 @@ pub use self::{
     },
     argument::StreamArg,
     current::current,
-    foreign::{foreign, unnamed},
+    foreign::{foreign, unknown, unnamed},
     handle::release,
     internal_stream::{export_stream, internal_stream, undelayed_stream},
     point::Point,

@@ -3,6 +3,7 @@
 //! A point is a stream and a tick of the clock (see `state`), and so can be kept without limit. It has passed when all work that was issued
 //! on the stream before that tick is done, or when the device is lost.
 
+use super::api::synchronize_gpu_outside_captures;
 use super::event_pool::EventRef;
 use super::state::Stream;
 use crate::cuda_driver::code;
@@ -89,6 +90,16 @@ impl Point {
             return Ok(());
         }
         self.stream.wait_for_own(&self.event()?)
+    }
+
+    /// Waits on the host for all work of the device, which also ends work that has no event; called under no lock. An error where no event
+    /// is missing, or the work goes on.
+    pub fn wait_for_device(self) -> Result<()> {
+        if !self.stream.is_foreign() {
+            return Err(self.stream.ended_error());
+        }
+        synchronize_gpu_outside_captures(self.stream.gpu())?;
+        if self.is_passed() { Ok(()) } else { Err(self.stream.ended_error()) }
     }
 
     /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it
