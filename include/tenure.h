@@ -1494,14 +1494,21 @@ typedef struct tn_dlpack_options {
     /** With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0. */
     tn_write_mode mode;
     /**
-     * Device type to write into the struct for page-locked and managed memory: TN_CPU or TN_CUDA; 0: the array's own.
+     * Device type to write into the struct for page-locked and managed memory: TN_CPU, TN_CUDA, or their own; 0: the array's own. TN_CUDA
+     * requires that the memory is mapped for devices. TN_CPU is an access of the host.
      */
     tn_device_type label;
     /** Zero. */
     uint32_t reserved;
-    /** The device on which the consumer wants the bytes; {0, 0}: where they are. */
+    /**
+     * The device on which the consumer wants the bytes; {0, 0}: where they are. They are copied there, unless their memory can have that
+     * label.
+     */
     tn_device target;
-    /** The consumer's stream, which is made to wait for pending work on the bytes; NULL: the legacy stream. */
+    /**
+     * The stream of a consumer on a device: it is made to wait for pending work, and uses the bytes until the deleter is called. NULL: the
+     * legacy stream under the label TN_CUDA, else the host. With TN_UNORDERED the consumer orders its work itself.
+     */
     tn_stream *consumer;
 } tn_dlpack_options;
 
@@ -3710,9 +3717,12 @@ tn_status tn_array_export_dlpack_versioned(tn_array *array,
  * @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the bytes were copied,
  *                     else after the last holder derived from the import ended. On failure the caller still owns it.
  * @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
+ *                     For a tensor on a device the thread's current stream must come after the producer's work, and all uses of the
+ *                     array come after that stream's present work. With TN_UNORDERED the caller orders them.
  * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
- * @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot access.
+ * @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory of another device than the tensor states, by the driver's
+ *         knowledge, and for a GPU that does not exist.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup exchange

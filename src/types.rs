@@ -1415,13 +1415,16 @@ pub struct tn_dlpack_options {
     pub flags: tn_crossing_flags,
     /// With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
     pub mode: tn_write_mode,
-    /// Device type to write into the struct for page-locked and managed memory: TN_CPU or TN_CUDA; 0: the array's own.
+    /// Device type to write into the struct for page-locked and managed memory: TN_CPU, TN_CUDA, or their own; 0: the array's own. TN_CUDA
+    /// requires that the memory is mapped for devices. TN_CPU is an access of the host.
     pub label: tn_device_type,
     /// Zero.
     pub reserved: u32,
-    /// The device on which the consumer wants the bytes; {0, 0}: where they are.
+    /// The device on which the consumer wants the bytes; {0, 0}: where they are. They are copied there, unless their memory can have that
+    /// label.
     pub target: tn_device,
-    /// The consumer's stream, which is made to wait for pending work on the bytes; NULL: the legacy stream.
+    /// The stream of a consumer on a device: it is made to wait for pending work, and uses the bytes until the deleter is called. NULL: the
+    /// legacy stream under the label TN_CUDA, else the host. With TN_UNORDERED the consumer orders its work itself.
     pub consumer: *mut tn_stream,
 }
 

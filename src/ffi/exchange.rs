@@ -163,9 +163,12 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
 /// @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the bytes were copied,
 ///                     else after the last holder derived from the import ended. On failure the caller still owns it.
 /// @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
+///                     For a tensor on a device the thread's current stream must come after the producer's work, and all uses of the
+///                     array come after that stream's present work. With TN_UNORDERED the caller orders them.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot access.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory of another device than the tensor states, by the driver's
+///         knowledge, and for a GPU that does not exist.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup exchange

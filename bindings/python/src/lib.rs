@@ -145,6 +145,8 @@ mod _tenure {
     use crate::exchange::buffer::Proxy;
     #[pymodule_export]
     use crate::exchange::dlpack::{_reads, from_dlpack};
+    #[pymodule_export]
+    use crate::exchange::dlpack_tensor::set_dlpack_label;
 
     #[pymodule_export]
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
