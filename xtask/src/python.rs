@@ -140,7 +140,7 @@ pub fn interop(python: &Path, how: &str) -> Done {
 }
 
 /// Installs the wheel into the environment of `python`.
-fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
+pub fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"];
     run(command(&python).args(install).arg(wheel))?;
     let find = "import tenure, tenure._tenure; print(tenure._tenure.__file__)";

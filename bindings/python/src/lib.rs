@@ -86,6 +86,7 @@ mod operations {
     pub mod forms;
     pub mod function;
     pub mod function_body;
+    pub mod gpu_allocator;
     pub mod index;
     pub mod lazy;
     pub mod npy;
@@ -151,6 +152,8 @@ mod _tenure {
     use crate::operations::elementwise::_new_like;
     #[pymodule_export]
     use crate::operations::function::{_function, Function};
+    #[pymodule_export]
+    use crate::operations::gpu_allocator::{_gpu_allocate, _gpu_deallocate};
     #[pymodule_export]
     use crate::operations::index::Items;
     #[pymodule_export]
