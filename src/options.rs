@@ -310,5 +310,10 @@ mod tests {
             set("transfer.kernels", name).unwrap();
             assert_eq!(get("transfer.kernels").unwrap().as_str(), name);
         }
+        assert!(set("torch.on_failure", "throw").is_err() && !torch_exits());
+        for name in ["exit", "null"] {
+            set("torch.on_failure", name).unwrap();
+            assert_eq!((get("torch.on_failure").unwrap().as_str(), torch_exits()), (name, name == "exit"));
+        }
     }
 }
