@@ -320,6 +320,27 @@ static void al_7_the_order_of_streams(void)
     OK(tn_pool_release(pool));
 }
 
+/* AL-7: what was freed without a stream is finished only after a wait for the device, although the legacy stream has nothing to do. A strict
+ * pool fails where others would wait. */
+static void al_7_no_stream_is_not_the_legacy_stream(void)
+{
+    tn_pool_options options = {.size = sizeof options, .name = "strict", .max_size = 2 * MIB, .flags = TN_POOL_STRICT};
+    tn_pool *pool = NULL;
+    stream_t s = new_stream(), t = new_stream();
+    OK(tn_pool_create(GPU, &options, &pool));
+    void *p = tn_cupy_malloc(pool, 2 * MIB, 0);
+    stall_behind_fill(s, p, 2 * MIB);
+    tn_cupy_free(pool, p, 0);
+    CHECK(tn_rmm_allocate(2 * MIB, t, pool) == NULL && says("limit 2 MiB"));
+    CHECK(cu.tenure_sim_release(s) == 0);
+    OK(tn_device_synchronize(GPU));
+    CHECK(tn_rmm_allocate(2 * MIB, t, pool) == p);
+    tn_rmm_deallocate(p, 2 * MIB, t, pool);
+    end_stream(s);
+    end_stream(t);
+    OK(tn_pool_release(pool));
+}
+
 /* AL-7: a free without a stream. CuPy may have used the block in any stream. */
 static void al_7_no_stream(void)
 {
@@ -488,6 +509,7 @@ int main(void)
     al_2_memory_of_every_gpu();
     if (cu.tenure_sim_hold != NULL) {
         al_7_the_order_of_streams();
+        al_7_no_stream_is_not_the_legacy_stream();
         al_7_no_stream();
         al_32_record_stream();
         if (!is_watched()) /* In the child, what the driver's threads had counts as lost. */
