@@ -23,6 +23,7 @@ static struct {
     int (*cuDevicePrimaryCtxRetain)(void **context, int device);
     int (*cuCtxSetCurrent)(void *context);
     int (*cuCtxSynchronize)(void);
+    int (*cuStreamSynchronize)(stream_t stream);
     int (*cuStreamCreate)(stream_t *stream, unsigned flags);
     int (*cuStreamDestroy_v2)(stream_t stream);
     int (*cuStreamBeginCapture_v2)(stream_t stream, unsigned mode);
@@ -34,6 +35,7 @@ static struct {
     uint64_t (*tenure_sim_step)(uint64_t most);
     int (*tenure_sim_fail)(const char *name, uint64_t nth, uint64_t times, unsigned code);
     uint64_t (*tenure_sim_calls)(const char *name);
+    void *context;
 } cu;
 
 static void find_driver(void)
@@ -44,6 +46,7 @@ static void find_driver(void)
     FIND(cuDevicePrimaryCtxRetain);
     FIND(cuCtxSetCurrent);
     FIND(cuCtxSynchronize);
+    FIND(cuStreamSynchronize);
     FIND(cuStreamCreate);
     FIND(cuStreamDestroy_v2);
     FIND(cuStreamBeginCapture_v2);
@@ -56,6 +59,7 @@ static void find_driver(void)
     FIND(tenure_sim_fail);
     FIND(tenure_sim_calls);
     CHECK(cu.cuDevicePrimaryCtxRetain(&context, 0) == 0 && cu.cuCtxSetCurrent(context) == 0);
+    cu.context = context;
 }
 
 /* A stream that is not ordered with the legacy stream. */
@@ -320,6 +324,27 @@ static void al_7_the_order_of_streams(void)
     OK(tn_pool_release(pool));
 }
 
+/* AL-7: what was freed without a stream is finished only after a wait for the device, although the legacy stream has nothing to do. A strict
+ * pool fails where others would wait. */
+static void al_7_no_stream_is_not_the_legacy_stream(void)
+{
+    tn_pool_options options = {.size = sizeof options, .name = "strict", .max_size = 2 * MIB, .flags = TN_POOL_STRICT};
+    tn_pool *pool = NULL;
+    stream_t s = new_stream(), t = new_stream();
+    OK(tn_pool_create(GPU, &options, &pool));
+    void *p = tn_cupy_malloc(pool, 2 * MIB, 0);
+    stall_behind_fill(s, p, 2 * MIB);
+    tn_cupy_free(pool, p, 0);
+    CHECK(tn_rmm_allocate(2 * MIB, t, pool) == NULL && says("limit 2 MiB"));
+    CHECK(cu.tenure_sim_release(s) == 0);
+    OK(tn_device_synchronize(GPU));
+    CHECK(tn_rmm_allocate(2 * MIB, t, pool) == p);
+    tn_rmm_deallocate(p, 2 * MIB, t, pool);
+    end_stream(s);
+    end_stream(t);
+    OK(tn_pool_release(pool));
+}
+
 /* AL-7: a free without a stream. CuPy may have used the block in any stream. */
 static void al_7_no_stream(void)
 {
@@ -429,6 +454,48 @@ static void many_streams(void)
         end_stream(streams[i]);
 }
 
+static tn_pool *common;
+
+/* Blocks of one pool on a stream of this thread: each has this thread's bytes when the stream is done. */
+static void *works(void *argument)
+{
+    unsigned char own = *(unsigned char *)argument;
+    int wrong = cu.cuCtxSetCurrent(cu.context);
+    stream_t stream = new_stream();
+    for (int i = 0; i < rounds(200); i++) {
+        size_t bytes = (size_t)1000 << (i % 11);
+        unsigned char last = 0;
+        char *p = tn_rmm_allocate(bytes, stream, common), *q = tn_rmm_allocate(bytes, stream, common);
+        fill(p, bytes, own, stream);
+        tn_rmm_deallocate(q, bytes, stream, common);
+        wrong += cu.cuStreamSynchronize(stream) + cu.cuMemcpyDtoH_v2(&last, (uintptr_t)p + bytes - 1, 1);
+        wrong += last != own;
+        fill(p, bytes, 0, stream); /* pending when the block is freed */
+        tn_rmm_deallocate(p, bytes, stream, common);
+    }
+    wrong += cu.cuStreamSynchronize(stream) + cu.cuStreamDestroy_v2(stream);
+    return wrong == 0 ? argument : NULL;
+}
+
+/* AL-1, AL-7: threads of other libraries, each with a stream. */
+static void al_1_threads(void)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    unsigned char values[THREADS];
+    common = make("common", GPU, 0);
+    for (int i = 0; i < THREADS; i++) {
+        values[i] = (unsigned char)(i + 1);
+        CHECK(pthread_create(&threads[i], NULL, works, &values[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *right = NULL;
+        CHECK(pthread_join(threads[i], &right) == 0 && right != NULL);
+    }
+    CHECK(client_of(common, TN_CLIENT_RMM).live_blocks == 0 && stats_of(common).misuse_count == 0);
+    OK(tn_pool_release(common));
+}
+
 /* AL-9: in the child of a fork, allocations fail and frees are dropped, without a call of the driver. */
 static void al_9_fork(void)
 {
@@ -488,6 +555,7 @@ int main(void)
     al_2_memory_of_every_gpu();
     if (cu.tenure_sim_hold != NULL) {
         al_7_the_order_of_streams();
+        al_7_no_stream_is_not_the_legacy_stream();
         al_7_no_stream();
         al_32_record_stream();
         if (!is_watched()) /* In the child, what the driver's threads had counts as lost. */
@@ -495,6 +563,8 @@ int main(void)
     }
     al_8_the_legacy_stream_and_captures();
     many_streams();
+    if (!is_watched()) /* What a driver keeps for a thread that ended counts as lost. */
+        al_1_threads();
     int result = finish();
     if (cu.tenure_sim_fail != NULL) {
         late_stream = new_stream();

@@ -17,7 +17,8 @@ use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, borrow, device, exchange, expr, function, library, pool, promise, report, shared, transfer, view,
+    array, bindings, borrow, device, exchange, expr, function, library, plugin, pool, promise, report, shared,
+    transfer, view,
 };
 use tenure::types::*;
 
@@ -334,7 +335,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 55;
+const CASES: usize = 56;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -692,6 +693,25 @@ fn call(p: &mut Program, case: usize) -> tn_status {
             53 => {
                 let (at, bytes, mut n) = (p.number() as *const c_void, p.number() as usize, 0);
                 promise::tn_holders_of(at, bytes, 0, 0, null_mut(), null_mut(), &mut n)
+            }
+            54 => {
+                let (client, bytes, gpu) = (p.random.below(8) as tn_client, p.number(), p.number() as i32);
+                // A driver may crash at others.
+                let stream = p.random.below(4) as *mut CUstream_st;
+                let (pool, mut out) = (p.pool(), null_mut());
+                let at = if p.random.chance(30) { null_mut() } else { p.number() as *mut c_void };
+                match p.random.below(9) {
+                    0 => return bindings::tn_plugin_allocate(client, pool, bytes as usize, gpu, stream, &mut out),
+                    1 => return bindings::tn_plugin_deallocate(client, pool, at, gpu, stream),
+                    2 => drop(plugin::tn_torch_alloc(bytes as isize, gpu, stream)),
+                    3 => plugin::tn_torch_free(at, bytes as isize, gpu, stream),
+                    4 => plugin::tn_torch_record_stream(at, stream),
+                    5 => drop(plugin::tn_cupy_malloc(pool.cast(), bytes as usize, gpu)),
+                    6 => plugin::tn_cupy_free(pool.cast(), at, gpu),
+                    7 => drop(plugin::tn_rmm_allocate(bytes as usize, stream, pool.cast())),
+                    _ => plugin::tn_rmm_deallocate(at, bytes as usize, stream, pool.cast()),
+                }
+                if text().contains("a bug in the library") { TN_ERR_PANIC } else { TN_OK }
             }
             _ => {
                 let file = CString::new(vec![b'x'; p.random.below(300)]).unwrap();

@@ -100,6 +100,12 @@ def suites(pycuda: str) -> list[Suite]:
             environment={"NUMBA_CUDA_MEMORY_MANAGER": "tenure.numba"},
         ),
         Suite(
+            "RMM with Tenure's resource",
+            "rmm-cu13",
+            [str(HERE / "test_rmm.py")],
+            "Our tests, in `cuda-sim/peers`. RMM's own need kernels, and NVIDIA's runtime library, which refuses this driver.",
+        ),
+        Suite(
             "PyCUDA",
             "pycuda",
             [f"{pycuda}/test/test_driver.py", f"{pycuda}/test/test_gpuarray.py"],

@@ -1,7 +1,11 @@
-"""Numba with Tenure's memory manager on the simulated driver: what its own tests leave out (AL-50 to AL-52)."""
+"""Numba with Tenure's memory manager on the simulated driver: what its own tests leave out (AL-50 to AL-52).
+
+numba-cuda's own tests of memory run with it too: the suite of run.py (AL-53).
+"""
 
 import ctypes
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -198,3 +202,36 @@ tenure.numba.uninstall()
         NUMBA_CUDA_MEMORY_MANAGER="default",
     )
     assert printed == f"{int(driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY)} True True\nTrue\n"
+
+
+STANDINS = pathlib.Path(__file__).parents[2] / "bindings/python/tests/standins"
+
+
+@pytest.mark.parametrize("order", ["numba, torch, cupy, rmm", "rmm, cupy, torch, numba", "torch, numba, rmm, cupy"])
+@pytest.mark.parametrize("first", ["tenure", "numpy"])
+def test_al_11_beside_other_libraries(order, first):
+    """Numba and NumPy with stand-ins for PyTorch, CuPy and RMM: one report names them all, and they end in any order."""
+    printed = run(
+        f"""
+import {first}
+import {order}
+from numba import cuda
+import numpy as np, tenure
+here = tenure.install()
+assert not here.refused, here.refused
+held = [cuda.device_array(5000, np.uint8), np.zeros(5000, np.uint8), torch.cuda.memory.Tensor(5000), cupy.cuda.alloc(5000),
+        rmm.DeviceBuffer(5000)]
+clients = {{c["name"] for p in tenure.snapshot()["pools"] for c in p["clients"] if c["live_blocks"]}}
+print(sorted(clients), len(here.what))
+del held[::2]
+""",
+        NUMBA_CUDA_MEMORY_MANAGER="default",
+        PYTHONPATH=str(STANDINS),
+    )
+    assert printed == "['cupy', 'numba', 'numpy', 'rmm', 'torch'] 5\n"
+
+
+def test_the_example_runs():
+    path = pathlib.Path(__file__).parents[2] / "examples/allocators/numba_arrays.py"
+    printed = run(path.read_text(), NUMBA_CUDA_MEMORY_MANAGER="default")
+    assert printed.splitlines()[-1] == "Numba's sum is 499500.0" and "block of numba" in printed

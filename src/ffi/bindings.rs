@@ -66,7 +66,8 @@ pub unsafe extern "C" fn tn_plugin_allocate(
 /// @param device   The ordinal of the GPU; -1: that of the thread's current context.
 /// @param stream   The stream that used the block last. The block is reused on it at once, on others after its work. NULL: the legacy
 ///                 stream. The bits of TN_STREAM_CURRENT: the thread's current one. If that is the default, or the stream is not usable, the
-///                 block is reused on the legacy stream, and on others after a wait for the whole device.
+///                 block is reused on the legacy stream, and on others after a wait for the whole device. All bits set: no stream uses the
+///                 block any more.
 /// @return TN_OK; TN_ERR_STALE for a block that was freed already; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
 ///         inside a block, and for another client; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool,
 ///         or an address in no block at all.

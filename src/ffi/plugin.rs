@@ -132,7 +132,7 @@ pub extern "C" fn tn_cpp_deallocate(pool: *mut tn_pool, ptr: *mut c_void) -> tn_
 /// @ingroup plugin
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_torch_alloc(bytes: isize, device: c_int, stream: *mut CUstream_st) -> *mut c_void {
-    answer("tn_torch_alloc", null_mut(), || Call::torch(device, stream as u64).allocate(gpu::size(bytes)?))
+    answer("tn_torch_alloc", null_mut(), || Call::torch(device, stream as u64).allocate_or_exit(gpu::size(bytes)?))
 }
 
 /// Frees a block from `tn_torch_alloc`, in the order of a stream. The block's pool is found by its address. An invalid address is counted and

@@ -6,8 +6,9 @@
 //! for its stream: if that is not usable, the free counts as one without a stream. The call is counted even where the driver has shut down
 //! (AL-10). A size of 0 gives NULL, and NULL is never freed.
 
-use crate::error::{Result, fail, quietly};
+use crate::error::{self, Result, fail, quietly};
 use crate::gpu;
+use crate::options;
 use crate::pool::{self, Client, Pool};
 use crate::slots::Id;
 use crate::stream::{self, Stream, StreamArg, StreamRef};
@@ -27,6 +28,8 @@ pub enum Order {
     On(u64),
     /// The library names no stream.
     Unnamed,
+    /// A free: no stream uses the block any more.
+    Done,
 }
 
 /// What a library passes with each call, beside the block.
@@ -78,7 +81,11 @@ impl Call {
                 format_args!("client {client} is no library of GPUs; use TN_CLIENT_TORCH to TN_CLIENT_RMM"),
             ));
         };
-        let order = if stream == StreamArg::CURRENT { Order::Unnamed } else { Order::On(stream) };
+        let order = match stream {
+            StreamArg::CURRENT => Order::Unnamed,
+            u64::MAX => Order::Done,
+            native => Order::On(native),
+        };
         Ok(Call { client, pool, gpu: (gpu >= 0).then_some(gpu), order })
     }
 
@@ -99,6 +106,17 @@ impl Call {
         let alignment = ALIGNMENT_BYTES.max(pool.alignment());
         let block = pool.serving(stream).allocate_raw_on(self.client, stream, bytes, alignment, false, stamp)?;
         Ok(block.as_ptr().cast())
+    }
+
+    /// As `allocate`. With the option `torch.on_failure` a failure ends the process with its message, for a library that does not test the
+    /// result.
+    pub fn allocate_or_exit(&self, bytes: usize) -> Result<*mut c_void> {
+        self.allocate(bytes).inspect_err(|_| {
+            if options::torch_exits() {
+                os::print_error(&["tenure: tn_torch_alloc: ", error::drafted().as_str(), "\n"]);
+                std::process::abort();
+            }
+        })
     }
 
     /// Frees a block. `bytes`: the size that the library believes the block has, if it passes one.
@@ -187,16 +205,17 @@ impl Call {
         Ok(tn_device { r#type: TN_CUDA, id })
     }
 
-    /// As `device`. None: memory of the host, or the driver has shut down.
+    /// As `device`. None: memory of the host, or no stream uses it, or the driver has shut down.
     fn device_of_free(&self, device: tn_device) -> Option<tn_device> {
-        if device.r#type == TN_CPU { None } else { quietly(|| self.device(device)).ok() }
+        let is_ordered = device.r#type != TN_CPU && !matches!(self.order, Order::Done);
+        if is_ordered { quietly(|| self.device(device)).ok() } else { None }
     }
 
     /// The stream that the call names, if it is usable.
     fn named(&self, device: tn_device) -> Option<StreamRef> {
         match self.order {
             Order::On(native) => quietly(|| stream::foreign(device, native)).ok(),
-            Order::Unnamed => None,
+            Order::Unnamed | Order::Done => None,
         }
     }
 

@@ -107,6 +107,7 @@ pub fn wheel() -> Done<PathBuf> {
     let package = root().join(PACKAGE).join("python/tenure");
     copy_all(&dist::folder().join("include"), &package.join("include"))?;
     copy(&dist::folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
+    torch_shim(&package)?;
     let wheels = root().join("target/wheels");
     let _ = std::fs::remove_dir_all(&wheels); // so that the folder has exactly one wheel
     let mut maturin = cargo_environment(&python);
@@ -115,6 +116,20 @@ pub fn wheel() -> Done<PathBuf> {
     run(maturin.arg("--interpreter").arg(&python).arg("--out").arg(&wheels))?;
     let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
     found.find(|path| path.extension().is_some_and(|end| end == "whl")).ok_or("maturin left no wheel".to_owned())
+}
+
+/// Compiles the functions that PyTorch loads, beside the library that they use. Without a compiler the wheel has none.
+fn torch_shim(package: &Path) -> Done {
+    let (source, shim) = (root().join(PACKAGE).join("cpp/torch.cpp"), package.join("libtenure_torch.so"));
+    if !has("g++") {
+        let _ = std::fs::remove_file(&shim);
+        println!("g++ is not installed: the wheel is built without libtenure_torch.so");
+        return Ok(());
+    }
+    let mut compile = command("g++");
+    compile.args(["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
+    compile.args(["-Wl,-rpath,$ORIGIN", "-Wl,-soname,libtenure_torch.so"]).arg("-I").arg(package.join("include"));
+    run(compile.arg(source).arg(package.join("libtenure.so.0")).arg("-o").arg(shim))
 }
 
 /// The environment's Python with the package built and installed.

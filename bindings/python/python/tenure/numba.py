@@ -34,8 +34,9 @@ __all__ = ["TenureManager", "install", "uninstall"]
 if not getattr(_driver, "USE_NV_BINDING", True):
     raise ImportError("tenure.numba needs NVIDIA's bindings: pip install numba-cuda cuda-bindings")
 
-# The thread's current stream, for a library that names none.
-_NO_STREAM = 3
+# Streams of a call: the thread's current one, for a library that names none; and none any more.
+_UNNAMED = 3
+_DONE = -1
 
 # The pools that Numba needs beside the default ones, by device and options.
 _pools: dict = {}
@@ -83,7 +84,7 @@ class _Freed:
             self.blocks += blocks
             return
         for device, address in blocks:
-            _tenure._gpu_deallocate("numba", address, device, _NO_STREAM)
+            _tenure._gpu_deallocate("numba", address, device, _DONE)
 
 
 class TenureManager(_driver.HostOnlyCUDAMemoryManager):
@@ -171,7 +172,7 @@ class TenureManager(_driver.HostOnlyCUDAMemoryManager):
 
         def allocate():
             try:
-                return _tenure._gpu_allocate("numba", pool, size, self._device, _NO_STREAM)
+                return _tenure._gpu_allocate("numba", pool, size, self._device, _UNNAMED)
             except MemoryError as error:
                 self.freed.flush()
                 pool.trim()

@@ -36,8 +36,8 @@ pub fn _gpu_allocate(
     Ok(py.detach(|| api::cuda::plugin_allocate(client, pool, bytes, device, stream))?)
 }
 
-/// Frees a block.
+/// Frees a block. stream: as for `_gpu_allocate`; -1: no stream uses it any more.
 #[pyfunction]
-pub fn _gpu_deallocate(library: &str, address: usize, device: i32, stream: u64) -> PyResult<()> {
-    Ok(api::cuda::plugin_deallocate(client_of(library)?, address, device, stream)?)
+pub fn _gpu_deallocate(library: &str, address: usize, device: i32, stream: i64) -> PyResult<()> {
+    Ok(api::cuda::plugin_deallocate(client_of(library)?, address, device, stream as u64)?)
 }
