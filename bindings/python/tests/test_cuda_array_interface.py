@@ -37,6 +37,14 @@ def described(x, **changes):
     return Described({**x.__cuda_array_interface__, **changes}, x)
 
 
+@pytest.fixture(autouse=True)
+def settled():
+    """Imports end once the device's work on them is done."""
+    yield
+    gc.collect()
+    cuda.synchronize()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def pools():
     """Makes objects that stay after their first use, before a test checks for leaks."""

@@ -6,6 +6,7 @@ A driver is needed, the simulated one or a real one: TENURE_TEST_DEVICE=sim|gpu 
 import ctypes
 import gc
 import os
+import pathlib
 import sys
 
 import numpy as np
@@ -19,7 +20,16 @@ if not cuda.is_available():
         raise RuntimeError("TENURE_TEST_DEVICE is set, and there is no CUDA device")
     pytest.skip("there is no CUDA driver", allow_module_level=True)
 
+import gpu_matrix  # noqa: E402
 import older_libraries  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def settled():
+    """Imports end once the device's work on them is done."""
+    yield
+    gc.collect()
+    cuda.synchronize()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,18 +52,7 @@ def modules(monkeypatch):
     gc.collect()
 
 
-def numbers(*shape, dtype="float32"):
-    return np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
-
-
-def on_gpu(n):
-    return cuda.to_device(n)
-
-
-def pointer(x):
-    lent, interface = tenure._tenure._lend(x, True)
-    del lent
-    return interface["data"][0]
+numbers, pointer, on_gpu = gpu_matrix.numbers, gpu_matrix.address, cuda.to_device
 
 
 def refused(function, *arguments, **options):
@@ -290,3 +289,12 @@ def test_the_struct_is_that_of_cudamat():
     fields = [(name, getattr(older_libraries.Struct, name).offset) for name, _ in older_libraries.Struct._fields_]
     assert ctypes.sizeof(older_libraries.Struct) == 40
     assert [offset for _, offset in fields] == [0, 8, 16, 20, 24, 32, 36]
+
+
+# CN-5: the page says what happens
+def test_the_page_is_fresh():
+    page = pathlib.Path(__file__).resolve().parents[3] / "docs" / "interop.md"
+    if not page.exists():
+        pytest.skip("docs/interop.md is not here")
+    text = page.read_text()
+    assert gpu_matrix.document(text) == text, "out of date: cargo xtask interop"
