@@ -1,21 +1,13 @@
-"""`__cuda_array_interface__` in both directions (CA-1 to CA-13), with stand-ins for the other libraries.
-
-A driver is needed, the simulated one or a real one: TENURE_TEST_DEVICE=sim|gpu makes its absence a failure.
-"""
+"""`__cuda_array_interface__` in both directions (CA-1 to CA-13), with stand-ins for the other libraries."""
 
 import gc
-import os
 
 import numpy as np
 import pytest
+from gpu_fixtures import pools, settled  # noqa: F401
 
 import tenure
 from tenure import HolderKind, Status, Why, cuda
-
-if not cuda.is_available():
-    if os.environ.get("TENURE_TEST_DEVICE"):
-        raise RuntimeError("TENURE_TEST_DEVICE is set, and there is no CUDA device")
-    pytest.skip("there is no CUDA driver", allow_module_level=True)
 
 
 class Described:
@@ -35,22 +27,6 @@ def on_gpu(n):
 def described(x, **changes):
     """Another library's array on the memory of x, which it keeps."""
     return Described({**x.__cuda_array_interface__, **changes}, x)
-
-
-@pytest.fixture(autouse=True)
-def settled():
-    """Imports end once the device's work on them is done."""
-    yield
-    gc.collect()
-    cuda.synchronize()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pools():
-    """Makes objects that stay after their first use, before a test checks for leaks."""
-    for made in (cuda.to_device(np.zeros(3)), cuda.managed_array(3), cuda.pinned_array(3), cuda.mapped_array(3)):
-        made.release()
-    cuda.default_stream().synchronize()
 
 
 # CA-1, CA-2

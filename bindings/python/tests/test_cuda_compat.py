@@ -1,43 +1,19 @@
-"""`tenure.compat`: arrays shared with PyCUDA, CUDAMat, gnumpy and CudaNdarray (PC, CM-7, GN, CN), with stand-ins for these libraries.
-
-A driver is needed, the simulated one or a real one: TENURE_TEST_DEVICE=sim|gpu makes its absence a failure.
-"""
+"""`tenure.compat`: arrays shared with PyCUDA, CUDAMat, gnumpy and CudaNdarray (PC, CM-7, GN, CN), with stand-ins for these libraries."""
 
 import ctypes
 import gc
-import os
 import pathlib
 import sys
 
 import numpy as np
 import pytest
+from gpu_fixtures import pools, settled  # noqa: F401
 
 import tenure
 from tenure import Status, Why, compat, cuda
 
-if not cuda.is_available():
-    if os.environ.get("TENURE_TEST_DEVICE"):
-        raise RuntimeError("TENURE_TEST_DEVICE is set, and there is no CUDA device")
-    pytest.skip("there is no CUDA driver", allow_module_level=True)
-
-import gpu_matrix  # noqa: E402
-import older_libraries  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def settled():
-    """Imports end once the device's work on them is done."""
-    yield
-    gc.collect()
-    cuda.synchronize()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pools():
-    """Makes objects that stay after their first use, before a test checks for leaks."""
-    cuda.to_device(np.zeros(3)).copy_to_host()
-    cuda.managed_array(3).release()
-    cuda.default_stream().synchronize()
+import gpu_matrix
+import older_libraries
 
 
 @pytest.fixture
