@@ -153,15 +153,7 @@ pub unsafe fn import(
     let flags = flags & host::IMPORT_FLAGS | readonly;
     // SAFETY: the caller's obligation. The layout was checked.
     unsafe {
-        device::import(DeviceImport {
-            function,
-            layout: &mut layout,
-            data: source.data,
-            flags,
-            memory: None,
-            producer,
-            release,
-        })
+        device::import(DeviceImport { function, layout: &mut layout, data: source.data, flags, producer, release })
     }
 }
 

@@ -131,9 +131,7 @@ pub unsafe fn import(function: &'static CStr, source: &tn_cudamat, flags: u32, r
     let producer = (flags & TN_UNORDERED == 0).then_some(StreamArg::LEGACY);
     let flags = flags & host::IMPORT_FLAGS;
     // SAFETY: the caller's obligation. The layout was checked.
-    unsafe {
-        device::import(DeviceImport { function, layout: &mut layout, data, flags, memory: None, producer, release })
-    }
+    unsafe { device::import(DeviceImport { function, layout: &mut layout, data, flags, producer, release }) }
 }
 
 /// The layout of the elements, at offset 0.

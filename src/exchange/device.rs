@@ -11,7 +11,7 @@ use crate::borrow::would_copy;
 use crate::device_copy::device_address;
 use crate::error::{Result, fail};
 use crate::exchange::host::{self, Export, Exported, Import, Imported, ProducerWork, WhyNot};
-use crate::gpu::{self, Gpu, pointer};
+use crate::gpu::{self, pointer};
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Class, Points, Release, UseTime};
 use crate::names::DeviceName;
@@ -148,8 +148,6 @@ pub struct DeviceImport<'a> {
     pub data: u64,
     /// Crossing flags, checked.
     pub flags: u32,
-    /// The memory that the producer names. None: the format names none.
-    pub memory: Option<tn_device>,
     /// The CUstream of the producer's unfinished work. None: there is none, or the caller has ordered it.
     pub producer: Option<u64>,
     /// As for an import of the host.
@@ -162,15 +160,14 @@ pub struct DeviceImport<'a> {
 /// - The elements of the layout may be read by devices during the call, and lie in one allocation.
 /// - If the import aliases them: they may be read until the release has run.
 pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
-    let DeviceImport { function, layout, data, flags, memory: named, producer, release } = import;
+    let DeviceImport { function, layout, data, flags, producer, release } = import;
     let Some((start, _)) = layout.extent() else {
-        let device = named.map_or_else(|| gpu::home().map(Gpu::device), Ok)?;
+        let device = gpu::home()?.device();
         let import = Import { function, device, layout, flags, release, after: None };
         // SAFETY: there is no element.
         return unsafe { host::import(import) };
     };
     let memory = pointer::locate(data.wrapping_add_signed(start))?;
-    check_named(named, memory.device, data)?;
     layout.rebase(memory.address.wrapping_sub(start as u64))?;
     let after = match producer {
         None => None,
@@ -181,21 +178,6 @@ pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
     }
     // SAFETY: the caller's obligation, and the driver's answer about the memory.
     unsafe { host::import(Import { function, device: memory.device, layout, flags, release, after }) }
-}
-
-/// TN_ERR_DEVICE if the driver knows other memory at the address than the producer names. The GPU of managed memory does not count.
-fn check_named(named: Option<tn_device>, found: tn_device, data: u64) -> Result<()> {
-    match named {
-        Some(named) if named.r#type != found.r#type || named.r#type == TN_CUDA && named.id != found.id => Err(fail(
-            TN_ERR_DEVICE,
-            format_args!(
-                "{data:#x} is said to be on device {}, and the driver says {}",
-                DeviceName(named),
-                DeviceName(found)
-            ),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// The unfinished work of a producer's stream, and the stream that waits for this library's work when the import ends.

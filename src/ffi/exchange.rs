@@ -115,8 +115,7 @@ unsafe fn export<T>(
 ///                     struct's deleter, exactly once, on any thread. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
 /// @return The statuses of `tn_array_export_host`; TN_ERR_READONLY for a READONLY array without TN_EXPORT_CONSUMER_READS, because then this
-///         format exports a shared view; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the memory. For an
-///         array of a GPU the consumer's stream waits for unfinished work, and its work at the deleter's call counts as work on the bytes.
+///         format exports a shared view; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the memory.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -166,9 +165,8 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
 /// @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory of a GPU without a driver, or where the driver knows other memory
-///         at that address.
-/// @note Threads: any. Blocks: only for a copy of memory of a GPU, until it is done.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot access.
+/// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup exchange
 #[unsafe(no_mangle)]

@@ -3,7 +3,6 @@
 use crate::arena::{Link, Linked};
 use crate::ledger::Guard;
 use crate::slots::{Head, Kind, Slot};
-use crate::stream::StreamRef;
 use crate::types::TN_MAX_NDIM;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -65,8 +64,6 @@ const _: () = {
 pub struct ExportedTensor {
     /// The guard of the export. None: the array is empty.
     pub guard: Option<&'static Guard>,
-    /// The stream on which the consumer uses bytes of a GPU. None: the host uses them.
-    pub consumer: Option<StreamRef>,
     /// The number of forks before the export. In the child of a fork, an export of the parent holds no bytes.
     pub forks: u32,
     pub versioned: Versioned,
@@ -121,7 +118,6 @@ impl Slot for Export {
             },
             numbers: [0; 2 * TN_MAX_NDIM],
             guard: None,
-            consumer: None,
             forks: 0,
         };
         Export { head, live: AtomicU32::new(0), link: Link::new(), tensor: UnsafeCell::new(exported) }

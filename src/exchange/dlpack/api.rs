@@ -14,7 +14,7 @@ use crate::exchange::host::{self, Export};
 use crate::layout::{Layout, Order, check_ndim};
 use crate::ledger::Class;
 use crate::slots::Id;
-use crate::stream::{self, StreamArg};
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -93,20 +93,11 @@ pub unsafe fn register_python(slots: *const ExchangeApi) -> Result<()> {
     Ok(())
 }
 
-/// The stream of the thread's work on a device: its current stream of a GPU. NULL: the host, which has none.
-unsafe extern "C" fn current_stream(device_type: i32, device_id: i32, out: *mut *mut c_void) -> c_int {
-    let device = tn_device { r#type: device_type as tn_device_type, id: device_id };
-    let mut native = 0;
-    if device.r#type == TN_CUDA {
-        // DLPack lets this function fail with a Python exception only. Without a driver there is no stream.
-        let _ = boundary::enter("current_work_stream", || {
-            native = stream::current(device)?.native();
-            Ok(())
-        });
-    }
+/// The stream of the thread's work on a device. Only the host is supported, which has no stream handle.
+unsafe extern "C" fn current_stream(_device_type: i32, _device_id: i32, out: *mut *mut c_void) -> c_int {
     if !out.is_null() {
         // SAFETY: writable by DLPack's documentation.
-        unsafe { out.write(native as *mut c_void) };
+        unsafe { out.write(core::ptr::null_mut()) };
     }
     0
 }
@@ -176,7 +167,7 @@ unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
         array::create(None, &mut layout, Contents::Undefined, &Options::DEFAULT.name).and_then(export_exclusively);
     match exported {
         // The consumer owns the bytes alone, as those of a copy, but the struct is not marked as copied.
-        Ok(exported) => Ok(write_and_publish(slot, exported, HOST, Class::ExportExclusive, Form::Versioned).0),
+        Ok(exported) => Ok(write_and_publish(slot, exported, Class::ExportExclusive, Form::Versioned).0),
         Err(status) => {
             quarantine::put(thread, slot);
             Err(status)

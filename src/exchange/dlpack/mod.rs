@@ -12,16 +12,14 @@ mod api;
 
 mod quarantine;
 
-use crate::array::{self, HOST};
-use crate::cuda_driver;
+use crate::array::HOST;
 use crate::dtype::Dtype;
-use crate::error::{Result, Status, fail, quietly};
-use crate::exchange::device::{self, DeviceImport};
+use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::{Class, Guard, LockedSlot, Release};
 use crate::slots::Id;
-use crate::stream::{StreamArg, StreamRef};
+use crate::stream::StreamArg;
 use crate::thread;
 use crate::types::*;
 pub use api::{exchange_api, register_python};
@@ -62,22 +60,14 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     let flags = options.flags;
     host::check_flags(flags, host::EXPORT_FLAGS)?;
     let (class, unique) = host::class(flags, options.mode, form == Form::Versioned)?;
-    let (label, target) = (options.label, options.target);
+    check_target(options.label, options.target)?;
     if flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0
         && !unique
-        && is_host(label, target)
         && let Some(tensor) = export_fast(id, flags, class, form)
     {
         return Ok((tensor, TN_ALIASED));
     }
-    check_target(label, target, array::device(id)?)?;
     export_slow(id, host::Export { function, flags, class, copy: Class::ExportExclusive, unique }, consumer, form)
-}
-
-/// Whether the consumer accepts memory of the host.
-#[inline(always)]
-fn is_host(label: tn_device_type, target: tn_device) -> bool {
-    matches!(label, 0 | TN_CPU) && matches!((target.r#type, target.id), (0, 0) | (TN_CPU, 0))
 }
 
 /// The reason why DLPack, or the caller's flags, cannot express a layout. None: they can.
@@ -101,7 +91,7 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
             return None;
         }
         let slot = quarantine::take_own(thread)?;
-        Some((slot, fill(slot, layout, HOST, class == Class::ExportRead, false, form)))
+        Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
     })?;
     publish(slot, Some(guard));
     Some(tensor)
@@ -112,17 +102,8 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
 fn export_slow(id: Id, request: host::Export, consumer: StreamArg, form: Form) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    let why_not = |layout: &Layout| why_not_expressible(request.flags, layout);
-    let opened = match array::device(id) {
-        Ok(device) if device.r#type == TN_CUDA => export_on_gpu(id, &request, consumer, device, &why_not),
-        _ => host::export(id, &request, Ok(consumer), &why_not).map(|exported| (exported, HOST, None)),
-    };
-    match opened {
-        Ok((exported, device, consumer)) => {
-            // SAFETY: this call took the slot, and no consumer has it yet.
-            unsafe { (*slot.tensor.get()).consumer = consumer };
-            Ok(write_and_publish(slot, exported, device, request.class, form))
-        }
+    match host::export(id, &request, Ok(consumer), &|layout| why_not_expressible(request.flags, layout)) {
+        Ok(exported) => Ok(write_and_publish(slot, exported, request.class, form)),
         Err(status) => {
             quarantine::put(thread, slot);
             Err(status)
@@ -130,57 +111,29 @@ fn export_slow(id: Id, request: host::Export, consumer: StreamArg, form: Form) -
     }
 }
 
-/// Opens an export of an array of a GPU. Its consumer's stream, NULL for the legacy one, waits for unfinished work.
-fn export_on_gpu(
-    id: Id,
-    request: &host::Export,
-    consumer: StreamArg,
-    device: tn_device,
-    why_not: &host::WhyNot,
-) -> Result<(Exported, tn_device, Option<StreamRef>)> {
-    let consumer = if consumer.is_null() { StreamArg::Legacy } else { consumer };
-    let stream = consumer.on(device)?.expect("a stream, because the argument is not NULL").new_ref();
-    let export = device::export(id, request, &consumer, why_not, Order::A)?;
-    Ok((export.exported, device, Some(stream)))
-}
-
-/// TN_ERR_DEVICE, TN_ERR_UNSUPPORTED: the bytes cannot be labelled so, or are not where the consumer wants them.
-fn check_target(label: tn_device_type, target: tn_device, device: tn_device) -> Result<()> {
-    let own = if device.r#type == TN_CUDA { device } else { HOST };
+fn check_target(label: tn_device_type, target: tn_device) -> Result<()> {
     let wrong = |what: &str, kind: tn_device_type, id: i32| {
-        let place = if own == HOST { "in host memory, which is (1, 0)" } else { "in memory of a GPU; copy them first" };
-        Err(fail(TN_ERR_DEVICE, format_args!("{what} ({kind}, {id}): the bytes are {place}")))
+        fail(TN_ERR_DEVICE, format_args!("{what} ({kind}, {id}): the bytes are in host memory, which is (1, 0)"))
     };
-    if label != 0 && label != own.r#type {
-        return wrong("device label", label, 0);
+    if !matches!(label, 0 | TN_CPU) {
+        return Err(wrong("device label", label, 0));
     }
     match (target.r#type, target.id) {
-        (0, 0) => Ok(()),
-        (kind, id) if kind == own.r#type && id == own.id => Ok(()),
-        (kind @ (TN_CPU | TN_CUDA), id) if own != HOST => wrong("target device", kind, id),
-        (TN_CPU, id) => wrong("target device", TN_CPU, id),
+        (0, 0) | (TN_CPU, 0) => Ok(()),
+        (TN_CPU, id) => Err(wrong("target device", TN_CPU, id)),
         (kind, id) => Err(fail(
             TN_ERR_UNSUPPORTED,
-            format_args!(
-                "target device ({kind}, {id}): an export leaves the bytes where they are, on ({}, {})",
-                own.r#type, own.id
-            ),
+            format_args!("target device ({kind}, {id}): only exports to host memory are supported, which is (1, 0)"),
         )),
     }
 }
 
 /// Writes the struct of an open export into the slot, and publishes it.
-fn write_and_publish(
-    slot: &'static Export,
-    exported: Exported,
-    device: tn_device,
-    class: Class,
-    form: Form,
-) -> (*mut c_void, tn_how) {
+fn write_and_publish(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, tn_how) {
     let Exported { guard, how } = exported;
     let layout = guard.layout();
     let copied = how == TN_COPIED;
-    let tensor = fill(slot, layout, device, class == Class::ExportRead && !copied, copied, form);
+    let tensor = fill(slot, layout, class == Class::ExportRead && !copied, copied, form);
     // An empty array has no bytes that the consumer could keep.
     let guard = if layout.is_empty() {
         guard.end(false);
@@ -194,14 +147,7 @@ fn write_and_publish(
 
 /// Writes the struct into the slot. Returns the struct's address.
 #[inline(always)]
-fn fill(
-    slot: &'static Export,
-    layout: &Layout,
-    device: tn_device,
-    readonly: bool,
-    copied: bool,
-    form: Form,
-) -> *mut c_void {
+fn fill(slot: &'static Export, layout: &Layout, readonly: bool, copied: bool, form: Form) -> *mut c_void {
     let ndim = layout.ndim();
     // SAFETY: this call took the slot, and no consumer has it yet.
     let out = unsafe { &mut *slot.tensor.get() };
@@ -220,8 +166,8 @@ fn fill(
     let raw = layout.dtype().raw();
     let tensor = Tensor {
         data: if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut c_void },
-        device_type: device.r#type,
-        device_id: device.id,
+        device_type: HOST.r#type,
+        device_id: HOST.id,
         ndim: ndim as i32,
         code: raw as u8,
         bits: (raw >> 8) as u8,
@@ -282,18 +228,10 @@ fn delete(context: *mut c_void) {
             return;
         }
         let thread = thread::current();
-        match take_guard(slot) {
-            (Some(guard), Some(consumer)) => {
-                // The consumer's work may be unfinished. The bytes are reused after it (DL-18).
-                let point = consumer.stream().end_of_use();
-                guard.lock().end_guard_at(guard, false, Some(point));
-            }
-            (Some(guard), None) => {
-                if !LockedSlot::held(thread, guard).end_guard(false) {
-                    guard.lock().end_guard(guard, false);
-                }
-            }
-            (None, _) => {}
+        if let Some(guard) = take_guard(slot)
+            && !LockedSlot::held(thread, guard).end_guard(false)
+        {
+            guard.lock().end_guard(guard, false);
         }
         quarantine::put(thread, slot);
     });
@@ -301,18 +239,13 @@ fn delete(context: *mut c_void) {
     debug_assert!(outcome.is_ok());
 }
 
-/// Takes the guard of an export that the caller ends, and its consumer's stream. None: there is none, or the export was made before a fork.
+/// Takes the guard of an export that the caller ends. None: there is none, or the export was made before a fork.
 #[inline(always)]
-fn take_guard(slot: &'static Export) -> (Option<&'static Guard>, Option<StreamRef>) {
+fn take_guard(slot: &'static Export) -> Option<&'static Guard> {
     // SAFETY: the caller has set `live` to 0, so no other call ends the export.
     let out = unsafe { &mut *slot.tensor.get() };
-    let (guard, consumer) = (out.guard.take(), out.consumer.take());
-    if out.forks == thread::forks() {
-        return (guard, consumer);
-    }
-    // The child of a fork calls no driver.
-    core::mem::forget(consumer);
-    (None, None)
+    let guard = out.guard.take();
+    if out.forks == thread::forks() { guard } else { None }
 }
 
 /// The flags that an import accepts.
@@ -402,7 +335,7 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     let outcome = host::reclaim(guard, flags & TN_IMPORT_READONLY != 0).map(|id| Imported { id, how: TN_ALIASED });
     if outcome.is_ok() {
         slot.live.store(0, Ordering::Release);
-        drop(take_guard(slot));
+        take_guard(slot);
         quarantine::put(thread::current(), slot);
     }
     Some(outcome)
@@ -480,17 +413,32 @@ unsafe fn import(
             read_large_layout(&tensor, dtype, ndim, &mut layout)?;
         }
     }
-    let mut first = 0;
     if !layout.is_empty() {
         if tensor.data.is_null() {
             return Err(null("data"));
         }
-        first = (tensor.data as u64).checked_add(tensor.byte_offset).ok_or_else(|| {
+        let first = (tensor.data as u64).checked_add(tensor.byte_offset).ok_or_else(|| {
             fail(
                 TN_ERR_RANGE,
                 format_args!("byte_offset {} from {:p} on wraps around", tensor.byte_offset, tensor.data),
             )
         })?;
+        layout.rebase(first)?;
+    }
+    match tensor.device_type {
+        TN_CPU | TN_CUDA_HOST => {}
+        TN_CUDA | TN_CUDA_MANAGED => {
+            return Err(fail(
+                TN_ERR_DEVICE,
+                format_args!(
+                    "the tensor is on device {}, and no CUDA driver is in use; have its producer copy it to the host",
+                    crate::names::DeviceName(tn_device { r#type: tensor.device_type, id: tensor.device_id })
+                ),
+            ));
+        }
+        kind => {
+            return Err(fail(TN_ERR_DEVICE, format_args!("the tensor is on a device of the unknown type {kind}")));
+        }
     }
     let mut flags = flags & host::IMPORT_FLAGS;
     if readonly {
@@ -501,32 +449,6 @@ unsafe fn import(
     if copied && aliases {
         flags |= TN_MAY_OVERWRITE;
     }
-    let named = tn_device { r#type: tensor.device_type, id: tensor.device_id };
-    match named.r#type {
-        TN_CPU | TN_CUDA_HOST => {
-            if !layout.is_empty() {
-                layout.rebase(first)?;
-            }
-            let import = Import { function, device: HOST, layout: &layout, flags, release, after: None };
-            // SAFETY: the caller's obligation; the bytes stay until the deleter is called.
-            unsafe { host::import(import) }
-        }
-        TN_CUDA | TN_CUDA_MANAGED => {
-            quietly(cuda_driver::driver).map_err(|_| {
-                fail(
-                    TN_ERR_DEVICE,
-                    format_args!(
-                        "the tensor is on device {}, and no CUDA driver is in use; have its producer copy it to the host",
-                        crate::names::DeviceName(named)
-                    ),
-                )
-            })?;
-            let memory = Some(named);
-            let import =
-                DeviceImport { function, layout: &mut layout, data: first, flags, memory, producer: None, release };
-            // SAFETY: as above.
-            unsafe { device::import(import) }
-        }
-        kind => Err(fail(TN_ERR_DEVICE, format_args!("the tensor is on a device of the unknown type {kind}"))),
-    }
+    // SAFETY: the caller's obligation; the bytes stay until the deleter is called.
+    unsafe { host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None }) }
 }

@@ -66,14 +66,6 @@ pub fn stream_current(device: tn_device) -> Result<Id> {
     made(|out| unsafe { c::tn_stream_current(device, out) })
 }
 
-/// The CUstream of the thread's current stream.
-pub fn current_native(device: tn_device) -> Result<u64> {
-    let stream = stream_current(device)?;
-    let native = stream_native(stream);
-    stream_release(stream)?;
-    native
-}
-
 /// Makes a stream current until `stream_leave`.
 pub fn stream_enter(device: tn_device, stream: Id, flags: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.

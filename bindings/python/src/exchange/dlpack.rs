@@ -4,7 +4,7 @@
 //! Contract: `dlpack_tensor` has the structs; here are the capsules around them and the negotiation between the two
 //! sides. A capsule that was not used calls its struct's deleter. One that was used is renamed and does nothing.
 
-use crate::api::{self, Id, cuda};
+use crate::api;
 use crate::base::{errors, site};
 use crate::exchange::buffer::Proxy;
 use crate::exchange::dlpack_table;
@@ -87,45 +87,6 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Pair {
     }
 }
 
-/// The stream that a consumer passes: a number of DLPack, as a stream of the library.
-enum Consumer {
-    /// The legacy default stream, or the per-thread one.
-    Constant(usize),
-    /// A handle on a CUstream, which this value releases.
-    Stream(Id),
-}
-
-impl Consumer {
-    fn of(array: &Array, stream: i64) -> PyResult<Consumer> {
-        match stream {
-            0 => Err(PyValueError::new_err(
-                "stream 0 is ambiguous: 1 is the legacy default stream, 2 the per-thread default stream",
-            )),
-            1 | 2 => Ok(Consumer::Constant(stream as usize)),
-            _ => {
-                let device = api::query(array.id()?).map_err(errors::exporting)?.device;
-                cuda::stream_import(device, stream as u64).map(Consumer::Stream).map_err(errors::exporting)
-            }
-        }
-    }
-
-    fn handle(&self) -> *mut tn_stream {
-        match self {
-            Consumer::Constant(bits) => core::ptr::without_provenance_mut(*bits),
-            Consumer::Stream(id) => id.0 as *mut tn_stream,
-        }
-    }
-}
-
-impl Drop for Consumer {
-    fn drop(&mut self) {
-        if let Consumer::Stream(id) = self {
-            // The export has a reference of its own, and there is no caller to report to.
-            let _ = cuda::stream_release(*id);
-        }
-    }
-}
-
 /// Exports an array as a capsule, with every argument of `__dlpack__`.
 pub fn export<'py>(
     py: Python<'py>,
@@ -136,17 +97,10 @@ pub fn export<'py>(
     dl_device: Option<Pair>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let is_on_gpu = api::query(array.id()?).map_err(errors::exporting)?.device.r#type == TN_CUDA;
-    let (unordered, consumer) = match stream {
-        None => (false, None),
-        Some(stream) => match stream.extract::<i64>() {
-            Ok(-1) => (true, None),
-            Ok(stream) if is_on_gpu => (false, Some(Consumer::of(array, stream)?)),
-            _ if is_on_gpu => return Err(PyTypeError::new_err("stream must be None or an int, for an array of a GPU")),
-            _ => {
-                return Err(PyBufferError::new_err("stream must be None or -1, because the array is on the host"));
-            }
-        },
+    let unordered = match stream {
+        None => false,
+        Some(stream) if stream.extract::<i64>().is_ok_and(|s| s == -1) => true,
+        Some(_) => return Err(PyBufferError::new_err("stream must be None or -1, because the array is on the host")),
     };
     let versioned = max_version.is_some_and(|Pair(major, _)| major >= 1);
     if class == Class::ReadOnly && !versioned && copy != Some(true) {
@@ -158,7 +112,6 @@ pub fn export<'py>(
     let how = ExportRequest {
         flags: crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT },
         target: dl_device.map_or(ANYWHERE, |Pair(kind, id)| tn_device { r#type: kind as u32, id }),
-        consumer: consumer.as_ref().map_or(null_mut(), Consumer::handle),
     };
     let tensor = tensor(py, array, class, &how, versioned)?;
     capsule(py, tensor, versioned)
@@ -232,14 +185,8 @@ fn capsule_of<'py>(
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    let at = object.call_method0(pyo3::intern!(py, "__dlpack_device__"))?;
+    object.call_method0(pyo3::intern!(py, "__dlpack_device__"))?;
     let options = PyDict::new(py);
-    // The producer makes this thread's current stream wait for its work.
-    if let Ok((kind @ TN_CUDA, id)) = at.extract::<(u32, i32)>()
-        && let Ok(stream) = cuda::current_native(tn_device { r#type: kind, id })
-    {
-        options.set_item(pyo3::intern!(py, "stream"), stream)?;
-    }
     options.set_item(pyo3::intern!(py, "max_version"), (1, 1))?;
     if let Some(device) = device {
         options.set_item(pyo3::intern!(py, "dl_device"), device)?;
@@ -250,13 +197,7 @@ fn capsule_of<'py>(
     let name = pyo3::intern!(py, "__dlpack__");
     match object.call_method(name, (), Some(&options)) {
         // Exactly this class: a subclass, as pyarrow raises one, is no complaint about an argument.
-        Err(error) if error.get_type(py).is(py.get_type::<PyTypeError>()) => {
-            let oldest = PyDict::new(py);
-            if let Some(stream) = options.get_item(pyo3::intern!(py, "stream"))? {
-                oldest.set_item(pyo3::intern!(py, "stream"), stream)?;
-            }
-            object.call_method(name, (), Some(&oldest))
-        }
+        Err(error) if error.get_type(py).is(py.get_type::<PyTypeError>()) => object.call_method0(name),
         answer => answer,
     }
 }

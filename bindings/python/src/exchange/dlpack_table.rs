@@ -277,7 +277,5 @@ pub fn struct_of(object: &Bound<'_, PyAny>) -> PyResult<Option<OwnedTensor>> {
         return Ok(None);
     }
     // SAFETY: a struct that the table's function gave us.
-    let tensor = unsafe { OwnedTensor::own(tensor, true) };
-    // The table's function orders nothing, and `__dlpack__` orders work of a GPU.
-    Ok((!tensor.is_on_gpu()).then_some(tensor))
+    Ok(Some(unsafe { OwnedTensor::own(tensor, true) }))
 }

@@ -41,8 +41,6 @@ struct LegacyTensor {
 pub struct ExportRequest {
     pub flags: u32,
     pub target: tn_device,
-    /// The consumer's stream; NULL: none, or the legacy one of a GPU.
-    pub consumer: *mut tn_stream,
 }
 
 /// No target: the bytes' own device.
@@ -50,7 +48,7 @@ pub const ANYWHERE: tn_device = tn_device { r#type: 0, id: 0 };
 
 /// A request for an alias on the bytes' own device, without waiting for work on them.
 pub fn alias() -> ExportRequest {
-    ExportRequest { flags: TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED, target: ANYWHERE, consumer: null_mut() }
+    ExportRequest { flags: TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED, target: ANYWHERE }
 }
 
 /// Exports an array as a struct. A refused shared view becomes a read-only one where the struct has a flag for that.
@@ -64,7 +62,7 @@ pub fn tensor(
     let id = array.id()?;
     let copies = how.flags & (TN_BORROW | TN_REQUIRE_BORROW) == 0;
     let _site = site::here(py);
-    let (target, consumer) = (how.target, SameThread(how.consumer));
+    let target = how.target;
     let made = |class: Class| {
         wait_without_gil(py, how.flags | if copies { 0 } else { class.flags() }, |flags| {
             let options = tn_dlpack_options {
@@ -74,7 +72,7 @@ pub fn tensor(
                 label: 0,
                 reserved: 0,
                 target,
-                consumer: consumer.all(),
+                consumer: null_mut(),
             };
             tensor_of(id, &options, versioned).map(SameThread)
         })
@@ -157,13 +155,6 @@ impl OwnedTensor {
     /// - `tensor` is a struct of that kind that no other code will delete.
     pub unsafe fn own(tensor: *mut c_void, versioned: bool) -> OwnedTensor {
         OwnedTensor { tensor, versioned }
-    }
-
-    /// Whether the bytes are memory of a GPU.
-    pub fn is_on_gpu(&self) -> bool {
-        let head = if self.versioned { size_of::<VersionedHead>() } else { 0 };
-        // SAFETY: the tensor begins behind the head, with the address of its bytes, and then the type of its device.
-        unsafe { self.tensor.cast::<u8>().add(head + 8).cast::<u32>().read() == TN_CUDA }
     }
 
     /// Makes an array on the struct's bytes, or on a copy of them (XC-1).
