@@ -118,6 +118,13 @@ def suites(pycuda: str) -> list[Suite]:
             [str(HERE / "test_pycuda.py")],
             "Our tests, in `cuda-sim/peers`: each way in which PyCUDA allocates and copies memory, through its own allocators.",
         ),
+        Suite(
+            "Tenure's arrays in numba-cuda and PyCUDA",
+            "tenure",
+            [str(HERE / "test_tenure.py")],
+            "Our tests, in `cuda-sim/peers`: arrays that Tenure shares with both libraries by the CUDA array interface and by "
+            "`tenure.compat`, in each direction.",
+        ),
     ]
 
 

@@ -13,8 +13,9 @@ const PACKAGE: &str = "bindings/python";
 const REQUIREMENTS: &str = "bindings/python/requirements.txt";
 /// Those and the large packages.
 const PEERS: &str = "bindings/python/requirements-peers.txt";
-/// The script that writes the tables of docs/interop.md.
+/// The scripts that write the tables of docs/interop.md. The second one needs a driver.
 const MATRIX: &str = "bindings/python/tests/matrix.py";
+const GPU_MATRIX: &str = "bindings/python/tests/gpu_matrix.py";
 
 /// The UMF versions, each in a wheel with headers and library, and the libraries that they depend on.
 const UMF: [(&str, &str); 4] = [("umf", "1.0.3"), ("umf", "1.1.0"), ("umf", "1.2.0"), ("tcmlib", "1.6.0")];
@@ -151,7 +152,14 @@ pub fn installed_with_most() -> Done<PathBuf> {
 
 /// Writes docs/interop.md, or compares it, from this package and the libraries of `python`.
 pub fn interop(python: &Path, how: &str) -> Done {
-    run(command(python).args([MATRIX, how, "docs/interop.md"]))
+    run(command(python).args([MATRIX, how, "docs/interop.md"]))?;
+    run(command(python).env("LD_LIBRARY_PATH", sim::stage()?).args([GPU_MATRIX, how, "docs/interop.md"]))
+}
+
+/// Builds the wheel and installs it into the environment of `python`.
+pub fn installed_into(python: PathBuf) -> Done<PathBuf> {
+    let wheel = wheel()?;
+    install(python, &wheel)
 }
 
 /// Installs the wheel into the environment of `python`.

@@ -72,6 +72,8 @@ mod exchange {
     pub mod arrow;
     pub mod asarray;
     pub mod buffer;
+    pub mod cuda_array_interface;
+    pub mod cudamat;
     pub mod dlpack;
     pub mod dlpack_fastcall;
     pub mod dlpack_table;
@@ -143,6 +145,10 @@ mod _tenure {
     use crate::exchange::asarray::{asarray, from_buffer};
     #[pymodule_export]
     use crate::exchange::buffer::Proxy;
+    #[pymodule_export]
+    use crate::exchange::cuda_array_interface::{_lend, Lent, from_cuda_array_interface};
+    #[pymodule_export]
+    use crate::exchange::cudamat::{_from_cudamat, _lend_cudamat};
     #[pymodule_export]
     use crate::exchange::dlpack::{_reads, from_dlpack};
     #[pymodule_export]

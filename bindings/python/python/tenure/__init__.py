@@ -66,6 +66,7 @@ from ._tenure import (
     empty_like,
     from_arrow,
     from_buffer,
+    from_cuda_array_interface,
     from_dlpack,
     from_handle,
     full,
@@ -90,7 +91,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
-from . import cuda
+from . import compat, cuda
 from ._create import arange, eye, linspace
 from ._forms import identity
 from ._function import Crossings, In, Out, Update, function
@@ -251,6 +252,7 @@ __all__ = [
     "bfloat16",
     "check",
     "clone_handle",
+    "compat",
     "copies",
     "cuda",
     "current_pool",
@@ -261,6 +263,7 @@ __all__ = [
     "eye",
     "from_arrow",
     "from_buffer",
+    "from_cuda_array_interface",
     "from_dlpack",
     "from_handle",
     "full",

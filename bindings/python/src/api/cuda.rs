@@ -216,3 +216,14 @@ pub fn borrow_end_on(guard: Id, flags: u32, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
     check(unsafe { c::tn_borrow_end(guard.raw(), flags, stream.raw()) })
 }
+
+/// TN_STREAM_LEGACY, on which libraries without streams of their own work.
+pub const LEGACY: Id = Id(1);
+
+/// Ends an export whose consumer's work on the legacy stream may be unfinished. There is no caller to report to.
+pub fn end_export(guard: Id) {
+    // Where the driver fails, no work is left, and the export ends at once.
+    if borrow_end_on(guard, 0, LEGACY).is_err() {
+        let _ = super::borrow_end(guard, 0);
+    }
+}
