@@ -651,7 +651,9 @@ TN_ENUM {
     TN_BACKEND_AUTO = 0,
     /** CUDA: plain driver allocations. */
     TN_BACKEND_PLAIN = 1,
-    /** CUDA: the driver's own memory pool. */
+    /**
+     * CUDA: a memory pool of the driver, which reuses large blocks in the order of streams by itself. TN_ERR_UNSUPPORTED without support.
+     */
     TN_BACKEND_DRIVER_POOL = 2,
 };
 

@@ -46,9 +46,9 @@ pub mod gpu;
 
 pub mod stream;
 
-pub mod device;
-
 pub mod runner;
+
+pub mod device;
 
 pub mod pool;
 

@@ -478,7 +478,7 @@ pub type tn_backend = u32;
 pub const TN_BACKEND_AUTO: tn_backend = 0;
 /// CUDA: plain driver allocations.
 pub const TN_BACKEND_PLAIN: tn_backend = 1;
-/// CUDA: the driver's own memory pool.
+/// CUDA: a memory pool of the driver, which reuses large blocks in the order of streams by itself. TN_ERR_UNSUPPORTED without support.
 pub const TN_BACKEND_DRIVER_POOL: tn_backend = 2;
 
 /// Flags of a tn_upstream.

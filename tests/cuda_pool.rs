@@ -8,6 +8,7 @@ mod support {
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use support::cuda::{NO_DRIVER, Sim, alone, device, last_error, with_context};
 use support::device_pools::*;
 use support::random::Random;
@@ -15,6 +16,7 @@ use tenure::ffi::array::{tn_array_query, tn_array_release, tn_array_zeros};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::pool::*;
 use tenure::ffi::report::tn_report_json;
+use tenure::ffi::runner::tn_runner_set_current;
 use tenure::ffi::stream::*;
 use tenure::types::*;
 use tenure_harness::{skip, test};
@@ -91,6 +93,74 @@ fn forbid_memory_policies() -> bool {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) == 0
     }
+}
+
+/// A runner: runs a call's tasks on threads of their own, and counts them in the context.
+unsafe extern "C" fn on_threads(context: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
+    struct Sent(*mut c_void);
+    // SAFETY: a runner may use its arguments on any thread.
+    unsafe impl Sync for Sent {}
+    let argument = Sent(argument);
+    // SAFETY: the counter of the test, which waits for the call.
+    unsafe { &*context.cast::<AtomicUsize>() }.fetch_add(count, Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        for index in 0..count {
+            let argument = &argument;
+            // SAFETY: all tasks end before the runner returns, so `argument` is valid.
+            scope.spawn(move || unsafe { task.unwrap()(argument.0, index) });
+        }
+    });
+}
+
+/// Large page-locked memory is made resident by the threads of the caller's runner, and locked in place. Without a runner, or where the
+/// driver refuses that, it comes from the driver.
+#[test]
+fn large_page_locked_memory_uses_the_runner() {
+    const LARGE: usize = 256 * MIB;
+    let gpu = device();
+    let sim = gpu.simulated();
+    let tasks = AtomicUsize::new(0);
+    let context = (&raw const tasks).cast_mut().cast();
+    let (size, threads) = (size_of::<tn_runner>(), 3);
+    let runner = tn_runner { size, run: Some(on_threads), context, threads, least_bytes: 0 };
+    let pinned = || pool_on(PINNED, |o| (o.flags, o.host_flags) = (TN_POOL_DIRECT, TN_HOST_MAPPED)).unwrap();
+    let calls = |work: &mut dyn FnMut()| {
+        let before = tasks.load(Ordering::Relaxed);
+        let (allocated, (locked, ())) = sim.calls_of("cuMemHostAlloc", || sim.calls_of("cuMemHostRegister_v2", work));
+        (allocated, locked, tasks.load(Ordering::Relaxed) - before)
+    };
+    let pool = pinned();
+    assert_eq!(calls(&mut || pool.give(pool.take(LARGE, &NOW).unwrap(), &NOW)), (1, 0, 0), "no runner");
+    // SAFETY: the runner and its context live until it is taken back below.
+    assert_eq!(unsafe { tn_runner_set_current(&runner) }, TN_OK);
+    assert_eq!(calls(&mut || pool.give(pool.take(LARGE / 2, &NOW).unwrap(), &NOW)), (1, 0, 0), "too small");
+    let mut block = 0;
+    assert_eq!(calls(&mut || block = pool.take(LARGE, &NOW).unwrap()), (0, 1, 3));
+    // A copy from it is not staged: it is queued behind what stalls the stream.
+    let (s, device) = (stream(), pool_on(GPU, |_| ()).unwrap());
+    let to = device.take(LARGE, &s).unwrap();
+    // SAFETY: the host's block.
+    unsafe { ((block + LARGE - 1) as *mut u8).write(7) };
+    let (native, from) = (s.native() as usize, block + LARGE - 100);
+    with_context(0, || {
+        let at = from as *const c_void;
+        assert_eq!(
+            driver_call!(cuMemcpyHtoDAsync_v2(to as u64 => u64, at => *const c_void, 100 => usize, native => usize)),
+            0
+        );
+    });
+    s.finish();
+    let (unlocked, ()) = sim.calls_of("cuMemHostUnregister", || pool.give(block, &NOW));
+    assert_eq!((unlocked, pool.stats().reserved_bytes), (1, 0));
+    device.give(to, &s);
+    const NOT_SUPPORTED: u32 = 801;
+    sim.fail("cuMemHostRegister_v2", 1, 1, NOT_SUPPORTED);
+    assert_eq!(calls(&mut || pool.give(pool.take(LARGE, &NOW).unwrap(), &NOW)), (1, 1, 3), "refused");
+    sim.clear_faults();
+    let combined = pool_on(PINNED, |o| o.host_flags = TN_HOST_WRITE_COMBINED).unwrap();
+    assert_eq!(calls(&mut || combined.give(combined.take(LARGE, &NOW).unwrap(), &NOW)), (1, 0, 0));
+    // SAFETY: NULL takes the runner back.
+    assert_eq!(unsafe { tn_runner_set_current(null_mut()) }, TN_OK);
 }
 
 /// PO-3: the NUMA node of a page-locked pool. Memory of GPUs and managed memory have none.

@@ -276,6 +276,12 @@ fn pd_7_no_reuse_before_its_time_in_plain_segments() {
     run(number("TENURE_TEST_SEEDS", 1), |o| (o.backend, o.max_size) = (TN_BACKEND_PLAIN, 48 * MIB as u64));
 }
 
+/// PD-7, PD-17 with the driver's own pool, also under a limit.
+#[test]
+fn pd_7_no_reuse_before_its_time_in_a_pool_of_the_driver() {
+    run(number("TENURE_TEST_SEEDS", 1), |o| (o.backend, o.max_size) = (TN_BACKEND_DRIVER_POOL, 48 * MIB as u64));
+}
+
 /// PD-7 with nothing cached: each piece goes back as soon as it is finished, and not before.
 #[test]
 fn pd_7_direct_pools_give_back_in_time() {

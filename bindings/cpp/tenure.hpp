@@ -1030,6 +1030,8 @@ public:
     pool_options &numa_node(std::int32_t node) noexcept { return set(options_.numa_node, node + 1); }
     /// TN_HOST_* or TN_MANAGED_*.
     pool_options &host_flags(tn_host_flags bits) noexcept { return set(options_.host_flags, bits); }
+    /// CUDA: TN_BACKEND_*.
+    pool_options &backend(tn_backend how) noexcept { return set(options_.backend, how); }
     /// CUDA: a bit for each other device that may use the memory too.
     pool_options &peers(std::uint64_t bits) noexcept { return set(options_.peers, bits); }
     /// TN_POOL_*.
@@ -1199,6 +1201,31 @@ private:
     }
 
     tn_pool *handle_ = nullptr;
+};
+
+/// Until the end of the C++ scope, another pool serves a pool's requests for memory on a stream: see `tn_pool_private_begin`. For captures of
+/// graphs, whose blocks must not go to others while a graph lives.
+class [[nodiscard]] private_pool_scope {
+public:
+    /// `served`, `to` and `on` must live until the scope ends.
+    [[nodiscard]] private_pool_scope(const pool &served, const pool &to, const stream &on, site place = site::here())
+        : pool_(&served), stream_(&on) {
+        detail::record(place);
+        detail::check(tn_pool_private_begin(served.handle(), to.handle(), on.handle()));
+    }
+    ~private_pool_scope() {
+        if (pool_ != nullptr)
+            static_cast<void>(tn_pool_private_end(pool_->handle(), stream_->handle()));
+    }
+    private_pool_scope(const private_pool_scope &) = delete;
+    private_pool_scope &operator=(const private_pool_scope &) = delete;
+
+    /// Ends it now, and throws errors that the destructor would ignore.
+    void leave() { detail::check(tn_pool_private_end(std::exchange(pool_, nullptr)->handle(), stream_->handle())); }
+
+private:
+    const pool *pool_;
+    const stream *stream_;
 };
 
 /// Usable bytes of a live block.

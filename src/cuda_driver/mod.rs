@@ -19,7 +19,7 @@ pub use cudarc::driver::sys::{
 };
 use cudarc::driver::sys::{
     CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmem_advise, CUmemAccessDesc, CUmemAllocationProp,
-    CUpointer_attribute, CUuuid,
+    CUmemPoolProps, CUmemoryPool, CUpointer_attribute, CUuuid,
 };
 use parking_lot::Mutex;
 use std::sync::OnceLock;
@@ -126,6 +126,14 @@ functions! {
     cuMemUnmap(address: CUdeviceptr, bytes: usize);
     cuMemSetAccess(address: CUdeviceptr, bytes: usize, access: *const CUmemAccessDesc, count: usize);
     cuMemPrefetchAsync(address: CUdeviceptr, bytes: usize, device: CUdevice, stream: CUstream);
+    cuMemPoolCreate(pool: *mut CUmemoryPool, properties: *const CUmemPoolProps);
+    cuMemPoolDestroy(pool: CUmemoryPool);
+    cuMemPoolSetAttribute(pool: CUmemoryPool, attribute: c_uint, value: *mut c_void);
+    cuMemPoolGetAttribute(pool: CUmemoryPool, attribute: c_uint, value: *mut c_void);
+    cuMemPoolSetAccess(pool: CUmemoryPool, access: *const CUmemAccessDesc, count: usize);
+    cuMemPoolTrimTo(pool: CUmemoryPool, keep: usize);
+    cuMemAllocFromPoolAsync(address: *mut CUdeviceptr, bytes: usize, pool: CUmemoryPool, stream: CUstream);
+    cuMemFreeAsync(address: CUdeviceptr, stream: CUstream);
     cuPointerGetAttribute(value: *mut c_void, attribute: CUpointer_attribute, address: CUdeviceptr);
 
     cuMemcpyAsync(to: CUdeviceptr, from: CUdeviceptr, bytes: usize, stream: CUstream);
@@ -341,6 +349,19 @@ impl Driver {
             && table.cuMemMap.is_some()
             && table.cuMemUnmap.is_some()
             && table.cuMemSetAccess.is_some()
+    }
+
+    /// Whether it has all functions of memory pools.
+    pub fn has_memory_pools(&self) -> bool {
+        let table = &self.table;
+        table.cuMemPoolCreate.is_some()
+            && table.cuMemPoolDestroy.is_some()
+            && table.cuMemPoolSetAttribute.is_some()
+            && table.cuMemPoolGetAttribute.is_some()
+            && table.cuMemPoolSetAccess.is_some()
+            && table.cuMemPoolTrimTo.is_some()
+            && table.cuMemAllocFromPoolAsync.is_some()
+            && table.cuMemFreeAsync.is_some()
     }
 
     /// The number of GPUs.

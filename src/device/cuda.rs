@@ -15,6 +15,7 @@
 
 use super::host::HOST;
 use super::interface::{Device, GRANULE, Terms};
+use super::page_locked;
 use crate::cuda_driver::{CUdeviceptr, Driver, code};
 use crate::error::{Result, Status, fail};
 use crate::gpu::{self, GPUS, Gpu, gpu, managed};
@@ -56,6 +57,11 @@ impl Memory {
     const fn new(kind: Kind) -> Memory {
         Memory { gpu: 0, kind, askew: [const { AtomicBool::new(false) }; 2] }
     }
+}
+
+/// The memory of a GPU.
+pub(super) fn of_gpu(id: i32) -> &'static Memory {
+    &DEVICES[id as usize]
 }
 
 static DEVICES: [Memory; GPUS] = {
@@ -109,21 +115,28 @@ pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
 
 /// An allocation of the driver.
 #[derive(Clone, Copy)]
-struct Allocation {
+pub(super) struct Allocation {
     /// The aligned start of the range.
-    start: usize,
+    pub start: usize,
     /// Bytes of the range.
-    bytes: usize,
+    pub bytes: usize,
     /// The address that the driver knows.
-    at: usize,
-    gpu: &'static Gpu,
+    pub at: usize,
+    pub gpu: &'static Gpu,
     /// Which of the GPU's contexts has it.
-    epoch: u32,
+    pub epoch: u32,
+    /// Bytes that the library mapped and page-locked itself; 0: the driver allocated it.
+    pub mapped_bytes: usize,
 }
 
 impl Allocation {
+    /// What a GPU's present context has at an address.
+    pub fn of(gpu: &'static Gpu, start: usize, bytes: usize) -> Allocation {
+        Allocation { start, bytes, at: start, gpu, epoch: gpu.epoch(), mapped_bytes: 0 }
+    }
+
     /// Whether it went with a context that was reset.
-    fn is_dead(&self) -> bool {
+    pub fn is_dead(&self) -> bool {
         self.epoch != self.gpu.epoch()
     }
 }
@@ -149,7 +162,7 @@ fn note(allocation: Allocation) -> bool {
 
 /// Records reserved addresses of a GPU's present context. False: no memory for the record.
 pub(super) fn note_addresses(gpu: &'static Gpu, start: usize, bytes: usize) -> bool {
-    note(Allocation { start, bytes, at: start, gpu, epoch: gpu.epoch() })
+    note(Allocation::of(gpu, start, bytes))
 }
 
 /// Forgets addresses that are released.
@@ -158,7 +171,7 @@ pub(super) fn forget_addresses(start: usize) {
 }
 
 /// Takes the record of a range that is being freed.
-fn take_allocation(start: usize) -> Option<Allocation> {
+pub(super) fn take_allocation(start: usize) -> Option<Allocation> {
     let mut all = ALLOCATIONS.lock();
     let index = all.binary_search_by_key(&start, |allocation| allocation.start).ok()?;
     Some(all.remove(index))
@@ -173,6 +186,32 @@ fn has_dead(start: usize, bytes: usize) -> bool {
     // The allocations of one context do not overlap, and those of an earlier one are kept apart by `reserve`.
     let end = all.partition_point(|other| other.start < start.saturating_add(bytes));
     all[..end].iter().rev().take_while(|other| other.start + other.bytes > start).any(Allocation::is_dead)
+}
+
+/// An allocation that `get` makes, noted, at addresses where no dead memory is. What lies there is set aside, and freed at the end. None:
+/// the driver has no memory left, or there is none for the record.
+pub(super) fn take_noted(
+    get: impl Fn() -> Result<Option<Allocation>>,
+    free: impl Fn(Allocation),
+) -> Result<Option<usize>> {
+    /// Allocations that one call sets aside.
+    const MOST_ASIDE: usize = 16;
+    let (mut aside, mut found) = ([None; MOST_ASIDE], Ok(None));
+    for overlapping in &mut aside {
+        found = get();
+        match found {
+            Ok(Some(given)) if has_dead(given.start, given.bytes) => *overlapping = Some(given),
+            _ => break,
+        }
+        found = Ok(None);
+    }
+    aside.into_iter().flatten().for_each(&free);
+    let Some(given) = found? else { return Ok(None) };
+    if note(given) {
+        return Ok(Some(given.start));
+    }
+    free(given);
+    Ok(None)
 }
 
 /// Whether the memory at an address went with a context that was reset, and was not freed yet.
@@ -268,6 +307,11 @@ impl Memory {
             // SAFETY: the pointer is ours.
             Kind::Device => (unsafe { inside.cuMemAlloc_v2(&mut at, bytes)? }, "cuMemAlloc"),
             Kind::Pinned(flags) => {
+                if flags & TN_HOST_WRITE_COMBINED == 0
+                    && let Some(at) = page_locked::allocate(gpu, bytes, LARGE_BYTES, flags, node.checked_sub(1))
+                {
+                    return Ok(Some(Allocation { mapped_bytes: bytes, ..Allocation::of(gpu, at, bytes) }));
+                }
                 let mut pointer: *mut c_void = core::ptr::null_mut();
                 let _preferred = gpu.prefer_node(node.checked_sub(1));
                 // SAFETY: the pointer is ours.
@@ -283,12 +327,18 @@ impl Memory {
         }
         gpu.check_as(number, call, self.no_memory())?;
         let at = at as usize;
-        Ok((at != 0).then_some(Allocation { start: at, bytes, at, gpu, epoch: gpu.epoch() }))
+        Ok((at != 0).then(|| Allocation::of(gpu, at, bytes)))
     }
 
     /// Frees an allocation. False: the driver refuses it.
     fn free_allocation(&self, allocation: Allocation) -> bool {
         let gpu = allocation.gpu;
+        if allocation.mapped_bytes > 0 {
+            // Entering finds out about a reset.
+            let is_locked = gpu.enter().is_ok() && !allocation.is_dead();
+            // SAFETY: from `allocate`, and not used again.
+            return unsafe { page_locked::free(gpu, allocation.at, allocation.mapped_bytes, is_locked) };
+        }
         if allocation.is_dead() {
             return true;
         }
@@ -362,32 +412,16 @@ impl Device for Memory {
             zeroed: false,
             touch: self.kind != Kind::Device,
             ordered: true,
+            in_order: false,
         }
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
-        /// Allocations that one call sets aside because they lie where dead blocks are.
-        const MOST_ASIDE: usize = 16;
-        let alignment = alignment.max(GRANULE);
         let gpu = self.gpu()?;
-        let (mut aside, mut found) = ([None; MOST_ASIDE], Ok(None));
-        for overlapping in &mut aside {
-            found = self.allocate_aligned(gpu, bytes, alignment, node);
-            match found {
-                Ok(Some(given)) if has_dead(given.start, bytes) => *overlapping = Some(given),
-                _ => break,
-            }
-            found = Ok(None);
-        }
-        aside.into_iter().flatten().for_each(|given| {
+        let get = || self.allocate_aligned(gpu, bytes, alignment.max(GRANULE), node);
+        take_noted(get, |given| {
             self.free_allocation(given);
-        });
-        let Some(given) = found? else { return Ok(None) };
-        if note(given) {
-            return Ok(Some(given.start));
-        }
-        self.free_allocation(given);
-        Ok(None)
+        })
     }
 
     fn commit(&self, _start: usize, _bytes: usize) -> bool {

@@ -38,6 +38,7 @@ impl Device for Host {
             zeroed: true,
             touch: true,
             ordered: false,
+            in_order: false,
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Terms {
     pub touch: bool,
     /// Devices use the memory asynchronously: a block may still be in use when it is freed.
     pub ordered: bool,
+    /// Ranges come and go in the order of streams, with [`Device::reserve_on`] and [`Device::free_on`]; implies `ordered`.
+    pub in_order: bool,
 }
 
 impl Terms {
@@ -48,6 +50,7 @@ impl Terms {
         zeroed: false,
         touch: false,
         ordered: false,
+        in_order: false,
     };
 }
 
@@ -59,6 +62,11 @@ pub trait Device: Sync {
     /// Reserves a range of addresses at a multiple of `alignment`, with nothing committed. `node`: 0, or 1 + the preferred NUMA node.
     /// None: refused. A status: the device returned an unsuitable range, which was given back.
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>>;
+
+    /// As `reserve`, for work that is queued on a stream from now on. None: refused, as always while the stream captures a graph.
+    fn reserve_on(&self, _stream: &'static Stream, _bytes: usize, _alignment: usize) -> Result<Option<usize>> {
+        Err(no_streams())
+    }
 
     /// Whether reserved addresses that are not committed cost nothing.
     fn reserves_ahead(&self) -> bool {
@@ -87,6 +95,29 @@ pub trait Device: Sync {
     /// # Safety
     /// - the range came from `reserve` of this device, whole or, if `splits`, in part, and is not used again.
     unsafe fn free(&self, start: usize, bytes: usize) -> bool;
+
+    /// Frees a range behind all work that a stream was given so far. False: it was not freed.
+    ///
+    /// # Safety
+    /// - the range came from `reserve_on` of this device, whole, and is used only by work that comes before the free;
+    /// - the stream has a reference.
+    unsafe fn free_on(&self, _stream: &'static Stream, _start: usize, _bytes: usize) -> bool {
+        false
+    }
+
+    /// The bytes that the device itself keeps for the pool, to serve later requests, and the peak of all that it has for the pool.
+    fn kept_free(&self) -> Option<(u64, u64)> {
+        None
+    }
+
+    /// Returns memory that the device itself keeps for the pool, until it has at most `keep` bytes for it. Returns by how many bytes that
+    /// fell; None: the device keeps nothing.
+    fn trim(&self, _keep: usize) -> Option<usize> {
+        None
+    }
+
+    /// Sets the peak of `kept_free` to the present value.
+    fn reset_peak(&self) {}
 
     /// Takes the addresses of a range back and keeps its memory, of which the next `reserve` makes a range, until `release_kept`. False:
     /// nothing changed.

@@ -209,15 +209,7 @@ impl Mapped {
     /// The memory of a new pool; nothing is reserved yet. `peers`: GPUs that may access it too. TN_ERR_DEVICE: a peer does not exist or
     /// cannot access it; TN_ERR_NO_HOST_MEMORY.
     pub fn create(owner: &'static Gpu, peers: u64) -> Result<&'static Mapped> {
-        if let Some(peer) = virtual_memory::unreachable_peer(owner, peers) {
-            return Err(fail(
-                TN_ERR_DEVICE,
-                format_args!(
-                    "option peers is {peers:#x}: there is no GPU {peer} that can access the memory of GPU {}",
-                    owner.id()
-                ),
-            ));
-        }
+        virtual_memory::check_peers(owner, peers)?;
         let unused = FREE.lock().take_beyond(0);
         let mapped = unused.or_else(|| {
             let at = arena::take(size_of::<Mapped>(), align_of::<Mapped>())?.cast::<Mapped>();
@@ -351,6 +343,7 @@ impl Device for Mapped {
             zeroed: false,
             touch: false,
             ordered: true,
+            in_order: false,
         }
     }
 

@@ -9,7 +9,9 @@
 //! | `host` | the memory of the operating system |
 //! | `upstream` | callbacks of the program: one device for each pool that is made over them |
 //! | `cuda` | memory of the CUDA driver: of a GPU, page-locked, managed |
+//! | `page_locked` | large page-locked memory, made resident by several threads |
 //! | `mapped` | memory of a GPU that is mapped in granules, for one pool each |
+//! | `driver_pool` | memory of a GPU from a pool of the driver, for one pool each |
 //! | `source` | which device a pool takes its memory from |
 //! | `query`, `cuda_query`, `no_info` | which devices exist, and their description |
 //! | `synchronize` | waits for all work on a device |
@@ -21,6 +23,9 @@ mod cuda;
 #[cfg(not(preload))]
 mod cuda_query;
 
+#[cfg(not(preload))]
+mod driver_pool;
+
 pub mod host;
 
 mod interface;
@@ -29,6 +34,9 @@ mod interface;
 mod mapped;
 
 mod no_info;
+
+#[cfg(not(preload))]
+mod page_locked;
 
 mod query;
 

@@ -2,6 +2,8 @@
 
 #[cfg(not(preload))]
 use super::cuda;
+#[cfg(not(preload))]
+use super::driver_pool::DriverPool;
 use super::host;
 use super::interface::Device;
 #[cfg(not(preload))]
@@ -14,9 +16,11 @@ use crate::gpu::gpu;
 use crate::names::device_type_name;
 use crate::types::*;
 
-/// Bit of a source: mapped memory. Records are aligned to more.
+/// Bits of a source: mapped memory, a pool of the driver. Records are aligned to more.
 #[cfg(not(preload))]
 const MAPPED: usize = 1;
+#[cfg(not(preload))]
+const DRIVER_POOL: usize = 2;
 
 /// The device of a pool, as a number that fits an atomic; 0: the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,12 +72,35 @@ impl Source {
         Ok(None)
     }
 
+    /// A pool of the driver, for one pool (PD-17), which [`Source::end`] ends. `threshold`: free bytes that the driver keeps when the
+    /// program synchronises. `waits`: the driver may make a stream wait for another one's free. `peers`: as for `mapped`.
+    /// TN_ERR_UNSUPPORTED: the driver or the GPU has no memory pools.
+    #[cfg(not(preload))]
+    pub fn driver_pool(device: tn_device, threshold: u64, waits: bool, peers: u64) -> Result<Source> {
+        let made = DriverPool::create(gpu(device.id)?, threshold, waits, peers)?;
+        Ok(Source(core::ptr::from_ref(made) as usize | DRIVER_POOL))
+    }
+
+    /// TN_ERR_UNSUPPORTED: this library has no GPU.
+    #[cfg(preload)]
+    pub fn driver_pool(device: tn_device, _threshold: u64, _waits: bool, _peers: u64) -> Result<Source> {
+        Source::cuda(device, 0)
+    }
+
     /// Ends the source of a pool that has ended.
     pub fn end(self) {
         #[cfg(not(preload))]
         if let Some(mapped) = self.as_mapped() {
             mapped.end();
+        } else if let Some(driver_pool) = self.as_driver_pool() {
+            driver_pool.end();
         }
+    }
+
+    #[cfg(not(preload))]
+    fn as_driver_pool(self) -> Option<&'static DriverPool> {
+        // SAFETY: set by `driver_pool` from a static reference.
+        (self.0 & DRIVER_POOL != 0).then(|| unsafe { &*((self.0 & !DRIVER_POOL) as *const DriverPool) })
     }
 
     #[cfg(not(preload))]
@@ -98,6 +125,10 @@ impl Source {
         #[cfg(not(preload))]
         if let Some(mapped) = self.as_mapped() {
             return mapped;
+        }
+        #[cfg(not(preload))]
+        if let Some(driver_pool) = self.as_driver_pool() {
+            return driver_pool;
         }
         match self.0 {
             0 => &host::HOST,

@@ -109,6 +109,7 @@ pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
         zeroed: raw.flags & TN_UPSTREAM_ZEROED != 0,
         touch: device.r#type != TN_CUDA,
         ordered: false,
+        in_order: false,
     })
 }
 

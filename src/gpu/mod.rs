@@ -20,6 +20,7 @@
 //! | `reset` | tells the layers above that a context was reset |
 //! | `module` | modules of device code, and launches of their kernels |
 //! | `virtual_memory` | granules of memory that are mapped at reserved addresses |
+//! | `memory_pool` | the driver's memory pools, which allocate in the order of streams |
 
 mod context;
 
@@ -30,6 +31,8 @@ mod home;
 mod info;
 
 pub mod managed;
+
+pub mod memory_pool;
 
 pub mod module;
 

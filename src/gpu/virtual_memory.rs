@@ -10,7 +10,8 @@ use crate::cuda_driver::sys::{
     CUmemLocation, CUmemLocationType,
 };
 use crate::cuda_driver::{Attribute, CUdeviceptr, SUCCESS, code};
-use crate::error::Result;
+use crate::error::{Result, fail};
+use crate::types::TN_ERR_DEVICE;
 use core::mem::MaybeUninit;
 
 /// Physical memory is made and mapped in units of this size.
@@ -22,7 +23,7 @@ const ALIGNMENT_BYTES: usize = 2 * GRANULE_BYTES;
 /// A granule of physical memory: the driver's handle.
 pub type Granule = u64;
 
-fn location(id: i32) -> CUmemLocation {
+pub(super) fn location(id: i32) -> CUmemLocation {
     CUmemLocation { type_: CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE, id }
 }
 
@@ -129,17 +130,38 @@ fn done(inside: &Inside, number: u32, call: &'static str) -> Result<bool> {
 /// Lets a GPU, and the `peers` by the bits of their ordinals, read and write what is mapped in a range. False: the driver has no memory for
 /// that.
 pub fn allow(inside: &Inside, start: usize, bytes: usize, peers: u64) -> Result<bool> {
-    let all = peers | 1 << inside.gpu().id();
-    let flags = CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-    let mut list = [const { MaybeUninit::<CUmemAccessDesc>::uninit() }; u64::BITS as usize];
-    let mut count = 0;
-    for id in (0..u64::BITS as i32).filter(|id| all & 1 << id != 0) {
-        list[count].write(CUmemAccessDesc { location: location(id), flags });
-        count += 1;
-    }
-    // SAFETY: the first `count` are initialised.
-    let number = unsafe { inside.cuMemSetAccess(start as CUdeviceptr, bytes, list.as_ptr().cast(), count)? };
+    let list = AccessList::of(peers | 1 << inside.gpu().id());
+    // SAFETY: the list has that many entries.
+    let number = unsafe { inside.cuMemSetAccess(start as CUdeviceptr, bytes, list.first(), list.count())? };
     done(inside, number, "cuMemSetAccess")
+}
+
+/// The right to read and write memory, for some GPUs.
+pub(super) struct AccessList {
+    entries: [MaybeUninit<CUmemAccessDesc>; u64::BITS as usize],
+    count: usize,
+}
+
+impl AccessList {
+    /// For the GPUs with these bits.
+    pub fn of(gpus: u64) -> AccessList {
+        let flags = CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+        let mut list = AccessList { entries: [const { MaybeUninit::uninit() }; u64::BITS as usize], count: 0 };
+        for id in (0..u64::BITS as i32).filter(|id| gpus & 1 << id != 0) {
+            list.entries[list.count].write(CUmemAccessDesc { location: location(id), flags });
+            list.count += 1;
+        }
+        list
+    }
+
+    /// The first of `count` entries.
+    pub fn first(&self) -> *const CUmemAccessDesc {
+        self.entries.as_ptr().cast()
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
 }
 
 /// Unmaps all granules in a range. False: the driver refused.
@@ -155,8 +177,16 @@ pub unsafe fn unmap(inside: &Inside, start: usize, bytes: usize) -> bool {
     }
 }
 
-/// The first of the `peers`, by the bits of their ordinals, that does not exist or cannot access the memory of a GPU.
-pub fn unreachable_peer(owner: &'static Gpu, peers: u64) -> Option<i32> {
+/// TN_ERR_DEVICE: one of the `peers`, by the bits of their ordinals, does not exist or cannot access the memory of a GPU.
+pub fn check_peers(owner: &'static Gpu, peers: u64) -> Result<()> {
     let reaches = |id: i32| gpu(id).is_ok_and(|peer| id == owner.id() || peer.can_access(owner).unwrap_or(false));
-    (0..u64::BITS as i32).filter(|id| peers & 1 << id != 0).find(|&id| !reaches(id))
+    let unreachable = (0..u64::BITS as i32).filter(|id| peers & 1 << id != 0).find(|&id| !reaches(id));
+    let Some(peer) = unreachable else { return Ok(()) };
+    Err(fail(
+        TN_ERR_DEVICE,
+        format_args!(
+            "option peers is {peers:#x}: there is no GPU {peer} that can access the memory of GPU {}",
+            owner.id()
+        ),
+    ))
 }

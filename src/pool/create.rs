@@ -32,7 +32,7 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
         true => options::on_device(resolved, settings, options, can_prefer_node)?,
         false => settings,
     };
-    let source = mapped_or(source, resolved, options)?;
+    let source = backing_source(source, resolved, &settings, options)?;
     let terms = source.device().terms();
     crate::reclaim::register(trim_all);
     if terms.ordered {
@@ -43,8 +43,13 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     make(resolved, Settings { terms, floor, ..settings }, options.name, source, None)
 }
 
-/// The source of a pool's memory: granules that are mapped, with TN_BACKEND_AUTO where the GPU supports that (PD-10), else what was found.
-fn mapped_or(found: Source, device: tn_device, options: &PoolOptions) -> Result<Source> {
+/// The source of a pool's memory: a pool of the driver (PD-17), or granules that are mapped, with TN_BACKEND_AUTO where the GPU supports that
+/// (PD-10), else what was found.
+fn backing_source(found: Source, device: tn_device, settings: &Settings, options: &PoolOptions) -> Result<Source> {
+    if device.r#type == TN_CUDA && options.backend == TN_BACKEND_DRIVER_POOL {
+        let waits = options.flags & TN_POOL_STRICT == 0;
+        return Source::driver_pool(device, settings.threshold as u64, waits, options.peers);
+    }
     let is_wanted = device.r#type == TN_CUDA && options.backend == TN_BACKEND_AUTO;
     // A block of its own from the device for each request would take a whole granule.
     let direct = options.flags & TN_POOL_DIRECT != 0;
@@ -53,8 +58,8 @@ fn mapped_or(found: Source, device: tn_device, options: &PoolOptions) -> Result<
         None if options.peers != 0 => Err(fail(
             TN_ERR_UNSUPPORTED,
             format_args!(
-                "option peers is {:#x}, which needs mapped memory: TN_BACKEND_AUTO without TN_POOL_DIRECT, and a driver and a GPU that \
-                 support virtual memory management",
+                "option peers is {:#x}, which needs TN_BACKEND_DRIVER_POOL, or mapped memory: TN_BACKEND_AUTO without TN_POOL_DIRECT, and a \
+                 driver and a GPU that support virtual memory management",
                 options.peers
             ),
         )),

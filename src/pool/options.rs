@@ -295,13 +295,7 @@ pub(super) fn check_possible(device: tn_device, options: &PoolOptions) -> Result
         }
     }
     if device.r#type == TN_CUDA {
-        return match o.backend {
-            TN_BACKEND_DRIVER_POOL => Err(fail(
-                TN_ERR_UNSUPPORTED,
-                format_args!("this version has no code for the driver's own pools; leave the option out"),
-            )),
-            _ => Ok(()),
-        };
+        return Ok(());
     }
     if o.backend == TN_BACKEND_DRIVER_POOL || o.peers != 0 {
         let (field, value) = if o.peers != 0 { ("peers", o.peers) } else { ("backend", o.backend as u64) };

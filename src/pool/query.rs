@@ -59,6 +59,13 @@ impl Pool {
         let (addresses, records) = self.ahead();
         stats.address_bytes += self.lost_bytes.load(Ordering::Relaxed) + addresses as u64;
         stats.metadata_bytes += records as u64;
+        if let Some((free, peak)) = self.kept_free() {
+            stats.reserved_bytes += free;
+            stats.cached_bytes += free;
+            stats.peak_reserved_bytes = stats.peak_reserved_bytes.max(peak);
+            // Only the driver knows how its free memory lies.
+            stats.largest_free_bytes = 0;
+        }
         stats
     }
 
@@ -84,6 +91,9 @@ impl Pool {
     /// Calls `f` with each size class that was ever used, the smallest first. Large blocks come before them, as the
     /// class of 0 bytes (PO-35). The counts of each span are of some moment of the call.
     pub fn each_class(&'static self, f: impl FnMut(&tn_pool_class_stats)) {
+        if self.state.lock().settings.terms.in_order {
+            return;
+        }
         let mut all = [tn_pool_class_stats::default(); class::COUNT + 1];
         lookup::each_span(self, |info| {
             let of = &mut all[info.class.unwrap_or(class::COUNT)];
@@ -137,8 +147,9 @@ impl Pool {
     }
 
     /// Sets the peaks to the current values. Counts stay (PO-34).
-    pub fn reset_peak(&self) {
+    pub fn reset_peak(&'static self) {
         self.state.lock().reset_peak();
+        self.ops().reset_peak();
     }
 
     /// The device's memory: (total, free) bytes.

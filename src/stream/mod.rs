@@ -90,4 +90,4 @@ pub use self::{
 };
 
 #[cfg(preload)]
-pub use no_device::{Point, Stream, current, internal_stream, progress};
+pub use no_device::{Point, Stream, current, internal_stream, progress, undelayed_stream};

@@ -50,6 +50,9 @@ impl Stream {
     pub fn follows(&'static self, _point: Point) -> bool {
         match *self {}
     }
+    pub fn try_ref(&'static self) -> Option<Point> {
+        match *self {}
+    }
     pub fn can_be_captured(&self) -> bool {
         match *self {}
     }
@@ -76,6 +79,11 @@ pub fn current(_device: tn_device) -> Result<&'static Stream> {
 
 /// TN_ERR_UNSUPPORTED.
 pub fn internal_stream(device: tn_device) -> Result<&'static Stream> {
+    current(device)
+}
+
+/// TN_ERR_UNSUPPORTED.
+pub fn undelayed_stream(device: tn_device) -> Result<&'static Stream> {
     current(device)
 }
 

@@ -54,6 +54,27 @@ static void scopes() {
     CHECK(stream::current(gpu).native() == 1);
 }
 
+// PD-15: another pool serves a stream's requests until the C++ scope ends. PD-17: a pool of the driver.
+static void private_pools() {
+    const tenure::pool served(tenure::pool_options().backend(TN_BACKEND_DRIVER_POOL), gpu), graphs(tenure::pool_options(), gpu);
+    const stream s(gpu);
+    const auto live_blocks = [](const tenure::pool &of) { return of.stats().live_blocks; };
+    {
+        tenure::private_pool_scope ends_by_itself(served, graphs, s);
+        THROWS(tenure::argument_error, TN_ERR_DUPLICATE, tenure::private_pool_scope twice(served, graphs, s));
+    }
+    void *block = nullptr;
+    tenure::private_pool_scope scope(served, graphs, s);
+    CHECK(tn_pool_allocate(served.handle(), 1 << 20, 0, s.handle(), &block) == TN_OK);
+    CHECK(live_blocks(served) == 0 && live_blocks(graphs) == 1);
+    CHECK(tn_pool_deallocate(served.handle(), block, s.handle()) == TN_OK);
+    scope.leave();
+    CHECK(tn_pool_allocate(served.handle(), 4 << 20, 0, s.handle(), &block) == TN_OK);
+    CHECK(live_blocks(served) == 1 && live_blocks(graphs) == 0);
+    CHECK(tn_pool_deallocate(served.handle(), block, s.handle()) == TN_OK);
+    CHECK(served.stats().largest_free_bytes == 0 && served.stats().cached_bytes >= 4u << 20);
+}
+
 // Copies to and from the device, with and without a stream, with gaps and transposed: TR-6, TR-8, TR-9.
 static void copies() {
     const array n = numbers({4, 6});
@@ -248,6 +269,7 @@ int main() {
     }
     streams();
     scopes();
+    private_pools();
     copies();
     moves();
     guards();

@@ -190,6 +190,18 @@ pub fn pool_trim(pool: Id, keep_bytes: usize) -> Result<usize> {
     Ok(released)
 }
 
+/// Lets another pool serve a pool's requests on a stream.
+pub fn pool_private_begin(pool: Id, private_pool: Id, stream: Id) -> Result<()> {
+    // SAFETY: checked ids.
+    check(unsafe { c::tn_pool_private_begin(pool.raw(), private_pool.raw(), stream.raw()) })
+}
+
+/// Ends what `pool_private_begin` began.
+pub fn pool_private_end(pool: Id, stream: Id) -> Result<()> {
+    // SAFETY: checked ids.
+    check(unsafe { c::tn_pool_private_end(pool.raw(), stream.raw()) })
+}
+
 /// The thread's runner.
 pub fn runner_current() -> Result<tn_runner> {
     let mut out =

@@ -175,6 +175,36 @@ def test_scopes():
         s.__exit__(None, None, None)
 
 
+def test_private_pool():
+    """PD-15: another pool serves the requests on a stream until the block ends, also by an exception."""
+    served, graphs, s = tenure.Pool("cuda:0"), tenure.Pool("cuda:0", name="graphs"), cuda.stream()
+    with served, s:
+        with cuda.private_pool(served, graphs, s) as private:
+            assert private is graphs
+            inside = tenure.zeros(1000, device="cuda:0")
+            with pytest.raises(tenure.ArgumentError, match="serves"), cuda.private_pool(served, graphs, s):
+                pass
+        assert (inside.pool.name, served.stats().live_blocks) == ("graphs", 0)
+        with contextlib.suppress(KeyError), cuda.private_pool(served, graphs, s):
+            raise KeyError
+        assert tenure.zeros(1000, device="cuda:0").pool.name == served.name
+
+
+def test_a_pool_of_the_driver():
+    """PD-17: the backend is an option of the pool."""
+    pool = tenure.Pool("cuda:0", backend=tenure.PoolBackend.DRIVER_POOL)
+    with pool:
+        x = tenure.zeros(1 << 20, device="cuda:0")
+    del x
+    cuda.synchronize()
+    stats = pool.stats()
+    assert stats.live_blocks == 0 and stats.cached_bytes >= 8 << 20 and stats.largest_free_bytes == 0
+    assert pool.classes() == []
+    assert pool.trim() >= 8 << 20
+    with pytest.raises(NotImplementedError, match="backend is 2"):
+        tenure.Pool(backend=tenure.PoolBackend.DRIVER_POOL)
+
+
 @only_simulated
 def test_auto_synchronize_waits():
     s = cuda.stream()

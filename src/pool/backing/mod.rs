@@ -19,10 +19,12 @@ use crate::device::{Device, Source};
 use crate::error::{Result, Status, fail};
 use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
+use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Kind, Span, UpstreamPiece, table};
 use crate::pool::state::growth::BackingRequest;
 use crate::pool::state::{Piece, PoolState, Prealloc};
 use crate::pool::{Pool, calls, lookup, thread_heap};
+use crate::stream;
 use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
@@ -111,7 +113,7 @@ impl Pool {
     /// Mapped memory: a growth step, or else just what is needed.
     fn map_piece(&'static self, request: BackingRequest) -> Result<Option<Piece>> {
         let range = self.get_range(request, |bytes| self.ops().reserve(bytes, request.alignment, request.node))?;
-        Ok(range.map(|(start, bytes)| Piece { start, bytes, record: None }))
+        Ok(range.map(|(start, bytes)| Piece { start, bytes, record: None, ready: None }))
     }
 
     /// A range of a growth step, or else of just what is needed, with room in the address table. `get` takes a number of bytes.
@@ -137,6 +139,11 @@ impl Pool {
     /// Bytes of addresses that the device has reserved for the pool and not handed out, and of the records of them.
     pub(super) fn ahead(&self) -> (usize, usize) {
         if self.is_imported() { (0, 0) } else { self.source().device().ahead() }
+    }
+
+    /// The bytes that the device itself keeps to serve later requests of the pool, and the peak of all that it has for the pool.
+    pub(super) fn kept_free(&self) -> Option<(u64, u64)> {
+        if self.is_imported() { None } else { self.source().device().kept_free() }
     }
 
     /// Ends what the pool's device keeps for it. The pool has ended.
@@ -178,7 +185,7 @@ impl Pool {
 
     /// Reserves addresses of the host: a growth step, whose rest the pool keeps, or else just what is needed.
     fn reserve(&'static self, request: BackingRequest) -> Option<usize> {
-        let BackingRequest { bytes, alignment, step, node, huge } = request;
+        let BackingRequest { bytes, alignment, step, node, huge, .. } = request;
         // The host reserves what is requested, or nothing.
         let get = |bytes, alignment| HOST.reserve(bytes, alignment, node).ok().flatten();
         let never = |start: usize, bytes: usize| {
@@ -207,7 +214,7 @@ impl Pool {
     /// Commits reserved addresses of the host. None: refused; the addresses went back to the system.
     pub(super) fn commit(&'static self, start: usize, bytes: usize) -> Option<Piece> {
         if HOST.commit(start, bytes) && table::prepare(start, bytes) {
-            return Some(Piece { start, bytes, record: None });
+            return Some(Piece { start, bytes, record: None, ready: None });
         }
         self.free_range(start, bytes);
         None
@@ -215,11 +222,26 @@ impl Pool {
 
     /// Memory from an upstream or a device: a growth step, or else just what is needed.
     fn import_piece(&'static self, request: BackingRequest, record: &'static UpstreamPiece) -> Result<Option<Piece>> {
-        let get = |bytes| self.call(|device| device.reserve(bytes, request.alignment, request.node));
+        let stream = self.backing_stream(&request)?;
+        let get = |bytes| {
+            self.call(|device| match stream {
+                Some(stream) => device.reserve_on(stream, bytes, request.alignment),
+                None => device.reserve(bytes, request.alignment, request.node),
+            })
+        };
         let Some((start, bytes)) = self.get_range(request, get)? else { return Ok(None) };
         let Ok(under) = self.span_under(start, bytes) else { return Err(self.send_back(start, bytes)) };
         record.set(start, bytes, under);
-        Ok(Some(Piece { start, bytes, record: Some(record) }))
+        Ok(Some(Piece { start, bytes, record: Some(record), ready: stream.map(Stream::end_of_use) }))
+    }
+
+    /// The stream in whose order memory comes; None: at once.
+    fn backing_stream(&'static self, request: &BackingRequest) -> Result<Option<&'static Stream>> {
+        match request.stream {
+            _ if !self.ops().terms().in_order => Ok(None),
+            None => stream::undelayed_stream(self.device()).map(Some),
+            stream => Ok(stream),
+        }
     }
 
     /// What the address table has where the upstream gave memory: nothing, or the span of another pool's large block
@@ -299,7 +321,8 @@ impl Pool {
         let Some(mut prealloc) = Prealloc::for_request(None) else { return Ok(false) };
         self.state.lock().figures.device_allocate_count += 1;
         let bytes = settings.floor.next_multiple_of(settings.terms.granule);
-        let request = BackingRequest { bytes, alignment: GRANULE, step: 0, node: settings.node, huge: settings.huge };
+        let Settings { node, huge, .. } = *settings;
+        let request = BackingRequest { bytes, alignment: GRANULE, step: 0, node, huge, stream: None };
         let piece = match self.fetch(request)? {
             None if self.ops().free_left_over() => self.fetch(request)?,
             piece => piece,

@@ -60,6 +60,14 @@ impl Pool {
                 state = self.unlocked(state, more).0;
             }
         }
+        if state.settings.terms.in_order {
+            let floor = state.settings.floor;
+            let stays = (state.figures.reserved_bytes as usize + keep
+                - (state.stats().cached_bytes as usize).min(keep))
+            .max(floor);
+            let (locked, fell) = self.unlocked(state, || self.ops().trim(stays));
+            (state, released) = (locked, fell.unwrap_or(released));
+        }
         while let Some(piece) = state.drop_reserved() {
             state = self.give_back(state, piece);
         }

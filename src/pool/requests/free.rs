@@ -152,6 +152,9 @@ impl Pool {
                 watched.give_back();
             }
             let just_freed = state.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
+            if state.settings.terms.in_order {
+                state = self.give_back_in_order(state, address);
+            }
             if just_freed > 0 || state.retired {
                 self.enforce_threshold(state, just_freed);
             }
@@ -222,7 +225,11 @@ impl Pool {
         }
         let mut state = self.state.lock();
         state.figures.misuse_count += damaged as u64;
-        state.end_free(span, (address - start) / block_bytes, os::coarse_ms())
+        let just_freed = state.end_free(span, (address - start) / block_bytes, os::coarse_ms());
+        if state.settings.terms.in_order {
+            drop(self.give_back_in_order(state, address));
+        }
+        just_freed
     }
 
     /// Makes all blocks free that strict mode holds back. False: there were none.

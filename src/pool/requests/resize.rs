@@ -255,7 +255,7 @@ impl Pool {
         } else {
             want.span_alignment
         };
-        let backing = BackingRequest { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
+        let backing = BackingRequest { bytes: want.span_bytes, alignment, step: 0, node, huge: how, stream: None };
         let Ok(Some(Piece { start: to, .. })) = self.fetch(backing) else {
             self.state.lock().coming_bytes -= more;
             return Ok(None);

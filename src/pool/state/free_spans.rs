@@ -309,9 +309,16 @@ impl PoolState {
         while span.bytes.get() > most || stays(span) {
             span = span.newer.get()?;
         }
+        self.unlist_free(span);
+        Some(self.drop_whole(span))
+    }
+
+    /// Takes a free span that is a whole piece and in no list out of the state.
+    pub fn drop_whole(&mut self, span: &'static Span) -> Piece {
         let (start, bytes, record) = (span.start.get(), span.bytes.get(), span.piece());
-        self.cut_out(span, start, start + bytes, None);
-        Some(self.count_return(start, bytes, record))
+        table::put(start, bytes, record.and_then(UpstreamPiece::under));
+        self.drop_span(span);
+        self.count_return(start, bytes, record)
     }
 
     /// Counts a range that was taken out.
@@ -320,7 +327,7 @@ impl PoolState {
         f.reserved_bytes -= bytes as u64;
         f.address_bytes -= bytes as u64;
         f.device_free_count += 1;
-        Piece { start, bytes, record: record.filter(|record| self.count_part_returned(record, bytes)) }
+        Piece { start, bytes, record: record.filter(|record| self.count_part_returned(record, bytes)), ready: None }
     }
 
     /// Takes a range out of a free span. False: two spans would be left, and there is no descriptor for the second.

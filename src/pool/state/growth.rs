@@ -7,6 +7,7 @@ use super::{Piece, PoolState, Want};
 use crate::device::host::GRANULE;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
 use crate::pool::options::Settings;
+use crate::pool::span::stream_uses::Stream;
 use crate::types::*;
 
 /// A request to the device.
@@ -20,6 +21,8 @@ pub(in crate::pool) struct BackingRequest {
     pub node: u32,
     /// TN_HUGE_.
     pub huge: tn_huge_pages,
+    /// Where the request has its order, of devices whose memory comes in the order of streams.
+    pub stream: Option<&'static Stream>,
 }
 
 /// What the pool gets from its device for a request.
@@ -55,7 +58,7 @@ impl PoolState {
     fn give_up_reserved(&mut self, reserve: AddressReserve) -> Option<Piece> {
         self.figures.address_bytes -= reserve.bytes() as u64;
         self.figures.device_free_count += u64::from(reserve.bytes() > 0);
-        (reserve.bytes() > 0).then(|| Piece { start: reserve.start, bytes: reserve.bytes(), record: None })
+        (reserve.bytes() > 0).then(|| Piece { start: reserve.start, bytes: reserve.bytes(), record: None, ready: None })
     }
 
     /// Bytes to request from the device if `needed` are needed.
@@ -76,7 +79,7 @@ impl PoolState {
         };
         let reserved = self.take_reserved(want.span_bytes, aligned);
         Growth {
-            backing: BackingRequest { bytes, alignment: aligned, step, node, huge },
+            backing: BackingRequest { bytes, alignment: aligned, step, node, huge, stream: None },
             coming_bytes: if terms.joins { bytes } else { step },
             reserved: reserved.or_else(|| self.take_reserved(want.span_bytes, want.span_alignment)),
         }

@@ -109,6 +109,8 @@ pub(super) struct Piece {
     pub bytes: usize,
     /// The record of a piece that goes back whole. On the way back only with the last part of the piece.
     pub record: Option<&'static UpstreamPiece>,
+    /// On the way into the state: the point of a stream behind which the memory can be used; None: at once.
+    pub ready: Option<Point>,
 }
 
 /// A block that was just allocated.

@@ -82,6 +82,9 @@ impl PoolState {
             span.set_source(source);
             span.set_metadata(None);
         });
+        if let Some(ready) = piece.ready {
+            span.uses.set(ready);
+        }
         table::put(start, bytes, Some(span));
         let f = &mut self.figures;
         f.reserved_bytes += bytes as u64;

@@ -9,7 +9,7 @@ use crate::pool::requests::Open;
 use crate::pool::span::PATTERN;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Stream, Use};
-use crate::pool::span::{Span, StreamMark, table};
+use crate::pool::span::{Span, StreamMark, UpstreamPiece, table};
 use crate::pool::{HOST, Pool, requests};
 use crate::stream;
 use crate::sys::os;
@@ -158,6 +158,54 @@ impl Pool {
                 return Ok(());
             }
         }
+    }
+
+    /// Returns the memory of a block that was just freed to a device that takes it back in the order of streams (PD-17). What is only a part
+    /// of a piece stays, and what no stream can take now, as in a capture. The lock is released meanwhile.
+    pub(in crate::pool) fn give_back_in_order(&'static self, mut state: Open, address: usize) -> Open {
+        let Some(span) = state.take_whole_piece(self, address) else { return state };
+        let (mut state, stream) = self.unlocked(state, || quietly(|| self.stream_behind(span)).ok());
+        let Some(stream) = stream.and_then(|stream| Some((stream, stream.try_ref()?))) else {
+            state.set_free_ordered(span, os::coarse_ms());
+            return state;
+        };
+        let piece = state.drop_whole(span);
+        let (stream, _held) = stream;
+        let free = || {
+            // SAFETY: the piece left the state, so that no thread can reach it. The stream comes after all its uses, and has a reference.
+            if !unsafe { self.ops().free_on(stream, piece.start, piece.bytes) } {
+                self.lost_bytes.fetch_add(piece.bytes as u64, Ordering::Relaxed);
+            }
+            piece.record.into_iter().for_each(UpstreamPiece::release);
+        };
+        self.unlocked(state, free).0
+    }
+
+    /// A stream that comes after all uses of a span in no list: the only one that used it, or one of the library's own. TN_ERR_UNSUPPORTED:
+    /// the stream captures a graph.
+    fn stream_behind(&'static self, span: &'static Span) -> Result<&'static Stream> {
+        let kind = span.uses.free_list_kind();
+        if let FreeListKind::On(point) = kind
+            // Nobody vouches for other libraries' streams here.
+            && !point.stream().needs_early_events()
+            && let Some(_held) = point.stream().try_ref()
+        {
+            return match point.stream().is_capturing()? {
+                false => Ok(point.stream()),
+                true => Err(fail(TN_ERR_UNSUPPORTED, format_args!("the stream captures a graph"))),
+            };
+        }
+        let stream = match kind {
+            FreeListKind::Finished => stream::undelayed_stream(self.device())?,
+            _ => stream::internal_stream(self.device())?,
+        };
+        let mut waits = Ok(());
+        span.uses.each(|point| {
+            if waits.is_ok() {
+                waits = stream.wait_for(point);
+            }
+        });
+        waits.map(|()| stream)
     }
 
     /// Frees a client's raw block in the order of a stream. Without one, on the host now, or on the thread's current

@@ -231,7 +231,7 @@ impl PoolState {
         let alignment = want.span_alignment.max(GRANULE);
         let node = self.settings.node;
         Growth {
-            backing: BackingRequest { bytes, alignment, step, node, huge: TN_HUGE_NEVER },
+            backing: BackingRequest { bytes, alignment, step, node, huge: TN_HUGE_NEVER, stream: want.stream },
             coming_bytes: step,
             reserved: None,
         }
@@ -245,6 +245,8 @@ impl PoolState {
         let usual = match least {
             // Mapped memory grows in place.
             bytes if self.settings.terms.keeps => self.least(bytes),
+            // The driver keeps what is freed, for all sizes.
+            bytes if self.settings.terms.in_order && want.block_bytes > LARGEST_IN_RANGE_BYTES => bytes,
             _ if want.block_bytes <= LARGEST_IN_RANGE_BYTES => SMALL_PIECE_BYTES,
             bytes if bytes <= LARGEST_IN_PIECE_BYTES => PIECE_BYTES,
             bytes => bytes.checked_next_multiple_of(SMALL_PIECE_BYTES).unwrap_or(bytes),

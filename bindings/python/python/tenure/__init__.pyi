@@ -111,6 +111,11 @@ class PoolFlags(IntFlag):
     ZERO_ON_FREE = 8
     SHAREABLE = 16
 
+class PoolBackend(IntEnum):
+    AUTO = 0
+    PLAIN = 1
+    DRIVER_POOL = 2
+
 class Why(IntFlag):
     GIVEN = 0x001
     SHARED = 0x002
@@ -330,6 +335,7 @@ class Pool:
         flags: int = 0,
         host_flags: int = 0,
         peers: int = 0,
+        backend: int = 0,
     ) -> Self: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: Any) -> None: ...

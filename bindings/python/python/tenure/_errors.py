@@ -220,6 +220,7 @@ _DEVICES = {"1": "cpu", "2": "cuda", "3": "cuda_host", "13": "cuda_managed"}
 _NAMES = (
     (re.compile(r"""(?<![\w"'/.-])TN_ORDER_([CFAK])\b"""), r'"\1"'),
     (re.compile(r"""(?<![\w"'/.-])TN_POOL_([A-Z_]+)\b"""), r"tenure.PoolFlags.\1"),
+    (re.compile(r"""(?<![\w"'/.-])TN_BACKEND_([A-Z_]+)\b"""), r"tenure.PoolBackend.\1"),
     (re.compile(r"""(?<![\w"'/.-])TN_HOST_([A-Z_]+)\b"""), r"tenure.cuda.HostFlags.\1"),
     (re.compile(r"""(?<![\w"'/.-])TN_ERR_([A-Z_]+)\b"""), r"tenure.Status.\1"),
     (re.compile(r"""(?<![\w"'/.-])tn_(array|pool|promise|scope|stream_scope|stream|event|borrow|expr|weak|runner)\b(?!:)"""), r"\1"),

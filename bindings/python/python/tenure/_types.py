@@ -39,6 +39,14 @@ class PoolFlags(enum.IntFlag):
     SHAREABLE = 16
 
 
+class PoolBackend(enum.IntEnum):
+    """Where a :class:`tenure.Pool` of a GPU gets its memory: mapped granules, plain allocations, a pool of the driver."""
+
+    AUTO = 0
+    PLAIN = 1
+    DRIVER_POOL = 2
+
+
 class Why(enum.IntFlag):
     """Why bytes cannot be overwritten in place. A result of ``Array.why_not`` also has ``.holders``."""
 
@@ -388,6 +396,7 @@ __all__ = [
     "HolderKind",
     "NONE",
     "OwnershipError",
+    "PoolBackend",
     "PoolFlags",
     "PoolStats",
     "Store",

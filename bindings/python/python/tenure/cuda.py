@@ -63,6 +63,7 @@ __all__ = [
     "pinned_array",
     "pinned_array_like",
     "prefetch",
+    "private_pool",
     "stream",
     "synchronize",
     "to_device",
@@ -213,6 +214,21 @@ def synchronize(device=None) -> None:
 def defer_cleanup():
     """Does nothing, for code written for Numba: releasing an array never waits for the device."""
     yield
+
+
+@_contextlib.contextmanager
+def private_pool(pool, private, stream):
+    """Until the end of the block, ``private`` serves the requests for memory of ``pool`` on ``stream``.
+
+    Use it around the capture of a graph. A launch of the graph uses its blocks again, so blocks that were freed within
+    the capture must not go to others while the graph lives. They stay in ``private``, a pool of the same device, which
+    serves further captures of that group of graphs. Release ``private`` after the last launch.
+    """
+    pool._private_begin(private, stream)
+    try:
+        yield private
+    finally:
+        pool._private_end(stream)
 
 
 # ---- streams and events

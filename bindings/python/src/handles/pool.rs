@@ -6,6 +6,7 @@
 use crate::api::{self, Id};
 use crate::base::errors;
 use crate::handles::pressure::Listeners;
+use crate::handles::stream::Stream;
 use crate::types::*;
 use crate::values::convert::{HOST, cached_objects, device_of, device_text, fixed_text, parameter_of, text_of};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,8 @@ use std::thread::ThreadId;
 /// numa_node: n + 1 for node n. thread_cache_size, release_threshold, release_delay_ms: how much is kept for reuse, and
 /// how long (`tenure.NONE`: nothing, or without limit). growth_factor, max_growth: how far ahead address space is reserved.
 /// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`. host_flags: `tenure.cuda.HostFlags`,
-/// for page-locked and managed memory. peers: for CUDA memory, one bit for each other device that may use it.
+/// for page-locked and managed memory. peers: for CUDA memory, one bit for each other device that may use it. backend:
+/// `tenure.PoolBackend`, for CUDA memory.
 ///
 /// >>> pool = tenure.Pool(name="staging", max_size=1 << 30)
 /// >>> with pool:
@@ -143,7 +145,7 @@ impl Pool {
     #[new]
     #[pyo3(signature = (device="cpu", *, name=None, initial_size=0, max_growth=0, max_size=0, growth_factor=0.0,
                         alignment=0, thread_cache_size=0, release_threshold=0, release_delay_ms=0, huge_pages=0,
-                        numa_node=0, flags=0, host_flags=0, peers=0))]
+                        numa_node=0, flags=0, host_flags=0, peers=0, backend=0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         device: &str,
@@ -161,6 +163,7 @@ impl Pool {
         flags: u32,
         host_flags: u32,
         peers: u64,
+        backend: u32,
     ) -> PyResult<Pool> {
         let device = device_of(device)?;
         let text = name.as_deref().map(text_of).transpose()?;
@@ -177,7 +180,7 @@ impl Pool {
             release_delay_ms,
             peers,
             huge_pages,
-            backend: 0,
+            backend,
             numa_node,
             host_flags,
             flags,
@@ -301,6 +304,16 @@ impl Pool {
         let id = self.live()?;
         // It waits until no other thread is inside the library.
         py.detach(|| api::pool_set_default(id).map_err(PyErr::from))
+    }
+
+    /// `tenure.cuda.private_pool` calls this at the beginning of its block.
+    fn _private_begin(&self, private_pool: &Bound<'_, Pool>, stream: &Bound<'_, Stream>) -> PyResult<()> {
+        Ok(api::pool_private_begin(self.live()?, private_pool.get().live()?, stream.get().id()?)?)
+    }
+
+    /// `tenure.cuda.private_pool` calls this at the end of its block.
+    fn _private_end(&self, stream: &Bound<'_, Stream>) -> PyResult<()> {
+        Ok(api::pool_private_end(self.live()?, stream.get().id()?)?)
     }
 
     /// Sets the peaks in `stats` to the current values.

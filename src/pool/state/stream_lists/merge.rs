@@ -4,7 +4,7 @@ use super::ranges::range_of;
 use super::{StreamList, StreamLists};
 use crate::pool::Pool;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Stream};
-use crate::pool::span::{Kind, Span, StreamMark, table};
+use crate::pool::span::{Kind, Span, StreamMark, UpstreamPiece, table};
 use crate::pool::state::PoolState;
 use crate::sys::os;
 
@@ -103,6 +103,20 @@ impl PoolState {
             }
             None => self.merge_free(span, now),
         }
+    }
+
+    /// Takes the free span at an address out of its list, if it is a whole piece that can go back behind its uses.
+    pub fn take_whole_piece(&mut self, pool: &'static Pool, address: usize) -> Option<&'static Span> {
+        let span = table::find(address).filter(|span| self.owns(pool, span) && span.kind() == Kind::Free)?;
+        let is_whole = |piece: &UpstreamPiece| piece.left.get() == span.bytes.get() && !piece.is_kept();
+        let is_listed = matches!(span.mark(), StreamMark::None | StreamMark::MultiStream);
+        if !is_listed || !span.piece().is_some_and(is_whole) {
+            return None;
+        }
+        self.remove_free(span);
+        span.set_mark(StreamMark::None);
+        span.change(|| span.set_kind(Kind::None));
+        Some(span)
     }
 
     /// Merges the newest span of a list. False: it was merged already, or is gone.
