@@ -325,6 +325,29 @@ AT(tn_dlpack_options, reserved, 20);
 AT(tn_dlpack_options, target, 24);
 AT(tn_dlpack_options, consumer, 32);
 
+SIZE(tn_cuda_array_interface, 72);
+AT(tn_cuda_array_interface, size, 0);
+AT(tn_cuda_array_interface, data, 8);
+AT(tn_cuda_array_interface, shape, 16);
+AT(tn_cuda_array_interface, strides, 24);
+AT(tn_cuda_array_interface, ndim, 32);
+AT(tn_cuda_array_interface, readonly, 36);
+AT(tn_cuda_array_interface, c_contiguous, 40);
+AT(tn_cuda_array_interface, version, 44);
+AT(tn_cuda_array_interface, typestr, 48);
+AT(tn_cuda_array_interface, stream, 56);
+AT(tn_cuda_array_interface, has_stream, 64);
+AT(tn_cuda_array_interface, reserved, 68);
+
+SIZE(tn_cudamat, 40);
+AT(tn_cudamat, data_host, 0);
+AT(tn_cudamat, data_device, 8);
+AT(tn_cudamat, on_device, 16);
+AT(tn_cudamat, on_host, 20);
+AT(tn_cudamat, size, 24);
+AT(tn_cudamat, is_trans, 32);
+AT(tn_cudamat, owns_data, 36);
+
 SIZE(tn_copy_site, 104);
 AT(tn_copy_site, function, 0);
 AT(tn_copy_site, site, 8);

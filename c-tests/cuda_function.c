@@ -6,7 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "crossings.h"
-#include <dlfcn.h>
+#include "simulator.h"
 
 static const tn_device ANY = {0, 0}, GPU = {TN_CUDA, 0}, PINNED = {TN_CUDA_HOST, 0}, MANAGED = {TN_CUDA_MANAGED, 0}, CPU = {TN_CPU, 0};
 
@@ -360,22 +360,6 @@ static void values_are_moved(void) /* SV-12, SV-32 of a commit */
 }
 
 /* ---- the order of device work ---- */
-
-/* Stalls and resumes a stream of the simulator; 0 on a real device. */
-static int control(const char *name, tn_stream *stream)
-{
-    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-    int (*function)(uint64_t) = NULL;
-    uint64_t native = 0;
-    if (driver == NULL)
-        return 0;
-    *(void **)&function = dlsym(driver, name);
-    dlclose(driver);
-    if (function == NULL)
-        return 0;
-    OK(tn_stream_native(stream, &native));
-    return function(native) == 0;
-}
 
 typedef struct {
     tn_stream *stream;

@@ -4,36 +4,11 @@
  * exports, and on the fast path.
  */
 #define _POSIX_C_SOURCE 200809L
+#include "dlpack_structs.h"
 #include "helpers.h"
 #include "tenure_bindings.h"
 #include <pthread.h>
 #include <stddef.h>
-
-/* DLPack 1.1's structs. */
-typedef struct dl_tensor {
-    void *data;
-    tn_device device;
-    int32_t ndim;
-    uint8_t code, bits;
-    uint16_t lanes;
-    int64_t *shape, *strides;
-    uint64_t byte_offset;
-} dl_tensor;
-struct DLManagedTensor {
-    dl_tensor dl;
-    void *manager_ctx;
-    void (*deleter)(struct DLManagedTensor *);
-};
-struct DLManagedTensorVersioned {
-    uint32_t major, minor;
-    void *manager_ctx;
-    void (*deleter)(struct DLManagedTensorVersioned *);
-    uint64_t flags;
-    dl_tensor dl;
-};
-typedef struct DLManagedTensor legacy;
-typedef struct DLManagedTensorVersioned versioned;
-enum { READ_ONLY = 1, IS_COPIED = 2 };
 
 /* DL-1 */
 _Static_assert(sizeof(dl_tensor) == 48 && offsetof(dl_tensor, device) == 8 && offsetof(dl_tensor, ndim) == 16,

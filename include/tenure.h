@@ -102,6 +102,9 @@ struct ArrowDeviceArray;
 struct umf_memory_pool_ops_t;
 struct umf_memory_provider_ops_t;
 
+/* CUDA's stream: cudaStream_t and CUstream are pointers to it. */
+struct CUstream_st;
+
 #ifdef __cplusplus
 /** Begins a family of constants. In C++ its values are unsigned, as the family's type. */
 #define TN_ENUM enum : uint32_t
@@ -375,6 +378,8 @@ TN_ENUM {
     TN_EXPORT_NONNEGATIVE = 1 << 13,
     /** Crossing flag: the library adds no stream ordering; the caller has ordered the work. */
     TN_UNORDERED = 1 << 14,
+    /** Export to CUDAMat: a C-contiguous array crosses as its transpose. */
+    TN_CUDAMAT_TRANSPOSED = 1 << 15,
     /**
      * Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
      * and tn_access.
@@ -856,15 +861,15 @@ TN_ENUM {
     TN_CLIENT_RAW = 1,
     /** Client: NumPy, through `tn_numpy_handler`. */
     TN_CLIENT_NUMPY = 2,
-    /** Client: PyTorch. Reserved. */
+    /** Client: PyTorch, through `tn_torch_alloc`. */
     TN_CLIENT_TORCH = 3,
-    /** Client: CuPy. Reserved. */
+    /** Client: CuPy, through `tn_cupy_malloc` or the Python package. */
     TN_CLIENT_CUPY = 4,
-    /** Client: Numba. Reserved. */
+    /** Client: Numba, through the Python package. */
     TN_CLIENT_NUMBA = 5,
-    /** Client: RMM. Reserved. */
+    /** Client: RMM, through `tn_rmm_allocate` or the Python package. */
     TN_CLIENT_RMM = 6,
-    /** UMF. */
+    /** Client: UMF, through `tn_umf_pool_ops` and `tn_umf_provider_ops`. */
     TN_CLIENT_UMF = 7,
     /** Client: C++ containers, through `tn_cpp_allocate`. */
     TN_CLIENT_CPP = 8,
@@ -1491,16 +1496,71 @@ typedef struct tn_dlpack_options {
     /** With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0. */
     tn_write_mode mode;
     /**
-     * Device type to write into the struct for page-locked and managed memory: TN_CPU or TN_CUDA; 0: the array's own.
+     * Device type to write into the struct for page-locked and managed memory: TN_CPU, TN_CUDA, or their own; 0: the array's own. TN_CUDA
+     * requires that the memory is mapped for devices. TN_CPU is an access of the host.
      */
     tn_device_type label;
     /** Zero. */
     uint32_t reserved;
-    /** The device on which the consumer wants the bytes; {0, 0}: where they are. */
+    /**
+     * The device on which the consumer wants the bytes; {0, 0}: where they are. They are copied there, unless their memory can have that
+     * label.
+     */
     tn_device target;
-    /** The consumer's stream, which is made to wait for pending work on the bytes; NULL: the legacy stream. */
+    /**
+     * The stream of a consumer on a device: it is made to wait for pending work, and uses the bytes until the deleter is called. NULL: the
+     * legacy stream under the label TN_CUDA, else the host. With TN_UNORDERED the consumer orders its work itself.
+     */
     tn_stream *consumer;
 } tn_dlpack_options;
+
+/** An array as the CUDA array interface describes it, version 3. */
+typedef struct tn_cuda_array_interface {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** Device address of element (0,..,0); 0 without elements. */
+    uint64_t data;
+    /** ndim lengths in elements. Of an export, they live as long as its guard. */
+    const int64_t *shape;
+    /** ndim strides in bytes, which live as long as the lengths. NULL in an import: C-contiguous. */
+    const int64_t *strides;
+    /** Number of axes. */
+    int32_t ndim;
+    /** 1: the consumer may only read; else 0. */
+    int32_t readonly;
+    /** 1: the elements are C-contiguous; else 0. Not read by an import. */
+    int32_t c_contiguous;
+    /** Version of the interface: 3 in an export. */
+    int32_t version;
+    /** Byte order, kind and bytes of an element, as in "<f4"; NUL-terminated. */
+    char typestr[8];
+    /**
+     * With has_stream, the stream on which the elements are ready: 1 is the legacy default stream, 2 the per-thread one, else a CUstream.
+     */
+    uint64_t stream;
+    /** 0: no work on the elements is unfinished. */
+    int32_t has_stream;
+    /** Zero. */
+    int32_t reserved;
+} tn_cuda_array_interface;
+
+/** CUDAMat's matrix: float32 on a GPU, column by column. */
+typedef struct tn_cudamat {
+    /** Not used: NULL in an export, not read by an import. */
+    float *data_host;
+    /** Device address of the elements: (i, j) is element i + j * size[0]. */
+    float *data_device;
+    /** 1: the elements are on the GPU. */
+    int32_t on_device;
+    /** 1: the elements are on the host too; 0 in an export. */
+    int32_t on_host;
+    /** Rows and columns. */
+    int32_t size[2];
+    /** 1: the matrix is the transpose of what the other fields describe; 0 in an export. */
+    int32_t is_trans;
+    /** 1: CUDAMat frees the elements; 0 in an export. */
+    int32_t owns_data;
+} tn_cudamat;
 
 /** Flags of `tn_report_json`: none is defined yet. */
 typedef uint32_t tn_report_flags;
@@ -1596,10 +1656,11 @@ const char *tn_last_error(void);
  *                 which copies between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64.
  *                 "transfer.kernels": whether kernels of the library do copies and fills on a GPU: auto, where they are faster; on, wherever they
  *                 can; off. "stream.default": the stream that is a thread's current one until it sets another, legacy or per-thread.
- *                 "stream.wait": whether a thread that waits for a stream or an event spins or sleeps, spin or block. "pool.<device>.<field>": a
- *                 field of tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
- * @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; a number, optionally
- *                 followed by KiB, MiB or GiB; none.
+ *                 "stream.wait": whether a thread that waits for a stream or an event spins or sleeps, spin or block. "torch.on_failure":
+ *                 whether a failed `tn_torch_alloc` returns NULL or aborts the process, null or exit. "pool.<device>.<field>": a field of
+ *                 tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
+ * @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; null or exit; a number,
+ *                 optionally followed by KiB, MiB or GiB; none.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, or a default pool that exists already.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -3583,7 +3644,7 @@ tn_status tn_runner_set_current(const tn_runner *runner);
 tn_status tn_runner_current(tn_runner *out);
 
 /* ==================================================== exchange ==================================================== */
-/** @defgroup exchange exports to other libraries and imports from them, with DLPack */
+/** @defgroup exchange exports to other libraries and imports from them, with DLPack and the CUDA array interface */
 
 /**
  * Exports an array as raw host bytes with a layout, for consumers without an exchange format. It is the counterpart of
@@ -3659,9 +3720,12 @@ tn_status tn_array_export_dlpack_versioned(tn_array *array,
  * @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the bytes were copied,
  *                     else after the last holder derived from the import ended. On failure the caller still owns it.
  * @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
+ *                     For a tensor on a device the thread's current stream must come after the producer's work, and all uses of the
+ *                     array come after that stream's present work. With TN_UNORDERED the caller orders them.
  * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
- * @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot access.
+ * @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory of another device than the tensor states, by the driver's
+ *         knowledge, and for a GPU that does not exist.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup exchange
@@ -3702,6 +3766,107 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
  * @ingroup exchange
  */
 tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
+
+/**
+ * Exports an array that devices can access, as the CUDA array interface describes it. The interface has no release: the guard is the
+ * release.
+ *
+ * @param array        An array in memory of a GPU, in managed memory, or in page-locked memory that is mapped. It may be released while the
+ *                     export lives.
+ * @param flags        As for `tn_array_export_host`. A copy stays on the array's device.
+ * @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+ * @param stream       The consumer's stream, which is made to wait for unfinished work on the bytes. NULL: it is not known, and `out` names
+ *                     a stream to wait for.
+ * @param[out] out     The struct to fill, with `size` set by the caller. Its lists are valid until the guard ends. Its stream never ends.
+ * @param[out] guard   The guard. Ended by `tn_borrow_end` with the stream of the consumer's last work; that ends the export.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE for bfloat16, which the interface does not have; TN_ERR_DEVICE for bytes
+ *         that no device can access, and for a stream of another device; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_export_cuda_array_interface(tn_array *array,
+                                               tn_crossing_flags flags,
+                                               tn_write_mode mode,
+                                               tn_stream *stream,
+                                               tn_cuda_array_interface *out,
+                                               tn_borrow **guard,
+                                               tn_how *how);
+
+/**
+ * Makes an array of memory that the CUDA array interface of another library describes. The driver says whose memory it is.
+ *
+ * @param source       The description; the lists are read during the call only. Versions up to 3, and later ones with these fields. The
+ *                     pointers in it must point to what its fields say.
+ * @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
+ * @param release      As for `tn_array_import_host`. It also runs only after this library's work on the bytes is done.
+ * @param context      Passed to release.
+ * @param[out] out     The array, READONLY if the description says so. Work of the description's stream counts as unfinished work on it,
+ *                     and the thread's current stream waits for it. At the end of the import that stream waits for work on the array.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the bytes stay the caller's.
+ * @return The statuses of `tn_array_import_host`; TN_ERR_INVALID for stream 0; TN_ERR_DTYPE for a typestr without an element type;
+ *         TN_ERR_DEVICE for an address that the driver does not know, or of a context other than the primary one; TN_ERR_UNSUPPORTED
+ *         without a driver; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_import_cuda_array_interface(const tn_cuda_array_interface *source,
+                                               tn_crossing_flags flags,
+                                               tn_release_callback release,
+                                               void *context,
+                                               tn_array **out,
+                                               tn_how *how);
+
+/**
+ * Exports an array as CUDAMat's matrix of float32. CUDAMat works on the legacy stream, which is made to wait for unfinished work.
+ *
+ * @param array        An array of float32 with 2 axes in memory of a GPU or in managed memory, and at most 2^31 - 1 elements. It may be
+ *                     released while the export lives.
+ * @param flags        As for `tn_array_export_host`. An F-contiguous array is shared, and CUDAMat sees it as it is. With
+ *                     TN_CUDAMAT_TRANSPOSED a C-contiguous array is shared, and CUDAMat sees its transpose. Any other order needs a copy.
+ *                     The struct cannot express "read-only": an export is a shared view, unless TN_EXPORT_CONSUMER_READS is given.
+ * @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+ * @param[out] out     The struct to fill, for one matrix of CUDAMat, which may change it. owns_data is 0.
+ * @param[out] guard   The guard. Ended by `tn_borrow_end`, with TN_STREAM_LEGACY if CUDAMat's work may be unfinished.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE, TN_ERR_SHAPE for another number of axes, TN_ERR_OVERFLOW; TN_ERR_LAYOUT if
+ *         only a copy is possible; TN_ERR_DEVICE for memory of the host; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_export_cudamat(tn_array *array,
+                                  tn_crossing_flags flags,
+                                  tn_write_mode mode,
+                                  tn_cudamat *out,
+                                  tn_borrow **guard,
+                                  tn_how *how);
+
+/**
+ * Makes an array of the elements of CUDAMat's matrix.
+ *
+ * @param source       The matrix, with its elements on a GPU. It is read during the call only.
+ * @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
+ * @param release      As for `tn_array_import_host`. NULL is refused if the matrix owns its elements.
+ * @param context      Passed to release.
+ * @param[out] out     The array: size[0] x size[1], by columns; with is_trans its transpose. CUDAMat's unfinished work, which is on the
+ *                     legacy stream, counts as unfinished work on it.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the elements stay CUDAMat's.
+ * @return The statuses of `tn_array_import_host`; TN_ERR_NULL, also for data_device with elements; TN_ERR_INVALID for is_trans;
+ *         TN_ERR_OVERFLOW for more than 2^31 - 1 elements; TN_ERR_SHAPE for a negative size; TN_ERR_DEVICE if the elements are not on a
+ *         GPU, or not in its primary context; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_import_cudamat(const tn_cudamat *source,
+                                  tn_crossing_flags flags,
+                                  tn_release_callback release,
+                                  void *context,
+                                  tn_array **out,
+                                  tn_how *how);
 
 /* ===================================================== arrow ===================================================== */
 /** @defgroup arrow Arrow's C data interface, and its C device interface for host memory */
@@ -4599,6 +4764,123 @@ tn_status tn_cpp_allocate(tn_pool *pool,
  */
 tn_status tn_cpp_deallocate(tn_pool *pool,
                             void *ptr);
+
+/**
+ * Allocates a block of a GPU for PyTorch, with the signature that its CUDAPluggableAllocator loads. The block comes from the GPU's initial
+ * default pool, not from a thread's current one, is aligned to at least 256 bytes, and counts for the client "torch".
+ *
+ * PyTorch does not test the result. The Python package therefore loads a function that throws where this one returns NULL.
+ *
+ * @param bytes    The number of bytes; 0 gives NULL.
+ * @param device   The ordinal of the GPU.
+ * @param stream   The stream that uses the block first, a cudaStream_t of that GPU's primary context; NULL: the legacy stream. While it
+ *                 captures a graph, only free blocks serve the request.
+ * @return The block, freed by `tn_torch_free`. NULL on failure, with the message in `tn_last_error`, after cached memory was released.
+ * @note Threads: any. Blocks: as `tn_pool_allocate`. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void *tn_torch_alloc(ptrdiff_t bytes,
+                     int device,
+                     struct CUstream_st *stream);
+
+/**
+ * Frees a block from `tn_torch_alloc`, in the order of a stream. The block's pool is found by its address. An invalid address is counted and
+ * never dereferenced.
+ *
+ * @param ptr      The block. NULL: nothing happens.
+ * @param bytes    Its size for PyTorch. A difference from the recorded size is counted, and the recorded size holds.
+ * @param device   The ordinal of the GPU.
+ * @param stream   The stream that used the block last. The block is reused on it at once, on others after its work. NULL: the legacy
+ *                 stream. If it is not usable, the block is reused after a wait for the whole device.
+ * @note Threads: any, also after the CUDA driver has shut down. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_torch_free(void *ptr,
+                   ptrdiff_t bytes,
+                   int device,
+                   struct CUstream_st *stream);
+
+/**
+ * Records that a stream uses a block until it is freed. The block is then reused only after the work that the stream has at the free.
+ * PyTorch calls it for `Tensor.record_stream`.
+ *
+ * @param ptr      A block from `tn_torch_alloc`. NULL: nothing happens.
+ * @param stream   A cudaStream_t of the GPU's primary context, which lives until the block is freed; NULL: the legacy stream.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only. Failures are counted, with the message in `tn_last_error`.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_torch_record_stream(void *ptr,
+                            struct CUstream_st *stream);
+
+/**
+ * Allocates a block of a GPU for CuPy's CFunctionAllocator, whose parameter is the pool's handle. The signature has no stream: the block is
+ * used first on the thread's current stream (`tn_stream_set_current`), by default the legacy stream. It is aligned to at least 256 bytes and
+ * counts for the client "cupy".
+ *
+ * @param pool     A tn_pool on a GPU, or of managed or page-locked memory; NULL: the GPU's initial default pool.
+ * @param bytes    The number of bytes; 0 gives NULL.
+ * @param device   The ordinal of the GPU.
+ * @return The block, freed by `tn_cupy_free`. NULL on failure, with the message in `tn_last_error`, after cached memory was released. CuPy
+ *         does not test it.
+ * @note Threads: any. Blocks: as `tn_pool_allocate`. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void *tn_cupy_malloc(void *pool,
+                     size_t bytes,
+                     int device);
+
+/**
+ * Frees a block from `tn_cupy_malloc`. If the thread has set no current stream, the block is reused on the legacy stream, and on others after
+ * a wait for the whole device. An invalid address is counted and never dereferenced.
+ *
+ * @param pool     The pool of the block, also after its handle was released; NULL: the pool that the block belongs to.
+ * @param ptr      The block. NULL: nothing happens.
+ * @param device   The ordinal of the GPU.
+ * @note Threads: any, also after the CUDA driver has shut down. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_cupy_free(void *pool,
+                  void *ptr,
+                  int device);
+
+/**
+ * Allocates a block of a GPU for a memory resource of RMM. The block is aligned to at least 256 bytes and counts for the client "rmm".
+ *
+ * @param bytes    The number of bytes; 0 gives NULL.
+ * @param stream   The stream that uses the block first, a cudaStream_t of the GPU's primary context; NULL: the legacy stream. While it
+ *                 captures a graph, only free blocks serve the request.
+ * @param pool     A tn_pool on a GPU, or of managed or page-locked memory; NULL: the initial default pool of the GPU of the thread's current
+ *                 context.
+ * @return The block, freed by `tn_rmm_deallocate`. NULL on failure, with the message in `tn_last_error`, after cached memory was released.
+ * @note Threads: any. Blocks: as `tn_pool_allocate`. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void *tn_rmm_allocate(size_t bytes,
+                      struct CUstream_st *stream,
+                      void *pool);
+
+/**
+ * Frees a block from `tn_rmm_allocate`, in the order of a stream. An invalid address is counted and never dereferenced.
+ *
+ * @param ptr      The block. NULL: nothing happens.
+ * @param bytes    Its size for RMM. A difference from the recorded size is counted, and the recorded size holds.
+ * @param stream   The stream that used the block last. The block is reused on it at once, on others after its work. NULL: the legacy
+ *                 stream. If it is not usable, the block is reused after a wait for the whole device.
+ * @param pool     The pool of the block, also after its handle was released; NULL: the pool that the block belongs to.
+ * @note Threads: any, also after the CUDA driver has shut down. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+void tn_rmm_deallocate(void *ptr,
+                       size_t bytes,
+                       struct CUstream_st *stream,
+                       void *pool);
 
 #ifdef __cplusplus
 }  // extern "C"

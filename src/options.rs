@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 static STRICT: AtomicBool = AtomicBool::new(false);
 static CHECK_MANAGED: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
+static TORCH_EXITS: AtomicBool = AtomicBool::new(false);
 static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 static TRANSFER_CHUNKS: AtomicU64 = AtomicU64::new(8);
 
@@ -38,6 +39,11 @@ pub fn check_managed() -> bool {
 /// Whether an invalid free ends the process.
 pub fn abort_on_misuse() -> bool {
     ABORT_ON_MISUSE.load(Ordering::Relaxed)
+}
+
+/// Whether a failed `tn_torch_alloc` ends the process; else it returns NULL.
+pub fn torch_exits() -> bool {
+    TORCH_EXITS.load(Ordering::Relaxed)
 }
 
 /// Whether a thread's default stream is its per-thread stream; else it is the legacy stream.
@@ -180,7 +186,7 @@ fn unknown(name: &str) -> crate::error::Status {
         TN_ERR_INVALID,
         format_args!(
             "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, transfer.chunks, \
-             transfer.kernels, stream.default, stream.wait and pool.<device>.<field of tn_pool_options>"
+             transfer.kernels, stream.default, stream.wait, torch.on_failure and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -233,6 +239,11 @@ pub fn set(name: &str, text: &str) -> Result<()> {
                 return Err(fail(TN_ERR_INVALID, format_args!("option {name} must be spin or block, not \"{text}\"")));
             }
         },
+        "torch.on_failure" => match text {
+            "null" => TORCH_EXITS.store(false, Ordering::Relaxed),
+            "exit" => TORCH_EXITS.store(true, Ordering::Relaxed),
+            _ => return Err(fail(TN_ERR_INVALID, format_args!("option {name} must be null or exit, not \"{text}\""))),
+        },
         _ => return Err(unknown(name)),
     }
     Ok(())
@@ -259,6 +270,7 @@ pub fn get(name: &str) -> Result<Text> {
             "transfer.kernels" => text.write_str(transfer_kernels().name()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
             "stream.wait" => text.write_str(if stream_waits_block() { "block" } else { "spin" }),
+            "torch.on_failure" => text.write_str(if torch_exits() { "exit" } else { "null" }),
             _ => return Err(unknown(name)),
         }
     };
@@ -297,6 +309,11 @@ mod tests {
         for name in ["on", "off", "auto"] {
             set("transfer.kernels", name).unwrap();
             assert_eq!(get("transfer.kernels").unwrap().as_str(), name);
+        }
+        assert!(set("torch.on_failure", "throw").is_err() && !torch_exits());
+        for name in ["exit", "null"] {
+            set("torch.on_failure", name).unwrap();
+            assert_eq!((get("torch.on_failure").unwrap().as_str(), torch_exits()), (name, name == "exit"));
         }
     }
 }

@@ -246,6 +246,8 @@ pub const TN_EXPORT_CONSUMER_READS: tn_crossing_flags = 1 << 12;
 pub const TN_EXPORT_NONNEGATIVE: tn_crossing_flags = 1 << 13;
 /// Crossing flag: the library adds no stream ordering; the caller has ordered the work.
 pub const TN_UNORDERED: tn_crossing_flags = 1 << 14;
+/// Export to CUDAMat: a C-contiguous array crosses as its transpose.
+pub const TN_CUDAMAT_TRANSPOSED: tn_crossing_flags = 1 << 15;
 /// Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
 /// and tn_access.
 pub const TN_WAIT: tn_crossing_flags = 1 << 19;
@@ -719,15 +721,15 @@ pub const TN_CLIENT_ARRAYS: tn_client = 0;
 pub const TN_CLIENT_RAW: tn_client = 1;
 /// Client: NumPy, through `tn_numpy_handler`.
 pub const TN_CLIENT_NUMPY: tn_client = 2;
-/// Client: PyTorch. Reserved.
+/// Client: PyTorch, through `tn_torch_alloc`.
 pub const TN_CLIENT_TORCH: tn_client = 3;
-/// Client: CuPy. Reserved.
+/// Client: CuPy, through `tn_cupy_malloc` or the Python package.
 pub const TN_CLIENT_CUPY: tn_client = 4;
-/// Client: Numba. Reserved.
+/// Client: Numba, through the Python package.
 pub const TN_CLIENT_NUMBA: tn_client = 5;
-/// Client: RMM. Reserved.
+/// Client: RMM, through `tn_rmm_allocate` or the Python package.
 pub const TN_CLIENT_RMM: tn_client = 6;
-/// UMF.
+/// Client: UMF, through `tn_umf_pool_ops` and `tn_umf_provider_ops`.
 pub const TN_CLIENT_UMF: tn_client = 7;
 /// Client: C++ containers, through `tn_cpp_allocate`.
 pub const TN_CLIENT_CPP: tn_client = 8;
@@ -1364,6 +1366,10 @@ pub struct tn_target {
     pub shape: *const i64,
 }
 
+/// CUDA's stream, which is a cudaStream_t's and a CUstream's target.
+pub struct CUstream_st {
+    _opaque: [u8; 0],
+}
 /// UMF's table of a pool's operations, declared in umf/memory_pool_ops.h.
 pub struct umf_memory_pool_ops_t {
     _opaque: [u8; 0],
@@ -1409,14 +1415,67 @@ pub struct tn_dlpack_options {
     pub flags: tn_crossing_flags,
     /// With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
     pub mode: tn_write_mode,
-    /// Device type to write into the struct for page-locked and managed memory: TN_CPU or TN_CUDA; 0: the array's own.
+    /// Device type to write into the struct for page-locked and managed memory: TN_CPU, TN_CUDA, or their own; 0: the array's own. TN_CUDA
+    /// requires that the memory is mapped for devices. TN_CPU is an access of the host.
     pub label: tn_device_type,
     /// Zero.
     pub reserved: u32,
-    /// The device on which the consumer wants the bytes; {0, 0}: where they are.
+    /// The device on which the consumer wants the bytes; {0, 0}: where they are. They are copied there, unless their memory can have that
+    /// label.
     pub target: tn_device,
-    /// The consumer's stream, which is made to wait for pending work on the bytes; NULL: the legacy stream.
+    /// The stream of a consumer on a device: it is made to wait for pending work, and uses the bytes until the deleter is called. NULL: the
+    /// legacy stream under the label TN_CUDA, else the host. With TN_UNORDERED the consumer orders its work itself.
     pub consumer: *mut tn_stream,
+}
+
+/// An array as the CUDA array interface describes it, version 3.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_cuda_array_interface {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// Device address of element (0,..,0); 0 without elements.
+    pub data: u64,
+    /// ndim lengths in elements. Of an export, they live as long as its guard.
+    pub shape: *const i64,
+    /// ndim strides in bytes, which live as long as the lengths. NULL in an import: C-contiguous.
+    pub strides: *const i64,
+    /// Number of axes.
+    pub ndim: i32,
+    /// 1: the consumer may only read; else 0.
+    pub readonly: i32,
+    /// 1: the elements are C-contiguous; else 0. Not read by an import.
+    pub c_contiguous: i32,
+    /// Version of the interface: 3 in an export.
+    pub version: i32,
+    /// Byte order, kind and bytes of an element, as in "<f4"; NUL-terminated.
+    pub typestr: [core::ffi::c_char; 8],
+    /// With has_stream, the stream on which the elements are ready: 1 is the legacy default stream, 2 the per-thread one, else a CUstream.
+    pub stream: u64,
+    /// 0: no work on the elements is unfinished.
+    pub has_stream: i32,
+    /// Zero.
+    pub reserved: i32,
+}
+
+/// CUDAMat's matrix: float32 on a GPU, column by column.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_cudamat {
+    /// Not used: NULL in an export, not read by an import.
+    pub data_host: *mut f32,
+    /// Device address of the elements: (i, j) is element i + j * size[0].
+    pub data_device: *mut f32,
+    /// 1: the elements are on the GPU.
+    pub on_device: i32,
+    /// 1: the elements are on the host too; 0 in an export.
+    pub on_host: i32,
+    /// Rows and columns.
+    pub size: [i32; 2],
+    /// 1: the matrix is the transpose of what the other fields describe; 0 in an export.
+    pub is_trans: i32,
+    /// 1: CUDAMat frees the elements; 0 in an export.
+    pub owns_data: i32,
 }
 
 /// Flags of `tn_report_json`: none is defined yet.

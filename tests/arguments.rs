@@ -17,7 +17,8 @@ use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, borrow, device, exchange, expr, function, library, pool, promise, report, shared, transfer, view,
+    array, bindings, borrow, device, exchange, expr, function, library, plugin, pool, promise, report, shared,
+    transfer, view,
 };
 use tenure::types::*;
 
@@ -248,6 +249,54 @@ impl Program {
         }
         status
     }
+    /// Exports to and imports from libraries of GPUs; without a driver no import succeeds.
+    fn exchange_with_gpus(&mut self) -> tn_status {
+        let (flags, mode) = (self.flags(), self.flags());
+        let numbers: Vec<i64> = (0..2 * TN_MAX_NDIM).map(|_| self.number()).collect();
+        match self.random.below(4) {
+            0 => self.keep_guard(|p, out| {
+                let mut is: tn_cuda_array_interface = zero();
+                is.size = size_of::<tn_cuda_array_interface>();
+                let array = p.array();
+                // SAFETY: the outputs are ours.
+                unsafe {
+                    exchange::tn_array_export_cuda_array_interface(
+                        array,
+                        flags,
+                        mode,
+                        null_mut(),
+                        &mut is,
+                        out,
+                        null_mut(),
+                    )
+                }
+            }),
+            1 => self.keep_guard(|p, out| {
+                let mut is: tn_cudamat = zero();
+                // SAFETY: as above.
+                unsafe { exchange::tn_array_export_cudamat(p.array(), flags, mode, &mut is, out, null_mut()) }
+            }),
+            2 => self.keep(|p, out| {
+                let mut is: tn_cuda_array_interface = zero();
+                is.size = size_of::<tn_cuda_array_interface>();
+                (is.shape, is.strides) = (numbers.as_ptr(), numbers[TN_MAX_NDIM..].as_ptr());
+                (is.data, is.stream) = (p.number() as u64, p.number() as u64);
+                (is.ndim, is.has_stream, is.version) = (p.number() as i32, p.number() as i32, p.number() as i32);
+                let letters = [*b"<f4\0", *b"|b1\0", *b"<c16", *b">i8\0"][p.random.below(4)];
+                is.typestr[..4].copy_from_slice(&letters.map(|letter| letter as _));
+                // SAFETY: the lists have as many numbers as an array has axes.
+                unsafe { exchange::tn_array_import_cuda_array_interface(&is, flags, None, null_mut(), out, null_mut()) }
+            }),
+            _ => self.keep(|p, out| {
+                let mut is: tn_cudamat = zero();
+                is.size = [p.number() as i32, p.number() as i32];
+                (is.on_device, is.is_trans, is.owns_data) = (p.number() as i32, p.number() as i32, p.number() as i32);
+                is.data_device = p.number() as *mut f32;
+                // SAFETY: the driver knows no such address.
+                unsafe { exchange::tn_array_import_cudamat(&is, flags, None, null_mut(), out, null_mut()) }
+            }),
+        }
+    }
     fn keep_expr(&mut self, call: impl FnOnce(&mut Self, *mut *mut tn_expr) -> tn_status) -> tn_status {
         let mut out = null_mut();
         let status = call(self, &mut out);
@@ -286,7 +335,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 55;
+const CASES: usize = 56;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -475,6 +524,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                     exchange::tn_array_export_host(p.array(), flags, mode, null_mut(), &mut info, out, null_mut())
                 })
             }
+            32 if p.random.chance(50) => p.exchange_with_gpus(),
             32 => match capi::export_dlpack(p.array() as usize, p.flags()) {
                 Ok(tensor) => {
                     capi::delete_dlpack(tensor);
@@ -643,6 +693,25 @@ fn call(p: &mut Program, case: usize) -> tn_status {
             53 => {
                 let (at, bytes, mut n) = (p.number() as *const c_void, p.number() as usize, 0);
                 promise::tn_holders_of(at, bytes, 0, 0, null_mut(), null_mut(), &mut n)
+            }
+            54 => {
+                let (client, bytes, gpu) = (p.random.below(8) as tn_client, p.number(), p.number() as i32);
+                // A driver may crash at others.
+                let stream = p.random.below(4) as *mut CUstream_st;
+                let (pool, mut out) = (p.pool(), null_mut());
+                let at = if p.random.chance(30) { null_mut() } else { p.number() as *mut c_void };
+                match p.random.below(9) {
+                    0 => return bindings::tn_plugin_allocate(client, pool, bytes as usize, gpu, stream, &mut out),
+                    1 => return bindings::tn_plugin_deallocate(client, pool, at, gpu, stream),
+                    2 => drop(plugin::tn_torch_alloc(bytes as isize, gpu, stream)),
+                    3 => plugin::tn_torch_free(at, bytes as isize, gpu, stream),
+                    4 => plugin::tn_torch_record_stream(at, stream),
+                    5 => drop(plugin::tn_cupy_malloc(pool.cast(), bytes as usize, gpu)),
+                    6 => plugin::tn_cupy_free(pool.cast(), at, gpu),
+                    7 => drop(plugin::tn_rmm_allocate(bytes as usize, stream, pool.cast())),
+                    _ => plugin::tn_rmm_deallocate(at, bytes as usize, stream, pool.cast()),
+                }
+                if text().contains("a bug in the library") { TN_ERR_PANIC } else { TN_OK }
             }
             _ => {
                 let file = CString::new(vec![b'x'; p.random.below(300)]).unwrap();

@@ -131,7 +131,7 @@ macro_rules! parts {
     };
 }
 
-parts! { array borrow cuda errors exchange expression function memory others ownership places pool scope shared }
+parts! { array borrow cuda errors exchange expression function memory others ownership places pool rmm rmm_virtual scope shared torch }
 
 /// Parts that have a test function of their own below.
 const OTHERS: &[&str] = &["memory_no_exceptions", "no_exceptions", "refused", "two_units"];
@@ -174,6 +174,7 @@ fn other_compilers_agree() {
             let mut compile = Command::new("clang++");
             compile.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wold-style-cast", "-fsyntax-only"]);
             compile.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("bindings/cpp"));
+            compile.arg("-I").arg(root().join(FOLDER));
             output(compile.arg(root().join(FOLDER).join(format!("{part}.cpp")))).unwrap();
         }
     }

@@ -187,6 +187,7 @@ fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
             }
             "tests" | "c-tests" | "benches" => found.push((path, text)),
             "bindings" if path.iter().any(|part| part == "tests") => found.push((path, text)),
+            "cuda-sim" if path.starts_with("cuda-sim/peers") => found.push((path, text)),
             _ => {}
         }
     }

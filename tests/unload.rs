@@ -228,6 +228,17 @@ fn al_10_a_plug_in_keeps_the_library() {
     assert!(copy.close(), "unmapped under NumPy");
 }
 
+/// AL-10: a library that loaded the functions of a GPU allocator may call them at any time, also if none worked yet.
+#[test]
+fn al_10_an_allocator_of_gpus_keeps_the_library() {
+    let copy = Copy::load("libunload_gpu.so");
+    // SAFETY: the function's own type.
+    let allocate: extern "C" fn(isize, c_int, *mut c_void) -> *mut c_void =
+        unsafe { std::mem::transmute(copy.function("tn_torch_alloc")) };
+    assert!(allocate(8, 1000, std::ptr::null_mut()).is_null());
+    assert!(copy.close(), "unmapped under PyTorch");
+}
+
 /// The head of a DLManagedTensorVersioned.
 #[repr(C)]
 struct Head {

@@ -323,6 +323,7 @@ enum class flag : tn_crossing_flags {
     export_consumer_reads = TN_EXPORT_CONSUMER_READS, ///< export: the caller guarantees that the consumer only reads
     export_nonnegative = TN_EXPORT_NONNEGATIVE,       ///< export: negative strides are copied
     unordered = TN_UNORDERED,                         ///< no ordering with streams
+    cudamat_transposed = TN_CUDAMAT_TRANSPOSED,       ///< export to CUDAMat: a C-contiguous array crosses as its transpose
     wait = TN_WAIT,                                   ///< wait for the array's device work
 };
 template <>
@@ -1643,6 +1644,30 @@ private:
     tenure::how how_ = tenure::how::aliased;
 };
 
+/// A description of an array for a library whose format has no release: the struct, and the guard that keeps the bytes. Its destructor ends
+/// the export.
+template <class Struct>
+class [[nodiscard]] struct_export {
+public:
+    /// No export.
+    struct_export() noexcept = default;
+    /// The struct; its pointers are valid while the export is open.
+    const Struct &get() const noexcept { return struct_; }
+    /// Whether the bytes are aliased or copied.
+    tenure::how how() const noexcept { return how_; }
+    /// Ends the export now.
+    void end() { borrow_.end(0); }
+
+private:
+    struct_export(const Struct &is, detail::borrowed &&borrow, tenure::how what) noexcept
+        : struct_(is), borrow_(std::move(borrow)), how_(what) {}
+    friend class array;
+
+    Struct struct_{};
+    detail::borrowed borrow_;
+    tenure::how how_ = tenure::how::aliased;
+};
+
 /// A part from `array::chunks_write`, with a write guard of its own for a thread of its own.
 template <class T>
 class [[nodiscard]] chunk : public view<T> {
@@ -2167,6 +2192,34 @@ public:
     [[nodiscard]] dlpack_legacy export_dlpack_legacy(flag flags = flag::copy, mode how = mode::aliased,
                                                      tenure::how *what = nullptr,
                                                      site place = site::here()) const;
+    /// Exports memory that devices can access, as the CUDA array interface describes it. `consumer` waits for unfinished work, and its work
+    /// ends the export; without one the struct names a stream to wait for.
+    [[nodiscard]] struct_export<tn_cuda_array_interface>
+    export_cuda_array_interface(flag flags = flag::copy, mode how = mode::aliased, const stream &consumer = {},
+                                site place = site::here()) const {
+        detail::record(place);
+        tn_cuda_array_interface is{};
+        is.size = sizeof is;
+        tn_borrow *borrow = nullptr;
+        tn_how what = 0;
+        detail::check(tn_array_export_cuda_array_interface(handle_, static_cast<std::uint32_t>(flags),
+                                                           static_cast<std::uint32_t>(how), consumer.handle(), &is,
+                                                           &borrow, &what));
+        return {is, detail::borrowed(borrow, consumer.handle()), static_cast<tenure::how>(what)};
+    }
+    struct_export<tn_cuda_array_interface> export_cuda_array_interface(flag flags, mode how, stream &&consumer,
+                                                                       site place = site::here()) const = delete;
+    /// Exports a matrix of float on a GPU to CUDAMat, whose work is on the legacy stream.
+    [[nodiscard]] struct_export<tn_cudamat> export_cudamat(flag flags = flag::copy, mode how = mode::aliased,
+                                                           site place = site::here()) const {
+        detail::record(place);
+        tn_cudamat is{};
+        tn_borrow *borrow = nullptr;
+        tn_how what = 0;
+        detail::check(tn_array_export_cudamat(handle_, static_cast<std::uint32_t>(flags),
+                                              static_cast<std::uint32_t>(how), &is, &borrow, &what));
+        return {is, detail::borrowed(borrow, TN_STREAM_LEGACY), static_cast<tenure::how>(what)};
+    }
     /// Saves a `.npy` file: TN_IO_SYNC, TN_IO_EXCLUSIVE.
     void save_npy(const std::string &path, tn_io_flags flags = 0) const {
         detail::check(tn_array_save_npy(handle_, path.c_str(), flags));
@@ -2390,16 +2443,31 @@ void released(void *context) noexcept {
     (*call)();
 }
 
-inline array imported(void *memory, const layout &lies, flag flags, tn_release_callback release, void *context,
-                      how *what) {
-    const tn_layout c = lies.get();
+/// Makes an array by `call(release, context, made, became)`. The release calls `owner`, unless that is a nullptr.
+template <class Call, class F>
+array imported(Call &&call, F &&owner, how *what) {
+    using callable = std::decay_t<F>;
     tn_how became = 0;
-    array out = detail::make([&](tn_array **made) {
-        return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, &became);
-    });
+    tn_release_callback release = nullptr;
+    std::unique_ptr<callable> context;
+    if constexpr (!std::is_same_v<callable, std::nullptr_t>) {
+        context = std::make_unique<callable>(std::forward<F>(owner));
+        release = released<callable>;
+    }
+    array out = detail::make([&](tn_array **made) { return call(release, context.get(), made, &became); });
+    static_cast<void>(context.release());
     if (what != nullptr)
         *what = static_cast<how>(became);
     return out;
+}
+
+template <class F>
+array imported_host(void *memory, const layout &lies, flag flags, F &&owner, how *what) {
+    const tn_layout c = lies.get();
+    const auto call = [&](tn_release_callback release, void *context, tn_array **made, tn_how *became) {
+        return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, became);
+    };
+    return imported(call, std::forward<F>(owner), what);
 }
 
 template <class C>
@@ -2412,7 +2480,7 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 [[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr,
                                         site place = site::here()) {
     detail::record(place);
-    return detail::imported(memory, lies, flags, nullptr, nullptr, what);
+    return detail::imported_host(memory, lies, flags, nullptr, what);
 }
 
 /// As above. `release`, a callable without arguments that must not throw, is called once when the memory is not needed any more: at once if
@@ -2421,11 +2489,31 @@ template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> 
 [[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr,
                                 site place = site::here()) {
     detail::record(place);
-    using callable = std::decay_t<F>;
-    auto call = std::make_unique<callable>(std::forward<F>(release));
-    array out = detail::imported(memory, lies, flags, detail::released<callable>, call.get(), what);
-    static_cast<void>(call.release());
-    return out;
+    return detail::imported_host(memory, lies, flags, std::forward<F>(release), what);
+}
+
+/// Makes an array of memory that the CUDA array interface of another library describes. `release` is as for `import_host`; nullptr: none.
+template <class F = std::nullptr_t>
+[[nodiscard]] array import_cuda_array_interface(const tn_cuda_array_interface &source, flag flags,
+                                                F &&release = nullptr, how *what = nullptr,
+                                                site place = site::here()) {
+    detail::record(place);
+    const auto call = [&](tn_release_callback callback, void *context, tn_array **made, tn_how *became) {
+        return tn_array_import_cuda_array_interface(&source, static_cast<std::uint32_t>(flags), callback, context,
+                                                    made, became);
+    };
+    return detail::imported(call, std::forward<F>(release), what);
+}
+
+/// Makes an array of the elements of CUDAMat's matrix. `release` is as for `import_host`; nullptr: none.
+template <class F = std::nullptr_t>
+[[nodiscard]] array import_cudamat(const tn_cudamat &source, flag flags, F &&release = nullptr, how *what = nullptr,
+                                   site place = site::here()) {
+    detail::record(place);
+    const auto call = [&](tn_release_callback callback, void *context, tn_array **made, tn_how *became) {
+        return tn_array_import_cudamat(&source, static_cast<std::uint32_t>(flags), callback, context, made, became);
+    };
+    return detail::imported(call, std::forward<F>(release), what);
 }
 
 /// Makes an array of a container, whose memory it owns afterwards: nothing is copied. The array has one axis, or `shape`.

@@ -6,9 +6,9 @@
 FOLDER is PyCUDA's source distribution, which has its tests. A NAME is part of a test file's name: only such files run,
 and no table is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
 
-The packages come unchanged from the package index and use their own allocators. A test that needs a compiler or a GPU is
-recognised by its exception (`NEEDS`) and has its own result in the table. Every other failure counts as one, also if
-`KNOWN` explains it.
+The packages come unchanged from the package index and use their own allocators, except where a suite says otherwise. A test
+that needs a compiler or a GPU is recognised by its exception (`NEEDS`) and has its own result in the table. Every other
+failure counts as one, also if `KNOWN` explains it.
 """
 
 import argparse
@@ -54,6 +54,7 @@ class Suite:
     files: list[str]
     words: str
     devices: int = 1
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def suites(pycuda: str) -> list[Suite]:
@@ -62,6 +63,10 @@ def suites(pycuda: str) -> list[Suite]:
         "cuda_memory deallocations streams host_alloc pinned events managed_alloc emm_plugins cuda_ndarray array_attr "
         "cuda_array_slicing cuda_devicerecord cuda_driver cuda_auto_context context_stack select_device reset_device "
         "detect init profiler is_fp16"
+    )
+    memory = (
+        "cuda_memory deallocations host_alloc pinned managed_alloc emm_plugins cuda_ndarray array_attr cuda_array_slicing "
+        "cuda_devicerecord cuda_driver cuda_auto_context context_stack select_device reset_device"
     )
     return [
         Suite(
@@ -84,6 +89,23 @@ def suites(pycuda: str) -> list[Suite]:
             devices=2,
         ),
         Suite(
+            "numba-cuda with Tenure's memory manager",
+            "numba-cuda",
+            [f"{numba}cudadrv.test_{name}" for name in memory.split()]
+            + [str(HERE / "test_numba.py"), str(HERE / "test_numba_tenure.py")]
+            + [f"{numba}cudapy.test_{name}" for name in "cuda_array_interface multigpu".split()],
+            "The tests of memory again, with `NUMBA_CUDA_MEMORY_MANAGER=tenure.numba`. Numba's tests skip what is about its own "
+            "manager. `test_ipc` is left out: pools are not shared between processes. `test_numba_tenure` is ours.",
+            devices=2,
+            environment={"NUMBA_CUDA_MEMORY_MANAGER": "tenure.numba"},
+        ),
+        Suite(
+            "RMM with Tenure's resource",
+            "rmm-cu13",
+            [str(HERE / "test_rmm.py")],
+            "Our tests, in `cuda-sim/peers`. RMM's own need kernels, and NVIDIA's runtime library, which refuses this driver.",
+        ),
+        Suite(
             "PyCUDA",
             "pycuda",
             [f"{pycuda}/test/test_driver.py", f"{pycuda}/test/test_gpuarray.py"],
@@ -95,6 +117,13 @@ def suites(pycuda: str) -> list[Suite]:
             "pycuda",
             [str(HERE / "test_pycuda.py")],
             "Our tests, in `cuda-sim/peers`: each way in which PyCUDA allocates and copies memory, through its own allocators.",
+        ),
+        Suite(
+            "Tenure's arrays in numba-cuda and PyCUDA",
+            "tenure",
+            [str(HERE / "test_tenure.py")],
+            "Our tests, in `cuda-sim/peers`: arrays that Tenure shares with both libraries by the CUDA array interface and by "
+            "`tenure.compat`, in each direction.",
         ),
     ]
 
@@ -143,7 +172,7 @@ def name_of(file: str) -> str:
     return pathlib.Path(file).stem if file.endswith(".py") else file.rsplit(".", 1)[-1]
 
 
-def run_file(file: str, devices: int, log: pathlib.Path) -> dict[str, list[dict]]:
+def run_file(file: str, suite: Suite, log: pathlib.Path) -> dict[str, list[dict]]:
     """Runs the tests of a file. If a test ends the process, another process runs the rest."""
     found: dict[str, list[dict]] = {}
     for _ in range(20):
@@ -158,8 +187,8 @@ def run_file(file: str, devices: int, log: pathlib.Path) -> dict[str, list[dict]
             "PEERS_REPORT": str(log),
             "PYTHONPATH": str(HERE),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "TENURE_SIM_DEVICES": str(devices),
-        }
+            "TENURE_SIM_DEVICES": str(suite.devices),
+        } | suite.environment
         if name_of(file) in EAGER:
             environment["TENURE_SIM_PACE"] = "eager"
         try:
@@ -230,7 +259,7 @@ def main() -> int:
         "# What runs on the simulated driver",
         "",
         "`cargo xtask sim-peers` runs these tests and writes this page; `cargo xtask sim-peers --check` fails if it is out of date.",
-        "The packages come unchanged from the package index and use their own allocators. PyCUDA is built with CUDA's headers and",
+        "The packages come unchanged from the package index. They use their own allocators, except in the table that says so. PyCUDA is built with CUDA's headers and",
         "linked with the simulator, which must therefore have every function that PyCUDA uses.",
         "",
         "*passed*, *failed*: the test's own result. *needs a compiler and a GPU*: the test compiles device code, and stops with its",
@@ -250,7 +279,7 @@ def main() -> int:
                 if options.names and not any(name in name_of(file) for name in options.names):
                     continue
                 start = time.monotonic()
-                found = run_file(file, suite.devices, log)
+                found = run_file(file, suite, log)
                 cases: dict[str, Case] = collections.defaultdict(Case)
                 counts = collections.Counter()
                 for test, events in found.items():

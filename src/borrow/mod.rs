@@ -132,7 +132,7 @@ pub fn export_fast<T>(
     thread: &'static Thread,
     id: Id,
     class: Class,
-    copy_layout: impl FnOnce(&Layout) -> Option<T>,
+    copy_layout: impl FnOnce(&Layout, tn_device) -> Option<T>,
 ) -> Option<(&'static Guard, T)> {
     let wanted = Use::Export { class, unique: false };
     let params = guard_params(wanted);

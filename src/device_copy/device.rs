@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::gpu::copy::CopyKind;
 use crate::layout::{self, Layout};
-use crate::pool::{self, Pool};
+use crate::pool::{self, Client, Pool};
 use crate::stream::{self, Stream};
 
 /// The alignment of temporaries, which is that of arrays.
@@ -158,7 +158,8 @@ struct Temporary {
 impl Temporary {
     fn new(stream: &'static Stream, bytes: i64) -> Result<Temporary> {
         let pool = pool::current(stream.device())?;
-        let address = pool.allocate_raw_on(Some(stream), bytes as usize, ALIGNMENT_BYTES, false, 0)?.as_ptr() as i64;
+        let address =
+            pool.allocate_raw_on(Client::RAW, Some(stream), bytes as usize, ALIGNMENT_BYTES, false, 0)?.as_ptr() as i64;
         Ok(Temporary { pool, stream, address })
     }
 }
@@ -166,7 +167,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         let address = self.address as usize;
-        let freed = pool::deallocate_on(Some(self.pool), address, |_| Ok(Some(self.stream)));
+        let freed = pool::deallocate_on(Client::RAW, Some(self.pool), address, None, |_| Ok(Some(self.stream)));
         debug_assert!(freed.is_ok(), "the block belongs to this copy alone");
     }
 }

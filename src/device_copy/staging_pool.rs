@@ -9,7 +9,7 @@
 use crate::error::{Result, quietly};
 use crate::gpu::{GPUS, Gpu};
 use crate::names::Name;
-use crate::pool::{self, Pool, PoolOptions};
+use crate::pool::{self, Client, Pool, PoolOptions};
 use crate::stream::{Point, Stream};
 use crate::types::*;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -65,7 +65,7 @@ impl Piece {
         if pool.pending_bytes() > MAX_PENDING_BYTES {
             stream.now().outlast();
         }
-        let address = pool.allocate_raw_on(None, bytes, 0, false, 0)?.as_ptr() as usize;
+        let address = pool.allocate_raw_on(Client::RAW, None, bytes, 0, false, 0)?.as_ptr() as usize;
         Ok(Piece { pool, address })
     }
 
@@ -76,7 +76,7 @@ impl Piece {
 
     /// Gives the block back. The pool reuses it once `after` has passed; None: at once.
     pub fn give_back(self, after: Option<Point>) {
-        let free = |stream| pool::deallocate_on(Some(self.pool), self.address, |_| Ok(stream));
+        let free = |stream| pool::deallocate_on(Client::RAW, Some(self.pool), self.address, None, |_| Ok(stream));
         let freed = quietly(|| free(after.map(Point::stream)));
         // Without memory to record the use, the block is given back once it has ended.
         if freed.is_err() && after.is_some_and(Point::outlast) {

@@ -1,25 +1,26 @@
-//! Import and export of raw host memory. All other formats are built on these.
+//! Import and export of raw memory. All other formats are built on these: for consumers on devices by way of `device`.
 //!
 //! An import whose bytes belong to a store already becomes one more claim of that store. A second store on the same range would make the
 //! counts of both wrong.
 
 use crate::address_index;
-use crate::array::{self, HOST, Refusal};
+use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::HostView;
 use crate::borrow::{Use, would_copy};
 use crate::copy_stats::{self, Key};
+use crate::device_copy::{Memory, MemoryView};
 use crate::error::{Result, Status, fail};
 use crate::flags;
 use crate::gpu::page_lock;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Class, Found, Guard, InternalGuard, Points, Release, SpareClaim, SpareGuard, SpareLease,
-    SpareLedger, StoreParams, StoreSource, UseTime,
+    self, Backing, Claim, Class, Found, Guard, InternalGuard, Locked, Points, Release, SpareClaim, SpareGuard,
+    SpareLease, SpareLedger, StoreParams, StoreSource, UseTime,
 };
 use crate::pool;
 use crate::sites::Site;
 use crate::slots::Id;
-use crate::stream::StreamArg;
+use crate::stream::{Point, StreamArg, StreamRef};
 use crate::thread::{self, Thread};
 use crate::transfer;
 use crate::types::*;
@@ -48,12 +49,24 @@ pub fn check_flags(flags: u32, known: u32) -> Result<()> {
 pub struct Import<'a> {
     /// The C function, for the copy book.
     pub function: &'static CStr,
+    /// The device whose memory the bytes are.
+    pub device: tn_device,
     /// The layout of the elements. Its offset is an absolute address.
     pub layout: &'a Layout,
     /// Crossing flags, checked.
     pub flags: u32,
     /// The release of the bytes. It runs when all that descends from the import has ended, or at once after a copy.
     pub release: Release,
+    /// Unfinished work of the producer on the bytes. None: there is none, as on the host.
+    pub after: Option<ProducerWork>,
+}
+
+/// The unfinished work of a producer on bytes that devices access.
+pub struct ProducerWork {
+    /// All uses of the new array come after it.
+    pub point: Point,
+    /// The stream that waits for this library's work on the bytes when the import ends.
+    pub waits_at_end: Option<StreamRef>,
 }
 
 /// The result of an import.
@@ -70,17 +83,17 @@ enum ImportPlan {
     Copy(u32),
 }
 
-/// Makes an array of foreign host bytes. On failure no release runs and nothing has changed.
+/// Makes an array of foreign bytes. On failure no release runs and nothing has changed.
 ///
 /// # Safety
-/// - The elements of the layout lie in host memory that may be read during the call.
+/// - The elements of the layout lie in memory of the device that may be read during the call.
 /// - If the import aliases them: they may be read until the release has run.
 pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let thread = thread::current();
-    let Import { function, layout, flags, release } = import;
+    let Import { function, device, layout, flags, release, after } = import;
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let range = layout.extent().unwrap_or((0, 0));
-    if range.1 > 0 && page_lock::is_device(range.0 as usize) {
+    if range.1 > 0 && device == HOST && page_lock::is_device(range.0 as usize) {
         return Err(fail(
             TN_ERR_DEVICE,
             format_args!(
@@ -90,15 +103,22 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
         ));
     }
     let queued = flags & TN_RELEASE_QUEUED != 0;
-    let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
-    if !wants_alias || flags & TN_TAKE != 0 {
+    let mut lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
+    let after = after.map(|work| {
+        lease.set_begin(work.point);
+        if let Some(producer) = work.waits_at_end {
+            lease.set_producer(producer);
+        }
+        work.point
+    });
+    if !wants_alias || flags & TN_TAKE != 0 || after.is_some() {
         // SAFETY: the caller's obligation.
-        return unsafe { import_slow(thread, function, layout, flags, range, lease) };
+        return unsafe { import_slow(thread, function, device, layout, flags, range, (lease, after)) };
     }
-    match alias_fast(thread, layout, flags, range, lease)? {
+    match alias_fast(thread, device, layout, flags, range, lease)? {
         Ok(id) => Ok(Imported { id, how: TN_ALIASED }),
         // SAFETY: the caller's obligation.
-        Err(lease) => unsafe { import_slow(thread, function, layout, flags, range, lease) },
+        Err(lease) => unsafe { import_slow(thread, function, device, layout, flags, range, (lease, None)) },
     }
 }
 
@@ -106,6 +126,7 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
 #[inline(always)]
 fn alias_fast(
     thread: &'static Thread,
+    device: tn_device,
     layout: &Layout,
     flags: u32,
     (start, end): (i64, i64),
@@ -121,7 +142,7 @@ fn alias_fast(
     };
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
     claim.set_origin(ledger::Origin::by(thread));
-    let (ledger, id) = ledger::lend(store, HOST, (start, end), lease, claim);
+    let (ledger, id) = ledger::lend(store, device, (start, end), lease, claim);
     index.insert(start, end, ledger.tag());
     Ok(Ok(id))
 }
@@ -134,15 +155,16 @@ fn alias_fast(
 unsafe fn import_slow(
     thread: &'static Thread,
     function: &'static CStr,
+    device: tn_device,
     layout: &Layout,
     flags: u32,
     range: (i64, i64),
-    lease: SpareLease,
+    (lease, after): (SpareLease, Option<Point>),
 ) -> Result<Imported> {
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let mut why = 0;
     let lease = if wants_alias {
-        match alias_slow(thread, layout, flags, range, lease)? {
+        match alias_slow(thread, device, layout, flags, range, (lease, after))? {
             (ImportPlan::Alias(id), _) => return Ok(Imported { id, how: TN_ALIASED }),
             (ImportPlan::Copy(reasons), lease) => {
                 why = reasons;
@@ -155,9 +177,16 @@ unsafe fn import_slow(
     if wants_alias && thread.forbids() > 0 {
         return Err(would_copy(why));
     }
-    // SAFETY: the caller's obligation; the bytes are read during this call.
-    let source = unsafe { HostView::new(layout) };
-    let id = transfer::duplicate_raw(&source, pool::current(HOST)?, flags & TN_IMPORT_READONLY != 0)?;
+    let readonly = flags & TN_IMPORT_READONLY != 0;
+    let id = if device == HOST {
+        // SAFETY: the caller's obligation; the bytes are read during this call.
+        let source = unsafe { HostView::new(layout) };
+        transfer::duplicate_raw(&source, pool::current(HOST)?, readonly)?
+    } else {
+        // SAFETY: as above; the copy is done on return.
+        let source = unsafe { MemoryView::new(layout, Memory::of(device, layout)?) };
+        transfer::duplicate_memory(&source, device, after, readonly)?
+    };
     record_copy(function, why, wants_alias, layout.bytes() as u64);
     lease.end_now();
     Ok(Imported { id, how: TN_COPIED })
@@ -176,10 +205,11 @@ fn overlaps_others(what: &str) -> Status {
 
 fn alias_slow(
     thread: &'static Thread,
+    device: tn_device,
     layout: &Layout,
     flags: u32,
     (start, end): (i64, i64),
-    lease: SpareLease,
+    (lease, after): (SpareLease, Option<Point>),
 ) -> Result<(ImportPlan, Option<SpareLease>)> {
     let requires = flags & TN_REQUIRE_BORROW != 0;
     let owns = flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0;
@@ -188,6 +218,7 @@ fn alias_slow(
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
     claim.set_origin(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
+    let work = after.map(|point| Ok((SpareGuard::take(thread)?, point))).transpose()?;
     let mut index = address_index::lock()?;
     let mut existing = None;
     match ledger::find_by_address(&mut index, start, end) {
@@ -232,6 +263,7 @@ fn alias_slow(
     }
     if let Some((mut locked, ledger)) = existing {
         let id = locked.join(ledger, lease, claim);
+        locked.begin_after(id, work);
         let state = locked.state(ledger);
         if matches!(state.backing, Backing::Lent) {
             index.resize(state.start, state.start + state.bytes, ledger.tag());
@@ -239,8 +271,9 @@ fn alias_slow(
         return Ok((ImportPlan::Alias(id), None));
     }
     let from = if flags & TN_TAKE != 0 { StoreSource::Taken(lease) } else { StoreSource::Lent(lease) };
-    let params = StoreParams { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
-    let (locked, ledger, id) = ledger::create(store, params, claim);
+    let params = StoreParams { device, start, bytes: end - start, readonly: false, mapped: false, from };
+    let (mut locked, ledger, id) = ledger::create(store, params, claim);
+    locked.begin_after(id, work);
     if end > start {
         index.insert(start, end, ledger.tag());
     }
@@ -257,7 +290,8 @@ pub struct Export {
     /// The class of an aliasing export: read, shared or exclusive.
     pub class: Class,
     /// The class of an export of a copy. Exclusive: only the consumer uses the copy. Read: the format's data never change, so the copy can
-    /// be imported again, and both sides may read it.
+    /// be imported again, and both sides may read it. Shared: the copy can be imported again, because the format has no mark by which its
+    /// import would be recognised.
     pub copy: Class,
     /// Whether the mode is TN_WRITE_UNIQUE.
     pub unique: bool,
@@ -305,14 +339,9 @@ pub struct Exported {
     pub how: tn_how,
 }
 
-/// Opens an export of an array. `why_not` returns the reason why the format cannot express a layout, or None. With TN_BORROW such a layout
-/// is copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with TN_ERR_LAYOUT.
-pub fn export(
-    id: Id,
-    request: &Export,
-    stream: Result<StreamArg>,
-    why_not: &dyn Fn(&Layout) -> Option<&'static str>,
-) -> Result<Exported> {
+/// Opens an export of an array to the host. `why_not` returns the reason why the format cannot express a layout, or None. With TN_BORROW
+/// such a layout is copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with TN_ERR_LAYOUT.
+pub fn export(id: Id, request: &Export, stream: Result<StreamArg>, why_not: &WhyNot) -> Result<Exported> {
     export_ordered(id, request, stream, why_not, Order::A)
 }
 
@@ -321,22 +350,46 @@ pub fn export_ordered(
     id: Id,
     request: &Export,
     stream: Result<StreamArg>,
-    why_not: &dyn Fn(&Layout) -> Option<&'static str>,
+    why_not: &WhyNot,
     order: Order,
 ) -> Result<Exported> {
-    let thread = thread::current();
     ledger::find::<Claim>(id)?;
     stream?;
-    let requires = request.flags & TN_REQUIRE_BORROW != 0;
-    let wants_alias = requires || request.flags & TN_BORROW != 0;
-    if !wants_alias {
-        return export_copy(id, request, 0, false, order);
+    if !request.wants_alias() {
+        return export_copy(id, request, 0, order);
     }
+    let unordered = request.flags & TN_UNORDERED != 0;
+    let when = UseTime { unordered, ..UseTime::HOST.waiting(request.flags & TN_WAIT != 0) };
+    match open_alias(id, request, when, &array::check_reach, why_not)? {
+        Some(guard) => Ok(Exported { guard, how: TN_ALIASED }),
+        None => export_copy(id, request, TN_WHY_LAYOUT, order),
+    }
+}
+
+/// The reason why a format cannot express a layout. None: it can.
+pub type WhyNot<'a> = dyn Fn(&Layout) -> Option<&'static str> + 'a;
+
+impl Export {
+    /// Whether the export shall share the array's bytes.
+    pub fn wants_alias(&self) -> bool {
+        self.flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0
+    }
+}
+
+/// Opens an export on the array's own bytes. None: the format cannot express their layout, and the flags allow a copy. `reach` refuses
+/// memory that the consumer cannot access.
+pub fn open_alias(
+    id: Id,
+    request: &Export,
+    when: UseTime,
+    reach: &dyn Fn(&Locked, &'static Claim) -> Checked<()>,
+    why_not: &WhyNot,
+) -> Result<Option<InternalGuard>> {
+    let thread = thread::current();
+    let requires = request.flags & TN_REQUIRE_BORROW != 0;
     let mut spare = SpareClaim::take(thread)?;
     let spare_guard = SpareGuard::take(thread)?;
     let wanted = Use::Export { class: request.class, unique: request.unique };
-    let unordered = request.flags & TN_UNORDERED != 0;
-    let when = UseTime { unordered, ..UseTime::HOST.waiting(request.flags & TN_WAIT != 0) };
     let mut points = Points::default();
     loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
@@ -344,7 +397,7 @@ pub fn export_ordered(
         locked.drop_passed_work(ledger);
         let layout = &locked.get(claim).layout;
         let ndim = layout.ndim();
-        let reached = |()| array::check_reach(&locked, claim);
+        let reached = |()| reach(&locked, claim);
         let outcome = array::check_live(&locked, claim).and_then(reached).and_then(|()| match why_not(layout) {
             Some(why) if requires => {
                 Err(Refusal::Reported(fail(TN_ERR_LAYOUT, format_args!("{why}; only a copy would do"))))
@@ -362,15 +415,11 @@ pub fn export_ordered(
                 drop(locked);
                 return Err(refusal.into_status());
             }
-            Ok(false) => {
-                drop(locked);
-                return export_copy(id, request, TN_WHY_LAYOUT, true, order);
-            }
+            Ok(false) => return Ok(None),
             Ok(true) if spare.layout().set(&locked.get(claim).layout) => {
                 let params = crate::borrow::guard_params(wanted);
                 spare.set_readonly(locked.get(claim).readonly);
-                let guard = locked.add_export(spare, spare_guard, params, claim);
-                return Ok(Exported { guard, how: TN_ALIASED });
+                return Ok(Some(locked.add_export(spare, spare_guard, params, claim)));
             }
             Ok(true) => {
                 drop(locked);
@@ -381,12 +430,12 @@ pub fn export_ordered(
 }
 
 /// Copies an array and opens an export of the copy, which has no other claim.
-fn export_copy(id: Id, request: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
+fn export_copy(id: Id, request: &Export, why: u32, order: Order) -> Result<Exported> {
     let thread = thread::current();
     let call = crate::borrow::BorrowContext::by_host(request.function);
     let when = UseTime::HOST.waiting(request.flags & TN_WAIT != 0);
     let source = transfer::acquire_one(call, id, Use::Read { frozen: false }, when)?;
-    if forced && thread.forbids() > 0 {
+    if request.wants_alias() && thread.forbids() > 0 {
         source.end(false);
         return Err(would_copy(why));
     }
@@ -405,7 +454,7 @@ fn export_copy(id: Id, request: &Export, why: u32, forced: bool, order: Order) -
     let guard = locked.add_export(spare, spare_guard, params, claim);
     locked.release(claim);
     drop(locked);
-    record_copy(request.function, why, forced, bytes);
+    record_copy(request.function, why, request.wants_alias(), bytes);
     Ok(Exported { guard, how: TN_COPIED })
 }
 

@@ -6,6 +6,12 @@
 
 pub mod arrow;
 
+pub mod cuda_array_interface;
+
+pub mod cudamat;
+
+pub mod device;
+
 pub mod dlpack;
 
 pub mod file;

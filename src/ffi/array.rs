@@ -1,6 +1,6 @@
 //! Section "array": creation, queries, names, clones, copies, weak handles, files.
 
-use crate::array::{self, Contents, Options};
+use crate::array::{self, Contents, HOST, Options};
 use crate::boundary::enter;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
@@ -8,7 +8,6 @@ use crate::exchange::host::{self, Import};
 use crate::exchange::{file, npy};
 use crate::ffi::convert::{self, Fill, Noted, Out};
 use crate::layout::{Form, Layout, Order};
-use crate::ledger::Release;
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
@@ -242,15 +241,6 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
     Ok(made)
 }
 
-/// The release of an import. TN_TAKE requires a callback.
-fn release(flags: tn_crossing_flags, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
-    match release {
-        Some(release) => Ok(Release::Call(release, context as usize)),
-        None if flags & TN_TAKE != 0 => Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one"))),
-        None => Ok(Release::None),
-    }
-}
-
 /// Makes an array from the caller's host memory: an alias or a copy, as the flags say. If the bytes belong to a live store, the array is
 /// another claim on that store.
 ///
@@ -286,13 +276,13 @@ pub unsafe extern "C" fn tn_array_import_host(
     enter("tn_array_import_host", || {
         convert::id(layout, "layout")?;
         let out = Out::new(out, "out")?;
-        let release = self::release(flags, release, context)?;
+        let release = convert::release(flags, release, context)?;
         host::check_flags(flags, host::IMPORT_FLAGS)?;
         let function = c"tn_array_import_host";
         // SAFETY: a struct of that size, and memory of that layout, by this function's documentation.
         let imported = unsafe {
             let layout = raw_layout(ptr, layout)?;
-            host::import(Import { function, layout: &layout, flags, release })?
+            host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None })?
         };
         // SAFETY: writable by this function's documentation.
         unsafe {

@@ -7,6 +7,7 @@ use crate::array;
 use crate::borrow::HolderInfo;
 use crate::device_copy;
 use crate::error::{Result, fail, rank};
+use crate::ledger::Release;
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -293,6 +294,10 @@ sized! {
     tn_dlpack_options: tn_dlpack_options {
         size: 0, flags: 0, mode: 0, label: 0, reserved: 0, target: NOWHERE, consumer: core::ptr::null_mut(),
     },
+    tn_cuda_array_interface: tn_cuda_array_interface {
+        size: 0, data: 0, shape: core::ptr::null(), strides: core::ptr::null(), ndim: 0, readonly: 0, c_contiguous: 0,
+        version: 0, typestr: [0; 8], stream: 0, has_stream: 0, reserved: 0,
+    },
     tn_expr_info: tn_expr_info { size: 0, dtype: 0, ndim: 0, form: 0, reserved: 0, shape: [0; TN_MAX_NDIM] },
     tn_shared_options: tn_shared_options {
         size: 0, device: NOWHERE, pool: core::ptr::null_mut(), name: core::ptr::null(),
@@ -325,6 +330,19 @@ pub fn switch(value: i32, name: &str) -> Result<bool> {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(fail(TN_ERR_INVALID, format_args!("{name} is {value}; it is 0 or 1"))),
+    }
+}
+
+/// The release of an import. TN_TAKE requires a callback.
+pub fn release(
+    flags: tn_crossing_flags,
+    release: tn_release_callback,
+    context: *mut core::ffi::c_void,
+) -> Result<Release> {
+    match release {
+        Some(release) => Ok(Release::Call(release, context as usize)),
+        None if flags & TN_TAKE != 0 => Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one"))),
+        None => Ok(Release::None),
     }
 }
 

@@ -1,16 +1,18 @@
-//! Section "exchange": exports to other libraries and imports from them, with DLPack.
+//! Section "exchange": exports to other libraries and imports from them, with DLPack and the CUDA array interface.
 //!
 //! An export that aliases keeps the store alive until the consumer released it. There are three classes. XR, the default, is read-only. XS
 //! (TN_EXPORT_WRITABLE) is a shared view that both sides may write. XW (with TN_EXPORT_EXCLUSIVE too) is exclusive.
 
 use crate::boundary::enter;
 use crate::error::{Result, fail};
+use crate::exchange::cuda_array_interface;
+use crate::exchange::cudamat;
 use crate::exchange::dlpack::{self, Form, Options};
 use crate::exchange::host::{self, Export};
 use crate::ffi::convert::{self, Noted, Out};
 use crate::ledger::{self, Claim, Class};
 use crate::types::*;
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
 
 /// Exports an array as raw host bytes with a layout, for consumers without an exchange format. It is the counterpart of
 /// `tn_array_import_host`.
@@ -161,9 +163,12 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
 /// @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the bytes were copied,
 ///                     else after the last holder derived from the import ended. On failure the caller still owns it.
 /// @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
+///                     For a tensor on a device the thread's current stream must come after the producer's work, and all uses of the
+///                     array come after that stream's present work. With TN_UNORDERED the caller orders them.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot access.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory of another device than the tensor states, by the driver's
+///         knowledge, and for a GPU that does not exist.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup exchange
@@ -237,6 +242,175 @@ pub unsafe extern "C" fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeA
         let table = dlpack::exchange_api()?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(table.cast()) };
+        Ok(())
+    })
+}
+
+/// Exports an array that devices can access, as the CUDA array interface describes it. The interface has no release: the guard is the
+/// release.
+///
+/// @param array        An array in memory of a GPU, in managed memory, or in page-locked memory that is mapped. It may be released while the
+///                     export lives.
+/// @param flags        As for `tn_array_export_host`. A copy stays on the array's device.
+/// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+/// @param stream       The consumer's stream, which is made to wait for unfinished work on the bytes. NULL: it is not known, and `out` names
+///                     a stream to wait for.
+/// @param[out] out     The struct to fill, with `size` set by the caller. Its lists are valid until the guard ends. Its stream never ends.
+/// @param[out] guard   The guard. Ended by `tn_borrow_end` with the stream of the consumer's last work; that ends the export.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE for bfloat16, which the interface does not have; TN_ERR_DEVICE for bytes
+///         that no device can access, and for a stream of another device; TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_export_cuda_array_interface(
+    array: *mut tn_array,
+    flags: tn_crossing_flags,
+    mode: tn_write_mode,
+    stream: *mut tn_stream,
+    out: *mut tn_cuda_array_interface,
+    guard: *mut *mut tn_borrow,
+    how: *mut tn_how,
+) -> tn_status {
+    enter("tn_array_export_cuda_array_interface", || {
+        let id = convert::id(array, "array")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let out = unsafe { convert::fill(out, "out")? };
+        let guard = Out::new(guard, "guard")?;
+        ledger::find::<Claim>(id)?;
+        let (stream, out) = (convert::stream(stream)?, out?);
+        let function = c"tn_array_export_cuda_array_interface";
+        let (description, opened, was) = cuda_array_interface::export(function, id, flags, mode, Ok(stream))?;
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            out.write(&description, size_of::<tn_cuda_array_interface>());
+            convert::write_opt(how, was);
+            guard.write(convert::handle(opened.publish()));
+        }
+        Ok(())
+    })
+}
+
+/// Makes an array of memory that the CUDA array interface of another library describes. The driver says whose memory it is.
+///
+/// @param source       The description; the lists are read during the call only. Versions up to 3, and later ones with these fields. The
+///                     pointers in it must point to what its fields say.
+/// @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
+/// @param release      As for `tn_array_import_host`. It also runs only after this library's work on the bytes is done.
+/// @param context      Passed to release.
+/// @param[out] out     The array, READONLY if the description says so. Work of the description's stream counts as unfinished work on it,
+///                     and the thread's current stream waits for it. At the end of the import that stream waits for work on the array.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the bytes stay the caller's.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_INVALID for stream 0; TN_ERR_DTYPE for a typestr without an element type;
+///         TN_ERR_DEVICE for an address that the driver does not know, or of a context other than the primary one; TN_ERR_UNSUPPORTED
+///         without a driver; TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_import_cuda_array_interface(
+    source: *const tn_cuda_array_interface,
+    flags: tn_crossing_flags,
+    release: tn_release_callback,
+    context: *mut c_void,
+    out: *mut *mut tn_array,
+    how: *mut tn_how,
+) -> tn_status {
+    enter("tn_array_import_cuda_array_interface", || {
+        convert::id(source, "source")?;
+        let out = Out::new(out, "out")?;
+        let release = convert::release(flags, release, context)?;
+        let function = c"tn_array_import_cuda_array_interface";
+        // SAFETY: a struct of that size, whose pointers point to what it says, by this function's documentation.
+        let imported = unsafe {
+            let source = convert::sized(source)?.expect("not NULL");
+            cuda_array_interface::import(function, source, flags, release)?
+        };
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            convert::write_opt(how, imported.how);
+            out.write(convert::handle(imported.id));
+        }
+        Ok(())
+    })
+}
+
+/// Exports an array as CUDAMat's matrix of float32. CUDAMat works on the legacy stream, which is made to wait for unfinished work.
+///
+/// @param array        An array of float32 with 2 axes in memory of a GPU or in managed memory, and at most 2^31 - 1 elements. It may be
+///                     released while the export lives.
+/// @param flags        As for `tn_array_export_host`. An F-contiguous array is shared, and CUDAMat sees it as it is. With
+///                     TN_CUDAMAT_TRANSPOSED a C-contiguous array is shared, and CUDAMat sees its transpose. Any other order needs a copy.
+///                     The struct cannot express "read-only": an export is a shared view, unless TN_EXPORT_CONSUMER_READS is given.
+/// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+/// @param[out] out     The struct to fill, for one matrix of CUDAMat, which may change it. owns_data is 0.
+/// @param[out] guard   The guard. Ended by `tn_borrow_end`, with TN_STREAM_LEGACY if CUDAMat's work may be unfinished.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE, TN_ERR_SHAPE for another number of axes, TN_ERR_OVERFLOW; TN_ERR_LAYOUT if
+///         only a copy is possible; TN_ERR_DEVICE for memory of the host; TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_export_cudamat(
+    array: *mut tn_array,
+    flags: tn_crossing_flags,
+    mode: tn_write_mode,
+    out: *mut tn_cudamat,
+    guard: *mut *mut tn_borrow,
+    how: *mut tn_how,
+) -> tn_status {
+    enter("tn_array_export_cudamat", || {
+        let id = convert::id(array, "array")?;
+        let (out, guard) = (Out::new(out, "out")?, Out::new(guard, "guard")?);
+        let (matrix, opened, was) = cudamat::export(c"tn_array_export_cudamat", id, flags, mode)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            out.write(matrix);
+            convert::write_opt(how, was);
+            guard.write(convert::handle(opened.publish()));
+        }
+        Ok(())
+    })
+}
+
+/// Makes an array of the elements of CUDAMat's matrix.
+///
+/// @param source       The matrix, with its elements on a GPU. It is read during the call only.
+/// @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
+/// @param release      As for `tn_array_import_host`. NULL is refused if the matrix owns its elements.
+/// @param context      Passed to release.
+/// @param[out] out     The array: size[0] x size[1], by columns; with is_trans its transpose. CUDAMat's unfinished work, which is on the
+///                     legacy stream, counts as unfinished work on it.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the elements stay CUDAMat's.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_NULL, also for data_device with elements; TN_ERR_INVALID for is_trans;
+///         TN_ERR_OVERFLOW for more than 2^31 - 1 elements; TN_ERR_SHAPE for a negative size; TN_ERR_DEVICE if the elements are not on a
+///         GPU, or not in its primary context; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_import_cudamat(
+    source: *const tn_cudamat,
+    flags: tn_crossing_flags,
+    release: tn_release_callback,
+    context: *mut c_void,
+    out: *mut *mut tn_array,
+    how: *mut tn_how,
+) -> tn_status {
+    enter("tn_array_import_cudamat", || {
+        convert::id(source, "source")?;
+        let out = Out::new(out, "out")?;
+        let release = convert::release(flags, release, context)?;
+        // SAFETY: a matrix that describes elements on a GPU, by this function's documentation; read as a value.
+        let imported =
+            unsafe { cudamat::import(c"tn_array_import_cudamat", &source.read_unaligned(), flags, release)? };
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            convert::write_opt(how, imported.how);
+            out.write(convert::handle(imported.id));
+        }
         Ok(())
     })
 }

@@ -53,10 +53,11 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 ///                 which copies between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64.
 ///                 "transfer.kernels": whether kernels of the library do copies and fills on a GPU: auto, where they are faster; on, wherever they
 ///                 can; off. "stream.default": the stream that is a thread's current one until it sets another, legacy or per-thread.
-///                 "stream.wait": whether a thread that waits for a stream or an event spins or sleeps, spin or block. "pool.<device>.<field>": a
-///                 field of tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
-/// @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; a number, optionally
-///                 followed by KiB, MiB or GiB; none.
+///                 "stream.wait": whether a thread that waits for a stream or an event spins or sleeps, spin or block. "torch.on_failure":
+///                 whether a failed `tn_torch_alloc` returns NULL or aborts the process, null or exit. "pool.<device>.<field>": a field of
+///                 tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
+/// @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; null or exit; a number,
+///                 optionally followed by KiB, MiB or GiB; none.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, or a default pool that exists already.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1

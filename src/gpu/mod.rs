@@ -16,6 +16,7 @@
 //! | `numa` | the NUMA node of a GPU |
 //! | `managed` | advice and prefetches for managed memory |
 //! | `page_lock` | page-locked host memory |
+//! | `pointer` | what the driver knows about an address of another library |
 //! | `reset` | tells the layers above that a context was reset |
 //! | `module` | modules of device code, and launches of their kernels |
 //! | `virtual_memory` | granules of memory that are mapped at reserved addresses |
@@ -40,6 +41,8 @@ mod numa;
 mod peer;
 
 pub mod page_lock;
+
+pub mod pointer;
 
 mod reset;
 

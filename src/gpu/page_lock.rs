@@ -4,9 +4,9 @@
 //! another thread. Allocated memory is portable: all devices can access it. This module keeps no list of ranges.
 
 use super::context::Inside;
+use super::pointer::{Attribute, MEMORY_DEVICE, MEMORY_HOST, attribute, is_managed};
 use super::table::{self, Gpu};
-use crate::cuda_driver::sys::CUpointer_attribute as Attribute;
-use crate::cuda_driver::{SUCCESS, code};
+use crate::cuda_driver::code;
 use crate::error::Result;
 use crate::types::*;
 use core::ffi::c_void;
@@ -89,33 +89,16 @@ pub fn is_page_locked(gpu: &'static Gpu, (start, end): (i64, i64)) -> bool {
     [start, end - 1].into_iter().all(|address| kind_of(&inside, address as usize) == Some(MEMORY_HOST))
 }
 
-/// CU_MEMORYTYPE_HOST: page-locked.
-const MEMORY_HOST: u32 = 1;
-/// CU_MEMORYTYPE_DEVICE: memory of a device, or managed memory.
-const MEMORY_DEVICE: u32 = 2;
-
-/// An attribute of an address; None: the driver does not know the address.
-fn attribute_of(inside: &Inside, address: usize, attribute: Attribute) -> Option<u32> {
-    let mut value = 0_u32;
-    let out = core::ptr::from_mut(&mut value).cast();
-    // SAFETY: the number is ours, and as large as the attributes that are queried here; an unknown address is refused.
-    let number = unsafe { inside.cuPointerGetAttribute(out, attribute, address as u64) };
-    matches!(number, Ok(SUCCESS)).then_some(value)
-}
-
 /// Whether an address is memory of this GPU, as far as the driver knows.
 pub fn is_memory_of(inside: &Inside, address: usize) -> bool {
-    attribute_of(inside, address, Attribute::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL) == Some(inside.gpu().id() as u32)
+    attribute(inside, Attribute::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address as u64) == Some(inside.gpu().id())
 }
 
 fn kind_of(inside: &Inside, address: usize) -> Option<u32> {
-    attribute_of(inside, address, Attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE)
+    attribute(inside, Attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address as u64)
 }
 
 fn is_known_as_device(address: usize) -> bool {
     let Some(inside) = table::used().next().and_then(|gpu| gpu.enter().ok()) else { return false };
-    // The attribute is one byte of the number.
-    let managed =
-        || attribute_of(&inside, address, Attribute::CU_POINTER_ATTRIBUTE_IS_MANAGED).unwrap_or(0) & 0xff != 0;
-    kind_of(&inside, address) == Some(MEMORY_DEVICE) && !managed()
+    kind_of(&inside, address) == Some(MEMORY_DEVICE) && !is_managed(&inside, address as u64)
 }

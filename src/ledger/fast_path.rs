@@ -12,7 +12,7 @@ use super::state::{Backing, Claim, ClaimBody, Guard, GuardedSlot, Ledger, Ledger
 use crate::layout::Layout;
 use crate::slots::{Id, Slot, State, Table};
 use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
-use crate::types::TN_CPU;
+use crate::types::{TN_CPU, tn_device};
 
 /// A slot, and the ledger that guards it. [`LockedSlot`] and `fast_enter` lock the ledger and then use the slot.
 ///
@@ -239,12 +239,12 @@ impl LockedSlot<Claim> {
     pub(crate) fn add_export<T>(
         &mut self,
         params: GuardParams,
-        copy_layout: impl FnOnce(&Layout) -> Option<T>,
+        copy_layout: impl FnOnce(&Layout, tn_device) -> Option<T>,
     ) -> Option<(&'static Guard, T)> {
         if self.body().lease.is_some() || Table::<Guard>::cached(self.inside.thread()) == 0 {
             return None;
         }
-        let copied = copy_layout(&self.body().layout)?;
+        let copied = copy_layout(&self.body().layout, self.state().device)?;
         let guard = self.add_guard(params).expect("there is one in the cache");
         guard.head().set_state(State::Kept);
         Some((guard, copied))

@@ -80,12 +80,12 @@ impl StartPoint {
     }
 
     /// The empty slot and the point.
-    pub(super) fn take(self, thread: &'static Thread) -> (SpareGuard, Option<Point>) {
+    pub(super) fn take(self, thread: &'static Thread) -> Option<(SpareGuard, Point)> {
         let guard = self.0;
         core::mem::forget(self);
         // SAFETY: as above.
         let point = unsafe { guard.guarded.own() }.point.take();
-        (SpareGuard { guard, thread }, point)
+        point.map(|point| (SpareGuard { guard, thread }, point))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::sites::Site;
 use crate::slots::{Id, Slot, State, Table};
-use crate::stream;
+use crate::stream::{self, Point};
 use crate::thread::{self, CriticalSection, Thread};
 use crate::types::tn_device;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -228,11 +228,7 @@ impl NewStore {
         // SAFETY: as above.
         let ready = unsafe { core::ptr::read(&this.ready) };
         let (mut locked, _, id) = create(ledger, what, claim);
-        if let Some(ready) = ready
-            && let Ok(claim) = locked::find::<Claim>(id)
-        {
-            locked.begin_after(claim, ready);
-        }
+        locked.begin_after(id, ready.and_then(|ready| ready.take(thread::current())));
         (locked, id)
     }
 }
@@ -240,18 +236,20 @@ impl NewStore {
 /// Orders all uses of a new store after the device work that its memory still has.
 #[cold]
 fn begin_after(id: Id, ready: StartPoint) {
-    if let Ok((mut locked, claim)) = locked::lock::<Claim>(id) {
-        locked.begin_after(claim, ready);
+    if let Ok((mut locked, _)) = locked::lock::<Claim>(id) {
+        locked.begin_after(id, ready.take(thread::current()));
     }
 }
 
 impl Locked {
-    fn begin_after(&mut self, claim: &'static Claim, ready: StartPoint) {
-        let (spare, point) = ready.take(self.thread());
+    /// Orders all uses of a new claim's bytes after a point; `spare` becomes the record of that work.
+    pub(crate) fn begin_after(&mut self, id: Id, work: Option<(SpareGuard, Point)>) {
+        let Some((spare, point)) = work else { return };
+        let Ok(claim) = locked::find::<Claim>(id) else { return };
         let params = GuardParams { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
         let guard = self.add_guard(spare, params, claim, claim, None);
         self.get_mut(guard).abandoned = true;
-        self.end_guard_at(guard, false, point);
+        self.end_guard_at(guard, false, Some(point));
     }
 }
 

@@ -1,7 +1,7 @@
 //! When bytes are used, and the points of the device work that must be done before.
 
 use super::locked::reserve;
-use crate::error::Result;
+use crate::error::{Result, quietly};
 use crate::gpu::managed;
 use crate::stream::{Point, Stream};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
@@ -124,14 +124,24 @@ impl Points {
         all
     }
 
+    /// Whether new work on a stream is known to come after all points. Calls no driver.
+    #[cfg_attr(loom, allow(dead_code))]
+    pub(crate) fn are_before(&self, stream: &'static Stream) -> bool {
+        self.wanted().all(|wanted| stream.follows(wanted.point))
+    }
+
     /// Lets each stream wait for its points on the device, blocks until the host's points have passed, and empties the list. Under no lock.
     pub(crate) fn wait(&mut self) -> Result<()> {
         reserve(&mut self.done, self.length)?;
         self.length = 0;
         for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
-            match wanted.by {
-                Some(stream) => stream.wait_for(wanted.point)?,
-                None => wanted.point.wait()?,
+            let waited = quietly(|| match wanted.by {
+                Some(stream) => stream.wait_for(wanted.point),
+                None => wanted.point.wait(),
+            });
+            if let Err(status) = waited {
+                // Only a wait for the whole device ends the work of a stream of another library that has no event.
+                wanted.point.wait_for_device().map_err(|_| status)?;
             }
             self.done.push(wanted);
         }

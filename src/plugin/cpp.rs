@@ -6,8 +6,6 @@
 
 use crate::error::Result;
 use crate::pool::{self, Client, Pool};
-use crate::slots::Id;
-use crate::types::*;
 use crate::{sys::os, thread};
 use core::ptr::NonNull;
 
@@ -27,13 +25,5 @@ pub fn allocate(pool: Option<&'static Pool>, bytes: usize, alignment: usize) -> 
 
 /// Frees a block. `handle`: the bits of the handle that it was allocated through; 0: the block's owner is found by its address.
 pub fn deallocate(handle: u64, address: usize) -> Result<()> {
-    let through = match handle {
-        0 => None,
-        bits => match pool::of_handle(Id::from_bits(bits)) {
-            Ok(pool) => Some(pool),
-            Err(status) if status.code() == TN_ERR_STALE => None,
-            Err(status) => return Err(status),
-        },
-    };
-    pool::deallocate_for(Client::CPP, through, address, None)
+    pool::deallocate_for(Client::CPP, super::of_free(handle)?, address, None)
 }

@@ -5,6 +5,7 @@
 //! | NumPy (NEP 49) | [`numpy`]: a handler struct per pool | the handler |
 //! | C++ containers | [`cpp`]: allocate and deallocate by pool handle | the pool's handle, or the address alone |
 //! | UMF | [`umf`]: tables of operations of a pool over UMF's providers, and of a provider over a pool | the handle that UMF passes |
+//! | PyTorch, CuPy, Numba, RMM | [`gpu`]: allocate and deallocate on a GPU, in the order of a stream | the pool's handle, or the address alone |
 //! | Rust programs | [`rust`]: a global allocator over the host's default pool | the allocator |
 //!
 //! Contract: any thread may call a plug-in at any time. This includes the first and the last call of a process, exit handlers, and the
@@ -13,6 +14,8 @@
 //! Once a plug-in is used, the library stays loaded (AL-10).
 
 pub mod cpp;
+
+pub mod gpu;
 
 pub mod numpy;
 
@@ -23,6 +26,7 @@ pub mod umf;
 use crate::array::HOST;
 use crate::error::{Result, fail};
 use crate::pool::{self, Client, Pool};
+use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 use core::ptr::NonNull;
@@ -83,6 +87,17 @@ impl Target {
     #[cold]
     fn freed_already(&self, address: usize) -> crate::error::Status {
         fail(TN_ERR_STALE, format_args!("the block at {address:#x} was freed already, and its pool has ended"))
+    }
+}
+
+/// The pool that a free names by its handle. None for 0 and for a handle that was released: then the block's owner is found by its address.
+fn of_free(handle: u64) -> Result<Option<&'static Pool>> {
+    if handle == 0 {
+        return Ok(None);
+    }
+    match pool::of_handle(Id::from_bits(handle)) {
+        Err(status) if status.code() == TN_ERR_STALE => Ok(None),
+        found => found.map(Some),
     }
 }
 

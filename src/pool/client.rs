@@ -34,6 +34,14 @@ impl Client {
     pub const RAW: Client = Client(TN_CLIENT_RAW as u8);
     /// NumPy's handler.
     pub const NUMPY: Client = Client(TN_CLIENT_NUMPY as u8);
+    /// PyTorch's pluggable allocator.
+    pub const TORCH: Client = Client(TN_CLIENT_TORCH as u8);
+    /// CuPy's allocators.
+    pub const CUPY: Client = Client(TN_CLIENT_CUPY as u8);
+    /// Numba's memory manager.
+    pub const NUMBA: Client = Client(TN_CLIENT_NUMBA as u8);
+    /// RMM's memory resources.
+    pub const RMM: Client = Client(TN_CLIENT_RMM as u8);
     /// Pools and providers of UMF.
     pub const UMF: Client = Client(TN_CLIENT_UMF as u8);
     /// `tenure::memory_resource` and `tenure::allocator`.

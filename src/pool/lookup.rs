@@ -129,6 +129,11 @@ fn block_of(span: &'static Span, of: &Shape, index: usize) -> Result<Option<Loca
     }
 }
 
+/// Whether the address lies in memory of any pool, in a live block or not.
+pub fn is_in_pool(address: usize) -> bool {
+    table::find(address).and_then(Span::pool).is_some()
+}
+
 /// The live block that contains the address.
 pub fn locate(address: usize) -> Option<Located> {
     loop {

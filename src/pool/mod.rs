@@ -122,7 +122,7 @@ pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, initial, like, set_current, set_default};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use lookup::{Located, SpanInfo, each_block, first_in, locate};
+pub use lookup::{Located, SpanInfo, each_block, first_in, is_in_pool, locate};
 pub use messages::{DamageCallback, HolderName, name_holders, on_damage};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use query::{Segment, describe};

@@ -4,6 +4,7 @@
 //! on any thread.
 
 use crate::error::Result;
+use crate::pool::client::Client;
 use crate::pool::span::{Span, table};
 use crate::pool::{Pool, current, handle, requests, stream_ordered, thread_heap};
 use crate::slots::Id;
@@ -70,7 +71,7 @@ pub fn allocate_zeroed(pool: u64, bytes: usize, alignment: usize, stream: u64) -
 fn allocate_on(pool: &'static Pool, bytes: usize, alignment: usize, zeroed: bool, stream: u64) -> Result<NonNull<u8>> {
     let stream = StreamArg::of(stream)?;
     let stream = stream.on(pool.stream_device())?;
-    pool.serving(stream).allocate_raw_on(stream, bytes, alignment, zeroed, thread::current().stamp())
+    pool.serving(stream).allocate_raw_on(Client::RAW, stream, bytes, alignment, zeroed, thread::current().stamp())
 }
 
 /// Slow path of `tn_pool_reallocate`. None for 0 bytes.
@@ -90,7 +91,7 @@ pub fn deallocate_slow(pool: u64, address: usize, stream: u64) -> Result<()> {
     }
     let through = given(pool)?;
     let stream = StreamArg::of(stream)?;
-    requests::deallocate_on(through, address, |device| stream.on(device))?;
+    requests::deallocate_on(Client::RAW, through, address, None, |device| stream.on(device))?;
     if let Some(through) = through {
         handle::remember(handle_of(pool), through);
     }
@@ -101,7 +102,7 @@ pub fn deallocate_slow(pool: u64, address: usize, stream: u64) -> Result<()> {
 pub fn record_use(pool: u64, address: usize, stream: u64) -> Result<()> {
     let through = given(pool)?;
     let stream = StreamArg::of(stream)?;
-    stream_ordered::record_use_on(through, address, |device| stream.on(device))
+    stream_ordered::record_use_on(Client::RAW, through, address, |device| stream.on(device))
 }
 
 /// Lets a private pool serve a pool's requests on a stream.

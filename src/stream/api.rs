@@ -57,8 +57,13 @@ pub fn import(device: tn_device, native: u64) -> Result<Id> {
     handle::make(match native {
         0 | LEGACY => Meaning::StreamRef(legacy(gpu)?.new_ref()),
         PER_THREAD => Meaning::PerThread(gpu),
-        _ => Meaning::StreamRef(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
+        _ => Meaning::StreamRef(known_or_adopted(gpu, native)?),
     })
+}
+
+/// The stream of a CUstream with a value of its own.
+pub(super) fn known_or_adopted(gpu: &'static Gpu, native: u64) -> Result<StreamRef> {
+    known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)
 }
 
 /// The stream of a CUstream that is known already. The value may belong to a new stream by now, which its number shows.

@@ -64,8 +64,13 @@ fn stream_in(entry: &Cell<Option<StreamRef>>) -> Option<&'static Stream> {
     found
 }
 
+/// The stream that the calling thread set as its current one. None: it has the default.
+pub(super) fn set_stream_of(gpu: &'static Gpu) -> Option<&'static Stream> {
+    stream_in(&ThreadStreams::of(thread::current()).current[gpu.id() as usize])
+}
+
 pub(super) fn current_of(gpu: &'static Gpu) -> Result<&'static Stream> {
-    match stream_in(&ThreadStreams::of(thread::current()).current[gpu.id() as usize]) {
+    match set_stream_of(gpu) {
         Some(stream) => Ok(stream),
         None if options::stream_per_thread() => own(gpu),
         None => legacy(gpu),
@@ -74,12 +79,16 @@ pub(super) fn current_of(gpu: &'static Gpu) -> Result<&'static Stream> {
 
 /// The legacy stream of a GPU.
 pub(super) fn legacy(gpu: &'static Gpu) -> Result<&'static Stream> {
-    let entry = &LEGACY_STREAMS[gpu.id() as usize];
+    permanent(gpu, &LEGACY_STREAMS[gpu.id() as usize], Origin::Legacy)
+}
+
+/// A stream of a GPU that never ends, made at its first use.
+pub(super) fn permanent(gpu: &'static Gpu, entry: &AtomicPtr<Stream>, origin: Origin) -> Result<&'static Stream> {
     // SAFETY: NULL, or a stream; streams are never unmapped.
     if let Some(stream) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
         return Ok(stream);
     }
-    let made = Stream::begin(gpu, LEGACY, Origin::Legacy, true)?;
+    let made = Stream::begin(gpu, LEGACY, origin, true)?;
     let stream = made.stream();
     let pointer = core::ptr::from_ref(stream).cast_mut();
     match entry.compare_exchange(core::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire) {
@@ -88,7 +97,7 @@ pub(super) fn legacy(gpu: &'static Gpu) -> Result<&'static Stream> {
             Ok(stream)
         }
         // Another thread was first; this stream ends unused.
-        Err(_) => legacy(gpu),
+        Err(_) => permanent(gpu, entry, origin),
     }
 }
 

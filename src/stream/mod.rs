@@ -16,6 +16,7 @@
 //! | `point` | positions in a stream |
 //! | `event_pool` | events of the driver, reused |
 //! | `known_waits` | what a stream is known to come after |
+//! | `foreign` | streams of other libraries, named by their CUstream or not at all |
 //! | `current` | the streams of a thread: its own, and its current ones |
 //! | `internal_stream` | the library's own streams |
 //! | `argument` | stream arguments of C |
@@ -38,6 +39,9 @@ mod current;
 
 #[cfg(not(preload))]
 mod end;
+
+#[cfg(not(preload))]
+mod foreign;
 
 #[cfg(not(preload))]
 pub mod event;
@@ -77,8 +81,9 @@ pub use self::{
     },
     argument::StreamArg,
     current::current,
+    foreign::{foreign, unknown, unnamed},
     handle::release,
-    internal_stream::{internal_stream, undelayed_stream},
+    internal_stream::{export_stream, internal_stream, undelayed_stream},
     point::Point,
     state::{Stream, progress},
     stream_ref::StreamRef,

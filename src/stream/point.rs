@@ -3,6 +3,7 @@
 //! A point is a stream and a tick of the clock (see `state`), and so can be kept without limit. It has passed when all work that was issued
 //! on the stream before that tick is done, or when the device is lost.
 
+use super::api::synchronize_gpu_outside_captures;
 use super::event_pool::EventRef;
 use super::state::Stream;
 use crate::cuda_driver::code;
@@ -91,6 +92,16 @@ impl Point {
         self.stream.wait_for_own(&self.event()?)
     }
 
+    /// Waits on the host for all work of the device, which also ends work that has no event; called under no lock. An error where no event
+    /// is missing, or the work goes on.
+    pub fn wait_for_device(self) -> Result<()> {
+        if !self.stream.is_foreign() {
+            return Err(self.stream.ended_error());
+        }
+        synchronize_gpu_outside_captures(self.stream.gpu())?;
+        if self.is_passed() { Ok(()) } else { Err(self.stream.ended_error()) }
+    }
+
     /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it
     /// ends.
     pub fn outlast(self) -> bool {
@@ -103,7 +114,7 @@ impl Point {
         let recorded = self.stream.behind(self.tick);
         match recorded {
             Some(event) => Ok(event),
-            None if self.stream.is_imported() => Err(self.stream.ended_error()),
+            None if self.stream.is_foreign() => Err(self.stream.ended_error()),
             None => self.stream.record(false),
         }
     }

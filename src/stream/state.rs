@@ -56,6 +56,8 @@ pub enum Origin {
     Legacy = 2,
     /// The per-thread stream of a GPU and a thread.
     PerThread = 3,
+    /// No CUstream: work that another library put into streams that it does not name.
+    Unnamed = 4,
 }
 
 /// The work of a CUstream; type-stable.
@@ -193,13 +195,19 @@ impl Stream {
             0 => Origin::Created,
             1 => Origin::Imported,
             2 => Origin::Legacy,
-            _ => Origin::PerThread,
+            3 => Origin::PerThread,
+            _ => Origin::Unnamed,
         }
     }
 
     /// Whether the CUstream is another library's.
     pub(super) fn is_imported(&self) -> bool {
         self.origin() == Origin::Imported
+    }
+
+    /// Whether no event can be recorded behind its work outside of a call that names it: another library's stream, and work in unnamed ones.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self.origin(), Origin::Imported | Origin::Unnamed)
     }
 
     /// Whether the stream is bound to the CUstream with this value.

@@ -38,8 +38,8 @@ pub use relocate::move_to_device;
 use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
 use crate::borrow::{self, BorrowContext, Entry, Use};
-use crate::device_copy;
-use crate::error::{Result, about, fail};
+use crate::device_copy::{self, MemoryView};
+use crate::error::{Result, about, fail, quietly};
 use crate::layout::{Form, Order};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, UseTime};
 use crate::names::DeviceName;
@@ -47,7 +47,7 @@ use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
 use crate::slots::Id;
-use crate::stream::StreamArg;
+use crate::stream::{Point, Stream, StreamArg};
 use crate::thread;
 use crate::types::*;
 use core::cell::Cell;
@@ -186,6 +186,33 @@ pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name
 pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
     let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
     blit::copy(&new_store.host_view()?, source)?;
+    new_store.claim().set_readonly(readonly);
+    Ok(new_store.finish())
+}
+
+/// Copies the elements of raw memory of a device to a new array there, after a point. The copy is done on return.
+pub fn duplicate_memory(
+    source: &MemoryView<'_>,
+    device: tn_device,
+    after: Option<Point>,
+    readonly: bool,
+) -> Result<Id> {
+    // Managed memory of another library may be that of any GPU. New memory is that of this library's pool.
+    let home = if device.r#type == TN_CUDA { device } else { tn_device { id: 0, ..device } };
+    let pool = pool::current(home)?;
+    let route = Route::of(&StreamArg::Now, &[home], false)?;
+    match (after, route.stream()) {
+        (None, _) => {}
+        (Some(point), Some(stream)) => stream.wait_for(point)?,
+        (Some(point), None) => point.wait()?,
+    }
+    let layout = &mut source.layout().like(Order::A)?;
+    let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, false)?;
+    if let Err(failed) = route.copy(new_store.memory_view(), Ok(*source)) {
+        // The new bytes are freed, so no work may be left on them.
+        quietly(|| route.stream().map(Stream::synchronize));
+        return Err(failed.status);
+    }
     new_store.claim().set_readonly(readonly);
     Ok(new_store.finish())
 }

@@ -113,6 +113,10 @@ pub fn live_bytes(pool: Handle) -> u64 {
     stats(pool).requested_bytes
 }
 
+pub fn wait(a: Handle) -> Done {
+    done(|| array::tn_array_wait(a as *mut tn_array, TN_WRITE))
+}
+
 pub fn allocate(pool: Handle, bytes: usize) -> Made {
     // SAFETY: a writable output.
     made(|out| unsafe { pool::tn_pool_allocate(pool as *mut tn_pool, bytes, 0, null_mut(), out) })

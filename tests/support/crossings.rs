@@ -269,7 +269,9 @@ fn lent(place: &Place) -> Made {
     });
     let tensor = Box::into_raw(tensor);
     // SAFETY: after a failure the tensor is still ours.
-    import_dlpack(tensor as Handle, TN_BORROW).inspect_err(|_| unsafe { end_of_loan(tensor) })
+    let value = import_dlpack(tensor as Handle, TN_BORROW).inspect_err(|_| unsafe { end_of_loan(tensor) })?;
+    // An import from a device comes after the present work of the thread's stream.
+    capi::wait(value).map(|()| value)
 }
 
 static SHAPE_OF_LOANS: [i64; 2] = SHAPE;

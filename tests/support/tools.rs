@@ -82,6 +82,8 @@ pub struct Declaration {
     pub parameters: Vec<String>,
     /// The comment above it.
     pub comment: String,
+    /// Whether it returns nothing.
+    pub is_void: bool,
 }
 
 /// The functions of the headers.
@@ -103,7 +105,8 @@ pub fn declarations() -> Vec<Declaration> {
         };
         let last = |text: &str| text.rsplit(|c: char| !is_word(c)).next().unwrap_or_default().to_owned();
         let parameters = parameters.split(',').map(str::trim).filter(|p| *p != "void").map(last).collect();
-        found.push(Declaration { name: last(head), parameters, comment: comment.to_owned() });
+        let is_void = head.starts_with("void ") && !head.contains('*');
+        found.push(Declaration { name: last(head), parameters, comment: comment.to_owned(), is_void });
     }
     assert!(found.len() >= 3, "the header's functions were not recognised");
     found

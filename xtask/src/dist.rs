@@ -26,8 +26,10 @@ pub fn dynamic() -> Done {
     copy_all(&root().join("include"), &folder().join("include"))?;
     // The sources of the C++ headers lie with their binding; programs include them from beside the C header.
     let include = folder().join("include");
-    copy(&root().join("bindings/cpp/tenure_memory.hpp"), &include.join("tenure_memory.hpp"))?;
-    copy(&root().join("bindings/cpp/tenure.hpp"), &include.join("tenure.hpp"))
+    for header in ["tenure.hpp", "tenure_memory.hpp", "tenure_rmm.hpp"] {
+        copy(&root().join("bindings/cpp").join(header), &include.join(header))?;
+    }
+    Ok(())
 }
 
 /// The shared library alone, which takes half of the time.

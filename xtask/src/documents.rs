@@ -16,6 +16,7 @@ pub const INSTALLED: &[&str] = &[
     "bindings/malloc/README.md",
     "bindings/malloc/exports.txt",
     "cuda-sim/README.md",
+    "docs/allocators.md",
     "docs/borrowing.md",
     "docs/copies.md",
     "docs/cuda.md",

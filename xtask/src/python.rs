@@ -13,8 +13,9 @@ const PACKAGE: &str = "bindings/python";
 const REQUIREMENTS: &str = "bindings/python/requirements.txt";
 /// Those and the large packages.
 const PEERS: &str = "bindings/python/requirements-peers.txt";
-/// The script that writes the tables of docs/interop.md.
+/// The scripts that write the tables of docs/interop.md. The second one needs a driver.
 const MATRIX: &str = "bindings/python/tests/matrix.py";
+const GPU_MATRIX: &str = "bindings/python/tests/gpu_matrix.py";
 
 /// The UMF versions, each in a wheel with headers and library, and the libraries that they depend on.
 const UMF: [(&str, &str); 4] = [("umf", "1.0.3"), ("umf", "1.1.0"), ("umf", "1.2.0"), ("tcmlib", "1.6.0")];
@@ -107,6 +108,7 @@ pub fn wheel() -> Done<PathBuf> {
     let package = root().join(PACKAGE).join("python/tenure");
     copy_all(&dist::folder().join("include"), &package.join("include"))?;
     copy(&dist::folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
+    torch_shim(&package)?;
     let wheels = root().join("target/wheels");
     let _ = std::fs::remove_dir_all(&wheels); // so that the folder has exactly one wheel
     let mut maturin = cargo_environment(&python);
@@ -115,6 +117,20 @@ pub fn wheel() -> Done<PathBuf> {
     run(maturin.arg("--interpreter").arg(&python).arg("--out").arg(&wheels))?;
     let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
     found.find(|path| path.extension().is_some_and(|end| end == "whl")).ok_or("maturin left no wheel".to_owned())
+}
+
+/// Compiles the functions that PyTorch loads, beside the library that they use. Without a compiler the wheel has none.
+fn torch_shim(package: &Path) -> Done {
+    let (source, shim) = (root().join(PACKAGE).join("cpp/torch.cpp"), package.join("libtenure_torch.so"));
+    if !has("g++") {
+        let _ = std::fs::remove_file(&shim);
+        println!("g++ is not installed: the wheel is built without libtenure_torch.so");
+        return Ok(());
+    }
+    let mut compile = command("g++");
+    compile.args(["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
+    compile.args(["-Wl,-rpath,$ORIGIN", "-Wl,-soname,libtenure_torch.so"]).arg("-I").arg(package.join("include"));
+    run(compile.arg(source).arg(package.join("libtenure.so.0")).arg("-o").arg(shim))
 }
 
 /// The environment's Python with the package built and installed.
@@ -136,11 +152,18 @@ pub fn installed_with_most() -> Done<PathBuf> {
 
 /// Writes docs/interop.md, or compares it, from this package and the libraries of `python`.
 pub fn interop(python: &Path, how: &str) -> Done {
-    run(command(python).args([MATRIX, how, "docs/interop.md"]))
+    run(command(python).args([MATRIX, how, "docs/interop.md"]))?;
+    run(command(python).env("LD_LIBRARY_PATH", sim::stage()?).args([GPU_MATRIX, how, "docs/interop.md"]))
+}
+
+/// Builds the wheel and installs it into the environment of `python`.
+pub fn installed_into(python: PathBuf) -> Done<PathBuf> {
+    let wheel = wheel()?;
+    install(python, &wheel)
 }
 
 /// Installs the wheel into the environment of `python`.
-fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
+pub fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"];
     run(command(&python).args(install).arg(wheel))?;
     let find = "import tenure, tenure._tenure; print(tenure._tenure.__file__)";

@@ -1,8 +1,9 @@
-//! `cargo xtask sim-peers`: tests of other projects, written for NVIDIA's driver, on the simulated one. `docs/simulator-peers.md` has the
+//! `cargo xtask sim-peers`: tests of other projects, written for NVIDIA's driver, on the simulated one; and Tenure's arrays in them. `docs/simulator-peers.md` has the
 //! results.
 //!
-//! Promise: the packages come from the package index, pinned and unchanged, into an environment of their own. PyCUDA has no wheels: it is
-//! built here from its source distribution with NVIDIA's headers and linked with the simulator.
+//! Promise: the packages come from the package index, pinned and unchanged, into an environment of their own. The package of this
+//! project is installed beside them. PyCUDA has no wheels: it is built here from its source distribution with NVIDIA's headers and linked
+//! with the simulator.
 
 use crate::python;
 use crate::sim;
@@ -24,7 +25,9 @@ pub fn all(options: &[&str]) -> Done {
     }
     let driver = sim::stage()?;
     let python = python::prepared("target/venv-sim", REQUIREMENTS, read(REQUIREMENTS)?)?;
+    let python = python::install(python, &python::wheel()?)?;
     let pycuda = pycuda(&python, &driver)?;
+    let python = python::installed_into(python)?;
     let names: Vec<&&str> = options.iter().filter(|option| **option != "--check").collect();
     let how = if names.len() == options.len() { "--write" } else { "--check" };
     let mut tests = on_the_simulator(&python, &driver);

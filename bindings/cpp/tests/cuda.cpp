@@ -218,6 +218,31 @@ static void functions() {
     CHECK(elements(stays(numbers({3})))[2] == 2 && of_x == device());
 }
 
+// The CUDA array interface and CUDAMat's matrices (CA-1, CA-10, CM-2, CM-5).
+static void exchange() {
+    using tenure::flag;
+    array n = tenure::zeros<float>({3, 4}), d = n.to_device(gpu), f;
+    int released = 0;
+    {
+        const auto shown = d.export_cuda_array_interface(flag::borrow | flag::export_writable);
+        CHECK(shown.how() == tenure::how::aliased && shown.get().ndim == 2 && shown.get().shape[1] == 4);
+        tenure::how how = tenure::how::copied;
+        array again = tenure::import_cuda_array_interface(shown.get(), flag::borrow, [&] { released++; }, &how);
+        CHECK(how == tenure::how::aliased && again.device() == gpu);
+        const array copy = tenure::import_cuda_array_interface(shown.get(), flag::copy);
+        CHECK(copy.device() == gpu && copy.is_unique());
+        THROWS(tenure::ownership_error, TN_ERR_EXPORTED, d.fill(1.0f, mode::unique, stream::legacy()));
+    }
+    CHECK(released == 1 && d.is_unique());
+    f = d.transpose();
+    auto matrix = f.export_cudamat(flag::require_borrow | flag::export_writable);
+    CHECK(matrix.get().size[0] == 4 && matrix.get().size[1] == 3 && matrix.get().owns_data == 0);
+    const array back = tenure::import_cudamat(matrix.get(), flag::borrow);
+    CHECK(back.shape() == tenure::dims({4, 3}));
+    matrix.end();
+    THROWS(tenure::argument_error, TN_ERR_LAYOUT, static_cast<void>(d.export_cudamat(flag::require_borrow)));
+}
+
 static void without_driver() {
     CHECK(tenure::device_count(TN_CUDA) == 0);
     THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, stream(gpu).synchronize());
@@ -251,5 +276,6 @@ int main() {
     host_memory();
     blocks();
     functions();
+    exchange();
     return finish();
 }

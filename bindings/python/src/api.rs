@@ -339,6 +339,37 @@ pub unsafe fn import_host(
     Ok((id, how))
 }
 
+/// Makes an array on memory that the CUDA array interface describes.
+///
+/// # Safety
+/// - The lists of `source` have as many numbers as it says.
+/// - Devices may access the memory until `release` ran; without an alias, until the return.
+/// - `release` may be called once with `context`, on any thread.
+pub unsafe fn import_cuda_array_interface(
+    source: &tn_cuda_array_interface,
+    flags: u32,
+    release: tn_release_callback,
+    context: *mut c_void,
+) -> Result<Id> {
+    // SAFETY: by this function's list.
+    made(|out| unsafe { c::tn_array_import_cuda_array_interface(source, flags, release, context, out, null_mut()) })
+}
+
+/// Makes an array of the elements of CUDAMat's matrix.
+///
+/// # Safety
+/// - `source` is a matrix. Devices may access its elements until `release` ran.
+/// - `release` may be called once with `context`, on any thread.
+pub unsafe fn import_cudamat(
+    source: *const tn_cudamat,
+    flags: u32,
+    release: tn_release_callback,
+    context: *mut c_void,
+) -> Result<Id> {
+    // SAFETY: by this function's list.
+    made(|out| unsafe { c::tn_array_import_cudamat(source, flags, release, context, out, null_mut()) })
+}
+
 /// The description of an array.
 #[inline]
 pub fn query(array: Id) -> Result<tn_array_info> {
@@ -614,6 +645,30 @@ pub fn export_host(array: Id, flags: u32, mode: u32) -> Result<(Id, tn_view_info
     let id =
         made(|out| unsafe { c::tn_array_export_host(array.raw(), flags, mode, null_mut(), &mut view, out, &mut how) })?;
     Ok((id, view))
+}
+
+/// Opens an export to a consumer on a device; its stream, if that is known, waits for unfinished work. The lists of the
+/// description are valid until the guard ends.
+pub fn export_cuda_array_interface(array: Id, flags: u32, stream: Option<Id>) -> Result<(Id, tn_cuda_array_interface)> {
+    let stream = stream.map_or(null_mut(), Id::raw);
+    let mut interface = MaybeUninit::<tn_cuda_array_interface>::zeroed();
+    // SAFETY: as in `query`; a checked id, a constant stream, writable outputs.
+    unsafe {
+        (*interface.as_mut_ptr()).size = size_of::<tn_cuda_array_interface>();
+        let at = interface.as_mut_ptr();
+        let id =
+            made(|out| c::tn_array_export_cuda_array_interface(array.raw(), flags, 0, stream, at, out, null_mut()))?;
+        Ok((id, interface.assume_init()))
+    }
+}
+
+/// Opens an export to CUDAMat.
+///
+/// # Safety
+/// - `matrix` may be written.
+pub unsafe fn export_cudamat(array: Id, flags: u32, matrix: *mut tn_cudamat) -> Result<Id> {
+    // SAFETY: by this function's list; a checked id.
+    made(|out| unsafe { c::tn_array_export_cudamat(array.raw(), flags, 0, matrix, out, null_mut()) })
 }
 
 /// Completes DLPack's exchange table with the functions in `slots`, and returns it.

@@ -496,7 +496,55 @@ unsafe extern "C" {
         how: *mut tn_how,
     ) -> tn_status;
     pub fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeAPI) -> tn_status;
+    pub fn tn_array_export_cuda_array_interface(
+        array: *mut tn_array,
+        flags: tn_crossing_flags,
+        mode: tn_write_mode,
+        stream: *mut tn_stream,
+        out: *mut tn_cuda_array_interface,
+        guard: *mut *mut tn_borrow,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_import_cuda_array_interface(
+        source: *const tn_cuda_array_interface,
+        flags: tn_crossing_flags,
+        release: tn_release_callback,
+        context: *mut c_void,
+        out: *mut *mut tn_array,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_export_cudamat(
+        array: *mut tn_array,
+        flags: tn_crossing_flags,
+        mode: tn_write_mode,
+        out: *mut tn_cudamat,
+        guard: *mut *mut tn_borrow,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_import_cudamat(
+        source: *const tn_cudamat,
+        flags: tn_crossing_flags,
+        release: tn_release_callback,
+        context: *mut c_void,
+        out: *mut *mut tn_array,
+        how: *mut tn_how,
+    ) -> tn_status;
     pub fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status;
+    pub fn tn_plugin_allocate(
+        client: tn_client,
+        pool: *mut tn_pool,
+        bytes: usize,
+        device: c_int,
+        stream: *mut CUstream_st,
+        out: *mut *mut c_void,
+    ) -> tn_status;
+    pub fn tn_plugin_deallocate(
+        client: tn_client,
+        pool: *mut tn_pool,
+        ptr: *mut c_void,
+        device: c_int,
+        stream: *mut CUstream_st,
+    ) -> tn_status;
     pub fn tn_array_export_arrow(
         array: *mut tn_array,
         flags: tn_crossing_flags,
@@ -701,4 +749,29 @@ unsafe extern "C" {
         out: *mut *mut c_void,
     ) -> tn_status;
     pub fn tn_cpp_deallocate(pool: *mut tn_pool, ptr: *mut c_void) -> tn_status;
+    pub fn tn_torch_alloc(
+        bytes: isize,
+        device: c_int,
+        stream: *mut CUstream_st,
+    ) -> *mut c_void;
+    pub fn tn_torch_free(
+        ptr: *mut c_void,
+        bytes: isize,
+        device: c_int,
+        stream: *mut CUstream_st,
+    );
+    pub fn tn_torch_record_stream(ptr: *mut c_void, stream: *mut CUstream_st);
+    pub fn tn_cupy_malloc(pool: *mut c_void, bytes: usize, device: c_int) -> *mut c_void;
+    pub fn tn_cupy_free(pool: *mut c_void, ptr: *mut c_void, device: c_int);
+    pub fn tn_rmm_allocate(
+        bytes: usize,
+        stream: *mut CUstream_st,
+        pool: *mut c_void,
+    ) -> *mut c_void;
+    pub fn tn_rmm_deallocate(
+        ptr: *mut c_void,
+        bytes: usize,
+        stream: *mut CUstream_st,
+        pool: *mut c_void,
+    );
 }

@@ -72,6 +72,8 @@ mod exchange {
     pub mod arrow;
     pub mod asarray;
     pub mod buffer;
+    pub mod cuda_array_interface;
+    pub mod cudamat;
     pub mod dlpack;
     pub mod dlpack_fastcall;
     pub mod dlpack_table;
@@ -86,6 +88,7 @@ mod operations {
     pub mod forms;
     pub mod function;
     pub mod function_body;
+    pub mod gpu_allocator;
     pub mod index;
     pub mod lazy;
     pub mod npy;
@@ -143,7 +146,13 @@ mod _tenure {
     #[pymodule_export]
     use crate::exchange::buffer::Proxy;
     #[pymodule_export]
+    use crate::exchange::cuda_array_interface::{_lend, Lent, from_cuda_array_interface};
+    #[pymodule_export]
+    use crate::exchange::cudamat::{_from_cudamat, _lend_cudamat};
+    #[pymodule_export]
     use crate::exchange::dlpack::{_reads, from_dlpack};
+    #[pymodule_export]
+    use crate::exchange::dlpack_tensor::set_dlpack_label;
 
     #[pymodule_export]
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
@@ -151,6 +160,8 @@ mod _tenure {
     use crate::operations::elementwise::_new_like;
     #[pymodule_export]
     use crate::operations::function::{_function, Function};
+    #[pymodule_export]
+    use crate::operations::gpu_allocator::{_gpu_allocate, _gpu_deallocate};
     #[pymodule_export]
     use crate::operations::index::Items;
     #[pymodule_export]

@@ -2,6 +2,7 @@
 
 use super::abi::{self, Array, DeviceArray, Format, Schema};
 use super::{from_heap, to_heap};
+use crate::array::HOST;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Import, Imported};
@@ -111,7 +112,7 @@ unsafe fn import_checked(
     let moved = to_heap(unsafe { source.read() })?;
     let release = Release::Call(release_moved, moved as usize);
     // SAFETY: the caller's obligation, and the checks above. The bytes stay until the release is called.
-    match unsafe { host::import(Import { function, layout: &layout, flags, release }) } {
+    match unsafe { host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None }) } {
         Ok(imported) => {
             // SAFETY: the caller's obligation. The struct was moved out, so the caller's copy counts as released.
             unsafe { (*source).release = None };

@@ -3,6 +3,7 @@
 use crate::arena::{Link, Linked};
 use crate::ledger::Guard;
 use crate::slots::{Head, Kind, Slot};
+use crate::stream::StreamRef;
 use crate::types::TN_MAX_NDIM;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -58,6 +59,17 @@ const _: () = {
     assert!(core::mem::offset_of!(Versioned, flags) == 24 && core::mem::offset_of!(Versioned, tensor) == 32);
 };
 
+/// Who uses the bytes of an export.
+#[derive(Debug)]
+pub enum Consumer {
+    /// The host.
+    Host,
+    /// A device, in the order of this stream.
+    Stream(StreamRef),
+    /// A device, in an order that only the consumer knows.
+    Unordered,
+}
+
 /// The contents of a slot whose struct a consumer has. The consumer sees one of the two structs, and the numbers. The fields are in this
 /// order so that most exports touch only the first cache lines.
 #[repr(C)]
@@ -66,6 +78,8 @@ pub struct ExportedTensor {
     pub guard: Option<&'static Guard>,
     /// The number of forks before the export. In the child of a fork, an export of the parent holds no bytes.
     pub forks: u32,
+    /// Who uses the bytes until it ends the export.
+    pub consumer: Consumer,
     pub versioned: Versioned,
     /// Shape and strides, for the largest number of axes. So an export needs no memory once its guard is open or its bytes are copied.
     pub numbers: [i64; 2 * TN_MAX_NDIM],
@@ -119,6 +133,7 @@ impl Slot for Export {
             numbers: [0; 2 * TN_MAX_NDIM],
             guard: None,
             forks: 0,
+            consumer: Consumer::Host,
         };
         Export { head, live: AtomicU32::new(0), link: Link::new(), tensor: UnsafeCell::new(exported) }
     }

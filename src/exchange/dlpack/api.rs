@@ -4,18 +4,21 @@
 //! Contract: there is one static table, and callers get it only once it is complete. The Python package registers the three functions that
 //! take Python objects. The other two are here: one allocates an array that the consumer then owns alone, one names the stream of a device.
 
-use super::{Form, quarantine, write_and_publish};
-use crate::array::{self, Contents, HOST, Options};
+use super::place::place;
+use super::{Form, Open, quarantine, write_and_publish};
+use crate::array::{self, Contents, Options};
 use crate::boundary;
 use crate::dtype::Dtype;
 use crate::error::{self, Result, fail};
 use crate::exchange::dlpack::abi::{Tensor, Versioned};
-use crate::exchange::host::{self, Export};
+use crate::exchange::host::Export;
 use crate::layout::{Layout, Order, check_ndim};
 use crate::ledger::Class;
+use crate::pool;
 use crate::slots::Id;
-use crate::stream::StreamArg;
+use crate::stream::{self, StreamArg};
 use crate::thread;
+use crate::transfer;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -93,11 +96,17 @@ pub unsafe fn register_python(slots: *const ExchangeApi) -> Result<()> {
     Ok(())
 }
 
-/// The stream of the thread's work on a device. Only the host is supported, which has no stream handle.
-unsafe extern "C" fn current_stream(_device_type: i32, _device_id: i32, out: *mut *mut c_void) -> c_int {
+/// The stream of the thread's work on a device, a CUstream. NULL for the host, which has none, and where there is no such device.
+unsafe extern "C" fn current_stream(device_type: i32, device_id: i32, out: *mut *mut c_void) -> c_int {
+    let device = tn_device { r#type: device_type as tn_device_type, id: device_id };
+    let of_device = || stream::current(device).map(|stream| stream.native()).unwrap_or(0);
+    let native = match device.r#type {
+        TN_CUDA | TN_CUDA_MANAGED => boundary::answer("current_work_stream", 0, || Ok(of_device())),
+        _ => 0,
+    };
     if !out.is_null() {
         // SAFETY: writable by DLPack's documentation.
-        unsafe { out.write(core::ptr::null_mut()) };
+        unsafe { out.write(native as *mut c_void) };
     }
     0
 }
@@ -141,12 +150,13 @@ unsafe extern "C" fn allocate(
 unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
     // SAFETY: the caller's obligation; a copy of the struct's own fields.
     let tensor = unsafe { core::ptr::read(prototype) };
-    if (tensor.device_type, tensor.device_id) != (HOST.r#type, HOST.id) {
+    let device = tn_device { r#type: tensor.device_type, id: tensor.device_id };
+    if !matches!(device.r#type, TN_CPU | TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED) {
         return Err(fail(
             TN_ERR_DEVICE,
             format_args!(
-                "device ({}, {}): this function allocates on the host only, which is (1, 0)",
-                tensor.device_type, tensor.device_id
+                "device ({}, {}): this library has no memory of that type; use (1, 0), (2, n), (3, 0) or (13, 0)",
+                device.r#type, device.id
             ),
         ));
     }
@@ -163,11 +173,13 @@ unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
     let mut layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    let exported =
-        array::create(None, &mut layout, Contents::Undefined, &Options::DEFAULT.name).and_then(export_exclusively);
-    match exported {
+    let pool = pool::current(device)?;
+    let made = transfer::create(Some(pool), &mut layout, Contents::Undefined, &Options::DEFAULT.name, || {
+        Ok(StreamArg::Current)
+    });
+    match made.and_then(|id| export_exclusively(id, device)) {
         // The consumer owns the bytes alone, as those of a copy, but the struct is not marked as copied.
-        Ok(exported) => Ok(write_and_publish(slot, exported, Class::ExportExclusive, Form::Versioned).0),
+        Ok(open) => Ok(write_and_publish(slot, open, Class::ExportExclusive, Form::Versioned).0),
         Err(status) => {
             quarantine::put(thread, slot);
             Err(status)
@@ -175,8 +187,9 @@ unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
     }
 }
 
-/// Exports a new array, and releases its handle. Then the export alone holds the bytes.
-fn export_exclusively(id: Id) -> Result<host::Exported> {
+/// Exports a new array, and releases its handle. Then the export alone holds the bytes. A consumer on a device uses them in the order of the
+/// thread's current stream.
+fn export_exclusively(id: Id, device: tn_device) -> Result<Open> {
     let request = Export {
         function: c"managed_tensor_allocator",
         flags: TN_BORROW | TN_REQUIRE_BORROW,
@@ -184,7 +197,10 @@ fn export_exclusively(id: Id) -> Result<host::Exported> {
         copy: Class::ExportExclusive,
         unique: true,
     };
-    let exported = host::export(id, &request, StreamArg::of(0), &|_| None);
+    let is_host = matches!(device.r#type, TN_CPU | TN_CUDA_HOST);
+    let consumer = if is_host { StreamArg::Now } else { StreamArg::Current };
+    let opened = place(device, 0, tn_device { r#type: 0, id: 0 }, !is_host)
+        .and_then(|place| super::open(id, &request, place, consumer));
     array::release_now(id)?;
-    exported
+    opened
 }

@@ -10,23 +10,29 @@ mod abi;
 
 mod api;
 
+mod place;
+
 mod quarantine;
 
-use crate::array::HOST;
+use crate::array::{self, HOST};
 use crate::dtype::Dtype;
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, fail, quietly};
+use crate::exchange::device::{self, DeviceExport, DeviceImport, Producer};
 use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::{Class, Guard, LockedSlot, Release};
+use crate::names::DeviceName;
+use crate::pool;
 use crate::slots::Id;
-use crate::stream::StreamArg;
-use crate::thread;
+use crate::stream::{self, Stream, StreamArg};
+use crate::thread::{self, Thread};
 use crate::types::*;
 pub use api::{exchange_api, register_python};
 
-use abi::{Export, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
+use abi::{Consumer, Export, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::Ordering;
+use place::Place;
 
 /// The options of `tn_dlpack_options`.
 pub struct Options {
@@ -60,14 +66,17 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     let flags = options.flags;
     host::check_flags(flags, host::EXPORT_FLAGS)?;
     let (class, unique) = host::class(flags, options.mode, form == Form::Versioned)?;
-    check_target(options.label, options.target)?;
+    let (label, target, has_stream) = (options.label, options.target, !consumer.is_null());
+    let host_label = |device| place::host_label(device, label, target, has_stream);
     if flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0
         && !unique
-        && let Some(tensor) = export_fast(id, flags, class, form)
+        && let Some(tensor) = export_fast(id, flags, class, form, host_label)
     {
         return Ok((tensor, TN_ALIASED));
     }
-    export_slow(id, host::Export { function, flags, class, copy: Class::ExportExclusive, unique }, consumer, form)
+    let place = place::place(array::device(id)?, label, target, has_stream)?;
+    let request = host::Export { function, flags, class, copy: Class::ExportExclusive, unique };
+    export_slow(id, request, place, consumer, form)
 }
 
 /// The reason why DLPack, or the caller's flags, cannot express a layout. None: they can.
@@ -84,26 +93,48 @@ fn why_not_expressible(flags: u32, layout: &Layout) -> Option<&'static str> {
 /// The fast path of an aliasing export, for an array without a conflict. The consumer reads the slot only, so the export needs no layout of
 /// its own.
 #[inline(always)]
-fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_void> {
+fn export_fast(
+    id: Id,
+    flags: u32,
+    class: Class,
+    form: Form,
+    host_label: impl Fn(tn_device) -> Option<tn_device>,
+) -> Option<*mut c_void> {
     let thread = thread::current();
-    let (guard, (slot, tensor)) = crate::borrow::export_fast(thread, id, class, |layout| {
+    let (guard, (slot, tensor)) = crate::borrow::export_fast(thread, id, class, |layout, device| {
+        let label = host_label(device)?;
         if layout.is_empty() || why_not_expressible(flags, layout).is_some() {
             return None;
         }
         let slot = quarantine::take_own(thread)?;
-        Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
+        let at = At { label, address: layout.offset() as u64 };
+        Some((slot, fill(slot, layout, at, class == Class::ExportRead, false, form)))
     })?;
-    publish(slot, Some(guard));
+    publish(slot, Some(guard), Consumer::Host);
     Some(tensor)
+}
+
+/// Where a struct says that its elements are.
+#[derive(Clone, Copy)]
+struct At {
+    label: tn_device,
+    /// The address of element (0,..,0). Not used without elements.
+    address: u64,
 }
 
 /// The slow path of an export, for all cases and with every status.
 #[inline(never)]
-fn export_slow(id: Id, request: host::Export, consumer: StreamArg, form: Form) -> Result<(*mut c_void, tn_how)> {
+fn export_slow(
+    id: Id,
+    request: host::Export,
+    place: Place,
+    consumer: StreamArg,
+    form: Form,
+) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    match host::export(id, &request, Ok(consumer), &|layout| why_not_expressible(request.flags, layout)) {
-        Ok(exported) => Ok(write_and_publish(slot, exported, request.class, form)),
+    match open(id, &request, place, consumer) {
+        Ok(open) => Ok(write_and_publish(slot, open, request.class, form)),
         Err(status) => {
             quarantine::put(thread, slot);
             Err(status)
@@ -111,29 +142,45 @@ fn export_slow(id: Id, request: host::Export, consumer: StreamArg, form: Form) -
     }
 }
 
-fn check_target(label: tn_device_type, target: tn_device) -> Result<()> {
-    let wrong = |what: &str, kind: tn_device_type, id: i32| {
-        fail(TN_ERR_DEVICE, format_args!("{what} ({kind}, {id}): the bytes are in host memory, which is (1, 0)"))
+/// An open export, and what its struct says.
+struct Open {
+    exported: Exported,
+    at: At,
+    consumer: Consumer,
+}
+
+/// Opens an export at a place. A consumer on a device that names no stream uses the legacy one.
+fn open(id: Id, request: &host::Export, place: Place, consumer: StreamArg) -> Result<Open> {
+    let why_not = |layout: &Layout| why_not_expressible(request.flags, layout);
+    let label = place.label;
+    if !place.on_device {
+        consumer.on(HOST)?;
+        let exported = match place.copies {
+            false => host::export(id, request, Ok(StreamArg::Now), &why_not)?,
+            true => device::copy_out(id, request, label)?,
+        };
+        let address = exported.guard.layout().offset() as u64;
+        return Ok(Open { exported, at: At { label, address }, consumer: Consumer::Host });
+    }
+    let consumer = if consumer.is_null() { StreamArg::Legacy } else { consumer };
+    let DeviceExport { exported, address, .. } = match place.copies {
+        false => device::export(id, request, &consumer, &why_not, Order::A)?,
+        true => device::export_copy(id, request, &consumer, Order::A, label)?,
     };
-    if !matches!(label, 0 | TN_CPU) {
-        return Err(wrong("device label", label, 0));
-    }
-    match (target.r#type, target.id) {
-        (0, 0) | (TN_CPU, 0) => Ok(()),
-        (TN_CPU, id) => Err(wrong("target device", TN_CPU, id)),
-        (kind, id) => Err(fail(
-            TN_ERR_UNSUPPORTED,
-            format_args!("target device ({kind}, {id}): only exports to host memory are supported, which is (1, 0)"),
-        )),
-    }
+    let device = if place.copies { label } else { array::device(id)? };
+    let consumer = match consumer.on(device)?.and_then(Stream::try_ref) {
+        Some(stream) if request.flags & TN_UNORDERED == 0 => Consumer::Stream(stream),
+        _ => Consumer::Unordered,
+    };
+    Ok(Open { exported, at: At { label, address }, consumer })
 }
 
 /// Writes the struct of an open export into the slot, and publishes it.
-fn write_and_publish(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, tn_how) {
-    let Exported { guard, how } = exported;
+fn write_and_publish(slot: &'static Export, open: Open, class: Class, form: Form) -> (*mut c_void, tn_how) {
+    let Open { exported: Exported { guard, how }, at, consumer } = open;
     let layout = guard.layout();
     let copied = how == TN_COPIED;
-    let tensor = fill(slot, layout, class == Class::ExportRead && !copied, copied, form);
+    let tensor = fill(slot, layout, at, class == Class::ExportRead && !copied, copied, form);
     // An empty array has no bytes that the consumer could keep.
     let guard = if layout.is_empty() {
         guard.end(false);
@@ -141,13 +188,13 @@ fn write_and_publish(slot: &'static Export, exported: Exported, class: Class, fo
     } else {
         Some(guard.into_guard())
     };
-    publish(slot, guard);
+    publish(slot, guard, consumer);
     (tensor, how)
 }
 
 /// Writes the struct into the slot. Returns the struct's address.
 #[inline(always)]
-fn fill(slot: &'static Export, layout: &Layout, readonly: bool, copied: bool, form: Form) -> *mut c_void {
+fn fill(slot: &'static Export, layout: &Layout, at: At, readonly: bool, copied: bool, form: Form) -> *mut c_void {
     let ndim = layout.ndim();
     // SAFETY: this call took the slot, and no consumer has it yet.
     let out = unsafe { &mut *slot.tensor.get() };
@@ -165,9 +212,9 @@ fn fill(slot: &'static Export, layout: &Layout, readonly: bool, copied: bool, fo
     let numbers = numbers.as_mut_ptr();
     let raw = layout.dtype().raw();
     let tensor = Tensor {
-        data: if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut c_void },
-        device_type: HOST.r#type,
-        device_id: HOST.id,
+        data: if layout.is_empty() { core::ptr::null_mut() } else { at.address as *mut c_void },
+        device_type: at.label.r#type,
+        device_id: at.label.id,
         ndim: ndim as i32,
         code: raw as u8,
         bits: (raw >> 8) as u8,
@@ -193,11 +240,12 @@ fn fill(slot: &'static Export, layout: &Layout, readonly: bool, copied: bool, fo
 
 /// Marks the slot's struct as exported. `guard` holds its bytes, if it has any.
 #[inline(always)]
-fn publish(slot: &'static Export, guard: Option<&'static Guard>) {
+fn publish(slot: &'static Export, guard: Option<&'static Guard>, consumer: Consumer) {
     // SAFETY: this call took the slot, and no consumer has it yet.
     let out = unsafe { &mut *slot.tensor.get() };
     out.forks = thread::forks();
     out.guard = guard;
+    out.consumer = consumer;
     // From now on the consumer has a pointer to the deleter.
     crate::sys::os::pin_library();
     // Release pairs with the AcqRel in `delete`.
@@ -228,10 +276,10 @@ fn delete(context: *mut c_void) {
             return;
         }
         let thread = thread::current();
-        if let Some(guard) = take_guard(slot)
-            && !LockedSlot::held(thread, guard).end_guard(false)
-        {
-            guard.lock().end_guard(guard, false);
+        match take(slot) {
+            (None, _) => {}
+            (Some(guard), Consumer::Host) => end_guard(thread, guard),
+            (Some(guard), consumer) => end_on_device(thread, guard, consumer),
         }
         quarantine::put(thread, slot);
     });
@@ -239,13 +287,43 @@ fn delete(context: *mut c_void) {
     debug_assert!(outcome.is_ok());
 }
 
-/// Takes the guard of an export that the caller ends. None: there is none, or the export was made before a fork.
 #[inline(always)]
-fn take_guard(slot: &'static Export) -> Option<&'static Guard> {
+fn end_guard(thread: &'static Thread, guard: &'static Guard) {
+    if !LockedSlot::held(thread, guard).end_guard(false) {
+        guard.lock().end_guard(guard, false);
+    }
+}
+
+/// Ends an export whose consumer used the bytes on a device.
+#[cold]
+fn end_on_device(thread: &'static Thread, guard: &'static Guard, consumer: Consumer) {
+    if let Consumer::Stream(stream) = consumer {
+        // Nobody vouches for another library's stream here, so no event is recorded on it now. A later event of it ends the use, or a wait
+        // for the whole device.
+        return guard.lock().end_guard_at(guard, false, Some(stream.stream().now()));
+    }
+    // The consumer orders later uses of the array. Only the memory must not be reused before the device's present work is done.
+    let address = guard.lock().layout_of(guard).offset() as usize;
+    if let Some(block) = pool::locate(address)
+        && let Ok(unknown) = quietly(|| stream::unknown(block.pool.device()))
+    {
+        block.pool.record_use(block.start, unknown.now());
+    }
+    end_guard(thread, guard);
+}
+
+/// Takes the guard of an export that the caller ends, and its consumer. None: there is none, or the export was made before a fork.
+#[inline(always)]
+fn take(slot: &'static Export) -> (Option<&'static Guard>, Consumer) {
     // SAFETY: the caller has set `live` to 0, so no other call ends the export.
     let out = unsafe { &mut *slot.tensor.get() };
-    let guard = out.guard.take();
-    if out.forks == thread::forks() { guard } else { None }
+    let (guard, consumer) = (out.guard.take(), core::mem::replace(&mut out.consumer, Consumer::Host));
+    if out.forks == thread::forks() {
+        return (guard, consumer);
+    }
+    // The child of a fork makes no call for a stream of its parent.
+    core::mem::forget(consumer);
+    (None, Consumer::Host)
 }
 
 /// The flags that an import accepts.
@@ -335,7 +413,7 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     let outcome = host::reclaim(guard, flags & TN_IMPORT_READONLY != 0).map(|id| Imported { id, how: TN_ALIASED });
     if outcome.is_ok() {
         slot.live.store(0, Ordering::Release);
-        take_guard(slot);
+        take(slot);
         quarantine::put(thread::current(), slot);
     }
     Some(outcome)
@@ -413,33 +491,26 @@ unsafe fn import(
             read_large_layout(&tensor, dtype, ndim, &mut layout)?;
         }
     }
+    let mut data = 0;
     if !layout.is_empty() {
         if tensor.data.is_null() {
             return Err(null("data"));
         }
-        let first = (tensor.data as u64).checked_add(tensor.byte_offset).ok_or_else(|| {
+        data = (tensor.data as u64).checked_add(tensor.byte_offset).ok_or_else(|| {
             fail(
                 TN_ERR_RANGE,
                 format_args!("byte_offset {} from {:p} on wraps around", tensor.byte_offset, tensor.data),
             )
         })?;
-        layout.rebase(first)?;
     }
-    match tensor.device_type {
-        TN_CPU | TN_CUDA_HOST => {}
-        TN_CUDA | TN_CUDA_MANAGED => {
-            return Err(fail(
-                TN_ERR_DEVICE,
-                format_args!(
-                    "the tensor is on device {}, and no CUDA driver is in use; have its producer copy it to the host",
-                    crate::names::DeviceName(tn_device { r#type: tensor.device_type, id: tensor.device_id })
-                ),
-            ));
-        }
+    let on_device = match tensor.device_type {
+        TN_CPU | TN_CUDA_HOST => false,
+        TN_CUDA | TN_CUDA_MANAGED => true,
         kind => {
             return Err(fail(TN_ERR_DEVICE, format_args!("the tensor is on a device of the unknown type {kind}")));
         }
-    }
+    };
+    let unordered = flags & TN_UNORDERED != 0;
     let mut flags = flags & host::IMPORT_FLAGS;
     if readonly {
         flags |= TN_IMPORT_READONLY;
@@ -449,6 +520,38 @@ unsafe fn import(
     if copied && aliases {
         flags |= TN_MAY_OVERWRITE;
     }
-    // SAFETY: the caller's obligation; the bytes stay until the deleter is called.
-    unsafe { host::import(Import { function, layout: &layout, flags, release }) }
+    if on_device {
+        let stated = tn_device { r#type: tensor.device_type, id: tensor.device_id };
+        // SAFETY: the caller's obligation; the bytes stay until the deleter is called.
+        return unsafe { import_from_device(function, stated, &mut layout, data, flags, unordered, release) };
+    }
+    layout.rebase(data)?;
+    // SAFETY: as above.
+    unsafe { host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None }) }
+}
+
+/// Imports elements that are stated to be on a device. The producer made this thread's current stream wait for its work, so all uses come
+/// after that stream's present work.
+///
+/// # Safety
+/// - As for [`device::import`].
+#[cold]
+unsafe fn import_from_device(
+    function: &'static CStr,
+    stated: tn_device,
+    layout: &mut Layout,
+    data: u64,
+    flags: u32,
+    unordered: bool,
+    release: Release,
+) -> Result<Imported> {
+    if crate::gpu::gpu(stated.id).is_err() {
+        return Err(fail(
+            TN_ERR_DEVICE,
+            format_args!("the tensor is on device {}, which this process does not have", DeviceName(stated)),
+        ));
+    }
+    let producer = if unordered { Producer::None } else { Producer::Current };
+    // SAFETY: the caller's obligation.
+    unsafe { device::import(DeviceImport { function, layout, data, stated: Some(stated), flags, producer, release }) }
 }

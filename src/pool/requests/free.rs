@@ -47,20 +47,22 @@ pub fn deallocate_for(
     }
 }
 
-/// As [`deallocate`], in the order of the stream that `stream` returns for the block's device. None: on the
+/// As [`deallocate_for`], in the order of the stream that `stream` returns for the block's device. None: on the
 /// host now, or on the thread's current stream where the host cannot touch the memory.
 pub fn deallocate_on(
+    client: Client,
     through: Option<&'static Pool>,
     address: usize,
+    bytes: Option<usize>,
     stream: impl FnOnce(tn_device) -> Result<Option<&'static Stream>>,
 ) -> Result<()> {
     let Some(pool) = stream_ordered::owner_of(through, address) else {
         stream(HOST)?;
-        return deallocate(through, address);
+        return deallocate_for(client, through, address, bytes);
     };
     match stream(pool.device())? {
-        None => pool.deallocate_now(Client::RAW, through, address, None),
-        stream => pool.deallocate_ordered(Client::RAW, through, address, None, stream),
+        None => pool.deallocate_now(client, through, address, bytes),
+        stream => pool.deallocate_ordered(client, through, address, bytes, stream),
     }
 }
 

@@ -43,7 +43,7 @@ impl Pool {
         stamp: u64,
     ) -> Result<Option<NonNull<u8>>> {
         if address == 0 {
-            return self.allocate_raw_on(stream, bytes, 0, false, stamp).map(Some);
+            return self.allocate_raw_on(Client::RAW, stream, bytes, 0, false, stamp).map(Some);
         }
         if bytes == 0 {
             return (self.policy().free)(self, Client::RAW, stream, address).map(|()| None);

@@ -236,6 +236,7 @@ impl Pool {
     /// Records that a stream uses a raw block until it is freed (PD-6).
     fn record_open_use(
         &'static self,
+        client: Client,
         through: Option<&'static Pool>,
         address: usize,
         stream: &'static Stream,
@@ -243,7 +244,7 @@ impl Pool {
         self.ensure_stream_list(stream);
         let node = Use::create();
         let release = |node: Option<&'static Use>| node.into_iter().for_each(Use::release);
-        let (_, state, span, _) = requests::claim(address, through, Client::RAW).inspect_err(|_| release(node))?;
+        let (_, state, span, _) = requests::claim(address, through, client).inspect_err(|_| release(node))?;
         let added = span.uses.add_open(stream, node);
         drop(state);
         let full =
@@ -359,8 +360,9 @@ impl Pool {
     }
 }
 
-/// Records that a raw block is used on the stream that `stream` returns, until it is freed.
+/// Records that a raw block is used on the stream that `stream` returns, until it is freed. `client`: the caller, whose misuse is counted.
 pub fn record_use_on(
+    client: Client,
     through: Option<&'static Pool>,
     address: usize,
     stream: impl FnOnce(tn_device) -> Result<Option<&'static Stream>>,
@@ -372,8 +374,8 @@ pub fn record_use_on(
         None => None,
     };
     match (pool, stream) {
-        (Some(pool), Some(stream)) => pool.record_open_use(through, address, stream),
-        _ => requests::claim(address, through, Client::RAW).map(drop),
+        (Some(pool), Some(stream)) => pool.record_open_use(client, through, address, stream),
+        _ => requests::claim(address, through, client).map(drop),
     }
 }
 

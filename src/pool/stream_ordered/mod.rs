@@ -92,10 +92,11 @@ impl Pool {
         }
     }
 
-    /// Allocates a raw block that is used first on a stream. None: on the host now, or on the thread's current stream
-    /// where the host cannot touch the memory.
+    /// Allocates a client's raw block that is used first on a stream. None: on the host now, or on the thread's current
+    /// stream where the host cannot touch the memory.
     pub fn allocate_raw_on(
         &'static self,
+        client: Client,
         stream: Option<&'static Stream>,
         bytes: usize,
         alignment: usize,
@@ -103,10 +104,9 @@ impl Pool {
         stamp: u64,
     ) -> Result<core::ptr::NonNull<u8>> {
         if !self.is_stream_ordered() {
-            return self.allocate_raw(bytes, alignment, zeroed, stamp);
+            return self.allocate_for(client, bytes, alignment, zeroed, stamp);
         }
-        self.request_ordered(stream, bytes, alignment, zeroed, BlockState::Raw, Client::RAW.tag(stamp))
-            .map(|made| made.0)
+        self.request_ordered(stream, bytes, alignment, zeroed, BlockState::Raw, client.tag(stamp)).map(|made| made.0)
     }
 
     /// Allocates the block of a store. The point, if any, is what other streams must wait for before they touch it.

@@ -14,6 +14,11 @@ impl Stream {
         self.life()
     }
 
+    /// Whether a use is open.
+    pub(in crate::stream) fn has_open_uses(&self) -> bool {
+        self.open_uses.load(Ordering::Relaxed) > 0
+    }
+
     /// The number of the stream's life: its record serves another CUstream later.
     pub fn life(&self) -> u64 {
         self.born.load(Ordering::Relaxed)
@@ -47,7 +52,7 @@ impl Stream {
 
     /// Closes the open uses of a stream that ends, before its last event is recorded.
     pub(in crate::stream) fn close_uses(&'static self) {
-        if self.open_uses.load(Ordering::Relaxed) > 0 {
+        if self.has_open_uses() {
             self.ended.store(self.now().tick(), Ordering::SeqCst);
         }
     }

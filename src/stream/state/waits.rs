@@ -77,7 +77,7 @@ impl Stream {
     /// As [`Stream::synchronize`], for a stream that may have no reference. TN_ERR_DRIVER: it ended, is another thread's per-thread stream,
     /// or another library's, which may have been destroyed.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
-        let reachable = |_: &StreamRef| self.is_nameable() && !self.is_imported();
+        let reachable = |_: &StreamRef| self.is_nameable() && !self.is_foreign();
         let Some(_stream_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
         self.synchronize()
     }

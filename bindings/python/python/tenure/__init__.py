@@ -66,6 +66,7 @@ from ._tenure import (
     empty_like,
     from_arrow,
     from_buffer,
+    from_cuda_array_interface,
     from_dlpack,
     from_handle,
     full,
@@ -84,12 +85,13 @@ from ._tenure import (
     run_releases,
     save_npy,
     set_array_interface,
+    set_dlpack_label,
     take,
     upper,
     zeros,
     zeros_like,
 )
-from . import cuda
+from . import compat, cuda
 from ._create import arange, eye, linspace
 from ._forms import identity
 from ._function import Crossings, In, Out, Update, function
@@ -252,6 +254,7 @@ __all__ = [
     "bfloat16",
     "check",
     "clone_handle",
+    "compat",
     "copies",
     "cuda",
     "current_pool",
@@ -262,6 +265,7 @@ __all__ = [
     "eye",
     "from_arrow",
     "from_buffer",
+    "from_cuda_array_interface",
     "from_dlpack",
     "from_handle",
     "full",
@@ -289,6 +293,7 @@ __all__ = [
     "run_releases",
     "save_npy",
     "set_array_interface",
+    "set_dlpack_label",
     "shared",
     "snapshot",
     "take",

@@ -6,6 +6,8 @@ was allocated meanwhile is freed to its pool at any time, on any thread.
 """
 
 import contextvars as _contextvars
+import importlib as _importlib
+import sys as _sys
 import threading as _threading
 
 import numpy as _numpy
@@ -65,11 +67,13 @@ class numpy_allocator:
 
 
 class Installed:
-    """The result of ``tenure.install()``: ``what`` lists the libraries, and ``uninstall()`` ends it. Also a context manager."""
+    """The result of ``tenure.install()``: ``what`` lists the libraries with their versions, ``refused`` those that keep their own
+    allocator, with the reason. ``uninstall()`` ends it. Also a context manager."""
 
-    def __init__(self, pool, what):
+    def __init__(self, pool, what, refused):
         self.pool = pool
         self.what = what
+        self.refused = refused
 
     def uninstall(self) -> None:
         """Restores the previous allocator for new memory. Calling it twice is allowed."""
@@ -92,9 +96,37 @@ _before = None
 _start = _threading.Thread.start
 
 
+# The libraries of GPUs: the module that a program has imported, and the one of this package that installs its allocator.
+_GPU_LIBRARIES = {"torch": "torch", "cupy": "cupy", "numba.cuda": "numba", "rmm": "rmm"}
+
+
+def _install_gpu_libraries(what, refused) -> None:
+    for imported, own in _GPU_LIBRARIES.items():
+        if imported not in _sys.modules:
+            continue
+        library = imported.split(".")[0]
+        try:
+            if not _tenure._device_count("cuda"):
+                raise RuntimeError("there is no CUDA driver, or no GPU")
+            _importlib.import_module(f"{__package__}.{own}").install()
+        except (RuntimeError, ImportError, AttributeError) as error:
+            refused[library] = str(error)
+        else:
+            what[library] = getattr(_sys.modules[library], "__version__", "")
+
+
+def _uninstall_gpu_libraries(installed) -> None:
+    for library in installed.what:
+        module = _sys.modules.get(f"{__package__}.{library}")
+        # PyTorch has no way back.
+        if module is not None and hasattr(module, "uninstall"):
+            module.uninstall()
+
+
 def install(pool=None) -> Installed:
-    """Makes every importable library with an exchangeable allocator allocate from the pool; without one, from the
-    process-wide pool. The result lists the libraries, and its ``uninstall()`` ends it.
+    """Makes the libraries that the program has imported allocate from pools: NumPy from this one, without it from the process-wide
+    pool; PyTorch, CuPy, Numba and RMM from the default pools of their devices. The result lists the libraries, and its
+    ``uninstall()`` ends it. Call it after the imports, and before PyTorch and Numba use a GPU.
 
     >>> import numpy, tenure
     >>> here = tenure.install()
@@ -107,6 +139,7 @@ def install(pool=None) -> Installed:
 
     For NumPy it applies to the running thread, to tasks that it starts, and to threads that ``threading`` starts from now on.
     Threads that run already, and those that C code starts, keep NumPy's own allocator. Installing twice returns one result.
+    PyTorch keeps the pools to the end of the process.
     """
     global _installed, _before
     own = _tenure.default_pool() if pool is None else pool
@@ -119,7 +152,8 @@ def install(pool=None) -> Installed:
             return _installed
         _before = _tenure._numpy_set(capsule)
         _threading.Thread.start = _start_with_handler
-        _installed = Installed(own, {"numpy": _numpy.__version__})
+        _installed = Installed(own, {"numpy": _numpy.__version__}, {})
+        _install_gpu_libraries(_installed.what, _installed.refused)
         return _installed
 
 
@@ -134,6 +168,7 @@ def _uninstall(installed) -> None:
             _tenure._numpy_set(_before)
         if _threading.Thread.start is _start_with_handler:
             _threading.Thread.start = _start
+        _uninstall_gpu_libraries(installed)
         _installed = _before = None
 
 

@@ -32,6 +32,21 @@ pub fn device_synchronize(device: tn_device) -> Result<()> {
     check(unsafe { c::tn_device_synchronize(device) })
 }
 
+/// Allocates a block for another library; 0 for 0 bytes. NULL as a pool is the default pool of the device.
+pub fn plugin_allocate(client: tn_client, pool: Id, bytes: usize, device: i32, stream: u64) -> Result<usize> {
+    let mut out = null_mut();
+    // SAFETY: a checked id, `out` is writable; the driver checks the stream.
+    check(unsafe { c::tn_plugin_allocate(client, pool.raw(), bytes, device, stream as *mut CUstream_st, &mut out) })?;
+    Ok(out as usize)
+}
+
+/// Frees a block of another library, in the pool that has it.
+pub fn plugin_deallocate(client: tn_client, address: usize, device: i32, stream: u64) -> Result<()> {
+    let (ptr, stream) = (address as *mut c_void, stream as *mut CUstream_st);
+    // SAFETY: the library checks the address, and the driver the stream.
+    check(unsafe { c::tn_plugin_deallocate(client, null_mut(), ptr, device, stream) })
+}
+
 // ---- streams
 
 /// Creates a stream.
@@ -200,4 +215,15 @@ pub fn borrow_on(array: Id, access: u32, stream: Id) -> Result<(Id, tn_view_info
 pub fn borrow_end_on(guard: Id, flags: u32, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
     check(unsafe { c::tn_borrow_end(guard.raw(), flags, stream.raw()) })
+}
+
+/// TN_STREAM_LEGACY, on which libraries without streams of their own work.
+pub const LEGACY: Id = Id(1);
+
+/// Ends an export whose consumer's work on the legacy stream may be unfinished. There is no caller to report to.
+pub fn end_export(guard: Id) {
+    // Where the driver fails, no work is left, and the export ends at once.
+    if borrow_end_on(guard, 0, LEGACY).is_err() {
+        let _ = super::borrow_end(guard, 0);
+    }
 }

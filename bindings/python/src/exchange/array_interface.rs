@@ -35,7 +35,7 @@ pub fn set_array_interface(on: bool) {
 }
 
 /// The typestr of an element type. None: NumPy has none.
-fn typestr(dtype: tn_dtype) -> Option<String> {
+pub fn typestr(dtype: tn_dtype) -> Option<String> {
     let entry = kind(dtype);
     entry.format?;
     let letter = match dtype & 0xff {
@@ -68,11 +68,36 @@ fn open(array: &Array, class: Class) -> PyResult<(Id, tn_view_info, bool)> {
 }
 
 fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool) -> PyResult<Bound<'py, PyDict>> {
-    let (ndim, item) = (view.ndim as usize, kind(view.dtype).item_bytes as i64);
     // SAFETY: both have ndim entries while the guard of the view is open.
-    let axes: Vec<(i64, i64)> = (0..ndim).map(|i| unsafe { (*view.shape.add(i), *view.strides.add(i)) }).collect();
+    let axes = unsafe { axes_of(view.ndim, view.shape, view.strides) };
+    let item_bytes = kind(view.dtype).item_bytes as i64;
+    interface(py, Described { typestr, data: view.data as u64, readonly, axes, item_bytes })
+}
+
+/// What the interfaces of NumPy and of CUDA say alike.
+pub struct Described<'a> {
+    pub typestr: &'a str,
+    pub data: u64,
+    pub readonly: bool,
+    /// Lengths, and strides in bytes.
+    pub axes: Vec<(i64, i64)>,
+    pub item_bytes: i64,
+}
+
+/// Lengths and strides of a view.
+///
+/// # Safety
+/// - Both lists have `ndim` numbers.
+pub unsafe fn axes_of(ndim: i32, shape: *const i64, strides: *const i64) -> Vec<(i64, i64)> {
+    // SAFETY: by this function's list.
+    (0..ndim as usize).map(|i| unsafe { (*shape.add(i), *strides.add(i)) }).collect()
+}
+
+/// The dictionary of an interface.
+pub fn interface<'py>(py: Python<'py>, is: Described<'_>) -> PyResult<Bound<'py, PyDict>> {
+    let Described { typestr, data, readonly, axes, item_bytes } = is;
     let empty = axes.iter().any(|(length, _)| *length == 0);
-    let mut dense = item;
+    let mut dense = item_bytes;
     let c_order = axes.iter().rev().all(|&(length, stride)| {
         let fits = length == 1 || stride == dense;
         dense = dense.saturating_mul(length);
@@ -81,7 +106,7 @@ fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool
     let interface = PyDict::new(py);
     interface.set_item("shape", PyTuple::new(py, axes.iter().map(|a| a.0))?)?;
     interface.set_item("typestr", typestr)?;
-    interface.set_item("data", (if empty { 0 } else { view.data as usize }, readonly))?;
+    interface.set_item("data", (if empty { 0 } else { data }, readonly))?;
     if empty || c_order {
         interface.set_item("strides", py.None())?;
     } else {
@@ -91,22 +116,26 @@ fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool
     Ok(interface)
 }
 
+/// Keeps the export behind an interface that was read until the handle is released or `end_exports` is called. Exported
+/// bytes do not move, so one export for each address suffices, also after the array moved to others.
+pub fn keep(array: &Array, address: u64, guard: Id, keeps: bool) {
+    let mut exports = array.extra().interface_exports.lock().unwrap_or_else(PoisonError::into_inner);
+    // An array without elements has nothing to keep.
+    if !keeps || address == 0 || exports.iter().any(|(known, _)| *known == address) {
+        drop(exports);
+        let _ = api::borrow_end(guard, 0);
+    } else {
+        exports.push((address, guard));
+    }
+}
+
 /// The interface of an array, which stays exported.
 fn exported<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'py, PyDict>> {
     let typestr = check(array)?;
     let _site = site::here(py);
     let (guard, view, readonly) = open(array, Class::Default)?;
     let interface = dict(py, &typestr, &view, reads || readonly);
-    let mut exports = array.extra().interface_exports.lock().unwrap_or_else(PoisonError::into_inner);
-    // An array without elements has nothing to keep. Exported bytes do not move, so one export for each address
-    // suffices, also after the array moved to others.
-    let empty = view.data.is_null();
-    if empty || interface.is_err() || exports.iter().any(|(address, _)| *address == view.data as u64) {
-        drop(exports);
-        let _ = api::borrow_end(guard, 0);
-    } else {
-        exports.push((view.data as u64, guard));
-    }
+    keep(array, view.data as u64, guard, interface.is_ok());
     interface
 }
 
@@ -117,7 +146,8 @@ impl Array {
         exported(py, self, false)
     }
 
-    /// Ends the shared view that reading `__array_interface__` opened. Call it when no code uses the address any more.
+    /// Ends the shared views that reading `__array_interface__` and `__cuda_array_interface__` opened. Call it when no code
+    /// uses the addresses any more.
     /// Exports by buffers and DLPack end by themselves.
     fn end_exports(&self) {
         self.end_interface_exports();
@@ -142,7 +172,7 @@ impl Proxy {
         dict(py, &typestr, &view, false)
     }
 
-    /// Ends the export that reading `__array_interface__` of this object opened.
+    /// Ends the export that reading an array interface of this object opened.
     fn end_exports(&self) {
         self.end_interface_export();
         if self.class() == Class::ReadOnly {

@@ -1,12 +1,14 @@
 //! `tenure.asarray` and `tenure.from_buffer`: arrays on the memory of other objects, or on a copy where their memory
 //! cannot be shared.
 //!
-//! Contract: `asarray` tries buffers, Arrow, DLPack and the array interface in this order, and copies last.
+//! Contract: `asarray` tries buffers, Arrow, the CUDA array interface, DLPack and the array interface in this order, and
+//! copies last.
 
 use crate::api;
 use crate::base::{errors, site};
 use crate::elements::create;
 use crate::exchange::arrow::from_arrow;
+use crate::exchange::cuda_array_interface::from_cuda_array_interface;
 use crate::exchange::dlpack::from_dlpack;
 use crate::handles::array::Array;
 use crate::handles::expr::value;
@@ -64,7 +66,8 @@ fn is_numpy_bfloat16(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// The object as an array, without a copy where possible. An array is returned unchanged. NumPy arrays, other buffers,
-/// objects with DLPack (a PyTorch tensor) and Arrow arrays are aliased. Anything else is copied as by `tenure.array`.
+/// objects with DLPack (a PyTorch tensor), Arrow arrays and arrays of GPUs (Numba, CuPy) are aliased. Anything else is
+/// copied as by `tenure.array`.
 ///
 /// dtype: a conversion copies. copy: None copies where necessary, False raises instead, True always copies.
 ///
@@ -104,8 +107,12 @@ pub fn asarray<'py>(
         return Err(errors::with_text(py, TN_ERR_WOULD_COPY, &text, false));
     }
     let mut source = object.clone();
-    if !object.hasattr("__array__")? && !object.is_instance_of::<Array>() && object.hasattr("__dlpack__")? {
-        source = from_dlpack(py, object, None, None)?.into_any();
+    if !object.hasattr("__array__")? && !object.is_instance_of::<Array>() {
+        if has_cuda_array_interface(object) {
+            source = from_cuda_array_interface(py, object, None, true)?.into_any();
+        } else if object.hasattr("__dlpack__")? {
+            source = from_dlpack(py, object, None, None)?.into_any();
+        }
     }
     let dtype = wanted.map(|w| dtype_object(py, w)).transpose()?;
     create::array(py, &source, dtype.as_ref(), None, None, None)
@@ -130,12 +137,19 @@ fn wants_a_copy(py: Python<'_>, error: &PyErr) -> bool {
     status.is_ok_and(|status| matches!(status, TN_ERR_WOULD_COPY | TN_ERR_LAYOUT))
 }
 
+/// Whether the object has its elements in memory of a GPU. PyTorch's tensors that need gradients raise an error of their
+/// own for the attribute.
+fn has_cuda_array_interface(object: &Bound<'_, PyAny>) -> bool {
+    object.hasattr("__cuda_array_interface__").unwrap_or(false)
+}
+
 /// Whether the object has its elements in memory, unlike a list of numbers. Then a copy is one that an alias could have
 /// avoided.
 fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     // SAFETY: attached, a live object.
     let buffer = unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0;
-    Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
+    let interface = object.hasattr("__array_interface__")? || has_cuda_array_interface(object);
+    Ok(buffer || interface || object.hasattr("__dlpack__")?)
 }
 
 /// An array on the object's own bytes. None: they cannot be shared. copy: None lets the library copy what it cannot alias,
@@ -177,6 +191,10 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -
             }
             Err(error) => Err(error),
         };
+    }
+    // Before DLPack, whose structs cannot name a stream to wait for.
+    if has_cuda_array_interface(object) {
+        return from_cuda_array_interface(py, object, copy, true).map(Some);
     }
     if object.hasattr("__dlpack__")? {
         return from_dlpack(py, object, None, copy).map(Some);

@@ -5,7 +5,7 @@
 //! BufferError; nothing is copied. Shape and strides of a buffer belong to its guard, whose handle is in the buffer's
 //! `internal`.
 
-use crate::api::{self, Id};
+use crate::api::{self, Id, cuda};
 use crate::base::{errors, site};
 use crate::exchange::export_class::{Class, open};
 use crate::handles::array::{Array, brief};
@@ -133,7 +133,7 @@ fn bfloat16_as_numpy<'py>(
 pub struct Proxy {
     array: Py<Array>,
     class: Class,
-    /// The export that reading `__array_interface__` opened; 0: none.
+    /// The export that reading an array interface opened; 0: none.
     interface_export: AtomicU64,
 }
 
@@ -162,8 +162,7 @@ impl Proxy {
     pub fn end_interface_export(&self) {
         let guard = self.interface_export.swap(0, Ordering::Relaxed);
         if guard != 0 {
-            // An open export can always be ended, and there is no caller to report to.
-            let _ = api::borrow_end(Id(guard), 0);
+            cuda::end_export(Id(guard));
         }
     }
 }

@@ -4,12 +4,12 @@
 //! Contract: `dlpack_tensor` has the structs; here are the capsules around them and the negotiation between the two
 //! sides. A capsule that was not used calls its struct's deleter. One that was used is renamed and does nothing.
 
-use crate::api;
+use crate::api::{self, Id};
 use crate::base::{errors, site};
 use crate::exchange::buffer::Proxy;
 use crate::exchange::dlpack_table;
 use crate::exchange::dlpack_tensor::{
-    ANYWHERE, ASK_FOR_VERSION, ExportRequest, OwnedTensor, delete, tensor, tensor_of,
+    ANYWHERE, ASK_FOR_VERSION, ExportRequest, OwnedTensor, delete, label_of, tensor, tensor_of,
 };
 use crate::exchange::export_class::Class;
 use crate::handles::array::Array;
@@ -51,10 +51,45 @@ unsafe extern "C" fn destroy_capsule(capsule: *mut ffi::PyObject) {
 /// The result of `__dlpack_device__`: the device under which the array is exported.
 pub fn device(array: &Array) -> PyResult<(i32, i32)> {
     let device = api::query(array.id()?).map_err(errors::exporting)?.device;
-    Ok(match device.r#type {
-        TN_CUDA_HOST | TN_CUDA_MANAGED => (TN_CPU as i32, 0),
-        other => (other as i32, device.id),
+    Ok(match label_of(device) {
+        TN_CPU => (TN_CPU as i32, 0),
+        0 => (device.r#type as i32, device.id),
+        label => (label as i32, device.id),
     })
+}
+
+/// A consumer's stream, imported for one call.
+struct Consumer(Id);
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        if self.0.0 > LAST_CONSTANT {
+            // An open handle can always be released.
+            let _ = api::cuda::stream_release(self.0);
+        }
+    }
+}
+
+/// The stream constants of C: legacy, per-thread, current.
+const LAST_CONSTANT: u64 = 3;
+
+/// The stream of a consumer on a GPU, and whether it wants no order at all (the table of DL-17).
+fn consumer_of(stream: &Bound<'_, PyAny>, device: tn_device) -> PyResult<(Consumer, bool)> {
+    let wrong =
+        || PyBufferError::new_err("stream must be None, -1, 1, 2 or the address of a CUstream, for an array on a GPU");
+    match stream.extract::<i64>().map_err(|_| wrong())? {
+        -1 => Ok((Consumer(Id::NULL), true)),
+        0 => Err(PyValueError::new_err(
+            "stream 0 is ambiguous on a GPU; 1 is the legacy default stream, 2 the per-thread one, -1 asks for no order",
+        )),
+        constant @ (1 | 2) => Ok((Consumer(Id(constant as u64)), false)),
+        native if native > 0 => {
+            let device = tn_device { r#type: TN_CUDA, id: device.id };
+            let imported = api::cuda::stream_import(device, native as u64).map_err(errors::exporting)?;
+            Ok((Consumer(imported), false))
+        }
+        _ => Err(wrong()),
+    }
 }
 
 /// A tuple of two integers, such as a version or a device.
@@ -97,10 +132,18 @@ pub fn export<'py>(
     dl_device: Option<Pair>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let unordered = match stream {
-        None => false,
-        Some(stream) if stream.extract::<i64>().is_ok_and(|s| s == -1) => true,
-        Some(_) => return Err(PyBufferError::new_err("stream must be None or -1, because the array is on the host")),
+    let own = api::query(array.id()?).map_err(errors::exporting)?.device;
+    let target = dl_device.map_or(ANYWHERE, |Pair(kind, id)| tn_device { r#type: kind as u32, id });
+    let label = label_of(own);
+    let labelled = if label == 0 { own.r#type } else { label };
+    let (consumer, unordered) = match (target.r#type, stream) {
+        (_, None) => (Consumer(Id::NULL), false),
+        (TN_CUDA, Some(stream)) => consumer_of(stream, target)?,
+        (0, Some(stream)) if labelled != TN_CPU => consumer_of(stream, own)?,
+        (_, Some(stream)) if stream.extract::<i64>().is_ok_and(|s| s == -1) => (Consumer(Id::NULL), true),
+        (_, Some(_)) => {
+            return Err(PyBufferError::new_err("stream must be None or -1, because the array is on the host"));
+        }
     };
     let versioned = max_version.is_some_and(|Pair(major, _)| major >= 1);
     if class == Class::ReadOnly && !versioned && copy != Some(true) {
@@ -111,7 +154,9 @@ pub fn export<'py>(
     }
     let how = ExportRequest {
         flags: crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT },
-        target: dl_device.map_or(ANYWHERE, |Pair(kind, id)| tn_device { r#type: kind as u32, id }),
+        label,
+        target,
+        consumer: consumer.0,
     };
     let tensor = tensor(py, array, class, &how, versioned)?;
     capsule(py, tensor, versioned)
@@ -129,7 +174,8 @@ pub fn export_fast(py: Python<'_>, array: &Array, versioned: bool) -> Option<*mu
         // Without TN_WAIT: an export that must wait for a device takes the slow path.
         flags: TN_BORROW | Class::Default.flags(),
         mode: 0,
-        label: 0,
+        // Memory of GPUs takes the slow path too.
+        label: TN_CPU,
         reserved: 0,
         target: ANYWHERE,
         consumer: null_mut(),
@@ -178,6 +224,15 @@ pub fn _reads<'py>(
     export(py, array.get(), Class::ConsumerReads, stream, max_version, dl_device, copy)
 }
 
+/// The CUstream that a producer on a GPU has to make wait: the thread's current stream. None: not a GPU of this process.
+fn own_stream((kind, id): (i32, i32)) -> PyResult<Option<u64>> {
+    if !matches!(kind as u32, TN_CUDA | TN_CUDA_MANAGED) || api::cuda::device_count(TN_CUDA).unwrap_or(0) == 0 {
+        return Ok(None);
+    }
+    let current = Consumer(api::cuda::stream_current(tn_device { r#type: TN_CUDA, id })?);
+    Ok(Some(api::cuda::stream_native(current.0)?))
+}
+
 /// Calls the object's `__dlpack__`; once more without the newer arguments where it does not know them.
 fn capsule_of<'py>(
     object: &Bound<'py, PyAny>,
@@ -185,8 +240,12 @@ fn capsule_of<'py>(
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    object.call_method0(pyo3::intern!(py, "__dlpack_device__"))?;
+    let Pair(kind, id) = object.call_method0(pyo3::intern!(py, "__dlpack_device__"))?.extract()?;
     let options = PyDict::new(py);
+    let goes_to = device.unwrap_or((kind, id));
+    if let Some(stream) = own_stream(goes_to)? {
+        options.set_item(pyo3::intern!(py, "stream"), stream)?;
+    }
     options.set_item(pyo3::intern!(py, "max_version"), (1, 1))?;
     if let Some(device) = device {
         options.set_item(pyo3::intern!(py, "dl_device"), device)?;
@@ -197,7 +256,14 @@ fn capsule_of<'py>(
     let name = pyo3::intern!(py, "__dlpack__");
     match object.call_method(name, (), Some(&options)) {
         // Exactly this class: a subclass, as pyarrow raises one, is no complaint about an argument.
-        Err(error) if error.get_type(py).is(py.get_type::<PyTypeError>()) => object.call_method0(name),
+        Err(error) if error.get_type(py).is(py.get_type::<PyTypeError>()) => match own_stream(goes_to)? {
+            None => object.call_method0(name),
+            Some(stream) => {
+                let options = PyDict::new(py);
+                options.set_item(pyo3::intern!(py, "stream"), stream)?;
+                object.call_method(name, (), Some(&options))
+            }
+        },
         answer => answer,
     }
 }

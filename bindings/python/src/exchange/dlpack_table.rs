@@ -73,7 +73,7 @@ unsafe extern "C" fn from_object(object: *mut ffi::PyObject, out: *mut *mut c_vo
     guarded(|py| {
         // SAFETY: what the caller passes by DLPack's documentation.
         let array = unsafe { array_of(py, object)? };
-        let made = dlpack_tensor::tensor(py, array.get(), Class::Default, &dlpack_tensor::alias(), true)?;
+        let made = dlpack_tensor::tensor(py, array.get(), Class::Default, &dlpack_tensor::alias(array.get())?, true)?;
         // SAFETY: writable by DLPack's documentation.
         unsafe { out.write(made) };
         Ok(())
@@ -277,5 +277,7 @@ pub fn struct_of(object: &Bound<'_, PyAny>) -> PyResult<Option<OwnedTensor>> {
         return Ok(None);
     }
     // SAFETY: a struct that the table's function gave us.
-    Ok(Some(unsafe { OwnedTensor::own(tensor, true) }))
+    let tensor = unsafe { OwnedTensor::own(tensor, true) };
+    // The table orders nothing. `__dlpack__` makes our stream wait for the producer's.
+    Ok(Some(tensor).filter(|tensor| !tensor.is_on_device()))
 }

@@ -14,6 +14,8 @@ use crate::types::*;
 use crate::values::convert::crossing;
 use core::ffi::c_void;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU32, Ordering};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// DLPack's flag: the producer copied the bytes for this export.
@@ -29,6 +31,14 @@ struct VersionedHead {
     flags: u64,
 }
 
+/// The beginning of a DLManagedTensorVersioned up to its tensor's device.
+#[repr(C)]
+struct VersionedTensor {
+    head: VersionedHead,
+    data: *mut c_void,
+    device: tn_device,
+}
+
 /// A DLManagedTensor, by DLPack's layout; the tensor has 48 bytes.
 #[repr(C)]
 struct LegacyTensor {
@@ -40,15 +50,48 @@ struct LegacyTensor {
 /// The consumer's choices for an export.
 pub struct ExportRequest {
     pub flags: u32,
+    /// The device type in the struct; 0: that of the bytes.
+    pub label: tn_device_type,
     pub target: tn_device,
+    /// The consumer's stream, which lives until the export is made.
+    pub consumer: Id,
 }
 
 /// No target: the bytes' own device.
 pub const ANYWHERE: tn_device = tn_device { r#type: 0, id: 0 };
 
+/// The label of page-locked and managed memory in exports.
+static LABEL: AtomicU32 = AtomicU32::new(TN_CPU);
+
+/// The device types that `set_dlpack_label` knows by name.
+const LABELS: [(&str, tn_device_type); 3] = [("cpu", TN_CPU), ("cuda", TN_CUDA), ("own", 0)];
+
+/// Sets under which device `x.__dlpack__()` exports page-locked and managed memory: "cpu" (the default, which every library takes), "cuda",
+/// or "own" for DLPack's numbers of such memory, which few libraries know.
+///
+/// >>> tenure.set_dlpack_label("cpu")
+#[pyfunction]
+pub fn set_dlpack_label(label: &str) -> PyResult<()> {
+    let known = LABELS.iter().find(|(name, _)| *name == label);
+    let (_, kind) = known
+        .ok_or_else(|| PyValueError::new_err(format!("label {label:?} is none of \"cpu\", \"cuda\" and \"own\"")))?;
+    LABEL.store(*kind, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The label of an export of memory of a device; 0: its own.
+pub fn label_of(device: tn_device) -> tn_device_type {
+    match device.r#type {
+        TN_CUDA_HOST | TN_CUDA_MANAGED => LABEL.load(Ordering::Relaxed),
+        _ => 0,
+    }
+}
+
 /// A request for an alias on the bytes' own device, without waiting for work on them.
-pub fn alias() -> ExportRequest {
-    ExportRequest { flags: TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED, target: ANYWHERE }
+pub fn alias(array: &Array) -> PyResult<ExportRequest> {
+    let device = api::query(array.id()?).map_err(errors::exporting)?.device;
+    let flags = TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED;
+    Ok(ExportRequest { flags, label: label_of(device), target: ANYWHERE, consumer: Id::NULL })
 }
 
 /// Exports an array as a struct. A refused shared view becomes a read-only one where the struct has a flag for that.
@@ -62,17 +105,17 @@ pub fn tensor(
     let id = array.id()?;
     let copies = how.flags & (TN_BORROW | TN_REQUIRE_BORROW) == 0;
     let _site = site::here(py);
-    let target = how.target;
+    let (label, target, consumer) = (how.label, how.target, how.consumer);
     let made = |class: Class| {
         wait_without_gil(py, how.flags | if copies { 0 } else { class.flags() }, |flags| {
             let options = tn_dlpack_options {
                 size: size_of::<tn_dlpack_options>(),
                 flags,
                 mode: 0,
-                label: 0,
+                label,
                 reserved: 0,
                 target,
-                consumer: null_mut(),
+                consumer: consumer.0 as *mut tn_stream,
             };
             tensor_of(id, &options, versioned).map(SameThread)
         })
@@ -151,6 +194,13 @@ pub struct OwnedTensor {
 }
 
 impl OwnedTensor {
+    /// Whether the struct, which is versioned, says that its bytes are on a device.
+    pub fn is_on_device(&self) -> bool {
+        // SAFETY: a versioned struct of major version 1, whose tensor has its device behind the data.
+        let kind = unsafe { (*self.tensor.cast::<VersionedTensor>()).device.r#type };
+        !matches!(kind, TN_CPU | TN_CUDA_HOST)
+    }
+
     /// # Safety
     /// - `tensor` is a struct of that kind that no other code will delete.
     pub unsafe fn own(tensor: *mut c_void, versioned: bool) -> OwnedTensor {

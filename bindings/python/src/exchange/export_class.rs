@@ -38,17 +38,27 @@ pub fn may_read(failure: Failure) -> bool {
     matches!(failure.0, TN_ERR_READONLY | TN_ERR_IN_EXPRESSION | TN_ERR_SHARED)
 }
 
-/// Opens an export on the array's own bytes. True: it is read-only. If a shared view is refused and reading suffices,
-/// opens a read-only one.
+/// Opens an export on the array's own bytes for the host. True: it is read-only. If a shared view is refused and reading
+/// suffices, opens a read-only one.
 pub fn open(py: Python<'_>, id: Id, class: Class, reading_suffices: bool) -> api::Result<(Id, tn_view_info, bool)> {
-    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
     let opened = |flags| {
-        wait_without_gil(py, flags, |flags| api::export_host(id, flags, 0).map(SameThread)).map(|shown| shown.0)
+        wait_without_gil(py, flags | TN_WAIT, |flags| api::export_host(id, flags, 0).map(SameThread))
+            .map(|shown| shown.0)
     };
+    open_by(class, reading_suffices, opened).map(|((guard, info), readonly)| (guard, info, readonly))
+}
+
+/// As [`open`], for any kind of export: `opened` makes one with the given flags.
+pub fn open_by<T>(
+    class: Class,
+    reading_suffices: bool,
+    opened: impl Fn(u32) -> api::Result<T>,
+) -> api::Result<(T, bool)> {
+    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW;
     match opened(ALIAS | class.flags()) {
-        Ok((guard, info)) => Ok((guard, info, class == Class::ReadOnly)),
+        Ok(export) => Ok((export, matches!(class, Class::ReadOnly | Class::ConsumerReads))),
         Err(failure) if class == Class::Default && reading_suffices && may_read(failure) => {
-            opened(ALIAS).map(|(guard, info)| (guard, info, true))
+            opened(ALIAS).map(|export| (export, true))
         }
         Err(failure) => Err(failure),
     }

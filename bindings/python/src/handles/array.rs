@@ -133,7 +133,7 @@ impl Array {
         unsafe { &*extra }
     }
 
-    /// Ends the exports that `__array_interface__` opened.
+    /// Ends the exports that reading an array interface opened.
     pub fn end_interface_exports(&self) {
         if !self.extra.load(Ordering::Acquire).is_null() {
             self.extra().end_interface_exports();

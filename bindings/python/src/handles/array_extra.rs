@@ -1,14 +1,14 @@
 //! Data that only few array objects have, on the heap.
 
-use crate::api::{self, Id};
+use crate::api::{Id, cuda};
 use std::sync::{Mutex, PoisonError};
 
-/// Data of an array object that DLPack's exchange table, `__array_interface__` or an explicit release needed.
+/// Data of an array object that DLPack's exchange table, an array interface or an explicit release needed.
 #[derive(Default)]
 pub struct ArrayExtra {
     /// Shapes and strides that consumers point to; they live as long as the object.
     numbers: Mutex<Vec<Box<[i64]>>>,
-    /// Addresses that readers of `__array_interface__` know, and the exports that keep their bytes.
+    /// Addresses that readers of `__array_interface__` or `__cuda_array_interface__` know, and the exports that keep their bytes.
     pub interface_exports: Mutex<Vec<(u64, Id)>>,
     /// What was known of the array when its handle went.
     last: Mutex<Description>,
@@ -44,12 +44,11 @@ impl ArrayExtra {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the exports that `__array_interface__` opened.
+    /// Ends the exports that reading an array interface opened.
     pub fn end_interface_exports(&self) {
         let exports = core::mem::take(&mut *self.interface_exports.lock().unwrap_or_else(PoisonError::into_inner));
         for (_, guard) in exports {
-            // An open export can always be ended, and there is no caller to report to.
-            let _ = api::borrow_end(guard, 0);
+            cuda::end_export(guard);
         }
     }
 }

@@ -1,0 +1,261 @@
+//! Import and export of memory that devices access: GPU, managed, and page-locked memory.
+//!
+//! Contract of exports: the consumer's stream waits for unfinished work on the bytes; the host does not. A consumer that states no stream is
+//! told one on which waiting is enough. That stream never ends.
+//!
+//! Contract of imports: the driver says whose memory the bytes are. Unfinished work of the producer's stream becomes work on the new array,
+//! so that every later use comes after it. When the import ends, that stream waits for this library's work on the bytes.
+
+use crate::array::{self, Checked};
+use crate::borrow::would_copy;
+use crate::device_copy::device_address;
+use crate::error::{Result, fail};
+use crate::exchange::host::{self, Export, Exported, Import, Imported, ProducerWork, WhyNot};
+use crate::gpu::{self, pointer};
+use crate::layout::{Layout, Order};
+use crate::ledger::{self, Claim, Class, Points, Release, UseTime};
+use crate::names::DeviceName;
+use crate::pool;
+use crate::slots::Id;
+use crate::stream::{self, Stream, StreamArg};
+use crate::thread;
+use crate::transfer;
+use crate::types::*;
+use core::ffi::CStr;
+
+/// An open export to a consumer on a device.
+pub struct DeviceExport {
+    /// The export.
+    pub exported: Exported,
+    /// The address of element (0,..,0) for devices; 0 without elements.
+    pub address: u64,
+    /// The stream for which the consumer has to wait. None: no work is unfinished, or the consumer's stream waits.
+    pub ready: Option<&'static Stream>,
+}
+
+/// Opens an export of an array to a consumer on a device. `stream` is the consumer's; NULL: it is not known, and the export says which
+/// stream to wait for. A copy has the given order.
+pub fn export(id: Id, request: &Export, stream: &StreamArg, why_not: &WhyNot, order: Order) -> Result<DeviceExport> {
+    ledger::find::<Claim>(id)?;
+    let device = array::device(id)?;
+    let aliased = if request.wants_alias() {
+        check_device(device)?;
+        open_alias(id, request, stream, why_not)?
+    } else {
+        None
+    };
+    match aliased {
+        Some(export) => Ok(export),
+        None => export_copy(id, request, stream, order, device),
+    }
+}
+
+/// TN_ERR_DEVICE for memory that no device can access.
+fn check_device(device: tn_device) -> Result<()> {
+    if matches!(device.r#type, TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED) {
+        return Ok(());
+    }
+    Err(fail(
+        TN_ERR_DEVICE,
+        format_args!(
+            "the array is on device {}, which no GPU can access; copy it with tn_array_to_device first",
+            DeviceName(device)
+        ),
+    ))
+}
+
+/// Opens an export on the array's own bytes. None: the format cannot express their layout, and the flags allow a copy.
+fn open_alias(id: Id, request: &Export, stream: &StreamArg, why_not: &WhyNot) -> Result<Option<DeviceExport>> {
+    let device = array::device(id)?;
+    let (when, ready) = if request.flags & TN_UNORDERED != 0 {
+        (UseTime { unordered: true, ..UseTime::HOST }, None)
+    } else if let Some(consumer) = stream.on(device)? {
+        (UseTime::on(consumer), None)
+    } else {
+        match stream_after_work(id, device, request.class)? {
+            Some(ready) => (UseTime::on(ready), Some(ready)),
+            // Work that begins from now on is none of the export's.
+            None => (UseTime { unordered: true, ..UseTime::HOST }, None),
+        }
+    };
+    let Some(guard) = host::open_alias(id, request, when, &|_, _| Ok(()), why_not)? else { return Ok(None) };
+    match address_of(device, guard.layout()) {
+        Ok(address) => Ok(Some(DeviceExport { exported: Exported { guard, how: TN_ALIASED }, address, ready })),
+        Err(status) => {
+            guard.end(false);
+            Err(status)
+        }
+    }
+}
+
+/// The address of element (0,..,0) for devices; 0 without elements. TN_ERR_DEVICE: page-locked memory that is not mapped.
+fn address_of(device: tn_device, layout: &Layout) -> Result<u64> {
+    if layout.is_empty() {
+        return Ok(0);
+    }
+    match device_address(device, layout.offset() as usize) {
+        0 => Err(fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "the array is in page-locked memory that is not mapped for devices; allocate it in a pool with TN_HOST_MAPPED"
+            ),
+        )),
+        address => Ok(address),
+    }
+}
+
+/// A stream that comes after all unfinished work on an array, for a consumer that reads or writes. None: no work is unfinished.
+fn stream_after_work(id: Id, device: tn_device, class: Class) -> Result<Option<&'static Stream>> {
+    let points: Points = array::with(id, |locked, claim| -> Checked<Points> {
+        array::check_live(locked, claim)?;
+        Ok(locked.work_over(claim, class != Class::ExportRead))
+    })?;
+    if points.is_empty() || points.have_passed() {
+        return Ok(None);
+    }
+    match StreamArg::Legacy.on(device)? {
+        Some(legacy) if points.are_before(legacy) => Ok(Some(legacy)),
+        _ => stream::export_stream(device).map(Some),
+    }
+}
+
+/// Copies an array to a device, in the order of the consumer's stream, and opens an export of the copy.
+pub fn export_copy(
+    id: Id,
+    request: &Export,
+    stream: &StreamArg,
+    order: Order,
+    device: tn_device,
+) -> Result<DeviceExport> {
+    check_device(device)?;
+    let current = StreamArg::Current;
+    let on = if stream.is_null() { &current } else { stream };
+    let of_copy = of_copy(request);
+    let opened = copied(id, request, order, device, on, |copy| open_alias(copy, &of_copy, stream, &|_| None))?;
+    let DeviceExport { exported, address, ready } = opened.expect("every layout can be expressed");
+    Ok(DeviceExport { exported: Exported { how: TN_COPIED, ..exported }, address, ready })
+}
+
+/// Copies an array of a device to the host, or to another device that the host reaches, and opens an export of the copy, which is done.
+pub fn copy_out(id: Id, request: &Export, target: tn_device) -> Result<Exported> {
+    let of_copy = of_copy(request);
+    let export = |copy| host::export(copy, &of_copy, Ok(StreamArg::Now), &|_| None);
+    let exported = copied(id, request, Order::A, target, &StreamArg::Now, export)?;
+    Ok(Exported { how: TN_COPIED, ..exported })
+}
+
+/// The export of a copy that was made for it.
+fn of_copy(request: &Export) -> Export {
+    Export { flags: TN_BORROW, class: request.copy, unique: false, ..*request }
+}
+
+/// Copies an array to a device in the order of a stream, and passes the copy to `export`.
+fn copied<R>(
+    id: Id,
+    request: &Export,
+    order: Order,
+    target: tn_device,
+    stream: &StreamArg,
+    export: impl FnOnce(Id) -> Result<R>,
+) -> Result<R> {
+    let moves = array::device(id)? != target;
+    let why = if moves { TN_WHY_DEVICE } else { TN_WHY_LAYOUT };
+    let (forced, why) = if request.wants_alias() { (true, why) } else { (false, 0) };
+    if forced && (thread::current().forbids() > 0 || moves && request.flags & TN_REQUIRE_BORROW != 0) {
+        return Err(would_copy(why));
+    }
+    let copy = transfer::copy_to(request.function, id, order, pool::current(target)?, stream)?;
+    let bytes = array::snapshot(copy)?.bytes() as u64;
+    let exported = export(copy);
+    array::release_if_open(copy);
+    let exported = exported?;
+    host::record_copy(request.function, why, forced, bytes);
+    Ok(exported)
+}
+
+/// Where a producer's unfinished work is.
+#[derive(Clone, Copy)]
+pub enum Producer {
+    /// There is none, or the caller has ordered it.
+    None,
+    /// On this CUstream, which waits for this library's work when the import ends.
+    Stream(u64),
+    /// Before the present work of the thread's current stream, which the producer made wait.
+    Current,
+}
+
+/// An import of bytes that devices access.
+pub struct DeviceImport<'a> {
+    /// The C function, for the copy book.
+    pub function: &'static CStr,
+    /// The layout of the elements from element (0,..,0) on. Its offset is 0.
+    pub layout: &'a mut Layout,
+    /// The address of element (0,..,0) for devices. Not read without elements.
+    pub data: u64,
+    /// Crossing flags, checked.
+    pub flags: u32,
+    /// The device that the producer states. None: it states none.
+    pub stated: Option<tn_device>,
+    /// The producer's unfinished work.
+    pub producer: Producer,
+    /// As for an import of the host.
+    pub release: Release,
+}
+
+/// Makes an array of foreign bytes that devices access. On failure no release runs and nothing has changed.
+///
+/// # Safety
+/// - The elements of the layout may be read by devices during the call, and lie in one allocation.
+/// - If the import aliases them: they may be read until the release has run.
+pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
+    let DeviceImport { function, layout, data, stated, flags, producer, release } = import;
+    let Some((start, _)) = layout.extent() else {
+        let device = gpu::home()?.device();
+        let import = Import { function, device, layout, flags, release, after: None };
+        // SAFETY: there is no element.
+        return unsafe { host::import(import) };
+    };
+    let memory = pointer::locate(data.wrapping_add_signed(start))?;
+    check_stated(stated, memory.device)?;
+    layout.rebase(memory.address.wrapping_sub(start as u64))?;
+    let after = match producer {
+        Producer::None => None,
+        Producer::Current => {
+            let point = stream::current(memory.device)?.end_of_use();
+            Some(ProducerWork { point, waits_at_end: None })
+        }
+        Producer::Stream(native) => {
+            let work = work_of(memory.device, native)?;
+            stream::current(memory.device)?.wait_for(work.point)?;
+            Some(work)
+        }
+    };
+    // SAFETY: the caller's obligation, and the driver's answer about the memory.
+    unsafe { host::import(Import { function, device: memory.device, layout, flags, release, after }) }
+}
+
+/// TN_ERR_DEVICE: the memory is not what the producer states. Managed and page-locked memory may be stated to be a GPU's.
+fn check_stated(stated: Option<tn_device>, memory: tn_device) -> Result<()> {
+    let Some(stated) = stated else { return Ok(()) };
+    let is_right = match stated.r#type {
+        TN_CUDA => memory.r#type != TN_CUDA || memory.id == stated.id,
+        kind => memory.r#type == kind,
+    };
+    if is_right {
+        return Ok(());
+    }
+    Err(fail(
+        TN_ERR_DEVICE,
+        format_args!("the memory is of device {}, and is stated to be of {}", DeviceName(memory), DeviceName(stated)),
+    ))
+}
+
+/// The unfinished work of a producer's stream, and the stream that waits for this library's work when the import ends.
+fn work_of(device: tn_device, native: u64) -> Result<ProducerWork> {
+    let producer = stream::foreign(device, native)?;
+    let point = producer.stream().end_of_use();
+    // A per-thread stream cannot be named when another thread ends the import. The legacy stream comes before its later work.
+    let waits_at_end =
+        if native == StreamArg::PER_THREAD { stream::foreign(device, StreamArg::LEGACY)? } else { producer };
+    Ok(ProducerWork { point, waits_at_end: Some(waits_at_end) })
+}

@@ -1,0 +1,89 @@
+//! The streams of other libraries, which name a CUstream by its value, or name none at all.
+//!
+//! Contract: a CUstream that was named is remembered, so that what was freed on it is known to come before what is requested on it later.
+//! A remembered stream is used only in calls that name it, and its owner may destroy it. Work in unnamed streams has passed only after a wait
+//! for the whole device; the legacy stream alone comes after it (AL-7).
+
+use super::api::known_or_adopted;
+use super::current::{gpu_of, legacy, own, permanent, set_stream_of};
+use super::state::{LEGACY, Origin, PER_THREAD, Stream};
+use super::stream_ref::StreamRef;
+use crate::error::{Result, fail};
+use crate::gpu::{GPUS, Gpu};
+use crate::thread::QuickLock;
+use crate::types::*;
+use core::sync::atomic::AtomicPtr;
+
+/// Number of streams that are remembered: more than PyTorch makes for one GPU.
+const REMEMBERED: usize = 256;
+
+/// The remembered streams, each with a reference.
+struct Memory {
+    streams: [Option<StreamRef>; REMEMBERED],
+    /// The entry after the one that was replaced last.
+    next: usize,
+}
+
+static MEMORY: QuickLock<Memory> = QuickLock::new(Memory { streams: [const { None }; REMEMBERED], next: 0 });
+
+/// The streams that stand for unnamed ones, by GPU; each keeps a reference.
+static UNNAMED: [AtomicPtr<Stream>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+
+/// The stream of another library's CUstream, which exists during this call; 0 means the legacy stream (AL-8).
+///
+/// TN_ERR_DEVICE: it belongs to another GPU or context; TN_ERR_LIMIT: too many streams have uses that are open; TN_ERR_DRIVER.
+pub fn foreign(device: tn_device, native: u64) -> Result<StreamRef> {
+    let gpu = gpu_of(device)?;
+    gpu.alive()?;
+    match native {
+        0 | LEGACY => legacy(gpu).map(Stream::new_ref),
+        PER_THREAD => own(gpu).map(Stream::new_ref),
+        _ => {
+            let stream = known_or_adopted(gpu, native)?;
+            // One that this library created lives as long as its handles.
+            if stream.stream().is_imported() {
+                remember(&stream)?;
+            }
+            Ok(stream)
+        }
+    }
+}
+
+/// The stream of a use that another library ends without naming a stream: the one that the calling thread set as its current one, else the
+/// stream that stands for unnamed ones.
+pub fn unnamed(device: tn_device) -> Result<&'static Stream> {
+    match set_stream_of(gpu_of(device)?) {
+        Some(stream) => Ok(stream),
+        None => unknown(device),
+    }
+}
+
+/// The stream that stands for unnamed ones.
+pub fn unknown(device: tn_device) -> Result<&'static Stream> {
+    let gpu: &'static Gpu = gpu_of(device)?;
+    permanent(gpu, &UNNAMED[gpu.id() as usize], Origin::Unnamed)
+}
+
+/// Keeps a reference on a stream. The stream that makes room for it has no open use, and ends after the lock was released.
+fn remember(stream: &StreamRef) -> Result<()> {
+    let forgotten = MEMORY.lock().add(stream);
+    forgotten.map(drop).ok_or_else(|| {
+        fail(
+            TN_ERR_LIMIT,
+            format_args!("{REMEMBERED} streams of other libraries have uses that are open; free blocks that they use"),
+        )
+    })
+}
+
+impl Memory {
+    /// Returns the entry that the stream replaces; None: there is no room.
+    fn add(&mut self, stream: &StreamRef) -> Option<Option<StreamRef>> {
+        if self.streams.iter().flatten().any(|known| known == stream) {
+            return Some(None);
+        }
+        let free = |entry: &Option<StreamRef>| entry.as_ref().is_none_or(|known| !known.stream().has_open_uses());
+        let at = (self.next..REMEMBERED).chain(0..self.next).find(|&at| free(&self.streams[at]))?;
+        self.next = (at + 1) % REMEMBERED;
+        Some(self.streams[at].replace(stream.clone()))
+    }
+}
