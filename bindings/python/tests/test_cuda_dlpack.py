@@ -177,5 +177,5 @@ def test_a_wrong_device_is_refused(refused):
 
 
 def test_the_host_does_not_get_the_address_of_a_gpu():
-    with pytest.raises(BufferError, match="cuda"):
+    with pytest.raises((BufferError, RuntimeError), match="device"):
         np.from_dlpack(on("cuda:0"))
