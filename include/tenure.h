@@ -2344,7 +2344,7 @@ tn_status tn_pool_usable_size(const void *ptr,
  * @param pool     The pool; NULL: the thread's current pool of the host.
  * @param[out] stats The struct to fill, with `size` set by the caller; as much as fits is filled. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
- * @note Threads: any. Blocks: never. Allocates: nothing; no device call.
+ * @note Threads: any. Blocks: never. Allocates: nothing; no device call, but for the counts of a pool of the driver.
  * @since 0.1
  * @ingroup pool
  */

@@ -2207,6 +2207,7 @@ public:
                                                            &borrow, &what));
         return {is, detail::borrowed(borrow, consumer.handle()), static_cast<tenure::how>(what)};
     }
+    /// The export ends on the stream, which must live until then: name it first.
     struct_export<tn_cuda_array_interface> export_cuda_array_interface(flag flags, mode how, stream &&consumer,
                                                                        site place = site::here()) const = delete;
     /// Exports a matrix of float on a GPU to CUDAMat, whose work is on the legacy stream.

@@ -1,4 +1,5 @@
-"""The part of docs/interop.md on libraries of GPUs: what `tenure.compat` and the CUDA array interface share, copy and refuse.
+"""The parts of docs/interop.md on libraries of GPUs: what `tenure.compat` and the CUDA array interface share, copy and refuse, and the table
+of `gpu_streams`.
 
     python gpu_matrix.py --write FILE    writes the section into docs/interop.md
     python gpu_matrix.py --check FILE    fails if the file differs from the results
@@ -12,6 +13,7 @@ import re
 import sys
 
 import numpy as np
+import gpu_streams
 import older_libraries
 
 import tenure
@@ -128,6 +130,7 @@ def section() -> str:
     sys.modules.update(modules)
     try:
         rows = table()
+        streams = gpu_streams.section() if gpu_streams.simulated else ""
     finally:
         compat._owners.clear()
         for name, module in before.items():
@@ -144,13 +147,15 @@ The cells are observed with stand-ins for the older libraries; PyCUDA and numba-
 Arrays are float32 of shape (3, 4) and F order, unless the row says otherwise. `reads` promises that the library only reads.
 
 {rows}
-"""
+
+{streams}"""
 
 
 def document(old: str) -> str:
-    """The page with this section at its end."""
+    """The page with these sections at its end. The one on streams needs the simulated driver, and stays as it is on another."""
     head = re.split(rf"(?m)^## {TITLE}$", old)[0].rstrip("\n")
-    return f"{head}\n\n{section()}"
+    kept = old[old.find(f"## {gpu_streams.TITLE}") :] if not gpu_streams.simulated else ""
+    return f"{head}\n\n{section()}{kept}"
 
 
 def main() -> None:

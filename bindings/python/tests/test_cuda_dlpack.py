@@ -6,7 +6,9 @@ what they were asked for.
 
 import ctypes
 
+import gpu_streams
 import numpy as np
+import older_libraries
 import pytest
 from gpu_fixtures import pools, settled  # noqa: F401
 
@@ -162,14 +164,44 @@ def test_a_capsule_ends_with_its_consumer():
     del capsule
 
 
+@pytest.mark.skipif(not gpu_streams.simulated, reason="a stalled stream: on the simulated driver only")
+def test_a_consumer_that_ignores_streams_reads_old_bytes():
+    """DL-17: -1 orders nothing, and the page on streams says what that means. In the order of the stream the bytes are new."""
+    x, s, t = on("cuda:0"), cuda.stream(), cuda.stream()
+    # A copy into other memory would wait on the host.
+    lent = cuda.pinned_array(12, np.float32)
+    seen = np.asarray(lent)
+
+    def read(capsule):
+        address = ctypes.c_uint64.from_address(tensor_at(capsule, b"dltensor")).value
+        to, native = ctypes.c_void_p(seen.ctypes.data), ctypes.c_void_p(t.native)
+        older_libraries.call("cuMemcpyDtoHAsync_v2", to, ctypes.c_uint64(address), ctypes.c_size_t(48), native)
+
+    with gpu_streams.stalled(s):
+        x.fill(70, stream=s)
+        read(x.__dlpack__(stream=-1))
+        t.synchronize()
+        assert seen[11] == 11
+        ordered = x.__dlpack__(stream=t.native)
+        read(ordered)
+    t.synchronize()
+    assert seen[11] == 70
+    del ordered
+
+
+def tensor_at(capsule, name):
+    """The address of a capsule's struct."""
+    api = ctypes.pythonapi
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = ctypes.py_object, ctypes.c_char_p
+    return api.PyCapsule_GetPointer(capsule, name)
+
+
 def test_a_wrong_device_is_refused(refused):
     """DL-26: the driver says whose memory it is."""
     n = np.zeros(4)
     capsule = n.__dlpack__()
-    api = ctypes.pythonapi
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = ctypes.py_object, ctypes.c_char_p
-    tensor = api.PyCapsule_GetPointer(capsule, b"dltensor")
+    tensor = tensor_at(capsule, b"dltensor")
     ctypes.c_uint32.from_address(tensor + 8).value = 2
     refused(Status.DEVICE, tenure.from_dlpack, capsule)
     ctypes.c_uint32.from_address(tensor + 8).value = 1

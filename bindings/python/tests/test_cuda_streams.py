@@ -206,6 +206,19 @@ def test_a_pool_of_the_driver():
 
 
 @only_simulated
+@pytest.mark.parametrize("make", [cuda.pinned_array, cuda.managed_array])
+def test_buffers_wait_for_device_work(make):
+    """CA-24: a buffer of memory that the host reaches comes after the device's work on it; a GPU's memory has none."""
+    s, d, x = cuda.stream(), cuda.to_device(np.full(1000, 3.0)), make(1000)
+    with released_later(s) as turns:
+        d.copy_to_host(x, stream=s)
+        assert memoryview(x)[999] == 3.0
+    assert len(turns) == 20
+    with pytest.raises(BufferError, match="cannot reach"):
+        memoryview(d)
+
+
+@only_simulated
 def test_auto_synchronize_waits():
     s = cuda.stream()
     n = cuda.pinned_array(1000)
