@@ -235,6 +235,31 @@ static void dl_18_the_end_counts_as_use(void)
     drop(a);
 }
 
+/* DL-18: after an export without an order the memory is reused only when all work of the device is done. */
+static void dl_18_without_an_order(void)
+{
+    tn_pool_options options = {.size = sizeof options, .backend = TN_BACKEND_PLAIN};
+    tn_pool *pool = NULL;
+    tn_array *a = NULL;
+    void *block = NULL;
+    tn_stream *s = new_stream();
+    OK(tn_pool_create(GPU, &options, &pool));
+    OK(tn_array_empty(pool, TN_U8, SHAPE(2 << 20), NULL, &a));
+    versioned *out = export_as(TN_ALIASED, a, (request){.flags = XS | TN_UNORDERED});
+    void *data = out->dl.data;
+    drop(a);
+    int held = control("tenure_sim_hold", s);
+    out->deleter(out);
+    OK(tn_pool_allocate(pool, 2 << 20, 0, TN_STREAM_LEGACY, &block));
+    CHECK(block != data);
+    OK(tn_pool_deallocate(pool, block, TN_STREAM_LEGACY));
+    if (held)
+        CHECK(control("tenure_sim_release", s));
+    OK(tn_device_synchronize(GPU));
+    OK(tn_stream_release(s));
+    OK(tn_pool_release(pool));
+}
+
 static int deleted;
 
 static void count_delete(versioned *tensor)
@@ -299,6 +324,25 @@ static void dl_28_our_own_comes_back(void)
     CHECK(claims(gpu) == 2 && is_matrix(back));
     drop(back);
     CHECK(unique(gpu));
+    /* The consumer's work comes first, also for other streams. */
+    tn_stream *u = new_stream(), *t = new_stream();
+    float five = 5, values[12];
+    versioned *out = export_as(TN_ALIASED, gpu, (request){.flags = XS, .consumer = u});
+    int held = control("tenure_sim_hold", u);
+    OK(tn_array_fill(gpu, &five, 0, u));
+    back = import(out, TN_BORROW);
+    tn_array *pinned = NULL;
+    OK(tn_array_to_device(back, PINNED, NULL, t, &pinned));
+    if (held)
+        CHECK(control("tenure_sim_release", u));
+    OK(tn_array_wait(pinned, TN_READ));
+    OK(tn_array_copy_to_host(pinned, values, NULL, NULL));
+    CHECK(values[0] == 5 && values[11] == 5);
+    drop(pinned);
+    drop(back);
+    OK(tn_stream_release(u));
+    OK(tn_stream_release(t));
+    OK(tn_device_synchronize(GPU));
     drop(gpu);
 }
 
@@ -331,6 +375,7 @@ int main(void)
     dl_15_targets();
     dl_17_the_consumers_stream_waits();
     dl_18_the_end_counts_as_use();
+    dl_18_without_an_order();
     dl_26_imports();
     dl_28_our_own_comes_back();
     OK(tn_device_synchronize(GPU));

@@ -345,6 +345,30 @@ static void al_7_no_stream_is_not_the_legacy_stream(void)
     OK(tn_pool_release(pool));
 }
 
+/* AL-7: what was freed without a stream stays so when the legacy stream has used the block meanwhile, and when it has to be cleared. */
+static void al_7_no_stream_is_not_forgotten(void)
+{
+    for (uint32_t flags = 0; flags <= TN_POOL_ZERO_ON_FREE; flags += TN_POOL_ZERO_ON_FREE) {
+        tn_pool_options options = {.size = sizeof options, .flags = flags, .backend = TN_BACKEND_PLAIN};
+        tn_pool *pool = NULL;
+        OK(tn_pool_create(GPU, &options, &pool));
+        stream_t s = new_stream(), t = new_stream();
+        void *p = tn_cupy_malloc(pool, 2 * MIB, 0);
+        stall_behind_fill(s, p, 2 * MIB);
+        tn_cupy_free(pool, p, 0);
+        void *r = tn_rmm_allocate(2 * MIB, NULL, pool);
+        tn_rmm_deallocate(r, 2 * MIB, NULL, pool);
+        void *q = tn_rmm_allocate(2 * MIB, t, pool);
+        CHECK(q && q != p);
+        CHECK(cu.tenure_sim_release(s) == 0);
+        tn_rmm_deallocate(q, 2 * MIB, t, pool);
+        OK(tn_device_synchronize(GPU));
+        end_stream(s);
+        end_stream(t);
+        OK(tn_pool_release(pool));
+    }
+}
+
 /* AL-7: a free without a stream. CuPy may have used the block in any stream. */
 static void al_7_no_stream(void)
 {
@@ -557,6 +581,7 @@ int main(void)
         al_7_the_order_of_streams();
         al_7_no_stream_is_not_the_legacy_stream();
         al_7_no_stream();
+        al_7_no_stream_is_not_forgotten();
         al_32_record_stream();
         if (!is_watched()) /* In the child, what the driver's threads had counts as lost. */
             al_9_fork();

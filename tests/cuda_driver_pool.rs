@@ -5,8 +5,10 @@ mod support {
     pub mod device_pools;
 }
 
+use std::ffi::c_void;
 use support::cuda::{Device, device, last_error, with_context, without_blocking};
 use support::device_pools::*;
+use tenure::ffi::plugin::{tn_cupy_free, tn_cupy_malloc};
 use tenure::ffi::pool::*;
 use tenure::types::*;
 use tenure_harness::test;
@@ -312,4 +314,51 @@ fn pd_17_cleared_memory_goes_back_behind_the_clearing() {
     let (clears, ()) = sim.calls_of("cuMemsetD8Async", || pool.give(block, &s));
     assert_eq!((clears, pool.stats().in_use_bytes), (1, 0));
     s.finish();
+}
+
+/// A descriptor of memory that went back to the driver behind unfinished work does not carry that work into another pool.
+#[test]
+fn pd_17_other_pools_do_not_inherit_unfinished_work() {
+    let gpu = device();
+    let (pool, s, t) = (driver_pool(|_| ()).unwrap(), stream(), stream());
+    let blocks: Vec<usize> = (0..8).map(|_| pool.take(8 * MIB, &s).unwrap()).collect();
+    s.finish();
+    let stall = gpu.stall(s.native());
+    blocks.into_iter().for_each(|block| pool.give(block, &s));
+    let plain = pool_on(GPU, |o| (o.backend, o.flags) = (TN_BACKEND_PLAIN, TN_POOL_STRICT)).unwrap();
+    let others: Vec<usize> = (0..8).map(|_| plain.take(8 * MIB, &t).unwrap()).collect();
+    assert!(others.iter().all(|&block| fill(&t, block, 8 * MIB, 1) == 0));
+    t.finish();
+    drop(stall);
+    others.into_iter().for_each(|block| plain.give(block, &t));
+}
+
+/// PD-17, AL-7: a block whose last stream is not known does not go back to the driver before a wait for the whole device.
+#[test]
+fn pd_17_a_free_that_names_no_stream() {
+    let gpu = device();
+    let (pool, s) = (driver_pool(|_| ()).unwrap(), stream());
+    // SAFETY: a live handle.
+    let block = unsafe { tn_cupy_malloc(pool.0.cast(), 8 * MIB, 0) } as usize;
+    let stall = gpu.stall(s.native());
+    assert_eq!(fill(&s, block, 8 * MIB, 1), 0);
+    // SAFETY: the block from above.
+    assert_eq!(calls(&gpu, || unsafe { tn_cupy_free(pool.0.cast(), block as *mut c_void, 0) }), (0, 0));
+    assert_eq!(pool.stats().pending_bytes, 8 * MIB as u64);
+    drop(stall);
+    s.finish();
+}
+
+/// PD-12: a trim that keeps everything returns nothing.
+#[test]
+fn pd_12_a_trim_that_keeps_all() {
+    let _gpu = device();
+    let (pool, s) = (driver_pool(|_| ()).unwrap(), stream());
+    let block = pool.take(8 * MIB, &s).unwrap();
+    pool.give(block, &s);
+    s.finish();
+    let (before, mut released) = (pool.stats().reserved_bytes, 1);
+    // SAFETY: the number is ours.
+    assert_eq!(unsafe { tn_pool_trim(pool.0, usize::MAX, &mut released) }, TN_OK);
+    assert_eq!((released, pool.stats().reserved_bytes), (0, before));
 }

@@ -4,13 +4,14 @@
 //! told one on which waiting is enough. That stream never ends.
 //!
 //! Contract of imports: the driver says whose memory the bytes are. Unfinished work of the producer's stream becomes work on the new array,
-//! so that every later use comes after it. When the import ends, that stream waits for this library's work on the bytes.
+//! so that every later use comes after it. The import ends after this library's work on the bytes; the producer's stream, which may not exist
+//! any more by then, is not touched.
 
 use crate::array::{self, Checked};
 use crate::borrow::would_copy;
 use crate::device_copy::device_address;
 use crate::error::{Result, fail};
-use crate::exchange::host::{self, Export, Exported, Import, Imported, ProducerWork, WhyNot};
+use crate::exchange::host::{self, Export, Exported, Import, Imported, WhyNot};
 use crate::gpu::{self, pointer};
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Class, Points, Release, UseTime};
@@ -178,7 +179,7 @@ fn copied<R>(
 pub enum Producer {
     /// There is none, or the caller has ordered it.
     None,
-    /// On this CUstream, which waits for this library's work when the import ends.
+    /// On this CUstream.
     Stream(u64),
     /// Before the present work of the thread's current stream, which the producer made wait.
     Current,
@@ -220,14 +221,11 @@ pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
     layout.rebase(memory.address.wrapping_sub(start as u64))?;
     let after = match producer {
         Producer::None => None,
-        Producer::Current => {
-            let point = stream::current(memory.device)?.end_of_use();
-            Some(ProducerWork { point, waits_at_end: None })
-        }
+        Producer::Current => Some(stream::current(memory.device)?.end_of_use()),
         Producer::Stream(native) => {
-            let work = work_of(memory.device, native)?;
-            stream::current(memory.device)?.wait_for(work.point)?;
-            Some(work)
+            let point = stream::foreign(memory.device, native)?.stream().end_of_use();
+            stream::current(memory.device)?.wait_for(point)?;
+            Some(point)
         }
     };
     // SAFETY: the caller's obligation, and the driver's answer about the memory.
@@ -248,14 +246,4 @@ fn check_stated(stated: Option<tn_device>, memory: tn_device) -> Result<()> {
         TN_ERR_DEVICE,
         format_args!("the memory is of device {}, and is stated to be of {}", DeviceName(memory), DeviceName(stated)),
     ))
-}
-
-/// The unfinished work of a producer's stream, and the stream that waits for this library's work when the import ends.
-fn work_of(device: tn_device, native: u64) -> Result<ProducerWork> {
-    let producer = stream::foreign(device, native)?;
-    let point = producer.stream().end_of_use();
-    // A per-thread stream cannot be named when another thread ends the import. The legacy stream comes before its later work.
-    let waits_at_end =
-        if native == StreamArg::PER_THREAD { stream::foreign(device, StreamArg::LEGACY)? } else { producer };
-    Ok(ProducerWork { point, waits_at_end: Some(waits_at_end) })
 }

@@ -20,7 +20,7 @@ use crate::ledger::{
 use crate::pool;
 use crate::sites::Site;
 use crate::slots::Id;
-use crate::stream::{Point, StreamArg, StreamRef};
+use crate::stream::{Point, StreamArg};
 use crate::thread::{self, Thread};
 use crate::transfer;
 use crate::types::*;
@@ -57,16 +57,8 @@ pub struct Import<'a> {
     pub flags: u32,
     /// The release of the bytes. It runs when all that descends from the import has ended, or at once after a copy.
     pub release: Release,
-    /// Unfinished work of the producer on the bytes. None: there is none, as on the host.
-    pub after: Option<ProducerWork>,
-}
-
-/// The unfinished work of a producer on bytes that devices access.
-pub struct ProducerWork {
-    /// All uses of the new array come after it.
-    pub point: Point,
-    /// The stream that waits for this library's work on the bytes when the import ends.
-    pub waits_at_end: Option<StreamRef>,
+    /// The point of the producer's unfinished work on the bytes, after which all uses come. None: there is none, as on the host.
+    pub after: Option<Point>,
 }
 
 /// The result of an import.
@@ -104,13 +96,9 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     }
     let queued = flags & TN_RELEASE_QUEUED != 0;
     let mut lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
-    let after = after.map(|work| {
-        lease.set_begin(work.point);
-        if let Some(producer) = work.waits_at_end {
-            lease.set_producer(producer);
-        }
-        work.point
-    });
+    if let Some(point) = after {
+        lease.set_begin(point);
+    }
     if !wants_alias || flags & TN_TAKE != 0 || after.is_some() {
         // SAFETY: the caller's obligation.
         return unsafe { import_slow(thread, function, device, layout, flags, range, (lease, after)) };
@@ -458,8 +446,8 @@ fn export_copy(id: Id, request: &Export, why: u32, order: Order) -> Result<Expor
     Ok(Exported { guard, how: TN_COPIED })
 }
 
-/// Turns an export into a handle again: the export ends, and a claim on the exported view takes its place.
-pub fn reclaim(guard: &'static Guard, readonly: bool) -> Result<Id> {
+/// Turns an export into a handle again: the export ends, and a claim on the exported view takes its place. All uses come after `point`.
+pub fn reclaim(guard: &'static Guard, readonly: bool, point: Option<Point>) -> Result<Id> {
     let thread = thread::current();
     let mut spare = SpareClaim::take(thread)?;
     loop {
@@ -467,7 +455,7 @@ pub fn reclaim(guard: &'static Guard, readonly: bool) -> Result<Id> {
         let layout = locked.layout_of(guard);
         let ndim = layout.ndim();
         if spare.layout().set(layout) {
-            return Ok(locked.end_export_as_claim(guard, spare, readonly));
+            return Ok(locked.end_export_as_claim(guard, spare, readonly, point));
         }
         drop(locked);
         *spare.layout() = Layout::room(ndim)?;

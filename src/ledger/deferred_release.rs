@@ -2,10 +2,7 @@
 //! has no thread that could. They are kept in a list, which later calls poll.
 
 use super::locked::Locked;
-use super::points::Points;
 use super::state::{GuardedSlot, Lease, Ledger, Place};
-use crate::error::quietly;
-use crate::stream::Stream;
 use crate::thread::{self, QuickLock, Thread};
 
 struct List {
@@ -108,35 +105,11 @@ fn poll_store(ledger: &'static Ledger) -> usize {
     }
 }
 
-/// Makes the stream of an import's producer wait for the device work on its bytes, so that the producer may go on. Never waits itself;
-/// under no lock.
-fn order_producer(thread: &'static Thread, lease: &'static Lease, producer: &'static Stream) {
-    let ledger = lease.guarded().ledger().expect("open leases have a ledger");
-    let mut points = Points::default();
-    loop {
-        let locked = Locked::one(thread, ledger);
-        locked.add_unfinished_work(ledger, Some(lease), Some(producer), &mut points);
-        drop(locked);
-        // A stream that captures a graph, or ended, cannot be made to wait. Its owner then orders its work.
-        if points.is_empty() || quietly(|| points.wait()).is_err() {
-            return;
-        }
-    }
-}
-
-/// Waits for the device work that keeps an import, or makes its producer wait, and drops the use that a locked section of this thread added for the wait. Under no
+/// Waits for the device work that keeps an import, and drops the use that a locked section of this thread added for the wait. Under no
 /// lock. Returns the next such import of the section, and how many imports were released.
 pub(super) fn wait_and_end_import(thread: &'static Thread, lease: &'static Lease) -> (Option<&'static Lease>, usize) {
-    let ledger = lease.guarded().ledger().expect("open leases have a ledger");
-    let producer = Locked::one(thread, ledger).get_mut(lease).producer.take();
-    if let Some(producer) = producer {
-        order_producer(thread, lease, producer.stream());
-        let mut locked = Locked::one(thread, ledger);
-        let next = locked.end_urgent_wait(lease);
-        // The import itself ends once the work has passed.
-        return (next, locked.finish());
-    }
     loop {
+        let ledger = lease.guarded().ledger().expect("open leases have a ledger");
         let mut locked = Locked::one(thread, ledger);
         let mut points = locked.unfinished_work(ledger, Some(lease));
         let done = points.is_empty();

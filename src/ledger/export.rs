@@ -7,6 +7,7 @@ use super::internal_guard::InternalGuard;
 use super::locked::Locked;
 use super::state::{Claim, Guard};
 use crate::slots::Id;
+use crate::stream::Point;
 
 impl Locked {
     /// Opens an export through `owner`. `spare` has a copy of the owner's layout, which the consumer may read until the export ends. The
@@ -26,7 +27,14 @@ impl Locked {
 
     /// Ends an export that is imported back into this library. `spare` has a copy of the export's layout, and becomes a claim with the
     /// rights of the exporting handle, or a read-only one.
-    pub(crate) fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: SpareClaim, readonly: bool) -> Id {
+    /// Device work on the bytes continues until `point`.
+    pub(crate) fn end_export_as_claim(
+        &mut self,
+        guard: &'static Guard,
+        mut spare: SpareClaim,
+        readonly: bool,
+        point: Option<Point>,
+    ) -> Id {
         let region = self.get(guard).region();
         let reads = self.get(guard).class == Class::ExportRead;
         let ledger = self.ledger_of(guard);
@@ -37,7 +45,7 @@ impl Locked {
         spare.set_origin(self.origin());
         let lease = self.lease(region);
         let id = self.add_claim(ledger, spare, lease);
-        self.end_guard(guard, false);
+        self.end_guard_at(guard, false, point);
         id
     }
 }

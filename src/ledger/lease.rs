@@ -10,7 +10,7 @@ use super::state::{Backing, Claim, Lease, LeaseBody, Ledger};
 use crate::device_copy::registered;
 use crate::error::Result;
 use crate::slots::{Id, State, Table};
-use crate::stream::{Point, StreamRef};
+use crate::stream::Point;
 use crate::thread::{self, Thread};
 use core::ffi::c_void;
 
@@ -38,9 +38,7 @@ impl Lease {
         let body = unsafe { self.guarded.own() };
         let (release, forks) = (body.release, body.forks);
         body.release = Release::None;
-        let producer = body.producer.take();
         Table::free(thread, self);
-        end_producer(producer, forks);
         match release {
             Release::None => {}
             Release::Call(callback, context) => {
@@ -57,13 +55,6 @@ impl Lease {
                 }
             }
         }
-    }
-}
-
-/// Drops the reference on a producer's stream. Under no lock. The child of a fork calls no driver.
-fn end_producer(producer: Option<StreamRef>, forks: u32) {
-    if forks != thread::forks() {
-        core::mem::forget(producer);
     }
 }
 
@@ -95,7 +86,6 @@ impl SpareLease {
             users: 0,
             lingering: 0,
             waits: false,
-            producer: None,
             begins: None,
             has_urgent_wait: false,
             next_urgent: None,
@@ -111,12 +101,6 @@ impl SpareLease {
     pub fn set_waits(&mut self) {
         // SAFETY: taken, in no list: ours alone.
         unsafe { self.lease.guarded.own() }.waits = true;
-    }
-
-    /// When the import ends, this stream waits for the device work on its bytes.
-    pub fn set_producer(&mut self, producer: StreamRef) {
-        // SAFETY: taken, in no list: ours alone.
-        unsafe { self.lease.guarded.own() }.producer = Some(producer);
     }
 
     /// The producer's work on the bytes is done at this point.
@@ -142,8 +126,6 @@ impl SpareLease {
 impl Drop for SpareLease {
     /// After a failed import the release is not run.
     fn drop(&mut self) {
-        // SAFETY: taken, in no list: ours alone.
-        unsafe { self.lease.guarded.own() }.producer = None;
         Table::free(self.thread, self.lease);
     }
 }
@@ -204,12 +186,11 @@ impl Locked {
         body.users == body.lingering + u32::from(body.has_urgent_wait)
     }
 
-    /// Adds a wait for device work, made by this thread after unlocking, if only that work keeps the import and its end, or its producer, has
-    /// to wait for it.
+    /// Adds a wait for device work, made by this thread after unlocking, if only that work keeps the import and its end has to wait for it.
     fn add_urgent_wait_if_last(&mut self, lease: &'static Lease) {
         let urgent = self.after.urgent;
         let body = self.get_mut(lease);
-        if (body.waits || body.producer.is_some()) && body.lingering == body.users && !body.has_urgent_wait {
+        if body.waits && body.lingering == body.users {
             body.waits = false;
             body.has_urgent_wait = true;
             body.users += 1;

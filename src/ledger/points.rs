@@ -1,7 +1,7 @@
 //! When bytes are used, and the points of the device work that must be done before.
 
 use super::locked::reserve;
-use crate::error::{Result, quietly};
+use crate::error::Result;
 use crate::gpu::managed;
 use crate::stream::{Point, Stream};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
@@ -135,13 +135,9 @@ impl Points {
         reserve(&mut self.done, self.length)?;
         self.length = 0;
         for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
-            let waited = quietly(|| match wanted.by {
-                Some(stream) => stream.wait_for(wanted.point),
-                None => wanted.point.wait(),
-            });
-            if let Err(status) = waited {
-                // Only a wait for the whole device ends the work of a stream of another library that has no event.
-                wanted.point.wait_for_device().map_err(|_| status)?;
+            match wanted.by {
+                Some(stream) => stream.wait_for(wanted.point)?,
+                None => wanted.point.wait_at_any_cost()?,
             }
             self.done.push(wanted);
         }

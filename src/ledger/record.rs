@@ -11,7 +11,7 @@ use super::points::{Points, UseTime, leaves_unknown};
 use super::state::{Claim, Guard, Lease, Ledger};
 use crate::region;
 use crate::slots::{Slot, State};
-use crate::stream::{Point, Stream, StreamRef};
+use crate::stream::Point;
 
 impl Locked {
     fn records(&self, ledger: &'static Ledger) -> impl Iterator<Item = &'static Guard> {
@@ -278,49 +278,34 @@ impl Locked {
         lost
     }
 
-    /// Whether unfinished work is recorded for the layout of this claim, apart from the work of an import's producer, and work on the stream of
-    /// that producer: what the producer does with its bytes there comes after it.
+    /// Whether unfinished work of this library is recorded for the layout of this claim. The work of an import's producer is its own.
     pub(super) fn has_work(&self, claim: &'static Claim) -> bool {
         let ledger = self.ledger_of(claim);
-        let lease = self.lease(claim).map(|lease| self.get(lease));
-        let producer = lease.and_then(|lease| lease.producer.as_ref()).map(StreamRef::stream);
-        let begins = lease.and_then(|lease| lease.begins);
+        let begins = self.lease(claim).and_then(|lease| self.get(lease).begins);
         let is_before =
             |point: Point| begins.is_some_and(|at| at.stream() == point.stream() && point.tick() <= at.tick());
         let is_work = |record: &'static Guard| {
             let body = self.get(record);
-            core::ptr::eq(body.region(), claim)
-                && body.point.is_some_and(|point| producer != Some(point.stream()) && !is_before(point))
+            core::ptr::eq(body.region(), claim) && body.point.is_some_and(|point| !is_before(point))
         };
         self.state(ledger).works > 0 && self.records(ledger).any(is_work)
     }
 
     /// The unfinished work of a store: all of it, or that which keeps an import.
     pub(super) fn unfinished_work(&self, ledger: &'static Ledger, import: Option<&'static Lease>) -> Points {
-        let mut points = Points::default();
-        self.add_unfinished_work(ledger, import, None, &mut points);
-        points
-    }
-
-    /// Adds that work for a stream to wait for; None: for the host.
-    pub(super) fn add_unfinished_work(
-        &self,
-        ledger: &'static Ledger,
-        import: Option<&'static Lease>,
-        by: Option<&'static Stream>,
-        points: &mut Points,
-    ) {
         let keeps = |region: &'static Claim| {
             import.is_none_or(|lease| self.lease(region).is_some_and(|of| core::ptr::eq(of, lease)))
         };
+        let mut points = Points::default();
         for record in self.records(ledger) {
             let body = self.get(record);
             if let Some(point) = body.point
                 && keeps(body.region())
             {
-                points.add(point, by);
+                points.add(point, None);
             }
         }
+        points
     }
 }
 

@@ -10,7 +10,7 @@ use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
-use crate::stream::{Point, StreamRef};
+use crate::stream::Point;
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicPtr, Ordering};
@@ -586,11 +586,9 @@ pub struct LeaseBody {
     pub(super) lingering: u32,
     /// The end of the import waits for device work, because the owner of the memory is about to use it.
     pub(super) waits: bool,
-    /// The stream of the bytes' producer, which waits for that work when the import ends.
-    pub(super) producer: Option<StreamRef>,
     /// The point of the producer's work. What comes before it on its stream is no use by this library.
     pub(super) begins: Option<Point>,
-    /// One of `users` is a thread that waits for that work, or makes the producer wait.
+    /// One of `users` is a thread that waits for that work.
     pub(super) has_urgent_wait: bool,
     /// Next of the leases for whose device work a thread waits after unlocking.
     pub(super) next_urgent: Option<&'static Lease>,
@@ -614,7 +612,6 @@ impl Slot for Lease {
             users: 0,
             lingering: 0,
             waits: false,
-            producer: None,
             begins: None,
             has_urgent_wait: false,
             next_urgent: None,

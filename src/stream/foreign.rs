@@ -26,8 +26,12 @@ struct Memory {
 
 static MEMORY: QuickLock<Memory> = QuickLock::new(Memory { streams: [const { None }; REMEMBERED], next: 0 });
 
-/// The streams that stand for unnamed ones, by GPU; each keeps a reference.
-static UNNAMED: [AtomicPtr<Stream>; GPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+/// Streams by GPU; each keeps a reference.
+type Streams = [AtomicPtr<Stream>; GPUS];
+
+/// The streams that stand for unnamed ones, and for unknown ones.
+static UNNAMED: Streams = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
+static UNKNOWN: Streams = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS];
 
 /// The stream of another library's CUstream, which exists during this call; 0 means the legacy stream (AL-8).
 ///
@@ -54,14 +58,18 @@ pub fn foreign(device: tn_device, native: u64) -> Result<StreamRef> {
 pub fn unnamed(device: tn_device) -> Result<&'static Stream> {
     match set_stream_of(gpu_of(device)?) {
         Some(stream) => Ok(stream),
-        None => unknown(device),
+        None => no_stream(device, &UNNAMED, Origin::Unnamed),
     }
 }
 
-/// The stream that stands for unnamed ones.
+/// The stream that stands for work in an order that only another library knows: no stream comes after it.
 pub fn unknown(device: tn_device) -> Result<&'static Stream> {
+    no_stream(device, &UNKNOWN, Origin::Unknown)
+}
+
+fn no_stream(device: tn_device, of_gpus: &'static Streams, origin: Origin) -> Result<&'static Stream> {
     let gpu: &'static Gpu = gpu_of(device)?;
-    permanent(gpu, &UNNAMED[gpu.id() as usize], Origin::Unnamed)
+    permanent(gpu, &of_gpus[gpu.id() as usize], origin)
 }
 
 /// Keeps a reference on a stream. The stream that makes room for it has no open use, and ends after the lock was released.

@@ -50,6 +50,9 @@ impl Stream {
     pub fn follows(&'static self, _point: Point) -> bool {
         match *self {}
     }
+    pub fn is_no_stream(&self) -> bool {
+        match *self {}
+    }
     pub fn try_ref(&'static self) -> Option<Point> {
         match *self {}
     }

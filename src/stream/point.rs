@@ -92,14 +92,12 @@ impl Point {
         self.stream.wait_for_own(&self.event()?)
     }
 
-    /// Waits on the host for all work of the device, which also ends work that has no event; called under no lock. An error where no event
-    /// is missing, or the work goes on.
-    pub fn wait_for_device(self) -> Result<()> {
-        if !self.stream.is_foreign() {
-            return Err(self.stream.ended_error());
+    /// As [`Point::wait`]. Where the stream is another library's and has no event, for all work of the device.
+    pub fn wait_at_any_cost(self) -> Result<()> {
+        if !self.is_passed() && self.stream.is_foreign() && quietly(|| self.event()).is_err() {
+            return synchronize_gpu_outside_captures(self.stream.gpu());
         }
-        synchronize_gpu_outside_captures(self.stream.gpu())?;
-        if self.is_passed() { Ok(()) } else { Err(self.stream.ended_error()) }
+        self.wait()
     }
 
     /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it

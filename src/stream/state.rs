@@ -56,8 +56,10 @@ pub enum Origin {
     Legacy = 2,
     /// The per-thread stream of a GPU and a thread.
     PerThread = 3,
-    /// No CUstream: work that another library put into streams that it does not name.
+    /// No CUstream: work that another library put into streams that it does not name. The legacy stream comes after it (AL-7).
     Unnamed = 4,
+    /// No CUstream: work of which only a wait for the whole device shows the end.
+    Unknown = 5,
 }
 
 /// The work of a CUstream; type-stable.
@@ -196,7 +198,8 @@ impl Stream {
             1 => Origin::Imported,
             2 => Origin::Legacy,
             3 => Origin::PerThread,
-            _ => Origin::Unnamed,
+            4 => Origin::Unnamed,
+            _ => Origin::Unknown,
         }
     }
 
@@ -205,9 +208,14 @@ impl Stream {
         self.origin() == Origin::Imported
     }
 
+    /// Whether it stands for work in streams that are not known, so that it has no CUstream.
+    pub fn is_no_stream(&self) -> bool {
+        matches!(self.origin(), Origin::Unnamed | Origin::Unknown)
+    }
+
     /// Whether no event can be recorded behind its work outside of a call that names it: another library's stream, and work in unnamed ones.
     pub(super) fn is_foreign(&self) -> bool {
-        matches!(self.origin(), Origin::Imported | Origin::Unnamed)
+        self.is_imported() || self.is_no_stream()
     }
 
     /// Whether the stream is bound to the CUstream with this value.

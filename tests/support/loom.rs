@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tenure::array::HOST;
 use tenure::borrow::{self, BorrowContext, Mode, Use};
 use tenure::dtype::Dtype;
 use tenure::error::{Result, Status};
@@ -107,7 +108,9 @@ impl Bytes {
         let context = core::ptr::from_ref(self.0).expose_provenance();
         let release = Release::Call(count_release, context);
         // SAFETY: the bytes are leaked, and only the library writes them.
-        let imported = unsafe { host::import(Import { function: c"model", layout: &layout, flags, release })? };
+        let imported = unsafe {
+            host::import(Import { function: c"model", device: HOST, layout: &layout, flags, release, after: None })?
+        };
         Ok(imported.id)
     }
 
@@ -180,7 +183,7 @@ pub fn share(id: Id) -> Result<()> {
 
 /// A shared view, as the DLPack entry points open it: the fast path first.
 pub fn open_view(id: Id) -> Result<&'static Guard> {
-    if let Some((guard, ())) = borrow::export_fast(thread::current(), id, Class::ExportShared, |_| Some(())) {
+    if let Some((guard, ())) = borrow::export_fast(thread::current(), id, Class::ExportShared, |_, _| Some(())) {
         return Ok(guard);
     }
     let flags = TN_BORROW | TN_EXPORT_WRITABLE;

@@ -103,11 +103,11 @@ CROSSINGS = {
     "`to_garray(x)`": (leaves(lambda x, t: compat.to_garray(x)), "the legacy stream, for Tenure's work"),
     "`tenure.asarray(a)`, by `a.__cuda_array_interface__`": (
         comes(Producer, tenure.asarray),
-        "Tenure's current stream, for the stream that a names; at the end that stream, for Tenure's work",
+        "Tenure's current stream, for the stream that a names; the release, for Tenure's work",
     ),
     "`tenure.from_dlpack(a)`": (
         comes(lambda x, s: Tensor(x), tenure.from_dlpack),
-        "Tenure's current stream, which a makes wait; the deleter is called after Tenure's work",
+        "Tenure's current stream, which a makes wait; the deleter, for Tenure's work",
     ),
 }
 

@@ -171,9 +171,9 @@ unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
     let mut layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
+    let pool = pool::current(device)?;
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    let pool = pool::current(device)?;
     let made = transfer::create(Some(pool), &mut layout, Contents::Undefined, &Options::DEFAULT.name, || {
         Ok(StreamArg::Current)
     });

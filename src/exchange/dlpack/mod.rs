@@ -24,7 +24,7 @@ use crate::ledger::{Class, Guard, LockedSlot, Release};
 use crate::names::DeviceName;
 use crate::pool;
 use crate::slots::Id;
-use crate::stream::{self, Stream, StreamArg};
+use crate::stream::{self, Point, Stream, StreamArg};
 use crate::thread::{self, Thread};
 use crate::types::*;
 pub use api::{exchange_api, register_python};
@@ -303,13 +303,18 @@ fn end_on_device(thread: &'static Thread, guard: &'static Guard, consumer: Consu
         return guard.lock().end_guard_at(guard, false, Some(stream.stream().now()));
     }
     // The consumer orders later uses of the array. Only the memory must not be reused before the device's present work is done.
+    keep_from_reuse(guard);
+    end_guard(thread, guard);
+}
+
+/// Keeps the memory of an export from being reused before all work that the device has now is done.
+fn keep_from_reuse(guard: &'static Guard) {
     let address = guard.lock().layout_of(guard).offset() as usize;
     if let Some(block) = pool::locate(address)
         && let Ok(unknown) = quietly(|| stream::unknown(block.pool.device()))
     {
         block.pool.record_use(block.start, unknown.now());
     }
-    end_guard(thread, guard);
 }
 
 /// Takes the guard of an export that the caller ends, and its consumer. None: there is none, or the export was made before a fork.
@@ -409,14 +414,35 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     // SAFETY: the context of this library's structs is their slot, which is never unmapped.
     let slot: &'static Export = unsafe { &*context.cast::<Export>() };
     // SAFETY: the caller owns the exported struct, so no other call ends it.
-    let guard = unsafe { (*slot.tensor.get()).guard }?;
-    let outcome = host::reclaim(guard, flags & TN_IMPORT_READONLY != 0).map(|id| Imported { id, how: TN_ALIASED });
+    let (guard, consumer) = unsafe { ((*slot.tensor.get()).guard?, &(*slot.tensor.get()).consumer) };
+    let outcome = work_before(guard, consumer, flags & TN_UNORDERED != 0)
+        .and_then(|point| host::reclaim(guard, flags & TN_IMPORT_READONLY != 0, point))
+        .map(|id| Imported { id, how: TN_ALIASED });
     if outcome.is_ok() {
         slot.live.store(0, Ordering::Release);
         take(slot);
         quarantine::put(thread::current(), slot);
     }
     Some(outcome)
+}
+
+/// The point behind the work on the bytes of an export that comes back: the consumer's, and what comes before the present work of the thread's
+/// current stream. None: the host used them, or the caller orders the work.
+fn work_before(guard: &'static Guard, consumer: &Consumer, unordered: bool) -> Result<Option<Point>> {
+    let Consumer::Stream(consumer) = consumer else {
+        if matches!(consumer, Consumer::Unordered) {
+            keep_from_reuse(guard);
+        }
+        return Ok(None);
+    };
+    let consumer = consumer.stream();
+    if unordered {
+        return Ok(Some(consumer.now()));
+    }
+    let current = stream::current(consumer.device())?;
+    // Another library's stream may have no event to wait for. Then its own point stands for both.
+    let is_after = quietly(|| current.wait_for(consumer.now())).is_ok();
+    Ok(Some(if is_after { current.end_of_use() } else { consumer.now() }))
 }
 
 #[cold]

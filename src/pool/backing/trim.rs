@@ -61,10 +61,9 @@ impl Pool {
             }
         }
         if state.settings.terms.in_order {
-            let floor = state.settings.floor;
-            let stays = (state.figures.reserved_bytes as usize + keep
-                - (state.stats().cached_bytes as usize).min(keep))
-            .max(floor);
+            let (floor, cached) = (state.settings.floor, state.stats().cached_bytes as usize);
+            let in_use = state.figures.reserved_bytes as usize - cached;
+            let stays = in_use.saturating_add(keep.max(cached)).max(floor);
             let (locked, fell) = self.unlocked(state, || self.ops().trim(stays));
             (state, released) = (locked, fell.unwrap_or(released));
         }

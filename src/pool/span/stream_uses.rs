@@ -121,6 +121,11 @@ impl Uses {
         all
     }
 
+    /// Whether some unfinished work is in streams that are not known. No stream can be made to wait for it.
+    pub fn has_unknown_work(&self) -> bool {
+        !self.all(|point| point.is_passed() || !point.stream().is_no_stream())
+    }
+
     /// Adds a use up to a tick of a stream. Returns the node if it was not needed. Err: a node was needed; nothing
     /// changed.
     fn add_tick(

@@ -317,6 +317,8 @@ impl PoolState {
     pub fn drop_whole(&mut self, span: &'static Span) -> Piece {
         let (start, bytes, record) = (span.start.get(), span.bytes.get(), span.piece());
         table::put(start, bytes, record.and_then(UpstreamPiece::under));
+        // Its uses may be unfinished: the device takes it back behind them.
+        span.uses.clear();
         self.drop_span(span);
         self.count_return(start, bytes, record)
     }

@@ -188,6 +188,7 @@ impl Pool {
         if let FreeListKind::On(point) = kind
             // Nobody vouches for other libraries' streams here.
             && !point.stream().needs_early_events()
+            && !point.stream().is_no_stream()
             && let Some(_held) = point.stream().try_ref()
         {
             return match point.stream().is_capturing()? {
@@ -292,6 +293,10 @@ impl Pool {
     /// Clears a span on a stream, behind all its uses. The caller alone has the span.
     fn clear_on(&'static self, stream: Result<&'static Stream>, span: &'static Span) -> Cleared {
         let Ok(stream) = stream else { return Cleared::No };
+        // The uses are replaced below, and these must stay until they have passed.
+        if span.uses.has_unknown_work() {
+            return Cleared::No;
+        }
         // Work that is captured runs at each launch of the graph instead of now.
         if !matches!(stream.is_capturing(), Ok(false)) {
             return Cleared::No;

@@ -151,7 +151,8 @@ impl Pool {
         let Some(span) = taken else { return false };
         state.busy += 1;
         drop(state);
-        let mut waits = true;
+        // Work in unknown streams has no end that a stream could wait for, although the legacy stream comes after some of it.
+        let mut waits = !span.uses.has_unknown_work();
         span.uses.each(|point| waits = waits && stream.wait_for(point).is_ok());
         let end = stream.end_of_use();
         let mut state = self.state.lock();

@@ -53,7 +53,8 @@ impl Stream {
     fn is_ordered_with(&self, other: &Stream) -> bool {
         let legacy = self.origin() == Origin::Legacy || other.origin() == Origin::Legacy;
         let blocking = self.blocking.load(Ordering::Relaxed) && other.blocking.load(Ordering::Relaxed);
-        legacy && blocking && core::ptr::eq(self.gpu(), other.gpu())
+        let known = self.origin() != Origin::Unknown && other.origin() != Origin::Unknown;
+        known && legacy && blocking && core::ptr::eq(self.gpu(), other.gpu())
     }
 
     /// Waits on the host for all work issued so far (ST-6). TN_ERR_UNSUPPORTED: the stream captures a graph, which continues.

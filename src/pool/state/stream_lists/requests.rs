@@ -101,6 +101,12 @@ impl PoolState {
         })
     }
 
+    /// Whether a free span must be cut for a request.
+    fn must_cut(&self, span: &Span, want: &Want) -> bool {
+        let pad = span.start.get().next_multiple_of(want.span_alignment) - span.start.get();
+        pad > 0 || span.bytes.get() - want.span_bytes >= want.least_rest(&self.settings.terms)
+    }
+
     /// Takes a free span out, cut to size. The rest goes back into its list. None: it must be cut, and there are no
     /// descriptors.
     pub(super) fn cut_to(
@@ -145,6 +151,10 @@ impl PoolState {
     fn take_for(&mut self, span: &'static Span, want: &Want, prealloc: Option<&mut Prealloc>) -> Option<&'static Span> {
         let stream = want.stream?;
         let whole = span.mark() == StreamMark::MultiStream;
+        if span.uses.has_unknown_work() {
+            // The span keeps its uses: nothing else tells when work in unknown streams ends.
+            return if whole && self.must_cut(span, want) { None } else { self.cut_to(span, want, prealloc) };
+        }
         if stream.needs_early_events() {
             // The stream's point would have no event, and none may be recorded under the lock. So the span keeps its uses, and a
             // multi-stream span stays: the slow path makes the stream wait for it.
