@@ -338,12 +338,10 @@ fn pd_17_other_pools_do_not_inherit_unfinished_work() {
 fn pd_17_a_free_that_names_no_stream() {
     let gpu = device();
     let (pool, s) = (driver_pool(|_| ()).unwrap(), stream());
-    // SAFETY: a live handle.
-    let block = unsafe { tn_cupy_malloc(pool.0.cast(), 8 * MIB, 0) } as usize;
+    let block = tn_cupy_malloc(pool.0.cast(), 8 * MIB, 0) as usize;
     let stall = gpu.stall(s.native());
     assert_eq!(fill(&s, block, 8 * MIB, 1), 0);
-    // SAFETY: the block from above.
-    assert_eq!(calls(&gpu, || unsafe { tn_cupy_free(pool.0.cast(), block as *mut c_void, 0) }), (0, 0));
+    assert_eq!(calls(&gpu, || tn_cupy_free(pool.0.cast(), block as *mut c_void, 0)), (0, 0));
     assert_eq!(pool.stats().pending_bytes, 8 * MIB as u64);
     drop(stall);
     s.finish();
