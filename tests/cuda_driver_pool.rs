@@ -8,6 +8,7 @@ mod support {
 use std::ffi::c_void;
 use support::cuda::{Device, device, last_error, with_context, without_blocking};
 use support::device_pools::*;
+use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::plugin::{tn_cupy_free, tn_cupy_malloc};
 use tenure::ffi::pool::*;
 use tenure::types::*;
@@ -339,6 +340,8 @@ fn pd_17_a_free_that_names_no_stream() {
     let gpu = device();
     let (pool, s) = (driver_pool(|_| ()).unwrap(), stream());
     let block = tn_cupy_malloc(pool.0.cast(), 8 * MIB, 0) as usize;
+    // The block comes in the order of the legacy stream.
+    assert_eq!(tn_device_synchronize(GPU), TN_OK);
     let stall = gpu.stall(s.native());
     assert_eq!(fill(&s, block, 8 * MIB, 1), 0);
     assert_eq!(calls(&gpu, || tn_cupy_free(pool.0.cast(), block as *mut c_void, 0)), (0, 0));

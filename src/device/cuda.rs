@@ -424,10 +424,6 @@ impl Device for Memory {
         })
     }
 
-    fn commit(&self, _start: usize, _bytes: usize) -> bool {
-        true
-    }
-
     unsafe fn free(&self, start: usize, _bytes: usize) -> bool {
         let freed = take_allocation(start).is_none_or(|allocation| self.free_allocation(allocation));
         self.free_left_over();
@@ -447,16 +443,6 @@ impl Device for Memory {
             self.free_allocation(allocation);
             any = true;
         }
-    }
-
-    unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {
-        false
-    }
-
-    unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
-
-    unsafe fn move_pages(&self, _old: usize, _old_bytes: usize, _to: usize, _new_bytes: usize) -> bool {
-        false
     }
 
     unsafe fn fill(&self, start: usize, count: usize, value: u8) {

@@ -200,10 +200,6 @@ impl Device for DriverPool {
         cuda::take_noted(|| self.allocate(&inside, stream, bytes, alignment.max(GRANULE)), free)
     }
 
-    fn commit(&self, _start: usize, _bytes: usize) -> bool {
-        true
-    }
-
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
         // The driver takes this as a free of memory whose work is done.
         // SAFETY: the caller's obligation.
@@ -237,16 +233,6 @@ impl Device for DriverPool {
         if let Some((pool, inside)) = self.present() {
             pool.reset_peak(&inside);
         }
-    }
-
-    unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {
-        false
-    }
-
-    unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
-
-    unsafe fn move_pages(&self, _old: usize, _old_bytes: usize, _to: usize, _new_bytes: usize) -> bool {
-        false
     }
 
     unsafe fn fill(&self, _start: usize, _count: usize, _value: u8) {

@@ -87,8 +87,10 @@ pub trait Device: Sync {
         0
     }
 
-    /// Commits part of a reserved range. False: refused.
-    fn commit(&self, start: usize, bytes: usize) -> bool;
+    /// Commits part of a reserved range. False: refused. The default is for devices whose ranges are committed as they come.
+    fn commit(&self, _start: usize, _bytes: usize) -> bool {
+        true
+    }
 
     /// Frees a range, memory and addresses. False: the addresses, or both, were not freed.
     ///
@@ -146,13 +148,15 @@ pub trait Device: Sync {
     ///
     /// # Safety
     /// - the pages are committed, their contents are not needed, and they are not used during the call.
-    unsafe fn discard(&self, start: usize, bytes: usize, zero: bool) -> bool;
+    unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {
+        false
+    }
 
     /// Makes committed pages resident now rather than at first touch. The contents are kept.
     ///
     /// # Safety
     /// - the range is committed, and is not written during the call.
-    unsafe fn prefault(&self, start: usize, bytes: usize);
+    unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
 
     /// Remaps the pages of an old range to the beginning of a larger new one, without copying. True: the old range is gone. False: the old
     /// range is unchanged, and the new one may no longer exist, so the caller must drop it without freeing it.
@@ -160,7 +164,9 @@ pub trait Device: Sync {
     /// # Safety
     /// - the old range came from `reserve` of this device, and is not used during the call;
     /// - the new one came from `reserve` of this device, is committed, and was never used.
-    unsafe fn move_pages(&self, old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool;
+    unsafe fn move_pages(&self, _old: usize, _old_bytes: usize, _to: usize, _new_bytes: usize) -> bool {
+        false
+    }
 
     /// As `move_pages`, for a range that consists of adjacent parts, each a mapping of its own: (address, bytes), in ascending order. The
     /// new range keeps what it has beyond the parts.

@@ -371,10 +371,6 @@ impl Device for Mapped {
         filled.map(|_| None)
     }
 
-    fn commit(&self, _start: usize, _bytes: usize) -> bool {
-        true
-    }
-
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
         let (inside, hole) = match self.leaving(start, bytes) {
             Ok(leaving) => leaving,
@@ -425,16 +421,6 @@ impl Device for Mapped {
             (addresses + range.bytes(), records + AddressRange::record_bytes(range.granules))
         });
         (all.0 - ranges.mapped * GRANULE_BYTES, all.1)
-    }
-
-    unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {
-        false
-    }
-
-    unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
-
-    unsafe fn move_pages(&self, _old: usize, _old_bytes: usize, _to: usize, _new_bytes: usize) -> bool {
-        false
     }
 
     unsafe fn fill(&self, _start: usize, _count: usize, _value: u8) {

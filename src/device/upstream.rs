@@ -224,10 +224,6 @@ impl Device for Upstream {
         ))
     }
 
-    fn commit(&self, _start: usize, _bytes: usize) -> bool {
-        true
-    }
-
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
         let status = self.call(|raw| match raw.deallocate {
             // SAFETY: the program's own function and context, and a range that it returned.
@@ -241,12 +237,6 @@ impl Device for Upstream {
         let Some(purge) = self.given().raw.purge.filter(|_| !zero) else { return false };
         // SAFETY: the program's own function and context, and a range that it returned.
         self.call(|raw| unsafe { purge(raw.context, start as *mut c_void, bytes) }) == TN_OK
-    }
-
-    unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
-
-    unsafe fn move_pages(&self, _old: usize, _old_bytes: usize, _to: usize, _new_bytes: usize) -> bool {
-        false
     }
 
     unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
