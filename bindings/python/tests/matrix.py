@@ -571,8 +571,8 @@ def document(old: str) -> str:
     text = HEAD + "".join(f"| {layout} | {MEANING[layout]} |\n" for layout in LAYOUTS) + "\n"
     for library, module in LIBRARIES.items():
         text += section(library) + "\n" if module is not None else parts.get(library, "")
-    # `gpu_matrix.py` writes the last section, which needs a driver.
-    text += parts.get("Libraries", "")
+    # `gpu_matrix.py` writes the last two sections, which need a driver.
+    text += parts.get("Libraries", "") + parts.get("Streams", "")
     return text.rstrip("\n") + "\n"
 
 
