@@ -285,8 +285,11 @@ static tn_cuda_array_interface described(struct producer *p)
                                      .ndim = 2, .version = 3, .typestr = "<f4"};
 }
 
+/* Frees the producer's memory, once the imports of it have ended. */
 static void end_producer(struct producer *p)
 {
+    OK(tn_device_synchronize(GPU));
+    OK(tn_run_releases(NULL));
     OK(tn_pool_deallocate(p->pool, p->memory, NULL));
     OK(tn_pool_release(p->pool));
 }
@@ -588,6 +591,7 @@ static void cm_5_imports(void)
     FAILS(tn_array_import_cudamat(&m, TN_BORROW, NULL, NULL, &a, NULL), TN_ERR_NULL);
     OK(tn_array_import_cudamat(&m, TN_BORROW, released, &p, &a, NULL));
     drop(a);
+    CHECK(same(turned, turned)); /* waits, and so sees that the producer's work is done */
     CHECK(p.released == 1);
 #define REFUSED(field, value, status)                                                                                                      \
     do {                                                                                                                                   \

@@ -95,10 +95,7 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
         ));
     }
     let queued = flags & TN_RELEASE_QUEUED != 0;
-    let mut lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
-    if let Some(point) = after {
-        lease.set_begin(point);
-    }
+    let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
     if !wants_alias || flags & TN_TAKE != 0 || after.is_some() {
         // SAFETY: the caller's obligation.
         return unsafe { import_slow(thread, function, device, layout, flags, range, (lease, after)) };

@@ -10,7 +10,6 @@ use super::state::{Backing, Claim, Lease, LeaseBody, Ledger};
 use crate::device_copy::registered;
 use crate::error::Result;
 use crate::slots::{Id, State, Table};
-use crate::stream::Point;
 use crate::thread::{self, Thread};
 use core::ffi::c_void;
 
@@ -86,7 +85,6 @@ impl SpareLease {
             users: 0,
             lingering: 0,
             waits: false,
-            begins: None,
             has_urgent_wait: false,
             next_urgent: None,
             start: range.0,
@@ -101,12 +99,6 @@ impl SpareLease {
     pub fn set_waits(&mut self) {
         // SAFETY: taken, in no list: ours alone.
         unsafe { self.lease.guarded.own() }.waits = true;
-    }
-
-    /// The producer's work on the bytes is done at this point.
-    pub fn set_begin(&mut self, point: Point) {
-        // SAFETY: taken, in no list: ours alone.
-        unsafe { self.lease.guarded.own() }.begins = Some(point);
     }
 
     /// Runs or queues the release at once, because the bytes were copied. Under no lock.

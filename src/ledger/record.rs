@@ -278,15 +278,12 @@ impl Locked {
         lost
     }
 
-    /// Whether unfinished work of this library is recorded for the layout of this claim. The work of an import's producer is its own.
+    /// Whether unfinished work is recorded for the layout of this claim.
     pub(super) fn has_work(&self, claim: &'static Claim) -> bool {
         let ledger = self.ledger_of(claim);
-        let begins = self.lease(claim).and_then(|lease| self.get(lease).begins);
-        let is_before =
-            |point: Point| begins.is_some_and(|at| at.stream() == point.stream() && point.tick() <= at.tick());
         let is_work = |record: &'static Guard| {
             let body = self.get(record);
-            core::ptr::eq(body.region(), claim) && body.point.is_some_and(|point| !is_before(point))
+            body.point.is_some() && core::ptr::eq(body.region(), claim)
         };
         self.state(ledger).works > 0 && self.records(ledger).any(is_work)
     }

@@ -586,8 +586,6 @@ pub struct LeaseBody {
     pub(super) lingering: u32,
     /// The end of the import waits for device work, because the owner of the memory is about to use it.
     pub(super) waits: bool,
-    /// The point of the producer's work. What comes before it on its stream is no use by this library.
-    pub(super) begins: Option<Point>,
     /// One of `users` is a thread that waits for that work.
     pub(super) has_urgent_wait: bool,
     /// Next of the leases for whose device work a thread waits after unlocking.
@@ -612,7 +610,6 @@ impl Slot for Lease {
             users: 0,
             lingering: 0,
             waits: false,
-            begins: None,
             has_urgent_wait: false,
             next_urgent: None,
             start: 0,
