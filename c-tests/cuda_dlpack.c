@@ -210,6 +210,21 @@ static void dl_17_the_consumers_stream_waits(void)
     drop(a);
 }
 
+/* A stream that cannot be used is refused before the export is open, also where it is not waited for. */
+static void dl_17_a_stale_stream_leaves_no_export(void)
+{
+    tn_array *a = matrix_on(GPU, 0);
+    tn_stream *t = new_stream();
+    versioned *out = NULL;
+    tn_how how = 0;
+    OK(tn_stream_release(t));
+    FAILS(try_dlpack(a, (request){.flags = XS, .consumer = t}, &out, &how), TN_ERR_STALE);
+    FAILS(try_dlpack(a, (request){.flags = XS | TN_UNORDERED, .consumer = t}, &out, &how), TN_ERR_STALE);
+    FAILS(try_dlpack(a, (request){.flags = XS | TN_UNORDERED, .target = GPU, .consumer = t}, &out, &how), TN_ERR_STALE);
+    CHECK(!out && unique(a));
+    drop(a);
+}
+
 /* DL-18: what the consumer queued before it deleted the struct uses the bytes until it is done. */
 static void dl_18_the_end_counts_as_use(void)
 {
@@ -374,6 +389,7 @@ int main(void)
     dl_14_a_host_label_is_a_host_access();
     dl_15_targets();
     dl_17_the_consumers_stream_waits();
+    dl_17_a_stale_stream_leaves_no_export();
     dl_18_the_end_counts_as_use();
     dl_18_without_an_order();
     dl_26_imports();

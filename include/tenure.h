@@ -3803,7 +3803,7 @@ tn_status tn_array_export_cuda_array_interface(tn_array *array,
  * @param release      As for `tn_array_import_host`. It also runs only after this library's work on the bytes is done.
  * @param context      Passed to release.
  * @param[out] out     The array, READONLY if the description says so. Work of the description's stream counts as unfinished work on it,
- *                     and the thread's current stream waits for it. The release runs once this library's work on the bytes is done.
+ *                     and the thread's current stream waits for it.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the bytes stay the caller's.
  * @return The statuses of `tn_array_import_host`; TN_ERR_INVALID for stream 0; TN_ERR_DTYPE for a typestr without an element type;
  *         TN_ERR_DEVICE for an address that the driver does not know, or of a context other than the primary one; TN_ERR_UNSUPPORTED

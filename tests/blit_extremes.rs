@@ -3,11 +3,12 @@
 
 mod support {
     pub mod random;
+    pub mod runner;
     pub mod strided_cases;
 }
 
-use core::ffi::c_void;
 use std::ptr::NonNull;
+use support::runner::on_threads;
 use support::strided_cases::*;
 use tenure::blit;
 use tenure::dtype::Dtype;
@@ -184,21 +185,6 @@ fn tr_2_every_way_stays_inside_of_memory_that_ends() {
         blit::copy(&host_view(&again), &host_view(&inner)).unwrap();
         assert!(back.iter().all(|byte| *byte == 0), "seed {seed}: {shape:?} {strides:?} at {offset}, item {item}");
     }
-}
-
-/// A runner: runs a call's tasks on threads of their own.
-unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
-    struct Sent(*mut c_void);
-    // SAFETY: a runner may use its arguments on any thread.
-    unsafe impl Sync for Sent {}
-    let argument = Sent(argument);
-    std::thread::scope(|scope| {
-        for index in 0..count {
-            let argument = &argument;
-            // SAFETY: all tasks end before the runner returns, so `argument` is valid.
-            scope.spawn(move || unsafe { task.unwrap()(argument.0, index) });
-        }
-    });
 }
 
 #[test]

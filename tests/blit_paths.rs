@@ -5,10 +5,11 @@
 
 mod support {
     pub mod random;
+    pub mod runner;
     pub mod strided_cases;
 }
 
-use core::ffi::c_void;
+use support::runner::on_threads;
 use support::strided_cases::*;
 use tenure::blit::{self};
 use tenure::dtype::Dtype;
@@ -157,17 +158,6 @@ fn long_runs_as_the_model(way: &str) {
         assert!(bytes[17..end].chunks(item as usize).all(|element| element == value), "{way}: {count} of {item}");
         assert!(bytes[..17].iter().chain(&bytes[end..]).all(|byte| *byte == 0xA5), "{way}: {count} of {item}");
     }
-}
-
-/// A runner with one thread per task.
-unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
-    let (task, argument) = (task.unwrap(), argument as usize);
-    std::thread::scope(|scope| {
-        for index in 0..count {
-            // SAFETY: before it returns.
-            scope.spawn(move || unsafe { task(argument as *mut c_void, index) });
-        }
-    });
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod support {
     pub mod cuda;
     pub mod device_pools;
     pub mod random;
+    pub mod runner;
 }
 
 use std::ffi::c_void;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::cuda::{NO_DRIVER, Sim, alone, device, last_error, with_context};
 use support::device_pools::*;
 use support::random::Random;
+use support::runner::on_threads;
 use tenure::ffi::array::{tn_array_query, tn_array_release, tn_array_zeros};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::pool::*;
@@ -93,23 +95,6 @@ fn forbid_memory_policies() -> bool {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) == 0
     }
-}
-
-/// A runner: runs a call's tasks on threads of their own, and counts them in the context.
-unsafe extern "C" fn on_threads(context: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
-    struct Sent(*mut c_void);
-    // SAFETY: a runner may use its arguments on any thread.
-    unsafe impl Sync for Sent {}
-    let argument = Sent(argument);
-    // SAFETY: the counter of the test, which waits for the call.
-    unsafe { &*context.cast::<AtomicUsize>() }.fetch_add(count, Ordering::Relaxed);
-    std::thread::scope(|scope| {
-        for index in 0..count {
-            let argument = &argument;
-            // SAFETY: all tasks end before the runner returns, so `argument` is valid.
-            scope.spawn(move || unsafe { task.unwrap()(argument.0, index) });
-        }
-    });
 }
 
 /// Large page-locked memory is made resident by the threads of the caller's runner, and locked in place. Without a runner, or where the

@@ -221,12 +221,11 @@ impl Device for DriverPool {
         Some((reserved.saturating_sub(used), reserved_peak))
     }
 
-    fn trim(&self, keep: usize) -> Option<usize> {
-        let before = self.bytes().reserved;
-        if let Some((pool, inside)) = self.present() {
-            let _ = quietly(|| pool.trim(&inside, keep));
-        }
-        Some(before.saturating_sub(self.bytes().reserved) as usize)
+    fn trim(&self, keep: usize) -> usize {
+        let Some((pool, inside)) = self.present() else { return 0 };
+        let before = pool.bytes(&inside).reserved;
+        let _ = quietly(|| pool.trim(&inside, keep));
+        before.saturating_sub(pool.bytes(&inside).reserved) as usize
     }
 
     fn reset_peak(&self) {

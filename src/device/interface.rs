@@ -113,9 +113,9 @@ pub trait Device: Sync {
     }
 
     /// Returns memory that the device itself keeps for the pool, until it has at most `keep` bytes for it. Returns by how many bytes that
-    /// fell; None: the device keeps nothing.
-    fn trim(&self, _keep: usize) -> Option<usize> {
-        None
+    /// fell.
+    fn trim(&self, _keep: usize) -> usize {
+        0
     }
 
     /// Sets the peak of `kept_free` to the present value.

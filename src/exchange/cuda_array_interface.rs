@@ -8,6 +8,7 @@ use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::exchange::device::{self, DeviceImport, Producer};
 use crate::exchange::host::{self, Export, Imported};
+use crate::exchange::npy;
 use crate::layout::{Layout, Order, check_ndim};
 use crate::ledger::{self, Claim, Class, InternalGuard, Release};
 use crate::slots::Id;
@@ -21,31 +22,13 @@ const VERSION: i32 = 3;
 /// The flags that an import accepts.
 pub const IMPORT_FLAGS: u32 = host::IMPORT_FLAGS | TN_UNORDERED;
 
-/// The letters of typestrs, in the order of the element types. bfloat16 has none.
-const TYPES: [(&str, tn_dtype); 14] = [
-    ("b1", TN_BOOL),
-    ("i1", TN_I8),
-    ("i2", TN_I16),
-    ("i4", TN_I32),
-    ("i8", TN_I64),
-    ("u1", TN_U8),
-    ("u2", TN_U16),
-    ("u4", TN_U32),
-    ("u8", TN_U64),
-    ("f2", TN_F16),
-    ("f4", TN_F32),
-    ("f8", TN_F64),
-    ("c8", TN_C64),
-    ("c16", TN_C128),
-];
-
 /// Bytes of the longest typestr, with its NUL.
 const TYPESTR_BYTES: usize = 8;
 type Typestr = [c_char; TYPESTR_BYTES];
 
 /// The typestr of an element type. TN_ERR_DTYPE: there is none.
 fn typestr(dtype: Dtype) -> Result<Typestr> {
-    let Some((code, _)) = TYPES.iter().find(|(_, raw)| *raw == dtype.raw()) else {
+    let Some(code) = npy::name(dtype) else {
         return Err(fail(
             TN_ERR_DTYPE,
             format_args!(
@@ -74,7 +57,8 @@ fn dtype_of(text: &Typestr) -> Result<Dtype> {
         )
     };
     let (order, code) = bytes[..length].split_first().ok_or_else(unknown)?;
-    let found = TYPES.iter().find(|(known, _)| known.as_bytes() == code).and_then(|(_, raw)| Dtype::known(*raw));
+    let found =
+        npy::NAMES.into_iter().find(|(known, _)| known.as_bytes() == code).and_then(|(_, raw)| Dtype::known(raw));
     match (order, found) {
         (b'<', Some(dtype)) => Ok(dtype),
         (b'|' | b'>' | b'=', Some(dtype)) if dtype.item() == 1 => Ok(dtype),

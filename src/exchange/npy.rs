@@ -32,7 +32,7 @@ mod save;
 
 mod write;
 
-pub use header::{Header, parse};
+pub use header::{Header, NAMES, name, parse};
 pub use open::{Opened, Origin, open};
 pub use save::{Sink, append_view, save, save_view};
 pub use write::Head;

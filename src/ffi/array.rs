@@ -285,10 +285,7 @@ pub unsafe extern "C" fn tn_array_import_host(
             host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None })?
         };
         // SAFETY: writable by this function's documentation.
-        unsafe {
-            convert::write_opt(how, imported.how);
-            out.write(convert::handle(imported.id));
-        }
+        unsafe { convert::write_import(imported, out, how) };
         Ok(())
     })
 }

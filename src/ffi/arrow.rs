@@ -4,9 +4,7 @@
 //! further axis is a list of fixed size around it. Arrow's own header, arrow/c/abi.h, defines the structs.
 
 use crate::boundary::enter;
-use crate::error::Result;
 use crate::exchange::arrow;
-use crate::exchange::host::Imported;
 use crate::ffi::convert::{self, Out};
 use crate::types::*;
 
@@ -78,17 +76,6 @@ pub unsafe extern "C" fn tn_array_export_arrow_device(
     })
 }
 
-/// # Safety
-/// - `out` and `how` may be written, `how` may be NULL.
-unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut tn_how) -> Result<()> {
-    // SAFETY: the caller's obligation.
-    unsafe {
-        convert::write_opt(how, imported.how);
-        out.write(convert::handle(imported.id));
-    }
-    Ok(())
-}
-
 /// Makes an array from an Arrow array of numbers, or of fixed-size lists of numbers. If the bytes belong to a live store, the array is
 /// another claim on it.
 ///
@@ -122,8 +109,9 @@ pub unsafe extern "C" fn tn_array_import_arrow(
         // SAFETY: structs of the caller's and writable outputs, by this function's documentation.
         unsafe {
             let imported = arrow::import(c"tn_array_import_arrow", schema.cast(), source.cast(), flags)?;
-            give(imported, out, how)
+            convert::write_import(imported, out, how);
         }
+        Ok(())
     })
 }
 
@@ -153,7 +141,8 @@ pub unsafe extern "C" fn tn_array_import_arrow_device(
         // SAFETY: structs of the caller's and writable outputs, by this function's documentation.
         unsafe {
             let imported = arrow::import_device(c"tn_array_import_arrow_device", schema.cast(), source.cast(), flags)?;
-            give(imported, out, how)
+            convert::write_import(imported, out, how);
         }
+        Ok(())
     })
 }

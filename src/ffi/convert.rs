@@ -7,6 +7,7 @@ use crate::array;
 use crate::borrow::HolderInfo;
 use crate::device_copy;
 use crate::error::{Result, fail, rank};
+use crate::exchange::host::Imported;
 use crate::ledger::Release;
 use crate::names::Name;
 use crate::pool::{self, Pool};
@@ -79,6 +80,18 @@ pub unsafe fn write_opt<T>(out: *mut T, value: T) {
     if !out.is_null() {
         // SAFETY: the caller's obligation.
         unsafe { out.write(value) }
+    }
+}
+
+/// Writes the outputs of an import.
+///
+/// # Safety
+/// - `out` and `how` may be written, `how` may be NULL.
+pub unsafe fn write_import(imported: Imported, out: Out<*mut tn_array>, how: *mut tn_how) {
+    // SAFETY: the caller's obligation.
+    unsafe {
+        write_opt(how, imported.how);
+        out.write(handle(imported.id));
     }
 }
 

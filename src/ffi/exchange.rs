@@ -185,10 +185,7 @@ pub unsafe extern "C" fn tn_array_import_dlpack(
         // SAFETY: a struct of the caller's, by this function's documentation.
         let imported = unsafe { dlpack::import_legacy(c"tn_array_import_dlpack", tensor.cast(), flags)? };
         // SAFETY: writable by this function's documentation.
-        unsafe {
-            convert::write_opt(how, imported.how);
-            out.write(convert::handle(imported.id));
-        }
+        unsafe { convert::write_import(imported, out, how) };
         Ok(())
     })
 }
@@ -218,10 +215,7 @@ pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
         // SAFETY: a struct of the caller's, by this function's documentation.
         let imported = unsafe { dlpack::import_versioned(c"tn_array_import_dlpack_versioned", tensor.cast(), flags)? };
         // SAFETY: writable by this function's documentation.
-        unsafe {
-            convert::write_opt(how, imported.how);
-            out.write(convert::handle(imported.id));
-        }
+        unsafe { convert::write_import(imported, out, how) };
         Ok(())
     })
 }
@@ -300,7 +294,7 @@ pub unsafe extern "C" fn tn_array_export_cuda_array_interface(
 /// @param release      As for `tn_array_import_host`. It also runs only after this library's work on the bytes is done.
 /// @param context      Passed to release.
 /// @param[out] out     The array, READONLY if the description says so. Work of the description's stream counts as unfinished work on it,
-///                     and the thread's current stream waits for it. The release runs once this library's work on the bytes is done.
+///                     and the thread's current stream waits for it.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the bytes stay the caller's.
 /// @return The statuses of `tn_array_import_host`; TN_ERR_INVALID for stream 0; TN_ERR_DTYPE for a typestr without an element type;
 ///         TN_ERR_DEVICE for an address that the driver does not know, or of a context other than the primary one; TN_ERR_UNSUPPORTED
@@ -328,10 +322,7 @@ pub unsafe extern "C" fn tn_array_import_cuda_array_interface(
             cuda_array_interface::import(function, source, flags, release)?
         };
         // SAFETY: writable by this function's documentation.
-        unsafe {
-            convert::write_opt(how, imported.how);
-            out.write(convert::handle(imported.id));
-        }
+        unsafe { convert::write_import(imported, out, how) };
         Ok(())
     })
 }
@@ -407,10 +398,7 @@ pub unsafe extern "C" fn tn_array_import_cudamat(
         let imported =
             unsafe { cudamat::import(c"tn_array_import_cudamat", &source.read_unaligned(), flags, release)? };
         // SAFETY: writable by this function's documentation.
-        unsafe {
-            convert::write_opt(how, imported.how);
-            out.write(convert::handle(imported.id));
-        }
+        unsafe { convert::write_import(imported, out, how) };
         Ok(())
     })
 }

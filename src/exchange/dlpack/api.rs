@@ -200,7 +200,7 @@ fn export_exclusively(id: Id, device: tn_device) -> Result<Open> {
     let is_host = matches!(device.r#type, TN_CPU | TN_CUDA_HOST);
     let consumer = if is_host { StreamArg::Now } else { StreamArg::Current };
     let opened = place(device, 0, tn_device { r#type: 0, id: 0 }, !is_host)
-        .and_then(|place| super::open(id, &request, place, consumer));
+        .and_then(|place| super::open(id, &request, device, place, consumer));
     array::release_now(id)?;
     opened
 }

@@ -74,9 +74,10 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     {
         return Ok((tensor, TN_ALIASED));
     }
-    let place = place::place(array::device(id)?, label, target, has_stream)?;
+    let device = array::device(id)?;
+    let place = place::place(device, label, target, has_stream)?;
     let request = host::Export { function, flags, class, copy: Class::ExportExclusive, unique };
-    export_slow(id, request, place, consumer, form)
+    export_slow(id, request, device, place, consumer, form)
 }
 
 /// The reason why DLPack, or the caller's flags, cannot express a layout. None: they can.
@@ -127,13 +128,14 @@ struct At {
 fn export_slow(
     id: Id,
     request: host::Export,
+    device: tn_device,
     place: Place,
     consumer: StreamArg,
     form: Form,
 ) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    match open(id, &request, place, consumer) {
+    match open(id, &request, device, place, consumer) {
         Ok(open) => Ok(write_and_publish(slot, open, request.class, form)),
         Err(status) => {
             quarantine::put(thread, slot);
@@ -150,7 +152,7 @@ struct Open {
 }
 
 /// Opens an export at a place. A consumer on a device that names no stream uses the legacy one.
-fn open(id: Id, request: &host::Export, place: Place, consumer: StreamArg) -> Result<Open> {
+fn open(id: Id, request: &host::Export, device: tn_device, place: Place, consumer: StreamArg) -> Result<Open> {
     let why_not = |layout: &Layout| why_not_expressible(request.flags, layout);
     let label = place.label;
     if !place.on_device {
@@ -163,12 +165,13 @@ fn open(id: Id, request: &host::Export, place: Place, consumer: StreamArg) -> Re
         return Ok(Open { exported, at: At { label, address }, consumer: Consumer::Host });
     }
     let consumer = if consumer.is_null() { StreamArg::Legacy } else { consumer };
+    // Before the export, as nothing after it may fail.
+    let accessor = consumer.on(if place.copies { label } else { device })?;
     let DeviceExport { exported, address, .. } = match place.copies {
         false => device::export(id, request, &consumer, &why_not, Order::A)?,
         true => device::export_copy(id, request, &consumer, Order::A, label)?,
     };
-    let device = if place.copies { label } else { array::device(id)? };
-    let consumer = match consumer.on(device)?.and_then(Stream::try_ref) {
+    let consumer = match accessor.and_then(Stream::try_ref) {
         Some(stream) if request.flags & TN_UNORDERED == 0 => Consumer::Stream(stream),
         _ => Consumer::Unordered,
     };

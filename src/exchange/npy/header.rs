@@ -110,7 +110,7 @@ fn element(descr: &[u8]) -> Option<(Dtype, bool)> {
 }
 
 /// NumPy's names of the element types, without the sign of the byte order. NumPy has no name for bfloat16.
-const NAMES: [(&str, tn_dtype); 14] = [
+pub const NAMES: [(&str, tn_dtype); 14] = [
     ("b1", TN_BOOL),
     ("i1", TN_I8),
     ("i2", TN_I16),
@@ -168,7 +168,7 @@ const LONG_NAMES: [(&str, tn_dtype); 14] = [
 ];
 
 /// NumPy's name of a type, without the sign. None: the type is bfloat16.
-pub(super) fn name(dtype: Dtype) -> Option<&'static str> {
+pub fn name(dtype: Dtype) -> Option<&'static str> {
     NAMES.into_iter().find(|(_, raw)| *raw == dtype.raw()).map(|(name, _)| name)
 }
 

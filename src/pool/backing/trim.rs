@@ -64,8 +64,7 @@ impl Pool {
             let (floor, cached) = (state.settings.floor, state.stats().cached_bytes as usize);
             let in_use = state.figures.reserved_bytes as usize - cached;
             let stays = in_use.saturating_add(keep.max(cached)).max(floor);
-            let (locked, fell) = self.unlocked(state, || self.ops().trim(stays));
-            (state, released) = (locked, fell.unwrap_or(released));
+            (state, released) = self.unlocked(state, || self.ops().trim(stays));
         }
         while let Some(piece) = state.drop_reserved() {
             state = self.give_back(state, piece);
