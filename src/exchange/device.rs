@@ -9,12 +9,13 @@
 
 use crate::array::{self, Checked};
 use crate::borrow::would_copy;
+use crate::cuda_driver::CUevent;
 use crate::device_copy::device_address;
-use crate::error::{Result, fail};
+use crate::error::{Result, fail, quietly};
 use crate::exchange::host::{self, Export, Exported, Import, Imported, WhyNot};
 use crate::gpu::{self, pointer};
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Class, Points, Release, UseTime};
+use crate::ledger::{self, Claim, Class, Guard, Points, Release, UseTime};
 use crate::names::DeviceName;
 use crate::pool;
 use crate::slots::Id;
@@ -137,6 +138,23 @@ pub fn export_copy(
     Ok(DeviceExport { exported: Exported { how: TN_COPIED, ..exported }, address, ready })
 }
 
+/// Ends an export whose consumer used the bytes on a device and orders later uses of the array itself. The memory is not reused before all
+/// work is done that the device has now.
+pub fn end_unordered(guard: &'static Guard) {
+    keep_from_reuse(guard);
+    guard.lock().end_guard(guard, false);
+}
+
+/// Keeps the memory of an export from being reused before all work is done that the device has now.
+pub fn keep_from_reuse(guard: &'static Guard) {
+    let address = guard.lock().layout_of(guard).offset() as usize;
+    if let Some(block) = pool::locate(address)
+        && let Ok(unknown) = quietly(|| stream::unknown(block.pool.device()))
+    {
+        block.pool.record_use(block.start, unknown.now());
+    }
+}
+
 /// Copies an array of a device to the host, or to another device that the host reaches, and opens an export of the copy, which is done.
 pub fn copy_out(id: Id, request: &Export, target: tn_device) -> Result<Exported> {
     let of_copy = of_copy(request);
@@ -183,6 +201,8 @@ pub enum Producer {
     Stream(u64),
     /// Before the present work of the thread's current stream, which the producer made wait.
     Current,
+    /// Before this CUevent.
+    Event(u64),
 }
 
 /// An import of bytes that devices access.
@@ -207,6 +227,7 @@ pub struct DeviceImport<'a> {
 ///
 /// # Safety
 /// - The elements of the layout may be read by devices during the call, and lie in one allocation.
+/// - A stream or event of the producer exists during the call.
 /// - If the import aliases them: they may be read until the release has run.
 pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
     let DeviceImport { function, layout, data, stated, flags, producer, release } = import;
@@ -227,9 +248,26 @@ pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
             stream::current(memory.device)?.wait_for(point)?;
             Some(point)
         }
+        Producer::Event(event) => {
+            let current = stream::current(memory.device)?;
+            // SAFETY: the caller's obligation.
+            unsafe { current.wait_for_foreign(event as CUevent)? };
+            Some(current.end_of_use())
+        }
     };
     // SAFETY: the caller's obligation, and the driver's answer about the memory.
     unsafe { host::import(Import { function, device: memory.device, layout, flags, release, after }) }
+}
+
+/// The device that a producer states. TN_ERR_DEVICE: this process has no such GPU.
+pub fn stated(kind: tn_device_type, id: i64) -> Result<tn_device> {
+    match i32::try_from(id) {
+        Ok(id) if gpu::gpu(id).is_ok() => Ok(tn_device { r#type: kind, id }),
+        _ => Err(fail(
+            TN_ERR_DEVICE,
+            format_args!("the memory is stated to be on device ({kind}, {id}), which this process does not have"),
+        )),
+    }
 }
 
 /// TN_ERR_DEVICE: the memory is not what the producer states. Managed and page-locked memory may be stated to be a GPU's.

@@ -1,4 +1,4 @@
-//! Section "arrow": Arrow's C data interface, and its C device interface for host memory.
+//! Section "arrow": Arrow's C data interface, and its C device interface.
 //!
 //! Arrow's data are immutable: an export is read-only, and an import is a READONLY array. An array of one axis is a primitive array; each
 //! further axis is a list of fixed size around it. Arrow's own header, arrow/c/abi.h, defines the structs.
@@ -45,14 +45,23 @@ pub unsafe extern "C" fn tn_array_export_arrow(
     })
 }
 
-/// Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, with the host as the device.
+/// Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, from any memory.
+///
+/// A consumer on a device names no stream, neither here nor when it releases the array. So what its streams have at the release counts as
+/// unfinished reads, until a wait for all work of the device (`tn_device_synchronize`): writes of the array by the host wait for it, writes
+/// on a stream fail with TN_ERR_DRIVER, and the memory is not reused before. An array that comes back by `tn_array_import_arrow_device`
+/// leaves nothing to wait for.
 ///
 /// @param array       An array. It may be released while the export lives.
-/// @param flags       As for `tn_array_export_arrow`.
+/// @param flags       As for `tn_array_export_arrow`. A copy stays on the array's device. TN_UNORDERED: without an event, and later writes of
+///                    the array do not wait for the consumer.
 /// @param[out] schema The type, as for `tn_array_export_arrow`.
-/// @param[out] out    The elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all outputs are untouched.
+/// @param[out] out    The elements, as for `tn_array_export_arrow`. In memory of a GPU and managed memory: with addresses for devices, that
+///                    device, and in sync_event a CUevent behind all unfinished work on the bytes, valid until the release; NULL if there is
+///                    none. The host does not wait. In other memory: device_type 1 (the host), device_id -1, no sync_event. On failure all
+///                    outputs are untouched.
 /// @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_export_arrow`.
+/// @return The statuses of `tn_array_export_arrow`; TN_ERR_DRIVER; TN_ERR_UNSUPPORTED if the event would become part of a graph capture.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup arrow
@@ -115,15 +124,20 @@ pub unsafe extern "C" fn tn_array_import_arrow(
     })
 }
 
-/// Makes an array from an Arrow device array, whose memory the host must be able to access. Otherwise as `tn_array_import_arrow`.
+/// Makes an array from an Arrow device array in memory of the host or of a GPU. Otherwise as `tn_array_import_arrow`.
 ///
 /// @param schema   The type of the array. The caller keeps it.
-/// @param source   The array, as for `tn_array_import_arrow`, with any device_id.
-/// @param flags    As for `tn_array_import_host`.
-/// @param[out] out The array, as for `tn_array_import_arrow`.
+/// @param source   The array, as for `tn_array_import_arrow`. Its device_type is 1 (the host), 2 (a GPU), 3 (page-locked memory) or 13
+///                 (managed memory); device_id counts for 2 and 13. On a device the release callback also runs only after this library's
+///                 work on the bytes is done.
+/// @param flags    As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides, and sync_event is not read.
+/// @param[out] out The array, as for `tn_array_import_arrow`. The thread's current stream waits for sync_event, and every use of the array
+///                 comes after it. The host does not wait.
 /// @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_import_arrow`; TN_ERR_DEVICE for a device other than the host, or a sync_event.
-/// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+/// @return The statuses of `tn_array_import_arrow`; TN_ERR_DEVICE for memory that is not of the stated device, for an unknown device_type,
+///         and for a sync_event with memory of the host; TN_ERR_NULL for a sync_event that points to NULL; TN_ERR_DRIVER;
+///         TN_ERR_UNSUPPORTED while the current stream captures a graph, and without a driver.
+/// @note Threads: any. Blocks: only for a copy from a device, until it is done. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup arrow
 #[unsafe(no_mangle)]

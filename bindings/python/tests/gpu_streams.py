@@ -61,6 +61,17 @@ class Tensor:
         return self.x.__dlpack__(**options)
 
 
+class ArrowArray:
+    """The same with Arrow's device interface, whose event comes after its work."""
+
+    def __init__(self, x, stream):
+        x.fill(1, stream=stream)
+        self.made = x.__arrow_c_device_array__()
+
+    def __arrow_c_device_array__(self):
+        return self.made
+
+
 def leaves(cross):
     """An array with unfinished work of Tenure on a stalled stream goes to another library."""
 
@@ -101,6 +112,10 @@ CROSSINGS = {
         "CUDAMat's stream, the legacy one, for Tenure's work",
     ),
     "`to_garray(x)`": (leaves(lambda x, t: compat.to_garray(x)), "the legacy stream, for Tenure's work"),
+    "`x.__arrow_c_device_array__()`": (
+        leaves(lambda x, t: x.__arrow_c_device_array__()),
+        "the consumer, for the event; later writes of x, for all work of the device",
+    ),
     "`tenure.asarray(a)`, by `a.__cuda_array_interface__`": (
         comes(Producer, tenure.asarray),
         "Tenure's current stream, for the stream that a names; the release, for Tenure's work",
@@ -108,6 +123,10 @@ CROSSINGS = {
     "`tenure.from_dlpack(a)`": (
         comes(lambda x, s: Tensor(x), tenure.from_dlpack),
         "Tenure's current stream, which a makes wait; the deleter, for Tenure's work",
+    ),
+    "`tenure.from_arrow(a)`": (
+        comes(ArrowArray, tenure.from_arrow),
+        "Tenure's current stream, for the event; the release, for Tenure's work",
     ),
 }
 

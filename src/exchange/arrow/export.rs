@@ -3,22 +3,27 @@
 //! A record has the inner structs of all levels, their buffers and their format strings. Each level holds a reference on the record,
 //! because a consumer may move a child out and release its parent first. The last release frees the record. That of the array also ends the
 //! export.
+//!
+//! The release of an array on a device names no stream. So what the consumer's streams have then counts as unfinished reads of the array,
+//! until all work of the device is done: only writes have to wait for it, and the reuse of the memory.
 
 use super::abi::{Array, DeviceArray, MAX_LIST, Schema, letter};
 use super::{from_heap, to_heap};
 use crate::array::{self, HOST};
+use crate::cuda_driver::CUevent;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
-use crate::exchange::host;
+use crate::exchange::device::{self, DeviceExport};
+use crate::exchange::host::{self, Exported, WhyNot};
 use crate::layout::{Layout, Order};
-use crate::ledger::{Class, Guard};
+use crate::ledger::{self, Claim, Class, Guard};
 use crate::slots::Id;
-use crate::stream::StreamArg;
+use crate::stream::{self, EventRef, Stream, StreamArg};
 use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{null, null_mut};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::panic::catch_unwind;
 
 /// Enough for the longest format string and its NUL: `+w:2147483647`.
@@ -44,8 +49,25 @@ struct ArrayRecord {
     levels: Vec<ArrayLevel>,
     /// The guard of the export. None: the array is empty.
     guard: Option<&'static Guard>,
+    /// Where the consumer reads the bytes.
+    consumer: Consumer,
+    /// The event behind all work that has to be done before, and the CUevent to which `sync_event` points.
+    event: Option<EventRef>,
+    native_event: CUevent,
+    /// Whether this library imported the whole array, so that the ledger knows all work of the consumer.
+    came_back: AtomicBool,
     /// The number of forks before the export. In the child of a fork, an export of the parent holds no bytes.
     forks: u32,
+}
+
+/// Where a consumer reads the bytes.
+#[derive(Clone, Copy)]
+enum Consumer {
+    Host,
+    /// On a device; the caller orders later uses (TN_UNORDERED).
+    Unordered,
+    /// On streams of a device that it does not name, for which this stream stands.
+    Device(&'static Stream),
 }
 
 struct ArrayLevel {
@@ -99,16 +121,17 @@ pub unsafe fn export(
     schema: *mut c_void,
     out: *mut c_void,
 ) -> Result<tn_how> {
-    let (made, array, how) = make(function, id, flags)?;
+    let (made, out_device, how) = make(function, id, flags, HOST)?;
     // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
-        out.cast::<Array>().write(array);
+        out.cast::<Array>().write(out_device.array);
     }
     Ok(how)
 }
 
-/// Exports an array, and its device, into the caller's structs. The device is always the host.
+/// Exports an array, and its device, into the caller's structs. Page-locked memory is the host's, because consumers without a device read
+/// only that.
 ///
 /// # Safety
 /// - `schema` and `out` may be written.
@@ -119,9 +142,10 @@ pub unsafe fn export_device(
     schema: *mut c_void,
     out: *mut c_void,
 ) -> Result<tn_how> {
-    let (made, array, how) = make(function, id, flags)?;
-    let device =
-        DeviceArray { array, device_id: -1, device_type: HOST.r#type, sync_event: null_mut(), reserved: [0; 3] };
+    ledger::find::<Claim>(id)?;
+    let device = array::device(id)?;
+    let device = if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) { device } else { HOST };
+    let (made, device, how) = make(function, id, flags, device)?;
     // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
@@ -130,8 +154,9 @@ pub unsafe fn export_device(
     Ok(how)
 }
 
-fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, tn_how)> {
-    crate::ledger::find::<crate::ledger::Claim>(id)?;
+/// Opens an export to a consumer on the host or on the array's own device. Returns its structs, and TN_ALIASED or TN_COPIED.
+fn make(function: &'static CStr, id: Id, flags: u32, device: tn_device) -> Result<(Schema, DeviceArray, tn_how)> {
+    ledger::find::<Claim>(id)?;
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED | TN_WAIT)?;
     // The number of axes and the type never change, whatever other threads do with the handle before the export.
     let layout = array::snapshot(id)?;
@@ -147,28 +172,73 @@ fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, t
         refs: AtomicU32::new(count as u32),
         levels: levels(count, || ArrayLevel { array: Array::NONE, child: null_mut(), buffers: [null(); 2] })?,
         guard: None,
+        consumer: match device {
+            HOST => Consumer::Host,
+            _ if flags & TN_UNORDERED != 0 => Consumer::Unordered,
+            _ => Consumer::Device(stream::unknown(device)?),
+        },
+        event: None,
+        native_event: null_mut(),
+        came_back: AtomicBool::new(false),
         forks: thread::forks(),
     };
     let arrays = NewRecord(to_heap(arrays)?);
     let request = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
     let fits =
         |layout: &Layout| (!layout.is_c()).then_some("the elements are not C-contiguous, and Arrow has no strides");
-    let exported = host::export_ordered(id, &request, StreamArg::of(0), &fits, Order::C)?;
+    let Opened { exported, data, event } = open(id, &request, device, &fits)?;
     // From now on the consumer has pointers to the release functions.
     crate::sys::os::pin_library();
     let layout = exported.guard.layout();
     let schema = fill_schema(schemas.keep(), layout, letter);
     let empty = layout.is_empty();
-    let records = arrays.keep();
-    let array = fill_array(records, layout);
+    let record = arrays.keep();
+    let array = fill_array(record, layout, data);
+    let device_id = if device == HOST { -1 } else { i64::from(device.id) };
+    let mut out =
+        DeviceArray { array, device_id, device_type: device.r#type, sync_event: null_mut(), reserved: [0; 3] };
     // An empty array has no bytes that the consumer could keep.
     if empty {
         exported.guard.end(false);
     } else {
         // SAFETY: the record is not shared yet.
-        unsafe { (*records).guard = Some(exported.guard.into_guard()) };
+        unsafe {
+            (*record).guard = Some(exported.guard.into_guard());
+            if let Some(event) = event {
+                (*record).native_event = event.event();
+                (*record).event = Some(event);
+                out.sync_event = (&raw mut (*record).native_event).cast();
+            }
+        }
     }
-    Ok((schema, array, exported.how))
+    Ok((schema, out, exported.how))
+}
+
+/// An open export.
+struct Opened {
+    exported: Exported,
+    /// The address of the first element.
+    data: *const c_void,
+    /// The event behind the unfinished work on the bytes.
+    event: Option<EventRef>,
+}
+
+fn open(id: Id, request: &host::Export, device: tn_device, fits: &WhyNot) -> Result<Opened> {
+    if device == HOST {
+        let exported = host::export_ordered(id, request, StreamArg::of(0), fits, Order::C)?;
+        let layout = exported.guard.layout();
+        let data =
+            if layout.is_empty() { core::ptr::from_ref(&NO_DATA).cast() } else { layout.offset() as *const c_void };
+        return Ok(Opened { exported, data, event: None });
+    }
+    let DeviceExport { exported, address, ready } = device::export(id, request, &StreamArg::Now, fits, Order::C)?;
+    match ready.map(|stream| stream.record(false)).transpose() {
+        Ok(event) => Ok(Opened { exported, data: address as *const c_void, event }),
+        Err(status) => {
+            exported.guard.end(false);
+            Err(status)
+        }
+    }
 }
 
 fn check_type(dtype: Dtype) -> Result<u8> {
@@ -246,15 +316,10 @@ fn write_list(format: &mut [u8; FORMAT_BYTES], length: i64) {
     }
 }
 
-fn fill_array(record: *mut ArrayRecord, layout: &Layout) -> Array {
+fn fill_array(record: *mut ArrayRecord, layout: &Layout, data: *const c_void) -> Array {
     // SAFETY: the record is new and not shared yet. Its levels do not move any more.
     let levels = unsafe { &mut (*record).levels };
     let last = levels.len() - 1;
-    let data = if layout.is_empty() {
-        core::ptr::from_ref(&NO_DATA).cast::<c_void>()
-    } else {
-        layout.offset() as *const c_void
-    };
     let mut outer = Array::NONE;
     for at in (0..=last).rev() {
         // The number of elements or lists at this level. It cannot overflow: the shape fits in memory even if its zeros were ones.
@@ -321,13 +386,43 @@ unsafe extern "C" fn release_array(array: *mut Array) {
         let record = private_data.cast::<ArrayRecord>();
         // As above.
         if (*record).refs.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let record = from_heap(record);
-            if record.forks == thread::forks()
-                && let Some(guard) = record.guard
-            {
-                guard.lock().end_guard(guard, false);
-            }
+            end(from_heap(record));
         }
     });
     debug_assert!(released.is_ok());
+}
+
+fn end(mut record: ArrayRecord) {
+    if record.forks != thread::forks() {
+        // The child of a fork makes no call for an event of its parent.
+        core::mem::forget(record.event.take());
+        return;
+    }
+    let Some(guard) = record.guard else { return };
+    match record.consumer {
+        Consumer::Unordered => device::end_unordered(guard),
+        Consumer::Device(unknown) if !record.came_back.load(Ordering::Relaxed) => {
+            guard.lock().end_guard_at(guard, false, Some(unknown.now()));
+        }
+        _ => guard.lock().end_guard(guard, false),
+    }
+}
+
+/// Notes whether this library imports an array. Does nothing unless it is a whole array that this library exported.
+///
+/// # Safety
+/// - `array` is an Arrow struct that is not released.
+pub unsafe fn note_import(array: &Array, imported: bool) {
+    let release = release_array as unsafe extern "C" fn(*mut Array);
+    if !array.release.is_some_and(|theirs| core::ptr::fn_addr_eq(theirs, release)) {
+        return;
+    }
+    let record = array.private_data.cast::<ArrayRecord>();
+    // SAFETY: a struct of ours, which is not released, has its record. No reference is made to what the consumer may write, the levels.
+    unsafe {
+        let outermost = (*record).levels.as_ptr();
+        if array.buffers.cast_const() == (&raw const (*outermost).buffers).cast() {
+            (*record).came_back.store(imported, Ordering::Relaxed);
+        }
+    }
 }

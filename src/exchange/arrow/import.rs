@@ -1,10 +1,11 @@
 //! Imports of arrays. The library takes over the caller's array struct; the schema stays the caller's.
 
 use super::abi::{self, Array, DeviceArray, Format, Schema};
-use super::{from_heap, to_heap};
+use super::{export, from_heap, to_heap};
 use crate::array::HOST;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
+use crate::exchange::device::{self, DeviceImport, Producer};
 use crate::exchange::host::{self, Import, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::Release;
@@ -33,11 +34,11 @@ pub unsafe fn import(
     unsafe {
         check_not_released(schema, source)?;
         host::check_flags(flags, FLAGS)?;
-        import_checked(function, schema, source, flags)
+        import_checked(function, schema, source, flags, None)
     }
 }
 
-/// Imports an array of the device interface. Its device must be the host.
+/// Imports an array of the device interface: as [`import`], or from memory that devices access. Uses on a device come after its event.
 ///
 /// # Safety
 /// - As for [`import`]; `source` is an ArrowDeviceArray.
@@ -53,22 +54,42 @@ pub unsafe fn import_device(
         check_not_released(schema, &raw const (*source).array)?;
         host::check_flags(flags, FLAGS)?;
         let (kind, id, event) = ((*source).device_type, (*source).device_id, (*source).sync_event);
-        // Arrow does not define the device_id of the host, so any is accepted.
-        if !matches!(kind, TN_CPU | TN_CUDA_HOST) {
-            return Err(fail(
-                TN_ERR_DEVICE,
-                format_args!("the array is on device ({kind}, {id}), and only host memory can be imported"),
-            ));
-        }
-        if !event.is_null() {
-            return Err(fail(
-                TN_ERR_DEVICE,
-                format_args!(
-                    "sync_event is {event:p}, and host memory is imported without events; wait for it, and pass NULL"
-                ),
-            ));
-        }
-        import_checked(function, schema, &raw mut (*source).array, flags)
+        let from = match (kind, event.is_null()) {
+            (TN_CPU | TN_CUDA_HOST, true) => None,
+            (TN_CPU, false) => {
+                return Err(fail(
+                    TN_ERR_DEVICE,
+                    format_args!(
+                        "sync_event is {event:p}, and host memory is imported without events; wait for it, and pass NULL"
+                    ),
+                ));
+            }
+            // Arrow does not define the device_id of host memory, so any is accepted.
+            (TN_CUDA_HOST, false) => Some((tn_device { r#type: kind, id: 0 }, producer(event, flags)?)),
+            (TN_CUDA | TN_CUDA_MANAGED, _) => Some((device::stated(kind, id)?, producer(event, flags)?)),
+            _ => {
+                return Err(fail(
+                    TN_ERR_DEVICE,
+                    format_args!("the array is on a device of the unknown type {kind}; 1, 2, 3 and 13 are known"),
+                ));
+            }
+        };
+        import_checked(function, schema, &raw mut (*source).array, flags, from)
+    }
+}
+
+/// The producer's unfinished work.
+///
+/// # Safety
+/// - `event` is NULL or points to a CUevent.
+unsafe fn producer(event: *const c_void, flags: u32) -> Result<Producer> {
+    if event.is_null() || flags & TN_UNORDERED != 0 {
+        return Ok(Producer::None);
+    }
+    // SAFETY: the caller's obligation; CUevent is a pointer.
+    match unsafe { event.cast::<u64>().read_unaligned() } {
+        0 => Err(fail(TN_ERR_NULL, format_args!("sync_event points to an event that is NULL"))),
+        event => Ok(Producer::Event(event)),
     }
 }
 
@@ -93,16 +114,19 @@ fn absent(what: &str, level: usize) -> Status {
     fail(TN_ERR_NULL, format_args!("{what} is NULL at level {level} of the array"))
 }
 
+/// Imports an array of the host, or of memory that devices access and with unfinished work of the producer.
+///
 /// # Safety
-/// - As for [`import`]; neither struct is released.
+/// - As for [`import_device`]; neither struct is released.
 unsafe fn import_checked(
     function: &'static CStr,
     schema: *const Schema,
     source: *mut Array,
     flags: u32,
+    from: Option<(tn_device, Producer)>,
 ) -> Result<Imported> {
     // SAFETY: the caller's obligation.
-    let layout = unsafe { layout_of(schema, source)? };
+    let (mut layout, data) = unsafe { layout_of(schema, source)? };
     let mut flags = flags & host::IMPORT_FLAGS;
     // Arrow's data are immutable, so an alias is read-only. A copy belongs to the caller alone.
     if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0 {
@@ -112,7 +136,19 @@ unsafe fn import_checked(
     let moved = to_heap(unsafe { source.read() })?;
     let release = Release::Call(release_moved, moved as usize);
     // SAFETY: the caller's obligation, and the checks above. The bytes stay until the release is called.
-    match unsafe { host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None }) } {
+    let imported = unsafe {
+        export::note_import(&*moved, true);
+        match from {
+            None => layout.rebase(data).and_then(|()| {
+                host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None })
+            }),
+            Some((stated, producer)) => {
+                let (layout, stated) = (&mut layout, Some(stated));
+                device::import(DeviceImport { function, layout, data, stated, flags, producer, release })
+            }
+        }
+    };
+    match imported {
         Ok(imported) => {
             // SAFETY: the caller's obligation. The struct was moved out, so the caller's copy counts as released.
             unsafe { (*source).release = None };
@@ -120,7 +156,7 @@ unsafe fn import_checked(
         }
         Err(status) => {
             // SAFETY: a failed import calls no release function, so the copy on the heap still exists. Its contents stay the caller's.
-            let _unused: Array = unsafe { from_heap(moved) };
+            unsafe { export::note_import(&from_heap(moved), false) };
             Err(status)
         }
     }
@@ -136,11 +172,11 @@ unsafe extern "C" fn release_moved(context: *mut c_void) {
     }
 }
 
-/// The layout of the elements, from the outermost level to the innermost.
+/// The layout of the elements, from the outermost level to the innermost, and the address of the first one.
 ///
 /// # Safety
 /// - As for [`import`].
-unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout> {
+unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<(Layout, u64)> {
     let mut shape = [0i64; TN_MAX_NDIM];
     let mut ndim = 1;
     let (mut schema, mut array) = (schema, array);
@@ -286,11 +322,11 @@ fn check_nulls(part: &Array, validity: *const c_void, level: usize) -> Result<()
     }
 }
 
-/// The layout of elements of that shape, in C order, from element `start` of the buffer on.
-fn element_layout(dtype: Dtype, shape: &[i64], data: *const c_void, start: i64) -> Result<Layout> {
-    let mut layout = Layout::contiguous(dtype, shape, Order::C, 0)?;
+/// The layout of elements of that shape, in C order, and the address of element `start` of the buffer, which is the first.
+fn element_layout(dtype: Dtype, shape: &[i64], data: *const c_void, start: i64) -> Result<(Layout, u64)> {
+    let layout = Layout::contiguous(dtype, shape, Order::C, 0)?;
     if layout.is_empty() {
-        return Ok(layout);
+        return Ok((layout, 0));
     }
     if data.is_null() {
         return Err(fail(
@@ -302,6 +338,5 @@ fn element_layout(dtype: Dtype, shape: &[i64], data: *const c_void, start: i64) 
     let first = first.ok_or_else(|| {
         fail(TN_ERR_RANGE, format_args!("element {start} from {data:p} on wraps around the address space"))
     })?;
-    layout.rebase(first)?;
-    Ok(layout)
+    Ok((layout, first))
 }

@@ -21,8 +21,6 @@ use crate::exchange::device::{self, DeviceExport, DeviceImport, Producer};
 use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::{Class, Guard, LockedSlot, Release};
-use crate::names::DeviceName;
-use crate::pool;
 use crate::slots::Id;
 use crate::stream::{self, Point, Stream, StreamArg};
 use crate::thread::{self, Thread};
@@ -282,7 +280,7 @@ fn delete(context: *mut c_void) {
         match take(slot) {
             (None, _) => {}
             (Some(guard), Consumer::Host) => end_guard(thread, guard),
-            (Some(guard), consumer) => end_on_device(thread, guard, consumer),
+            (Some(guard), consumer) => end_on_device(guard, consumer),
         }
         quarantine::put(thread, slot);
     });
@@ -299,25 +297,13 @@ fn end_guard(thread: &'static Thread, guard: &'static Guard) {
 
 /// Ends an export whose consumer used the bytes on a device.
 #[cold]
-fn end_on_device(thread: &'static Thread, guard: &'static Guard, consumer: Consumer) {
+fn end_on_device(guard: &'static Guard, consumer: Consumer) {
     if let Consumer::Stream(stream) = consumer {
         // Nobody vouches for another library's stream here, so no event is recorded on it now. A later event of it ends the use, or a wait
         // for the whole device.
         return guard.lock().end_guard_at(guard, false, Some(stream.stream().now()));
     }
-    // The consumer orders later uses of the array. Only the memory must not be reused before the device's present work is done.
-    keep_from_reuse(guard);
-    end_guard(thread, guard);
-}
-
-/// Keeps the memory of an export from being reused before all work that the device has now is done.
-fn keep_from_reuse(guard: &'static Guard) {
-    let address = guard.lock().layout_of(guard).offset() as usize;
-    if let Some(block) = pool::locate(address)
-        && let Ok(unknown) = quietly(|| stream::unknown(block.pool.device()))
-    {
-        block.pool.record_use(block.start, unknown.now());
-    }
+    device::end_unordered(guard);
 }
 
 /// Takes the guard of an export that the caller ends, and its consumer. None: there is none, or the export was made before a fork.
@@ -434,7 +420,7 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
 fn work_before(guard: &'static Guard, consumer: &Consumer, unordered: bool) -> Result<Option<Point>> {
     let Consumer::Stream(consumer) = consumer else {
         if matches!(consumer, Consumer::Unordered) {
-            keep_from_reuse(guard);
+            device::keep_from_reuse(guard);
         }
         return Ok(None);
     };
@@ -550,7 +536,7 @@ unsafe fn import(
         flags |= TN_MAY_OVERWRITE;
     }
     if on_device {
-        let stated = tn_device { r#type: tensor.device_type, id: tensor.device_id };
+        let stated = device::stated(tensor.device_type, i64::from(tensor.device_id))?;
         // SAFETY: the caller's obligation; the bytes stay until the deleter is called.
         return unsafe { import_from_device(function, stated, &mut layout, data, flags, unordered, release) };
     }
@@ -574,12 +560,6 @@ unsafe fn import_from_device(
     unordered: bool,
     release: Release,
 ) -> Result<Imported> {
-    if crate::gpu::gpu(stated.id).is_err() {
-        return Err(fail(
-            TN_ERR_DEVICE,
-            format_args!("the tensor is on device {}, which this process does not have", DeviceName(stated)),
-        ));
-    }
     let producer = if unordered { Producer::None } else { Producer::Current };
     // SAFETY: the caller's obligation.
     unsafe { device::import(DeviceImport { function, layout, data, stated: Some(stated), flags, producer, release }) }

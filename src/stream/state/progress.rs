@@ -66,7 +66,7 @@ impl Stream {
     }
 
     /// Records an event behind all work issued so far, with timing or without.
-    pub(in crate::stream) fn record(&'static self, timing: bool) -> Result<EventRef> {
+    pub fn record(&'static self, timing: bool) -> Result<EventRef> {
         match self.try_ref() {
             Some(_held) => self.record_held(timing),
             None => Err(self.ended_error()),
@@ -169,13 +169,15 @@ impl Stream {
     /// The error of a point that has no event, where no caller vouches for the CUstream any more.
     #[cold]
     pub(in crate::stream) fn ended_error(&self) -> Status {
+        let what = match self.origin() {
+            Origin::Unnamed | Origin::Unknown => {
+                "another library may still use the memory on a stream that it did not name"
+            }
+            _ => "a stream ended before an event could be recorded behind its last work",
+        };
         fail(
             TN_ERR_DRIVER,
-            format_args!(
-                "a stream of GPU {} ended before an event could be recorded behind its last work; \
-                 wait for that work with tn_device_synchronize",
-                self.gpu().id()
-            ),
+            format_args!("GPU {}: {what}; wait for that work with tn_device_synchronize", self.gpu().id()),
         )
     }
 }

@@ -3,7 +3,7 @@
 //! Contract: no lock is held while the driver is called.
 
 use super::{Origin, Stream, advance_clock};
-use crate::cuda_driver::CUstream;
+use crate::cuda_driver::{CUevent, CUstream};
 use crate::error::{Result, Status, fail};
 use crate::gpu::{Gpu, Inside};
 use crate::options;
@@ -39,6 +39,21 @@ impl Stream {
         gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), event.event(), 0)? }, "cuStreamWaitEvent")?;
         self.known_waits.lock().learn(point.stream().head.number(), event.tick());
         Ok(())
+    }
+
+    /// Makes new work on this stream wait for an event of another library, which exists during the call.
+    ///
+    /// # Safety
+    /// - `event` is an event of the driver.
+    pub unsafe fn wait_for_foreign(&'static self, event: CUevent) -> Result<()> {
+        let Some(_stream_ref) = self.try_ref().filter(|_| self.is_nameable()) else { return Err(self.unreachable()) };
+        let gpu = self.gpu();
+        let inside = self.enter()?;
+        if is_capturing(gpu, &inside, self.raw())? {
+            return Err(capturing(gpu));
+        }
+        // SAFETY: the caller's obligation, and a stream with a reference.
+        gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), event, 0)? }, "cuStreamWaitEvent")
     }
 
     /// Whether new work on this stream is known to come after a point. Calls no driver.

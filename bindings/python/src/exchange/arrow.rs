@@ -131,7 +131,8 @@ impl Array {
         export(py, self, ARRAY)
     }
 
-    /// Arrow's export with the device of the bytes, which is the host.
+    /// Arrow's export with the device of the bytes. On a GPU, and in managed memory, the struct has the event that the
+    /// consumer waits for. Afterwards writes of x wait for all work of the device, because a consumer names no stream.
     #[pyo3(signature = (requested_schema=None, **kwargs))]
     fn __arrow_c_device_array__<'py>(
         &self,
@@ -175,12 +176,11 @@ fn capsules<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     if let Ok(pair) = object.cast::<PyTuple>() {
         return Ok(pair.clone());
     }
-    for name in [pyo3::intern!(py, "__arrow_c_array__"), pyo3::intern!(py, "__arrow_c_device_array__")] {
+    // In this order, because libraries of GPUs copy their arrays to the host for the second one.
+    for name in [pyo3::intern!(py, "__arrow_c_device_array__"), pyo3::intern!(py, "__arrow_c_array__")] {
         if object.hasattr(name)? {
-            // Until the nulls are counted, the struct states that there may be some.
-            if object.hasattr(pyo3::intern!(py, "null_count"))? {
-                object.getattr(pyo3::intern!(py, "null_count"))?;
-            }
+            // Until the nulls are counted, the struct states that there may be some. Not every library counts them on a GPU.
+            let _ = object.getattr(pyo3::intern!(py, "null_count"));
             return Ok(object.call_method0(name)?.cast_into::<PyTuple>()?);
         }
     }
@@ -191,8 +191,9 @@ fn capsules<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     }))
 }
 
-/// An array on the memory of an Arrow array (`__arrow_c_array__`): numbers without nulls, or lists of a fixed size of
-/// them, which become further axes. It is read-only, because Arrow data are immutable.
+/// An array on the memory of an Arrow array (`__arrow_c_device_array__`, `__arrow_c_array__`): numbers without nulls, or
+/// lists of a fixed size of them, which become further axes. It is read-only, because Arrow data are immutable. From a GPU
+/// the thread's current stream waits for the producer's work.
 ///
 /// copy: None aliases where possible, False aliases or raises, True copies.
 ///

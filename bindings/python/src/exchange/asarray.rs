@@ -180,7 +180,7 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -
         };
     }
     // Before DLPack: Arrow's arrays have that as well, but for one axis only.
-    if object.hasattr("__arrow_c_array__")? {
+    if object.hasattr("__arrow_c_array__")? || object.hasattr("__arrow_c_device_array__")? {
         return match from_arrow(py, object, copy) {
             Ok(array) => Ok(Some(array)),
             // Nulls, packed bits, texts: NumPy may convert them.
