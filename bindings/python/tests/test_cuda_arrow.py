@@ -64,8 +64,9 @@ def test_ca_35_an_array_of_a_gpu_comes_in(take):
         x.fill(1)
     assert refused.value.status == Status.EXPORTED
     assert np.array_equal(y.copy_to_host(), N)
-    cuda.synchronize()  # the uses of y by its streams
     y.release()
+    cuda.synchronize()  # the uses of y by its stream
+    tenure.run_releases()
     x.fill(1)  # all work on it is known, so nothing has to be waited for
     assert x.copy_to_host().sum() == 12
 
