@@ -314,6 +314,7 @@ static void ca_34_imports(void)
     theirs t;
     CHECK(cu.cuMemAlloc_v2(&memory, sizeof values) == 0 && cu.cuMemcpyHtoD_v2(memory, values, sizeof values) == 0);
     CHECK(cu.cuEventCreate(&event, 2) == 0);
+    OK(tn_device_synchronize(GPU)); /* a copy from plain memory may return before it is done */
 
     /* the current stream waits for the event; the host does not */
     int held = control("tenure_sim_hold", producer);
@@ -340,8 +341,8 @@ static void ca_34_imports(void)
     CHECK(!held || released == 0);
     if (held)
         CHECK(control("tenure_sim_release", s));
-    OK(tn_stream_synchronize(s));
     OK(tn_array_copy_to_host(copy, read, NULL, NULL));
+    OK(tn_device_synchronize(GPU));
     OK(tn_run_releases(&count));
     CHECK(released == 1 && read[1] == 7);
     drop(copy);
@@ -432,6 +433,7 @@ static void ca_34_page_locked_imports(void)
 static void ca_34_an_array_comes_back(void)
 {
     tn_array *a = matrix_on(GPU), *back = NULL;
+    size_t count = 0;
     tn_stream *s = new_stream(), *t = new_stream();
     int held = control("tenure_sim_hold", s);
     OK(try_write_on(a, s));
@@ -443,6 +445,9 @@ static void ca_34_an_array_comes_back(void)
         CHECK(control("tenure_sim_release", s));
     CHECK(first(back) == 1);
     drop(back);
+    OK(tn_stream_synchronize(s)); /* not the device, which would end work on unknown streams too */
+    OK(tn_stream_synchronize(TN_STREAM_LEGACY));
+    OK(tn_run_releases(&count));
     OK(try_write_on(a, t));
     OK(tn_stream_synchronize(t));
     CHECK(unique(a));
