@@ -4,17 +4,12 @@
  *
  * Runs on the simulated driver or on a real one; TENURE_TEST_DEVICE makes the absence of both a failure.
  */
+#define _GNU_SOURCE
+#include "gpu.h"
 #include "helpers.h"
 #include <stdlib.h>
 
-static const tn_device GPU = {TN_CUDA, 0}, PINNED = {TN_CUDA_HOST, 0}, MANAGED = {TN_CUDA_MANAGED, 0}, CPU = {TN_CPU, 0};
-
-static tn_stream *new_stream(void)
-{
-    tn_stream *stream = NULL;
-    OK(tn_stream_create(GPU, 0, 0, &stream));
-    return stream;
-}
+static const tn_device CPU = {TN_CPU, 0};
 
 /* Checks that an array on any device equals a host array. */
 static int same(tn_array *there, tn_array *here)

@@ -6,17 +6,8 @@
  */
 #define _GNU_SOURCE
 #include "dlpack_structs.h"
+#include "gpu.h"
 #include "helpers.h"
-#include "simulator.h"
-
-static const tn_device GPU = {TN_CUDA, 0}, PINNED = {TN_CUDA_HOST, 0}, MANAGED = {TN_CUDA_MANAGED, 0};
-
-static tn_stream *new_stream(void)
-{
-    tn_stream *stream = NULL;
-    OK(tn_stream_create(GPU, 0, 0, &stream));
-    return stream;
-}
 
 /* The floats 0, 1, 2, .. 11 as a matrix of 3 x 4. */
 static tn_array *matrix_on(tn_device device, tn_host_flags host_flags)
@@ -253,24 +244,16 @@ static void dl_18_the_end_counts_as_use(void)
 /* DL-18: after an export without an order the memory is reused only when all work of the device is done. */
 static void dl_18_without_an_order(void)
 {
-    tn_pool_options options = {.size = sizeof options, .backend = TN_BACKEND_PLAIN};
-    tn_pool *pool = NULL;
+    tn_pool *pool = plain_gpu_pool();
     tn_array *a = NULL;
-    void *block = NULL;
     tn_stream *s = new_stream();
-    OK(tn_pool_create(GPU, &options, &pool));
     OK(tn_array_empty(pool, TN_U8, SHAPE(2 << 20), NULL, &a));
     versioned *out = export_as(TN_ALIASED, a, (request){.flags = XS | TN_UNORDERED});
     void *data = out->dl.data;
     drop(a);
     int held = control("tenure_sim_hold", s);
     out->deleter(out);
-    OK(tn_pool_allocate(pool, 2 << 20, 0, TN_STREAM_LEGACY, &block));
-    CHECK(block != data);
-    OK(tn_pool_deallocate(pool, block, TN_STREAM_LEGACY));
-    if (held)
-        CHECK(control("tenure_sim_release", s));
-    OK(tn_device_synchronize(GPU));
+    check_not_reused(pool, data, 2 << 20, s, held);
     OK(tn_stream_release(s));
     OK(tn_pool_release(pool));
 }

@@ -5,18 +5,9 @@
  * Runs on the simulated driver or on a real one; TENURE_TEST_DEVICE makes the absence of both a failure.
  */
 #define _GNU_SOURCE
+#include "gpu.h"
 #include "helpers.h"
-#include "simulator.h"
 #include <stddef.h>
-
-static const tn_device GPU = {TN_CUDA, 0}, PINNED = {TN_CUDA_HOST, 0}, MANAGED = {TN_CUDA_MANAGED, 0};
-
-static tn_stream *new_stream(void)
-{
-    tn_stream *stream = NULL;
-    OK(tn_stream_create(GPU, 0, 0, &stream));
-    return stream;
-}
 
 static tn_array *array_on(tn_device device, tn_dtype dtype, int32_t order, int32_t ndim, const int64_t *shape)
 {

@@ -6,9 +6,9 @@
  */
 #define _GNU_SOURCE
 #include "crossings.h"
-#include "simulator.h"
+#include "gpu.h"
 
-static const tn_device ANY = {0, 0}, GPU = {TN_CUDA, 0}, PINNED = {TN_CUDA_HOST, 0}, MANAGED = {TN_CUDA_MANAGED, 0}, CPU = {TN_CPU, 0};
+static const tn_device ANY = {0, 0}, CPU = {TN_CPU, 0};
 
 static int is_on(tn_array *array, tn_device device)
 {

@@ -4,6 +4,7 @@ A driver is needed, the simulated one or a real one: TENURE_TEST_DEVICE=sim|gpu 
 without one.
 """
 
+import ctypes
 import gc
 import os
 
@@ -32,3 +33,11 @@ def pools():
     for made in (cuda.to_device(np.zeros(3)), cuda.managed_array(3), cuda.pinned_array(3), cuda.mapped_array(3)):
         made.release()
     cuda.default_stream().synchronize()
+
+
+def struct_at(capsule, name):
+    """The address of a capsule's struct."""
+    api = ctypes.pythonapi
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = ctypes.py_object, ctypes.c_char_p
+    return api.PyCapsule_GetPointer(capsule, name)

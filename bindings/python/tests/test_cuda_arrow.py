@@ -7,7 +7,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from gpu_fixtures import pools, settled  # noqa: F401
+from gpu_fixtures import pools, settled, struct_at  # noqa: F401
 
 import tenure
 from tenure import Status, cuda
@@ -34,9 +34,7 @@ class Producer:
 
 def fields(capsules):
     """device_type, device_id and sync_event of a struct."""
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    at = get(capsules[1], b"arrow_device_array")
+    at = struct_at(capsules[1], b"arrow_device_array")
     return (
         ctypes.c_int32.from_address(at + 88).value,
         ctypes.c_int64.from_address(at + 80).value,

@@ -10,7 +10,7 @@ import gpu_streams
 import numpy as np
 import older_libraries
 import pytest
-from gpu_fixtures import pools, settled  # noqa: F401
+from gpu_fixtures import pools, settled, struct_at  # noqa: F401
 
 import tenure
 from tenure import Status, Why, cuda
@@ -173,7 +173,7 @@ def test_a_consumer_that_ignores_streams_reads_old_bytes():
     seen = np.asarray(lent)
 
     def read(capsule):
-        address = ctypes.c_uint64.from_address(tensor_at(capsule, b"dltensor")).value
+        address = ctypes.c_uint64.from_address(struct_at(capsule, b"dltensor")).value
         to, native = ctypes.c_void_p(seen.ctypes.data), ctypes.c_void_p(t.native)
         older_libraries.call("cuMemcpyDtoHAsync_v2", to, ctypes.c_uint64(address), ctypes.c_size_t(48), native)
 
@@ -189,19 +189,11 @@ def test_a_consumer_that_ignores_streams_reads_old_bytes():
     del ordered
 
 
-def tensor_at(capsule, name):
-    """The address of a capsule's struct."""
-    api = ctypes.pythonapi
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = ctypes.py_object, ctypes.c_char_p
-    return api.PyCapsule_GetPointer(capsule, name)
-
-
 def test_a_wrong_device_is_refused(refused):
     """DL-26: the driver says whose memory it is."""
     n = np.zeros(4)
     capsule = n.__dlpack__()
-    tensor = tensor_at(capsule, b"dltensor")
+    tensor = struct_at(capsule, b"dltensor")
     ctypes.c_uint32.from_address(tensor + 8).value = 2
     refused(Status.DEVICE, tenure.from_dlpack, capsule)
     ctypes.c_uint32.from_address(tensor + 8).value = 1

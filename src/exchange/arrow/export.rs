@@ -121,11 +121,11 @@ pub unsafe fn export(
     schema: *mut c_void,
     out: *mut c_void,
 ) -> Result<tn_how> {
-    let (made, out_device, how) = make(function, id, flags, HOST)?;
+    let (made, DeviceArray { array, .. }, how) = make(function, id, flags, false)?;
     // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
-        out.cast::<Array>().write(out_device.array);
+        out.cast::<Array>().write(array);
     }
     Ok(how)
 }
@@ -142,10 +142,7 @@ pub unsafe fn export_device(
     schema: *mut c_void,
     out: *mut c_void,
 ) -> Result<tn_how> {
-    ledger::find::<Claim>(id)?;
-    let device = array::device(id)?;
-    let device = if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) { device } else { HOST };
-    let (made, device, how) = make(function, id, flags, device)?;
+    let (made, device, how) = make(function, id, flags, true)?;
     // SAFETY: the caller's obligation.
     unsafe {
         schema.cast::<Schema>().write(made);
@@ -154,10 +151,13 @@ pub unsafe fn export_device(
     Ok(how)
 }
 
-/// Opens an export to a consumer on the host or on the array's own device. Returns its structs, and TN_ALIASED or TN_COPIED.
-fn make(function: &'static CStr, id: Id, flags: u32, device: tn_device) -> Result<(Schema, DeviceArray, tn_how)> {
+/// Opens an export to a consumer on the host, or with `names_device` on the array's own device. Returns its structs, and TN_ALIASED or
+/// TN_COPIED.
+fn make(function: &'static CStr, id: Id, flags: u32, names_device: bool) -> Result<(Schema, DeviceArray, tn_how)> {
     ledger::find::<Claim>(id)?;
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED | TN_WAIT)?;
+    let own = array::device(id)?;
+    let device = if names_device && matches!(own.r#type, TN_CUDA | TN_CUDA_MANAGED) { own } else { HOST };
     // The number of axes and the type never change, whatever other threads do with the handle before the export.
     let layout = array::snapshot(id)?;
     let letter = check_type(layout.dtype())?;

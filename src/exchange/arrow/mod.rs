@@ -6,9 +6,9 @@
 //!
 //! Every exported struct has its own release function, which may run on any thread, also after the struct was moved. The bytes stay until
 //! the last of them has run. On import every length, offset and nesting level is checked before any byte is accessed; only the pointers
-//! themselves are trusted. On a device the event of the struct orders the consumer's work after the producer's; the host does not wait. The
-//! records of exports and imports are on the heap. They are allocated, with a status on failure, before any
-//! guard is open.
+//! themselves are trusted. On a device the event of the struct orders the consumer's work after the producer's; the host does not wait.
+//!
+//! The records of exports and imports are on the heap. They are allocated, with a status on failure, before any guard is open.
 
 mod abi;
 
