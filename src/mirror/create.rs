@@ -111,7 +111,7 @@ fn from_object(function: &'static CStr, object: Id, options: &Options<'_>) -> Re
             0 => {
                 begin(&mirror, home, Owned::new(array::clone(object)?))?;
                 if side != home {
-                    refresh(function, &mirror, side, &stream_to(side))?;
+                    refresh(function, &mirror, side, false, &stream_to(side))?;
                 }
                 return Ok((mirror, ALIASED));
             }

@@ -40,13 +40,14 @@ use crate::borrow::{self, BorrowContext, Entry, LayoutSink, Use};
 use crate::error::{Result, fail};
 use crate::gpu;
 use crate::layout::Layout;
+use crate::ledger::UseTime;
 use crate::slots::Id;
 use crate::stream::StreamArg;
 use crate::types::*;
 use core::ffi::CStr;
 use notice::{Found, notice};
 use slot::{MirrorRef, Named};
-use transfer::{refresh, stream_to, when};
+use transfer::{OVERWRITE, refresh, stream_to, when};
 
 /// What a borrow of a side does with its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,7 +107,7 @@ fn valid_array(function: &'static CStr, mirror: &MirrorRef, side: Side, stream: 
     if let Some(array) = sides.array(side).filter(|_| sides.is_valid(side)) {
         return Ok(array);
     }
-    refresh(function, mirror, side, stream)?;
+    refresh(function, mirror, side, false, stream)?;
     Ok(mirror.sides().array(side).expect("refreshed"))
 }
 
@@ -128,24 +129,24 @@ pub fn mark_changed(function: &'static CStr, id: Id, side: Result<Side>) -> Resu
     let side = side?;
     let _turn = mirror.turn()?;
     let Some(array) = mirror.sides().array(side) else { return Err(not_allocated(&mirror, side)) };
-    let mut found = Found::of(&mirror.sides(), true)?;
-    if found.facts[side.index()].is_some_and(|facts| facts.is_poisoned) {
-        borrow::heal(BorrowContext::new(function), array)?;
-        found = Found::of(&mirror.sides(), true)?;
-    }
+    let found = Found::of(&mirror.sides(), true)?;
     if mirror.fixed().is_empty {
         return Ok(());
     }
+    let heals = found.facts[side.index()].is_some_and(|facts| facts.is_poisoned);
     let other = side.other();
     let is_held = found.is_held(other);
     if is_held {
-        refresh(function, &mirror, other, &stream_to(other))?;
+        refresh(function, &mirror, other, heals, &stream_to(other))?;
+    } else if heals {
+        let entry = Entry { id: array, wanted: OVERWRITE, when: UseTime::HOST.waiting(true) };
+        borrow::acquire(BorrowContext::new(function), &[entry])?.pop().expect("one entry, one guard").end(false);
     }
     mirror.change(|sides| {
         sides.valid = if is_held { side.bit() | other.bit() } else { side.bit() };
         for known in Side::BOTH.into_iter().filter(|known| *known == side || !is_held) {
             if let Some(facts) = found.facts[known.index()] {
-                sides.arrays[known.index()].version = facts.version;
+                sides.arrays[known.index()].version = facts.version + u64::from(heals && known == side);
             }
         }
     });

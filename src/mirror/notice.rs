@@ -67,7 +67,7 @@ pub fn notice(function: &'static CStr, mirror: &MirrorRef) -> Result<bool> {
     if !found.is_poisoned {
         for side in Side::BOTH {
             if found.valid & side.bit() == 0 && found.is_held(side) {
-                refresh(function, mirror, side, &stream_to(side))?;
+                refresh(function, mirror, side, false, &stream_to(side))?;
             }
         }
     }

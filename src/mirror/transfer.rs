@@ -87,8 +87,9 @@ pub fn when(array: Id, side: Side, stream: &StreamArg) -> Result<UseTime> {
     if side == Side::Host { Ok(UseTime::HOST.waiting(true)) } else { borrow::when(array, stream, true) }
 }
 
-/// Copies the other side to this one, which is valid afterwards.
-pub fn refresh(function: &'static CStr, mirror: &MirrorRef, to: Side, stream: &StreamArg) -> Result<()> {
+/// Copies the other side to this one, which is valid afterwards. `heals`: the bytes of the other side are accepted as they are, although a
+/// writer failed; that counts as a write of them.
+pub fn refresh(function: &'static CStr, mirror: &MirrorRef, to: Side, heals: bool, stream: &StreamArg) -> Result<()> {
     let target = Target::of(function, mirror, to, false)?;
     if mirror.fixed().is_empty {
         target.commit(mirror, to, 0);
@@ -98,7 +99,7 @@ pub fn refresh(function: &'static CStr, mirror: &MirrorRef, to: Side, stream: &S
     let route = Route::of(stream, &[array::device(target.id())?, array::device(source)?], false)?;
     let when = route.when(true);
     let entries = [
-        Entry { id: source, wanted: Use::Read { frozen: false }, when },
+        Entry { id: source, wanted: if heals { OVERWRITE } else { Use::Read { frozen: false } }, when },
         Entry { id: target.id(), wanted: OVERWRITE, when },
     ];
     let mut guards = borrow::acquire(BorrowContext::new(function), &entries)?.into_iter();
