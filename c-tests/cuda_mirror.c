@@ -360,6 +360,22 @@ static void page_locked(void)
             CHECK(array_is(kept, value));
         }
     }
+    /* While the refresh of the device side still reads the host side, that may be read and not written. */
+    tn_stream_scope *scope = NULL;
+    OK(tn_stream_enter(GPU, stream, 0, &scope));
+    tn_array *host = get(mirror, TN_SIDE_HOST);
+    OK(tn_device_synchronize(GPU));
+    int held = control("tenure_sim_hold", stream);
+    tn_borrow *guard = acquire(mirror, TN_SIDE_HOST, TN_READ_WRITE, NULL, &data);
+    write_side(TN_SIDE_HOST, data, 20, NULL);
+    OK(tn_borrow_end(guard, 0, NULL));
+    CHECK(try_read(host, 0) == TN_OK);
+    if (held)
+        CHECK(try_write(host, 0) == TN_ERR_PENDING && control("tenure_sim_release", stream));
+    OK(tn_stream_leave(scope));
+    OK(tn_device_synchronize(GPU));
+    CHECK(array_is(kept, 20));
+    drop(host);
     drop(kept);
     drop(object);
     OK(tn_mirror_release(mirror));
