@@ -91,11 +91,14 @@ pub fn acquire(
     if is_poisoned && access != Access::Overwrite {
         return Err(mirror.poisoned());
     }
-    if access != Access::Read {
+    // Borrows of no bytes exclude nobody, and nothing follows from their end.
+    let is_empty = mirror.fixed().is_empty;
+    if access != Access::Read && !is_empty {
         return writer::begin(function, &mirror, (side, access == Access::Overwrite), &stream, outputs);
     }
     let array = valid_array(function, &mirror, side, &stream)?;
-    let entry = Entry { id: array, wanted: Use::Read { frozen: false }, when: when(array, side, &stream)? };
+    let wanted = if access == Access::Read { Use::Read { frozen: false } } else { OVERWRITE };
+    let entry = Entry { id: array, wanted, when: when(array, side, &stream)? };
     let guard = borrow::acquire(BorrowContext::new(function), &[entry])?.pop().expect("one entry, one guard");
     outputs.see(guard.layout(), &guard.device());
     Ok(guard.publish())

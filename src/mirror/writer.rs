@@ -2,7 +2,7 @@
 //!
 //! Contract: a writing borrow has a guard on its side for the caller, and one of the mirror itself on the other side, if that is allocated.
 //! So nobody uses either side meanwhile, and the transfer at the end, to a side that somebody holds, cannot be refused. That transfer runs
-//! before the guards end.
+//! before the guards end. A mirror without elements has no writers.
 
 use super::notice::notice;
 use super::side::{Side, facts};
@@ -44,7 +44,7 @@ pub fn begin(
     let mut guards = borrow::acquire(BorrowContext::new(function), &entries)?.into_iter();
     let guard = guards.next().expect("one entry at least");
     let companion = guards.next();
-    let moves = is_stale && !overwrites && !mirror.fixed().is_empty;
+    let moves = is_stale && !overwrites;
     let moved = match companion.as_ref().filter(|_| moves) {
         Some(source) => copy(side, &guard, (source, entries[1].id), stream),
         None => Ok(None),
@@ -181,9 +181,7 @@ fn end_writer(mirror: &MirrorRef, writer: &Writer, failed: bool, stream: &Stream
     }
     if !failed {
         mirror.change(|sides| {
-            if !mirror.fixed().is_empty {
-                sides.valid = side.bit();
-            }
+            sides.valid = side.bit();
             sides.arrays[side.index()].version = version + 1;
             if let Ok(Some(copied)) = &refreshed {
                 sides.arrays[other.index()].version = copied.version + 1;
@@ -214,7 +212,7 @@ fn refresh_if_held(
     let other = writer.side.other();
     let array = mirror.sides().array(other).expect("the other side has a guard");
     let found = facts(array, false).map_err(nothing)?;
-    if !found.is_held || found.is_constant || mirror.is_released() || mirror.fixed().is_empty {
+    if !found.is_held || found.is_constant || mirror.is_released() {
         return Ok(None);
     }
     let (from, onto) = (InternalGuard::again(writer.guard), InternalGuard::again(companion));
