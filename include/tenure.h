@@ -3182,6 +3182,29 @@ tn_status tn_borrow_query(tn_borrow *borrow,
                           tn_borrow_info *info);
 
 /**
+ * Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves.
+ *
+ * They open the guard on the kernel's stream, pass the view to the kernel, launch it, and end the guard on that stream.
+ *
+ * @param borrow       A guard of one array.
+ * @param ndim         The N of the kernel's `tn_view<T, N>`, 1 to 8: the array's number of axes. An array without axes is passed as one
+ *                     axis of length 1, for which 0 is accepted too.
+ * @param bytes        The sizeof of tn_view<T, N>: 8 + 16 * N.
+ * @param[out] out     The view: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. Of page-locked memory, `data` is
+ *                     the address that devices use. Without elements it is NULL, and the shape is the array's. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another number of bytes, for more than 8 axes, and for a guard
+ *         of `tn_borrow_all`, which writes the views itself; TN_ERR_SHAPE for an array with another number of axes; TN_ERR_LAYOUT for
+ *         elements that are not at multiples of their size; TN_ERR_DEVICE for page-locked memory that is not mapped for devices.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_borrow_kernel_view(tn_borrow *borrow,
+                                int32_t ndim,
+                                size_t bytes,
+                                void *out);
+
+/**
  * Ends a guard of any kind. The bytes are freed if the guard was their last holder.
  *
  * @param borrow   A guard. It is ended exactly once, and its pointers must not be used afterwards.

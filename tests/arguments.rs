@@ -335,7 +335,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 56;
+const CASES: usize = 57;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -712,6 +712,13 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                     _ => plugin::tn_rmm_deallocate(at, bytes as usize, stream, pool.cast()),
                 }
                 if text().contains("a bug in the library") { TN_ERR_PANIC } else { TN_OK }
+            }
+            55 => {
+                // Room for the largest view that there is.
+                let mut view = [0u64; 17];
+                let ndim = p.number() as i32;
+                let bytes = if p.random.chance(50) { size_of_val(&view) } else { p.number() as usize };
+                borrow::tn_borrow_kernel_view(p.guards.any(&mut p.random), ndim, bytes, view.as_mut_ptr().cast())
             }
             _ => {
                 let file = CString::new(vec![b'x'; p.random.below(300)]).unwrap();

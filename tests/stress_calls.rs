@@ -249,6 +249,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_borrow_end: |c| release(Kind::Guard, c.any::<()>(Kind::Guard) as usize);
     tn_borrow_end: |c| borrow::tn_borrow_end(c.any(Kind::Guard), TN_END_FAILED, null_mut());
     tn_borrow_query: |c| { let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), ..zero() }; borrow::tn_borrow_query(c.any(Kind::Guard), &mut info) };
+    tn_borrow_kernel_view: |c| { let (mut view, ndim) = ([0u64; 17], c.random.below(4) as i32); borrow::tn_borrow_kernel_view(c.any(Kind::Guard), ndim, 8 + 16 * ndim.max(1) as usize, view.as_mut_ptr().cast()) };
 
     tn_array_give: |c| { let (a, required, out) = (c.array(), c.one(&[1, 1, 2]), c.out()); let status = promise::tn_array_give(a, required, out); c.keep(Kind::Promise, status) };
     tn_take: |c| { let promises = [0; 3].map(|_| c.any(Kind::Promise)); let mut outs = [null_mut(); 3]; let n = 1 + c.random.below(3); let status = promise::tn_take(n, promises.as_ptr(), outs.as_mut_ptr()); c.keep_all(Kind::Array, status, &outs[..n]) };

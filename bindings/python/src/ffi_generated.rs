@@ -344,6 +344,12 @@ unsafe extern "C" {
         borrow: *mut tn_borrow,
         info: *mut tn_borrow_info,
     ) -> tn_status;
+    pub fn tn_borrow_kernel_view(
+        borrow: *mut tn_borrow,
+        ndim: i32,
+        bytes: usize,
+        out: *mut c_void,
+    ) -> tn_status;
     pub fn tn_borrow_end(
         borrow: *mut tn_borrow,
         flags: tn_end_flags,
