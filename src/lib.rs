@@ -82,6 +82,9 @@ pub mod variable;
 #[cfg(not(loom))]
 pub mod function;
 
+#[cfg(not(loom))]
+pub mod launch;
+
 pub mod plugin;
 
 pub mod report;

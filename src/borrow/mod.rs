@@ -163,7 +163,7 @@ pub fn open(
     // The stream is a handle and the mode an argument, so both are checked before the array's state.
     let (stream, wanted) = (stream?, wanted?);
     let when = when(id, &stream, wait)?;
-    let guard = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
+    let guard = acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard");
     outputs.see(guard.layout(), &guard.device());
     Ok(guard.publish())
 }
@@ -171,7 +171,7 @@ pub fn open(
 /// Accepts the bytes of an array as they are: they count as written, so that no part of them is poisoned.
 pub fn heal(call: BorrowContext<'_>, id: Id) -> Result<()> {
     let wanted = Use::Write { mode: Mode::Aliased, discard: true };
-    let entry = Entry { id, wanted, when: UseTime::HOST };
+    let entry = Entry::new(id, wanted, UseTime::HOST);
     acquire(call, &[entry])?.pop().expect("one entry, one guard").end(false);
     Ok(())
 }
@@ -218,7 +218,7 @@ pub fn chunks(
     let parts = Parts::reserve(thread, whole.ndim(), n)?;
     // A guard over the whole array makes all checks and, with COW, the move to a copy. The guards on the parts then replace it.
     let when = when(id, &stream, wait)?;
-    let writer = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
+    let writer = acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard");
     let guards = match parts.open(&writer, axis, wanted) {
         Ok(guards) => guards,
         Err(status) => {

@@ -720,6 +720,11 @@ unsafe extern "C" {
         out_how: *mut tn_crossing,
     ) -> tn_status;
     pub fn tn_function_release(function: *mut tn_function) -> tn_status;
+    pub fn tn_launch(
+        config: *const tn_launch_config,
+        n_args: usize,
+        args: *const tn_arg,
+    ) -> tn_status;
     pub fn tn_report_json(
         flags: tn_report_flags,
         capacity: usize,
