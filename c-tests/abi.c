@@ -230,6 +230,38 @@ AT(tn_shared_info, detach_count, 56);
 AT(tn_shared_info, name, 64);
 AT(tn_shared_info, shape, 128);
 
+SIZE(tn_mirror_options, 80);
+AT(tn_mirror_options, size, 0);
+AT(tn_mirror_options, object, 8);
+AT(tn_mirror_options, borrow_flags, 16);
+AT(tn_mirror_options, dtype, 20);
+AT(tn_mirror_options, ndim, 24);
+AT(tn_mirror_options, order, 28);
+AT(tn_mirror_options, shape, 32);
+AT(tn_mirror_options, device, 40);
+AT(tn_mirror_options, where, 48);
+AT(tn_mirror_options, reserved, 52);
+AT(tn_mirror_options, host_pool, 56);
+AT(tn_mirror_options, device_pool, 64);
+AT(tn_mirror_options, name, 72);
+
+SIZE(tn_mirror_info, 656);
+AT(tn_mirror_info, size, 0);
+AT(tn_mirror_info, valid, 8);
+AT(tn_mirror_info, allocated, 12);
+AT(tn_mirror_info, held, 16);
+AT(tn_mirror_info, is_poisoned, 20);
+AT(tn_mirror_info, transfers_to_device, 24);
+AT(tn_mirror_info, transfers_to_host, 32);
+AT(tn_mirror_info, bytes_to_device, 40);
+AT(tn_mirror_info, bytes_to_host, 48);
+AT(tn_mirror_info, device, 56);
+AT(tn_mirror_info, dtype, 64);
+AT(tn_mirror_info, ndim, 68);
+AT(tn_mirror_info, bytes, 72);
+AT(tn_mirror_info, name, 80);
+AT(tn_mirror_info, shape, 144);
+
 SIZE(tn_npy_options, 32);
 AT(tn_npy_options, size, 0);
 AT(tn_npy_options, mode, 8);
@@ -364,6 +396,32 @@ AT(tn_runner, context, 16);
 AT(tn_runner, threads, 24);
 AT(tn_runner, least_bytes, 32);
 
+SIZE(tn_arg, 32);
+AT(tn_arg, kind, 0);
+AT(tn_arg, access, 4);
+AT(tn_arg, ndim, 8);
+AT(tn_arg, reserved, 12);
+AT(tn_arg, what, 16);
+AT(tn_arg, bytes, 24);
+
+SIZE(tn_host_block, 64);
+AT(tn_host_block, size, 0);
+AT(tn_host_block, grid, 8);
+AT(tn_host_block, block, 20);
+AT(tn_host_block, index, 32);
+AT(tn_host_block, reserved, 44);
+AT(tn_host_block, memory, 48);
+AT(tn_host_block, memory_bytes, 56);
+
+SIZE(tn_launch_config, 64);
+AT(tn_launch_config, size, 0);
+AT(tn_launch_config, function, 8);
+AT(tn_launch_config, grid, 16);
+AT(tn_launch_config, block, 28);
+AT(tn_launch_config, block_bytes, 40);
+AT(tn_launch_config, stream, 48);
+AT(tn_launch_config, host_function, 56);
+
 int main(void) {
     CHECK(tn_version() == TN_VERSION);
     CHECK(strcmp(tn_status_name(TN_ERR_STALE), "TN_ERR_STALE") == 0);
@@ -376,6 +434,8 @@ int main(void) {
                    "TN_WAIT is a bit of its own");
     _Static_assert((TN_READ_WRITE & (TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_REQUIRE_ASYNC)) == 0,
                    "an access has bits of its own");
+    _Static_assert((TN_ALLOW_ALIAS & (TN_READ_WRITE | TN_WAIT | TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD)) == 0,
+                   "TN_ALLOW_ALIAS is a bit of its own");
     CHECK(TN_STREAM_LEGACY == tn_stream_legacy() && TN_STREAM_PER_THREAD == tn_stream_per_thread());
     CHECK(TN_STREAM_CURRENT == tn_stream_of_thread());
     return finish();

@@ -85,6 +85,9 @@ pub mod function;
 #[cfg(not(loom))]
 pub mod mirror;
 
+#[cfg(not(loom))]
+pub mod launch;
+
 pub mod plugin;
 
 pub mod report;

@@ -522,7 +522,7 @@ fn program(seed: u64, device: &Device) {
     let mut random = Random::new(seed);
     let streams = [null_mut(), stream(0), stream(0)];
     let mut model = Model::new(&mut random, streams, device.sim);
-    let faulty = device.sim.is_some() && seed % 3 == 0;
+    let faulty = device.sim.is_some() && seed.is_multiple_of(3);
     for _ in 0..STEPS {
         let fault = (faulty && random.one_in(10)).then(|| 1 + random.below(12) as u64);
         if !step(&mut model, &mut random, device, fault) {

@@ -48,6 +48,9 @@ pub mod function;
 #[cfg(not(loom))]
 pub mod mirror;
 
+#[cfg(not(loom))]
+pub mod launch;
+
 pub mod report;
 
 pub mod plugin;

@@ -98,7 +98,7 @@ pub fn acquire(
     }
     let array = valid_array(function, &mirror, side, &stream)?;
     let wanted = if access == Access::Read { Use::Read { frozen: false } } else { OVERWRITE };
-    let entry = Entry { id: array, wanted, when: when(array, side, &stream)? };
+    let entry = Entry::new(array, wanted, when(array, side, &stream)?);
     let guard = borrow::acquire(BorrowContext::new(function), &[entry])?.pop().expect("one entry, one guard");
     outputs.see(guard.layout(), &guard.device());
     Ok(guard.publish())
@@ -142,7 +142,7 @@ pub fn mark_changed(function: &'static CStr, id: Id, side: Result<Side>) -> Resu
     if is_held {
         refresh(function, &mirror, other, heals, &stream_to(other))?;
     } else if heals {
-        let entry = Entry { id: array, wanted: OVERWRITE, when: UseTime::HOST.waiting(true) };
+        let entry = Entry::new(array, OVERWRITE, UseTime::HOST.waiting(true));
         borrow::acquire(BorrowContext::new(function), &[entry])?.pop().expect("one entry, one guard").end(false);
     }
     mirror.change(|sides| {

@@ -99,8 +99,8 @@ pub fn refresh(function: &'static CStr, mirror: &MirrorRef, to: Side, heals: boo
     let route = Route::of(stream, &[array::device(target.id())?, array::device(source)?], false)?;
     let when = route.when(true);
     let entries = [
-        Entry { id: source, wanted: if heals { OVERWRITE } else { Use::Read { frozen: false } }, when },
-        Entry { id: target.id(), wanted: OVERWRITE, when },
+        Entry::new(source, if heals { OVERWRITE } else { Use::Read { frozen: false } }, when),
+        Entry::new(target.id(), OVERWRITE, when),
     ];
     let mut guards = borrow::acquire(BorrowContext::new(function), &entries)?.into_iter();
     let (from, onto) = (guards.next().expect("two entries"), guards.next().expect("two entries"));

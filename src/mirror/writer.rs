@@ -35,11 +35,11 @@ pub fn begin(
     let target = Target::of(function, mirror, side, !overwrites && !is_stale)?;
     let wanted = Use::Write { mode: Mode::Refresh, discard: overwrites || is_stale };
     let mut entries = borrow::list(2)?;
-    entries.push(Entry { id: target.id(), wanted, when: when(target.id(), side, stream)? });
+    entries.push(Entry::new(target.id(), wanted, when(target.id(), side, stream)?));
     if let Some(other) = sides.array(side.other()) {
         // A side that must not be written is not refreshed either. Its guard keeps the bytes for a transfer.
         let wanted = if facts(other, false)?.is_constant { Use::Read { frozen: false } } else { OVERWRITE };
-        entries.push(Entry { id: other, wanted, when: UNORDERED });
+        entries.push(Entry::new(other, wanted, UNORDERED));
     }
     let mut guards = borrow::acquire(BorrowContext::new(function), &entries)?.into_iter();
     let guard = guards.next().expect("one entry at least");

@@ -4,7 +4,7 @@
 //! the host side that is kept elsewhere becomes a shared view of that side, which then is held. Begin and end release the GIL, because they
 //! may move bytes.
 
-use crate::api::{self, Id, cuda, mirror as c};
+use crate::api::{Id, cuda, mirror as c};
 use crate::base::guard::{Guard, Kept};
 use crate::base::interpreter::SameThread;
 use crate::base::site;
