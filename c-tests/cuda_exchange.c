@@ -649,6 +649,33 @@ static void without_driver(void)
     drop(n);
 }
 
+static void end_export(void *guard)
+{
+    OK(tn_borrow_end(guard, 0, NULL));
+}
+
+/* CA-11: an import that was released, and whose device work has passed, does not stand in the way of the producer's next write. */
+static void ca_11_an_ended_import_is_noticed(void)
+{
+    tn_array *x = floats(TN_ORDER_C, 3, 4), *y = NULL;
+    tn_stream *stream = new_stream();
+    tn_borrow *exported = NULL, *guard = NULL;
+    tn_cuda_array_interface is = alias(x, TN_BORROW, &exported);
+    OK(tn_array_import_cuda_array_interface(&is, TN_BORROW, end_export, exported, &y, NULL));
+    int held = control("tenure_sim_hold", stream);
+    OK(tn_array_borrow_read(y, 0, stream, NULL, NULL, &guard));
+    OK(tn_borrow_end(guard, 0, stream));
+    drop(y);
+    if (held) {
+        CHECK(try_write(x, 0) == TN_ERR_EXPORTED);
+        CHECK(control("tenure_sim_release", stream));
+    }
+    OK(tn_device_synchronize(GPU));
+    CHECK(try_write(x, 0) == TN_OK);
+    OK(tn_stream_release(stream));
+    drop(x);
+}
+
 int main(void)
 {
     if (gpus() == 0) {
@@ -665,6 +692,7 @@ int main(void)
     copies();
     ca_10_imports();
     ca_11_streams_of_producers();
+    ca_11_an_ended_import_is_noticed();
     ca_12_what_is_refused();
     ca_13_whose_memory();
     cm_1_to_4_exports();

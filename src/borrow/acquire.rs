@@ -59,8 +59,7 @@ pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<Intern
         }
         let outcome = check(call, &locked, entries, &claims, &mut plans, &mut points);
         if outcome.is_err() || !points.is_empty() {
-            drop(locked);
-            rules::wait_or_refuse(outcome, &mut points)?;
+            rules::wait_or_refuse(locked, outcome, &mut points)?;
             continue;
         }
         // Layouts outside of their slots need memory, which is allocated under no lock.

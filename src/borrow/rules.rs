@@ -3,7 +3,7 @@
 
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, fail};
-use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
+use crate::ledger::{self, Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
 use crate::names::Name;
 use crate::region;
 use crate::slots::Id;
@@ -448,17 +448,22 @@ pub(super) fn check_work(
     Ok(())
 }
 
-/// Handles a check that failed or found device work, under no lock. Ok: the work was waited for, or has passed, and the caller checks
-/// again. Err: the refusal, with its message. PENDING is polled first, and counts only if the work is still unfinished.
-pub fn wait_or_refuse(outcome: Checked<()>, points: &mut Points) -> Result<()> {
-    match outcome {
-        Ok(()) => points.wait(),
-        Err(refusal) if refusal.code() == TN_ERR_PENDING && points.have_passed() => {
-            points.clear();
-            Ok(())
-        }
-        Err(refusal) => Err(refusal.into_status()),
+/// Handles a check that failed or found device work, after unlocking. Ok: the work was waited for, or has passed, and the caller checks
+/// again. Err: the refusal, with its message. PENDING is polled first, and counts only if the work is still unfinished. EXPORTED and FOREIGN
+/// count only if no import ended meanwhile that only finished device work had kept.
+pub fn wait_or_refuse(locked: Locked, outcome: Checked<()>, points: &mut Points) -> Result<()> {
+    let ended = locked.finish();
+    let Err(refusal) = outcome else { return points.wait() };
+    let is_over = match refusal.code() {
+        TN_ERR_PENDING => points.have_passed(),
+        TN_ERR_EXPORTED | TN_ERR_FOREIGN => ended > 0 || ledger::poll_deferred(usize::MAX) > 0,
+        _ => false,
+    };
+    if !is_over {
+        return Err(refusal.into_status());
     }
+    points.clear();
+    Ok(())
 }
 
 /// Whether a COW write may begin on a copy of the bytes; `points` as for [`check`].

@@ -391,8 +391,7 @@ pub fn open_alias(
             None => crate::borrow::check(&locked, claim, wanted, when, &mut points).map(|()| true),
         });
         if outcome.is_err() || !points.is_empty() {
-            drop(locked);
-            crate::borrow::wait_or_refuse(outcome.map(drop), &mut points)?;
+            crate::borrow::wait_or_refuse(locked, outcome.map(drop), &mut points)?;
             continue;
         }
         match outcome {

@@ -39,10 +39,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
         let layout = &locked.get(claim).layout;
         let ndim = layout.ndim();
         match checked {
-            Err(refusal) => {
-                drop(locked);
-                borrow::wait_or_refuse(Err(refusal), &mut points)?;
-            }
+            Err(refusal) => borrow::wait_or_refuse(locked, Err(refusal), &mut points)?,
             Ok(form) if spare.layout().set(layout) && node.shape.capacity() >= ndim => {
                 node.form = form;
                 node.dtype = layout.dtype();

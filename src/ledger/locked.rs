@@ -105,7 +105,7 @@ impl Locked {
     }
 
     /// Unlocks, runs the deferred work and returns how many imports were released by it.
-    pub(super) fn finish(self) -> usize {
+    pub(crate) fn finish(self) -> usize {
         let Locked { held, inside, after } = self;
         drop(held);
         drop(inside);

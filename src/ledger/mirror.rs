@@ -26,18 +26,18 @@ impl Locked {
         self.get_mut(claim).keeper = Id::NONE;
     }
 
-    /// Makes an open writer on all of an array a reader: what it wrote is complete.
-    pub(crate) fn downgrade_guard(&mut self, guard: &'static Guard) {
+    /// Makes an open writer on all of an array a reader. `wrote`: it wrote, and that is complete; else it wrote nothing.
+    pub(crate) fn downgrade_guard(&mut self, guard: &'static Guard, wrote: bool) {
         let (ledger, body) = (self.ledger_of(guard), self.get(guard));
         debug_assert!(body.class == Class::Write);
-        let (owner, heals) = (body.owner(), body.discard && self.state(ledger).poisoned > 0);
+        let (owner, heals) = (body.owner(), wrote && body.discard && self.state(ledger).poisoned > 0);
         if heals {
             self.clear_poison(owner);
         }
         let state = self.state_mut(ledger);
         state.writers -= 1;
         state.readers += 1;
-        state.version += 1;
+        state.version += u64::from(wrote);
         let claim = self.get_mut(owner);
         claim.writers -= 1;
         claim.readers += 1;
@@ -48,7 +48,9 @@ impl Locked {
 
     /// As [`Locked::abandon_guard`]; device work that reads the bytes continues until `point`.
     pub(crate) fn abandon_guard_at(&mut self, guard: &'static Guard, point: Option<Point>) {
-        self.get_mut(guard).abandoned = true;
+        if self.get(guard).class == Class::Write {
+            self.downgrade_guard(guard, false);
+        }
         self.end_guard_at(guard, false, point);
     }
 }

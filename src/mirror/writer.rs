@@ -167,7 +167,7 @@ fn end_writer(mirror: &MirrorRef, writer: &Writer, failed: bool, stream: &Stream
     let until = worked_until.or(writer.transfer);
     if until.is_none() && !failed && read_until.is_some() {
         // The host has written the bytes, and the copy reads them.
-        locked.downgrade_guard(writer.guard);
+        locked.downgrade_guard(writer.guard, true);
     }
     locked.end_guard_at(writer.guard, failed, until.or(read_until));
     drop(locked);

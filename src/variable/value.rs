@@ -182,10 +182,7 @@ fn check_alias(
         match borrow::adopt(&locked, claim, wanted, &mut points) {
             Ok(Adopted::Alias) => return Ok(Ok((locked, claim))),
             Ok(Adopted::Copy(why)) => return Ok(Err(why)),
-            Err(refusal) => {
-                drop(locked);
-                borrow::wait_or_refuse(Err(refusal), &mut points)?;
-            }
+            Err(refusal) => borrow::wait_or_refuse(locked, Err(refusal), &mut points)?,
         }
     }
 }
