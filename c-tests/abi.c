@@ -364,6 +364,12 @@ AT(tn_runner, context, 16);
 AT(tn_runner, threads, 24);
 AT(tn_runner, least_bytes, 32);
 
+SIZE(tn_block_item, 24);
+AT(tn_block_item, dtype, 0);
+AT(tn_block_item, reserved, 4);
+AT(tn_block_item, count, 8);
+AT(tn_block_item, align, 16);
+
 int main(void) {
     CHECK(tn_version() == TN_VERSION);
     CHECK(strcmp(tn_status_name(TN_ERR_STALE), "TN_ERR_STALE") == 0);

@@ -1531,3 +1531,17 @@ pub struct tn_runner {
     /// Copies of fewer bytes stay on the calling thread; 0: 1 MiB.
     pub least_bytes: usize,
 }
+
+/// One array in the memory of a thread block.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_block_item {
+    /// The element type.
+    pub dtype: tn_dtype,
+    /// Zero.
+    pub reserved: u32,
+    /// The number of elements, 0 or more.
+    pub count: i64,
+    /// Alignment of the first element in bytes: a power of two from 1 to 128; 0: the size of an element.
+    pub align: i64,
+}
