@@ -1,21 +1,47 @@
-//! `cargo xtask ptx`: compiles the CUDA kernels of the library to PTX, which is committed beside their source.
+//! `cargo xtask ptx`: compiles CUDA kernels to PTX, which is committed beside their source.
 //!
 //! Promise: the compiler is pinned, so the PTX is the same on every machine. Its first lines name the command, the compiler with its options,
-//! and a hash of the source; tests/kernel_source.rs compares the hash. `--check` compiles again and compares every byte. Both run the PTX by
-//! an interpreter, and have ptxas compile it for each generation of GPUs.
+//! and a hash of the source and of the header that it includes; tests/kernel_source.rs and tests/tiled_matmul.rs compare the hash. `--check`
+//! compiles again and compares every byte. Both have ptxas compile the PTX for each generation of GPUs, and run the library's own kernels
+//! by an interpreter. They also compile the kernels of tests/kernels, whose PTX is not committed.
 
 use crate::python;
 use crate::tools::{Done, command, io, output, read, root, run};
 use std::path::PathBuf;
 
-const SOURCE: &str = "src/device_copy/kernels/strided.cu";
-const PTX: &str = "src/device_copy/kernels/strided.ptx";
-const REQUIREMENTS: &str = "xtask/ptx/requirements.txt";
-const ENVIRONMENT: &str = "target/venv-ptx";
+/// A source whose PTX is committed.
+struct Source {
+    /// Its path without the ending: `.cu` is the source, `.ptx` what it compiles to.
+    path: &'static str,
+    /// The headers that it includes.
+    headers: &'static [&'static str],
+    options: &'static [&'static str],
+}
+
 /// compute_70 is the oldest GPU that CUDA 12 compiles for without a warning; drivers compile its PTX for all later ones.
-const OPTIONS: &str = "--gpu-architecture=compute_70";
+const OLDEST: &str = "--gpu-architecture=compute_70";
+/// For the folder of tenure_kernel.cuh.
+const INCLUDE: &str = "--include-path=include";
 /// One GPU of each generation from Volta to Blackwell.
 const GPUS: [&str; 9] = ["sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120"];
+
+/// The kernels that the library carries.
+const LIBRARY: Source = Source { path: "src/device_copy/kernels/strided", headers: &[], options: &[OLDEST] };
+const SOURCES: [Source; 2] = [
+    LIBRARY,
+    Source {
+        path: "examples/tiled_matmul/tiled_matmul",
+        headers: &["include/tenure_kernel.cuh"],
+        options: &[OLDEST, INCLUDE],
+    },
+];
+
+/// The kernels that test tenure_kernel.cuh, with and without checks.
+const TESTED: &str = "tests/kernels/kernels.cu";
+const CHECKED: &str = "--define-macro=TN_KERNEL_CHECK";
+
+const REQUIREMENTS: &str = "xtask/ptx/requirements.txt";
+const ENVIRONMENT: &str = "target/venv-ptx";
 
 /// Whether the compilers are installed already; a download of 64 MB otherwise.
 pub fn is_installed() -> bool {
@@ -24,40 +50,87 @@ pub fn is_installed() -> bool {
 
 /// Compiles the kernels and writes the PTX.
 pub fn write() -> Done {
-    let text = compiled()?;
-    io(&root().join(PTX), std::fs::write(root().join(PTX), text))?;
+    for source in &SOURCES {
+        let (file, text) = (root().join(source.ptx()), source.compiled()?);
+        io(&file, std::fs::write(&file, text))?;
+    }
     try_out()
 }
 
-/// Compares the committed PTX with the source.
+/// Compares the committed PTX with the sources.
 pub fn check() -> Done {
-    if compiled()? != read(PTX)? {
-        return Err(format!("{PTX} is not what {SOURCE} compiles to; run `cargo xtask ptx` and commit the result"));
+    for source in &SOURCES {
+        if source.compiled()? != read(&source.ptx())? {
+            return Err(format!(
+                "{} is not what {} compiles to; run `cargo xtask ptx` and commit the result",
+                source.ptx(),
+                source.cuda()
+            ));
+        }
     }
     try_out()
+}
+
+impl Source {
+    fn cuda(&self) -> String {
+        format!("{}.cu", self.path)
+    }
+
+    fn ptx(&self) -> String {
+        format!("{}.ptx", self.path)
+    }
+
+    /// The PTX with its first lines.
+    fn compiled(&self) -> Done<String> {
+        let ptx = compile(&self.cuda(), self.options)?;
+        let compiler = read(REQUIREMENTS)?.lines().find(|line| line.contains("nvrtc")).unwrap_or_default().to_owned();
+        let (_, name) = self.path.rsplit_once('/').expect("a source lies in a folder");
+        let mut text = read(&self.cuda())?;
+        for header in self.headers {
+            text += &read(header)?;
+        }
+        Ok(format!(
+            "// Compiled from {name}.cu by `cargo xtask ptx`; do not edit.\n// {compiler} {}\n// source {:016x}\n{ptx}",
+            self.options.join(" "),
+            hash(&text)
+        ))
+    }
 }
 
 fn environment() -> Done<PathBuf> {
     python::prepared(ENVIRONMENT, REQUIREMENTS, read(REQUIREMENTS)?)
 }
 
-fn compiled() -> Done<String> {
-    let python = environment()?;
-    let ptx = output(command(python).args(["xtask/ptx/compile.py", "ptx", SOURCE, OPTIONS]))?;
-    let compiler = read(REQUIREMENTS)?.lines().find(|line| line.contains("nvrtc")).unwrap_or_default().to_owned();
-    Ok(format!(
-        "// Compiled from strided.cu by `cargo xtask ptx`; do not edit.\n// {compiler} {OPTIONS}\n// source {:016x}\n{ptx}",
-        hash(&read(SOURCE)?)
-    ))
+/// What NVRTC compiles a source to.
+fn compile(source: &str, options: &[&str]) -> Done<String> {
+    output(command(environment()?).args(["xtask/ptx/compile.py", "ptx", source]).args(options))
 }
 
-/// Runs the PTX on random cases, by an interpreter; then ptxas compiles it for each GPU.
+/// Has ptxas compile the PTX for each GPU.
+fn assemble(ptx: &str) -> Done {
+    run(command(environment()?).args(["xtask/ptx/compile.py", "ptxas", ptx]).args(GPUS))
+}
+
+/// Runs the library's PTX on random cases, by an interpreter; then compiles all PTX for each GPU.
 fn try_out() -> Done {
-    run(command(environment()?).args(["xtask/ptx/interpret.py", PTX]))?;
-    run(command(environment()?).args(["xtask/ptx/compile.py", "ptxas", PTX]).args(GPUS))
+    run(command(environment()?).args(["xtask/ptx/interpret.py", &LIBRARY.ptx()]))?;
+    for source in &SOURCES {
+        assemble(&source.ptx())?;
+    }
+    for options in [&[OLDEST, INCLUDE][..], &[OLDEST, INCLUDE, CHECKED]] {
+        let ptx = compile(TESTED, options)?;
+        // However many types use the block memory, it is one symbol (KN-3).
+        if ptx.matches(".extern .shared").count() != 1 {
+            return Err(format!("{TESTED}: the PTX does not have one symbol of dynamic block memory"));
+        }
+        let file = root().join("target/kernels.ptx");
+        io(&file, std::fs::write(&file, ptx))?;
+        assemble("target/kernels.ptx")?;
+    }
+    Ok(())
 }
 
-/// FNV-1a with 64 bits, as tests/kernel_source.rs computes it too.
+/// FNV-1a with 64 bits, as the tests compute it too.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
