@@ -37,6 +37,7 @@
 #ifdef TN_KERNEL_ASAN
 extern "C" void __sanitizer_start_switch_fiber(void **fake_stack, const void *lowest, size_t bytes);
 extern "C" void __sanitizer_finish_switch_fiber(void *fake_stack, const void **lowest, size_t *bytes);
+extern "C" void __asan_unpoison_memory_region(const volatile void *lowest, size_t bytes);
 #endif
 
 #if __has_include(<valgrind/valgrind.h>)
@@ -142,6 +143,9 @@ struct idle_stacks {
     {
         while (stack *unused = stacks.pop()) {
             TN_KERNEL_STACK_DEREGISTER(unused->valgrind_id);
+#ifdef TN_KERNEL_ASAN
+            __asan_unpoison_memory_region(unused->lowest, unused->bytes);
+#endif
             munmap(static_cast<char *>(unused->lowest) - page, mapped_bytes());
         }
     }
