@@ -95,6 +95,10 @@ extern "C" __global__ void alias(tn_view<unsigned, 1> to, long long offset)
 }
 TN_HOST_KERNEL(alias);
 
+// Where the dynamic memory begins.
+extern "C" __global__ void memory_at(unsigned long long *to) { *to = reinterpret_cast<unsigned long long>(tn_block_at<char>(0)); }
+TN_HOST_KERNEL(memory_at);
+
 // Writes 1, 2, .. through a range of one block array that holds 99, and then its elements to `to`.
 extern "C" __global__ void write_range(tn_view<int, 1> to, long long first, long long step, long long length)
 {

@@ -280,9 +280,17 @@ static void other_versions_of_the_block()
     tn_host_block one = {sizeof larger, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, 0, nullptr, 0};
     std::memcpy(larger, &one, sizeof one);
     where_host(reinterpret_cast<tn_host_block *>(larger), args);
+    CHECK(seen[2] == 111 && seen[3] == 111 && seen[4] == 1);
+    unsigned long long at = 5;
+    unsigned long long *to_at = &at;
+    void *other_args[] = {&to_at};
+    one.memory = larger;
     one.size = offsetof(tn_host_block, memory);
-    where_host(&one, args);
-    CHECK(seen[2] == 111 && seen[3] == 111 && seen[4] == 2);
+    memory_at_host(&one, other_args);
+    CHECK(at == 0);
+    one.size = sizeof one;
+    memory_at_host(&one, other_args);
+    CHECK(at == reinterpret_cast<uintptr_t>(larger));
 }
 
 // Its barrier lies in this unit, the kernel in another one.
