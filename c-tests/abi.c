@@ -370,6 +370,32 @@ AT(tn_block_item, reserved, 4);
 AT(tn_block_item, count, 8);
 AT(tn_block_item, align, 16);
 
+SIZE(tn_arg, 32);
+AT(tn_arg, kind, 0);
+AT(tn_arg, access, 4);
+AT(tn_arg, ndim, 8);
+AT(tn_arg, reserved, 12);
+AT(tn_arg, what, 16);
+AT(tn_arg, bytes, 24);
+
+SIZE(tn_host_block, 64);
+AT(tn_host_block, size, 0);
+AT(tn_host_block, grid, 8);
+AT(tn_host_block, block, 20);
+AT(tn_host_block, index, 32);
+AT(tn_host_block, reserved, 44);
+AT(tn_host_block, memory, 48);
+AT(tn_host_block, memory_bytes, 56);
+
+SIZE(tn_launch_config, 64);
+AT(tn_launch_config, size, 0);
+AT(tn_launch_config, function, 8);
+AT(tn_launch_config, grid, 16);
+AT(tn_launch_config, block, 28);
+AT(tn_launch_config, block_bytes, 40);
+AT(tn_launch_config, stream, 48);
+AT(tn_launch_config, host_function, 56);
+
 int main(void) {
     CHECK(tn_version() == TN_VERSION);
     CHECK(strcmp(tn_status_name(TN_ERR_STALE), "TN_ERR_STALE") == 0);
@@ -382,6 +408,8 @@ int main(void) {
                    "TN_WAIT is a bit of its own");
     _Static_assert((TN_READ_WRITE & (TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_REQUIRE_ASYNC)) == 0,
                    "an access has bits of its own");
+    _Static_assert((TN_ALLOW_ALIAS & (TN_READ_WRITE | TN_WAIT | TN_FROZEN | TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD)) == 0,
+                   "TN_ALLOW_ALIAS is a bit of its own");
     CHECK(TN_STREAM_LEGACY == tn_stream_legacy() && TN_STREAM_PER_THREAD == tn_stream_per_thread());
     CHECK(TN_STREAM_CURRENT == tn_stream_of_thread());
     return finish();

@@ -43,9 +43,9 @@
  * **size.** A struct that begins with `size` can grow in later versions. The caller sets `size` to the sizeof of the
  * struct. In an input, zero in any other field means the default, and a struct larger than the library knows is
  * accepted if its unknown tail is zero. Of an output, the library fills as many bytes as `size` says. A struct in a
- * list has no `size`; the parameter `item_size` replaces it. tn_slice_spec, tn_borrow_spec, tn_block_item, tn_chunk and
- * tn_view_info have reserved words instead, and never change their size. A field named `reserved` must be zero in an
- * input, else TN_ERR_INVALID.
+ * list has no `size`; the parameter `item_size` replaces it. tn_slice_spec, tn_borrow_spec, tn_block_item, tn_arg,
+ * tn_chunk and tn_view_info have reserved words instead, and never change their size. A field named `reserved` must be
+ * zero in an input, else TN_ERR_INVALID.
  *
  * **Constants.** Each family of constants has a type, an unsigned 32-bit integer. Its constants follow the type in an
  * anonymous enum. The type of a parameter names the family that it takes. Constants of different families may have
@@ -423,6 +423,11 @@ TN_ENUM {
     TN_WRITE = 1 << 6,
     /** Access: reading and writing. */
     TN_READ_WRITE = TN_READ | TN_WRITE,
+    /**
+     * Access, only in launches: the argument may overlap another one, if that one is written in mode TN_WRITE_ALIASED, and this one is read or
+     * written in that mode.
+     */
+    TN_ALLOW_ALIAS = 1 << 7,
 };
 
 /** Reasons why bytes cannot be overwritten in place, or were copied. */
@@ -1583,7 +1588,9 @@ typedef struct tn_copy_site {
     uint64_t reserved;
 } tn_copy_site;
 
-/** One task of the library. It may run on any thread, returns soon, and calls no function of the caller. */
+/**
+ * One task of the library. It may run on any thread, and returns soon. It calls no function of the caller but a kernel of the host.
+ */
 typedef void (*tn_task)(void *argument, size_t index);
 
 /**
@@ -1593,7 +1600,7 @@ typedef void (*tn_task)(void *argument, size_t index);
  */
 typedef void (*tn_run_callback)(void *context, tn_task task, void *argument, size_t n_tasks);
 
-/** Threads of the caller on which large copies may run. The library starts no threads. */
+/** Threads of the caller on which large copies and kernels of the host may run. The library starts no threads. */
 typedef struct tn_runner {
     /** sizeof this struct, set by the caller. */
     size_t size;
@@ -1601,7 +1608,7 @@ typedef struct tn_runner {
     tn_run_callback run;
     /** First argument of `run`. It must stay valid while the runner is current on any thread. */
     void *context;
-    /** Largest number of tasks per copy; 0 and 1: copies are not divided. */
+    /** Largest number of tasks per copy or launch; 0 and 1: the work is not divided. */
     size_t threads;
     /** Copies of fewer bytes stay on the calling thread; 0: 1 MiB. */
     size_t least_bytes;
@@ -1618,6 +1625,93 @@ typedef struct tn_block_item {
     /** Alignment of the first element in bytes: a power of two from 1 to 128; 0: the size of an element. */
     int64_t align;
 } tn_block_item;
+
+/** What an argument of a launch is. */
+typedef uint32_t tn_arg_kind;
+TN_ENUM {
+    /**
+     * Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes.
+     */
+    TN_ARG_ARRAY = 1,
+    /** Argument: a C-contiguous array, of which the kernel gets the address. */
+    TN_ARG_POINTER = 2,
+    /** Argument: a mirror, which the kernel gets as an array. Reserved; today TN_ERR_UNSUPPORTED. */
+    TN_ARG_MIRROR = 3,
+    /** Argument: a value, of which the kernel gets a copy. */
+    TN_ARG_VALUE = 4,
+};
+
+/** An argument of a launch. */
+typedef struct tn_arg {
+    /** TN_ARG_. */
+    tn_arg_kind kind;
+    /**
+     * Arrays and mirrors: TN_READ, also with TN_FROZEN, TN_READ_WRITE, or TN_WRITE, which overwrites every element. A writing access may add
+     * a TN_WRITE_ mode; each may add TN_ALLOW_ALIAS, TN_WAIT. Not used for values.
+     */
+    tn_access access;
+    /**
+     * TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one axis of length 1, for
+     * which 0 is accepted too. Not used otherwise.
+     */
+    int32_t ndim;
+    /** Zero. */
+    int32_t reserved;
+    /** The `tn_array *`, the `tn_mirror *`, or the address of the value. */
+    const void *what;
+    /** TN_ARG_VALUE: the bytes of the value, at least 1. Not used otherwise. */
+    size_t bytes;
+} tn_arg;
+
+/** A block of a kernel of the host. */
+typedef struct tn_host_block {
+    /** sizeof this struct, set by the library. */
+    size_t size;
+    /** The blocks of the launch. */
+    uint32_t grid[3];
+    /** The threads of a block, which the function runs itself. */
+    uint32_t block[3];
+    /** The position of this block in the grid. */
+    uint32_t index[3];
+    /** Zero. */
+    uint32_t reserved;
+    /**
+     * The block memory, aligned to 128 bytes; NULL if the launch asks for none. Its contents are undefined. No other block uses it at the
+     * same time.
+     */
+    void *memory;
+    /** Bytes of it. */
+    size_t memory_bytes;
+} tn_host_block;
+
+/**
+ * A kernel of the host: runs one block. `args[i]` points to what argument i of the launch is for the kernel: a view, an address, a value. It
+ * must not change what `args` points to. It cannot report a failure, and must not throw or longjmp.
+ */
+typedef void (*tn_host_kernel)(const tn_host_block *block, void *const *args);
+
+/** What a launch runs, and how often. */
+typedef struct tn_launch_config {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** A kernel of a GPU: a CUfunction, or NULL. */
+    void *function;
+    /** The blocks in each of three directions, at least 1. */
+    uint32_t grid[3];
+    /** The threads of a block in each of three directions, at least 1. */
+    uint32_t block[3];
+    /**
+     * Bytes of dynamic block memory (CUDA's dynamic shared memory) of each block. The limit of the function is raised where necessary.
+     */
+    int64_t block_bytes;
+    /**
+     * The stream that runs the kernel. A constant means that stream of the GPU of the first argument that is memory of a GPU, or else of the
+     * GPU of the thread's current context. NULL: the current stream there, for which the call waits.
+     */
+    tn_stream *stream;
+    /** A kernel of the host, in place of `function`; else NULL. */
+    tn_host_kernel host_function;
+} tn_launch_config;
 
 #ifdef __cplusplus
 extern "C" {
@@ -3194,6 +3288,29 @@ tn_status tn_borrow_query(tn_borrow *borrow,
                           tn_borrow_info *info);
 
 /**
+ * Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves.
+ *
+ * They open the guard on the kernel's stream, pass the view to the kernel, launch it, and end the guard on that stream.
+ *
+ * @param borrow       A guard of one array.
+ * @param ndim         The N of the kernel's `tn_view<T, N>`, 1 to 8: the array's number of axes. An array without axes is passed as one
+ *                     axis of length 1, for which 0 is accepted too.
+ * @param bytes        The sizeof of tn_view<T, N>: 8 + 16 * N.
+ * @param[out] out     The view: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. Of page-locked memory, `data` is
+ *                     the address that devices use. Without elements it is NULL, and the shape is the array's. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another number of bytes, for more than 8 axes, and for a guard
+ *         of `tn_borrow_all`, which writes the views itself; TN_ERR_SHAPE for an array with another number of axes; TN_ERR_LAYOUT for
+ *         elements that are not at multiples of their size; TN_ERR_DEVICE for page-locked memory that is not mapped for devices.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_borrow_kernel_view(tn_borrow *borrow,
+                                int32_t ndim,
+                                size_t bytes,
+                                void *out);
+
+/**
  * Ends a guard of any kind. The bytes are freed if the guard was their last holder.
  *
  * @param borrow   A guard. It is ended exactly once, and its pointers must not be used afterwards.
@@ -3628,7 +3745,8 @@ tn_status tn_array_prefetch(tn_array *array, tn_device device, tn_stream *stream
 /** @defgroup runner the caller's threads for large copies */
 
 /**
- * Sets the runner of this thread: a function that spreads its large copies over threads of the caller. The library starts no threads.
+ * Sets the runner of this thread: a function that spreads its large copies, and the blocks of kernels of the host that it launches, over
+ * threads of the caller. The library starts no threads.
  *
  * Copies and fills of host arrays and raw memory are divided into at most `threads` tasks, which `run` calls. The calling thread runs the
  * tasks that `run` did not call. Small copies, and those whose source and destination overlap, are not divided. The result does not depend
@@ -4663,6 +4781,51 @@ tn_status tn_function_call(tn_function *function,
  * @ingroup function
  */
 tn_status tn_function_release(tn_function *function);
+
+/* ===================================================== launch ===================================================== */
+/** @defgroup launch kernels that borrow the arrays that they get */
+
+/**
+ * Launches a kernel, which borrows the arrays among its arguments as their access says.
+ *
+ * The call checks all arguments first. If one fails, nothing is launched and nothing stays borrowed. The stream is made to wait for
+ * unfinished work on the arrays. The borrows end on the stream, behind the kernel: arrays may be released at once, later uses on other
+ * streams wait, and the host gets TN_ERR_PENDING until the kernel is done. An array is never copied, except by TN_WRITE_COW. It must be
+ * memory that the kernel can reach: of the stream's GPU, managed, or page-locked with TN_HOST_MAPPED. If the driver refuses the launch at
+ * last, a handle with TN_WRITE_COW may have moved to its copy.
+ *
+ * Two arguments may not overlap if one of them is written, nor be one handle then. With TN_ALLOW_ALIAS an argument may overlap one that is
+ * written in mode TN_WRITE_ALIASED, if it is read, or written in that mode itself.
+ *
+ * A kernel of the host (`host_function`) is called once for each block. With a runner (`tn_runner_set_current`) the blocks are spread over
+ * its threads, else they run one after the other, with index[0] fastest. The call returns when all blocks are done. The arrays must be
+ * memory that the host can reach. Until the call returns they are borrowed, also for the kernel, which may call the library.
+ *
+ * A launch on a stream that captures a graph becomes part of the graph. The borrows end then as those of other captured work do.
+ *
+ * @param config   What to launch: exactly one of `function` and `host_function`. `function` is a CUfunction of the primary context of the
+ *                 stream's GPU, with its module loaded until the kernel is done.
+ * @param n_args   Number of arguments: that of the kernel's parameters.
+ * @param args     The arguments, in the order of the parameters. They are read during the call only, values too. NULL only with n_args 0.
+ * @return TN_OK; TN_ERR_NULL, also if there is neither function; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, for two
+ *         functions, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim outside 0..8, a value of 0 bytes;
+ *         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the kernel has another number of parameters, or one of another
+ *         size, where the driver can tell (from 12.4 on); TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are
+ *         not at multiples of their size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of
+ *         reach, and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for TN_ARG_MIRROR, for stream
+ *         NULL while the current stream captures a graph, and for a captured stream that would have to wait for work outside of the
+ *         capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER
+ *         if the driver refuses the launch, or the kernel failed and stream is NULL; TN_ERR_LIMIT for a launch above the limits of the GPU
+ *         or of the kernel.
+ * @note Threads: any. Blocks: with stream NULL, until the kernel is done; a kernel of the host, until all blocks are done, and with TN_WAIT
+ *       until the device's work on the arrays is done. Holds no lock meanwhile. Allocates: bookkeeping; for the host, block memory of each
+ *       thread that runs blocks; the copies of TN_WRITE_COW.
+ * @since 0.1
+ * @ingroup launch
+ */
+tn_status tn_launch(const tn_launch_config *config,
+                    size_t n_args,
+                    const tn_arg *args);
 
 /* ===================================================== report ===================================================== */
 /** @defgroup report holders, copies of imports and exports, and leaks */

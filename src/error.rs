@@ -147,6 +147,26 @@ impl FirstError {
     }
 }
 
+/// An error that is reported later, with its message.
+pub struct Kept {
+    status: Status,
+    text: Text,
+}
+
+impl Kept {
+    /// Keeps an error, whose message is the draft.
+    #[cold]
+    pub fn new(status: Status) -> Kept {
+        Kept { status, text: drafted() }
+    }
+
+    /// Writes the message as the draft again, and returns the status.
+    #[cold]
+    pub fn report(&self) -> Status {
+        fail(self.status.code(), format_args!("{}", self.text.as_str()))
+    }
+}
+
 /// Another status with the draft of this one as its message.
 #[cold]
 pub fn recode(status: Status, code: tn_status) -> Status {

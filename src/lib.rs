@@ -84,6 +84,9 @@ pub mod variable;
 #[cfg(not(loom))]
 pub mod function;
 
+#[cfg(not(loom))]
+pub mod launch;
+
 pub mod plugin;
 
 pub mod report;

@@ -1,9 +1,9 @@
-//! Runs parts of large copies on the caller's threads. The library starts none.
+//! Runs parts of large copies, and kernels of the host, on the caller's threads. The library starts none.
 //!
 //! Contract: a runner belongs to the thread that set it, and runs only that thread's work. [`each`] runs a body once for every index, on
 //! the runner's threads and the calling thread. It returns when all indices are done, also if the runner calls too few tasks. Indices that
-//! no task took run on the calling thread. Bodies run under no lock, call no function of the caller and do not panic. Nothing is allocated.
-//! Unsafe: calling the caller's callback, and the pointer to the `Work` on the stack of `each`.
+//! no task took run on the calling thread. Bodies run under no lock and do not panic; only kernels of the host call functions of the caller.
+//! Nothing is allocated. Unsafe: calling the caller's callback, and the pointer to the `Work` on the stack of `each`.
 
 use crate::types::*;
 use core::cell::Cell;
@@ -36,6 +36,12 @@ pub fn current() -> tn_runner {
 /// Sets the calling thread's runner.
 pub fn set_current(runner: Option<tn_runner>) {
     CURRENT.set(tn_runner { size: NONE.size, ..runner.unwrap_or(NONE) });
+}
+
+/// The number of threads on which the calling thread's runner runs tasks; 1: there is no runner.
+pub fn threads() -> usize {
+    let runner = CURRENT.get();
+    if runner.run.is_some() { runner.threads.max(1) } else { 1 }
 }
 
 /// The number of parts into which the calling thread's runner divides work on `bytes` bytes; 1: not divided.

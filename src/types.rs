@@ -281,6 +281,9 @@ pub const TN_READ: tn_access = 1 << 5;
 pub const TN_WRITE: tn_access = 1 << 6;
 /// Access: reading and writing.
 pub const TN_READ_WRITE: tn_access = TN_READ | TN_WRITE;
+/// Access, only in launches: the argument may overlap another one, if that one is written in mode TN_WRITE_ALIASED, and this one is read or
+/// written in that mode.
+pub const TN_ALLOW_ALIAS: tn_access = 1 << 7;
 
 /// Reasons why bytes cannot be overwritten in place, or were copied.
 pub type tn_why = u32;
@@ -1501,7 +1504,7 @@ pub struct tn_copy_site {
     pub reserved: u64,
 }
 
-/// One task of the library. It may run on any thread, returns soon, and calls no function of the caller.
+/// One task of the library. It may run on any thread, and returns soon. It calls no function of the caller but a kernel of the host.
 pub type tn_task = Option<unsafe extern "C" fn(argument: *mut core::ffi::c_void, index: usize)>;
 
 /// The caller's function that runs tasks. It calls `task(argument, index)` once for each index below `n_tasks`, in any order, on any
@@ -1516,7 +1519,7 @@ pub type tn_run_callback = Option<
     ),
 >;
 
-/// Threads of the caller on which large copies may run. The library starts no threads.
+/// Threads of the caller on which large copies and kernels of the host may run. The library starts no threads.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct tn_runner {
@@ -1526,7 +1529,7 @@ pub struct tn_runner {
     pub run: tn_run_callback,
     /// First argument of `run`. It must stay valid while the runner is current on any thread.
     pub context: *mut core::ffi::c_void,
-    /// Largest number of tasks per copy; 0 and 1: copies are not divided.
+    /// Largest number of tasks per copy or launch; 0 and 1: the work is not divided.
     pub threads: usize,
     /// Copies of fewer bytes stay on the calling thread; 0: 1 MiB.
     pub least_bytes: usize,
@@ -1544,4 +1547,82 @@ pub struct tn_block_item {
     pub count: i64,
     /// Alignment of the first element in bytes: a power of two from 1 to 128; 0: the size of an element.
     pub align: i64,
+}
+
+/// What an argument of a launch is.
+pub type tn_arg_kind = u32;
+/// Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes.
+pub const TN_ARG_ARRAY: tn_arg_kind = 1;
+/// Argument: a C-contiguous array, of which the kernel gets the address.
+pub const TN_ARG_POINTER: tn_arg_kind = 2;
+/// Argument: a mirror, which the kernel gets as an array. Reserved; today TN_ERR_UNSUPPORTED.
+pub const TN_ARG_MIRROR: tn_arg_kind = 3;
+/// Argument: a value, of which the kernel gets a copy.
+pub const TN_ARG_VALUE: tn_arg_kind = 4;
+
+/// An argument of a launch.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_arg {
+    /// TN_ARG_.
+    pub kind: tn_arg_kind,
+    /// Arrays and mirrors: TN_READ, also with TN_FROZEN, TN_READ_WRITE, or TN_WRITE, which overwrites every element. A writing access may add
+    /// a TN_WRITE_ mode; each may add TN_ALLOW_ALIAS, TN_WAIT. Not used for values.
+    pub access: tn_access,
+    /// TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one axis of length 1, for
+    /// which 0 is accepted too. Not used otherwise.
+    pub ndim: i32,
+    /// Zero.
+    pub reserved: i32,
+    /// The `tn_array *`, the `tn_mirror *`, or the address of the value.
+    pub what: *const core::ffi::c_void,
+    /// TN_ARG_VALUE: the bytes of the value, at least 1. Not used otherwise.
+    pub bytes: usize,
+}
+
+/// A block of a kernel of the host.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_host_block {
+    /// sizeof this struct, set by the library.
+    pub size: usize,
+    /// The blocks of the launch.
+    pub grid: [u32; 3],
+    /// The threads of a block, which the function runs itself.
+    pub block: [u32; 3],
+    /// The position of this block in the grid.
+    pub index: [u32; 3],
+    /// Zero.
+    pub reserved: u32,
+    /// The block memory, aligned to 128 bytes; NULL if the launch asks for none. Its contents are undefined. No other block uses it at the
+    /// same time.
+    pub memory: *mut core::ffi::c_void,
+    /// Bytes of it.
+    pub memory_bytes: usize,
+}
+
+/// A kernel of the host: runs one block. `args[i]` points to what argument i of the launch is for the kernel: a view, an address, a value. It
+/// must not change what `args` points to. It cannot report a failure, and must not throw or longjmp.
+pub type tn_host_kernel =
+    Option<unsafe extern "C" fn(block: *const tn_host_block, args: *const *mut core::ffi::c_void)>;
+
+/// What a launch runs, and how often.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_launch_config {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// A kernel of a GPU: a CUfunction, or NULL.
+    pub function: *mut core::ffi::c_void,
+    /// The blocks in each of three directions, at least 1.
+    pub grid: [u32; 3],
+    /// The threads of a block in each of three directions, at least 1.
+    pub block: [u32; 3],
+    /// Bytes of dynamic block memory (CUDA's dynamic shared memory) of each block. The limit of the function is raised where necessary.
+    pub block_bytes: i64,
+    /// The stream that runs the kernel. A constant means that stream of the GPU of the first argument that is memory of a GPU, or else of the
+    /// GPU of the thread's current context. NULL: the current stream there, for which the call waits.
+    pub stream: *mut tn_stream,
+    /// A kernel of the host, in place of `function`; else NULL.
+    pub host_function: tn_host_kernel,
 }

@@ -17,8 +17,8 @@ use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, bindings, borrow, device, exchange, expr, function, kernel, library, plugin, pool, promise, report, shared,
-    transfer, view,
+    array, bindings, borrow, device, exchange, expr, function, kernel, launch, library, plugin, pool, promise, report,
+    shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -335,7 +335,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 56;
+const CASES: usize = 58;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -713,6 +713,34 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 }
                 if text().contains("a bug in the library") { TN_ERR_PANIC } else { TN_OK }
             }
+            55 => {
+                // Room for the largest view that there is.
+                let mut view = [0u64; 17];
+                let ndim = p.number() as i32;
+                let bytes = if p.random.chance(50) { size_of_val(&view) } else { p.number() as usize };
+                borrow::tn_borrow_kernel_view(p.guards.any(&mut p.random), ndim, bytes, view.as_mut_ptr().cast())
+            }
+            56 => {
+                let args = [0; 3].map(|_| tn_arg {
+                    kind: if p.random.chance(90) { 1 + p.random.below(5) as u32 } else { p.flags() },
+                    access: if p.random.chance(60) { [TN_READ, TN_WRITE][p.random.below(2)] } else { p.flags() },
+                    ndim: if p.random.chance(70) { p.random.below(4) as i32 } else { p.number() as i32 },
+                    reserved: p.rarely() as i32,
+                    what: p.array().cast(),
+                    bytes: p.number() as usize,
+                });
+                let mut config = tn_launch_config { size: p.size_of::<tn_launch_config>(), ..zero() };
+                // A few blocks, which take no time, or more than can be.
+                config.grid = [0; 3].map(|_| if p.random.chance(95) { 1 + p.random.below(3) as u32 } else { 0 });
+                config.grid = if p.random.chance(2) { [u32::MAX; 3] } else { config.grid };
+                config.block = [0; 3].map(|_| if p.random.chance(90) { 1 } else { p.number() as u32 });
+                config.block_bytes = if p.random.chance(70) { p.random.below(1000) as i64 } else { p.number() };
+                config.stream = if p.random.chance(90) { null_mut() } else { p.random.below(4) as *mut tn_stream };
+                config.host_function = if p.random.chance(95) { Some(no_kernel) } else { None };
+                // Without a driver a function is not looked at.
+                config.function = if p.random.chance(90) { null_mut() } else { p.number() as *mut c_void };
+                launch::tn_launch(&config, p.random.below(4), args.as_ptr())
+            }
             _ => {
                 let file = CString::new(vec![b'x'; p.random.below(300)]).unwrap();
                 let (mut info, mut n) = (zero::<tn_device_info>(), 0);
@@ -746,6 +774,8 @@ fn call(p: &mut Program, case: usize) -> tn_status {
 const TN_OK_WITHOUT_CALL: tn_status = TN_ERR_NULL;
 
 unsafe extern "C" fn forget(_: *mut c_void) {}
+
+unsafe extern "C" fn no_kernel(_: *const tn_host_block, _: *const *mut c_void) {}
 
 fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))

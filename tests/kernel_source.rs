@@ -187,6 +187,13 @@ fn hash(text: &str) -> u64 {
 }
 
 #[test]
+fn the_ptx_of_the_tests_is_that_of_its_source() {
+    let ptx = read("c-tests/launch_kernels.h");
+    let source = format!("// source {:016x}", hash(&read("c-tests/launch_kernels.cu")));
+    assert!(ptx.lines().take(3).any(|line| line == source), "launch_kernels.cu has changed: run `cargo xtask ptx`");
+}
+
+#[test]
 fn the_ptx_is_that_of_its_source() {
     let ptx = read("src/device_copy/kernels/strided.ptx");
     let source = format!("// source {:016x}\n", hash(&read(SOURCE)));

@@ -50,6 +50,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("expr", 8, false),
     ("variable", 8, false),
     ("function", 8, false),
+    ("launch", 8, true),
     ("plugin", 8, true),
     ("report", 9, false),
     ("unload", 9, true),

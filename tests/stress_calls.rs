@@ -20,7 +20,7 @@ use support::bodies;
 use support::capi::{self, HOST, Handle, name, stats, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, arrow, borrow, exchange, expr, function, library, pool, promise, report, shared, transfer, view,
+    array, arrow, borrow, exchange, expr, function, launch, library, pool, promise, report, shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -190,6 +190,8 @@ type Call = unsafe fn(&mut Caller) -> tn_status;
 
 unsafe extern "C" fn forget(_: *mut c_void) {}
 
+unsafe extern "C" fn no_kernel(_: *const tn_host_block, _: *const *mut c_void) {}
+
 unsafe extern "C" fn no_pressure(_: *mut c_void, _: usize, _: tn_pressure) -> usize {
     0
 }
@@ -249,6 +251,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_borrow_end: |c| release(Kind::Guard, c.any::<()>(Kind::Guard) as usize);
     tn_borrow_end: |c| borrow::tn_borrow_end(c.any(Kind::Guard), TN_END_FAILED, null_mut());
     tn_borrow_query: |c| { let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), ..zero() }; borrow::tn_borrow_query(c.any(Kind::Guard), &mut info) };
+    tn_borrow_kernel_view: |c| { let (mut view, ndim) = ([0u64; 17], c.random.below(4) as i32); borrow::tn_borrow_kernel_view(c.any(Kind::Guard), ndim, 8 + 16 * ndim.max(1) as usize, view.as_mut_ptr().cast()) };
 
     tn_array_give: |c| { let (a, required, out) = (c.array(), c.one(&[1, 1, 2]), c.out()); let status = promise::tn_array_give(a, required, out); c.keep(Kind::Promise, status) };
     tn_take: |c| { let promises = [0; 3].map(|_| c.any(Kind::Promise)); let mut outs = [null_mut(); 3]; let n = 1 + c.random.below(3); let status = promise::tn_take(n, promises.as_ptr(), outs.as_mut_ptr()); c.keep_all(Kind::Array, status, &outs[..n]) };
@@ -299,6 +302,8 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_function_call: |c| { let arguments = [c.array(), c.array()]; let (mut outs, n_in, n_out) = ([null_mut(); 2], c.one(&[0, 1, 2, 2, 2]), c.random.below(3)); let status = function::tn_function_call(c.any(Kind::Function), n_in, arguments.as_ptr(), n_out, outs.as_mut_ptr(), null_mut(), null_mut()); c.keep_all(Kind::Array, status, &outs[..n_out]) };
     tn_function_call: |c| { let (arguments, mut outs) = ([c.array(), c.array()], [null_mut(); 2]); let n_in = c.one(&[0, 1, 2, 2, 2]); let status = function::tn_function_call(c.any(Kind::Function), n_in, arguments.as_ptr(), 0, outs.as_mut_ptr(), null_mut(), null_mut()); checked("tn_function_call", status) };
     tn_function_release: |c| release(Kind::Function, c.any::<()>(Kind::Function) as usize);
+
+    tn_launch: |c| { let mut args = [0; 3].map(|_| tn_arg { kind: c.one(&[TN_ARG_ARRAY, TN_ARG_ARRAY, TN_ARG_POINTER]), access: c.one(&[TN_READ, TN_READ, TN_WRITE, TN_READ_WRITE, TN_READ_WRITE | TN_WRITE_COW, TN_READ | TN_ALLOW_ALIAS]), ndim: c.one(&[1, 2, 2]), what: c.array().cast(), ..zero() }); args[2] = tn_arg { kind: TN_ARG_VALUE, what: (&raw const TWO).cast(), bytes: 8, ..zero() }; let config = tn_launch_config { size: size_of::<tn_launch_config>(), grid: [2, 1, 1], block: [1; 3], block_bytes: c.one(&[0, 100]), host_function: Some(no_kernel), ..zero() }; launch::tn_launch(&config, c.one(&[1, 2, 3]), args.as_ptr()) };
 
     tn_pool_create: |c| { let mut options: tn_pool_options = zero(); options.size = size_of::<tn_pool_options>(); options.max_size = if c.random.chance(50) { 1 << 20 } else { 0 }; let out = c.out(); let status = pool::tn_pool_create(HOST, &options, out); c.keep(Kind::Pool, status) };
     tn_pool_release: |c| if c.random.chance(10) { release(Kind::Pool, c.any::<()>(Kind::Pool) as usize) } else { TN_OK };

@@ -143,6 +143,10 @@ typedef unsigned (*tenure_sim_kernel)(const tenure_sim_launch *launch, void **pa
  * device work, so that one seed gives one order. */
 int tenure_sim_register_kernel(const char *name, tenure_sim_kernel kernel, const size_t *sizes, size_t count, int waits);
 
+/** Sets what cuFuncGetAttribute reports for functions of a registered kernel, unless a program sets it: 0 is the maximum of threads per
+ * block, 1 the static shared bytes, 8 the maximum of dynamic shared bytes (48 KiB - the static ones). Launches keep to 0 and 8. */
+int tenure_sim_set_kernel_attribute(const char *name, int attribute, int value);
+
 #ifdef __cplusplus
 }
 #endif

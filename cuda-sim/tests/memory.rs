@@ -626,6 +626,54 @@ fn a_kernel_is_a_host_function() {
 }
 
 #[test]
+fn a_launch_keeps_to_the_limits_of_device_and_function() {
+    unsafe extern "C" fn nothing(_: *const Launch, _: *mut *mut c_void) -> u32 {
+        0
+    }
+    const DYNAMIC: c_int = 8;
+    let _driver = fresh(1, RANDOM);
+    let name = c"nothing".as_ptr();
+    assert_eq!(tenure_sim_set_kernel_attribute(name, 0, 256), 500, "no such kernel");
+    assert_eq!(tenure_sim_register_kernel(name, nothing, [0_usize; 0].as_ptr(), 0, 0), 0);
+    assert_eq!((tenure_sim_set_kernel_attribute(name, 0, 256), tenure_sim_set_kernel_attribute(name, 1, 4096)), (0, 0));
+    let (mut module, mut function, on, mut value) = (0, 0, stream(1), 0);
+    assert_eq!(cuModuleLoadData(&mut module, c".version 8.0".as_ptr().cast()), 0);
+    assert_eq!(cuModuleGetFunction(&mut function, module, name), 0);
+    let launch = |grid: [u32; 3], block: [u32; 3], shared| {
+        let none = std::ptr::null_mut();
+        cuLaunchKernel(function, grid[0], grid[1], grid[2], block[0], block[1], block[2], shared, on, none, none)
+    };
+    assert_eq!((launch([1, 65535, 1], [256, 1, 1], 0), launch([1, 65536, 1], [1, 1, 1], 0)), (0, INVALID));
+    assert_eq!(
+        (launch([1; 3], [257, 1, 1], 0), launch([1; 3], [1, 1, 65], 0), launch([1; 3], [4, 4, 17], 0)),
+        (1, 1, 1)
+    );
+    assert_eq!(cuFuncGetAttribute(&mut value, DYNAMIC, function), 0);
+    assert_eq!((value, launch([1; 3], [1; 3], 45056), launch([1; 3], [1; 3], 45057)), (45056, 0, INVALID));
+    let limit = (227 << 10) - 4096;
+    assert_eq!(cuFuncSetAttribute(function, DYNAMIC, limit + 1), INVALID);
+    assert_eq!((cuFuncSetAttribute(function, DYNAMIC, limit), launch([1; 3], [1; 3], limit as u32)), (0, 0));
+    assert_eq!((launch([1; 3], [1; 3], limit as u32 + 1), cuStreamSynchronize(on)), (INVALID, 0));
+}
+
+#[test]
+fn a_function_and_its_stream_are_of_one_context() {
+    unsafe extern "C" fn nothing(_: *const Launch, _: *mut *mut c_void) -> u32 {
+        0
+    }
+    let _driver = fresh(2, RANDOM);
+    let name = c"nothing".as_ptr();
+    assert_eq!(tenure_sim_register_kernel(name, nothing, [0_usize; 0].as_ptr(), 0, 0), 0);
+    let (mut module, mut function, on) = (0, 0, stream(1));
+    assert_eq!(cuModuleLoadData(&mut module, c".version 8.0".as_ptr().cast()), 0);
+    assert_eq!(cuModuleGetFunction(&mut function, module, name), 0);
+    assert_eq!(cuCtxSetCurrent(primary(1)), 0);
+    let (elsewhere, none) = (stream(1), std::ptr::null_mut());
+    assert_eq!(cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, on, none, none), 0);
+    assert_eq!(cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, elsewhere, none, none), 400);
+}
+
+#[test]
 fn large_allocations_are_aligned_as_drivers_align_them() {
     const LARGE: usize = 2 << 20;
     let driver = fresh(1, RANDOM);

@@ -181,6 +181,7 @@ fn check(
     for stream in entries.iter().filter_map(|entry| entry.when.stream) {
         stream.gpu().alive()?;
     }
+    call.check_last.map_or(Ok(()), |check_last| check_last())?;
     Ok(())
 }
 
@@ -206,9 +207,11 @@ fn conflict(
     // An entry that copies reads its old bytes, unless it discards them.
     let touches = |plan| !matches!(plan, Plan::Copy { discard: true, .. });
     let writes = |entry: Entry, plan| matches!(entry.wanted, Use::Write { .. }) && plan == Plan::InPlace;
+    let is_intended = || a.may_overlap(b) || b.may_overlap(a);
     (writes(a, plan_a) || writes(b, plan_b))
         && touches(plan_a)
         && touches(plan_b)
         && core::ptr::eq(locked.ledger_of(claim_a), locked.ledger_of(claim_b))
         && !region::disjoint(locked.region(claim_a), locked.region(claim_b))
+        && !is_intended()
 }

@@ -1,6 +1,6 @@
 //! What a call passes to open guards: the entries, and the conditions that hold for all of them.
 
-use super::rules::Use;
+use super::rules::{Mode, Use};
 use crate::array::Checked;
 use crate::blit;
 use crate::device_copy::{self, Outstanding};
@@ -22,6 +22,21 @@ pub struct Entry {
     pub(crate) wanted: Use,
     /// When the bytes are used.
     pub(crate) when: UseTime,
+    /// It may overlap an entry that is written in mode ALIASED, if it is read or is written in that mode itself (KN-11).
+    pub(crate) may_alias: bool,
+}
+
+impl Entry {
+    /// An entry that overlaps no other one where one of them is written.
+    pub fn new(id: Id, wanted: Use, when: UseTime) -> Entry {
+        Entry { id, wanted, when, may_alias: false }
+    }
+
+    /// Whether the overlap of a writing entry with this one is intended.
+    pub(super) fn may_overlap(self, writer: Entry) -> bool {
+        let is_plain = |entry: Entry| matches!(entry.wanted, Use::Write { mode: Mode::Aliased, .. });
+        self.may_alias && is_plain(writer) && (is_plain(self) || matches!(self.wanted, Use::Read { .. }))
+    }
 }
 
 /// Copies a COW entry's bytes into its new store. Without a stream the copy is done on return, otherwise in the stream's order.
@@ -36,6 +51,8 @@ pub struct BorrowContext<'a> {
     pub(crate) may_overlap: bool,
     /// Checks the arguments against the layouts: after the states of the handles, before conflicts with other holders.
     pub(crate) check_shapes: Option<&'a ShapeCheck<'a>>,
+    /// What prevents the work itself. Checked last, before a guard opens or bytes are copied.
+    pub(crate) check_last: Option<&'a dyn Fn() -> Result<()>>,
     /// Copies bytes for COW.
     pub(crate) copier: Copier,
     /// The host uses the bytes: arrays that it cannot access are refused.
@@ -45,7 +62,14 @@ pub struct BorrowContext<'a> {
 impl<'a> BorrowContext<'a> {
     /// For entries that may not overlap, without further checks.
     pub fn new(function: &'static CStr) -> BorrowContext<'a> {
-        BorrowContext { function, may_overlap: false, check_shapes: None, copier: copy_bytes, by_host: false }
+        BorrowContext {
+            function,
+            may_overlap: false,
+            check_shapes: None,
+            check_last: None,
+            copier: copy_bytes,
+            by_host: false,
+        }
     }
 
     /// As [`BorrowContext::new`], for a use by the host.

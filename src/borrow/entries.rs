@@ -53,7 +53,7 @@ fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<StreamArg>)> {
             return Err(fail(TN_ERR_INVALID, format_args!("reserved of an entry is not 0; set all its words to 0")));
         }
         let when = UseTime::HOST.waiting(spec.access & TN_WAIT != 0);
-        list.push(Entry { id: id(spec), wanted, when });
+        list.push(Entry::new(id(spec), wanted, when));
     }
     // Only now, because the states of all arrays come before what a stream has to do with one of them.
     if streams.iter().any(|stream| !stream.is_null()) {

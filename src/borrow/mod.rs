@@ -13,6 +13,7 @@
 //! | `why` | the holders of a store, and why its bytes may not be overwritten |
 //! | `adopt` | whether a shared variable may have the bytes of an array, or needs a copy |
 //! | `pass` | how the bytes of an argument reach the body of a function |
+//! | `kernel_view` | what a kernel gets of an array |
 #![forbid(unsafe_code)]
 
 mod acquire;
@@ -24,6 +25,8 @@ mod adopt;
 mod context;
 
 mod entries;
+
+pub mod kernel_view;
 
 mod moves;
 
@@ -39,6 +42,7 @@ pub use acquire::{abandon, acquire, would_copy};
 pub use adopt::{Adopted, Wanted, adopt, check_strict, is_free_value, would_copy as alias_required};
 pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, guard_params, list};
 pub use entries::all;
+pub use kernel_view::KernelView;
 pub use pass::{Argument, Passed, check_left, pass};
 pub use rules::{Mode, Use, check, is_free, wait_or_refuse, why as reasons_against_writing, writes_over};
 pub use why::{
@@ -159,7 +163,7 @@ pub fn open(
     // The stream is a handle and the mode an argument, so both are checked before the array's state.
     let (stream, wanted) = (stream?, wanted?);
     let when = when(id, &stream, wait)?;
-    let guard = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
+    let guard = acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard");
     outputs.see(guard.layout(), &guard.device());
     Ok(guard.publish())
 }
@@ -167,7 +171,7 @@ pub fn open(
 /// Accepts the bytes of an array as they are: they count as written, so that no part of them is poisoned.
 pub fn heal(call: BorrowContext<'_>, id: Id) -> Result<()> {
     let wanted = Use::Write { mode: Mode::Aliased, discard: true };
-    let entry = Entry { id, wanted, when: UseTime::HOST };
+    let entry = Entry::new(id, wanted, UseTime::HOST);
     acquire(call, &[entry])?.pop().expect("one entry, one guard").end(false);
     Ok(())
 }
@@ -214,7 +218,7 @@ pub fn chunks(
     let parts = Parts::reserve(thread, whole.ndim(), n)?;
     // A guard over the whole array makes all checks and, with COW, the move to a copy. The guards on the parts then replace it.
     let when = when(id, &stream, wait)?;
-    let writer = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
+    let writer = acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard");
     let guards = match parts.open(&writer, axis, wanted) {
         Ok(guards) => guards,
         Err(status) => {
@@ -289,6 +293,28 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
     let (locked, guard) = ledger::lock::<Guard>(id)?;
     visit(locked.layout_of(guard), locked.state(locked.ledger_of(guard)).device);
     Ok(())
+}
+
+/// The view that a kernel gets of the memory of an open guard: `bytes` bytes, for `ndim` axes.
+pub fn kernel_view_of(id: Id, ndim: i32, bytes: usize) -> Result<KernelView> {
+    ledger::find::<Guard>(id)?;
+    kernel_view::check_ndim(ndim)?;
+    if bytes != KernelView::bytes(ndim) {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!(
+                "bytes is {bytes}, and a view of {ndim} axes has {}; pass sizeof(tn_view)",
+                KernelView::bytes(ndim)
+            ),
+        ));
+    }
+    let mut found = Ok(None);
+    query(id, |layout, device| {
+        found = kernel_view::check(layout, ndim).map(|()| Some((KernelView::of(layout), device)))
+    })?;
+    // No lock is held: the address of page-locked memory may be the driver's knowledge. The caller keeps the guard open.
+    let (view, device) = found?.expect("set by the query");
+    view.for_devices(device)
 }
 
 /// Ends a guard of any kind, once. No device work on its bytes continues.

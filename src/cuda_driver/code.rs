@@ -23,6 +23,8 @@ pub const NOT_READY: u32 = 600;
 pub const PEER_ACCESS_ALREADY_ENABLED: u32 = 704;
 /// The device has as many peers as it can have.
 pub const TOO_MANY_PEERS: u32 = 711;
+/// A launch needs more registers or shared memory than there are, or has other arguments than the kernel.
+pub const LAUNCH_OUT_OF_RESOURCES: u32 = 701;
 /// The range is page-locked already.
 pub const HOST_MEMORY_ALREADY_REGISTERED: u32 = 712;
 /// The range is not page-locked.

@@ -156,6 +156,10 @@ functions! {
     cuModuleLoadData(module: *mut CUmodule, image: *const c_void);
     cuModuleUnload(module: CUmodule);
     cuModuleGetFunction(function: *mut CUfunction, module: CUmodule, name: *const c_char);
+    cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: CUfunction);
+    cuFuncSetAttribute(function: CUfunction, attribute: c_int, value: c_int);
+    cuFuncGetParamInfo(function: CUfunction, index: usize, offset: *mut usize, bytes: *mut usize);
+    cuFuncGetName(name: *mut *const c_char, function: CUfunction);
     cuLaunchKernel(
         function: CUfunction,
         grid_x: c_uint, grid_y: c_uint, grid_z: c_uint,

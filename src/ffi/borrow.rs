@@ -256,6 +256,39 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
     })
 }
 
+/// Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves.
+///
+/// They open the guard on the kernel's stream, pass the view to the kernel, launch it, and end the guard on that stream.
+///
+/// @param borrow       A guard of one array.
+/// @param ndim         The N of the kernel's `tn_view<T, N>`, 1 to 8: the array's number of axes. An array without axes is passed as one
+///                     axis of length 1, for which 0 is accepted too.
+/// @param bytes        The sizeof of tn_view<T, N>: 8 + 16 * N.
+/// @param[out] out     The view: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. Of page-locked memory, `data` is
+///                     the address that devices use. Without elements it is NULL, and the shape is the array's. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another number of bytes, for more than 8 axes, and for a guard
+///         of `tn_borrow_all`, which writes the views itself; TN_ERR_SHAPE for an array with another number of axes; TN_ERR_LAYOUT for
+///         elements that are not at multiples of their size; TN_ERR_DEVICE for page-locked memory that is not mapped for devices.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_borrow_kernel_view(
+    borrow: *mut tn_borrow,
+    ndim: i32,
+    bytes: usize,
+    out: *mut c_void,
+) -> tn_status {
+    enter("tn_borrow_kernel_view", || {
+        let id = convert::id(borrow, "borrow")?;
+        let out = Out::new(out, "out")?;
+        let view = borrow::kernel_view_of(id, ndim, bytes)?;
+        // SAFETY: `bytes` bytes by this function's documentation, and the view has as many, as the call checked.
+        unsafe { view.words().as_ptr().cast::<u8>().copy_to_nonoverlapping(out.pointer().cast(), bytes) };
+        Ok(())
+    })
+}
+
 /// Ends a guard of any kind. The bytes are freed if the guard was their last holder.
 ///
 /// @param borrow   A guard. It is ended exactly once, and its pointers must not be used afterwards.

@@ -47,6 +47,9 @@ pub mod shared;
 #[cfg(not(loom))]
 pub mod function;
 
+#[cfg(not(loom))]
+pub mod launch;
+
 pub mod report;
 
 pub mod plugin;

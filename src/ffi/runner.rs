@@ -13,7 +13,8 @@ impl convert::VersionedStruct for tn_runner {
     }
 }
 
-/// Sets the runner of this thread: a function that spreads its large copies over threads of the caller. The library starts no threads.
+/// Sets the runner of this thread: a function that spreads its large copies, and the blocks of kernels of the host that it launches, over
+/// threads of the caller. The library starts no threads.
 ///
 /// Copies and fills of host arrays and raw memory are divided into at most `threads` tasks, which `run` calls. The calling thread runs the
 /// tasks that `run` did not call. Small copies, and those whose source and destination overlap, are not divided. The result does not depend

@@ -3,6 +3,7 @@
 //! Contract: retains no context unless memory figures are requested, which need one. An attribute that the driver does not know is 0, so
 //! the feature counts as absent.
 
+use super::limits::Limits;
 use super::table::Gpu;
 use crate::cuda_driver::{self, Attribute, CUdevice, Driver, code};
 use crate::error::Result;
@@ -49,6 +50,36 @@ impl Gpu {
             code::INVALID_VALUE => Ok(0),
             number => self.check(number, "cuDeviceGetAttribute").map(|()| 0),
         }
+    }
+
+    /// The limits of launches. Only the first call queries the driver.
+    pub fn limits(&self) -> Result<Limits> {
+        match self.limits.get() {
+            Some(limits) => Ok(*limits),
+            None => self.query_limits(),
+        }
+    }
+
+    #[cold]
+    fn query_limits(&self) -> Result<Limits> {
+        let driver = self.alive()?;
+        let device = self.ordinal(driver)?;
+        let limit = |attribute| Ok(self.attribute_of(driver, device, attribute)?.max(0) as u32);
+        let block = limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK)?;
+        let limits = Limits {
+            grid: [
+                limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X)?,
+                limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y)?,
+                limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z)?,
+            ],
+            block: [
+                limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X)?,
+                limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y)?,
+                limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z)?,
+            ],
+            block_bytes: limit(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?.max(block),
+        };
+        Ok(*self.limits.get_or_init(|| limits))
     }
 
     /// The TN_FEATURE_ bits.

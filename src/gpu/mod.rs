@@ -12,6 +12,7 @@
 //! | `copy` | copies and memsets on a stream |
 //! | `home` | the GPU for memory that belongs to none |
 //! | `info` | attributes, features and the description of a GPU |
+//! | `limits` | the limits of launches |
 //! | `peer` | access of GPUs to each other's memory |
 //! | `numa` | the NUMA node of a GPU |
 //! | `managed` | advice and prefetches for managed memory |
@@ -19,6 +20,7 @@
 //! | `pointer` | what the driver knows about an address of another library |
 //! | `reset` | tells the layers above that a context was reset |
 //! | `module` | modules of device code, and launches of their kernels |
+//! | `kernel` | launches of any library's kernels |
 //! | `virtual_memory` | granules of memory that are mapped at reserved addresses |
 //! | `memory_pool` | the driver's memory pools, which allocate in the order of streams |
 
@@ -29,6 +31,10 @@ pub mod copy;
 mod home;
 
 mod info;
+
+pub mod kernel;
+
+mod limits;
 
 pub mod managed;
 

@@ -2,6 +2,7 @@
 //!
 //! Contract: entries are static, and any thread may use them. The lost state of a GPU is final, and the first error's message stays.
 
+use super::limits::Limits;
 use super::reset;
 use crate::cuda_driver::{self, CUcontext, Driver, code};
 use crate::error::{Result, Status, Text, fail, quietly};
@@ -10,6 +11,7 @@ use crate::types::*;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
+use std::sync::OnceLock;
 
 /// Most GPUs that this library tracks. The driver numbers no more for one process.
 pub const GPUS: usize = crate::thread::GPUS;
@@ -26,6 +28,8 @@ pub struct Gpu {
     lost: AtomicBool,
     /// The message of the error that lost the GPU.
     why_lost: QuickLock<Text>,
+    /// The limits of launches, once they are known.
+    pub(super) limits: OnceLock<Limits>,
     /// The counters of `transfer`.
     pub traffic: Traffic,
 }
@@ -147,6 +151,7 @@ impl Gpu {
             epoch: AtomicU32::new(0),
             lost: AtomicBool::new(false),
             why_lost: QuickLock::new(Text::new()),
+            limits: OnceLock::new(),
             traffic: Traffic::none(),
         }
     }

@@ -351,6 +351,12 @@ impl Layout {
     /// Whether every element's position is a multiple of its alignment. True for an empty layout.
     #[inline]
     pub fn is_aligned(&self) -> bool {
+        self.is_aligned_to(self.dtype.align())
+    }
+
+    /// Whether every element's position is a multiple of `bytes`, a power of two. True for an empty layout.
+    #[inline]
+    pub fn is_aligned_to(&self, bytes: i64) -> bool {
         let mut low_bits = self.offset;
         for (length, stride) in self.axes() {
             if length == 0 {
@@ -358,7 +364,7 @@ impl Layout {
             }
             low_bits |= if length > 1 { stride } else { 0 };
         }
-        low_bits & (self.dtype.align() - 1) == 0
+        low_bits & (bytes - 1) == 0
     }
 
     /// Whether an axis longer than 1 has stride 0, as in a broadcast, which makes a view read-only (LA-13).

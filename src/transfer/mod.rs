@@ -240,7 +240,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
         if same.get() { Err(Refusal::Nothing) } else { Ok(()) }
     };
     let when = route.as_ref().map_or(UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
-    let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
+    let entries = [Entry::new(source, Use::Read { frozen: false }, when), Entry::new(target, wanted, when)];
     let opened = borrow::acquire(
         BorrowContext { may_overlap: true, check_shapes: Some(&check_shapes), ..BorrowContext::new(function) },
         &entries,

@@ -38,7 +38,7 @@ pub(super) fn source_of(id: Id) -> Result<Source> {
 
 /// Opens a guard for the library's own use.
 pub fn acquire_one(call: BorrowContext<'_>, id: Id, wanted: Use, when: UseTime) -> Result<InternalGuard> {
-    Ok(borrow::acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard"))
+    Ok(borrow::acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard"))
 }
 
 /// The use of a destination, from its write mode. Every element is overwritten.

@@ -8,7 +8,7 @@
 use crate::blit;
 use crate::borrow;
 use crate::device_copy::{self, Failed, MemoryView, Outstanding};
-use crate::error::{Result, Status, Text, drafted, fail, quietly};
+use crate::error::{Kept, Result, Status, fail, quietly};
 use crate::ledger::{InternalGuard, UseTime};
 use crate::stream::{self, Stream, StreamArg};
 use crate::types::*;
@@ -27,34 +27,20 @@ pub struct Route {
     strict: bool,
 }
 
-/// The error of a call that found no route. A call chooses its route first, but some errors precede this one in the order of checks. So the
-/// call keeps it, and reports it once it has passed those checks.
-pub struct NoRoute {
-    status: Status,
-    text: Text,
-}
-
-impl NoRoute {
-    /// Writes the error message again, and returns the status.
-    pub fn report(&self) -> Status {
-        fail(self.status.code(), format_args!("{}", self.text.as_str()))
-    }
-}
-
 impl Route {
     /// The host moves the bytes before the call returns.
     pub const HOST: Route = Route { stream: None, is_synchronous: true, strict: false };
 
-    /// As [`Route::of`], for a call that reports a failure later. If the arrays are empty, the stream is not checked, and the route is
-    /// [`Route::HOST`].
+    /// As [`Route::of`], for a call that reports a failure later, because some errors precede it in the order of checks. If the arrays are
+    /// empty, the stream is not checked, and the route is [`Route::HOST`].
     pub fn find(
         stream: &StreamArg,
         memories: &[tn_device],
         strict: bool,
         is_empty: bool,
-    ) -> core::result::Result<Route, NoRoute> {
+    ) -> core::result::Result<Route, Kept> {
         let route = if is_empty { Ok(Route::HOST) } else { Route::of(stream, memories, strict) };
-        route.map_err(|status| NoRoute { status, text: drafted() })
+        route.map_err(Kept::new)
     }
 
     /// The route of a copy between memories, the destination first. TN_ERR_DEVICE: the stream belongs to none of their devices.

@@ -335,7 +335,7 @@ pub fn note_checksum(variable: &VariableRef) {
 
 /// The checksum of an array's bytes. None: the host cannot read them now.
 fn checksum(array: Id) -> Option<u64> {
-    let entry = Entry { id: array, wanted: Use::Read { frozen: false }, when: UseTime::HOST };
+    let entry = Entry::new(array, Use::Read { frozen: false }, UseTime::HOST);
     let guard = borrow::acquire(BorrowContext::by_host(c"tn_shared"), &[entry]).ok()?.pop()?;
     let sum = guard.host_view().ok().map(|view| blit::checksum(&view));
     guard.end(false);

@@ -8,7 +8,8 @@ use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 use tenure::ffi::{
-    array, arrow, borrow, exchange, expr, function, library, pool, promise, report, safetensors, shared, transfer, view,
+    array, arrow, borrow, exchange, expr, function, launch, library, pool, promise, report, safetensors, shared,
+    transfer, view,
 };
 use tenure::types::*;
 
@@ -558,6 +559,43 @@ pub fn fill(a: Handle, value: i64, mode: u32) -> Done {
 
 pub fn copy_into(from: Handle, to: Handle, mode: u32) -> Done {
     done(|| transfer::tn_array_copy_into(from as *mut _, to as *mut _, mode, null_mut()))
+}
+
+/// Launches a kernel of the host that does nothing, with these arrays and accesses.
+pub fn launch_on_host(arrays: &[(Handle, u32)], block_bytes: i64) -> Done {
+    unsafe extern "C" fn nothing(_: *const tn_host_block, _: *const *mut c_void) {}
+    let args: Vec<tn_arg> = arrays
+        .iter()
+        .map(|(array, access)| tn_arg {
+            kind: TN_ARG_ARRAY,
+            access: *access,
+            ndim: ndim(*array),
+            reserved: 0,
+            what: *array as *const c_void,
+            bytes: 0,
+        })
+        .collect();
+    let config = tn_launch_config {
+        size: size_of::<tn_launch_config>(),
+        function: null_mut(),
+        grid: [2, 2, 1],
+        block: [1; 3],
+        block_bytes,
+        stream: null_mut(),
+        host_function: Some(nothing),
+    };
+    // SAFETY: a list of that length.
+    done(|| unsafe { launch::tn_launch(&config, args.len(), args.as_ptr()) })
+}
+
+/// The number of axes; 0 for what is no array.
+fn ndim(array: Handle) -> i32 {
+    // SAFETY: a struct of this size.
+    unsafe {
+        let mut info = tn_array_info { size: size_of::<tn_array_info>(), ..std::mem::zeroed() };
+        array::tn_array_query(array as *mut _, &mut info);
+        info.ndim
+    }
 }
 
 // ---- expressions ----

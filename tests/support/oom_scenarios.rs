@@ -887,6 +887,15 @@ fn movement() -> Vec<Path> {
         path("fill", |w| fill(w.high, 8, 0).and_then(|()| fill(w.high, 8, TN_WRITE_ALIASED))),
         path("fill, COW", |w| fill(w.twin, 8, TN_WRITE_COW)),
         path("copy_into", |w| copy_into(w.a, w.lent, 0)),
+        path("launch on the host", |w| launch_on_host(&[(w.a, TN_READ_WRITE), (w.line, TN_WRITE)], 0)),
+        path("launch on the host, six arrays, COW, block memory", |w| {
+            let cow = TN_READ_WRITE | TN_WRITE_COW;
+            let (low, back) = (w.low, w.back);
+            launch_on_host(
+                &[(w.a, cow), (w.lent, TN_READ), (w.many, cow), (low, TN_READ), (back, cow), (w.vector, TN_WRITE)],
+                300,
+            )
+        }),
         path("copy_into, overlapping", |w| copy_into(w.low, w.high, 0)),
         path("copy_into, itself backwards", |w| copy_into(w.back, w.line, 0)),
         path("copy_into, 6 axes, COW", |w| copy_into(w.wide, w.many, TN_WRITE_COW)),

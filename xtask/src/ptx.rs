@@ -1,22 +1,22 @@
-//! `cargo xtask ptx`: compiles CUDA kernels to PTX, which is committed beside their source.
+//! `cargo xtask ptx`: compiles CUDA kernels to PTX, which is committed.
 //!
 //! Promise: the compiler is pinned, so the PTX is the same on every machine. Its first lines name the command, the compiler with its options,
 //! and a hash of the source and of the headers that it includes; tests/kernel_source.rs and tests/tiled_matmul.rs compare the hash. `--check`
-//! compiles again and compares every byte. Both run the PTX by an interpreter, and have ptxas compile it for each generation of GPUs. They
-//! do the same with the kernels of tests/kernels, whose PTX is not committed.
+//! compiles again and compares every byte. Both run the PTX by an interpreter, and have ptxas compile it for each generation of GPUs.
 
 use crate::python;
 use crate::tools::{Done, command, io, output, read, root, run};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A source whose PTX is committed.
+/// Kernels in CUDA C++.
 struct Source {
-    /// Its path without the ending: `.cu` is the source, `.ptx` what it compiles to.
-    path: &'static str,
+    cuda: &'static str,
     /// The headers that it includes.
     headers: &'static [&'static str],
     options: &'static [&'static str],
-    /// The script of `xtask/ptx` that runs the PTX, with its arguments.
+    /// The files that have its PTX: `.ptx` as it is, `.h` as strings for C programs that carry it.
+    committed: &'static [&'static str],
+    /// The script of `xtask/ptx` that runs the PTX, with its arguments; or nothing.
     trial: &'static [&'static str],
 }
 
@@ -24,28 +24,49 @@ struct Source {
 const OLDEST: &str = "--gpu-architecture=compute_70";
 /// The folder of tenure_kernel.cuh.
 const INCLUDE: &str = "--include-path=include";
+const KERNEL_HEADER: &str = "include/tenure_kernel.cuh";
 /// One GPU of each generation from Volta to Blackwell.
 const GPUS: [&str; 9] = ["sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120"];
 
-const SOURCES: [Source; 2] = [
+const SOURCES: [Source; 5] = [
+    // The kernels that the library carries.
     Source {
-        path: "src/device_copy/kernels/strided",
+        cuda: "src/device_copy/kernels/strided.cu",
         headers: &[],
         options: &[OLDEST],
+        committed: &["src/device_copy/kernels/strided.ptx"],
         trial: &["xtask/ptx/strided.py"],
     },
     Source {
-        path: "examples/tiled_matmul/tiled_matmul",
-        headers: &["include/tenure_kernel.cuh"],
+        cuda: "c-tests/launch_kernels.cu",
+        headers: &[],
+        options: &[OLDEST],
+        committed: &["c-tests/launch_kernels.h"],
+        trial: &[],
+    },
+    Source {
+        cuda: "examples/tiled_matmul/tiled_matmul.cu",
+        headers: &[KERNEL_HEADER],
         options: &[OLDEST, INCLUDE],
+        committed: &["examples/tiled_matmul/tiled_matmul.ptx", "c-tests/tiled_matmul.h"],
         trial: &["xtask/ptx/views.py", "matmul"],
     },
+    // The kernels that test tenure_kernel.cuh, without and with checks.
+    Source {
+        cuda: "tests/kernels/kernels.cu",
+        headers: &[KERNEL_HEADER],
+        options: &[OLDEST, INCLUDE],
+        committed: &[],
+        trial: &["xtask/ptx/views.py", "tests"],
+    },
+    Source {
+        cuda: "tests/kernels/kernels.cu",
+        headers: &[KERNEL_HEADER],
+        options: &[OLDEST, INCLUDE, "--define-macro=TN_KERNEL_CHECK"],
+        committed: &[],
+        trial: &["xtask/ptx/views.py", "traps"],
+    },
 ];
-
-/// The kernels that test tenure_kernel.cuh.
-const TESTED: &str = "tests/kernels/kernels.cu";
-/// Their PTX with each choice of options.
-const TESTED_PTX: &str = "target/kernels.ptx";
 
 const REQUIREMENTS: &str = "xtask/ptx/requirements.txt";
 const ENVIRONMENT: &str = "target/venv-ptx";
@@ -58,46 +79,63 @@ pub fn is_installed() -> bool {
 /// Compiles the kernels and writes the PTX.
 pub fn write() -> Done {
     for source in &SOURCES {
-        let (file, text) = (root().join(source.ptx()), source.compiled()?);
-        io(&file, std::fs::write(&file, text))?;
+        let ptx = source.compiled()?;
+        for path in source.committed {
+            io(&root().join(path), std::fs::write(root().join(path), formed(path, &ptx)))?;
+        }
+        source.try_out(&ptx)?;
     }
-    try_all()
+    Ok(())
 }
 
 /// Compares the committed PTX with the sources.
 pub fn check() -> Done {
     for source in &SOURCES {
-        if source.compiled()? != read(&source.ptx())? {
-            let (cuda, ptx) = (source.cuda(), source.ptx());
-            return Err(format!("{ptx} is not what {cuda} compiles to; run `cargo xtask ptx` and commit the result"));
+        let ptx = source.compiled()?;
+        for path in source.committed {
+            if formed(path, &ptx) != read(path)? {
+                let cuda = source.cuda;
+                return Err(format!(
+                    "{path} is not what {cuda} compiles to; run `cargo xtask ptx` and commit the result"
+                ));
+            }
         }
+        source.try_out(&ptx)?;
     }
-    try_all()
+    Ok(())
 }
 
 impl Source {
-    fn cuda(&self) -> String {
-        format!("{}.cu", self.path)
-    }
-
-    fn ptx(&self) -> String {
-        format!("{}.ptx", self.path)
-    }
-
-    /// The PTX with its first lines.
+    /// What NVRTC compiles it to, with its first lines.
     fn compiled(&self) -> Done<String> {
-        let ptx = compiled(&self.cuda(), self.options)?;
+        let nvrtc = ["xtask/ptx/compile.py", "ptx", self.cuda];
+        let ptx = output(command(environment()?).args(nvrtc).args(self.options))?;
         let compiler = read(REQUIREMENTS)?.lines().find(|line| line.contains("nvrtc")).unwrap_or_default().to_owned();
-        let (_, name) = self.path.rsplit_once('/').expect("a source lies in a folder");
-        let mut text = read(&self.cuda())?;
+        let mut text = read(self.cuda)?;
         for header in self.headers {
             text += &read(header)?;
         }
+        // However many types use the dynamic block memory, it is one symbol (KN-3).
+        if ptx.matches(".extern .shared").count() > 1 {
+            return Err(format!("{}: several symbols of dynamic block memory", self.cuda));
+        }
         Ok(format!(
-            "// Compiled from {name}.cu by `cargo xtask ptx`; do not edit.\n// {compiler} {}\n// source {:016x}\n{ptx}",
+            "// Compiled from {} by `cargo xtask ptx`; do not edit.\n// {compiler} {}\n// source {:016x}\n{ptx}",
+            self.cuda.rsplit('/').next().unwrap_or_default(),
             self.options.join(" "),
             hash(&text)
         ))
+    }
+
+    /// Runs the PTX by an interpreter; then ptxas compiles it for each GPU.
+    fn try_out(&self, ptx: &str) -> Done {
+        let file = root().join("target/kernels.ptx");
+        io(&file, std::fs::write(&file, ptx))?;
+        if !self.trial.is_empty() {
+            run(command(environment()?).args(self.trial).arg(&file))?;
+        }
+        println!("{}", self.cuda);
+        run(command(environment()?).args(["xtask/ptx/compile.py", "ptxas"]).arg(&file).args(GPUS))
     }
 }
 
@@ -105,34 +143,18 @@ fn environment() -> Done<PathBuf> {
     python::prepared(ENVIRONMENT, REQUIREMENTS, read(REQUIREMENTS)?)
 }
 
-/// What NVRTC compiles a source to.
-fn compiled(source: &str, options: &[&str]) -> Done<String> {
-    output(command(environment()?).args(["xtask/ptx/compile.py", "ptx", source]).args(options))
-}
-
-/// Runs PTX by an interpreter; then ptxas compiles it for each GPU.
-fn try_out(ptx: &str, trial: &[&str]) -> Done {
-    run(command(environment()?).args(trial).arg(ptx))?;
-    run(command(environment()?).args(["xtask/ptx/compile.py", "ptxas", ptx]).args(GPUS))
-}
-
-fn try_all() -> Done {
-    for source in &SOURCES {
-        try_out(&source.ptx(), source.trial)?;
+/// The content of a committed file. A header has an array of the PTX's lines that is named like the file.
+fn formed(path: &str, ptx: &str) -> String {
+    if !path.ends_with(".h") {
+        return ptx.to_owned();
     }
-    for (mode, options) in
-        [("tests", &[OLDEST, INCLUDE][..]), ("traps", &[OLDEST, INCLUDE, "--define-macro=TN_KERNEL_CHECK"])]
-    {
-        let ptx = compiled(TESTED, options)?;
-        // However many types use the block memory, it is one symbol (KN-3).
-        if ptx.matches(".extern .shared").count() != 1 {
-            return Err(format!("{TESTED}: the PTX does not have one symbol of dynamic block memory"));
-        }
-        let file = root().join(TESTED_PTX);
-        io(&file, std::fs::write(&file, ptx))?;
-        try_out(TESTED_PTX, &["xtask/ptx/views.py", mode])?;
-    }
-    Ok(())
+    let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().to_uppercase();
+    let head: Vec<&str> = ptx.lines().take_while(|line| *line != "//").collect();
+    let lines = ptx.lines().filter(|line| !line.is_empty() && !line.starts_with("//"));
+    // An array, because C compilers may refuse long strings.
+    let quoted = |line: &str| line.replace('\t', "\\t").replace('"', "\\\"");
+    let strings: String = lines.map(|line| format!("    \"{}\\n\",\n", quoted(line))).collect();
+    format!("{}\nstatic const char *const {name}[] = {{\n{strings}}};\n", head.join("\n"))
 }
 
 /// FNV-1a with 64 bits, as the tests compute it too.

@@ -344,6 +344,12 @@ unsafe extern "C" {
         borrow: *mut tn_borrow,
         info: *mut tn_borrow_info,
     ) -> tn_status;
+    pub fn tn_borrow_kernel_view(
+        borrow: *mut tn_borrow,
+        ndim: i32,
+        bytes: usize,
+        out: *mut c_void,
+    ) -> tn_status;
     pub fn tn_borrow_end(
         borrow: *mut tn_borrow,
         flags: tn_end_flags,
@@ -720,6 +726,11 @@ unsafe extern "C" {
         out_how: *mut tn_crossing,
     ) -> tn_status;
     pub fn tn_function_release(function: *mut tn_function) -> tn_status;
+    pub fn tn_launch(
+        config: *const tn_launch_config,
+        n_args: usize,
+        args: *const tn_arg,
+    ) -> tn_status;
     pub fn tn_report_json(
         flags: tn_report_flags,
         capacity: usize,

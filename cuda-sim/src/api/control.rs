@@ -296,7 +296,17 @@ unsafe extern "C" fn tenure_sim_register_kernel(
     control(|world| {
         let (name, run) = (text(name)?.to_owned(), kernel.ok_or(INVALID_VALUE)?);
         let sizes = (0..count).map(|at| get(sizes.wrapping_add(at))).collect::<Answer<Vec<usize>>>()?;
-        world.modules.kernels.insert(name, Registered { run: Run::Registered(run), sizes, waits: waits != 0 });
+        let kernel = Registered { run: Run::Registered(run), sizes, waits: waits != 0, attributes: Default::default() };
+        world.modules.kernels.insert(name, kernel);
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tenure_sim_set_kernel_attribute(name: *const c_char, attribute: c_int, value: c_int) -> u32 {
+    control(|world| {
+        let kernel = world.modules.kernels.get_mut(text(name)?).ok_or(NOT_FOUND)?;
+        kernel.attributes.insert(attribute, value);
         Ok(())
     })
 }

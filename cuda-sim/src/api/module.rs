@@ -11,7 +11,9 @@ use crate::base::thread::as_callback;
 use crate::base::types::Handle;
 use crate::entry::call::Call;
 use crate::entry::enter::driver;
-use crate::state::device::{COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR, SHARED_BYTES_PER_BLOCK_OPT_IN};
+use crate::state::device::{
+    COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR, MAX_BLOCK_X, MAX_GRID_X, SHARED_BYTES_PER_BLOCK_OPT_IN,
+};
 use crate::state::machine::{HandleKind, Machine};
 use crate::state::module::{Function, Kernel, Launch, Module, Registered, Run};
 use crate::state::work::Work;
@@ -38,7 +40,8 @@ impl Machine {
         let own: BTreeMap<String, Registered> = names
             .filter_map(|name| {
                 let run = Run::Own(strided::find(name)?);
-                Some((name.to_owned(), Registered { run, sizes: vec![strided::PARAMETER_BYTES], waits: false }))
+                let sizes = vec![strided::PARAMETER_BYTES];
+                Some((name.to_owned(), Registered { run, sizes, waits: false, attributes: BTreeMap::new() }))
             })
             .collect();
         if own.is_empty() {
@@ -186,6 +189,21 @@ fn call_kernel(kernel: Kernel, launch: &Launch, arguments: &[Vec<u8>]) -> Answer
     }
 }
 
+/// INVALID_VALUE for a launch that the function or its device cannot run.
+fn check_limits(call: &Call, function: Handle, launch: &Launch) -> Answer {
+    let device = &call.devices[launch.device as usize];
+    let fits = |sizes: [c_uint; 3], first: c_int| -> Answer<bool> {
+        let limits = [device.attribute(first)?, device.attribute(first + 1)?, device.attribute(first + 2)?];
+        Ok(sizes.into_iter().zip(limits).all(|(size, limit)| size > 0 && u64::from(size) <= limit as u64))
+    };
+    let threads = launch.block.iter().map(|size| u64::from(*size)).product::<u64>();
+    let is_right = fits(launch.block, MAX_BLOCK_X)?
+        && fits(launch.grid, MAX_GRID_X)?
+        && threads <= attribute(call, function, MAX_THREADS)? as u64
+        && u64::from(launch.shared_bytes) <= attribute(call, function, MAX_DYNAMIC_SHARED_BYTES)? as u64;
+    if is_right { Ok(()) } else { Err(INVALID_VALUE) }
+}
+
 fn launch(
     call: &mut Call,
     function: Handle,
@@ -196,13 +214,13 @@ fn launch(
 ) -> Answer {
     let stream = call.stream(stream)?;
     let Function { name, module, .. } = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
-    let Registered { run, sizes, waits } = call.modules.kernel(*module, name).ok_or(INVALID_HANDLE)?.clone();
-    let blocks = launch.block.iter().map(|size| u64::from(*size)).product::<u64>();
-    if launch.grid.contains(&0) || blocks == 0 || blocks > 1024 {
-        return Err(INVALID_VALUE);
-    }
     let owner = call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context;
+    if call.modules.modules.get(module).ok_or(INVALID_HANDLE)?.context != owner {
+        return Err(INVALID_HANDLE);
+    }
+    let Registered { run, sizes, waits, .. } = call.modules.kernel(*module, name).ok_or(INVALID_HANDLE)?.clone();
     launch.device = call.contexts.get(&owner).map_or(0, |context| context.device) as c_int;
+    check_limits(call, function, &launch)?;
     let arguments = copy_arguments(&sizes, pointers, extra)?;
     let work = match run {
         Run::Own(own) => {
@@ -235,24 +253,41 @@ struct LaunchConfig {
     count: c_uint,
 }
 
-pub fn get_attribute(call: &mut Call, value: *mut c_int, attribute: c_int, function: Handle) -> Answer {
-    let function = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
-    // Threads per block, static shared, constant and local bytes, registers, versions, caching, dynamic shared bytes.
-    const DEFAULTS: [c_int; 9] = [1024, 0, 0, 0, 32, 90, 90, 0, 48 << 10];
-    let default = DEFAULTS.get(usize::try_from(attribute).map_err(|_| INVALID_VALUE)?).copied().unwrap_or(0);
-    put(value, function.attributes.get(&attribute).copied().unwrap_or(default))
+// CUfunction_attribute. The attributes before MAX_DYNAMIC_SHARED_BYTES cannot be set.
+const MAX_THREADS: c_int = 0;
+const STATIC_SHARED_BYTES: c_int = 1;
+const MAX_DYNAMIC_SHARED_BYTES: c_int = 8;
+
+/// The attribute of a function: what the program set, what a test set for the kernel, or the default.
+fn attribute(call: &Call, function: Handle, attribute: c_int) -> Answer<c_int> {
+    let Function { name, module, attributes } = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
+    let kernel = call.modules.kernel(*module, name).ok_or(INVALID_HANDLE)?;
+    if let Some(value) = attributes.get(&attribute).or(kernel.attributes.get(&attribute)) {
+        return Ok(*value);
+    }
+    // Threads per block, static shared, constant and local bytes, registers, versions, caching.
+    const DEFAULTS: [c_int; 8] = [1024, 0, 0, 0, 32, 90, 90, 0];
+    let static_bytes = kernel.attributes.get(&STATIC_SHARED_BYTES).copied().unwrap_or(0);
+    let at = usize::try_from(attribute).map_err(|_| INVALID_VALUE)?;
+    Ok(match attribute {
+        MAX_DYNAMIC_SHARED_BYTES => (48 << 10) - static_bytes,
+        _ => DEFAULTS.get(at).copied().unwrap_or(0),
+    })
 }
 
-pub fn set_attribute(call: &mut Call, function: Handle, attribute: c_int, value: c_int) -> Answer {
+pub fn get_attribute(call: &mut Call, value: *mut c_int, wanted: c_int, function: Handle) -> Answer {
+    put(value, attribute(call, function, wanted)?)
+}
+
+pub fn set_attribute(call: &mut Call, function: Handle, wanted: c_int, value: c_int) -> Answer {
     let limit = call.devices[call.device()].attribute(SHARED_BYTES_PER_BLOCK_OPT_IN)?;
-    let function = call.world.modules.functions.get_mut(&function).ok_or(INVALID_HANDLE)?;
-    // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES. The attributes before it cannot be set.
-    const MAX_DYNAMIC_SHARED_BYTES: c_int = 8;
-    let over_limit = attribute == MAX_DYNAMIC_SHARED_BYTES && !(0..=limit).contains(&value);
-    if attribute < MAX_DYNAMIC_SHARED_BYTES || over_limit {
+    let static_bytes = attribute(call, function, STATIC_SHARED_BYTES)?;
+    let over_limit = wanted == MAX_DYNAMIC_SHARED_BYTES && !(0..=limit - static_bytes).contains(&value);
+    if wanted < MAX_DYNAMIC_SHARED_BYTES || over_limit {
         return Err(INVALID_VALUE);
     }
-    function.attributes.insert(attribute, value);
+    let function = call.world.modules.functions.get_mut(&function).ok_or(INVALID_HANDLE)?;
+    function.attributes.insert(wanted, value);
     Ok(())
 }
 

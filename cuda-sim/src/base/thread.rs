@@ -12,7 +12,7 @@ pub const CAPTURE_GLOBAL: c_uint = 0;
 pub const CAPTURE_RELAXED: c_uint = 2;
 
 thread_local! {
-    // Each thread that ends leaks the few words of its stack.
+    // A thread that ends with a context leaks the few words of its stack.
     static CONTEXTS: RefCell<ManuallyDrop<Vec<Handle>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
     static CAPTURE_MODE: Cell<c_uint> = const { Cell::new(CAPTURE_GLOBAL) };
     static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
@@ -48,7 +48,15 @@ pub fn set_current_context(context: Handle) -> Answer {
 }
 
 fn with_contexts<R>(change: impl FnOnce(&mut Vec<Handle>) -> R) -> Answer<R> {
-    CONTEXTS.try_with(|stack| change(&mut stack.borrow_mut())).map_err(|_| DEINITIALIZED)
+    let changed = CONTEXTS.try_with(|stack| {
+        let mut stack = stack.borrow_mut();
+        let result = change(&mut stack);
+        if stack.is_empty() {
+            drop(std::mem::take(&mut **stack));
+        }
+        result
+    });
+    changed.map_err(|_| DEINITIALIZED)
 }
 
 /// Which captures forbid this thread calls that may wait.

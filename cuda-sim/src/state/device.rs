@@ -7,6 +7,10 @@ use std::ffi::{c_int, c_uint};
 
 // CU_DEVICE_ATTRIBUTE_*, as far as the simulator itself depends on them.
 pub const MAX_THREADS_PER_BLOCK: c_int = 1;
+/// The first of x, y, z.
+pub const MAX_BLOCK_X: c_int = 2;
+/// The first of x, y, z.
+pub const MAX_GRID_X: c_int = 5;
 pub const MULTIPROCESSORS: c_int = 16;
 pub const MAX_THREADS_PER_MULTIPROCESSOR: c_int = 39;
 pub const UNIFIED_ADDRESSING: c_int = 41;

@@ -46,6 +46,8 @@ pub struct Registered {
     pub sizes: Vec<usize>,
     /// It may wait for the host, so it runs on a thread of its own.
     pub waits: bool,
+    /// What a test set.
+    pub attributes: BTreeMap<c_int, c_int>,
 }
 
 pub struct Function {

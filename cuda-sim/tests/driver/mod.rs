@@ -142,6 +142,8 @@ driver! {
     fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char);
     fn cuLaunchKernel(function: Handle, gx: c_uint, gy: c_uint, gz: c_uint, bx: c_uint, by: c_uint, bz: c_uint, shared: c_uint,
         stream: Handle, pointers: *mut *mut c_void, extra: *mut *mut c_void);
+    fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: Handle);
+    fn cuFuncSetAttribute(function: Handle, attribute: c_int, value: c_int);
     fn cuIpcGetMemHandle(handle: *mut IpcHandle, address: Address);
     fn cuIpcOpenMemHandle_v2(address: *mut Address, handle: IpcHandle, flags: c_uint);
     fn cuIpcCloseMemHandle(address: Address);
@@ -160,6 +162,7 @@ driver! {
     fn tenure_sim_break_device(device: c_int, code: c_uint);
     fn cuCtxEnablePeerAccess(peer: Handle, flags: c_uint);
     fn cuDeviceGetPCIBusId(text: *mut c_char, length: c_int, device: c_int);
+    fn tenure_sim_set_kernel_attribute(name: *const c_char, attribute: c_int, value: c_int);
     fn tenure_sim_register_kernel(name: *const c_char, kernel: Kernel, sizes: *const usize, count: usize, waits: c_int);
 }
 
