@@ -8,7 +8,7 @@ mod support {
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::tools::{output, read, root};
+use support::tools::{hash, output, read, root};
 use tenure_harness::{require, test};
 
 fn main() -> std::process::ExitCode {
@@ -165,6 +165,17 @@ fn kn_3_and_7_what_the_header_declares_and_includes() {
     assert!(
         of_host.len() > 5 && of_host.iter().all(|name| name.starts_with('<') && !name.contains("tenure")),
         "{of_host:?}"
+    );
+}
+
+#[test]
+fn the_ptx_is_that_of_its_source() {
+    let source = read(format!("{FOLDER}/kernels.cu")) + &read("include/tenure_kernel.cuh");
+    let line = format!("// source {:016x}", hash(&source));
+    let ptx = read(format!("{FOLDER}/kernels.ptx"));
+    assert!(
+        ptx.lines().take(3).any(|found| found == line),
+        "kernels.cu or tenure_kernel.cuh has changed: run `cargo xtask ptx`"
     );
 }
 

@@ -4,6 +4,7 @@
 //     program trap NAME    one access that TN_KERNEL_CHECK must stop
 
 #include "kernels.cu"
+#include "tenure.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -13,17 +14,17 @@
 #include <thread>
 #include <vector>
 
-// As in tenure.h.
-struct tn_host_block {
-    size_t size;
-    uint32_t grid[3];
-    uint32_t block[3];
-    uint32_t index[3];
-    uint32_t reserved;
-    void *memory;
-    size_t memory_bytes;
-};
-using tn_host_kernel = void (*)(const tn_host_block *block, void *const *args);
+using tn_kernel::host::block_info;
+
+#define SAME(field) static_assert(offsetof(block_info, field) == offsetof(tn_host_block, field), "as in tenure.h")
+static_assert(sizeof(block_info) == sizeof(tn_host_block), "as in tenure.h");
+SAME(size);
+SAME(grid);
+SAME(block);
+SAME(index);
+SAME(reserved);
+SAME(memory);
+SAME(memory_bytes);
 
 static int failures;
 
