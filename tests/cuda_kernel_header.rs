@@ -5,20 +5,18 @@ mod support {
     pub mod cuda;
     pub mod matmul;
     pub mod random;
-    pub mod tools;
+    pub mod simulated;
 }
 
 use std::ffi::{CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::ptr::null_mut;
 use support::cuda::{Device, Memory, device, with_context};
 use support::matmul::{self, Code, KERNELS, Matrix, last_error};
-use support::tools::{hash, output, read, root};
+use support::simulated::Library;
 use tenure::ffi;
 use tenure::types::*;
-use tenure_harness::{require, skip, test};
+use tenure_harness::{skip, test};
 
 fn main() -> std::process::ExitCode {
     tenure_harness::main()
@@ -59,42 +57,10 @@ impl Module {
     }
 }
 
-/// What simulated.cpp consists of.
-const SIMULATED: [&str; 7] = [
-    "tests/kernels/simulated.cpp",
-    "tests/kernels/kernels.cu",
-    "examples/tiled_matmul/tiled_matmul.cu",
-    "include/tenure_kernel.cuh",
-    "include/tenure_kernel_host.hpp",
-    "include/tenure.h",
-    "cuda-sim/include/tenure_sim.h",
-];
-
-/// The library of the kernels for the simulated driver. Its name has a hash of its sources, so it is compiled once for all tests.
-fn simulated_kernels() -> PathBuf {
-    if !root().join(SIMULATED[0]).exists() {
-        skip("without the repository, the simulated driver has no kernels");
-    }
-    require(&["g++"]);
-    let hash = hash(&SIMULATED.map(read).concat());
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (file, own) =
-        (folder.join(format!("simulated-{hash:016x}.so")), folder.join(format!("simulated-{}.so", std::process::id())));
-    if !file.exists() {
-        let mut compile = Command::new("g++");
-        compile.args(["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic", "-shared", "-fPIC"]);
-        for source in &SIMULATED[1..] {
-            compile.arg("-I").arg(root().join(source).parent().expect("a source lies in a folder"));
-        }
-        output(compile.arg(root().join(SIMULATED[0])).arg("-o").arg(&own)).unwrap();
-        std::fs::rename(&own, &file).unwrap();
-    }
-    file
-}
-
 /// Gives the simulated driver the kernels, which run on the host.
 fn register() {
-    let path = CString::new(simulated_kernels().as_os_str().as_bytes()).unwrap();
+    let library = Library::compile();
+    let path = CString::new(library.path().as_os_str().as_bytes()).unwrap();
     // SAFETY: a library whose constructor registers the kernels; it stays open.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
     assert!(!handle.is_null());
@@ -207,30 +173,36 @@ fn one_block<'a>(name: &'a str, shape: &'a [i64], numbers: &'a [i64], threads: u
 }
 
 #[test]
-fn kn_3_one_memory_for_all_types() {
+fn kn_3_to_6_kernels_on_a_device() {
     let module = Module::load(KERNELS_PTX);
+    one_memory_for_all_types(&module);
+    block_arrays_and_thread_arrays(&module);
+    ranges_of_a_block_array(&module);
+    views_of_launches(&module);
+}
+
+/// KN-3.
+fn one_memory_for_all_types(module: &Module) {
     for doubles in [256, 512] {
-        let seen = one_block("two_types", &[32], &[0, doubles], 32, doubles + 256).of(&module, "<f8", &[0f64; 32]);
+        let seen = one_block("two_types", &[32], &[0, doubles], 32, doubles + 256).of(module, "<f8", &[0f64; 32]);
         assert_eq!(seen, Vec::from_iter((0..32).map(|i| 1000.0 + 1.5 * f64::from((i + 1) % 32))));
     }
     for offset in [0, 64] {
-        assert_eq!(one_block("alias", &[2], &[offset], 1, 128).of(&module, "<u4", &[7u32; 2]), [0x3f80_0000, 0]);
+        assert_eq!(one_block("alias", &[2], &[offset], 1, 128).of(module, "<u4", &[7u32; 2]), [0x3f80_0000, 0]);
     }
 }
 
-#[test]
-fn kn_4_block_arrays_and_thread_arrays() {
-    let module = Module::load(KERNELS_PTX);
-    assert_eq!(one_block("all_types", &[32], &[], 32, 128 + 32 * 16).of(&module, "<i4", &[-1i32; 32]), [0; 32]);
-    assert_eq!(one_block("one_sum", &[64], &[], 64, 0).of(&module, "<i4", &[-1i32; 64]), [65; 64]);
+/// KN-4.
+fn block_arrays_and_thread_arrays(module: &Module) {
+    assert_eq!(one_block("all_types", &[32], &[], 32, 128 + 32 * 16).of(module, "<i4", &[-1i32; 32]), [0; 32]);
+    assert_eq!(one_block("one_sum", &[64], &[], 64, 0).of(module, "<i4", &[-1i32; 64]), [65; 64]);
     let sums = Launch { name: "sums", shape: &[16, 64], numbers: &[], blocks: 16, threads: 64, block_bytes: 0 };
     let expected = (0..16).flat_map(|block| (0..64).map(move |i| (63 * 64 + 64 * block) * 100 + 63 - i));
-    assert_eq!(sums.of(&module, "<i4", &[-1i32; 16 * 64]), Vec::from_iter(expected));
+    assert_eq!(sums.of(module, "<i4", &[-1i32; 16 * 64]), Vec::from_iter(expected));
 }
 
-#[test]
-fn kn_5_ranges_of_a_block_array() {
-    let module = Module::load(KERNELS_PTX);
+/// KN-5.
+fn ranges_of_a_block_array(module: &Module) {
     for (range, expected) in [
         ([4, -2, 3], [3, 99, 2, 99, 1, 99]),
         ([1, 2, 3], [99, 1, 99, 2, 99, 3]),
@@ -238,21 +210,19 @@ fn kn_5_ranges_of_a_block_array() {
         ([2, 1, 2], [99, 99, 1, 2, 99, 99]),
     ] {
         for threads in [1, 2, 32] {
-            let seen = one_block("write_range", &[6], &range, threads, 24).of(&module, "<i4", &[-1i32; 6]);
+            let seen = one_block("write_range", &[6], &range, threads, 24).of(module, "<i4", &[-1i32; 6]);
             assert_eq!(seen, expected, "{range:?}, {threads} threads");
         }
     }
     for by in [1, 3, 15] {
         let before = Vec::from_iter(0i32..16);
-        let seen = one_block("shift", &[16], &[by], 16, 64).of(&module, "<i4", &before);
+        let seen = one_block("shift", &[16], &[by], 16, 64).of(module, "<i4", &before);
         assert_eq!(seen, Vec::from_iter((0..16).map(|i| if i < by as i32 { i } else { i - by as i32 })));
     }
 }
 
-/// An array without axes is a view without axes, and one of one axis.
-#[test]
-fn kn_6_views_of_launches() {
-    let module = Module::load(KERNELS_PTX);
+/// KN-6, also with arrays without axes.
+fn views_of_launches(module: &Module) {
     let (to, from) =
         (upload(&[0xff; 8 * 24]), upload(&(0..24).flat_map(|i| (100.0 * i as f32).to_le_bytes()).collect::<Vec<u8>>()));
     let run = |name: &str, [to, from]: [*mut tn_array; 2], ndim: i32| {
@@ -314,22 +284,4 @@ fn kn_15_products_on_a_device() {
             });
         }
     }
-}
-
-/// The example finds the device, and its output says so.
-#[test]
-fn kn_15_the_example_on_a_device() {
-    let device = device();
-    if !root().join(matmul::FOLDER).exists() {
-        skip("the example needs the repository");
-    }
-    let program = matmul::example();
-    let mut run = Command::new(&program);
-    if device.sim.is_some() {
-        run.env("LD_PRELOAD", simulated_kernels());
-    }
-    let printed = output(run.current_dir(root().join(matmul::FOLDER))).unwrap();
-    let expected: String = KERNELS.iter().map(|kernel| format!("{} on a GPU: right\n", kernel.name)).collect();
-    assert_eq!(printed, expected);
-    std::fs::remove_file(program).unwrap();
 }

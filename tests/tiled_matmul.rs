@@ -5,28 +5,63 @@ mod support {
     pub mod matmul;
     pub mod random;
     pub mod runner;
+    pub mod simulated;
     pub mod tools;
 }
 
 use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr::null_mut;
-use support::matmul::{self, Code, FOLDER, KERNELS, Matrix, last_error};
-use support::tools::{hash, output, read, root};
+use support::matmul::{self, Code, KERNELS, Matrix, last_error};
+use support::simulated::Library;
+use support::tools::{compiler, hash, library, library_folder, output, read, root};
 use support::{cuda, runner};
 use tenure::ffi;
 use tenure::types::*;
-use tenure_harness::test;
+use tenure_harness::{require, test};
 
 fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
+const FOLDER: &str = "examples/tiled_matmul";
+
+/// A file of the tests.
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tiled_matmul_{name}"))
+}
+
+/// The kernels for the host, compiled with these options.
+fn compile_kernels(options: &[&str], to: &Path) {
+    require(&["g++"]);
+    let mut compile = compiler("c++17");
+    compile.args(options).args(["-x", "c++"]).arg(root().join(FOLDER).join("tiled_matmul.cu")).arg("-o").arg(to);
+    output(&mut compile).unwrap_or_else(|text| panic!("{text}"));
+}
+
+/// The program of the example, built as its README says.
+fn example() -> PathBuf {
+    require(&["gcc"]);
+    let [kernels, main, program] =
+        ["kernels.o", "main.o", "example"].map(|name| scratch(&format!("{}_{name}", std::process::id())));
+    compile_kernels(&["-O2", "-c"], &kernels);
+    let mut compile = compiler("c11");
+    output(compile.args(["-O2", "-c"]).arg(root().join(FOLDER).join("tiled_matmul.c")).arg("-o").arg(&main)).unwrap();
+    let mut link = compiler("c++17");
+    link.args([&kernels, &main]).arg(library()).arg("-ldl").arg(format!("-Wl,-rpath,{}", library_folder().display()));
+    output(link.arg("-o").arg(&program)).unwrap();
+    for object in [kernels, main] {
+        std::fs::remove_file(object).unwrap();
+    }
+    program
+}
+
 /// The functions of the kernels, in the order of [`KERNELS`].
 fn kernels(options: &[&str]) -> [Code; 3] {
-    let file = matmul::scratch(&format!("{}.so", std::process::id()));
-    matmul::compile_kernels(&[options, &["-shared", "-fPIC"]].concat(), &file);
+    let file = scratch(&format!("{}.so", std::process::id()));
+    compile_kernels(&[options, &["-shared", "-fPIC"]].concat(), &file);
     let path = CString::new(file.as_os_str().as_bytes()).unwrap();
     // SAFETY: a library without constructors.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
@@ -104,12 +139,27 @@ fn kn_15_tiles_lie_where_the_layout_says() {
 
 #[test]
 fn the_example_prints_what_it_says() {
-    let program = matmul::example();
+    let program = example();
     let mut run = Command::new(&program);
     run.current_dir(root().join(FOLDER)).env("LD_LIBRARY_PATH", cuda::path_without_driver());
     let source = read(format!("{FOLDER}/tiled_matmul.c"));
     let (_, said) = source.rsplit_once("/* It prints:\n").expect("it ends with what it prints");
     assert_eq!(output(&mut run).unwrap().trim(), said.trim_end().trim_end_matches("*/").trim());
+    std::fs::remove_file(program).unwrap();
+}
+
+/// With a GPU, or the simulated driver, the example uses it.
+#[test]
+fn kn_15_the_example_on_cuda() {
+    let device = cuda::device();
+    let (program, kernels) = (example(), device.sim.map(|_| Library::compile()));
+    let mut run = Command::new(&program);
+    if let Some(kernels) = &kernels {
+        run.env("LD_PRELOAD", kernels.path());
+    }
+    let printed = output(run.current_dir(root().join(FOLDER))).unwrap();
+    let expected: String = KERNELS.iter().map(|kernel| format!("{} on a GPU: right\n", kernel.name)).collect();
+    assert_eq!(printed, expected);
     std::fs::remove_file(program).unwrap();
 }
 

@@ -1,14 +1,21 @@
 // The kernels of the tests for the simulated driver: each runs on the host when its stream reaches the launch. A process that loads this
-// library has them. tests/cuda_kernel_header.rs does so.
+// library has them. tests/support/simulated.rs compiles it.
 
 #include "kernels.cu"
-#include "tenure.h"
 #include "tenure_sim.h"
 #include "tiled_matmul.cu"
 
 #include <cstdlib>
 #include <dlfcn.h>
 #include <tuple>
+
+// As in tenure.h.
+struct tn_host_block {
+    size_t size;
+    unsigned grid[3], block[3], index[3], reserved;
+    void *memory;
+    size_t memory_bytes;
+};
 
 static decltype(&tenure_sim_bytes) device_bytes;
 

@@ -1,16 +1,11 @@
-//! Products by the kernels of examples/tiled_matmul, compared with products in f64 element by element; the example's own program.
+//! Products by the kernels of examples/tiled_matmul, compared with products in f64 element by element.
 #![allow(dead_code)] // each test program uses a part
 
 use super::random::Random;
-use super::tools::{compiler, library, library_folder, output, root};
 use std::ffi::c_void;
-use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
 use tenure::ffi::{array, kernel, launch};
 use tenure::types::*;
-use tenure_harness::require;
-
-pub const FOLDER: &str = "examples/tiled_matmul";
 
 /// What a launch runs.
 #[derive(Clone, Copy)]
@@ -186,34 +181,4 @@ pub fn check(kernel: &Kernel, [m, k, n]: [usize; 3], mut multiply: impl FnMut([&
         }
         assert!(expected.words == c.words, "{} ({m}, {k}, {n}): a gap of C was written", kernel.name);
     }
-}
-
-/// A file of the tests.
-pub fn scratch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tiled_matmul_{name}"))
-}
-
-/// The kernels for the host, compiled with these options.
-pub fn compile_kernels(options: &[&str], to: &Path) {
-    require(&["g++"]);
-    let mut compile = compiler("c++17");
-    compile.args(options).args(["-x", "c++"]).arg(root().join(FOLDER).join("tiled_matmul.cu")).arg("-o").arg(to);
-    output(&mut compile).unwrap_or_else(|text| panic!("{text}"));
-}
-
-/// The program of the example, built as its README says.
-pub fn example() -> PathBuf {
-    require(&["gcc"]);
-    let [kernels, main, program] =
-        ["kernels.o", "main.o", "example"].map(|name| scratch(&format!("{}_{name}", std::process::id())));
-    compile_kernels(&["-O2", "-c"], &kernels);
-    let mut compile = compiler("c11");
-    output(compile.args(["-O2", "-c"]).arg(root().join(FOLDER).join("tiled_matmul.c")).arg("-o").arg(&main)).unwrap();
-    let mut link = compiler("c++17");
-    link.args([&kernels, &main]).arg(library()).arg("-ldl").arg(format!("-Wl,-rpath,{}", library_folder().display()));
-    output(link.arg("-o").arg(&program)).unwrap();
-    for object in [kernels, main] {
-        std::fs::remove_file(object).unwrap();
-    }
-    program
 }
