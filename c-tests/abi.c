@@ -230,6 +230,38 @@ AT(tn_shared_info, detach_count, 56);
 AT(tn_shared_info, name, 64);
 AT(tn_shared_info, shape, 128);
 
+SIZE(tn_mirror_options, 80);
+AT(tn_mirror_options, size, 0);
+AT(tn_mirror_options, object, 8);
+AT(tn_mirror_options, borrow_flags, 16);
+AT(tn_mirror_options, dtype, 20);
+AT(tn_mirror_options, ndim, 24);
+AT(tn_mirror_options, order, 28);
+AT(tn_mirror_options, shape, 32);
+AT(tn_mirror_options, device, 40);
+AT(tn_mirror_options, where, 48);
+AT(tn_mirror_options, reserved, 52);
+AT(tn_mirror_options, host_pool, 56);
+AT(tn_mirror_options, device_pool, 64);
+AT(tn_mirror_options, name, 72);
+
+SIZE(tn_mirror_info, 656);
+AT(tn_mirror_info, size, 0);
+AT(tn_mirror_info, valid, 8);
+AT(tn_mirror_info, allocated, 12);
+AT(tn_mirror_info, held, 16);
+AT(tn_mirror_info, is_poisoned, 20);
+AT(tn_mirror_info, transfers_to_device, 24);
+AT(tn_mirror_info, transfers_to_host, 32);
+AT(tn_mirror_info, bytes_to_device, 40);
+AT(tn_mirror_info, bytes_to_host, 48);
+AT(tn_mirror_info, device, 56);
+AT(tn_mirror_info, dtype, 64);
+AT(tn_mirror_info, ndim, 68);
+AT(tn_mirror_info, bytes, 72);
+AT(tn_mirror_info, name, 80);
+AT(tn_mirror_info, shape, 144);
+
 SIZE(tn_npy_options, 32);
 AT(tn_npy_options, size, 0);
 AT(tn_npy_options, mode, 8);

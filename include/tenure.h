@@ -232,6 +232,8 @@ typedef struct tn_weak tn_weak;
 typedef struct tn_shared tn_shared;
 /** Code of the program with declared inputs, outputs and updates. Released by `tn_function_release`. */
 typedef struct tn_function tn_function;
+/** A mirror: one array on the host and on a GPU, moved only when needed. Released by `tn_mirror_release`. */
+typedef struct tn_mirror tn_mirror;
 /** An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`. */
 typedef struct tn_borrow tn_borrow;
 /** An array that was given and not yet taken. Released by `tn_promise_release`. */
@@ -1176,6 +1178,86 @@ typedef struct tn_shared_info {
     int64_t shape[TN_MAX_NDIM];
 } tn_shared_info;
 
+/** A side of a mirror; in the masks of `tn_mirror_info` a bit. */
+typedef uint32_t tn_side;
+TN_ENUM {
+    /** The side in memory that the host can access. */
+    TN_SIDE_HOST = 1,
+    /** The side in memory of a GPU. */
+    TN_SIDE_DEVICE = 2,
+};
+
+/** How `tn_mirror_create` makes a mirror: from an object, or from `dtype`, `ndim` and `shape`. */
+typedef struct tn_mirror_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The array with the contents; NULL: they are undefined, and `shape` is required. */
+    tn_array *object;
+    /**
+     * 0: the object is copied. TN_BORROW: it becomes a side if it can, else it is copied. TN_REQUIRE_BORROW: it becomes a side, else an error.
+     */
+    tn_crossing_flags borrow_flags;
+    /** Element type. With an object: 0, or its element type. */
+    tn_dtype dtype;
+    /** Number of axes of `shape`. */
+    int32_t ndim;
+    /**
+     * The order of all memory that the mirror allocates: TN_ORDER_C, TN_ORDER_F, or TN_ORDER_A, with which it is F for an object that is F- and not
+     * C-contiguous.
+     */
+    tn_order order;
+    /** Lengths in elements, copied. With an object: NULL, or its shape. */
+    const int64_t *shape;
+    /** The GPU of the device side; all zero: that of an object on a GPU, else TN_CUDA 0. */
+    tn_device device;
+    /** The side with the contents at first, TN_SIDE_; 0: that of the object, without an object the host's. */
+    tn_side where;
+    /** 0. */
+    int32_t reserved;
+    /**
+     * The pool of the host side, of ordinary or page-locked memory; NULL: the current pool of the host when the side is allocated.
+     */
+    tn_pool *host_pool;
+    /** The pool of the device side; NULL: the current pool of the GPU when the side is allocated. */
+    tn_pool *device_pool;
+    /** At most 63 bytes of UTF-8, copied; NULL: that of the object. */
+    const char *name;
+} tn_mirror_options;
+
+/** State and transfers of a mirror. */
+typedef struct tn_mirror_info {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The sides with the present contents, TN_SIDE_ bits; never 0. Without elements both. */
+    uint32_t valid;
+    /** The sides that have memory, TN_SIDE_ bits. */
+    uint32_t allocated;
+    /** The sides that somebody else holds by a handle, view, guard or export, TN_SIDE_ bits. */
+    uint32_t held;
+    /** 1: a write failed, and the contents are undefined until the mirror is overwritten. Else 0. */
+    uint32_t is_poisoned;
+    /** Number of transfers from the host side to the device side. */
+    uint64_t transfers_to_device;
+    /** Number of transfers from the device side to the host side. */
+    uint64_t transfers_to_host;
+    /** Bytes of the transfers to the device side. */
+    uint64_t bytes_to_device;
+    /** Bytes of the transfers to the host side. */
+    uint64_t bytes_to_host;
+    /** The GPU of the device side. */
+    tn_device device;
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Bytes of the elements. */
+    uint64_t bytes;
+    /** NUL-terminated; empty without a name. */
+    char name[64];
+    /** Lengths in elements; only the first ndim entries are written. */
+    int64_t shape[TN_MAX_NDIM];
+} tn_mirror_info;
+
 /** How `tn_array_open_npy` opens a file. */
 typedef uint32_t tn_npy_mode;
 TN_ENUM {
@@ -1432,6 +1514,8 @@ TN_ENUM {
     TN_HOLDER_WEAK = 15,
     /** Not released: a function. */
     TN_HOLDER_FUNCTION = 16,
+    /** The library's own claim on a side of a mirror. */
+    TN_HOLDER_MIRROR = 17,
     /** Not called yet: a queued release callback, see `tn_run_releases`. */
     TN_HOLDER_QUEUED_RELEASE = 18,
 };
@@ -4738,6 +4822,131 @@ tn_status tn_function_call(tn_function *function,
  * @ingroup function
  */
 tn_status tn_function_release(tn_function *function);
+
+/* ===================================================== mirror ===================================================== */
+/** @defgroup mirror one array on the host and on a GPU, whose bytes move only when the other side is asked for */
+
+/**
+ * Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid.
+ *
+ * A side gets memory when it is first needed. It is made valid by one transfer, when somebody acquires or gets it. A writing borrow makes its
+ * side the only valid one. No other call moves bytes, except for a side that somebody holds: see `tn_mirror_get`.
+ *
+ * By default the mirror copies `object`. With TN_BORROW the object becomes the side on which its bytes are. Other handles on it then hold
+ * that side, and see its bytes change. An object that may not be written is copied when it would be.
+ *
+ * A machine without a GPU can use the host side of every mirror.
+ *
+ * @param options  The options, copied. Either `object` or `shape`, or both if they agree.
+ * @param[out] out The mirror. Released by `tn_mirror_release`. On failure: untouched.
+ * @param[out] how Whether the object was aliased or copied, and why; without an object 0. May be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL for options without object and shape; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_SHAPE, also
+ *         for an object that disagrees with them; TN_ERR_OVERFLOW; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that is no
+ *         GPU, or a pool of another device; TN_ERR_UNSUPPORTED for a device side without a driver; the statuses of a read of the object;
+ *         TN_ERR_WOULD_COPY with TN_REQUIRE_BORROW for an object on another GPU, with elements that overlap, or with exports, and for the
+ *         same objects on a thread that forbids copies; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: to wait for a copy into memory that the host can access. Allocates: bookkeeping and the side `where`.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_create(const tn_mirror_options *options,
+                           tn_mirror **out,
+                           tn_crossing *how);
+
+/**
+ * Makes a side valid and borrows it.
+ *
+ * A borrow for reading goes beside others, on both sides. A borrow for writing excludes all others on both sides. Its end, by
+ * `tn_borrow_end`, makes its side the only valid one; if somebody holds the other side, that is refreshed first. With TN_END_FAILED the
+ * contents are those of the other side if that was valid before the write, else undefined.
+ *
+ * @param mirror       A mirror.
+ * @param side         TN_SIDE_HOST or TN_SIDE_DEVICE.
+ * @param access       TN_READ; TN_READ_WRITE; TN_WRITE: the caller writes every element, so no transfer is needed.
+ * @param stream       The stream of the GPU that orders the transfer, and on the device side the use. NULL: the call waits for its transfer.
+ * @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
+ * @param[out] view    As for `tn_array_borrow_read`; may be NULL.
+ * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. It keeps the bytes if the mirror is released. On failure: all
+ *                     outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DEVICE for a stream of another GPU; TN_ERR_UNSUPPORTED for
+ *         the device side without a driver; TN_ERR_POISONED, except with TN_WRITE; TN_ERR_BORROWED_WRITE while somebody writes either side;
+ *         TN_ERR_BORROWED for a write while a guard is open on either side; TN_ERR_EXPORTED for an exclusive export of either side;
+ *         TN_ERR_ALIASED if both sides were written through other handles; TN_ERR_DRIVER; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+ *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT; TN_ERR_WOULD_COPY on a thread that forbids copies, for the first write of a read-only object. After
+ *         a failure no side is lost.
+ * @note Threads: any. Blocks: on the host side until its bytes are there, and while another thread's call works on the mirror; never for a
+ *       holder. Allocates: bookkeeping; the side, when it is first needed.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_acquire(tn_mirror *mirror,
+                            tn_side side,
+                            tn_access access,
+                            tn_stream *stream,
+                            void **data,
+                            tn_view_info *view,
+                            tn_borrow **out);
+
+/**
+ * Makes a side valid, and returns an array handle on it.
+ *
+ * The side is held from now on, until the handle and all clones, views, guards and exports that descend from it have ended. A side that is held
+ * is refreshed whenever the other one changes, in place: pointers to it see the new bytes. A write through the handle makes the side the
+ * valid one at the next call on the mirror.
+ *
+ * @param mirror   A mirror.
+ * @param side     TN_SIDE_HOST or TN_SIDE_DEVICE. The transfer to the device runs on the thread's current stream.
+ * @param[out] out The array. Released by `tn_array_release`; it outlives the mirror as an ordinary array. On failure: untouched.
+ * @return The statuses of `tn_mirror_acquire` with TN_READ.
+ * @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: as `tn_mirror_acquire`.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_get(tn_mirror *mirror,
+                        tn_side side,
+                        tn_array **out);
+
+/**
+ * Makes a side the only valid one, after bytes of it were changed in a way that the library does not see: through a shared view, or through
+ * a raw pointer. If somebody holds the other side, it is refreshed.
+ *
+ * It also decides between two sides that were both written, and accepts the bytes that a failed write left.
+ *
+ * @param mirror   A mirror.
+ * @param side     TN_SIDE_HOST or TN_SIDE_DEVICE, which has memory.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for a side that was never allocated; TN_ERR_UNSUPPORTED for
+ *         the device side without a driver; TN_ERR_BORROWED_WRITE; TN_ERR_EXPORTED for an exclusive export of either side;
+ *         TN_ERR_BORROWED for a guard on a side that would be refreshed; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_mark_changed(tn_mirror *mirror,
+                                 tn_side side);
+
+/**
+ * Queries state and transfers of a mirror. It moves nothing.
+ *
+ * @param mirror   A mirror.
+ * @param[out] info The properties; `size` set by the caller. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child of a fork.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_query(tn_mirror *mirror,
+                          tn_mirror_info *info);
+
+/**
+ * Releases a mirror. Handles on its sides live on as ordinary arrays, with the last contents that they saw. Open borrows keep their bytes.
+ *
+ * @param mirror   A mirror. It is released exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_release(tn_mirror *mirror);
 
 /* ===================================================== launch ===================================================== */
 /** @defgroup launch kernels that borrow the arrays that they get */

@@ -83,6 +83,9 @@ pub mod variable;
 pub mod function;
 
 #[cfg(not(loom))]
+pub mod mirror;
+
+#[cfg(not(loom))]
 pub mod launch;
 
 pub mod plugin;

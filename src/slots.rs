@@ -63,10 +63,12 @@ pub enum Kind {
     Variable = 17,
     /// tn_function
     Function = 18,
+    /// tn_mirror
+    Mirror = 19,
 }
 
 /// The number of kinds, including the unused 0. The preload library does not have the last ones.
-const KINDS: usize = if cfg!(preload) { 12 } else { 19 };
+const KINDS: usize = if cfg!(preload) { 12 } else { 20 };
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -83,6 +85,7 @@ impl Kind {
             14 => Kind::StreamScope,
             17 => Kind::Variable,
             18 => Kind::Function,
+            19 => Kind::Mirror,
             _ => return None,
         })
     }
@@ -102,6 +105,7 @@ impl Kind {
             Kind::StreamScope => "tn_scope of tn_stream_enter",
             Kind::Variable => "tn_shared",
             Kind::Function => "tn_function",
+            Kind::Mirror => "tn_mirror",
             _ => "internal",
         }
     }

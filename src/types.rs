@@ -110,6 +110,10 @@ pub struct tn_shared {
 pub struct tn_function {
     _opaque: [u8; 0],
 }
+/// A mirror: one array on the host and on a GPU, moved only when needed. Released by `tn_mirror_release`.
+pub struct tn_mirror {
+    _opaque: [u8; 0],
+}
 /// An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`.
 pub struct tn_borrow {
     _opaque: [u8; 0],
@@ -1052,6 +1056,82 @@ pub struct tn_shared_info {
     pub shape: [i64; TN_MAX_NDIM],
 }
 
+/// A side of a mirror; in the masks of `tn_mirror_info` a bit.
+pub type tn_side = u32;
+/// The side in memory that the host can access.
+pub const TN_SIDE_HOST: tn_side = 1;
+/// The side in memory of a GPU.
+pub const TN_SIDE_DEVICE: tn_side = 2;
+
+/// How `tn_mirror_create` makes a mirror: from an object, or from `dtype`, `ndim` and `shape`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_mirror_options {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// The array with the contents; NULL: they are undefined, and `shape` is required.
+    pub object: *mut tn_array,
+    /// 0: the object is copied. TN_BORROW: it becomes a side if it can, else it is copied. TN_REQUIRE_BORROW: it becomes a side, else an error.
+    pub borrow_flags: tn_crossing_flags,
+    /// Element type. With an object: 0, or its element type.
+    pub dtype: tn_dtype,
+    /// Number of axes of `shape`.
+    pub ndim: i32,
+    /// The order of all memory that the mirror allocates: TN_ORDER_C, TN_ORDER_F, or TN_ORDER_A, with which it is F for an object that is F- and not
+    /// C-contiguous.
+    pub order: tn_order,
+    /// Lengths in elements, copied. With an object: NULL, or its shape.
+    pub shape: *const i64,
+    /// The GPU of the device side; all zero: that of an object on a GPU, else TN_CUDA 0.
+    pub device: tn_device,
+    /// The side with the contents at first, TN_SIDE_; 0: that of the object, without an object the host's.
+    pub r#where: tn_side,
+    /// 0.
+    pub reserved: i32,
+    /// The pool of the host side, of ordinary or page-locked memory; NULL: the current pool of the host when the side is allocated.
+    pub host_pool: *mut tn_pool,
+    /// The pool of the device side; NULL: the current pool of the GPU when the side is allocated.
+    pub device_pool: *mut tn_pool,
+    /// At most 63 bytes of UTF-8, copied; NULL: that of the object.
+    pub name: *const core::ffi::c_char,
+}
+
+/// State and transfers of a mirror.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_mirror_info {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// The sides with the present contents, TN_SIDE_ bits; never 0. Without elements both.
+    pub valid: u32,
+    /// The sides that have memory, TN_SIDE_ bits.
+    pub allocated: u32,
+    /// The sides that somebody else holds by a handle, view, guard or export, TN_SIDE_ bits.
+    pub held: u32,
+    /// 1: a write failed, and the contents are undefined until the mirror is overwritten. Else 0.
+    pub is_poisoned: u32,
+    /// Number of transfers from the host side to the device side.
+    pub transfers_to_device: u64,
+    /// Number of transfers from the device side to the host side.
+    pub transfers_to_host: u64,
+    /// Bytes of the transfers to the device side.
+    pub bytes_to_device: u64,
+    /// Bytes of the transfers to the host side.
+    pub bytes_to_host: u64,
+    /// The GPU of the device side.
+    pub device: tn_device,
+    /// Element type.
+    pub dtype: tn_dtype,
+    /// Number of axes.
+    pub ndim: i32,
+    /// Bytes of the elements.
+    pub bytes: u64,
+    /// NUL-terminated; empty without a name.
+    pub name: [core::ffi::c_char; 64],
+    /// Lengths in elements; only the first ndim entries are written.
+    pub shape: [i64; TN_MAX_NDIM],
+}
+
 /// How `tn_array_open_npy` opens a file.
 pub type tn_npy_mode = u32;
 /// `tn_array_open_npy`: map the file read-only; the default.
@@ -1304,6 +1384,8 @@ pub const TN_HOLDER_SCOPE: tn_holder_kind = 14;
 pub const TN_HOLDER_WEAK: tn_holder_kind = 15;
 /// Not released: a function.
 pub const TN_HOLDER_FUNCTION: tn_holder_kind = 16;
+/// The library's own claim on a side of a mirror.
+pub const TN_HOLDER_MIRROR: tn_holder_kind = 17;
 /// Not called yet: a queued release callback, see `tn_run_releases`.
 pub const TN_HOLDER_QUEUED_RELEASE: tn_holder_kind = 18;
 

@@ -17,8 +17,8 @@ use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, bindings, borrow, device, exchange, expr, function, launch, library, plugin, pool, promise, report, shared,
-    transfer, view,
+    array, bindings, borrow, device, exchange, expr, function, launch, library, mirror, plugin, pool, promise, report,
+    shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -58,6 +58,7 @@ struct Program {
     guards: Handles<tn_borrow>,
     exprs: Handles<tn_expr>,
     variables: Handles<tn_shared>,
+    mirrors: Handles<tn_mirror>,
     functions: Handles<tn_function>,
     /// The number of arguments of each function.
     n_arguments: HashMap<*mut tn_function, usize>,
@@ -150,6 +151,56 @@ impl Program {
     }
     fn variable(&mut self) -> *mut tn_shared {
         self.variables.any(&mut self.random)
+    }
+    /// One of the calls on mirrors.
+    fn use_mirrors(&mut self) -> tn_status {
+        let (made, side) = (self.mirrors.any(&mut self.random), self.number() as tn_side);
+        let side = if self.random.chance(20) { side } else { 1 + self.random.below(2) as tn_side };
+        // SAFETY: handles or NULL, structs of their sizes, outputs that are ours.
+        unsafe {
+            match self.random.below(6) {
+                0 => {
+                    let shape = [self.number(), self.number()];
+                    let options = tn_mirror_options {
+                        size: self.size_of::<tn_mirror_options>(),
+                        object: self.array(),
+                        borrow_flags: self.crossing(&[TN_BORROW]),
+                        dtype: if self.random.chance(50) { 0 } else { self.number() as tn_dtype },
+                        ndim: if self.random.chance(80) { 2 } else { self.random.below(2) as i32 },
+                        order: self.random.below(4) as tn_order,
+                        shape: if self.random.chance(60) { null() } else { shape.as_ptr() },
+                        device: if self.random.chance(80) { zero() } else { self.device() },
+                        r#where: if self.random.chance(60) { 0 } else { side },
+                        reserved: 0,
+                        host_pool: self.pool(),
+                        device_pool: null_mut(),
+                        name: if self.random.chance(50) { c"m".as_ptr() } else { null() },
+                    };
+                    let mut out = null_mut();
+                    let status = mirror::tn_mirror_create(&options, &mut out, null_mut());
+                    if status == TN_OK {
+                        self.mirrors.add(&mut self.random, out);
+                    }
+                    status
+                }
+                1 => {
+                    let access = [TN_READ, TN_READ_WRITE, TN_WRITE, self.number() as u32][self.random.below(4)];
+                    self.keep_guard(|_, out| {
+                        mirror::tn_mirror_acquire(made, side, access, null_mut(), null_mut(), null_mut(), out)
+                    })
+                }
+                2 => self.keep(|_, out| mirror::tn_mirror_get(made, side, out)),
+                3 => mirror::tn_mirror_mark_changed(made, side),
+                4 => {
+                    let mut info = tn_mirror_info { size: self.size_of::<tn_mirror_info>(), ..zero() };
+                    mirror::tn_mirror_query(made, &mut info)
+                }
+                _ => {
+                    let guard = self.guards.any(&mut self.random);
+                    borrow::tn_borrow_end(guard, if self.random.chance(50) { TN_END_FAILED } else { 0 }, null_mut())
+                }
+            }
+        }
     }
     /// The flags of a value that enters or leaves a variable or function, mostly those of the list.
     fn crossing(&mut self, list: &[u32]) -> u32 {
@@ -335,7 +386,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 58;
+const CASES: usize = 59;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -694,6 +745,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 let (at, bytes, mut n) = (p.number() as *const c_void, p.number() as usize, 0);
                 promise::tn_holders_of(at, bytes, 0, 0, null_mut(), null_mut(), &mut n)
             }
+            57 => p.use_mirrors(),
             54 => {
                 let (client, bytes, gpu) = (p.random.below(8) as tn_client, p.number(), p.number() as i32);
                 // A driver may crash at others.
@@ -786,6 +838,7 @@ fn no_value_of_an_argument_panics() {
         // SAFETY: a handle.
         exprs: Handles::new(|handle| unsafe { expr::tn_expr_release(handle) }),
         variables: Handles::new(|handle| shared::tn_shared_release(handle)),
+        mirrors: Handles::new(|handle| mirror::tn_mirror_release(handle)),
         functions: Handles::new(|handle| function::tn_function_release(handle)),
         n_arguments: HashMap::new(),
         pools: Handles::new(|handle| pool::tn_pool_release(handle)),
@@ -805,6 +858,7 @@ fn no_value_of_an_argument_panics() {
     program.exprs.end();
     program.functions.end();
     program.variables.end();
+    program.mirrors.end();
     program.arrays.end();
     program.blocks.end();
     program.pools.end();

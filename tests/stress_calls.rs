@@ -20,7 +20,8 @@ use support::bodies;
 use support::capi::{self, HOST, Handle, name, stats, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, arrow, borrow, exchange, expr, function, launch, library, pool, promise, report, shared, transfer, view,
+    array, arrow, borrow, exchange, expr, function, launch, library, mirror, pool, promise, report, shared, transfer,
+    view,
 };
 use tenure::types::*;
 
@@ -38,12 +39,13 @@ enum Kind {
     Expr,
     Variable,
     Function,
+    Mirror,
     Pool,
     /// A block of a pool, by its address.
     Block,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Array,
     Kind::Promise,
     Kind::Weak,
@@ -52,6 +54,7 @@ const KINDS: [Kind; 10] = [
     Kind::Expr,
     Kind::Variable,
     Kind::Function,
+    Kind::Mirror,
     Kind::Pool,
     Kind::Block,
 ];
@@ -98,6 +101,7 @@ fn release(kind: Kind, handle: Handle) -> tn_status {
             Kind::Expr => expr::tn_expr_release(handle as *mut _),
             Kind::Variable => shared::tn_shared_release(handle as *mut _),
             Kind::Function => function::tn_function_release(handle as *mut _),
+            Kind::Mirror => mirror::tn_mirror_release(handle as *mut _),
             Kind::Pool => pool::tn_pool_release(handle as *mut _),
             Kind::Block => pool::tn_pool_deallocate(null_mut(), handle as *mut _, null_mut()),
         }
@@ -303,6 +307,13 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_function_call: |c| { let (arguments, mut outs) = ([c.array(), c.array()], [null_mut(); 2]); let n_in = c.one(&[0, 1, 2, 2, 2]); let status = function::tn_function_call(c.any(Kind::Function), n_in, arguments.as_ptr(), 0, outs.as_mut_ptr(), null_mut(), null_mut()); checked("tn_function_call", status) };
     tn_function_release: |c| release(Kind::Function, c.any::<()>(Kind::Function) as usize);
 
+    tn_mirror_create: |c| { let options = tn_mirror_options { size: size_of::<tn_mirror_options>(), object: c.array(), borrow_flags: c.one(&[0, TN_BORROW, TN_REQUIRE_BORROW]), ..zero() }; let out = c.out(); let status = mirror::tn_mirror_create(&options, out, null_mut()); c.keep(Kind::Mirror, status) };
+    tn_mirror_acquire: |c| { let (m, access, out) = (c.any(Kind::Mirror), c.one(&[TN_READ, TN_READ, TN_READ_WRITE, TN_WRITE]), c.out()); let status = mirror::tn_mirror_acquire(m, TN_SIDE_HOST, access, null_mut(), null_mut(), null_mut(), out); c.keep(Kind::Guard, status) };
+    tn_mirror_get: |c| { let (m, out) = (c.any(Kind::Mirror), c.out()); let status = mirror::tn_mirror_get(m, TN_SIDE_HOST, out); c.keep(Kind::Array, status) };
+    tn_mirror_mark_changed: |c| mirror::tn_mirror_mark_changed(c.any(Kind::Mirror), TN_SIDE_HOST);
+    tn_mirror_query: |c| { let mut info = tn_mirror_info { size: size_of::<tn_mirror_info>(), ..zero() }; mirror::tn_mirror_query(c.any(Kind::Mirror), &mut info) };
+    tn_mirror_release: |c| if c.random.chance(20) { release(Kind::Mirror, c.any::<()>(Kind::Mirror) as usize) } else { TN_OK };
+
     tn_launch: |c| { let mut args = [0; 3].map(|_| tn_arg { kind: c.one(&[TN_ARG_ARRAY, TN_ARG_ARRAY, TN_ARG_POINTER]), access: c.one(&[TN_READ, TN_READ, TN_WRITE, TN_READ_WRITE, TN_READ_WRITE | TN_WRITE_COW, TN_READ | TN_ALLOW_ALIAS]), ndim: c.one(&[1, 2, 2]), what: c.array().cast(), ..zero() }); args[2] = tn_arg { kind: TN_ARG_VALUE, what: (&raw const TWO).cast(), bytes: 8, ..zero() }; let config = tn_launch_config { size: size_of::<tn_launch_config>(), grid: [2, 1, 1], block: [1; 3], block_bytes: c.one(&[0, 100]), host_function: Some(no_kernel), ..zero() }; launch::tn_launch(&config, c.one(&[1, 2, 3]), args.as_ptr()) };
 
     tn_pool_create: |c| { let mut options: tn_pool_options = zero(); options.size = size_of::<tn_pool_options>(); options.max_size = if c.random.chance(50) { 1 << 20 } else { 0 }; let out = c.out(); let status = pool::tn_pool_create(HOST, &options, out); c.keep(Kind::Pool, status) };
@@ -441,6 +452,7 @@ fn stress(only: &[&str]) {
         Kind::Expr,
         Kind::Function,
         Kind::Variable,
+        Kind::Mirror,
         Kind::Promise,
         Kind::Array,
         Kind::Weak,

@@ -1597,6 +1597,7 @@ private:
 } // namespace detail
 
 class array;
+class mirror;
 
 /// An open guard for reading: until it ends, the library excludes writes to the bytes. It gives only const access.
 template <class T = void>
@@ -1608,6 +1609,7 @@ public:
 private:
     using detail::guard<const T>::guard;
     friend class array;
+    friend class mirror;
 };
 
 /// An open guard for writing: until it ends, the library excludes other reads and writes of the bytes.
@@ -1625,6 +1627,7 @@ public:
 private:
     using detail::guard<T>::guard;
     friend class array;
+    friend class mirror;
 };
 
 /// Bytes exported for code without Tenure, in place or as a copy. Its destructor releases the export.
@@ -3361,6 +3364,197 @@ private:
     }
 
     tn_shared *handle_ = nullptr;
+};
+
+/* ==================================================== mirrors ===================================================== */
+
+/// A side of a mirror.
+enum class side : tn_side {
+    host = TN_SIDE_HOST,     ///< memory that the host can access
+    device = TN_SIDE_DEVICE, ///< memory of a GPU
+};
+
+/// Options of a mirror.
+class mirror_options {
+public:
+    /// The GPU of the device side; default: that of the object, else the first one.
+    mirror_options &on(device gpu) noexcept {
+        c_.device = gpu;
+        return *this;
+    }
+    /// The side with the contents at first; default: that of the object, else the host's.
+    mirror_options &at(side first) noexcept {
+        c_.where = static_cast<tn_side>(first);
+        return *this;
+    }
+    /// The order of the memory that the mirror allocates; default: `order::c`.
+    mirror_options &in(tenure::order order) noexcept {
+        c_.order = static_cast<tn_order>(order);
+        return *this;
+    }
+    /// The pools of the sides; default: the current ones.
+    mirror_options &from(const pool &host, const pool &gpu) noexcept {
+        c_.host_pool = host.handle();
+        c_.device_pool = gpu.handle();
+        return *this;
+    }
+    /// The name; default: that of the object.
+    mirror_options &name(std::string text) {
+        name_ = std::move(text);
+        return *this;
+    }
+    /// The struct of C, valid as long as this object.
+    tn_mirror_options get() const noexcept {
+        tn_mirror_options c = c_;
+        c.size = sizeof c;
+        c.name = name_.empty() ? nullptr : name_.c_str();
+        return c;
+    }
+
+private:
+    tn_mirror_options c_{};
+    std::string name_;
+};
+
+/// One array with a side on the host and a side on a GPU, which moves only when needed. A side is made valid by one transfer, when somebody
+/// borrows or gets it. A writing borrow makes its side the only valid one.
+class mirror {
+public:
+    /// No mirror.
+    mirror() noexcept = default;
+    /// A mirror with a copy of the array, or with `flag::borrow` with the array as a side.
+    explicit mirror(const array &object, flag flags = flag::copy, const mirror_options &how = {}, crossing *what = nullptr,
+                    site place = site::here()) {
+        detail::record(place);
+        tn_mirror_options c = how.get();
+        c.object = object.handle();
+        c.borrow_flags = static_cast<tn_crossing_flags>(flags);
+        tn_crossing became{};
+        detail::check(tn_mirror_create(&c, &handle_, &became));
+        if (what != nullptr)
+            *what = {static_cast<tenure::how>(became.how), static_cast<tenure::why>(became.why)};
+    }
+    /// A mirror of undefined contents.
+    explicit mirror(tenure::dtype type, const dims &shape, const mirror_options &how = {}, site place = site::here()) {
+        detail::record(place);
+        tn_mirror_options c = how.get();
+        c.dtype = static_cast<tn_dtype>(type);
+        c.ndim = static_cast<std::int32_t>(shape.size());
+        c.shape = shape.data();
+        detail::check(tn_mirror_create(&c, &handle_, nullptr));
+    }
+    /// Takes ownership of a C handle.
+    static mirror adopt(tn_mirror *handle) noexcept {
+        mirror out;
+        out.handle_ = handle;
+        return out;
+    }
+    mirror(mirror &&other) noexcept : handle_(other.detach()) {}
+    mirror &operator=(mirror &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    mirror(const mirror &) = delete;
+    mirror &operator=(const mirror &) = delete;
+    ~mirror() { drop(); }
+
+    /// The handle, not released.
+    tn_mirror *handle() const noexcept { return handle_; }
+    /// Returns the handle, which the caller then releases.
+    [[nodiscard]] tn_mirror *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Whether it has a handle.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// Makes a side valid and opens a guard for reading it; throws DTYPE if the elements are not of type T.
+    ///
+    /// `on` orders the transfer, and on the device the reads; it must outlive the guard. Without it the call waits for its transfer.
+    template <class T = void>
+    read_guard<T> read(side which, const stream &on = {}, site place = site::here()) {
+        tn_view_info info;
+        tn_borrow *borrow = acquire<T>("read", which, TN_READ, on, place, info);
+        return read_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+    }
+    /// A stream that dies before the guard: does not compile.
+    template <class T = void>
+    read_guard<T> read(side which, stream &&on) = delete;
+    /// Opens a guard for reading and writing. Its end makes the side the only valid one, and refreshes the other if somebody holds it.
+    template <class T = void>
+    write_guard<T> write(side which, const stream &on = {}, site place = site::here()) {
+        tn_view_info info;
+        tn_borrow *borrow = acquire<T>("write", which, TN_READ_WRITE, on, place, info);
+        return write_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+    }
+    /// A stream that dies before the guard: does not compile.
+    template <class T = void>
+    write_guard<T> write(side which, stream &&on) = delete;
+    /// As `write`, for a caller that writes every element, so that no transfer is needed.
+    template <class T = void>
+    write_guard<T> overwrite(side which, const stream &on = {}, site place = site::here()) {
+        tn_view_info info;
+        tn_borrow *borrow = acquire<T>("overwrite", which, TN_WRITE, on, place, info);
+        return write_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+    }
+    /// A stream that dies before the guard: does not compile.
+    template <class T = void>
+    write_guard<T> overwrite(side which, stream &&on) = delete;
+
+    /// The side as an array, made valid first. While it, or anything that descends from it, lives, the side is refreshed whenever the other
+    /// one changes.
+    [[nodiscard]] array get(side which, site place = site::here()) {
+        detail::record(place);
+        return detail::make(
+            [&](tn_array **made) { return tn_mirror_get(handle_, static_cast<tn_side>(which), made); });
+    }
+    /// Makes a side the only valid one, after code changed its bytes in a way that the library does not see.
+    void mark_changed(side which) { detail::check(tn_mirror_mark_changed(handle_, static_cast<tn_side>(which))); }
+
+    /// All properties, in one call.
+    tn_mirror_info info() const {
+        tn_mirror_info out;
+        out.size = sizeof out;
+        detail::check(tn_mirror_query(handle_, &out));
+        return out;
+    }
+    /// Whether a side has the present contents.
+    bool is_valid(side which) const { return (info().valid & static_cast<tn_side>(which)) != 0; }
+    /// Its name; "" without one.
+    std::string name() const { return info().name; }
+    /// Element type.
+    tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
+    /// Lengths in elements.
+    dims shape() const {
+        const tn_mirror_info is = info();
+        return dims(is.shape, static_cast<std::size_t>(is.ndim));
+    }
+    /// The GPU of the device side.
+    tenure::device device() const { return info().device; }
+
+private:
+    template <class T>
+    tn_borrow *acquire(const char *call, side which, tn_access access, const stream &on, const site &place,
+                       tn_view_info &info) {
+        if constexpr (!std::is_void_v<T>) {
+            const tn_mirror_info is = this->info();
+            if (is.dtype != static_cast<tn_dtype>(dtype_of<T>()))
+                detail::refuse(TN_ERR_DTYPE, "tenure::mirror::%s: mirror '%s' has elements of type %s, not %s", call, is.name,
+                               name_of(static_cast<tenure::dtype>(is.dtype)), name_of(dtype_of<T>()));
+        }
+        detail::record(place);
+        tn_borrow *borrow = nullptr;
+        detail::check(tn_mirror_acquire(handle_, static_cast<tn_side>(which), access, on.handle(), nullptr, &info, &borrow));
+        return borrow;
+    }
+    /// The host is done with the bytes when its guard ends.
+    static tn_stream *ends_on(side which, const stream &on) noexcept { return which == side::host ? nullptr : on.handle(); }
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_mirror_release(detach()));
+    }
+
+    tn_mirror *handle_ = nullptr;
 };
 
 /* ================================================== expressions =================================================== */

@@ -77,7 +77,7 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     if !may_alias {
         return Ok(Adopted::Copy(0));
     }
-    let owner = locked.variable_beside(claim).map(|owner| locked.get(owner).variable);
+    let owner = locked.variable_beside(claim).map(|owner| locked.get(owner).keeper);
     let is_value = state.managed > 0 && owner == Some(wanted.variable);
     // The claim of a variable that lends its value to a callback rests, and is not found.
     let is_let_go = state.managed > 0 && wanted.from != Id::NONE && owner.is_none_or(|owner| owner == wanted.from);

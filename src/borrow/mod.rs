@@ -44,7 +44,10 @@ pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, 
 pub use entries::all;
 pub use kernel_view::KernelView;
 pub use pass::{Argument, Passed, check_left, pass};
-pub use rules::{Mode, Use, check, is_free, wait_or_refuse, why as reasons_against_writing, writes_over};
+pub use rules::{
+    Mode, Use, check, check_unwritten, is_free, order_after_work, wait_or_refuse, why as reasons_against_writing,
+    writes_over,
+};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
     holders_of, holders_of_array, is_unique, store_of, why_not,
@@ -336,22 +339,17 @@ pub fn kernel_view_of(id: Id, ndim: i32, bytes: usize) -> Result<KernelView> {
     view.for_devices(device)
 }
 
-/// Ends a guard of any kind, once. No device work on its bytes continues.
+/// The fast path of [`end`]. False: the slow path knows why.
 #[inline(always)]
-pub fn end(id: Id, flags: u32) -> Result<()> {
-    if flags & !TN_END_FAILED == 0
-        && let Some(one) = LockedSlot::<Guard>::of(thread::current(), id)
-        && one.end_guard(flags != 0)
-    {
-        return Ok(());
-    }
-    end_slow(id, flags, Ok(StreamArg::Now))
+pub fn end_fast(id: Id, flags: u32) -> bool {
+    flags & !TN_END_FAILED == 0
+        && LockedSlot::<Guard>::of(thread::current(), id).is_some_and(|one| one.end_guard(flags != 0))
 }
 
-/// The slow path of [`end`]. Work on the stream may go on to use the bytes.
+/// Ends a guard of any kind, once. Work on the stream may go on to use the bytes. Not for the writer of a mirror, see `mirror::end`.
 #[cold]
 #[inline(never)]
-pub fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
+pub fn end(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     let stream = stream?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;

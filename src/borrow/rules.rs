@@ -19,6 +19,8 @@ pub enum Mode {
     Unique,
     /// The handle moves to a copy if there is another holder.
     Cow,
+    /// A mirror writes its own side, beside read-only exports too: their consumers have agreed to see new bytes.
+    Refresh,
 }
 
 /// A use of an array's bytes.
@@ -100,7 +102,7 @@ impl Facts {
             shared: state.claims - state.nodes - u32::from(body.counted),
             nodes: state.nodes,
             nodes_over: 0,
-            managed: state.managed > 0 && !body.grants && body.variable == Id::NONE,
+            managed: state.managed > 0 && !body.grants && !body.is_of_variable(),
             foreign: state.foreign(),
         };
         if state.readers + state.writers + state.exports() + state.records > 0 {
@@ -284,7 +286,7 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
 /// Fast check of the common case: the claim is the only holder of its bytes, which nobody uses and which may be written.
 #[inline(always)]
 fn is_alone(body: &ClaimBody, state: &LedgerState) -> bool {
-    let is_constant = state.managed > 0 && !body.grants && body.variable == Id::NONE;
+    let is_constant = state.managed > 0 && !body.grants && !body.is_of_variable();
     body.given == 0
         && body.counted
         && state.claims == 1
@@ -381,7 +383,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     let exports: &[Open] = match wanted {
         _ if alone => &[facts.any_export],
         Use::Read { frozen: true } => &[xw, xs],
-        Use::Read { frozen: false } => &[xw],
+        Use::Read { frozen: false } | Use::Write { mode: Mode::Refresh, .. } => &[xw],
         Use::Write { .. } => &[xw, xr],
         Use::Export { class: Class::ExportExclusive, .. } => &[xw, xr, xs],
         Use::Export { .. } => &[xw],
@@ -408,6 +410,33 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
         return Err(refuse_by_state(locked, claim, TN_ERR_FOREIGN));
     }
     Ok(())
+}
+
+/// Whether nobody may be writing the bytes now: TN_ERR_BORROWED_WRITE, or TN_ERR_EXPORTED for an exclusive export.
+pub fn check_unwritten(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+    let facts = Facts::of(locked, claim);
+    facts.check_writers(locked, claim)?;
+    if facts.export_exclusive.any() {
+        return Err(by_guard(locked, claim, TN_ERR_EXPORTED, facts.export_exclusive));
+    }
+    Ok(())
+}
+
+/// Orders a use after the unfinished device work on an array's bytes: the stream of `order` waits for it, or the host does. The caller has
+/// a guard on the bytes, so no other work begins meanwhile.
+pub fn order_after_work(id: Id, writing: bool, order: UseTime) -> Result<()> {
+    let mut points = Points::default();
+    loop {
+        array::with(id, |locked, claim| {
+            let ledger = locked.ledger_of(claim);
+            locked.drop_passed_work(ledger);
+            check_work(locked, claim, writing, order.waiting(true), &mut points)
+        })?;
+        if points.is_empty() {
+            return Ok(());
+        }
+        points.wait()?;
+    }
 }
 
 /// TN_ERR_PENDING, unless the caller waits or uses a stream. The points to wait for are added to `points` in any case.

@@ -87,11 +87,11 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
             registered: 0,
         };
     }
-    if body.variable != Id::NONE {
+    if body.keeper != Id::NONE {
         return HolderInfo {
-            kind: TN_HOLDER_SHARED_VARIABLE,
+            kind: if body.is_of_variable() { TN_HOLDER_SHARED_VARIABLE } else { TN_HOLDER_MIRROR },
             device: state.device,
-            id: body.variable.bits(),
+            id: body.keeper.bits(),
             bytes: state.bytes as u64,
             origin: body.origin,
             time_ns: 0,

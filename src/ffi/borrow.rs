@@ -4,10 +4,14 @@
 use crate::borrow::{self, BorrowContext, LayoutSink, Mode, Use};
 use crate::boundary::enter;
 use crate::device_copy;
+use crate::error::Result;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
 use crate::ledger;
+#[cfg(not(loom))]
+use crate::mirror;
 use crate::slots::Id;
+use crate::stream::StreamArg;
 use crate::types::*;
 use core::ffi::c_void;
 
@@ -60,9 +64,9 @@ pub unsafe extern "C" fn tn_array_borrow_read(
 }
 
 /// The optional outputs of a borrow: NULL, or writable by the documentation of the functions that construct it.
-struct Outputs {
-    data: *mut *mut c_void,
-    view: *mut tn_view_info,
+pub(super) struct Outputs {
+    pub(super) data: *mut *mut c_void,
+    pub(super) view: *mut tn_view_info,
 }
 
 impl Outputs {
@@ -71,7 +75,7 @@ impl Outputs {
     /// # Safety
     /// - The outputs are writable, and the view was written.
     #[inline(always)]
-    unsafe fn finish(&self, out: Out<*mut tn_borrow>, guard: Id) {
+    pub(super) unsafe fn finish(&self, out: Out<*mut tn_borrow>, guard: Id) {
         // SAFETY: the caller's obligation.
         unsafe {
             convert::add_device_address(self.view);
@@ -307,8 +311,20 @@ pub unsafe extern "C" fn tn_borrow_kernel_view(
 pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, stream: *mut tn_stream) -> tn_status {
     enter("tn_borrow_end", || {
         let id = convert::id(borrow, "borrow")?;
-        if stream.is_null() { borrow::end(id, flags) } else { borrow::end_slow(id, flags, convert::stream(stream)) }
+        if stream.is_null() && borrow::end_fast(id, flags) {
+            return Ok(());
+        }
+        end_slow(id, flags, convert::stream(stream))
     })
+}
+
+/// The slow path of `tn_borrow_end`.
+#[cold]
+fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
+    #[cfg(not(loom))]
+    return mirror::end(c"tn_borrow_end", id, flags, stream);
+    #[cfg(loom)]
+    borrow::end(id, flags, stream)
 }
 
 /// Accepts the bytes of an array as they are, after a writer that failed: they count as written. A write guard with TN_WRITE_DISCARD that

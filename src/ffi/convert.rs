@@ -331,6 +331,16 @@ sized! {
         size: 0, device: NOWHERE, home: NOWHERE, dtype: 0, ndim: 0, flags: 0, is_poisoned: 0, version: 0, bytes: 0,
         detach_count: 0, name: [0; 64], shape: [0; TN_MAX_NDIM],
     },
+    tn_mirror_options: tn_mirror_options {
+        size: 0, object: core::ptr::null_mut(), borrow_flags: 0, dtype: 0, ndim: 0, order: 0, shape: core::ptr::null(),
+        device: NOWHERE, r#where: 0, reserved: 0, host_pool: core::ptr::null_mut(), device_pool: core::ptr::null_mut(),
+        name: core::ptr::null(),
+    },
+    tn_mirror_info: tn_mirror_info {
+        size: 0, valid: 0, allocated: 0, held: 0, is_poisoned: 0, transfers_to_device: 0, transfers_to_host: 0,
+        bytes_to_device: 0, bytes_to_host: 0, device: NOWHERE, dtype: 0, ndim: 0, bytes: 0, name: [0; 64],
+        shape: [0; TN_MAX_NDIM],
+    },
     tn_array_info: tn_array_info {
         size: 0, dtype: 0, ndim: 0, device: NOWHERE, flags: 0, form: 0, bytes: 0, count: 0, store_bytes: 0, offset: 0,
         name: [0; 64], shape: [0; TN_MAX_NDIM], strides: [0; TN_MAX_NDIM],

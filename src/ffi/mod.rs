@@ -46,6 +46,9 @@ pub mod shared;
 pub mod function;
 
 #[cfg(not(loom))]
+pub mod mirror;
+
+#[cfg(not(loom))]
 pub mod launch;
 
 pub mod report;

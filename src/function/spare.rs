@@ -272,7 +272,7 @@ fn is_free(locked: &Locked, claim: &'static Claim) -> bool {
 fn is_unheld(locked: &Locked, claim: &'static Claim) -> bool {
     let state = locked.state(locked.ledger_of(claim));
     let body = locked.get(claim);
-    let (counted, is_value) = (u32::from(body.counted), u32::from(body.variable != Id::NONE));
+    let (counted, is_value) = (u32::from(body.counted), u32::from(body.is_of_variable()));
     // The claim of an argument or a value that is lent to a body rests.
     let is_only_claim = state.claims == counted && !state.is_lent() && state.managed == is_value;
     is_only_claim && state.readers + state.writers + state.exports() == 0

@@ -381,7 +381,7 @@ impl LockedSlot<Promise> {
 
 impl LockedSlot<Guard> {
     /// Ends a guard with which nothing else ends: a reader, an export without a layout of its own, or a writer that neither leaves nor
-    /// clears poison, opened through a handle that is still a claim.
+    /// clears poison, opened through a handle that is still a claim. The writer of a mirror takes the slow path.
     #[inline(always)]
     pub fn end_guard(mut self, failed: bool) -> bool {
         let (guard, thread) = (self.at.slot, self.inside.thread());
@@ -393,7 +393,7 @@ impl LockedSlot<Guard> {
         let writes = class == Class::Write;
         let exports = class.is_export();
         let heals = body.discard && state.records > 0;
-        let plain = !writes || !(failed || heals);
+        let plain = !writes || !(failed || heals || body.of_mirror);
         let whole = body.region.is_some_and(|region| core::ptr::eq(region, owner)) && body.group.is_none();
         if !plain || !claim.counted || !whole {
             return false;

@@ -26,7 +26,7 @@ impl LockedSlot<Claim> {
         let (claim, body, state) = (self.at.slot, self.body(), self.state());
         let alone = body.counted && state.claims == 1 && state.managed == 1 && state.has_only_claims();
         let is_own = state.leases == 0 && state.is_own_memory();
-        if !alone || !is_own || body.variable == Id::NONE || body.readonly || state.readonly {
+        if !alone || !is_own || !body.is_of_variable() || body.readonly || state.readonly {
             return None;
         }
         let unnamed = body.name.is_none();

@@ -26,6 +26,7 @@
 //! | `record`, `points` | poisoned regions and unfinished device work that ended guards leave |
 //! | `promise` | promises |
 //! | `variable` | claims of shared variables; claims that rest while a call lends their bytes |
+//! | `mirror` | claims and writers of mirrors |
 //! | `weak`, `upgrade` | weak handles, and claims made from them |
 //! | `lease`, `release_queue`, `deferred_release` | imports; releases that the caller runs; stores that wait for device work |
 //! | `new_store`, `store_end` | creation and end of stores |
@@ -61,6 +62,10 @@ mod internal_guard;
 mod lease;
 
 mod locked;
+
+// Used by mirrors only, which the model checker leaves out.
+#[cfg_attr(loom, allow(dead_code))]
+mod mirror;
 
 mod new_store;
 
@@ -113,6 +118,7 @@ pub use guard_list::{GuardList, end_guard_list, origin_of_head};
 pub use internal_guard::InternalGuard;
 pub use lease::SpareLease;
 pub use locked::{Locked, each_store, find, is_spent, ledger_of, lock, lock_all, lock_tag, reserve, visit_open_guard};
+pub use mirror::find_writer;
 pub use new_store::{NewStore, SpareLedger, StoreParams, StoreSource, create, lend};
 pub use node::{ledger_of_claim, lock_claims};
 pub use operation::{NodeTag, Operation};

@@ -34,6 +34,8 @@ impl Locked {
         let class = match body.class {
             _ if poisons => Class::Poison,
             Class::Read | Class::ExportRead => Class::WorkRead,
+            // It wrote nothing, but work may read the bytes.
+            _ if body.abandoned => Class::WorkRead,
             _ => Class::WorkWrite,
         };
         if !core::ptr::eq(owner, region) {

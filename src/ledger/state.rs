@@ -316,8 +316,8 @@ pub struct ClaimBody {
     pub(crate) name: Name,
     /// The expression node that owns the claim; such a claim has no handle.
     pub(crate) node: Option<NodeTag>,
-    /// The shared variable that owns the claim, whose handle no caller knows; else none.
-    pub(crate) variable: Id,
+    /// The shared variable or mirror that owns the claim, whose handle no caller knows; else none.
+    pub(crate) keeper: Id,
 }
 
 const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
@@ -333,6 +333,12 @@ impl ClaimBody {
     #[inline(always)]
     pub(crate) fn has_root(&self) -> bool {
         self.root.is_some()
+    }
+
+    /// Whether a shared variable owns the claim.
+    #[inline(always)]
+    pub(crate) fn is_of_variable(&self) -> bool {
+        self.keeper.is_of(Kind::Variable)
     }
 
     /// Copies layout, form, READONLY, the grant to write a lent value, and the name into a slot that has no name yet. False if the slot's
@@ -376,7 +382,7 @@ impl Slot for Claim {
             layout: Layout::EMPTY,
             name: Name::NONE,
             node: None,
-            variable: Id::NONE,
+            keeper: Id::NONE,
         };
         Claim { head, guarded: Guarded::new(body) }
     }
@@ -446,6 +452,8 @@ pub struct GuardBody {
     pub(super) abandoned: bool,
     /// An entry of a borrow_all, opened with a stream.
     pub(super) streamed: bool,
+    /// A writer of a mirror, which completes the end of the guard.
+    pub(crate) of_mirror: bool,
     pub(super) group: Option<Group>,
     /// Next entry of the borrow_all.
     pub(super) entry: Option<&'static Guard>,
@@ -478,6 +486,7 @@ impl GuardBody {
         discard: false,
         abandoned: false,
         streamed: false,
+        of_mirror: false,
         group: None,
         entry: None,
         head: None,

@@ -91,8 +91,8 @@ impl LedgerState {
     pub(super) unsafe fn begin_variable(&mut self, claim: &'static Claim, variable: Id, name: Name) {
         // SAFETY: guarded by the locked ledger, and no other reference is out.
         let body = unsafe { claim.guarded().own() };
-        debug_assert!(body.variable == Id::NONE);
-        body.variable = variable;
+        debug_assert!(body.keeper == Id::NONE);
+        body.keeper = variable;
         if !name.is_none() || !body.name.is_none() {
             body.name = name;
         }
@@ -110,8 +110,8 @@ impl LedgerState {
     pub(super) unsafe fn end_variable(&mut self, claim: &'static Claim) {
         // SAFETY: guarded by the locked ledger, and no other reference is out.
         let body = unsafe { claim.guarded().own() };
-        debug_assert!(body.variable != Id::NONE);
-        body.variable = Id::NONE;
+        debug_assert!(body.is_of_variable());
+        body.keeper = Id::NONE;
         self.managed -= 1;
     }
 
@@ -363,6 +363,7 @@ impl LedgerState {
                 && body.open == 0
                 && body.point.is_none()
                 && !body.streamed
+                && !body.of_mirror
         );
         if let Some(next) = next {
             // SAFETY: as above. It was in the list before, so it is not `guard`.

@@ -128,7 +128,7 @@ impl Locked {
     pub(crate) fn variable_beside(&self, claim: &'static Claim) -> Option<&'static Claim> {
         let mut found = None;
         self.each_claim(self.ledger_of(claim), |other| {
-            if self.get(other).variable != Id::NONE {
+            if self.get(other).is_of_variable() {
                 found = Some(other);
             }
         });

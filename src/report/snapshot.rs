@@ -262,6 +262,7 @@ fn kind(kind: tn_holder_kind) -> &'static str {
         TN_HOLDER_SCOPE => "scope",
         TN_HOLDER_WEAK => "weak",
         TN_HOLDER_FUNCTION => "function",
+        TN_HOLDER_MIRROR => "mirror",
         TN_HOLDER_QUEUED_RELEASE => "queued_release",
         _ => "unknown",
     }

@@ -34,6 +34,7 @@ pub use operand::acquire_one;
 pub use raw::{Side, copy_from_host, copy_to_host};
 pub use register::{advise, prefetch, register};
 pub use relocate::move_to_device;
+pub use route::Route;
 
 use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
@@ -53,7 +54,6 @@ use crate::types::*;
 use core::cell::Cell;
 use core::ffi::CStr;
 use operand::{OVERWRITE, Source, check_match, is_default_mode, location_of, source_of, write_use};
-use route::Route;
 
 /// The pool of a new array on a device: the given one, which must be of that device, or the thread's current one. For the host, a pool of
 /// page-locked memory is accepted too.

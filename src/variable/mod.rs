@@ -31,8 +31,8 @@ pub use resting::Resting;
 pub use slot::{Exchange, Value, VariableRef, Work, clone_values, end_value, exchange_all, tag_of};
 pub use update::{begin_update, end_update, status_of, update};
 pub use value::{
-    ALIASED, BY_HOLDER, Crossing, adopt_left, check_forbidden, copy, copy_uncounted, mark, mark_left, note_checksum,
-    note_copy, verify,
+    ALIASED, BY_HOLDER, Crossing, Source, adopt_left, check_forbidden, copy, copy_uncounted, mark, mark_left,
+    note_checksum, note_copy, verify,
 };
 
 use crate::array;
@@ -48,7 +48,6 @@ use crate::slots::Id;
 use crate::types::*;
 use core::ffi::CStr;
 use slot::Fixed;
-use value::Source;
 
 /// The options of a new variable.
 #[derive(Clone, Copy)]

@@ -8,8 +8,8 @@ use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 use tenure::ffi::{
-    array, arrow, borrow, exchange, expr, function, launch, library, pool, promise, report, safetensors, shared,
-    transfer, view,
+    array, arrow, borrow, exchange, expr, function, launch, library, mirror, pool, promise, report, safetensors,
+    shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -261,6 +261,35 @@ pub fn shared_info(variable: Handle) -> tn_shared_info {
 
 pub fn shared_release(variable: Handle) -> Done {
     done(|| shared::tn_shared_release(variable as *mut _))
+}
+
+/// A mirror of an array.
+pub fn mirror_create(object: Handle, flags: u32) -> Made {
+    // SAFETY: plain data; 0 is the default of every field.
+    let mut options: tn_mirror_options = unsafe { std::mem::zeroed() };
+    options.size = size_of::<tn_mirror_options>();
+    options.object = object as *mut _;
+    options.borrow_flags = flags;
+    // SAFETY: a struct of its size, and a writable output.
+    made(|out| unsafe { mirror::tn_mirror_create(&options, out, null_mut()) })
+}
+
+/// A guard on the host side.
+pub fn mirror_acquire(m: Handle, access: u32) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe {
+        mirror::tn_mirror_acquire(m as *mut _, TN_SIDE_HOST, access, null_mut(), null_mut(), null_mut(), out)
+    })
+}
+
+/// An array on the host side.
+pub fn mirror_get(m: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { mirror::tn_mirror_get(m as *mut _, TN_SIDE_HOST, out) })
+}
+
+pub fn mirror_release(m: Handle) -> Done {
+    done(|| mirror::tn_mirror_release(m as *mut _))
 }
 
 /// An input: a default value, a variable, or neither.

@@ -173,7 +173,7 @@ pub fn write(id: Id, mode: u32) -> Result<Id> {
 }
 
 pub fn end(id: Id) -> Result<()> {
-    borrow::end(id, 0)
+    if borrow::end_fast(id, 0) { Ok(()) } else { borrow::end(id, 0, host_stream()) }
 }
 
 /// Opens a shared view of an array and ends it.

@@ -348,6 +348,7 @@ pub fn paths() -> Vec<Path> {
         ownership(),
         variables(),
         functions(),
+        mirrors(),
         expressions(),
         exports(),
         files(),
@@ -553,6 +554,28 @@ fn variables() -> Vec<Path> {
         path("update, 6 axes", |w| changes(w, &SIX, |variable| shared_update(variable, 0, Some(fill_8)))),
         path("update in place, 6 axes", |w| {
             changes(w, &SIX, |variable| shared_update(variable, TN_MAY_OVERWRITE, Some(do_nothing)))
+        }),
+    ]
+}
+
+fn mirrors() -> Vec<Path> {
+    let used = |m: Handle, access: u32| {
+        let done = mirror_acquire(m, access).and_then(|guard| end(guard, 0));
+        mirror_release(m).unwrap();
+        done
+    };
+    vec![
+        path("mirror, copied", |w| mirror_release(mirror_create(w.a, 0)?)),
+        path("mirror, copied, 6 axes", |w| mirror_release(mirror_create(w.many, 0)?)),
+        path("mirror, TN_BORROW, 6 axes", |w| mirror_release(mirror_create(w.wide, TN_BORROW)?)),
+        path("mirror, read", move |w| used(mirror_create(w.b, TN_BORROW)?, TN_READ)),
+        path("mirror, written, 6 axes", move |w| used(mirror_create(w.wide, TN_BORROW)?, TN_READ_WRITE)),
+        path("mirror, overwritten", move |w| used(mirror_create(w.b, TN_BORROW)?, TN_WRITE)),
+        path("mirror, array of a side", |w| {
+            let m = mirror_create(w.many, TN_BORROW)?;
+            let array = mirror_get(m);
+            mirror_release(m).unwrap();
+            release(array?)
         }),
     ]
 }

@@ -8,6 +8,7 @@
 pub mod cuda;
 pub mod expr;
 pub mod function;
+pub mod mirror;
 pub mod variable;
 
 use crate::ffi_generated as c;

@@ -720,6 +720,31 @@ unsafe extern "C" {
         out_how: *mut tn_crossing,
     ) -> tn_status;
     pub fn tn_function_release(function: *mut tn_function) -> tn_status;
+    pub fn tn_mirror_create(
+        options: *const tn_mirror_options,
+        out: *mut *mut tn_mirror,
+        how: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_mirror_acquire(
+        mirror: *mut tn_mirror,
+        side: tn_side,
+        access: tn_access,
+        stream: *mut tn_stream,
+        data: *mut *mut c_void,
+        view: *mut tn_view_info,
+        out: *mut *mut tn_borrow,
+    ) -> tn_status;
+    pub fn tn_mirror_get(
+        mirror: *mut tn_mirror,
+        side: tn_side,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_mirror_mark_changed(mirror: *mut tn_mirror, side: tn_side) -> tn_status;
+    pub fn tn_mirror_query(
+        mirror: *mut tn_mirror,
+        info: *mut tn_mirror_info,
+    ) -> tn_status;
+    pub fn tn_mirror_release(mirror: *mut tn_mirror) -> tn_status;
     pub fn tn_launch(
         config: *const tn_launch_config,
         n_args: usize,

@@ -46,6 +46,7 @@ mod handles {
     pub mod array;
     pub mod array_extra;
     pub mod expr;
+    pub mod mirror;
     pub mod pool;
     pub mod pressure;
     pub mod promise;
@@ -63,6 +64,7 @@ mod elements {
     pub mod device_view;
     pub mod element;
     pub mod lent;
+    pub mod mirror_borrow;
     pub mod on_stream;
     pub mod scalars;
 }
@@ -79,6 +81,7 @@ mod exchange {
     pub mod dlpack_table;
     pub mod dlpack_tensor;
     pub mod export_class;
+    pub mod mirror;
 }
 
 mod operations {
@@ -116,6 +119,8 @@ mod _tenure {
     #[pymodule_export]
     use crate::handles::expr::Expr;
     #[pymodule_export]
+    use crate::handles::mirror::Mirror;
+    #[pymodule_export]
     use crate::handles::pool::{Pool, current_pool, default_pool};
     #[pymodule_export]
     use crate::handles::promise::{Promise, clone_handle, from_handle, give, take};
@@ -136,6 +141,8 @@ mod _tenure {
     use crate::elements::create::{array, empty, empty_like, full, ones, ones_like, zeros, zeros_like};
     #[pymodule_export]
     use crate::elements::device_view::DeviceView;
+    #[pymodule_export]
+    use crate::elements::mirror_borrow::MirrorBorrow;
 
     #[pymodule_export]
     use crate::exchange::array_interface::set_array_interface;

@@ -4,6 +4,7 @@
 
 use super::status::{Answer, DEINITIALIZED};
 use super::types::Handle;
+use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_uint;
 use std::mem::ManuallyDrop;
@@ -12,8 +13,8 @@ pub const CAPTURE_GLOBAL: c_uint = 0;
 pub const CAPTURE_RELAXED: c_uint = 2;
 
 thread_local! {
-    // A thread that ends with a context leaks the few words of its stack.
-    static CONTEXTS: RefCell<ManuallyDrop<Vec<Handle>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    // A thread leaks its stack only if it ever had more contexts than fit inline.
+    static CONTEXTS: RefCell<ManuallyDrop<SmallVec<[Handle; 8]>>> = const { RefCell::new(ManuallyDrop::new(SmallVec::new_const())) };
     static CAPTURE_MODE: Cell<c_uint> = const { Cell::new(CAPTURE_GLOBAL) };
     static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
 }
@@ -34,7 +35,7 @@ pub fn push_context(context: Handle) -> Answer {
 }
 
 pub fn pop_context() -> Answer<Option<Handle>> {
-    with_contexts(Vec::pop)
+    with_contexts(SmallVec::pop)
 }
 
 /// Replaces the current context; 0 only removes it.
@@ -47,16 +48,8 @@ pub fn set_current_context(context: Handle) -> Answer {
     })
 }
 
-fn with_contexts<R>(change: impl FnOnce(&mut Vec<Handle>) -> R) -> Answer<R> {
-    let changed = CONTEXTS.try_with(|stack| {
-        let mut stack = stack.borrow_mut();
-        let result = change(&mut stack);
-        if stack.is_empty() {
-            drop(std::mem::take(&mut **stack));
-        }
-        result
-    });
-    changed.map_err(|_| DEINITIALIZED)
+fn with_contexts<R>(change: impl FnOnce(&mut SmallVec<[Handle; 8]>) -> R) -> Answer<R> {
+    CONTEXTS.try_with(|stack| change(&mut stack.borrow_mut())).map_err(|_| DEINITIALIZED)
 }
 
 /// Which captures forbid this thread calls that may wait.

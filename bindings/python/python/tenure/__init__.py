@@ -47,6 +47,8 @@ from ._tenure import (
     DeviceView,
     Expr,
     Function,
+    Mirror,
+    MirrorBorrow,
     Pool,
     Promise,
     Proxy,
@@ -95,6 +97,7 @@ from . import compat, cuda
 from ._create import arange, eye, linspace
 from ._forms import identity
 from ._function import Crossings, In, Out, Update, function
+from ._mirror import Transfers
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._install import Installed, install, numpy_allocator

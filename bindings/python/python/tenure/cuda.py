@@ -32,6 +32,7 @@ import numpy as _numpy
 
 from . import _tenure, _types
 from ._tenure import Event, Stream
+from ._tenure import Mirror as SmartArray
 
 __all__ = [
     "Device",
@@ -39,6 +40,7 @@ __all__ = [
     "Features",
     "HostFlags",
     "MemoryInfo",
+    "SmartArray",
     "Stream",
     "advise",
     "current_stream",

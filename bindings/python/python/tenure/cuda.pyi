@@ -3,7 +3,7 @@ from contextlib import AbstractContextManager
 from enum import IntFlag
 from typing import Any, Literal, NamedTuple, Protocol, Self, SupportsIndex, final
 
-from . import Array, Pool, _Dims, _Dtype, _Order
+from . import Array, Mirror, Pool, _Dims, _Dtype, _Order
 
 _Stream = Stream | Literal[0] | None
 _Device = SupportsIndex | str | None
@@ -61,6 +61,8 @@ class _Block:
 class StreamScope:
     def __enter__(self) -> Stream: ...
     def __exit__(self, *exception: Any) -> None: ...
+
+SmartArray = Mirror
 
 @final
 class Stream:

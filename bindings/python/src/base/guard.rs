@@ -119,6 +119,17 @@ impl Guard {
         self.end();
     }
 
+    /// As [`Guard::finish`], by `end`, which gets the guard and TN_END_FAILED or 0.
+    pub fn finish_by<E>(&self, end: impl FnOnce(Id, u32) -> Result<(), E>) -> Result<(), E> {
+        self.over.store(true, Ordering::Release);
+        let flags = if self.failed.load(Ordering::Relaxed) { TN_END_FAILED } else { 0 };
+        match self.id.swap(0, Ordering::AcqRel) {
+            0 => Ok(()),
+            // A guard that could not end is still ours.
+            id => end(Id(id), flags).inspect_err(|_| self.id.store(id, Ordering::Release)),
+        }
+    }
+
     /// Ends the block, and the guard unless a view keeps it open.
     pub fn close(&self, failed: bool) {
         self.failed.store(failed, Ordering::Relaxed);

@@ -61,17 +61,17 @@ impl BorrowedBuffer {
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+    pub fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_views(&self) -> bool {
+    pub fn has_views(&self) -> bool {
         self.views.load(Ordering::Acquire) > 0
     }
 
     /// The export that `numpy.asarray(x)` would open, of the array that was borrowed. None: it is refused, or the array
     /// has moved to other bytes.
-    fn shared(&self, array: Id) -> Option<Kept> {
+    pub fn shared(&self, array: Id) -> Option<Kept> {
         let access = if self.readonly { 0 } else { TN_EXPORT_WRITABLE };
         let (guard, view) = api::export_host(array, TN_BORROW | TN_REQUIRE_BORROW | access, 0).ok()?;
         let export = Kept::Export(guard);
@@ -119,14 +119,20 @@ impl BorrowedBuffer {
 }
 
 /// A view that a block gets.
-struct Shown {
-    view: Py<PyAny>,
+pub struct Shown {
+    pub view: Py<PyAny>,
     /// The buffer below a NumPy view; None for memory that the host cannot touch.
-    buffer: Option<Py<BorrowedBuffer>>,
+    pub buffer: Option<Py<BorrowedBuffer>>,
 }
 
 /// Makes the view of an array, or of a part of one, for a block.
-fn shown(py: Python<'_>, guard: &Arc<Guard>, view: &tn_view_info, readonly: bool, origin: usize) -> PyResult<Shown> {
+pub fn shown(
+    py: Python<'_>,
+    guard: &Arc<Guard>,
+    view: &tn_view_info,
+    readonly: bool,
+    origin: usize,
+) -> PyResult<Shown> {
     if is_remote(view.device) {
         let view = Bound::new(py, DeviceView::of(view, readonly))?.into_any().unbind();
         return Ok(Shown { view, buffer: None });
@@ -436,7 +442,7 @@ fn strict() -> bool {
 }
 
 /// Invalidates a view to which nothing but a variable refers.
-fn invalidate_view(view: Bound<'_, PyAny>) {
+pub fn invalidate_view(view: Bound<'_, PyAny>) {
     static STATE: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let py = view.py();
     // `__setstate__` is NumPy's own way to replace the contents of an array: it drops the base, and with it the
