@@ -396,6 +396,12 @@ AT(tn_runner, context, 16);
 AT(tn_runner, threads, 24);
 AT(tn_runner, least_bytes, 32);
 
+SIZE(tn_block_item, 24);
+AT(tn_block_item, dtype, 0);
+AT(tn_block_item, reserved, 4);
+AT(tn_block_item, count, 8);
+AT(tn_block_item, align, 16);
+
 SIZE(tn_arg, 32);
 AT(tn_arg, kind, 0);
 AT(tn_arg, access, 4);

@@ -43,9 +43,9 @@
  * **size.** A struct that begins with `size` can grow in later versions. The caller sets `size` to the sizeof of the
  * struct. In an input, zero in any other field means the default, and a struct larger than the library knows is
  * accepted if its unknown tail is zero. Of an output, the library fills as many bytes as `size` says. A struct in a
- * list has no `size`; the parameter `item_size` replaces it. tn_slice_spec, tn_borrow_spec, tn_chunk, tn_view_info and
- * tn_arg have reserved words instead, and never change their size. A field named `reserved` must be zero in an input,
- * else TN_ERR_INVALID.
+ * list has no `size`; the parameter `item_size` replaces it. tn_slice_spec, tn_borrow_spec, tn_block_item, tn_arg,
+ * tn_chunk and tn_view_info have reserved words instead, and never change their size. A field named `reserved` must be
+ * zero in an input, else TN_ERR_INVALID.
  *
  * **Constants.** Each family of constants has a type, an unsigned 32-bit integer. Its constants follow the type in an
  * anonymous enum. The type of a parameter names the family that it takes. Constants of different families may have
@@ -1697,6 +1697,18 @@ typedef struct tn_runner {
     /** Copies of fewer bytes stay on the calling thread; 0: 1 MiB. */
     size_t least_bytes;
 } tn_runner;
+
+/** One array in the memory of a thread block. */
+typedef struct tn_block_item {
+    /** The element type. */
+    tn_dtype dtype;
+    /** Zero. */
+    uint32_t reserved;
+    /** The number of elements, 0 or more. */
+    int64_t count;
+    /** Alignment of the first element in bytes: a power of two from 1 to 128; 0: the size of an element. */
+    int64_t align;
+} tn_block_item;
 
 /** What an argument of a launch is. */
 typedef uint32_t tn_arg_kind;
@@ -3844,6 +3856,37 @@ tn_status tn_runner_set_current(const tn_runner *runner);
  * @ingroup runner
  */
 tn_status tn_runner_current(tn_runner *out);
+
+/* ===================================================== kernel ===================================================== */
+/**
+ * @defgroup kernel the memory of kernels
+ * The memory that the threads of a block share is divided among several arrays. include/tenure_kernel.cuh has the other
+ * half, which kernels include.
+ */
+
+/**
+ * Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. Nothing is
+ * allocated: the launch reserves the bytes, and a kernel finds the arrays with `tn_block_at` of tenure_kernel.cuh.
+ *
+ * The arrays lie in the given order, the first at 0, each of the others at the next multiple of its alignment. No two share a byte. An
+ * array without elements gets an offset and no bytes.
+ *
+ * @param n_items      The number of arrays; 0: `total` is 0.
+ * @param items        The arrays. NULL only with n_items 0.
+ * @param[out] offsets The n_items offsets from the start of the block's dynamic memory, in bytes. NULL only with n_items 0. On failure:
+ *                     untouched.
+ * @param[out] total   The end of the last array in bytes, not rounded up: the launch's number of dynamic bytes per block. On failure:
+ *                     untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a negative count, an alignment that is no power of two from 1 to 128, and a reserved word
+ *         that is not 0; TN_ERR_DTYPE; TN_ERR_OVERFLOW. The limit of a device is not checked here.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup kernel
+ */
+tn_status tn_block_layout(size_t n_items,
+                          const tn_block_item *items,
+                          int64_t *offsets,
+                          int64_t *total);
 
 /* ==================================================== exchange ==================================================== */
 /** @defgroup exchange exports to other libraries and imports from them, with DLPack and the CUDA array interface */

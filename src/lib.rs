@@ -32,6 +32,8 @@ pub mod layout;
 
 pub mod region;
 
+pub mod block_layout;
+
 pub mod slots;
 
 pub mod sites;

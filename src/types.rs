@@ -1617,6 +1617,20 @@ pub struct tn_runner {
     pub least_bytes: usize,
 }
 
+/// One array in the memory of a thread block.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_block_item {
+    /// The element type.
+    pub dtype: tn_dtype,
+    /// Zero.
+    pub reserved: u32,
+    /// The number of elements, 0 or more.
+    pub count: i64,
+    /// Alignment of the first element in bytes: a power of two from 1 to 128; 0: the size of an element.
+    pub align: i64,
+}
+
 /// What an argument of a launch is.
 pub type tn_arg_kind = u32;
 /// Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes.

@@ -17,8 +17,8 @@ use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, bindings, borrow, device, exchange, expr, function, launch, library, mirror, plugin, pool, promise, report,
-    shared, transfer, view,
+    array, bindings, borrow, device, exchange, expr, function, kernel, launch, library, mirror, plugin, pool, promise,
+    report, shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -798,7 +798,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 let (mut info, mut n) = (zero::<tn_device_info>(), 0);
                 info.size = if p.random.chance(50) { size_of::<tn_device_info>() } else { p.random.below(500) };
                 let n_items = &mut n;
-                match p.random.below(6) {
+                match p.random.below(7) {
                     0 => library::tn_here(file.as_ptr(), p.number() as i32),
                     1 => array::tn_array_set_name(p.array(), file.as_ptr()),
                     2 => library::tn_option_set(
@@ -807,6 +807,14 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                     ),
                     3 => library::tn_option_set(file.as_ptr(), c"1".as_ptr()),
                     4 => device::tn_device_query(p.device(), p.flags(), &mut info),
+                    5 => {
+                        let items = [0; 3].map(|_| {
+                            let (dtype, count, align) = (p.dtype(), p.number(), [0, 0, 8, 128, 3][p.random.below(5)]);
+                            tn_block_item { dtype, reserved: 0, count, align }
+                        });
+                        let (mut offsets, mut total) = ([0; 3], 0);
+                        kernel::tn_block_layout(p.random.below(4), items.as_ptr(), offsets.as_mut_ptr(), &mut total)
+                    }
                     _ => report::tn_leaks(p.random.below(400), 0, null_mut(), n_items),
                 }
             }

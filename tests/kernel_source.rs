@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 use support::strided_cases::*;
-use support::tools::{output, read, root};
+use support::tools::{hash, output, read, root};
 use tenure::device_copy::kernels::launch::{self, KernelPlan, Launch, MAX_UNITS, Operation};
 use tenure::device_copy::plan::Plan;
 use tenure::dtype::Dtype;
@@ -179,11 +179,6 @@ fn tr_6_large_copies_take_several_launches() {
     assert_eq!(launches(&planned(TN_U8, &[70_000, 70_000], &[70_000, 1], &[1, 70_000])), 3);
     assert_eq!(launches(&planned(TN_U8, &[3, (1 << 30) + 1], &[4 << 30, 2], &[4 << 30, 1])), 3);
     assert_eq!(launches(&planned(TN_U8, &[3, 3 << 30], &[8 << 30, 2], &[8 << 30, 1])), 6);
-}
-
-/// FNV-1a with 64 bits, as `cargo xtask ptx` computes it.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[test]

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("dtype", 2, false),
     ("layout", 2, false),
     ("region", 2, false),
+    ("block_layout", 2, false),
     ("slots", 2, true),
     ("sites", 2, true),
     ("copy_stats", 2, false),

@@ -28,6 +28,8 @@ pub mod transfer;
 
 pub mod runner;
 
+pub mod kernel;
+
 pub mod exchange;
 
 pub mod bindings;

@@ -75,6 +75,11 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     if output.status.success() { Ok(text.into_owned()) } else { Err(format!("{shown}: {}\n{text}", output.status)) }
 }
 
+/// FNV-1a with 64 bits, as `cargo xtask ptx` computes it too.
+pub fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 /// A function of the header.
 pub struct Declaration {
     pub name: String,

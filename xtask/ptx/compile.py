@@ -60,7 +60,8 @@ def ptxas(source, gpus):
             command = [FOLDER / "cuda_nvcc/bin/ptxas", "-v", f"-arch={gpu}", source, "-o", f"{folder}/{gpu}"]
             ended = subprocess.run(command, stderr=subprocess.PIPE, text=True)
             used = [line.split(":", 1)[1].strip() for line in ended.stderr.splitlines() if "Used" in line]
-            print(f"{gpu}: {len(used)} kernels, at most {max(used, default='')}")
+            largest = max(used, default="", key=lambda line: int(line.split()[1]))
+            print(f"{gpu}: {len(used)} kernels, the largest: {largest}")
             spills = ended.stderr.count("spill stores") != ended.stderr.count(" 0 bytes spill stores")
             if ended.returncode != 0 or not used or spills:
                 sys.exit(f"{gpu}: {ended.stderr}")

@@ -13,8 +13,8 @@ use tenure_harness::Outcome;
 pub const SEEDS: u64 = 3;
 /// Seeds in the soak.
 const MANY: u64 = 1000;
-/// The programs that run the C and C++ tests; only tests with "cuda" in their names run.
-const BESIDE: [&str; 2] = ["c", "cpp"];
+/// The programs that run the C and C++ tests and an example; only tests with "cuda" in their names run.
+const BESIDE: [&str; 3] = ["c", "cpp", "tiled_matmul"];
 /// The result of a run.
 #[derive(Default)]
 pub struct Count {
@@ -123,7 +123,7 @@ fn build() -> Done<Vec<Program>> {
 /// Whether a test is one of GPUs. C++ under valgrind is left out: it takes minutes and finds nothing more.
 fn is_chosen(program: &Program, test: &str) -> bool {
     match program.name.as_str() {
-        "tests/c.rs" => test.contains("cuda"),
+        "tests/c.rs" | "tests/tiled_matmul.rs" => test.contains("cuda"),
         "tests/cpp.rs" => test.contains("cuda") && !test.contains("valgrind"),
         _ => true,
     }

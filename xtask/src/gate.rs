@@ -378,7 +378,7 @@ fn build_all() -> Done<Vec<programs::Program>> {
 fn is_slow(program: &str, test: &str) -> bool {
     let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
     match program {
-        "tests/c.rs" => checked,
+        "tests/c.rs" | "tests/kernel_header.rs" => checked,
         "tests/cpp.rs" => {
             checked || test.ends_with("::cpp20") || ["other_compilers_agree", "misuse_does_not_compile"].contains(&test)
         }
@@ -393,7 +393,7 @@ fn kind_of(test: &programs::Ended) -> &'static str {
         "tests/c.rs" if test.test.ends_with("_valgrind") => C_VALGRIND,
         "tests/c.rs" if test.test.ends_with("_sanitizers") => C_SANITIZERS,
         "tests/c.rs" => C,
-        "tests/cpp.rs" => CPP,
+        "tests/cpp.rs" | "tests/kernel_header.rs" | "tests/tiled_matmul.rs" => CPP,
         "tests/header.rs" => HEADER,
         "tests/symbols.rs" => SYMBOLS,
         "tests/layers.rs" => LAYERS,

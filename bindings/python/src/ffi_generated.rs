@@ -468,6 +468,12 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_runner_set_current(runner: *const tn_runner) -> tn_status;
     pub fn tn_runner_current(out: *mut tn_runner) -> tn_status;
+    pub fn tn_block_layout(
+        n_items: usize,
+        items: *const tn_block_item,
+        offsets: *mut i64,
+        total: *mut i64,
+    ) -> tn_status;
     pub fn tn_array_export_host(
         array: *mut tn_array,
         flags: tn_crossing_flags,

@@ -254,7 +254,13 @@ def test_an_old_library_that_c_code_loaded_first_is_refused(tmp_path):
 
 
 def test_the_wheel_carries_the_headers():
-    for name, part in [("tenure.h", "tn_array_release"), ("tenure.hpp", "tn_array_release"), ("tenure_memory.hpp", "tn_cpp_allocate")]:
+    for name, part in [
+        ("tenure.h", "tn_array_release"),
+        ("tenure.hpp", "tn_array_release"),
+        ("tenure_memory.hpp", "tn_cpp_allocate"),
+        ("tenure_kernel.cuh", "tn_block_at"),
+        ("tenure_kernel_host.hpp", "TN_HOST_KERNEL"),
+    ]:
         with open(os.path.join(tenure.get_include(), name)) as header:
             assert part in header.read(), name
 

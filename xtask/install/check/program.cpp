@@ -1,6 +1,13 @@
-// The program in C++, with the header that is installed beside the C one.
+// The program in C++, with the headers that are installed beside the C one.
 #include <iostream>
 #include <tenure.hpp>
+#include <tenure_kernel.cuh>
+
+extern "C" __global__ void twice(tn_view<double, 1> x)
+{
+    x(threadIdx.x) *= 2;
+}
+TN_HOST_KERNEL(twice);
 
 int main()
 {
