@@ -58,6 +58,7 @@ static struct {
     int (*tenure_sim_register_kernel)(const char *, sim_kernel, const size_t *, size_t, int);
     int (*tenure_sim_set_kernel_attribute)(const char *, int, int);
     uint64_t (*tenure_sim_calls)(const char *);
+    uint64_t (*tenure_sim_step)(uint64_t);
     void *(*tenure_sim_bytes)(uint64_t, size_t, int);
 } sim;
 
@@ -168,7 +169,7 @@ static void start_drivers(void)
     LOAD(cu, cuStreamBeginCapture_v2), LOAD(cu, cuStreamEndCapture), LOAD(cu, cuGraphInstantiateWithFlags);
     LOAD(cu, cuGraphLaunch), LOAD(cu, cuGraphExecDestroy), LOAD(cu, cuGraphDestroy);
     LOAD(sim, tenure_sim_set), LOAD(sim, tenure_sim_fail), LOAD(sim, tenure_sim_clear_faults), LOAD(sim, tenure_sim_register_kernel);
-    LOAD(sim, tenure_sim_set_kernel_attribute), LOAD(sim, tenure_sim_calls), LOAD(sim, tenure_sim_bytes);
+    LOAD(sim, tenure_sim_set_kernel_attribute), LOAD(sim, tenure_sim_calls), LOAD(sim, tenure_sim_step), LOAD(sim, tenure_sim_bytes);
     if (simulated()) {
         CHECK(sim.tenure_sim_set("devices", 2) == 0);
         sim.tenure_sim_register_kernel("launch_scale", scale, SIZES(sizeof(view1), sizeof(view1), 8, 8), 0);
@@ -305,6 +306,45 @@ static void add_one(tn_array *array, tn_stream *stream)
 }
 
 /* ---- the rows ---- */
+
+/* The status of reading an array on the host at once, while later work of the stream that wrote it stands still. */
+static tn_status read_beside_later_work(tn_array *written, tn_array *other, tn_stream *s)
+{
+    add_one(written, s);
+    sim.tenure_sim_step(1000);
+    CHECK(control("tenure_sim_hold", s));
+    add_one(other, s);
+    tn_borrow *guard = NULL;
+    tn_status status = tn_array_borrow_read(written, 0, NULL, NULL, NULL, &guard);
+    if (status == TN_OK)
+        OK(tn_borrow_end(guard, 0, NULL));
+    CHECK(control("tenure_sim_release", s));
+    OK(tn_stream_synchronize(s));
+    return status;
+}
+
+/* A wait for a kernel is none for later work, and launches whose events no wait needs record none after a while. */
+static void kn_10_events(void)
+{
+    tn_stream *s = new_stream(), *many = new_stream();
+    tn_array *x = on_device(MANAGED, TN_F64, 1, &LENGTH), *y = count_up();
+    if (simulated()) {
+        for (int i = 0; i < 3; i++)
+            CHECK(read_beside_later_work(x, y, s) == TN_OK);
+        for (int i = 0; i < 70; i++)
+            add_one(y, many);
+        uint64_t all = calls(""), recorded = calls("cuEventRecord");
+        add_one(y, many);
+        CHECK(calls("cuEventRecord") == recorded && calls("") - all <= 3);
+        /* The first wait that an event would have spared work for brings them back. */
+        CHECK(read_beside_later_work(x, y, many) == TN_ERR_PENDING);
+        CHECK(read_beside_later_work(x, y, many) == TN_OK);
+        CHECK(calls("cuEventRecord") > recorded);
+    }
+    OK(tn_stream_release(s));
+    OK(tn_stream_release(many));
+    drop_all(2, x, y);
+}
 
 static void kn_10_later_uses_come_after_the_kernel(tn_stream *s, tn_stream *t)
 {
@@ -1052,6 +1092,7 @@ int main(void)
         kn_8_block_memory(s);
         kn_9_shapes(s);
         kn_9_arguments(s);
+        kn_10_events();
         kn_10_later_uses_come_after_the_kernel(s, t);
         kn_10_handles_may_be_released(s);
         kn_10_kn_12_memory_that_the_host_shares(s);

@@ -8,7 +8,7 @@ use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host
 use super::moves::{self, Move};
 use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, fail, quietly};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, InternalGuard, Locked, Points, SpareGuard, UseTime};
 use crate::region;
@@ -89,9 +89,7 @@ pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<Intern
         if !moves.is_empty()
             && let Err(status) = moves::copy_and_move(call, thread, entries, &claims, &mut moves, &mut guards)
         {
-            for guard in guards.into_iter().flatten() {
-                abandon(guard);
-            }
+            abandon_all(guards.into_iter().flatten());
             return Err(status);
         }
         out.extend(guards.into_iter().flatten());
@@ -105,6 +103,12 @@ pub fn abandon(guard: InternalGuard) {
     let mut locked = guard.lock();
     // Ends like a reader: the version stays, and no poison is cleared.
     locked.abandon_guard(guard);
+}
+
+/// Ends guards whose bytes were not used, and keeps the error message.
+#[cold]
+pub fn abandon_all(guards: impl Iterator<Item = InternalGuard>) {
+    quietly(|| guards.for_each(abandon));
 }
 
 /// Checks every entry, in the order of the header, and decides for each COW entry whether it copies.

@@ -38,7 +38,7 @@ mod rules;
 
 mod why;
 
-pub use acquire::{abandon, acquire, would_copy};
+pub use acquire::{abandon, abandon_all, acquire, would_copy};
 pub use adopt::{Adopted, Wanted, adopt, check_strict, is_free_value, would_copy as alias_required};
 pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, guard_params, list};
 pub use entries::all;
@@ -61,7 +61,7 @@ use crate::ledger::{
     self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, SpareClaim, SpareGuard, SpareRoot, UseTime,
 };
 use crate::slots::Id;
-use crate::stream::{Point, StreamArg};
+use crate::stream::{Point, Stream, StreamArg};
 use crate::thread::{self, Thread};
 use crate::types::*;
 
@@ -130,6 +130,25 @@ pub fn open_internal_fast(thread: &'static Thread, id: Id, wanted: Use) -> Optio
         return None;
     }
     one.open_internal(guard_params(wanted))
+}
+
+/// As [`open_internal_fast`], for a use in the order of a stream: unfinished work that the stream comes after does not matter. `see` is called
+/// last, under the ledger's lock; it says whether the array is the wanted one.
+#[inline(always)]
+pub fn open_on_stream_fast(
+    thread: &'static Thread,
+    id: Id,
+    wanted: Use,
+    stream: &'static Stream,
+    see: impl FnOnce(&Layout, tn_device) -> bool,
+) -> Option<InternalGuard> {
+    let one = LockedSlot::<Claim>::live(thread, id)?;
+    let (body, state) = (one.body(), one.state());
+    let is_free = body.given == 0
+        && rules::is_free_beside_records(body, state, wanted)
+        && one.comes_after_work(stream, matches!(wanted, Use::Write { .. }))
+        && see(&body.layout, state.device);
+    if is_free { one.open_internal(guard_params(wanted)) } else { None }
 }
 
 /// The fast path of an export: opens it on one array, if the array is live and nothing conflicts. `copy_layout` is

@@ -298,20 +298,35 @@ fn is_alone(body: &ClaimBody, state: &LedgerState) -> bool {
 /// use may begin; otherwise [`check`] decides.
 #[inline(always)]
 pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
-    let quiet = state.writers | state.exports_read | state.exports_shared | state.exports_exclusive | state.records
-        == 0
-        && !body.moving;
-    let may_write = || state.managed == 0 || body.grants;
-    let writable = || state.nodes == 0 && !body.readonly && !state.readonly && may_write();
+    let quiet = || state.records == 0 && is_free_beside_records(body, state, wanted);
     // Shared views may coexist.
     let shareable = || state.writers | state.exports_exclusive | state.records == 0 && !body.moving;
     match wanted {
-        Use::Read { .. } => quiet,
-        Use::Write { mode: Mode::Aliased, .. } => quiet && state.readers == 0 && writable(),
+        Use::Read { .. } | Use::Write { .. } => quiet(),
         Use::Export { class: Class::ExportRead, .. } => shareable(),
-        Use::Export { class: Class::ExportShared, unique: false } => shareable() && state.frozen == 0 && writable(),
+        Use::Export { class: Class::ExportShared, unique: false } => {
+            shareable() && state.frozen == 0 && is_writable(body, state)
+        }
         _ => false,
     }
+}
+
+/// As [`is_free`] for a guard, without a look at poisoned regions and unfinished device work.
+#[inline(always)]
+pub fn is_free_beside_records(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
+    let exports = state.exports_read | state.exports_shared | state.exports_exclusive;
+    let quiet = state.writers | exports == 0 && !body.moving;
+    match wanted {
+        Use::Read { .. } => quiet,
+        Use::Write { mode: Mode::Aliased, .. } => quiet && state.readers == 0 && is_writable(body, state),
+        _ => false,
+    }
+}
+
+/// Whether a write in mode ALIASED is allowed, as far as guards and exports do not prevent it.
+#[inline(always)]
+fn is_writable(body: &ClaimBody, state: &LedgerState) -> bool {
+    state.nodes == 0 && !body.readonly && !state.readonly && (state.managed == 0 || body.grants)
 }
 
 /// Checks whether a use may begin now; for COW, whether it may begin in place, see also [`check_copy`].

@@ -70,13 +70,29 @@ pub unsafe extern "C" fn tn_launch(config: *const tn_launch_config, n_args: usiz
         convert::callback(&config, |of| !of.function.is_null() || of.host_function.is_some(), "function")?;
         // SAFETY: an array of that length, by this function's documentation.
         let args = unsafe { convert::slice(n_args, args, "args")? };
+        // SAFETY: by this function's documentation.
+        if let Some(outcome) = unsafe { launch_fast(&config, args) } {
+            return outcome;
+        }
         launch::check_handles(args)?;
         let config = config?;
         let stream = convert::stream(config.stream);
-        let shape = Shape { grid: config.grid, block: config.block, block_bytes: config.block_bytes };
-        // SAFETY: by this function's documentation.
-        unsafe { launch::launch(c"tn_launch", code(&config), &shape, stream, args) }
+        // SAFETY: as above.
+        unsafe { launch::launch(c"tn_launch", code(&config), &shape(&config), stream, args) }
     })
+}
+
+/// # Safety
+/// - The obligations of [`tn_launch`].
+#[inline(always)]
+unsafe fn launch_fast(config: &convert::Noted<tn_launch_config>, args: &[tn_arg]) -> Option<Result<()>> {
+    let config = config.as_ref().ok().filter(|config| config.host_function.is_none())?;
+    // SAFETY: the caller's obligation.
+    unsafe { launch::launch_fast(Kernel::new(config.function), &shape(config), config.stream as u64, args) }
+}
+
+fn shape(config: &tn_launch_config) -> Shape {
+    Shape { grid: config.grid, block: config.block, block_bytes: config.block_bytes }
 }
 
 /// The function of a launch that has one. TN_ERR_INVALID: it has two.

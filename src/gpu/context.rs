@@ -32,7 +32,17 @@ impl Gpu {
     /// Makes the primary context current until the value drops. TN_ERR_DRIVER: the device is lost; the message names the error.
     pub fn enter(&'static self) -> Result<Inside> {
         let driver = self.alive()?;
-        let mode = exchange_mode(driver, CAPTURE_MODE_RELAXED);
+        self.enter_as(driver, exchange_mode(driver, CAPTURE_MODE_RELAXED))
+    }
+
+    /// As [`Gpu::enter`], for calls that no capture forbids: the capture mode stays, which spares two calls of the driver.
+    #[inline]
+    pub fn enter_unrelaxed(&'static self) -> Result<Inside> {
+        self.enter_as(self.alive()?, None)
+    }
+
+    #[inline]
+    fn enter_as(&'static self, driver: &'static Driver, mode: Option<u32>) -> Result<Inside> {
         let mut inside = Inside { driver, gpu: self, before: None, mode, own: PhantomData };
         let mut context = self.retained_context(driver)?;
         if !self.is_retained(driver) && self.renew_if_reset(driver) {

@@ -9,11 +9,11 @@ use super::context::Inside;
 use super::table::Gpu;
 use crate::cuda_driver::{CUfunction, CUstream, SUCCESS, code};
 use crate::error::{Kept, Result, Status, fail, quietly};
-use crate::thread::QuickLock;
 use crate::types::*;
 use core::ffi::{CStr, c_int, c_void};
 use core::fmt;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 /// CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK.
@@ -68,18 +68,24 @@ impl Answers {
     pub const CONFIRMED: Answers = Answers { parameters: Ok(()), shape: Ok(()) };
 }
 
-/// A launch that the driver accepted: the arguments of the kernel, and the most that a launch may ask for.
-#[derive(Clone, Copy)]
+/// A launch that the driver accepted: the arguments of the kernel, and the most that a launch may ask for. Written without a lock: where two
+/// threads mix their launches up, the entry fits none, or a wrong launch, which the driver is left to refuse.
 struct Confirmed {
-    function: usize,
-    signature: u64,
-    threads: u64,
-    block_bytes: i64,
+    function: AtomicUsize,
+    signature: AtomicU64,
+    threads: AtomicU64,
+    block_bytes: AtomicI64,
 }
 
 /// The launches that were accepted, by the kernel; a new one replaces an older one in its place.
-static CONFIRMED: [QuickLock<Confirmed>; 256] =
-    [const { QuickLock::new(Confirmed { function: 0, signature: 0, threads: 0, block_bytes: -1 }) }; 256];
+static CONFIRMED: [Confirmed; 256] = [const {
+    Confirmed {
+        function: AtomicUsize::new(0),
+        signature: AtomicU64::new(0),
+        threads: AtomicU64::new(0),
+        block_bytes: AtomicI64::new(-1),
+    }
+}; 256];
 
 /// Guards raising limits. A thread waits for the driver under it.
 static RAISING: Mutex<()> = Mutex::new(());
@@ -97,7 +103,8 @@ impl Kernel {
         Kernel(function.cast())
     }
 
-    fn confirmed(self) -> &'static QuickLock<Confirmed> {
+    #[inline]
+    fn confirmed(self) -> &'static Confirmed {
         // Functions are aligned to 16 bytes at least.
         let at = (self.0 as usize).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize) >> 56;
         &CONFIRMED[at % CONFIRMED.len()]
@@ -106,12 +113,21 @@ impl Kernel {
     /// Whether a launch on this GPU that asked for no less, with arguments of these sizes, was accepted before.
     #[inline]
     pub fn is_confirmed(self, gpu: &Gpu, shape: &Shape, sizes: &[usize]) -> bool {
-        let confirmed = *self.confirmed().lock();
-        confirmed.function == self.0 as usize
+        let confirmed = self.confirmed();
+        confirmed.function.load(Ordering::Relaxed) == self.0 as usize
+            && confirmed.signature.load(Ordering::Relaxed) == signature(sizes)
+            && shape.threads() <= confirmed.threads.load(Ordering::Relaxed)
+            && shape.block_bytes <= confirmed.block_bytes.load(Ordering::Relaxed)
             && gpu.limits().is_ok_and(|limits| limits.allow(&shape.grid, &shape.block))
-            && confirmed.signature == signature(sizes)
-            && shape.threads() <= confirmed.threads
-            && shape.block_bytes <= confirmed.block_bytes
+    }
+
+    fn confirm(self, signature: u64, threads: u64, block_bytes: i64) {
+        let confirmed = self.confirmed();
+        confirmed.function.store(0, Ordering::Relaxed);
+        confirmed.signature.store(signature, Ordering::Relaxed);
+        confirmed.threads.store(threads, Ordering::Relaxed);
+        confirmed.block_bytes.store(block_bytes, Ordering::Relaxed);
+        confirmed.function.store(self.0 as usize, Ordering::Relaxed);
     }
 
     /// Asks the driver whether it can run a launch with arguments of these sizes.
@@ -274,7 +290,7 @@ impl Kernel {
                 return inside.gpu().check(number, "cuLaunchKernel");
             }
             // Another library has lowered the limit, or another kernel has this CUfunction now.
-            self.confirmed().lock().function = 0;
+            self.confirmed().function.store(0, Ordering::Relaxed);
         }
         self.check_parameters(inside, sizes)?;
         let facts = self.facts(inside)?;
@@ -284,8 +300,7 @@ impl Kernel {
             false => facts.dynamic_bytes,
         };
         inside.gpu().check(call()?, "cuLaunchKernel")?;
-        let (function, threads) = (self.0 as usize, facts.threads as u64);
-        *self.confirmed().lock() = Confirmed { function, signature: signature(sizes), threads, block_bytes };
+        self.confirm(signature(sizes), facts.threads as u64, block_bytes);
         Ok(())
     }
 }

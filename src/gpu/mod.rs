@@ -59,4 +59,4 @@ pub mod virtual_memory;
 pub use context::Inside;
 pub use home::home;
 pub use reset::{Layer, on_reset};
-pub use table::{GPUS, Gpu, REGISTERED_BYTES, Traffic, any_reset, any_used, count, gpu, lost_count, used};
+pub use table::{GPUS, Gpu, REGISTERED_BYTES, Traffic, any_reset, any_used, count, gpu, lost_count, only, used};

@@ -106,6 +106,15 @@ pub fn gpu(id: i32) -> Result<&'static Gpu> {
     gpu.ok_or_else(|| none(count))
 }
 
+/// The only GPU. TN_ERR_DEVICE: there are several, or none.
+#[inline]
+pub fn only() -> Result<&'static Gpu> {
+    match cuda_driver::driver()?.count() {
+        1 => Ok(&TABLE[0]),
+        count => Err(fail(TN_ERR_DEVICE, format_args!("there are {count} GPUs"))),
+    }
+}
+
 /// The number of GPUs; 0 without a driver.
 pub fn count() -> Result<i32> {
     Ok(cuda_driver::if_there()?.map_or(0, |driver| driver.count().min(GPUS as i32)))

@@ -114,7 +114,7 @@ pub unsafe fn launch(
     match launched {
         Ok(()) => target.end(guards),
         Err(status) => {
-            quietly(|| guards.into_iter().for_each(borrow::abandon));
+            borrow::abandon_all(guards.into_iter());
             Err(status)
         }
     }
@@ -147,8 +147,7 @@ impl Target {
             quietly(|| guards.into_iter().for_each(end));
             return outcome;
         }
-        // No event can be recorded on a stream that captures a graph. Then a point without an event stands for the kernel.
-        let point = quietly(|| self.stream.record_point()).unwrap_or_else(|_| self.stream.now());
+        let point = self.stream.end_of_launch();
         guards.into_iter().for_each(|guard| guard.end_at(false, point));
         // A call that records new work also polls what waits for earlier work.
         ledger::poll_deferred(ledger::POLLED_PER_CALL);

@@ -9,6 +9,7 @@
 //! | `mod` | the checks that need no look at the arrays |
 //! | `argument` | the arguments of a launch, and what the kernel gets of them |
 //! | `device` | launches on a GPU |
+//! | `fast` | the fast path of these |
 //! | `host` | kernels of the host |
 //!
 //! Unsafe: the call of the driver with the kernel's arguments, and the calls of a kernel of the host.
@@ -17,9 +18,12 @@ mod argument;
 
 mod device;
 
+mod fast;
+
 mod host;
 
 pub use argument::check_handles;
+pub use fast::launch as launch_fast;
 
 use crate::error::{Result, fail};
 use crate::gpu::kernel::{Kernel, Shape};

@@ -4,20 +4,23 @@
 use super::locked::Locked;
 use super::state::{GuardedSlot, Lease, Ledger, Place};
 use crate::thread::{self, QuickLock, Thread};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 struct List {
     first: Option<&'static Ledger>,
     last: Option<&'static Ledger>,
-    length: usize,
     /// Number of ledgers that a call has taken off the list to poll them, and may add again.
     being_polled: usize,
 }
 
-static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, length: 0, being_polled: 0 });
+/// The number of ledgers in the list; changes under its lock.
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, being_polled: 0 });
 
 pub(super) fn is_empty() -> bool {
     let list = LIST.lock();
-    list.length + list.being_polled == 0
+    LENGTH.load(Ordering::Relaxed) + list.being_polled == 0
 }
 
 /// The list's link in a ledger.
@@ -45,7 +48,7 @@ pub(super) fn add(ledger: &'static Ledger) {
         Some(last) => unsafe { link_of(last) }.next = Some(ledger),
         None => list.first = Some(ledger),
     }
-    list.length += 1;
+    LENGTH.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Takes the store that waited longest off the list.
@@ -59,7 +62,7 @@ fn take() -> Option<&'static Ledger> {
     if list.first.is_none() {
         list.last = None;
     }
-    list.length -= 1;
+    LENGTH.fetch_sub(1, Ordering::Relaxed);
     list.being_polled += 1;
     Some(ledger)
 }
@@ -70,7 +73,7 @@ pub const POLLED_PER_CALL: usize = 4;
 /// Polls the stores that waited longest, at most `most` of them, and ends what waited for device work that has passed. Queries the
 /// driver, but never waits; under no lock. Returns how many imports were released.
 pub fn poll_deferred(most: usize) -> usize {
-    let length = LIST.lock().length;
+    let length = LENGTH.load(Ordering::Relaxed);
     let mut ran = 0;
     for _ in 0..length.min(most) {
         let Some(ledger) = take() else { break };

@@ -33,6 +33,7 @@
 //! | `scope` | lists of handles that end together |
 //! | `reach` | memory that the host can access |
 //! | `fast_path`, `fast_enter` | the fast path for one handle, and for entering a scope with a few |
+//! | `stream_use` | the fast path for uses in the order of a stream |
 
 mod by_address;
 
@@ -93,6 +94,8 @@ mod scope;
 mod state;
 
 mod store_end;
+
+mod stream_use;
 
 mod transitions;
 

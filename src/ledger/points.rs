@@ -119,6 +119,7 @@ impl Points {
         // All are polled, so that the records know which of them have passed.
         let mut all = true;
         for wanted in self.wanted().filter(|wanted| wanted.by.is_none()) {
+            wanted.point.stream().note_wait(wanted.point.tick());
             all &= wanted.point.poll();
         }
         all
@@ -135,6 +136,7 @@ impl Points {
         reserve(&mut self.done, self.length)?;
         self.length = 0;
         for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
+            wanted.point.stream().note_wait(wanted.point.tick());
             match wanted.by {
                 Some(stream) => stream.wait_for(wanted.point)?,
                 None => wanted.point.wait_at_any_cost()?,

@@ -7,8 +7,8 @@ use super::current::{current_of, gpu_of, legacy, own};
 use super::handle::{self, Meaning};
 use super::state::Stream;
 use super::stream_ref::StreamRef;
-use crate::error::{Result, fail};
-use crate::gpu::Gpu;
+use crate::error::{Result, fail, quietly};
+use crate::gpu::{self, Gpu};
 use crate::slots::Id;
 use crate::types::*;
 
@@ -74,6 +74,16 @@ impl StreamArg {
             StreamArg::PerThread => own(gpu),
             StreamArg::Current => current_of(gpu),
             StreamArg::StreamRef(stream_ref) => Ok(stream_ref.stream()),
+        }
+    }
+
+    /// The stream of a handle; for a constant that of the GPU, if there is only one. None for NULL.
+    #[inline]
+    pub fn of_only_gpu(&self) -> Option<&'static Stream> {
+        match self {
+            StreamArg::Now => None,
+            StreamArg::StreamRef(stream_ref) => Some(stream_ref.stream()),
+            constant => quietly(|| constant.stream_on(gpu::only()?)).ok(),
         }
     }
 

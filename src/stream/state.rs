@@ -88,6 +88,8 @@ pub struct Stream {
     last_point: AtomicU64,
     /// The latest tick of an event.
     recorded: AtomicU64,
+    /// How many events were recorded behind launches since a wait needed one: see [`Stream::end_of_launch`].
+    unneeded_events: AtomicU32,
     /// All work up to this tick is done.
     passed: AtomicU64,
     events: QuickLock<PointCache>,
@@ -114,6 +116,7 @@ impl Slot for Stream {
             refs: AtomicU32::new(0),
             last_point: AtomicU64::new(0),
             recorded: AtomicU64::new(0),
+            unneeded_events: AtomicU32::new(0),
             passed: AtomicU64::new(0),
             events: QuickLock::new(PointCache::new()),
             known_waits: QuickLock::new(KnownWaits::NONE),
@@ -153,6 +156,7 @@ impl Stream {
         stream.gone.store(false, Ordering::Relaxed);
         stream.born.store(advance_clock(), Ordering::Relaxed);
         stream.open_uses.store(0, Ordering::Relaxed);
+        stream.unneeded_events.store(0, Ordering::Relaxed);
         stream.ended.store(0, Ordering::Relaxed);
         *stream.known_waits.lock() = KnownWaits::NONE;
         stream.head.set_state(State::Kept);
@@ -247,9 +251,20 @@ impl Stream {
     /// Makes the GPU's context current, for calls with this stream. TN_ERR_DRIVER: the device is lost; or the stream does not exist any
     /// more; or this call found out that the context was reset, and its memory may have gone with it.
     pub fn enter(&self) -> Result<Inside> {
+        self.enter_by(Gpu::enter)
+    }
+
+    /// As [`Stream::enter`], by [`Gpu::enter_unrelaxed`].
+    #[inline]
+    pub fn enter_unrelaxed(&self) -> Result<Inside> {
+        self.enter_by(Gpu::enter_unrelaxed)
+    }
+
+    #[inline]
+    fn enter_by(&self, enter: impl FnOnce(&'static Gpu) -> Result<Inside>) -> Result<Inside> {
         let gpu = self.gpu();
         let before = gpu.epoch();
-        let inside = gpu.enter()?;
+        let inside = enter(gpu)?;
         if self.is_gone() {
             return Err(self.gone_error());
         }

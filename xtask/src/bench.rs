@@ -9,6 +9,7 @@ mod copies;
 mod device_pool;
 mod figures;
 mod instructions;
+mod launch;
 mod peers;
 mod performance;
 mod plot;
@@ -230,12 +231,15 @@ pub fn bench(arguments: &[&str]) -> Done {
     if arguments == ["device-pool"] {
         return device_pool::bench();
     }
+    if arguments == ["launch"] {
+        return launch::bench();
+    }
     let json = arguments.contains(&"--json");
     let names: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
     if let Some(unknown) = names.iter().find(|name| !["objects", "copy", "python", "linalg", "strided"].contains(*name))
     {
         return Err(format!(
-            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool; or pool with options of its own"
+            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool or launch; or pool with options of its own"
         ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);

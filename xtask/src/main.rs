@@ -63,6 +63,7 @@ cargo xtask <command>
   bench [objects|copy|python|linalg|strided] [--json]
                         measures the staged library beside the other libraries of this machine
   bench device-pool     measures what device pools cost the host, on the simulated driver
+  bench launch          measures what a launch that borrows its arguments costs the host
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
                         measures host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute;

@@ -12,6 +12,9 @@ use crate::stream::point::Point;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+/// So many launches in a row may record an event that no wait needs.
+const MAX_UNNEEDED_EVENTS: u32 = 64;
+
 /// How often work of any stream became known to be done, or lost with its device; never 0.
 static PROGRESS: AtomicU64 = AtomicU64::new(1);
 
@@ -50,6 +53,37 @@ impl Stream {
     #[cold]
     fn end_of_use_recorded(&'static self) -> Point {
         quietly(|| self.record_point()).unwrap_or_else(|_| self.now())
+    }
+
+    /// The point behind a kernel that was just launched, where its borrows end. The caller vouches for the CUstream, as in
+    /// [`Stream::end_of_use`].
+    ///
+    /// An event lets a wait for the kernel not be one for later work, and takes as much time as the launch itself. So it is recorded as long
+    /// as that is of use. After [`MAX_UNNEEDED_EVENTS`] launches without a wait for any but the latest, the points have no event, until such a
+    /// wait. It then waits for more than it has to, once. Called under no lock.
+    #[inline]
+    pub fn end_of_launch(&'static self) -> Point {
+        if self.needs_early_events() || self.unneeded_events.load(Ordering::Relaxed) < MAX_UNNEEDED_EVENTS {
+            return self.end_of_launch_recorded();
+        }
+        // A tick of its own tells later launches from this one.
+        let tick = advance_clock();
+        self.last_point.fetch_max(tick, Ordering::Relaxed);
+        Point::new(self, tick)
+    }
+
+    #[inline(never)]
+    fn end_of_launch_recorded(&'static self) -> Point {
+        self.unneeded_events.fetch_add(1, Ordering::Relaxed);
+        self.end_of_use_recorded()
+    }
+
+    /// Another stream, or the host, waits for a point of this stream.
+    pub fn note_wait(&self, tick: u64) {
+        let last = self.last_point.load(Ordering::Relaxed).max(self.recorded.load(Ordering::Relaxed));
+        if tick < last {
+            self.unneeded_events.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Whether events must be recorded when a use ends. The owner of an imported stream may destroy it at any time afterwards. Another thread
