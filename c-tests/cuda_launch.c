@@ -543,7 +543,7 @@ static void kn_11_all_or_nothing(tn_stream *s)
         {w, {.kind = 7, .what = y, .access = TN_READ}, TN_ERR_INVALID},
         {w, {.kind = TN_ARG_ARRAY, .what = y, .access = TN_READ, .ndim = 1, .reserved = 1}, TN_ERR_INVALID},
         {w, {.kind = TN_ARG_VALUE, .what = y}, TN_ERR_INVALID},
-        {w, {.kind = TN_ARG_MIRROR, .what = y, .access = TN_READ, .ndim = 1}, TN_ERR_UNSUPPORTED},
+        {w, {.kind = TN_ARG_MIRROR, .what = y, .access = TN_READ, .ndim = 1}, TN_ERR_KIND},
         {w, array_arg(given, TN_READ, 1), TN_ERR_GIVEN},
         {w, array_arg(frozen, TN_WRITE, 1), TN_ERR_READONLY},
         {array_arg(frozen, TN_READ_WRITE, 1), r, TN_ERR_READONLY},
@@ -1063,6 +1063,131 @@ static void kn_12_kn_20_kernels_of_the_host(tn_stream *s)
     drop_all(4, x, kinds[0], kinds[1], kinds[2]);
 }
 
+/* ---- mirrors ---- */
+
+/* A mirror of N numbers, 0, 1, 2, .. at first. */
+static tn_mirror *mirror_at(tn_side where)
+{
+    double values[N];
+    tn_array *object = NULL;
+    tn_mirror *mirror = NULL;
+    for (int i = 0; i < N; i++)
+        values[i] = i;
+    OK(tn_array_zeros(NULL, TN_F64, 1, &LENGTH, NULL, &object));
+    OK(tn_array_copy_from_host(object, values, NULL, 0, NULL));
+    tn_mirror_options options = {.size = sizeof options, .object = object, .where = where};
+    OK(tn_mirror_create(&options, &mirror, NULL));
+    OK(tn_array_release(object));
+    return mirror;
+}
+
+static tn_arg mirror_arg(tn_mirror *mirror, uint32_t access)
+{
+    return (tn_arg){.kind = TN_ARG_MIRROR, .access = access, .ndim = 1, .what = mirror};
+}
+
+static tn_mirror_info state(tn_mirror *mirror)
+{
+    tn_mirror_info info = {.size = sizeof info};
+    OK(tn_mirror_query(mirror, &info));
+    return info;
+}
+
+static int moved(tn_mirror *mirror, uint64_t to_device, uint64_t to_host)
+{
+    tn_mirror_info info = state(mirror);
+    return info.transfers_to_device == to_device && info.transfers_to_host == to_host;
+}
+
+/* The host side is factor * i + value. */
+static int host_is_line(tn_mirror *mirror, double factor, double value)
+{
+    double *data = NULL;
+    tn_borrow *guard = NULL;
+    int is = 1;
+    OK(tn_mirror_acquire(mirror, TN_SIDE_HOST, TN_READ, NULL, (void **)&data, NULL, &guard));
+    for (int i = 0; i < N; i++)
+        is &= data[i] == factor * i + value;
+    OK(tn_borrow_end(guard, 0, NULL));
+    return is;
+}
+
+static void mi_12_m18_mirrors(tn_stream *s)
+{
+    /* M18: k kernels in a row, and what moves. */
+    tn_mirror *x = mirror_at(0), *y = mirror_at(TN_SIDE_DEVICE);
+    CHECK(moved(y, 1, 0));
+    for (int k = 0; k < 5; k++)
+        OK(try_scale(mirror_arg(y, TN_WRITE), mirror_arg(x, TN_READ), 2, k, s));
+    CHECK(moved(x, 1, 0) && moved(y, 1, 0) && state(y).valid == TN_SIDE_DEVICE);
+    CHECK(state(x).valid == (TN_SIDE_HOST | TN_SIDE_DEVICE));
+    CHECK(host_is_line(y, 2, 4) && moved(y, 1, 1));
+    /* The access decides what moves: TN_READ_WRITE needs the contents. A mirror and an array in one launch. */
+    tn_array *z = count_up();
+    double *data = NULL;
+    tn_borrow *guard = NULL;
+    OK(tn_mirror_acquire(x, TN_SIDE_HOST, TN_READ_WRITE, NULL, (void **)&data, NULL, &guard));
+    data[3] = 100;
+    OK(tn_borrow_end(guard, 0, NULL));
+    OK(try_scale(mirror_arg(x, TN_READ_WRITE), array_arg(z, TN_READ, 1), 3, 1, s));
+    CHECK(moved(x, 2, 0));
+    OK(tn_stream_synchronize(s));
+    OK(try_scale(array_arg(z, TN_WRITE, 1), mirror_arg(x, TN_READ), 1, 0, NULL));
+    CHECK(is_line(z, 3, 1) && moved(x, 2, 0));
+    /* The host is touched only where somebody holds its side. */
+    tn_array *held = NULL;
+    OK(tn_mirror_get(x, TN_SIDE_HOST, &held));
+    CHECK(moved(x, 2, 1));
+    OK(try_change((tn_arg){.kind = TN_ARG_POINTER, .access = TN_READ_WRITE, .what = z}, 1, 0, s));
+    OK(try_scale(mirror_arg(x, TN_WRITE), array_arg(z, TN_READ, 1), 1, 5, s));
+    CHECK(moved(x, 2, 2) && is_line(held, 3, 6));
+    OK(tn_array_release(held));
+    /* While a launch with another stream is held back, its mirror is not used by anybody else: the order is the stream's. */
+    OK(try_scale(mirror_arg(x, TN_WRITE), array_arg(z, TN_READ, 1), 1, 7, s));
+    CHECK(host_is_line(x, 3, 8));
+    OK(tn_array_release(z));
+    OK(tn_mirror_release(x));
+    OK(tn_mirror_release(y));
+}
+
+static void mi_12_refused(tn_stream *s) /* KN-11: one failing argument leaves no borrow, and nothing is launched */
+{
+    tn_mirror *x = mirror_at(TN_SIDE_DEVICE), *y = mirror_at(TN_SIDE_DEVICE);
+    tn_array *z = count_up();
+    tn_borrow *guard = NULL;
+    uint64_t launched = calls("cuLaunchKernel");
+    CHECK(try_scale(mirror_arg(x, TN_WRITE), mirror_arg(x, TN_READ), 1, 0, s) == TN_ERR_ALIASED && says("one mirror"));
+    CHECK(try_scale(mirror_arg(x, TN_WRITE), mirror_arg(y, 0), 1, 0, s) == TN_ERR_INVALID && says("args[1]"));
+    CHECK(try_scale(mirror_arg(x, TN_WRITE | TN_WRITE_COW), mirror_arg(y, TN_READ), 1, 0, s) == TN_ERR_INVALID);
+    tn_arg wide = mirror_arg(y, TN_READ);
+    wide.ndim = 2;
+    CHECK(try_scale(mirror_arg(x, TN_WRITE), wide, 1, 0, s) == TN_ERR_INVALID && says("args[1]")); /* the kernel has one axis there */
+    OK(tn_mirror_acquire(y, TN_SIDE_DEVICE, TN_READ, NULL, NULL, NULL, &guard));
+    CHECK(try_scale(array_arg(z, TN_WRITE, 1), mirror_arg(y, TN_READ_WRITE), 1, 0, s) == TN_ERR_BORROWED && says("args[1]"));
+    CHECK(try_scale(mirror_arg(x, TN_WRITE), mirror_arg(y, TN_READ_WRITE), 1, 0, s) == TN_ERR_BORROWED);
+    OK(tn_borrow_end(guard, 0, NULL));
+    CHECK(!simulated() || calls("cuLaunchKernel") == launched);
+    CHECK(is_free(z, s) && host_is_line(x, 1, 0) && host_is_line(y, 1, 0));
+    if (simulated()) {
+        /* The driver refuses: contents and sides are as before, and the next launch works. */
+        OK(tn_mirror_mark_changed(x, TN_SIDE_HOST));
+        CHECK(sim.tenure_sim_fail("cuLaunchKernel", 1, 2, 701) == 0);
+        CHECK(try_scale(mirror_arg(x, TN_READ_WRITE), mirror_arg(y, TN_READ), 2, 0, s) == TN_ERR_DRIVER);
+        CHECK(sim.tenure_sim_clear_faults() == 0);
+        CHECK(state(x).is_poisoned == 0 && host_is_line(x, 1, 0));
+        CHECK(sim.tenure_sim_fail("cuLaunchKernel", 1, 2, 701) == 0);
+        CHECK(try_scale(mirror_arg(x, TN_WRITE), mirror_arg(y, TN_READ), 2, 0, s) == TN_ERR_DRIVER);
+        CHECK(sim.tenure_sim_clear_faults() == 0);
+        CHECK(host_is_line(x, 1, 0));
+    }
+    OK(try_scale(mirror_arg(x, TN_WRITE), mirror_arg(y, TN_READ), 2, 0, s));
+    CHECK(host_is_line(x, 2, 0));
+    OK(tn_array_release(z));
+    OK(tn_mirror_release(x));
+    CHECK(try_scale(mirror_arg(x, TN_WRITE), mirror_arg(y, TN_READ), 2, 0, s) == TN_ERR_STALE && says("args[0]"));
+    OK(tn_mirror_release(y));
+}
+
 static void without_a_driver(void)
 {
     tn_array *x = zeros(NULL, TN_F64, SHAPE(4));
@@ -1106,6 +1231,8 @@ int main(void)
         kn_13_what_the_kernel_gets(s);
         kn_14_an_own_launcher(s, t);
         the_driver_refuses(s);
+        mi_12_m18_mirrors(s);
+        mi_12_refused(s);
         captures(s, t);
         two_threads_with_one_array();
         if (check_failures != 0) {

@@ -293,6 +293,33 @@ static void kernels_get_views(void) /* KN-10, KN-20 */
     drop(x);
 }
 
+static void kernels_get_mirrors(void) /* MI-12, KN-20: the host side, and nothing moves */
+{
+    tn_array *x = zeros(NULL, TN_F64, SHAPE(10, 4)), *y = zeros(NULL, TN_F64, SHAPE(10, 4));
+    double three = 3, *data = NULL;
+    OK(tn_array_fill(x, &three, 0, NULL));
+    tn_mirror_options options = {.size = sizeof options, .object = x};
+    tn_mirror *mirror = NULL;
+    OK(tn_mirror_create(&options, &mirror, NULL));
+    tn_arg arg = {.kind = TN_ARG_MIRROR, .access = TN_READ, .ndim = 2, .what = mirror};
+    OK(try_scale(array_arg(y, TN_WRITE, 2), arg, 2));
+    arg.access = TN_WRITE;
+    OK(try_scale(arg, array_arg(y, TN_READ, 2), 2));
+    tn_borrow *guard = NULL;
+    OK(tn_mirror_acquire(mirror, TN_SIDE_HOST, TN_READ, NULL, (void **)&data, NULL, &guard));
+    CHECK(data[0] == 12 && data[39] == 12 && *(double *)address(y) == 6);
+    CHECK(try_scale(arg, array_arg(y, TN_READ, 2), 2) == TN_ERR_BORROWED && says("args[0]"));
+    end(guard);
+    arg.ndim = 1;
+    CHECK(try_scale(arg, array_arg(y, TN_READ, 2), 2) == TN_ERR_SHAPE && says("args[0]"));
+    tn_mirror_info info = {.size = sizeof info};
+    OK(tn_mirror_query(mirror, &info));
+    CHECK(info.valid == TN_SIDE_HOST && info.transfers_to_device + info.transfers_to_host == 0);
+    OK(tn_mirror_release(mirror));
+    drop(x);
+    drop(y);
+}
+
 /* The arrays of a launch, for its own kernel. */
 struct inside {
     tn_array *written, *read, *made;
@@ -370,7 +397,7 @@ static void wrong_launches_run_nothing(void) /* KN-11, KN-20 */
     FAILS(tn_launch(&config, 2, args), TN_ERR_SHAPE);
     CHECK(says("args[1]"));
     args[1] = (tn_arg){.kind = TN_ARG_MIRROR, .what = x, .access = TN_READ, .ndim = 1};
-    FAILS(tn_launch(&config, 2, args), TN_ERR_UNSUPPORTED);
+    FAILS(tn_launch(&config, 2, args), TN_ERR_KIND);
     args[1] = array_arg(x, TN_READ, 1);
     bad = config, bad.block_bytes = INT64_MAX;
     FAILS(tn_launch(&bad, 2, args), TN_ERR_NO_HOST_MEMORY);
@@ -393,6 +420,7 @@ int main(void)
     blocks_run_once();
     blocks_on_the_callers_threads();
     kernels_get_views();
+    kernels_get_mirrors();
     kernels_may_call_the_library();
     wrong_launches_run_nothing();
     return finish();

@@ -49,7 +49,7 @@ impl convert::VersionedStruct for tn_launch_config {
 ///         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the kernel has another number of parameters, or one of another
 ///         size, where the driver can tell (from 12.4 on); TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are
 ///         not at multiples of their size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of
-///         reach, and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for TN_ARG_MIRROR, for stream
+///         reach, and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for stream
 ///         NULL while the current stream captures a graph, and for a captured stream that would have to wait for work outside of the
 ///         capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER
 ///         if the driver refuses the launch, or the kernel failed and stream is NULL; TN_ERR_LIMIT for a launch above the limits of the GPU

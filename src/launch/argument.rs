@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 use crate::borrow::{self, BorrowContext, Entry, KernelView, List, Use, kernel_view};
-use crate::error::{FirstError, Result, about, fail, recode};
+use crate::error::{FirstError, Result, Status, about, fail, quietly, recode};
 use crate::ledger::{self, Claim, InternalGuard, Locked, UseTime};
+use crate::mirror::{self, Access, Borrowed, Side};
 use crate::slots::Id;
+use crate::stream::StreamArg;
 use crate::types::*;
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use smallvec::SmallVec;
 
 /// A list with an item for each argument.
@@ -29,10 +31,20 @@ pub struct Array {
     may_alias: bool,
 }
 
+/// An argument that is a mirror.
+#[derive(Clone, Copy)]
+pub struct Mirror {
+    index: usize,
+    id: Id,
+    ndim: i32,
+    access: Access,
+}
+
 /// The arguments of a launch.
 pub struct Arguments<'a> {
     all: &'a [tn_arg],
     arrays: PerArgument<Array>,
+    mirrors: PerArgument<Mirror>,
 }
 
 fn is_array(arg: &tn_arg) -> bool {
@@ -54,30 +66,39 @@ pub fn check_handles(args: &[tn_arg]) -> Result<()> {
             first.see(about(status, format_args!("args[{index}]")));
         }
     }
+    for (index, arg) in args.iter().enumerate().filter(|(_, arg)| arg.kind == TN_ARG_MIRROR) {
+        if let Err(status) = mirror::check_handle(id_of(arg)) {
+            first.see(about(status, format_args!("args[{index}]")));
+        }
+    }
     first.into_status().map_or(Ok(()), Err)
 }
 
 impl<'a> Arguments<'a> {
-    /// The arguments, whose handles were checked. TN_ERR_INVALID, TN_ERR_UNSUPPORTED.
+    /// The arguments, whose handles were checked. TN_ERR_INVALID.
     pub fn of(args: &'a [tn_arg]) -> Result<Arguments<'a>> {
-        let mut arrays = PerArgument::new();
+        let (mut arrays, mut mirrors) = (PerArgument::new(), PerArgument::new());
         ledger::reserve(&mut arrays, args.len())?;
+        ledger::reserve(&mut mirrors, args.iter().filter(|arg| arg.kind == TN_ARG_MIRROR).count())?;
         for (index, arg) in args.iter().enumerate() {
-            let array = Array::of(index, arg).map_err(|status| about(status, format_args!("args[{index}]")))?;
-            arrays.extend(array);
+            let named = |status| about(status, format_args!("args[{index}]"));
+            if arg.kind == TN_ARG_MIRROR {
+                mirrors.push(Mirror::of(index, arg).map_err(named)?);
+            } else {
+                arrays.extend(Array::of(index, arg).map_err(named)?);
+            }
         }
-        if let Some(index) = args.iter().position(|arg| arg.kind == TN_ARG_MIRROR) {
-            return Err(fail(
-                TN_ERR_UNSUPPORTED,
-                format_args!("args[{index}] is a mirror, which this version of the library does not have"),
-            ));
-        }
-        Ok(Arguments { all: args, arrays })
+        Ok(Arguments { all: args, arrays, mirrors })
     }
 
     /// The arrays, in the order of the arguments.
     pub fn arrays(&self) -> &[Array] {
         &self.arrays
+    }
+
+    /// The GPU of the first mirror.
+    pub fn device_of_mirrors(&self) -> Option<tn_device> {
+        self.mirrors.first().and_then(|mirror| mirror::device(mirror.id).ok())
     }
 
     /// TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
@@ -111,6 +132,49 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// TN_ERR_SHAPE for a mirror of another number of axes; TN_ERR_ALIASED for one that is given twice and written.
+    fn check_mirrors(&self) -> Result<()> {
+        for (at, one) in self.mirrors.iter().enumerate() {
+            let mut fits = Ok(());
+            mirror::query(one.id, |info| fits = kernel_view::check(info.layout, one.ndim))?;
+            fits.map_err(|status| one.about(status))?;
+            let is_written = |other: &&Mirror| other.access != Access::Read || one.access != Access::Read;
+            if let Some(twin) = self.mirrors[..at].iter().filter(|other| other.id == one.id).find(is_written) {
+                return Err(fail(
+                    TN_ERR_ALIASED,
+                    format_args!(
+                        "args[{}] and args[{}] are one mirror, which the kernel writes",
+                        twin.index, one.index
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Borrows the mirrors, all or none, after the arrays. `wanted`: the side that the kernel uses. Transfers are ordered on the stream.
+    pub fn borrow_mirrors(
+        &self,
+        function: &'static CStr,
+        wanted: Side,
+        stream: &StreamArg,
+    ) -> Result<PerArgument<Borrowed>> {
+        self.check_mirrors()?;
+        let mut borrowed = PerArgument::new();
+        ledger::reserve(&mut borrowed, self.mirrors.len())?;
+        for one in &self.mirrors {
+            match mirror::borrow(function, one.id, wanted, one.access, stream) {
+                Ok(side) => borrowed.push(side),
+                Err(status) => {
+                    let status = one.about(status);
+                    quietly(|| borrowed.into_iter().for_each(Borrowed::abandon));
+                    return Err(status);
+                }
+            }
+        }
+        Ok(borrowed)
+    }
+
     /// Opens the guards, all or none, in the order of the arrays. `when(waits)`: when the kernel uses their bytes.
     pub fn acquire(
         &self,
@@ -134,7 +198,7 @@ impl<'a> Arguments<'a> {
     /// Room for the values of the kernel's parameters. What fails for lack of memory fails before the guards open.
     pub fn values(&self) -> Result<Values> {
         let mut values = Values { views: PerArgument::new(), pointers: PerArgument::new() };
-        ledger::reserve(&mut values.views, self.arrays.len())?;
+        ledger::reserve(&mut values.views, self.arrays.len() + self.mirrors.len())?;
         ledger::reserve(&mut values.pointers, self.all.len())?;
         Ok(values)
     }
@@ -152,28 +216,52 @@ impl Values {
         &mut self,
         arguments: &Arguments<'_>,
         guards: &[InternalGuard],
+        mirrors: &[Borrowed],
         see: impl Fn(&InternalGuard) -> Result<KernelView>,
     ) -> Result<&mut [*mut c_void]> {
-        for guard in guards {
+        let (mut guards, mut mirrors) = (guards.iter(), mirrors.iter());
+        for arg in arguments.all.iter().filter(|arg| arg.kind != TN_ARG_VALUE) {
+            let guard = match arg.kind {
+                TN_ARG_MIRROR => mirrors.next().expect("one for each mirror").guard(),
+                _ => guards.next().expect("one for each array"),
+            };
             self.views.push(see(guard)?);
         }
         let mut views = self.views.iter();
         self.pointers.extend(arguments.all.iter().map(|arg| match arg.kind {
             TN_ARG_VALUE => arg.what.cast_mut(),
             // The address is the first word of a view.
-            _ => views.next().expect("one for each array").words().as_ptr().cast_mut().cast(),
+            _ => views.next().expect("one for each argument that is no value").words().as_ptr().cast_mut().cast(),
         }));
         Ok(&mut self.pointers)
     }
 }
 
+impl Mirror {
+    fn of(index: usize, arg: &tn_arg) -> Result<Mirror> {
+        check_reserved(arg)?;
+        kernel_view::check_ndim(arg.ndim)?;
+        Ok(Mirror { index, id: id_of(arg), ndim: arg.ndim, access: Access::of(arg.access)? })
+    }
+
+    /// Puts the argument's name in front of a message.
+    fn about(&self, status: Status) -> Status {
+        about(status, format_args!("args[{}]", self.index))
+    }
+}
+
+fn check_reserved(arg: &tn_arg) -> Result<()> {
+    if arg.reserved == 0 {
+        return Ok(());
+    }
+    Err(fail(TN_ERR_INVALID, format_args!("reserved is {}; set it to 0", arg.reserved)))
+}
+
 impl Array {
     fn of(index: usize, arg: &tn_arg) -> Result<Option<Array>> {
-        if arg.reserved != 0 {
-            return Err(fail(TN_ERR_INVALID, format_args!("reserved is {}; set it to 0", arg.reserved)));
-        }
+        check_reserved(arg)?;
         let ndim = match arg.kind {
-            TN_ARG_ARRAY | TN_ARG_MIRROR => {
+            TN_ARG_ARRAY => {
                 kernel_view::check_ndim(arg.ndim)?;
                 Some(arg.ndim)
             }
@@ -186,12 +274,11 @@ impl Array {
         };
         let wanted = borrow::access(arg.access & !TN_ALLOW_ALIAS)?;
         let (waits, may_alias) = (arg.access & TN_WAIT != 0, arg.access & TN_ALLOW_ALIAS != 0);
-        let array = Array { index, id: id_of(arg), ndim, wanted, waits, may_alias };
-        Ok(is_array(arg).then_some(array))
+        Ok(Some(Array { index, id: id_of(arg), ndim, wanted, waits, may_alias }))
     }
 
     /// Puts the argument's name in front of a message.
-    pub fn about(&self, status: crate::error::Status) -> crate::error::Status {
+    pub fn about(&self, status: Status) -> Status {
         about(status, format_args!("args[{}]", self.index))
     }
 }

@@ -10,8 +10,9 @@ use crate::error::{FirstError, Kept, Result, fail, quietly};
 use crate::gpu;
 use crate::gpu::kernel::{Answers, Kernel, Shape};
 use crate::ledger::{self, Claim, InternalGuard, Locked, UseTime};
+use crate::mirror::{Borrowed, Side};
 use crate::names::DeviceName;
-use crate::stream::{self, Stream, StreamArg};
+use crate::stream::{self, Point, Stream, StreamArg};
 use crate::types::*;
 use core::ffi::{CStr, c_void};
 
@@ -24,12 +25,13 @@ struct Target {
 }
 
 impl Target {
-    /// The stream of a launch. A constant, or NULL, means one of the GPU of the first array that is memory of a GPU, or else of the GPU of the
-    /// thread's current context.
-    fn of(stream: &StreamArg, devices: &[tn_device]) -> Result<Target> {
-        let device = match (stream, devices.iter().find(|device| device.r#type == TN_CUDA)) {
+    /// The stream of a launch. A constant, or NULL, means one of the GPU of the first array that is memory of a GPU, or else of the
+    /// first mirror, or else of the thread's current context.
+    fn of(stream: &StreamArg, devices: &[tn_device], of_mirrors: Option<tn_device>) -> Result<Target> {
+        let of_arrays = devices.iter().copied().find(|device| device.r#type == TN_CUDA);
+        let device = match (stream, of_arrays.or(of_mirrors)) {
             (StreamArg::StreamRef(stream), _) => stream.stream().device(),
-            (_, Some(device)) => *device,
+            (_, Some(device)) => device,
             (_, None) => gpu::home()?.device(),
         };
         if let Some(stream) = stream.on(device)? {
@@ -71,7 +73,7 @@ pub unsafe fn launch(
 ) -> Result<()> {
     let sizes = arguments.sizes()?;
     let devices = devices(arguments)?;
-    let target = Target::of(stream, &devices).map_err(Kept::new);
+    let target = Target::of(stream, &devices, arguments.device_of_mirrors()).map_err(Kept::new);
     let unmapped = check_mapped(arguments, &devices);
     let answers = match &target {
         Ok(target) if !kernel.is_confirmed(target.stream.gpu(), shape, &sizes) => match target.stream.enter() {
@@ -106,15 +108,23 @@ pub unsafe fn launch(
     let mut values = arguments.values()?;
     let guards = arguments.acquire(call, when)?;
     let target = target.map_err(|kept| kept.report())?;
+    let mirrors = match arguments.borrow_mirrors(function, Side::Device, &target.argument()) {
+        Ok(mirrors) => mirrors,
+        Err(status) => {
+            borrow::abandon_all(guards.into_iter());
+            return Err(status);
+        }
+    };
     let see = |guard: &InternalGuard| KernelView::of(guard.layout()).for_devices(guard.device());
-    let launched = values.fill(arguments, &guards, see).and_then(|pointers| {
+    let launched = values.fill(arguments, &guards, &mirrors, see).and_then(|pointers| {
         // SAFETY: the caller's obligation. The guards are open, and end with a point behind the launch.
         unsafe { start(kernel, target.stream, shape, &sizes, pointers) }
     });
     match launched {
-        Ok(()) => target.end(guards),
+        Ok(()) => target.end(function, guards, mirrors),
         Err(status) => {
             borrow::abandon_all(guards.into_iter());
+            quietly(|| mirrors.into_iter().for_each(Borrowed::abandon));
             Err(status)
         }
     }
@@ -135,8 +145,18 @@ unsafe fn start(
 }
 
 impl Target {
-    /// Ends the guards behind the kernel.
-    fn end(self, guards: PerArgument<InternalGuard>) -> Result<()> {
+    /// The stream as an argument.
+    fn argument(self) -> StreamArg {
+        StreamArg::StreamRef(self.stream.new_ref())
+    }
+
+    /// Ends the guards behind the kernel. An error of a mirror is that of a transfer to its host side, which somebody holds.
+    fn end(
+        self,
+        function: &'static CStr,
+        guards: PerArgument<InternalGuard>,
+        mirrors: PerArgument<Borrowed>,
+    ) -> Result<()> {
         if self.is_synchronous {
             let outcome = self.stream.synchronize();
             let end = |guard: InternalGuard| match outcome {
@@ -145,14 +165,31 @@ impl Target {
                 Err(_) => guard.end_at(true, self.stream.end_of_use()),
             };
             quietly(|| guards.into_iter().for_each(end));
-            return outcome;
+            let ended = end_mirrors(function, mirrors, outcome.is_err(), &StreamArg::Now, None);
+            return outcome.and(ended);
         }
         let point = self.stream.end_of_launch();
         guards.into_iter().for_each(|guard| guard.end_at(false, point));
+        let ended = end_mirrors(function, mirrors, false, &self.argument(), Some(point));
         // A call that records new work also polls what waits for earlier work.
         ledger::poll_deferred(ledger::POLLED_PER_CALL);
-        Ok(())
+        ended
     }
+}
+
+/// Ends the borrows of mirrors, and returns the first error.
+pub(super) fn end_mirrors(
+    function: &'static CStr,
+    mirrors: PerArgument<Borrowed>,
+    failed: bool,
+    stream: &StreamArg,
+    until: Option<Point>,
+) -> Result<()> {
+    let mut first = FirstError::default();
+    for mirror in mirrors {
+        let _ = mirror.end(function, failed, stream, until).map_err(|status| first.see(status));
+    }
+    first.into_status().map_or(Ok(()), Err)
 }
 
 /// The devices of the arrays.

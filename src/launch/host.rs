@@ -4,11 +4,13 @@
 //! blocks are done. Blocks that run at the same time have memory of their own.
 
 use super::argument::Arguments;
+use super::device::end_mirrors;
 use crate::array::Checked;
-use crate::borrow::{BorrowContext, KernelView};
+use crate::borrow::{self, BorrowContext, KernelView};
 use crate::error::{FirstError, Kept, Result, fail};
 use crate::gpu::kernel::Shape;
 use crate::ledger::{Claim, Locked, UseTime};
+use crate::mirror::Side;
 use crate::runner;
 use crate::stream::StreamArg;
 use crate::types::*;
@@ -50,11 +52,18 @@ pub unsafe fn launch(
     let mut values = arguments.values()?;
     let guards = arguments.acquire(call, |waits| UseTime::HOST.waiting(waits))?;
     let blocks = blocks.map_err(|kept| kept.report())?;
-    let pointers = values.fill(arguments, &guards, |guard| Ok(KernelView::of(guard.layout())))?;
+    let mirrors = match arguments.borrow_mirrors(function, Side::Host, &StreamArg::Now) {
+        Ok(mirrors) => mirrors,
+        Err(status) => {
+            borrow::abandon_all(guards.into_iter());
+            return Err(status);
+        }
+    };
+    let pointers = values.fill(arguments, &guards, &mirrors, |guard| Ok(KernelView::of(guard.layout())))?;
     // SAFETY: the caller's obligation. The guards are open, and end after the last block.
     unsafe { blocks.run(kernel, pointers) };
     guards.into_iter().for_each(|guard| guard.end(false));
-    Ok(())
+    end_mirrors(function, mirrors, false, &StreamArg::Now, None)
 }
 
 /// TN_ERR_DEVICE for a stream of a GPU.

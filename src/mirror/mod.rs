@@ -7,7 +7,9 @@
 //! | file | contents |
 //! |---|---|
 //! | `mod` | acquire, get, mark_changed, query, release |
+//! | `access` | what a borrow does with its side |
 //! | `create` | new mirrors |
+//! | `borrowed` | borrows that the library itself ends |
 //! | `notice` | what happened to the sides since the last call |
 //! | `writer` | writing borrows |
 //! | `transfer` | transfers between the sides |
@@ -15,6 +17,10 @@
 //! | `slot` | the mirror behind a handle |
 //! | `turn` | one call at a time |
 #![forbid(unsafe_code)]
+
+mod access;
+
+mod borrowed;
 
 mod create;
 
@@ -30,13 +36,15 @@ mod turn;
 
 mod writer;
 
+pub use access::Access;
+pub use borrowed::{Borrowed, borrow};
 pub use create::{Options, create};
 pub use side::Side;
 pub use slot::{Fixed, Transfers, release};
 pub use writer::end;
 
 use crate::array;
-use crate::borrow::{self, BorrowContext, Entry, LayoutSink, Use};
+use crate::borrow::{self as guards, BorrowContext, Entry, LayoutSink};
 use crate::error::{Result, fail};
 use crate::gpu;
 use crate::layout::Layout;
@@ -47,33 +55,7 @@ use crate::types::*;
 use core::ffi::CStr;
 use notice::{Found, notice};
 use slot::{MirrorRef, Named};
-use transfer::{OVERWRITE, refresh, stream_to, when};
-
-/// What a borrow of a side does with its bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Reads.
-    Read,
-    /// Reads and writes.
-    ReadWrite,
-    /// Writes every element.
-    Overwrite,
-}
-
-impl Access {
-    /// The access with these bits. TN_ERR_INVALID.
-    pub fn of(bits: tn_access) -> Result<Access> {
-        match bits {
-            TN_READ => Ok(Access::Read),
-            TN_READ_WRITE => Ok(Access::ReadWrite),
-            TN_WRITE => Ok(Access::Overwrite),
-            _ => Err(fail(
-                TN_ERR_INVALID,
-                format_args!("access {bits:#x} is none of TN_READ, TN_WRITE and TN_READ_WRITE"),
-            )),
-        }
-    }
-}
+use transfer::{OVERWRITE, refresh, stream_to, valid_array};
 
 /// Borrows a side, which is made valid first. The host waits for its transfer; that to the device is ordered on the stream.
 pub fn acquire(
@@ -87,31 +69,9 @@ pub fn acquire(
     let mirror = MirrorRef::find(id)?;
     let (stream, side, access) = (stream?, side?, access?);
     let _turn = mirror.turn()?;
-    let is_poisoned = notice(function, &mirror)?;
-    if is_poisoned && access != Access::Overwrite {
-        return Err(mirror.poisoned());
-    }
-    // Borrows of no bytes exclude nobody, and nothing follows from their end.
-    let is_empty = mirror.fixed().is_empty;
-    if access != Access::Read && !is_empty {
-        return writer::begin(function, &mirror, (side, access == Access::Overwrite), &stream, outputs);
-    }
-    let array = valid_array(function, &mirror, side, &stream)?;
-    let wanted = if access == Access::Read { Use::Read { frozen: false } } else { OVERWRITE };
-    let entry = Entry::new(array, wanted, when(array, side, &stream)?);
-    let guard = borrow::acquire(BorrowContext::new(function), &[entry])?.pop().expect("one entry, one guard");
-    outputs.see(guard.layout(), &guard.device());
-    Ok(guard.publish())
-}
-
-/// The array of a side, which is made valid.
-fn valid_array(function: &'static CStr, mirror: &MirrorRef, side: Side, stream: &StreamArg) -> Result<Id> {
-    let sides = mirror.sides();
-    if let Some(array) = sides.array(side).filter(|_| sides.is_valid(side)) {
-        return Ok(array);
-    }
-    refresh(function, mirror, side, false, stream)?;
-    Ok(mirror.sides().array(side).expect("refreshed"))
+    let borrowed = borrowed::open(function, &mirror, side, access, &stream)?;
+    outputs.see(borrowed.guard().layout(), &borrowed.guard().device());
+    Ok(borrowed.into_guard().publish())
 }
 
 /// An array handle on a side, which is made valid. The side is refreshed from now on whenever the other one changes, until the handle and all
@@ -143,7 +103,7 @@ pub fn mark_changed(function: &'static CStr, id: Id, side: Result<Side>) -> Resu
         refresh(function, &mirror, other, heals, &stream_to(other))?;
     } else if heals {
         let entry = Entry::new(array, OVERWRITE, UseTime::HOST.waiting(true));
-        borrow::acquire(BorrowContext::new(function), &[entry])?.pop().expect("one entry, one guard").end(false);
+        guards::acquire(BorrowContext::new(function), &[entry])?.pop().expect("one entry, one guard").end(false);
     }
     mirror.change(|sides| {
         sides.valid = if is_held { side.bit() | other.bit() } else { side.bit() };
@@ -172,6 +132,11 @@ fn not_allocated(mirror: &MirrorRef, side: Side) -> crate::error::Status {
             Named(mirror.fixed())
         ),
     )
+}
+
+/// The GPU of a mirror's device side. TN_ERR_STALE, TN_ERR_KIND.
+pub fn device(id: Id) -> Result<tn_device> {
+    Ok(MirrorRef::find(id)?.fixed().device)
 }
 
 /// The properties of a mirror.

@@ -80,7 +80,9 @@ pub struct Writer {
     pub side: Side,
     /// The mirror's own guard on the other side, if that is allocated.
     pub companion: Option<&'static Guard>,
-    /// Until then the transfer goes on that made the side valid.
+    /// A transfer at its beginning made the side valid.
+    pub moved: bool,
+    /// Until then that transfer goes on.
     pub transfer: Option<Point>,
 }
 
@@ -216,6 +218,12 @@ impl MirrorRef {
         let fixed = contents.fixed;
         drop(inside);
         Some(MirrorRef { slot, fixed })
+    }
+
+    /// Another reference.
+    pub fn another(&self) -> MirrorRef {
+        self.slot.with(|contents| contents.refs += 1);
+        MirrorRef { slot: self.slot, fixed: self.fixed }
     }
 
     /// Gives a new mirror its handle, which the caller owns.

@@ -115,6 +115,16 @@ pub fn refresh(function: &'static CStr, mirror: &MirrorRef, to: Side, heals: boo
     Ok(())
 }
 
+/// The array of a side, which is made valid.
+pub fn valid_array(function: &'static CStr, mirror: &MirrorRef, side: Side, stream: &StreamArg) -> Result<Id> {
+    let sides = mirror.sides();
+    if let Some(array) = sides.array(side).filter(|_| sides.is_valid(side)) {
+        return Ok(array);
+    }
+    refresh(function, mirror, side, false, stream)?;
+    Ok(mirror.sides().array(side).expect("refreshed"))
+}
+
 /// Counts a transfer to a side, which is valid from now on.
 pub fn note_transfer(sides: &mut Sides, to: Side, bytes: i64) {
     sides.valid |= to.bit();

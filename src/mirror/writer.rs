@@ -8,7 +8,7 @@ use super::notice::notice;
 use super::side::{Side, facts};
 use super::slot::{MirrorRef, Writer};
 use super::transfer::{self, OVERWRITE, Target, note_transfer, when};
-use crate::borrow::{self, BorrowContext, Entry, LayoutSink, Mode, Use};
+use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
 use crate::device_copy::{Failed, Outstanding};
 use crate::error::{Result, quietly};
 use crate::flags;
@@ -28,8 +28,7 @@ pub fn begin(
     mirror: &MirrorRef,
     (side, overwrites): (Side, bool),
     stream: &StreamArg,
-    outputs: &dyn LayoutSink,
-) -> Result<Id> {
+) -> Result<InternalGuard> {
     let sides = mirror.sides();
     let is_stale = !sides.is_valid(side);
     let target = Target::of(function, mirror, side, !overwrites && !is_stale)?;
@@ -62,10 +61,9 @@ pub fn begin(
         mirror.change(|sides| note_transfer(sides, side, bytes));
     }
     guard.mark_of_mirror();
-    outputs.see(guard.layout(), &guard.device());
     let companion = companion.map(InternalGuard::into_guard);
-    mirror.begin_writer(Writer { guard: guard.guard(), side, companion, transfer });
-    Ok(guard.publish())
+    mirror.begin_writer(Writer { guard: guard.guard(), side, companion, moved: moves, transfer });
+    Ok(guard)
 }
 
 /// A copy that goes on after the call that enqueued it.
@@ -132,14 +130,55 @@ pub fn end(function: &'static CStr, id: Id, flags: u32, stream: Result<StreamArg
     // Another thread may have ended the guard before this one had the turn.
     let is_same = |writer: &Writer| core::ptr::eq(writer.guard, guard) && guard.id() == id;
     let writer = mirror.writer().filter(is_same).ok_or_else(ended)?;
-    let failed = flags & TN_END_FAILED != 0;
-    let refreshed = end_writer(&mirror, &writer, failed, &stream)?;
+    let ended = end_and_notice(function, &mirror, &writer, flags & TN_END_FAILED != 0, &stream);
+    drop(turn);
+    ended
+}
+
+/// Ends a writer whose guard has no handle.
+pub fn end_open(
+    function: &'static CStr,
+    mirror: &MirrorRef,
+    guard: &'static Guard,
+    failed: bool,
+    stream: &StreamArg,
+) -> Result<()> {
+    let _turn = mirror.turn()?;
+    let writer = mirror.writer().filter(|writer| core::ptr::eq(writer.guard, guard)).expect("nobody else ends it");
+    end_and_notice(function, mirror, &writer, failed, stream)
+}
+
+/// Ends a writer whose guard has no handle, and that wrote nothing.
+pub fn abandon(mirror: &MirrorRef, guard: &'static Guard) {
+    let writer = mirror.writer().filter(|writer| core::ptr::eq(writer.guard, guard)).expect("nobody else ends it");
+    let mut locked = guard.lock();
+    if writer.moved {
+        // The transfer wrote the side.
+        locked.end_guard_at(guard, false, writer.transfer);
+        drop(locked);
+        mirror.change(|sides| sides.arrays[writer.side.index()].version += 1);
+    } else {
+        locked.abandon_guard_at(guard, None);
+        drop(locked);
+    }
+    writer.companion.into_iter().for_each(|companion| companion.lock().abandon_guard_at(companion, writer.transfer));
+    mirror.end_writer();
+}
+
+/// Ends a writer. The caller has the turn.
+fn end_and_notice(
+    function: &'static CStr,
+    mirror: &MirrorRef,
+    writer: &Writer,
+    failed: bool,
+    stream: &StreamArg,
+) -> Result<()> {
+    let refreshed = end_writer(mirror, writer, failed, stream)?;
     mirror.end_writer();
     if failed && !mirror.is_released() {
         // Whoever holds the side sees the contents of before again, if the other side has them.
-        quietly(|| notice(function, &mirror)).ok();
+        quietly(|| notice(function, mirror)).ok();
     }
-    drop(turn);
     refreshed
 }
 
