@@ -262,6 +262,16 @@ AT(tn_mirror_info, bytes, 72);
 AT(tn_mirror_info, name, 80);
 AT(tn_mirror_info, shape, 144);
 
+SIZE(tn_module_options, 64);
+AT(tn_module_options, size, 0);
+AT(tn_module_options, name, 8);
+AT(tn_module_options, arch, 16);
+AT(tn_module_options, options, 24);
+AT(tn_module_options, n_options, 32);
+AT(tn_module_options, log, 40);
+AT(tn_module_options, log_capacity, 48);
+AT(tn_module_options, log_length, 56);
+
 SIZE(tn_npy_options, 32);
 AT(tn_npy_options, size, 0);
 AT(tn_npy_options, mode, 8);

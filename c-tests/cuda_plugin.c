@@ -7,6 +7,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include "helpers.h"
+#include "tenure_bindings.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -412,6 +413,27 @@ static void al_7_no_stream(void)
     OK(tn_pool_release(pool));
 }
 
+/* A block that no stream uses any more is free for all streams at once. A strict pool fails where others would wait. */
+static void a_block_that_no_stream_uses(void)
+{
+    tn_pool_options options = {.size = sizeof options, .name = "done", .max_size = 2 * MIB, .flags = TN_POOL_STRICT};
+    tn_pool_stats stats = {.size = sizeof stats};
+    tn_pool *pool = NULL;
+    void *p = NULL;
+    stream_t current = (stream_t)(uintptr_t)TN_STREAM_CURRENT, none = (stream_t)UINTPTR_MAX, s = new_stream();
+    OK(tn_pool_create(GPU, &options, &pool));
+    OK(tn_plugin_allocate(TN_CLIENT_NUMBA, pool, 2 * MIB, 0, current, &p));
+    fill(p, 2 * MIB, 1, NULL);
+    OK(tn_device_synchronize(GPU));
+    OK(tn_plugin_deallocate(TN_CLIENT_NUMBA, NULL, p, 0, none));
+    OK(tn_pool_query(pool, &stats));
+    CHECK(stats.pending_bytes == 0 && stats.cached_bytes == 2 * MIB);
+    CHECK(tn_rmm_allocate(2 * MIB, s, pool) == p);
+    tn_rmm_deallocate(p, 2 * MIB, s, pool);
+    end_stream(s);
+    OK(tn_pool_release(pool));
+}
+
 /* AL-8: 0 is the legacy stream. A stream that captures a graph gets free blocks only. */
 static void al_8_the_legacy_stream_and_captures(void)
 {
@@ -581,6 +603,7 @@ int main(void)
         al_7_the_order_of_streams();
         al_7_no_stream_is_not_the_legacy_stream();
         al_7_no_stream();
+        a_block_that_no_stream_uses();
         al_7_no_stream_is_not_forgotten();
         al_32_record_stream();
         if (!is_watched()) /* In the child, what the driver's threads had counts as lost. */

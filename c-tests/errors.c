@@ -276,7 +276,7 @@ static void advice(void)
     /* flags that a call does not take: the message lists those that it takes; a stream constant passed to release; a count beyond the limit
      * */
     FAILS(tn_array_borrow_read(a, TN_WRITE_COW, NULL, NULL, NULL, &reader), TN_ERR_INVALID);
-    CHECK(says("does not take: 0x2; it takes TN_FROZEN, TN_WAIT"));
+    CHECK(says("does not take: 0x2; it takes TN_FROZEN, TN_INTERPROCESS, TN_WAIT"));
     FAILS(tn_array_save_npy(a, "never", 1u << 9), TN_ERR_INVALID);
     CHECK(says("it takes TN_IO_SYNC, TN_IO_EXCLUSIVE"));
     FAILS(tn_stream_release(TN_STREAM_LEGACY), TN_ERR_KIND);

@@ -159,10 +159,12 @@ static void blocks_run_once(void) /* KN-20 */
         tn_launch_config config = config_of(count, grids[i][0], grids[i][1], grids[i][2]);
         tn_arg args[] = {pointer_arg(counts, TN_READ_WRITE), value_arg(&to_seen, sizeof to_seen)};
         OK(tn_launch(&config, 2, args));
+        tn_borrow *reader = reading(counts);
         const int64_t *all = address(counts);
         int64_t sum = 0;
         for (uint32_t k = 0; k < n; k++)
             sum += all[k] == 1;
+        end(reader);
         /* Without a runner the blocks run in their order. */
         CHECK(sum == n && seen.next == n && seen.out_of_order == 0 && seen.wrong == 0);
         drop(counts);
@@ -303,7 +305,9 @@ static void kernels_get_mirrors(void) /* MI-12, KN-20: the host side, and nothin
     OK(tn_mirror_create(&options, &mirror, NULL));
     tn_arg arg = {.kind = TN_ARG_MIRROR, .access = TN_READ, .ndim = 2, .what = mirror};
     OK(try_scale(array_arg(y, TN_WRITE, 2), arg, 2));
-    arg.access = TN_WRITE;
+    arg.access = TN_READ | TN_ALLOW_ALIAS;
+    FAILS(try_scale(array_arg(y, TN_WRITE, 2), arg, 2), TN_ERR_INVALID);
+    arg.access = TN_WRITE | TN_WAIT;
     OK(try_scale(arg, array_arg(y, TN_READ, 2), 2));
     tn_borrow *guard = NULL;
     OK(tn_mirror_acquire(mirror, TN_SIDE_HOST, TN_READ, NULL, (void **)&data, NULL, &guard));

@@ -92,7 +92,7 @@ static void options(void)
     FAILS(tn_pool_create(HOST, &wrong, &pool), TN_ERR_INVALID);
     wrong = (tn_pool_options){.size = sizeof wrong, .numa_node = 1000};
     FAILS(tn_pool_create(HOST, &wrong, &pool), TN_ERR_RANGE);
-    wrong = (tn_pool_options){.size = sizeof wrong, .flags = TN_POOL_SHAREABLE};
+    wrong = (tn_pool_options){.size = sizeof wrong, .flags = TN_POOL_SHAREABLE, .initial_size = 1};
     FAILS(tn_pool_create(HOST, &wrong, &pool), TN_ERR_UNSUPPORTED);
     FAILS(tn_pool_create((tn_device){TN_CPU, 3}, NULL, &pool), TN_ERR_DEVICE);
     FAILS(tn_pool_create((tn_device){77, 0}, NULL, &pool), TN_ERR_DEVICE);

@@ -1,7 +1,9 @@
 /*
- * report.c - holders: tn_report_json, the holders of an address, and the messages of a pool without memory (PO-38, PO-45, AL-23, WN-10).
+ * report.c - holders: tn_report_json, the page of tn_report_html, the holders of an address, and the messages of a pool without memory (PO-38, PO-45, AL-23, WN-10).
  */
+#define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
+#include <unistd.h>
 
 static char *text;
 static size_t room;
@@ -66,6 +68,78 @@ static void calls(void)
     CHECK(length > 100);
     OK(tn_report_json(0, sizeof small, small, &length)); /* truncated, and nothing is written past the capacity */
     CHECK(strlen(small) == sizeof small - 1 && small[0] == '{' && length > 100);
+}
+
+/* The contents of a file, or NULL. */
+static char *contents(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return NULL;
+    static char bytes[2 << 20];
+    size_t length = fread(bytes, 1, sizeof bytes - 1, file);
+    bytes[length] = 0;
+    CHECK(fclose(file) == 0 && length < sizeof bytes - 1);
+    return bytes;
+}
+
+/* PO-66, PO-68: the page has the snapshot, in which no name ends the script; a failed call leaves the old file. */
+static void page(void)
+{
+    char path[] = "report-XXXXXX";
+    int descriptor = mkstemp(path);
+    CHECK(descriptor >= 0 && write(descriptor, "old", 3) == 3 && close(descriptor) == 0);
+    FAILS(tn_report_html(0, NULL), TN_ERR_NULL);
+    FAILS(tn_report_html(1, path), TN_ERR_INVALID);
+    FAILS(tn_report_html(0, "no such folder/page.html"), TN_ERR_IO);
+    CHECK(says("no such folder/page.html"));
+    CHECK(strcmp(contents(path), "old") == 0 && contents("no such folder/page.html") == NULL);
+
+    tn_array *a = numbers(NULL, SHAPE(3));
+    OK(tn_array_set_name(a, "</script><!-- \"&\xe2\x80\xa8"));
+    OK(tn_report_html(0, path));
+    char *text = contents(path);
+    CHECK(strncmp(text, "<!doctype html>", 15) == 0 && strstr(text, "</html>") != NULL && strstr(text, "\"schema\":1,") != NULL);
+    CHECK(strstr(text, "\"name\":\"\\u003c/script\\u003e\\u003c!-- \\\"\\u0026\\u2028\"") != NULL);
+    CHECK(strstr(text, "\"dtype\":\"int64\",\"shape\":[3],\"offset\":0,\"extent_bytes\":24,\"why\":[]") != NULL);
+
+    size_t length = 7, again = 0, room = strlen(text) + 4096;
+    char small[16] = "................";
+    FAILS(tn_report_html_text(0, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_report_html_text(0, 4, NULL, &length), TN_ERR_NULL);
+    FAILS(tn_report_html_text(2, sizeof small, small, &length), TN_ERR_INVALID);
+    CHECK(length == 7 && small[0] == '.');
+    OK(tn_report_html_text(0, sizeof small, small, &length));
+    CHECK(strcmp(small, "<!doctype html>") == 0 && length > 10000);
+    char *whole = malloc(room);
+    OK(tn_report_html_text(0, room, whole, &again));
+    CHECK(again < room && strlen(whole) == again && strstr(whole, "\\u003c/script\\u003e") != NULL);
+    CHECK(strcmp(strstr(whole, "</script>\n<script>"), strstr(text, "</script>\n<script>")) == 0);
+    free(whole);
+    drop(a);
+    CHECK(remove(path) == 0);
+}
+
+/* PO-69: the map of a span of small blocks: which are live, and whose. */
+static void cells(void)
+{
+    tn_pool *pool = own_pool("cells");
+    void *blocks[40];
+    for (int i = 0; i < 40; i++)
+        OK(tn_pool_allocate(pool, 1000, 0, NULL, &blocks[i]));
+    for (int i = 0; i < 40; i += 2)
+        OK(tn_pool_deallocate(pool, blocks[i], NULL));
+    CHECK(between("\"name\":\"cells\"", "\"stores\"", "\"block_bytes\":1024,\"blocks\":64,\"live\":20,\"clients\":{\"raw\":20480},"));
+    CHECK(between("\"name\":\"cells\"", "\"stores\"", ".b.b.b.b.b"));
+    for (int i = 1; i < 40; i += 2)
+        OK(tn_pool_deallocate(pool, blocks[i], NULL));
+    OK(tn_here("large.c", 2));
+    OK(tn_pool_allocate(pool, 3 << 20, 0, NULL, &blocks[0]));
+    OK(tn_here(NULL, 0));
+    CHECK(between("\"name\":\"cells\"", "\"stores\"",
+        "\"block_bytes\":3145728,\"blocks\":1,\"live\":1,\"clients\":{\"raw\":3145728},\"site\":\"large.c:2\",\"thread\":"));
+    OK(tn_pool_deallocate(pool, blocks[0], NULL));
+    OK(tn_pool_release(pool));
 }
 
 /* A program of a later header has larger items: their unknown part is zeroed. */
@@ -270,6 +344,8 @@ int main(void)
 {
     items_of_other_sizes();
     calls();
+    page();
+    cells();
     stores_and_holders();
     many_holders();
     raw_blocks();

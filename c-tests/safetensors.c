@@ -161,7 +161,10 @@ static void read_into_a_pool(void) /* NP-11, CP-2 */
     OK(tn_copies_forbid(0));
     CHECK(how[0] == TN_COPIED && how[1] == TN_COPIED && how[2] == TN_COPIED && !is_mapped());
     CHECK(live_bytes(pool) == 24 && try_write(out[1], TN_WRITE_UNIQUE) == TN_OK);
+    tn_borrow *guards[] = {reading(out[0]), reading(out[1])};
     CHECK(((unsigned char *)address(out[1]))[15] == 23 && ((unsigned char *)address(out[0]))[7] == 7);
+    end(guards[0]);
+    end(guards[1]);
     for (int i = 0; i < 3; i++)
         drop(out[i]);
     OK(open_tensors(path, NULL, 0, NULL, TN_BORROW, NULL, NULL));

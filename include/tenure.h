@@ -234,6 +234,8 @@ typedef struct tn_shared tn_shared;
 typedef struct tn_function tn_function;
 /** A mirror: one array on the host and on a GPU, moved only when needed. Released by `tn_mirror_release`. */
 typedef struct tn_mirror tn_mirror;
+/** A module: device code with kernels, loaded into each GPU that needs it. Released by `tn_module_release`. */
+typedef struct tn_module tn_module;
 /** An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`. */
 typedef struct tn_borrow tn_borrow;
 /** An array that was given and not yet taken. Released by `tn_promise_release`. */
@@ -330,6 +332,11 @@ TN_ENUM {
     TN_MAX_NDIM = 64,
 };
 
+TN_ENUM {
+    /** No descriptor of `tn_array_export_ipc` has more bytes. */
+    TN_IPC_DESCRIPTOR_BYTES = 4096,
+};
+
 /** Whether an import or export shares the bytes or copied them: TN_ALIASED or TN_COPIED. */
 typedef uint32_t tn_how;
 TN_ENUM {
@@ -382,6 +389,19 @@ TN_ENUM {
     TN_UNORDERED = 1 << 14,
     /** Export to CUDAMat: a C-contiguous array crosses as its transpose. */
     TN_CUDAMAT_TRANSPOSED = 1 << 15,
+    /** Export to another process: the array gets memory that has nothing else. Today that is so in any case. */
+    TN_IPC_PRIVATE = 1 << 16,
+    /** Export to another process, and import there: the importer may write. Who writes when is up to the programs. */
+    TN_IPC_WRITABLE = 1 << 17,
+    /**
+     * Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the next access ends this one.
+     */
+    TN_IPC_TRUSTED = 1 << 18,
+    /**
+     * Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is
+     * offered so.
+     */
+    TN_IPC_GIVE = 1 << 20,
     /**
      * Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
      * and tn_access.
@@ -409,11 +429,16 @@ TN_ENUM {
     TN_REQUIRE_ASYNC = 1 << 4,
 };
 
-/** Flags of a read borrow: TN_FROZEN, TN_WAIT. */
+/** Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT. */
 typedef uint32_t tn_borrow_flags;
 TN_ENUM {
     /** Borrow flag: the bytes must not change while they are read, so shared views are excluded. */
     TN_FROZEN = 1 << 3,
+    /**
+     * Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are excluded too, as those of this
+     * process are.
+     */
+    TN_INTERPROCESS = 1 << 8,
 };
 
 /** The kind of an access: TN_READ with flags of tn_borrow_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode. */
@@ -598,9 +623,16 @@ TN_ENUM {
     TN_POOL_STRICT = 1 << 2,
     /** Pool flag: a freed block is cleared before it is reused. */
     TN_POOL_ZERO_ON_FREE = 1 << 3,
-    /** Pool flag, host: segments from memfds. Reserved; today TN_ERR_UNSUPPORTED. */
+    /**
+     * Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so
+     * it is for large arrays. Implies TN_POOL_DIRECT. Not with initial_size. A child of fork shares the memory with its parent.
+     */
     TN_POOL_SHAREABLE = 1 << 4,
-    /** Pool flag, CUDA: driver allocations that other processes can import. Reserved; today TN_ERR_UNSUPPORTED. */
+    /**
+     * Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the driver, of multiples of
+     * 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED for other devices, on a GPU without IPC, and
+     * with initial_size, peers, TN_BACKEND_DRIVER_POOL, TN_POOL_STRICT or TN_POOL_ZERO_ON_FREE.
+     */
     TN_POOL_IPC = 1 << 5,
 };
 
@@ -1518,6 +1550,8 @@ TN_ENUM {
     TN_HOLDER_MIRROR = 17,
     /** Not called yet: a queued release callback, see `tn_run_releases`. */
     TN_HOLDER_QUEUED_RELEASE = 18,
+    /** A module; its bytes are those of its image. */
+    TN_HOLDER_MODULE = 19,
 };
 
 /** A holder of a store, or an object that was not released. */
@@ -1651,7 +1685,7 @@ typedef struct tn_cudamat {
     int32_t owns_data;
 } tn_cudamat;
 
-/** Flags of `tn_report_json`: none is defined yet. */
+/** Flags of `tn_report_json` and `tn_report_html`: none is defined yet. */
 typedef uint32_t tn_report_flags;
 
 /** All copies of imports, exports and writes with one function, call site and reason. */
@@ -1719,7 +1753,7 @@ TN_ENUM {
     TN_ARG_ARRAY = 1,
     /** Argument: a C-contiguous array, of which the kernel gets the address. */
     TN_ARG_POINTER = 2,
-    /** Argument: a mirror, which the kernel gets as an array. Reserved; today TN_ERR_UNSUPPORTED. */
+    /** Argument: a mirror, of which the kernel gets the side that it uses, as an array. */
     TN_ARG_MIRROR = 3,
     /** Argument: a value, of which the kernel gets a copy. */
     TN_ARG_VALUE = 4,
@@ -1730,8 +1764,8 @@ typedef struct tn_arg {
     /** TN_ARG_. */
     tn_arg_kind kind;
     /**
-     * Arrays and mirrors: TN_READ, also with TN_FROZEN, TN_READ_WRITE, or TN_WRITE, which overwrites every element. A writing access may add
-     * a TN_WRITE_ mode; each may add TN_ALLOW_ALIAS, TN_WAIT. Not used for values.
+     * Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT. Arrays: TN_READ may add
+     * TN_FROZEN, a writing access a TN_WRITE_ mode, and each TN_ALLOW_ALIAS. Not used for values.
      */
     tn_access access;
     /**
@@ -1797,6 +1831,31 @@ typedef struct tn_launch_config {
     tn_host_kernel host_function;
 } tn_launch_config;
 
+/** How `tn_module_load` and `tn_module_compile` make a module. All fields but `size` may be 0. */
+typedef struct tn_module_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied. */
+    const char *name;
+    /**
+     * `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs, which older drivers run
+     * too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's default.
+     */
+    const char *arch;
+    /** `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math". */
+    const char *const *options;
+    /** Number of `options`. */
+    size_t n_options;
+    /**
+     * `tn_module_compile`: where the compiler's log goes, also after a failure, with a NUL and cut to `log_capacity`. NULL only with capacity 0.
+     */
+    char *log;
+    /** Bytes of `log`. */
+    size_t log_capacity;
+    /** `tn_module_compile`: where the length of the whole log goes, without its NUL; or NULL. */
+    size_t *log_length;
+} tn_module_options;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1841,8 +1900,11 @@ const char *tn_last_error(void);
  * Sets an option of the whole process.
  *
  * @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
- *                 "check_managed", for tests: each set and update of a shared variable first checks that nobody changed its bytes through
- *                 a raw pointer. "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in
+ *                 "check", for tests: arrays of the host's pools that are made later are accessible only while a guard or an export has them
+ *                 open; the environment variable TENURE_CHECK=1 sets it from the start. "check_managed", for tests: each set and update of a
+ *                 shared variable first checks that nobody changed its bytes through a raw pointer. "abort_on_misuse": an invalid free
+ *                 aborts the process. "listen": the process answers the `tenure` command of its own user, until it ends; the environment
+ *                 variable TENURE_LISTEN=1 sets it when the library is loaded. "transfer.chunk": the size in bytes of the chunks in
  *                 which copies between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64.
  *                 "transfer.kernels": whether kernels of the library do copies and fills on a GPU: auto, where they are faster; on, wherever they
  *                 can; off. "stream.default": the stream that is a thread's current one until it sets another, legacy or per-thread.
@@ -1851,7 +1913,8 @@ const char *tn_last_error(void);
  *                 tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
  * @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; null or exit; a number,
  *                 optionally followed by KiB, MiB or GiB; none.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, or a default pool that exists already.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, a default pool that exists already, or "listen" set to 0
+ *         in a process that listens; TN_ERR_NO_HOST_MEMORY and TN_ERR_IO if "listen" fails.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup library
@@ -3258,7 +3321,9 @@ tn_status tn_array_overlap(tn_array *a,
  *
  * @param array        An array.
  * @param flags        TN_FROZEN: exclude shared views, existing and new ones, so that the bytes do not change. TN_WAIT: wait for
- *                     unfinished device work.
+ *                     unfinished device work. TN_INTERPROCESS: exclude write guards of other processes that have the flag too, from the
+ *                     array's first byte to its last; for arrays in shareable memory (TN_POOL_SHAREABLE, `tn_array_import_ipc`). The
+ *                     kernel ends the exclusion with the process.
  * @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
  *                     made to wait for unfinished writers of the bytes. The host does not wait for them, except with TN_WAIT.
  * @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. The
@@ -3266,8 +3331,9 @@ tn_status tn_array_overlap(tn_array *a,
  * @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
  * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
- *         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a device writes the
- *         bytes; TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made.
+ *         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, also for a guard of another process, TN_ERR_EXPORTED; TN_ERR_PENDING for
+ *         the host while a device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made. With TN_INTERPROCESS
+ *         TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
  *       Allocates: bookkeeping only.
  * @since 0.1
@@ -3287,7 +3353,8 @@ tn_status tn_array_borrow_read(tn_array *array,
  * @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: fail if anything else holds the
  *                     store, that is unless `tn_array_why_not` reports 0. TN_WRITE_COW: copy on write; if anything else holds the store,
  *                     this handle moves to a copy. TN_WRITE_DISCARD: the old contents are not needed, so they are not copied, and poison
- *                     is cleared. TN_WAIT: wait for unfinished device work.
+ *                     is cleared. TN_WAIT: wait for unfinished device work. TN_INTERPROCESS, not with TN_WRITE_COW: as for
+ *                     `tn_array_borrow_read`, and exclude read guards of other processes too.
  * @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
  *                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
  *                     A copy of page-locked bytes (TN_WRITE_COW) is made by the host: TN_ERR_PENDING while a stream writes them.
@@ -3297,7 +3364,8 @@ tn_status tn_array_borrow_read(tn_array *array,
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
  *         another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
  *         TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER; with
- *         TN_WRITE_COW, TN_ERR_WOULD_COPY under `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
+ *         TN_WRITE_COW, TN_ERR_WOULD_COPY under `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT. With
+ *         TN_INTERPROCESS TN_ERR_BORROWED for a guard of another process, TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO.
  * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
  *       Allocates: bookkeeping; with TN_WRITE_COW also the copy, under no lock.
  * @since 0.1
@@ -4220,6 +4288,83 @@ tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
                                        tn_array **out,
                                        tn_how *how);
 
+/* ====================================================== ipc ====================================================== */
+/** @defgroup ipc the same bytes in two processes of this machine */
+
+/**
+ * Exports an array to other processes. An array in shareable memory (TN_POOL_SHAREABLE, and TN_POOL_IPC on a GPU) is shared, any other is
+ * copied there.
+ *
+ * The importer of an array on a GPU waits on its stream for the work that this process has queued on the array. A GPU cannot keep importers
+ * from writing a read-only export. Its memory goes back to the driver when the array has ended, every importer has ended or released it, and
+ * `fd` and its copies are closed. When this process ends, the memory ends, and importers get TN_ERR_DRIVER.
+ *
+ * @param array        An array. It may be released while the export lives.
+ * @param flags        No flag, TN_BORROW: an array elsewhere is copied; its importers see no later changes. TN_REQUIRE_BORROW: shared, else
+ *                     an error. No TN_IPC_WRITABLE: read-only for both sides, until `hold` ends for this one, and for ever for others:
+ *                     the memory is sealed, and later exports with TN_IPC_WRITABLE need a copy. TN_IPC_WRITABLE: a shared view, which all
+ *                     may write; who writes when is up to the programs. TN_IPC_GIVE: the array is offered; it is never copied, has no
+ *                     other handle, and was never exported by this function. Nobody uses it until `hold` ends. Then its handle is
+ *                     destructed if a process took it, and usable as before if not. Also TN_IPC_PRIVATE, TN_WAIT.
+ * @param capacity     Bytes at `descriptor`; TN_IPC_DESCRIPTOR_BYTES are always enough.
+ * @param[out] descriptor  Plain data that any process of this machine can import, any number of times; an offered array: once.
+ * @param[out] descriptor_bytes  Its size, about 150 bytes, or 300 for a GPU, and 16 for each axis.
+ * @param[out] fd      A descriptor of the memory, or for a GPU of a file by which the two processes know of each other; the caller's to
+ *                     close. An exec closes it.
+ * @param[out] hold    The guard. Ended by `tn_borrow_end`. Until then the array cannot be written here, or with TN_IPC_WRITABLE not
+ *                     exclusively. The bytes of importers stay in any case. An offer ends so: TN_ERR_SHARED if the array was taken, and
+ *                     has other handles, promises or expressions here, which were made meanwhile; `hold` then stays open.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for too little
+ *         capacity; TN_ERR_UNSUPPORTED before Linux 5.1, for a GPU without IPC, and for TN_IPC_GIVE of an array on a GPU; TN_ERR_DEVICE,
+ *         TN_ERR_DRIVER for a GPU that cannot be used; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
+ *         TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_FOREIGN, TN_ERR_ALIASED for an offer of shared memory;
+ *         TN_ERR_PENDING; TN_ERR_WOULD_COPY; TN_ERR_IO without a descriptor; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: on the host with TN_WAIT, until the device's work is done. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup ipc
+ */
+tn_status tn_array_export_ipc(tn_array *array,
+                              tn_crossing_flags flags,
+                              size_t capacity,
+                              void *descriptor,
+                              size_t *descriptor_bytes,
+                              int *fd,
+                              tn_borrow **hold,
+                              tn_how *how);
+
+/**
+ * Makes an array of the bytes that another process exported, or this one. Nothing is copied. The call is safe whoever made the descriptor
+ * and the file.
+ *
+ * A shared array is FOREIGN: it is never overwritten in place by the library. An array that was given is this process's alone, as if it had
+ * been made here. Its memory goes back to no pool. Its name is that of the exported array and the exporter's process id. In a process that
+ * has the memory already, because it exported or imported it, it is another handle on the same array.
+ *
+ * @param descriptor   The descriptor. It is read during the call only.
+ * @param descriptor_bytes  Its size.
+ * @param fd           The descriptor of the memory. It stays the caller's, and may be closed after the call.
+ * @param flags        No flag: the handle is READONLY, and the memory is mapped so. TN_IPC_WRITABLE: writable, if the export is. TN_IPC_GIVE:
+ *                     takes an array that is offered. TN_IPC_TRUSTED.
+ * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched, and nothing stays mapped.
+ * @param[out] how     TN_ALIASED; may be NULL.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for what is no descriptor, and for an fd that is no memory, or could shrink; TN_ERR_UNSUPPORTED
+ *         for a descriptor of a later version; TN_ERR_DTYPE, TN_ERR_SHAPE, TN_ERR_OVERFLOW, TN_ERR_RANGE, TN_ERR_LAYOUT for an array that
+ *         does not fit into the memory; TN_ERR_IO for a closed fd; TN_ERR_READONLY; TN_ERR_GIVEN for an offered array without TN_IPC_GIVE,
+ *         TN_ERR_INVALID for a shared one with it, TN_ERR_DESTRUCTED for one that was taken before, or whose offer has ended. Of an array on
+ *         a GPU: TN_ERR_DEVICE if this process does not have that GPU, TN_ERR_STALE if the exporter has freed the memory or has ended,
+ *         TN_ERR_DRIVER, TN_ERR_ALIASED, TN_ERR_UNSUPPORTED for TN_IPC_GIVE. TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, and addresses.
+ * @since 0.1
+ * @ingroup ipc
+ */
+tn_status tn_array_import_ipc(const void *descriptor,
+                              size_t descriptor_bytes,
+                              int fd,
+                              tn_crossing_flags flags,
+                              tn_array **out,
+                              tn_how *how);
+
 /* ================================================== safetensors ================================================== */
 /** @defgroup safetensors files of many named tensors */
 
@@ -4991,6 +5136,89 @@ tn_status tn_mirror_query(tn_mirror *mirror,
  */
 tn_status tn_mirror_release(tn_mirror *mirror);
 
+/* ===================================================== module ===================================================== */
+/** @defgroup module device code with kernels, compiled from CUDA C++ or given, and loaded into each GPU that needs it */
+
+/**
+ * Makes a module of an image: PTX, a cubin or a fatbin.
+ *
+ * A GPU loads the module when `tn_module_function` first needs it there. The driver then compiles PTX, which may take seconds, and keeps the
+ * result in a cache of its own. So errors in the image are found there.
+ *
+ * @param image    PTX as text, with or without a NUL at its end; or a whole cubin or fatbin. It is copied. The driver trusts a cubin.
+ * @param bytes    Its size.
+ * @param options  `name`; the other fields are of `tn_module_compile`. May be NULL.
+ * @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for what is no image or only a part of one, and for options of `tn_module_compile`;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: no. Allocates: the copy. Needs no driver.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_load(const void *image,
+                         size_t bytes,
+                         const tn_module_options *options,
+                         tn_module **out);
+
+/**
+ * Compiles CUDA C++ with NVRTC, CUDA's compiler library, and makes a module of the result.
+ *
+ * The library is looked for in each call: one that the process has loaded, else `libnvrtc.so`, `libnvrtc.so.13`, `libnvrtc.so.12`,
+ * `libnvrtc.so.11.2` and older. No other call needs it. The program can include `tenure_kernel.cuh`, and else what the options of NVRTC
+ * allow (`-I`). It is compiled as C++17 unless the options say otherwise. Kernels that are declared `extern "C"` keep their names.
+ *
+ * @param source   The program, a text with a NUL.
+ * @param options  How to compile, and where the compiler's log goes. May be NULL.
+ * @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an arch that is none, and for options that NVRTC does not know; TN_ERR_UNSUPPORTED without
+ *         NVRTC, and for GPUs that it does not know; TN_ERR_FAILED if the program has errors: the message has as much of the log as fits;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: while the compiler works, often for a second. Allocates: the image; what the compiler needs. Needs no driver.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_compile(const char *source,
+                            const tn_module_options *options,
+                            tn_module **out);
+
+/**
+ * Finds a kernel of a module on a GPU, for `tn_launch`. The first call for a GPU loads the module there.
+ *
+ * The result belongs to the module, and is valid until the module is released. After a reset of the GPU's primary context it is not: call
+ * again. A load does not disturb streams that capture a graph.
+ *
+ * @param module        A module.
+ * @param name          The name of the kernel; in C++ the mangled name, unless the kernel is declared `extern "C"`.
+ * @param device        A GPU: TN_CUDA and its number.
+ * @param[out] function The kernel, a CUfunction of the GPU's primary context. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an empty name, a kernel that the module does not have, and an
+ *         image that is damaged or has errors, with the driver's log; TN_ERR_DEVICE for a device that is no GPU or does not exist;
+ *         TN_ERR_UNSUPPORTED without a driver, and for an image without code for the GPU or newer than the driver;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: while the driver loads the module, also for other threads that need this module. Allocates: bookkeeping; device
+ *       memory for the module's code and variables.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_function(tn_module *module,
+                             const char *name,
+                             tn_device device,
+                             void **function);
+
+/**
+ * Releases a module, also while its kernels run.
+ *
+ * Each GPU unloads the module once the work is done that the library issued there before this call; later work may delay that. This call finds
+ * it out, or a later one of this section. What the library does not see must be over before: launches by other means, and graphs that contain its kernels.
+ *
+ * @param module  A module. No thread may use its kernels in later launches.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: no; the driver may wait where it unloads. Allocates: no.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_release(tn_module *module);
+
 /* ===================================================== launch ===================================================== */
 /** @defgroup launch kernels that borrow the arrays that they get */
 
@@ -5058,6 +5286,40 @@ tn_status tn_report_json(tn_report_flags flags,
                          size_t capacity,
                          char *text,
                          size_t *length);
+
+/**
+ * Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. It is one file that
+ * loads nothing from a network. It shows the snapshot of `tn_report_json` with bounded lists, the largest entries first, and says what it
+ * leaves out.
+ *
+ * @param flags    0: no flag is defined yet.
+ * @param path     The file, which is replaced in one step.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag; TN_ERR_IO if the file cannot be written: then an old file is unchanged.
+ * @note Threads: as `tn_report_json`. Blocks: for the file system, and briefly for locks. Allocates: temporary memory if there is any; the
+ *       call works without.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_report_html(tn_report_flags flags,
+                         const char *path);
+
+/**
+ * Writes the page of `tn_report_html` into memory.
+ *
+ * @param flags        0: no flag is defined yet.
+ * @param capacity     The number of bytes at text.
+ * @param[out] text    The page in UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
+ * @param[out] length  The number of bytes of the whole page without its NUL. It can grow between two calls while other threads work:
+ *                     repeat with more room than the last call reported.
+ * @return TN_OK, also if the page did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag.
+ * @note Threads: as `tn_report_json`. Blocks: briefly, for locks. Allocates: temporary memory if there is any; the call works without.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_report_html_text(tn_report_flags flags,
+                              size_t capacity,
+                              char *text,
+                              size_t *length);
 
 /**
  * Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first.

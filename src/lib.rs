@@ -26,6 +26,9 @@ pub mod thread;
 
 pub mod cuda_driver;
 
+#[cfg(not(loom))]
+pub mod cuda_compiler;
+
 pub mod dtype;
 
 pub mod layout;
@@ -88,11 +91,20 @@ pub mod function;
 pub mod mirror;
 
 #[cfg(not(loom))]
+pub mod module;
+
+#[cfg(not(loom))]
 pub mod launch;
 
 pub mod plugin;
 
 pub mod report;
+
+#[cfg(not(loom))]
+pub mod listen;
+
+#[cfg(not(loom))]
+pub mod load;
 
 #[cfg(not(loom))]
 pub mod unload;

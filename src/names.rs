@@ -12,6 +12,15 @@ use core::fmt;
 /// The longest name. With its NUL it fills the 64 bytes of the C structs.
 pub const NAME_BYTES: usize = 63;
 
+/// The UTF-8 at the start of a text of another library, up to its NUL.
+pub fn readable(text: &[u8]) -> &str {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    match core::str::from_utf8(&text[..end]) {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(&text[..error.valid_up_to()]).unwrap_or_default(),
+    }
+}
+
 /// At most 63 bytes of UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name {
@@ -122,6 +131,37 @@ impl fmt::Display for DeviceName {
     }
 }
 
+/// A path in quotes. A long path is cut at its beginning, because the end says more. Bytes that are not UTF-8 become replacement
+/// characters.
+pub struct Path<'a>(pub &'a CStr);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The longest reason must still fit in an error text of 500 bytes, even if each byte becomes a replacement character.
+        const MAX_SHOWN_BYTES: usize = 200;
+        let bytes = self.0.to_bytes();
+        fmt::Write::write_char(f, '"')?;
+        let mut start = bytes.len().saturating_sub(MAX_SHOWN_BYTES);
+        if start > 0 {
+            f.write_str("...")?;
+            // Does not cut a character in two.
+            while start < bytes.len() && bytes[start] & 0xC0 == 0x80 {
+                start += 1;
+            }
+        }
+        let mut remaining = MAX_SHOWN_BYTES;
+        for chunk in bytes[start..].utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            remaining = remaining.saturating_sub(chunk.valid().len());
+            if !chunk.invalid().is_empty() && remaining >= 3 {
+                fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;
+                remaining -= 3;
+            }
+        }
+        fmt::Write::write_char(f, '"')
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +173,13 @@ mod tests {
         assert!(Name::tail(&text).as_str().ends_with("äb"));
         assert_eq!(Name::head("short").as_str(), "short");
         assert_eq!(Name::NONE.to_c()[0], 0);
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_end_whole() {
+        let path = ["ä".repeat(300).as_bytes(), b"/file.npy\0"].concat();
+        let text = Path(CStr::from_bytes_with_nul(&path).unwrap()).to_string();
+        assert!(text.starts_with("\"...ä") && text.ends_with("ä/file.npy\""), "{text}");
+        assert_eq!(Path(c"a b.npy").to_string(), "\"a b.npy\"");
     }
 }

@@ -10,9 +10,11 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 static STRICT: AtomicBool = AtomicBool::new(false);
+static CHECK: AtomicBool = AtomicBool::new(false);
 static CHECK_MANAGED: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
 static TORCH_EXITS: AtomicBool = AtomicBool::new(false);
+static LISTENS: AtomicBool = AtomicBool::new(false);
 static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 static TRANSFER_CHUNKS: AtomicU64 = AtomicU64::new(8);
 
@@ -29,6 +31,11 @@ static TRANSFER_KERNELS: AtomicU32 = AtomicU32::new(Kernels::Auto as u32);
 #[inline]
 pub fn strict() -> bool {
     STRICT.load(Ordering::Relaxed)
+}
+
+/// Whether arrays of pools that are made now are accessible only while something may use them.
+pub fn check() -> bool {
+    CHECK.load(Ordering::Relaxed)
 }
 
 /// Whether the values of shared variables are checked for writes that the library did not see.
@@ -54,6 +61,16 @@ pub fn stream_per_thread() -> bool {
 /// Whether a thread that waits for a stream or an event sleeps; else the driver lets it spin.
 pub fn stream_waits_block() -> bool {
     STREAM_WAITS_BLOCK.load(Ordering::Relaxed)
+}
+
+/// Whether the process answers requests of the `tenure` command, or is to do so.
+pub fn listens() -> bool {
+    LISTENS.load(Ordering::Relaxed)
+}
+
+/// Sets whether the process answers requests of the `tenure` command.
+pub fn set_listens(on: bool) {
+    LISTENS.store(on, Ordering::Relaxed);
 }
 
 /// The size in bytes of the chunks in which copies between host and device are staged.
@@ -185,8 +202,8 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, check_managed, abort_on_misuse, transfer.chunk, transfer.chunks, \
-             transfer.kernels, stream.default, stream.wait, torch.on_failure and pool.<device>.<field of tn_pool_options>"
+            "there is no option \"{name}\"; the options are strict, check, check_managed, abort_on_misuse, listen, transfer.chunk, \
+             transfer.chunks, transfer.kernels, stream.default, stream.wait, torch.on_failure and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -217,8 +234,18 @@ pub fn set(name: &str, text: &str) -> Result<()> {
     }
     match name {
         "strict" => STRICT.store(switch(name, text)?, Ordering::Relaxed),
+        "check" => CHECK.store(switch(name, text)?, Ordering::Relaxed),
         "check_managed" => CHECK_MANAGED.store(switch(name, text)?, Ordering::Relaxed),
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
+        "listen" => match (switch(name, text)?, listens()) {
+            (false, true) => {
+                return Err(fail(
+                    TN_ERR_INVALID,
+                    format_args!("option {name} cannot be set to {text}: the process listens until it ends"),
+                ));
+            }
+            (on, _) => set_listens(on),
+        },
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "transfer.chunks" => TRANSFER_CHUNKS.store(chunks(name, text)?, Ordering::Relaxed),
         "transfer.kernels" => TRANSFER_KERNELS.store(kernels(name, text)? as u32, Ordering::Relaxed),
@@ -263,8 +290,10 @@ pub fn get(name: &str) -> Result<Text> {
     } else {
         match name {
             "strict" => text.write_str(flag(strict())),
+            "check" => text.write_str(flag(check())),
             "check_managed" => text.write_str(flag(check_managed())),
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
+            "listen" => text.write_str(flag(listens())),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "transfer.chunks" => write!(text, "{}", transfer_chunks()),
             "transfer.kernels" => text.write_str(transfer_kernels().name()),

@@ -65,10 +65,12 @@ pub enum Kind {
     Function = 18,
     /// tn_mirror
     Mirror = 19,
+    /// tn_module
+    Module = 20,
 }
 
 /// The number of kinds, including the unused 0. The preload library does not have the last ones.
-const KINDS: usize = if cfg!(preload) { 12 } else { 20 };
+const KINDS: usize = if cfg!(preload) { 12 } else { 21 };
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -86,6 +88,7 @@ impl Kind {
             17 => Kind::Variable,
             18 => Kind::Function,
             19 => Kind::Mirror,
+            20 => Kind::Module,
             _ => return None,
         })
     }
@@ -106,6 +109,7 @@ impl Kind {
             Kind::Variable => "tn_shared",
             Kind::Function => "tn_function",
             Kind::Mirror => "tn_mirror",
+            Kind::Module => "tn_module",
             _ => "internal",
         }
     }

@@ -114,6 +114,10 @@ pub struct tn_function {
 pub struct tn_mirror {
     _opaque: [u8; 0],
 }
+/// A module: device code with kernels, loaded into each GPU that needs it. Released by `tn_module_release`.
+pub struct tn_module {
+    _opaque: [u8; 0],
+}
 /// An open guard: the right to read or write some bytes. Ended by `tn_borrow_end`.
 pub struct tn_borrow {
     _opaque: [u8; 0],
@@ -210,6 +214,8 @@ pub const TN_NONE: i64 = -0x7fff_ffff_ffff_ffff;
 
 /// The largest number of axes of an array.
 pub const TN_MAX_NDIM: usize = 64;
+/// No descriptor of `tn_array_export_ipc` has more bytes.
+pub const TN_IPC_DESCRIPTOR_BYTES: usize = 4096;
 
 /// Whether an import or export shares the bytes or copied them: TN_ALIASED or TN_COPIED.
 pub type tn_how = u32;
@@ -252,6 +258,15 @@ pub const TN_EXPORT_NONNEGATIVE: tn_crossing_flags = 1 << 13;
 pub const TN_UNORDERED: tn_crossing_flags = 1 << 14;
 /// Export to CUDAMat: a C-contiguous array crosses as its transpose.
 pub const TN_CUDAMAT_TRANSPOSED: tn_crossing_flags = 1 << 15;
+/// Export to another process: the array gets memory that has nothing else. Today that is so in any case.
+pub const TN_IPC_PRIVATE: tn_crossing_flags = 1 << 16;
+/// Export to another process, and import there: the importer may write. Who writes when is up to the programs.
+pub const TN_IPC_WRITABLE: tn_crossing_flags = 1 << 17;
+/// Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the next access ends this one.
+pub const TN_IPC_TRUSTED: tn_crossing_flags = 1 << 18;
+/// Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is
+/// offered so.
+pub const TN_IPC_GIVE: tn_crossing_flags = 1 << 20;
 /// Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
 /// and tn_access.
 pub const TN_WAIT: tn_crossing_flags = 1 << 19;
@@ -272,10 +287,13 @@ pub const TN_WRITE_DISCARD: tn_write_mode = 1 << 2;
 /// Modifier of a write mode in copies: fail with TN_ERR_WOULD_COPY where the bytes would be staged.
 pub const TN_REQUIRE_ASYNC: tn_write_mode = 1 << 4;
 
-/// Flags of a read borrow: TN_FROZEN, TN_WAIT.
+/// Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
 pub type tn_borrow_flags = u32;
 /// Borrow flag: the bytes must not change while they are read, so shared views are excluded.
 pub const TN_FROZEN: tn_borrow_flags = 1 << 3;
+/// Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are excluded too, as those of this
+/// process are.
+pub const TN_INTERPROCESS: tn_borrow_flags = 1 << 8;
 
 /// The kind of an access: TN_READ with flags of tn_borrow_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
 pub type tn_access = u32;
@@ -433,9 +451,12 @@ pub const TN_POOL_DIRECT: tn_pool_flags = 1 << 1;
 pub const TN_POOL_STRICT: tn_pool_flags = 1 << 2;
 /// Pool flag: a freed block is cleared before it is reused.
 pub const TN_POOL_ZERO_ON_FREE: tn_pool_flags = 1 << 3;
-/// Pool flag, host: segments from memfds. Reserved; today TN_ERR_UNSUPPORTED.
+/// Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so
+/// it is for large arrays. Implies TN_POOL_DIRECT. Not with initial_size. A child of fork shares the memory with its parent.
 pub const TN_POOL_SHAREABLE: tn_pool_flags = 1 << 4;
-/// Pool flag, CUDA: driver allocations that other processes can import. Reserved; today TN_ERR_UNSUPPORTED.
+/// Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the driver, of multiples of
+/// 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED for other devices, on a GPU without IPC, and
+/// with initial_size, peers, TN_BACKEND_DRIVER_POOL, TN_POOL_STRICT or TN_POOL_ZERO_ON_FREE.
 pub const TN_POOL_IPC: tn_pool_flags = 1 << 5;
 
 /// Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*).
@@ -1388,6 +1409,8 @@ pub const TN_HOLDER_FUNCTION: tn_holder_kind = 16;
 pub const TN_HOLDER_MIRROR: tn_holder_kind = 17;
 /// Not called yet: a queued release callback, see `tn_run_releases`.
 pub const TN_HOLDER_QUEUED_RELEASE: tn_holder_kind = 18;
+/// A module; its bytes are those of its image.
+pub const TN_HOLDER_MODULE: tn_holder_kind = 19;
 
 /// A holder of a store, or an object that was not released.
 #[repr(C)]
@@ -1563,7 +1586,7 @@ pub struct tn_cudamat {
     pub owns_data: i32,
 }
 
-/// Flags of `tn_report_json`: none is defined yet.
+/// Flags of `tn_report_json` and `tn_report_html`: none is defined yet.
 pub type tn_report_flags = u32;
 
 /// All copies of imports, exports and writes with one function, call site and reason.
@@ -1637,7 +1660,7 @@ pub type tn_arg_kind = u32;
 pub const TN_ARG_ARRAY: tn_arg_kind = 1;
 /// Argument: a C-contiguous array, of which the kernel gets the address.
 pub const TN_ARG_POINTER: tn_arg_kind = 2;
-/// Argument: a mirror, which the kernel gets as an array. Reserved; today TN_ERR_UNSUPPORTED.
+/// Argument: a mirror, of which the kernel gets the side that it uses, as an array.
 pub const TN_ARG_MIRROR: tn_arg_kind = 3;
 /// Argument: a value, of which the kernel gets a copy.
 pub const TN_ARG_VALUE: tn_arg_kind = 4;
@@ -1648,8 +1671,8 @@ pub const TN_ARG_VALUE: tn_arg_kind = 4;
 pub struct tn_arg {
     /// TN_ARG_.
     pub kind: tn_arg_kind,
-    /// Arrays and mirrors: TN_READ, also with TN_FROZEN, TN_READ_WRITE, or TN_WRITE, which overwrites every element. A writing access may add
-    /// a TN_WRITE_ mode; each may add TN_ALLOW_ALIAS, TN_WAIT. Not used for values.
+    /// Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT. Arrays: TN_READ may add
+    /// TN_FROZEN, a writing access a TN_WRITE_ mode, and each TN_ALLOW_ALIAS. Not used for values.
     pub access: tn_access,
     /// TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one axis of length 1, for
     /// which 0 is accepted too. Not used otherwise.
@@ -1707,4 +1730,27 @@ pub struct tn_launch_config {
     pub stream: *mut tn_stream,
     /// A kernel of the host, in place of `function`; else NULL.
     pub host_function: tn_host_kernel,
+}
+
+/// How `tn_module_load` and `tn_module_compile` make a module. All fields but `size` may be 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_module_options {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied.
+    pub name: *const core::ffi::c_char,
+    /// `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs, which older drivers run
+    /// too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's default.
+    pub arch: *const core::ffi::c_char,
+    /// `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math".
+    pub options: *const *const core::ffi::c_char,
+    /// Number of `options`.
+    pub n_options: usize,
+    /// `tn_module_compile`: where the compiler's log goes, also after a failure, with a NUL and cut to `log_capacity`. NULL only with capacity 0.
+    pub log: *mut core::ffi::c_char,
+    /// Bytes of `log`.
+    pub log_capacity: usize,
+    /// `tn_module_compile`: where the length of the whole log goes, without its NUL; or NULL.
+    pub log_length: *mut usize,
 }

@@ -17,8 +17,8 @@ use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, bindings, borrow, device, exchange, expr, function, kernel, launch, library, mirror, plugin, pool, promise,
-    report, shared, transfer, view,
+    array, bindings, borrow, device, exchange, expr, function, kernel, launch, library, mirror, module, plugin, pool,
+    promise, report, shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -59,6 +59,7 @@ struct Program {
     exprs: Handles<tn_expr>,
     variables: Handles<tn_shared>,
     mirrors: Handles<tn_mirror>,
+    modules: Handles<tn_module>,
     functions: Handles<tn_function>,
     /// The number of arguments of each function.
     n_arguments: HashMap<*mut tn_function, usize>,
@@ -201,6 +202,40 @@ impl Program {
                 }
             }
         }
+    }
+    /// One of the calls on modules. Images begin as those of each kind, with numbers of any value behind.
+    fn use_modules(&mut self) -> tn_status {
+        let mut image: Vec<u8> = (0..16).flat_map(|_| self.number().to_le_bytes()).collect();
+        let starts = [&b"\x7fELF\x02"[..], b"\x50\xed\x55\xba", b"\xb1\x43\x62\x46", b".version 8.0\0", b"\0"];
+        let start = starts[self.random.below(starts.len())];
+        image[..start.len()].copy_from_slice(start);
+        let bytes = if self.random.chance(50) { start.len() } else { self.random.below(image.len() + 1) };
+        let given = [c"-DN=4".as_ptr(), c"--none".as_ptr()];
+        let (mut log, mut length) = ([0; 64], 0);
+        let options = tn_module_options {
+            size: self.size_of::<tn_module_options>(),
+            name: if self.random.chance(50) { c"m".as_ptr() } else { null() },
+            arch: [null(), null(), c"sm_80".as_ptr(), c"compute_x".as_ptr()][self.random.below(4)],
+            options: given.as_ptr(),
+            n_options: if self.random.chance(70) { 0 } else { self.random.below(3) },
+            log: log.as_mut_ptr(),
+            log_capacity: self.random.below(65),
+            log_length: &mut length,
+        };
+        let options = if self.random.chance(30) { null() } else { &raw const options };
+        let (made, device, mut out) = (self.modules.any(&mut self.random), self.device(), null_mut());
+        // SAFETY: bytes of ours, texts, handles or NULL, outputs that are ours.
+        let status = unsafe {
+            match self.random.below(8) {
+                0..=3 => module::tn_module_load(image.as_ptr().cast(), bytes, options, &mut out),
+                4 => module::tn_module_compile(c"int x;".as_ptr(), options, &mut out),
+                _ => return module::tn_module_function(made, c"f".as_ptr(), device, &mut null_mut()),
+            }
+        };
+        if status == TN_OK {
+            self.modules.add(&mut self.random, out);
+        }
+        status
     }
     /// The flags of a value that enters or leaves a variable or function, mostly those of the list.
     fn crossing(&mut self, list: &[u32]) -> u32 {
@@ -386,7 +421,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 59;
+const CASES: usize = 60;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -746,6 +781,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 promise::tn_holders_of(at, bytes, 0, 0, null_mut(), null_mut(), &mut n)
             }
             57 => p.use_mirrors(),
+            59 => p.use_modules(),
             54 => {
                 let (client, bytes, gpu) = (p.random.below(8) as tn_client, p.number(), p.number() as i32);
                 // A driver may crash at others.
@@ -847,6 +883,7 @@ fn no_value_of_an_argument_panics() {
         exprs: Handles::new(|handle| unsafe { expr::tn_expr_release(handle) }),
         variables: Handles::new(|handle| shared::tn_shared_release(handle)),
         mirrors: Handles::new(|handle| mirror::tn_mirror_release(handle)),
+        modules: Handles::new(|handle| module::tn_module_release(handle)),
         functions: Handles::new(|handle| function::tn_function_release(handle)),
         n_arguments: HashMap::new(),
         pools: Handles::new(|handle| pool::tn_pool_release(handle)),
@@ -867,6 +904,7 @@ fn no_value_of_an_argument_panics() {
     program.functions.end();
     program.variables.end();
     program.mirrors.end();
+    program.modules.end();
     program.arrays.end();
     program.blocks.end();
     program.pools.end();

@@ -1,5 +1,8 @@
-//! Random programs of borrows on several streams against a model: which work is PENDING for the host, which streams wait, when the bytes of
-//! imports are released. The simulator's streams stall until the model resumes them, so each call has one right result.
+//! Random programs of borrows and launches on several streams against a model: which work is PENDING for the host, which streams wait, when the
+//! bytes of imports are released. The simulator's streams stall until the model resumes them, so each call has one right result.
+//!
+//! The kernel of a launch notes its number. After each step the kernels that have run are those that the model's streams have reached, so
+//! none overtakes what its stream has to wait for.
 //!
 //! Copies on write get their memory from small pools, whose free blocks often have unfinished work of former owners. The address of a copy
 //! tells which block it is, so the model knows what the copy's stream has to wait for.
@@ -15,14 +18,16 @@ mod support {
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::c_void;
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
-use support::cuda::{Sim, device};
+use std::sync::Mutex;
+use support::cuda::{Sim, device, symbol, with_context};
 use support::device_arrays::*;
 use support::random::Random;
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
+use tenure::ffi::launch::*;
 use tenure::ffi::pool::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::view::*;
@@ -159,8 +164,44 @@ impl SmallPool {
     }
 }
 
+/// The numbers of the launches whose kernels have run, in order.
+static RAN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+/// The kernel: it gets two views and the number of its launch.
+unsafe extern "C" fn note(_: *const c_void, args: *const *const c_void) -> c_uint {
+    // SAFETY: as many arguments as were registered; the third one is the number.
+    RAN.lock().unwrap().push(unsafe { *(*args.add(2)).cast::<u64>() });
+    0
+}
+
+/// The kernel on each GPU, as a CUfunction.
+fn kernels() -> [*mut c_void; 2] {
+    type Kernel = unsafe extern "C" fn(*const c_void, *const *const c_void) -> c_uint;
+    type Register = unsafe extern "C" fn(*const c_char, Kernel, *const usize, usize, c_int) -> c_uint;
+    const VIEW_BYTES: usize = 24;
+    let sizes = [VIEW_BYTES, VIEW_BYTES, size_of::<u64>()];
+    // SAFETY: the types in its header; the kernel lives as long as the process.
+    let code = unsafe {
+        let register: Register = symbol("tenure_sim_register_kernel").expect("the simulator");
+        register(c"note".as_ptr(), note, sizes.as_ptr(), sizes.len(), 0)
+    };
+    assert_eq!(code, 0);
+    [0, 1].map(|gpu| {
+        let (mut module, mut function) = (null_mut(), null_mut());
+        let (image, name) = (c".version 8.0".as_ptr(), c"note".as_ptr());
+        with_context(gpu, || {
+            assert_eq!(driver_call!(cuModuleLoadData(&mut module => *mut *mut c_void, image => *const c_char)), 0);
+            assert_eq!(driver_call!(cuModuleGetFunction(&mut function => *mut *mut c_void, module => *mut c_void, name => *const c_char)), 0);
+        });
+        function
+    })
+}
+
 struct World<'a> {
     sim: Sim,
+    kernels: [*mut c_void; 2],
+    /// Of each launch: its queue and the place of its mark.
+    launches: Vec<(usize, usize)>,
     pools: &'a [SmallPool],
     /// Unfinished work of former owners, by the address of the block.
     former: HashMap<usize, Vec<Work>>,
@@ -199,13 +240,16 @@ fn first(statuses: impl IntoIterator<Item = tn_status>) -> tn_status {
 }
 
 impl World<'_> {
-    fn new(sim: Sim, pools: &[SmallPool], log: Rc<RefCell<Vec<String>>>) -> World<'_> {
+    fn new(sim: Sim, kernels: [*mut c_void; 2], pools: &[SmallPool], log: Rc<RefCell<Vec<String>>>) -> World<'_> {
+        RAN.lock().unwrap().clear();
         let queues = [0, 0, 0, 1].map(|gpu| {
             let handle = stream(gpu);
             Queue { handle, native: native(handle), gpu, held: false, items: Vec::new(), done: 0 }
         });
         let mut world = World {
             sim,
+            kernels,
+            launches: Vec::new(),
             pools,
             former: HashMap::new(),
             queues: queues.into(),
@@ -271,6 +315,13 @@ impl World<'_> {
             }
         }
         while self.sim.step(1000) > 0 {}
+        let mut ran = RAN.lock().unwrap().clone();
+        ran.sort_unstable();
+        let reached = |&number: &u64| {
+            let (q, place) = self.launches[number as usize];
+            self.queues[q].done > place
+        };
+        assert_eq!(ran, (0..self.launches.len() as u64).filter(reached).collect::<Vec<_>>(), "kernels that have run");
     }
 
     fn is_done(&self, work: &Work) -> bool {
@@ -529,6 +580,89 @@ impl World<'_> {
         }
     }
 
+    /// An argument of a launch on a queue: mostly memory that its kernels reach.
+    fn argument(&self, q: usize, random: &mut Random) -> Ask {
+        let mut ask = Ask { queue: Some(q), ..self.ask(random) };
+        for _ in 0..5 {
+            let device = self.stores[self.handles[ask.handle].store].device;
+            if self.on(device, ask.queue) == TN_OK && !self.is_out_of_reach(&ask) {
+                break;
+            }
+            ask.handle = random.below(self.handles.len());
+        }
+        ask
+    }
+
+    /// Page-locked memory that is not mapped, unless the array has no elements and so no address.
+    fn is_out_of_reach(&self, ask: &Ask) -> bool {
+        let handle = &self.handles[ask.handle];
+        self.stores[handle.store].device.r#type == TN_CUDA_HOST && handle.set != 0
+    }
+
+    /// KN-10, KN-11, KN-12: a launch with two arrays. Its guards have ended on return, behind the kernel.
+    fn launch(&mut self, random: &mut Random) {
+        let q = random.below(self.queues.len());
+        let mut asks = [self.argument(q, random), self.argument(q, random)];
+        if random.chance(20) {
+            asks[1].handle = asks[0].handle;
+        }
+        let allows = [random.chance(40), random.chance(40)];
+        let (left, right) = (&self.handles[asks[0].handle], &self.handles[asks[1].handle]);
+        let meets = left.store == right.store && left.set & right.set != 0;
+        let is_aliased = |ask: &Ask| ask.writes && ask.mode & TN_WRITE_UNIQUE == 0;
+        let intends = |k: usize| {
+            let (ask, other) = (&asks[k], &asks[1 - k]);
+            allows[k] && is_aliased(other) && (!ask.writes || is_aliased(ask))
+        };
+        let clash = (asks[0].writes || asks[1].writes) && meets && !intends(0) && !intends(1);
+        let reach = if asks.iter().any(|ask| self.is_out_of_reach(ask)) { TN_ERR_DEVICE } else { TN_OK };
+        let single = first(asks.iter().map(|ask| self.verdict(ask)));
+        let expected = first([single, reach, if clash { TN_ERR_ALIASED } else { TN_OK }]);
+        let number = self.launches.len() as u64;
+        self.log.borrow_mut().push(format!(
+            "launch {number} of {:?} modes {:#x?} writes {:?} alias {allows:?} on {q}: {expected}",
+            asks.map(|ask| ask.handle),
+            asks.map(|ask| ask.mode),
+            asks.map(|ask| ask.writes)
+        ));
+        let arg = |k: usize| {
+            let ask = &asks[k];
+            let access = if ask.writes { TN_READ_WRITE | ask.mode } else { TN_READ };
+            let access = access | if allows[k] { TN_ALLOW_ALIAS } else { 0 } | if ask.wait { TN_WAIT } else { 0 };
+            let what = self.handles[ask.handle].array.cast::<c_void>().cast_const();
+            tn_arg { kind: TN_ARG_ARRAY, access, ndim: 1, reserved: 0, what, bytes: 0 }
+        };
+        let what = (&raw const number).cast();
+        let value = tn_arg { kind: TN_ARG_VALUE, access: 0, ndim: 0, reserved: 0, what, bytes: size_of::<u64>() };
+        let args = [arg(0), arg(1), value];
+        let config = tn_launch_config {
+            size: size_of::<tn_launch_config>(),
+            function: self.kernels[self.queues[q].gpu as usize],
+            grid: [1; 3],
+            block: [1; 3],
+            block_bytes: 0,
+            stream: self.stream(Some(q)),
+            host_function: None,
+        };
+        // SAFETY: as many arguments as the kernel has parameters, which are read during the call.
+        assert_eq!(unsafe { tn_launch(&config, args.len(), args.as_ptr()) }, expected);
+        if expected != TN_OK {
+            return;
+        }
+        let holds = asks.map(|ask| self.hold(&ask));
+        let place = self.mark(q);
+        self.launches.push((q, place));
+        for hold in holds {
+            let store = &mut self.stores[hold.store];
+            if hold.writes && hold.discards {
+                store.poison.retain(|bad| bad & !hold.set != 0);
+            }
+            if hold.set != 0 {
+                store.works.push(Work { set: hold.set, writes: hold.writes, queue: q, place });
+            }
+        }
+    }
+
     fn chunks(&mut self, random: &mut Random) {
         let ask = Ask { writes: true, mode: 0, ..self.ask(random) };
         if self.would_hang(&ask) {
@@ -729,16 +863,17 @@ impl Drop for Told {
     }
 }
 
-fn program(sim: Sim, pools: &[SmallPool], seed: u64) {
+fn program(sim: Sim, kernels: [*mut c_void; 2], pools: &[SmallPool], seed: u64) {
     let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let log = Rc::new(RefCell::new(Vec::new()));
     let _told = Told(seed, log.clone());
-    let mut world = World::new(sim, pools, log);
+    let mut world = World::new(sim, kernels, pools, log);
     for _ in 0..STEPS {
         world.run();
-        match random.below(23) {
+        match random.below(26) {
             0..=5 => world.borrow(&mut random),
             20..=22 => world.copy_on_write(&mut random),
+            23..=25 => world.launch(&mut random),
             6 => world.borrow_all(&mut random),
             7 => world.chunks(&mut random),
             8..=12 => world.end(&mut random),
@@ -756,7 +891,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// BR-8, BR-11, BR-60 to BR-67, BA-8, TR-10 to TR-12, ST-8, in random order.
+/// BR-8, BR-11, BR-60 to BR-67, BA-8, TR-10 to TR-12, ST-8, KN-10 to KN-12, in random order.
 #[test]
 fn random_borrows_on_streams_agree_with_the_model() {
     let found = device();
@@ -765,10 +900,13 @@ fn random_borrows_on_streams_agree_with_the_model() {
     const RANDOM: u64 = 0;
     const MANUAL: u64 = 3;
     let pools = [gpu(0), MANAGED, PINNED].map(SmallPool::new);
+    let kernels = kernels();
     sim.set("pace", MANUAL);
     match number("TENURE_MODEL_SEED") {
-        Some(seed) => program(sim, &pools, seed),
-        None => (1..=number("TENURE_MODEL_PROGRAMS").unwrap_or(300)).for_each(|seed| program(sim, &pools, seed)),
+        Some(seed) => program(sim, kernels, &pools, seed),
+        None => {
+            (1..=number("TENURE_MODEL_PROGRAMS").unwrap_or(300)).for_each(|seed| program(sim, kernels, &pools, seed))
+        }
     }
     sim.set("pace", RANDOM);
 }

@@ -2,6 +2,7 @@
 //! docs run as shown, dependencies are pinned with a reason, and the top level has no unexpected files.
 
 mod support {
+    pub mod cuda;
     pub mod tools;
 }
 
@@ -13,6 +14,7 @@ mod documents;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::cuda;
 use support::tools::{compiler, files, is_word, library, library_folder, output, read, root};
 use tenure_harness::{require, skip, test};
 
@@ -27,7 +29,7 @@ fn documents() -> Vec<PathBuf> {
         .map(|entry| PathBuf::from(entry.expect("the repository can be listed").file_name()))
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .collect();
-    for folder in ["docs", "examples", "bindings", "benches", "c-tests"] {
+    for folder in ["docs", "examples", "bindings", "benches", "c-tests", "report-page"] {
         found.extend(files(folder, ".md"));
     }
     found
@@ -145,39 +147,129 @@ fn diagrams_are_fresh() {
 }
 
 /// The C blocks of README and `docs/*.md` compile without warnings and run. A block without `main` is the body of one, with `OK(call)` for
-/// calls that must succeed.
+/// calls that must succeed. Kernels, in blocks of the language `cuda`, become functions of the host that later blocks call.
 #[test]
 fn examples_of_the_documents_run_as_shown() {
-    require(&["gcc"]);
-    let documents = documents().into_iter().filter(|path| path == Path::new("README.md") || path.starts_with("docs"));
-    for document in documents {
-        let text = read(&document);
-        // A program, and after it the text that it prints.
-        for (number, rest) in text.split("```c\n").skip(1).enumerate() {
-            let (program, after) = rest.split_once("```").expect("blocks are closed");
-            let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
-            let stem = document.file_stem().expect("a document has a name").to_string_lossy().to_lowercase();
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{stem}_{number}"));
-            std::fs::create_dir_all(&folder).expect("the target folder is writable");
-            let (source, binary) = (folder.join("example.c"), folder.join("example"));
-            std::fs::write(&source, whole(program)).expect("the target folder is writable");
-            let mut compile = compiler("c11");
-            compile
-                .arg("example.c")
-                .arg(library())
-                .arg(format!("-Wl,-rpath,{}", library_folder().display()))
-                .arg("-o")
-                .arg(&binary);
-            // By its bare name, which is part of the output.
-            output(compile.current_dir(&folder))
-                .unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
-            let printed = output(Command::new(&binary).current_dir(&folder));
-            let printed = printed.unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
-            if let Some(shown) = shown {
-                assert_eq!(printed.trim(), shown.trim(), "{} block {number} prints something else", document.display());
+    require(&["gcc", "g++"]);
+    for document in documents().into_iter().filter(|path| path == Path::new("README.md") || path.starts_with("docs")) {
+        run_blocks(&document, "host", |run| {
+            run.env("LD_LIBRARY_PATH", cuda::path_without_driver());
+        });
+    }
+}
+
+/// The blocks of docs/kernels.md run on the simulated driver too, for which the page's kernels are those of the file kernels.ptx.
+#[test]
+fn kernels_of_the_documents_run_on_cuda() {
+    cuda::require_simulator();
+    require(&["gcc", "g++"]);
+    run_blocks(Path::new("docs/kernels.md"), "sim", |run| {
+        let folder = run.get_current_dir().expect("a block has a folder");
+        std::fs::write(folder.join("kernels.ptx"), "// no kernel\n.version 7.0\n")
+            .expect("the target folder is writable");
+    });
+}
+
+/// Compiles and runs the C blocks of a document, each in a folder that `prepare` gets before.
+fn run_blocks(document: &Path, kind: &str, prepare: impl Fn(&mut Command)) {
+    let text = read(document);
+    let stem = document.file_stem().expect("a document has a name").to_string_lossy().to_lowercase();
+    let scratch = |name: &str| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{stem}_{kind}_{name}"));
+        std::fs::create_dir_all(&folder).expect("the target folder is writable");
+        folder
+    };
+    let (mut number, mut kernels) = (0, Vec::new());
+    for (language, program, after) in blocks(&text) {
+        match language {
+            "cuda" => {
+                let object = kernels_object(program, &scratch(&format!("kernels_{}", kernels.len())));
+                kernels.push(object.unwrap_or_else(|e| panic!("{} kernels: {e}", document.display())));
             }
+            "c" => {
+                let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
+                let printed = run_block(program, &scratch(&number.to_string()), &kernels, &prepare);
+                let printed = printed.unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
+                if let Some(shown) = shown {
+                    assert_eq!(
+                        printed.trim(),
+                        shown.trim(),
+                        "{} block {number} prints something else",
+                        document.display()
+                    );
+                }
+                number += 1;
+            }
+            _ => {}
         }
     }
+}
+
+/// The blocks of a document: language, text, and what follows.
+fn blocks(document: &str) -> Vec<(&str, &str, &str)> {
+    let mut found = Vec::new();
+    let mut rest = document;
+    while let Some((_, opened)) = rest.split_once("\n```") {
+        let (language, block) = opened.split_once('\n').expect("blocks begin with a line of their own");
+        let (block, after) = block.split_once("```").expect("blocks are closed");
+        found.push((language, block, after));
+        rest = after;
+    }
+    found
+}
+
+/// Compiles and runs a C block in `folder`, with the kernels of its document. Returns what it prints.
+fn run_block(
+    program: &str,
+    folder: &Path,
+    kernels: &[PathBuf],
+    prepare: &impl Fn(&mut Command),
+) -> Result<String, String> {
+    let binary = folder.join("example");
+    std::fs::write(folder.join("example.c"), whole(program)).expect("the target folder is writable");
+    let mut compile = compiler("c11");
+    // By its bare name, which is part of the output.
+    compile.arg("example.c").arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()));
+    if !kernels.is_empty() {
+        compile.args(kernels).arg("-I").arg(root().join("examples/cuda")).args(["-ldl", "-lstdc++"]);
+    }
+    output(compile.arg("-o").arg(&binary).current_dir(folder))?;
+    let mut run = Command::new(&binary);
+    prepare(run.current_dir(folder));
+    output(&mut run)
+}
+
+/// Compiles kernels for the host, with checks. The object also registers them with the simulated driver, if it runs.
+fn kernels_object(source: &str, folder: &Path) -> Result<PathBuf, String> {
+    let (file, object) = (folder.join("kernels.cpp"), folder.join("kernels.o"));
+    let names: Vec<&str> =
+        source.split("TN_HOST_KERNEL(").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)).collect();
+    assert!(!names.is_empty(), "a block of kernels without TN_HOST_KERNEL");
+    let simulated: String = names.iter().map(|name| format!("SIMULATE({name});\n")).collect();
+    std::fs::write(&file, format!("{source}#include \"simulated.hpp\"\n{simulated}"))
+        .expect("the target folder is writable");
+    let mut compile = compiler("c++17");
+    compile.args(["-DTN_KERNEL_CHECK", "-O1", "-c"]).arg(file).arg("-o").arg(&object);
+    for folder in ["tests/kernels", "cuda-sim/include"] {
+        compile.arg("-I").arg(root().join(folder));
+    }
+    output(&mut compile)?;
+    Ok(object)
+}
+
+/// Each line of code on Tenure's side of the last table of docs/kernels.md stands in a block of the page that the tests run, or in the example
+/// that it links.
+#[test]
+fn lines_beside_those_of_numba_are_tested() {
+    let text = read("docs/kernels.md");
+    let (_, section) = text.split_once("\n## 5. ").expect("the section has its number");
+    let mut tested = read("examples/tiled_matmul/tiled_matmul.cu");
+    blocks(&text).iter().filter(|(language, ..)| *language != "text").for_each(|(_, block, _)| tested += block);
+    let cells = section.lines().filter_map(|line| line.strip_prefix('|')?.split(" | ").nth(2));
+    let lines: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(lines.len() >= 20, "the table was not recognised");
+    let missing: Vec<&str> = lines.into_iter().filter(|line| !tested.contains(*line)).collect();
+    assert!(missing.is_empty(), "in no tested block: {missing:?}");
 }
 
 /// Each numbered rule of docs/ownership.md has an example in C and one in Python.
@@ -251,6 +343,8 @@ fn nothing_unexpected_at_the_top_level() {
         "src",
         "c-tests",
         "bindings",
+        "command",
+        "report-page",
         "README.md",
         // Tests, tools and documents.
         "tests",

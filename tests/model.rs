@@ -1,9 +1,9 @@
 //! An executable model of the ownership rules, run beside the library.
 //!
 //! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `scope`, `borrows`, `crossing`;
-//! `variable` and `update` for shared variables; `function`, `pass` and `left` for functions; `graph` and `compute` for expressions, whose
-//! numbers come from scalar loops in `matrices`; checked by `invariants`). They are written from the specification and share only the plain
-//! C types with the implementation. `library` and `invoke` make the calls through the C functions; the calls of a callback are those that
+//! `variable` and `update` for shared variables; `function`, `pass` and `left` for functions; `launch` for kernels of the host; `graph` and
+//! `compute` for expressions, whose numbers come from scalar loops in `matrices`; checked by `invariants`). They are written from the
+//! specification and share only the plain C types with the implementation. `library` and `invoke` make the calls through the C functions; the calls of a callback are those that
 //! follow in the trace, see `callback`. `driver` and `compare` compare the two after every step; `seen` and `shadow` compare computed
 //! values. `rows` are hand-written traces, one for each row. `ops`, `kinds` and `draw` make random traces, and `reduce` shrinks a failing
 //! one. The ordinary run uses a fixed seed: TENURE_MODEL_STEPS sets the number of steps, TENURE_MODEL_SEED the seed. `soak` (ignored) runs
@@ -27,6 +27,7 @@ mod model {
     pub mod draw;
     pub mod draw_expr;
     pub mod draw_function;
+    pub mod draw_launch;
     pub mod draw_scope;
     pub mod draw_shared;
     pub mod driver;
@@ -36,9 +37,11 @@ mod model {
     pub mod invariants;
     pub mod invoke;
     pub mod invoke_function;
+    pub mod invoke_launch;
     pub mod invoke_more;
     pub mod invoke_shared;
     pub mod kinds;
+    pub mod launch;
     pub mod layout;
     pub mod left;
     pub mod library;
@@ -63,7 +66,7 @@ use model::callback::Trace;
 use model::calls::{Beside, Call};
 use model::driver::Driver;
 use model::handle::Model;
-use model::ops::{Op, traces};
+use model::ops::{Op, trace_of_line, traces};
 use model::reduce::{self, TRACE, reduce};
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
@@ -97,9 +100,12 @@ impl Trace for Ops<'_> {
     }
 }
 
+/// The traces that once failed, each behind the seed that made it then.
+const FAILURES: &str = "tests/model/regressions.txt";
+
 fn config(cases: u32) -> Config {
     let mut config = Config::with_cases(cases);
-    config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct("tests/model/regressions.txt")));
+    config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct(FAILURES)));
     // proptest's default, ChaCha, would take a quarter of the time of a debug build.
     config.rng_algorithm = RngAlgorithm::XorShift;
     // `reduce` shrinks in separate processes, because the state after a failure would make the next trace fail.
@@ -133,6 +139,17 @@ fn search(mut runner: TestRunner) -> Result<(), String> {
 fn replay() {
     let file = std::env::var(TRACE).expect("TENURE_MODEL_TRACE names the file");
     reduce::replay(&file).unwrap_or_else(|text| panic!("{text}"));
+}
+
+/// Their operations are in the file, because a seed makes another trace as soon as there is another kind of operation.
+#[test]
+fn traces_that_once_failed_agree_with_the_library() {
+    let text = std::fs::read_to_string(FAILURES).expect("the file of failures");
+    let traces: Vec<_> = text.lines().filter_map(trace_of_line).collect();
+    assert!(traces.len() >= 37, "{} traces", traces.len());
+    for (k, (strict, ops)) in traces.iter().enumerate() {
+        run(*strict, ops).unwrap_or_else(|text| panic!("trace {k}: {text}"));
+    }
 }
 
 #[test]

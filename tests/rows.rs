@@ -179,14 +179,14 @@ fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
         let is_code = path.extension().is_some_and(|end| ["rs", "c", "h", "cpp", "py"].iter().any(|code| end == *code));
         match top.as_str() {
             _ if !is_code => {}
+            "bindings" | "command" if path.iter().any(|part| part == "tests") => found.push((path, text)),
             "src" if path.ends_with("tests.rs") => found.push((path, text)),
-            "src" => {
+            "src" | "command" => {
                 if let Some(at) = text.find("\nmod tests {") {
                     found.push((path, text[at..].to_owned()));
                 }
             }
             "tests" | "c-tests" | "benches" => found.push((path, text)),
-            "bindings" if path.iter().any(|part| part == "tests") => found.push((path, text)),
             "cuda-sim" if path.starts_with("cuda-sim/peers") => found.push((path, text)),
             _ => {}
         }

@@ -20,8 +20,8 @@ use support::bodies;
 use support::capi::{self, HOST, Handle, name, stats, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, arrow, borrow, exchange, expr, function, launch, library, mirror, pool, promise, report, shared, transfer,
-    view,
+    array, arrow, borrow, exchange, expr, function, ipc, launch, library, mirror, module, pool, promise, report,
+    shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -40,12 +40,13 @@ enum Kind {
     Variable,
     Function,
     Mirror,
+    Module,
     Pool,
     /// A block of a pool, by its address.
     Block,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Array,
     Kind::Promise,
     Kind::Weak,
@@ -55,6 +56,7 @@ const KINDS: [Kind; 11] = [
     Kind::Variable,
     Kind::Function,
     Kind::Mirror,
+    Kind::Module,
     Kind::Pool,
     Kind::Block,
 ];
@@ -102,6 +104,7 @@ fn release(kind: Kind, handle: Handle) -> tn_status {
             Kind::Variable => shared::tn_shared_release(handle as *mut _),
             Kind::Function => function::tn_function_release(handle as *mut _),
             Kind::Mirror => mirror::tn_mirror_release(handle as *mut _),
+            Kind::Module => module::tn_module_release(handle as *mut _),
             Kind::Pool => pool::tn_pool_release(handle as *mut _),
             Kind::Block => pool::tn_pool_deallocate(null_mut(), handle as *mut _, null_mut()),
         }
@@ -213,6 +216,9 @@ macro_rules! calls {
     };
 }
 
+/// As much PTX as an image needs.
+const PTX: &str = ".version 8.0";
+
 /// The calls, by the name of the function. A name may be there more than once.
 #[rustfmt::skip] // one line for each call
 const CALLS: &[(&str, Call)] = calls! {
@@ -276,6 +282,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_array_export_host: |c| { let (a, flags, mode, out) = (c.array(), c.one(&[TN_BORROW, TN_BORROW | TN_EXPORT_WRITABLE, TN_BORROW | TN_EXPORT_WRITABLE | TN_EXPORT_EXCLUSIVE]), c.one(&[0, TN_WRITE_UNIQUE]), c.out()); let mut info: tn_view_info = zero(); let status = exchange::tn_array_export_host(a, flags, mode, null_mut(), &mut info, out, null_mut()); c.keep(Kind::Guard, status) };
     tn_array_export_dlpack: |c| { let flags = c.one(&[TN_BORROW, TN_BORROW | TN_EXPORT_WRITABLE]); match capi::export_dlpack(c.array() as usize, flags) { Ok(tensor) if c.random.chance(50) => { capi::delete_dlpack(tensor); TN_OK } Ok(tensor) => match capi::import_dlpack(tensor, TN_BORROW) { Ok(made) => { c.shared.put(&mut c.random, Kind::Array, made); TN_OK } Err(status) => { capi::delete_dlpack(tensor); status } }, Err(status) => status } };
     tn_array_export_arrow: |c| { let _ = arrow::tn_array_export_arrow; match capi::export_arrow(c.array() as usize, TN_BORROW) { Ok(mut exported) => match capi::import_arrow(&mut exported, TN_BORROW) { Ok(made) => { c.shared.put(&mut c.random, Kind::Array, made); TN_OK } Err(status) => status }, Err(status) => status } };
+    tn_array_export_ipc: |c| { let _ = ipc::tn_array_export_ipc; let (flags, again) = (c.one(&[0, TN_BORROW, TN_IPC_WRITABLE, TN_IPC_GIVE]), c.one(&[0, 0, TN_IPC_WRITABLE, TN_IPC_GIVE])); match capi::export_ipc(c.array() as usize, flags).and_then(|sent| capi::import_ipc(sent, again)) { Ok(made) => { c.shared.put(&mut c.random, Kind::Array, made); TN_OK } Err(status) => status } };
 
     tn_expr_leaf: |c| { let (a, form, out) = (c.array(), c.one(&[TN_FORM_FULL, TN_FORM_FULL, TN_FORM_DIAGONAL, TN_FORM_LOWER]), c.out()); let status = expr::tn_expr_leaf(a, form, out); c.keep(Kind::Expr, status) };
     tn_expr_add: |c| { let (x, y, out) = (c.expr(), c.expr(), c.out()); let status = expr::tn_expr_add(x, y, out); c.keep(Kind::Expr, status) };
@@ -314,6 +321,10 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_mirror_query: |c| { let mut info = tn_mirror_info { size: size_of::<tn_mirror_info>(), ..zero() }; mirror::tn_mirror_query(c.any(Kind::Mirror), &mut info) };
     tn_mirror_release: |c| if c.random.chance(20) { release(Kind::Mirror, c.any::<()>(Kind::Mirror) as usize) } else { TN_OK };
 
+    tn_module_load: |c| { let out = c.out(); let status = module::tn_module_load(PTX.as_ptr().cast(), c.one(&[PTX.len(), PTX.len(), 3]), null(), out); c.keep(Kind::Module, status) };
+    tn_module_function: |c| { let (m, mut out) = (c.any(Kind::Module), null_mut()); match module::tn_module_function(m, c"f".as_ptr(), tn_device { r#type: TN_CUDA, id: 0 }, &mut out) { TN_ERR_UNSUPPORTED | TN_ERR_INVALID => TN_OK, status => status } };
+    tn_module_release: |c| release(Kind::Module, c.any::<()>(Kind::Module) as usize);
+
     tn_launch: |c| { let mut args = [0; 3].map(|_| tn_arg { kind: c.one(&[TN_ARG_ARRAY, TN_ARG_ARRAY, TN_ARG_POINTER]), access: c.one(&[TN_READ, TN_READ, TN_WRITE, TN_READ_WRITE, TN_READ_WRITE | TN_WRITE_COW, TN_READ | TN_ALLOW_ALIAS]), ndim: c.one(&[1, 2, 2]), what: c.array().cast(), ..zero() }); args[2] = tn_arg { kind: TN_ARG_VALUE, what: (&raw const TWO).cast(), bytes: 8, ..zero() }; let config = tn_launch_config { size: size_of::<tn_launch_config>(), grid: [2, 1, 1], block: [1; 3], block_bytes: c.one(&[0, 100]), host_function: Some(no_kernel), ..zero() }; launch::tn_launch(&config, c.one(&[1, 2, 3]), args.as_ptr()) };
 
     tn_pool_create: |c| { let mut options: tn_pool_options = zero(); options.size = size_of::<tn_pool_options>(); options.max_size = if c.random.chance(50) { 1 << 20 } else { 0 }; let out = c.out(); let status = pool::tn_pool_create(HOST, &options, out); c.keep(Kind::Pool, status) };
@@ -337,12 +348,14 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_holders_of: |c| { let (mut n, mut items) = (0, [zero::<tn_holder>(); 4]); promise::tn_holders_of(c.any::<c_void>(Kind::Block), 8, size_of::<tn_holder>(), 4, null_mut(), items.as_mut_ptr(), &mut n) };
     tn_leaks: |c| { let _ = &c; let (mut n, mut items) = (0, [zero::<tn_holder>(); 8]); report::tn_leaks(size_of::<tn_holder>(), 8, items.as_mut_ptr(), &mut n) };
     tn_report_json: |c| { let _ = &c; let mut length = 0; report::tn_report_json(0, 0, null_mut(), &mut length) };
+    tn_report_html_text: |c| { let _ = &c; let mut length = 0; report::tn_report_html_text(0, 0, null_mut(), &mut length) };
     tn_copies_query: |c| { let _ = &c; let mut n = 0; report::tn_copies_query(size_of::<tn_copy_site>(), 0, null_mut(), &mut n) };
     tn_here: |c| { let file = CString::new(format!("file{}.c", c.random.below(50))).unwrap(); library::tn_here(file.as_ptr(), c.random.below(50) as i32) };
 };
 
 /// Calls that look at everything there is. They are made rarely, since most races are elsewhere.
-const SLOW: [&str; 5] = ["tn_leaks", "tn_report_json", "tn_pool_query_classes", "tn_pool_trim", "tn_copies_query"];
+const SLOW: [&str; 6] =
+    ["tn_leaks", "tn_report_json", "tn_report_html_text", "tn_pool_query_classes", "tn_pool_trim", "tn_copies_query"];
 
 /// Memory for the elements of an array, which keeps its size until its handle ends. A matrix made of a diagonal has many elements.
 fn room(array: *mut tn_array) -> Result<Vec<f64>, tn_status> {
@@ -453,6 +466,7 @@ fn stress(only: &[&str]) {
         Kind::Function,
         Kind::Variable,
         Kind::Mirror,
+        Kind::Module,
         Kind::Promise,
         Kind::Array,
         Kind::Weak,

@@ -35,7 +35,7 @@ impl Copy {
 
     fn open(file: String) -> Copy {
         let path = CString::new(file.as_str()).unwrap();
-        // SAFETY: a path; the object has no constructors.
+        // SAFETY: a path; the object's initialisation only reads the environment.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         assert!(!handle.is_null());
         Copy { handle, file }

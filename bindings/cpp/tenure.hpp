@@ -56,6 +56,8 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 #if __cplusplus >= 202002L
 #include <span>
 #endif
@@ -324,6 +326,10 @@ enum class flag : tn_crossing_flags {
     export_nonnegative = TN_EXPORT_NONNEGATIVE,       ///< export: negative strides are copied
     unordered = TN_UNORDERED,                         ///< no ordering with streams
     cudamat_transposed = TN_CUDAMAT_TRANSPOSED,       ///< export to CUDAMat: a C-contiguous array crosses as its transpose
+    ipc_private = TN_IPC_PRIVATE,                     ///< export to another process: memory that has nothing else
+    ipc_writable = TN_IPC_WRITABLE,                   ///< export to another process, import there: the importer may write
+    ipc_trusted = TN_IPC_TRUSTED,                     ///< import from another process: memory without a seal is accepted
+    ipc_give = TN_IPC_GIVE,                           ///< export to another process: an offer; import there: takes the array
     wait = TN_WAIT,                                   ///< wait for the array's device work
 };
 template <>
@@ -884,7 +890,7 @@ inline std::string to_string(const holder &who) {
         "holder",      "handle",           "promise",          "expression", "shared variable", "read-only export",
         "shared view", "exclusive export", "read guard",       "write guard", "block",          "pool",
         "stream",      "event",            "scope",            "weak handle", "function",       "mirror",
-        "queued release",
+        "queued release", "module",
     };
     const bool known = who.kind > 0 && static_cast<std::size_t>(who.kind) < std::size(words);
     std::string text = words[known ? who.kind : 0];
@@ -975,6 +981,17 @@ inline std::vector<copy_site> copies() {
 inline std::string report() {
     return detail::text_of([](std::size_t capacity, char *text, std::size_t *length) {
         return tn_report_json(0, capacity, text, length);
+    });
+}
+
+/// Saves a page for a browser that shows the report: a map of the memory, the arrays with their holders, copies and pools. It is one file
+/// that loads nothing. An old file is replaced in one step.
+inline void save_report(const std::string &path) { detail::check(tn_report_html(0, path.c_str())); }
+
+/// The page of `save_report` as a text.
+inline std::string report_html() {
+    return detail::text_of([](std::size_t capacity, char *text, std::size_t *length) {
+        return tn_report_html_text(0, capacity, text, length);
     });
 }
 
@@ -1671,6 +1688,56 @@ private:
     tenure::how how_ = tenure::how::aliased;
 };
 
+/// An array exported to other processes of this machine: what travels, and the guard. Its destructor closes the file descriptor and ends the
+/// export. Importers keep the bytes; those on a GPU only as long as this process lives.
+class [[nodiscard]] ipc_export {
+public:
+    /// No export.
+    ipc_export() noexcept = default;
+    ipc_export(ipc_export &&other) noexcept { take(other); }
+    ipc_export &operator=(ipc_export &&other) noexcept {
+        if (this != &other) {
+            close();
+            take(other);
+        }
+        return *this;
+    }
+    ipc_export(const ipc_export &) = delete;
+    ipc_export &operator=(const ipc_export &) = delete;
+    ~ipc_export() { close(); }
+
+    /// Plain data for `import_ipc` in the other process.
+    span<const unsigned char> descriptor() const & noexcept { return {bytes_.data(), bytes_.size()}; }
+    span<const unsigned char> descriptor() const && = delete; // the bytes end here: name the export first
+    /// The descriptor of the memory, for SCM_RIGHTS. The object closes it.
+    int fd() const noexcept { return fd_; }
+    /// Whether the bytes are aliased or copied.
+    tenure::how how() const noexcept { return how_; }
+    /// Ends the export now. The handle of an array that was offered is then destructed if a process took it. If this throws, the export stays.
+    void end() {
+        borrow_.end(0);
+        close();
+    }
+
+private:
+    friend class array;
+    void take(ipc_export &other) noexcept {
+        bytes_ = std::move(other.bytes_);
+        borrow_ = std::move(other.borrow_);
+        how_ = other.how_;
+        fd_ = std::exchange(other.fd_, -1);
+    }
+    void close() noexcept {
+        if (fd_ >= 0)
+            static_cast<void>(::close(std::exchange(fd_, -1)));
+    }
+
+    std::vector<unsigned char> bytes_;
+    detail::borrowed borrow_;
+    tenure::how how_ = tenure::how::aliased;
+    int fd_ = -1;
+};
+
 /// A part from `array::chunks_write`, with a write guard of its own for a thread of its own.
 template <class T>
 class [[nodiscard]] chunk : public view<T> {
@@ -2195,6 +2262,22 @@ public:
     [[nodiscard]] dlpack_legacy export_dlpack_legacy(flag flags = flag::copy, mode how = mode::aliased,
                                                      tenure::how *what = nullptr,
                                                      site place = site::here()) const;
+    /// Exports the array to other processes of this machine: `flag::copy` and `borrow` copy an array whose pool has no TN_POOL_SHAREABLE
+    /// (a GPU: TN_POOL_IPC),     /// `require_borrow` throws. With `flag::ipc_writable` all may write. With `flag::ipc_give` one process may take the array.
+    [[nodiscard]] ipc_export export_ipc(flag flags = flag::copy, site place = site::here()) const {
+        detail::record(place);
+        ipc_export out;
+        out.bytes_.resize(TN_IPC_DESCRIPTOR_BYTES);
+        std::size_t bytes = 0;
+        tn_borrow *borrow = nullptr;
+        tn_how what = 0;
+        detail::check(tn_array_export_ipc(handle_, static_cast<std::uint32_t>(flags), out.bytes_.size(),
+                                          out.bytes_.data(), &bytes, &out.fd_, &borrow, &what));
+        out.borrow_ = detail::borrowed(borrow);
+        out.bytes_.resize(bytes);
+        out.how_ = static_cast<tenure::how>(what);
+        return out;
+    }
     /// Exports memory that devices can access, as the CUDA array interface describes it. `consumer` waits for unfinished work, and its work
     /// ends the export; without one the struct names a stream to wait for.
     [[nodiscard]] struct_export<tn_cuda_array_interface>
@@ -2687,6 +2770,17 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
     if (what != nullptr)
         *what = static_cast<how>(became);
     return out;
+}
+
+/// Makes an array of bytes that another process exported. It is read-only, or writable with `flag::ipc_writable`. `flag::ipc_give` takes an
+/// array that is offered. `fd` stays the caller's.
+[[nodiscard]] inline array import_ipc(span<const unsigned char> descriptor, int fd, flag flags = flag::copy,
+                                      site place = site::here()) {
+    detail::record(place);
+    return detail::make([&](tn_array **out) {
+        return tn_array_import_ipc(descriptor.data(), descriptor.size(), fd, static_cast<std::uint32_t>(flags), out,
+                                   nullptr);
+    });
 }
 
 /// The mode in which a `.npy` file is opened.
@@ -3556,6 +3650,283 @@ private:
 
     tn_mirror *handle_ = nullptr;
 };
+
+/* ==================================================== kernels ===================================================== */
+
+/// A kernel that `launch` can run: code of a GPU, from `module::function` or another library, or a function of the host.
+class kernel {
+public:
+    /// No kernel.
+    kernel() noexcept = default;
+    /// A CUfunction, which belongs to its module.
+    explicit kernel(void *function) noexcept : function_(function) {}
+    /// A function of the host, called once for each block.
+    explicit kernel(tn_host_kernel function) noexcept : host_(function) {}
+    /// The CUfunction; nullptr for one of the host.
+    void *native() const noexcept { return function_; }
+    /// The function of the host, or nullptr.
+    tn_host_kernel host() const noexcept { return host_; }
+    /// Whether there is one.
+    explicit operator bool() const noexcept { return function_ != nullptr || host_ != nullptr; }
+
+private:
+    void *function_ = nullptr;
+    tn_host_kernel host_ = nullptr;
+};
+
+/// How `module::compile` compiles.
+class compile_options {
+public:
+    /// The name of the module in messages, reports and the compiler's log.
+    compile_options &name(std::string text) {
+        name_ = std::move(text);
+        return *this;
+    }
+    /// "compute_80" makes PTX, "sm_80" a cubin; default: PTX for the oldest of the GPUs.
+    compile_options &arch(std::string text) {
+        arch_ = std::move(text);
+        return *this;
+    }
+    /// One more option of NVRTC, such as "-DTILE=16".
+    compile_options &option(std::string text) {
+        options_.push_back(std::move(text));
+        return *this;
+    }
+
+private:
+    friend class module;
+    std::string name_, arch_;
+    std::vector<std::string> options_;
+};
+
+/// Device code with kernels. Each GPU loads it when `function` first needs it there, and unloads it after the end of this object, once the
+/// kernels that were launched before are done.
+class module {
+public:
+    /// No module.
+    module() noexcept = default;
+    /// From an image, which is copied: PTX, a whole cubin or a whole fatbin.
+    static module load(const void *image, std::size_t bytes, const std::string &name = {}, site place = site::here()) {
+        detail::record(place);
+        tn_module_options options{};
+        options.size = sizeof options;
+        options.name = name.empty() ? nullptr : name.c_str();
+        tn_module *made = nullptr;
+        detail::check(tn_module_load(image, bytes, &options, &made));
+        return adopt(made);
+    }
+    /// As above, from PTX as text.
+    static module load(const std::string &ptx, const std::string &name = {}, site place = site::here()) {
+        return load(ptx.data(), ptx.size(), name, place);
+    }
+    /// Compiles CUDA C++ with NVRTC; throws UNSUPPORTED without it, FAILED if the program has errors. `log`: the compiler's log, at most
+    /// 64 KiB of it, is written there, also after a failure.
+    static module compile(const std::string &source, const compile_options &how = {}, std::string *log = nullptr,
+                          site place = site::here()) {
+        detail::record(place);
+        std::vector<const char *> texts;
+        texts.reserve(how.options_.size());
+        for (const std::string &option : how.options_)
+            texts.push_back(option.c_str());
+        if (log != nullptr)
+            log->assign(std::size_t{64} << 10, '\0');
+        std::size_t length = 0;
+        tn_module_options options{};
+        options.size = sizeof options;
+        options.name = how.name_.empty() ? nullptr : how.name_.c_str();
+        options.arch = how.arch_.empty() ? nullptr : how.arch_.c_str();
+        options.options = texts.data();
+        options.n_options = texts.size();
+        options.log = log == nullptr ? nullptr : log->data();
+        options.log_capacity = log == nullptr ? 0 : log->size();
+        options.log_length = &length;
+        tn_module *made = nullptr;
+        const tn_status status = tn_module_compile(source.c_str(), &options, &made);
+        if (log != nullptr)
+            log->resize(length < log->size() ? length : log->size() - 1);
+        detail::check(status);
+        return adopt(made);
+    }
+    /// Takes ownership of a C handle.
+    static module adopt(tn_module *handle) noexcept { return module(handle); }
+    module(module &&other) noexcept : handle_(other.detach()) {}
+    module &operator=(module &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    module(const module &) = delete;
+    module &operator=(const module &) = delete;
+    ~module() { drop(); }
+
+    /// The handle, not released.
+    tn_module *handle() const noexcept { return handle_; }
+    /// Returns the handle, which the caller then releases.
+    [[nodiscard]] tn_module *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Whether it has a handle.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// A kernel on a GPU, by the name that it has there: declare it extern "C". Valid as long as this object; no longer after a reset of the
+    /// GPU's primary context.
+    kernel function(const std::string &name, device gpu = device::cuda()) const {
+        void *found = nullptr;
+        detail::check(tn_module_function(handle_, name.c_str(), gpu, &found));
+        return kernel(found);
+    }
+
+private:
+    explicit module(tn_module *handle) noexcept : handle_(handle) {}
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_module_release(detach()));
+    }
+
+    tn_module *handle_ = nullptr;
+};
+
+/// One mirror for `launch`, made by `reads`, `writes` or `overwrites`.
+template <class T>
+struct mirror_spec {
+    const mirror *what; ///< the mirror
+    tn_access access;   ///< TN_READ, TN_READ_WRITE or TN_WRITE
+};
+
+/// For reading: the kernel's side is made valid first.
+template <class T>
+[[nodiscard]] mirror_spec<const T> reads(mirror &what) noexcept {
+    return {&what, TN_READ};
+}
+/// For reading and writing.
+template <class T>
+[[nodiscard]] mirror_spec<T> writes(mirror &what) noexcept {
+    return {&what, TN_READ_WRITE};
+}
+/// For overwriting every element, so that no transfer is needed.
+template <class T>
+[[nodiscard]] mirror_spec<T> overwrites(mirror &what) noexcept {
+    return {&what, TN_WRITE};
+}
+
+/// An array of which a kernel gets the address alone, made by `address_of`.
+template <class T>
+struct address_spec {
+    access_spec<T> of; ///< the array
+};
+
+/// For a kernel with a parameter `T *`. The array must be C-contiguous.
+template <class T>
+[[nodiscard]] address_spec<T> address_of(access_spec<T> array) noexcept {
+    return {array};
+}
+
+namespace detail {
+
+/// A value, of which the kernel gets a copy.
+template <class V>
+tn_arg kernel_argument(const V &value) {
+    static_assert(!std::is_base_of_v<array, V> && !std::is_same_v<V, mirror>,
+                  "tenure::launch: say what the kernel does with it: reads<T>(x), writes<T>(x) or overwrites<T>(x)");
+    static_assert(std::is_trivially_copyable_v<V>, "tenure::launch: a kernel gets the bytes of a value");
+    tn_arg out{};
+    out.kind = TN_ARG_VALUE;
+    out.what = &value;
+    out.bytes = sizeof value;
+    return out;
+}
+/// An array, as `tn_view<T, N>` with N as its axes, at least 1.
+template <class T>
+tn_arg kernel_argument(const access_spec<T> &given) {
+    must_be<T>(*given.what, "launch");
+    tn_arg out{};
+    out.kind = TN_ARG_ARRAY;
+    out.access = given.access;
+    out.ndim = given.what->handle() == nullptr ? 1 : given.what->ndim();
+    out.ndim += out.ndim == 0;
+    out.what = given.what->handle();
+    return out;
+}
+/// The address of an array.
+template <class T>
+tn_arg kernel_argument(const address_spec<T> &given) {
+    must_be<T>(*given.of.what, "launch");
+    tn_arg out{};
+    out.kind = TN_ARG_POINTER;
+    out.access = given.of.access;
+    out.what = given.of.what->handle();
+    return out;
+}
+/// A mirror, as an array.
+template <class T>
+tn_arg kernel_argument(const mirror_spec<T> &given) {
+    const tn_mirror_info is = given.what->info();
+    if constexpr (!std::is_void_v<T>) {
+        using element = std::remove_const_t<T>;
+        if (is.dtype != static_cast<tn_dtype>(dtype_of<element>()))
+            refuse(TN_ERR_DTYPE, "tenure::launch: mirror '%s' has elements of type %s, not %s", is.name,
+                   name_of(static_cast<tenure::dtype>(is.dtype)), name_of(dtype_of<element>()));
+    }
+    tn_arg out{};
+    out.kind = TN_ARG_MIRROR;
+    out.access = given.access;
+    out.ndim = is.ndim == 0 ? 1 : is.ndim;
+    out.what = given.what->handle();
+    return out;
+}
+
+} // namespace detail
+
+/// Blocks of a launch, or threads of a block, in three directions: `{64}`, `{8, 8}`.
+struct extents {
+    std::uint32_t x = 1; ///< the first direction
+    std::uint32_t y = 1; ///< the second
+    std::uint32_t z = 1; ///< the third
+};
+
+/// What a launch runs, and how often: `launch_config(scale, {blocks}, {256}).on(s)`.
+class launch_config {
+public:
+    /// `grid` blocks with `block` threads each.
+    launch_config(const kernel &code, extents grid, extents block, site place = site::here()) noexcept : place_(place) {
+        c_.size = sizeof c_;
+        c_.function = code.native();
+        c_.host_function = code.host();
+        const std::uint32_t sizes[2][3] = {{grid.x, grid.y, grid.z}, {block.x, block.y, block.z}};
+        std::memcpy(c_.grid, sizes[0], sizeof c_.grid);
+        std::memcpy(c_.block, sizes[1], sizeof c_.block);
+    }
+    /// The stream that runs it, which must exist at the launch; default: the current one, for which the launch waits.
+    launch_config &on(const stream &where) noexcept {
+        c_.stream = where.handle();
+        return *this;
+    }
+    /// Bytes of dynamic block memory of each block.
+    launch_config &block_bytes(std::int64_t bytes) noexcept {
+        c_.block_bytes = bytes;
+        return *this;
+    }
+    /// The struct of C, valid as long as the kernel and the stream.
+    const tn_launch_config &get() const noexcept { return c_; }
+    /// The site of the launch.
+    site place() const noexcept { return place_; }
+
+private:
+    tn_launch_config c_{};
+    site place_;
+};
+
+/// Launches a kernel, which borrows its arguments: `launch({scale, {n / 256}, {256}}, writes<float>(y), reads<float>(x), 2.0f);`
+///
+/// An array or a mirror is passed with what the kernel does with it, as in `access_all`; anything else is passed by value, with the size
+/// of its C++ type. All checks come before the launch, and a launch that throws leaves no borrow.
+template <class... A>
+void launch(const launch_config &how, const A &...arguments) {
+    // One more than needed: there are no arrays of length 0.
+    const tn_arg list[sizeof...(A) + 1] = {detail::kernel_argument(arguments)...};
+    detail::record(how.place());
+    detail::check(tn_launch(&how.get(), sizeof...(A), list));
+}
 
 /* ================================================== expressions =================================================== */
 

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <umf/ipc.h>
 #include <umf.h>
 #include <umf/experimental/ctl.h>
 #include <umf/pools/pool_disjoint.h>
@@ -273,6 +274,38 @@ static void providers(void)
     OK(tn_pool_release(pool));
 }
 
+/* AL-79: UMF's handles for other processes, over a pool that shares its memory. */
+static void other_processes(void)
+{
+    tn_pool_options options = {.size = sizeof options, .flags = TN_POOL_SHAREABLE};
+    tn_pool *pool = NULL;
+    OK(tn_pool_create((tn_device){TN_CPU, 0}, &options, &pool));
+    umf_memory_provider_handle_t provider = NULL;
+    umf_memory_pool_handle_t over = NULL;
+    umf_ipc_handler_handle_t handler = NULL;
+    umf_ipc_handle_t handle = NULL;
+    size_t bytes = 0;
+    void *opened = NULL;
+    DONE(umfMemoryProviderCreate(provider_ops, pool, &provider));
+    DONE(umfPoolCreate(umfProxyPoolOps(), provider, NULL, 0, &over));
+    char *block = umfPoolMalloc(over, 100000);
+    CHECK(block != NULL);
+    memset(block, 1, 100000);
+    DONE(umfGetIPCHandle(block, &handle, &bytes));
+    DONE(umfPoolGetIPCHandler(over, &handler));
+    DONE(umfOpenIPCHandle(handler, handle, &opened));
+    CHECK(opened != block);
+    memset(opened, 7, 100000);
+    CHECK(block[0] == 7 && block[99999] == 7);
+    DONE(umfCloseIPCHandle(opened));
+    DONE(umfPutIPCHandle(handle));
+    DONE(umfPoolFree(over, block));
+    DONE(umfPoolDestroy(over));
+    CHECK(stats_of(pool).live_blocks == 0);
+    DONE(umfMemoryProviderDestroy(provider));
+    OK(tn_pool_release(pool));
+}
+
 /* AL-72, AL-73: memory that the host cannot access. */
 static void over_protected_memory(void)
 {
@@ -367,12 +400,13 @@ int main(void)
     OK(tn_umf_pool_ops(UMF_POOL_OPS_VERSION_CURRENT, &ops));
     OK(tn_umf_provider_ops(UMF_PROVIDER_OPS_VERSION_CURRENT, &provider_ops));
     CHECK(ops->version == UMF_POOL_OPS_VERSION_CURRENT && provider_ops->version == UMF_PROVIDER_OPS_VERSION_CURRENT);
-    CHECK(provider_ops->ext_get_ipc_handle == NULL && provider_ops->ext_close_ipc_handle == NULL);
+    CHECK(provider_ops->ext_get_ipc_handle != NULL && provider_ops->ext_close_ipc_handle != NULL);
     over_the_system();
     over_fixed_memory();
     over_protected_memory();
     many();
     providers();
+    other_processes();
     the_other_way();
     return finish();
 }

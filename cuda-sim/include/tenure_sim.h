@@ -67,8 +67,8 @@ int tenure_sim_set(const char *name, uint64_t value);
  *                                             stream, and those that a driver stages through host memory
  *   "host_alloc_flags", "host_register_flags" the flags of the last cuMemHostAlloc and cuMemHostRegister
  *   "host_alloc_node"                         1 + the NUMA node that the thread of the last cuMemHostAlloc preferred then; 0: none
- *   "allocations" (by cuMemAlloc), "pooled", "managed", "physical", "reserved", "pinned", "streams", "events", "contexts",
- *   "blocking_events" (made with CU_EVENT_BLOCKING_SYNC)
+ *   "allocations" (by cuMemAlloc), "imported" (open, of other processes), "pooled", "managed", "physical", "reserved", "pinned",
+ *   "streams", "events", "contexts", "blocking_events" (made with CU_EVENT_BLOCKING_SYNC)
  *                                             how many exist now
  *   "faults"                                  faults that were not injected yet, or go on */
 int tenure_sim_get(const char *name, uint64_t *value);

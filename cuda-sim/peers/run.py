@@ -95,7 +95,8 @@ def suites(pycuda: str) -> list[Suite]:
             + [str(HERE / "test_numba.py"), str(HERE / "test_numba_tenure.py")]
             + [f"{numba}cudapy.test_{name}" for name in "cuda_array_interface multigpu".split()],
             "The tests of memory again, with `NUMBA_CUDA_MEMORY_MANAGER=tenure.numba`. Numba's tests skip what is about its own "
-            "manager. `test_ipc` is left out: pools are not shared between processes. `test_numba_tenure` is ours.",
+            "manager. `test_ipc` is left out: only a manager of `install(ipc=True)` shares its pools, which our tests do. "
+            "`test_numba_tenure` is ours.",
             devices=2,
             environment={"NUMBA_CUDA_MEMORY_MANAGER": "tenure.numba"},
         ),

@@ -96,7 +96,7 @@ def test_al_50_the_memory_info_counts_cached_bytes_as_free(manager):
     del array
     manager.reset()
     after = cuda.current_context().get_memory_info()
-    assert after.free > before.free - (10 << 20) and after.total == before.total
+    assert after.free >= before.free and after.total == before.total
 
 
 def test_al_50_nothing_is_freed_while_cleanup_is_deferred(manager):
@@ -204,6 +204,62 @@ tenure.numba.uninstall()
     assert printed == f"{int(driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY)} True True\nTrue\n"
 
 
+def test_al_50_a_handle_for_another_process(tmp_path):
+    """Numba opens it there, at the array's own bytes; two arrays share no allocation, and a freed one goes back to the driver."""
+    program = tmp_path / "two_processes.py"
+    program.write_text(
+        """
+import multiprocessing, sys
+import numpy as np, tenure, tenure.numba
+from numba import cuda
+
+def receive(handle, pipe):
+    with handle as array:
+        pipe.send(array.copy_to_host().tolist())
+        array.copy_to_device(np.full(5, 7.0))
+    pipe.send("closed")
+
+if __name__ == "__main__":
+    try:
+        tenure.numba.install(tenure.default_pool("cuda"), ipc=True)
+    except ValueError as error:
+        print("not both" in str(error))
+    assert tenure.numba.install(ipc=True) is tenure.numba.TenureManager
+    first, second = cuda.to_device(np.arange(5.0)), cuda.to_device(np.arange(9.0))
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    for array in (first, second[4:]):
+        process = context.Process(target=receive, args=(array.get_ipc_handle(), there), daemon=True)
+        process.start()
+        print(here.recv(), here.recv())
+        process.join(60)
+    print(first.copy_to_host().tolist(), second.copy_to_host().tolist())
+    pool = cuda.current_context().memory_manager._device_pool
+    print(pool.stats().reserved_bytes >> 20)
+    del first, second, array
+    cuda.current_context().memory_manager.reset()
+    pool.trim()
+    print(pool.stats().reserved_bytes)
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=os.environ | {"NUMBA_CUDA_MEMORY_MANAGER": "default"},
+    )
+    assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
+    assert done.stdout.splitlines() == [
+        "True",
+        "[0.0, 1.0, 2.0, 3.0, 4.0] closed",
+        "[4.0, 5.0, 6.0, 7.0, 8.0] closed",
+        "[7.0, 7.0, 7.0, 7.0, 7.0] [0.0, 1.0, 2.0, 3.0, 7.0, 7.0, 7.0, 7.0, 7.0]",
+        "4",
+        "0",
+    ]
+
+
 STANDINS = pathlib.Path(__file__).parents[2] / "bindings/python/tests/standins"
 
 
@@ -235,3 +291,14 @@ def test_the_example_runs():
     path = pathlib.Path(__file__).parents[2] / "examples/allocators/numba_arrays.py"
     printed = run(path.read_text(), NUMBA_CUDA_MEMORY_MANAGER="default")
     assert printed.splitlines()[-1] == "Numba's sum is 499500.0" and "block of numba" in printed
+
+
+def test_m1_numba_takes_a_mirror(manager):
+    """The device side of a mirror is what Numba gets; the transfers are counted. What a kernel writes is marked by the program."""
+    m = tenure.Mirror(np.arange(6.0))
+    device = cuda.as_cuda_array(m)
+    assert device.copy_to_host().tolist() == [0, 1, 2, 3, 4, 5] and m.transfers.to_device == 1
+    assert cuda.as_cuda_array(m).copy_to_host()[5] == 5 and m.transfers.to_device == 1
+    device.copy_to_device(np.full(6, 7.0))
+    m.mark_changed("gpu")
+    assert np.asarray(m).tolist() == [7.0] * 6 and m.transfers == (1, 1, 48, 48)

@@ -1,5 +1,6 @@
-"""Tenure's arrays shared with numba-cuda and PyCUDA on the simulated driver, without kernels (CA-1, CA-10, CA-11, PC-1 to PC-7)."""
+"""Tenure's arrays shared with numba-cuda and PyCUDA on the simulated driver, without compilers (CA-1, CA-10, CA-11, PC-1 to PC-8)."""
 
+import ctypes
 import gc
 
 import numpy as np
@@ -178,10 +179,55 @@ def test_gpuarrays_in_a_pool(pycuda):
         assert pool.stats().requested_bytes == 0
 
 
-# CN-1, PC-8: a view with the attributes of CudaNdarray on PyCUDA's memory, and back
+# CN-1: a view with the attributes of CudaNdarray on PyCUDA's memory, and back
 def test_a_cudandarray_on_a_gpuarray(pycuda):
     from pycuda import gpuarray
 
     g = gpuarray.to_gpu(numbers(3, 4, 5))
     c = compat.to_cudandarray(g)
     assert c._strides == (20, 5, 1) and c.gpudata == int(g.gpudata) and tenure.asarray(c).shape == (3, 4, 5)
+
+
+class _Launch(ctypes.Structure):
+    """The struct tenure_sim_launch."""
+
+    _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared_bytes", ctypes.c_uint), ("device", ctypes.c_int)]
+
+
+_KERNEL = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.POINTER(_Launch), ctypes.POINTER(ctypes.c_void_p))
+
+
+@_KERNEL
+def _twice(launch, parameters):
+    """__global__ void twice(float *to, const float *from, int n), on the host."""
+    addresses = [ctypes.cast(parameters[i], ctypes.POINTER(ctypes.c_uint64))[0] for i in range(2)]
+    n = ctypes.cast(parameters[2], ctypes.POINTER(ctypes.c_int))[0]
+    driver = ctypes.CDLL("libcuda.so.1")
+    driver.tenure_sim_bytes.restype = ctypes.c_void_p
+    bytes_of = [driver.tenure_sim_bytes(ctypes.c_uint64(at), ctypes.c_size_t(4 * n), launch.contents.device) for at in addresses]
+    if None in bytes_of:
+        return 700
+    to, from_ = (np.ctypeslib.as_array((ctypes.c_float * n).from_address(at)) for at in bytes_of)
+    to[:] = 2 * from_
+    return 0
+
+
+# PC-8
+def test_a_kernel_of_pycuda_on_arrays_of_tenure(pycuda):
+    sizes = (ctypes.c_size_t * 3)(8, 8, 4)
+    assert ctypes.CDLL("libcuda.so.1").tenure_sim_register_kernel(b"twice", _twice, sizes, ctypes.c_size_t(3), 0) == 0
+    twice = pycuda.module_from_buffer(b"// the simulated driver takes any image").get_function("twice")
+    n, own = numbers(5, 4), pycuda.Stream()
+    s = cuda.external_stream(own.handle)
+    x, y = cuda.to_device(n), cuda.device_array((5, 4), "f4")
+    with x.on(s) as source, y.on(s, write=True) as to:
+        twice(np.uintp(to.pointer), np.uintp(source.pointer), np.int32(20), block=(20, 1, 1), stream=own)
+    assert y.copy_to_host().tolist() == (2 * n).tolist()
+
+    # The same on views with the attributes of CudaNdarray.
+    source, to = compat.to_cudandarray(y), compat.to_cudandarray(x)
+    twice(np.uintp(to.gpudata), np.uintp(source.gpudata), np.int32(20), block=(20, 1, 1))
+    pycuda.Context.synchronize()
+    del source, to
+    gc.collect()
+    assert x.copy_to_host().tolist() == (4 * n).tolist()

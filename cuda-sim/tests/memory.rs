@@ -674,6 +674,44 @@ fn a_function_and_its_stream_are_of_one_context() {
 }
 
 #[test]
+fn a_kernel_that_outlives_its_module_fails() {
+    unsafe extern "C" fn nothing(_: *const Launch, _: *mut *mut c_void) -> u32 {
+        0
+    }
+    for too_early in [false, true] {
+        let _driver = fresh(1, RANDOM);
+        let name = c"nothing".as_ptr();
+        assert_eq!(tenure_sim_register_kernel(name, nothing, [0_usize; 0].as_ptr(), 0, 0), 0);
+        let (mut module, mut function, on, none) = (0, 0, stream(1), std::ptr::null_mut());
+        assert_eq!(cuModuleLoadData(&mut module, c".version 8.0".as_ptr().cast()), 0);
+        assert_eq!((cuModuleGetFunction(&mut function, module, name), tenure_sim_hold(on)), (0, 0));
+        assert_eq!(cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, on, none, none), 0);
+        if too_early {
+            assert_eq!((cuModuleUnload(module), tenure_sim_release(on), cuStreamSynchronize(on)), (0, 0, 718));
+        } else {
+            assert_eq!((tenure_sim_release(on), cuStreamSynchronize(on), cuModuleUnload(module)), (0, 0, 0));
+        }
+    }
+}
+
+#[test]
+fn the_log_of_an_image_with_errors_is_cut_to_its_buffer() {
+    let _driver = fresh(1, RANDOM);
+    for room in [0_usize, 1, 7, 1000] {
+        let (mut log, mut module) = ([b'?'; 1000], 0);
+        let (mut options, mut values) = ([5, 6], [log.as_mut_ptr().cast(), room as *mut c_void]);
+        let mut load = |image: &std::ffi::CStr| {
+            cuModuleLoadDataEx(&mut module, image.as_ptr().cast(), 2, options.as_mut_ptr(), values.as_mut_ptr())
+        };
+        assert_eq!(load(c".version x"), 218);
+        let length = log.iter().position(|byte| *byte == 0).unwrap_or(0);
+        assert!(if room == 1000 { length > 50 } else { length == room.saturating_sub(1) }, "{room}: {length}");
+        assert!(b"ptxas application ptx".starts_with(&log[..length.min(21)]));
+        assert!(log[room..].iter().all(|byte| *byte == b'?'), "{room}");
+    }
+}
+
+#[test]
 fn large_allocations_are_aligned_as_drivers_align_them() {
     const LARGE: usize = 2 << 20;
     let driver = fresh(1, RANDOM);

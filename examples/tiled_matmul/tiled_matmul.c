@@ -5,7 +5,8 @@
  * launches those that a C++ compiler made of tiled_matmul.cu. Each product is compared with one in double precision. README.md beside this
  * file says how to build it.
  */
-#include <dlfcn.h>
+#include "../cuda/gpu_module.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,28 +39,6 @@ static void must(tn_status status)
         return;
     fprintf(stderr, "%s: %s\n", tn_status_name(status), tn_last_error());
     exit(1);
-}
-
-/* ---- the GPU ---- */
-
-static int (*get_function)(void **function, void *module, const char *name);
-
-/* Loads the PTX of a file for GPU 0, in the context that Tenure uses too. NULL: there is no GPU, no driver or no such file. */
-static void *load(const char *path)
-{
-    int (*retain)(void **context, int device), (*set_current)(void *context), (*load_module)(void **module, const char *path);
-    void *driver, *context, *module;
-    size_t gpus = 0;
-    must(tn_device_count(TN_CUDA, &gpus)); /* initialises the driver */
-    if (gpus == 0 || (driver = dlopen("libcuda.so.1", RTLD_NOW)) == NULL)
-        return NULL;
-    *(void **)&retain = dlsym(driver, "cuDevicePrimaryCtxRetain");
-    *(void **)&set_current = dlsym(driver, "cuCtxSetCurrent");
-    *(void **)&load_module = dlsym(driver, "cuModuleLoad");
-    *(void **)&get_function = dlsym(driver, "cuModuleGetFunction");
-    if (retain(&context, 0) != 0 || set_current(context) != 0 || load_module(&module, path) != 0)
-        return NULL;
-    return module;
 }
 
 /* ---- arrays ---- */
@@ -110,7 +89,7 @@ static double *doubles(tn_array *array, size_t count)
 /* ---- the product ---- */
 
 /* Launches a kernel. With dynamic tiles it gets their offsets, where tn_block_layout places them. */
-static void multiply(const kernel *k, void *module, tn_array *c, tn_array *a, tn_array *b, const int64_t sizes[3])
+static void multiply(const kernel *k, tn_module *module, tn_array *c, tn_array *a, tn_array *b, const int64_t sizes[3])
 {
     const int64_t count = (int64_t)k->tile * k->tile;
     const tn_block_item tiles[2] = {{.dtype = k->dtype, .count = count}, {.dtype = k->dtype, .count = count}};
@@ -125,10 +104,8 @@ static void multiply(const kernel *k, void *module, tn_array *c, tn_array *a, tn
     };
     if (module == NULL)
         config.host_function = k->host;
-    else if (get_function(&config.function, module, k->name) != 0) {
-        fprintf(stderr, "the PTX has no %s\n", k->name);
-        exit(1);
-    }
+    else
+        must(tn_module_function(module, k->name, (tn_device){TN_CUDA, 0}, &config.function));
     const tn_arg args[5] = {
         {.kind = TN_ARG_ARRAY, .access = TN_WRITE, .ndim = 2, .what = c},
         {.kind = TN_ARG_ARRAY, .access = TN_READ, .ndim = 2, .what = a},
@@ -159,7 +136,7 @@ static int is_product(const double *c, const double *a, const double *b, const i
 int main(int argc, char **argv)
 {
     const int64_t sizes[3] = {100, 70, 50}; /* m, k, n */
-    void *module = load(argc > 1 ? argv[1] : "tiled_matmul.ptx");
+    tn_module *module = gpu_module(argc > 1 ? argv[1] : "tiled_matmul.ptx");
     const tn_device device = {module == NULL ? TN_CPU : TN_CUDA, 0};
     int failures = 0;
     for (size_t at = 0; at < sizeof KERNELS / sizeof *KERNELS; at++) {
@@ -184,6 +161,8 @@ int main(int argc, char **argv)
         for (int i = 0; i < 5; i++)
             must(tn_array_release(all[i]));
     }
+    if (module != NULL)
+        must(tn_module_release(module));
     return failures != 0;
 }
 

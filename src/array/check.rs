@@ -40,11 +40,11 @@ pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Check
     if thread::are_devices_in_doubt() { check_origin(locked.state(locked.ledger_of(slot))) } else { Ok(()) }
 }
 
-/// As above, and TN_ERR_DRIVER if the bytes went with a context that was reset.
+/// As above, and TN_ERR_DRIVER if the bytes went with a context that was reset, or with the process that exported them.
 #[cold]
 fn check_origin(state: &LedgerState) -> Checked<()> {
-    if state.device.r#type != TN_CPU && state.bytes > 0 && device::is_dead(state.start as usize) {
-        return Err(device::dead_error().into());
+    if state.device.r#type != TN_CPU && state.bytes > 0 {
+        device::refuse_dead(state.start as usize)?;
     }
     let ours = match state.device.r#type {
         TN_CPU => true,
@@ -90,7 +90,7 @@ pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
 #[cold]
 fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
     let body = locked.get(claim);
-    Refusal::Taken { subject: body.name, origin: body.origin, entered: body.entered }
+    Refusal::Taken { subject: body.name, origin: body.origin, taken_by: body.taken_by }
 }
 
 #[cold]

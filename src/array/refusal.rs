@@ -4,7 +4,7 @@
 //! nothing.
 
 use crate::error::{self, Status, fail};
-use crate::ledger::{Operation, Origin};
+use crate::ledger::{Operation, Origin, TakenBy};
 use crate::names::Name;
 use crate::types::*;
 use core::fmt;
@@ -21,8 +21,8 @@ pub enum Refusal {
         subject: Name,
         /// Where it was taken.
         origin: Origin,
-        /// Taken by `enter`, not by `take`.
-        entered: bool,
+        /// By whom.
+        taken_by: TakenBy,
     },
     /// The bytes are the value of a shared variable, which no other handle may write.
     Managed {
@@ -82,12 +82,16 @@ impl Refusal {
         match self {
             Refusal::Reported(status) => status,
             Refusal::By(holder) => holder.into_status(),
-            Refusal::Taken { subject, origin, entered } => fail(
+            Refusal::Taken { subject, origin, taken_by } => fail(
                 TN_ERR_DESTRUCTED,
                 format_args!(
-                    "{} was given away and taken with {} {}; this handle can only be released",
+                    "{} was given away and taken {} {}; this handle can only be released",
                     Quoted(&subject),
-                    if entered { "tn_enter" } else { "tn_take" },
+                    match taken_by {
+                        TakenBy::Take => "with tn_take",
+                        TakenBy::Enter => "with tn_enter",
+                        TakenBy::Process => "by another process; it was offered",
+                    },
                     Where(origin),
                 ),
             ),

@@ -49,8 +49,8 @@ pub use rules::{
     writes_over,
 };
 pub use why::{
-    HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
-    holders_of, holders_of_array, is_unique, store_of, why_not,
+    HolderInfo, Part, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
+    holders_of, holders_of_array, is_unique, oldest_claim, store_of, why_not,
 };
 
 use crate::array;
@@ -83,9 +83,9 @@ pub fn mode(bits: u32, also: u32) -> Result<Use> {
     Ok(Use::Write { mode, discard: bits & TN_WRITE_DISCARD != 0 })
 }
 
-/// The read that flags of a reading borrow stand for; TN_ERR_INVALID for unknown bits.
-pub fn reading(flags: u32) -> Result<Use> {
-    let known = TN_FROZEN | TN_WAIT;
+/// As [`mode`] for the flags of a reading borrow.
+pub fn reading(flags: u32, also: u32) -> Result<Use> {
+    let known = TN_FROZEN | TN_WAIT | also;
     flags::check("flags", flags, known, &flags::USE)?;
     Ok(Use::Read { frozen: flags & TN_FROZEN != 0 })
 }
@@ -97,7 +97,7 @@ pub fn access(bits: u32) -> Result<Use> {
     match bits & TN_READ_WRITE {
         0 => invalid("neither TN_READ nor TN_WRITE"),
         TN_READ if modes != 0 => invalid("a write mode goes with TN_WRITE only"),
-        TN_READ => reading(bits & !TN_READ),
+        TN_READ => reading(bits & !TN_READ, 0),
         _ if bits & TN_FROZEN != 0 => invalid("TN_FROZEN goes with TN_READ alone"),
         TN_WRITE => mode((bits & !TN_WRITE) | TN_WRITE_DISCARD, 0),
         _ => mode(bits & !TN_READ_WRITE, 0),
@@ -181,13 +181,24 @@ pub fn open(
     wait: bool,
     outputs: &dyn LayoutSink,
 ) -> Result<Id> {
+    let guard = open_unpublished(call, id, stream, wanted, wait)?;
+    outputs.see(guard.layout(), &guard.device());
+    Ok(guard.publish())
+}
+
+/// As [`open`], with a guard that has no handle yet.
+pub fn open_unpublished(
+    call: BorrowContext<'_>,
+    id: Id,
+    stream: Result<StreamArg>,
+    wanted: Result<Use>,
+    wait: bool,
+) -> Result<InternalGuard> {
     ledger::find::<Claim>(id)?;
     // The stream is a handle and the mode an argument, so both are checked before the array's state.
     let (stream, wanted) = (stream?, wanted?);
     let when = when(id, &stream, wait)?;
-    let guard = acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard");
-    outputs.see(guard.layout(), &guard.device());
-    Ok(guard.publish())
+    Ok(acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard"))
 }
 
 /// Accepts the bytes of an array as they are: they count as written, so that no part of them is poisoned.

@@ -39,6 +39,58 @@ pub struct HolderInfo {
     pub(crate) form: Form,
     /// Bytes that were page-locked by `tn_host_register`, for a handle that comes from it.
     pub(crate) registered: u64,
+    /// The handle through which a guard, export or promise was made; 0: another kind.
+    pub(crate) of: u64,
+    /// The part of the store that the array of a handle has.
+    pub(crate) part: Option<Part>,
+    /// TN_WHY_ bits of a handle, if [`all_holders`] found them.
+    pub(crate) why: Option<u32>,
+}
+
+impl HolderInfo {
+    /// A holder of nothing, for the fields that a kind does not have.
+    pub(crate) const NONE: HolderInfo = HolderInfo {
+        kind: TN_HOLDER_HANDLE,
+        device: array::HOST,
+        id: 0,
+        bytes: 0,
+        origin: Origin { site: 0, thread: 0 },
+        time_ns: 0,
+        name: Name::NONE,
+        form: Form::Full,
+        registered: 0,
+        of: 0,
+        part: None,
+        why: None,
+    };
+}
+
+/// Most axes of a [`Part`].
+pub(crate) const PART_AXES: usize = 8;
+
+/// Which part of its store an array has.
+#[derive(Clone, Copy)]
+pub struct Part {
+    pub(crate) dtype: Dtype,
+    pub(crate) ndim: usize,
+    /// The lengths of the first axes.
+    pub(crate) shape: [i64; PART_AXES],
+    /// Bytes of the store before the array's lowest element.
+    pub(crate) offset: u64,
+    /// Bytes from the array's lowest element to behind its highest one.
+    pub(crate) extent: u64,
+    /// Writes through this handle are refused.
+    pub(crate) readonly: bool,
+}
+
+impl Part {
+    fn of(layout: &Layout, start: i64, readonly: bool) -> Part {
+        let mut shape = [0; PART_AXES];
+        shape.iter_mut().zip(layout.shape()).for_each(|(to, from)| *to = *from);
+        let (lowest, end) = layout.extent().unwrap_or((start, start));
+        let offset = lowest.saturating_sub(start).max(0) as u64;
+        Part { dtype: layout.dtype(), ndim: layout.ndim(), shape, offset, extent: (end - lowest) as u64, readonly }
+    }
 }
 
 fn kind_of(class: Class) -> tn_holder_kind {
@@ -64,8 +116,8 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> HolderInfo {
         origin: body.origin,
         time_ns: body.time_ns,
         name: locked.get(body.owner()).name,
-        form: Form::Full,
-        registered: 0,
+        of: body.owner().id().bits(),
+        ..HolderInfo::NONE
     }
 }
 
@@ -81,10 +133,9 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
             id: node.id.bits(),
             bytes,
             origin: body.origin,
-            time_ns: 0,
             name: body.name,
             form: body.form,
-            registered: 0,
+            ..HolderInfo::NONE
         };
     }
     if body.keeper != Id::NONE {
@@ -94,39 +145,30 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
             id: body.keeper.bits(),
             bytes: state.bytes as u64,
             origin: body.origin,
-            time_ns: 0,
             name: body.name,
             form: body.form,
-            registered: 0,
+            ..HolderInfo::NONE
         };
     }
     // A destructed handle has no store.
     let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (state.device, state.bytes as u64) };
     let registered = locked.registered_bytes(claim);
+    let part = (!ledger::is_spent(claim)).then(|| Part::of(&body.layout, state.start, body.readonly));
     let (kind, id, origin, name) = (TN_HOLDER_HANDLE, claim.id().bits(), body.origin, body.name);
-    HolderInfo { kind, device, id, bytes, origin, time_ns: 0, name, form: body.form, registered }
+    HolderInfo { kind, device, id, bytes, origin, name, form: body.form, registered, part, ..HolderInfo::NONE }
 }
 
 /// A promise as a holder, with the name of its array. A spent promise has no array.
 pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> HolderInfo {
     let origin = locked.get(promise).origin;
-    let shown = HolderInfo {
-        kind: TN_HOLDER_PROMISE,
-        device: array::HOST,
-        id: promise.id().bits(),
-        bytes: 0,
-        origin,
-        time_ns: 0,
-        name: Name::NONE,
-        form: Form::Full,
-        registered: 0,
-    };
+    let shown = HolderInfo { kind: TN_HOLDER_PROMISE, id: promise.id().bits(), origin, ..HolderInfo::NONE };
     if ledger::is_spent(promise) {
         return shown;
     }
     let claim = locked.promised(promise);
     let state = locked.state(locked.ledger_of(claim));
-    HolderInfo { device: state.device, bytes: state.bytes as u64, name: locked.get(claim).name, ..shown }
+    let of = claim.id().bits();
+    HolderInfo { device: state.device, bytes: state.bytes as u64, name: locked.get(claim).name, of, ..shown }
 }
 
 /// A raw block of a pool as a holder.
@@ -137,11 +179,9 @@ pub fn holder_of_block(block: &pool::Located) -> HolderInfo {
         id: block.start as u64,
         bytes: block.usable as u64,
         origin: Origin { site: block.site, thread: block.thread },
-        time_ns: 0,
         // A block of another library is shown with that library's name.
         name: if block.client == pool::Client::RAW { block.pool.name() } else { Name::head(block.client.name()) },
-        form: Form::Full,
-        registered: 0,
+        ..HolderInfo::NONE
     }
 }
 
@@ -173,9 +213,27 @@ fn each_holder(
     });
 }
 
-/// Calls `visit` with every holder of the store.
+/// Most guards, exports and expressions of a store with which [`all_holders`] says why each handle may not be overwritten. The answer for
+/// one handle looks at all of them, under the store's lock.
+const EXPLAINED: u32 = 64;
+
+/// Calls `visit` with every holder of the store. A handle has its `why`, unless the store has very many guards.
 pub fn all_holders(locked: &Locked, ledger: &'static Ledger, visit: &mut dyn FnMut(HolderInfo)) {
-    each_holder(locked, ledger, None, None, false, visit);
+    let state = locked.state(ledger);
+    let explained = state.readers + state.writers + state.exports() + state.records + state.nodes <= EXPLAINED;
+    each_holder(locked, ledger, None, None, false, &mut |holder| {
+        let asked = explained && holder.kind == TN_HOLDER_HANDLE;
+        let claim = if asked { ledger::find::<Claim>(Id::from_bits(holder.id)).ok() } else { None };
+        visit(HolderInfo { why: claim.map(|claim| rules::why(locked, claim)), ..holder });
+    });
+}
+
+/// The store's oldest claim as a holder.
+pub fn oldest_claim(locked: &Locked, ledger: &'static Ledger) -> Option<HolderInfo> {
+    let mut oldest = None;
+    // The list has the newest one first.
+    locked.each_claim(ledger, |claim| oldest = Some(claim));
+    oldest.map(|claim| holder_of_claim(locked, claim))
 }
 
 /// Whether the store has no other claim, guard or export.
@@ -248,6 +306,8 @@ pub struct Store {
     pub(crate) imports: u32,
     /// Number of finished writes.
     pub(crate) version: u64,
+    /// When it was made: time since the epoch; 0: not recorded.
+    pub(crate) time_ns: u64,
     /// The pool of the block, if it is one.
     pub(crate) pool: Option<&'static pool::Pool>,
 }
@@ -266,6 +326,7 @@ pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
         poisoned: state.poisoned > 0,
         imports: state.leases,
         version: state.version,
+        time_ns: state.time_ns,
         pool: locked.pool(ledger),
     }
 }
@@ -328,6 +389,7 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(HolderInfo)) -> 
                 poisoned: false,
                 imports: 0,
                 version: 0,
+                time_ns: 0,
                 pool: Some(block.pool),
             })
         }

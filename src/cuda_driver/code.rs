@@ -17,6 +17,20 @@ pub const DEINITIALIZED: u32 = 4;
 pub const NO_DEVICE: u32 = 100;
 /// The hardware has no access between the two devices.
 pub const PEER_ACCESS_UNSUPPORTED: u32 = 217;
+/// The image of a module is damaged.
+pub const INVALID_IMAGE: u32 = 200;
+/// The image has no code for the GPU.
+pub const NO_BINARY_FOR_GPU: u32 = 209;
+/// The driver cannot compile the PTX.
+pub const INVALID_PTX: u32 = 218;
+/// The driver lacks its compiler of PTX.
+pub const JIT_COMPILER_NOT_FOUND: u32 = 221;
+/// The PTX is newer than the driver.
+pub const UNSUPPORTED_PTX_VERSION: u32 = 222;
+/// The driver may not compile PTX.
+pub const JIT_COMPILATION_DISABLED: u32 = 223;
+/// There is no kernel, symbol or other object of this name.
+pub const NOT_FOUND: u32 = 500;
 /// The work is not finished.
 pub const NOT_READY: u32 = 600;
 /// This or another library of the process enabled the access.

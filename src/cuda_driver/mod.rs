@@ -18,8 +18,8 @@ pub use cudarc::driver::sys::{
     self, CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr, CUevent, CUfunction, CUmodule, CUstream,
 };
 use cudarc::driver::sys::{
-    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmem_advise, CUmemAccessDesc, CUmemAllocationProp,
-    CUmemPoolProps, CUmemoryPool, CUpointer_attribute, CUuuid,
+    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUipcEventHandle, CUipcMemHandle, CUmem_advise, CUmemAccessDesc,
+    CUmemAllocationProp, CUmemPoolProps, CUmemoryPool, CUpointer_attribute, CUuuid,
 };
 use parking_lot::Mutex;
 use std::sync::OnceLock;
@@ -154,6 +154,9 @@ functions! {
     cuMemsetD2D32Async(to: CUdeviceptr, pitch: usize, value: c_uint, width: usize, height: usize, stream: CUstream);
 
     cuModuleLoadData(module: *mut CUmodule, image: *const c_void);
+    cuModuleLoadDataEx(
+        module: *mut CUmodule, image: *const c_void, count: c_uint, options: *mut c_uint, values: *mut *mut c_void,
+    );
     cuModuleUnload(module: CUmodule);
     cuModuleGetFunction(function: *mut CUfunction, module: CUmodule, name: *const c_char);
     cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: CUfunction);
@@ -184,6 +187,13 @@ functions! {
     cuEventSynchronize(event: CUevent);
     cuEventElapsedTime(milliseconds: *mut f32, start: CUevent, end: CUevent);
     cuEventDestroy_v2(event: CUevent);
+
+    cuIpcGetMemHandle(handle: *mut CUipcMemHandle, address: CUdeviceptr);
+    cuIpcOpenMemHandle_v2(address: *mut CUdeviceptr, handle: CUipcMemHandle, flags: c_uint);
+    cuIpcCloseMemHandle(address: CUdeviceptr);
+    cuIpcGetEventHandle(handle: *mut CUipcEventHandle, event: CUevent);
+    cuIpcOpenEventHandle(event: *mut CUevent, handle: CUipcEventHandle);
+    cuMemGetAddressRange_v2(base: *mut CUdeviceptr, bytes: *mut usize, address: CUdeviceptr);
 }
 
 /// The loaded driver.

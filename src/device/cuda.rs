@@ -215,19 +215,18 @@ pub(super) fn take_noted(
 }
 
 /// Whether the memory at an address went with a context that was reset, and was not freed yet.
-pub fn is_dead(address: usize) -> bool {
+pub(super) fn is_dead(address: usize) -> bool {
     has_dead(address, 1)
 }
 
-/// TN_ERR_DRIVER if the memory at an address went with a context that was reset. Checked before each call that uses memory: the reset may
-/// have been found out after the checks of the array.
-pub fn refuse_dead(address: usize) -> Result<()> {
+/// TN_ERR_DRIVER if the memory at an address went with a context that was reset.
+pub(super) fn refuse_dead(address: usize) -> Result<()> {
     if is_dead(address) { Err(dead_error()) } else { Ok(()) }
 }
 
 /// TN_ERR_DRIVER, for memory that went with a context.
 #[cold]
-pub fn dead_error() -> Status {
+fn dead_error() -> Status {
     fail(
         TN_ERR_DRIVER,
         format_args!(

@@ -7,14 +7,23 @@
 //! |---|---|
 //! | `interface` | what pools require of a device |
 //! | `host` | the memory of the operating system |
+//! | `shareable` | memory of the system that other processes can map |
+//! | `checked` | memory of the system that is accessible only while something may use it |
 //! | `upstream` | callbacks of the program: one device for each pool that is made over them |
 //! | `cuda` | memory of the CUDA driver: of a GPU, page-locked, managed |
+//! | `exported` | memory of a GPU that other processes can open: for pools with TN_POOL_IPC |
+//! | `imported` | memory of a GPU that another process exported |
+//! | `export_file` | the file and the locks by which exporters and importers of such memory know of each other |
 //! | `page_locked` | large page-locked memory, made resident by several threads |
 //! | `mapped` | memory of a GPU that is mapped in granules, for one pool each |
 //! | `driver_pool` | memory of a GPU from a pool of the driver, for one pool each |
 //! | `source` | which device a pool takes its memory from |
 //! | `query`, `cuda_query`, `no_info` | which devices exist, and their description |
 //! | `synchronize` | waits for all work on a device |
+
+// The preload library has no arrays.
+#[cfg(not(preload))]
+pub mod checked;
 
 // The preload library has no GPU.
 #[cfg(not(preload))]
@@ -26,7 +35,16 @@ mod cuda_query;
 #[cfg(not(preload))]
 mod driver_pool;
 
+#[cfg(not(preload))]
+mod export_file;
+
+#[cfg(not(preload))]
+pub mod exported;
+
 pub mod host;
+
+#[cfg(not(preload))]
+pub mod imported;
 
 mod interface;
 
@@ -40,6 +58,9 @@ mod page_locked;
 
 mod query;
 
+#[cfg(not(preload))]
+pub mod shareable;
+
 mod source;
 
 #[cfg(not(preload))]
@@ -49,10 +70,18 @@ pub mod upstream;
 
 pub use crate::names::device_type_name as type_name;
 #[cfg(not(preload))]
-pub use cuda::{dead_error, is_dead, refuse_dead};
+pub use export_file::{Entry, check as check_export_file, is_own as is_own_export_file, lend as lend_export_file};
 pub use interface::{Device, Terms};
 pub use no_info::NO_INFO;
 pub use query::{count, find, query};
 pub use source::Source;
 #[cfg(not(preload))]
 pub use synchronize::{synchronize, synchronize_outside_captures};
+
+/// TN_ERR_DRIVER if the memory at an address is gone: with a context that was reset, or with the process that exported it. Checked before each
+/// call that uses memory: that may have happened, or been found out, after the checks of the array.
+#[cfg(not(preload))]
+pub fn refuse_dead(address: usize) -> crate::error::Result<()> {
+    cuda::refuse_dead(address)?;
+    imported::refuse_ended(address)
+}

@@ -1,17 +1,23 @@
 //! Which device a pool takes its memory from.
 
 #[cfg(not(preload))]
+use super::checked;
+#[cfg(not(preload))]
 use super::cuda;
 #[cfg(not(preload))]
 use super::driver_pool::DriverPool;
+#[cfg(not(preload))]
+use super::exported;
 use super::host;
 use super::interface::Device;
 #[cfg(not(preload))]
 use super::mapped;
 use super::query::known_type;
+#[cfg(not(preload))]
+use super::shareable;
 use crate::error::{Result, fail};
 #[cfg(not(preload))]
-use crate::gpu::gpu;
+use crate::gpu::{GPUS, gpu};
 #[cfg(preload)]
 use crate::names::device_type_name;
 use crate::types::*;
@@ -22,6 +28,19 @@ const MAPPED: usize = 1;
 #[cfg(not(preload))]
 const DRIVER_POOL: usize = 2;
 
+/// The source of memory that other processes can map.
+#[cfg(not(preload))]
+const SHAREABLE: usize = 4;
+
+/// The source of memory whose accesses are checked. No record has such an address.
+const CHECKED: usize = 16;
+
+/// The sources of memory of GPUs that other processes can open: this number, and the GPU's ordinal times 16. No record has such an address.
+#[cfg(not(preload))]
+const EXPORTED: usize = 8;
+#[cfg(not(preload))]
+const EXPORTED_STEP: usize = 16;
+
 /// The device of a pool, as a number that fits an atomic; 0: the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Source(usize);
@@ -29,6 +48,57 @@ pub struct Source(usize);
 impl Source {
     /// Host memory.
     pub const HOST: Source = Source(0);
+
+    /// Host memory that other processes can map. None: this library shares none.
+    #[cfg(not(preload))]
+    pub fn shareable() -> Option<Source> {
+        Some(Source(SHAREABLE))
+    }
+
+    /// This library shares nothing.
+    #[cfg(preload)]
+    pub fn shareable() -> Option<Source> {
+        None
+    }
+
+    /// Host memory whose accesses are checked, if the option `check` asks for it.
+    #[cfg(not(preload))]
+    pub fn checked() -> Option<Source> {
+        checked::is_wanted().then(|| {
+            checked::begin();
+            Source(CHECKED)
+        })
+    }
+
+    /// This library checks nothing.
+    #[cfg(preload)]
+    pub fn checked() -> Option<Source> {
+        None
+    }
+
+    /// Whether accesses of the memory are checked.
+    pub fn is_checked(self) -> bool {
+        self.0 == CHECKED
+    }
+
+    /// Memory of a GPU that other processes can open. TN_ERR_UNSUPPORTED: this GPU shares none, or this library.
+    #[cfg(not(preload))]
+    pub fn exported(device: tn_device) -> Result<Source> {
+        exported::of_gpu(gpu(device.id)?.id()).check()?;
+        Ok(Source(EXPORTED + EXPORTED_STEP * device.id as usize))
+    }
+
+    /// TN_ERR_UNSUPPORTED: this library has no GPU.
+    #[cfg(preload)]
+    pub fn exported(device: tn_device) -> Result<Source> {
+        Source::cuda(device, 0)
+    }
+
+    #[cfg(not(preload))]
+    fn as_exported(self) -> Option<&'static exported::Exported> {
+        let is_one = self.0 % EXPORTED_STEP == EXPORTED && self.0 < EXPORTED_STEP * GPUS;
+        is_one.then(|| exported::of_gpu((self.0 / EXPORTED_STEP) as i32))
+    }
 
     /// The source for the device and flags in the options of a pool. TN_ERR_DEVICE: no such device; TN_ERR_UNSUPPORTED: this build or this
     /// machine does not support its type.
@@ -94,6 +164,8 @@ impl Source {
             mapped.end();
         } else if let Some(driver_pool) = self.as_driver_pool() {
             driver_pool.end();
+        } else if let Some(exported) = self.as_exported() {
+            exported.free_left_over();
         }
     }
 
@@ -130,8 +202,16 @@ impl Source {
         if let Some(driver_pool) = self.as_driver_pool() {
             return driver_pool;
         }
+        #[cfg(not(preload))]
+        if let Some(exported) = self.as_exported() {
+            return exported;
+        }
         match self.0 {
             0 => &host::HOST,
+            #[cfg(not(preload))]
+            SHAREABLE => &shareable::SHAREABLE,
+            #[cfg(not(preload))]
+            CHECKED => &checked::CHECKED,
             // SAFETY: set by `cuda` from a static reference.
             #[cfg(not(preload))]
             at => unsafe { &*(at as *const cuda::Memory) },

@@ -67,7 +67,7 @@ fn check_device(device: tn_device) -> Result<()> {
 }
 
 /// Opens an export on the array's own bytes. None: the format cannot express their layout, and the flags allow a copy.
-fn open_alias(id: Id, request: &Export, stream: &StreamArg, why_not: &WhyNot) -> Result<Option<DeviceExport>> {
+pub fn open_alias(id: Id, request: &Export, stream: &StreamArg, why_not: &WhyNot) -> Result<Option<DeviceExport>> {
     let device = array::device(id)?;
     let (when, ready) = if request.flags & TN_UNORDERED != 0 {
         (UseTime { unordered: true, ..UseTime::HOST }, None)

@@ -1,17 +1,14 @@
 //! Opens `.npy` files as arrays, and saves arrays as `.npy` files.
-//!
-//! A mapped file is a store of its own. The store unmaps it when its last claim, guard and export have ended.
 
 use super::npy::{self, Origin};
-use crate::address_index;
 use crate::array::HOST;
 use crate::borrow::{BorrowContext, Use};
-use crate::error::{Result, fail};
+use crate::error::Result;
 use crate::exchange::host;
+use crate::exchange::mapping::{self, Mapped};
 use crate::flags;
-use crate::ledger::{
-    self, Found, NewStore, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource, UseTime,
-};
+use crate::ledger::{self, NewStore, Release, UseTime};
+use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::thread;
@@ -47,40 +44,16 @@ pub fn open(
         }
         return Ok((new_store.finish(), file_end));
     };
-    let start = data as i64;
-    let layout = header.layout(start)?;
-    let end = start + header.data_bytes as i64;
-    let mut claim = SpareClaim::take(thread)?;
-    *claim.layout() = layout;
-    claim.set_origin(ledger::Origin::by(thread));
-    let store = SpareLedger::take(thread)?;
-    let mut index = address_index::lock()?;
-    // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes them.
-    if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
-        return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
-    }
-    let mapping = opened.into_mapping().expect("mapped data have a mapping");
-    let release = Release::Unmap(mapping);
-    let lease = match SpareLease::take(thread, release, false, false, (start, end)) {
-        Ok(lease) => lease,
-        Err(status) => {
-            // SAFETY: made above, and no array uses it.
-            unsafe { mapping.unmap() };
-            return Err(status);
-        }
-    };
-    let params = StoreParams {
-        device: HOST,
-        start,
-        bytes: end - start,
+    let (layout, bytes) = (header.layout(0)?, header.data_bytes as i64);
+    let id = mapping::array(Mapped {
+        release: Release::Unmap(opened.into_mapping().expect("mapped data have a mapping")),
+        range: (data as i64, bytes),
+        layout,
         readonly: mode == TN_NPY_READ,
-        // Writes to the mapping would fail or change the file, so the store is FOREIGN.
-        mapped: mode != TN_NPY_COW,
-        from: StoreSource::Taken(lease),
-    };
-    let (locked, ledger, id) = ledger::create(store, params, claim);
-    index.insert(start, end, ledger.tag());
-    drop(locked);
+        // Writes to the mapping would fail or change the file.
+        shared: mode != TN_NPY_COW,
+        name: Name::NONE,
+    })?;
     Ok((id, file_end))
 }
 

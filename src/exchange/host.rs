@@ -17,7 +17,7 @@ use crate::ledger::{
     self, Backing, Claim, Class, Found, Guard, InternalGuard, Locked, Points, Release, SpareClaim, SpareGuard,
     SpareLease, SpareLedger, StoreParams, StoreSource, UseTime,
 };
-use crate::pool;
+use crate::pool::{self, Pool};
 use crate::sites::Site;
 use crate::slots::Id;
 use crate::stream::{Point, StreamArg};
@@ -266,6 +266,23 @@ fn alias_slow(
     Ok((ImportPlan::Alias(id), None))
 }
 
+/// Another handle on the store that has all bytes of a layout, if `holds` while that store is locked. None: no store has them, or it does not.
+/// `owns`: the handle does not make the store FOREIGN.
+pub fn join(layout: Layout, readonly: bool, owns: bool, holds: impl FnOnce() -> bool) -> Result<Option<Id>> {
+    let thread = thread::current();
+    let (start, end) = layout.extent().unwrap_or((0, 0));
+    let lease = SpareLease::take(thread, Release::None, false, owns, (start, end))?;
+    let mut claim = SpareClaim::take(thread)?;
+    claim.set_readonly(readonly || layout.self_overlaps());
+    *claim.layout() = layout;
+    claim.set_origin(ledger::Origin::by(thread));
+    let mut index = address_index::lock()?;
+    let Found::One(mut locked, ledger) = ledger::find_by_address(&mut index, start, end) else { return Ok(None) };
+    let state = locked.state(ledger);
+    let is_inside = state.start <= start && end <= state.start + state.bytes;
+    Ok((is_inside && holds()).then(|| locked.join(ledger, lease, claim)))
+}
+
 /// The parameters of an export.
 pub struct Export {
     /// The C function, for the copy book.
@@ -413,8 +430,20 @@ pub fn open_alias(
     }
 }
 
-/// Copies an array and opens an export of the copy, which has no other claim.
+/// Copies an array to the thread's current pool, and opens an export of the copy, which has no other claim.
 fn export_copy(id: Id, request: &Export, why: u32, order: Order) -> Result<Exported> {
+    export_copy_into(id, request, why, order, || pool::current(HOST), |_| Ok(())).map(|(exported, ())| exported)
+}
+
+/// [`export_copy`] into a pool of the host. What `then` returns is returned too; if it fails, there was no copy.
+pub fn export_copy_into<R>(
+    id: Id,
+    request: &Export,
+    why: u32,
+    order: Order,
+    pool: impl FnOnce() -> Result<&'static Pool>,
+    then: impl FnOnce(&InternalGuard) -> Result<R>,
+) -> Result<(Exported, R)> {
     let thread = thread::current();
     let call = crate::borrow::BorrowContext::by_host(request.function);
     let when = UseTime::HOST.waiting(request.flags & TN_WAIT != 0);
@@ -427,7 +456,7 @@ fn export_copy(id: Id, request: &Export, why: u32, order: Order) -> Result<Expor
     let mut spare = SpareClaim::take(thread)?;
     let mut copy_layout = Layout::room(source.layout().ndim())?;
     let bytes = source.layout().bytes() as u64;
-    let copy = transfer::duplicate(&source, pool::current(HOST)?, order, crate::names::Name::NONE);
+    let copy = pool().and_then(|pool| transfer::duplicate(&source, pool, order, crate::names::Name::NONE));
     source.end(false);
     let copy = copy?;
     let (mut locked, claim) = ledger::lock::<Claim>(copy)?;
@@ -438,8 +467,16 @@ fn export_copy(id: Id, request: &Export, why: u32, order: Order) -> Result<Expor
     let guard = locked.add_export(spare, spare_guard, params, claim);
     locked.release(claim);
     drop(locked);
-    record_copy(request.function, why, request.wants_alias(), bytes);
-    Ok(Exported { guard, how: TN_COPIED })
+    match then(&guard) {
+        Ok(result) => {
+            record_copy(request.function, why, request.wants_alias(), bytes);
+            Ok((Exported { guard, how: TN_COPIED }, result))
+        }
+        Err(status) => {
+            guard.end(false);
+            Err(status)
+        }
+    }
 }
 
 /// Turns an export into a handle again: the export ends, and a claim on the exported view takes its place. All uses come after `point`.

@@ -18,6 +18,12 @@ pub mod file;
 
 pub mod host;
 
+pub mod ipc;
+
+mod mapping;
+
+pub mod new_file;
+
 pub mod npy;
 
 pub mod safetensors;

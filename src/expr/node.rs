@@ -436,7 +436,7 @@ pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
                 time_ns: 0,
                 name: Name::NONE,
                 form: Form::Full,
-                registered: 0,
+                ..HolderInfo::NONE
             });
         }
     });

@@ -5,6 +5,8 @@ use crate::borrow::{self, BorrowContext, LayoutSink, Mode, Use};
 use crate::boundary::enter;
 use crate::device_copy;
 use crate::error::Result;
+#[cfg(not(loom))]
+use crate::exchange::ipc::{self, Ended};
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
 use crate::ledger;
@@ -19,7 +21,9 @@ use core::ffi::c_void;
 ///
 /// @param array        An array.
 /// @param flags        TN_FROZEN: exclude shared views, existing and new ones, so that the bytes do not change. TN_WAIT: wait for
-///                     unfinished device work.
+///                     unfinished device work. TN_INTERPROCESS: exclude write guards of other processes that have the flag too, from the
+///                     array's first byte to its last; for arrays in shareable memory (TN_POOL_SHAREABLE, `tn_array_import_ipc`). The
+///                     kernel ends the exclusion with the process.
 /// @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
 ///                     made to wait for unfinished writers of the bytes. The host does not wait for them, except with TN_WAIT.
 /// @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. The
@@ -27,8 +31,9 @@ use core::ffi::c_void;
 /// @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
 /// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
-///         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a device writes the
-///         bytes; TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made.
+///         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, also for a guard of another process, TN_ERR_EXPORTED; TN_ERR_PENDING for
+///         the host while a device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made. With TN_INTERPROCESS
+///         TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
 ///       Allocates: bookkeeping only.
 /// @since 0.1
@@ -52,15 +57,32 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let guard = match free {
             Some(guard) => guard,
             None => {
-                let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
-                let call = BorrowContext::new(c"tn_array_borrow_read");
-                borrow::open(call, id, stream, wanted, flags & TN_WAIT != 0, &outputs)?
+                let (stream, wanted) = (convert::stream(stream), borrow::reading(flags, TN_INTERPROCESS));
+                open_slow(BorrowContext::new(c"tn_array_borrow_read"), id, stream, wanted, flags, &outputs)?
             }
         };
         // SAFETY: the outputs are writable by this function's documentation.
         unsafe { outputs.finish(out, guard) };
         Ok(())
     })
+}
+
+/// The slow path of a borrow of one array.
+#[cold]
+fn open_slow(
+    call: BorrowContext<'_>,
+    id: Id,
+    stream: Result<StreamArg>,
+    wanted: Result<Use>,
+    flags: u32,
+    outputs: &Outputs,
+) -> Result<Id> {
+    let wait = flags & TN_WAIT != 0;
+    #[cfg(not(loom))]
+    if flags & TN_INTERPROCESS != 0 {
+        return ipc::open_locked(call, id, stream, wanted, wait, outputs);
+    }
+    borrow::open(call, id, stream, wanted, wait, outputs)
 }
 
 /// The optional outputs of a borrow: NULL, or writable by the documentation of the functions that construct it.
@@ -102,7 +124,8 @@ impl LayoutSink for Outputs {
 /// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: fail if anything else holds the
 ///                     store, that is unless `tn_array_why_not` reports 0. TN_WRITE_COW: copy on write; if anything else holds the store,
 ///                     this handle moves to a copy. TN_WRITE_DISCARD: the old contents are not needed, so they are not copied, and poison
-///                     is cleared. TN_WAIT: wait for unfinished device work.
+///                     is cleared. TN_WAIT: wait for unfinished device work. TN_INTERPROCESS, not with TN_WRITE_COW: as for
+///                     `tn_array_borrow_read`, and exclude read guards of other processes too.
 /// @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
 ///                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
 ///                     A copy of page-locked bytes (TN_WRITE_COW) is made by the host: TN_ERR_PENDING while a stream writes them.
@@ -112,7 +135,8 @@ impl LayoutSink for Outputs {
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
 ///         another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
 ///         TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER; with
-///         TN_WRITE_COW, TN_ERR_WOULD_COPY under `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
+///         TN_WRITE_COW, TN_ERR_WOULD_COPY under `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT. With
+///         TN_INTERPROCESS TN_ERR_BORROWED for a guard of another process, TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO.
 /// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
 ///       Allocates: bookkeeping; with TN_WRITE_COW also the copy, under no lock.
 /// @since 0.1
@@ -135,9 +159,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let guard = match free {
             Some(guard) => guard,
             None => {
-                let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
-                let call = BorrowContext::new(c"tn_array_borrow_write");
-                borrow::open(call, id, stream, wanted, mode & TN_WAIT != 0, &outputs)?
+                let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, TN_INTERPROCESS));
+                open_slow(BorrowContext::new(c"tn_array_borrow_write"), id, stream, wanted, mode, &outputs)?
             }
         };
         // SAFETY: the outputs are writable by this function's documentation.
@@ -322,7 +345,10 @@ pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, str
 #[cold]
 fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     #[cfg(not(loom))]
-    return mirror::end(c"tn_borrow_end", id, flags, stream);
+    return match ipc::end(id, flags, stream)? {
+        Ended::Yes => Ok(()),
+        Ended::No(stream) => mirror::end(c"tn_borrow_end", id, flags, stream),
+    };
     #[cfg(loom)]
     borrow::end(id, flags, stream)
 }

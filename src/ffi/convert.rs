@@ -336,6 +336,10 @@ sized! {
         device: NOWHERE, r#where: 0, reserved: 0, host_pool: core::ptr::null_mut(), device_pool: core::ptr::null_mut(),
         name: core::ptr::null(),
     },
+    tn_module_options: tn_module_options {
+        size: 0, name: core::ptr::null(), arch: core::ptr::null(), options: core::ptr::null(), n_options: 0,
+        log: core::ptr::null_mut(), log_capacity: 0, log_length: core::ptr::null_mut(),
+    },
     tn_mirror_info: tn_mirror_info {
         size: 0, valid: 0, allocated: 0, held: 0, is_poisoned: 0, transfers_to_device: 0, transfers_to_host: 0,
         bytes_to_device: 0, bytes_to_host: 0, device: NOWHERE, dtype: 0, ndim: 0, bytes: 0, name: [0; 64],

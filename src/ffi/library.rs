@@ -3,6 +3,7 @@
 use crate::boundary::enter;
 use crate::error;
 use crate::ffi::convert::{self, Out, TextOut};
+use crate::listen;
 use crate::options;
 use crate::sites::Site;
 use crate::thread;
@@ -48,8 +49,11 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 /// Sets an option of the whole process.
 ///
 /// @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
-///                 "check_managed", for tests: each set and update of a shared variable first checks that nobody changed its bytes through
-///                 a raw pointer. "abort_on_misuse": an invalid free aborts the process. "transfer.chunk": the size in bytes of the chunks in
+///                 "check", for tests: arrays of the host's pools that are made later are accessible only while a guard or an export has them
+///                 open; the environment variable TENURE_CHECK=1 sets it from the start. "check_managed", for tests: each set and update of a
+///                 shared variable first checks that nobody changed its bytes through a raw pointer. "abort_on_misuse": an invalid free
+///                 aborts the process. "listen": the process answers the `tenure` command of its own user, until it ends; the environment
+///                 variable TENURE_LISTEN=1 sets it when the library is loaded. "transfer.chunk": the size in bytes of the chunks in
 ///                 which copies between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64.
 ///                 "transfer.kernels": whether kernels of the library do copies and fills on a GPU: auto, where they are faster; on, wherever they
 ///                 can; off. "stream.default": the stream that is a thread's current one until it sets another, legacy or per-thread.
@@ -58,7 +62,8 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 ///                 tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
 /// @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; null or exit; a number,
 ///                 optionally followed by KiB, MiB or GiB; none.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, or a default pool that exists already.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, a default pool that exists already, or "listen" set to 0
+///         in a process that listens; TN_ERR_NO_HOST_MEMORY and TN_ERR_IO if "listen" fails.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup library
@@ -67,7 +72,8 @@ pub unsafe extern "C" fn tn_option_set(name: *const c_char, value: *const c_char
     enter("tn_option_set", || {
         // SAFETY: texts by this function's documentation.
         let (name, value) = unsafe { (convert::text(name, "name")?, convert::text(value, "value")?) };
-        options::set(convert::readable(name), convert::readable(value))
+        options::set(convert::readable(name), convert::readable(value))?;
+        listen::follow_option()
     })
 }
 

@@ -36,6 +36,8 @@ pub mod bindings;
 
 pub mod arrow;
 
+pub mod ipc;
+
 pub mod safetensors;
 
 #[cfg(not(loom))]
@@ -49,6 +51,9 @@ pub mod function;
 
 #[cfg(not(loom))]
 pub mod mirror;
+
+#[cfg(not(loom))]
+pub mod module;
 
 #[cfg(not(loom))]
 pub mod launch;

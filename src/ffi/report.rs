@@ -52,7 +52,57 @@ pub unsafe extern "C" fn tn_report_json(
         let length = Out::new(length, "length")?;
         let mut text = TextOut::new(capacity, text, "text")?;
         crate::exchange::host::check_flags(flags, 0)?;
-        report::write(&mut text);
+        report::write(&mut text, report::Extent::WHOLE);
+        // SAFETY: writable by this function's documentation.
+        unsafe { length.write(text.length()) };
+        Ok(())
+    })
+}
+
+/// Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. It is one file that
+/// loads nothing from a network. It shows the snapshot of `tn_report_json` with bounded lists, the largest entries first, and says what it
+/// leaves out.
+///
+/// @param flags    0: no flag is defined yet.
+/// @param path     The file, which is replaced in one step.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag; TN_ERR_IO if the file cannot be written: then an old file is unchanged.
+/// @note Threads: as `tn_report_json`. Blocks: for the file system, and briefly for locks. Allocates: temporary memory if there is any; the
+///       call works without.
+/// @since 0.1
+/// @ingroup report
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_report_html(flags: tn_report_flags, path: *const c_char) -> tn_status {
+    enter("tn_report_html", || {
+        // SAFETY: a text by this function's documentation.
+        let path = unsafe { convert::text(path, "path")? };
+        crate::exchange::host::check_flags(flags, 0)?;
+        report::save_page(path)
+    })
+}
+
+/// Writes the page of `tn_report_html` into memory.
+///
+/// @param flags        0: no flag is defined yet.
+/// @param capacity     The number of bytes at text.
+/// @param[out] text    The page in UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
+/// @param[out] length  The number of bytes of the whole page without its NUL. It can grow between two calls while other threads work:
+///                     repeat with more room than the last call reported.
+/// @return TN_OK, also if the page did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag.
+/// @note Threads: as `tn_report_json`. Blocks: briefly, for locks. Allocates: temporary memory if there is any; the call works without.
+/// @since 0.1
+/// @ingroup report
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_report_html_text(
+    flags: tn_report_flags,
+    capacity: usize,
+    text: *mut c_char,
+    length: *mut usize,
+) -> tn_status {
+    enter("tn_report_html_text", || {
+        let length = Out::new(length, "length")?;
+        let mut text = TextOut::new(capacity, text, "text")?;
+        crate::exchange::host::check_flags(flags, 0)?;
+        report::write_page(&mut text);
         // SAFETY: writable by this function's documentation.
         unsafe { length.write(text.length()) };
         Ok(())

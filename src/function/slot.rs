@@ -199,7 +199,7 @@ pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
             time_ns: 0,
             name: function.name,
             form: Form::Full,
-            registered: 0,
+            ..HolderInfo::NONE
         });
     });
 }

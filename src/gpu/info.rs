@@ -43,13 +43,31 @@ impl Gpu {
     }
 
     fn attribute_of(&self, driver: &Driver, device: CUdevice, attribute: Attribute) -> Result<i32> {
+        self.known_attribute_of(driver, device, attribute).map(|value| value.unwrap_or(0))
+    }
+
+    /// The value of an attribute. None: the driver does not know the attribute.
+    pub fn attribute_if_known(&self, attribute: Attribute) -> Result<Option<i32>> {
+        let driver = self.alive()?;
+        let device = self.ordinal(driver)?;
+        self.known_attribute_of(driver, device, attribute)
+    }
+
+    fn known_attribute_of(&self, driver: &Driver, device: CUdevice, attribute: Attribute) -> Result<Option<i32>> {
         let mut value = 0;
         // SAFETY: the number is ours.
         match unsafe { driver.cuDeviceGetAttribute(&mut value, attribute, device)? } {
-            code::SUCCESS => Ok(value),
-            code::INVALID_VALUE => Ok(0),
-            number => self.check(number, "cuDeviceGetAttribute").map(|()| 0),
+            code::SUCCESS => Ok(Some(value)),
+            code::INVALID_VALUE => Ok(None),
+            number => self.check(number, "cuDeviceGetAttribute").map(|()| None),
         }
+    }
+
+    /// The compute capability, as 10 major + minor.
+    pub fn compute_capability(&self) -> Result<i32> {
+        let major = self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+        let minor = self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        Ok(10 * major + minor)
     }
 
     /// The limits of launches. Only the first call queries the driver.
@@ -99,7 +117,7 @@ impl Gpu {
         let (name, capacity) = (info.name.as_mut_ptr(), info.name.len() as i32);
         // SAFETY: the buffer has `capacity` bytes.
         self.check(unsafe { driver.cuDeviceGetName(name, capacity, device)? }, "cuDeviceGetName")?;
-        info.uuid = self.uuid(driver, device)?;
+        info.uuid = self.uuid(driver)?;
         let (id, capacity) = (info.pci_bus_id.as_mut_ptr(), info.pci_bus_id.len() as i32);
         // SAFETY: the buffer has `capacity` bytes.
         self.check(unsafe { driver.cuDeviceGetPCIBusId(id, capacity, device)? }, "cuDeviceGetPCIBusId")?;
@@ -126,7 +144,9 @@ impl Gpu {
         Ok(())
     }
 
-    fn uuid(&self, driver: &Driver, device: CUdevice) -> Result<[u8; 16]> {
+    /// The number by which all processes of the machine know the GPU.
+    pub fn uuid(&self, driver: &Driver) -> Result<[u8; 16]> {
+        let device = self.ordinal(driver)?;
         let mut uuid = cuda_driver::sys::CUuuid { bytes: [0; 16] };
         // SAFETY: the struct is ours. The second version distinguishes the instances of a MIG GPU; old drivers have only the first.
         let number = unsafe {

@@ -19,9 +19,11 @@
 //! | `page_lock` | page-locked host memory |
 //! | `pointer` | what the driver knows about an address of another library |
 //! | `reset` | tells the layers above that a context was reset |
-//! | `module` | modules of device code, and launches of their kernels |
+//! | `module` | modules of the library's own device code, and launches of their kernels |
+//! | `image` | modules of the program |
 //! | `kernel` | launches of any library's kernels |
 //! | `virtual_memory` | granules of memory that are mapped at reserved addresses |
+//! | `ipc` | memory and events that cross to other processes |
 //! | `memory_pool` | the driver's memory pools, which allocate in the order of streams |
 
 mod context;
@@ -30,7 +32,11 @@ pub mod copy;
 
 mod home;
 
+pub mod image;
+
 mod info;
+
+pub mod ipc;
 
 pub mod kernel;
 

@@ -1,4 +1,4 @@
-//! Modules of device code, and launches of their kernels.
+//! Modules of the library's own device code, and launches of their kernels.
 //!
 //! Contract: a load makes a few driver calls and may take tens of milliseconds, because the driver compiles PTX. A launch is one call and
 //! does not wait.
@@ -59,8 +59,7 @@ pub fn load<const N: usize>(
 
 /// Marks the device as lost where the code says so.
 fn check(inside: &Inside, answer: Result<u32>, call: &'static str) -> core::result::Result<(), Refused> {
-    const NOT_FOUND: u32 = 500;
-    let code = answer.unwrap_or(NOT_FOUND);
+    let code = answer.unwrap_or(code::NOT_FOUND);
     if code == SUCCESS {
         return Ok(());
     }

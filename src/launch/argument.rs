@@ -241,7 +241,8 @@ impl Mirror {
     fn of(index: usize, arg: &tn_arg) -> Result<Mirror> {
         check_reserved(arg)?;
         kernel_view::check_ndim(arg.ndim)?;
-        Ok(Mirror { index, id: id_of(arg), ndim: arg.ndim, access: Access::of(arg.access)? })
+        // A transfer to the host is waited for in any case.
+        Ok(Mirror { index, id: id_of(arg), ndim: arg.ndim, access: Access::of(arg.access & !TN_WAIT)? })
     }
 
     /// Puts the argument's name in front of a message.

@@ -6,7 +6,7 @@
 
 use super::locked::Locked;
 use super::origin::Origin;
-use super::state::{Claim, ClaimBody, Guard, GuardedSlot, Lease, Ledger, Root};
+use super::state::{Claim, ClaimBody, Guard, GuardedSlot, Lease, Ledger, Root, TakenBy};
 use crate::error::Result;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
@@ -136,7 +136,7 @@ impl Claim {
         body.required = 0;
         body.readonly = false;
         body.form = Form::Full;
-        body.entered = false;
+        body.taken_by = TakenBy::Take;
         body.grants = false;
         body.lent = false;
         debug_assert!(

@@ -39,6 +39,21 @@ impl Class {
     }
 }
 
+/// Who completes the end of a guard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Completion {
+    /// The ledger alone.
+    Ledger,
+    /// The ledger, which also changes what the processor allows.
+    Access,
+    /// The mirror that has the guard as a writer.
+    Mirror,
+    /// The offer of the array to another process.
+    Offer,
+    /// The lock that excludes guards of other processes.
+    InterprocessLock,
+}
+
 /// The parameters of a new guard.
 #[derive(Clone, Copy)]
 pub struct GuardParams {

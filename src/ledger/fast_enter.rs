@@ -4,7 +4,7 @@
 //! either does all of the work, or changes nothing; the caller then takes the slow path, which knows every case and every status.
 
 use super::fast_path::SlotInLedger;
-use super::state::{Claim, Ledger, Promise};
+use super::state::{Claim, Ledger, Promise, TakenBy};
 use crate::slots::{Id, Kind, Slot, Table};
 use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
@@ -136,7 +136,7 @@ pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usiz
             },
             Param::Given(given) => {
                 // SAFETY: as above.
-                unsafe { given.passing_claim().and_then(|claim| given.take(thread, claim, true)) }
+                unsafe { given.passing_claim().and_then(|claim| given.take(thread, claim, TakenBy::Enter)) }
             }
         };
         out(at, id.expect("checked above, under the same locks, with enough slots in the cache"));

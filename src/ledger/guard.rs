@@ -4,10 +4,11 @@
 //! of a guard allocates nothing: the slot of a guard that leaves poison or device work becomes the record of it, see `record`.
 
 use super::claim::SpareClaim;
-use super::class::{Class, GuardParams};
+use super::class::{Class, Completion, GuardParams};
 use super::locked::Locked;
 use super::points::leaves_unknown;
 use super::state::{Claim, Group, Guard, GuardBody, GuardedSlot, Ledger};
+use crate::device::checked;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::region::Region;
@@ -68,24 +69,28 @@ impl Drop for SpareGuard {
     }
 }
 
-/// A taken slot that stores the point after which the bytes of a new store may be used. Small, because it is moved often.
+/// A taken slot that stores the point after which the bytes of a new store may be used, if there is one. Small, because it is moved often.
 pub(super) struct StartPoint(&'static Guard);
 
 impl StartPoint {
-    pub(super) fn at(spare: SpareGuard, point: Point) -> StartPoint {
+    /// None: there is no point, and no access to close.
+    pub(super) fn at(spare: SpareGuard, point: Option<Point>) -> Option<StartPoint> {
+        if point.is_none() && !checked::exists() {
+            return None;
+        }
         let guard = spare.into_guard();
         // SAFETY: taken, in no list: ours alone.
-        unsafe { guard.guarded.own() }.point = Some(point);
-        StartPoint(guard)
+        unsafe { guard.guarded.own() }.point = point;
+        Some(StartPoint(guard))
     }
 
     /// The empty slot and the point.
     pub(super) fn take(self, thread: &'static Thread) -> Option<(SpareGuard, Point)> {
-        let guard = self.0;
+        let spare = SpareGuard { guard: self.0, thread };
         core::mem::forget(self);
         // SAFETY: as above.
-        let point = unsafe { guard.guarded.own() }.point.take();
-        point.map(|point| (SpareGuard { guard, thread }, point))
+        let point = unsafe { spare.guard.guarded.own() }.point.take();
+        point.map(|point| (spare, point))
     }
 }
 
@@ -126,6 +131,11 @@ impl Locked {
             self.get_mut(group).open += 1;
         }
         guard.head.set_state(State::Kept);
+        if checked::exists() {
+            // The fast path leaves its end to the slow path.
+            self.get_mut(guard).completion = Completion::Access;
+            self.update_access(ledger, owner, None);
+        }
         guard
     }
 
@@ -161,6 +171,9 @@ impl Locked {
         self.state_mut(ledger).was_exported |= class.is_writable_export();
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the guard, and with it the owner.
         unsafe { self.state_mut(ledger).unlink_guard(guard, written) };
+        if checked::exists() && point.is_none() {
+            self.update_access(ledger, owner, Some(guard));
+        }
         let (whole, counted) = (core::ptr::eq(owner, region), self.get(owner).counted);
         let (mut poisons, mut heals) = (false, false);
         if class == Class::Write {

@@ -1,6 +1,6 @@
 //! Guards that the library itself opens while it works on an array's bytes.
 
-use super::class::GuardParams;
+use super::class::{Completion, GuardParams};
 use super::fast_path::LockedSlot;
 use super::guard::SpareGuard;
 use super::locked::Locked;
@@ -104,6 +104,11 @@ impl InternalGuard {
         let guard = self.guard;
         core::mem::forget(self);
         guard
+    }
+
+    /// Sets who completes its end. It has no handle yet.
+    pub(crate) fn set_completion(&self, completion: Completion) {
+        self.guard.lock().get_mut(self.guard).completion = completion;
     }
 
     pub(crate) fn guard(&self) -> &'static Guard {

@@ -7,11 +7,9 @@ use super::origin::Origin;
 use super::release::Release;
 use super::release_queue;
 use super::state::{Backing, Claim, Lease, LeaseBody, Ledger};
-use crate::device_copy::registered;
 use crate::error::Result;
 use crate::slots::{Id, State, Table};
 use crate::thread::{self, Thread};
-use core::ffi::c_void;
 
 impl Lease {
     /// Changes when the slot is reused; weak handles compare it.
@@ -38,22 +36,8 @@ impl Lease {
         let (release, forks) = (body.release, body.forks);
         body.release = Release::None;
         Table::free(thread, self);
-        match release {
-            Release::None => {}
-            Release::Call(callback, context) => {
-                if forks == thread::forks() {
-                    // SAFETY: the caller of the import ensures that the callback may run once, on any thread.
-                    unsafe { callback(context as *mut c_void) };
-                }
-            }
-            // SAFETY: the mapping was made for this store, and no use of its bytes is left.
-            Release::Unmap(mapping) => unsafe { mapping.unmap() },
-            Release::Unlock(start) => {
-                if forks == thread::forks() {
-                    registered::unlock(start);
-                }
-            }
-        }
+        // SAFETY: the lease has ended, so no use of the bytes is left, and this is its only run.
+        unsafe { release.run(forks != thread::forks()) };
     }
 }
 

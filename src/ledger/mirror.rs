@@ -1,7 +1,7 @@
 //! Claims and writers of mirrors. A mirror owns one claim on the store of each side, whose handle no caller knows. It completes the end of
 //! its writers itself.
 
-use super::class::Class;
+use super::class::{Class, Completion};
 use super::internal_guard::InternalGuard;
 use super::locked::{Locked, find, lock};
 use super::state::{Claim, Guard};
@@ -56,12 +56,6 @@ impl Locked {
 }
 
 impl InternalGuard {
-    /// Makes the guard a writer of a mirror, which has no handle yet.
-    pub(crate) fn mark_of_mirror(&self) {
-        let guard = self.guard();
-        guard.lock().get_mut(guard).of_mirror = true;
-    }
-
     /// The bytes of a guard that [`InternalGuard::into_guard`] passed to the caller, who passes it back with the next `into_guard`.
     pub(crate) fn again(guard: &'static Guard) -> InternalGuard {
         InternalGuard::of(guard)
@@ -83,5 +77,5 @@ pub fn find_writer(id: Id) -> Result<(&'static Guard, Id)> {
     }
     let (locked, guard) = lock::<Guard>(id)?;
     let body = locked.get(guard);
-    Ok((guard, if body.of_mirror { locked.get(body.owner()).keeper } else { Id::NONE }))
+    Ok((guard, if body.completion == Completion::Mirror { locked.get(body.owner()).keeper } else { Id::NONE }))
 }

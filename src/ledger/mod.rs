@@ -21,6 +21,7 @@
 //! | `by_address` | the store that has given addresses |
 //! | `claim` | claims and the roots of views |
 //! | `node` | claims of expression nodes |
+//! | `access` | what the processor allows, if accesses are checked |
 //! | `guard`, `guard_list` | guards; the guard of a borrow_all |
 //! | `internal_guard`, `export` | guards of the library itself; exports |
 //! | `record`, `points` | poisoned regions and unfinished device work that ended guards leave |
@@ -34,6 +35,8 @@
 //! | `reach` | memory that the host can access |
 //! | `fast_path`, `fast_enter` | the fast path for one handle, and for entering a scope with a few |
 //! | `stream_use` | the fast path for uses in the order of a stream |
+
+mod access;
 
 mod by_address;
 
@@ -109,7 +112,7 @@ mod weak;
 
 pub use by_address::{Found, find_by_address};
 pub use claim::{SpareClaim, SpareRoot};
-pub use class::{Class, GuardParams};
+pub use class::{Class, Completion, GuardParams};
 pub use deferred_release::{POLLED_PER_CALL, poll_deferred};
 pub use fast_enter::enter_fast;
 pub use fast_path::LockedSlot;
@@ -131,6 +134,6 @@ pub use release_queue::{each_lingering, each_queued, queued, run_releases};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use state::{
     Backing, Claim, ClaimBody, Group, Guard, GuardBody, Guarded, GuardedSlot, Lease, Ledger, LedgerState, Promise,
-    PromiseBody, Root,
+    PromiseBody, Root, TakenBy,
 };
 pub use weak::{SpareWeak, Weak, WeakBody};

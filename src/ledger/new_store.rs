@@ -127,7 +127,7 @@ impl NewStore {
         layout: &mut Layout,
         zeroed: bool,
     ) -> Result<NewStore> {
-        if pool.is_stream_ordered() {
+        if pool.is_special() {
             return NewStore::allocate_on(thread, None, pool, layout, zeroed);
         }
         let ledger = SpareLedger::take(thread)?;
@@ -162,7 +162,7 @@ impl NewStore {
             let tag = ledger.tag();
             let (block, point) = pool.allocate_store_on(stream, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
             start = block.as_ptr() as i64;
-            ready = point.map(|point| StartPoint::at(guard, point));
+            ready = StartPoint::at(guard, point);
         }
         claim.lay_out(thread, layout, bytes, start);
         Ok(NewStore { ledger, claim, pool, start, bytes, ready })
@@ -228,15 +228,17 @@ impl NewStore {
         // SAFETY: as above.
         let ready = unsafe { core::ptr::read(&this.ready) };
         let (mut locked, _, id) = create(ledger, what, claim);
+        locked.begin_access(id);
         locked.begin_after(id, ready.and_then(|ready| ready.take(thread::current())));
         (locked, id)
     }
 }
 
-/// Orders all uses of a new store after the device work that its memory still has.
+/// Orders all uses of a new store after the device work that its memory still has, and closes its bytes if accesses are checked.
 #[cold]
 fn begin_after(id: Id, ready: StartPoint) {
     if let Ok((mut locked, _)) = locked::lock::<Claim>(id) {
+        locked.begin_access(id);
         locked.begin_after(id, ready.take(thread::current()));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::claim::SpareClaim;
 use super::locked::Locked;
-use super::state::{Claim, GuardedSlot, Promise};
+use super::state::{Claim, GuardedSlot, Promise, TakenBy};
 use crate::error::Result;
 use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
@@ -80,8 +80,8 @@ impl Locked {
     }
 
     /// Passes the claim to `spare`, with layout, root, lease, form, name and READONLY. The old handle, if it is unreleased, is
-    /// destructed, and stores where it was taken, and whether by entering a scope. The layout of `spare` has room for that of `claim`.
-    pub(crate) fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
+    /// destructed, and stores where it was taken, and how. The layout of `spare` has room for that of `claim`.
+    pub(crate) fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, taken_by: TakenBy) -> Id {
         let ledger = self.ledger_of(claim);
         let origin = self.origin();
         let to = spare.into_claim();
@@ -92,7 +92,7 @@ impl Locked {
             self.hold_lease(lease);
         }
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and `to` is new.
-        unsafe { self.state_mut(ledger).pass_claim(claim, to, origin, entered, stays) };
+        unsafe { self.state_mut(ledger).pass_claim(claim, to, origin, taken_by, stays) };
         if claim.head().state() == State::Kept {
             self.drop_lease_if_unused(claim);
             self.free_if_unused(claim);

@@ -2,7 +2,7 @@
 //!
 //! These types refer to each other, so they share one file. Their transitions are in the other files of this module.
 
-use super::class::Class;
+use super::class::{Class, Completion};
 use super::operation::NodeTag;
 use super::origin::Origin;
 use super::release::Release;
@@ -112,6 +112,8 @@ pub struct LedgerState {
     pub(crate) bytes: i64,
     /// Number of finished writes.
     pub version: u64,
+    /// When the store was made: time since the epoch; 0: a small store, whose time is not recorded.
+    pub(crate) time_ns: u64,
     /// Incremented when the last claim ends. Weak handles compare it.
     pub(crate) epoch: u64,
     /// Records of device work that was unfinished at the last check.
@@ -156,6 +158,7 @@ impl LedgerState {
         start: 0,
         bytes: 0,
         version: 0,
+        time_ns: 0,
         epoch: 0,
         works: 0,
         poisoned: 0,
@@ -261,6 +264,17 @@ pub trait GuardedSlot: Slot {
     fn guarded(&self) -> &Guarded<Self::Body>;
 }
 
+/// How an array was taken from a handle that is destructed now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TakenBy {
+    /// By `take`.
+    Take,
+    /// By `enter`.
+    Enter,
+    /// By an import of another process.
+    Process,
+}
+
 /// A claim on a store, in a slot of five cache lines: counts that borrows write, links, layout, name, and the tag of expression nodes.
 #[repr(C, align(64))]
 pub struct Claim {
@@ -288,8 +302,8 @@ pub struct ClaimBody {
     pub(crate) readonly: bool,
     /// The form of the handle's matrix.
     pub(crate) form: Form,
-    /// Of a destructed handle: it was taken by `enter`, not by `take`.
-    pub(crate) entered: bool,
+    /// Of a destructed handle: who took the array.
+    pub(crate) taken_by: TakenBy,
     /// A shared variable lends its value to a callback, which may write it through this handle.
     pub(crate) grants: bool,
     /// The callback's own handle, or the one that it was passed to. A COW write does not move it, because its bytes become the value.
@@ -367,7 +381,7 @@ impl Slot for Claim {
             required: 0,
             readonly: false,
             form: Form::Full,
-            entered: false,
+            taken_by: TakenBy::Take,
             grants: false,
             lent: false,
             moving: false,
@@ -452,8 +466,8 @@ pub struct GuardBody {
     pub(super) abandoned: bool,
     /// An entry of a borrow_all, opened with a stream.
     pub(super) streamed: bool,
-    /// A writer of a mirror, which completes the end of the guard.
-    pub(crate) of_mirror: bool,
+    /// Who completes its end.
+    pub(crate) completion: Completion,
     pub(super) group: Option<Group>,
     /// Next entry of the borrow_all.
     pub(super) entry: Option<&'static Guard>,
@@ -486,7 +500,7 @@ impl GuardBody {
         discard: false,
         abandoned: false,
         streamed: false,
-        of_mirror: false,
+        completion: Completion::Ledger,
         group: None,
         entry: None,
         head: None,

@@ -7,12 +7,18 @@
 //! The functions of the hot paths are inlined. Where a caller passes a constant for `last`, `only`, `stays` or the class, the compiler
 //! removes the branches for the other values.
 
-use super::class::{Class, GuardParams};
+use super::class::{Class, Completion, GuardParams};
 use super::origin::Origin;
-use super::state::{Backing, Claim, ClaimBody, Guard, GuardedSlot, Lease, LedgerState, Promise, PromiseBody, Root};
+use super::state::{
+    Backing, Claim, ClaimBody, Guard, GuardedSlot, Lease, LedgerState, Promise, PromiseBody, Root, TakenBy,
+};
 use crate::names::Name;
 use crate::slots::{Id, Slot, State};
+use crate::sys::os;
 use crate::types::tn_device;
+
+/// Bytes of the smallest store that records when it was made. Reading the clock takes a quarter of the time that a small store takes.
+const TIMED_BYTES: i64 = 64 << 10;
 
 /// Obligations of the caller of each function:
 /// - It has locked the ledger of this state.
@@ -23,7 +29,9 @@ impl LedgerState {
     #[inline(always)]
     pub(super) fn begin(&mut self, device: tn_device, start: i64, bytes: i64, backing: Backing) {
         // Built in place from constants: a state that passes through memory costs 5 ns.
-        *self = LedgerState { device, start, bytes, backing, epoch: self.epoch, ..LedgerState::EMPTY };
+        let time_ns = if bytes >= TIMED_BYTES { os::coarse_time_ns() } else { 0 };
+        let epoch = self.epoch;
+        *self = LedgerState { device, start, bytes, backing, time_ns, epoch, ..LedgerState::EMPTY };
     }
 
     /// Adds a claim to the list and to `claims`, which the specification calls H.
@@ -238,7 +246,7 @@ impl LedgerState {
     }
 
     /// Moves a claim, with its layout, form, name and READONLY, to an unpublished slot; `claims` is unchanged. The old slot then stores where the
-    /// claim was taken, and whether by entering a scope.
+    /// claim was taken, and how.
     ///
     /// `stays`: guards, or records of poison or of unfinished device work, still need the old layout. Then the two slots share the root.
     /// Otherwise the root moves too.
@@ -251,7 +259,7 @@ impl LedgerState {
         from: &'static Claim,
         to: &'static Claim,
         origin: Origin,
-        entered: bool,
+        taken_by: TakenBy,
         stays: bool,
     ) {
         // SAFETY: guarded by the locked ledger, or unpublished, and no other reference is out.
@@ -262,7 +270,7 @@ impl LedgerState {
         new.lent = old.lent;
         // Where the old handle was taken, for the message of TN_ERR_DESTRUCTED.
         old.origin = origin;
-        old.entered = entered;
+        old.taken_by = taken_by;
         old.required = 0;
         debug_assert_eq!(stays, old.layout_refs > 0);
         if stays {
@@ -363,7 +371,7 @@ impl LedgerState {
                 && body.open == 0
                 && body.point.is_none()
                 && !body.streamed
-                && !body.of_mirror
+                && body.completion == Completion::Ledger
         );
         if let Some(next) = next {
             // SAFETY: as above. It was in the list before, so it is not `guard`.

@@ -12,7 +12,7 @@ use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
 use crate::device_copy::{Failed, Outstanding};
 use crate::error::{Result, quietly};
 use crate::flags;
-use crate::ledger::{self, Guard, InternalGuard, UseTime};
+use crate::ledger::{self, Completion, Guard, InternalGuard, UseTime};
 use crate::slots::{self, Id, Kind};
 use crate::stream::{Point, Stream, StreamArg};
 use crate::transfer::Route;
@@ -60,7 +60,7 @@ pub fn begin(
     if moves {
         mirror.change(|sides| note_transfer(sides, side, bytes));
     }
-    guard.mark_of_mirror();
+    guard.set_completion(Completion::Mirror);
     let companion = companion.map(InternalGuard::into_guard);
     mirror.begin_writer(Writer { guard: guard.guard(), side, companion, moved: moves, transfer });
     Ok(guard)

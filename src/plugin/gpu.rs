@@ -122,6 +122,9 @@ impl Call {
     /// Frees a block. `bytes`: the size that the library believes the block has, if it passes one.
     pub fn deallocate(&self, address: usize, bytes: Option<usize>) -> Result<()> {
         let through = self.owner(address)?;
+        if matches!(self.order, Order::Done) {
+            return pool::deallocate_finished(self.client, through, address, bytes);
+        }
         let mut named = None;
         pool::deallocate_on(self.client, through, address, bytes, |device| {
             let Some(device) = self.device_of_free(device) else { return Ok(None) };
@@ -205,10 +208,9 @@ impl Call {
         Ok(tn_device { r#type: TN_CUDA, id })
     }
 
-    /// As `device`. None: memory of the host, or no stream uses it, or the driver has shut down.
+    /// As `device`. None: memory of the host, or the driver has shut down.
     fn device_of_free(&self, device: tn_device) -> Option<tn_device> {
-        let is_ordered = device.r#type != TN_CPU && !matches!(self.order, Order::Done);
-        if is_ordered { quietly(|| self.device(device)).ok() } else { None }
+        if device.r#type == TN_CPU { None } else { quietly(|| self.device(device)).ok() }
     }
 
     /// The stream that the call names, if it is usable.

@@ -28,6 +28,15 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     let settings = options::check(device, options, os::has_node)?;
     let source = Source::of(resolved, options.host_flags)?;
     options::check_possible(resolved, options)?;
+    let (settings, source) = match checked_source(source, options) {
+        // Its blocks are memory of their own, and inaccessible once they are freed.
+        Some(checked) => {
+            let own = options.flags & !(TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) | TN_POOL_DIRECT;
+            let each = PoolOptions { flags: own, initial_size: 0, huge_pages: TN_HUGE_NEVER, ..*options };
+            (options::check(device, &each, os::has_node)?, checked)
+        }
+        None => (settings, source),
+    };
     let settings = match source.device().terms().ordered {
         true => options::on_device(resolved, settings, options, can_prefer_node)?,
         false => settings,
@@ -43,9 +52,21 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     make(resolved, Settings { terms, floor, ..settings }, options.name, source, None)
 }
 
+/// The source for a pool of the host's own memory whose accesses are checked. None: they are not.
+fn checked_source(found: Source, options: &PoolOptions) -> Option<Source> {
+    (found == Source::HOST && options.flags & TN_POOL_SHAREABLE == 0).then(Source::checked).flatten()
+}
+
 /// The source of a pool's memory: a pool of the driver (PD-17), or granules that are mapped, with TN_BACKEND_AUTO where the GPU supports that
 /// (PD-10), else what was found.
 fn backing_source(found: Source, device: tn_device, settings: &Settings, options: &PoolOptions) -> Result<Source> {
+    if options.flags & TN_POOL_SHAREABLE != 0 {
+        return Source::shareable()
+            .ok_or_else(|| fail(TN_ERR_UNSUPPORTED, format_args!("this library shares no memory between processes")));
+    }
+    if options.flags & TN_POOL_IPC != 0 {
+        return Source::exported(device);
+    }
     if device.r#type == TN_CUDA && options.backend == TN_BACKEND_DRIVER_POOL {
         let waits = options.flags & TN_POOL_STRICT == 0;
         return Source::driver_pool(device, settings.threshold as u64, waits, options.peers);
@@ -172,6 +193,7 @@ impl Pool {
         self.page.store(terms.page, Ordering::Relaxed);
         self.touch.store(terms.touch, Ordering::Relaxed);
         self.stream_ordered.store(terms.ordered, Ordering::Relaxed);
+        self.special.store(terms.ordered || source.is_checked(), Ordering::Relaxed);
         self.forks.store(thread::forks(), Ordering::Relaxed);
         self.host_flags.store(settings.host_flags, Ordering::Relaxed);
         self.source.store(source.bits(), Ordering::Relaxed);

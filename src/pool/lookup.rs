@@ -224,8 +224,35 @@ pub struct SpanInfo {
     pub(super) class: Option<usize>,
 }
 
+/// The blocks of a span.
+#[derive(Clone, Copy)]
+pub(super) struct SpanBlocks {
+    span: &'static Span,
+    shape: Shape,
+}
+
+impl SpanBlocks {
+    /// Calls `f` with each live block and its index in the span. Nothing is called if the span has changed.
+    pub fn each(&self, mut f: impl FnMut(usize, &Located)) {
+        for index in 0..if self.shape.has_blocks() { self.shape.blocks } else { 0 } {
+            if let Ok(Some(found)) = block_of(self.span, &self.shape, index) {
+                f(index, &found);
+            }
+        }
+    }
+}
+
 /// Calls `f` with every span of the pool, by address, under no lock.
 pub(super) fn each_span(pool: &'static Pool, mut f: impl FnMut(&SpanInfo)) {
+    each_span_with_blocks(pool, |info, blocks| {
+        let mut info = *info;
+        blocks.each(|_, _| info.live += 1);
+        f(&info);
+    });
+}
+
+/// As [`each_span`], with the span's blocks; they are not counted.
+pub(super) fn each_span_with_blocks(pool: &'static Pool, mut f: impl FnMut(&SpanInfo, &SpanBlocks)) {
     let mut from = 0;
     while let Some((address, span)) = table::next(from, usize::MAX) {
         let look = || (shape(span), span.count.get(), span.class.get());
@@ -246,8 +273,7 @@ pub(super) fn each_span(pool: &'static Pool, mut f: impl FnMut(&SpanInfo)) {
         if shape.has_blocks() {
             (info.block_bytes, info.blocks) = (shape.block_bytes, count);
             info.class = (shape.kind == Kind::Small).then_some(class);
-            info.live = (0..shape.blocks).filter(|&i| matches!(block_of(span, &shape, i), Ok(Some(_)))).count();
         }
-        f(&info);
+        f(&info, &SpanBlocks { span, shape });
     }
 }

@@ -29,7 +29,8 @@
 //! | `raw`, `calls` | raw blocks as C requests them; upstream callbacks that run on a thread |
 //! | `handle`, `current` | handles of C; the pool that a call without a pool means |
 //! | `options`, `client` | options; who allocated a block |
-//! | `query`, `lookup`, `messages` | statistics; from any address to its block; error messages |
+//! | `query`, `memory_map` | statistics; the map of segments, spans and blocks |
+//! | `lookup`, `messages` | from any address to its block; error messages |
 //! | `recycler`, `relaxed`, `lock` | free lists of descriptors; their plain fields; the pool's lock |
 //!
 //! # Terms
@@ -82,6 +83,8 @@ mod lock;
 
 mod lookup;
 
+mod memory_map;
+
 #[cfg(loom)]
 pub mod loom_model;
 
@@ -123,11 +126,12 @@ pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, initial, like, set_current, set_default};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
 pub use lookup::{Located, SpanInfo, each_block, first_in, is_in_pool, locate};
+pub use memory_map::{MapPart, Run};
 pub use messages::{DamageCallback, HolderName, name_holders, on_damage};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use query::{Segment, describe};
 pub use registry::each_pool;
-pub use requests::{deallocate, deallocate_for, deallocate_on, of, usable_size};
+pub use requests::{deallocate, deallocate_finished, deallocate_for, deallocate_on, of, usable_size};
 pub use stream_ordered::{collect, record_use_on};
 pub use thread_heap::{
     Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast, reallocate_fast,
@@ -171,6 +175,8 @@ pub struct Pool {
     touch: AtomicBool,
     /// Whether devices work on its blocks.
     stream_ordered: AtomicBool,
+    /// Stores of the pool need more than its bytes.
+    special: AtomicBool,
     /// How often the process had forked when the pool was made.
     forks: AtomicU32,
     /// TN_HOST_, TN_MANAGED_.

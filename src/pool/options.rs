@@ -273,7 +273,8 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         },
         node: o.numa_node as u32,
         host_flags: o.host_flags,
-        flags: o.flags,
+        // Each block of memory that is shared between processes is memory of its own.
+        flags: o.flags | if o.flags & (TN_POOL_SHAREABLE | TN_POOL_IPC) != 0 { TN_POOL_DIRECT } else { 0 },
         growth: if o.growth_factor == 0.0 { GROWTH } else { o.growth_factor },
         max_growth: match o.max_growth {
             0 => MAX_GROWTH_BYTES,
@@ -286,13 +287,11 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
 /// Checks what this build or the host cannot do. Called after `check`, and after the device was found.
 pub(super) fn check_possible(device: tn_device, options: &PoolOptions) -> Result<()> {
     let o = options;
-    for (flag, name) in [(TN_POOL_SHAREABLE, "TN_POOL_SHAREABLE"), (TN_POOL_IPC, "TN_POOL_IPC")] {
-        if o.flags & flag != 0 {
-            return Err(fail(
-                TN_ERR_UNSUPPORTED,
-                format_args!("{name}: this version shares no memory between processes"),
-            ));
-        }
+    if o.flags & TN_POOL_IPC != 0 {
+        check_ipc(device, o)?;
+    }
+    if o.flags & TN_POOL_SHAREABLE != 0 {
+        check_shareable(device, o)?;
     }
     if device.r#type == TN_CUDA {
         return Ok(());
@@ -304,6 +303,44 @@ pub(super) fn check_possible(device: tn_device, options: &PoolOptions) -> Result
     Ok(())
 }
 
+/// Each block of a pool with TN_POOL_IPC is an allocation of the driver, of the kind that crosses to other processes.
+fn check_ipc(device: tn_device, o: &PoolOptions) -> Result<()> {
+    let asked = [
+        (device.r#type != TN_CUDA, "another device than a GPU"),
+        (o.backend == TN_BACKEND_DRIVER_POOL, "the option backend TN_BACKEND_DRIVER_POOL"),
+        (o.peers != 0, "the option peers"),
+        (o.initial_size != 0, "the option initial_size"),
+        overwrites_freed_bytes(o),
+    ];
+    check_not_with("TN_POOL_IPC", &asked)
+}
+
+/// Each block of a shareable pool is memory of its own.
+fn check_shareable(device: tn_device, o: &PoolOptions) -> Result<()> {
+    let asked = [
+        (device.r#type != TN_CPU, "another device than the host"),
+        (o.initial_size != 0, "the option initial_size"),
+        (o.huge_pages == TN_HUGE_EXPLICIT, "the option huge_pages"),
+        overwrites_freed_bytes(o),
+    ];
+    check_not_with("TN_POOL_SHAREABLE", &asked)
+}
+
+/// Importers read the bytes after the exporter has freed them.
+fn overwrites_freed_bytes(o: &PoolOptions) -> (bool, &'static str) {
+    (o.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0, "TN_POOL_STRICT and TN_POOL_ZERO_ON_FREE")
+}
+
+/// TN_ERR_UNSUPPORTED for the first of `asked` that is so.
+fn check_not_with(flag: &str, asked: &[(bool, &str)]) -> Result<()> {
+    match asked.iter().find(|(asked, _)| *asked) {
+        Some((_, what)) => {
+            Err(fail(TN_ERR_UNSUPPORTED, format_args!("{flag} is not for {what}; leave one of the two out")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The settings of a pool over a caller's upstream. By default it keeps free memory until it is trimmed. Options that
 /// only the system's own memory can serve return TN_ERR_UNSUPPORTED.
 pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Terms) -> Result<Settings> {
@@ -311,6 +348,7 @@ pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Te
     let clear = o.flags & TN_POOL_ZERO_ON_FREE != 0 && !terms.touch;
     let asked = [
         (o.flags & TN_POOL_PREFAULT != 0, "the flag TN_POOL_PREFAULT"),
+        (o.flags & TN_POOL_SHAREABLE != 0, "the flag TN_POOL_SHAREABLE"),
         (o.huge_pages == TN_HUGE_EXPLICIT, "the option huge_pages"),
         (o.numa_node != 0, "the option numa_node"),
         (o.host_flags != 0, "the option host_flags"),
@@ -418,7 +456,12 @@ mod tests {
         assert_eq!(status(|o| o.numa_node = 2), TN_OK);
         assert_eq!(status(|o| o.numa_node = 3), TN_ERR_RANGE);
         assert_eq!(status(|o| o.flags = TN_POOL_IPC), TN_ERR_UNSUPPORTED);
-        assert_eq!(status(|o| o.flags = TN_POOL_SHAREABLE), TN_ERR_UNSUPPORTED);
+        assert_eq!(status(|o| o.flags = TN_POOL_SHAREABLE), TN_OK);
+        assert_eq!(status(|o| (o.flags, o.initial_size) = (TN_POOL_SHAREABLE, 1 << 20)), TN_ERR_UNSUPPORTED);
+        assert_eq!(status(|o| (o.flags, o.huge_pages) = (TN_POOL_SHAREABLE, TN_HUGE_EXPLICIT)), TN_ERR_UNSUPPORTED);
+        for flag in [TN_POOL_STRICT, TN_POOL_ZERO_ON_FREE] {
+            assert_eq!(status(|o| o.flags = TN_POOL_SHAREABLE | flag), TN_ERR_UNSUPPORTED);
+        }
     }
 
     #[test]

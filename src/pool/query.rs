@@ -66,7 +66,26 @@ impl Pool {
             // Only the driver knows how its free memory lies.
             stats.largest_free_bytes = 0;
         }
+        let shared_out = self.shared_out_bytes();
+        stats.shared_out_bytes = shared_out;
+        stats.pending_bytes += shared_out;
+        stats.reserved_bytes += shared_out;
+        stats.address_bytes += shared_out;
         stats
+    }
+
+    /// Bytes that the pool freed, and that other processes have open.
+    #[cfg(not(preload))]
+    fn shared_out_bytes(&self) -> u64 {
+        match self.device().r#type {
+            TN_CUDA => device::exported::kept_bytes(self.serial()),
+            _ => 0,
+        }
+    }
+
+    #[cfg(preload)]
+    fn shared_out_bytes(&self) -> u64 {
+        0
     }
 
     /// Bytes of freed blocks that devices may still use, as far as is known without asking the driver.
@@ -116,34 +135,6 @@ impl Pool {
         }
         all.rotate_right(1);
         all.iter().filter(|of| of.allocation_count > 0 || of.span_count > 0).for_each(f);
-    }
-
-    /// Calls `f` with the pool's memory as runs of adjacent spans, by address. Each span is of some moment of the
-    /// call.
-    pub fn each_segment(&'static self, mut f: impl FnMut(&Segment)) {
-        let mut run: Option<Segment> = None;
-        lookup::each_span(self, |info| {
-            let live_bytes = info.live * info.block_bytes;
-            match &mut run {
-                Some(run) if run.start + run.bytes == info.start => {
-                    run.bytes += info.bytes;
-                    run.spans += 1;
-                    run.live_blocks += info.live;
-                    run.live_bytes += live_bytes;
-                }
-                _ => {
-                    run.iter().for_each(&mut f);
-                    run = Some(Segment {
-                        start: info.start,
-                        bytes: info.bytes,
-                        spans: 1,
-                        live_blocks: info.live,
-                        live_bytes,
-                    });
-                }
-            }
-        });
-        run.iter().for_each(f);
     }
 
     /// Sets the peaks to the current values. Counts stay (PO-34).

@@ -76,6 +76,7 @@ fn blank() -> Pool {
         idle_check_ms: AtomicU64::new(0),
         touch: AtomicBool::new(false),
         stream_ordered: AtomicBool::new(false),
+        special: AtomicBool::new(false),
         forks: AtomicU32::new(0),
         host_flags: AtomicU32::new(0),
         source: AtomicUsize::new(Source::HOST.bits()),

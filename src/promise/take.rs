@@ -6,7 +6,7 @@
 use crate::array::{self, Checked};
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Ledger, Locked, Promise, SpareClaim};
+use crate::ledger::{self, Claim, Ledger, Locked, Promise, SpareClaim, TakenBy};
 use crate::slots::{Id, Kind};
 use crate::thread::Thread;
 use crate::types::*;
@@ -22,6 +22,15 @@ pub enum By {
     Take,
     /// Promises and arrays.
     Enter,
+}
+
+impl From<By> for TakenBy {
+    fn from(by: By) -> TakenBy {
+        match by {
+            By::Take => TakenBy::Take,
+            By::Enter => TakenBy::Enter,
+        }
+    }
 }
 
 /// A parameter with an unreleased handle.
@@ -187,7 +196,7 @@ fn pass(
         }
     }
     for (position, claim) in waiting.drain(..) {
-        out(position, locked.pass_claim(claim, next(position), by == By::Enter));
+        out(position, locked.pass_claim(claim, next(position), by.into()));
     }
 }
 

@@ -5,16 +5,33 @@
 //! | `mod` | forbidding copies on a thread |
 //! | `open_handles` | handles and blocks that are not released |
 //! | `snapshot` | the state of everything at one moment, as JSON |
+//! | `extent` | how much of it is listed: all, or what fits on a page |
+//! | `pools`, `stores`, `holders`, `groups` | its parts |
+//! | `page` | the snapshot in a page for a browser |
 //! | `json` | a JSON writer |
 #![forbid(unsafe_code)]
 
 mod json;
 
+mod extent;
+
+mod groups;
+
+mod holders;
+
 mod open_handles;
+
+mod page;
+
+mod pools;
 
 mod snapshot;
 
+mod stores;
+
+pub use extent::Extent;
 pub use open_handles::leaks;
+pub use page::{save as save_page, write as write_page};
 pub use snapshot::write;
 
 use crate::error::{Result, fail};

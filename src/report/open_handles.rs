@@ -8,12 +8,14 @@ use crate::expr;
 use crate::function;
 use crate::layout::Form;
 use crate::ledger::{self, Claim, Guard, Promise, Weak};
+#[cfg(not(loom))]
+use crate::module;
 use crate::pool;
 use crate::slots::{Slot, State, Table};
 use crate::types::*;
 
-/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions, functions, pools,
-/// raw blocks and queued releases.
+/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions, functions, modules,
+/// pools, raw blocks and queued releases.
 pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, false, visit));
     Table::<Guard>::each(|guard| {
@@ -34,7 +36,7 @@ pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
 }
 
 /// Calls `visit` with everything that is open and holds no store: spent handles and promises, heads of a borrow_all, weak handles, scopes,
-/// expressions, functions, pools and queued releases.
+/// expressions, functions, modules, pools and queued releases.
 pub(super) fn without_bytes(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, true, visit));
     Table::<Guard>::each(|guard| {
@@ -62,7 +64,7 @@ fn nameless_holder(kind: tn_holder_kind, id: u64, origin: ledger::Origin) -> Hol
         time_ns: 0,
         name: crate::names::Name::NONE,
         form: Form::Full,
-        registered: 0,
+        ..HolderInfo::NONE
     }
 }
 
@@ -90,7 +92,7 @@ fn each_group(guard: &'static Guard, visit: &mut dyn FnMut(HolderInfo)) {
     }
 }
 
-/// Weak handles, scopes, expressions, functions, pools.
+/// Weak handles, scopes, expressions, functions, modules, pools.
 fn visit_without_store(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Weak>::each(|weak| {
         if is_unreleased(weak.head().state())
@@ -108,6 +110,8 @@ fn visit_without_store(visit: &mut dyn FnMut(HolderInfo)) {
     expr::each_open(visit);
     #[cfg(not(loom))]
     function::each_open(visit);
+    #[cfg(not(loom))]
+    module::each_open(visit);
     pool::each_open(|opened| {
         let origin = ledger::Origin { site: opened.site.number(), thread: opened.thread };
         visit(HolderInfo {

@@ -210,3 +210,20 @@ pub fn synchronize_gpu_outside_captures(gpu: &'static Gpu) -> Result<()> {
     captures?;
     synchronize_gpu(gpu)
 }
+
+/// A tick after all work that was issued so far, on any stream.
+pub fn tick() -> u64 {
+    state::advance_clock()
+}
+
+/// Whether all work that the library issued on a GPU before a tick is done. Queries the driver, records events, and never waits. Called under
+/// no lock. False where the driver cannot tell.
+pub fn is_done(gpu: &'static Gpu, tick: u64) -> bool {
+    let mut done = true;
+    state::each(|stream| {
+        if core::ptr::eq(stream.gpu(), gpu) && !stream.is_no_stream() {
+            done = done && quietly(|| stream.has_done(tick));
+        }
+    });
+    done
+}

@@ -76,8 +76,8 @@ mod no_device;
 #[cfg(not(preload))]
 pub use self::{
     api::{
-        create, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu,
-        synchronize_gpu_outside_captures,
+        create, handle_on_current, import, is_done, native, prefetch, set_current, synchronize, synchronize_gpu,
+        synchronize_gpu_outside_captures, tick,
     },
     argument::StreamArg,
     current::current,

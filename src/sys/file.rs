@@ -14,7 +14,12 @@ pub struct Errno(pub i32);
 pub type Outcome<T> = core::result::Result<T, Errno>;
 
 impl Errno {
-    fn last() -> Errno {
+    /// Whether the call would have had to wait.
+    pub fn is_again(self) -> bool {
+        self.0 == libc::EAGAIN || self.0 == libc::EWOULDBLOCK
+    }
+
+    pub(super) fn last() -> Errno {
         Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
     }
 }
@@ -32,7 +37,7 @@ impl fmt::Display for Errno {
 }
 
 /// Repeats a call that a signal interrupted; a negative result is the errno.
-fn retry(mut call: impl FnMut() -> isize) -> Outcome<isize> {
+pub(super) fn retry(mut call: impl FnMut() -> isize) -> Outcome<isize> {
     loop {
         let result = call();
         if result >= 0 {
@@ -50,12 +55,14 @@ fn retry(mut call: impl FnMut() -> isize) -> Outcome<isize> {
 pub struct Stat {
     /// The length in bytes, of a regular file.
     pub bytes: u64,
+    /// The numbers of the file system and of the file, which no other existing file has.
+    pub identity: (u64, u64),
     mode: libc::mode_t,
 }
 
 impl Stat {
     fn of(stat: &libc::stat) -> Stat {
-        Stat { bytes: stat.st_size.max(0) as u64, mode: stat.st_mode }
+        Stat { bytes: stat.st_size.max(0) as u64, identity: (stat.st_dev, stat.st_ino), mode: stat.st_mode }
     }
     /// Whether it is a regular file: no folder, pipe or device.
     pub fn is_regular(&self) -> bool {
@@ -132,9 +139,21 @@ impl File {
         File { fd, lent: true }
     }
 
+    /// The file of a new descriptor, which its drop closes.
+    pub fn owned(fd: c_int) -> File {
+        File { fd, lent: false }
+    }
+
     /// The descriptor's number.
     pub fn fd(&self) -> c_int {
         self.fd
+    }
+
+    /// The descriptor's number. The descriptor is the caller's from now on.
+    pub fn into_fd(self) -> c_int {
+        let fd = self.fd;
+        core::mem::forget(self);
+        fd
     }
 
     /// The properties of the file.

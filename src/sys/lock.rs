@@ -49,6 +49,11 @@ impl RawLock {
         }
     }
 
+    /// Takes the lock if it is free.
+    pub fn try_lock(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == 0 && self.word.swap(1, Ordering::Acquire) == 0
+    }
+
     /// Releases the lock. Called by its holder only.
     #[inline]
     pub fn unlock(&self) {

@@ -11,8 +11,25 @@ pub mod race_detector;
 
 pub mod file;
 
+#[cfg(not(preload))] // the preload library shares nothing
+pub mod memory_file;
+
+#[cfg(not(preload))] // the preload library shares nothing
+pub mod file_lock;
+
+#[cfg(not(any(loom, preload)))] // neither listens
+pub mod local_socket;
+
+#[cfg(not(preload))] // the preload library shares nothing
+#[cfg_attr(loom, allow(dead_code))] // models share nothing
+pub mod process;
+
 #[cfg_attr(loom, allow(dead_code))] // models have thread records of their own
 pub mod tls;
+
+#[cfg(not(preload))] // the preload library checks nothing
+#[cfg_attr(loom, allow(dead_code))] // models check nothing
+pub mod page_access;
 
 pub mod cpu;
 

@@ -33,7 +33,7 @@ pub fn map_forever(bytes: usize) -> Option<NonNull<u8>> {
 }
 
 /// Makes a call that may fail, and preserves `errno`. A free must preserve it, and in the preload library a free leads to such calls.
-fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
+pub(super) fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
     // SAFETY: the C library's variable of the calling thread.
     let before = unsafe { *libc::__errno_location() };
     let result = call();
@@ -181,6 +181,60 @@ pub fn process_number() -> u32 {
     unsafe { libc::getpid() as u32 }
 }
 
+/// The effective user id; None: the user has no number in this user namespace, where all such users look alike.
+#[cfg(not(preload))]
+pub fn user() -> Option<u32> {
+    // SAFETY: no argument, and no failure.
+    let user = unsafe { libc::geteuid() };
+    let mut text = [0; 16];
+    let nobody = read(c"/proc/sys/kernel/overflowuid", &mut text);
+    let nobody = nobody.and_then(|text| core::str::from_utf8(text).ok()?.trim().parse().ok()).unwrap_or(65534);
+    (user != nobody).then_some(user)
+}
+
+/// Passes the value of an environment variable, unless the program runs with more rights than its caller.
+#[cfg(not(preload))]
+pub fn with_variable<R>(name: &CStr, then: impl FnOnce(&CStr) -> R) -> Option<R> {
+    // SAFETY: integers only.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        return None;
+    }
+    // SAFETY: a text; the value is the environment's, which nobody changes while the library is loaded.
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    // SAFETY: NULL is excluded, and the value ends with a NUL.
+    (!value.is_null()).then(|| then(unsafe { CStr::from_ptr(value) }))
+}
+
+/// Starts a thread that nobody waits for. No signal is delivered to it. False: the system refuses.
+#[cfg(not(preload))]
+pub fn start_thread(body: fn()) -> bool {
+    extern "C" fn run(body: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: the argument of the call below.
+        unsafe { core::mem::transmute::<*mut libc::c_void, fn()>(body)() };
+        core::ptr::null_mut()
+    }
+    let mut thread = core::mem::MaybeUninit::<libc::pthread_t>::uninit();
+    let (mut all, mut before) = (core::mem::MaybeUninit::<libc::sigset_t>::uninit(), core::mem::MaybeUninit::uninit());
+    // SAFETY: sets and a thread's name of ours. The new thread inherits the mask, so there is no moment in which it takes signals.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        let failed = libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), run, body as *mut libc::c_void);
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), core::ptr::null_mut());
+        if failed == 0 {
+            libc::pthread_detach(thread.assume_init());
+        }
+        failed == 0
+    }
+}
+
+/// Names the calling thread for tools that list threads; at most 15 bytes are kept.
+#[cfg(not(preload))]
+pub fn name_thread(name: &CStr) {
+    // SAFETY: a text of at least one byte; the kernel copies what it keeps.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
 /// Passes the file that the loader mapped at an address, if it knows one.
 #[cfg(not(preload))]
 pub fn with_file_of(address: usize, then: impl FnOnce(&CStr)) {
@@ -295,6 +349,13 @@ impl Library {
             }
         }
         found
+    }
+
+    /// The library of this name, if the process has loaded one already.
+    pub fn find_loaded(name: &CStr) -> Option<Library> {
+        // SAFETY: a string that lives during the call, which loads nothing.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+        NonNull::new(handle).map(Library)
     }
 
     /// The address of a function by its name.
@@ -772,7 +833,7 @@ pub fn processor_name(out: &mut [u8]) -> usize {
 }
 
 /// Reads the beginning of a small file.
-fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+pub(super) fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     // SAFETY: a NUL-terminated path that lives during the call.
     let file = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if file < 0 {
@@ -798,7 +859,7 @@ pub fn node_of_pci_device(id: &[u8]) -> Option<u32> {
     number_in(&[b"/sys/bus/pci/devices/", id, b"/numa_node"]).and_then(|node| u32::try_from(node).ok())
 }
 
-fn number_in(path: &[&[u8]]) -> Option<u64> {
+pub(super) fn number_in(path: &[&[u8]]) -> Option<u64> {
     let (mut name, mut text) = ([0u8; 1024], [0u8; 64]);
     number(read(joined(&mut name, path)?, &mut text)?)
 }

@@ -42,5 +42,5 @@ pub const STREAM_SCOPE: Area = Area::after(STREAMS, 1);
 pub const EXPORTS: Area = Area::after(STREAM_SCOPE, 3);
 
 /// The preload library has no arrays, streams and expressions.
-const SLOT_KINDS: usize = if cfg!(preload) { 12 } else { 20 };
+const SLOT_KINDS: usize = if cfg!(preload) { 12 } else { 21 };
 pub(super) const WORDS: usize = (EXPORTS.start + EXPORTS.bytes) / 8;

@@ -15,7 +15,7 @@ use crate::boundary;
 use crate::sys::race_detector;
 #[cfg(not(loom))]
 use crate::sys::{os, tls};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// 0: the handlers are not registered. [`REGISTERED`]: they are. Otherwise the process whose thread registers them.
 #[cfg(not(loom))]
@@ -166,6 +166,31 @@ pub fn are_devices_in_doubt() -> bool {
     DEVICES.load(Ordering::Relaxed) & 2 != 0
 }
 
+/// What layers above do in the child of a fork: at most this many.
+static CHILD_HOOKS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
+/// Registers what runs in the child of a fork, once however often it is called. It runs on the only thread, while no lock of the library is
+/// held, and must neither allocate nor call a driver.
+pub fn on_fork_child(hook: fn()) {
+    let value = hook as usize;
+    for entry in &CHILD_HOOKS {
+        match entry.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(registered) if registered == value => return,
+            Err(_) => {}
+        }
+    }
+    unreachable!("more hooks for forks than entries");
+}
+
+#[cfg(not(loom))]
+fn run_child_hooks() {
+    for hook in CHILD_HOOKS.iter().map(|entry| entry.load(Ordering::Acquire)).take_while(|hook| *hook != 0) {
+        // SAFETY: stored by `on_fork_child` from a function of this type.
+        unsafe { core::mem::transmute::<usize, fn()>(hook)() };
+    }
+}
+
 #[cfg(not(loom))]
 extern "C" fn after_fork_child() {
     REGISTRATION.store(REGISTERED, Ordering::Relaxed);
@@ -186,5 +211,6 @@ extern "C" fn after_fork_child() {
             leave(record, || ());
         }
     }
+    run_child_hooks();
     TURN.store(0, Ordering::Release);
 }

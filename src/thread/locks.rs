@@ -84,6 +84,21 @@ impl<T> QuickLock<T> {
     pub fn lock(&self) -> QuickGuard<'_, T> {
         self.lock_as(current())
     }
+    /// Passes the value if the lock becomes free soon; false if it does not. For signal handlers: it neither waits nor needs a thread's
+    /// record.
+    pub fn peek(&self, read: impl FnOnce(&T)) -> bool {
+        const TRIES: usize = 10_000;
+        let taken = (0..TRIES).any(|_| {
+            core::hint::spin_loop();
+            self.lock.try_lock()
+        });
+        if taken {
+            // SAFETY: this call has the lock.
+            read(unsafe { &*self.value.get() });
+            self.lock.unlock();
+        }
+        taken
+    }
     /// Takes the lock; `thread` is the calling thread.
     #[inline]
     pub fn lock_as(&self, thread: &'static Thread) -> QuickGuard<'_, T> {
@@ -143,6 +158,10 @@ impl<T> ColdLock<T> {
     /// A lock around `value`, not held.
     pub const fn new(value: T) -> ColdLock<T> {
         ColdLock(UnsafeCell::new(value))
+    }
+    /// Models have no signal handlers.
+    pub fn peek(&self, _read: impl FnOnce(&T)) -> bool {
+        false
     }
     /// Takes the lock; `thread` is the calling thread.
     pub fn lock_as(&self, _thread: &'static Thread) -> ColdGuard<'_, T> {

@@ -4,7 +4,7 @@
 //! back. [`Resting::end`] destructs the handle of an array that the call took.
 
 use crate::array;
-use crate::ledger::{Claim, Locked, SpareClaim};
+use crate::ledger::{Claim, Locked, SpareClaim, TakenBy};
 
 /// The claim of such an argument.
 pub struct Resting {
@@ -43,7 +43,7 @@ impl Resting {
         locked.resume(self.claim);
         // Another thread may have released the handle.
         let spare = taken.filter(|_| locked.has_handle(self.claim));
-        let passed = spare.map(|spare| locked.pass_claim(self.claim, spare, false));
+        let passed = spare.map(|spare| locked.pass_claim(self.claim, spare, TakenBy::Take));
         drop(locked);
         if let Some(passed) = passed {
             let _ = array::release_now(passed);

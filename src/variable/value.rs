@@ -12,7 +12,7 @@ use crate::borrow::{self, Adopted, BorrowContext, Entry, Use, Wanted};
 use crate::copy_stats;
 use crate::error::Result;
 use crate::layout::{Form, Layout, Order};
-use crate::ledger::{self, Claim, Locked, Points, SpareClaim, UseTime};
+use crate::ledger::{self, Claim, Locked, Points, SpareClaim, TakenBy, UseTime};
 use crate::names::Name;
 use crate::options;
 use crate::pool::Pool;
@@ -161,7 +161,7 @@ fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::
         drop(locked);
         return Err(refusal.into_status());
     }
-    let array = if passes { locked.pass_claim(claim, spare, false) } else { locked.copy_claim(claim, spare) };
+    let array = if passes { locked.pass_claim(claim, spare, TakenBy::Take) } else { locked.copy_claim(claim, spare) };
     let claim = ledger::find::<Claim>(array).expect("only this function knows it");
     locked.begin_variable(claim, variable.id(), variable.fixed().name);
     Ok(Ok(array))

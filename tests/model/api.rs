@@ -263,6 +263,7 @@ unsafe extern "C" {
         out_how: *mut tn_crossing,
     ) -> tn_status;
     pub fn tn_function_release(function: *mut tn_function) -> tn_status;
+    pub fn tn_launch(config: *const tn_launch_config, n_args: usize, args: *const tn_arg) -> tn_status;
 
     pub fn tn_copies_query(item_size: usize, capacity: usize, sites: *mut tn_copy_site, count: *mut usize)
     -> tn_status;

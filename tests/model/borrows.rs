@@ -24,12 +24,12 @@ const EXPORT_FLAGS: u32 = TN_BORROW
 impl Model {
     fn hold(&self, array: usize, kind: HoldKind) -> Holding {
         let a = &self.arrays[array];
-        Holding { kind, store: a.store, region: a.region.clone(), by: array, lease: a.lease }
+        Holding { kind, store: a.store, region: a.region.clone(), by: array, lease: a.lease, may_alias: false }
     }
 
-    fn add_guard(&mut self, holds: Vec<Holding>) -> usize {
+    pub fn add_guard(&mut self, holds: Vec<Holding>) -> usize {
         self.open.push(self.guards.len());
-        self.guards.push(Guard { open: true, holds });
+        self.guards.push(Guard { open: true, of_launch: false, holds });
         self.guards.len() - 1
     }
 
@@ -159,69 +159,76 @@ impl Model {
             faults.take(self.live(array));
         }
         faults.none()?;
-        // TN_WRITE alone overwrites everything.
-        let mode_of = |access: u32| if access & TN_READ == 0 { access | TN_WRITE_DISCARD } else { access };
-        let modes: Vec<u32> = entries.iter().map(|&(_, access)| mode_of(access)).collect();
-        for (&array, &mode) in known.iter().zip(&modes) {
-            if mode & TN_WRITE == 0 {
-                self.read_faults(array, mode & TN_FROZEN != 0, &mut faults);
-            } else {
-                self.write_faults(array, mode, &mut faults);
-            }
-        }
-        let moves: Vec<bool> = known
-            .iter()
-            .zip(&modes)
-            .map(|(&array, &mode)| mode & TN_WRITE_COW != 0 && self.cow_moves(array, mode))
-            .collect();
-        for j in 0..known.len() {
-            for i in 0..j {
-                faults.when(
-                    self.entries_clash((known[i], modes[i], moves[i]), (known[j], modes[j], moves[j])),
-                    TN_ERR_ALIASED,
-                );
-            }
-        }
-        faults.none()?;
-        let mut done = Done::default();
-        let bits: Vec<u32> = known.iter().map(|&array| self.bits(array)).collect();
-        for k in 0..known.len() {
-            if moves[k] {
-                self.cow(known[k], bits[k], modes[k] & TN_WRITE_DISCARD != 0, "tn_borrow_all", &mut done);
-            }
-        }
-        let mut holds = Vec::new();
-        for (&array, &mode) in known.iter().zip(&modes) {
-            let discard = mode & TN_WRITE_DISCARD != 0;
-            let kind = if mode & TN_WRITE == 0 {
-                HoldKind::Read { frozen: mode & TN_FROZEN != 0 }
-            } else {
-                // In place now: handles that had to move have moved.
-                self.begin_write(array, mode & !TN_WRITE_COW, "tn_borrow_all", &mut done);
-                HoldKind::Write { discard, group: None }
-            };
-            let hold = self.hold(array, kind);
-            done.views.push(hold.region.layout.clone());
-            holds.push(hold);
-        }
+        let entries: Vec<Entry> =
+            known.iter().zip(entries).map(|(&array, &(_, access))| Entry::new(array, access)).collect();
+        let (mut done, holds) = self.open_all(&entries, faults, "tn_borrow_all")?;
         done.guards.push(self.add_guard(holds));
         Ok(done)
     }
 
-    /// BA-3, BA-4: whether two entries (array, mode, moves to a copy) conflict within one borrow.
-    fn entries_clash(&self, a: (usize, u32, bool), b: (usize, u32, bool)) -> bool {
-        if a.0 == b.0 && (a.2 || b.2) {
+    /// Borrows of several live arrays, all or none. `faults` has those of the arguments.
+    pub fn open_all(
+        &mut self,
+        entries: &[Entry],
+        mut faults: Faults,
+        function: &'static str,
+    ) -> Result<(Done, Vec<Holding>), Status> {
+        for entry in entries {
+            if entry.writes() {
+                self.write_faults(entry.array, entry.mode, &mut faults);
+            } else {
+                self.read_faults(entry.array, entry.mode & TN_FROZEN != 0, &mut faults);
+            }
+        }
+        let moves: Vec<bool> = entries
+            .iter()
+            .map(|entry| entry.mode & TN_WRITE_COW != 0 && self.cow_moves(entry.array, entry.mode))
+            .collect();
+        for j in 0..entries.len() {
+            for i in 0..j {
+                let clash = self.entries_clash((&entries[i], moves[i]), (&entries[j], moves[j]));
+                faults.when(clash, TN_ERR_ALIASED);
+            }
+        }
+        faults.none()?;
+        let mut done = Done::default();
+        let bits: Vec<u32> = entries.iter().map(|entry| self.bits(entry.array)).collect();
+        for (k, entry) in entries.iter().enumerate().filter(|(k, _)| moves[*k]) {
+            self.cow(entry.array, bits[k], entry.discards(), function, &mut done);
+        }
+        let mut holds = Vec::new();
+        for entry in entries {
+            let kind = if entry.writes() {
+                // In place now: handles that had to move have moved.
+                self.begin_write(entry.array, entry.mode & !TN_WRITE_COW, function, &mut done);
+                HoldKind::Write { discard: entry.discards(), group: None }
+            } else {
+                HoldKind::Read { frozen: entry.mode & TN_FROZEN != 0 }
+            };
+            let hold = Holding { may_alias: entry.may_alias, ..self.hold(entry.array, kind) };
+            done.views.push(hold.region.layout.clone());
+            holds.push(hold);
+        }
+        Ok((done, holds))
+    }
+
+    /// BA-3, BA-4, KN-11: whether two entries conflict within one call. Each with whether it moves to a copy.
+    fn entries_clash(&self, (a, a_moves): (&Entry, bool), (b, b_moves): (&Entry, bool)) -> bool {
+        if a.array == b.array && (a_moves || b_moves) {
             return true;
         }
-        let role =
-            |(_, mode, moves): (usize, u32, bool)| match (mode & TN_WRITE != 0, moves, mode & TN_WRITE_DISCARD != 0) {
-                (true, true, true) => None,
-                (true, false, _) => Some(true),
-                _ => Some(false),
-            };
-        let (Some(a_writes), Some(b_writes)) = (role(a), role(b)) else { return false };
-        let (x, y) = (&self.arrays[a.0], &self.arrays[b.0]);
-        (a_writes || b_writes) && x.store == y.store && x.region.overlaps(&y.region)
+        let role = |entry: &Entry, moves: bool| match (entry.writes(), moves, entry.discards()) {
+            (true, true, true) => None,
+            (true, false, _) => Some(true),
+            _ => Some(false),
+        };
+        let (Some(a_writes), Some(b_writes)) = (role(a, a_moves), role(b, b_moves)) else { return false };
+        let (x, y) = (&self.arrays[a.array], &self.arrays[b.array]);
+        (a_writes || b_writes)
+            && x.store == y.store
+            && x.region.overlaps(&y.region)
+            && !a.may_overlap(b)
+            && !b.may_overlap(a)
     }
 
     pub fn end(&mut self, guard: Ref, flags: u32, stream: Result<(), Status>) -> Result<Done, Status> {
@@ -230,7 +237,11 @@ impl Model {
         faults.take(stream);
         faults.when(flags & !TN_END_FAILED != 0, TN_ERR_INVALID);
         faults.none()?;
-        let guard = guard.expect("no fault");
+        self.end_guard(guard.expect("no fault"), flags & TN_END_FAILED != 0);
+        Ok(Done::default())
+    }
+
+    pub fn end_guard(&mut self, guard: usize, failed: bool) {
         self.guards[guard].open = false;
         self.open.retain(|&open| open != guard);
         for hold in self.guards[guard].holds.clone() {
@@ -238,7 +249,6 @@ impl Model {
             self.stores[hold.store].writes +=
                 u32::from(matches!(hold.kind.class(), Some(Class::Shared | Class::Exclusive)));
             let HoldKind::Write { discard, group } = hold.kind else { continue };
-            let failed = flags & TN_END_FAILED != 0;
             // A failed write leaves poison, unless it was a write of no bytes.
             self.stores[hold.store].writes += u32::from(!failed);
             if failed && hold.region.layout.count() > 0 {
@@ -257,7 +267,6 @@ impl Model {
                 }
             }
         }
-        Ok(Done::default())
     }
 
     /// A DISCARD writer of this region ended successfully.
@@ -409,7 +418,7 @@ impl Model {
         let why = if aliases { TN_WHY_LAYOUT } else { 0 };
         let crossing = Crossing { function: "tn_array_export_host", why, forced: aliases, bytes: layout.bytes() };
         let view = region.layout.clone();
-        let hold = Holding { kind: HoldKind::Keep, store, region, by: array, lease: None };
+        let hold = Holding { kind: HoldKind::Keep, store, region, by: array, lease: None, may_alias: false };
         let guards = vec![self.add_guard(vec![hold])];
         Ok(Done { guards, views: vec![view], how: Some(TN_COPIED), copies: vec![crossing], ..Done::default() })
     }
@@ -429,8 +438,42 @@ impl Model {
     }
 }
 
+/// One array of a call that borrows several.
+pub struct Entry {
+    array: usize,
+    /// The access, with TN_WRITE_DISCARD where it is implied.
+    mode: u32,
+    may_alias: bool,
+}
+
+impl Entry {
+    pub fn new(array: usize, access: u32) -> Entry {
+        // TN_WRITE alone overwrites everything.
+        let implied = if access & TN_READ == 0 { TN_WRITE_DISCARD } else { 0 };
+        Entry { array, mode: access | implied, may_alias: false }
+    }
+
+    pub fn allowing_alias(self, may_alias: bool) -> Entry {
+        Entry { may_alias, ..self }
+    }
+
+    fn writes(&self) -> bool {
+        self.mode & TN_WRITE != 0
+    }
+
+    fn discards(&self) -> bool {
+        self.mode & TN_WRITE_DISCARD != 0
+    }
+
+    /// KN-11: whether it may overlap one that is written.
+    fn may_overlap(&self, writer: &Entry) -> bool {
+        let is_aliased = |entry: &Entry| entry.writes() && entry.mode & (TN_WRITE_UNIQUE | TN_WRITE_COW) == 0;
+        self.may_alias && is_aliased(writer) && (is_aliased(self) || !self.writes())
+    }
+}
+
 /// BA-9.
-fn is_bad_access(access: u32) -> bool {
+pub fn is_bad_access(access: u32) -> bool {
     let (reads, writes) = (access & TN_READ != 0, access & TN_WRITE != 0);
     let mode = access & (TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD);
     let known = TN_READ_WRITE | TN_FROZEN;

@@ -1,4 +1,4 @@
-//! Calls whose callback makes the next calls of the trace: updates of variables, and functions.
+//! Calls whose callback makes the next calls of the trace: updates of variables, functions, and launches.
 //!
 //! Contract: a trace is flat. The calls after one with a callback run in that callback, up to a Return, and each of them is compared in
 //! full. The result of the outer call is that of its Return. The driver is reached through a pointer while the library runs, and nothing
@@ -10,6 +10,7 @@ use super::driver::{Driver, Outcome, same};
 use super::handle::{Model, Ref};
 use super::invoke::Got;
 use super::invoke_function::CallOutputs;
+use super::invoke_launch::Kernel;
 use super::library::UNTOUCHED;
 use super::pass::{Entrance, Running};
 use super::update::Frame;
@@ -40,10 +41,12 @@ struct Waiting<'a> {
     trace: &'a mut dyn Trace,
     /// The outer call's result, once the callback has returned.
     outcome: Option<Result<Outcome, String>>,
+    /// The kernel of a launch that the model accepts.
+    kernel: Option<Kernel>,
 }
 
 thread_local! {
-    /// The innermost call of a function, because the context of a body is the function's.
+    /// The innermost call of a function, or launch: the context of a body is the function's, and a kernel has none.
     static INNERMOST: Cell<*mut Waiting<'static>> = const { Cell::new(null_mut()) };
 }
 
@@ -68,7 +71,13 @@ impl Driver {
         let refused = begun.is_err();
         self.expect_copies(&begun.as_ref().map(|done| done.copies.clone()).unwrap_or_default());
         let driver: *mut Driver = self;
-        let mut waiting = Waiting { driver, trace, outcome: None };
+        let kernel = match (call, &begun) {
+            (Call::Launch { arguments, grid, block_bytes }, Ok(done)) => {
+                Some(Kernel::new(arguments, *grid, *block_bytes, done))
+            }
+            _ => None,
+        };
+        let mut waiting = Waiting { driver, trace, outcome: None, kernel };
         // SAFETY: until the call returns, the driver is used only through this pointer.
         let (status, got) = unsafe { make(&mut waiting, call, beside) };
         let expected = match waiting.outcome.take() {
@@ -178,6 +187,14 @@ unsafe fn make(waiting: &mut Waiting<'_>, call: &Call, beside: Beside) -> (tn_st
             INNERMOST.set(outer);
             (status, outputs.got(status))
         }
+        Call::Launch { arguments, grid, block_bytes } => {
+            let outer = INNERMOST.replace(context.cast());
+            let status = library.launch(arguments, *grid, *block_bytes, beside.stream.argument(), on_kernel);
+            INNERMOST.set(outer);
+            // SAFETY: the launch has returned, so nothing else uses it.
+            unsafe { &mut *context }.check_that_all_blocks_ran();
+            (status, Got::default())
+        }
         _ => unreachable!("a call with a callback"),
     }
 }
@@ -249,4 +266,53 @@ pub unsafe extern "C" fn on_body(
             unsafe { *place(k) = driver.library.array(there) };
         }
     })
+}
+
+/// KN-20: the first block makes the calls of the trace, and the last one writes.
+unsafe extern "C" fn on_kernel(block: *const tn_host_block, args: *const *mut c_void) {
+    // SAFETY: `make` has set it, and waits.
+    let waiting = unsafe { &mut *INNERMOST.get() };
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the library passes a block, which lives until the return.
+        waiting.run_block(unsafe { &*block }, args)
+    }));
+    match ran.unwrap_or_else(|_| Err("a check in the kernel failed".into())) {
+        Ok(()) => {}
+        // SAFETY: the pointer is that of the driver, which waits.
+        Err(what) => waiting.outcome = Some(Err(unsafe { &*waiting.driver }.tell(&what))),
+    }
+}
+
+impl Waiting<'_> {
+    fn run_block(&mut self, block: &tn_host_block, args: *const *mut c_void) -> Result<(), String> {
+        let kernel = self.kernel.as_mut().ok_or("the kernel runs, and the model refuses the launch")?;
+        // SAFETY: `make` has the pointer, and waits.
+        let driver = unsafe { &mut *self.driver };
+        let at = kernel.enter(block)?;
+        if at.is_first {
+            driver.library.guards.resize(driver.model.guards.len(), null_mut());
+            let got = Got { views: kernel.seen(args)?, ..Got::default() };
+            driver.find_new_blocks(&kernel.begun, &got)?;
+            driver.compare_views(&kernel.begun, &got)?;
+            // Contents that the launch discards are undefined until the kernel writes them.
+            kernel.write(&driver.model, args, &kernel.begun.pokes);
+            self.run(|_| {});
+        }
+        if let (true, Some(Ok(Ok(done)))) = (at.is_last, &self.outcome) {
+            // SAFETY: as above.
+            let model = unsafe { &(*self.driver).model };
+            self.kernel.as_ref().expect("it runs").write(model, args, &done.pokes);
+        }
+        Ok(())
+    }
+
+    fn check_that_all_blocks_ran(&mut self) {
+        let Some(kernel) = &self.kernel else { return };
+        if matches!(self.outcome, Some(Ok(_)))
+            && let Err(what) = kernel.is_done()
+        {
+            // SAFETY: the launch has returned, so nothing else uses the driver.
+            self.outcome = Some(Err(unsafe { &*self.driver }.tell(&what)));
+        }
+    }
 }

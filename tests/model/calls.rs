@@ -255,6 +255,12 @@ pub enum Call {
         place: usize,
         array: Ref,
     },
+    /// The calls that follow are made by the kernel, up to a Return.
+    Launch {
+        arguments: Vec<Argument>,
+        grid: [u32; 3],
+        block_bytes: i64,
+    },
     RunReleases,
     Forbid {
         on: i32,
@@ -268,6 +274,15 @@ pub enum Call {
         at: i64,
         bytes: i64,
     },
+}
+
+/// tn_arg of a kernel of the host.
+#[derive(Clone, Debug)]
+pub enum Argument {
+    /// `ndim` None: TN_ARG_POINTER.
+    Array { array: Ref, access: u32, ndim: Option<i32> },
+    /// A value of this many bytes.
+    Value { bytes: usize },
 }
 
 /// tn_in, on the host. dtype 0 and ndim -1: any.

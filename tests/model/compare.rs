@@ -129,16 +129,22 @@ impl Driver {
         holders
     }
 
-    /// Holders where handles that the test cannot know, those of functions, are 0.
+    /// Holders where handles that the test cannot know, those of functions and the guards of launches, are 0.
     pub fn known(&self, mut holders: Vec<(u32, u64)>) -> Vec<(u32, u64)> {
-        if self.model.functions.is_empty() {
+        if self.model.functions.is_empty() && self.model.frames.is_empty() {
             return holders;
         }
+        let guards: Vec<u64> = self.model.open.iter().map(|&guard| self.library.guards[guard] as u64).collect();
         let live = |k: &usize| self.model.arrays[*k].state != State::Released;
         let arrays: Vec<u64> =
             (0..self.model.arrays.len()).filter(live).map(|k| self.library.bits(Ref::Array(k))).collect();
         for (kind, id) in &mut holders {
-            if *kind == TN_HOLDER_HANDLE && !arrays.contains(id) {
+            let is_unknown = match *kind {
+                TN_HOLDER_HANDLE => !arrays.contains(id),
+                TN_HOLDER_GUARD_READ | TN_HOLDER_GUARD_WRITE => !guards.contains(id),
+                _ => false,
+            };
+            if is_unknown {
                 *id = 0;
             }
         }

@@ -115,6 +115,7 @@ impl Model {
             }
             Call::RunFunction { function, arguments, n_out } => self.function_call(*function, arguments, *n_out),
             Call::FunctionRelease { function } => self.function_release(*function),
+            Call::Launch { arguments, grid, block_bytes } => self.launch(arguments, *grid, *block_bytes, stream),
             Call::Place { place, array } => Ok(self.place(*place, *array)),
             Call::RunReleases => {
                 let waiting = std::mem::take(&mut self.queue);
@@ -395,6 +396,7 @@ impl Call {
             | Call::SharedRelease { .. }
             | Call::FunctionRelease { .. }
             | Call::Place { .. }
+            | Call::Launch { .. }
             | Call::RunReleases
             | Call::Forbid { .. }
             | Call::WriteThrough { .. }

@@ -80,10 +80,11 @@ impl Reader<'_> {
         all.extend(m.variables.len().checked_sub(1).map(|k| Ref::Shared(n % (k + 1))));
         all.extend(m.functions.len().checked_sub(1).map(|k| Ref::Function(n % (k + 1))));
         all.extend(m.weaks.len().checked_sub(1).map(|k| Ref::Weak(n % (k + 1))));
-        // A node that the library added never had a handle, and NULL is a pool.
+        // A node that the library added never had a handle, nor had the guards of a launch; and NULL is a pool.
         match all[n % all.len()] {
             Ref::Expr(k) if m.nodes[k].implied => Ref::Pool(0),
             Ref::Array(k) if m.arrays[k].hidden => Ref::Pool(0),
+            Ref::Guard(k) if m.guards[k].of_launch => Ref::Pool(0),
             other => other,
         }
     }

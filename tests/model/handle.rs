@@ -220,6 +220,8 @@ impl Model {
             Ref::Expr(index) if self.nodes[index].implied => return Err(TN_ERR_NULL),
             // As above: a handle that the test does not know.
             Ref::Array(index) if self.arrays[index].hidden => return Err(TN_ERR_NULL),
+            // As above: the guards of a launch have no handle.
+            Ref::Guard(index) if self.guards[index].of_launch => return Err(TN_ERR_NULL),
             Ref::Array(index) => self.arrays[index].state == State::Released,
             Ref::Weak(index) => self.weaks[index].released,
             Ref::Promise(index) => self.promises[index].state == PromiseState::Released,

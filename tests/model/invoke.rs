@@ -46,15 +46,22 @@ pub struct Got {
     pub holders: Option<Vec<(u32, u64)>>,
 }
 
-impl Library {
-    pub fn run(&mut self, call: &Call, beside: Beside, element: &[u8]) -> Result<Got, Status> {
-        let stream = match beside.stream {
+impl Stream {
+    pub fn argument(self) -> *mut tn_stream {
+        let bits = match self {
             Stream::Null => 0usize,
             Stream::Legacy => 1,
             Stream::PerThread => 2,
             Stream::Current => 3,
             Stream::Junk => 0x1000,
-        } as *mut tn_stream;
+        };
+        bits as *mut tn_stream
+    }
+}
+
+impl Library {
+    pub fn run(&mut self, call: &Call, beside: Beside, element: &[u8]) -> Result<Got, Status> {
+        let stream = beside.stream.argument();
         let mut got = Got::default();
         let mut out = UNTOUCHED;
         let out_at: *mut usize = if beside.no_out { null_mut() } else { &raw mut out };
@@ -356,7 +363,7 @@ impl Library {
             }
             // SAFETY: as above.
             Call::FunctionRelease { function } => unsafe { tn_function_release(self.function(*function)) },
-            Call::SharedUpdate { .. } | Call::RunFunction { .. } => {
+            Call::SharedUpdate { .. } | Call::RunFunction { .. } | Call::Launch { .. } => {
                 unreachable!("the driver makes calls with a callback")
             }
             Call::WriteThrough { .. } | Call::WriteForeign { .. } | Call::Return { .. } | Call::Place { .. } => TN_OK,

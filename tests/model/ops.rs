@@ -44,6 +44,14 @@ pub fn traces() -> impl Strategy<Value = (bool, Vec<Op>)> {
     (prop::bool::weighted(0.15), themes.prop_flat_map(ops))
 }
 
+/// The trace that a line of the file of failures describes behind its seed; None if it has the seed alone.
+pub fn trace_of_line(line: &str) -> Option<(bool, Vec<Op>)> {
+    let (_, trace) = line.split_once("shrinks to ")?;
+    let inside = trace.strip_prefix('(').and_then(|trace| trace.strip_suffix("])"));
+    let (strict, ops) = inside.and_then(|trace| trace.split_once(", [")).expect("(strict, [operations])");
+    Some((strict == "true", ops.split(", ").map(Op::of_line).collect()))
+}
+
 impl Op {
     /// As text, for a file.
     pub fn save(&self) -> String {
@@ -54,6 +62,17 @@ impl Op {
     pub fn load(text: &str) -> Op {
         let numbers: Vec<usize> = text.split(' ').map(|number| number.parse().expect("a number")).collect();
         Op { kind: WEIGHTS[numbers[0]].1, bytes: std::array::from_fn(|k| numbers[k + 1] as u8) }
+    }
+
+    /// From its line: the name of a kind and bytes, without zeros at the end.
+    fn of_line(line: &str) -> Op {
+        let (name, numbers) = line.split_once(' ').unwrap_or((line, ""));
+        let kind = WEIGHTS.iter().map(|&(_, kind)| kind).find(|kind| format!("{kind:?}") == name);
+        let mut bytes = [0; 20];
+        for (byte, number) in bytes.iter_mut().zip(numbers.split_whitespace()) {
+            *byte = number.parse().expect("a byte");
+        }
+        Op { kind: kind.unwrap_or_else(|| panic!("{name} is no kind of operation")), bytes }
     }
 
     /// The call of this operation in the current state.
@@ -101,6 +120,7 @@ impl Op {
                 Kind::FunctionCreate
             }
             Kind::FunctionCall if model.frames.len() >= MOST_FRAMES => Kind::Return,
+            Kind::Launch if model.frames.len() >= MOST_FRAMES => Kind::BorrowAll,
             Kind::Place if !matches!(model.frames.last(), Some(Frame::Call(call)) if !call.places.is_empty()) => {
                 Kind::Clone
             }
@@ -275,6 +295,7 @@ impl Op {
             Kind::FunctionCreate => r.function_create(),
             Kind::FunctionCall => r.function_call(),
             Kind::FunctionRelease => Call::FunctionRelease { function: r.function() },
+            Kind::Launch => r.launch(),
             Kind::Place => match r.model.frames.last() {
                 Some(Frame::Call(call)) => r.place(call),
                 _ => Call::RunReleases,

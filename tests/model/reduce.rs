@@ -4,7 +4,7 @@
 //! those that need their results, and all others keep their meaning. The result is for people to read.
 
 use super::callback::Trace;
-use super::calls::{Beside, Call};
+use super::calls::{Argument, Beside, Call};
 use super::driver::Driver;
 use super::handle::{Model, Ref, SCRATCH};
 use super::ops::Op;
@@ -247,6 +247,10 @@ impl Names {
                 self.handle(function) && arguments.iter_mut().all(|argument| self.handle(argument))
             }
             Call::FunctionRelease { function } => self.handle(function),
+            Call::Launch { arguments, .. } => arguments.iter_mut().all(|argument| match argument {
+                Argument::Array { array, .. } => self.handle(array),
+                Argument::Value { .. } => true,
+            }),
             Call::Place { array, .. } => self.handle(array),
             Call::Overlap { a, b } => self.handle(a) && self.handle(b),
             Call::WriteThrough { guard } => {

@@ -9,15 +9,18 @@ mod crossing;
 mod expr;
 mod found;
 mod give;
+mod launch;
 mod order;
 mod scope;
 mod shared;
 
+use super::callback::Trace;
 use super::calls::{Beside, Call, Done, Stream};
 use super::driver::Driver;
 use super::handle::{Model, Ref};
 use super::rules::Status;
 use super::views::View;
+use std::collections::VecDeque;
 use tenure::types::*;
 
 /// Absent bound of a slice.
@@ -29,6 +32,15 @@ const DISCARD: u32 = TN_WRITE_DISCARD;
 const XR: u32 = TN_BORROW;
 const XS: u32 = TN_BORROW | TN_EXPORT_WRITABLE;
 const XW: u32 = TN_BORROW | TN_EXPORT_WRITABLE | TN_EXPORT_EXCLUSIVE;
+
+/// Calls that are known beforehand.
+struct Calls(VecDeque<Call>);
+
+impl Trace for Calls {
+    fn next(&mut self, _: &Model) -> Option<(Call, Beside)> {
+        self.0.pop_front().map(|call| (call, Beside::default()))
+    }
+}
 
 struct Scene {
     driver: Driver,
@@ -45,6 +57,14 @@ impl Scene {
 
     fn step(&mut self, call: Call) -> Result<Done, Status> {
         self.driver.step(call, Beside::default()).unwrap_or_else(|what| panic!("{what}"))
+    }
+
+    /// A call, and what its callback does.
+    fn with(&mut self, call: Call, body: Vec<Call>) -> Result<Done, Status> {
+        let mut body = Calls(body.into());
+        let done = self.driver.step_in(call, Beside::default(), &mut body).unwrap_or_else(|what| panic!("{what}"));
+        assert!(body.0.is_empty(), "the callback has run");
+        done
     }
 
     fn ok(&mut self, call: Call) -> Done {

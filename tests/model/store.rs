@@ -99,12 +99,15 @@ pub struct Holding {
     /// The array through which it was made.
     pub by: usize,
     pub lease: Option<usize>,
+    /// It may overlap others of its guard, by TN_ALLOW_ALIAS.
+    pub may_alias: bool,
 }
 
-/// A `tn_borrow`: of one array, of several (one region each), a chunk, or an export.
+/// A `tn_borrow`: of one array, of several (one region each), a chunk, or an export. Or the guards of a launch, which have no handle.
 #[derive(Clone, Debug)]
 pub struct Guard {
     pub open: bool,
+    pub of_launch: bool,
     pub holds: Vec<Holding>,
 }
 

@@ -26,6 +26,8 @@ pub struct Update {
 pub enum Frame {
     Update(usize),
     Call(Running),
+    /// A kernel of the host, with its guard.
+    Launch(usize),
 }
 
 impl Model {
@@ -34,19 +36,24 @@ impl Model {
         self.variables[variable].update.as_ref().is_some_and(|update| update.by_callback)
     }
 
-    /// The arrays that updates in progress have lent.
+    /// The arrays that running callbacks have: lent by updates, passed to functions, borrowed by launches.
     pub fn lent_arrays(&self) -> Vec<usize> {
         let lent = self.variables.iter().filter_map(|variable| variable.update.as_ref()).map(|update| update.array);
         let calls = self.frames.iter().filter_map(|frame| match frame {
             Frame::Call(call) => Some(call),
-            Frame::Update(_) => None,
+            _ => None,
         });
+        let guards = self.frames.iter().filter_map(|frame| match frame {
+            Frame::Launch(guard) => Some(*guard),
+            _ => None,
+        });
+        let borrowed = guards.flat_map(|guard| self.guards[guard].holds.iter().map(|hold| hold.by));
         let found = calls.flat_map(|call| {
             let places = call.updates.iter().filter_map(|update| update.offered);
             let spares = call.offered.iter().copied().flatten();
             call.inputs.iter().map(|input| input.array).chain(places).chain(spares)
         });
-        lent.chain(found).filter(|&array| self.arrays[array].state == State::Live).collect()
+        lent.chain(found).chain(borrowed).filter(|&array| self.arrays[array].state == State::Live).collect()
     }
 
     /// A call changes the variable.
@@ -140,6 +147,7 @@ impl Model {
                 self.end_unused_function(function);
                 done
             }
+            Frame::Launch(guard) => Ok(self.finish_launch(guard)),
         }
     }
 

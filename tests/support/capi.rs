@@ -4,12 +4,12 @@
 #![allow(clippy::missing_safety_doc)]
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 use tenure::ffi::{
-    array, arrow, borrow, exchange, expr, function, launch, library, mirror, pool, promise, report, safetensors,
-    shared, transfer, view,
+    array, arrow, borrow, exchange, expr, function, ipc, launch, library, mirror, module, pool, promise, report,
+    safetensors, shared, transfer, view,
 };
 use tenure::types::*;
 
@@ -292,6 +292,16 @@ pub fn mirror_release(m: Handle) -> Done {
     done(|| mirror::tn_mirror_release(m as *mut _))
 }
 
+/// A module of an image.
+pub fn module_load(image: &[u8]) -> Made {
+    // SAFETY: bytes of ours, and a writable output.
+    made(|out| unsafe { module::tn_module_load(image.as_ptr().cast(), image.len(), std::ptr::null(), out) })
+}
+
+pub fn module_release(m: Handle) -> Done {
+    done(|| module::tn_module_release(m as *mut _))
+}
+
 /// An input: a default value, a variable, or neither.
 pub fn input(flags: u32, default: Handle, variable: Handle) -> tn_in {
     // SAFETY: plain data; 0 is the default of every field but the next ones.
@@ -507,6 +517,32 @@ pub fn export(a: Handle, flags: u32, mode: u32) -> Made {
     made(|out| unsafe {
         exchange::tn_array_export_host(a as *mut _, flags, mode, null_mut(), &mut view, out, null_mut())
     })
+}
+
+/// The descriptor of an array for other processes, and its file descriptor.
+pub fn export_ipc(a: Handle, flags: u32) -> Result<(Vec<u8>, i32), tn_status> {
+    let mut descriptor = vec![0u8; TN_IPC_DESCRIPTOR_BYTES];
+    let (mut bytes, mut fd) = (usize::MAX, -1);
+    let at = descriptor.as_mut_ptr().cast();
+    // SAFETY: a descriptor of the capacity that is passed, writable outputs.
+    let hold = made(|out| unsafe {
+        let capacity = TN_IPC_DESCRIPTOR_BYTES;
+        ipc::tn_array_export_ipc(a as *mut _, flags, capacity, at, &mut bytes, &mut fd, out, null_mut())
+    });
+    assert!(hold.is_ok() || bytes == usize::MAX && fd == -1);
+    end(hold?, 0).expect("an open guard");
+    descriptor.truncate(bytes);
+    Ok((descriptor, fd))
+}
+
+/// Imports it, and closes the file descriptor.
+pub fn import_ipc((descriptor, fd): (Vec<u8>, i32), flags: u32) -> Made {
+    let at = descriptor.as_ptr().cast();
+    // SAFETY: a descriptor of its size, a writable output.
+    let array = made(|out| unsafe { ipc::tn_array_import_ipc(at, descriptor.len(), fd, flags, out, null_mut()) });
+    // SAFETY: the caller's own.
+    unsafe { libc::close(fd) };
+    array
 }
 
 // ---- ownership ----
@@ -831,12 +867,23 @@ pub fn leak_count() -> usize {
 
 /// The report, in a static buffer; None if it does not fit.
 pub fn with_report<R>(see: impl FnOnce(&str) -> R) -> Option<R> {
+    with_text(report::tn_report_json, see)
+}
+
+/// As `with_report`: the report as a page.
+pub fn with_page<R>(see: impl FnOnce(&str) -> R) -> Option<R> {
+    with_text(report::tn_report_html_text, see)
+}
+
+type WritesText = unsafe extern "C" fn(tn_report_flags, usize, *mut c_char, *mut usize) -> tn_status;
+
+fn with_text<R>(write: WritesText, see: impl FnOnce(&str) -> R) -> Option<R> {
     static TEXT: Mutex<[u8; 1 << 22]> = Mutex::new([0; 1 << 22]);
     let mut text = TEXT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let mut length = 0;
     let (room, at) = (text.len(), text.as_mut_ptr().cast());
     // SAFETY: as many bytes as said, and a writable output.
-    assert_eq!(inside(|| unsafe { report::tn_report_json(0, room, at, &mut length) }), TN_OK);
+    assert_eq!(inside(|| unsafe { write(0, room, at, &mut length) }), TN_OK);
     let shown = CStr::from_bytes_until_nul(&text[..]).expect("the text ends").to_str().expect("the text is UTF-8");
     (shown.len() == length).then(|| see(shown))
 }

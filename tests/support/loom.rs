@@ -158,7 +158,7 @@ impl borrow::LayoutSink for Unseen {
 pub fn read(id: Id) -> Result<Id> {
     match borrow::open_fast(id, Use::Read { frozen: false }, &Unseen) {
         Some(guard) => Ok(guard),
-        None => borrow::open(call(), id, host_stream(), borrow::reading(0), false, &Unseen),
+        None => borrow::open(call(), id, host_stream(), borrow::reading(0, 0), false, &Unseen),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::support::capi::*;
 use crate::support::oom_inject::{Drain, ROOTS};
 use std::ffi::{CStr, CString, c_void};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tenure::sys::os;
 use tenure::types::*;
@@ -114,6 +115,7 @@ impl World {
         let line = numbers(pool, &[64]);
         let (b, wide) = (numbers(pool, &SHAPE), numbers(pool, &SIX));
         let many = reshape(a, &SIX).unwrap();
+        closed(Ok(sent(many))).unwrap();
         let mut bytes = Box::new([7i64; 128]);
         // SAFETY: the box outlives the world.
         let lent = unsafe { import(bytes.as_mut_ptr(), &SHAPE, TN_BORROW, None, std::ptr::null_mut()) }.unwrap();
@@ -254,6 +256,7 @@ impl World {
         assert!(leak_count() > 0);
         copies();
         assert_eq!(with_report(|text| text.starts_with('{') && text.ends_with('}')), Some(true));
+        assert_eq!(with_page(|page| page.starts_with("<!doctype html>") && page.ends_with("</html>\n")), Some(true));
         assert_eq!(slice(self.a, 0, 1, 0), Err(TN_ERR_INVALID));
     }
 
@@ -333,7 +336,9 @@ fn ended(guard: Result<Guard, tn_status>) -> Done {
 }
 
 fn path(name: &'static str, run: impl Fn(&World) -> Done + 'static) -> Path {
-    let maps = name.starts_with("pool with") || name.starts_with("block, longer");
+    let maps = ["pool with", "block, longer", "export to another", "offer to another"]
+        .iter()
+        .any(|start| name.starts_with(start));
     Path { name, maps, calls_several: name.starts_with("call") || name.starts_with("function"), run: Box::new(run) }
 }
 
@@ -349,6 +354,7 @@ pub fn paths() -> Vec<Path> {
         variables(),
         functions(),
         mirrors(),
+        modules(),
         expressions(),
         exports(),
         files(),
@@ -578,6 +584,10 @@ fn mirrors() -> Vec<Path> {
             release(array?)
         }),
     ]
+}
+
+fn modules() -> Vec<Path> {
+    vec![path("module", |_| module_release(module_load(b".version 8.0")?))]
 }
 
 /// Makes a variable of zeros, and changes it. A change that fails leaves value and version; `Err(TN_OK)` stands for success without one.
@@ -844,7 +854,50 @@ fn exports() -> Vec<Path> {
         path("import from DLPack, our own", |w| gone_tensor(export_dlpack(w.line, TN_BORROW)?, TN_BORROW)),
         path("import from DLPack, our own, 6 axes", |w| gone_tensor(export_dlpack(w.many, TN_BORROW)?, TN_BORROW)),
         path("import from DLPack, copied", |w| gone_tensor(export_dlpack(w.many, TN_BORROW)?, 0)),
+        path("export to another process, copied, 6 axes", |w| closed(export_ipc(w.many, 0))),
+        path("offer to another process, 6 axes", |_| offered()),
+        path("offer to another process, or a lock, 6 axes", |_| locked_between_processes()),
+        path("import from another process, 6 axes", |w| gone(import_ipc(sent(w.many), 0)?)),
     ]
+}
+
+/// An array with 6 axes for other processes, exported once: the process's pool for such copies stays.
+fn sent(many: Handle) -> (Vec<u8>, i32) {
+    static SENT: OnceLock<(Vec<u8>, i32)> = OnceLock::new();
+    let (descriptor, fd) = SENT.get_or_init(|| export_ipc(many, 0).unwrap());
+    // SAFETY: an open descriptor.
+    (descriptor.clone(), unsafe { libc::dup(*fd) })
+}
+
+/// An array with 6 axes that processes can share.
+fn shareable() -> Made {
+    let pool = pool_of(|options| options.flags = TN_POOL_SHAREABLE)?;
+    let array = full(pool, &SIX, 1);
+    pool_release(pool).unwrap();
+    array
+}
+
+/// Offers an array with 6 axes, and ends the offer.
+fn offered() -> Done {
+    let array = shareable()?;
+    let sent = export_ipc(array, TN_IPC_GIVE);
+    release(array).unwrap();
+    closed(sent)
+}
+
+/// Writes an array with 6 axes under a lock that other processes see.
+fn locked_between_processes() -> Done {
+    let array = shareable()?;
+    let guard = write(array, TN_INTERPROCESS);
+    release(array).unwrap();
+    end(guard?.id, 0)
+}
+
+/// Closes what an export to another process returned.
+fn closed(sent: Result<(Vec<u8>, i32), tn_status>) -> Done {
+    // SAFETY: the export's own descriptor.
+    unsafe { libc::close(sent?.1) };
+    Ok(())
 }
 
 fn arrows() -> Vec<Path> {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tenure_harness::require;
 
-const SOURCES: [(&str, &str); 6] = [
+const SOURCES: [(&str, &str); 7] = [
     ("simulated.cpp", include_str!("../kernels/simulated.cpp")),
+    ("simulated.hpp", include_str!("../kernels/simulated.hpp")),
     ("kernels.cu", include_str!("../kernels/kernels.cu")),
     ("tiled_matmul.cu", include_str!("../../examples/tiled_matmul/tiled_matmul.cu")),
     ("tenure_kernel.cuh", include_str!("../../include/tenure_kernel.cuh")),

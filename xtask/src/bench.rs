@@ -10,10 +10,12 @@ mod device_pool;
 mod figures;
 mod instructions;
 mod launch;
+mod mpi;
 mod peers;
 mod performance;
 mod plot;
 mod pool;
+mod processes;
 mod record;
 mod terminal;
 
@@ -234,12 +236,18 @@ pub fn bench(arguments: &[&str]) -> Done {
     if arguments == ["launch"] {
         return launch::bench();
     }
+    if arguments == ["processes"] {
+        return processes::bench();
+    }
+    if arguments == ["mpi"] {
+        return mpi::bench();
+    }
     let json = arguments.contains(&"--json");
     let names: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
     if let Some(unknown) = names.iter().find(|name| !["objects", "copy", "python", "linalg", "strided"].contains(*name))
     {
         return Err(format!(
-            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool or launch; or pool with options of its own"
+            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool, launch, processes or mpi; or pool with options of its own"
         ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);

@@ -13,8 +13,9 @@ use tenure_harness::Outcome;
 pub const SEEDS: u64 = 3;
 /// Seeds in the soak.
 const MANY: u64 = 1000;
-/// The programs that run the C and C++ tests and an example; only tests with "cuda" in their names run.
-const BESIDE: [&str; 3] = ["c", "cpp", "tiled_matmul"];
+/// The programs that run the C and C++ tests, an example, the documents, and the compiler of modules; only tests with "cuda" in their names
+/// run.
+const BESIDE: [&str; 5] = ["c", "compiler", "cpp", "docs", "tiled_matmul"];
 /// The result of a run.
 #[derive(Default)]
 pub struct Count {
@@ -123,7 +124,7 @@ fn build() -> Done<Vec<Program>> {
 /// Whether a test is one of GPUs. C++ under valgrind is left out: it takes minutes and finds nothing more.
 fn is_chosen(program: &Program, test: &str) -> bool {
     match program.name.as_str() {
-        "tests/c.rs" | "tests/tiled_matmul.rs" => test.contains("cuda"),
+        "tests/c.rs" | "tests/compiler.rs" | "tests/docs.rs" | "tests/tiled_matmul.rs" => test.contains("cuda"),
         "tests/cpp.rs" => test.contains("cuda") && !test.contains("valgrind"),
         _ => true,
     }

@@ -2,10 +2,10 @@
 //!
 //! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, each built alone with link-time
 //! optimisation: cargo drops that optimisation silently when the same build makes the rlib too. Beside them lies `libtenure_malloc.so`,
-//! which is only preloaded.
+//! which is only preloaded. `bin` has the program `tenure`, and `share` its completions and its pages for man.
 
 use crate::malloc;
-use crate::tools::{Done, cargo, copy, copy_all, io, link, root, run};
+use crate::tools::{Done, cargo, command, copy, copy_all, io, link, root, run};
 use std::path::{Path, PathBuf};
 
 /// The folder of the staged libraries and headers.
@@ -17,8 +17,29 @@ pub fn folder() -> PathBuf {
 pub fn stage() -> Done {
     staged("staticlib", "libtenure.a", "libtenure.a")?;
     replace(&malloc::build("release")?, &folder().join("lib"), malloc::LIBRARY)?;
+    program()?;
     dynamic()
 }
+
+/// The program `tenure`, its completions and its pages for man. Returns the path of the program.
+pub fn program() -> Done<PathBuf> {
+    let bin = folder().join("bin");
+    io(&bin, std::fs::create_dir_all(&bin))?;
+    // In a folder of its own: the library with all its kinds must not replace those that other builds made alone.
+    let target = root().join("target/command");
+    eprintln!("building {PROGRAM} with link-time optimisation: minutes, where much has changed");
+    run(cargo()
+        .args(["build", "--quiet", "--locked", "--release", "--package", "tenure-command", "--no-default-features"])
+        .arg("--target-dir")
+        .arg(&target))?;
+    replace(&target.join("release").join(PROGRAM), &bin, PROGRAM)?;
+    let program = bin.join(PROGRAM);
+    run(command(&program).arg("pages").arg(folder().join("share")))?;
+    Ok(program)
+}
+
+/// The name of the program.
+pub const PROGRAM: &str = "tenure";
 
 /// The shared library and the headers: all that the wheel and a program that links it need.
 pub fn dynamic() -> Done {

@@ -8,7 +8,7 @@ use crate::tools::{Done, cargo, command, has, io, root, run, run_unlimited};
 use std::path::Path;
 
 /// The targets in `tests/fuzz/targets`.
-const TARGETS: [&str; 4] = ["npy", "safetensors", "dlpack", "arrow"];
+const TARGETS: [&str; 5] = ["npy", "safetensors", "dlpack", "arrow", "descriptors"];
 /// With an explicit target triple, the flags do not apply to build scripts.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// Coverage counters on every edge, and traces of comparisons, which guide the fuzzer.

@@ -5,7 +5,10 @@
 //! The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{self, Done, cargo, command, exists, plainly};
-use crate::{cuda, doc, header_tools, install, malloc, programs, ptx, python, run, setup, sim, sim_install, sim_peers};
+use crate::{
+    cuda, distributed, doc, header_tools, install, malloc, page, programs, ptx, python, run, setup, sim, sim_install,
+    sim_peers,
+};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -90,8 +93,10 @@ pub fn run(extent: Extent) -> Done {
         gate.loom();
         gate.stage("header in five languages", header_tools::missing(), header_tools);
         gate.kernels();
+        gate.stage("page of the report", page::missing(), || Row::of(page::check()));
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
+        gate.distributed();
         gate.bindings();
         gate.lints();
         gate.installed();
@@ -113,6 +118,14 @@ pub fn peers() -> Done {
         Err(text) => Row::of(Err(text)),
     });
     gate.stage("peers on the simulated driver", sim_peers::missing(), || Row::of(sim_peers::all(&["--check"])));
+    gate.finish(start)
+}
+
+/// The tests with engines of many machines.
+pub fn distributed() -> Done {
+    let mut gate = Gate { extent: Extent::All, rows: Vec::new() };
+    let start = Instant::now();
+    gate.distributed();
     gate.finish(start)
 }
 
@@ -296,7 +309,9 @@ impl Gate {
                 Err(text) => return Row::of(Err(text)),
             };
             let mut row = match sim::none() {
-                Ok(hidden) => pytest(command(&python).env("LD_LIBRARY_PATH", hidden), NO_CUDA),
+                Ok(hidden) => {
+                    pytest(command(&python).env("LD_LIBRARY_PATH", hidden), &[&IN_PARALLEL, NO_CUDA].concat())
+                }
                 Err(text) => Row::of(Err(text)),
             };
             // In a process of their own, so that the other libraries do not see the simulated driver.
@@ -310,6 +325,35 @@ impl Gate {
                 Err(text) => row.add(Row::of(Err(text))),
             }
             match python::document_examples(&python) {
+                Ok(count) => row.passed += count,
+                Err(text) => row.add(Row::of(Err(text))),
+            }
+            row
+        });
+    }
+
+    /// The tests of `tenure.distributed` with MPI libraries and other engines, all on this machine, and the C program of `examples/mpi`.
+    fn distributed(&mut self) {
+        self.stage("between machines", distributed::missing(), || {
+            // Without a network the engines cannot be installed, and all else can be tested.
+            let python = match distributed::environment() {
+                Ok(python) => python,
+                Err(why) => return Row::skipped(why),
+            };
+            let installed = python::installed_into(python);
+            let (python, hidden, simulator) = match installed.and_then(|p| Ok((p, sim::none()?, sim::stage()?))) {
+                Ok(found) => found,
+                Err(text) => return Row::of(Err(text)),
+            };
+            // An engine that is not installed is an error.
+            let tests = |driver: &std::path::Path| {
+                let mut tests = command(&python);
+                tests.env("TENURE_DISTRIBUTED", "1").env("LD_LIBRARY_PATH", driver);
+                tests
+            };
+            let mut row = pytest(&mut tests(&hidden), distributed::TESTS);
+            row.add(pytest(tests(&simulator).env("TENURE_TEST_DEVICE", "sim"), distributed::SIMULATED));
+            match distributed::examples(&python) {
                 Ok(count) => row.passed += count,
                 Err(text) => row.add(Row::of(Err(text))),
             }
@@ -368,8 +412,12 @@ const DOCS: &str = "documents";
 
 /// The programs of `cargo test`, and those of the test harness.
 fn build_all() -> Done<Vec<programs::Program>> {
+    // The command's dependencies have more features, so this builds the library once more, into the same file. The library's own tests come
+    // last: they use that file, and the one that runs cargo must find it fresh.
+    let command = programs::build(cargo().args(["test", "--locked", "--package", "tenure-command"]), "command")?;
     let mut built = programs::build(cargo().args(["test", "--locked"]), "")?;
     built.extend(programs::build(cargo().args(["test", "--locked", "--package", "tenure-harness"]), "tests/harness")?);
+    built.extend(command);
     Ok(built)
 }
 
@@ -417,7 +465,7 @@ fn row_of(tests: &[&programs::Ended]) -> Row {
                 *reasons.entry(why).or_default() += 1;
             }
         }
-        row.took += test.took / programs::threads() as u32;
+        row.took += test.took / tools::cores() as u32;
     }
     if !reasons.is_empty() {
         let reasons: Vec<String> = reasons.iter().map(|(why, count)| format!("{count}: {why}")).collect();
@@ -444,8 +492,12 @@ fn tests_of(test: &mut Command, package: &str) -> Row {
     }
 }
 
-/// The package's tests except those that need a CUDA driver.
-const NO_CUDA: &[&str] = &["bindings/python/tests", "--ignore-glob=*/test_cuda*"];
+/// Files of tests run at the same time, in a process for each core.
+const IN_PARALLEL: [&str; 4] = ["-n", "auto", "--dist", "loadfile"];
+
+/// The package's tests except those that need a CUDA driver, or engines of many machines.
+const NO_CUDA: &[&str] =
+    &["bindings/python/tests", "--ignore-glob=*/test_cuda*", "--ignore=bindings/python/tests/distributed"];
 
 /// The package's tests that `which` selects, run by an environment's Python.
 fn pytest(python: &mut Command, which: &[&str]) -> Row {

@@ -4,7 +4,7 @@
 //! has every function of the header and every constant of a family. A tool that is missing is skipped by name. Everything that is
 //! installed or built lies below `target/header-tools`.
 
-use crate::tools::{Done, cargo, command, copy, has, io, link, output, read, root, run};
+use crate::tools::{Done, cargo, command, copy, each, has, io, link, output, read, root, run};
 use crate::{header, python};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,18 +55,21 @@ pub fn check() -> Done<Outcome> {
         ("zig translate-c", None, zig),
         ("cgo", no_go(), cgo),
     ];
-    for (tool, missing, check) in tools {
-        if let Some(why) = missing {
-            println!("{tool}: skipped: {why}");
-            outcome.skipped.push(format!("{tool}: {why}"));
-            continue;
-        }
-        match check(&places).and_then(|made| has_all(&names, &made)) {
-            Ok(()) => {
+    let run = |(_, missing, check): &(&str, Option<String>, Check)| {
+        missing.is_none().then(|| check(&places).and_then(|made| has_all(&names, &made)))
+    };
+    for ((tool, missing, _), ended) in tools.iter().zip(each(&tools, run)) {
+        match ended {
+            None => {
+                let why = missing.as_deref().unwrap_or_default();
+                println!("{tool}: skipped: {why}");
+                outcome.skipped.push(format!("{tool}: {why}"));
+            }
+            Some(Ok(())) => {
                 println!("{tool}: {} names, and its program runs", names.len());
                 outcome.passed += 1;
             }
-            Err(why) => {
+            Some(Err(why)) => {
                 println!("{tool}: {why}");
                 outcome.failed.push(format!("{tool}: {why}"));
             }
@@ -235,7 +238,7 @@ fn cgo(places: &Places) -> Done<String> {
     let functions: String =
         functions.iter().map(|line| format!("\tunsafe.Pointer({}),\n", line.trim().trim_end_matches(','))).collect();
     let text = format!(
-        "package main\n\n// #include \"tenure.h\"\nimport \"C\"\nimport \"unsafe\"\n\n\
+        "package main\n\n// #include <tenure.h>\nimport \"C\"\nimport \"unsafe\"\n\n\
          var functions = []unsafe.Pointer{{\n{functions}}}\n\nvar constants = []uint64{{\n{}\n}}\n",
         constants.join("\n")
     );

@@ -7,6 +7,7 @@ mod bundle;
 mod cuda;
 mod diagram;
 mod dist;
+mod distributed;
 mod doc;
 mod documents;
 mod fuzz;
@@ -15,6 +16,7 @@ mod header;
 mod header_tools;
 mod install;
 mod malloc;
+mod page;
 mod programs;
 mod ptx;
 mod python;
@@ -55,6 +57,11 @@ cargo xtask <command>
                         runs them on the simulated driver
   ptx [--check]         compiles the CUDA kernels to PTX, which is committed; --check only compares, and compiles the PTX for each
                         generation of GPUs (a first download of 64 MB)
+  page [--check]        bundles report-page into the page that tn_report_html writes, which is committed; --check only compares (needs
+                        npm, and a first download of 10 MB)
+  page --screenshots    draws docs/report with Chromium
+  distributed           runs the tests of tenure.distributed with MPICH, Open MPI and other engines, and examples/mpi (a first download
+                        of 200 MB)
   umf                   downloads UMF's wheels into target/umf; c-tests/umf is built with their headers and library
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
@@ -64,6 +71,8 @@ cargo xtask <command>
                         measures the staged library beside the other libraries of this machine
   bench device-pool     measures what device pools cost the host, on the simulated driver
   bench launch          measures what a launch that borrows its arguments costs the host
+  bench processes       measures arrays handed over to another process
+  bench mpi             measures messages of arrays by MPICH and by Open MPI, beside NumPy's
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
                         measures host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute;
@@ -111,6 +120,10 @@ fn main() -> ExitCode {
         ["setup"] => setup::check(),
         ["ptx"] => ptx::write(),
         ["ptx", "--check"] => ptx::check(),
+        ["page"] => page::write(),
+        ["page", "--check"] => page::check(),
+        ["page", "--screenshots"] => page::screenshots(),
+        ["distributed"] => gate::distributed(),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),

@@ -5,8 +5,7 @@
 //! a use of Rust's heap) is a failure too. A program that is not installed, or that fails without the preload as well, is skipped by name.
 //! The library is built with assertions.
 
-use crate::programs::threads;
-use crate::tools::{Done, cargo, command, has, io, output, read, root, run};
+use crate::tools::{Done, cargo, command, cores, has, io, output, read, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -253,7 +252,7 @@ impl Runner {
         }
         self.step(&format!("gcc -O2 on {} C tests", sources.len()), |runner| {
             let failed = Mutex::new(String::new());
-            in_parallel(sources.len(), threads(), |at| {
+            in_parallel(sources.len(), cores(), |at| {
                 let source = &sources[at];
                 let object = |kind: &str, mut gcc: Command| {
                     let object = runner.folder.join(format!("{kind}{at}.o"));
@@ -327,7 +326,7 @@ impl Runner {
                 return Ok(());
             }
             let failed = Mutex::new(String::new());
-            in_parallel(tests.len(), threads(), |at| {
+            in_parallel(tests.len(), cores(), |at| {
                 let name = tests[at];
                 if let Err(text) = run(runner, runner.preloaded(&python), &[name]) {
                     let mut alone = plain("env");

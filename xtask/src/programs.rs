@@ -3,7 +3,7 @@
 //! Promise: no test takes longer than its limit. A test that hangs is killed with its child processes and fails by name; the others go on.
 //! A test that cannot run on this machine gives the reason, and is counted apart from tests that run only on request.
 
-use crate::tools::{self, Done, command, plainly, root};
+use crate::tools::{self, Done, command, cores, plainly, root};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -86,7 +86,7 @@ pub fn run(
     let mut left: BTreeMap<&str, usize> = BTreeMap::new();
     tests.iter().for_each(|(program, _)| *left.entry(&program.name).or_default() += 1);
     let state = Mutex::new((left, Vec::new()));
-    in_parallel(tests.len(), threads(), |at| {
+    in_parallel(tests.len(), cores(), |at| {
         let (program, test) = tests[at];
         let mut process = command(&program.path);
         process.current_dir(&program.folder).env_remove("LD_LIBRARY_PATH").env("RUST_BACKTRACE", "0");
@@ -104,11 +104,6 @@ pub fn run(
         }
     });
     state.into_inner().expect("no panic while it is held").1
-}
-
-/// How many tests run at the same time.
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get())
 }
 
 /// Prints the line of a program whose tests are done.

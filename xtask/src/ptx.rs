@@ -6,7 +6,7 @@
 //! GPUs.
 
 use crate::python;
-use crate::tools::{Done, command, io, output, read, root, run};
+use crate::tools::{Done, command, each, io, output, read, root, run};
 use std::path::{Path, PathBuf};
 
 /// Kernels in CUDA C++.
@@ -79,20 +79,21 @@ pub fn is_installed() -> bool {
 
 /// Compiles the kernels and writes the PTX.
 pub fn write() -> Done {
-    for source in &SOURCES {
-        let ptx = source.compiled()?;
+    let python = environment()?;
+    all(|source| {
+        let ptx = source.compiled(&python)?;
         for path in source.committed {
             io(&root().join(path), std::fs::write(root().join(path), formed(path, &ptx)))?;
         }
-        source.try_out(&ptx)?;
-    }
-    Ok(())
+        source.try_out(&python, &ptx)
+    })
 }
 
 /// Compares the committed PTX with the sources.
 pub fn check() -> Done {
-    for source in &SOURCES {
-        let ptx = source.compiled()?;
+    let python = environment()?;
+    all(|source| {
+        let ptx = source.compiled(&python)?;
         for path in source.committed {
             if formed(path, &ptx) != read(path)? {
                 let cuda = source.cuda;
@@ -101,16 +102,20 @@ pub fn check() -> Done {
                 ));
             }
         }
-        source.try_out(&ptx)?;
-    }
-    Ok(())
+        source.try_out(&python, &ptx)
+    })
+}
+
+/// Does it with all sources; the first error.
+fn all(work: impl Fn(&Source) -> Done + Sync) -> Done {
+    each(&SOURCES, work).into_iter().collect()
 }
 
 impl Source {
     /// What NVRTC compiles it to, with its first lines.
-    fn compiled(&self) -> Done<String> {
+    fn compiled(&self, python: &Path) -> Done<String> {
         let nvrtc = ["xtask/ptx/compile.py", "ptx", self.cuda];
-        let ptx = output(command(environment()?).args(nvrtc).args(self.options))?;
+        let ptx = output(command(python).args(nvrtc).args(self.options))?;
         let compiler = read(REQUIREMENTS)?.lines().find(|line| line.contains("nvrtc")).unwrap_or_default().to_owned();
         let mut text = read(self.cuda)?;
         for header in self.headers {
@@ -129,14 +134,17 @@ impl Source {
     }
 
     /// Runs the PTX by an interpreter; then ptxas compiles it for each GPU.
-    fn try_out(&self, ptx: &str) -> Done {
-        let file = root().join("target/kernels.ptx");
+    fn try_out(&self, python: &Path, ptx: &str) -> Done {
+        let folder = root().join("target/kernels");
+        io(&folder, std::fs::create_dir_all(&folder))?;
+        let file = folder.join(format!("{:016x}.ptx", hash(ptx)));
         io(&file, std::fs::write(&file, ptx))?;
         if !self.trial.is_empty() {
-            run(command(environment()?).args(self.trial).arg(&file))?;
+            run(command(python).args(self.trial).arg(&file))?;
         }
-        println!("{}", self.cuda);
-        run(command(environment()?).args(["xtask/ptx/compile.py", "ptxas"]).arg(&file).args(GPUS))
+        let used = output(command(python).args(["xtask/ptx/compile.py", "ptxas"]).arg(&file).args(GPUS))?;
+        println!("{}\n{used}", self.cuda);
+        Ok(())
     }
 }
 

@@ -1,11 +1,13 @@
 //! The virtual environment in `target/venv` and `cargo xtask wheel`.
 //!
 //! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that file changes. The
-//! wheel has the library of `target/dist`, so C and Python share one.
+//! wheel has the library and the program of `target/dist`, so C and Python share one.
 
-use crate::tools::{Done, cargo, command, copy, copy_all, exists, has, io, named, output, read, root, run};
+use crate::tools::{Done, cargo, command, copy, copy_all, each, exists, has, io, named, output, read, root, run};
 use crate::{dist, sim};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 /// The Python package's folder.
 const PACKAGE: &str = "bindings/python";
@@ -26,7 +28,7 @@ pub fn missing() -> Option<String> {
         return Some(format!("there is no {REQUIREMENTS}"));
     }
     let probe = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))";
-    match std::process::Command::new(base()).args(["-c", probe]).output() {
+    match Command::new(base()).args(["-c", probe]).output() {
         Err(_) => Some("python3 is not installed".to_owned()),
         Ok(output) if output.status.success() => None,
         Ok(output) if output.stderr.is_empty() => Some("python3 is older than 3.11".to_owned()),
@@ -101,14 +103,20 @@ pub fn cuda_tests() -> Done<Vec<String>> {
     Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
 }
 
-/// Builds the wheel and returns its path.
+/// Builds the wheel, once in a run, and returns its path.
 pub fn wheel() -> Done<PathBuf> {
+    static WHEEL: OnceLock<Done<PathBuf>> = OnceLock::new();
+    WHEEL.get_or_init(build_wheel).clone()
+}
+
+fn build_wheel() -> Done<PathBuf> {
     let python = environment()?;
     dist::dynamic()?;
     let package = root().join(PACKAGE).join("python/tenure");
     copy_all(&dist::folder().join("include"), &package.join("include"))?;
     copy(&dist::folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
     torch_shim(&package)?;
+    script()?;
     let wheels = root().join("target/wheels");
     let _ = std::fs::remove_dir_all(&wheels); // so that the folder has exactly one wheel
     let mut maturin = cargo_environment(&python);
@@ -117,6 +125,13 @@ pub fn wheel() -> Done<PathBuf> {
     run(maturin.arg("--interpreter").arg(&python).arg("--out").arg(&wheels))?;
     let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
     found.find(|path| path.extension().is_some_and(|end| end == "whl")).ok_or("maturin left no wheel".to_owned())
+}
+
+/// Puts the program `tenure` where maturin takes the wheel's scripts from.
+fn script() -> Done {
+    let scripts = root().join(PACKAGE).join("data/scripts");
+    io(&scripts, std::fs::create_dir_all(&scripts))?;
+    dist::replace(&dist::program()?, &scripts, dist::PROGRAM)
 }
 
 /// Compiles the functions that PyTorch loads, beside the library that they use. Without a compiler the wheel has none.
@@ -184,6 +199,9 @@ pub fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
 
 /// Runs the Python blocks of the README and of `docs/*.md`, each as a file `yours.py` that starts with the imports. Compares the output
 /// with the text block that follows directly. Returns the number of blocks.
+///
+/// Blocks of the documents on GPUs run on the simulated driver. One that asks whether there is a GPU runs without a driver too. The kernels of
+/// a page, in blocks of the language `cuda`, are the file `kernels.cu` of the blocks behind them.
 pub fn document_examples(python: &Path) -> Done<usize> {
     let folder = root().join("target/document_examples");
     let _ = std::fs::remove_dir_all(&folder);
@@ -191,31 +209,56 @@ pub fn document_examples(python: &Path) -> Done<usize> {
     let mut documents = vec![root().join("README.md")];
     let listed = io(&docs, std::fs::read_dir(&docs))?.filter_map(|entry| Some(entry.ok()?.path()));
     documents.extend(listed.filter(|path| path.extension().is_some_and(|end| end == "md")));
-    let mut count = 0;
+    let (simulator, hidden) = (sim::stage()?, sim::none()?);
+    let mut examples = Vec::new();
     for document in documents {
         let text = io(&document, std::fs::read_to_string(&document))?;
         for rest in text.split("```python\n").skip(1) {
             let (block, after) = rest.split_once("```").ok_or(format!("{}: an open block", document.display()))?;
             let stem = document.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-            let own = folder.join(format!("{stem}_{count}"));
+            let own = folder.join(format!("{stem}_{}", examples.len()));
             io(&own, std::fs::create_dir_all(&own))?;
             let file = own.join("yours.py");
             io(&file, std::fs::write(&file, format!("import numpy, tenure\n{block}")))?;
-            // By its bare name, which the output has: Python would print an absolute path.
-            let start = "exec(compile(open('yours.py').read(), 'yours.py', 'exec'))";
-            let mut program = command(python);
-            if stem == "cuda" {
-                program.env("LD_LIBRARY_PATH", sim::stage()?);
+            let kernels = kernels_before(&text, block);
+            if !kernels.is_empty() {
+                let file = own.join("kernels.cu");
+                io(&file, std::fs::write(&file, kernels))?;
             }
-            let printed = output(program.args(["-c", start]).current_dir(&own))?;
             let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
-            if let Some(shown) = shown.filter(|shown| same_for_all(shown) != same_for_all(&printed)) {
-                return Err(format!("{} prints\n{printed}\nand the document shows\n{shown}", file.display()));
-            }
-            count += 1;
+            let simulated = ["cuda", "kernels", "processes"].contains(&stem.as_str());
+            let drivers = match (simulated, block.contains("is_available()")) {
+                (true, true) => vec![Some(&simulator), Some(&hidden)],
+                (true, false) => vec![Some(&simulator)],
+                (false, _) => vec![None],
+            };
+            examples.push((own, shown.map(same_for_all), drivers));
         }
     }
-    Ok(count)
+    let run = |(own, shown, drivers): &(PathBuf, Option<String>, Vec<Option<&PathBuf>>)| -> Done {
+        // By its bare name, which the output has: Python would print an absolute path.
+        let start = "exec(compile(open('yours.py').read(), 'yours.py', 'exec'))";
+        for driver in drivers {
+            let mut program = command(python);
+            if let Some(folder) = driver {
+                program.env("LD_LIBRARY_PATH", folder);
+            }
+            let printed = output(program.args(["-c", start]).current_dir(own))?;
+            if let Some(shown) = shown.as_ref().filter(|shown| **shown != same_for_all(&printed)) {
+                let file = own.join("yours.py");
+                return Err(format!("{} prints\n{printed}\nand the document shows\n{shown}", file.display()));
+            }
+        }
+        Ok(())
+    };
+    each(&examples, run).into_iter().collect::<Done>()?;
+    Ok(examples.len())
+}
+
+/// The kernels that a document shows before a block of it.
+fn kernels_before(text: &str, block: &str) -> String {
+    let before = &text[..block.as_ptr() as usize - text.as_ptr() as usize];
+    before.split("```cuda\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect()
 }
 
 /// The text without the process's number, which differs in each run.
@@ -228,7 +271,7 @@ fn same_for_all(text: &str) -> String {
 }
 
 /// The environment's Python, with the environment variables that commands give cargo.
-fn cargo_environment(python: &Path) -> std::process::Command {
+fn cargo_environment(python: &Path) -> Command {
     let clean = cargo();
     let mut command = command(python);
     for (name, value) in clean.get_envs() {

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Mutex;
 use std::time::Duration;
+use tenure_harness::in_parallel;
 
 /// The result of a command; the error text says what failed and what to do.
 pub type Done<T = ()> = Result<T, String>;
@@ -27,8 +29,11 @@ pub fn io<T>(path: &Path, result: std::io::Result<T>) -> Done<T> {
     result.map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Copies a file, replacing what is there.
+/// Copies a file, replacing what is there. A file with these bytes stays, so that nothing is built again because of it.
 pub fn copy(from: &Path, to: &Path) -> Done {
+    if std::fs::read(to).is_ok_and(|there| std::fs::read(from).is_ok_and(|bytes| bytes == there)) {
+        return Ok(());
+    }
     io(from, std::fs::copy(from, to)).map(drop)
 }
 
@@ -56,6 +61,22 @@ pub fn named(folder: &str, prefix: &str, end: &str) -> Done<Vec<String>> {
 pub fn link(target: impl AsRef<Path>, link: &Path) -> Done {
     let _ = std::fs::remove_file(link);
     io(link, std::os::unix::fs::symlink(target, link))
+}
+
+/// The results of `work` for all items, in their order. Several run at the same time.
+pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let done: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
+    in_parallel(items.len(), cores(), |at| {
+        let result = work(&items[at]);
+        *done[at].lock().expect("no panic while it is held") = Some(result);
+    });
+    let taken = |done: Mutex<Option<R>>| done.into_inner().ok().flatten().expect("the work was done");
+    done.into_iter().map(taken).collect()
+}
+
+/// How many programs run at the same time.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get())
 }
 
 /// A command that runs in the repository's folder.

@@ -33,6 +33,42 @@ static void host() {
     THROWS(tenure::argument_error, TN_ERR_DTYPE, static_cast<void>(a.export_host<const float>()));
 }
 
+// The same process imports; c-tests/ipc.c has two.
+static void other_processes() {
+    const tenure::pool shareable(tenure::pool_options().flags(TN_POOL_SHAREABLE));
+    const tenure::options in = tenure::options().pool(shareable);
+    array a = tenure::full({2, 3}, 1.0, in);
+    int closed = -1;
+    {
+        tenure::ipc_export sent = a.export_ipc(flag::require_borrow | flag::ipc_writable);
+        CHECK(sent.how() == how::aliased && sent.fd() >= 0 && sent.descriptor().size() > 0);
+        tenure::ipc_export moved;
+        moved = std::move(sent);
+        array b = tenure::import_ipc(moved.descriptor(), moved.fd(), flag::ipc_writable);
+        CHECK(tenure::overlap_of(a, b) == tenure::overlap::exact);
+        closed = moved.fd();
+    }
+    CHECK(::lseek(closed, 0, SEEK_CUR) == -1);
+    // The end of an offer that nobody took.
+    array c = tenure::full({2, 3}, 1.0, in);
+    tenure::ipc_export offer = c.export_ipc(flag::ipc_give);
+    THROWS(tenure::ownership_error, TN_ERR_EXPORTED, static_cast<void>(c.read<double>()));
+    offer.end();
+    CHECK(c.read<double>()(1, 2) == 1.0 && offer.fd() == -1);
+    // One that was taken.
+    offer = c.export_ipc(flag::ipc_give);
+    array taken = tenure::import_ipc(offer.descriptor(), offer.fd(), flag::ipc_give);
+    offer.end();
+    THROWS(tenure::ownership_error, TN_ERR_DESTRUCTED, static_cast<void>(c.read<double>()));
+    taken.zero();
+    array plain = numbers({2, 3});
+    THROWS(tenure::copy_error, TN_ERR_WOULD_COPY, static_cast<void>(plain.export_ipc(flag::require_borrow)));
+    tenure::ipc_export copied = plain.export_ipc();
+    CHECK(copied.how() == how::copied);
+    const tenure::span<const unsigned char> cut(copied.descriptor().data(), 8);
+    THROWS(tenure::usage_error, TN_ERR_INVALID, static_cast<void>(tenure::import_ipc(cut, copied.fd())));
+}
+
 static void dlpack() {
     array a = numbers({2, 3}, tenure::named("a"));
     how what{};
@@ -133,6 +169,7 @@ static void book() {
 
 int main() {
     host();
+    other_processes();
     dlpack();
     files();
     book();

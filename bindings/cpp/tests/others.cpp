@@ -114,11 +114,26 @@ static void upstream() {
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(tenure::pool::over(calls)));
 }
 
+/* PO-66: the report as a page, in memory and as a file. */
+static void page() {
+    CHECK(says(tenure::report_html(), "<!doctype html>") && says(tenure::report_html(), "\"schema\":1,"));
+    char path[] = "others-XXXXXX";
+    const int descriptor = mkstemp(path);
+    CHECK(descriptor >= 0 && close(descriptor) == 0);
+    tenure::save_report(path);
+    std::ifstream file(path);
+    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    CHECK(says(text, "<!doctype html>") && says(text, "</html>"));
+    CHECK(std::remove(path) == 0);
+    THROWS(tenure::io_error, TN_ERR_IO, tenure::save_report("no such folder/page.html"));
+}
+
 int main() {
     arrow();
     files();
     threads();
     upstream();
     CHECK(tenure::report().front() == '{');
+    page();
     return finish();
 }

@@ -108,6 +108,15 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     tenure::function mixed([](tenure::places &, tenure::array &) {}, {"one"}); // REFUSED: a callable with tenure::places & has no other parameter and returns nothing
     tenure::function list([](const tenure::array &one) { return one.clone(); }, {"one", tenure::flag::borrow}, {"two"}); // REFUSED: no matching function for call
 
+    // A kernel's arguments say what it does with arrays; what else it gets are bytes.
+    tenure::module code;
+    const tenure::launch_config once(tenure::kernel(), {1}, {1});
+    auto module_copy = code; // REFUSED: use of deleted function
+    tenure::launch(once, fixed); // REFUSED: say what the kernel does with it
+    tenure::launch(once, tenure::mirror(fixed)); // REFUSED: say what the kernel does with it
+    tenure::launch(once, std::vector<double>(3)); // REFUSED: a kernel gets the bytes of a value
+    tenure::launch(once, tenure::writes<double>(fixed)); // REFUSED: no matching function for call
+
     // The intended forms compile.
     reader(r);
     reader(fixed.read<double>());

@@ -269,6 +269,8 @@ static void words() {
     CHECK(tenure::to_string(newer) == "holder 'n'");
     newer.kind = TN_HOLDER_QUEUED_RELEASE;
     CHECK(tenure::to_string(newer) == "queued release 'n'");
+    newer.kind = TN_HOLDER_MODULE;
+    CHECK(tenure::to_string(newer) == "module 'n'");
     // The bytes of a guard.
     CHECK(r.info().data == r.data() && r.info().bytes == 32);
     tenure::read_guard<std::int64_t> none;

@@ -8,6 +8,8 @@
 pub mod cuda;
 pub mod expr;
 pub mod function;
+pub mod ipc;
+pub mod kernel;
 pub mod mirror;
 pub mod variable;
 
@@ -827,11 +829,22 @@ pub fn copies() -> Result<Vec<tn_copy_site>> {
 
 /// The report of all holders, as JSON.
 pub fn report_json() -> Result<String> {
+    // SAFETY: room for the bytes of its length.
+    whole_text(|room, text, length| unsafe { c::tn_report_json(0, room, text, length) })
+}
+
+/// The report as a page for a browser.
+pub fn report_html() -> Result<String> {
+    // SAFETY: room for the bytes of its length.
+    whole_text(|room, text, length| unsafe { c::tn_report_html_text(0, room, text, length) })
+}
+
+/// The text that a function writes: repeats the call until there is room for all of it.
+fn whole_text(write: impl Fn(usize, *mut c_char, *mut usize) -> tn_status) -> Result<String> {
     let mut text = vec![0u8; 1 << 16];
     loop {
         let mut length = 0;
-        // SAFETY: room for the bytes of its length.
-        check(unsafe { c::tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) })?;
+        check(write(text.len(), text.as_mut_ptr().cast(), &mut length))?;
         if length < text.len() {
             text.truncate(length);
             return Ok(String::from_utf8_lossy(&text).into_owned());

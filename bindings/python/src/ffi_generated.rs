@@ -585,6 +585,24 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
         how: *mut tn_how,
     ) -> tn_status;
+    pub fn tn_array_export_ipc(
+        array: *mut tn_array,
+        flags: tn_crossing_flags,
+        capacity: usize,
+        descriptor: *mut c_void,
+        descriptor_bytes: *mut usize,
+        fd: *mut c_int,
+        hold: *mut *mut tn_borrow,
+        how: *mut tn_how,
+    ) -> tn_status;
+    pub fn tn_array_import_ipc(
+        descriptor: *const c_void,
+        descriptor_bytes: usize,
+        fd: c_int,
+        flags: tn_crossing_flags,
+        out: *mut *mut tn_array,
+        how: *mut tn_how,
+    ) -> tn_status;
     pub fn tn_safetensors_query(
         path: *const c_char,
         item_size: usize,
@@ -751,12 +769,37 @@ unsafe extern "C" {
         info: *mut tn_mirror_info,
     ) -> tn_status;
     pub fn tn_mirror_release(mirror: *mut tn_mirror) -> tn_status;
+    pub fn tn_module_load(
+        image: *const c_void,
+        bytes: usize,
+        options: *const tn_module_options,
+        out: *mut *mut tn_module,
+    ) -> tn_status;
+    pub fn tn_module_compile(
+        source: *const c_char,
+        options: *const tn_module_options,
+        out: *mut *mut tn_module,
+    ) -> tn_status;
+    pub fn tn_module_function(
+        module: *mut tn_module,
+        name: *const c_char,
+        device: tn_device,
+        function: *mut *mut c_void,
+    ) -> tn_status;
+    pub fn tn_module_release(module: *mut tn_module) -> tn_status;
     pub fn tn_launch(
         config: *const tn_launch_config,
         n_args: usize,
         args: *const tn_arg,
     ) -> tn_status;
     pub fn tn_report_json(
+        flags: tn_report_flags,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
+    pub fn tn_report_html(flags: tn_report_flags, path: *const c_char) -> tn_status;
+    pub fn tn_report_html_text(
         flags: tn_report_flags,
         capacity: usize,
         text: *mut c_char,

@@ -47,6 +47,7 @@ mod handles {
     pub mod array_extra;
     pub mod expr;
     pub mod mirror;
+    pub mod module;
     pub mod pool;
     pub mod pressure;
     pub mod promise;
@@ -66,6 +67,7 @@ mod elements {
     pub mod lent;
     pub mod mirror_borrow;
     pub mod on_stream;
+    pub mod raw_borrow;
     pub mod scalars;
 }
 
@@ -81,6 +83,7 @@ mod exchange {
     pub mod dlpack_table;
     pub mod dlpack_tensor;
     pub mod export_class;
+    pub mod ipc;
     pub mod mirror;
 }
 
@@ -93,10 +96,13 @@ mod operations {
     pub mod function_body;
     pub mod gpu_allocator;
     pub mod index;
+    pub mod kernel;
+    pub mod launch;
     pub mod lazy;
     pub mod npy;
     pub mod numpy_allocator;
     pub mod operators;
+    pub mod parameter;
     pub mod report;
     pub mod safetensors;
     pub mod takes;
@@ -121,6 +127,8 @@ mod _tenure {
     #[pymodule_export]
     use crate::handles::mirror::Mirror;
     #[pymodule_export]
+    use crate::handles::module::Module;
+    #[pymodule_export]
     use crate::handles::pool::{Pool, current_pool, default_pool};
     #[pymodule_export]
     use crate::handles::promise::{Promise, clone_handle, from_handle, give, take};
@@ -143,6 +151,8 @@ mod _tenure {
     use crate::elements::device_view::DeviceView;
     #[pymodule_export]
     use crate::elements::mirror_borrow::MirrorBorrow;
+    #[pymodule_export]
+    use crate::elements::raw_borrow::{_borrow, RawBorrow};
 
     #[pymodule_export]
     use crate::exchange::array_interface::set_array_interface;
@@ -160,6 +170,8 @@ mod _tenure {
     use crate::exchange::dlpack::{_reads, from_dlpack};
     #[pymodule_export]
     use crate::exchange::dlpack_tensor::set_dlpack_label;
+    #[pymodule_export]
+    use crate::exchange::ipc::{_end_offer, _export_ipc, _import_ipc, _offer_ipc};
 
     #[pymodule_export]
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
@@ -172,6 +184,10 @@ mod _tenure {
     #[pymodule_export]
     use crate::operations::index::Items;
     #[pymodule_export]
+    use crate::operations::kernel::Kernel;
+    #[pymodule_export]
+    use crate::operations::launch::{Configured, block_layout, launch};
+    #[pymodule_export]
     use crate::operations::lazy::{diagonal, lazy, lower, upper};
     #[pymodule_export]
     use crate::operations::npy::{open_npy, save_npy};
@@ -179,7 +195,7 @@ mod _tenure {
     use crate::operations::numpy_allocator::{_numpy_get, _numpy_handler, _numpy_set};
     #[pymodule_export]
     use crate::operations::report::{
-        _report_json, _stays, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases,
+        _report_html, _report_json, _stays, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases,
     };
     #[pymodule_export]
     use crate::operations::safetensors::open_safetensors;

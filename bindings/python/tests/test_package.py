@@ -265,6 +265,13 @@ def test_the_wheel_carries_the_headers():
             assert part in header.read(), name
 
 
+def parameters(function):
+    """The names of the parameters of a function in a stub."""
+    of = function.args
+    several = [of.vararg] if of.vararg else []
+    return [a.arg for a in (*of.posonlyargs, *of.args, *several, *of.kwonlyargs)]
+
+
 def test_the_stubs_match_the_package():
     tree = ast.parse(open(os.path.join(FOLDER, "__init__.pyi")).read())
     top = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
@@ -272,7 +279,7 @@ def test_the_stubs_match_the_package():
     names |= {a.name for n in tree.body if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
     missing = [name for name in tenure.__all__ if name not in names]
     assert not missing
-    for name in ("Array", "Pool", "Runner", "Promise", "Weak", "Borrow"):
+    for name in ("Array", "Pool", "Runner", "Promise", "Weak", "Borrow", "Kernel"):
         stubbed = {n.name for n in top[name].body if isinstance(n, ast.FunctionDef)}
         real = {m for m in vars(getattr(tenure, name)) if not m.startswith("__")}
         assert real <= stubbed, (name, real - stubbed)
@@ -288,9 +295,7 @@ def test_the_stubs_match_the_package():
         assert stub == list(inspect.signature(getattr(tenure, name)).parameters), name
     for name, node in top.items():
         if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-            arguments = node.args
-            stub = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-            assert stub == list(inspect.signature(getattr(tenure, name)).parameters), name
+            assert parameters(node) == list(inspect.signature(getattr(tenure, name)).parameters), name
 
 
 def test_the_stubs_of_cuda_match_it():
@@ -302,11 +307,8 @@ def test_the_stubs_of_cuda_match_it():
         real, stub = getattr(tenure.cuda, name), top[name]
         assert inspect.getdoc(real), name
         if isinstance(stub, ast.FunctionDef) and inspect.isfunction(real):
-            arguments = stub.args
-            several = [arguments.vararg] if arguments.vararg else []
-            names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *several, *arguments.kwonlyargs)]
-            assert names == list(inspect.signature(real).parameters), name
-    for name in ("Stream", "Event"):
+            assert parameters(stub) == list(inspect.signature(real).parameters), name
+    for name in ("Stream", "Event", "Module"):
         stubbed = {n.name for n in top[name].body if isinstance(n, ast.FunctionDef) and not n.name.startswith("__")}
         assert stubbed == {m for m in vars(getattr(tenure.cuda, name)) if not m.startswith("__")}, name
 

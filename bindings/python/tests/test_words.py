@@ -120,14 +120,6 @@ def test_arguments_of_the_wrong_kind():
     assert x.tolist() == [[1, 2, 3], [2, 2, 2]]
 
 
-def test_arrays_are_not_pickled():
-    x = tenure.zeros(3, name="x")
-    with pytest.raises(TypeError, match=r"pickle numpy.asarray\(x\)"):
-        pickle.dumps(x)
-    assert pickle.loads(pickle.dumps(np.asarray(x))).tolist() == [0, 0, 0]
-    assert copy.deepcopy([x])[0].tolist() == copy.copy(x).tolist() == [0, 0, 0]
-
-
 # Arrays of ctypes have a shape but no strides.
 def test_buffers_without_strides():
     numbers = (ctypes.c_double * 4)(1, 2, 3, 4)

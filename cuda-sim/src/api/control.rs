@@ -82,6 +82,7 @@ fn get_number(world: &World, name: &str) -> Answer<u64> {
         "host_register_flags" => world.statistics.host_register_flags.into(),
         "host_alloc_node" => world.statistics.host_alloc_node,
         "allocations" => world.space.count(MemoryKind::Device),
+        "imported" => world.space.count(MemoryKind::Imported),
         "pooled" => world.space.count(MemoryKind::Pooled),
         "managed" => world.space.count(MemoryKind::Managed),
         "reserved" => world.space.count(MemoryKind::Reserved),

@@ -56,6 +56,10 @@ fn awaited(call: &Call, event: Handle) -> Answer<Option<Dependency>> {
     if known.captured.is_some() {
         return Err(CAPTURED_EVENT);
     }
+    // The event of another process, which destroyed it.
+    if known.slot.is_some_and(|slot| EventSlot::at(slot).is_destroyed()) {
+        return Err(INVALID_HANDLE);
+    }
     Ok(known.dependency())
 }
 
@@ -89,7 +93,11 @@ driver! {
     }
 
     fn cuEventDestroy_v2(event: Handle) in Init => |call| {
-        call.world.events.remove(&event).map(|_| ()).ok_or(INVALID_HANDLE)
+        let event = call.world.events.remove(&event).ok_or(INVALID_HANDLE)?;
+        if let Some(slot) = event.slot {
+            EventSlot::at(slot).destroy();
+        }
+        Ok(())
     }
 
     fn cuEventRecord(event: Handle, stream: Handle) | cuEventRecord_ptsz in Context => |call| { record(call, event, stream, 0) }

@@ -10,7 +10,7 @@ use crate::base::args::put;
 use crate::base::status::*;
 use crate::base::types::Handle;
 use crate::entry::enter::driver;
-use std::ffi::{c_uint, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 
 /// Exports functions that always return one code.
 macro_rules! refused {
@@ -21,8 +21,16 @@ macro_rules! refused {
 
 // Kernels are launched by cuLaunchKernel alone.
 refused! { NOT_SUPPORTED:
-    cuFuncSetBlockShape cuFuncSetSharedSize cuParamSetSize cuParamSeti cuParamSetf cuParamSetv cuParamSetTexRef
+    cuFuncSetSharedSize cuParamSetSize cuParamSeti cuParamSetf cuParamSetv cuParamSetTexRef
     cuLaunch cuLaunchGrid cuLaunchGridAsync
+}
+
+driver! {
+    // Of use to cuLaunchGrid alone. PyCUDA calls it before each launch.
+    fn cuFuncSetBlockShape(function: Handle, x: c_int, y: c_int, z: c_int) in Context => |call| {
+        call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
+        if [x, y, z].iter().any(|threads| *threads < 1) { Err(INVALID_VALUE) } else { Ok(()) }
+    }
 }
 
 // CUDA 12 removed texture and surface references from the compilers.

@@ -231,7 +231,7 @@ driver! {
             return Err(INVALID_VALUE);
         }
         let (offset, size, device) = (known.offset, known.size, known.device);
-        put(out.cast(), call.space.store.shared_handle(offset, size, device)?.into_file()?)
+        put(out.cast(), call.space.store.shared_handle(offset, size, device, 0)?.into_file()?)
     }
 
     fn cuMemImportFromShareableHandle(out: *mut Handle, handle: *mut c_void, kind: c_uint) in Init => |call| {

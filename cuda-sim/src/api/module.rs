@@ -1,8 +1,8 @@
 //! Modules and launches. A kernel is a host function that the program registered under the kernel's name.
 //!
-//! Any image is accepted as a module, and every module has all registered kernels. PTX that declares kernels of the library Tenure also has
-//! those, which the simulator implements itself (`strided`); the driver and the device must be new enough for such PTX. Arguments are copied
-//! at the launch, by the registered sizes, so the caller may reuse its variables at once.
+//! Any image is accepted as a module, except PTX without a number behind `.version`, and every module has all registered kernels. PTX that
+//! declares kernels of the library Tenure also has those, which the simulator implements itself (`strided`); the driver and the device must
+//! be new enough for such PTX. Arguments are copied at the launch, by the registered sizes, so the caller may reuse its variables at once.
 
 use super::strided;
 use crate::base::args::{get, get_text, put, put_optional};
@@ -26,6 +26,7 @@ impl Machine {
     /// Loads an image; NULL: of unknown contents.
     pub fn load_module(&mut self, context: Handle, image: *const c_void) -> Answer<Handle> {
         let own = match ptx_of(image) {
+            Some(text) if error_of(&text).is_some() => return Err(INVALID_PTX),
             Some(text) => self.own_kernels(context, &text)?,
             None => BTreeMap::new(),
         };
@@ -95,6 +96,14 @@ fn ptx_of(image: *const c_void) -> Option<String> {
     Some(get_text(image.cast()).ok().filter(|_| is_text)?.to_string_lossy().into_owned())
 }
 
+/// What the compiler says about PTX whose version is no number; the compiler here reads no further.
+fn error_of(text: &str) -> Option<&'static str> {
+    let rest = text.split_once(".version")?.1;
+    let is_number = rest.trim_start_matches(' ').starts_with(|c: char| c.is_ascii_digit());
+    (!is_number)
+        .then_some("ptxas application ptx input, line 1; fatal   : Parsing error near '.version': syntax error\0")
+}
+
 /// The newest version of PTX that a driver accepts, times ten, by the release notes of PTX: 6.3 came with CUDA 10.0, 7.0 with 11.0, 8.0 with
 /// 12.0, 9.0 with 13.0.
 fn newest_ptx(driver: c_int) -> c_int {
@@ -157,11 +166,31 @@ const ERROR_LOG_SIZE: c_uint = 6;
 
 /// Writes the empty logs of a compiler. Callers print the logs that they request, so these must be texts with sizes.
 pub fn put_empty_logs(count: c_uint, options: *const c_uint, values: *mut *mut c_void) -> Answer {
+    put_logs(count, options, values, "\0")
+}
+
+/// As [`put_empty_logs`], with the errors of an image, which ends with a NUL. They are cut to the size that the caller gives before or behind
+/// its buffer.
+fn put_logs(count: c_uint, options: *const c_uint, values: *mut *mut c_void, errors: &str) -> Answer {
+    let mut room = 1;
+    for at in 0..count as usize {
+        if get(options.wrapping_add(at))? == ERROR_LOG_SIZE {
+            room = get(values.wrapping_add(at))? as usize;
+        }
+    }
+    let fitting = errors.len().min(room);
     for at in 0..count as usize {
         let value = values.wrapping_add(at);
         match get(options.wrapping_add(at))? {
-            INFO_LOG | ERROR_LOG => put_optional(get(value)?.cast::<u8>(), 0),
-            INFO_LOG_SIZE | ERROR_LOG_SIZE => put(value, std::ptr::null_mut())?,
+            ERROR_LOG => {
+                let log: *mut u8 = get(value)?.cast();
+                for (at, byte) in errors.bytes().take(fitting).enumerate() {
+                    put_optional(log.wrapping_add(at), if at + 1 == fitting { 0 } else { byte });
+                }
+            }
+            INFO_LOG => put_optional(get(value)?.cast::<u8>(), 0),
+            INFO_LOG_SIZE => put(value, std::ptr::null_mut())?,
+            ERROR_LOG_SIZE => put(value, fitting.saturating_sub(1) as *mut c_void)?,
             _ => {}
         }
     }
@@ -218,7 +247,8 @@ fn launch(
     if call.modules.modules.get(module).ok_or(INVALID_HANDLE)?.context != owner {
         return Err(INVALID_HANDLE);
     }
-    let Registered { run, sizes, waits, .. } = call.modules.kernel(*module, name).ok_or(INVALID_HANDLE)?.clone();
+    let module = *module;
+    let Registered { run, sizes, waits, .. } = call.modules.kernel(module, name).ok_or(INVALID_HANDLE)?.clone();
     launch.device = call.contexts.get(&owner).map_or(0, |context| context.device) as c_int;
     check_limits(call, function, &launch)?;
     let arguments = copy_arguments(&sizes, pointers, extra)?;
@@ -232,6 +262,9 @@ fn launch(
             ))
         }
         Run::Registered(run) => Work::Inside(Arc::new(move |machine, _| {
+            if !machine.modules.modules.contains_key(&module) {
+                return Err(INVALID_PC);
+            }
             KERNEL_MACHINE.set(machine);
             let answer = as_callback(|| call_kernel(run, &launch, &arguments));
             KERNEL_MACHINE.set(std::ptr::null());
@@ -313,7 +346,7 @@ driver! {
         if image.is_null() {
             return Err(INVALID_VALUE);
         }
-        put_empty_logs(count, options, values)?;
+        put_logs(count, options, values, ptx_of(image).and_then(|text| error_of(&text)).unwrap_or("\0"))?;
         call.refuse_in_capture()?;
         let context = call.context;
         put(out, call.load_module(context, image)?)

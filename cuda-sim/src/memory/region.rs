@@ -1,6 +1,8 @@
 //! A region: one allocation or reservation in the address space, and where its bytes really are.
 
 use super::pages::fill_with_junk;
+use super::process::Process;
+use super::shared::Life;
 use crate::base::config::MAX_DEVICES;
 use crate::base::random::Random;
 use crate::base::types::{Address, Handle};
@@ -54,6 +56,12 @@ pub struct Region {
     pub ready: bool,
     /// A free of it is queued.
     pub freed: bool,
+    /// Of an allocation that another process may use, or that is another process's: its `Life`, and that one's offset in the file.
+    pub shared: Option<(u64, Life)>,
+    /// Of an imported one: the process that has it, and the offset of its `Life` there, by which it is known.
+    pub imported: Option<(Process, u64)>,
+    /// How often an imported one was opened.
+    pub opened: u32,
     /// For each chunk: it has not been used, so it still lacks its junk. Empty if no junk is wanted.
     unused_chunks: Vec<Cell<bool>>,
 }
@@ -82,6 +90,9 @@ impl Region {
             pool: 0,
             ready: true,
             freed: false,
+            shared: None,
+            imported: None,
+            opened: 0,
             unused_chunks: Vec::new(),
         }
     }
@@ -101,6 +112,11 @@ impl Region {
                 fill_with_junk(self.bytes + start as usize, CHUNK_BYTES.min(self.size - start), &mut random);
             }
         }
+    }
+
+    /// Whether it is another process's memory, which that process has freed, or which went with it.
+    pub fn is_gone(&self) -> bool {
+        self.kind == MemoryKind::Imported && self.shared.is_some_and(|(_, life)| life.has_ended())
     }
 
     /// All of it is about to be used by another process.

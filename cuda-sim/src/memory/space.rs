@@ -5,6 +5,7 @@
 
 use super::pages::{self, PAGE_BYTES, unmap};
 use super::region::{MemoryKind, Region};
+use super::shared::LIFE_BYTES;
 use super::store::Store;
 use crate::base::random::Random;
 use crate::base::status::*;
@@ -110,6 +111,12 @@ impl Space {
     /// Removes the region that begins at `base`. Memory of an arena is poisoned, or returned to the system.
     pub fn remove(&mut self, base: Address) -> Option<Region> {
         let region = self.regions.remove(&base)?;
+        if let Some((_, life)) = region.shared {
+            if region.kind != MemoryKind::Imported {
+                life.end();
+            }
+            unmap(life.place() as u64, LIFE_BYTES);
+        }
         if matches!(region.kind, MemoryKind::Device | MemoryKind::Array | MemoryKind::Pooled) {
             self.poison(&region);
         }
@@ -168,7 +175,7 @@ impl Space {
         }
         let region = self.find(address).ok_or(ILLEGAL_ADDRESS)?;
         let offset = address - region.base;
-        if size > region.size - offset || !region.ready {
+        if size > region.size - offset || !region.ready || region.is_gone() {
             return Err(ILLEGAL_ADDRESS);
         }
         if region.kind == MemoryKind::Reserved && !region.allows(offset, size, device, write) {

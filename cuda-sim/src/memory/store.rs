@@ -2,7 +2,8 @@
 //! Offsets are never used twice; the file is sparse, so bytes that were never written take no memory.
 
 use super::pages::{self, PAGE_BYTES};
-use super::shared::SharedHandle;
+use super::process::Process;
+use super::shared::{EventSlot, LIFE_BYTES, Life, SharedHandle};
 use crate::base::status::*;
 use std::collections::BTreeMap;
 
@@ -62,14 +63,22 @@ impl Store {
     }
 
     /// A handle with which other processes reach part of the file.
-    pub fn shared_handle(&mut self, offset: u64, size: u64, device: usize) -> Answer<SharedHandle> {
-        Ok(SharedHandle::new(self.file()?, offset, size, device as u64))
+    pub fn shared_handle(&mut self, offset: u64, size: u64, device: usize, life: u64) -> Answer<SharedHandle> {
+        Ok(SharedHandle::new(self.file()?, offset, size, device as u64, life))
+    }
+
+    /// Makes a `Life`, of an allocation of this process: its offset, and where it is mapped.
+    pub fn add_life(&mut self) -> Answer<(u64, Life)> {
+        let offset = self.take(LIFE_BYTES)?;
+        let place = self.map(offset, LIFE_BYTES, None)?;
+        Ok((offset, Life::at(place, Process::own())))
     }
 
     /// Makes an `EventSlot`; returns its address.
     pub fn add_event_slot(&mut self) -> Answer<usize> {
         let offset = self.take(PAGE_BYTES)?;
         let place = self.map(offset, PAGE_BYTES, None)?;
+        EventSlot::at(place).own();
         self.event_slots.insert(place, offset);
         Ok(place)
     }

@@ -138,6 +138,7 @@ driver! {
     fn cuMemPoolGetAttribute(pool: Handle, attribute: c_uint, value: *mut u64);
     fn cuMemPoolSetAttribute(pool: Handle, attribute: c_uint, value: *mut u64);
     fn cuModuleLoadData(module: *mut Handle, image: *const c_void);
+    fn cuModuleLoadDataEx(module: *mut Handle, image: *const c_void, count: c_uint, options: *mut c_uint, values: *mut *mut c_void);
     fn cuModuleUnload(module: Handle);
     fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char);
     fn cuLaunchKernel(function: Handle, gx: c_uint, gy: c_uint, gz: c_uint, bx: c_uint, by: c_uint, bz: c_uint, shared: c_uint,

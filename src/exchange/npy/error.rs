@@ -4,8 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::types::*;
-use core::ffi::CStr;
-use core::fmt::{self, Display, Formatter, Write};
+use core::fmt::{self, Display, Formatter};
 
 /// The deepest nesting of brackets that is accepted. Structured types of structured types need three or four.
 pub(super) const MAX_DEPTH: usize = 32;
@@ -156,40 +155,11 @@ impl Display for Shown<'_> {
     }
 }
 
-/// A path in quotes. A long path is cut at its beginning, because the end says more. Bytes that are not UTF-8 become replacement
-/// characters.
-pub(in crate::exchange) struct Path<'a>(pub &'a CStr);
-
-impl Display for Path<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        // The longest reason must still fit in an error text of 500 bytes, even if each byte becomes a replacement character.
-        const MAX_SHOWN_BYTES: usize = 200;
-        let bytes = self.0.to_bytes();
-        f.write_char('"')?;
-        let mut start = bytes.len().saturating_sub(MAX_SHOWN_BYTES);
-        if start > 0 {
-            f.write_str("...")?;
-            // Does not cut a character in two.
-            while start < bytes.len() && bytes[start] & 0xC0 == 0x80 {
-                start += 1;
-            }
-        }
-        let mut remaining = MAX_SHOWN_BYTES;
-        for chunk in bytes[start..].utf8_chunks() {
-            f.write_str(chunk.valid())?;
-            remaining = remaining.saturating_sub(chunk.valid().len());
-            if !chunk.invalid().is_empty() && remaining >= 3 {
-                f.write_char(char::REPLACEMENT_CHARACTER)?;
-                remaining -= 3;
-            }
-        }
-        f.write_char('"')
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::Path;
+    use core::ffi::CStr;
 
     #[test]
     fn texts_stay_within_the_limit() {
@@ -202,13 +172,5 @@ mod tests {
             let text = format!("{} {fault}", Path(path));
             assert!(text.len() < 460, "{}: {text}", text.len());
         }
-    }
-
-    #[test]
-    fn a_long_path_keeps_its_end_whole() {
-        let path = ["ä".repeat(300).as_bytes(), b"/file.npy\0"].concat();
-        let text = Path(CStr::from_bytes_with_nul(&path).unwrap()).to_string();
-        assert!(text.starts_with("\"...ä") && text.ends_with("ä/file.npy\""), "{text}");
-        assert_eq!(Path(c"a b.npy").to_string(), "\"a b.npy\"");
     }
 }

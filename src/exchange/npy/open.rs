@@ -5,10 +5,11 @@
 //! library can prevent (IO-9).
 
 use super::DEFAULT_MAX_HEADER_BYTES;
-use super::error::{Fault, Path};
+use super::error::Fault;
 use super::header::{self, Header, PREAMBLE_BYTES};
 use crate::blit::Scratch;
 use crate::error::{Result, Status, fail};
+use crate::names::Path;
 use crate::sys::file::{Access, Errno, File, Mapping};
 use crate::types::*;
 use core::ffi::{CStr, c_int};

@@ -13,6 +13,10 @@ mod pool;
 
 mod provider;
 
+mod provider_call;
+
+mod provider_ipc;
+
 mod provider_upstream;
 
 mod record;

@@ -4,10 +4,11 @@
 //! and two neighbours can be merged. UMF must pass a block's exact size. The pool's handle may be released while a provider uses the pool.
 //! The provider then allocates nothing, but still frees all blocks.
 
-use super::common::{INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, result_of, write};
+use super::common::{INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, write};
+use super::provider_call::{check_block, enter, last_status};
+use super::provider_ipc;
 use super::record::{Record, target};
 use super::tables::{self, ProviderOps};
-use crate::boundary;
 use crate::device::host::GRANULE;
 use crate::error::{self, Result, fail};
 use crate::plugin::Target;
@@ -15,12 +16,9 @@ use crate::pool::{self, Client, LARGEST_ALIGNMENT, Pool};
 use crate::slots::Id;
 use crate::sys::os;
 use crate::types::*;
-use core::cell::Cell;
 use core::ffi::{c_char, c_void};
 use core::ptr::NonNull;
 
-/// The function that error texts name: the one that returned the table.
-const FUNCTION: &str = "tn_umf_provider_ops";
 /// The page of UMF's interface: block sizes are multiples of it.
 const PAGE_BYTES: usize = GRANULE;
 /// The page size that is recommended for large allocations.
@@ -46,26 +44,15 @@ const fn table(version: u32) -> ProviderOps {
         ext_purge_force,
         ext_allocation_merge,
         ext_allocation_split,
-        // Pools share no memory between processes.
-        ipc: [0; 5],
+        ext_get_ipc_handle_size: provider_ipc::get_ipc_handle_size,
+        ext_get_ipc_handle: provider_ipc::get_ipc_handle,
+        ext_put_ipc_handle: provider_ipc::put_ipc_handle,
+        ext_open_ipc_handle: provider_ipc::open_ipc_handle,
+        ext_close_ipc_handle: provider_ipc::close_ipc_handle,
         ext_ctl: control,
         properties: [0; 2],
         get_cache_line_size,
     }
-}
-
-thread_local! {
-    // `const` and without Drop, as those of `error`.
-    static LAST_STATUS: Cell<tn_status> = const { Cell::new(TN_OK) };
-}
-
-/// Runs the body of a function, and records its status for `get_last_native_error`.
-fn enter(body: impl FnOnce() -> Result<()>) -> tables::Result {
-    let status = boundary::enter(FUNCTION, body);
-    if status != TN_OK {
-        LAST_STATUS.set(status);
-    }
-    result_of(status)
 }
 
 extern "C" fn initialize(params: *const c_void, out: *mut *mut c_void) -> tables::Result {
@@ -161,16 +148,6 @@ impl Part {
     }
 }
 
-/// Checks that a block of the provider starts at `ptr` and has `bytes` bytes.
-fn check_block(target: &Target, ptr: *const c_void, bytes: usize) -> Result<()> {
-    let block = pool::locate(ptr as usize);
-    let own = block.is_some_and(|block| target.is(block.pool) && block.start == ptr as usize && block.owner == 0);
-    if own && block.is_some_and(|block| block.requested == bytes) {
-        return Ok(());
-    }
-    Err(fail(TN_ERR_INVALID, format_args!("{ptr:p} is not a block of {bytes} bytes that this provider allocated")))
-}
-
 extern "C" fn free(provider: *mut c_void, ptr: *mut c_void, bytes: usize) -> tables::Result {
     enter(|| {
         let target = target(provider)?;
@@ -193,7 +170,7 @@ extern "C" fn get_last_native_error(
     // SAFETY: both are variables of UMF.
     unsafe {
         text.write(error::published());
-        code.write(LAST_STATUS.get() as i32);
+        code.write(last_status() as i32);
     }
     SUCCESS
 }

@@ -47,7 +47,13 @@ pub struct ProviderOps {
     pub(super) ext_allocation_split:
         extern "C" fn(provider: *mut c_void, ptr: *mut c_void, total: usize, first: usize) -> Result,
     /// Handles for other processes: either all five functions or none.
-    pub(super) ipc: [usize; 5],
+    pub(super) ext_get_ipc_handle_size: extern "C" fn(provider: *mut c_void, out: *mut usize) -> Result,
+    pub(super) ext_get_ipc_handle:
+        extern "C" fn(provider: *mut c_void, ptr: *const c_void, bytes: usize, handle: *mut c_void) -> Result,
+    pub(super) ext_put_ipc_handle: extern "C" fn(provider: *mut c_void, handle: *mut c_void) -> Result,
+    pub(super) ext_open_ipc_handle:
+        extern "C" fn(provider: *mut c_void, handle: *mut c_void, out: *mut *mut c_void) -> Result,
+    pub(super) ext_close_ipc_handle: extern "C" fn(provider: *mut c_void, ptr: *mut c_void, bytes: usize) -> Result,
     pub(super) ext_ctl: Control,
     /// Properties of an allocation: either both functions or none.
     pub(super) properties: [usize; 2],
@@ -71,6 +77,6 @@ const _: () = {
     assert!(offset_of!(PoolOps, ext_trim_memory) == 96);
     assert!(size_of::<ProviderOps>() == 176 && offset_of!(ProviderOps, alloc) == 24);
     assert!(offset_of!(ProviderOps, get_name) == 64 && offset_of!(ProviderOps, ext_allocation_split) == 96);
-    assert!(offset_of!(ProviderOps, ipc) == 104 && offset_of!(ProviderOps, ext_ctl) == 144);
+    assert!(offset_of!(ProviderOps, ext_get_ipc_handle_size) == 104 && offset_of!(ProviderOps, ext_ctl) == 144);
     assert!(offset_of!(ProviderOps, properties) == 152 && offset_of!(ProviderOps, get_cache_line_size) == 168);
 };

@@ -43,6 +43,12 @@ impl Pool {
         self.ops().host_flags()
     }
 
+    /// Whether other processes can map its memory.
+    #[cfg(not(preload))]
+    pub fn is_shareable(&self) -> bool {
+        !self.is_imported() && Some(self.source()) == Source::shareable()
+    }
+
     /// The device, for operations that call no foreign code: looks, fills, copies, moves.
     pub(super) fn ops(&'static self) -> &'static dyn Device {
         if self.is_imported() { &self.upstream } else { self.source().device() }
@@ -96,7 +102,7 @@ impl Pool {
 
     /// Memory from the device. None: the device refused.
     pub(super) fn fetch(&'static self, request: BackingRequest) -> Result<Option<Piece>> {
-        if !self.is_imported() && !self.is_stream_ordered() {
+        if !self.is_imported() && self.source() == Source::HOST {
             return Ok(self.reserve(request).and_then(|start| self.commit(start, request.bytes)));
         }
         if self.ops().terms().keeps {

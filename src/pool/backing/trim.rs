@@ -36,6 +36,8 @@ impl Pool {
         }
         self.free_ring();
         self.poll_all();
+        // What other processes had, and have no more.
+        self.ops().free_left_over();
         if self.has_heaps() {
             thread_heap::reclaim_from_threads(self, keep == 0);
         }

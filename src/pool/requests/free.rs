@@ -66,6 +66,19 @@ pub fn deallocate_on(
     }
 }
 
+/// As [`deallocate_for`], of a block that no stream uses any more. Uses that were recorded still count.
+pub fn deallocate_finished(
+    client: Client,
+    through: Option<&'static Pool>,
+    address: usize,
+    bytes: Option<usize>,
+) -> Result<()> {
+    match stream_ordered::owner_of(through, address) {
+        Some(pool) => pool.deallocate_ordered(client, through, address, bytes, None),
+        None => deallocate_for(client, through, address, bytes),
+    }
+}
+
 /// Frees blocks of spans that no heap owns, and refuses addresses that are no blocks.
 #[cold]
 #[inline(never)]

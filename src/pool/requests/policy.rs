@@ -96,7 +96,7 @@ pub(in crate::pool) static STREAM_ORDERED: Policy = Policy {
     preallocate: |_| Prealloc::for_stream_ordered(),
     take: |_, state, want, prealloc| state.take_passed_block(want, prealloc),
     plan_growth: PoolState::plan_piece,
-    round: |_, bytes, block| Pool::round_for_streams(bytes, block),
+    round: Pool::round_for_streams,
     resize: Pool::resize_in_order,
     free: Pool::free_in_order,
     erase: Pool::erase_in_order,

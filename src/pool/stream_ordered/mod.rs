@@ -47,6 +47,12 @@ impl Pool {
         self.stream_ordered.load(Ordering::Relaxed)
     }
 
+    /// Whether a store needs more than the bytes of this pool: it is stream-ordered, or accesses are checked.
+    #[inline]
+    pub fn is_special(&self) -> bool {
+        self.special.load(Ordering::Relaxed)
+    }
+
     /// The device whose streams its calls take; the host for other pools.
     pub fn stream_device(&self) -> tn_device {
         if self.is_stream_ordered() { self.device() } else { HOST }
@@ -208,10 +214,15 @@ impl Pool {
         }
     }
 
-    /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
-    pub(super) fn round_for_streams(bytes: usize, block: Block) -> Option<Want> {
+    /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16), with TN_POOL_IPC to the driver's allocations (IP-20). None: no
+    /// address space could hold it.
+    pub(super) fn round_for_streams(&'static self, bytes: usize, block: Block) -> Option<Want> {
         let in_range = bytes <= LARGEST_IN_RANGE_BYTES && block.alignment < GRANULE;
-        let unit = if in_range { MIN_PIECE_BYTES } else { GRANULE };
+        let unit = match in_range {
+            _ if self.flags.load(Ordering::Relaxed) & TN_POOL_IPC != 0 => self.ops().terms().granule,
+            true => MIN_PIECE_BYTES,
+            false => GRANULE,
+        };
         let span_bytes =
             bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
         Some(Want::alone(span_bytes, span_bytes, block.alignment.max(unit), block))

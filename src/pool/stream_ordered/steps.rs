@@ -241,7 +241,7 @@ impl PoolState {
     fn piece_bytes(&self, want: &Want) -> usize {
         let least = want.span_bytes.next_multiple_of(GRANULE);
         if self.settings.flags & TN_POOL_DIRECT != 0 {
-            return least;
+            return self.least(least);
         }
         let usual = match least {
             // Mapped memory grows in place.

@@ -2,7 +2,7 @@
 package main
 
 // #cgo LDFLAGS: -ltenure
-// #include "tenure.h"
+// #include <tenure.h>
 import "C"
 
 func must(good bool) {

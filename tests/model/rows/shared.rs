@@ -1,30 +1,11 @@
 //! Shared variables and functions: rows SV-*, FN-*.
 
-use super::super::callback::Trace;
-use super::super::calls::{Beside, Input, Output};
+use super::super::calls::{Input, Output};
 use super::*;
-use std::collections::VecDeque;
-
-/// Calls that are known beforehand.
-struct Calls(VecDeque<Call>);
-
-impl Trace for Calls {
-    fn next(&mut self, _: &Model) -> Option<(Call, Beside)> {
-        self.0.pop_front().map(|call| (call, Beside::default()))
-    }
-}
 
 const ANY: Input = Input { flags: 0, dtype: 0, ndim: -1, default: Ref::Null, shared: Ref::Null };
 
 impl Scene {
-    /// A call, and what its callback does.
-    fn with(&mut self, call: Call, body: Vec<Call>) -> Result<Done, Status> {
-        let mut body = Calls(body.into());
-        let done = self.driver.step_in(call, Beside::default(), &mut body).unwrap_or_else(|what| panic!("{what}"));
-        assert!(body.0.is_empty(), "the callback has run");
-        done
-    }
-
     fn shared(&mut self, value: Ref, flags: u32) -> Ref {
         let pool = Ref::Null;
         Ref::Shared(self.ok(Call::SharedCreate { value, flags, pool }).shared.expect("a variable"))

@@ -47,6 +47,7 @@ from ._tenure import (
     DeviceView,
     Expr,
     Function,
+    Kernel,
     Mirror,
     MirrorBorrow,
     Pool,
@@ -58,6 +59,7 @@ from ._tenure import (
     access,
     array,
     asarray,
+    block_layout,
     check,
     clone_handle,
     copies,
@@ -74,6 +76,7 @@ from ._tenure import (
     full,
     give,
     holders_of,
+    launch,
     lazy,
     leaks,
     lower,
@@ -99,7 +102,8 @@ from ._forms import identity
 from ._function import Crossings, In, Out, Update, function
 from ._mirror import Transfers
 from ._peers import to_jax, to_torch
-from ._report import report, snapshot
+from ._processes import Offer, shared_empty, shared_pool
+from ._report import Report, report, snapshot
 from ._install import Installed, install, numpy_allocator
 from ._takes import takes
 from ._variable import Crossing, shared
@@ -123,6 +127,7 @@ from ._types import (
     WriteMode,
     bfloat16,
 )
+from . import _engines
 
 # Users see `tenure.OwnershipError`, whichever module defines the class.
 for _class in (*vars(_errors).values(), *vars(_types).values(), *vars(_install).values()):
@@ -223,7 +228,10 @@ __all__ = [
     "HolderKind",
     "In",
     "Installed",
+    "Kernel",
+    "Mirror",
     "NONE",
+    "Offer",
     "Out",
     "OutOfMemoryError",
     "OwnershipError",
@@ -238,10 +246,12 @@ __all__ = [
     "Proxy",
     "RangeError",
     "ReadOnlyError",
+    "Report",
     "Runner",
     "SharedVariable",
     "Status",
     "Store",
+    "Transfers",
     "UNIQUE",
     "UnsupportedError",
     "Update",
@@ -255,6 +265,7 @@ __all__ = [
     "array_equal",
     "asarray",
     "bfloat16",
+    "block_layout",
     "check",
     "clone_handle",
     "compat",
@@ -280,6 +291,7 @@ __all__ = [
     "holders_of",
     "identity",
     "install",
+    "launch",
     "lazy",
     "leaks",
     "linspace",
@@ -298,6 +310,8 @@ __all__ = [
     "set_array_interface",
     "set_dlpack_label",
     "shared",
+    "shared_empty",
+    "shared_pool",
     "snapshot",
     "take",
     "takes",

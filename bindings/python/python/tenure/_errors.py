@@ -110,7 +110,10 @@ class UnsupportedError(Error, NotImplementedError):
 
 
 class FailedError(Error, RuntimeError):
-    """The operation itself failed: a callback, a driver, or a bug in the library."""
+    """The operation itself failed: a callback, a compiler, a driver, or a bug in the library."""
+
+    log: str = ""
+    """The whole log of a compiler."""
 
 
 class ExportError(Error, BufferError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import json
+import os
+import pathlib
 import sys
 import tracemalloc
 from typing import Any, Iterable, TextIO
@@ -37,17 +39,52 @@ def snapshot() -> dict[str, Any]:
     return json.loads(_tenure._report_json())
 
 
-def report(file: TextIO | None = None, *, limit: int = 10) -> None:
+class Report(dict[str, Any]):
+    """What ``report`` found: the dictionary of ``snapshot``, which can be saved as a page for a browser."""
+
+    def __init__(self, found: dict[str, Any], page: str) -> None:
+        super().__init__(found)
+        self._page = page
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves what was found, as of the call of ``report``: a page for a browser if the path ends with ".html", or JSON if it ends
+        with ".json". The page is one file that loads nothing. It shows a map of the memory, the arrays with their holders, copies
+        and pools. An old file is replaced in one step.
+
+        >>> import io, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tenure.report(io.StringIO()).save(f"{folder}/memory.html")
+        """
+        path = pathlib.Path(path)
+        if path.suffix not in (".html", ".json"):
+            raise ValueError(f"save writes .html or .json, not {path.name!r}")
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            beside.write_text(self._page if path.suffix == ".html" else json.dumps(self), encoding="utf-8")
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+    def __repr__(self) -> str:
+        held = sum(pool["stats"]["in_use_bytes"] for pool in self["pools"])
+        return f"<tenure.Report of process {self['process']}: {size(held)} in use; save(\"memory.html\") shows it in a browser>"
+
+
+def report(file: TextIO | None = None, *, limit: int = 10) -> Report:
     """Prints who holds what: pools with the libraries that allocate from them, the largest arrays with all holders and the
     lines that made them, raw memory by line, and copies.
 
     file: the output; None is ``sys.stdout``. limit: lines of each list. If ``tracemalloc`` runs (``tracemalloc.start(8)``),
-    all of NumPy's memory is also listed by line.
+    all of NumPy's memory is also listed by line. The result has all of it as a dictionary, and can be saved as a page for a
+    browser: ``tenure.report().save("memory.html")``.
 
     >>> tenure.report()                           # doctest: +ELLIPSIS
     tenure ...
     """
-    print("\n".join(_lines(snapshot(), limit)), file=sys.stdout if file is None else file)
+    found = Report(snapshot(), _tenure._report_html())
+    print("\n".join(_lines(found, limit)), file=sys.stdout if file is None else file)
+    return found
 
 
 def size(number: int) -> str:
@@ -86,6 +123,14 @@ def _lines(data: dict[str, Any], limit: int) -> Iterable[str]:
         yield ""
         yield f"raw memory: {size(sum(b['bytes'] for b in blocks))} in {_number(sum(b['blocks'] for b in blocks), 'block')}"
         yield from _listed([_raw(b, pools) for b in sorted(blocks, key=lambda b: -b["bytes"])], limit)
+    if out := data["shared_out"]:
+        yield ""
+        yield f"freed here, and kept for other processes: {size(sum(o['bytes'] for o in out))}"
+        yield from _listed([_shared_out(o) for o in sorted(out, key=lambda o: -o["bytes"])], limit)
+    if mapped := data["shared_in"]:
+        yield ""
+        yield f"of other processes, mapped here: {size(sum(m['bytes'] for m in mapped))}"
+        yield from _listed([_shared_in(m) for m in sorted(mapped, key=lambda m: -m["bytes"])], limit)
     yield from _numpy(limit)
     if copies:
         yield ""
@@ -167,6 +212,19 @@ def _raw(blocks: dict[str, Any], pools: dict[int, Any]) -> str:
     site = f" at {blocks['site']}" if blocks["site"] else ""
     who = "" if blocks["client"] in ("raw", "any") else f" of {blocks['client']}"
     return f"{size(blocks['bytes']):>10} in {_number(blocks['blocks'], 'block')}{who}{where}{site}"
+
+
+def _shared_out(out: dict[str, Any]) -> str:
+    name = f" \"{out['name']}\"" if out["name"] else ""
+    # 0: nobody yet, for a file descriptor on its way.
+    who = ", ".join(f"process {number}" if number else "an open file descriptor" for number in sorted(out["importers"]))
+    return f"{size(out['bytes']):>10}{name} on {out['device']}" + (f": {who}" if who else ", free at the next call")
+
+
+def _shared_in(mapped: dict[str, Any]) -> str:
+    state = {True: "", False: ", which has ended", None: ", of which nothing is known"}[mapped["running"]]
+    access = "" if mapped["writable"] else ", read-only"
+    return f"{size(mapped['bytes']):>10} of process {mapped['process']}{state}{access}"
 
 
 def _copy(copy: dict[str, Any]) -> str:

@@ -37,6 +37,7 @@ class PoolFlags(enum.IntFlag):
     STRICT = 4
     ZERO_ON_FREE = 8
     SHAREABLE = 16
+    IPC = 32
 
 
 class PoolBackend(enum.IntEnum):
@@ -149,6 +150,7 @@ class HolderKind(enum.IntEnum):
     FUNCTION = 16
     MIRROR = 17
     QUEUED_RELEASE = 18
+    MODULE = 19
 
     __str__ = enum.Enum.__str__
 

@@ -31,7 +31,7 @@ from typing import NamedTuple as _NamedTuple
 import numpy as _numpy
 
 from . import _tenure, _types
-from ._tenure import Event, Stream
+from ._tenure import Event, Module, Stream
 from ._tenure import Mirror as SmartArray
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Features",
     "HostFlags",
     "MemoryInfo",
+    "Module",
     "SmartArray",
     "Stream",
     "advise",
@@ -420,7 +421,8 @@ def managed_array(
 ):
     """An array in managed memory, which moves between host and device on demand, at one address for both."""
     order = _order_of(shape, dtype, strides, order)
-    where = _named(device, "cuda_managed")
+    # All GPUs share managed memory, so it is the same on each of them.
+    where = "cuda_managed:0" if device is None else _named(device, "cuda_managed")
     with _within(stream):
         if attach_global:
             return _tenure.empty(shape, dtype, order, name=name, device=where)

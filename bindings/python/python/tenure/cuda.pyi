@@ -1,9 +1,11 @@
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
 from enum import IntFlag
 from typing import Any, Literal, NamedTuple, Protocol, Self, SupportsIndex, final
 
-from . import Array, Mirror, Pool, _Dims, _Dtype, _Order
+from numpy.typing import DTypeLike
+
+from . import Array, Kernel, Mirror, Pool, _Dims, _Dtype, _Order
 
 _Stream = Stream | Literal[0] | None
 _Device = SupportsIndex | str | None
@@ -80,6 +82,19 @@ class Stream:
     def handle(self) -> int: ...
     @property
     def _as_parameter_(self) -> Any: ...
+
+@final
+class Module:
+    def __new__(cls, image: str | bytes | bytearray | memoryview, *, name: str | None = None) -> Self: ...
+    @staticmethod
+    def compile(source: str, *, name: str | None = None, arch: str | None = None, options: Sequence[str] = ()) -> Module: ...
+    def kernel(self, name: str, parameters: str | Iterable[str | DTypeLike]) -> Kernel: ...
+    def function(self, name: str, device: str = "cuda:0") -> int: ...
+    def release(self) -> None: ...
+    @property
+    def log(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
 
 @final
 class Event:

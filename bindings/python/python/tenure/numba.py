@@ -26,6 +26,7 @@ from numba.cuda.cudadrv import driver as _driver
 from . import _tenure
 from ._errors import Error as _Error
 from ._errors import UnsupportedError as _UnsupportedError
+from ._types import PoolFlags as _PoolFlags
 from .cuda import HostFlags as _HostFlags
 from .cuda import synchronize as _synchronize
 
@@ -43,7 +44,7 @@ _pools: dict = {}
 
 
 def _pool(device, name, **options):
-    key = (device, *options.values())
+    key = (device, *options.items())
     pool = _pools.get(key)
     if pool is None:
         pool = _pools.setdefault(key, _tenure.Pool(device, name=f"numba {name}", **options))
@@ -94,6 +95,9 @@ class TenureManager(_driver.HostOnlyCUDAMemoryManager):
     """The pool of device memory: a :class:`tenure.Pool` on a GPU. None: the default pool of the GPU, or where other GPUs can
     access its memory a pool that lets them, because Numba's arrays may be copied from any GPU."""
 
+    ipc = False
+    """Whether device memory comes from pools that other processes can open, see :func:`install`."""
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.freed = _Freed()
@@ -111,6 +115,8 @@ class TenureManager(_driver.HostOnlyCUDAMemoryManager):
     def _device_pool(self):
         if self.pool is not None:
             return self.pool
+        if self.ipc:
+            return _pool(f"cuda:{self._device}", "ipc", flags=_PoolFlags.IPC)
         name, others = f"cuda:{self._device}", range(_tenure._device_count("cuda"))
         peers = sum(1 << other for other in others if other != self._device and self.context.can_access_peer(other))
         try:
@@ -147,10 +153,16 @@ class TenureManager(_driver.HostOnlyCUDAMemoryManager):
         return _driver.MemoryInfo(free=info["free_bytes"] + info["pool_free_bytes"], total=info["total_bytes"])
 
     def get_ipc_handle(self, memory):
-        raise RuntimeError(
-            f"the memory at {int(memory.handle):#x} belongs to a pool of Tenure, which is not shared between processes; "
-            "copy the array to the host, or share memory of Numba's own manager"
-        )
+        """A handle for another process, as Numba's own manager makes it. Both sides keep Numba's rule: the memory exists until
+        the other process has closed the handle."""
+        if not self.ipc:
+            raise RuntimeError(
+                f"the memory at {int(memory.handle):#x} belongs to a pool that is not shared between processes; "
+                "call tenure.numba.install(ipc=True), or copy the array to the host"
+            )
+        base, _ = _driver_extents(memory)
+        handle, identity = _driver.driver.cuIpcGetMemHandle(base), self.context.device.get_device_identity()
+        return _driver.IpcHandle(memory, handle, memory.size, identity, offset=int(memory.handle) - int(base))
 
     def reset(self):
         """Frees what Numba still has in this context. Arrays of Tenure stay."""
@@ -225,19 +237,22 @@ def _is_used() -> bool:
     return _driver.driver.is_initialized and any(gpu.primary_context is not None for gpu in _devices.gpus)
 
 
-def install(pool=None) -> type[TenureManager]:
-    """Makes Numba allocate from the pool; without one, from the default pool of each GPU. Call it before Numba first uses
-    a GPU: RuntimeError afterwards, and nothing changes. Calling it twice is allowed."""
+def install(pool=None, *, ipc=False) -> type[TenureManager]:
+    """Makes Numba allocate from the pool; without one, from the default pool of each GPU. ipc: from a pool of each GPU whose
+    memory other processes can open, by ``array.get_ipc_handle()``; each array takes whole pieces of 2 MiB there. Call it before
+    Numba first uses a GPU: RuntimeError afterwards, and nothing changes. Calling it twice is allowed."""
     if not (pool is None or isinstance(pool, _tenure.Pool)):
         raise TypeError(f"a tenure.Pool or None is needed, not {type(pool).__name__}")
-    if _driver._memory_manager is TenureManager and TenureManager.pool is pool:
+    if ipc and pool is not None:
+        raise ValueError("pass a pool or ipc=True, not both: with ipc=True the manager has pools of its own")
+    if _driver._memory_manager is TenureManager and TenureManager.pool is pool and TenureManager.ipc == bool(ipc):
         return TenureManager
     if _is_used():
         raise RuntimeError(
             "Numba has used a GPU already; call tenure.numba.install() before, or set NUMBA_CUDA_MEMORY_MANAGER=tenure.numba"
         )
     _driver.set_memory_manager(TenureManager)
-    TenureManager.pool = pool
+    TenureManager.pool, TenureManager.ipc = pool, bool(ipc)
     return TenureManager
 
 

@@ -393,11 +393,18 @@ impl Array {
     /// `numpy.asarray(x.readonly)`: until it is deleted the array cannot be written, and `why_not` names it.
     ///
     /// frozen: refuse also where a shared view could change the bytes. wait: wait for device work on the array. strict:
-    /// whether a kept view is an error at the end of the block; None: if the option `strict` is on.
-    #[pyo3(signature = (frozen=false, *, wait=true, strict=None))]
-    fn read(slf: Bound<'_, Self>, frozen: bool, wait: bool, strict: Option<bool>) -> PyResult<Bound<'_, Borrow>> {
+    /// whether a kept view is an error at the end of the block; None: if the option `strict` is on. interprocess: for an
+    /// array that processes share; refused while another process writes it in such a block, and excludes writers there.
+    #[pyo3(signature = (frozen=false, *, wait=true, strict=None, interprocess=false))]
+    fn read(
+        slf: Bound<'_, Self>,
+        frozen: bool,
+        wait: bool,
+        strict: Option<bool>,
+        interprocess: bool,
+    ) -> PyResult<Bound<'_, Borrow>> {
         let frozen = if frozen { TN_FROZEN } else { 0 };
-        let access = TN_READ | frozen | if wait { TN_WAIT } else { 0 };
+        let access = TN_READ | frozen | if wait { TN_WAIT } else { 0 } | interprocess_flag(interprocess);
         Borrow::new(slf.py(), Request::One(slf.unbind(), access), strict)
     }
 
@@ -411,14 +418,17 @@ impl Array {
     /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then: reading it
     /// raises `OwnershipError`, and writing to it ValueError. A view that is kept elsewhere, or a part of one (`for row
     /// in view`), becomes a shared view like `numpy.asarray(x)`, which `why_not` names. wait, strict: as in `read`.
-    #[pyo3(signature = (mode=None, *, wait=true, strict=None))]
+    /// interprocess: excludes such readers in other processes too. It goes with every mode but "cow".
+    #[pyo3(signature = (mode=None, *, wait=true, strict=None, interprocess=false))]
     fn write<'py>(
         slf: Bound<'py, Self>,
         mode: Option<&Bound<'py, PyAny>>,
         wait: bool,
         strict: Option<bool>,
+        interprocess: bool,
     ) -> PyResult<Bound<'py, Borrow>> {
-        let access = TN_READ_WRITE | mode_of(mode)? | if wait { TN_WAIT } else { 0 };
+        let wait = if wait { TN_WAIT } else { 0 };
+        let access = TN_READ_WRITE | mode_of(mode)? | wait | interprocess_flag(interprocess);
         Borrow::new(slf.py(), Request::One(slf.unbind(), access), strict)
     }
 
@@ -435,6 +445,10 @@ impl Array {
         let mode = mode_of(mode)? | TN_WAIT;
         Borrow::new(slf.py(), Request::Chunks(slf.unbind(), n, axis, mode), strict)
     }
+}
+
+fn interprocess_flag(is_on: bool) -> u32 {
+    if is_on { TN_INTERPROCESS } else { 0 }
 }
 
 fn strict() -> bool {

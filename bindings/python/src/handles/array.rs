@@ -146,6 +146,11 @@ impl Array {
         self.dtype.load(Ordering::Relaxed)
     }
 
+    /// The device of the bytes.
+    pub fn device_code(&self) -> PyResult<tn_device> {
+        Ok(self.info()?.device)
+    }
+
     /// Number of axes of the handle.
     #[inline]
     pub fn ndim(&self) -> i32 {
@@ -474,14 +479,6 @@ impl Array {
 
     fn __deepcopy__<'py>(&self, py: Python<'py>, _memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
         self.copy(py, None, None, None, None)
-    }
-
-    /// Refused: another process has other memory, so the caller must copy explicitly.
-    fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
-        Err(PyTypeError::new_err(
-            "a tenure.Array cannot be pickled: its memory belongs to this process; pickle numpy.asarray(x), which copies, \
-             or write a file with x.save_npy(path) and open it with tenure.open_npy(path, \"r+\")",
-        ))
     }
 
     /// Sets every element to `value`. mode: "aliased" (the default: other handles see the change), "unique" (refused

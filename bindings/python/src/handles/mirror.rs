@@ -67,6 +67,16 @@ impl Mirror {
         Array::adopt(py, array)
     }
 
+    /// The GPU of the device side.
+    pub fn device_code(&self) -> PyResult<tn_device> {
+        Ok(self.info()?.device)
+    }
+
+    /// The element type.
+    pub fn dtype_code(&self) -> PyResult<tn_dtype> {
+        Ok(self.info()?.dtype)
+    }
+
     fn info(&self) -> PyResult<tn_mirror_info> {
         Ok(c::query(self.id()?)?)
     }

@@ -77,6 +77,11 @@ impl Stream {
         }
     }
 
+    /// The GPU.
+    pub fn device_code(&self) -> tn_device {
+        self.device
+    }
+
     /// Another handle on the same stream.
     pub fn another(&self) -> PyResult<Id> {
         Ok(cuda::stream_import(self.device, cuda::stream_native(self.id()?)?)?)
@@ -112,7 +117,7 @@ impl Drop for Stream {
 #[pymethods]
 impl Stream {
     /// Waits until all work of the stream is done. Raises an error of that work.
-    fn synchronize(&self, py: Python<'_>) -> PyResult<()> {
+    pub fn synchronize(&self, py: Python<'_>) -> PyResult<()> {
         let id = self.id()?;
         py.detach(|| cuda::stream_synchronize(id).map_err(PyErr::from))
     }

@@ -179,6 +179,12 @@ pub fn _report_json() -> PyResult<String> {
     Ok(api::report_json()?)
 }
 
+/// The output of `tn_report_html_text`: see `tenure.Report.save`.
+#[pyfunction]
+pub fn _report_html() -> PyResult<String> {
+    Ok(api::report_html()?)
+}
+
 /// `with tenure.no_copies():` a copy on this thread that was not requested raises OwnershipError (WOULD_COPY). Blocks
 /// nest. In a test it proves that a path copies nothing; `tenure.copies()` lists where copies were made.
 ///

@@ -173,7 +173,7 @@ impl PoolState {
     /// Takes out a pending span for a stream that will wait on the device for its uses.
     /// [`PoolState::set_free_ordered`] puts it back.
     pub fn take_pending(&mut self, want: &Want, prealloc: &mut Prealloc) -> Option<&'static Span> {
-        let (lists, stream) = (self.stream_lists?, want.stream?);
+        let (lists, stream) = (self.stream_lists.filter(|_| self.reuses())?, want.stream?);
         let in_range = want.is_in_range();
         let stream_lists = lists.all().filter(|list| !list.is_of(stream));
         let find = |list: &'static StreamList| want.find_on(list.free_bins(in_range));

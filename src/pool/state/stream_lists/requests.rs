@@ -14,7 +14,7 @@ use crate::pool::span::{Kind, Span, StreamMark};
 use crate::pool::state::free_bins::FreeBins;
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
 use crate::sys::os;
-use crate::types::TN_POOL_ZERO_ON_FREE;
+use crate::types::{TN_POOL_IPC, TN_POOL_ZERO_ON_FREE};
 
 impl Want {
     /// Whether the block is cut from a range.
@@ -46,7 +46,7 @@ impl Want {
 impl PoolState {
     /// A block that the request's stream may have without a wait. Without descriptors only one that needs no cut.
     pub fn take_block_for_stream(&mut self, want: &Want, mut prealloc: Option<&mut Prealloc>) -> Option<NewBlock> {
-        let lists = self.stream_lists?;
+        let lists = self.stream_lists.filter(|_| self.reuses())?;
         let in_range = want.is_in_range();
         let own = want.stream.and_then(|stream| lists.of(stream));
         loop {
@@ -71,6 +71,11 @@ impl PoolState {
         }
     }
 
+    /// Whether freed memory serves later requests. Other processes may have that of pools with TN_POOL_IPC, so it goes back to the device.
+    pub(super) fn reuses(&self) -> bool {
+        self.settings.flags & TN_POOL_IPC == 0
+    }
+
     /// A span of other streams that the request's stream is known to come after.
     fn find_followed(&self, want: &Want, in_range: bool) -> Option<&'static Span> {
         let (lists, stream) = (self.stream_lists?, want.stream?);
@@ -82,7 +87,7 @@ impl PoolState {
 
     /// Whether a span fits that the request's stream may have without a wait.
     pub fn has_for(&self, want: &Want) -> bool {
-        let Some(lists) = self.stream_lists else { return false };
+        let Some(lists) = self.stream_lists.filter(|_| self.reuses()) else { return false };
         let in_range = want.is_in_range();
         let finished = if in_range { &lists.in_range } else { &self.free_bins };
         let own = want.stream.and_then(|stream| lists.of(stream));
@@ -186,6 +191,12 @@ impl PoolState {
         want: &Want,
         prealloc: &mut Prealloc,
     ) -> Option<NewBlock> {
+        if !self.reuses() {
+            // The block has the whole piece. The record may have the mark of an earlier use.
+            span.set_mark(StreamMark::None);
+            span.uses.clear();
+            return Some(self.hand_out(span, want));
+        }
         self.set_free_ordered(span, os::coarse_ms());
         self.take_block_for_stream(want, Some(prealloc))
     }

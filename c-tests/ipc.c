@@ -1,0 +1,452 @@
+/*
+ * ipc.c - the same bytes in two processes (IP-1 to IP-7), and descriptors of senders that lie.
+ *
+ * The other process is this program again, in a fresh process, with a socket as its standard input.
+ */
+#include "processes.h"
+
+/* ---- the other process ---- */
+/* What the other process does, by name. It imports one array, and tells what it finds. */
+static int other_process(const char *what)
+{
+    const int socket = 0;
+    message m;
+    if (strcmp(what, "export") == 0) {
+        /* Sends an array, and is killed. */
+        tn_pool *pool = shareable_pool();
+        tn_array *array = numbers(pool, SHAPE(1000));
+        tn_borrow *hold = NULL;
+        m = exported(array, 0, TN_ALIASED, &hold);
+        send_message(socket, &m);
+        for (;;)
+            pause();
+    }
+    if (!receive_message(socket, &m))
+        return 2;
+    const int writes = strcmp(what, "write") == 0;
+    tn_array *array = imported(&m, writes ? TN_IPC_WRITABLE : 0);
+    close(m.fd);
+    tell(socket, (int64_t)(why(array) & TN_WHY_FOREIGN));
+    CHECK(strstr(info_of(array).name, "(process ") != NULL);
+    tn_view_info view;
+    tn_borrow *guard = NULL;
+    if (strcmp(what, "stay") == 0) {
+        /* Holds the array until it is killed. */
+        tell(socket, 1);
+        for (;;)
+            pause();
+    }
+    if (writes) {
+        fill_i64(array, 77);
+        tell(socket, 77);
+    } else {
+        CHECK(try_write(array, 0) == TN_ERR_READONLY);
+        int64_t last = 0;
+        do {
+            /* The exporter says when to look: 0 ends. */
+            OK(tn_array_borrow_read(array, 0, NULL, NULL, &view, &guard));
+            int64_t sum = 0;
+            for (int64_t i = 0; i < view.shape[0]; i++)
+                sum += *(int64_t *)((char *)view.data + i * view.strides[0]);
+            end(guard);
+            tell(socket, sum);
+            last = hear(socket);
+        } while (last != 0);
+    }
+    drop(array);
+    return finish();
+}
+
+/* ---- rows ---- */
+static void ip_1_shared_or_copied(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *here = numbers(pool, SHAPE(10, 10)), *elsewhere = numbers(NULL, SHAPE(10, 10));
+    tn_borrow *hold = NULL;
+    message m = exported(here, TN_REQUIRE_BORROW, TN_ALIASED, &hold);
+    end(hold);
+    close(m.fd);
+    m = exported(elsewhere, TN_BORROW, TN_COPIED, &hold);
+    tn_array *back = imported(&m, 0);
+    CHECK(address(back) != address(elsewhere) && element(back, 99) == 99);
+    drop(back);
+    end(hold);
+    close(m.fd);
+    m = (message){.fd = -1};
+    FAILS(tn_array_export_ipc(elsewhere, TN_REQUIRE_BORROW, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL), TN_ERR_WOULD_COPY);
+    CHECK(says("TN_POOL_SHAREABLE") && m.fd == -1 && m.bytes == 0);
+    FAILS(tn_array_export_ipc(here, 0, 64, m.descriptor, &m.bytes, &m.fd, &hold, NULL), TN_ERR_COUNT);
+    FAILS(tn_array_export_ipc(here, TN_EXPORT_WRITABLE, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL), TN_ERR_INVALID);
+    FAILS(tn_array_export_ipc(NULL, 0, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL), TN_ERR_NULL);
+    OK(tn_copies_forbid(1));
+    FAILS(tn_array_export_ipc(elsewhere, TN_BORROW, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL), TN_ERR_WOULD_COPY);
+    OK(tn_copies_forbid(0));
+    drop(here);
+    drop(elsewhere);
+    CHECK(live_bytes(pool) == 0);
+    OK(tn_pool_release(pool));
+}
+
+static void ip_2_the_file(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(5000));
+    tn_borrow *hold = NULL;
+    message m = exported(array, 0, TN_ALIASED, &hold);
+    struct stat properties;
+    CHECK(fcntl(m.fd, F_GETFD) == FD_CLOEXEC && fstat(m.fd, &properties) == 0 && (properties.st_mode & 0777) == 0600);
+    const int seals = fcntl(m.fd, F_GET_SEALS);
+    CHECK((seals & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW));
+    CHECK(ftruncate(m.fd, 0) != 0);
+    CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, m.fd, 0) == MAP_FAILED); /* IP-4 */
+    CHECK(write(m.fd, "x", 1) != 1);
+    close(m.fd);
+    end(hold);
+    /* After a read-only export nobody else writes the memory, so a writable one is a copy. */
+    FAILS(tn_array_export_ipc(array, TN_REQUIRE_BORROW | TN_IPC_WRITABLE, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL),
+          TN_ERR_WOULD_COPY);
+    CHECK(says("read-only before"));
+    m = exported(array, TN_IPC_WRITABLE, TN_COPIED, &hold);
+    close(m.fd);
+    end(hold);
+    drop(array);
+    OK(tn_pool_release(pool));
+}
+
+static void ip_4_read_only(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(1000)), *every_third = NULL;
+    OK(tn_array_slice(array, 1, (tn_slice_spec[]){TN_SLICE(TN_NONE, TN_NONE, -3)}, &every_third));
+    tn_borrow *hold = NULL;
+    process other = begin("read");
+    message m = exported(every_third, 0, TN_ALIASED, &hold);
+    send_message(other.socket, &m);
+    close(m.fd);
+    CHECK(hear(other.socket) == TN_WHY_FOREIGN); /* IP-5 */
+    CHECK(hear(other.socket) == 166833);         /* 999 + 996 + .. + 0 */
+    CHECK(try_write(array, 0) == TN_ERR_EXPORTED);
+    end(hold);
+    fill_i64(array, 2);
+    tell(other.socket, 1);
+    CHECK(hear(other.socket) == 2 * 334); /* the same bytes */
+    drop(every_third);
+    drop(array); /* IP-6: the importer's bytes stay */
+    CHECK(live_bytes(pool) == 0);
+    tn_array *reused = zeros(pool, TN_I64, SHAPE(1000));
+    tell(other.socket, 1);
+    CHECK(hear(other.socket) == 2 * 334);
+    tell(other.socket, 0);
+    join(other, 0);
+    drop(reused);
+    OK(tn_pool_release(pool));
+}
+
+static void ip_4_writable(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = zeros(pool, TN_I64, SHAPE(4));
+    tn_borrow *hold = NULL;
+    process other = begin("write");
+    message m = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);
+    send_message(other.socket, &m);
+    close(m.fd);
+    CHECK(hear(other.socket) == TN_WHY_FOREIGN);
+    CHECK(hear(other.socket) == 77 && element(array, 0) == 77);
+    join(other, 0);
+    end(hold);
+    /* A read-only handle has no writable export. */
+    m = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);
+    end(hold);
+    tn_array *readonly = imported(&m, 0);
+    close(m.fd);
+    FAILS(tn_array_export_ipc(readonly, TN_IPC_WRITABLE, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL), TN_ERR_READONLY);
+    drop(readonly);
+    drop(array);
+    OK(tn_pool_release(pool));
+}
+
+/* Whether the report has memory of this process, which runs or does not. */
+static bool report_has(pid_t exporter, const char *running)
+{
+    size_t length = 0;
+    OK(tn_report_json(0, 0, NULL, &length));
+    char *text = malloc(length + 1), wanted[64];
+    OK(tn_report_json(0, length + 1, text, &length));
+    snprintf(wanted, sizeof wanted, "\"process\":%d,\"running\":%s}", (int)exporter, running);
+    const bool has = strstr(text, wanted) != NULL;
+    free(text);
+    return has;
+}
+
+/* IP-6: the exporter is killed; the importer is killed. */
+static void ip_6_deaths(void)
+{
+    for (int i = 0; i < kills(); i++) {
+        process other = begin("export");
+        message m;
+        CHECK(receive_message(other.socket, &m));
+        if (i % 2)
+            join(other, 1);
+        tn_array *array = imported(&m, 0);
+        close(m.fd);
+        if (i % 2 == 0) {
+            CHECK(i > 0 || report_has(other.pid, "true"));
+            join(other, 1);
+        }
+        CHECK(i > 1 || report_has(other.pid, "false"));
+        CHECK(element(array, 0) == 0 && element(array, 999) == 999);
+        drop(array);
+    }
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(1000));
+    for (int i = 0; i < kills(); i++) {
+        process other = begin("stay");
+        tn_borrow *hold = NULL;
+        message m = exported(array, 0, TN_ALIASED, &hold);
+        send_message(other.socket, &m);
+        close(m.fd);
+        CHECK(hear(other.socket) == TN_WHY_FOREIGN && hear(other.socket) == 1);
+        join(other, 1);
+        end(hold);
+    }
+    CHECK(element(array, 999) == 999);
+    fill_i64(array, 3);
+    drop(array);
+    CHECK(live_bytes(pool) == 0);
+    OK(tn_pool_release(pool));
+}
+
+/* In the exporting process: another handle on the same array, as long as that lives. */
+static void the_same_process(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(10)), *scalar = zeros(pool, TN_F32, 0, NULL), *nothing = empty(pool, TN_I64, SHAPE(3, 0));
+    tn_borrow *hold = NULL;
+    message m = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);
+    end(hold);
+    tn_array *twin = imported(&m, 0), *writer = imported(&m, TN_IPC_WRITABLE);
+    CHECK(address(twin) == address(array) && address(writer) == address(array));
+    CHECK(try_write(twin, 0) == TN_ERR_READONLY);
+    fill_i64(writer, 5);
+    CHECK(element(array, 9) == 5);
+    drop(array);
+    drop(twin);
+    drop(writer);
+    /* Its memory is gone here, and its file is not. */
+    twin = imported(&m, 0);
+    CHECK(element(twin, 9) == 5);
+    drop(twin);
+    close(m.fd);
+    m = exported(scalar, 0, TN_ALIASED, &hold);
+    twin = imported(&m, 0);
+    drop(twin);
+    end(hold);
+    close(m.fd);
+    m = exported(nothing, 0, TN_ALIASED, &hold);
+    twin = imported(&m, 0);
+    const tn_array_info info = info_of(twin);
+    CHECK(info.ndim == 2 && info.shape[0] == 3 && info.shape[1] == 0);
+    drop(twin);
+    end(hold);
+    close(m.fd);
+    drop(scalar);
+    drop(nothing);
+    OK(tn_pool_release(pool));
+}
+
+/* ---- senders that lie ---- */
+#define REFUSED(m, flags, status) FAILS(tn_array_import_ipc((m).descriptor, (m).bytes, (m).fd, flags, &none, &how), status)
+
+static message changed(message m, size_t where, uint64_t value)
+{
+    memcpy(m.descriptor + where, &value, sizeof value);
+    return m;
+}
+
+static void lies(void)
+{
+    /* Where the fields are: 8 bytes each behind magic and version. */
+    enum { MAGIC = 0, TOTAL = 8, KIND = 16, FLAGS = 24, DTYPE = 32, NDIM = 40, OFFSET = 48, SIZE_OF_FIXED = 160 };
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(100)), *none = UNTOUCHED;
+    tn_how how = 99;
+    tn_borrow *hold = NULL;
+    message m = exported(array, 0, TN_ALIASED, &hold), wrong;
+    end(hold);
+    const int files = open_files();
+    FAILS(tn_array_import_ipc(NULL, m.bytes, m.fd, 0, &none, NULL), TN_ERR_NULL);
+    FAILS(tn_array_import_ipc(m.descriptor, m.bytes, m.fd, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_array_import_ipc(m.descriptor, m.bytes, m.fd, TN_BORROW, &none, NULL), TN_ERR_INVALID);
+    FAILS(tn_array_import_ipc(m.descriptor, TN_IPC_DESCRIPTOR_BYTES + 1, m.fd, 0, &none, NULL), TN_ERR_INVALID);
+    for (size_t bytes = 0; bytes < m.bytes; bytes++) {
+        wrong = m, wrong.bytes = bytes;
+        REFUSED(wrong, 0, TN_ERR_INVALID);
+    }
+    REFUSED(changed(m, MAGIC, 0), 0, TN_ERR_INVALID);
+    REFUSED(changed(m, MAGIC, 0x250494e54u), 0, TN_ERR_UNSUPPORTED);
+    REFUSED(changed(m, TOTAL, m.bytes + 8), 0, TN_ERR_INVALID);
+    REFUSED(changed(m, KIND, 7), 0, TN_ERR_UNSUPPORTED);
+    REFUSED(changed(m, FLAGS, 4), 0, TN_ERR_UNSUPPORTED);
+    REFUSED(changed(m, DTYPE, 0), 0, TN_ERR_DTYPE);
+    REFUSED(changed(m, NDIM, UINT64_MAX), 0, TN_ERR_SHAPE);
+    REFUSED(changed(m, NDIM, 65), 0, TN_ERR_OVERFLOW);
+    REFUSED(changed(m, NDIM, 2), 0, TN_ERR_INVALID);
+    REFUSED(changed(m, SIZE_OF_FIXED, UINT64_MAX), 0, TN_ERR_SHAPE);
+    REFUSED(changed(m, SIZE_OF_FIXED, (uint64_t)1 << 61), 0, TN_ERR_OVERFLOW);
+    REFUSED(changed(m, SIZE_OF_FIXED, (uint64_t)1 << 40), 0, TN_ERR_RANGE);
+    REFUSED(changed(m, OFFSET, 1 << 20), 0, TN_ERR_RANGE);
+    REFUSED(changed(m, OFFSET, (uint64_t)-8), 0, TN_ERR_RANGE);
+    REFUSED(changed(m, OFFSET, 4), 0, TN_ERR_LAYOUT);
+    REFUSED(changed(m, FLAGS, 1), TN_IPC_WRITABLE, TN_ERR_READONLY); /* the seal says otherwise */
+    REFUSED(m, TN_IPC_WRITABLE, TN_ERR_READONLY);
+
+    /* What is no memory, or could shrink. */
+    wrong = m;
+    int ends[2], unsealed = memfd_create("unsealed", MFD_CLOEXEC);
+    CHECK(pipe(ends) == 0 && ftruncate(unsealed, 1 << 20) == 0);
+    const int others[] = {open("/", O_RDONLY), open("/dev/null", O_RDWR), open(program, O_RDONLY), open(program, O_PATH), ends[0],
+                          socket(AF_UNIX, SOCK_STREAM, 0), unsealed};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        wrong.fd = others[i];
+        REFUSED(wrong, 0, TN_ERR_INVALID);
+    }
+    wrong.fd = unsealed;
+    tn_array *trusted = imported(&wrong, TN_IPC_TRUSTED);
+    CHECK(element(trusted, 5) == 0);
+    drop(trusted);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        close(others[i]);
+    close(ends[1]);
+    wrong.fd = -1;
+    REFUSED(wrong, 0, TN_ERR_IO);
+    wrong.fd = 100000;
+    REFUSED(wrong, 0, TN_ERR_IO);
+
+    /* Elements that overlap are not written. */
+    tn_array *same = NULL;
+    message writable = exported(array, TN_IPC_WRITABLE, TN_COPIED, &hold);
+    end(hold);
+    REFUSED(changed(writable, FLAGS, 0), TN_IPC_WRITABLE, TN_ERR_READONLY);
+    wrong = changed(writable, SIZE_OF_FIXED + 8, 0);
+    OK(tn_array_import_ipc(wrong.descriptor, wrong.bytes, wrong.fd, TN_IPC_WRITABLE, &same, NULL));
+    CHECK(try_write(same, 0) == TN_ERR_READONLY);
+    drop(same);
+    close(writable.fd);
+
+    /* Random bytes: a status each. */
+    uint64_t state = 88172645463325252u;
+    for (int i = 0; i < rounds(200000); i++) {
+        wrong = m;
+        for (int n = 0; n < 1 + i % 3; n++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+            wrong.descriptor[state % m.bytes] = (unsigned char)(state >> 32);
+        }
+        tn_array *any = NULL;
+        if (tn_array_import_ipc(wrong.descriptor, wrong.bytes, wrong.fd, 0, &any, NULL) == TN_OK) {
+            info_of(any);
+            drop(any);
+        }
+    }
+    CHECK(open_files() == files && none == UNTOUCHED && how == 99);
+    close(m.fd);
+    drop(array);
+    OK(tn_pool_release(pool));
+}
+
+static void ip_3_each_block_has_a_file(void)
+{
+    tn_pool_options options = {.size = sizeof options, .flags = TN_POOL_SHAREABLE, .initial_size = 1 << 20};
+    tn_pool *pool = NULL;
+    FAILS(tn_pool_create(HOST, &options, &pool), TN_ERR_UNSUPPORTED);
+    CHECK(says("initial_size"));
+    const int files = open_files();
+    pool = shareable_pool();
+    void *blocks[3] = {NULL};
+    for (int i = 0; i < 3; i++) {
+        OK(tn_pool_allocate(pool, (size_t)1 << (10 * i), 0, NULL, &blocks[i]));
+        memset(blocks[i], i + 1, (size_t)1 << (10 * i));
+    }
+    CHECK(open_files() == files + 3);
+    OK(tn_pool_reallocate(pool, blocks[2], 3 << 20, NULL, &blocks[2]));
+    CHECK(((char *)blocks[2])[(1 << 20) - 1] == 3);
+    for (int i = 0; i < 3; i++)
+        OK(tn_pool_deallocate(pool, blocks[i], NULL));
+    CHECK(open_files() == files && stats_of(pool).reserved_bytes == 0);
+    OK(tn_pool_release(pool));
+}
+
+/* Without a descriptor there is no array, and nothing is left. */
+static void ip_7_a_descriptor_each(void)
+{
+    tn_pool *pool = shareable_pool();
+    struct rlimit before, few;
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few = before;
+    few.rlim_cur = (rlim_t)open_files() + 3;
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    tn_array *arrays[16] = {NULL};
+    int made = 0;
+    tn_status status = TN_OK;
+    while (made < 16 && (status = tn_array_zeros(pool, TN_I64, 1, (int64_t[]){1000}, NULL, &arrays[made])) == TN_OK)
+        made++;
+    CHECK(made > 0 && made < 8 && status == TN_ERR_NO_HOST_MEMORY);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    /* A freed block is closed: its memory is never another array's. */
+    const int files = open_files();
+    drop(arrays[0]);
+    CHECK(open_files() == files - 1);
+    for (int i = 1; i < made; i++)
+        drop(arrays[i]);
+    CHECK(live_bytes(pool) == 0);
+    OK(tn_pool_release(pool));
+}
+
+/* Shared memory has no name that could stay behind. */
+static int names_in_shm(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/dev/shm");
+    if (folder == NULL)
+        return 0;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        count += strstr(entry->d_name, "tenure") != NULL;
+    closedir(folder);
+    return count;
+}
+
+static void ip_31_no_names(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(1000));
+    tn_borrow *hold = NULL;
+    message m = exported(array, 0, TN_ALIASED, &hold);
+    CHECK(names_in_shm() == 0);
+    struct stat properties;
+    CHECK(fstat(m.fd, &properties) == 0 && properties.st_nlink == 0);
+    end(hold);
+    close(m.fd);
+    drop(array);
+    OK(tn_pool_release(pool));
+}
+
+int main(int argc, char **argv)
+{
+    program = argv[0];
+    if (argc > 1)
+        return other_process(argv[1]);
+    const int files = open_files();
+    ip_3_each_block_has_a_file();
+    ip_1_shared_or_copied();
+    ip_2_the_file();
+    ip_4_read_only();
+    ip_4_writable();
+    ip_6_deaths();
+    the_same_process();
+    lies();
+    if (rounds(10) == 10) /* valgrind has a limit of its own, and does not pass this one on */
+        ip_7_a_descriptor_each();
+    ip_31_no_names();
+    CHECK(open_files() == files);
+    return finish();
+}

@@ -1,0 +1,96 @@
+//! `tenure ps`: the processes that use Tenure, and the memory that they share.
+
+use super::Command;
+use crate::processes::{self, Found};
+use crate::progress::Progress;
+use crate::text::{count, printable, size};
+use crate::{Failure, print};
+use clap::{Arg, ArgAction, ArgMatches};
+use comfy_table::{CellAlignment, Table, presets};
+use std::process::ExitCode;
+
+pub const COMMAND: Command = Command { name: "ps", describe, run };
+
+/// Longer command lines are cut.
+const COMMAND_CHARS: usize = 60;
+
+fn describe(command: clap::Command) -> clap::Command {
+    command
+        .about("Lists the processes that use Tenure, and the memory that they share")
+        .after_help(
+            "Found are processes that have libtenure mapped, hold memory that it shares, or listen. A program that links the library\n\
+             statically is found in the last two cases only.",
+        )
+        .arg(Arg::new("all").short('a').long("all").action(ArgAction::SetTrue).help("Those of all users, as far as the system tells"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Prints the lists as JSON"))
+}
+
+fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
+    let own = match arguments.get_flag("all") {
+        true => None,
+        false => Some(tenure::sys::os::user().ok_or("this user has no number in this user namespace; use --all")?),
+    };
+    let ids =
+        processes::all(own).map_err(|error| format!("cannot read /proc: {error}; the command needs it mounted"))?;
+    let mut progress = Progress::new();
+    let found = processes::scan(&ids, |seen| progress.tick(|| format!("{seen} of {} processes", ids.len())));
+    drop(progress);
+    let output = if arguments.get_flag("json") {
+        serde_json::to_string_pretty(&found).map_err(|error| error.to_string())? + "\n"
+    } else {
+        tables(&found)
+    };
+    print(&output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A table without lines. Columns of numbers are given by their positions.
+fn table(head: &[&str], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head);
+    for column in numbers {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn printed(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+fn tables(found: &Found) -> String {
+    if found.processes.is_empty() {
+        return "no process uses Tenure\n".to_owned();
+    }
+    let mut processes = table(&["PID", "LISTENS", "SHARED", "LIBRARY", "COMMAND"], &[0, 2]);
+    for process in &found.processes {
+        let own = found.segments.iter().filter(|segment| process.segments.contains(&segment.segment));
+        let shared: u64 = own.map(|segment| segment.bytes).sum();
+        let library = match process.libraries.as_slice() {
+            [] => "none mapped".to_owned(),
+            [one] => one.clone(),
+            [first, rest @ ..] => format!("{first} and {}", count(rest.len() as u64, "other")),
+        };
+        let command: String = printable(&process.command).chars().take(COMMAND_CHARS).collect();
+        processes.add_row([
+            process.process.to_string(),
+            if process.listens { "yes" } else { "no" }.to_owned(),
+            if process.segments.is_empty() { "-".to_owned() } else { size(shared) },
+            printable(&library).into_owned(),
+            command,
+        ]);
+    }
+    if found.segments.is_empty() {
+        return printed(&processes);
+    }
+    let mut segments = table(&["SEGMENT", "SIZE", "HELD BY"], &[0, 1]);
+    for segment in &found.segments {
+        let holders: Vec<String> = segment.processes.iter().map(u32::to_string).collect();
+        segments.add_row([segment.segment.to_string(), size(segment.bytes), holders.join(", ")]);
+    }
+    let total: u64 = found.segments.iter().map(|segment| segment.bytes).sum();
+    let title = format!("{} in {}:", size(total), count(found.segments.len() as u64, "shared segment"));
+    format!("{}\n{title}\n{}", printed(&processes), printed(&segments))
+}

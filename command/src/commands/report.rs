@@ -1,0 +1,76 @@
+//! `tenure report`: who holds what, the largest first, of a running process or a saved report.
+
+mod lines;
+
+pub use lines::holders;
+
+use super::Command;
+use crate::{Failure, client, print, snapshot, text};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use std::process::ExitCode;
+
+pub const COMMAND: Command = Command { name: "report", describe, run };
+
+fn describe(command: clap::Command) -> clap::Command {
+    command
+        .about("Prints who holds memory: pools with the libraries that use them, the largest arrays with their holders")
+        .after_help("A number is a process, and anything else a file; write ./123 for a file with such a name.")
+        .arg(
+            Arg::new("from")
+                .value_name("PID|FILE")
+                .required(true)
+                .help("A process that listens, or a file with the output of tn_report_json"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Prints the report as JSON (docs/report.schema.json)"),
+        )
+        .arg(
+            Arg::new("html")
+                .long("html")
+                .value_name("FILE")
+                .conflicts_with("json")
+                .help("Saves the report of a process as a page for a browser, and prints nothing"),
+        )
+        .arg(
+            Arg::new("limit")
+                .long("limit")
+                .value_name("N")
+                .default_value("10")
+                .value_parser(value_parser!(usize))
+                .help("Lines of each list"),
+        )
+}
+
+fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
+    let from: &String = arguments.get_one("from").expect("required");
+    if let Some(to) = arguments.get_one::<String>("html") {
+        let process = from
+            .parse::<u32>()
+            .map_err(|_| format!("--html needs a process, not {from}; a saved report has no page"))?;
+        let page = client::page(process)?;
+        std::fs::write(to, page).map_err(|error| format!("cannot write {to}: {error}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (json, from) = match from.parse::<u32>() {
+        Ok(process) => (client::report(process)?, format!("the answer of process {process}")),
+        Err(_) => {
+            let read = std::fs::read(from);
+            (
+                read.map_err(|error| format!("cannot read {from}: {error}; name a process or a saved report"))?,
+                from.clone(),
+            )
+        }
+    };
+    let report = snapshot::parse(&json, &from)?;
+    let output = if arguments.get_flag("json") {
+        String::from_utf8(json).map_err(|error| format!("{from}: {error}"))? + "\n"
+    } else {
+        let limit = *arguments.get_one::<usize>("limit").expect("has a default");
+        text::printable_lines(&lines::lines(&report, limit))
+    };
+    print(&output)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,35 @@
+//! A line on standard error that shows that something takes time. It appears after a second, on terminals only.
+
+use indicatif::ProgressBar;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Shorter waits show nothing.
+const QUIET: Duration = Duration::from_secs(1);
+
+pub struct Progress {
+    start: Instant,
+    line: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub fn new() -> Progress {
+        Progress { start: Instant::now(), line: None }
+    }
+
+    /// States what goes on; called again and again.
+    pub fn tick(&mut self, what: impl FnOnce() -> String) {
+        if self.start.elapsed() < QUIET || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let line = self.line.get_or_insert_with(ProgressBar::new_spinner);
+        line.set_message(what());
+        line.tick();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.line.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}

@@ -1,0 +1,448 @@
+//! The `tenure` command on running processes: this program, started again with `TENURE_TEST_PART`, is the process that is looked at.
+
+#[path = "../../tests/support/capi.rs"]
+mod capi;
+
+use capi::*;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tenure::types::*;
+use tenure_harness::{Printed, again, output, skip, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
+
+const PART: &str = "TENURE_TEST_PART";
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The command with arguments.
+fn tenure(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    command.args(arguments).env_remove("TENURE_LISTEN").env_remove("LD_PRELOAD").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    ran(&mut tenure(arguments))
+}
+
+fn ran(command: &mut Command) -> (i32, String, String) {
+    let Printed { status, stdout, stderr, .. } = output(command, LIMIT).unwrap();
+    (status.and_then(|status| status.code()).unwrap_or(-1), stdout, stderr)
+}
+
+/// A file of this test.
+fn file(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("command-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+/// A process that holds arrays; it ends with the value.
+struct Server {
+    child: Child,
+}
+
+impl Server {
+    /// Starts the part of a test that is the server.
+    fn start(test: &str, listens: bool) -> Server {
+        let mut command = again(test);
+        command.env(PART, "server").env("TENURE_LISTEN", if listens { "1" } else { "0" });
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.find(|line| line.as_deref().is_ok_and(|line| line == "ready")).expect("the server is ready").unwrap();
+        Server { child }
+    }
+
+    fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// In the server: tells that it is ready, and waits for its end.
+fn serve() -> ! {
+    println!("ready");
+    let _ = std::io::stdin().read(&mut [0]);
+    std::process::exit(0)
+}
+
+fn is_server() -> bool {
+    std::env::var_os(PART).is_some()
+}
+
+/// CO-20: the report of a process, as text and as JSON, and of a saved file.
+#[test]
+fn co_20_report_of_a_process_and_of_a_file() {
+    if is_server() {
+        let pool = pool_of(|options| options.max_size = 64 << 20).unwrap();
+        here(c"step.py", 41);
+        let large = zeros(pool, &[1 << 17]).unwrap();
+        set_name(large, "weights");
+        read(clone(large).unwrap(), 0).unwrap();
+        for _ in 0..12 {
+            zeros(0, &[100]).unwrap();
+        }
+        serve();
+    }
+    let server = Server::start("co_20_report_of_a_process_and_of_a_file", true);
+    let (code, text, errors) = run(&["report", &server.id()]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+    assert!(text.starts_with(&format!("tenure 0.1.0, process {}\n", server.id())), "{text}");
+    for part in [
+        "1 MiB in use, peak 1 MiB",
+        "limit 64 MiB",
+        "     1 MiB  2 arrays \"weights\" at step.py:41, being read at step.py:41; in pool ",
+        "\n  and 3 more\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    let (_, short, _) = run(&["report", &server.id(), "--limit", "1"]);
+    assert!(short.contains("\n  and 12 more\n"), "{short}");
+    let (code, json, errors) = run(&["report", &server.id(), "--json"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let saved = file("saved.json");
+    std::fs::write(&saved, &json).unwrap();
+    let (code, again, errors) = run(&["report", saved.to_str().unwrap()]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let page = file("saved.html");
+    let (code, nothing, errors) = run(&["report", &server.id(), "--html", page.to_str().unwrap()]);
+    assert_eq!((code, nothing.as_str(), errors.as_str()), (0, "", ""));
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("\"weights\""), "{}", &page[..100]);
+    assert_eq!(run(&["report", saved.to_str().unwrap(), "--html", "never.html"]).0, 1);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&again), lines(&text));
+    assert_eq!(run(&["report", saved.to_str().unwrap(), "--json"]).1.trim_end(), json.trim_end());
+}
+
+/// CO-21: an answer is read only from the process that was asked for.
+#[test]
+fn co_21_an_impostor_is_not_believed() {
+    // A process that does not listen, and another one that took its name.
+    let mut victim = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+    let name = SocketAddr::from_abstract_name(format!("tenure/{}", victim.id())).unwrap();
+    let listener = UnixListener::bind_addr(&name).unwrap();
+    let served = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let _ = client.read_to_end(&mut request);
+        request
+    });
+    let (code, text, errors) = run(&["report", &victim.id().to_string()]);
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    assert_eq!((code, text.as_str()), (1, ""));
+    assert!(errors.contains(&format!("process {} listens under the name", std::process::id())), "{errors}");
+    assert_eq!(served.join().unwrap(), b"", "nothing was sent to it");
+}
+
+/// CO-22: a failure is one line on standard error that says what to do, with status 1; wrong arguments have status 2.
+#[test]
+fn co_22_failures_are_one_line() {
+    if is_server() {
+        serve();
+    }
+    let server = Server::start("co_22_failures_are_one_line", false);
+    let (garbage, newer, cut) = (file("garbage.json"), file("newer.json"), file("cut.json"));
+    std::fs::write(&garbage, "no JSON").unwrap();
+    std::fs::write(&newer, "{\"schema\":2}").unwrap();
+    std::fs::write(&cut, "{\"schema\":1,\"pools\":[").unwrap();
+    let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
+    for (arguments, status, part) in [
+        (vec!["report".to_owned(), server.id()], 1, "TENURE_LISTEN=1"),
+        (vec!["report".to_owned(), "4194305".to_owned()], 1, "there is no process 4194305"),
+        (vec!["report".to_owned(), "/no/such/file".to_owned()], 1, "/no/such/file"),
+        (vec!["report".to_owned(), path(&garbage)], 1, "is no report of Tenure"),
+        (vec!["report".to_owned(), path(&newer)], 1, "format 2"),
+        (vec!["report".to_owned(), path(&cut)], 1, "cut off"),
+        (vec!["top".to_owned(), server.id()], 1, "needs a terminal"),
+        (vec!["report".to_owned()], 2, "--help"),
+        (vec!["report".to_owned(), "1".to_owned(), "--limit".to_owned(), "x".to_owned()], 2, "--limit"),
+        (vec!["top".to_owned(), "name".to_owned()], 2, "PID"),
+        (vec!["top".to_owned(), "1".to_owned(), "--interval".to_owned(), "0".to_owned()], 2, "0.1"),
+        (vec!["unknown".to_owned()], 2, "unknown"),
+    ] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (code, text, errors) = run(&arguments);
+        assert_eq!((code, text.as_str()), (status, ""), "{arguments:?}: {errors}");
+        assert!(
+            errors.contains(part) && errors.starts_with("tenure") && errors.lines().count() == 1,
+            "{arguments:?}: {errors}"
+        );
+    }
+    assert_eq!(run(&["--help"]).0, 0);
+    assert_eq!(run(&["--version"]).1, "tenure 0.1.0\n");
+}
+
+/// CO-23: names from a process cannot command the terminal.
+#[test]
+fn co_23_control_characters_are_not_printed() {
+    if is_server() {
+        set_name(zeros(0, &[10]).unwrap(), "bell\u{7}\u{1b}[2J\u{9b}31m");
+        serve();
+    }
+    let server = Server::start("co_23_control_characters_are_not_printed", true);
+    let (_, text, _) = run(&["report", &server.id()]);
+    assert!(text.contains("bell") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+}
+
+/// CO-24: the processes that use Tenure with their shared segments, each once with all who have it.
+#[allow(clippy::zombie_processes)] // the child ends with the server
+#[test]
+fn co_24_ps_lists_processes_and_segments() {
+    if is_server() {
+        let pool = pool_of(|options| options.flags = TN_POOL_SHAREABLE).unwrap();
+        let array = zeros(pool, &[1 << 16]).unwrap();
+        let (_, fd) = export_ipc(array, 0).unwrap();
+        // Another process with the segment, and without the library's listener.
+        let mut child = Command::new("sleep");
+        // SAFETY: only makes the descriptor survive the exec.
+        unsafe {
+            child.arg("600").pre_exec(move || {
+                libc::fcntl(fd, libc::F_SETFD, 0);
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            })
+        };
+        let child = child.spawn().unwrap();
+        println!("child {}", child.id());
+        serve();
+    }
+    let server = Server::start("co_24_ps_lists_processes_and_segments", true);
+    let quiet = Server::start("co_22_failures_are_one_line", false);
+    let (code, json, errors) = run(&["ps", "--json"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let processes = found["processes"].as_array().unwrap();
+    let of = |id: u64| processes.iter().find(|process| process["process"] == id);
+    let own = of(server.child.id().into()).unwrap_or_else(|| panic!("{json}"));
+    assert_eq!(own["listens"], true);
+    let segment = own["segments"][0].as_u64().unwrap();
+    let listed: Vec<_> = found["segments"].as_array().unwrap().iter().filter(|s| s["segment"] == segment).collect();
+    assert_eq!(listed.len(), 1, "{json}");
+    assert!(listed[0]["bytes"].as_u64().unwrap() >= 8 << 16, "{json}");
+    let holders = listed[0]["processes"].as_array().unwrap();
+    assert_eq!(holders.len(), 2, "{json}");
+    let child = holders.iter().find(|id| **id != u64::from(server.child.id())).unwrap().as_u64().unwrap();
+    assert!(of(child).is_some_and(|child| child["listens"] == false), "{json}");
+    // This program links the library statically, so nothing shows that the other server uses it.
+    assert!(of(quiet.child.id().into()).is_none(), "{json}");
+    let (code, text, _) = run(&["ps"]);
+    assert_eq!(code, 0);
+    let line =
+        text.lines().find(|line| line.trim_start().starts_with(&server.id())).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("yes"), "{text}");
+    assert!(
+        text.contains("shared segment") && text.contains(&segment.to_string()) && !text.contains('\u{1b}'),
+        "{text}"
+    );
+}
+
+/// CO-24: a process that has loaded the shared library is found by its file.
+#[test]
+fn co_24_ps_finds_a_process_with_the_library() {
+    if is_server() {
+        let path = std::ffi::CString::new(std::env::var("TENURE_TEST_FILE").unwrap()).unwrap();
+        // SAFETY: a library whose initialisation only reads the environment.
+        assert!(!unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) }.is_null());
+        serve();
+    }
+    let built = std::env::current_exe().unwrap().with_file_name("libtenure.so");
+    if !built.exists() {
+        skip("the shared library is not built");
+    }
+    // SAFETY: no other thread reads the environment.
+    unsafe { std::env::set_var("TENURE_TEST_FILE", &built) };
+    let server = Server::start("co_24_ps_finds_a_process_with_the_library", false);
+    let (_, text, _) = run(&["ps"]);
+    let line =
+        text.lines().find(|line| line.trim_start().starts_with(&server.id())).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("libtenure.so") && line.contains(" no "), "{text}");
+}
+
+/// CO-25: absent things are no failure; what is there and does not work is.
+#[test]
+fn co_25_doctor_tells_absent_from_broken() {
+    let (code, text, errors) = run(&["doctor"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+    for part in [
+        "CUDA driver",
+        "huge pages",
+        "control group",
+        "NUMA nodes",
+        "ulimit -n",
+        "ulimit -l",
+        "ulimit -v",
+        "LD_PRELOAD",
+        "python3",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(text.ends_with("nothing is broken\n"));
+    let folder = file("bin");
+    let (code, text, _) = ran(tenure(&["doctor"]).env("PATH", &folder));
+    assert!(code == 0 && text.contains("is not on the PATH"), "{text}");
+    // A python3 that fails.
+    std::fs::create_dir_all(&folder).unwrap();
+    let _ = std::fs::remove_file(folder.join("python3"));
+    std::os::unix::fs::symlink("/bin/false", folder.join("python3")).unwrap();
+    let (code, text, _) = ran(tenure(&["doctor"]).env("PATH", &folder));
+    assert!(code == 1 && text.contains("BROKEN   python3"), "{text}");
+    assert!(text.ends_with("something is broken: see the lines marked BROKEN\n"), "{text}");
+    let (code, text, _) = ran(tenure(&["doctor"]).env("LD_PRELOAD", "/no/such/libx.so"));
+    assert!(code == 1 && text.contains("/no/such/libx.so"), "{text}");
+}
+
+/// CO-25: the devices are those of the library.
+#[test]
+fn co_25_doctor_shows_the_devices_of_the_driver() {
+    let simulator = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("cuda-sim");
+    if !simulator.join("libcuda.so.1").exists() {
+        skip("the simulated driver is not built: cargo xtask sim");
+    }
+    let (code, text, errors) = ran(tenure(&["doctor"]).env("LD_LIBRARY_PATH", &simulator));
+    assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+    assert!(text.contains("supports CUDA") && text.contains("cuda:0") && text.contains("compute capability"), "{text}");
+    let broken = file("driver");
+    std::fs::create_dir_all(&broken).unwrap();
+    std::fs::write(broken.join("libcuda.so.1"), "no library").unwrap();
+    let (_, text, _) = ran(tenure(&["doctor"]).env("LD_LIBRARY_PATH", &broken));
+    assert!(text.contains("CUDA driver"), "{text}");
+}
+
+/// CO-26: the view in a terminal is refreshed, obeys keys, and leaves the terminal as it was.
+#[test]
+fn co_26_top_in_a_terminal() {
+    if is_server() {
+        here(c"grow.py", 7);
+        let mut number = 0;
+        set_name(zeros(0, &[1 << 18]).unwrap(), "largest");
+        println!("ready");
+        loop {
+            number += 1;
+            set_name(zeros(0, &[1000]).unwrap(), &format!("array{number}"));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let server = Server::start("co_26_top_in_a_terminal", true);
+    let (mut ours, theirs) = terminal(100, 30);
+    let before = settings(&theirs);
+    let mut top = tenure(&["top", &server.id(), "--interval", "0.1"]);
+    let stdio = || Stdio::from(theirs.try_clone().unwrap());
+    let mut top = top.env("TERM", "xterm").stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+    let mut seen = String::new();
+    wait_for(&mut ours, &mut seen, "\"largest\" at grow.py:7");
+    // The change since the report before is there only after a refresh.
+    wait_for(&mut ours, &mut seen, "+");
+    ours.write_all(b"s").unwrap();
+    wait_for(&mut ours, &mut seen, "growth");
+    ours.write_all(b"\x1b[B\x1b[B").unwrap();
+    wait_for(&mut ours, &mut seen, "array");
+    ours.write_all(b"q").unwrap();
+    let start = Instant::now();
+    let status = loop {
+        drain(&mut ours, &mut seen);
+        match top.try_wait().unwrap() {
+            Some(status) => break status,
+            None if start.elapsed() < Duration::from_secs(30) => std::thread::sleep(Duration::from_millis(10)),
+            None => {
+                top.kill().unwrap();
+                panic!("q does not end it: {seen:?}");
+            }
+        }
+    };
+    assert_eq!(status.code(), Some(0), "{seen:?}");
+    drain(&mut ours, &mut seen);
+    // It leaves the alternate screen, and the terminal's settings are those of before.
+    assert!(seen.contains("\x1b[?1049h") && seen.contains("\x1b[?1049l"), "{seen:?}");
+    assert_eq!(settings(&theirs), before);
+    // The end of the process is told.
+    let mut top = tenure(&["top", &server.id(), "--interval", "0.1"]);
+    let mut top = top.env("TERM", "xterm").stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+    seen.clear();
+    wait_for(&mut ours, &mut seen, "largest");
+    let id = server.id();
+    drop(server);
+    wait_for(&mut ours, &mut seen, &format!("there is no process {id}"));
+    assert_eq!(tenure_harness::wait(&mut top, LIMIT).unwrap().and_then(|status| status.code()), Some(1));
+}
+
+/// A terminal without a window: our side, which never waits, and that of the program.
+fn terminal(columns: u16, rows: u16) -> (std::fs::File, OwnedFd) {
+    let (mut ours, mut theirs) = (0, 0);
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: room for two descriptors; no name and no settings.
+    let failed = unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null(), &size) };
+    assert_eq!(failed, 0);
+    // SAFETY: descriptors of ours, which the program started later must not inherit as such.
+    unsafe {
+        libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::fcntl(theirs, libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::fcntl(ours, libc::F_SETFL, libc::O_NONBLOCK | libc::O_RDWR);
+        (std::fs::File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
+    }
+}
+
+/// Whether the terminal edits lines and echoes.
+fn settings(terminal: &OwnedFd) -> (u32, u32) {
+    // SAFETY: all-zero is valid, and the call fills it.
+    let mut found: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::tcgetattr(terminal.as_raw_fd(), &mut found) }, 0);
+    (found.c_lflag, found.c_iflag)
+}
+
+/// Adds what the program has written.
+fn drain(terminal: &mut std::fs::File, seen: &mut String) {
+    let mut part = [0; 4096];
+    while let Ok(count @ 1..) = terminal.read(&mut part) {
+        seen.push_str(&String::from_utf8_lossy(&part[..count]));
+    }
+}
+
+fn wait_for(terminal: &mut std::fs::File, seen: &mut String, text: &str) {
+    let start = Instant::now();
+    loop {
+        drain(terminal, seen);
+        if seen.contains(text) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{text:?} does not come: {seen:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// CO-27: completions and pages for man name every command and option.
+#[test]
+fn co_27_pages_and_completions_are_complete() {
+    let folder = file("share");
+    let (code, text, errors) = run(&["pages", folder.to_str().unwrap()]);
+    assert_eq!((code, text.as_str(), errors.as_str()), (0, "", ""));
+    for place in [
+        "bash-completion/completions/tenure",
+        "zsh/site-functions/_tenure",
+        "fish/vendor_completions.d/tenure.fish",
+        "man/man1/tenure.1",
+    ] {
+        let text = std::fs::read_to_string(folder.join(place)).unwrap_or_else(|error| panic!("{place}: {error}"));
+        for command in ["report", "top", "ps", "doctor"] {
+            assert!(text.contains(command), "{command} in {place}");
+        }
+    }
+    let page = std::fs::read_to_string(folder.join("man/man1/tenure-report.1")).unwrap();
+    assert!(page.contains("limit") && page.contains("PID|FILE"), "{page}");
+}

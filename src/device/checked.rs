@@ -1,0 +1,384 @@
+//! Memory of the host whose bytes are accessible only while something may use them (the option `check`, CK-1).
+//!
+//! Contract: each range is a block of its own, followed by pages that are never accessible. What a ledger allows is the most that the
+//! processor allows. A freed range stays inaccessible, until many others were freed after it. An access that is refused is reported before
+//! the fault goes its way: which array, which byte, and who last had it.
+//!
+//! A range changes its access by a system call, under the lock of the store that it has. Protection keys would spare that call, but belong to
+//! a thread, and a guard is good for all threads.
+
+use super::interface::{Device, GRANULE, Terms};
+use crate::error::{Result, Text};
+use crate::grow_unlocked;
+use crate::names::Name;
+use crate::options;
+use crate::sites::Site;
+use crate::sys::page_access::{self, Fault, PageAccess};
+use crate::sys::{bytes, os};
+use crate::thread::{self, QuickLock};
+use crate::types::*;
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// The memory.
+pub struct Checked;
+
+/// The only one.
+pub static CHECKED: Checked = Checked;
+
+/// Freed ranges stay inaccessible until their addresses add up to this.
+const KEPT_BYTES: usize = 16 << 30;
+/// Freed ranges that stay inaccessible at most.
+const KEPT_RANGES: usize = 8192;
+/// A range takes two mappings, and the process needs others.
+const MAPPINGS_PER_RANGE: usize = 4;
+/// What the bytes between the end of an array and the end of its page have.
+const RED_ZONE: u8 = 0xa5;
+
+/// Who had an array, and where.
+#[derive(Clone, Copy)]
+pub struct Use {
+    /// What it was.
+    pub what: &'static str,
+    /// Where it began.
+    pub began: u32,
+    /// Where it ended, and on which thread.
+    pub ended: u32,
+    /// The system's number of that thread.
+    pub thread: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Range {
+    start: usize,
+    /// The bytes that the pool has.
+    bytes: usize,
+    /// The bytes of the array; 0: of none, so that all are accessible.
+    array: usize,
+    access: PageAccess,
+    /// The order in which ranges were freed; 0: in use.
+    freed: u64,
+    name: Name,
+    last: Option<Use>,
+    /// Where, and on which thread, it was freed.
+    release: Option<(u32, u32)>,
+    /// There were too many mappings: all bytes stay accessible.
+    open: bool,
+}
+
+/// All ranges, by their addresses.
+static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
+
+/// Whether memory of this kind was ever made: spares other processes a look.
+static EXISTS: AtomicBool = AtomicBool::new(false);
+
+/// The addresses of freed ranges, in bytes. It changes under the lock of the list.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any memory is checked.
+#[inline(always)]
+pub fn exists() -> bool {
+    EXISTS.load(Ordering::Relaxed)
+}
+
+/// Whether pools that are made now are to be checked: by the option, or the environment's TENURE_CHECK.
+pub fn is_wanted() -> bool {
+    /// 0: not asked yet; 1: no; 2: yes.
+    static ENVIRONMENT: AtomicU8 = AtomicU8::new(0);
+    let set = match ENVIRONMENT.load(Ordering::Relaxed) {
+        0 => {
+            let set = os::with_variable(c"TENURE_CHECK", |value| !matches!(value.to_bytes(), b"" | b"0")) == Some(true);
+            ENVIRONMENT.store(1 + u8::from(set), Ordering::Relaxed);
+            set
+        }
+        known => known == 2,
+    };
+    set || options::check()
+}
+
+/// Prepares the process: the fast paths, which change no access, are not used from now on.
+pub fn begin() {
+    if EXISTS.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    thread::set_devices_in_doubt();
+    page_access::report_faults(report);
+}
+
+/// The last accessible address of a range, and one.
+fn end_of(range: &Range) -> usize {
+    let used = if range.array > 0 { range.array.next_multiple_of(os::page_bytes()) } else { range.bytes };
+    range.start + used.min(range.bytes)
+}
+
+fn find(ranges: &[Range], address: usize) -> Option<usize> {
+    let at = ranges.partition_point(|range| range.start <= address).checked_sub(1)?;
+    (address < ranges[at].start + ranges[at].bytes + GRANULE).then_some(at)
+}
+
+/// Makes the bytes of a new array the only ones of its range that are ever accessible, and marks what is behind them. The range is
+/// accessible until [`set_access`]. Nothing happens at an address that is in no range.
+pub fn begin_array(start: usize, bytes: usize, name: Name) {
+    let mut ranges = RANGES.lock();
+    let Some(at) = find(&ranges, start).filter(|at| ranges[*at].start == start) else { return };
+    let range = &mut ranges[at];
+    (range.array, range.name) = (bytes, name);
+    let (end, whole) = (end_of(range), range.start + range.bytes);
+    drop(ranges);
+    // SAFETY: of the array's block, behind its bytes: nobody else's.
+    unsafe {
+        bytes::fill((start + bytes) as *mut u8, RED_ZONE, end - (start + bytes));
+        if end < whole {
+            page_access::set(end, whole - end, PageAccess::None);
+        }
+    }
+}
+
+/// Sets what may be done with an array's bytes. `ended`: the use that has ended. Returns false if bytes behind the array were written since
+/// the last call. The caller holds the lock of the store.
+pub fn set_access(start: usize, access: PageAccess, name: Name, ended: Option<Use>) -> bool {
+    let mut ranges = RANGES.lock();
+    let Some(at) = find(&ranges, start).filter(|at| ranges[*at].start == start && ranges[*at].array > 0) else {
+        return true;
+    };
+    let range = &mut ranges[at];
+    let before = core::mem::replace(&mut range.access, access);
+    range.last = ended.or(range.last);
+    if !name.is_none() {
+        range.name = name;
+    }
+    let (end, behind, open) = (end_of(range), start + range.array, range.open);
+    drop(ranges);
+    // Read one by one, so that no reference to the bytes is formed.
+    // SAFETY: of the array's block, behind its bytes, and accessible before the change below.
+    let is_red = |at: usize| unsafe { (at as *const u8).read_volatile() == RED_ZONE };
+    let intact = before == PageAccess::None || (behind..end).all(is_red);
+    if !intact && before == PageAccess::Write {
+        // SAFETY: as above. Each overrun is told once.
+        unsafe { bytes::fill(behind as *mut u8, RED_ZONE, end - behind) };
+    }
+    if before != access && !open {
+        // SAFETY: whole pages of the array's block. The ledger says that no use of them is left that needs more.
+        unsafe { page_access::set(start, end - start, access) };
+    }
+    intact
+}
+
+/// Removes the ranges that were freed first, if many were, and unmaps them.
+fn unmap_oldest() {
+    let mut oldest = [(0, 0); 64];
+    let mut count = 0;
+    let mut ranges = RANGES.lock();
+    let mut freed: usize = ranges.iter().filter(|range| range.freed > 0).count();
+    let mut kept = KEPT.load(Ordering::Relaxed);
+    while count < oldest.len() && (kept > KEPT_BYTES || freed > KEPT_RANGES) {
+        let first = (0..ranges.len()).filter(|at| ranges[*at].freed > 0).min_by_key(|at| ranges[*at].freed);
+        let Some(first) = first else { break };
+        let range = ranges.remove(first);
+        oldest[count] = (range.start, range.bytes + GRANULE);
+        (count, freed, kept) = (count + 1, freed - 1, kept - range.bytes);
+    }
+    KEPT.store(kept, Ordering::Relaxed);
+    drop(ranges);
+    for (start, bytes) in &oldest[..count] {
+        // SAFETY: mapped by `reserve`, freed, and off the list.
+        unsafe { os::unmap(*start, *bytes) };
+    }
+}
+
+/// What is known of an address at which an access was refused.
+struct Known {
+    range: Range,
+    fault: Fault,
+}
+
+/// Tells of a refused access. Runs in a signal handler.
+fn report(fault: Fault) {
+    let mut known = None;
+    let looked = RANGES.peek(|ranges| {
+        known = find(ranges, fault.address).map(|at| Known { range: ranges[at], fault });
+    });
+    if !looked {
+        os::print_error(&[
+            "tenure: an access was refused; its array is unknown, because the list of arrays is in use\n",
+        ]);
+    } else if let Some(known) = known {
+        known.print();
+    }
+}
+
+/// `array "weights" of 800 bytes`; the name is left out if there is none.
+struct Described<'a> {
+    what: &'static str,
+    name: &'a Name,
+    bytes: usize,
+}
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)?;
+        if !self.name.is_none() {
+            write!(f, " \"{}\"", self.name.as_str())?;
+        }
+        write!(f, " of {} bytes", self.bytes)
+    }
+}
+
+/// "train.py:10", or how to get such a place.
+fn place(site: u32) -> Name {
+    match Site::from_number(site).name() {
+        name if name.is_none() => Name::head("a place without TN_HERE"),
+        name => name,
+    }
+}
+
+impl Known {
+    fn print(&self) {
+        let range = &self.range;
+        let access = match self.fault.writes {
+            Some(true) => "a write",
+            Some(false) => "a read",
+            None => "an access",
+        };
+        let mut text = Text::new();
+        let (what, bytes) = if range.array > 0 { ("array", range.array) } else { ("block", range.bytes) };
+        let described = Described { what, name: &range.name, bytes };
+        let at = self.fault.address - range.start;
+        let _ = match at.checked_sub(bytes) {
+            None => write!(text, "tenure: {access} of byte {at} of the {described} "),
+            Some(behind) => write!(text, "tenure: {access} {behind} bytes behind the {described} "),
+        };
+        let why = match range.access {
+            _ if range.freed > 0 => ", which was released",
+            PageAccess::None => ", which no guard or export has open",
+            PageAccess::Read => ", which is open for reads only",
+            PageAccess::Write => "",
+        };
+        let _ = writeln!(text, "at {:#x}{why}", range.start);
+        os::print_error(&[text.as_str()]);
+        if let Some(last) = range.last {
+            let mut text = Text::new();
+            let (began, ended) = (place(last.began), place(last.ended));
+            let _ = writeln!(
+                text,
+                "tenure: its last use was {}, begun at {}, and ended at {} by thread {}",
+                last.what,
+                began.as_str(),
+                ended.as_str(),
+                last.thread
+            );
+            os::print_error(&[text.as_str()]);
+        }
+        if let Some(release) = range.release {
+            let mut text = Text::new();
+            let (site, thread) = release;
+            let _ = writeln!(text, "tenure: it was released at {} by thread {thread}", place(site).as_str());
+            os::print_error(&[text.as_str()]);
+        }
+    }
+}
+
+/// Tells that bytes behind an array were written; `site`: where the use ended.
+#[cold]
+pub fn report_overrun(start: usize, bytes: usize, name: Name, used: &Use) {
+    let mut text = Text::new();
+    let (began, ended) = (place(used.began), place(used.ended));
+    let described = Described { what: "array", name: &name, bytes };
+    let _ = writeln!(
+        text,
+        "tenure: bytes behind the {described} at {start:#x} were written during {}, begun at {}, ended at {} by \
+         thread {}",
+        used.what,
+        began.as_str(),
+        ended.as_str(),
+        used.thread
+    );
+    os::print_error(&[text.as_str()]);
+    if options::abort_on_misuse() {
+        std::process::abort();
+    }
+}
+
+impl Device for Checked {
+    fn terms(&self) -> Terms {
+        Terms { page: os::page_bytes(), refusal: TN_ERR_NO_HOST_MEMORY, zeroed: true, touch: true, ..Terms::NONE }
+    }
+
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
+        let Some(whole) = bytes.checked_add(GRANULE) else { return Ok(None) };
+        let Some(start) = os::map(whole, alignment.max(GRANULE)) else { return Ok(None) };
+        if let Some(node) = node.checked_sub(1) {
+            os::prefer_node(start, bytes, node);
+        }
+        let mut range = Range {
+            start,
+            bytes,
+            array: 0,
+            access: PageAccess::Write,
+            freed: 0,
+            name: Name::NONE,
+            last: None,
+            release: None,
+            open: false,
+        };
+        loop {
+            let mut ranges = RANGES.lock();
+            if ranges.len() < ranges.capacity() {
+                range.open = ranges.len() * MAPPINGS_PER_RANGE > page_access::most_mappings();
+                let at = ranges.partition_point(|other| other.start < start);
+                ranges.insert(at, range);
+                break;
+            }
+            drop(ranges);
+            if grow_unlocked::make(&RANGES, 1024).is_err() {
+                // SAFETY: mapped above, and nobody has the address.
+                unsafe { os::unmap(start, whole) };
+                return Ok(None);
+            }
+        }
+        // SAFETY: behind the range, and nobody's.
+        unsafe { page_access::set(start + bytes, GRANULE, PageAccess::None) };
+        Ok(Some(start))
+    }
+
+    unsafe fn free(&self, start: usize, bytes: usize) -> bool {
+        /// The number of ranges freed so far.
+        static FREED: AtomicU64 = AtomicU64::new(0);
+        // SAFETY: the caller's obligation.
+        unsafe {
+            os::discard(start, bytes);
+            page_access::set(start, bytes, PageAccess::None);
+        }
+        let thread = thread::current();
+        let mut ranges = RANGES.lock();
+        if let Some(at) = find(&ranges, start) {
+            let range = &mut ranges[at];
+            (range.freed, range.access) = (FREED.fetch_add(1, Ordering::Relaxed) + 1, PageAccess::None);
+            range.release = Some((thread.site(), thread.number()));
+            KEPT.fetch_add(bytes, Ordering::Relaxed);
+        }
+        drop(ranges);
+        unmap_oldest();
+        true
+    }
+
+    unsafe fn prefault(&self, start: usize, bytes: usize) {
+        // SAFETY: the caller's obligation.
+        unsafe { os::populate(start, bytes) };
+    }
+
+    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
+        // SAFETY: the caller's obligation.
+        unsafe { bytes::fill(start as *mut u8, value, count) };
+    }
+
+    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
+        // SAFETY: the caller's obligation.
+        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
+    }
+
+    fn memory(&self) -> Option<(u64, u64)> {
+        let memory = os::memory();
+        Some((memory.total, memory.free))
+    }
+}

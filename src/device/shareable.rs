@@ -1,0 +1,246 @@
+//! Memory of the host that other processes can map: each range is a file in memory of its own (IP-3). What this process imported is on the
+//! list too, so that it can be exported again.
+//!
+//! Contract: a range belongs to one block, so a process that gets the file of an array sees that array alone. A file is never used for another
+//! range: what a process has mapped stays as it was when this process freed it. A child of fork shares the memory with its parent.
+
+use super::interface::{Device, GRANULE, Terms};
+use crate::error::{Result, Status, fail};
+use crate::grow_unlocked;
+use crate::sys::file::{Errno, File, Mapping};
+use crate::sys::process::Process;
+use crate::sys::{bytes, memory_file, os};
+use crate::thread::{self, QuickLock};
+use crate::types::*;
+use core::ffi::c_int;
+
+/// Memory that can be shared.
+pub struct Shareable;
+
+/// The only one.
+pub static SHAREABLE: Shareable = Shareable;
+
+/// A range and its file: a block of a pool, or what another process made and this one has mapped.
+#[derive(Clone, Copy)]
+struct Range {
+    start: usize,
+    bytes: usize,
+    fd: c_int,
+    identity: (u64, u64),
+    writable: bool,
+    /// No other process has the bytes.
+    sole: bool,
+    /// The process that exported it; None: this one made it.
+    exporter: Option<Process>,
+    /// Number of forks before it was mapped: a child shares the ranges of its parent, and has them apart from its own.
+    forks: u32,
+}
+
+/// All ranges, by their addresses.
+static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
+
+/// The range that has an address, with a descriptor of its file.
+pub struct Found {
+    /// The first address.
+    pub start: usize,
+    /// The size in bytes.
+    pub bytes: usize,
+    /// The file; a descriptor of its own.
+    pub file: File,
+}
+
+/// Whether an address is in shareable memory.
+pub fn has(address: usize) -> bool {
+    range_of(address).is_some()
+}
+
+fn range_of(address: usize) -> Option<Range> {
+    let ranges = RANGES.lock();
+    let at = ranges.partition_point(|range| range.start <= address).checked_sub(1)?;
+    Some(ranges[at]).filter(|range| address < range.start + range.bytes)
+}
+
+/// The range of an address. The caller holds an array there, so that the range stays. None: no range has it. TN_ERR_IO: no descriptor.
+pub fn find(address: usize) -> Result<Option<Found>> {
+    let Some(range) = range_of(address) else { return Ok(None) };
+    let file = memory_file::duplicate(&File::lent(range.fd)).map_err(no_descriptor)?;
+    Ok(Some(Found { start: range.start, bytes: range.bytes, file }))
+}
+
+/// A range that this process made, and its file.
+pub struct Lent {
+    /// The first address.
+    pub start: usize,
+    /// The file's descriptor, which lives as long as the range.
+    pub fd: c_int,
+    /// The identity of the file.
+    pub identity: (u64, u64),
+}
+
+/// The range of this process at an address. The caller holds a block there.
+pub fn lend(address: usize) -> Option<Lent> {
+    let Range { start, fd, identity, .. } = range_of(address).filter(|range| range.exporter.is_none())?;
+    Some(Lent { start, fd, identity })
+}
+
+/// Whether the bytes at an address are in this process alone. The caller holds an array there.
+pub fn is_sole(address: usize) -> bool {
+    range_of(address).is_some_and(|range| range.sole)
+}
+
+/// Notes that another process may have the bytes at an address from now on.
+pub fn set_shared(address: usize) {
+    let mut ranges = RANGES.lock();
+    if let Some(range) = ranges.iter_mut().find(|range| (range.start..range.start + range.bytes).contains(&address)) {
+        range.sole = false;
+    }
+}
+
+/// The first address of the file with this identity, if this process has mapped it, and writable if that is wanted.
+pub fn find_file(identity: (u64, u64), writable: bool) -> Option<usize> {
+    let ranges = RANGES.lock();
+    let forks = thread::forks();
+    let is = |range: &&Range| range.identity == identity && (range.writable || !writable) && range.forks == forks;
+    ranges.iter().find(is).map(|range| range.start)
+}
+
+/// Adds a file of another process that this one has mapped, until [`forget`]. TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
+pub fn add(
+    mapping: &Mapping,
+    file: &File,
+    identity: (u64, u64),
+    (writable, sole): (bool, bool),
+    exporter: Process,
+) -> Result<()> {
+    let own = memory_file::duplicate(file).map_err(no_descriptor)?;
+    let (start, bytes) = (mapping.address as usize, mapping.bytes);
+    let exporter = Some(exporter);
+    let range = Range { start, bytes, fd: own.fd(), identity, writable, sole, exporter, forks: thread::forks() };
+    insert(range).map_err(|entries| {
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} ranges of shareable memory"))
+    })?;
+    let _ = own.into_fd();
+    Ok(())
+}
+
+/// Removes what [`add`] added, and closes its file. The mapping stays.
+pub fn forget(start: usize) {
+    remove(start);
+}
+
+/// Memory of another process that this one has mapped.
+pub struct Imported {
+    /// The first address.
+    pub start: usize,
+    /// The size in bytes.
+    pub bytes: usize,
+    /// The process that exported it.
+    pub exporter: Process,
+    /// Whether this process may write.
+    pub writable: bool,
+}
+
+/// The first memory of another process at an address, or behind it.
+pub fn next_imported(from: usize) -> Option<Imported> {
+    let ranges = RANGES.lock();
+    let at = ranges.partition_point(|range| range.start < from);
+    ranges[at..].iter().find_map(|range| {
+        let Range { start, bytes, writable, .. } = *range;
+        range.exporter.map(|exporter| Imported { start, bytes, exporter, writable })
+    })
+}
+
+/// Err: the number of entries for which there was no memory.
+fn insert(range: Range) -> core::result::Result<(), usize> {
+    loop {
+        let mut ranges = RANGES.lock();
+        if ranges.len() < ranges.capacity() {
+            let at = ranges.partition_point(|other| other.start < range.start);
+            ranges.insert(at, range);
+            return Ok(());
+        }
+        drop(ranges);
+        grow_unlocked::make(&RANGES, 64)?;
+    }
+}
+
+/// Removes the range that begins at an address, and closes its file.
+fn remove(start: usize) -> Range {
+    let mut ranges = RANGES.lock();
+    let at = ranges.partition_point(|range| range.start < start);
+    assert!(ranges.get(at).is_some_and(|range| range.start == start), "a range begins there");
+    let range = ranges.remove(at);
+    drop(ranges);
+    drop(File::owned(range.fd));
+    range
+}
+
+/// TN_ERR_IO, with the system's message.
+#[cold]
+pub fn no_descriptor(errno: Errno) -> Status {
+    let advice =
+        if errno.0 == libc::EMFILE { "; each array in shareable memory has a descriptor, see ulimit -n" } else { "" };
+    fail(TN_ERR_IO, format_args!("no descriptor for shared memory: {errno}{advice}"))
+}
+
+impl Device for Shareable {
+    fn terms(&self) -> Terms {
+        Terms { page: os::page_bytes(), refusal: TN_ERR_NO_HOST_MEMORY, zeroed: true, touch: true, ..Terms::NONE }
+    }
+
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
+        let Ok(file) = memory_file::create(c"tenure", bytes) else { return Ok(None) };
+        let Ok(start) = memory_file::map(&file, bytes, alignment.max(GRANULE)) else { return Ok(None) };
+        let undo = || {
+            // SAFETY: mapped above, and nobody has the address.
+            unsafe { os::unmap(start, bytes) };
+            Ok(None)
+        };
+        let Ok(stat) = file.stat() else { return undo() };
+        if let Some(node) = node.checked_sub(1) {
+            os::prefer_node(start, bytes, node);
+        }
+        let range = Range {
+            start,
+            bytes,
+            fd: file.fd(),
+            identity: stat.identity,
+            writable: true,
+            sole: true,
+            exporter: None,
+            forks: thread::forks(),
+        };
+        if insert(range).is_err() {
+            return undo();
+        }
+        let _ = file.into_fd();
+        Ok(Some(start))
+    }
+
+    unsafe fn free(&self, start: usize, bytes: usize) -> bool {
+        let range = remove(start);
+        debug_assert_eq!(range.bytes, bytes, "ranges are freed whole");
+        // SAFETY: the caller's obligation.
+        unsafe { os::unmap(start, bytes) }
+    }
+
+    unsafe fn prefault(&self, start: usize, bytes: usize) {
+        // SAFETY: the caller's obligation.
+        unsafe { os::populate(start, bytes) };
+    }
+
+    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
+        // SAFETY: the caller's obligation.
+        unsafe { bytes::fill(start as *mut u8, value, count) };
+    }
+
+    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
+        // SAFETY: the caller's obligation.
+        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
+    }
+
+    fn memory(&self) -> Option<(u64, u64)> {
+        let memory = os::memory();
+        Some((memory.total, memory.free))
+    }
+}
