@@ -100,7 +100,6 @@ pub mod plugin;
 
 pub mod report;
 
-#[cfg(not(loom))]
 pub mod listen;
 
 #[cfg(not(loom))]

@@ -17,7 +17,7 @@ pub mod memory_file;
 #[cfg(not(preload))] // the preload library shares nothing
 pub mod file_lock;
 
-#[cfg(not(any(loom, preload)))] // neither listens
+#[cfg(not(preload))] // the preload library does not listen
 pub mod local_socket;
 
 #[cfg(not(preload))] // the preload library shares nothing
