@@ -41,6 +41,8 @@ pub mod slots;
 
 pub mod sites;
 
+pub mod events;
+
 pub mod copy_stats;
 
 pub mod reclaim;

@@ -1589,6 +1589,70 @@ pub struct tn_cudamat {
 /// Flags of `tn_report_json` and `tn_report_html`: none is defined yet.
 pub type tn_report_flags = u32;
 
+/// Kinds of events: bits of `tn_events_options.kinds`.
+pub type tn_event_kinds = u32;
+/// A pool allocated a block: raw memory, or the bytes of an array.
+pub const TN_REPORT_ALLOCATE: tn_event_kinds = 1 << 0;
+/// A block was freed.
+pub const TN_REPORT_FREE: tn_event_kinds = 1 << 1;
+/// An import, an export or a write copied; the copy book has the same copies.
+pub const TN_REPORT_COPY: tn_event_kinds = 1 << 2;
+/// Bytes were copied between arrays, or between memory and an array.
+pub const TN_REPORT_TRANSFER: tn_event_kinds = 1 << 3;
+/// An export began or ended.
+pub const TN_REPORT_EXPORT: tn_event_kinds = 1 << 5;
+/// An array was given.
+pub const TN_REPORT_GIVE: tn_event_kinds = 1 << 8;
+/// A given array was taken.
+pub const TN_REPORT_TAKE: tn_event_kinds = 1 << 9;
+/// A guard began or ended.
+pub const TN_REPORT_BORROW: tn_event_kinds = 1 << 10;
+/// A raw block changed its size.
+pub const TN_REPORT_REALLOCATE: tn_event_kinds = 1 << 11;
+/// An import of bytes began or ended.
+pub const TN_REPORT_IMPORT: tn_event_kinds = 1 << 12;
+/// An array got a name.
+pub const TN_REPORT_NAME: tn_event_kinds = 1 << 13;
+/// All of them.
+pub const TN_REPORT_ALL: tn_event_kinds = 0x3f2f;
+
+/// How `tn_events_start` records. All fields but `size` may be 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_events_options {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// TN_REPORT_ bits: what is recorded; 0: everything.
+    pub kinds: tn_event_kinds,
+    /// 0.
+    pub reserved: u32,
+    /// The file that the events go to; a regular file of that name is replaced. NULL: memory, which keeps the newest events.
+    pub path: *const core::ffi::c_char,
+    /// The most bytes that the log may have: at least 1 MiB, rounded down to a multiple of 64 KiB. An event has 64 bytes. 0: 16 MiB in
+    /// memory, 1 GiB in a file.
+    pub capacity: u64,
+}
+
+/// What `tn_events_query` reports.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_events_stats {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// TN_REPORT_ bits that are recorded; 0: no log runs.
+    pub kinds: tn_event_kinds,
+    /// 1: the events go to a file.
+    pub is_file: u32,
+    /// Events in the log; a name counts as two.
+    pub events: u64,
+    /// Events that newer ones have overwritten.
+    pub overwritten: u64,
+    /// Events that found no room.
+    pub dropped: u64,
+    /// The most bytes that the log may have.
+    pub capacity: u64,
+}
+
 /// All copies of imports, exports and writes with one function, call site and reason.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

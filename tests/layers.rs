@@ -30,6 +30,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("block_layout", 2, false),
     ("slots", 2, true),
     ("sites", 2, true),
+    ("events", 2, true),
     ("copy_stats", 2, false),
     ("reclaim", 2, false),
     ("grow_unlocked", 2, false),

@@ -27,6 +27,16 @@ pub fn save_text(path: &CStr, write: impl FnOnce(&mut dyn fmt::Write)) -> Result
     new_file.install(&target)
 }
 
+/// Saves bytes: the file at `path` has all of them, or stays as it was. TN_ERR_IO.
+pub fn save_bytes(path: &CStr, bytes: &[u8]) -> Result<()> {
+    let target = Target::find(path, 0)?;
+    let new_file = NewFile::make(&target)?;
+    // SAFETY: the slice.
+    unsafe { new_file.file.write(bytes.as_ptr(), bytes.len()) }
+        .map_err(|errno| io_error(path, "cannot be written", errno))?;
+    new_file.install(&target)
+}
+
 /// A file as a sink of text.
 struct TextFile<'a> {
     file: &'a File,

@@ -311,6 +311,10 @@ sized! {
         size: 0, data: 0, shape: core::ptr::null(), strides: core::ptr::null(), ndim: 0, readonly: 0, c_contiguous: 0,
         version: 0, typestr: [0; 8], stream: 0, has_stream: 0, reserved: 0,
     },
+    tn_events_options: tn_events_options { size: 0, kinds: 0, reserved: 0, path: core::ptr::null(), capacity: 0 },
+    tn_events_stats: tn_events_stats {
+        size: 0, kinds: 0, is_file: 0, events: 0, overwritten: 0, dropped: 0, capacity: 0,
+    },
     tn_expr_info: tn_expr_info { size: 0, dtype: 0, ndim: 0, form: 0, reserved: 0, shape: [0; TN_MAX_NDIM] },
     tn_shared_options: tn_shared_options {
         size: 0, device: NOWHERE, pool: core::ptr::null_mut(), name: core::ptr::null(),

@@ -2,10 +2,11 @@
 
 use crate::boundary::enter;
 use crate::copy_stats;
+use crate::events;
 use crate::ffi::convert::{self, Holders, Out, TextOut};
 use crate::report;
 use crate::types::*;
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::fmt;
 
 fn copy_site(copies: &copy_stats::Copies) -> tn_copy_site {
@@ -180,6 +181,91 @@ pub unsafe extern "C" fn tn_leaks(
         report::leaks(&mut |held| list.add(held));
         // SAFETY: writable by this function's documentation.
         unsafe { n_leaks.write(list.finish()) };
+        Ok(())
+    })
+}
+
+/// Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites.
+///
+/// In memory the log keeps the newest events, and `tn_events_save` writes them to a file at any time. In a file each event is written in
+/// place as it happens, so the file is good however the process ends. A full file, or a full disk, drops events and counts them. Nobody may
+/// truncate the file meanwhile. docs/event-log.md has the format; `tenure convert` makes traces of it, and `tenure replay` repeats it.
+///
+/// While events are recorded, calls take their slow paths. Guards, promises and blocks from before the start are not in the log. The child
+/// of a fork has no log. The environment variable TENURE_EVENTS names a file for a log that begins when the library is loaded; "%p" in it
+/// becomes the process id.
+///
+/// @param options  What is recorded, and where; copied. NULL: everything, in memory.
+/// @return TN_OK; TN_ERR_DUPLICATE if a log runs already; TN_ERR_INVALID for an unknown kind, `reserved` other than 0, or a capacity below
+///         1 MiB or above 1 TiB; TN_ERR_IO if the file cannot be made; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library, and for the file system. Allocates: the log,
+///       whose pages become resident as they are used.
+/// @since 0.1
+/// @ingroup report
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_events_start(options: *const tn_events_options) -> tn_status {
+    enter("tn_events_start", || {
+        // SAFETY: NULL or a struct of its size, by this function's documentation.
+        let options = unsafe { convert::sized(options)? };
+        // SAFETY: NULL or a text, by this function's documentation.
+        let path = options.filter(|options| !options.path.is_null()).map(|options| unsafe { CStr::from_ptr(options.path) });
+        report::start_events(options.as_ref(), path)
+    })
+}
+
+/// Ends the log. A log in memory can be saved until the next one begins; its memory is kept until then.
+///
+/// @return TN_OK; TN_ERR_INVALID if no log runs.
+/// @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library. Allocates: nothing.
+/// @since 0.1
+/// @ingroup report
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_events_stop() -> tn_status {
+    enter("tn_events_stop", events::stop)
+}
+
+/// Saves the log that is in memory, as a file of the format that a log in a file has. The log goes on.
+///
+/// @param path     The file, which is replaced in one step.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if there is no log, or if the events go to a file already; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO if
+///         the file cannot be written: then an old file is unchanged.
+/// @note Threads: any. Blocks: for a copy of the log in memory all calls of other threads wait, some milliseconds for 16 MiB; then for the
+///       file system. Allocates: temporary memory of the size of the log.
+/// @since 0.1
+/// @ingroup report
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_events_save(path: *const c_char) -> tn_status {
+    enter("tn_events_save", || {
+        // SAFETY: a text by this function's documentation.
+        let path = unsafe { convert::text(path, "path")? };
+        report::save_events(path)
+    })
+}
+
+/// Reports how many events the log has: the one that runs, or the last one, if it was in memory.
+///
+/// @param[out] stats   The numbers; `size` is set by the caller. All 0: there is no log.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a size that is too small.
+/// @note Threads: any; events of other threads may or may not be counted. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup report
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_events_query(stats: *mut tn_events_stats) -> tn_status {
+    enter("tn_events_query", || {
+        // SAFETY: NULL or a struct of its size, by this function's documentation.
+        let out = unsafe { convert::fill(stats, "stats")? }?;
+        let found = events::stats();
+        let value = tn_events_stats {
+            size: 0,
+            kinds: found.kinds,
+            is_file: u32::from(found.is_file),
+            events: found.slots,
+            overwritten: found.overwritten,
+            dropped: found.dropped,
+            capacity: found.capacity,
+        };
+        // SAFETY: as above.
+        unsafe { out.write(&value, size_of::<tn_events_stats>()) };
         Ok(())
     })
 }

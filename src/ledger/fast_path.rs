@@ -12,7 +12,7 @@ use super::state::{Backing, Claim, ClaimBody, Guard, GuardedSlot, Ledger, Ledger
 use crate::device::checked;
 use crate::layout::Layout;
 use crate::slots::{Id, Slot, State, Table};
-use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
+use crate::thread::{CriticalSection, Thread, are_fast_paths_limited, is_recording};
 use crate::types::{TN_CPU, tn_device};
 
 /// A slot, and the ledger that guards it. [`LockedSlot`] and `fast_enter` lock the ledger and then use the slot.
@@ -169,8 +169,9 @@ impl<S: GuardedSlot> LockedSlot<S> {
     #[inline(always)]
     pub(crate) fn live(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
         let one = LockedSlot::lock(thread, id, |slot: &S| slot.head().is_live(id))?;
-        // The slow path checks whether such a device can be used, and changes what the processor allows.
-        (!are_devices_in_doubt() || one.state().device.r#type == TN_CPU && !checked::exists()).then_some(one)
+        // The slow path checks whether such a device can be used, changes what the processor allows, and records events.
+        let is_plain = || one.state().device.r#type == TN_CPU && !checked::exists() && !is_recording();
+        (!are_fast_paths_limited() || is_plain()).then_some(one)
     }
 
     /// Locks the ledger of a slot that only the caller can end, or of a claim that moves: it stays on its ledger.

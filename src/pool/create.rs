@@ -6,6 +6,7 @@ use crate::arena;
 use crate::device::Source;
 use crate::device::upstream;
 use crate::error::{Result, fail};
+use crate::events;
 use crate::names::Name;
 use crate::pool::backing::trim::trim_all;
 use crate::pool::options::{PoolOptions, Settings};
@@ -156,6 +157,7 @@ fn make(
     state.stream_lists = ordered;
     state.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<StreamLists>() as u64);
     *pool.state.lock() = state;
+    events::define_pool(serial, name.as_str());
     if settings.floor == 0 {
         return Ok(pool);
     }

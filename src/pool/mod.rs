@@ -31,6 +31,7 @@
 //! | `options`, `client` | options; who allocated a block |
 //! | `query`, `memory_map` | statistics; the map of segments, spans and blocks |
 //! | `lookup`, `messages` | from any address to its block; error messages |
+//! | `log` | what the event log is told |
 //! | `recycler`, `relaxed`, `lock` | free lists of descriptors; their plain fields; the pool's lock |
 //!
 //! # Terms
@@ -80,6 +81,8 @@ mod handle;
 mod lifecycle;
 
 mod lock;
+
+mod log;
 
 mod lookup;
 

@@ -7,11 +7,14 @@
 //! | `snapshot` | the state of everything at one moment, as JSON |
 //! | `extent` | how much of it is listed: all, or what fits on a page |
 //! | `pools`, `stores`, `holders`, `groups` | its parts |
+//! | `log` | the event log |
 //! | `page` | the snapshot in a page for a browser |
 //! | `json` | a JSON writer |
 #![forbid(unsafe_code)]
 
 mod json;
+
+mod log;
 
 mod extent;
 
@@ -30,6 +33,7 @@ mod snapshot;
 mod stores;
 
 pub use extent::Extent;
+pub use log::{save as save_events, start as start_events};
 pub use open_handles::leaks;
 pub use page::{save as save_page, write as write_page};
 pub use snapshot::write;

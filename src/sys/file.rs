@@ -14,6 +14,9 @@ pub struct Errno(pub i32);
 pub type Outcome<T> = core::result::Result<T, Errno>;
 
 impl Errno {
+    /// There is no memory.
+    pub const NO_MEMORY: Errno = Errno(libc::ENOMEM);
+
     /// Whether the call would have had to wait.
     pub fn is_again(self) -> bool {
         self.0 == libc::EAGAIN || self.0 == libc::EWOULDBLOCK
@@ -211,6 +214,24 @@ impl File {
         // SAFETY: a new mapping at an address of the system's choice.
         let address = unsafe { libc::mmap(core::ptr::null_mut(), bytes, protection, flags, self.fd, 0) };
         if address == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Mapping { address: address.cast(), bytes }) }
+    }
+
+    /// Maps the first `bytes` bytes, writable, before the file has them. Only bytes that [`File::reserve`] gave it may be accessed. Returns
+    /// the address.
+    pub fn map_ahead(&self, bytes: usize) -> Outcome<usize> {
+        self.map(bytes, Access::Write).map(|mapping| mapping.address as usize)
+    }
+
+    /// Reserves space for bytes of the file, which read 0 and lie at its end or behind. A later write to them needs no more space.
+    pub fn reserve(&self, offset: usize, bytes: usize) -> Outcome<()> {
+        loop {
+            // SAFETY: accesses no memory.
+            match unsafe { libc::posix_fallocate(self.fd, offset as libc::off_t, bytes as libc::off_t) } {
+                0 => return Ok(()),
+                libc::EINTR => {}
+                errno => return Err(Errno(errno)),
+            }
+        }
     }
 
     /// Sets the permission bits.

@@ -4,6 +4,8 @@ pub mod sync;
 
 pub mod os;
 
+pub mod ticks;
+
 pub mod lock;
 
 #[cfg(not(any(loom, preload)))]

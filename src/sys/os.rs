@@ -282,12 +282,26 @@ pub fn at_thread_end(value: usize) {
     }
 }
 
-/// The wall clock in ns since the epoch, with the resolution of the kernel's tick. Costs a few ns.
-pub fn coarse_time_ns() -> u64 {
+fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the struct is ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &mut time) };
+    unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// A monotonic clock in ns.
+pub fn time_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// The wall clock in ns since 1970.
+pub fn unix_ns() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME)
+}
+
+/// The wall clock in ns since the epoch, with the resolution of the kernel's tick. Costs a few ns.
+pub fn coarse_time_ns() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME_COARSE)
 }
 
 /// Keeps the shared object with this code loaded until the process ends. After the first export, foreign code has a pointer to one of its

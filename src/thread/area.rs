@@ -40,7 +40,9 @@ pub const STREAMS: Area = Area::after(SLOTS, 2 * GPUS);
 pub const STREAM_SCOPE: Area = Area::after(STREAMS, 1);
 /// Quarantined exports (`exchange`).
 pub const EXPORTS: Area = Area::after(STREAM_SCOPE, 3);
+/// Where the thread writes events (`events`).
+pub const EVENTS: Area = Area::after(EXPORTS, 4);
 
 /// The preload library has no arrays, streams and expressions.
 const SLOT_KINDS: usize = if cfg!(preload) { 12 } else { 21 };
-pub(super) const WORDS: usize = (EXPORTS.start + EXPORTS.bytes) / 8;
+pub(super) const WORDS: usize = (EVENTS.start + EVENTS.bytes) / 8;

@@ -6,8 +6,11 @@ use crate::sys::os;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a fence.
+/// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a fence. Bit 2: events are
+/// recorded, which [`FastEntry`] leaves to slow paths.
 pub(super) static FORKING: AtomicU32 = AtomicU32::new(0);
+/// The bit for events.
+pub(super) const RECORDING: u32 = 1 << 2;
 /// The system's number of the thread that forks.
 pub(super) static FORKER: AtomicUsize = AtomicUsize::new(0);
 
@@ -27,7 +30,7 @@ impl CriticalSection {
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
         // The forking thread sets the bit, makes every thread pass a barrier, and then reads `inside`. Either it sees the store above, or
         // this thread sees its bit.
-        if FORKING.load(Ordering::Acquire) != 0 {
+        if FORKING.load(Ordering::Acquire) & !RECORDING != 0 {
             wait_for_fork(thread, depth);
         }
         CriticalSection { thread, own: PhantomData }
@@ -72,7 +75,7 @@ pub struct FastEntry {
 }
 
 impl FastEntry {
-    /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait.
+    /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait, or events are recorded.
     #[inline(always)]
     pub fn begin(thread: &'static Thread) -> Option<FastEntry> {
         if thread.is_inside() {

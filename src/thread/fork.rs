@@ -3,8 +3,10 @@
 //! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it does not have run
 //! in it. [`stop_the_world`] does this without a fork.
 
+use super::critical::FORKING;
+use super::critical::RECORDING;
 #[cfg(not(loom))]
-use super::critical::{FORKER, FORKING};
+use super::critical::FORKER;
 #[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]
@@ -141,7 +143,7 @@ pub fn forks() -> u32 {
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Bit 0: a device driver is loaded. Bit 1: some device memory may be unusable.
+/// Bit 0: a device driver is loaded. Bit 1: some device memory may be unusable. Bit 2: events are recorded.
 static DEVICES: AtomicU32 = AtomicU32::new(0);
 
 /// States that a device driver is loaded: a child of a fork cannot use the device memory that it inherits.
@@ -166,8 +168,31 @@ pub fn are_devices_in_doubt() -> bool {
     DEVICES.load(Ordering::Relaxed) & 2 != 0
 }
 
+/// Turns fast paths off, because events are recorded, or on again. While the world is stopped, or in the child of a fork.
+pub fn set_recording(on: bool) {
+    if on {
+        DEVICES.fetch_or(RECORDING, Ordering::Relaxed);
+        FORKING.fetch_or(RECORDING, Ordering::Relaxed);
+    } else {
+        DEVICES.fetch_and(!RECORDING, Ordering::Relaxed);
+        FORKING.fetch_and(!RECORDING, Ordering::Relaxed);
+    }
+}
+
+/// Whether fast paths of handles must look closer: devices are in doubt, or events are recorded.
+#[inline(always)]
+pub fn are_fast_paths_limited() -> bool {
+    DEVICES.load(Ordering::Relaxed) & (2 | RECORDING) != 0
+}
+
+/// Whether events are recorded.
+#[inline]
+pub fn is_recording() -> bool {
+    DEVICES.load(Ordering::Relaxed) & RECORDING != 0
+}
+
 /// What layers above do in the child of a fork: at most this many.
-static CHILD_HOOKS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+static CHILD_HOOKS: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
 
 /// Registers what runs in the child of a fork, once however often it is called. It runs on the only thread, while no lock of the library is
 /// held, and must neither allocate nor call a driver.

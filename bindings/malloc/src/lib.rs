@@ -50,6 +50,9 @@ pub mod thread;
 #[path = "../../../src/slots.rs"]
 pub mod slots;
 
+#[path = "../../../src/events/mod.rs"]
+pub mod events;
+
 #[path = "../../../src/reclaim.rs"]
 pub mod reclaim;
 

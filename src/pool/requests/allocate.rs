@@ -3,7 +3,7 @@
 //! Contract: a small block comes from the calling thread's heap, without the pool's lock. Everything else goes to
 //! `allocate_block`. A refused request counts as a failure of its client.
 
-use super::deallocate;
+use super::free_for;
 use crate::device::host::GRANULE;
 use crate::device::type_name;
 use crate::error::{Result, Status, fail};
@@ -102,6 +102,7 @@ impl Pool {
         if zeroed && !placed.zero && bytes > 0 {
             self.clear(&placed, bytes)?;
         }
+        self.log_allocation(placed.address, block, 0);
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
     }
@@ -145,7 +146,7 @@ impl Pool {
     /// Zeros were requested, and only the program can clear the device's memory.
     #[cold]
     fn refuse_to_clear(&'static self, address: usize) -> Status {
-        let given_back = deallocate(Some(self), address);
+        let given_back = free_for(Client::RAW, Some(self), address, None);
         debug_assert!(given_back.is_ok(), "no other thread knows the new block");
         self.untouchable("is not known to be 0, and the host cannot clear it; clear it")
     }

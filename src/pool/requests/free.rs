@@ -11,7 +11,7 @@ use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Kind, PATTERN, Span, table};
 use crate::pool::state::Found;
-use crate::pool::{HOST, Pool, messages, remote_free, stream_ordered, thread_heap};
+use crate::pool::{HOST, Pool, log, messages, remote_free, stream_ordered, thread_heap};
 use crate::sys::{checker, os};
 use crate::thread::Thread;
 use crate::types::*;
@@ -35,15 +35,26 @@ pub fn deallocate_for(
     if address == 0 {
         return Ok(());
     }
+    log::free(through, address, BlockState::Raw, || free_for(client, through, address, bytes))
+}
+
+/// As [`deallocate_for`], without an event. Returns the bytes that were requested.
+#[inline]
+pub(super) fn free_for(
+    client: Client,
+    through: Option<&'static Pool>,
+    address: usize,
+    bytes: Option<usize>,
+) -> Result<usize> {
     match thread_heap::deallocate(through, address, BlockState::Raw) {
-        Some(requested) if bytes.is_none_or(|bytes| bytes == requested) => Ok(()),
-        Some(_) => {
+        Some(requested) if bytes.is_none_or(|bytes| bytes == requested) => Ok(requested),
+        Some(requested) => {
             if let Some(pool) = through {
                 pool.state.lock().clients[client.index()].mismatches += 1;
             }
-            Ok(())
+            Ok(requested)
         }
-        None => deallocate_slow(client, through, address, bytes),
+        None => free_slow(client, through, address, bytes),
     }
 }
 
@@ -61,7 +72,7 @@ pub fn deallocate_on(
         return deallocate_for(client, through, address, bytes);
     };
     match stream(pool.device())? {
-        None => pool.deallocate_now(client, through, address, bytes),
+        None => log::free(through, address, BlockState::Raw, || pool.free_now(client, through, address, bytes)),
         stream => pool.deallocate_ordered(client, through, address, bytes, stream),
     }
 }
@@ -82,9 +93,9 @@ pub fn deallocate_finished(
 /// Frees blocks of spans that no heap owns, and refuses addresses that are no blocks.
 #[cold]
 #[inline(never)]
-fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usize, bytes: Option<usize>) -> Result<()> {
+fn free_slow(client: Client, through: Option<&'static Pool>, address: usize, bytes: Option<usize>) -> Result<usize> {
     if let Some(pool) = stream_ordered::owner_of(through, address) {
-        return pool.deallocate_now(client, through, address, bytes);
+        return pool.free_now(client, through, address, bytes);
     }
     loop {
         let (pool, mut state, span, index) = claim(address, through, client)?;
@@ -94,7 +105,7 @@ fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usiz
         }
         // False: another thread freed it meanwhile. The next attempt refuses.
         if pool.free(state, span, index, BlockState::Raw) {
-            return Ok(());
+            return Ok(block.requested);
         }
     }
 }
@@ -110,20 +121,30 @@ impl Pool {
 
     #[inline(never)]
     fn free_store_slow(&'static self, address: usize) {
-        if thread_heap::deallocate(Some(self), address, BlockState::Store).is_some() {
-            return;
+        let freed = log::free(Some(self), address, BlockState::Store, || Ok(self.free_store_unlogged(address)));
+        debug_assert!(freed.is_ok(), "a store's block is freed once");
+    }
+
+    /// Returns the bytes that were requested.
+    fn free_store_unlogged(&'static self, address: usize) -> usize {
+        if let Some(requested) = thread_heap::deallocate(Some(self), address, BlockState::Store) {
+            return requested;
         }
         let Some((pool, state, span)) = owner(address) else {
             debug_assert!(false, "{address:#x} is in no pool");
-            return;
+            return 0;
         };
         match state.classify(span, address) {
             Found::Block { index, start, block } if start == address && block.state == BlockState::Store => {
                 debug_assert!(core::ptr::eq(pool, self));
                 let freed = pool.free(state, span, index, BlockState::Store);
                 debug_assert!(freed, "a store has one ledger");
+                block.requested
             }
-            found => debug_assert!(false, "{address:#x} backs no store: {found:?}"),
+            found => {
+                debug_assert!(false, "{address:#x} backs no store: {found:?}");
+                0
+            }
         }
     }
 

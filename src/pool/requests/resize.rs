@@ -2,7 +2,7 @@
 //!
 //! Contract: a block is in limbo, and not in use, while it is resized. On failure it is live and unchanged.
 
-use super::{Open, Request, claim, deallocate_for, refuse_retired};
+use super::{Open, Request, claim, free_for, refuse_retired};
 use crate::device::host::GRANULE;
 use crate::error::Result;
 use crate::pool::Pool;
@@ -48,12 +48,22 @@ impl Pool {
         if bytes == 0 {
             return (self.policy().free)(self, Client::RAW, stream, address).map(|()| None);
         }
-        (self.policy().resize)(self, Client::RAW, stream, address, bytes).map(Some)
+        self.resize(Client::RAW, stream, address, bytes).map(Some)
     }
 
     /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
     pub fn reallocate_for(&'static self, client: Client, address: usize, bytes: usize) -> Result<NonNull<u8>> {
-        (self.policy().resize)(self, client, None, address, bytes)
+        self.resize(client, None, address, bytes)
+    }
+
+    fn resize(
+        &'static self,
+        client: Client,
+        stream: Option<&'static Stream>,
+        address: usize,
+        bytes: usize,
+    ) -> Result<NonNull<u8>> {
+        self.log_resize(client, address, bytes, || (self.policy().resize)(self, client, stream, address, bytes))
     }
 
     /// Changes the size of a block of a host pool, for which streams mean nothing.
@@ -148,7 +158,7 @@ impl Pool {
         self.state.lock().change(block, usable as u64, block.requested as u64);
         span.exchange(index, BlockState::Limbo, BlockState::Raw);
         let to = moved?.address;
-        let given_back = deallocate_for(client, Some(self), address, None);
+        let given_back = free_for(client, Some(self), address, None);
         debug_assert!(given_back.is_ok(), "it was live, and this call alone had it");
         self.state.lock().count_moved(block);
         // SAFETY: addresses of blocks are never 0.

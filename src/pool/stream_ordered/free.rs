@@ -10,7 +10,7 @@ use crate::pool::span::PATTERN;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Stream, Use};
 use crate::pool::span::{Span, StreamMark, UpstreamPiece, table};
-use crate::pool::{HOST, Pool, requests};
+use crate::pool::{HOST, Pool, log, requests};
 use crate::stream;
 use crate::sys::os;
 use crate::types::*;
@@ -105,6 +105,18 @@ impl Pool {
         bytes: Option<usize>,
         stream: Option<&'static Stream>,
     ) -> Result<()> {
+        log::free(through, address, BlockState::Raw, || self.free_ordered(client, through, address, bytes, stream))
+    }
+
+    /// As `deallocate_ordered`, without an event. Returns the bytes that were requested.
+    pub(super) fn free_ordered(
+        &'static self,
+        client: Client,
+        through: Option<&'static Pool>,
+        address: usize,
+        bytes: Option<usize>,
+        stream: Option<&'static Stream>,
+    ) -> Result<usize> {
         let (mut node, mut tried) = (None, false);
         let point = stream.map(Stream::end_of_use);
         loop {
@@ -145,7 +157,7 @@ impl Pool {
                                 ),
                             ));
                         }
-                        return self.deallocate_ordered(client, through, address, bytes, None);
+                        return self.free_ordered(client, through, address, bytes, None);
                     }
                 }
             }
@@ -155,7 +167,7 @@ impl Pool {
             }
             if pool.free(state, span, index, BlockState::Raw) {
                 node.into_iter().for_each(Use::release);
-                return Ok(());
+                return Ok(block.requested);
             }
         }
     }
@@ -221,17 +233,18 @@ impl Pool {
         self.deallocate_ordered(client, Some(self), address, None, stream)
     }
 
-    /// As `free_in_order` without a stream. A lost device is no error.
-    pub(in crate::pool) fn deallocate_now(
+    /// As `free_ordered` without a stream: on the host now, or on the thread's current stream where the host cannot touch the memory. A lost
+    /// device is no error.
+    pub(in crate::pool) fn free_now(
         &'static self,
         client: Client,
         through: Option<&'static Pool>,
         address: usize,
         bytes: Option<usize>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         // A lost device, or one of the parent process, orders nothing any more.
         let stream = self.stream_of(None).ok().flatten();
-        self.deallocate_ordered(client, through, address, bytes, stream)
+        self.free_ordered(client, through, address, bytes, stream)
     }
 
     /// Records that a stream uses a raw block until it is freed (PD-6).

@@ -158,6 +158,7 @@ impl Pool {
                 }
             }
         }
+        self.log_allocation(placed.address, block, stream.map_or(0, Stream::number));
         // SAFETY: addresses of blocks are never 0.
         Ok((unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) }, ready))
     }
@@ -208,7 +209,7 @@ impl Pool {
         match block.state {
             BlockState::Store => self.free_store(thread::current(), address),
             _ => {
-                let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, stream);
+                let given_back = self.free_ordered(block.client(), Some(self), address, None, stream);
                 debug_assert!(given_back.is_ok(), "no other thread knows the new block");
             }
         }

@@ -74,7 +74,7 @@ impl Pool {
         if let Some(stream) = stream {
             self.record_use(placed.address, stream.end_of_use());
         }
-        if let Err(status) = self.deallocate_ordered(client, Some(self), address, None, stream) {
+        if let Err(status) = self.free_ordered(client, Some(self), address, None, stream) {
             self.uncount_new(client, placed.address);
             return Err(status);
         }

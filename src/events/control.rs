@@ -1,0 +1,251 @@
+//! A log begins, ends and is copied.
+//!
+//! Contract: one log at a time. A log in memory stays after its end, to be copied, until the next one begins. The callers of this file are in
+//! no critical section, because the world is stopped for them.
+
+use super::cursor::Slot;
+use super::store::{CHUNK_BYTES, HEADER_BYTES, Reserved, SLOT_BYTES, SLOTS, STORE, begin_copied_chunk};
+use super::record::Kind;
+use super::texts;
+use crate::error::{Result, fail};
+use crate::names::readable;
+use crate::sys::file::{self, Errno, File};
+use crate::sys::os;
+use crate::thread::{self, ColdLock};
+use crate::types::*;
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// The number of the log that runs; 0: none. Changes while the world is stopped.
+pub(super) static LOG: AtomicU64 = AtomicU64::new(0);
+/// What it records: TN_REPORT_ bits; 0: no log runs.
+pub(super) static KINDS: AtomicU32 = AtomicU32::new(0);
+
+/// The number of the last log. Held while a log begins, ends or is copied.
+static LAST: ColdLock<u64> = ColdLock::new(0);
+
+/// Where a log goes.
+pub enum Destination<'a> {
+    /// Memory, which keeps the newest events.
+    Memory,
+    /// A new file, in place of one with that name.
+    File(&'a CStr),
+}
+
+/// Begins a log of at most `capacity` bytes. TN_ERR_DUPLICATE: one runs already.
+pub fn start(destination: Destination<'_>, kinds: u32, capacity: usize) -> Result<()> {
+    let mut last = LAST.lock();
+    if LOG.load(Ordering::Relaxed) != 0 {
+        return Err(fail(
+            TN_ERR_DUPLICATE,
+            format_args!("a log of events runs already; end it with tn_events_stop first"),
+        ));
+    }
+    let (file, path) = match destination {
+        Destination::Memory => (None, c"memory"),
+        Destination::File(path) => (Some(create(path)?), path),
+    };
+    let is_file = file.is_some();
+    let reserved = Reserved::new(capacity / CHUNK_BYTES, file).map_err(|errno| {
+        let path = readable(path.to_bytes());
+        match is_file {
+            true => fail(TN_ERR_IO, format_args!("{path} cannot take {capacity} bytes of events: {errno}")),
+            false => fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {capacity} bytes of events: {errno}")),
+        }
+    })?;
+    thread::on_fork_child(after_fork);
+    *last += 1;
+    thread::stop_the_world(|| {
+        STORE.begin(reserved, kinds);
+        texts::begin(is_file);
+        LOG.store(*last, Ordering::Relaxed);
+        KINDS.store(kinds, Ordering::Relaxed);
+        thread::set_recording(true);
+    });
+    Ok(())
+}
+
+/// A new file for a log. It takes the place of a regular file with that name. A process that still writes to the old one keeps it.
+fn create(path: &CStr) -> Result<File> {
+    let refuse = |what: &str, errno: Errno| {
+        Err(fail(TN_ERR_IO, format_args!("{} {what}: {errno}", readable(path.to_bytes()))))
+    };
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+    for _ in 0..4 {
+        match File::open(None, path, flags, 0o600) {
+            Ok(file) => return Ok(file),
+            Err(Errno(libc::EEXIST)) => {}
+            Err(errno) => return refuse("cannot be created for events", errno),
+        }
+        let old = match File::open(None, path, libc::O_PATH | libc::O_NOFOLLOW, 0).and_then(|old| old.stat()) {
+            Ok(old) => old,
+            Err(Errno(libc::ENOENT)) => continue,
+            Err(errno) => return refuse("cannot be replaced by a log of events", errno),
+        };
+        if !old.is_regular() {
+            return Err(fail(
+                TN_ERR_IO,
+                format_args!("{} is no regular file; events go to a regular file only", readable(path.to_bytes())),
+            ));
+        }
+        if let Err(errno) = file::remove(&File::lent(libc::AT_FDCWD), path) {
+            return refuse("cannot be replaced by a log of events", errno);
+        }
+    }
+    refuse("is created by others again and again", Errno(libc::EEXIST))
+}
+
+/// Ends the log that runs. TN_ERR_INVALID: none does.
+pub fn stop() -> Result<()> {
+    let _last = LAST.lock();
+    if LOG.load(Ordering::Relaxed) == 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("no log of events runs; begin one with tn_events_start")));
+    }
+    thread::stop_the_world(|| {
+        close();
+        STORE.finish();
+    });
+    Ok(())
+}
+
+fn close() {
+    KINDS.store(0, Ordering::Relaxed);
+    LOG.store(0, Ordering::Relaxed);
+    thread::set_recording(false);
+}
+
+/// The child of a fork: the log is its parent's.
+fn after_fork() {
+    close();
+    STORE.end();
+}
+
+/// What a log has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// TN_REPORT_ bits; 0: no log runs.
+    pub kinds: u32,
+    /// Slots that are in the log: events, and texts.
+    pub slots: u64,
+    /// Slots that newer ones have overwritten.
+    pub overwritten: u64,
+    /// Events that found no room.
+    pub dropped: u64,
+    /// Bytes that the log may have.
+    pub capacity: u64,
+    /// The events go to a file.
+    pub is_file: bool,
+}
+
+/// What the log has that runs, or the last one, if it is in memory still.
+pub fn stats() -> Stats {
+    let _last = LAST.lock();
+    if !STORE.exists() {
+        return Stats::default();
+    }
+    Stats {
+        kinds: KINDS.load(Ordering::Relaxed),
+        slots: (0..STORE.memory().1).map(|number| STORE.used(number)).sum(),
+        overwritten: STORE.overwritten(),
+        dropped: STORE.dropped.load(Ordering::Relaxed),
+        capacity: STORE.capacity() as u64,
+        is_file: STORE.is_file(),
+    }
+}
+
+/// A copy of a log, in the format of its file. Its drop returns the memory.
+pub struct Copied {
+    start: usize,
+    bytes: usize,
+    used: usize,
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `copy`, and this value alone has it.
+        unsafe { os::unmap(self.start, self.bytes) };
+    }
+}
+
+impl Copied {
+    /// The bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped by `copy`, and nobody writes it any more.
+        unsafe { core::slice::from_raw_parts(self.start as *const u8, self.used) }
+    }
+
+    /// The slots, chunk after chunk.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        let words = |at: usize, count: usize| {
+            // SAFETY: inside of the copy, which is aligned to pages.
+            unsafe { core::slice::from_raw_parts((self.start + at) as *const Slot, count) }
+        };
+        (HEADER_BYTES..self.used).step_by(CHUNK_BYTES).flat_map(move |at| words(at, 1 + words(at, 1)[0][1] as usize)[1..].iter())
+    }
+}
+
+/// The most pools whose names a copy has.
+const POOLS: usize = 4 * SLOTS as usize;
+
+/// A copy that gets definitions, in chunks of no thread.
+struct Definitions {
+    copied: Copied,
+    /// Slots of the last chunk that are in use.
+    used: u32,
+}
+
+impl Definitions {
+    /// Adds a definition, if there is room.
+    fn add(&mut self, slots: [Slot; 2]) {
+        if self.used + 2 > SLOTS {
+            if self.copied.used + CHUNK_BYTES > self.copied.bytes {
+                return;
+            }
+            begin_copied_chunk(self.copied.start + self.copied.used);
+            self.copied.used += CHUNK_BYTES;
+            self.used = 0;
+        }
+        let chunk = self.copied.start + self.copied.used - CHUNK_BYTES;
+        // SAFETY: room for the two slots in the last chunk of the copy, which this value alone has.
+        unsafe { *((chunk + (1 + self.used as usize) * SLOT_BYTES) as *mut [Slot; 2]) = slots };
+        self.used += 2;
+        STORE.set_used(chunk, self.used);
+    }
+}
+
+/// Copies the log in memory, and adds the definitions of all call sites in it. `pools` defines the pools. TN_ERR_INVALID: there is none.
+pub fn copy(pools: impl FnOnce(&mut dyn FnMut(u64, &str))) -> Result<Copied> {
+    let _last = LAST.lock();
+    if !STORE.exists() {
+        return Err(fail(TN_ERR_INVALID, format_args!("there is no log of events; begin one with tn_events_start")));
+    }
+    if STORE.is_file() {
+        return Err(fail(TN_ERR_INVALID, format_args!("the events are in their file already; it can be read at any time")));
+    }
+    let (start, chunks) = STORE.memory();
+    // Sites that are new until the world is stopped have no definition.
+    let definitions = 2 * (texts::count() + POOLS);
+    let bytes = HEADER_BYTES + (chunks + definitions.div_ceil(SLOTS as usize)) * CHUNK_BYTES;
+    let none = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a copy of {bytes} bytes of events"));
+    let to = os::map(bytes, os::page_bytes()).ok_or_else(none)?;
+    let mut copied = Copied { start: to, bytes, used: HEADER_BYTES };
+    // SAFETY: both are mapped, with at least these bytes; nobody else has the copy.
+    let take = |from: usize, to: usize, bytes| unsafe {
+        core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes);
+    };
+    thread::stop_the_world(|| {
+        if LOG.load(Ordering::Relaxed) != 0 {
+            STORE.set_clock();
+        }
+        take(start, to, HEADER_BYTES);
+        for number in (0..chunks).filter(|number| STORE.used(*number) > 0) {
+            let used = STORE.used(number) as usize;
+            take(start + HEADER_BYTES + number * CHUNK_BYTES, to + copied.used, (1 + used) * SLOT_BYTES);
+            copied.used += CHUNK_BYTES;
+        }
+    });
+    let mut definitions = Definitions { copied, used: SLOTS };
+    pools(&mut |serial, name| definitions.add(texts::slots(Kind::Pool, serial, 0, name)));
+    texts::define_sites(|slots| definitions.add(slots));
+    Ok(definitions.copied)
+}

@@ -1,0 +1,316 @@
+//! The memory of the log: a header, and chunks that threads take in turn.
+//!
+//! Contract: one [`Store`] is in use at a time. It changes only while the world is stopped, and its addresses are used only inside of critical
+//! sections or by the thread that stopped the world. A chunk has one writer, the thread that took it. In memory the oldest chunk that nobody
+//! writes is taken again; in a file each chunk is taken once, after the file system has reserved its bytes. So a full disk drops events, and
+//! never stops the program.
+
+use crate::sys::file::{Errno, File, Outcome};
+use crate::sys::{os, ticks};
+use crate::thread::Thread;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Bytes of the file's header, and of a chunk.
+pub const HEADER_BYTES: usize = 4096;
+pub const CHUNK_BYTES: usize = 1 << 16;
+/// Bytes of a slot; its words.
+pub const SLOT_BYTES: usize = 64;
+pub const SLOT_WORDS: usize = SLOT_BYTES / 8;
+/// Slots of a chunk behind its header.
+pub const SLOTS: u32 = (CHUNK_BYTES / SLOT_BYTES - 1) as u32;
+
+const CHUNK_MAGIC: u32 = u32::from_le_bytes(*b"TNCK");
+
+/// Words of the header.
+mod header {
+    pub const MAGIC: usize = 0;
+    /// The version, and above it the bytes of a chunk.
+    pub const VERSION: usize = 1;
+    pub const KINDS: usize = 2;
+    pub const START_TICKS: usize = 3;
+    pub const START_UNIX_NS: usize = 4;
+    pub const PROCESS: usize = 5;
+    pub const DROPPED: usize = 6;
+    pub const FLAGS: usize = 7;
+    pub const LATER_TICKS: usize = 8;
+    pub const LATER_NS: usize = 9;
+    pub const LIBRARY: usize = 10;
+}
+
+/// Words of a chunk's header.
+mod chunk {
+    /// [`super::CHUNK_MAGIC`], and above it the thread.
+    pub const MAGIC: usize = 0;
+    pub const USED: usize = 1;
+    pub const SEQUENCE: usize = 2;
+    pub const TICKS: usize = 3;
+    pub const NS: usize = 4;
+}
+
+const VERSION: u64 = 1;
+/// Old chunks were overwritten.
+const FLAG_OVERWRITTEN: u64 = 1;
+
+/// The log's memory. All zero: there is none.
+pub struct Store {
+    /// The header, and behind it the chunks; 0: no log.
+    start: AtomicUsize,
+    chunks: AtomicUsize,
+    /// For each chunk whether a thread writes it.
+    taken: AtomicUsize,
+    /// How often a chunk was tried to be taken, in memory modulo the number of chunks.
+    turns: AtomicUsize,
+    sequence: AtomicU64,
+    /// The descriptor, plus 1; 0: in memory.
+    file: AtomicUsize,
+    /// The file cannot grow.
+    full: AtomicBool,
+    start_ns: AtomicU64,
+    clock_busy: AtomicBool,
+    pub dropped: AtomicU64,
+    overwritten: AtomicU64,
+}
+
+pub static STORE: Store = Store {
+    start: AtomicUsize::new(0),
+    chunks: AtomicUsize::new(0),
+    taken: AtomicUsize::new(0),
+    turns: AtomicUsize::new(0),
+    sequence: AtomicU64::new(0),
+    file: AtomicUsize::new(0),
+    full: AtomicBool::new(false),
+    start_ns: AtomicU64::new(0),
+    clock_busy: AtomicBool::new(false),
+    dropped: AtomicU64::new(0),
+    overwritten: AtomicU64::new(0),
+};
+
+/// A chunk that the calling thread writes.
+#[derive(Clone, Copy)]
+pub struct Chunk {
+    /// Its number; plus 1, so that 0 is none.
+    pub number: usize,
+    /// The address of its header.
+    pub start: usize,
+}
+
+/// Memory for a log that nobody uses yet.
+pub struct Reserved {
+    start: usize,
+    chunks: usize,
+    taken: usize,
+    file: Option<File>,
+}
+
+impl Reserved {
+    /// Reserves a header and `chunks` chunks, in a file if there is one. None: no memory.
+    pub fn new(chunks: usize, file: Option<File>) -> Outcome<Reserved> {
+        let bytes = HEADER_BYTES + chunks * CHUNK_BYTES;
+        let taken_bytes = taken_bytes(chunks);
+        let taken = os::map(taken_bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY)?;
+        let start = match &file {
+            None => os::map(bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY),
+            Some(file) => file.reserve(0, HEADER_BYTES).and_then(|()| file.map_ahead(bytes)),
+        };
+        match start {
+            Ok(start) => Ok(Reserved { start, chunks, taken, file }),
+            Err(errno) => {
+                // SAFETY: mapped above, and nobody has the address.
+                unsafe { os::unmap(taken, taken_bytes) };
+                Err(errno)
+            }
+        }
+    }
+}
+
+fn taken_bytes(chunks: usize) -> usize {
+    (chunks * size_of::<AtomicU32>()).next_multiple_of(os::page_bytes())
+}
+
+/// The word at an address of the store.
+///
+/// # Safety
+/// - The address is a multiple of 8 in the store that is in use, and the caller keeps it in use.
+unsafe fn word<'a>(start: usize, index: usize) -> &'a AtomicU64 {
+    // SAFETY: the caller's obligation: mapped, aligned, and accessed atomically or by one thread alone.
+    unsafe { &*(start as *const AtomicU64).add(index) }
+}
+
+/// Makes zeroed memory a chunk of no thread, in a copy of the log.
+pub fn begin_copied_chunk(start: usize) {
+    // SAFETY: the caller's own memory.
+    unsafe { word(start, chunk::MAGIC) }.store(u64::from(CHUNK_MAGIC), Ordering::Relaxed);
+    // SAFETY: as above. Behind all chunks of the log.
+    unsafe { word(start, chunk::SEQUENCE) }.store(u64::MAX, Ordering::Relaxed);
+}
+
+impl Store {
+    /// Uses this memory from now on. While the world is stopped, and no log runs.
+    pub fn begin(&self, reserved: Reserved, kinds: u32) {
+        self.end();
+        let (ticks, ns) = ticks::pair();
+        self.start.store(reserved.start, Ordering::Relaxed);
+        self.chunks.store(reserved.chunks, Ordering::Relaxed);
+        self.taken.store(reserved.taken, Ordering::Relaxed);
+        self.file.store(reserved.file.map_or(0, |file| file.into_fd() as usize + 1), Ordering::Relaxed);
+        self.start_ns.store(ns, Ordering::Relaxed);
+        for counter in [&self.sequence, &self.dropped, &self.overwritten] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.turns.store(0, Ordering::Relaxed);
+        self.full.store(false, Ordering::Relaxed);
+        self.clock_busy.store(false, Ordering::Relaxed);
+        let set = |index, value: u64| {
+            // SAFETY: the world is stopped, so the store stays.
+            unsafe { word(reserved.start, index) }.store(value, Ordering::Relaxed);
+        };
+        set(header::VERSION, VERSION | (CHUNK_BYTES as u64) << 32);
+        set(header::KINDS, u64::from(kinds));
+        set(header::START_TICKS, ticks);
+        set(header::START_UNIX_NS, os::unix_ns());
+        set(header::PROCESS, u64::from(os::process_number()));
+        let mut version = [0; 16];
+        let text = env!("CARGO_PKG_VERSION").as_bytes();
+        version[..text.len().min(16)].copy_from_slice(&text[..text.len().min(16)]);
+        for (at, part) in version.as_chunks::<8>().0.iter().enumerate() {
+            set(header::LIBRARY + at, u64::from_le_bytes(*part));
+        }
+        set(header::MAGIC, u64::from_le_bytes(*b"TNEVENTS"));
+    }
+
+    /// Notes the end of the log. A file is closed; memory stays, to be copied. While the world is stopped.
+    pub fn finish(&self) {
+        self.set_clock();
+        if self.is_file() {
+            self.end();
+        }
+    }
+
+    /// Returns the memory, if there is any. While the world is stopped.
+    pub fn end(&self) {
+        let start = self.start.swap(0, Ordering::Relaxed);
+        if start == 0 {
+            return;
+        }
+        let chunks = self.chunks.swap(0, Ordering::Relaxed);
+        // SAFETY: mapped by `Reserved::new`. The world is stopped, so no thread uses them, and none finds them from now on.
+        unsafe {
+            os::unmap(start, HEADER_BYTES + chunks * CHUNK_BYTES);
+            os::unmap(self.taken.swap(0, Ordering::Relaxed), taken_bytes(chunks));
+        }
+        if let Some(fd) = self.file.swap(0, Ordering::Relaxed).checked_sub(1) {
+            drop(File::owned(fd as i32));
+        }
+    }
+
+    pub fn exists(&self) -> bool {
+        self.start.load(Ordering::Relaxed) != 0
+    }
+
+    pub fn is_file(&self) -> bool {
+        self.file.load(Ordering::Relaxed) != 0
+    }
+
+    /// Bytes of all chunks.
+    pub fn capacity(&self) -> usize {
+        self.chunks.load(Ordering::Relaxed) * CHUNK_BYTES
+    }
+
+    pub fn overwritten(&self) -> u64 {
+        self.overwritten.load(Ordering::Relaxed)
+    }
+
+    /// The header, with the chunks behind it, and the number of chunks.
+    pub fn memory(&self) -> (usize, usize) {
+        (self.start.load(Ordering::Relaxed), self.chunks.load(Ordering::Relaxed))
+    }
+
+    fn taken(&self, number: usize) -> &AtomicU32 {
+        // SAFETY: mapped with the store, one for each chunk, and accessed atomically; the store stays during the caller's critical section.
+        unsafe { &*(self.taken.load(Ordering::Relaxed) as *const AtomicU32).add(number) }
+    }
+
+    /// Takes a chunk for the calling thread. None: there is no room. In a critical section, while a log runs.
+    pub fn take(&self, thread: &Thread) -> Option<Chunk> {
+        let chunks = self.chunks.load(Ordering::Relaxed);
+        let number = if self.is_file() { self.take_of_file(chunks) } else { self.take_of_memory(chunks) }?;
+        let start = self.start.load(Ordering::Relaxed) + HEADER_BYTES + number * CHUNK_BYTES;
+        let (ticks, ns) = (ticks::now(), os::time_ns());
+        let set = |index, value: u64| {
+            // SAFETY: a chunk of the store, which stays during the caller's critical section, and is this thread's alone.
+            unsafe { word(start, index) }.store(value, Ordering::Relaxed);
+        };
+        // SAFETY: as above.
+        let before = unsafe { word(start, chunk::USED) }.swap(0, Ordering::Relaxed);
+        self.overwritten.fetch_add(before, Ordering::Relaxed);
+        if before > 0 {
+            // SAFETY: in the header of the store.
+            unsafe { word(self.start.load(Ordering::Relaxed), header::FLAGS) }.store(FLAG_OVERWRITTEN, Ordering::Relaxed);
+        }
+        set(chunk::MAGIC, u64::from(CHUNK_MAGIC) | u64::from(thread.number()) << 32);
+        set(chunk::TICKS, ticks);
+        set(chunk::NS, ns - self.start_ns.load(Ordering::Relaxed));
+        set(chunk::SEQUENCE, self.sequence.fetch_add(1, Ordering::Relaxed) + 1);
+        Some(Chunk { number: number + 1, start })
+    }
+
+    fn take_of_memory(&self, chunks: usize) -> Option<usize> {
+        (0..chunks).find_map(|_| {
+            let number = self.turns.fetch_add(1, Ordering::Relaxed) % chunks;
+            // Acquire pairs with the Release in `leave`.
+            let free = self.taken(number).compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed);
+            free.is_ok().then_some(number)
+        })
+    }
+
+    fn take_of_file(&self, chunks: usize) -> Option<usize> {
+        if self.full.load(Ordering::Relaxed) {
+            return None;
+        }
+        let number = self.turns.fetch_add(1, Ordering::Relaxed);
+        let fd = self.file.load(Ordering::Relaxed).checked_sub(1)?;
+        let offset = HEADER_BYTES + number * CHUNK_BYTES;
+        if number >= chunks || File::lent(fd as i32).reserve(offset, CHUNK_BYTES).is_err() {
+            self.full.store(true, Ordering::Relaxed);
+            return None;
+        }
+        // SAFETY: mapped ahead, and reserved just now. No other thread has the chunk.
+        unsafe { os::populate(self.start.load(Ordering::Relaxed) + offset, CHUNK_BYTES) };
+        Some(number)
+    }
+
+    /// Lets others take the chunk again. By its thread, or for a thread that has ended.
+    pub fn leave(&self, number: usize) {
+        self.taken(number - 1).store(0, Ordering::Release);
+    }
+
+    /// Publishes how many slots of a chunk are used.
+    #[inline(always)]
+    pub fn set_used(&self, chunk: usize, used: u32) {
+        // SAFETY: a chunk that the calling thread has taken, in a critical section.
+        unsafe { word(chunk, chunk::USED) }.store(u64::from(used), Ordering::Release);
+    }
+
+    /// The slots in use of a chunk of memory; of some moment of the call.
+    pub fn used(&self, number: usize) -> u64 {
+        // SAFETY: the caller keeps the store in use.
+        unsafe { word(self.memory().0 + HEADER_BYTES + number * CHUNK_BYTES, chunk::USED) }.load(Ordering::Acquire)
+    }
+
+    /// Updates the pair of clocks and the number of dropped events in the header. In a critical section, while a log runs.
+    pub fn set_clock(&self) {
+        if self.clock_busy.swap(true, Ordering::Acquire) {
+            return;
+        }
+        let start = self.start.load(Ordering::Relaxed);
+        let (ticks, ns) = (ticks::now(), os::time_ns());
+        let set = |index, value: u64| {
+            // SAFETY: in the header of the store, which the caller keeps in use.
+            unsafe { word(start, index) }.store(value, Ordering::Relaxed);
+        };
+        set(header::LATER_TICKS, ticks);
+        set(header::LATER_NS, ns.wrapping_sub(self.start_ns.load(Ordering::Relaxed)));
+        set(header::DROPPED, self.dropped.load(Ordering::Relaxed));
+        self.clock_busy.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,45 @@
+//! The event log as the program asks for it: options, the file of a log in memory, and the use of memory over time.
+//!
+//! Contract: checks what the caller passes, and adds what only upper layers know, the names of pools.
+#![forbid(unsafe_code)]
+
+use crate::error::{Result, fail};
+use crate::events::{self, Destination};
+use crate::exchange::new_file;
+use crate::pool;
+use crate::types::*;
+use core::ffi::CStr;
+
+const DEFAULT_BYTES_IN_MEMORY: u64 = 16 << 20;
+const DEFAULT_BYTES_IN_FILE: u64 = 1 << 30;
+const VALID_BYTES: core::ops::RangeInclusive<u64> = 1 << 20..=1 << 40;
+
+/// Begins a log. None: everything, in memory.
+pub fn start(options: Option<&tn_events_options>, path: Option<&CStr>) -> Result<()> {
+    let (kinds, reserved, capacity) = options.map_or((0, 0, 0), |o| (o.kinds, o.reserved, o.capacity));
+    if kinds & !TN_REPORT_ALL != 0 {
+        let unknown = kinds & !TN_REPORT_ALL;
+        return Err(fail(TN_ERR_INVALID, format_args!("kinds has the unknown bits {unknown:#x}; use TN_REPORT_ bits")));
+    }
+    if reserved != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("reserved is {reserved}; set it to 0")));
+    }
+    let default = if path.is_some() { DEFAULT_BYTES_IN_FILE } else { DEFAULT_BYTES_IN_MEMORY };
+    let capacity = if capacity == 0 { default } else { capacity };
+    if !VALID_BYTES.contains(&capacity) {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("capacity is {capacity} bytes; use 1 MiB to 1 TiB, or 0 for {default} bytes"),
+        ));
+    }
+    let destination = path.map_or(Destination::Memory, Destination::File);
+    events::start(destination, if kinds == 0 { TN_REPORT_ALL } else { kinds }, capacity as usize)?;
+    pool::each_pool(|pool| events::define_pool(pool.serial(), pool.name().as_str()));
+    Ok(())
+}
+
+/// Saves the log that is in memory.
+pub fn save(path: &CStr) -> Result<()> {
+    let copied = events::copy(|define| pool::each_pool(|pool| define(pool.serial(), pool.name().as_str())))?;
+    new_file::save_bytes(path, copied.bytes())
+}
