@@ -1688,6 +1688,72 @@ typedef struct tn_cudamat {
 /** Flags of `tn_report_json` and `tn_report_html`: none is defined yet. */
 typedef uint32_t tn_report_flags;
 
+/** Kinds of events: bits of `tn_events_options.kinds`. */
+typedef uint32_t tn_event_kinds;
+TN_ENUM {
+    /** A pool allocated a block: raw memory, or the bytes of an array. */
+    TN_REPORT_ALLOCATE = 1 << 0,
+    /** A block was freed. */
+    TN_REPORT_FREE = 1 << 1,
+    /** An import, an export or a write copied; the copy book has the same copies. */
+    TN_REPORT_COPY = 1 << 2,
+    /** Bytes were copied between arrays, or between memory and an array. */
+    TN_REPORT_TRANSFER = 1 << 3,
+    /** An export began or ended. */
+    TN_REPORT_EXPORT = 1 << 5,
+    /** An array was given. */
+    TN_REPORT_GIVE = 1 << 8,
+    /** A given array was taken. */
+    TN_REPORT_TAKE = 1 << 9,
+    /** A guard began or ended. */
+    TN_REPORT_BORROW = 1 << 10,
+    /** A raw block changed its size. */
+    TN_REPORT_REALLOCATE = 1 << 11,
+    /** An import of bytes began or ended. */
+    TN_REPORT_IMPORT = 1 << 12,
+    /** An array got a name. */
+    TN_REPORT_NAME = 1 << 13,
+    /** All of them. */
+    TN_REPORT_ALL = 0x3f2f,
+};
+
+/** How `tn_events_start` records. All fields but `size` may be 0. */
+typedef struct tn_events_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** TN_REPORT_ bits: what is recorded; 0: everything. */
+    tn_event_kinds kinds;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * The file that the events go to; a regular file of that name is replaced. NULL: memory, which keeps the newest events.
+     */
+    const char *path;
+    /**
+     * The most bytes that the log may have: at least 1 MiB, rounded down to a multiple of 64 KiB. An event has 64 bytes. 0: 16 MiB in
+     * memory, 1 GiB in a file.
+     */
+    uint64_t capacity;
+} tn_events_options;
+
+/** What `tn_events_query` reports. */
+typedef struct tn_events_stats {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** TN_REPORT_ bits that are recorded; 0: no log runs. */
+    tn_event_kinds kinds;
+    /** 1: the events go to a file. */
+    uint32_t is_file;
+    /** Events in the log; a name counts as two. */
+    uint64_t events;
+    /** Events that newer ones have overwritten. */
+    uint64_t overwritten;
+    /** Events that found no room. */
+    uint64_t dropped;
+    /** The most bytes that the log may have. */
+    uint64_t capacity;
+} tn_events_stats;
+
 /** All copies of imports, exports and writes with one function, call site and reason. */
 typedef struct tn_copy_site {
     /** The name of the tn_ function; static text. */
@@ -5370,6 +5436,61 @@ tn_status tn_leaks(size_t item_size,
                    size_t capacity,
                    tn_holder *leaks,
                    size_t *n_leaks);
+
+/**
+ * Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites.
+ *
+ * In memory the log keeps the newest events, and `tn_events_save` writes them to a file at any time. In a file each event is written in
+ * place as it happens, so the file is good however the process ends. A full file, or a full disk, drops events and counts them. Nobody may
+ * truncate the file meanwhile. docs/event-log.md has the format; `tenure convert` makes traces of it, and `tenure replay` repeats it.
+ *
+ * While events are recorded, calls take their slow paths. Guards, promises and blocks from before the start are not in the log. The child
+ * of a fork has no log. The environment variable TENURE_EVENTS names a file for a log that begins when the library is loaded; "%p" in it
+ * becomes the process id.
+ *
+ * @param options  What is recorded, and where; copied. NULL: everything, in memory.
+ * @return TN_OK; TN_ERR_DUPLICATE if a log runs already; TN_ERR_INVALID for an unknown kind, `reserved` other than 0, or a capacity below
+ *         1 MiB or above 1 TiB; TN_ERR_IO if the file cannot be made; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library, and for the file system. Allocates: the log,
+ *       whose pages become resident as they are used.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_events_start(const tn_events_options *options);
+
+/**
+ * Ends the log. A log in memory can be saved until the next one begins; its memory is kept until then.
+ *
+ * @return TN_OK; TN_ERR_INVALID if no log runs.
+ * @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library. Allocates: nothing.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_events_stop(void);
+
+/**
+ * Saves the log that is in memory, as a file of the format that a log in a file has. The log goes on.
+ *
+ * @param path     The file, which is replaced in one step.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if there is no log, or if the events go to a file already; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO if
+ *         the file cannot be written: then an old file is unchanged.
+ * @note Threads: any. Blocks: for a copy of the log in memory all calls of other threads wait, some milliseconds for 16 MiB; then for the
+ *       file system. Allocates: temporary memory of the size of the log.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_events_save(const char *path);
+
+/**
+ * Reports how many events the log has: the one that runs, or the last one, if it was in memory.
+ *
+ * @param[out] stats   The numbers; `size` is set by the caller. All 0: there is no log.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a size that is too small.
+ * @note Threads: any; events of other threads may or may not be counted. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_events_query(tn_events_stats *stats);
 
 /* ===================================================== plugin ===================================================== */
 /** @defgroup plugin allocators for other libraries and languages */

@@ -4,6 +4,7 @@
 //! without function and site. Any thread. The lock is held only for a table access.
 #![forbid(unsafe_code)]
 
+use crate::events::{self, Kind};
 use crate::sites::Site;
 use crate::thread::ColdLock;
 use core::ffi::CStr;
@@ -77,6 +78,12 @@ pub fn note_copy(key: Key, bytes: u64) {
     };
     entry.count += 1;
     entry.bytes += bytes;
+    drop(book);
+    events::record(Kind::Copy, |event| {
+        event.bytes = bytes;
+        event.other = u64::from(key.why);
+        event.detail = u8::from(key.forced);
+    });
 }
 
 /// Calls `out` with the position and value of the first `capacity` entries, ordered by bytes, most first. Returns the number of all

@@ -1,11 +1,13 @@
-//! The load of the library: the listener starts if the environment variable `TENURE_LISTEN` asks for it.
+//! The load of the library: the listener starts if the environment variable `TENURE_LISTEN` asks for it, and a log of events if
+//! `TENURE_EVENTS` names a file.
 //!
-//! Contract: without the variable this reads the environment and does nothing else. A program that runs with more rights than its caller
-//! ignores the variable. A failure is printed, because no call could return it.
+//! Contract: without the variables this reads the environment and does nothing else. A program that runs with more rights than its caller
+//! ignores them. A failure is printed, because no call could return it.
 
 use crate::boundary;
-use crate::error;
+use crate::error::{self, Result};
 use crate::listen;
+use crate::report;
 use crate::sys::os;
 use crate::types::TN_OK;
 use core::ffi::CStr;
@@ -17,12 +19,20 @@ static AT_LOAD: extern "C" fn() = at_load;
 
 extern "C" fn at_load() {
     let is_on = |value: &CStr| [&b"1"[..], b"true", b"on"].contains(&value.to_bytes());
-    if os::with_variable(c"TENURE_LISTEN", is_on) != Some(true) {
-        return;
+    if os::with_variable(c"TENURE_LISTEN", is_on) == Some(true) {
+        start("TENURE_LISTEN", listen::start);
     }
-    if boundary::enter("TENURE_LISTEN", listen::start) != TN_OK {
+    os::with_variable(c"TENURE_EVENTS", |path| {
+        if !path.is_empty() {
+            start("TENURE_EVENTS", || report::start_events_at(path));
+        }
+    });
+}
+
+fn start(variable: &'static str, start: impl FnOnce() -> Result<()>) {
+    if boundary::enter(variable, start) != TN_OK {
         // SAFETY: this thread's message, which ends with a NUL and stays until its next failure.
         let why = unsafe { CStr::from_ptr(error::published()) };
-        os::print_error(&["tenure: ", why.to_str().unwrap_or("TENURE_LISTEN failed"), "\n"]);
+        os::print_error(&["tenure: ", why.to_str().unwrap_or(variable), "\n"]);
     }
 }

@@ -35,6 +35,7 @@ pub use weak::{release_weak, upgrade, weaken};
 use crate::blit;
 use crate::device_copy::registered;
 use crate::error::{Result, fail};
+use crate::events;
 use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Locked, NewStore};
 use crate::names::Name;
@@ -158,6 +159,7 @@ pub fn set_name(id: Id, name: Result<Name>) -> Result<()> {
         check_not_destructed(locked, claim)?;
         check_process(locked, claim)?;
         locked.get_mut(claim).name = name;
+        events::name(id.bits(), locked.get(claim).layout.offset() as u64, name.as_str());
         Ok(())
     })
 }

@@ -4,14 +4,14 @@
 //! no critical section, because the world is stopped for them.
 
 use super::cursor::Slot;
-use super::store::{CHUNK_BYTES, HEADER_BYTES, Reserved, SLOT_BYTES, SLOTS, STORE, begin_copied_chunk};
 use super::record::Kind;
+use super::store::{CHUNK_BYTES, HEADER_BYTES, Reserved, SLOT_BYTES, SLOTS, STORE, begin_copied_chunk};
 use super::texts;
-use crate::error::{Result, fail};
+use crate::error::{Result, Status, fail};
 use crate::names::readable;
 use crate::sys::file::{self, Errno, File};
 use crate::sys::os;
-use crate::thread::{self, ColdLock};
+use crate::thread::{self, CriticalSection};
 use crate::types::*;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -21,8 +21,8 @@ pub(super) static LOG: AtomicU64 = AtomicU64::new(0);
 /// What it records: TN_REPORT_ bits; 0: no log runs.
 pub(super) static KINDS: AtomicU32 = AtomicU32::new(0);
 
-/// The number of the last log. Held while a log begins, ends or is copied.
-static LAST: ColdLock<u64> = ColdLock::new(0);
+/// The number of the last log. Changes while the world is stopped.
+static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// Where a log goes.
 pub enum Destination<'a> {
@@ -34,12 +34,8 @@ pub enum Destination<'a> {
 
 /// Begins a log of at most `capacity` bytes. TN_ERR_DUPLICATE: one runs already.
 pub fn start(destination: Destination<'_>, kinds: u32, capacity: usize) -> Result<()> {
-    let mut last = LAST.lock();
     if LOG.load(Ordering::Relaxed) != 0 {
-        return Err(fail(
-            TN_ERR_DUPLICATE,
-            format_args!("a log of events runs already; end it with tn_events_stop first"),
-        ));
+        return Err(runs_already());
     }
     let (file, path) = match destination {
         Destination::Memory => (None, c"memory"),
@@ -54,22 +50,28 @@ pub fn start(destination: Destination<'_>, kinds: u32, capacity: usize) -> Resul
         }
     })?;
     thread::on_fork_child(after_fork);
-    *last += 1;
     thread::stop_the_world(|| {
+        if LOG.load(Ordering::Relaxed) != 0 {
+            return Err(runs_already());
+        }
         STORE.begin(reserved, kinds);
         texts::begin(is_file);
-        LOG.store(*last, Ordering::Relaxed);
+        LOG.store(LAST.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         KINDS.store(kinds, Ordering::Relaxed);
         thread::set_recording(true);
-    });
-    Ok(())
+        Ok(())
+    })
+}
+
+#[cold]
+fn runs_already() -> Status {
+    fail(TN_ERR_DUPLICATE, format_args!("a log of events runs already; end it with tn_events_stop first"))
 }
 
 /// A new file for a log. It takes the place of a regular file with that name. A process that still writes to the old one keeps it.
 fn create(path: &CStr) -> Result<File> {
-    let refuse = |what: &str, errno: Errno| {
-        Err(fail(TN_ERR_IO, format_args!("{} {what}: {errno}", readable(path.to_bytes()))))
-    };
+    let refuse =
+        |what: &str, errno: Errno| Err(fail(TN_ERR_IO, format_args!("{} {what}: {errno}", readable(path.to_bytes()))));
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
     for _ in 0..4 {
         match File::open(None, path, flags, 0o600) {
@@ -97,15 +99,14 @@ fn create(path: &CStr) -> Result<File> {
 
 /// Ends the log that runs. TN_ERR_INVALID: none does.
 pub fn stop() -> Result<()> {
-    let _last = LAST.lock();
-    if LOG.load(Ordering::Relaxed) == 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("no log of events runs; begin one with tn_events_start")));
-    }
     thread::stop_the_world(|| {
+        if LOG.load(Ordering::Relaxed) == 0 {
+            return Err(fail(TN_ERR_INVALID, format_args!("no log of events runs; begin one with tn_events_start")));
+        }
         close();
         STORE.finish();
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 fn close() {
@@ -139,7 +140,8 @@ pub struct Stats {
 
 /// What the log has that runs, or the last one, if it is in memory still.
 pub fn stats() -> Stats {
-    let _last = LAST.lock();
+    // The store stays meanwhile.
+    let _inside = CriticalSection::enter(thread::current());
     if !STORE.exists() {
         return Stats::default();
     }
@@ -168,6 +170,13 @@ impl Drop for Copied {
 }
 
 impl Copied {
+    /// Adds bytes of the store, and room.
+    fn add(&mut self, from: usize, bytes: usize, room: usize) {
+        // SAFETY: bytes of the store, which stays while the world is stopped; the copy has the room, and this value alone has it.
+        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, (self.start + self.used) as *mut u8, bytes) };
+        self.used += room;
+    }
+
     /// The bytes of the file.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: mapped by `copy`, and nobody writes it any more.
@@ -180,7 +189,9 @@ impl Copied {
             // SAFETY: inside of the copy, which is aligned to pages.
             unsafe { core::slice::from_raw_parts((self.start + at) as *const Slot, count) }
         };
-        (HEADER_BYTES..self.used).step_by(CHUNK_BYTES).flat_map(move |at| words(at, 1 + words(at, 1)[0][1] as usize)[1..].iter())
+        (HEADER_BYTES..self.used)
+            .step_by(CHUNK_BYTES)
+            .flat_map(move |at| words(at, 1 + words(at, 1)[0][1] as usize)[1..].iter())
     }
 }
 
@@ -215,37 +226,38 @@ impl Definitions {
 
 /// Copies the log in memory, and adds the definitions of all call sites in it. `pools` defines the pools. TN_ERR_INVALID: there is none.
 pub fn copy(pools: impl FnOnce(&mut dyn FnMut(u64, &str))) -> Result<Copied> {
-    let _last = LAST.lock();
-    if !STORE.exists() {
-        return Err(fail(TN_ERR_INVALID, format_args!("there is no log of events; begin one with tn_events_start")));
-    }
-    if STORE.is_file() {
-        return Err(fail(TN_ERR_INVALID, format_args!("the events are in their file already; it can be read at any time")));
-    }
-    let (start, chunks) = STORE.memory();
-    // Sites that are new until the world is stopped have no definition.
-    let definitions = 2 * (texts::count() + POOLS);
-    let bytes = HEADER_BYTES + (chunks + definitions.div_ceil(SLOTS as usize)) * CHUNK_BYTES;
-    let none = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a copy of {bytes} bytes of events"));
-    let to = os::map(bytes, os::page_bytes()).ok_or_else(none)?;
-    let mut copied = Copied { start: to, bytes, used: HEADER_BYTES };
-    // SAFETY: both are mapped, with at least these bytes; nobody else has the copy.
-    let take = |from: usize, to: usize, bytes| unsafe {
-        core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes);
-    };
-    thread::stop_the_world(|| {
-        if LOG.load(Ordering::Relaxed) != 0 {
-            STORE.set_clock();
-        }
-        take(start, to, HEADER_BYTES);
-        for number in (0..chunks).filter(|number| STORE.used(*number) > 0) {
-            let used = STORE.used(number) as usize;
-            take(start + HEADER_BYTES + number * CHUNK_BYTES, to + copied.used, (1 + used) * SLOT_BYTES);
-            copied.used += CHUNK_BYTES;
-        }
-    });
+    let copied = thread::stop_the_world(copy_memory)?;
     let mut definitions = Definitions { copied, used: SLOTS };
     pools(&mut |serial, name| definitions.add(texts::slots(Kind::Pool, serial, 0, name)));
     texts::define_sites(|slots| definitions.add(slots));
     Ok(definitions.copied)
+}
+
+/// While the world is stopped.
+fn copy_memory() -> Result<Copied> {
+    if !STORE.exists() {
+        return Err(fail(TN_ERR_INVALID, format_args!("there is no log of events; begin one with tn_events_start")));
+    }
+    if STORE.is_file() {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("the events are in their file already; it can be read at any time"),
+        ));
+    }
+    if LOG.load(Ordering::Relaxed) != 0 {
+        STORE.set_clock();
+    }
+    let (start, chunks) = STORE.memory();
+    let used = |number: &usize| STORE.used(*number) > 0;
+    let definitions = 2 * (texts::count() + POOLS);
+    let count = (0..chunks).filter(used).count() + definitions.div_ceil(SLOTS as usize);
+    let bytes = HEADER_BYTES + count * CHUNK_BYTES;
+    let none = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a copy of {bytes} bytes of events"));
+    let mut copied = Copied { start: os::map(bytes, os::page_bytes()).ok_or_else(none)?, bytes, used: 0 };
+    copied.add(start, HEADER_BYTES, HEADER_BYTES);
+    for number in (0..chunks).filter(used) {
+        let chunk = start + HEADER_BYTES + number * CHUNK_BYTES;
+        copied.add(chunk, (1 + STORE.used(number) as usize) * SLOT_BYTES, CHUNK_BYTES);
+    }
+    Ok(copied)
 }

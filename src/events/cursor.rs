@@ -38,7 +38,8 @@ impl Cursor {
     pub fn write(thread: &'static Thread, slots: &[Slot]) {
         let cursor = Cursor::of(thread);
         let fits = cursor.used.get() as usize + slots.len() <= SLOTS as usize;
-        let is_ours = cursor.log.get() == control::LOG.load(Ordering::Relaxed) && cursor.thread.get() == thread.number();
+        let is_ours =
+            cursor.log.get() == control::LOG.load(Ordering::Relaxed) && cursor.thread.get() == thread.number();
         if !(fits && is_ours && cursor.number.get() != 0) && !cursor.advance(thread) {
             return;
         }

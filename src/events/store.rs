@@ -8,6 +8,7 @@
 use crate::sys::file::{Errno, File, Outcome};
 use crate::sys::{os, ticks};
 use crate::thread::Thread;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Bytes of the file's header, and of a chunk.
@@ -51,13 +52,20 @@ const VERSION: u64 = 1;
 /// Old chunks were overwritten.
 const FLAG_OVERWRITTEN: u64 = 1;
 
+/// No thread has had the chunk: its memory may not even be there.
+const UNUSED: u32 = 0;
+/// No thread has it now.
+const LEFT: u32 = 1;
+/// A thread writes it.
+const TAKEN: u32 = 2;
+
 /// The log's memory. All zero: there is none.
 pub struct Store {
     /// The header, and behind it the chunks; 0: no log.
     start: AtomicUsize,
     chunks: AtomicUsize,
-    /// For each chunk whether a thread writes it.
-    taken: AtomicUsize,
+    /// For each chunk [`UNUSED`], [`LEFT`] or [`TAKEN`].
+    states: AtomicUsize,
     /// How often a chunk was tried to be taken, in memory modulo the number of chunks.
     turns: AtomicUsize,
     sequence: AtomicU64,
@@ -74,7 +82,7 @@ pub struct Store {
 pub static STORE: Store = Store {
     start: AtomicUsize::new(0),
     chunks: AtomicUsize::new(0),
-    taken: AtomicUsize::new(0),
+    states: AtomicUsize::new(0),
     turns: AtomicUsize::new(0),
     sequence: AtomicU64::new(0),
     file: AtomicUsize::new(0),
@@ -94,11 +102,11 @@ pub struct Chunk {
     pub start: usize,
 }
 
-/// Memory for a log that nobody uses yet.
+/// Memory for a log that nobody uses yet. Its drop returns it.
 pub struct Reserved {
     start: usize,
     chunks: usize,
-    taken: usize,
+    states: usize,
     file: Option<File>,
 }
 
@@ -106,24 +114,30 @@ impl Reserved {
     /// Reserves a header and `chunks` chunks, in a file if there is one. None: no memory.
     pub fn new(chunks: usize, file: Option<File>) -> Outcome<Reserved> {
         let bytes = HEADER_BYTES + chunks * CHUNK_BYTES;
-        let taken_bytes = taken_bytes(chunks);
-        let taken = os::map(taken_bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY)?;
+        let states_bytes = states_bytes(chunks);
+        let states = os::map(states_bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY)?;
         let start = match &file {
             None => os::map(bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY),
             Some(file) => file.reserve(0, HEADER_BYTES).and_then(|()| file.map_ahead(bytes)),
         };
-        match start {
-            Ok(start) => Ok(Reserved { start, chunks, taken, file }),
-            Err(errno) => {
-                // SAFETY: mapped above, and nobody has the address.
-                unsafe { os::unmap(taken, taken_bytes) };
-                Err(errno)
-            }
+        start.map(|start| Reserved { start, chunks, states, file }).inspect_err(|_| {
+            // SAFETY: mapped above, and nobody has the address.
+            unsafe { os::unmap(states, states_bytes) };
+        })
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; a store that uses them has forgotten this value.
+        unsafe {
+            os::unmap(self.start, HEADER_BYTES + self.chunks * CHUNK_BYTES);
+            os::unmap(self.states, states_bytes(self.chunks));
         }
     }
 }
 
-fn taken_bytes(chunks: usize) -> usize {
+fn states_bytes(chunks: usize) -> usize {
     (chunks * size_of::<AtomicU32>()).next_multiple_of(os::page_bytes())
 }
 
@@ -148,11 +162,12 @@ impl Store {
     /// Uses this memory from now on. While the world is stopped, and no log runs.
     pub fn begin(&self, reserved: Reserved, kinds: u32) {
         self.end();
+        let mut reserved = ManuallyDrop::new(reserved);
         let (ticks, ns) = ticks::pair();
         self.start.store(reserved.start, Ordering::Relaxed);
         self.chunks.store(reserved.chunks, Ordering::Relaxed);
-        self.taken.store(reserved.taken, Ordering::Relaxed);
-        self.file.store(reserved.file.map_or(0, |file| file.into_fd() as usize + 1), Ordering::Relaxed);
+        self.states.store(reserved.states, Ordering::Relaxed);
+        self.file.store(reserved.file.take().map_or(0, |file| file.into_fd() as usize + 1), Ordering::Relaxed);
         self.start_ns.store(ns, Ordering::Relaxed);
         for counter in [&self.sequence, &self.dropped, &self.overwritten] {
             counter.store(0, Ordering::Relaxed);
@@ -196,7 +211,7 @@ impl Store {
         // SAFETY: mapped by `Reserved::new`. The world is stopped, so no thread uses them, and none finds them from now on.
         unsafe {
             os::unmap(start, HEADER_BYTES + chunks * CHUNK_BYTES);
-            os::unmap(self.taken.swap(0, Ordering::Relaxed), taken_bytes(chunks));
+            os::unmap(self.states.swap(0, Ordering::Relaxed), states_bytes(chunks));
         }
         if let Some(fd) = self.file.swap(0, Ordering::Relaxed).checked_sub(1) {
             drop(File::owned(fd as i32));
@@ -225,9 +240,9 @@ impl Store {
         (self.start.load(Ordering::Relaxed), self.chunks.load(Ordering::Relaxed))
     }
 
-    fn taken(&self, number: usize) -> &AtomicU32 {
+    fn state(&self, number: usize) -> &AtomicU32 {
         // SAFETY: mapped with the store, one for each chunk, and accessed atomically; the store stays during the caller's critical section.
-        unsafe { &*(self.taken.load(Ordering::Relaxed) as *const AtomicU32).add(number) }
+        unsafe { &*(self.states.load(Ordering::Relaxed) as *const AtomicU32).add(number) }
     }
 
     /// Takes a chunk for the calling thread. None: there is no room. In a critical section, while a log runs.
@@ -245,7 +260,8 @@ impl Store {
         self.overwritten.fetch_add(before, Ordering::Relaxed);
         if before > 0 {
             // SAFETY: in the header of the store.
-            unsafe { word(self.start.load(Ordering::Relaxed), header::FLAGS) }.store(FLAG_OVERWRITTEN, Ordering::Relaxed);
+            unsafe { word(self.start.load(Ordering::Relaxed), header::FLAGS) }
+                .store(FLAG_OVERWRITTEN, Ordering::Relaxed);
         }
         set(chunk::MAGIC, u64::from(CHUNK_MAGIC) | u64::from(thread.number()) << 32);
         set(chunk::TICKS, ticks);
@@ -258,8 +274,7 @@ impl Store {
         (0..chunks).find_map(|_| {
             let number = self.turns.fetch_add(1, Ordering::Relaxed) % chunks;
             // Acquire pairs with the Release in `leave`.
-            let free = self.taken(number).compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed);
-            free.is_ok().then_some(number)
+            (self.state(number).swap(TAKEN, Ordering::Acquire) != TAKEN).then_some(number)
         })
     }
 
@@ -276,12 +291,13 @@ impl Store {
         }
         // SAFETY: mapped ahead, and reserved just now. No other thread has the chunk.
         unsafe { os::populate(self.start.load(Ordering::Relaxed) + offset, CHUNK_BYTES) };
+        self.state(number).store(TAKEN, Ordering::Release);
         Some(number)
     }
 
     /// Lets others take the chunk again. By its thread, or for a thread that has ended.
     pub fn leave(&self, number: usize) {
-        self.taken(number - 1).store(0, Ordering::Release);
+        self.state(number - 1).store(LEFT, Ordering::Release);
     }
 
     /// Publishes how many slots of a chunk are used.
@@ -293,6 +309,9 @@ impl Store {
 
     /// The slots in use of a chunk of memory; of some moment of the call.
     pub fn used(&self, number: usize) -> u64 {
+        if self.state(number).load(Ordering::Acquire) == UNUSED {
+            return 0;
+        }
         // SAFETY: the caller keeps the store in use.
         unsafe { word(self.memory().0 + HEADER_BYTES + number * CHUNK_BYTES, chunk::USED) }.load(Ordering::Acquire)
     }

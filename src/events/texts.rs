@@ -70,7 +70,8 @@ pub fn slots(kind: Kind, subject: u64, address: u64, text: &str) -> [Slot; 2] {
     let mut bytes = [0; FIRST_BYTES + REST_BYTES];
     let length = text.len().min(NAME_BYTES);
     bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-    let words: [u64; 9] = core::array::from_fn(|at| u64::from_le_bytes(*bytes[8 * at..].first_chunk().unwrap_or(&[0; 8])));
+    let words: [u64; 9] =
+        core::array::from_fn(|at| u64::from_le_bytes(*bytes[8 * at..].first_chunk().unwrap_or(&[0; 8])));
     let now = ticks::now();
     let [a, b, c, d, e, f, g, h, i] = words;
     [

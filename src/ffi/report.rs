@@ -208,7 +208,8 @@ pub unsafe extern "C" fn tn_events_start(options: *const tn_events_options) -> t
         // SAFETY: NULL or a struct of its size, by this function's documentation.
         let options = unsafe { convert::sized(options)? };
         // SAFETY: NULL or a text, by this function's documentation.
-        let path = options.filter(|options| !options.path.is_null()).map(|options| unsafe { CStr::from_ptr(options.path) });
+        let path =
+            options.filter(|options| !options.path.is_null()).map(|options| unsafe { CStr::from_ptr(options.path) });
         report::start_events(options.as_ref(), path)
     })
 }

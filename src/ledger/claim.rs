@@ -8,6 +8,7 @@ use super::locked::Locked;
 use super::origin::Origin;
 use super::state::{Claim, ClaimBody, Guard, GuardedSlot, Lease, Ledger, Root, TakenBy};
 use crate::error::Result;
+use crate::events;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::slots::{Id, Slot, State, Table};
@@ -72,6 +73,9 @@ impl SpareClaim {
 
     pub(crate) fn set_name(&mut self, name: Name) {
         self.body().name = name;
+        if !name.is_none() {
+            events::name(Slot::id(self.claim).bits(), self.layout().offset() as u64, name.as_str());
+        }
     }
 
     /// Sets where the handle is made.

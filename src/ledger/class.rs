@@ -46,6 +46,8 @@ pub enum Completion {
     Ledger,
     /// The ledger, which also changes what the processor allows.
     Access,
+    /// The ledger, which also tells the event log.
+    Logged,
     /// The mirror that has the guard as a writer.
     Mirror,
     /// The offer of the array to another process.

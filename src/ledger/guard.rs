@@ -136,6 +136,7 @@ impl Locked {
             self.get_mut(guard).completion = Completion::Access;
             self.update_access(ledger, owner, None);
         }
+        self.log_guard(guard);
         guard
     }
 
@@ -163,6 +164,7 @@ impl Locked {
         let body = self.get(guard);
         let (class, discard, abandoned) = (body.class, body.discard, body.abandoned);
         let (owner, region, group) = (body.owner(), body.region(), body.group);
+        self.log_guard_end(guard);
         // If the device is lost, the point counts as passed and leaves no record, so the failure must be noted now.
         let device = self.state(ledger).device;
         let lost = point.is_some_and(|point| leaves_unknown(device, point));

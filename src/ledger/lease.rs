@@ -3,11 +3,13 @@
 use super::claim::SpareClaim;
 use super::deferred_release;
 use super::locked::Locked;
+use super::log::log_import;
 use super::origin::Origin;
 use super::release::Release;
 use super::release_queue;
 use super::state::{Backing, Claim, Lease, LeaseBody, Ledger};
 use crate::error::Result;
+use crate::events::{ENDED, READ};
 use crate::slots::{Id, State, Table};
 use crate::thread::{self, Thread};
 
@@ -33,6 +35,7 @@ impl Lease {
     pub(super) fn run(&'static self, thread: &'static Thread) {
         // SAFETY: ended and in no list: ours alone.
         let body = unsafe { self.guarded.own() };
+        log_import(body, ENDED);
         let (release, forks) = (body.release, body.forks);
         body.release = Release::None;
         Table::free(thread, self);
@@ -95,6 +98,8 @@ impl SpareLease {
         let lease = self.lease;
         core::mem::forget(self);
         lease.head.set_state(State::Kept);
+        // SAFETY: not in a ledger yet: ours alone.
+        log_import(unsafe { lease.guarded.own() }, READ);
         lease
     }
 }

@@ -33,6 +33,7 @@
 //! | `new_store`, `store_end` | creation and end of stores |
 //! | `scope` | lists of handles that end together |
 //! | `reach` | memory that the host can access |
+//! | `log` | what the event log is told |
 //! | `fast_path`, `fast_enter` | the fast path for one handle, and for entering a scope with a few |
 //! | `stream_use` | the fast path for uses in the order of a stream |
 
@@ -65,6 +66,8 @@ mod internal_guard;
 mod lease;
 
 mod locked;
+
+mod log;
 
 // Used by mirrors only, which the model checker leaves out.
 #[cfg_attr(loom, allow(dead_code))]

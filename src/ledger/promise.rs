@@ -4,6 +4,7 @@ use super::claim::SpareClaim;
 use super::locked::Locked;
 use super::state::{Claim, GuardedSlot, Promise, TakenBy};
 use crate::error::Result;
+use crate::events::Kind;
 use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
 
@@ -49,7 +50,9 @@ impl Locked {
         promise.guarded.set_ledger(ledger);
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and the promise is new.
         unsafe { self.state_mut(ledger).add_promise(claim, promise, required, origin) };
-        Table::publish(promise)
+        let id = Table::publish(promise);
+        self.log_claim(Kind::Give, claim, id);
+        id
     }
 
     /// The claim that an outstanding promise passes on.
@@ -102,6 +105,7 @@ impl Locked {
             self.drop_lease_after_work(claim);
         }
         self.mark_dead_if_unused(ledger);
+        self.log_claim(Kind::Take, to, Id::NONE);
         Table::publish(to)
     }
 

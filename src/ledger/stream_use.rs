@@ -10,7 +10,7 @@ use super::internal_guard::InternalGuard;
 use super::state::{Claim, Guard, GuardBody, GuardedSlot};
 use crate::slots::Table;
 use crate::stream::{Point, Stream};
-use crate::thread::Thread;
+use crate::thread::{Thread, is_recording};
 
 /// More records are left to the slow path, which removes those that are not needed.
 const MAX_RECORDS: usize = 4;
@@ -54,7 +54,7 @@ impl LockedSlot<Guard> {
         let is_whole = body.region.is_some_and(|region| core::ptr::eq(region, owner)) && body.group.is_none();
         // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.
         let is_claim = unsafe { &*owner.guarded().body.get() }.counted;
-        if !is_whole || !is_claim || self.state().poisoned > 0 || point.is_passed() {
+        if !is_whole || !is_claim || self.state().poisoned > 0 || point.is_passed() || is_recording() {
             return false;
         }
         // Only writers wait for readers, so a reader does not stand for a writer.

@@ -3,10 +3,10 @@
 //! Contract: one event for each block that a caller got, gave back or resized, at the time that `events` asks for. Nothing is told of blocks
 //! that the pool itself moves or keeps. Called under no lock.
 
+use super::Pool;
 use super::client::Client;
 use super::span::block_state::{Block, BlockState};
 use super::span::{Span, table};
-use super::Pool;
 use crate::error::Result;
 use crate::events::{self, Event, Kind};
 use core::ptr::NonNull;

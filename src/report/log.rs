@@ -6,9 +6,13 @@
 use crate::error::{Result, fail};
 use crate::events::{self, Destination};
 use crate::exchange::new_file;
+use crate::names::readable;
 use crate::pool;
+use crate::sys::file::Name;
+use crate::sys::os;
 use crate::types::*;
 use core::ffi::CStr;
+use core::fmt::Write;
 
 const DEFAULT_BYTES_IN_MEMORY: u64 = 16 << 20;
 const DEFAULT_BYTES_IN_FILE: u64 = 1 << 30;
@@ -36,6 +40,20 @@ pub fn start(options: Option<&tn_events_options>, path: Option<&CStr>) -> Result
     events::start(destination, if kinds == 0 { TN_REPORT_ALL } else { kinds }, capacity as usize)?;
     pool::each_pool(|pool| events::define_pool(pool.serial(), pool.name().as_str()));
     Ok(())
+}
+
+/// Begins a log of everything in a file. "%p" in the path stands for the process id, because children inherit the environment.
+pub fn start_at(path: &CStr) -> Result<()> {
+    let mut name = Name::new();
+    let mut parts = readable(path.to_bytes()).split("%p");
+    let mut printed = name.write_str(parts.next().unwrap_or_default());
+    for part in parts {
+        printed = printed.and_then(|()| write!(name, "{}{part}", os::process_number()));
+    }
+    if printed.is_err() {
+        return Err(fail(TN_ERR_IO, format_args!("the path is longer than the system allows")));
+    }
+    start(None, Some(name.as_cstr()))
 }
 
 /// Saves the log that is in memory.

@@ -33,7 +33,7 @@ mod snapshot;
 mod stores;
 
 pub use extent::Extent;
-pub use log::{save as save_events, start as start_events};
+pub use log::{save as save_events, start as start_events, start_at as start_events_at};
 pub use open_handles::leaks;
 pub use page::{save as save_page, write as write_page};
 pub use snapshot::write;

@@ -3,10 +3,10 @@
 //! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it does not have run
 //! in it. [`stop_the_world`] does this without a fork.
 
-use super::critical::FORKING;
-use super::critical::RECORDING;
 #[cfg(not(loom))]
 use super::critical::FORKER;
+use super::critical::FORKING;
+use super::critical::RECORDING;
 #[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]

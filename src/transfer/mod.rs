@@ -176,7 +176,9 @@ fn new_full(function: &'static CStr, id: Id, (from, is_empty): (tn_device, bool)
 pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
     let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     if !source.layout().is_empty() {
-        blit::copy(&new_store.host_view()?, &source.host_view()?)?;
+        let (to, from) = (new_store.host_view()?, source.host_view()?);
+        blit::copy(&to, &from)?;
+        route::log_host_copy(&to, &from);
     }
     new_store.claim().set_name(name);
     Ok(new_store.finish())
@@ -185,7 +187,9 @@ pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name
 /// Copies the elements of raw memory to a new array.
 pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
     let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
-    blit::copy(&new_store.host_view()?, source)?;
+    let to = new_store.host_view()?;
+    blit::copy(&to, source)?;
+    route::log_host_copy(&to, source);
     new_store.claim().set_readonly(readonly);
     Ok(new_store.finish())
 }

@@ -5,10 +5,12 @@
 //! all work that is pending on the operands. With stream NULL, this is the thread's current stream, and the call waits for it alone.
 #![forbid(unsafe_code)]
 
-use crate::blit;
+use crate::blit::{self, HostView};
 use crate::borrow;
 use crate::device_copy::{self, Failed, MemoryView, Outstanding};
 use crate::error::{Kept, Result, Status, fail, quietly};
+use crate::events::{self, Event, Kind};
+use crate::layout::Layout;
 use crate::ledger::{InternalGuard, UseTime};
 use crate::stream::{self, Stream, StreamArg};
 use crate::types::*;
@@ -108,6 +110,7 @@ impl Route {
         if dst.layout().is_empty() {
             return Ok(Outstanding::Nothing);
         }
+        log_transfer(&dst, &src, self.stream);
         match (self.stream, dst.host_view(), src.host_view()) {
             (Some(stream), ..) => self.wait_if_synchronous(device_copy::copy(stream, &dst, &src, self.strict)),
             (None, Some(to), Some(from)) => {
@@ -176,6 +179,26 @@ impl Route {
         }
         Ok(())
     }
+}
+
+/// Tells the event log of a copy that begins.
+fn log_transfer(dst: &MemoryView, src: &MemoryView, stream: Option<&'static Stream>) {
+    log_copy(dst.layout(), src.layout(), |event| {
+        event.detail = 2 * u8::from(!src.memory().is_host()) + u8::from(!dst.memory().is_host());
+        event.stream = stream.map_or(0, |stream| u64::from(stream.number()));
+    });
+}
+
+/// Tells the event log of a copy by the host.
+pub fn log_host_copy(dst: &HostView, src: &HostView) {
+    log_copy(dst.layout(), src.layout(), |_| ());
+}
+
+fn log_copy(dst: &Layout, src: &Layout, more: impl FnOnce(&mut Event)) {
+    events::record(Kind::Transfer, |event| {
+        (event.address, event.other, event.bytes) = (src.offset() as u64, dst.offset() as u64, dst.bytes() as u64);
+        more(event);
+    });
 }
 
 /// An error before the first byte of the destination was written.

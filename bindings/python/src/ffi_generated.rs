@@ -818,6 +818,10 @@ unsafe extern "C" {
         leaks: *mut tn_holder,
         n_leaks: *mut usize,
     ) -> tn_status;
+    pub fn tn_events_start(options: *const tn_events_options) -> tn_status;
+    pub fn tn_events_stop() -> tn_status;
+    pub fn tn_events_save(path: *const c_char) -> tn_status;
+    pub fn tn_events_query(stats: *mut tn_events_stats) -> tn_status;
     pub fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_void) -> tn_status;
     pub fn tn_umf_pool_ops(
         version: u32,
