@@ -357,6 +357,12 @@ static void ev_16_names(void)
     OK(tn_array_empty(NULL, TN_F64, SHAPE(3), &options, &other));
     event_log log = stopped();
     CHECK(count_of(&log, NAME, -1) == 2);
+    /* EV-20 */
+    char *report = malloc(1 << 20);
+    size_t length = 0;
+    OK(tn_report_json(0, 1 << 20, report, &length));
+    CHECK(length < 1 << 20 && strstr(report, "\"timeline\":{\"events\":") != NULL && strstr(report, "\"name\":2}") != NULL);
+    free(report);
     CHECK(strcmp(text_of(&log, NAME, (uint64_t)(uintptr_t)array), name) == 0);
     CHECK(strcmp(text_of(&log, NAME, (uint64_t)(uintptr_t)other), "named at once") == 0);
     free(log.events);
@@ -479,7 +485,7 @@ static void ev_4_saved_while_it_runs(void)
     OK(tn_events_stop());
 }
 
-static void ev_20_the_newest_stay(void)
+static void ev_21_the_newest_stay(void)
 {
     start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, NULL, 1 << 20);
     void *block = NULL, *last = NULL;
@@ -500,7 +506,7 @@ static void ev_20_the_newest_stay(void)
     free(log.events);
 }
 
-static void ev_21_a_full_file(void)
+static void ev_22_a_full_file(void)
 {
     start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, path, 1 << 20);
     CHECK(query().is_file == 1);
@@ -648,8 +654,8 @@ int main(int argc, char **argv)
     ev_16_names();
     ev_17_kinds();
     ev_18_threads();
-    ev_20_the_newest_stay();
-    ev_21_a_full_file();
+    ev_21_the_newest_stay();
+    ev_22_a_full_file();
     join(begin("ev_7_forks"), 0);
     unlink(path);
     rmdir(folder);

@@ -3,14 +3,11 @@
 //! Contract: one log at a time. A log in memory stays after its end, to be copied, until the next one begins. The callers of this file are in
 //! no critical section, because the world is stopped for them.
 
-use super::cursor::Slot;
-use super::record::Kind;
-use super::store::{CHUNK_BYTES, HEADER_BYTES, Reserved, SLOT_BYTES, SLOTS, STORE, begin_copied_chunk};
+use super::store::{CHUNK_BYTES, Reserved, STORE};
 use super::texts;
 use crate::error::{Result, Status, fail};
 use crate::names::readable;
 use crate::sys::file::{self, Errno, File};
-use crate::sys::os;
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
 use core::ffi::CStr;
@@ -153,111 +150,4 @@ pub fn stats() -> Stats {
         capacity: STORE.capacity() as u64,
         is_file: STORE.is_file(),
     }
-}
-
-/// A copy of a log, in the format of its file. Its drop returns the memory.
-pub struct Copied {
-    start: usize,
-    bytes: usize,
-    used: usize,
-}
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `copy`, and this value alone has it.
-        unsafe { os::unmap(self.start, self.bytes) };
-    }
-}
-
-impl Copied {
-    /// Adds bytes of the store, and room.
-    fn add(&mut self, from: usize, bytes: usize, room: usize) {
-        // SAFETY: bytes of the store, which stays while the world is stopped; the copy has the room, and this value alone has it.
-        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, (self.start + self.used) as *mut u8, bytes) };
-        self.used += room;
-    }
-
-    /// The bytes of the file.
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped by `copy`, and nobody writes it any more.
-        unsafe { core::slice::from_raw_parts(self.start as *const u8, self.used) }
-    }
-
-    /// The slots, chunk after chunk.
-    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        let words = |at: usize, count: usize| {
-            // SAFETY: inside of the copy, which is aligned to pages.
-            unsafe { core::slice::from_raw_parts((self.start + at) as *const Slot, count) }
-        };
-        (HEADER_BYTES..self.used)
-            .step_by(CHUNK_BYTES)
-            .flat_map(move |at| words(at, 1 + words(at, 1)[0][1] as usize)[1..].iter())
-    }
-}
-
-/// The most pools whose names a copy has.
-const POOLS: usize = 4 * SLOTS as usize;
-
-/// A copy that gets definitions, in chunks of no thread.
-struct Definitions {
-    copied: Copied,
-    /// Slots of the last chunk that are in use.
-    used: u32,
-}
-
-impl Definitions {
-    /// Adds a definition, if there is room.
-    fn add(&mut self, slots: [Slot; 2]) {
-        if self.used + 2 > SLOTS {
-            if self.copied.used + CHUNK_BYTES > self.copied.bytes {
-                return;
-            }
-            begin_copied_chunk(self.copied.start + self.copied.used);
-            self.copied.used += CHUNK_BYTES;
-            self.used = 0;
-        }
-        let chunk = self.copied.start + self.copied.used - CHUNK_BYTES;
-        // SAFETY: room for the two slots in the last chunk of the copy, which this value alone has.
-        unsafe { *((chunk + (1 + self.used as usize) * SLOT_BYTES) as *mut [Slot; 2]) = slots };
-        self.used += 2;
-        STORE.set_used(chunk, self.used);
-    }
-}
-
-/// Copies the log in memory, and adds the definitions of all call sites in it. `pools` defines the pools. TN_ERR_INVALID: there is none.
-pub fn copy(pools: impl FnOnce(&mut dyn FnMut(u64, &str))) -> Result<Copied> {
-    let copied = thread::stop_the_world(copy_memory)?;
-    let mut definitions = Definitions { copied, used: SLOTS };
-    pools(&mut |serial, name| definitions.add(texts::slots(Kind::Pool, serial, 0, name)));
-    texts::define_sites(|slots| definitions.add(slots));
-    Ok(definitions.copied)
-}
-
-/// While the world is stopped.
-fn copy_memory() -> Result<Copied> {
-    if !STORE.exists() {
-        return Err(fail(TN_ERR_INVALID, format_args!("there is no log of events; begin one with tn_events_start")));
-    }
-    if STORE.is_file() {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("the events are in their file already; it can be read at any time"),
-        ));
-    }
-    if LOG.load(Ordering::Relaxed) != 0 {
-        STORE.set_clock();
-    }
-    let (start, chunks) = STORE.memory();
-    let used = |number: &usize| STORE.used(*number) > 0;
-    let definitions = 2 * (texts::count() + POOLS);
-    let count = (0..chunks).filter(used).count() + definitions.div_ceil(SLOTS as usize);
-    let bytes = HEADER_BYTES + count * CHUNK_BYTES;
-    let none = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a copy of {bytes} bytes of events"));
-    let mut copied = Copied { start: os::map(bytes, os::page_bytes()).ok_or_else(none)?, bytes, used: 0 };
-    copied.add(start, HEADER_BYTES, HEADER_BYTES);
-    for number in (0..chunks).filter(used) {
-        let chunk = start + HEADER_BYTES + number * CHUNK_BYTES;
-        copied.add(chunk, (1 + STORE.used(number) as usize) * SLOT_BYTES, CHUNK_BYTES);
-    }
-    Ok(copied)
 }

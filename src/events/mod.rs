@@ -12,7 +12,8 @@
 //! | `texts` | names of arrays, call sites and pools |
 //! | `cursor` | where a thread writes: its chunk |
 //! | `store` | the memory of the log: chunks in memory, or in a mapped file |
-//! | `control` | a log begins, ends and is copied |
+//! | `control` | a log begins and ends |
+//! | `read` | a log in memory is copied, or looked at |
 //!
 //! The format is that of docs/event-log.md, in memory too. A log that goes to a file is written in place, through a shared mapping. So it is
 //! complete up to the last event, however the process ends.
@@ -26,11 +27,14 @@ mod control;
 
 mod cursor;
 
+mod read;
+
 mod record;
 
 mod store;
 
 mod texts;
 
-pub use control::{Copied, Destination, Stats, copy, start, stats, stop};
+pub use control::{Destination, Stats, start, stats, stop};
+pub use read::{Copied, View, copy, view};
 pub use record::{ENDED, Event, Kind, OF_ARRAY, READ, WRITE, define_pool, name, now, record, record_since, records};

@@ -332,4 +332,11 @@ impl Store {
         set(header::DROPPED, self.dropped.load(Ordering::Relaxed));
         self.clock_busy.store(false, Ordering::Release);
     }
+
+    /// Ticks when the log began, and the pair of clocks. In a critical section.
+    pub fn clock(&self) -> (u64, u64, u64) {
+        // SAFETY: in the header of the store, which the caller keeps in use.
+        let get = |index| unsafe { word(self.start.load(Ordering::Relaxed), index) }.load(Ordering::Relaxed);
+        (get(header::START_TICKS), get(header::LATER_TICKS), get(header::LATER_NS))
+    }
 }

@@ -3,10 +3,10 @@
 //! Contract: one event for each block that a caller got, gave back or resized, at the time that `events` asks for. Nothing is told of blocks
 //! that the pool itself moves or keeps. Called under no lock.
 
-use super::Pool;
 use super::client::Client;
 use super::span::block_state::{Block, BlockState};
 use super::span::{Span, table};
+use super::{Pool, lookup};
 use crate::error::Result;
 use crate::events::{self, Event, Kind};
 use core::ptr::NonNull;
@@ -64,7 +64,7 @@ impl Pool {
     }
 
     /// Resizes a block by `resize`, and tells of it. The event's time is that before the resize; its subject is the time when the new bytes
-    /// were there.
+    /// were there, and its stream the old size.
     pub(super) fn log_resize(
         &self,
         client: Client,
@@ -75,6 +75,7 @@ impl Pool {
         if !events::records(Kind::Reallocate) {
             return resize();
         }
+        let old_bytes = lookup::locate(address).map_or(0, |block| block.requested);
         let before = events::now();
         let new = resize()?;
         events::record_since(before, Kind::Reallocate, |event| {
@@ -84,6 +85,7 @@ impl Pool {
             event.other = address as u64;
             event.client = client.index() as u8;
             event.pool = self.serial();
+            event.stream = old_bytes as u64;
         });
         Ok(new)
     }

@@ -107,6 +107,12 @@ impl<'a> Json<'a> {
         self.put(format_args!("{}", value.into()));
     }
 
+    /// A time in a list, in seconds.
+    pub(crate) fn seconds(&mut self, ns: u64) {
+        self.separate();
+        self.put(format_args!("{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1000));
+    }
+
     /// A text in a list.
     pub(crate) fn item(&mut self, value: &str) {
         self.separate();

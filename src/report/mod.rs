@@ -7,7 +7,7 @@
 //! | `snapshot` | the state of everything at one moment, as JSON |
 //! | `extent` | how much of it is listed: all, or what fits on a page |
 //! | `pools`, `stores`, `holders`, `groups` | its parts |
-//! | `log` | the event log |
+//! | `log`, `timeline` | the event log, and use over time |
 //! | `page` | the snapshot in a page for a browser |
 //! | `json` | a JSON writer |
 #![forbid(unsafe_code)]
@@ -31,6 +31,8 @@ mod pools;
 mod snapshot;
 
 mod stores;
+
+mod timeline;
 
 pub use extent::Extent;
 pub use log::{save as save_events, start as start_events, start_at as start_events_at};

@@ -11,6 +11,7 @@ use super::json::Json;
 use super::open_handles;
 use super::pools::{self, MapBudget, write_device};
 use super::stores;
+use super::timeline;
 use crate::copy_stats;
 use crate::device::{exported, shareable};
 use crate::pool;
@@ -48,6 +49,7 @@ pub fn write(sink: &mut dyn Write, extent: Extent) {
     json.close(']');
     write_open(&mut json, extent.others);
     write_copy_book(&mut json, extent.others);
+    timeline::write_timeline(&mut json);
     json.close('}');
 }
 

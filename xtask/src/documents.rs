@@ -21,6 +21,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/command.md",
     "docs/copies.md",
     "docs/cuda.md",
+    "docs/event-log.md",
     "docs/from-numpy.md",
     "docs/handle.svg",
     "docs/interop.md",
