@@ -7,6 +7,7 @@ mod bars;
 mod cases;
 mod copies;
 mod device_pool;
+mod events;
 mod figures;
 mod instructions;
 mod launch;
@@ -233,6 +234,9 @@ pub fn bench(arguments: &[&str]) -> Done {
     if arguments == ["device-pool"] {
         return device_pool::bench();
     }
+    if arguments == ["events"] {
+        return events::bench();
+    }
     if arguments == ["launch"] {
         return launch::bench();
     }
@@ -247,7 +251,7 @@ pub fn bench(arguments: &[&str]) -> Done {
     if let Some(unknown) = names.iter().find(|name| !["objects", "copy", "python", "linalg", "strided"].contains(*name))
     {
         return Err(format!(
-            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool, launch, processes or mpi; or pool with options of its own"
+            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool, events, launch, processes or mpi; or pool with options of its own"
         ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);

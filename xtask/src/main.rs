@@ -70,6 +70,7 @@ cargo xtask <command>
   bench [objects|copy|python|linalg|strided] [--json]
                         measures the staged library beside the other libraries of this machine
   bench device-pool     measures what device pools cost the host, on the simulated driver
+  bench events          measures what an event costs while a log runs
   bench launch          measures what a launch that borrows its arguments costs the host
   bench processes       measures arrays handed over to another process
   bench mpi             measures messages of arrays by MPICH and by Open MPI, beside NumPy's
