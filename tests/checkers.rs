@@ -90,7 +90,8 @@ fn ck_7_address_sanitizer_reports_accesses_that_no_guard_allows() {
     ];
     for (defect, expected) in cases {
         let mut run = Command::new(&program);
-        let ended = tenure_harness::output(run.arg(defect).env("TENURE_CHECK", "1"), LIMIT).expect("the program starts");
+        let ended =
+            tenure_harness::output(run.arg(defect).env("TENURE_CHECK", "1"), LIMIT).expect("the program starts");
         let text = ended.stderr;
         assert!(ended.status.is_some_and(|status| status.code() == Some(1)), "{defect}: {:?}\n{text}", ended.status);
         expected.iter().for_each(|part| assert!(text.contains(part), "{defect}: no \"{part}\" in\n{text}"));
@@ -99,7 +100,8 @@ fn ck_7_address_sanitizer_reports_accesses_that_no_guard_allows() {
     // Correct programs run to their end.
     for section in ["array", "borrow", "function_outputs"] {
         let name = format!("{section}_by_asan_with_checks");
-        let program = compiled_of(&format!("{section}.c"), &name, &["-lm", "-rdynamic", options[0], options[1]]).unwrap();
+        let program =
+            compiled_of(&format!("{section}.c"), &name, &["-lm", "-rdynamic", options[0], options[1]]).unwrap();
         output(Command::new(&program).env("TENURE_CHECK", "1").env("TENURE_CHECKED_BY", "sanitizers")).unwrap();
     }
 }

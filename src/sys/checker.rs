@@ -279,10 +279,7 @@ mod sanitizer {
 
     /// The functions that poison and unpoison, if the runtime is loaded.
     pub fn functions() -> Option<(Change, Change)> {
-        Some((
-            function!("__asan_poison_memory_region", Change)?,
-            function!("__asan_unpoison_memory_region", Change)?,
-        ))
+        Some((function!("__asan_poison_memory_region", Change)?, function!("__asan_unpoison_memory_region", Change)?))
     }
 
     pub fn poison(address: usize, bytes: usize) {
