@@ -14,8 +14,8 @@ use crate::thread::QuickLock;
 const KEPT_BYTES: usize = 16 << 30;
 /// Freed ranges that are kept at most.
 const KEPT_RANGES: usize = 8192;
-/// Ranges are divided into lists by their addresses.
-const LISTS: usize = 1 << 14;
+/// Ranges are divided into lists by their addresses. The table is part of the library's data, 16 KiB.
+const LISTS: usize = 1 << 12;
 
 /// Who had an array, and where.
 #[derive(Clone, Copy)]
