@@ -22,18 +22,23 @@
 /* The int64 array has exactly these elements, in C order. */
 #define HOLDS(array, ...) holds(array, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
 
+/* Under what the test runs: "valgrind", "sanitizers", "checks" (the library's own, TENURE_CHECK) or "". */
+static inline int runs_under(const char *what)
+{
+    const char *checker = getenv("TENURE_CHECKED_BY");
+    return checker != NULL && strcmp(checker, what) == 0;
+}
+
 /* The number of repetitions: fewer where each is slow. */
 static inline int rounds(int n)
 {
-    const char *checker = getenv("TENURE_CHECKED_BY");
-    return checker != NULL && strcmp(checker, "valgrind") == 0 ? n / 10 : n;
+    return runs_under("valgrind") || runs_under("checks") ? n / 10 : n;
 }
 
 /* Whether a memory checker runs; then threads cache nothing, and a red zone follows each block of an own pool. */
 static inline int is_watched(void)
 {
-    const char *checker = getenv("TENURE_CHECKED_BY");
-    return checker != NULL && checker[0] != 0;
+    return runs_under("valgrind") || runs_under("sanitizers");
 }
 
 static inline int says(const char *text)

@@ -8,8 +8,18 @@ use crate::thread::QuickLock;
 /// Ensures capacity for one more entry; the first allocation has at least `least`. Another thread may use the capacity first, so the caller
 /// checks again under the lock. Err: the number of entries for which there was no memory.
 pub fn make<T: Copy>(list: &QuickLock<Vec<T>>, least: usize) -> Result<(), usize> {
+    make_in(list, |list| list, least)
+}
+
+/// As [`make`], for a list that is a part of what the lock guards.
+pub fn make_in<L, T: Copy>(
+    lock: &QuickLock<L>,
+    list_of: impl Fn(&mut L) -> &mut Vec<T>,
+    least: usize,
+) -> Result<(), usize> {
     let wanted = {
-        let list = list.lock();
+        let mut locked = lock.lock();
+        let list = list_of(&mut locked);
         if list.len() < list.capacity() {
             return Ok(());
         }
@@ -17,13 +27,14 @@ pub fn make<T: Copy>(list: &QuickLock<Vec<T>>, least: usize) -> Result<(), usize
     };
     let mut grown: Vec<T> = Vec::new();
     grown.try_reserve_exact(wanted).map_err(|_| wanted)?;
-    let mut list = list.lock();
+    let mut locked = lock.lock();
+    let list = list_of(&mut locked);
     if list.len() == list.capacity() && list.len() < grown.capacity() {
-        grown.extend_from_slice(&list);
-        core::mem::swap(&mut *list, &mut grown);
+        grown.extend_from_slice(list);
+        core::mem::swap(list, &mut grown);
     }
     // The old memory, or the new one if it was not needed, is freed after the unlock.
-    drop(list);
+    drop(locked);
     Ok(())
 }
 

@@ -834,7 +834,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 let (mut info, mut n) = (zero::<tn_device_info>(), 0);
                 info.size = if p.random.chance(50) { size_of::<tn_device_info>() } else { p.random.below(500) };
                 let n_items = &mut n;
-                match p.random.below(7) {
+                match p.random.below(9) {
                     0 => library::tn_here(file.as_ptr(), p.number() as i32),
                     1 => array::tn_array_set_name(p.array(), file.as_ptr()),
                     2 => library::tn_option_set(
@@ -850,6 +850,21 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                         });
                         let (mut offsets, mut total) = ([0; 3], 0);
                         kernel::tn_block_layout(p.random.below(4), items.as_ptr(), offsets.as_mut_ptr(), &mut total)
+                    }
+                    6 | 7 => {
+                        let flags = if p.random.chance(50) { 0 } else { p.flags() };
+                        if p.random.chance(50) {
+                            let (mut page, mut length) = ([0; 300], 0);
+                            let capacity = p.random.below(page.len() + 1);
+                            report::tn_report_html_text(flags, capacity, page.as_mut_ptr(), &mut length)
+                        } else {
+                            let mut path = concat!(env!("CARGO_TARGET_TMPDIR"), "/arguments.html").as_bytes().to_vec();
+                            // Names of any length, in a folder that does not exist.
+                            if p.random.chance(30) {
+                                path.extend([b"/", file.as_bytes()].concat());
+                            }
+                            report::tn_report_html(flags, CString::new(path).unwrap().as_ptr())
+                        }
                     }
                     _ => report::tn_leaks(p.random.below(400), 0, null_mut(), n_items),
                 }

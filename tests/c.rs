@@ -1,5 +1,6 @@
 //! Runs the C tests: each `c-tests/<section>.c` is compiled against the header and the shared library. It runs natively, under valgrind,
-//! and with the address and undefined-behaviour sanitizers in its own code. One of them runs as a user starts it.
+//! and with the address and undefined-behaviour sanitizers in its own code. Those of arrays also run with the library's checks of accesses
+//! (TENURE_CHECK). One of them runs as a user starts it.
 //!
 //! Each file and way of running it is a test of its own: `cargo test --test c array` runs `c_array`, `c_array_valgrind` and so on.
 
@@ -20,6 +21,8 @@ enum Way {
     Plain,
     Valgrind,
     Sanitizers,
+    /// With TENURE_CHECK=1: an access that no guard allows ends the program (CK-1).
+    Checks,
     /// Without LD_LIBRARY_PATH: cargo sets one, which would hide a program that does not find the library by its rpath.
     ByHand,
     /// Linked with the archive, with the system libraries that `rustc --print native-static-libs` names.
@@ -28,6 +31,18 @@ enum Way {
 
 /// The system libraries that a program needs beside `libtenure.a`.
 const NATIVE: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
+
+/// What does not run with the library's checks, and why.
+const WITHOUT_CHECKS: &[(&str, &str)] = &[
+    ("checked", "sets the option itself"),
+    ("ipc", "takes 15 seconds, and shareable memory is not checked"),
+    ("ipc_offer", "takes 20 seconds, and shareable memory is not checked"),
+    ("pool", "expects that a pool keeps freed memory"),
+    ("report", "expects blocks of one size in one span"),
+    ("umf_tables", "splits and joins blocks of a pool"),
+    ("upstream", "its upstream returns memory that a pool is to have kept"),
+    ("use_after_free", "expects that a block moves when it grows"),
+];
 
 struct Case {
     name: String,
@@ -83,6 +98,11 @@ fn cases() -> Vec<Case> {
         for (way, suffix) in ways {
             cases.push(Case { name: format!("c_{section}{suffix}"), file: file.clone(), way, with: None });
         }
+        // Without a driver those of GPUs do nothing.
+        if !section.starts_with("cuda") && !WITHOUT_CHECKS.iter().any(|(name, _)| *name == section) {
+            let name = format!("c_{section}_with_checks");
+            cases.push(Case { name, file: file.clone(), way: Way::Checks, with: None });
+        }
         if section == "abi" {
             cases.push(Case { name: "c_abi_by_hand".to_owned(), file: file.clone(), way: Way::ByHand, with: None });
             cases.push(Case { name: "c_abi_static".to_owned(), file, way: Way::Static, with: None });
@@ -134,6 +154,9 @@ fn run(case: &Case) {
     if case.way == Way::ByHand {
         command.env_remove("LD_LIBRARY_PATH");
     }
+    if case.way == Way::Checks {
+        command.env("TENURE_CHECK", "1");
+    }
     // The tests for a real driver run elsewhere.
     if cuda::wanted().is_none() && case.way != Way::ByHand {
         folders.extend(std::env::split_paths(&cuda::path_without_driver()));
@@ -154,6 +177,7 @@ impl Way {
         match self {
             Way::Valgrind => "valgrind",
             Way::Sanitizers => "sanitizers",
+            Way::Checks => "checks",
             Way::Plain | Way::ByHand | Way::Static => "",
         }
     }

@@ -7,12 +7,15 @@ mod support {
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use support::tools::{compiler, library, library_folder, output, root};
 use tenure_harness::{require, skip, test};
 
 fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 const MISTAKES: &[&str] = &["raw", "raw-again", "moved", "array", "strict"];
 
@@ -67,6 +70,40 @@ fn address_sanitizer_reports_misuse_of_a_pools_block() {
     reports(run, MISTAKES, &["AddressSanitizer: use-after-poison", "READ of size 1"]);
     reports(run, OVERRUNS, &["AddressSanitizer: use-after-poison", "READ of size 1"]);
     reports(run, WRITES, &["AddressSanitizer: use-after-poison", "WRITE of size"]);
+}
+
+/// CK-7: AddressSanitizer treats the bytes of an array as poisoned while nothing has them open, and those behind it always. Both reports come.
+#[test]
+fn ck_7_address_sanitizer_reports_accesses_that_no_guard_allows() {
+    require(&["gcc"]);
+    let options = ["-fsanitize=address", "-fno-omit-frame-pointer"];
+    let program = compiled_of("checked.c", "checked_by_asan", &options).unwrap();
+    let poisoned = "AddressSanitizer: use-after-poison";
+    let cases = [
+        ("write_after_end", [poisoned, "WRITE of size 8", "a write of byte 40", "which no guard or export has open"]),
+        ("read_after_end", [poisoned, "READ of size 8", "a read of byte 40", "which no guard or export has open"]),
+        ("read_after_release", [poisoned, "READ of size 8", "a read of byte 0", "which was released"]),
+        ("write_just_behind", [poisoned, "WRITE of size 8", "a write 0 bytes behind", "\"weights\" of 800 bytes"]),
+        ("read_of_a_freed_block", [poisoned, "READ of size 1", "a read of byte 0 of the block", "which was released"]),
+        // The processor alone knows of bytes that may be read and not written.
+        ("write_through_a_reader", ["AddressSanitizer: SEGV", "WRITE", "a write of byte 40", "open for reads only"]),
+    ];
+    for (defect, expected) in cases {
+        let mut run = Command::new(&program);
+        let ended =
+            tenure_harness::output(run.arg(defect).env("TENURE_CHECK", "1"), LIMIT).expect("the program starts");
+        let text = ended.stderr;
+        assert!(ended.status.is_some_and(|status| status.code() == Some(1)), "{defect}: {:?}\n{text}", ended.status);
+        expected.iter().for_each(|part| assert!(text.contains(part), "{defect}: no \"{part}\" in\n{text}"));
+        assert_eq!(text.matches("tenure: a ").count(), 1, "{defect}: told once\n{text}");
+    }
+    // Correct programs run to their end.
+    for section in ["array", "borrow", "function_outputs"] {
+        let name = format!("{section}_by_asan_with_checks");
+        let program =
+            compiled_of(&format!("{section}.c"), &name, &["-lm", "-rdynamic", options[0], options[1]]).unwrap();
+        output(Command::new(&program).env("TENURE_CHECK", "1").env("TENURE_CHECKED_BY", "sanitizers")).unwrap();
+    }
 }
 
 /// ThreadSanitizer reports no race where arrays and blocks pass from one thread to another, and still reports one without the library.

@@ -8,9 +8,11 @@ mod support {
 }
 
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 use support::tools::{compiler, files, library, library_folder, output, read, root};
 use tenure_harness::{require, test};
 
@@ -134,7 +136,7 @@ macro_rules! parts {
 parts! { array borrow cuda cuda_launch errors exchange expression function memory mirror others ownership places pool rmm rmm_virtual scope shared torch }
 
 /// Parts that have a test function of their own below.
-const OTHERS: &[&str] = &["memory_no_exceptions", "no_exceptions", "refused", "two_units"];
+const OTHERS: &[&str] = &["checked", "memory_no_exceptions", "no_exceptions", "refused", "two_units"];
 
 #[test]
 fn every_file_is_run() {
@@ -143,6 +145,70 @@ fn every_file_is_run() {
     let mut known: Vec<&str> = PARTS.iter().chain(OTHERS).copied().collect();
     known.sort_unstable();
     assert_eq!(found, known, "a file of {FOLDER} is not run");
+}
+
+/// A defect of checked.cpp.
+struct Defect {
+    name: &'static str,
+    /// The signal that ends it; None: it goes on to its end.
+    signal: Option<i32>,
+    says: &'static [&'static str],
+}
+
+const fn stopped(name: &'static str, says: &'static [&'static str]) -> Defect {
+    Defect { name, signal: Some(libc::SIGSEGV), says }
+}
+
+const CLOSED: &str = "of the array \"weights\" of 800 bytes at 0x";
+const LAST_WRITE: &str = "its last use was a write guard, begun at ";
+const LAST_READ: &str = "its last use was a read guard, begun at ";
+const NOT_OPEN: &str = ", which no guard or export has open";
+const ONLY_READ: &str = ", which is open for reads only";
+const RELEASED: &str = ", which was released";
+
+const DEFECTS: &[Defect] = &[
+    stopped("span_outlives_its_guard", &["a write of byte 40", CLOSED, NOT_OPEN, LAST_WRITE, "checked.cpp:"]),
+    stopped("view_outlives_its_guard", &["a read of byte 56", CLOSED, NOT_OPEN, LAST_READ, "checked.cpp:"]),
+    stopped("lambda_keeps_a_reference", &["a read of byte 0", CLOSED, NOT_OPEN, LAST_WRITE]),
+    stopped("pointer_outlives_the_gift", &["a write of byte 8", CLOSED, RELEASED, LAST_READ, "it was released at "]),
+    stopped("pointer_outlives_a_promise", &["a write of byte 8", CLOSED, NOT_OPEN, LAST_WRITE]),
+    stopped("write_of_what_is_read", &["a write of byte 24", CLOSED, ONLY_READ]),
+    stopped("sort_of_what_is_read", &["a write of byte 0", CLOSED, ONLY_READ]),
+    stopped("pointer_outlives_the_array", &["a read of byte 0", CLOSED, RELEASED, LAST_READ, "it was released at "]),
+    stopped("pointer_outlives_an_assignment", &["a read of byte 16", CLOSED, RELEASED, LAST_READ]),
+    stopped("thread_outlives_the_guard", &["a write of byte 32", CLOSED, NOT_OPEN, LAST_WRITE]),
+    Defect {
+        name: "overrun",
+        signal: None,
+        says: &["bytes behind the array \"weights\" of 800 bytes", "were written during a write guard", "checked.cpp:"],
+    },
+    stopped("far_overrun", &["a write 5600 bytes behind the array \"weights\" of 800 bytes"]),
+];
+
+/// CK-1 to CK-4: each misuse of the header is told by its array and its byte, and stops where it happens.
+#[test]
+fn ck_2_defects_are_told() {
+    require(&["g++"]);
+    for standard in ["c++17", "c++20"] {
+        let program = program("checked", standard, false);
+        let run = |defect: &str, check: &str| {
+            let mut command = Command::new(&program);
+            command.arg(defect).env("TENURE_CHECK", check).env("LD_LIBRARY_PATH", support::cuda::path_without_driver());
+            tenure_harness::output(&mut command, Duration::from_secs(60)).expect("the program starts")
+        };
+        let listed: Vec<&str> = DEFECTS.iter().map(|defect| defect.name).collect();
+        assert_eq!(run("", "0").stdout.lines().collect::<Vec<_>>(), listed);
+        for Defect { name, signal, says } in DEFECTS {
+            let ended = run(name, "1");
+            let text = ended.stderr;
+            let status = ended.status.unwrap_or_else(|| panic!("{name} hangs"));
+            assert_eq!((status.signal(), status.code()), (*signal, signal.is_none().then_some(0)), "{name}: {text}");
+            says.iter().for_each(|part| assert!(text.contains(part), "{name}: no \"{part}\" in\n{text}"));
+        }
+        // CK-6
+        let unseen = run("write_of_what_is_read", "0");
+        assert!(unseen.status.is_some_and(|status| status.success()) && unseen.stderr.is_empty(), "{}", unseen.stderr);
+    }
 }
 
 /// Users may turn on more warnings than the project does, and optimisation causes further warnings.
@@ -170,7 +236,7 @@ fn header_is_quiet_under_stricter_warnings() {
 fn other_compilers_agree() {
     require(&["clang++"]);
     for standard in ["-std=c++17", "-std=c++20"] {
-        for part in PARTS {
+        for part in PARTS.iter().chain(&["checked"]) {
             let mut compile = Command::new("clang++");
             compile.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wold-style-cast", "-fsyntax-only"]);
             compile.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("bindings/cpp"));

@@ -10,6 +10,7 @@ import { MemoryMap } from "./map.jsx";
 import { Open } from "./open.jsx";
 import { Overview } from "./overview.jsx";
 import { Pools } from "./pools.jsx";
+import { Processes, isShared } from "./processes.jsx";
 import { Timeline } from "./timeline.jsx";
 
 /** The sections. One whose `when` is false has nothing to show. A section for another part of the snapshot is one more entry here. */
@@ -21,6 +22,7 @@ const SECTIONS = [
   // Only while an event log runs.
   { id: "timeline", title: "Use over time", View: Timeline, when: (s) => Boolean(s.timeline) },
   { id: "pools", title: "Pools", View: Pools, when: (s) => s.pools.length > 0 },
+  { id: "processes", title: "Other processes", View: Processes, when: isShared },
   { id: "open", title: "Also open", View: Open, when: (s) => s.open.length > 0 || s.libraries.length > 1 },
 ];
 

@@ -7,18 +7,18 @@
 //! A range changes its access by a system call, under the lock of the store that it has. Protection keys would spare that call, but belong to
 //! a thread, and a guard is good for all threads.
 
+use super::checked_ranges::{self, Range, Ranges, Use};
 use super::interface::{Device, GRANULE, Terms};
 use crate::error::{Result, Text};
-use crate::grow_unlocked;
 use crate::names::Name;
 use crate::options;
 use crate::sites::Site;
 use crate::sys::page_access::{self, Fault, PageAccess};
-use crate::sys::{bytes, os};
+use crate::sys::{bytes, checker, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// The memory.
 pub struct Checked;
@@ -26,54 +26,16 @@ pub struct Checked;
 /// The only one.
 pub static CHECKED: Checked = Checked;
 
-/// Freed ranges stay inaccessible until their addresses add up to this.
-const KEPT_BYTES: usize = 16 << 30;
-/// Freed ranges that stay inaccessible at most.
-const KEPT_RANGES: usize = 8192;
 /// A range takes two mappings, and the process needs others.
 const MAPPINGS_PER_RANGE: usize = 4;
 /// What the bytes between the end of an array and the end of its page have.
 const RED_ZONE: u8 = 0xa5;
 
-/// Who had an array, and where.
-#[derive(Clone, Copy)]
-pub struct Use {
-    /// What it was.
-    pub what: &'static str,
-    /// Where it began.
-    pub began: u32,
-    /// Where it ended, and on which thread.
-    pub ended: u32,
-    /// The system's number of that thread.
-    pub thread: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Range {
-    start: usize,
-    /// The bytes that the pool has.
-    bytes: usize,
-    /// The bytes of the array; 0: of none, so that all are accessible.
-    array: usize,
-    access: PageAccess,
-    /// The order in which ranges were freed; 0: in use.
-    freed: u64,
-    name: Name,
-    last: Option<Use>,
-    /// Where, and on which thread, it was freed.
-    release: Option<(u32, u32)>,
-    /// There were too many mappings: all bytes stay accessible.
-    open: bool,
-}
-
-/// All ranges, by their addresses.
-static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
+/// All ranges.
+static RANGES: QuickLock<Ranges> = QuickLock::new(Ranges::EMPTY);
 
 /// Whether memory of this kind was ever made: spares other processes a look.
 static EXISTS: AtomicBool = AtomicBool::new(false);
-
-/// The addresses of freed ranges, in bytes. It changes under the lock of the list.
-static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether any memory is checked.
 #[inline(always)]
@@ -103,6 +65,7 @@ pub fn begin() {
     }
     thread::set_devices_in_doubt();
     page_access::report_faults(report);
+    checker::report_errors(|address, writes| report(Fault { address, writes: Some(writes) }));
 }
 
 /// The last accessible address of a range, and one.
@@ -111,23 +74,43 @@ fn end_of(range: &Range) -> usize {
     range.start + used.min(range.bytes)
 }
 
-fn find(ranges: &[Range], address: usize) -> Option<usize> {
-    let at = ranges.partition_point(|range| range.start <= address).checked_sub(1)?;
-    (address < ranges[at].start + ranges[at].bytes + GRANULE).then_some(at)
+/// Fills the bytes between the end of an array and the end of its page, which memory checkers treat as inaccessible.
+///
+/// # Safety
+/// - the bytes are of the array's block and accessible.
+unsafe fn fill_red_zone(start: usize, end: usize) {
+    checker::open(start, end - start);
+    // SAFETY: the caller's obligation.
+    unsafe { bytes::fill(start as *mut u8, RED_ZONE, end - start) };
+    checker::shut(start, end - start);
+}
+
+/// Whether nobody wrote there since [`fill_red_zone`]. The end is that of a page.
+///
+/// # Safety
+/// - the bytes are of the array's block and accessible.
+unsafe fn is_red_zone(start: usize, end: usize) -> bool {
+    const WORD: usize = size_of::<u64>();
+    let words = start.next_multiple_of(WORD).min(end);
+    // Volatile, because the program may write there now; no reference to the bytes is formed.
+    // SAFETY: the caller's obligation.
+    let is_byte_red = |at: usize| unsafe { (at as *const u8).read_volatile() == RED_ZONE };
+    // SAFETY: the caller's obligation; aligned.
+    let is_word_red = |at: usize| unsafe { (at as *const u64).read_volatile() == u64::from_ne_bytes([RED_ZONE; WORD]) };
+    (start..words).all(is_byte_red) && (words..end).step_by(WORD).all(is_word_red)
 }
 
 /// Makes the bytes of a new array the only ones of its range that are ever accessible, and marks what is behind them. The range is
 /// accessible until [`set_access`]. Nothing happens at an address that is in no range.
 pub fn begin_array(start: usize, bytes: usize, name: Name) {
     let mut ranges = RANGES.lock();
-    let Some(at) = find(&ranges, start).filter(|at| ranges[*at].start == start) else { return };
-    let range = &mut ranges[at];
+    let Some(range) = ranges.at(start) else { return };
     (range.array, range.name) = (bytes, name);
     let (end, whole) = (end_of(range), range.start + range.bytes);
     drop(ranges);
     // SAFETY: of the array's block, behind its bytes: nobody else's.
     unsafe {
-        bytes::fill((start + bytes) as *mut u8, RED_ZONE, end - (start + bytes));
+        fill_red_zone(start + bytes, end);
         if end < whole {
             page_access::set(end, whole - end, PageAccess::None);
         }
@@ -138,51 +121,46 @@ pub fn begin_array(start: usize, bytes: usize, name: Name) {
 /// the last call. The caller holds the lock of the store.
 pub fn set_access(start: usize, access: PageAccess, name: Name, ended: Option<Use>) -> bool {
     let mut ranges = RANGES.lock();
-    let Some(at) = find(&ranges, start).filter(|at| ranges[*at].start == start && ranges[*at].array > 0) else {
-        return true;
-    };
-    let range = &mut ranges[at];
+    let Some(range) = ranges.at(start).filter(|range| range.array > 0) else { return true };
     let before = core::mem::replace(&mut range.access, access);
     range.last = ended.or(range.last);
     if !name.is_none() {
         range.name = name;
     }
-    let (end, behind, open) = (end_of(range), start + range.array, range.open);
+    let (end, array, open) = (end_of(range), range.array, range.open);
+    let behind = start + array;
     drop(ranges);
-    // Read one by one, so that no reference to the bytes is formed.
+    // Pages for reads only are as they were. Where no use ends, nobody would be told.
+    let may_differ = ended.is_some() && (before == PageAccess::Write || open);
     // SAFETY: of the array's block, behind its bytes, and accessible before the change below.
-    let is_red = |at: usize| unsafe { (at as *const u8).read_volatile() == RED_ZONE };
-    let intact = before == PageAccess::None || (behind..end).all(is_red);
-    if !intact && before == PageAccess::Write {
+    let intact = !may_differ || checker::without_reports(|| unsafe { is_red_zone(behind, end) });
+    if !intact {
         // SAFETY: as above. Each overrun is told once.
-        unsafe { bytes::fill(behind as *mut u8, RED_ZONE, end - behind) };
+        unsafe { fill_red_zone(behind, end) };
     }
-    if before != access && !open {
+    if before == access {
+        return intact;
+    }
+    if !open {
         // SAFETY: whole pages of the array's block. The ledger says that no use of them is left that needs more.
         unsafe { page_access::set(start, end - start, access) };
+    }
+    // Checkers know no pages for reads only.
+    match (before, access) {
+        (_, PageAccess::None) => checker::shut(start, array),
+        (PageAccess::None, _) => checker::open(start, array),
+        _ => {}
     }
     intact
 }
 
-/// Removes the ranges that were freed first, if many were, and unmaps them.
+/// Unmaps the ranges that were freed first, if many were.
 fn unmap_oldest() {
-    let mut oldest = [(0, 0); 64];
-    let mut count = 0;
-    let mut ranges = RANGES.lock();
-    let mut freed: usize = ranges.iter().filter(|range| range.freed > 0).count();
-    let mut kept = KEPT.load(Ordering::Relaxed);
-    while count < oldest.len() && (kept > KEPT_BYTES || freed > KEPT_RANGES) {
-        let first = (0..ranges.len()).filter(|at| ranges[*at].freed > 0).min_by_key(|at| ranges[*at].freed);
-        let Some(first) = first else { break };
-        let range = ranges.remove(first);
-        oldest[count] = (range.start, range.bytes + GRANULE);
-        (count, freed, kept) = (count + 1, freed - 1, kept - range.bytes);
-    }
-    KEPT.store(kept, Ordering::Relaxed);
-    drop(ranges);
-    for (start, bytes) in &oldest[..count] {
+    loop {
+        let Some((start, extent)) = RANGES.lock().remove_oldest() else { return };
+        checker::open(start, extent);
         // SAFETY: mapped by `reserve`, freed, and off the list.
-        unsafe { os::unmap(*start, *bytes) };
+        unsafe { os::unmap(start, extent) };
     }
 }
 
@@ -196,7 +174,7 @@ struct Known {
 fn report(fault: Fault) {
     let mut known = None;
     let looked = RANGES.peek(|ranges| {
-        known = find(ranges, fault.address).map(|at| Known { range: ranges[at], fault });
+        known = ranges.nearest(fault.address).map(|range| Known { range, fault });
     });
     if !looked {
         os::print_error(&[
@@ -243,13 +221,16 @@ impl Known {
         let mut text = Text::new();
         let (what, bytes) = if range.array > 0 { ("array", range.array) } else { ("block", range.bytes) };
         let described = Described { what, name: &range.name, bytes };
-        let at = self.fault.address - range.start;
-        let _ = match at.checked_sub(bytes) {
-            None => write!(text, "tenure: {access} of byte {at} of the {described} "),
-            Some(behind) => write!(text, "tenure: {access} {behind} bytes behind the {described} "),
+        let _ = match self.fault.address.checked_sub(range.start) {
+            None => {
+                let before = range.start - self.fault.address;
+                write!(text, "tenure: {access} {before} bytes before the {described} ")
+            }
+            Some(at) if at < bytes => write!(text, "tenure: {access} of byte {at} of the {described} "),
+            Some(at) => write!(text, "tenure: {access} {} bytes behind the {described} ", at - bytes),
         };
         let why = match range.access {
-            _ if range.freed > 0 => ", which was released",
+            _ if range.release.is_some() => ", which was released",
             PageAccess::None => ", which no guard or export has open",
             PageAccess::Read => ", which is open for reads only",
             PageAccess::Write => "",
@@ -310,27 +291,16 @@ impl Device for Checked {
         if let Some(node) = node.checked_sub(1) {
             os::prefer_node(start, bytes, node);
         }
-        let mut range = Range {
-            start,
-            bytes,
-            array: 0,
-            access: PageAccess::Write,
-            freed: 0,
-            name: Name::NONE,
-            last: None,
-            release: None,
-            open: false,
-        };
+        let mut range = Range::new(start, bytes);
         loop {
             let mut ranges = RANGES.lock();
-            if ranges.len() < ranges.capacity() {
-                range.open = ranges.len() * MAPPINGS_PER_RANGE > page_access::most_mappings();
-                let at = ranges.partition_point(|other| other.start < start);
-                ranges.insert(at, range);
+            range.open = ranges.in_use() * MAPPINGS_PER_RANGE > page_access::most_mappings();
+            let entered = ranges.enter(range);
+            drop(ranges);
+            if entered {
                 break;
             }
-            drop(ranges);
-            if grow_unlocked::make(&RANGES, 1024).is_err() {
+            if !checked_ranges::make_room(&RANGES) {
                 // SAFETY: mapped above, and nobody has the address.
                 unsafe { os::unmap(start, whole) };
                 return Ok(None);
@@ -342,22 +312,14 @@ impl Device for Checked {
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
-        /// The number of ranges freed so far.
-        static FREED: AtomicU64 = AtomicU64::new(0);
         // SAFETY: the caller's obligation.
         unsafe {
             os::discard(start, bytes);
             page_access::set(start, bytes, PageAccess::None);
         }
+        checker::shut(start, bytes);
         let thread = thread::current();
-        let mut ranges = RANGES.lock();
-        if let Some(at) = find(&ranges, start) {
-            let range = &mut ranges[at];
-            (range.freed, range.access) = (FREED.fetch_add(1, Ordering::Relaxed) + 1, PageAccess::None);
-            range.release = Some((thread.site(), thread.number()));
-            KEPT.fetch_add(bytes, Ordering::Relaxed);
-        }
-        drop(ranges);
+        RANGES.lock().free(start, (thread.site(), thread.number()));
         unmap_oldest();
         true
     }

@@ -9,6 +9,7 @@
 //! | `host` | the memory of the operating system |
 //! | `shareable` | memory of the system that other processes can map |
 //! | `checked` | memory of the system that is accessible only while something may use it |
+//! | `checked_ranges` | its ranges, and the order in which they were freed |
 //! | `upstream` | callbacks of the program: one device for each pool that is made over them |
 //! | `cuda` | memory of the CUDA driver: of a GPU, page-locked, managed |
 //! | `exported` | memory of a GPU that other processes can open: for pools with TN_POOL_IPC |
@@ -24,6 +25,9 @@
 // The preload library has no arrays.
 #[cfg(not(preload))]
 pub mod checked;
+
+#[cfg(not(preload))]
+pub mod checked_ranges;
 
 // The preload library has no GPU.
 #[cfg(not(preload))]

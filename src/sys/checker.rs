@@ -5,7 +5,7 @@
 //! AddressSanitizer by its functions, which are bound weakly. A process is checked from its start or not at all. Without a checker every
 //! function here costs one relaxed load. The fastest paths do not call them; a checked process takes the slow path.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// The checker that was detected; 0: not checked yet.
 static FOUND: AtomicU8 = AtomicU8::new(0);
@@ -149,6 +149,17 @@ pub fn shut(address: usize, bytes: usize) {
     }
 }
 
+/// What is told of an error: the address, and whether it was a write.
+pub type ErrorReport = fn(usize, bool);
+
+/// Calls `report` after each error that AddressSanitizer reports, on the thread that made it. A callback that the program set before is
+/// replaced, because AddressSanitizer keeps one and does not tell which.
+pub fn report_errors(report: ErrorReport) {
+    if found() & SANITIZER != 0 {
+        sanitizer::report_errors(report);
+    }
+}
+
 /// Runs `work` on this thread without reports of memcheck: it touches memory of which the library does not know whether it may.
 pub fn without_reports<R>(work: impl FnOnce() -> R) -> R {
     if found() & MEMCHECK == 0 {
@@ -207,62 +218,68 @@ fn request(_arguments: [usize; 6]) -> usize {
 }
 
 mod sanitizer {
-    type Function = unsafe extern "C" fn(*const core::ffi::c_void, usize);
+    use super::{AtomicUsize, ErrorReport, Ordering};
+    use core::ffi::{c_char, c_int, c_void};
 
-    /// The functions that poison and unpoison, if the runtime is loaded.
-    pub fn functions() -> Option<(Function, Function)> {
-        let (poison, unpoison) = addresses();
-        if poison == 0 || unpoison == 0 {
-            return None;
-        }
-        // SAFETY: functions of AddressSanitizer's interface, which have this type.
-        unsafe {
-            Some((core::mem::transmute::<usize, Function>(poison), core::mem::transmute::<usize, Function>(unpoison)))
-        }
-    }
+    type Change = unsafe extern "C" fn(*const c_void, usize);
 
-    /// The addresses that the loader bound to the names; 0: none. An `extern` block cannot declare a weak function.
+    /// The address that the loader bound to a name; 0: none. An `extern` block cannot declare a weak function.
     #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
-    fn addresses() -> (usize, usize) {
-        let (poison, unpoison): (usize, usize);
-        // SAFETY: reads two entries of the global offset table, which the loader has filled.
-        unsafe {
-            core::arch::asm!(
-                ".weak __asan_poison_memory_region",
-                ".weak __asan_unpoison_memory_region",
-                "mov {0}, qword ptr [rip + __asan_poison_memory_region@GOTPCREL]",
-                "mov {1}, qword ptr [rip + __asan_unpoison_memory_region@GOTPCREL]",
-                out(reg) poison,
-                out(reg) unpoison,
-                options(nostack, readonly, preserves_flags)
-            );
-        }
-        (poison, unpoison)
+    macro_rules! address_of {
+        ($name:literal) => {{
+            let address: usize;
+            // SAFETY: reads an entry of the global offset table, which the loader has filled.
+            unsafe {
+                core::arch::asm!(
+                    concat!(".weak ", $name),
+                    concat!("mov {0}, qword ptr [rip + ", $name, "@GOTPCREL]"),
+                    out(reg) address,
+                    options(nostack, readonly, preserves_flags)
+                );
+            }
+            address
+        }};
     }
 
     #[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
-    fn addresses() -> (usize, usize) {
-        let (poison, unpoison): (usize, usize);
-        // SAFETY: reads two entries of the global offset table, which the loader has filled.
-        unsafe {
-            core::arch::asm!(
-                ".weak __asan_poison_memory_region",
-                ".weak __asan_unpoison_memory_region",
-                "adrp {0}, :got:__asan_poison_memory_region",
-                "ldr {0}, [{0}, :got_lo12:__asan_poison_memory_region]",
-                "adrp {1}, :got:__asan_unpoison_memory_region",
-                "ldr {1}, [{1}, :got_lo12:__asan_unpoison_memory_region]",
-                out(reg) poison,
-                out(reg) unpoison,
-                options(nostack, readonly, preserves_flags)
-            );
-        }
-        (poison, unpoison)
+    macro_rules! address_of {
+        ($name:literal) => {{
+            let address: usize;
+            // SAFETY: reads an entry of the global offset table, which the loader has filled.
+            unsafe {
+                core::arch::asm!(
+                    concat!(".weak ", $name),
+                    concat!("adrp {0}, :got:", $name),
+                    concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
+                    out(reg) address,
+                    options(nostack, readonly, preserves_flags)
+                );
+            }
+            address
+        }};
     }
 
     #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
-    fn addresses() -> (usize, usize) {
-        (0, 0)
+    macro_rules! address_of {
+        ($name:literal) => {
+            0usize
+        };
+    }
+
+    /// A function of AddressSanitizer's interface, if the runtime is loaded.
+    macro_rules! function {
+        ($name:literal, $kind:ty) => {
+            match address_of!($name) {
+                0 => None,
+                // SAFETY: the interface's function of that name has this type.
+                address => Some(unsafe { core::mem::transmute::<usize, $kind>(address) }),
+            }
+        };
+    }
+
+    /// The functions that poison and unpoison, if the runtime is loaded.
+    pub fn functions() -> Option<(Change, Change)> {
+        Some((function!("__asan_poison_memory_region", Change)?, function!("__asan_unpoison_memory_region", Change)?))
     }
 
     pub fn poison(address: usize, bytes: usize) {
@@ -276,6 +293,33 @@ mod sanitizer {
         if let Some((_, unpoison)) = functions() {
             // SAFETY: as in `poison`.
             unsafe { unpoison(address as *const _, bytes) };
+        }
+    }
+
+    /// The registered report; 0: none.
+    static REPORT: AtomicUsize = AtomicUsize::new(0);
+
+    pub fn report_errors(report: ErrorReport) {
+        type Set = unsafe extern "C" fn(unsafe extern "C" fn(*const c_char));
+        REPORT.store(report as usize, Ordering::Release);
+        if let Some(set) = function!("__asan_set_error_report_callback", Set) {
+            // SAFETY: the function lives as long as the library, which is pinned.
+            unsafe { set(on_error) };
+        }
+    }
+
+    /// AddressSanitizer has printed its report. For faults of the processor the address is 0.
+    unsafe extern "C" fn on_error(_text: *const c_char) {
+        type Address = unsafe extern "C" fn() -> *const c_void;
+        type Kind = unsafe extern "C" fn() -> c_int;
+        let address = function!("__asan_get_report_address", Address);
+        let kind = function!("__asan_get_report_access_type", Kind);
+        if let (Some(address), Some(kind), report @ 1..) = (address, kind, REPORT.load(Ordering::Acquire)) {
+            // SAFETY: called in a report of an error.
+            let (address, kind) = unsafe { (address() as usize, kind()) };
+            // SAFETY: stored by `report_errors` from a function of this type.
+            let report = unsafe { core::mem::transmute::<usize, ErrorReport>(report) };
+            report(address, kind == 1);
         }
     }
 }

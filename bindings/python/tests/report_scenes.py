@@ -45,6 +45,13 @@ def million_blocks(n=1_000_000):
     return Scene(None, pool, blocks, tenure.zeros(1 << 20, pool=pool, name="large"))
 
 
+def shared_weights():
+    """An array for other processes: it runs in one of its own."""
+    weights = tenure.shared_empty((1024, 1024), "float64", name="their weights")
+    weights.zero()
+    return weights
+
+
 class Scene:
     """Keeps objects until `close`, which ends the borrow first."""
 

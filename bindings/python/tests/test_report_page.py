@@ -4,6 +4,7 @@ import ctypes
 import gc
 import io
 import json
+import multiprocessing
 import os
 import pathlib
 import re
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import jsonschema
 import numpy as np
@@ -454,6 +456,40 @@ def test_copies_pools_and_misuse(tmp_path, opened):
     for part in ("limit8\u00a0MiB", "misuse1", f"failed{pool.stats().failure_count}", "peak", "fragmentation", "arrays"):
         assert part in card, card[:900]
     x.release()
+
+
+# PO-70: memory that is shared with other processes, if there is any
+def test_other_processes_are_listed(tmp_path, opened):
+    path = tmp_path / "page.html"
+    saved(path)
+    assert opened(path).locator("#processes").count() == 0
+
+    def shown():
+        saved(path)
+        (row,) = opened(path).locator("#processes tbody tr").all()
+        return row.locator("td").all_text_contents()
+
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        theirs = executor.submit(report_scenes.shared_weights).result()
+        (process,) = multiprocessing.active_children()
+        row = shown()
+        assert row[1:] == [f"process {process.pid}", "running", "reads and writes", theirs.name]
+        assert "their weights" in row[4] and float(row[0].removesuffix("\u00a0MiB")) >= 8
+    assert shown()[1:3] == [f"process {process.pid}", "ended"]
+    # What a process without a GPU cannot have, and states that take long to come about.
+    one = {"device": "cuda:0", "address": "0x1", "bytes": 5 << 20, "pool": 0, "name": "<i>sent</i>", "importers": [12, 0, 3]}
+    two = {"device": "cuda:1", "address": "0x2", "bytes": 6 << 20, "pool": 0, "name": "kept", "importers": []}
+    mapped = {"address": "0x3000", "bytes": 4096, "writable": False, "process": 9, "running": None}
+    text = re.sub(r'"shared_in":\[.*?\]', f'"shared_in":[{json.dumps(mapped)}]', path.read_text("utf-8"))
+    path.write_text(text.replace('"shared_out":[]', f'"shared_out":{json.dumps([one, two]).replace("<", chr(92) + "u003c")}'), "utf-8")
+    page = opened(path)
+    rows = [row.locator("td").all_text_contents() for row in page.locator("#processes tbody tr").all()]
+    assert rows == [
+        ["4\u00a0KiB", "process 9", "unknown", "reads", ""],
+        ["6\u00a0MiB", "kept", "cuda:1", "released", "none any more"],
+        ["5\u00a0MiB", "<i>sent</i>", "cuda:0", "released", "process 12, process 3 and a message on its way"],
+    ]
+    assert "11\u00a0MiB were freed here" in page.locator("#processes").text_content()
 
 
 # PO-70: use over time, if the snapshot has it
