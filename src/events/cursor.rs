@@ -37,10 +37,7 @@ impl Cursor {
     #[inline]
     pub fn write(thread: &'static Thread, slots: &[Slot]) {
         let cursor = Cursor::of(thread);
-        let fits = cursor.used.get() as usize + slots.len() <= SLOTS as usize;
-        let is_ours =
-            cursor.log.get() == control::LOG.load(Ordering::Relaxed) && cursor.thread.get() == thread.number();
-        if !(fits && is_ours && cursor.number.get() != 0) && !cursor.advance(thread) {
+        if !cursor.has_room(thread, slots.len()) && !cursor.advance(thread) {
             return;
         }
         let used = cursor.used.get();
@@ -54,6 +51,15 @@ impl Cursor {
         if now / CLOCK_INTERVAL != used / CLOCK_INTERVAL {
             STORE.set_clock();
         }
+    }
+
+    /// Whether it leads into a chunk of the log, taken by this thread, with room.
+    #[inline(always)]
+    fn has_room(&self, thread: &Thread, slots: usize) -> bool {
+        self.number.get() != 0
+            && self.log.get() == control::LOG.load(Ordering::Relaxed)
+            && self.thread.get() == thread.number()
+            && self.used.get() as usize + slots <= SLOTS as usize
     }
 
     /// Takes the next chunk. False: there is none, so the event is dropped, or there is no log.

@@ -1,7 +1,7 @@
 //! The event log: what happened to memory, recorded while the program runs.
 //!
-//! Contract: without a log, the layers above pay one load of a constant word on their slow paths, and nothing on their fast paths. While a log
-//! runs, fast paths are off (`thread::set_recording`), so that every event passes through a place that records it. To record takes no lock
+//! Contract: without a log, the layers above pay one load of a constant word where something is recorded, and the fast paths of pools nothing:
+//! those are off while a log runs (`thread::set_recording`), so that every event passes through a place that records it. To record takes no lock
 //! and allocates nothing; a thread writes into a chunk of its own, and every 1023 events it takes the next one. Memory is bounded. An event
 //! that finds no room is counted and dropped. A thread records only inside of a critical section, so a log begins, ends and is copied while
 //! the world is stopped. The child of a fork has no log. Any thread.

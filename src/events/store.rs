@@ -7,7 +7,7 @@
 
 use crate::sys::file::{Errno, File, Outcome};
 use crate::sys::{os, ticks};
-use crate::thread::Thread;
+use crate::thread::{ColdLock, Thread};
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -19,6 +19,9 @@ pub const SLOT_BYTES: usize = 64;
 pub const SLOT_WORDS: usize = SLOT_BYTES / 8;
 /// Slots of a chunk behind its header.
 pub const SLOTS: u32 = (CHUNK_BYTES / SLOT_BYTES - 1) as u32;
+
+/// The most by which a file grows at a time.
+const GROWTH_BYTES: usize = 1 << 20;
 
 const CHUNK_MAGIC: u32 = u32::from_le_bytes(*b"TNCK");
 
@@ -73,6 +76,8 @@ pub struct Store {
     file: AtomicUsize,
     /// The file cannot grow.
     full: AtomicBool,
+    /// Bytes that the file has.
+    grown: ColdLock<usize>,
     start_ns: AtomicU64,
     clock_busy: AtomicBool,
     pub dropped: AtomicU64,
@@ -87,6 +92,7 @@ pub static STORE: Store = Store {
     sequence: AtomicU64::new(0),
     file: AtomicUsize::new(0),
     full: AtomicBool::new(false),
+    grown: ColdLock::new(0),
     start_ns: AtomicU64::new(0),
     clock_busy: AtomicBool::new(false),
     dropped: AtomicU64::new(0),
@@ -118,7 +124,7 @@ impl Reserved {
         let states = os::map(states_bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY)?;
         let start = match &file {
             None => os::map(bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY),
-            Some(file) => file.reserve(0, HEADER_BYTES).and_then(|()| file.map_ahead(bytes)),
+            Some(file) => file.write_zeros(0, HEADER_BYTES).and_then(|()| file.map_ahead(bytes)),
         };
         start.map(|start| Reserved { start, chunks, states, file }).inspect_err(|_| {
             // SAFETY: mapped above, and nobody has the address.
@@ -174,6 +180,7 @@ impl Store {
         }
         self.turns.store(0, Ordering::Relaxed);
         self.full.store(false, Ordering::Relaxed);
+        *self.grown.lock() = HEADER_BYTES;
         self.clock_busy.store(false, Ordering::Relaxed);
         let set = |index, value: u64| {
             // SAFETY: the world is stopped, so the store stays.
@@ -196,7 +203,10 @@ impl Store {
     /// Notes the end of the log. A file is closed; memory stays, to be copied. While the world is stopped.
     pub fn finish(&self) {
         self.set_clock();
-        if self.is_file() {
+        if let Some(fd) = self.file.load(Ordering::Relaxed).checked_sub(1) {
+            let used = self.turns.load(Ordering::Relaxed).min(self.chunks.load(Ordering::Relaxed));
+            // A file that keeps its unused end is good too.
+            let _ = File::lent(fd as i32).truncate(HEADER_BYTES + used * CHUNK_BYTES);
             self.end();
         }
     }
@@ -283,16 +293,27 @@ impl Store {
             return None;
         }
         let number = self.turns.fetch_add(1, Ordering::Relaxed);
-        let fd = self.file.load(Ordering::Relaxed).checked_sub(1)?;
-        let offset = HEADER_BYTES + number * CHUNK_BYTES;
-        if number >= chunks || File::lent(fd as i32).reserve(offset, CHUNK_BYTES).is_err() {
+        if number >= chunks || self.grow(HEADER_BYTES + (number + 1) * CHUNK_BYTES, chunks).is_err() {
             self.full.store(true, Ordering::Relaxed);
             return None;
         }
-        // SAFETY: mapped ahead, and reserved just now. No other thread has the chunk.
-        unsafe { os::populate(self.start.load(Ordering::Relaxed) + offset, CHUNK_BYTES) };
         self.state(number).store(TAKEN, Ordering::Release);
         Some(number)
+    }
+
+    /// Gives the file at least `bytes` bytes, and their pages to the mapping. It grows by as much as it has, up to [`GROWTH_BYTES`].
+    fn grow(&self, bytes: usize, chunks: usize) -> Outcome<()> {
+        let mut grown = self.grown.lock();
+        let file = File::lent(self.file.load(Ordering::Relaxed) as i32 - 1);
+        while *grown < bytes {
+            let most = HEADER_BYTES + chunks * CHUNK_BYTES - *grown;
+            let more = grown.next_multiple_of(CHUNK_BYTES).min(GROWTH_BYTES).min(most);
+            file.write_zeros(*grown, more)?;
+            // SAFETY: mapped ahead, and the file has these bytes now. No thread has a chunk there yet.
+            unsafe { os::populate(self.start.load(Ordering::Relaxed) + *grown, more) };
+            *grown += more;
+        }
+        Ok(())
     }
 
     /// Lets others take the chunk again. By its thread, or for a thread that has ended.

@@ -46,7 +46,7 @@ pub enum Completion {
     Ledger,
     /// The ledger, which also changes what the processor allows.
     Access,
-    /// The ledger, which also tells the event log.
+    /// The ledger, which has told the event log of its begin.
     Logged,
     /// The mirror that has the guard as a writer.
     Mirror,

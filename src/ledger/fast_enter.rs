@@ -6,7 +6,7 @@
 use super::fast_path::SlotInLedger;
 use super::state::{Claim, Ledger, Promise, TakenBy};
 use crate::slots::{Id, Kind, Slot, Table};
-use crate::thread::{CriticalSection, Thread, are_fast_paths_limited};
+use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
 const MAX_PARAMS: usize = 8;
 
@@ -106,7 +106,7 @@ impl Drop for Locks {
 #[inline(always)]
 pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
     let mut params: [Option<Param>; MAX_PARAMS] = [None; MAX_PARAMS];
-    if ids.len() > MAX_PARAMS || are_fast_paths_limited() {
+    if ids.len() > MAX_PARAMS || are_devices_in_doubt() {
         return false;
     }
     for (place, id) in params.iter_mut().zip(ids) {

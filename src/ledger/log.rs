@@ -1,66 +1,50 @@
-//! What ledgers tell the event log: guards and exports, promises, imports, names.
+//! What ledgers tell the event log: guards and exports, promises, imports.
 //!
-//! Contract: called with the ledger locked, when the change is made. The fast paths tell nothing: they are off while events are recorded.
+//! Contract: called with the ledger locked, when the change is made; an end is told before the bytes can be used otherwise. A guard whose begin
+//! was told is [`Completion::Logged`], unless somebody else completes its end.
 
 use super::class::{Class, Completion};
+use super::fast_path::LockedSlot;
 use super::locked::Locked;
-use super::state::{Claim, Guard, LeaseBody};
-use crate::events::{self, ENDED, Event, Kind, READ, WRITE};
+use super::state::{Claim, Guard, GuardedSlot, LeaseBody};
+use crate::events::{self, ENDED, Kind, READ, WRITE};
+use crate::layout::Layout;
 use crate::slots::{Id, Slot};
 
-fn kind_of(class: Class) -> Kind {
-    if class.is_export() { Kind::Export } else { Kind::Borrow }
+/// The kind of the events of a guard.
+#[inline(always)]
+pub(super) const fn kind_of(class: Class) -> Kind {
+    match class {
+        Class::ExportRead | Class::ExportShared | Class::ExportExclusive => Kind::Export,
+        _ => Kind::Borrow,
+    }
 }
 
-impl Locked {
-    fn describe(&self, event: &mut Event, claim: &'static Claim) {
-        let layout = &self.get(claim).layout;
+fn begin_of(class: Class) -> u8 {
+    if class == Class::Write || class.is_writable_export() { WRITE } else { READ }
+}
+
+/// Tells of the begin or the end of a guard on `layout`.
+#[cold]
+fn log_guard(class: Class, guard: &'static Guard, owner: &'static Claim, layout: &Layout, detail: u8) {
+    events::record(kind_of(class), |event| {
+        event.subject = Slot::id(owner).bits();
+        event.address = layout.offset() as u64;
+        event.bytes = layout.bytes() as u64;
+        event.other = Slot::id(guard).bits();
+        event.detail = detail;
+    });
+}
+
+/// Tells that a claim was given, or has passed on.
+#[inline(always)]
+pub(super) fn log_claim(kind: Kind, claim: &'static Claim, layout: &Layout, other: Id) {
+    events::record(kind, |event| {
         event.subject = Slot::id(claim).bits();
         event.address = layout.offset() as u64;
         event.bytes = layout.bytes() as u64;
-    }
-
-    /// Tells of a new guard or export.
-    #[inline]
-    pub(super) fn log_guard(&mut self, guard: &'static Guard) {
-        let class = self.get(guard).class;
-        if !events::records(kind_of(class)) {
-            return;
-        }
-        let body = self.get_mut(guard);
-        if body.completion == Completion::Ledger {
-            // The fast path leaves the end to the slow path.
-            body.completion = Completion::Logged;
-        }
-        let writes = class == Class::Write || class.is_writable_export();
-        self.log_guard_as(guard, if writes { WRITE } else { READ });
-    }
-
-    /// Tells of the end of a guard or export.
-    #[inline]
-    pub(super) fn log_guard_end(&self, guard: &'static Guard) {
-        self.log_guard_as(guard, ENDED);
-    }
-
-    #[inline]
-    fn log_guard_as(&self, guard: &'static Guard, detail: u8) {
-        let body = self.get(guard);
-        events::record(kind_of(body.class), |event| {
-            self.describe(event, body.region());
-            event.subject = Slot::id(body.owner()).bits();
-            event.other = Slot::id(guard).bits();
-            event.detail = detail;
-        });
-    }
-
-    /// Tells that a claim was given, or has passed on.
-    #[inline]
-    pub(super) fn log_claim(&self, kind: Kind, claim: &'static Claim, other: Id) {
-        events::record(kind, |event| {
-            self.describe(event, claim);
-            event.other = other.bits();
-        });
-    }
+        event.other = other.bits();
+    });
 }
 
 /// Tells that an import began or ended.
@@ -71,4 +55,57 @@ pub(super) fn log_import(body: &LeaseBody, detail: u8) {
         event.bytes = (body.end - body.start) as u64;
         event.detail = detail;
     });
+}
+
+impl Locked {
+    /// Tells of a new guard or export.
+    #[inline]
+    pub(super) fn log_guard(&mut self, guard: &'static Guard) {
+        let body = self.get(guard);
+        if !events::records(kind_of(body.class)) {
+            return;
+        }
+        log_guard(body.class, guard, body.owner(), &self.get(body.region()).layout, begin_of(body.class));
+        let body = self.get_mut(guard);
+        if body.completion == Completion::Ledger {
+            body.completion = Completion::Logged;
+        }
+    }
+
+    /// Tells of the end of a guard or export.
+    #[inline]
+    pub(super) fn log_guard_end(&self, guard: &'static Guard) {
+        let body = self.get(guard);
+        if body.completion != Completion::Ledger {
+            log_guard(body.class, guard, body.owner(), &self.get(body.region()).layout, ENDED);
+        }
+    }
+}
+
+impl LockedSlot<Claim> {
+    /// Tells of a new guard on the claim.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn log_new_guard(&mut self, guard: &'static Guard, class: Class) {
+        log_guard(class, guard, self.at.slot, &self.body().layout, begin_of(class));
+        // SAFETY: the ledger is locked by us and guards the guard, which is unpublished; no other reference is out.
+        unsafe { guard.guarded().own() }.completion = Completion::Logged;
+    }
+}
+
+impl LockedSlot<Guard> {
+    /// As [`LockedSlot::end_guard`], for a guard whose begin was told.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn end_logged_guard(self, failed: bool) -> bool {
+        let guard = self.at.slot;
+        let (class, owner, region) = (self.body().class, self.body().owner(), self.body().region());
+        // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.
+        let region = unsafe { &*region.guarded().body.get() };
+        log_guard(class, guard, owner, &region.layout, ENDED);
+        // Told, whichever path ends it.
+        // SAFETY: the ledger is locked by us and guards the guard; the references above are not used any more.
+        unsafe { guard.guarded().own() }.completion = Completion::Ledger;
+        self.end_guard(failed)
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::claim::SpareClaim;
 use super::locked::Locked;
+use super::log::log_claim;
 use super::state::{Claim, GuardedSlot, Promise, TakenBy};
 use crate::error::Result;
 use crate::events::Kind;
@@ -51,7 +52,7 @@ impl Locked {
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and the promise is new.
         unsafe { self.state_mut(ledger).add_promise(claim, promise, required, origin) };
         let id = Table::publish(promise);
-        self.log_claim(Kind::Give, claim, id);
+        log_claim(Kind::Give, claim, &self.get(claim).layout, id);
         id
     }
 
@@ -105,7 +106,7 @@ impl Locked {
             self.drop_lease_after_work(claim);
         }
         self.mark_dead_if_unused(ledger);
-        self.log_claim(Kind::Take, to, Id::NONE);
+        log_claim(Kind::Take, to, &self.get(to).layout, Id::NONE);
         Table::publish(to)
     }
 

@@ -4,13 +4,13 @@
 //! Each launch of a kernel opens and ends such guards. From the second one on, the array has a record of the stream's earlier work, which the
 //! end of the guard moves on to the new point. As in [`super::fast_path`], a function does all of its work, or changes nothing and says so.
 
-use super::class::Class;
+use super::class::{Class, Completion};
 use super::fast_path::LockedSlot;
 use super::internal_guard::InternalGuard;
 use super::state::{Claim, Guard, GuardBody, GuardedSlot};
 use crate::slots::Table;
 use crate::stream::{Point, Stream};
-use crate::thread::{Thread, is_recording};
+use crate::thread::Thread;
 
 /// More records are left to the slow path, which removes those that are not needed.
 const MAX_RECORDS: usize = 4;
@@ -54,7 +54,12 @@ impl LockedSlot<Guard> {
         let is_whole = body.region.is_some_and(|region| core::ptr::eq(region, owner)) && body.group.is_none();
         // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.
         let is_claim = unsafe { &*owner.guarded().body.get() }.counted;
-        if !is_whole || !is_claim || self.state().poisoned > 0 || point.is_passed() || is_recording() {
+        if !is_whole
+            || !is_claim
+            || self.state().poisoned > 0
+            || point.is_passed()
+            || body.completion != Completion::Ledger
+        {
             return false;
         }
         // Only writers wait for readers, so a reader does not stand for a writer.

@@ -24,32 +24,53 @@ pub(super) fn free(
     state: BlockState,
     free: impl FnOnce() -> Result<usize>,
 ) -> Result<()> {
-    if events::records(Kind::Free) { free_recorded(through, address, state, free) } else { free().map(|_| ()) }
+    if events::records(Kind::Free) {
+        let event = FreeEvent::begin(through, address);
+        free().map(|requested| event.end(address, requested, state))
+    } else {
+        free().map(|_| ())
+    }
 }
 
-#[cold]
-fn free_recorded(
-    through: Option<&'static Pool>,
-    address: usize,
-    state: BlockState,
-    free: impl FnOnce() -> Result<usize>,
-) -> Result<()> {
-    let pool = through.or_else(|| table::find(address).and_then(Span::pool)).map_or(0, Pool::serial);
-    let before = events::now();
-    let requested = free()?;
-    events::record_since(before, Kind::Free, |event| {
-        event.address = address as u64;
-        event.bytes = requested as u64;
-        event.detail = detail(state);
-        event.pool = pool;
-    });
-    Ok(())
+/// As [`free`], of a raw block, for a path that may leave it to another one. Returns whether it was freed.
+#[inline(always)]
+pub(super) fn free_if(through: Option<&'static Pool>, address: usize, free: impl FnOnce() -> Option<usize>) -> bool {
+    if events::records(Kind::Free) {
+        let event = FreeEvent::begin(through, address);
+        free().map(|requested| event.end(address, requested, BlockState::Raw)).is_some()
+    } else {
+        free().is_some()
+    }
+}
+
+/// A free that is recorded if it succeeds.
+struct FreeEvent {
+    ticks: u64,
+    pool: u64,
+}
+
+impl FreeEvent {
+    #[cold]
+    fn begin(through: Option<&'static Pool>, address: usize) -> FreeEvent {
+        let pool = through.or_else(|| table::find(address).and_then(Span::pool)).map_or(0, Pool::serial);
+        FreeEvent { ticks: events::now(), pool }
+    }
+
+    #[cold]
+    fn end(self, address: usize, requested: usize, state: BlockState) {
+        events::record_since(self.ticks, Kind::Free, |event| {
+            event.address = address as u64;
+            event.bytes = requested as u64;
+            event.detail = detail(state);
+            event.pool = self.pool;
+        });
+    }
 }
 
 impl Pool {
     /// Tells of a new block. `stream`: the number of the stream that uses it first.
     #[inline(always)]
-    pub(super) fn log_allocation(&self, address: usize, block: Block, stream: u32) {
+    pub(in crate::pool) fn log_allocation(&self, address: usize, block: Block, stream: u32) {
         events::record(Kind::Allocate, |event| self.describe(event, address, block, stream));
     }
 

@@ -78,6 +78,17 @@ impl FastEntry {
     /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait, or events are recorded.
     #[inline(always)]
     pub fn begin(thread: &'static Thread) -> Option<FastEntry> {
+        FastEntry::begin_unless(thread, !0)
+    }
+
+    /// As [`FastEntry::begin`], for a caller that records its events.
+    #[inline(always)]
+    pub fn begin_recording(thread: &'static Thread) -> Option<FastEntry> {
+        FastEntry::begin_unless(thread, !RECORDING)
+    }
+
+    #[inline(always)]
+    fn begin_unless(thread: &'static Thread, obstacles: u32) -> Option<FastEntry> {
         if thread.is_inside() {
             return None;
         }
@@ -85,7 +96,7 @@ impl FastEntry {
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
         // As in `CriticalSection::enter`.
         let entry = FastEntry { thread, own: PhantomData };
-        (FORKING.load(Ordering::Acquire) == 0).then_some(entry)
+        (FORKING.load(Ordering::Acquire) & obstacles == 0).then_some(entry)
     }
 
     /// The thread that entered.

@@ -143,7 +143,7 @@ pub fn forks() -> u32 {
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Bit 0: a device driver is loaded. Bit 1: some device memory may be unusable. Bit 2: events are recorded.
+/// Bit 0: a device driver is loaded. Bit 1: some device memory may be unusable.
 static DEVICES: AtomicU32 = AtomicU32::new(0);
 
 /// States that a device driver is loaded: a child of a fork cannot use the device memory that it inherits.
@@ -168,27 +168,14 @@ pub fn are_devices_in_doubt() -> bool {
     DEVICES.load(Ordering::Relaxed) & 2 != 0
 }
 
-/// Turns fast paths off, because events are recorded, or on again. While the world is stopped, or in the child of a fork.
+/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because events are recorded, or on again. While the world is stopped, or in the
+/// child of a fork.
 pub fn set_recording(on: bool) {
     if on {
-        DEVICES.fetch_or(RECORDING, Ordering::Relaxed);
         FORKING.fetch_or(RECORDING, Ordering::Relaxed);
     } else {
-        DEVICES.fetch_and(!RECORDING, Ordering::Relaxed);
         FORKING.fetch_and(!RECORDING, Ordering::Relaxed);
     }
-}
-
-/// Whether fast paths of handles must look closer: devices are in doubt, or events are recorded.
-#[inline(always)]
-pub fn are_fast_paths_limited() -> bool {
-    DEVICES.load(Ordering::Relaxed) & (2 | RECORDING) != 0
-}
-
-/// Whether events are recorded.
-#[inline]
-pub fn is_recording() -> bool {
-    DEVICES.load(Ordering::Relaxed) & RECORDING != 0
 }
 
 /// What layers above do in the child of a fork: at most this many.

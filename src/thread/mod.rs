@@ -47,8 +47,8 @@ mod register;
 pub use area::{Area, GPUS};
 pub use critical::{CriticalSection, FastEntry, outside};
 pub use fork::{
-    are_devices_in_doubt, are_fast_paths_limited, forks, is_driver_loaded, is_recording, on_fork_child,
-    set_devices_in_doubt, set_driver_loaded, set_recording, stop_the_world,
+    are_devices_in_doubt, forks, is_driver_loaded, on_fork_child, set_devices_in_doubt, set_driver_loaded,
+    set_recording, stop_the_world,
 };
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 pub use per_thread::PerThread;

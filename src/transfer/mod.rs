@@ -275,7 +275,10 @@ pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
         return None;
     };
     let outcome = match (to.host_view_if_reachable(), from.host_view_if_reachable()) {
-        (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => blit::copy_alike(&dst, &src),
+        (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => {
+            route::log_host_copy(&dst, &src);
+            blit::copy_alike(&dst, &src)
+        }
         _ => None,
     };
     from.prefetch();

@@ -10,7 +10,7 @@ use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::{Span, class, table};
 use crate::pool::thread_heap::blocks::free_large;
-use crate::pool::{Pool, calls, remote_free};
+use crate::pool::{Pool, calls, log, remote_free};
 use crate::thread::{self, FastEntry, Thread};
 
 /// An allocation by the fast path. Rare upkeep is left to be done.
@@ -55,13 +55,22 @@ pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAl
 }
 
 /// As `allocate_fast`, for what the thread keeps elsewhere: a small block in another span of the class, or a large
-/// block. Returns the address.
+/// block. Also while events are recorded. Returns the address.
 pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
     let thread = thread::current_if_registered()?;
-    let inside = FastEntry::begin(thread)?;
+    let inside = FastEntry::begin_recording(thread)?;
     let heap = handle_cache::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let block = plain(thread, bytes, alignment);
+    let taken = take_cached(heap, inside, block)?;
+    if let Some(pool) = heap.pool() {
+        pool.log_allocation(taken, block, 0);
+    }
+    Some(taken)
+}
+
+fn take_cached(heap: &'static Heap, inside: FastEntry, block: Block) -> Option<usize> {
+    let (bytes, alignment) = (block.requested, block.alignment);
     if let Some(class) = class::of_request(bytes, alignment) {
         let taken = heap.take(class, heap.span_with_free(class)?, || block)?;
         return Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address });
@@ -153,10 +162,12 @@ extern "C" fn free_not_owned<D: Deallocate>(
 
 /// Frees a raw block of any pool, as [`deallocate_fast`], for a thread without a heap of its current pool. False, and
 /// nothing is changed: the block needs the slow path.
+/// Also while events are recorded.
 #[inline(never)]
 pub fn deallocate_anywhere(address: usize) -> bool {
     let Some(thread) = thread::current_if_registered() else { return false };
-    FastEntry::begin(thread).and_then(|_inside| free_elsewhere(thread, None, address)).is_some()
+    let free = || FastEntry::begin_recording(thread).and_then(|_inside| free_elsewhere(thread, None, address));
+    log::free_if(None, address, free)
 }
 
 /// Frees a raw block of another thread's heap, or a large one that the thread may keep. If no pool was passed, also a
