@@ -51,6 +51,7 @@ pub fn event() -> impl Strategy<Value = Event> {
 }
 
 /// A short log with an event of each kind, and with what converters must get right.
+#[allow(dead_code, reason = "only some tests use it")]
 pub fn story() -> Log {
     const KIB: u64 = 1 << 10;
     const SMALL: u64 = 0x7f00_0000_1000;
