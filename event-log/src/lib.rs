@@ -8,10 +8,12 @@
 //! | `layout` | offsets and numbers of the file's format, as docs/event-log.md has them |
 //! | `read` | bytes into a log |
 //! | `write` | a log into bytes |
+//! | `operations` | a log into what an allocator must do to serve the program again |
 #![forbid(unsafe_code)]
 
 mod error;
 mod layout;
+pub mod operations;
 mod read;
 mod write;
 
