@@ -82,6 +82,28 @@ pub struct Notes {
     pub threads: u64,
 }
 
+impl Notes {
+    /// Requests of memory: allocations and reallocations.
+    pub fn requests(&self) -> u64 {
+        self.allocations + self.reallocations
+    }
+
+    /// What is not replayed as the program did it: a line for each, "3 threads, ..".
+    pub fn remarks(&self) -> Vec<String> {
+        let threads = if self.threads > 1 { self.threads } else { 0 };
+        let all = [
+            (self.begun_before, "frees of blocks from before the log: left out"),
+            (self.never_freed, "blocks that the program did not free: freed at the end"),
+            (self.failed, "requests that failed: left out"),
+            (self.empty, "blocks of 0 bytes: left out"),
+            (self.lost_frees, "frees that the log lacks: done when the address is allocated again"),
+            (self.stream_ordered, "allocations in the order of streams: replayed as blocks of the host"),
+            (threads, "threads: replayed on one, in the order of their times"),
+        ];
+        all.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+    }
+}
+
 /// A larger alignment is taken as this one, 4 MiB, the largest of Tenure's pools.
 const MAX_ALIGNMENT_LOG2: u8 = 22;
 
@@ -93,7 +115,7 @@ const OPERATION_BYTES: usize = 16;
 impl Operations {
     /// The operations of a log.
     pub fn of(log: &Log) -> (Operations, Notes) {
-        let mut blocks = Blocks::default();
+        let mut blocks = LiveBlocks::default();
         let mut operations = Operations::default();
         for event in &log.events {
             blocks.take(event, &mut |operation| operations.list.push(operation));
@@ -189,7 +211,7 @@ impl Operations {
 /// its times and threads are counted, and it has no name, no call site and no size of what was left out. It has the operations of the whole
 /// log, if they are no more than `limit`.
 pub fn sizes_only(log: &Log, limit: usize) -> Log {
-    let mut blocks = Blocks::default();
+    let mut blocks = LiveBlocks::default();
     let mut threads: HashMap<u32, u32> = HashMap::new();
     let mut events: Vec<Event> = Vec::new();
     for event in &log.events {
@@ -240,7 +262,7 @@ enum Place {
 
 /// The live blocks while a log is read.
 #[derive(Default)]
-struct Blocks {
+struct LiveBlocks {
     live: HashMap<u64, Place>,
     /// Slots that were freed, the last one last.
     free: Vec<u32>,
@@ -249,7 +271,7 @@ struct Blocks {
     notes: Notes,
 }
 
-impl Blocks {
+impl LiveBlocks {
     /// Turns an event into operations.
     fn take(&mut self, event: &Event, put: &mut impl FnMut(Operation)) {
         match event.kind {

@@ -3,6 +3,7 @@
 mod doctor;
 mod pages;
 mod ps;
+mod replay;
 mod report;
 mod top;
 
@@ -19,7 +20,8 @@ pub struct Command {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: &[Command] = &[report::COMMAND, top::COMMAND, ps::COMMAND, doctor::COMMAND, pages::COMMAND];
+pub const ALL: &[Command] =
+    &[report::COMMAND, top::COMMAND, ps::COMMAND, replay::COMMAND, doctor::COMMAND, pages::COMMAND];
 
 /// The parser of the program's arguments.
 pub fn parser() -> clap::Command {
