@@ -8,13 +8,21 @@
 //! | `layout` | offsets and numbers of the file's format, as docs/event-log.md has them |
 //! | `read` | bytes into a log |
 //! | `write` | a log into bytes |
+//! | `blocks` | blocks of memory, from their allocation to their end |
+//! | `rmm` | logs of RMM, both ways |
+//! | `perfetto` | the trace for ui.perfetto.dev and chrome://tracing |
+//! | `torch` | the snapshot for pytorch.org/memory_viz |
 //! | `operations` | a log into what an allocator must do to serve the program again |
 #![forbid(unsafe_code)]
 
+pub mod blocks;
 mod error;
 mod layout;
 pub mod operations;
+pub mod perfetto;
 mod read;
+pub mod rmm;
+pub mod torch;
 mod write;
 
 pub use error::Error;
@@ -56,6 +64,15 @@ impl Log {
     /// Whether events of this kind were recorded.
     pub fn has(&self, kind: Kind) -> bool {
         self.kinds >> kind as u32 & 1 == 1
+    }
+
+    /// The pool as people know it: its number and its name.
+    fn pool_label(&self, pool: u64) -> String {
+        match self.pools.get(&pool) {
+            Some(name) if !name.is_empty() => format!("pool {pool} \"{name}\""),
+            _ if pool == 0 => "unknown pool".to_owned(),
+            _ => format!("pool {pool}"),
+        }
     }
 }
 

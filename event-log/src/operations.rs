@@ -137,7 +137,7 @@ impl Operations {
         {
             return Err(Error::at(8, "another version or another number of operations is named", remedy));
         }
-        let mut operations = Operations::default();
+        let mut operations = Operations { list: Vec::with_capacity(list.len()), ..Operations::default() };
         for (number, bytes) in list.iter().enumerate() {
             let operation = operation_of(bytes)
                 .ok_or_else(|| Error::at(HEADER_BYTES + number * OPERATION_BYTES, "no operation is", remedy))?;

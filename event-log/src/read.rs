@@ -4,7 +4,7 @@
 //! never goes back, although the processor's counter may.
 
 use crate::layout::{self, CHUNK_BYTES, CHUNK_MAGIC, HEADER_BYTES, MAGIC, SLOT_BYTES, SLOTS, Slot, chunk, header};
-use crate::{Error, Event, Kind, Log};
+use crate::{Error, Event, Kind, Log, rmm};
 use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,12 +15,12 @@ const UNPACKED_LIMIT_BYTES: u64 = 4 << 30;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
-/// Reads a log, packed by gzip or not.
+/// Reads a log of Tenure or of RMM, packed by gzip or not.
 pub fn read(path: impl AsRef<Path>) -> Result<Log, Error> {
     from_bytes(&std::fs::read(path)?)
 }
 
-/// The log in the bytes of a file, packed by gzip or not.
+/// The log in the bytes of a file of Tenure or of RMM, packed by gzip or not.
 pub fn from_bytes(bytes: &[u8]) -> Result<Log, Error> {
     if bytes.starts_with(GZIP_MAGIC) {
         return from_unpacked(&unpacked(bytes)?);
@@ -42,8 +42,11 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 fn from_unpacked(bytes: &[u8]) -> Result<Log, Error> {
+    if bytes.starts_with(rmm::HEADER.as_bytes()) {
+        return rmm::from_bytes(bytes);
+    }
     if !bytes.starts_with(MAGIC) {
-        return Err(Error::at(0, "no event log begins", "name a file that Tenure recorded"));
+        return Err(Error::at(0, "no event log begins", "name a file that Tenure or RMM's logging adaptor recorded"));
     }
     if bytes.len() < HEADER_BYTES {
         return Err(Error::at(bytes.len(), "the header ends", "copy the whole file; its header has 4096 bytes"));

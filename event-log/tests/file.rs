@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use tenure_event_log::{Error, Event, Kind, Log, from_bytes, read, to_bytes, write};
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
     #[test]
     fn a_written_log_is_read_as_it_was(log in support::log()) {
         prop_assert_eq!(from_bytes(&to_bytes(&log)).unwrap(), log);
@@ -125,7 +127,7 @@ fn errors_say_what_to_do() {
     ];
     assert_eq!(
         texts.join("\n"),
-        "no event log begins at byte 0; name a file that Tenure recorded\n\
+        "no event log begins at byte 0; name a file that Tenure or RMM's logging adaptor recorded\n\
          the header ends at byte 100; copy the whole file; its header has 4096 bytes\n\
          version 2 of the format, not 1, is named at byte 8; use the tenure command of the library that recorded it\n\
          chunks of 65537 bytes, not 65536, are named at byte 12; the file is damaged: record it again\n\
