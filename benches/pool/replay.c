@@ -75,7 +75,7 @@ static void open_file(const char *path)
     if (mapped == MAP_FAILED || memcmp(recorded->magic, "TNREPLAY", 8) != 0 || recorded->version != 1) {
         refuse(path, "no file of operations");
     }
-    if (recorded->count != (bytes - sizeof(file)) / sizeof(operation) || recorded->slots > recorded->count || recorded->peak_at > recorded->count) {
+    if (recorded->count != (bytes - sizeof(file)) / sizeof(operation) || recorded->slots > recorded->count || recorded->peak_at >= recorded->count) {
         refuse(path, "its numbers do not fit its length");
     }
     open_slots(path);
