@@ -92,15 +92,19 @@ impl Notes {
     pub fn remarks(&self) -> Vec<String> {
         let threads = if self.threads > 1 { self.threads } else { 0 };
         let all = [
-            (self.begun_before, "frees of blocks from before the log: left out"),
-            (self.never_freed, "blocks that the program did not free: freed at the end"),
-            (self.failed, "requests that failed: left out"),
-            (self.empty, "blocks of 0 bytes: left out"),
-            (self.lost_frees, "frees that the log lacks: done when the address is allocated again"),
-            (self.stream_ordered, "allocations in the order of streams: replayed as blocks of the host"),
-            (threads, "threads: replayed on one, in the order of their times"),
+            (self.begun_before, "free", " without an allocation in the log: left out"),
+            (self.never_freed, "block", " not freed in the log: freed at the end"),
+            (self.failed, "request", " that failed: left out"),
+            (self.empty, "block", " of 0 bytes: left out"),
+            (self.lost_frees, "free", " missing in the log: done when the address is allocated again"),
+            (self.stream_ordered, "allocation", " in the order of a stream: replayed on the host"),
+            (threads, "thread", ": replayed on one, in the order of their times"),
         ];
-        all.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+        let line = |(count, noun, what): &(u64, &str, &str)| {
+            let plural = if *count == 1 { "" } else { "s" };
+            format!("{count} {noun}{plural}{what}")
+        };
+        all.iter().filter(|(count, ..)| *count > 0).map(line).collect()
     }
 }
 
