@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tenure::types::*;
+use tenure_event_log::{Event, Format, Kind, Log};
 use tenure_harness::{Printed, again, output, skip, test};
 
 fn main() -> std::process::ExitCode {
@@ -78,6 +79,138 @@ fn serve() -> ! {
     println!("ready");
     let _ = std::io::stdin().read(&mut [0]);
     std::process::exit(0)
+}
+
+/// A log with two allocations, one of which is freed.
+fn event_log() -> Log {
+    let block = |event, address| Event { address, bytes: 4096, pool: 1, client: 2, site: 3, ..event };
+    Log {
+        start_unix_ns: 1_700_000_000_000_000_000,
+        pid: 77,
+        kinds: 3,
+        version: "0.1.0".to_owned(),
+        events: vec![
+            block(Event::new(1000, 5, Kind::Allocate), 0x1000),
+            block(Event::new(2000, 5, Kind::Allocate), 0x9000),
+            block(Event::new(3000, 6, Kind::Free), 0x1000),
+        ],
+        sites: [(3, "step.py:41".to_owned())].into(),
+        pools: [(1, "staging".to_owned())].into(),
+        ..Log::default()
+    }
+}
+
+/// CO-30: the format is that of the file's name, or that of `--to`.
+#[test]
+fn co_30_an_event_log_is_converted() {
+    let (log, path) = (event_log(), file("events.tnlog"));
+    tenure_event_log::write(&path, &log).unwrap();
+    let convert = |name: &str, more: &[&str]| {
+        let to = file(name);
+        let arguments = ["convert", path.to_str().unwrap(), "-o", to.to_str().unwrap()];
+        let (code, text, errors) = run(&[&arguments[..], more].concat());
+        assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+        assert_eq!(text, format!("{}: 3 events\n", to.display()));
+        std::fs::read(to).unwrap()
+    };
+    let written = |format: Format| {
+        let mut bytes = Vec::new();
+        format.write(&log, false, &mut bytes).unwrap();
+        bytes
+    };
+    for (name, format) in [
+        ("1.json", Format::Perfetto),
+        ("1.pickle", Format::Torch),
+        ("1.pkl", Format::Torch),
+        ("1.csv", Format::Rmm),
+        ("1.tnlog", Format::Log),
+    ] {
+        assert!(convert(name, &[]) == written(format), "{name}");
+    }
+    for format in Format::ALL {
+        assert!(convert(&format!("2.{}", format.name()), &["--to", format.name()]) == written(format));
+    }
+    // A log that is packed, to a packed log and back.
+    assert!(convert("3.tnlog.gz", &[]).starts_with(b"\x1f\x8b"));
+    assert_eq!(tenure_event_log::read(file("3.tnlog.gz")).unwrap(), log);
+    assert!(convert("3.json.gz", &[]).starts_with(b"\x1f\x8b"));
+
+    let (code, text, errors) = run(&["convert", path.to_str().unwrap(), "-o", "events.odd"]);
+    assert_eq!((code, text.as_str()), (1, ""));
+    assert_eq!(
+        errors,
+        "tenure convert: the name events.odd says no format; add --to perfetto, torch, rmm or log, or end it with .json\n"
+    );
+    assert_eq!(run(&["convert", path.to_str().unwrap(), "-o", "1.json", "--to", "odd"]).0, 2);
+}
+
+/// CO-31: nothing is overwritten by mistake, and no file is left of a failure.
+#[test]
+fn co_31_convert_overwrites_only_if_it_is_forced() {
+    let path = file("events.tnlog");
+    tenure_event_log::write(&path, &event_log()).unwrap();
+    let to = file("there.csv");
+    std::fs::write(&to, "mine").unwrap();
+    let arguments = ["convert", path.to_str().unwrap(), "-o", to.to_str().unwrap()];
+    let (code, text, errors) = run(&arguments);
+    assert_eq!((code, text.as_str()), (1, ""));
+    assert!(errors.ends_with("there.csv is there already; name another file, or add --force\n"), "{errors}");
+    assert_eq!(std::fs::read(&to).unwrap(), b"mine");
+    assert_eq!(run(&[&arguments[..], &["--force"]].concat()).0, 0);
+    assert!(std::fs::read(&to).unwrap().starts_with(b"Thread,"));
+
+    // Files may have no more than 512 bytes.
+    let to = file("long.json");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_tenure")]);
+    let (code, _, errors) = ran(limited.args(["convert", path.to_str().unwrap(), "-o", to.to_str().unwrap()]));
+    assert_eq!((code, errors.lines().count()), (1, 1));
+    assert!(errors.contains("long.json: File too large"), "{errors}");
+    assert!(!to.exists());
+}
+
+/// CO-32: logs of RMM are read; a file that is no log gives one line.
+#[test]
+fn co_32_convert_reads_rmms_logs_and_no_other_files() {
+    let (from, to) = (file("rmm.csv"), file("rmm.tnlog"));
+    std::fs::write(&from, "Thread,Time,Action,Pointer,Size,Stream\n7,12:00:00.5,allocate,0x10,8,0\n").unwrap();
+    let convert = || run(&["convert", from.to_str().unwrap(), "-o", to.to_str().unwrap()]);
+    assert_eq!(convert().0, 0);
+    let read = tenure_event_log::read(&to).unwrap();
+    assert_eq!((read.events.len(), read.events[0].address, read.events[0].thread), (1, 0x10, 7));
+
+    std::fs::remove_file(&to).unwrap();
+    std::fs::write(&from, "hello").unwrap();
+    let (code, text, errors) = convert();
+    assert_eq!((code, text.as_str()), (1, ""));
+    let expected = format!(
+        "tenure convert: cannot read {}: no event log begins at byte 0; \
+         name a file that Tenure or RMM's logging adaptor recorded\n",
+        from.display()
+    );
+    assert_eq!(errors, expected);
+    assert!(!to.exists());
+}
+
+/// CO-33: what the log lacks is said.
+#[test]
+fn co_33_convert_says_what_the_log_lacks() {
+    let path = file("short.tnlog");
+    tenure_event_log::write(&path, &Log { dropped: 1, wrapped: true, ..event_log() }).unwrap();
+    let (code, text, _) = run(&["convert", path.to_str().unwrap(), "-o", file("short.json").to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert!(
+        text.ends_with("short.json: 3 events; 1 event found no room in the log; older events were overwritten\n"),
+        "{text}"
+    );
+}
+
+/// The log has clients by number; the crate of the log does not know the library that numbers them.
+#[test]
+fn the_logs_clients_are_the_librarys() {
+    for client in tenure::pool::Client::all() {
+        assert_eq!(tenure_event_log::client_name(client.index() as u8), client.name());
+    }
 }
 
 fn is_server() -> bool {

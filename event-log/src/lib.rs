@@ -8,6 +8,7 @@
 //! | `layout` | offsets and numbers of the file's format, as docs/event-log.md has them |
 //! | `read` | bytes into a log |
 //! | `write` | a log into bytes |
+//! | `format` | the formats that can be written, and which one a file's name means |
 //! | `blocks` | blocks of memory, from their allocation to their end |
 //! | `rmm` | logs of RMM, both ways |
 //! | `perfetto` | the trace for ui.perfetto.dev and chrome://tracing |
@@ -17,6 +18,7 @@
 
 pub mod blocks;
 mod error;
+pub mod format;
 mod layout;
 pub mod operations;
 pub mod perfetto;
@@ -26,6 +28,7 @@ pub mod torch;
 mod write;
 
 pub use error::Error;
+pub use format::Format;
 pub use read::{from_bytes, read};
 pub use write::{to_bytes, write};
 

@@ -129,16 +129,18 @@ impl<'a, W: Write> Trace<'a, W> {
         let Event { thread: tid, time_ns, .. } = *event;
         let end =
             Entry { ph: "e", name, cat: "array", ts: micros(time_ns), pid: self.pid(), tid, id, ..Entry::default() };
+        let older = block.begin.is_none();
         let mut args = Map::new();
         args.insert("bytes".to_owned(), block.bytes.into());
         args.insert("address".to_owned(), hexadecimal(block.address));
         args.insert("array".to_owned(), hexadecimal(block.array));
         args.insert("pool".to_owned(), self.log.pool_label(block.pool).into());
-        args.insert("client".to_owned(), client_name(block.client).into());
+        if !older {
+            args.insert("client".to_owned(), client_name(block.client).into());
+        }
         if let Some(site) = self.log.sites.get(&block.site) {
             args.insert("site".to_owned(), site.as_str().into());
         }
-        let older = block.begin.is_none();
         let ts = if older { 0.0 } else { end.ts };
         let begin = Entry { ph: "b", id: end.id.clone(), ts, args, ..end };
         if begins || older {

@@ -7,6 +7,7 @@
 use crate::blocks::{Block, Blocks};
 use crate::{Kind, Log, client_name};
 use serde::ser::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -153,7 +154,7 @@ struct BlockState<'a> {
 struct Frame<'a> {
     filename: &'a str,
     line: i64,
-    name: String,
+    name: Cow<'a, str>,
 }
 
 impl Serialize for Segments<'_> {
@@ -249,7 +250,7 @@ impl<'a> Trace<'a> {
             ),
             Step::Failed(index) => {
                 let event = &self.log.events[index];
-                let frames = frames_of(self.log, event.site, event.client, None, event.pool);
+                let frames = frames_of(self.log, event.site, client_name(event.client), event.pool);
                 let entry = self.entry("oom", index, 0, event.bytes.min(END_OF_MEMORY));
                 (Entry { device_free: Some(0), frames, stream: event.stream as i64, ..entry }, None)
             }
@@ -278,13 +279,16 @@ impl<'a> Trace<'a> {
 }
 
 fn frames<'a>(log: &'a Log, block: &Block<'a>) -> Vec<Frame<'a>> {
-    frames_of(log, block.site, block.client, block.name, block.pool)
+    let client = block.begin.map_or("(older than the log)", |_| client_name(block.client));
+    frames_of(log, block.site, block.name.unwrap_or(client), block.pool)
 }
 
-fn frames_of<'a>(log: &'a Log, site: u32, client: u8, name: Option<&str>, pool: u64) -> Vec<Frame<'a>> {
+fn frames_of<'a>(log: &'a Log, site: u32, name: &'a str, pool: u64) -> Vec<Frame<'a>> {
     let site = log.sites.get(&site).map_or("(no call site)", String::as_str);
-    let (filename, line) =
-        site.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse::<u32>().ok()?))).unwrap_or((site, 0));
-    let name = name.unwrap_or(client_name(client)).to_owned();
-    vec![Frame { filename, line: line.into(), name }, Frame { filename: "pool", line: 0, name: log.pool_label(pool) }]
+    let numbered = site.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse::<u32>().ok()?)));
+    let (filename, line) = numbered.unwrap_or((site, 0));
+    vec![
+        Frame { filename, line: line.into(), name: name.into() },
+        Frame { filename: "pool", line: 0, name: log.pool_label(pool).into() },
+    ]
 }

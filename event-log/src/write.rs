@@ -4,10 +4,8 @@
 
 use crate::layout::{self, CHUNK_BYTES, CHUNK_MAGIC, FIRST_TEXT_BYTES, HEADER_BYTES, SLOT_BYTES, SLOTS, Slot, chunk};
 use crate::layout::{cut, header};
-use crate::{Error, Event, Kind, Log};
-use flate2::{Compression, write::GzEncoder};
+use crate::{Error, Event, Format, Kind, Log, format};
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 /// The ticks of time 0. With it no slot is all 0.
@@ -16,13 +14,8 @@ const START_TICKS: u64 = 1;
 /// Writes a log; packed by gzip if the name ends with ".gz".
 pub fn write(path: impl AsRef<Path>, log: &Log) -> Result<(), Error> {
     let path = path.as_ref();
-    let bytes = to_bytes(log);
-    if path.extension().is_none_or(|extension| extension != "gz") {
-        return Ok(std::fs::write(path, bytes)?);
-    }
-    let mut packed = GzEncoder::new(std::fs::File::create(path)?, Compression::best());
-    packed.write_all(&bytes)?;
-    Ok(packed.finish()?.sync_all()?)
+    let file = std::fs::File::create(path)?;
+    Ok(Format::Log.write(log, format::is_packed(path), file)?)
 }
 
 /// The bytes of a log's file. Longer texts are cut, as the recorder cuts them.

@@ -1,12 +1,15 @@
 //! The converters: golden files of a short log, and properties of what any log becomes.
 
-mod support;
+mod support {
+    pub mod random;
+    pub mod story;
+}
 
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use support::{log, story};
+use support::{random::log, story::story};
 use tenure_event_log::{Error, Event, Kind, Log, from_bytes, perfetto, rmm, torch};
 
 fn written(write: impl FnOnce(&Log, &mut Vec<u8>) -> std::io::Result<()>, log: &Log) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! The file: round trips, files that end early, and bytes that are no log.
 
-mod support;
+mod support {
+    pub mod random;
+}
 
 use proptest::prelude::*;
 use tenure_event_log::{Error, Event, Kind, Log, from_bytes, read, to_bytes, write};
@@ -9,13 +11,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_written_log_is_read_as_it_was(log in support::log()) {
+    fn a_written_log_is_read_as_it_was(log in support::random::log()) {
         prop_assert_eq!(from_bytes(&to_bytes(&log)).unwrap(), log);
     }
 
     /// Cut anywhere, it is a shorter log, or the error names where it ends.
     #[test]
-    fn a_cut_log_is_a_shorter_log(log in support::log(), part in 0.0..1.0f64) {
+    fn a_cut_log_is_a_shorter_log(log in support::random::log(), part in 0.0..1.0f64) {
         let bytes = to_bytes(&log);
         let length = (bytes.len() as f64 * part) as usize;
         match from_bytes(&bytes[..length]) {
@@ -28,7 +30,7 @@ proptest! {
     /// Bytes changed anywhere give a log or an error. A log that was read can be written.
     #[test]
     fn a_damaged_log_is_a_log_or_an_error(
-        log in support::log(),
+        log in support::random::log(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
     ) {
         let mut bytes = to_bytes(&log);

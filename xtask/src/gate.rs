@@ -410,13 +410,14 @@ const LAYERS: &str = "layers";
 const ROWS: &str = "rows of the specification";
 const DOCS: &str = "documents";
 
-/// The programs of `cargo test`, and those of the test harness.
+/// The programs of `cargo test`, of the test harness, of the event log, and of the command.
 fn build_all() -> Done<Vec<programs::Program>> {
     // The command's dependencies have more features, so this builds the library once more, into the same file. The library's own tests come
     // last: they use that file, and the one that runs cargo must find it fresh.
     let command = programs::build(cargo().args(["test", "--locked", "--package", "tenure-command"]), "command")?;
     let mut built = programs::build(cargo().args(["test", "--locked"]), "")?;
     built.extend(programs::build(cargo().args(["test", "--locked", "--package", "tenure-harness"]), "tests/harness")?);
+    built.extend(programs::build(cargo().args(["test", "--locked", "--package", "tenure-event-log"]), "event-log")?);
     built.extend(command);
     Ok(built)
 }

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 import sysconfig
@@ -95,3 +96,17 @@ def test_a_process_that_listens_is_reported():
         finally:
             child.kill()
             child.communicate()
+
+
+def test_a_log_of_rmm_is_converted(tmp_path):
+    """CO-30, CO-32: traces are JSON, and snapshots are pickles."""
+    log = tmp_path / "rmm.csv"
+    log.write_text("Thread,Time,Action,Pointer,Size,Stream\n7,12:00:00.5,allocate,0x1000,4096,0\n8,12:00:00.6,free,0x1000,4096,0\n")
+    for name in ["trace.json", "snapshot.pickle"]:
+        done = run("convert", log, "-o", tmp_path / name)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    trace = json.loads((tmp_path / "trace.json").read_text())
+    counts = [entry["args"]["bytes"] for entry in trace["traceEvents"] if entry["ph"] == "C"]
+    assert counts == [4096, 0]
+    snapshot = pickle.loads((tmp_path / "snapshot.pickle").read_bytes())
+    assert [entry["action"] for entry in snapshot["device_traces"][0]] == ["segment_alloc", "alloc", "free_requested", "free_completed"]

@@ -1,5 +1,6 @@
 //! The commands. Each file has a [`Command`]; [`ALL`] lists them.
 
+mod convert;
 mod doctor;
 mod pages;
 mod ps;
@@ -21,7 +22,7 @@ pub struct Command {
 
 /// All commands, in the order of the help.
 pub const ALL: &[Command] =
-    &[report::COMMAND, top::COMMAND, ps::COMMAND, replay::COMMAND, doctor::COMMAND, pages::COMMAND];
+    &[report::COMMAND, top::COMMAND, ps::COMMAND, convert::COMMAND, replay::COMMAND, doctor::COMMAND, pages::COMMAND];
 
 /// The parser of the program's arguments.
 pub fn parser() -> clap::Command {
