@@ -1,7 +1,8 @@
 //! Logs as operations: the live set is that of the log, the order too, and hostile logs and files give operations or an error.
 
-#[allow(dead_code)] // a part of it is for other tests
-mod support;
+mod support {
+    pub mod random;
+}
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -126,7 +127,7 @@ proptest! {
 
     /// Any log gives operations, with any sizes and addresses.
     #[test]
-    fn any_log_gives_operations(log in support::log()) {
+    fn any_log_gives_operations(log in support::random::log()) {
         let (operations, _) = Operations::of(&log);
         prop_assert_eq!(live_after(&operations.list), Vec::<u64>::new());
         prop_assert_eq!(Operations::of(&sizes_only(&log, usize::MAX)).0, operations);
