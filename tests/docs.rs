@@ -344,6 +344,7 @@ fn nothing_unexpected_at_the_top_level() {
         "c-tests",
         "bindings",
         "command",
+        "event-log",
         "report-page",
         "README.md",
         // Tests, tools and documents.
