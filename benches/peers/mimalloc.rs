@@ -7,6 +7,7 @@ unsafe extern "C" {
     fn mi_calloc(count: usize, size: usize) -> *mut c_void;
     fn mi_free(block: *mut c_void);
     fn mi_collect(force: bool);
+    fn mi_posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int;
 }
 
 unsafe extern "C" fn trim() {
@@ -24,4 +25,6 @@ pub static PEER: Peer = Peer {
     trim: Some(trim),
     enter: None,
     leave: None,
+    realloc: libmimalloc_sys::mi_realloc,
+    posix_memalign: mi_posix_memalign,
 };

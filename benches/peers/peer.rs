@@ -15,6 +15,8 @@ pub struct Peer {
     /// Called by each thread at its start and end, if the allocator needs that.
     pub enter: Option<unsafe extern "C" fn()>,
     pub leave: Option<unsafe extern "C" fn()>,
+    pub realloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub posix_memalign: unsafe extern "C" fn(*mut *mut c_void, usize, usize) -> c_int,
 }
 
 // SAFETY: a table of functions and of a literal, never written.

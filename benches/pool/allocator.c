@@ -59,6 +59,7 @@ void allocator_open(const char *name, const char *path)
     find("tn_pool_allocate", &allocator.allocate);
     find("tn_pool_allocate_zeroed", &allocator.zeroed);
     find("tn_pool_deallocate", &allocator.deallocate);
+    find("tn_pool_reallocate", &allocator.reallocate);
     find("tn_pool_trim", &trim_pool);
     find("tn_array_empty", &array_empty);
     find("tn_array_zeros", &array_zeros);
@@ -152,6 +153,8 @@ void allocator_open(const char *name, const char *path)
     find("umfPoolMalloc", &allocator.allocate);
     find("umfPoolCalloc", &allocator.zeroed);
     find("umfPoolFree", &allocator.deallocate);
+    find("umfPoolRealloc", &allocator.reallocate);
+    find("umfPoolAlignedMalloc", &allocator.aligned);
     find("umfPoolTrimMemory", &trim_pool);
     umf_os_memory_provider_params_handle_t system;
     umf_memory_provider_handle_t provider;
@@ -206,6 +209,8 @@ typedef struct peer {
     void (*trim)(void);
     void (*enter)(void);
     void (*leave)(void);
+    void *(*reallocate)(void *, size_t);
+    int (*aligned)(void **, size_t, size_t);
 } peer;
 
 static void (*enter_thread)(void), (*leave_thread)(void), (*trim_all)(void);
@@ -246,36 +251,49 @@ static void trim_mimalloc(void)
     collect(true);
 }
 
-static void bind(const char *allocate, const char *deallocate, const char *zeroed)
+/* Binds the functions, whose names are those of C behind a prefix. */
+static void bind(const char *prefix)
 {
-    find(allocate, &allocator.allocate);
-    find(deallocate, &allocator.deallocate);
-    find(zeroed, &allocator.zeroed);
+    const struct {
+        const char *name;
+        void *function;
+    } functions[] = {
+        {"malloc", &allocator.allocate},
+        {"free", &allocator.deallocate},
+        {"calloc", &allocator.zeroed},
+        {"realloc", &allocator.reallocate},
+        {"posix_memalign", &allocator.aligned},
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        char symbol[64];
+        snprintf(symbol, sizeof symbol, "%s%s", prefix, functions[i].name);
+        find(symbol, functions[i].function);
+    }
 }
 
 void allocator_open(const char *name, const char *path)
 {
     load(path);
     if (strcmp(name, "glibc") == 0 || strcmp(name, "tenure-malloc") == 0) {
-        bind("malloc", "free", "calloc");
+        bind("");
         find("malloc_trim", &malloc_trim_of);
         trim_all = trim_malloc;
         if (strcmp(name, "glibc") == 0) {
             printf("# version\tglibc %s\n", gnu_get_libc_version());
         }
     } else if (strcmp(name, "jemalloc") == 0) {
-        bind("malloc", "free", "calloc"); /* preloaded */
+        bind(""); /* preloaded */
         find("mallctl", &control);
         trim_all = trim_jemalloc;
     } else if (strcmp(name, "tcmalloc") == 0) {
-        bind("tc_malloc", "tc_free", "tc_calloc");
+        bind("tc_");
         find("MallocExtension_ReleaseFreeMemory", &trim_all);
     } else if (strcmp(name, "tbb") == 0) {
-        bind("scalable_malloc", "scalable_free", "scalable_calloc");
+        bind("scalable_");
         find("scalable_allocation_command", &scalable_command);
         trim_all = trim_tbb;
     } else if (strcmp(name, "mimalloc2.0") == 0) {
-        bind("mi_malloc", "mi_free", "mi_calloc");
+        bind("mi_");
         find("mi_collect", &collect);
         trim_all = trim_mimalloc;
     } else {
@@ -284,7 +302,7 @@ void allocator_open(const char *name, const char *path)
             fprintf(stderr, "pool: there is no allocator %s: %s\n", name, dlerror());
             exit(1);
         }
-        allocator = (allocator_calls){table->allocate, table->deallocate, table->zeroed};
+        allocator = (allocator_calls){table->allocate, table->deallocate, table->zeroed, table->reallocate, table->aligned};
         enter_thread = table->enter;
         leave_thread = table->leave;
         trim_all = table->trim;

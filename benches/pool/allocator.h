@@ -30,6 +30,7 @@ typedef struct allocator_calls {
     __typeof__(&tn_pool_allocate) allocate;
     __typeof__(&tn_pool_deallocate) deallocate;
     __typeof__(&tn_pool_allocate_zeroed) zeroed;
+    __typeof__(&tn_pool_reallocate) reallocate;
     tn_pool *pool;
 } allocator_calls;
 
@@ -43,6 +44,8 @@ typedef struct allocator_calls {
     __typeof__(&umfPoolMalloc) allocate;
     __typeof__(&umfPoolFree) deallocate;
     __typeof__(&umfPoolCalloc) zeroed;
+    __typeof__(&umfPoolRealloc) reallocate;
+    __typeof__(&umfPoolAlignedMalloc) aligned;
     umf_memory_pool_handle_t pool;
 } allocator_calls;
 #elif defined API_MALLOC
@@ -50,6 +53,8 @@ typedef struct allocator_calls {
     void *(*allocate)(size_t);
     void (*deallocate)(void *);
     void *(*zeroed)(size_t, size_t);
+    void *(*reallocate)(void *, size_t);
+    int (*aligned)(void **, size_t, size_t);
 } allocator_calls;
 #else
 #error "say which allocator: -DAPI_MALLOC, -DAPI_HANDLE or -DAPI_UMF"
@@ -90,6 +95,47 @@ static inline void *allocate_zeroed_block(size_t size)
     return allocator.zeroed(allocator.pool, 1, size);
 #else
     return allocator.zeroed(1, size);
+#endif
+}
+
+/* A block whose address is a multiple of `alignment`, a power of two of 16 and more. */
+static inline void *allocate_aligned_block(size_t size, size_t alignment)
+{
+    void *block = NULL;
+#if defined API_HANDLE
+    if (__builtin_expect(allocator.allocate(allocator.pool, size, alignment, NULL, &block) != TN_OK, 0)) {
+        allocator_failed("tn_pool_allocate");
+    }
+#else
+#if defined API_UMF
+    block = allocator.aligned(allocator.pool, size, alignment);
+#else
+    (void)allocator.aligned(&block, alignment, size);
+#endif
+    if (__builtin_expect(block == NULL, 0)) {
+        allocator_failed("an aligned allocation");
+    }
+#endif
+    return block;
+}
+
+/* Resizes a block; NULL if the allocator cannot (UMF's disjoint pool). The old block is then unchanged. */
+static inline void *reallocate_block(void *block, size_t size)
+{
+#if defined API_HANDLE
+    void *moved = NULL;
+    if (__builtin_expect(allocator.reallocate(allocator.pool, block, size, NULL, &moved) != TN_OK, 0)) {
+        allocator_failed("tn_pool_reallocate");
+    }
+    return moved;
+#elif defined API_UMF
+    return allocator.reallocate(allocator.pool, block, size);
+#else
+    void *moved = allocator.reallocate(block, size);
+    if (__builtin_expect(moved == NULL, 0)) {
+        allocator_failed("realloc");
+    }
+    return moved;
 #endif
 }
 

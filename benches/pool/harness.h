@@ -54,6 +54,8 @@ void thread_cases(bool backwards);
 void memory_cases(void);
 void touch_cases(void);
 void mix_cases(bool backwards);
+/* Replays a file of operations, and prints the figures of the case replay.NAME. */
+void replay_case(const char *name, const char *file);
 /* Runs one case of alloc.c alone, for profilers; false if there is no such case. */
 bool alloc_one(const char *name, uint64_t turns);
 #endif

@@ -2,6 +2,7 @@
  * main.c - the cost of allocation in one allocator; one round per process.
  *
  *     pool forwards|backwards full|quick|tiny NAME LIBRARY CASE..    lines "case <tab> minimum <tab> median"; no case: all
+ *     pool replay full|quick|tiny NAME LIBRARY CASE FILE             replays a file of operations as the case replay.CASE
  *     pool one TURNS NAME LIBRARY CASE                               one case of alloc.c alone, for profilers
  *
  * `cargo xtask bench pool` runs the rounds and compares. One-thread cases run on one core. An idle thread is alive, because glibc is faster
@@ -51,7 +52,8 @@ static void *idle(void *context)
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr, "usage: pool forwards|backwards full|quick|tiny NAME LIBRARY CASE.., or pool one TURNS NAME LIBRARY CASE\n");
+        fprintf(stderr, "usage: pool forwards|backwards full|quick|tiny NAME LIBRARY CASE.., pool replay full|quick|tiny NAME LIBRARY CASE FILE, "
+                        "or pool one TURNS NAME LIBRARY CASE\n");
         return 2;
     }
     allocator_open(argv[3], argv[4]);
@@ -69,6 +71,15 @@ int main(int argc, char **argv)
     how_long = strcmp(argv[2], "tiny") == 0 ? TINY : strcmp(argv[2], "quick") == 0 ? QUICK : FULL;
     (void)setpriority(PRIO_PROCESS, 0, -20); /* if permitted: other processes should not share the core */
     printf("# cores\t%d\n", cores());
+    if (strcmp(argv[1], "replay") == 0) {
+        if (asked_count != 2) {
+            fprintf(stderr, "pool: replay takes the name of a case and a file of operations\n");
+            return 2;
+        }
+        replay_case(asked[0], asked[1]);
+        fflush(stdout);
+        _exit(0);
+    }
     if (group("alloc")) {
         alloc_cases(backwards);
     }

@@ -9,9 +9,10 @@
 //! | `snapshot` | a report as types |
 //! | `text` | numbers of bytes, plural forms, text that is safe for a terminal |
 //! | `processes` | processes and their memory, from /proc |
+//! | `table` | columns of text |
 //! | `progress` | the line that shows that something takes time |
 //! | `pages` | completions for shells, and the page for man |
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod client;
 mod commands;
@@ -19,6 +20,7 @@ mod pages;
 mod processes;
 mod progress;
 mod snapshot;
+mod table;
 mod text;
 
 use std::io::ErrorKind;

@@ -13,12 +13,14 @@
 //! | `rmm` | logs of RMM, both ways |
 //! | `perfetto` | the trace for ui.perfetto.dev and chrome://tracing |
 //! | `torch` | the snapshot for pytorch.org/memory_viz |
+//! | `operations` | a log into what an allocator must do to serve the program again |
 #![forbid(unsafe_code)]
 
 pub mod blocks;
 mod error;
 pub mod format;
 mod layout;
+pub mod operations;
 pub mod perfetto;
 mod read;
 pub mod rmm;

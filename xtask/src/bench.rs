@@ -18,6 +18,7 @@ mod plot;
 mod pool;
 mod processes;
 mod record;
+mod replay;
 mod terminal;
 
 use crate::run::compile;
@@ -25,6 +26,7 @@ use crate::tools::{Done, read, root};
 use crate::{dist, python};
 use figures::{Figures, ROUNDS};
 use record::Record;
+pub use replay::replay;
 
 /// The condition that a bar sets.
 #[derive(Clone, Copy)]

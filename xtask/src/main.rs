@@ -78,6 +78,10 @@ cargo xtask <command>
              [--write [--copies]]
                         measures host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute;
                         --write: writes the tables and plots of docs/performance.md and a file in benches/record
+  replay LOG.. [--pools A,B] [--runs N] [--library FILE] [--json]
+                        serves the allocations of a recorded program with each allocator of bench pool: time and resident memory
+  replay LOG --sizes-only FILE [--first N]
+                        writes the log without addresses, names and times, to share it
   fuzz [TARGET] [--seconds N]
                         libFuzzer on the parsers of foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails
@@ -130,6 +134,7 @@ fn main() -> ExitCode {
         ["diagram"] => diagrams(),
         ["examples"] => run::examples(),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["replay", rest @ ..] => bench::replay(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
         ["soak", "sim"] => cuda::soak(None),

@@ -4,6 +4,7 @@ mod convert;
 mod doctor;
 mod pages;
 mod ps;
+mod replay;
 mod report;
 mod top;
 
@@ -21,7 +22,7 @@ pub struct Command {
 
 /// All commands, in the order of the help.
 pub const ALL: &[Command] =
-    &[report::COMMAND, top::COMMAND, ps::COMMAND, convert::COMMAND, doctor::COMMAND, pages::COMMAND];
+    &[report::COMMAND, top::COMMAND, ps::COMMAND, convert::COMMAND, replay::COMMAND, doctor::COMMAND, pages::COMMAND];
 
 /// The parser of the program's arguments.
 pub fn parser() -> clap::Command {

@@ -3,10 +3,10 @@
 use super::Command;
 use crate::processes::{self, Found};
 use crate::progress::Progress;
+use crate::table::{printed, table};
 use crate::text::{count, printable, size};
 use crate::{Failure, print};
 use clap::{Arg, ArgAction, ArgMatches};
-use comfy_table::{CellAlignment, Table, presets};
 use std::process::ExitCode;
 
 pub const COMMAND: Command = Command { name: "ps", describe, run };
@@ -42,22 +42,6 @@ fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
     };
     print(&output)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A table without lines. Columns of numbers are given by their positions.
-fn table(head: &[&str], numbers: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(head);
-    for column in numbers {
-        if let Some(column) = table.column_mut(*column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
-
-fn printed(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 fn tables(found: &Found) -> String {

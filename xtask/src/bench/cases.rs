@@ -112,6 +112,27 @@ pub const GROUPS: &[Group] = &[
         cases: &[ns("memory.small.ns", "small"), ns("memory.mixed.ns", "mixed"), ns("memory.arrays.ns", "arrays")],
     },
     Group {
+        name: "replay",
+        title: "Recorded programs: time per allocation",
+        cases: &[
+            ns("replay.numpy.run", "NumPy's tests"),
+            ns("replay.numpy.calls", "its calls alone"),
+            ns("replay.arrow.run", "Arrow job"),
+            ns("replay.arrow.calls", "its calls alone"),
+            ns("replay.training.run", "training loop"),
+            ns("replay.training.calls", "its calls alone"),
+        ],
+    },
+    Group {
+        name: "replay-memory",
+        title: "Recorded programs: peak resident by peak live bytes",
+        cases: &[
+            times("replay.numpy.memory", "NumPy's tests"),
+            times("replay.arrow.memory", "Arrow job"),
+            times("replay.training.memory", "training loop"),
+        ],
+    },
+    Group {
         name: "touch",
         title: "Large blocks with every page touched, and zeros",
         cases: &[

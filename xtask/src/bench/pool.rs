@@ -8,6 +8,7 @@ use super::cases;
 use super::figures::direction;
 use super::peers::{self, Api, Missing, Peer};
 use super::record::Record;
+use super::replay::Recording;
 use super::{copies, instructions, performance, terminal};
 use crate::tools::{Done, command, has, io, output, root, run};
 use crate::{dist, python};
@@ -28,6 +29,9 @@ const GROUPS: &[(&str, usize)] = &[
     ("touch.again", 5),
     ("mixes.server", 3),
     ("mixes.arrays", 3),
+    ("replay.numpy", 3),
+    ("replay.arrow", 3),
+    ("replay.training", 3),
 ];
 
 /// Whether the case belongs to the group, or its name is a prefix of the group's.
@@ -230,6 +234,7 @@ fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<M
     };
     for (group, rounds) in GROUPS.iter().filter(|(group, _)| options.wants(group)) {
         let cases = options.cases(group);
+        let recording = Recording::of_group(group)?;
         let rounds = if options.quick { (*rounds).min(3) } else { *rounds };
         let (mut gone, start) = (BTreeSet::new(), Instant::now());
         for round in 0..rounds {
@@ -239,8 +244,19 @@ fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<M
             }
             for peer in order {
                 let figures = run.entry(peer.name).or_default();
-                let mut program = command(program(peer.api));
-                program.arg(direction(round)).arg(options.scale()).arg(peer.name).arg(&peer.library).args(&cases);
+                let mut program = match &recording {
+                    Some(recording) => recording.program(peer, options.scale()),
+                    None => {
+                        let mut program = command(program(peer.api));
+                        program
+                            .arg(direction(round))
+                            .arg(options.scale())
+                            .arg(peer.name)
+                            .arg(&peer.library)
+                            .args(&cases);
+                        program
+                    }
+                };
                 if let Err(why) = figures.take(peer.surroundings(&mut program)?) {
                     failed(peer, group, why)?;
                     gone.insert(peer.name);
@@ -271,7 +287,7 @@ pub fn program(api: Api) -> PathBuf {
 }
 
 /// Compiles the program once per needed set of functions.
-fn programs(found: &[Peer]) -> Done {
+pub fn programs(found: &[Peer]) -> Done {
     if !has("gcc") {
         return Err("gcc is not installed; on Debian: apt-get install gcc".to_owned());
     }

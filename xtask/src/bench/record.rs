@@ -2,6 +2,11 @@
 //!
 //! Promise: a record names the peer with its version, the ratio and the bar, so a file of records is complete by itself.
 
+/// A string of JSON.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// A bar with its figures.
 #[derive(Clone)]
 pub struct Record {
@@ -26,23 +31,22 @@ impl Record {
     /// A line of a file in benches/record.
     pub fn json(&self) -> String {
         let number = |number: Option<f64>| number.map_or("null".to_owned(), |number| format!("{number:.3}"));
-        let text = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
         let met = self.met.map_or("null".to_owned(), |met| met.to_string());
         let fields = [
-            ("name", text(&self.name)),
-            ("bar", text(&self.bar)),
+            ("name", quoted(&self.name)),
+            ("bar", quoted(&self.bar)),
             ("value", number(self.value)),
             ("median", number(self.median)),
-            ("unit", text(self.unit)),
-            ("peer", text(&self.peer)),
-            ("peer_version", text(&self.peer_version)),
+            ("unit", quoted(self.unit)),
+            ("peer", quoted(&self.peer)),
+            ("peer_version", quoted(&self.peer_version)),
             ("peer_value", number(self.peer_value)),
             ("peer_median", number(self.peer_median)),
             ("ratio", number(self.ratio)),
             ("pairs", number(self.pairs)),
-            ("target", text(&self.target)),
+            ("target", quoted(&self.target)),
             ("met", met),
-            ("note", text(&self.note)),
+            ("note", quoted(&self.note)),
         ];
         let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
         format!("{{{}}}", fields.join(", "))

@@ -3,7 +3,8 @@
 include!("../../peer.rs");
 
 use rpmalloc_sys::{
-    rpcalloc, rpfree, rpmalloc, rpmalloc_initialize, rpmalloc_thread_finalize, rpmalloc_thread_initialize,
+    rpcalloc, rpfree, rpmalloc, rpmalloc_initialize, rpmalloc_thread_finalize, rpmalloc_thread_initialize, rpposix_memalign,
+    rprealloc,
 };
 
 unsafe extern "C" fn version() -> c_int {
@@ -28,4 +29,6 @@ pub static PEER: Peer = Peer {
     trim: None,
     enter: Some(enter),
     leave: Some(rpmalloc_thread_finalize),
+    realloc: rprealloc,
+    posix_memalign: rpposix_memalign,
 };

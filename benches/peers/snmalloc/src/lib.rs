@@ -2,10 +2,18 @@
 
 include!("../../peer.rs");
 
-use snmalloc_sys::{sn_calloc, sn_free, sn_malloc};
+use snmalloc_sys::{sn_calloc, sn_free, sn_malloc, sn_realloc, sn_rust_alloc};
 
 unsafe extern "C" fn version() -> c_int {
     0
+}
+
+unsafe extern "C" fn posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
+    // SAFETY: the alignment is a power of two.
+    let made = unsafe { sn_rust_alloc(alignment, size) };
+    // SAFETY: the caller's pointer to write to.
+    unsafe { block.write(made) };
+    c_int::from(made.is_null())
 }
 
 #[unsafe(no_mangle)]
@@ -18,4 +26,6 @@ pub static PEER: Peer = Peer {
     trim: None,
     enter: None,
     leave: None,
+    realloc: sn_realloc,
+    posix_memalign,
 };
