@@ -1016,7 +1016,7 @@ enum class event_kind : tn_event_kinds {
     reallocate = TN_REPORT_REALLOCATE, ///< a raw block changed its size
     imported = TN_REPORT_IMPORT,       ///< an import of bytes began or ended
     name = TN_REPORT_NAME,             ///< an array got a name
-    all = TN_REPORT_ALL,               ///< all of them
+    everything = TN_REPORT_ALL,        ///< all of them
 };
 template <>
 inline constexpr bool is_flags<event_kind> = true;
@@ -1026,10 +1026,10 @@ inline constexpr bool is_flags<event_kind> = true;
 class [[nodiscard]] event_log {
 public:
     /// Begins a log in memory, which keeps the newest events for `save`. `capacity`: the most bytes that it may have; 0: 16 MiB.
-    [[nodiscard]] explicit event_log(event_kind kinds = event_kind::all, std::uint64_t capacity = 0)
+    [[nodiscard]] explicit event_log(event_kind kinds = event_kind::everything, std::uint64_t capacity = 0)
         : runs_(begin(nullptr, kinds, capacity)) {}
     /// Begins a log in a file, which is good however the process ends. An old file is replaced. `capacity` 0: 1 GiB.
-    [[nodiscard]] explicit event_log(const std::string &path, event_kind kinds = event_kind::all, std::uint64_t capacity = 0)
+    [[nodiscard]] explicit event_log(const std::string &path, event_kind kinds = event_kind::everything, std::uint64_t capacity = 0)
         : runs_(begin(path.c_str(), kinds, capacity)) {}
     event_log(event_log &&other) noexcept : runs_(std::exchange(other.runs_, false)) {}
     event_log &operator=(event_log &&other) noexcept {

@@ -97,7 +97,7 @@ static void moves() {
 /* EV-1, EV-3 */
 static void refusals() {
     CHECK(!runs());
-    THROWS(tenure::usage_error, TN_ERR_INVALID, event_log log(event_kind::all, 1 << 19));
+    THROWS(tenure::usage_error, TN_ERR_INVALID, event_log log(event_kind::everything, 1 << 19));
     THROWS(tenure::usage_error, TN_ERR_INVALID, event_log log("events", static_cast<event_kind>(16)));
     THROWS(tenure::io_error, TN_ERR_IO, event_log log("no such folder/events"));
     CHECK(!runs() && contents("events").empty());
