@@ -12,6 +12,8 @@ mod support {
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use support::bodies;
 use support::capi::{self, HOST, name, text};
@@ -65,6 +67,8 @@ struct Program {
     n_arguments: HashMap<*mut tn_function, usize>,
     pools: Handles<tn_pool>,
     blocks: Handles<c_void>,
+    /// A folder for logs of events.
+    folder: PathBuf,
     /// What imports lend. Nothing reads or writes it, because their layouts may say anything.
     lent: Vec<u8>,
 }
@@ -237,6 +241,34 @@ impl Program {
         }
         status
     }
+    /// One of the calls on the event log, which records all other calls meanwhile.
+    fn use_events(&mut self) -> tn_status {
+        let names = ["events", "saved", "no such folder/events", ""];
+        let path = terminated(&self.folder.join(names[self.random.below(names.len())]));
+        let path = if self.random.chance(30) { null() } else { path.as_ptr() };
+        // SAFETY: NULL or a text, structs of their sizes.
+        unsafe {
+            match self.random.below(6) {
+                0 => report::tn_events_start(null()),
+                1 | 2 => {
+                    let options = tn_events_options {
+                        size: self.size_of::<tn_events_options>(),
+                        kinds: if self.random.chance(80) { self.flags() & TN_REPORT_ALL } else { self.flags() },
+                        reserved: self.rarely() as u32,
+                        path,
+                        capacity: if self.random.chance(80) { 1 << 20 } else { self.number() as u64 },
+                    };
+                    report::tn_events_start(&options)
+                }
+                3 => report::tn_events_stop(),
+                4 => report::tn_events_save(path),
+                _ => {
+                    let mut stats = tn_events_stats { size: self.size_of::<tn_events_stats>(), ..zero() };
+                    report::tn_events_query(&mut stats)
+                }
+            }
+        }
+    }
     /// The flags of a value that enters or leaves a variable or function, mostly those of the list.
     fn crossing(&mut self, list: &[u32]) -> u32 {
         match self.random.below(8) {
@@ -401,6 +433,11 @@ impl Program {
     }
 }
 
+/// A path as a text of C.
+fn terminated(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).expect("a path has no zero byte")
+}
+
 /// Plain data of which zero is a value.
 fn zero<T>() -> T {
     // SAFETY: used for C structs and numbers only.
@@ -421,7 +458,7 @@ fn ordinary(p: &mut Program) -> tn_status {
 }
 
 /// Number of cases in [`call`].
-const CASES: usize = 60;
+const CASES: usize = 61;
 
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
@@ -782,6 +819,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
             }
             57 => p.use_mirrors(),
             59 => p.use_modules(),
+            60 => p.use_events(),
             54 => {
                 let (client, bytes, gpu) = (p.random.below(8) as tn_client, p.number(), p.number() as i32);
                 // A driver may crash at others.
@@ -890,6 +928,8 @@ fn no_value_of_an_argument_panics() {
     println!("TENURE_STRESS_SEED={seed}");
     let default = capi::pool_of(|options| options.max_size = POOL_BYTES).unwrap();
     capi::set_current(default).unwrap();
+    let folder = std::env::temp_dir().join(format!("tenure-arguments-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("the temporary folder is writable");
     let mut program = Program {
         random: Random::new(seed),
         arrays: Handles::new(|handle| array::tn_array_release(handle)),
@@ -903,6 +943,7 @@ fn no_value_of_an_argument_panics() {
         n_arguments: HashMap::new(),
         pools: Handles::new(|handle| pool::tn_pool_release(handle)),
         blocks: Handles::new(|block| pool::tn_pool_deallocate(null_mut(), block, null_mut())),
+        folder,
         lent: vec![0; 4096],
     };
     let mut worked = [0u32; CASES];
@@ -914,6 +955,9 @@ fn no_value_of_an_argument_panics() {
         worked[case] += u32::from(status == TN_OK);
     }
     println!("{worked:?}");
+    // None may run now.
+    let _ = report::tn_events_stop();
+    std::fs::remove_dir_all(&program.folder).expect("the folder is ours");
     program.guards.end();
     program.exprs.end();
     program.functions.end();

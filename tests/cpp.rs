@@ -133,7 +133,7 @@ macro_rules! parts {
     };
 }
 
-parts! { array borrow cuda cuda_launch errors exchange expression function memory mirror others ownership places pool rmm rmm_virtual scope shared torch }
+parts! { array borrow cuda cuda_launch errors event_log exchange expression function memory mirror others ownership places pool rmm rmm_virtual scope shared torch }
 
 /// Parts that have a test function of their own below.
 const OTHERS: &[&str] = &["checked", "memory_no_exceptions", "no_exceptions", "refused", "two_units"];

@@ -1003,6 +1003,81 @@ inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1
         }));
 }
 
+/// What a log of events records.
+enum class event_kind : tn_event_kinds {
+    allocate = TN_REPORT_ALLOCATE,     ///< a pool allocated a block
+    free = TN_REPORT_FREE,             ///< a block was freed
+    copy = TN_REPORT_COPY,             ///< an import, an export or a write copied
+    transfer = TN_REPORT_TRANSFER,     ///< bytes were copied between arrays, or between memory and an array
+    exported = TN_REPORT_EXPORT,       ///< an export began or ended
+    give = TN_REPORT_GIVE,             ///< an array was given
+    take = TN_REPORT_TAKE,             ///< a given array was taken
+    borrow = TN_REPORT_BORROW,         ///< a guard began or ended
+    reallocate = TN_REPORT_REALLOCATE, ///< a raw block changed its size
+    imported = TN_REPORT_IMPORT,       ///< an import of bytes began or ended
+    name = TN_REPORT_NAME,             ///< an array got a name
+    everything = TN_REPORT_ALL,        ///< all of them
+};
+template <>
+inline constexpr bool is_flags<event_kind> = true;
+
+/// While it lives, the process records events: what happens to the memory of all pools and arrays, with times, threads and sites. A process
+/// has one log at a time, so a second one throws DUPLICATE.
+class [[nodiscard]] event_log {
+public:
+    /// Begins a log in memory, which keeps the newest events for `save`. `capacity`: the most bytes that it may have; 0: 16 MiB.
+    [[nodiscard]] explicit event_log(event_kind kinds = event_kind::everything, std::uint64_t capacity = 0)
+        : runs_(begin(nullptr, kinds, capacity)) {}
+    /// Begins a log in a file, which is good however the process ends. An old file is replaced. `capacity` 0: 1 GiB.
+    [[nodiscard]] explicit event_log(const std::string &path, event_kind kinds = event_kind::everything, std::uint64_t capacity = 0)
+        : runs_(begin(path.c_str(), kinds, capacity)) {}
+    event_log(event_log &&other) noexcept : runs_(std::exchange(other.runs_, false)) {}
+    event_log &operator=(event_log &&other) noexcept {
+        if (this != &other) {
+            drop();
+            runs_ = std::exchange(other.runs_, false);
+        }
+        return *this;
+    }
+    event_log(const event_log &) = delete;
+    event_log &operator=(const event_log &) = delete;
+    ~event_log() { drop(); }
+
+    /// Ends it now. A second call, and one of a log that was moved from, does nothing.
+    void stop() {
+        if (std::exchange(runs_, false))
+            detail::check(tn_events_stop());
+    }
+    /// Whether it was not stopped.
+    explicit operator bool() const noexcept { return runs_; }
+    /// Saves a log in memory, until the next one begins. It goes on. An old file is replaced in one step.
+    void save(const std::string &path) const { detail::check(tn_events_save(path.c_str())); }
+    /// How many events it has.
+    tn_events_stats stats() const {
+        tn_events_stats out;
+        out.size = sizeof out;
+        detail::check(tn_events_query(&out));
+        return out;
+    }
+
+private:
+    static bool begin(const char *path, event_kind kinds, std::uint64_t capacity) {
+        tn_events_options options{};
+        options.size = sizeof options;
+        options.kinds = static_cast<tn_event_kinds>(kinds);
+        options.path = path;
+        options.capacity = capacity;
+        detail::check(tn_events_start(&options));
+        return true;
+    }
+    void drop() noexcept {
+        if (std::exchange(runs_, false))
+            static_cast<void>(tn_events_stop());
+    }
+
+    bool runs_;
+};
+
 /// While it lives, an unrequested copy on this thread throws `copy_error`. It can be nested, and is destroyed on the same thread.
 class [[nodiscard]] no_copies {
 public:

@@ -6,6 +6,7 @@
 //! (`base::errors`).
 
 pub mod cuda;
+pub mod events;
 pub mod expr;
 pub mod function;
 pub mod ipc;

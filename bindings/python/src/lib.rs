@@ -91,6 +91,7 @@ mod operations {
     pub mod address_range;
     pub mod device;
     pub mod elementwise;
+    pub mod events;
     pub mod forms;
     pub mod function;
     pub mod function_body;
@@ -177,6 +178,8 @@ mod _tenure {
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
     #[pymodule_export]
     use crate::operations::elementwise::_new_like;
+    #[pymodule_export]
+    use crate::operations::events::{_events_query, _events_save, _events_start, _events_stop};
     #[pymodule_export]
     use crate::operations::function::{_function, Function};
     #[pymodule_export]

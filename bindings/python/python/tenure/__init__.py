@@ -98,6 +98,7 @@ from ._tenure import (
 )
 from . import compat, cuda
 from ._create import arange, eye, linspace
+from ._events import EventLog, record_events
 from ._forms import identity
 from ._function import Crossings, In, Out, Update, function
 from ._mirror import Transfers
@@ -114,6 +115,8 @@ from ._types import (
     NONE,
     UNIQUE,
     CopySite,
+    EventKinds,
+    EventStats,
     Flags,
     Holder,
     HolderKind,
@@ -217,6 +220,9 @@ __all__ = [
     "DeviceView",
     "DtypeError",
     "Error",
+    "EventKinds",
+    "EventLog",
+    "EventStats",
     "ExportConflictError",
     "ExportError",
     "Expr",
@@ -304,6 +310,7 @@ __all__ = [
     "open_safetensors",
     "option",
     "owner_of",
+    "record_events",
     "report",
     "run_releases",
     "save_npy",

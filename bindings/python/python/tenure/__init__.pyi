@@ -113,6 +113,20 @@ class PoolFlags(IntFlag):
     SHAREABLE = 16
     IPC = 32
 
+class EventKinds(IntFlag):
+    ALLOCATE = 0x0001
+    FREE = 0x0002
+    COPY = 0x0004
+    TRANSFER = 0x0008
+    EXPORT = 0x0020
+    GIVE = 0x0100
+    TAKE = 0x0200
+    BORROW = 0x0400
+    REALLOCATE = 0x0800
+    IMPORT = 0x1000
+    NAME = 0x2000
+    ALL = 0x3F2F
+
 class PoolBackend(IntEnum):
     AUTO = 0
     PLAIN = 1
@@ -1113,6 +1127,27 @@ class Report(dict[str, Any]):
     def save(self, path: str | os.PathLike[str]) -> None: ...
 
 def report(file: TextIO | None = None, *, limit: int = 10) -> Report: ...
+class EventStats(NamedTuple):
+    kinds: EventKinds
+    is_file: bool
+    events: int
+    overwritten: int
+    dropped: int
+    capacity: int
+
+class EventLog:
+    def __init__(self, path: _Path | None = None, *, kinds: EventKinds | None = None, capacity: int | None = None) -> None: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def is_running(self) -> bool: ...
+    def stats(self) -> EventStats: ...
+    def stop(self) -> None: ...
+    def save(self, path: _Path) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+def record_events(path: _Path | None = None, *, kinds: EventKinds | None = None, capacity: int | None = None) -> EventLog: ...
 def run_releases() -> int: ...
 def set_array_interface(on: bool) -> None: ...
 def set_dlpack_label(label: Literal["cpu", "cuda", "own"]) -> None: ...

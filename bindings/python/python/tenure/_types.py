@@ -48,6 +48,23 @@ class PoolBackend(enum.IntEnum):
     DRIVER_POOL = 2
 
 
+class EventKinds(enum.IntFlag):
+    """What a log of :func:`tenure.record_events` records."""
+
+    ALLOCATE = 0x0001
+    FREE = 0x0002
+    COPY = 0x0004
+    TRANSFER = 0x0008
+    EXPORT = 0x0020
+    GIVE = 0x0100
+    TAKE = 0x0200
+    BORROW = 0x0400
+    REALLOCATE = 0x0800
+    IMPORT = 0x1000
+    NAME = 0x2000
+    ALL = 0x3F2F
+
+
 class Why(enum.IntFlag):
     """Why bytes cannot be overwritten in place. A result of ``Array.why_not`` also has ``.holders``."""
 
@@ -280,6 +297,25 @@ class PoolClient(NamedTuple):
     mismatch_count: int
 
 
+class _EventStats(NamedTuple):
+    kinds: EventKinds
+    is_file: bool
+    events: int
+    overwritten: int
+    dropped: int
+    capacity: int
+
+
+class EventStats(_EventStats):
+    """What a log of events has: ``events``, of which a name counts as two; those that newer ones have ``overwritten``; those that
+    found no room (``dropped``); and its ``capacity`` in bytes. ``kinds``: what is recorded; 0: the log does not run."""
+
+    __slots__ = ()
+
+    def __new__(cls, kinds: int, *rest):
+        return super().__new__(cls, EventKinds(kinds), *rest)
+
+
 class Flags:
     """The layout of an array's elements and the permitted uses."""
 
@@ -393,6 +429,8 @@ __all__ = [
     "COW",
     "CopySite",
     "DISCARD",
+    "EventKinds",
+    "EventStats",
     "Flags",
     "Holder",
     "HolderKind",

@@ -37,6 +37,15 @@ pub enum Source<'a> {
     Open(c_int, u64),
 }
 
+/// The path in a str, bytes or `os.PathLike`.
+pub fn path_of(object: &Bound<'_, PyAny>) -> PyResult<CString> {
+    let bytes: Vec<u8> = object.py().import("os")?.getattr("fsencode")?.call1((object,))?.extract()?;
+    CString::new(bytes).map_err(|_| match object.repr() {
+        Ok(path) => PyValueError::new_err(format!("embedded null byte in the path {path}; remove it")),
+        Err(error) => error,
+    })
+}
+
 impl OpenFile<'_> {
     /// The descriptor, open as long as this value.
     pub fn fd(&self) -> c_int {
@@ -77,11 +86,7 @@ impl<'py> FileArgument<'py> {
         if !is_path && !object.hasattr("__fspath__")? {
             return open(object, otherwise).map(FileArgument::Open);
         }
-        let bytes: Vec<u8> = object.py().import("os")?.getattr("fsencode")?.call1((object,))?.extract()?;
-        CString::new(bytes).map(FileArgument::Path).map_err(|_| match object.repr() {
-            Ok(path) => PyValueError::new_err(format!("embedded null byte in the path {path}; remove it")),
-            Err(error) => error,
-        })
+        path_of(object).map(FileArgument::Path)
     }
 
     /// For the call itself.

@@ -1,0 +1,43 @@
+//! The C functions of the event log.
+
+use super::{Result, check};
+use crate::ffi_generated as c;
+use crate::types::*;
+use core::ffi::CStr;
+use core::ptr::null;
+
+/// Begins a log, in memory without a path.
+pub fn start(path: Option<&CStr>, kinds: tn_event_kinds, capacity: u64) -> Result<()> {
+    let path = path.map_or(null(), CStr::as_ptr);
+    let options = tn_events_options { size: size_of::<tn_events_options>(), kinds, reserved: 0, path, capacity };
+    // SAFETY: whole options, whose path is NULL or a terminated text.
+    check(unsafe { c::tn_events_start(&options) })
+}
+
+/// Ends the log.
+pub fn stop() -> Result<()> {
+    // SAFETY: no arguments.
+    check(unsafe { c::tn_events_stop() })
+}
+
+/// Saves the log that is in memory.
+pub fn save(path: &CStr) -> Result<()> {
+    // SAFETY: a terminated text.
+    check(unsafe { c::tn_events_save(path.as_ptr()) })
+}
+
+/// What the log has.
+pub fn query() -> Result<tn_events_stats> {
+    let mut stats = tn_events_stats {
+        size: size_of::<tn_events_stats>(),
+        kinds: 0,
+        is_file: 0,
+        events: 0,
+        overwritten: 0,
+        dropped: 0,
+        capacity: 0,
+    };
+    // SAFETY: writable, and `size` is its length.
+    check(unsafe { c::tn_events_query(&mut stats) })?;
+    Ok(stats)
+}
