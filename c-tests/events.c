@@ -290,7 +290,8 @@ static void ev_13_give_and_take(void)
     for (size_t i = 0; i < log.count; i++) {
         const event *e = &log.events[i];
         found += kind(e) == GIVE && e->s.subject == (uint64_t)(uintptr_t)a && e->s.other == (uint64_t)(uintptr_t)promise;
-        found += kind(e) == TAKE && (e->s.subject == (uint64_t)(uintptr_t)taken || e->s.subject == (uint64_t)(uintptr_t)entered[0]);
+        found += kind(e) == TAKE && e->s.subject == (uint64_t)(uintptr_t)taken && e->s.other == (uint64_t)(uintptr_t)promise;
+        found += kind(e) == TAKE && e->s.subject == (uint64_t)(uintptr_t)entered[0] && e->s.other == (uint64_t)(uintptr_t)other;
     }
     CHECK(found == 3);
     free(log.events);

@@ -93,7 +93,8 @@ impl<'a> Blocks<'a> {
     }
 
     fn add(&mut self, event: &Event, address: u64, begin: Option<usize>) -> usize {
-        let Event { bytes, pool, client, site, stream, .. } = *event;
+        let Event { bytes, pool, client, site, .. } = *event;
+        let stream = if event.kind == Kind::Reallocate { 0 } else { event.stream };
         self.blocks.push(Block { address, bytes, pool, client, site, stream, array: 0, name: None, begin });
         self.blocks.len() - 1
     }

@@ -106,7 +106,7 @@ pub struct Event {
     pub other: u64,
     /// The pool's serial number; 0: not known.
     pub pool: u64,
-    /// The stream; 0: none.
+    /// The stream; 0: none. Of a reallocation, the old size; its subject is the counter when the new bytes were there.
     pub stream: u64,
     /// The name that an array got: of [`Kind::Name`] only, at most 63 bytes.
     pub text: Option<Box<str>>,
@@ -147,7 +147,7 @@ pub enum Kind {
     Allocate = 0,
     /// Memory was freed.
     Free = 1,
-    /// A call had to copy: from `address` to `other`.
+    /// An import, an export or a write copied; `other` has the reasons ([`why_names`]).
     Copy = 2,
     /// Bytes were copied or moved between arrays or devices: from `address` to `other`.
     Transfer = 3,
@@ -219,16 +219,33 @@ pub mod detail {
     pub const DEVICE_TO_HOST: u8 = 2;
     /// Transfer: between devices, or within one.
     pub const DEVICE_TO_DEVICE: u8 = 3;
-    /// Export, import: it began.
-    pub const BEGUN: u8 = 0;
-    /// Export, import: it ended.
-    pub const ENDED: u8 = 1;
-    /// Borrow: a read began.
+    /// Borrow, export, import: it began; the bytes are read only.
     pub const READ_BEGUN: u8 = 0;
-    /// Borrow: a write began.
+    /// Borrow, export: it began; the bytes may be written.
     pub const WRITE_BEGUN: u8 = 1;
-    /// Borrow: it ended.
-    pub const BORROW_ENDED: u8 = 2;
+    /// Borrow, export, import: it ended.
+    pub const ENDED: u8 = 2;
+    /// Copy: the caller would have accepted an alias.
+    pub const FORCED: u8 = 1;
+}
+
+/// The reasons of a copy, the bits TN_WHY_, in words.
+pub fn why_names(bits: u64) -> impl Iterator<Item = &'static str> {
+    const NAMES: [&str; 12] = [
+        "given",
+        "shared",
+        "in expression",
+        "exported",
+        "borrowed",
+        "readonly",
+        "foreign",
+        "poisoned",
+        "layout",
+        "device",
+        "waste",
+        "not aliasable",
+    ];
+    NAMES.into_iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| name)
 }
 
 /// The name of [`Event::client`]: the library that allocated, as the report names it.

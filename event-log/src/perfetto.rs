@@ -5,7 +5,7 @@
 //! is an instant. Addresses and handles are text: numbers of JSON have 53 bits in browsers.
 
 use crate::blocks::Blocks;
-use crate::{Event, Kind, Log, client_name, detail};
+use crate::{Event, Kind, Log, client_name, detail, why_names};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -155,15 +155,15 @@ impl<'a, W: Write> Trace<'a, W> {
             Kind::Allocate | Kind::Free | Kind::Reallocate | Kind::Name => Ok(()),
             Kind::Copy => self.put_instant("copy", "copy", event),
             Kind::Transfer => self.put_instant(transfer_name(event.detail), "transfer", event),
-            Kind::Export if event.detail == detail::BEGUN => self.put_instant("export", "exchange", event),
+            Kind::Export if event.detail != detail::ENDED => self.put_instant("export", "exchange", event),
             Kind::Export => self.put_instant("export ended", "exchange", event),
-            Kind::Import if event.detail == detail::BEGUN => self.put_instant("import", "exchange", event),
+            Kind::Import if event.detail != detail::ENDED => self.put_instant("import", "exchange", event),
             Kind::Import => self.put_instant("import ended", "exchange", event),
             Kind::Give => self.put_hand_over(event, "s", None),
             Kind::Take => self.put_hand_over(event, "f", Some("e")),
             Kind::Borrow => {
                 let (ended, nests) = match event.detail {
-                    detail::BORROW_ENDED => self.borrows.end(event),
+                    detail::ENDED => self.borrows.end(event),
                     _ => (self.borrows.begin(event), false),
                 };
                 ended.map_or(Ok(()), |borrow| self.put_borrow(&borrow, event.time_ns, nests))
@@ -203,19 +203,23 @@ impl<'a, W: Write> Trace<'a, W> {
     fn entry<'n>(&self, name: &'n str, cat: &'static str, event: &Event) -> Entry<'n> {
         let mut args = Map::new();
         let [subject, other] = match event.kind {
-            Kind::Copy | Kind::Transfer => ["array", "to"],
+            Kind::Transfer => ["array", "to"],
             Kind::Give | Kind::Take => ["array", "promise"],
             _ => ["array", "guard"],
         };
-        let address = if matches!(event.kind, Kind::Copy | Kind::Transfer) { "from" } else { "address" };
-        for (what, value) in [(subject, event.subject), (address, event.address), (other, event.other)] {
+        let address = if event.kind == Kind::Transfer { "from" } else { "address" };
+        // The reasons of a copy are no address.
+        let second = if event.kind == Kind::Copy { 0 } else { event.other };
+        for (what, value) in [(subject, event.subject), (address, event.address), (other, second)] {
             if value != 0 {
                 args.insert(what.to_owned(), hexadecimal(value));
             }
         }
         args.insert("bytes".to_owned(), event.bytes.into());
         if event.kind == Kind::Copy {
-            args.insert("reason".to_owned(), event.detail.into());
+            let reasons: Vec<_> = why_names(event.other).collect();
+            args.insert("reasons".to_owned(), reasons.into());
+            args.insert("forced".to_owned(), (event.detail == detail::FORCED).into());
         }
         if event.stream != 0 {
             args.insert("stream".to_owned(), hexadecimal(event.stream));

@@ -144,7 +144,7 @@ impl SlotInLedger<Promise> {
         claim.head().set_state(State::Spent);
         new.guarded().set_ledger(self.ledger);
         // SAFETY: as above; not published yet.
-        log::log_claim(Kind::Take, new, &unsafe { new.guarded().own() }.layout, Id::NONE);
+        log::log_claim(Kind::Take, new, &unsafe { new.guarded().own() }.layout, Slot::id(self.slot));
         Some(Table::publish(new))
     }
 }

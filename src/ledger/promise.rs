@@ -84,8 +84,15 @@ impl Locked {
     }
 
     /// Passes the claim to `spare`, with layout, root, lease, form, name and READONLY. The old handle, if it is unreleased, is
-    /// destructed, and stores where it was taken, and how. The layout of `spare` has room for that of `claim`.
-    pub(crate) fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, taken_by: TakenBy) -> Id {
+    /// destructed, and stores where it was taken, and how. The layout of `spare` has room for that of `claim`. `promise`: the one that passes it,
+    /// for the event log.
+    pub(crate) fn pass_claim(
+        &mut self,
+        claim: &'static Claim,
+        spare: SpareClaim,
+        taken_by: TakenBy,
+        promise: Id,
+    ) -> Id {
         let ledger = self.ledger_of(claim);
         let origin = self.origin();
         let to = spare.into_claim();
@@ -106,7 +113,7 @@ impl Locked {
             self.drop_lease_after_work(claim);
         }
         self.mark_dead_if_unused(ledger);
-        log_claim(Kind::Take, to, &self.get(to).layout, Id::NONE);
+        log_claim(Kind::Take, to, &self.get(to).layout, promise);
         Table::publish(to)
     }
 

@@ -165,8 +165,8 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
     }
 }
 
-/// The first promise of a Case I: its position, and the claim that passes.
-type Waiting = (usize, &'static Claim);
+/// The first promise of a Case I: its position, the claim that passes, and the promise's id.
+type Waiting = (usize, &'static Claim, Id);
 
 /// Copies and passes the claims, after all checks. It cannot fail.
 fn pass(
@@ -180,23 +180,24 @@ fn pass(
     let mut next = |position: usize| spares[position].take().expect("a spare for each parameter");
     for (position, param) in params.iter().enumerate() {
         let claim = param.claim(locked);
-        if param.is_promise() && moves(locked, params, position, claim) {
-            waiting.push((position, claim));
-        } else {
-            out(position, locked.copy_claim(claim, next(position)));
+        match param {
+            Param::Promise(promise) if moves(locked, params, position, claim) => {
+                waiting.push((position, claim, promise.id()));
+            }
+            _ => out(position, locked.copy_claim(claim, next(position))),
         }
     }
     for param in params {
         let Param::Promise(promise) = param else { continue };
         let claim = locked.promised(promise);
         locked.spend_promise(promise);
-        let case_one = waiting.iter().any(|(_, waits)| same(*waits, claim));
+        let case_one = waiting.iter().any(|(_, waits, _)| same(*waits, claim));
         if locked.get(claim).given == 0 && !case_one {
             locked.ungive(claim);
         }
     }
-    for (position, claim) in waiting.drain(..) {
-        out(position, locked.pass_claim(claim, next(position), by.into()));
+    for (position, claim, promise) in waiting.drain(..) {
+        out(position, locked.pass_claim(claim, next(position), by.into(), promise));
     }
 }
 

@@ -43,7 +43,7 @@ impl Resting {
         locked.resume(self.claim);
         // Another thread may have released the handle.
         let spare = taken.filter(|_| locked.has_handle(self.claim));
-        let passed = spare.map(|spare| locked.pass_claim(self.claim, spare, TakenBy::Take));
+        let passed = spare.map(|spare| locked.pass_claim(self.claim, spare, TakenBy::Take, Id::NONE));
         drop(locked);
         if let Some(passed) = passed {
             let _ = array::release_now(passed);

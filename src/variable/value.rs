@@ -161,7 +161,8 @@ fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::
         drop(locked);
         return Err(refusal.into_status());
     }
-    let array = if passes { locked.pass_claim(claim, spare, TakenBy::Take) } else { locked.copy_claim(claim, spare) };
+    let array =
+        if passes { locked.pass_claim(claim, spare, TakenBy::Take, Id::NONE) } else { locked.copy_claim(claim, spare) };
     let claim = ledger::find::<Claim>(array).expect("only this function knows it");
     locked.begin_variable(claim, variable.id(), variable.fixed().name);
     Ok(Ok(array))
