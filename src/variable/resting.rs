@@ -5,6 +5,7 @@
 
 use crate::array;
 use crate::ledger::{Claim, Locked, SpareClaim, TakenBy};
+use crate::slots::Id;
 
 /// The claim of such an argument.
 pub struct Resting {
