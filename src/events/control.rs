@@ -3,7 +3,7 @@
 //! Contract: one log at a time. A log in memory stays after its end, to be copied, until the next one begins. The callers of this file are in
 //! no critical section, because the world is stopped for them.
 
-use super::store::{CHUNK_BYTES, Reserved, STORE};
+use super::store::{CHUNK_BYTES, KINDS, LOG, Reserved, STORE};
 use super::texts;
 use crate::error::{Result, Status, fail};
 use crate::names::readable;
@@ -11,12 +11,7 @@ use crate::sys::file::{self, Errno, File};
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-/// The number of the log that runs; 0: none. Changes while the world is stopped.
-pub(super) static LOG: AtomicU64 = AtomicU64::new(0);
-/// What it records: TN_REPORT_ bits; 0: no log runs.
-pub(super) static KINDS: AtomicU32 = AtomicU32::new(0);
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of the last log. Changes while the world is stopped.
 static LAST: AtomicU64 = AtomicU64::new(0);

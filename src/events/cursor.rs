@@ -3,14 +3,10 @@
 //! Contract: a cursor belongs to its thread, and to its exit hook. It leads into a chunk of the log whose number it has; a cursor of an earlier
 //! log leads nowhere. Used in critical sections only.
 
-use super::control;
-use super::store::{Chunk, SLOT_BYTES, SLOT_WORDS, SLOTS, STORE};
+use super::store::{Chunk, LOG, SLOT_BYTES, SLOTS, STORE, Slot};
 use crate::thread::{self, Area, PerThread, Thread, area};
 use core::cell::Cell;
 use core::sync::atomic::Ordering;
-
-/// One slot.
-pub type Slot = [u64; SLOT_WORDS];
 
 /// Slots after which the pair of clocks in the header is updated.
 const CLOCK_INTERVAL: u32 = 64;
@@ -57,7 +53,7 @@ impl Cursor {
     #[inline(always)]
     fn has_room(&self, thread: &Thread, slots: usize) -> bool {
         self.number.get() != 0
-            && self.log.get() == control::LOG.load(Ordering::Relaxed)
+            && self.log.get() == LOG.load(Ordering::Relaxed)
             && self.thread.get() == thread.number()
             && self.used.get() as usize + slots <= SLOTS as usize
     }
@@ -67,7 +63,7 @@ impl Cursor {
     #[inline(never)]
     fn advance(&self, thread: &'static Thread) -> bool {
         self.leave();
-        let log = control::LOG.load(Ordering::Relaxed);
+        let log = LOG.load(Ordering::Relaxed);
         if log == 0 {
             return false;
         }
@@ -87,7 +83,7 @@ impl Cursor {
     /// Leaves the chunk to others.
     fn leave(&self) {
         let number = self.number.replace(0);
-        if number != 0 && self.log.get() == control::LOG.load(Ordering::Relaxed) {
+        if number != 0 && self.log.get() == LOG.load(Ordering::Relaxed) {
             STORE.leave(number);
         }
     }

@@ -8,7 +8,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `record` | events, as slots |
+//! | `event` | what an event says, as a slot |
+//! | `record` | events are recorded |
 //! | `texts` | names of arrays, call sites and pools |
 //! | `cursor` | where a thread writes: its chunk |
 //! | `store` | the memory of the log: chunks in memory, or in a mapped file |
@@ -27,6 +28,8 @@ mod control;
 
 mod cursor;
 
+mod event;
+
 mod read;
 
 mod record;
@@ -36,5 +39,6 @@ mod store;
 mod texts;
 
 pub use control::{Destination, Stats, start, stats, stop};
+pub use event::{ENDED, Event, Kind, OF_ARRAY, READ, WRITE};
 pub use read::{Copied, View, copy, view};
-pub use record::{ENDED, Event, Kind, OF_ARRAY, READ, WRITE, define_pool, name, now, record, record_since, records};
+pub use record::{define_pool, name, now, record, record_since, records};

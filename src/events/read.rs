@@ -3,10 +3,8 @@
 //! Contract: the log is of one moment, because the world is stopped while its memory is read. A log in a file is not read here: others can
 //! read the file.
 
-use super::control::LOG;
-use super::cursor::Slot;
-use super::record::Kind;
-use super::store::{CHUNK_BYTES, HEADER_BYTES, SLOT_BYTES, SLOTS, STORE, begin_copied_chunk};
+use super::event::Kind;
+use super::store::{CHUNK_BYTES, HEADER_BYTES, LOG, SLOT_BYTES, SLOTS, STORE, Slot, begin_copied_chunk};
 use super::texts;
 use crate::error::{Result, fail};
 use crate::sys::os;

@@ -14,9 +14,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 /// Bytes of the file's header, and of a chunk.
 pub const HEADER_BYTES: usize = 4096;
 pub const CHUNK_BYTES: usize = 1 << 16;
-/// Bytes of a slot; its words.
+/// Bytes of a slot.
 pub const SLOT_BYTES: usize = 64;
-pub const SLOT_WORDS: usize = SLOT_BYTES / 8;
+/// One slot.
+pub type Slot = [u64; SLOT_BYTES / 8];
 /// Slots of a chunk behind its header.
 pub const SLOTS: u32 = (CHUNK_BYTES / SLOT_BYTES - 1) as u32;
 
@@ -61,6 +62,11 @@ const UNUSED: u32 = 0;
 const LEFT: u32 = 1;
 /// A thread writes it.
 const TAKEN: u32 = 2;
+
+/// The number of the log that runs; 0: none. Changes while the world is stopped.
+pub static LOG: AtomicU64 = AtomicU64::new(0);
+/// What it records: TN_REPORT_ bits; 0: no log runs.
+pub static KINDS: AtomicU32 = AtomicU32::new(0);
 
 /// The log's memory. All zero: there is none.
 pub struct Store {

@@ -3,8 +3,9 @@
 //! Contract: an event has the number of its call site, and the log defines each number that occurs. A log in a file does so before the
 //! number's first event. In memory the definition could be overwritten, so there [`define`] adds them to a copy.
 
-use super::cursor::{Cursor, Slot};
-use super::record::Kind;
+use super::cursor::Cursor;
+use super::event::Kind;
+use super::store::Slot;
 use crate::names::NAME_BYTES;
 use crate::sites::Site;
 use crate::sys::ticks;

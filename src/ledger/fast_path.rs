@@ -423,3 +423,31 @@ impl LockedSlot<Guard> {
         true
     }
 }
+
+impl LockedSlot<Claim> {
+    /// Tells of a new guard on the claim.
+    #[cold]
+    #[inline(never)]
+    fn log_new_guard(&mut self, guard: &'static Guard, class: Class) {
+        log::log_guard(class, guard, self.at.slot, &self.body().layout, log::begin_of(class));
+        // SAFETY: the ledger is locked by us and guards the guard, which is unpublished; no other reference is out.
+        unsafe { guard.guarded().own() }.completion = Completion::Logged;
+    }
+}
+
+impl LockedSlot<Guard> {
+    /// As [`LockedSlot::end_guard`], for a guard whose begin was told.
+    #[cold]
+    #[inline(never)]
+    fn end_logged_guard(self, failed: bool) -> bool {
+        let guard = self.at.slot;
+        let (class, owner, region) = (self.body().class, self.body().owner(), self.body().region());
+        // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.
+        let region = unsafe { &*region.guarded().body.get() };
+        log::log_guard(class, guard, owner, &region.layout, events::ENDED);
+        // Told, whichever path ends it.
+        // SAFETY: the ledger is locked by us and guards the guard; the references above are not used any more.
+        unsafe { guard.guarded().own() }.completion = Completion::Ledger;
+        self.end_guard(failed)
+    }
+}

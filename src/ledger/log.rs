@@ -4,9 +4,8 @@
 //! was told is [`Completion::Logged`], unless somebody else completes its end.
 
 use super::class::{Class, Completion};
-use super::fast_path::LockedSlot;
 use super::locked::Locked;
-use super::state::{Claim, Guard, GuardedSlot, LeaseBody};
+use super::state::{Claim, Guard, LeaseBody};
 use crate::events::{self, ENDED, Kind, READ, WRITE};
 use crate::layout::Layout;
 use crate::slots::{Id, Slot};
@@ -20,13 +19,14 @@ pub(super) const fn kind_of(class: Class) -> Kind {
     }
 }
 
-fn begin_of(class: Class) -> u8 {
+/// The detail of a guard's begin.
+pub(super) fn begin_of(class: Class) -> u8 {
     if class == Class::Write || class.is_writable_export() { WRITE } else { READ }
 }
 
 /// Tells of the begin or the end of a guard on `layout`.
 #[cold]
-fn log_guard(class: Class, guard: &'static Guard, owner: &'static Claim, layout: &Layout, detail: u8) {
+pub(super) fn log_guard(class: Class, guard: &'static Guard, owner: &'static Claim, layout: &Layout, detail: u8) {
     events::record(kind_of(class), |event| {
         event.subject = Slot::id(owner).bits();
         event.address = layout.offset() as u64;
@@ -79,33 +79,5 @@ impl Locked {
         if body.completion != Completion::Ledger {
             log_guard(body.class, guard, body.owner(), &self.get(body.region()).layout, ENDED);
         }
-    }
-}
-
-impl LockedSlot<Claim> {
-    /// Tells of a new guard on the claim.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn log_new_guard(&mut self, guard: &'static Guard, class: Class) {
-        log_guard(class, guard, self.at.slot, &self.body().layout, begin_of(class));
-        // SAFETY: the ledger is locked by us and guards the guard, which is unpublished; no other reference is out.
-        unsafe { guard.guarded().own() }.completion = Completion::Logged;
-    }
-}
-
-impl LockedSlot<Guard> {
-    /// As [`LockedSlot::end_guard`], for a guard whose begin was told.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn end_logged_guard(self, failed: bool) -> bool {
-        let guard = self.at.slot;
-        let (class, owner, region) = (self.body().class, self.body().owner(), self.body().region());
-        // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.
-        let region = unsafe { &*region.guarded().body.get() };
-        log_guard(class, guard, owner, &region.layout, ENDED);
-        // Told, whichever path ends it.
-        // SAFETY: the ledger is locked by us and guards the guard; the references above are not used any more.
-        unsafe { guard.guarded().own() }.completion = Completion::Ledger;
-        self.end_guard(failed)
     }
 }

@@ -40,7 +40,7 @@ pub fn deallocate_for(
 
 /// As [`deallocate_for`], without an event. Returns the bytes that were requested.
 #[inline]
-pub(super) fn free_for(
+pub(in crate::pool) fn free_for(
     client: Client,
     through: Option<&'static Pool>,
     address: usize,

@@ -31,7 +31,7 @@ mod split;
 pub(super) mod steps;
 
 pub(super) use allocate::creation;
-use free::free_for;
+pub(super) use free::free_for;
 pub use free::{deallocate, deallocate_finished, deallocate_for, deallocate_on};
 pub(super) use request::{Request, StepOutcome};
 
