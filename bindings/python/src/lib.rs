@@ -209,6 +209,7 @@ mod _tenure {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::operations::events::find();
         crate::exchange::dlpack_fastcall::install(module.py())
     }
 

@@ -270,9 +270,12 @@ def test_start_and_stop_beside_threads(tmp_path):
     assert read(tmp_path / "saved").of("ALLOCATE") and read(tmp_path / "run").of("ALLOCATE")
 
 
-# EV-8
-def test_a_program_without_an_end(tmp_path):
-    code = "import os, sys, tenure; tenure.record_events(sys.argv[1]); x = tenure.zeros(50); os.kill(os.getpid(), 9)"
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], timeout=120)
+# EV-6, EV-8
+@pytest.mark.parametrize("begin", ["", "tenure.record_events(sys.argv[1])"])
+def test_a_program_without_an_end(tmp_path, begin):
+    code = f"import os, sys, tenure; {begin}\nx = tenure.zeros(50)\ny = tenure.empty(60)\nz = x + 1\nos.kill(os.getpid(), 9)"
+    environment = os.environ if begin else {**os.environ, "TENURE_EVENTS": str(tmp_path / "run")}
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], env=environment, timeout=120)
     assert done.returncode == -9
-    assert 400 in [event.bytes for event in read(tmp_path / "run").of("ALLOCATE")]
+    sites = [(event.bytes, event.site) for event in read(tmp_path / "run").of("ALLOCATE")]
+    assert sites == [(400, "<string>:2"), (480, "<string>:3"), (400, "<string>:4")]

@@ -8,9 +8,24 @@
 use crate::api;
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicBool, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::sync::OnceLock;
+
+/// Whether small arrays record a call site too.
+static OF_SMALL_ARRAYS: AtomicBool = AtomicBool::new(false);
+
+/// Makes small arrays record call sites, or not. A log of events wants them, and its cost is larger than theirs.
+pub fn record_of_small_arrays(on: bool) {
+    OF_SMALL_ARRAYS.store(on, Ordering::Relaxed);
+}
+
+/// Whether small arrays record a call site too.
+#[inline]
+pub fn are_of_small_arrays() -> bool {
+    OF_SMALL_ARRAYS.load(Ordering::Relaxed)
+}
 
 /// A guard: this thread has a call site until the value is dropped. Callers bind it to `_site`.
 pub struct Site(());

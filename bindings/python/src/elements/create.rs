@@ -7,7 +7,7 @@
 use crate::api::{self, Content, Id};
 use crate::base::site;
 use crate::elements::borrow::read_view;
-use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS};
+use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS, records_site};
 use crate::handles::pool::{Pool, PoolChoice};
 use crate::types::*;
 use crate::values::convert::{
@@ -57,9 +57,7 @@ fn new<'py>(
     let name = name.map(text_of).transpose()?;
     let pool_id = pool.id();
     let count = elements(shape);
-    // Finding the call site costs as much as making an array. Small arrays without a name record none: reports seldom
-    // need it.
-    let _site = (name.is_some() || count >= RECORD_SITE_FROM_ELEMENTS).then(|| site::here(py));
+    let _site = (name.is_some() || records_site(count)).then(|| site::here(py));
     let make = |content| {
         let options = options(order, name.as_ref());
         api::array_new(pool_id, dtype, shape, content, options.as_ref()).map_err(PyErr::from)
@@ -112,12 +110,7 @@ pub fn empty<'py>(
     with_dims(shape, |shape| {
         let dtype = type_of(dtype)?;
         // The usual call, without further checks on the way.
-        if order.is_none()
-            && name.is_none()
-            && pool.is_none()
-            && device.is_none()
-            && elements(shape) < RECORD_SITE_FROM_ELEMENTS
-        {
+        if order.is_none() && name.is_none() && pool.is_none() && device.is_none() && !records_site(elements(shape)) {
             let id = api::array_new(Id::NULL, dtype, shape, Content::Empty, None)?;
             let made = Array::wrap(py, id, dtype, shape.len() as i32)?;
             made.get().set_plain();

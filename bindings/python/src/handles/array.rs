@@ -52,6 +52,13 @@ pub struct Array {
 /// From this number of elements on, an array records the call site of its creation and of its release.
 pub const RECORD_SITE_FROM_ELEMENTS: i64 = 1 << 9;
 
+/// Whether a new array of so many elements, without a name, records its call site. Finding it costs as much as making a small array, and
+/// reports seldom need it.
+#[inline]
+pub fn records_site(count: i64) -> bool {
+    count >= RECORD_SITE_FROM_ELEMENTS || site::are_of_small_arrays()
+}
+
 /// In place of a handle: the object was released.
 const RELEASED: u64 = 0;
 /// In place of a handle: `detach` handed it out.

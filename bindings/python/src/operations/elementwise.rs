@@ -7,7 +7,7 @@
 use crate::api::{self, Content, Id};
 use crate::base::site;
 use crate::elements::lent::{Lent, open_guard};
-use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS};
+use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS, records_site};
 use crate::types::*;
 use crate::values::convert::{Dims, cached_objects, dims_of, dtype_object, dtype_of, known_dtype_of};
 use pyo3::exceptions::PyValueError;
@@ -216,8 +216,7 @@ pub fn _new_like<'py>(
 /// A new array whose axes lie in memory from the last of `inside` to the first.
 fn fresh<'py>(py: Python<'py>, dtype: tn_dtype, shape: &[i64], inside: &[usize]) -> PyResult<Bound<'py, Array>> {
     let count = shape.iter().fold(1i64, |n, length| n.saturating_mul(*length));
-    // As for other new arrays: finding the line costs as much as making a small one.
-    let _site = (count >= RECORD_SITE_FROM_ELEMENTS).then(|| site::here(py));
+    let _site = records_site(count).then(|| site::here(py));
     let make = |shape: &[i64]| api::array_new(Id::NULL, dtype, shape, Content::Empty, None);
     let id = if inside.iter().rev().copied().eq(0..shape.len()) {
         make(shape)?

@@ -1,24 +1,33 @@
 //! The event log: what `tenure/_events.py` calls.
 //!
 //! Contract: calls that stop all threads of the library, or wait for a file, release the interpreter's lock, because a thread inside of the
-//! library may be waiting for it.
+//! library may be waiting for it. While a log runs that began here, or with the library, each new array records its call site.
 
 use crate::api::{self, Failure};
+use crate::base::site;
 use crate::types::*;
 use crate::values::convert::cached_objects;
 use crate::values::file;
 use pyo3::prelude::*;
 
+/// Looks for a log that began with the library.
+pub fn find() {
+    site::record_of_small_arrays(api::events::query().is_ok_and(|stats| stats.kinds != 0));
+}
+
 /// Begins a log.
 #[pyfunction]
 pub fn _events_start(py: Python<'_>, path: Option<&Bound<'_, PyAny>>, kinds: u32, capacity: u64) -> PyResult<()> {
     let path = path.map(file::path_of).transpose()?;
-    py.detach(|| api::events::start(path.as_deref(), kinds, capacity).map_err(PyErr::from))
+    py.detach(|| api::events::start(path.as_deref(), kinds, capacity).map_err(PyErr::from))?;
+    site::record_of_small_arrays(true);
+    Ok(())
 }
 
 /// Ends the log. Nothing happens if there is none.
 #[pyfunction]
 pub fn _events_stop(py: Python<'_>) -> PyResult<()> {
+    site::record_of_small_arrays(false);
     py.detach(|| match api::events::stop() {
         Err(Failure(TN_ERR_INVALID)) => Ok(()),
         ended => ended.map_err(PyErr::from),
