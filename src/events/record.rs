@@ -5,7 +5,7 @@
 
 use super::cursor::Cursor;
 use super::event::{Event, Kind};
-use super::store::KINDS;
+use super::store::{KINDS, STORE};
 use super::texts;
 use crate::sys::ticks;
 use crate::thread::{self, CriticalSection};
@@ -41,7 +41,11 @@ pub fn record_since(ticks: u64, kind: Kind, fill: impl FnOnce(&mut Event)) {
 
 #[inline(never)]
 fn write(ticks: u64, event: &Event) {
-    let Some(thread) = thread::current_if_registered() else { return };
+    // Only a thread that has ended, or found no memory for its record, has none.
+    let Some(thread) = thread::current_if_registered() else {
+        STORE.dropped.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
     let _inside = CriticalSection::enter(thread);
     let site = thread.site();
     texts::use_site(thread, site);

@@ -77,7 +77,8 @@ cargo xtask <command>
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
                         measures host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute;
-                        --write: writes the tables and plots of docs/performance.md and a file in benches/record
+                        --write: writes the tables and plots of docs/performance.md and a file in benches/record; with --cases only
+                        the tables of these cases
   replay LOG.. [--pools A,B] [--runs N] [--library FILE] [--json]
                         serves the allocations of a recorded program with each allocator of bench pool: time and resident memory
   replay LOG --sizes-only FILE [--first N]

@@ -39,6 +39,17 @@ pub fn write(outcome: &Outcome) -> Done {
     Ok(())
 }
 
+/// Writes the tables of the cases that were measured, and nothing else.
+pub fn write_groups(outcome: &Outcome) -> Done {
+    let all = bars::together(&outcome.runs);
+    let is_measured = |case: &Case| all.values().any(|figures| figures.minimum(case.id).is_some());
+    let mut text = read(DOCUMENT)?;
+    for group in GROUPS.iter().filter(|group| group.cases.iter().all(is_measured)) {
+        text = replaced(&text, group.name, &table(group, outcome, &all))?;
+    }
+    store(DOCUMENT, &text)
+}
+
 fn store(path: &str, text: &str) -> Done {
     let file = root().join(path);
     io(&file, std::fs::create_dir_all(file.parent().unwrap_or(Path::new("."))))?;

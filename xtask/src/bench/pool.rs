@@ -72,6 +72,8 @@ pub struct Outcome {
     pub copies: Vec<Verdict>,
     /// A quick run has fewer rounds and samples.
     pub quick: bool,
+    /// Whether all cases were measured.
+    pub whole: bool,
 }
 
 impl<'a> Options<'a> {
@@ -107,10 +109,8 @@ impl<'a> Options<'a> {
             }
         }
         if options.write {
-            if !options.peers.is_empty() || !options.cases.is_empty() || options.instructions {
-                return Err(
-                    "--write takes every peer and every case: without --peers, --cases and --instructions".into()
-                );
+            if !options.peers.is_empty() || options.instructions {
+                return Err("--write takes every peer: without --peers and --instructions".into());
             }
             performance::check()?;
         } else if options.copies {
@@ -165,7 +165,8 @@ pub fn bench(arguments: &[&str]) -> Done {
         }
     }
     let (verdicts, copies) = (bars::verdicts(&runs), bars::by_bar(copies));
-    let outcome = Outcome { runs, found, missing, verdicts, copies, quick: options.quick };
+    let outcome =
+        Outcome { runs, found, missing, verdicts, copies, quick: options.quick, whole: options.cases.is_empty() };
     for (name, why) in &outcome.missing {
         eprintln!("{name}: missing: {why}");
     }
@@ -175,7 +176,9 @@ pub fn bench(arguments: &[&str]) -> Done {
         terminal::summary(&outcome.verdicts);
         terminal::behind(&bars::behind(&bars::together(&outcome.runs)));
     }
-    if options.write {
+    if options.write && !outcome.whole {
+        performance::write_groups(&outcome)?;
+    } else if options.write {
         let record = format!("benches/record/{}-pool.json", output(command("date").args(["-u", "+%F"]))?.trim());
         io(Path::new(&record), std::fs::write(root().join(&record), json(&outcome)))?;
         eprintln!("{record}: written");
