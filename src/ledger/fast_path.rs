@@ -431,7 +431,8 @@ impl LockedSlot<Claim> {
     fn log_new_guard(&mut self, guard: &'static Guard, class: Class) {
         log::log_guard(class, guard, self.at.slot, &self.body().layout, log::begin_of(class));
         // SAFETY: the ledger is locked by us and guards the guard, which is unpublished; no other reference is out.
-        unsafe { guard.guarded().own() }.completion = Completion::Logged;
+        let body = unsafe { guard.guarded().own() };
+        (body.completion, body.logged) = (Completion::Logged, true);
     }
 }
 
@@ -447,7 +448,8 @@ impl LockedSlot<Guard> {
         log::log_guard(class, guard, owner, &region.layout, events::ENDED);
         // Told, whichever path ends it.
         // SAFETY: the ledger is locked by us and guards the guard; the references above are not used any more.
-        unsafe { guard.guarded().own() }.completion = Completion::Ledger;
+        let body = unsafe { guard.guarded().own() };
+        (body.completion, body.logged) = (Completion::Ledger, false);
         self.end_guard(failed)
     }
 }

@@ -1,7 +1,7 @@
 //! What ledgers tell the event log: guards and exports, promises, imports.
 //!
-//! Contract: called with the ledger locked, when the change is made; an end is told before the bytes can be used otherwise. A guard whose begin
-//! was told is [`Completion::Logged`], unless somebody else completes its end.
+//! Contract: called with the ledger locked, when the change is made; an end is told before the bytes can be used otherwise, and only if the begin
+//! was told. [`Completion::Logged`] leads the fast path of an end here.
 
 use super::class::{Class, Completion};
 use super::locked::Locked;
@@ -67,6 +67,7 @@ impl Locked {
         }
         log_guard(body.class, guard, body.owner(), &self.get(body.region()).layout, begin_of(body.class));
         let body = self.get_mut(guard);
+        body.logged = true;
         if body.completion == Completion::Ledger {
             body.completion = Completion::Logged;
         }
@@ -76,7 +77,7 @@ impl Locked {
     #[inline]
     pub(super) fn log_guard_end(&self, guard: &'static Guard) {
         let body = self.get(guard);
-        if body.completion != Completion::Ledger {
+        if body.logged {
             log_guard(body.class, guard, body.owner(), &self.get(body.region()).layout, ENDED);
         }
     }

@@ -466,6 +466,8 @@ pub struct GuardBody {
     pub(super) abandoned: bool,
     /// An entry of a borrow_all, opened with a stream.
     pub(super) streamed: bool,
+    /// The event log was told of its begin.
+    pub(super) logged: bool,
     /// Who completes its end.
     pub(crate) completion: Completion,
     pub(super) group: Option<Group>,
@@ -500,6 +502,7 @@ impl GuardBody {
         discard: false,
         abandoned: false,
         streamed: false,
+        logged: false,
         completion: Completion::Ledger,
         group: None,
         entry: None,

@@ -371,6 +371,7 @@ impl LedgerState {
                 && body.open == 0
                 && body.point.is_none()
                 && !body.streamed
+                && !body.logged
                 && body.completion == Completion::Ledger
         );
         if let Some(next) = next {
