@@ -5,12 +5,14 @@
 //! - `include/tenure_bindings.h`: the functions of section "bindings";
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `abi/api.json`: functions, types and constants as data;
+//! - `bindings/fortran/tenure_c.f90`: that for Fortran;
 //! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there.
 //!
 //! Promise: equal sources give equal bytes. `--check` writes nothing and names the files that are stale.
 
 mod api;
 mod facts;
+mod fortran;
 
 use crate::tools::{Done, read, root};
 use quote::ToTokens;
@@ -65,6 +67,7 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
         ("include/tenure_bindings.h", bindings),
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
         ("abi/api.json", api.text()?),
+        ("bindings/fortran/tenure_c.f90", fortran::module(&api)?),
     ];
     if root().join("bindings/python/Cargo.toml").exists() {
         files.push(("bindings/python/src/ffi_generated.rs", extern_block(&sections)?));
