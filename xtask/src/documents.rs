@@ -20,6 +20,7 @@ pub const INSTALLED: &[&str] = &[
     "bindings/malloc/exports.txt",
     "cuda-sim/README.md",
     "docs/allocators.md",
+    "docs/bindings.md",
     "docs/borrowing.md",
     "docs/command.md",
     "docs/copies.md",
