@@ -2388,7 +2388,7 @@ module tenure_c
       import
       integer(c_size_t), value :: n_promises
       type(c_ptr), intent(in), optional :: promises(*)
-      type(c_ptr), intent(inout) :: out(*)
+      type(c_ptr), intent(inout), optional :: out(*)
       integer(c_int32_t) :: returned
     end function
 
@@ -2848,7 +2848,7 @@ module tenure_c
       integer(c_size_t), value :: n_names
       type(c_ptr), intent(in), optional :: names(*)
       type(tn_safetensors_options), intent(in), optional :: options
-      type(c_ptr), intent(inout) :: out(*)
+      type(c_ptr), intent(inout), optional :: out(*)
       integer(c_int32_t), intent(inout), optional :: how(*)
       integer(c_int32_t) :: returned
     end function
@@ -2862,7 +2862,7 @@ module tenure_c
       integer(c_size_t), value :: n_names
       type(c_ptr), intent(in), optional :: names(*)
       type(tn_safetensors_options), intent(in), optional :: options
-      type(c_ptr), intent(inout) :: out(*)
+      type(c_ptr), intent(inout), optional :: out(*)
       integer(c_int32_t), intent(inout), optional :: how(*)
       integer(c_int32_t) :: returned
     end function
