@@ -5,7 +5,8 @@
 
 use super::facts::{self, Comment};
 use super::{BINDINGS, Constant, Section, parse};
-use crate::tools::{Done, read};
+use crate::install;
+use crate::tools::Done;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::ext::IdentExt;
@@ -240,7 +241,7 @@ pub fn describe(sections: &[Section], constants: &[Constant]) -> Done<Api> {
     let mut known = Names::of(&file, constants)?;
     let mut api = Api {
         format: FORMAT,
-        version: version()?,
+        version: install::version()?,
         sections: Vec::new(),
         families: Vec::new(),
         constants: Vec::new(),
@@ -294,13 +295,6 @@ pub fn describe(sections: &[Section], constants: &[Constant]) -> Done<Api> {
     facts::complete(&mut api)?;
     api.foreign = known.foreign.into_inner().into_iter().collect();
     Ok(api)
-}
-
-/// The version in the manifest.
-fn version() -> Done<String> {
-    let manifest = read("Cargo.toml")?;
-    let line = manifest.lines().find_map(|line| line.strip_prefix("version = \""));
-    Ok(line.ok_or("Cargo.toml has no version")?.trim_end_matches('"').to_owned())
 }
 
 /// The constants of a family.
