@@ -2913,7 +2913,7 @@ tn_status tn_array_query(tn_array *array,
  * Sets the name of the array in messages and reports.
  *
  * @param array    An array, also a given one.
- * @param name     The name, UTF-8, of which the first 63 bytes are copied; NULL removes the name.
+ * @param name     The name, UTF-8, of which the first 63 bytes are copied; NULL: the name is removed.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3513,7 +3513,7 @@ tn_status tn_borrow_query(tn_borrow *borrow,
  * @param borrow       A guard of one array.
  * @param ndim         The N of the kernel's `tn_view<T, N>`, 1 to 8: the array's number of axes. An array without axes is passed as one
  *                     axis of length 1, for which 0 is accepted too.
- * @param bytes        The sizeof of tn_view<T, N>: 8 + 16 * N.
+ * @param bytes        The sizeof of tn_view<T, N>, 8 + 16 * N: the number of bytes at out.
  * @param[out] out     The view: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. Of page-locked memory, `data` is
  *                     the address that devices use. Without elements it is NULL, and the shape is the array's. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another number of bytes, for more than 8 axes, and for a guard
@@ -3612,8 +3612,8 @@ tn_status tn_promise_release(tn_promise *promise);
  *
  * @param n_promises   The number of promises.
  * @param promises     The n_promises outstanding promises, none listed twice. NULL only with n_promises 0.
- * @param[out] out     The n_promises arrays. out[i] has the layout, name and READONLY flag of the handle that promises[i] gave. Each is
- *                     released by `tn_array_release`. On failure: untouched.
+ * @param[out] out     The n_promises arrays. out[i] has the layout, name and READONLY flag of the handle that promises[i] gave. NULL only
+ *                     with n_promises 0. Each is released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
  *         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -3970,8 +3970,8 @@ tn_status tn_array_prefetch(tn_array *array, tn_device device, tn_stream *stream
  * tasks that `run` did not call. Small copies, and those whose source and destination overlap, are not divided. The result does not depend
  * on the runner.
  *
- * @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another runner. NULL, or a
- *                 runner whose `run` is NULL: no runner, as at first.
+ * @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another runner. NULL: no
+ *                 runner, as at first. A runner whose `run` is NULL means that too.
  * @return TN_OK; TN_ERR_INVALID for a wrong size.
  * @note Threads: any; other threads keep their runners. This thread calls `run` while it holds no lock. `run` may call the library, and
  *       must return normally. Blocks: never. Allocates: nothing.
@@ -4289,7 +4289,7 @@ tn_status tn_array_export_arrow(tn_array *array,
  *                    the array do not wait for the consumer.
  * @param[out] schema The type, as for `tn_array_export_arrow`.
  * @param[out] out    The elements, as for `tn_array_export_arrow`. In memory of a GPU and managed memory: with addresses for devices, that
- *                    device, and in sync_event a CUevent behind all unfinished work on the bytes, valid until the release; NULL if there is
+ *                    device, and in sync_event a CUevent behind all unfinished work on the bytes, which lives until then; NULL if there is
  *                    none. The host does not wait. In other memory: device_type 1 (the host), device_id -1, no sync_event. On failure all
  *                    outputs are untouched.
  * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
@@ -4486,7 +4486,7 @@ tn_status tn_safetensors_query_fd(int32_t fd,
  * @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on one mapping of the
  *                 file, which ends with the last of them; a tensor that is not aligned for its elements is read. TN_REQUIRE_BORROW: such a
  *                 tensor is an error. NULL: no flag, and the thread's current host pool.
- * @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+ * @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by `tn_array_release`.
  * @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND for the pool; TN_ERR_INVALID, also for a name that the file does not have;
  *         TN_ERR_WOULD_COPY; the statuses of `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -4509,7 +4509,7 @@ tn_status tn_array_open_safetensors(const char *path,
  * @param n_names  The number of names.
  * @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
  * @param options  The pool and the flags, as for `tn_array_open_safetensors`. The alignment of a tensor is that of its offset in the file.
- * @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+ * @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by `tn_array_release`.
  * @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
  * @return The statuses of `tn_array_open_safetensors`.
  * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
@@ -4703,7 +4703,7 @@ tn_status tn_expr_sum(tn_expr *x,
  * @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
  *                 TN_EXPR_SQRT, TN_EXPR_EXP or TN_EXPR_LOG.
  * @param x        The left or only operand.
- * @param y        The right operand; NULL for an operation with one operand.
+ * @param y        The right operand. NULL only for an operation with one operand.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
  *                 failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown op, a missing y or a superfluous y; TN_ERR_DTYPE;
@@ -4924,10 +4924,10 @@ tn_status tn_shared_update(tn_shared *shared,
  * @param shared   A shared variable. Until `tn_shared_update_end`, other changes of it are TN_ERR_BORROWED_WRITE. The release of its last
  *                 handle ends the update as failed.
  * @param flags    As for `tn_shared_update`.
- * @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the end, which releases it
- *                 if the caller did not. On failure: untouched.
+ * @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the end. Released by
+ *                 `tn_array_release` or `tn_shared_update_end`, whichever comes first. On failure: untouched.
  * @param[out] how TN_ALIASED for the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
- * @return As `tn_shared_update`.
+ * @return The statuses of `tn_shared_update`.
  * @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool.
  * @since 0.1
  * @ingroup shared
@@ -5040,9 +5040,9 @@ tn_status tn_function_create(const tn_function_options *options,
  *
  * @param function A function. If it is released meanwhile, it lives until the call returns.
  * @param n_in     Number of arguments: that of the inputs without the implicit ones.
- * @param in       The arguments; NULL for an input with a default. NULL if n_in is 0.
+ * @param in       The n_in arguments; an entry is NULL where the default of the input is meant. NULL only with n_in 0.
  * @param n_out    Number of outputs that the caller takes; the others are released.
- * @param[out] out The outputs, n_out arrays; NULL if n_out is 0. Each is released by `tn_array_release`. On failure: untouched.
+ * @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure: untouched.
  * @param[out] in_how  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On failure: untouched.
  * @param[out] out_how The same for each output, n_out items; may be NULL. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many outputs;
@@ -5519,7 +5519,7 @@ tn_status tn_numpy_handler(tn_pool *pool,
  *
  * @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor
  *                 version gets the newest known one.
- * @param[out] out The table, which is static. On failure: untouched.
+ * @param[out] out The table, valid until the process ends. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -5535,7 +5535,7 @@ tn_status tn_umf_pool_ops(uint32_t version,
  *
  * @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor
  *                 version gets the newest known one.
- * @param[out] out The table, which is static. On failure: untouched.
+ * @param[out] out The table, valid until the process ends. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1

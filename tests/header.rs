@@ -235,3 +235,142 @@ fn signal_handlers_are_warned_of() {
     let head = head.split("#ifndef TENURE_H").next().expect("a head");
     assert!(head.contains("None may be called from a signal handler"), "the head has no word on signal handlers");
 }
+
+/// `abi/api.json`, which generators of bindings read.
+fn description() -> serde_json::Value {
+    serde_json::from_str(&read("abi/api.json")).expect("abi/api.json is JSON")
+}
+
+/// The items of a list of the description.
+fn items<'a>(value: &'a serde_json::Value, list: &str) -> &'a [serde_json::Value] {
+    value[list].as_array().unwrap_or_else(|| panic!("no list {list}"))
+}
+
+fn name(item: &serde_json::Value) -> &str {
+    item["name"].as_str().expect("a name")
+}
+
+/// Every function is in it, with the declaration of the header; so are all types and constants.
+#[test]
+fn description_has_the_whole_header() {
+    let api = description();
+    let header = [read("include/tenure.h"), read("include/tenure_bindings.h")].concat();
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let flat = one_line(&header);
+    let functions = items(&api, "functions");
+    let mut names: Vec<&str> = functions.iter().map(name).collect();
+    names.sort_unstable();
+    let symbols = read("abi/symbols.txt");
+    assert_eq!(names, symbols.lines().collect::<Vec<_>>());
+    for function in functions {
+        let declared = function["c"].as_str().expect("a declaration");
+        assert!(flat.contains(&format!(" {declared};")), "the header does not declare `{declared}`");
+        let parameters = items(function, "parameters");
+        for parameter in parameters {
+            let length = parameter["length"].as_str();
+            assert!(length.is_none_or(|length| parameters.iter().any(|other| name(other) == length)), "{parameter}");
+        }
+    }
+    let lists = ["families", "handles", "callbacks", "structs"];
+    let mut described: Vec<&str> = lists.iter().flat_map(|list| items(&api, list)).map(name).collect();
+    let mut declared: Vec<&str> = header
+        .lines()
+        .filter(|line| line.starts_with("typedef "))
+        .map(|line| {
+            let line = line.split_once("(*").map_or(line, |(_, rest)| rest.split(')').next().unwrap_or_default());
+            let line = line.trim_end_matches([';', '{', ' ']);
+            line.rsplit(' ').next().expect("a last word")
+        })
+        .collect();
+    described.sort_unstable();
+    declared.sort_unstable();
+    assert_eq!(described, declared);
+    let families = items(&api, "families").iter().flat_map(|family| items(family, "constants"));
+    let mut described: Vec<&str> = families.chain(items(&api, "constants")).map(name).collect();
+    let mut declared: Vec<&str> = header
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ").or_else(|| line.strip_prefix("static const ")))
+        .filter(|line| line.contains(" = "))
+        .filter_map(|line| line.split(" = ").next()?.split(' ').next_back())
+        .filter(|word| word.starts_with("TN_"))
+        .collect();
+    described.sort_unstable();
+    declared.sort_unstable();
+    assert_eq!(described, declared);
+}
+
+/// Sizes, offsets and values are those of the compiler.
+#[test]
+fn description_agrees_with_the_compiler() {
+    require(&["gcc"]);
+    let api = description();
+    let mut text = "#include \"tenure.h\"\n".to_owned();
+    for known in items(&api, "structs") {
+        let of = name(known);
+        text += &format!("_Static_assert(sizeof({of}) == {}, \"{of}\");\n", known["size"]);
+        text += &format!("_Static_assert(_Alignof({of}) == {}, \"{of}\");\n", known["align"]);
+        for field in items(known, "fields") {
+            let (field, offset) = (name(field), &field["offset"]);
+            text += &format!("_Static_assert(offsetof({of}, {field}) == {offset}, \"{of}.{field}\");\n");
+        }
+    }
+    for family in items(&api, "families") {
+        for constant in items(family, "constants") {
+            let of = name(constant);
+            text += &format!("_Static_assert({of} == {}u, \"{of}\");\n", constant["value"]);
+        }
+    }
+    for constant in items(&api, "constants") {
+        let of = name(constant);
+        text += &format!("_Static_assert({of} == {}, \"{of}\");\n", constant["value"]);
+    }
+    let unit = source("description.c", &text);
+    output(compiler("c11").arg("-fsyntax-only").arg(unit)).unwrap();
+}
+
+/// What the comments say of ownership, NULL and lengths is in it. A few known parameters stand for the rules.
+#[test]
+fn description_knows_what_comments_say() {
+    let api = description();
+    let parameter = |function: &str, wanted: &str| -> serde_json::Value {
+        let found = items(&api, "functions").iter().find(|known| name(known) == function).expect("a function");
+        items(found, "parameters").iter().find(|known| name(known) == wanted).expect("a parameter").clone()
+    };
+    for (function, wanted, key, value) in [
+        ("tn_array_zeros", "shape", "length", "ndim"),
+        ("tn_array_slice", "specs", "length", "n_specs"),
+        ("tn_leave", "keep", "length", "n_keep"),
+        ("tn_report_json", "text", "length", "capacity"),
+        ("tn_array_import_ipc", "descriptor", "length", "descriptor_bytes"),
+        ("tn_borrow_kernel_view", "out", "length", "bytes"),
+        ("tn_array_zeros", "pool", "null", "NULL: the thread's current pool of the host"),
+        ("tn_array_release", "array", "ownership", "ended"),
+        ("tn_array_clone", "array", "ownership", "call"),
+        ("tn_array_import_dlpack_versioned", "tensor", "ownership", "moved"),
+        ("tn_array_import_host", "ptr", "ownership", "kept"),
+        ("tn_enter", "out", "ownership", "library"),
+        ("tn_array_borrow_read", "data", "valid_until", "the guard ends"),
+        ("tn_array_query", "info", "direction", "inout"),
+        ("tn_array_clone", "out", "direction", "out"),
+    ] {
+        // What the comment of `tn_array_zeros` does not say stands in that of `tn_array_empty`.
+        assert_eq!(parameter(function, wanted)[key], value, "{function}: {wanted}");
+    }
+    assert_eq!(parameter("tn_pool_allocate", "out")["released_by"][1], "tn_pool_reallocate");
+    assert_eq!(parameter("tn_array_chunks_write", "chunks")["released_by"][0], "tn_borrow_end");
+    for (function, wanted, nullable) in [
+        ("tn_array_import_host", "layout", false),
+        ("tn_array_import_cudamat", "release", true),
+        ("tn_array_clone", "out", false),
+        ("tn_run_releases", "n_run", true),
+    ] {
+        assert_eq!(parameter(function, wanted)["nullable"], nullable, "{function}: {wanted}");
+    }
+    // An output that the caller must end says by which function, or is of a format that has its own.
+    for function in items(&api, "functions") {
+        for parameter in items(function, "parameters").iter().filter(|known| known["ownership"] == "caller") {
+            let foreign = ["dlpack", "arrow", "ipc"].iter().any(|format| name(function).contains(format));
+            assert!(foreign || parameter["released_by"].is_array(), "{}: {}", name(function), name(parameter));
+        }
+    }
+}

@@ -336,7 +336,7 @@ fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
 /// Sets the name of the array in messages and reports.
 ///
 /// @param array    An array, also a given one.
-/// @param name     The name, UTF-8, of which the first 63 bytes are copied; NULL removes the name.
+/// @param name     The name, UTF-8, of which the first 63 bytes are copied; NULL: the name is removed.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1

@@ -57,7 +57,7 @@ pub unsafe extern "C" fn tn_array_export_arrow(
 ///                    the array do not wait for the consumer.
 /// @param[out] schema The type, as for `tn_array_export_arrow`.
 /// @param[out] out    The elements, as for `tn_array_export_arrow`. In memory of a GPU and managed memory: with addresses for devices, that
-///                    device, and in sync_event a CUevent behind all unfinished work on the bytes, valid until the release; NULL if there is
+///                    device, and in sync_event a CUevent behind all unfinished work on the bytes, which lives until then; NULL if there is
 ///                    none. The host does not wait. In other memory: device_type 1 (the host), device_id -1, no sync_event. On failure all
 ///                    outputs are untouched.
 /// @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.

@@ -290,7 +290,7 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
 /// @param borrow       A guard of one array.
 /// @param ndim         The N of the kernel's `tn_view<T, N>`, 1 to 8: the array's number of axes. An array without axes is passed as one
 ///                     axis of length 1, for which 0 is accepted too.
-/// @param bytes        The sizeof of tn_view<T, N>: 8 + 16 * N.
+/// @param bytes        The sizeof of tn_view<T, N>, 8 + 16 * N: the number of bytes at out.
 /// @param[out] out     The view: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. Of page-locked memory, `data` is
 ///                     the address that devices use. Without elements it is NULL, and the shape is the array's. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another number of bytes, for more than 8 axes, and for a guard

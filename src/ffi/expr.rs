@@ -239,7 +239,7 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
 /// @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one TN_EXPR_NEGATE,
 ///                 TN_EXPR_SQRT, TN_EXPR_EXP or TN_EXPR_LOG.
 /// @param x        The left or only operand.
-/// @param y        The right operand; NULL for an operation with one operand.
+/// @param y        The right operand. NULL only for an operation with one operand.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released at any time. On
 ///                 failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown op, a missing y or a superfluous y; TN_ERR_DTYPE;

@@ -83,9 +83,9 @@ pub unsafe extern "C" fn tn_function_create(
 ///
 /// @param function A function. If it is released meanwhile, it lives until the call returns.
 /// @param n_in     Number of arguments: that of the inputs without the implicit ones.
-/// @param in       The arguments; NULL for an input with a default. NULL if n_in is 0.
+/// @param in       The n_in arguments; an entry is NULL where the default of the input is meant. NULL only with n_in 0.
 /// @param n_out    Number of outputs that the caller takes; the others are released.
-/// @param[out] out The outputs, n_out arrays; NULL if n_out is 0. Each is released by `tn_array_release`. On failure: untouched.
+/// @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure: untouched.
 /// @param[out] in_how  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On failure: untouched.
 /// @param[out] out_how The same for each output, n_out items; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many outputs;

@@ -37,7 +37,7 @@ pub unsafe extern "C" fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_v
 ///
 /// @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor
 ///                 version gets the newest known one.
-/// @param[out] out The table, which is static. On failure: untouched.
+/// @param[out] out The table, valid until the process ends. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn tn_umf_pool_ops(version: u32, out: *mut *const umf_memo
 ///
 /// @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor
 ///                 version gets the newest known one.
-/// @param[out] out The table, which is static. On failure: untouched.
+/// @param[out] out The table, valid until the process ends. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1

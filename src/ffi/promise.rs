@@ -67,8 +67,8 @@ pub extern "C" fn tn_promise_release(promise: *mut tn_promise) -> tn_status {
 ///
 /// @param n_promises   The number of promises.
 /// @param promises     The n_promises outstanding promises, none listed twice. NULL only with n_promises 0.
-/// @param[out] out     The n_promises arrays. out[i] has the layout, name and READONLY flag of the handle that promises[i] gave. Each is
-///                     released by `tn_array_release`. On failure: untouched.
+/// @param[out] out     The n_promises arrays. out[i] has the layout, name and READONLY flag of the handle that promises[i] gave. NULL only
+///                     with n_promises 0. Each is released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
 ///         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.

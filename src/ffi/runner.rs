@@ -20,8 +20,8 @@ impl convert::VersionedStruct for tn_runner {
 /// tasks that `run` did not call. Small copies, and those whose source and destination overlap, are not divided. The result does not depend
 /// on the runner.
 ///
-/// @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another runner. NULL, or a
-///                 runner whose `run` is NULL: no runner, as at first.
+/// @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another runner. NULL: no
+///                 runner, as at first. A runner whose `run` is NULL means that too.
 /// @return TN_OK; TN_ERR_INVALID for a wrong size.
 /// @note Threads: any; other threads keep their runners. This thread calls `run` while it holds no lock. `run` may call the library, and
 ///       must return normally. Blocks: never. Allocates: nothing.

@@ -116,7 +116,7 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
 /// @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on one mapping of the
 ///                 file, which ends with the last of them; a tensor that is not aligned for its elements is read. TN_REQUIRE_BORROW: such a
 ///                 tensor is an error. NULL: no flag, and the thread's current host pool.
-/// @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+/// @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by `tn_array_release`.
 /// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND for the pool; TN_ERR_INVALID, also for a name that the file does not have;
 ///         TN_ERR_WOULD_COPY; the statuses of `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
 /// @param n_names  The number of names.
 /// @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
 /// @param options  The pool and the flags, as for `tn_array_open_safetensors`. The alignment of a tensor is that of its offset in the file.
-/// @param[out] out The n_names arrays, in the order of names. Each is released by `tn_array_release`.
+/// @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by `tn_array_release`.
 /// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
 /// @return The statuses of `tn_array_open_safetensors`.
 /// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.

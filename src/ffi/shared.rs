@@ -180,10 +180,10 @@ pub unsafe extern "C" fn tn_shared_update(
 /// @param shared   A shared variable. Until `tn_shared_update_end`, other changes of it are TN_ERR_BORROWED_WRITE. The release of its last
 ///                 handle ends the update as failed.
 /// @param flags    As for `tn_shared_update`.
-/// @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the end, which releases it
-///                 if the caller did not. On failure: untouched.
+/// @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the end. Released by
+///                 `tn_array_release` or `tn_shared_update_end`, whichever comes first. On failure: untouched.
 /// @param[out] how TN_ALIASED for the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
-/// @return As `tn_shared_update`.
+/// @return The statuses of `tn_shared_update`.
 /// @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool.
 /// @since 0.1
 /// @ingroup shared

@@ -229,7 +229,7 @@ impl Gate {
         );
         let mut kinds: BTreeMap<&'static str, Vec<&programs::Ended>> = BTreeMap::new();
         ended.iter().for_each(|test| kinds.entry(kind_of(test)).or_default().push(test));
-        for name in [RUST, GPUS, C, C_VALGRIND, C_SANITIZERS, CPP, HEADER, SYMBOLS, LAYERS, ROWS, DOCS] {
+        for name in [RUST, GPUS, C, C_VALGRIND, C_SANITIZERS, CPP, FORTRAN, HEADER, SYMBOLS, LAYERS, ROWS, DOCS] {
             if let Some(tests) = kinds.remove(name) {
                 self.rows.push((name.to_owned(), row_of(&tests)));
             }
@@ -404,6 +404,7 @@ const C: &str = "C";
 const C_VALGRIND: &str = "C under valgrind";
 const C_SANITIZERS: &str = "C with sanitizers";
 const CPP: &str = "C++";
+const FORTRAN: &str = "Fortran";
 const HEADER: &str = "header";
 const SYMBOLS: &str = "symbols";
 const LAYERS: &str = "layers";
@@ -422,12 +423,12 @@ fn build_all() -> Done<Vec<programs::Program>> {
     Ok(built)
 }
 
-/// Whether `--fast` leaves a test out: C and C++ programs that run under a checker, which takes minutes, and C++ with other compilers and
+/// Whether `--fast` leaves a test out: C, C++ and Fortran programs that run under a checker, which takes minutes, and C++ with other compilers and
 /// in programs that must not compile.
 fn is_slow(program: &str, test: &str) -> bool {
     let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
     match program {
-        "tests/c.rs" | "tests/kernel_header.rs" => checked,
+        "tests/c.rs" | "tests/kernel_header.rs" | "tests/fortran.rs" => checked,
         "tests/cpp.rs" => {
             checked || test.ends_with("::cpp20") || ["other_compilers_agree", "misuse_does_not_compile"].contains(&test)
         }
@@ -443,6 +444,7 @@ fn kind_of(test: &programs::Ended) -> &'static str {
         "tests/c.rs" if test.test.ends_with("_sanitizers") => C_SANITIZERS,
         "tests/c.rs" => C,
         "tests/cpp.rs" | "tests/kernel_header.rs" | "tests/tiled_matmul.rs" => CPP,
+        "tests/fortran.rs" => FORTRAN,
         "tests/header.rs" => HEADER,
         "tests/symbols.rs" => SYMBOLS,
         "tests/layers.rs" => LAYERS,

@@ -4,9 +4,15 @@
 //!   family of constants as an enum;
 //! - `include/tenure_bindings.h`: the functions of section "bindings";
 //! - `abi/symbols.txt`: the exported functions, sorted;
+//! - `abi/api.json`: functions, types and constants as data;
+//! - `bindings/fortran/tenure_c.f90`: that for Fortran;
 //! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there.
 //!
 //! Promise: equal sources give equal bytes. `--check` writes nothing and names the files that are stale.
+
+mod api;
+mod facts;
+mod fortran;
 
 use crate::tools::{Done, read, root};
 use quote::ToTokens;
@@ -53,11 +59,15 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
     let mut names: Vec<String> =
         sections.iter().flat_map(|s| s.functions.iter().map(|f| f.sig.ident.to_string())).collect();
     names.sort();
-    let (header, bindings) = headers(&sections)?;
+    let constants = constants()?;
+    let (header, bindings) = headers(&sections, &constants)?;
+    let api = api::describe(&sections, &constants)?;
     let mut files = vec![
         ("include/tenure.h", header),
         ("include/tenure_bindings.h", bindings),
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
+        ("abi/api.json", api.text()?),
+        ("bindings/fortran/tenure_c.f90", fortran::module(&api)?),
     ];
     if root().join("bindings/python/Cargo.toml").exists() {
         files.push(("bindings/python/src/ffi_generated.rs", extern_block(&sections)?));
@@ -110,9 +120,8 @@ fn parse(path: &str) -> Done<syn::File> {
 const BINDINGS: &str = "bindings";
 
 /// `include/tenure.h` and `include/tenure_bindings.h`.
-fn headers(sections: &[Section]) -> Done<(String, String)> {
+fn headers(sections: &[Section], constants: &[Constant]) -> Done<(String, String)> {
     let root = root();
-    let constants = constants()?;
     let mut config = cbindgen::Config::from_root_or_default(&root);
     // Constants are written here: cbindgen only makes macros of them, which many languages cannot read.
     config.export.exclude.extend(constants.iter().map(|constant| constant.name.clone()));
@@ -137,7 +146,7 @@ fn headers(sections: &[Section]) -> Done<(String, String)> {
     let (functions, tail) = rest.split_once(CLOSE).ok_or("cbindgen left the extern \"C\" block open")?;
     let (functions, bindings) = divided(functions, sections)?;
     let end = |functions: &str| [OPEN, functions, "\n", CLOSE, tail.trim_end(), "\n"].concat();
-    let header = [head.trim_end(), "\n\n", &ordered(items, &constants)?, "\n", &end(&functions)].concat();
+    let header = [head.trim_end(), "\n\n", &ordered(items, constants)?, "\n", &end(&functions)].concat();
     let bindings = [BINDINGS_HEAD, &end(&bindings).replace("TENURE_H", "TENURE_BINDINGS_H")].concat();
     Ok((header, bindings))
 }
@@ -171,21 +180,26 @@ fn constants() -> Done<Vec<Constant>> {
     let mut found = Vec::new();
     for item in parse("src/types.rs")?.items {
         let syn::Item::Const(item) = item else { continue };
-        let comment = item.attrs.iter().filter_map(|attribute| match &attribute.meta {
-            syn::Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-                syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
-                _ => None,
-            },
-            _ => None,
-        });
         found.push(Constant {
             name: item.ident.to_string(),
             family: item.ty.to_token_stream().to_string(),
-            comment: comment.collect(),
+            comment: doc_lines(&item.attrs),
             value: c_value(&item.expr).ok_or(format!("src/types.rs: {}: no such value is expected", item.ident))?,
         });
     }
     Ok(found)
+}
+
+/// The lines of an item's comment.
+fn doc_lines(attributes: &[syn::Attribute]) -> Vec<String> {
+    let line = |attribute: &syn::Attribute| match &attribute.meta {
+        syn::Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
+            _ => None,
+        },
+        _ => None,
+    };
+    attributes.iter().filter_map(line).collect()
 }
 
 /// The value in C: a literal, a shifted 1, or names joined by |.
