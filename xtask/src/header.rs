@@ -4,10 +4,12 @@
 //!   family of constants as an enum;
 //! - `include/tenure_bindings.h`: the functions of section "bindings";
 //! - `abi/symbols.txt`: the exported functions, sorted;
-//! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there.
+//! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there;
+//! - `bindings/rust/src/sys.rs`: that block and the types, see `header_rust`.
 //!
 //! Promise: equal sources give equal bytes. `--check` writes nothing and names the files that are stale.
 
+use crate::header_rust;
 use crate::tools::{Done, read, root};
 use quote::ToTokens;
 use std::collections::BTreeSet;
@@ -59,8 +61,10 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
         ("include/tenure_bindings.h", bindings),
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
     ];
+    let block = extern_block(&sections)?;
+    files.push((header_rust::PATH, header_rust::sys(&block)?));
     if root().join("bindings/python/Cargo.toml").exists() {
-        files.push(("bindings/python/src/ffi_generated.rs", extern_block(&sections)?));
+        files.push(("bindings/python/src/ffi_generated.rs", block));
     }
     Ok(files)
 }
