@@ -21,7 +21,8 @@ use core::ffi::{c_char, c_int, c_void};
 pub fn sys(extern_block: &str) -> Done<String> {
     let types = read("src/types.rs")?;
     let (_, types) = types.split_once("\n\n").ok_or("src/types.rs: an empty line must end its head")?;
-    let (_, functions) =
-        extern_block.split_once("use core::ffi::{c_char, c_int, c_void};\n").ok_or("the extern block has other imports")?;
+    let (_, functions) = extern_block
+        .split_once("use core::ffi::{c_char, c_int, c_void};\n")
+        .ok_or("the extern block has other imports")?;
     Ok([HEAD, "\n", &types, "\n", functions].concat())
 }
