@@ -11,14 +11,17 @@ fn examples() -> PathBuf {
 
 /// The output of a command that succeeds.
 fn output(command: &mut Command) -> String {
-    let out = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(out.status.success(), "{command:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    let program = command.get_program().to_owned();
+    let out = command.output().unwrap_or_else(|e| panic!("{program:?}: {e}"));
+    assert!(out.status.success(), "{program:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).expect("the example prints ASCII")
 }
 
 #[test]
 fn rust_takes_what_c_gives() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = examples().join("libhandover.so");
+    assert!(example.exists(), "{} is missing; `cargo test` without --test builds it", example.display());
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("handover");
     let library = Path::new(env!("TENURE_LIB_DIR_LINKED"));
     let target = env!("TENURE_TARGET");
