@@ -1,4 +1,5 @@
 //! The handover example: a C program with the library that `examples/handover.rs` is.
+#![cfg(not(feature = "static"))] // the C program would have a second copy of the library
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
