@@ -12,7 +12,7 @@ const HEAD: &str = "\
 //!
 //! The C interface as it is: types and constants with the comments of `tenure.h`, which documents the functions too.
 #![allow(non_camel_case_types, missing_docs)]
-#![allow(clippy::identity_op, clippy::missing_safety_doc)]
+#![allow(clippy::identity_op, clippy::missing_safety_doc, rustdoc::broken_intra_doc_links)]
 
 use core::ffi::{c_char, c_int, c_void};
 ";
@@ -24,5 +24,5 @@ pub fn sys(extern_block: &str) -> Done<String> {
     let (_, functions) = extern_block
         .split_once("use core::ffi::{c_char, c_int, c_void};\n")
         .ok_or("the extern block has other imports")?;
-    Ok([HEAD, "\n", &types, "\n", functions].concat())
+    Ok([HEAD, "\n", types, "\n", functions].concat())
 }

@@ -3,7 +3,7 @@
 use crate::device::Device;
 use crate::element::Element;
 use crate::error::{Error, Refused, Result, Status, check};
-use crate::guard::{Chunk, Guard, Ref, RefMut, SharedMut, SharedRef};
+use crate::guard::{Chunk, Guard, Ref, RefMut, SharedMut, SharedRef, count};
 use crate::handle::{Handle, site};
 use crate::promise::Promise;
 use crate::sys;
@@ -246,7 +246,7 @@ impl<T> Array<T> {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        count(&self.shape)
     }
 
     /// Whether there is no element.
@@ -572,12 +572,14 @@ impl<T: Element> Array<T> {
     }
 }
 
-fn must_have(shape: &[usize], count: usize) -> Result<()> {
-    let wanted = shape.iter().try_fold(1_usize, |product, length| product.checked_mul(*length));
-    if wanted == Some(count) {
+/// Whether a shape has this number of elements.
+fn must_have(shape: &[usize], given: usize) -> Result<()> {
+    let product = || shape.iter().try_fold(1_usize, |product, length| product.checked_mul(*length));
+    let wanted = if shape.contains(&0) { Some(0) } else { product() };
+    if wanted == Some(given) {
         return Ok(());
     }
-    Err(Error::new(Status::SHAPE, format!("tenure_rs: {count} elements do not fill shape {shape:?}")))
+    Err(Error::new(Status::SHAPE, format!("tenure_rs: {given} elements do not fill shape {shape:?}")))
 }
 
 /// All properties of an array.

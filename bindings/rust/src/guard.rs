@@ -21,6 +21,11 @@ use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 use std::ptr::{self, NonNull};
 
+/// The number of elements. Of a shape with a length of 0 the other lengths may be of any size.
+pub(crate) fn count(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |product, length| product.wrapping_mul(*length))
+}
+
 /// An open guard of the library, which this value ends.
 struct Open {
     guard: NonNull<sys::tn_borrow>,
@@ -108,7 +113,7 @@ impl<T: Element> Guard<T> {
     }
 
     fn len(&self) -> usize {
-        self.axes.shape().iter().product()
+        count(self.axes.shape())
     }
 
     /// Whether references to the elements may exist at all: host memory, aligned.

@@ -2,7 +2,7 @@
 //!
 //! The C interface as it is: types and constants with the comments of `tenure.h`, which documents the functions too.
 #![allow(non_camel_case_types, missing_docs)]
-#![allow(clippy::identity_op, clippy::missing_safety_doc)]
+#![allow(clippy::identity_op, clippy::missing_safety_doc, rustdoc::broken_intra_doc_links)]
 
 use core::ffi::{c_char, c_int, c_void};
 

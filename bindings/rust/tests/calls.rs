@@ -59,6 +59,59 @@ fn an_array_without_elements_has_empty_slices() {
     assert!(a.is_empty() && a.read().unwrap().as_slice().unwrap().is_empty());
     assert!(a.write().unwrap().as_mut_slice().unwrap().is_empty());
     assert_eq!((a.read().unwrap().iter().count(), a.to_vec().unwrap().len()), (0, 0));
+    let huge = [1 << 30, 1 << 30, 1 << 30, 0];
+    for made in [Array::<u8>::zeros(huge), Array::from_vec(Vec::<u8>::new(), huge), Array::from_slice(&[], huge)] {
+        match made {
+            Ok(array) => assert!(array.is_empty() && array.read().unwrap().as_slice().unwrap().is_empty()),
+            Err(error) => assert_eq!(error.status(), Status::OVERFLOW),
+        }
+    }
+}
+
+#[test]
+fn every_byte_is_a_truth_value() {
+    let mut truth = Array::<Bool>::zeros([4]).unwrap();
+    let mut guard = truth.write_shared(Mode::Aliased).unwrap();
+    // SAFETY: the four bytes of the elements, written as foreign code may.
+    unsafe { guard.as_mut_ptr().cast::<[u8; 4]>().write([0, 1, 2, 255]) };
+    drop(guard);
+    let truth: Vec<bool> = truth.read().unwrap().iter().map(|value| value.get()).collect();
+    assert_eq!(truth, [false, true, true, true]);
+}
+
+#[test]
+fn elements_that_share_bytes_have_no_writer() {
+    let a = numbers(&[1, 3]);
+    let mut handle = std::ptr::null_mut();
+    // SAFETY: a handle of this test, two lengths, and a place for the view.
+    let status_of_view = unsafe { sys::tn_array_broadcast(a.as_raw(), 2, [2, 3].as_ptr(), &mut handle) };
+    assert_eq!(status_of_view, sys::TN_OK);
+    // SAFETY: the handle of the view.
+    let mut twice = unsafe { Array::<f64>::from_raw(handle) }.unwrap();
+    assert_eq!(twice.read().unwrap().iter().copied().collect::<Vec<_>>(), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
+    assert_eq!(status(twice.write()), Status::READONLY);
+}
+
+#[test]
+fn elements_that_are_not_aligned_have_no_references() {
+    let bytes = Array::from_vec(vec![0_u32; 4], [4]).unwrap();
+    let (mut raw, mut part, mut floats) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+    let spec = sys::tn_slice_spec { start: 2, stop: 10, step: 1, reserved: [0; 4] };
+    // SAFETY: handles of this test, one spec, and places for the views; each handle is released once.
+    unsafe {
+        assert_eq!(sys::tn_array_view_dtype(bytes.as_raw(), sys::TN_U8, &mut raw), sys::TN_OK);
+        assert_eq!(sys::tn_array_slice(raw, 1, &spec, &mut part), sys::TN_OK);
+        let viewed = sys::tn_array_view_dtype(part, sys::TN_F32, &mut floats);
+        sys::tn_array_release(raw);
+        sys::tn_array_release(part);
+        if viewed != sys::TN_OK {
+            return; // the library makes no such view
+        }
+    }
+    // SAFETY: the handle of the view.
+    let a = unsafe { Array::<f32>::from_raw(floats) }.unwrap();
+    assert_eq!(status(a.read()), Status::LAYOUT);
+    assert_eq!(a.to_vec().unwrap(), [0.0; 2]);
 }
 
 #[test]
