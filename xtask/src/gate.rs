@@ -372,15 +372,19 @@ impl Gate {
         });
     }
 
-    /// The tests of the Rust crate on the shared library, with what must not compile and the example of its README.
+    /// The tests of the Rust crate on the shared library and the simulated driver, what must not compile, and the example of its README.
     fn rust_crate(&mut self) {
         self.stage("Rust on the C library", None, || {
             // `cargo test` leaves the library of `cargo build` as it is.
-            if let Err(text) = tools::run(cargo().args(["build", "--locked"])) {
-                return Row::of(Err(text));
-            }
+            let built = tools::run(cargo().args(["build", "--locked"])).and_then(|()| sim::stage());
+            let simulator = match built {
+                Ok(simulator) => simulator,
+                Err(text) => return Row::of(Err(text)),
+            };
             let features = "ndarray,dlpack,half,complex";
-            counted(cargo().args(["test", "--locked", "--package", "tenure-rs", "--features", features]))
+            let mut tests = cargo();
+            tests.args(["test", "--locked", "--package", "tenure-rs", "--features", features]);
+            counted(tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim"))
         });
     }
 

@@ -182,7 +182,8 @@ impl<T: Element> Array<T> {
     ///
     /// # Safety
     /// - The handle is one that the caller may release, and releases no more.
-    /// - Whoever lent memory to the library, exported it or shares it with another process keeps to what `tenure.h` says of it.
+    /// - Whoever lent memory to the library, exported it, maps it from a file or shares it with another process keeps to what `tenure.h` says of
+    ///   it.
     pub unsafe fn from_raw(handle: *mut sys::tn_array) -> Result<Array<T>> {
         let handle = Handle::adopt(handle).ok_or_else(|| Error::new(Status::NULL, "tenure_rs: the array is NULL"))?;
         Array::checked(handle).map_err(|refused| {
