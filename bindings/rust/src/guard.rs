@@ -311,6 +311,7 @@ fn outside(index: &[usize], shape: &[usize]) -> ! {
 }
 
 /// A read guard. Until it ends, nobody writes the elements: neither this library's writers nor a consumer of a shared view.
+#[must_use = "the guard ends when the value is dropped"]
 pub struct Ref<'a, T> {
     guard: Guard<T>,
     array: PhantomData<&'a Array<T>>,
@@ -319,6 +320,7 @@ pub struct Ref<'a, T> {
 /// A write guard. Until it ends, nobody else reads or writes the elements.
 ///
 /// A guard that ends because its thread panics poisons its elements: reading them is [`Status::POISONED`] until they are overwritten.
+#[must_use = "the guard ends when the value is dropped"]
 pub struct RefMut<'a, T> {
     guard: Guard<T>,
     array: PhantomData<&'a mut Array<T>>,
@@ -411,6 +413,7 @@ impl<T> ExactSizeIterator for IterMut<'_, T> {}
 impl<T> FusedIterator for IterMut<'_, T> {}
 
 /// A read guard as C has it: consumers of shared views, and a lender, may write the elements meanwhile. So it has only their address.
+#[must_use = "the guard ends when the value is dropped"]
 pub struct SharedRef<'a, T> {
     guard: Guard<T>,
     array: PhantomData<&'a Array<T>>,
@@ -435,6 +438,7 @@ impl<'a, T: Element> SharedRef<'a, T> {
 }
 
 /// A write guard as C has it: consumers of shared views, and a lender, may use the elements meanwhile. So it has only their address.
+#[must_use = "the guard ends when the value is dropped"]
 pub struct SharedMut<'a, T> {
     guard: Guard<T>,
     array: PhantomData<&'a mut Array<T>>,
