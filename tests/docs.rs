@@ -310,6 +310,7 @@ fn dependencies_are_pinned_and_say_why() {
         "abi-check/Cargo.toml",
         "bindings/malloc/Cargo.toml",
         "bindings/python/Cargo.toml",
+        "bindings/rust/Cargo.toml",
         "cuda-sim/Cargo.toml",
         "tests/fuzz/Cargo.toml",
         "tests/harness/Cargo.toml",

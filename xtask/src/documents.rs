@@ -51,6 +51,7 @@ pub const SOURCE_ONLY: &[&str] = &[
     "CONTRIBUTING.md",
     "benches/logs/README.md",
     "bindings/cpp/tests/refused.cpp",
+    "bindings/rust/README.md",
     "cuda-sim/include/tenure_sim.h",
 ];
 

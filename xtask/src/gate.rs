@@ -98,6 +98,7 @@ pub fn run(extent: Extent) -> Done {
         gate.python();
         gate.distributed();
         gate.bindings();
+        gate.rust_crate();
         gate.lints();
         gate.installed();
         gate.preload();
@@ -368,6 +369,22 @@ impl Gate {
                 Ok(mut tests) => pytest_of(&mut tests),
                 Err(text) => Row::of(Err(text)),
             }
+        });
+    }
+
+    /// The tests of the Rust crate on the shared library and the simulated driver, what must not compile, and the example of its README.
+    fn rust_crate(&mut self) {
+        self.stage("Rust on the C library", None, || {
+            // `cargo test` leaves the library of `cargo build` as it is.
+            let built = tools::run(cargo().args(["build", "--locked"])).and_then(|()| sim::stage());
+            let simulator = match built {
+                Ok(simulator) => simulator,
+                Err(text) => return Row::of(Err(text)),
+            };
+            let features = "ndarray,dlpack,half,complex";
+            let mut tests = cargo();
+            tests.args(["test", "--locked", "--package", "tenure-rs", "--features", features]);
+            counted(tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim"))
         });
     }
 

@@ -6,13 +6,15 @@
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `abi/api.json`: functions, types and constants as data;
 //! - `bindings/fortran/tenure_c.f90`: that for Fortran;
-//! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there.
+//! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there;
+//! - `bindings/rust/src/sys.rs`: that block and the types.
 //!
 //! Promise: equal sources give equal bytes. `--check` writes nothing and names the files that are stale.
 
 mod api;
 mod facts;
 mod fortran;
+mod rust;
 
 use crate::tools::{Done, read, root};
 use quote::ToTokens;
@@ -69,8 +71,10 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
         ("abi/api.json", api.text()?),
         ("bindings/fortran/tenure_c.f90", fortran::module(&api)?),
     ];
+    let block = extern_block(&sections)?;
+    files.push((rust::PATH, rust::sys(&block)?));
     if root().join("bindings/python/Cargo.toml").exists() {
-        files.push(("bindings/python/src/ffi_generated.rs", extern_block(&sections)?));
+        files.push(("bindings/python/src/ffi_generated.rs", block));
     }
     Ok(files)
 }

@@ -44,7 +44,8 @@ cargo xtask <command>
                         tests the exchange with each installed library and writes docs/interop.md; --check only compares,
                         --peers includes the large libraries
   borrowing             writes the tables of docs/borrowing.md from what its tests observe; the tests only compare
-  header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt and the Python crate's extern block; --check only compares
+  header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt and the declarations of the Python and Rust crates;
+                        --check only compares
   header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program with each (a first
                         download of 120 MB)
   dist                  stages the libraries and headers in target/dist, and packs them into a tarball there

@@ -1,0 +1,600 @@
+//! Arrays: a handle with one claim on bytes that C, Python and Rust share.
+
+use crate::device::Device;
+use crate::element::Element;
+use crate::error::{Error, Refused, Result, Status, check};
+use crate::guard::{Chunk, Guard, Ref, RefMut, SharedMut, SharedRef, count};
+use crate::handle::{Handle, site};
+use crate::promise::Promise;
+use crate::sys;
+use crate::weak::Weak;
+use std::ffi::{CString, c_void};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::Location;
+use std::path::Path;
+use std::ptr;
+
+/// An array of elements `T`: one handle, which is released when the value is dropped. Further handles on the bytes, in Rust or in other
+/// languages, are made by [`try_clone`](Array::try_clone) and by views.
+///
+/// Elements are reached through guards. Two guards of one `Array` that conflict do not compile; two of different handles on one store are
+/// refused at run time, with [`Status::BORROWED`] or [`Status::BORROWED_WRITE`].
+///
+/// `Array` has no `Clone`: a clone is a claim, and the number of claims decides whether bytes may be overwritten in place.
+pub struct Array<T> {
+    handle: Handle<sys::tn_array>,
+    shape: Box<[usize]>,
+    elements: PhantomData<T>,
+}
+
+/// How a write treats other handles on the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// They see the change.
+    #[default]
+    Aliased,
+    /// There are none, else the call fails with [`Status::SHARED`] or the like.
+    Unique,
+    /// If there are any, this array moves to a copy first.
+    CopyOnWrite,
+}
+
+impl Mode {
+    fn bits(self) -> sys::tn_write_mode {
+        match self {
+            Mode::Aliased => sys::TN_WRITE_ALIASED,
+            Mode::Unique => sys::TN_WRITE_UNIQUE,
+            Mode::CopyOnWrite => sys::TN_WRITE_COW,
+        }
+    }
+}
+
+/// The memory of imports of [`Array::from_vec`], freed by the library's callback.
+unsafe extern "C" fn drop_vec<T>(context: *mut c_void) {
+    // SAFETY: the box that `from_vec` leaked, in the only call of the callback. Elements have no destructor, so nothing can panic.
+    drop(unsafe { Box::from_raw(context.cast::<Vec<T>>()) });
+}
+
+/// C's numbers of a shape.
+pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>> {
+    let number = |length: &usize| i64::try_from(*length);
+    let converted: std::result::Result<Vec<i64>, _> = shape.iter().map(number).collect();
+    converted.map_err(|_| Error::new(Status::OVERFLOW, format!("tenure_rs: shape {shape:?} does not fit into 64 bits")))
+}
+
+/// C's text of a path or name.
+fn text(bytes: &[u8]) -> Result<CString> {
+    CString::new(bytes).map_err(|_| Error::new(Status::INVALID, "tenure_rs: a text with a zero byte"))
+}
+
+/// Constructors.
+impl<T: Element> Array<T> {
+    /// An array of zeros, from the current pool of the thread.
+    #[track_caller]
+    pub fn zeros(shape: impl AsRef<[usize]>) -> Result<Array<T>> {
+        site(Location::caller());
+        Array::zeros_in(ptr::null_mut(), shape.as_ref())
+    }
+
+    /// An array with `value` in every element.
+    #[track_caller]
+    pub fn full(shape: impl AsRef<[usize]>, value: T) -> Result<Array<T>> {
+        site(Location::caller());
+        let shape = lengths(shape.as_ref())?;
+        let value = ptr::from_ref(&value).cast();
+        Array::made(|out| {
+            // SAFETY: as many lengths as axes, one element, default options, and a place for the handle.
+            unsafe {
+                sys::tn_array_full(
+                    ptr::null_mut(),
+                    T::DTYPE,
+                    shape.len() as i32,
+                    shape.as_ptr(),
+                    value,
+                    ptr::null(),
+                    out,
+                )
+            }
+        })
+    }
+
+    /// An array with a copy of `elements`, in C order.
+    ///
+    /// # Errors
+    /// [`Status::SHAPE`] if the shape has another number of elements.
+    #[track_caller]
+    pub fn from_slice(elements: &[T], shape: impl AsRef<[usize]>) -> Result<Array<T>> {
+        site(Location::caller());
+        let shape = shape.as_ref();
+        must_have(shape, elements.len())?;
+        let lengths = lengths(shape)?;
+        let mut out = Array::made(|out| {
+            // SAFETY: as in `full`. The elements are written before the array is handed out.
+            unsafe {
+                sys::tn_array_empty(ptr::null_mut(), T::DTYPE, lengths.len() as i32, lengths.as_ptr(), ptr::null(), out)
+            }
+        })?;
+        out.copy_from_slice(elements)?;
+        Ok(out)
+    }
+
+    /// An array of the vector's memory, in C order. Nothing is copied; the vector is dropped with the last holder of the bytes.
+    ///
+    /// # Errors
+    /// [`Status::SHAPE`] if the shape has another number of elements.
+    #[track_caller]
+    pub fn from_vec(elements: Vec<T>, shape: impl AsRef<[usize]>) -> Result<Array<T>> {
+        site(Location::caller());
+        let shape = shape.as_ref();
+        must_have(shape, elements.len())?;
+        let lengths = lengths(shape)?;
+        let layout = sys::tn_layout {
+            size: size_of::<sys::tn_layout>(),
+            dtype: T::DTYPE,
+            ndim: lengths.len() as i32,
+            shape: lengths.as_ptr(),
+            strides: ptr::null(),
+            offset: 0,
+        };
+        let kept = Box::into_raw(Box::new(elements));
+        let made = Array::made(|out| {
+            // SAFETY: the vector's memory, aligned and as long as the layout says, which stays until the callback drops the vector.
+            unsafe {
+                let data = (*kept).as_mut_ptr().cast();
+                let release = Some(drop_vec::<T> as unsafe extern "C" fn(*mut c_void));
+                sys::tn_array_import_host(data, &layout, sys::TN_TAKE, release, kept.cast(), out, ptr::null_mut())
+            }
+        });
+        if made.is_err() {
+            // SAFETY: a failing import calls no callback, so the box is still this function's.
+            drop(unsafe { Box::from_raw(kept) });
+        }
+        made
+    }
+
+    /// Reads a `.npy` file into memory of the current pool.
+    ///
+    /// # Errors
+    /// [`Status::IO`], and [`Status::DTYPE`] for a file of other elements.
+    #[track_caller]
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Array<T>> {
+        site(Location::caller());
+        let path = text(path.as_ref().as_os_str().as_bytes())?;
+        let options = sys::tn_npy_options {
+            size: size_of::<sys::tn_npy_options>(),
+            mode: sys::TN_NPY_COPY,
+            fd: -1,
+            pool: ptr::null_mut(),
+            max_header_bytes: 0,
+        };
+        // SAFETY: a text, options of their size, and a place for the handle.
+        let opened = Handle::make(|out| unsafe { sys::tn_array_open_npy(path.as_ptr(), &options, out) })?;
+        Array::checked(opened).map_err(Error::from)
+    }
+
+    /// An array of a C handle, which this value releases. A NULL handle is [`Status::NULL`].
+    ///
+    /// # Errors
+    /// [`Status::DTYPE`] if the elements are of another type. The caller still owns the handle then.
+    ///
+    /// # Safety
+    /// - The handle is one that the caller may release, and releases no more.
+    /// - Whoever lent memory to the library, exported it, maps it from a file or shares it with another process keeps to what `tenure.h` says of
+    ///   it.
+    pub unsafe fn from_raw(handle: *mut sys::tn_array) -> Result<Array<T>> {
+        let handle = Handle::adopt(handle).ok_or_else(|| Error::new(Status::NULL, "tenure_rs: the array is NULL"))?;
+        Array::checked(handle).map_err(|refused| {
+            let _ = refused.value.into_raw();
+            refused.error
+        })
+    }
+
+    /// The handle, which the caller releases.
+    pub fn into_raw(self) -> *mut sys::tn_array {
+        self.handle.into_raw()
+    }
+
+    /// The handle, for calls of the C interface. This value still releases it.
+    pub fn as_raw(&self) -> *mut sys::tn_array {
+        self.handle.get()
+    }
+
+    /// Zeros from a pool; NULL is the thread's current one.
+    pub(crate) fn zeros_in(pool: *mut sys::tn_pool, shape: &[usize]) -> Result<Array<T>> {
+        let shape = lengths(shape)?;
+        Array::made(|out| {
+            // SAFETY: as many lengths as axes, default options, and a place for the handle.
+            unsafe { sys::tn_array_zeros(pool, T::DTYPE, shape.len() as i32, shape.as_ptr(), ptr::null(), out) }
+        })
+    }
+
+    /// The array that a C call makes, whose elements are known to be of type `T`.
+    pub(crate) fn made(call: impl FnOnce(*mut *mut sys::tn_array) -> sys::tn_status) -> Result<Array<T>> {
+        Array::checked(Handle::make(call)?).map_err(Error::from)
+    }
+
+    /// The array of a handle, if its elements are of type `T`.
+    pub(crate) fn checked(
+        handle: Handle<sys::tn_array>,
+    ) -> std::result::Result<Array<T>, Refused<Handle<sys::tn_array>>> {
+        let info = match query(handle.get()) {
+            Ok(info) => info,
+            Err(error) => return Err(Refused::new(error, handle)),
+        };
+        if info.dtype != T::DTYPE {
+            let text = format!("tenure_rs: elements of type {:#x}, not {:#x}", info.dtype, T::DTYPE);
+            return Err(Refused::new(Error::new(Status::DTYPE, text), handle));
+        }
+        let shape = info.shape[..info.ndim as usize].iter().map(|length| *length as usize).collect();
+        Ok(Array { handle, shape, elements: PhantomData })
+    }
+}
+
+/// What it is.
+impl<T> Array<T> {
+    /// Lengths of the axes.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Number of axes.
+    pub fn ndim(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        count(&self.shape)
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the bytes are.
+    pub fn device(&self) -> Result<Device> {
+        Ok(Device::from_raw(query(self.handle.get())?.device))
+    }
+
+    /// The name in messages and reports; empty without one.
+    pub fn name(&self) -> Result<String> {
+        let name = query(self.handle.get())?.name;
+        let bytes = name.iter().take_while(|byte| **byte != 0).map(|byte| *byte as u8).collect();
+        Ok(String::from_utf8(bytes).unwrap_or_default())
+    }
+
+    /// Sets the name, of which 63 bytes are kept.
+    pub fn set_name(&self, name: &str) -> Result<()> {
+        let name = text(name.as_bytes())?;
+        // SAFETY: a text, which the call copies.
+        check(unsafe { sys::tn_array_set_name(self.handle.get(), name.as_ptr()) })
+    }
+
+    /// Whether nobody else holds the bytes: no handle, promise, guard, export or expression.
+    pub fn is_unique(&self) -> Result<bool> {
+        let mut unique = 0;
+        // SAFETY: a place for the answer.
+        check(unsafe { sys::tn_array_is_unique(self.handle.get(), &mut unique) })?;
+        Ok(unique != 0)
+    }
+
+    /// Why the bytes cannot be overwritten in place: TN_WHY_ bits.
+    fn why_not(&self) -> Result<sys::tn_why> {
+        let (mut why, mut holders) = (0, 0);
+        // SAFETY: room for no holder, and places for the two numbers.
+        check(unsafe {
+            sys::tn_array_why_not(
+                self.handle.get(),
+                ptr::null_mut(),
+                size_of::<sys::tn_holder>(),
+                0,
+                &mut why,
+                ptr::null_mut(),
+                &mut holders,
+            )
+        })?;
+        Ok(why)
+    }
+
+    /// Accepts the elements as they are, after a writer that panicked.
+    pub fn heal(&mut self) -> Result<()> {
+        // SAFETY: a call on a handle.
+        check(unsafe { sys::tn_array_heal(self.handle.get()) })
+    }
+}
+
+/// Guards.
+impl<T: Element> Array<T> {
+    /// Opens a read guard: until it ends, nobody writes the elements.
+    ///
+    /// # Errors
+    /// [`Status::BORROWED_WRITE`] beside a writer, [`Status::EXPORTED`] beside a shared view, [`Status::FOREIGN`] for lent bytes: copy the
+    /// array, or use [`read_shared`](Array::read_shared). [`Status::DEVICE`] for memory that the host cannot access.
+    #[track_caller]
+    pub fn read(&self) -> Result<Ref<'_, T>> {
+        site(Location::caller());
+        let guard = SharedRef::new(self.open_read(sys::TN_FROZEN)?);
+        self.must_not_be(sys::TN_WHY_FOREIGN)?;
+        // SAFETY: TN_FROZEN excludes shared views, the library's writers are excluded by every guard, and the bytes are not lent. A lender
+        // cannot come while the guard is open: only a shared view would give it the right to write, and none begins.
+        unsafe { guard.assume_frozen() }
+    }
+
+    /// Opens a read guard as C does: consumers of shared views, and a lender, may write the elements meanwhile.
+    ///
+    /// # Errors
+    /// [`Status::BORROWED_WRITE`] beside a writer, [`Status::EXPORTED`] beside an exclusive export.
+    #[track_caller]
+    pub fn read_shared(&self) -> Result<SharedRef<'_, T>> {
+        site(Location::caller());
+        Ok(SharedRef::new(self.open_read(0)?))
+    }
+
+    /// Opens a write guard in mode [`Mode::Aliased`]: until it ends, nobody else reads or writes the elements. Other handles see the change.
+    ///
+    /// # Errors
+    /// [`Status::BORROWED`] and [`Status::BORROWED_WRITE`] beside guards of other handles; [`Status::EXPORTED`] while the bytes have an
+    /// export, whose consumer may use them at any time; [`Status::FOREIGN`] for lent bytes; [`Status::READONLY`]; [`Status::DEVICE`].
+    #[track_caller]
+    pub fn write(&mut self) -> Result<RefMut<'_, T>> {
+        self.write_as(Mode::Aliased)
+    }
+
+    /// Opens a write guard in a mode. With [`Mode::CopyOnWrite`] the array moves to a copy where [`write`](Array::write) is refused because
+    /// of other holders.
+    ///
+    /// # Errors
+    /// As for [`write`](Array::write), and with [`Mode::Unique`] [`Status::SHARED`] beside other handles.
+    #[track_caller]
+    pub fn write_as(&mut self, mode: Mode) -> Result<RefMut<'_, T>> {
+        site(Location::caller());
+        let guard = SharedMut::new(self.open_write(mode)?);
+        self.must_not_be(sys::TN_WHY_EXPORTED | sys::TN_WHY_FOREIGN)?;
+        // SAFETY: the bytes are not lent, and had no export when the guard was open. While it is open, the library opens no other guard
+        // and no export on them.
+        unsafe { guard.assume_exclusive() }
+    }
+
+    /// Opens a write guard as C does: consumers of shared views, and a lender, may use the elements meanwhile.
+    ///
+    /// # Errors
+    /// As for [`write_as`](Array::write_as), but [`Status::EXPORTED`] only beside an export that is not shared.
+    #[track_caller]
+    pub fn write_shared(&mut self, mode: Mode) -> Result<SharedMut<'_, T>> {
+        site(Location::caller());
+        Ok(SharedMut::new(self.open_write(mode)?))
+    }
+
+    /// Opens write guards on `n` consecutive parts of an axis, all or none, so that threads can write them.
+    ///
+    /// # Errors
+    /// As for [`write`](Array::write); [`Status::RANGE`] for another axis, [`Status::INVALID`] for 0 parts.
+    #[track_caller]
+    pub fn chunks<'a>(&'a mut self, axis: usize, n: usize) -> Result<Vec<Chunk<'a, T>>> {
+        site(Location::caller());
+        // A write in this mode moves no bytes, so the strides are those of the parts too.
+        let info = query(self.handle.get())?;
+        let mut chunks: Vec<sys::tn_chunk> = Vec::new();
+        let no_memory = |_| Error::new(Status::NO_HOST_MEMORY, format!("tenure_rs: no memory for {n} parts"));
+        chunks.try_reserve_exact(n).map_err(no_memory)?;
+        let c_axis = i32::try_from(axis).unwrap_or(i32::MAX);
+        // SAFETY: room for `n` parts.
+        check(unsafe {
+            sys::tn_array_chunks_write(
+                self.handle.get(),
+                c_axis,
+                n,
+                sys::TN_WRITE_ALIASED,
+                ptr::null_mut(),
+                chunks.as_mut_ptr(),
+            )
+        })?;
+        // SAFETY: the call wrote all of them.
+        unsafe { chunks.set_len(n) };
+        let part = |chunk: &sys::tn_chunk| (chunk.start, SharedMut::new(Guard::part(chunk, axis, &self.shape, &info)));
+        // All of them own their guards before anything can be refused.
+        let parts: Vec<_> = chunks.iter().map(part).collect();
+        self.must_not_be(sys::TN_WHY_EXPORTED | sys::TN_WHY_FOREIGN)?;
+        let exclusive = |(start, part): (i64, SharedMut<'a, T>)| {
+            // SAFETY: as in `write_as`. The parts share no byte.
+            Ok(Chunk { start: start as usize, part: unsafe { part.assume_exclusive() }? })
+        };
+        parts.into_iter().map(exclusive).collect()
+    }
+
+    fn open_read(&self, flags: sys::tn_borrow_flags) -> Result<Guard<T>> {
+        Guard::open(|view, out| {
+            // SAFETY: places for the view and the guard; no stream.
+            unsafe { sys::tn_array_borrow_read(self.handle.get(), flags, ptr::null_mut(), ptr::null_mut(), view, out) }
+        })
+    }
+
+    fn open_write(&self, mode: Mode) -> Result<Guard<T>> {
+        Guard::open(|view, out| {
+            // SAFETY: places for the view and the guard; no stream.
+            unsafe {
+                sys::tn_array_borrow_write(self.handle.get(), mode.bits(), ptr::null_mut(), ptr::null_mut(), view, out)
+            }
+        })
+    }
+
+    /// Refuses references to bytes that somebody may use without a guard.
+    fn must_not_be(&self, refused: sys::tn_why) -> Result<()> {
+        let why = self.why_not()? & refused;
+        if why & sys::TN_WHY_EXPORTED != 0 {
+            let text = "tenure_rs: an export of the bytes is alive, and its consumer may use them at any time; end the export, or write \
+                        with Mode::CopyOnWrite";
+            return Err(Error::new(Status::EXPORTED, text));
+        }
+        if why != 0 {
+            let text = "tenure_rs: the bytes are lent by another owner, who may use them at any time; copy the array, or use a shared guard";
+            return Err(Error::new(Status::FOREIGN, text));
+        }
+        Ok(())
+    }
+}
+
+/// Elements as a whole.
+impl<T: Element> Array<T> {
+    /// Sets every element to 0.
+    #[track_caller]
+    pub fn zero_(&mut self) -> Result<()> {
+        site(Location::caller());
+        // SAFETY: a call on a handle; the work is done on return.
+        check(unsafe { sys::tn_array_zero(self.handle.get(), sys::TN_WRITE_ALIASED, ptr::null_mut()) })
+    }
+
+    /// Sets every element to a value.
+    #[track_caller]
+    pub fn fill_(&mut self, value: T) -> Result<()> {
+        site(Location::caller());
+        let value = ptr::from_ref(&value).cast();
+        // SAFETY: one element, which the call copies; the work is done on return.
+        check(unsafe { sys::tn_array_fill(self.handle.get(), value, sys::TN_WRITE_ALIASED, ptr::null_mut()) })
+    }
+
+    /// The elements in C order, also from a device.
+    pub fn to_vec(&self) -> Result<Vec<T>> {
+        let len = self.len();
+        let mut out: Vec<MaybeUninit<T>> = Vec::with_capacity(len);
+        // SAFETY: room for all elements, in C order.
+        check(unsafe {
+            sys::tn_array_copy_to_host(self.handle.get(), out.as_mut_ptr().cast(), ptr::null(), ptr::null_mut())
+        })?;
+        let mut out = std::mem::ManuallyDrop::new(out);
+        // SAFETY: the call wrote `len` elements; MaybeUninit<T> has the layout of T.
+        Ok(unsafe { Vec::from_raw_parts(out.as_mut_ptr().cast(), len, out.capacity()) })
+    }
+
+    /// Overwrites all elements, in C order, also on a device.
+    ///
+    /// # Errors
+    /// [`Status::SHAPE`] for another number of elements.
+    pub fn copy_from_slice(&mut self, elements: &[T]) -> Result<()> {
+        must_have(&self.shape, elements.len())?;
+        let data = elements.as_ptr().cast();
+        // SAFETY: as many elements as the array has; the work is done on return.
+        check(unsafe {
+            sys::tn_array_copy_from_host(self.handle.get(), data, ptr::null(), sys::TN_WRITE_ALIASED, ptr::null_mut())
+        })
+    }
+
+    /// The sum of all elements, of `f32` or `f64` on the host.
+    ///
+    /// # Errors
+    /// [`Status::DTYPE`] for other elements, [`Status::DEVICE`].
+    #[track_caller]
+    pub fn sum(&self) -> Result<T> {
+        site(Location::caller());
+        // SAFETY: a call on a handle, and a place for the expression; so are the next two.
+        let leaf = Handle::make(|out| unsafe { sys::tn_expr_leaf(self.handle.get(), sys::TN_FORM_FULL, out) })?;
+        // SAFETY: as above.
+        let sum = Handle::make(|out| unsafe { sys::tn_expr_sum(leaf.get(), sys::TN_ALL_AXES, out) })?;
+        // SAFETY: as above.
+        let value = Array::<T>::made(|out| unsafe { sys::tn_expr_compute(sum.get(), 0, out) })?;
+        Ok(value.to_vec()?[0])
+    }
+
+    /// Writes a `.npy` file, which is at any time the old one or the complete new one.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = text(path.as_ref().as_os_str().as_bytes())?;
+        // SAFETY: a text and no flag.
+        check(unsafe { sys::tn_array_save_npy(self.handle.get(), path.as_ptr(), 0) })
+    }
+}
+
+/// Further handles, and ownership.
+impl<T: Element> Array<T> {
+    /// Another handle on the same bytes. Both see what either writes.
+    #[track_caller]
+    pub fn try_clone(&self) -> Result<Array<T>> {
+        site(Location::caller());
+        // SAFETY: a call on a handle, and a place for the clone.
+        Array::made(|out| unsafe { sys::tn_array_clone(self.handle.get(), out) })
+    }
+
+    /// A copy of the elements, in bytes of its own on the same device.
+    #[track_caller]
+    pub fn copy(&self) -> Result<Array<T>> {
+        site(Location::caller());
+        let handle = self.handle.get();
+        // SAFETY: a call on a handle, the current pool, and a place for the copy, which is done on return.
+        Array::made(|out| unsafe { sys::tn_array_copy(handle, ptr::null_mut(), ptr::null_mut(), out) })
+    }
+
+    /// A handle without a claim: it does not keep the bytes alive.
+    #[track_caller]
+    pub fn downgrade(&self) -> Result<Weak<T>> {
+        site(Location::caller());
+        // SAFETY: a call on a handle, and a place for the weak handle.
+        Ok(Weak::new(Handle::make(|out| unsafe { sys::tn_array_weaken(self.handle.get(), out) })?))
+    }
+
+    /// Gives the array away. Who takes the promise owns the bytes, and may overwrite them in place if nobody else holds them.
+    ///
+    /// # Errors
+    /// The array is in the error, as it was: [`Status::BORROWED`] if a guard of it was forgotten.
+    #[track_caller]
+    pub fn give(self) -> std::result::Result<Promise<T>, Refused<Array<T>>> {
+        site(Location::caller());
+        // SAFETY: a call on a handle, and a place for the promise.
+        match Handle::make(|out| unsafe { sys::tn_array_give(self.handle.get(), 1, out) }) {
+            Ok(promise) => Ok(Promise::new(promise, Some(self))),
+            Err(error) => Err(Refused::new(error, self)),
+        }
+    }
+
+    /// Moves the array to a device; the call returns when the elements are there. An array that is there already is not copied. Otherwise its
+    /// old bytes return to their pool, unless other handles hold them.
+    ///
+    /// # Errors
+    /// The array is in the error, as it was: [`Status::DEVICE`], [`Status::UNSUPPORTED`], [`Status::NO_DEVICE_MEMORY`].
+    #[track_caller]
+    pub fn to_device(self, device: Device) -> std::result::Result<Array<T>, Refused<Array<T>>> {
+        site(Location::caller());
+        // SAFETY: as in `give`.
+        let promise = match Handle::make(|out| unsafe { sys::tn_array_give(self.handle.get(), 1, out) }) {
+            Ok(promise) => promise,
+            Err(error) => return Err(Refused::new(error, self)),
+        };
+        let moved = Array::made(|out| {
+            // SAFETY: a promise, the current pool of the device, and a place for the array. No stream: it is done on return.
+            unsafe {
+                sys::tn_promise_to_device(promise.get(), device.into_raw(), ptr::null_mut(), ptr::null_mut(), out)
+            }
+        });
+        // Ends a promise that was not taken: then this handle has its array again.
+        drop(promise);
+        moved.map_err(|error| Refused::new(error, self))
+    }
+}
+
+/// Whether a shape has this number of elements.
+fn must_have(shape: &[usize], given: usize) -> Result<()> {
+    let product = || shape.iter().try_fold(1_usize, |product, length| product.checked_mul(*length));
+    let wanted = if shape.contains(&0) { Some(0) } else { product() };
+    if wanted == Some(given) {
+        return Ok(());
+    }
+    Err(Error::new(Status::SHAPE, format!("tenure_rs: {given} elements do not fill shape {shape:?}")))
+}
+
+/// All properties of an array.
+pub(crate) fn query(handle: *mut sys::tn_array) -> Result<sys::tn_array_info> {
+    // SAFETY: plain numbers, for which zero is a value.
+    let mut info: sys::tn_array_info = unsafe { std::mem::zeroed() };
+    info.size = size_of::<sys::tn_array_info>();
+    // SAFETY: a struct of that size.
+    check(unsafe { sys::tn_array_query(handle, &mut info) })?;
+    Ok(info)
+}
+
+impl<T> fmt::Debug for Array<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Array").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}

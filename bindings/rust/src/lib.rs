@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("libtenure supports 64-bit platforms only");
+
+#[rustfmt::skip]
+pub mod sys;
+
+mod array;
+mod device;
+#[cfg(feature = "dlpack")]
+mod dlpack;
+mod element;
+mod error;
+mod guard;
+mod handle;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+mod pool;
+mod promise;
+mod view;
+mod weak;
+
+pub use array::{Array, Mode};
+pub use device::{Device, MemoryInfo, memory_info};
+#[cfg(feature = "dlpack")]
+pub use dlpack::Tensor;
+pub use element::{Bool, Element};
+pub use error::{Error, Refused, Result, Status};
+pub use guard::{Chunk, Iter, IterMut, Ref, RefMut, SharedMut, SharedRef};
+pub use pool::{CurrentPool, Pool, PoolOptions, PoolStats};
+pub use promise::{Promise, enter};
+pub use view::Slice;
+pub use weak::Weak;
