@@ -7,15 +7,9 @@
  * that includes calls of the driver says so; the simulator's calls take part in its figure. Traces print failed requests, and the peak of the
  * reserved bytes divided by that of the bytes in use.
  */
-#define _GNU_SOURCE
+#include "thread_time.h"
 #include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <tenure.h>
-#include <time.h>
 
-#define OK(call) ((call) == TN_OK ? (void)0 : fail(#call))
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
@@ -23,25 +17,6 @@
 
 static const tn_device GPU = {TN_CUDA, 0};
 static const char *only;
-
-static _Noreturn void fail(const char *what)
-{
-    fprintf(stderr, "device_pool: %s: %s\n", what, tn_last_error());
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static void print(const char *name, uint64_t n, double *ns, int count)
 {

@@ -5,36 +5,11 @@
  *
  * Each pair makes two events. `cargo xtask bench events` runs it and makes the differences.
  */
-#define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <tenure.h>
-#include <time.h>
+#include "thread_time.h"
 
-#define OK(call) ((call) == TN_OK ? (void)0 : fail(#call))
 #define ROUNDS   15
 #define PAIRS    20000
 #define CAPACITY ((uint64_t)ROUNDS * PAIRS * 4 * 64)
-
-static _Noreturn void fail(const char *what)
-{
-    fprintf(stderr, "events: %s: %s\n", what, tn_last_error());
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static tn_array *array;
 

@@ -6,16 +6,10 @@
  * `cargo xtask bench launch` runs it on the simulated driver, and on a driver without a device (launch_driver.c), whose calls take a few
  * nanoseconds. Queued work runs outside of the timed part.
  */
-#define _GNU_SOURCE
+#include "thread_time.h"
 #include <dlfcn.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <tenure.h>
-#include <time.h>
 
-#define OK(call)   ((call) == TN_OK ? (void)0 : fail(#call))
 #define ROUNDS     15
 #define LAUNCHES   500
 #define N_ARRAYS   6
@@ -23,25 +17,6 @@
 #define N_CASES    (int)(sizeof cases / sizeof *cases)
 
 static const tn_device GPU = {TN_CUDA, 0};
-
-static _Noreturn void fail(const char *what)
-{
-    fprintf(stderr, "launch: %s: %s\n", what, tn_last_error());
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* ---- the driver ---- */
 static struct {

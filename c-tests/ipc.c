@@ -337,11 +337,7 @@ static void lies(void)
     /* Random bytes: a status each. */
     uint64_t state = 88172645463325252u;
     for (int i = 0; i < rounds(200000); i++) {
-        wrong = m;
-        for (int n = 0; n < 1 + i % 3; n++) {
-            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-            wrong.descriptor[state % m.bytes] = (unsigned char)(state >> 32);
-        }
+        wrong = damaged(&m, 1 + i % 3, &state);
         tn_array *any = NULL;
         if (tn_array_import_ipc(wrong.descriptor, wrong.bytes, wrong.fd, 0, &any, NULL) == TN_OK) {
             info_of(any);

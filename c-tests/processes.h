@@ -83,6 +83,17 @@ static inline tn_array *imported(const message *m, tn_crossing_flags flags)
     return array;
 }
 
+/* A message with up to three random bytes, in which `m` has others. */
+static inline message damaged(const message *m, int bytes, uint64_t *random)
+{
+    message wrong = *m;
+    for (int n = 0; n < bytes; n++) {
+        *random ^= *random << 13, *random ^= *random >> 7, *random ^= *random << 17;
+        wrong.descriptor[*random % m->bytes] = (unsigned char)(*random >> 32);
+    }
+    return wrong;
+}
+
 /* Element i of an array of one axis, or of a C-contiguous one. */
 static inline int64_t element(tn_array *array, int64_t i)
 {

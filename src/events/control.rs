@@ -6,7 +6,7 @@
 use super::store::{CHUNK_BYTES, KINDS, LOG, Reserved, STORE};
 use super::texts;
 use crate::error::{Result, Status, fail};
-use crate::names::readable;
+use crate::names::Path;
 use crate::sys::file::{self, Errno, File};
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
@@ -34,12 +34,9 @@ pub fn start(destination: Destination<'_>, kinds: u32, capacity: usize) -> Resul
         Destination::File(path) => (Some(create(path)?), path),
     };
     let is_file = file.is_some();
-    let reserved = Reserved::new(capacity / CHUNK_BYTES, file).map_err(|errno| {
-        let path = readable(path.to_bytes());
-        match is_file {
-            true => fail(TN_ERR_IO, format_args!("{path} cannot take {capacity} bytes of events: {errno}")),
-            false => fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {capacity} bytes of events: {errno}")),
-        }
+    let reserved = Reserved::new(capacity / CHUNK_BYTES, file).map_err(|errno| match is_file {
+        true => fail(TN_ERR_IO, format_args!("{} cannot take {capacity} bytes of events: {errno}", Path(path))),
+        false => fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {capacity} bytes of events: {errno}")),
     })?;
     thread::on_fork_child(after_fork);
     thread::stop_the_world(|| {
@@ -62,8 +59,7 @@ fn runs_already() -> Status {
 
 /// A new file for a log. It takes the place of a regular file with that name. A process that still writes to the old one keeps it.
 fn create(path: &CStr) -> Result<File> {
-    let refuse =
-        |what: &str, errno: Errno| Err(fail(TN_ERR_IO, format_args!("{} {what}: {errno}", readable(path.to_bytes()))));
+    let refuse = |what: &str, errno: Errno| Err(fail(TN_ERR_IO, format_args!("{} {what}: {errno}", Path(path))));
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
     for _ in 0..4 {
         match File::open(None, path, flags, 0o600) {
@@ -79,7 +75,7 @@ fn create(path: &CStr) -> Result<File> {
         if !old.is_regular() {
             return Err(fail(
                 TN_ERR_IO,
-                format_args!("{} is no regular file; events go to a regular file only", readable(path.to_bytes())),
+                format_args!("{} is no regular file; events go to a regular file only", Path(path)),
             ));
         }
         if let Err(errno) = file::remove(&File::lent(libc::AT_FDCWD), path) {

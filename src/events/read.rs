@@ -6,7 +6,7 @@
 use super::event::Kind;
 use super::store::{CHUNK_BYTES, HEADER_BYTES, LOG, SLOT_BYTES, SLOTS, STORE, Slot, begin_copied_chunk};
 use super::texts;
-use crate::error::{Result, fail};
+use crate::error::{Result, Status, fail};
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
@@ -81,44 +81,57 @@ pub fn copy(pools: impl FnOnce(&mut dyn FnMut(u64, &str))) -> Result<Copied> {
 
 /// While the world is stopped.
 fn copy_memory() -> Result<Copied> {
-    if !STORE.exists() {
-        return Err(fail(TN_ERR_INVALID, format_args!("there is no log of events; begin one with tn_events_start")));
-    }
-    if STORE.is_file() {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("the events are in their file already; it can be read at any time"),
-        ));
-    }
-    if LOG.load(Ordering::Relaxed) != 0 {
-        STORE.set_clock();
-    }
-    let (start, chunks) = STORE.memory();
-    let used = |number: &usize| STORE.used(*number) > 0;
+    let log = View::of_memory().ok_or_else(no_memory_log)?;
     let definitions = 2 * (texts::count() + POOLS);
-    let count = (0..chunks).filter(used).count() + definitions.div_ceil(SLOTS as usize);
+    let count = log.chunks().count() + definitions.div_ceil(SLOTS as usize);
     let bytes = HEADER_BYTES + count * CHUNK_BYTES;
     let none = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a copy of {bytes} bytes of events"));
     let mut copied = Copied { start: os::map(bytes, os::page_bytes()).ok_or_else(none)?, bytes, used: 0 };
-    copied.add(start, HEADER_BYTES, HEADER_BYTES);
-    for number in (0..chunks).filter(used) {
-        let chunk = start + HEADER_BYTES + number * CHUNK_BYTES;
-        copied.add(chunk, (1 + STORE.used(number) as usize) * SLOT_BYTES, CHUNK_BYTES);
+    copied.add(STORE.memory().0, HEADER_BYTES, HEADER_BYTES);
+    for (chunk, used) in log.chunks() {
+        copied.add(chunk, (1 + used) * SLOT_BYTES, CHUNK_BYTES);
     }
     Ok(copied)
 }
 
-/// A log in memory, in place.
+#[cold]
+fn no_memory_log() -> Status {
+    let text = match STORE.is_file() {
+        true => "the events are in their file already; it can be read at any time",
+        false => "there is no log of events; begin one with tn_events_start",
+    };
+    fail(TN_ERR_INVALID, format_args!("{text}"))
+}
+
+/// A log in memory, in place, while the world is stopped.
 pub struct View(());
 
 impl View {
-    /// Calls `visit` with the time, the kind, and the slot's words of everything in the log. Each thread's events are in their order.
-    pub fn each(&self, mut visit: impl FnMut(u8, &Slot)) {
+    /// The log, with its clock brought up to date. None: there is none in memory.
+    fn of_memory() -> Option<View> {
+        if !STORE.exists() || STORE.is_file() {
+            return None;
+        }
+        if LOG.load(Ordering::Relaxed) != 0 {
+            STORE.set_clock();
+        }
+        Some(View(()))
+    }
+
+    /// The chunks in use: the address of each, and its number of slots in use.
+    fn chunks(&self) -> impl Iterator<Item = (usize, usize)> {
         let (start, chunks) = STORE.memory();
-        for number in 0..chunks {
-            let slots = start + HEADER_BYTES + number * CHUNK_BYTES + SLOT_BYTES;
-            // SAFETY: the chunk's slots in use; the world is stopped, so that nobody writes them.
-            let slots = unsafe { core::slice::from_raw_parts(slots as *const Slot, STORE.used(number) as usize) };
+        let used = |number| STORE.used(number) as usize;
+        (0..chunks)
+            .map(move |number| (start + HEADER_BYTES + number * CHUNK_BYTES, used(number)))
+            .filter(|chunk| chunk.1 > 0)
+    }
+
+    /// Calls `visit` with the kind and the words of each slot in the log. Each thread's events are in their order.
+    pub fn each(&self, mut visit: impl FnMut(u8, &Slot)) {
+        for (chunk, used) in self.chunks() {
+            // SAFETY: the chunk's slots in use, behind its header; the world is stopped, so that nobody writes them.
+            let slots = unsafe { core::slice::from_raw_parts((chunk + SLOT_BYTES) as *const Slot, used) };
             slots.iter().for_each(|slot| visit(slot[1] as u8, slot));
         }
     }
@@ -136,16 +149,9 @@ impl View {
 
 /// Looks at the log in memory, while the world is stopped. None: there is none.
 pub fn view<R>(look: impl FnOnce(&View) -> R) -> Option<R> {
+    // Spares the stop where nothing is recorded.
     if !STORE.exists() || STORE.is_file() {
         return None;
     }
-    thread::stop_the_world(|| {
-        if !STORE.exists() || STORE.is_file() {
-            return None;
-        }
-        if LOG.load(Ordering::Relaxed) != 0 {
-            STORE.set_clock();
-        }
-        Some(look(&View(())))
-    })
+    thread::stop_the_world(|| View::of_memory().map(|log| look(&log)))
 }

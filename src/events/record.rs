@@ -8,7 +8,7 @@ use super::event::{Event, Kind};
 use super::store::{KINDS, STORE};
 use super::texts;
 use crate::sys::ticks;
-use crate::thread::{self, CriticalSection};
+use crate::thread::{self, CriticalSection, Thread};
 use core::sync::atomic::Ordering;
 
 /// Whether a log runs that records this kind.
@@ -41,34 +41,34 @@ pub fn record_since(ticks: u64, kind: Kind, fill: impl FnOnce(&mut Event)) {
 
 #[inline(never)]
 fn write(ticks: u64, event: &Event) {
-    // Only a thread that has ended, or found no memory for its record, has none.
-    let Some(thread) = thread::current_if_registered() else {
-        STORE.dropped.fetch_add(1, Ordering::Relaxed);
-        return;
-    };
-    let _inside = CriticalSection::enter(thread);
-    let site = thread.site();
-    texts::use_site(thread, site);
-    Cursor::write(thread, &[event.slot(ticks, site)]);
+    in_section(|thread| {
+        let site = thread.site();
+        texts::use_site(thread, site);
+        Cursor::write(thread, &[event.slot(ticks, site)]);
+    });
 }
 
 /// Records that an array has a name.
 pub fn name(array: u64, address: u64, name: &str) {
-    if records(Kind::Name)
-        && let Some(thread) = thread::current_if_registered()
-    {
-        let _inside = CriticalSection::enter(thread);
-        Cursor::write(thread, &texts::slots(Kind::Name, array, address, name));
+    if records(Kind::Name) {
+        in_section(|thread| Cursor::write(thread, &texts::slots(Kind::Name, array, address, name)));
     }
 }
 
 /// Defines a pool's name, in a log that goes to a file.
 pub fn define_pool(serial: u64, name: &str) {
-    if KINDS.load(Ordering::Relaxed) != 0
-        && texts::are_written()
-        && let Some(thread) = thread::current_if_registered()
-    {
-        let _inside = CriticalSection::enter(thread);
-        Cursor::write(thread, &texts::slots(Kind::Pool, serial, 0, name));
+    if KINDS.load(Ordering::Relaxed) != 0 && texts::are_written() {
+        in_section(|thread| Cursor::write(thread, &texts::slots(Kind::Pool, serial, 0, name)));
     }
+}
+
+/// Writes in a critical section of the thread. Only a thread that has ended, or found no memory for its record, has none, and drops the event.
+#[inline(always)]
+fn in_section(write: impl FnOnce(&'static Thread)) {
+    let Some(thread) = thread::current_if_registered() else {
+        STORE.dropped.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    let _inside = CriticalSection::enter(thread);
+    write(thread);
 }

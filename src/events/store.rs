@@ -210,9 +210,9 @@ impl Store {
     pub fn finish(&self) {
         self.set_clock();
         if let Some(fd) = self.file.load(Ordering::Relaxed).checked_sub(1) {
-            let used = self.turns.load(Ordering::Relaxed).min(self.chunks.load(Ordering::Relaxed));
-            // A file that keeps its unused end is good too.
-            let _ = File::lent(fd as i32).truncate(HEADER_BYTES + used * CHUNK_BYTES);
+            let used = HEADER_BYTES + self.turns.load(Ordering::Relaxed) * CHUNK_BYTES;
+            // A turn may have found no room. A file that keeps its unused end is good too.
+            let _ = File::lent(fd as i32).truncate(used.min(*self.grown.lock()));
             self.end();
         }
     }

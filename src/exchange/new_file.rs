@@ -16,24 +16,25 @@ const BUFFER_BYTES: usize = 8 << 10;
 
 /// Saves a text: the file at `path` has all that `write` writes, or stays as it was. TN_ERR_IO.
 pub fn save_text(path: &CStr, write: impl FnOnce(&mut dyn fmt::Write)) -> Result<()> {
-    let target = Target::find(path, 0)?;
-    let new_file = NewFile::make(&target)?;
-    let mut text = TextFile { file: &new_file.file, buffer: [0; BUFFER_BYTES], used: 0, failed: None };
-    write(&mut text);
-    text.flush();
-    if let Some(errno) = text.failed {
-        return Err(io_error(path, "cannot be written", errno));
-    }
-    new_file.install(&target)
+    save(path, |file| {
+        let mut text = TextFile { file, buffer: [0; BUFFER_BYTES], used: 0, failed: None };
+        write(&mut text);
+        text.flush();
+        text.failed.map_or(Ok(()), Err)
+    })
 }
 
 /// Saves bytes: the file at `path` has all of them, or stays as it was. TN_ERR_IO.
 pub fn save_bytes(path: &CStr, bytes: &[u8]) -> Result<()> {
+    // SAFETY: the slice.
+    save(path, |file| unsafe { file.write(bytes.as_ptr(), bytes.len()) })
+}
+
+/// Saves what `write` writes into the new file, unless that fails.
+fn save(path: &CStr, write: impl FnOnce(&File) -> file::Outcome<()>) -> Result<()> {
     let target = Target::find(path, 0)?;
     let new_file = NewFile::make(&target)?;
-    // SAFETY: the slice.
-    unsafe { new_file.file.write(bytes.as_ptr(), bytes.len()) }
-        .map_err(|errno| io_error(path, "cannot be written", errno))?;
+    write(&new_file.file).map_err(|errno| io_error(path, "cannot be written", errno))?;
     new_file.install(&target)
 }
 

@@ -18,28 +18,17 @@ fn detail(state: BlockState) -> u8 {
 
 /// Frees a block by `free`, which returns its requested bytes, and tells of it. `through`: the pool that was passed; None: that of the block.
 #[inline(always)]
-pub(super) fn free(
+pub(super) fn free<E>(
     through: Option<&'static Pool>,
     address: usize,
     state: BlockState,
-    free: impl FnOnce() -> Result<usize>,
-) -> Result<()> {
+    free: impl FnOnce() -> core::result::Result<usize, E>,
+) -> core::result::Result<(), E> {
     if events::records(Kind::Free) {
         let event = FreeEvent::begin(through, address);
         free().map(|requested| event.end(address, requested, state))
     } else {
         free().map(|_| ())
-    }
-}
-
-/// As [`free`], of a raw block, for a path that may leave it to another one. Returns whether it was freed.
-#[inline(always)]
-pub(super) fn free_if(through: Option<&'static Pool>, address: usize, free: impl FnOnce() -> Option<usize>) -> bool {
-    if events::records(Kind::Free) {
-        let event = FreeEvent::begin(through, address);
-        free().map(|requested| event.end(address, requested, BlockState::Raw)).is_some()
-    } else {
-        free().is_some()
     }
 }
 

@@ -167,7 +167,7 @@ extern "C" fn free_not_owned<D: Deallocate>(
 pub fn deallocate_anywhere(address: usize) -> bool {
     let Some(thread) = thread::current_if_registered() else { return false };
     let free = || FastEntry::begin_recording(thread).and_then(|_inside| free_elsewhere(thread, None, address));
-    log::free_if(None, address, free)
+    log::free(None, address, BlockState::Raw, || free().ok_or(())).is_ok()
 }
 
 /// Frees a raw block of another thread's heap, or a large one that the thread may keep. If no pool was passed, also a
