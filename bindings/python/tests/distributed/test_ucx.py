@@ -186,6 +186,8 @@ def echo(port, results):
             x += 1
             await ucx.send(endpoint, x)
         results.put((copied(), tenure.owner_of(x).pool_name))
+        # A close discards what the peer has not yet received, though the send is done.
+        await ucx.recv(endpoint, tenure.zeros(1))
         await endpoint.close()
 
     asyncio.run(asyncio.wait_for(work(), LIMIT))
@@ -227,6 +229,9 @@ def serve(listening, results):
                     await ucx.recv(endpoint, x)
                 seen.append(float(x[-1, -1]))
             results.put((copied(), seen))
+            await ucx.send(endpoint, tenure.ones(1))
+            while endpoint.alive:
+                await asyncio.sleep(0.01)
             await endpoint.close()
             done.set()
 
