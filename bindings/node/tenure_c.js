@@ -950,7 +950,7 @@ export const structs = {
   },
 };
 
-/** Result of each function, and name and type of its parameters. */
+/** Result of each function, and its parameters. */
 export const functions = {
   tn_version: ["uint32_t", {
   }],
@@ -959,71 +959,71 @@ export const functions = {
   }],
   tn_last_error: ["text", {
   }],
-  tn_option_set: ["uint32_t", {
+  tn_option_set: ["status", {
     name: "text",
     value: "text",
   }],
-  tn_option_get: ["uint32_t", {
+  tn_option_get: ["status", {
     name: "text",
     capacity: "size_t",
     text: "memory",
     length: "out size_t",
   }],
-  tn_here: ["uint32_t", {
+  tn_here: ["status", {
     file: "text",
     line: "int32_t",
   }],
-  tn_run_releases: ["uint32_t", {
+  tn_run_releases: ["status", {
     n_run: "memory",
   }],
-  tn_device_count: ["uint32_t", {
+  tn_device_count: ["status", {
     type: "uint32_t",
     out: "out size_t",
   }],
-  tn_device_query: ["uint32_t", {
+  tn_device_query: ["status", {
     device: "tn_device",
     flags: "uint32_t",
     info: "out tn_device_info",
   }],
-  tn_device_synchronize: ["uint32_t", {
+  tn_device_synchronize: ["status", {
     device: "tn_device",
   }],
-  tn_stream_create: ["uint32_t", {
+  tn_stream_create: ["status", {
     device: "tn_device",
     flags: "uint32_t",
     priority: "int32_t",
     out: "out handle",
   }],
-  tn_stream_import: ["uint32_t", {
+  tn_stream_import: ["status", {
     device: "tn_device",
     native: "uint64_t",
     out: "out handle",
   }],
-  tn_stream_native: ["uint32_t", {
+  tn_stream_native: ["status", {
     stream: "handle",
     out: "out uint64_t",
   }],
-  tn_stream_synchronize: ["uint32_t", {
+  tn_stream_synchronize: ["status", {
     stream: "handle",
   }],
-  tn_stream_set_current: ["uint32_t", {
+  tn_stream_set_current: ["status", {
     device: "tn_device",
     stream: "handle",
   }],
-  tn_stream_current: ["uint32_t", {
+  tn_stream_current: ["status", {
     device: "tn_device",
     out: "out handle",
   }],
-  tn_stream_enter: ["uint32_t", {
+  tn_stream_enter: ["status", {
     device: "tn_device",
     stream: "handle",
     flags: "uint32_t",
     out: "out handle",
   }],
-  tn_stream_leave: ["uint32_t", {
+  tn_stream_leave: ["status", {
     scope: "handle",
   }],
-  tn_stream_wait_event: ["uint32_t", {
+  tn_stream_wait_event: ["status", {
     stream: "handle",
     event: "handle",
   }],
@@ -1033,147 +1033,147 @@ export const functions = {
   }],
   tn_stream_of_thread: ["handle", {
   }],
-  tn_stream_release: ["uint32_t", {
+  tn_stream_release: ["status", {
     stream: "handle",
   }],
-  tn_event_create: ["uint32_t", {
+  tn_event_create: ["status", {
     device: "tn_device",
     flags: "uint32_t",
     out: "out handle",
   }],
-  tn_event_record: ["uint32_t", {
+  tn_event_record: ["status", {
     event: "handle",
     stream: "handle",
   }],
-  tn_event_synchronize: ["uint32_t", {
+  tn_event_synchronize: ["status", {
     event: "handle",
   }],
-  tn_event_query: ["uint32_t", {
+  tn_event_query: ["status", {
     event: "handle",
     out: "out int32_t",
   }],
-  tn_event_elapsed: ["uint32_t", {
+  tn_event_elapsed: ["status", {
     start: "handle",
     end: "handle",
     elapsed_ns: "out int64_t",
   }],
-  tn_event_release: ["uint32_t", {
+  tn_event_release: ["status", {
     event: "handle",
   }],
-  tn_pool_create: ["uint32_t", {
+  tn_pool_create: ["status", {
     device: "tn_device",
     options: "in tn_pool_options",
     out: "out handle",
   }],
-  tn_pool_import: ["uint32_t", {
+  tn_pool_import: ["status", {
     device: "tn_device",
     upstream: "in tn_upstream",
     options: "in tn_pool_options",
     out: "out handle",
   }],
-  tn_pool_default: ["uint32_t", {
+  tn_pool_default: ["status", {
     device: "tn_device",
     out: "out handle",
   }],
-  tn_pool_set_default: ["uint32_t", {
+  tn_pool_set_default: ["status", {
     pool: "handle",
   }],
-  tn_pool_set_current: ["uint32_t", {
+  tn_pool_set_current: ["status", {
     pool: "handle",
   }],
-  tn_pool_current: ["uint32_t", {
+  tn_pool_current: ["status", {
     device: "tn_device",
     out: "out handle",
   }],
-  tn_pool_release: ["uint32_t", {
+  tn_pool_release: ["status", {
     pool: "handle",
   }],
-  tn_pool_allocate: ["uint32_t", {
+  tn_pool_allocate: ["status", {
     pool: "handle",
     bytes: "size_t",
     alignment: "size_t",
     stream: "handle",
     out: "out pointer",
   }],
-  tn_pool_allocate_zeroed: ["uint32_t", {
+  tn_pool_allocate_zeroed: ["status", {
     pool: "handle",
     bytes: "size_t",
     alignment: "size_t",
     stream: "handle",
     out: "out pointer",
   }],
-  tn_pool_reallocate: ["uint32_t", {
+  tn_pool_reallocate: ["status", {
     pool: "handle",
     ptr: "memory",
     bytes: "size_t",
     stream: "handle",
     out: "out pointer",
   }],
-  tn_pool_deallocate: ["uint32_t", {
+  tn_pool_deallocate: ["status", {
     pool: "handle",
     ptr: "memory",
     stream: "handle",
   }],
-  tn_pool_record_use: ["uint32_t", {
+  tn_pool_record_use: ["status", {
     pool: "handle",
     ptr: "memory",
     stream: "handle",
   }],
-  tn_pool_private_begin: ["uint32_t", {
+  tn_pool_private_begin: ["status", {
     pool: "handle",
     private_pool: "handle",
     stream: "handle",
   }],
-  tn_pool_private_end: ["uint32_t", {
+  tn_pool_private_end: ["status", {
     pool: "handle",
     stream: "handle",
   }],
-  tn_pool_of: ["uint32_t", {
+  tn_pool_of: ["status", {
     ptr: "memory",
     out: "out handle",
   }],
-  tn_pool_usable_size: ["uint32_t", {
+  tn_pool_usable_size: ["status", {
     ptr: "memory",
     out: "out size_t",
   }],
-  tn_pool_query: ["uint32_t", {
+  tn_pool_query: ["status", {
     pool: "handle",
     stats: "out tn_pool_stats",
   }],
-  tn_pool_reset_peak: ["uint32_t", {
+  tn_pool_reset_peak: ["status", {
     pool: "handle",
   }],
-  tn_pool_trim: ["uint32_t", {
+  tn_pool_trim: ["status", {
     pool: "handle",
     keep_bytes: "size_t",
     released_bytes: "memory",
   }],
-  tn_pool_query_classes: ["uint32_t", {
+  tn_pool_query_classes: ["status", {
     pool: "handle",
     item_size: "size_t",
     capacity: "size_t",
     classes: "memory",
     n_classes: "out size_t",
   }],
-  tn_pool_query_clients: ["uint32_t", {
+  tn_pool_query_clients: ["status", {
     pool: "handle",
     item_size: "size_t",
     capacity: "size_t",
     clients: "memory",
     n_clients: "out size_t",
   }],
-  tn_pool_on_pressure: ["uint32_t", {
+  tn_pool_on_pressure: ["status", {
     pool: "handle",
     callback: "pointer",
     context: "memory",
     release: "pointer",
   }],
-  tn_pool_off_pressure: ["uint32_t", {
+  tn_pool_off_pressure: ["status", {
     pool: "handle",
     callback: "pointer",
     context: "memory",
   }],
-  tn_array_empty: ["uint32_t", {
+  tn_array_empty: ["status", {
     pool: "handle",
     dtype: "uint32_t",
     ndim: "int32_t",
@@ -1181,7 +1181,7 @@ export const functions = {
     options: "in tn_array_options",
     out: "out handle",
   }],
-  tn_array_zeros: ["uint32_t", {
+  tn_array_zeros: ["status", {
     pool: "handle",
     dtype: "uint32_t",
     ndim: "int32_t",
@@ -1189,7 +1189,7 @@ export const functions = {
     options: "in tn_array_options",
     out: "out handle",
   }],
-  tn_array_full: ["uint32_t", {
+  tn_array_full: ["status", {
     pool: "handle",
     dtype: "uint32_t",
     ndim: "int32_t",
@@ -1198,13 +1198,13 @@ export const functions = {
     options: "in tn_array_options",
     out: "out handle",
   }],
-  tn_array_like: ["uint32_t", {
+  tn_array_like: ["status", {
     pool: "handle",
     prototype: "handle",
     options: "in tn_array_options",
     out: "out handle",
   }],
-  tn_array_import_host: ["uint32_t", {
+  tn_array_import_host: ["status", {
     ptr: "memory",
     layout: "in tn_layout",
     flags: "uint32_t",
@@ -1213,124 +1213,124 @@ export const functions = {
     out: "out handle",
     how: "memory",
   }],
-  tn_array_query: ["uint32_t", {
+  tn_array_query: ["status", {
     array: "handle",
     info: "out tn_array_info",
   }],
-  tn_array_set_name: ["uint32_t", {
+  tn_array_set_name: ["status", {
     array: "handle",
     name: "text",
   }],
-  tn_array_set_form: ["uint32_t", {
+  tn_array_set_form: ["status", {
     array: "handle",
     form: "uint32_t",
   }],
-  tn_array_pool: ["uint32_t", {
+  tn_array_pool: ["status", {
     array: "handle",
     out: "out handle",
   }],
-  tn_array_wait: ["uint32_t", {
+  tn_array_wait: ["status", {
     array: "handle",
     access: "uint32_t",
   }],
-  tn_array_clone: ["uint32_t", {
+  tn_array_clone: ["status", {
     array: "handle",
     out: "out handle",
   }],
-  tn_array_copy: ["uint32_t", {
+  tn_array_copy: ["status", {
     array: "handle",
     pool: "handle",
     stream: "handle",
     out: "out handle",
   }],
-  tn_array_release: ["uint32_t", {
+  tn_array_release: ["status", {
     array: "handle",
   }],
-  tn_array_weaken: ["uint32_t", {
+  tn_array_weaken: ["status", {
     array: "handle",
     out: "out handle",
   }],
-  tn_weak_upgrade: ["uint32_t", {
+  tn_weak_upgrade: ["status", {
     weak: "handle",
     out: "out handle",
   }],
-  tn_weak_release: ["uint32_t", {
+  tn_weak_release: ["status", {
     weak: "handle",
   }],
-  tn_array_open_npy: ["uint32_t", {
+  tn_array_open_npy: ["status", {
     path: "text",
     options: "in tn_npy_options",
     out: "out handle",
   }],
-  tn_array_open_npy_fd: ["uint32_t", {
+  tn_array_open_npy_fd: ["status", {
     fd: "int32_t",
     offset: "uint64_t",
     options: "in tn_npy_options",
     end: "memory",
     out: "out handle",
   }],
-  tn_array_save_npy: ["uint32_t", {
+  tn_array_save_npy: ["status", {
     array: "handle",
     path: "text",
     flags: "uint32_t",
   }],
-  tn_array_save_npy_fd: ["uint32_t", {
+  tn_array_save_npy_fd: ["status", {
     array: "handle",
     fd: "int32_t",
     flags: "uint32_t",
   }],
-  tn_array_reshape: ["uint32_t", {
+  tn_array_reshape: ["status", {
     array: "handle",
     ndim: "int32_t",
     shape: "memory",
     order: "uint32_t",
     out: "out handle",
   }],
-  tn_array_ravel: ["uint32_t", {
+  tn_array_ravel: ["status", {
     array: "handle",
     order: "uint32_t",
     out: "out handle",
   }],
-  tn_array_transpose: ["uint32_t", {
+  tn_array_transpose: ["status", {
     array: "handle",
     out: "out handle",
   }],
-  tn_array_permute: ["uint32_t", {
+  tn_array_permute: ["status", {
     array: "handle",
     ndim: "int32_t",
     axes: "memory",
     out: "out handle",
   }],
-  tn_array_slice: ["uint32_t", {
+  tn_array_slice: ["status", {
     array: "handle",
     n_specs: "size_t",
     specs: "in tn_slice_spec",
     out: "out handle",
   }],
-  tn_array_index: ["uint32_t", {
+  tn_array_index: ["status", {
     array: "handle",
     axis: "int32_t",
     index: "int64_t",
     out: "out handle",
   }],
-  tn_array_squeeze: ["uint32_t", {
+  tn_array_squeeze: ["status", {
     array: "handle",
     n_axes: "size_t",
     axes: "memory",
     out: "out handle",
   }],
-  tn_array_expand: ["uint32_t", {
+  tn_array_expand: ["status", {
     array: "handle",
     axis: "int32_t",
     out: "out handle",
   }],
-  tn_array_broadcast: ["uint32_t", {
+  tn_array_broadcast: ["status", {
     array: "handle",
     ndim: "int32_t",
     shape: "memory",
     out: "out handle",
   }],
-  tn_array_split: ["uint32_t", {
+  tn_array_split: ["status", {
     array: "handle",
     axis: "int32_t",
     n_parts: "size_t",
@@ -1338,7 +1338,7 @@ export const functions = {
     outs: "memory",
     n_outs: "out size_t",
   }],
-  tn_array_chunks: ["uint32_t", {
+  tn_array_chunks: ["status", {
     array: "handle",
     axis: "int32_t",
     length: "int64_t",
@@ -1346,17 +1346,17 @@ export const functions = {
     outs: "memory",
     n_outs: "out size_t",
   }],
-  tn_array_view_dtype: ["uint32_t", {
+  tn_array_view_dtype: ["status", {
     array: "handle",
     dtype: "uint32_t",
     out: "out handle",
   }],
-  tn_array_overlap: ["uint32_t", {
+  tn_array_overlap: ["status", {
     a: "handle",
     b: "handle",
     out: "out uint32_t",
   }],
-  tn_array_borrow_read: ["uint32_t", {
+  tn_array_borrow_read: ["status", {
     array: "handle",
     flags: "uint32_t",
     stream: "handle",
@@ -1364,7 +1364,7 @@ export const functions = {
     view: "memory",
     out: "out handle",
   }],
-  tn_array_borrow_write: ["uint32_t", {
+  tn_array_borrow_write: ["status", {
     array: "handle",
     mode: "uint32_t",
     stream: "handle",
@@ -1372,13 +1372,13 @@ export const functions = {
     view: "memory",
     out: "out handle",
   }],
-  tn_borrow_all: ["uint32_t", {
+  tn_borrow_all: ["status", {
     n_specs: "size_t",
     specs: "in tn_borrow_spec",
     views: "memory",
     out: "out handle",
   }],
-  tn_array_chunks_write: ["uint32_t", {
+  tn_array_chunks_write: ["status", {
     array: "handle",
     axis: "int32_t",
     n_chunks: "size_t",
@@ -1386,56 +1386,56 @@ export const functions = {
     stream: "handle",
     chunks: "memory",
   }],
-  tn_borrow_query: ["uint32_t", {
+  tn_borrow_query: ["status", {
     borrow: "handle",
     info: "out tn_borrow_info",
   }],
-  tn_borrow_kernel_view: ["uint32_t", {
+  tn_borrow_kernel_view: ["status", {
     borrow: "handle",
     ndim: "int32_t",
     bytes: "size_t",
     out: "memory",
   }],
-  tn_borrow_end: ["uint32_t", {
+  tn_borrow_end: ["status", {
     borrow: "handle",
     flags: "uint32_t",
     stream: "handle",
   }],
-  tn_array_heal: ["uint32_t", {
+  tn_array_heal: ["status", {
     array: "handle",
   }],
-  tn_array_give: ["uint32_t", {
+  tn_array_give: ["status", {
     array: "handle",
     n_required: "size_t",
     out: "out handle",
   }],
-  tn_promise_cancel: ["uint32_t", {
+  tn_promise_cancel: ["status", {
     promise: "handle",
   }],
-  tn_promise_release: ["uint32_t", {
+  tn_promise_release: ["status", {
     promise: "handle",
   }],
-  tn_take: ["uint32_t", {
+  tn_take: ["status", {
     n_promises: "size_t",
     promises: "memory",
     out: "memory",
   }],
-  tn_enter: ["uint32_t", {
+  tn_enter: ["status", {
     n_params: "size_t",
     params: "memory",
     out: "memory",
     scope: "out handle",
   }],
-  tn_leave: ["uint32_t", {
+  tn_leave: ["status", {
     scope: "handle",
     n_keep: "size_t",
     keep: "memory",
   }],
-  tn_array_is_unique: ["uint32_t", {
+  tn_array_is_unique: ["status", {
     array: "handle",
     out: "out int32_t",
   }],
-  tn_array_why_not: ["uint32_t", {
+  tn_array_why_not: ["status", {
     array: "handle",
     target: "in tn_target",
     item_size: "size_t",
@@ -1444,7 +1444,7 @@ export const functions = {
     holders: "memory",
     n_holders: "out size_t",
   }],
-  tn_holders_of: ["uint32_t", {
+  tn_holders_of: ["status", {
     ptr: "memory",
     bytes: "size_t",
     item_size: "size_t",
@@ -1453,7 +1453,7 @@ export const functions = {
     holders: "memory",
     n_holders: "out size_t",
   }],
-  tn_array_holders: ["uint32_t", {
+  tn_array_holders: ["status", {
     array: "handle",
     item_size: "size_t",
     capacity: "size_t",
@@ -1461,79 +1461,79 @@ export const functions = {
     holders: "memory",
     n_holders: "out size_t",
   }],
-  tn_array_copy_into: ["uint32_t", {
+  tn_array_copy_into: ["status", {
     source: "handle",
     destination: "handle",
     mode: "uint32_t",
     stream: "handle",
   }],
-  tn_array_to_device: ["uint32_t", {
+  tn_array_to_device: ["status", {
     array: "handle",
     device: "tn_device",
     pool: "handle",
     stream: "handle",
     out: "out handle",
   }],
-  tn_promise_to_device: ["uint32_t", {
+  tn_promise_to_device: ["status", {
     promise: "handle",
     device: "tn_device",
     pool: "handle",
     stream: "handle",
     out: "out handle",
   }],
-  tn_array_copy_to_host: ["uint32_t", {
+  tn_array_copy_to_host: ["status", {
     array: "handle",
     ptr: "memory",
     layout: "in tn_layout",
     stream: "handle",
   }],
-  tn_array_copy_from_host: ["uint32_t", {
+  tn_array_copy_from_host: ["status", {
     array: "handle",
     ptr: "memory",
     layout: "in tn_layout",
     mode: "uint32_t",
     stream: "handle",
   }],
-  tn_array_fill: ["uint32_t", {
+  tn_array_fill: ["status", {
     array: "handle",
     value: "memory",
     mode: "uint32_t",
     stream: "handle",
   }],
-  tn_array_zero: ["uint32_t", {
+  tn_array_zero: ["status", {
     array: "handle",
     mode: "uint32_t",
     stream: "handle",
   }],
-  tn_host_register: ["uint32_t", {
+  tn_host_register: ["status", {
     ptr: "memory",
     bytes: "size_t",
     flags: "uint32_t",
     out: "out handle",
   }],
-  tn_array_advise: ["uint32_t", {
+  tn_array_advise: ["status", {
     array: "handle",
     advice: "uint32_t",
     device: "tn_device",
   }],
-  tn_array_prefetch: ["uint32_t", {
+  tn_array_prefetch: ["status", {
     array: "handle",
     device: "tn_device",
     stream: "handle",
   }],
-  tn_runner_set_current: ["uint32_t", {
+  tn_runner_set_current: ["status", {
     runner: "in tn_runner",
   }],
-  tn_runner_current: ["uint32_t", {
+  tn_runner_current: ["status", {
     out: "out tn_runner",
   }],
-  tn_block_layout: ["uint32_t", {
+  tn_block_layout: ["status", {
     n_items: "size_t",
     items: "in tn_block_item",
     offsets: "memory",
     total: "out int64_t",
   }],
-  tn_array_export_host: ["uint32_t", {
+  tn_array_export_host: ["status", {
     array: "handle",
     flags: "uint32_t",
     mode: "uint32_t",
@@ -1542,34 +1542,34 @@ export const functions = {
     guard: "out handle",
     how: "memory",
   }],
-  tn_array_export_dlpack: ["uint32_t", {
+  tn_array_export_dlpack: ["status", {
     array: "handle",
     options: "in tn_dlpack_options",
     out: "out pointer",
     how: "memory",
   }],
-  tn_array_export_dlpack_versioned: ["uint32_t", {
+  tn_array_export_dlpack_versioned: ["status", {
     array: "handle",
     options: "in tn_dlpack_options",
     out: "out pointer",
     how: "memory",
   }],
-  tn_array_import_dlpack: ["uint32_t", {
+  tn_array_import_dlpack: ["status", {
     tensor: "memory",
     flags: "uint32_t",
     out: "out handle",
     how: "memory",
   }],
-  tn_array_import_dlpack_versioned: ["uint32_t", {
+  tn_array_import_dlpack_versioned: ["status", {
     tensor: "memory",
     flags: "uint32_t",
     out: "out handle",
     how: "memory",
   }],
-  tn_dlpack_exchange_api: ["uint32_t", {
+  tn_dlpack_exchange_api: ["status", {
     out: "out pointer",
   }],
-  tn_array_export_cuda_array_interface: ["uint32_t", {
+  tn_array_export_cuda_array_interface: ["status", {
     array: "handle",
     flags: "uint32_t",
     mode: "uint32_t",
@@ -1578,7 +1578,7 @@ export const functions = {
     guard: "out handle",
     how: "memory",
   }],
-  tn_array_import_cuda_array_interface: ["uint32_t", {
+  tn_array_import_cuda_array_interface: ["status", {
     source: "in tn_cuda_array_interface",
     flags: "uint32_t",
     release: "pointer",
@@ -1586,7 +1586,7 @@ export const functions = {
     out: "out handle",
     how: "memory",
   }],
-  tn_array_export_cudamat: ["uint32_t", {
+  tn_array_export_cudamat: ["status", {
     array: "handle",
     flags: "uint32_t",
     mode: "uint32_t",
@@ -1594,7 +1594,7 @@ export const functions = {
     guard: "out handle",
     how: "memory",
   }],
-  tn_array_import_cudamat: ["uint32_t", {
+  tn_array_import_cudamat: ["status", {
     source: "in tn_cudamat",
     flags: "uint32_t",
     release: "pointer",
@@ -1602,10 +1602,10 @@ export const functions = {
     out: "out handle",
     how: "memory",
   }],
-  tn_dlpack_register_python: ["uint32_t", {
+  tn_dlpack_register_python: ["status", {
     slots: "memory",
   }],
-  tn_plugin_allocate: ["uint32_t", {
+  tn_plugin_allocate: ["status", {
     client: "uint32_t",
     pool: "handle",
     bytes: "size_t",
@@ -1613,42 +1613,42 @@ export const functions = {
     stream: "memory",
     out: "out pointer",
   }],
-  tn_plugin_deallocate: ["uint32_t", {
+  tn_plugin_deallocate: ["status", {
     client: "uint32_t",
     pool: "handle",
     ptr: "memory",
     device: "int",
     stream: "memory",
   }],
-  tn_array_export_arrow: ["uint32_t", {
+  tn_array_export_arrow: ["status", {
     array: "handle",
     flags: "uint32_t",
     schema: "memory",
     out: "memory",
     how: "memory",
   }],
-  tn_array_export_arrow_device: ["uint32_t", {
+  tn_array_export_arrow_device: ["status", {
     array: "handle",
     flags: "uint32_t",
     schema: "memory",
     out: "memory",
     how: "memory",
   }],
-  tn_array_import_arrow: ["uint32_t", {
+  tn_array_import_arrow: ["status", {
     schema: "memory",
     source: "memory",
     flags: "uint32_t",
     out: "out handle",
     how: "memory",
   }],
-  tn_array_import_arrow_device: ["uint32_t", {
+  tn_array_import_arrow_device: ["status", {
     schema: "memory",
     source: "memory",
     flags: "uint32_t",
     out: "out handle",
     how: "memory",
   }],
-  tn_array_export_ipc: ["uint32_t", {
+  tn_array_export_ipc: ["status", {
     array: "handle",
     flags: "uint32_t",
     capacity: "size_t",
@@ -1658,7 +1658,7 @@ export const functions = {
     hold: "out handle",
     how: "memory",
   }],
-  tn_array_import_ipc: ["uint32_t", {
+  tn_array_import_ipc: ["status", {
     descriptor: "memory",
     descriptor_bytes: "size_t",
     fd: "int",
@@ -1666,14 +1666,14 @@ export const functions = {
     out: "out handle",
     how: "memory",
   }],
-  tn_safetensors_query: ["uint32_t", {
+  tn_safetensors_query: ["status", {
     path: "text",
     item_size: "size_t",
     capacity: "size_t",
     infos: "memory",
     n_infos: "out size_t",
   }],
-  tn_safetensors_query_fd: ["uint32_t", {
+  tn_safetensors_query_fd: ["status", {
     fd: "int32_t",
     offset: "uint64_t",
     item_size: "size_t",
@@ -1681,7 +1681,7 @@ export const functions = {
     infos: "memory",
     n_infos: "out size_t",
   }],
-  tn_array_open_safetensors: ["uint32_t", {
+  tn_array_open_safetensors: ["status", {
     path: "text",
     n_names: "size_t",
     names: "memory",
@@ -1689,7 +1689,7 @@ export const functions = {
     out: "memory",
     how: "memory",
   }],
-  tn_array_open_safetensors_fd: ["uint32_t", {
+  tn_array_open_safetensors_fd: ["status", {
     fd: "int32_t",
     offset: "uint64_t",
     n_names: "size_t",
@@ -1698,126 +1698,126 @@ export const functions = {
     out: "memory",
     how: "memory",
   }],
-  tn_expr_leaf: ["uint32_t", {
+  tn_expr_leaf: ["status", {
     array: "handle",
     form: "uint32_t",
     out: "out handle",
   }],
-  tn_expr_add: ["uint32_t", {
+  tn_expr_add: ["status", {
     x: "handle",
     y: "handle",
     out: "out handle",
   }],
-  tn_expr_subtract: ["uint32_t", {
+  tn_expr_subtract: ["status", {
     x: "handle",
     y: "handle",
     out: "out handle",
   }],
-  tn_expr_multiply: ["uint32_t", {
+  tn_expr_multiply: ["status", {
     m: "handle",
     x: "handle",
     out: "out handle",
   }],
-  tn_expr_cholesky: ["uint32_t", {
+  tn_expr_cholesky: ["status", {
     x: "handle",
     out: "out handle",
   }],
-  tn_expr_solve: ["uint32_t", {
+  tn_expr_solve: ["status", {
     m: "handle",
     b: "handle",
     out: "out handle",
   }],
-  tn_expr_scale: ["uint32_t", {
+  tn_expr_scale: ["status", {
     x: "handle",
     factor: "double",
     out: "out handle",
   }],
-  tn_expr_transpose: ["uint32_t", {
+  tn_expr_transpose: ["status", {
     x: "handle",
     out: "out handle",
   }],
-  tn_expr_sum: ["uint32_t", {
+  tn_expr_sum: ["status", {
     x: "handle",
     axis: "int32_t",
     out: "out handle",
   }],
-  tn_expr_elementwise: ["uint32_t", {
+  tn_expr_elementwise: ["status", {
     op: "uint32_t",
     x: "handle",
     y: "handle",
     out: "out handle",
   }],
-  tn_expr_dense: ["uint32_t", {
+  tn_expr_dense: ["status", {
     x: "handle",
     out: "out handle",
   }],
-  tn_expr_query: ["uint32_t", {
+  tn_expr_query: ["status", {
     expr: "handle",
     info: "out tn_expr_info",
   }],
-  tn_expr_compute: ["uint32_t", {
+  tn_expr_compute: ["status", {
     expr: "handle",
     flags: "uint32_t",
     out: "out handle",
   }],
-  tn_expr_release: ["uint32_t", {
+  tn_expr_release: ["status", {
     expr: "handle",
   }],
-  tn_expr_explain: ["uint32_t", {
+  tn_expr_explain: ["status", {
     expr: "handle",
     format: "uint32_t",
     capacity: "size_t",
     text: "memory",
     length: "out size_t",
   }],
-  tn_shared_create: ["uint32_t", {
+  tn_shared_create: ["status", {
     value: "handle",
     flags: "uint32_t",
     options: "in tn_shared_options",
     out: "out handle",
     how: "memory",
   }],
-  tn_shared_get: ["uint32_t", {
+  tn_shared_get: ["status", {
     shared: "handle",
     flags: "uint32_t",
     out: "out handle",
     how: "memory",
   }],
-  tn_shared_set: ["uint32_t", {
+  tn_shared_set: ["status", {
     shared: "handle",
     value: "handle",
     flags: "uint32_t",
     how: "memory",
   }],
-  tn_shared_update: ["uint32_t", {
+  tn_shared_update: ["status", {
     shared: "handle",
     flags: "uint32_t",
     callback: "pointer",
     context: "memory",
     how: "memory",
   }],
-  tn_shared_update_begin: ["uint32_t", {
+  tn_shared_update_begin: ["status", {
     shared: "handle",
     flags: "uint32_t",
     value: "out handle",
     how: "memory",
   }],
-  tn_shared_update_end: ["uint32_t", {
+  tn_shared_update_end: ["status", {
     shared: "handle",
     flags: "uint32_t",
   }],
-  tn_shared_query: ["uint32_t", {
+  tn_shared_query: ["status", {
     shared: "handle",
     info: "out tn_shared_info",
   }],
-  tn_shared_release: ["uint32_t", {
+  tn_shared_release: ["status", {
     shared: "handle",
   }],
-  tn_function_create: ["uint32_t", {
+  tn_function_create: ["status", {
     options: "in tn_function_options",
     out: "out handle",
   }],
-  tn_function_call: ["uint32_t", {
+  tn_function_call: ["status", {
     function: "handle",
     n_in: "size_t",
     in: "memory",
@@ -1826,15 +1826,15 @@ export const functions = {
     in_how: "memory",
     out_how: "memory",
   }],
-  tn_function_release: ["uint32_t", {
+  tn_function_release: ["status", {
     function: "handle",
   }],
-  tn_mirror_create: ["uint32_t", {
+  tn_mirror_create: ["status", {
     options: "in tn_mirror_options",
     out: "out handle",
     how: "memory",
   }],
-  tn_mirror_acquire: ["uint32_t", {
+  tn_mirror_acquire: ["status", {
     mirror: "handle",
     side: "uint32_t",
     access: "uint32_t",
@@ -1843,108 +1843,108 @@ export const functions = {
     view: "memory",
     out: "out handle",
   }],
-  tn_mirror_get: ["uint32_t", {
+  tn_mirror_get: ["status", {
     mirror: "handle",
     side: "uint32_t",
     out: "out handle",
   }],
-  tn_mirror_mark_changed: ["uint32_t", {
+  tn_mirror_mark_changed: ["status", {
     mirror: "handle",
     side: "uint32_t",
   }],
-  tn_mirror_query: ["uint32_t", {
+  tn_mirror_query: ["status", {
     mirror: "handle",
     info: "out tn_mirror_info",
   }],
-  tn_mirror_release: ["uint32_t", {
+  tn_mirror_release: ["status", {
     mirror: "handle",
   }],
-  tn_module_load: ["uint32_t", {
+  tn_module_load: ["status", {
     image: "memory",
     bytes: "size_t",
     options: "in tn_module_options",
     out: "out handle",
   }],
-  tn_module_compile: ["uint32_t", {
+  tn_module_compile: ["status", {
     source: "text",
     options: "in tn_module_options",
     out: "out handle",
   }],
-  tn_module_function: ["uint32_t", {
+  tn_module_function: ["status", {
     module: "handle",
     name: "text",
     device: "tn_device",
     function: "out pointer",
   }],
-  tn_module_release: ["uint32_t", {
+  tn_module_release: ["status", {
     module: "handle",
   }],
-  tn_launch: ["uint32_t", {
+  tn_launch: ["status", {
     config: "in tn_launch_config",
     n_args: "size_t",
     args: "in tn_arg",
   }],
-  tn_report_json: ["uint32_t", {
+  tn_report_json: ["status", {
     flags: "uint32_t",
     capacity: "size_t",
     text: "memory",
     length: "out size_t",
   }],
-  tn_report_html: ["uint32_t", {
+  tn_report_html: ["status", {
     flags: "uint32_t",
     path: "text",
   }],
-  tn_report_html_text: ["uint32_t", {
+  tn_report_html_text: ["status", {
     flags: "uint32_t",
     capacity: "size_t",
     text: "memory",
     length: "out size_t",
   }],
-  tn_copies_query: ["uint32_t", {
+  tn_copies_query: ["status", {
     item_size: "size_t",
     capacity: "size_t",
     sites: "memory",
     n_sites: "out size_t",
   }],
-  tn_copies_forbid: ["uint32_t", {
+  tn_copies_forbid: ["status", {
     on: "int32_t",
   }],
-  tn_leaks: ["uint32_t", {
+  tn_leaks: ["status", {
     item_size: "size_t",
     capacity: "size_t",
     leaks: "memory",
     n_leaks: "out size_t",
   }],
-  tn_events_start: ["uint32_t", {
+  tn_events_start: ["status", {
     options: "in tn_events_options",
   }],
-  tn_events_stop: ["uint32_t", {
+  tn_events_stop: ["status", {
   }],
-  tn_events_save: ["uint32_t", {
+  tn_events_save: ["status", {
     path: "text",
   }],
-  tn_events_query: ["uint32_t", {
+  tn_events_query: ["status", {
     stats: "out tn_events_stats",
   }],
-  tn_numpy_handler: ["uint32_t", {
+  tn_numpy_handler: ["status", {
     pool: "handle",
     out: "out pointer",
   }],
-  tn_umf_pool_ops: ["uint32_t", {
+  tn_umf_pool_ops: ["status", {
     version: "uint32_t",
     out: "out pointer",
   }],
-  tn_umf_provider_ops: ["uint32_t", {
+  tn_umf_provider_ops: ["status", {
     version: "uint32_t",
     out: "out pointer",
   }],
-  tn_cpp_allocate: ["uint32_t", {
+  tn_cpp_allocate: ["status", {
     pool: "handle",
     bytes: "size_t",
     alignment: "size_t",
     out: "out pointer",
   }],
-  tn_cpp_deallocate: ["uint32_t", {
+  tn_cpp_deallocate: ["status", {
     pool: "handle",
     ptr: "memory",
   }],

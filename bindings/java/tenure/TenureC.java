@@ -2122,7 +2122,7 @@ public final class TenureC {
     public static native int tn_take(long n_promises, long[] promises, long[] out);
 
     /** Enters a scope: the callee gets its own handle for every parameter, all or none. */
-    public static native int tn_enter(long n_params, Pointer params, long[] out, long[] scope);
+    public static native int tn_enter(long n_params, long[] params, long[] out, long[] scope);
 
     /** Leaves a scope: releases its remaining handles, in the order of its parameters. */
     public static native int tn_leave(long scope, long n_keep, long[] keep);

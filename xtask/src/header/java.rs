@@ -194,6 +194,8 @@ fn passed(parameter: &Parameter) -> Done<String> {
         Type::Named { name, kind: Kind::Struct } if facts.length.is_none() => name.clone(),
         Type::Pointer { pointer_to, .. } if pointer_to.is(Kind::Handle) => "long[]".to_owned(),
         Type::Pointer { .. } if facts.direction == Direction::Out => "PointerByReference".to_owned(),
+        // A list of handles of several types.
+        Type::Pointer { pointer_to, .. } if pointer_to.is(Kind::Void) => "long[]".to_owned(),
         _ => "Pointer".to_owned(),
     })
 }

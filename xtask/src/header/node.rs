@@ -41,10 +41,12 @@ pub fn module(api: &Api) -> Done<String> {
         }
         text += "    },\n  },\n";
     }
-    text += "};\n\n/** Result of each function, and name and type of its parameters. */\nexport const functions = {\n";
+    text += "};\n\n/** Result of each function, and its parameters. */\nexport const functions = {\n";
     for known in &api.functions {
         let of = |why: String| format!("{}: {why}", known.name);
-        writeln!(text, "  {}: [\"{}\", {{", known.name, stored(&known.returns.base).map_err(of)?).expect(WRITABLE);
+        let is_status = known.returns.base.name() == "tn_status";
+        let returned = if is_status { "status" } else { stored(&known.returns.base).map_err(of)? };
+        writeln!(text, "  {}: [\"{returned}\", {{", known.name).expect(WRITABLE);
         for parameter in &known.parameters {
             writeln!(text, "    {}: \"{}\",", parameter.name, passed(parameter).map_err(of)?).expect(WRITABLE);
         }
