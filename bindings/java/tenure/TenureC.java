@@ -635,6 +635,9 @@ public final class TenureC {
         /** The number of the device among those of its type; 0 on the host. */
         public int id;
 
+        /** Its size in C. */
+        public static final int BYTES = 8;
+
         public tn_device() {}
 
         public tn_device(Pointer address) {
@@ -702,6 +705,9 @@ public final class TenureC {
         /** The driver's result code if it refused to load these kernels, so that copies and fills go by other ways; 0: it did not. */
         public long kernel_error;
 
+        /** Its size in C. */
+        public static final int BYTES = 328;
+
         public tn_device_info() {}
 
         public tn_device_info(Pointer address) {
@@ -732,6 +738,9 @@ public final class TenureC {
         public Pointer purge;
         /** Optional: the last callback, called when all memory was deallocated and the pool no longer exists. */
         public Pointer release;
+
+        /** Its size in C. */
+        public static final int BYTES = 72;
 
         public tn_upstream() {}
 
@@ -777,6 +786,9 @@ public final class TenureC {
         public int flags;
         /** Zero. */
         public int reserved;
+
+        /** Its size in C. */
+        public static final int BYTES = 112;
 
         public tn_pool_options() {}
 
@@ -859,6 +871,9 @@ public final class TenureC {
         /** The pool's device. */
         public tn_device device = new tn_device();
 
+        /** Its size in C. */
+        public static final int BYTES = 280;
+
         public tn_pool_stats() {}
 
         public tn_pool_stats(Pointer address) {
@@ -885,6 +900,9 @@ public final class TenureC {
         public long hit_count;
         /** Zero. */
         public long reserved;
+
+        /** Its size in C. */
+        public static final int BYTES = 64;
 
         public tn_pool_class_stats() {}
 
@@ -919,6 +937,9 @@ public final class TenureC {
         /** Frees with a size other than the requested one; the library uses its own record. */
         public long mismatch_count;
 
+        /** Its size in C. */
+        public static final int BYTES = 88;
+
         public tn_pool_client() {}
 
         public tn_pool_client(Pointer address) {
@@ -939,6 +960,9 @@ public final class TenureC {
         public long stream;
         /** UTF-8, of which the first 63 bytes are copied; NULL: no name. */
         public String name;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
 
         public tn_array_options() {}
 
@@ -962,6 +986,9 @@ public final class TenureC {
         public Pointer strides;
         /** Bytes from the pointer to element (0,..,0). */
         public long offset;
+
+        /** Its size in C. */
+        public static final int BYTES = 40;
 
         public tn_layout() {}
 
@@ -1000,6 +1027,9 @@ public final class TenureC {
         /** Strides in bytes; only the first ndim entries are written. */
         public long[] strides = new long[64];
 
+        /** Its size in C. */
+        public static final int BYTES = 1152;
+
         public tn_array_info() {}
 
         public tn_array_info(Pointer address) {
@@ -1014,6 +1044,9 @@ public final class TenureC {
         public int how;
         /** TN_WHY_ bits that made it a copy; 0 for an alias, and for a copy that the caller wanted. */
         public int why;
+
+        /** Its size in C. */
+        public static final int BYTES = 8;
 
         public tn_crossing() {}
 
@@ -1044,6 +1077,9 @@ public final class TenureC {
         /** An implicit input: the value of this variable at the time of the call. It has no place among the arguments. NULL: an argument. */
         public long shared;
 
+        /** Its size in C. */
+        public static final int BYTES = 56;
+
         public tn_in() {}
 
         public tn_in(Pointer address) {
@@ -1069,6 +1105,9 @@ public final class TenureC {
         /** 0. */
         public int reserved;
 
+        /** Its size in C. */
+        public static final int BYTES = 40;
+
         public tn_out() {}
 
         public tn_out(Pointer address) {
@@ -1087,6 +1126,9 @@ public final class TenureC {
         public int flags;
         /** 0. */
         public int reserved;
+
+        /** Its size in C. */
+        public static final int BYTES = 24;
 
         public tn_update() {}
 
@@ -1123,6 +1165,9 @@ public final class TenureC {
         /** The updates. A variable has one at most. */
         public Pointer updates;
 
+        /** Its size in C. */
+        public static final int BYTES = 96;
+
         public tn_function_options() {}
 
         public tn_function_options(Pointer address) {
@@ -1141,6 +1186,9 @@ public final class TenureC {
         public long pool;
         /** At most 63 bytes of UTF-8, copied; NULL: the name of the value at creation. */
         public String name;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
 
         public tn_shared_options() {}
 
@@ -1176,6 +1224,9 @@ public final class TenureC {
         public byte[] name = new byte[64];
         /** Lengths in elements; only the first ndim entries are written. */
         public long[] shape = new long[64];
+
+        /** Its size in C. */
+        public static final int BYTES = 640;
 
         public tn_shared_info() {}
 
@@ -1213,6 +1264,9 @@ public final class TenureC {
         public long device_pool;
         /** At most 63 bytes of UTF-8, copied; NULL: that of the object. */
         public String name;
+
+        /** Its size in C. */
+        public static final int BYTES = 80;
 
         public tn_mirror_options() {}
 
@@ -1255,6 +1309,9 @@ public final class TenureC {
         /** Lengths in elements; only the first ndim entries are written. */
         public long[] shape = new long[64];
 
+        /** Its size in C. */
+        public static final int BYTES = 656;
+
         public tn_mirror_info() {}
 
         public tn_mirror_info(Pointer address) {
@@ -1276,6 +1333,9 @@ public final class TenureC {
         /** Largest accepted header, bytes; a longer one is TN_ERR_LIMIT. 0: 64 KiB. */
         public long max_header_bytes;
 
+        /** Its size in C. */
+        public static final int BYTES = 32;
+
         public tn_npy_options() {}
 
         public tn_npy_options(Pointer address) {
@@ -1294,6 +1354,9 @@ public final class TenureC {
         public int flags;
         /** Zero. */
         public int reserved;
+
+        /** Its size in C. */
+        public static final int BYTES = 24;
 
         public tn_safetensors_options() {}
 
@@ -1320,6 +1383,9 @@ public final class TenureC {
         /** Zero. */
         public long[] reserved = new long[2];
 
+        /** Its size in C. */
+        public static final int BYTES = 808;
+
         public tn_safetensors_info() {}
 
         public tn_safetensors_info(Pointer address) {
@@ -1338,6 +1404,9 @@ public final class TenureC {
         public long step;
         /** Zero. */
         public long[] reserved = new long[4];
+
+        /** Its size in C. */
+        public static final int BYTES = 56;
 
         public tn_slice_spec() {}
 
@@ -1359,6 +1428,9 @@ public final class TenureC {
         public long length;
         /** Zero. */
         public long[] reserved = new long[4];
+
+        /** Its size in C. */
+        public static final int BYTES = 64;
 
         public tn_chunk() {}
 
@@ -1389,6 +1461,9 @@ public final class TenureC {
         /** Zero. */
         public long[] reserved = new long[4];
 
+        /** Its size in C. */
+        public static final int BYTES = 88;
+
         public tn_view_info() {}
 
         public tn_view_info(Pointer address) {
@@ -1408,6 +1483,9 @@ public final class TenureC {
         /** Zero. */
         public int[] reserved = new int[9];
 
+        /** Its size in C. */
+        public static final int BYTES = 56;
+
         public tn_borrow_spec() {}
 
         public tn_borrow_spec(Pointer address) {
@@ -1426,6 +1504,9 @@ public final class TenureC {
         public long device_data;
         /** Bytes of the elements. */
         public long bytes;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
 
         public tn_borrow_info() {}
 
@@ -1449,6 +1530,9 @@ public final class TenureC {
         public int reserved;
         /** Lengths in elements; only the first ndim entries are written. */
         public long[] shape = new long[64];
+
+        /** Its size in C. */
+        public static final int BYTES = 536;
 
         public tn_expr_info() {}
 
@@ -1479,6 +1563,9 @@ public final class TenureC {
         /** Call site where it was made (TN_HERE): "step.c:41". A long one is cut at the front; "" if none. */
         public byte[] site = new byte[64];
 
+        /** Its size in C. */
+        public static final int BYTES = 176;
+
         public tn_holder() {}
 
         public tn_holder(Pointer address) {
@@ -1506,6 +1593,9 @@ public final class TenureC {
         /** Name of its pool; "" if the bytes are of no pool. NUL-terminated. */
         public byte[] pool_name = new byte[64];
 
+        /** Its size in C. */
+        public static final int BYTES = 112;
+
         public tn_store_info() {}
 
         public tn_store_info(Pointer address) {
@@ -1526,6 +1616,9 @@ public final class TenureC {
         public int ndim;
         /** ndim lengths in elements; NULL only with ndim 0. */
         public Pointer shape;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
 
         public tn_target() {}
 
@@ -1551,6 +1644,9 @@ public final class TenureC {
         public tn_device target = new tn_device();
         /** The stream of a consumer on a device: it is made to wait for pending work, and uses the bytes until the deleter is called. NULL: the legacy stream under the label TN_CUDA, else the host. With TN_UNORDERED the consumer orders its work itself. */
         public long consumer;
+
+        /** Its size in C. */
+        public static final int BYTES = 40;
 
         public tn_dlpack_options() {}
 
@@ -1587,6 +1683,9 @@ public final class TenureC {
         /** Zero. */
         public int reserved;
 
+        /** Its size in C. */
+        public static final int BYTES = 72;
+
         public tn_cuda_array_interface() {}
 
         public tn_cuda_array_interface(Pointer address) {
@@ -1612,6 +1711,9 @@ public final class TenureC {
         /** 1: CUDAMat frees the elements; 0 in an export. */
         public int owns_data;
 
+        /** Its size in C. */
+        public static final int BYTES = 40;
+
         public tn_cudamat() {}
 
         public tn_cudamat(Pointer address) {
@@ -1632,6 +1734,9 @@ public final class TenureC {
         public String path;
         /** The most bytes that the log may have: at least 1 MiB, rounded down to a multiple of 64 KiB. An event has 64 bytes. 0: 16 MiB in memory, 1 GiB in a file. */
         public long capacity;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
 
         public tn_events_options() {}
 
@@ -1658,6 +1763,9 @@ public final class TenureC {
         /** The most bytes that the log may have. */
         public long capacity;
 
+        /** Its size in C. */
+        public static final int BYTES = 48;
+
         public tn_events_stats() {}
 
         public tn_events_stats(Pointer address) {
@@ -1683,6 +1791,9 @@ public final class TenureC {
         /** Zero. */
         public long reserved;
 
+        /** Its size in C. */
+        public static final int BYTES = 104;
+
         public tn_copy_site() {}
 
         public tn_copy_site(Pointer address) {
@@ -1704,6 +1815,9 @@ public final class TenureC {
         /** Copies of fewer bytes stay on the calling thread; 0: 1 MiB. */
         public long least_bytes;
 
+        /** Its size in C. */
+        public static final int BYTES = 40;
+
         public tn_runner() {}
 
         public tn_runner(Pointer address) {
@@ -1722,6 +1836,9 @@ public final class TenureC {
         public long count;
         /** Alignment of the first element in bytes: a power of two from 1 to 128; 0: the size of an element. */
         public long align;
+
+        /** Its size in C. */
+        public static final int BYTES = 24;
 
         public tn_block_item() {}
 
@@ -1745,6 +1862,9 @@ public final class TenureC {
         public Pointer what;
         /** TN_ARG_VALUE: the bytes of the value, at least 1. Not used otherwise. */
         public long bytes;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
 
         public tn_arg() {}
 
@@ -1771,6 +1891,9 @@ public final class TenureC {
         /** Bytes of it. */
         public long memory_bytes;
 
+        /** Its size in C. */
+        public static final int BYTES = 64;
+
         public tn_host_block() {}
 
         public tn_host_block(Pointer address) {
@@ -1795,6 +1918,9 @@ public final class TenureC {
         public long stream;
         /** A kernel of the host, in place of `function`; else NULL. */
         public Pointer host_function;
+
+        /** Its size in C. */
+        public static final int BYTES = 64;
 
         public tn_launch_config() {}
 
@@ -1822,6 +1948,9 @@ public final class TenureC {
         public long log_capacity;
         /** `tn_module_compile`: where the length of the whole log goes, without its NUL; or NULL. */
         public Pointer log_length;
+
+        /** Its size in C. */
+        public static final int BYTES = 64;
 
         public tn_module_options() {}
 

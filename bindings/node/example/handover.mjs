@@ -1,6 +1,6 @@
 // Takes an array that C gives, squares its elements in place, and hands it back.
 import koffi from "koffi";
-import { leaks, TenureError, TenurePromise, TN_OK } from "tenure";
+import { leaks, TenurePromise, TN_OK } from "tenure";
 
 const program = koffi.load(process.argv[2]);
 const give = program.func("uint32_t handover_give(_Out_ uintptr_t *out)");

@@ -158,6 +158,8 @@ fn structure(text: &mut String, known: &Struct, is_by_value: bool) -> Done {
         };
         *text += &format!("        public {declared};\n");
     }
+    comment(text, "\n        ", "Its size in C.");
+    *text += &format!("        public static final int BYTES = {};\n", known.size);
     *text += &format!("\n        public {name}() {{}}\n\n        public {name}(Pointer address) {{\n");
     *text += "            super(address);\n        }\n";
     if is_by_value {
