@@ -5,9 +5,10 @@ mod support {
     pub mod tools;
 }
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::tools::{compiler, files, library, library_folder, output, read, root};
+use support::tools::{compiler, files, hash, library, library_folder, output, read, root};
 use tenure_harness::{missing, require, test};
 
 fn main() -> std::process::ExitCode {
@@ -18,9 +19,10 @@ const FOLDER: &str = "bindings/java";
 /// Where Debian's libjna-java has it.
 const JNA: &str = "/usr/share/java/jna.jar";
 
-/// The classes of the binding and of some programs, in a folder of one test.
+/// The classes of some programs, in a folder of one test, and those of the binding.
 struct Build {
     folder: PathBuf,
+    binding: PathBuf,
 }
 
 impl Build {
@@ -29,21 +31,42 @@ impl Build {
         if !Path::new(JNA).exists() {
             missing(format!("{JNA} is not installed"));
         }
+        let binding = binding();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("java_{tag}"));
-        std::fs::create_dir_all(&folder).expect("the target folder is writable");
-        let mut javac = Command::new("javac");
-        javac.args(["-Xlint:all,-try", "-Werror", "--release", "17", "-cp", JNA, "-d"]).arg(&folder);
-        javac.args(files(&format!("{FOLDER}/tenure"), ".java").iter().map(|file| root().join(file))).args(programs);
-        output(&mut javac).unwrap();
-        Build { folder }
+        compile(&folder, &format!("{}:{JNA}", binding.display()), programs);
+        Build { folder, binding }
     }
 
     fn java(&self, flags: &[&str], class: &str) -> Command {
         let mut java = Command::new("java");
-        java.args(flags).arg("-cp").arg(format!("{}:{JNA}", self.folder.display()));
+        java.args(flags).arg("-cp").arg(format!("{}:{}:{JNA}", self.folder.display(), self.binding.display()));
         java.arg(format!("-Dtenure.library={}", library_folder().join("libtenure.so.0").display())).arg(class);
         java
     }
+}
+
+fn compile(folder: &Path, path: &str, sources: &[PathBuf]) {
+    std::fs::create_dir_all(folder).expect("the target folder is writable");
+    let mut javac = Command::new("javac");
+    javac.args(["-Xlint:all,-try", "-Werror", "--release", "17", "-cp", path, "-d"]).arg(folder).args(sources);
+    output(&mut javac).unwrap();
+}
+
+/// The folder of the binding's classes, which the tests share. They are compiled again when a source has changed.
+fn binding() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("java");
+    std::fs::create_dir_all(&folder).expect("the target folder is writable");
+    let lock = File::create(folder.join("lock")).expect("the target folder is writable");
+    lock.lock().expect("a file can be locked");
+    let sources = files(&format!("{FOLDER}/tenure"), ".java");
+    let stamp = format!("{:x}", hash(&sources.iter().map(read).collect::<String>()));
+    let compiled = folder.join("compiled");
+    if std::fs::read_to_string(&compiled).ok().as_ref() != Some(&stamp) {
+        let sources: Vec<PathBuf> = sources.iter().map(|source| root().join(source)).collect();
+        compile(&folder, JNA, &sources);
+        std::fs::write(&compiled, stamp).expect("the target folder is writable");
+    }
+    folder
 }
 
 #[test]

@@ -65,11 +65,12 @@ fn types_are_those_of_the_declarations() {
 #[test]
 fn every_declared_name_exists() {
     let package = package();
-    let declared: String =
-        ["index", "tenure_c"].map(|name| read(format!("{FOLDER}/{name}.d.ts"))).concat();
+    let declared: String = ["index", "tenure_c"].map(|name| read(format!("{FOLDER}/{name}.d.ts"))).concat();
     let names: Vec<&str> = declared
         .lines()
-        .filter_map(|line| ["export const ", "export class ", "export function "].iter().find_map(|word| line.strip_prefix(word)))
+        .filter_map(|line| {
+            ["export const ", "export class ", "export function "].iter().find_map(|word| line.strip_prefix(word))
+        })
         .map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default())
         .collect();
     assert!(names.len() > 200, "the declarations were not recognised");

@@ -301,7 +301,7 @@ export class TenureGuard extends Owner {
   #show({ data, device, dtype, ndim, shape, strides }) {
     if (device.type === C.TN_CUDA) refuse(C.TN_ERR_DEVICE, "borrow: the array is in memory of a GPU");
     const [Elements, parts] = elementTypes.get(dtype);
-    const read = (address) => (ndim === 0 ? [] : Array.from(koffi.decode(address, "int64_t", ndim), Number));
+    const read = (list) => Array.from({ length: ndim }, (_, axis) => Number(koffi.decode.int64(list + 8n * BigInt(axis))));
     this.shape = read(shape);
     this.dtype = dtype;
     const bytes = read(strides);

@@ -30,8 +30,12 @@ pub fn module(api: &Api) -> Done<String> {
     }
     text += "\n/** Size of each struct, and type, offset and length of its fields. */\nexport const structs = {\n";
     for known in &api.structs {
-        writeln!(text, "  {}: {{\n    size: {},\n    isSized: {},\n    fields: {{", known.name, known.size, known.is_sized)
-            .expect(WRITABLE);
+        writeln!(
+            text,
+            "  {}: {{\n    size: {},\n    isSized: {},\n    fields: {{",
+            known.name, known.size, known.is_sized
+        )
+        .expect(WRITABLE);
         for field in &known.fields {
             let (of, length) = match &field.base {
                 Type::Array { array_of, length, .. } => (array_of.as_ref(), *length),
@@ -61,7 +65,8 @@ pub fn types(api: &Api) -> Done<String> {
     let mut text = HEAD.to_owned();
     text += "\n/** The id of an object of the library. Any thread may use it, but one object owns it. */\n";
     text += "export type Handle = bigint;\n/** A view of a buffer, or an address. */\nexport type Memory = ArrayBufferView | bigint;\n";
-    text += "/** Integers of 64 bits are BigInts where a number is not exact. */\nexport type Integer = number | bigint;\n";
+    text +=
+        "/** Integers of 64 bits are BigInts where a number is not exact. */\nexport type Integer = number | bigint;\n";
     for constant in api.families.iter().flat_map(|family| &family.constants).chain(&api.constants) {
         comment(&mut text, "", &constant.doc);
         writeln!(text, "export const {}: {};", constant.name, literal(constant)).expect(WRITABLE);
