@@ -22,8 +22,10 @@ export class TenureError extends Error {
   }
 }
 
-/** Reads and writes numbers in memory. Integers of 64 bits become numbers where these are exact. */
+/** Integers of 64 bits become numbers where these are exact. */
 const exact = (value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
+
+/** Numbers of C: their bytes, and how they are read from memory and written to it. */
 const numbers = {
   char: [1, (m, at) => m.getUint8(at), (m, at, x) => m.setUint8(at, x)],
   uint8_t: [1, (m, at) => m.getUint8(at), (m, at, x) => m.setUint8(at, x)],
@@ -37,7 +39,13 @@ const numbers = {
 numbers.size_t = numbers.uint64_t;
 numbers.ptrdiff_t = numbers.int64_t;
 numbers.int = numbers.int32_t;
-const lists = { int64_t: BigInt64Array, uint64_t: BigUint64Array, uint32_t: Uint32Array, int32_t: Int32Array, uint8_t: Uint8Array };
+const lists = {
+  int64_t: BigInt64Array,
+  uint64_t: BigUint64Array,
+  uint32_t: Uint32Array,
+  int32_t: Int32Array,
+  uint8_t: Uint8Array,
+};
 const ranges = {
   int: [-(2n ** 31n), 2n ** 31n - 1n],
   int32_t: [-(2n ** 31n), 2n ** 31n - 1n],
@@ -88,14 +96,14 @@ function write(struct, at, memory, fields, kept) {
     const label = `${struct}.${name}`;
     if (type === undefined) throw new TypeError(`${struct} has no field ${name}`);
     else if (value === undefined || (name === "size" && known.isSized)) continue;
-    else if (length > 0) write_list(type, label, memory, place, length, value);
+    else if (length > 0) writeList(type, label, memory, place, length, value);
     else if (type in structs) write(type, place, memory, value, kept);
     else if (type in numbers) numbers[type][2](memory, place, number(type, label, value));
     else memory.setBigUint64(place, address(type, label, value, kept), true);
   }
 }
 
-function write_list(type, label, memory, place, length, values) {
+function writeList(type, label, memory, place, length, values) {
   const items = type === "char" ? Buffer.from(`${values}\0`) : values;
   if (items.length > length) throw new RangeError(`${label} has room for ${length} items`);
   const [bytes, , set] = numbers[type];
@@ -106,22 +114,22 @@ function read(struct, bytes, at) {
   const memory = new DataView(bytes.buffer, bytes.byteOffset + at, structs[struct].size);
   const found = {};
   for (const [name, [type, offset, length]] of Object.entries(structs[struct].fields)) {
-    if (length > 0) found[name] = read_list(type, memory, offset, length);
+    if (length > 0) found[name] = readList(type, memory, offset, length);
     else if (type in structs) found[name] = read(type, bytes, at + offset);
     else if (type in numbers) found[name] = numbers[type][1](memory, offset);
-    else found[name] = from_address(type, memory.getBigUint64(offset, true));
+    else found[name] = fromAddress(type, memory.getBigUint64(offset, true));
   }
   return found;
 }
 
-function read_list(type, memory, offset, length) {
+function readList(type, memory, offset, length) {
   const start = memory.byteOffset + offset;
   if (type !== "char") return new lists[type](memory.buffer.slice(start, start + length * numbers[type][0]));
   const characters = Buffer.from(memory.buffer, start, length);
   return characters.toString("utf8", 0, Math.max(0, characters.indexOf(0)));
 }
 
-function from_address(type, value) {
+function fromAddress(type, value) {
   if (value === 0n) return null;
   return type === "text" ? koffi.decode.string(value) : value;
 }
@@ -161,27 +169,25 @@ function output(type) {
   const value = () => {
     if (type in structs) return read(type, bytes, 0);
     const memory = new DataView(bytes.buffer);
-    return type in numbers ? numbers[type][1](memory, 0) : from_address(type, memory.getBigUint64(0, true));
+    return type in numbers ? numbers[type][1](memory, 0) : fromAddress(type, memory.getBigUint64(0, true));
   };
   return { bytes, value };
 }
 
 const library = koffi.load(process.env.TENURE_LIBRARY ?? "libtenure.so.0");
-for (const name of ["tn_device"]) {
-  const fields = Object.entries(structs[name].fields).map(([field, [type]]) => [field, type]);
-  koffi.struct(name, Object.fromEntries(fields));
-}
-const last_error = library.func("tn_last_error", "str", []);
+// The one struct that C takes by value.
+koffi.struct("tn_device", { type: "uint32_t", id: "int32_t" });
+const lastError = library.func("tn_last_error", "str", []);
 
 function bind(name, [returns, parameters]) {
   const described = Object.entries(parameters);
   const plain = (type) => (type === "ptrdiff_t" ? "int64_t" : type in numbers || type in structs ? type : "uintptr_t");
-  const is_status = returns === "status";
+  const isStatus = returns === "status";
   const result = { status: "uint32_t", text: "str", void: "void" }[returns] ?? plain(returns);
   const call = library.func(name, result, described.map(([, type]) => plain(type)));
-  const n_given = described.filter(([, type]) => !type.startsWith("out ")).length;
+  const mostGiven = described.filter(([, type]) => !type.startsWith("out ")).length;
   return (...given) => {
-    if (given.length > n_given) throw new TypeError(`${name} takes ${n_given} arguments`);
+    if (given.length > mostGiven) throw new TypeError(`${name} takes ${mostGiven} arguments`);
     const kept = [];
     const outputs = [];
     let next = 0;
@@ -193,11 +199,11 @@ function bind(name, [returns, parameters]) {
     });
     const returned = call(...values);
     kept.length = 0; // until here, memory whose address was passed is in use
-    if (!is_status) return result === "uintptr_t" ? from_address("pointer", BigInt(returned)) : returned;
-    if (returned !== TN_OK) throw new TenureError(returned, last_error());
+    if (!isStatus) return result === "uintptr_t" ? fromAddress("pointer", BigInt(returned)) : returned;
+    if (returned !== TN_OK) throw new TenureError(returned, lastError());
     if (outputs.length < 2) return outputs[0]?.[1].value();
     return Object.fromEntries(outputs.map(([parameter, made]) => [parameter, made.value()]));
   };
 }
 
-export const c = Object.fromEntries(Object.entries(functions).map(([name, description]) => [name, bind(name, description)]));
+export const c = Object.fromEntries(Object.entries(functions).map(([name, described]) => [name, bind(name, described)]));

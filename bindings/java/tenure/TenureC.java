@@ -15,7 +15,7 @@ public final class TenureC {
     private TenureC() {}
 
     static {
-        String name = System.getProperty("tenure.library", "tenure");
+        String name = System.getProperty("tenure.library", "libtenure.so.0");
         Native.register(TenureC.class, NativeLibrary.getInstance(name, Map.of(Library.OPTION_STRING_ENCODING, "UTF-8")));
     }
 
