@@ -6,6 +6,8 @@
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `abi/api.json`: functions, types and constants as data;
 //! - `bindings/fortran/tenure_c.f90`: that for Fortran;
+//! - `bindings/java/tenure/TenureC.java`: that for Java;
+//! - `bindings/node/tenure_c.js`, `tenure_c.d.ts`: that for Node.js;
 //! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there;
 //! - `bindings/rust/src/sys.rs`: that block and the types.
 //!
@@ -14,6 +16,8 @@
 mod api;
 mod facts;
 mod fortran;
+mod java;
+mod node;
 mod rust;
 
 use crate::tools::{Done, read, root};
@@ -70,6 +74,9 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
         ("abi/api.json", api.text()?),
         ("bindings/fortran/tenure_c.f90", fortran::module(&api)?),
+        ("bindings/java/tenure/TenureC.java", java::class(&api)?),
+        ("bindings/node/tenure_c.js", node::module(&api)?),
+        ("bindings/node/tenure_c.d.ts", node::types(&api)?),
     ];
     let block = extern_block(&sections)?;
     files.push((rust::PATH, rust::sys(&block)?));
@@ -374,6 +381,11 @@ fn group(section: &Section) -> String {
         room -= word.len() + 1;
     }
     text + "\n */\n"
+}
+
+fn first_sentence(doc: &str) -> &str {
+    let doc = doc.split("\n\n").next().unwrap_or_default();
+    doc.find(". ").map_or(doc, |at| &doc[..=at])
 }
 
 /// All words that could be names.
