@@ -172,6 +172,10 @@ func TestGuards(t *testing.T) {
 	_, err = r.At(-1, 0)
 	refused(t, err, tenure.ErrRange)
 	ok(t, r.End())
+	refused(t, tenure.Writer[int8]{}.End(), tenure.ErrStale)
+	_, err = tenure.Reader[int8]{}.Slice()
+	refused(t, err, tenure.ErrStale)
+	refused(t, tenure.Scope{}.Leave(), tenure.ErrNull)
 	if !must(a.IsUnique())(t) {
 		t.Fatal("a guard that was refused is still open")
 	}
@@ -518,7 +522,7 @@ func TestFinalisers(t *testing.T) {
 // A guard is not ended by the collector, because its slice can be all that is left of it.
 func TestGuardsOutliveCollections(t *testing.T) {
 	var slice []float64
-	var guard *tenure.Writer[float64]
+	var guard tenure.Writer[float64]
 	func() {
 		a := counting(t, 3)
 		guard = must(tenure.BorrowWrite[float64](a))(t)

@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// A borrow is an open guard of C. It has no finaliser: a slice does not keep it from being collected, and the bytes must outlive the slice.
+// A borrow is an open guard of C, to which the copies of a Reader or Writer point. It has no finaliser: a slice does not keep it from being collected, and the bytes must outlive the slice.
 type borrow struct {
 	open           *C.tn_borrow
 	data           unsafe.Pointer
@@ -18,25 +18,25 @@ type borrow struct {
 }
 
 // A Reader is a guard: until End, nobody writes the elements. One goroutine uses it at a time.
-type Reader[T Element] struct{ borrow borrow }
+type Reader[T Element] struct{ borrow *borrow }
 
 // A Writer is a guard: until End, nobody else reads or writes the elements. One goroutine uses it at a time.
 type Writer[T Element] struct{ Reader[T] }
 
 // BorrowRead opens a guard for reading, on an array whose memory the host can access. Nobody waits: a conflict is ErrBorrowedWrite.
-func BorrowRead[T Element](a Array) (*Reader[T], error) {
+func BorrowRead[T Element](a Array) (Reader[T], error) {
 	made, err := a.borrow(DTypeOf[T](), unsafe.Alignof(*new(T)), func(array *C.tn_array, view *C.tn_view_info, out **C.tn_borrow) C.tn_status {
 		return C.tn_array_borrow_read(array, 0, nil, nil, view, out)
 	})
 	if err != nil {
-		return nil, err
+		return Reader[T]{}, err
 	}
-	return &Reader[T]{made}, nil
+	return Reader[T]{made}, nil
 }
 
 // BorrowWrite opens a guard for writing. The mode says what becomes of other handles on the bytes, which see the change by default. A
 // conflict is ErrBorrowed or ErrBorrowedWrite at once.
-func BorrowWrite[T Element](a Array, mode ...WriteMode) (*Writer[T], error) {
+func BorrowWrite[T Element](a Array, mode ...WriteMode) (Writer[T], error) {
 	var bits C.tn_write_mode
 	for _, bit := range mode {
 		bits |= C.tn_write_mode(bit)
@@ -45,23 +45,23 @@ func BorrowWrite[T Element](a Array, mode ...WriteMode) (*Writer[T], error) {
 		return C.tn_array_borrow_write(array, bits, nil, nil, view, out)
 	})
 	if err != nil {
-		return nil, err
+		return Writer[T]{}, err
 	}
-	return &Writer[T]{Reader[T]{made}}, nil
+	return Writer[T]{Reader[T]{made}}, nil
 }
 
 // borrow opens a guard for one of the two functions above.
 func (a Array) borrow(
 	wanted DType, align uintptr, open func(array *C.tn_array, view *C.tn_view_info, out **C.tn_borrow) C.tn_status,
-) (borrow, error) {
+) (*borrow, error) {
 	defer runtime.KeepAlive(a.handle)
 	var view C.tn_view_info
 	var out *C.tn_borrow
 	err := callFrom(2, func() C.tn_status { return open(as[*C.tn_array](a.handle.get()), &view, &out) })
 	if err != nil {
-		return borrow{}, err
+		return nil, err
 	}
-	made := borrow{open: out, data: view.data}
+	made := &borrow{open: out, data: view.data}
 	if view.ndim > 0 {
 		made.shape = numbers(unsafe.Slice(view.shape, view.ndim))
 		made.strides = numbers(unsafe.Slice(view.strides, view.ndim))
@@ -92,34 +92,43 @@ func (b *borrow) isAligned(align uintptr) bool {
 }
 
 func (b *borrow) end(flags C.tn_end_flags) error {
+	if b == nil {
+		return ended()
+	}
 	b.ended = true
 	return call(func() C.tn_status { return C.tn_borrow_end(b.open, flags, nil) })
 }
 
 // End ends the guard. Slices of it must not be used any more. A second End is ErrStale.
-func (g *Reader[T]) End() error { return g.borrow.end(0) }
+func (g Reader[T]) End() error { return g.borrow.end(0) }
 
 // Fail ends the guard and marks the elements as undefined: readers get ErrPoisoned until they are written anew, or Heal accepts them.
-func (g *Writer[T]) Fail() error { return g.borrow.end(C.TN_END_FAILED) }
+func (g Writer[T]) Fail() error { return g.borrow.end(C.TN_END_FAILED) }
 
 // Shape has the lengths of the axes.
-func (g *Reader[T]) Shape() []int { return append([]int{}, g.borrow.shape...) }
+func (g Reader[T]) Shape() []int {
+	if g.borrow == nil {
+		return nil
+	}
+	return append([]int{}, g.borrow.shape...)
+}
 
 // Slice shows the elements in C order until End. Those of a Reader must not be written, though Go has no type that says so. An array with
 // gaps or in another order is ErrLayout, because nothing is copied: use At, views by Index, or Copy.
-func (g *Reader[T]) Slice() ([]T, error) {
-	count, stride := 1, int(unsafe.Sizeof(*new(T)))
-	isContiguous := true
-	for axis := len(g.borrow.shape) - 1; axis >= 0; axis-- {
-		isContiguous = isContiguous && (g.borrow.strides[axis] == stride*count || g.borrow.shape[axis] == 1)
-		count *= g.borrow.shape[axis]
-	}
-	switch {
-	case g.borrow.ended:
+func (g Reader[T]) Slice() ([]T, error) {
+	if g.borrow.isEnded() {
 		return nil, ended()
-	case count == 0:
+	}
+	count, isContiguous := 1, true
+	for axis := len(g.borrow.shape) - 1; axis >= 0; axis-- {
+		length, stride := g.borrow.shape[axis], g.borrow.strides[axis]
+		isContiguous = isContiguous && (length == 1 || stride == count*int(unsafe.Sizeof(*new(T))))
+		count *= length
+	}
+	if count == 0 {
 		return []T{}, nil
-	case !isContiguous:
+	}
+	if !isContiguous {
 		return nil, &Error{ErrLayout, fmt.Sprintf("tenure: shape %v with strides of %v bytes is not in C order without gaps; use At, "+
 			"views by Index, or Copy", g.borrow.shape, g.borrow.strides)}
 	}
@@ -127,7 +136,7 @@ func (g *Reader[T]) Slice() ([]T, error) {
 }
 
 // At returns one element, of any layout.
-func (g *Reader[T]) At(index ...int) (T, error) {
+func (g Reader[T]) At(index ...int) (T, error) {
 	element, err := g.borrow.at(index)
 	if err != nil {
 		return *new(T), err
@@ -136,7 +145,7 @@ func (g *Reader[T]) At(index ...int) (T, error) {
 }
 
 // Set writes one element, of any layout.
-func (g *Writer[T]) Set(value T, index ...int) error {
+func (g Writer[T]) Set(value T, index ...int) error {
 	element, err := g.borrow.at(index)
 	if err == nil {
 		*(*T)(element) = value
@@ -146,7 +155,7 @@ func (g *Writer[T]) Set(value T, index ...int) error {
 
 // at is the address of one element.
 func (b *borrow) at(index []int) (unsafe.Pointer, error) {
-	if b.ended {
+	if b.isEnded() {
 		return nil, ended()
 	}
 	if len(index) != len(b.shape) {
@@ -161,6 +170,8 @@ func (b *borrow) at(index []int) (unsafe.Pointer, error) {
 	}
 	return unsafe.Add(b.data, offset), nil
 }
+
+func (b *borrow) isEnded() bool { return b == nil || b.ended }
 
 func ended() error { return &Error{ErrStale, "tenure: the guard has ended"} }
 

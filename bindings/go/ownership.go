@@ -62,7 +62,7 @@ type Scope struct {
 
 // Enter makes a scope for parameters, each an Array or a Promise: a given one is taken, of a lent one the scope has a clone. So a write with
 // WriteCOW is in place for a given parameter, and in a copy for a lent one.
-func Enter(parameters ...interface{ Handle() unsafe.Pointer }) (*Scope, error) {
+func Enter(parameters ...interface{ Handle() unsafe.Pointer }) (Scope, error) {
 	handles := make([]unsafe.Pointer, len(parameters))
 	for i, parameter := range parameters {
 		handles[i] = parameter.Handle()
@@ -72,9 +72,9 @@ func Enter(parameters ...interface{ Handle() unsafe.Pointer }) (*Scope, error) {
 }
 
 // EnterHandles makes a scope for parameters of C, each a tn_array * or a tn_promise *, which their owner still releases.
-func EnterHandles(parameters ...unsafe.Pointer) (*Scope, error) { return enter(parameters) }
+func EnterHandles(parameters ...unsafe.Pointer) (Scope, error) { return enter(parameters) }
 
-func enter(parameters []unsafe.Pointer) (*Scope, error) {
+func enter(parameters []unsafe.Pointer) (Scope, error) {
 	n := len(parameters)
 	given := append([]unsafe.Pointer{nil}, parameters...) // one more, so that there is a first one
 	own := make([]*C.tn_array, n+1)
@@ -87,9 +87,9 @@ func enter(parameters []unsafe.Pointer) (*Scope, error) {
 		return C.tn_enter(C.size_t(n), &from[0], &own[0], &scope)
 	})
 	if err != nil {
-		return nil, err
+		return Scope{}, err
 	}
-	entered := &Scope{Arrays: make([]Array, n)}
+	entered := Scope{Arrays: make([]Array, n)}
 	entered.handle = newHandle(number(scope), func(id uintptr) C.tn_status { return C.tn_leave(as[*C.tn_scope](id), 0, nil) })
 	for i := range entered.Arrays {
 		entered.Arrays[i] = newArray(own[i])
@@ -98,8 +98,8 @@ func enter(parameters []unsafe.Pointer) (*Scope, error) {
 }
 
 // Leave releases the scope's arrays, except those that it keeps. Those belong to the caller.
-func (s *Scope) Leave(keep ...Array) error {
-	defer runtime.KeepAlive(s)
+func (s Scope) Leave(keep ...Array) error {
+	defer runtime.KeepAlive(s.handle)
 	kept := make([]*C.tn_array, len(keep)+1)
 	for i, array := range keep {
 		kept[i] = as[*C.tn_array](array.handle.get())
