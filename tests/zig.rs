@@ -78,7 +78,7 @@ fn an_array_goes_from_c_to_zig_and_back() {
     let example = root().join(FOLDER).join("example");
     let (shared, program) = (build.folder.join("libhandover.so"), build.folder.join("program"));
     let mut zig = build.program("build-lib", &example.join("handover.zig"));
-    output(zig.arg("-dynamic").arg(format!("-femit-bin={}", shared.display()))).unwrap();
+    output(zig.args(["-dynamic", "--name", "handover"])).unwrap();
     let mut gcc = compiler("c11");
     gcc.arg(example.join("handover.c")).arg(&shared).arg(library());
     gcc.arg(format!("-Wl,-rpath,{}:{}", build.folder.display(), library_folder().display()));
