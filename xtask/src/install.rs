@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
 
 /// The name by which programs load the shared library; `build.rs` sets it.
-const SONAME: &str = "libtenure.so.0";
+pub const SONAME: &str = "libtenure.so.0";
 
 /// Files that are written from a template of `xtask/install`.
 const WRITTEN: &[(&str, &str)] = &[
