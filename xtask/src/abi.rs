@@ -272,6 +272,13 @@ const CHANGES: &[Change] = &[
     },
 ];
 
+/// Each function, with the version that introduced it.
+pub fn functions() -> Done<Vec<(String, String)>> {
+    let api = Api::read()?;
+    let functions = api.list("functions")?.iter();
+    functions.map(|function| Ok((text(function, "name")?.to_owned(), text(function, "since")?.to_owned()))).collect()
+}
+
 /// `abi/api.json`.
 struct Api(Value);
 

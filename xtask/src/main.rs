@@ -6,6 +6,7 @@ mod abi;
 mod bench;
 mod bundle;
 mod cuda;
+mod debian;
 mod diagram;
 mod dist;
 mod distributed;

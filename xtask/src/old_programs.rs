@@ -36,15 +36,7 @@ pub fn record() -> Done {
     // Those of GPUs need a driver.
     let kept: Vec<&str> = names.filter(|name| !name.starts_with("cuda_") && is_kept(name)).collect();
     each(&kept, |name| build(name, &folder)).into_iter().collect::<Done>()?;
-    let archive = abi::folder_of(&install::version()?).join(ARCHIVE);
-    let mut tar = command("tar");
-    tar.args(["--format=ustar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]);
-    run(tar
-        .args(["--mode=u=rwX,go=rX", "--use-compress-program=xz -9e", "-cf"])
-        .arg(archive)
-        .arg("-C")
-        .arg(&folder)
-        .arg("."))
+    install::archive(&abi::folder_of(&install::version()?).join(ARCHIVE), "xz -9e", &folder, ".")
 }
 
 fn is_kept(name: &str) -> bool {
