@@ -58,7 +58,7 @@ cargo xtask <command>
                         installs only the simulated CUDA driver, in DIR/cuda-sim
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake; checks the documents' links
   release               writes target/release-files: tarball, wheel, Debian packages, SBOM, SHA256SUMS
-  release --check       also runs C, C++, Python and Fortran programs from these files alone
+  release --check       runs C, C++, Python and Fortran programs from these files alone, without Rust
   release --record      records the interface of this version in abi/, and programs that later libraries must run
   release --compare     compares headers and library with the recorded releases, and runs the recorded programs
   gpu-bundle [--no-check]

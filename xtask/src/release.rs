@@ -33,7 +33,7 @@ const SBOM_TOOL: &str = "cargo-sbom";
 pub fn main(options: &[&str]) -> Done {
     match options {
         [] => build(),
-        ["--check"] => build().and_then(|()| check()),
+        ["--check"] => check(),
         ["--record"] => abi::record().and_then(|()| old_programs::record()),
         ["--compare"] => {
             println!("{} comparisons, {} programs ran", abi::check()?, old_programs::check()?);
@@ -97,6 +97,7 @@ fn check() -> Done {
     let _ = std::fs::remove_dir_all(&scratch);
     // The pages are those that the release has.
     let pages = scratch.join("pages");
+    io(&pages, std::fs::create_dir_all(&pages))?;
     let version = install::version()?;
     for package in debian::names(&version) {
         run(command("dpkg-deb").arg("-x").arg(folder().join(package)).arg(&pages))?;
