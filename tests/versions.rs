@@ -48,7 +48,7 @@ fn header_and_library_have_the_librarys_version() {
     let [major, minor, patch] = parts[..] else { panic!("{version} has not three parts") };
     let encoded = major << 16 | minor << 8 | patch;
     assert_eq!(tenure::types::TN_VERSION, encoded, "src/types.rs");
-    assert_eq!(tenure::ffi::tn_version(), encoded, "the library");
+    assert_eq!(tenure::ffi::library::tn_version(), encoded, "the library");
     assert_eq!(version_after(&read("abi/api.json"), "  \"version\": \""), version, "abi/api.json");
 }
 
