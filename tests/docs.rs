@@ -366,6 +366,7 @@ fn nothing_unexpected_at_the_top_level() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "SECURITY.md",
         "LICENSE-MIT",
         "LICENSE-APACHE",
         // Files that tools expect there.

@@ -41,6 +41,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/event-log.md",
     "docs/from-numpy.md",
     "docs/handle.svg",
+    "docs/install.md",
     "docs/interop.md",
     "docs/kernels.md",
     "docs/migration",
@@ -56,6 +57,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/seeing.md",
     "docs/simulator-peers.md",
     "docs/soak.svg",
+    "docs/stability.md",
     "examples",
 ];
 
