@@ -23,11 +23,13 @@ pub const INSTALLED: &[&str] = &[
     "docs/bindings.md",
     "docs/borrowing.md",
     "docs/command.md",
+    "docs/concepts.md",
     "docs/copies.md",
     "docs/cuda.md",
     "docs/event-log.md",
     "docs/from-numpy.md",
     "docs/handle.svg",
+    "docs/index.md",
     "docs/interop.md",
     "docs/kernels.md",
     "docs/ownership.md",
@@ -53,6 +55,8 @@ pub const SOURCE_ONLY: &[&str] = &[
     "bindings/cpp/tests/refused.cpp",
     "bindings/rust/README.md",
     "cuda-sim/include/tenure_sim.h",
+    "docs/spec/README.md",
+    "include/tenure.h",
 ];
 
 /// The text of a page in which a link stays only if `keep` accepts its target, a path in the repository.
