@@ -1,17 +1,18 @@
-//! `cargo xtask doc`: the reference manual from the header, by Doxygen. A warning is a failure.
+//! `cargo xtask doc`: Doxygen reads the header's comments. A warning is a failure.
 //!
-//! `tests/header.rs` checks more of the comments than Doxygen does. Doxygen finds misspelt commands and dangling references.
+//! `tests/header.rs` checks more of the comments than Doxygen does. Doxygen finds misspelt commands and dangling references. The reference
+//! that people read is part of the site (`site`).
 
 use crate::tools::{self, Done, command, has, io, root};
 use std::io::Write;
 use std::process::Stdio;
 
-/// Why the manual cannot be built, or None.
+/// Why the comments cannot be checked, or None.
 pub fn missing() -> Option<String> {
     (!has("doxygen")).then(|| "doxygen is not installed".to_owned())
 }
 
-/// Writes `target/doc-c/html`.
+/// Writes pages to `target/doc-c/html` for the warnings alone.
 pub fn build() -> Done {
     if let Some(why) = missing() {
         return Err(format!("{why}; on Debian: apt-get install doxygen"));

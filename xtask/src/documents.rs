@@ -34,6 +34,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/bindings.md",
     "docs/borrowing.md",
     "docs/command.md",
+    "docs/concepts.md",
     "docs/cookbook",
     "docs/cookbook.md",
     "docs/copies.md",
@@ -41,6 +42,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/event-log.md",
     "docs/from-numpy.md",
     "docs/handle.svg",
+    "docs/index.md",
     "docs/install.md",
     "docs/interop.md",
     "docs/kernels.md",
@@ -65,10 +67,13 @@ pub const INSTALLED: &[&str] = &[
 pub const SOURCE_ONLY: &[&str] = &[
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "benches/logs/README.md",
     "bindings/cpp/tests/refused.cpp",
     "bindings/rust/README.md",
     "cuda-sim/include/tenure_sim.h",
+    "docs/spec/README.md",
+    "include/tenure.h",
 ];
 
 /// The text of a page in which a link stays only if `keep` accepts its target, a path in the repository.

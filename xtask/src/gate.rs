@@ -6,8 +6,8 @@
 
 use crate::tools::{self, Done, cargo, command, exists, plainly};
 use crate::{
-    cuda, distributed, doc, header_tools, install, malloc, page, programs, ptx, python, run, setup, sim, sim_install,
-    sim_peers,
+    abi, cuda, distributed, doc, header_tools, install, malloc, old_programs, page, programs, ptx, python, run, setup,
+    sim, sim_install, sim_peers, site,
 };
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -79,6 +79,10 @@ pub fn run(extent: Extent) -> Done {
         if let (None, Err(why)) = (python::missing(), python::umf()) {
             println!("UMF is not available: {why}");
         }
+        // So do the tests of the Zig binding.
+        if let (None, Err(why)) = (header_tools::missing(), header_tools::environment()) {
+            println!("Zig is not available: {why}");
+        }
     }
     gate.rust();
     gate.simulated();
@@ -94,13 +98,16 @@ pub fn run(extent: Extent) -> Done {
         gate.stage("header in five languages", header_tools::missing(), header_tools);
         gate.kernels();
         gate.stage("page of the report", page::missing(), || Row::of(page::check()));
-        gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
+        gate.stage("comments of the header", doc::missing(), || Row::of(doc::build()));
+        gate.stage("documentation site", site::missing(), || Row::of(site::check()));
         gate.python();
         gate.distributed();
         gate.bindings();
         gate.rust_crate();
         gate.lints();
         gate.installed();
+        gate.stage("interface of earlier releases", abi::missing(), || counts(abi::check()));
+        gate.stage("old programs on the new library", old_programs::missing(), || counts(old_programs::check()));
         gate.preload();
         if exists("examples/handover") {
             gate.stage("cargo xtask demo", python::missing(), || Row::of(run::demo()));
@@ -230,7 +237,25 @@ impl Gate {
         );
         let mut kinds: BTreeMap<&'static str, Vec<&programs::Ended>> = BTreeMap::new();
         ended.iter().for_each(|test| kinds.entry(kind_of(test)).or_default().push(test));
-        for name in [RUST, GPUS, C, C_VALGRIND, C_SANITIZERS, CPP, FORTRAN, HEADER, SYMBOLS, LAYERS, ROWS, DOCS] {
+        for name in [
+            RUST,
+            GPUS,
+            C,
+            C_VALGRIND,
+            C_SANITIZERS,
+            CPP,
+            FORTRAN,
+            GO,
+            JAVA,
+            NODE,
+            R,
+            ZIG,
+            HEADER,
+            SYMBOLS,
+            LAYERS,
+            ROWS,
+            DOCS,
+        ] {
             if let Some(tests) = kinds.remove(name) {
                 self.rows.push((name.to_owned(), row_of(&tests)));
             }
@@ -422,6 +447,11 @@ const C_VALGRIND: &str = "C under valgrind";
 const C_SANITIZERS: &str = "C with sanitizers";
 const CPP: &str = "C++";
 const FORTRAN: &str = "Fortran";
+const GO: &str = "Go";
+const JAVA: &str = "Java";
+const NODE: &str = "Node.js";
+const R: &str = "R";
+const ZIG: &str = "Zig";
 const HEADER: &str = "header";
 const SYMBOLS: &str = "symbols";
 const LAYERS: &str = "layers";
@@ -449,6 +479,7 @@ fn is_slow(program: &str, test: &str) -> bool {
         "tests/cpp.rs" => {
             checked || test.ends_with("::cpp20") || ["other_compilers_agree", "misuse_does_not_compile"].contains(&test)
         }
+        "tests/go.rs" => test.ends_with("_race_detector"),
         "tests/checkers.rs" => true,
         _ => false,
     }
@@ -462,6 +493,11 @@ fn kind_of(test: &programs::Ended) -> &'static str {
         "tests/c.rs" => C,
         "tests/cpp.rs" | "tests/kernel_header.rs" | "tests/tiled_matmul.rs" => CPP,
         "tests/fortran.rs" => FORTRAN,
+        "tests/go.rs" => GO,
+        "tests/java.rs" => JAVA,
+        "tests/node.rs" => NODE,
+        "tests/r.rs" => R,
+        "tests/zig.rs" => ZIG,
         "tests/header.rs" => HEADER,
         "tests/symbols.rs" => SYMBOLS,
         "tests/layers.rs" => LAYERS,
@@ -544,6 +580,14 @@ fn pytest_of(command: &mut Command) -> Row {
         row.failed = 1;
     }
     row
+}
+
+/// The row of a stage that counts what passed.
+fn counts(done: Done<usize>) -> Row {
+    match done {
+        Ok(passed) => Row { passed, ..Row::default() },
+        Err(text) => Row::of(Err(text)),
+    }
 }
 
 /// The generated comparison of layouts and constants.

@@ -29,6 +29,7 @@ mod setup;
 mod sim;
 mod sim_install;
 mod sim_peers;
+mod site;
 mod soak;
 mod tools;
 
@@ -104,7 +105,9 @@ cargo xtask <command>
   sim-peers [--check] [NAME ...]
                         runs the tests of cuda.bindings, numba-cuda and PyCUDA on the simulated driver and writes
                         docs/simulator-peers.md; --check only compares; NAME: these test files only (a first download of 400 MB)
-  doc                   the reference manual in target/doc-c/html, by Doxygen
+  site [--check]        the documentation as pages for a browser, with search and the reference, in target/site (a first download of
+                        30 MB); --check also tests them: all names and rows, links, search, a phone's width (needs Chromium)
+  doc                   Doxygen on the header: a wrong reference or command in its comments is a failure
 ";
 
 fn main() -> ExitCode {
@@ -158,6 +161,8 @@ fn main() -> ExitCode {
         ["sim"] => sim::stage().map(|folder| println!("{}", folder.display())),
         ["sim-peers", rest @ ..] => sim_peers::all(rest),
         ["doc"] => doc::build(),
+        ["site"] => site::write(),
+        ["site", "--check"] => site::check(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
