@@ -149,7 +149,7 @@ fn run(case: &Case) {
                 .arg(program);
             valgrind
         }
-        _ => Command::new(program),
+        _ => tenure_harness::command(program),
     };
     if case.way == Way::ByHand {
         command.env_remove("LD_LIBRARY_PATH");
