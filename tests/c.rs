@@ -178,6 +178,7 @@ impl Way {
             Way::Valgrind => "valgrind",
             Way::Sanitizers => "sanitizers",
             Way::Checks => "checks",
+            Way::Plain | Way::ByHand | Way::Static if tenure_harness::is_emulated() => "emulator",
             Way::Plain | Way::ByHand | Way::Static => "",
         }
     }

@@ -30,7 +30,8 @@ const TARGETS: &[Target] = &[
         triple: "aarch64-unknown-linux-gnu",
         compilers: ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"],
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-        pages: &["qemu-aarch64 -L /usr/aarch64-linux-gnu -p 16384", "qemu-aarch64 -L /usr/aarch64-linux-gnu -p 65536"],
+        // Not 64 KiB: QEMU 7.2 maps the last page of the C library's loader only in part, so programs end by a fault in it.
+        pages: &["qemu-aarch64 -L /usr/aarch64-linux-gnu -p 16384"],
         packages: "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
     },
     Target {
@@ -43,22 +44,11 @@ const TARGETS: &[Target] = &[
     },
 ];
 
-/// Programs of the usual run: copies, pools, threads and their memory orders, the log, and C.
-const PROGRAMS: &[&str] = &[
-    "blit",
-    "blit_extremes",
-    "blit_paths",
-    "c",
-    "events",
-    "pool_heap",
-    "pool_pages",
-    "pool_threads",
-    "stress",
-    "stress_calls",
-];
+/// Programs of the usual run: copies, pages, threads and their memory orders, the log, and C.
+const PROGRAMS: &[&str] = &["blit", "blit_paths", "c", "events", "page_size", "pool_threads", "stress", "stress_calls"];
 /// Those of them that other page sizes concern.
-const OF_PAGES: &[&str] = &["src/lib.rs", "tests/events.rs", "tests/pool_heap.rs", "tests/pool_pages.rs"];
-/// C tests of the usual run, and those that other page sizes concern.
+const OF_PAGES: &[&str] = &["tests/events.rs", "tests/pool_threads.rs"];
+/// C tests of the usual run under an emulator, and those that other page sizes concern.
 const C: &[&str] = &[
     "c_abi",
     "c_abi_by_hand",
@@ -72,6 +62,11 @@ const C: &[&str] = &[
     "c_upstream",
 ];
 const C_OF_PAGES: &[&str] = &["c_events", "c_pool", "c_upstream"];
+
+/// C tests that an emulator cannot run: QEMU does not pass on whether a refused access was a read or a write.
+const C_NOT_EMULATED: &[&str] = &["c_checked"];
+/// Programs that an emulator cannot run: the system reports the emulator's memory in place of theirs.
+const NOT_EMULATED: &[&str] = &["pool_pages", "pool_pressure", "pool_release", "pool_resident"];
 
 /// Programs that `--all` leaves out, and why.
 const NOT_THERE: &[(&[&str], &str)] = &[
@@ -141,7 +136,7 @@ fn build(target: &Target, all: bool) -> Done<Command> {
     let mut test = cargo();
     test.args(["test", "--locked", "--target", target.triple]);
     if !all {
-        test.args(["--no-default-features", "--target-dir", "target/no-linalg", "--lib"]);
+        test.args(["--no-default-features", "--target-dir", "target/no-linalg"]);
         PROGRAMS.iter().for_each(|program| drop(test.args(["--test", program])));
     }
     let shouted = target.triple.to_uppercase().replace('-', "_");
@@ -152,11 +147,14 @@ fn build(target: &Target, all: bool) -> Done<Command> {
     Ok(test)
 }
 
+/// Where linkers find a library of the name libgcc_s.
+const MUSL: &str = "target/musl";
+
 /// The flags with which rustc makes shared libraries for musl. Debian has no libgcc_s for musl, which rustc then links: its own unwinder
 /// takes that name.
 fn shared_musl(target: &Target) -> Done<String> {
     let unwinder = library_folder(target)?.join("self-contained/libunwind.a");
-    let folder = root().join("target/musl");
+    let folder = root().join(MUSL);
     let script = folder.join("libgcc_s.so");
     tools::io(&folder, std::fs::create_dir_all(&folder))?;
     tools::io(&script, std::fs::write(&script, format!("INPUT({})\n", unwinder.display())))?;
@@ -168,14 +166,17 @@ fn set_up(test: &mut Command, target: &Target) {
     for (variable, compiler) in ["CC", "CXX"].into_iter().zip(target.compilers) {
         test.env(format!("{variable}_{}", target.triple.replace('-', "_")), compiler);
     }
+    if target.triple.ends_with("musl") {
+        test.env("LIBRARY_PATH", root().join(MUSL));
+    }
     if !target.runner.is_empty() {
         test.env("TENURE_TEST_SEEDS", "10");
     }
 }
 
-/// Whether a test is one of the usual run.
+/// Whether a test is one of the usual run. Without an emulator all C tests are.
 fn usual(program: &Program, test: &str) -> bool {
-    program.name != "tests/c.rs" || C.contains(&test)
+    if program.name == "tests/c.rs" && !program.runner.is_empty() { C.contains(&test) } else { is_there(program, test) }
 }
 
 /// Whether other page sizes concern a test.
@@ -187,7 +188,8 @@ fn of_pages(program: &Program, test: &str) -> bool {
 fn is_there(program: &Program, test: &str) -> bool {
     let name = program.name.trim_start_matches("tests/").trim_end_matches(".rs");
     let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
-    !checked && !NOT_THERE.iter().any(|(programs, _)| programs.contains(&name))
+    let refused = !program.runner.is_empty() && (NOT_EMULATED.contains(&name) || C_NOT_EMULATED.contains(&test));
+    !refused && !checked && !NOT_THERE.iter().any(|(programs, _)| programs.contains(&name))
 }
 
 /// `cargo xtask test --target`: runs the tests, and prints the counts.

@@ -169,6 +169,11 @@ pub fn command(path: impl AsRef<OsStr>) -> Command {
     command_by(&std::env::var(RUNNER).unwrap_or_default(), path)
 }
 
+/// Whether an emulator runs this program.
+pub fn is_emulated() -> bool {
+    std::env::var(RUNNER).is_ok_and(|runner| !runner.is_empty())
+}
+
 /// A command that runs a program by a runner, whose words are separated by spaces. An empty one: by itself.
 pub fn command_by(runner: &str, path: impl AsRef<OsStr>) -> Command {
     let mut words = runner.split_whitespace();
