@@ -30,7 +30,7 @@ const TARGETS: &[Target] = &[
         triple: "aarch64-unknown-linux-gnu",
         compilers: ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"],
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-        // Not 64 KiB: QEMU 7.2 maps the last page of the C library's loader only in part, so programs end by a fault in it.
+        // Not 64 KiB: QEMU 7.2 maps the last page of a library in part, so most programs end by a fault in it.
         pages: &["qemu-aarch64 -L /usr/aarch64-linux-gnu -p 16384"],
         packages: "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
     },
@@ -46,8 +46,8 @@ const TARGETS: &[Target] = &[
 
 /// Programs of the usual run: copies, pages, threads and their memory orders, the log, and C.
 const PROGRAMS: &[&str] = &["blit", "blit_paths", "c", "events", "page_size", "pool_threads", "stress", "stress_calls"];
-/// Those of them that other page sizes concern.
-const OF_PAGES: &[&str] = &["tests/events.rs", "tests/pool_threads.rs"];
+/// Those of them that other page sizes concern. Not pool_threads: its threads fault in a library's last page, which QEMU maps in part.
+const OF_PAGES: &[&str] = &["tests/events.rs"];
 /// C tests of the usual run under an emulator, and those that other page sizes concern.
 const C: &[&str] = &[
     "c_abi",
@@ -61,7 +61,8 @@ const C: &[&str] = &[
     "c_transfer",
     "c_upstream",
 ];
-const C_OF_PAGES: &[&str] = &["c_events", "c_pool", "c_upstream"];
+// Not c_events: with other pages than the machine's, QEMU cuts a mapping that a file is to grow into.
+const C_OF_PAGES: &[&str] = &["c_array", "c_pool", "c_upstream"];
 
 /// C tests that an emulator cannot run: QEMU does not pass on whether a refused access was a read or a write.
 const C_NOT_EMULATED: &[&str] = &["c_checked"];
