@@ -104,7 +104,7 @@ pub fn missing(name: &str) -> Option<String> {
 pub fn run(name: &str, all: bool) -> Done<Vec<Ended>> {
     let target = target(name)?;
     install(target)?;
-    let mut built = programs::build_for(&mut build(target, all), "", target.runner)?;
+    let mut built = programs::build_for(&mut build(target, all)?, "", target.runner)?;
     let mut ended = programs::run(
         &built,
         |program, test| if all { is_there(program, test) } else { usual(program, test) },
@@ -138,7 +138,7 @@ fn build(target: &Target, all: bool) -> Done<Command> {
     test.args(["test", "--locked", "--target", target.triple]);
     if !all {
         test.args(["--no-default-features", "--target-dir", "target/no-linalg"]);
-        PROGRAMS.iter().for_each(|program| drop(test.args(["--test", program])));
+        test.args(PROGRAMS.iter().flat_map(|program| ["--test", program]));
     }
     let shouted = target.triple.to_uppercase().replace('-', "_");
     test.env(format!("CARGO_TARGET_{shouted}_LINKER"), target.compilers[0]);
