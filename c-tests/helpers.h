@@ -38,7 +38,7 @@ static inline int rounds(int n)
 /* Whether a memory checker runs; then threads cache nothing, and a red zone follows each block of an own pool. */
 static inline int is_watched(void)
 {
-    return runs_under("valgrind") || runs_under("sanitizers");
+    return runs_under("valgrind") || runs_under("sanitizers") || runs_under("emulator");
 }
 
 static inline int says(const char *text)

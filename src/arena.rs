@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 const CHUNK_BYTES: usize = 1 << 20;
 /// Larger requests get a mapping of their own.
 const MAX_SHARED_BYTES: usize = CHUNK_BYTES / 4;
-/// The largest alignment of a mapping of its own: that of a page on every supported system.
+/// The largest alignment of a mapping of its own: that of the smallest pages that a supported system has.
 const MAX_MAPPING_ALIGNMENT_BYTES: usize = 4096;
 
 /// The first free address of the current chunk, above the chunk's start; 0: there is no chunk. Chunks are aligned to their size.

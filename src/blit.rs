@@ -20,10 +20,10 @@ mod run;
 
 mod scratch;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod tile;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
 
 mod walk;
@@ -36,9 +36,7 @@ use crate::layout::Layout;
 use crate::layout::loops::{Loops, OverlapDirection};
 use crate::runner;
 use crate::sys::bytes::{self, Pattern};
-
-/// Parts of a plain copy or fill start at multiples of a page.
-const PART_ALIGNMENT_BYTES: usize = 4096;
+use crate::sys::os;
 
 /// A layout whose offset is an absolute host address, whose bytes the holder may access.
 #[derive(Clone, Copy)]
@@ -206,7 +204,8 @@ fn divided(count: usize, body: impl Fn(usize, usize) + Sync) {
     if parts == 1 {
         return body(0, count);
     }
-    let part = count.div_ceil(parts).next_multiple_of(PART_ALIGNMENT_BYTES);
+    // No two threads write one page for the first time.
+    let part = count.div_ceil(parts).next_multiple_of(os::page_bytes());
     runner::each(parts, &|index| {
         let from = (index * part).min(count);
         body(from, part.min(count - from));

@@ -14,6 +14,7 @@ use crate::error::{Result, fail};
 #[cfg(not(any(loom, preload)))]
 use crate::sys::instances;
 use crate::sys::lock::RawLock;
+use crate::sys::os;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
 use crate::thread::{self, Area, CriticalSection, PerThread, Thread, area};
@@ -198,7 +199,7 @@ unsafe impl Sync for Head {}
 /// uses, and only by chance.
 fn first_generation() -> u32 {
     static ANCHOR: u8 = 0;
-    let page = core::ptr::from_ref(&ANCHOR).addr() >> 12;
+    let page = core::ptr::from_ref(&ANCHOR).addr() / os::page_bytes();
     (page as u32).swap_bytes() >> 1
 }
 

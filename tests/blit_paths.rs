@@ -165,7 +165,7 @@ fn every_code_path_agrees_with_the_model() {
     // Fewer rounds under a checker that slows everything down.
     let seeds = std::env::var("TENURE_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let real = cpu::cache_bytes();
-    for vectors in VECTORS {
+    for &vectors in VECTORS {
         for (cache, distance) in [(real, "near"), (1, "far")] {
             cpu::limit_vectors(vectors);
             cpu::pretend_cache(cache);

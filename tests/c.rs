@@ -149,7 +149,7 @@ fn run(case: &Case) {
                 .arg(program);
             valgrind
         }
-        _ => Command::new(program),
+        _ => tenure_harness::command(program),
     };
     if case.way == Way::ByHand {
         command.env_remove("LD_LIBRARY_PATH");
@@ -178,6 +178,7 @@ impl Way {
             Way::Valgrind => "valgrind",
             Way::Sanitizers => "sanitizers",
             Way::Checks => "checks",
+            Way::Plain | Way::ByHand | Way::Static if tenure_harness::is_emulated() => "emulator",
             Way::Plain | Way::ByHand | Way::Static => "",
         }
     }

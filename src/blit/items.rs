@@ -58,7 +58,7 @@ unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
     if any && loops.pair_transposed() {
         let (pair, outer) = loops.axes().split_at(2);
         let plane = Plane { inner: pair[0], outer: pair[1] };
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         if let Some(transposer) = super::plane::Transposer::new(plane, size_of::<T>(), far) {
             // SAFETY: the caller's obligation, on two of the axes.
             return walk(outer, dst, src, |dst, src| unsafe { transposer.copy(dst, src) });

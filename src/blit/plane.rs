@@ -52,14 +52,15 @@ impl Plane {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) use vectors::Transposer;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vectors {
     use super::Plane;
     use crate::blit::tile::{self, Kernel, Panel};
     use crate::blit::walk::step_to;
+    use crate::sys::cpu;
     use core::mem::MaybeUninit;
 
     const LINE_BYTES: usize = 64;
@@ -269,7 +270,7 @@ mod vectors {
         fn prefetch(&mut self, stride: isize) {
             for _ in 0..self.rows_per_turn.min(self.rows) {
                 for at in (0..self.bytes).step_by(LINE_BYTES) {
-                    tile::prefetch(self.row.wrapping_add(at));
+                    cpu::prefetch_far(self.row.wrapping_add(at));
                 }
                 self.row = self.row.wrapping_offset(stride);
                 self.rows -= 1;

@@ -5,6 +5,7 @@
 //! source items, but they write items only. `bytes::fence` orders streaming stores before later stores.
 
 use crate::layout::loops::Axis;
+use crate::sys::cpu::{self, Vectors};
 
 /// The loop that copies a row, chosen once for all rows of a copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +49,7 @@ impl RowKernel {
 /// - `far`: the two sides share no byte.
 #[inline]
 pub(super) unsafe fn copy<T: Copy>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     if kernel != RowKernel::Items {
         // SAFETY: the caller's obligation; `RowKernel::of` has checked that the processor has the vectors.
         return unsafe { vectors::copy(kernel, size_of::<T>(), axis, dst, src, far) };
@@ -90,27 +91,44 @@ unsafe fn fill<T: Copy>(axis: Axis, mut dst: *mut u8, value: T) {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
 fn has_vectors() -> bool {
-    false
+    cpu::vectors() != Vectors::Portable
 }
 
-#[cfg(target_arch = "x86_64")]
-fn has_vectors() -> bool {
-    crate::sys::cpu::vectors() != crate::sys::cpu::Vectors::Portable
-}
-
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vectors {
     use super::{RowKernel, copy_items};
     use crate::blit::vector::Wide;
     use crate::blit::walk::step_to;
     use crate::layout::loops::Axis;
-    use crate::sys::cpu::{self, Vectors};
-    use core::arch::x86_64::{__m256i, __m512i};
+    #[cfg(target_arch = "aarch64")]
+    use core::arch::aarch64::uint8x16x2_t;
+    #[cfg(target_arch = "x86_64")]
+    use {
+        crate::sys::cpu::{self, Vectors},
+        core::arch::x86_64::{__m256i, __m512i},
+    };
 
     /// # Safety
     /// As `super::copy`; `kernel` has vectors.
+    #[cfg(target_arch = "aarch64")]
+    pub unsafe fn copy(kernel: RowKernel, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+        // SAFETY: the caller's obligation.
+        unsafe {
+            match item {
+                1 => row::<uint8x16x2_t, 1>(kernel, axis, dst, src, far),
+                2 => row::<uint8x16x2_t, 2>(kernel, axis, dst, src, far),
+                4 => row::<uint8x16x2_t, 4>(kernel, axis, dst, src, far),
+                8 => row::<uint8x16x2_t, 8>(kernel, axis, dst, src, far),
+                16 => row::<uint8x16x2_t, 16>(kernel, axis, dst, src, far),
+                _ => row::<uint8x16x2_t, 32>(kernel, axis, dst, src, far),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As `super::copy`; `kernel` has vectors.
+    #[cfg(target_arch = "x86_64")]
     pub unsafe fn copy(kernel: RowKernel, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         let wide = cpu::vectors() == Vectors::Avx512;
         // SAFETY: the caller's obligation.
@@ -134,6 +152,7 @@ mod vectors {
 
     /// # Safety
     /// As `copy`; the processor has AVX-512.
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn avx512<const ITEM: usize>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         // SAFETY: the caller's obligation.
@@ -142,6 +161,7 @@ mod vectors {
 
     /// # Safety
     /// As `copy`; the processor has AVX2.
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     unsafe fn avx2<const ITEM: usize>(kernel: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         // SAFETY: the caller's obligation.

@@ -84,7 +84,7 @@ fn copy_memory() -> Result<Copied> {
     let log = View::of_memory().ok_or_else(no_memory_log)?;
     let definitions = 2 * (texts::count() + POOLS);
     let count = log.chunks().count() + definitions.div_ceil(SLOTS as usize);
-    let bytes = HEADER_BYTES + count * CHUNK_BYTES;
+    let bytes = (HEADER_BYTES + count * CHUNK_BYTES).next_multiple_of(os::page_bytes());
     let none = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a copy of {bytes} bytes of events"));
     let mut copied = Copied { start: os::map(bytes, os::page_bytes()).ok_or_else(none)?, bytes, used: 0 };
     copied.add(STORE.memory().0, HEADER_BYTES, HEADER_BYTES);

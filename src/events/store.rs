@@ -129,7 +129,7 @@ impl Reserved {
         let states_bytes = states_bytes(chunks);
         let states = os::map(states_bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY)?;
         let start = match &file {
-            None => os::map(bytes, os::page_bytes()).ok_or(Errno::NO_MEMORY),
+            None => os::map(bytes.next_multiple_of(os::page_bytes()), os::page_bytes()).ok_or(Errno::NO_MEMORY),
             Some(file) => file.write_zeros(0, HEADER_BYTES).and_then(|()| file.map_ahead(bytes)),
         };
         start.map(|start| Reserved { start, chunks, states, file }).inspect_err(|_| {

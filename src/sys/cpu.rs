@@ -1,31 +1,46 @@
 //! The processor's features and cache size, queried once.
 //!
 //! Contract: the results never change, except that tests may limit the vectors ([`limit_vectors`]). All code paths that are chosen by them
-//! produce equal bytes. Processors other than x86-64 use the portable loops. Any thread.
+//! produce equal bytes. Processors other than x86-64 and aarch64 use the portable loops. Any thread.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// Levels of vector instructions; each includes those below it.
+/// Levels of vector instructions on this architecture; each includes those below it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Vectors {
-    /// Only what every processor has.
+    /// Loops without vector instructions of their own.
     Portable = 1,
     /// Vectors of 32 bytes.
+    #[cfg(target_arch = "x86_64")]
     Avx2 = 2,
     /// Vectors of 64 bytes, also of single bytes (F, BW and VL).
+    #[cfg(target_arch = "x86_64")]
     Avx512 = 3,
+    /// Vectors of 16 bytes, which every aarch64 processor has.
+    #[cfg(target_arch = "aarch64")]
+    Neon = 2,
 }
 
-/// All levels, for tests.
-pub const VECTORS: [Vectors; 3] = [Vectors::Portable, Vectors::Avx2, Vectors::Avx512];
+/// All levels in ascending order, for tests.
+pub const VECTORS: &[Vectors] = &[
+    Vectors::Portable,
+    #[cfg(target_arch = "x86_64")]
+    Vectors::Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Vectors::Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Vectors::Neon,
+];
+
+const BEST: Vectors = VECTORS[VECTORS.len() - 1];
 
 /// The level in the low bits, whether `rep movsb` is fast, and the limit that tests set; 0: not queried yet.
 static FOUND: AtomicU32 = AtomicU32::new(0);
 const LEVEL: u32 = 0xff;
 const FAST_STRINGS: u32 = 1 << 8;
 
-static LIMIT: AtomicU32 = AtomicU32::new(Vectors::Avx512 as u32);
+static LIMIT: AtomicU32 = AtomicU32::new(BEST as u32);
 
 /// The best vectors that may be used.
 #[inline]
@@ -37,8 +52,12 @@ pub fn vectors() -> Vectors {
 #[inline(always)]
 fn level(found: u32, limit: u32) -> Vectors {
     match (found & LEVEL).min(limit) {
+        #[cfg(target_arch = "x86_64")]
         3 => Vectors::Avx512,
+        #[cfg(target_arch = "x86_64")]
         2 => Vectors::Avx2,
+        #[cfg(target_arch = "aarch64")]
+        2 => Vectors::Neon,
         _ => Vectors::Portable,
     }
 }
@@ -46,7 +65,7 @@ fn level(found: u32, limit: u32) -> Vectors {
 /// Whether the string instructions are fast, also for short strings (ERMS and FSRM), and vectors are not limited.
 #[inline]
 pub fn has_fast_strings() -> bool {
-    found() & FAST_STRINGS != 0 && LIMIT.load(Ordering::Relaxed) == Vectors::Avx512 as u32
+    found() & FAST_STRINGS != 0 && LIMIT.load(Ordering::Relaxed) == BEST as u32
 }
 
 /// For tests: limits the vectors of the whole process to a level; the best level ends the limit.
@@ -61,6 +80,27 @@ pub fn prefetch<T>(address: *const T) {
     // SAFETY: every x86-64 processor has this instruction, and it cannot fault.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    // SAFETY: a hint, which cannot fault.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    let _ = address;
+}
+
+/// Prefetches the cache line of an address, which need not be mapped, into the second-level cache.
+#[inline(always)]
+pub fn prefetch_far<T>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: every x86-64 processor has this instruction, and it cannot fault.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(address.cast());
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    // SAFETY: a hint, which cannot fault.
+    unsafe {
+        core::arch::asm!("prfm pldl2keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }
     let _ = address;
 }
@@ -101,7 +141,7 @@ fn query_features() -> u32 {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn query_features() -> u32 {
-    Vectors::Portable as u32
+    BEST as u32
 }
 
 /// The size of the last cache where the processor does not report one.
@@ -167,7 +207,7 @@ mod tests {
     #[test]
     fn a_limit_takes_vectors_away_and_gives_them_back() {
         let best = vectors();
-        for limit in VECTORS {
+        for &limit in VECTORS {
             limit_vectors(limit);
             assert_eq!(vectors(), best.min(limit));
         }
@@ -177,9 +217,9 @@ mod tests {
     /// Covers every level, not only that of this processor.
     #[test]
     fn the_level_is_the_lower_of_what_is_found_and_the_limit() {
-        for found in VECTORS {
-            for limit in VECTORS {
-                let strings = if limit == Vectors::Avx2 { FAST_STRINGS } else { 0 };
+        for &found in VECTORS {
+            for &limit in VECTORS {
+                let strings = if limit == Vectors::Portable { FAST_STRINGS } else { 0 };
                 assert_eq!(level(found as u32 | strings, limit as u32), found.min(limit));
             }
         }

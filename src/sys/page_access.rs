@@ -114,7 +114,39 @@ fn writes(context: *mut c_void) -> Option<bool> {
     Some(context.uc_mcontext.gregs[libc::REG_ERR as usize] & WRITE != 0)
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+/// Whether the refused access was a write.
+#[cfg(target_arch = "aarch64")]
+fn writes(context: *mut c_void) -> Option<bool> {
+    // SAFETY: the handler's third argument, see sigaction(2).
+    let registers = unsafe { &raw const (*context.cast::<libc::ucontext_t>()).uc_mcontext };
+    // The address of the fault, 31 registers, sp, pc and pstate; what follows them is aligned to 16 bytes (asm/sigcontext.h).
+    let records = registers.cast::<u8>().wrapping_add((35 * size_of::<u64>()).next_multiple_of(16));
+    // SAFETY: by the same header, records follow, up to one whose words are 0.
+    unsafe { writes_by_records(records) }
+}
+
+/// Whether the refused access was a write, by the syndrome among a signal's records (Arm Architecture Reference Manual, ESR_EL1). None: an
+/// emulator may leave it out.
+///
+/// # Safety
+/// - Records may be read from `record` on: each begins with its kind and its size in bytes, and the last one has kind 0.
+#[cfg(target_arch = "aarch64")]
+unsafe fn writes_by_records(mut record: *const u8) -> Option<bool> {
+    /// `ESR_MAGIC` of asm/sigcontext.h.
+    const SYNDROME: u32 = 0x4553_5201;
+    const WRITE: u64 = 1 << 6;
+    loop {
+        // SAFETY: the caller's obligation.
+        match unsafe { record.cast::<[u32; 2]>().read() } {
+            // SAFETY: the record of the syndrome has it behind its head.
+            [SYNDROME, _] => return Some(unsafe { record.add(8).cast::<u64>().read() } & WRITE != 0),
+            [0, _] | [_, 0] => return None,
+            [_, bytes] => record = record.wrapping_add(bytes as usize),
+        }
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn writes(_context: *mut c_void) -> Option<bool> {
     None
 }
@@ -147,6 +179,25 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
                 default.sa_sigaction = libc::SIG_DFL;
                 libc::sigaction(signal, &default, core::ptr::null_mut());
             }
+        }
+    }
+}
+
+#[cfg(all(test, target_arch = "aarch64"))]
+mod tests {
+    use super::writes_by_records;
+
+    #[test]
+    fn the_syndrome_is_found_among_the_records() {
+        const OTHER: u64 = 0x10_4650_8001;
+        const SYNDROME: u64 = 0x10_4553_5201;
+        for (records, writes) in [
+            ([OTHER, 1 << 6, SYNDROME, 0x9200_0047, 0], Some(true)),
+            ([SYNDROME, 0x9200_0007, OTHER, 0, 0], Some(false)),
+            ([OTHER, 0, OTHER, 0, 0], None),
+        ] {
+            // SAFETY: two records of 16 bytes each, and one of kind 0.
+            assert_eq!(unsafe { writes_by_records(records.as_ptr().cast()) }, writes);
         }
     }
 }

@@ -4,10 +4,10 @@
 //! never allocates on a thread that has set its pointer. A record that [`enter_in_table`] enters begins with a [`TlsSlot`] and is never
 //! unmapped.
 //!
-//! In a shared library every access to a `thread_local` costs a call of the loader's lookup function, which is slow if the library was
-//! loaded by dlopen. On x86-64 the record is found by the thread pointer instead, in a table of 1024 entries. Of several threads with one
-//! entry, the first uses the table. The others find their records through a TLS descriptor ("Thread-Local Storage Descriptors for IA32 and
-//! AMD64/EM64T", Oliva and Araújo).
+//! In a shared library for x86-64 every access to a `thread_local` costs a call of the loader's lookup function, which is slow if the
+//! library was loaded by dlopen. There the record is found by the thread pointer instead, in a table of 1024 entries. Of several threads
+//! with one entry, the first uses the table. The others find their records through a TLS descriptor ("Thread-Local Storage Descriptors for
+//! IA32 and AMD64/EM64T", Oliva and Araújo). On aarch64 compilers use these descriptors anyway, so a `thread_local` is fast.
 //!
 //! The preload library (`cfg(preload)`, bindings/malloc) replaces malloc by LD_PRELOAD. The loader maps it at program start, so its
 //! thread-locals are always at a fixed offset from the thread pointer, and it needs no table.

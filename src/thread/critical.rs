@@ -123,7 +123,9 @@ fn wait_for_fork(thread: &'static Thread, depth: u32) {
     }
     loop {
         core::sync::atomic::fence(Ordering::SeqCst);
-        if FORKING.load(Ordering::Relaxed) & 1 == 0 || FORKER.load(Ordering::Relaxed) == thread.number() as usize {
+        // Acquire pairs with the Release in `resume_others`, after which this thread sees what was done meanwhile, and with the store of
+        // the bit, before which `FORKER` was stored.
+        if FORKING.load(Ordering::Acquire) & 1 == 0 || FORKER.load(Ordering::Relaxed) == thread.number() as usize {
             return;
         }
         thread.inside.store(0, Ordering::Release);

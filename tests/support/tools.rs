@@ -54,11 +54,12 @@ pub fn library_folder() -> PathBuf {
     folder
 }
 
-/// The C compiler, or the C++ compiler, with the project's strict warnings for this standard.
+/// The C compiler, or the C++ compiler, with the project's strict warnings for this standard. `CC_<target>` and `CXX_<target>` choose it.
 pub fn compiler(standard: &str) -> Command {
     let cpp = standard.starts_with("c++");
     let mut build = cc::Build::new();
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    let target = format!("{}-unknown-linux-{libc}", std::env::consts::ARCH);
     build.cpp(cpp).host(&target).target(&target).opt_level(0).debug(true).cargo_metadata(false);
     let mut command = build.get_compiler().to_command();
     command.arg(format!("-std={standard}")).args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]);

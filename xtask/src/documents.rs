@@ -50,6 +50,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/ownership.md",
     "docs/performance",
     "docs/performance.md",
+    "docs/porting.md",
     "docs/processes.md",
     "docs/quickstart-c.md",
     "docs/quickstart-python.md",

@@ -31,6 +31,7 @@ mod sim_install;
 mod sim_peers;
 mod site;
 mod soak;
+mod target;
 mod tools;
 
 use gate::Extent;
@@ -44,6 +45,9 @@ cargo xtask <command>
   test --peers          also the Python tests with the large libraries (PyTorch: a first download of 3 GB), and sim-peers
   test --sim [SEEDS | --seed SEED]
                         the tests of GPUs on the simulated driver: with 3 seeds, with SEEDS seeds, or with one seed
+  test --target aarch64|musl [--all]
+                        tests of the library for that target, aarch64 under QEMU: those that depend on the processor, the page size, the
+                        order of memory accesses or the C library; --all: all tests that the target has
   setup                 lists the missing tools, what is skipped without them, and the command that installs them
   interop [--check] [--peers]
                         tests the exchange with each installed library and writes docs/interop.md; --check only compares,
@@ -118,6 +122,8 @@ fn main() -> ExitCode {
         ["test", "--fast"] => gate::run(Extent::Fast),
         ["test", "--all"] => gate::run(Extent::All),
         ["test", "--peers"] => gate::peers(),
+        ["test", "--target", name] => target::main(name, false),
+        ["test", "--target", name, "--all"] => target::main(name, true),
         ["test", "--sim", rest @ ..] => cuda::main(rest),
         ["interop", rest @ ..] => interop(rest),
         ["borrowing"] => borrowing(),

@@ -3,19 +3,21 @@
 //! Promise: no test takes longer than its limit. A test that hangs is killed with its child processes and fails by name; the others go on.
 //! A test that cannot run on this machine gives the reason, and is counted apart from tests that run only on request.
 
-use crate::tools::{self, Done, command, cores, plainly, root};
+use crate::tools::{self, Done, cores, plainly, root};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
-use tenure_harness::{Outcome, in_parallel, run_one};
+use tenure_harness::{Outcome, RUNNER, command_by, in_parallel, run_one};
 
 /// A program with tests.
 pub struct Program {
     /// The path of its source in the repository: "tests/pool.rs", or "src/lib.rs" for unit tests.
     pub name: String,
     path: PathBuf,
+    /// The emulator that runs it, and its arguments; empty: it runs by itself.
+    pub runner: &'static str,
     /// The folder in which its tests start: that of the package.
     folder: PathBuf,
     /// How many tests run only on request (`#[ignore]`).
@@ -37,6 +39,11 @@ pub struct Ended {
 
 /// Builds the programs of `test`, a `cargo test`, and lists their tests. `package` is the folder of the package.
 pub fn build(test: &mut Command, package: &str) -> Done<Vec<Program>> {
+    build_for(test, package, "")
+}
+
+/// As [`build`], for a processor that `runner` emulates.
+pub fn build_for(test: &mut Command, package: &str, runner: &'static str) -> Done<Vec<Program>> {
     let mut programs = Vec::new();
     let built = tools::lines(plainly(test.arg("--no-run")), |line| {
         // "Executable tests/cuda_stream.rs (target/debug/deps/cuda_stream-0123456789abcdef)", "Executable unittests src/lib.rs (...)"
@@ -45,6 +52,7 @@ pub fn build(test: &mut Command, package: &str) -> Done<Vec<Program>> {
             programs.push(Program {
                 name: if package.is_empty() { name.to_owned() } else { format!("{package}/{name}") },
                 path: root().join(path.trim_end_matches(')')),
+                runner,
                 folder: root().join(package),
                 on_request: 0,
                 tests: Vec::new(),
@@ -66,8 +74,14 @@ pub fn build(test: &mut Command, package: &str) -> Done<Vec<Program>> {
 }
 
 impl Program {
+    fn command(&self) -> Command {
+        let mut command = command_by(self.runner, &self.path);
+        command.current_dir(&self.folder).env(RUNNER, self.runner);
+        command
+    }
+
     fn list(&self, options: &[&str]) -> Done<Vec<String>> {
-        let text = tools::output(command(&self.path).current_dir(&self.folder).arg("--list").args(options))?;
+        let text = tools::output(self.command().arg("--list").args(options))?;
         Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
     }
 }
@@ -88,8 +102,8 @@ pub fn run(
     let state = Mutex::new((left, Vec::new()));
     in_parallel(tests.len(), cores(), |at| {
         let (program, test) = tests[at];
-        let mut process = command(&program.path);
-        process.current_dir(&program.folder).env_remove("LD_LIBRARY_PATH").env("RUST_BACKTRACE", "0");
+        let mut process = program.command();
+        process.env_remove("LD_LIBRARY_PATH").env("RUST_BACKTRACE", "0");
         set_up(&mut process);
         let (outcome, took) = run_one(&mut process, test);
         let (left, ended) = &mut *state.lock().expect("no panic while it is held");

@@ -12,6 +12,7 @@ pub use process::{Ended, Printed, output, wait, watch};
 pub use tenure_harness_attribute::test;
 
 use std::any::Any;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 pub const RUN: &str = "TENURE_HARNESS_TEST";
 /// The variable with the time limit of a test, in seconds.
 pub const LIMIT: &str = "TENURE_TEST_LIMIT_SECONDS";
+/// The variable with the program, and its arguments, that runs programs of the tests' processor: an emulator.
+pub const RUNNER: &str = "TENURE_TEST_RUNNER";
 /// The default limit: some tests take a minute on an idle machine, and machines may be busy.
 const USUAL_LIMIT_SECONDS: u64 = 600;
 /// Exit status of a test that cannot run here, as in Automake.
@@ -161,9 +164,28 @@ fn here(test: &Trial) -> ExitCode {
     }
 }
 
+/// A command that runs a program of the tests' processor, by the emulator in [`RUNNER`] if there is one.
+pub fn command(path: impl AsRef<OsStr>) -> Command {
+    command_by(&std::env::var(RUNNER).unwrap_or_default(), path)
+}
+
+/// Whether an emulator runs this program.
+pub fn is_emulated() -> bool {
+    std::env::var(RUNNER).is_ok_and(|runner| !runner.is_empty())
+}
+
+/// A command that runs a program by a runner, whose words are separated by spaces. An empty one: by itself.
+pub fn command_by(runner: &str, path: impl AsRef<OsStr>) -> Command {
+    let mut words = runner.split_whitespace();
+    let Some(emulator) = words.next() else { return Command::new(path) };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(path);
+    command
+}
+
 /// This program, with arguments that run one of its tests in that process.
 pub fn again(test: &str) -> Command {
-    let mut program = Command::new(std::env::current_exe().expect("a program knows its own path"));
+    let mut program = command(std::env::current_exe().expect("a program knows its own path"));
     program.env(RUN, test);
     program
 }
@@ -227,7 +249,7 @@ fn run_all(tests: &[Trial], arguments: &Arguments, filtered: usize) -> ExitCode 
         }
         let outcome = match test.ignored {
             Some(why) if !arguments.include_ignored => Outcome::Ignored(why.to_owned()),
-            _ => run_one(&mut Command::new(&own), &test.name).0,
+            _ => run_one(&mut command(&own), &test.name).0,
         };
         let word = match outcome {
             Outcome::Passed => {

@@ -1,0 +1,211 @@
+//! `cargo xtask test --target`: the library for another processor or C library, built and tested on this machine.
+//!
+//! Promise: aarch64 programs run under QEMU, the C tests are compiled by that target's compiler, and a test that the emulator cannot run is
+//! left out by name, with the reason. Without `--all`, the parts run that depend on the processor, the page size or the order of memory
+//! accesses, without the linear algebra of expressions, which takes most of the build.
+
+use crate::programs::{self, Ended, Program};
+use crate::tools::{self, Done, cargo, command, root};
+use std::path::PathBuf;
+use std::process::Command;
+use tenure_harness::Outcome;
+
+/// A target.
+struct Target {
+    name: &'static str,
+    triple: &'static str,
+    /// The compilers of C and C++, and what links.
+    compilers: [&'static str; 2],
+    /// The emulator and its arguments; empty: the programs run by themselves.
+    runner: &'static str,
+    /// The other page sizes that it is tested with: the runners.
+    pages: &'static [&'static str],
+    /// The Debian packages with all of this.
+    packages: &'static str,
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        name: "aarch64",
+        triple: "aarch64-unknown-linux-gnu",
+        compilers: ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"],
+        runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+        // Not 64 KiB: QEMU 7.2 maps the last page of a library in part, so most programs end by a fault in it.
+        pages: &["qemu-aarch64 -L /usr/aarch64-linux-gnu -p 16384"],
+        packages: "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
+    },
+    Target {
+        name: "musl",
+        triple: "x86_64-unknown-linux-musl",
+        compilers: ["musl-gcc", "musl-gcc"],
+        runner: "",
+        pages: &[],
+        packages: "musl-tools",
+    },
+];
+
+/// Programs of the usual run: copies, pages, threads and their memory orders, the log, and C.
+const PROGRAMS: &[&str] = &["blit", "blit_paths", "c", "events", "page_size", "pool_threads", "stress", "stress_calls"];
+/// Those of them that other page sizes concern. Not pool_threads: its threads fault in a library's last page, which QEMU maps in part.
+const OF_PAGES: &[&str] = &["tests/events.rs"];
+/// C tests of the usual run under an emulator, and those that other page sizes concern.
+const C: &[&str] = &[
+    "c_abi",
+    "c_abi_by_hand",
+    "c_abi_static",
+    "c_array",
+    "c_borrow",
+    "c_events",
+    "c_pool",
+    "c_threads",
+    "c_transfer",
+    "c_upstream",
+];
+// Not c_events: with other pages than the machine's, QEMU cuts a mapping that a file is to grow into.
+const C_OF_PAGES: &[&str] = &["c_array", "c_pool", "c_upstream"];
+
+/// C tests that an emulator cannot run: QEMU does not pass on whether a refused access was a read or a write.
+const C_NOT_EMULATED: &[&str] = &["c_checked"];
+/// Programs that an emulator cannot run: the system reports the emulator's memory in place of theirs.
+const NOT_EMULATED: &[&str] = &["pool_pages", "pool_pressure", "pool_release", "pool_resident"];
+
+/// Programs that `--all` leaves out, and why.
+const NOT_THERE: &[(&[&str], &str)] = &[
+    (
+        &["arguments", "docs", "header", "layers", "python_layers", "rows", "symbols"],
+        "read the sources, or what is built of them for this machine",
+    ),
+    (
+        &["bench", "bench_copy", "checkers", "compiler", "cpp", "examples", "fortran"],
+        "start tools or build programs of this machine",
+    ),
+    (&["fuzz_short", "pool_soak"], "take minutes, and depend on no processor"),
+];
+
+/// The target of a name.
+fn target(name: &str) -> Done<&'static Target> {
+    let names = || TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(", ");
+    TARGETS.iter().find(|target| target.name == name).ok_or_else(|| format!("no target {name}; there are {}", names()))
+}
+
+/// Why the tests of a target cannot run on this machine.
+pub fn missing(name: &str) -> Option<String> {
+    let target = match target(name) {
+        Ok(target) => target,
+        Err(why) => return Some(why),
+    };
+    let emulator = target.runner.split(' ').next().filter(|emulator| !emulator.is_empty());
+    let programs = target.compilers.into_iter().chain(emulator);
+    let absent: Vec<&str> = programs.filter(|program| !tools::has(program)).collect();
+    (!absent.is_empty()).then(|| format!("{} is not installed: apt-get install {}", absent[0], target.packages))
+}
+
+/// Builds and runs the tests of a target: a part of them, or all. The standard library of the target is installed if it is missing.
+pub fn run(name: &str, all: bool) -> Done<Vec<Ended>> {
+    let target = target(name)?;
+    install(target)?;
+    let mut built = programs::build_for(&mut build(target, all)?, "", target.runner)?;
+    let mut ended = programs::run(
+        &built,
+        |program, test| if all { is_there(program, test) } else { usual(program, test) },
+        |test| {
+            set_up(test, target);
+        },
+    );
+    for pages in target.pages {
+        println!("-- {pages}");
+        built.iter_mut().for_each(|program| program.runner = pages);
+        ended.extend(programs::run(&built, of_pages, |test| set_up(test, target)));
+    }
+    Ok(ended)
+}
+
+/// Installs the target's standard library, if it is missing.
+fn install(target: &Target) -> Done {
+    let folder = library_folder(target)?;
+    if folder.exists() { Ok(()) } else { tools::run(command("rustup").args(["target", "add", target.triple])) }
+}
+
+/// The folder of the target's standard library.
+fn library_folder(target: &Target) -> Done<PathBuf> {
+    let printed = tools::output(command("rustc").args(["--print", "target-libdir", "--target", target.triple]))?;
+    Ok(PathBuf::from(printed.trim()))
+}
+
+/// A `cargo test` for the target. A part of the tests is built without linear algebra, in the folder of the tests without it.
+fn build(target: &Target, all: bool) -> Done<Command> {
+    let mut test = cargo();
+    test.args(["test", "--locked", "--target", target.triple]);
+    if !all {
+        test.args(["--no-default-features", "--target-dir", "target/no-linalg"]);
+        test.args(PROGRAMS.iter().flat_map(|program| ["--test", program]));
+    }
+    let shouted = target.triple.to_uppercase().replace('-', "_");
+    test.env(format!("CARGO_TARGET_{shouted}_LINKER"), target.compilers[0]);
+    if target.triple.ends_with("musl") {
+        test.env(format!("CARGO_TARGET_{shouted}_RUSTFLAGS"), shared_musl(target)?);
+    }
+    Ok(test)
+}
+
+/// Where linkers find a library of the name libgcc_s.
+const MUSL: &str = "target/musl";
+
+/// The flags with which rustc makes shared libraries for musl. Debian has no libgcc_s for musl, which rustc then links: its own unwinder
+/// takes that name.
+fn shared_musl(target: &Target) -> Done<String> {
+    let unwinder = library_folder(target)?.join("self-contained/libunwind.a");
+    let folder = root().join(MUSL);
+    let script = folder.join("libgcc_s.so");
+    tools::io(&folder, std::fs::create_dir_all(&folder))?;
+    tools::io(&script, std::fs::write(&script, format!("INPUT({})\n", unwinder.display())))?;
+    Ok(format!("-Ctarget-feature=-crt-static -L{}", folder.display()))
+}
+
+/// What the tests of a target see: its compilers, and that each round is slow if they are emulated.
+fn set_up(test: &mut Command, target: &Target) {
+    for (variable, compiler) in ["CC", "CXX"].into_iter().zip(target.compilers) {
+        test.env(format!("{variable}_{}", target.triple.replace('-', "_")), compiler);
+    }
+    if target.triple.ends_with("musl") {
+        test.env("LIBRARY_PATH", root().join(MUSL));
+    }
+    if !target.runner.is_empty() {
+        test.env("TENURE_TEST_SEEDS", "10");
+    }
+}
+
+/// Whether a test is one of the usual run. Without an emulator all C tests are.
+fn usual(program: &Program, test: &str) -> bool {
+    if program.name == "tests/c.rs" && !program.runner.is_empty() { C.contains(&test) } else { is_there(program, test) }
+}
+
+/// Whether other page sizes concern a test.
+fn of_pages(program: &Program, test: &str) -> bool {
+    if program.name == "tests/c.rs" { C_OF_PAGES.contains(&test) } else { OF_PAGES.contains(&program.name.as_str()) }
+}
+
+/// Whether a test is one of all that the target has.
+fn is_there(program: &Program, test: &str) -> bool {
+    let name = program.name.trim_start_matches("tests/").trim_end_matches(".rs");
+    let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
+    let refused = !program.runner.is_empty() && (NOT_EMULATED.contains(&name) || C_NOT_EMULATED.contains(&test));
+    !refused && !checked && !NOT_THERE.iter().any(|(programs, _)| programs.contains(&name))
+}
+
+/// `cargo xtask test --target`: runs the tests, and prints the counts.
+pub fn main(name: &str, all: bool) -> Done {
+    if let Some(why) = missing(name) {
+        return Err(why);
+    }
+    NOT_THERE
+        .iter()
+        .filter(|_| all)
+        .for_each(|(programs, why)| println!("left out, because they {why}: {}", programs.join(", ")));
+    let ended = run(name, all)?;
+    let count = |kind: fn(&Outcome) -> bool| ended.iter().filter(|ended| kind(&ended.outcome)).count();
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Ignored(_)));
+    println!("{} passed, {failed} failed, {skipped} skipped", ended.len() - failed - skipped);
+    if failed == 0 { Ok(()) } else { Err(String::new()) }
+}
