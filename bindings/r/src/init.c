@@ -1,0 +1,12 @@
+// The functions that R calls.
+#include "binding.h"
+#include <R_ext/Rdynload.h>
+
+#define ENTRY(name, n_arguments) {#name, (DL_FUNC)&r_##name, n_arguments},
+static const R_CallMethodDef CALLS[] = {FUNCTIONS(ENTRY){NULL, NULL, 0}};
+
+void R_init_tenure(DllInfo *library) {
+    R_registerRoutines(library, NULL, CALLS, NULL, NULL);
+    R_useDynamicSymbols(library, FALSE);
+    register_elements(library);
+}
