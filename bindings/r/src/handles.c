@@ -44,15 +44,20 @@ SEXP array_object(void) {
     return object_for("tenure_array", finish_array);
 }
 
+// The line that called the binding, of at most this many functions further out. R keeps lines with options(keep.source = TRUE), the default
+// of interactive sessions.
+enum { MAX_CALLERS = 6 };
+
 void prepare(void) {
     release_lent();
-    SEXP where = PROTECT(R_GetCurrentSrcref(0));
-    if (TYPEOF(where) == INTSXP && XLENGTH(where) >= 1) {
-        SEXP file = PROTECT(R_GetSrcFilename(where));
-        tn_here(Rf_isString(file) && XLENGTH(file) == 1 ? CHAR(STRING_ELT(file, 0)) : NULL, INTEGER_ELT(where, 0));
-        UNPROTECT(1);
-    } else {
-        tn_here(NULL, 0);
+    for (int skip = 1; skip <= MAX_CALLERS; skip++) {
+        SEXP where = R_GetCurrentSrcref(skip);
+        if (TYPEOF(where) == INTSXP && XLENGTH(where) >= 1) {
+            SEXP file = PROTECT(R_GetSrcFilename(where));
+            tn_here(Rf_isString(file) && XLENGTH(file) == 1 ? CHAR(STRING_ELT(file, 0)) : NULL, INTEGER_ELT(where, 0));
+            UNPROTECT(1);
+            return;
+        }
     }
-    UNPROTECT(1);
+    tn_here(NULL, 0);
 }

@@ -183,7 +183,7 @@ ended <- function() {
   w <- with_write(x, function(v) v)
   tn_release(x)
   for (old in list(v, w)) {
-    uses <- list(function(v) v[1], function(v) v[], sum, print, function(v) v + 1, mean, sort, as.integer, function(v) for (e in v) e,
+    uses <- list(function(v) v[1], function(v) v[], sum, function(v) capture.output(print(v)), function(v) v + 1, mean, sort, as.integer, function(v) for (e in v) e,
                  function(v) { v[1] <- 0 }, function(v) serialize(v, NULL), rev, range, is.na, function(v) v[[2]], format, unique,
                  function(v) identical(v, 1:5 + 0), tn_copy_of)
     for (at in seq_along(uses)) expect_status(uses[[at]](old), "TN_ERR_STALE", paste("use", at, "after the end"), "has ended")
@@ -254,7 +254,7 @@ lending <- function() {
   v[1] <- 100
   expect(x[1] == 1 && v[1] == 100, "R copies a lent vector before it changes it")
   rm(v)
-  gc()
+  invisible(gc())
   expect(identical(x[], c(1, 2, 3)), "a lent vector lives as long as its array")
   expect(tn_copy_count() == 0, "lending copies nothing")
   m <- tn_lend(matrix(1:6, 2))
@@ -269,7 +269,7 @@ lending <- function() {
   wrapped[1] <- 0
   plain[1] <- 0
   rm(wrapped, plain)
-  for (i in 1:3) gc()
+  for (i in 1:3) invisible(gc())
   expect(identical(y[], matrix(as.double(1:1000), 10)), "a lent wrapper")
   expect_status(tn_lend(letters), "TN_ERR_DTYPE", "text is not lent", "character")
   expect_status(with_read(tn_zeros(1), tn_lend), "TN_ERR_INVALID", "elements are not lent")
@@ -285,10 +285,10 @@ collected <- function() {
   rm(token)
   x <- tn_lend(v)
   rm(v)
-  gc()
+  invisible(gc())
   expect(released == 0, "a lent vector is kept")
   tn_release(x)
-  gc()
+  invisible(gc())
   expect(released == 1, "and then released")
 }
 
@@ -331,9 +331,10 @@ files <- function() {
 
 sites <- function() {
   file <- tempfile(fileext = ".R")
-  writeLines(c("# a comment", "x <- tenure::tn_zeros(1, name = 'placed')"), file)
+  writeLines(c("# a comment", "x <- tenure::tn_zeros(1, name = 'placed')", "inner <- function() {", "  tn_clone(x)", "}", "y <- inner()"), file)
   source(file, local = TRUE, keep.source = TRUE)
   expect(grepl("\\.R:2$", tn_leaks()$site[tn_leaks()$name == "placed"][1]), "the call site of an array")
+  expect(any(grepl("\\.R:4$", tn_leaks()$site)), "a call site in a function")
   unlink(file)
 }
 
@@ -356,7 +357,7 @@ finalised <- function() {
     expect(sum(tn_leaks()$name == "left") >= 5, "leaks are listed")
   }
   leaves_alone()
-  gc()
+  invisible(gc())
   expect(!any(tn_leaks()$name == "left"), "and released by R")
 }
 
@@ -364,7 +365,7 @@ for (test in list(creation, types, selection, views, guards, ended, failing, han
                   finalised)) {
   test()
 }
-gc()
+invisible(gc())
 leaks <- tn_leaks()
 expect(nrow(leaks) == 0, "no leaks at the end")
 if (nrow(leaks) > 0) print(leaks)
