@@ -18,6 +18,7 @@ pub const INSTALLED: &[&str] = &[
     "bindings/fortran",
     "bindings/malloc/README.md",
     "bindings/malloc/exports.txt",
+    "bindings/r",
     "cuda-sim/README.md",
     "docs/allocators.md",
     "docs/bindings.md",

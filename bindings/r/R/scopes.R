@@ -15,9 +15,9 @@ with_guard <- function(x, f, writes, discards) {
   has_failed <- TRUE
   on.exit(.Call(C_end, guard, has_failed))
   elements <- function() .Call(C_elements, guard, x)
-  result <- if (writes) call_with_local(f, elements) else f(elements())
+  result <- withVisible(if (writes) call_with_local(f, elements) else f(elements()))
   has_failed <- FALSE
-  result
+  if (result$visible) result$value else invisible(result$value)
 }
 
 # Calls f with a first parameter that is the only reference to its value. R keeps a second one to the value of an argument, for which it

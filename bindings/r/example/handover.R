@@ -1,6 +1,6 @@
 # C makes an array and gives it. R takes it, fills it with squares in place, and gives it back.
 library(tenure)
-dyn.load("handover.so")
+invisible(dyn.load("handover.so"))
 
 promise <- .C("produce", raw(8))[[1]]
 x <- tn_take(promise)
@@ -10,7 +10,7 @@ with_write(x, function(v) {
 back <- tn_give(x)
 invisible(.C("consume", tn_bits(back), promise))
 
-cat(tryCatch(x[1], tenure_error = conditionMessage), "\n")
+cat("R's own handle: ", tryCatch(x[1], tenure_error = function(e) e$status), "\n", sep = "")
 tn_release(x)
 rm(back)
 invisible(gc())
