@@ -116,7 +116,11 @@ fn commands_in_documents_exist() {
 #[test]
 fn names_in_documents_exist() {
     let sources = ["tenure.h", "tenure_kernel.cuh", "tenure_kernel_host.hpp"].map(|name| format!("include/{name}"));
-    let sources = sources.iter().map(String::as_str).chain(["bindings/fortran/tenure.f90", "bindings/r/R/arrays.R", "bindings/r/R/scopes.R"]);
+    let sources = sources.iter().map(String::as_str).chain([
+        "bindings/fortran/tenure.f90",
+        "bindings/r/R/arrays.R",
+        "bindings/r/R/scopes.R",
+    ]);
     let header: String = sources.map(read).collect();
     let known: std::collections::BTreeSet<&str> = header.split(|c| !is_word(c)).collect();
     let mut unknown = Vec::new();

@@ -1,5 +1,5 @@
-//! The R binding: the package installs without a warning of the compiler, `bindings/r/tests/calls.R` passes, and the README's programs print
-//! what it shows. One of them is the example that hands an array from C to R and back.
+//! The R binding: the package installs without a compiler's warning, `bindings/r/tests/calls.R` passes, and the README's programs print what
+//! it shows. One of them is the example that hands an array from C to R and back.
 
 mod support {
     pub mod tools;
@@ -40,13 +40,24 @@ impl Package {
         // R builds beside the sources.
         for file in files(FOLDER, "") {
             let copy = package.folder.join(&file);
-            std::fs::create_dir_all(copy.parent().expect("a file lies in a folder")).expect("the target folder is writable");
+            std::fs::create_dir_all(copy.parent().expect("a file lies in a folder"))
+                .expect("the target folder is writable");
             std::fs::copy(root().join(&file), copy).expect("a source can be copied");
         }
         let mut install = Command::new("R");
-        install.args(["CMD", "INSTALL", "--no-docs", "--no-test-load", "--library=packages", FOLDER]).current_dir(&package.folder);
+        install
+            .args(["CMD", "INSTALL", "--no-docs", "--no-test-load", "--library=packages", FOLDER])
+            .current_dir(&package.folder);
         output(install.env("TENURE", package.folder.join("tenure")).env("PKG_CFLAGS", WARNINGS)).unwrap();
         package
+    }
+
+    /// Compiles a library that R loads by its name.
+    fn compile(&self, source: &str, name: &str) {
+        let mut build = compiler("c11");
+        build.args(["-shared", "-fPIC"]).arg(root().join(FOLDER).join(source)).arg(library());
+        build.arg(format!("-Wl,-rpath,{}", self.folder.join("tenure/lib").display()));
+        output(build.arg("-o").arg(self.folder.join(name))).unwrap();
     }
 
     /// What an R program prints.
@@ -60,17 +71,14 @@ impl Package {
 #[test]
 fn calls_pass() {
     let package = Package::install("calls");
+    package.compile("tests/thread.c", "thread.so");
     assert_eq!(package.run(&root().join(FOLDER).join("tests/calls.R")), "all calls passed\n");
 }
 
 #[test]
 fn programs_of_the_readme_print_what_it_shows() {
     let package = Package::install("readme");
-    let mut build = compiler("c11");
-    build.args(["-shared", "-fPIC"]).arg(root().join(FOLDER).join("example/handover.c")).arg(library());
-    build.arg(format!("-Wl,-rpath,{}", package.folder.join("tenure/lib").display()));
-    output(build.arg("-o").arg(package.folder.join("handover.so"))).unwrap();
-
+    package.compile("example/handover.c", "handover.so");
     let readme = read(format!("{FOLDER}/README.md"));
     assert!(readme.contains(&read(format!("{FOLDER}/example/handover.R"))), "the README does not show the handover");
     let mut count = 0;

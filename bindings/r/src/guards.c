@@ -134,7 +134,7 @@ static SEXP duplicate(SEXP vector, Rboolean deep) {
     const void *data = memory_of(vector, FALSE);
     // A replacement makes shallow copies, and other functions make deep ones.
     if (!deep && guard_of(vector)->writes) {
-        refuse(TN_ERR_INVALID, "R binding: another name refers to these elements, so R would write to a copy; write by one name, or copy: v[]");
+        refuse(TN_ERR_INVALID, "R binding: another name refers to these elements, so R would write to a copy; use one name, or v[]");
     }
     SEXP copy = Rf_allocVector(TYPEOF(vector), XLENGTH(vector));
     size_t item = TYPEOF(vector) == INTSXP ? sizeof(int) : TYPEOF(vector) == RAWSXP ? 1 : sizeof(double);

@@ -1,4 +1,5 @@
-# The binding's calls, each with what it returns. Ends with a status other than 0 if one differs.
+# The binding's calls, each with what it returns. Ends with a status other than 0 if one differs. thread.so, of thread.c, lies in the working
+# directory.
 library(tenure)
 
 failures <- 0
@@ -112,7 +113,7 @@ views <- function() {
   expect(x[3, 2] == 100, "a view shares the bytes")
   m[3, 2] <- 100
   expect(identical(t(x)[], t(m)), "t")
-  expect(identical(aperm(tn_reshape(x, c(3, 2, 2)), c(2, 3, 1))[], aperm(array(m, c(3, 2, 2)), c(2, 3, 1))), "aperm, tn_reshape in R's order")
+  expect(identical(aperm(tn_reshape(x, c(3, 2, 2)), c(2, 3, 1))[], aperm(array(m, c(3, 2, 2)), c(2, 3, 1))), "aperm, tn_reshape")
   expect(identical(tn_reshape(x, -1)[], as.vector(m)), "a computed length")
   expect(identical(dim(tn_view(x, integer(0), 2)), 0:1), "an empty view")
   expect(grepl("distances", failure(tn_view(x, c(1, 2, 2), 1))$message), "no view of any positions")
@@ -158,6 +159,14 @@ guards <- function() {
   expect_status(with_write(integers, function(v) { v[1] <- 5 }), "TN_ERR_DTYPE", "a double into int32", "double")
   tn_heal(integers)
   expect(identical(integers[], c(0L, 5L, 0L)), "int32 in place")
+  # R wraps large vectors whose attributes it changes, instead of copying them.
+  large <- tn_zeros(100)
+  expect_status(with_write(large, function(v) { w <- v; attr(w, "unit") <- "m"; w[1] <- 1 }), "TN_ERR_INVALID", "a wrapper")
+  tn_heal(large)
+  with_write(large, function(v) { dim(v) <- c(10, 10); v[10, 10] <- 1; v[1, ] <- 2 })
+  expect(large[100] == 1 && large[91] == 2 && sum(large[]) == 21, "a vector with another dim")
+  kept <- with_read(large, function(v) { attr(v, "unit") <- "m"; v })
+  expect_status(sum(kept), "TN_ERR_STALE", "a wrapper after the end")
   bytes <- tn_zeros(2, "uint8")
   with_write(bytes, function(v) v[1] <- as.raw(9))
   expect(identical(bytes[], as.raw(c(9, 0))), "uint8 in place")
@@ -183,8 +192,8 @@ ended <- function() {
   w <- with_write(x, function(v) v)
   tn_release(x)
   for (old in list(v, w)) {
-    uses <- list(function(v) v[1], function(v) v[], sum, function(v) capture.output(print(v)), function(v) v + 1, mean, sort, as.integer, function(v) for (e in v) e,
-                 function(v) { v[1] <- 0 }, function(v) serialize(v, NULL), rev, range, is.na, function(v) v[[2]], format, unique,
+    uses <- list(function(v) v[1], function(v) v[], sum, function(v) capture.output(print(v)), function(v) v + 1, mean, sort, as.integer,
+                 function(v) for (e in v) e, function(v) { v[1] <- 0 }, function(v) serialize(v, NULL), rev, range, is.na, function(v) v[[2]], format, unique,
                  function(v) identical(v, 1:5 + 0), tn_copy_of)
     for (at in seq_along(uses)) expect_status(uses[[at]](old), "TN_ERR_STALE", paste("use", at, "after the end"), "has ended")
     expect(length(old) == 5, "the length is not in the array's memory")
@@ -277,19 +286,28 @@ lending <- function() {
 
 # A vector is kept until the last handle ends, also if that happens on another thread.
 collected <- function() {
-  released <- 0
-  token <- new.env()
-  reg.finalizer(token, function(e) released <<- released + 1)
-  v <- c(5, 6)
-  attr(v, "token") <- token
-  rm(token)
-  x <- tn_lend(v)
-  rm(v)
-  invisible(gc())
-  expect(released == 0, "a lent vector is kept")
-  tn_release(x)
-  invisible(gc())
-  expect(released == 1, "and then released")
+  dyn.load("thread.so")
+  ends <- list(tn_release, function(x) {
+    promise <- tn_give(x)
+    .C("release_on_thread", tn_bits(promise))
+    expect_status(x[], "TN_ERR_DESTRUCTED", "taken on a thread")
+    tn_release(x)
+  })
+  for (end in ends) {
+    released <- 0
+    token <- new.env()
+    reg.finalizer(token, function(e) released <<- released + 1)
+    v <- c(5, 6)
+    attr(v, "token") <- token
+    rm(token)
+    x <- tn_lend(v)
+    rm(v)
+    invisible(gc())
+    expect(released == 0, "a lent vector is kept")
+    end(x)
+    invisible(gc())
+    expect(released == 1, "and then released")
+  }
 }
 
 pools <- function() {
@@ -331,7 +349,8 @@ files <- function() {
 
 sites <- function() {
   file <- tempfile(fileext = ".R")
-  writeLines(c("# a comment", "x <- tenure::tn_zeros(1, name = 'placed')", "inner <- function() {", "  tn_clone(x)", "}", "y <- inner()"), file)
+  lines <- c("# a comment", "x <- tenure::tn_zeros(1, name = 'placed')", "inner <- function() {", "  tn_clone(x)", "}", "y <- inner()")
+  writeLines(lines, file)
   source(file, local = TRUE, keep.source = TRUE)
   expect(grepl("\\.R:2$", tn_leaks()$site[tn_leaks()$name == "placed"][1]), "the call site of an array")
   expect(any(grepl("\\.R:4$", tn_leaks()$site)), "a call site in a function")
@@ -361,10 +380,9 @@ finalised <- function() {
   expect(!any(tn_leaks()$name == "left"), "and released by R")
 }
 
-for (test in list(creation, types, selection, views, guards, ended, failing, handover, params, lending, collected, pools, files, sites, printed,
-                  finalised)) {
-  test()
-}
+tests <- list(creation, types, selection, views, guards, ended, failing, handover, params, lending, collected, pools, files, sites, printed,
+              finalised)
+for (test in tests) test()
 invisible(gc())
 leaks <- tn_leaks()
 expect(nrow(leaks) == 0, "no leaks at the end")
