@@ -46,7 +46,7 @@ impl Package {
         }
         let mut install = Command::new("R");
         install
-            .args(["CMD", "INSTALL", "--no-docs", "--no-test-load", "--library=packages", FOLDER])
+            .args(["CMD", "INSTALL", "--no-test-load", "--library=packages", FOLDER])
             .current_dir(&package.folder);
         output(install.env("TENURE", package.folder.join("tenure")).env("PKG_CFLAGS", WARNINGS)).unwrap();
         package

@@ -3,13 +3,13 @@
 # R leaves a function at an error from anywhere. Each guard and scope here belongs to one R function, whose on.exit ends it.
 
 # Calls f with a vector on the bytes of the array, which is valid until f returns.
-with_read <- function(x, f) with_guard(x, f, FALSE, FALSE)
+with_read <- function(x, f) guarded(x, f, FALSE, FALSE)
 
 # As with_read, with the only access to the bytes: `v[i] <- value` writes them. With `discard`, the old contents are not needed. If f
 # fails, the array is poisoned: reading is refused until it is overwritten, or until tn_heal.
-with_write <- function(x, f, discard = FALSE) with_guard(x, f, TRUE, discard)
+with_write <- function(x, f, discard = FALSE) guarded(x, f, TRUE, discard)
 
-with_guard <- function(x, f, writes, discards) {
+guarded <- function(x, f, writes, discards) {
   f <- match.fun(f)
   guard <- .Call(C_borrow, x, writes, discards)
   has_failed <- TRUE

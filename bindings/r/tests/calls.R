@@ -364,6 +364,11 @@ printed <- function() {
   expect(tn_version() >= "0.1.0", "version")
 }
 
+documented <- function() {
+  expect(length(unlist(tools::undoc("tenure"))) == 0, "every function has a help page")
+  expect(length(tools::codoc("tenure")) == 0, "the pages have the functions' parameters")
+}
+
 # Objects that are left alone are released by R.
 finalised <- function() {
   leaves_alone <- function() {
@@ -381,7 +386,7 @@ finalised <- function() {
 }
 
 tests <- list(creation, types, selection, views, guards, ended, failing, handover, params, lending, collected, pools, files, sites, printed,
-              finalised)
+              documented, finalised)
 for (test in tests) test()
 invisible(gc())
 leaks <- tn_leaks()
