@@ -45,9 +45,7 @@ impl Package {
             std::fs::copy(root().join(&file), copy).expect("a source can be copied");
         }
         let mut install = Command::new("R");
-        install
-            .args(["CMD", "INSTALL", "--no-test-load", "--library=packages", FOLDER])
-            .current_dir(&package.folder);
+        install.args(["CMD", "INSTALL", "--no-test-load", "--library=packages", FOLDER]).current_dir(&package.folder);
         output(install.env("TENURE", package.folder.join("tenure")).env("PKG_CFLAGS", WARNINGS)).unwrap();
         package
     }
