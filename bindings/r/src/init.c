@@ -2,7 +2,8 @@
 #include "binding.h"
 #include <R_ext/Rdynload.h>
 
-#define ENTRY(name, n_arguments) {#name, (DL_FUNC)&r_##name, n_arguments},
+// R calls each with its number of arguments. The type in between is the one that compilers let stand for every function.
+#define ENTRY(name, n_arguments) {#name, (DL_FUNC)(void (*)(void))&r_##name, n_arguments},
 static const R_CallMethodDef CALLS[] = {FUNCTIONS(ENTRY){NULL, NULL, 0}};
 
 void R_init_tenure(DllInfo *library) {

@@ -49,7 +49,7 @@ static void advance(const struct selection *selected, struct place *place) {
 
 // Whether R's vector and the array have the same bytes in the same order.
 static bool are_same_bytes(const struct selection *selected, const tn_array_info *info, SEXP vector) {
-    return selected->is_whole && (info->flags & TN_F_CONTIGUOUS) && type_of(info->dtype)->shares == TYPEOF(vector) &&
+    return selected->is_whole && (info->flags & TN_F_CONTIGUOUS) && (int)type_of(info->dtype)->shares == TYPEOF(vector) &&
            XLENGTH(vector) == selected->total;
 }
 
