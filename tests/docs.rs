@@ -111,12 +111,16 @@ fn commands_in_documents_exist() {
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
 
-/// Every `tn_` name in a document is in a header, or of the Fortran binding, except in lines with "not yet" and in the CHANGELOG, which has old names.
+/// Every `tn_` name in a document is in a header, or of the Fortran or R binding, except in lines with "not yet" and in the CHANGELOG, which has old names.
 /// `tests/rows.rs` checks docs/spec.
 #[test]
 fn names_in_documents_exist() {
     let sources = ["tenure.h", "tenure_kernel.cuh", "tenure_kernel_host.hpp"].map(|name| format!("include/{name}"));
-    let sources = sources.iter().map(String::as_str).chain(["bindings/fortran/tenure.f90"]);
+    let sources = sources.iter().map(String::as_str).chain([
+        "bindings/fortran/tenure.f90",
+        "bindings/r/R/arrays.R",
+        "bindings/r/R/scopes.R",
+    ]);
     let header: String = sources.map(read).collect();
     let known: std::collections::BTreeSet<&str> = header.split(|c| !is_word(c)).collect();
     let mut unknown = Vec::new();

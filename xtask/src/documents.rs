@@ -28,6 +28,7 @@ pub const INSTALLED: &[&str] = &[
     "bindings/node/package.json",
     "bindings/node/tenure_c.d.ts",
     "bindings/node/tenure_c.js",
+    "bindings/r",
     "bindings/zig",
     "cuda-sim/README.md",
     "docs/allocators.md",
