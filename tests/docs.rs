@@ -151,8 +151,8 @@ fn diagrams_are_fresh() {
     assert!(!diagram::is_drawn_from("<svg/>", "digraph {}"));
 }
 
-/// The C blocks of README and `docs/*.md` compile without warnings and run. A block without `main` is the body of one, with `OK(call)` for
-/// calls that must succeed. Kernels, in blocks of the language `cuda`, become functions of the host that later blocks call.
+/// The C blocks and C++ programs of README and docs compile without warnings and run. A C block without `main` is the body of one, with
+/// `OK(call)` for calls that must succeed. Kernels, in blocks of the language `cuda`, become functions of the host that later blocks call.
 #[test]
 fn examples_of_the_documents_run_as_shown() {
     require(&["gcc", "g++"]);
@@ -175,10 +175,10 @@ fn kernels_of_the_documents_run_on_cuda() {
     });
 }
 
-/// Compiles and runs the C blocks of a document, each in a folder that `prepare` gets before.
+/// Compiles and runs the C blocks and C++ programs of a document, each in a folder that `prepare` gets before.
 fn run_blocks(document: &Path, kind: &str, prepare: impl Fn(&mut Command)) {
     let text = read(document);
-    let stem = document.file_stem().expect("a document has a name").to_string_lossy().to_lowercase();
+    let stem = document.with_extension("").to_string_lossy().to_lowercase().replace('/', "_");
     let scratch = |name: &str| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{stem}_{kind}_{name}"));
         std::fs::create_dir_all(&folder).expect("the target folder is writable");
@@ -191,9 +191,9 @@ fn run_blocks(document: &Path, kind: &str, prepare: impl Fn(&mut Command)) {
                 let object = kernels_object(program, &scratch(&format!("kernels_{}", kernels.len())));
                 kernels.push(object.unwrap_or_else(|e| panic!("{} kernels: {e}", document.display())));
             }
-            "c" => {
+            "c" | "cpp" if language == "c" || program.contains("int main(") => {
                 let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
-                let printed = run_block(program, &scratch(&number.to_string()), &kernels, &prepare);
+                let printed = run_block(language, program, &scratch(&number.to_string()), &kernels, &prepare);
                 let printed = printed.unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
                 if let Some(shown) = shown {
                     assert_eq!(
@@ -223,18 +223,22 @@ fn blocks(document: &str) -> Vec<(&str, &str, &str)> {
     found
 }
 
-/// Compiles and runs a C block in `folder`, with the kernels of its document. Returns what it prints.
+/// Compiles and runs a block of C, or a program of C++, in `folder`, with the kernels of its document. Returns what it prints.
 fn run_block(
+    language: &str,
     program: &str,
     folder: &Path,
     kernels: &[PathBuf],
     prepare: &impl Fn(&mut Command),
 ) -> Result<String, String> {
     let binary = folder.join("example");
-    std::fs::write(folder.join("example.c"), whole(program)).expect("the target folder is writable");
-    let mut compile = compiler("c11");
+    let source = format!("example.{language}");
+    let text = if language == "c" { whole(program) } else { program.to_owned() };
+    std::fs::write(folder.join(&source), text).expect("the target folder is writable");
+    let mut compile = compiler(if language == "c" { "c11" } else { "c++17" });
+    compile.arg("-I").arg(root().join("bindings/cpp"));
     // By its bare name, which is part of the output.
-    compile.arg("example.c").arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()));
+    compile.arg(source).arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()));
     if !kernels.is_empty() {
         compile.args(kernels).arg("-I").arg(root().join("examples/cuda")).args(["-ldl", "-lstdc++"]);
     }
@@ -366,6 +370,7 @@ fn nothing_unexpected_at_the_top_level() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "SECURITY.md",
         "LICENSE-MIT",
         "LICENSE-APACHE",
         // Files that tools expect there.

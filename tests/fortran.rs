@@ -1,5 +1,5 @@
 //! The Fortran binding: `bindings/fortran/tests/calls.f90` passes, plain, optimised and under valgrind; the example hands an array from C
-//! to Fortran and back; the examples of the README print what the README shows.
+//! to Fortran and back; the examples of the README and of the cookbook print what these pages show.
 
 mod support {
     pub mod tools;
@@ -104,22 +104,24 @@ fn an_array_goes_from_c_to_fortran_and_back() {
 }
 
 #[test]
-fn programs_of_the_readme_print_what_it_shows() {
-    let build = Build::new("readme", &["-O0", "-fcheck=all"]);
-    let readme = read(format!("{FOLDER}/README.md"));
-    let mut count = 0;
-    for block in readme.split("```fortran\n").skip(1) {
-        let (program, after) = block.split_once("```\n").expect("a block ends");
-        if !program.starts_with("program ") {
-            continue;
+fn programs_of_the_documents_print_what_they_show() {
+    let build = Build::new("documents", &["-O0", "-fcheck=all"]);
+    for (page, least) in [(format!("{FOLDER}/README.md"), 2), ("docs/cookbook/share.md".to_owned(), 1)] {
+        let text = read(&page);
+        let mut count = 0;
+        for block in text.split("```fortran\n").skip(1) {
+            let (program, after) = block.split_once("```\n").expect("a block ends");
+            if !program.starts_with("program ") {
+                continue;
+            }
+            let source = build.folder.join("example.f90");
+            std::fs::write(&source, program).expect("the target folder is writable");
+            build.compile(&source, "example");
+            let printed = output(&mut Command::new(build.link(&["example"]))).unwrap();
+            let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
+            assert_eq!(Some(printed.as_str()), shown, "program {count} of {page} prints something else");
+            count += 1;
         }
-        let source = build.folder.join("example.f90");
-        std::fs::write(&source, program).expect("the target folder is writable");
-        build.compile(&source, "example");
-        let printed = output(&mut Command::new(build.link(&["example"]))).unwrap();
-        let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
-        assert_eq!(Some(printed.as_str()), shown, "program {count} prints something else");
-        count += 1;
+        assert!(count >= least, "the programs of {page} were not recognised");
     }
-    assert!(count >= 2, "the README's programs were not recognised");
 }

@@ -5,7 +5,7 @@
 //! here, from another folder and with an empty environment: on the simulated driver, and on that driver disguised as a GPU's, without its
 //! control functions and under another name. Every test has to pass or say why it is skipped.
 
-use crate::tools::{Done, command, copy, has, io, named, output, read, root, run};
+use crate::tools::{Done, command, copy, files_below, has, io, named, output, read, root, run};
 use crate::{dist, python, sim, tools};
 use std::path::{Path, PathBuf};
 
@@ -269,21 +269,6 @@ fn version() -> Done<String> {
 
 fn write(path: &Path, text: &str) -> Done {
     io(path, std::fs::write(path, text))
-}
-
-/// All files below a folder, with their sizes in bytes.
-fn files_below(folder: &Path) -> Done<Vec<(PathBuf, u64)>> {
-    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for entry in io(&folder, std::fs::read_dir(&folder))? {
-            let path = io(&folder, entry)?.path();
-            match io(&path, path.symlink_metadata())? {
-                about if about.is_dir() => folders.push(path),
-                about => files.push((path, about.len())),
-            }
-        }
-    }
-    Ok(files)
 }
 
 fn check_size(folder: &Path, files: &[(PathBuf, u64)]) -> Done {

@@ -1,8 +1,8 @@
 //! `cargo xtask dist`: stages the libraries in `target/dist`.
 //!
-//! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, each built alone with link-time
-//! optimisation: cargo drops that optimisation silently when the same build makes the rlib too. Beside them lies `libtenure_malloc.so`,
-//! which is only preloaded. `bin` has the program `tenure`, and `share` its completions and its pages for man.
+//! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, from one build with link-time optimisation.
+//! Cargo drops that optimisation silently when the same build makes the rlib too. Beside them lies `libtenure_malloc.so`, which is only
+//! preloaded. `bin` has the program `tenure`, and `share` its completions and its pages for man.
 
 use crate::malloc;
 use crate::tools::{Done, cargo, command, copy, copy_all, io, link, root, run};
@@ -15,8 +15,7 @@ pub fn folder() -> PathBuf {
 
 /// Builds and stages everything.
 pub fn stage() -> Done {
-    staged("staticlib", "libtenure.a", "libtenure.a")?;
-    replace(&malloc::build("release")?, &folder().join("lib"), malloc::LIBRARY)?;
+    replace(&malloc::build("release")?, &library_folder()?, malloc::LIBRARY)?;
     program()?;
     dynamic()
 }
@@ -41,9 +40,9 @@ pub fn program() -> Done<PathBuf> {
 /// The name of the program.
 pub const PROGRAM: &str = "tenure";
 
-/// The shared library and the headers: all that the wheel and a program that links it need.
+/// The libraries and the headers: all that the wheel and a program that links them need.
 pub fn dynamic() -> Done {
-    shared()?;
+    libraries()?;
     copy_all(&root().join("include"), &folder().join("include"))?;
     // The sources of the C++ headers lie with their binding; programs include them from beside the C header.
     let include = folder().join("include");
@@ -53,27 +52,26 @@ pub fn dynamic() -> Done {
     Ok(())
 }
 
-/// The shared library alone, which takes half of the time.
-pub fn shared() -> Done<PathBuf> {
-    let library = staged("cdylib", "libtenure.so", "libtenure.so.0")?;
+/// The shared and the static library. Returns the path of the shared one.
+pub fn libraries() -> Done<PathBuf> {
+    let library = library_folder()?;
+    // In a folder of its own: other builds make the rlib too, and would replace these.
+    let target = root().join("target/libraries");
+    eprintln!("building the libraries with link-time optimisation: minutes, where much has changed");
+    run(cargo()
+        .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", "cdylib,staticlib"])
+        .arg("--target-dir")
+        .arg(&target))?;
+    replace(&target.join("release/libtenure.a"), &library, "libtenure.a")?;
+    replace(&target.join("release/libtenure.so"), &library, "libtenure.so.0")?;
     link("libtenure.so.0", &folder().join("lib/libtenure.so"))?;
-    Ok(library)
+    Ok(library.join("libtenure.so.0"))
 }
 
-/// Builds one kind of library and puts it into the folder as `name`.
-fn staged(kind: &str, built: &str, name: &str) -> Done<PathBuf> {
+fn library_folder() -> Done<PathBuf> {
     let library = folder().join("lib");
     io(&library, std::fs::create_dir_all(&library))?;
-    // In a folder of its own: kinds that share a folder would rebuild each other.
-    let target = root().join("target").join(kind);
-    eprintln!("building {built} with link-time optimisation: minutes, where much has changed");
-    run(cargo()
-        .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind, "--target-dir"])
-        .arg(&target))?;
-    let from = target.join("release").join(built);
-    // Copied at once, because the next build of another kind overwrites it.
-    replace(&from, &library, name)?;
-    Ok(library.join(name))
+    Ok(library)
 }
 
 /// Puts a file into a folder as `name`. It replaces an existing file, so a program that runs keeps the old one.

@@ -6,6 +6,9 @@
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `abi/api.json`: functions, types and constants as data;
 //! - `bindings/fortran/tenure_c.f90`: that for Fortran;
+//! - `bindings/go/constants.go`, `bindings/zig/status.zig`: constants for Go, errors for Zig;
+//! - `bindings/java/tenure/TenureC.java`: that for Java;
+//! - `bindings/node/tenure_c.js`, `tenure_c.d.ts`: that for Node.js;
 //! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there;
 //! - `bindings/rust/src/sys.rs`: that block and the types.
 //!
@@ -14,7 +17,11 @@
 mod api;
 mod facts;
 mod fortran;
+mod go;
+mod java;
+mod node;
 mod rust;
+mod zig;
 
 use crate::tools::{Done, read, root};
 use quote::ToTokens;
@@ -70,6 +77,11 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
         ("abi/api.json", api.text()?),
         ("bindings/fortran/tenure_c.f90", fortran::module(&api)?),
+        ("bindings/go/constants.go", go::constants(&api)?),
+        ("bindings/zig/status.zig", zig::statuses(&api)?),
+        ("bindings/java/tenure/TenureC.java", java::class(&api)?),
+        ("bindings/node/tenure_c.js", node::module(&api)?),
+        ("bindings/node/tenure_c.d.ts", node::types(&api)?),
     ];
     let block = extern_block(&sections)?;
     files.push((rust::PATH, rust::sys(&block)?));
@@ -376,9 +388,25 @@ fn group(section: &Section) -> String {
     text + "\n */\n"
 }
 
+fn first_sentence(doc: &str) -> &str {
+    let doc = doc.split("\n\n").next().unwrap_or_default();
+    doc.find(". ").map_or(doc, |at| &doc[..=at])
+}
+
 /// All words that could be names.
 fn tokens(code: &str) -> impl Iterator<Item = &str> {
     code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// The name of a constant without TN_, in the case that Go and Zig use: `BorrowedWrite` of TN_BORROWED_WRITE.
+fn camel(constant: &str) -> String {
+    let word = |word: &str| match word {
+        "CPU" | "CUDA" | "COW" | "IO" | "NPY" | "OK" => word.to_owned(),
+        "DTYPE" => "DType".to_owned(),
+        _ if word.contains(|c: char| c.is_ascii_digit()) => word.to_owned(),
+        _ => word[..1].to_owned() + &word[1..].to_lowercase(),
+    };
+    constant.trim_start_matches("TN_").split('_').map(word).collect()
 }
 
 /// The line with `tn_x` for `struct tn_x`, except where it is defined.

@@ -108,10 +108,15 @@ struct Places {
     library: PathBuf,
 }
 
+/// The Python of the environment with the tools of PyPI, which tests/zig.rs uses too.
+pub fn environment() -> Done<PathBuf> {
+    python::prepared("target/header-tools/venv", REQUIREMENTS, read(REQUIREMENTS)?)
+}
+
 impl Places {
     /// Installs the tools of PyPI and builds the library.
     fn prepare() -> Done<Places> {
-        let python = python::prepared("target/header-tools/venv", REQUIREMENTS, read(REQUIREMENTS)?)?;
+        let python = environment()?;
         run(cargo().args(["build", "--quiet", "--locked", "--lib"]))?;
         let folder = root().join(FOLDER);
         let library = folder.join("lib");

@@ -1,8 +1,9 @@
 //! `cargo xtask install --prefix DIR` and the tarball of `cargo xtask dist`: all that a C or C++ project needs of Tenure, in one folder.
 //!
 //! Promise: headers, the shared library with its links, the archive, the preload library, `tenure.pc`, `tenure-static.pc`, a CMake
-//! package, the program `tenure` with completions and manual, and the documents. No file has an absolute path in it, so the tree can be moved, packed and unpacked elsewhere. The tarball's
-//! entries are sorted and have no times and owners, so equal trees give equal bytes.
+//! package, the Fortran modules as sources, the program `tenure` with completions and manual, and the documents. No file has an
+//! absolute path in it, so the tree can be moved, packed and unpacked elsewhere. The tarball's entries are sorted and have no times and
+//! owners, so equal trees give equal bytes.
 
 use crate::tools::{Done, command, copy, copy_all, io, link, output, printed, read, root, run};
 use crate::{dist, documents, malloc};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
 
 /// The name by which programs load the shared library; `build.rs` sets it.
-const SONAME: &str = "libtenure.so.0";
+pub const SONAME: &str = "libtenure.so.0";
 
 /// Files that are written from a template of `xtask/install`.
 const WRITTEN: &[(&str, &str)] = &[
@@ -22,8 +23,11 @@ const WRITTEN: &[(&str, &str)] = &[
     ("tenure-config-version.cmake.in", "lib/cmake/tenure/tenure-config-version.cmake"),
 ];
 
+/// The modules for Fortran programs, which are compiled with the program, and what they include.
+const FORTRAN: &[&str] = &["tenure_c.f90", "tenure.f90", "tenure_point.inc"];
+
 /// Where the documents lie in the installed tree.
-const DOCUMENTS: &str = "share/doc/tenure";
+pub const DOCUMENTS: &str = "share/doc/tenure";
 
 /// The library's version, from its manifest.
 pub fn version() -> Done<String> {
@@ -61,6 +65,11 @@ pub fn lay_out(prefix: &Path) -> Done {
     let schema = prefix.join("share/tenure/report.schema.json");
     make_folder_of(&schema)?;
     copy(&root().join("docs/report.schema.json"), &schema)?;
+    let modules = prefix.join("share/tenure/fortran");
+    io(&modules, std::fs::create_dir_all(&modules))?;
+    for source in FORTRAN {
+        copy(&root().join("bindings/fortran").join(source), &modules.join(source))?;
+    }
     for document in documents::INSTALLED {
         copy_document(document, &prefix.join(DOCUMENTS))?;
     }
@@ -129,12 +138,17 @@ pub fn pack() -> Done<PathBuf> {
     let _ = std::fs::remove_dir_all(&tree);
     lay_out(&tree.join(&name))?;
     let file = dist::folder().join(format!("{name}.tar.gz"));
-    let mut tar = command("tar");
-    tar.args(["--format=ustar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]);
-    tar.args(["--mode=u=rwX,go=rX", "--use-compress-program=gzip -9n", "-cf"]);
-    run(tar.arg(&file).arg("-C").arg(&tree).arg(&name))?;
+    archive(&file, "gzip -9n", &tree, &name)?;
     io(&tree, std::fs::remove_dir_all(&tree))?;
     Ok(file)
+}
+
+/// Packs `name`, a folder below `folder`, with a compressor. Equal trees give equal bytes.
+pub fn archive(file: &Path, compressor: &str, folder: &Path, name: &str) -> Done {
+    let mut tar = command("tar");
+    tar.args(["--format=ustar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]);
+    tar.arg("--mode=u=rwX,go=rX").arg(format!("--use-compress-program={compressor}"));
+    run(tar.arg("-cf").arg(file).arg("-C").arg(folder).arg(name))
 }
 
 /// Why the check cannot run.

@@ -2,9 +2,11 @@
 //!
 //! Each command is a module; `tools` has what they share: paths, and running programs.
 
+mod abi;
 mod bench;
 mod bundle;
 mod cuda;
+mod debian;
 mod diagram;
 mod dist;
 mod distributed;
@@ -16,10 +18,12 @@ mod header;
 mod header_tools;
 mod install;
 mod malloc;
+mod old_programs;
 mod page;
 mod programs;
 mod ptx;
 mod python;
+mod release;
 mod run;
 mod setup;
 mod sim;
@@ -53,6 +57,10 @@ cargo xtask <command>
   install --with-simulator --prefix DIR
                         installs only the simulated CUDA driver, in DIR/cuda-sim
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake; checks the documents' links
+  release               writes target/release-files: tarball, wheel, Debian packages, SBOM, SHA256SUMS
+  release --check       runs C, C++, Python and Fortran programs from these files alone, without Rust
+  release --record      records the interface of this version in abi/, and programs that later libraries must run
+  release --compare     compares headers and library with the recorded releases, and runs the recorded programs
   gpu-bundle [--no-check]
                         puts all CUDA tests and benchmarks into target/gpu-bundle, for a machine with a GPU and no Rust, and
                         runs them on the simulated driver
@@ -121,6 +129,7 @@ fn main() -> ExitCode {
         ["install", "--with-simulator", "--prefix", prefix] | ["install", "--prefix", prefix, "--with-simulator"] => {
             sim_install::install(&from_here(prefix))
         }
+        ["release", options @ ..] => release::main(options),
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["gpu-bundle"] => bundle::bundle(true),
         ["gpu-bundle", "--no-check"] => bundle::bundle(false),

@@ -3,7 +3,9 @@
 //! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that file changes. The
 //! wheel has the library and the program of `target/dist`, so C and Python share one.
 
-use crate::tools::{Done, cargo, command, copy, copy_all, each, exists, has, io, named, output, read, root, run};
+use crate::tools::{
+    Done, cargo, command, copy, copy_all, each, exists, files_below, has, io, named, output, read, root, run,
+};
 use crate::{dist, sim};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -197,17 +199,17 @@ pub fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     Ok(python)
 }
 
-/// Runs the Python blocks of the README and of `docs/*.md`, each as a file `yours.py` that starts with the imports. Compares the output
-/// with the text block that follows directly. Returns the number of blocks.
+/// Runs the Python blocks of the README and of docs, each as a file `yours.py` that starts with the imports. Compares the output with the
+/// text block that follows directly. Returns the number of blocks.
 ///
-/// Blocks of the documents on GPUs run on the simulated driver. One that asks whether there is a GPU runs without a driver too. The kernels of
-/// a page, in blocks of the language `cuda`, are the file `kernels.cu` of the blocks behind them.
+/// A block that uses `tenure.cuda` runs on the simulated driver. One that asks whether there is a GPU runs without a driver too. The kernels
+/// of a page, in blocks of the language `cuda`, are the file `kernels.cu` of the blocks behind them.
 pub fn document_examples(python: &Path) -> Done<usize> {
     let folder = root().join("target/document_examples");
     let _ = std::fs::remove_dir_all(&folder);
     let docs = root().join("docs");
     let mut documents = vec![root().join("README.md")];
-    let listed = io(&docs, std::fs::read_dir(&docs))?.filter_map(|entry| Some(entry.ok()?.path()));
+    let listed = files_below(&docs)?.into_iter().map(|(path, _)| path);
     documents.extend(listed.filter(|path| path.extension().is_some_and(|end| end == "md")));
     let (simulator, hidden) = (sim::stage()?, sim::none()?);
     let mut examples = Vec::new();
@@ -226,7 +228,7 @@ pub fn document_examples(python: &Path) -> Done<usize> {
                 io(&file, std::fs::write(&file, kernels))?;
             }
             let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
-            let simulated = ["cuda", "kernels", "processes"].contains(&stem.as_str());
+            let simulated = ["tenure.cuda", "from tenure import cuda"].iter().any(|name| block.contains(name));
             let drivers = match (simulated, block.contains("is_available()")) {
                 (true, true) => vec![Some(&simulator), Some(&hidden)],
                 (true, false) => vec![Some(&simulator)],

@@ -57,6 +57,21 @@ pub fn named(folder: &str, prefix: &str, end: &str) -> Done<Vec<String>> {
     if names.is_empty() { Err(format!("{folder} has no {prefix}*{end}")) } else { Ok(names) }
 }
 
+/// All files below a folder, with their sizes in bytes.
+pub fn files_below(folder: &Path) -> Done<Vec<(PathBuf, u64)>> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in io(&folder, std::fs::read_dir(&folder))? {
+            let path = io(&folder, entry)?.path();
+            match io(&path, path.symlink_metadata())? {
+                about if about.is_dir() => folders.push(path),
+                about => files.push((path, about.len())),
+            }
+        }
+    }
+    Ok(files)
+}
+
 /// Makes a symbolic link and replaces an existing one.
 pub fn link(target: impl AsRef<Path>, link: &Path) -> Done {
     let _ = std::fs::remove_file(link);

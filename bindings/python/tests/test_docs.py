@@ -3,6 +3,7 @@
 import doctest
 import importlib.util
 import pathlib
+import re
 
 import numpy
 import pytest
@@ -59,3 +60,29 @@ def test_example(name):
     runner.run(example, out=report.append)
     assert not runner.failures, "".join(report)
     example.globs.clear()
+
+
+# Names behind "tenure." that are files, and modules that need the library of their name.
+NO_NAMES = {"h", "hpp", "f90", "so", "svg", "html"}
+NEED_LIBRARIES = {"torch", "cupy", "numba", "rmm", "distributed"}
+
+
+def unknown_names(text):
+    """The names of the package in a text that it does not have."""
+    for name in re.findall(r"(?<![\w./-])tenure((?:\.[A-Za-z_]\w*)+)", text):
+        first, *rest = name[1:].split(".")
+        if first in NO_NAMES | NEED_LIBRARIES:
+            continue
+        found = getattr(tenure, first, None)
+        if found is None or rest and not hasattr(found, rest[0]):
+            yield "tenure" + name
+
+
+def test_the_names_in_the_pages_exist():
+    root = pathlib.Path(__file__).resolve().parents[3]
+    if not (root / "docs").exists():
+        pytest.skip("docs is not here")
+    assert [*unknown_names("tenure.zeros, tenure.zeroes and tenure.cuda.nothing")] == ["tenure.zeroes", "tenure.cuda.nothing"]
+    pages = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "bindings").rglob("README.md")]
+    unknown = {f"{page.relative_to(root)}: {name}" for page in pages for name in unknown_names(page.read_text())}
+    assert not unknown

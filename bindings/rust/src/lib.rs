@@ -32,3 +32,8 @@ pub use pool::{CurrentPool, Pool, PoolOptions, PoolStats};
 pub use promise::{Promise, enter};
 pub use view::Slice;
 pub use weak::Weak;
+
+/// The recipe in Rust of the repository's cookbook.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/cookbook/share.md")]
+struct Cookbook;

@@ -55,7 +55,7 @@ fn measured(figures: &Figures, case: &str) -> Done<f64> {
 
 /// Plain arrays, in C.
 pub fn copy() -> Done<Vec<Record>> {
-    dist::shared()?;
+    dist::libraries()?;
     copy_all(&root().join("include"), &dist::folder().join("include"))?;
     let program = root().join("target/benches/copy");
     compile("benches/copy.c", &program, &[])?;

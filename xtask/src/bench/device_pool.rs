@@ -31,7 +31,7 @@ const RECORD_TIMES: f64 = 1.5;
 /// Measures and prints.
 pub fn bench() -> Done {
     let simulator = sim::stage()?;
-    dist::shared()?;
+    dist::libraries()?;
     copy_all(&root().join("include"), &dist::folder().join("include"))?;
     let program = root().join("target/benches/device_pool");
     compile("benches/device_pool.c", &program, &[])?;

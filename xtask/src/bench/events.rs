@@ -13,7 +13,7 @@ const TARGET_NS: f64 = 40.0;
 
 /// Measures and prints.
 pub fn bench() -> Done {
-    dist::shared()?;
+    dist::libraries()?;
     copy_all(&root().join("include"), &dist::folder().join("include"))?;
     let folder = root().join("target/benches/events");
     let (program, log) = (folder.join("events"), folder.join("log"));

@@ -18,7 +18,7 @@ const MOST_CALLS: f64 = 3.0;
 /// Measures and prints.
 pub fn bench() -> Done {
     let simulator = sim::stage()?;
-    dist::shared()?;
+    dist::libraries()?;
     copy_all(&root().join("include"), &dist::folder().join("include"))?;
     let folder = root().join("target/benches/launch");
     let program = folder.join("launch");

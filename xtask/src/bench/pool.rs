@@ -147,7 +147,7 @@ pub fn bench(arguments: &[&str]) -> Done {
     let asked = if quick { QUICK.to_vec() } else { options.peers.clone() };
     let library = match &options.library {
         Some(library) => library.clone(),
-        None if asked.is_empty() || asked.contains(&"tenure") => dist::shared()?,
+        None if asked.is_empty() || asked.contains(&"tenure") => dist::libraries()?,
         None => PathBuf::from("-"),
     };
     let (found, mut missing) = peers::find(&asked, &library)?;

@@ -152,7 +152,7 @@ pub fn replay(arguments: &[&str]) -> Done {
     let recordings: Vec<Recording> = prepared.collect::<Done<_>>()?;
     let library = match &options.library {
         Some(library) => library.clone(),
-        None if options.pools.is_empty() || options.pools.contains(&"tenure") => dist::shared()?,
+        None if options.pools.is_empty() || options.pools.contains(&"tenure") => dist::libraries()?,
         None => PathBuf::from("-"),
     };
     let (found, mut missing) = peers::find(&options.pools, &library)?;

@@ -6,6 +6,7 @@
 
 use super::api::{Api, Function, Kind, Parameter, Type, Value};
 use super::facts::Direction;
+use super::first_sentence;
 use crate::tools::Done;
 use std::collections::BTreeSet;
 
@@ -92,11 +93,6 @@ fn line(text: &mut String, indent: &str, statement: &str) {
     }
     *text += row.trim_end();
     text.push('\n');
-}
-
-fn first_sentence(doc: &str) -> &str {
-    let doc = doc.split("\n\n").next().unwrap_or_default();
-    doc.find(". ").map_or(doc, |at| &doc[..=at])
 }
 
 fn parameter(text: &mut String, constant: &Value, kind: &str, taken: &BTreeSet<&str>) {
