@@ -2,12 +2,14 @@
 //! it shows. One of them is the example that hands an array from C to R and back.
 
 mod support {
+    pub mod readme;
     pub mod tools;
 }
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::readme;
 use support::tools::{compiler, files, library, output, read, root};
 use tenure_harness::{require, test};
 
@@ -77,16 +79,11 @@ fn calls_pass() {
 fn programs_of_the_readme_print_what_it_shows() {
     let package = Package::install("readme");
     package.compile("example/handover.c", "handover.so");
-    let readme = read(format!("{FOLDER}/README.md"));
-    assert!(readme.contains(&read(format!("{FOLDER}/example/handover.R"))), "the README does not show the handover");
-    let mut count = 0;
-    for block in readme.split("```r\n").skip(1) {
-        let (program, after) = block.split_once("```\n").expect("a block ends");
+    let page = read(format!("{FOLDER}/README.md"));
+    readme::shows(&page, &[&read(format!("{FOLDER}/example/handover.R"))]);
+    for (program, shown) in readme::programs(&page, "r", "library(tenure)") {
         let source = package.folder.join("example.R");
         std::fs::write(&source, program).expect("the target folder is writable");
-        let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
-        assert_eq!(Some(package.run(&source).as_str()), shown, "program {count} prints something else");
-        count += 1;
+        assert_eq!(package.run(&source), shown);
     }
-    assert!(count >= 4, "the README's programs were not recognised");
 }
