@@ -69,7 +69,7 @@ fn write(api: &Api, folder: &Path) -> Done {
 /// refused. Returns the number of comparisons.
 pub fn check() -> Done<usize> {
     let api = Api::read()?;
-    let library = dist::shared()?;
+    let library = dist::libraries()?;
     let releases = releases()?;
     // The trials are changes of this tree's own interface, so that no change of the tree makes one of them pass.
     let own = Stub::headers("own");

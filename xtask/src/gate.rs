@@ -237,25 +237,7 @@ impl Gate {
         );
         let mut kinds: BTreeMap<&'static str, Vec<&programs::Ended>> = BTreeMap::new();
         ended.iter().for_each(|test| kinds.entry(kind_of(test)).or_default().push(test));
-        for name in [
-            RUST,
-            GPUS,
-            C,
-            C_VALGRIND,
-            C_SANITIZERS,
-            CPP,
-            FORTRAN,
-            GO,
-            JAVA,
-            NODE,
-            R,
-            ZIG,
-            HEADER,
-            SYMBOLS,
-            LAYERS,
-            ROWS,
-            DOCS,
-        ] {
+        for &name in KINDS {
             if let Some(tests) = kinds.remove(name) {
                 self.rows.push((name.to_owned(), row_of(&tests)));
             }
@@ -457,6 +439,26 @@ const SYMBOLS: &str = "symbols";
 const LAYERS: &str = "layers";
 const ROWS: &str = "rows of the specification";
 const DOCS: &str = "documents";
+/// All of them, in the order of the table.
+const KINDS: &[&str] = &[
+    RUST,
+    GPUS,
+    C,
+    C_VALGRIND,
+    C_SANITIZERS,
+    CPP,
+    FORTRAN,
+    GO,
+    JAVA,
+    NODE,
+    R,
+    ZIG,
+    HEADER,
+    SYMBOLS,
+    LAYERS,
+    ROWS,
+    DOCS,
+];
 
 /// The programs of `cargo test`, of the test harness, of the event log, and of the command.
 fn build_all() -> Done<Vec<programs::Program>> {

@@ -27,7 +27,7 @@ pub fn missing() -> Option<String> {
 
 /// Builds the programs against the library of `target/dist` and packs them.
 pub fn record() -> Done {
-    dist::shared()?;
+    dist::libraries()?;
     let folder = root().join("target/old-programs/recorded");
     let _ = std::fs::remove_dir_all(&folder);
     io(&folder, std::fs::create_dir_all(&folder))?;
@@ -72,7 +72,7 @@ fn glibc(text: &str) -> Option<(u32, u32)> {
 
 /// Runs the programs of all releases on the shared library of `target/dist`. Returns how many ran.
 pub fn check() -> Done<usize> {
-    let library = dist::shared()?;
+    let library = dist::libraries()?;
     let mut programs = Vec::new();
     for release in abi::releases()? {
         let folder = root().join("target/old-programs").join(release.file_name().unwrap_or_default());
