@@ -331,9 +331,11 @@ pub fn rename(folder: &File, from: &CStr, to: &CStr, keep: bool) -> Outcome<()> 
         return retry(|| unsafe { libc::renameat(folder.fd, from.as_ptr(), folder.fd, to.as_ptr()) as isize })
             .map(|_| ());
     }
+    // As a system call: musl has the function since 1.2.5 only.
     // SAFETY: as above.
     let renamed = retry(|| unsafe {
-        libc::renameat2(folder.fd, from.as_ptr(), folder.fd, to.as_ptr(), libc::RENAME_NOREPLACE) as isize
+        let (number, flags) = (libc::SYS_renameat2, libc::RENAME_NOREPLACE);
+        libc::syscall(number, folder.fd, from.as_ptr(), folder.fd, to.as_ptr(), flags) as isize
     });
     match renamed {
         // A file system without that flag: a link is refused if the new name exists.

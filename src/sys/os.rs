@@ -401,16 +401,9 @@ pub unsafe fn overwrites(address: usize) -> bool {
     })
 }
 
-/// 0: not queried yet.
-static PAGE: AtomicUsize = AtomicUsize::new(0);
-
-/// For tests: sets the size of a page in bytes for the whole process, a multiple of the real one. Called before the library maps anything.
-pub fn pretend_page(bytes: usize) {
-    PAGE.store(bytes, Ordering::Relaxed);
-}
-
 /// The size of a page.
 pub fn page_bytes() -> usize {
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
     match PAGE.load(Ordering::Relaxed) {
         0 => {
             // SAFETY: sysconf only reads its argument.
@@ -490,7 +483,6 @@ pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
 /// - the range is in mappings made by [`map`] or [`remap`];
 /// - it is not used again.
 pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
-    debug_assert!(start.is_multiple_of(page_bytes()));
     // SAFETY: the caller's obligation.
     keep_errno(|| unsafe { libc::munmap(start as *mut _, bytes) == 0 })
 }
@@ -501,8 +493,6 @@ pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
 /// - the range is in mappings made by [`map`] or [`remap`];
 /// - its contents are not needed.
 pub unsafe fn discard(start: usize, bytes: usize) -> bool {
-    // The system rounds the end up, to memory that may be in use.
-    debug_assert!(start.is_multiple_of(page_bytes()) && bytes.is_multiple_of(page_bytes()));
     // SAFETY: the caller's obligation.
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 })
 }
