@@ -30,7 +30,7 @@ const TARGETS: &[Target] = &[
         triple: "aarch64-unknown-linux-gnu",
         compilers: ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"],
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-        // Not 64 KiB: QEMU 7.2 maps the last page of a library in part, so most programs end by a fault in it.
+        // Not 64 KiB: most programs end by a fault there, as docs/porting.md says.
         pages: &["qemu-aarch64 -L /usr/aarch64-linux-gnu -p 16384"],
         packages: "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
     },
@@ -46,7 +46,7 @@ const TARGETS: &[Target] = &[
 
 /// Programs of the usual run: copies, pages, threads and their memory orders, the log, and C.
 const PROGRAMS: &[&str] = &["blit", "blit_paths", "c", "events", "pool_threads", "stress", "stress_calls"];
-/// Those of them that other page sizes concern. Not pool_threads: its threads fault in a library's last page, which QEMU maps in part.
+/// Those of them that other page sizes concern. Not pool_threads, which ends by a fault there, for a reason that was not found.
 const OF_PAGES: &[&str] = &["tests/events.rs"];
 /// C tests of the usual run under an emulator, and those that other page sizes concern.
 const C: &[&str] = &[
@@ -61,7 +61,7 @@ const C: &[&str] = &[
     "c_transfer",
     "c_upstream",
 ];
-// Not c_events: with other pages than the machine's, QEMU cuts a mapping that a file is to grow into.
+// Not c_events: with other pages than the machine's, QEMU seems to cut a mapping that a file is to grow into.
 const C_OF_PAGES: &[&str] = &["c_array", "c_pool", "c_upstream"];
 
 /// C tests that an emulator cannot run: QEMU does not pass on whether a refused access was a read or a write.
