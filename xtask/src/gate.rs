@@ -84,6 +84,10 @@ pub fn run(extent: Extent) -> Done {
             println!("Zig is not available: {why}");
         }
     }
+    // And the test of `tenure doctor` without the simulated driver.
+    if let Err(why) = sim::stage() {
+        println!("the simulated driver is not available: {why}");
+    }
     gate.rust();
     gate.simulated();
     if extent != Extent::Fast {
@@ -326,7 +330,7 @@ impl Gate {
             match sim::stage().and_then(|simulator| Ok((simulator, python::cuda_tests()?))) {
                 Ok((simulator, files)) => {
                     let mut tests = command(&python);
-                    tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim");
+                    tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim").env("TENURE_SIM_DEVICES", "2");
                     let files: Vec<&str> = files.iter().map(String::as_str).collect();
                     row.add(pytest(&mut tests, &files));
                 }
@@ -400,7 +404,11 @@ impl Gate {
         let width = self.rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         println!("\n{:width$}  {:>6}  {:>6}  {:>7}  {:>6}", "", "passed", "failed", "skipped", "time");
         let mut sum = Row::default();
-        for (name, row) in self.rows {
+        for (name, mut row) in self.rows {
+            if self.extent == Extent::All {
+                row.failed += row.missing;
+                row.skipped -= row.missing;
+            }
             let cell = |n: usize| if n == 0 { "-".to_owned() } else { n.to_string() };
             let (passed, failed, skipped) = (cell(row.passed), cell(row.failed), cell(row.skipped));
             let seconds = format!("{:.0} s", row.took.as_secs_f64());
@@ -412,12 +420,11 @@ impl Gate {
         if self.extent == Extent::Fast {
             println!("--fast: without valgrind, sanitizers, Python and other checks that take minutes");
         }
-        let bad = sum.failed > 0 || self.extent == Extent::All && sum.missing > 0;
-        if sum.failed == 0 && bad {
-            println!("--all: a check that is skipped because a tool is missing counts as failed");
+        if self.extent == Extent::All && sum.missing > 0 {
+            println!("--all: {} of the failed are checks that were skipped because something is missing", sum.missing);
         }
         println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
-        if bad { Err(String::new()) } else { Ok(()) }
+        if sum.failed > 0 { Err(String::new()) } else { Ok(()) }
     }
 }
 

@@ -4,6 +4,7 @@ import gc
 import io
 import multiprocessing
 import os
+import pickle
 import signal
 from concurrent.futures import ProcessPoolExecutor
 
@@ -149,3 +150,8 @@ def test_what_came_from_another_process_goes_on_as_bytes(context):
         back = executor.submit(echo, x).result()
     back.fill(5.0)
     assert x.copy_to_host().tolist() == [1.0] * 1000
+
+
+def test_pickles_take_the_bytes_of_a_gpu():
+    back = pickle.loads(pickle.dumps(cuda.to_device(np.arange(5.0))))
+    assert back.device == "cuda:0" and back.tolist() == [0, 1, 2, 3, 4]

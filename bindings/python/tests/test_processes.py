@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import tenure
-from tenure import cuda
 
 
 tenure.shared_pool()  # stays
@@ -245,12 +244,6 @@ def test_the_pool():
         tenure._tenure._import_ipc(b"nothing", 0, "read")
     del x
     assert open_files() == files
-
-
-@pytest.mark.skipif(not cuda.is_available(), reason="there is no GPU")
-def test_arrays_of_a_gpu_cross_by_the_host():
-    back = pickle.loads(pickle.dumps(cuda.to_device(np.arange(5.0))))
-    assert back.device == "cuda:0" and back.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_pickle_that_fails_closes_its_descriptor(monkeypatch):
