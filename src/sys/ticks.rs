@@ -5,17 +5,25 @@
 
 use super::os;
 
-/// The counter now.
+/// The counter now: after all earlier loads have ended, and before another thread sees any later store. Without a barrier the processor reads
+/// the counter before the loads that it waits for: a thread that is handed a block would free it before the time at which it was allocated.
 #[inline(always)]
 pub fn now() -> u64 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: reads a register that every x86-64 processor has, and Linux lets programs read.
-    return unsafe { core::arch::x86_64::_rdtsc() };
+    // SAFETY: every x86-64 processor has these instructions, and Linux lets programs read the counter. LFENCE waits for all before it, and
+    // RDTSC for LFENCE.
+    return unsafe {
+        core::arch::x86_64::_mm_lfence();
+        core::arch::x86_64::_rdtsc()
+    };
     #[cfg(target_arch = "aarch64")]
     {
         let ticks;
-        // SAFETY: reads a register that Linux lets programs read.
-        unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
+        // SAFETY: reads a register that Linux lets programs read. ISB keeps the read behind earlier instructions, DMB those behind earlier
+        // loads, and the compiler moves no access of memory across.
+        unsafe {
+            core::arch::asm!("dmb ishld", "isb", "mrs {}, cntvct_el0", out(reg) ticks, options(nostack, preserves_flags));
+        }
         return ticks;
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]

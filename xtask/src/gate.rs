@@ -330,7 +330,10 @@ impl Gate {
             match sim::stage().and_then(|simulator| Ok((simulator, python::cuda_tests()?))) {
                 Ok((simulator, files)) => {
                     let mut tests = command(&python);
-                    tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim").env("TENURE_SIM_DEVICES", "2");
+                    tests
+                        .env("LD_LIBRARY_PATH", simulator)
+                        .env("TENURE_TEST_DEVICE", "sim")
+                        .env("TENURE_SIM_DEVICES", "2");
                     let files: Vec<&str> = files.iter().map(String::as_str).collect();
                     row.add(pytest(&mut tests, &files));
                 }

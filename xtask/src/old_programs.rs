@@ -14,14 +14,7 @@ const NEWEST_GLIBC: (u32, u32) = (2, 34);
 
 /// Tests that are not kept, and why. A kept program that fails because of what docs/stability.md does not promise is named here too, and
 /// runs no more.
-const LEFT_OUT: &[(&str, &str)] = &[
-    (
-        "events",
-        "compares the order of events of several threads, and once found two in the other order on the optimised library",
-    ),
-    ("ipc", "takes 15 seconds"),
-    ("ipc_offer", "takes 20 seconds"),
-];
+const LEFT_OUT: &[(&str, &str)] = &[("ipc", "takes 15 seconds"), ("ipc_offer", "takes 20 seconds")];
 
 /// Why the programs cannot run.
 pub fn missing() -> Option<String> {
