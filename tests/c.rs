@@ -25,12 +25,14 @@ enum Way {
     Checks,
     /// Without LD_LIBRARY_PATH: cargo sets one, which would hide a program that does not find the library by its rpath.
     ByHand,
-    /// Linked with the archive, with the system libraries that `rustc --print native-static-libs` names.
+    /// Linked with the archive, with the system libraries that `rustc --print native-static-libs` names. With musl no library is shared.
     Static,
 }
 
 /// The system libraries that a program needs beside `libtenure.a`.
 const NATIVE: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
+/// The C tests that are also linked with the archive.
+const STATIC: &[&str] = &["abi", "pool", "threads", "transfer"];
 
 /// What does not run with the library's checks, and why.
 const WITHOUT_CHECKS: &[(&str, &str)] = &[
@@ -105,10 +107,25 @@ fn cases() -> Vec<Case> {
         }
         if section == "abi" {
             cases.push(Case { name: "c_abi_by_hand".to_owned(), file: file.clone(), way: Way::ByHand, with: None });
-            cases.push(Case { name: "c_abi_static".to_owned(), file, way: Way::Static, with: None });
+        }
+        if STATIC.contains(&section.as_str()) {
+            cases.push(Case { name: format!("c_{section}_static"), file, way: Way::Static, with: None });
         }
     }
     cases
+}
+
+/// The options behind `libtenure.a`. With musl: docs/porting.md has the reasons.
+fn native() -> Vec<String> {
+    if cfg!(target_env = "musl") {
+        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+        let mut rustc = Command::new("rustc");
+        let printed = output(rustc.args(["--print", "target-libdir", "--target", &target]));
+        let folder = printed.unwrap_or_else(|text| panic!("{text}"));
+        let unwinder = format!("-L{}/self-contained", folder.trim());
+        return ["-static", "-Wl,--eh-frame-hdr", &unwinder, "-lunwind"].map(str::to_owned).to_vec();
+    }
+    NATIVE.iter().map(|&option| option.to_owned()).collect()
 }
 
 /// Compiles the file and runs it.
@@ -119,7 +136,7 @@ fn run(case: &Case) {
     // Exports the functions that the library looks up in the process.
     compile.arg("-rdynamic").arg(root().join(&case.file)).arg("-o").arg(&program);
     if case.way == Way::Static {
-        compile.arg(library().with_extension("a")).args(NATIVE);
+        compile.arg(library().with_extension("a")).args(native());
     } else {
         compile.arg(library()).args(["-lm", "-ldl"]).arg(format!("-Wl,-rpath,{}", library_folder().display()));
     }

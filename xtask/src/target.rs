@@ -171,9 +171,6 @@ fn set_up(test: &mut Command, target: &Target) {
     for (variable, compiler) in ["CC", "CXX"].into_iter().zip(target.compilers) {
         test.env(format!("{variable}_{}", target.triple.replace('-', "_")), compiler);
     }
-    if target.triple.ends_with("musl") {
-        test.env("LIBRARY_PATH", root().join(MUSL));
-    }
     if !target.runner.is_empty() {
         test.env("TENURE_TEST_SEEDS", "10");
     }
