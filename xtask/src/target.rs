@@ -70,6 +70,8 @@ const C_NOT_EMULATED: &[&str] = &["c_checked"];
 const C_NOT_MUSL: &[&str] = &["c_checked", "c_events", "c_ipc", "c_ipc_lock", "c_ipc_offer", "c_umf_ipc"];
 /// C tests of expressions, which need linear algebra.
 const C_LINALG: &[&str] = &["c_expr", "c_forms", "c_function_expr"];
+/// C tests that need no UMF, in contrast to `c_umf` and its versions, whose wheels are for x86-64 and glibc.
+const C_NO_UMF: &[&str] = &["c_umf_ipc", "c_umf_tables"];
 /// Programs that an emulator cannot run: the system reports the emulator's memory in place of theirs.
 const NOT_EMULATED: &[&str] = &["pool_pages", "pool_pressure", "pool_release", "pool_resident"];
 
@@ -112,14 +114,12 @@ pub fn run(name: &str, all: bool) -> Done<Vec<Ended>> {
     let mut ended = programs::run(
         &built,
         |program, test| if all { is_there(program, test) } else { usual(program, test) },
-        |test| {
-            set_up(test, target);
-        },
+        |test| set_up(test, target, all),
     );
     for pages in target.pages {
         println!("-- {pages}");
         built.iter_mut().for_each(|program| program.runner = pages);
-        ended.extend(programs::run(&built, of_pages, |test| set_up(test, target)));
+        ended.extend(programs::run(&built, of_pages, |test| set_up(test, target, all)));
     }
     Ok(ended)
 }
@@ -166,22 +166,22 @@ fn shared_musl(target: &Target) -> Done<String> {
     Ok(format!("-Ctarget-feature=-crt-static -L{}", folder.display()))
 }
 
-/// What the tests of a target see: its compilers, and that each round is slow if they are emulated.
-fn set_up(test: &mut Command, target: &Target) {
+/// What the tests of a target see: its compilers, and few rounds if each is slow or a part is tested.
+fn set_up(test: &mut Command, target: &Target, all: bool) {
     for (variable, compiler) in ["CC", "CXX"].into_iter().zip(target.compilers) {
         test.env(format!("{variable}_{}", target.triple.replace('-', "_")), compiler);
     }
-    if !target.runner.is_empty() {
+    if !all || !target.runner.is_empty() {
         test.env("TENURE_TEST_SEEDS", "10");
     }
 }
 
-/// Whether a test is one of the usual run. Without an emulator all C tests are.
+/// Whether a test is one of the usual run. Without an emulator the C tests are, each in one way.
 fn usual(program: &Program, test: &str) -> bool {
-    let plain = test.trim_end_matches("_with_checks");
+    let checks = test.ends_with("_with_checks");
     match program.name.as_str() {
         "tests/c.rs" if !program.runner.is_empty() => C.contains(&test),
-        "tests/c.rs" => is_there(program, test) && !C_NOT_MUSL.contains(&plain) && !C_LINALG.contains(&plain),
+        "tests/c.rs" => is_there(program, test) && !checks && !C_NOT_MUSL.contains(&test) && !C_LINALG.contains(&test),
         _ => is_there(program, test),
     }
 }
@@ -196,7 +196,9 @@ fn is_there(program: &Program, test: &str) -> bool {
     let name = program.name.trim_start_matches("tests/").trim_end_matches(".rs");
     let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
     let refused = !program.runner.is_empty() && (NOT_EMULATED.contains(&name) || C_NOT_EMULATED.contains(&test));
-    !refused && !checked && !NOT_THERE.iter().any(|(programs, _)| programs.contains(&name))
+    let plain = test.trim_end_matches("_with_checks");
+    let umf = test.starts_with("c_umf") && !C_NO_UMF.contains(&plain);
+    !refused && !checked && !umf && !NOT_THERE.iter().any(|(programs, _)| programs.contains(&name))
 }
 
 /// `cargo xtask test --target`: runs the tests, and prints the counts.
