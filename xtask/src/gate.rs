@@ -7,7 +7,7 @@
 use crate::tools::{self, Done, cargo, command, exists, plainly};
 use crate::{
     abi, cuda, distributed, doc, header_tools, install, malloc, old_programs, page, programs, ptx, python, run, setup,
-    sim, sim_install, sim_peers, site,
+    sim, sim_install, sim_peers, site, target,
 };
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -98,6 +98,12 @@ pub fn run(extent: Extent) -> Done {
             test.args(["test", "--locked", "--no-default-features", "--target-dir", "target/no-linalg"]);
             tests_of(test.args(["--test", "no_linalg"]), "")
         });
+        for name in target::names() {
+            gate.stage(&format!("Rust and C for {name}"), target::missing(name), || match target::run(name, false) {
+                Ok(ended) => row_of_all(&ended),
+                Err(text) => Row::of(Err(text)),
+            });
+        }
         gate.loom();
         gate.stage("header in five languages", header_tools::missing(), header_tools);
         gate.kernels();

@@ -8,12 +8,19 @@ const TOOLS: &str = include_str!("../../.ci/tools");
 
 /// A missing tool.
 struct Missing {
-    /// Its installer: "apt" or "rustup".
+    /// Its installer: a name of [`WAYS`].
     by: &'static str,
     package: &'static str,
     /// The checks that are skipped without it.
     skipped: &'static str,
 }
+
+/// The installers in `.ci/tools`, and their commands.
+const WAYS: [(&str, &str); 3] = [
+    ("apt", "apt-get install --no-install-recommends"),
+    ("rustup", "rustup component add"),
+    ("target", "rustup target add"),
+];
 
 /// The missing tools.
 fn missing() -> Vec<Missing> {
@@ -30,8 +37,7 @@ fn missing() -> Vec<Missing> {
 
 /// The commands that install the tools.
 fn install(missing: &[Missing]) -> Vec<String> {
-    let ways = [("apt", "apt-get install --no-install-recommends"), ("rustup", "rustup component add")];
-    let commands = ways.into_iter().filter_map(|(by, install)| {
+    let commands = WAYS.into_iter().filter_map(|(by, install)| {
         let packages: Vec<&str> = missing.iter().filter(|tool| tool.by == by).map(|tool| tool.package).collect();
         (!packages.is_empty()).then(|| format!("{install} {}", packages.join(" ")))
     });

@@ -88,10 +88,15 @@ const NOT_THERE: &[(&[&str], &str)] = &[
     (&["fuzz_short", "pool_soak"], "take minutes, and depend on no processor"),
 ];
 
+/// The names of the targets.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().map(|target| target.name)
+}
+
 /// The target of a name.
 fn target(name: &str) -> Done<&'static Target> {
-    let names = || TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(", ");
-    TARGETS.iter().find(|target| target.name == name).ok_or_else(|| format!("no target {name}; there are {}", names()))
+    let found = TARGETS.iter().find(|target| target.name == name);
+    found.ok_or_else(|| format!("no target {name}; there are {}", names().collect::<Vec<_>>().join(", ")))
 }
 
 /// Why the tests of a target cannot run on this machine.
@@ -101,15 +106,20 @@ pub fn missing(name: &str) -> Option<String> {
         Err(why) => return Some(why),
     };
     let emulator = target.runner.split(' ').next().filter(|emulator| !emulator.is_empty());
-    let programs = target.compilers.into_iter().chain(emulator);
-    let absent: Vec<&str> = programs.filter(|program| !tools::has(program)).collect();
-    (!absent.is_empty()).then(|| format!("{} is not installed: apt-get install {}", absent[0], target.packages))
+    let mut programs = target.compilers.into_iter().chain(emulator);
+    if let Some(absent) = programs.find(|program| !tools::has(program)) {
+        return Some(format!("{absent} is not installed: apt-get install {}", target.packages));
+    }
+    match library_folder(target) {
+        Ok(folder) if folder.exists() => None,
+        Ok(_) => Some(format!("Rust's library for it is not installed: rustup target add {}", target.triple)),
+        Err(why) => Some(why),
+    }
 }
 
-/// Builds and runs the tests of a target: a part of them, or all. The standard library of the target is installed if it is missing.
+/// Builds and runs the tests of a target: a part of them, or all.
 pub fn run(name: &str, all: bool) -> Done<Vec<Ended>> {
     let target = target(name)?;
-    install(target)?;
     let mut built = programs::build_for(&mut build(target, all)?, "", target.runner)?;
     let mut ended = programs::run(
         &built,
@@ -122,12 +132,6 @@ pub fn run(name: &str, all: bool) -> Done<Vec<Ended>> {
         ended.extend(programs::run(&built, of_pages, |test| set_up(test, target, all)));
     }
     Ok(ended)
-}
-
-/// Installs the target's standard library, if it is missing.
-fn install(target: &Target) -> Done {
-    let folder = library_folder(target)?;
-    if folder.exists() { Ok(()) } else { tools::run(command("rustup").args(["target", "add", target.triple])) }
 }
 
 /// The folder of the target's standard library.
