@@ -1,8 +1,8 @@
 //! `cargo xtask test --target`: the library for another processor or C library, built and tested on this machine.
 //!
 //! Promise: aarch64 programs run under QEMU, the C tests are compiled by that target's compiler, and a test that the emulator cannot run is
-//! left out by name, with the reason. Without `--all`, the parts run that depend on the processor, the page size or the order of memory
-//! accesses, without the linear algebra of expressions, which takes most of the build.
+//! left out by name, with the reason. Without `--all`, the parts run that depend on the processor, the page size, the order of memory
+//! accesses or the C library, without the linear algebra of expressions, which takes most of the build. The gate runs these parts.
 
 use crate::programs::{self, Ended, Program};
 use crate::tools::{self, Done, cargo, command, root};
@@ -18,6 +18,8 @@ struct Target {
     compilers: [&'static str; 2],
     /// The emulator and its arguments; empty: the programs run by themselves.
     runner: &'static str,
+    /// The programs of the usual run.
+    programs: &'static [&'static str],
     /// The other page sizes that it is tested with: the runners.
     pages: &'static [&'static str],
     /// The Debian packages with all of this.
@@ -30,6 +32,8 @@ const TARGETS: &[Target] = &[
         triple: "aarch64-unknown-linux-gnu",
         compilers: ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"],
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+        // Copies, pages, threads and their memory orders, the log, and C.
+        programs: &["blit", "blit_paths", "c", "events", "pool_threads", "stress", "stress_calls"],
         // Not 64 KiB: most programs end by a fault there, as docs/porting.md says.
         pages: &["qemu-aarch64 -L /usr/aarch64-linux-gnu -p 16384"],
         packages: "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
@@ -39,14 +43,14 @@ const TARGETS: &[Target] = &[
         triple: "x86_64-unknown-linux-musl",
         compilers: ["musl-gcc", "musl-gcc"],
         runner: "",
+        // Only what calls the C library: the processor is tested already.
+        programs: &["c", "events", "fork", "stress_calls"],
         pages: &[],
         packages: "musl-tools",
     },
 ];
 
-/// Programs of the usual run: copies, pages, threads and their memory orders, the log, and C.
-const PROGRAMS: &[&str] = &["blit", "blit_paths", "c", "events", "pool_threads", "stress", "stress_calls"];
-/// Those of them that other page sizes concern. Not pool_threads, which ends by a fault there, for a reason that was not found.
+/// Programs of the usual run that other page sizes concern. Not pool_threads, which ends by a fault there, for a reason that was not found.
 const OF_PAGES: &[&str] = &["tests/events.rs"];
 /// C tests of the usual run under an emulator, and those that other page sizes concern.
 const C: &[&str] = &[
@@ -146,7 +150,7 @@ fn build(target: &Target, all: bool) -> Done<Command> {
     test.args(["test", "--locked", "--target", target.triple]);
     if !all {
         test.args(["--no-default-features", "--target-dir", "target/no-linalg"]);
-        test.args(PROGRAMS.iter().flat_map(|program| ["--test", program]));
+        test.args(target.programs.iter().flat_map(|program| ["--test", program]));
     }
     let shouted = target.triple.to_uppercase().replace('-', "_");
     test.env(format!("CARGO_TARGET_{shouted}_LINKER"), target.compilers[0]);
