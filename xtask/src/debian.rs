@@ -4,6 +4,7 @@
 //! the program and the malloc library. Every installed file is in exactly one of them. The `symbols` file of `libtenure0` gives programs
 //! a dependency on the version that introduced the functions that they call.
 
+use crate::dist::Machine;
 use crate::install::{self, SONAME};
 use crate::tools::{Done, command, io, output, read, root, run};
 use crate::{abi, malloc};
@@ -45,26 +46,26 @@ fn package_of(path: &str) -> usize {
     }
 }
 
-/// Debian's name of this machine's architecture.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
+/// Debian's name of a machine's architecture.
+fn architecture(machine: Machine) -> &'static str {
+    match machine.processor {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
     }
 }
 
-/// The names of the package files.
-pub fn names(version: &str) -> Vec<String> {
-    PACKAGES.iter().map(|package| format!("{}_{version}_{}.deb", package.name, architecture())).collect()
+/// The names of a machine's package files.
+pub fn names(machine: Machine, version: &str) -> Vec<String> {
+    PACKAGES.iter().map(|package| format!("{}_{version}_{}.deb", package.name, architecture(machine))).collect()
 }
 
-/// Writes the packages of the staged files into a folder.
-pub fn pack(folder: &Path) -> Done {
+/// Writes the packages of the files that are staged for a machine into a folder.
+pub fn pack(machine: Machine, folder: &Path) -> Done {
     let scratch = root().join("target/debian");
     let _ = std::fs::remove_dir_all(&scratch);
     let all = scratch.join("all");
-    install::lay_out(&all)?;
+    install::lay_out(machine, &all)?;
     let trees: Vec<_> = PACKAGES.iter().map(|package| scratch.join(package.name)).collect();
     for path in output(command("find").args([".", "!", "-type", "d", "-printf", "%P\n"]).current_dir(&all))?.lines() {
         let to = trees[package_of(path)].join("usr").join(path);
@@ -73,14 +74,14 @@ pub fn pack(folder: &Path) -> Done {
         io(&to, std::fs::rename(all.join(path), &to))?;
     }
     let version = install::version()?;
-    for ((package, tree), file) in PACKAGES.iter().zip(&trees).zip(names(&version)) {
+    for ((package, tree), file) in PACKAGES.iter().zip(&trees).zip(names(machine, &version)) {
         let texts = tree.join("usr/share/doc").join(package.name);
         io(&texts, std::fs::create_dir_all(&texts))?;
         io(&texts, std::fs::write(texts.join("copyright"), copyright()?))?;
         let control = tree.join("DEBIAN");
         io(&control, std::fs::create_dir_all(&control))?;
         let write = |name: &str, text: String| io(&control, std::fs::write(control.join(name), text));
-        write("control", package.control(&version))?;
+        write("control", package.control(machine, &version))?;
         if package.name == "libtenure0" {
             write("symbols", symbols()?)?;
             write("shlibs", format!("libtenure 0 libtenure0 (>= {version})\n"))?;
@@ -97,12 +98,12 @@ pub fn pack(folder: &Path) -> Done {
 }
 
 impl Package {
-    fn control(&self, version: &str) -> String {
+    fn control(&self, machine: Machine, version: &str) -> String {
         let Package { name, section, depends, what } = self;
         format!(
             "Package: {name}\nVersion: {version}\nArchitecture: {}\nSection: {section}\nPriority: optional\n\
              Maintainer: The Tenure project\nDepends: {}\nDescription: {DESCRIPTION} ({what})\n{EXPLANATION}",
-            architecture(),
+            architecture(machine),
             depends.replace("@VERSION@", version)
         )
     }

@@ -2,76 +2,133 @@
 //!
 //! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, from one build with link-time optimisation.
 //! Cargo drops that optimisation silently when the same build makes the rlib too. Beside them lies `libtenure_malloc.so`, which is only
-//! preloaded. `bin` has the program `tenure`, and `share` its completions and its pages for man.
+//! preloaded. `bin` has the program `tenure`, and `share` its completions and its pages for man. A cross build for aarch64 is staged in
+//! `target/dist-aarch64` likewise.
 
 use crate::malloc;
 use crate::tools::{Done, cargo, command, copy, copy_all, io, link, root, run};
 use std::path::{Path, PathBuf};
 
-/// The folder of the staged libraries and headers.
-pub fn folder() -> PathBuf {
-    root().join("target/dist")
+/// What files are built for.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    /// The processor, as Rust names it.
+    pub processor: &'static str,
+    /// The target of a cross build.
+    pub triple: Option<&'static str>,
+    /// What the names of its C tools begin with.
+    pub tools: &'static str,
 }
 
-/// Builds and stages everything.
-pub fn stage() -> Done {
-    replace(&malloc::build("release")?, &library_folder()?, malloc::LIBRARY)?;
-    program()?;
-    dynamic()
-}
-
-/// The program `tenure`, its completions and its pages for man. Returns the path of the program.
-pub fn program() -> Done<PathBuf> {
-    let bin = folder().join("bin");
-    io(&bin, std::fs::create_dir_all(&bin))?;
-    // In a folder of its own: the library with all its kinds must not replace those that other builds made alone.
-    let target = root().join("target/command");
-    eprintln!("building {PROGRAM} with link-time optimisation: minutes, where much has changed");
-    run(cargo()
-        .args(["build", "--quiet", "--locked", "--release", "--package", "tenure-command", "--no-default-features"])
-        .arg("--target-dir")
-        .arg(&target))?;
-    replace(&target.join("release").join(PROGRAM), &bin, PROGRAM)?;
-    let program = bin.join(PROGRAM);
-    run(command(&program).arg("pages").arg(folder().join("share")))?;
-    Ok(program)
-}
+/// The machine that runs this command.
+pub const THIS: Machine = Machine { processor: std::env::consts::ARCH, triple: None, tools: "" };
+/// `.cargo/config.toml` has its linker.
+pub const AARCH64: Machine =
+    Machine { processor: "aarch64", triple: Some("aarch64-unknown-linux-gnu"), tools: "aarch64-linux-gnu-" };
 
 /// The name of the program.
 pub const PROGRAM: &str = "tenure";
 
-/// The libraries and the headers: all that the wheel and a program that links them need.
+/// The folder of this machine's staged libraries and headers.
+pub fn folder() -> PathBuf {
+    THIS.folder()
+}
+
+/// Builds and stages everything for this machine.
+pub fn stage() -> Done {
+    THIS.stage()
+}
+
+/// The libraries and the headers for this machine.
 pub fn dynamic() -> Done {
-    libraries()?;
-    copy_all(&root().join("include"), &folder().join("include"))?;
-    // The sources of the C++ headers lie with their binding; programs include them from beside the C header.
-    let include = folder().join("include");
-    for header in ["tenure.hpp", "tenure_memory.hpp", "tenure_rmm.hpp"] {
-        copy(&root().join("bindings/cpp").join(header), &include.join(header))?;
-    }
-    Ok(())
+    THIS.dynamic()
 }
 
-/// The shared and the static library. Returns the path of the shared one.
+/// The libraries for this machine. Returns the path of the shared one.
 pub fn libraries() -> Done<PathBuf> {
-    let library = library_folder()?;
-    // In a folder of its own: other builds make the rlib too, and would replace these.
-    let target = root().join("target/libraries");
-    eprintln!("building the libraries with link-time optimisation: minutes, where much has changed");
-    run(cargo()
-        .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", "cdylib,staticlib"])
-        .arg("--target-dir")
-        .arg(&target))?;
-    replace(&target.join("release/libtenure.a"), &library, "libtenure.a")?;
-    replace(&target.join("release/libtenure.so"), &library, "libtenure.so.0")?;
-    link("libtenure.so.0", &folder().join("lib/libtenure.so"))?;
-    Ok(library.join("libtenure.so.0"))
+    THIS.libraries()
 }
 
-fn library_folder() -> Done<PathBuf> {
-    let library = folder().join("lib");
-    io(&library, std::fs::create_dir_all(&library))?;
-    Ok(library)
+impl Machine {
+    /// The folder of the staged libraries and headers.
+    pub fn folder(self) -> PathBuf {
+        self.folder_like("target/dist")
+    }
+
+    /// A folder for built files. For another machine it has the processor's name behind its own.
+    pub fn folder_like(self, folder: &str) -> PathBuf {
+        root().join(if self.triple.is_none() { folder.to_owned() } else { format!("{folder}-{}", self.processor) })
+    }
+
+    /// Builds and stages everything.
+    pub fn stage(self) -> Done {
+        replace(&malloc::build(self, "release")?, &self.library_folder()?, malloc::LIBRARY)?;
+        self.program()?;
+        self.dynamic()
+    }
+
+    /// The program `tenure`, its completions and its pages for man. Returns the path of the program.
+    pub fn program(self) -> Done<PathBuf> {
+        let bin = self.folder().join("bin");
+        io(&bin, std::fs::create_dir_all(&bin))?;
+        eprintln!("building {PROGRAM} with link-time optimisation: minutes, where much has changed");
+        // In a folder of its own: the library with all its kinds must not replace those that other builds made alone.
+        let built = self.build(
+            &["build", "--package", "tenure-command", "--no-default-features"],
+            "target/command",
+            "release",
+        )?;
+        replace(&built.join(PROGRAM), &bin, PROGRAM)?;
+        let program = bin.join(PROGRAM);
+        // The pages are the same for all machines.
+        let runs = if self.triple.is_none() { program.clone() } else { THIS.program()? };
+        run(command(runs).arg("pages").arg(self.folder().join("share")))?;
+        Ok(program)
+    }
+
+    /// The libraries and the headers: all that the wheel and a program that links them need.
+    pub fn dynamic(self) -> Done {
+        self.libraries()?;
+        let include = self.folder().join("include");
+        copy_all(&root().join("include"), &include)?;
+        // The sources of the C++ headers lie with their binding; programs include them from beside the C header.
+        for header in ["tenure.hpp", "tenure_memory.hpp", "tenure_rmm.hpp"] {
+            copy(&root().join("bindings/cpp").join(header), &include.join(header))?;
+        }
+        Ok(())
+    }
+
+    /// The shared and the static library. Returns the path of the shared one.
+    pub fn libraries(self) -> Done<PathBuf> {
+        let library = self.library_folder()?;
+        eprintln!("building the libraries with link-time optimisation: minutes, where much has changed");
+        // In a folder of its own: other builds make the rlib too, and would replace these.
+        let built =
+            self.build(&["rustc", "--lib", "--crate-type", "cdylib,staticlib"], "target/libraries", "release")?;
+        replace(&built.join("libtenure.a"), &library, "libtenure.a")?;
+        replace(&built.join("libtenure.so"), &library, "libtenure.so.0")?;
+        link("libtenure.so.0", &library.join("libtenure.so"))?;
+        Ok(library.join("libtenure.so.0"))
+    }
+
+    /// Runs cargo with a target folder and a profile. Returns the folder of what it built.
+    pub fn build(self, arguments: &[&str], target: &str, profile: &str) -> Done<PathBuf> {
+        let mut built = root().join(target);
+        let mut build = cargo();
+        build.args(arguments).args(["--quiet", "--locked", "--profile", profile, "--target-dir"]).arg(&built);
+        if let Some(triple) = self.triple {
+            build.args(["--target", triple]);
+            built.push(triple);
+        }
+        run(&mut build)?;
+        Ok(built.join(profile))
+    }
+
+    fn library_folder(self) -> Done<PathBuf> {
+        let library = self.folder().join("lib");
+        io(&library, std::fs::create_dir_all(&library))?;
+        Ok(library)
+    }
 }
 
 /// Puts a file into a folder as `name`. It replaces an existing file, so a program that runs keeps the old one.

@@ -5,6 +5,7 @@
 //! absolute path in it, so the tree can be moved, packed and unpacked elsewhere. The tarball's entries are sorted and have no times and
 //! owners, so equal trees give equal bytes.
 
+use crate::dist::{Machine, THIS};
 use crate::tools::{Done, command, copy, copy_all, io, link, output, printed, read, root, run};
 use crate::{dist, documents, malloc};
 use std::path::{Path, PathBuf};
@@ -39,29 +40,29 @@ pub fn version() -> Done<String> {
 /// Builds the libraries and installs everything below the prefix.
 pub fn install(prefix: &Path) -> Done {
     dist::stage()?;
-    lay_out(prefix)?;
+    lay_out(THIS, prefix)?;
     println!("installed in {}; pkg-config finds it with", prefix.display());
     println!("  PKG_CONFIG_PATH={}/lib/pkgconfig", prefix.display());
     Ok(())
 }
 
-/// Copies the staged files below the prefix.
-pub fn lay_out(prefix: &Path) -> Done {
+/// Copies the files that are staged for a machine below the prefix.
+pub fn lay_out(machine: Machine, prefix: &Path) -> Done {
     let version = version()?;
     let library = prefix.join("lib");
     io(&library, std::fs::create_dir_all(&library))?;
     let shared = format!("libtenure.so.{version}");
     for (from, to) in [(SONAME, shared.as_str()), ("libtenure.a", "libtenure.a"), (malloc::LIBRARY, malloc::LIBRARY)] {
-        dist::replace(&dist::folder().join("lib").join(from), &library, to)?;
+        dist::replace(&machine.folder().join("lib").join(from), &library, to)?;
     }
     for (target, name) in [(shared.as_str(), SONAME), (SONAME, "libtenure.so")] {
         link(target, &library.join(name))?;
     }
-    copy_all(&dist::folder().join("include"), &prefix.join("include"))?;
+    copy_all(&machine.folder().join("include"), &prefix.join("include"))?;
     let bin = prefix.join("bin");
     io(&bin, std::fs::create_dir_all(&bin))?;
-    dist::replace(&dist::folder().join("bin").join(dist::PROGRAM), &bin, dist::PROGRAM)?;
-    copy_tree(&dist::folder().join("share"), &prefix.join("share"))?;
+    dist::replace(&machine.folder().join("bin").join(dist::PROGRAM), &bin, dist::PROGRAM)?;
+    copy_tree(&machine.folder().join("share"), &prefix.join("share"))?;
     let schema = prefix.join("share/tenure/report.schema.json");
     make_folder_of(&schema)?;
     copy(&root().join("docs/report.schema.json"), &schema)?;
@@ -131,13 +132,13 @@ fn filled(template: &str, version: &str, shared: &str) -> String {
         .replace("@NATIVE_LIST@", &NATIVE.join(";"))
 }
 
-/// Packs the staged files and returns the tarball's path.
-pub fn pack() -> Done<PathBuf> {
-    let name = format!("tenure-{}-{}-{}", version()?, std::env::consts::OS, std::env::consts::ARCH);
-    let tree = dist::folder().join("tree");
+/// Packs the files that are staged for a machine, and returns the tarball's path.
+pub fn pack(machine: Machine) -> Done<PathBuf> {
+    let name = format!("tenure-{}-{}-{}", version()?, std::env::consts::OS, machine.processor);
+    let tree = machine.folder().join("tree");
     let _ = std::fs::remove_dir_all(&tree);
-    lay_out(&tree.join(&name))?;
-    let file = dist::folder().join(format!("{name}.tar.gz"));
+    lay_out(machine, &tree.join(&name))?;
+    let file = machine.folder().join(format!("{name}.tar.gz"));
     archive(&file, "gzip -9n", &tree, &name)?;
     io(&tree, std::fs::remove_dir_all(&tree))?;
     Ok(file)
@@ -161,9 +162,9 @@ pub fn missing() -> Option<String> {
 /// environment with CMake and Ninja; without one, CMake's part is left out.
 pub fn check(python: Option<&Path>) -> Done<usize> {
     dist::stage()?;
-    let tarball = pack()?;
+    let tarball = pack(THIS)?;
     let bytes = io(&tarball, std::fs::read(&tarball))?;
-    let again = pack()?;
+    let again = pack(THIS)?;
     if io(&again, std::fs::read(&again))? != bytes {
         return Err(format!("{}: packed twice, and the bytes differ", tarball.display()));
     }

@@ -62,8 +62,8 @@ cargo xtask <command>
   install --with-simulator --prefix DIR
                         installs only the simulated CUDA driver, in DIR/cuda-sim
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake; checks the documents' links
-  release               writes target/release-files: tarball, wheel, Debian packages, SBOM, SHA256SUMS
-  release --check       runs C, C++, Python and Fortran programs from these files alone, without Rust
+  release               writes target/release-files: tarballs, wheels and Debian packages for this machine and aarch64, SBOM, SHA256SUMS
+  release --check       runs C, C++, Python and Fortran programs from these files alone, without Rust; C and C++ for aarch64 under QEMU
   release --record      records the interface of this version in abi/, and programs that later libraries must run
   release --compare     compares headers and library with the recorded releases, and runs the recorded programs
   gpu-bundle [--no-check]
@@ -130,7 +130,7 @@ fn main() -> ExitCode {
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["header-tools"] => header_tools::main(),
-        ["dist"] => dist::stage().and_then(|()| install::pack()).map(|path| println!("{}", path.display())),
+        ["dist"] => dist::stage().and_then(|()| install::pack(dist::THIS)).map(|path| println!("{}", path.display())),
         ["install", "--check"] => python::environment()
             .and_then(|python| Ok(install::check(Some(&python))? + sim_install::check()?))
             .map(|count| println!("{count} programs ran")),

@@ -5,6 +5,7 @@
 //! a use of Rust's heap) is a failure too. A program that is not installed, or that fails without the preload as well, is skipped by name.
 //! The library is built with assertions.
 
+use crate::dist::{Machine, THIS};
 use crate::tools::{Done, cargo, command, cores, has, io, output, read, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -107,9 +108,8 @@ struct Runner {
 }
 
 /// Builds the library as it is shipped (`release`) or with assertions (`soak`), and gives its path.
-pub fn build(profile: &str) -> Done<PathBuf> {
-    run(cargo().args(["build", "--quiet", "--locked", "--package", "tenure-malloc", "--profile", profile]))?;
-    Ok(root().join("target").join(profile).join(LIBRARY))
+pub fn build(machine: Machine, profile: &str) -> Done<PathBuf> {
+    Ok(machine.build(&["build", "--package", "tenure-malloc"], "target", profile)?.join(LIBRARY))
 }
 
 /// The tool that is missing, without which nothing can run.
@@ -122,7 +122,7 @@ pub fn missing() -> Option<String> {
 pub fn test(long: bool) -> Done<Outcome> {
     let folder = root().join("target/malloc");
     io(&folder, std::fs::create_dir_all(&folder))?;
-    let mut runner = Runner { library: build("soak")?, folder, long, outcome: Outcome::default() };
+    let mut runner = Runner { library: build(THIS, "soak")?, folder, long, outcome: Outcome::default() };
     runner.step("exported symbols", |runner| runner.exports());
     runner.programs();
     runner.step("statistics at the end", |runner| runner.statistics());

@@ -3,10 +3,11 @@
 //! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that file changes. The
 //! wheel has the library and the program of `target/dist`, so C and Python share one.
 
+use crate::dist::{self, Machine, THIS};
+use crate::sim;
 use crate::tools::{
     Done, cargo, command, copy, copy_all, each, exists, files_below, has, io, named, output, read, root, run,
 };
-use crate::{dist, sim};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -108,43 +109,50 @@ pub fn cuda_tests() -> Done<Vec<String>> {
 /// Builds the wheel, once in a run, and returns its path.
 pub fn wheel() -> Done<PathBuf> {
     static WHEEL: OnceLock<Done<PathBuf>> = OnceLock::new();
-    WHEEL.get_or_init(build_wheel).clone()
+    WHEEL.get_or_init(|| build_wheel(THIS)).clone()
 }
 
-fn build_wheel() -> Done<PathBuf> {
+/// Builds the wheel for a machine, and returns its path. The package's folder then has that machine's library.
+pub fn build_wheel(machine: Machine) -> Done<PathBuf> {
     let python = environment()?;
-    dist::dynamic()?;
+    machine.dynamic()?;
     let package = root().join(PACKAGE).join("python/tenure");
-    copy_all(&dist::folder().join("include"), &package.join("include"))?;
-    copy(&dist::folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
-    torch_shim(&package)?;
-    script()?;
-    let wheels = root().join("target/wheels");
+    copy_all(&machine.folder().join("include"), &package.join("include"))?;
+    copy(&machine.folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
+    torch_shim(machine, &package)?;
+    script(machine)?;
+    let wheels = machine.folder_like("target/wheels");
     let _ = std::fs::remove_dir_all(&wheels); // so that the folder has exactly one wheel
     let mut maturin = cargo_environment(&python);
     maturin.args(["-m", "maturin", "build", "--quiet", "--release", "--locked"]);
     maturin.args(["--compatibility", "manylinux_2_34", "--manifest-path"]).arg(root().join(PACKAGE).join("Cargo.toml"));
-    run(maturin.arg("--interpreter").arg(&python).arg("--out").arg(&wheels))?;
+    match machine.triple {
+        None => maturin.arg("--interpreter").arg(&python),
+        // The stable interface needs no Python of that machine.
+        Some(triple) => maturin.args(["--target", triple]),
+    };
+    run(maturin.arg("--out").arg(&wheels))?;
     let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
     found.find(|path| path.extension().is_some_and(|end| end == "whl")).ok_or("maturin left no wheel".to_owned())
 }
 
 /// Puts the program `tenure` where maturin takes the wheel's scripts from.
-fn script() -> Done {
+fn script(machine: Machine) -> Done {
     let scripts = root().join(PACKAGE).join("data/scripts");
     io(&scripts, std::fs::create_dir_all(&scripts))?;
-    dist::replace(&dist::program()?, &scripts, dist::PROGRAM)
+    dist::replace(&machine.program()?, &scripts, dist::PROGRAM)
 }
 
 /// Compiles the functions that PyTorch loads, beside the library that they use. Without a compiler the wheel has none.
-fn torch_shim(package: &Path) -> Done {
+fn torch_shim(machine: Machine, package: &Path) -> Done {
     let (source, shim) = (root().join(PACKAGE).join("cpp/torch.cpp"), package.join("libtenure_torch.so"));
-    if !has("g++") {
+    let compiler = format!("{}g++", machine.tools);
+    if !has(&compiler) {
         let _ = std::fs::remove_file(&shim);
-        println!("g++ is not installed: the wheel is built without libtenure_torch.so");
+        println!("{compiler} is not installed: the wheel is built without libtenure_torch.so");
         return Ok(());
     }
-    let mut compile = command("g++");
+    let mut compile = command(compiler);
     compile.args(["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
     compile.args(["-Wl,-rpath,$ORIGIN", "-Wl,-soname,libtenure_torch.so"]).arg("-I").arg(package.join("include"));
     run(compile.arg(source).arg(package.join("libtenure.so.0")).arg("-o").arg(shim))

@@ -1,11 +1,13 @@
 //! `cargo xtask release`: writes the files of a release into `target/release-files`.
 //!
-//! Promise: the folder has the tarball, the wheel, the Debian packages, an SBOM and `SHA256SUMS`, all of this tree. Equal trees and
-//! compilers give the same bytes of the tarball and of the Debian packages. With `--check`, C, C++, Python and Fortran programs run from
-//! these files alone, by the commands of docs/install.md, without Rust.
+//! Promise: for this machine and for aarch64, the folder has a tarball, a wheel and Debian packages; and an SBOM and `SHA256SUMS`, all of
+//! this tree. Equal trees and compilers give the same bytes of the tarballs and of the Debian packages. With `--check`, C, C++, Python and
+//! Fortran programs run from these files alone, by the commands of docs/install.md, without Rust. Those of C and C++ also run from the
+//! tarball for aarch64, under QEMU.
 
+use crate::dist::{AARCH64, Machine, THIS};
 use crate::tools::{Done, command, copy, has, io, output, root, run};
-use crate::{abi, debian, dist, install, old_programs, python};
+use crate::{abi, debian, install, old_programs, python, target};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -55,15 +57,20 @@ fn build() -> Done {
             return Err(format!("{tool} is not installed: {package}"));
         }
     }
+    if let Some(why) = target::missing(AARCH64.processor) {
+        return Err(why);
+    }
     let folder = folder();
     let _ = std::fs::remove_dir_all(&folder);
     io(&folder, std::fs::create_dir_all(&folder))?;
-    let wheel = python::wheel()?;
-    dist::stage()?;
-    for file in [wheel, install::pack()?] {
-        copy(&file, &folder.join(file.file_name().expect("a file has a name")))?;
+    for machine in machines() {
+        let wheel = python::build_wheel(machine)?;
+        machine.stage()?;
+        for file in [wheel, install::pack(machine)?] {
+            copy(&file, &folder.join(file.file_name().expect("a file has a name")))?;
+        }
+        debian::pack(machine, &folder)?;
     }
-    debian::pack(&folder)?;
     let sbom =
         output(command(SBOM_TOOL).args(["--cargo-package", "tenure", "--output-format", "cyclone_dx_json_1_6"]))?;
     let file = folder.join(format!("tenure-{}.cdx.json", install::version()?));
@@ -74,6 +81,11 @@ fn build() -> Done {
     io(&file, std::fs::write(&file, &sums))?;
     print!("{sums}");
     Ok(())
+}
+
+/// The machines that a release is for. This one comes last: other commands expect its library in the Python package's folder.
+fn machines() -> impl Iterator<Item = Machine> {
+    [AARCH64, THIS].into_iter().filter(|machine| machine.triple.is_none() || machine.processor != THIS.processor)
 }
 
 /// The sorted names of the files in a folder.
@@ -99,7 +111,7 @@ fn check() -> Done {
     let pages = scratch.join("pages");
     io(&pages, std::fs::create_dir_all(&pages))?;
     let version = install::version()?;
-    for package in debian::names(&version) {
+    for package in debian::names(THIS, &version) {
         run(command("dpkg-deb").arg("-x").arg(folder().join(package)).arg(&pages))?;
     }
     let pages = pages.join("usr").join(install::DOCUMENTS);
@@ -107,18 +119,34 @@ fn check() -> Done {
     let page = io(&page, std::fs::read_to_string(&page))?;
     let commands: Vec<&str> = blocks(&page, "sh").map(|(block, _)| block).collect();
     let [unpack, compiled @ .., _] = commands.as_slice() else { return Err(format!("{PAGE} has no commands")) };
-    let packages =
-        "for package in *.deb; do dpkg-deb -x $package $HOME/unpacked; done\nln -s unpacked/usr $HOME/tenure\n";
-    let (tarball, debian) = (commands.concat(), [&[packages], compiled].concat().concat());
+    let packages = debian::names(THIS, &version).join(" ");
+    let packages = format!(
+        "for package in {packages}; do dpkg-deb -x $package $HOME/unpacked; done\nln -s unpacked/usr $HOME/tenure\n"
+    );
+    let (tarball, debian) = (commands.concat(), [&[packages.as_str()], compiled].concat().concat());
     if !unpack.contains("tar ") || !debian.contains("gfortran ") || debian.contains(".whl") {
         return Err(format!("{PAGE}: its blocks of commands are no longer tarball, compilers, wheel"));
     }
     for (name, script, wanted) in [("tarball", tarball, PROGRAMS), ("packages", debian, &PROGRAMS[..3])] {
         from_files_alone(&scratch.join(name), &pages, &script, wanted)?;
     }
+    emulated(&scratch.join("aarch64"), &pages, &[unpack, compiled[0]].concat())?;
     let took = start.elapsed();
-    println!("7 programs ran from the files of the release, in {} s", took.as_secs());
+    println!("9 programs ran from the files of the release, in {} s", took.as_secs());
     if took < LIMIT { Ok(()) } else { Err(format!("that took longer than {} s", LIMIT.as_secs())) }
+}
+
+/// Runs the page's commands with the tarball for aarch64: the compilers are those of a cross build, and QEMU runs what they built.
+fn emulated(home: &Path, pages: &Path, commands: &str) -> Done {
+    if let Some(why) = target::missing(AARCH64.processor) {
+        return Err(why);
+    }
+    let emulator = target::runner(AARCH64.processor)?;
+    let mut script = commands.replace("$(uname -m)", AARCH64.processor);
+    for compiler in ["gcc ", "g++ "] {
+        script = script.replace(&format!("\n{compiler}"), &format!("\n{}{compiler}", AARCH64.tools));
+    }
+    from_files_alone(home, pages, &script.replace("\n./", &format!("\n{emulator} ./")), &PROGRAMS[..2])
 }
 
 /// Runs a script in a folder that has the files of the release and the programs, as a user without Rust. Compares what the programs

@@ -103,6 +103,11 @@ fn target(name: &str) -> Done<&'static Target> {
     found.ok_or_else(|| format!("no target {name}; there are {}", names().collect::<Vec<_>>().join(", ")))
 }
 
+/// The emulator of a target, with its arguments.
+pub fn runner(name: &str) -> Done<&'static str> {
+    Ok(target(name)?.runner)
+}
+
 /// Why the tests of a target cannot run on this machine.
 pub fn missing(name: &str) -> Option<String> {
     let target = match target(name) {

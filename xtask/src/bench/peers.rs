@@ -115,7 +115,9 @@ impl Source {
         let peer = |api, library: PathBuf, version: String| Peer { name, api, library, preload: None, version };
         Ok(match self {
             Source::Tenure => peer(Api::Handle, tenure.to_owned(), super::version()),
-            Source::TenureMalloc => peer(Api::Malloc, crate::malloc::build("release")?, super::version()),
+            Source::TenureMalloc => {
+                peer(Api::Malloc, crate::malloc::build(crate::dist::THIS, "release")?, super::version())
+            }
             Source::Glibc => peer(Api::Malloc, "-".into(), String::new()),
             Source::Debian(package, library) => {
                 let (library, version) = debian(package, library)?;
