@@ -4,6 +4,8 @@
 //! caller's upstream is foreign code. Its callbacks run outside the library, and calls on the same pool from within
 //! them are refused. The thread's heap of the pool is hidden meanwhile, so that the fast path needs no check.
 
+pub(super) mod decayed;
+
 pub(super) mod huge;
 
 pub(super) mod listener;

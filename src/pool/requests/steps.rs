@@ -20,7 +20,8 @@ pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Req
     if state.over_limit(state.least(want.span_bytes)) {
         return StepOutcome::NoEffect;
     }
-    let piece = state.evict_for_growth(want.span_bytes.saturating_sub(request.progress.exchanged_bytes));
+    let bytes = want.span_bytes.saturating_sub(request.progress.exchanged_bytes);
+    let piece = state.evict_for_growth(bytes, os::coarse_ms());
     let Some(piece) = piece else { return StepOutcome::NoEffect };
     request.progress.exchanged_bytes += piece.bytes;
     drop(pool.give_back(state, piece));

@@ -15,7 +15,9 @@ use crate::types::*;
 
 /// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
 const FREE_AT_GROWTH_BYTES: usize = 16 << 20;
-const FREE_AT_GROWTH_PART: usize = 20;
+const FREE_AT_GROWTH_PART: usize = 32;
+/// The most that goes back at once, of memory that decays: the system takes this many bytes back in well below 200 us.
+const PORTION_BYTES: usize = 2 << 20;
 
 /// The whole granules of a range of addresses: (start, end).
 fn inner(start: usize, end: usize, granule: usize) -> (usize, usize) {
@@ -377,8 +379,8 @@ impl PoolState {
         first
     }
 
-    /// A piece that is due to go back: above the threshold, or unused for too long. `just_freed`: bytes that were freed in
-    /// this very call. They do not count, so that a loop with one large block keeps it.
+    /// A piece that is due to go back: more than may stay, or unused for too long. `just_freed`: bytes that were freed in this very call; without
+    /// decay they do not count, so that a loop with one large block keeps it. usize::MAX: the call freed nothing.
     pub fn evict_due(&mut self, just_freed: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
@@ -388,38 +390,73 @@ impl PoolState {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.evict(self.spare(), self.spare(), None);
         }
-        let free = self.free_bins.bytes().saturating_sub(just_freed);
-        // A quarter of the threshold may stay in any case.
-        let over =
-            if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.free_span_allowance()) };
+        let over = self.excess(just_freed, now);
         let late =
             self.free_bins.oldest().filter(|oldest| now.saturating_sub(oldest.freed_ms()) > self.settings.delay_ms);
-        self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
+        let portion = if self.decays() { PORTION_BYTES } else { usize::MAX };
+        self.evict(over.max(late.map_or(0, |late| late.bytes.get())).min(portion), self.spare(), None)
     }
 
-    /// Bytes of free spans that may stay: the threshold without the free blocks inside spans, but at least a quarter
-    /// of it, because free blocks cannot serve large requests.
-    fn free_span_allowance(&self) -> usize {
+    /// Whether free memory goes back by age, in portions: that of the host, where `release_threshold` is not set. Whole pieces of devices and
+    /// upstreams cannot go in portions.
+    pub fn decays(&self) -> bool {
+        self.settings.threshold_grows && self.settings.terms.splits && !self.settings.terms.ordered && !self.retired
+    }
+
+    /// Whether the last call of [`PoolState::evict_due`] found more free than may stay for ever.
+    pub fn keeps_for_later(&self) -> bool {
+        self.keeps_for_later
+    }
+
+    /// Bytes of free spans above what may stay now.
+    fn excess(&mut self, just_freed: usize, now: u64) -> usize {
+        let decays = self.decays();
+        let mut free = self.free_bins.bytes();
+        if !decays {
+            free = free.saturating_sub(just_freed);
+        }
+        self.keeps_for_later = false;
+        // A quarter of the threshold may stay in any case.
+        if free <= self.settings.threshold / 4 {
+            return 0;
+        }
         let in_use = self.in_use_now();
+        let may_stay = self.free_span_allowance(in_use);
+        if !decays {
+            return free.saturating_sub(may_stay);
+        }
+        self.recent_peak.note(in_use.saturating_add(if just_freed == usize::MAX { 0 } else { just_freed }), now);
+        self.keeps_for_later = free > may_stay;
+        free.saturating_sub(may_stay.max(self.recent_peak.at(now).saturating_sub(in_use + self.free_inside(in_use))))
+    }
+
+    /// Bytes of free blocks inside of spans.
+    fn free_inside(&self, in_use: usize) -> usize {
+        let f = &self.figures;
+        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
+        cached.saturating_sub(self.free_bins.bytes())
+    }
+
+    /// Bytes of free spans that may stay at any age: the threshold without the free blocks inside spans, but at least a quarter of it, because
+    /// free blocks cannot serve large requests.
+    fn free_span_allowance(&self, in_use: usize) -> usize {
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {
             threshold = threshold.max(in_use / 4);
         }
-        let f = &self.figures;
-        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
-        let inside = cached.saturating_sub(self.free_bins.bytes());
-        threshold.saturating_sub(inside).max(threshold / 4)
+        threshold.saturating_sub(self.free_inside(in_use)).max(threshold / 4)
     }
 
-    /// A piece to return before the pool grows for a large request, if too much free memory does not fit it. So free
-    /// memory is exchanged instead of added up (T5).
-    pub fn evict_for_growth(&mut self, bytes: usize) -> Option<Piece> {
+    /// A piece to return before the pool grows for a large request, if too much free memory does not fit it. So free memory is exchanged
+    /// instead of added up (T5), and the pool has hardly more than was in use lately.
+    pub fn evict_for_growth(&mut self, bytes: usize, now: u64) -> Option<Piece> {
         if !self.settings.threshold_grows {
             return None;
         }
-        let over =
-            self.free_bins.bytes().saturating_sub(FREE_AT_GROWTH_BYTES.max(self.in_use_now() / FREE_AT_GROWTH_PART));
-        self.evict(bytes.min(over), self.spare(), None)
+        let in_use = self.in_use_now();
+        let lately = if self.decays() { self.recent_peak.at(now).saturating_sub(in_use.saturating_add(bytes)) } else { 0 };
+        let may_stay = lately + FREE_AT_GROWTH_BYTES.max((in_use + lately) / FREE_AT_GROWTH_PART);
+        self.evict(bytes.min(self.free_bins.bytes().saturating_sub(may_stay)), self.spare(), None)
     }
 
     /// Bytes that may go back without falling below what was committed at creation.
