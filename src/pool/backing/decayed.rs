@@ -1,8 +1,8 @@
 //! Memory that has decayed goes back while calls need no pool's lock.
 //!
-//! Contract: a pool that keeps more than may stay for ever says so with [`Pool::note_decay`]. While any does, fast paths of small blocks leave
-//! calls to slow paths, and these call [`give_back_decayed`]: one of them in each tick of the coarse clock gives back a portion of one
-//! pool, the next call at once if more is due. A call from inside the library, where locks may be held, does nothing.
+//! Contract: a pool that keeps more than may stay for ever says so with [`Pool::note_decay`]. While any does, fast paths leave
+//! calls to slow paths, and allocations there call [`give_back_decayed`]: one of them in each tick of the coarse clock gives back a portion
+//! of one pool, the next call at once if more is due. A call from inside the library, where locks may be held, does nothing.
 
 use crate::pool::Pool;
 use crate::pool::registry::each_pool;
@@ -18,7 +18,7 @@ static SEARCHED_MS: AtomicU64 = AtomicU64::new(0);
 /// The pools take turns.
 static TURN: AtomicUsize = AtomicUsize::new(0);
 
-/// Gives back what has decayed, if it is time to. For slow paths.
+/// Gives back what has decayed, if it is time to. For slow paths of allocations.
 #[inline(always)]
 pub fn give_back_decayed() {
     if thread::is_decaying() {
@@ -55,7 +55,7 @@ fn look() {
 impl Pool {
     /// Notes whether the pool keeps memory that decays. Under its lock.
     pub(in crate::pool) fn note_decay(&self, state: &PoolState) {
-        let decaying = state.keeps_for_later() && !state.retired;
+        let decaying = state.keeps_for_later();
         if self.decaying.load(Ordering::Relaxed) == decaying {
             return;
         }

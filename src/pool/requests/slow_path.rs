@@ -9,7 +9,6 @@ use super::policy::Step;
 use super::request::{Request, StepOutcome};
 use super::{Open, refuse_retired};
 use crate::error::{Result, Status, fail};
-use crate::pool::backing::decayed::give_back_decayed;
 use crate::pool::backing::huge;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
 use crate::pool::span::UpstreamPiece;
@@ -36,7 +35,6 @@ impl Pool {
     /// the slow path.
     pub(super) fn allocate_block(&'static self, mut want: Want, count: Count) -> Result<NewBlock> {
         self.end_idle_heaps();
-        give_back_decayed();
         if let Some(class) = want.class
             && self.has_heaps()
         {

@@ -1,13 +1,13 @@
 //! How much free memory a pool keeps for what comes next.
 //!
-//! Contract: that of `state`. What was in use lately may stay: the recent peak of the bytes in use halves every [`HALF_LIFE_MS`], so memory
+//! Contract: that of `state`. What was in use lately may stay: the recent peak of what spans in use had halves every [`HALF_LIFE_MS`], so memory
 //! that is used again within moments is not faulted in again, and memory that nobody needs goes back within a second or two. Memory goes
 //! back in portions, so that no call takes long. The idea of ages instead of a threshold: jemalloc's decay ("Tick-based dirty page decay").
 
 /// The time in which the peak halves. A step of a program that makes and drops its arrays takes less; a phase of a program takes longer.
 const HALF_LIFE_MS: u64 = 250;
 
-/// The largest sum of bytes in use, as remembered later.
+/// The most bytes that all but free spans had, as remembered later.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RecentPeak {
     bytes: usize,
@@ -15,10 +15,10 @@ pub(super) struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Notes the bytes in use at a time.
-    pub fn note(&mut self, in_use: usize, now: u64) {
-        if in_use >= self.at(now) {
-            *self = RecentPeak { bytes: in_use, since_ms: now };
+    /// Notes the bytes at a time.
+    pub fn note(&mut self, bytes: usize, now: u64) {
+        if bytes >= self.at(now) {
+            *self = RecentPeak { bytes, since_ms: now };
         }
     }
 

@@ -16,8 +16,9 @@ use crate::types::*;
 /// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
 const FREE_AT_GROWTH_BYTES: usize = 16 << 20;
 const FREE_AT_GROWTH_PART: usize = 32;
-/// The most that goes back at once, of memory that decays: the system takes this many bytes back in well below 200 us.
-const PORTION_BYTES: usize = 2 << 20;
+/// The most that goes back at once, of memory that decays: the system takes this many bytes back in about 100 us. A huge page fits in it wherever
+/// it begins.
+const PORTION_BYTES: usize = 2 * huge::HUGE_PAGE_BYTES;
 
 /// The whole granules of a range of addresses: (start, end).
 fn inner(start: usize, end: usize, granule: usize) -> (usize, usize) {
@@ -403,59 +404,56 @@ impl PoolState {
         self.settings.threshold_grows && self.settings.terms.splits && !self.settings.terms.ordered && !self.retired
     }
 
-    /// Whether the last call of [`PoolState::evict_due`] found more free than may stay for ever.
+    /// Whether more is free than may stay at any age.
     pub fn keeps_for_later(&self) -> bool {
-        self.keeps_for_later
+        let free = self.free_bins.bytes();
+        self.decays() && free > self.settings.threshold / 4 && free > self.free_span_allowance()
     }
 
     /// Bytes of free spans above what may stay now.
     fn excess(&mut self, just_freed: usize, now: u64) -> usize {
-        let decays = self.decays();
-        let mut free = self.free_bins.bytes();
-        if !decays {
-            free = free.saturating_sub(just_freed);
-        }
-        self.keeps_for_later = false;
+        let free = self.free_bins.bytes();
         // A quarter of the threshold may stay in any case.
-        if free <= self.settings.threshold / 4 {
-            return 0;
+        let quarter = self.settings.threshold / 4;
+        if !self.decays() {
+            let free = free.saturating_sub(just_freed);
+            return if free <= quarter { 0 } else { free.saturating_sub(self.free_span_allowance()) };
         }
-        let in_use = self.in_use_now();
-        let may_stay = self.free_span_allowance(in_use);
-        if !decays {
-            return free.saturating_sub(may_stay);
-        }
-        self.recent_peak.note(in_use.saturating_add(if just_freed == usize::MAX { 0 } else { just_freed }), now);
-        self.keeps_for_later = free > may_stay;
-        free.saturating_sub(may_stay.max(self.recent_peak.at(now).saturating_sub(in_use + self.free_inside(in_use))))
+        let used = self.used();
+        self.recent_peak.note(used.saturating_add(if just_freed == usize::MAX { 0 } else { just_freed }), now);
+        let lately = self.recent_peak.at(now).saturating_sub(used);
+        if free <= quarter.max(lately) { 0 } else { free.saturating_sub(lately.max(self.free_span_allowance())) }
     }
 
-    /// Bytes of free blocks inside of spans.
-    fn free_inside(&self, in_use: usize) -> usize {
-        let f = &self.figures;
-        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
-        cached.saturating_sub(self.free_bins.bytes())
+    /// Bytes of all but free spans.
+    fn used(&self) -> usize {
+        (self.figures.reserved_bytes as usize).saturating_sub(self.free_bins.bytes())
     }
 
     /// Bytes of free spans that may stay at any age: the threshold without the free blocks inside spans, but at least a quarter of it, because
     /// free blocks cannot serve large requests.
-    fn free_span_allowance(&self, in_use: usize) -> usize {
+    fn free_span_allowance(&self) -> usize {
+        let in_use = self.in_use_now();
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {
             threshold = threshold.max(in_use / 4);
         }
-        threshold.saturating_sub(self.free_inside(in_use)).max(threshold / 4)
+        let f = &self.figures;
+        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
+        let inside = cached.saturating_sub(self.free_bins.bytes());
+        threshold.saturating_sub(inside).max(threshold / 4)
     }
 
     /// A piece to return before the pool grows for a large request, if too much free memory does not fit it. So free memory is exchanged
-    /// instead of added up (T5), and the pool has hardly more than was in use lately.
+    /// instead of added up (T5), and hardly more is reserved than was used lately.
     pub fn evict_for_growth(&mut self, bytes: usize, now: u64) -> Option<Piece> {
         if !self.settings.threshold_grows {
             return None;
         }
-        let in_use = self.in_use_now();
-        let lately = if self.decays() { self.recent_peak.at(now).saturating_sub(in_use.saturating_add(bytes)) } else { 0 };
-        let may_stay = lately + FREE_AT_GROWTH_BYTES.max((in_use + lately) / FREE_AT_GROWTH_PART);
+        let used = self.used();
+        let lately =
+            if self.decays() { self.recent_peak.at(now).saturating_sub(used.saturating_add(bytes)) } else { 0 };
+        let may_stay = lately + FREE_AT_GROWTH_BYTES.max((used + lately) / FREE_AT_GROWTH_PART);
         self.evict(bytes.min(self.free_bins.bytes().saturating_sub(may_stay)), self.spare(), None)
     }
 

@@ -194,8 +194,6 @@ pub(super) struct PoolState {
     reserves: AddressReserves,
     /// Of the bytes in use.
     recent_peak: RecentPeak,
-    /// More is free than may stay for ever.
-    keeps_for_later: bool,
 }
 
 impl PoolState {
@@ -235,7 +233,6 @@ impl PoolState {
             listeners: None,
             reserves: AddressReserves::default(),
             recent_peak: RecentPeak::default(),
-            keeps_for_later: false,
         }
     }
 }

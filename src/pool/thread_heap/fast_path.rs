@@ -167,7 +167,6 @@ extern "C" fn free_not_owned<D: Deallocate>(
 /// Also while events are recorded.
 #[inline(never)]
 pub fn deallocate_anywhere(address: usize) -> bool {
-    give_back_decayed();
     let Some(thread) = thread::current_if_registered() else { return false };
     let free = || FastEntry::begin_recording(thread).and_then(|_inside| free_elsewhere(thread, None, address));
     log::free(None, address, BlockState::Raw, || free().ok_or(())).is_ok()
