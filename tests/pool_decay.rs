@@ -145,3 +145,46 @@ fn ph_21_pools_that_end_leave_nothing_to_decay() {
     assert_eq!(trimmed.stats().reserved_bytes, 0);
     assert!(!is_decaying());
 }
+
+#[test]
+fn ph_22_a_free_span_is_extended() {
+    const MIB: usize = 1 << 20;
+    let (_alone, _turn) = (alone(), one_at_a_time());
+    // The system may give the addresses behind the span to somebody else: then another attempt is made.
+    for attempt in 1.. {
+        assert!(attempt <= 20, "the addresses behind the span were never free");
+        let pool = TestPool::plain();
+        let first = pool.get(40 * MIB);
+        paint(first, 40 * MIB, 7);
+        pool.give(first);
+        // The end of the span goes back to the system.
+        pool.trim(20 * MIB);
+        let before = pool.stats();
+        assert_eq!(before.reserved_bytes, 20 * MIB as u64);
+        if (20 * MIB..40 * MIB).step_by(4096).any(|at| is_mapped(first + at)) {
+            continue;
+        }
+        let again = pool.0.allocate(40 * MIB, 0, true, 0).unwrap().as_ptr() as usize;
+        let after = pool.stats();
+        assert_eq!(again, first, "it begins where the free span did");
+        assert_eq!(after.device_bytes_total - before.device_bytes_total, 20 * MIB as u64);
+        assert_eq!(after.hit_count, before.hit_count, "memory came from the device");
+        assert!(is_painted(again, 40 * MIB, 0), "both parts read 0");
+        pool.give(again);
+        break;
+    }
+}
+
+#[test]
+fn ph_22_extended_spans_keep_to_the_limit() {
+    const MIB: usize = 1 << 20;
+    let (_alone, _turn) = (alone(), one_at_a_time());
+    let pool = TestPool::new(|o| o.max_size = 64 << 20);
+    let mut block = pool.get(20 * MIB);
+    for mib in 21..=64 {
+        pool.give(block);
+        block = pool.get(mib * MIB);
+        assert!(pool.stats().reserved_bytes <= 64 * MIB as u64);
+    }
+    pool.give(block);
+}

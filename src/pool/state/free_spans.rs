@@ -444,17 +444,18 @@ impl PoolState {
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 
-    /// A piece to return before the pool grows for a large request, if too much free memory does not fit it. So free memory is exchanged
-    /// instead of added up (T5), and hardly more is reserved than was used lately.
-    pub fn evict_for_growth(&mut self, bytes: usize, now: u64) -> Option<Piece> {
+    /// A piece of at most `most` bytes to return when the pool grows for a large request, if too much free memory does not fit it. So free
+    /// memory is exchanged instead of added up (T5), and hardly more is reserved than was used lately. `coming`: bytes that the request is
+    /// about to use.
+    pub fn evict_for_growth(&mut self, most: usize, coming: usize, now: u64) -> Option<Piece> {
         if !self.settings.threshold_grows {
             return None;
         }
         let used = self.used();
         let lately =
-            if self.decays() { self.recent_peak.at(now).saturating_sub(used.saturating_add(bytes)) } else { 0 };
+            if self.decays() { self.recent_peak.at(now).saturating_sub(used.saturating_add(coming)) } else { 0 };
         let may_stay = lately + FREE_AT_GROWTH_BYTES.max((used + lately) / FREE_AT_GROWTH_PART);
-        self.evict(bytes.min(self.free_bins.bytes().saturating_sub(may_stay)), self.spare(), None)
+        self.evict(most.min(self.free_bins.bytes().saturating_sub(may_stay)), self.spare(), None)
     }
 
     /// Bytes that may go back without falling below what was committed at creation.
