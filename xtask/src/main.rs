@@ -87,6 +87,7 @@ cargo xtask <command>
   bench events          measures what an event costs while a log runs
   bench launch          measures what a launch that borrows its arguments costs the host
   bench processes       measures arrays handed over to another process
+  bench programs        measures whole programs with this and other allocators
   bench mpi             measures messages of arrays by MPICH and by Open MPI, beside NumPy's
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
