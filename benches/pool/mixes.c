@@ -1,5 +1,5 @@
 /*
- * mixes.c - two larger mixes.
+ * mixes.c - two larger mixes (bars T26, T28, T30).
  *
  *     mixes.server   eight threads that begin and end: requests of mixed small sizes freed in reverse order. Some blocks are kept in a
  *                    session and replaced at random; some are freed by another thread. ns per block, all threads together

@@ -1,4 +1,4 @@
-"""Three programs on NumPy as people write them, with any allocator.
+"""Three programs on NumPy as people write them, with any allocator (T33).
 
     arrays.py image|kmeans|transformer numpy|tenure
 

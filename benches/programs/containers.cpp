@@ -1,5 +1,5 @@
 /*
- * containers.cpp - a C++ program with containers and arrays, with any allocator.
+ * containers.cpp - a C++ program with containers and arrays, with any allocator (T33).
  *
  *     containers malloc|tenure
  *
