@@ -8,7 +8,7 @@ mod support {
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::tools::{compiler, files, library, output, root};
+use support::tools::{compiler, files, library, library_folder, output, root};
 use tenure_harness::{require, test};
 
 fn main() -> std::process::ExitCode {
@@ -60,6 +60,28 @@ fn every_case_of_the_pools_runs() {
     assert!(output(one.args(["one", "10", "glibc", "-", "alloc.lone_64"])).is_ok());
     let refused = output(Command::new(&by_malloc).args(["forwards", "tiny", "unknown", "-"]));
     assert!(refused.is_err_and(|text| text.contains("unknown")));
+}
+
+/// The C++ program of `cargo xtask bench programs` computes the same with each allocator.
+#[test]
+fn containers_and_arrays_need_no_other_program() {
+    require(&["g++"]);
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-containers");
+    let mut compile = Command::new("g++");
+    compile
+        .args(["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Iinclude", "-Ibindings/cpp"])
+        .current_dir(root());
+    compile.arg("benches/programs/containers.cpp").arg("-o").arg(&program).arg(library());
+    output(compile.arg(format!("-Wl,-rpath,{}", library_folder().display()))).unwrap_or_else(|text| panic!("{text}"));
+    let result = |allocator: &str| {
+        let printed = output(Command::new(&program).arg(allocator)).unwrap_or_else(|text| panic!("{text}"));
+        printed
+            .lines()
+            .find(|line| line.starts_with("# result"))
+            .map(str::to_owned)
+            .unwrap_or_else(|| panic!("{printed}"))
+    };
+    assert_eq!(result("malloc"), result("tenure"));
 }
 
 /// An operation of a recorded program: what it does, the logarithm of the alignment, the slot, the bytes.

@@ -1,15 +1,17 @@
-//! The Go binding: `bindings/go` is formatted, `go vet` finds nothing, its tests pass, also with the race detector; the example hands an array
-//! from C to Go and back; the examples of the README print what the README shows.
+//! The Go binding: `bindings/go` is formatted, `go vet` finds nothing, its tests pass, also with the race detector; the programs of the README
+//! print what it shows. One of them is the example that hands an array from C to Go and back.
 
 mod support {
+    pub mod handover;
     pub mod readme;
     pub mod tools;
 }
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::handover;
 use support::readme::{programs, shows};
-use support::tools::{compiler, library, library_folder, output, read, root};
+use support::tools::{library, library_folder, output, read, root};
 use tenure_harness::test;
 
 fn main() -> std::process::ExitCode {
@@ -30,7 +32,10 @@ fn go(folder: &Path, arguments: &[&str]) -> Command {
     go.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
     go.env("GOCACHE", tools.join("cache")).env("GOPATH", tools.join("path"));
     go.env("CGO_CFLAGS", format!("-O0 -I{}", root().join("include").display()));
-    go.env("CGO_LDFLAGS", format!("-L{} -Wl,-rpath,{}", deps.display(), library_folder().display()));
+    let (own, libraries) = (work("handover"), library_folder());
+    let folders =
+        format!("-L{} -L{} -Wl,-rpath,{}:{}", deps.display(), own.display(), libraries.display(), own.display());
+    go.env("CGO_LDFLAGS", folders);
     go
 }
 
@@ -59,29 +64,17 @@ fn calls_pass_with_the_race_detector() {
     output(&mut go(&root().join(FOLDER), &["test", "-count=1", "-race", "."])).unwrap();
 }
 
-/// C gives, Go takes and writes in place, and C's handle is destructed.
-#[test]
-fn an_array_goes_from_c_to_go_and_back() {
-    let folder = work("handover");
-    let (archive, program) = (folder.join("handover.a"), folder.join("program"));
-    let example = root().join(FOLDER).join("example");
-    output(go(&example, &["build", "-buildmode=c-archive", "-o"]).arg(&archive).arg(".")).unwrap();
-    let mut gcc = compiler("c11");
-    gcc.arg(example.join("handover.c")).arg(&archive).arg(library());
-    output(gcc.arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&program)).unwrap();
-    let printed = output(&mut Command::new(program)).unwrap();
-    assert_eq!(printed, "C's own handle: TN_ERR_DESTRUCTED\nGo's result: 25, at the same address\n0 leaks\n");
-    shows(&read(format!("{FOLDER}/README.md")), &[&read(format!("{FOLDER}/example/handover.go")), &printed]);
-}
-
 #[test]
 fn programs_of_the_readme_print_what_it_shows() {
     let folder = work("readme");
+    handover::compile(&work("handover"));
+    let page = read(format!("{FOLDER}/README.md"));
+    shows(&page, &[&read(format!("{FOLDER}/example/handover.go"))]);
     let module = root().join(FOLDER);
     let requirement =
         format!("module example\n\ngo 1.19\n\nrequire tenure v0.0.0\n\nreplace tenure => {}\n", module.display());
     std::fs::write(folder.join("go.mod"), requirement).expect("the target folder is writable");
-    for (program, shown) in programs(&read(format!("{FOLDER}/README.md")), "go", "func main() {\n") {
+    for (program, shown) in programs(&page, "go", "func main() {\n") {
         std::fs::write(folder.join("main.go"), program).expect("the target folder is writable");
         assert_eq!(output(&mut go(&folder, &["run", "."])).unwrap(), shown, "of:\n{program}");
     }

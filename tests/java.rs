@@ -2,13 +2,15 @@
 //! examples of the README print what the README shows.
 
 mod support {
+    pub mod handover;
     pub mod tools;
 }
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::tools::{compiler, files, hash, library, library_folder, output, read, root};
+use support::handover;
+use support::tools::{files, hash, library_folder, output, read, root};
 use tenure_harness::{missing, require, test};
 
 fn main() -> std::process::ExitCode {
@@ -84,11 +86,8 @@ fn an_array_goes_from_c_to_java_and_back() {
     let program = root().join(FOLDER).join("example/Handover.java");
     let build = Build::new("handover", &[program]);
     require(&["gcc"]);
-    let half = build.folder.join("libhandover.so");
-    let mut compile = compiler("c11");
-    compile.args(["-shared", "-fPIC"]).arg(root().join("bindings/node/example/handover.c")).arg(library());
-    output(compile.arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&half)).unwrap();
-    let printed = output(build.java(&[], "Handover").arg(&half)).unwrap();
+    let library = handover::compile(&build.folder);
+    let printed = output(build.java(&[], "Handover").arg(&library)).unwrap();
     assert_eq!(printed, "C's own handle: TN_ERR_DESTRUCTED\nC reads 16, in the same bytes\n0 leaks\n");
     let readme = read(format!("{FOLDER}/README.md"));
     for part in [read(format!("{FOLDER}/example/Handover.java")), printed] {

@@ -2,13 +2,15 @@
 //! to JavaScript and back; the examples of the README print what the README shows.
 
 mod support {
+    pub mod handover;
     pub mod tools;
 }
 
 use std::fs::{File, create_dir_all, read_dir, write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::tools::{compiler, library, library_folder, output, read, root};
+use support::handover;
+use support::tools::{library_folder, output, read, root};
 use tenure_harness::{require, test};
 
 fn main() -> std::process::ExitCode {
@@ -93,11 +95,8 @@ fn every_declared_name_exists() {
 fn an_array_goes_from_c_to_javascript_and_back() {
     let package = package();
     require(&["gcc"]);
-    let half = package.join("libhandover.so");
-    let mut compile = compiler("c11");
-    compile.args(["-shared", "-fPIC"]).arg(root().join(FOLDER).join("example/handover.c")).arg(library());
-    output(compile.arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&half)).unwrap();
-    let printed = output(node(&package, "example/handover.mjs").arg(&half)).unwrap();
+    let library = handover::compile(&package);
+    let printed = output(node(&package, "example/handover.mjs").arg(&library)).unwrap();
     assert_eq!(printed, "C's own handle: TN_ERR_DESTRUCTED\nC reads 16, in the same bytes\n0 leaks\n");
     let readme = read(format!("{FOLDER}/README.md"));
     for part in [read(format!("{FOLDER}/example/handover.mjs")), printed] {

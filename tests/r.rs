@@ -2,6 +2,7 @@
 //! it shows. One of them is the example that hands an array from C to R and back.
 
 mod support {
+    pub mod handover;
     pub mod readme;
     pub mod tools;
 }
@@ -9,8 +10,8 @@ mod support {
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::readme;
 use support::tools::{compiler, files, library, output, read, root};
+use support::{handover, readme};
 use tenure_harness::{require, test};
 
 fn main() -> std::process::ExitCode {
@@ -78,7 +79,7 @@ fn calls_pass() {
 #[test]
 fn programs_of_the_readme_print_what_it_shows() {
     let package = Package::install("readme");
-    package.compile("example/handover.c", "handover.so");
+    handover::compile(&package.folder);
     let page = read(format!("{FOLDER}/README.md"));
     readme::shows(&page, &[&read(format!("{FOLDER}/example/handover.R"))]);
     for (program, shown) in readme::programs(&page, "r", "library(tenure)") {

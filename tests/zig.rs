@@ -1,15 +1,17 @@
-//! The Zig binding: `bindings/zig` is formatted, its tests pass; the example hands an array from C to Zig and back; the examples of the README
-//! print what the README shows. Zig is the one that `cargo xtask header-tools` installs.
+//! The Zig binding: `bindings/zig` is formatted, its tests pass; the programs of the README print what it shows. One of them is the example that
+//! hands an array from C to Zig and back. Zig is the one that `cargo xtask header-tools` installs.
 
 mod support {
+    pub mod handover;
     pub mod readme;
     pub mod tools;
 }
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::handover;
 use support::readme::{programs, shows};
-use support::tools::{compiler, library, library_folder, output, read, root};
+use support::tools::{library, library_folder, output, read, root};
 use tenure_harness::test;
 
 fn main() -> std::process::ExitCode {
@@ -71,30 +73,20 @@ fn sources_are_formatted_and_calls_pass() {
     assert!(printed.ends_with("All 14 tests passed.\n"), "{printed}");
 }
 
-/// C gives, Zig takes and writes in place, and C's handle is destructed.
-#[test]
-fn an_array_goes_from_c_to_zig_and_back() {
-    let build = Build::new("handover");
-    let example = root().join(FOLDER).join("example");
-    let (shared, program) = (build.folder.join("libhandover.so"), build.folder.join("program"));
-    let mut zig = build.program("build-lib", &example.join("handover.zig"));
-    output(zig.args(["-dynamic", "--name", "handover"])).unwrap();
-    let mut gcc = compiler("c11");
-    gcc.arg(example.join("handover.c")).arg(&shared).arg(library());
-    gcc.arg(format!("-Wl,-rpath,{}:{}", build.folder.display(), library_folder().display()));
-    output(gcc.arg("-o").arg(&program)).unwrap();
-    let printed = output(&mut Command::new(program)).unwrap();
-    assert_eq!(printed, "C's own handle: TN_ERR_DESTRUCTED\nZig's result: 25, at the same address\n0 leaks\n");
-    shows(&read(format!("{FOLDER}/README.md")), &[&read(format!("{FOLDER}/example/handover.zig")), &printed]);
-}
-
 #[test]
 fn programs_of_the_readme_print_what_it_shows() {
     let build = Build::new("readme");
     let source = build.folder.join("program.zig");
-    for (program, shown) in programs(&read(format!("{FOLDER}/README.md")), "zig", "pub fn main()") {
+    let page = read(format!("{FOLDER}/README.md"));
+    handover::compile(&build.folder);
+    shows(&page, &[&read(format!("{FOLDER}/example/handover.zig"))]);
+    for (program, shown) in programs(&page, "zig", "pub fn main()") {
         std::fs::write(&source, program).expect("the target folder is writable");
-        output(&mut build.program("build-exe", &source)).unwrap();
+        let mut zig = build.program("build-exe", &source);
+        if program.contains("handover_give") {
+            zig.arg("-L").arg(&build.folder).arg("-lhandover").arg("-rpath").arg(&build.folder);
+        }
+        output(&mut zig).unwrap();
         assert_eq!(output(&mut Command::new(build.folder.join("root"))).unwrap(), shown, "of:\n{program}");
     }
 }

@@ -56,7 +56,7 @@ void print(const char *name, double least, double median)
     printf("%s\t%.4f\t%.4f\n", name, least, median);
 }
 
-static int ascending(const void *a, const void *b)
+int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);

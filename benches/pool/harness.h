@@ -29,6 +29,8 @@ int cores(void);
 
 /* Prints the line of a figure: minimum and median. */
 void print(const char *name, double least, double median);
+/* For qsort of numbers. */
+int ascending(const void *a, const void *b);
 /* Sorts the samples and prints the line. */
 void print_samples(const char *name, double *samples, int count);
 /* One thread, one core. Samples are short, so the best one is undisturbed by other processes. */

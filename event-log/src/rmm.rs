@@ -137,10 +137,11 @@ impl Clock {
             return 0;
         };
         if line_ns + DAY_NS / 2 < self.last_ns {
-            self.days_ns += DAY_NS;
+            self.days_ns = self.days_ns.saturating_add(DAY_NS);
         }
         self.last_ns = line_ns;
-        let time = (self.days_ns + line_ns).saturating_sub(self.start_ns).max(at_least).min(i64::MAX as u64);
+        let time =
+            self.days_ns.saturating_add(line_ns).saturating_sub(self.start_ns).max(at_least).min(i64::MAX as u64);
         self.next_ns = Some(time + 1);
         time
     }

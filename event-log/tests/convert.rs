@@ -188,3 +188,14 @@ fn a_line_that_is_not_rmms_is_named() {
          name a log of RMM's logging_resource_adaptor"
     );
 }
+
+/// The time of day goes back in each second line, which begins another day. The days add up to more nanoseconds than 64 bits hold.
+#[test]
+fn times_of_rmm_that_add_up_to_centuries_stay_in_order() {
+    let line = |seconds: &str| format!("1,{seconds},free,0,0,0\n");
+    let lines = (line("9223372036") + &line("0")).repeat(110_000);
+    let log = from_bytes(format!("{}\n{lines}", rmm::HEADER).as_bytes()).unwrap();
+    assert_eq!(log.events.len(), 220_000);
+    assert!(log.events.is_sorted_by_key(|event| event.time_ns));
+    assert_eq!(log.events.last().unwrap().time_ns, i64::MAX as u64);
+}

@@ -25,6 +25,17 @@ const SAMPLES: usize = 4;
 /// Most scans of one range.
 const SCANS: usize = 64;
 
+impl Host {
+    /// As [`Device::reserve`], at an address, a multiple of the granule. False: the system refuses, or has something there.
+    pub fn reserve_at(&self, start: usize, bytes: usize, node: u32) -> bool {
+        let mapped = os::map_at(start, bytes);
+        if let Some(node) = node.checked_sub(1).filter(|_| mapped) {
+            os::prefer_node(start, bytes, node);
+        }
+        mapped
+    }
+}
+
 impl Device for Host {
     fn terms(&self) -> Terms {
         Terms {

@@ -11,6 +11,9 @@ use crate::thread;
 use crate::types::TN_ERR_STALE;
 use core::sync::atomic::Ordering;
 
+/// How long one call gives memory back that decays, roughly.
+const GIVE_BACK_NS: u64 = 100_000;
+
 impl Pool {
     /// Adds a reference. The caller has one already, or knows a live block.
     pub fn add_ref(&'static self) {
@@ -68,16 +71,21 @@ impl Pool {
 
     /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed
     /// something ends here. A pool that nothing refers to any more ends here too. `just_freed`: bytes that this very call
-    /// freed.
-    pub(super) fn enforce_threshold(&'static self, mut state: Open, just_freed: usize) {
+    /// freed; usize::MAX: none. True: more is due, and is left to later calls.
+    pub(super) fn enforce_threshold(&'static self, mut state: Open, just_freed: usize) -> bool {
         if state.retired && state.ring.is_some_and(|ring| ring.count() > 0) {
             state = self.unlocked(state, || self.free_ring()).0;
         }
         let now = os::coarse_ms();
+        let mut more_is_due = false;
         if !self.is_calling(thread::current()) {
-            while let Some(piece) = state.evict_due(just_freed, now) {
+            let mut start = None;
+            while !more_is_due && let Some(piece) = state.evict_due(just_freed, now) {
+                let start = *start.get_or_insert_with(os::time_ns);
                 state = self.give_back(state, piece);
+                more_is_due = state.decays() && os::time_ns() - start > GIVE_BACK_NS;
             }
+            self.note_decay(&state);
         }
         if state.is_over() && !core::mem::replace(&mut state.quarantined, true) {
             let ordered = state.stream_lists.take();
@@ -87,6 +95,7 @@ impl Pool {
             self.end_source();
             retire(self);
         }
+        more_is_due
     }
 
     /// Runs `work` without the lock. The pool does not end before `work` has returned.

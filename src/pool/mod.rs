@@ -174,6 +174,8 @@ pub struct Pool {
     heaps: AtomicBool,
     /// The time of the last search for idle heaps.
     idle_check_ms: AtomicU64,
+    /// Whether it keeps memory that decays. Changes under the lock.
+    decaying: AtomicBool,
     /// Whether the host may read and write its memory.
     touch: AtomicBool,
     /// Whether devices work on its blocks.

@@ -74,6 +74,7 @@ fn blank() -> Pool {
         peak_updates: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
         idle_check_ms: AtomicU64::new(0),
+        decaying: AtomicBool::new(false),
         touch: AtomicBool::new(false),
         stream_ordered: AtomicBool::new(false),
         special: AtomicBool::new(false),

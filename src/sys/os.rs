@@ -477,6 +477,23 @@ pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
     Some(start)
 }
 
+/// As [`map`], at an address, a multiple of the page size. False: refused, or something is mapped there.
+pub fn map_at(start: usize, bytes: usize) -> bool {
+    if must_fail() {
+        return false;
+    }
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: a new mapping, which replaces none.
+    let at =
+        keep_errno(|| unsafe { libc::mmap(start as *mut _, bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) });
+    if at != libc::MAP_FAILED && at as usize != start {
+        // Linux before 4.17 takes the address as a wish.
+        // SAFETY: mapped a moment ago, and not shared.
+        unsafe { unmap(at as usize, bytes) };
+    }
+    at as usize == start
+}
+
 /// Unmaps a range of pages. False: refused, because the process has too many mappings to split one.
 ///
 /// # Safety

@@ -5,8 +5,7 @@
 
 #[cfg(not(loom))]
 use super::critical::FORKER;
-use super::critical::FORKING;
-use super::critical::RECORDING;
+use super::critical::{DECAYING, FORKING, RECORDING};
 #[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]
@@ -171,11 +170,27 @@ pub fn are_devices_in_doubt() -> bool {
 /// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because events are recorded, or on again. While the world is stopped, or in the
 /// child of a fork.
 pub fn set_recording(on: bool) {
+    set_obstacle(RECORDING, on);
+}
+
+/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because a pool's memory decays, or on again. The calls of all threads are in one
+/// order.
+pub fn set_decaying(on: bool) {
+    set_obstacle(DECAYING, on);
+}
+
+fn set_obstacle(bit: u32, on: bool) {
     if on {
-        FORKING.fetch_or(RECORDING, Ordering::Relaxed);
+        FORKING.fetch_or(bit, Ordering::Relaxed);
     } else {
-        FORKING.fetch_and(!RECORDING, Ordering::Relaxed);
+        FORKING.fetch_and(!bit, Ordering::Relaxed);
     }
+}
+
+/// Whether a pool's memory decays.
+#[inline(always)]
+pub fn is_decaying() -> bool {
+    FORKING.load(Ordering::Relaxed) & DECAYING != 0
 }
 
 /// What layers above do in the child of a fork: at most this many.

@@ -1,7 +1,7 @@
 """Checks the built documentation site: check.py FOLDER.
 
-The reference has every symbol and constant; links lead to pages and anchors of the site; no page loads anything from elsewhere; in a browser
-the search finds names and rows from local files, and no page is wider than a phone.
+The reference has every symbol and constant, and the names in every language of a binding; links lead to pages and anchors of the site; no page
+loads anything from elsewhere; in a browser the search finds names and rows from local files, and no page is wider than a phone.
 """
 
 import os
@@ -12,6 +12,7 @@ import sys
 import urllib.parse
 from html.parser import HTMLParser
 
+import bindings
 import rows
 from playwright.sync_api import sync_playwright
 from sphinx.util.inventory import InventoryFile
@@ -74,6 +75,16 @@ def is_complete(folder):
     yield from (f"the reference has {name}, which the headers have not" for name in sorted(found - declared))
 
 
+def names_every_language():
+    """Each folder of a binding is read, and its names are found. The preload library has no names of its own."""
+    folders = {path.parent.name for path in (ROOT / "bindings").glob("*/README.md")} - {"malloc"}
+    yield from (f"bindings/{folder}: xtask/site/bindings.py does not read it" for folder in sorted(folders - bindings.READERS.keys()))
+    languages = {language for language, _ in bindings.READERS.values()}
+    for function in ("tn_array_give", "tn_take"):
+        missing = languages - bindings.names(ROOT)[function].keys()
+        yield from (f"the reference has no name of {function} in {language}" for language in sorted(missing))
+
+
 def has_all_rows(pages):
     for name, page in rows.ids(ROOT).items():
         if name not in pages[f"{page}.html"].anchors:
@@ -131,7 +142,7 @@ def in_browser(folder, pages):
 
 def main(folder):
     pages = {str(path.relative_to(folder)): Page(path) for path in sorted(folder.rglob("*.html"))}
-    wrong = [*is_complete(folder), *has_all_rows(pages), *links_hold(folder, pages)]
+    wrong = [*is_complete(folder), *names_every_language(), *has_all_rows(pages), *links_hold(folder, pages)]
     wrong += in_browser(folder, pages)
     if wrong:
         sys.exit("\n".join(wrong))

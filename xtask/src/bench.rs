@@ -17,6 +17,7 @@ mod performance;
 mod plot;
 mod pool;
 mod processes;
+mod programs;
 mod record;
 mod replay;
 mod terminal;
@@ -245,6 +246,9 @@ pub fn bench(arguments: &[&str]) -> Done {
     if arguments == ["processes"] {
         return processes::bench();
     }
+    if arguments == ["programs"] {
+        return programs::bench();
+    }
     if arguments == ["mpi"] {
         return mpi::bench();
     }
@@ -253,7 +257,7 @@ pub fn bench(arguments: &[&str]) -> Done {
     if let Some(unknown) = names.iter().find(|name| !["objects", "copy", "python", "linalg", "strided"].contains(*name))
     {
         return Err(format!(
-            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool, events, launch, processes or mpi; or pool with options of its own"
+            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool, events, launch, processes, programs or mpi; or pool with options of its own"
         ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);

@@ -17,6 +17,7 @@ pub const INSTALLED: &[&str] = &[
     "bindings/cpp/README.md",
     "bindings/fortran",
     "bindings/go",
+    "bindings/handover",
     "bindings/java",
     "bindings/malloc/README.md",
     "bindings/malloc/exports.txt",

@@ -8,7 +8,7 @@ use crate::tools::{Done, cargo, command, has, io, root, run, run_unlimited};
 use std::path::Path;
 
 /// The targets in `tests/fuzz/targets`.
-const TARGETS: [&str; 5] = ["npy", "safetensors", "dlpack", "arrow", "descriptors"];
+const TARGETS: [&str; 6] = ["npy", "safetensors", "dlpack", "arrow", "descriptors", "event_log"];
 /// With an explicit target triple, the flags do not apply to build scripts.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// Coverage counters on every edge, and traces of comparisons, which guide the fuzzer.
@@ -17,8 +17,8 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
     -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-sanitizer-coverage-stack-depth";
 /// Optimised, with a debug build's assertions and overflow checks.
 const PROFILE: &str = "soak";
-/// Longest input, in bytes.
-const MAX_LEN: &str = "4096";
+/// Longest input, in bytes. An event log's header alone has 4096.
+const MAX_LEN: &str = "16384";
 
 /// `[TARGET] [--seconds N]`: runs one target, or all, for N seconds each.
 pub fn fuzz(arguments: &[&str]) -> Done {

@@ -53,7 +53,7 @@ cargo xtask <command>
                         tests the exchange with each installed library and writes docs/interop.md; --check only compares,
                         --peers includes the large libraries
   borrowing             writes the tables of docs/borrowing.md from what its tests observe; the tests only compare
-  header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt and the declarations of the Python and Rust crates;
+  header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt, abi/api.json and the generated parts of the bindings;
                         --check only compares
   header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program with each (a first
                         download of 120 MB)
@@ -87,6 +87,7 @@ cargo xtask <command>
   bench events          measures what an event costs while a log runs
   bench launch          measures what a launch that borrows its arguments costs the host
   bench processes       measures arrays handed over to another process
+  bench programs        measures whole programs with this and other allocators
   bench mpi             measures messages of arrays by MPICH and by Open MPI, beside NumPy's
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
@@ -98,7 +99,7 @@ cargo xtask <command>
   replay LOG --sizes-only FILE [--first N]
                         writes the log without addresses, names and times, to share it
   fuzz [TARGET] [--seconds N]
-                        libFuzzer on the parsers of foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
+                        libFuzzer on the parsers of foreign bytes: npy, safetensors, dlpack, arrow, descriptors, event_log; 60 seconds each
   soak                  random traces against the model until one fails
   soak sim [SEEDS]      the tests of GPUs on the simulated driver with 1000 seeds, different in each run
   soak pool [MINUTES|--draw]

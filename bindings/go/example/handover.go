@@ -1,41 +1,52 @@
+// Takes an array that C gives, squares its elements in place, and gives it back.
 package main
 
+// #cgo LDFLAGS: -lhandover
 // #include <tenure.h>
+// void handover_give(tn_promise **out);
+// void handover_take(tn_promise *const *given);
 import "C"
 
 import (
+	"fmt"
+	"log"
 	"unsafe"
 
 	"tenure"
 )
 
-// squares takes an array that C gives, fills it with squares in place, and hands it back.
-//
-//export squares
-func squares(given *C.tn_promise, result **C.tn_array) C.tn_status {
-	array, err := fillSquares(unsafe.Pointer(given))
-	if err != nil {
-		return C.tn_status(tenure.StatusOf(err))
+func main() {
+	var promise *C.tn_promise
+	C.handover_give(&promise)
+	array, err := tenure.TakeHandle(unsafe.Pointer(promise))
+	if err == nil {
+		err = square(array)
 	}
-	*result = (*C.tn_array)(array.Detach())
-	return C.TN_OK
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	given, err := array.Give()
+	if err != nil {
+		log.Fatal(err)
+	}
+	promise = (*C.tn_promise)(given.Handle())
+	C.handover_take(&promise)
+	given.Close()
+	array.Close()
+	leaks, _ := tenure.Leaks()
+	fmt.Println(len(leaks), "leaks")
 }
 
-func fillSquares(given unsafe.Pointer) (tenure.Array, error) {
-	array, err := tenure.TakeHandle(given)
-	if err != nil {
-		return array, err
-	}
+func square(array tenure.Array) error {
 	guard, err := tenure.BorrowWrite[float64](array)
 	if err != nil {
-		return array, err
+		return err
 	}
 	defer guard.End()
 	x, err := guard.Slice()
 	for i := range x {
-		x[i] = float64(i+1) * float64(i+1)
+		x[i] *= x[i]
 	}
-	return array, err
+	return err
 }
-
-func main() {} // the program's main function is C's

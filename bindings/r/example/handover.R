@@ -1,17 +1,16 @@
-# C makes an array and gives it. R takes it, fills it with squares in place, and gives it back.
+# Takes an array that C gives, squares its elements in place, and gives it back.
 library(tenure)
-invisible(dyn.load("handover.so"))
+invisible(dyn.load("libhandover.so"))
 
-promise <- .C("produce", raw(8))[[1]]
-x <- tn_take(promise)
+x <- tn_take(.C("handover_give", raw(8))[[1]])
 with_write(x, function(v) {
-  for (i in seq_along(v)) v[i] <- i^2
+  for (i in seq_along(v)) v[i] <- v[i]^2
 })
-back <- tn_give(x)
-invisible(.C("consume", tn_bits(back), promise))
+given <- tn_give(x)
+invisible(.C("handover_take", tn_bits(given)))
 
 cat("R's own handle: ", tryCatch(x[1], tenure_error = function(e) e$status), "\n", sep = "")
 tn_release(x)
-rm(back)
+rm(given)
 invisible(gc())
 cat(nrow(tn_leaks()), "leaks,", tn_copy_count(), "copies\n")

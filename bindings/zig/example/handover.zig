@@ -1,18 +1,26 @@
+const std = @import("std");
 const tenure = @import("tenure");
 const c = tenure.c;
 
-/// Takes an array that C gives, fills it with squares in place, and hands it back.
-export fn squares(given: ?*c.tn_promise, result: *?*c.tn_array) c.tn_status {
-    const array = fillSquares(.{ .handle = given }) catch |err| return tenure.statusOf(err);
-    result.* = array.handle;
-    return c.TN_OK;
+extern fn handover_give(out: *?*c.tn_promise) void;
+extern fn handover_take(given: *const ?*c.tn_promise) void;
+
+/// Takes an array that C gives, squares its elements in place, and gives it back.
+pub fn main() !void {
+    var promise: tenure.Promise = .{ .handle = null };
+    handover_give(&promise.handle);
+    const array = try promise.take();
+    try square(array);
+
+    const given = try array.give();
+    handover_take(&given.handle);
+    given.release();
+    array.release();
+    std.debug.print("{d} leaks\n", .{try tenure.leakCount()});
 }
 
-fn fillSquares(given: tenure.Promise) tenure.Error!tenure.Array {
-    const array = try given.take();
-    errdefer array.release();
+fn square(array: tenure.Array) !void {
     const guard = try array.borrowWrite(f64, c.TN_WRITE_ALIASED);
     defer guard.end();
-    for (try guard.slice(), 1..) |*x, i| x.* = @floatFromInt(i * i);
-    return array;
+    for (try guard.slice()) |*x| x.* *= x.*;
 }

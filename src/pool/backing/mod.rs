@@ -4,6 +4,8 @@
 //! caller's upstream is foreign code. Its callbacks run outside the library, and calls on the same pool from within
 //! them are refused. The thread's heap of the pool is hidden meanwhile, so that the fast path needs no check.
 
+pub(super) mod decayed;
+
 pub(super) mod huge;
 
 pub(super) mod listener;
@@ -21,7 +23,7 @@ use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Kind, Span, UpstreamPiece, table};
-use crate::pool::state::growth::BackingRequest;
+use crate::pool::state::growth::{BackingRequest, RoomBehind};
 use crate::pool::state::{Piece, PoolState, Prealloc};
 use crate::pool::{Pool, calls, lookup, thread_heap};
 use crate::stream;
@@ -187,6 +189,26 @@ impl Pool {
             }
         }
         kept
+    }
+
+    /// Memory of the host behind a free span. None: something else is there, or the system refuses.
+    pub(super) fn map_behind(&'static self, room: RoomBehind, node: u32, huge: tn_huge_pages) -> Option<Piece> {
+        let RoomBehind { start, bytes, reserved } = room;
+        if !reserved {
+            if !HOST.reserve_at(start, bytes, node) {
+                return None;
+            }
+            if huge == TN_HUGE_NEVER {
+                // SAFETY: mapped a moment ago; no other thread knows it.
+                unsafe { HOST.set_huge(start, bytes, TN_HUGE_NEVER) };
+            }
+        }
+        self.commit(start, bytes)
+    }
+
+    /// Whether its memory is plain memory of the host, which can be mapped anywhere.
+    pub(super) fn is_plain_host(&self) -> bool {
+        !self.is_imported() && self.source() == Source::HOST
     }
 
     /// Reserves addresses of the host: a growth step, whose rest the pool keeps, or else just what is needed.

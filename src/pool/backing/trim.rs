@@ -85,6 +85,8 @@ impl Pool {
         state.figures.trim_count += (released > 0) as u64;
         if state.retired {
             self.enforce_threshold(state, 0);
+        } else {
+            self.note_decay(&state);
         }
         released
     }

@@ -7,6 +7,7 @@ use super::free_for;
 use crate::device::host::GRANULE;
 use crate::device::type_name;
 use crate::error::{Result, Status, fail};
+use crate::pool::backing::decayed::give_back_decayed;
 use crate::pool::client::Client;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::block_state::{Block, BlockState};
@@ -93,6 +94,7 @@ impl Pool {
         if self.is_stream_ordered() {
             return self.request_ordered(None, bytes, alignment, zeroed, state, tag).map(|made| made.0);
         }
+        give_back_decayed();
         let alignment = self.alignment_of(alignment, Block { state, alignment: 8, requested: bytes, tag })?;
         let block = Block { state, alignment, requested: bytes, tag };
         let placed = match self.heap_block(bytes, block, zeroed) {

@@ -26,6 +26,10 @@ pub(in crate::pool) struct ReclaimProgress {
     pub reclaimed_elsewhere: bool,
     /// How often memory was reclaimed from thread heaps.
     pub thread_reclaims: u32,
+    /// A free span was to be extended for this request.
+    pub extended: bool,
+    /// Bytes by which one was, that were not exchanged for other free memory yet.
+    pub extended_bytes: usize,
     /// Bytes returned to the device to make up for the growth of this request.
     pub exchanged_bytes: usize,
     /// The pressure callback that was called last.

@@ -129,7 +129,13 @@ impl Pool {
         let Some(block) = (self.policy().take)(self, &mut state, &request.want, &mut request.prealloc) else {
             return Ok(None);
         };
-        state.count(&request.want, request.count, &block, hit);
+        let extended = core::mem::take(&mut request.progress.extended_bytes);
+        state.count(&request.want, request.count, &block, hit && extended == 0);
+        let mut left = extended;
+        while let Some(piece) = state.evict_for_growth(left, 0, os::coarse_ms()) {
+            left = left.saturating_sub(piece.bytes);
+            state = self.give_back(state, piece);
+        }
         // Time passes also for a pool that only allocates.
         self.enforce_threshold(state, usize::MAX);
         self.request_huge_pages(&request.want, &block);

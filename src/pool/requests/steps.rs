@@ -4,11 +4,44 @@
 //! Contract: a step runs under no lock, and says whether it changed something. A step named `_once` is tried once for each request.
 
 use super::request::{Request, StepOutcome};
+use crate::pool::state::Prealloc;
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 
 /// How often one request reclaims memory from threads. They may allocate it again at once, so the number is bounded.
 const THREAD_RECLAIMS: u32 = 3;
+/// Requests from this size on extend free spans: a call of the system for smaller ones costs more than their page faults.
+const LEAST_EXTENDED_BYTES: usize = 1 << 20;
+
+/// For a large request: gets what is missing behind a large free span. Only that has page faults then, and is exchanged for other free memory
+/// when the block was taken.
+pub(super) fn extend_free_span_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    let want = &request.want;
+    let is_first = !core::mem::replace(&mut request.progress.extended, true);
+    if !is_first || want.class.is_some() || want.span_bytes < LEAST_EXTENDED_BYTES || !pool.is_plain_host() {
+        return StepOutcome::NoEffect;
+    }
+    let Some(mut prealloc) = Prealloc::for_request(None) else { return StepOutcome::NoEffect };
+    let mut state = pool.state.lock();
+    if state.retired || state.over_limit(want.span_bytes) {
+        return StepOutcome::NoEffect;
+    }
+    let Some(room) = state.room_behind(want) else { return StepOutcome::NoEffect };
+    let (bytes, node, huge) = (room.bytes, state.settings.node, state.settings.huge);
+    state.coming_bytes += bytes;
+    let (mut state, piece) = pool.unlocked(state, || pool.map_behind(room, node, huge));
+    state.coming_bytes -= bytes;
+    let Some(piece) = piece else {
+        pool.enforce_threshold(state, usize::MAX);
+        return StepOutcome::NoEffect;
+    };
+    state.figures.device_allocate_count += 1;
+    request.progress.extended_bytes = bytes;
+    if !state.add_free(pool, piece, &mut prealloc, os::coarse_ms()) {
+        drop(pool.give_back(state, piece));
+    }
+    StepOutcome::Retry
+}
 
 /// For a large request while more free memory is cached than growth should add to (T5): returns some of it to the device.
 pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Request) -> StepOutcome {
@@ -20,7 +53,8 @@ pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Req
     if state.over_limit(state.least(want.span_bytes)) {
         return StepOutcome::NoEffect;
     }
-    let piece = state.evict_for_growth(want.span_bytes.saturating_sub(request.progress.exchanged_bytes));
+    let most = want.span_bytes.saturating_sub(request.progress.exchanged_bytes);
+    let piece = state.evict_for_growth(most, want.span_bytes, os::coarse_ms());
     let Some(piece) = piece else { return StepOutcome::NoEffect };
     request.progress.exchanged_bytes += piece.bytes;
     drop(pool.give_back(state, piece));

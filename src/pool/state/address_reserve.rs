@@ -60,6 +60,12 @@ impl AddressReserves {
         Some(start)
     }
 
+    /// Takes addresses from a reserve that begins there. False: none does, or it has fewer.
+    pub fn take_at(&mut self, start: usize, bytes: usize) -> bool {
+        let found = self.0.iter_mut().find(|reserve| reserve.start == start && reserve.bytes() >= bytes);
+        found.map(|reserve| reserve.start += bytes).is_some()
+    }
+
     /// Keeps a range. Returns the smallest of all, which has no place any more; it may be empty.
     pub fn put(&mut self, start: usize, bytes: usize) -> AddressReserve {
         let mut reserve = AddressReserve { start, end: start + bytes };

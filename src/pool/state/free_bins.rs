@@ -162,6 +162,27 @@ impl FreeBins {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
+    /// The first result of `look`, which is asked about spans of the largest bins first: at most [`LOOKS_PER_BIN`] in all.
+    pub fn find_from_largest<R>(&self, mut look: impl FnMut(&'static Span) -> Option<R>) -> Option<R> {
+        let mut looks = LOOKS_PER_BIN;
+        for (word, bits) in self.full.iter().enumerate().rev() {
+            let mut bits = bits.get();
+            while bits != 0 {
+                let bin = bits.ilog2() as usize;
+                bits &= !(1 << bin);
+                let mut next = self.bins[word * 64 + bin].first();
+                while let Some(span) = next {
+                    looks = looks.checked_sub(1)?;
+                    if let Some(found) = look(span) {
+                        return Some(found);
+                    }
+                    next = span.next.get();
+                }
+            }
+        }
+        None
+    }
+
     /// Bytes of the largest span.
     pub fn largest(&self) -> usize {
         let top = self.full.iter().enumerate().rev().find(|(_, word)| word.get() != 0);

@@ -15,7 +15,10 @@ use crate::types::*;
 
 /// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
 const FREE_AT_GROWTH_BYTES: usize = 16 << 20;
-const FREE_AT_GROWTH_PART: usize = 20;
+const FREE_AT_GROWTH_PART: usize = 32;
+/// The most that goes back at once, of memory that decays: the system takes this many bytes back in about 100 us. A huge page fits in it wherever
+/// it begins.
+const PORTION_BYTES: usize = 2 * huge::HUGE_PAGE_BYTES;
 
 /// The whole granules of a range of addresses: (start, end).
 fn inner(start: usize, end: usize, granule: usize) -> (usize, usize) {
@@ -377,8 +380,8 @@ impl PoolState {
         first
     }
 
-    /// A piece that is due to go back: above the threshold, or unused for too long. `just_freed`: bytes that were freed in
-    /// this very call. They do not count, so that a loop with one large block keeps it.
+    /// A piece that is due to go back: more than may stay, or unused for too long. `just_freed`: bytes that were freed in this very call; without
+    /// decay they do not count, so that a loop with one large block keeps it. usize::MAX: the call freed nothing.
     pub fn evict_due(&mut self, just_freed: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
@@ -388,17 +391,47 @@ impl PoolState {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.evict(self.spare(), self.spare(), None);
         }
-        let free = self.free_bins.bytes().saturating_sub(just_freed);
-        // A quarter of the threshold may stay in any case.
-        let over =
-            if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.free_span_allowance()) };
+        let over = self.excess(just_freed, now);
         let late =
             self.free_bins.oldest().filter(|oldest| now.saturating_sub(oldest.freed_ms()) > self.settings.delay_ms);
-        self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
+        let portion = if self.decays() { PORTION_BYTES } else { usize::MAX };
+        self.evict(over.max(late.map_or(0, |late| late.bytes.get())).min(portion), self.spare(), None)
     }
 
-    /// Bytes of free spans that may stay: the threshold without the free blocks inside spans, but at least a quarter
-    /// of it, because free blocks cannot serve large requests.
+    /// Whether free memory goes back by age, in portions: that of the host, where `release_threshold` is not set. Whole pieces of devices and
+    /// upstreams cannot go in portions.
+    pub fn decays(&self) -> bool {
+        self.settings.threshold_grows && self.settings.terms.splits && !self.settings.terms.ordered && !self.retired
+    }
+
+    /// Whether more is free than may stay at any age.
+    pub fn keeps_for_later(&self) -> bool {
+        let free = self.free_bins.bytes();
+        self.decays() && free > self.settings.threshold / 4 && free > self.free_span_allowance()
+    }
+
+    /// Bytes of free spans above what may stay now.
+    fn excess(&mut self, just_freed: usize, now: u64) -> usize {
+        let free = self.free_bins.bytes();
+        // A quarter of the threshold may stay in any case.
+        let quarter = self.settings.threshold / 4;
+        if !self.decays() {
+            let free = free.saturating_sub(just_freed);
+            return if free <= quarter { 0 } else { free.saturating_sub(self.free_span_allowance()) };
+        }
+        let used = self.used();
+        self.recent_peak.note(used.saturating_add(if just_freed == usize::MAX { 0 } else { just_freed }), now);
+        let lately = self.recent_peak.at(now).saturating_sub(used);
+        if free <= quarter.max(lately) { 0 } else { free.saturating_sub(lately.max(self.free_span_allowance())) }
+    }
+
+    /// Bytes of all but free spans.
+    fn used(&self) -> usize {
+        (self.figures.reserved_bytes as usize).saturating_sub(self.free_bins.bytes())
+    }
+
+    /// Bytes of free spans that may stay at any age: the threshold without the free blocks inside spans, but at least a quarter of it, because
+    /// free blocks cannot serve large requests.
     fn free_span_allowance(&self) -> usize {
         let in_use = self.in_use_now();
         let mut threshold = self.settings.threshold;
@@ -411,15 +444,18 @@ impl PoolState {
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 
-    /// A piece to return before the pool grows for a large request, if too much free memory does not fit it. So free
-    /// memory is exchanged instead of added up (T5).
-    pub fn evict_for_growth(&mut self, bytes: usize) -> Option<Piece> {
+    /// A piece of at most `most` bytes to return when the pool grows for a large request, if too much free memory does not fit it. So free
+    /// memory is exchanged instead of added up (T5), and hardly more is reserved than was used lately. `coming`: bytes that the request is
+    /// about to use.
+    pub fn evict_for_growth(&mut self, most: usize, coming: usize, now: u64) -> Option<Piece> {
         if !self.settings.threshold_grows {
             return None;
         }
-        let over =
-            self.free_bins.bytes().saturating_sub(FREE_AT_GROWTH_BYTES.max(self.in_use_now() / FREE_AT_GROWTH_PART));
-        self.evict(bytes.min(over), self.spare(), None)
+        let used = self.used();
+        let lately =
+            if self.decays() { self.recent_peak.at(now).saturating_sub(used.saturating_add(coming)) } else { 0 };
+        let may_stay = lately + FREE_AT_GROWTH_BYTES.max((used + lately) / FREE_AT_GROWTH_PART);
+        self.evict(most.min(self.free_bins.bytes().saturating_sub(may_stay)), self.spare(), None)
     }
 
     /// Bytes that may go back without falling below what was committed at creation.

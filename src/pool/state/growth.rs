@@ -8,6 +8,7 @@ use crate::device::host::GRANULE;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
 use crate::pool::options::Settings;
 use crate::pool::span::stream_uses::Stream;
+use crate::pool::span::table;
 use crate::types::*;
 
 /// A request to the device.
@@ -34,12 +35,42 @@ pub(in crate::pool) struct Growth {
     pub reserved: Option<usize>,
 }
 
+/// Addresses behind a free span.
+pub(in crate::pool) struct RoomBehind {
+    pub start: usize,
+    pub bytes: usize,
+    /// The pool has reserved them, and has them no more.
+    pub reserved: bool,
+}
+
+/// A free span is extended for a request of which it has at least this part; as a divisor.
+const LEAST_PART_OF_EXTENDED: usize = 8;
+
 impl PoolState {
     /// Takes addresses from the smallest reserve that has them.
     pub fn take_reserved(&mut self, bytes: usize, alignment: usize) -> Option<usize> {
         let start = self.reserves.take(bytes, alignment)?;
         self.figures.address_bytes -= bytes as u64;
         Some(start)
+    }
+
+    /// What is missing behind a large free span to serve a large request, at addresses that no pool has or that this one has reserved. None:
+    /// there is no such span.
+    pub fn room_behind(&mut self, want: &Want) -> Option<RoomBehind> {
+        self.merge_recent();
+        let least = want.span_bytes / LEAST_PART_OF_EXTENDED;
+        let (start, bytes) = self.free_bins.find_from_largest(|span| {
+            let (start, end) = (span.start.get().checked_next_multiple_of(want.span_alignment)?, span.end());
+            let missing = start.checked_add(want.span_bytes)?.checked_sub(end)?.next_multiple_of(GRANULE);
+            let last = end.checked_add(missing)?;
+            let is_free = missing > 0 && table::get(end).is_none() && table::get(last - 1).is_none();
+            (is_free && missing + least <= want.span_bytes).then_some((end, missing))
+        })?;
+        let reserved = self.reserves.take_at(start, bytes);
+        if reserved {
+            self.figures.address_bytes -= bytes as u64;
+        }
+        Some(RoomBehind { start, bytes, reserved })
     }
 
     /// Keeps reserved addresses for later growth. Returns what the caller must give back to the system.

@@ -16,12 +16,15 @@
 //! | `free_spans` | free spans: cut, merged, kept by age, returned to the device |
 //! | `free_bins` | free spans by size |
 //! | `stream_lists` | free spans of stream-ordered pools |
+//! | `decay` | how much free memory stays for what comes next |
 //! | `growth`, `address_reserve` | how much to get from the device; addresses reserved ahead |
 //! | `upstream_pieces` | pieces of an upstream or a device |
 //! | `statistics` | bytes in use, counts and peaks |
 //! | `prealloc`, `ring` | descriptors allocated before the lock is taken; blocks that strict mode holds back |
 
 mod address_reserve;
+
+mod decay;
 
 mod free_bins;
 
@@ -63,6 +66,7 @@ use crate::pool::thread_heap::Heap;
 use crate::types::*;
 use address_reserve::AddressReserves;
 use core::sync::atomic::AtomicUsize;
+use decay::RecentPeak;
 use free_bins::FreeBins;
 use stream_lists::StreamLists;
 
@@ -188,6 +192,8 @@ pub(super) struct PoolState {
     pub listeners: Option<&'static Listener>,
     /// Addresses that growth reserved ahead.
     reserves: AddressReserves,
+    /// Of the bytes in use.
+    recent_peak: RecentPeak,
 }
 
 impl PoolState {
@@ -226,6 +232,7 @@ impl PoolState {
             recent: None,
             listeners: None,
             reserves: AddressReserves::default(),
+            recent_peak: RecentPeak::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! library, a fork that waits. The machine code matters here: calls only at the end, and nothing that could unwind.
 
 use super::{Heap, handle_cache};
+use crate::pool::backing::decayed::give_back_decayed;
 use crate::pool::client::PLAIN;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
@@ -57,6 +58,7 @@ pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAl
 /// As `allocate_fast`, for what the thread keeps elsewhere: a small block in another span of the class, or a large
 /// block. Also while events are recorded. Returns the address.
 pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
+    give_back_decayed();
     let thread = thread::current_if_registered()?;
     let inside = FastEntry::begin_recording(thread)?;
     let heap = handle_cache::heap(thread, pool)?;
@@ -86,7 +88,7 @@ fn take_cached(heap: &'static Heap, inside: FastEntry, block: Block) -> Option<u
 pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
     // A callback of the pool's own upstream may be under way. Then the slow path refuses.
     let thread = thread::current_if_registered().filter(|thread| !calls::is_any(thread))?;
-    let _inside = FastEntry::begin(thread)?;
+    let _inside = FastEntry::begin_decaying(thread)?;
     let heap = Heap::cached(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {

@@ -1,5 +1,5 @@
 //! All parsers of foreign bytes, as functions of bytes: files of NumPy and of safetensors, the structs of DLPack and of Arrow, descriptors of
-//! arrays of other processes.
+//! arrays of other processes, event logs.
 //!
 //! Each entry accepts any input. It calls the C functions as a consumer does, and panics if the library breaks a promise: a panic status, a
 //! release that ran twice or never, an output that a failure touched, an array beyond its bytes. `cargo xtask fuzz` runs the entries under
@@ -9,10 +9,13 @@ mod descriptors;
 
 mod files;
 
+mod logs;
+
 mod structs;
 
 pub use descriptors::descriptors;
 pub use files::{npy, safetensors};
+pub use logs::event_log;
 pub use structs::{arrow, dlpack};
 
 use std::ffi::CStr;
@@ -31,12 +34,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "npy", entry: npy, seeds: files::npy_seeds },
     Target { name: "safetensors", entry: safetensors, seeds: files::safetensors_seeds },
     Target { name: "dlpack", entry: dlpack, seeds: structs::seeds },
     Target { name: "arrow", entry: arrow, seeds: structs::seeds },
     Target { name: "descriptors", entry: descriptors, seeds: descriptors::seeds },
+    Target { name: "event_log", entry: event_log, seeds: logs::seeds },
 ];
 
 /// Panics if the status shows a bug of the library.

@@ -85,6 +85,7 @@ pub const GROUPS: &[Group] = &[
             ns("threads.pass_4096", "passed on, 4 KiB"),
             ns("mixes.server", "server"),
             ns("mixes.arrays", "arrays"),
+            ns("mixes.arrays.longest", "arrays: 99.9 % of the calls"),
         ],
     },
     Group {

@@ -149,7 +149,7 @@ fn built(package: &str) -> Done<PathBuf> {
 }
 
 /// The library of a Debian package with its version: from `target/peers`, the system, or a download.
-fn debian(package: &str, library: &str) -> Done<(PathBuf, String)> {
+pub fn debian(package: &str, library: &str) -> Done<(PathBuf, String)> {
     let folder = folder().join(package);
     if !folder.join("version").exists() {
         if let Some(installed) = installed(package, library) {

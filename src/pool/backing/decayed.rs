@@ -1,0 +1,67 @@
+//! Memory that has decayed goes back while calls need no pool's lock.
+//!
+//! Contract: a pool that keeps more than may stay for ever says so with [`Pool::note_decay`]. While any does, fast paths leave
+//! calls to slow paths, and allocations there call [`give_back_decayed`]: one of them in each tick of the coarse clock gives back a portion
+//! of one pool, the next call at once if more is due. A call from inside the library, where locks may be held, does nothing.
+
+use crate::pool::Pool;
+use crate::pool::registry::each_pool;
+use crate::pool::state::PoolState;
+use crate::sys::os;
+use crate::thread::{self, ColdLock, Thread};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The number of pools that keep memory which decays.
+static DECAYING: ColdLock<usize> = ColdLock::new(0);
+/// The time of the last search; 0: more was due then.
+static SEARCHED_MS: AtomicU64 = AtomicU64::new(0);
+/// The pools take turns.
+static TURN: AtomicUsize = AtomicUsize::new(0);
+
+/// Gives back what has decayed, if it is time to. For slow paths of allocations.
+#[inline(always)]
+pub fn give_back_decayed() {
+    if thread::is_decaying() {
+        look();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn look() {
+    // The library's own allocations come here too where it replaces malloc.
+    if thread::current_if_registered().is_none_or(Thread::is_inside) {
+        return;
+    }
+    let (now, last) = (os::coarse_ms(), SEARCHED_MS.load(Ordering::Relaxed));
+    if now == last || SEARCHED_MS.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        return;
+    }
+    let mut skip = TURN.fetch_add(1, Ordering::Relaxed) % (*DECAYING.lock()).max(1);
+    let mut found = None;
+    each_pool(|pool| {
+        if found.is_none() && pool.decaying.load(Ordering::Relaxed) {
+            match skip.checked_sub(1) {
+                Some(less) => skip = less,
+                None => found = Some(pool),
+            }
+        }
+    });
+    if found.is_some_and(|pool| pool.enforce_threshold(pool.state.lock(), usize::MAX)) {
+        SEARCHED_MS.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    /// Notes whether the pool keeps memory that decays. Under its lock.
+    pub(in crate::pool) fn note_decay(&self, state: &PoolState) {
+        let decaying = state.keeps_for_later();
+        if self.decaying.load(Ordering::Relaxed) == decaying {
+            return;
+        }
+        self.decaying.store(decaying, Ordering::Relaxed);
+        let mut pools = DECAYING.lock();
+        *pools = if decaying { *pools + 1 } else { *pools - 1 };
+        thread::set_decaying(*pools > 0);
+    }
+}
