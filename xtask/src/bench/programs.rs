@@ -27,7 +27,7 @@ struct Allocator {
 fn allocators() -> Done<(Vec<Allocator>, Vec<String>)> {
     let mut found = vec![
         Allocator { name: "Tenure", preload: None, ours: true },
-        Allocator { name: "Tenure's malloc", preload: Some(malloc::build("release")?), ours: false },
+        Allocator { name: "Tenure's malloc", preload: Some(malloc::build(dist::THIS, "release")?), ours: false },
         Allocator { name: "glibc", preload: None, ours: false },
     ];
     let mut missing = Vec::new();
