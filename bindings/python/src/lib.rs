@@ -12,7 +12,7 @@
 //! | `exchange` | buffers, DLPack, Arrow, `__array_interface__`: exports and imports |
 //! | `elements` | borrows, single elements, new arrays |
 //! | `handles` | classes that own one handle of the library: arrays, pools, streams, promises, expressions |
-//! | `values` | Python's values to C's and back; buffers and files of other objects |
+//! | `values` | Python's values to C's and back; buffers, NumPy arrays and files of other code |
 //! | `base` | guards, exceptions, call sites, the interpreter's lock |
 //! | `api` | each C function as a safe Rust function |
 //! | `ffi_generated`, `types` | the declarations of the C header |
@@ -39,6 +39,7 @@ mod values {
     pub mod convert;
     pub mod file;
     pub mod foreign_buffer;
+    pub mod foreign_ndarray;
     pub mod numpy_api;
 }
 
@@ -85,6 +86,7 @@ mod exchange {
     pub mod export_class;
     pub mod ipc;
     pub mod mirror;
+    pub mod ndarray;
 }
 
 mod operations {

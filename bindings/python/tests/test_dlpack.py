@@ -107,16 +107,21 @@ def test_copies_on_demand():
     assert m[0] == 0 and not y.flags.foreign
 
 
+class Derived(np.ndarray):
+    """Its objects are exchanged by buffers and structs of DLPack, unlike those of NumPy's own class (CA-36)."""
+
+
 # DL-20, DL-24, DL-41
-def test_import_aliases():
-    n = np.arange(6.0).reshape(2, 3)
+@pytest.mark.parametrize("kind", [np.ndarray, Derived])
+def test_import_aliases(kind):
+    n = np.arange(6.0).reshape(2, 3).view(kind)
     x = tenure.from_dlpack(n)
     assert x.flags.foreign and x.shape == (2, 3) and not x.flags.readonly
     x[0, 1] = 9
     assert n[0, 1] == 9
     n.flags.writeable = False
     assert tenure.from_dlpack(n).flags.readonly
-    y = tenure.from_dlpack(np.arange(10)[::-2])
+    y = tenure.from_dlpack(np.arange(10).view(kind)[::-2])
     assert y.tolist() == [9, 7, 5, 3, 1] and y.strides == (-16,)
     del n
     gc.collect()

@@ -3,6 +3,7 @@
 import array
 import gc
 import mmap
+import sys
 import threading
 import weakref
 
@@ -84,9 +85,76 @@ def test_objects_that_cannot_be_aliased(refused):
     assert not any(raw)
 
 
+class Derived(np.ndarray):
+    """Its objects are exchanged by buffers and structs of DLPack, unlike those of NumPy's own class (CA-36)."""
+
+
+def awkward_arrays():
+    """Arrays of NumPy's own class, each with a name."""
+    whole = np.arange(24.0).reshape(2, 3, 4)
+    frozen = np.arange(3)
+    frozen.flags.writeable = False
+    yield "whole", whole
+    yield "one axis", np.arange(5, dtype="int16")
+    yield "no axes", np.array(7.5)
+    yield "empty", np.zeros((3, 0, 2), "float32")
+    yield "one element", np.zeros((1, 1))[:, ::-1]
+    yield "Fortran order", np.asfortranarray(whole)
+    yield "swapped axes", whole.swapaxes(0, 2)
+    yield "backwards", whole[::-1, :, ::-2]
+    yield "broadcast", np.broadcast_to(np.arange(3), (2, 3))
+    yield "broadcast, with a warning on writes", np.broadcast_arrays(np.arange(3), np.zeros((2, 1)))[0]
+    yield "64 axes", np.zeros((1,) * 63 + (2,))
+    yield "read-only", frozen
+    yield "misaligned", np.frombuffer(bytearray(33), "float64", 4, 1)
+    yield "a field", np.zeros(4, [("a", "float64"), ("b", "int8")])["a"]
+    yield "a field of whole steps", np.zeros(4, [("a", "float64"), ("b", "float64")])["a"]
+    yield "matrix of strides 0", np.lib.stride_tricks.as_strided(np.zeros(1), (2, 2), (0, 0))
+    yield "with metadata", np.zeros(3, np.dtype("float32", metadata={"unit": "m"}))
+    for code in "?bBhHiIlLqQefdgFDGOSUVmM":
+        yield code, np.zeros(3, code)
+    for code in (">i4", ">f8", "<u2", [("a", "i4")]):
+        yield str(code), np.zeros(3, code)
+
+
+# CA-36
+@pytest.mark.filterwarnings("ignore:Numpy has detected that you")
+@pytest.mark.parametrize("name, n", list(awkward_arrays()))
+def test_arrays_of_numpys_class_and_of_others_give_the_same(name, n):
+    calls = [(tenure.asarray, {}), (tenure.from_buffer, {}), (tenure.from_dlpack, {})]
+    calls = [(call, {**options, "copy": copy}) for call, options in calls for copy in (None, False, True)]
+    calls += [(tenure.from_buffer, {"writable": writable}) for writable in (False, True)]
+    for call, options in calls:
+        outcomes = []
+        for object in (n, n.view(Derived)):
+            try:
+                x = call(object, **options)
+            except Exception as error:
+                outcomes.append(type(error))
+                continue
+            outcomes.append((x.dtype, x.shape, x.strides, x.flags.readonly, x.flags.foreign, x.tolist()))
+            x.release()
+        assert outcomes[0] == outcomes[1], (call.__name__, options)
+
+
+# CA-36: also where the call fails
+def test_imports_of_numpys_arrays_keep_no_reference_too_many(refused):
+    n, misaligned = np.zeros(3), np.frombuffer(bytearray(33), "float64", 4, 1)
+    before = [sys.getrefcount(n), sys.getrefcount(misaligned)]
+    for call in (tenure.asarray, tenure.from_buffer, tenure.from_dlpack):
+        x = call(n)
+        assert sys.getrefcount(n) == before[0] + 1
+        x.release()
+        call(n, copy=True)
+        call(misaligned)
+    refused(Status.WOULD_COPY, tenure.from_buffer, misaligned, copy=False)
+    assert [sys.getrefcount(n), sys.getrefcount(misaligned)] == before
+
+
 # CA-27: on any thread
-def test_the_owner_lives_as_long_as_the_array():
-    n = np.arange(5.0)
+@pytest.mark.parametrize("kind", [np.ndarray, Derived])
+def test_the_owner_lives_as_long_as_the_array(kind):
+    n = np.arange(5.0).view(kind)
     dead = weakref.ref(n)
     x = tenure.asarray(n)
     view = x[1:3]

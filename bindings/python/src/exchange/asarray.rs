@@ -10,11 +10,13 @@ use crate::elements::create;
 use crate::exchange::arrow::from_arrow;
 use crate::exchange::cuda_array_interface::from_cuda_array_interface;
 use crate::exchange::dlpack::from_dlpack;
+use crate::exchange::ndarray::from_ndarray;
 use crate::handles::array::Array;
 use crate::handles::expr::value;
 use crate::types::*;
 use crate::values::convert::{cached_objects, crossing, dtype_object, dtype_of};
 use crate::values::foreign_buffer::ForeignBuffer;
+use crate::values::foreign_ndarray::ForeignNdarray;
 use pyo3::exceptions::{PyBufferError, PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -39,6 +41,11 @@ pub fn from_buffer<'py>(
     writable: Option<bool>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, Array>> {
+    if let Some(array) = ForeignNdarray::of(object)
+        && (writable != Some(true) || !array.readonly())
+    {
+        return from_ndarray(py, &array, writable == Some(false), copy);
+    }
     let memory = match ForeignBuffer::of(object, writable) {
         Ok(memory) => memory,
         // NumPy has no code for it in buffers.

@@ -12,9 +12,11 @@ use crate::exchange::dlpack_tensor::{
     ANYWHERE, ASK_FOR_VERSION, ExportRequest, OwnedTensor, delete, label_of, tensor, tensor_of,
 };
 use crate::exchange::export_class::Class;
+use crate::exchange::ndarray::from_ndarray;
 use crate::handles::array::Array;
 use crate::types::*;
 use crate::values::convert::crossing;
+use crate::values::foreign_ndarray::ForeignNdarray;
 use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
@@ -289,6 +291,12 @@ pub fn from_dlpack<'py>(
     let capsule = match object.cast::<PyCapsule>() {
         Ok(_) => object.clone(),
         Err(_) => {
+            if device.is_none()
+                && copy != Some(true)
+                && let Some(array) = ForeignNdarray::of(object).filter(ForeignNdarray::counts_in_elements)
+            {
+                return from_ndarray(py, &array, false, copy);
+            }
             if device.is_none()
                 && let Some(tensor) = dlpack_table::struct_of(object)?
             {

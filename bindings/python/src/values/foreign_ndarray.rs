@@ -1,0 +1,149 @@
+//! NumPy's own arrays, read by their C struct: their layout, and arrays on their bytes. Neither a buffer nor a capsule is made for them.
+//!
+//! Contract: only exact `numpy.ndarray` objects with one of the usual element types are taken. The fields of the struct are part of
+//! NumPy's stable interface. They are compared once with what Python code sees; where they differ, no array is taken. Callers go the way of
+//! any other object for what is not taken. An import owns a reference to the array until the library reports that nothing uses the bytes
+//! any more, on any thread.
+
+use crate::api;
+use crate::base::interpreter::while_alive;
+use crate::types::*;
+use crate::values::convert::{cached_objects, kind, known_dtype_of};
+use core::ffi::{c_int, c_void};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// The beginning of `PyArrayObject_fields`.
+#[repr(C)]
+struct Fields {
+    head: ffi::PyObject,
+    data: *mut c_void,
+    ndim: c_int,
+    shape: *const i64,
+    strides: *const i64,
+    base: *mut ffi::PyObject,
+    dtype: *mut ffi::PyObject,
+    flags: c_int,
+}
+
+/// `NPY_ARRAY_WRITEABLE`
+const WRITEABLE: c_int = 0x400;
+/// `NPY_ARRAY_WARN_ON_WRITE`: NumPy's buffers of such arrays are read-only.
+const WARN_ON_WRITE: c_int = 1 << 31;
+
+/// A NumPy array of other code.
+pub struct ForeignNdarray<'a, 'py> {
+    object: &'a Bound<'py, PyAny>,
+    dtype: tn_dtype,
+}
+
+/// Whether arrays have the fields that this file expects.
+fn is_known_struct(py: Python<'_>) -> bool {
+    static KNOWN: PyOnceLock<bool> = PyOnceLock::new();
+    *KNOWN.get_or_init(py, || compare(py).unwrap_or(false))
+}
+
+/// Compares the fields of a small array with its attributes.
+fn compare(py: Python<'_>) -> PyResult<bool> {
+    let numpy = cached_objects(py)?.numpy.bind(py);
+    let whole = numpy.call_method1("zeros", ((3, 5), "float32"))?;
+    let object = whole.call_method1("swapaxes", (0, 1))?;
+    // SAFETY: attached. An array has its fields behind its head in every version of NumPy's interface, and more than these.
+    let fields = unsafe { &*object.as_ptr().cast::<Fields>() };
+    let address: u64 = object.getattr("ctypes")?.getattr("data")?.extract()?;
+    let is_writable = fields.flags & (WRITEABLE | WARN_ON_WRITE) == WRITEABLE;
+    if fields.data as u64 != address || fields.ndim != 2 || !is_writable {
+        return Ok(false);
+    }
+    let dtype = object.getattr("dtype")?;
+    // SAFETY: with these data and axes the next fields are the two lists.
+    let lists = unsafe { [*fields.shape, *fields.shape.add(1), *fields.strides, *fields.strides.add(1)] };
+    if fields.dtype != dtype.as_ptr() || lists != [5, 3, 4, 20] {
+        return Ok(false);
+    }
+    object.getattr("flags")?.setattr("writeable", false)?;
+    // SAFETY: as above; read again, because NumPy changed it.
+    Ok(unsafe { (*object.as_ptr().cast::<Fields>()).flags } & WRITEABLE == 0)
+}
+
+impl<'a, 'py> ForeignNdarray<'a, 'py> {
+    /// The object, if it is an array of NumPy's own class with one of the usual element types.
+    #[inline]
+    pub fn of(object: &'a Bound<'py, PyAny>) -> Option<Self> {
+        let py = object.py();
+        let class = cached_objects(py).ok()?.ndarray.as_ptr();
+        if object.get_type_ptr().cast() != class || !is_known_struct(py) {
+            return None;
+        }
+        // SAFETY: attached; an array's element type is a live object.
+        let dtype = unsafe { Bound::from_borrowed_ptr(py, (*object.as_ptr().cast::<Fields>()).dtype) };
+        let dtype = known_dtype_of(&dtype).ok()??;
+        Some(ForeignNdarray { object, dtype })
+    }
+
+    fn fields(&self) -> *const Fields {
+        self.object.as_ptr().cast()
+    }
+
+    pub fn dtype(&self) -> tn_dtype {
+        self.dtype
+    }
+
+    pub fn ndim(&self) -> i32 {
+        // SAFETY: attached, an array of a known struct. Its fields are copied, because NumPy may change them.
+        unsafe { (*self.fields()).ndim }
+    }
+
+    pub fn readonly(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.fields()).flags & (WRITEABLE | WARN_ON_WRITE) != WRITEABLE }
+    }
+
+    /// Whether every stride is a multiple of the element's size, as DLPack requires.
+    pub fn counts_in_elements(&self) -> bool {
+        let item = kind(self.dtype).item_bytes as i64;
+        // SAFETY: as above; a stride for each axis.
+        (0..self.ndim() as usize).all(|axis| unsafe { *(*self.fields()).strides.add(axis) } % item == 0)
+    }
+
+    /// Makes an array on the bytes. It keeps the NumPy array alive until nothing uses them any more.
+    pub fn import(&self, flags: u32) -> api::Result<api::Id> {
+        let fields = self.fields();
+        // SAFETY: as above. The lists live as long as the array, and NumPy replaces them only where Python code runs.
+        let (data, layout) = unsafe {
+            let layout = tn_layout {
+                size: size_of::<tn_layout>(),
+                dtype: self.dtype,
+                ndim: (*fields).ndim,
+                shape: (*fields).shape,
+                strides: (*fields).strides,
+                offset: 0,
+            };
+            ((*fields).data, layout)
+        };
+        let context = self.object.clone().into_ptr();
+        // SAFETY: the reference keeps memory and lists until `release_array` gets it, on any thread.
+        let made = unsafe { api::import_host(data, &layout, flags, Some(release_array), context.cast()) };
+        if made.is_err() {
+            // SAFETY: an import that fails does not call the release, so the reference is still ours. The caller has another one.
+            unsafe { ffi::Py_DecRef(context) };
+        }
+        made.map(|(id, _how)| id)
+    }
+}
+
+/// Called by the library when nothing uses the bytes any more.
+///
+/// # Safety
+/// - `context` is a reference to an array and is passed once.
+unsafe extern "C" fn release_array(context: *mut c_void) {
+    // Nothing may unwind into the library.
+    let _ = std::panic::catch_unwind(|| {
+        // Without an interpreter the array is gone as well.
+        while_alive(|_| {
+            // SAFETY: attached; by this function's list.
+            unsafe { ffi::Py_DecRef(context.cast()) }
+        });
+    });
+}
