@@ -757,7 +757,9 @@ typedef struct tn_pool_options {
     double growth_factor;
     /** Alignment in bytes where a call passes 0: a power of two, 8 to 4 MiB. Default on the host: 64. */
     uint64_t alignment;
-    /** (n) Bytes of free blocks that one thread may keep. */
+    /**
+     * (n) Bytes of free blocks that one thread may keep. One large block, the one that it freed last, may have 4 times as many.
+     */
     uint64_t thread_cache_size;
     /** (n) Cached bytes above this are returned to the device. */
     uint64_t release_threshold;

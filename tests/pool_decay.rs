@@ -8,8 +8,7 @@ use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 use support::pools::*;
 use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate, tn_pool_release};
-use tenure::pool;
-use tenure::thread::is_decaying;
+use tenure::pool::{self, is_decaying};
 use tenure::types::*;
 
 const MIB: u64 = 1 << 20;
@@ -92,7 +91,7 @@ fn ph_21_what_has_decayed_goes_back_in_any_call() {
         let before = pool.stats().reserved_bytes;
         assert!(is_decaying() || before <= MAY_STAY + 32 * MIB, "{before}");
         calls_until(&pool, MAY_STAY, || call(&pool, handle));
-        // The next call finds that no more has to go, and the fast path is on again.
+        // A later call finds that no more has to go.
         calls_until(&pool, MAY_STAY, || ());
         let start = Instant::now();
         while is_decaying() {

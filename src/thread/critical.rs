@@ -7,12 +7,12 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a fence. Bit 2: events are
-/// recorded, bit 3: a pool's memory decays, both of which [`FastEntry`] leaves to slow paths.
+/// recorded, bit 3: a pool has memory to give back, both of which [`FastEntry`] leaves to slow paths.
 pub(super) static FORKING: AtomicU32 = AtomicU32::new(0);
 /// The bit for events.
 pub(super) const RECORDING: u32 = 1 << 2;
-/// The bit for memory that decays.
-pub(super) const DECAYING: u32 = 1 << 3;
+/// The bit for memory to give back.
+pub(super) const DUE: u32 = 1 << 3;
 /// The system's number of the thread that forks.
 pub(super) static FORKER: AtomicUsize = AtomicUsize::new(0);
 
@@ -32,7 +32,7 @@ impl CriticalSection {
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
         // The forking thread sets the bit, makes every thread pass a barrier, and then reads `inside`. Either it sees the store above, or
         // this thread sees its bit.
-        if FORKING.load(Ordering::Acquire) & !(RECORDING | DECAYING) != 0 {
+        if FORKING.load(Ordering::Acquire) & !(RECORDING | DUE) != 0 {
             wait_for_fork(thread, depth);
         }
         CriticalSection { thread, own: PhantomData }
@@ -78,22 +78,16 @@ pub struct FastEntry {
 
 impl FastEntry {
     /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait, or a slow path has
-    /// something to do: events are recorded, or a pool's memory decays.
+    /// something to do: events are recorded, or a pool has memory to give back.
     #[inline(always)]
     pub fn begin(thread: &'static Thread) -> Option<FastEntry> {
         FastEntry::begin_unless(thread, !0)
     }
 
-    /// As [`FastEntry::begin`], also while memory decays: for a caller that leaves that to others.
-    #[inline(always)]
-    pub fn begin_decaying(thread: &'static Thread) -> Option<FastEntry> {
-        FastEntry::begin_unless(thread, !DECAYING)
-    }
-
-    /// As [`FastEntry::begin`], for a caller on a slow path, which records its events.
+    /// As [`FastEntry::begin`], for a caller on a slow path, which records its events and has given memory back.
     #[inline(always)]
     pub fn begin_recording(thread: &'static Thread) -> Option<FastEntry> {
-        FastEntry::begin_unless(thread, !(RECORDING | DECAYING))
+        FastEntry::begin_unless(thread, !(RECORDING | DUE))
     }
 
     #[inline(always)]

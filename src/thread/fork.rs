@@ -5,7 +5,7 @@
 
 #[cfg(not(loom))]
 use super::critical::FORKER;
-use super::critical::{DECAYING, FORKING, RECORDING};
+use super::critical::{DUE, FORKING, RECORDING};
 #[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]
@@ -173,24 +173,18 @@ pub fn set_recording(on: bool) {
     set_obstacle(RECORDING, on);
 }
 
-/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because a pool's memory decays, or on again. The calls of all threads are in one
-/// order.
-pub fn set_decaying(on: bool) {
-    set_obstacle(DECAYING, on);
+/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because a pool has memory to give back, or on again. On any thread.
+pub fn set_due(on: bool) {
+    set_obstacle(DUE, on);
 }
 
 fn set_obstacle(bit: u32, on: bool) {
+    // Whoever turns a bit on after another thread turned it off sees what that thread did before.
     if on {
-        FORKING.fetch_or(bit, Ordering::Relaxed);
+        FORKING.fetch_or(bit, Ordering::AcqRel);
     } else {
-        FORKING.fetch_and(!bit, Ordering::Relaxed);
+        FORKING.fetch_and(!bit, Ordering::AcqRel);
     }
-}
-
-/// Whether a pool's memory decays.
-#[inline(always)]
-pub fn is_decaying() -> bool {
-    FORKING.load(Ordering::Relaxed) & DECAYING != 0
 }
 
 /// What layers above do in the child of a fork: at most this many.

@@ -5,6 +5,7 @@
 
 use super::{Heap, Watermark};
 use crate::device::host::GRANULE;
+use crate::pool::backing::decayed::{give_back_decayed, is_decaying};
 use crate::pool::client::{Client, PLAIN};
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::{Kind, List, Popped, Span, class, table};
@@ -14,6 +15,13 @@ use crate::sys::os;
 use crate::thread::{self, CriticalSection, Thread};
 use core::hint;
 use core::sync::atomic::Ordering;
+
+/// Bytes that are allocated between two looks for memory that has decayed.
+const DECAY_STEP_BYTES: usize = 8 << 10;
+
+/// The large block that a thread keeps may have so many times the bytes of its empty spans. With the default these are 4 MiB, up to
+/// which the C library's allocator does not call the system either.
+const LARGE_BLOCK_TIMES: usize = 4;
 
 /// Large frees between two checks whether the pool should return memory to the device.
 const LARGE_FREES_PER_UPKEEP: usize = 64;
@@ -29,9 +37,15 @@ pub fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: bool) -
 /// A large block from the calling thread's heap. None: it keeps none of that size.
 pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<NewBlock> {
     let thread = thread::current();
-    let _inside = CriticalSection::enter(thread);
-    let address = Heap::of(thread, pool)?.take_cached_large(block)?;
+    let inside = CriticalSection::enter(thread);
+    let address = Heap::of(thread, pool)?.take_cached_large(block, inside)?;
     Some(NewBlock::new(address, false))
+}
+
+/// Checks the peaks of the thread's heaps, and with that gives them allowances of the present length. The thread holds no lock.
+pub fn shorten_allowances(thread: &'static Thread) {
+    let _inside = CriticalSection::enter(thread);
+    Heap::each_of(thread, |heap| heap.check_peaks(false));
 }
 
 /// A small block after remote frees were collected; and the heap, which will own a new span.
@@ -95,7 +109,7 @@ pub(super) fn free_large(
     }
     let heap = Heap::of_or_new(thread, pool)?;
     let (block_bytes, block) = (span.block_bytes.get(), span.block(0));
-    let fits = span.bytes.get() <= heap.keep.get() && span.version() == version;
+    let fits = span.bytes.get() <= heap.keep.get().saturating_mul(LARGE_BLOCK_TIMES) && span.version() == version;
     let bits = span.cell_of(0).get();
     if !fits || !bits.is(state) || !span.claim(version, span.cell_of(0), bits, BlockState::Freed) {
         return None;
@@ -172,12 +186,14 @@ impl Heap {
     pub(super) extern "C" fn after_allocation<Inside, R>(&self, inside: Inside, result: R) -> R {
         self.check_peaks(false);
         drop(inside);
+        // Callbacks of an upstream run outside the library, where a heap may end.
+        give_back_decayed();
         hint::black_box(result)
     }
 
     /// The large block that the heap keeps, if it suits the request. None: it does not.
     #[inline(never)]
-    pub(super) fn take_cached_large(&self, block: Block) -> Option<usize> {
+    pub(super) fn take_cached_large<Inside>(&self, block: Block, inside: Inside) -> Option<usize> {
         let span = self.large.get()?;
         let (block_bytes, start) = (span.block_bytes.get(), span.start.get());
         // A span of its own exceeds the request by less than a page and a granule.
@@ -190,10 +206,8 @@ impl Heap {
         self.large.set(None);
         span.set_block(0, block);
         self.count_allocation(class::COUNT, block.client());
-        if self.count_out(block_bytes, block_bytes - block.requested, block.client()) {
-            self.check_peaks(false);
-        }
-        Some(start)
+        let rare = self.count_out(block_bytes, block_bytes - block.requested, block.client());
+        Some(if rare { self.after_allocation(inside, start) } else { start })
     }
 
     /// Keeps a large block, which only this heap can allocate then. Returns the one that it kept before.
@@ -270,9 +284,15 @@ impl Heap {
             let part = &self.clients[client.index()];
             part.requested.add(block_bytes.wrapping_sub(slack));
             part.in_use.add(block_bytes);
-            self.shared.set(1);
+            self.used_by(client);
         }
         self.out.add(block_bytes)
+    }
+
+    /// Notes that a client other than [`PLAIN`] has, or had, blocks.
+    #[inline(always)]
+    fn used_by(&self, client: Client) {
+        self.users.set(self.users.get() | 1 << client.index());
     }
 
     /// Counts a free by this thread, also to a span of another heap.
@@ -292,7 +312,7 @@ impl Heap {
             let part = &self.clients[client.index()];
             part.requested.subtract(block_bytes.wrapping_sub(slack));
             part.in_use.subtract(block_bytes);
-            self.shared.set(1);
+            self.used_by(client);
         }
         self.out.subtract(block_bytes);
     }
@@ -315,14 +335,15 @@ impl Heap {
         self.count_back(block_bytes, slack, client);
     }
 
-    /// Bytes allocated between two checks of the peaks: an eighth of what the thread may keep.
+    /// The most bytes that are allocated between two checks of the peaks: an eighth of what the thread may keep.
     pub(super) fn step(&self) -> usize {
         self.keep.get() / 8
     }
 
-    /// Checks the peaks after a step. `grown`: blocks were resized in place.
-    fn check_peaks(&self, grown: bool) {
-        let gone = self.out.allow(self.step()) as isize;
+    /// Checks the peaks after a step, and earlier while memory decays. `grown`: blocks were resized in place.
+    pub(super) fn check_peaks(&self, grown: bool) {
+        let step = if is_decaying() { self.step().min(DECAY_STEP_BYTES) } else { self.step() };
+        let gone = self.out.allow(step) as isize;
         let more = gone + self.grown.get() as isize;
         let mut rise = 0;
         // The least since the last check, as if all frees had come first, and for requested bytes as if all growth
@@ -354,11 +375,14 @@ impl Heap {
         let [all, requested, plain] = &self.watermarks;
         visit(all, out, false);
         visit(requested, out - self.slack.get() as isize, true);
-        if self.shared.get() == 0 {
+        let mut users = self.users.get();
+        if users == 0 {
             return;
         }
         let mut rest = out;
-        for part in &self.clients {
+        while users != 0 {
+            let part = &self.clients[users.trailing_zeros() as usize];
+            users &= users - 1;
             let in_use = part.in_use.get() as isize;
             visit(&part.watermark, in_use, false);
             rest -= in_use;

@@ -22,7 +22,7 @@ impl Heap {
         self.clients.iter().for_each(super::Counter::clear);
         self.out.clear();
         self.watermarks.iter().for_each(super::Watermark::clear);
-        [&self.slack, &self.freed, &self.reallocated, &self.grown, &self.shared]
+        [&self.slack, &self.freed, &self.reallocated, &self.grown, &self.users]
             .into_iter()
             .for_each(|word| word.set(0));
         self.zero_skipped.set(0);

@@ -80,7 +80,7 @@ fn take_cached(heap: &'static Heap, inside: FastEntry, block: Block) -> Option<u
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return None;
     }
-    heap.take_cached_large(block)
+    heap.take_cached_large(block, inside)
 }
 
 /// As `allocate_cached`, for a large block of a known pool and client.
@@ -88,13 +88,13 @@ fn take_cached(heap: &'static Heap, inside: FastEntry, block: Block) -> Option<u
 pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
     // A callback of the pool's own upstream may be under way. Then the slow path refuses.
     let thread = thread::current_if_registered().filter(|thread| !calls::is_any(thread))?;
-    let _inside = FastEntry::begin_decaying(thread)?;
+    let inside = FastEntry::begin(thread)?;
     let heap = Heap::cached(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return None;
     }
-    heap.take_cached_large(Block { state: BlockState::Raw, alignment, requested: bytes, tag })
+    heap.take_cached_large(Block { state: BlockState::Raw, alignment, requested: bytes, tag }, inside)
 }
 
 /// As `allocate_fast`, for a store's block of a known pool. Returns the address. `bytes`: at least 1.

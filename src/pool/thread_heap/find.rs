@@ -36,6 +36,12 @@ impl Heap {
         None
     }
 
+    /// Calls `visit` with the heaps that a thread may use now. The thread must be inside the library.
+    pub fn each_of(thread: &'static Thread, visit: impl Fn(&'static Heap)) {
+        let first = ThreadHeaps::of(thread).first.get();
+        core::iter::successors(first, |heap| heap.sibling()).filter(|heap| heap.is_of(thread)).for_each(visit);
+    }
+
     /// The heap of a thread for a pool, made if there is none. None: no memory, the pool was released, or it has no
     /// heaps.
     #[cold]

@@ -35,7 +35,7 @@ mod spans;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
+pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate, shorten_allowances};
 pub(super) use end::{end_all, end_idle, hide, reclaim_from_threads, show};
 pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
 pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
@@ -90,8 +90,8 @@ pub(super) struct Heap {
     grown: RelaxedUsize,
     /// The pool's count of peak updates at that time.
     looks: RelaxedUsize,
-    /// 1: clients other than [`PLAIN`] have blocks.
-    shared: RelaxedUsize,
+    /// A bit for each client other than [`PLAIN`] that has, or had, blocks.
+    users: RelaxedUsize,
     /// The counts of each client. Those of [`PLAIN`] are the remainder.
     clients: [Counter; CLIENT_CODES],
     zero_skipped: RelaxedUsize,
@@ -300,7 +300,7 @@ impl Heap {
     pub fn add_in_use(&self, clients: &mut [u64; CLIENTS]) -> (u64, u64) {
         let all = self.in_use();
         let mut plain = all;
-        if self.shared.get() != 0 {
+        if self.users.get() != 0 {
             for (sum, counter) in clients.iter_mut().zip(&self.clients) {
                 let in_use = counter.in_use.get() as u64;
                 *sum = sum.wrapping_add(in_use);
@@ -314,7 +314,7 @@ impl Heap {
 
     /// Usable bytes of a client's live blocks, modulo 2^64.
     pub fn in_use_of(&self, client: Client) -> u64 {
-        if self.shared.get() == 0 {
+        if self.users.get() == 0 {
             return if client == PLAIN { self.in_use() } else { 0 };
         }
         let of = |counter: &Counter| counter.in_use.get() as u64;
