@@ -67,11 +67,11 @@ NAMES = {
     "to_torch": tenure.to_torch,
     "torch_from_dlpack": torch and torch.from_dlpack,
 }
-# Sizes in bytes of the array that numpy makes and drops, with Tenure's handler and with its own.
-SIZES = {"1k": 1 << 10, "64k": 1 << 16, "1m": 1 << 20, "16m": 1 << 24, "64m": 1 << 26}
+# Sizes in bytes, as powers of two, of the array that numpy makes and drops, with Tenure's handler and with its own.
+SIZES = {"1k": 10, "16k": 14, "64k": 16, "256k": 18, "1m": 20, "2m": 21, "4m": 22, "16m": 24, "64m": 26}
 HANDLED = {
-    f"{whose}_np_{function}_{size}": f"np_{function}({count}, u1)"
-    for size, count in SIZES.items()
+    f"{whose}_np_{function}_{size}": f"np_{function}({1 << power}, u1)"
+    for size, power in SIZES.items()
     for function in ("empty", "zeros")
     for whose in ("tenure", "default")
 }

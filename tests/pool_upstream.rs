@@ -173,7 +173,7 @@ fn po_50_54_pools_over_each_other_under_threads() {
     let top = import(&over(middle), &PoolOptions { max_size: 24 << 20, ..PoolOptions::default() });
     let pools = [bottom, middle, top];
     std::thread::scope(|scope| {
-        for thread in 0..4u64 {
+        let start = |thread: u64| {
             scope.spawn(move || {
                 let mut random = Random::new(77 + thread);
                 let mut live: Vec<(usize, usize, usize, u8)> = Vec::new();
@@ -199,8 +199,10 @@ fn po_50_54_pools_over_each_other_under_threads() {
                     assert!(is_painted(at, bytes, value));
                     pool::deallocate(Some(pools[of]), at).unwrap();
                 }
-            });
-        }
+            })
+        };
+        // The scope itself does not wait for what threads do as they exit: their heaps go back to the pools then.
+        (0..4).map(start).collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
     });
     let (above, below) = (checked(top), checked(middle));
     assert!(above.peak_reserved_bytes <= 24 << 20 && above.live_blocks == 0);

@@ -65,6 +65,11 @@ const fn beside_numpy(name: &'static str, case: &'static str, peer: &'static str
     Bar { peer, ..bar("T20", name, case, Target::Times(1.5)) }
 }
 
+/// A way to exchange arrays with NumPy, beside NumPy's own function.
+const fn beside_numpys_own(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
+    Bar { peer, ..bar("T32", name, case, Target::Times(1.5)) }
+}
+
 /// A way to pass an array, beside the other library's way to pass one to itself.
 const fn exchange_bar(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
     Bar { peer, ..bar("exchange", name, case, Target::Times(1.5)) }
@@ -102,16 +107,20 @@ const OBJECTS: &[Bar] = &[
 
 /// NumPy with Tenure's handler beside NumPy with its own: makes and drops an array.
 const fn handled(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
-    Bar { peer, ..bar("AL", name, case, Target::Times(1.1)) }
+    Bar { peer, ..bar("T31", name, case, Target::Times(1.1)) }
+}
+
+const fn handled_zeros(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
+    Bar { bar: "AL", ..handled(name, case, peer) }
 }
 
 const PYTHON: &[Bar] = &[
     beside_numpy("tenure.empty((8,))", "tenure_empty", "numpy_empty"),
     beside_numpy("x[2:6]", "tenure_slice", "numpy_slice"),
     beside_numpy("np.from_dlpack(ours)", "tenure_dlpack", "numpy_dlpack"),
-    exchange_bar("np.asarray(ours)", "tenure_buffer", "numpy_buffer"),
-    exchange_bar("tenure.from_dlpack(NumPy's)", "tenure_from_numpy", "numpy_dlpack"),
-    exchange_bar("tenure.asarray(NumPy's)", "tenure_asarray", "numpy_dlpack"),
+    beside_numpys_own("np.asarray(ours)", "tenure_buffer", "numpy_buffer"),
+    beside_numpys_own("tenure.from_dlpack(NumPy's)", "tenure_from_numpy", "numpy_dlpack"),
+    beside_numpys_own("tenure.asarray(NumPy's)", "tenure_asarray", "numpy_dlpack"),
     exchange_bar("tenure.from_dlpack(PyTorch's)", "tenure_from_torch", "torch_dlpack"),
     exchange_bar("torch.from_dlpack(ours)", "torch_from_tenure", "torch_dlpack"),
     exchange_bar("tenure.to_torch(ours)", "tenure_to_torch", "torch_dlpack"),
@@ -121,15 +130,19 @@ const PYTHON: &[Bar] = &[
         ..bar("FN", "training step, in place", "tenure_step_in_place", Target::Times(1.5))
     },
     handled("np.empty on our pool, 1 KiB", "tenure_np_empty_1k", "default_np_empty_1k"),
+    handled("np.empty on our pool, 16 KiB", "tenure_np_empty_16k", "default_np_empty_16k"),
     handled("np.empty on our pool, 64 KiB", "tenure_np_empty_64k", "default_np_empty_64k"),
+    handled("np.empty on our pool, 256 KiB", "tenure_np_empty_256k", "default_np_empty_256k"),
     handled("np.empty on our pool, 1 MiB", "tenure_np_empty_1m", "default_np_empty_1m"),
+    handled("np.empty on our pool, 2 MiB", "tenure_np_empty_2m", "default_np_empty_2m"),
+    handled("np.empty on our pool, 4 MiB", "tenure_np_empty_4m", "default_np_empty_4m"),
     handled("np.empty on our pool, 16 MiB", "tenure_np_empty_16m", "default_np_empty_16m"),
     handled("np.empty on our pool, 64 MiB", "tenure_np_empty_64m", "default_np_empty_64m"),
-    handled("np.zeros on our pool, 1 KiB", "tenure_np_zeros_1k", "default_np_zeros_1k"),
-    handled("np.zeros on our pool, 64 KiB", "tenure_np_zeros_64k", "default_np_zeros_64k"),
-    handled("np.zeros on our pool, 1 MiB", "tenure_np_zeros_1m", "default_np_zeros_1m"),
-    handled("np.zeros on our pool, 16 MiB", "tenure_np_zeros_16m", "default_np_zeros_16m"),
-    handled("np.zeros on our pool, 64 MiB", "tenure_np_zeros_64m", "default_np_zeros_64m"),
+    handled_zeros("np.zeros on our pool, 1 KiB", "tenure_np_zeros_1k", "default_np_zeros_1k"),
+    handled_zeros("np.zeros on our pool, 64 KiB", "tenure_np_zeros_64k", "default_np_zeros_64k"),
+    handled_zeros("np.zeros on our pool, 1 MiB", "tenure_np_zeros_1m", "default_np_zeros_1m"),
+    handled_zeros("np.zeros on our pool, 16 MiB", "tenure_np_zeros_16m", "default_np_zeros_16m"),
+    handled_zeros("np.zeros on our pool, 64 MiB", "tenure_np_zeros_64m", "default_np_zeros_64m"),
 ];
 
 const fn solved(name: &'static str, case: &'static str, peer: &'static str, times: f64) -> Bar {

@@ -14,7 +14,7 @@ use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{class, table};
 use crate::pool::state::{Count, NewBlock, Want};
 use crate::pool::{Pool, thread_heap};
-use crate::thread::Thread;
+use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -45,7 +45,8 @@ impl Pool {
         owner: u64,
     ) -> Result<usize> {
         // The fast path does not know whether a block reads 0.
-        if !zeroed && let Some(address) = thread_heap::allocate_store_fast(thread, self, bytes, alignment, owner) {
+        let block = Block { state: BlockState::Store, alignment, requested: bytes, tag: owner };
+        if !zeroed && let Some(address) = thread_heap::allocate_in_fast(thread, self, block) {
             return Ok(address);
         }
         Ok(self.allocate(bytes, alignment, zeroed, owner)?.as_ptr() as usize)
@@ -72,11 +73,15 @@ impl Pool {
         stamp: u64,
     ) -> Result<NonNull<u8>> {
         let tag = client.tag(stamp);
-        // The large block that the thread keeps was not cleared.
-        if bytes > class::LARGEST_BYTES
-            && !zeroed
-            && let Some(address) = thread_heap::allocate_kept_fast(self, bytes, alignment, tag)
-        {
+        let fast = || match thread::current_if_registered() {
+            Some(thread) if bytes <= class::LARGEST_BYTES => {
+                let block = Block { state: BlockState::Raw, alignment, requested: bytes, tag };
+                thread_heap::allocate_in_fast(thread, self, block)
+            }
+            _ => thread_heap::allocate_kept_fast(self, bytes, alignment, tag),
+        };
+        // What the thread keeps was not cleared.
+        if !zeroed && let Some(address) = fast() {
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
         }

@@ -115,7 +115,7 @@ impl Pool {
     /// Frees the block of a store. Called once by its ledger, on any thread. Cannot fail.
     #[inline(always)]
     pub fn free_store(&'static self, thread: &'static Thread, address: usize) {
-        if !thread_heap::deallocate_store_fast(thread, self, address) {
+        if thread_heap::deallocate_in_fast(thread, self, address, BlockState::Store).is_none() {
             self.free_store_slow(address);
         }
     }

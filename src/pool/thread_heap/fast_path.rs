@@ -97,21 +97,16 @@ pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, t
     heap.take_cached_large(Block { state: BlockState::Raw, alignment, requested: bytes, tag }, inside)
 }
 
-/// As `allocate_fast`, for a store's block of a known pool. Returns the address. `bytes`: at least 1.
+/// As `allocate_fast`, for a block of any kind of a known pool: a store's, or one of a client. Returns the address.
 #[inline(always)]
-pub fn allocate_store_fast(
-    thread: &'static Thread,
-    pool: &'static Pool,
-    bytes: usize,
-    alignment: usize,
-    tag: u64,
-) -> Option<usize> {
+pub fn allocate_in_fast(thread: &'static Thread, pool: &'static Pool, block: Block) -> Option<usize> {
     let inside = FastEntry::begin(thread)?;
     let heap = Heap::cached(thread, pool)?;
-    let class = class::of_request(bytes, alignment)?;
+    let alignment = heap.alignment_of(block.alignment);
+    let class = class::of_request(block.requested, alignment)?;
     // SAFETY: as in `allocate_fast`.
     let span = unsafe { heap.with_free.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, || Block { state: BlockState::Store, alignment, requested: bytes, tag })?;
+    let taken = heap.take(class, span, || Block { alignment, ..block })?;
     Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address })
 }
 
@@ -191,15 +186,20 @@ fn free_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, addre
     }
 }
 
-/// Frees a store's block that the thread's heap of a pool owns. False, and nothing is changed: the block needs the
-/// slow path.
+/// Frees a small block that the thread's heap of a pool owns. Returns its requested bytes. None, and nothing is changed: the block needs
+/// the slow path.
 #[inline(always)]
-pub fn deallocate_store_fast(thread: &'static Thread, pool: &'static Pool, address: usize) -> bool {
-    let Some(inside) = FastEntry::begin(thread) else { return false };
-    let Some(heap) = Heap::cached(thread, pool) else { return false };
-    let Some((span, offset)) = heap.find_own(address) else { return false };
-    let Some(freed) = heap.free_block(span, offset, |bits| bits.is(BlockState::Store)) else { return false };
-    if freed.rare { heap.after_free(span, inside, true) } else { true }
+pub fn deallocate_in_fast(
+    thread: &'static Thread,
+    pool: &'static Pool,
+    address: usize,
+    state: BlockState,
+) -> Option<usize> {
+    let inside = FastEntry::begin(thread)?;
+    let heap = Heap::cached(thread, pool)?;
+    let (span, offset) = heap.find_own(address)?;
+    let freed = heap.free_block(span, offset, |bits| bits.is(state))?;
+    Some(if freed.rare { heap.after_free(span, inside, freed.requested) } else { freed.requested })
 }
 
 impl Heap {

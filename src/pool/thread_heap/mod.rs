@@ -38,7 +38,7 @@ mod tests;
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate, shorten_allowances};
 pub(super) use end::{end_all, end_idle, hide, reclaim_from_threads, show};
 pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
-pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
+pub(super) use fast_path::{allocate_in_fast, allocate_kept_fast, deallocate_in_fast};
 pub use resize::reallocate_fast;
 
 use crate::pool::client::{CLIENT_CODES, CLIENTS, Client, PLAIN, Tally};
