@@ -1,5 +1,5 @@
-"""The cost of small arrays from Python, beside numpy (bar T20); the exchange between libraries, beside their own; a training step of a
-function, beside a loop in numpy; and numpy with Tenure's allocator, beside numpy with its own.
+"""The cost of small arrays from Python, beside numpy (T20); the exchange between libraries, beside their own (T32); a training step of
+a function, beside a loop in numpy; and numpy with Tenure's allocator, beside numpy with its own (T31).
 
     python.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
 
