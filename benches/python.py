@@ -67,7 +67,7 @@ NAMES = {
     "to_torch": tenure.to_torch,
     "torch_from_dlpack": torch and torch.from_dlpack,
 }
-# Sizes in bytes, as powers of two, of the array that numpy makes and drops, with Tenure's handler and with its own.
+# T31: sizes in bytes, as powers of two, of the array that numpy makes and drops, with Tenure's handler and with its own.
 SIZES = {"1k": 10, "16k": 14, "64k": 16, "256k": 18, "1m": 20, "2m": 21, "4m": 22, "16m": 24, "64m": 26}
 HANDLED = {
     f"{whose}_np_{function}_{size}": f"np_{function}({1 << power}, u1)"
