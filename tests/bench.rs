@@ -62,6 +62,23 @@ fn every_case_of_the_pools_runs() {
     assert!(refused.is_err_and(|text| text.contains("unknown")));
 }
 
+/// The cases of `cargo xtask bench pool --threads`: only those of the selected numbers of threads, as far as there are cores.
+#[test]
+fn threads_are_numbered() {
+    require(&["gcc"]);
+    let program = program("scale", "MALLOC");
+    let run = |selected: &[&str]| {
+        let mut process = Command::new(&program);
+        figures("glibc", process.args(["forwards", "tiny", "glibc", "-"]).args(selected))
+    };
+    let one: Vec<String> = run(&["scale.1."]).into_keys().filter(|case| case.ends_with(".near")).collect();
+    assert_eq!(one, ["scale.1.arrays.near", "scale.1.mixed.near", "scale.1.small.near"]);
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2) {
+        assert!(run(&["scale.2.passed."]).contains_key("scale.2.passed.near"));
+    }
+    assert_eq!(run(&["scale.4096."]).len(), 0, "there are no such machines");
+}
+
 /// The C++ program of `cargo xtask bench programs` computes the same with each allocator.
 #[test]
 fn containers_and_arrays_need_no_other_program() {

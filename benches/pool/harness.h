@@ -53,6 +53,8 @@ bool wanted(const char *name);
 /* The groups, each in its own file. */
 void alloc_cases(bool backwards);
 void thread_cases(bool backwards);
+/* Only where cases of this group are selected by name. */
+void scale_cases(void);
 void memory_cases(void);
 void touch_cases(void);
 void mix_cases(bool backwards);

@@ -86,6 +86,9 @@ int main(int argc, char **argv)
     if (group("threads")) {
         thread_cases(backwards);
     }
+    if (asked_count > 0 && group("scale")) {
+        scale_cases();
+    }
     if (group("memory")) {
         memory_cases();
     }

@@ -1,4 +1,8 @@
-/* threads.c - two threads on two cores: own blocks, and blocks that one allocates and the other frees (bar T4). ns per block. */
+/*
+ * threads.c - threads on cores of their own: own blocks, and blocks that one thread allocates and another frees (bar T4). ns per block.
+ *
+ * The cases scale.N.* run N threads, near each other or on NUMA nodes in turn: `cargo xtask bench pool --threads`.
+ */
 #define _GNU_SOURCE
 #include "allocator.h"
 #include "harness.h"
@@ -8,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { MOST_WINDOWS = 51 };
 
@@ -37,45 +42,136 @@ static double let_run(void)
     return took;
 }
 
+/* ---- where threads run ---- */
+
+enum { MOST_THREADS = 256, MOST_NODES = 64 };
+
+/* The NUMA node of one of the process's cores. */
+static int node_of(int cpu)
+{
+    for (int node = 0; node < MOST_NODES; node++) {
+        char path[96];
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
+        if (access(path, F_OK) == 0) {
+            return node;
+        }
+    }
+    return 0;
+}
+
+/* The process's cores, numbered as `pin` does: one node after the other, or the nodes in turn. Returns the number of nodes. */
+static int order_cores(bool in_turn, int *order)
+{
+    static int nodes[CPU_SETSIZE];
+    cpu_set_t set;
+    unpin();
+    sched_getaffinity(0, sizeof set, &set);
+    int count = 0, found = 0, done = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &set)) {
+            nodes[count++] = node_of(cpu);
+        }
+    }
+    for (int round = 0; done < count; round++) {
+        for (int node = 0; node < MOST_NODES && done < count; node++) {
+            int of_node = 0;
+            for (int nth = 0; nth < count; nth++) {
+                if (nodes[nth] == node && (!in_turn || of_node == round)) {
+                    order[done++] = nth;
+                }
+                of_node += nodes[nth] == node;
+            }
+            found += round == 0 && of_node > 0;
+        }
+    }
+    return found;
+}
+
+/* The core of each thread. */
+static int place[CPU_SETSIZE];
+
 /* ---- own blocks ---- */
+
 typedef struct worker {
     pthread_t thread;
-    int core;
-    double ns; /* per block, in this window */
+    int number;
+    /* Allocates and frees some blocks, and returns their number. */
+    int (*turn)(struct worker *me);
+    uint64_t random;
+    void *blocks[256];
+    _Alignas(64) double ns; /* per block, in this window */
 } worker;
+
+/* One block of 64 bytes after the other. */
+static int small_blocks(worker *me)
+{
+    (void)me;
+    for (int i = 0; i < 256; i++) {
+        void *block = allocate_block(64);
+        __asm__ volatile("" : : "r"(block) : "memory");
+        free_block(block);
+    }
+    return 256;
+}
+
+/* Some of 256 live blocks of 16 to 4096 bytes are replaced. */
+static int mixed_blocks(worker *me)
+{
+    for (int i = 0; i < 64; i++) {
+        void **block = &me->blocks[next_random(&me->random) % 256];
+        if (*block != NULL) {
+            free_block(*block);
+        }
+        *block = allocate_block(log_uniform(&me->random, 16, 4096));
+    }
+    return 64;
+}
+
+/* Eight arrays of 256 KiB, which live together: more than a thread keeps. */
+static int arrays(worker *me)
+{
+    for (int i = 0; i < 8; i++) {
+        me->blocks[i] = allocate_block(256 << 10);
+    }
+    for (int i = 0; i < 8; i++) {
+        free_block(me->blocks[i]);
+        me->blocks[i] = NULL;
+    }
+    return 8;
+}
 
 static void *own(void *context)
 {
     worker *me = context;
-    pin(me->core);
+    pin(place[me->number]);
     allocator_enter();
     for (int window = 0; window < windows; window++) {
         pthread_barrier_wait(&gate);
-        uint64_t turns = 0;
+        uint64_t blocks = 0;
         double start = now_ns();
         do {
-            for (int i = 0; i < 256; i++) {
-                void *block = allocate_block(64);
-                __asm__ volatile("" : : "r"(block) : "memory");
-                free_block(block);
-            }
-            turns += 256;
+            blocks += (uint64_t)me->turn(me);
         } while (!atomic_load_explicit(&stop, memory_order_relaxed));
-        me->ns = (now_ns() - start) / (double)turns;
+        me->ns = (now_ns() - start) / (double)blocks;
         pthread_barrier_wait(&gate);
+    }
+    for (int i = 0; i < 256; i++) {
+        if (me->blocks[i] != NULL) {
+            free_block(me->blocks[i]);
+        }
     }
     allocator_leave();
     return NULL;
 }
 
 /* The mean over the threads, per window. */
-static void own_blocks(const char *name, int threads)
+static void own_blocks(const char *name, int threads, int (*turn)(worker *))
 {
-    worker workers[2];
+    static worker workers[MOST_THREADS];
     double means[MOST_WINDOWS];
     begin_threads(threads);
     for (int i = 0; i < threads; i++) {
-        workers[i] = (worker){.core = i};
+        workers[i] = (worker){.number = i, .turn = turn, .random = 0x9E3779B97F4A7C15u + (uint64_t)i};
         pthread_create(&workers[i].thread, NULL, own, &workers[i]);
     }
     for (int window = 0; window < windows; window++) {
@@ -100,6 +196,7 @@ typedef struct passage {
     _Alignas(64) atomic_uint_fast64_t emptied;
     _Alignas(64) void *blocks[CHUNKS][CHUNK];
     size_t size;
+    int first; /* the number of the allocating thread; the next one frees */
     uint64_t passed; /* blocks, in this window */
 } passage;
 
@@ -114,7 +211,7 @@ static void wait_a_little(int *spins)
 static void *allocating(void *context)
 {
     passage *way = context;
-    pin(0);
+    pin(place[way->first]);
     allocator_enter();
     uint64_t filled = 0;
     int spins = 0;
@@ -141,7 +238,7 @@ static void *allocating(void *context)
 static void *freeing(void *context)
 {
     passage *way = context;
-    pin(1);
+    pin(place[way->first + 1]);
     allocator_enter();
     uint64_t emptied = 0;
     int spins = 0;
@@ -172,42 +269,87 @@ static void *freeing(void *context)
     return NULL;
 }
 
-static void passed(const char *name, size_t size)
+/* Pairs of threads; the mean over the pairs, per window. */
+static void passed(const char *name, int threads, size_t size)
 {
-    static passage way;
+    static passage ways[MOST_THREADS / 2];
     double samples[MOST_WINDOWS];
-    pthread_t threads[2];
-    atomic_store(&way.filled, 0);
-    atomic_store(&way.emptied, 0);
-    way.size = size;
-    begin_threads(2);
-    pthread_create(&threads[0], NULL, allocating, &way);
-    pthread_create(&threads[1], NULL, freeing, &way);
+    pthread_t both[MOST_THREADS];
+    begin_threads(threads);
+    for (int i = 0; i < threads; i += 2) {
+        passage *way = &ways[i / 2];
+        atomic_store(&way->filled, 0);
+        atomic_store(&way->emptied, 0);
+        way->size = size;
+        way->first = i;
+        pthread_create(&both[i], NULL, allocating, way);
+        pthread_create(&both[i + 1], NULL, freeing, way);
+    }
     for (int window = 0; window < windows; window++) {
         double took = let_run();
-        samples[window] = took / (double)(way.passed > 0 ? way.passed : 1);
+        samples[window] = 0;
+        for (int i = 0; i < threads / 2; i++) {
+            samples[window] += took / (double)(ways[i].passed > 0 ? ways[i].passed : 1) / (threads / 2);
+        }
     }
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+    for (int i = 0; i < threads; i++) {
+        pthread_join(both[i], NULL);
+    }
     pthread_barrier_destroy(&gate);
     print_samples(name, samples, windows);
 }
 
 void thread_cases(bool backwards)
 {
+    (void)order_cores(false, place);
     for (int i = 0; i < 4; i++) {
         int which = backwards ? 3 - i : i;
         if (which > 0 && cores() < 2) {
             continue;
         }
         if (which == 0 && wanted("threads.own_1")) {
-            own_blocks("threads.own_1", 1);
+            own_blocks("threads.own_1", 1, small_blocks);
         } else if (which == 1 && wanted("threads.own_2")) {
-            own_blocks("threads.own_2", 2);
+            own_blocks("threads.own_2", 2, small_blocks);
         } else if (which == 2 && wanted("threads.pass_64")) {
-            passed("threads.pass_64", 64);
+            passed("threads.pass_64", 2, 64);
         } else if (which == 3 && wanted("threads.pass_4096")) {
-            passed("threads.pass_4096", 4096);
+            passed("threads.pass_4096", 2, 4096);
+        }
+    }
+}
+
+/* The cases of a number of threads in one placement. */
+static void scaled(int threads, const char *placement)
+{
+    static const struct {
+        const char *name;
+        int (*turn)(worker *);
+    } cases[] = {{"small", small_blocks}, {"mixed", mixed_blocks}, {"arrays", arrays}, {"passed", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "scale.%d.%s.%s", threads, cases[i].name, placement);
+        if (!wanted(name)) {
+            continue;
+        }
+        if (cases[i].turn != NULL) {
+            own_blocks(name, threads, cases[i].turn);
+        } else if (threads % 2 == 0) {
+            passed(name, threads, 64);
+        }
+    }
+}
+
+void scale_cases(void)
+{
+    for (int in_turn = 0; in_turn < 2; in_turn++) {
+        int nodes = order_cores(in_turn != 0, place);
+        printf("# nodes\t%d\n", nodes);
+        if (in_turn && nodes == 1) {
+            break;
+        }
+        for (int threads = 1; threads <= cores() && threads <= MOST_THREADS; threads++) {
+            scaled(threads, in_turn ? "far" : "near");
         }
     }
 }

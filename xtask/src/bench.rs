@@ -20,6 +20,7 @@ mod processes;
 mod programs;
 mod record;
 mod replay;
+mod scale;
 mod terminal;
 
 use crate::run::compile;

@@ -89,9 +89,10 @@ cargo xtask <command>
   bench processes       measures arrays handed over to another process
   bench programs        measures whole programs with this and other allocators
   bench mpi             measures messages of arrays by MPICH and by Open MPI, beside NumPy's
-  bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
+  bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--threads N,M] [--library FILE] [--instructions] [--json]
              [--write [--copies]]
                         measures host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute;
+                        --threads: these numbers of threads, on cores of their own, near each other and on NUMA nodes in turn;
                         --write: writes the tables and plots of docs/performance.md and a file in benches/record; with --cases only
                         the tables of these cases
   replay LOG.. [--pools A,B] [--runs N] [--library FILE] [--json]

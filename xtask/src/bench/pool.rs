@@ -9,7 +9,7 @@ use super::figures::direction;
 use super::peers::{self, Api, Missing, Peer};
 use super::record::Record;
 use super::replay::Recording;
-use super::{copies, instructions, performance, terminal};
+use super::{copies, instructions, performance, scale, terminal};
 use crate::tools::{Done, command, has, io, output, root, run};
 use crate::{dist, python};
 use std::collections::BTreeSet;
@@ -45,8 +45,7 @@ const INSTRUCTIONS: &str = "instructions";
 /// The allocators of the quick run.
 const QUICK: &[&str] = &["tenure", "tenure-malloc", "glibc", "mimalloc3"];
 
-pub const HELP: &str =
-    "[--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write [--copies]]";
+pub const HELP: &str = "[--quick] [--runs N] [--peers A,B] [--cases C,D] [--threads N,M] [--library FILE] [--instructions] [--json] [--write [--copies]]";
 
 /// The options of the command line.
 #[derive(Default)]
@@ -59,6 +58,8 @@ struct Options<'a> {
     runs: usize,
     peers: Vec<&'a str>,
     cases: Vec<&'a str>,
+    /// Only these numbers of threads are measured, and nothing else.
+    threads: Vec<usize>,
     library: Option<PathBuf>,
 }
 
@@ -95,9 +96,15 @@ impl<'a> Options<'a> {
                 }
                 "--peers" => options.peers = value()?.split(',').collect(),
                 "--cases" => options.cases = value()?.split(',').collect(),
+                "--threads" => options.threads = scale::numbers(value()?)?,
                 "--library" => options.library = Some(io(Path::new("."), std::path::absolute(value()?))?),
                 unknown => return Err(format!("bench pool takes {HELP}, not {unknown}")),
             }
+        }
+        if !options.threads.is_empty()
+            && (options.json || options.write || options.instructions || !options.cases.is_empty())
+        {
+            return Err("--threads goes with --quick, --peers and --library only: it has cases of its own".into());
         }
         let groups: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
         for case in &options.cases {
@@ -152,6 +159,10 @@ pub fn bench(arguments: &[&str]) -> Done {
     };
     let (found, mut missing) = peers::find(&asked, &library)?;
     programs(&found)?;
+    if !options.threads.is_empty() {
+        missing.iter().for_each(|(name, why)| eprintln!("{name}: missing: {why}"));
+        return scale::measure(&found, &options.threads, options.quick);
+    }
     let (mut runs, mut copies) = (Vec::new(), Vec::new());
     for number in 0..options.runs {
         let run = measure(&found, &options, number > 0, &mut missing)?;
