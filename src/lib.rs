@@ -104,6 +104,8 @@ pub mod report;
 
 pub mod listen;
 
+pub mod background;
+
 #[cfg(not(loom))]
 pub mod load;
 

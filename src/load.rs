@@ -1,9 +1,10 @@
-//! The load of the library: the listener starts if the environment variable `TENURE_LISTEN` asks for it, and a log of events if
-//! `TENURE_EVENTS` names a file.
+//! The load of the library: the listener and the background thread start if the environment variables `TENURE_LISTEN` and
+//! `TENURE_BACKGROUND` ask for them, and a log of events if `TENURE_EVENTS` names a file.
 //!
 //! Contract: without the variables this reads the environment and does nothing else. A program that runs with more rights than its caller
 //! ignores them. A failure is printed, because no call could return it.
 
+use crate::background;
 use crate::boundary;
 use crate::error::{self, Result};
 use crate::listen;
@@ -21,6 +22,9 @@ extern "C" fn at_load() {
     let is_on = |value: &CStr| [&b"1"[..], b"true", b"on"].contains(&value.to_bytes());
     if os::with_variable(c"TENURE_LISTEN", is_on) == Some(true) {
         start("TENURE_LISTEN", listen::start);
+    }
+    if os::with_variable(c"TENURE_BACKGROUND", is_on) == Some(true) {
+        start("TENURE_BACKGROUND", background::start);
     }
     os::with_variable(c"TENURE_EVENTS", |path| {
         if !path.is_empty() {

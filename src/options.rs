@@ -15,6 +15,7 @@ static CHECK_MANAGED: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
 static TORCH_EXITS: AtomicBool = AtomicBool::new(false);
 static LISTENS: AtomicBool = AtomicBool::new(false);
+static BACKGROUND: AtomicBool = AtomicBool::new(false);
 static TRANSFER_CHUNK_BYTES: AtomicU64 = AtomicU64::new(4 << 20);
 static TRANSFER_CHUNKS: AtomicU64 = AtomicU64::new(8);
 
@@ -71,6 +72,16 @@ pub fn listens() -> bool {
 /// Sets whether the process answers requests of the `tenure` command.
 pub fn set_listens(on: bool) {
     LISTENS.store(on, Ordering::Relaxed);
+}
+
+/// Whether a thread of the library gives memory back that has decayed.
+pub fn background() -> bool {
+    BACKGROUND.load(Ordering::Relaxed)
+}
+
+/// Sets whether a thread of the library gives memory back that has decayed.
+pub fn set_background(on: bool) {
+    BACKGROUND.store(on, Ordering::Relaxed);
 }
 
 /// The size in bytes of the chunks in which copies between host and device are staged.
@@ -202,7 +213,7 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, check, check_managed, abort_on_misuse, listen, transfer.chunk, \
+            "there is no option \"{name}\"; the options are strict, check, check_managed, abort_on_misuse, background, listen, transfer.chunk, \
              transfer.chunks, transfer.kernels, stream.default, stream.wait, torch.on_failure and pool.<device>.<field of tn_pool_options>"
         ),
     )
@@ -246,6 +257,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
             }
             (on, _) => set_listens(on),
         },
+        "background" => set_background(switch(name, text)?),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "transfer.chunks" => TRANSFER_CHUNKS.store(chunks(name, text)?, Ordering::Relaxed),
         "transfer.kernels" => TRANSFER_KERNELS.store(kernels(name, text)? as u32, Ordering::Relaxed),
@@ -294,6 +306,7 @@ pub fn get(name: &str) -> Result<Text> {
             "check_managed" => text.write_str(flag(check_managed())),
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
             "listen" => text.write_str(flag(listens())),
+            "background" => text.write_str(flag(background())),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "transfer.chunks" => write!(text, "{}", transfer_chunks()),
             "transfer.kernels" => text.write_str(transfer_kernels().name()),

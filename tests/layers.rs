@@ -57,6 +57,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("launch", 8, true),
     ("plugin", 8, true),
     ("report", 9, false),
+    ("background", 9, false),
     ("listen", 9, false),
     ("load", 9, true),
     ("unload", 9, true),

@@ -1,19 +1,18 @@
 //! Free memory that goes back by age (PH-21). In a file of its own: the pools of other tests would keep fast paths off, or on.
 
 mod support {
+    pub mod decay;
     pub mod pools;
 }
 
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
+use support::decay::*;
 use support::pools::*;
 use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate, tn_pool_release};
 use tenure::pool::{self, is_decaying};
 use tenure::types::*;
 
-const MIB: u64 = 1 << 20;
-/// `release_threshold` of a pool with little in use.
-const MAY_STAY: u64 = 64 * MIB;
 const HALF_LIFE: Duration = Duration::from_millis(250);
 
 /// The tests of this file run one after another in one process: whether anything decays is a property of the process.
@@ -23,28 +22,10 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Allocates blocks of 32 MiB and frees them. Returns the time when the first was freed.
-fn rise_and_fall(pool: &TestPool, blocks: usize) -> Instant {
-    let blocks: Vec<_> = (0..blocks).map(|_| pool.get(32 << 20)).collect();
-    let fell = Instant::now();
-    blocks.into_iter().for_each(|block| pool.give(block));
-    fell
-}
-
 /// The least that is left of a peak after a time: its half after each half-life, without what is left of the last.
 fn at_least(peak: u64, since: Instant) -> u64 {
     let halves = since.elapsed().as_millis() / HALF_LIFE.as_millis() + 1;
     peak >> halves.min(63)
-}
-
-/// Calls `call` until so little is reserved, for a minute at most.
-fn calls_until(pool: &TestPool, most: u64, mut call: impl FnMut()) {
-    let start = Instant::now();
-    while pool.stats().reserved_bytes > most {
-        assert!(start.elapsed() < Duration::from_secs(60), "{} bytes are still reserved", pool.stats().reserved_bytes);
-        std::thread::sleep(Duration::from_millis(1));
-        call();
-    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ mod stream_ordered;
 
 mod thread_heap;
 
-pub use backing::decayed::is_decaying;
+pub use backing::decayed::{give_back_decayed, is_decaying};
 pub use backing::listener::{Callback, Release};
 pub use backing::pressure::on_missing_memory;
 #[cfg(not(any(loom, preload)))]

@@ -27,22 +27,20 @@ pub fn is_decaying() -> bool {
     ANY.load(Ordering::Relaxed)
 }
 
-/// Gives back what has decayed, if it is time to. For slow paths of allocations.
+/// Gives back what has decayed, if it is time to. For slow paths of allocations. True: more is due.
 #[inline(always)]
-pub fn give_back_decayed() {
-    if is_decaying() {
-        look();
-    }
+pub fn give_back_decayed() -> bool {
+    is_decaying() && look()
 }
 
 #[cold]
 #[inline(never)]
-fn look() {
+fn look() -> bool {
     // The library's own allocations come here too where it replaces malloc.
-    let Some(thread) = thread::current_if_registered().filter(|thread| !thread.is_inside()) else { return };
+    let Some(thread) = thread::current_if_registered().filter(|thread| !thread.is_inside()) else { return false };
     let (now, last) = (os::coarse_ms(), SEARCHED_MS.load(Ordering::Relaxed));
     if now == last || SEARCHED_MS.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-        return;
+        return false;
     }
     thread::set_due(false);
     thread_heap::shorten_allowances(thread);
@@ -56,7 +54,8 @@ fn look() {
             }
         }
     });
-    if found.is_some_and(|pool| pool.enforce_threshold(pool.state.lock(), usize::MAX)) {
+    let more_is_due = found.is_some_and(|pool| pool.enforce_threshold(pool.state.lock(), usize::MAX));
+    if more_is_due {
         SEARCHED_MS.store(0, Ordering::Relaxed);
         thread::set_due(true);
         // Another thread may have ended the decay since, and would not turn fast paths on again.
@@ -64,6 +63,7 @@ fn look() {
             thread::set_due(false);
         }
     }
+    more_is_due
 }
 
 impl Pool {
