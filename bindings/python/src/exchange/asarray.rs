@@ -44,7 +44,7 @@ pub fn from_buffer<'py>(
     if let Some(array) = ForeignNdarray::of(object)
         && (writable != Some(true) || !array.readonly())
     {
-        return from_ndarray(py, &array, writable == Some(false), copy);
+        return from_ndarray(py, &array, writable == Some(false), copy, PyErr::from);
     }
     let memory = match ForeignBuffer::of(object, writable) {
         Ok(memory) => memory,

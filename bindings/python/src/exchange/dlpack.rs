@@ -295,7 +295,7 @@ pub fn from_dlpack<'py>(
                 && copy != Some(true)
                 && let Some(array) = ForeignNdarray::of(object).filter(ForeignNdarray::counts_in_elements)
             {
-                return from_ndarray(py, &array, false, copy);
+                return from_ndarray(py, &array, false, copy, errors::exporting);
             }
             if device.is_none()
                 && let Some(tensor) = dlpack_table::struct_of(object)?

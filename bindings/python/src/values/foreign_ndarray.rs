@@ -1,7 +1,8 @@
 //! NumPy's own arrays, read by their C struct: their layout, and arrays on their bytes. Neither a buffer nor a capsule is made for them.
 //!
-//! Contract: only exact `numpy.ndarray` objects with one of the usual element types are taken. The fields of the struct are part of
-//! NumPy's stable interface. They are compared once with what Python code sees; where they differ, no array is taken. Callers go the way of
+//! Contract: only exact `numpy.ndarray` objects with one of the usual element types are taken, and only with the strides that NumPy's
+//! buffers have: those of a contiguous array say nothing where an axis has one element or none. The fields of the struct are part of NumPy's
+//! stable interface. They are compared once with what Python code sees; where they differ, no array is taken. Callers go the way of
 //! any other object for what is not taken. An import owns a reference to the array until the library reports that nothing uses the bytes
 //! any more, on any thread.
 
@@ -27,6 +28,9 @@ struct Fields {
     flags: c_int,
 }
 
+/// `NPY_ARRAY_C_CONTIGUOUS` and `NPY_ARRAY_F_CONTIGUOUS`
+const C_CONTIGUOUS: c_int = 1;
+const F_CONTIGUOUS: c_int = 2;
 /// `NPY_ARRAY_WRITEABLE`
 const WRITEABLE: c_int = 0x400;
 /// `NPY_ARRAY_WARN_ON_WRITE`: NumPy's buffers of such arrays are read-only.
@@ -79,7 +83,8 @@ impl<'a, 'py> ForeignNdarray<'a, 'py> {
         // SAFETY: attached; an array's element type is a live object.
         let dtype = unsafe { Bound::from_borrowed_ptr(py, (*object.as_ptr().cast::<Fields>()).dtype) };
         let dtype = known_dtype_of(&dtype).ok()??;
-        Some(ForeignNdarray { object, dtype })
+        let array = ForeignNdarray { object, dtype };
+        array.has_usual_strides().then_some(array)
     }
 
     fn fields(&self) -> *const Fields {
@@ -100,11 +105,37 @@ impl<'a, 'py> ForeignNdarray<'a, 'py> {
         unsafe { (*self.fields()).flags & (WRITEABLE | WARN_ON_WRITE) != WRITEABLE }
     }
 
-    /// Whether every stride is a multiple of the element's size, as DLPack requires.
+    /// Length and stride of an axis.
+    fn axis(&self, axis: usize) -> (i64, i64) {
+        // SAFETY: as above; there is one of each for each axis.
+        unsafe { (*(*self.fields()).shape.add(axis), *(*self.fields()).strides.add(axis)) }
+    }
+
+    /// Whether a contiguous array has the strides that follow from its shape.
+    fn has_usual_strides(&self) -> bool {
+        // SAFETY: as above.
+        let flags = unsafe { (*self.fields()).flags };
+        let n_axes = self.ndim() as usize;
+        let mut expected = kind(self.dtype).item_bytes as i64;
+        let mut is_usual = |axis: usize| {
+            let (length, stride) = self.axis(axis);
+            let is_usual = stride == expected;
+            expected = expected.wrapping_mul(length);
+            is_usual
+        };
+        if flags & C_CONTIGUOUS != 0 {
+            (0..n_axes).rev().all(&mut is_usual)
+        } else {
+            flags & F_CONTIGUOUS == 0 || (0..n_axes).all(&mut is_usual)
+        }
+    }
+
+    /// Whether address and strides are multiples of the element's size, as DLPack requires.
     pub fn counts_in_elements(&self) -> bool {
         let item = kind(self.dtype).item_bytes as i64;
-        // SAFETY: as above; a stride for each axis.
-        (0..self.ndim() as usize).all(|axis| unsafe { *(*self.fields()).strides.add(axis) } % item == 0)
+        // SAFETY: as above.
+        let address = unsafe { (*self.fields()).data } as i64;
+        address % item == 0 && (0..self.ndim() as usize).all(|axis| self.axis(axis).1 % item == 0)
     }
 
     /// Makes an array on the bytes. It keeps the NumPy array alive until nothing uses them any more.
