@@ -1971,7 +1971,9 @@ const char *tn_last_error(void);
  *                 "check", for tests: arrays of the host's pools that are made later are accessible only while a guard or an export has them
  *                 open; the environment variable TENURE_CHECK=1 sets it from the start. "check_managed", for tests: each set and update of a
  *                 shared variable first checks that nobody changed its bytes through a raw pointer. "abort_on_misuse": an invalid free
- *                 aborts the process. "listen": the process answers the `tenure` command of its own user, until it ends; the environment
+ *                 aborts the process. "background": a thread of the library gives
+ *                 memory back that has decayed, ten times a second; TENURE_BACKGROUND=1 in the environment sets it when the library is
+ *                 loaded. "listen": the process answers the `tenure` command of its own user, until it ends; the environment
  *                 variable TENURE_LISTEN=1 sets it when the library is loaded. "transfer.chunk": the size in bytes of the chunks in
  *                 which copies between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64.
  *                 "transfer.kernels": whether kernels of the library do copies and fills on a GPU: auto, where they are faster; on, wherever they
@@ -1982,7 +1984,7 @@ const char *tn_last_error(void);
  * @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; null or exit; a number,
  *                 optionally followed by KiB, MiB or GiB; none.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, a default pool that exists already, or "listen" set to 0
- *         in a process that listens; TN_ERR_NO_HOST_MEMORY and TN_ERR_IO if "listen" fails.
+ *         in a process that listens; TN_ERR_NO_HOST_MEMORY if "background" or "listen" fails, and TN_ERR_IO if "listen" does.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup library
