@@ -102,9 +102,9 @@ pub mod plugin;
 
 pub mod report;
 
-pub mod listen;
-
 pub mod background;
+
+pub mod listen;
 
 #[cfg(not(loom))]
 pub mod load;
