@@ -13,7 +13,7 @@ use crate::pool::span::{Kind, PATTERN, Span, table};
 use crate::pool::state::Found;
 use crate::pool::{HOST, Pool, log, messages, remote_free, stream_ordered, thread_heap};
 use crate::sys::{checker, os};
-use crate::thread::Thread;
+use crate::thread::{self, Thread};
 use crate::types::*;
 use core::convert::Infallible;
 use core::sync::atomic::Ordering;
@@ -47,7 +47,10 @@ pub(in crate::pool) fn free_for(
     address: usize,
     bytes: Option<usize>,
 ) -> Result<usize> {
-    match thread_heap::deallocate(through, address, BlockState::Raw) {
+    let fast = through
+        .zip(thread::current_if_registered())
+        .and_then(|(pool, thread)| thread_heap::deallocate_in_fast(thread, pool, address, BlockState::Raw));
+    match fast.or_else(|| thread_heap::deallocate(through, address, BlockState::Raw)) {
         Some(requested) if bytes.is_none_or(|bytes| bytes == requested) => Ok(requested),
         Some(requested) => {
             if let Some(pool) = through {

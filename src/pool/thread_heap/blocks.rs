@@ -3,7 +3,7 @@
 //! Contract: called by the heap's thread, inside the library. Only the cold functions take a lock, call the system or
 //! allocate. Nothing panics.
 
-use super::{Heap, Watermark, deallocate_in_fast};
+use super::{Heap, Watermark};
 use crate::device::host::GRANULE;
 use crate::pool::backing::decayed::{give_back_decayed, is_decaying};
 use crate::pool::client::{Client, PLAIN};
@@ -75,11 +75,6 @@ pub fn allocate_collected(
 #[inline]
 pub fn deallocate(through: Option<&'static Pool>, address: usize, state: BlockState) -> Option<usize> {
     let thread = thread::current();
-    if let Some(pool) = through
-        && let Some(requested) = deallocate_in_fast(thread, pool, address, state)
-    {
-        return Some(requested);
-    }
     let inside = CriticalSection::enter(thread);
     let span = table::get(address)?;
     let Some(heap) = span.heap() else { return free_large(thread, through, span, address, state) };
