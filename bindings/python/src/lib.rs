@@ -41,6 +41,7 @@ mod values {
     pub mod foreign_buffer;
     pub mod foreign_ndarray;
     pub mod numpy_api;
+    pub mod owner;
 }
 
 mod handles {

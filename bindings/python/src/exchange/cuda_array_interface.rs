@@ -6,7 +6,6 @@
 //! object alive until nothing uses its memory any more.
 
 use crate::api::{self, Failure, Id, cuda};
-use crate::base::interpreter::while_alive;
 use crate::base::{errors, site};
 use crate::exchange::array_interface::{Described, axes_of, interface, keep, typestr};
 use crate::exchange::buffer::Proxy;
@@ -14,7 +13,7 @@ use crate::exchange::export_class::{Class, open_by};
 use crate::handles::array::Array;
 use crate::types::*;
 use crate::values::convert::{crossing, kind};
-use core::ffi::c_void;
+use crate::values::owner::keep_owner;
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -127,40 +126,6 @@ pub fn _lend<'py>(py: Python<'py>, array: &Bound<'py, Array>, reads: bool) -> Py
     Ok((lent, interface))
 }
 
-/// A Python object that keeps the memory of an import. The library gets it as the context of the release.
-pub struct Owner(Py<PyAny>);
-
-impl Owner {
-    /// Calls `import` with a release and its context, which keep the object until the release runs.
-    pub fn keep(
-        object: &Bound<'_, PyAny>,
-        import: impl FnOnce(tn_release_callback, *mut c_void) -> api::Result<Id>,
-    ) -> api::Result<Id> {
-        let context = Box::into_raw(Box::new(Owner(object.clone().unbind())));
-        let imported = import(Some(release_owner), context.cast());
-        if imported.is_err() {
-            // SAFETY: an import that fails does not call the release, so the box is still ours.
-            drop(unsafe { Box::from_raw(context) });
-        }
-        imported
-    }
-}
-
-/// Called by the library when nothing uses the memory any more.
-///
-/// # Safety
-/// - `context` comes from `Box::into_raw` of an `Owner` and is passed once.
-unsafe extern "C" fn release_owner(context: *mut c_void) {
-    // Nothing may unwind into the library. Without an interpreter the object is gone as well.
-    let _ = std::panic::catch_unwind(|| {
-        // SAFETY: by this function's list.
-        let Owner(object) = *unsafe { Box::from_raw(context.cast::<Owner>()) };
-        let mut object = Some(object);
-        while_alive(|py| object.take().map(|object| object.drop_ref(py)));
-        core::mem::forget(object);
-    });
-}
-
 /// The fields of an object's interface, read once.
 struct Source {
     shape: Vec<i64>,
@@ -257,7 +222,7 @@ pub fn from_cuda_array_interface<'py>(
     let raw = source.raw(py)?;
     let flags = crossing(copy) | if sync { 0 } else { TN_UNORDERED };
     let _site = site::here(py);
-    let imported = Owner::keep(object, |release, context| {
+    let imported = keep_owner(object, |release, context| {
         // SAFETY: the lists are those of `source`; the object keeps the memory until the release drops it.
         unsafe { api::import_cuda_array_interface(&raw, flags, release, context) }
     });

@@ -4,9 +4,10 @@
 
 use crate::api;
 use crate::base::{errors, site};
-use crate::exchange::cuda_array_interface::{Lent, Owner};
+use crate::exchange::cuda_array_interface::Lent;
 use crate::handles::array::Array;
 use crate::types::*;
+use crate::values::owner::keep_owner;
 use pyo3::prelude::*;
 
 /// Fills the struct at an address with a matrix on the array's bytes, and returns the export, which ends with its object.
@@ -30,7 +31,7 @@ pub fn _lend_cudamat(
 #[pyfunction]
 pub fn _from_cudamat<'py>(py: Python<'py>, address: usize, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
     let _site = site::here(py);
-    let imported = Owner::keep(owner, |release, context| {
+    let imported = keep_owner(owner, |release, context| {
         // SAFETY: as in `_lend_cudamat`; the owner keeps the elements until the release drops it.
         unsafe { api::import_cudamat(address as *const tn_cudamat, TN_REQUIRE_BORROW, release, context) }
     });

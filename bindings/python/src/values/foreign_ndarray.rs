@@ -7,9 +7,10 @@
 //! any more, on any thread.
 
 use crate::api;
-use crate::base::interpreter::while_alive;
 use crate::types::*;
 use crate::values::convert::{cached_objects, kind, known_dtype_of};
+use crate::values::numpy_api::WRITEABLE;
+use crate::values::owner::keep_owner;
 use core::ffi::{c_int, c_void};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -31,8 +32,6 @@ struct Fields {
 /// `NPY_ARRAY_C_CONTIGUOUS` and `NPY_ARRAY_F_CONTIGUOUS`
 const C_CONTIGUOUS: c_int = 1;
 const F_CONTIGUOUS: c_int = 2;
-/// `NPY_ARRAY_WRITEABLE`
-const WRITEABLE: c_int = 0x400;
 /// `NPY_ARRAY_WARN_ON_WRITE`: NumPy's buffers of such arrays are read-only.
 const WARN_ON_WRITE: c_int = 1 << 31;
 
@@ -153,28 +152,9 @@ impl<'a, 'py> ForeignNdarray<'a, 'py> {
             };
             ((*fields).data, layout)
         };
-        let context = self.object.clone().into_ptr();
-        // SAFETY: the reference keeps memory and lists until `release_array` gets it, on any thread.
-        let made = unsafe { api::import_host(data, &layout, flags, Some(release_array), context.cast()) };
-        if made.is_err() {
-            // SAFETY: an import that fails does not call the release, so the reference is still ours. The caller has another one.
-            unsafe { ffi::Py_DecRef(context) };
-        }
-        made.map(|(id, _how)| id)
+        keep_owner(self.object, |release, context| {
+            // SAFETY: the reference keeps memory and lists until the release runs.
+            unsafe { api::import_host(data, &layout, flags, release, context) }.map(|(id, _how)| id)
+        })
     }
-}
-
-/// Called by the library when nothing uses the bytes any more.
-///
-/// # Safety
-/// - `context` is a reference to an array and is passed once.
-unsafe extern "C" fn release_array(context: *mut c_void) {
-    // Nothing may unwind into the library.
-    let _ = std::panic::catch_unwind(|| {
-        // Without an interpreter the array is gone as well.
-        while_alive(|_| {
-            // SAFETY: attached; by this function's list.
-            unsafe { ffi::Py_DecRef(context.cast()) }
-        });
-    });
 }

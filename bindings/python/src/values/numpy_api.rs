@@ -18,7 +18,7 @@ const NEW_FROM_DESCR: usize = 94;
 /// The index of `PyArray_SetBaseObject`, since 1.7.
 const SET_BASE_OBJECT: usize = 282;
 /// `NPY_ARRAY_WRITEABLE`
-const WRITEABLE: c_int = 0x400;
+pub const WRITEABLE: c_int = 0x400;
 
 type NewFromDescr = unsafe extern "C" fn(
     *mut ffi::PyTypeObject,
