@@ -1,4 +1,5 @@
 """Linear algebra that overwrites, beside NumPy and SciPy: L of A + D with a diagonal D, and the solution of (A + D) x = b.
+Products of two matrices, of float64 and float32, beside NumPy.
 
     linalg.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn,
                                      and a line "case.bytes" with the peak of bytes beside those of A, D and b
@@ -20,6 +21,8 @@ import tenure
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
 SIDES = (64, 200, 1000, 2000)
+PRODUCT_SIDES = (512, 1024, 2048)
+PRODUCT_TYPES = (np.float64, np.float32)
 SECONDS = 0.5  # seconds per case
 LEAST, MOST = 3, 400  # turns
 
@@ -34,6 +37,15 @@ class Problem:
         self.d = random.random(n) + 1
         self.b = random.standard_normal(n)
         self.tenure_d, self.tenure_b = tenure.array(self.d), tenure.array(self.b)
+
+
+class Factors:
+    """Two matrices to multiply."""
+
+    def __init__(self, n, dtype):
+        random = np.random.default_rng(n)
+        self.a, self.b = (random.standard_normal((n, n)).astype(dtype) for _ in range(2))
+        self.tenure_a, self.tenure_b = tenure.array(self.a), tenure.array(self.b)
 
 
 def tenure_factor(p, a):
@@ -72,6 +84,15 @@ def scipy_solve(p, a):
     return cho_solve(factor, p.b, check_finite=False)
 
 
+def tenure_product(p, _):
+    return (tenure.lazy(p.tenure_a) @ tenure.lazy(p.tenure_b)).compute()
+
+
+def numpy_product(p, _):
+    return p.a @ p.b
+
+
+PRODUCTS = {"tenure_product": tenure_product, "numpy_product": numpy_product}
 WAYS = {
     f"{library}_{what}": globals()[f"{library}_{what}"]
     for what in ("factor", "solve")
@@ -80,12 +101,14 @@ WAYS = {
 
 
 def fresh(p, name):
-    """A new A in a list; popping it takes the only reference."""
+    """A new A in a list; popping it takes the only reference. A product overwrites nothing."""
+    if name in PRODUCTS:
+        return []
     return [tenure.array(p.a) if name.startswith("tenure") else p.a.copy()]
 
 
 def samples(p, name):
-    way, taken = WAYS[name], []
+    way, taken = (WAYS | PRODUCTS)[name], []
     way(p, fresh(p, name))
     while len(taken) < LEAST or (sum(taken) < SECONDS and len(taken) < MOST):
         a = fresh(p, name)
@@ -110,6 +133,22 @@ def peak(p, name):
     return seen + pool.stats().peak_requested_bytes - before
 
 
+def check_products(p):
+    """Fails if the products differ by more than rounding."""
+    ours, theirs = (np.asarray(way(p, [])) for way in PRODUCTS.values())
+    assert np.allclose(ours, theirs, rtol=0, atol=len(theirs) * 10 * np.finfo(theirs.dtype).eps)
+
+
+def measure_products(backwards):
+    cases = [(n, dtype, name) for n in PRODUCT_SIDES for dtype in PRODUCT_TYPES for name in PRODUCTS]
+    for n, dtype, name in reversed(cases) if backwards else cases:
+        p = Factors(n, dtype)
+        check_products(p)
+        taken = samples(p, name)
+        case = f"{name}_{np.dtype(dtype).name}_{n}"
+        print(f"{case}\t{min(taken) * 1e9:.0f}\t{statistics.median(taken) * 1e9:.0f}")
+
+
 def check(p, name):
     """Fails if a result is wrong."""
     full, result = p.a + np.diag(p.d), np.asarray(WAYS[name](p, fresh(p, name)))
@@ -132,6 +171,7 @@ def main():
         taken, most = samples(p, name), peak(p, name)
         print(f"{name}_{n}\t{min(taken) * 1e9:.0f}\t{statistics.median(taken) * 1e9:.0f}")
         print(f"{name}_{n}.bytes\t{most}\t{most}")
+    measure_products(sys.argv[1] == "backwards")
 
 
 main()

@@ -27,6 +27,8 @@ static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 static STREAM_WAITS_BLOCK: AtomicBool = AtomicBool::new(false);
 /// A [`Kernels`].
 static TRANSFER_KERNELS: AtomicU32 = AtomicU32::new(Kernels::Auto as u32);
+/// A [`Blas`].
+static EXPR_BLAS: AtomicU32 = AtomicU32::new(Blas::Auto as u32);
 
 /// Whether a release is refused while the array is borrowed, given or exported.
 #[inline]
@@ -126,6 +128,38 @@ pub fn transfer_kernels() -> Kernels {
     Kernels::ALL[TRANSFER_KERNELS.load(Ordering::Relaxed) as usize].0
 }
 
+/// Which library computes the products of matrices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blas {
+    /// Large ones by an OpenBLAS that the process has loaded already; others by faer.
+    Auto,
+    /// OpenBLAS.
+    OpenBlas,
+    /// faer.
+    Faer,
+}
+
+impl Blas {
+    const ALL: [(Blas, &str); 3] = [(Blas::Auto, "auto"), (Blas::OpenBlas, "openblas"), (Blas::Faer, "faer")];
+
+    /// The value as text.
+    pub fn name(self) -> &'static str {
+        Blas::ALL[self as usize].1
+    }
+}
+
+/// Which library computes the products of matrices.
+pub fn blas() -> Blas {
+    Blas::ALL[EXPR_BLAS.load(Ordering::Relaxed) as usize].0
+}
+
+fn blas_of(name: &str, text: &str) -> Result<Blas> {
+    let found = Blas::ALL.iter().find(|(_, known)| *known == text).map(|(blas, _)| *blas);
+    found.ok_or_else(|| {
+        fail(TN_ERR_INVALID, format_args!("option {name} must be auto, openblas or faer, not \"{text}\""))
+    })
+}
+
 fn kernels(name: &str, text: &str) -> Result<Kernels> {
     let found = Kernels::ALL.iter().find(|(_, known)| *known == text).map(|(kernels, _)| *kernels);
     found.ok_or_else(|| fail(TN_ERR_INVALID, format_args!("option {name} must be auto, on or off, not \"{text}\"")))
@@ -213,8 +247,8 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; the options are strict, check, check_managed, abort_on_misuse, background, listen, transfer.chunk, \
-             transfer.chunks, transfer.kernels, stream.default, stream.wait, torch.on_failure and pool.<device>.<field of tn_pool_options>"
+            "there is no option \"{name}\"; the options are strict, check, check_managed, abort_on_misuse, background, listen, \
+             expr.blas, transfer.chunk, transfer.chunks, transfer.kernels, stream.default, stream.wait, torch.on_failure and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -258,6 +292,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
             (on, _) => set_listens(on),
         },
         "background" => set_background(switch(name, text)?),
+        "expr.blas" => EXPR_BLAS.store(blas_of(name, text)? as u32, Ordering::Relaxed),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "transfer.chunks" => TRANSFER_CHUNKS.store(chunks(name, text)?, Ordering::Relaxed),
         "transfer.kernels" => TRANSFER_KERNELS.store(kernels(name, text)? as u32, Ordering::Relaxed),
@@ -307,6 +342,7 @@ pub fn get(name: &str) -> Result<Text> {
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
             "listen" => text.write_str(flag(listens())),
             "background" => text.write_str(flag(background())),
+            "expr.blas" => text.write_str(blas().name()),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "transfer.chunks" => write!(text, "{}", transfer_chunks()),
             "transfer.kernels" => text.write_str(transfer_kernels().name()),
@@ -351,6 +387,11 @@ mod tests {
         for name in ["on", "off", "auto"] {
             set("transfer.kernels", name).unwrap();
             assert_eq!(get("transfer.kernels").unwrap().as_str(), name);
+        }
+        assert!(set("expr.blas", "mkl").is_err());
+        for (name, value) in [("openblas", Blas::OpenBlas), ("faer", Blas::Faer), ("auto", Blas::Auto)] {
+            set("expr.blas", name).unwrap();
+            assert_eq!((get("expr.blas").unwrap().as_str(), blas()), (name, value));
         }
         assert!(set("torch.on_failure", "throw").is_err() && !torch_exits());
         for name in ["exit", "null"] {

@@ -11,7 +11,7 @@ mod support {
 }
 
 use support::expr::*;
-use tenure::ffi::expr::*;
+use tenure::ffi::{expr::*, library::tn_option_set};
 use tenure::types::*;
 
 #[test]
@@ -41,4 +41,13 @@ fn whole_matrices_are_refused_and_diagonals_are_not() {
     [x, triangle, diagonal].into_iter().for_each(drop_expr);
     [v, w, m, d].into_iter().for_each(drop_array);
     end(pool);
+}
+
+#[test]
+fn openblas_is_refused() {
+    // SAFETY: two texts.
+    assert_eq!(unsafe { tn_option_set(c"expr.blas".as_ptr(), c"openblas".as_ptr()) }, TN_ERR_UNSUPPORTED);
+    assert!(last_error().contains("feature \"linalg\""), "{}", last_error());
+    // SAFETY: two texts.
+    ok(unsafe { tn_option_set(c"expr.blas".as_ptr(), c"faer".as_ptr()) });
 }

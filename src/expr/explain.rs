@@ -9,12 +9,15 @@ use super::node::{self, Graph, NONE, Progress};
 use super::op::Op;
 use super::predict::{Location, base_of, predict};
 use crate::error::{Result, fail};
+use crate::kernels;
 use crate::slots::Id;
 use crate::types::*;
 use core::fmt::{self, Write};
 
 /// Calls `visit` with the explanation.
 pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> Result<()> {
+    // The loader is asked before the lock is taken.
+    kernels::look();
     let mut graph = node::graph();
     let root = graph.find(id)?;
     let format = format?;

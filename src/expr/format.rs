@@ -110,9 +110,10 @@ pub(super) fn write_operation(
     let operation = op.operation.name();
     let of = |side: usize| graph[op.numbers[side]].up;
     let view = op.operation == Operation::Transpose;
+    let by = if step.openblas { ", by OpenBLAS" } else { "" };
     if format == Format::Dot {
         let color = if step.target.is_some() || view { "palegreen" } else { "white" };
-        writeln!(text, "  n{label} [label=\"{operation}\\n{what}\" style=filled fillcolor={color}];")?;
+        writeln!(text, "  n{label} [label=\"{operation}{by}\\n{what}\" style=filled fillcolor={color}];")?;
         for side in 0..op.count {
             write!(text, "  n{} -> n{label} [label=\"", of(side))?;
             match (view, step.target == Some(side), step.destroys && side == 0) {
@@ -136,6 +137,7 @@ pub(super) fn write_operation(
         Some(side) => write!(text, "in place of [{}]", of(side))?,
         None => text.write_str("a new array")?,
     }
+    text.write_str(by)?;
     if step.destroys {
         write!(text, ", factors in place of [{}]", of(0))?;
     }

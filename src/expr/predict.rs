@@ -7,7 +7,8 @@ use super::node::Graph;
 use super::op::Op;
 use super::rules::{self, Operand};
 use crate::error::Result;
-use crate::layout::{Form, Layout};
+use crate::kernels;
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Operation, ledger_of_claim};
 use crate::types::*;
 
@@ -71,6 +72,8 @@ pub(super) struct Step {
     pub(crate) asked: [bool; 2],
     pub(crate) why: [u32; 2],
     pub(crate) location: Location,
+    /// OpenBLAS computes it.
+    pub(crate) openblas: bool,
 }
 
 pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<Step> {
@@ -90,6 +93,9 @@ pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<
             base: locations.len() as u32,
             alive: 1,
         },
+        openblas: op.operation == Operation::Multiply
+            && op.forms == [Form::Full; 2]
+            && is_for_openblas(graph, op, locations)?,
     };
     if op.operation == Operation::Transpose {
         let from = locations[graph[numbers[0]].up as usize];
@@ -121,6 +127,22 @@ pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<
         step.passes = true;
     }
     Ok(step)
+}
+
+/// Whether OpenBLAS computes a product, by the layouts of its operands. Those that do not exist yet will be contiguous.
+fn is_for_openblas(graph: &Graph, op: &Op, locations: &[Location]) -> Result<bool> {
+    let layout = |side: usize| -> Result<Layout> {
+        let (number, location) = (op.numbers[side], locations[graph[op.numbers[side]].up as usize]);
+        match location.bytes {
+            Bytes::Own(_) => Layout::contiguous(op.dtype, &graph[number].shape, Order::C, 0),
+            Bytes::Claim(claim) => {
+                let locked = claim.lock_own();
+                let layout = &locked.get(claim).layout;
+                if location.transposed { layout.transpose() } else { layout.try_clone() }
+            }
+        }
+    };
+    Ok(kernels::would_multiply(&layout(0)?, &layout(op.count - 1)?))
 }
 
 fn is_sole(graph: &Graph, user: u32, operand: u32) -> bool {

@@ -1,4 +1,4 @@
-//! Factorisations, triangular solves and products of matrices, by faer, in place. The product with a triangle in place, which faer does not
+//! Factorisations, triangular solves and products of matrices, by faer, in place. Large products are offered to OpenBLAS (`openblas`) first. The product with a triangle in place, which faer does not
 //! have, is written here. Compiled with the Cargo feature `linalg`.
 //!
 //! faer's factorisations are fast on column-major matrices. A row-major matrix is the transpose of a column-major one. So Cholesky mirrors
@@ -6,7 +6,7 @@
 //! matrix.
 
 use super::diagonal::{Triangle, shape, zero_above};
-use super::{Float, Pivot, Workspace, address, with_float};
+use super::{Float, Pivot, Workspace, address, openblas, with_float};
 use crate::blit::HostView;
 use crate::layout::Layout;
 use faer::dyn_stack::MemStack;
@@ -133,6 +133,9 @@ fn mirror<T: Float>(matrix: MatMut<'_, T>, back: bool) {
 /// dst = m * x. `dst` shares no byte with either.
 pub fn matmul(dst: &HostView, m: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => {
+        if openblas::matmul::<T>(dst, m, x) {
+            return;
+        }
         // SAFETY: the elements of the views may be accessed, and the destination shares none.
         let (to, m, x) = unsafe { (matrix_mut::<T>(dst), matrix_ref::<T>(m), matrix_ref::<T>(x)) };
         product::matmul(to, Accum::Replace, m, x, T::of(1.0), Par::Seq);

@@ -1,15 +1,16 @@
 //! The computations of expressions, on memory for which the caller guarantees access ([`HostView`]).
 //!
 //! Contract: float32 and float64 in host memory. Operands may have any strides that are multiples of the element's size; results are dense.
-//! A result may share memory with an operand only as each function says, and its bits do not depend on that. Single-threaded. A
-//! [`Workspace`] of at most a few numbers per row is allocated before anything is written. For a matrix that is too singular the error is a
-//! [`Pivot`]; the caller makes a status from it. Tests: tests/expr.rs.
+//! A result may share memory with an operand only as each function says, and its bits do not depend on that. Single-threaded, except that
+//! OpenBLAS computes products on its own threads. A [`Workspace`] of at most a few numbers per row is allocated before anything is written.
+//! For a matrix that is too singular the error is a [`Pivot`]; the caller makes a status from it. Tests: tests/expr.rs.
 //!
 //! | file | what |
 //! |---|---|
 //! | `elementwise` | element by element, sums over an axis |
 //! | `diagonal` | what diagonals do to rows and columns, triangles |
 //! | `linalg` | factors, triangular solves, products |
+//! | `openblas` | products by OpenBLAS, if the option `expr.blas` gives them to it |
 //! | `no_linalg` | the same names without the Cargo feature `linalg`, never called |
 
 mod diagonal;
@@ -18,6 +19,8 @@ mod elementwise;
 
 #[cfg(feature = "linalg")]
 mod linalg;
+#[cfg(feature = "linalg")]
+mod openblas;
 #[cfg(not(feature = "linalg"))]
 #[path = "no_linalg.rs"]
 mod linalg;
@@ -27,6 +30,11 @@ pub use diagonal::{
     write_diagonal, zero_above,
 };
 pub use elementwise::{ALL_AXES, Binary, Unary, binary, scale, sum, unary};
+#[cfg(not(feature = "linalg"))]
+pub use linalg::{look, prepare_option, would_multiply};
+#[cfg(feature = "linalg")]
+pub use openblas::{look, prepare_option, would_multiply};
+
 pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle, times_triangle_from_right};
 
 use crate::blit::{HostView, Scratch};

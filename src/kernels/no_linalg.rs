@@ -5,6 +5,10 @@
 use super::diagonal::Triangle;
 use super::{Pivot, Workspace};
 use crate::blit::HostView;
+use crate::error::{Result as Outcome, fail};
+use crate::layout::Layout;
+use crate::options::Blas;
+use crate::types::TN_ERR_UNSUPPORTED;
 
 const REFUSED: &str = "refused when the expression is built";
 
@@ -21,6 +25,23 @@ pub fn lu_solve(_: &HostView, _: &HostView, _: &mut Workspace) -> Result<(), Piv
 /// See `linalg`.
 pub fn matmul(_: &HostView, _: &HostView, _: &HostView) {
     unreachable!("{REFUSED}")
+}
+
+/// See `openblas`. There are no products.
+pub fn prepare_option(name: &str, value: &str) -> Outcome<()> {
+    if (name, value) != ("expr.blas", Blas::OpenBlas.name()) {
+        return Ok(());
+    }
+    let text = "products are not in this build of the library; build it with the Cargo feature \"linalg\"";
+    Err(fail(TN_ERR_UNSUPPORTED, format_args!("option {name} cannot be {value}: {text}")))
+}
+
+/// See `openblas`.
+pub fn look() {}
+
+/// See `openblas`.
+pub fn would_multiply(_: &Layout, _: &Layout) -> bool {
+    false
 }
 
 /// See `linalg`.

@@ -5,15 +5,14 @@
 //! with their notes, so a copy is found whatever its file name, its visibility (RTLD_LOCAL) and the way it was linked, before its first call.
 //!
 //! Contract: only cold paths look for other copies, under no lock of the library, and without memory. Not found are copies in another
-//! namespace of the loader (`dlmopen`), and in a forked child all others: a thread that the child does not have may have held the lock of
-//! the loader's list.
+//! namespace of the loader (`dlmopen`), and in a forked child all others.
 //!
 //! The format of note and instance is shared by all versions of the library. A later format has another number, and is listed by its
 //! version alone.
 
+use super::objects::{self, Object, PATH_BYTES, search};
 use super::os;
 use crate::types::TN_VERSION;
-use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// What other copies read of this one.
@@ -65,6 +64,7 @@ core::arch::global_asm!(
 pub fn start(generation: u32, is_live: IsLive) {
     INSTANCE.generation.store(generation, Ordering::Relaxed);
     INSTANCE.process.store(os::process_number(), Ordering::Relaxed);
+    objects::start();
     // Pairs with the Acquire in `Found::is_live`.
     INSTANCE.is_live.store(is_live as *mut (), Ordering::Release);
 }
@@ -88,9 +88,6 @@ pub struct Found {
     /// Whether it is this copy.
     pub is_this: bool,
 }
-
-/// Longer paths lose their beginning.
-const PATH_BYTES: usize = 255;
 
 impl Found {
     const NONE: Found = Found { path: [0; PATH_BYTES], path_length: 0, version: 0, generation: None, is_this: false };
@@ -118,7 +115,7 @@ impl Found {
 pub fn each(mut visit: impl FnMut(&Found)) {
     let mut list = List { copies: [Found::NONE; MOST], count: 0 };
     search(&mut |object| {
-        let Some(note) = object.note() else { return false };
+        let Some(note) = note_of(object) else { return false };
         list.add(object, note);
         list.count == MOST
     });
@@ -166,7 +163,7 @@ pub fn owner_of(bits: u64, visit: impl FnOnce(&Found)) {
         if counts == ALONE_AT.load(Ordering::Relaxed) {
             return true;
         }
-        let Some(note) = object.note() else { return false };
+        let Some(note) = note_of(object) else { return false };
         let Some(instance) = note.instance.filter(|instance| !core::ptr::eq(*instance, &INSTANCE)) else {
             return false;
         };
@@ -212,59 +209,10 @@ struct Note {
     instance: Option<&'static Instance>,
 }
 
-/// An object that the loader has loaded. The loader's lock is held meanwhile, so that it stays.
-struct Object<'a>(&'a libc::dl_phdr_info);
-
-impl Object<'_> {
-    fn counts(&self) -> u64 {
-        // The counts of a process never reach 2^32.
-        self.0.dlpi_adds << 32 | self.0.dlpi_subs & 0xffff_ffff
-    }
-
-    fn segments(&self) -> &[libc::Elf64_Phdr] {
-        if self.0.dlpi_phdr.is_null() {
-            return &[];
-        }
-        // SAFETY: the loader's own list, of that many headers.
-        unsafe { core::slice::from_raw_parts(self.0.dlpi_phdr, usize::from(self.0.dlpi_phnum)) }
-    }
-
-    /// The bytes of a segment with notes, if they are part of what is mapped for reading.
-    fn mapped(&self, notes: &libc::Elf64_Phdr) -> Option<&[u8]> {
-        let end = notes.p_vaddr.checked_add(notes.p_filesz)?;
-        let inside = |part: &&libc::Elf64_Phdr| {
-            part.p_type == libc::PT_LOAD
-                && part.p_flags & libc::PF_R != 0
-                && part.p_vaddr <= notes.p_vaddr
-                && part.p_vaddr.checked_add(part.p_filesz).is_some_and(|last| end <= last)
-        };
-        self.segments().iter().find(inside)?;
-        let start = self.0.dlpi_addr.wrapping_add(notes.p_vaddr) as usize;
-        // SAFETY: mapped by the loader, for as long as its lock is held, and never written.
-        Some(unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(start), notes.p_filesz as usize) })
-    }
-
-    /// The note of this library, if the object contains a copy.
-    fn note(&self) -> Option<Note> {
-        let notes = self.segments().iter().filter(|segment| segment.p_type == libc::PT_NOTE);
-        notes.filter_map(|segment| self.mapped(segment)).find_map(read_notes)
-    }
-
-    /// Passes the object's file name.
-    fn with_path(&self, then: impl FnOnce(&[u8])) {
-        if self.0.dlpi_name.is_null() {
-            return;
-        }
-        // SAFETY: the loader's own text.
-        let name = unsafe { CStr::from_ptr(self.0.dlpi_name) }.to_bytes();
-        if !name.is_empty() {
-            return then(name);
-        }
-        // The program itself.
-        let mut path = [0; PATH_BYTES];
-        let length = os::own_path(&mut path);
-        then(&path[..length]);
-    }
+/// The note of this library, if the object contains a copy.
+fn note_of(object: &Object<'_>) -> Option<Note> {
+    let notes = object.segments().iter().filter(|segment| segment.p_type == libc::PT_NOTE);
+    notes.filter_map(|segment| object.mapped(segment)).find_map(read_notes)
 }
 
 /// Finds the library's note in a segment. Its fields are read one by one, because a segment may be aligned to 4 bytes only.
@@ -287,23 +235,6 @@ fn read_notes(notes: &[u8]) -> Option<Note> {
         let instance = (format == FORMAT).then(|| unsafe { &*core::ptr::with_exposed_provenance::<Instance>(address) });
         Some(Note { version, instance })
     })
-}
-
-/// Calls `visit` with each object of the process until it returns true; with none in a forked child.
-fn search(visit: &mut dyn FnMut(&Object<'_>) -> bool) {
-    extern "C" fn each(info: *mut libc::dl_phdr_info, _bytes: usize, context: *mut c_void) -> c_int {
-        // SAFETY: the argument of the call below.
-        let visit = unsafe { &mut **context.cast::<&mut dyn FnMut(&Object<'_>) -> bool>() };
-        // SAFETY: the loader's record, valid during this call.
-        c_int::from(visit(&Object(unsafe { &*info })))
-    }
-    let process = INSTANCE.process.load(Ordering::Relaxed);
-    if process != 0 && process != os::process_number() {
-        return;
-    }
-    let mut visit = visit;
-    // SAFETY: a function of the loader's type, and its argument, which outlives the call. Nothing in `visit` unwinds or loads an object.
-    unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut visit).cast()) };
 }
 
 #[cfg(test)]

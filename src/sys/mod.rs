@@ -39,6 +39,10 @@ pub mod bytes;
 
 pub mod checker;
 
+#[cfg(not(preload))] // the preload library looks for no other code
+#[cfg_attr(loom, allow(dead_code))] // models look for no other code
+pub mod objects;
+
 #[cfg(not(preload))] // the preload library has no handles that a program sees
 #[cfg_attr(loom, allow(dead_code))] // models look for no other copies
 pub mod instances;
