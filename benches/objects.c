@@ -158,14 +158,25 @@ static void borrow_read(uint64_t turns)
     }
 }
 
-static void borrow_write(uint64_t turns)
+static inline void borrow_to_write(uint64_t turns, tn_write_mode mode)
 {
     while (turns-- > 0) {
         void *data;
         tn_borrow *borrow;
-        OK(tn_array_borrow_write(matrix, TN_WRITE_ALIASED, NULL, &data, NULL, &borrow));
+        OK(tn_array_borrow_write(matrix, mode, NULL, &data, NULL, &borrow));
         OK(tn_borrow_end(borrow, 0, NULL));
     }
+}
+
+static void borrow_write(uint64_t turns)
+{
+    borrow_to_write(turns, TN_WRITE_ALIASED);
+}
+
+/* A writer of all elements, as kernels and copies open. */
+static void borrow_overwrite(uint64_t turns)
+{
+    borrow_to_write(turns, TN_WRITE_DISCARD);
 }
 
 static void borrow_view(uint64_t turns)
@@ -304,7 +315,7 @@ static const struct {
     void (*run)(uint64_t turns);
 } cases[] = {
     {"library_call", library_call}, {"malloc_free", malloc_free}, {"compare_exchange", compare_exchange}, {"mutex", mutex},
-    {"create", create}, {"borrow_read", borrow_read}, {"borrow_write", borrow_write}, {"borrow_view", borrow_view},
+    {"create", create}, {"borrow_read", borrow_read}, {"borrow_write", borrow_write}, {"borrow_overwrite", borrow_overwrite}, {"borrow_view", borrow_view},
     {"give_take", give_take}, {"enter_leave", enter_leave},
     {"shared_get", shared_get}, {"function_call", function_call}, {"clone", another}, {"reshape", reshape}, {"ravel", ravel}, {"transpose", transpose},
     {"permute", permute}, {"slice", slice}, {"index", row}, {"squeeze", squeeze}, {"expand", expand},

@@ -69,18 +69,21 @@ use crate::types::*;
 pub fn mode(bits: u32, also: u32) -> Result<Use> {
     let known = TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_WAIT | also;
     flags::check("mode", bits, known, &flags::USE)?;
-    let mode = match bits & (TN_WRITE_UNIQUE | TN_WRITE_COW) {
+    plain_mode(bits & !also).ok_or_else(|| {
+        fail(TN_ERR_INVALID, format_args!("mode {bits:#x} is TN_WRITE_UNIQUE and TN_WRITE_COW at once; choose one"))
+    })
+}
+
+/// As [`mode`], for the fast path. None: other bits, for the slow path to judge.
+#[inline(always)]
+pub fn plain_mode(bits: u32) -> Option<Use> {
+    let mode = match bits & !(TN_WRITE_DISCARD | TN_WAIT) {
         0 => Mode::Aliased,
         TN_WRITE_UNIQUE => Mode::Unique,
         TN_WRITE_COW => Mode::Cow,
-        _ => {
-            return Err(fail(
-                TN_ERR_INVALID,
-                format_args!("mode {bits:#x} is TN_WRITE_UNIQUE and TN_WRITE_COW at once; choose one"),
-            ));
-        }
+        _ => return None,
     };
-    Ok(Use::Write { mode, discard: bits & TN_WRITE_DISCARD != 0 })
+    Some(Use::Write { mode, discard: bits & TN_WRITE_DISCARD != 0 })
 }
 
 /// As [`mode`] for the flags of a reading borrow.

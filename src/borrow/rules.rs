@@ -318,8 +318,17 @@ pub fn is_free_beside_records(body: &ClaimBody, state: &LedgerState, wanted: Use
     let quiet = state.writers | exports == 0 && !body.moving;
     match wanted {
         Use::Read { .. } => quiet,
-        Use::Write { mode: Mode::Aliased, .. } => quiet && state.readers == 0 && is_writable(body, state),
-        _ => false,
+        Use::Write { mode, .. } => {
+            // Alone in the store, a copy on write happens in place.
+            let alone = || state.claims == 1 && body.counted && !state.foreign();
+            let fits = match mode {
+                Mode::Aliased => true,
+                Mode::Unique | Mode::Cow => alone(),
+                Mode::Refresh => false,
+            };
+            fits && quiet && state.readers == 0 && is_writable(body, state)
+        }
+        Use::Export { .. } => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Section "borrow": guards. A guard gives access to an array's pointer. A region has many readers or one writer, and a conflict is
 //! reported at once.
 
-use crate::borrow::{self, BorrowContext, LayoutSink, Mode, Use};
+use crate::borrow::{self, BorrowContext, LayoutSink, Use};
 use crate::boundary::enter;
 use crate::device_copy;
 use crate::error::Result;
@@ -154,8 +154,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data, view };
-        let plain = Use::Write { mode: Mode::Aliased, discard: false };
-        let free = if stream.is_null() && mode & !TN_WAIT == 0 { borrow::open_fast(id, plain, &outputs) } else { None };
+        let plain = if stream.is_null() { borrow::plain_mode(mode) } else { None };
+        let free = plain.and_then(|wanted| borrow::open_fast(id, wanted, &outputs));
         let guard = match free {
             Some(guard) => guard,
             None => {
