@@ -93,6 +93,11 @@ pub(in crate::pool) fn is_marked(address: usize) -> bool {
     leaf(address).is_some_and(|leaf| leaf.huge[word].load(Ordering::Relaxed) & bit != 0)
 }
 
+/// Whether all huge pages of a range are marked.
+pub(in crate::pool) fn all_marked(start: usize, bytes: usize) -> bool {
+    (start..start + bytes).step_by(HUGE_PAGE_BYTES).all(is_marked)
+}
+
 /// Whether it comes from the system's reserve.
 fn is_whole(address: usize) -> bool {
     let (word, bit) = bit_of(address);

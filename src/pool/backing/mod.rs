@@ -193,7 +193,7 @@ impl Pool {
 
     /// Memory of the host behind a free span. None: something else is there, or the system refuses.
     pub(super) fn map_behind(&'static self, room: RoomBehind, node: u32, huge: tn_huge_pages) -> Option<Piece> {
-        let RoomBehind { start, bytes, reserved } = room;
+        let RoomBehind { start, bytes, reserved, .. } = room;
         if !reserved {
             if !HOST.reserve_at(start, bytes, node) {
                 return None;

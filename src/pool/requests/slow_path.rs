@@ -162,7 +162,14 @@ impl Pool {
             Some(start) => Ok(self.commit(start, backing.bytes)),
             None => self.fetch(backing),
         };
+        let huge_bytes = match &fetched {
+            Ok(Some(piece)) if self.is_plain_host() && backing.fills_huge_pages() => {
+                self.make_huge(piece.start, piece.bytes, TN_HUGE_AUTO)
+            }
+            _ => 0,
+        };
         let mut state = self.state.lock();
+        state.figures.huge_bytes += huge_bytes;
         state.coming_bytes -= coming_bytes;
         state.busy -= 1;
         match fetched {
@@ -195,21 +202,30 @@ impl Pool {
         if want.class.is_some() || want.block_bytes < HUGE_PAGE_BYTES || block.dirty >= want.block_bytes {
             return;
         }
-        let how = self.state.lock().settings.huge;
         let Some((start, bytes)) = huge::inside(block.address + block.dirty, block.address + want.block_bytes) else {
             return;
         };
-        if how == TN_HUGE_NEVER || !huge::prepare(start, bytes) {
+        if huge::all_marked(start, bytes) {
             return;
         }
+        let how = self.state.lock().settings.huge;
+        if how != TN_HUGE_NEVER {
+            let huge_bytes = self.make_huge(start, bytes, how);
+            self.state.lock().figures.huge_bytes += huge_bytes;
+        }
+    }
+
+    /// Asks for huge pages in whole pages of fresh memory that only the caller knows. Returns how many more bytes are marked.
+    pub(super) fn make_huge(&'static self, start: usize, bytes: usize, how: tn_huge_pages) -> u64 {
+        if !huge::prepare(start, bytes) {
+            return 0;
+        }
         let ops = self.ops();
-        // SAFETY: in a block that was just made for this request; no other thread knows it, and it was never written.
+        // SAFETY: only the caller knows the memory, and it was never written.
         let whole = how == TN_HUGE_EXPLICIT && unsafe { ops.set_huge(start, bytes, TN_HUGE_EXPLICIT) };
         // SAFETY: as above.
-        if whole || unsafe { ops.set_huge(start, bytes, TN_HUGE_AUTO) } {
-            let mut state = self.state.lock();
-            state.figures.huge_bytes += (huge::mark(start, bytes, whole) * HUGE_PAGE_BYTES) as u64;
-        }
+        let is_huge = whole || unsafe { ops.set_huge(start, bytes, TN_HUGE_AUTO) };
+        if is_huge { (huge::mark(start, bytes, whole) * HUGE_PAGE_BYTES) as u64 } else { 0 }
     }
 
     /// The status of a request for which no step is left. While its stream captures a graph, the message says that this is why (PD-15).

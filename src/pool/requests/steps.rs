@@ -4,6 +4,7 @@
 //! Contract: a step runs under no lock, and says whether it changed something. A step named `_once` is tried once for each request.
 
 use super::request::{Request, StepOutcome};
+use crate::pool::backing::huge;
 use crate::pool::state::Prealloc;
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
@@ -27,10 +28,17 @@ pub(super) fn extend_free_span_once(pool: &'static Pool, request: &mut Request) 
         return StepOutcome::NoEffect;
     }
     let Some(room) = state.room_behind(want) else { return StepOutcome::NoEffect };
-    let (bytes, node, huge) = (room.bytes, state.settings.node, state.settings.huge);
+    let (bytes, in_huge_pages) = (room.bytes, room.in_huge_pages);
+    let (node, how) = (state.settings.node, state.settings.huge);
     state.coming_bytes += bytes;
-    let (mut state, piece) = pool.unlocked(state, || pool.map_behind(room, node, huge));
+    let (mut state, (piece, huge_bytes)) = pool.unlocked(state, || {
+        let piece = pool.map_behind(room, node, how);
+        let whole = piece.as_ref().filter(|_| in_huge_pages);
+        let whole = whole.and_then(|piece| huge::inside(piece.start, piece.start + piece.bytes));
+        (piece, whole.map_or(0, |(start, bytes)| pool.make_huge(start, bytes, how)))
+    });
     state.coming_bytes -= bytes;
+    state.figures.huge_bytes += huge_bytes;
     let Some(piece) = piece else {
         pool.enforce_threshold(state, usize::MAX);
         return StepOutcome::NoEffect;

@@ -14,8 +14,8 @@ use crate::pool::state::free_bins::LOOKS_PER_BIN;
 use crate::types::*;
 
 /// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
-const FREE_AT_GROWTH_BYTES: usize = 16 << 20;
-const FREE_AT_GROWTH_PART: usize = 32;
+const FREE_AT_GROWTH_BYTES: usize = 6 << 20;
+const FREE_AT_GROWTH_PART: usize = 64;
 /// The most that goes back at once, of memory that decays: the system takes this many bytes back in about 100 us. A huge page fits in it wherever
 /// it begins.
 const PORTION_BYTES: usize = 2 * huge::HUGE_PAGE_BYTES;
@@ -431,16 +431,16 @@ impl PoolState {
     }
 
     /// Bytes of free spans that may stay at any age: the threshold without the free blocks inside spans, but at least a quarter of it, because
-    /// free blocks cannot serve large requests.
+    /// free blocks cannot serve large requests. The default threshold counts the unused ends of blocks too: in huge pages they are resident.
     fn free_span_allowance(&self) -> usize {
         let in_use = self.in_use_now();
-        let mut threshold = self.settings.threshold;
-        if self.settings.threshold_grows {
-            threshold = threshold.max(in_use / 4);
-        }
         let f = &self.figures;
-        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
-        let inside = cached.saturating_sub(self.free_bins.bytes());
+        let (threshold, ends) = match self.settings.threshold_grows {
+            true => (self.settings.threshold.max(in_use / 4), 0),
+            false => (self.settings.threshold, f.overhead_bytes),
+        };
+        let unused = (f.reserved_bytes - ends - f.pending_bytes) as usize - in_use;
+        let inside = unused.saturating_sub(self.free_bins.bytes());
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 

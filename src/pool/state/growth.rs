@@ -26,6 +26,13 @@ pub(in crate::pool) struct BackingRequest {
     pub stream: Option<&'static Stream>,
 }
 
+impl BackingRequest {
+    /// Whether the memory is to consist of whole transparent huge pages.
+    pub fn fills_huge_pages(&self) -> bool {
+        self.huge == TN_HUGE_AUTO && self.alignment >= HUGE_PAGE_BYTES && self.bytes.is_multiple_of(HUGE_PAGE_BYTES)
+    }
+}
+
 /// What the pool gets from its device for a request.
 pub(in crate::pool) struct Growth {
     pub backing: BackingRequest,
@@ -41,10 +48,16 @@ pub(in crate::pool) struct RoomBehind {
     pub bytes: usize,
     /// The pool has reserved them, and has them no more.
     pub reserved: bool,
+    /// The huge pages inside it are to be requested.
+    pub in_huge_pages: bool,
 }
 
+/// A pool that has as many bytes grows in whole huge pages: what a page's unused end wastes is a small part of them.
+const LEAST_WITH_HUGE_PAGES: u64 = 64 << 20;
 /// A free span is extended for a request of which it has at least this part; as a divisor.
 const LEAST_PART_OF_EXTENDED: usize = 8;
+/// The part of a request that may be faulted in by small pages where the pool has huge ones; as a divisor.
+const MOST_PART_IN_SMALL_PAGES: usize = 4;
 
 impl PoolState {
     /// Takes addresses from the smallest reserve that has them.
@@ -59,18 +72,24 @@ impl PoolState {
     pub fn room_behind(&mut self, want: &Want) -> Option<RoomBehind> {
         self.merge_recent();
         let least = want.span_bytes / LEAST_PART_OF_EXTENDED;
+        let in_huge_pages = self.grows_in_huge_pages(want);
+        let unit = if in_huge_pages { HUGE_PAGE_BYTES } else { GRANULE };
         let (start, bytes) = self.free_bins.find_from_largest(|span| {
             let (start, end) = (span.start.get().checked_next_multiple_of(want.span_alignment)?, span.end());
-            let missing = start.checked_add(want.span_bytes)?.checked_sub(end)?.next_multiple_of(GRANULE);
-            let last = end.checked_add(missing)?;
+            let missing = start.checked_add(want.span_bytes)?.checked_sub(end)?;
+            let last = end.checked_add(missing)?.checked_next_multiple_of(unit)?;
+            // In front of the first whole huge page there are small ones, which cost more to fault in than all that is saved.
+            let in_small_pages = end.checked_next_multiple_of(unit)?.min(end + missing) - end;
+            let pays =
+                missing + least <= want.span_bytes && in_small_pages <= want.span_bytes / MOST_PART_IN_SMALL_PAGES;
             let is_free = missing > 0 && table::get(end).is_none() && table::get(last - 1).is_none();
-            (is_free && missing + least <= want.span_bytes).then_some((end, missing))
+            (is_free && pays && !self.over_limit(last - end)).then_some((end, last - end))
         })?;
         let reserved = self.reserves.take_at(start, bytes);
         if reserved {
             self.figures.address_bytes -= bytes as u64;
         }
-        Some(RoomBehind { start, bytes, reserved })
+        Some(RoomBehind { start, bytes, reserved, in_huge_pages })
     }
 
     /// Keeps reserved addresses for later growth. Returns what the caller must give back to the system.
@@ -99,21 +118,37 @@ impl PoolState {
 
     /// What to get from the system, or an upstream, for a request that finds nothing.
     pub fn plan_growth(&mut self, want: &Want) -> Growth {
-        let bytes = self.least(want.span_bytes);
         let Settings { node, huge, terms, .. } = self.settings;
+        let in_huge_pages = self.grows_in_huge_pages(want);
+        let bytes = self.least(want.span_bytes);
+        let bytes = if in_huge_pages { bytes.next_multiple_of(HUGE_PAGE_BYTES) } else { bytes };
         let step = self.growth_step(bytes);
         // Large blocks begin where a huge page does, if that wastes little.
-        let aligned = if want.span_bytes >= 2 * HUGE_PAGE_BYTES && huge != TN_HUGE_NEVER {
+        let aligned = if in_huge_pages || want.span_bytes >= 2 * HUGE_PAGE_BYTES && huge != TN_HUGE_NEVER {
             want.span_alignment.max(HUGE_PAGE_BYTES)
         } else {
             want.span_alignment
         };
-        let reserved = self.take_reserved(want.span_bytes, aligned);
+        let mut reserved = self.take_reserved(bytes, aligned);
+        if !in_huge_pages {
+            reserved = reserved.or_else(|| self.take_reserved(bytes, want.span_alignment));
+        }
         Growth {
             backing: BackingRequest { bytes, alignment: aligned, step, node, huge, stream: None },
             coming_bytes: if terms.joins { bytes } else { step },
-            reserved: reserved.or_else(|| self.take_reserved(want.span_bytes, want.span_alignment)),
+            reserved,
         }
+    }
+
+    /// Whether the growth for a request consists of whole huge pages: in a pool of the host that is large, and may have as much.
+    fn grows_in_huge_pages(&self, want: &Want) -> bool {
+        let Settings { flags, huge, terms, .. } = self.settings;
+        huge == TN_HUGE_AUTO
+            && flags & TN_POOL_DIRECT == 0
+            && terms.joins
+            && terms.granule == GRANULE
+            && self.figures.reserved_bytes >= LEAST_WITH_HUGE_PAGES
+            && want.span_bytes.checked_next_multiple_of(HUGE_PAGE_BYTES).is_some_and(|bytes| !self.over_limit(bytes))
     }
 
     /// A growth step: how many addresses to reserve if `needed` bytes are needed. An upstream gives memory instead of
