@@ -675,7 +675,7 @@ TN_ENUM {
 /** When a pool asks for huge pages. */
 typedef uint32_t tn_huge_pages;
 TN_ENUM {
-    /** Huge pages where they do not add resident memory. */
+    /** Transparent huge pages inside large blocks, and wherever a pool grows that has at least 64 MiB. */
     TN_HUGE_AUTO = 0,
     /** No huge pages. */
     TN_HUGE_NEVER = 1,
@@ -1974,18 +1974,23 @@ const char *tn_last_error(void);
  *                 aborts the process. "background": a thread of the library gives
  *                 memory back that has decayed, ten times a second; TENURE_BACKGROUND=1 in the environment sets it when the library is
  *                 loaded. "listen": the process answers the `tenure` command of its own user, until it ends; the environment
- *                 variable TENURE_LISTEN=1 sets it when the library is loaded. "transfer.chunk": the size in bytes of the chunks in
- *                 which copies between host and device are staged. "transfer.chunks": the most such chunks of a device, 1 to 64.
+ *                 variable TENURE_LISTEN=1 sets it when the library is loaded. "expr.blas": the library that computes products of
+ *                 two matrices in expressions. auto: of large ones, an OpenBLAS that the process has loaded already, else faer, which is part of
+ *                 this library. openblas: OpenBLAS, which is loaded if it is not yet. faer: always that. The product of an operand without
+ *                 contiguous rows or columns is always faer's. OpenBLAS uses the number of threads that the program gave it.
+ *                 "transfer.chunk": the size in bytes of the chunks in which copies between host and device are staged. "transfer.chunks":
+ *                 the most such chunks of a device, 1 to 64.
  *                 "transfer.kernels": whether kernels of the library do copies and fills on a GPU: auto, where they are faster; on, wherever they
  *                 can; off. "stream.default": the stream that is a thread's current one until it sets another, legacy or per-thread.
  *                 "stream.wait": whether a thread that waits for a stream or an event spins or sleeps, spin or block. "torch.on_failure":
  *                 whether a failed `tn_torch_alloc` returns NULL or aborts the process, null or exit. "pool.<device>.<field>": a field of
  *                 tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
- * @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; legacy or per-thread; spin or block; null or exit; a number,
- *                 optionally followed by KiB, MiB or GiB; none.
+ * @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; auto, openblas or faer; legacy or per-thread; spin or block; null or
+ *                 exit; a number, optionally followed by KiB, MiB or GiB; none.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, a default pool that exists already, or "listen" set to 0
- *         in a process that listens; TN_ERR_NO_HOST_MEMORY if "background" or "listen" fails, and TN_ERR_IO if "listen" does.
- * @note Threads: any. Blocks: never.
+ *         in a process that listens; TN_ERR_NO_HOST_MEMORY if "background" or "listen" fails, and TN_ERR_IO if "listen" does; TN_ERR_UNSUPPORTED
+ *         for "expr.blas" set to openblas without an OpenBLAS that has threads, or in a build without the Cargo feature `linalg`.
+ * @note Threads: any. Blocks: while a library is loaded for "expr.blas", else never.
  * @since 0.1
  * @ingroup library
  */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -47,6 +48,22 @@ static void *idle(void *context)
 {
     pause();
     return context;
+}
+
+/*
+ * Writes to as many bytes as the largest workload has, and gives them back. A virtual machine may have lent its free memory to its host, and gets
+ * it back page by page, which takes several times as long as a page fault. No allocator is to be the first that needs it.
+ */
+static void bring_memory_back(void)
+{
+    const size_t bytes = (size_t)3 << 29;
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        return;
+    }
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    touch(memory, bytes);
+    munmap(memory, bytes);
 }
 
 int main(int argc, char **argv)
@@ -88,6 +105,9 @@ int main(int argc, char **argv)
     }
     if (asked_count > 0 && group("scale")) {
         scale_cases();
+    }
+    if (how_long != TINY && (group("memory") || group("touch") || group("mixes"))) {
+        bring_memory_back();
     }
     if (group("memory")) {
         memory_cases();

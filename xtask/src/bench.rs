@@ -80,6 +80,7 @@ const OBJECTS: &[Bar] = &[
     Bar { peer: "malloc_free", ..bar("T15", "create + release, 8 f64", "create", Target::Ns(40.0, Some(7.0))) },
     bar("T16", "borrow_read + end", "borrow_read", Target::Ns(20.0, Some(2.2))),
     bar("T16", "borrow_write + end", "borrow_write", Target::Ns(20.0, Some(2.2))),
+    bar("T16", "borrow_write that discards + end", "borrow_overwrite", Target::Ns(20.0, Some(2.2))),
     bar("T17", "give + take + both releases", "give_take", Target::Ns(40.0, None)),
     bar("OO", "enter + leave, 4 parameters", "enter_leave", Target::Ns(150.0, None)),
     bar("SV-22", "shared_get, raw and borrowed + release", "shared_get", Target::Ns(60.0, None)),
@@ -150,7 +151,8 @@ const fn solved(name: &'static str, case: &'static str, peer: &'static str, time
     Bar { peer, ..bar("EX", name, case, Target::Times(times)) }
 }
 
-/// A + D, its factor and solutions with it, at four sizes. The peers are NumPy, which copies, and SciPy, which overwrites its input.
+/// A + D, its factor and solutions with it, at four sizes. The peers are NumPy, which copies, and SciPy, which overwrites its input. And products
+/// (EX-50), which NumPy leaves to OpenBLAS too.
 const LINALG: &[Bar] = &[
     solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "numpy_factor_64", 1.0),
     solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "scipy_factor_64", 1.0),
@@ -172,6 +174,12 @@ const LINALG: &[Bar] = &[
     solved("peak bytes of the factor, n = 2000", "tenure_factor_2000.bytes", "scipy_factor_2000.bytes", 1.0),
     solved("peak bytes of the solution, n = 2000", "tenure_solve_2000.bytes", "numpy_solve_2000.bytes", 1.0),
     solved("peak bytes of the solution, n = 2000", "tenure_solve_2000.bytes", "scipy_solve_2000.bytes", 1.0),
+    solved("product, 512 x 512 f64", "tenure_product_float64_512", "numpy_product_float64_512", 1.1),
+    solved("product, 1024 x 1024 f64", "tenure_product_float64_1024", "numpy_product_float64_1024", 1.1),
+    solved("product, 2048 x 2048 f64", "tenure_product_float64_2048", "numpy_product_float64_2048", 1.1),
+    solved("product, 512 x 512 f32", "tenure_product_float32_512", "numpy_product_float32_512", 1.1),
+    solved("product, 1024 x 1024 f32", "tenure_product_float32_1024", "numpy_product_float32_1024", 1.1),
+    solved("product, 2048 x 2048 f32", "tenure_product_float32_2048", "numpy_product_float32_2048", 1.1),
 ];
 
 /// Cases that are shown without a bar.

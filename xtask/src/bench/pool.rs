@@ -14,16 +14,17 @@ use crate::tools::{Done, command, has, io, output, root, run};
 use crate::{dist, python};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 /// Cases that share a process, and the number of such processes per run. A workload leaves memory that the next one could use, so cases
-/// that measure memory run alone. Resident memory does not depend on the machine's load, so one process is enough.
+/// that measure memory run alone. Resident memory does not depend on the machine's load, but the time of these cases does.
 const GROUPS: &[(&str, usize)] = &[
     ("alloc", 5),
     ("threads", 5),
     ("memory.small", 1),
-    ("memory.mixed", 1),
-    ("memory.arrays", 1),
+    ("memory.mixed", 2),
+    ("memory.arrays", 2),
     ("touch.fresh", 5),
     ("touch.zeros", 5),
     ("touch.again", 5),
@@ -160,8 +161,9 @@ pub fn bench(arguments: &[&str]) -> Done {
     let (found, mut missing) = peers::find(&asked, &library)?;
     programs(&found)?;
     if !options.threads.is_empty() {
+        scale::measure(&found, &options.threads, options.quick, &mut missing)?;
         missing.iter().for_each(|(name, why)| eprintln!("{name}: missing: {why}"));
-        return scale::measure(&found, &options.threads, options.quick);
+        return Ok(());
     }
     let (mut runs, mut copies) = (Vec::new(), Vec::new());
     for number in 0..options.runs {
@@ -233,54 +235,65 @@ fn copied() -> Done<Vec<Record>> {
     Ok(records)
 }
 
+/// Runs a program for each allocator and round, forwards and backwards in turn. An allocator whose program fails takes part no more; `failed` is
+/// told why.
+pub fn in_turns<'a>(
+    found: &'a [Peer],
+    rounds: usize,
+    run: &mut Run,
+    mut program: impl FnMut(&'a Peer, &str) -> Done<Command>,
+    mut failed: impl FnMut(&'a Peer, String) -> Done,
+) -> Done {
+    let mut gone = BTreeSet::new();
+    for round in 0..rounds {
+        let mut order: Vec<&Peer> = found.iter().filter(|peer| !gone.contains(peer.name)).collect();
+        if direction(round) == "backwards" {
+            order.reverse();
+        }
+        for peer in order {
+            let mut process = program(peer, direction(round))?;
+            if let Err(why) = run.entry(peer.name).or_default().take(peer.surroundings(&mut process)?) {
+                failed(peer, why)?;
+                gone.insert(peer.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names an allocator that fails. Tenure must not.
+pub fn note_failure(missing: &mut Vec<Missing>, peer: &Peer, group: &str, why: String) -> Done {
+    if peer.name.starts_with("tenure") {
+        return Err(why);
+    }
+    let why = format!("fails in {group}: {}", why.lines().last().unwrap_or_default());
+    if !missing.iter().any(|(name, _)| *name == peer.name) {
+        missing.push((peer.name, why));
+    }
+    Ok(())
+}
+
 /// One run: all rounds of all groups. Instructions are counted once, because they do not vary.
 fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<Missing>) -> Done<Run> {
     let mut run = Run::new();
-    let mut failed = |peer: &Peer, group: &str, why: String| {
-        if peer.name.starts_with("tenure") {
-            return Err(why);
-        }
-        let why = format!("fails in {group}: {}", why.lines().last().unwrap_or_default());
-        if !missing.iter().any(|(name, _)| *name == peer.name) {
-            missing.push((peer.name, why));
-        }
-        Ok(())
-    };
     for (group, rounds) in GROUPS.iter().filter(|(group, _)| options.wants(group)) {
         let cases = options.cases(group);
         let recording = Recording::of_group(group)?;
         let rounds = if options.quick { (*rounds).min(3) } else { *rounds };
-        let (mut gone, start) = (BTreeSet::new(), Instant::now());
-        for round in 0..rounds {
-            let mut order: Vec<&Peer> = found.iter().filter(|peer| !gone.contains(peer.name)).collect();
-            if direction(round) == "backwards" {
-                order.reverse();
+        let start = Instant::now();
+        let process = |peer: &Peer, direction: &str| {
+            if let Some(recording) = &recording {
+                return Ok(recording.program(peer, options.scale()));
             }
-            for peer in order {
-                let figures = run.entry(peer.name).or_default();
-                let mut program = match &recording {
-                    Some(recording) => recording.program(peer, options.scale()),
-                    None => {
-                        let mut program = command(program(peer.api));
-                        program
-                            .arg(direction(round))
-                            .arg(options.scale())
-                            .arg(peer.name)
-                            .arg(&peer.library)
-                            .args(&cases);
-                        program
-                    }
-                };
-                if let Err(why) = figures.take(peer.surroundings(&mut program)?) {
-                    failed(peer, group, why)?;
-                    gone.insert(peer.name);
-                }
-                if !peer.version.is_empty() {
-                    figures.facts.insert("version".to_owned(), peer.version.clone());
-                }
-            }
-        }
+            let mut process = command(program(peer.api));
+            process.args([direction, options.scale(), peer.name]).arg(&peer.library).args(&cases);
+            Ok(process)
+        };
+        in_turns(found, rounds, &mut run, process, |peer, why| note_failure(missing, peer, group, why))?;
         eprintln!("{group}: {} s", start.elapsed().as_secs());
+    }
+    for peer in found.iter().filter(|peer| !peer.version.is_empty()) {
+        run.entry(peer.name).or_default().facts.insert("version".to_owned(), peer.version.clone());
     }
     if options.wants(INSTRUCTIONS) && !counted {
         if let Some(why) = instructions::missing() {
@@ -288,7 +301,7 @@ fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<M
         }
         for peer in found {
             if let Err(why) = instructions::count(peer, run.entry(peer.name).or_default()) {
-                failed(peer, INSTRUCTIONS, why)?;
+                note_failure(missing, peer, INSTRUCTIONS, why)?;
             }
         }
     }

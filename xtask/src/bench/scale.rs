@@ -3,11 +3,10 @@
 //! Promise: as `pool`: a process per allocator and round, forwards and backwards in turn, minima. Where the machine has several NUMA nodes,
 //! threads run near each other (*near*) and on the nodes in turn (*far*). Numbers of threads that exceed the cores are named, not measured.
 
-use super::figures::{Figures, direction};
-use super::peers::Peer;
-use super::pool::program;
+use super::bars::Run;
+use super::peers::{Missing, Peer};
+use super::pool::{in_turns, note_failure, program};
 use crate::tools::{Done, command};
-use std::collections::BTreeMap;
 
 const ROUNDS: usize = 5;
 
@@ -30,24 +29,21 @@ pub fn numbers(list: &str) -> Done<Vec<usize>> {
 }
 
 /// Measures, and prints a table in Markdown for each case and placement.
-pub fn measure(found: &[Peer], threads: &[usize], quick: bool) -> Done {
+pub fn measure(found: &[Peer], threads: &[usize], quick: bool, missing: &mut Vec<Missing>) -> Done {
     let selected: Vec<String> = threads.iter().map(|number| format!("scale.{number}.")).collect();
-    let mut figures: BTreeMap<&str, Figures> = BTreeMap::new();
-    for round in 0..if quick { 3 } else { ROUNDS } {
-        let mut order: Vec<&Peer> = found.iter().collect();
-        if direction(round) == "backwards" {
-            order.reverse();
-        }
-        for peer in order {
-            let mut process = command(program(peer.api));
-            process
-                .args([direction(round), if quick { "quick" } else { "full" }, peer.name])
-                .arg(&peer.library)
-                .args(&selected);
-            figures.entry(peer.name).or_default().take(peer.surroundings(&mut process)?)?;
-        }
-    }
-    let Some(first) = found.first().and_then(|peer| figures.get(peer.name)) else { return Ok(()) };
+    let scale = if quick { "quick" } else { "full" };
+    let mut figures = Run::new();
+    let process = |peer: &Peer, direction: &str| {
+        let mut process = command(program(peer.api));
+        process.args([direction, scale, peer.name]).arg(&peer.library).args(&selected);
+        Ok(process)
+    };
+    let rounds = if quick { 3 } else { ROUNDS };
+    in_turns(found, rounds, &mut figures, process, |peer, why| note_failure(missing, peer, "scale", why))?;
+    let Some(first) = found.iter().find_map(|peer| figures.get(peer.name).filter(|of| of.facts.contains_key("cores")))
+    else {
+        return Ok(());
+    };
     println!("{}, {} cores, {} NUMA nodes", super::processor(), first.fact("cores"), first.fact("nodes"));
     for (case, what) in CASES {
         for placement in PLACEMENTS {
