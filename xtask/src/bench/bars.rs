@@ -197,7 +197,7 @@ impl Bar {
         };
         let unit = match self.against {
             Unit(unit) => unit,
-            Best => "times",
+            Best => cases::all().find(|known| known.id == case).map_or("", |known| known.unit.name()),
             _ => "ns",
         };
         let version = run.get(peer).map_or(String::new(), |figures| figures.fact("version").to_owned());
