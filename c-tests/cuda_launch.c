@@ -50,13 +50,26 @@ static int load_kernels(void)
 
 /* ---- the rows ---- */
 
-/* The status of reading an array on the host at once, while later work of the stream that wrote it stands still. */
-static tn_status read_beside_later_work(tn_array *written, tn_array *other, tn_stream *s)
+/* Two uses of an array in the order of a stream: a launch, and a guard as a program opens it around a launch of its own. */
+typedef void use(tn_array *array, tn_stream *s);
+
+static void bracket(tn_array *array, tn_stream *s)
 {
-    add_one(written, s);
+    tn_borrow *guard = NULL;
+    void *data = NULL;
+    tn_view_info view = {0};
+    OK(tn_array_borrow_write(array, 0, s, &data, &view, &guard));
+    CHECK(data != NULL && view.data == data && view.shape[0] == LENGTH);
+    OK(tn_borrow_end(guard, 0, s));
+}
+
+/* The status of reading an array on the host at once, while later work of the stream that wrote it stands still. */
+static tn_status read_beside_later_work(tn_array *written, tn_array *other, use *use, tn_stream *s)
+{
+    use(written, s);
     sim.tenure_sim_step(1000);
     CHECK(control("tenure_sim_hold", s));
-    add_one(other, s);
+    use(other, s);
     tn_borrow *guard = NULL;
     tn_status status = tn_array_borrow_read(written, 0, NULL, NULL, NULL, &guard);
     if (status == TN_OK)
@@ -66,26 +79,67 @@ static tn_status read_beside_later_work(tn_array *written, tn_array *other, tn_s
     return status;
 }
 
-/* A wait for a kernel is none for later work, and launches whose events no wait needs record none after a while. */
-static void kn_10_events(void)
+/* A wait for a use is none for later work, and uses whose events no wait needs record none after a while. */
+static void events(use *use, uint64_t most_calls)
 {
     tn_stream *s = new_stream(), *many = new_stream();
     tn_array *x = on_device(MANAGED, TN_F64, 1, &LENGTH), *y = count_up();
     if (simulated()) {
         for (int i = 0; i < 3; i++)
-            CHECK(read_beside_later_work(x, y, s) == TN_OK);
+            CHECK(read_beside_later_work(x, y, use, s) == TN_OK);
         for (int i = 0; i < 70; i++)
-            add_one(y, many);
+            use(y, many);
         uint64_t all = calls(""), recorded = calls("cuEventRecord");
-        add_one(y, many);
-        CHECK(calls("cuEventRecord") == recorded && calls("") - all <= 3);
+        use(y, many);
+        CHECK(calls("cuEventRecord") == recorded && calls("") - all <= most_calls);
         /* The first wait that an event would have spared work for brings them back. */
-        CHECK(read_beside_later_work(x, y, many) == TN_ERR_PENDING);
-        CHECK(read_beside_later_work(x, y, many) == TN_OK);
+        CHECK(read_beside_later_work(x, y, use, many) == TN_ERR_PENDING);
+        CHECK(read_beside_later_work(x, y, use, many) == TN_OK);
         CHECK(calls("cuEventRecord") > recorded);
     }
     OK(tn_stream_release(s));
     OK(tn_stream_release(many));
+    drop_all(2, x, y);
+}
+
+static void kn_10_events(void)
+{
+    events(add_one, 3);
+}
+
+static void br_62_events(void)
+{
+    events(bracket, 0);
+}
+
+/* Guards whose end recorded no event order later uses all the same. */
+static void br_60_62_later_uses_come_after_a_guard_without_an_event(tn_stream *t)
+{
+    tn_stream *s = new_stream();
+    tn_array *x = count_up(), *y = count_up();
+    for (int i = 0; i < 70; i++)
+        bracket(x, s);
+    int held = control("tenure_sim_hold", s);
+    SCALED(y, x, 2, 1, s);
+    bracket(y, s);
+    tn_borrow *guard = NULL;
+    if (held) {
+        CHECK(tn_array_borrow_read(y, 0, NULL, NULL, NULL, &guard) == TN_ERR_PENDING);
+        OK(tn_array_copy_into(y, x, 0, t)); /* t waits for s */
+        CHECK(control("tenure_sim_release", s));
+    } else {
+        OK(tn_array_copy_into(y, x, 0, t));
+    }
+    CHECK(is_line(x, 2, 1) && is_line(y, 2, 1));
+    /* A stream that is released leaves its work behind, and is refused from then on. */
+    bracket(x, s);
+    tn_borrow *last = NULL;
+    OK(tn_array_borrow_write(x, 0, s, NULL, NULL, &last));
+    OK(tn_stream_release(s));
+    CHECK(tn_array_borrow_read(y, 0, s, NULL, NULL, &guard) == TN_ERR_STALE && guard == NULL);
+    CHECK(tn_borrow_end(last, 0, s) == TN_ERR_STALE);
+    OK(tn_borrow_end(last, 0, t));
+    CHECK(is_line(x, 2, 1));
     drop_all(2, x, y);
 }
 
@@ -965,6 +1019,8 @@ int main(void)
         kn_9_shapes(s);
         kn_9_arguments(s);
         kn_10_events();
+        br_62_events();
+        br_60_62_later_uses_come_after_a_guard_without_an_event(t);
         kn_10_later_uses_come_after_the_kernel(s, t);
         kn_10_handles_may_be_released(s);
         kn_10_kn_12_memory_that_the_host_shares(s);

@@ -154,6 +154,20 @@ pub fn open_on_stream_fast(
     if is_free { one.open_internal(guard_params(wanted)) } else { None }
 }
 
+/// The fast path of a borrow with the stream whose handle has these bits: opens a guard beside unfinished work that the stream comes after.
+#[inline]
+pub fn open_with_stream_fast(id: Id, wanted: Use, stream: u64, outputs: &impl LayoutSink) -> Option<Id> {
+    let held = StreamArg::of_handle_alone(stream)?;
+    let stream = held.stream();
+    if !stream.is_usable() {
+        return None;
+    }
+    let sees_device = |_: &Layout, device| stream.has_gpu_of(device);
+    let guard = open_on_stream_fast(thread::current(), id, wanted, stream, sees_device)?;
+    outputs.see(guard.layout(), &guard.device());
+    Some(guard.publish())
+}
+
 /// The fast path of an export: opens it on one array, if the array is live and nothing conflicts. `copy_layout` is
 /// called after all other checks, under the ledger's lock.
 #[inline(always)]
@@ -360,6 +374,20 @@ pub fn end_fast(id: Id, flags: u32) -> bool {
         && LockedSlot::<Guard>::of(thread::current(), id).is_some_and(|one| one.end_guard(flags != 0))
 }
 
+/// As [`end_fast`] with the stream whose handle has these bits. Calls no driver.
+#[inline]
+pub fn end_with_stream_fast(id: Id, flags: u32, stream: u64) -> bool {
+    let Some(held) = StreamArg::of_handle_alone(stream).filter(|_| flags == 0) else { return false };
+    let stream = held.stream();
+    let Some(point) = stream.unrecorded_end() else { return false };
+    let ended = LockedSlot::<Guard>::of(thread::current(), id)
+        .is_some_and(|one| stream.has_gpu_of(one.state().device) && one.end_on_stream(point));
+    if ended {
+        ledger::poll_deferred(ledger::POLLED_PER_CALL);
+    }
+    ended
+}
+
 /// Ends a guard of any kind, once. Work on the stream may go on to use the bytes. Not for the writer of a mirror, see `mirror::end`.
 #[cold]
 #[inline(never)]
@@ -407,7 +435,7 @@ impl EndPoints<'_> {
             return Ok(*point);
         }
         let point = match self.stream.on(device)? {
-            Some(stream) => Some(ledger::point_behind(stream)?),
+            Some(stream) => Some(ledger::end_point(stream)?),
             None => None,
         };
         if let Some(place) = self.known.iter_mut().find(|place| place.is_none()) {

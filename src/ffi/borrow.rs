@@ -52,8 +52,10 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data: data.cast(), view };
         let plain = Use::Read { frozen: false };
-        let free =
-            if stream.is_null() && flags & !TN_WAIT == 0 { borrow::open_fast(id, plain, &outputs) } else { None };
+        let free = match flags & !TN_WAIT {
+            0 => open_fast(id, plain, stream, &outputs),
+            _ => None,
+        };
         let guard = match free {
             Some(guard) => guard,
             None => {
@@ -65,6 +67,15 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         unsafe { outputs.finish(out, guard) };
         Ok(())
     })
+}
+
+/// The fast path of a borrow of one array.
+#[inline(always)]
+fn open_fast(id: Id, wanted: Use, stream: *mut tn_stream, outputs: &Outputs) -> Option<Id> {
+    if stream.is_null() {
+        return borrow::open_fast(id, wanted, outputs);
+    }
+    borrow::open_with_stream_fast(id, wanted, stream as u64, outputs)
 }
 
 /// The slow path of a borrow of one array.
@@ -154,8 +165,7 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data, view };
-        let plain = if stream.is_null() { borrow::plain_mode(mode) } else { None };
-        let free = plain.and_then(|wanted| borrow::open_fast(id, wanted, &outputs));
+        let free = borrow::plain_mode(mode).and_then(|wanted| open_fast(id, wanted, stream, &outputs));
         let guard = match free {
             Some(guard) => guard,
             None => {
@@ -334,7 +344,11 @@ pub unsafe extern "C" fn tn_borrow_kernel_view(
 pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, stream: *mut tn_stream) -> tn_status {
     enter("tn_borrow_end", || {
         let id = convert::id(borrow, "borrow")?;
-        if stream.is_null() && borrow::end_fast(id, flags) {
+        let ended = match stream.is_null() {
+            true => borrow::end_fast(id, flags),
+            false => borrow::end_with_stream_fast(id, flags, stream as u64),
+        };
+        if ended {
             return Ok(());
         }
         end_slow(id, flags, convert::stream(stream))

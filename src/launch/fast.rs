@@ -79,13 +79,7 @@ impl Launch {
             _ => return None,
         };
         let (stream, words) = (self.stream, &mut self.words);
-        let see = |layout: &Layout, device: tn_device| {
-            let is_there = match device.r#type {
-                TN_CUDA => device.id == stream.device().id,
-                kind => kind == TN_CUDA_MANAGED,
-            };
-            is_there && append(words, layout, arg)
-        };
+        let see = |layout: &Layout, device| stream.has_gpu_of(device) && append(words, layout, arg);
         let guard = borrow::open_on_stream_fast(self.thread, Id::from_bits(arg.what as u64), wanted, stream, see)?;
         self.guards.push(guard);
         self.sizes.push(size);

@@ -129,7 +129,7 @@ pub use new_store::{NewStore, SpareLedger, StoreParams, StoreSource, create, len
 pub use node::{ledger_of_claim, lock_claims};
 pub use operation::{NodeTag, Operation};
 pub use origin::Origin;
-pub use points::{Points, UseTime, point_behind};
+pub use points::{Points, UseTime, end_point, point_behind};
 pub use promise::SparePromise;
 pub use reach::is_reachable;
 pub use release::Release;

@@ -42,6 +42,14 @@ pub fn point_behind(stream: &'static Stream) -> Result<Point> {
     }
 }
 
+/// The point behind the work for which a guard was open. As [`point_behind`], but without an event where nobody has waited for one for long.
+pub fn end_point(stream: &'static Stream) -> Result<Point> {
+    match stream.unrecorded_end() {
+        Some(point) => Ok(point),
+        None => point_behind(stream).inspect(|_| stream.count_recorded_end()),
+    }
+}
+
 /// Whether the memory of a device is lost together with the GPU of a point.
 fn is_of(device: tn_device, point: Point) -> bool {
     let gpu = match device.r#type {

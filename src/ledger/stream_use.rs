@@ -1,8 +1,8 @@
 //! The fast path of uses in the order of a stream, for one handle: a guard beside unfinished work that the stream comes after, and its end,
 //! which leaves work behind.
 //!
-//! Each launch of a kernel opens and ends such guards. From the second one on, the array has a record of the stream's earlier work, which the
-//! end of the guard moves on to the new point. As in [`super::fast_path`], a function does all of its work, or changes nothing and says so.
+//! Each launch of a kernel opens and ends such guards, and so does a program that launches its kernels itself. From the second one on, the
+//! array has a record of the stream's earlier work, which the end of the guard moves on to the new point. As in [`super::fast_path`], a function does all of its work, or changes nothing and says so.
 
 use super::class::{Class, Completion};
 use super::fast_path::LockedSlot;
@@ -47,7 +47,7 @@ impl LockedSlot<Guard> {
     /// Ends a guard on a whole array that is still a claim. Device work on the bytes continues until `point`, as it did until an earlier point
     /// of the stream.
     #[inline(always)]
-    fn end_on_stream(mut self, point: Point) -> bool {
+    pub(crate) fn end_on_stream(mut self, point: Point) -> bool {
         let (guard, thread) = (self.at.slot, self.inside.thread());
         let body = self.body();
         let (owner, writes, origin) = (body.owner(), body.class == Class::Write, body.origin);

@@ -58,6 +58,15 @@ impl StreamArg {
         }
     }
 
+    /// The stream of a handle, for fast paths. None: NULL, a constant, or no handle of a stream, for the slow path to judge.
+    #[inline]
+    pub fn of_handle_alone(bits: u64) -> Option<StreamRef> {
+        match StreamArg::of(bits) {
+            Ok(StreamArg::StreamRef(stream_ref)) => Some(stream_ref),
+            _ => None,
+        }
+    }
+
     #[inline(never)]
     fn of_handle(id: Id) -> Result<StreamArg> {
         Ok(StreamArg::StreamRef(match handle::meaning(id)? {

@@ -88,7 +88,7 @@ pub struct Stream {
     last_point: AtomicU64,
     /// The latest tick of an event.
     recorded: AtomicU64,
-    /// How many events were recorded behind launches since a wait needed one: see [`Stream::end_of_launch`].
+    /// How many events were recorded where borrows end since a wait needed one: see [`Stream::unrecorded_end`].
     unneeded_events: AtomicU32,
     /// All work up to this tick is done.
     passed: AtomicU64,
@@ -246,6 +246,21 @@ impl Stream {
     /// Whether the CUstream is known not to exist any more.
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Whether neither the stream nor its GPU is known to be lost. Calls no driver.
+    #[inline]
+    pub fn is_usable(&self) -> bool {
+        !self.is_gone() && !self.gpu().is_lost()
+    }
+
+    /// Whether memory of the device is memory of the stream's GPU, or managed memory, which every GPU uses.
+    #[inline]
+    pub fn has_gpu_of(&self, device: tn_device) -> bool {
+        match device.r#type {
+            TN_CUDA => device.id == self.gpu().id(),
+            kind => kind == TN_CUDA_MANAGED,
+        }
     }
 
     /// Makes the GPU's context current, for calls with this stream. TN_ERR_DRIVER: the device is lost; or the stream does not exist any

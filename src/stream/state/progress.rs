@@ -12,7 +12,7 @@ use crate::stream::point::Point;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// So many launches in a row may record an event that no wait needs.
+/// So many ends of borrows in a row may record an event that no wait needs.
 const MAX_UNNEEDED_EVENTS: u32 = 64;
 
 /// How often work of any stream became known to be done, or lost with its device; never 0.
@@ -56,26 +56,38 @@ impl Stream {
     }
 
     /// The point behind a kernel that was just launched, where its borrows end. The caller vouches for the CUstream, as in
-    /// [`Stream::end_of_use`].
-    ///
-    /// An event lets a wait for the kernel not be one for later work, and takes as much time as the launch itself. So it is recorded as long
-    /// as that is of use. After [`MAX_UNNEEDED_EVENTS`] launches without a wait for any but the latest, the points have no event, until such a
-    /// wait. It then waits for more than it has to, once. Called under no lock.
+    /// [`Stream::end_of_use`]. It has an event unless [`Stream::unrecorded_end`] has a point. Called under no lock.
     #[inline]
     pub fn end_of_launch(&'static self) -> Point {
-        if self.needs_early_events() || self.unneeded_events.load(Ordering::Relaxed) < MAX_UNNEEDED_EVENTS {
-            return self.end_of_launch_recorded();
-        }
-        // A tick of its own tells later launches from this one.
-        let tick = advance_clock();
-        self.last_point.fetch_max(tick, Ordering::Relaxed);
-        Point::new(self, tick)
+        self.unrecorded_end().unwrap_or_else(|| self.end_of_launch_recorded())
     }
 
     #[inline(never)]
     fn end_of_launch_recorded(&'static self) -> Point {
-        self.unneeded_events.fetch_add(1, Ordering::Relaxed);
+        self.count_recorded_end();
         self.end_of_use_recorded()
+    }
+
+    /// The point behind work for which borrows were open, without an event. None: record one. Calls no driver.
+    ///
+    /// An event lets a wait for this work not be one for later work, and takes as much time as a launch. So it is recorded as long as that is
+    /// of use. After [`MAX_UNNEEDED_EVENTS`] ends without a wait for any but the latest, the points have no event, until such a wait. It then
+    /// waits for more than it has to, once.
+    #[inline]
+    pub fn unrecorded_end(&'static self) -> Option<Point> {
+        let records = self.needs_early_events() || self.unneeded_events.load(Ordering::Relaxed) < MAX_UNNEEDED_EVENTS;
+        if records || !self.is_usable() {
+            return None;
+        }
+        // A tick of its own tells later ends from this one.
+        let tick = advance_clock();
+        self.last_point.fetch_max(tick, Ordering::Relaxed);
+        Some(Point::new(self, tick))
+    }
+
+    /// States that an event was recorded where borrows end.
+    pub fn count_recorded_end(&self) {
+        self.unneeded_events.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Another stream, or the host, waits for a point of this stream.

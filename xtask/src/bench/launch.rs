@@ -12,6 +12,10 @@ use std::path::PathBuf;
 /// The most ns that a launch with 6 arrays may take beside the driver's own, on a machine where a compare-exchange pair takes 10 ns or less.
 const TARGET_NS: f64 = 300.0;
 const PAIR_NS: f64 = 10.0;
+/// The most ns that a guard with a stream may take, with its view for a kernel and its end.
+const GUARD_NS: f64 = 60.0;
+/// Guards of the case `borrows`.
+const GUARDS: f64 = 6.0;
 /// The most calls of the driver in one launch.
 const MOST_CALLS: f64 = 3.0;
 
@@ -46,6 +50,12 @@ pub fn bench() -> Done {
     println!(
         "\na launch with 6 arrays, beside the driver's own: {overhead:.0} ns, target {target:.0} ns: {}",
         met(overhead <= target)
+    );
+    let guard = (of(&simulated, "borrows")? - of(&simulated, "raw")?) / GUARDS;
+    let target = GUARD_NS * (of(&simulated, "compare_exchange")? / PAIR_NS).max(1.0);
+    println!(
+        "a guard with a stream, its view and its end, simulated driver: {guard:.0} ns, target {target:.0} ns: {}",
+        met(guard <= target)
     );
     println!("calls of the driver in a launch: {calls:.0}, target {MOST_CALLS:.0}: {}", met(calls <= MOST_CALLS));
     Ok(())
